@@ -1,0 +1,41 @@
+"""Contracts: every event that crosses Kafka, one module per aggregate, and the registry of topics.
+
+On the wire an event is a CloudEvents 1.0 message in binary mode: its JSON is the value; `ce_id`, `ce_type`,
+`ce_source`, `ce_time` and `ce_tenantid` are headers.
+"""
+
+from shared.events.batches import BatchCompleted, BatchFailed, TrainingRequested
+from shared.events.caches import CacheRefreshed
+from shared.events.campaigns import CampaignChanged, TrackerChanged
+from shared.events.envelope import Event, derived_id
+from shared.events.experiments import VariantExposed
+from shared.events.interactions import InteractionRecorded, canonical_type
+from shared.events.items import ItemChanged, ItemPut
+from shared.events.orders import OrderCancelled, OrderLine, OrderPlaced, OrderRefunded, line_id
+from shared.events.uploads import ObjectCreated, ObjectNotice
+from shared.events.users import UserChanged, UserPut
+
+__all__ = [
+    "BatchCompleted",
+    "BatchFailed",
+    "CacheRefreshed",
+    "CampaignChanged",
+    "Event",
+    "InteractionRecorded",
+    "ItemChanged",
+    "ItemPut",
+    "ObjectCreated",
+    "ObjectNotice",
+    "OrderCancelled",
+    "OrderLine",
+    "OrderPlaced",
+    "OrderRefunded",
+    "TrackerChanged",
+    "TrainingRequested",
+    "UserChanged",
+    "UserPut",
+    "VariantExposed",
+    "canonical_type",
+    "derived_id",
+    "line_id",
+]

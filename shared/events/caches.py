@@ -1,0 +1,18 @@
+"""Which generation of recommendations is served."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from shared.events.envelope import Event, Name
+
+
+class CacheRefreshed(Event):
+    """The generation of each recipe of a tenant, in force since `occurred_at`.
+
+    `activation` only grows, also when an older generation is activated again: of two events the one with
+    the greater number holds.
+    """
+
+    activation: int = Field(ge=1)
+    generations: dict[Name, int]

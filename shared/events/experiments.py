@@ -1,0 +1,27 @@
+"""Who was shown which variant."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from shared.events.envelope import Event, Name, Text
+
+
+class VariantExposed(Event):
+    """A unit (a user, else a session) was served by a variant; assigned and exposed are one step.
+
+    `event_id` derives from experiment version, unit and UTC day, so a unit counts once a day.
+    """
+
+    experiment: Name
+    experiment_version: int = Field(ge=1)
+    variant: Name
+    unit: Name
+    surface: Text
+    recommendation_id: Name | None = None
+    item_ids: tuple[Name, ...] = ()
+
+    @property
+    def key(self) -> str:
+        """`tenant:unit`."""
+        return f"{self.tenant}:{self.unit}"

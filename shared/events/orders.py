@@ -1,0 +1,69 @@
+"""What the shop sold, and took back."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from shared.events.envelope import Event, Name, Text, derived_id
+
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+
+
+class OrderLine(BaseModel):
+    """One line of an order. `n` counts the lines of the same item in the same order from 1."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    item_id: Name
+    n: int = Field(1, ge=1)
+    name: Text | None = None
+    category: Text | None = None
+    quantity: Finite = 1.0
+    price: Finite | None = None
+
+
+class _OrderEvent(Event):
+    order_id: Name
+    user_id: Name | None = None
+    customer_name: Text | None = None
+    city: Text | None = None
+    province: Text | None = None
+    country: Text | None = None
+    currency: Text | None = None
+    lines: tuple[OrderLine, ...] = ()
+    source: Text = "import"
+    historical: bool = False
+
+    @property
+    def subject(self) -> str:
+        """Who ordered: the user, and for a guest the order itself."""
+        return self.user_id or f"order:{self.order_id}"
+
+    @property
+    def key(self) -> str:
+        """`tenant:user`, and `tenant:order:<id>` for a guest."""
+        return f"{self.tenant}:{self.subject}"
+
+
+class OrderPlaced(_OrderEvent):
+    """An order of the shop; `occurred_at` is when it was placed. Each line becomes a purchase."""
+
+
+class OrderCancelled(_OrderEvent):
+    """Lines that were taken back. `cancels` names the order, where the source says which it was."""
+
+    cancels: Name | None = None
+
+
+class OrderRefunded(_OrderEvent):
+    """Money that was given back for an order."""
+
+    refunds: Name | None = None
+    amount: Finite | None = None
+
+
+def line_id(tenant: str, order_id: str, line: OrderLine, kind: str) -> str:
+    """The interaction id of an order line: the same from every source that reports the order."""
+    return derived_id(tenant, order_id, line.item_id, line.n, kind)

@@ -1,0 +1,175 @@
+"""The registry of topics: who publishes what to whom, under which key, and how long it is kept.
+
+`python -m shared.kafka topics` makes the topics; a test compares this page with what every process really
+publishes and subscribes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from pydantic import BaseModel
+
+from shared.events.batches import BatchCompleted, BatchFailed, TrainingRequested
+from shared.events.caches import CacheRefreshed
+from shared.events.campaigns import CampaignChanged, TrackerChanged
+from shared.events.experiments import VariantExposed
+from shared.events.interactions import InteractionRecorded
+from shared.events.items import ItemChanged, ItemPut
+from shared.events.orders import OrderCancelled, OrderPlaced, OrderRefunded
+from shared.events.uploads import ObjectNotice
+from shared.events.users import UserChanged, UserPut
+
+FORTNIGHT = timedelta(days=14)
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """One topic. `retention` None means compacted: the newest state of every key is kept for ever.
+
+    `consumers` read in a group of the service's name (`<service>` or `<service>-<purpose>`); `readers` read
+    a compacted topic whole, in every process, without a group.
+    """
+
+    name: str
+    events: tuple[type[BaseModel], ...]
+    key: str
+    partitions: int
+    producers: frozenset[str]
+    consumers: frozenset[str] = field(default_factory=frozenset)
+    readers: frozenset[str] = field(default_factory=frozenset)
+    retention: timedelta | None = FORTNIGHT
+
+    @property
+    def compacted(self) -> bool:
+        """Whether the topic holds states rather than facts."""
+        return self.retention is None
+
+    def dlq(self, consumer: str) -> str:
+        """Where the records go that `consumer` can't handle."""
+        return f"{self.name}-{consumer}-dlq"
+
+
+def _names(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+INTERACTIONS = Topic(
+    "interactions-v1",
+    (InteractionRecorded,),
+    key="tenant:user (or session)",
+    partitions=12,
+    producers=_names("tracker sync"),
+    consumers=_names("tracker recommender router"),
+)
+ORDERS = Topic(
+    "orders-v1",
+    (OrderPlaced, OrderCancelled, OrderRefunded),
+    key="tenant:user",
+    partitions=6,
+    producers=_names("sync"),
+    consumers=_names("tracker"),
+)
+ITEMS = Topic(
+    "items-v1",
+    (ItemChanged,),
+    key="tenant:item",
+    partitions=6,
+    producers=_names("sync"),
+    readers=_names("recommender"),
+    retention=None,
+)
+USERS = Topic(
+    "users-v1",
+    (UserChanged,),
+    key="tenant:user",
+    partitions=6,
+    producers=_names("sync"),
+    consumers=_names("recommender"),
+    retention=None,
+)
+PUTS = Topic(
+    "puts-v1",
+    (ItemPut, UserPut),
+    key="tenant:id",
+    partitions=6,
+    producers=_names("tracker"),
+    consumers=_names("sync"),
+)
+TRAINING_REQUESTS = Topic(
+    "training-requests-v1",
+    (TrainingRequested,),
+    key="tenant",
+    partitions=1,
+    producers=_names("sync"),
+    consumers=_names("trainer"),
+    retention=timedelta(days=7),
+)
+BATCHES = Topic(
+    "batches-v1",
+    (BatchCompleted, BatchFailed),
+    key="tenant",
+    partitions=1,
+    producers=_names("trainer"),
+    consumers=_names("loader"),
+)
+CACHES = Topic(
+    "caches-v1",
+    (CacheRefreshed,),
+    key="tenant",
+    partitions=1,
+    producers=_names("loader"),
+    readers=_names("recommender"),
+    retention=None,
+)
+CAMPAIGNS = Topic(
+    "campaigns-v1",
+    (CampaignChanged,),
+    key="tenant:name",
+    partitions=1,
+    producers=_names("engine"),
+    readers=_names("recommender"),
+    retention=None,
+)
+TRACKERS = Topic(
+    "trackers-v1",
+    (TrackerChanged,),
+    key="tenant:name",
+    partitions=1,
+    producers=_names("engine"),
+    readers=_names("tracker"),
+    retention=None,
+)
+EXPOSURES = Topic(
+    "exposures-v1",
+    (VariantExposed,),
+    key="tenant:unit",
+    partitions=6,
+    producers=_names("router"),
+    consumers=_names("router"),
+)
+UPLOADS = Topic(
+    "uploads-v1",
+    (ObjectNotice,),
+    key="none: the object store's own records",
+    partitions=1,
+    producers=frozenset(),
+    consumers=_names("sync"),
+    retention=timedelta(days=7),
+)
+
+TOPICS = (
+    INTERACTIONS,
+    ORDERS,
+    ITEMS,
+    USERS,
+    PUTS,
+    TRAINING_REQUESTS,
+    BATCHES,
+    CACHES,
+    CAMPAIGNS,
+    TRACKERS,
+    EXPOSURES,
+    UPLOADS,
+)

@@ -1,0 +1,119 @@
+"""Settings: one block per dependency, composed by each service into its own `Settings`.
+
+The environment is read here and nowhere else. A service's own variable comes first: the tracker reads
+`TRACKER_DATABASE_URL`, and `DATABASE_URL` where that is not set; the same holds for every block.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, ClassVar, Self
+
+from pydantic import BaseModel, Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+_PASSWORD_IN_URL = re.compile(r"(?<=://)([^:/@\s]*):([^@\s]+)@")
+
+
+class Block(BaseSettings):
+    """The settings of one dependency, named by the variables that its own tools use."""
+
+    model_config = SettingsConfigDict(extra="ignore", frozen=True)
+
+    @classmethod
+    def of(cls, service: str) -> Self:
+        """Read the block for `service`: its own variables first, then those shared by all."""
+        everyone = cls()
+        own = cls(_env_prefix=f"{service.upper()}_")
+        chosen = {name: getattr(everyone, name) for name in everyone.model_fields_set}
+        chosen |= {name: getattr(own, name) for name in own.model_fields_set}
+        return cls(**chosen)
+
+
+class KafkaSettings(Block):
+    """Kafka's address. Topics are made by `python -m shared.kafka topics`, never by use."""
+
+    kafka_bootstrap_servers: str = Field("127.0.0.1:19092", description="host:port, comma-separated")
+    kafka_security_protocol: str = Field(
+        "PLAINTEXT", description="PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL"
+    )
+    kafka_sasl_mechanism: str = Field("PLAIN", description="PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512")
+    kafka_username: str | None = Field(None, description="SASL user")
+    kafka_password: SecretStr | None = Field(None, description="SASL password")
+    kafka_ca_file: str | None = Field(None, description="CA certificate of the brokers, for SSL")
+
+
+class PostgresSettings(Block):
+    """Postgres's address, with the role of the service that connects."""
+
+    database_url: str = Field(
+        "postgresql://postgres@127.0.0.1:15432/endcap", description="postgresql://role:password@host/db"
+    )
+    database_pool_size: int = Field(8, ge=1, description="connections per process at the most")
+
+
+class RedisSettings(Block):
+    """Redis's address."""
+
+    redis_url: str = Field("redis://127.0.0.1:16379/0", description="redis[s]://[:password@]host:port/db")
+
+
+class S3Settings(Block):
+    """The object store: any S3 endpoint. Without an endpoint and keys, boto3's own chain applies."""
+
+    aws_endpoint_url_s3: str | None = Field(None, description="empty for Amazon S3")
+    aws_region: str = Field("us-east-1", description="region of the buckets and of ARNs")
+    aws_access_key_id: str | None = Field(None, description="empty for boto3's credential chain")
+    aws_secret_access_key: SecretStr | None = Field(None, description="belongs to the access key")
+    endcap_data_bucket: str = Field("endcap-data", description="what Endcap writes")
+    endcap_uploads_bucket: str = Field("endcap-uploads", description="what people upload")
+
+
+class AuthSettings(Block):
+    """Who may call. API keys are stored as hashes, AWS secrets encrypted with the secret key."""
+
+    endcap_secret_key: SecretStr | None = Field(
+        None, description="Fernet key (32 bytes, urlsafe base64) that encrypts AWS secrets at rest"
+    )
+    endcap_service_key: SecretStr | None = Field(
+        None, description="key that services use between each other, made by bootstrap"
+    )
+    endcap_keyless_loopback: bool = Field(
+        False, description="keyless calls from loopback act as tenant `default` (ingest, read)"
+    )
+
+
+class ObservabilitySettings(Block):
+    """Logs, metrics and traces."""
+
+    log_level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR")
+    otel_exporter_otlp_endpoint: str | None = Field(
+        None, description="OTLP/HTTP collector; without it no spans are exported"
+    )
+
+
+class ServiceSettings(BaseSettings):
+    """What every service has. A subclass sets `service` and the prefix `<SERVICE>_`."""
+
+    model_config = SettingsConfigDict(extra="ignore", frozen=True)
+    service: ClassVar[str]
+
+    host: str = Field("127.0.0.1", description="address to listen on")
+    port: int = Field(8000, description="HTTP port; a worker's probes listen on port + 100")
+    observability: ObservabilitySettings = Field(default_factory=ObservabilitySettings)
+
+    def described(self) -> dict[str, Any]:
+        """The effective settings as nested plain values, with every secret masked."""
+        return {name: _masked(getattr(self, name)) for name in type(self).model_fields}
+
+
+def _masked(value: object) -> Any:  # noqa: ANN401 - a JSON value of any shape
+    match value:
+        case BaseModel():
+            return {name: _masked(getattr(value, name)) for name in type(value).model_fields}
+        case SecretStr():
+            return "********"
+        case str():
+            return _PASSWORD_IN_URL.sub(r"\1:********@", value)
+        case _:
+            return value
