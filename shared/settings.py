@@ -6,6 +6,7 @@ The environment is read here and nowhere else. A service's own variable comes fi
 
 from __future__ import annotations
 
+import os
 import re
 from typing import Any, ClassVar, Self
 
@@ -90,6 +91,11 @@ class ObservabilitySettings(Block):
     otel_exporter_otlp_endpoint: str | None = Field(
         None, description="OTLP/HTTP collector; without it no spans are exported"
     )
+
+
+def service_database_urls() -> list[str]:
+    """Every `<SERVICE>_DATABASE_URL` of the environment, in the order of their names."""
+    return [url for name, url in sorted(os.environ.items()) if name.endswith("_DATABASE_URL")]
 
 
 class ServiceSettings(BaseSettings):

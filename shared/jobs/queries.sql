@@ -1,0 +1,58 @@
+-- enqueue --
+-- Add a job, unless one of this kind and key exists.
+INSERT INTO jobs (kind, key, payload) VALUES (:kind, :key, :payload)
+ON CONFLICT (kind, key) DO NOTHING
+RETURNING id;
+
+-- claim --
+-- Take the oldest job that is due, or whose worker let its lease run out.
+UPDATE jobs
+SET status = 'running', attempts = attempts + 1, owner = :owner,
+    lease_until = now() + make_interval(secs => :lease),
+    started_at = coalesce(started_at, now()), error = NULL
+WHERE id = (
+    SELECT id FROM jobs
+    WHERE kind = ANY(:kinds::text[])
+      AND ((status = 'queued' AND run_after <= now()) OR (status = 'running' AND lease_until < now()))
+    ORDER BY id
+    FOR UPDATE SKIP LOCKED
+    LIMIT 1
+)
+RETURNING id, kind, key, payload, attempts, progress;
+
+-- heartbeat --
+-- Renew the lease, if it is still ours.
+UPDATE jobs SET lease_until = now() + make_interval(secs => :lease)
+WHERE id = :id AND owner = :owner AND status = 'running';
+
+-- report --
+-- Show how far the job is, if it is still ours.
+UPDATE jobs SET progress = :progress WHERE id = :id AND owner = :owner AND status = 'running';
+
+-- finish --
+-- The job is done.
+UPDATE jobs SET status = 'done', lease_until = NULL, finished_at = now()
+WHERE id = :id AND owner = :owner AND status = 'running';
+
+-- retry --
+-- Put the job back, to be tried again later.
+UPDATE jobs
+SET status = 'queued', lease_until = NULL, owner = NULL, error = :error,
+    run_after = now() + make_interval(secs => :delay)
+WHERE id = :id AND owner = :owner AND status = 'running';
+
+-- release --
+-- The worker stops: put the job back as if it had not been tried.
+UPDATE jobs
+SET status = 'queued', lease_until = NULL, owner = NULL, attempts = attempts - 1, run_after = now()
+WHERE id = :id AND owner = :owner AND status = 'running';
+
+-- fail --
+-- The job will not work.
+UPDATE jobs SET status = 'failed', lease_until = NULL, finished_at = now(), error = :error
+WHERE id = :id AND owner = :owner AND status = 'running';
+
+-- job --
+-- One job with its progress.
+SELECT id, kind, key, payload, status, attempts, progress, error, created_at, started_at, finished_at
+FROM jobs WHERE kind = :kind AND key = :key;

@@ -1,0 +1,20 @@
+-- The table that `shared/jobs` works on. Each service that has jobs copies this into its first migration.
+CREATE TABLE jobs (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    kind text NOT NULL,
+    key text NOT NULL,
+    payload jsonb NOT NULL,
+    status text NOT NULL DEFAULT 'queued' CHECK (status IN ('queued', 'running', 'done', 'failed')),
+    attempts int NOT NULL DEFAULT 0,
+    run_after timestamptz NOT NULL DEFAULT now(),
+    lease_until timestamptz,
+    owner text,
+    progress jsonb NOT NULL DEFAULT '{}',
+    error text,
+    created_at timestamptz NOT NULL DEFAULT now(),
+    started_at timestamptz,
+    finished_at timestamptz,
+    UNIQUE (kind, key),
+    CHECK ((status = 'running') = (lease_until IS NOT NULL))
+);
+CREATE INDEX jobs_due ON jobs (run_after) WHERE status IN ('queued', 'running');

@@ -1,0 +1,272 @@
+"""How a process lives: settings → logs → parts → HTTP → signals.
+
+Every process of every service is an ASGI application under uvicorn: a service's own routes (or none, for a
+worker) beside `/livez`, `/readyz` and `/metrics`, and the parts (pools, producers, consumers, loops) that
+start before the first request and stop after the last one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from http import HTTPStatus
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+import orjson
+import structlog
+import uvicorn
+from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
+
+from shared import observability
+from shared.errors import ApiError, Transient, unavailable
+from shared.postgres import UNAVAILABLE, migrate
+from shared.settings import PostgresSettings, ServiceSettings
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp
+
+VERSION = "0.1.0"
+STOP_SECONDS = 8.0
+PORT_OFFSETS = {"serve": 0, "worker": 100, "relay": 200, "schedule": 300}
+
+log = structlog.get_logger()
+
+SettingsType = TypeVar("SettingsType", bound=ServiceSettings)
+
+
+class Part(Protocol):
+    """Something that lives as long as its process.
+
+    `start` never waits for a dependency: HTTP must answer while that is away. `alive` and `ready` return
+    None when all is well, else a sentence that says what isn't.
+    """
+
+    name: str
+
+    async def start(self) -> None:
+        """Begin; what takes time goes on in a task."""
+
+    async def stop(self) -> None:
+        """End, within a few seconds, whatever the dependency does."""
+
+    def alive(self) -> str | None:
+        """Why only a restart would help."""
+
+    def ready(self) -> str | None:
+        """Why requests should go elsewhere for now."""
+
+
+class ErrorBody(BaseModel):
+    """The one shape of every answer that is not a success."""
+
+    error: str = Field(description="a code for programs, such as UnknownRecipe")
+    detail: str = Field(description="a sentence for people: what happened, which input, what to do")
+
+
+ERRORS: dict[int | str, dict[str, Any]] = {
+    400: {"model": ErrorBody, "description": "The request can't be understood or is not valid."},
+    401: {"model": ErrorBody, "description": "No credentials, or unknown ones."},
+    403: {"model": ErrorBody, "description": "The key's scopes don't cover this call."},
+    503: {"model": ErrorBody, "description": "A dependency is away; send the same request again."},
+}
+"""The errors that any route may answer; a route adds its own."""
+
+
+def application(
+    service: str,
+    *,
+    parts: Sequence[Part],
+    routers: Sequence[APIRouter] = (),
+    description: str = "",
+) -> FastAPI:
+    """One process as an ASGI application: routes, probes, metrics, errors, and parts with their order."""
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        started: list[Part] = []
+        try:
+            for part in parts:
+                started.append(part)
+                await part.start()
+            log.info("runtime.started", service=service, parts=[part.name for part in parts])
+            yield
+        finally:
+            for part in reversed(started):
+                await _stop(part)
+            log.info("runtime.stopped", service=service)
+
+    app = FastAPI(
+        title=f"Endcap {service}",
+        version=VERSION,
+        description=description,
+        lifespan=lifespan,
+        responses=ERRORS,
+        redirect_slashes=False,
+    )
+    for router in routers:
+        app.include_router(router)
+    app.include_router(_probes(parts))
+    _answer_errors(app)
+    return app
+
+
+async def _stop(part: Part) -> None:
+    try:
+        async with asyncio.timeout(STOP_SECONDS):
+            await part.stop()
+    except TimeoutError:
+        log.warning("runtime.part_stop_timed_out", part=part.name, seconds=STOP_SECONDS)
+    except Exception:
+        log.exception("runtime.part_stop_failed", part=part.name)
+
+
+def _probes(parts: Sequence[Part]) -> APIRouter:
+    router = APIRouter(include_in_schema=False)
+
+    def report(checks: Mapping[str, str | None]) -> Response:
+        failing = {name: reason for name, reason in checks.items() if reason}
+        body = {
+            "status": "failing" if failing else "ok",
+            "checks": {name: reason or "ok" for name, reason in checks.items()},
+        }
+        return Response(
+            orjson.dumps(body), 503 if failing else 200, media_type="application/json"
+        )
+
+    @router.get("/livez")
+    async def livez() -> Response:
+        return report({part.name: part.alive() for part in parts})
+
+    @router.get("/readyz")
+    async def readyz() -> Response:
+        return report({part.name: part.alive() or part.ready() for part in parts})
+
+    @router.get("/metrics")
+    async def metrics() -> Response:
+        return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+
+    return router
+
+
+def error_response(error: ApiError) -> Response:
+    """Write an `ApiError` in the documented shape."""
+    headers = {} if error.retry_after is None else {"Retry-After": str(error.retry_after)}
+    body = orjson.dumps({"error": error.code, "detail": error.detail})
+    return Response(body, error.status, headers, "application/json")
+
+
+def _answer_errors(app: FastAPI) -> None:
+    async def api_error(_: Request, error: Exception) -> Response:
+        assert isinstance(error, ApiError)
+        return error_response(error)
+
+    async def transient(_: Request, error: Exception) -> Response:
+        log.warning("http.dependency_away", error=repr(error))
+        return error_response(ApiError(503, "Unavailable", str(error), retry_after=1))
+
+    async def postgres_away(_: Request, error: Exception) -> Response:
+        log.warning("http.postgres_away", error=repr(error))
+        return error_response(unavailable("Postgres"))
+
+    async def invalid(_: Request, error: Exception) -> Response:
+        assert isinstance(error, RequestValidationError)
+        return error_response(ApiError(400, "InvalidRequest", _what_is_wrong(error)))
+
+    async def http(_: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        code = HTTPStatus(error.status_code).phrase.title().replace(" ", "")
+        return error_response(ApiError(error.status_code, code, str(error.detail)))
+
+    async def unexpected(request: Request, error: Exception) -> Response:
+        log.error("http.unexpected_error", path=request.url.path, exc_info=error)
+        detail = "An unexpected error; it is in the service's log. The same request may work later."
+        return error_response(ApiError(500, "InternalError", detail))
+
+    app.add_exception_handler(ApiError, api_error)
+    app.add_exception_handler(Transient, transient)
+    app.add_exception_handler(RequestValidationError, invalid)
+    app.add_exception_handler(HTTPException, http)
+    for away in UNAVAILABLE:
+        app.add_exception_handler(away, postgres_away)
+    app.add_exception_handler(Exception, unexpected)
+
+
+def _what_is_wrong(error: RequestValidationError) -> str:
+    def one(problem: Mapping[str, Any]) -> str:
+        where = ".".join(str(step) for step in problem["loc"])
+        return f"{where}: {problem['msg']}"
+
+    return "; ".join(one(problem) for problem in error.errors()[:5])
+
+
+def main(
+    settings_class: type[SettingsType],
+    processes: Mapping[str, Callable[[SettingsType], ASGIApp]],
+    commands: Mapping[str, Callable[[SettingsType, list[str]], int]] | None = None,
+) -> None:
+    """Run `python -m services.<name> [process or command]`; without one, `serve`."""
+    commands = commands or {}
+    service = settings_class.service
+    parser = argparse.ArgumentParser(
+        prog=f"python -m services.{service}",
+        description=f"Endcap's {service}. Settings come from the environment; `settings` shows them.",
+    )
+    parser.add_argument(
+        "what",
+        nargs="?",
+        default="serve",
+        choices=[*processes, "migrate", "settings", "openapi", *commands],
+        help="a process (%(choices)s); default: serve",
+    )
+    arguments, rest = parser.parse_known_args()
+    if rest and arguments.what not in commands:
+        parser.error(f"{arguments.what} takes no further arguments: {' '.join(rest)}")
+    settings = settings_class()
+    match arguments.what:
+        case "settings":
+            _print(settings.described())
+        case "openapi":
+            app = processes["serve"](settings)
+            _print(getattr(app, "openapi")())  # noqa: B009 - every serve process documents itself
+        case "migrate":
+            raise SystemExit(_migrate(service))
+        case name if name in commands:
+            observability.configure(service, settings.observability)
+            raise SystemExit(commands[name](settings, rest))
+        case name:
+            _serve(f"{service}-{name}", processes[name](settings), settings, PORT_OFFSETS[name])
+
+
+def _serve(process: str, app: ASGIApp, settings: ServiceSettings, offset: int) -> None:
+    observability.configure(process, settings.observability)
+    uvicorn.run(
+        app,
+        host=settings.host,
+        port=settings.port + offset,
+        loop="uvloop",
+        http="httptools",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=5,
+    )
+
+
+def _migrate(service: str) -> int:
+    directory = Path("services") / service / "migrations"
+    applied = asyncio.run(migrate(PostgresSettings().database_url, service, directory))
+    sys.stdout.write(f"{service}: {', '.join(applied) if applied else 'nothing to migrate'}\n")
+    return 0
+
+
+def _print(document: object) -> None:
+    sys.stdout.buffer.write(orjson.dumps(document, option=orjson.OPT_INDENT_2) + b"\n")

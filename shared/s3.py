@@ -1,0 +1,46 @@
+"""The object store: boto3 against any S3 endpoint, off the event loop."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import boto3
+from botocore.config import Config
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+    from shared.settings import S3Settings
+
+
+def client(settings: S3Settings) -> S3Client:
+    """A boto3 client; it is thread-safe, so call it through `asyncio.to_thread`.
+
+    Path-style addresses, because a self-hosted store rarely has a wildcard DNS name.
+    """
+    secret = settings.aws_secret_access_key
+    return boto3.client(
+        "s3",
+        endpoint_url=settings.aws_endpoint_url_s3,
+        region_name=settings.aws_region,
+        aws_access_key_id=settings.aws_access_key_id,
+        aws_secret_access_key=secret.get_secret_value() if secret else None,
+        config=Config(
+            signature_version="s3v4",
+            s3={"addressing_style": "path" if settings.aws_endpoint_url_s3 else "auto"},
+            connect_timeout=5,
+            read_timeout=60,
+            retries={"max_attempts": 5, "mode": "standard"},
+            max_pool_connections=16,
+        ),
+    )
+
+
+def split_uri(uri: str) -> tuple[str, str]:
+    """`s3://bucket/key` → (bucket, key). ValueError for anything else."""
+    scheme, _, rest = uri.partition("://")
+    bucket, _, key = rest.partition("/")
+    if scheme != "s3" or not bucket:
+        message = f"{uri!r} is not of the form s3://bucket/key"
+        raise ValueError(message)
+    return bucket, key
