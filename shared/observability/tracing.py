@@ -1,7 +1,7 @@
-"""Traces: a W3C `traceparent` goes with every request and every record, whether or not spans are exported.
+"""Traces: a W3C `traceparent` goes with every request and every record.
 
-With an OTLP endpoint the OpenTelemetry SDK exports spans. Without one there are no spans and no SDK: what
-arrives is only handed on, which costs about a microsecond.
+With an OTLP endpoint the OpenTelemetry SDK exports spans. Without one there are no spans and no SDK:
+what arrives is only handed on, which costs a few microseconds.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ _exporting = False
 
 
 def configure(service: str, endpoint: str | None) -> None:
-    """Export the spans of this process to the OTLP/HTTP collector at `endpoint`, if there is one."""
-    global _exporting  # noqa: PLW0603 - one tracer provider in a process is OpenTelemetry's own rule
+    """Export the spans of this process to the OTLP/HTTP collector at `endpoint`, if given."""
+    global _exporting  # noqa: PLW0603 - OpenTelemetry has one provider in a process
     if endpoint is None or _exporting:
         return
     # Imported here because the SDK and its exporter take 150 ms and 10 MB that few processes need.
@@ -41,7 +41,7 @@ def configure(service: str, endpoint: str | None) -> None:
 
 
 def traceparent() -> str:
-    """The `traceparent` to send along: of the work at hand, else the beginning of a new trace."""
+    """Return the `traceparent` to send along: of the work at hand, else a new trace's."""
     here = trace.get_current_span().get_span_context()
     if here.is_valid:
         return f"00-{here.trace_id:032x}-{here.span_id:016x}-{int(here.trace_flags):02x}"
@@ -55,15 +55,13 @@ def work(
 ) -> Iterator[None]:
     """Do the work of a request or a batch inside the trace that it came with.
 
-    `received` holds the `traceparent` of the request, or of each record: the first becomes the parent,
-    and the rest are linked.
+    `received` holds the `traceparent` of the request, or of each record: the first becomes the
+    parent, and the rest are linked.
     """
     parents = [parsed for parsed in map(_parse, received[:_MAX_LINKS]) if parsed]
-    above = (
-        trace.set_span_in_context(NonRecordingSpan(parents[0]))
-        if parents
-        else context.get_current()
-    )
+    above = context.get_current()
+    if parents:
+        above = trace.set_span_in_context(NonRecordingSpan(parents[0]), above)
     if _exporting:
         links = [Link(parent) for parent in dict.fromkeys(parents[1:])]
         tracer = trace.get_tracer("endcap")
