@@ -1,9 +1,9 @@
 """The errors that cross a boundary: a record that can't be handled, a request that can't be answered.
 
-    EndcapError
-    ├── Permanent      this input will never work: dead-letter queue, or a 4xx
-    ├── Transient      a dependency is away: retry with back-off, or a 503
-    └── ApiError       an HTTP answer with a status, a code for programs and a sentence for people
+EndcapError
+├── Permanent      this input will never work: dead-letter queue, or a 4xx
+├── Transient      a dependency is away: retry with back-off, or a 503
+└── ApiError       an HTTP answer with a status, a code for programs and a sentence for people
 """
 
 from __future__ import annotations
@@ -27,9 +27,7 @@ class ApiError(EndcapError):
     `retry_after` (seconds) becomes the header `Retry-After`.
     """
 
-    def __init__(
-        self, status: int, code: str, detail: str, *, retry_after: int | None = None
-    ) -> None:
+    def __init__(self, status: int, code: str, detail: str, *, retry_after: int | None = None) -> None:
         super().__init__(detail)
         self.status = status
         self.code = code

@@ -137,9 +137,7 @@ def _probes(parts: Sequence[Part]) -> APIRouter:
             "status": "failing" if failing else "ok",
             "checks": {name: reason or "ok" for name, reason in checks.items()},
         }
-        return Response(
-            orjson.dumps(body), 503 if failing else 200, media_type="application/json"
-        )
+        return Response(orjson.dumps(body), 503 if failing else 200, media_type="application/json")
 
     @router.get("/livez")
     async def livez() -> Response:

@@ -48,7 +48,8 @@ class PostgresSettings(Block):
     """Postgres's address, with the role of the service that connects."""
 
     database_url: str = Field(
-        "postgresql://postgres@127.0.0.1:15432/endcap", description="postgresql://role:password@host/db"
+        "postgresql://postgres@127.0.0.1:15432/endcap",
+        description="postgresql://role:password@host/db",
     )
     database_pool_size: int = Field(8, ge=1, description="connections per process at the most")
 
@@ -113,7 +114,7 @@ class ServiceSettings(BaseSettings):
         return {name: _masked(getattr(self, name)) for name in type(self).model_fields}
 
 
-def _masked(value: object) -> Any:  # noqa: ANN401 - a JSON value of any shape
+def _masked(value: object) -> Any:
     match value:
         case BaseModel():
             return {name: _masked(getattr(value, name)) for name in type(value).model_fields}

@@ -17,17 +17,13 @@ _NOISE = re.compile(r"[^a-z0-9]+")
 _CANONICAL = {
     spelling: canonical
     for canonical, spellings in {
-        "view": (
-            "view productviewed viewedproduct viewitem detailpageview productview itemview"
-        ),
+        "view": ("view productviewed viewedproduct viewitem detailpageview productview itemview"),
         "click": "click productclicked selectitem itemclick",
         "add_to_cart": "addtocart productadded productaddedtocart cart cartadd",
         "remove_from_cart": "removefromcart productremoved productremovedfromcart",
         "view_cart": "viewcart cartviewed shoppingcartpageview",
         "begin_checkout": "begincheckout checkoutstarted",
-        "purchase": (
-            "purchase ordercompleted completedorder purchasecomplete checkoutcompleted buy"
-        ),
+        "purchase": ("purchase ordercompleted completedorder purchasecomplete checkoutcompleted buy"),
         "refund": "refund orderrefunded refundscreate",
         "wishlist": "wishlist productaddedtowishlist addtowishlist",
         "search": "search productssearched viewsearchresults searchsubmitted",

@@ -52,12 +52,10 @@ class Job:
     owner: str
     database: Database = field(repr=False)
 
-    async def report(self, **progress: Any) -> None:  # noqa: ANN401 - JSON
+    async def report(self, **progress: Any) -> None:
         """Merge `progress` into the row, where people and a later attempt can see it."""
         self.progress |= progress
-        tag = await self.database.execute(
-            *SQL.report(id=self.id, owner=self.owner, progress=self.progress)
-        )
+        tag = await self.database.execute(*SQL.report(id=self.id, owner=self.owner, progress=self.progress))
         if tag == "UPDATE 0":
             raise LeaseLost(self.key)
 
