@@ -1,0 +1,104 @@
+# Endcap: every verb of this repository. `make` alone lists them.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+PYTHON := .local/venv/bin/python
+RUN := .local/venv/bin
+LOCAL := $(PYTHON) -m deploy.local
+SERVICES := tracker sync trainer loader recommender router engine
+
+# Where `make check` and `make test` look.
+SOURCES := shared services deploy tests
+OFFLINE_TESTS := tests/architecture tests/contract tests/unit
+STACK_TESTS := tests/integration tests/component tests/e2e
+
+.PHONY: help  # List what can be done
+help:
+	@printf 'Endcap\n\n'
+	@sed -n 's/^\.PHONY: \([a-z-]*\)  # \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-20s %s\n", $$1, $$2}'
+
+# --- the local stack ------------------------------------------------------------------------------
+
+.PHONY: run  # Install what is missing and start everything [DATA=file or folder] [DETACH=1]
+run: install
+	@$(LOCAL) run $(if $(DETACH),--detach) $(if $(DATA),--data '$(DATA)')
+
+.PHONY: stop  # End everything that `make run` started
+stop:
+	@if [ -x $(PYTHON) ]; then $(LOCAL) stop; else echo 'Nothing runs: nothing is installed yet.'; fi
+
+.PHONY: status  # Show each process, its port and whether it is ready
+status: python
+	@$(LOCAL) status
+
+.PHONY: logs  # Follow the logs [S=tracker-worker]
+logs: python
+	@$(LOCAL) logs $(S)
+
+.PHONY: env  # Print export lines for curl, boto3, psql …: eval "$(make -s env)"
+env: python
+	@$(LOCAL) env
+
+.PHONY: load  # Load a shop into the running stack: DATA=file or folder
+load: python
+	@$(LOCAL) load $(if $(DATA),--data '$(DATA)')
+
+.PHONY: clean  # Stop, and remove the stack's data, logs and keys (what was installed stays)
+clean: stop
+	rm -rf .local/data .local/logs .local/run .local/keys .local/shop
+	rm -rf .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+
+# --- checks ---------------------------------------------------------------------------------------
+
+.PHONY: test  # Run `check`, then every other test on a private stack
+test: install check
+	$(RUN)/pytest $(wildcard $(STACK_TESTS))
+
+.PHONY: check  # Everything that needs no stack: format, lint, types, imports, offline tests
+check: python
+	$(RUN)/ruff format --check $(SOURCES)
+	$(RUN)/ruff check $(SOURCES)
+	$(RUN)/mypy
+	$(RUN)/lint-imports
+	$(RUN)/pytest $(wildcard $(OFFLINE_TESTS))
+
+.PHONY: fmt  # Format, and repair what can be repaired safely
+fmt: python
+	$(RUN)/ruff check --fix $(SOURCES)
+	$(RUN)/ruff format $(SOURCES)
+
+.PHONY: lint  # Lint, and check who imports whom
+lint: python
+	$(RUN)/ruff check $(SOURCES)
+	$(RUN)/lint-imports
+
+.PHONY: types  # Check types
+types: python
+	$(RUN)/mypy
+
+.PHONY: bench  # Measure the budgets of the design on this machine
+bench: install
+	$(RUN)/python -m tests.load
+
+.PHONY: contracts  # Write the JSON Schemas and the OpenAPI documents anew
+contracts: python
+	$(PYTHON) -m tests.contract
+
+# --- what is installed ----------------------------------------------------------------------------
+
+.PHONY: install  # Install what the stack runs on, once
+install:
+	@deploy/local/install
+
+.PHONY: python  # Install the Python packages alone, once
+python:
+	@deploy/local/install python
+
+.PHONY: requirements  # Lock the dependencies of pyproject.toml anew, with hashes
+requirements: python
+	@for service in $(SERVICES); do \
+	  .local/bootstrap/bin/uv export -q --no-header --no-annotate --no-default-groups --group $$service -o requirements/$$service.txt || exit 1; \
+	done
+	@for group in local dev; do \
+	  .local/bootstrap/bin/uv export -q --no-header --no-annotate --no-default-groups --group $$group -o requirements/$$group.txt || exit 1; \
+	done

@@ -1,0 +1,1 @@
+"""How Endcap is run: the native local stack, the image, Compose, Kubernetes."""

@@ -1,0 +1,144 @@
+"""A private PostgreSQL cluster, run as the user `postgres` where we are root."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import subprocess
+from collections.abc import Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+
+from deploy.local.failure import StackError
+from deploy.local.ports import LOOPBACK, Ports
+from deploy.local.supervisor import Program
+from deploy.local.tools import Tools
+
+ADMINISTRATOR = "postgres"
+DATABASE = "endcap"
+
+# The processes of seven services with their pools, and a person with psql.
+_CONNECTIONS = 300
+
+
+def program(tools: Tools, data: Path, ports: Ports, password: str, *, durable: bool) -> Program:
+    """Make the cluster once, and say how the server is run.
+
+    `durable=False` leaves out the flushes that only a crash of the whole machine would need.
+    """
+    as_user = _as_unprivileged_user(data)
+    cluster = data / "cluster"
+    if not cluster.exists():
+        _initialise(tools, cluster, password, as_user)
+    options = {
+        "listen_addresses": LOOPBACK,
+        "port": str(ports["postgres"]),
+        "unix_socket_directories": "",
+        "max_connections": str(_CONNECTIONS),
+        "timezone": "UTC",
+        "log_line_prefix": "%m [%p] %q%u@%d ",
+    }
+    if not durable:
+        options |= {"fsync": "off", "full_page_writes": "off"}
+    settings = [word for name, value in options.items() for word in ("-c", f"{name}={value}")]
+    return Program(
+        "postgres",
+        [*as_user, str(tools.program("postgres").resolve()), "-D", str(cluster), *settings],
+        group="postgres",
+        stop_seconds=4,
+        stop_signal="INT",  # "fast": sessions are ended, everything is written
+    )
+
+
+def url(ports: Ports, password: str, *, role: str = ADMINISTRATOR, database: str = DATABASE) -> str:
+    """The address of a database for a role."""
+    return f"postgresql://{role}:{password}@{LOOPBACK}:{ports['postgres']}/{database}"
+
+
+def answers(address: str) -> bool:
+    """Whether the server accepts a session of the administrator."""
+    try:
+        _run(_execute(address, "SELECT 1"))
+    except (OSError, asyncpg.PostgresError):
+        return False
+    return True
+
+
+def create_database(address: str, name: str, *, template: str = "template1") -> bool:
+    """Create a database beside the one of the address; False when it was there."""
+    try:
+        _run(_execute(address, f'CREATE DATABASE "{name}" TEMPLATE "{template}"'))
+    except asyncpg.DuplicateDatabaseError:
+        return False
+    return True
+
+
+def drop_database(address: str, name: str) -> None:
+    """Drop a database with whatever sessions it still has."""
+    _run(_execute(address, f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)'))
+
+
+def _run(work: Coroutine[Any, Any, None]) -> None:
+    """In a thread of its own, since a caller may be inside an event loop (a fixture of a test)."""
+    with ThreadPoolExecutor(1) as executor:
+        executor.submit(asyncio.run, work).result()
+
+
+async def _execute(address: str, statement: str) -> None:
+    connection = await asyncpg.connect(address, timeout=10)
+    try:
+        await connection.execute(statement)
+    finally:
+        await connection.close()
+
+
+def _initialise(tools: Tools, cluster: Path, password: str, as_user: list[str]) -> None:
+    initdb = str(tools.program("initdb").resolve())
+    password_file = cluster.with_name(".password")
+    # Made beside and renamed, so that an interrupted start leaves no half of a cluster.
+    made = cluster.with_name(".new")
+    shutil.rmtree(made, ignore_errors=True)
+    password_file.unlink(missing_ok=True)
+    password_file.touch(mode=0o600)
+    password_file.write_text(password)
+    if as_user:
+        shutil.chown(password_file, ADMINISTRATOR)
+    options = ["-D", str(made), "-U", ADMINISTRATOR, f"--pwfile={password_file}"]
+    options += ["-A", "scram-sha-256", "-E", "UTF8", "--locale=C.UTF-8"]
+    done = subprocess.run(
+        [*as_user, initdb, *options], capture_output=True, text=True, timeout=120, check=False
+    )
+    password_file.unlink()
+    if done.returncode != 0:
+        msg = f"PostgreSQL's cluster could not be made: {done.stdout}{done.stderr}"
+        raise StackError(msg)
+    made.rename(cluster)
+
+
+def _as_unprivileged_user(data: Path) -> list[str]:
+    """The words before a command of PostgreSQL, which refuses to run as root.
+
+    A clone below a folder that others may not enter (root's home) is reached with the capability
+    to search folders, which alone is handed on.
+    """
+    data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if os.getuid() != 0:
+        return []
+    shutil.chown(data, ADMINISTRATOR)
+    user = ["setpriv", f"--reuid={ADMINISTRATOR}", f"--regid={ADMINISTRATOR}", "--clear-groups"]
+    for capability in (None, "dac_read_search", "dac_override"):
+        granted = [f"--inh-caps=+{capability}", f"--ambient-caps=+{capability}"]
+        words = [*user, *(granted if capability else [])]
+        # Not test(1): access(2) leaves capabilities out of account.
+        test = [*words, "touch", str(data)]
+        if subprocess.run(test, capture_output=True, timeout=10, check=False).returncode == 0:
+            return words
+    msg = (
+        f"the user {ADMINISTRATOR} cannot enter {data}, and this machine does not let root hand on "
+        "the right to; move the clone to a folder that others may enter, such as /srv/endcap"
+    )
+    raise StackError(msg)

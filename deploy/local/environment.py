@@ -1,0 +1,137 @@
+"""The one set of variables that the processes of a stack share, and what a client is told."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from deploy.local.components import postgres, redis, s3
+from deploy.local.ports import LOOPBACK, SERVICES, Ports
+from deploy.local.secrets import Secrets
+
+REGION = "us-east-1"
+
+# By this variable a stack finds what is left of it after its supervisor was killed.
+ROOT_VARIABLE = "ENDCAP_STACK_ROOT"
+
+# The variable with each component's address; set to another than ours, the component is external.
+ADDRESS = {
+    "kafka": "KAFKA_BOOTSTRAP_SERVERS",
+    "postgres": "DATABASE_URL",
+    "redis": "REDIS_URL",
+    "s3": "AWS_ENDPOINT_URL_S3",
+}
+
+# A person's AWS session would be signed into requests to our own S3 server, which knows no such.
+_NOT_HANDED_ON = {"AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN", "AWS_PROFILE", "AWS_DEFAULT_PROFILE"}
+_CLOUD_CREDENTIALS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION")
+
+
+def external_components(ports: Ports, environment: Mapping[str, str]) -> dict[str, str]:
+    """The components whose address in the environment is not this stack's own."""
+    own = {name: f"{LOOPBACK}:{ports[name]}" for name in ADDRESS}
+    given = {name: environment.get(variable, "") for name, variable in ADDRESS.items()}
+    return {name: address for name, address in given.items() if address and _host(address) != own[name]}
+
+
+def addresses(ports: Ports, secrets: Secrets, external: Mapping[str, str]) -> dict[str, str]:
+    """Where Kafka, Postgres (as administrator), Redis and S3 are."""
+    own = {
+        "kafka": f"{LOOPBACK}:{ports['kafka']}",
+        "postgres": postgres.url(ports, secrets.postgres),
+        "redis": redis.url(ports),
+        "s3": s3.url(ports),
+    }
+    return {variable: external.get(name, own[name]) for name, variable in ADDRESS.items()}
+
+
+def process_environment(
+    ports: Ports, secrets: Secrets, external: Mapping[str, str], *, keyless: bool, root: Path
+) -> dict[str, str]:
+    """Everything that a process of the stack reads, on top of what the caller's shell has."""
+    inherited = {name: value for name, value in os.environ.items() if name not in _NOT_HANDED_ON}
+    where = addresses(ports, secrets, external)
+    pair = {
+        "AWS_ACCESS_KEY_ID": secrets.aws_access_key_id,
+        "AWS_SECRET_ACCESS_KEY": secrets.aws_secret_access_key,
+        "AWS_REGION": REGION,
+    }
+    if "s3" in external:
+        pair |= {name: os.environ[name] for name in _CLOUD_CREDENTIALS if name in os.environ}
+        inherited = dict(os.environ)
+    return {
+        **inherited,
+        **where,
+        **pair,
+        **_service_variables(ports, secrets, where["DATABASE_URL"]),
+        "AWS_DEFAULT_REGION": pair["AWS_REGION"],
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "ENDCAP_SECRET_KEY": secrets.secret_key,
+        "ENDCAP_SERVICE_KEY": secrets.service_key,
+        "ENDCAP_KEYLESS_LOOPBACK": "1" if keyless else "0",
+        "ENDCAP_RECOMMENDER_URL": _service_url(ports, "recommender"),
+        "AWS_ENDPOINT_URL_PERSONALIZE": _personalize(ports, external),
+        "NO_PROXY": ",".join(filter(None, [os.environ.get("NO_PROXY"), LOOPBACK, "localhost"])),
+        "PYTHONUNBUFFERED": "1",
+        ROOT_VARIABLE: str(root),
+    }
+
+
+def client_environment(
+    ports: Ports, secrets: Secrets, external: Mapping[str, str], keys: Mapping[str, str]
+) -> dict[str, str]:
+    """What curl, boto3, the AWS CLI, psql and redis-cli need to talk to the stack."""
+    processes = process_environment(ports, secrets, external, keyless=False, root=Path())
+    urls = {f"ENDCAP_{service.upper()}_URL": _service_url(ports, service) for service in SERVICES}
+    return {
+        **urls,
+        "ENDCAP_INGEST_KEY": keys["ingest"],
+        "ENDCAP_READ_KEY": keys["read"],
+        "ENDCAP_ADMIN_KEY": keys["admin"],
+        "ENDCAP_TRACKING_ID": keys["tracking_id"],
+        "AWS_ENDPOINT_URL_S3": processes["AWS_ENDPOINT_URL_S3"],
+        "AWS_ENDPOINT_URL_PERSONALIZE": processes["AWS_ENDPOINT_URL_PERSONALIZE"],
+        "AWS_ENDPOINT_URL_PERSONALIZE_EVENTS": _service_url(ports, "tracker"),
+        "AWS_ENDPOINT_URL_PERSONALIZE_RUNTIME": _service_url(ports, "router"),
+        "AWS_REGION": processes["AWS_REGION"],
+        "AWS_ACCESS_KEY_ID": processes["AWS_ACCESS_KEY_ID"],
+        "AWS_SECRET_ACCESS_KEY": processes["AWS_SECRET_ACCESS_KEY"],
+        "DATABASE_URL": processes["DATABASE_URL"],
+        "REDIS_URL": processes["REDIS_URL"],
+        "KAFKA_BOOTSTRAP_SERVERS": processes["KAFKA_BOOTSTRAP_SERVERS"],
+    }
+
+
+def role_url(administrator: str, role: str, password: str) -> str:
+    """The same database for another role."""
+    parts = urlsplit(administrator)
+    host = parts.netloc.rpartition("@")[2]
+    return parts._replace(netloc=f"{role}:{password}@{host}").geturl()
+
+
+def _service_variables(ports: Ports, secrets: Secrets, administrator: str) -> dict[str, str]:
+    variables = {}
+    for service in SERVICES:
+        own = f"{service.upper()}_DATABASE_URL"
+        password = secrets.roles[service]
+        variables[own] = os.environ.get(own) or role_url(administrator, service, password)
+        variables[f"{service.upper()}_PORT"] = str(ports[service])
+    return variables
+
+
+def _personalize(ports: Ports, external: Mapping[str, str]) -> str:
+    """The trainer's endpoint: a given one counts only together with a given object store."""
+    given = os.environ.get("AWS_ENDPOINT_URL_PERSONALIZE", "")
+    return given if given and "s3" in external else _service_url(ports, "engine")
+
+
+def _service_url(ports: Ports, service: str) -> str:
+    return f"http://{LOOPBACK}:{ports[service]}"
+
+
+def _host(address: str) -> str:
+    """host:port of an address, with or without a scheme; localhost is the loopback."""
+    host = address.rpartition("://")[2].rpartition("@")[2].split("/", maxsplit=1)[0]
+    return host.replace("localhost:", f"{LOOPBACK}:")

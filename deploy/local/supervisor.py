@@ -1,0 +1,304 @@
+"""supervisord as this stack's process supervisor: its configuration, its start and its XML-RPC.
+
+It runs in a session of its own, so that Ctrl-C reaches `make run` alone and `make stop` finds it
+after a `kill -9` of `make run`.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import http.client
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import xmlrpc.client
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from deploy.local.failure import StackError
+
+# sun_path has 108 bytes with its final NUL; supervisord binds a name a few characters longer first.
+_LONGEST_SOCKET_PATH = 95
+_PR_SET_PDEATHSIG = 1
+
+
+@dataclass(frozen=True)
+class Program:
+    """One process of the stack, restarted whenever it ends without being told to."""
+
+    name: str
+    command: Sequence[str]
+    group: str
+    stop_seconds: int
+    stop_signal: str = "TERM"
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+    def section(self, logs: Path, folder: Path) -> str:
+        """Its section in the configuration of supervisord."""
+        command = " ".join(_quoted(word) for word in self.command)
+        variables = ",".join(f'{name}="{value}"' for name, value in self.environment.items())
+        return f"""
+[program:{self.name}]
+command={command}
+directory={_escaped(str(folder))}
+environment={variables}
+autostart=false
+autorestart=true
+startsecs=1
+startretries=1000
+stopsignal={self.stop_signal}
+stopwaitsecs={self.stop_seconds}
+killasgroup=true
+redirect_stderr=true
+stdout_logfile={_escaped(str(logs / f"{self.name}.log"))}
+stdout_logfile_maxbytes=20MB
+stdout_logfile_backups=2
+"""
+
+
+@dataclass(frozen=True)
+class Process:
+    """What supervisord knows of a program; `state` is RUNNING, STARTING, BACKOFF or STOPPED."""
+
+    name: str
+    group: str
+    state: str
+    pid: int
+    started: float
+    description: str
+
+
+class Supervisor:
+    """The supervisord of one stack root."""
+
+    def __init__(self, root: Path) -> None:
+        self._run = root / "run"
+        self._logs = root / "logs"
+        self._pid_file = self._run / "supervisord.pid"
+        self._socket = _socket_path(self._run)
+        self._daemon: subprocess.Popen[bytes] | None = None
+
+    def launch(
+        self,
+        programs: Sequence[Program],
+        *,
+        folder: Path,
+        environment: Mapping[str, str],
+        ends_with_caller: bool,
+    ) -> None:
+        """Start supervisord with nothing running in it yet; returns as soon as it answers."""
+        config = self._run / "supervisord.conf"
+        config.write_text(self._config(programs, folder))
+        log = self._logs / "supervisord.log"
+        with log.open("ab") as output:
+            daemon = subprocess.Popen(
+                [sys.executable, "-m", "supervisor.supervisord", "-n", "-c", str(config)],
+                cwd=folder,
+                env=dict(environment),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+                preexec_fn=_end_with_parent if ends_with_caller else None,  # noqa: PLW1509 - one thread
+            )
+        self._daemon = daemon
+        deadline = time.monotonic() + 15
+        while not self.is_running():
+            if daemon.poll() is not None or time.monotonic() > deadline:
+                msg = f"the process supervisor did not start; see {log}"
+                raise StackError(msg)
+            time.sleep(0.05)
+
+    def is_running(self) -> bool:
+        """Whether it answers on its socket."""
+        try:
+            return bool(self._call("supervisor.getPID"))
+        except OSError:
+            return False
+
+    def pid(self) -> int:
+        """The process id of supervisord itself."""
+        return int(self._call("supervisor.getPID"))
+
+    def start(self, name: str) -> None:
+        """Start a program, unless it runs already."""
+        if self.process(name).state not in {"RUNNING", "STARTING"}:
+            self._call("supervisor.startProcess", self._full_name(name), False)
+
+    def stop(self, name: str) -> None:
+        """Stop a program and wait until it has ended."""
+        if self.process(name).state in {"RUNNING", "STARTING", "BACKOFF"}:
+            self._call("supervisor.stopProcess", self._full_name(name), True)
+
+    def kill(self, name: str, number: signal.Signals) -> None:
+        """Send a signal to a program; supervisord restarts it when that ends it."""
+        self._call("supervisor.signalProcess", self._full_name(name), number.name)
+
+    def processes(self) -> list[Process]:
+        """Every program with its state."""
+        return [
+            Process(
+                name=str(known["name"]),
+                group=str(known["group"]),
+                state=str(known["statename"]),
+                pid=int(known["pid"]),
+                started=float(known["start"]),
+                description=str(known["description"]),
+            )
+            for known in self._call("supervisor.getAllProcessInfo")
+        ]
+
+    def process(self, name: str) -> Process:
+        """One program with its state."""
+        for process in self.processes():
+            if process.name == name:
+                return process
+        names = ", ".join(process.name for process in self.processes())
+        msg = f"there is no process {name!r}; there are {names}"
+        raise StackError(msg)
+
+    def shut_down(self, *, seconds: float) -> bool:
+        """Stop all groups in order, then supervisord; whether that was done within the time."""
+        try:
+            pid = self.pid()
+            self._call("supervisor.shutdown")
+        except OSError:
+            return True
+        return ended(lambda: self._has_ended(pid), seconds)
+
+    def _has_ended(self, pid: int) -> bool:
+        # Our own child stays a zombie until it is waited for.
+        if self._daemon is not None and self._daemon.pid == pid:
+            return self._daemon.poll() is not None
+        return not _is_alive(pid)
+
+    def _full_name(self, name: str) -> str:
+        return f"{self.process(name).group}:{name}"
+
+    def _call(self, method: str, *arguments: object) -> Any:
+        server = xmlrpc.client.ServerProxy("http://supervisor", _UnixTransport(self._socket))
+        with server:
+            try:
+                return getattr(server, method)(*arguments)
+            except xmlrpc.client.Fault as fault:
+                msg = f"supervisord refused {method}{arguments}: {fault.faultString}"
+                raise StackError(msg) from fault
+
+    def _config(self, programs: Sequence[Program], folder: Path) -> str:
+        groups: dict[str, list[str]] = {}
+        for program in programs:
+            groups.setdefault(program.group, []).append(program.name)
+        sections = [_supervisord_section(self._socket, self._pid_file, self._logs)]
+        sections += [program.section(self._logs, folder) for program in programs]
+        # Groups are stopped one after the other, the highest priority number first.
+        sections += [
+            f"[group:{group}]\nprograms={','.join(names)}\npriority={10 * place}\n"
+            for place, (group, names) in enumerate(groups.items(), start=1)
+        ]
+        return "\n".join(sections)
+
+
+def ended(condition: Callable[[], bool], seconds: float) -> bool:
+    """Wait until the condition holds; False when it still does not after that time."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.05)
+    return True
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def _socket_path(run: Path) -> Path:
+    path = run / "supervisord.sock"
+    if len(os.fsencode(path)) <= _LONGEST_SOCKET_PATH:
+        return path
+    # A deep clone: a short private folder instead, found again by the root's digest.
+    digest = hashlib.sha256(os.fsencode(run)).hexdigest()[:16]
+    folder = Path(tempfile.gettempdir()) / f"endcap-{os.getuid()}-{digest}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    if folder.stat().st_uid != os.getuid():
+        msg = f"{folder} belongs to somebody else; remove it or move the clone to a shorter path"
+        raise StackError(msg)
+    return folder / "supervisord.sock"
+
+
+def _supervisord_section(socket_path: Path, pid_file: Path, logs: Path) -> str:
+    user = "user=root" if os.getuid() == 0 else ""
+    return f"""\
+[unix_http_server]
+file={_escaped(str(socket_path))}
+chmod=0700
+
+[supervisord]
+nodaemon=true
+{user}
+logfile={_escaped(str(logs / "supervisord.log"))}
+logfile_maxbytes=5MB
+pidfile={_escaped(str(pid_file))}
+minfds=1024
+
+[rpcinterface:supervisor]
+supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface
+"""
+
+
+def _escaped(text: str) -> str:
+    return text.replace("%", "%%")
+
+
+def _quoted(word: str) -> str:
+    if any(character in word for character in "\"'\\ \t;"):
+        word = '"' + word.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    return _escaped(word)
+
+
+def _end_with_parent() -> None:
+    """In the child, before exec: be told to stop when the starting process dies, even of SIGKILL."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+class _UnixConnection(http.client.HTTPConnection):
+    def __init__(self, path: Path) -> None:
+        super().__init__("localhost", timeout=30)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            self.sock.settimeout(self.timeout)
+            self.sock.connect(str(self._path))
+        except OSError:
+            self.sock.close()
+            raise
+
+
+class _UnixTransport(xmlrpc.client.Transport):
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self._path = path
+
+    def make_connection(self, host: object) -> http.client.HTTPConnection:  # noqa: ARG002
+        connection = _UnixConnection(self._path)
+        self._connection = "supervisor", connection  # what `close` closes
+        return connection
+
+
+def names(programs: Iterable[Program]) -> list[str]:
+    """The names of the programs, in order."""
+    return [program.name for program in programs]

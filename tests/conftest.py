@@ -1,0 +1,20 @@
+"""Markers by folder, and the fixtures of tests/support. Nothing is imported from here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+pytest_plugins = ["tests.support.stack", "tests.support.product"]
+
+_FOLDERS = {"architecture", "contract", "unit", "integration", "component", "e2e", "load"}
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark each test by the folder it is in, so that `-m e2e` selects like the path does."""
+    root = config.rootpath / "tests"
+    for item in items:
+        folder = Path(item.path).relative_to(root).parts[0] if item.path.is_relative_to(root) else ""
+        if folder in _FOLDERS:
+            item.add_marker(folder)

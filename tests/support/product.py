@@ -1,0 +1,110 @@
+"""The entire product for a test run: every service and worker, as `make run` starts them."""
+
+from __future__ import annotations
+
+import os
+import signal
+import tempfile
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from deploy.local.components import postgres
+from deploy.local.environment import client_environment, external_components
+from deploy.local.ports import LOOPBACK, SERVICES, Ports
+from deploy.local.stack import Stack
+from deploy.local.supervisor import ended
+
+
+@dataclass(frozen=True)
+class Endcap:
+    """The running product. Processes are called `tracker`, `tracker-worker`, `sync-relay`, `kafka` …"""
+
+    stack: Stack
+    urls: dict[str, str]
+    keys: dict[str, str]
+    environment: dict[str, str]
+
+    def pid(self, process: str) -> int:
+        """The process id."""
+        return self.stack.supervisor.process(process).pid
+
+    def kill(self, process: str, number: signal.Signals = signal.SIGKILL) -> int:
+        """Send a signal, SIGKILL by default; gives the process id it had. It is restarted."""
+        return self.stack.kill(process, number)
+
+    def kill_and_wait(self, process: str, *, seconds: float = 60) -> None:
+        """Kill a process and wait until another one has taken its place and is ready."""
+        before = self.kill(process)
+        if not ended(lambda: self.pid(process) not in {0, before}, seconds):
+            raise AssertionError(f"{process} was not restarted within {seconds} s")
+        self.wait_healthy(process, seconds=seconds)
+
+    def stop(self, process: str) -> None:
+        """Stop a process, which then stays stopped."""
+        self.stack.supervisor.stop(process)
+
+    def start(self, process: str, *, seconds: float = 60) -> None:
+        """Start a stopped process and wait until it is ready."""
+        self.stack.supervisor.start(process)
+        self.wait_healthy(process, seconds=seconds)
+
+    def restart(self, process: str, *, seconds: float = 60) -> None:
+        """Stop a process in order, and start it again."""
+        self.stop(process)
+        self.start(process, seconds=seconds)
+
+    def wait_healthy(self, *processes: str, seconds: float = 60) -> None:
+        """Wait until the named processes, or all of them, are ready."""
+        for process in processes or [known.name for known in self.stack.processes()]:
+            self.stack.wait_until_ready(process, seconds=seconds)
+
+    def log(self, process: str) -> str:
+        """What the process has written so far."""
+        return (self.stack.root / "logs" / f"{process}.log").read_text(errors="replace")
+
+
+@contextmanager
+def _own_database(external: dict[str, str]) -> Iterator[dict[str, str]]:
+    """On a Postgres server that was given, a database for this run alone."""
+    given = external.get("postgres")
+    if given is None:
+        yield external
+        return
+    name = f"endcap_test_{uuid.uuid4().hex[:8]}"
+    postgres.create_database(given, name)
+    try:
+        yield {**external, "postgres": urlsplit(given)._replace(path=f"/{name}").geturl()}
+    finally:
+        postgres.drop_database(given, name)
+
+
+def _running(stack: Stack) -> Endcap:
+    keys = stack.keys()
+    return Endcap(
+        stack=stack,
+        urls={service: f"http://{LOOPBACK}:{stack.ports[service]}" for service in SERVICES},
+        keys=keys,
+        environment=client_environment(stack.ports, stack.secrets, stack.external, keys),
+    )
+
+
+@pytest.fixture(scope="session")
+def endcap() -> Iterator[Endcap]:
+    """The product on free ports, with an empty shop; one for the whole test run."""
+    with tempfile.TemporaryDirectory(prefix="endcap-e2e-", ignore_cleanup_errors=True) as folder:
+        Path(folder).chmod(0o711)
+        ports = Ports.free()
+        with _own_database(external_components(ports, os.environ)) as external:
+            stack = Stack(Path(folder), ports, external, durable=False)
+            try:
+                stack.launch(tied=True)
+                stack.start_everything()
+                yield _running(stack)
+            finally:
+                stack.stop()

@@ -1,0 +1,257 @@
+"""Kafka, Postgres, Redis and S3 for tests: real ones, each started when a test first asks for it.
+
+A component comes from its address in the environment, else from the native programs of the local
+stack on free ports, else from a container where a Docker engine has its image. One that can be had
+in none of these ways fails the test. Everything ends with the test run, however that ends.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import tempfile
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import boto3
+import pytest
+import redis
+from botocore.config import Config
+
+from deploy.local import product
+from deploy.local.components import postgres as postgres_component
+from deploy.local.environment import external_components, role_url
+from deploy.local.ports import SERVICES, Ports
+from deploy.local.stack import Stack
+from tests.support import containers
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+_REDIS_DATABASES = 16
+
+
+@dataclass
+class Components:
+    """The four components, each started once when it is first needed."""
+
+    stack: Stack
+    started: set[str] = field(default_factory=set)
+
+    @classmethod
+    def below(cls, root: Path) -> Components:
+        """Components with their data below the folder, on free ports."""
+        ports = Ports.free()
+        external = external_components(ports, os.environ)
+        return cls(Stack(root, ports, external, durable=False))
+
+    def start(self, *names: str) -> Stack:
+        """Start what is not running yet; gives the stack with the addresses."""
+        native = [name for name in self.stack.components if self.stack.tools.has(name)]
+        if not self.stack.is_running:
+            self.stack.launch(native, tied=True)
+        for name in names:
+            if name in self.started or name in self.stack.external:
+                continue
+            if name == "s3":
+                self.start("kafka")
+                self.stack.create_topics()
+            if name in native:
+                self.stack.start(name)
+            else:
+                containers.start(name, self.stack)
+                self.stack.wait_until_ready(name)
+            self.started.add(name)
+        return self.stack
+
+    def stop(self) -> None:
+        """End everything."""
+        self.stack.stop()
+        containers.stop_all()
+
+
+@dataclass(frozen=True)
+class Database:
+    """One database of a test: the administrator's address, and each service's own."""
+
+    url: str
+    passwords: dict[str, str]
+
+    def role_url(self, service: str) -> str:
+        """The address under which the service itself connects."""
+        return role_url(self.url, service, self.passwords[service])
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The variables that a service and its migrations read."""
+        own = {f"{service.upper()}_DATABASE_URL": self.role_url(service) for service in SERVICES}
+        return {"DATABASE_URL": self.url, **own}
+
+
+@dataclass(frozen=True)
+class PostgresServer:
+    """A server on which tests make databases of their own."""
+
+    administrator: str
+    passwords: dict[str, str]
+
+    @contextmanager
+    def database(self, *, template: str = "template1") -> Iterator[Database]:
+        """A new database, dropped at the end."""
+        name = f"test_{uuid.uuid4().hex[:12]}"
+        postgres_component.create_database(self.administrator, name, template=template)
+        try:
+            yield self.named(name)
+        finally:
+            postgres_component.drop_database(self.administrator, name)
+
+    def named(self, database: str) -> Database:
+        """A database of the server by its name."""
+        url = urlsplit(self.administrator)._replace(path=f"/{database}").geturl()
+        return Database(url, self.passwords)
+
+
+@dataclass(frozen=True)
+class ObjectStore:
+    """An S3 endpoint with a key pair that it accepts."""
+
+    endpoint: str
+    region: str
+    access_key_id: str
+    secret_access_key: str
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The variables that a service reads."""
+        return {
+            "AWS_ENDPOINT_URL_S3": self.endpoint,
+            "AWS_REGION": self.region,
+            "AWS_ACCESS_KEY_ID": self.access_key_id,
+            "AWS_SECRET_ACCESS_KEY": self.secret_access_key,
+        }
+
+    def client(self) -> S3Client:
+        """boto3's client for it."""
+        return boto3.client(
+            "s3",
+            endpoint_url=self.endpoint,
+            region_name=self.region,
+            aws_access_key_id=self.access_key_id,
+            aws_secret_access_key=self.secret_access_key,
+            config=Config(signature_version="s3v4", s3={"addressing_style": "path"}),
+        )
+
+
+@pytest.fixture(scope="session")
+def components() -> Iterator[Components]:
+    """Whatever the tests of this run have asked for."""
+    with tempfile.TemporaryDirectory(prefix="endcap-tests-", ignore_cleanup_errors=True) as folder:
+        # PostgreSQL's own user has to get in when root runs the tests.
+        Path(folder).chmod(0o711)
+        parts = Components.below(Path(folder))
+        try:
+            yield parts
+        finally:
+            parts.stop()
+
+
+@pytest.fixture(scope="session")
+def kafka_bootstrap(components: Components) -> str:
+    """Kafka's address, with every topic of the registry made."""
+    stack = components.start("kafka")
+    stack.create_topics()
+    return stack.environment["KAFKA_BOOTSTRAP_SERVERS"]
+
+
+@pytest.fixture(scope="session")
+def postgres_server(components: Components) -> PostgresServer:
+    """The Postgres server, with the login role of each service."""
+    stack = components.start("postgres")
+    external = "postgres" in stack.external
+    administrator = stack.environment["DATABASE_URL"] if external else stack.postgres_admin
+    server = PostgresServer(administrator, stack.secrets.roles)
+    product.create_roles({**stack.environment, "DATABASE_URL": administrator}, stack.preparation_log)
+    return server
+
+
+@pytest.fixture(scope="session")
+def migrated_template(components: Components, postgres_server: PostgresServer) -> Iterator[str]:
+    """The name of a database to which every migration was applied; it is cloned, never used."""
+    with postgres_server.database() as database:
+        environment = {**components.stack.environment, **database.environment}
+        product.create_roles(environment, components.stack.preparation_log)
+        product.migrate(environment, components.stack.preparation_log)
+        yield urlsplit(database.url).path.removeprefix("/")
+
+
+@pytest.fixture
+def database(postgres_server: PostgresServer, migrated_template: str) -> Iterator[Database]:
+    """A migrated database that belongs to one test."""
+    with postgres_server.database(template=migrated_template) as clone:
+        yield clone
+
+
+@pytest.fixture(scope="module")
+def module_database(postgres_server: PostgresServer, migrated_template: str) -> Iterator[Database]:
+    """A migrated database that the tests of one module share."""
+    with postgres_server.database(template=migrated_template) as clone:
+        yield clone
+
+
+@pytest.fixture
+def empty_database(postgres_server: PostgresServer) -> Iterator[Database]:
+    """A database without any schema, for tests of migrations themselves."""
+    with postgres_server.database() as fresh:
+        yield fresh
+
+
+@pytest.fixture
+def postgres_url(database: Database) -> str:
+    """The administrator's address of the test's own migrated database."""
+    return database.url
+
+
+_redis_turn = itertools.count(1)
+
+
+@pytest.fixture
+def redis_url(components: Components) -> str:
+    """An empty Redis database; the sixteen of a server are used in turn."""
+    address = components.start("redis").environment["REDIS_URL"]
+    if "redis" not in components.stack.external:
+        number = next(_redis_turn) % _REDIS_DATABASES
+        address = urlsplit(address)._replace(path=f"/{number}").geturl()
+    client: Any = redis.Redis.from_url(address)
+    with client:
+        client.flushdb()
+    return address
+
+
+@pytest.fixture(scope="session")
+def s3(components: Components) -> ObjectStore:
+    """The S3 server; an uploaded object becomes a record on uploads-v1."""
+    known = components.start("s3").environment
+    return ObjectStore(
+        endpoint=known["AWS_ENDPOINT_URL_S3"],
+        region=known["AWS_REGION"],
+        access_key_id=known["AWS_ACCESS_KEY_ID"],
+        secret_access_key=known["AWS_SECRET_ACCESS_KEY"],
+    )
+
+
+@pytest.fixture
+def bucket(s3: ObjectStore) -> Iterator[str]:
+    """A bucket that belongs to one test, removed with what is in it."""
+    name = f"test-{uuid.uuid4().hex[:12]}"
+    client = s3.client()
+    client.create_bucket(Bucket=name)
+    yield name
+    for page in client.get_paginator("list_objects_v2").paginate(Bucket=name):
+        for entry in page.get("Contents", []):
+            client.delete_object(Bucket=name, Key=entry["Key"])
+    client.delete_bucket(Bucket=name)
