@@ -1,0 +1,139 @@
+"""Each kind of thing has one home: SQL, the environment, Kafka, the metric names."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.architecture.source import SERVICES, imports, parsed, python_files, tracked
+
+STATEMENT = re.compile(
+    r"^\s*(SELECT|INSERT\s+INTO|UPDATE\s+\S+\s+SET|DELETE\s+FROM|WITH\s+\S+\s+AS|COPY\s|CREATE\s|ALTER\s)",
+    re.IGNORECASE,
+)
+CODE = python_files("services", "shared")
+
+
+@pytest.mark.parametrize("path", [p for p in CODE if p != Path("shared/postgres.py")], ids=str)
+def test_sql_lives_in_sql_files(path: Path) -> None:
+    found = [
+        f"{path}:{node.lineno}"
+        for node in ast.walk(parsed(path))
+        if isinstance(node, ast.Constant)
+        and isinstance(node.value, str)
+        and STATEMENT.match(node.value)
+        # A sentence in a docstring may begin with "Create".
+        and not _is_docstring(path, node)
+    ]
+
+    assert not found
+
+
+def _is_docstring(path: Path, constant: ast.Constant) -> bool:
+    owners = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+    return any(
+        isinstance(node, owners)
+        and node.body
+        and isinstance(node.body[0], ast.Expr)
+        and node.body[0].value is constant
+        for node in ast.walk(parsed(path))
+    )
+
+
+@pytest.mark.parametrize("path", [p for p in CODE if p.name != "settings.py"], ids=str)
+def test_only_settings_read_the_environment(path: Path) -> None:
+    reads = [
+        f"{path}:{node.lineno}"
+        for node in ast.walk(parsed(path))
+        if isinstance(node, ast.Attribute)
+        and node.attr in {"environ", "getenv", "environb", "putenv"}
+        and isinstance(node.value, ast.Name)
+        and node.value.id == "os"
+    ]
+
+    assert not reads
+
+
+@pytest.mark.parametrize(
+    ("library", "home"),
+    [
+        ("faststream", "shared/kafka"),
+        ("aiokafka", "shared/kafka"),
+        ("boto3", "shared/s3.py"),
+        ("hiredis", "shared/redis"),
+    ],
+)
+def test_a_client_library_is_wrapped_once(library: str, home: str) -> None:
+    # The trainer speaks the Personalize API through boto3: that is its job, and only its store does it.
+    allowed = {"boto3": {"services/trainer/store"}}.get(library, set()) | {home}
+
+    strangers = [
+        f"{path}:{line}"
+        for path in CODE
+        for line, name in imports(path)
+        if name.split(".")[0] == library and not any(str(path).startswith(place) for place in allowed)
+    ]
+
+    assert not strangers
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_only_the_store_touches_sql_redis_and_s3(service: str) -> None:
+    infrastructure = ("asyncpg", "redis", "boto3", "botocore", "shared.s3", "shared.redis")
+    # app.py makes the clients and hands them over; nothing else may know them.
+    strangers = [
+        f"{path}:{line} {name}"
+        for path in python_files("services")
+        if path.parts[1] == service and path.parts[2].removesuffix(".py") not in {"store", "app"}
+        for line, name in imports(path)
+        if name.startswith(infrastructure)
+    ]
+
+    assert not strangers
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_the_domain_is_pure(service: str) -> None:
+    allowed_shared = ("shared.events", "shared.errors", "shared.personalize", "shared.models")
+    strangers = [
+        f"{path}:{line} {name}"
+        for path in python_files("services")
+        if path.parts[1] == service and path.parts[2].removesuffix(".py") == "domain"
+        for line, name in imports(path)
+        if name.split(".")[0] in {"asyncio", "asyncpg", "redis", "boto3", "fastapi", "starlette", "time"}
+        or (name.startswith("shared.") and not name.startswith(allowed_shared))
+        or (name.startswith("services.") and not name.startswith(f"services.{service}.domain"))
+    ]
+
+    assert not strangers
+
+
+def test_what_is_shared_has_two_users_today() -> None:
+    """A module with one user belongs to that user. `runtime` and the like are used by every service."""
+    modules = {
+        f"shared.{path.parts[1].removesuffix('.py')}"
+        for path in python_files("shared")
+        if path.parts[1] != "__init__.py"
+    }
+    users: dict[str, set[str]] = {module: set() for module in modules}
+    for path in python_files("services", "shared", "deploy"):
+        for _, name in imports(path):
+            module = ".".join(name.split(".")[:2])
+            user = (
+                path.parts[1].removesuffix(".py") if path.parts[0] != "shared" else f"shared.{path.parts[1]}"
+            )
+            if module in users and not user.startswith(module):
+                users[module].add(user)
+
+    lonely = {module for module, who in users.items() if len(who) < 2}
+
+    assert not lonely
+
+
+def test_no_folder_is_left_without_a_reader() -> None:
+    top = {path.parts[0] for path in tracked() if len(path.parts) > 1}
+
+    assert top <= {".ci", "deploy", "docs", "requirements", "services", "shared", "tests", "examples"}

@@ -1,0 +1,43 @@
+"""Nothing in the tree lets anybody in, and nothing names a host that isn't ours to name."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.architecture.source import ROOT, tracked
+
+CREDENTIALS = {
+    "AWS access key id": re.compile(r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b"),
+    "private key": re.compile(r"-----BEGIN (?:RSA |EC |OPENSSH )?PRIVATE KEY-----"),
+    "RDS host": re.compile(r"\b[a-z0-9-]+\.[a-z0-9]+\.[a-z0-9-]+\.rds\.amazonaws\.com\b"),
+    "12-digit account in an ARN": re.compile(r"arn:aws:[a-z-]+:[a-z0-9-]*:(?!000000000000)\d{12}:"),
+    "public IP address": re.compile(
+        r"(?<![\d.])(?!127\.|10\.|0\.|192\.168\.|172\.(?:1[6-9]|2\d|3[01])\.|169\.254\.|255\.)"
+        r"(?:[1-9]\d?|1\d\d|2[0-4]\d|25[0-5])(?:\.(?:\d|[1-9]\d|1\d\d|2[0-4]\d|25[0-5])){3}(?![\d.])"
+    ),
+}
+# Package registries are found by each machine's own configuration, never by a name in the project.
+REGISTRIES = re.compile(
+    r"pypi\.org|pythonhosted\.org|registry\.npmjs|repo1?\.maven|proxy\.golang|crates\.io/|deb\.debian\.org",
+    re.IGNORECASE,
+)
+TEXT = [
+    path
+    for path in tracked()
+    if path.suffix not in {".png", ".npy", ".gz"} and path != Path(__file__).relative_to(ROOT)
+]
+
+
+@pytest.mark.parametrize("path", TEXT, ids=str)
+def test_a_file_holds_no_credential_and_no_foreign_host(path: Path) -> None:
+    text = (ROOT / path).read_text(errors="replace")
+
+    found = {what: pattern.search(text) for what, pattern in CREDENTIALS.items()}
+    if path.parts[0] == "requirements":
+        del found["public IP address"]  # four-part versions look like addresses
+
+    assert not {what: match[0] for what, match in found.items() if match}
+    assert not REGISTRIES.search(text)
