@@ -115,7 +115,24 @@ def application(
         app.include_router(router)
     app.include_router(_probes(parts))
     _answer_errors(app)
+    _document_errors(app)
     return app
+
+
+def _document_errors(app: FastAPI) -> None:
+    """Say in the OpenAPI page what `_answer_errors` does: an invalid request is a 400 like any other."""
+    write = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        page = write()
+        for methods in page["paths"].values():
+            for operation in methods.values():
+                operation["responses"].pop("422", None)
+        for name in ("HTTPValidationError", "ValidationError"):
+            page.get("components", {}).get("schemas", {}).pop(name, None)
+        return page
+
+    app.openapi = openapi  # type: ignore[method-assign] # FastAPI's documented way to extend the page
 
 
 async def _stop(part: Part) -> None:
