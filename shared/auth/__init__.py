@@ -1,0 +1,31 @@
+"""Who calls: API keys, AWS key pairs (SigV4), the service key, and keyless callers from loopback.
+
+A service makes one `Authenticator`, gives it to its parts, and guards a route with
+`Depends(authenticator.require("read"))`. A raw ASGI route asks `authenticator.known(scope)` first, which
+costs a few microseconds and never waits, and `await authenticator.of_scope(scope, body)` when that is None.
+"""
+
+from shared.auth.authenticator import Authenticator
+from shared.auth.credentials import (
+    decrypt,
+    encrypt,
+    hash_key,
+    new_access_key,
+    new_api_key,
+    new_secret_key,
+)
+from shared.auth.principal import SCOPES, AuthError, Principal, Scope
+
+__all__ = [
+    "SCOPES",
+    "AuthError",
+    "Authenticator",
+    "Principal",
+    "Scope",
+    "decrypt",
+    "encrypt",
+    "hash_key",
+    "new_access_key",
+    "new_api_key",
+    "new_secret_key",
+]

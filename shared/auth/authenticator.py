@@ -1,0 +1,270 @@
+"""From the headers of a request to its principal."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import ipaddress
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from fastapi import Request
+
+from shared.auth import sigv4
+from shared.auth.credentials import decrypt, hash_key
+from shared.auth.principal import SCOPES, AuthError, Principal, Scope
+from shared.auth.recall import Recall
+from shared.errors import ApiError, unavailable
+from shared.postgres import Database, statements
+
+if TYPE_CHECKING:
+    from shared.settings import AuthSettings
+
+SQL = statements(Path(__file__).with_name("queries.sql"))
+MAX_SIGNED_BODY = 8 * 2**20
+
+_LOOPBACK = Principal("default", None, frozenset({"ingest", "read"}), "loopback")
+_KEY_PAIR_SCOPES = frozenset({"ingest", "read", "admin"})
+_TENANT_HEADER = b"x-endcap-tenant"
+
+
+@dataclass(frozen=True, slots=True)
+class _ApiKey:
+    principal: Principal
+    expires_at: float | None
+
+    def holds(self) -> bool:
+        """Whether the key has not run out."""
+        return self.expires_at is None or datetime.now(UTC).timestamp() < self.expires_at
+
+
+@dataclass(frozen=True, slots=True)
+class _KeyPair:
+    principal: Principal
+    secret: str
+
+
+class Authenticator:
+    """Knows callers by what Postgres says of their keys, and remembers it (see `Recall`).
+
+    `database` is that of the service, whose role may read the engine's views of keys.
+    """
+
+    name = "auth"
+
+    def __init__(self, database: Database, settings: AuthSettings) -> None:
+        self._database = database
+        self._secret_key = settings.endcap_secret_key
+        self._keyless_loopback = settings.endcap_keyless_loopback
+        service_key = settings.endcap_service_key
+        # Known without Postgres, so that services reach each other while it is away.
+        self._service_hash = hash_key(service_key.get_secret_value()) if service_key else None
+        self._service = Principal(None, None, frozenset(SCOPES), "service")
+        self._keys = Recall(self._api_key)
+        self._pairs = Recall(self._key_pair)
+
+    async def start(self) -> None:
+        """Nothing to start: keys are looked up when they come."""
+
+    async def stop(self) -> None:
+        """Nothing to stop."""
+
+    def alive(self) -> str | None:
+        """Never stuck."""
+        return None
+
+    def ready(self) -> str | None:
+        """Ready at once; a key that can't be looked up is a 503 of its own request."""
+        return None
+
+    def known(self, scope: Mapping[str, Any]) -> Principal | None:
+        """The caller of a raw ASGI scope if that needs no waiting, else None: then ask `of_scope`.
+
+        Costs 2 µs for an API key that was looked up within the last minute.
+        """
+        headers = dict(scope["headers"])
+        key = _presented_key(headers)
+        if key is None:
+            if self._keyless_loopback and b"authorization" not in headers:
+                client = scope.get("client")
+                return _from_loopback(headers, client[0] if client else None)
+            return None
+        hashed = hash_key(key)
+        if hashed == self._service_hash:
+            return _speaking_for(self._service, headers)
+        found = self._keys.fresh(hashed)
+        if found is None or not found.holds():
+            return None
+        return _speaking_for(found.principal, headers)
+
+    async def of_scope(self, scope: Mapping[str, Any], body: bytes = b"") -> Principal:
+        """The caller of a raw ASGI scope; `body` is needed where the request may be signed."""
+        client = scope.get("client")
+        return self.known(scope) or await self.authenticate(
+            scope["headers"],
+            method=scope["method"],
+            path=scope.get("raw_path") or scope["path"],
+            query=scope["query_string"],
+            body=body,
+            client_host=client[0] if client else None,
+        )
+
+    async def authenticate(
+        self,
+        request_headers: Iterable[tuple[bytes, bytes]],
+        *,
+        method: str,
+        path: str | bytes,
+        query: str | bytes,
+        body: bytes,
+        client_host: str | None,
+    ) -> Principal:
+        """The caller of a request as it came over the wire: raw headers, `path` and `query` encoded.
+
+        AuthError 401 without or with wrong credentials; ApiError 503 for a key that was never seen while
+        Postgres is away.
+        """
+        raw = list(request_headers)
+        headers = dict(raw)
+        key = _presented_key(headers)
+        if key is not None:
+            return _speaking_for(await self._by_key(key), headers)
+        authorization = headers.get(b"authorization")
+        if authorization is None:
+            if self._keyless_loopback and (found := _from_loopback(headers, client_host)):
+                return found
+            _refuse_missing()
+        if not authorization.startswith(b"AWS4-"):
+            _refuse_missing()
+        claimed = sigv4.claim(authorization.decode("latin-1"))
+        pair = await self._pairs.get(claimed.access_key_id)
+        if pair is None:
+            detail = f"The access key id {claimed.access_key_id} is not known here, or not active."
+            raise AuthError(401, "UnknownKey", detail, aws_code="InvalidClientTokenId")
+        sigv4.verify(
+            claimed,
+            pair.secret,
+            method=method,
+            path=_text(path),
+            query=_text(query),
+            headers=raw,
+            body=body,
+            now=datetime.now(UTC),
+        )
+        return pair.principal
+
+    def require(self, scope: Scope) -> Callable[[Request], Awaitable[Principal]]:
+        """A FastAPI dependency: the principal of the request, which has `scope`."""
+
+        async def principal(request: Request) -> Principal:
+            found = self.known(request.scope)
+            if found is None:
+                found = await self.of_scope(request.scope, await _signed_body(request))
+            return found.may(scope)
+
+        return principal
+
+    async def _by_key(self, key: bytes) -> Principal:
+        hashed = hash_key(key)
+        if hashed == self._service_hash:
+            return self._service
+        found = await self._keys.get(hashed)
+        if found is None:
+            detail = "This API key is not known here. Check it, and the installation it belongs to."
+            raise AuthError(401, "UnknownKey", detail, aws_code="InvalidClientTokenId")
+        if not found.holds():
+            detail = "This API key has expired. Ask an administrator for a new one."
+            raise AuthError(401, "ExpiredKey", detail, aws_code="InvalidClientTokenId")
+        return found.principal
+
+    async def _api_key(self, hashed: bytes) -> _ApiKey | None:
+        row = await self._database.fetchrow(*SQL.api_key(key_hash=hashed))
+        if row is None:
+            return None
+        service = row["kind"] == "service"
+        principal = Principal(
+            None if service else row["tenant"],
+            None,
+            frozenset(row["scopes"]),
+            "service" if service else "key",
+        )
+        expires_at = row["expires_at"]
+        return _ApiKey(principal, expires_at.timestamp() if expires_at else None)
+
+    async def _key_pair(self, access_key_id: str) -> _KeyPair | None:
+        row = await self._database.fetchrow(*SQL.aws_key(access_key_id=access_key_id))
+        if row is None:
+            return None
+        if self._secret_key is None:
+            raise unavailable("ENDCAP_SECRET_KEY, which signed requests are checked with,")
+        secret = decrypt(row["secret_encrypted"], self._secret_key.get_secret_value())
+        return _KeyPair(Principal(None, row["account"], _KEY_PAIR_SCOPES, "sigv4"), secret)
+
+
+def _presented_key(headers: Mapping[bytes, bytes]) -> bytes | None:
+    """The API key of `x-api-key`, of `Authorization: Bearer`, or the user of `Authorization: Basic`."""
+    key = headers.get(b"x-api-key")
+    if key is not None:
+        return key.strip()
+    authorization = headers.get(b"authorization")
+    if authorization is None:
+        return None
+    scheme, _, rest = authorization.partition(b" ")
+    match scheme.lower():
+        case b"bearer":
+            return rest.strip()
+        case b"basic":
+            try:
+                return base64.b64decode(rest).partition(b":")[0]
+            except binascii.Error:
+                return b""
+        case _:
+            return None
+
+
+def _speaking_for(principal: Principal, headers: Mapping[bytes, bytes]) -> Principal:
+    """A service names the tenant that it speaks for; nobody else's header counts."""
+    if principal.kind != "service":
+        return principal
+    tenant = headers.get(_TENANT_HEADER)
+    if tenant is None:
+        return principal
+    return Principal(tenant.decode("latin-1"), None, principal.scopes, "service")
+
+
+def _from_loopback(headers: Mapping[bytes, bytes], client_host: str | None) -> Principal | None:
+    """The default tenant for a caller on this machine, unless a proxy stands in between."""
+    if client_host is None or any(
+        name == b"forwarded" or name.startswith(b"x-forwarded-") for name in headers
+    ):
+        return None
+    try:
+        return _LOOPBACK if ipaddress.ip_address(client_host).is_loopback else None
+    except ValueError:
+        return None
+
+
+def _refuse_missing() -> NoReturn:
+    detail = (
+        "No credentials: send an API key as `x-api-key: …` or `Authorization: Bearer …`, or sign the "
+        "request with an AWS key pair."
+    )
+    raise AuthError(401, "MissingCredentials", detail, aws_code="MissingAuthenticationToken")
+
+
+async def _signed_body(request: Request) -> bytes:
+    """The body where a signature covers it, else nothing: other bodies are read by their route."""
+    if not request.headers.get("authorization", "").startswith("AWS4-"):
+        return b""
+    size = request.headers.get("content-length", "")
+    if not size.isdigit() or int(size) > MAX_SIGNED_BODY:
+        detail = f"A signed request needs a Content-Length of at most {MAX_SIGNED_BODY} bytes."
+        raise ApiError(413, "TooLarge", detail)
+    return await request.body()
+
+
+def _text(part: str | bytes) -> str:
+    return part if isinstance(part, str) else part.decode("latin-1")

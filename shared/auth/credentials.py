@@ -1,0 +1,64 @@
+"""Making keys, and keeping them: API keys as hashes, AWS secrets encrypted."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+import string
+
+from cryptography.fernet import Fernet, InvalidToken
+
+from shared.auth.principal import Scope
+from shared.errors import Permanent
+
+_LETTERS = string.ascii_letters + string.digits
+_CAPITALS = string.ascii_uppercase + "234567"
+
+
+def new_api_key(scope: Scope) -> str:
+    """A new key whose prefix says what it is for: `ek_ingest_…`, with 190 random bits."""
+    return f"ek_{scope}_{_random(_LETTERS, 32)}"
+
+
+def new_access_key() -> tuple[str, str]:
+    """A new AWS key pair: an access key id of 20 characters and a secret of 40."""
+    return f"ENDC{_random(_CAPITALS, 16)}", _random(_LETTERS, 40)
+
+
+def new_secret_key() -> str:
+    """A new ENDCAP_SECRET_KEY."""
+    return Fernet.generate_key().decode()
+
+
+def hash_key(key: str | bytes) -> bytes:
+    """What is stored of an API key: its sha256. The keys are random, so no slow hash is needed."""
+    return hashlib.sha256(key.encode() if isinstance(key, str) else key).digest()
+
+
+def encrypt(secret: str, secret_key: str) -> bytes:
+    """Encrypt an AWS secret for storage: SigV4 needs it in the clear, so a hash would not do."""
+    return _fernet(secret_key).encrypt(secret.encode())
+
+
+def decrypt(encrypted: bytes, secret_key: str) -> str:
+    """Return the AWS secret; Permanent when it was encrypted with another ENDCAP_SECRET_KEY."""
+    try:
+        return _fernet(secret_key).decrypt(encrypted).decode()
+    except InvalidToken:
+        message = "an AWS secret was encrypted with another ENDCAP_SECRET_KEY than this process has"
+        raise Permanent(message) from None
+
+
+def _fernet(secret_key: str) -> Fernet:
+    try:
+        return Fernet(secret_key)
+    except ValueError:
+        message = (
+            "ENDCAP_SECRET_KEY must be 32 bytes in urlsafe base64; make one with "
+            "`python -c 'from shared.auth import new_secret_key; print(new_secret_key())'`"
+        )
+        raise Permanent(message) from None
+
+
+def _random(alphabet: str, length: int) -> str:
+    return "".join(secrets.choice(alphabet) for _ in range(length))

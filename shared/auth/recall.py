@@ -1,0 +1,94 @@
+"""What Postgres said about a credential, remembered for a minute, and for longer while Postgres is away."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Hashable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+import asyncpg
+import structlog
+
+from shared.errors import unavailable
+from shared.postgres import UNAVAILABLE
+
+Key = TypeVar("Key", bound=Hashable)
+Value = TypeVar("Value")
+
+FRESH_SECONDS = 60.0
+UNKNOWN_SECONDS = 5.0
+RETRY_SECONDS = 5.0
+LOOK_UP_SECONDS = 1.0
+MAX_UNKNOWN = 10_000
+
+log = structlog.get_logger()
+
+
+@dataclass(slots=True)
+class _Entry(Generic[Value]):
+    value: Value
+    fresh_until: float
+
+
+class Recall(Generic[Key, Value]):
+    """A cache in front of one look-up: known keys 60 s, unknown ones 5 s.
+
+    A key that was seen keeps its answer while Postgres is away; it is asked for again every 5 s. However
+    many requests wait for one key, one query runs.
+    """
+
+    def __init__(
+        self,
+        look_up: Callable[[Key], Awaitable[Value | None]],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`look_up` returns None for what does not exist; it is given one second."""
+        self._look_up = look_up
+        self._clock = clock
+        self._known: dict[Key, _Entry[Value]] = {}
+        self._unknown: dict[Key, float] = {}
+        self._running: dict[Key, asyncio.Task[Value | None]] = {}
+
+    def fresh(self, key: Key) -> Value | None:
+        """The answer of the last minute, without waiting; None when there is none."""
+        entry = self._known.get(key)
+        return entry.value if entry is not None and entry.fresh_until > self._clock() else None
+
+    async def get(self, key: Key) -> Value | None:
+        """The answer; None for an unknown key. ApiError 503 if it can't be known right now."""
+        found = self.fresh(key)
+        if found is not None or self._unknown.get(key, 0.0) > self._clock():
+            return found
+        task = self._running.get(key)
+        if task is None:
+            task = self._running[key] = asyncio.create_task(self._ask(key))
+            task.add_done_callback(lambda _: self._running.pop(key, None))
+        # One waiter that is cancelled must not take the answer from the others.
+        return await asyncio.shield(task)
+
+    async def _ask(self, key: Key) -> Value | None:
+        try:
+            async with asyncio.timeout(LOOK_UP_SECONDS):
+                value = await self._look_up(key)
+        except (*UNAVAILABLE, asyncpg.PostgresError) as error:
+            entry = self._known.get(key)
+            log.warning("auth.look_up_failed", error=repr(error), kept=entry is not None)
+            if entry is None:
+                raise unavailable("The database of keys") from error
+            entry.fresh_until = self._clock() + RETRY_SECONDS
+            return entry.value
+        if value is None:
+            self._known.pop(key, None)
+            self._remember_unknown(key)
+            return None
+        self._unknown.pop(key, None)
+        self._known[key] = _Entry(value, self._clock() + FRESH_SECONDS)
+        return value
+
+    def _remember_unknown(self, key: Key) -> None:
+        self._unknown.pop(key, None)
+        while len(self._unknown) >= MAX_UNKNOWN:
+            del self._unknown[next(iter(self._unknown))]
+        self._unknown[key] = self._clock() + UNKNOWN_SECONDS

@@ -1,0 +1,175 @@
+"""AWS Signature Version 4, the verifying side.
+
+The signer of every AWS SDK hashes a canonical form of the request, signs it with a key derived from the
+secret, the day, the region and the service, and sends all of it but the secret. We do the same and compare.
+https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from urllib.parse import quote
+
+from shared.auth.principal import AuthError
+
+RawHeaders = Iterable[tuple[bytes, bytes]]
+
+SKEW = timedelta(minutes=15)
+SERVICES = frozenset({"personalize"})
+
+_ALGORITHM = "AWS4-HMAC-SHA256"
+_AUTHORIZATION = re.compile(
+    r"AWS4-HMAC-SHA256\s+"
+    r"Credential=(?P<access_key_id>[^/,\s]+)/(?P<date>\d{8})/(?P<region>[^/,\s]+)"
+    r"/(?P<service>[^/,\s]+)/aws4_request\s*,\s*"
+    r"SignedHeaders=(?P<signed>[^,\s]+)\s*,\s*Signature=(?P<signature>[0-9a-f]{64})\s*"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What the header `Authorization` of a signed request claims."""
+
+    access_key_id: str
+    date: str
+    region: str
+    service: str
+    signed: tuple[str, ...]
+    signature: str
+
+    @property
+    def scope(self) -> str:
+        """The credential scope."""
+        return f"{self.date}/{self.region}/{self.service}/aws4_request"
+
+
+def claim(authorization: str) -> Claim:
+    """Read the header; AuthError when it is not whole."""
+    match = _AUTHORIZATION.fullmatch(authorization)
+    if match is None:
+        detail = (
+            "The Authorization header is no complete AWS4-HMAC-SHA256 signature: it needs Credential, "
+            "SignedHeaders and Signature."
+        )
+        raise AuthError(401, "IncompleteSignature", detail, aws_code="IncompleteSignature")
+    return Claim(
+        match["access_key_id"],
+        match["date"],
+        match["region"],
+        match["service"],
+        tuple(match["signed"].split(";")),
+        match["signature"],
+    )
+
+
+def verify(
+    claimed: Claim,
+    secret: str,
+    *,
+    method: str,
+    path: str,
+    query: str,
+    headers: RawHeaders,
+    body: bytes,
+    now: datetime,
+) -> None:
+    """Check a request as it came over the wire (`path` and `query` still percent-encoded).
+
+    AuthError when it was not signed with `secret`, or more than 15 minutes ago, or not for us.
+    """
+    values = _joined(headers)
+    signed_at = values.get("x-amz-date", "")
+    _check_time(claimed, signed_at, now)
+    if claimed.service not in SERVICES:
+        raise _mismatch(f"The signature is scoped to {claimed.service}, not to personalize.")
+    needed = {"host", "x-amz-date"} | ({"x-amz-target"} & values.keys())
+    if missing := sorted(needed - set(claimed.signed)):
+        raise _mismatch(f"These headers must be among the signed ones: {', '.join(missing)}.")
+    canonical = "\n".join(
+        (
+            method.upper(),
+            _canonical_path(path),
+            _canonical_query(query),
+            *(f"{name}:{values.get(name, '')}" for name in claimed.signed),
+            "",
+            ";".join(claimed.signed),
+            hashlib.sha256(body).hexdigest(),
+        )
+    )
+    digest = hashlib.sha256(canonical.encode("utf-8", "surrogateescape")).hexdigest()
+    text = f"{_ALGORITHM}\n{signed_at}\n{claimed.scope}\n{digest}"
+    key = _signing_key(secret, claimed.date, claimed.region, claimed.service)
+    if not hmac.compare_digest(_sign(key, text).hex(), claimed.signature):
+        raise _mismatch(
+            "The signature does not match what was sent. Check the secret access key, and that no "
+            "proxy changes the Host header, the path or the body."
+        )
+
+
+def _check_time(claimed: Claim, signed_at: str, now: datetime) -> None:
+    try:
+        at = datetime.strptime(signed_at, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+    except ValueError:
+        detail = "A signed request needs the header x-amz-date, such as 20261121T080000Z."
+        raise AuthError(401, "IncompleteSignature", detail, aws_code="IncompleteSignature") from None
+    if abs(now - at) > SKEW:
+        detail = (
+            f"The request was signed at {at:%Y-%m-%dT%H:%M:%SZ}; here it is {now:%Y-%m-%dT%H:%M:%SZ}. "
+            "More than 15 minutes apart is too far: set the clock."
+        )
+        raise AuthError(401, "RequestExpired", detail, aws_code="RequestExpired")
+    if not signed_at.startswith(claimed.date):
+        raise _mismatch("The day in the credential scope is another than that of x-amz-date.")
+
+
+def _mismatch(detail: str) -> AuthError:
+    return AuthError(401, "SignatureDoesNotMatch", detail, aws_code="SignatureDoesNotMatch")
+
+
+def _joined(headers: RawHeaders) -> dict[str, str]:
+    """Lower-case name → value with runs of blanks as one; repeated headers joined by commas."""
+    values: dict[str, str] = {}
+    for raw_name, raw_value in headers:
+        name = raw_name.decode("latin-1").lower()
+        value = " ".join(raw_value.decode("utf-8", "surrogateescape").split())
+        values[name] = f"{values[name]},{value}" if name in values else value
+    return values
+
+
+def _canonical_path(path: str) -> str:
+    """Dot segments and double slashes removed, then encoded once more: only S3 signs the path as it is."""
+    kept: list[str] = []
+    for segment in path.split("/"):
+        if segment == "..":
+            del kept[-1:]
+        elif segment not in {"", "."}:
+            kept.append(segment)
+    if not kept:
+        return "/"
+    return quote("/" + "/".join(kept) + ("/" if path.endswith("/") else ""), safe="/~")
+
+
+def _canonical_query(query: str) -> str:
+    if not query:
+        return ""
+    pairs = sorted(tuple(pair.partition("=")[::2]) for pair in query.split("&"))
+    return "&".join(f"{name}={value}" for name, value in pairs)
+
+
+@lru_cache(maxsize=1024)
+def _signing_key(secret: str, date: str, region: str, service: str) -> bytes:
+    """The key of one day, region and service; derived once, since it takes four rounds of HMAC."""
+    key = f"AWS4{secret}".encode()
+    for part in (date, region, service, "aws4_request"):
+        key = _sign(key, part)
+    return key
+
+
+def _sign(key: bytes, text: str) -> bytes:
+    return hmac.digest(key, text.encode(), "sha256")
