@@ -1,0 +1,44 @@
+"""A generated shop: the same files at every call, with something in them to be learnt.
+
+Customers have tastes that last (categories and designs), categories have seasons, consumables are
+bought again after a while, a part of the orders is by guests, and some lines are cancelled later.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from random import Random
+
+from deploy.local.shop.assortment import assortment
+from deploy.local.shop.customers import customers
+from deploy.local.shop.history import browsing, orders
+
+_SEED = 20_261_101
+
+# The order of their import: what is sold, who buys, what was bought, what was looked at.
+FILES = ("items", "users", "orders", "interactions")
+
+
+def write_shop(folder: Path) -> Path:
+    """Write items.csv, users.csv, orders.csv and interactions.csv; gives the folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    random = Random(_SEED)  # noqa: S311 - the same shop every time is the point
+    items = assortment(random)
+    people = customers(random)
+    lines = orders(random, items, people)
+    events = browsing(random, items, people, lines)
+    _write(folder / "items.csv", [item.row() for item in items])
+    _write(folder / "users.csv", [person.row() for person in people])
+    _write(folder / "orders.csv", [line.row() for line in lines])
+    _write(folder / "interactions.csv", [event.row() for event in events])
+    return folder
+
+
+def _write(path: Path, rows: Iterable[dict[str, str]]) -> None:
+    known: Sequence[dict[str, str]] = list(rows)
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, fieldnames=list(known[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(known)
