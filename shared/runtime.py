@@ -110,6 +110,7 @@ def application(
         lifespan=lifespan,
         responses=ERRORS,
         redirect_slashes=False,
+        generate_unique_id_function=lambda route: route.name,
     )
     for router in routers:
         app.include_router(router)

@@ -1,0 +1,165 @@
+"""Jobs: leased, done once, taken over from the dead."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from shared import jobs
+from shared.errors import Permanent, Transient
+from shared.jobs import Job, JobWorker, enqueue
+from shared.postgres import Database, migrate
+from shared.settings import PostgresSettings
+from tests.support.stack import Database as OwnDatabase
+
+TABLE = Path(jobs.__file__).with_name("table.sql")
+
+
+@pytest_asyncio.fixture
+async def pool(empty_database: OwnDatabase, tmp_path: Path) -> AsyncIterator[Database]:
+    (tmp_path / "0001_pre_jobs.sql").write_text(TABLE.read_text())
+    await migrate(empty_database.url, "tracker", tmp_path)
+    database = Database(PostgresSettings(database_url=empty_database.url), "tracker")
+    await database.start()
+    yield database
+    await database.stop()
+
+
+async def until_finished(pool: Database, key: str) -> dict[str, object]:
+    async with asyncio.timeout(20):
+        while True:
+            row = await pool.fetchrow(*jobs.SQL.job(kind="work", key=key))
+            if row is not None and row["status"] in {"done", "failed"}:
+                return dict(row)
+            await asyncio.sleep(0.05)
+
+
+async def test_a_key_is_worked_on_once_whoever_asks(pool: Database) -> None:
+    done: list[str] = []
+
+    async def work(job: Job) -> None:
+        done.append(job.key)
+
+    first = await enqueue(pool, "work", "a", {})
+    second = await enqueue(pool, "work", "a", {})
+    workers = [JobWorker(pool, {"work": work}, concurrency=2) for _ in range(2)]
+    for worker in workers:
+        await worker.start()
+    await until_finished(pool, "a")
+    for worker in workers:
+        await worker.stop()
+
+    assert (first is not None, second, done) == (True, None, ["a"])
+
+
+async def test_a_transient_error_is_tried_again_and_a_permanent_one_is_told(pool: Database) -> None:
+    attempts: list[int] = []
+    told: list[str] = []
+
+    async def work(job: Job) -> None:
+        attempts.append(job.attempt)
+        if job.attempt == 1:
+            raise Transient("the object store is away")
+        raise Permanent("the file has no header")
+
+    async def failed(job: Job, sentence: str) -> None:
+        told.append(f"{job.key}: {sentence}")
+
+    await enqueue(pool, "work", "a", {})
+    worker = JobWorker(pool, {"work": work}, failed=failed)
+    await worker.start()
+    row = await until_finished(pool, "a")
+    await worker.stop()
+
+    assert attempts == [1, 2]
+    assert told == ["a: the file has no header"]
+    assert (row["status"], row["error"]) == ("failed", "the file has no header")
+
+
+async def test_the_job_of_a_dead_worker_is_taken_over_with_its_progress(
+    pool: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jobs, "LEASE_SECONDS", 0.5)
+    monkeypatch.setattr(jobs, "HEARTBEAT_SECONDS", 0.1)
+    seen: list[tuple[int, dict[str, object]]] = []
+
+    async def die(job: Job) -> None:
+        await job.report(step="snapshot")
+        await asyncio.Event().wait()
+
+    async def go_on(job: Job) -> None:
+        seen.append((job.attempt, job.progress))
+
+    await enqueue(pool, "work", "a", {})
+    row = await pool.fetchrow(*jobs.SQL.claim(kinds=["work"], owner="dead", lease=0.5))
+    assert row is not None
+    await pool.execute(*jobs.SQL.report(id=row["id"], owner="dead", progress={"step": "snapshot"}))
+    worker = JobWorker(pool, {"work": go_on})
+    await worker.start()
+    await until_finished(pool, "a")
+    await worker.stop()
+
+    assert seen == [(2, {"step": "snapshot"})]
+
+
+async def test_a_worker_that_lost_its_lease_stops_its_handler(
+    pool: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jobs, "HEARTBEAT_SECONDS", 0.1)
+    started, stopped = asyncio.Event(), asyncio.Event()
+
+    async def work(job: Job) -> None:
+        started.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            stopped.set()
+
+    await enqueue(pool, "work", "a", {})
+    worker = JobWorker(pool, {"work": work})
+    await worker.start()
+    await started.wait()
+    await pool.execute("UPDATE jobs SET owner = 'somebody else'")
+
+    async with asyncio.timeout(5):
+        await stopped.wait()
+    await worker.stop()
+
+
+async def test_a_worker_that_stops_puts_its_job_back(pool: Database) -> None:
+    started = asyncio.Event()
+
+    async def work(job: Job) -> None:
+        started.set()
+        await asyncio.Event().wait()
+
+    await enqueue(pool, "work", "a", {})
+    worker = JobWorker(pool, {"work": work})
+    await worker.start()
+    await started.wait()
+    await worker.stop()
+
+    row = await pool.fetchrow(*jobs.SQL.job(kind="work", key="a"))
+    assert row is not None
+    assert (row["status"], row["attempts"]) == ("queued", 0)
+
+
+async def test_a_job_that_kills_its_worker_is_given_up(
+    pool: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def work(job: Job) -> None:
+        raise AssertionError("must not be tried again")
+
+    await enqueue(pool, "work", "a", {})
+    for _ in range(jobs.MAX_ATTEMPTS):
+        await pool.fetchrow(*jobs.SQL.claim(kinds=["work"], owner="dies", lease=-1.0))
+    worker = JobWorker(pool, {"work": work})
+    await worker.start()
+    row = await until_finished(pool, "a")
+    await worker.stop()
+
+    assert row["error"] == "the worker died 8 times on this job"
