@@ -18,7 +18,7 @@ WORKERS = ("tracker", "sync", "trainer", "loader", "recommender", "router", "eng
 RELAYS = ("sync",)
 
 # The engine's tables first: the other services read its views.
-MIGRATED = ("engine", "tracker", "sync", "trainer", "loader", "router")
+_MIGRATION_ORDER = ("engine", "tracker", "sync", "trainer", "loader", "recommender", "router")
 
 _STOP_SECONDS = 8
 
@@ -63,9 +63,10 @@ def create_roles(environment: Mapping[str, str], log: Path) -> None:
 
 
 def migrate(environment: Mapping[str, str], log: Path) -> None:
-    """Bring each service's schema up to date."""
-    for service in MIGRATED:
-        _once([f"services.{service}", "migrate"], environment, log)
+    """Bring the schema of each service that has one up to date."""
+    for service in _MIGRATION_ORDER:
+        if (PROJECT / "services" / service / "migrations").is_dir():
+            _once([f"services.{service}", "migrate"], environment, log)
 
 
 def create_topics(environment: Mapping[str, str], log: Path) -> None:

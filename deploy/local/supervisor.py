@@ -94,6 +94,7 @@ class Supervisor:
         ends_with_caller: bool,
     ) -> None:
         """Start supervisord with nothing running in it yet; returns as soon as it answers."""
+        self._reap()
         config = self._run / "supervisord.conf"
         config.write_text(self._config(programs, folder))
         log = self._logs / "supervisord.log"
@@ -170,8 +171,14 @@ class Supervisor:
             pid = self.pid()
             self._call("supervisor.shutdown")
         except OSError:
+            self._reap()
             return True
         return ended(lambda: self._has_ended(pid), seconds)
+
+    def _reap(self) -> None:
+        """Collect the exit of a daemon that somebody killed."""
+        if self._daemon is not None:
+            self._daemon.poll()
 
     def _has_ended(self, pid: int) -> bool:
         # Our own child stays a zombie until it is waited for.

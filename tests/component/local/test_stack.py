@@ -1,0 +1,177 @@
+"""The stack itself, with Redis and Postgres as its processes: start, restart, stop, leftovers."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import tempfile
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import redis
+
+from deploy.local.components import postgres
+from deploy.local.failure import StackError
+from deploy.local.ports import LOOPBACK, Ports, is_open
+from deploy.local.stack import Stack
+from deploy.local.supervisor import ended
+from deploy.local.sweep import end_orphans
+from deploy.local.tools import PROJECT
+
+
+@pytest.fixture
+def root() -> Iterator[Path]:
+    """A folder that PostgreSQL's user may enter, which pytest's own are not."""
+    with tempfile.TemporaryDirectory(prefix="endcap-stack-", ignore_cleanup_errors=True) as folder:
+        Path(folder).chmod(0o711)
+        yield Path(folder)
+
+
+@pytest.fixture
+def stack(root: Path) -> Iterator[Stack]:
+    """A stack that is not started yet."""
+    made = Stack(root, Ports.free(), durable=False)
+    yield made
+    made.stop()
+
+
+def _set(stack: Stack, name: str, value: str) -> None:
+    with redis.Redis(port=stack.ports["redis"]) as client:
+        client.set(name, value)
+
+
+def _get(stack: Stack, name: str) -> object:
+    with redis.Redis(port=stack.ports["redis"]) as client:
+        return client.get(name)
+
+
+def test_what_was_written_is_there_after_the_next_start(stack: Stack) -> None:
+    stack.launch(("redis", "postgres"), tied=True)
+    stack.start("redis", "postgres")
+    _set(stack, "kept", "yes")
+    postgres.create_database(stack.postgres_admin, "kept")
+
+    stack.stop()
+    stack.launch(("redis", "postgres"), tied=True)
+    stack.start("redis", "postgres")
+
+    assert _get(stack, "kept") == b"yes"
+    assert not postgres.create_database(stack.postgres_admin, "kept")
+
+
+def test_a_killed_process_is_restarted_with_its_data(stack: Stack) -> None:
+    stack.launch(("redis",), tied=True)
+    stack.start("redis")
+    _set(stack, "kept", "yes")
+
+    before = stack.kill("redis")
+
+    assert ended(lambda: stack.supervisor.process("redis").pid not in {0, before}, 10)
+    stack.wait_until_ready("redis")
+    assert _get(stack, "kept") == b"yes"
+
+
+def test_a_second_start_is_refused(stack: Stack) -> None:
+    stack.launch(("redis",), tied=True)
+
+    with pytest.raises(StackError, match="runs already"):
+        Stack(stack.root, stack.ports).launch(("redis",))
+
+
+def test_a_taken_port_is_named_with_the_variable_that_moves_it(stack: Stack) -> None:
+    with socket.socket() as other:
+        other.bind((LOOPBACK, stack.ports["redis"]))
+        other.listen()
+
+        with pytest.raises(StackError, match=rf"{stack.ports['redis']} .*ENDCAP_REDIS_PORT"):
+            stack.launch(("redis",))
+
+
+def test_everything_ends_although_the_supervisor_was_killed(stack: Stack) -> None:
+    stack.launch(("redis", "postgres"), tied=True)
+    stack.start("redis", "postgres")
+    os.kill(stack.supervisor.pid(), signal.SIGKILL)
+    assert ended(lambda: not stack.is_running, 5)
+    assert stack.is_ready("redis")
+
+    seconds = stack.stop()
+
+    assert seconds < 20
+    assert not stack.is_ready("redis")
+    assert not stack.is_ready("postgres")
+
+
+def test_a_start_after_such_a_kill_takes_over(stack: Stack) -> None:
+    stack.launch(("redis",), tied=True)
+    stack.start("redis")
+    _set(stack, "kept", "yes")
+    os.kill(stack.supervisor.pid(), signal.SIGKILL)
+    assert ended(lambda: not stack.is_running, 5)
+
+    stack.launch(("redis",), tied=True)
+    stack.start("redis")
+
+    assert _get(stack, "kept") == b"yes"
+
+
+def test_a_tied_stack_ends_with_a_killed_parent(root: Path) -> None:
+    program = f"""
+        import os, signal
+        from pathlib import Path
+        from deploy.local.ports import Ports
+        from deploy.local.stack import Stack
+
+        stack = Stack(Path({str(root)!r}), Ports.free())
+        stack.launch(("redis",), tied=True)
+        stack.start("redis")
+        print(stack.ports["redis"], flush=True)
+        os.kill(os.getpid(), signal.SIGKILL)
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(program)],
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    port = int(done.stdout)
+    try:
+        assert done.returncode == -signal.SIGKILL
+        assert ended(lambda: not is_open(port), 10)
+    finally:
+        end_orphans(root, seconds=5)
+
+
+def test_an_external_component_is_left_out(root: Path) -> None:
+    stack = Stack(root, Ports.free(), {"redis": "redis://cache.internal:6379/0"})
+
+    assert stack.components == ("postgres", "kafka", "s3")
+    assert stack.environment["REDIS_URL"] == "redis://cache.internal:6379/0"
+
+
+def test_secrets_are_made_once_and_for_their_owner_alone(root: Path) -> None:
+    first = Stack(root, Ports.free())
+    second = Stack(root, Ports.free())
+
+    assert first.secrets == second.secrets
+    assert stat.S_IMODE((root / "keys" / "secrets.json").stat().st_mode) == 0o600
+    assert stat.S_IMODE((root / "keys").stat().st_mode) == 0o700
+
+
+def test_a_root_too_deep_for_a_socket_works(root: Path) -> None:
+    deep = root / ("a" * 60) / ("b" * 60)
+    stack = Stack(deep, Ports.free(), durable=False)
+    stack.launch(("redis",), tied=True)
+    try:
+        stack.start("redis")
+        assert stack.is_ready("redis")
+    finally:
+        stack.stop()

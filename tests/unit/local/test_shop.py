@@ -1,0 +1,87 @@
+"""The generated shop: the same every time, and with something to learn in it."""
+
+from __future__ import annotations
+
+import csv
+from collections import Counter, defaultdict
+from pathlib import Path
+
+import pytest
+
+from deploy.local.shop import FILES, write_shop
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_shop(tmp_path_factory.mktemp("shop"))
+
+
+def _rows(shop: Path, name: str) -> list[dict[str, str]]:
+    with (shop / f"{name}.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_it_is_the_same_every_time(shop: Path, tmp_path: Path) -> None:
+    again = write_shop(tmp_path)
+
+    for name in FILES:
+        assert (again / f"{name}.csv").read_bytes() == (shop / f"{name}.csv").read_bytes()
+
+
+def test_its_size_is_what_a_first_start_can_wait_for(shop: Path) -> None:
+    assert 2_500 <= len(_rows(shop, "items")) <= 3_500
+    assert len(_rows(shop, "users")) == 2_000
+    assert 35_000 <= len(_rows(shop, "orders")) <= 50_000
+
+
+def test_every_line_names_a_known_item_and_a_known_customer_or_a_guest(shop: Path) -> None:
+    items = {row["item_id"] for row in _rows(shop, "items")}
+    users = {row["user_id"] for row in _rows(shop, "users")}
+
+    orders = _rows(shop, "orders")
+
+    assert {row["product_id"] for row in orders} <= items
+    assert {row["user_id"] for row in orders} <= users | {""}
+    assert any(not row["user_id"] for row in orders)
+
+
+def test_a_cancellation_repeats_a_line_of_an_order(shop: Path) -> None:
+    by_kind: dict[str, set[tuple[str, str, str]]] = defaultdict(set)
+    for row in _rows(shop, "orders"):
+        by_kind[row["kind"]].add((row["order_id"], row["line"], row["product_id"]))
+
+    assert by_kind["cancellation"]
+    assert by_kind["cancellation"] < by_kind["order"]
+
+
+def test_an_item_comes_once_in_an_order(shop: Path) -> None:
+    lines = Counter(
+        (row["order_id"], row["product_id"]) for row in _rows(shop, "orders") if row["kind"] == "order"
+    )
+
+    assert max(lines.values()) == 1
+
+
+def test_a_customer_comes_back_to_the_same_category(shop: Path) -> None:
+    """Far more often than two orders of two customers have a category in common."""
+    mine: dict[str, list[str]] = defaultdict(list)
+    for row in _rows(shop, "orders"):
+        mine[row["user_id"]].append(row["category"])
+    mine.pop("")
+    overall = Counter(category for bought in mine.values() for category in bought)
+    total = overall.total()
+
+    by_chance = sum((count / total) ** 2 for count in overall.values())
+    same = [
+        Counter(bought).most_common(1)[0][1] / len(bought) for bought in mine.values() if len(bought) >= 10
+    ]
+
+    assert sum(same) / len(same) > 3 * by_chance
+
+
+def test_christmas_sells_in_winter(shop: Path) -> None:
+    months = Counter(
+        row["ordered_at"][5:7] for row in _rows(shop, "orders") if row["category"] == "Christmas"
+    )
+
+    assert months["12"] + months["11"] > 4 * (months["06"] + months["05"])
