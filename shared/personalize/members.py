@@ -1,0 +1,74 @@
+"""The members that requests and answers are made of: names, timestamps, numbers."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic.alias_generators import to_camel
+
+from shared.events.envelope import Name, Text
+
+ARN_PATTERN = r"^arn:([a-z\d-]+):personalize:.*:.*:.+$"
+
+
+class WireModel(BaseModel):
+    """A request or an answer: camelCase on the wire, unknown members ignored, null the same as absent."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", alias_generator=to_camel, populate_by_name=True)
+
+
+def from_epoch(value: object) -> Any:
+    """Seconds since 1970 as int, float or numeric text → datetime; anything else as it is.
+
+    boto3 sends whole seconds and the JavaScript SDK fractions; neither ever sends milliseconds.
+    """
+    if isinstance(value, str):
+        try:
+            value = float(value)
+        except ValueError:
+            return value
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        try:
+            return datetime.fromtimestamp(value, UTC)
+        except (OverflowError, OSError, ValueError):
+            message = f"{value} is no time in seconds since 1970"
+            raise ValueError(message) from None
+    return value
+
+
+def _aware(value: datetime) -> datetime:
+    return value if value.tzinfo else value.replace(tzinfo=UTC)
+
+
+def to_epoch(moment: datetime) -> float:
+    """Seconds since 1970 with milliseconds: SDKs other than boto3 take no other form of a time."""
+    return round(moment.timestamp(), 3)
+
+
+Timestamp = Annotated[datetime, BeforeValidator(from_epoch), AfterValidator(_aware)]
+"""A time, on the wire in seconds since 1970."""
+
+ArnText = Annotated[Text, StringConstraints(max_length=256, pattern=ARN_PATTERN)]
+"""An ARN of Personalize, of any partition, region and account."""
+
+ResourceName = Annotated[
+    str, StringConstraints(min_length=1, max_length=63, pattern=r"^[a-zA-Z0-9][a-zA-Z0-9\-_]*$")
+]
+"""What a person may call a resource."""
+
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+"""A number that JSON can hold."""
+
+__all__ = [
+    "ArnText",
+    "Finite",
+    "Name",
+    "ResourceName",
+    "Text",
+    "Timestamp",
+    "WireModel",
+    "from_epoch",
+    "to_epoch",
+]

@@ -1,0 +1,136 @@
+"""The two ways an AWS SDK says which operation it means: a header (JSON 1.1) or the path (REST-JSON)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from fastapi import APIRouter, Request, Response
+
+from shared.auth import Authenticator
+from shared.body import read_body
+from shared.errors import ApiError
+from shared.personalize.errors import JSON_11_STATUS, REST_JSON_STATUS, invalid_input
+from shared.personalize.operations import Answer, Operation, Protocol, answer
+from shared.runtime import error_response
+
+if TYPE_CHECKING:
+    from starlette.types import Scope
+
+MAX_BODY = 2 * 2**20
+
+_JSON_11 = Protocol(b"application/x-amz-json-1.1", JSON_11_STATUS)
+_REST_JSON = Protocol(b"application/json", REST_JSON_STATUS)
+
+
+class RestJson:
+    """Operations by path: personalize-events and personalize-runtime."""
+
+    def __init__(self, authenticator: Authenticator, operations: Mapping[str, Operation[Any]]) -> None:
+        """`operations` maps a path, such as `/events`, to what is done there."""
+        self._authenticator = authenticator
+        self._operations = dict(operations)
+
+    async def answer(self, scope: Scope, body: bytes) -> Answer:
+        """Answer a raw ASGI request, for routes too busy for a framework."""
+        operation = self._operations.get(scope["path"])
+        return await answer(_REST_JSON, operation, scope, body, self._authenticator)
+
+    def router(self) -> APIRouter:
+        """A POST route for each operation."""
+        router = APIRouter(tags=["Amazon Personalize"])
+        for path, operation in self._operations.items():
+            router.add_api_route(
+                path,
+                self._route,
+                methods=["POST"],
+                operation_id=operation.name,
+                summary=operation.name,
+                response_class=Response,
+                openapi_extra=_documented(operation),
+            )
+        return router
+
+    async def _route(self, request: Request) -> Response:
+        return await _respond(request, self.answer)
+
+
+class Json11:
+    """Operations by the header `X-Amz-Target: <service>.<Operation>`, all at `/`: the control plane."""
+
+    def __init__(
+        self,
+        authenticator: Authenticator,
+        operations: Iterable[Operation[Any]],
+        service: str = "AmazonPersonalize",
+    ) -> None:
+        self._authenticator = authenticator
+        self._operations = {f"{service}.{op.name}".encode(): op for op in operations}
+
+    async def answer(self, scope: Scope, body: bytes) -> Answer:
+        """Answer a raw ASGI request."""
+        target = dict(scope["headers"]).get(b"x-amz-target", b"")
+        operation = self._operations.get(target)
+        return await answer(_JSON_11, operation, scope, body, self._authenticator)
+
+    def router(self) -> APIRouter:
+        """The one route."""
+        router = APIRouter(tags=["Amazon Personalize"])
+        names = ", ".join(operation.name for operation in self._operations.values())
+        router.add_api_route(
+            "/",
+            self._route,
+            methods=["POST"],
+            operation_id="personalize",
+            summary="Amazon Personalize, by the header X-Amz-Target",
+            description=f"AWS JSON 1.1. Operations: {names}.",
+            response_class=Response,
+        )
+        return router
+
+    async def _route(self, request: Request) -> Response:
+        return await _respond(request, self.answer)
+
+
+async def _respond(request: Request, answering: Any) -> Response:
+    try:
+        body = await read_body(request, MAX_BODY)
+    except ApiError as error:
+        return error_response(error)
+    given: Answer = await answering(request.scope, body)
+    response = Response(given.body, given.status)
+    response.raw_headers = [*given.headers, (b"content-length", str(len(given.body)).encode())]
+    return response
+
+
+def _documented(operation: Operation[Any]) -> dict[str, Any]:
+    schema = operation.request.model_json_schema(by_alias=True)
+    definitions = schema.pop("$defs", {})
+    return {
+        "requestBody": {
+            "required": True,
+            "content": {"application/json": {"schema": _inlined(schema, definitions)}},
+        }
+    }
+
+
+def _inlined(schema: Any, definitions: Mapping[str, Any]) -> Any:
+    """The schema with its references filled in: OpenAPI has no place for `$defs` in a route."""
+    match schema:
+        case {"$ref": str(reference)}:
+            return _inlined(definitions[reference.rpartition("/")[2]], definitions)
+        case dict():
+            return {name: _inlined(value, definitions) for name, value in schema.items()}
+        case list():
+            return [_inlined(value, definitions) for value in schema]
+        case _:
+            return schema
+
+
+def declined(name: str, request: type[Any]) -> Operation[Any]:
+    """An operation that exists in Personalize and not here: it says so instead of seeming to work."""
+
+    async def handle(*_: object) -> None:
+        raise invalid_input(f"{name} is not supported by Endcap.")
+
+    return Operation(name, request, "read", handle)
