@@ -1,0 +1,244 @@
+"""One connection for all requests of a process.
+
+Commands of all callers are written together, once per turn of the event loop, and replies are handed out in
+order. A caller waits `timeout` at the most; a Redis that is away or frozen costs the callers after that
+nothing at all, since the breaker refuses at once until Redis has answered a probe in time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+from typing import TYPE_CHECKING, Any
+
+import hiredis
+import structlog
+
+from shared.redis.address import Address
+from shared.redis.replies import Call, Line, Unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from shared.settings import RedisSettings
+
+    Argument = bytes | str | int | float
+
+CONNECT_SECONDS = 1.0
+FIRST_BACKOFF_SECONDS = 0.05
+LAST_BACKOFF_SECONDS = 2.0
+TRIPS_AT = 5
+"""So many calls in a row without an answer open the breaker."""
+PROBE_SECONDS = 0.1
+"""While the breaker is open, Redis is asked this often whether it is well again."""
+SILENCE_SECONDS = 2.0
+"""A connection that owes a reply for so long is given up and made anew."""
+
+log = structlog.get_logger()
+
+
+class Multiplexer:
+    """A Redis connection that many callers share, as a part of a process.
+
+    `timeout` is in seconds and measured to within a quarter of itself.
+    """
+
+    name = "redis"
+
+    def __init__(self, settings: RedisSettings, *, timeout: float = 0.02, essential: bool = False) -> None:
+        """Remember the address; `essential` makes the process unready while Redis is away."""
+        self._address = Address.parse(settings.redis_url)
+        self._timeout = timeout
+        self._essential = essential
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._connection: _Connection | None = None
+        self._open = False
+        self._keeper: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Begin to connect, and go on doing so for as long as the process lives."""
+        self._loop = asyncio.get_running_loop()
+        self._keeper = self._loop.create_task(self._keep_connected(), name="redis-multiplexer")
+
+    async def stop(self) -> None:
+        """Close the connection; calls that still wait fail."""
+        if self._keeper is not None:
+            self._keeper.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._keeper
+
+    def alive(self) -> str | None:
+        """The connection is made anew for as long as it takes."""
+        return None
+
+    def ready(self) -> str | None:
+        """Whether Redis answers; a process that does without it is ready all the same."""
+        return None if self.up or not self._essential else "Redis does not answer"
+
+    @property
+    def up(self) -> bool:
+        """Whether a call made now would be sent at all."""
+        return self._open
+
+    def execute(self, *commands: Sequence[Argument]) -> asyncio.Future[list[Any]]:
+        """Send the commands as one pipeline and return a future of their replies, in order.
+
+        Raises `Unavailable` at once while Redis is known to be away. The future fails with
+        `Unavailable` when the answer takes too long or the connection breaks, and with `CommandRefused`
+        when Redis answers any of the commands with an error.
+        """
+        connection = self._connection
+        if connection is None or not self._open:
+            raise Unavailable("Redis is not reachable")
+        return connection.send(commands)
+
+    async def _keep_connected(self) -> None:
+        backoff = FIRST_BACKOFF_SECONDS
+        while True:
+            connection = _Connection(self._timeout, self._breaker)
+            try:
+                await self._address.open(connection, CONNECT_SECONDS)
+            except (OSError, TimeoutError, Unavailable) as error:
+                connection.close()
+                log.warning("redis.away", address=str(self._address), error=repr(error))
+            else:
+                backoff = FIRST_BACKOFF_SECONDS
+                self._connection, self._open = connection, True
+                log.info("redis.connected", address=str(self._address))
+                try:
+                    await connection.lost()
+                finally:
+                    self._connection, self._open = None, False
+                    connection.close()
+                log.warning("redis.connection_lost", address=str(self._address))
+            await asyncio.sleep(backoff * random.uniform(0.5, 1.0))  # noqa: S311 - spreads reconnects
+            backoff = min(backoff * 2, LAST_BACKOFF_SECONDS)
+
+    def _breaker(self, connection: _Connection, closed: bool) -> None:  # noqa: FBT001 - a state
+        if self._connection is connection and self._open is not closed:
+            self._open = closed
+            log.warning("redis.called_again" if closed else "redis.not_called")
+
+
+class _Connection(asyncio.Protocol):
+    """The protocol of one connection, from its making to its loss."""
+
+    def __init__(self, timeout: float, breaker: Callable[[_Connection, bool], None]) -> None:
+        self._timeout = timeout
+        self._breaker = breaker
+        self._loop = asyncio.get_running_loop()
+        self._line = Line()
+        self._calls = self._line.calls
+        self._outbox: list[bytes] = []
+        self._transport: asyncio.Transport | None = None
+        self._closed = self._loop.create_future()
+        self._ended = False
+        self._sweeping = False
+        self._swept_at = 0.0
+        self._unanswered = 0
+        self._probing = False
+
+    def send(
+        self, commands: Sequence[Sequence[Argument]], timeout: float | None = None
+    ) -> asyncio.Future[list[Any]]:
+        """Queue the commands for this turn of the loop; `timeout` is for the first call alone."""
+        if self._ended:
+            raise Unavailable("the connection to Redis was lost")
+        loop = self._loop
+        future: asyncio.Future[list[Any]] = loop.create_future()
+        now = loop.time()
+        self._calls.append(Call(future, len(commands), now, now + (timeout or self._timeout)))
+        outbox = self._outbox
+        if not outbox:
+            loop.call_soon(self._flush)
+        for command in commands:
+            outbox.append(hiredis.pack_command(tuple(command))  # type: ignore[arg-type])
+        if not self._sweeping:
+            self._sweep_later(now)
+        return future
+
+    async def lost(self) -> None:
+        """Return when the connection is gone."""
+        await asyncio.shield(self._closed)
+
+    def close(self) -> None:
+        """Drop the connection and fail who waits."""
+        if self._transport is not None:
+            self._transport.abort()
+        self._end(Unavailable("the connection to Redis was closed"))
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep the transport."""
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        """Hand out the replies; an answer in time closes the breaker."""
+        try:
+            completed = self._line.feed(data)
+        except hiredis.ProtocolError as error:
+            log.error("redis.protocol_error", error=str(error))  # noqa: TRY400 - the text says it all
+            self.close()
+            return
+        if completed is not None and self._unanswered:
+            self._judge(completed)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Fail who waits."""
+        self._end(Unavailable(f"the connection to Redis was lost: {exc or 'closed by the server'}"))
+
+    def _end(self, error: Exception) -> None:
+        if not self._ended:
+            self._ended = True
+            self._breaker(self, False)
+        self._line.fail(error)
+        if not self._closed.done():
+            self._closed.set_result(None)
+
+    def _flush(self) -> None:
+        outbox = self._outbox
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.write(b"".join(outbox))
+        outbox.clear()
+
+    def _sweep_later(self, now: float) -> None:
+        self._sweeping = True
+        self._swept_at = now
+        self._loop.call_later(self._timeout / 4, self._sweep)
+
+    def _sweep(self) -> None:
+        """Give up what is overdue.
+
+        What fell due since the last sweep gets one more turn of the loop: when the process itself was
+        busy for long, the replies may lie in the socket already.
+        """
+        self._sweeping = False
+        if self._ended or not self._calls:
+            return
+        now = self._loop.time()
+        self._unanswered += self._line.expire(self._swept_at)
+        if now - self._calls[0].sent_at > max(SILENCE_SECONDS, 2 * self._timeout):
+            log.warning("redis.silent", seconds=round(now - self._calls[0].sent_at, 1))
+            self.close()
+            return
+        if self._unanswered >= TRIPS_AT and not self._probing:
+            self._breaker(self, False)
+            self._probing = True
+            self._loop.call_later(PROBE_SECONDS, self._probe)
+        self._sweep_later(now)
+
+    def _probe(self) -> None:
+        if self._ended or not self._probing:
+            return
+        # A probe that fails has nobody to hear of it.
+        self.send([(b"PING",)]).add_done_callback(lambda future: future.exception())
+        self._loop.call_later(PROBE_SECONDS, self._probe)
+
+    def _judge(self, completed: Call) -> None:
+        """An answer within the time limit says that Redis is well; a late one says nothing."""
+        if self._loop.time() - completed.sent_at <= self._timeout:
+            self._unanswered = 0
+            if self._probing:
+                self._probing = False
+                self._breaker(self, True)
