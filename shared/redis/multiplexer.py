@@ -153,7 +153,8 @@ class _Connection(asyncio.Protocol):
         if not outbox:
             loop.call_soon(self._flush)
         for command in commands:
-            outbox.append(hiredis.pack_command(tuple(command))  # type: ignore[arg-type])
+            packed = hiredis.pack_command(tuple(command))  # type: ignore[arg-type]
+            outbox.append(packed)
         if not self._sweeping:
             self._sweep_later(now)
         return future
