@@ -1,0 +1,22 @@
+"""Recipes: how a solution version is fitted and judged.
+
+`RECIPES[name].fit(dataset, config, progress)` makes a model; `evaluate` makes what
+GetSolutionMetrics shows. One small module per recipe, one per method.
+"""
+
+from services.engine.recipes import (
+    item_affinity,
+    popularity_count,
+    similar_items,
+    user_personalization,
+)
+from services.engine.recipes.dataset import Dataset
+from services.engine.recipes.evaluation import evaluate
+from services.engine.recipes.recipe import Progress, Recipe
+
+RECIPES: dict[str, Recipe] = {
+    module.RECIPE.name: module.RECIPE
+    for module in (user_personalization, similar_items, popularity_count, item_affinity)
+}
+
+__all__ = ["RECIPES", "Dataset", "Progress", "Recipe", "evaluate"]

@@ -1,0 +1,174 @@
+"""Training data in memory: interactions as plain columns, sorted by user, then time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from shared.events import canonical_type
+
+Column = NDArray[Any]
+# The stubs of pyarrow lose the type of most computed columns.
+Arrow = Any
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Interactions, items and users of one dataset group.
+
+    `users` and `items` number into `user_ids` and `item_ids`, which are sorted and also hold users
+    and items without interactions. There is one row per user, item, second and event type, sorted by
+    user, time, item and type. `times` are epoch seconds, `event_types` number into
+    `event_type_names` (canonical names; "" where none was given), `values` are NaN where none was.
+    Attribute columns lie beside `item_ids` and `user_ids`: float64 with NaN, or objects with None.
+    """
+
+    user_ids: Column
+    item_ids: Column
+    users: NDArray[np.int32]
+    items: NDArray[np.int32]
+    times: NDArray[np.int64]
+    event_types: NDArray[np.int16]
+    event_type_names: tuple[str, ...]
+    values: NDArray[np.float32]
+    item_columns: Mapping[str, Column] = field(default_factory=dict)
+    user_columns: Mapping[str, Column] = field(default_factory=dict)
+
+    @classmethod
+    def from_arrow(
+        cls, interactions: pa.Table, items: pa.Table | None = None, users: pa.Table | None = None
+    ) -> Dataset:
+        """Read tables with Personalize's column names, in any order of rows.
+
+        Interactions without user, item or time are left out. Of rows that agree in user, item, second
+        and type, the one with the largest value is kept, so the order of the rows never matters.
+        """
+        interactions = _complete(interactions)
+        user_ids = _distinct("USER_ID", interactions, users)
+        item_ids = _distinct("ITEM_ID", interactions, items)
+        names, types = _types(interactions)
+        columns = {
+            "users": _codes(interactions["USER_ID"], user_ids),
+            "items": _codes(interactions["ITEM_ID"], item_ids),
+            "times": _seconds(interactions["TIMESTAMP"]),
+            "event_types": types,
+            "values": _values(interactions),
+        }
+        kept = _distinct_rows(columns)
+        return cls(
+            user_ids=_strings(user_ids),
+            item_ids=_strings(item_ids),
+            users=columns["users"][kept].astype(np.int32),
+            items=columns["items"][kept].astype(np.int32),
+            times=columns["times"][kept],
+            event_types=types[kept],
+            event_type_names=names,
+            values=columns["values"][kept],
+            item_columns=_attributes(items, "ITEM_ID", item_ids),
+            user_columns=_attributes(users, "USER_ID", user_ids),
+        )
+
+    def __len__(self) -> int:
+        return len(self.users)
+
+    def where(self, kept: NDArray[Any]) -> Dataset:
+        """The same users and items with some of the interactions (a mask or sorted places)."""
+        return replace(
+            self,
+            users=self.users[kept],
+            items=self.items[kept],
+            times=self.times[kept],
+            event_types=self.event_types[kept],
+            values=self.values[kept],
+        )
+
+    def offsets(self) -> NDArray[np.int64]:
+        """Where each user's interactions begin: user u owns offsets[u]:offsets[u + 1]."""
+        counts = np.bincount(self.users, minlength=len(self.user_ids))
+        return np.concatenate(([0], np.cumsum(counts))).astype(np.int64)
+
+
+def _complete(interactions: pa.Table) -> Arrow:
+    """Without the rows that lack user, item or time."""
+    present = [pc.is_valid(interactions[name]) for name in ("USER_ID", "ITEM_ID", "TIMESTAMP")]
+    kept: Arrow = pc.and_(pc.and_(present[0], present[1]), present[2])
+    return interactions.filter(kept)
+
+
+def _distinct(name: str, *tables: pa.Table | None) -> Arrow:
+    chunks = [pc.drop_null(pc.unique(table[name].cast(pa.string()))) for table in tables if table is not None]
+    ids: Arrow = pc.unique(pa.chunked_array(chunks, pa.string()))
+    return ids.take(pc.sort_indices(ids))
+
+
+def _strings(ids: Arrow) -> Column:
+    return np.array(ids.to_pylist(), object)
+
+
+def _codes(column: Arrow, ids: Arrow) -> Column:
+    codes: Arrow = pc.index_in(column.cast(pa.string()), value_set=ids)
+    numbers: NDArray[np.int64] = codes.to_numpy().astype(np.int64)
+    return numbers
+
+
+def _seconds(column: Arrow) -> Column:
+    if pa.types.is_timestamp(column.type):
+        column = column.cast(pa.timestamp("s"), safe=False)
+    seconds: NDArray[np.int64] = column.cast(pa.int64()).to_numpy()
+    return seconds
+
+
+def _types(interactions: pa.Table) -> tuple[tuple[str, ...], NDArray[np.int16]]:
+    if "EVENT_TYPE" not in interactions.column_names:
+        return ("",), np.zeros(len(interactions), np.int16)
+    column: Arrow = interactions["EVENT_TYPE"].cast(pa.string())
+    column = pc.fill_null(column, "")
+    spellings: Arrow = pc.unique(column)
+    canonical = [canonical_type(spelling) for spelling in spellings.to_pylist()]
+    names = tuple(sorted(set(canonical))) or ("",)
+    numbers = np.array([names.index(name) for name in canonical], np.int16)
+    return names, numbers[_codes(column, spellings)]
+
+
+def _values(interactions: pa.Table) -> NDArray[np.float32]:
+    if "EVENT_VALUE" not in interactions.column_names:
+        return np.full(len(interactions), np.nan, np.float32)
+    column: Arrow = interactions["EVENT_VALUE"].cast(pa.float32())
+    values: NDArray[np.float32] = pc.fill_null(column, float("nan")).to_numpy()
+    return values
+
+
+def _distinct_rows(columns: Mapping[str, Column]) -> NDArray[np.int64]:
+    """Places of the rows to keep, in the order of user, time, item, type."""
+    largest_first = -np.nan_to_num(columns["values"], nan=-np.inf)
+    keys = ("event_types", "items", "times", "users")
+    order = np.lexsort((largest_first, *(columns[key] for key in keys)))
+    new = np.ones(len(order), bool)
+    if len(order):
+        new[1:] = np.any([columns[key][order[1:]] != columns[key][order[:-1]] for key in keys], axis=0)
+    kept: NDArray[np.int64] = order[new]
+    return kept
+
+
+def _attributes(table: pa.Table | None, key: str, ids: Arrow) -> dict[str, Column]:
+    """A table's columns beside `ids`; the last row of an id wins."""
+    if table is None:
+        return {}
+    backwards = table.take(np.arange(len(table))[::-1])
+    rows: Arrow = pc.index_in(ids, value_set=backwards[key].cast(pa.string()).combine_chunks())
+    columns = {}
+    for name in table.column_names:
+        if name == key:
+            continue
+        column: Arrow = backwards[name].combine_chunks().take(rows)
+        if pa.types.is_integer(column.type) or pa.types.is_floating(column.type):
+            columns[name] = pc.fill_null(column.cast(pa.float64()), float("nan")).to_numpy()
+        else:
+            columns[name] = np.array(column.to_pylist(), object)
+    return columns

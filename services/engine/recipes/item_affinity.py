@@ -1,0 +1,59 @@
+"""endcap-item-affinity: a user's items, by decayed similarity to what the user bought."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from services.engine.recipes import assembly, similarity, weights
+from services.engine.recipes.dataset import Dataset
+from services.engine.recipes.recipe import Hyperparameters, Progress, Recipe
+from shared.models import Model, Neighbours, Part, Scoring
+
+_KEEP = 200
+
+
+def _fit(dataset: Dataset, config: Mapping[str, Any], progress: Progress) -> Model:
+    progress("count co-occurrences", 0.1)
+    bought = dict(config)
+    if weights.configured(config) is None and "purchase" in dataset.event_type_names:
+        bought["eventType"] = "purchase"
+    counted = weights.counted(dataset, bought)
+    given = Hyperparameters.of(config, RECIPE.hyperparameters)
+    near = similarity.similar(counted, shrinkage=given.number("shrinkage"), keep=_KEEP)
+    type_weights = weights.configured(bought) or dict(weights.EVEN)
+    names = (*sorted({*counted.event_type_names, *type_weights} - {""}), "")
+    scoring = Scoring(
+        kind="user",
+        scored=True,
+        event_types=names,
+        type_weights=tuple(weights.numbered(type_weights, names).tolist()),
+        exclude_seen=given.choice("exclude_seen", "true", "false") == "true",
+    )
+    parts = [
+        Part("similarity", near, weight=0.5, decay=given.number("decay"), unit="day"),
+        Part("again", _itself(len(counted.item_ids)), 0.5, given.number("decay"), "day"),
+    ]
+    fitted = assembly.model(RECIPE.name, counted, scoring, parts=parts)
+    progress("done", 1.0)
+    return fitted
+
+
+def _itself(count: int) -> Neighbours:
+    """Each item's only neighbour is the item."""
+    return Neighbours(
+        np.arange(count + 1, dtype=np.int64),
+        np.arange(count, dtype=np.int32),
+        np.ones(count, np.float32),
+    )
+
+
+RECIPE = Recipe(
+    name="endcap-item-affinity",
+    recipe_type="USER_PERSONALIZATION",
+    description="Items like those a user bought, the newest purchases first, and those to buy again.",
+    hyperparameters={"shrinkage": "10", "decay": "0.8", "exclude_seen": "false"},
+    fit=_fit,
+)

@@ -1,0 +1,29 @@
+"""aws-popularity-count: the same list for everybody, by unique users."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from services.engine.recipes import assembly, weights
+from services.engine.recipes.dataset import Dataset
+from services.engine.recipes.recipe import Progress, Recipe
+from shared.models import Model, Scoring
+
+
+def _fit(dataset: Dataset, config: Mapping[str, Any], progress: Progress) -> Model:
+    progress("count unique users", 0.0)
+    counted = weights.counted(dataset, config)
+    fitted = assembly.model(
+        RECIPE.name, counted, Scoring(kind="popular", scored=False), notes={"interactions": len(counted)}
+    )
+    progress("done", 1.0)
+    return fitted
+
+
+RECIPE = Recipe(
+    name="aws-popularity-count",
+    recipe_type="USER_PERSONALIZATION",
+    description="Counts the unique users of each item and recommends the items with the most.",
+    fit=_fit,
+)

@@ -1,0 +1,39 @@
+"""aws-similar-items: what the same people touched, blended with names and categories."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from services.engine.recipes import assembly, similarity, weights
+from services.engine.recipes.dataset import Dataset
+from services.engine.recipes.recipe import Hyperparameters, Progress, Recipe
+from shared.models import Model, Part, Scoring
+
+_KEEP = 500
+
+
+def _fit(dataset: Dataset, config: Mapping[str, Any], progress: Progress) -> Model:
+    progress("count co-occurrences", 0.1)
+    counted = weights.counted(dataset, config)
+    given = Hyperparameters.of(config, RECIPE.hyperparameters)
+    table = similarity.similar(counted, shrinkage=given.number("shrinkage"), keep=_KEEP)
+    progress("assemble", 0.9)
+    fitted = assembly.model(
+        RECIPE.name,
+        counted,
+        Scoring(kind="item", scored=False),
+        parts=[Part("similarity", table)],
+        notes={"interactions": len(counted)},
+    )
+    progress("done", 1.0)
+    return fitted
+
+
+RECIPE = Recipe(
+    name="aws-similar-items",
+    recipe_type="RELATED_ITEMS",
+    description="Items that the same users interact with, and for new items those that read alike.",
+    hyperparameters={"shrinkage": "10"},
+    fit=_fit,
+)

@@ -1,0 +1,85 @@
+"""Cutting item-item matrices down to each item's strongest neighbours."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from shared.models import Neighbours
+
+_CELLS_PER_BLOCK = 4_000_000
+
+
+def strongest(rows: Callable[[int, int], NDArray[np.float32]], count: int, keep: int) -> Neighbours:
+    """The `keep` largest weights by magnitude of each dense row, largest first.
+
+    `rows(begin, end)` makes a block of rows, so the whole matrix need never exist.
+    """
+    height = max(1, _CELLS_PER_BLOCK // max(count, 1))
+    keep = min(keep, count)
+    pieces: list[tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float32]]] = []
+    for begin in range(0, count, height):
+        block = rows(begin, min(begin + height, count))
+        size = np.abs(block)
+        if keep < count:
+            floor = np.partition(size, count - keep, axis=1)[:, count - keep, None]
+            row, item = np.nonzero((size >= floor) & (size > 0))
+        else:
+            row, item = np.nonzero(size)
+        pieces.append(_cut(row, item, block[row, item], len(block), keep))
+    return _joined(pieces)
+
+
+def strongest_of_sparse(
+    rows: Callable[[int, int], sparse.csr_array], count: int, keep: int, height: int
+) -> Neighbours:
+    """The same from blocks of sparse rows."""
+    pieces = []
+    for begin in range(0, count, height):
+        block = rows(begin, min(begin + height, count)).tocoo()
+        found = block.data != 0
+        row, item = block.coords
+        pieces.append(_cut(row[found], item[found], block.data[found], block.shape[0], keep))
+    return _joined(pieces)
+
+
+def matrix(table: Neighbours) -> sparse.csr_array:
+    """The table as a scipy matrix that shares its arrays."""
+    count = len(table.offsets) - 1
+    return sparse.csr_array((table.weights, table.items, table.offsets), shape=(count, count))
+
+
+def _cut(
+    row: NDArray[np.int64],
+    item: NDArray[np.int64],
+    weight: NDArray[np.float32],
+    height: int,
+    keep: int,
+) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float32]]:
+    """Counts per row, items and weights of each row's `keep` strongest.
+
+    One integer sorts by row, then by falling magnitude: the bits of positive floats rise with them.
+    """
+    bits = np.abs(weight).astype(np.float32).view(np.uint32).astype(np.int64)
+    order = np.argsort((row.astype(np.int64) << 32) + (0xFFFFFFFF - bits))
+    found = np.bincount(row, minlength=height)
+    rank = np.arange(len(row)) - np.repeat(np.cumsum(found) - found, found)
+    order = order[rank < keep]
+    return (
+        np.minimum(found, keep),
+        item[order].astype(np.int32),
+        weight[order].astype(np.float32),
+    )
+
+
+def _joined(
+    pieces: list[tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float32]]],
+) -> Neighbours:
+    if not pieces:
+        return Neighbours(np.zeros(1, np.int64), np.zeros(0, np.int32), np.zeros(0, np.float32))
+    counts, items, weights = (np.concatenate(column) for column in zip(*pieces, strict=True))
+    offsets = np.concatenate(([0], np.cumsum(counts))).astype(np.int64)
+    return Neighbours(offsets, items, weights)

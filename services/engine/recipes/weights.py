@@ -1,0 +1,91 @@
+"""Which events count, and how much: the solution's settings over a shop's common sense."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.engine.recipes.dataset import Dataset
+from shared.errors import Permanent
+from shared.events import canonical_type
+
+UNCOUNTED = ("remove_from_cart", "refund", "search", "list_view", "impression", "exposure")
+"""Types that say nothing good about an item; they count only when nothing else is there."""
+
+EVEN: Mapping[str, float] = dict.fromkeys(UNCOUNTED, 0.0)
+"""Every type counts alike, as Personalize does without eventsConfig."""
+
+GRADED: Mapping[str, float] = {
+    **EVEN,
+    "purchase": 1.0,
+    "begin_checkout": 0.7,
+    "add_to_cart": 0.5,
+    "view_cart": 0.3,
+    "wishlist": 0.5,
+    "click": 0.2,
+    "view": 0.2,
+}
+"""The closer to a purchase, the more an event says; types of one's own count in full."""
+
+TypeWeights = dict[str, float]
+"""Canonical type → weight; "" is every type that is not named."""
+
+
+def configured(config: Mapping[str, Any]) -> TypeWeights | None:
+    """The weights that the solution itself sets, or None when it leaves them open."""
+    parameters = (config.get("eventsConfig") or {}).get("eventParametersList") or []
+    if parameters:
+        named = {canonical_type(entry["eventType"]): float(entry.get("weight", 1.0)) for entry in parameters}
+        return {"": 0.0, **named}
+    event_type = config.get("eventType")
+    return {"": 0.0, canonical_type(event_type): 1.0} if event_type else None
+
+
+def counted(dataset: Dataset, config: Mapping[str, Any]) -> Dataset:
+    """The interactions that train: of the configured types, with values at their thresholds.
+
+    Raises Permanent when nothing is left, naming the setting that left nothing.
+    """
+    weights = configured(config)
+    names = dataset.event_type_names
+    if weights is None:
+        kept = (numbered({**EVEN, "": 1.0}, names) > 0)[dataset.event_types]
+        kept = kept if kept.any() else np.ones(len(dataset), bool)
+    else:
+        kept = (numbered(weights, names) > 0)[dataset.event_types]
+    for number, threshold in _thresholds(config, names).items():
+        with np.errstate(invalid="ignore"):
+            reaches = dataset.values >= threshold
+        kept = kept & (reaches | (dataset.event_types != number))
+    if not kept.any():
+        raise Permanent(_nothing_left(dataset, config))
+    return dataset.where(kept)
+
+
+def numbered(weights: Mapping[str, float], names: tuple[str, ...]) -> NDArray[np.float64]:
+    """Weights by the number of the type."""
+    return np.array([weights.get(name, weights.get("", 1.0)) for name in names])
+
+
+def _thresholds(config: Mapping[str, Any], names: tuple[str, ...]) -> dict[int, float]:
+    """The smallest value that counts, by the number of the type."""
+    overall = config.get("eventValueThreshold")
+    found = {} if overall in (None, "") else dict.fromkeys(range(len(names)), float(overall))
+    for entry in (config.get("eventsConfig") or {}).get("eventParametersList") or []:
+        name = canonical_type(entry["eventType"])
+        if entry.get("eventValueThreshold") is not None and name in names:
+            found[names.index(name)] = float(entry["eventValueThreshold"])
+    return found
+
+
+def _nothing_left(dataset: Dataset, config: Mapping[str, Any]) -> str:
+    if len(dataset) == 0:
+        return "The Interactions dataset has no interactions: import some before training."
+    return (
+        f"None of the {len(dataset)} interactions match the solution's eventType "
+        f"({config.get('eventType')}), eventValueThreshold ({config.get('eventValueThreshold')}) and "
+        f"eventsConfig; the dataset has the types {', '.join(dataset.event_type_names)}."
+    )

@@ -1,0 +1,29 @@
+"""Trained models: folders of plain arrays that load in milliseconds and score live.
+
+The engine fits and saves them, and answers batch jobs; the recommender copies a folder, maps it into
+memory and scores live. Nothing here needs more than numpy.
+
+    model = load(folder)
+    model.recommend(user_id="7", history=[("socks", "view", 1700000000)], exclude={"hat"}, limit=10)
+    for user, items, scores in model.recommend_many(["7", "8"], limit=25): ...
+"""
+
+from shared.models.folder import fingerprint, load, save
+from shared.models.histories import Histories, Seen
+from shared.models.ids import Ids
+from shared.models.model import Model
+from shared.models.neighbours import Neighbours, Part
+from shared.models.scoring import Scoring
+
+__all__ = [
+    "Histories",
+    "Ids",
+    "Model",
+    "Neighbours",
+    "Part",
+    "Scoring",
+    "Seen",
+    "fingerprint",
+    "load",
+    "save",
+]

@@ -1,0 +1,127 @@
+"""Model folders: `meta.json` and one .npy file per array, nothing else.
+
+A folder is written once and never changed, so it can be copied, compared by its fingerprint and
+mapped into the memory of several processes at the same time.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shared.errors import Permanent
+from shared.models.histories import Histories, Seen
+from shared.models.ids import Ids
+from shared.models.model import Model
+from shared.models.neighbours import Neighbours, Part
+from shared.models.scoring import Scoring
+
+FORMAT = 1
+_META = "meta.json"
+# Below this size a plain read is quicker than a mapping.
+_MAPPED_FROM_BYTES = 1 << 16
+
+
+def save(model: Model, folder: Path | str) -> None:
+    """Write the model; `meta.json` comes last, so a folder without it is not whole.
+
+    The same model always makes the same bytes.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, array in _arrays(model):
+        np.save(folder / f"{name}.npy", np.ascontiguousarray(array), allow_pickle=False)
+    meta = {
+        "format": FORMAT,
+        "recipe": model.recipe,
+        "scoring": model.scoring.model_dump(mode="json"),
+        "parts": [
+            {"name": part.name, "weight": part.weight, "decay": part.decay, "unit": part.unit}
+            for part in model.parts
+        ],
+        "users": len(model.users),
+        "items": len(model.items),
+        "notes": dict(model.notes),
+    }
+    text = json.dumps(meta, ensure_ascii=False, indent=1, sort_keys=True, allow_nan=False)
+    (folder / _META).write_text(text + "\n", encoding="utf-8")
+
+
+def load(folder: Path | str) -> Model:
+    """Map a model folder into memory. Raises Permanent when it is not a whole model folder."""
+    folder = Path(folder)
+    try:
+        meta = json.loads((folder / _META).read_text(encoding="utf-8"))
+        if meta["format"] != FORMAT:
+            raise Permanent(
+                f"The model folder {folder} has format {meta['format']}, this program reads format "
+                f"{FORMAT}: train the solution version again."
+            )
+        return Model(
+            recipe=meta["recipe"],
+            scoring=Scoring.model_validate(meta["scoring"]),
+            items=Ids(**_group(folder, "items", ("text", "offsets", "digests", "order"))),
+            users=Ids(**_group(folder, "users", ("text", "offsets", "digests", "order"))),
+            popularity=_array(folder, "popularity"),
+            histories=Histories(**_group(folder, "histories", _HISTORY)),
+            older=Seen(**_group(folder, "older", ("offsets", "items"))),
+            parts=tuple(_part(folder, number, part) for number, part in enumerate(meta["parts"])),
+            notes=meta["notes"],
+        )
+    except (OSError, KeyError, TypeError, ValueError) as error:
+        raise Permanent(
+            f"The folder {folder} is not a whole model ({error}): copy it again or train again."
+        ) from error
+
+
+def fingerprint(folder: Path | str) -> str:
+    """The sha256 over all files' names and contents, as CampaignChanged carries it."""
+    digest = sha256()
+    for file in sorted(Path(folder).iterdir()):
+        content = sha256()
+        with file.open("rb") as stream:
+            while block := stream.read(1 << 20):
+                content.update(block)
+        digest.update(f"{file.name}\0{content.hexdigest()}\n".encode())
+    return digest.hexdigest()
+
+
+_HISTORY = ("offsets", "items", "types", "times")
+
+
+def _arrays(model: Model) -> Iterator[tuple[str, NDArray[Any]]]:
+    yield "popularity", model.popularity
+    yield from _prefixed("items", model.items.arrays())
+    yield from _prefixed("users", model.users.arrays())
+    yield from _prefixed("histories", model.histories.arrays())
+    yield from _prefixed("older", model.older.arrays())
+    for number, part in enumerate(model.parts):
+        yield from _prefixed(f"part{number}", part.table.arrays())
+
+
+def _prefixed(group: str, arrays: dict[str, NDArray[Any]]) -> Iterator[tuple[str, NDArray[Any]]]:
+    for name, array in arrays.items():
+        yield f"{group}-{name}", array
+
+
+def _array(folder: Path, name: str) -> NDArray[Any]:
+    file = folder / f"{name}.npy"
+    mapped = file.stat().st_size >= _MAPPED_FROM_BYTES
+    array: NDArray[Any] = np.load(file, mmap_mode="r" if mapped else None, allow_pickle=False)
+    # A plain view: slices of np.memmap objects cost a microsecond each.
+    return array.view(np.ndarray)
+
+
+def _group(folder: Path, group: str, names: tuple[str, ...]) -> dict[str, NDArray[Any]]:
+    return {name: _array(folder, f"{group}-{name}") for name in names}
+
+
+def _part(folder: Path, number: int, meta: dict[str, Any]) -> Part:
+    table = Neighbours(**_group(folder, f"part{number}", ("offsets", "items", "weights")))
+    return Part(table=table, **meta)

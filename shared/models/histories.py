@@ -1,0 +1,124 @@
+"""What users did, newest last: the events that a model scores from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shared.models.neighbours import Unit
+
+SECONDS_PER_DAY = 86_400
+
+
+@dataclass(frozen=True)
+class Histories:
+    """Events of many users: user u owns `offsets[u]:offsets[u + 1]`, sorted by time, then item.
+
+    `types` are numbers into the model's event types. Times are epoch seconds.
+    """
+
+    offsets: NDArray[np.int64]
+    items: NDArray[np.int32]
+    types: NDArray[np.int16]
+    times: NDArray[np.int64]
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """The arrays by name, as a model folder keeps them."""
+        return {
+            "offsets": self.offsets,
+            "items": self.items,
+            "types": self.types,
+            "times": self.times,
+        }
+
+    def of(self, users: NDArray[np.int64]) -> Histories:
+        """The histories of some users, in the order asked for."""
+        counts = self.offsets[users + 1] - self.offsets[users]
+        places = ranges(self.offsets[users], counts)
+        offsets = np.concatenate(([0], np.cumsum(counts))).astype(np.int64)
+        return Histories(offsets, self.items[places], self.types[places], self.times[places])
+
+
+@dataclass(frozen=True)
+class Seen:
+    """Distinct items per user, without order: `items[offsets[u]:offsets[u + 1]]`."""
+
+    offsets: NDArray[np.int64]
+    items: NDArray[np.int32]
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """The arrays by name, as a model folder keeps them."""
+        return {"offsets": self.offsets, "items": self.items}
+
+    def row(self, user: int) -> NDArray[np.int32]:
+        """One user's items."""
+        return self.items[self.offsets[user] : self.offsets[user + 1]]
+
+    def pairs(self, users: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+        """(row, item) of everything that some users saw; rows count in the order asked for."""
+        counts = self.offsets[users + 1] - self.offsets[users]
+        rows = np.repeat(np.arange(len(users)), counts)
+        return rows, self.items[ranges(self.offsets[users], counts)]
+
+
+@dataclass(frozen=True)
+class Occasions:
+    """One row per user, item and second: `users` are row numbers of the histories they came from.
+
+    A click and a purchase of one thing in one second are one occasion, with the larger weight.
+    """
+
+    users: NDArray[np.int64]
+    items: NDArray[np.int32]
+    times: NDArray[np.int64]
+    weights: NDArray[np.float64]
+
+    def ages(self, unit: Unit) -> NDArray[np.int64]:
+        """How many units before the user's newest event each one lies."""
+        count = len(self.users)
+        if count == 0:
+            return np.zeros(0, np.int64)
+        new_user = self.users[1:] != self.users[:-1]
+        if unit == "event":
+            new_step = np.ones(count - 1, bool)
+        else:
+            moments = self.times if unit == "second" else self.times // SECONDS_PER_DAY
+            new_step = (moments[1:] != moments[:-1]) | new_user
+        steps = np.concatenate(([0], np.cumsum(new_step)))
+        last = np.concatenate((np.flatnonzero(new_user), [count - 1]))
+        runs = np.diff(last, prepend=-1)
+        return np.repeat(steps[last], runs) - steps
+
+    def shares(self, decay: float, unit: Unit) -> NDArray[np.float64]:
+        """Each event's share of its user's say: faded by age, summing to 1 per user."""
+        faded = self.weights * np.power(decay, self.ages(unit))
+        count = int(self.users[-1]) + 1 if len(self.users) else 0
+        totals = np.bincount(self.users, weights=faded, minlength=count)
+        shares: NDArray[np.float64] = faded / totals[self.users]
+        return shares
+
+
+def ranges(begins: NDArray[np.int64], counts: NDArray[np.int64]) -> NDArray[np.int64]:
+    """All numbers of the ranges begin … begin + count, end to end."""
+    ends = np.cumsum(counts)
+    total = int(ends[-1]) if len(ends) else 0
+    return np.arange(total, dtype=np.int64) + np.repeat(begins - ends + counts, counts)
+
+
+def occasions(histories: Histories, type_weights: NDArray[np.float64]) -> Occasions:
+    """Histories without the events that weigh nothing, and one row per user, item and second."""
+    counts = np.diff(histories.offsets)
+    users = np.repeat(np.arange(len(counts)), counts)
+    weights = type_weights[histories.types]
+    kept = weights > 0
+    users, items, times = users[kept], histories.items[kept], histories.times[kept]
+    weights = weights[kept]
+    if len(users) == 0:
+        return Occasions(users, items, times, weights)
+    new = np.ones(len(users), bool)
+    new[1:] = (users[1:] != users[:-1]) | (times[1:] != times[:-1]) | (items[1:] != items[:-1])
+    first = np.flatnonzero(new)
+    return Occasions(users[first], items[first], times[first], np.maximum.reduceat(weights, first))
