@@ -42,6 +42,7 @@ class KafkaSettings(Block):
     kafka_username: str | None = Field(None, description="SASL user")
     kafka_password: SecretStr | None = Field(None, description="SASL password")
     kafka_ca_file: str | None = Field(None, description="CA certificate of the brokers, for SSL")
+    kafka_replication_factor: int = Field(1, ge=1, description="of the topics that are made")
 
 
 class PostgresSettings(Block):

@@ -50,9 +50,7 @@ def traceparent() -> str:
 
 
 @contextlib.contextmanager
-def work(
-    name: str, received: Sequence[str] = (), kind: SpanKind = SpanKind.SERVER
-) -> Iterator[None]:
+def work(name: str, received: Sequence[str] = (), kind: SpanKind = SpanKind.SERVER) -> Iterator[None]:
     """Do the work of a request or a batch inside the trace that it came with.
 
     `received` holds the `traceparent` of the request, or of each record: the first becomes the

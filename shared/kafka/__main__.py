@@ -1,0 +1,50 @@
+"""Kafka from the command line: make the topics, replay dead letters."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+
+from shared import observability
+from shared.errors import EndcapError
+from shared.events.topics import TOPICS
+from shared.kafka.replay import replay
+from shared.kafka.topics import make_topics
+from shared.settings import KafkaSettings, ObservabilitySettings
+
+
+def main() -> int:
+    """Run one command; return the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m shared.kafka", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    topics = commands.add_parser("topics", help="make the topics of the registry, or check them")
+    topics.add_argument("--patience", type=float, default=30, help="seconds to wait for Kafka")
+    again = commands.add_parser("replay", help="publish dead letters to their topics again")
+    again.add_argument("topic", help="a dead-letter topic, such as orders-v1-tracker-dlq")
+    again.add_argument("--limit", type=int, help="how many at the most")
+    arguments = parser.parse_args()
+    observability.configure("kafka", ObservabilitySettings())
+    settings = KafkaSettings()
+    try:
+        if arguments.command == "topics":
+            made = asyncio.run(
+                make_topics(
+                    settings,
+                    TOPICS,
+                    replication=settings.kafka_replication_factor,
+                    patience=arguments.patience,
+                )
+            )
+            sys.stdout.write(f"topics: {', '.join(made) if made else 'all there'}\n")
+        else:
+            done = asyncio.run(replay(settings, arguments.topic, arguments.limit))
+            sys.stdout.write(f"{arguments.topic}: {done} replayed\n")
+    except EndcapError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,33 @@
+"""How every client of ours connects: address, security, and a bound on every request."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from aiokafka.helpers import create_ssl_context
+
+if TYPE_CHECKING:
+    from shared.settings import KafkaSettings
+
+REQUEST_TIMEOUT_MS = 10_000
+"""A frozen broker is given up after this long, and the connection made anew."""
+
+
+def client_options(settings: KafkaSettings, client_id: str) -> dict[str, Any]:
+    """Keyword arguments that every aiokafka client takes."""
+    options: dict[str, Any] = {
+        "bootstrap_servers": settings.kafka_bootstrap_servers,
+        "client_id": client_id,
+        "request_timeout_ms": REQUEST_TIMEOUT_MS,
+        "security_protocol": settings.kafka_security_protocol,
+        # After a restart of the broker its topics and leaders are asked for again within a minute.
+        "metadata_max_age_ms": 60_000,
+    }
+    if settings.kafka_security_protocol.endswith("SSL"):
+        options["ssl_context"] = create_ssl_context(cafile=settings.kafka_ca_file)
+    if settings.kafka_security_protocol.startswith("SASL"):
+        password = settings.kafka_password
+        options["sasl_mechanism"] = settings.kafka_sasl_mechanism
+        options["sasl_plain_username"] = settings.kafka_username
+        options["sasl_plain_password"] = password.get_secret_value() if password else None
+    return options

@@ -1,0 +1,92 @@
+"""How far a topic reaches, and how far a group has come."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Mapping
+from typing import TYPE_CHECKING
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
+
+from shared.errors import Transient
+from shared.kafka.connection import client_options
+
+if TYPE_CHECKING:
+    from shared.events.topics import Topic
+    from shared.settings import KafkaSettings
+
+ASK_SECONDS = 10.0
+
+
+class Offsets:
+    """Asks Kafka for offsets over one pair of connections; made by `offsets`."""
+
+    def __init__(self, admin: AIOKafkaAdminClient, consumer: AIOKafkaConsumer) -> None:
+        """Use clients that are started."""
+        self._admin = admin
+        self._consumer = consumer
+
+    async def partitions(self, topic: str) -> list[TopicPartition]:
+        """Every partition of a topic that exists."""
+        (described,) = await self._admin.describe_topics([topic])
+        return [TopicPartition(topic, one["partition"]) for one in described["partitions"]]
+
+    async def ends(self, topic: str) -> dict[int, int]:
+        """By partition the offset after the last record; partitions without records are left out."""
+        partitions = await self.partitions(topic)
+        ends = await self._consumer.end_offsets(partitions)
+        begins = await self._consumer.beginning_offsets(partitions)
+        return {one.partition: end for one, end in ends.items() if end > begins[one]}
+
+    async def committed(self, group: str, topic: str) -> dict[int, int]:
+        """By partition the offset that the group commits as its next; without one it is left out."""
+        partitions = await self.partitions(topic)
+        found = await self._admin.list_consumer_group_offsets(group, partitions=partitions)
+        return {one.partition: state.offset for one, state in found.items() if state.offset >= 0}
+
+
+@contextlib.asynccontextmanager
+async def offsets(settings: KafkaSettings, client_id: str = "offsets") -> AsyncIterator[Offsets]:
+    """Connect, and close again. Raises Transient when Kafka is away or doesn't answer in time."""
+    options = client_options(settings, client_id)
+    admin = AIOKafkaAdminClient(**options)
+    consumer = AIOKafkaConsumer(**options, enable_auto_commit=False)
+    try:
+        async with asyncio.timeout(ASK_SECONDS):
+            await admin.start()
+            await consumer.start()
+            yield Offsets(admin, consumer)
+    except (KafkaError, OSError) as error:  # TimeoutError is an OSError
+        message = f"Kafka did not say its offsets: {error!r}"
+        raise Transient(message) from error
+    finally:
+        with contextlib.suppress(KafkaError, OSError):
+            async with asyncio.timeout(2):
+                await asyncio.gather(admin.close(), consumer.stop(), return_exceptions=True)
+
+
+async def end_offsets(settings: KafkaSettings, topic: Topic) -> dict[int, int]:
+    """By partition the offset after the last record of `topic`; empty partitions are left out."""
+    async with offsets(settings) as asked:
+        return await asked.ends(topic.name)
+
+
+async def committed(settings: KafkaSettings, group: str, topic: Topic) -> dict[int, int]:
+    """By partition the offset up to which `group` has committed `topic`."""
+    async with offsets(settings) as asked:
+        return await asked.committed(group, topic.name)
+
+
+def missing(ends: Mapping[int, int], done: Mapping[int, int]) -> int:
+    """How many records lie between what was committed and the ends that were noted earlier."""
+    return sum(max(0, end - done.get(partition, 0)) for partition, end in ends.items())
+
+
+async def committed_up_to_end(settings: KafkaSettings, group: str, topic: Topic) -> bool:
+    """Whether `group` has handled everything that is in `topic` now."""
+    async with offsets(settings) as asked:
+        ends = await asked.ends(topic.name)
+        return missing(ends, await asked.committed(group, topic.name)) == 0

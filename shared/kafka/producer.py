@@ -1,0 +1,276 @@
+"""A producer that is always being kept up: connected again, and replaced after a fatal error.
+
+aiokafka's idempotent producer never gives a batch up, and after some errors never sends again. So each
+wait here has an end, and the client is thrown away and made anew when it can't be trusted any more.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import structlog
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import (
+    InvalidTopicError,
+    KafkaError,
+    MessageSizeTooLargeError,
+    RecordListTooLargeError,
+    TopicAuthorizationFailedError,
+    UnknownTopicOrPartitionError,
+)
+
+from shared.errors import Permanent, Transient
+from shared.kafka.connection import client_options
+
+if TYPE_CHECKING:
+    from shared.kafka.records import Record
+    from shared.settings import KafkaSettings
+
+MAX_RECORD_BYTES = 1_000_000
+MAX_REQUEST_BYTES = 1_100_000
+"""The limit of a record, and what a dead-letter record may hold with its further headers."""
+
+MAX_BATCH_BYTES = 256 * 1024
+LINGER_MS = 1
+CONNECT_SECONDS = 8.0
+CLOSE_SECONDS = 3.0
+STALL_SECONDS = 15.0
+MAX_PAUSE_SECONDS = 2.0
+
+log = structlog.get_logger()
+
+
+class Producer:
+    """Writes records, confirmed by all in-sync replicas, in the order given per partition."""
+
+    def __init__(self, settings: KafkaSettings, client_id: str) -> None:
+        """Connect later: with `start`, or with the first delivery."""
+        self._settings = settings
+        self._client_id = client_id
+        self._current: AIOKafkaProducer | None = None
+        self._connected = asyncio.Event()
+        self._broken = asyncio.Event()
+        self._keeper: asyncio.Task[None] | None = None
+        self._closing: set[asyncio.Task[None]] = set()
+        self._waiting = 0
+        self._last_progress = 0.0
+        self._failing = False
+
+    @property
+    def up(self) -> bool:
+        """Whether the last thing heard of Kafka was good."""
+        return self._current is not None and not self._failing
+
+    def start(self) -> None:
+        """Begin to connect, and stay connected until `stop`."""
+        if self._keeper is None:
+            self._keeper = asyncio.create_task(self._keep_up(), name=f"{self._client_id}-keeper")
+
+    async def stop(self) -> None:
+        """Send what was accepted, then close, within `CLOSE_SECONDS` and a little."""
+        if self._keeper is not None:
+            self._keeper.cancel()
+            await asyncio.wait([self._keeper])
+        self._retire()
+        if self._closing:
+            await asyncio.wait(self._closing, timeout=CLOSE_SECONDS + 2)
+
+    async def deliver(self, topic: str, records: Sequence[Record], within: float) -> None:
+        """Return when every record is acknowledged.
+
+        Transient: Kafka is away, or `within` seconds are over; the records may or may not be there, or
+        appear later. Permanent: a record is too large for Kafka.
+        """
+        _check_sizes(topic, records)
+        self.start()
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + within
+        left = list(records)
+        if not self._waiting:
+            self._last_progress = loop.time()
+        self._waiting += 1
+        try:
+            while left:
+                producer = await self._connected_by(deadline)
+                left = await self._attempt(producer, topic, left, deadline)
+        finally:
+            self._waiting -= 1
+        self._failing = False
+        self._last_progress = loop.time()
+
+    async def _connected_by(self, deadline: float) -> AIOKafkaProducer:
+        while self._current is None:
+            try:
+                async with asyncio.timeout_at(deadline):
+                    await self._connected.wait()
+            except TimeoutError:
+                message = "Kafka is not reachable; the events were not sent"
+                raise Transient(message) from None
+        return self._current
+
+    async def _attempt(
+        self, producer: AIOKafkaProducer, topic: str, records: list[Record], deadline: float
+    ) -> list[Record]:
+        """Send; return the records to send again through another producer (none when all is well)."""
+        sent: list[asyncio.Future[Any]] = []
+        try:
+            async with asyncio.timeout_at(deadline):
+                await _send(producer, topic, records, sent)
+        except TimeoutError:
+            self._failing = True
+            message = f"Kafka did not confirm {len(records)} records for {topic} in time"
+            raise Transient(message) from None
+        except (UnknownTopicOrPartitionError, InvalidTopicError) as error:
+            message = f"topic {topic} does not exist: run python -m shared.kafka topics"
+            raise Transient(message) from error
+        except TopicAuthorizationFailedError as error:
+            message = f"{self._client_id} may not write to {topic}; check Kafka's ACLs"
+            raise Transient(message) from error
+        except (MessageSizeTooLargeError, RecordListTooLargeError) as error:
+            # The sequence numbers of the refused batch are used up: this producer is of no more use.
+            self._replace(producer, error)
+            message = f"a record for {topic} is larger than the topic's max.message.bytes"
+            raise Permanent(message) from error
+        except (KafkaError, OSError) as error:
+            self._replace(producer, error)
+            return _unconfirmed(records, sent)
+        return []
+
+    def _replace(self, producer: AIOKafkaProducer, error: BaseException) -> None:
+        if producer is self._current:
+            log.warning("kafka.producer_replaced", client=self._client_id, error=repr(error))
+            self._retire()
+            self._broken.set()
+
+    def _retire(self) -> None:
+        """Stop using the current producer, and close it in the background."""
+        self._connected.clear()
+        if self._current is not None:
+            task = asyncio.create_task(close(self._current))
+            self._closing.add(task)
+            task.add_done_callback(self._closing.discard)
+            self._current = None
+
+    async def _keep_up(self) -> None:
+        pause = 0.1
+        while True:
+            self._broken.clear()
+            producer = AIOKafkaProducer(
+                **client_options(self._settings, self._client_id),
+                acks="all",
+                enable_idempotence=True,
+                linger_ms=LINGER_MS,
+                max_batch_size=MAX_BATCH_BYTES,
+                max_request_size=MAX_REQUEST_BYTES,
+            )
+            try:
+                async with asyncio.timeout(CONNECT_SECONDS):
+                    await producer.start()
+            except (KafkaError, OSError) as error:  # TimeoutError is an OSError
+                log.warning("kafka.producer_waits", client=self._client_id, error=repr(error))
+                await close(producer)
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, MAX_PAUSE_SECONDS)
+                continue
+            except BaseException:
+                await close(producer)
+                raise
+            pause = 0.1
+            self._current = producer
+            self._failing = False
+            self._last_progress = asyncio.get_running_loop().time()
+            self._connected.set()
+            await self._watch(producer)
+
+    async def _watch(self, producer: AIOKafkaProducer) -> None:
+        """Return when the producer has to be replaced."""
+        while not self._broken.is_set():
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(1.0):
+                    await self._broken.wait()
+            if self._failing and await _answers(producer):
+                self._failing = False
+            silent = asyncio.get_running_loop().time() - self._last_progress
+            if self._waiting and silent > STALL_SECONDS:
+                self._replace(producer, TimeoutError(f"no confirmation for {silent:.0f} s"))
+
+
+def _check_sizes(topic: str, records: Sequence[Record]) -> None:
+    for record in records:
+        size = len(record.value or b"") + len(record.key or b"")
+        if size > MAX_RECORD_BYTES:
+            key = (record.key or b"").decode(errors="replace")
+            message = (
+                f"the record of {key!r} for {topic} has {size} bytes; "
+                f"Kafka takes {MAX_RECORD_BYTES} at the most"
+            )
+            raise Permanent(message)
+
+
+async def _send(
+    producer: AIOKafkaProducer,
+    topic: str,
+    records: list[Record],
+    sent: list[asyncio.Future[Any]],
+) -> None:
+    """Send all, then wait for all; `sent` says how far it came when this is interrupted."""
+    try:
+        for record in records:
+            sent.append(  # noqa: PERF401 - what was sent before an interruption matters
+                await producer.send(topic, record.value, key=record.key, headers=list(record.headers))
+            )
+        for future in sent:
+            await future
+    except BaseException:
+        for future in sent:
+            future.add_done_callback(_heard)
+        raise
+
+
+def _unconfirmed(records: list[Record], sent: list[asyncio.Future[Any]]) -> list[Record]:
+    confirmed = {
+        index
+        for index, future in enumerate(sent)
+        if future.done() and not future.cancelled() and future.exception() is None
+    }
+    return [record for index, record in enumerate(records) if index not in confirmed]
+
+
+def _heard(future: asyncio.Future[Any]) -> None:
+    """Take note of a failure that nobody waits for any more, so that asyncio does not complain."""
+    if not future.cancelled():
+        future.exception()
+
+
+async def _answers(producer: AIOKafkaProducer) -> bool:
+    try:
+        async with asyncio.timeout(1.0):
+            await producer.client.fetch_all_metadata()
+    except (KafkaError, OSError):
+        return False
+    return True
+
+
+async def close(producer: AIOKafkaProducer) -> None:
+    """Close within `CLOSE_SECONDS`; what a dead broker holds up is abandoned.
+
+    `AIOKafkaProducer.stop` waits for ever for batches that a dead broker doesn't take, so its sender
+    has to be cancelled from outside.
+    """
+    try:
+        async with asyncio.timeout(CLOSE_SECONDS):
+            await producer.stop()
+    except (KafkaError, OSError):
+        pass
+    else:
+        return
+    sender = producer._sender.sender_task  # noqa: SLF001 - there is no public way
+    if sender is not None and not sender.done():
+        sender.cancel()
+        await asyncio.wait([sender], timeout=0.5)
+    with contextlib.suppress(KafkaError, OSError):
+        async with asyncio.timeout(1.0):
+            await producer.client.close()

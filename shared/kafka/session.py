@@ -1,0 +1,282 @@
+"""One consumer at work: a FastStream batch subscriber that is built again whenever it can't be trusted.
+
+FastStream's own ways to acknowledge lose records or repeat them without end, so it is told to leave them
+alone (`AckPolicy.MANUAL`); its parser reads headers that foreign records don't have, so it gets ours.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from time import monotonic
+from typing import TYPE_CHECKING, Any, cast
+
+import structlog
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka.errors import ConsumerStoppedError, KafkaError
+from faststream import AckPolicy, BaseMiddleware
+from faststream.kafka import KafkaBroker, KafkaMessage
+
+from shared.kafka.connection import client_options
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from faststream import ContextRepo
+
+    from shared.settings import KafkaSettings
+
+Records = tuple[ConsumerRecord[bytes, bytes], ...]
+Receive = Callable[[Records], Awaitable[None]]
+
+OPEN_SECONDS = 60.0
+CLOSE_SECONDS = 6.0
+GRACE_SECONDS = 4.0
+MAX_PAUSE_SECONDS = 10.0
+POLL_MS = 1_000
+SLEEP_AFTER_NOTHING_MS = 5
+PACE_SECONDS = 0.01
+
+log = structlog.get_logger()
+
+
+class PolledConsumer(AIOKafkaConsumer):  # type: ignore[misc]  # aiokafka has no types
+    """A consumer that remembers when it was polled, and whose first failing poll is its last.
+
+    When a poll fails for one partition, what it had already taken from others is gone, though their
+    positions have moved on. Only a new consumer, which begins at the committed offsets, has it all.
+    """
+
+    polled_at: float = 0.0
+    failure: BaseException | None = None
+    failed: asyncio.Event
+    _pause: float = 0
+
+    async def getmany(
+        self,
+        *partitions: TopicPartition,
+        timeout_ms: int = 0,  # noqa: ARG002 - see POLL_MS
+        max_records: int | None = None,
+    ) -> dict[TopicPartition, list[ConsumerRecord[bytes, bytes]]]:
+        """Poll for up to a second: FastStream sleeps as long as its poll after finding nothing.
+
+        A poll that found little is not repeated at once, since a poll and its commit cost as much for
+        one record as for a hundred.
+        """
+        await asyncio.sleep(self._pause)
+        self.polled_at = monotonic()
+        try:
+            found: dict[TopicPartition, list[ConsumerRecord[bytes, bytes]]] = await super().getmany(
+                *partitions, timeout_ms=POLL_MS, max_records=max_records
+            )
+        except ConsumerStoppedError:
+            raise
+        except Exception as error:
+            self.failure = error
+            self.failed.set()
+            raise ConsumerStoppedError from error
+        finally:
+            self.polled_at = monotonic()
+        full = sum(map(len, found.values())) == max_records
+        self._pause = 0 if full or not found else PACE_SECONDS
+        return found
+
+
+class Session:
+    """Reads a topic, as a member of `group` or (without one) whole, from its first record on."""
+
+    def __init__(
+        self,
+        settings: KafkaSettings,
+        client_id: str,
+        topic: str,
+        *,
+        group: str | None,
+        batch: int,
+        receive: Receive,
+        opened: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
+        """`receive` gets each poll's records; `opened` is called for each new consumer."""
+        self.topic = topic
+        self.group = group
+        self._settings = settings
+        self._client_id = client_id
+        self._batch = batch
+        self._receive = receive
+        self._opened = opened
+        self._task: asyncio.Task[None] | None = None
+        self._stopping = asyncio.Event()
+        self.consumer: PolledConsumer | None = None
+
+    def start(self) -> None:
+        """Begin; Kafka may be away."""
+        self._task = asyncio.create_task(self._run(), name=f"kafka-{self.topic}")
+
+    async def stop(self) -> None:
+        """Let the records at hand be finished for `GRACE_SECONDS`, then end."""
+        self._stopping.set()
+        if self._task is not None:
+            _, late = await asyncio.wait([self._task], timeout=CLOSE_SECONDS)
+            if late:
+                self._task.cancel()
+                await asyncio.wait(late, timeout=1)
+
+    @property
+    def stopping(self) -> asyncio.Event:
+        """Set when whoever waits for something should give up."""
+        return self._stopping
+
+    def failure(self) -> str | None:
+        """Why reading ended for good, which only a defect can make it."""
+        if self._task is None or not self._task.done() or self._stopping.is_set():
+            return None
+        return f"reading {self.topic} ended: {self._task}"
+
+    async def _run(self) -> None:
+        pause = 0.2
+        while not self._stopping.is_set():
+            broker = self._build()
+            try:
+                async with asyncio.timeout(OPEN_SECONDS):
+                    consumer = await self._open(broker)
+                pause = 0.2
+                log.info("kafka.consumer_open", topic=self.topic, group=self.group)
+                await self._until_broken(consumer)
+            except (KafkaError, OSError) as error:  # TimeoutError is an OSError
+                log.warning("kafka.consumer_waits", topic=self.topic, group=self.group, error=repr(error))
+            finally:
+                # Records at hand may still be finished and committed while the broker closes.
+                await _close(broker)
+                self.consumer = None
+            await self._pause(pause)
+            pause = min(pause * 2, MAX_PAUSE_SECONDS)
+
+    async def _until_broken(self, consumer: PolledConsumer) -> None:
+        broken = asyncio.create_task(consumer.failed.wait())
+        stopping = asyncio.create_task(self._stopping.wait())
+        try:
+            await asyncio.wait([broken, stopping], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            broken.cancel()
+            stopping.cancel()
+        if consumer.failure is not None and not self._stopping.is_set():
+            log.error(
+                "kafka.consumer_failed",
+                topic=self.topic,
+                group=self.group,
+                exc_info=consumer.failure,
+            )
+
+    async def _pause(self, seconds: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._stopping.wait()
+
+    def _build(self) -> KafkaBroker:
+        broker = KafkaBroker(
+            self._settings.kafka_bootstrap_servers,
+            consumer_only=True,
+            allow_auto_create_topics=False,
+            ack_policy=AckPolicy.MANUAL,
+            apply_types=False,
+            graceful_timeout=GRACE_SECONDS,
+            logger=None,
+            middlewares=[partial(_Guard, self._fail)],
+        )
+        subscriber = broker.subscriber(
+            self.topic,
+            group_id=self.group,
+            batch=True,
+            max_records=self._batch,
+            batch_timeout_ms=SLEEP_AFTER_NOTHING_MS,
+            ack_policy=AckPolicy.MANUAL,
+            auto_offset_reset="earliest",
+            parser=self._parsed,
+            decoder=_undecoded,
+        )
+        subscriber(self._receive)
+        return broker
+
+    async def _open(self, broker: KafkaBroker) -> PolledConsumer:
+        await broker.connect()
+        # The consumer is ours in place of aiokafka's; FastStream tells it topic, group and position.
+        options = client_options(self._settings, self._client_id)
+        broker.config.broker_config.builder = partial(self._consumer, options)
+        await broker.start()
+        if self._opened is not None:
+            await self._opened()
+        return cast("PolledConsumer", self.consumer)
+
+    def _consumer(self, options: dict[str, Any], **given: Any) -> PolledConsumer:
+        consumer = PolledConsumer(**{**given, **options, **CONSUMER_OPTIONS})
+        consumer.failed = asyncio.Event()
+        consumer.polled_at = monotonic()
+        self.consumer = consumer
+        return consumer
+
+    def _fail(self, error: BaseException) -> None:
+        """Have the consumer replaced by one that begins at the committed offsets."""
+        if self.consumer is not None and not self.consumer.failed.is_set():
+            self.consumer.failure = error
+            self.consumer.failed.set()
+
+    async def _parsed(self, records: Records) -> KafkaMessage:
+        """Leave key, value and headers as the bytes that they are."""
+        return KafkaMessage(body=b"", raw_message=records, consumer=cast("Any", self.consumer))
+
+
+class _Guard(BaseMiddleware[Any, Any]):
+    """Hears of every exception while a poll's records are handled.
+
+    FastStream swallows it and goes on with the next poll, whose commit would skip these records.
+    """
+
+    def __init__(
+        self, fail: Callable[[BaseException], None], message: Any, /, *, context: ContextRepo
+    ) -> None:
+        super().__init__(message, context=context)
+        self._fail = fail
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None = None,
+        exc_val: BaseException | None = None,
+        exc_tb: TracebackType | None = None,
+    ) -> bool | None:
+        if exc_val is not None:
+            self._fail(exc_val)
+        return False
+
+
+CONSUMER_OPTIONS: dict[str, Any] = {
+    "enable_auto_commit": False,
+    "auto_offset_reset": "earliest",
+    "isolation_level": "read_committed",
+    "session_timeout_ms": 10_000,
+    "heartbeat_interval_ms": 2_000,
+    "rebalance_timeout_ms": 30_000,
+    # A handler that waits for a dependency keeps its partitions; the watchdog ends one that hangs.
+    "max_poll_interval_ms": 24 * 60 * 60 * 1000,
+    "retry_backoff_ms": 200,
+}
+
+
+async def _undecoded(message: KafkaMessage) -> Any:
+    return message.raw_message
+
+
+async def _close(broker: KafkaBroker) -> None:
+    try:
+        async with asyncio.timeout(CLOSE_SECONDS):
+            await broker.stop()
+    except TimeoutError:
+        log.warning("kafka.consumer_close_timed_out")
+    except Exception:
+        log.exception("kafka.consumer_close_failed")
+
+
+def positions_after(records: Sequence[ConsumerRecord[bytes, bytes]]) -> dict[TopicPartition, int]:
+    """Return, per partition, the offset after the last of `records`."""
+    return {TopicPartition(record.topic, record.partition): record.offset + 1 for record in records}

@@ -1,0 +1,138 @@
+"""A compacted topic in memory: the newest state of every key, read whole and kept up to date."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Generic, TypeVar, cast
+
+import structlog
+from aiokafka import TopicPartition
+
+from shared.events import Event
+from shared.kafka.records import Decoder, Tombstone, Undecodable
+from shared.kafka.session import Records, Session
+from shared.observability import counter, gauge
+
+if TYPE_CHECKING:
+    from shared.events.topics import Topic
+    from shared.settings import KafkaSettings
+
+State = TypeVar("State", bound=Event)
+
+BATCH = 5_000
+LOOK_SECONDS = 0.02
+
+UNREADABLE = counter("endcap_kafka_unreadable_states_total", "States that could not be decoded.", ["topic"])
+STATES = gauge("endcap_kafka_states", "States in memory.", ["topic"])
+
+log = structlog.get_logger()
+
+
+class StateTable(Generic[State]):
+    """The states of a topic by key. A part: it lives as long as its process.
+
+    Every process reads the topic from its first record, without a consumer group, and again after the
+    connection was lost. `changed(key, state)` is called for each record, with None for a tombstone.
+    """
+
+    def __init__(
+        self,
+        settings: KafkaSettings,
+        topic: Topic,
+        changed: Callable[[str, State | None], None] | None = None,
+    ) -> None:
+        """Read `topic`, which must be compacted."""
+        if not topic.compacted:
+            message = f"{topic.name} holds facts, not states: read it with a Consumer"
+            raise ValueError(message)
+        self.topic = topic
+        self.name = f"states-{topic.name}"
+        self.states: dict[str, State] = {}
+        self.caught_up = False
+        self._changed = changed
+        self._decoder = Decoder(topic)
+        self._seen: set[str] | None = None
+        self._follower: asyncio.Task[None] | None = None
+        self._session = Session(
+            settings,
+            self.name,
+            topic.name,
+            group=None,
+            batch=BATCH,
+            receive=self._receive,
+            opened=self._opened,
+        )
+
+    async def start(self) -> None:
+        """Begin to read; Kafka may be away."""
+        self._session.start()
+
+    async def stop(self) -> None:
+        """Stop following."""
+        if self._follower is not None:
+            self._follower.cancel()
+        await self._session.stop()
+
+    def alive(self) -> str | None:
+        """Return whether following ended by a defect."""
+        return self._session.failure()
+
+    def ready(self) -> str | None:
+        """Ready from the start: who needs a state before it is here asks the owner's view."""
+        return None
+
+    async def _opened(self) -> None:
+        """Note how far the topic reaches; when that is read, the table is whole."""
+        consumer = self._session.consumer
+        assert consumer is not None
+        ends = await consumer.end_offsets(list(consumer.assignment()))
+        self._seen = set()
+        if self._follower is not None:
+            self._follower.cancel()
+        self._follower = asyncio.create_task(self._until_whole(ends))
+
+    async def _until_whole(self, ends: dict[TopicPartition, int]) -> None:
+        consumer = self._session.consumer
+        while consumer is not None:
+            positions = [(await consumer.position(one), end) for one, end in ends.items()]
+            if all(position >= end for position, end in positions):
+                break
+            await asyncio.sleep(LOOK_SECONDS)
+            consumer = self._session.consumer
+        else:
+            return
+        # What is in the table but no longer in the topic was deleted while nobody followed.
+        for key in self.states.keys() - (self._seen or set()):
+            self._set(key, None)
+        self._seen = None
+        self.caught_up = True
+        log.info("kafka.states_whole", topic=self.topic.name, states=len(self.states))
+
+    async def _receive(self, records: Records) -> None:
+        for record in records:
+            key = (record.key or b"").decode(errors="replace")
+            if self._seen is not None:
+                self._seen.add(key)
+            try:
+                state = self._decoder.decode(record)
+            except Undecodable as error:
+                UNREADABLE.labels(self.topic.name).inc()
+                log.error(  # noqa: TRY400 - the traceback says nothing more
+                    "kafka.state_unreadable",
+                    topic=self.topic.name,
+                    key=key,
+                    offset=record.offset,
+                    reason=str(error),
+                )
+                continue
+            self._set(key, None if isinstance(state, Tombstone) else cast("State", state))
+        STATES.labels(self.topic.name).set(len(self.states))
+
+    def _set(self, key: str, state: State | None) -> None:
+        if state is not None:
+            self.states[key] = state
+        elif self.states.pop(key, None) is None:
+            return
+        if self._changed is not None:
+            self._changed(key, state)

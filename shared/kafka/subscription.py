@@ -1,0 +1,295 @@
+"""One topic, one group, one handler: decode, handle, bury what is bad, commit."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+from collections.abc import Awaitable, Callable, Sequence
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+import asyncpg
+import structlog
+from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
+from opentelemetry.trace import SpanKind
+
+from shared.errors import Permanent, Transient
+from shared.kafka.deadletters import BURIED, Failure, dead_letter
+from shared.kafka.records import Decoder, Tombstone, Undecodable, header
+from shared.kafka.session import Records, Session, positions_after
+from shared.observability import counter, histogram, tracing
+from shared.postgres import UNAVAILABLE
+
+if TYPE_CHECKING:
+    from aiokafka import ConsumerRecord
+    from pydantic import BaseModel
+
+    from shared.events.topics import Topic
+    from shared.kafka.producer import Producer
+    from shared.settings import KafkaSettings
+
+Handler = Callable[[Sequence[Any]], Awaitable[None]]
+
+COMMIT_SECONDS = 5.0
+BURY_SECONDS = 5.0
+FIRST_PAUSE_SECONDS = 0.1
+MAX_PAUSE_SECONDS = 10.0
+UNEXPECTED_TRIES = 3
+MAX_LINKS = 32
+
+CONSUMED = counter("endcap_kafka_consumed_total", "Events that a handler has taken.", ["topic", "group"])
+RETRIED = counter(
+    "endcap_kafka_retries_total", "Calls of a handler that are tried again.", ["topic", "group"]
+)
+SECONDS = histogram("endcap_kafka_handler_seconds", "One call of a handler.", ["topic", "group"])
+
+log = structlog.get_logger()
+
+
+def _away() -> tuple[type[Exception], ...]:
+    """What a handler raises, beside Transient, when a dependency is away or not yet set up."""
+    found: list[type[Exception]] = [
+        Transient,
+        KafkaError,
+        *UNAVAILABLE,
+        # A migration has not run yet: every event would fail, and none of them is to blame.
+        asyncpg.UndefinedTableError,
+        asyncpg.UndefinedColumnError,
+        asyncpg.UndefinedFunctionError,
+        asyncpg.InvalidSchemaNameError,
+        asyncpg.InvalidCatalogNameError,
+        asyncpg.InsufficientPrivilegeError,
+        asyncpg.InvalidAuthorizationSpecificationError,
+        asyncpg.ReadOnlySQLTransactionError,
+        asyncpg.InsufficientResourcesError,
+    ]
+    try:
+        from redis import exceptions  # noqa: PLC0415 - not every service has Redis
+    except ImportError:
+        pass
+    else:
+        found += [
+            exceptions.ConnectionError,
+            exceptions.TimeoutError,
+            exceptions.BusyLoadingError,
+            exceptions.OutOfMemoryError,
+            exceptions.ReadOnlyError,
+        ]
+    return tuple(found)
+
+
+AWAY = _away()
+
+
+class Stopping(Exception):
+    """The process ends: leave the records uncommitted, the next process handles them."""
+
+
+class TooManyBadRecords(Exception):
+    """Stop before the next record goes to the dead-letter topic."""
+
+
+class Subscription:
+    """Handles the records of one topic for one group."""
+
+    def __init__(
+        self,
+        settings: KafkaSettings,
+        topic: Topic,
+        handler: Handler,
+        *,
+        service: str,
+        group: str,
+        batch: int,
+        dead_letters: Producer,
+        max_consecutive_bad: int,
+    ) -> None:
+        """Remember; `session` reads once it is started."""
+        self.topic = topic
+        self.group = group
+        self.halted: str | None = None
+        self.active_at = monotonic()
+        """When this subscription last got on: a handler returned, or a dependency was found away."""
+        self.busy = False
+        self.session = Session(
+            settings,
+            f"{service}-{topic.name}",
+            topic.name,
+            group=group,
+            batch=batch,
+            receive=self._receive,
+        )
+        self._handler = handler
+        self._decoder = Decoder(topic)
+        self._graveyard = topic.dlq(service)
+        self._dead_letters = dead_letters
+        self._max_consecutive_bad = max_consecutive_bad
+        self._bad_in_a_row = 0
+        self._consumed = CONSUMED.labels(topic.name, group)
+        self._retried = RETRIED.labels(topic.name, group)
+        self._seconds = SECONDS.labels(topic.name, group)
+
+    async def _receive(self, records: Records) -> None:
+        self.busy = True
+        self.active_at = monotonic()
+        try:
+            await self._work_through(records)
+        except Stopping:
+            pass
+        finally:
+            self.busy = False
+            self.active_at = monotonic()
+
+    async def _work_through(self, records: Records) -> None:
+        """Handle runs of good records and bury the bad ones between them, in order."""
+        done = 0
+        try:
+            while done < len(records):
+                good, bad = self._decode(records, done)
+                if good:
+                    await self._handle(records[done : done + len(good)], good)
+                    done += len(good)
+                if bad is not None:
+                    await self._bury(records[done], bad)
+                    done += 1
+        except TooManyBadRecords as error:
+            self._halt(str(error))
+        finally:
+            if done:
+                await self._commit(records[:done])
+
+    def _decode(self, records: Records, begin: int) -> tuple[list[BaseModel | Tombstone], Failure | None]:
+        """Decode from `begin` up to the first bad record."""
+        good: list[BaseModel | Tombstone] = []
+        for record in records[begin:]:
+            try:
+                good.append(self._decoder.decode(record))
+            except Undecodable as error:
+                return good, Failure(error.reason, str(error), attempts=1)
+        return good, None
+
+    async def _handle(
+        self,
+        records: Sequence[ConsumerRecord[bytes, bytes]],
+        events: Sequence[BaseModel | Tombstone],
+    ) -> None:
+        """Give the events to the handler together; when it refuses them, one by one."""
+        with self._span(records):
+            failure = await self._call(events, tries=1)
+        if failure is None:
+            self._bad_in_a_row = 0
+            self._consumed.inc(len(events))
+            return
+        for record, event in zip(records, events, strict=True):
+            with self._span([record]):
+                failure = await self._call([event], tries=UNEXPECTED_TRIES)
+            if failure is None:
+                self._bad_in_a_row = 0
+                self._consumed.inc()
+            else:
+                await self._bury(record, failure)
+
+    def _span(
+        self, records: Sequence[ConsumerRecord[bytes, bytes]]
+    ) -> contextlib.AbstractContextManager[None]:
+        received = [header(record, "traceparent") or "" for record in records[:MAX_LINKS]]
+        return tracing.work(f"{self.topic.name} process", received, SpanKind.CONSUMER)
+
+    async def _call(self, events: Sequence[BaseModel | Tombstone], tries: int) -> Failure | None:
+        """Call the handler until it takes the events or refuses them for good."""
+        attempts, unexpected, pause = 0, 0, FIRST_PAUSE_SECONDS
+        while True:
+            attempts += 1
+            try:
+                with self._seconds.time():
+                    await self._handler(events)
+            except Permanent as error:
+                return Failure(type(error).__name__, str(error), attempts)
+            except AWAY as error:
+                log.warning("kafka.handler_waits", **self._names, error=repr(error), again_in=pause)
+            except Exception as error:
+                unexpected += 1
+                log.exception("kafka.handler_failed", **self._names, events=len(events))
+                if unexpected >= tries:
+                    return Failure(type(error).__name__, repr(error), attempts)
+            else:
+                self.active_at = monotonic()
+                return None
+            self._retried.inc()
+            await self._pause(pause)
+            pause = min(pause * 2, MAX_PAUSE_SECONDS)
+
+    async def _bury(self, record: ConsumerRecord[bytes, bytes], failure: Failure) -> None:
+        """Put a record into the dead-letter topic, however long Kafka takes for it."""
+        # A version that this reader doesn't know yet says nothing against reader or writer.
+        if failure.kind != "unsupported_version":
+            if self._bad_in_a_row + 1 >= self._max_consecutive_bad:
+                raise TooManyBadRecords(failure.reason)
+            self._bad_in_a_row += 1
+        letter, pause = dead_letter(record, failure, self.group), FIRST_PAUSE_SECONDS
+        while True:
+            try:
+                await self._dead_letters.deliver(self._graveyard, [letter], BURY_SECONDS)
+            except Transient as error:
+                log.warning("kafka.dead_letter_waits", **self._names, error=str(error))
+                await self._pause(pause)
+                pause = min(pause * 2, MAX_PAUSE_SECONDS)
+            else:
+                break
+        BURIED.labels(self.topic.name, self.group, failure.kind).inc()
+        log.error(
+            "kafka.dead_letter",
+            **self._names,
+            partition=record.partition,
+            offset=record.offset,
+            kind=failure.kind,
+            reason=failure.reason,
+        )
+
+    def _halt(self, reason: str) -> None:
+        self.halted = (
+            f"reading {self.topic.name} as {self.group} stopped after {self._max_consecutive_bad} bad "
+            f"records in a row; the last: {reason}. Look into {self._graveyard}, mend the producer or "
+            "this reader, and restart"
+        )
+        log.critical("kafka.consumer_halted", **self._names, reason=self.halted)
+        self.session.stopping.set()
+
+    async def _commit(self, records: Sequence[ConsumerRecord[bytes, bytes]]) -> None:
+        """Commit explicit offsets, until Kafka has taken them or somebody else has the partitions."""
+        positions = positions_after(records)
+        while (consumer := self.session.consumer) is not None:
+            mine = {tp: at for tp, at in positions.items() if tp in consumer.assignment()}
+            if not mine:
+                return
+            try:
+                async with asyncio.timeout(COMMIT_SECONDS):
+                    await consumer.commit(mine)
+            except (CommitFailedError, IllegalStateError) as error:
+                # The group was rebalanced meanwhile: whoever has the partition now repeats these
+                # records, which idempotent handlers absorb.
+                log.info("kafka.commit_outdated", **self._names, error=repr(error))
+                return
+            except (KafkaError, OSError) as error:  # TimeoutError is an OSError
+                log.warning("kafka.commit_waits", **self._names, error=repr(error))
+                self.active_at = monotonic()
+                if self.session.stopping.is_set():
+                    return
+                await asyncio.sleep(FIRST_PAUSE_SECONDS)
+            else:
+                return
+
+    async def _pause(self, seconds: float) -> None:
+        """Wait, unless the process ends."""
+        self.active_at = monotonic()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds * random.uniform(0.8, 1.2)):  # noqa: S311
+                await self.session.stopping.wait()
+        self.active_at = monotonic()
+        if self.session.stopping.is_set():
+            raise Stopping
+
+    @property
+    def _names(self) -> dict[str, str]:
+        return {"topic": self.topic.name, "group": self.group}
