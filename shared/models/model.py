@@ -138,7 +138,7 @@ class Model:
             numbers = numbers[: limit + len(set(barred))]
             numbers = numbers[~np.isin(numbers, barred)]
         numbers = numbers[:limit]
-        scores: Scores = np.take(self._popular_shares, numbers)
+        scores: Scores = self._popular_shares[numbers]
         return numbers, scores
 
     def _for_item(self, item_id: str | None, barred: Sequence[int], limit: int) -> tuple[Numbers, Scores]:
@@ -150,7 +150,7 @@ class Model:
         barred = [*barred, item]
         kept = ~np.isin(near, barred)
         numbers = near[kept][:limit].astype(np.int64)
-        scores = np.round(weights[kept][:limit].astype(np.float64), _DECIMALS)
+        scores: Scores = np.round(weights[kept][:limit].astype(np.float64), _DECIMALS)
         missing = limit - len(numbers)
         if missing > 0:
             more, _ = self._popular([*barred, *numbers.tolist()], missing)
