@@ -148,6 +148,11 @@ class Database:
         except TimeoutError:
             self._pool.terminate()
 
+    @property
+    def schema(self) -> str:
+        """The schema that unqualified names are in; the name of the service."""
+        return self._schema
+
     def alive(self) -> str | None:
         """A pool is never stuck for good."""
         return None

@@ -1,0 +1,13 @@
+-- The table that `shared/outbox` works on. Each service that publishes from a transaction copies this into
+-- its first migration. The column names are those of Debezium's outbox event router.
+CREATE TABLE outbox (
+    seq bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    id text NOT NULL,
+    aggregatetype text NOT NULL, -- the topic
+    aggregateid text NOT NULL,   -- the key
+    type text NOT NULL,          -- ce_type, or 'tombstone'
+    payload jsonb,               -- none for a tombstone
+    tenant text NOT NULL,
+    headers jsonb NOT NULL DEFAULT '{}',
+    created_at timestamptz NOT NULL DEFAULT now()
+) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000);
