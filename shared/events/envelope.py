@@ -30,7 +30,12 @@ Name = Annotated[str, StringConstraints(min_length=1, max_length=256), AfterVali
 
 
 def _storable_json(document: dict[str, Any]) -> dict[str, Any]:
-    if b"\\u0000" in orjson.dumps(document):
+    try:
+        text = orjson.dumps(document)
+    except TypeError as error:  # a lone surrogate, nesting beyond 254 levels, a key that is no string
+        message = f"can't be written as JSON: {error}"
+        raise ValueError(message) from None
+    if b"\\u0000" in text:
         message = "holds a NUL character, which can't be stored"
         raise ValueError(message)
     return document
