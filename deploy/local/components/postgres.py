@@ -82,16 +82,21 @@ def drop_database(address: str, name: str) -> None:
     _run(_execute(address, f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)'))
 
 
-def _run(work: Coroutine[Any, Any, None]) -> None:
+def rows(address: str, query: str) -> list[tuple[Any, ...]]:
+    """What a query gives."""
+    return [tuple(row) for row in _run(_execute(address, query))]
+
+
+def _run(work: Coroutine[Any, Any, list[Any]]) -> list[Any]:
     """In a thread of its own, since a caller may be inside an event loop (a fixture of a test)."""
     with ThreadPoolExecutor(1) as executor:
-        executor.submit(asyncio.run, work).result()
+        return executor.submit(asyncio.run, work).result()
 
 
-async def _execute(address: str, statement: str) -> None:
+async def _execute(address: str, statement: str) -> list[Any]:
     connection = await asyncpg.connect(address, timeout=10)
     try:
-        await connection.execute(statement)
+        return list(await connection.fetch(statement))
     finally:
         await connection.close()
 

@@ -1,0 +1,94 @@
+"""`python -m deploy.local run|stop|status|logs|env|load`: what the Makefile's verbs call."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shlex
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from deploy.local import logs, run, status
+from deploy.local.environment import client_environment
+from deploy.local.failure import StackError
+from deploy.local.load import load
+from deploy.local.stack import Stack
+from deploy.local.tools import PROJECT
+
+ROOT = PROJECT / ".local"
+
+
+def _run(options: argparse.Namespace) -> int:
+    stack = Stack.of_run(ROOT, os.environ, say=run.say)
+    return run.run(stack, data=options.data, detach=options.detach)
+
+
+def _stop(_: argparse.Namespace) -> int:
+    stack = Stack.of_run(ROOT, os.environ, say=run.say)
+    was_running = stack.is_running
+    seconds = stack.stop()
+    print(f"Stopped after {seconds:.1f} s." if was_running else "Nothing was running.")
+    return 0
+
+
+def _status(_: argparse.Namespace) -> int:
+    return status.show(Stack.of_run(ROOT, os.environ))
+
+
+def _logs(options: argparse.Namespace) -> int:
+    return logs.follow(ROOT / "logs", options.process)
+
+
+def _env(_: argparse.Namespace) -> int:
+    stack = Stack.of_run(ROOT, os.environ)
+    variables = client_environment(stack.ports, stack.secrets, stack.external, stack.keys())
+    for name, value in variables.items():
+        print(f"export {name}={shlex.quote(value)}")
+    return 0
+
+
+def _load(options: argparse.Namespace) -> int:
+    stack = Stack.of_run(ROOT, os.environ, say=run.say)
+    if not stack.is_running:
+        raise StackError("nothing is running; start it with `make run`")
+    load(stack, options.data)
+    return 0
+
+
+def _arguments() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="deploy.local", description=__doc__)
+    commands = parser.add_subparsers(required=True)
+
+    def command(name: str, does: Callable[[argparse.Namespace], int], about: str) -> argparse.ArgumentParser:
+        added = commands.add_parser(name, help=about)
+        added.set_defaults(does=does)
+        return added
+
+    starting = command("run", _run, "start everything, and load a shop when there is none")
+    starting.add_argument("--data", type=Path, help="a file or folder of a shop's own data")
+    starting.add_argument("--detach", action="store_true", help="return once everything is ready")
+    command("stop", _stop, "end everything")
+    command("status", _status, "show each process")
+    following = command("logs", _logs, "follow the logs")
+    following.add_argument("process", nargs="?", help="only of this process")
+    command("env", _env, "print what a client needs")
+    loading = command("load", _load, "load a shop into the running stack")
+    loading.add_argument("--data", type=Path, help="a file or folder; the generated shop without")
+    return parser
+
+
+def main() -> int:
+    """Do what was asked; what a person can put right is one line and exit code 1."""
+    options = _arguments().parse_args()
+    try:
+        return int(options.does(options))
+    except StackError as error:
+        print(f"endcap: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
