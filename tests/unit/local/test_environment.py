@@ -1,0 +1,81 @@
+"""What a client of the running stack is told, and what a process is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from deploy.local.environment import client_environment, process_environment, role_url
+from deploy.local.ports import SERVICES, Ports
+from deploy.local.secrets import Secrets
+
+KEYS = {"ingest": "i", "read": "r", "admin": "a", "service": "s", "tracking_id": "t"}
+
+
+@pytest.fixture
+def secrets(tmp_path: Path) -> Secrets:
+    return Secrets.kept_in(tmp_path)
+
+
+@pytest.fixture(autouse=True)
+def plain_shell(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL_PERSONALIZE"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def test_a_client_is_told_exactly_this(secrets: Secrets) -> None:
+    told = client_environment(Ports.usual({}), secrets, {}, KEYS)
+
+    assert set(told) == {
+        *(f"ENDCAP_{service.upper()}_URL" for service in SERVICES),
+        "ENDCAP_INGEST_KEY",
+        "ENDCAP_READ_KEY",
+        "ENDCAP_ADMIN_KEY",
+        "ENDCAP_TRACKING_ID",
+        "AWS_ENDPOINT_URL_S3",
+        "AWS_ENDPOINT_URL_PERSONALIZE",
+        "AWS_ENDPOINT_URL_PERSONALIZE_EVENTS",
+        "AWS_ENDPOINT_URL_PERSONALIZE_RUNTIME",
+        "AWS_REGION",
+        "AWS_ACCESS_KEY_ID",
+        "AWS_SECRET_ACCESS_KEY",
+        "DATABASE_URL",
+        "REDIS_URL",
+        "KAFKA_BOOTSTRAP_SERVERS",
+    }
+    assert told["AWS_ENDPOINT_URL_PERSONALIZE_RUNTIME"] == told["ENDCAP_ROUTER_URL"]
+    assert told["AWS_ENDPOINT_URL_PERSONALIZE_EVENTS"] == told["ENDCAP_TRACKER_URL"]
+
+
+def test_a_service_connects_as_itself_to_the_administrators_database(secrets: Secrets) -> None:
+    known = process_environment(Ports.usual({}), secrets, {}, keyless=True, root=Path("/r"))
+
+    assert known["TRACKER_DATABASE_URL"] == role_url(
+        known["DATABASE_URL"], "tracker", secrets.roles["tracker"]
+    )
+    assert known["TRACKER_DATABASE_URL"].endswith("@127.0.0.1:15432/endcap")
+
+
+def test_a_persons_aws_session_does_not_reach_our_own_object_store(
+    secrets: Secrets, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_SESSION_TOKEN", "from-a-login")
+
+    known = process_environment(Ports.usual({}), secrets, {}, keyless=True, root=Path("/r"))
+
+    assert "AWS_SESSION_TOKEN" not in known
+
+
+def test_a_given_object_store_brings_its_own_credentials(
+    secrets: Secrets, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "theirs")
+    monkeypatch.setenv("AWS_SESSION_TOKEN", "from-a-login")
+    external = {"s3": "https://s3.eu-central-1.amazonaws.com"}
+
+    known = process_environment(Ports.usual({}), secrets, external, keyless=True, root=Path("/r"))
+
+    assert known["AWS_ACCESS_KEY_ID"] == "theirs"
+    assert known["AWS_SESSION_TOKEN"] == "from-a-login"
+    assert known["AWS_ENDPOINT_URL_S3"] == external["s3"]
