@@ -28,7 +28,7 @@ DELETE FROM outbox WHERE seq = ANY(:rows::bigint[]);
 
 -- backlog --
 -- How many rows wait (counted up to a hundred thousand), and how old the oldest is.
-SELECT (SELECT count(*) FROM (SELECT FROM outbox LIMIT 100000) AS some) AS pending,
+SELECT (SELECT count(*) FROM (SELECT FROM outbox LIMIT 100000) AS counted) AS pending,
        coalesce(
            (SELECT extract(epoch FROM now() - created_at) FROM outbox ORDER BY seq LIMIT 1), 0
        )::float8 AS age;

@@ -1,0 +1,251 @@
+"""The outbox: no event without its row, no row without its event, in order per key."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from pathlib import Path
+
+import orjson
+import pytest
+import pytest_asyncio
+
+from shared import outbox
+from shared.errors import Permanent, Transient
+from shared.events import CacheRefreshed, InteractionRecorded
+from shared.events.topics import Topic
+from shared.kafka import Publisher, StateTable
+from shared.outbox import Relay
+from shared.postgres import UNAVAILABLE, Database, migrate
+from shared.settings import KafkaSettings, PostgresSettings
+from tests.support.kafka import (
+    STATES,
+    eventually,
+    fresh_topic,
+    interaction,
+    interactions,
+    raw_records,
+    refreshed,
+    running,
+)
+from tests.support.stack import Database as OwnDatabase
+
+TABLE = Path(outbox.__file__).with_name("table.sql")
+
+
+@pytest_asyncio.fixture
+async def pool(empty_database: OwnDatabase, tmp_path: Path) -> AsyncIterator[Database]:
+    (tmp_path / "0001_pre_outbox.sql").write_text(TABLE.read_text())
+    await migrate(empty_database.url, "tracker", tmp_path)
+    database = Database(PostgresSettings(database_url=empty_database.url), "tracker")
+    await database.start()
+    yield database
+    await database.stop()
+
+
+async def pending(pool: Database) -> int:
+    row = await pool.fetchrow(*outbox.SQL.backlog())
+    assert row is not None
+    return int(row["pending"])
+
+
+async def until_relayed(pool: Database) -> None:
+    async def empty() -> bool:
+        try:
+            return not await pending(pool)
+        except UNAVAILABLE:
+            return False
+
+    await eventually(empty)
+
+
+async def append(pool: Database, topic: Topic, *events: InteractionRecorded) -> None:
+    async with pool.transaction() as connection:
+        await outbox.append(connection, topic, events)
+
+
+async def test_an_event_is_published_if_and_only_if_its_transaction_commits(
+    kafka: KafkaSettings, pool: Database
+) -> None:
+    topic = await fresh_topic(kafka)
+    kept, lost = interaction(), interaction()
+    publisher = Publisher(kafka, "tracker", [topic])
+
+    async with running(publisher, Relay(pool, publisher)):
+        with suppress(ZeroDivisionError):
+            async with pool.transaction() as connection:
+                await outbox.append(connection, topic, [lost])
+                1 / 0  # noqa: B018 - any error rolls back
+        await append(pool, topic, kept)
+        await until_relayed(pool)
+
+    (record,) = await raw_records(kafka, topic.name)
+    assert InteractionRecorded.model_validate_json(record.value) == kept
+
+
+async def test_a_relayed_record_is_the_one_that_a_publisher_would_have_sent(
+    kafka: KafkaSettings, pool: Database
+) -> None:
+    topic = await fresh_topic(kafka)
+    event = interaction("ü1", properties={"a": None, "b": 0.1, "c": "ß"})
+    publisher = Publisher(kafka, "tracker", [topic])
+
+    async with running(publisher, Relay(pool, publisher)):
+        await publisher.publish(topic, [event], within=10)
+        await append(pool, topic, event)
+        await until_relayed(pool)
+
+    direct, relayed = await raw_records(kafka, topic.name)
+    assert (relayed.key, relayed.partition) == (direct.key, direct.partition)
+    assert orjson.loads(relayed.value) == orjson.loads(direct.value)
+    drop = {"traceparent"}
+    assert {name: value for name, value in relayed.headers if name not in drop} == {
+        name: value for name, value in direct.headers if name not in drop
+    }
+
+
+async def test_order_per_key_is_that_of_the_transactions(kafka: KafkaSettings, pool: Database) -> None:
+    topic = await fresh_topic(kafka)
+    events = interactions(3_000, users=20)
+    publisher = Publisher(kafka, "tracker", [topic])
+
+    async with running(publisher, Relay(pool, publisher, batch=170)):
+        for begin in range(0, len(events), 100):
+            await append(pool, topic, *events[begin : begin + 100])
+        await until_relayed(pool)
+
+    by_user: dict[str, list[str]] = {}
+    for record in await raw_records(kafka, topic.name):
+        event = InteractionRecorded.model_validate_json(record.value)
+        by_user.setdefault(event.subject, []).append(event.event_id.partition(":")[2])
+    assert sum(map(len, by_user.values())) == len(events)
+    assert all(ids == sorted(ids) for ids in by_user.values())
+
+
+async def test_a_deleted_state_becomes_a_tombstone(kafka: KafkaSettings, pool: Database) -> None:
+    topic = await fresh_topic(kafka, STATES)
+    publisher = Publisher(kafka, "tracker", [topic])
+    table: StateTable[CacheRefreshed] = StateTable(kafka, topic)
+
+    async with running(publisher, Relay(pool, publisher), table):
+        async with pool.transaction() as connection:
+            await outbox.append(connection, topic, [refreshed("a", 1), refreshed("b", 1)])
+        await eventually(lambda: set(table.states) == {"a", "b"})
+        async with pool.transaction() as connection:
+            await outbox.append_tombstone(connection, topic, "a", "a")
+        await eventually(lambda: set(table.states) == {"b"})
+
+
+async def test_two_relays_take_turns_and_keep_the_order(kafka: KafkaSettings, pool: Database) -> None:
+    topic = await fresh_topic(kafka)
+    events = interactions(2_000, users=10)
+    first, second = (Publisher(kafka, "tracker", [topic]) for _ in range(2))
+
+    async with running(first, second, Relay(pool, first, batch=50), Relay(pool, second, batch=50)):
+        for begin in range(0, len(events), 50):
+            await append(pool, topic, *events[begin : begin + 50])
+        await until_relayed(pool)
+
+    numbers: dict[bytes, list[str]] = {}
+    records = await raw_records(kafka, topic.name)
+    for record in records:
+        event = InteractionRecorded.model_validate_json(record.value)
+        numbers.setdefault(record.key, []).append(event.event_id.partition(":")[2])
+    assert len(records) == len(events), "none is published twice while nobody dies"
+    assert all(ids == sorted(ids) for ids in numbers.values())
+
+
+async def test_what_kafka_does_not_confirm_stays_and_is_published_later(
+    kafka: KafkaSettings, pool: Database
+) -> None:
+    topic = await fresh_topic(kafka)
+    events = interactions(200)
+    publisher = Flaky(kafka, topic)
+
+    async with running(publisher, Relay(pool, publisher, batch=20)):
+        await append(pool, topic, *events)
+        await until_relayed(pool)
+
+    ids = [
+        InteractionRecorded.model_validate_json(record.value).event_id
+        for record in await raw_records(kafka, topic.name)
+    ]
+    assert set(ids) == {event.event_id for event in events}
+    assert len(ids) > len(events), "an unknown outcome is published again under the same ids"
+
+
+class Flaky(Publisher):
+    """Loses every third confirmation, as a network does."""
+
+    def __init__(self, settings: KafkaSettings, topic: Topic) -> None:
+        super().__init__(settings, "tracker", [topic])
+        self.count = 0
+
+    async def publish_raw(self, *args: object, **options: object) -> None:
+        self.count += 1
+        await super().publish_raw(*args, **options)  # type: ignore[arg-type]
+        if self.count % 3 == 0:
+            raise Transient("the confirmation is lost")
+
+
+async def test_a_relay_that_is_cut_off_from_postgres_loses_nothing(
+    kafka: KafkaSettings, pool: Database, empty_database: OwnDatabase
+) -> None:
+    topic = await fresh_topic(kafka)
+    events = interactions(1_000)
+    publisher = Publisher(kafka, "tracker", [topic])
+    other = Database(PostgresSettings(database_url=empty_database.url), "public")
+
+    async with running(other, publisher, Relay(pool, publisher, batch=25)):
+        for begin in range(0, len(events), 100):
+            await append_somehow(pool, topic, events[begin : begin + 100])
+            # What a restart of Postgres does to its clients.
+            await other.fetch(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
+        await until_relayed(pool)
+
+    ids = {
+        InteractionRecorded.model_validate_json(record.value).event_id
+        for record in await raw_records(kafka, topic.name)
+    }
+    assert ids == {event.event_id for event in events}
+
+
+async def append_somehow(pool: Database, topic: Topic, events: list[InteractionRecorded]) -> None:
+    """As a service would: again until its transaction has committed."""
+    while True:
+        try:
+            await append(pool, topic, *events)
+        except UNAVAILABLE:
+            await asyncio.sleep(0.05)
+        else:
+            return
+
+
+async def test_a_topic_that_the_relay_was_not_made_for_is_told_by_readiness(
+    kafka: KafkaSettings, pool: Database
+) -> None:
+    topic, other = await fresh_topic(kafka), await fresh_topic(kafka)
+    publisher = Publisher(kafka, "tracker", [other])
+    relay = Relay(pool, publisher)
+
+    async with running(publisher, relay):
+        await append(pool, topic, interaction())
+        await eventually(lambda: relay.ready() is not None)
+
+    assert topic.name in (relay.ready() or "")
+    assert await pending(pool) == 1
+
+
+async def test_an_event_that_kafka_would_refuse_is_refused_before_it_is_in_the_way(
+    kafka: KafkaSettings, pool: Database
+) -> None:
+    topic = await fresh_topic(kafka)
+
+    with pytest.raises(Permanent, match="900000 bytes"):
+        await append(pool, topic, interaction(properties={"text": "x" * 1_000_000}))
+
+    assert await pending(pool) == 0
