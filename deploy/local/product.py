@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import http.client
+import os
 import subprocess
 import sys
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from deploy.local.failure import StackError
@@ -17,10 +19,8 @@ from deploy.local.tools import PROJECT
 WORKERS = ("tracker", "sync", "trainer", "loader", "recommender", "router", "engine")
 RELAYS = ("sync",)
 
-# The engine's tables first: the other services read its views.
-_MIGRATION_ORDER = ("engine", "tracker", "sync", "trainer", "loader", "recommender", "router")
-
 _STOP_SECONDS = 8
+_ONCE_SECONDS = 120
 
 
 def programs() -> list[Program]:
@@ -63,10 +63,18 @@ def create_roles(environment: Mapping[str, str], log: Path) -> None:
 
 
 def migrate(environment: Mapping[str, str], log: Path) -> None:
-    """Bring the schema of each service that has one up to date."""
-    for service in _MIGRATION_ORDER:
-        if (PROJECT / "services" / service / "migrations").is_dir():
-            _once([f"services.{service}", "migrate"], environment, log)
+    """Bring the schema of each service that has one up to date.
+
+    Side by side: a lock in the database puts the migrations themselves in a row, and what starting
+    an interpreter takes is spread over the processors.
+    """
+    services = [name for name in SERVICES if (PROJECT / "services" / name / "migrations").is_dir()]
+    with ThreadPoolExecutor(max(2, os.cpu_count() or 1)) as executor:
+        done = [
+            executor.submit(_once, [f"services.{name}", "migrate"], environment, log) for name in services
+        ]
+        for one in done:
+            one.result()
 
 
 def create_topics(environment: Mapping[str, str], log: Path) -> None:
@@ -80,21 +88,23 @@ def bootstrap(environment: Mapping[str, str], log: Path, keys: Path) -> None:
 
 
 def _once(words: list[str], environment: Mapping[str, str], log: Path) -> None:
-    with log.open("a") as output:
-        output.write(f"--- python -m {' '.join(words)}\n")
-        output.flush()
-        begin = output.tell()
+    command = f"python -m {' '.join(words)}"
+    try:
         done = subprocess.run(
             [sys.executable, "-m", *words],
             cwd=PROJECT,
             env=dict(environment),
             stdin=subprocess.DEVNULL,
-            stdout=output,
+            stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            timeout=120,
+            text=True,
+            timeout=_ONCE_SECONDS,
             check=False,
         )
+    except subprocess.TimeoutExpired as error:
+        raise StackError(f"`{command}` did not end within {_ONCE_SECONDS} s") from error
+    with log.open("a") as output:
+        output.write(f"--- {command}\n{done.stdout}")
     if done.returncode != 0:
-        said = log.read_text()[begin:].strip().splitlines()[-12:]
-        msg = "\n".join([f"`python -m {' '.join(words)}` failed (whole log: {log}):", *said])
-        raise StackError(msg)
+        said = done.stdout.strip().splitlines()[-12:]
+        raise StackError("\n".join([f"`{command}` failed (also in {log}):", *said]))

@@ -10,6 +10,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -168,9 +169,12 @@ class Stack:
     def start_everything(self) -> None:
         """Bring the whole product up, after `launch`."""
         self.start("postgres", "redis", "kafka")
-        self.prepare_database()
-        self.create_topics()
-        self.start("s3")
+        with ThreadPoolExecutor(1) as executor:
+            database = executor.submit(self.prepare_database)
+            self.create_topics()
+            self.start("s3")
+            database.result()
+        self.say("topics and tables are there")
         self.bootstrap()
         self.start_product()
 
