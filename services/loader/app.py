@@ -1,0 +1,83 @@
+"""Composition root: what the loader is made of, and which topic goes where."""
+
+from __future__ import annotations
+
+from fastapi import FastAPI
+
+from services.loader import api
+from services.loader.domain import Limits
+from services.loader.handlers import Handlers
+from services.loader.settings import Settings
+from services.loader.store import Activations, Caches, Cleaning, Files, Generations
+from services.loader.worker import Following, Loading, Rounds
+from shared import redis, s3
+from shared.auth import Authenticator
+from shared.events.topics import BATCHES, CACHES
+from shared.jobs import JobWorker
+from shared.kafka import Consumer, Publisher
+from shared.outbox import Relay
+from shared.postgres import Database
+from shared.runtime import application
+
+DESCRIPTION = "Generations of recommendations: what is served, what was refused and why, and the way back."
+
+
+def build(settings: Settings) -> FastAPI:
+    """The HTTP process. It needs Postgres alone; Redis follows what it decides."""
+    database = Database(settings.postgres, "loader")
+    authenticator = Authenticator(database, settings.auth)
+    operations = api.Operations(
+        database=database,
+        generations=Generations(database),
+        activations=Activations(database),
+        caches=Caches(redis.client(settings.redis), database),
+    )
+    return application(
+        "loader",
+        parts=[database, authenticator],
+        routers=[api.router(authenticator, operations)],
+        description=DESCRIPTION,
+    )
+
+
+def worker(settings: Settings) -> FastAPI:
+    """The process that loads, follows, cleans and relays."""
+    database = Database(settings.postgres, "loader")
+    generations, activations = Generations(database), Activations(database)
+    caches = Caches(redis.client(settings.redis), database)
+    loading = Loading(
+        database=database,
+        generations=generations,
+        activations=activations,
+        caches=caches,
+        files=Files(s3.client(settings.s3)),
+        limits=Limits(
+            least_share_of_last=settings.least_share_of_last,
+            most_unknown_items=settings.most_unknown_items,
+            most_rejected_lines=settings.most_rejected_lines,
+        ),
+    )
+    jobs = JobWorker(
+        database,
+        {"load": loading.load},
+        failed=loading.failed,
+        concurrency=settings.load_concurrency,
+    )
+    handlers = Handlers(generations, settings.s3.endcap_data_bucket)
+    consumer = Consumer(settings.kafka, "loader")
+    consumer.subscribe(BATCHES, handlers.batches)
+    publisher = Publisher(settings.kafka, "loader", [CACHES])
+    following = Following(activations, caches)
+    cleaning = Cleaning(database, caches, keep=settings.keep_generations)
+    return application(
+        "loader",
+        parts=[
+            database,
+            publisher,
+            Relay(database, publisher),
+            Rounds("redis-follower", following.follow, seconds=settings.follow_seconds),
+            Rounds("cleaner", cleaning.clean, seconds=settings.clean_seconds),
+            jobs,
+            consumer,
+        ],
+    )

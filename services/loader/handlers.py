@@ -1,0 +1,39 @@
+"""What happens when a run has ended."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from services.loader.domain import require_own_key
+from services.loader.store import Generations
+from shared.errors import Permanent
+from shared.events import BatchCompleted, BatchFailed, Event
+
+
+@dataclass(frozen=True, slots=True)
+class Handlers:
+    """Takes what the trainer says; the work itself is a job of the worker."""
+
+    generations: Generations
+    bucket: str
+
+    async def batches(self, events: Sequence[Event]) -> None:
+        """One poll of batches-v1."""
+        for event in events:
+            match event:
+                case BatchCompleted():
+                    await self.batch_completed(event)
+                case BatchFailed():
+                    await self.batch_failed(event)
+
+    async def batch_completed(self, batch: BatchCompleted) -> None:
+        """Have the batch loaded, once. Raises Permanent for a batch that is not where it belongs."""
+        if batch.bucket != self.bucket:
+            raise Permanent(f"run {batch.run} lies in {batch.bucket}, not in {self.bucket}")
+        require_own_key(batch.manifest, batch.tenant)
+        await self.generations.receive(batch)
+
+    async def batch_failed(self, batch: BatchFailed) -> None:
+        """Keep the reason where people look for the generation."""
+        await self.generations.receive_failure(batch)

@@ -1,0 +1,258 @@
+-- receive --
+-- A finished run becomes a generation to be loaded; nothing when it is known already.
+INSERT INTO generations (generation, tenant, status, bucket, manifest, started_at)
+VALUES (:generation, :tenant, 'queued', :bucket, :manifest, :started_at)
+ON CONFLICT (generation) DO NOTHING
+RETURNING generation;
+
+-- receive_failure --
+-- A run that ended without lists, so that whoever looks for its number finds the reason.
+INSERT INTO generations (generation, tenant, status, reason)
+VALUES (:generation, :tenant, 'failed', :reason)
+ON CONFLICT (generation) DO NOTHING;
+
+-- owner --
+-- Whose run a number is.
+SELECT tenant FROM generations WHERE generation = :generation;
+
+-- begin_loading --
+-- The load begins, or begins again after it was cut off.
+UPDATE generations SET status = 'loading'
+WHERE generation = :generation AND status IN ('queued', 'loading');
+
+-- generation_to_load --
+-- What the load of a generation needs to know.
+SELECT generation, tenant, status, reason, bucket, manifest, loads, rows
+FROM generations WHERE generation = :generation;
+
+-- make_staging --
+-- A new table beside `lists`, for one attempt.
+SELECT make_staging(:tenant, :generation, :attempt);
+
+-- index_staging --
+-- The primary key of a filled table; fails when an id has two lists.
+SELECT index_staging(:staging);
+
+-- attach_staging --
+-- The filled table becomes the generation's partition.
+SELECT attach_staging(:staging, :generation);
+
+-- last_rows --
+-- How many lists each recipe of the tenant serves now.
+SELECT a.recipe, r.rows
+FROM active a JOIN generation_recipes r ON r.generation = a.generation AND r.recipe = a.recipe
+WHERE a.tenant = :tenant;
+
+-- unknown_items --
+-- How many of these items the tenant's catalogue doesn't have, and whether there is a catalogue.
+SELECT count(*) FILTER (WHERE known.item_id IS NULL) AS unknown,
+       EXISTS (SELECT FROM sync.items_v1 WHERE tenant = :tenant) AS catalogue
+FROM unnest(:items::text[]) AS listed (item_id)
+LEFT JOIN sync.items_v1 known ON known.tenant = :tenant AND known.item_id = listed.item_id;
+
+-- lock_loading --
+-- The generation, if its load is still to be finished; nobody else decides about it meanwhile.
+SELECT generation FROM generations WHERE generation = :generation AND status = 'loading' FOR UPDATE;
+
+-- add_recipe --
+-- One recipe of a generation, with the job that made it.
+INSERT INTO generation_recipes (
+    generation, recipe, rows, rejected, engine_recipe, job_name, job_arn, started_at, completed_at
+)
+VALUES (
+    :generation, :recipe, :rows, :rejected, :engine_recipe, :job_name, :job_arn, :started_at, :completed_at
+)
+ON CONFLICT (generation, recipe) DO UPDATE
+SET rows = excluded.rows, rejected = excluded.rejected;
+
+-- forget_rejects --
+-- An earlier load's rejected lines make room for this one's.
+DELETE FROM rejects WHERE generation = :generation;
+
+-- finish_loading --
+-- The generation is whole and can be served.
+UPDATE generations
+SET status = 'loaded', reason = NULL, rows = :rows, rejected = :rejected, loaded_at = now()
+WHERE generation = :generation;
+
+-- refuse --
+-- The generation will not be served, and this is why.
+UPDATE generations SET status = 'refused', reason = :reason, rejected = :rejected
+WHERE generation = :generation AND status IN ('queued', 'loading');
+
+-- fail --
+-- The load did not come to an end, and this is why.
+UPDATE generations SET status = 'failed', reason = :reason
+WHERE generation = :generation AND status IN ('queued', 'loading');
+
+-- load_again --
+-- A generation that was refused, or whose load failed, gets another load.
+UPDATE generations SET status = 'queued', reason = NULL, loads = loads + 1
+WHERE generation = :generation AND status IN ('refused', 'failed') AND manifest IS NOT NULL
+RETURNING loads;
+
+-- lock_tenant --
+-- Activations and drops of a tenant's generations happen one after the other.
+SELECT pg_advisory_xact_lock(hashtextextended('loader.activate:' || :tenant, 0));
+
+-- may_activate_itself --
+-- Whether a loaded generation is the newest of its tenant and was never activated by its load.
+SELECT g.status = 'loaded'
+   AND NOT EXISTS (
+       SELECT FROM generations newer
+       WHERE newer.tenant = g.tenant AND newer.generation > g.generation
+         AND newer.status IN ('loaded', 'dropping', 'dropped')
+   )
+   AND NOT EXISTS (
+       SELECT FROM activations a
+       WHERE a.tenant = g.tenant AND a.generation = g.generation AND a.cause = 'load'
+   )
+FROM generations g WHERE g.generation = :generation;
+
+-- is_active --
+-- Whether all recipes of a generation point to it.
+SELECT NOT EXISTS (
+    SELECT FROM generation_recipes r
+    LEFT JOIN active a
+        ON a.tenant = :tenant AND a.recipe = r.recipe AND a.generation = r.generation
+    WHERE r.generation = :generation AND a.recipe IS NULL
+);
+
+-- lock_generation --
+-- The state of one of the tenant's generations, which nobody else changes meanwhile.
+SELECT status, reason, manifest IS NOT NULL AS loadable
+FROM generations WHERE generation = :generation AND tenant = :tenant FOR UPDATE;
+
+-- next_activation --
+-- The number of the tenant's next activation: numbers only grow.
+SELECT coalesce(max(activation), 0) + 1 FROM activations WHERE tenant = :tenant;
+
+-- point --
+-- All recipes of the generation point to it.
+INSERT INTO active (tenant, recipe, generation, activation, activated_at)
+SELECT :tenant, recipe, generation, :activation, :now
+FROM generation_recipes WHERE generation = :generation
+ON CONFLICT (tenant, recipe) DO UPDATE
+SET generation = excluded.generation, activation = excluded.activation,
+    activated_at = excluded.activated_at;
+
+-- active --
+-- Which generation of each recipe of the tenant is served.
+SELECT recipe, generation, activation FROM active WHERE tenant = :tenant ORDER BY recipe;
+
+-- add_activation --
+-- One line of the tenant's history.
+INSERT INTO activations (tenant, activation, generation, cause, generations, activated_at)
+VALUES (:tenant, :activation, :generation, :cause, :generations, :now);
+
+-- actives --
+-- What Redis should say of every tenant.
+SELECT a.tenant, max(a.activation) AS activation, jsonb_object_agg(a.recipe, a.generation) AS generations,
+       jsonb_object_agg(a.generation::text, g.rows) AS rows
+FROM active a JOIN generations g USING (generation)
+GROUP BY a.tenant;
+
+-- entries --
+-- Every list of a generation, as the bytes that Redis keeps.
+SELECT recipe, id, convert_to(items::text, 'UTF8') AS items FROM lists WHERE generation = :generation;
+
+-- tenants --
+-- Everybody who has generations.
+SELECT DISTINCT tenant FROM generations;
+
+-- give_up --
+-- Generations beyond those to be kept, neither served nor about to be, are to be dropped.
+UPDATE generations SET status = 'dropping'
+WHERE generation IN (
+    SELECT generation FROM (
+        SELECT g.generation, row_number() OVER (ORDER BY g.generation DESC) AS place
+        FROM generations g
+        WHERE g.tenant = :tenant AND g.status = 'loaded'
+          AND NOT EXISTS (SELECT FROM active a WHERE a.generation = g.generation)
+          AND NOT EXISTS (
+              SELECT FROM jobs j
+              WHERE j.kind = 'load' AND j.payload ->> 'generation' = g.generation::text
+                AND j.status IN ('queued', 'running')
+          )
+    ) AS idle
+    WHERE place > :keep
+);
+
+-- to_drop --
+-- Generations that are to be dropped, and whether their partition is still attached.
+SELECT g.generation, g.tenant, 'lists_' || g.generation AS partition,
+       c.oid IS NOT NULL AS present, c.relispartition IS TRUE AS attached
+FROM generations g
+LEFT JOIN pg_class c ON c.relname = 'lists_' || g.generation AND c.relnamespace = 'loader'::regnamespace
+WHERE g.status = 'dropping'
+ORDER BY g.generation;
+
+-- detach_commands --
+-- Commands that detach partitions without stopping readers; one that was cut off is finished first.
+SELECT format(
+    'ALTER TABLE loader.lists DETACH PARTITION loader.%I %s',
+    c.relname, CASE WHEN i.inhdetachpending THEN 'FINALIZE' ELSE 'CONCURRENTLY' END
+) AS command
+FROM pg_inherits i
+JOIN pg_class c ON c.oid = i.inhrelid
+LEFT JOIN generations g ON c.relname = 'lists_' || g.generation
+WHERE i.inhparent = 'loader.lists'::regclass AND (i.inhdetachpending OR g.status = 'dropping')
+ORDER BY i.inhdetachpending DESC, c.relname;
+
+-- detached_entries_command --
+-- The ids of a detached partition, whose keys Redis is to forget.
+SELECT format('SELECT recipe, id FROM loader.%I', :partition::text) AS command;
+
+-- drop_detached --
+-- A table that belongs to no generation any more.
+SELECT drop_detached(:detached);
+
+-- dropped --
+-- The generation is gone; its line in the history stays.
+UPDATE generations SET status = 'dropped' WHERE generation = :generation AND status = 'dropping';
+
+-- leftovers --
+-- Tables of loads that were cut off and aren't going on.
+SELECT c.relname AS staging
+FROM pg_class c
+JOIN generations g ON g.generation = split_part(c.relname, '_', 2)::bigint
+WHERE c.relnamespace = 'loader'::regnamespace AND c.relkind = 'r' AND NOT c.relispartition
+  AND c.relname ~ '^lists_\d+_\d+$'
+  AND NOT EXISTS (
+      SELECT FROM jobs j
+      WHERE j.kind = 'load' AND j.payload ->> 'generation' = g.generation::text
+        AND j.status IN ('queued', 'running')
+        AND c.relname = format('lists_%s_%s', g.generation, (j.payload ->> 'load')::int * 1000 + j.attempts)
+  );
+
+-- only_one_cleans --
+-- Whether this process may clean up: one at a time.
+SELECT pg_try_advisory_lock(hashtextextended('loader.clean', 0));
+
+-- done_cleaning --
+-- Let the next one clean up.
+SELECT pg_advisory_unlock(hashtextextended('loader.clean', 0));
+
+-- generations --
+-- The tenant's newest generations, with their recipes.
+SELECT g.generation, g.status, g.reason, g.rows, g.rejected, g.started_at, g.received_at, g.loaded_at,
+       EXISTS (SELECT FROM active a WHERE a.generation = g.generation) AS active,
+       coalesce((
+           SELECT jsonb_agg(jsonb_build_object(
+               'recipe', r.recipe, 'rows', r.rows, 'rejected', r.rejected,
+               'engine_recipe', r.engine_recipe,
+               'active', EXISTS (
+                   SELECT FROM active a WHERE a.generation = r.generation AND a.recipe = r.recipe
+               )
+           ) ORDER BY r.recipe)
+           FROM generation_recipes r WHERE r.generation = g.generation
+       ), '[]') AS recipes
+FROM generations g
+WHERE g.tenant = :tenant AND g.generation = coalesce(:generation, g.generation)
+ORDER BY g.generation DESC
+LIMIT :limit;
+
+-- rejected_lines --
+-- Some of the lines of a generation that could not be used.
+SELECT recipe, file, line, reason, text FROM rejects
+WHERE generation = :generation ORDER BY file, line LIMIT :limit;

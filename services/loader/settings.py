@@ -1,0 +1,48 @@
+"""The loader's settings."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from pydantic import Field
+from pydantic_settings import SettingsConfigDict
+
+from shared.settings import (
+    AuthSettings,
+    KafkaSettings,
+    PostgresSettings,
+    RedisSettings,
+    S3Settings,
+    ServiceSettings,
+)
+
+
+class Settings(ServiceSettings):
+    """Where the loader finds things, and what it refuses."""
+
+    model_config = SettingsConfigDict(env_prefix="LOADER_", extra="ignore", frozen=True)
+    service: ClassVar[str] = "loader"
+
+    port: int = Field(8004, description="HTTP port; the worker's probes listen on port + 100")
+    keep_generations: int = Field(
+        2, ge=0, description="generations kept to go back to, besides the active ones"
+    )
+    least_share_of_last: float = Field(
+        0.5, ge=0, le=1, description="refuse a recipe with fewer lists than this share of the last"
+    )
+    most_unknown_items: float = Field(
+        0.2, ge=0, le=1, description="refuse when more of the items are not in the catalogue"
+    )
+    most_rejected_lines: float = Field(
+        0.01, ge=0, le=1, description="refuse when more of the lines have errors"
+    )
+    follow_seconds: float = Field(
+        1.0, gt=0, description="how often Redis is compared with what Postgres says"
+    )
+    clean_seconds: float = Field(10.0, gt=0, description="how often old generations are dropped")
+    load_concurrency: int = Field(1, ge=1, description="generations loaded at a time by a worker")
+    postgres: PostgresSettings = Field(default_factory=lambda: PostgresSettings.of("loader"))
+    redis: RedisSettings = Field(default_factory=lambda: RedisSettings.of("loader"))
+    s3: S3Settings = Field(default_factory=lambda: S3Settings.of("loader"))
+    kafka: KafkaSettings = Field(default_factory=lambda: KafkaSettings.of("loader"))
+    auth: AuthSettings = Field(default_factory=lambda: AuthSettings.of("loader"))

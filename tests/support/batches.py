@@ -1,0 +1,113 @@
+"""Batch output as the trainer writes it: files of lines in the object store, the manifest last."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from shared.events import BatchCompleted, derived_id
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+BEGAN = datetime(2026, 1, 1, 2, tzinfo=UTC)
+DONE = datetime(2026, 1, 1, 2, 1, tzinfo=UTC)
+_ENGINE_RECIPES = {
+    "user-personalization": "aws-user-personalization",
+    "similar-items": "aws-similar-items",
+    "item-affinity": "endcap-item-affinity",
+    "popularity": "popularity",
+}
+_INPUTS = {"similar-items": "itemId", "popularity": "listId"}
+
+
+def a_line(recipe: str, identifier: str, items: Sequence[str], *, error: str | None = None) -> bytes:
+    """One line of Personalize batch output."""
+    scores = [round(1 / (rank + 1), 7) for rank in range(len(items))]
+    output = {"recommendedItems": [*items], "scores": scores}
+    line = {
+        "input": {_INPUTS.get(recipe, "userId"): identifier},
+        "output": None if error else output,
+        "error": error,
+    }
+    return orjson.dumps(line)
+
+
+@dataclass
+class Batch:
+    """The output of one run, to be put into a bucket whole, torn, or wrong."""
+
+    run: int
+    lines: Mapping[str, Sequence[bytes]]
+    tenant: str = "default"
+    manifest_changes: dict[str, Any] = field(default_factory=dict)
+    rows_claimed: dict[str, int] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, run: int, lists: Mapping[str, Iterable[tuple[str, Sequence[str]]]], **more: Any) -> Batch:
+        """A whole batch: of each recipe (id, items)."""
+        lines = {
+            recipe: [a_line(recipe, identifier, items) for identifier, items in entries]
+            for recipe, entries in lists.items()
+        }
+        return cls(run, lines, **more)
+
+    @property
+    def prefix(self) -> str:
+        return f"{self.tenant}/runs/{self.run}"
+
+    def key(self, recipe: str) -> str:
+        """Where the file of a recipe is."""
+        return f"{self.prefix}/batch/{recipe}/input.jsonl.out"
+
+    def put(self, s3: S3Client, bucket: str) -> BatchCompleted:
+        """Write files and manifest; gives what the trainer says then."""
+        recipes = {}
+        for recipe, lines in self.lines.items():
+            body = b"".join(line + b"\n" for line in lines)
+            s3.put_object(Bucket=bucket, Key=self.key(recipe), Body=body)
+            recipes[recipe] = {
+                "job_name": f"run-{self.run}-{recipe}",
+                "job_arn": f"arn:aws:personalize:us-east-1:000000000000:batch-inference-job/{self.run}",
+                "engine_recipe": _ENGINE_RECIPES.get(recipe, recipe),
+                "files": [
+                    {
+                        "key": self.key(recipe),
+                        "rows": self.rows_claimed.get(recipe, len(lines)),
+                        "bytes": len(body),
+                        "sha256": hashlib.sha256(body).hexdigest(),
+                    }
+                ],
+            }
+        manifest = {
+            "version": 1,
+            "tenant": self.tenant,
+            "run": self.run,
+            "started_at": BEGAN.isoformat(),
+            "completed_at": DONE.isoformat(),
+            "recipes": recipes,
+        }
+        s3.put_object(
+            Bucket=bucket,
+            Key=f"{self.prefix}/_manifest.json",
+            Body=orjson.dumps(manifest | self.manifest_changes),
+        )
+        return self.completed(bucket)
+
+    def completed(self, bucket: str) -> BatchCompleted:
+        """The event."""
+        return BatchCompleted(
+            event_id=derived_id(self.tenant, "batch", self.run),
+            tenant=self.tenant,
+            occurred_at=DONE,
+            run=self.run,
+            bucket=bucket,
+            manifest=f"{self.prefix}/_manifest.json",
+            recipes=tuple(self.lines),
+            started_at=BEGAN,
+        )
