@@ -107,7 +107,7 @@ def assortment(random: Random) -> list[Item]:
 def _item(random: Random, category: Category, design: str, form: str, factor: float, number: int) -> Item:
     price = max(0.5, category.price * factor * random.lognormvariate(0, 0.15))
     return Item(
-        item_id=f"P{10_000 + number}",
+        item_id=f"i-{number + 1:04}",
         name=f"{design} {form}",
         category=category,
         design=design,
@@ -119,7 +119,7 @@ def _item(random: Random, category: Category, design: str, form: str, factor: fl
 
 def _large(item: Item, number: int) -> Item:
     return Item(
-        item_id=f"P{10_000 + number}",
+        item_id=f"i-{number + 1:04}",
         name=f"Large {item.name}",
         category=item.category,
         design=item.design,

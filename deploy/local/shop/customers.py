@@ -66,7 +66,7 @@ def customers(random: Random) -> list[Customer]:
     places = random.choices(_PLACES, [place[3] for place in _PLACES], k=_COUNT)
     return [
         Customer(
-            user_id=f"C{1_000 + number}",
+            user_id=f"c-{number + 1:04}",
             name=f"{random.choice(_FIRST)} {random.choice(_LAST)}",
             country=country,
             province=province,

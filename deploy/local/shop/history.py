@@ -175,14 +175,14 @@ def _order(
 
 def _numbered(placed: list[OrderLine]) -> Iterator[OrderLine]:
     """Order numbers in the order of time; the lines of an order share customer and moment."""
-    order, line = 500_000, 0
+    order, line = 10_000, 0
     before: tuple[datetime, str, bool] | None = None
     for entry in placed:
         key = (entry.ordered_at, entry.customer.user_id, entry.is_guest)
         order, line = (order, line + 1) if key == before else (order + 1, 1)
         before = key
         yield OrderLine(
-            f"O{order}", line, entry.customer, entry.is_guest, entry.ordered_at, entry.item,
+            f"o-{order}", line, entry.customer, entry.is_guest, entry.ordered_at, entry.item,
             entry.quantity,
         )  # fmt: skip
 
@@ -205,7 +205,7 @@ def _visit(
 ) -> Iterator[Event]:
     category = bought.category if bought else random.choices(CATEGORIES, person.tastes)[0]
     design = bought.design if bought else random.choice(person.designs)
-    session = f"S{random.getrandbits(48):012x}"
+    session = f"s-{random.getrandbits(48):012x}"
     when = end - timedelta(minutes=random.uniform(6, 25))
     seen = [
         shelves[category.name].draw(random, person, design, end)
