@@ -1,11 +1,13 @@
-"""The body of a request, read within limits: whoever sends more gets a 413 before memory is gone."""
+"""Bodies that a route reads itself: within limits, whatever a client sends, and documented all the same."""
 
 from __future__ import annotations
 
 import zlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
 
 from fastapi import Request
+from pydantic import BaseModel
 
 from shared.errors import ApiError
 
@@ -55,3 +57,23 @@ def _unpacked(body: bytes, limit: int) -> bytes:
 
 def _too_large(limit: int) -> ApiError:
     return ApiError(413, "TooLarge", f"The body is larger than {limit} bytes; send it in smaller parts.")
+
+
+def documented(model: type[BaseModel]) -> dict[str, Any]:
+    """The part of an OpenAPI operation that says what body it takes, for a route that parses it itself."""
+    schema = model.model_json_schema()
+    schema = _inlined(schema, schema.pop("$defs", {}))
+    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
+
+
+def _inlined(schema: Any, definitions: Mapping[str, Any]) -> Any:
+    """The schema with its references filled in: a single operation has no place for `$defs`."""
+    match schema:
+        case {"$ref": str(reference)}:
+            return _inlined(definitions[reference.rpartition("/")[2]], definitions)
+        case dict():
+            return {name: _inlined(value, definitions) for name, value in schema.items()}
+        case list():
+            return [_inlined(value, definitions) for value in schema]
+        case _:
+            return schema

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from fastapi import APIRouter, Request, Response
 
 from shared.auth import Authenticator
-from shared.body import read_body
+from shared.body import documented, read_body
 from shared.errors import ApiError
 from shared.personalize.errors import JSON_11_STATUS, REST_JSON_STATUS, invalid_input
 from shared.personalize.operations import Answer, Operation, Protocol, answer
@@ -47,7 +47,7 @@ class RestJson:
                 operation_id=operation.name,
                 summary=operation.name,
                 response_class=Response,
-                openapi_extra=_documented(operation),
+                openapi_extra=documented(operation.request),
             )
         return router
 
@@ -101,30 +101,6 @@ async def _respond(request: Request, answering: Any) -> Response:
     response = Response(given.body, given.status)
     response.raw_headers = [*given.headers, (b"content-length", str(len(given.body)).encode())]
     return response
-
-
-def _documented(operation: Operation[Any]) -> dict[str, Any]:
-    schema = operation.request.model_json_schema(by_alias=True)
-    definitions = schema.pop("$defs", {})
-    return {
-        "requestBody": {
-            "required": True,
-            "content": {"application/json": {"schema": _inlined(schema, definitions)}},
-        }
-    }
-
-
-def _inlined(schema: Any, definitions: Mapping[str, Any]) -> Any:
-    """The schema with its references filled in: OpenAPI has no place for `$defs` in a route."""
-    match schema:
-        case {"$ref": str(reference)}:
-            return _inlined(definitions[reference.rpartition("/")[2]], definitions)
-        case dict():
-            return {name: _inlined(value, definitions) for name, value in schema.items()}
-        case list():
-            return [_inlined(value, definitions) for value in schema]
-        case _:
-            return schema
 
 
 def declined(name: str, request: type[Any]) -> Operation[Any]:

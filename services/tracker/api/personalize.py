@@ -1,0 +1,78 @@
+"""The event operations of Amazon Personalize, for unmodified AWS SDKs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter
+from pydantic import ValidationError
+
+from services.tracker.api.intake import Intake
+from services.tracker.domain.native import what_is_wrong
+from services.tracker.domain.personalize import interactions, item_puts, user_puts
+from services.tracker.store import Tenants
+from shared.auth import Authenticator
+from shared.events.topics import PUTS
+from shared.personalize import Arn, Call, Operation, RestJson, WireModel, invalid_input, not_found
+from shared.personalize.events import PutEventsRequest, PutItemsRequest, PutUsersRequest
+from shared.personalize.protocols import declined
+
+EVENT_BYTES = 512
+"""Roughly what an event of a request holds in memory while it waits for Kafka."""
+
+
+class PersonalizeEvents:
+    """PutEvents, PutItems, PutUsers."""
+
+    def __init__(self, intake: Intake, tenants: Tenants) -> None:
+        self._intake = intake
+        self._tenants = tenants
+
+    async def put_events(self, call: Call, request: PutEventsRequest) -> None:
+        """Record events under the tenant of the event tracker; an empty answer when they are in the log."""
+        tenant = await self._tenants.of_tracking_id(request.tracking_id, call.principal)
+        if tenant is None:
+            message = (
+                f"The tracking id {request.tracking_id} is not known here, or its tracker is not active."
+            )
+            raise invalid_input(message)
+        reception = self._intake.reception(tenant)
+        try:
+            events = interactions(request, reception, call.invocation_id)
+        except ValidationError as error:
+            raise invalid_input(what_is_wrong(error)) from None
+        await self._intake.accept(events, "personalize", len(events) * EVENT_BYTES)
+
+    async def put_items(self, call: Call, request: PutItemsRequest) -> None:
+        """Publish what was said about items; the shop's state is merged elsewhere."""
+        reception = self._intake.reception(await self._tenant(call, request.dataset_arn, "ITEMS"))
+        puts = item_puts(request, reception, call.invocation_id)
+        await self._intake.publish(PUTS, puts, "puts", len(puts) * EVENT_BYTES)
+
+    async def put_users(self, call: Call, request: PutUsersRequest) -> None:
+        """Publish what was said about users."""
+        reception = self._intake.reception(await self._tenant(call, request.dataset_arn, "USERS"))
+        puts = user_puts(request, reception, call.invocation_id)
+        await self._intake.publish(PUTS, puts, "puts", len(puts) * EVENT_BYTES)
+
+    async def _tenant(self, call: Call, dataset_arn: str, dataset_type: str) -> str:
+        arn = Arn.parse(dataset_arn, "dataset")
+        if arn.steps[1:] != (dataset_type,):
+            raise invalid_input(f"{dataset_arn} is not the ARN of a dataset of type {dataset_type}.")
+        tenant = await self._tenants.of_dataset(arn, call.principal)
+        if tenant is None:
+            raise not_found(f"There is no dataset {dataset_arn} here.")
+        return tenant
+
+
+def personalize_routes(intake: Intake, tenants: Tenants, authenticator: Authenticator) -> APIRouter:
+    """A POST route for each operation of the client `personalize-events`."""
+    events = PersonalizeEvents(intake, tenants)
+    operations: dict[str, Operation[Any]] = {
+        "/events": Operation("PutEvents", PutEventsRequest, "ingest", events.put_events),
+        "/items": Operation("PutItems", PutItemsRequest, "ingest", events.put_items),
+        "/users": Operation("PutUsers", PutUsersRequest, "ingest", events.put_users),
+        "/actions": declined("PutActions", WireModel),
+        "/action-interactions": declined("PutActionInteractions", WireModel),
+    }
+    return RestJson(authenticator, operations).router()

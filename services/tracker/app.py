@@ -1,0 +1,75 @@
+"""What the tracker is made of, and which topic goes to which handler."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from fastapi.middleware.cors import CORSMiddleware
+
+from services.tracker.api import (
+    Intake,
+    backend_routes,
+    native_routes,
+    personalize_routes,
+    reading_routes,
+)
+from services.tracker.handlers import Handlers
+from services.tracker.store import Store, Tenants
+from shared.auth import Authenticator
+from shared.events import TrackerChanged
+from shared.events.topics import INTERACTIONS, ORDERS, PUTS, TRACKERS
+from shared.kafka import Consumer, Publisher, StateTable
+from shared.postgres import Database
+from shared.runtime import application
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+    from services.tracker.settings import Settings
+
+DESCRIPTION = "Takes what users do in a shop, in each wire format, and keeps it once."
+
+
+def build(settings: Settings) -> FastAPI:
+    """The HTTP process: events in, confirmed by Kafka."""
+    database = Database(settings.postgres, "tracker")
+    publisher = Publisher(settings.kafka, "tracker", [INTERACTIONS, PUTS])
+    authenticator = Authenticator(database, settings.auth)
+    tenants = Tenants(database)
+    trackers: StateTable[TrackerChanged] = StateTable(settings.kafka, TRACKERS, tenants.tracker_changed)
+    intake = Intake(publisher, authenticator, settings)
+
+    app = application(
+        "tracker",
+        parts=[database, publisher, trackers, authenticator],
+        routers=[
+            native_routes(intake),
+            backend_routes(intake),
+            personalize_routes(intake, tenants, authenticator),
+            reading_routes(Store(database), authenticator),
+        ],
+        description=DESCRIPTION,
+    )
+    # Storefronts send events from the browser; keys for that are public by nature and can only ingest.
+    app.add_middleware(
+        CORSMiddleware,
+        allow_origins=settings.cors_origins,
+        allow_methods=["POST"],
+        allow_headers=["authorization", "content-type", "content-encoding", "x-api-key", "x-retry-count"],
+        max_age=86_400,
+    )
+    return app
+
+
+def worker(settings: Settings) -> FastAPI:
+    """The process that turns orders into purchases, and stores what happened."""
+    database = Database(settings.postgres, "tracker")
+    publisher = Publisher(settings.kafka, "tracker", [INTERACTIONS])
+    handlers = Handlers(Store(database), publisher)
+
+    consumer = Consumer(settings.kafka, "tracker")
+    consumer.subscribe(ORDERS, handlers.orders_changed, purpose="orders")
+    consumer.subscribe(
+        INTERACTIONS, handlers.interactions_recorded, purpose="store", batch=settings.store_batch
+    )
+    return application("tracker-worker", parts=[database, publisher, consumer], description=DESCRIPTION)

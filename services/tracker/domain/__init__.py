@@ -1,0 +1,1 @@
+"""What was sent, in each wire format, as interactions."""

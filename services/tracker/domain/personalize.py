@@ -1,0 +1,129 @@
+"""PutEvents, PutItems and PutUsers as interactions and puts."""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Any
+
+from services.tracker.domain.reception import MAX_DEPTH, Reception, nests_too_deep, with_adjustment
+from shared.events import InteractionRecorded, ItemPut, UserPut, canonical_type, derived_id
+from shared.personalize import invalid_input
+from shared.personalize.events import (
+    PutEvent,
+    PutEventsRequest,
+    PutItemsRequest,
+    PutUsersRequest,
+    properties,
+)
+
+_NOISE = re.compile(r"[^a-z0-9]")
+MAX_NAME = 256
+
+
+def interactions(
+    request: PutEventsRequest, reception: Reception, invocation_id: str | None
+) -> list[InteractionRecorded]:
+    """Each event as an interaction.
+
+    An event without an id gets one from the SDK's invocation id and its place in the list: every attempt
+    that the SDK makes at a call has the same, so a repeated attempt counts once.
+    """
+    return [
+        _interaction(request, event, _id(event.event_id, reception, invocation_id, index), reception)
+        for index, event in enumerate(request.event_list)
+    ]
+
+
+def item_puts(request: PutItemsRequest, reception: Reception, invocation_id: str | None) -> list[ItemPut]:
+    """The fields of each item, as they were sent."""
+    return [
+        ItemPut(
+            event_id=_id(None, reception, invocation_id, index),
+            tenant=reception.tenant,
+            occurred_at=reception.received_at,
+            item_id=item.item_id,
+            fields=_document(item.properties),
+        )
+        for index, item in enumerate(request.items)
+    ]
+
+
+def user_puts(request: PutUsersRequest, reception: Reception, invocation_id: str | None) -> list[UserPut]:
+    """The fields of each user, as they were sent."""
+    return [
+        UserPut(
+            event_id=_id(None, reception, invocation_id, index),
+            tenant=reception.tenant,
+            occurred_at=reception.received_at,
+            user_id=user.user_id,
+            fields=_document(user.properties),
+        )
+        for index, user in enumerate(request.users)
+    ]
+
+
+def _id(own: str | None, reception: Reception, invocation_id: str | None, index: int) -> str:
+    if own is not None:
+        return own
+    if invocation_id is None:
+        return reception.new_id()
+    return derived_id(reception.tenant, invocation_id, index)
+
+
+def _interaction(
+    request: PutEventsRequest, event: PutEvent, event_id: str, reception: Reception
+) -> InteractionRecorded:
+    occurred_at, claimed = reception.moment(event.sent_at)
+    document = _document(event.properties)
+    by_name = {_NOISE.sub("", name.lower()): name for name in document}
+    # Half of the programs in the wild send these two inside the properties: both ways give the same event.
+    inner_item = document.pop(by_name["itemid"], None) if "itemid" in by_name else None
+    inner_value = document.pop(by_name["eventvalue"], None) if "eventvalue" in by_name else None
+    attribution = event.metric_attribution
+    return InteractionRecorded(
+        event_id=event_id,
+        tenant=reception.tenant,
+        occurred_at=occurred_at,
+        received_at=reception.received_at,
+        user_id=request.user_id,
+        session_id=request.session_id,
+        event_type=canonical_type(event.event_type),
+        sender_type=event.event_type,
+        item_id=event.item_id or _name(inner_item),
+        value=event.event_value if event.event_value is not None else _number(inner_value),
+        quantity=_number(document.get(by_name.get("quantity", ""))),
+        price=_number(document.get(by_name.get("price", ""))),
+        order_id=_name(document.get(by_name.get("orderid", ""))),
+        recommendation_id=event.recommendation_id,
+        impression=event.impression,
+        attribution_source=attribution.event_attribution_source if attribution else None,
+        properties=with_adjustment(document, claimed),
+        source="personalize",
+    )
+
+
+def _document(text: str | None) -> dict[str, Any]:
+    document = properties(text)
+    if nests_too_deep(document):
+        raise invalid_input(f"properties: nested deeper than {MAX_DEPTH} levels")
+    return document
+
+
+def _name(value: object) -> str | None:
+    """An id that came among the properties, also as a number; None when it is none."""
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        return None
+    text = str(value)
+    return text if 1 <= len(text) <= MAX_NAME and "\x00" not in text else None
+
+
+def _number(value: object) -> float | None:
+    """A number that came as one or as text; None when it is neither, and the event stays."""
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        return None
+    try:
+        number = float(value)
+    except (ValueError, OverflowError):
+        return None
+    return number if math.isfinite(number) else None

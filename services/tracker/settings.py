@@ -1,0 +1,40 @@
+"""The tracker's settings."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from pydantic import Field
+from pydantic_settings import SettingsConfigDict
+
+from shared.settings import AuthSettings, KafkaSettings, PostgresSettings, ServiceSettings
+
+
+class Settings(ServiceSettings):
+    """What the tracker needs, and the limits of what it takes."""
+
+    model_config = SettingsConfigDict(env_prefix="TRACKER_", extra="ignore", frozen=True)
+    service: ClassVar[str] = "tracker"
+
+    port: int = Field(8001, description="HTTP port; the worker's probes listen on port + 100")
+    postgres: PostgresSettings = Field(default_factory=lambda: PostgresSettings.of("tracker"))
+    kafka: KafkaSettings = Field(default_factory=lambda: KafkaSettings.of("tracker"))
+    auth: AuthSettings = Field(default_factory=lambda: AuthSettings.of("tracker"))
+
+    max_event_bytes: int = Field(32 * 1024, description="one event, as JSON")
+    max_batch_bytes: int = Field(500 * 1024, description="one request, also after unpacking gzip")
+    max_batch_events: int = Field(2_500, description="events of one request")
+    max_waiting_bytes: int = Field(
+        64 * 2**20, description="requests that wait for Kafka at once, together; beyond that 503"
+    )
+    confirm_seconds: float = Field(
+        2.0, description="how long a request waits for Kafka before it is told to come again"
+    )
+    read_seconds: float = Field(10.0, description="how long a client may take to send a request")
+    oldest_event_days: int = Field(
+        7_300, description="an event that claims to be older has a wrong clock, and is moved up to this"
+    )
+    cors_origins: tuple[str, ...] = Field(
+        ("*",), description="origins whose pages may send events from a browser"
+    )
+    store_batch: int = Field(2_000, ge=1, description="events stored in one transaction at the most")

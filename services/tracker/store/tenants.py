@@ -1,0 +1,84 @@
+"""Which tenant a request of the Personalize protocol means: by its trackingId or its dataset's ARN."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from shared.auth import Principal
+from shared.auth.recall import Recall
+from shared.events import TrackerChanged
+from shared.personalize import Arn
+from shared.postgres import Database, statements
+
+SQL = statements(Path(__file__).parents[1] / "queries.sql")
+
+
+@dataclass(frozen=True, slots=True)
+class _Tracker:
+    tenant: str
+    status: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Owner:
+    """Whose dataset groups: those of an account, or the one of a tenant."""
+
+    tenant: str | None
+    account: str | None
+
+
+class Tenants:
+    """Trackers as trackers-v1 tells them, and the engine's views for what it has not told."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._by_key: dict[str, TrackerChanged] = {}
+        self._by_tracking_id: dict[str, _Tracker] = {}
+        self._looked_up = Recall(self._tracker)
+        self._groups = Recall(self._groups_of)
+
+    def tracker_changed(self, key: str, state: TrackerChanged | None) -> None:
+        """Follow trackers-v1; a tombstone takes the tracker away."""
+        before = self._by_key.pop(key, None)
+        if before is not None:
+            self._by_tracking_id.pop(before.tracking_id, None)
+        if state is not None:
+            self._by_key[key] = state
+            self._by_tracking_id[state.tracking_id] = _Tracker(state.tenant, state.status)
+
+    async def of_tracking_id(self, tracking_id: str, caller: Principal) -> str | None:
+        """The tenant of an active tracker that the caller may use; the view is asked before it is None."""
+        tracker = self._by_tracking_id.get(tracking_id)
+        if tracker is None or tracker.status != "ACTIVE":
+            tracker = await self._looked_up.get(tracking_id)
+        if tracker is None or tracker.status != "ACTIVE" or not await self._may_use(tracker.tenant, caller):
+            return None
+        return tracker.tenant
+
+    async def of_dataset(self, arn: Arn, caller: Principal) -> str | None:
+        """The tenant whose dataset group the ARN names, among those of the caller."""
+        owner = _owner(caller)
+        remembered = await self._groups.get(owner) or {}
+        # The group may be younger than what is remembered.
+        return remembered.get(arn.name) or (await self._groups_of(owner) or {}).get(arn.name)
+
+    async def _may_use(self, tenant: str, caller: Principal) -> bool:
+        if caller.tenant is not None:
+            return caller.tenant == tenant
+        owner = _owner(caller)
+        remembered = await self._groups.get(owner) or {}
+        return tenant in remembered.values() or tenant in (await self._groups_of(owner) or {}).values()
+
+    async def _tracker(self, tracking_id: str) -> _Tracker | None:
+        row = await self._database.fetchrow(*SQL.tracker(tracking_id=tracking_id))
+        return _Tracker(row["tenant"], row["status"]) if row else None
+
+    async def _groups_of(self, owner: _Owner) -> dict[str, str] | None:
+        """Dataset group → tenant."""
+        rows = await self._database.fetch(*SQL.dataset_groups(tenant=owner.tenant, account=owner.account))
+        return {Arn.parse(row["dataset_group_arn"]).name: row["tenant"] for row in rows} or None
+
+
+def _owner(caller: Principal) -> _Owner:
+    return _Owner(caller.tenant, caller.account if caller.tenant is None else None)

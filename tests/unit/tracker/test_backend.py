@@ -1,0 +1,110 @@
+"""What a shop's backend reports."""
+
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from services.tracker.domain.backend import (
+    TrackCart,
+    TrackPurchase,
+    TrackView,
+    purchased,
+    put_into_cart,
+    viewed,
+)
+from services.tracker.domain.reception import Reception
+from shared.events import OrderLine, line_id
+
+NOW = datetime(2026, 11, 21, 8, 0, tzinfo=UTC)
+PRODUCT = {"name": "Mug", "category": "Kitchen", "price": 2.55, "colour": "red"}
+
+
+def reception() -> Reception:
+    numbers = count(1)
+    return Reception("shop", NOW, NOW - timedelta(days=7300), lambda: f"new-{next(numbers)}")
+
+
+def test_a_view_keeps_what_the_page_showed_and_changes_no_item() -> None:
+    request = TrackView.model_validate({"userId": "u", "productId": "p", "productData": PRODUCT})
+
+    (found,) = viewed(request, reception())
+
+    assert (found.event_type, found.user_id, found.item_id, found.price) == ("view", "u", "p", 2.55)
+    assert found.properties == {"name": "Mug", "category": "Kitchen"}
+    assert (found.source, found.event_id, found.occurred_at) == ("backend", "new-1", NOW)
+
+
+def test_a_view_needs_no_product_data() -> None:
+    (found,) = viewed(TrackView.model_validate({"userId": 1, "productId": 2}), reception())
+
+    assert (found.user_id, found.item_id, found.price, found.properties) == ("1", "2", None, None)
+
+
+def test_a_cart_has_a_quantity() -> None:
+    request = TrackCart.model_validate({"userId": "u", "productId": "p", "quantity": 3})
+
+    (found,) = put_into_cart(request, reception())
+
+    assert (found.event_type, found.quantity) == ("add_to_cart", 3.0)
+
+
+def purchase(**changes: Any) -> TrackPurchase:
+    items = [
+        {"productId": "p", "quantity": 2, "price": 2.5},
+        {"productId": "p", "quantity": 1, "price": 2.5},
+        {"productId": "q", "quantity": 1},
+    ]
+    return TrackPurchase.model_validate({"userId": "u", "items": items} | changes)
+
+
+def test_a_purchase_with_an_order_has_the_ids_of_its_lines() -> None:
+    found = purchased(purchase(orderId="o-1"), reception())
+
+    assert [one.event_id for one in found] == [
+        line_id("shop", "o-1", OrderLine(item_id="p", n=1), "purchase"),
+        line_id("shop", "o-1", OrderLine(item_id="p", n=2), "purchase"),
+        line_id("shop", "o-1", OrderLine(item_id="q", n=1), "purchase"),
+    ]
+    assert [(one.item_id, one.quantity, one.price) for one in found] == [
+        ("p", 2.0, 2.5),
+        ("p", 1.0, 2.5),
+        ("q", 1.0, None),
+    ]
+    assert {one.order_id for one in found} == {"o-1"}
+
+
+def test_a_purchase_without_an_order_counts_beside_it() -> None:
+    assert [one.event_id for one in purchased(purchase(), reception())] == ["new-1", "new-2", "new-3"]
+
+
+def test_a_purchase_with_an_id_counts_once() -> None:
+    first, again = (purchased(purchase(id="e"), reception()) for _ in range(2))
+
+    assert [one.event_id for one in first] == [one.event_id for one in again] == ["e#1", "e#2", "e#3"]
+
+
+def test_a_guest_who_orders_is_a_session_of_that_order() -> None:
+    (found, *_) = purchased(purchase(userId=None, orderId="o-1"), reception())
+
+    assert (found.user_id, found.session_id) == (None, "order:o-1")
+
+
+@pytest.mark.parametrize(
+    ("model", "request_"),
+    [
+        (TrackView, {"productId": "p"}),
+        (TrackView, {"userId": "u"}),
+        (TrackView, {"userId": "", "productId": "p"}),
+        (TrackCart, {"userId": "u", "productId": "p", "quantity": "many"}),
+        (TrackPurchase, {"userId": "u", "items": []}),
+        (TrackPurchase, {"userId": "u"}),
+        (TrackPurchase, {"items": [{"productId": "p"}]}),
+        (TrackPurchase, {"userId": "u", "items": [{"productId": "p"}] * 501}),
+    ],
+)
+def test_what_is_not_valid_is_refused(model: type[TrackView], request_: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        model.model_validate(request_)

@@ -1,0 +1,149 @@
+"""PutEvents, PutItems and PutUsers as events of ours."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from typing import Any
+
+import pytest
+
+from services.tracker.domain.personalize import interactions, item_puts, user_puts
+from services.tracker.domain.reception import ADJUSTED, Reception
+from shared.events import InteractionRecorded, derived_id
+from shared.personalize import WireError
+from shared.personalize.events import PutEventsRequest, PutItemsRequest, PutUsersRequest
+
+NOW = datetime(2026, 11, 21, 8, 0, tzinfo=UTC)
+SENT = int(NOW.timestamp()) - 60
+
+
+def reception() -> Reception:
+    numbers = count(1)
+    return Reception("shop", NOW, NOW - timedelta(days=7300), lambda: f"new-{next(numbers)}")
+
+
+def put(*events: dict[str, Any], invocation: str | None = "inv", **changes: Any) -> list[InteractionRecorded]:
+    request = {
+        "trackingId": "t",
+        "sessionId": "s",
+        "userId": "u",
+        "eventList": [{"eventType": "View", "sentAt": SENT} | event for event in events],
+    } | changes
+    return interactions(PutEventsRequest.model_validate(request), reception(), invocation)
+
+
+def test_members_and_properties_say_the_same() -> None:
+    cabin = {"cabinType": "Economy"}
+    (member,) = put({"itemId": "i", "eventValue": 4.5, "properties": json.dumps(cabin)})
+    (inside,) = put({"properties": json.dumps({"itemId": "i", "eventValue": "4.5", **cabin})})
+    (columns,) = put({"properties": json.dumps({"ITEM_ID": "i", "EVENT_VALUE": 4.5, **cabin})})
+
+    assert member == inside == columns
+    assert (member.item_id, member.value, member.properties) == ("i", 4.5, cabin)
+    assert member.occurred_at == NOW - timedelta(minutes=1)
+
+
+def test_a_member_outranks_the_property_of_its_name() -> None:
+    (found,) = put({"itemId": "i", "eventValue": 0, "properties": '{"itemId": "j", "eventValue": 9}'})
+
+    assert (found.item_id, found.value, found.properties) == ("i", 0.0, None)
+
+
+@pytest.mark.parametrize(
+    ("properties", "item", "value"),
+    [
+        ({"eventValue": "true", "itemId": 17}, "17", None),
+        ({"eventValue": True, "itemId": True}, None, None),
+        ({"eventValue": {}, "itemId": []}, None, None),
+        ({"eventValue": "NaN", "itemId": ""}, None, None),
+        ({"eventValue": "1e999", "itemId": "i" * 257}, None, None),
+        ({"eventValue": " 7 "}, None, 7.0),
+    ],
+)
+def test_what_can_not_be_read_is_left_out_and_the_event_stays(
+    properties: dict[str, Any], item: str | None, value: float | None
+) -> None:
+    (found,) = put({"properties": json.dumps(properties)})
+
+    assert (found.item_id, found.value) == (item, value)
+
+
+def test_types_have_one_spelling_and_keep_their_own_beside_it() -> None:
+    found = put({}, {"eventType": "Product Added"}, {"eventType": "watched"})
+
+    assert [(one.event_type, one.sender_type) for one in found] == [
+        ("view", "View"),
+        ("add_to_cart", "Product Added"),
+        ("watched", "watched"),
+    ]
+
+
+def test_an_attempt_that_is_repeated_has_the_same_ids() -> None:
+    first, again = (put({}, {"eventId": "own"}, {}) for _ in range(2))
+
+    assert [one.event_id for one in first] == [one.event_id for one in again]
+    assert [one.event_id for one in first] == [
+        derived_id("shop", "inv", 0),
+        "own",
+        derived_id("shop", "inv", 2),
+    ]
+    assert put({}, invocation=None)[0].event_id == "new-1"
+
+
+def test_an_event_before_login_belongs_to_its_session() -> None:
+    (found,) = put({}, userId=None)
+
+    assert (found.user_id, found.session_id, found.key) == (None, "s", "shop:s")
+
+
+def test_everything_else_is_carried() -> None:
+    (found,) = put(
+        {
+            "recommendationId": "RID-1",
+            "impression": ["a", "b"],
+            "metricAttribution": {"eventAttributionSource": "mail"},
+            "properties": json.dumps({"price": "2.5", "quantity": 3, "orderId": 5}),
+        }
+    )
+
+    assert (found.recommendation_id, found.impression) == ("RID-1", ("a", "b"))
+    assert (found.attribution_source, found.source) == ("mail", "personalize")
+    assert (found.price, found.quantity, found.order_id) == (2.5, 3.0, "5")
+    assert found.properties == {"price": "2.5", "quantity": 3, "orderId": 5}
+
+
+def test_a_replay_of_old_events_keeps_their_time_and_the_future_waits() -> None:
+    old, ahead = put({"sentAt": 1_553_631_760}, {"sentAt": SENT + 86_400})
+
+    assert old.occurred_at == datetime(2019, 3, 26, 20, 22, 40, tzinfo=UTC)
+    assert ahead.occurred_at == NOW + timedelta(minutes=5)
+    assert ahead.properties is not None
+    assert ADJUSTED in ahead.properties
+
+
+def test_properties_that_nest_too_deep_are_invalid_input() -> None:
+    with pytest.raises(WireError, match="nested deeper"):
+        put({"properties": '{"a": ' + "[" * 40 + "]" * 40 + "}"})
+
+
+def test_items_and_users_become_puts_with_the_fields_as_sent() -> None:
+    items = PutItemsRequest.model_validate(
+        {
+            "datasetArn": "arn:aws:personalize:eu:1:dataset/shop/ITEMS",
+            "items": [{"itemId": "i", "properties": '{"genres": "a|b", "price": 2}'}, {"itemId": "j"}],
+        }
+    )
+    users = PutUsersRequest.model_validate(
+        {
+            "datasetArn": "arn:aws:personalize:eu:1:dataset/shop/USERS",
+            "users": [{"userId": "u", "properties": '{"gender": "f"}'}],
+        }
+    )
+
+    first, second = item_puts(items, reception(), "inv")
+    (user,) = user_puts(users, reception(), "inv-2")
+
+    assert (first.item_id, first.fields, first.tenant) == ("i", {"genres": "a|b", "price": 2}, "shop")
+    assert (second.item_id, second.fields) == ("j", {})
+    assert (user.user_id, user.fields, user.occurred_at) == ("u", {"gender": "f"}, NOW)
+    assert first.event_id == derived_id("shop", "inv", 0)
