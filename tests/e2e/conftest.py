@@ -1,0 +1,33 @@
+"""The running product with a shop loaded, trained and served; one for the whole run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from deploy.local.load import load
+from deploy.local.shop import write_shop
+from tests.support.product import Endcap
+from tests.support.shop import Shop
+
+
+@pytest.fixture(scope="session")
+def shop(endcap: Endcap) -> Iterator[Shop]:
+    """The generated shop, all the way from its files to served recommendations."""
+    folder = write_shop(endcap.stack.root / "shop")
+    load(endcap.stack, folder)
+    with Shop(endcap, folder) as loaded:
+        yield loaded
+
+
+@pytest.fixture(scope="session")
+def kill_table(request: pytest.FixtureRequest) -> Iterator[list[str]]:
+    """What was killed and what became of it; shown at the end of the run."""
+    rows: list[str] = []
+    yield rows
+    reporter = request.config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is not None and rows:
+        reporter.write_line("")
+        for row in rows:
+            reporter.write_line(f"killed: {row}")

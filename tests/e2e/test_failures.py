@@ -1,0 +1,319 @@
+"""Things die at the worst moment: what was acknowledged is stored, nothing twice, no torn generation.
+
+Each test adds a row to the kill table (what was killed, how often, lost, doubled), which is printed
+at the end of the run.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.e2e.readers import Readers
+from tests.support.shop import Shop, eventually
+
+EVENTS_PER_POST = 20
+
+
+@dataclass
+class Burst:
+    """Events sent from several threads; each post ended acknowledged, refused or unknown."""
+
+    shop: Shop
+    mark: str = field(default_factory=lambda: uuid.uuid4().hex[:10])
+    acknowledged: list[str] = field(default_factory=list)
+    unknown: list[str] = field(default_factory=list)
+    refused: int = 0
+
+    def post(self, number: int) -> None:
+        """Send one batch; what a 503 or a broken connection means for it is unknown."""
+        ids = [f"{self.mark}-{number}-{n}" for n in range(EVENTS_PER_POST)]
+        events = [
+            {"event_id": i, "user_id": f"u-{self.mark}-{number % 50}", "event_type": "view", "item_id": "x"}
+            for i in ids
+        ]
+        try:
+            answer = self.shop.send(*events)
+        except httpx.TransportError:
+            self.unknown += ids
+            return
+        if answer.status_code == 200:
+            self.acknowledged += ids
+        elif answer.status_code >= 500:
+            self.unknown += ids
+        else:
+            self.refused += len(ids)
+
+    async def stored(self) -> dict[str, int]:
+        """How often each event of this burst is in the tracker's store."""
+        rows = await self.shop.query(
+            "SELECT event_id, count(*) AS n FROM tracker.interactions WHERE event_id LIKE $1 GROUP BY 1",
+            f"{self.mark}-%",
+        )
+        return {row["event_id"]: row["n"] for row in rows}
+
+    async def settled(self, *, seconds: float = 90) -> dict[str, int]:
+        """Wait until everything that was acknowledged is stored, or the time is over."""
+        deadline = time.monotonic() + seconds
+        while True:
+            stored = await self.stored()
+            if set(self.acknowledged) <= stored.keys() or time.monotonic() > deadline:
+                return stored
+            await asyncio.sleep(0.2)
+
+
+@contextmanager
+def under_load(shop: Shop, *, posts: int) -> Iterator[Burst]:
+    """Send a burst while the body of the `with` does harm; wait for the last answer."""
+    burst = Burst(shop)
+    with ThreadPoolExecutor(4) as pool:
+        futures = [pool.submit(burst.post, number) for number in range(posts)]
+        yield burst
+        for future in futures:
+            future.result()
+
+
+async def assert_nothing_lost_or_doubled(burst: Burst) -> None:
+    stored = await burst.settled()
+    lost = set(burst.acknowledged) - stored.keys()
+    doubled = {identifier for identifier, n in stored.items() if n != 1}
+    invented = stored.keys() - set(burst.acknowledged) - set(burst.unknown)
+    assert (lost, doubled, invented, burst.refused) == (set(), set(), set(), 0)
+
+
+async def test_the_trackers_store_dies_five_times_mid_batch(shop: Shop, kill_table: list[str]) -> None:
+    counted = await shop.query("SELECT coalesce(sum(rows), 0) AS n FROM tracker.interaction_counts")
+    held = await shop.query("SELECT count(*) AS n FROM tracker.interactions")
+    assert counted[0]["n"] == held[0]["n"]
+
+    with under_load(shop, posts=1_500) as burst:
+        for _ in range(5):
+            await asyncio.sleep(0.4)
+            shop.endcap.kill_and_wait("tracker-worker")
+
+    await assert_nothing_lost_or_doubled(burst)
+    counted = await shop.query("SELECT sum(rows) AS n FROM tracker.interaction_counts")
+    held = await shop.query("SELECT count(*) AS n FROM tracker.interactions")
+    assert counted[0]["n"] == held[0]["n"]
+    kill_table.append(
+        f"tracker's store, kill -9 ×5: {len(burst.acknowledged)} acknowledged, lost 0, doubled 0"
+    )
+
+
+async def test_the_tracker_itself_dies_while_answering(shop: Shop, kill_table: list[str]) -> None:
+    with under_load(shop, posts=600) as burst:
+        for _ in range(2):
+            await asyncio.sleep(0.3)
+            shop.endcap.kill_and_wait("tracker")
+
+    await assert_nothing_lost_or_doubled(burst)
+    kill_table.append(
+        f"tracker, kill -9 ×2: {len(burst.acknowledged)} acknowledged, {len(burst.unknown)} unknown, "
+        "lost 0, doubled 0"
+    )
+
+
+async def test_kafka_dies_twice_under_load(shop: Shop, kill_table: list[str]) -> None:
+    with under_load(shop, posts=1_000) as burst:
+        for _ in range(2):
+            await asyncio.sleep(0.3)
+            shop.endcap.kill_and_wait("kafka", seconds=90)
+
+    shop.endcap.wait_healthy(seconds=90)
+    await assert_nothing_lost_or_doubled(burst)
+    assert shop.send({"user_id": "u", "event_type": "view", "item_id": "x"}).status_code == 200
+    kill_table.append(
+        f"Kafka, kill -9 ×2: {len(burst.acknowledged)} acknowledged, {len(burst.unknown)} unknown, "
+        "lost 0, doubled 0"
+    )
+
+
+def test_the_tracker_says_503_while_kafka_is_stopped(shop: Shop) -> None:
+    shop.endcap.stop("kafka")
+    try:
+        began = time.monotonic()
+        answer = shop.send({"user_id": "u", "event_type": "view", "item_id": "x"})
+        took = time.monotonic() - began
+        still = shop.recommended(shop.buyer())
+    finally:
+        shop.endcap.start("kafka")
+
+    assert answer.status_code == 503
+    assert "retry-after" in answer.headers
+    assert took < 30, "the wait is bounded"
+    assert still["recommendations"]
+    shop.endcap.wait_healthy(seconds=90)
+
+
+async def test_the_relay_dies_while_an_import_is_published(
+    shop: Shop, tmp_path: Path, kill_table: list[str]
+) -> None:
+    mark = uuid.uuid4().hex[:8]
+    path = tmp_path / "orders.csv"
+    orders = 4_000
+    path.write_text(
+        "order_id,line,user_id,customer_name,ordered_at,product_id,product_name,category,quantity,price,"
+        "currency,city,province,country,kind\n"
+        + "".join(
+            f"{mark}-{n},1,c-{mark}-{n % 500},,2026-10-01T08:00:00Z,p-{n % 90},Thing,Things,1,2.5,,,,,order\n"
+            for n in range(orders)
+        )
+    )
+    stop = threading.Event()
+    kills = []
+
+    def kill() -> None:
+        while not stop.is_set() and len(kills) < 5:
+            time.sleep(0.5)
+            kills.append(shop.endcap.kill("sync-relay"))
+            eventually(lambda: shop.endcap.pid("sync-relay") not in {0, kills[-1]}, "a new relay")
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    account = shop.imported("orders", path)
+    stop.set()
+    killer.join()
+
+    assert account["rows_accepted"] == orders
+    like = f"{mark}-%"
+    count = (
+        "SELECT count(*) AS n, count(DISTINCT order_id) AS orders "
+        "FROM tracker.interactions WHERE order_id LIKE $1"
+    )
+    rows = await shop.query(count, like)
+    for _ in range(450):
+        if rows[0]["n"] >= orders:
+            break
+        await asyncio.sleep(0.2)
+        rows = await shop.query(count, like)
+    assert (rows[0]["n"], rows[0]["orders"]) == (orders, orders)
+    kill_table.append(f"outbox relay, kill -9 ×{len(kills)}: {orders} orders, lost 0, doubled 0")
+
+
+@pytest.mark.parametrize("step", ["snapshot", "train", "batch"])
+def test_the_trainer_dies_mid_run_and_the_run_still_succeeds(
+    shop: Shop, step: str, kill_table: list[str]
+) -> None:
+    answer = shop.call("POST", "trainer", "/v1/runs", json={"reason": f"killed at {step}"})
+    number = answer.json()["id"]
+
+    with Readers(shop) as readers:
+        eventually(_reached(shop, number, step), f"run {number} reached {step}")
+        shop.endcap.kill_and_wait("trainer-worker")
+        run = shop.ended_run(number)
+        shop.served(number)
+
+    assert run["status"] == "succeeded", run
+    assert not readers.torn
+    kill_table.append(f"trainer's worker, kill -9 ×1 at {step}: run {number} succeeded, torn answers 0")
+
+
+def _reached(shop: Shop, number: int, step: str) -> Callable[[], bool]:
+    def look() -> bool:
+        run = shop.get("trainer", f"/v1/runs/{number}")
+        return any(entry["name"] == step and entry["status"] != "pending" for entry in run["steps"])
+
+    return look
+
+
+def test_the_engines_worker_dies_while_it_trains(shop: Shop, kill_table: list[str]) -> None:
+    number = shop.call("POST", "trainer", "/v1/runs", json={"reason": "engine killed"}).json()["id"]
+
+    eventually(_reached(shop, number, "train"), f"run {number} trains")
+    shop.endcap.kill_and_wait("engine-worker")
+    run = shop.ended_run(number)
+
+    assert run["status"] == "succeeded", run
+    shop.served(number)
+    kill_table.append(f"engine's worker, kill -9 ×1 while training: run {number} succeeded")
+
+
+@pytest.mark.parametrize("moment", ["at once", "while loading", "after loading"])
+async def test_the_loader_dies_and_no_answer_mixes_generations(
+    shop: Shop, moment: str, kill_table: list[str]
+) -> None:
+    number = shop.call("POST", "trainer", "/v1/runs", json={"reason": f"loader {moment}"}).json()["id"]
+
+    def status() -> Any:
+        answer = shop.call("GET", "loader", f"/v1/generations/{number}")
+        return answer.json()["status"] if answer.status_code == 200 else None
+
+    wanted: dict[str, set[str]] = {
+        "at once": {"queued", "loading", "loaded"},
+        "while loading": {"loading", "loaded"},
+        "after loading": {"loaded"},
+    }
+    with Readers(shop) as readers:
+        eventually(lambda: status() in wanted[moment], f"generation {number} is {moment}", seconds=180)
+        before = status()
+        shop.endcap.kill("loader-worker")
+        shop.served(number)
+
+    assert not readers.torn
+    assert readers.count > 0
+    kill_table.append(
+        f"loader's worker, kill -9 ×1 {moment} ({before}): generation {number} served, "
+        f"{readers.count} answers read, torn 0"
+    )
+
+
+def test_redis_away_means_postgres_and_postgres_away_means_popular(shop: Shop) -> None:
+    user = shop.buyer(3)
+    cached = shop.recommended(user, service="recommender")
+    assert cached["source"] == "redis"
+
+    shop.endcap.stop("redis")
+    try:
+        stored = shop.recommended(user, service="recommender")
+        shop.endcap.stop("postgres")
+        try:
+            popular = shop.recommended(user, service="recommender")
+        finally:
+            shop.endcap.start("postgres")
+    finally:
+        shop.endcap.start("redis")
+
+    assert stored["source"] == "postgres"
+    assert stored["recommendations"] == cached["recommendations"]
+    assert stored["generation"] == cached["generation"]
+    assert popular["source"] == "popular"
+    assert popular["recommendations"]
+    eventually(
+        lambda: shop.recommended(user, service="recommender")["source"] == "redis",
+        "Redis is used again",
+    )
+    shop.endcap.wait_healthy(seconds=90)
+
+
+async def test_a_frozen_postgres_loses_nothing(shop: Shop, kill_table: list[str]) -> None:
+    with under_load(shop, posts=400) as burst:
+        shop.endcap.kill("postgres", signal.SIGSTOP)
+        await asyncio.sleep(3)
+        shop.endcap.kill("postgres", signal.SIGCONT)
+
+    await assert_nothing_lost_or_doubled(burst)
+    kill_table.append(f"Postgres, frozen 3 s: {len(burst.acknowledged)} acknowledged, lost 0, doubled 0")
+
+
+def test_a_rollback_serves_the_earlier_generation_again(shop: Shop) -> None:
+    known = shop.get("loader", "/v1/generations")["generations"]
+    newest = next(entry["generation"] for entry in known if entry["active"])
+    earlier = max(
+        entry["generation"] for entry in known if entry["status"] == "loaded" and entry["generation"] < newest
+    )
+
+    for target in (earlier, newest):
+        assert shop.call("POST", "loader", f"/v1/generations/{target}/activate").status_code == 200
+        shop.served(target)

@@ -1,0 +1,162 @@
+"""A loaded shop as a test sees it: its files, its storefront, its operators, its database."""
+
+from __future__ import annotations
+
+import csv
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TypeVar
+from urllib.parse import quote
+
+import asyncpg
+import boto3
+import httpx
+
+from tests.support.product import Endcap
+
+Found = TypeVar("Found")
+
+_RECOMMENDATIONS = "/api/v1/personalize/recommendations"
+
+
+def eventually(look: Callable[[], Found | None], what: str, *, seconds: float = 60) -> Found:
+    """Look until there is something true to be seen; how long it may take is no promise."""
+    deadline = time.monotonic() + seconds
+    while True:
+        found = look()
+        if found:
+            return found
+        if time.monotonic() > deadline:
+            raise AssertionError(f"after {seconds:.0f} s still not: {what}")
+        time.sleep(0.05)
+
+
+class Shop:
+    """The shop in `folder`, loaded into the running product."""
+
+    def __init__(self, endcap: Endcap, folder: Path) -> None:
+        self.endcap = endcap
+        self.folder = folder
+        self.http = httpx.Client(timeout=30, trust_env=False)
+
+    def __enter__(self) -> Self:
+        """Use it."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close its connections."""
+        self.http.close()
+
+    def rows(self, kind: str) -> list[dict[str, str]]:
+        """The rows of one of its files."""
+        with (self.folder / f"{kind}.csv").open(newline="") as file:
+            return list(csv.DictReader(file))
+
+    def call(
+        self, method: str, service: str, path: str, *, key: str = "admin", **options: Any
+    ) -> httpx.Response:
+        """Send one request with one of the keys: ingest, read or admin."""
+        headers = {"x-api-key": self.endcap.keys[key], **options.pop("headers", {})}
+        return self.http.request(method, f"{self.endcap.urls[service]}{path}", headers=headers, **options)
+
+    def get(self, service: str, path: str, *, key: str = "admin", **options: Any) -> Any:
+        """GET something that must be there."""
+        answer = self.call("GET", service, path, key=key, **options)
+        assert answer.status_code == 200, f"GET {path}: {answer.status_code} {answer.text}"
+        return answer.json()
+
+    def recommended(self, user: str, *, service: str = "router", **query: Any) -> Any:
+        """The answer for a user."""
+        path = f"{_RECOMMENDATIONS}/{quote(user, safe='')}"
+        return self.get(service, path, key="read", params=query)
+
+    def similar(self, item: str, **query: Any) -> Any:
+        """The answer for an item."""
+        path = f"{_RECOMMENDATIONS}/similar/{quote(item, safe='')}"
+        return self.get("router", path, key="read", params=query)
+
+    def by_location(self, **place: str) -> Any:
+        """The answer for a place."""
+        return self.get("router", f"{_RECOMMENDATIONS}/by-location", key="read", params=place)
+
+    def send(self, *events: dict[str, Any]) -> httpx.Response:
+        """Send events as a storefront does."""
+        return self.call("POST", "tracker", "/v1/events", key="ingest", json=list(events))
+
+    def imported(self, kind: str, path: Path) -> Any:
+        """Import a file and wait until its rows are on Kafka; gives the import's account."""
+        with path.open("rb") as file:
+            answer = self.call(
+                "POST", "sync", "/v1/imports", data={"kind": kind}, files={"file": (path.name, file)}
+            )
+        assert answer.status_code == 202, answer.text
+        address = f"/v1/imports/{answer.json()['id']}"
+
+        def ended() -> Any:
+            known = self.get("sync", address)
+            return known if known["status"] == "failed" or known["relayed"] else None
+
+        return eventually(ended, f"the import of {path.name} ended", seconds=180)
+
+    def trained(self, *, seconds: float = 240) -> Any:
+        """Ask for a run and wait until it has ended."""
+        answer = self.call("POST", "trainer", "/v1/runs", json={"reason": "test"})
+        assert answer.status_code == 202, answer.text
+        return self.ended_run(answer.json()["id"], seconds=seconds)
+
+    def ended_run(self, number: int, *, seconds: float = 240) -> Any:
+        """Wait for a run to end."""
+
+        def ended() -> Any:
+            run = self.get("trainer", f"/v1/runs/{number}")
+            return run if run["status"] in {"succeeded", "failed"} else None
+
+        return eventually(ended, f"run {number} ended", seconds=seconds)
+
+    def served(self, number: int, *, seconds: float = 120) -> Any:
+        """Wait until a generation is active, in Postgres and in what the recommender answers."""
+        user = self.buyer()
+
+        def active() -> Any:
+            found = self.get("loader", f"/v1/generations/{number}")
+            return found if found["active"] else None
+
+        generation = eventually(active, f"generation {number} is active", seconds=seconds)
+        eventually(
+            lambda: self.recommended(user, service="recommender")["generation"] == number,
+            f"the recommender answers from generation {number}",
+            seconds=seconds,
+        )
+        return generation
+
+    def buyer(self, number: int = 0) -> str:
+        """One of the customers with the most order lines."""
+        lines: dict[str, int] = {}
+        for row in self.rows("orders"):
+            if row["user_id"]:
+                lines[row["user_id"]] = lines.get(row["user_id"], 0) + 1
+        return sorted(lines, key=lambda user: (-lines[user], user))[number]
+
+    async def query(self, sql: str, *arguments: Any) -> list[asyncpg.Record]:
+        """Ask the database as its administrator."""
+        connection = await asyncpg.connect(self.endcap.environment["DATABASE_URL"])
+        try:
+            return list(await connection.fetch(sql, *arguments))
+        finally:
+            await connection.close()
+
+    def boto3(self, service: str) -> Any:
+        """An unmodified boto3 client: only the environment of `make env`, given as arguments."""
+        known = self.endcap.environment
+        make: Callable[..., Any] = boto3.client
+        return make(
+            service,
+            endpoint_url=known[f"AWS_ENDPOINT_URL_{service.upper().replace('-', '_')}"],
+            region_name=known["AWS_REGION"],
+            aws_access_key_id=known["AWS_ACCESS_KEY_ID"],
+            aws_secret_access_key=known["AWS_SECRET_ACCESS_KEY"],
+        )
