@@ -84,7 +84,8 @@ def _own_database(external: dict[str, str]) -> Iterator[dict[str, str]]:
         postgres.drop_database(given, name)
 
 
-def _running(stack: Stack) -> Endcap:
+def running(stack: Stack) -> Endcap:
+    """What a test is given of a stack that runs."""
     keys = stack.keys()
     return Endcap(
         stack=stack,
@@ -105,6 +106,6 @@ def endcap() -> Iterator[Endcap]:
             try:
                 stack.launch(tied=True)
                 stack.start_everything()
-                yield _running(stack)
+                yield running(stack)
             finally:
                 stack.stop()

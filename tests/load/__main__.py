@@ -1,0 +1,37 @@
+"""`make bench`: the budgets of the design, measured on this machine.
+
+    python -m tests.load [name ...]      all benchmarks, or those named: serving, tracker, pipeline
+
+    python -m tests.load [name ...]      all benchmarks, or those named: serving, tracker, pipeline
+seconds and ratios to the reference of the same run are what to compare.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from pathlib import Path
+
+from tests.load.figures import Figure, table
+
+NAMES = sorted(path.stem.removeprefix("bench_") for path in Path(__file__).parent.glob("bench_*.py"))
+
+
+def main(names: list[str]) -> int:
+    unknown = set(names) - set(NAMES)
+    if unknown:
+        sys.stderr.write(
+            f"there is no benchmark {', '.join(sorted(unknown))}; there are {', '.join(NAMES)}\n"
+        )
+        return 2
+    figures: list[Figure] = []
+    for name in names or NAMES:
+        sys.stdout.write(f"measuring {name} …\n")
+        sys.stdout.flush()
+        figures += import_module(f"tests.load.bench_{name}").run()
+    sys.stdout.write(f"\n{table(figures)}\n")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))

@@ -1,0 +1,83 @@
+"""What a benchmark found: a value beside a reference that was measured in the same run."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+_TICKS = os.sysconf("SC_CLK_TCK")
+_PAGE = os.sysconf("SC_PAGE_SIZE")
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One row of the table. `reference` says what the value stands beside, `budget` what is aimed at."""
+
+    name: str
+    value: float
+    unit: str
+    reference: str = ""
+    budget: str = ""
+
+    def row(self) -> tuple[str, str, str, str]:
+        """As text."""
+        return self.name, f"{self.value:,.4g} {self.unit}", self.reference, self.budget
+
+
+def table(figures: Sequence[Figure]) -> str:
+    """A table in Markdown."""
+    rows = [("figure", "measured", "reference in the same run", "budget")]
+    rows += [figure.row() for figure in figures]
+    widths = [max(len(row[column]) for row in rows) for column in range(4)]
+    lines = [
+        "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |"
+        for row in rows
+    ]
+    lines.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")
+    return "\n".join(lines)
+
+
+def cpu_seconds(pid: int) -> float:
+    """User and system time of a process so far."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / _TICKS
+
+
+class PeakMemory:
+    """The most memory that process trees held at once while the `with` ran, in MiB."""
+
+    def __init__(self, *roots: int) -> None:
+        self._roots = roots
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+        self.mib = 0.0
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        while not self._stop.is_set():
+            self.mib = max(self.mib, sum(map(_tree_mib, self._roots)))
+            time.sleep(0.1)
+
+
+def _tree_mib(pid: int) -> float:
+    try:
+        resident = int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * _PAGE
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    except OSError:
+        return 0.0
+    return resident / 2**20 + sum(_tree_mib(int(child)) for child in children)
