@@ -1,0 +1,59 @@
+"""The engine's processes: one that answers, one that works. Neither reads a topic."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from services.engine import api
+from services.engine.personalize.surface import Surface
+from services.engine.store.objects import Objects
+from services.engine.worker.sweeper import Sweeper
+from services.engine.worker.work import Work
+from shared.auth import Authenticator
+from shared.events.topics import CAMPAIGNS, TRACKERS
+from shared.jobs import JobWorker
+from shared.kafka import Publisher
+from shared.outbox import Relay
+from shared.personalize import Json11, PageTokens
+from shared.postgres import Database
+from shared.runtime import application
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+    from services.engine.settings import Settings
+
+
+def build(settings: Settings) -> FastAPI:
+    """The control plane."""
+    database = Database(settings.postgres, "engine")
+    authenticator = Authenticator(database, settings.auth)
+    secret = settings.auth.endcap_secret_key
+    tokens = PageTokens(secret.get_secret_value() if secret else None)
+    surface = Surface(database, settings, tokens)
+    return application(
+        "engine",
+        parts=[database, authenticator],
+        routers=[
+            Json11(authenticator, surface.operations()).router(),
+            api.router(database, authenticator, settings),
+        ],
+        description="Amazon Personalize's control plane, and what its workers are at.",
+    )
+
+
+def worker(settings: Settings) -> FastAPI:
+    """Imports, trainings, batch inferences; the outbox; clearing up."""
+    database = Database(settings.postgres, "engine")
+    work = Work(database, settings)
+    publisher = Publisher(settings.kafka, "engine", [CAMPAIGNS, TRACKERS])
+    return application(
+        "engine",
+        parts=[
+            database,
+            publisher,
+            Relay(database, publisher),
+            JobWorker(database, work.handlers, failed=work.failed, concurrency=settings.worker_concurrency),
+            Sweeper(database, Objects.of(settings.s3)),
+        ],
+    )

@@ -1,0 +1,128 @@
+"""`python -m services.engine keys list|create|revoke`."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from services.engine.app.bootstrap import SERVICE_SCOPES, TENANT, TENANT_SCOPES
+from services.engine.store.keys import Keys
+from shared.auth import new_access_key, new_api_key
+from shared.errors import Permanent
+from shared.postgres import Database
+
+if TYPE_CHECKING:
+    from services.engine.settings import Settings
+    from shared.postgres import Connection
+
+Action = Callable[["Settings", "Connection", argparse.Namespace], Awaitable[str]]
+
+
+def command(settings: Settings, arguments: list[str]) -> int:
+    """Run the command."""
+    given = _parser().parse_args(arguments)
+    try:
+        sys.stdout.write(asyncio.run(_run(settings, given)) + "\n")
+    except (Permanent, ValueError) as error:
+        sys.stderr.write(f"keys: {error}\n")
+        return 1
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m services.engine keys",
+        description=(
+            "API keys and AWS key pairs. A key is shown once, when it is made; Endcap keeps its hash (of "
+            "an AWS secret, its ciphertext). To rotate: create a new one, change the clients, revoke the old."
+        ),
+    )
+    actions = parser.add_subparsers(dest="action", required=True)
+    listing = actions.add_parser("list", help="every key, without the key itself")
+    listing.set_defaults(run=_list)
+
+    create = actions.add_parser("create", help="make a key and print it")
+    create.set_defaults(run=_create)
+    create.add_argument("scope", choices=[*TENANT_SCOPES, "service", "aws"], help="what the key is for")
+    create.add_argument("--tenant", default=TENANT, help="whose API key (default: %(default)s)")
+    create.add_argument("--account", help="whose AWS key pair (default: the account of the settings)")
+    create.add_argument("--days", type=float, help="days until an API key ends (default: never)")
+    create.add_argument("--label", default="", help="a note for the list")
+
+    revoke = actions.add_parser("revoke", help="end a key; services forget it within a minute")
+    revoke.set_defaults(run=_revoke)
+    revoke.add_argument("id", help="the id of an API key, or an access key id; see `keys list`")
+    return parser
+
+
+async def _run(settings: Settings, given: argparse.Namespace) -> str:
+    database = Database(settings.postgres, "engine")
+    await database.start()
+    try:
+        async with database.transaction() as connection:
+            action: Action = given.run
+            return await action(settings, connection, given)
+    finally:
+        await database.stop()
+
+
+async def _list(_: Settings, connection: Connection, __: argparse.Namespace) -> str:
+    rows = [("ID", "TENANT", "SCOPES", "MADE", "ENDS", "LABEL")]
+    rows += [
+        (
+            str(key["id"]),
+            str(key["tenant"] or "(service)"),
+            ",".join(key["scopes"]),
+            f"{key['created_at']:%Y-%m-%d}",
+            f"{key['expires_at']:%Y-%m-%d %H:%M}" if key["expires_at"] else "never",
+            str(key["label"]),
+        )
+        for key in await Keys(connection).listed()
+    ]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return "\n".join(
+        "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    )
+
+
+async def _create(settings: Settings, connection: Connection, given: argparse.Namespace) -> str:
+    keys = Keys(connection)
+    if given.scope == "aws":
+        return await _create_pair(settings, keys, given)
+    if given.scope == "service":
+        key = new_api_key("service")
+        await keys.add(key, tenant=None, scopes=SERVICE_SCOPES, label=given.label)
+        return key
+    if await keys.account_of(given.tenant) is None:
+        raise Permanent(f"There is no tenant {given.tenant}; a dataset group makes one.")
+    key = new_api_key(given.scope)
+    expires_at = None if given.days is None else datetime.now(UTC) + timedelta(days=given.days)
+    await keys.add(
+        key, tenant=given.tenant, scopes=TENANT_SCOPES[given.scope], label=given.label, expires_at=expires_at
+    )
+    return key
+
+
+async def _create_pair(settings: Settings, keys: Keys, given: argparse.Namespace) -> str:
+    secret_key = settings.auth.endcap_secret_key
+    if secret_key is None:
+        raise Permanent("ENDCAP_SECRET_KEY is not set: it encrypts the AWS secrets.")
+    account = given.account or settings.account
+    if not (account.isdigit() and len(account) == len(settings.account)):
+        raise Permanent(f"{account!r} is no account: it has twelve digits.")
+    identifier, secret = new_access_key()
+    await keys.add_account(account)
+    await keys.add_pair(
+        identifier, secret, account=account, secret_key=secret_key.get_secret_value(), label=given.label
+    )
+    return f"AWS_ACCESS_KEY_ID={identifier}\nAWS_SECRET_ACCESS_KEY={secret}"
+
+
+async def _revoke(_: Settings, connection: Connection, given: argparse.Namespace) -> str:
+    if not await Keys(connection).revoke(given.id):
+        raise Permanent(f"There is no active key {given.id}; `keys list` shows the ids.")
+    return f"{given.id} is revoked; processes that have seen it forget it within a minute."

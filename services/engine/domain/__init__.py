@@ -1,0 +1,1 @@
+"""The rules of the engine, without clock, network or database."""

@@ -1,0 +1,70 @@
+"""Where a tenant may read and write in the object store."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from shared.errors import Permanent
+
+# Folders of a tenant in the data bucket that only the engine writes.
+OWN_FOLDERS = ("datasets", "models")
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """An object, or a folder when the key is empty or ends with a slash."""
+
+    bucket: str
+    key: str
+
+    @property
+    def is_folder(self) -> bool:
+        """Whether the objects below it are meant."""
+        return not self.key or self.key.endswith("/")
+
+    @property
+    def uri(self) -> str:
+        """`s3://bucket/key`."""
+        return f"s3://{self.bucket}/{self.key}"
+
+
+def parse(uri: str, complaint: str) -> Location:
+    """Read `s3://bucket/key`; Permanent with the wire's own complaint for anything else."""
+    scheme, _, rest = uri.partition("://")
+    bucket, _, key = rest.partition("/")
+    if scheme != "s3" or not bucket:
+        raise Permanent(f"{complaint} {uri!r} is not of the form s3://bucket/key.")
+    if any(part in {"..", "."} for part in key.split("/")):
+        raise Permanent(f"{complaint} {uri!r} has a . or .. in its path.")
+    return Location(bucket, key)
+
+
+def check_readable(location: Location, tenant: str, data_bucket: str, complaint: str) -> None:
+    """Refuse another tenant's prefix of the data bucket."""
+    if location.bucket == data_bucket and not location.key.startswith(f"{tenant}/"):
+        raise Permanent(
+            f"{complaint} {location.uri} belongs to another tenant: in the bucket {data_bucket} this "
+            f"dataset group has the prefix {tenant}/."
+        )
+
+
+def check_writable(location: Location, tenant: str, data_bucket: str, complaint: str) -> None:
+    """Refuse another tenant's prefix, and the folders that the engine keeps for itself."""
+    check_readable(location, tenant, data_bucket, complaint)
+    if location.bucket == data_bucket:
+        folder = location.key.removeprefix(f"{tenant}/").split("/")[0]
+        if folder in OWN_FOLDERS:
+            raise Permanent(
+                f"{complaint} {location.uri} is where the engine keeps its own files; choose another "
+                f"folder below {tenant}/."
+            )
+
+
+def model_prefix(tenant: str, solution: str, version: str) -> str:
+    """The folder of a version's model in the data bucket."""
+    return f"{tenant}/models/{solution}/{version}/"
+
+
+def dataset_prefix(tenant: str, kind: str, import_id: int) -> str:
+    """The folder of one import in the data bucket."""
+    return f"{tenant}/datasets/{kind.lower()}/{import_id}/"

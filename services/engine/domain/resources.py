@@ -1,0 +1,97 @@
+"""What every resource of the control plane has in common."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+
+class Status(StrEnum):
+    """The status words of the wire, with their spaces. Clients poll until ACTIVE or CREATE FAILED."""
+
+    PENDING = "CREATE PENDING"
+    IN_PROGRESS = "CREATE IN_PROGRESS"
+    ACTIVE = "ACTIVE"
+    FAILED = "CREATE FAILED"
+
+
+UNFINISHED = (Status.PENDING, Status.IN_PROGRESS)
+
+
+class Type(StrEnum):
+    """The types of resource, as they begin the resource part of an ARN."""
+
+    DATASET_GROUP = "dataset-group"
+    SCHEMA = "schema"
+    DATASET = "dataset"
+    DATASET_IMPORT_JOB = "dataset-import-job"
+    SOLUTION = "solution"
+    SOLUTION_VERSION = "solution-version"
+    BATCH_INFERENCE_JOB = "batch-inference-job"
+    EVENT_TRACKER = "event-tracker"
+    CAMPAIGN = "campaign"
+
+
+NOUNS = {kind: kind.value.replace("-", " ") for kind in Type}
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """One resource as it is stored; see the table `resources`."""
+
+    id: int
+    account: str
+    tenant: str | None
+    type: Type
+    path: str
+    parent: str | None
+    arn: str
+    name: str
+    status: str
+    failure_reason: str | None
+    document: dict[str, Any]
+    facts: dict[str, Any]
+    created_at: datetime
+    updated_at: datetime
+
+    @property
+    def owner(self) -> str:
+        """The tenant; only schemas have none, and nobody asks a schema."""
+        assert self.tenant is not None
+        return self.tenant
+
+
+@dataclass(frozen=True, slots=True)
+class NewResource:
+    """A resource about to be stored."""
+
+    type: Type
+    path: str
+    name: str
+    tenant: str | None
+    document: dict[str, Any]
+    parent: str | None = None
+    status: str = Status.ACTIVE
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+_NOT_IN_A_TENANT_ID = re.compile(r"[^a-z0-9-]+")
+
+
+def tenant_id(group: str, is_taken: Callable[[str], bool]) -> str:
+    """The id of a dataset group's tenant: its name, with a suffix if that was ever used before."""
+    wanted = _NOT_IN_A_TENANT_ID.sub("-", group.lower()).strip("-")
+    number, candidate = 2, wanted
+    while is_taken(candidate):
+        candidate = f"{wanted}-{number}"
+        number += 1
+    return candidate
+
+
+def arn_of(region: str, account: str, path: str) -> str:
+    """The ARN of a resource."""
+    return f"arn:aws:personalize:{region}:{account}:{path}"

@@ -1,0 +1,152 @@
+"""Avro schemas of datasets: which columns a CSV file has, and which rules they keep.
+
+Rules: the guide's "Datasets and schemas". A schema is a flat record; a nullable column is a union with null.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from shared.errors import Permanent
+
+PRIMITIVES = frozenset({"float", "double", "int", "long", "string", "boolean"})
+NAMESPACE = "com.amazonaws.personalize.schema"
+
+DatasetType = Literal["INTERACTIONS", "ITEMS", "USERS"]
+DATASET_TYPES: tuple[DatasetType, ...] = ("INTERACTIONS", "ITEMS", "USERS")
+
+# Column → the types it may have, by the type of the dataset.
+REQUIRED: dict[str, dict[str, set[str]]] = {
+    "INTERACTIONS": {"USER_ID": {"string"}, "ITEM_ID": {"string"}, "TIMESTAMP": {"long"}},
+    "ITEMS": {"ITEM_ID": {"string"}},
+    "USERS": {"USER_ID": {"string"}},
+}
+RESERVED: dict[str, dict[str, set[str]]] = {
+    "INTERACTIONS": {
+        "EVENT_TYPE": {"string"},
+        "EVENT_VALUE": {"float", "double"},
+        "IMPRESSION": {"string"},
+        "RECOMMENDATION_ID": {"string"},
+        "EVENT_ATTRIBUTION_SOURCE": {"string"},
+    },
+    "ITEMS": {"CREATION_TIMESTAMP": {"long"}},
+    "USERS": {},
+}
+# What the ECOMMERCE domain asks for on top.
+ECOMMERCE: dict[str, dict[str, set[str]]] = {
+    "INTERACTIONS": {"EVENT_TYPE": {"string"}},
+    "ITEMS": {"PRICE": {"float", "double"}, "CATEGORY_L1": {"string"}},
+    "USERS": {},
+}
+MOST_METADATA = {"INTERACTIONS": 5, "ITEMS": 100, "USERS": 25}
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column of a dataset."""
+
+    name: str
+    type: str
+    nullable: bool = False
+    categorical: bool = False
+    textual: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Schema:
+    """The columns of a dataset, in the schema's order."""
+
+    columns: tuple[Column, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The columns' names."""
+        return tuple(column.name for column in self.columns)
+
+
+def parse(text: str) -> Schema:
+    """Read an Avro schema; Permanent with a sentence for what is not one, or not a flat record."""
+    try:
+        document = json.loads(text)
+    except ValueError as error:
+        raise Permanent(f"The schema is not valid JSON: {error}") from None
+    if not isinstance(document, dict) or document.get("type") != "record":
+        raise Permanent("The schema is not an Avro record: its type must be record.")
+    fields = document.get("fields")
+    if not isinstance(fields, list) or not fields:
+        raise Permanent("The schema has no fields.")
+    columns = tuple(_column(field) for field in fields)
+    # Property keys of events match columns without case and underscores, so these would be one column.
+    counts = Counter(column.name.replace("_", "").upper() for column in columns)
+    doubled = [column.name for column in columns if counts[column.name.replace("_", "").upper()] > 1]
+    if doubled:
+        raise Permanent(f"The schema has columns that differ in underscores or case only: {doubled}")
+    return Schema(columns)
+
+
+def _column(field: Any) -> Column:
+    if not isinstance(field, dict) or not isinstance(field.get("name"), str) or not field["name"]:
+        raise Permanent(f"Each field of the schema needs a name; this one has none: {field!r}")
+    name = field["name"]
+    kinds = field.get("type")
+    kinds = kinds if isinstance(kinds, list) else [kinds]
+    real = [kind for kind in kinds if kind != "null"]
+    if len(real) != 1 or not isinstance(real[0], str) or real[0] not in PRIMITIVES:
+        raise Permanent(
+            f"Field {name} has the type {field.get('type')!r}; allowed are "
+            f"{', '.join(sorted(PRIMITIVES))}, alone or in a union with null."
+        )
+    return Column(
+        name=name,
+        type=real[0],
+        nullable="null" in kinds,
+        categorical=bool(field.get("categorical")),
+        textual=bool(field.get("textual")),
+    )
+
+
+def check(schema: Schema, kind: DatasetType, domain: str | None = None) -> None:
+    """Refuse a schema that can't describe a dataset of this type; Permanent says why."""
+    columns = {column.name: column for column in schema.columns}
+    wanted = REQUIRED[kind] | (ECOMMERCE[kind] if domain == "ECOMMERCE" else {})
+    missing = [name for name in wanted if name not in columns]
+    if missing:
+        raise Permanent(f"A schema for {kind} needs the fields {missing}, which it lacks.")
+    for name, types in (RESERVED[kind] | wanted).items():
+        if name in columns and columns[name].type not in types:
+            raise Permanent(
+                f"Field {name} of a schema for {kind} must be of type {' or '.join(sorted(types))}, "
+                f"not {columns[name].type}."
+            )
+    for name in REQUIRED[kind]:
+        if columns[name].nullable:
+            raise Permanent(f"Field {name} is required and must not be nullable.")
+    _check_metadata(schema, kind)
+
+
+def _check_metadata(schema: Schema, kind: DatasetType) -> None:
+    known = REQUIRED[kind].keys() | RESERVED[kind].keys()
+    metadata = [column for column in schema.columns if column.name not in known]
+    if kind != "INTERACTIONS" and not metadata and not _has_reserved(schema, kind):
+        raise Permanent(f"A schema for {kind} needs at least one metadata field beside its id.")
+    if len(metadata) > MOST_METADATA[kind]:
+        raise Permanent(
+            f"A schema for {kind} has at most {MOST_METADATA[kind]} metadata fields, not {len(metadata)}."
+        )
+    textual = [column.name for column in schema.columns if column.textual]
+    if textual and kind != "ITEMS":
+        raise Permanent(f"Only items have textual fields; {kind} has {textual}.")
+    if len(textual) > 1:
+        raise Permanent(f"A schema has at most one textual field, not {textual}.")
+    flagged = [c.name for c in schema.columns if (c.categorical or c.textual) and c.type != "string"]
+    if flagged:
+        raise Permanent(f"Only string fields are categorical or textual; these are not: {flagged}")
+    if kind == "INTERACTIONS" and any(c.name == "EVENT_TYPE" and c.categorical for c in schema.columns):
+        raise Permanent("EVENT_TYPE must not be categorical.")
+
+
+def _has_reserved(schema: Schema, kind: DatasetType) -> bool:
+    return any(name in RESERVED[kind] for name in schema.names)

@@ -1,0 +1,16 @@
+"""What the engine measures."""
+
+from __future__ import annotations
+
+from shared.observability import counter, histogram
+
+CALLS = counter("endcap_engine_calls_total", "Calls of the control plane.", ["operation", "outcome"])
+IMPORTED_ROWS = counter("endcap_engine_imported_rows_total", "Rows imported into datasets.", ["type"])
+TRAINING_SECONDS = histogram(
+    "endcap_engine_training_seconds",
+    "Time that a training takes, from reading to the stored model.",
+    ["recipe"],
+    buckets=[1, 2, 5, 10, 20, 40, 80, 160, 320, 640, 1280],
+)
+INFERRED_LINES = counter("endcap_engine_inferred_lines_total", "Lines of batch inference answered.")
+FAILED_JOBS = counter("endcap_engine_failed_jobs_total", "Jobs that ended in CREATE FAILED.", ["kind"])

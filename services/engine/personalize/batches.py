@@ -1,0 +1,178 @@
+"""Batch inference jobs: recommendations for every line of a file."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from services.engine.domain import locations
+from services.engine.domain.resources import NewResource, Status, Type
+from services.engine.personalize.control import Control, require_active
+from services.engine.personalize.members import (
+    ArnText,
+    KmsKeyArn,
+    Page,
+    Parameters,
+    RankingInfluence,
+    ResourceName,
+    RoleArn,
+    S3Location,
+    StatusView,
+    Tagged,
+    WireModel,
+    document,
+)
+from shared.personalize import Arn, invalid_input, not_found
+
+INVALID_INPUT_PATH = "Invalid S3 input path."
+INVALID_OUTPUT_PATH = "Invalid S3 output path."
+DEFAULT_RESULTS = 25
+MOST_RESULTS = 500
+
+
+class S3DataConfig(WireModel):
+    """A place in the object store."""
+
+    path: S3Location
+    kms_key_arn: KmsKeyArn | None = None
+
+
+class JobInput(WireModel):
+    """A JSON Lines file, or a folder of them."""
+
+    s3_data_source: S3DataConfig
+
+
+class JobOutput(WireModel):
+    """Where the `.out` files go."""
+
+    s3_data_destination: S3DataConfig
+
+
+class BatchInferenceJobConfig(WireModel):
+    """How much is explored."""
+
+    item_exploration_config: Parameters | None = None
+    ranking_influence: RankingInfluence | None = None
+
+
+class CreateBatchInferenceJob(Tagged):
+    """A new job."""
+
+    job_name: ResourceName
+    solution_version_arn: ArnText
+    filter_arn: ArnText | None = None
+    num_results: Annotated[int, Field(ge=1, le=MOST_RESULTS)] = DEFAULT_RESULTS
+    job_input: JobInput
+    job_output: JobOutput
+    role_arn: RoleArn
+    batch_inference_job_config: BatchInferenceJobConfig | None = None
+    batch_inference_job_mode: Literal["BATCH_INFERENCE", "THEME_GENERATION"] = "BATCH_INFERENCE"
+    theme_generation_config: dict[str, Any] | None = None
+
+
+class BatchInferenceJobCreated(WireModel):
+    """Where it is."""
+
+    batch_inference_job_arn: str
+
+
+class BatchInferenceJobName(WireModel):
+    """Which job."""
+
+    batch_inference_job_arn: ArnText
+
+
+class ListBatchInferenceJobs(Page):
+    """The jobs of a version, or of all."""
+
+    solution_version_arn: ArnText | None = None
+
+
+class BatchInferenceJobSummary(StatusView):
+    """A job in a list."""
+
+    arn_member = "batchInferenceJobArn"
+    name_member = "jobName"
+
+    job_name: str
+    batch_inference_job_arn: str
+    solution_version_arn: str
+    batch_inference_job_mode: str
+
+
+class BatchInferenceJob(BatchInferenceJobSummary):
+    """A job."""
+
+    num_results: int
+    job_input: JobInput
+    job_output: JobOutput
+    role_arn: str
+    batch_inference_job_config: BatchInferenceJobConfig | None = None
+
+
+class BatchInferenceJobDescribed(WireModel):
+    """The answer to Describe."""
+
+    batch_inference_job: BatchInferenceJob
+
+
+class BatchInferenceJobsListed(WireModel):
+    """One page."""
+
+    batch_inference_jobs: list[BatchInferenceJobSummary]
+    next_token: str | None = None
+
+
+async def create(control: Control, request: CreateBatchInferenceJob) -> BatchInferenceJobCreated:
+    """Queue a job over an ACTIVE version."""
+    if request.batch_inference_job_mode == "THEME_GENERATION" or request.theme_generation_config:
+        raise invalid_input("batchInferenceJobMode THEME_GENERATION is not supported by Endcap.")
+    if request.filter_arn is not None:
+        Arn.parse(request.filter_arn, "filter")
+        raise not_found(f"There is no filter with the ARN {request.filter_arn}.")
+    version = await control.find(request.solution_version_arn, Type.SOLUTION_VERSION, lock=True)
+    require_active(version)
+    _check_locations(control, request, version.owner)
+    limit = control.settings.max_pending_batches
+    await control.refuse_beyond(limit, version.owner, Type.BATCH_INFERENCE_JOB)
+    job = await control.create(
+        NewResource(
+            Type.BATCH_INFERENCE_JOB,
+            f"{Type.BATCH_INFERENCE_JOB}/{request.job_name}",
+            request.job_name,
+            version.owner,
+            document(request, "solution_version_arn") | {"solutionVersionArn": version.arn},
+            parent=version.path,
+            status=Status.PENDING,
+        ),
+        request,
+    )
+    await control.start(job)
+    return BatchInferenceJobCreated(batch_inference_job_arn=job.arn)
+
+
+def _check_locations(control: Control, request: CreateBatchInferenceJob, tenant: str) -> None:
+    bucket = control.settings.s3.endcap_data_bucket
+    source = locations.parse(request.job_input.s3_data_source.path, INVALID_INPUT_PATH)
+    locations.check_readable(source, tenant, bucket, INVALID_INPUT_PATH)
+    output = locations.parse(request.job_output.s3_data_destination.path, INVALID_OUTPUT_PATH)
+    locations.check_writable(output, tenant, bucket, INVALID_OUTPUT_PATH)
+
+
+async def describe(control: Control, request: BatchInferenceJobName) -> BatchInferenceJobDescribed:
+    """Show a job."""
+    job = await control.find(request.batch_inference_job_arn, Type.BATCH_INFERENCE_JOB)
+    return BatchInferenceJobDescribed(batch_inference_job=BatchInferenceJob.of(job))
+
+
+async def listed(control: Control, request: ListBatchInferenceJobs) -> BatchInferenceJobsListed:
+    """List jobs."""
+    version = (
+        await control.find(request.solution_version_arn, Type.SOLUTION_VERSION)
+        if request.solution_version_arn
+        else None
+    )
+    shown, token = await control.page(request, Type.BATCH_INFERENCE_JOB, BatchInferenceJobSummary, version)
+    return BatchInferenceJobsListed(batch_inference_jobs=shown, next_token=token)

@@ -1,0 +1,238 @@
+"""Campaigns: a solution version that the recommender scores live. One costs nothing while it is idle."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from services.engine.domain.resources import NewResource, Resource, Status, Type
+from services.engine.personalize.control import Control, require_active
+from services.engine.personalize.members import (
+    ArnText,
+    Page,
+    Parameters,
+    RankingInfluence,
+    ResourceName,
+    StatusView,
+    Tagged,
+    Timestamp,
+    WireModel,
+    document,
+)
+from services.engine.store.resources import Resources
+from shared.events import CampaignChanged
+from shared.events.topics import CAMPAIGNS
+from shared.personalize import invalid_input
+
+LATEST = "/$LATEST"
+
+
+class CampaignConfig(WireModel):
+    """How a campaign explores, and whether it follows its solution."""
+
+    item_exploration_config: Parameters | None = None
+    enable_metadata_with_recommendations: bool | None = None
+    sync_with_latest_solution_version: bool | None = None
+    ranking_influence: RankingInfluence | None = None
+
+
+class CreateCampaign(Tagged):
+    """A new campaign."""
+
+    name: ResourceName
+    solution_version_arn: ArnText
+    min_provisioned_tps: Annotated[int, Field(ge=1, alias="minProvisionedTPS")] = 1
+    campaign_config: CampaignConfig | None = None
+
+
+class UpdateCampaign(WireModel):
+    """Another version, or other settings."""
+
+    campaign_arn: ArnText
+    solution_version_arn: ArnText | None = None
+    min_provisioned_tps: Annotated[int | None, Field(ge=1, alias="minProvisionedTPS")] = None
+    campaign_config: CampaignConfig | None = None
+
+
+class CampaignName(WireModel):
+    """Which campaign: what is asked, and what Create and Update answer."""
+
+    campaign_arn: ArnText
+
+
+class ListCampaigns(Page):
+    """The campaigns of a solution, or of all."""
+
+    solution_arn: ArnText | None = None
+
+
+class CampaignSummary(StatusView):
+    """A campaign in a list."""
+
+    arn_member = "campaignArn"
+
+    name: str
+    campaign_arn: str
+
+
+class CampaignUpdate(WireModel):
+    """The newest update of a campaign."""
+
+    solution_version_arn: str
+    min_provisioned_tps: Annotated[int, Field(alias="minProvisionedTPS")]
+    campaign_config: CampaignConfig | None = None
+    status: str
+    creation_date_time: Timestamp
+    last_updated_date_time: Timestamp
+
+
+class Campaign(CampaignSummary):
+    """A campaign."""
+
+    solution_version_arn: str
+    min_provisioned_tps: Annotated[int, Field(alias="minProvisionedTPS")]
+    campaign_config: CampaignConfig | None = None
+    latest_campaign_update: CampaignUpdate | None = None
+
+
+class CampaignDescribed(WireModel):
+    """The answer to Describe."""
+
+    campaign: Campaign
+
+
+class CampaignsListed(WireModel):
+    """One page."""
+
+    campaigns: list[CampaignSummary]
+    next_token: str | None = None
+
+
+async def create(control: Control, request: CreateCampaign) -> CampaignName:
+    """Deploy an ACTIVE version, at once."""
+    version = await _version(control, request.solution_version_arn)
+    _check_sync(request.campaign_config, request.solution_version_arn)
+    campaign = await control.create(
+        NewResource(
+            Type.CAMPAIGN,
+            f"{Type.CAMPAIGN}/{request.name}",
+            request.name,
+            version.owner,
+            document(request, "solution_version_arn") | {"solutionVersionArn": version.arn},
+            parent=version.parent,
+            facts=_served(version),
+        ),
+        request,
+    )
+    await control.announce.event(CAMPAIGNS, changed(campaign))
+    return CampaignName(campaign_arn=campaign.arn)
+
+
+async def update(control: Control, request: UpdateCampaign) -> CampaignName:
+    """Serve another version, or with other settings."""
+    campaign = await control.find(request.campaign_arn, Type.CAMPAIGN, lock=True)
+    fresh = document(request, "campaign_arn", "solution_version_arn")
+    facts: dict[str, Any] = {}
+    if request.solution_version_arn is not None:
+        version = await _version(control, request.solution_version_arn)
+        if version.parent != campaign.parent:
+            raise invalid_input(
+                f"{version.arn} belongs to another solution than the campaign's; make a new campaign for it."
+            )
+        _check_sync(request.campaign_config, request.solution_version_arn)
+        facts = _served(version)
+        fresh["solutionVersionArn"] = version.arn
+    elif request.campaign_config and request.campaign_config.sync_with_latest_solution_version:
+        _check_sync(request.campaign_config, campaign.document["solutionVersionArn"])
+    settled = campaign.document | fresh
+    now = datetime.now(UTC).timestamp()
+    shown = {name: value for name, value in settled.items() if name != "latestCampaignUpdate"}
+    shown |= {"status": Status.ACTIVE, "creationDateTime": now, "lastUpdatedDateTime": now}
+    updated = await control.resources.update(
+        campaign, document=fresh | {"latestCampaignUpdate": shown}, facts=facts
+    )
+    await control.announce.event(CAMPAIGNS, changed(updated))
+    return CampaignName(campaign_arn=updated.arn)
+
+
+async def _version(control: Control, arn: str) -> Resource:
+    """The version to serve: an ACTIVE one, or with `$LATEST` the newest ACTIVE one of a solution."""
+    if not arn.endswith(LATEST):
+        version = await control.find(arn, Type.SOLUTION_VERSION, lock=True)
+        require_active(version)
+        return version
+    solution = await control.find(arn.removesuffix(LATEST), Type.SOLUTION, lock=True)
+    versions = await control.resources.children(solution.path, Type.SOLUTION_VERSION)
+    active = [version for version in versions if version.status == Status.ACTIVE]
+    if not active:
+        raise invalid_input(f"The solution {solution.arn} has no ACTIVE version yet.")
+    return active[0]
+
+
+def _check_sync(config: CampaignConfig | None, arn: str) -> None:
+    if config and config.sync_with_latest_solution_version and not arn.endswith(LATEST):
+        raise invalid_input(
+            "syncWithLatestSolutionVersion needs a solutionVersionArn of the form <solution ARN>/$LATEST."
+        )
+
+
+def _served(version: Resource) -> dict[str, Any]:
+    return {
+        "recipe": version.facts["recipe"],
+        "solution_version_arn": version.arn,
+        "model_uri": version.facts["model_uri"],
+        "model_sha256": version.facts["model_sha256"],
+    }
+
+
+def changed(campaign: Resource) -> CampaignChanged:
+    """The state of a campaign as an event."""
+    return CampaignChanged(
+        event_id=str(uuid.uuid4()),
+        tenant=campaign.owner,
+        occurred_at=datetime.now(UTC),
+        name=campaign.name,
+        arn=campaign.arn,
+        status=campaign.status,
+        recipe=campaign.facts["recipe"],
+        solution_version_arn=campaign.facts["solution_version_arn"],
+        model_uri=campaign.facts["model_uri"],
+        model_sha256=campaign.facts["model_sha256"],
+        config=campaign.document.get("campaignConfig", {}),
+    )
+
+
+async def follow(resources: Resources, version: Resource) -> list[CampaignChanged]:
+    """Move the campaigns that follow a solution to its new version; gives what changed."""
+    assert version.parent is not None
+    events = []
+    for campaign in await resources.children(version.parent, Type.CAMPAIGN):
+        config = campaign.document.get("campaignConfig", {})
+        if config.get("syncWithLatestSolutionVersion"):
+            document = {"solutionVersionArn": version.arn}
+            updated = await resources.update(campaign, document=document, facts=_served(version))
+            events.append(changed(updated))
+    return events
+
+
+async def describe(control: Control, request: CampaignName) -> CampaignDescribed:
+    """Show a campaign."""
+    campaign = await control.find(request.campaign_arn, Type.CAMPAIGN)
+    return CampaignDescribed(campaign=Campaign.of(campaign))
+
+
+async def listed(control: Control, request: ListCampaigns) -> CampaignsListed:
+    """List campaigns."""
+    solution = await control.find(request.solution_arn, Type.SOLUTION) if request.solution_arn else None
+    shown, token = await control.page(request, Type.CAMPAIGN, CampaignSummary, solution)
+    return CampaignsListed(campaigns=shown, next_token=token)
+
+
+async def delete(control: Control, request: CampaignName) -> None:
+    """Delete a campaign."""
+    campaign = await control.find(request.campaign_arn, Type.CAMPAIGN, lock=True)
+    await control.resources.delete(campaign)
+    await control.announce.gone(CAMPAIGNS, campaign.owner, changed(campaign).key)

@@ -1,0 +1,98 @@
+"""Recipes as Personalize lists them: a static table."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Literal
+
+from services.engine.personalize.control import Control
+from services.engine.personalize.members import ArnText, Domain, Page, Timestamp, WireModel
+from services.engine.recipes import RECIPES
+from services.engine.recipes import Recipe as FittingRecipe
+from shared.personalize import Arn, not_found
+
+_SINCE = datetime(2026, 11, 1, tzinfo=UTC)
+
+
+class ListRecipes(Page):
+    """Which recipes."""
+
+    recipe_provider: Literal["SERVICE"] | None = None
+    domain: Domain | None = None
+
+
+class RecipeName(WireModel):
+    """Which recipe."""
+
+    recipe_arn: ArnText
+
+
+class RecipeSummary(WireModel):
+    """A recipe in a list."""
+
+    name: str
+    recipe_arn: str
+    status: str = "ACTIVE"
+    creation_date_time: Timestamp = _SINCE
+    last_updated_date_time: Timestamp = _SINCE
+
+
+class RecipeView(RecipeSummary):
+    """A recipe."""
+
+    algorithm_arn: str
+    feature_transformation_arn: str
+    description: str
+    recipe_type: str
+
+
+class RecipeDescribed(WireModel):
+    """The answer to Describe."""
+
+    recipe: RecipeView
+
+
+class RecipesListed(WireModel):
+    """One page."""
+
+    recipes: list[RecipeSummary]
+    next_token: str | None = None
+
+
+def arn_of(name: str) -> str:
+    """A recipe's ARN has neither region nor account."""
+    return f"arn:aws:personalize:::recipe/{name}"
+
+
+def find(arn: str) -> FittingRecipe:
+    """The recipe of an ARN; ResourceNotFoundException."""
+    recipe = RECIPES.get(Arn.parse(arn, "recipe").path)
+    if recipe is None:
+        raise not_found(f"There is no recipe with the ARN {arn}; ListRecipes shows those that there are.")
+    return recipe
+
+
+async def describe(_: Control, request: RecipeName) -> RecipeDescribed:
+    """Show a recipe."""
+    recipe = find(request.recipe_arn)
+    return RecipeDescribed(
+        recipe=RecipeView(
+            name=recipe.name,
+            recipe_arn=arn_of(recipe.name),
+            algorithm_arn=f"arn:aws:personalize:::algorithm/{recipe.name}",
+            feature_transformation_arn=f"arn:aws:personalize:::feature-transformation/{recipe.name}",
+            description=recipe.description,
+            recipe_type=recipe.recipe_type,
+        )
+    )
+
+
+async def listed(control: Control, request: ListRecipes) -> RecipesListed:
+    """List the recipes; those of a domain are made into recommenders, of which there are none here."""
+    names = [] if request.domain else sorted(RECIPES)
+    begin = control.tokens.read("ListRecipes", request.next_token) if request.next_token else 0
+    end = begin + request.max_results
+    return RecipesListed(
+        recipes=[RecipeSummary(name=name, recipe_arn=arn_of(name)) for name in names[begin:end]],
+        next_token=control.tokens.issue("ListRecipes", end) if end < len(names) else None,
+    )

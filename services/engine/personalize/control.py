@@ -1,0 +1,111 @@
+"""One call of the control plane: who calls, what they see, and what every operation does alike."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+from services.engine.domain.resources import NOUNS, NewResource, Resource, Status, Type
+from services.engine.personalize.members import MOST_TAGS, Page, Tagged, View
+from services.engine.settings import Settings
+from services.engine.store.resources import Resources
+from shared import jobs
+from shared.personalize import Arn, PageTokens, WireError, not_found
+
+if TYPE_CHECKING:
+    from shared.events import Event
+    from shared.events.topics import Topic
+
+ViewType = TypeVar("ViewType", bound=View)
+
+
+class Announce(Protocol):
+    """Publishes events with the transaction at hand, or the absence of what an event stood for."""
+
+    async def event(self, topic: Topic, event: Event) -> None:
+        """Publish the event when the transaction commits."""
+
+    async def gone(self, topic: Topic, tenant: str, key: str) -> None:
+        """Publish that the state at the key is gone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Control:
+    """What a handler works with. All changes of one call are one transaction."""
+
+    resources: Resources
+    settings: Settings
+    tokens: PageTokens
+    announce: Announce
+
+    async def find(self, arn: str, kind: Type, *, lock: bool = False) -> Resource:
+        """The resource that an ARN names, whatever its account and region; ResourceNotFoundException."""
+        prefix = "solution" if kind is Type.SOLUTION_VERSION else kind.value
+        parsed = Arn.parse(arn, prefix)
+        resource = await self.resources.get(f"{prefix}/{parsed.path}", lock=lock)
+        if resource is None or resource.type is not kind:
+            raise not_found(f"There is no {NOUNS[kind]} with the ARN {arn}.")
+        return resource
+
+    async def create(self, new: NewResource, request: Tagged | None = None) -> Resource:
+        """Store a new resource; ResourceAlreadyExistsException when its name is taken."""
+        facts = new.facts
+        if request is not None and request.tags:
+            if len(request.tags) > MOST_TAGS:
+                message = f"A resource has at most {MOST_TAGS} tags, not {len(request.tags)}."
+                raise WireError("TooManyTagsException", message)
+            facts = facts | {"tags": [tag.model_dump(by_alias=True) for tag in request.tags]}
+        stored = NewResource(
+            new.type, new.path, new.name, new.tenant, new.document, new.parent, new.status, facts
+        )
+        resource = await self.resources.add(stored)
+        if resource is None:
+            message = f"Another {NOUNS[new.type]} with the name {new.name} already exists."
+            raise WireError("ResourceAlreadyExistsException", message)
+        return resource
+
+    async def start(self, resource: Resource) -> None:
+        """Queue the job of a resource that workers bring to its end."""
+        key = str(resource.id)
+        await jobs.enqueue(self.resources.connection, resource.type.value, key, {"resource": resource.id})
+
+    async def page(
+        self, request: Page, kind: Type, view: type[ViewType], parent: Resource | None = None
+    ) -> tuple[list[ViewType], str | None]:
+        """One page of the resources of a type, and the token of the next one."""
+        listed = f"List {kind.value} of {self.resources.account} {parent.path if parent else ''}"
+        before = self.tokens.read(listed, request.next_token) if request.next_token else None
+        found = await self.resources.page(
+            kind, parent.path if parent else None, before, request.max_results + 1
+        )
+        shown, more = found[: request.max_results], len(found) > request.max_results
+        token = self.tokens.issue(listed, shown[-1].id) if more else None
+        return [view.of(resource) for resource in shown], token
+
+    async def refuse_beyond(self, limit: int, tenant: str, kind: Type) -> None:
+        """LimitExceededException when a tenant has so many unfinished resources of a type."""
+        if await self.resources.count_unfinished(tenant, kind) >= limit:
+            message = f"More than {limit} resources with PENDING or IN_PROGRESS status."
+            raise WireError("LimitExceededException", message)
+
+
+def in_use(message: str) -> WireError:
+    """The resource can't be changed or deleted right now."""
+    return WireError("ResourceInUseException", message)
+
+
+def require_active(resource: Resource) -> None:
+    """ResourceInUseException while a resource is being made, InvalidInputException when that failed."""
+    if resource.status == Status.ACTIVE:
+        return
+    message = f"The {NOUNS[resource.type]} {resource.arn} is not ACTIVE but {resource.status}."
+    code = "InvalidInputException" if resource.status == Status.FAILED else "ResourceInUseException"
+    raise WireError(code, message)
+
+
+def refuse_if_any(children: Sequence[Resource], parent: Resource) -> None:
+    """ResourceInUseException when something still depends on what is to be deleted."""
+    if children:
+        names = ", ".join(child.arn for child in children[:3])
+        raise in_use(f"The {NOUNS[parent.type]} {parent.arn} is in use by {names}; delete that first.")

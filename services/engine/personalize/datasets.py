@@ -1,0 +1,142 @@
+"""Datasets: one of each type in a group."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import StringConstraints
+
+from services.engine.domain import schemas as avro
+from services.engine.domain.resources import UNFINISHED, NewResource, Type
+from services.engine.personalize import groups
+from services.engine.personalize.control import Control, refuse_if_any
+from services.engine.personalize.members import (
+    ArnText,
+    Page,
+    ResourceName,
+    StatusView,
+    Tagged,
+    WireModel,
+)
+from shared.personalize import WireError, invalid_input
+
+
+class CreateDataset(Tagged):
+    """A new dataset; its type is compared without case."""
+
+    name: ResourceName
+    schema_arn: ArnText
+    dataset_group_arn: ArnText
+    dataset_type: Annotated[str, StringConstraints(max_length=256, pattern=r"^[A-Za-z_]+$")]
+
+
+class DatasetCreated(WireModel):
+    """Where it is."""
+
+    dataset_arn: str
+
+
+class DatasetName(WireModel):
+    """Which dataset."""
+
+    dataset_arn: ArnText
+
+
+class ListDatasets(Page):
+    """The datasets of a group, or of all."""
+
+    dataset_group_arn: ArnText | None = None
+
+
+class DatasetSummary(StatusView):
+    """A dataset in a list."""
+
+    arn_member = "datasetArn"
+
+    name: str
+    dataset_arn: str
+    dataset_type: str
+
+
+class Dataset(DatasetSummary):
+    """A dataset."""
+
+    dataset_group_arn: str
+    schema_arn: str
+    tracking_id: str | None = None
+
+
+class DatasetDescribed(WireModel):
+    """The answer to Describe."""
+
+    dataset: Dataset
+
+
+class DatasetsListed(WireModel):
+    """One page."""
+
+    datasets: list[DatasetSummary]
+    next_token: str | None = None
+
+
+async def create(control: Control, request: CreateDataset) -> DatasetCreated:
+    """Make a dataset whose schema fits its type; it is ACTIVE at once, and empty."""
+    kind = request.dataset_type.upper()
+    if kind not in avro.DATASET_TYPES:
+        raise invalid_input(
+            f"The dataset type {request.dataset_type!r} is not supported: it is one of "
+            f"{', '.join(avro.DATASET_TYPES)}."
+        )
+    group = await groups.find_for_new(control, request.dataset_group_arn)
+    schema = await control.find(request.schema_arn, Type.SCHEMA, lock=True)
+    avro.check(avro.parse(schema.document["schema"]), kind, group.document.get("domain"))
+    siblings = await control.resources.children(group.path, Type.DATASET)
+    if any(sibling.document["datasetType"] == kind for sibling in siblings):
+        message = f"The dataset group {group.arn} has a dataset of type {kind} already."
+        raise WireError("ResourceAlreadyExistsException", message)
+    dataset = await control.create(
+        NewResource(
+            Type.DATASET,
+            f"{Type.DATASET}/{group.name}/{kind}",
+            request.name,
+            group.owner,
+            {"datasetGroupArn": group.arn, "datasetType": kind, "schemaArn": schema.arn},
+            parent=group.path,
+        ),
+        request,
+    )
+    return DatasetCreated(dataset_arn=dataset.arn)
+
+
+async def describe(control: Control, request: DatasetName) -> DatasetDescribed:
+    """Show a dataset; one of interactions shows its group's tracking id."""
+    dataset = await control.find(request.dataset_arn, Type.DATASET)
+    more = {}
+    if dataset.document["datasetType"] == "INTERACTIONS" and dataset.parent:
+        trackers = await control.resources.children(dataset.parent, Type.EVENT_TRACKER)
+        if trackers:
+            more = {"trackingId": trackers[0].document["trackingId"]}
+    return DatasetDescribed(dataset=Dataset.of(dataset, **more))
+
+
+async def listed(control: Control, request: ListDatasets) -> DatasetsListed:
+    """List datasets."""
+    group = (
+        await control.find(request.dataset_group_arn, Type.DATASET_GROUP)
+        if request.dataset_group_arn
+        else None
+    )
+    shown, token = await control.page(request, Type.DATASET, DatasetSummary, group)
+    return DatasetsListed(datasets=shown, next_token=token)
+
+
+async def delete(control: Control, request: DatasetName) -> None:
+    """Delete a dataset and its import jobs; what was imported goes later."""
+    dataset = await control.find(request.dataset_arn, Type.DATASET, lock=True)
+    imports = await control.resources.children(dataset.path, Type.DATASET_IMPORT_JOB)
+    refuse_if_any([job for job in imports if job.status in UNFINISHED], dataset)
+    for job in imports:
+        await control.resources.delete(job)
+        for folder in job.facts.get("folders", []):
+            await control.resources.discard(folder, control.settings.garbage_hours)
+    await control.resources.delete(dataset)

@@ -1,0 +1,129 @@
+"""Dataset groups: each is a tenant."""
+
+from __future__ import annotations
+
+from services.engine.domain.resources import NewResource, Resource, Status, Type, tenant_id
+from services.engine.personalize.control import Control, refuse_if_any
+from services.engine.personalize.members import (
+    ArnText,
+    Domain,
+    KmsKeyArn,
+    Page,
+    ResourceName,
+    RoleArn,
+    StatusView,
+    Tagged,
+    WireModel,
+    document,
+)
+from shared.personalize import WireError, invalid_input
+
+
+class CreateDatasetGroup(Tagged):
+    """A new dataset group, and with it a tenant."""
+
+    name: ResourceName
+    role_arn: RoleArn | None = None
+    kms_key_arn: KmsKeyArn | None = None
+    domain: Domain | None = None
+
+
+class DatasetGroupCreated(WireModel):
+    """Where it is; `domain` if one was given."""
+
+    dataset_group_arn: str
+    domain: str | None = None
+
+
+class DatasetGroupName(WireModel):
+    """Which dataset group."""
+
+    dataset_group_arn: ArnText
+
+
+class DatasetGroupSummary(StatusView):
+    """A dataset group in a list."""
+
+    arn_member = "datasetGroupArn"
+
+    name: str
+    dataset_group_arn: str
+    domain: str | None = None
+
+
+class DatasetGroup(DatasetGroupSummary):
+    """A dataset group."""
+
+    role_arn: str | None = None
+    kms_key_arn: str | None = None
+
+
+class DatasetGroupDescribed(WireModel):
+    """The answer to Describe."""
+
+    dataset_group: DatasetGroup
+
+
+class DatasetGroupsListed(WireModel):
+    """One page."""
+
+    dataset_groups: list[DatasetGroupSummary]
+    next_token: str | None = None
+
+
+async def create(control: Control, request: CreateDatasetGroup) -> DatasetGroupCreated:
+    """Make the group and its tenant; both are ACTIVE at once."""
+    if control.resources.tenant is not None:
+        message = "An API key belongs to one dataset group; making another takes an AWS key pair."
+        raise WireError("AccessDeniedException", message)
+    if request.domain == "VIDEO_ON_DEMAND":
+        raise invalid_input("The domain VIDEO_ON_DEMAND is not supported by Endcap; ECOMMERCE is.")
+    group = await make(control, request)
+    return DatasetGroupCreated(dataset_group_arn=group.arn, domain=request.domain)
+
+
+async def make(control: Control, request: CreateDatasetGroup) -> Resource:
+    """The group and its tenant, for whoever may make one."""
+    resources = control.resources
+    await resources.lock_account()
+    path = f"{Type.DATASET_GROUP}/{request.name}"
+    if await resources.get(path) is not None:
+        message = f"Another dataset group with the name {request.name} already exists."
+        raise WireError("ResourceAlreadyExistsException", message)
+    wanted = tenant_id(request.name, lambda _: False)
+    used = await resources.used_tenant_ids(wanted)
+    tenant = tenant_id(request.name, used.__contains__)
+    await resources.add_tenant(tenant, request.name)
+    return await control.create(
+        NewResource(Type.DATASET_GROUP, path, request.name, tenant, document(request)), request
+    )
+
+
+async def describe(control: Control, request: DatasetGroupName) -> DatasetGroupDescribed:
+    """Show a group."""
+    group = await control.find(request.dataset_group_arn, Type.DATASET_GROUP)
+    return DatasetGroupDescribed(dataset_group=DatasetGroup.of(group))
+
+
+async def listed(control: Control, request: Page) -> DatasetGroupsListed:
+    """List the account's groups."""
+    shown, token = await control.page(request, Type.DATASET_GROUP, DatasetGroupSummary)
+    return DatasetGroupsListed(dataset_groups=shown, next_token=token)
+
+
+async def delete(control: Control, request: DatasetGroupName) -> None:
+    """Delete a group that holds nothing any more; its tenant's data goes later."""
+    group = await control.find(request.dataset_group_arn, Type.DATASET_GROUP, lock=True)
+    inside = await control.resources.children(group.path, Type.DATASET, Type.SOLUTION, Type.EVENT_TRACKER)
+    refuse_if_any(inside, group)
+    await control.resources.delete(group)
+    await control.resources.retire_tenant(group.owner)
+    await control.resources.discard(f"{group.owner}/", control.settings.garbage_hours)
+
+
+async def find_for_new(control: Control, arn: str) -> Resource:
+    """The group that something is about to be made in, held so that it isn't deleted meanwhile."""
+    group = await control.find(arn, Type.DATASET_GROUP, lock=True)
+    if group.status != Status.ACTIVE:
+        raise WireError("ResourceInUseException", f"The dataset group {arn} is {group.status}.")
+    return group

@@ -1,0 +1,141 @@
+"""Dataset import jobs: CSV files in the object store become rows of a dataset."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from services.engine.domain import locations
+from services.engine.domain.resources import UNFINISHED, NewResource, Resource, Status, Type
+from services.engine.personalize.control import Control
+from services.engine.personalize.members import (
+    ArnText,
+    Page,
+    ResourceName,
+    RoleArn,
+    S3Location,
+    StatusView,
+    Tagged,
+    WireModel,
+    document,
+)
+from shared.personalize import invalid_input
+
+INVALID_LOCATION = "Invalid Data location."
+
+
+class DataSource(WireModel):
+    """A CSV file, or a folder of them."""
+
+    data_location: S3Location | None = None
+
+
+class CreateDatasetImportJob(Tagged):
+    """A new import."""
+
+    job_name: ResourceName
+    dataset_arn: ArnText
+    data_source: DataSource
+    role_arn: RoleArn | None = None
+    import_mode: Literal["FULL", "INCREMENTAL"] = "FULL"
+    publish_attribution_metrics_to_s3: bool | None = None
+
+
+class DatasetImportJobCreated(WireModel):
+    """Where it is."""
+
+    dataset_import_job_arn: str
+
+
+class DatasetImportJobName(WireModel):
+    """Which import."""
+
+    dataset_import_job_arn: ArnText
+
+
+class ListDatasetImportJobs(Page):
+    """The imports of a dataset, or of all."""
+
+    dataset_arn: ArnText | None = None
+
+
+class DatasetImportJobSummary(StatusView):
+    """An import in a list."""
+
+    arn_member = "datasetImportJobArn"
+    name_member = "jobName"
+
+    job_name: str
+    dataset_import_job_arn: str
+    import_mode: str
+
+
+class DatasetImportJob(DatasetImportJobSummary):
+    """An import."""
+
+    dataset_arn: str
+    data_source: DataSource
+    role_arn: str | None = None
+    publish_attribution_metrics_to_s3: bool | None = None
+
+
+class DatasetImportJobDescribed(WireModel):
+    """The answer to Describe."""
+
+    dataset_import_job: DatasetImportJob
+
+
+class DatasetImportJobsListed(WireModel):
+    """One page."""
+
+    dataset_import_jobs: list[DatasetImportJobSummary]
+    next_token: str | None = None
+
+
+async def create(control: Control, request: CreateDatasetImportJob) -> DatasetImportJobCreated:
+    """Queue an import; those of one dataset run one after the other, in the order of their creation."""
+    if request.data_source.data_location is None:
+        raise invalid_input(f"{INVALID_LOCATION} dataSource.dataLocation is missing.")
+    dataset = await control.find(request.dataset_arn, Type.DATASET, lock=True)
+    settings = control.settings
+    location = locations.parse(request.data_source.data_location, INVALID_LOCATION)
+    locations.check_readable(location, dataset.owner, settings.s3.endcap_data_bucket, INVALID_LOCATION)
+    await control.refuse_beyond(settings.max_pending_imports, dataset.owner, Type.DATASET_IMPORT_JOB)
+    earlier = await control.resources.children(dataset.path, Type.DATASET_IMPORT_JOB)
+    if request.import_mode == "INCREMENTAL" and not _could_have_rows(earlier):
+        raise invalid_input(
+            f"The dataset {dataset.arn} holds no rows of a FULL import yet; make one before an "
+            "INCREMENTAL one."
+        )
+    job = await control.create(
+        NewResource(
+            Type.DATASET_IMPORT_JOB,
+            f"{Type.DATASET_IMPORT_JOB}/{request.job_name}",
+            request.job_name,
+            dataset.owner,
+            document(request, "dataset_arn") | {"datasetArn": dataset.arn},
+            parent=dataset.path,
+            status=Status.PENDING,
+        ),
+        request,
+    )
+    # The worker that ends an import queues the next one of the same dataset.
+    if not any(other.status in UNFINISHED for other in earlier):
+        await control.start(job)
+    return DatasetImportJobCreated(dataset_import_job_arn=job.arn)
+
+
+def _could_have_rows(earlier: list[Resource]) -> bool:
+    return any(job.document["importMode"] == "FULL" and job.status != Status.FAILED for job in earlier)
+
+
+async def describe(control: Control, request: DatasetImportJobName) -> DatasetImportJobDescribed:
+    """Show an import."""
+    job = await control.find(request.dataset_import_job_arn, Type.DATASET_IMPORT_JOB)
+    return DatasetImportJobDescribed(dataset_import_job=DatasetImportJob.of(job))
+
+
+async def listed(control: Control, request: ListDatasetImportJobs) -> DatasetImportJobsListed:
+    """List imports."""
+    dataset = await control.find(request.dataset_arn, Type.DATASET) if request.dataset_arn else None
+    shown, token = await control.page(request, Type.DATASET_IMPORT_JOB, DatasetImportJobSummary, dataset)
+    return DatasetImportJobsListed(dataset_import_jobs=shown, next_token=token)

@@ -1,0 +1,148 @@
+"""The control plane as one table: operation → request, answer, errors, handler.
+
+Dispatch, checks, idempotency, pages and errors exist once, for all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+from services.engine.personalize import (
+    batches,
+    campaigns,
+    catalogue,
+    datasets,
+    groups,
+    imports,
+    schemas,
+    solutions,
+    trackers,
+    versions,
+)
+from services.engine.personalize.members import Page
+from shared.personalize import WireModel
+
+ERRORS = {
+    "II": "InvalidInputException",
+    "NF": "ResourceNotFoundException",
+    "IU": "ResourceInUseException",
+    "AE": "ResourceAlreadyExistsException",
+    "LE": "LimitExceededException",
+    "NT": "InvalidNextTokenException",
+    "TT": "TooManyTagsException",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One operation. `errors` are the exceptions that the service declares for it."""
+
+    request: type[WireModel]
+    answer: type[WireModel] | None
+    errors: str
+    handle: Callable[..., Awaitable[Any]]
+
+    @property
+    def declared(self) -> frozenset[str]:
+        """The names of its exceptions."""
+        return frozenset(ERRORS[short] for short in self.errors.split())
+
+
+def is_change(operation: str) -> bool:
+    """Whether a repeated call must be told from a new one."""
+    return not operation.startswith(("Describe", "List", "Get"))
+
+
+# fmt: off
+TABLE: dict[str, Row] = {
+    "CreateDatasetGroup": Row(
+        groups.CreateDatasetGroup, groups.DatasetGroupCreated, "II AE LE TT", groups.create),
+    "DescribeDatasetGroup": Row(
+        groups.DatasetGroupName, groups.DatasetGroupDescribed, "II NF", groups.describe),
+    "ListDatasetGroups": Row(
+        Page, groups.DatasetGroupsListed, "NT", groups.listed),
+    "DeleteDatasetGroup": Row(
+        groups.DatasetGroupName, None, "II NF IU", groups.delete),
+
+    "CreateSchema": Row(
+        schemas.CreateSchema, schemas.SchemaCreated, "II AE LE", schemas.create),
+    "DescribeSchema": Row(
+        schemas.SchemaName, schemas.SchemaDescribed, "II NF", schemas.describe),
+    "ListSchemas": Row(
+        Page, schemas.SchemasListed, "NT", schemas.listed),
+    "DeleteSchema": Row(
+        schemas.SchemaName, None, "II NF IU", schemas.delete),
+
+    "CreateDataset": Row(
+        datasets.CreateDataset, datasets.DatasetCreated, "II NF AE LE IU TT", datasets.create),
+    "DescribeDataset": Row(
+        datasets.DatasetName, datasets.DatasetDescribed, "II NF", datasets.describe),
+    "ListDatasets": Row(
+        datasets.ListDatasets, datasets.DatasetsListed, "II NT", datasets.listed),
+    "DeleteDataset": Row(
+        datasets.DatasetName, None, "II NF IU", datasets.delete),
+
+    "CreateDatasetImportJob": Row(
+        imports.CreateDatasetImportJob, imports.DatasetImportJobCreated, "II NF AE LE IU TT",
+        imports.create),
+    "DescribeDatasetImportJob": Row(
+        imports.DatasetImportJobName, imports.DatasetImportJobDescribed, "II NF", imports.describe),
+    "ListDatasetImportJobs": Row(
+        imports.ListDatasetImportJobs, imports.DatasetImportJobsListed, "II NT", imports.listed),
+
+    "DescribeRecipe": Row(
+        catalogue.RecipeName, catalogue.RecipeDescribed, "II NF", catalogue.describe),
+    "ListRecipes": Row(
+        catalogue.ListRecipes, catalogue.RecipesListed, "NT II", catalogue.listed),
+
+    "CreateSolution": Row(
+        solutions.CreateSolution, solutions.SolutionCreated, "II AE NF LE IU TT", solutions.create),
+    "DescribeSolution": Row(
+        solutions.SolutionName, solutions.SolutionDescribed, "II NF", solutions.describe),
+    "ListSolutions": Row(
+        solutions.ListSolutions, solutions.SolutionsListed, "II NT", solutions.listed),
+    "DeleteSolution": Row(
+        solutions.SolutionName, None, "II NF IU", solutions.delete),
+
+    "CreateSolutionVersion": Row(
+        versions.CreateSolutionVersion, versions.SolutionVersionCreated, "II NF LE IU TT AE",
+        versions.create),
+    "DescribeSolutionVersion": Row(
+        versions.SolutionVersionName, versions.SolutionVersionDescribed, "II NF", versions.describe),
+    "ListSolutionVersions": Row(
+        versions.ListSolutionVersions, versions.SolutionVersionsListed, "II NF NT", versions.listed),
+    "GetSolutionMetrics": Row(
+        versions.SolutionVersionName, versions.SolutionMetrics, "II NF IU", versions.metrics),
+
+    "CreateBatchInferenceJob": Row(
+        batches.CreateBatchInferenceJob, batches.BatchInferenceJobCreated, "II AE LE NF IU TT",
+        batches.create),
+    "DescribeBatchInferenceJob": Row(
+        batches.BatchInferenceJobName, batches.BatchInferenceJobDescribed, "II NF", batches.describe),
+    "ListBatchInferenceJobs": Row(
+        batches.ListBatchInferenceJobs, batches.BatchInferenceJobsListed, "II NT", batches.listed),
+
+    "CreateEventTracker": Row(
+        trackers.CreateEventTracker, trackers.EventTrackerCreated, "II AE NF LE IU TT",
+        trackers.create),
+    "DescribeEventTracker": Row(
+        trackers.EventTrackerName, trackers.EventTrackerDescribed, "II NF", trackers.describe),
+    "ListEventTrackers": Row(
+        trackers.ListEventTrackers, trackers.EventTrackersListed, "II NT", trackers.listed),
+    "DeleteEventTracker": Row(
+        trackers.EventTrackerName, None, "II NF IU", trackers.delete),
+
+    "CreateCampaign": Row(
+        campaigns.CreateCampaign, campaigns.CampaignName, "II NF AE LE IU TT", campaigns.create),
+    "DescribeCampaign": Row(
+        campaigns.CampaignName, campaigns.CampaignDescribed, "II NF", campaigns.describe),
+    "ListCampaigns": Row(
+        campaigns.ListCampaigns, campaigns.CampaignsListed, "II NT", campaigns.listed),
+    "UpdateCampaign": Row(
+        campaigns.UpdateCampaign, campaigns.CampaignName, "II NF IU", campaigns.update),
+    "DeleteCampaign": Row(
+        campaigns.CampaignName, None, "II NF IU", campaigns.delete),
+}
+# fmt: on

@@ -1,0 +1,108 @@
+"""Schemas: they belong to the account, and several datasets may use one."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field, StringConstraints
+
+from services.engine.domain import schemas as avro
+from services.engine.domain.resources import NewResource, Type
+from services.engine.personalize.control import Control, in_use
+from services.engine.personalize.members import (
+    ArnText,
+    Domain,
+    Page,
+    ResourceName,
+    Text,
+    View,
+    WireModel,
+)
+from shared.personalize import invalid_input
+
+
+class CreateSchema(WireModel):
+    """A new schema, as the text of an Avro record."""
+
+    name: ResourceName
+    avro: Annotated[Text, StringConstraints(max_length=20_000)] = Field(alias="schema")
+    domain: Domain | None = None
+
+
+class SchemaCreated(WireModel):
+    """Where it is."""
+
+    schema_arn: str
+
+
+class SchemaName(WireModel):
+    """Which schema."""
+
+    schema_arn: ArnText
+
+
+class SchemaSummary(View):
+    """A schema in a list. It has no status: it never changes."""
+
+    arn_member = "schemaArn"
+
+    name: str
+    schema_arn: str
+    domain: str | None = None
+
+
+class Schema(SchemaSummary):
+    """A schema with its text, as it was given."""
+
+    avro: str = Field(alias="schema")
+
+
+class SchemaDescribed(WireModel):
+    """The answer to Describe."""
+
+    described: Schema = Field(alias="schema")
+
+
+class SchemasListed(WireModel):
+    """One page."""
+
+    schemas: list[SchemaSummary]
+    next_token: str | None = None
+
+
+async def create(control: Control, request: CreateSchema) -> SchemaCreated:
+    """Keep a schema that describes a flat record."""
+    if request.domain == "VIDEO_ON_DEMAND":
+        raise invalid_input("The domain VIDEO_ON_DEMAND is not supported by Endcap; ECOMMERCE is.")
+    avro.parse(request.avro)
+    schema = await control.create(
+        NewResource(
+            Type.SCHEMA,
+            f"{Type.SCHEMA}/{request.name}",
+            request.name,
+            None,
+            {"schema": request.avro} | ({"domain": request.domain} if request.domain else {}),
+        )
+    )
+    return SchemaCreated(schema_arn=schema.arn)
+
+
+async def describe(control: Control, request: SchemaName) -> SchemaDescribed:
+    """Show a schema."""
+    schema = await control.find(request.schema_arn, Type.SCHEMA)
+    return SchemaDescribed(described=Schema.of(schema))
+
+
+async def listed(control: Control, request: Page) -> SchemasListed:
+    """List the account's schemas."""
+    shown, token = await control.page(request, Type.SCHEMA, SchemaSummary)
+    return SchemasListed(schemas=shown, next_token=token)
+
+
+async def delete(control: Control, request: SchemaName) -> None:
+    """Delete a schema that no dataset uses."""
+    schema = await control.find(request.schema_arn, Type.SCHEMA, lock=True)
+    users = await control.resources.count_with(Type.DATASET, schemaArn=schema.arn)
+    if users:
+        raise in_use(f"The schema {schema.arn} is used by {users} dataset(s); delete them first.")
+    await control.resources.delete(schema)

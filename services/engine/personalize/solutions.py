@@ -1,0 +1,247 @@
+"""Solutions: a recipe and its settings, over a dataset group."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, StringConstraints
+
+from services.engine.domain.resources import UNFINISHED, NewResource, Resource, Type
+from services.engine.personalize import catalogue, groups
+from services.engine.personalize.control import Control, refuse_if_any
+from services.engine.personalize.members import (
+    ArnText,
+    ColumnName,
+    Influence,
+    Page,
+    Parameters,
+    ResourceName,
+    ShortText,
+    StatusView,
+    Tagged,
+    WireModel,
+    document,
+)
+from shared.personalize import invalid_input
+
+DatasetTypeName = Annotated[str, StringConstraints(max_length=256, pattern=r"^[A-Za-z_]+$")]
+Columns = Annotated[
+    dict[DatasetTypeName, Annotated[tuple[ColumnName, ...], Field(max_length=50)]], Field(max_length=3)
+]
+MOST_AUTO_TRAINING_DAYS = 30
+
+
+class EventParameters(WireModel):
+    """What an event type counts."""
+
+    event_type: ShortText | None = None
+    event_value_threshold: Annotated[float, Field(allow_inf_nan=False)] | None = None
+    weight: Influence | None = None
+
+
+class EventsConfig(WireModel):
+    """Event types with their weights."""
+
+    event_parameters_list: Annotated[tuple[EventParameters, ...], Field(max_length=10)] | None = None
+
+
+class OptimizationObjective(WireModel):
+    """A numeric item attribute to maximise beside relevance."""
+
+    item_attribute: Annotated[str, StringConstraints(min_length=1, max_length=150)] | None = None
+    objective_sensitivity: Literal["LOW", "MEDIUM", "HIGH", "OFF"] | None = None
+
+
+class TrainingDataConfig(WireModel):
+    """Which columns count."""
+
+    excluded_dataset_columns: Columns | None = None
+    included_dataset_columns: Columns | None = None
+
+
+class AutoTrainingConfig(WireModel):
+    """How often a version is made by itself."""
+
+    scheduling_expression: (
+        Annotated[str, StringConstraints(min_length=1, max_length=16, pattern=r"^rate\(\d+ days?\)$")] | None
+    ) = None
+
+
+class SolutionConfig(WireModel):
+    """The settings of a solution. Those of the search for hyperparameters are kept and not used."""
+
+    event_value_threshold: ShortText | None = None
+    hpo_config: dict[str, Any] | None = None
+    algorithm_hyper_parameters: Parameters | None = None
+    feature_transformation_parameters: Parameters | None = None
+    auto_ml_config: Annotated[dict[str, Any] | None, Field(alias="autoMLConfig")] = None
+    events_config: EventsConfig | None = None
+    optimization_objective: OptimizationObjective | None = None
+    training_data_config: TrainingDataConfig | None = None
+    auto_training_config: AutoTrainingConfig | None = None
+
+
+class CreateSolution(Tagged):
+    """A new solution."""
+
+    name: ResourceName
+    perform_hpo: Annotated[bool, Field(alias="performHPO")] = False
+    perform_auto_ml: Annotated[bool, Field(alias="performAutoML")] = False
+    perform_auto_training: bool = True
+    perform_incremental_update: bool | None = None
+    recipe_arn: ArnText | None = None
+    dataset_group_arn: ArnText
+    event_type: ShortText | None = None
+    solution_config: SolutionConfig | None = None
+
+
+class SolutionCreated(WireModel):
+    """Where it is."""
+
+    solution_arn: str
+
+
+class SolutionName(WireModel):
+    """Which solution."""
+
+    solution_arn: ArnText
+
+
+class ListSolutions(Page):
+    """The solutions of a group, or of all."""
+
+    dataset_group_arn: ArnText | None = None
+
+
+class SolutionSummary(StatusView):
+    """A solution in a list."""
+
+    arn_member = "solutionArn"
+
+    name: str
+    solution_arn: str
+    recipe_arn: str
+
+
+class VersionSummary(StatusView):
+    """A version in a list, and the newest one in the solution."""
+
+    arn_member = "solutionVersionArn"
+
+    solution_version_arn: str
+    training_mode: str
+    training_type: str
+
+
+class Solution(SolutionSummary):
+    """A solution."""
+
+    perform_hpo: Annotated[bool, Field(alias="performHPO")] = False
+    perform_auto_ml: Annotated[bool, Field(alias="performAutoML")] = False
+    perform_auto_training: bool
+    perform_incremental_update: bool | None = None
+    dataset_group_arn: str
+    event_type: str | None = None
+    solution_config: dict[str, Any] | None = None
+    latest_solution_version: VersionSummary | None = None
+
+
+class SolutionDescribed(WireModel):
+    """The answer to Describe."""
+
+    solution: Solution
+
+
+class SolutionsListed(WireModel):
+    """One page."""
+
+    solutions: list[SolutionSummary]
+    next_token: str | None = None
+
+
+async def create(control: Control, request: CreateSolution) -> SolutionCreated:
+    """Keep a solution; versions of it are what is trained."""
+    if request.perform_auto_ml:
+        raise invalid_input("performAutoML is not supported by Endcap: name a recipe in recipeArn.")
+    if request.recipe_arn is None:
+        raise invalid_input("recipeArn is missing: name a recipe; ListRecipes shows them.")
+    recipe = catalogue.find(request.recipe_arn)
+    group = await groups.find_for_new(control, request.dataset_group_arn)
+    _check_config(request.solution_config)
+    solution = await control.create(
+        NewResource(
+            Type.SOLUTION,
+            f"{Type.SOLUTION}/{request.name}",
+            request.name,
+            group.owner,
+            document(request, "dataset_group_arn", "recipe_arn")
+            | {"datasetGroupArn": group.arn, "recipeArn": catalogue.arn_of(recipe.name)},
+            parent=group.path,
+            facts={"recipe": recipe.name},
+        ),
+        request,
+    )
+    return SolutionCreated(solution_arn=solution.arn)
+
+
+def _check_config(config: SolutionConfig | None) -> None:
+    """Refuse what no pattern can tell."""
+    if config is None:
+        return
+    if config.event_value_threshold is not None:
+        try:
+            float(config.event_value_threshold)
+        except ValueError:
+            raise invalid_input(
+                f"solutionConfig.eventValueThreshold {config.event_value_threshold!r} is not a number."
+            ) from None
+    if config.auto_training_config and config.auto_training_config.scheduling_expression:
+        expression = config.auto_training_config.scheduling_expression
+        days = int("".join(re.findall(r"\d+", expression)))
+        if not 1 <= days <= MOST_AUTO_TRAINING_DAYS:
+            raise invalid_input(
+                f"schedulingExpression {expression!r} is out of range: from rate(1 day) to "
+                f"rate({MOST_AUTO_TRAINING_DAYS} days)."
+            )
+
+
+async def describe(control: Control, request: SolutionName) -> SolutionDescribed:
+    """Show a solution with its newest version."""
+    solution = await control.find(request.solution_arn, Type.SOLUTION)
+    versions = await control.resources.page(Type.SOLUTION_VERSION, solution.path, None, 1)
+    latest = VersionSummary.of(versions[0]) if versions else None
+    return SolutionDescribed(solution=Solution.of(solution, latestSolutionVersion=latest))
+
+
+async def listed(control: Control, request: ListSolutions) -> SolutionsListed:
+    """List solutions."""
+    group = (
+        await control.find(request.dataset_group_arn, Type.DATASET_GROUP)
+        if request.dataset_group_arn
+        else None
+    )
+    shown, token = await control.page(request, Type.SOLUTION, SolutionSummary, group)
+    return SolutionsListed(solutions=shown, next_token=token)
+
+
+async def delete(control: Control, request: SolutionName) -> None:
+    """Delete a solution with its versions, unless a campaign or a job needs one of them."""
+    solution = await control.find(request.solution_arn, Type.SOLUTION, lock=True)
+    resources = control.resources
+    refuse_if_any(await resources.children(solution.path, Type.CAMPAIGN), solution)
+    versions = await resources.children(solution.path, Type.SOLUTION_VERSION)
+    refuse_if_any([version for version in versions if version.status in UNFINISHED], solution)
+    for version in versions:
+        await _delete_version(control, version, solution)
+    await resources.delete(solution)
+
+
+async def _delete_version(control: Control, version: Resource, solution: Resource) -> None:
+    batches = await control.resources.children(version.path, Type.BATCH_INFERENCE_JOB)
+    refuse_if_any([job for job in batches if job.status in UNFINISHED], solution)
+    for job in batches:
+        await control.resources.delete(job)
+    if folder := version.facts.get("folder"):
+        await control.resources.discard(folder, control.settings.garbage_hours)
+    await control.resources.delete(version)

@@ -1,0 +1,125 @@
+"""From a call on the wire to its handler: whose call, one transaction, once per invocation."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from services.engine import metrics
+from services.engine.personalize.control import Control
+from services.engine.personalize.operations import TABLE, Row, is_change
+from services.engine.settings import Settings
+from services.engine.store import calls
+from services.engine.store.resources import Resources
+from shared import outbox
+from shared.auth import Principal
+from shared.personalize import Call, Operation, PageTokens, WireError
+
+if TYPE_CHECKING:
+    from shared.events import Event
+    from shared.events.topics import Topic
+    from shared.postgres import Connection, Database
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxAnnounce:
+    """Events go into the outbox, with the transaction at hand."""
+
+    connection: Connection
+
+    async def event(self, topic: Topic, event: Event) -> None:
+        """Publish the event when the transaction commits."""
+        await outbox.append(self.connection, topic, [event])
+
+    async def gone(self, topic: Topic, tenant: str, key: str) -> None:
+        """Publish that the state at the key is gone."""
+        await outbox.append_tombstone(self.connection, topic, tenant, key)
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """An account, or one tenant in it, and the region that the call was signed for."""
+
+    account: str
+    tenant: str | None
+    region: str
+
+
+@dataclass(frozen=True, slots=True)
+class Surface:
+    """The operations of the table, over a database."""
+
+    database: Database
+    settings: Settings
+    tokens: PageTokens
+
+    def operations(self) -> list[Operation[Any]]:
+        """Every operation, ready for the wire kit."""
+        return [
+            Operation(name, row.request, "admin", self._handler(name, row)) for name, row in TABLE.items()
+        ]
+
+    def _handler(self, name: str, row: Row) -> Callable[[Call, Any], Awaitable[Any]]:
+        answered = self._changed if is_change(name) else self._read
+
+        async def handle(call: Call, request: Any) -> Any:
+            outcome = "InternalFailure"
+            try:
+                caller = await self._caller(call)
+                reply = await answered(name, row, caller, call, request)
+                outcome = "ok"
+            except WireError as error:
+                outcome = error.code
+                raise
+            finally:
+                metrics.CALLS.labels(name, outcome).inc()
+            return reply
+
+        return handle
+
+    async def _read(self, _: str, row: Row, caller: Caller, __: Call, request: Any) -> Any:
+        resources = Resources(self.database, caller.account, caller.tenant, caller.region)
+        return await row.handle(Control(resources, self.settings, self.tokens, _Silence()), request)
+
+    async def _changed(self, name: str, row: Row, caller: Caller, call: Call, request: Any) -> Any:
+        """Make the change once: a repeated invocation gets the answer of the first."""
+        async with self.database.transaction() as connection:
+            invocation = calls.Invocation(connection, caller.account, caller.tenant, name, call.invocation_id)
+            if not await invocation.begin():
+                return await invocation.answer()
+            resources = Resources(connection, caller.account, caller.tenant, caller.region)
+            control = Control(resources, self.settings, self.tokens, OutboxAnnounce(connection))
+            reply = await row.handle(control, request)
+            shown = reply.model_dump(mode="json", by_alias=True, exclude_none=True) if reply else None
+            await invocation.finish(shown)
+            return reply
+
+    async def _caller(self, call: Call) -> Caller:
+        """Whose resources the call is about."""
+        region = call.region or self.settings.s3.aws_region
+        account = await account_of(self.database, call.principal, self.settings)
+        return Caller(account, call.principal.tenant, region)
+
+
+async def account_of(database: Database, principal: Principal, settings: Settings) -> str:
+    """The account that a caller belongs to: its own, its tenant's, or for services the default one."""
+    if principal.account is not None:
+        return principal.account
+    if principal.tenant is None:
+        return settings.account
+    account = await calls.account_of_tenant(database, principal.tenant)
+    if account is None:
+        message = f"There is no tenant {principal.tenant}: its dataset group was deleted, or never made."
+        raise WireError("AccessDeniedException", message)
+    return account
+
+
+class _Silence:
+    """Reading changes nothing, so there is nothing to announce."""
+
+    async def event(self, topic: Topic, event: Event) -> None:
+        raise NotImplementedError
+
+    async def gone(self, topic: Topic, tenant: str, key: str) -> None:
+        raise NotImplementedError

@@ -1,0 +1,145 @@
+"""Event trackers: one in a group, whose tracking id lets a storefront send events."""
+
+from __future__ import annotations
+
+import secrets
+import uuid
+from datetime import UTC, datetime
+
+from services.engine.domain.resources import NewResource, Resource, Type
+from services.engine.personalize import groups
+from services.engine.personalize.control import Control
+from services.engine.personalize.members import (
+    ArnText,
+    Page,
+    ResourceName,
+    StatusView,
+    Tagged,
+    WireModel,
+)
+from shared.events import TrackerChanged
+from shared.events.topics import TRACKERS
+from shared.personalize import WireError
+
+
+class CreateEventTracker(Tagged):
+    """A new tracker."""
+
+    name: ResourceName
+    dataset_group_arn: ArnText
+
+
+class EventTrackerCreated(WireModel):
+    """Where it is, and the id that events carry."""
+
+    event_tracker_arn: str
+    tracking_id: str
+
+
+class EventTrackerName(WireModel):
+    """Which tracker."""
+
+    event_tracker_arn: ArnText
+
+
+class ListEventTrackers(Page):
+    """The trackers of a group, or of all."""
+
+    dataset_group_arn: ArnText | None = None
+
+
+class EventTrackerSummary(StatusView):
+    """A tracker in a list."""
+
+    arn_member = "eventTrackerArn"
+
+    name: str
+    event_tracker_arn: str
+
+
+class EventTracker(EventTrackerSummary):
+    """A tracker."""
+
+    account_id: str
+    tracking_id: str
+    dataset_group_arn: str
+
+
+class EventTrackerDescribed(WireModel):
+    """The answer to Describe."""
+
+    event_tracker: EventTracker
+
+
+class EventTrackersListed(WireModel):
+    """One page."""
+
+    event_trackers: list[EventTrackerSummary]
+    next_token: str | None = None
+
+
+async def create(control: Control, request: CreateEventTracker) -> EventTrackerCreated:
+    """Make the group's tracker."""
+    group = await groups.find_for_new(control, request.dataset_group_arn)
+    tracker = await make(control, request, group, str(uuid.uuid4()))
+    return EventTrackerCreated(event_tracker_arn=tracker.arn, tracking_id=tracker.document["trackingId"])
+
+
+async def make(control: Control, request: CreateEventTracker, group: Resource, tracking_id: str) -> Resource:
+    """A tracker with a given tracking id."""
+    if await control.resources.children(group.path, Type.EVENT_TRACKER):
+        message = f"The dataset group {group.arn} has an event tracker already; it can have one."
+        raise WireError("ResourceAlreadyExistsException", message)
+    if await control.resources.named(Type.EVENT_TRACKER, request.name):
+        message = f"Another event tracker with the name {request.name} already exists."
+        raise WireError("ResourceAlreadyExistsException", message)
+    tracker = await control.create(
+        NewResource(
+            Type.EVENT_TRACKER,
+            f"{Type.EVENT_TRACKER}/{secrets.token_hex(4)}",
+            request.name,
+            group.owner,
+            {"datasetGroupArn": group.arn, "trackingId": tracking_id},
+            parent=group.path,
+        ),
+        request,
+    )
+    await control.announce.event(TRACKERS, changed(tracker))
+    return tracker
+
+
+def changed(tracker: Resource) -> TrackerChanged:
+    """The state of a tracker as an event."""
+    return TrackerChanged(
+        event_id=str(uuid.uuid4()),
+        tenant=tracker.owner,
+        occurred_at=datetime.now(UTC),
+        name=tracker.name,
+        arn=tracker.arn,
+        tracking_id=tracker.document["trackingId"],
+        status=tracker.status,
+    )
+
+
+async def describe(control: Control, request: EventTrackerName) -> EventTrackerDescribed:
+    """Show a tracker."""
+    tracker = await control.find(request.event_tracker_arn, Type.EVENT_TRACKER)
+    return EventTrackerDescribed(event_tracker=EventTracker.of(tracker, accountId=tracker.account))
+
+
+async def listed(control: Control, request: ListEventTrackers) -> EventTrackersListed:
+    """List trackers."""
+    group = (
+        await control.find(request.dataset_group_arn, Type.DATASET_GROUP)
+        if request.dataset_group_arn
+        else None
+    )
+    shown, token = await control.page(request, Type.EVENT_TRACKER, EventTrackerSummary, group)
+    return EventTrackersListed(event_trackers=shown, next_token=token)
+
+
+async def delete(control: Control, request: EventTrackerName) -> None:
+    """Delete a tracker: events with its id are refused from now on."""
+    tracker = await control.find(request.event_tracker_arn, Type.EVENT_TRACKER, lock=True)
+    await control.resources.delete(tracker)
+    await control.announce.gone(TRACKERS, tracker.owner, changed(tracker).key)

@@ -1,0 +1,152 @@
+"""Solution versions: trained models, and their offline metrics."""
+
+from __future__ import annotations
+
+import secrets
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from services.engine.domain.locations import model_prefix
+from services.engine.domain.resources import NewResource, Status, Type
+from services.engine.personalize.control import Control, require_active
+from services.engine.personalize.members import ArnText, Page, ResourceName, Tagged, WireModel
+from services.engine.personalize.solutions import VersionSummary
+from shared.personalize import WireError, invalid_input
+
+
+class CreateSolutionVersion(Tagged):
+    """Train a solution."""
+
+    name: ResourceName | None = None
+    solution_arn: ArnText
+    training_mode: Literal["FULL", "UPDATE", "AUTOTRAIN"] = "FULL"
+
+
+class SolutionVersionCreated(WireModel):
+    """Where it is."""
+
+    solution_version_arn: str
+
+
+class SolutionVersionName(WireModel):
+    """Which version."""
+
+    solution_version_arn: ArnText
+
+
+class ListSolutionVersions(Page):
+    """The versions of a solution, or of all."""
+
+    solution_arn: ArnText | None = None
+
+
+class SolutionVersion(VersionSummary):
+    """A version."""
+
+    name: str
+    solution_arn: str
+    dataset_group_arn: str
+    recipe_arn: str
+    perform_hpo: Annotated[bool, Field(alias="performHPO")] = False
+    perform_auto_ml: Annotated[bool, Field(alias="performAutoML")] = False
+    perform_incremental_update: bool | None = None
+    event_type: str | None = None
+    solution_config: dict[str, Any] | None = None
+    training_hours: float | None = None
+
+
+class SolutionVersionDescribed(WireModel):
+    """The answer to Describe."""
+
+    solution_version: SolutionVersion
+
+
+class SolutionVersionsListed(WireModel):
+    """One page."""
+
+    solution_versions: list[VersionSummary]
+    next_token: str | None = None
+
+
+class SolutionMetrics(WireModel):
+    """What a version reached offline, rounded to four decimals."""
+
+    solution_version_arn: str
+    metrics: dict[str, float]
+
+
+_FROM_SOLUTION = (
+    "performHPO",
+    "performAutoML",
+    "performIncrementalUpdate",
+    "eventType",
+    "solutionConfig",
+    "recipeArn",
+    "datasetGroupArn",
+)
+
+
+async def create(control: Control, request: CreateSolutionVersion) -> SolutionVersionCreated:
+    """Queue a training with the solution's settings of now."""
+    if request.training_mode == "AUTOTRAIN":
+        raise invalid_input("trainingMode AUTOTRAIN is set by the service; ask for FULL or UPDATE.")
+    solution = await control.find(request.solution_arn, Type.SOLUTION, lock=True)
+    limit = control.settings.max_pending_versions
+    await control.refuse_beyond(limit, solution.owner, Type.SOLUTION_VERSION)
+    earlier = await control.resources.children(solution.path, Type.SOLUTION_VERSION)
+    if request.name and any(version.name == request.name for version in earlier):
+        message = f"Another solution version with the name {request.name} already exists."
+        raise WireError("ResourceAlreadyExistsException", message)
+    if request.training_mode == "UPDATE" and all(each.status != Status.ACTIVE for each in earlier):
+        raise invalid_input(
+            f"trainingMode UPDATE needs an ACTIVE version of {solution.arn} trained with FULL first."
+        )
+    identifier = secrets.token_hex(4)
+    document = {name: solution.document[name] for name in _FROM_SOLUTION if name in solution.document}
+    version = await control.create(
+        NewResource(
+            Type.SOLUTION_VERSION,
+            f"{solution.path}/{identifier}",
+            request.name or f"{solution.name}/{identifier}",
+            solution.owner,
+            document
+            | {
+                "solutionArn": solution.arn,
+                "trainingMode": request.training_mode,
+                "trainingType": "MANUAL",
+            },
+            parent=solution.path,
+            status=Status.PENDING,
+            facts={
+                "recipe": solution.facts["recipe"],
+                "folder": model_prefix(solution.owner, solution.name, identifier),
+            },
+        ),
+        request,
+    )
+    await control.start(version)
+    return SolutionVersionCreated(solution_version_arn=version.arn)
+
+
+async def describe(control: Control, request: SolutionVersionName) -> SolutionVersionDescribed:
+    """Show a version."""
+    version = await control.find(request.solution_version_arn, Type.SOLUTION_VERSION)
+    return SolutionVersionDescribed(solution_version=SolutionVersion.of(version))
+
+
+async def listed(control: Control, request: ListSolutionVersions) -> SolutionVersionsListed:
+    """List versions."""
+    solution = await control.find(request.solution_arn, Type.SOLUTION) if request.solution_arn else None
+    shown, token = await control.page(request, Type.SOLUTION_VERSION, VersionSummary, solution)
+    return SolutionVersionsListed(solution_versions=shown, next_token=token)
+
+
+async def metrics(control: Control, request: SolutionVersionName) -> SolutionMetrics:
+    """The metrics of an ACTIVE version."""
+    version = await control.find(request.solution_version_arn, Type.SOLUTION_VERSION)
+    require_active(version)
+    return SolutionMetrics(
+        solution_version_arn=version.arn,
+        metrics={name: round(value, 4) for name, value in version.facts["metrics"].items()},
+    )

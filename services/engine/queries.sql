@@ -1,0 +1,207 @@
+-- add_account --
+-- An account, unless it is there.
+INSERT INTO accounts (id) VALUES (:account) ON CONFLICT DO NOTHING;
+
+-- lock_account --
+-- Make the changes of one account that count things happen one after the other.
+SELECT id FROM accounts WHERE id = :account FOR UPDATE;
+
+-- tenant_ids --
+-- Every tenant id that begins so and was ever used.
+SELECT id FROM tenants WHERE id = :wanted OR id LIKE :wanted || '-%';
+
+-- add_tenant --
+-- A tenant for a new dataset group.
+INSERT INTO tenants (id, account, dataset_group) VALUES (:tenant, :account, :dataset_group);
+
+-- retire_tenant --
+-- The dataset group is gone; the id stays used.
+UPDATE tenants SET retired_at = now() WHERE id = :tenant;
+
+-- tenant_account --
+-- The account that a living tenant belongs to.
+SELECT account FROM tenants WHERE id = :tenant AND retired_at IS NULL;
+
+-- tenant_of_group --
+-- The tenant of a living dataset group.
+SELECT id FROM tenants WHERE account = :account AND dataset_group = :dataset_group AND retired_at IS NULL;
+
+-- drop_tenant_keys --
+-- API keys end with their tenant.
+DELETE FROM keys WHERE tenant = :tenant;
+
+-- add_resource --
+-- A new resource, unless its path is taken.
+INSERT INTO resources (account, tenant, type, path, parent, arn, name, status, document, facts)
+VALUES (:account, :tenant, :type, :path, :parent, :arn, :name, :status, :document, :facts)
+ON CONFLICT (account, path) DO NOTHING
+RETURNING *;
+
+-- resource --
+-- The resource at a path of an account, as one tenant (or, with null, the whole account) sees it.
+SELECT * FROM resources
+WHERE account = :account
+  AND path = :path
+  AND (:tenant::text IS NULL OR tenant IS NULL OR tenant = :tenant);
+
+-- locked_resource --
+-- The same, held until the end of the transaction, so that nothing is made below a resource that goes.
+SELECT * FROM resources
+WHERE account = :account
+  AND path = :path
+  AND (:tenant::text IS NULL OR tenant IS NULL OR tenant = :tenant)
+FOR UPDATE;
+
+-- resource_by_id --
+-- The resource of a job.
+SELECT * FROM resources WHERE id = :id;
+
+-- resources --
+-- One page of the resources of a type, newest first.
+SELECT * FROM resources
+WHERE account = :account
+  AND type = :type
+  AND (:tenant::text IS NULL OR tenant IS NULL OR tenant = :tenant)
+  AND (:parent::text IS NULL OR parent = :parent)
+  AND (:before::bigint IS NULL OR id < :before)
+ORDER BY id DESC
+LIMIT :limit;
+
+-- children --
+-- The resources of some types below a parent, newest first.
+SELECT * FROM resources
+WHERE account = :account AND parent = :parent AND type = ANY(:types::text[])
+ORDER BY id DESC;
+
+-- count_unfinished --
+-- How many resources of a type a tenant has that wait or are in progress.
+SELECT count(*) FROM resources
+WHERE tenant = :tenant AND type = :type AND status = ANY(:statuses::text[]);
+
+-- count_with_document --
+-- How many resources of an account have these members in their document.
+SELECT count(*) FROM resources WHERE account = :account AND type = :type AND document @> :members;
+
+-- update_resource --
+-- What became of a resource.
+UPDATE resources
+SET status = :status, failure_reason = :failure_reason, document = :document, facts = :facts,
+    updated_at = now()
+WHERE id = :id
+RETURNING *;
+
+-- unfinished_resource --
+-- The resource of a job that has not reached its end, held until the transaction ends.
+SELECT * FROM resources WHERE id = :id AND status <> ALL(ARRAY['ACTIVE', 'CREATE FAILED']) FOR UPDATE;
+
+-- resource_named --
+-- Whether a resource of a type has a name.
+SELECT 1 FROM resources WHERE account = :account AND type = :type AND name = :name LIMIT 1;
+
+-- delete_resource --
+-- The resource is gone; Describe no longer finds it.
+DELETE FROM resources WHERE id = :id;
+
+-- begin_invocation --
+-- Claim a call by the id that its retries share; no row when it was made before.
+INSERT INTO invocations (account, tenant, operation, invocation)
+VALUES (:account, coalesce(:tenant::text, ''), :operation, :invocation)
+ON CONFLICT DO NOTHING
+RETURNING 1;
+
+-- finish_invocation --
+-- Keep the answer to a call.
+UPDATE invocations SET response = :response
+WHERE account = :account AND tenant = coalesce(:tenant::text, '')
+  AND operation = :operation AND invocation = :invocation;
+
+-- invocation --
+-- The answer that a call got the first time.
+SELECT response FROM invocations
+WHERE account = :account AND tenant = coalesce(:tenant::text, '')
+  AND operation = :operation AND invocation = :invocation;
+
+-- forget_invocations --
+-- No client repeats a call after a day.
+DELETE FROM invocations WHERE created_at < now() - interval '1 day';
+
+-- dataset_parts --
+-- The Parquet objects of a dataset, oldest first.
+SELECT key, rows, bytes FROM dataset_parts WHERE dataset = :dataset ORDER BY position;
+
+-- drop_dataset_parts --
+-- A FULL import replaces what was imported before.
+DELETE FROM dataset_parts WHERE dataset = :dataset RETURNING key;
+
+-- drop_import_parts --
+-- Forget what an earlier attempt of the same import has added.
+DELETE FROM dataset_parts WHERE dataset = :dataset AND import = :import;
+
+-- add_dataset_part --
+-- One more object of a dataset.
+INSERT INTO dataset_parts (dataset, import, key, rows, bytes)
+VALUES (:dataset, :import, :key, :rows, :bytes);
+
+-- add_garbage --
+-- A prefix of the data bucket that is to be emptied later.
+INSERT INTO garbage (prefix, delete_after) VALUES (:prefix, now() + make_interval(secs => 3600 * :hours::float8))
+ON CONFLICT (prefix) DO NOTHING;
+
+-- due_garbage --
+-- Prefixes whose time has come.
+SELECT prefix FROM garbage WHERE delete_after < now() ORDER BY delete_after LIMIT 20;
+
+-- drop_garbage --
+-- The prefix is empty.
+DELETE FROM garbage WHERE prefix = :prefix;
+
+-- tracked_interactions --
+-- What a tenant's event tracker has received, once per event.
+SELECT coalesce(user_id, session_id) AS user_id, item_id, event_type, value,
+       extract(epoch FROM occurred_at)::bigint AS timestamp
+FROM tracker.interactions_v1
+WHERE tenant = :tenant AND source = 'personalize' AND item_id IS NOT NULL
+  AND coalesce(user_id, session_id) IS NOT NULL;
+
+-- running_jobs --
+-- What the workers of a tenant's jobs have said last, newest first.
+SELECT resources.arn, resources.type, resources.name, resources.status, resources.failure_reason,
+       jobs.progress, jobs.attempts, jobs.created_at, jobs.started_at, jobs.finished_at
+FROM resources
+JOIN jobs ON jobs.key = resources.id::text AND jobs.kind = resources.type
+WHERE resources.account = :account AND (:tenant::text IS NULL OR resources.tenant = :tenant)
+ORDER BY resources.id DESC
+LIMIT :limit;
+
+-- add_key --
+-- An API key, by its hash; the same key again changes nothing.
+INSERT INTO keys (id, key_hash, kind, tenant, scopes, label, expires_at)
+VALUES (:id, :key_hash, :kind, :tenant, :scopes, :label, :expires_at)
+ON CONFLICT (key_hash) DO NOTHING;
+
+-- key_by_hash --
+-- Whose a key is.
+SELECT id, kind, tenant, scopes FROM keys WHERE key_hash = :key_hash;
+
+-- keys --
+-- Every API key, without the key itself.
+SELECT id, kind, tenant, scopes, label, created_at, expires_at FROM keys ORDER BY created_at, id;
+
+-- revoke_key --
+-- An API key that ends now.
+DELETE FROM keys WHERE id = :id RETURNING id;
+
+-- add_aws_key --
+-- An AWS key pair; the same id again takes the new secret.
+INSERT INTO aws_keys (access_key_id, account, secret_encrypted, label)
+VALUES (:access_key_id, :account, :secret_encrypted, :label)
+ON CONFLICT (access_key_id) DO UPDATE
+SET secret_encrypted = excluded.secret_encrypted, account = excluded.account, active = true;
+
+-- aws_keys --
+-- Every AWS key pair, without its secret.
+SELECT access_key_id, account, label, active, created_at FROM aws_keys ORDER BY created_at;
+
+-- revoke_aws_key --
+-- An AWS key pair that ends now.
+UPDATE aws_keys SET active = false WHERE access_key_id = :access_key_id AND active RETURNING access_key_id;

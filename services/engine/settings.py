@@ -1,0 +1,54 @@
+"""The engine's settings."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import ClassVar
+
+from pydantic import Field
+from pydantic_settings import SettingsConfigDict
+
+from shared.settings import (
+    AuthSettings,
+    KafkaSettings,
+    PostgresSettings,
+    S3Settings,
+    ServiceSettings,
+)
+
+
+class Settings(ServiceSettings):
+    """What the engine needs, and the limits that Amazon Personalize sets and Endcap leaves open."""
+
+    model_config = SettingsConfigDict(env_prefix="ENGINE_", extra="ignore", frozen=True)
+    service: ClassVar[str] = "engine"
+
+    port: int = Field(8007, description="HTTP port; the worker's probes listen on port + 100")
+    postgres: PostgresSettings = Field(default_factory=lambda: PostgresSettings.of("engine"))
+    kafka: KafkaSettings = Field(default_factory=lambda: KafkaSettings.of("engine"))
+    s3: S3Settings = Field(default_factory=lambda: S3Settings.of("engine"))
+    auth: AuthSettings = Field(default_factory=lambda: AuthSettings.of("engine"))
+
+    account: str = Field("000000000000", pattern=r"^\d{12}$", description="the account that bootstrap makes")
+    strict: bool = Field(
+        False,
+        description="fail where Amazon Personalize does for too little data, instead of warning",
+    )
+    max_pending_imports: int = Field(
+        100, description="import jobs of a dataset group that wait or run at once"
+    )
+    max_pending_versions: int = Field(
+        100, description="solution versions of a dataset group that wait or train at once"
+    )
+    max_pending_batches: int = Field(
+        100, description="batch inference jobs of a dataset group that wait or run at once"
+    )
+    worker_concurrency: int = Field(2, ge=1, description="jobs that one worker does side by side")
+    work_folder: Path = Field(
+        Path(tempfile.gettempdir()) / "endcap-engine",
+        description="local disk for what a job downloads and writes; emptied after each job",
+    )
+    garbage_hours: float = Field(
+        24.0, description="how long replaced datasets and deleted models stay readable"
+    )

@@ -1,0 +1,52 @@
+"""Calls that change something, so that a client's retries don't change it twice."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from services.engine.store.statements import SQL
+
+if TYPE_CHECKING:
+    from shared.postgres import Connection, Database
+
+
+@dataclass(frozen=True, slots=True)
+class Invocation:
+    """One call, by the id that all attempts at it share. Without an id every attempt is a new call."""
+
+    connection: Connection
+    account: str
+    tenant: str | None
+    operation: str
+    id: str | None
+
+    async def begin(self) -> bool:
+        """Claim the call; False when it was answered before. Waits for an attempt that is under way."""
+        if self.id is None:
+            return True
+        return await self.connection.fetchval(*SQL.begin_invocation(**self._key())) is not None
+
+    async def finish(self, response: dict[str, Any] | None) -> None:
+        """Keep the answer."""
+        if self.id is not None:
+            await self.connection.execute(*SQL.finish_invocation(response=response, **self._key()))
+
+    async def answer(self) -> dict[str, Any] | None:
+        """The answer that the first attempt got."""
+        found: dict[str, Any] | None = await self.connection.fetchval(*SQL.invocation(**self._key()))
+        return found
+
+    def _key(self) -> dict[str, str | None]:
+        return {
+            "account": self.account,
+            "tenant": self.tenant,
+            "operation": self.operation,
+            "invocation": self.id,
+        }
+
+
+async def account_of_tenant(database: Database, tenant: str) -> str | None:
+    """The account of a living tenant."""
+    account = await database.fetchval(*SQL.tenant_account(tenant=tenant))
+    return None if account is None else str(account)

@@ -1,0 +1,52 @@
+"""What a dataset consists of now: objects in the data bucket, and the tracker's rows."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from services.engine.store.statements import SQL
+
+if TYPE_CHECKING:
+    from shared.postgres import Connection, Database
+
+_ROWS_AT_ONCE = 5_000
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One Parquet object of a dataset."""
+
+    key: str
+    rows: int
+    bytes: int
+
+
+async def parts(connection: Connection | Database, dataset: int) -> list[Part]:
+    """The objects of a dataset, oldest first."""
+    return [Part(**row) for row in await connection.fetch(*SQL.dataset_parts(dataset=dataset))]
+
+
+async def add_parts(
+    connection: Connection, dataset: int, import_id: int, added: Sequence[Part], *, replacing: bool
+) -> list[str]:
+    """Add what an import has written; gives the keys that it replaces."""
+    if replacing:
+        dropped = [row["key"] for row in await connection.fetch(*SQL.drop_dataset_parts(dataset=dataset))]
+    else:
+        await connection.execute(*SQL.drop_import_parts(dataset=dataset, **{"import": import_id}))
+        dropped = []
+    for part in added:
+        values: dict[str, Any] = {"import": import_id, "key": part.key, "rows": part.rows}
+        await connection.execute(*SQL.add_dataset_part(dataset=dataset, bytes=part.bytes, **values))
+    return dropped
+
+
+async def tracked_interactions(database: Database, tenant: str) -> AsyncIterator[list[Any]]:
+    """What the tenant's event tracker has received, some thousand rows at a time."""
+    async with database.transaction("repeatable_read", readonly=True) as connection:
+        text, *arguments = SQL.tracked_interactions(tenant=tenant)
+        cursor = await connection.cursor(text, *arguments)
+        while rows := await cursor.fetch(_ROWS_AT_ONCE):
+            yield rows

@@ -1,0 +1,98 @@
+"""Keys in Postgres: API keys as hashes, AWS secrets encrypted."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from services.engine.store.statements import SQL
+from shared.auth import encrypt, hash_key
+
+if TYPE_CHECKING:
+    from shared.postgres import Connection, Database
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """The keys of the installation, over a connection."""
+
+    connection: Connection | Database
+
+    async def add_account(self, account: str) -> None:
+        """An account, unless it is there."""
+        await self.connection.execute(*SQL.add_account(account=account))
+
+    async def add(
+        self,
+        key: str,
+        *,
+        tenant: str | None,
+        scopes: Sequence[str],
+        label: str,
+        expires_at: datetime | None = None,
+    ) -> str:
+        """Register an API key (a service key when it has no tenant); gives its id."""
+        await self.connection.execute(
+            *SQL.add_key(
+                id=secrets.token_hex(4),
+                key_hash=hash_key(key),
+                kind="key" if tenant else "service",
+                tenant=tenant,
+                scopes=list(scopes),
+                label=label,
+                expires_at=expires_at,
+            )
+        )
+        row = await self.connection.fetchrow(*SQL.key_by_hash(key_hash=hash_key(key)))
+        assert row is not None
+        if row["tenant"] != tenant or set(row["scopes"]) != set(scopes):
+            message = (
+                f"This {label} key is registered already, for tenant {row['tenant']} with the scopes "
+                f"{', '.join(row['scopes'])}; revoke it first (id {row['id']})."
+            )
+            raise ValueError(message)
+        return str(row["id"])
+
+    async def add_pair(
+        self, access_key_id: str, secret: str, *, account: str, secret_key: str, label: str
+    ) -> None:
+        """Register an AWS key pair, its secret encrypted with `secret_key`."""
+        await self.connection.execute(
+            *SQL.add_aws_key(
+                access_key_id=access_key_id,
+                account=account,
+                secret_encrypted=encrypt(secret, secret_key),
+                label=label,
+            )
+        )
+
+    async def revoke(self, identifier: str) -> bool:
+        """End an API key by its id, or a key pair by its access key id; say whether there was one."""
+        key = await self.connection.fetchval(*SQL.revoke_key(id=identifier))
+        pair = await self.connection.fetchval(*SQL.revoke_aws_key(access_key_id=identifier))
+        return key is not None or pair is not None
+
+    async def listed(self) -> list[dict[str, Any]]:
+        """Every key as people see it."""
+        keys = [dict(row) for row in await self.connection.fetch(*SQL.keys())]
+        pairs = [
+            {
+                "id": row["access_key_id"],
+                "kind": "aws",
+                "tenant": f"account {row['account']}",
+                "scopes": ["ingest", "read", "admin"] if row["active"] else ["revoked"],
+                "label": row["label"],
+                "created_at": row["created_at"],
+                "expires_at": None,
+            }
+            for row in await self.connection.fetch(*SQL.aws_keys())
+        ]
+        return [*keys, *pairs]
+
+    async def account_of(self, tenant: str) -> str | None:
+        """The account of a living tenant."""
+        account = await self.connection.fetchval(*SQL.tenant_account(tenant=tenant))
+        return None if account is None else str(account)

@@ -1,0 +1,173 @@
+"""The object store. Every call blocks; the worker's computations run in processes of their own.
+
+What can't be found or read is Permanent with the wire's own words, what is away is Transient.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+from boto3.exceptions import S3UploadFailedError
+from botocore.exceptions import BotoCoreError, ClientError
+
+from services.engine.domain.locations import Location
+from shared import s3
+from shared.errors import Permanent, Transient
+
+if TYPE_CHECKING:
+    from botocore.response import StreamingBody
+    from mypy_boto3_s3 import S3Client
+
+    from shared.settings import S3Settings
+
+_WRONG = {"NoSuchBucket", "NoSuchKey", "AccessDenied", "403", "404", "InvalidBucketName", "KeyTooLongError"}
+_DELETE_AT_ONCE = 1000
+BUFFER_BYTES = 2**20
+
+
+def _unseen(_: int) -> None:
+    """Nobody counts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Object:
+    """One object of a bucket."""
+
+    bucket: str
+    key: str
+    size: int
+
+    @property
+    def name(self) -> str:
+        """The last part of its key."""
+        return self.key.rpartition("/")[2]
+
+    @property
+    def uri(self) -> str:
+        """`s3://bucket/key`."""
+        return f"s3://{self.bucket}/{self.key}"
+
+
+class Objects:
+    """The buckets that the engine's own key pair may reach."""
+
+    def __init__(self, client: S3Client, data_bucket: str) -> None:
+        """Use a client; `data_bucket` is the one that Endcap writes."""
+        self._client = client
+        self.data_bucket = data_bucket
+
+    @classmethod
+    def of(cls, settings: S3Settings) -> Objects:
+        """The store of the settings."""
+        return cls(s3.client(settings), settings.endcap_data_bucket)
+
+    def below(self, bucket: str, prefix: str) -> Iterator[Object]:
+        """Every object whose key begins with the prefix; folders themselves are left out."""
+        with _translated("Invalid S3 path.", f"s3://{bucket}/{prefix}"):
+            pages = self._client.get_paginator("list_objects_v2")
+            for page in pages.paginate(Bucket=bucket, Prefix=prefix):
+                for entry in page.get("Contents", []):
+                    if not entry["Key"].endswith("/"):
+                        yield Object(bucket, entry["Key"], entry["Size"])
+
+    def at(self, location: Location, complaint: str) -> list[Object]:
+        """The object at a location, or those in a folder; Permanent with `complaint` when there is none."""
+        if not location.is_folder:
+            with _translated(complaint, location.uri):
+                head = self._client.head_object(Bucket=location.bucket, Key=location.key)
+            return [Object(location.bucket, location.key, head["ContentLength"])]
+        with _translated(complaint, location.uri):
+            found = list(self.below(location.bucket, location.key))
+        if not found:
+            raise Permanent(f"{complaint} There is nothing in {location.uri}.")
+        return found
+
+    def read(self, source: Object, complaint: str, seen: Callable[[int], None] = _unseen) -> IO[bytes]:
+        """The bytes of an object as a buffered stream; `seen` hears how many have come."""
+        with _translated(complaint, source.uri):
+            body = self._client.get_object(Bucket=source.bucket, Key=source.key)["Body"]
+        return io.BufferedReader(_Body(body, source.uri, seen), BUFFER_BYTES)
+
+    def download(self, bucket: str, key: str, path: Path) -> None:
+        """Copy an object to a file."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with _translated("Invalid S3 path.", f"s3://{bucket}/{key}"):
+            self._client.download_file(bucket, key, str(path))
+
+    def upload(self, path: Path, bucket: str, key: str, complaint: str) -> None:
+        """Copy a file to an object, which appears whole or not at all."""
+        with _translated(complaint, f"s3://{bucket}/{key}"):
+            self._client.upload_file(str(path), bucket, key)
+
+    def put(self, body: bytes, key: str) -> None:
+        """Write a small object into the data bucket."""
+        with _translated("Invalid S3 path.", f"s3://{self.data_bucket}/{key}"):
+            self._client.put_object(Bucket=self.data_bucket, Key=key, Body=body)
+
+    def delete_below(self, prefix: str) -> None:
+        """Empty a prefix of the data bucket."""
+        keys = [found.key for found in self.below(self.data_bucket, prefix)]
+        for start in range(0, len(keys), _DELETE_AT_ONCE):
+            some = [{"Key": key} for key in keys[start : start + _DELETE_AT_ONCE]]
+            with _translated("Invalid S3 path.", f"s3://{self.data_bucket}/{prefix}"):
+                self._client.delete_objects(
+                    Bucket=self.data_bucket,
+                    Delete={"Objects": some, "Quiet": True},  # type: ignore[typeddict-item]
+                )
+
+    def ensure_bucket(self, bucket: str) -> bool:
+        """Make a bucket unless it is there; say whether it was made."""
+        with _translated("The bucket can't be used.", f"s3://{bucket}"):
+            try:
+                self._client.head_bucket(Bucket=bucket)
+            except ClientError as error:
+                if error.response["Error"]["Code"] not in {"404", "NoSuchBucket"}:
+                    raise
+                self._client.create_bucket(Bucket=bucket)
+                return True
+        return False
+
+
+class _Body(io.RawIOBase):
+    """The body of an answer as Python's own kind of stream."""
+
+    def __init__(self, body: StreamingBody, uri: str, seen: Callable[[int], None]) -> None:
+        self._body = body
+        self._uri = uri
+        self._seen = seen
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        with _translated("Invalid S3 path.", self._uri):
+            chunk = self._body.read(len(buffer))
+        buffer[: len(chunk)] = chunk
+        self._seen(len(chunk))
+        return len(chunk)
+
+
+def sha256_of(path: Path) -> str:
+    """The sha256 of a file, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextmanager
+def _translated(complaint: str, uri: str) -> Iterator[None]:
+    """Tell a location that is wrong from a store that is away."""
+    try:
+        yield
+    except ClientError as error:
+        code = error.response.get("Error", {}).get("Code", "")
+        if code in _WRONG:
+            raise Permanent(f"{complaint} {uri} can't be read or written: {code}.") from None
+        raise Transient(f"The object store answered {code} for {uri}.") from error
+    except (BotoCoreError, S3UploadFailedError, OSError) as error:
+        raise Transient(f"The object store is not reachable for {uri}: {error}") from error

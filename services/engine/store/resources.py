@@ -1,0 +1,178 @@
+"""Resources in Postgres. A `Resources` lives as long as one transaction, or one read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from services.engine.domain.resources import UNFINISHED, NewResource, Resource, Type, arn_of
+from services.engine.store.statements import SQL
+
+if TYPE_CHECKING:
+    from shared.postgres import Connection, Database
+
+_COLUMNS = tuple(Resource.__dataclass_fields__)
+
+
+class Resources:
+    """The resources of one account, or of one tenant in it, over a connection."""
+
+    def __init__(
+        self, connection: Connection | Database, account: str, tenant: str | None, region: str
+    ) -> None:
+        """See the resources of `tenant` and the account's schemas; all of the account for None."""
+        self.connection = connection
+        self.account = account
+        self.tenant = tenant
+        self.region = region
+
+    async def add(self, new: NewResource) -> Resource | None:
+        """Store a new resource; None when its path is taken."""
+        row = await self.connection.fetchrow(
+            *SQL.add_resource(
+                account=self.account,
+                tenant=new.tenant,
+                type=new.type.value,
+                path=new.path,
+                parent=new.parent,
+                arn=arn_of(self.region, self.account, new.path),
+                name=new.name,
+                status=new.status,
+                document=new.document,
+                facts=new.facts,
+            )
+        )
+        return _resource(row)
+
+    async def get(self, path: str, *, lock: bool = False) -> Resource | None:
+        """The resource at a path; `lock` holds it until the transaction ends."""
+        statement = SQL.locked_resource if lock else SQL.resource
+        return _resource(
+            await self.connection.fetchrow(*statement(account=self.account, path=path, tenant=self.tenant))
+        )
+
+    async def page(self, kind: Type, parent: str | None, before: int | None, limit: int) -> list[Resource]:
+        """At most `limit` resources of a type that are older than the id `before`, newest first."""
+        rows = await self.connection.fetch(
+            *SQL.resources(
+                account=self.account,
+                type=kind.value,
+                tenant=self.tenant,
+                parent=parent,
+                before=before,
+                limit=limit,
+            )
+        )
+        return [found for row in rows if (found := _resource(row))]
+
+    async def named(self, kind: Type, name: str) -> bool:
+        """Whether a resource of a type has the name; for those whose path says something else."""
+        found = await self.connection.fetchval(
+            *SQL.resource_named(account=self.account, type=kind.value, name=name)
+        )
+        return found is not None
+
+    async def children(self, parent: str, *types: Type) -> list[Resource]:
+        """The resources of these types below a parent, newest first."""
+        rows = await self.connection.fetch(
+            *SQL.children(account=self.account, parent=parent, types=[kind.value for kind in types])
+        )
+        return [found for row in rows if (found := _resource(row))]
+
+    async def count_unfinished(self, tenant: str, kind: Type) -> int:
+        """How many resources of a type are pending or in progress."""
+        return int(
+            await self.connection.fetchval(
+                *SQL.count_unfinished(tenant=tenant, type=kind.value, statuses=list(UNFINISHED))
+            )
+        )
+
+    async def count_with(self, kind: Type, **members: Any) -> int:
+        """How many resources of a type have these members in their document."""
+        return int(
+            await self.connection.fetchval(
+                *SQL.count_with_document(account=self.account, type=kind.value, members=members)
+            )
+        )
+
+    async def update(
+        self,
+        resource: Resource,
+        *,
+        status: str | None = None,
+        document: dict[str, Any] | None = None,
+        facts: dict[str, Any] | None = None,
+        failure_reason: str | None = None,
+    ) -> Resource:
+        """Merge members into the document and the facts, and set the status."""
+        updated = _resource(
+            await self.connection.fetchrow(
+                *SQL.update_resource(
+                    id=resource.id,
+                    status=status or resource.status,
+                    failure_reason=failure_reason,
+                    document=resource.document | (document or {}),
+                    facts=resource.facts | (facts or {}),
+                )
+            )
+        )
+        assert updated is not None
+        return updated
+
+    async def delete(self, resource: Resource) -> None:
+        """Delete the row."""
+        await self.connection.execute(*SQL.delete_resource(id=resource.id))
+
+    async def lock_account(self) -> None:
+        """Wait for other changes of this account that have to be counted first."""
+        await self.connection.execute(*SQL.lock_account(account=self.account))
+
+    async def used_tenant_ids(self, wanted: str) -> set[str]:
+        """The tenant ids that begin so and were ever used."""
+        return {row["id"] for row in await self.connection.fetch(*SQL.tenant_ids(wanted=wanted))}
+
+    async def add_tenant(self, tenant: str, group: str) -> None:
+        """A tenant for a new dataset group."""
+        await self.connection.execute(
+            *SQL.add_tenant(tenant=tenant, account=self.account, dataset_group=group)
+        )
+
+    async def retire_tenant(self, tenant: str) -> None:
+        """End a tenant: its keys go, its id stays used."""
+        await self.connection.execute(*SQL.retire_tenant(tenant=tenant))
+        await self.connection.execute(*SQL.drop_tenant_keys(tenant=tenant))
+
+    async def discard(self, prefix: str, hours: float) -> None:
+        """Have a prefix of the data bucket emptied after a while."""
+        await self.connection.execute(*SQL.add_garbage(prefix=prefix, hours=hours))
+
+
+def beside(connection: Connection | Database, resource: Resource) -> Resources:
+    """The resources of the account that one belongs to, as its tenant sees them."""
+    region = resource.arn.split(":")[3]
+    return Resources(connection, resource.account, resource.tenant, region)
+
+
+async def by_id(connection: Connection | Database, identifier: int) -> Resource | None:
+    """The resource of a job; None when it was deleted."""
+    return _resource(await connection.fetchrow(*SQL.resource_by_id(id=identifier)))
+
+
+async def unfinished(connection: Connection, identifier: int) -> Resource | None:
+    """The resource of a job, held until the transaction ends; None when it is at its end, or gone."""
+    return _resource(await connection.fetchrow(*SQL.unfinished_resource(id=identifier)))
+
+
+async def jobs(
+    connection: Connection | Database, account: str, tenant: str | None, limit: int
+) -> Sequence[dict[str, Any]]:
+    """What the newest jobs of an account or tenant are at."""
+    rows = await connection.fetch(*SQL.running_jobs(account=account, tenant=tenant, limit=limit))
+    return [dict(row) for row in rows]
+
+
+def _resource(row: Any) -> Resource | None:
+    if row is None:
+        return None
+    values = {name: row[name] for name in _COLUMNS}
+    return Resource(**{**values, "type": Type(values["type"])})

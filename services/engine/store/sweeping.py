@@ -1,0 +1,25 @@
+"""What is to be cleared away, in Postgres."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from services.engine.store.statements import SQL
+
+if TYPE_CHECKING:
+    from shared.postgres import Database
+
+
+async def due(database: Database) -> list[str]:
+    """Prefixes of the data bucket whose time has come."""
+    return [row["prefix"] for row in await database.fetch(*SQL.due_garbage())]
+
+
+async def done(database: Database, prefix: str) -> None:
+    """The prefix is empty."""
+    await database.execute(*SQL.drop_garbage(prefix=prefix))
+
+
+async def forget_invocations(database: Database) -> None:
+    """Forget the answers that no client asks for any more."""
+    await database.execute(*SQL.forget_invocations())

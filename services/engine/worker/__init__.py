@@ -1,0 +1,1 @@
+"""What the engine's workers do: imports, trainings, batch inferences, and clearing up."""

@@ -1,0 +1,88 @@
+"""Starting a computation in a process of its own, and hearing how it goes."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import shutil
+import signal
+import sys
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from services.engine.worker import computation
+from shared.errors import Permanent, Transient
+
+LINE_LIMIT = 4 * 2**20
+
+Told = Callable[[dict[str, Any]], Awaitable[None]]
+
+
+async def compute(kind: str, spec: Any, workspace: Path, told: Told) -> dict[str, Any]:
+    """Run a computation to its end; `told` hears of its progress.
+
+    Permanent when the input is wrong or the process died, Transient when a dependency was away. When this
+    is cancelled, the process ends too.
+    """
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        computation.__name__,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        limit=LINE_LIMIT,
+    )
+    assert process.stdin
+    assert process.stdout
+    try:
+        process.stdin.write(computation.order(kind, spec, workspace))
+        await process.stdin.drain()
+        async for line in process.stdout:
+            if not line.startswith(computation.MARK):
+                # A log line of the computation: it goes where the worker's own go.
+                sys.stdout.buffer.write(line)
+                continue
+            said = orjson.loads(line)
+            match said["computation"]:
+                case "progress":
+                    await told(said["value"])
+                case "failed":
+                    raise Permanent(said["value"])
+                case "away":
+                    raise Transient(said["value"])
+                case _:
+                    result: dict[str, Any] = said["value"]
+                    return result
+        raise Permanent(_how_it_died(await process.wait()))
+    except ConnectionError:
+        raise Permanent(_how_it_died(await process.wait())) from None
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
+
+
+def _how_it_died(code: int) -> str:
+    if code == -signal.SIGKILL:
+        return (
+            "The computation was killed, most likely because the machine had no memory left; give it more "
+            "memory, or less data, and try again."
+        )
+    how = f"by signal {-code}" if code < 0 else f"with status {code}"
+    return f"The computation ended unexpectedly {how}; the worker's log says more."
+
+
+@contextmanager
+def workspace(folder: Path, name: str) -> Iterator[Path]:
+    """An empty folder for one job, gone afterwards; also what an earlier attempt has left goes."""
+    path = folder / name
+    shutil.rmtree(path, ignore_errors=True)
+    path.mkdir(parents=True)
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)

@@ -1,0 +1,90 @@
+"""An import: CSV files become Parquet files of the data bucket, a few megabytes in memory at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import pyarrow.parquet as pq
+
+from services.engine.domain import schemas
+from services.engine.domain.locations import Location
+from services.engine.store.objects import Object, Objects
+from services.engine.worker import reading
+from shared.errors import Permanent
+
+INVALID_LOCATION = "Invalid Data location."
+FEWEST_INTERACTIONS = 1000
+
+Report = Callable[[str, float], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Spec:
+    """What to import and where to: `folder` is a prefix of the data bucket."""
+
+    bucket: str
+    key: str
+    schema: str
+    kind: str
+    mode: str
+    folder: str
+    strict: bool
+
+
+def run(spec: Spec, objects: Objects, workspace: Path, report: Report) -> dict[str, Any]:
+    """Read every file, write one Parquet object for each; gives the parts and what to warn of."""
+    sources = _csv_files(objects, Location(spec.bucket, spec.key))
+    schema = schemas.parse(spec.schema)
+    total = sum(source.size for source in sources) or 1
+    done = 0
+
+    def progress(count: int) -> None:
+        nonlocal done
+        done += count
+        report("read CSV", min(done / total, 1.0))
+
+    parts: list[dict[str, Any]] = []
+    for number, source in enumerate(sources):
+        path = workspace / f"part-{number:05}.parquet"
+        stream = objects.read(source, INVALID_LOCATION, progress)
+        rows = _convert(stream, schema, source.name, path)
+        key = f"{spec.folder}{path.name}"
+        objects.upload(path, objects.data_bucket, key, INVALID_LOCATION)
+        parts.append({"key": key, "rows": rows, "bytes": path.stat().st_size})
+        path.unlink()
+    return {"parts": parts, "warnings": _warnings(spec, sum(part["rows"] for part in parts))}
+
+
+def _csv_files(objects: Objects, location: Location) -> list[Object]:
+    found = objects.at(location, INVALID_LOCATION)
+    if not location.is_folder:
+        return found
+    files = [source for source in found if source.name.lower().endswith(".csv")]
+    if not files:
+        raise Permanent(f"{INVALID_LOCATION} There is no .csv file in {location.uri}.")
+    return files
+
+
+def _convert(stream: IO[bytes], schema: schemas.Schema, name: str, path: Path) -> int:
+    """Write the rows of one file; gives how many."""
+    rows = 0
+    arrow = reading.arrow_schema(schema)
+    with pq.ParquetWriter(path, arrow, compression="zstd", compression_level=1) as writer:
+        for batch in reading.batches(stream, schema, name):
+            writer.write_batch(batch.cast(arrow))
+            rows += batch.num_rows
+    if not rows:
+        raise Permanent(f"{name} has no rows below its header.")
+    return rows
+
+
+def _warnings(spec: Spec, rows: int) -> list[str]:
+    if spec.kind != "INTERACTIONS" or rows >= FEWEST_INTERACTIONS:
+        return []
+    sentence = f"The import has {rows} interactions, fewer than {FEWEST_INTERACTIONS}."
+    if spec.strict:
+        raise Permanent(sentence)
+    return [sentence]

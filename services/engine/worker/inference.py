@@ -1,0 +1,137 @@
+"""A batch inference: every line of the input files gets its line in a `.out` file of the same name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import IO, Any
+
+import orjson
+
+from services.engine.domain.locations import Location
+from services.engine.store.objects import Object, Objects
+from shared import models
+from shared.errors import Permanent
+from shared.models import Model
+
+INVALID_INPUT_PATH = "Invalid S3 input path."
+INVALID_OUTPUT_PATH = "Invalid S3 output path."
+LINES_AT_ONCE = 4096
+
+Report = Callable[[str, float], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Spec:
+    """Which model (a prefix of the data bucket and its fingerprint), what to ask, where to answer."""
+
+    model: str
+    model_sha256: str
+    input_bucket: str
+    input_key: str
+    output_bucket: str
+    output_key: str
+    results: int
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of the input: what to ask for, or why it can't be answered."""
+
+    given: Any
+    query: str | None
+    error: str | None = None
+
+
+def run(spec: Spec, objects: Objects, workspace: Path, report: Report) -> dict[str, Any]:
+    """Answer every file; gives how many lines there were, and how many of them were bad."""
+    report("copy the model", 0.0)
+    model = fetch_model(spec.model, spec.model_sha256, objects, workspace / "model")
+    source = Location(spec.input_bucket, spec.input_key)
+    files = objects.at(source, INVALID_INPUT_PATH)
+    total = sum(file.size for file in files) or 1
+    lines = errors = done = 0
+    for file in files:
+        name = file.key.removeprefix(spec.input_key) if source.is_folder else file.name
+        key = f"{_folder(spec.output_key)}{name}.out"
+        answered, bad = _answer_file(spec, file, key, model, objects, workspace)
+        lines, errors, done = lines + answered, errors + bad, done + file.size
+        report("answer", 0.1 + 0.9 * done / total)
+    return {"lines": lines, "errors": errors, "warnings": []}
+
+
+def fetch_model(prefix: str, sha256: str, objects: Objects, folder: Path) -> Model:
+    """Copy a model folder, check that it is the one that was trained, and map it into memory."""
+    for file in objects.below(objects.data_bucket, prefix):
+        objects.download(file.bucket, file.key, folder / file.key.removeprefix(prefix))
+    if not folder.is_dir() or models.fingerprint(folder) != sha256:
+        raise Permanent(
+            f"The model in {prefix} is not the one that was trained: train a new solution version."
+        )
+    return models.load(folder)
+
+
+def _folder(key: str) -> str:
+    return key if not key or key.endswith("/") else f"{key}/"
+
+
+def _answer_file(
+    spec: Spec, file: Object, key: str, model: Model, objects: Objects, workspace: Path
+) -> tuple[int, int]:
+    path = workspace / "answers.out"
+    lines = errors = 0
+    with path.open("wb") as output:
+        parsed = _lines(objects.read(file, INVALID_INPUT_PATH), model)
+        while some := list(islice(parsed, LINES_AT_ONCE)):
+            output.writelines(answers(some, model, spec.results))
+            lines += len(some)
+            errors += sum(line.error is not None for line in some)
+    objects.upload(path, spec.output_bucket, key, INVALID_OUTPUT_PATH)
+    path.unlink()
+    return lines, errors
+
+
+def answers(lines: list[Line], model: Model, results: int) -> Iterator[bytes]:
+    """The output lines, in the order of the input; bad lines stay in place with their error."""
+    queries = [line.query for line in lines if line.query is not None]
+    found = iter(model.recommend_many(queries, results))
+    for line in lines:
+        if line.query is None:
+            yield _written(line.given, None, line.error)
+            continue
+        _, items, scores = next(found)
+        output: dict[str, Any] = {"recommendedItems": items}
+        if model.scoring.scored:
+            output["scores"] = scores
+        yield _written(line.given, output, None)
+
+
+def _written(given: Any, output: Any, error: str | None) -> bytes:
+    document = {"input": given, "output": output, "error": error}
+    return orjson.dumps(document, option=orjson.OPT_APPEND_NEWLINE)
+
+
+def _lines(stream: IO[bytes], model: Model) -> Iterator[Line]:
+    member = "itemId" if model.scoring.kind == "item" else "userId"
+    for raw in stream:
+        if raw.strip():
+            yield parse_line(raw, member, optional=model.scoring.kind == "popular")
+
+
+def parse_line(raw: bytes, member: str, *, optional: bool = False) -> Line:
+    """Read a line; `optional` for recipes that recommend the same to everybody."""
+    try:
+        given = orjson.loads(raw)
+    except ValueError:
+        text = raw.decode(errors="replace").rstrip("\r\n")
+        return Line(text, None, "The line is not valid JSON.")
+    if not isinstance(given, dict):
+        return Line(given, None, "The line is not a JSON object.")
+    query = given.get(member)
+    if query is None and optional:
+        return Line(given, "")
+    if not isinstance(query, str) or not 0 < len(query) <= 256:
+        return Line(given, None, f"The line needs a {member} of 1 to 256 characters, as text.")
+    return Line(given, query)

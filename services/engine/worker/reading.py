@@ -1,0 +1,138 @@
+"""CSV as Amazon Personalize takes it: columns by name, backslash or doubled quotes, UTF-8, epoch seconds."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Iterator
+from typing import IO, Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyarrow import csv as arrow_csv
+
+from services.engine.domain.schemas import Column, Schema
+from shared.errors import Permanent, Transient
+
+BLOCK_BYTES = 8 * 2**20
+LONGEST_ID = 256
+LONGEST_CATEGORY = 1000
+# Seconds beyond the year 5138: what is meant is milliseconds.
+LATEST_SECOND = 100_000_000_000
+
+# The stubs of pyarrow lose the type of most computed columns.
+Arrow = Any
+
+_HEADER_BYTES = 64 * 1024
+_IDS = frozenset({"USER_ID", "ITEM_ID"})
+_TIMES = frozenset({"TIMESTAMP", "CREATION_TIMESTAMP"})
+_TYPES: dict[str, pa.DataType] = {
+    "string": pa.string(),
+    "long": pa.int64(),
+    "int": pa.int32(),
+    "float": pa.float32(),
+    "double": pa.float64(),
+    "boolean": pa.bool_(),
+}
+_CONVERSION = re.compile(
+    r"In CSV column #(\d+): (?:Row #(\d+): )?CSV conversion error to (\S+): invalid value '(.*)'", re.DOTALL
+)
+
+
+def arrow_schema(schema: Schema) -> pa.Schema:
+    """The schema of the rows as they are stored."""
+    return pa.schema([(column.name, _TYPES[column.type]) for column in schema.columns])
+
+
+def batches(stream: IO[bytes], schema: Schema, name: str) -> Iterator[pa.RecordBatch]:
+    """The rows of a CSV file (a buffered stream) in the schema's columns, some megabytes at a time.
+
+    Permanent, with the file, the row and what to do, for a file that breaks the rules.
+    """
+    header = _header(stream, name)
+    spelled = _spelled(header, schema)
+    try:
+        reader = arrow_csv.open_csv(
+            stream,
+            arrow_csv.ReadOptions(block_size=BLOCK_BYTES),
+            arrow_csv.ParseOptions(escape_char="\\", newlines_in_values=True),
+            arrow_csv.ConvertOptions(
+                column_types={spelled[c.name]: _TYPES[c.type] for c in schema.columns},
+                include_columns=[spelled[c.name] for c in schema.columns],
+                null_values=[""],
+                strings_can_be_null=True,
+                true_values=["true", "True", "TRUE"],
+                false_values=["false", "False", "FALSE"],
+            ),
+        )
+        before = 0
+        for batch in reader:
+            renamed = batch.rename_columns(list(schema.names))
+            for column in schema.columns:
+                _check(renamed.column(column.name), column, name, before)
+            before += renamed.num_rows
+            yield renamed
+    except pa.ArrowInvalid as error:
+        raise Permanent(_sentence(str(error), header, name)) from None
+    except OSError as error:
+        raise Transient(f"The object store broke off while {name} was read: {error}") from error
+
+
+def _header(stream: Arrow, name: str) -> list[str]:
+    """The names in the first line, without consuming it."""
+    try:
+        start = stream.peek(_HEADER_BYTES).removeprefix(b"\xef\xbb\xbf")
+        line = start.partition(b"\n")[0].decode()
+    except UnicodeDecodeError:
+        raise Permanent(f"{name} is not UTF-8: save it as UTF-8 and import it again.") from None
+    names = next(csv.reader([line.rstrip("\r")]), [])
+    if not any(names):
+        raise Permanent(f"{name} is empty: its first line must name the columns.")
+    return names
+
+
+def _spelled(header: list[str], schema: Schema) -> dict[str, str]:
+    """Column of the schema → how the file spells it: exactly, or else in another case."""
+    exact = set(header)
+    loose = {column.strip().upper(): column for column in reversed(header)}
+    spelled = {
+        name: name if name in exact else loose[name.upper()]
+        for name in schema.names
+        if name in exact or name.upper() in loose
+    }
+    missing = [name for name in schema.names if name not in spelled]
+    if missing:
+        raise Permanent(f"Input CSV is missing the following columns:[{', '.join(missing)}]")
+    return spelled
+
+
+def _check(values: Arrow, column: Column, name: str, before: int) -> None:
+    """Refuse what the schema or the service's limits forbid; names the first such row."""
+    if not column.nullable and values.null_count:
+        _refuse(pc.is_null(values), column, name, before, "is empty, and the schema doesn't allow that")
+    longest = LONGEST_ID if column.name in _IDS else LONGEST_CATEGORY if column.categorical else 0
+    if longest and column.type == "string":
+        too_long = pc.greater(pc.utf8_length(values), pa.scalar(longest, pa.int32()))
+        _refuse(too_long, column, name, before, f"is longer than {longest} characters")
+    if column.name in _TIMES:
+        too_late = pc.greater(values, pa.scalar(LATEST_SECOND, pa.int64()))
+        _refuse(too_late, column, name, before, "is not in seconds since 1970 (are these milliseconds?)")
+
+
+def _refuse(wrong: Any, column: Column, name: str, before: int, why: str) -> None:
+    first = pc.index(wrong, value=True).as_py()
+    if first >= 0:
+        raise Permanent(f"{name}, data row {before + first + 1}: {column.name} {why}.")
+
+
+def _sentence(error: str, header: list[str], name: str) -> str:
+    """What pyarrow says, for people."""
+    match = _CONVERSION.search(error)
+    if match:
+        number, row, kind, value = match.groups()
+        column = header[int(number)] if int(number) < len(header) else f"#{number}"
+        where = f", row {row}" if row else ""
+        return f"{name}{where}: {column} has the value {value[:100]!r}, which is no {kind}."
+    if "invalid UTF8" in error:
+        return f"{name} is not UTF-8: save it as UTF-8 and import it again."
+    return f"{name}: {error[:300]}"

@@ -1,0 +1,137 @@
+"""A training: the dataset group's rows become a model folder in the data bucket."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import orjson
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from services.engine.recipes import RECIPES, Dataset, evaluate
+from services.engine.store.objects import Objects, sha256_of
+from shared import models
+from shared.errors import Permanent
+
+FEWEST_INTERACTIONS = 1000
+FEWEST_USERS = 25
+
+Report = Callable[[str, float], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Spec:
+    """What to train on: keys of the data bucket by dataset type, and a local file of tracked events."""
+
+    recipe: str
+    config: dict[str, Any]
+    parts: dict[str, list[str]]
+    tracked: str | None
+    folder: str
+    strict: bool
+
+
+def run(spec: Spec, objects: Objects, workspace: Path, report: Report) -> dict[str, Any]:
+    """Fit, judge and upload; gives the metrics, the model's fingerprint and what to warn of."""
+    began = time.monotonic()
+    report("read datasets", 0.0)
+    dataset = _dataset(spec, objects, workspace)
+    warnings = _too_little(dataset, strict=spec.strict)
+    recipe = RECIPES[spec.recipe]
+    model = recipe.fit(dataset, spec.config, _part_of(report, "fit", 0.1, 0.5))
+    folder = workspace / "model"
+    models.save(model, folder)
+    notes = dict(model.notes)
+    del model
+    report("evaluate", 0.6)
+    metrics = evaluate(recipe, dataset, spec.config, progress=_part_of(report, "evaluate", 0.6, 0.3))
+    report("upload the model", 0.9)
+    fingerprint = models.fingerprint(folder)
+    _upload(folder, spec.folder, fingerprint, objects)
+    return {
+        "metrics": metrics,
+        "model_sha256": fingerprint,
+        "notes": notes,
+        "interactions": len(dataset),
+        "users": len(dataset.user_ids),
+        "items": len(dataset.item_ids),
+        "seconds": round(time.monotonic() - began, 3),
+        "warnings": warnings,
+    }
+
+
+def _part_of(report: Report, what: str, begin: float, share: float) -> Report:
+    """Report a step's own progress as a part of the whole."""
+
+    def progress(step: str, done: float) -> None:
+        report(f"{what}: {step}", begin + share * done)
+
+    return progress
+
+
+def _dataset(spec: Spec, objects: Objects, workspace: Path) -> Dataset:
+    tables = {
+        kind: _table(keys, objects, workspace / kind.lower()) for kind, keys in spec.parts.items() if keys
+    }
+    interactions = tables.get("INTERACTIONS")
+    if spec.tracked is not None:
+        tracked = pq.read_table(spec.tracked)
+        interactions = tracked if interactions is None else _joined([interactions, tracked])
+    if interactions is None or not interactions.num_rows:
+        raise Permanent(
+            "The dataset group has no interactions to train on: import a file of them, or send events "
+            "with the event tracker, and make a new solution version."
+        )
+    return Dataset.from_arrow(interactions, tables.get("ITEMS"), tables.get("USERS"))
+
+
+def _table(keys: list[str], objects: Objects, folder: Path) -> pa.Table:
+    tables = []
+    for number, key in enumerate(keys):
+        path = folder / f"{number:05}.parquet"
+        objects.download(objects.data_bucket, key, path)
+        tables.append(pq.read_table(path))
+        path.unlink()
+    return _joined(tables)
+
+
+def _joined(tables: list[pa.Table]) -> pa.Table:
+    """One table with every column that any of them has."""
+    return pa.concat_tables(tables, promote_options="permissive")
+
+
+def _too_little(dataset: Dataset, *, strict: bool) -> list[str]:
+    """What Personalize would refuse to train on."""
+    sentences = []
+    if len(dataset) < FEWEST_INTERACTIONS:
+        sentences.append(f"Dataset has fewer than {FEWEST_INTERACTIONS} interactions.")
+    counts = np.bincount(dataset.users, minlength=1)
+    if int((counts >= 2).sum()) < FEWEST_USERS:
+        sentences.append(f"Dataset has fewer than {FEWEST_USERS} users with at least 2 interactions each.")
+    if sentences and strict:
+        raise Permanent(" ".join(sentences))
+    return sentences
+
+
+def _upload(folder: Path, prefix: str, fingerprint: str, objects: Objects) -> None:
+    """Copy the model's files, and then, beside their folder, the manifest that says they are whole."""
+    files = []
+    for path in sorted(folder.iterdir()):
+        objects.upload(path, objects.data_bucket, f"{prefix}{path.name}", "The model can't be stored.")
+        files.append(ModelFile(path.name, path.stat().st_size, sha256_of(path)))
+    manifest = {"version": 1, "sha256": fingerprint, "files": [asdict(file) for file in files]}
+    objects.put(orjson.dumps(manifest, option=orjson.OPT_INDENT_2), f"{prefix.rstrip('/')}.manifest.json")
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFile:
+    """One file of a model folder, as its manifest lists it."""
+
+    name: str
+    bytes: int
+    sha256: str

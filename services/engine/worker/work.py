@@ -1,0 +1,263 @@
+"""The jobs: each takes a resource from CREATE PENDING to ACTIVE or CREATE FAILED, and leaves none between.
+
+The heavy part of each runs in a process of its own (see `computation`). A job whose worker was killed is
+begun anew by another one; what the first attempt has written is overwritten or discarded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import structlog
+
+from services.engine import metrics
+from services.engine.domain import locations
+from services.engine.domain.resources import Resource, Status, Type
+from services.engine.personalize import campaigns
+from services.engine.store import datasets, resources
+from services.engine.worker import child, importing, inference, training
+from shared import jobs, outbox
+from shared.errors import Permanent
+from shared.events.topics import CAMPAIGNS
+
+if TYPE_CHECKING:
+    from services.engine.settings import Settings
+    from shared.jobs import Handler, Job
+    from shared.postgres import Connection, Database
+
+_TRACKED_COLUMNS: dict[str, pa.DataType] = {
+    "USER_ID": pa.string(),
+    "ITEM_ID": pa.string(),
+    "EVENT_TYPE": pa.string(),
+    "EVENT_VALUE": pa.float32(),
+    "TIMESTAMP": pa.int64(),
+}
+TRACKED = pa.schema(_TRACKED_COLUMNS)
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """The jobs of the engine, over its database; they reach the object store in their own processes."""
+
+    database: Database
+    settings: Settings
+
+    @property
+    def handlers(self) -> Mapping[str, Handler]:
+        """The job of each type of resource."""
+        return {
+            Type.DATASET_IMPORT_JOB.value: self.dataset_import,
+            Type.SOLUTION_VERSION.value: self.training,
+            Type.BATCH_INFERENCE_JOB.value: self.batch_inference,
+        }
+
+    async def dataset_import(self, job: Job) -> None:
+        """Import CSV files into a dataset."""
+        resource = await self._begun(job)
+        if resource is None:
+            return
+        document = resource.document
+        dataset, schema = await self._dataset_of(resource)
+        source = locations.parse(document["dataSource"]["dataLocation"], "Invalid Data location.")
+        kind = dataset.document["datasetType"]
+        # A folder per attempt: what a killed attempt has written is never mistaken for ours.
+        folder = f"{locations.dataset_prefix(resource.owner, kind, resource.id)}{job.attempt}/"
+        spec = importing.Spec(
+            source.bucket,
+            source.key,
+            schema.document["schema"],
+            kind,
+            document["importMode"],
+            folder,
+            self.settings.strict,
+        )
+        result = await self._compute(job, "import", spec)
+        parts = [datasets.Part(**part) for part in result["parts"]]
+        async with self.database.transaction() as connection:
+            await self._finish_import(connection, resource, parts, result, folder)
+        metrics.IMPORTED_ROWS.labels(kind).inc(sum(part.rows for part in parts))
+
+    async def training(self, job: Job) -> None:
+        """Train a solution version."""
+        resource = await self._begun(job)
+        if resource is None:
+            return
+        with child.workspace(self.settings.work_folder, f"{job.kind}-{job.key}") as workspace:
+            await job.report(step="collect the tracker's events", share=0.0)
+            tracked = await self._tracked(resource.owner, workspace / "tracked.parquet")
+            document = resource.document
+            config = {"eventType": document["eventType"]} if "eventType" in document else {}
+            spec = training.Spec(
+                resource.facts["recipe"],
+                config | document.get("solutionConfig", {}),
+                await self._parts(resource),
+                str(tracked) if tracked else None,
+                resource.facts["folder"],
+                self.settings.strict,
+            )
+            result = await self._compute(job, "training", spec, workspace)
+        async with self.database.transaction() as connection:
+            await self._finish_training(connection, resource, result)
+        metrics.TRAINING_SECONDS.labels(resource.facts["recipe"]).observe(result["seconds"])
+
+    async def batch_inference(self, job: Job) -> None:
+        """Answer the lines of a batch inference job."""
+        resource = await self._begun(job)
+        if resource is None:
+            return
+        version = await self._version_of(resource)
+        document = resource.document
+        source = locations.parse(document["jobInput"]["s3DataSource"]["path"], "Invalid S3 input path.")
+        output = locations.parse(
+            document["jobOutput"]["s3DataDestination"]["path"], "Invalid S3 output path."
+        )
+        spec = inference.Spec(
+            version.facts["folder"],
+            version.facts["model_sha256"],
+            source.bucket,
+            source.key,
+            output.bucket,
+            output.key,
+            document["numResults"],
+        )
+        result = await self._compute(job, "inference", spec)
+        async with self.database.transaction() as connection:
+            unfinished = await resources.unfinished(connection, resource.id)
+            if unfinished is not None:
+                beside = resources.beside(connection, unfinished)
+                await beside.update(unfinished, status=Status.ACTIVE, facts={"result": result})
+        metrics.INFERRED_LINES.inc(result["lines"])
+
+    async def failed(self, job: Job, sentence: str) -> None:
+        """Say why a job came to nothing; the next import of the same dataset may begin."""
+        async with self.database.transaction() as connection:
+            resource = await resources.by_id(connection, int(job.key))
+            if resource is None:
+                return
+            beside = resources.beside(connection, resource)
+            if resource.type is Type.DATASET_IMPORT_JOB and resource.parent:
+                await beside.get(resource.parent, lock=True)
+            resource = await resources.unfinished(connection, int(job.key))
+            if resource is None:
+                return
+            await beside.update(resource, status=Status.FAILED, failure_reason=sentence)
+            if resource.type is Type.DATASET_IMPORT_JOB:
+                await _queue_next_import(connection, resource)
+        metrics.FAILED_JOBS.labels(job.kind).inc()
+
+    async def _begun(self, job: Job) -> Resource | None:
+        """The job's resource, now CREATE IN_PROGRESS; None when nothing is left to do."""
+        async with self.database.transaction() as connection:
+            resource = await resources.unfinished(connection, int(job.key))
+            if resource is None:
+                return None
+            return await resources.beside(connection, resource).update(resource, status=Status.IN_PROGRESS)
+
+    async def _compute(self, job: Job, kind: str, spec: Any, workspace: Path | None = None) -> dict[str, Any]:
+        async def told(progress: dict[str, Any]) -> None:
+            await job.report(**progress)
+
+        if workspace is not None:
+            result = await child.compute(kind, spec, workspace, told)
+        else:
+            with child.workspace(self.settings.work_folder, f"{job.kind}-{job.key}") as made:
+                result = await child.compute(kind, spec, made, told)
+        for warning in result["warnings"]:
+            log.warning("engine.warned", kind=job.kind, resource=job.key, warning=warning)
+        await job.report(step="done", share=1.0, warnings=result["warnings"])
+        return result
+
+    async def _dataset_of(self, resource: Resource) -> tuple[Resource, Resource]:
+        """The dataset that an import belongs to, and the dataset's schema."""
+        beside = resources.beside(self.database, resource)
+        dataset = await beside.get(resource.parent or "")
+        if dataset is None:
+            raise Permanent("The dataset of this import was deleted.")
+        schema = await beside.get(dataset.document["schemaArn"].split(":", 5)[5])
+        if schema is None:
+            raise Permanent("The schema of this import's dataset was deleted.")
+        return dataset, schema
+
+    async def _version_of(self, resource: Resource) -> Resource:
+        version = await resources.beside(self.database, resource).get(resource.parent or "")
+        if version is None or version.status != Status.ACTIVE:
+            raise Permanent("The solution version of this job was deleted.")
+        return version
+
+    async def _parts(self, version: Resource) -> dict[str, list[str]]:
+        """The keys of the objects that the group's datasets consist of, by type."""
+        beside = resources.beside(self.database, version)
+        group = version.document["datasetGroupArn"].split(":", 5)[5]
+        return {
+            dataset.document["datasetType"]: [
+                part.key for part in await datasets.parts(self.database, dataset.id)
+            ]
+            for dataset in await beside.children(group, Type.DATASET)
+        }
+
+    async def _tracked(self, tenant: str, path: Path) -> Path | None:
+        """What the tenant's event tracker has received, as a file; None when that is nothing."""
+        rows = 0
+        with pq.ParquetWriter(path, TRACKED) as writer:
+            async for some in datasets.tracked_interactions(self.database, tenant):
+                columns = [[row[number] for row in some] for number in range(len(TRACKED))]
+                arrays = [pa.array(column, kind.type) for column, kind in zip(columns, TRACKED, strict=True)]
+                writer.write_batch(pa.RecordBatch.from_arrays(arrays, schema=TRACKED))
+                rows += len(some)
+        return path if rows else None
+
+    async def _finish_import(
+        self,
+        connection: Connection,
+        resource: Resource,
+        parts: list[datasets.Part],
+        result: dict[str, Any],
+        folder: str,
+    ) -> None:
+        # The dataset first, as everything locks it that makes or ends an import.
+        beside = resources.beside(connection, resource)
+        dataset = await beside.get(resource.parent or "", lock=True)
+        unfinished = await resources.unfinished(connection, resource.id)
+        if dataset is None or unfinished is None:
+            await beside.discard(folder, 0.0)
+            return
+        replacing = resource.document["importMode"] == "FULL"
+        dropped = await datasets.add_parts(connection, dataset.id, resource.id, parts, replacing=replacing)
+        for old in {key.rpartition("/")[0] + "/" for key in dropped} - {folder}:
+            await beside.discard(old, self.settings.garbage_hours)
+        facts = {"folders": [folder], "rows": sum(part.rows for part in parts)}
+        await beside.update(unfinished, status=Status.ACTIVE, facts=facts | {"warnings": result["warnings"]})
+        await _queue_next_import(connection, unfinished)
+
+    async def _finish_training(
+        self, connection: Connection, resource: Resource, result: dict[str, Any]
+    ) -> None:
+        unfinished = await resources.unfinished(connection, resource.id)
+        if unfinished is None:
+            return
+        beside = resources.beside(connection, unfinished)
+        bucket = self.settings.s3.endcap_data_bucket
+        version = await beside.update(
+            unfinished,
+            status=Status.ACTIVE,
+            document={"trainingHours": round(result["seconds"] / 3600, 6)},
+            facts={**result, "model_uri": f"s3://{bucket}/{unfinished.facts['folder']}"},
+        )
+        await outbox.append(connection, CAMPAIGNS, await campaigns.follow(beside, version))
+
+
+async def _queue_next_import(connection: Connection, ended: Resource) -> None:
+    """Queue the oldest import of the same dataset that still waits."""
+    siblings = await resources.beside(connection, ended).children(ended.parent or "", Type.DATASET_IMPORT_JOB)
+    waiting = [other for other in siblings if other.status == Status.PENDING and other.id != ended.id]
+    if waiting:
+        oldest = min(waiting, key=lambda other: other.id)
+        kind = Type.DATASET_IMPORT_JOB.value
+        await jobs.enqueue(connection, kind, str(oldest.id), {"resource": oldest.id})
