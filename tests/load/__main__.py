@@ -2,8 +2,8 @@
 
     python -m tests.load [name ...]      all benchmarks, or those named: serving, tracker, pipeline
 
-    python -m tests.load [name ...]      all benchmarks, or those named: serving, tracker, pipeline
-seconds and ratios to the reference of the same run are what to compare.
+Each benchmark is a module `bench_<name>` with `run() -> list[Figure]`. Wall times on a shared machine are
+noisy: compare CPU seconds, and ratios to the reference of the same run.
 """
 
 from __future__ import annotations
