@@ -19,10 +19,11 @@ def signed(
     headers: dict[str, str] | None = None,
     service: str = "personalize",
     secret: str = SECRET,
+    access_key_id: str = "ENDCEXAMPLE",
 ) -> tuple[str, str, list[tuple[bytes, bytes]]]:
     """Path, query and raw headers of a request that botocore signed."""
     parts = urlsplit(url)
     request = AWSRequest("POST", url, headers={"Host": parts.netloc, **(headers or {})}, data=body)
-    SigV4Auth(Credentials("ENDCEXAMPLE", secret), service, "eu-west-1").add_auth(request)
+    SigV4Auth(Credentials(access_key_id, secret), service, "eu-west-1").add_auth(request)
     raw = [(name.lower().encode(), str(value).encode()) for name, value in request.headers.items()]
     return parts.path or "/", parts.query, raw

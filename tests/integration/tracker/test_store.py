@@ -1,0 +1,181 @@
+"""The log on a real Postgres: each event once, whatever comes twice."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import asyncpg
+import pytest
+import pytest_asyncio
+
+from services.tracker.store import Kept, Store
+from shared.events import InteractionRecorded
+from shared.postgres import Database
+from shared.settings import PostgresSettings
+from tests.support.stack import Database as OwnDatabase
+
+NOW = datetime(2026, 11, 21, 8, 0, tzinfo=UTC)
+
+
+def an_event(number: int = 0, **changes: Any) -> InteractionRecorded:
+    fields: dict[str, Any] = {
+        "event_id": f"e{number}",
+        "tenant": "shop",
+        "occurred_at": NOW + timedelta(seconds=number),
+        "received_at": NOW,
+        "user_id": f"u{number % 7}",
+        "event_type": "view",
+        "item_id": f"i{number}",
+    }
+    return InteractionRecorded(**fields | changes)
+
+
+@pytest_asyncio.fixture
+async def opened(database: OwnDatabase) -> AsyncIterator[Database]:
+    found = Database(PostgresSettings(database_url=database.role_url("tracker")), "tracker")
+    await found.start()
+    yield found
+    await found.stop()
+
+
+@pytest.fixture
+def store(opened: Database) -> Store:
+    return Store(opened)
+
+
+async def test_every_field_comes_back(store: Store) -> None:
+    event = an_event(
+        session_id="s",
+        event_type="purchase",
+        sender_type="Order Completed",
+        value=1.5,
+        quantity=2.0,
+        price=2.55,
+        order_id="o",
+        recommendation_id="RID-1",
+        impression=("a", 'b"{,\\', "c"),
+        attribution_source="mail",
+        properties={"a": [1, {"b": None}], "ü": "☃"},
+        city="München",
+        province="BY",
+        country="Germany",
+        source="backend",
+        historical=True,
+    )
+
+    assert await store.keep([event]) == Kept(1, 0, 0)
+
+    (row,) = await store.events_of("shop", user_id="u0", session_id=None, limit=10)
+    expected = event.model_dump(exclude={"tenant", "attribution_source"})
+    assert row == expected | {"impression": ["a", 'b"{,\\', "c"]}
+
+
+async def test_an_event_is_kept_and_counted_once(store: Store) -> None:
+    batch = [an_event(number) for number in range(100)]
+
+    assert await store.keep(batch) == Kept(100, 0, 0)
+    assert await store.keep([*batch, an_event(100)]) == Kept(1, 100, 0)
+    assert await store.keep([an_event(200), an_event(200)]) == Kept(1, 1, 0)
+
+    assert await store.counts("shop") == {"view": 102}
+
+
+async def test_tenants_do_not_share_ids_or_counts(store: Store) -> None:
+    await store.keep([an_event(), an_event(tenant="other", event_type="click")])
+
+    assert await store.counts("shop") == {"view": 1}
+    assert await store.counts("other") == {"click": 1}
+
+
+async def test_an_id_that_is_used_for_something_else_is_noted_and_the_first_holds(
+    store: Store, opened: Database
+) -> None:
+    await store.keep([an_event(1), an_event(2)])
+
+    kept = await store.keep(
+        [an_event(1, item_id="another"), an_event(2, received_at=NOW + timedelta(hours=1)), an_event(3)]
+    )
+    in_one_batch = await store.keep([an_event(4), an_event(4, event_type="click")])
+
+    assert kept == Kept(1, 2, 1)
+    assert in_one_batch == Kept(1, 1, 1)
+    conflicts = await opened.fetch("SELECT event_id, event FROM event_conflicts ORDER BY event_id")
+    assert [row["event_id"] for row in conflicts] == ["e1", "e4"]
+    assert conflicts[0]["event"]["item_id"] == "another"
+    (row,) = await store.events_of("shop", user_id="u1", session_id=None, limit=10)
+    assert row["item_id"] == "i1"
+    again = await store.keep([an_event(1, item_id="another")])
+    assert again.conflicting == 0, "the same conflict is noted once"
+
+
+async def test_two_workers_at_once_neither_lose_nor_double(store: Store) -> None:
+    batches = [
+        [an_event(number, event_type="view" if number % 2 else "click") for number in range(b, b + 300)]
+        for b in range(0, 1500, 100)
+    ]
+
+    async def keep(batch: list[InteractionRecorded]) -> None:
+        while True:  # as the consumer does: a deadlock is an answer to try again
+            try:
+                await store.keep(batch)
+            except asyncpg.DeadlockDetectedError:
+                continue
+            return
+
+    await asyncio.gather(*(keep(batch) for batch in [*batches, *reversed(batches)]))
+
+    assert await store.counts("shop") == {"view": 850, "click": 850}
+
+
+async def test_the_history_of_a_session_is_found_too(store: Store) -> None:
+    await store.keep([an_event(n, user_id=None, session_id="s") for n in range(5)])
+
+    rows = await store.events_of("shop", user_id=None, session_id="s", limit=3)
+
+    assert [row["event_id"] for row in rows] == ["e4", "e3", "e2"]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"occurred_at": datetime(1, 1, 2, tzinfo=UTC)},
+        {"occurred_at": datetime(9999, 12, 30, tzinfo=UTC)},
+        {"value": 1.7e308, "price": -0.0, "quantity": 5e-324},
+        {"properties": {"big": 2**63, "float": 1e308, "text": '\\u0001 \x01"', "": ""}},
+        {"item_id": "\U0010ffff" * 256, "event_id": "\u20ac" * 256, "user_id": "\u20ac" * 256},
+        {"impression": ()},
+        {"city": "x" * 100_000},
+    ],
+)
+async def test_strange_values_are_stored(store: Store, changes: dict[str, Any]) -> None:
+    event = an_event(**changes)
+
+    assert (await store.keep([event])).stored == 1
+    assert (await store.keep([event])).repeated == 1
+
+
+async def test_readers_see_the_view_and_not_the_table(store: Store, database: OwnDatabase) -> None:
+    await store.keep([an_event(user_id=None, session_id="s")])
+    for service in ("trainer", "engine", "recommender", "router"):
+        connection = await asyncpg.connect(database.role_url(service))
+        try:
+            row = await connection.fetchrow("SELECT * FROM tracker.interactions_v1 WHERE tenant = 'shop'")
+            assert row is not None
+            assert (row["event_id"], row["session_id"]) == ("e0", "s")
+            with pytest.raises(asyncpg.InsufficientPrivilegeError):
+                await connection.fetch("SELECT * FROM tracker.interactions")
+        finally:
+            await connection.close()
+
+
+async def test_a_history_is_read_by_its_index(store: Store, opened: Database) -> None:
+    await store.keep([an_event(number, user_id=f"u{number}") for number in range(2000)])
+    await opened.execute("ANALYZE interactions")
+
+    plan = await opened.fetchval(
+        "EXPLAIN (FORMAT JSON) SELECT * FROM interactions_v1 "
+        "WHERE tenant = 'shop' AND user_id = 'u7' ORDER BY occurred_at DESC LIMIT 50"
+    )
+
+    assert "interactions_by_user" in str(plan)

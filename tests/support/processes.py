@@ -1,0 +1,90 @@
+"""A process of Endcap, started as in production, for tests that talk to it over HTTP."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+ROOT = Path(__file__).resolve().parents[2]
+OFFSETS = {"serve": 0, "worker": 100, "relay": 200}
+
+
+@dataclass(frozen=True)
+class Process:
+    """A running process and where it answers."""
+
+    popen: subprocess.Popen[bytes]
+    url: str
+    log: Path
+
+    def kill(self) -> None:
+        """Kill -9."""
+        self.popen.kill()
+        self.popen.wait()
+
+    def wait_until(self, path: str, status: int = 200, seconds: float = 30) -> None:
+        """Wait until a GET of `path` has this status."""
+        deadline = time.monotonic() + seconds
+        last: object = None
+        while time.monotonic() < deadline:
+            if self.popen.poll() is not None:
+                break
+            try:
+                answer = httpx.get(self.url + path, timeout=2)
+                last = answer.text
+                if answer.status_code == status:
+                    return
+            except httpx.TransportError as error:
+                last = error
+            time.sleep(0.05)
+        raise AssertionError(f"{path} was not {status}: {last}\n{self.log.read_text()[-2000:]}")
+
+
+@contextmanager
+def process(
+    service: str, command: str, environment: Mapping[str, str], folder: Path, *, ready: bool = True
+) -> Iterator[Process]:
+    """Run `python -m services.<service> <command>` on a free port; wait for /readyz (else /livez)."""
+    port = _free_port()
+    log = folder / f"{service}-{command}-{port}.log"
+    variables = {
+        "PATH": os.environ["PATH"],
+        **environment,
+        f"{service.upper()}_PORT": str(port - OFFSETS[command]),
+    }
+    with log.open("wb") as output:
+        popen = subprocess.Popen(
+            [sys.executable, "-m", f"services.{service}", command],
+            cwd=ROOT,
+            env=variables,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+    running = Process(popen, f"http://127.0.0.1:{port}", log)
+    try:
+        running.wait_until("/readyz" if ready else "/livez")
+        yield running
+    finally:
+        if popen.poll() is None:
+            popen.terminate()
+        try:
+            popen.wait(timeout=15)
+        except subprocess.TimeoutExpired:
+            popen.kill()
+            popen.wait()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

@@ -1,0 +1,94 @@
+"""A tenant with its keys and its event tracker, written as the engine keeps them."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+
+import asyncpg
+import orjson
+
+from shared.auth import encrypt, hash_key, new_access_key, new_api_key, new_secret_key
+from tests.support.stack import Database
+
+SECRET_KEY = new_secret_key()
+"""The ENDCAP_SECRET_KEY of processes that a test starts."""
+
+SERVICE_KEY = new_api_key("service")
+"""Their ENDCAP_SERVICE_KEY."""
+
+
+@dataclass(frozen=True)
+class Tenant:
+    """A tenant, and whatever lets a caller in."""
+
+    name: str
+    account: str
+    ingest: str
+    read: str
+    admin: str
+    access_key_id: str
+    secret_access_key: str
+    tracking_id: str
+    tracker_arn: str
+
+    def dataset_arn(self, dataset_type: str) -> str:
+        """The ARN of a dataset of its group."""
+        return f"arn:aws:personalize:eu-west-1:{self.account}:dataset/{self.name}/{dataset_type}"
+
+
+async def make_tenant(database: Database, name: str = "default", account: str = "000000000000") -> Tenant:
+    """Make a tenant with an ingest, a read and an admin key, an AWS key pair and an event tracker."""
+    access_key_id, secret = new_access_key()
+    tracker = uuid.uuid4().hex[:8]
+    arn = f"arn:aws:personalize:eu-west-1:{account}"
+    tenant = Tenant(
+        name=name,
+        account=account,
+        ingest=new_api_key("ingest"),
+        read=new_api_key("read"),
+        admin=new_api_key("admin"),
+        access_key_id=access_key_id,
+        secret_access_key=secret,
+        tracking_id=str(uuid.uuid4()),
+        tracker_arn=f"{arn}:event-tracker/{tracker}",
+    )
+    connection = await asyncpg.connect(database.url, server_settings={"search_path": "engine"})
+    try:
+        await _insert(connection, tenant)
+    finally:
+        await connection.close()
+    return tenant
+
+
+async def _insert(connection: asyncpg.Connection[asyncpg.Record], tenant: Tenant) -> None:
+    name, account = tenant.name, tenant.account
+    arn = f"arn:aws:personalize:eu-west-1:{account}"
+    await connection.execute("INSERT INTO accounts (id) VALUES ($1) ON CONFLICT DO NOTHING", account)
+    await connection.execute(
+        "INSERT INTO tenants (id, account, dataset_group) VALUES ($1, $2, $1)", name, account
+    )
+    await connection.executemany(
+        "INSERT INTO keys (id, key_hash, kind, tenant, scopes, label) VALUES ($1, $2, 'key', $3, $4, 'test')",
+        [
+            (uuid.uuid4().hex, hash_key(tenant.ingest), name, ["ingest"]),
+            (uuid.uuid4().hex, hash_key(tenant.read), name, ["read"]),
+            (uuid.uuid4().hex, hash_key(tenant.admin), name, ["ingest", "read", "admin"]),
+        ],
+    )
+    await connection.execute(
+        "INSERT INTO aws_keys (access_key_id, account, secret_encrypted, label) VALUES ($1, $2, $3, 'test')",
+        tenant.access_key_id,
+        account,
+        encrypt(tenant.secret_access_key, SECRET_KEY),
+    )
+    tracker = tenant.tracker_arn.rpartition(":")[2]
+    document = orjson.dumps({"trackingId": tenant.tracking_id}).decode()
+    await connection.executemany(
+        "INSERT INTO resources (account, tenant, type, path, arn, name, status, document) "
+        "VALUES ($1, $2, $3, $4, $5, $2, 'ACTIVE', $6)",
+        [
+            (account, name, "dataset-group", f"dataset-group/{name}", f"{arn}:dataset-group/{name}", "{}"),
+            (account, name, "event-tracker", tracker, tenant.tracker_arn, document),
+        ],
+    )
