@@ -1,0 +1,30 @@
+"""What is served, for people and probes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from services.recommender.domain.pointers import Pointers
+    from services.recommender.store.states import Catalogues
+    from shared.redis import Multiplexer
+
+
+class Status:
+    """Looks at what the process has in memory."""
+
+    def __init__(self, pointers: Pointers, catalogues: Catalogues, redis: Multiplexer) -> None:
+        self._pointers = pointers
+        self._catalogues = catalogues
+        self._redis = redis
+
+    def of(self, tenant: str) -> dict[str, Any]:
+        """The status of one tenant."""
+        pointer = self._pointers.of(tenant)
+        return {
+            "tenant": tenant,
+            "activation": pointer.activation,
+            "generations": dict(pointer.generations),
+            "items": len(self._catalogues.of(tenant)),
+            "redis": self._redis.up,
+        }

@@ -1,0 +1,113 @@
+"""The recommender's processes, and who hears which topic."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from services.recommender.api.answers import Answers
+from services.recommender.api.hot import Hot
+from services.recommender.api.live import Live
+from services.recommender.api.rest import Rest
+from services.recommender.api.runtime import Runtime
+from services.recommender.api.status import Status
+from services.recommender.domain.pointers import Pointers
+from services.recommender.handlers import Handlers
+from services.recommender.store.campaigns import Campaigns
+from services.recommender.store.histories import Histories, Kept
+from services.recommender.store.lists import Guarded, Lists
+from services.recommender.store.places import Places
+from services.recommender.store.popular import Popular
+from services.recommender.store.profiles import Profiles
+from services.recommender.store.refill import Refill
+from services.recommender.store.states import Catalogues, Pointing
+from shared import s3
+from shared.auth import Authenticator
+from shared.events import CacheRefreshed, CampaignChanged, ItemChanged
+from shared.events.topics import CACHES, CAMPAIGNS, INTERACTIONS, ITEMS, USERS
+from shared.kafka import Consumer, StateTable
+from shared.postgres import Database
+from shared.redis import Multiplexer
+from shared.runtime import application
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+    from starlette.types import ASGIApp, Receive, Scope, Send
+
+    from services.recommender.settings import Settings
+
+WORKER_REDIS_SECONDS = 5.0
+"""A worker would rather wait than do its work twice."""
+
+
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """The application with its short way in front."""
+
+    hot: ASGIApp
+    app: FastAPI
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request."""
+        await self.hot(scope, receive, send)
+
+    def openapi(self) -> dict[str, object]:
+        """Every route, those with a short way included."""
+        return self.app.openapi()
+
+
+def build(settings: Settings) -> Serving:
+    """The process that answers."""
+    database = Database(settings.postgres, "recommender")
+    guarded = Guarded(database, settings.postgres_milliseconds / 1000)
+    redis = Multiplexer(settings.redis, timeout=settings.redis_milliseconds / 1000)
+    authenticator = Authenticator(database, settings.auth)
+
+    pointers = Pointers()
+    lists = Lists(redis, guarded, settings.bought_for)
+    popular = Popular(lists, pointers)
+    pointing = Pointing(pointers, redis, database, popular, settings.pointer_seconds)
+    catalogues = Catalogues(database)
+    campaigns = Campaigns(s3.client(settings.s3), settings.models_folder, guarded)
+
+    caches = StateTable[CacheRefreshed](settings.kafka, CACHES, pointing.changed)
+    items = StateTable[ItemChanged](settings.kafka, ITEMS, catalogues.changed)
+    deployed = StateTable[CampaignChanged](settings.kafka, CAMPAIGNS, campaigns.changed)
+    catalogues.follow(items)
+
+    answers = Answers(lists, popular, catalogues, pointers, pointing)
+    profiles = Profiles(redis, guarded, settings.bought_for)
+    live = Live(campaigns, profiles, lists, popular, catalogues, pointers)
+    status = Status(pointers, catalogues, redis)
+    app = application(
+        "recommender",
+        parts=[
+            database, redis, authenticator, caches, items, deployed, pointing, catalogues, campaigns,
+        ],
+        routers=[
+            Rest(answers, live, status, authenticator).router(),
+            Runtime(live, authenticator).routes.router(),
+        ],
+        description="Recommendations for users, items and places; the runtime API of Amazon Personalize.",
+    )  # fmt: skip
+    return Serving(Hot(app, answers, authenticator), app)
+
+
+def worker(settings: Settings) -> FastAPI:
+    """The process that keeps histories and purchases."""
+    database = Database(settings.postgres, "recommender")
+    redis = Multiplexer(settings.redis, timeout=WORKER_REDIS_SECONDS, essential=True)
+    kept = Kept(
+        bought=settings.bought_for,
+        history=timedelta(days=settings.history_days),
+        session=timedelta(days=settings.session_days),
+    )
+    histories = Histories(redis, kept)
+    handlers = Handlers(histories, Places(redis), settings.bought_for)
+    consumer = Consumer(settings.kafka, "recommender")
+    consumer.subscribe(INTERACTIONS, handlers.interactions_recorded, batch=2_000)
+    consumer.subscribe(USERS, handlers.users_changed, purpose="users", batch=2_000)
+    return application(
+        "recommender", parts=[database, redis, Refill(redis, database, histories, kept), consumer]
+    )

@@ -1,0 +1,1 @@
+"""The rules of recommending: what is left out, what an item looks like, which list is asked for."""

@@ -1,0 +1,56 @@
+"""Which interactions make a history."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import NamedTuple
+
+from shared.events import InteractionRecorded
+
+# Seen in passing, or not about one item: they say nothing about taste.
+_NOT_KEPT = frozenset({"impression", "exposure", "search", "list_view", "view_cart", "begin_checkout"})
+_GUEST_ORDER = "order:"
+
+
+class Moment(NamedTuple):
+    """An interaction as a history keeps it; times are epoch seconds."""
+
+    tenant: str
+    user_id: str | None
+    session_id: str | None
+    item_id: str
+    event_type: str
+    seconds: float
+    event_id: str
+
+    @property
+    def is_purchase(self) -> bool:
+        """Whether the item is not to be recommended for a while."""
+        return self.event_type == "purchase"
+
+
+def is_kept(event_type: str, user_id: str | None, session_id: str | None) -> bool:
+    """Whether an interaction with an item says something about somebody who may come back.
+
+    A guest's order is a session of its own that nobody ever asks with.
+    """
+    if event_type in _NOT_KEPT:
+        return False
+    return user_id is not None or not (session_id or _GUEST_ORDER).startswith(_GUEST_ORDER)
+
+
+def moment(event: InteractionRecorded, oldest: datetime) -> Moment | None:
+    """The event as a moment; None when it makes no history, or was imported and is older than `oldest`."""
+    if event.item_id is None or not is_kept(event.event_type, event.user_id, event.session_id):
+        return None
+    if event.historical and event.occurred_at < oldest:
+        return None
+    return Moment(
+        event.tenant,
+        event.user_id,
+        event.session_id,
+        event.item_id,
+        event.event_type,
+        round(event.occurred_at.timestamp(), 3),
+        event.event_id,
+    )

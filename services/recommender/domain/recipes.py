@@ -1,0 +1,38 @@
+"""The recipes whose lists a generation holds, and what a list is asked for by."""
+
+from __future__ import annotations
+
+USER = "user-personalization"
+SIMILAR = "similar-items"
+AFFINITY = "item-affinity"
+POPULARITY = "popularity"
+
+BY_USER = (USER, AFFINITY, POPULARITY)
+"""Recipes that can answer for a user."""
+BY_ITEM = (SIMILAR, POPULARITY)
+"""Recipes that can answer for an item."""
+
+EVERYBODY = "all"
+"""The id of the popularity list over all customers."""
+
+_OF_ENGINE = {
+    "aws-user-personalization": USER,
+    "aws-user-personalization-v2": USER,
+    "aws-personalized-ranking": USER,
+    "aws-personalized-ranking-v2": USER,
+    "aws-similar-items": SIMILAR,
+    "aws-sims": SIMILAR,
+    "aws-popularity-count": POPULARITY,
+    "endcap-item-affinity": AFFINITY,
+}
+
+
+def list_recipe(engine_recipe: str) -> str:
+    """The list recipe that stands in for a campaign's model; `engine_recipe` may be an ARN."""
+    return _OF_ENGINE.get(engine_recipe.rpartition("/")[2], POPULARITY)
+
+
+def place_ids(city: str | None, province: str | None, country: str | None) -> list[str]:
+    """The popularity lists of a place, the nearest first."""
+    named = (("city", city), ("province", province), ("country", country))
+    return [f"{kind}:{name}" for kind, name in named if name]

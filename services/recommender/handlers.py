@@ -1,0 +1,49 @@
+"""What the worker does with what happened."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from services.recommender.domain.moments import moment
+from services.recommender.metrics import EVENTS, FRESHNESS
+from services.recommender.store.histories import Histories
+from services.recommender.store.places import Places
+from shared.events import InteractionRecorded, UserChanged
+from shared.kafka import Tombstone
+
+_KEPT, _PASSED_OVER = EVENTS.labels("kept"), EVENTS.labels("passed_over")
+
+
+@dataclass(frozen=True, slots=True)
+class Handlers:
+    """Keeps Redis up with interactions and users."""
+
+    histories: Histories
+    places: Places
+    bought_for: timedelta
+
+    async def interactions_recorded(self, events: Sequence[InteractionRecorded]) -> None:
+        """Take the events into histories; what was imported from long ago is in the models anyway."""
+        oldest = datetime.now(UTC) - self.bought_for
+        moments = [one for event in events if (one := moment(event, oldest)) is not None]
+        await self.histories.record(moments)
+        _KEPT.inc(len(moments))
+        _PASSED_OVER.inc(len(events) - len(moments))
+        if not events[-1].historical:
+            FRESHNESS.observe(max(0.0, time.time() - events[-1].received_at.timestamp()))
+
+    async def users_changed(self, events: Sequence[UserChanged | Tombstone]) -> None:
+        """Remember where users live, and forget those who are gone."""
+        await self.places.put(dict(_placed(event) for event in events))
+
+
+def _placed(
+    event: UserChanged | Tombstone,
+) -> tuple[tuple[str, str], tuple[str | None, str | None, str | None] | None]:
+    if isinstance(event, Tombstone):
+        tenant, _, user_id = event.key.partition(":")
+        return (tenant, user_id), None
+    return (event.tenant, event.user_id), (event.city, event.province, event.country)

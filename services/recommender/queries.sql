@@ -1,0 +1,64 @@
+-- listed --
+-- One list of a generation, what the subject bought since a time, and where it lives: one round trip.
+SELECT
+    (
+        SELECT items
+        FROM loader.lists_v1
+        WHERE tenant = :tenant AND generation = :generation AND recipe = :recipe AND id = :id
+    ) AS items,
+    ARRAY(
+        SELECT DISTINCT item_id
+        FROM tracker.interactions_v1
+        WHERE tenant = :tenant
+          AND (user_id = :subject OR (user_id IS NULL AND session_id = :subject))
+          AND event_type = 'purchase'
+          AND item_id IS NOT NULL
+          AND occurred_at >= :since
+    ) AS bought,
+    (
+        SELECT jsonb_build_array(city, province, country)
+        FROM sync.users_v1
+        WHERE tenant = :tenant AND user_id = :subject
+    ) AS place;
+
+-- active --
+-- What every tenant serves, as one pointer each.
+SELECT tenant, max(activation) AS activation, jsonb_object_agg(recipe, generation) AS generations
+FROM loader.active_v1
+GROUP BY tenant;
+
+-- items --
+-- The whole catalogue of every tenant, for as long as Kafka is away.
+SELECT tenant, item_id, name, price, available, updated_at
+FROM sync.items_v1;
+
+-- campaigns --
+-- Every campaign, for as long as Kafka is away.
+SELECT tenant, name, arn, status, recipe, solution_version_arn, model_uri, model_sha256, config
+FROM engine.campaigns_v1
+WHERE model_uri IS NOT NULL;
+
+-- recent --
+-- A subject's last events with an item, newest first, when Redis does not have them.
+SELECT item_id, event_type, extract(epoch FROM occurred_at)::float8 AS seconds
+FROM tracker.interactions_v1
+WHERE tenant = :tenant
+  AND (user_id = :subject OR (user_id IS NULL AND session_id = :subject))
+  AND item_id IS NOT NULL
+  AND occurred_at >= :since
+ORDER BY occurred_at DESC
+LIMIT 100;
+
+-- since --
+-- Every interaction since a time, in a stable order, from which histories are made anew.
+SELECT
+    tenant,
+    user_id,
+    session_id,
+    item_id,
+    event_type,
+    round(extract(epoch FROM occurred_at), 3)::float8 AS seconds,
+    event_id
+FROM tracker.interactions_v1
+WHERE occurred_at >= :since AND item_id IS NOT NULL
+ORDER BY occurred_at;

@@ -1,0 +1,1 @@
+"""Redis, Postgres and the object store, as the recommender uses them."""

@@ -1,0 +1,214 @@
+"""Campaigns and their models: copied from the object store, checked, mapped into memory, swapped."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import tempfile
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import structlog
+
+from services.recommender.metrics import MODEL_LOADS, MODELS
+from services.recommender.store.lists import SQL, Guarded
+from shared.errors import EndcapError, Permanent
+from shared.events import CampaignChanged, derived_id
+from shared.models import Model, fingerprint, load
+from shared.personalize import Arn
+from shared.s3 import split_uri
+
+if TYPE_CHECKING:
+    from asyncpg import Record
+    from mypy_boto3_s3 import S3Client
+
+RETRY_SECONDS = 5.0
+VIEW_SECONDS = 5.0
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class Deployed:
+    """A campaign with the model that scores it; none while that is being copied."""
+
+    campaign: CampaignChanged
+    model: Model | None = None
+
+    @cached_property
+    def ranking(self) -> Model | None:
+        """The model as it ranks given items: what a user has seen may be among them."""
+        if self.model is None:
+            return None
+        return replace(self.model, scoring=self.model.scoring.model_copy(update={"exclude_seen": False}))
+
+
+class Campaigns:
+    """Every campaign by tenant and name. A part: models are fetched while requests go on."""
+
+    name = "campaigns"
+
+    def __init__(self, s3: S3Client, folder: Path, database: Guarded) -> None:
+        """Keep copies of models below `folder`."""
+        self._s3 = s3
+        self._folder = folder
+        self._database = database
+        self._deployed: dict[tuple[str, str], Deployed] = {}
+        self._by_account: dict[tuple[str, str], tuple[str, str]] = {}
+        self._news = asyncio.Event()
+        self._view_read_at = float("-inf")
+        self._fetcher: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Begin to fetch models as they are announced."""
+        self._fetcher = asyncio.create_task(self._fetch_models(), name="campaign-models")
+
+    async def stop(self) -> None:
+        """Stop fetching."""
+        if self._fetcher is not None:
+            self._fetcher.cancel()
+            await asyncio.wait({self._fetcher}, timeout=5)
+
+    def alive(self) -> str | None:
+        """Whether models are still fetched."""
+        if self._fetcher is not None and self._fetcher.done():
+            return "fetching the models of campaigns ended by a defect; see the log"
+        return None
+
+    def ready(self) -> str | None:
+        """A campaign without its model is answered from lists."""
+        return None
+
+    def changed(self, key: str, campaign: CampaignChanged | None) -> None:
+        """Take the state of a campaign; the model that it had serves on until the next one is there."""
+        tenant, _, name = key.partition(":")
+        before = self._deployed.get((tenant, name))
+        if campaign is None:
+            if before is not None:
+                del self._deployed[tenant, name]
+                self._by_account.pop((_account(before.campaign), name), None)
+            return
+        self._deployed[tenant, name] = Deployed(campaign, before.model if before else None)
+        self._by_account[_account(campaign), name] = (tenant, name)
+        self._news.set()
+
+    async def find(self, tenant: str | None, account: str | None, name: str) -> Deployed | None:
+        """The campaign of that name, of a tenant or else anywhere in an account.
+
+        One that is not known is looked for in the engine's view, at the most every five seconds.
+        """
+        found = self._known(tenant, account, name)
+        if found is not None:
+            return found
+        await self._read_view()
+        return self._known(tenant, account, name)
+
+    def _known(self, tenant: str | None, account: str | None, name: str) -> Deployed | None:
+        key = (tenant, name) if tenant is not None else self._by_account.get((account or "", name))
+        return None if key is None else self._deployed.get(key)
+
+    async def _read_view(self) -> None:
+        now = asyncio.get_running_loop().time()
+        if now - self._view_read_at < VIEW_SECONDS:
+            return
+        self._view_read_at = now
+        for row in await self._database.fetch(*SQL.campaigns()) or ():
+            if (row["tenant"], row["name"]) not in self._deployed:
+                campaign = _campaign(row)
+                self.changed(campaign.key, campaign)
+
+    async def _fetch_models(self) -> None:
+        while True:
+            await self._news.wait()
+            self._news.clear()
+            failed = False
+            for key, deployed in list(self._deployed.items()):
+                failed |= not await self._bring(key, deployed.campaign)
+            MODELS.set(sum(deployed.model is not None for deployed in self._deployed.values()))
+            if failed:
+                await asyncio.sleep(RETRY_SECONDS)
+                self._news.set()
+
+    async def _bring(self, key: tuple[str, str], campaign: CampaignChanged) -> bool:
+        """Swap in the model of a campaign if it isn't there; False when that has to be tried again."""
+        folder = self._folder / campaign.model_sha256
+        deployed = self._deployed.get(key)
+        if deployed is None or deployed.campaign.status != "ACTIVE":
+            return True
+        if deployed.model is not None and deployed.model.notes.get("sha256") == campaign.model_sha256:
+            return True
+        try:
+            model = await asyncio.to_thread(self._fetched, campaign, folder)
+        except Exception as error:  # noqa: BLE001 - boto3 raises many kinds, and each means "not now"
+            MODEL_LOADS.labels("failed").inc()
+            log.warning("campaigns.model_not_loaded", campaign=campaign.arn, error=repr(error))
+            return False
+        MODEL_LOADS.labels("loaded").inc()
+        log.info("campaigns.model_loaded", campaign=campaign.arn, sha256=campaign.model_sha256)
+        latest = self._deployed.get(key)
+        if latest is not None:
+            self._deployed[key] = Deployed(latest.campaign, model)
+            await self._forget(deployed.model)
+        return True
+
+    async def _forget(self, replaced: Model | None) -> None:
+        """Remove the copy of a model that serves no campaign any more; requests under way keep theirs."""
+        if replaced is None:
+            return
+        sha256 = replaced.notes["sha256"]
+        if all(one.campaign.model_sha256 != sha256 for one in self._deployed.values()):
+            await asyncio.to_thread(shutil.rmtree, self._folder / sha256, ignore_errors=True)
+
+    def _fetched(self, campaign: CampaignChanged, folder: Path) -> Model:
+        """The model from the local copy, which is made first if need be. Runs in a thread."""
+        if not folder.is_dir():
+            self._copy(campaign, folder)
+        model = load(folder)
+        return replace(model, notes={**model.notes, "sha256": campaign.model_sha256})
+
+    def _copy(self, campaign: CampaignChanged, folder: Path) -> None:
+        """Copy a model folder beside its place, check it, and move it there whole."""
+        bucket, prefix = split_uri(campaign.model_uri)
+        prefix = prefix.rstrip("/") + "/"
+        self._folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=self._folder, prefix=".copying-") as scratch:
+            begun = Path(scratch) / "model"
+            begun.mkdir()
+            pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
+            for entry in (entry for page in pages for entry in page.get("Contents", [])):
+                name = entry["Key"].removeprefix(prefix)
+                if not name or Path(name).name != name:
+                    raise Permanent(f"{campaign.model_uri} holds {name!r}, which is no file of a model")
+                self._s3.download_file(bucket, entry["Key"], str(begun / name))
+            found = fingerprint(begun)
+            if found != campaign.model_sha256:
+                raise Permanent(
+                    f"{campaign.model_uri} has the sha256 {found}, not {campaign.model_sha256}: "
+                    "it was changed after it was announced"
+                )
+            try:
+                begun.rename(folder)
+            except OSError:
+                if not folder.is_dir():  # else another process was quicker
+                    raise
+
+
+def _account(campaign: CampaignChanged) -> str:
+    try:
+        return Arn.parse(campaign.arn).account
+    except EndcapError:
+        return ""
+
+
+def _campaign(row: Record) -> CampaignChanged:
+    names = ("tenant", "name", "arn", "status", "recipe", "solution_version_arn", "model_uri")
+    return CampaignChanged(
+        event_id=derived_id(row["tenant"], row["name"], "view"),
+        occurred_at=datetime.now(UTC),
+        model_sha256=row["model_sha256"],
+        config=row["config"] or {},
+        **{name: row[name] for name in names},
+    )

@@ -1,0 +1,53 @@
+"""The Redis keys that the recommender reads or writes.
+
+    endcap:gen:{tenant}                              JSON {"activation": n, "generations": {recipe: n}}
+    endcap:rec:{tenant}:{generation}:{recipe}:{id}   JSON [[item id, score], ...]
+    endcap:filled:{tenant}:{generation}              there once all lists of the generation are
+    endcap:hist:{tenant}:{subject}                   list, newest first: JSON [item, type, seconds, event id]
+    endcap:bought:{tenant}:{subject}                 sorted set, item by the seconds of its last purchase
+    endcap:link:{tenant}:{session}                   the user whose session this became
+    endcap:place:{tenant}:{user}                     JSON [city, province, country]
+    endcap:histories                                 there while histories are whole; see `refill`
+
+The loader writes the first three. A subject is a user, or a session before login. Tenants and recipes hold
+no colon, so an id may.
+"""
+
+from __future__ import annotations
+
+HISTORIES_WHOLE = "endcap:histories"
+
+
+def pointer_key(tenant: str) -> str:
+    """Where the loader says what is active."""
+    return f"endcap:gen:{tenant}"
+
+
+def list_key(tenant: str, generation: int, recipe: str, identifier: str) -> str:
+    """Where one list is."""
+    return f"endcap:rec:{tenant}:{generation}:{recipe}:{identifier}"
+
+
+def filled_key(tenant: str, generation: int) -> str:
+    """What is there when every list of the generation is."""
+    return f"endcap:filled:{tenant}:{generation}"
+
+
+def history_key(tenant: str, subject: str) -> str:
+    """Where a subject's last events are."""
+    return f"endcap:hist:{tenant}:{subject}"
+
+
+def bought_key(tenant: str, subject: str) -> str:
+    """Where a subject's purchases of the look-back are."""
+    return f"endcap:bought:{tenant}:{subject}"
+
+
+def link_key(tenant: str, session: str) -> str:
+    """Where a session's user is."""
+    return f"endcap:link:{tenant}:{session}"
+
+
+def place_key(tenant: str, user: str) -> str:
+    """Where a user lives."""
+    return f"endcap:place:{tenant}:{user}"

@@ -1,0 +1,66 @@
+"""What a subject did lately, in Redis: written by the worker, read for every live score."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import orjson
+import structlog
+
+from services.recommender.store.keys import bought_key, history_key
+from services.recommender.store.lists import SQL, Guarded
+from shared.errors import EndcapError
+
+if TYPE_CHECKING:
+    from shared.redis import Multiplexer
+
+HISTORY = 100
+"""How many events of a subject are kept."""
+
+log = structlog.get_logger()
+
+
+@dataclass(slots=True)
+class Profile:
+    """A subject's last events, oldest first, as (item, type, epoch seconds), and its purchases."""
+
+    history: list[tuple[str, str, int]] = field(default_factory=list)
+    bought: set[str] = field(default_factory=set)
+
+
+class Profiles:
+    """Reads profiles from Redis, and from Postgres while Redis is away."""
+
+    def __init__(self, redis: Multiplexer, database: Guarded, bought_for: timedelta) -> None:
+        self._redis = redis
+        self._database = database
+        self._bought_for = bought_for
+
+    async def of(self, tenant: str, subject: str) -> Profile:
+        """The profile; an empty one for somebody unknown, or when nobody can tell."""
+        since = int(time.time() - self._bought_for.total_seconds())
+        try:
+            events, bought = await self._redis.execute(
+                ("LRANGE", history_key(tenant, subject), 0, HISTORY - 1),
+                ("ZRANGEBYSCORE", bought_key(tenant, subject), since, "+inf"),
+            )
+            return Profile(_oldest_first(events), {item.decode() for item in bought})
+        except (EndcapError, ValueError) as error:
+            log.debug("profiles.redis_passed_over", error=repr(error))
+        rows = await self._database.fetch(
+            *SQL.recent(tenant=tenant, subject=subject, since=datetime.now(UTC) - self._bought_for)
+        )
+        return Profile(
+            [(row["item_id"], row["event_type"], int(row["seconds"])) for row in reversed(rows or [])],
+            {row["item_id"] for row in rows or [] if row["event_type"] == "purchase"},
+        )
+
+
+def _oldest_first(entries: Sequence[bytes]) -> list[tuple[str, str, int]]:
+    """The stored entries, which come newest first, parsed at one go."""
+    parsed: list[list[Any]] = orjson.loads(b"[" + b",".join(reversed(entries)) + b"]")
+    return [(item, kind, int(seconds)) for item, kind, seconds, _ in parsed]

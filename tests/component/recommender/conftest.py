@@ -1,0 +1,249 @@
+"""A recommender with real components and no neighbours: their tables, keys and topics are filled by tests."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import uuid
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import asyncpg
+import httpx
+import orjson
+import pytest
+from asgi_lifespan import LifespanManager
+from pydantic import SecretStr
+
+from services.recommender import app
+from services.recommender.settings import Settings
+from shared.auth import encrypt, hash_key, new_secret_key
+from shared.events import CacheRefreshed, Event, InteractionRecorded, ItemChanged
+from shared.events.topics import Topic
+from shared.kafka import Record, encoded
+from shared.kafka.producer import Producer
+from shared.postgres import migrate
+from shared.redis import client
+from shared.settings import AuthSettings, KafkaSettings, PostgresSettings, RedisSettings, S3Settings
+
+if TYPE_CHECKING:
+    from redis.asyncio import Redis
+
+    from tests.support.stack import Database, ObjectStore, PostgresServer
+
+ACCOUNT = "000000000000"
+AWAY = "127.0.0.1:1"
+"""Nobody listens there."""
+KEYS = {"read": "ek_read_test", "ingest": "ek_ingest_test", "service": "ek_service_test"}
+AWS = ("ENDCTESTTESTTESTTEST", "a secret access key of forty characters!")
+
+
+@pytest.fixture(scope="session")
+async def views(postgres_server: PostgresServer) -> AsyncIterator[str]:
+    """A database with the schemas whose views the recommender reads; cloned, never used."""
+    with postgres_server.database() as database:
+        for service in ("engine", "tracker", "sync", "loader"):
+            await migrate(database.url, service, Path("services") / service / "migrations")
+        yield database.url.rpartition("/")[2]
+
+
+@dataclass
+class World:
+    """What surrounds the recommender."""
+
+    database: Database
+    redis_url: str
+    kafka: str
+    models: Path
+    store: ObjectStore | None = None
+    tenant: str = field(default_factory=lambda: f"shop-{uuid.uuid4().hex[:8]}")
+    secret_key: str = field(default_factory=new_secret_key)
+
+    @property
+    def redis(self) -> Redis:
+        return client(RedisSettings(redis_url=self.redis_url))
+
+    def settings(self, **changes: Any) -> Settings:
+        """Settings of a recommender in this world; `kafka`, `redis`, `postgres` give other addresses."""
+        kafka, redis = changes.pop("kafka", self.kafka), changes.pop("redis", self.redis_url)
+        postgres = changes.pop("postgres", self.database.role_url("recommender"))
+        return Settings(
+            kafka=KafkaSettings(kafka_bootstrap_servers=kafka),
+            redis=RedisSettings(redis_url=redis),
+            postgres=PostgresSettings(database_url=postgres),
+            s3=S3Settings(
+                aws_endpoint_url_s3=self.store.endpoint if self.store else None,
+                aws_access_key_id=self.store.access_key_id if self.store else None,
+                aws_secret_access_key=SecretStr(self.store.secret_access_key) if self.store else None,
+            ),
+            auth=AuthSettings(
+                endcap_service_key=SecretStr(KEYS["service"]),
+                endcap_secret_key=SecretStr(self.secret_key),
+            ),
+            models_folder=self.models,
+            **changes,
+        )
+
+    @asynccontextmanager
+    async def recommender(self, **changes: Any) -> AsyncIterator[httpx.AsyncClient]:
+        """The serving process, as the service key sees it, for this world's tenant."""
+        serving = app.build(self.settings(**changes))
+        async with (
+            LifespanManager(serving, startup_timeout=20, shutdown_timeout=20),
+            httpx.AsyncClient(
+                transport=httpx.ASGITransport(serving),
+                base_url="http://recommender",
+                headers={"x-api-key": KEYS["service"], "x-endcap-tenant": self.tenant},
+            ) as caller,
+        ):
+            yield caller
+
+    @asynccontextmanager
+    async def worker(self, **changes: Any) -> AsyncIterator[None]:
+        """The worker process."""
+        async with LifespanManager(
+            app.worker(self.settings(**changes)), startup_timeout=20, shutdown_timeout=20
+        ):
+            yield
+
+    async def sql(self, command: str, *rows: Sequence[Any]) -> None:
+        """Write as the administrator."""
+        connection = await asyncpg.connect(self.database.url)
+        try:
+            await connection.executemany(command, rows)
+        finally:
+            await connection.close()
+
+    async def activate(self, generation: int, activation: int, recipes: Sequence[str]) -> None:
+        """Let Postgres say what is active."""
+        await self.sql(
+            "INSERT INTO loader.generations (generation, tenant, status) VALUES ($1, $2, 'loaded') "
+            "ON CONFLICT DO NOTHING",
+            (generation, self.tenant),
+        )
+        await self.sql(
+            "INSERT INTO loader.active (tenant, recipe, generation, activation) VALUES ($1, $2, $3, $4) "
+            "ON CONFLICT (tenant, recipe) DO UPDATE "
+            "SET generation = excluded.generation, activation = excluded.activation",
+            *((self.tenant, recipe, generation, activation) for recipe in recipes),
+        )
+
+    async def lists(
+        self, generation: int, recipe: str, lists: dict[str, list[tuple[str, float]]], *, redis: bool = True
+    ) -> None:
+        """Put lists into Postgres, and into Redis, as the loader does."""
+        partition = f"lists_{generation}_{self.tenant.replace('-', '_')}"
+        await self.sql(
+            f"CREATE TABLE IF NOT EXISTS loader.{partition} PARTITION OF loader.lists "
+            f"FOR VALUES IN ({generation})",
+            (),
+        )
+        await self.sql(
+            "INSERT INTO loader.lists VALUES ($1, $2, $3, $4, $5::text::jsonb)",
+            *(
+                (self.tenant, generation, recipe, identifier, orjson.dumps(items).decode())
+                for identifier, items in lists.items()
+            ),
+        )
+        if redis:
+            async with self.redis as store:
+                await store.mset(
+                    {
+                        f"endcap:rec:{self.tenant}:{generation}:{recipe}:{identifier}": orjson.dumps(items)
+                        for identifier, items in lists.items()
+                    }
+                )
+                await store.set(f"endcap:filled:{self.tenant}:{generation}", len(lists))
+
+    async def publish(self, topic: Topic, *events: Event) -> None:
+        """Write events to Kafka, whoever may."""
+        records = [encoded(event, "test", f"00-{'1' * 32}-{'2' * 16}-00") for event in events]
+        await self._deliver(topic, records)
+
+    async def delete(self, topic: Topic, key: str) -> None:
+        """Write a tombstone."""
+        await self._deliver(topic, [Record(key.encode(), None)])
+
+    async def _deliver(self, topic: Topic, records: Sequence[Record]) -> None:
+        producer = Producer(KafkaSettings(kafka_bootstrap_servers=self.kafka), "test")
+        async with AsyncExitStack() as stack:
+            producer.start()
+            stack.push_async_callback(producer.stop)
+            await producer.deliver(topic.name, records, 20.0)
+
+    async def keys(self) -> None:
+        """Make the tenant's keys: one API key per scope, and a key pair of the account."""
+        await self.sql("INSERT INTO engine.accounts VALUES ($1) ON CONFLICT DO NOTHING", (ACCOUNT,))
+        await self.sql(
+            "INSERT INTO engine.tenants VALUES ($1, $2, $1) ON CONFLICT DO NOTHING", (self.tenant, ACCOUNT)
+        )
+        await self.sql(
+            "INSERT INTO engine.keys (id, key_hash, kind, tenant, scopes, label) "
+            "VALUES ($1, $2, 'key', $3, $4, 'test')",
+            *((name, hash_key(KEYS[name]), self.tenant, [name]) for name in ("read", "ingest")),
+        )
+        await self.sql(
+            "INSERT INTO engine.aws_keys (access_key_id, account, secret_encrypted, label) "
+            "VALUES ($1, $2, $3, 'test')",
+            (AWS[0], ACCOUNT, encrypt(AWS[1], self.secret_key)),
+        )
+
+    def pointer(self, activation: int, **generations: int) -> CacheRefreshed:
+        """The event that the loader publishes."""
+        return CacheRefreshed(
+            event_id=f"{self.tenant}-{activation}",
+            tenant=self.tenant,
+            occurred_at=datetime.now(UTC),
+            activation=activation,
+            generations={name.replace("_", "-"): number for name, number in generations.items()},
+        )
+
+    def item(self, item_id: str, **fields: Any) -> ItemChanged:
+        """A product."""
+        return ItemChanged(
+            event_id=f"{self.tenant}-{item_id}-{uuid.uuid4()}",
+            tenant=self.tenant,
+            occurred_at=datetime.now(UTC),
+            item_id=item_id,
+            **fields,
+        )
+
+    def interaction(self, kind: str, item: str | None, **fields: Any) -> InteractionRecorded:
+        """Something somebody did just now, or `ago`."""
+        at = datetime.now(UTC) - fields.pop("ago", timedelta())
+        given = {"event_id": str(uuid.uuid4()), "occurred_at": at, "received_at": datetime.now(UTC)}
+        return InteractionRecorded(tenant=self.tenant, event_type=kind, item_id=item, **{**given, **fields})
+
+
+@pytest.fixture
+def world(
+    postgres_server: PostgresServer, views: str, redis_url: str, kafka_bootstrap: str, tmp_path: Path
+) -> Any:
+    """A world of its own: database, Redis database and tenant."""
+    with postgres_server.database(template=views) as database:
+        yield World(database, redis_url, kafka_bootstrap, tmp_path / "models")
+
+
+async def eventually(condition: Any, seconds: float = 20.0) -> Any:
+    """Call until it returns something true; return that."""
+    async with asyncio.timeout(seconds):
+        while True:
+            found = await condition()
+            if found:
+                return found
+            await asyncio.sleep(0.01)
+
+
+@pytest.fixture(scope="session")
+def until() -> Any:
+    """`eventually`, for test modules, which import nothing from here."""
+    return eventually
+
+
+@pytest.fixture(autouse=True)
+def _from_the_root() -> None:
+    assert Path(os.curdir, "services").is_dir(), "run pytest from the root of the repository"

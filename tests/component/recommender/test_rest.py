@@ -1,0 +1,316 @@
+"""REST answers: from Redis, from Postgres, from memory; decorated, filtered, and always there."""
+
+from __future__ import annotations
+
+import time
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from shared.events.topics import CACHES, ITEMS
+
+USER = "user-personalization"
+AWAY = "127.0.0.1:1"
+LISTED = [(f"i{n}", round(1 - n / 100, 2)) for n in range(30)]
+
+
+@pytest.fixture
+async def shop(world: Any) -> Any:
+    """A tenant with lists in generation 7, and thirty items."""
+    await world.activate(7, 1, [USER, "similar-items", "item-affinity", "popularity"])
+    await world.lists(7, USER, {"u1": LISTED, "a/b:c ü": LISTED[:3]})
+    await world.lists(7, "similar-items", {"i1": LISTED[2:9]})
+    await world.lists(7, "item-affinity", {"u1": LISTED[5:8]})
+    await world.lists(
+        7, "popularity", {"all": LISTED[10:25], "country:Germany": LISTED[20:23], "city:Köln": LISTED[28:]}
+    )
+    items = [world.item(f"i{n}", name=f"Item {n}", price=n + 0.5) for n in range(30)]
+    await world.publish(ITEMS, *items)
+    await world.publish(
+        CACHES, world.pointer(1, user_personalization=7, similar_items=7, item_affinity=7, popularity=7)
+    )
+    return world
+
+
+async def ready(caller: Any, until: Any, items: int = 30) -> None:
+    async def whole() -> bool:
+        status = (await caller.get("/api/v1/personalize/status")).json()
+        return bool(status["activation"] and status["items"] >= items and status["redis"])
+
+    await until(whole)
+
+
+def ids(answer: Any) -> list[str]:
+    return [entry["product_id"] for entry in answer.json()["recommendations"]]
+
+
+async def test_a_list_comes_decorated_from_redis(shop: Any, until: Any) -> None:
+    async with shop.recommender() as caller:
+        await ready(caller, until)
+        answer = await caller.get("/api/v1/personalize/recommendations/u1")
+
+    assert answer.status_code == 200
+    assert answer.headers["x-recs-source"] == "redis"
+    assert answer.headers["x-recs-generation"] == "7"
+    body = answer.json()
+    assert list(body) == ["user_id", "recommendations", "source", "generation"]
+    assert (body["user_id"], body["source"], body["generation"]) == ("u1", "redis", 7)
+    assert len(body["recommendations"]) == 10
+    assert body["recommendations"][0] == {
+        "product_id": "i0",
+        "product_name": "Item 0",
+        "price": 0.5,
+        "score": 1.0,
+    }
+
+
+@pytest.mark.parametrize(
+    ("path", "names", "expected"),
+    [
+        ("/api/v1/personalize/recommendations/similar/i1", {"product_id": "i1"}, range(2, 9)),
+        ("/api/v1/personalize/similar-items/i1", {"product_id": "i1"}, range(2, 9)),
+        ("/api/v1/personalize/recommendations/item-affinity/u1", {"user_id": "u1"}, range(5, 8)),
+        ("/api/v1/personalize/item-affinity/u1", {"user_id": "u1"}, range(5, 8)),
+        ("/api/v1/personalize/recommendations/u1?limit=3", {"user_id": "u1"}, range(3)),
+        ("/api/v1/personalize/recommendations/u1?limit=100", {"user_id": "u1"}, range(30)),
+        ("/api/v1/personalize/recommendations/u1?strategy=item-affinity", {"user_id": "u1"}, range(5, 8)),
+        ("/api/v1/personalize/recommendations/a%2Fb%3Ac%20%C3%BC", {"user_id": "a/b:c ü"}, range(3)),
+        ("/api/personalize/recommendations?userId=u1&numResults=4", {"user_id": "u1"}, range(4)),
+        ("/api/personalize/recommendations/i1", {"product_id": "i1"}, range(2, 8)),
+        ("/api/personalize/recommendations/i1?numResults=2", {"product_id": "i1"}, range(2, 4)),
+        (
+            "/api/v1/personalize/recommendations/by-location?country=Germany",
+            {"country": "Germany"},
+            range(20, 23),
+        ),
+        (
+            "/api/v1/personalize/recommendations/by-location?city=K%C3%B6ln&country=Germany",
+            {"city": "Köln", "country": "Germany"},
+            range(28, 30),
+        ),
+        (
+            "/api/v1/personalize/recommendations/by-location?city=Aachen&country=Germany",
+            {"city": "Aachen", "country": "Germany"},
+            range(20, 23),
+        ),
+    ],
+)
+async def test_every_route_from_redis_and_without_redis_from_postgres(
+    shop: Any, until: Any, path: str, names: dict[str, str], expected: range
+) -> None:
+    async with shop.recommender() as caller, shop.recommender(redis=f"redis://{AWAY}/0") as without:
+        await ready(caller, until)
+        await until(lambda: _activated(without))
+        from_redis, from_postgres = await caller.get(path), await without.get(path)
+
+    for answer, source in ((from_redis, "redis"), (from_postgres, "postgres")):
+        assert answer.status_code == 200, answer.text
+        assert ids(answer) == [f"i{n}" for n in expected]
+        assert answer.json() | names == answer.json()
+        assert answer.json()["source"] == source
+
+
+async def _activated(caller: Any) -> bool:
+    return bool((await caller.get("/api/v1/personalize/status")).json()["activation"])
+
+
+async def test_who_has_no_list_gets_what_is_popular_where_they_live(shop: Any, until: Any) -> None:
+    async with shop.redis as store:
+        await store.set(f"endcap:place:{shop.tenant}:german", b'[null,null,"Germany"]')
+    async with shop.recommender() as caller:
+        await ready(caller, until)
+        german = await caller.get("/api/v1/personalize/recommendations/german")
+        unknown = await caller.get("/api/v1/personalize/recommendations/nobody")
+        unknown_item = await caller.get("/api/v1/personalize/similar-items/i11")
+
+    assert ids(german) == ["i20", "i21", "i22"]
+    assert ids(unknown) == [f"i{n}" for n in range(10, 20)]
+    assert german.json()["source"] == unknown.json()["source"] == "popular"
+    assert "i11" not in ids(unknown_item)
+    assert unknown_item.json()["source"] == "popular"
+
+
+async def test_redis_that_lost_everything_is_passed_over(shop: Any, until: Any) -> None:
+    async with shop.recommender() as caller:
+        await ready(caller, until)
+        async with shop.redis as store:
+            await store.flushdb()
+        answer = await caller.get("/api/v1/personalize/recommendations/u1")
+
+    assert answer.json()["source"] == "postgres"
+    assert ids(answer)[0] == "i0"
+
+
+async def test_what_is_not_available_or_gone_is_not_shown(shop: Any, until: Any) -> None:
+    async with shop.recommender() as caller:
+        await ready(caller, until)
+        await shop.publish(ITEMS, shop.item("i0", name="Item 0", available=False))
+        await shop.delete(ITEMS, f"{shop.tenant}:i1")
+
+        async def left_out() -> Any:
+            answer = await caller.get("/api/v1/personalize/recommendations/u1")
+            return ids(answer)[0] == "i2" and answer
+
+        answer = await until(left_out)
+        assert len(ids(answer)) == 10
+
+        await shop.publish(ITEMS, shop.item("i0", name="Item 0", price=9))
+
+        async def back() -> bool:
+            return ids(await caller.get("/api/v1/personalize/recommendations/u1"))[0] == "i0"
+
+        await until(back)
+
+
+async def test_what_was_bought_is_not_recommended_also_without_redis(shop: Any, until: Any) -> None:
+    bought = shop.interaction("purchase", "i0", user_id="u1")
+    long_ago = shop.interaction("purchase", "i1", user_id="u1", ago=timedelta(days=40))
+    await shop.sql(
+        "INSERT INTO tracker.interactions (tenant, event_id, user_id, event_type, item_id, source, "
+        "occurred_at, received_at, historical, fingerprint) "
+        "VALUES ($1, $2, 'u1', 'purchase', $3, 'events', $4, now(), false, 0)",
+        *((shop.tenant, one.event_id, one.item_id, one.occurred_at) for one in (bought, long_ago)),
+    )
+    async with shop.redis as store:
+        await store.zadd(
+            f"endcap:bought:{shop.tenant}:u1",
+            {one.item_id: one.occurred_at.timestamp() for one in (bought, long_ago)},
+        )
+    async with shop.recommender() as caller, shop.recommender(redis=f"redis://{AWAY}/0") as without:
+        await ready(caller, until)
+        await until(lambda: _activated(without))
+        answers = [await one.get("/api/v1/personalize/recommendations/u1") for one in (caller, without)]
+
+    assert [answer.json()["source"] for answer in answers] == ["redis", "postgres"]
+    assert all(ids(answer)[:2] == ["i1", "i2"] for answer in answers)
+
+
+async def test_with_redis_and_postgres_away_it_answers_from_memory_in_time(shop: Any, until: Any) -> None:
+    nowhere = f"postgresql://recommender:x@{AWAY}/endcap"
+    async with shop.recommender(redis=f"redis://{AWAY}/0", postgres=nowhere) as caller:
+        await until(lambda: _activated(caller))
+
+        slowest = 0.0
+        for n in range(50):
+            began = time.perf_counter()
+            answer = await caller.get(f"/api/v1/personalize/recommendations/u{n}")
+            slowest = max(slowest, time.perf_counter() - began)
+            assert answer.status_code == 200
+            assert answer.json()["source"] == "popular"
+
+    assert slowest < 0.15
+
+
+async def test_a_new_generation_is_served_whole_and_an_older_event_changes_nothing(
+    shop: Any, until: Any
+) -> None:
+    await shop.lists(8, USER, {"u1": [("new", 1.0)]})
+    async with shop.recommender() as caller:
+        await ready(caller, until)
+        await shop.publish(CACHES, shop.pointer(2, user_personalization=8, popularity=7))
+
+        async def flipped() -> bool:
+            return (await caller.get("/api/v1/personalize/recommendations/u1")).json()["generation"] == 8
+
+        await until(flipped)
+        await shop.publish(CACHES, shop.pointer(1, user_personalization=7))
+        await shop.publish(ITEMS, shop.item("later"))
+        await ready(caller, until, items=31)
+
+        assert ids(await caller.get("/api/v1/personalize/recommendations/u1")) == ["new"]
+
+
+async def test_without_kafka_the_views_say_what_is_active_and_what_items_are(shop: Any, until: Any) -> None:
+    await shop.sql(
+        "INSERT INTO sync.items (tenant, item_id, name, price, available) VALUES ($1, $2, 'From a view', 5, $3)",
+        (shop.tenant, "i0", True),
+        (shop.tenant, "i1", False),
+    )
+    async with shop.recommender(kafka=AWAY) as caller:
+        await ready(caller, until, items=2)
+        answer = await caller.get("/api/v1/personalize/recommendations/u1")
+
+    assert answer.json()["recommendations"][0]["product_name"] == "From a view"
+    assert ids(answer)[1] == "i2"
+
+
+async def test_without_kafka_and_postgres_redis_says_what_is_active(shop: Any, until: Any) -> None:
+    async with shop.redis as store:
+        await store.set(
+            f"endcap:gen:{shop.tenant}", b'{"activation":3,"generations":{"user-personalization":7}}'
+        )
+    nowhere = f"postgresql://recommender:x@{AWAY}/endcap"
+    async with shop.recommender(kafka=AWAY, postgres=nowhere) as caller:
+
+        async def listed() -> bool:
+            answer = await caller.get("/api/v1/personalize/recommendations/u1")
+            return bool(answer.json()["source"] == "redis")
+
+        await until(listed)
+
+
+async def test_before_the_first_batch_the_answer_is_empty_and_valid(world: Any) -> None:
+    async with world.recommender() as caller:
+        answer = await caller.get("/api/v1/personalize/recommendations/u1")
+
+    assert answer.status_code == 200
+    assert answer.json() == {"user_id": "u1", "recommendations": [], "source": "popular", "generation": None}
+
+
+@pytest.mark.parametrize(
+    ("path", "complaint"),
+    [
+        ("/api/v1/personalize/recommendations/u1?limit=0", "limit"),
+        ("/api/v1/personalize/recommendations/u1?limit=101", "limit"),
+        ("/api/v1/personalize/recommendations/u1?limit=ten", "limit"),
+        ("/api/v1/personalize/recommendations/", "user_id"),
+        (f"/api/v1/personalize/recommendations/{'x' * 257}", "user_id"),
+        ("/api/v1/personalize/recommendations/u1?strategy=magic", "user-personalization, item-affinity"),
+        ("/api/v1/personalize/similar-items/i1?strategy=user-personalization", "similar-items, popularity"),
+        ("/api/v1/personalize/recommendations/by-location", "country"),
+        ("/api/personalize/recommendations", "userId"),
+        ("/api/personalize/recommendations?userId=u1&numResults=500", "numResults"),
+        ("/api/v1/personalize/recommendations/u1?strategy=arn:aws:personalize:::campaign/none", "none"),
+    ],
+)
+async def test_what_is_wrong_is_said(world: Any, path: str, complaint: str) -> None:
+    async with world.recommender() as caller:
+        answer = await caller.get(path)
+
+    assert answer.status_code == 400
+    assert set(answer.json()) == {"error", "detail"}
+    assert complaint in answer.json()["detail"]
+
+
+async def test_the_short_way_and_the_long_way_say_the_same(shop: Any, until: Any) -> None:
+    paths = [
+        "/api/v1/personalize/recommendations/u1",
+        "/api/v1/personalize/recommendations/u1?limit=7",
+        "/api/v1/personalize/recommendations/nobody",
+        "/api/v1/personalize/item-affinity/u1?limit=2",
+        "/api/v1/personalize/recommendations/similar/i1?limit=2",
+        "/api/personalize/recommendations/i1",
+    ]
+    async with shop.recommender() as caller:
+        await ready(caller, until)
+        for path in paths:
+            joint = "&" if "?" in path else "?"
+            short, long = await caller.get(path), await caller.get(f"{path}{joint}unused=1")
+            assert short.content == long.content
+            assert dict(short.headers) == dict(long.headers)
+
+
+async def test_who_may_ask(shop: Any, until: Any) -> None:
+    await shop.keys()
+    path = "/api/v1/personalize/recommendations/u1"
+    async with shop.recommender() as caller:
+        await ready(caller, until)
+        for _ in range(2):  # first the long way, which looks the key up; then the short one
+            allowed = await caller.get(path, headers={"x-api-key": "ek_read_test"})
+            assert allowed.status_code == 200
+            assert (await caller.get(path, headers={"x-api-key": "ek_ingest_test"})).status_code == 403
+            assert (await caller.get(path, headers={"x-api-key": "wrong"})).status_code == 401
+        elsewhere = await caller.get(path, headers={"x-api-key": "ek_read_test", "x-endcap-tenant": "other"})
+
+    assert ids(elsewhere) == ids(allowed)
