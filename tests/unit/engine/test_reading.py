@@ -1,0 +1,115 @@
+"""CSV as Amazon Personalize takes it."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import pytest
+
+from services.engine.domain.schemas import Column, Schema
+from services.engine.worker import reading
+from shared.errors import Permanent
+
+SCHEMA = Schema(
+    (
+        Column("USER_ID", "string"),
+        Column("ITEM_ID", "string"),
+        Column("TIMESTAMP", "long"),
+        Column("EVENT_VALUE", "float", nullable=True),
+    )
+)
+HEADER = "USER_ID,ITEM_ID,TIMESTAMP,EVENT_VALUE\n"
+
+
+def read(text: str | bytes, schema: Schema = SCHEMA) -> list[dict[str, Any]]:
+    content = text.encode() if isinstance(text, str) else text
+    stream = io.BufferedReader(io.BytesIO(content))  # type: ignore[type-var]
+    return [row for batch in reading.batches(stream, schema, "a.csv") for row in batch.to_pylist()]
+
+
+def refusal(text: str | bytes, schema: Schema = SCHEMA) -> str:
+    with pytest.raises(Permanent) as caught:
+        read(text, schema)
+    return str(caught.value)
+
+
+def test_columns_are_found_by_name_in_any_order_and_others_are_ignored() -> None:
+    rows = read("EXTRA,TIMESTAMP,event_value,ITEM_ID,USER_ID\nx,5,1.5,i,u\n")
+
+    assert rows == [{"USER_ID": "u", "ITEM_ID": "i", "TIMESTAMP": 5, "EVENT_VALUE": 1.5}]
+
+
+def test_a_byte_order_mark_and_windows_line_ends_are_no_data() -> None:
+    rows = read(("\ufeff" + HEADER + "u,i,5,\n").replace("\n", "\r\n"))
+
+    assert rows == [{"USER_ID": "u", "ITEM_ID": "i", "TIMESTAMP": 5, "EVENT_VALUE": None}]
+
+
+def test_both_ways_of_quoting_a_quote_are_understood() -> None:
+    text = HEADER + '"a ""b"", c","d \\"e\\"\nf",5,\n'
+
+    assert read(text)[0]["USER_ID"] == 'a "b", c'
+    assert read(text)[0]["ITEM_ID"] == 'd "e"\nf'
+
+
+def test_ids_stay_text() -> None:
+    assert read(HEADER + "007,85123A,5,\n")[0] == {
+        "USER_ID": "007",
+        "ITEM_ID": "85123A",
+        "TIMESTAMP": 5,
+        "EVENT_VALUE": None,
+    }
+
+
+def test_missing_columns_are_named_in_the_services_words() -> None:
+    assert refusal("USER_ID,EVENT_VALUE\nu,1\n") == (
+        "Input CSV is missing the following columns:[ITEM_ID, TIMESTAMP]"
+    )
+
+
+@pytest.mark.parametrize(
+    ("rows", "sentence"),
+    [
+        ("u,i,5,\nu,,6,\n", "a.csv, data row 2: ITEM_ID is empty, and the schema doesn't allow that."),
+        ("u,i,1553631760123,\n", "a.csv, data row 1: TIMESTAMP is not in seconds since 1970"),
+        (f"{'u' * 257},i,5,\n", "a.csv, data row 1: USER_ID is longer than 256 characters."),
+        ("u,i,yesterday,\n", "TIMESTAMP has the value 'yesterday', which is no int64."),
+        ("u,i,5,dear\n", "EVENT_VALUE has the value 'dear', which is no float."),
+        ("u,i,5,1,2\n", "Expected 4 columns, got 5"),
+    ],
+)
+def test_a_bad_row_is_named(rows: str, sentence: str) -> None:
+    assert sentence in refusal(HEADER + rows)
+
+
+def test_a_long_category_is_refused_and_a_long_text_is_not() -> None:
+    text = "ITEM_ID,A\ni," + "x" * 1001 + "\n"
+    columns = (Column("ITEM_ID", "string"), Column("A", "string", categorical=True))
+
+    assert "A is longer than 1000 characters" in refusal(text, Schema(columns))
+    assert read(text, Schema((columns[0], Column("A", "string"))))
+
+
+@pytest.mark.parametrize("content", [b"", b"\n", b"\xff\xfe\n"])
+def test_a_file_without_a_header_is_refused(content: bytes) -> None:
+    assert "a.csv is" in refusal(content)
+
+
+def test_other_encodings_are_refused() -> None:
+    assert "is not UTF-8" in refusal(HEADER.encode() + "Jürgen,i,5,\n".encode("latin-1"))
+
+
+def test_the_types_of_a_schema_are_the_types_of_the_columns() -> None:
+    schema = Schema(
+        (
+            Column("ITEM_ID", "string"),
+            Column("STOCK", "int"),
+            Column("PRICE", "double"),
+            Column("SOLD", "boolean"),
+        )
+    )
+
+    rows = read("ITEM_ID,STOCK,PRICE,SOLD\na,3,2.5,true\n", schema)
+
+    assert rows == [{"ITEM_ID": "a", "STOCK": 3, "PRICE": 2.5, "SOLD": True}]
