@@ -1,0 +1,215 @@
+"""The loader's worker is killed at the worst moments: clients get the old lists or the new ones."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+
+import asyncpg
+import orjson
+import pytest
+from redis.asyncio import Redis
+
+from services.loader.store.caches import filled_key, list_key, pointer_key
+from shared.errors import Transient
+from shared.events import CacheRefreshed
+from shared.events.topics import BATCHES, CACHES
+from shared.kafka import Publisher, StateTable
+from tests.component.loader.conftest import Worker
+from tests.support.batches import Batch, a_line
+from tests.support.kafka import eventually, settings_for
+from tests.support.stack import ObjectStore
+
+LISTS = 40_000
+ITEMS = [f"item-{number}" for number in range(20)]
+RECIPES = {"user-personalization": "user-1", "popularity": "all"}
+
+
+def a_batch(tenant: str, run: int) -> Batch:
+    """Every list begins with the number of its run."""
+    items = [f"run-{run}", *ITEMS]
+    template = a_line("user-personalization", "user-", items)
+    lines = [template.replace(b'"user-"', b'"user-%d"' % number) for number in range(LISTS)]
+    return Batch(
+        run, {"user-personalization": lines, "popularity": [a_line("popularity", "all", items)]}, tenant
+    )
+
+
+async def tell(trainer: Publisher, batch: Batch, bucket: str) -> None:
+    async def published() -> bool:
+        try:
+            await trainer.publish(BATCHES, [batch.completed(bucket)])
+        except Transient:
+            return False
+        return True
+
+    await eventually(published)
+
+
+class Witness:
+    """Reads as the recommender does, all the time, and remembers every answer that was a mixture."""
+
+    def __init__(self, redis: Redis, administrator: asyncpg.Connection, tenant: str) -> None:
+        self.redis = redis
+        self.administrator = administrator
+        self.tenant = tenant
+        self.mixtures: list[set[str]] = []
+        self.reads = 0
+
+    async def watch(self) -> None:
+        while True:
+            for answer in (await self.from_redis(), await self.from_postgres()):
+                self.reads += 1
+                if len(answer) > 1 or "missing" in answer:
+                    self.mixtures.append(answer)
+            await asyncio.sleep(0.005)
+
+    async def from_redis(self) -> set[str]:
+        pointer = await self.redis.get(pointer_key(self.tenant))
+        if pointer is None:
+            return set()
+        generations = orjson.loads(pointer)["generations"]
+        keys = [
+            list_key(self.tenant, generations[recipe], recipe, identifier)
+            for recipe, identifier in RECIPES.items()
+        ]
+        return {orjson.loads(value)[0][0] if value else "missing" for value in await self.redis.mget(keys)}
+
+    async def from_postgres(self) -> set[str]:
+        rows = await self.administrator.fetch(
+            "SELECT a.recipe, (SELECT l.items -> 0 ->> 0 FROM lists_v1 l WHERE l.tenant = a.tenant "
+            "AND l.generation = a.generation AND l.recipe = a.recipe AND l.id = ANY($2)) AS first "
+            "FROM active_v1 a WHERE a.tenant = $1",
+            self.tenant,
+            [*RECIPES.values()],
+        )
+        return {row["first"] or "missing" for row in rows}
+
+
+@pytest.mark.timeout(240)
+async def test_a_worker_killed_anywhere_leaves_no_mixture(
+    worker: Worker,
+    trainer: Publisher,
+    administrator: asyncpg.Connection,
+    redis_url: str,
+    s3: ObjectStore,
+    bucket: str,
+    kafka_bootstrap: str,
+) -> None:
+    tenant = f"shop-{uuid.uuid4().hex[:8]}"
+    redis = Redis.from_url(redis_url)
+    client = s3.client()
+    first, second = a_batch(tenant, 1), a_batch(tenant, 2)
+    for batch in (first, second):
+        await asyncio.to_thread(batch.put, client, bucket)
+
+    async def serving(run: int) -> bool:
+        pointer = await redis.get(pointer_key(tenant))
+        return pointer is not None and set(orjson.loads(pointer)["generations"].values()) == {run}
+
+    async def succeed() -> None:
+        """Start another worker, and let the dead one's lease be over at once rather than in 15 s."""
+        await administrator.execute("UPDATE jobs SET lease_until = now() WHERE status = 'running'")
+        worker.start()
+
+    worker.start()
+    await tell(trainer, first, bucket)
+    await eventually(lambda: serving(1))
+    own = await asyncpg.connect(worker.environment["DATABASE_URL"], server_settings={"search_path": "loader"})
+    witness = Witness(redis, own, tenant)
+    watching = asyncio.create_task(witness.watch())
+
+    # In the middle of the rows, three times.
+    await tell(trainer, second, bucket)
+    for share in (0.25, 0.5, 0.75):
+
+        async def copied(rows: float = share * LISTS) -> bool:
+            return (
+                await administrator.fetchval("SELECT sum(tuples_processed) FROM pg_stat_progress_copy") or 0
+            ) >= rows
+
+        await eventually(copied)
+        worker.kill()
+        assert await witness.from_postgres() == await witness.from_redis() == {"run-1"}
+        await succeed()
+
+    async def filled() -> bool:
+        return await redis.exists(filled_key(tenant, 2)) == 1
+
+    # After Redis is filled, while the pointers wait for a lock that we hold.
+    async with administrator.transaction():
+        await administrator.execute(
+            "SELECT pg_advisory_xact_lock(hashtextextended('loader.activate:' || $1, 0))", tenant
+        )
+        await eventually(filled)
+        worker.kill()
+    assert await witness.from_postgres() == await witness.from_redis() == {"run-1"}
+
+    # Between the pointers in Postgres and the pointer in Redis, which takes no writes meanwhile.
+    await redis.config_set("min-replicas-to-write", 1)
+    try:
+        await succeed()
+
+        async def flipped() -> bool:
+            return await witness.from_postgres() == {"run-2"}
+
+        await eventually(flipped)
+        worker.kill()
+        assert await witness.from_redis() == {"run-1"}
+    finally:
+        await redis.config_set("min-replicas-to-write", 0)
+
+    await succeed()
+    await eventually(lambda: serving(2))
+    watching.cancel()
+
+    assert witness.mixtures == []
+    assert witness.reads > 100
+    states: StateTable[CacheRefreshed] = StateTable(settings_for(kafka_bootstrap), CACHES)
+    await states.start()
+
+    def announced() -> bool:
+        return tenant in states.states and states.states[tenant].activation == 2
+
+    await eventually(announced)
+    await states.stop()
+    leftovers = "SELECT count(*) FROM pg_class WHERE relname ~ '^lists_2_' AND relkind = 'r'"
+
+    async def tidy() -> bool:
+        return await administrator.fetchval(leftovers) == 0
+
+    await eventually(tidy)
+    await own.close()
+    await redis.aclose()
+
+
+async def test_a_run_told_twice_and_one_told_late(
+    worker: Worker,
+    trainer: Publisher,
+    administrator: asyncpg.Connection,
+    s3: ObjectStore,
+    bucket: str,
+) -> None:
+    tenant = f"shop-{uuid.uuid4().hex[:8]}"
+    for run in (5, 6):
+        items = [f"run-{run}", *ITEMS]
+        batch = Batch.of(run, {"popularity": [("all", items)]}, tenant=tenant)
+        await asyncio.to_thread(batch.put, s3.client(), bucket)
+    worker.start()
+
+    for run in (6, 6, 5, 6):
+        await tell(trainer, Batch(run, {"popularity": []}, tenant), bucket)
+
+    async def loaded() -> bool:
+        rows = await administrator.fetch("SELECT status FROM generations WHERE tenant = $1", tenant)
+        return [row["status"] for row in rows] == ["loaded", "loaded"]
+
+    await eventually(loaded)
+
+    async def idle() -> bool:
+        return await administrator.fetchval("SELECT count(*) FROM jobs WHERE status <> 'done'") == 0
+
+    await eventually(idle)
+    activations = await administrator.fetch("SELECT activation, generation FROM activations")
+    assert [(row["activation"], row["generation"]) for row in activations] == [(1, 6)]
+    assert await administrator.fetchval("SELECT count(*) FROM jobs") == 2
