@@ -1,0 +1,12 @@
+"""`python -m services.sync [serve | worker | relay | load <file> | …]`."""
+
+from services.sync import app
+from services.sync.api import load
+from services.sync.settings import Settings
+from shared.runtime import main
+
+main(
+    Settings,
+    {"serve": app.build, "worker": app.worker, "relay": app.relay},
+    commands={"load": load},
+)

@@ -1,0 +1,149 @@
+"""The bodies of sync's answers."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, Field
+
+from services.sync.domain.imports import Import, Status
+from services.sync.domain.mapping import Kind
+
+
+class Accepted(BaseModel):
+    """An import that will be worked on."""
+
+    id: str
+    kind: Kind
+    source: str = Field(description="the mapping that reads the file")
+    status: Literal["queued"]
+
+
+class Rows(BaseModel):
+    """What became of the rows; in the end read = accepted + rejected + duplicate."""
+
+    read: int
+    accepted: int
+    rejected: int
+    duplicate: int
+
+
+class ImportReport(BaseModel):
+    """An import and how far it is."""
+
+    id: str
+    kind: Kind
+    source: str | None = Field(description="the mapping that reads the file, once it is known")
+    file: str
+    origin: Literal["request", "upload"]
+    size: int = Field(description="bytes")
+    encoding: str | None
+    status: Status
+    step: str
+    progress: float = Field(description="0 to 1")
+    rows: Rows
+    reasons: dict[str, int] = Field(description="rejected rows by reason")
+    changes: dict[str, int] = Field(description="what is new in the shop; empty when nothing is")
+    relayed: bool = Field(description="done, and Kafka has everything that it published")
+    error: str | None
+    created_at: datetime | None
+    started_at: datetime | None
+    finished_at: datetime | None
+
+    @classmethod
+    def of(cls, account: Import, *, relayed: bool) -> Self:
+        """Show an account."""
+        return cls(
+            id=account.id,
+            kind=account.kind,
+            source=account.source,
+            file=account.filename,
+            origin="upload" if account.origin == "upload" else "request",
+            size=account.size,
+            encoding=account.encoding,
+            status=account.status,
+            step=account.step,
+            progress=account.progress,
+            rows=Rows(
+                read=account.rows_read,
+                accepted=account.rows_accepted,
+                rejected=account.rows_rejected,
+                duplicate=account.rows_duplicate,
+            ),
+            reasons=account.reasons,
+            changes=account.changes,
+            relayed=relayed,
+            error=account.error,
+            created_at=account.created_at,
+            started_at=account.started_at,
+            finished_at=account.finished_at,
+        )
+
+
+class ImportList(BaseModel):
+    """Imports, the newest first."""
+
+    imports: list[ImportReport]
+
+
+class OrderLineShown(BaseModel):
+    """One line of an order."""
+
+    product_id: str
+    n: int
+    product_name: str | None
+    category: str | None
+    price: float | None
+    quantity: float
+    currency: str | None
+    ordered_at: datetime
+
+
+class OrderShown(BaseModel):
+    """An order, or a cancellation."""
+
+    kind: Literal["order", "cancellation"]
+    order_id: str
+    unified_customer_id: str | None
+    customer_name: str | None
+    city: str | None
+    province: str | None
+    country: str | None
+    currency: str | None
+    ordered_at: datetime
+    source: str
+    import_id: str | None
+    lines: list[OrderLineShown]
+
+
+class OrdersShown(BaseModel):
+    """What is known under an order's id: the order, and a cancellation of the same id if there is one."""
+
+    orders: list[OrderShown]
+
+
+class ItemShown(BaseModel):
+    """An item as it is now."""
+
+    item_id: str
+    name: str | None
+    category: str | None
+    price: float | None
+    currency: str | None
+    available: bool
+    created_at: datetime | None
+    attributes: dict[str, Any]
+    updated_at: datetime
+
+
+class UserShown(BaseModel):
+    """A user as they are now."""
+
+    user_id: str
+    name: str | None
+    city: str | None
+    province: str | None
+    country: str | None
+    attributes: dict[str, Any]
+    updated_at: datetime

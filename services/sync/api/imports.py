@@ -1,0 +1,97 @@
+"""Files over HTTP: accepted at once, worked on by a worker, and accounted for row by row."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING, Annotated
+
+from fastapi import APIRouter, Depends, Query, Request
+from fastapi.responses import StreamingResponse
+
+from services.sync.api.answers import Accepted, ImportList, ImportReport
+from services.sync.api.callers import reader
+from services.sync.api.form import FORM, posted
+from shared.auth import Principal
+from shared.errors import ApiError
+from shared.runtime import ERRORS, ErrorBody
+
+if TYPE_CHECKING:
+    from services.sync.store import Files, Imports
+    from shared.auth import Authenticator
+
+_MORE_ERRORS = {
+    **ERRORS,
+    404: {"model": ErrorBody, "description": "No import of this tenant has this id."},
+    413: {"model": ErrorBody, "description": "The file is too large."},
+}
+
+
+def imports_router(
+    authenticator: Authenticator, imports: Imports, files: Files, *, max_upload_bytes: int
+) -> APIRouter:
+    """The routes of imports."""
+    router = APIRouter(prefix="/v1/imports", tags=["imports"], responses=_MORE_ERRORS)
+    caller = Depends(reader(authenticator))
+    administrator = Depends(authenticator.require("admin"))
+
+    @router.post("", status_code=202, operation_id="create_import", openapi_extra=FORM)
+    async def create_import(request: Request, principal: Principal = administrator) -> Accepted:
+        """Take a CSV file of orders, items, users or interactions. Its work begins when this answers.
+
+        The columns are recognised by the first line, or named by `source`, or by a `mapping` of our
+        fields to the file's columns. Sending the same file again changes nothing.
+        """
+        async with posted(request, principal.own_tenant, max_upload_bytes) as (new, file):
+            new.bucket = files.data_bucket
+            new.object_key = f"{new.tenant}/imports/{new.id}/{new.filename}"
+            new.etag = await files.keep(new.object_key, file)
+        await imports.add(new)
+        return Accepted(id=new.id, kind=new.kind, source=new.source or "", status="queued")
+
+    @router.get("", operation_id="list_imports")
+    async def list_imports(
+        principal: Principal = caller,
+        limit: Annotated[int, Query(ge=1, le=500)] = 50,
+    ) -> ImportList:
+        """The newest imports, posted and uploaded ones."""
+        found = await imports.newest(principal.own_tenant, limit)
+        return ImportList(imports=[ImportReport.of(account, relayed=relayed) for account, relayed in found])
+
+    async def one(principal: Principal, import_id: str) -> ImportReport:
+        found = await imports.of_tenant(principal.own_tenant, import_id)
+        if found is None:
+            raise ApiError(404, "UnknownImport", f"There is no import {import_id}.")
+        account, relayed = found
+        return ImportReport.of(account, relayed=relayed)
+
+    @router.get("/{import_id}", operation_id="get_import")
+    async def get_import(import_id: str, principal: Principal = caller) -> ImportReport:
+        """How far an import is, and what became of its rows."""
+        return await one(principal, import_id)
+
+    @router.get("/{import_id}/rejects", operation_id="get_rejects", response_class=StreamingResponse)
+    async def get_rejects(import_id: str, principal: Principal = caller) -> StreamingResponse:
+        """Every refused row as CSV: its line in the file, the reason, and the row itself."""
+        report = await one(principal, import_id)
+        name = f"rejects-{report.id}.csv"
+        return StreamingResponse(
+            _rejects(imports, report.id),
+            media_type="text/csv; charset=utf-8",
+            headers={"Content-Disposition": f'attachment; filename="{name}"'},
+        )
+
+    return router
+
+
+async def _rejects(imports: Imports, identity: str) -> AsyncIterator[str]:
+    text = io.StringIO()
+    writer = csv.writer(text)
+    writer.writerow(("line", "reason", "raw row", "code"))
+    async for page in imports.rejects(identity):
+        writer.writerows((row.line, row.reason, row.raw, row.code) for row in page)
+        yield text.getvalue()
+        text.seek(0)
+        text.truncate()
+    yield text.getvalue()

@@ -1,0 +1,55 @@
+"""Orders, items and users, for people who want to see what is known."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from fastapi import APIRouter, Depends
+
+from services.sync.api.answers import ItemShown, OrdersShown, UserShown
+from services.sync.api.callers import reader
+from shared.auth import Principal
+from shared.errors import ApiError
+from shared.runtime import ERRORS, ErrorBody
+
+if TYPE_CHECKING:
+    from services.sync.store import Catalogue, Orders
+    from shared.auth import Authenticator
+
+_NOT_FOUND = {**ERRORS, 404: {"model": ErrorBody, "description": "Nothing is known under this id."}}
+
+
+def shop_router(authenticator: Authenticator, orders: Orders, catalogue: Catalogue) -> APIRouter:
+    """The routes of the shop."""
+    router = APIRouter(prefix="/v1", tags=["shop"], responses=_NOT_FOUND)
+    caller = Depends(reader(authenticator))
+
+    @router.get("/orders/{order_id:path}", operation_id="get_order")
+    async def get_order(order_id: str, principal: Principal = caller) -> OrdersShown:
+        """An order with its lines, and a cancellation of the same id if there is one."""
+        found = await orders.by_id(principal.own_tenant, order_id)
+        if not found:
+            raise _unknown("UnknownOrder", f"There is no order {order_id}.")
+        return OrdersShown.model_validate({"orders": found})
+
+    @router.get("/items/{item_id:path}", operation_id="get_item")
+    async def get_item(item_id: str, principal: Principal = caller) -> ItemShown:
+        """An item: its name, category, price and whatever else was said of it last."""
+        found = await catalogue.item(principal.own_tenant, item_id)
+        if found is None:
+            raise _unknown("UnknownItem", f"There is no item {item_id}.")
+        return ItemShown.model_validate(found)
+
+    @router.get("/users/{user_id:path}", operation_id="get_user")
+    async def get_user(user_id: str, principal: Principal = caller) -> UserShown:
+        """A user: name, place and whatever else was said of them last."""
+        found = await catalogue.user(principal.own_tenant, user_id)
+        if found is None:
+            raise _unknown("UnknownUser", f"There is no user {user_id}.")
+        return UserShown.model_validate(found)
+
+    return router
+
+
+def _unknown(code: str, detail: str) -> ApiError:
+    return ApiError(404, code, detail)

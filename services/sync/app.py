@@ -1,0 +1,69 @@
+"""sync's processes: what each is made of, and which topic goes to which handler."""
+
+from __future__ import annotations
+
+from fastapi import FastAPI
+
+from services.sync.api import imports_router, shop_router
+from services.sync.handlers import Handlers
+from services.sync.settings import SERVICE, Settings
+from services.sync.store import Catalogue, Files, Imports, Orders
+from services.sync.store.imports import JOB
+from services.sync.worker import Importer, Sweep
+from shared import s3
+from shared.auth import Authenticator
+from shared.events.topics import INTERACTIONS, ITEMS, ORDERS, PUTS, TRAINING_REQUESTS, UPLOADS, USERS
+from shared.jobs import JobWorker
+from shared.kafka import Consumer, Publisher
+from shared.outbox import Relay
+from shared.postgres import Database
+from shared.runtime import application
+
+
+def build(settings: Settings) -> FastAPI:
+    """The HTTP process: it takes files and shows what is known."""
+    database = Database(settings.postgres, SERVICE)
+    authenticator = Authenticator(database, settings.auth)
+    imports = Imports(database)
+    return application(
+        SERVICE,
+        parts=[database, authenticator],
+        routers=[
+            imports_router(
+                authenticator,
+                imports,
+                _files(settings),
+                max_upload_bytes=settings.max_upload_bytes,
+            ),
+            shop_router(authenticator, Orders(database), Catalogue(database)),
+        ],
+        description="Orders, items and users of the shop.",
+    )
+
+
+def worker(settings: Settings) -> FastAPI:
+    """The worker process: it runs imports and merges what storefronts put."""
+    database = Database(settings.postgres, SERVICE)
+    imports, catalogue, files = Imports(database), Catalogue(database), _files(settings)
+    handlers = Handlers(database, imports, catalogue, files)
+    importer = Importer(database, imports, Orders(database), catalogue, files, chunk_rows=settings.chunk_rows)
+
+    consumer = Consumer(settings.kafka, SERVICE)
+    consumer.subscribe(PUTS, handlers.put)
+    consumer.subscribe(UPLOADS, handlers.objects_created)
+
+    jobs = JobWorker(database, {JOB: importer.run}, failed=importer.failed)
+    sweep = Sweep(imports, files, settings.sweep_seconds)
+    return application(SERVICE, parts=[database, consumer, jobs, sweep])
+
+
+def relay(settings: Settings) -> FastAPI:
+    """The relay process: it publishes what the others' transactions appended."""
+    database = Database(settings.postgres, SERVICE)
+    publisher = Publisher(settings.kafka, SERVICE, [ORDERS, ITEMS, USERS, INTERACTIONS, TRAINING_REQUESTS])
+    return application(SERVICE, parts=[database, publisher, Relay(database, publisher)])
+
+
+def _files(settings: Settings) -> Files:
+    blocks = settings.s3
+    return Files(s3.client(blocks), blocks.endcap_data_bucket, blocks.endcap_uploads_bucket)

@@ -1,0 +1,189 @@
+"""The one state of an item or a user, merged field by field from order files, catalogues and puts.
+
+Each field remembers when it was said: what was said later wins, whichever way and order it arrives in.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from services.sync.domain.mapping import folded
+from shared.errors import Permanent
+from shared.events import ItemChanged, ItemPut, UserChanged, UserPut, derived_id
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_CLOCK_SKEW = timedelta(minutes=5)
+_ATTRIBUTE = "@"
+
+ITEM_FIELDS = ("name", "category", "price", "currency", "available", "created_at")
+USER_FIELDS = ("name", "city", "province", "country")
+
+# Other spellings of the fields, as storefronts and Personalize's schemas have them, folded.
+_ITEM_SPELLINGS = {
+    "title": "name",
+    "productname": "name",
+    "itemname": "name",
+    "categoryl1": "category",
+    "productcategory": "category",
+    "creationtimestamp": "created_at",
+    "createdat": "created_at",
+    "currencycode": "currency",
+    "instock": "available",
+}
+_USER_SPELLINGS = {
+    "fullname": "name",
+    "customername": "name",
+    "state": "province",
+    "region": "province",
+}
+
+
+def microseconds(at: datetime) -> int:
+    """A time as a whole number, for the times of fields."""
+    return (at - _EPOCH) // timedelta(microseconds=1)
+
+
+@dataclass(slots=True)
+class State:
+    """The fields and attributes of one item or user, each with the time (µs) when it was said."""
+
+    id: str
+    fields: dict[str, Any] = field(default_factory=dict)
+    attributes: dict[str, Any] = field(default_factory=dict)
+    times: dict[str, int] = field(default_factory=dict)
+    is_new: bool = False
+    is_touched: bool = False
+    _before: tuple[dict[str, Any], dict[str, Any]] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """Remember how it was."""
+        self._before = (dict(self.fields), dict(self.attributes))
+
+    def put(self, fields: Mapping[str, Any], attributes: Mapping[str, Any], at: int) -> None:
+        """Take over what is newer than what is known. The same put again changes nothing."""
+        for name, value in fields.items():
+            if self._is_news(name, at):
+                self.fields[name] = value
+        for name, value in attributes.items():
+            if self._is_news(_ATTRIBUTE + name, at):
+                self.attributes[name] = value
+
+    def _is_news(self, name: str, at: int) -> bool:
+        if at <= self.times.get(name, -1):
+            return False
+        self.times[name] = at
+        self.is_touched = True
+        return True
+
+    @property
+    def is_published(self) -> bool:
+        """Whether there is something to tell the others: a new state, or another one."""
+        return self.is_new or self._before != (self.fields, self.attributes)
+
+
+def item_changed(tenant: str, state: State, now: datetime) -> ItemChanged:
+    """The whole state of an item as an event."""
+    known = {name: value for name, value in state.fields.items() if value is not None}
+    return ItemChanged(
+        event_id=_change_id(tenant, "item", state),
+        tenant=tenant,
+        occurred_at=now,
+        item_id=state.id,
+        attributes=state.attributes,
+        **known,
+    )
+
+
+def user_changed(tenant: str, state: State, now: datetime) -> UserChanged:
+    """The whole state of a user as an event."""
+    return UserChanged(
+        event_id=_change_id(tenant, "user", state),
+        tenant=tenant,
+        occurred_at=now,
+        user_id=state.id,
+        attributes=state.attributes,
+        **state.fields,
+    )
+
+
+def _change_id(tenant: str, what: str, state: State) -> str:
+    times = ",".join(f"{name}={at}" for name, at in sorted(state.times.items()))
+    return derived_id(tenant, what, state.id, times)
+
+
+def item_put(put: ItemPut) -> tuple[dict[str, Any], dict[str, Any]]:
+    """(fields, attributes) that a put of an item says. Permanent when a value can't be a field's."""
+    return _sorted_out(put.fields, ITEM_FIELDS, _ITEM_SPELLINGS)
+
+
+def user_put(put: UserPut) -> tuple[dict[str, Any], dict[str, Any]]:
+    """(fields, attributes) that a put of a user says."""
+    return _sorted_out(put.fields, USER_FIELDS, _USER_SPELLINGS)
+
+
+def said_at(put: ItemPut | UserPut, now: datetime) -> int:
+    """When it was said; a clock that runs ahead must not win for ever."""
+    return microseconds(min(put.occurred_at, now + _CLOCK_SKEW))
+
+
+def _sorted_out(
+    given: Mapping[str, Any], known: tuple[str, ...], spellings: Mapping[str, str]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    fields: dict[str, Any] = {}
+    attributes: dict[str, Any] = {}
+    for name, value in given.items():
+        plain = folded(name)
+        target = spellings.get(plain, plain)
+        if target in known:
+            # Whether something is available is never unknown.
+            if value is not None or target != "available":
+                fields[target] = None if value is None else _READERS[target](value, name)
+        else:
+            attributes[name] = value
+    return fields, attributes
+
+
+def _text(value: Any, name: str) -> str | None:
+    if isinstance(value, (str, int, float)) and not isinstance(value, bool):
+        return str(value).strip() or None
+    raise Permanent(f"{name} is {value!r}, which is no text")
+
+
+def _price(value: Any, name: str) -> float:
+    try:
+        price = float(value)
+    except (TypeError, ValueError):
+        price = math.nan
+    if isinstance(value, bool) or not math.isfinite(price):
+        raise Permanent(f"{name} is {value!r}, which is no number")
+    return price
+
+
+def _truth(value: Any, name: str) -> bool:
+    if isinstance(value, str) and value.strip().lower() in {"true", "false", "yes", "no"}:
+        return value.strip().lower() in {"true", "yes"}
+    if value in (0, 1):
+        return bool(value)
+    raise Permanent(f"{name} is {value!r}, which is neither true nor false")
+
+
+def _moment(value: Any, name: str) -> datetime:
+    try:
+        if isinstance(value, (int, float)):
+            return datetime.fromtimestamp(value, UTC)
+        moment = datetime.fromisoformat(value)
+    except (TypeError, ValueError, OverflowError, OSError) as error:
+        raise Permanent(f"{name} is {value!r}, which is no date") from error
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+_READERS: dict[str, Callable[[Any, str], Any]] = {
+    "price": _price,
+    "available": _truth,
+    "created_at": _moment,
+    **dict.fromkeys(("name", "category", "currency", "city", "province", "country"), _text),
+}

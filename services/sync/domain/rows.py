@@ -1,0 +1,261 @@
+"""Rows of a file → order lines, interactions, and puts of items and users.
+
+Each function here reads the mapping once and returns a reader for rows, because a file has millions.
+A row that can't be taken raises `Refused`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any, NamedTuple
+
+import orjson
+from pydantic import ValidationError
+
+from services.sync.domain.cells import (
+    LONGEST_TEXT,
+    Refused,
+    dates,
+    identifier,
+    numbers,
+    optional_identifier,
+    truth,
+    words,
+)
+from services.sync.domain.mapping import Kind, Layout, Mapping
+from shared.events import InteractionRecorded, canonical_type, derived_id
+
+ORDER = "order"
+CANCELLATION = "cancellation"
+_KINDS = {
+    "": ORDER,
+    "order": ORDER,
+    "sale": ORDER,
+    "cancellation": CANCELLATION,
+    "cancelled": CANCELLATION,
+    "canceled": CANCELLATION,
+    "return": CANCELLATION,
+}
+_LAST_POSITION = 2**31 - 1
+
+
+class OrderRow(NamedTuple):
+    """One order line as the file has it. `position` is its number in the order, where the file has one."""
+
+    kind: str
+    order_id: str
+    position: int | None
+    user_id: str | None
+    customer_name: str | None
+    ordered_at: datetime
+    product_id: str
+    product_name: str | None
+    category: str | None
+    quantity: float
+    price: float | None
+    currency: str | None
+    city: str | None
+    province: str | None
+    country: str | None
+
+
+class PutRow(NamedTuple):
+    """What a row says about an item or a user: only the cells that aren't empty."""
+
+    id: str
+    fields: dict[str, Any]
+    attributes: dict[str, Any]
+
+
+class _Cells:
+    """Where the fields stand, once a row is followed by an empty cell and the constants."""
+
+    def __init__(self, kind: Kind, mapping: Mapping, layout: Layout, width: int) -> None:
+        self.kind = kind
+        self.tail = ["", *mapping.constants.values()]
+        self._where = {name: width + 1 + at for at, name in enumerate(mapping.constants)}
+        self._where |= layout.columns
+        self._empty = width
+
+    def __getitem__(self, field: str) -> int:
+        return self._where.get(field, self._empty)
+
+
+def order_rows(mapping: Mapping, layout: Layout, width: int) -> Callable[[list[str]], OrderRow]:
+    """The reader of order lines. The first rule that applies wins."""
+    at = _Cells("orders", mapping, layout, width)
+    (order_id, product_id, ordered_at, quantity, price, line, kind) = (
+        at["order_id"], at["product_id"], at["ordered_at"], at["quantity"], at["price"],
+        at["line"], at["kind"],
+    )  # fmt: skip
+    user_id, customer, product_name = at["user_id"], at["customer_name"], at["product_name"]
+    category, currency = at["category"], at["currency"]
+    city, province, country = at["city"], at["province"], at["country"]
+    number, date, tail = numbers(mapping), dates(mapping), at.tail
+    service_codes = {code.upper() for code in mapping.service_codes}
+    prefix = (mapping.cancellation_prefix or "\0").upper()
+    lowest = "price_not_positive" if mapping.positive_price else "price_negative"
+
+    def row(cells: list[str]) -> OrderRow:
+        cells += tail
+        order = identifier(cells[order_id], "order_id")
+        product = identifier(cells[product_id], "product_id")
+        code = product.upper()
+        if code in service_codes:
+            raise Refused("service_code", f"{product} is a service code, not a product")
+        cost = number(cells[price], "price")
+        if mapping.positive_price and cost is None:
+            raise Refused("missing_value", "price is empty")
+        if cost is not None and (cost < 0 or (cost == 0 and mapping.positive_price)):
+            raise Refused(lowest, f"price is {cells[price].strip()}, nothing that was sold")
+        what = CANCELLATION if order.upper().startswith(prefix) else _kind(cells[kind])
+        return OrderRow(
+            what,
+            order,
+            _position(cells[line]),
+            _user(cells[user_id], whole=mapping.whole_user_ids),
+            words(cells[customer], "customer_name"),
+            date(cells[ordered_at], "ordered_at"),
+            code if mapping.upper_case_products else product,
+            words(cells[product_name], "product_name"),
+            words(cells[category], "category"),
+            _pieces(number(cells[quantity], "quantity"), what),
+            cost,
+            words(cells[currency], "currency"),
+            words(cells[city], "city"),
+            words(cells[province], "province"),
+            words(cells[country], "country"),
+        )
+
+    return row
+
+
+def _kind(text: str) -> str:
+    try:
+        return _KINDS[text.strip().lower()]
+    except KeyError:
+        raise Refused("bad_value", f"kind is {text[:60]!r}; write order or cancellation") from None
+
+
+def _position(text: str) -> int | None:
+    text = text.strip()
+    if not text:
+        return None
+    if not (text.isascii() and text.isdigit()) or int(text) > _LAST_POSITION:
+        raise Refused("bad_number", f"line is {text[:60]!r}, which is no line number")
+    return int(text)
+
+
+def _user(text: str, *, whole: bool) -> str | None:
+    user = optional_identifier(text, "user_id")
+    if whole and user is not None and user.endswith(".0") and user[:-2].isdigit():
+        return user[:-2]
+    return user
+
+
+def _pieces(quantity: float | None, kind: str) -> float:
+    """Pieces of a line; those that were taken back count below zero, so that sums are net."""
+    if quantity is None:
+        raise Refused("missing_value", "quantity is empty")
+    if kind == CANCELLATION and quantity != 0:
+        return -abs(quantity)
+    if quantity <= 0:
+        raise Refused("quantity_not_positive", f"quantity is {quantity:g}")
+    return quantity
+
+
+def item_rows(mapping: Mapping, layout: Layout, width: int) -> Callable[[list[str]], PutRow]:
+    """The reader of items."""
+    at = _Cells("items", mapping, layout, width)
+    number, date = numbers(mapping), dates(mapping)
+
+    def row(cells: list[str]) -> PutRow:
+        cells += at.tail
+        created = cells[at["created_at"]]
+        fields = {
+            "name": words(cells[at["name"]], "name"),
+            "category": words(cells[at["category"]], "category"),
+            "price": number(cells[at["price"]], "price"),
+            "currency": words(cells[at["currency"]], "currency"),
+            "available": truth(cells[at["available"]], "available"),
+            "created_at": date(created, "created_at") if created.strip() else None,
+        }
+        return _put(identifier(cells[at["item_id"]], "item_id"), fields, _others(cells, layout))
+
+    return row
+
+
+def user_rows(mapping: Mapping, layout: Layout, width: int) -> Callable[[list[str]], PutRow]:
+    """The reader of users."""
+    at = _Cells("users", mapping, layout, width)
+
+    def row(cells: list[str]) -> PutRow:
+        cells += at.tail
+        fields = {name: words(cells[at[name]], name) for name in ("name", "city", "province", "country")}
+        return _put(identifier(cells[at["user_id"]], "user_id"), fields, _others(cells, layout))
+
+    return row
+
+
+def _put(identity: str, fields: dict[str, Any], attributes: dict[str, Any]) -> PutRow:
+    given = {name: value for name, value in fields.items() if value is not None}
+    return PutRow(identity, given, attributes)
+
+
+def _others(cells: list[str], layout: Layout) -> dict[str, Any]:
+    others = {name: cells[index].strip() for name, index in layout.others if cells[index].strip()}
+    for name, value in others.items():
+        if len(name) > LONGEST_TEXT or len(value) > LONGEST_TEXT:
+            raise Refused("too_long", f"{name[:60]} is longer than {LONGEST_TEXT:,} characters")
+    return others
+
+
+def interaction_rows(
+    mapping: Mapping, layout: Layout, width: int, *, tenant: str, received_at: datetime
+) -> Callable[[list[str]], InteractionRecorded]:
+    """The reader of interactions. Two rows that are equal in everything are one interaction."""
+    at = _Cells("interactions", mapping, layout, width)
+    number, date = numbers(mapping), dates(mapping)
+
+    def row(cells: list[str]) -> InteractionRecorded:
+        cells += at.tail
+        spelling = identifier(cells[at["event_type"]], "event_type")
+        fields: dict[str, Any] = {
+            name: optional_identifier(cells[at[name]], name)
+            for name in ("user_id", "session_id", "item_id", "event_id")
+        }
+        fields |= {name: number(cells[at[name]], name) for name in ("value", "quantity", "price")}
+        if not fields["user_id"] and not fields["session_id"]:
+            raise Refused("missing_value", "user_id and session_id are both empty")
+        happened = date(cells[at["timestamp"]], "timestamp")
+        kind, properties = canonical_type(spelling), _others(cells, layout)
+        identity = fields.pop("event_id") or _interaction_id(tenant, kind, happened, fields, properties)
+        try:
+            return InteractionRecorded(
+                event_id=identity,
+                tenant=tenant,
+                occurred_at=happened,
+                event_type=kind,
+                sender_type=spelling,
+                properties=properties or None,
+                source="import",
+                received_at=received_at,
+                historical=True,
+                **fields,
+            )
+        except ValidationError as error:
+            raise Refused("bad_value", error.errors()[0]["msg"]) from error
+
+    return row
+
+
+def _interaction_id(
+    tenant: str,
+    kind: str,
+    happened: datetime,
+    fields: dict[str, Any],
+    properties: dict[str, Any],
+) -> str:
+    content = orjson.dumps([fields, properties], option=orjson.OPT_SORT_KEYS).decode()
+    return derived_id(tenant, "interaction", kind, happened, content)

@@ -1,0 +1,57 @@
+"""The mappings that Endcap knows by itself, and which of them a file's first line asks for."""
+
+from __future__ import annotations
+
+from services.sync.domain.mapping import Kind, Mapping, folded
+from shared.errors import Permanent
+
+ENDCAP = Mapping(source="endcap")
+"""Endcap's own files, whose columns have our fields' names."""
+
+_PERSONALIZE = Mapping(source="personalize", columns={"value": "EVENT_VALUE"})
+
+# The UCI data set "Online Retail" (Chen, Sain and Guo 2012): a gift shop's invoices. Lines for postage,
+# fees, samples and corrections are no products; an invoice that begins with C takes goods back.
+ONLINE_RETAIL = Mapping(
+    source="online-retail",
+    columns={
+        "order_id": "InvoiceNo",
+        "product_id": "StockCode",
+        "product_name": "Description",
+        "quantity": "Quantity",
+        "ordered_at": "InvoiceDate",
+        "price": "UnitPrice",
+        "user_id": "CustomerID",
+        "country": "Country",
+    },
+    constants={"currency": "GBP"},
+    date_formats=("iso", "%m/%d/%Y %H:%M"),
+    cancellation_prefix="C",
+    service_codes=frozenset({"POST", "DOT", "M", "C2", "D", "S", "BANK CHARGES", "AMAZONFEE", "CRUK", "B"}),
+    upper_case_products=True,
+    whole_user_ids=True,
+    positive_price=True,
+)
+
+BUILT_IN: dict[str, Mapping] = {mapping.source: mapping for mapping in (ENDCAP, ONLINE_RETAIL)}
+
+
+def recognised(kind: Kind, header: list[str]) -> Mapping:
+    """The mapping for a file that came without one."""
+    names = {folded(name) for name in header}
+    if kind == "orders" and names >= {folded(name) for name in ONLINE_RETAIL.columns.values()}:
+        return ONLINE_RETAIL
+    if kind == "interactions" and "eventvalue" in names and "value" not in names:
+        return _PERSONALIZE
+    return ENDCAP
+
+
+def built_in(source: str) -> Mapping:
+    """A mapping by its name; Permanent says which there are."""
+    try:
+        return BUILT_IN[source]
+    except KeyError:
+        raise Permanent(
+            f"There is no mapping {source!r}; there are {' and '.join(sorted(BUILT_IN))}, "
+            "and any other is sent along as the field mapping."
+        ) from None

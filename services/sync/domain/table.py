@@ -1,0 +1,178 @@
+"""A CSV file, however messy, → records: every row is either good or refused by itself.
+
+Python's `csv` alone would let one open quote swallow every row behind it; here a record that spans lines
+and turns out wrong costs its first line only, and reading goes on with the next one.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections import deque
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from services.sync.domain.text import LONGEST, LineReader
+from shared.errors import Permanent
+
+DELIMITERS = ",;\t|"
+_DAMAGED = re.compile("[\ud800-\udfff\0]")
+_RAW_KEPT = 2_000
+# Lines of one row. Without this bound a file whose every row leaves a quote open would be read over and over.
+_MOST_LINES = 50
+
+
+class Record(NamedTuple):
+    """One row. `line` counts from 1, which is the header; `problem` is a reason's code, or empty."""
+
+    line: int
+    fields: list[str]
+    raw: str
+    problem: str = ""
+    detail: str = ""
+
+
+class Table:
+    """Feed it pieces of a file. `header` is there once the first line is."""
+
+    def __init__(self, encoding: str | None = None, delimiter: str | None = None) -> None:
+        """What isn't given is found out: the delimiter from the header."""
+        self.header: list[str] | None = None
+        self._lines = LineReader(encoding)
+        self._delimiter = delimiter
+        self._feed = _Feed()
+        self._records: Iterator[list[str]] = iter(())
+        self._line = 0
+
+    @property
+    def encoding(self) -> str:
+        """What the file turned out to be written in."""
+        return self._lines.encoding or "utf-8"
+
+    def feed(self, piece: bytes) -> list[Record]:
+        """The rows that are complete now."""
+        return self._taken(self._lines.feed(piece), final=False)
+
+    def close(self) -> list[Record]:
+        """The rows that only the end of the file completes."""
+        rows = self._taken(self._lines.close(), final=True)
+        if self.header is None:
+            raise Permanent("The file is empty; its first line must name the columns.")
+        return rows
+
+    def _taken(self, lines: list[str], *, final: bool) -> list[Record]:
+        self._feed.pending.extend(lines)
+        if self.header is None and not self._read_header():
+            return []
+        return list(self._read(final=final))
+
+    def _read_header(self) -> bool:
+        pending = self._feed.pending
+        while pending:
+            line = pending.popleft()
+            self._line += 1
+            if line.strip():
+                delimiter = self._delimiter or max(DELIMITERS, key=line.count)
+                if _DAMAGED.search(line):
+                    raise Permanent("The first line is no text; is this a CSV file, or gzip of one?")
+                self.header = _names(line, delimiter)
+                self._records = csv.reader(self._feed, delimiter=delimiter, strict=True)
+                return True
+        return False
+
+    def _read(self, *, final: bool) -> Iterator[Record]:
+        feed, columns = self._feed, len(self.header or ())
+        while feed.pending:
+            feed.begin()
+            line = self._line + 1
+            try:
+                fields = next(self._records)
+                problem = "" if len(fields) == columns else "ragged_row"
+                detail = f"{len(fields)} columns where the header has {columns}" if problem else ""
+            except _TooLong:
+                fields, problem = [], "row_too_long"
+                detail = f"longer than {LONGEST:,} characters"
+            except csv.Error as error:
+                if feed.ran_out and not final:
+                    feed.put_back(0)  # The rest of the record comes with the next piece.
+                    return
+                fields, problem, detail = [], "bad_quotes", _explained(error)
+            if problem and len(feed.taken) > 1:
+                # Only the first line is to blame: the others may be rows of their own.
+                feed.put_back(1)
+                problem, detail = "bad_quotes", "a quote is opened and not closed on this line"
+            self._line += len(feed.taken)
+            if not problem and not fields:
+                continue
+            raw = feed.taken[0] if len(feed.taken) == 1 else "".join(feed.taken)
+            if not problem and self._lines.dirty and _DAMAGED.search(raw):
+                problem, detail = _damage(raw)
+            if not problem or raw.strip():
+                yield Record(line, fields, kept(raw) if problem else raw, problem, detail)
+
+
+class _TooLong(Exception):
+    """A record grows beyond what is read."""
+
+
+class _Feed:
+    """The lines as `csv.reader` asks for them, with a memory of those in the present record."""
+
+    def __init__(self) -> None:
+        self.pending: deque[str] = deque()
+        self.taken: list[str] = []
+        self.ran_out = False
+        self.size = 0
+
+    def begin(self) -> None:
+        """A new record begins."""
+        self.taken = []
+        self.ran_out = False
+        self.size = 0
+
+    def put_back(self, first: int) -> None:
+        """Take the lines from the index `first` as not read."""
+        self.pending.extendleft(reversed(self.taken[first:]))
+        del self.taken[first:]
+
+    def __iter__(self) -> _Feed:
+        return self
+
+    def __next__(self) -> str:
+        if not self.pending:
+            self.ran_out = True
+            raise StopIteration
+        line = self.pending.popleft()
+        self.taken.append(line)
+        self.size += len(line)
+        if self.size > LONGEST or len(self.taken) > _MOST_LINES:
+            raise _TooLong
+        return line
+
+
+def kept(raw: str) -> str:
+    """A refused row as it is shown: without its line end, without what can't be stored, and not endless."""
+    text = _DAMAGED.sub(lambda found: f"\\x{ord(found[0]) & 0xFF:02x}", raw.rstrip("\r\n"))
+    return text if len(text) <= _RAW_KEPT else f"{text[:_RAW_KEPT]}…"
+
+
+def _names(line: str, delimiter: str) -> list[str]:
+    try:
+        return [name.strip() for name in next(csv.reader([line], delimiter=delimiter, strict=True))]
+    except csv.Error as error:
+        raise Permanent(f"The first line doesn't name the columns: {_explained(error)}.") from error
+
+
+def _damage(raw: str) -> tuple[str, str]:
+    if "\0" in raw:
+        return "bad_encoding", "holds a NUL character, which can't be stored"
+    return "bad_encoding", "holds bytes that are no text in the file's encoding"
+
+
+def _explained(error: csv.Error) -> str:
+    text = str(error)
+    if "expected after" in text:
+        return "a quoted field goes on behind its closing quote"
+    if "unexpected end" in text:
+        return "a quote is opened and never closed"
+    return "a carriage return stands inside a field"

@@ -1,0 +1,85 @@
+"""What sync does with the events that it consumes."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+from urllib.parse import unquote_plus
+
+from services.sync.domain.catalogue import item_put, said_at, user_put
+from services.sync.domain.uploads import meaning
+from services.sync.metrics import PUTS, UPLOADS
+from services.sync.worker.sweep import add_upload
+from shared.events import ItemPut, ObjectNotice, UserPut
+
+if TYPE_CHECKING:
+    from services.sync.store import Catalogue, Files, Imports
+    from shared.postgres import Connection, Database
+
+
+@dataclass(frozen=True, slots=True)
+class Handlers:
+    """One method per topic that is consumed."""
+
+    database: Database
+    imports: Imports
+    catalogue: Catalogue
+    files: Files
+
+    async def put(self, puts: Sequence[ItemPut | UserPut]) -> None:
+        """Merge what storefronts say of items and users, field by field, in one transaction."""
+        items: dict[str, list[ItemPut]] = defaultdict(list)
+        users: dict[str, list[UserPut]] = defaultdict(list)
+        for put in puts:
+            if isinstance(put, ItemPut):
+                items[put.tenant].append(put)
+            else:
+                users[put.tenant].append(put)
+        async with self.database.transaction() as connection:
+            # Always in the same order, so that two workers never wait for each other's lock.
+            for tenant in sorted(items.keys() | users.keys()):
+                await self._put_items(connection, tenant, items[tenant])
+                await self._put_users(connection, tenant, users[tenant])
+        PUTS.labels("item").inc(sum(map(len, items.values())))
+        PUTS.labels("user").inc(sum(map(len, users.values())))
+
+    async def objects_created(self, notices: Sequence[ObjectNotice]) -> None:
+        """Make an import of each announced object that is one; the store's test message has none."""
+        for notice in notices:
+            for created in notice.records:
+                if created.s3.bucket.name == self.files.uploads_bucket:
+                    await self._object_created(created.s3.object.key)
+
+    async def _object_created(self, key: str) -> None:
+        # Amazon S3 encodes the key in its notices, other stores don't.
+        for spelling in dict.fromkeys((key, unquote_plus(key))):
+            if meaning(spelling) is None:
+                continue
+            upload = await self.files.upload(spelling)
+            if upload is not None:
+                await add_upload(self.imports, self.files.uploads_bucket, upload)
+                return
+        UPLOADS.labels("ignored").inc()
+
+    async def _put_items(self, connection: Connection, tenant: str, puts: Sequence[ItemPut]) -> None:
+        if not puts:
+            return
+        ids = list(dict.fromkeys(put.item_id for put in puts))
+        states = await self.catalogue.items_to_merge(connection, tenant, ids)
+        now = datetime.now(UTC)
+        for put in puts:
+            states[put.item_id].put(*item_put(put), said_at(put, now))
+        await self.catalogue.save_items(connection, tenant, states)
+
+    async def _put_users(self, connection: Connection, tenant: str, puts: Sequence[UserPut]) -> None:
+        if not puts:
+            return
+        ids = list(dict.fromkeys(put.user_id for put in puts))
+        states = await self.catalogue.users_to_merge(connection, tenant, ids)
+        now = datetime.now(UTC)
+        for put in puts:
+            states[put.user_id].put(*user_put(put), said_at(put, now))
+        await self.catalogue.save_users(connection, tenant, states)

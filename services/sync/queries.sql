@@ -1,0 +1,283 @@
+-- add_import --
+-- A new import, unless this version of the uploaded object has one already.
+INSERT INTO imports (
+    id, tenant, kind, filename, origin, bucket, object_key, etag, size, said_at, mapping, source
+)
+VALUES (
+    :id, :tenant, :kind, :filename, :origin, :bucket, :object_key, :etag, :size, :said_at,
+    :mapping::jsonb, :source
+)
+ON CONFLICT DO NOTHING
+RETURNING created_at;
+
+-- import_by_id --
+-- One import.
+SELECT * FROM imports WHERE id = :id;
+
+-- import_of_tenant --
+-- One import of a tenant, and whether Kafka has everything that it published.
+SELECT
+    i.*,
+    i.status = 'done' AND NOT EXISTS (
+        SELECT FROM outbox o WHERE o.seq <= coalesce(i.last_seq, 0)
+    ) AS relayed
+FROM imports i
+WHERE i.tenant = :tenant AND i.id = :id;
+
+-- imports_of_tenant --
+-- The newest imports of a tenant.
+SELECT
+    i.*,
+    i.status = 'done' AND NOT EXISTS (
+        SELECT FROM outbox o WHERE o.seq <= coalesce(i.last_seq, 0)
+    ) AS relayed
+FROM imports i
+WHERE i.tenant = :tenant
+ORDER BY i.created_at DESC, i.id
+LIMIT :limit;
+
+-- save_import --
+-- Write an import's account, unless somebody else has written it since it was read.
+UPDATE imports
+SET version = version + 1, status = :status, step = :step, position = :position::jsonb,
+    source = :source, encoding = :encoding, bytes_read = :bytes_read, rows_read = :rows_read,
+    rows_staged = :rows_staged, rows_accepted = :rows_accepted, rows_duplicate = :rows_duplicate,
+    rows_rejected = :rows_rejected, reasons = :reasons::jsonb, changes = :changes::jsonb,
+    last_seq = :last_seq, error = :error, started_at = coalesce(started_at, now()),
+    finished_at = CASE WHEN :status IN ('done', 'failed') THEN now() END
+WHERE id = :id AND version = :version AND status IN ('queued', 'running')
+RETURNING version;
+
+-- fail_import --
+-- An import that will not work.
+UPDATE imports
+SET version = version + 1, status = 'failed', error = :error, finished_at = now()
+WHERE id = :id AND status IN ('queued', 'running')
+RETURNING kind;
+
+-- rejects --
+-- The refused rows of an import, a page at a time.
+SELECT line, code, reason, raw FROM import_rejects
+WHERE import_id = :import_id AND line > :after
+ORDER BY line
+LIMIT :limit;
+
+-- drop_rejects --
+-- An import begins again: so does its report.
+DELETE FROM import_rejects WHERE import_id = :import_id;
+
+-- staged_count --
+-- How many lines of an import wait; the table is emptied when Postgres crashes.
+SELECT count(*) FROM staged_lines WHERE import_id = :import_id;
+
+-- too_large_orders --
+-- Orders with more lines than an event can carry.
+SELECT kind, order_id, array_agg(file_line ORDER BY file_line) AS file_lines
+FROM staged_lines
+WHERE import_id = :import_id
+GROUP BY kind, order_id
+HAVING count(*) > :most;
+
+-- staged_orders --
+-- The waiting lines behind an order, sorted so that the lines of an order stand together.
+SELECT file_line, kind, order_id, position, user_id, customer_name, ordered_at, product_id,
+    product_name, category, quantity, price, currency, city, province, country
+FROM staged_lines
+WHERE import_id = :import_id AND order_id > :after
+ORDER BY order_id, kind DESC, file_line;
+
+-- refuse_staged --
+-- Move waiting lines to the refused ones.
+WITH refused AS (
+    SELECT * FROM unnest(:lines::int[], :codes::text[], :reasons::text[]) AS r (line, code, reason)
+), moved AS (
+    DELETE FROM staged_lines s USING refused r
+    WHERE s.import_id = :import_id AND s.file_line = r.line
+    RETURNING s.file_line, r.code, r.reason, s.raw
+)
+INSERT INTO import_rejects (import_id, line, code, reason, raw)
+SELECT :import_id, file_line, code, reason, raw FROM moved;
+
+-- drop_staged --
+-- The waiting lines of an import are not needed any more.
+DELETE FROM staged_lines WHERE import_id = :import_id;
+
+-- item_facts --
+-- What the lines of an import say about items behind one: each field as it was said last.
+SELECT id, field, value, said_at
+FROM (
+    (
+        SELECT DISTINCT ON (product_id)
+            product_id AS id, 'name' AS field, to_jsonb(product_name) AS value, ordered_at AS said_at
+        FROM staged_lines
+        WHERE import_id = :import_id AND product_name IS NOT NULL
+        ORDER BY product_id, ordered_at DESC, file_line DESC
+    )
+    UNION ALL
+    (
+        SELECT DISTINCT ON (product_id) product_id, 'category', to_jsonb(category), ordered_at
+        FROM staged_lines
+        WHERE import_id = :import_id AND category IS NOT NULL
+        ORDER BY product_id, ordered_at DESC, file_line DESC
+    )
+    UNION ALL
+    (
+        -- What is paid back may be an old price.
+        SELECT DISTINCT ON (product_id) product_id, 'price', to_jsonb(price), ordered_at
+        FROM staged_lines
+        WHERE import_id = :import_id AND price IS NOT NULL AND kind = 'order'
+        ORDER BY product_id, ordered_at DESC, file_line DESC
+    )
+    UNION ALL
+    (
+        SELECT DISTINCT ON (product_id) product_id, 'currency', to_jsonb(currency), ordered_at
+        FROM staged_lines
+        WHERE import_id = :import_id AND currency IS NOT NULL AND price IS NOT NULL AND kind = 'order'
+        ORDER BY product_id, ordered_at DESC, file_line DESC
+    )
+    UNION ALL
+    SELECT product_id, NULL, NULL, max(ordered_at)
+    FROM staged_lines
+    WHERE import_id = :import_id
+    GROUP BY product_id
+) AS facts
+WHERE id > :after
+ORDER BY id;
+
+-- user_facts --
+-- What the lines of an import say about users behind one: each field as it was said last.
+SELECT id, field, value, said_at
+FROM (
+    (
+        SELECT DISTINCT ON (user_id)
+            user_id AS id, 'name' AS field, to_jsonb(customer_name) AS value, ordered_at AS said_at
+        FROM staged_lines
+        WHERE import_id = :import_id AND user_id IS NOT NULL AND customer_name IS NOT NULL
+        ORDER BY user_id, ordered_at DESC, file_line DESC
+    )
+    UNION ALL
+    (
+        SELECT DISTINCT ON (user_id) user_id, 'city', to_jsonb(city), ordered_at
+        FROM staged_lines
+        WHERE import_id = :import_id AND user_id IS NOT NULL AND city IS NOT NULL
+        ORDER BY user_id, ordered_at DESC, file_line DESC
+    )
+    UNION ALL
+    (
+        SELECT DISTINCT ON (user_id) user_id, 'province', to_jsonb(province), ordered_at
+        FROM staged_lines
+        WHERE import_id = :import_id AND user_id IS NOT NULL AND province IS NOT NULL
+        ORDER BY user_id, ordered_at DESC, file_line DESC
+    )
+    UNION ALL
+    (
+        SELECT DISTINCT ON (user_id) user_id, 'country', to_jsonb(country), ordered_at
+        FROM staged_lines
+        WHERE import_id = :import_id AND user_id IS NOT NULL AND country IS NOT NULL
+        ORDER BY user_id, ordered_at DESC, file_line DESC
+    )
+    UNION ALL
+    SELECT user_id, NULL, NULL, max(ordered_at)
+    FROM staged_lines
+    WHERE import_id = :import_id AND user_id IS NOT NULL
+    GROUP BY user_id
+) AS facts
+WHERE id > :after
+ORDER BY id;
+
+-- add_orders --
+-- New orders; those that are known already don't come back.
+INSERT INTO orders (
+    tenant, kind, order_id, unified_customer_id, customer_name, city, province, country, currency,
+    ordered_at, line_count, content, source, import_id
+)
+SELECT :tenant, kind, order_id, user_id, customer_name, city, province, country, currency,
+    ordered_at, line_count, content, :source, :import_id
+FROM unnest(
+    :kinds::text[], :order_ids::text[], :user_ids::text[], :customer_names::text[], :cities::text[],
+    :provinces::text[], :countries::text[], :currencies::text[], :ordered_ats::timestamptz[],
+    :line_counts::int[], :contents::bytea[]
+) AS o (
+    kind, order_id, user_id, customer_name, city, province, country, currency, ordered_at, line_count,
+    content
+)
+ON CONFLICT (tenant, kind, order_id) DO NOTHING
+RETURNING kind, order_id;
+
+-- contents --
+-- The contents of orders that are known.
+SELECT o.kind, o.order_id, o.content, o.import_id
+FROM orders o
+JOIN unnest(:kinds::text[], :order_ids::text[]) AS k (kind, order_id)
+    ON o.kind = k.kind AND o.order_id = k.order_id
+WHERE o.tenant = :tenant;
+
+-- order_by_id --
+-- An order, and the cancellation of the same id if there is one.
+SELECT kind, order_id, unified_customer_id, customer_name, city, province, country, currency,
+    ordered_at, line_count, source, import_id
+FROM orders
+WHERE tenant = :tenant AND order_id = :order_id
+ORDER BY kind DESC;
+
+-- order_lines --
+-- The lines of an order and of the cancellation of the same id.
+SELECT kind, product_id, n, product_name, category, price, quantity, currency, ordered_at
+FROM order_items
+WHERE tenant = :tenant AND order_id = :order_id
+ORDER BY kind DESC, file_line, product_id, n;
+
+-- lock_catalogue --
+-- One at a time merges the items and users of a tenant, so that their events leave in order.
+SELECT pg_advisory_xact_lock(hashtextextended('sync.catalogue:' || :tenant, 0));
+
+-- items --
+-- The states of items.
+SELECT item_id AS id, name, category, price, currency, available, created_at, attributes, times, updated_at
+FROM items WHERE tenant = :tenant AND item_id = ANY(:ids::text[]);
+
+-- save_items --
+-- Write states of items; updated_at moves when the state did, not when it was only confirmed.
+INSERT INTO items (
+    tenant, item_id, name, category, price, currency, available, created_at, attributes, times
+)
+SELECT :tenant, id, name, category, price, currency, coalesce(available, true), created_at,
+    attributes, times
+FROM unnest(
+    :ids::text[], :names::text[], :categories::text[], :prices::float8[], :currencies::text[],
+    :availables::bool[], :created_ats::timestamptz[], :attributes::jsonb[], :times::jsonb[]
+) AS i (id, name, category, price, currency, available, created_at, attributes, times)
+ON CONFLICT (tenant, item_id) DO UPDATE
+SET name = excluded.name, category = excluded.category, price = excluded.price,
+    currency = excluded.currency, available = excluded.available, created_at = excluded.created_at,
+    attributes = excluded.attributes, times = excluded.times,
+    updated_at = CASE WHEN excluded.item_id = ANY(:changed_ids::text[]) THEN now() ELSE items.updated_at END;
+
+-- users --
+-- The states of users.
+SELECT user_id AS id, name, city, province, country, attributes, times, updated_at
+FROM users WHERE tenant = :tenant AND user_id = ANY(:ids::text[]);
+
+-- save_users --
+-- Write states of users; updated_at moves when the state did, not when it was only confirmed.
+INSERT INTO users (tenant, user_id, name, city, province, country, attributes, times)
+SELECT :tenant, id, name, city, province, country, attributes, times
+FROM unnest(
+    :ids::text[], :names::text[], :cities::text[], :provinces::text[], :countries::text[],
+    :attributes::jsonb[], :times::jsonb[]
+) AS u (id, name, city, province, country, attributes, times)
+ON CONFLICT (tenant, user_id) DO UPDATE
+SET name = excluded.name, city = excluded.city, province = excluded.province,
+    country = excluded.country, attributes = excluded.attributes, times = excluded.times,
+    updated_at = CASE WHEN excluded.user_id = ANY(:changed_ids::text[]) THEN now() ELSE users.updated_at END;
+
+-- new_interactions --
+-- Remember interactions of files; those that are known already don't come back.
+INSERT INTO imported_interactions (tenant, event_id)
+SELECT :tenant, unnest(:event_ids::text[])
+ON CONFLICT DO NOTHING
+RETURNING event_id;
+
+-- newest_outbox_row --
+-- The newest row that waits to be published.
+SELECT max(seq) FROM outbox;

@@ -1,0 +1,45 @@
+"""What sync can be told from outside."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from pydantic import Field, SecretStr
+from pydantic_settings import SettingsConfigDict
+
+from shared.settings import (
+    AuthSettings,
+    Block,
+    KafkaSettings,
+    PostgresSettings,
+    S3Settings,
+    ServiceSettings,
+)
+
+SERVICE = "sync"
+
+
+class LoadSettings(Block):
+    """Where `load` sends a file, and as whom."""
+
+    endcap_sync_url: str = Field("http://127.0.0.1:8002", description="a running sync")
+    endcap_admin_key: SecretStr | None = Field(None, description="an API key with the scope admin")
+
+
+class Settings(ServiceSettings):
+    """Settings of sync's processes; variables begin with SYNC_."""
+
+    service: ClassVar[str] = SERVICE
+    model_config = SettingsConfigDict(env_prefix="SYNC_", extra="ignore", frozen=True)
+
+    port: int = Field(8002, description="HTTP port; worker + 100, relay + 200")
+    max_upload_bytes: int = Field(2 * 2**30, ge=1, description="size of a posted file at the most")
+    sweep_seconds: float = Field(
+        300.0, gt=0, description="how often the uploads are listed, in case a notice was lost"
+    )
+    chunk_rows: int = Field(5_000, ge=1, description="rows of a file in one transaction")
+    kafka: KafkaSettings = Field(default_factory=lambda: KafkaSettings.of(SERVICE))
+    postgres: PostgresSettings = Field(default_factory=lambda: PostgresSettings.of(SERVICE))
+    s3: S3Settings = Field(default_factory=lambda: S3Settings.of(SERVICE))
+    auth: AuthSettings = Field(default_factory=lambda: AuthSettings.of(SERVICE))
+    load: LoadSettings = Field(default_factory=lambda: LoadSettings.of(SERVICE))

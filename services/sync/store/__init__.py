@@ -1,0 +1,8 @@
+"""Where the shop is kept: Postgres for its state, the object store for its files."""
+
+from services.sync.store.catalogue import Catalogue
+from services.sync.store.files import Files
+from services.sync.store.imports import Imports
+from services.sync.store.orders import Orders
+
+__all__ = ["Catalogue", "Files", "Imports", "Orders"]

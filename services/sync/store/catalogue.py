@@ -1,0 +1,127 @@
+"""The states of items and users."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from services.sync.domain.catalogue import (
+    ITEM_FIELDS,
+    USER_FIELDS,
+    State,
+    item_changed,
+    user_changed,
+)
+from services.sync.store.statements import SQL
+from shared import outbox
+from shared.events.topics import ITEMS, USERS
+
+if TYPE_CHECKING:
+    import asyncpg
+
+    from shared.postgres import Connection, Database
+
+
+class Catalogue:
+    """Items and users. A merge holds the tenant's lock until its transaction ends."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def items_to_merge(
+        self, connection: Connection, tenant: str, ids: Sequence[str]
+    ) -> dict[str, State]:
+        """The states of items, also of those that are new."""
+        await connection.execute(*SQL.lock_catalogue(tenant=tenant))
+        rows = await connection.fetch(*SQL.items(tenant=tenant, ids=list(ids)))
+        return _states(rows, ids, ITEM_FIELDS)
+
+    async def users_to_merge(
+        self, connection: Connection, tenant: str, ids: Sequence[str]
+    ) -> dict[str, State]:
+        """The states of users, also of those that are new."""
+        await connection.execute(*SQL.lock_catalogue(tenant=tenant))
+        rows = await connection.fetch(*SQL.users(tenant=tenant, ids=list(ids)))
+        return _states(rows, ids, USER_FIELDS)
+
+    async def save_items(self, connection: Connection, tenant: str, states: Mapping[str, State]) -> int:
+        """Write what was merged and publish what really changed; return how many items did."""
+        touched = [state for state in states.values() if state.is_new or state.is_touched]
+        changed = [state for state in touched if state.is_published]
+        if touched:
+            await connection.execute(
+                *SQL.save_items(
+                    tenant=tenant,
+                    ids=[state.id for state in touched],
+                    names=_column(touched, "name"),
+                    categories=_column(touched, "category"),
+                    prices=_column(touched, "price"),
+                    currencies=_column(touched, "currency"),
+                    availables=_column(touched, "available"),
+                    created_ats=_column(touched, "created_at"),
+                    attributes=[state.attributes for state in touched],
+                    times=[state.times for state in touched],
+                    changed_ids=[state.id for state in changed],
+                )
+            )
+        now = datetime.now(UTC)
+        events = [item_changed(tenant, state, now) for state in changed]
+        await outbox.append(connection, ITEMS, events)
+        return len(changed)
+
+    async def save_users(self, connection: Connection, tenant: str, states: Mapping[str, State]) -> int:
+        """Write what was merged and publish what really changed; return how many users did."""
+        touched = [state for state in states.values() if state.is_new or state.is_touched]
+        changed = [state for state in touched if state.is_published]
+        if touched:
+            await connection.execute(
+                *SQL.save_users(
+                    tenant=tenant,
+                    ids=[state.id for state in touched],
+                    names=_column(touched, "name"),
+                    cities=_column(touched, "city"),
+                    provinces=_column(touched, "province"),
+                    countries=_column(touched, "country"),
+                    attributes=[state.attributes for state in touched],
+                    times=[state.times for state in touched],
+                    changed_ids=[state.id for state in changed],
+                )
+            )
+        now = datetime.now(UTC)
+        events = [user_changed(tenant, state, now) for state in changed]
+        await outbox.append(connection, USERS, events)
+        return len(changed)
+
+    async def item(self, tenant: str, item_id: str) -> dict[str, Any] | None:
+        """One item as people see it."""
+        row = await self._database.fetchrow(*SQL.items(tenant=tenant, ids=[item_id]))
+        return None if row is None else _shown(row, "item_id")
+
+    async def user(self, tenant: str, user_id: str) -> dict[str, Any] | None:
+        """One user as people see them."""
+        row = await self._database.fetchrow(*SQL.users(tenant=tenant, ids=[user_id]))
+        return None if row is None else _shown(row, "user_id")
+
+
+def _states(rows: Sequence[asyncpg.Record], ids: Sequence[str], fields: Sequence[str]) -> dict[str, State]:
+    known = {
+        row["id"]: State(
+            id=row["id"],
+            fields={name: row[name] for name in fields},
+            attributes=row["attributes"],
+            times=row["times"],
+        )
+        for row in rows
+    }
+    return {identity: known.get(identity) or State(identity, is_new=True) for identity in ids}
+
+
+def _column(states: Sequence[State], field: str) -> list[Any]:
+    return [state.fields.get(field) for state in states]
+
+
+def _shown(row: asyncpg.Record, identity: str) -> dict[str, Any]:
+    shown = dict(row)
+    del shown["times"]
+    return {identity: shown.pop("id"), **shown}

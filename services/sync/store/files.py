@@ -1,0 +1,107 @@
+"""Files in the object store, read as a stream of unpacked bytes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable
+from datetime import UTC, datetime
+from functools import partial
+from typing import IO, TYPE_CHECKING, TypeVar
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from services.sync.domain.packing import PIECE, Unpacker
+from services.sync.domain.uploads import Upload
+from shared.errors import Permanent, Transient
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_s3.type_defs import ListObjectsV2OutputTypeDef
+
+_MISSING = frozenset({"404", "NoSuchKey", "NotFound", "NoSuchBucket"})
+
+Result = TypeVar("Result")
+
+
+class Files:
+    """Posted files in Endcap's own bucket, and uploads in the one that people write to."""
+
+    def __init__(self, client: S3Client, data_bucket: str, uploads_bucket: str) -> None:
+        self._client = client
+        self.data_bucket = data_bucket
+        self.uploads_bucket = uploads_bucket
+
+    async def keep(self, key: str, file: IO[bytes]) -> str:
+        """Store a posted file in Endcap's bucket; return its etag."""
+        await _calling(lambda: self._client.upload_fileobj(file, self.data_bucket, key))
+        head = await _calling(lambda: self._client.head_object(Bucket=self.data_bucket, Key=key))
+        return head["ETag"]
+
+    async def upload(self, key: str) -> Upload | None:
+        """The newest version of an uploaded object; None when it is gone."""
+        try:
+            head = await _calling(lambda: self._client.head_object(Bucket=self.uploads_bucket, Key=key))
+        except Permanent:
+            return None
+        return Upload(key, head["ETag"], _whole(head["LastModified"]), head["ContentLength"])
+
+    async def uploads(self) -> AsyncGenerator[list[Upload], None]:
+        """Everything that was uploaded, a page at a time."""
+        token: str | None = None
+        while True:
+            page = await _calling(partial(self._page, token))
+            yield [
+                Upload(entry["Key"], entry["ETag"], _whole(entry["LastModified"]), entry["Size"])
+                for entry in page.get("Contents", [])
+            ]
+            if not page["IsTruncated"]:
+                return
+            token = page["NextContinuationToken"]
+
+    def _page(self, token: str | None) -> ListObjectsV2OutputTypeDef:
+        if token is None:
+            return self._client.list_objects_v2(Bucket=self.uploads_bucket)
+        return self._client.list_objects_v2(Bucket=self.uploads_bucket, ContinuationToken=token)
+
+    async def pieces(
+        self, bucket: str, key: str, etag: str | None
+    ) -> AsyncGenerator[tuple[bytes, int], None]:
+        """The unpacked bytes of a file in pieces, each with how many packed bytes are read by then.
+
+        Permanent when the object is gone or was replaced, and when it is damaged.
+        """
+        guard = {"IfMatch": etag} if etag else {}
+        found = await _calling(
+            lambda: self._client.get_object(Bucket=bucket, Key=key, **guard)  # type: ignore[arg-type]
+        )
+        body, unpacker, read = found["Body"], Unpacker(), 0
+        try:
+            while piece := await _calling(lambda: body.read(PIECE)):
+                read += len(piece)
+                for plain in unpacker.feed(piece):
+                    yield plain, read
+            for plain in unpacker.close():
+                yield plain, read
+        finally:
+            body.close()
+
+
+async def _calling(call: Callable[[], Result]) -> Result:
+    """Call boto3 off the event loop, in our own errors."""
+    try:
+        return await asyncio.to_thread(call)
+    except ClientError as error:
+        code = error.response["Error"]["Code"]
+        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 500)
+        if code in _MISSING or status == 404:
+            raise Permanent("The file is gone from the object store.") from error
+        if status == 412:
+            raise Permanent("The file was replaced; the newer one is imported by itself.") from error
+        raise Transient(f"The object store refused: {error}") from error
+    except (BotoCoreError, OSError) as error:
+        raise Transient(f"The object store can't be reached: {error}") from error
+
+
+def _whole(moment: datetime) -> datetime:
+    """To the second, since some stores tell no more when they are asked for a single object."""
+    return moment.astimezone(UTC).replace(microsecond=0)

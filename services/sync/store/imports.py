@@ -1,0 +1,133 @@
+"""Imports and their refused rows."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import AsyncIterator, Iterable
+from typing import TYPE_CHECKING
+
+from services.sync.domain.imports import Import, Reject
+from services.sync.store.statements import SQL
+from shared.jobs import LeaseLost, enqueue
+
+if TYPE_CHECKING:
+    import asyncpg
+
+    from shared.postgres import Connection, Database
+
+JOB = "import"
+_PAGE = 2_000
+_FIELDS = tuple(entry.name for entry in dataclasses.fields(Import))
+
+
+class Imports:
+    """The accounts of imports; whoever writes one proves that nobody else has since."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def add(self, new: Import) -> bool:
+        """Add an import and its job together; False when this version of its object has one already."""
+        async with self._database.transaction() as connection:
+            created = await connection.fetchval(
+                *SQL.add_import(
+                    id=new.id,
+                    tenant=new.tenant,
+                    kind=new.kind,
+                    filename=new.filename,
+                    origin=new.origin,
+                    bucket=new.bucket,
+                    object_key=new.object_key,
+                    etag=new.etag,
+                    size=new.size,
+                    said_at=new.said_at,
+                    mapping=new.mapping,
+                    source=new.source,
+                )
+            )
+            if created is None:
+                return False
+            await enqueue(connection, JOB, new.id, {})
+        return True
+
+    async def by_id(self, identity: str) -> Import | None:
+        """An import as it is now."""
+        row = await self._database.fetchrow(*SQL.import_by_id(id=identity))
+        return None if row is None else _import(row)
+
+    async def of_tenant(self, tenant: str, identity: str) -> tuple[Import, bool] | None:
+        """An import of a tenant, and whether Kafka has all that it published."""
+        row = await self._database.fetchrow(*SQL.import_of_tenant(tenant=tenant, id=identity))
+        return None if row is None else (_import(row), row["relayed"])
+
+    async def newest(self, tenant: str, limit: int) -> list[tuple[Import, bool]]:
+        """The newest imports of a tenant, each with whether it is relayed."""
+        rows = await self._database.fetch(*SQL.imports_of_tenant(tenant=tenant, limit=limit))
+        return [(_import(row), row["relayed"]) for row in rows]
+
+    async def save(self, connection: Connection, account: Import) -> None:
+        """Write the account in the transaction of what it counts; LeaseLost when somebody else did."""
+        version = await connection.fetchval(
+            *SQL.save_import(
+                id=account.id,
+                version=account.version,
+                status=account.status,
+                step=account.step,
+                position=account.position,
+                source=account.source,
+                encoding=account.encoding,
+                bytes_read=account.bytes_read,
+                rows_read=account.rows_read,
+                rows_staged=account.rows_staged,
+                rows_accepted=account.rows_accepted,
+                rows_duplicate=account.rows_duplicate,
+                rows_rejected=account.rows_rejected,
+                reasons=account.reasons,
+                changes=account.changes,
+                last_seq=account.last_seq,
+                error=account.error,
+            )
+        )
+        if version is None:
+            raise LeaseLost(account.id)
+        account.version = version
+
+    async def fail(self, identity: str, sentence: str) -> str | None:
+        """Say that an import will not work; its kind, or None when it had ended before."""
+        async with self._database.transaction() as connection:
+            kind: str | None = await connection.fetchval(*SQL.fail_import(id=identity, error=sentence))
+            await connection.execute(*SQL.drop_staged(import_id=identity))
+        return kind
+
+    async def newest_outbox_row(self, connection: Connection) -> int | None:
+        """The row after which everything of this transaction and before it is published."""
+        seq: int | None = await connection.fetchval(*SQL.newest_outbox_row())
+        return seq
+
+    async def refuse(self, connection: Connection, identity: str, rejects: Iterable[Reject]) -> None:
+        """Keep refused rows for the report."""
+        records = [(identity, *reject) for reject in rejects]
+        if records:
+            await connection.copy_records_to_table(
+                "import_rejects",
+                records=records,
+                columns=["import_id", "line", "code", "reason", "raw"],
+            )
+
+    async def drop_rejects(self, connection: Connection, identity: str) -> None:
+        """Forget the report of an import that begins again."""
+        await connection.execute(*SQL.drop_rejects(import_id=identity))
+
+    async def rejects(self, identity: str) -> AsyncIterator[list[Reject]]:
+        """Every refused row in the order of the file, a page at a time."""
+        after = 0
+        while True:
+            rows = await self._database.fetch(*SQL.rejects(import_id=identity, after=after, limit=_PAGE))
+            if not rows:
+                return
+            yield [Reject(**row) for row in rows]
+            after = rows[-1]["line"]
+
+
+def _import(row: asyncpg.Record) -> Import:
+    return Import(**{name: row[name] for name in _FIELDS})

@@ -1,0 +1,197 @@
+"""Orders and their lines, and the waiting lines of an import before they are orders."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from services.sync.domain.imports import Import
+from services.sync.domain.orders import MOST_LINES, Order, RefusedLine, StagedLine
+from services.sync.domain.rows import OrderRow
+from services.sync.store.statements import SQL
+
+if TYPE_CHECKING:
+    from shared.postgres import Connection, Database
+
+_PREFETCH = 5_000
+_STAGED = ("import_id", "file_line", "raw", *OrderRow._fields)
+_ITEMS = (
+    "tenant", "kind", "order_id", "product_id", "n", "unified_customer_id", "customer_name",
+    "province", "city", "country", "product_name", "category", "price", "quantity", "currency",
+    "ordered_at", "file_line", "import_id",
+)  # fmt: skip
+
+Key = tuple[str, str]
+"""(kind, order id): a cancellation may have the id of its order."""
+
+
+class Known(NamedTuple):
+    """An order that is there already."""
+
+    content: bytes
+    import_id: str | None
+
+
+class Fact(NamedTuple):
+    """What an import's lines say of one field of an item or a user; no field: that there is one."""
+
+    id: str
+    field: str | None
+    value: Any
+    said_at: datetime
+
+
+class Orders:
+    """Orders of the shop. Methods with a connection belong to the caller's transaction."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def stage(
+        self, connection: Connection, import_id: str, lines: Sequence[tuple[int, str, OrderRow]]
+    ) -> None:
+        """Let lines wait until the file is read: (line of the file, the row itself, the line)."""
+        await connection.copy_records_to_table(
+            "staged_lines",
+            records=[(import_id, line, raw, *row) for line, raw, row in lines],
+            columns=_STAGED,
+        )
+
+    async def staged_count(self, import_id: str) -> int:
+        """How many lines of an import wait."""
+        return int(await self._database.fetchval(*SQL.staged_count(import_id=import_id)))
+
+    async def drop_staged(self, connection: Connection, import_id: str) -> None:
+        """Forget an import's waiting lines."""
+        await connection.execute(*SQL.drop_staged(import_id=import_id))
+
+    async def refuse_staged(
+        self, connection: Connection, import_id: str, refused: Sequence[RefusedLine]
+    ) -> None:
+        """Move waiting lines to the report."""
+        if refused:
+            await connection.execute(
+                *SQL.refuse_staged(
+                    import_id=import_id,
+                    lines=[line.file_line for line in refused],
+                    codes=[line.code for line in refused],
+                    reasons=[line.detail for line in refused],
+                )
+            )
+
+    async def too_large(self, connection: Connection, import_id: str) -> list[tuple[str, list[int]]]:
+        """Orders with more lines than one may have: (order id, lines of the file)."""
+        rows = await connection.fetch(*SQL.too_large_orders(import_id=import_id, most=MOST_LINES))
+        return [(row["order_id"], row["file_lines"]) for row in rows]
+
+    async def staged(self, import_id: str, after: str) -> AsyncGenerator[StagedLine, None]:
+        """The waiting lines behind an order, those of an order together."""
+        async with self._reading(*SQL.staged_orders(import_id=import_id, after=after)) as rows:
+            async for row in rows:
+                file_line, *cells = row
+                yield StagedLine(file_line, OrderRow._make(cells))
+
+    async def item_facts(self, import_id: str, after: str) -> AsyncGenerator[Fact, None]:
+        """What the waiting lines say of items behind one, sorted by item."""
+        async with self._reading(*SQL.item_facts(import_id=import_id, after=after)) as rows:
+            async for row in rows:
+                yield Fact._make(row)
+
+    async def user_facts(self, import_id: str, after: str) -> AsyncGenerator[Fact, None]:
+        """What the waiting lines say of users behind one, sorted by user."""
+        async with self._reading(*SQL.user_facts(import_id=import_id, after=after)) as rows:
+            async for row in rows:
+                yield Fact._make(row)
+
+    async def add(self, connection: Connection, account: Import, orders: Sequence[Order]) -> set[Key]:
+        """Add the orders that are not known yet, with their lines; return which those are."""
+        rows = await connection.fetch(
+            *SQL.add_orders(
+                tenant=account.tenant,
+                source=account.source,
+                import_id=account.id,
+                kinds=[order.kind for order in orders],
+                order_ids=[order.order_id for order in orders],
+                user_ids=[order.user_id for order in orders],
+                customer_names=[order.customer_name for order in orders],
+                cities=[order.city for order in orders],
+                provinces=[order.province for order in orders],
+                countries=[order.country for order in orders],
+                currencies=[order.currency for order in orders],
+                ordered_ats=[order.ordered_at for order in orders],
+                line_counts=[len(order.items) for order in orders],
+                contents=[order.content for order in orders],
+            )
+        )
+        new = {(row["kind"], row["order_id"]) for row in rows}
+        records = [
+            record
+            for order in orders
+            if (order.kind, order.order_id) in new
+            for record in _item_records(account, order)
+        ]
+        if records:
+            await connection.copy_records_to_table("order_items", records=records, columns=_ITEMS)
+        return new
+
+    async def known(self, connection: Connection, tenant: str, orders: Sequence[Order]) -> dict[Key, Known]:
+        """Under which content, and by which import, orders are known."""
+        rows = await connection.fetch(
+            *SQL.contents(
+                tenant=tenant,
+                kinds=[order.kind for order in orders],
+                order_ids=[order.order_id for order in orders],
+            )
+        )
+        return {(row["kind"], row["order_id"]): Known(row["content"], row["import_id"]) for row in rows}
+
+    async def by_id(self, tenant: str, order_id: str) -> list[dict[str, Any]]:
+        """The order of an id, and a cancellation of the same id, each with its lines."""
+        orders = await self._database.fetch(*SQL.order_by_id(tenant=tenant, order_id=order_id))
+        lines = await self._database.fetch(*SQL.order_lines(tenant=tenant, order_id=order_id))
+        return [
+            {**order, "lines": [dict(line) for line in lines if line["kind"] == order["kind"]]}
+            for order in orders
+        ]
+
+    async def new_interactions(
+        self, connection: Connection, tenant: str, event_ids: Sequence[str]
+    ) -> set[str]:
+        """Remember interactions; return those that were not known."""
+        rows = await connection.fetch(*SQL.new_interactions(tenant=tenant, event_ids=list(event_ids)))
+        return {row["event_id"] for row in rows}
+
+    @asynccontextmanager
+    async def _reading(self, text: str, *args: Any) -> AsyncIterator[Any]:
+        """A cursor in a transaction of its own, so that what is read is one state of the table."""
+        async with self._database.transaction(readonly=True) as connection:
+            yield connection.cursor(text, *args, prefetch=_PREFETCH)
+
+
+def _item_records(account: Import, order: Order) -> list[tuple[Any, ...]]:
+    tenant, import_id = account.tenant, account.id
+    return [
+        (
+            tenant,
+            order.kind,
+            order.order_id,
+            item.row.product_id,
+            item.n,
+            order.user_id,
+            order.customer_name,
+            item.row.province or order.province,
+            item.row.city or order.city,
+            item.row.country or order.country,
+            item.row.product_name,
+            item.row.category,
+            item.row.price,
+            item.row.quantity,
+            item.row.currency,
+            item.row.ordered_at,
+            file_line,
+            import_id,
+        )
+        for item, file_line in zip(order.items, order.file_lines, strict=True)
+    ]

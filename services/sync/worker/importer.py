@@ -1,0 +1,134 @@
+"""The job of an import: read the file, and for order files group, settle and learn from its lines.
+
+Each chunk is one transaction that changes the shop, appends the events and moves the import's position, so
+a worker that dies loses the chunk at hand and nothing else; the next one goes on behind the last.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import structlog
+
+from services.sync.domain.imports import Import, Step
+from services.sync.metrics import IMPORTS, REJECTS, ROWS, SECONDS
+from services.sync.worker.learning import Learning
+from services.sync.worker.reading import Reading
+from services.sync.worker.settling import Settling
+from shared import outbox
+from shared.events import TrainingRequested, derived_id
+from shared.events.topics import TRAINING_REQUESTS
+
+if TYPE_CHECKING:
+    from services.sync.store import Catalogue, Files, Imports, Orders
+    from shared.jobs import Job
+    from shared.postgres import Database
+
+log = structlog.get_logger()
+
+
+class Importer:
+    """Runs imports, one step after another, from wherever an earlier attempt has left them."""
+
+    def __init__(
+        self,
+        database: Database,
+        imports: Imports,
+        orders: Orders,
+        catalogue: Catalogue,
+        files: Files,
+        *,
+        chunk_rows: int,
+    ) -> None:
+        self._database = database
+        self._imports = imports
+        self._orders = orders
+        reading = Reading(database, imports, orders, catalogue, files, chunk_rows=chunk_rows)
+        settling = Settling(database, imports, orders, chunk_rows=chunk_rows)
+        learning = Learning(database, imports, orders, catalogue)
+        self._steps: dict[Step, Callable[[Import], Awaitable[Import]]] = {
+            "read": reading.read,
+            "orders": settling.settle,
+            "items": learning.learn_items,
+            "users": learning.learn_users,
+            "finish": self._finish,
+        }
+
+    async def run(self, job: Job) -> None:
+        """Bring one import to its end."""
+        account = await self._imports.by_id(job.key)
+        if account is None or account.status in {"done", "failed"}:
+            return
+        account.status = "running"
+        if account.kind == "orders":
+            account = await self._with_its_lines(account)
+        while account.status == "running":
+            account = await self._steps[account.step](account)
+        _measure(account)
+
+    async def failed(self, job: Job, sentence: str) -> None:
+        """Tell people that an import will not work, and why."""
+        kind = await self._imports.fail(job.key, sentence)
+        if kind is not None:
+            IMPORTS.labels(kind, "failed").inc()
+
+    async def _with_its_lines(self, account: Import) -> Import:
+        """Begin again when the waiting lines are not all there: a crash of Postgres drops them."""
+        if account.rows_staged == await self._orders.staged_count(account.id):
+            return account
+        log.warning("sync.import_begins_again", import_id=account.id)
+        later = account.later()
+        later.restart()
+        async with self._database.transaction() as connection:
+            await self._orders.drop_staged(connection, account.id)
+            await self._imports.drop_rejects(connection, account.id)
+            await self._imports.save(connection, later)
+        return later
+
+    async def _finish(self, account: Import) -> Import:
+        """Ask for training, behind everything that the import has published."""
+        later = account.later()
+        later.status = "done"
+        async with self._database.transaction() as connection:
+            await self._orders.drop_staged(connection, account.id)
+            if account.changes:
+                await outbox.append(connection, TRAINING_REQUESTS, [_request(account)])
+                later.last_seq = await self._imports.newest_outbox_row(connection)
+            await self._imports.save(connection, later)
+        return later
+
+
+def _request(account: Import) -> TrainingRequested:
+    return TrainingRequested(
+        event_id=derived_id(account.tenant, "import", account.id),
+        tenant=account.tenant,
+        occurred_at=datetime.now(UTC),
+        reason="import",
+        import_id=account.id,
+    )
+
+
+def _measure(account: Import) -> None:
+    IMPORTS.labels(account.kind, "done").inc()
+    for outcome, count in (
+        ("accepted", account.rows_accepted),
+        ("duplicate", account.rows_duplicate),
+        ("rejected", account.rows_rejected),
+    ):
+        ROWS.labels(account.kind, outcome).inc(count)
+    for code, count in account.reasons.items():
+        REJECTS.labels(account.kind, code).inc(count)
+    if account.started_at is not None:
+        seconds = (datetime.now(UTC) - account.started_at).total_seconds()
+        SECONDS.labels(account.kind).observe(seconds)
+    log.info(
+        "sync.import_done",
+        import_id=account.id,
+        kind=account.kind,
+        accepted=account.rows_accepted,
+        duplicate=account.rows_duplicate,
+        rejected=account.rows_rejected,
+        changes=account.changes,
+    )

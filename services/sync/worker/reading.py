@@ -1,0 +1,183 @@
+"""The first step: the file's rows, a chunk at a time. For all but order files it is the only one."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Any
+
+from services.sync.domain import sources
+from services.sync.domain.catalogue import State, microseconds
+from services.sync.domain.cells import Refused
+from services.sync.domain.imports import Import, Reject
+from services.sync.domain.mapping import Mapping, layout
+from services.sync.domain.rows import interaction_rows, item_rows, order_rows, user_rows
+from services.sync.domain.table import Record, Table, kept
+from shared import outbox
+from shared.events.topics import INTERACTIONS
+
+if TYPE_CHECKING:
+    from services.sync.store import Catalogue, Files, Imports, Orders
+    from shared.postgres import Connection, Database
+
+Row = tuple[Record, Any]
+"""A record and what it says: an order line, a put, or an interaction."""
+
+
+class Reading:
+    """Reads files chunk by chunk, each in one transaction with the import's account."""
+
+    def __init__(
+        self,
+        database: Database,
+        imports: Imports,
+        orders: Orders,
+        catalogue: Catalogue,
+        files: Files,
+        *,
+        chunk_rows: int,
+    ) -> None:
+        self._database = database
+        self._imports = imports
+        self._orders = orders
+        self._catalogue = catalogue
+        self._files = files
+        self._chunk_rows = chunk_rows
+        self._take: dict[str, Callable[[Connection, Import, list[Row]], Awaitable[None]]] = {
+            "orders": self._stage,
+            "items": self._put_items,
+            "users": self._put_users,
+            "interactions": self._publish,
+        }
+
+    async def read(self, account: Import) -> Import:
+        """Read the file from where the account stands to its end."""
+        own = account.own_mapping
+        table = Table(own.encoding, own.delimiter) if own else Table()
+        reader: Callable[[list[str]], Any] | None = None
+        async with aclosing(self._chunks(table, account)) as chunks:
+            async for records, packed_bytes in chunks:
+                reader = reader or _row_reader(account, own, table)
+                account = await self._chunk(account, records, reader, table, packed_bytes)
+        if reader is None:
+            _row_reader(account, own, table)  # A file without rows still has to have our columns.
+        later = account.later()
+        later.begin("orders" if account.kind == "orders" else "finish")
+        later.bytes_read, later.encoding = account.size, table.encoding
+        async with self._database.transaction() as connection:
+            await self._imports.save(connection, later)
+        return later
+
+    async def _chunks(self, table: Table, account: Import) -> AsyncGenerator[tuple[list[Record], int], None]:
+        """The records behind the account's line, and how much of the packed file is read by then."""
+        after = account.position.get("line", 0)
+        waiting: list[Record] = []
+        packed_bytes = 0
+        async for piece, packed_bytes in self._files.pieces(account.bucket, account.object_key, account.etag):
+            waiting += (record for record in table.feed(piece) if record.line > after)
+            while len(waiting) >= self._chunk_rows:
+                yield waiting[: self._chunk_rows], packed_bytes
+                del waiting[: self._chunk_rows]
+        waiting += (record for record in table.close() if record.line > after)
+        if waiting:
+            yield waiting, packed_bytes
+
+    async def _chunk(
+        self,
+        account: Import,
+        records: list[Record],
+        reader: Callable[[list[str]], Any],
+        table: Table,
+        packed_bytes: int,
+    ) -> Import:
+        taken, rejects = _sorted_out(records, reader)
+        later = account.later()
+        later.rows_read += len(records)
+        later.refuse(reject.code for reject in rejects)
+        later.position = {"line": records[-1].line}
+        later.bytes_read, later.encoding = packed_bytes, table.encoding
+        async with self._database.transaction() as connection:
+            await self._imports.refuse(connection, account.id, rejects)
+            if taken:
+                await self._take[account.kind](connection, later, taken)
+            await self._imports.save(connection, later)
+        return later
+
+    async def _stage(self, connection: Connection, account: Import, rows: list[Row]) -> None:
+        await self._orders.stage(
+            connection,
+            account.id,
+            [(record.line, record.raw.rstrip("\r\n"), row) for record, row in rows],
+        )
+        account.rows_staged += len(rows)
+
+    async def _put_items(self, connection: Connection, account: Import, rows: list[Row]) -> None:
+        ids = list(dict.fromkeys(row.id for _, row in rows))
+        states = await self._catalogue.items_to_merge(connection, account.tenant, ids)
+        _merge(account, rows, states)
+        changed = await self._catalogue.save_items(connection, account.tenant, states)
+        account.change(items=changed)
+
+    async def _put_users(self, connection: Connection, account: Import, rows: list[Row]) -> None:
+        ids = list(dict.fromkeys(row.id for _, row in rows))
+        states = await self._catalogue.users_to_merge(connection, account.tenant, ids)
+        _merge(account, rows, states)
+        changed = await self._catalogue.save_users(connection, account.tenant, states)
+        account.change(users=changed)
+
+    async def _publish(self, connection: Connection, account: Import, rows: list[Row]) -> None:
+        events = {event.event_id: event for _, event in rows}
+        new = await self._orders.new_interactions(connection, account.tenant, list(events))
+        account.rows_accepted += len(new)
+        account.rows_duplicate += len(rows) - len(new)
+        account.change(interactions=len(new))
+        await outbox.append(
+            connection, INTERACTIONS, [event for event in events.values() if event.event_id in new]
+        )
+
+
+def _row_reader(account: Import, own: Mapping | None, table: Table) -> Callable[[list[str]], Any]:
+    """The reader for the columns that the file has; Permanent when some are missing."""
+    header = table.header or []
+    mapping = own or (
+        sources.built_in(account.source) if account.source else sources.recognised(account.kind, header)
+    )
+    account.source = mapping.source
+    places, width = layout(mapping, account.kind, header), len(header)
+    match account.kind:
+        case "orders":
+            return order_rows(mapping, places, width)
+        case "items":
+            return item_rows(mapping, places, width)
+        case "users":
+            return user_rows(mapping, places, width)
+        case "interactions":
+            return interaction_rows(
+                mapping, places, width, tenant=account.tenant, received_at=account.said_at
+            )
+
+
+def _sorted_out(
+    records: Sequence[Record], reader: Callable[[list[str]], Any]
+) -> tuple[list[Row], list[Reject]]:
+    taken: list[Row] = []
+    rejects: list[Reject] = []
+    for record in records:
+        if record.problem:
+            rejects.append(Reject(record.line, record.problem, record.detail, record.raw))
+            continue
+        try:
+            taken.append((record, reader(record.fields)))
+        except Refused as refused:
+            rejects.append(Reject(record.line, refused.code, refused.detail, kept(record.raw)))
+    return taken, rejects
+
+
+def _merge(account: Import, rows: list[Row], states: dict[str, State]) -> None:
+    """Put rows into states; of two rows about the same thing the later one holds."""
+    said_at = microseconds(account.said_at)
+    for record, row in rows:
+        states[row.id].put(row.fields, row.attributes, said_at + record.line)
+    news = sum(states[row.id].is_published for _, row in rows)
+    account.rows_accepted += news
+    account.rows_duplicate += len(rows) - news

@@ -1,0 +1,123 @@
+"""The second step of order files: whole orders, new ones into the shop and onto their way to Kafka."""
+
+from __future__ import annotations
+
+from contextlib import aclosing
+from typing import TYPE_CHECKING
+
+from services.sync.domain.imports import Import
+from services.sync.domain.orders import (
+    Order,
+    RefusedLine,
+    StagedLine,
+    changed,
+    orders_in,
+    too_large,
+)
+from services.sync.domain.rows import CANCELLATION
+from services.sync.domain.sources import ENDCAP
+from shared import outbox
+from shared.events.topics import ORDERS
+
+if TYPE_CHECKING:
+    from services.sync.store import Imports, Orders
+    from services.sync.store.orders import Key, Known
+    from shared.postgres import Connection, Database
+
+
+class Settling:
+    """Decides of each order: new, the same again, or another under a known id."""
+
+    def __init__(self, database: Database, imports: Imports, orders: Orders, *, chunk_rows: int) -> None:
+        self._database = database
+        self._imports = imports
+        self._orders = orders
+        self._chunk_rows = chunk_rows
+
+    async def settle(self, account: Import) -> Import:
+        """Settle every order behind the account's position."""
+        if not account.position:
+            account = await self._refuse_too_large(account)
+        waiting: list[StagedLine] = []
+        async with aclosing(self._orders.staged(account.id, account.position["after"])) as lines:
+            async for line in lines:
+                # An order and its cancellation are settled together: the position is their id.
+                if len(waiting) >= self._chunk_rows and line.row.order_id != waiting[-1].row.order_id:
+                    account = await self._chunk(account, waiting)
+                    waiting = []
+                waiting.append(line)
+        if waiting:
+            account = await self._chunk(account, waiting)
+        later = account.later()
+        later.begin("items")
+        async with self._database.transaction() as connection:
+            await self._imports.save(connection, later)
+        return later
+
+    async def _refuse_too_large(self, account: Import) -> Import:
+        later = account.later()
+        later.position = {"after": ""}
+        async with self._database.transaction() as connection:
+            refused = [
+                line
+                for order_id, lines in await self._orders.too_large(connection, account.id)
+                for line in too_large(order_id, lines)
+            ]
+            await self._refuse(connection, later, refused)
+            await self._imports.save(connection, later)
+        return later
+
+    async def _chunk(self, account: Import, lines: list[StagedLine]) -> Import:
+        later = account.later()
+        later.position = {"after": lines[-1].row.order_id}
+        orders: list[Order] = []
+        refused: list[RefusedLine] = []
+        for order, lines_refused in orders_in(lines):
+            refused += lines_refused
+            if order is not None:
+                orders.append(order)
+        async with self._database.transaction() as connection:
+            new = await self._orders.add(connection, account, orders)
+            others = [order for order in orders if _key(order) not in new]
+            known = await self._orders.known(connection, account.tenant, others) if others else {}
+            refused += _account_for(later, orders, known)
+            await self._refuse(connection, later, refused)
+            names_its_order = account.source == ENDCAP.source
+            await outbox.append(
+                connection,
+                ORDERS,
+                [
+                    order.event(account.tenant, account.source or "import", names_its_order=names_its_order)
+                    for order in orders
+                    if _key(order) in new
+                ],
+            )
+            await self._imports.save(connection, later)
+        return later
+
+    async def _refuse(self, connection: Connection, account: Import, refused: list[RefusedLine]) -> None:
+        await self._orders.refuse_staged(connection, account.id, refused)
+        account.refuse(line.code for line in refused)
+        account.rows_staged -= len(refused)
+
+
+def _key(order: Order) -> Key:
+    return order.kind, order.order_id
+
+
+def _account_for(account: Import, orders: list[Order], known: dict[Key, Known]) -> list[RefusedLine]:
+    """Count each order as new or the same again; return the lines of those that are neither."""
+    refused: list[RefusedLine] = []
+    for order in orders:
+        before = known.get(_key(order))
+        if before is not None and before.content != order.content:
+            refused += changed(order)
+        elif before is not None and before.import_id != account.id:
+            account.rows_duplicate += len(order.items)
+        else:
+            account.rows_accepted += len(order.items)
+            if order.kind == CANCELLATION:
+                account.change(cancellations=1, cancellation_lines=len(order.items))
+            else:
+                account.change(orders=1, order_lines=len(order.items))
+    return refused

@@ -1,0 +1,97 @@
+"""Uploads become imports when they are announced; a sweep finds those whose notice was lost."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from contextlib import aclosing
+from typing import TYPE_CHECKING
+
+import structlog
+
+from services.sync.domain.imports import Import
+from services.sync.domain.uploads import Upload, meaning
+from services.sync.metrics import UPLOADS
+from shared.errors import Permanent, Transient
+from shared.postgres import UNAVAILABLE
+
+if TYPE_CHECKING:
+    from services.sync.store import Files, Imports
+
+log = structlog.get_logger()
+
+
+async def add_upload(imports: Imports, bucket: str, upload: Upload) -> bool:
+    """Make an import of an uploaded object; False when it is none, or has one already."""
+    found = meaning(upload.key)
+    if found is None:
+        UPLOADS.labels("ignored").inc()
+        return False
+    tenant, kind = found
+    new = Import(
+        id=str(uuid.uuid4()),
+        tenant=tenant,
+        kind=kind,
+        filename=upload.key.rpartition("/")[2],
+        origin="upload",
+        bucket=bucket,
+        object_key=upload.key,
+        etag=upload.etag,
+        size=upload.size,
+        said_at=upload.modified_at,
+    )
+    added = await imports.add(new)
+    UPLOADS.labels("imported" if added else "known").inc()
+    if added:
+        log.info("sync.upload_found", key=upload.key, import_id=new.id)
+    return added
+
+
+class Sweep:
+    """A part that lists the uploads now and then."""
+
+    name = "sweep"
+
+    def __init__(self, imports: Imports, files: Files, seconds: float) -> None:
+        self._imports = imports
+        self._files = files
+        self._seconds = seconds
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Begin; the first sweep finds what came while no worker was there."""
+        self._task = asyncio.create_task(self._loop())
+
+    async def stop(self) -> None:
+        """End at once: the next worker sweeps again."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    def alive(self) -> str | None:
+        """Dead when the loop has ended, which it does not by itself."""
+        return "the sweep has ended" if self._task is not None and self._task.done() else None
+
+    def ready(self) -> str | None:
+        """Always: the sweep is only a net."""
+        return None
+
+    async def sweep(self) -> int:
+        """Look at every uploaded object once; return how many became imports."""
+        added = 0
+        async with aclosing(self._files.uploads()) as pages:
+            async for page in pages:
+                for upload in page:
+                    added += await add_upload(self._imports, self._files.uploads_bucket, upload)
+        return added
+
+    async def _loop(self) -> None:
+        while True:
+            try:
+                await self.sweep()
+            except (Transient, Permanent, *UNAVAILABLE) as error:
+                # Permanent: the bucket is not there yet. Whatever it is, the next sweep may work.
+                log.warning("sync.sweep_failed", error=str(error))
+            except Exception:
+                log.exception("sync.sweep_failed")
+            await asyncio.sleep(self._seconds)
