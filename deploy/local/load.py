@@ -85,7 +85,7 @@ def _import(client: httpx.Client, stack: Stack, kind: str, path: Path) -> int:
     if done["status"] == "failed":
         raise StackError(f"{path.name} could not be imported: {done['error']}")
     stack.say(f"{path.name}: {_account(done)}")
-    return int(done["rows_accepted"])
+    return len(done["changes"])
 
 
 def _import_progress(known: dict[str, Any]) -> tuple[bool, str]:
@@ -97,9 +97,9 @@ def _import_progress(known: dict[str, Any]) -> tuple[bool, str]:
 
 def _account(known: dict[str, Any]) -> str:
     counts = (
-        ("taken", known["rows_accepted"]),
-        ("known before", known["rows_duplicate"]),
-        ("rejected", known["rows_rejected"]),
+        ("taken", known["rows"]["accepted"]),
+        ("known before", known["rows"]["duplicate"]),
+        ("rejected", known["rows"]["rejected"]),
     )
     return ", ".join(f"{count:,} rows {what}" for what, count in counts if count) or "no rows"
 
@@ -132,7 +132,7 @@ def _run_progress(run: dict[str, Any]) -> tuple[bool, str]:
 
 def _newest_generation(client: httpx.Client, stack: Stack) -> int:
     known = _get(client, _url(stack, "loader", "/v1/generations"))["generations"]
-    return max((entry["generation"] for entry in known if entry["status"] == "active"), default=0)
+    return max((entry["generation"] for entry in known if entry["active"]), default=0)
 
 
 def _until(

@@ -27,7 +27,7 @@ from deploy.local.tools import PROJECT, Tools
 
 COMPONENTS = ("postgres", "redis", "kafka", "s3")
 
-_START_SECONDS = 60
+_START_SECONDS = 120
 _STOP_SECONDS = 19
 
 
