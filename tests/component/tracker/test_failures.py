@@ -1,0 +1,296 @@
+"""What the tracker promises while something is away: nothing acknowledged is lost, nothing counts twice."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import httpx
+import pytest
+
+from shared.events import OrderCancelled, OrderLine, OrderPlaced
+from shared.events.topics import ORDERS, TOPICS
+from shared.kafka import encoded
+from shared.kafka.producer import Producer
+from shared.kafka.topics import make_topics
+from tests.support.kafka import Broker, eventually, own_broker
+from tests.support.processes import Process, process
+from tests.support.stack import Database
+from tests.support.tenants import SECRET_KEY, SERVICE_KEY, make_tenant
+
+NOW = datetime.now(UTC).replace(microsecond=0)
+
+
+@pytest.fixture(scope="module")
+def broker() -> Iterator[Broker]:
+    """A broker that these tests may stop and kill."""
+    with own_broker() as started:
+        asyncio.run(make_topics(started.settings, TOPICS))
+        yield started
+
+
+@pytest.fixture(scope="module")
+def environment(module_database: Database, broker: Broker) -> dict[str, str]:
+    return {
+        **module_database.environment,
+        "KAFKA_BOOTSTRAP_SERVERS": broker.settings.kafka_bootstrap_servers,
+        "ENDCAP_SECRET_KEY": SECRET_KEY,
+        "ENDCAP_SERVICE_KEY": SERVICE_KEY,
+    }
+
+
+def an_event(**changes: Any) -> dict[str, Any]:
+    return {"event_id": str(uuid.uuid4()), "user_id": "u", "type": "view", "item_id": "i"} | changes
+
+
+def headers(tenant: str) -> dict[str, str]:
+    return {"x-api-key": SERVICE_KEY, "x-endcap-tenant": tenant}
+
+
+async def stored_ids(database: Database, tenant: str) -> list[str]:
+    connection = await asyncpg.connect(database.url)
+    try:
+        rows = await connection.fetch("SELECT event_id FROM tracker.interactions WHERE tenant = $1", tenant)
+    finally:
+        await connection.close()
+    return [row["event_id"] for row in rows]
+
+
+async def counted(database: Database, tenant: str) -> int:
+    connection = await asyncpg.connect(database.url)
+    try:
+        return await connection.fetchval(
+            "SELECT coalesce(sum(rows), 0)::bigint FROM tracker.interaction_counts WHERE tenant = $1", tenant
+        )
+    finally:
+        await connection.close()
+
+
+async def test_it_starts_without_kafka_says_503_in_time_and_recovers_by_itself(
+    broker: Broker, environment: dict[str, str], tmp_path: Path
+) -> None:
+    await broker.stop()
+    with process("tracker", "serve", environment, tmp_path, ready=False) as tracker:
+        async with httpx.AsyncClient(base_url=tracker.url, timeout=10) as http:
+            began = time.monotonic()
+            refused = await http.post("/v1/events", json=an_event(), headers=headers("t-start"))
+            took = time.monotonic() - began
+
+            assert (refused.status_code, refused.json()["error"]) == (503, "Unavailable")
+            assert refused.headers["retry-after"] == "1"
+            assert took < 2.5
+            assert (await http.get("/livez")).status_code == 200
+            assert (await http.get("/readyz")).status_code == 503
+
+            await broker.start()
+
+            async def accepted() -> bool:
+                answer = await http.post("/v1/events", json=an_event(), headers=headers("t-start"))
+                return answer.status_code == 200
+
+            await eventually(accepted, 30, every=0.2)
+
+
+async def test_while_kafka_is_frozen_every_answer_comes_in_time_and_is_a_503(
+    broker: Broker, environment: dict[str, str], tmp_path: Path
+) -> None:
+    with process("tracker", "serve", environment, tmp_path) as tracker:
+        async with httpx.AsyncClient(base_url=tracker.url, timeout=10) as http:
+
+            async def post(_: int) -> tuple[int, float]:
+                began = time.monotonic()
+                answer = await http.post("/v1/events", json=an_event(), headers=headers("t-frozen"))
+                return answer.status_code, time.monotonic() - began
+
+            assert (await post(0))[0] == 200
+            broker.freeze()
+            try:
+                answers = await asyncio.gather(*map(post, range(50)))
+            finally:
+                broker.thaw()
+
+            assert {status for status, _ in answers} == {503}
+            assert max(seconds for _, seconds in answers) < 2.5
+
+            async def accepted() -> bool:
+                return (await post(0))[0] == 200
+
+            await eventually(accepted, 30, every=0.2)
+
+
+async def test_more_than_fits_into_memory_is_told_to_come_again_at_once(
+    broker: Broker, environment: dict[str, str], tmp_path: Path
+) -> None:
+    small = environment | {"TRACKER_MAX_WAITING_BYTES": "100000"}
+    with process("tracker", "serve", small, tmp_path) as tracker:
+        async with httpx.AsyncClient(base_url=tracker.url, timeout=10) as http:
+            large = [an_event(name="x" * 900) for _ in range(80)]
+            assert (await http.post("/v1/events", json=large, headers=headers("t-much"))).status_code == 200
+            broker.freeze()
+            try:
+                waiting = asyncio.create_task(http.post("/v1/events", json=large, headers=headers("t-much")))
+                await asyncio.sleep(0.3)
+                began = time.monotonic()
+                refused = await http.post("/v1/events", json=large, headers=headers("t-much"))
+                took = time.monotonic() - began
+                assert (await waiting).status_code == 503
+            finally:
+                broker.thaw()
+
+    assert refused.status_code == 503
+    assert took < 0.5
+
+
+async def _send_until_accepted(
+    http: httpx.AsyncClient, tenant: str, ids: list[str], stop: asyncio.Event
+) -> int:
+    """A client as SDKs are: the same batch again and again until it is a 2xx; gives how many it repeated."""
+    repeated = 0
+    while not stop.is_set():
+        batch = [an_event(user_id=f"u{n % 20}") for n in range(50)]
+        while True:
+            try:
+                answer = await http.post("/v1/events", json=batch, headers=headers(tenant))
+            except httpx.TransportError:
+                answer = None
+            if answer is not None and answer.status_code == 200:
+                break
+            assert answer is None or answer.status_code == 503, answer.text
+            repeated += 1
+            await asyncio.sleep(0.2)
+        ids += [event["event_id"] for event in batch]
+        await asyncio.sleep(0.01)
+    return repeated
+
+
+async def test_what_was_acknowledged_is_stored_once_whatever_is_killed(
+    broker: Broker, environment: dict[str, str], module_database: Database, tmp_path: Path
+) -> None:
+    tenant, stop = "t-kill", asyncio.Event()
+    acknowledged: list[str] = []
+    environment = environment | {"TRACKER_STORE_BATCH": "100"}
+    with process("tracker", "serve", environment, tmp_path) as tracker:
+        async with httpx.AsyncClient(base_url=tracker.url, timeout=10) as http:
+            senders = [
+                asyncio.create_task(_send_until_accepted(http, tenant, acknowledged, stop)) for _ in range(3)
+            ]
+            with process("tracker", "worker", environment, tmp_path) as worker:
+                await _until_more(module_database, tenant)
+                worker.kill()
+            broker.kill()
+            await broker.until_ready()
+            before = len(acknowledged)
+            await eventually(lambda: len(acknowledged) > before, 30)
+            stop.set()
+            repeated = sum(await asyncio.gather(*senders))
+
+    with process("tracker", "worker", environment, tmp_path):
+
+        async def all_stored() -> bool:
+            return set(acknowledged) <= set(await stored_ids(module_database, tenant))
+
+        await eventually(all_stored, 60, every=0.3)
+    stored = await stored_ids(module_database, tenant)
+
+    assert len(stored) == len(set(stored)) == await counted(module_database, tenant)
+    assert repeated, "Kafka was killed, so some requests had to be repeated"
+
+
+async def _until_more(database: Database, tenant: str) -> None:
+    before = len(await stored_ids(database, tenant))
+
+    async def grown() -> bool:
+        return len(await stored_ids(database, tenant)) > before
+
+    await eventually(grown, 60, every=0.02)
+
+
+async def test_orders_become_purchases_once_and_cancellations_none(
+    broker: Broker, environment: dict[str, str], module_database: Database, tmp_path: Path
+) -> None:
+    tenant = "t-orders"
+
+    def order(number: int, user: str | None) -> OrderPlaced:
+        lines = tuple(OrderLine(item_id=f"i{n}", quantity=n, price=2.5) for n in range(1, 4))
+        return OrderPlaced(
+            event_id=f"{tenant}-{number}",
+            tenant=tenant,
+            occurred_at=datetime(2010, 12, 1, tzinfo=UTC),
+            order_id=str(number),
+            user_id=user,
+            country="Germany",
+            lines=lines,
+            historical=True,
+        )
+
+    orders = [order(number, f"u{number}" if number % 2 else None) for number in range(100)]
+    cancelled = OrderCancelled(
+        event_id="c", tenant=tenant, occurred_at=NOW, order_id="C1", user_id="u1", lines=orders[0].lines
+    )
+    producer = Producer(broker.settings, "test")
+    records = [encoded(event, "sync", "") for event in [*orders, cancelled, *orders]]
+    await producer.deliver(ORDERS.name, records, 10)
+    await producer.stop()
+
+    with process("tracker", "worker", environment, tmp_path):
+
+        async def all_there() -> bool:
+            return await counted(module_database, tenant) >= 300
+
+        await eventually(all_there, 60, every=0.1)
+
+    connection = await asyncpg.connect(module_database.url)
+    try:
+        rows = await connection.fetch(
+            "SELECT user_id, session_id, country, occurred_at, historical, event_type, source "
+            "FROM tracker.interactions_v1 WHERE tenant = $1",
+            tenant,
+        )
+        conflicts = await connection.fetchval(
+            "SELECT count(*) FROM tracker.event_conflicts WHERE tenant = $1", tenant
+        )
+    finally:
+        await connection.close()
+    assert len(rows) == 300
+    assert conflicts == 0
+    assert {row["country"] for row in rows} == {"Germany"}
+    assert sum(row["user_id"] is None for row in rows) == 150
+    assert all((row["session_id"] or "order:").startswith("order:") for row in rows)
+    assert {(row["event_type"], row["source"], row["historical"]) for row in rows} == {
+        ("purchase", "order", True)
+    }
+    assert {row["occurred_at"] for row in rows} == {datetime(2010, 12, 1, tzinfo=UTC)}
+
+
+async def test_it_serves_known_callers_while_postgres_is_away(
+    broker: Broker, environment: dict[str, str], tmp_path: Path
+) -> None:
+    away = environment | {"TRACKER_DATABASE_URL": "postgresql://tracker@127.0.0.1:1/endcap"}
+    with process("tracker", "serve", away, tmp_path) as tracker:
+        async with httpx.AsyncClient(base_url=tracker.url, timeout=10) as http:
+            service = await http.post("/v1/events", json=an_event(), headers=headers("t-away"))
+            stranger = await http.post("/v1/events", json=an_event(), headers={"x-api-key": "ek_ingest_x"})
+            reading = await http.get("/v1/stats", headers=headers("t-away"))
+
+    assert service.status_code == 200
+    assert (stranger.status_code, reading.status_code) == (503, 503)
+
+
+async def test_a_tenant_made_later_is_let_in_by_the_next_request(
+    module_database: Database, environment: dict[str, str], tmp_path: Path
+) -> None:
+    with process("tracker", "serve", environment, tmp_path) as tracker:
+        tenant = await make_tenant(module_database, "later", "333333333333")
+        answer = _posted(tracker, tenant.ingest)
+
+    assert answer.status_code == 200
+
+
+def _posted(tracker: Process, key: str) -> httpx.Response:
+    return httpx.post(f"{tracker.url}/v1/events", json=an_event(), headers={"x-api-key": key})
