@@ -13,9 +13,13 @@ CREDENTIALS = {
     "AWS access key id": re.compile(r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b"),
     "private key": re.compile(r"-----BEGIN (?:RSA |EC |OPENSSH )?PRIVATE KEY-----"),
     "RDS host": re.compile(r"\b[a-z0-9-]+\.[a-z0-9]+\.[a-z0-9-]+\.rds\.amazonaws\.com\b"),
-    "12-digit account in an ARN": re.compile(r"arn:aws:[a-z-]+:[a-z0-9-]*:(?!000000000000)\d{12}:"),
+    "12-digit account in an ARN": re.compile(
+        r"arn:aws:[a-z-]+:[a-z0-9-]*:(?!000000000000|111122223333|123456789012|999999999999)\d{12}:"
+    ),
     "public IP address": re.compile(
-        r"(?<![\d.])(?!127\.|10\.|0\.|192\.168\.|172\.(?:1[6-9]|2\d|3[01])\.|169\.254\.|255\.)"
+        r"(?<![\d.])(?!127\.|10\.|0\.|192\.168\.|172\.(?:1[6-9]|2\d|3[01])\.|169\.254\.|255\."
+        # Networks for documentation, RFC 5737.
+        r"|192\.0\.2\.|198\.51\.100\.|203\.0\.113\.)"
         r"(?:[1-9]\d?|1\d\d|2[0-4]\d|25[0-5])(?:\.(?:\d|[1-9]\d|1\d\d|2[0-4]\d|25[0-5])){3}(?![\d.])"
     ),
 }

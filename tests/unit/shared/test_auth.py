@@ -223,8 +223,8 @@ async def test_a_keyless_caller_from_loopback_may_read_and_ingest_if_that_is_set
         (False, "127.0.0.1", {}),
         (True, "10.0.0.1", {}),
         (True, None, {}),
-        (True, "127.0.0.1", {"x_forwarded_for": "1.2.3.4"}),
-        (True, "127.0.0.1", {"forwarded": "for=1.2.3.4"}),
+        (True, "127.0.0.1", {"x_forwarded_for": "203.0.113.9"}),
+        (True, "127.0.0.1", {"forwarded": "for=203.0.113.9"}),
         (True, "127.0.0.1", {"authorization": "Digest x"}),
     ],
 )

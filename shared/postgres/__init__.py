@@ -1,0 +1,26 @@
+"""Postgres: a pool that needs no server to start, SQL by name, and migrations.
+
+SQL = statements(Path(__file__).with_name("queries.sql"))
+row = await database.fetchrow(*SQL.order(tenant=tenant, order_id=order_id))
+
+python -m shared.postgres roles     make the login role and schema of every service (administrator)
+"""
+
+from typing import TYPE_CHECKING
+
+from shared.postgres.database import UNAVAILABLE, Database
+from shared.postgres.migrations import make_roles, migrate
+from shared.postgres.statements import Statement, Statements, statements
+
+if TYPE_CHECKING:
+    from shared.postgres.database import Connection as Connection  # noqa: PLC0414 - a type for others
+
+__all__ = [
+    "UNAVAILABLE",
+    "Database",
+    "Statement",
+    "Statements",
+    "make_roles",
+    "migrate",
+    "statements",
+]

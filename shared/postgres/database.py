@@ -1,0 +1,146 @@
+"""The pool of a process: nothing connects before the first use."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any, Literal
+
+import asyncpg
+import orjson
+
+from shared.settings import PostgresSettings
+
+if TYPE_CHECKING:
+    from typing import TypeAlias
+
+    from asyncpg.pool import PoolConnectionProxy
+
+    Connection: TypeAlias = asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]
+
+UNAVAILABLE = (
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    # What a pooled connection says whose server went away while nobody used it.
+    asyncpg.InternalClientError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.TooManyConnectionsError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.DeadlockDetectedError,
+    asyncpg.SerializationError,
+    asyncpg.LockNotAvailableError,
+    asyncpg.QueryCanceledError,
+    asyncpg.DiskFullError,
+)
+"""What asyncpg raises when Postgres is away or busy: the same statement may work later."""
+
+
+class Database:
+    """The pool of one process, in the schema of its service. Nothing connects before the first use."""
+
+    name = "postgres"
+
+    def __init__(self, settings: PostgresSettings, schema: str) -> None:
+        """Remember where to connect; `schema` becomes the search path."""
+        self._settings = settings
+        self._schema = schema
+        self._pool: asyncpg.Pool[asyncpg.Record] | None = None
+
+    async def start(self) -> None:
+        """Make the pool; with no connection kept open at least, this needs no server."""
+        self._pool = await asyncpg.create_pool(
+            self._settings.database_url,
+            min_size=0,
+            max_size=self._settings.database_pool_size,
+            timeout=5,
+            command_timeout=120,
+            max_inactive_connection_lifetime=60,
+            init=_codecs,
+            # Handlers leave no session state behind, so the reset round trip would be wasted.
+            reset=_no_reset,
+            server_settings={"search_path": self._schema, "application_name": self._schema},
+        )
+
+    async def stop(self) -> None:
+        """Close within five seconds, whatever the connections do."""
+        if self._pool is None:
+            return
+        try:
+            async with asyncio.timeout(5):
+                await self._pool.close()
+        except TimeoutError:
+            self._pool.terminate()
+
+    @property
+    def schema(self) -> str:
+        """The schema that unqualified names are in; the name of the service."""
+        return self._schema
+
+    def alive(self) -> str | None:
+        """A pool is never stuck for good."""
+        return None
+
+    def ready(self) -> str | None:
+        """Ready once started: each request finds out for itself whether Postgres is there."""
+        return None if self._pool else "the Postgres pool is not started"
+
+    @property
+    def pool(self) -> asyncpg.Pool[asyncpg.Record]:
+        """The pool, for COPY and cursors."""
+        if self._pool is None:
+            message = "the database is used before start()"
+            raise RuntimeError(message)
+        return self._pool
+
+    async def fetch(self, text: str, *args: Any) -> list[asyncpg.Record]:
+        """All rows."""
+        rows: list[asyncpg.Record] = await self.pool.fetch(text, *args)
+        return rows
+
+    async def fetchrow(self, text: str, *args: Any) -> asyncpg.Record | None:
+        """The first row, or None."""
+        return await self.pool.fetchrow(text, *args)
+
+    async def fetchval(self, text: str, *args: Any) -> Any:
+        """The first column of the first row."""
+        return await self.pool.fetchval(text, *args)
+
+    async def execute(self, text: str, *args: Any) -> str:
+        """The command tag."""
+        return str(await self.pool.execute(text, *args))
+
+    @asynccontextmanager
+    async def transaction(
+        self,
+        isolation: Literal["read_committed", "repeatable_read", "serializable"] = "read_committed",
+        *,
+        readonly: bool = False,
+    ) -> AsyncIterator[Connection]:
+        """A connection inside a transaction: commits at the end, rolls back on any error."""
+        async with (
+            self.pool.acquire() as connection,
+            connection.transaction(isolation=isolation, readonly=readonly),
+        ):
+            yield connection
+
+
+async def _codecs(connection: asyncpg.Connection[asyncpg.Record]) -> None:
+    """Python objects in and out of json and jsonb (whose binary form starts with a version byte)."""
+    await connection.set_type_codec(
+        "jsonb",
+        encoder=lambda value: b"\x01" + orjson.dumps(value),
+        decoder=lambda data: orjson.loads(data[1:]),
+        schema="pg_catalog",
+        format="binary",
+    )
+    await connection.set_type_codec(
+        "json", encoder=orjson.dumps, decoder=orjson.loads, schema="pg_catalog", format="binary"
+    )
+
+
+async def _no_reset(connection: object) -> None:
+    """Leave the connection as it is."""
