@@ -13,7 +13,7 @@ from shared.postgres.migrations import make_roles, migrate
 from shared.postgres.statements import Statement, Statements, statements
 
 if TYPE_CHECKING:
-    from shared.postgres.database import Connection as Connection  # noqa: PLC0414 - a type for others
+    from shared.postgres.database import Connection as Connection
 
 __all__ = [
     "UNAVAILABLE",
