@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import uvloop
 
 from deploy.local.ports import LOOPBACK
 from shared.errors import Transient
@@ -377,3 +378,13 @@ async def test_tls(tmp_path: Path, certificate: tuple[Path, Path]) -> None:
             assert not stranger.up
     finally:
         server.end()
+
+
+async def test_it_works_under_uvloop_as_it_does_in_a_service(redis_url: str) -> None:
+    async def round_trip() -> list[Any]:
+        async with connected(redis_url) as redis:
+            return await asyncio.gather(*(redis.execute(("ECHO", str(n))) for n in range(500)))
+
+    replies = await asyncio.to_thread(uvloop.run, round_trip())
+
+    assert replies == [[str(n).encode()] for n in range(500)]
