@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -17,10 +18,12 @@ from aiokafka.errors import (
     InvalidTopicError,
     KafkaError,
     MessageSizeTooLargeError,
+    ProducerClosed,
     RecordListTooLargeError,
     TopicAuthorizationFailedError,
     UnknownTopicOrPartitionError,
 )
+from aiokafka.partitioner import murmur2
 
 from shared.errors import Permanent, Transient
 from shared.kafka.connection import client_options
@@ -84,6 +87,8 @@ class Producer:
         Transient: Kafka is away, or `within` seconds are over; the records may or may not be there, or
         appear later. Permanent: a record is too large for Kafka.
         """
+        if not records:
+            return
         _check_sizes(topic, records)
         self.start()
         loop = asyncio.get_running_loop()
@@ -218,9 +223,16 @@ async def _send(
 ) -> None:
     """Send all, then wait for all; `sent` says how far it came when this is interrupted."""
     try:
+        partitions = len(await producer.partitions_for(topic))
         for record in records:
             sent.append(  # noqa: PERF401 - what was sent before an interruption matters
-                await producer.send(topic, record.value, key=record.key, headers=list(record.headers))
+                await producer.send(
+                    topic,
+                    record.value,
+                    key=record.key,
+                    partition=None if record.key is None else _partition(record.key, partitions),
+                    headers=list(record.headers),
+                )
             )
         for future in sent:
             await future
@@ -228,6 +240,13 @@ async def _send(
         for future in sent:
             future.add_done_callback(_heard)
         raise
+
+
+@lru_cache(maxsize=65_536)
+def _partition(key: bytes, partitions: int) -> int:
+    """What Kafka's default partitioner gives; remembered, since murmur2 in Python takes some microseconds."""
+    hashed: int = murmur2(key)
+    return (hashed & 0x7FFFFFFF) % partitions
 
 
 def _unconfirmed(records: list[Record], sent: list[asyncio.Future[Any]]) -> list[Record]:
@@ -255,22 +274,27 @@ async def _answers(producer: AIOKafkaProducer) -> bool:
 
 
 async def close(producer: AIOKafkaProducer) -> None:
-    """Close within `CLOSE_SECONDS`; what a dead broker holds up is abandoned.
-
-    `AIOKafkaProducer.stop` waits for ever for batches that a dead broker doesn't take, so its sender
-    has to be cancelled from outside.
-    """
+    """Close within `CLOSE_SECONDS` and a little; what a dead broker holds up is abandoned."""
     try:
         async with asyncio.timeout(CLOSE_SECONDS):
             await producer.stop()
     except (KafkaError, OSError):
-        pass
-    else:
-        return
-    sender = producer._sender.sender_task  # noqa: SLF001 - there is no public way
-    if sender is not None and not sender.done():
-        sender.cancel()
-        await asyncio.wait([sender], timeout=0.5)
+        await _abandon(producer)
+
+
+async def _abandon(producer: AIOKafkaProducer) -> None:
+    """End what `AIOKafkaProducer.stop` would wait for as long as the broker is dead.
+
+    There is no public way: its sender, when cancelled, first waits for requests that can't end, and has
+    to be cancelled again.
+    """
+    producer._message_accumulator.fail_all(ProducerClosed())  # noqa: SLF001
     with contextlib.suppress(KafkaError, OSError):
         async with asyncio.timeout(1.0):
             await producer.client.close()
+    sender = producer._sender.sender_task  # noqa: SLF001
+    for _ in range(10):
+        if sender is None or sender.done():
+            break
+        sender.cancel()
+        await asyncio.wait([sender], timeout=0.1)

@@ -1,0 +1,314 @@
+"""Publishing on a real broker: confirmed means stored, on the key's partition, in order."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from time import monotonic
+
+import pytest
+from aiokafka.errors import OutOfOrderSequenceNumber, ProducerFenced
+from aiokafka.partitioner import murmur2
+
+from shared.errors import Permanent, Transient
+from shared.events import InteractionRecorded
+from shared.kafka import Publisher, Record
+from shared.kafka.producer import Producer
+from shared.settings import KafkaSettings
+from tests.support.kafka import (
+    Broker,
+    eventually,
+    fresh_topic,
+    interaction,
+    interactions,
+    raw_records,
+    refreshed,
+    running,
+)
+
+
+@pytest.fixture(autouse=True)
+async def nothing_is_left() -> AsyncIterator[None]:
+    """Every client that a test made is gone after it, whatever happened to the broker."""
+    yield
+    assert not [task for task in asyncio.all_tasks() if "aiokafka" in str(task.get_stack(limit=1))]
+
+
+def ids(records: list[object]) -> list[str]:
+    return [InteractionRecorded.model_validate_json(record.value).event_id for record in records]  # type: ignore[attr-defined]
+
+
+async def test_hazard_05_each_event_lands_on_its_own_keys_partition_in_order(kafka: KafkaSettings) -> None:
+    topic = await fresh_topic(kafka, partitions=7)
+    publisher = Publisher(kafka, "tracker", [topic])
+    events = interactions(2_000, users=100)
+
+    async with running(publisher):
+        for begin in range(0, len(events), 100):
+            await publisher.publish(topic, events[begin : begin + 100], within=10)
+
+    records = await raw_records(kafka, topic.name)
+    assert sorted(ids(records)) == sorted(event.event_id for event in events)
+    assert len({record.partition for record in records}) == 7
+    for record in records:
+        assert record.partition == (murmur2(record.key) & 0x7FFFFFFF) % 7, "as Java's client would"
+    for partition in range(7):
+        mine = [record for record in records if record.partition == partition]
+        numbers: dict[bytes, list[str]] = {}
+        for record, event_id in zip(mine, ids(mine), strict=True):
+            numbers.setdefault(record.key, []).append(event_id.partition(":")[2])
+        assert all(order == sorted(order) for order in numbers.values())
+
+
+async def test_hazard_12_every_record_is_confirmed_by_all_and_the_producer_is_idempotent(
+    kafka: KafkaSettings,
+) -> None:
+    topic = await fresh_topic(kafka)
+    publisher = Publisher(kafka, "tracker", [topic])
+
+    async with running(publisher):
+        await publisher.publish(topic, [interaction()], within=10)
+        producer = publisher._producer._current
+        assert producer is not None
+        assert (producer._sender._acks, producer._txn_manager is not None) == (-1, True)
+
+
+async def test_many_callers_at_once_are_all_confirmed(kafka: KafkaSettings) -> None:
+    topic = await fresh_topic(kafka)
+    publisher = Publisher(kafka, "tracker", [topic])
+    events = interactions(1_000)
+
+    async with running(publisher):
+        await asyncio.gather(*(publisher.publish(topic, [event], within=10) for event in events))
+
+    assert sorted(ids(await raw_records(kafka, topic.name))) == sorted(e.event_id for e in events)
+
+
+@pytest.mark.parametrize("error", [OutOfOrderSequenceNumber(), ProducerFenced()])
+async def test_hazard_09_a_fatal_error_of_the_sender_costs_a_new_producer_and_no_event(
+    kafka: KafkaSettings, error: Exception
+) -> None:
+    topic = await fresh_topic(kafka)
+    publisher = Publisher(kafka, "tracker", [topic])
+    events = interactions(300)
+
+    async with running(publisher):
+        await publisher.publish(topic, events[:100], within=10)
+        broken = publisher._producer._current
+        assert broken is not None
+        # What aiokafka itself does when its sender dies: every later send raises until it is replaced.
+        broken._message_accumulator.fail_all(error)
+        await publisher.publish(topic, events[100:200], within=10)
+        assert publisher._producer._current is not broken
+        await publisher.publish(topic, events[200:], within=10)
+
+    assert set(ids(await raw_records(kafka, topic.name))) == {event.event_id for event in events}
+
+
+async def test_hazard_09_a_sequence_that_the_broker_refuses_is_sent_again_by_a_new_producer(
+    kafka: KafkaSettings,
+) -> None:
+    topic = await fresh_topic(kafka, partitions=1)
+    publisher = Publisher(kafka, "tracker", [topic])
+    events = interactions(200)
+
+    async with running(publisher):
+        await publisher.publish(topic, events[:100], within=10)
+        producer = publisher._producer._current
+        assert producer is not None
+        for partition in list(producer._txn_manager._sequence_numbers):
+            producer._txn_manager._sequence_numbers[partition] += 1_000
+        await publisher.publish(topic, events[100:], within=10)
+
+    assert ids(await raw_records(kafka, topic.name)) == [event.event_id for event in events]
+
+
+async def test_an_event_that_is_too_large_is_refused_alone(kafka: KafkaSettings) -> None:
+    topic = await fresh_topic(kafka)
+    publisher = Publisher(kafka, "tracker", [topic])
+    large = interaction(properties={"text": "x" * 1_000_000})
+
+    async with running(publisher):
+        with pytest.raises(Permanent, match="1000000 at the most"):
+            await publisher.publish(topic, [interaction(), large], within=10)
+        assert await raw_records(kafka, topic.name) == [], "nothing of the call was sent"
+        await publisher.publish(topic, [interaction()], within=10)
+
+
+async def test_a_topic_that_does_not_exist_is_no_reason_to_lose_the_producer(kafka: KafkaSettings) -> None:
+    topic = await fresh_topic(kafka)
+    missing = replace(topic, name="nowhere-v1")
+    publisher = Publisher(kafka, "tracker", [topic, missing])
+
+    async with running(publisher):
+        with pytest.raises(Transient):
+            await publisher.publish(missing, [interaction()], within=1)
+        await publisher.publish(topic, [interaction()], within=10)
+
+
+async def test_the_registry_decides_who_publishes_what(kafka: KafkaSettings) -> None:
+    topic, other = await fresh_topic(kafka), await fresh_topic(kafka)
+
+    with pytest.raises(ValueError, match="loader as producer"):
+        Publisher(kafka, "loader", [topic])
+    publisher = Publisher(kafka, "tracker", [topic])
+    with pytest.raises(ValueError, match="wasn't made for"):
+        await publisher.publish(other, [interaction()])
+    with pytest.raises(TypeError, match="takes no CacheRefreshed"):
+        await publisher.publish(topic, [refreshed("shop", 1)])
+
+
+async def test_nothing_to_publish_is_published_at_once(kafka: KafkaSettings) -> None:
+    topic = await fresh_topic(kafka)
+
+    await Publisher(kafka, "tracker", [topic]).publish(topic, [])
+
+
+async def test_records_without_key_and_tombstones_go_as_they_are(kafka: KafkaSettings) -> None:
+    topic = await fresh_topic(kafka, partitions=1)
+    publisher = Publisher(kafka, "tracker", [topic])
+
+    async with running(publisher):
+        await publisher.publish_raw(
+            topic.name,
+            [Record(None, b"\xff", (("odd", None), ("bytes", b"\xff"))), Record(b"k", None)],
+            within=10,
+        )
+
+    first, second = await raw_records(kafka, topic.name)
+    assert (first.key, first.value, list(first.headers)) == (
+        None,
+        b"\xff",
+        [("odd", None), ("bytes", b"\xff")],
+    )
+    assert (second.key, second.value) == (b"k", None)
+
+
+async def test_starting_without_kafka_blocks_nothing_and_sends_once_it_is_there(broker: Broker) -> None:
+    topic = await fresh_topic(broker.settings)
+    await broker.stop()
+    publisher = Publisher(broker.settings, "tracker", [topic])
+
+    began = monotonic()
+    async with running(publisher):
+        assert monotonic() - began < 0.5
+        assert (publisher.up, publisher.ready()) == (False, "Kafka is not reachable")
+        with pytest.raises(Transient, match="not reachable"):
+            await publisher.publish(topic, [interaction()], within=0.5)
+        await broker.start()
+        await eventually(lambda: publisher.up)
+        await publisher.publish(topic, [interaction()], within=10)
+        assert publisher.ready() is None
+
+    assert len(await raw_records(broker.settings, topic.name)) == 1
+
+
+async def test_hazard_07_a_dead_broker_costs_two_seconds_and_no_more_also_when_stopping(
+    broker: Broker,
+) -> None:
+    topic = await fresh_topic(broker.settings)
+    publisher = Publisher(broker.settings, "tracker", [topic])
+    await publisher.start()
+    await publisher.publish(topic, [interaction()], within=10)
+    await broker.stop()
+    try:
+        began = monotonic()
+        answers = await asyncio.gather(
+            *(publisher.publish(topic, interactions(100)) for _ in range(50)), return_exceptions=True
+        )
+        waited = monotonic() - began
+        began = monotonic()
+        await publisher.stop()
+        stopped = monotonic() - began
+    finally:
+        await broker.start()
+
+    assert all(isinstance(answer, Transient) for answer in answers)
+    # Two seconds and five, with room for a busy machine; without a bound it would be for ever.
+    assert waited < 4
+    assert stopped < 8
+
+
+async def test_hazard_08_after_an_unknown_outcome_the_same_ids_are_sent_again(broker: Broker) -> None:
+    topic = await fresh_topic(broker.settings)
+    publisher = Publisher(broker.settings, "tracker", [topic])
+    events = interactions(100)
+
+    async with running(publisher):
+        await publisher.publish(topic, [interaction(event_id="before")], within=10)
+        broker.freeze()
+        try:
+            with pytest.raises(Transient):
+                await publisher.publish(topic, events, within=1)
+            assert not publisher.up
+        finally:
+            broker.thaw()
+        await publish_somehow(publisher, topic, events)
+        await eventually(lambda: publisher.up)
+
+    found = ids(await raw_records(broker.settings, topic.name))
+    assert set(found) == {"before", *(event.event_id for event in events)}
+
+
+async def publish_somehow(publisher: Publisher, topic: object, events: list[InteractionRecorded]) -> None:
+    """As a client does: again until it is confirmed."""
+    async with asyncio.timeout(60):
+        while True:
+            try:
+                await publisher.publish(topic, events)  # type: ignore[arg-type]
+            except Transient:
+                await asyncio.sleep(0.05)
+            else:
+                return
+
+
+async def test_nothing_confirmed_is_lost_when_the_broker_is_killed_while_publishing(broker: Broker) -> None:
+    topic = await fresh_topic(broker.settings)
+    publisher = Publisher(broker.settings, "tracker", [topic])
+    confirmed: list[str] = []
+    stopping = asyncio.Event()
+
+    async def client() -> None:
+        while not stopping.is_set():
+            events = interactions(20)
+            try:
+                await publisher.publish(topic, events)
+            except Transient:
+                continue
+            confirmed.extend(event.event_id for event in events)
+            await asyncio.sleep(0.01)
+
+    async with running(publisher):
+        clients = [asyncio.create_task(client()) for _ in range(4)]
+        await eventually(lambda: len(confirmed) > 500)
+        broker.kill()
+        await asyncio.sleep(1)
+        await broker.until_ready()
+        before = len(confirmed)
+        await eventually(lambda: len(confirmed) > before + 500)
+        stopping.set()
+        await asyncio.gather(*clients)
+
+    stored = set(ids(await raw_records(broker.settings, topic.name)))
+    assert set(confirmed) <= stored, "confirmed is stored"
+
+
+async def test_a_producer_that_is_silent_for_long_is_replaced(
+    broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shared.kafka.producer.STALL_SECONDS", 2.0)
+    topic = await fresh_topic(broker.settings)
+    producer = Producer(broker.settings, "tracker")
+    record = Record(b"k", b"v")
+    await producer.deliver(topic.name, [record], within=10)
+    first = producer._current
+    broker.freeze()
+    try:
+        with pytest.raises(Transient):
+            await producer.deliver(topic.name, [record], within=4)
+        assert producer._current is not first
+    finally:
+        broker.thaw()
+    await producer.deliver(topic.name, [record], within=20)
+    await producer.stop()
