@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from deploy.local.stack import Stack
 # A real shop of half a million order lines takes about a minute for each of the two.
 _IMPORT_SECONDS = 1_200
 _TRAINING_SECONDS = 1_800
+_LOADING_SECONDS = 300
 _POLL_SECONDS = 0.5
 
 _FILE_NAME = re.compile(rf"({'|'.join(FILES)}).*\.csv(\.gz)?")
@@ -27,18 +29,25 @@ def load(stack: Stack, data: Path | None) -> None:
     """Import a shop's files (the generated shop without), wait until it is trained and loaded."""
     files = list(_files_of(stack, data))
     with _client(stack) as client:
-        generation = _newest_generation(client, stack)
-        imports = [_import(client, stack, kind, path) for kind, path in files]
-        if not any(imports):
-            stack.say("everything in these files was imported before; nothing to train")
-            return
-        _wait_for_generation(client, stack, after=generation)
+        sent = [(path, _send(client, stack, kind, path)) for kind, path in files]
+        ends = [_follow(client, stack, path, identity) for path, identity in sent]
+        changed = [end for end in ends if end]
+        if changed:
+            _wait_for_training(client, stack, since=max(changed))
+        else:
+            stack.say("all of this was imported before")
 
 
-def shop_is_empty(stack: Stack) -> bool:
-    """Whether nothing was imported yet."""
+def load_sample(stack: Stack) -> None:
+    """Load the generated shop into an empty one; an interrupted load goes on at the next start."""
+    begun = stack.root / "data" / "sample-shop-begun"
     with _client(stack) as client:
-        return not _get(client, _url(stack, "sync", "/v1/imports"))["imports"]
+        is_empty = not _get(client, _url(stack, "sync", "/v1/imports"))["imports"]
+    if is_empty:
+        begun.touch()
+    if begun.exists():
+        load(stack, None)
+        begun.unlink()
 
 
 def _files_of(stack: Stack, data: Path | None) -> Iterator[tuple[str, Path]]:
@@ -68,10 +77,10 @@ def _files_in(folder: Path) -> Iterator[tuple[str, Path]]:
     yield from found
 
 
-def _import(client: httpx.Client, stack: Stack, kind: str, path: Path) -> int:
-    """Send one file and follow it until its rows are on Kafka; gives the number of new rows."""
+def _send(client: httpx.Client, stack: Stack, kind: str, path: Path) -> str:
+    """Send one file; gives the id of its import."""
     megabytes = path.stat().st_size / 1e6
-    stack.say(f"importing {path.name} ({megabytes:.1f} MB) as {kind}")
+    stack.say(f"sending {path.name} ({megabytes:.1f} MB) as {kind}")
     with path.open("rb") as file:
         answer = client.post(
             _url(stack, "sync", "/v1/imports"),
@@ -80,19 +89,30 @@ def _import(client: httpx.Client, stack: Stack, kind: str, path: Path) -> int:
         )
     if answer.is_error:
         raise StackError(f"{path.name} was refused ({answer.status_code}): {answer.text}")
-    address = _url(stack, "sync", f"/v1/imports/{answer.json()['id']}")
-    done = _until(stack, lambda: _get(client, address), _import_progress, _IMPORT_SECONDS)
+    return str(answer.json()["id"])
+
+
+def _follow(client: httpx.Client, stack: Stack, path: Path, identity: str) -> str:
+    """Wait until what a file says is on Kafka; gives the time of its end if it said anything new."""
+    address = _url(stack, "sync", f"/v1/imports/{identity}")
+    done = _until(
+        stack,
+        lambda: _get(client, address),
+        lambda known: _import_progress(path.name, known),
+        _IMPORT_SECONDS,
+    )
     if done["status"] == "failed":
         raise StackError(f"{path.name} could not be imported: {done['error']}")
     stack.say(f"{path.name}: {_account(done)}")
-    return len(done["changes"])
+    return str(done["finished_at"]) if done["changes"] else ""
 
 
-def _import_progress(known: dict[str, Any]) -> tuple[bool, str]:
+def _import_progress(name: str, known: dict[str, Any]) -> tuple[bool, str]:
     """An import has ended when its rows are on Kafka, too."""
-    ended = known["status"] == "failed" or (known["status"] == "done" and known["relayed"])
-    tenth = int(10 * known["progress"]) * 10
-    return ended, f"{known['step']}: {tenth} %" if known["status"] != "done" else "publishing"
+    if known["status"] == "done":
+        return known["relayed"], f"{name}: publishing"
+    quarter = int(4 * known["progress"]) * 25
+    return known["status"] == "failed", f"{name}: {quarter} %"
 
 
 def _account(known: dict[str, Any]) -> str:
@@ -104,35 +124,40 @@ def _account(known: dict[str, Any]) -> str:
     return ", ".join(f"{count:,} rows {what}" for what, count in counts if count) or "no rows"
 
 
-def _wait_for_generation(client: httpx.Client, stack: Stack, *, after: int) -> None:
+def _wait_for_training(client: httpx.Client, stack: Stack, *, since: str) -> None:
+    """Wait for the run that began after the imports, and so has seen all of them."""
     begin = time.monotonic()
-    runs = _url(stack, "trainer", "/v1/runs")
-    run = _until(
-        stack,
-        lambda: _newest_run(client, runs, after),
-        _run_progress,
-        _TRAINING_SECONDS,
-    )
+    address = _url(stack, "trainer", "/v1/runs")
+    run = _until(stack, lambda: _run_since(client, address, since), _run_progress, _TRAINING_SECONDS)
     if run["status"] == "failed":
-        raise StackError(f"training run {run['id']} failed: {run['error']}")
-    if not _wait(lambda: _newest_generation(client, stack) >= run["id"], 120):
-        raise StackError(f"generation {run['id']} was trained, but is not loaded: make logs S=loader")
-    stack.say(f"generation {run['id']} is served, {time.monotonic() - begin:.1f} s after the import")
+        raise StackError(f"training run {run['run']} failed: {run['error']}")
+    generation = _url(stack, "loader", f"/v1/generations/{run['run']}")
+    loaded = _until(stack, lambda: _generation(client, generation), _generation_progress, _LOADING_SECONDS)
+    if not loaded["active"]:
+        raise StackError(f"generation {run['run']} is not served: {loaded['reason']}")
+    seconds = time.monotonic() - begin
+    stack.say(f"generation {run['run']} is served, {seconds:.1f} s after the imports")
 
 
-def _newest_run(client: httpx.Client, address: str, after: int) -> dict[str, Any]:
-    runs = [run for run in _get(client, address)["runs"] if run["id"] > after]
-    return runs[0] if runs else {"status": "requested", "steps": []}
+def _run_since(client: httpx.Client, address: str, since: str) -> dict[str, Any]:
+    """The oldest run that has begun since, else the one that waits."""
+    moment = datetime.fromisoformat(since)
+    runs = sorted(_get(client, address)["runs"], key=lambda run: int(run["run"]))
+    for run in runs:
+        if not run["started_at"] or datetime.fromisoformat(run["started_at"]) > moment:
+            return dict(run)
+    return {"status": "requested", "steps": []}
 
 
 def _run_progress(run: dict[str, Any]) -> tuple[bool, str]:
     steps = [step["name"] for step in run["steps"] if step["status"] == "running"]
-    return run["status"] in {"succeeded", "failed"}, f"training: {', '.join(steps) or run['status']}"
+    text = f"training: {', '.join(steps) or run['status']}"
+    return run["status"] in {"completed", "failed"}, text
 
 
-def _newest_generation(client: httpx.Client, stack: Stack) -> int:
-    known = _get(client, _url(stack, "loader", "/v1/generations"))["generations"]
-    return max((entry["generation"] for entry in known if entry["active"]), default=0)
+def _generation_progress(known: dict[str, Any]) -> tuple[bool, str]:
+    text = f"loading: {known['status']}"
+    return known["active"] or known["status"] in {"refused", "failed"}, text
 
 
 def _until(
@@ -157,19 +182,18 @@ def _until(
         time.sleep(_POLL_SECONDS)
 
 
-def _wait(condition: Callable[[], bool], seconds: float) -> bool:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(_POLL_SECONDS)
-    return True
-
-
 def _client(stack: Stack) -> httpx.Client:
     headers = {"x-api-key": stack.keys()["admin"]}
     # A proxy of the shell is for other hosts.
     return httpx.Client(headers=headers, timeout=60, trust_env=False)
+
+
+def _generation(client: httpx.Client, url: str) -> dict[str, Any]:
+    """A generation; one that the loader has not heard of yet is expected."""
+    answer = client.get(url)
+    if answer.status_code == httpx.codes.NOT_FOUND:
+        return {"status": "expected", "active": False, "reason": None}
+    return _get(client, url)
 
 
 def _get(client: httpx.Client, url: str) -> dict[str, Any]:

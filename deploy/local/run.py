@@ -12,7 +12,7 @@ from types import FrameType
 from typing import NoReturn
 
 from deploy.local.failure import StackError
-from deploy.local.load import load, shop_is_empty
+from deploy.local.load import load, load_sample
 from deploy.local.stack import Stack
 from deploy.local.tour import tour
 
@@ -53,7 +53,9 @@ def _bring_up(stack: Stack, data: Path | None) -> None:
     for name, address in stack.external.items():
         say(f"{name} is left out: {address.rpartition('@')[2]} is set in the environment")
     stack.start_everything()
-    if data is not None or shop_is_empty(stack):
+    if data is None:
+        load_sample(stack)
+    else:
         load(stack, data)
     print(tour(stack), flush=True)
 

@@ -7,25 +7,18 @@ after a `kill -9` of `make run`.
 from __future__ import annotations
 
 import ctypes
-import hashlib
-import http.client
 import os
 import signal
-import socket
 import subprocess
 import sys
-import tempfile
 import time
-import xmlrpc.client
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from deploy.local.failure import StackError
+from deploy.local.rpc import call, socket_path
 
-# sun_path has 108 bytes with its final NUL; supervisord binds a name a few characters longer first.
-_LONGEST_SOCKET_PATH = 95
 _PR_SET_PDEATHSIG = 1
 
 
@@ -82,7 +75,7 @@ class Supervisor:
         self._run = root / "run"
         self._logs = root / "logs"
         self._pid_file = self._run / "supervisord.pid"
-        self._socket = _socket_path(self._run)
+        self._socket = socket_path(self._run)
         self._daemon: subprocess.Popen[bytes] | None = None
 
     def launch(
@@ -120,27 +113,27 @@ class Supervisor:
     def is_running(self) -> bool:
         """Whether it answers on its socket."""
         try:
-            return bool(self._call("supervisor.getPID"))
+            return bool(call(self._socket, "supervisor.getPID"))
         except OSError:
             return False
 
     def pid(self) -> int:
         """The process id of supervisord itself."""
-        return int(self._call("supervisor.getPID"))
+        return int(call(self._socket, "supervisor.getPID"))
 
     def start(self, name: str) -> None:
         """Start a program, unless it runs already."""
         if self.process(name).state not in {"RUNNING", "STARTING"}:
-            self._call("supervisor.startProcess", self._full_name(name), False)
+            call(self._socket, "supervisor.startProcess", self._full_name(name), False)
 
     def stop(self, name: str) -> None:
         """Stop a program and wait until it has ended."""
         if self.process(name).state in {"RUNNING", "STARTING", "BACKOFF"}:
-            self._call("supervisor.stopProcess", self._full_name(name), True)
+            call(self._socket, "supervisor.stopProcess", self._full_name(name), True)
 
     def kill(self, name: str, number: signal.Signals) -> None:
         """Send a signal to a program; supervisord restarts it when that ends it."""
-        self._call("supervisor.signalProcess", self._full_name(name), number.name)
+        call(self._socket, "supervisor.signalProcess", self._full_name(name), number.name)
 
     def processes(self) -> list[Process]:
         """Every program with its state."""
@@ -153,7 +146,7 @@ class Supervisor:
                 started=float(known["start"]),
                 description=str(known["description"]),
             )
-            for known in self._call("supervisor.getAllProcessInfo")
+            for known in call(self._socket, "supervisor.getAllProcessInfo")
         ]
 
     def process(self, name: str) -> Process:
@@ -169,7 +162,7 @@ class Supervisor:
         """Stop all groups in order, then supervisord; whether that was done within the time."""
         try:
             pid = self.pid()
-            self._call("supervisor.shutdown")
+            call(self._socket, "supervisor.shutdown")
         except OSError:
             self._reap()
             return True
@@ -188,15 +181,6 @@ class Supervisor:
 
     def _full_name(self, name: str) -> str:
         return f"{self.process(name).group}:{name}"
-
-    def _call(self, method: str, *arguments: object) -> Any:
-        server = xmlrpc.client.ServerProxy("http://supervisor", _UnixTransport(self._socket))
-        with server:
-            try:
-                return getattr(server, method)(*arguments)
-            except xmlrpc.client.Fault as fault:
-                msg = f"supervisord refused {method}{arguments}: {fault.faultString}"
-                raise StackError(msg) from fault
 
     def _config(self, programs: Sequence[Program], folder: Path) -> str:
         groups: dict[str, list[str]] = {}
@@ -228,20 +212,6 @@ def _is_alive(pid: int) -> bool:
     except ProcessLookupError:
         return False
     return True
-
-
-def _socket_path(run: Path) -> Path:
-    path = run / "supervisord.sock"
-    if len(os.fsencode(path)) <= _LONGEST_SOCKET_PATH:
-        return path
-    # A deep clone: a short private folder instead, found again by the root's digest.
-    digest = hashlib.sha256(os.fsencode(run)).hexdigest()[:16]
-    folder = Path(tempfile.gettempdir()) / f"endcap-{os.getuid()}-{digest}"
-    folder.mkdir(mode=0o700, exist_ok=True)
-    if folder.stat().st_uid != os.getuid():
-        msg = f"{folder} belongs to somebody else; remove it or move the clone to a shorter path"
-        raise StackError(msg)
-    return folder / "supervisord.sock"
 
 
 def _supervisord_section(socket_path: Path, pid_file: Path, logs: Path) -> str:
@@ -278,34 +248,3 @@ def _end_with_parent() -> None:
     """In the child, before exec: be told to stop when the starting process dies, even of SIGKILL."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-
-
-class _UnixConnection(http.client.HTTPConnection):
-    def __init__(self, path: Path) -> None:
-        super().__init__("localhost", timeout=30)
-        self._path = path
-
-    def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        try:
-            self.sock.settimeout(self.timeout)
-            self.sock.connect(str(self._path))
-        except OSError:
-            self.sock.close()
-            raise
-
-
-class _UnixTransport(xmlrpc.client.Transport):
-    def __init__(self, path: Path) -> None:
-        super().__init__()
-        self._path = path
-
-    def make_connection(self, host: object) -> http.client.HTTPConnection:  # noqa: ARG002
-        connection = _UnixConnection(self._path)
-        self._connection = "supervisor", connection  # what `close` closes
-        return connection
-
-
-def names(programs: Iterable[Program]) -> list[str]:
-    """The names of the programs, in order."""
-    return [program.name for program in programs]
