@@ -34,6 +34,18 @@ class Histories:
             "times": self.times,
         }
 
+    def table(self, user: int) -> NDArray[np.int64]:
+        """One user's events as rows of (item, type, time)."""
+        some = slice(self.offsets[user], self.offsets[user + 1])
+        return np.column_stack((self.items[some], self.types[some], self.times[some]))
+
+    def newest(self, count: int) -> Histories:
+        """One user's histories cut down to the newest events."""
+        if len(self.items) <= count:
+            return self
+        offsets = np.array([0, count])
+        return Histories(offsets, self.items[-count:], self.types[-count:], self.times[-count:])
+
     def of(self, users: NDArray[np.int64]) -> Histories:
         """The histories of some users, in the order asked for."""
         counts = self.offsets[users + 1] - self.offsets[users]
@@ -75,6 +87,12 @@ class Occasions:
     items: NDArray[np.int32]
     times: NDArray[np.int64]
     weights: NDArray[np.float64]
+
+    def rows(self, begin: int, end: int) -> Occasions:
+        """The occasions of some rows, numbered from 0 again."""
+        low, high = np.searchsorted(self.users, [begin, end])
+        some = slice(low, high)
+        return Occasions(self.users[some] - begin, self.items[some], self.times[some], self.weights[some])
 
     def ages(self, unit: Unit) -> NDArray[np.int64]:
         """How many units before the user's newest event each one lies."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import blake2b
@@ -62,6 +62,19 @@ class Ids:
                 return number
             at += 1
         return None
+
+    def find_all(self, texts: Sequence[str]) -> NDArray[np.int64]:
+        """The numbers of many texts, −1 where there is none; a microsecond each."""
+        digests = np.array([_digest(text) for text in texts], np.uint64)
+        begins = self.digests.searchsorted(digests)
+        ends = self.digests.searchsorted(digests, side="right")
+        numbers = np.full(len(texts), -1, np.int64)
+        for place in np.flatnonzero(begins < ends).tolist():
+            number = int(self.order[begins[place]])
+            if ends[place] - begins[place] > 1 or self[number] != texts[place]:
+                number = -1 if (found := self.find(texts[place])) is None else found
+            numbers[place] = number
+        return numbers
 
     @cached_property
     def strings(self) -> list[str]:

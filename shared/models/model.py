@@ -10,30 +10,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.events import canonical_type
-from shared.models.histories import Histories, Seen, occasions
+from shared.models.audience import Audience, Event
+from shared.models.histories import Histories, Seen
 from shared.models.ids import Ids
 from shared.models.neighbours import Part
-from shared.models.scoring import (
-    Numbers,
-    Scores,
-    Scoring,
-    best,
-    best_of_each,
-    raw_scores,
-    softmax,
-)
+from shared.models.scoring import DECIMALS, Numbers, Scores, Scoring
 
-HISTORY = 100
-"""How many of a user's newest events are kept and scored."""
-
-_DECIMALS = 7
-_CELLS_PER_BLOCK = 400_000
 # Popularity breaks ties: far below any real score, far above rounding.
 _TIE = 1e-7
-
-Event = tuple[str, str, int]
-"""(item id, event type, epoch seconds)."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +58,8 @@ class Model:
             return []
         barred = [number for text in exclude if (number := self._item(text)) is not None]
         if self.scoring.kind == "user":
-            numbers, scores = self._for_user(user_id, history, barred, limit)
+            found = self._audience.one(user_id, history, barred, limit)
+            numbers, scores = self._popular(barred, limit) if found is None else found
         elif self.scoring.kind == "item":
             numbers, scores = self._for_item(item_id, barred, limit)
         else:
@@ -96,17 +81,14 @@ class Model:
         """
         limit = max(limit, 0)
         if self.scoring.kind == "user":
-            return self._for_users(queries, limit)
+            return self._for_users(self._known_users() if queries is None else queries, limit)
         return self._one_by_one(queries, limit)
 
     @cached_property
-    def type_weights(self) -> NDArray[np.float64]:
-        """An event's weight by the number of its type."""
-        return np.array(self.scoring.type_weights)
-
-    @cached_property
-    def _types(self) -> dict[str, int]:
-        return {name: number for number, name in enumerate(self.scoring.event_types)}
+    def _audience(self) -> Audience:
+        return Audience(
+            self.scoring, self.users, self.items, self.histories, self.older, self.parts, self._prior
+        )
 
     @cached_property
     def _by_popularity(self) -> Numbers:
@@ -115,7 +97,7 @@ class Model:
     @cached_property
     def _popular_shares(self) -> Scores:
         total = float(self.popularity.sum(dtype=np.float64))
-        shares: Scores = np.round(self.popularity.astype(np.float64) / max(total, 1.0), _DECIMALS)
+        shares: Scores = np.round(self.popularity.astype(np.float64) / max(total, 1.0), DECIMALS)
         return shares
 
     @cached_property
@@ -150,71 +132,13 @@ class Model:
         barred = [*barred, item]
         kept = ~np.isin(near, barred)
         numbers = near[kept][:limit].astype(np.int64)
-        scores: Scores = np.round(weights[kept][:limit].astype(np.float64), _DECIMALS)
+        scores = weights[kept][:limit].astype(np.float64).round(DECIMALS)
         missing = limit - len(numbers)
         if missing > 0:
             more, _ = self._popular([*barred, *numbers.tolist()], missing)
             numbers = np.concatenate((numbers, more))
             scores = np.concatenate((scores, np.zeros(len(more))))
         return numbers, scores
-
-    def _for_user(
-        self, user_id: str | None, history: Sequence[Event], barred: Sequence[int], limit: int
-    ) -> tuple[Numbers, Scores]:
-        user = None if user_id is None else self.users.find(user_id)
-        events = self._merged(user, history)
-        seen = occasions(self._newest(events), self.type_weights)
-        if len(seen.users) == 0:
-            return self._popular(barred, limit)
-        scores = raw_scores(self.parts, seen, 1, len(self.items))[0] + self._prior
-        shown = self._scaled(scores)
-        if barred:
-            scores[barred] = -np.inf
-        if self.scoring.exclude_seen:
-            scores[events.items[self.type_weights[events.types] > 0]] = -np.inf
-            if user is not None:
-                scores[self.older.row(user)] = -np.inf
-        numbers = best(scores, limit)
-        return numbers, np.round(shown[numbers], _DECIMALS)
-
-    def _merged(self, user: int | None, history: Sequence[Event]) -> Histories:
-        """One user's stored events and the given ones, sorted by time, then item."""
-        known = [
-            (number, self._types.get(canonical_type(kind), len(self._types) - 1), when)
-            for item, kind, when in history
-            if (number := self._item(item)) is not None
-        ]
-        items, types, times = (
-            np.array(column, np.int64) for column in (zip(*known, strict=True) if known else 3 * [[]])
-        )
-        if user is not None:
-            begin, end = self.histories.offsets[user], self.histories.offsets[user + 1]
-            items = np.concatenate((self.histories.items[begin:end], items))
-            types = np.concatenate((self.histories.types[begin:end], types))
-            times = np.concatenate((self.histories.times[begin:end], times))
-        order = np.lexsort((items, times))
-        return Histories(
-            np.array([0, len(order)]),
-            items[order].astype(np.int32),
-            types[order].astype(np.int16),
-            times[order],
-        )
-
-    @staticmethod
-    def _newest(events: Histories) -> Histories:
-        if len(events.items) <= HISTORY:
-            return events
-        return Histories(
-            np.array([0, HISTORY]),
-            events.items[-HISTORY:],
-            events.types[-HISTORY:],
-            events.times[-HISTORY:],
-        )
-
-    def _scaled(self, scores: Scores) -> Scores:
-        if self.scoring.scale == "softmax":
-            return softmax(scores, self.scoring.temperature)
-        return scores.copy()
 
     def _one_by_one(
         self, queries: Sequence[str] | None, limit: int
@@ -239,43 +163,9 @@ class Model:
             return strings
         return [strings[user] for user in np.flatnonzero(np.diff(self.histories.offsets))]
 
-    def _for_users(
-        self, queries: Sequence[str] | None, limit: int
-    ) -> Iterator[tuple[str, list[str], list[float]]]:
-        queries = self._known_users() if queries is None else queries
-        rows = max(1, _CELLS_PER_BLOCK // max(len(self.items), 1))
-        for begin in range(0, len(queries), rows):
-            yield from self._block(queries[begin : begin + rows], limit)
-
-    def _block(self, queries: Sequence[str], limit: int) -> Iterator[tuple[str, list[str], list[float]]]:
+    def _for_users(self, queries: Sequence[str], limit: int) -> Iterator[tuple[str, list[str], list[float]]]:
         ids = self.items.strings
         popular = self._popular([], limit)
-        users = [self.users.find(query) for query in queries]
-        known = np.array([user for user in users if user is not None], np.int64)
-        events = self.histories.of(known)
-        seen = occasions(events, self.type_weights)
-        blank = np.bincount(seen.users, minlength=len(known)) == 0
-        scores = raw_scores(self.parts, seen, len(known), len(self.items)) + self._prior
-        shown = self._scaled(scores)
-        if self.scoring.exclude_seen:
-            self._bar_seen(scores, events, known)
-        offsets, numbers = best_of_each(scores, limit)
-        values = np.round(
-            shown[np.repeat(np.arange(len(known)), np.diff(offsets)), numbers], _DECIMALS
-        ).tolist()
-        found = [ids[number] for number in numbers.tolist()]
-        row = 0
-        for query, user in zip(queries, users, strict=True):
-            if user is None or blank[row]:
-                row += user is not None
-                yield query, [ids[number] for number in popular[0].tolist()], popular[1].tolist()
-                continue
-            begin, end = offsets[row], offsets[row + 1]
-            row += 1
-            yield query, found[begin:end], values[begin:end]
-
-    def _bar_seen(self, scores: Scores, events: Histories, users: Numbers) -> None:
-        row = np.repeat(np.arange(len(users)), np.diff(events.offsets))
-        counted = self.type_weights[events.types] > 0
-        scores[row[counted], events.items[counted]] = -np.inf
-        scores[self.older.pairs(users)] = -np.inf
+        for query, found in self._audience.many(queries, limit):
+            numbers, scores = popular if found is None else found
+            yield query, [ids[number] for number in numbers.tolist()], scores.tolist()

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from services.engine.recipes.dataset import Dataset
 from services.engine.recipes.weights import numbered
 from shared.models import Histories, Ids, Model, Part, Scoring, Seen
+from shared.models.audience import HISTORY
 from shared.models.histories import Occasions, occasions, ranges
-from shared.models.model import HISTORY
 
 
 def occasions_of(dataset: Dataset, weights: Mapping[str, float]) -> Occasions:

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-
 from services.engine.recipes import assembly, similarity, weights
 from services.engine.recipes.dataset import Dataset
+from services.engine.recipes.ingredients import itself
 from services.engine.recipes.recipe import Hyperparameters, Progress, Recipe
-from shared.models import Model, Neighbours, Part, Scoring
+from shared.models import Model, Part, Scoring
 
 _KEEP = 200
 
@@ -24,7 +23,7 @@ def _fit(dataset: Dataset, config: Mapping[str, Any], progress: Progress) -> Mod
     given = Hyperparameters.of(config, RECIPE.hyperparameters)
     near = similarity.similar(counted, shrinkage=given.number("shrinkage"), keep=_KEEP)
     type_weights = weights.configured(bought) or dict(weights.EVEN)
-    names = (*sorted({*counted.event_type_names, *type_weights} - {""}), "")
+    names = weights.known_types(counted, type_weights)
     scoring = Scoring(
         kind="user",
         scored=True,
@@ -34,20 +33,11 @@ def _fit(dataset: Dataset, config: Mapping[str, Any], progress: Progress) -> Mod
     )
     parts = [
         Part("similarity", near, weight=0.5, decay=given.number("decay"), unit="day"),
-        Part("again", _itself(len(counted.item_ids)), 0.5, given.number("decay"), "day"),
+        Part("again", itself(counted, type_weights), 0.5, given.number("decay"), "day"),
     ]
     fitted = assembly.model(RECIPE.name, counted, scoring, parts=parts)
     progress("done", 1.0)
     return fitted
-
-
-def _itself(count: int) -> Neighbours:
-    """Each item's only neighbour is the item."""
-    return Neighbours(
-        np.arange(count + 1, dtype=np.int64),
-        np.arange(count, dtype=np.int32),
-        np.ones(count, np.float32),
-    )
 
 
 RECIPE = Recipe(

@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from shared.models import Neighbours
+from shared.models.scoring import places
 
-_CELLS_PER_BLOCK = 4_000_000
+CELLS_PER_BLOCK = 4_000_000
 
 
 def strongest(rows: Callable[[int, int], NDArray[np.float32]], count: int, keep: int) -> Neighbours:
@@ -18,7 +19,7 @@ def strongest(rows: Callable[[int, int], NDArray[np.float32]], count: int, keep:
 
     `rows(begin, end)` makes a block of rows, so the whole matrix need never exist.
     """
-    height = max(1, _CELLS_PER_BLOCK // max(count, 1))
+    height = max(1, CELLS_PER_BLOCK // max(count, 1))
     keep = min(keep, count)
     pieces: list[tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float32]]] = []
     for begin in range(0, count, height):
@@ -26,9 +27,9 @@ def strongest(rows: Callable[[int, int], NDArray[np.float32]], count: int, keep:
         size = np.abs(block)
         if keep < count:
             floor = np.partition(size, count - keep, axis=1)[:, count - keep, None]
-            row, item = np.nonzero((size >= floor) & (size > 0))
+            row, item = places((size >= floor) & (size > 0))
         else:
-            row, item = np.nonzero(size)
+            row, item = places(size > 0)
         pieces.append(_cut(row, item, block[row, item], len(block), keep))
     return _joined(pieces)
 

@@ -5,43 +5,42 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from services.engine.recipes import assembly, ease, graph, sequence, similarity, tables, weights
+from services.engine.recipes import assembly, selection, weights
 from services.engine.recipes.dataset import Dataset
+from services.engine.recipes.ingredients import ingredients
 from services.engine.recipes.recipe import Hyperparameters, Progress, Recipe
 from shared.models import Model, Part, Scoring
-
-_KEEP = 200
 
 
 def _fit(dataset: Dataset, config: Mapping[str, Any], progress: Progress) -> Model:
     progress("read interactions", 0.0)
     counted = weights.counted(dataset, config)
     given = Hyperparameters.of(config, RECIPE.hyperparameters)
-    type_weights = weights.configured(config) or dict(weights.GRADED)
-    seen = assembly.occasions_of(counted, type_weights)
-    count = len(counted.item_ids)
-    progress("count sequences", 0.1)
-    after = sequence.followers(seen, count)
-    table = tables.strongest_of_sparse(lambda begin, end: after[begin:end], count, _KEEP, 4096)
-    progress("solve for item weights", 0.3)
-    matrix = similarity.users_by_items(counted)
-    wide = not ease.fits(*matrix.shape)
-    near = graph.walks(matrix, keep=_KEEP) if wide else ease.weights(matrix, 200.0, _KEEP)
-    names = (*sorted({*counted.event_type_names, *type_weights} - {""}), "")
+    setting = given.choice("exclude_seen", "auto", "true", "false")
+    choice = selection.choose(
+        counted,
+        weights.configured(config),
+        lambda step, share: progress(step, 0.6 * share),
+        exclude_seen=None if setting == "auto" else setting == "true",
+    )
+    offered = {ingredient.name: ingredient for ingredient in ingredients(counted)}
+    parts = []
+    for number, part in enumerate(choice.parts):
+        progress(f"fit {part.name} on all users", 0.6 + 0.3 * number / len(choice.parts))
+        table = offered[part.name].variants[part.variant](counted, choice.type_weights).evened()
+        parts.append(Part(part.name, table, part.weight, part.decay, part.unit))
+    progress("assemble", 0.9)
+    names = weights.known_types(counted, choice.type_weights)
     scoring = Scoring(
         kind="user",
         scored=True,
         scale="softmax",
-        temperature=0.05,
+        temperature=choice.temperature,
+        exclude_seen=choice.exclude_seen,
         event_types=names,
-        type_weights=tuple(weights.numbered(type_weights, names).tolist()),
-        exclude_seen=given.choice("exclude_seen", "auto", "true", "false") == "true",
+        type_weights=tuple(weights.numbered(choice.type_weights, names).tolist()),
     )
-    parts = [
-        Part("sequence", table, 1.0, 0.7, "second"),
-        Part("graph" if wide else "ease", near, 1.0, 0.95, "second"),
-    ]
-    fitted = assembly.model(RECIPE.name, counted, scoring, parts=parts)
+    fitted = assembly.model(RECIPE.name, counted, scoring, parts=parts, notes=choice.notes)
     progress("done", 1.0)
     return fitted
 

@@ -89,3 +89,8 @@ def _nothing_left(dataset: Dataset, config: Mapping[str, Any]) -> str:
         f"({config.get('eventType')}), eventValueThreshold ({config.get('eventValueThreshold')}) and "
         f"eventsConfig; the dataset has the types {', '.join(dataset.event_type_names)}."
     )
+
+
+def known_types(dataset: Dataset, weights: Mapping[str, float]) -> tuple[str, ...]:
+    """The types that a model tells apart; the last, "", is every other one."""
+    return (*sorted({*dataset.event_type_names, *weights} - {""}), "")

@@ -1,0 +1,96 @@
+"""The tables that user-personalization may be mixed from, and the variants of each to try."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+from scipy import sparse
+
+from services.engine.recipes import ease, graph, sequence, tables
+from services.engine.recipes.assembly import occasions_of
+from services.engine.recipes.dataset import Dataset
+from services.engine.recipes.judging import Build
+from services.engine.recipes.weights import TypeWeights
+from shared.models import Neighbours
+from shared.models.neighbours import Unit
+
+KEEP = 300
+"""Neighbours per item and part: what 50 events can be scored from within the live budget."""
+
+AGAIN = "again"
+
+_QUICK_ITEMS = 6_000
+
+
+@dataclass(frozen=True)
+class Ingredient:
+    """A kind of table, its variants by name (the first is the default), and how its events fade."""
+
+    name: str
+    variants: Mapping[str, Build]
+    decay: float
+    unit: Unit
+
+
+def ingredients(dataset: Dataset, *, share: float = 1.0) -> list[Ingredient]:
+    """What this catalogue affords: an inverse is cubic in the smaller of users and items.
+
+    `share` is the share of the users that tables will be built from: a ridge of 200 for all of them
+    is one of 50 for a quarter.
+    """
+    users, items = len(np.unique(dataset.users)), len(dataset.item_ids)
+    ridges = (200, 50, 800) if min(users, items) <= _QUICK_ITEMS else (200,)
+    if ease.fits(users, items):
+        solved = {f"ridge {ridge}": partial(_solved, ridge=ridge * share) for ridge in ridges}
+        likeness = Ingredient("ease", solved, 0.9, "event")
+    else:
+        likeness = Ingredient("graph", {"walks": _walked}, 0.9, "event")
+    followers: dict[str, Build] = {
+        f"fade {fade}, backward {backward}": partial(_followed, fade=fade, backward=backward)
+        for fade, backward in ((0.8, 0.5), (0.8, 1.0), (0.9, 0.5))
+    }
+    return [
+        Ingredient("sequence", followers, 0.8, "event"),
+        likeness,
+        Ingredient(AGAIN, {"itself": itself}, 0.8, "day"),
+    ]
+
+
+def itself(dataset: Dataset, _: TypeWeights) -> Neighbours:
+    """Each item's only neighbour is the item: a part that counts what a user comes back to."""
+    count = len(dataset.item_ids)
+    return Neighbours(
+        np.arange(count + 1, dtype=np.int64),
+        np.arange(count, dtype=np.int32),
+        np.ones(count, np.float32),
+    )
+
+
+def interest(dataset: Dataset, weights: TypeWeights) -> sparse.csr_array:
+    """Users with events × items, float32: the largest weight that an event of theirs had."""
+    seen = occasions_of(dataset, weights)
+    count = len(dataset.item_ids)
+    cells, places = np.unique(seen.users * count + seen.items, return_inverse=True)
+    largest = np.zeros(len(cells), np.float32)
+    np.maximum.at(largest, places, seen.weights.astype(np.float32))
+    _, users = np.unique(cells // count, return_inverse=True)
+    height = int(users[-1]) + 1 if len(users) else 0
+    return sparse.csr_array((largest, (users, cells % count)), shape=(height, count))
+
+
+def _followed(dataset: Dataset, weights: TypeWeights, *, fade: float, backward: float) -> Neighbours:
+    count = len(dataset.item_ids)
+    after = sequence.followers(occasions_of(dataset, weights), count, fade=fade, backward=backward)
+    height = max(1, tables.CELLS_PER_BLOCK // max(count, 1))
+    return tables.strongest_of_sparse(lambda low, high: after[low:high], count, KEEP, height)
+
+
+def _solved(dataset: Dataset, weights: TypeWeights, *, ridge: float) -> Neighbours:
+    return ease.weights(interest(dataset, weights), ridge, KEEP)
+
+
+def _walked(dataset: Dataset, weights: TypeWeights) -> Neighbours:
+    return graph.walks(interest(dataset, weights), keep=KEEP)

@@ -1,0 +1,155 @@
+"""Judging candidates on users held out of the training data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.engine.recipes import assembly
+from services.engine.recipes.dataset import Dataset
+from services.engine.recipes.holdout import Holdout, eligible, hold_out
+from services.engine.recipes.metrics import DEPTH
+from services.engine.recipes.weights import TypeWeights
+from shared.models import Neighbours, Part
+from shared.models.audience import HISTORY
+from shared.models.histories import Occasions
+from shared.models.neighbours import Unit
+from shared.models.workspace import Workspace
+
+Scores = NDArray[np.float32]
+Build = Callable[[Dataset, TypeWeights], Neighbours]
+
+_ROWS_PER_CHUNK = 32
+_USERS = 1_500
+_EVENTS = 500_000
+_CELLS = 16_000_000
+_FEWEST_USERS = 20
+_SHARE = 0.25
+
+
+@dataclass(frozen=True)
+class Fold:
+    """One way of holding users out, in rows: who saw what, and what is to be found."""
+
+    train: Dataset
+    held: Holdout
+    barred: NDArray[np.bool_]
+    sought: NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, held: Holdout) -> Fold:
+        """Number the held-out users as rows."""
+        shape = (len(held.users), len(held.train.item_ids))
+        marks = []
+        for part in (held.seen, held.sought):
+            mark = np.zeros(shape, bool)
+            mark[np.searchsorted(held.users, part.users), part.items] = True
+            marks.append(mark)
+        return cls(held.train, held, marks[0], marks[1])
+
+    def occasions(self, weights: TypeWeights) -> Occasions:
+        """What the rows saw, each one's newest only, as the model will score it."""
+        seen = assembly.occasions_of(self.held.seen, weights)
+        recent = seen.ages("event") < HISTORY
+        return Occasions(
+            np.searchsorted(self.held.users, seen.users[recent]),
+            seen.items[recent],
+            seen.times[recent],
+            seen.weights[recent],
+        )
+
+
+@dataclass(frozen=True)
+class Judge:
+    """Folds whose rows are judged as one; a score is NDCG@25 against everything to be found.
+
+    `share` is the share of all users whose interactions are used here.
+    """
+
+    folds: Sequence[Fold]
+    share: float
+    barred: NDArray[np.bool_]
+    sought: NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, dataset: Dataset) -> Judge | None:
+        """Hold out enough users to tell candidates apart; None when there are too few to do so.
+
+        A quarter of the users at most; with few users, two such quarters in turn. The choice depends
+        on the data alone.
+        """
+        everybody = len(np.unique(dataset.users))
+        dataset = sampled(dataset)
+        users = eligible(dataset)
+        if len(users) < _FEWEST_USERS:
+            return None
+        most = min(_USERS, max(300, _CELLS // len(dataset.item_ids)))
+        size = min(most, int(len(users) * _SHARE))
+        shuffled = np.random.default_rng(1).permutation(users)
+        turns = max(1, min(2, most // (2 * size)))
+        folds = [
+            Fold.of(hold_out(dataset, shuffled[turn * size : (turn + 1) * size], whole_moments=True))
+            for turn in range(turns)
+        ]
+        return cls(
+            folds,
+            len(np.unique(dataset.users)) / everybody,
+            np.concatenate([fold.barred for fold in folds]),
+            np.concatenate([fold.sought for fold in folds]),
+        )
+
+    def tables(self, build: Build, weights: TypeWeights) -> list[Neighbours]:
+        """One table per fold, from its training data."""
+        return [build(fold.train, weights) for fold in self.folds]
+
+    def scores(self, tables: Sequence[Neighbours], weights: TypeWeights, decay: float, unit: Unit) -> Scores:
+        """A part's scores for every row, float32."""
+        stacked = []
+        for fold, table in zip(self.folds, tables, strict=True):
+            part = Part("candidate", table, 1.0, decay, unit)
+            stacked.append(_scores(part, fold.occasions(weights), fold.barred.shape))
+        return np.concatenate(stacked)
+
+    def gain(self, scores: Scores, *, exclude_seen: bool) -> float:
+        """The mean NDCG@25 over the rows; the ideal list has everything sought at its top."""
+        discounts = 1 / np.log2(np.arange(DEPTH) + 2)
+        ideal = np.concatenate(([0.0], np.cumsum(discounts)))
+        total = 0.0
+        space = Workspace(_ROWS_PER_CHUNK, scores.shape[1])
+        for begin in range(0, len(scores), _ROWS_PER_CHUNK):
+            chunk = slice(begin, begin + _ROWS_PER_CHUNK)
+            block = scores[chunk].astype(np.float64)
+            if exclude_seen:
+                block[self.barred[chunk]] = -np.inf
+            sought = self.sought[chunk]
+            offsets, numbers = space.best(block, DEPTH)
+            rows = np.repeat(np.arange(len(block)), np.diff(offsets))
+            ranks = np.arange(len(numbers)) - offsets[rows]
+            gains = discounts[ranks] * sought[rows, numbers]
+            won = np.bincount(rows, weights=gains, minlength=len(block))
+            total += float((won / ideal[np.minimum(sought.sum(axis=1), DEPTH)]).sum())
+        return total / len(scores)
+
+
+def sampled(dataset: Dataset) -> Dataset:
+    """The interactions of as many users, drawn at random, as make half a million interactions.
+
+    What is chosen there holds for the whole, and choosing takes no longer for ten times the users.
+    """
+    if len(dataset) <= _EVENTS:
+        return dataset
+    users = len(dataset.user_ids)
+    kept = np.random.default_rng(2).random(users) < _EVENTS / len(dataset)
+    return dataset.where(kept[dataset.users])
+
+
+def _scores(part: Part, seen: Occasions, shape: tuple[int, int]) -> Scores:
+    scores = np.empty(shape, np.float32)
+    space = Workspace(_ROWS_PER_CHUNK, shape[1])
+    for begin in range(0, shape[0], _ROWS_PER_CHUNK):
+        end = min(begin + _ROWS_PER_CHUNK, shape[0])
+        scores[begin:end] = space.scores([part], seen.rows(begin, end), end - begin)
+    return scores

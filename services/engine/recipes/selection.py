@@ -1,0 +1,216 @@
+"""Choosing parts, decays and weights on users held out of the training data itself.
+
+Nothing here is tuned to a data set: the grids are coarse and the same for every shop, and what was
+chosen, with the gains that decided it, is kept in the model's notes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from services.engine.recipes.dataset import Dataset
+from services.engine.recipes.ingredients import AGAIN, Ingredient, ingredients
+from services.engine.recipes.judging import Judge, Scores
+from services.engine.recipes.recipe import Progress
+from services.engine.recipes.weights import EVEN, GRADED, TypeWeights, numbered
+from shared.models.neighbours import Unit
+
+_DECAYS = (0.4, 0.6, 0.8, 0.9, 0.95, 0.98, 1.0)
+_UNITS: tuple[Unit, ...] = ("event", "second", "day")
+_SHARES = (0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
+_TEMPERATURES = tuple(2.0**power for power in range(-4, 4))
+_WARMTH_ROWS = 200
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """One ingredient as it was settled."""
+
+    name: str
+    variant: str
+    decay: float
+    unit: Unit
+    weight: float = 1.0
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Everything that fitting needs to know, with the reasons."""
+
+    parts: Sequence[Chosen]
+    type_weights: TypeWeights
+    exclude_seen: bool
+    temperature: float
+    notes: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _Tried:
+    """A part with its scores on the held-out rows."""
+
+    part: Chosen
+    scores: Scores
+    gain: float
+
+
+def choose(
+    dataset: Dataset,
+    configured: TypeWeights | None,
+    progress: Progress,
+    *,
+    exclude_seen: bool | None,
+) -> Choice:
+    """Try the ingredients on held-out users, keep what helps.
+
+    `configured` type weights and `exclude_seen` are taken as given where they are not None.
+    """
+    judge = Judge.of(dataset)
+    if judge is None:
+        offered = ingredients(dataset)
+        return _untried(offered, configured or dict(EVEN), exclude_seen=exclude_seen is True)
+    offered = ingredients(dataset, share=judge.share)
+    weights = configured or _type_weights(judge, dataset, offered[0])
+    repeats = float((judge.sought & judge.barred).sum() / judge.sought.sum())
+    options = [exclude_seen] if exclude_seen is not None else [True, False] if repeats else [True]
+    tried: dict[bool, list[_Tried]] = {option: [] for option in options}
+    for number, ingredient in enumerate(offered):
+        progress(f"try {ingredient.name} on held-out users", number / len(offered))
+        for option, found in _try(judge, ingredient, weights, options).items():
+            tried[option].append(found)
+    mixtures = {option: _mix(judge, found, exclude_seen=option) for option, found in tried.items()}
+    option = max(options, key=lambda option: mixtures[option][2])
+    parts, scores, gain = mixtures[option]
+    notes = {
+        "held_out_users": len(judge.sought),
+        "repeats_among_sought": round(repeats, 4),
+        "ndcg_at_25": round(gain, 4),
+        "alone": {
+            f"{found.part.name}, seen items {'left out' if option else 'kept'}": round(found.gain, 4)
+            for option, list_ in tried.items()
+            for found in list_
+        },
+        "parts": [
+            {"name": part.name, "variant": part.variant, "weight": round(part.weight, 4)} for part in parts
+        ],
+        "exclude_seen": option,
+        "type_weights": weights,
+    }
+    return Choice(parts, weights, option, _temperature(judge, scores), notes)
+
+
+def _untried(offered: Sequence[Ingredient], weights: TypeWeights, *, exclude_seen: bool) -> Choice:
+    """Too few users to hold any out: the defaults, in equal shares."""
+    parts = [
+        _default(ingredient) for ingredient in offered if not (exclude_seen and ingredient.name == AGAIN)
+    ]
+    notes = {"held_out_users": 0, "exclude_seen": exclude_seen, "type_weights": weights}
+    return Choice(parts, weights, exclude_seen, 0.1, notes)
+
+
+def _default(ingredient: Ingredient) -> Chosen:
+    return Chosen(ingredient.name, next(iter(ingredient.variants)), ingredient.decay, ingredient.unit)
+
+
+def _type_weights(judge: Judge, dataset: Dataset, first: Ingredient) -> TypeWeights:
+    """Even or graded, whichever finds more with the first ingredient; even where it is all one."""
+    counted = np.unique(dataset.event_types)
+    if len(np.unique(numbered(GRADED, dataset.event_type_names)[counted])) < 2:
+        return dict(EVEN)
+    part = _default(first)
+    gains = []
+    for weights in (dict(EVEN), dict(GRADED)):
+        tables = judge.tables(first.variants[part.variant], weights)
+        scores = judge.scores(tables, weights, part.decay, part.unit)
+        gains.append(judge.gain(scores, exclude_seen=False))
+    return dict(GRADED) if gains[1] > gains[0] else dict(EVEN)
+
+
+def _try(
+    judge: Judge, ingredient: Ingredient, weights: TypeWeights, options: Sequence[bool]
+) -> dict[bool, _Tried]:
+    """The ingredient's best unit, decay and variant, for each way of treating seen items.
+
+    One thing at a time: the unit and then the decay with the default variant, then the variant.
+    """
+    default = _default(ingredient)
+    best: dict[bool, _Tried] = {}
+    tables = judge.tables(ingredient.variants[default.variant], weights)
+
+    def attempt(part: Chosen) -> None:
+        scores = judge.scores(tables, weights, part.decay, part.unit)
+        for option in options:
+            gain = judge.gain(scores, exclude_seen=option)
+            if option not in best or gain > best[option].gain:
+                best[option] = _Tried(part, scores, gain)
+
+    for unit in _distinct_units(judge, weights):
+        attempt(replace(default, unit=unit))
+    for unit in sorted({found.part.unit for found in best.values()}):
+        start = _DECAYS.index(default.decay)
+        for path in (_DECAYS[start + 1 :], _DECAYS[:start][::-1]):
+            _climb(best, [replace(default, unit=unit, decay=decay) for decay in path], attempt)
+    fading = {(found.part.unit, found.part.decay) for found in best.values()}
+    for variant, build in list(ingredient.variants.items())[1:]:
+        tables = judge.tables(build, weights)
+        for unit, decay in sorted(fading):
+            attempt(Chosen(ingredient.name, variant, decay, unit))
+    return best
+
+
+def _climb(best: Mapping[bool, _Tried], path: Sequence[Chosen], attempt: Callable[[Chosen], None]) -> None:
+    """Follow the path as long as it leads upwards for somebody."""
+    for part in path:
+        before = [found.gain for found in best.values()]
+        attempt(part)
+        if [found.gain for found in best.values()] == before:
+            break
+
+
+def _distinct_units(judge: Judge, weights: TypeWeights) -> list[Unit]:
+    """Units that differ here: without two events in one second, events and seconds are the same."""
+    ages: dict[bytes, Unit] = {}
+    seen = judge.folds[0].occasions(weights)
+    for unit in _UNITS:
+        ages.setdefault(seen.ages(unit).tobytes(), unit)
+    return list(ages.values())
+
+
+def _mix(judge: Judge, tried: Sequence[_Tried], *, exclude_seen: bool) -> tuple[list[Chosen], Scores, float]:
+    """Add one part after the other, the best first, each in the share that finds most."""
+    ranked = sorted(tried, key=lambda found: -found.gain)
+    mixture = np.zeros_like(ranked[0].scores)
+    parts: list[Chosen] = []
+    gain = 0.0
+    for found in ranked:
+        spread = float(found.scores.std()) or 1.0
+        attempts = {}
+        for share in _SHARES if parts else (1.0,):
+            mixed = (1 - share) * mixture + (share / spread) * found.scores
+            attempts[share] = judge.gain(mixed, exclude_seen=exclude_seen)
+        share = max(attempts, key=lambda share: attempts[share])
+        if parts and attempts[share] <= gain:
+            continue
+        gain = attempts[share]
+        mixture = (1 - share) * mixture + (share / spread) * found.scores
+        parts = [replace(part, weight=part.weight * (1 - share)) for part in parts]
+        parts.append(replace(found.part, weight=share / spread))
+    return parts, mixture, gain
+
+
+def _temperature(judge: Judge, scores: Scores) -> float:
+    """The softmax temperature under which what was to be found is most likely."""
+    rows = scores[:_WARMTH_ROWS].astype(np.float64)
+    sought = judge.sought[:_WARMTH_ROWS]
+    spread = float(rows.std()) or 1.0
+
+    def likelihood(temperature: float) -> float:
+        logits = rows / (temperature * spread)
+        logits -= logits.max(axis=1, keepdims=True)
+        logits -= np.log(np.exp(logits).sum(axis=1, keepdims=True))
+        return float(logits[sought].mean())
+
+    return max(_TEMPERATURES, key=likelihood) * spread

@@ -1,0 +1,157 @@
+"""Scoring users: one live with the newest events, many in blocks for a batch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shared.events import canonical_type
+from shared.models.histories import Histories, Seen, occasions
+from shared.models.ids import Ids
+from shared.models.neighbours import Part
+from shared.models.scoring import DECIMALS, Numbers, Scores, Scoring, best
+from shared.models.workspace import Workspace
+
+HISTORY = 100
+"""How many of a user's newest events are kept and scored."""
+
+_CELLS_PER_BLOCK = 1 << 17
+
+Event = tuple[str, str, int]
+"""(item id, event type, epoch seconds)."""
+
+Found = tuple[Numbers, Scores]
+
+
+@dataclass(frozen=True)
+class Audience:
+    """The users of a model, and the parts that score items for them.
+
+    `prior` is what every item scores before anything is known of the user.
+    """
+
+    scoring: Scoring
+    users: Ids
+    items: Ids
+    histories: Histories
+    older: Seen
+    parts: tuple[Part, ...]
+    prior: Scores
+
+    def one(
+        self, user_id: str | None, history: Sequence[Event], barred: Sequence[int], limit: int
+    ) -> Found | None:
+        """The best items for one user, or None when no event is known that counts."""
+        user = None if user_id is None else self.users.find(user_id)
+        events = self._merged(user, history)
+        seen = occasions(events.newest(HISTORY), self._type_weights)
+        if len(seen.users) == 0:
+            return None
+        space = self._spaces.pop() if self._spaces else Workspace(1, len(self.items))
+        block = space.scores(self.parts, seen, 1, self.prior)
+        scale = self._scale(space, block)
+        scores = block[0]
+        scores[barred] = -np.inf
+        if self.scoring.exclude_seen:
+            scores[events.items[self._type_weights[events.types] > 0]] = -np.inf
+            if user is not None:
+                scores[self.older.row(user)] = -np.inf
+        numbers = best(scores, limit)
+        shown = self._shown(scores[numbers], *(column[0] for column in scale))
+        self._spaces.append(space)
+        return numbers, shown
+
+    def many(self, queries: Sequence[str], limit: int) -> Iterator[tuple[str, Found | None]]:
+        """The same for many users, from what training knows of them, without exclusions."""
+        rows = max(1, _CELLS_PER_BLOCK // max(len(self.items), 1))
+        space = Workspace(rows, len(self.items))
+        for begin in range(0, len(queries), rows):
+            yield from self._block(space, queries[begin : begin + rows], limit)
+
+    def _block(
+        self, space: Workspace, queries: Sequence[str], limit: int
+    ) -> Iterator[tuple[str, Found | None]]:
+        users = self.users.find_all(queries)
+        known = users[users >= 0]
+        events = self.histories.of(known)
+        seen = occasions(events, self._type_weights)
+        blank = np.bincount(seen.users, minlength=len(known)) == 0
+        scores = space.scores(self.parts, seen, len(known), self.prior)
+        highest, total = self._scale(space, scores)
+        if self.scoring.exclude_seen:
+            self._bar_seen(scores, events, known)
+        offsets, numbers = space.best(scores, limit)
+        rows = np.repeat(np.arange(len(known)), np.diff(offsets))
+        shown = self._shown(scores[rows, numbers], highest[rows], total[rows])
+        row = -1
+        for query, user in zip(queries, users.tolist(), strict=True):
+            row += user >= 0
+            if user < 0 or blank[row]:
+                yield query, None
+            else:
+                some = slice(offsets[row], offsets[row + 1])
+                yield query, (numbers[some], shown[some])
+
+    @cached_property
+    def _spaces(self) -> list[Workspace]:
+        """Buffers at rest: a thread takes one or makes one, and puts it back."""
+        return []
+
+    @cached_property
+    def _type_weights(self) -> NDArray[np.float64]:
+        """An event's weight by the number of its type."""
+        return np.array(self.scoring.type_weights)
+
+    @cached_property
+    def _types(self) -> dict[str, int]:
+        """Spellings met so far → the number of their canonical type."""
+        return {}
+
+    def _type(self, spelling: str) -> int:
+        names = self.scoring.event_types
+        name = canonical_type(spelling)
+        number = names.index(name) if name in names else len(names) - 1
+        if len(self._types) < 1000:
+            self._types[spelling] = number
+        return number
+
+    def _merged(self, user: int | None, history: Sequence[Event]) -> Histories:
+        """One user's stored events and the given ones, sorted by time, then item."""
+        numbers, types = self.items.numbers, self._types
+        known = [
+            (number, types[kind] if kind in types else self._type(kind), when)
+            for item, kind, when in history
+            if (number := numbers.get(item)) is not None
+        ]
+        given = np.array(known, np.int64).reshape(-1, 3)
+        if user is not None:
+            given = np.concatenate((self.histories.table(user), given))
+        given = given[np.lexsort((given[:, 0], given[:, 2]))]
+        return Histories(
+            np.array([0, len(given)]),
+            given[:, 0].astype(np.int32),
+            given[:, 1].astype(np.int16),
+            given[:, 2],
+        )
+
+    def _bar_seen(self, scores: Scores, events: Histories, users: Numbers) -> None:
+        row = np.repeat(np.arange(len(users)), np.diff(events.offsets))
+        counted = self._type_weights[events.types] > 0
+        scores[row[counted], events.items[counted]] = -np.inf
+        scores[self.older.pairs(users)] = -np.inf
+
+    def _scale(self, space: Workspace, scores: Scores) -> tuple[Scores, Scores]:
+        """What turns a row's raw scores into shown ones: its highest, and a softmax's divisor."""
+        if self.scoring.scale == "softmax":
+            return space.softmax(scores, self.scoring.temperature)
+        return np.zeros(len(scores)), np.ones(len(scores))
+
+    def _shown(self, raw: Scores, highest: Scores, total: Scores) -> Scores:
+        if self.scoring.scale == "softmax":
+            raw = np.exp((raw - highest) / self.scoring.temperature) / total
+        shown: Scores = np.round(raw, DECIMALS)
+        return shown
