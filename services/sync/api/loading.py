@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from services.sync.settings import Settings
 
 _POLL_SECONDS = 0.5
+_SECONDS_BETWEEN_LINES = 10.0
 _PIECE = 2**18
 _TIMEOUT = 120.0
 
@@ -196,11 +197,12 @@ def _body(head: bytes, file: IO[bytes], tail: bytes) -> Iterator[bytes]:
 
 
 class _Line:
-    """One line in a terminal that is written over; plain lines where there is none."""
+    """One line in a terminal that is written over; elsewhere a plain line now and then."""
 
     def __init__(self, stream: IO[str]) -> None:
         self._stream = stream
         self._last = ""
+        self._written_at = float("-inf")
 
     def __call__(self, text: str) -> None:
         if text == self._last:
@@ -209,7 +211,8 @@ class _Line:
         if self._stream.isatty():
             width = shutil.get_terminal_size().columns - 1
             self._stream.write(f"\r{text[:width]:<{width}}")
-        else:
+        elif time.monotonic() - self._written_at > _SECONDS_BETWEEN_LINES:
+            self._written_at = time.monotonic()
             self._stream.write(f"{text}\n")
         self._stream.flush()
 

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from shared.errors import Permanent
-from shared.events.envelope import Name
+from shared.events.envelope import Name, Text
 
 Kind = Literal["orders", "items", "users", "interactions"]
 KINDS: tuple[Kind, ...] = ("orders", "items", "users", "interactions")
@@ -67,7 +67,7 @@ class Mapping(BaseModel):
 
     source: Name = "custom"
     columns: dict[str, str] = {}
-    constants: dict[str, str] = Field({}, description="our field → its value in every row")
+    constants: dict[str, Text] = Field({}, description="our field → its value in every row")
     date_formats: tuple[str, ...] = Field(
         (), description="strptime formats; without one ISO 8601, or seconds since 1970"
     )
@@ -93,6 +93,13 @@ class Mapping(BaseModel):
             rest = {name: value for name, value in data.items() if name != "date_format"}
             return {**rest, "date_formats": [data["date_format"]]}
         return data
+
+    @field_validator("delimiter")
+    @classmethod
+    def _separates(cls, delimiter: str | None) -> str | None:
+        if delimiter is not None and (delimiter in '"\r\n\0 ' or delimiter.isalnum()):
+            raise ValueError(f"{delimiter!r} can't part columns; it is mostly , or ; or a tab")
+        return delimiter
 
     @field_validator("timezone")
     @classmethod

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -13,9 +13,11 @@ from services.sync.domain.rows import OrderRow
 from services.sync.store.statements import SQL
 
 if TYPE_CHECKING:
+    import asyncpg
+
     from shared.postgres import Connection, Database
 
-_PREFETCH = 5_000
+_PAGE = 5_000
 _STAGED = ("import_id", "file_line", "raw", *OrderRow._fields)
 _ITEMS = (
     "tenant", "kind", "order_id", "product_id", "n", "unified_customer_id", "customer_name",
@@ -88,22 +90,25 @@ class Orders:
 
     async def staged(self, import_id: str, after: str) -> AsyncGenerator[StagedLine, None]:
         """The waiting lines behind an order, those of an order together."""
-        async with self._reading(*SQL.staged_orders(import_id=import_id, after=after)) as rows:
-            async for row in rows:
-                file_line, *cells = row
-                yield StagedLine(file_line, OrderRow._make(cells))
+        query = SQL.staged_orders(import_id=import_id, after=after)
+        async with aclosing(self._pages(*query)) as pages:
+            async for page in pages:
+                for file_line, *cells in page:
+                    yield StagedLine(file_line, OrderRow._make(cells))
 
     async def item_facts(self, import_id: str, after: str) -> AsyncGenerator[Fact, None]:
         """What the waiting lines say of items behind one, sorted by item."""
-        async with self._reading(*SQL.item_facts(import_id=import_id, after=after)) as rows:
-            async for row in rows:
-                yield Fact._make(row)
+        async with aclosing(self._pages(*SQL.item_facts(import_id=import_id, after=after))) as pages:
+            async for page in pages:
+                for row in page:
+                    yield Fact._make(row)
 
     async def user_facts(self, import_id: str, after: str) -> AsyncGenerator[Fact, None]:
         """What the waiting lines say of users behind one, sorted by user."""
-        async with self._reading(*SQL.user_facts(import_id=import_id, after=after)) as rows:
-            async for row in rows:
-                yield Fact._make(row)
+        async with aclosing(self._pages(*SQL.user_facts(import_id=import_id, after=after))) as pages:
+            async for page in pages:
+                for row in page:
+                    yield Fact._make(row)
 
     async def add(self, connection: Connection, account: Import, orders: Sequence[Order]) -> set[Key]:
         """Add the orders that are not known yet, with their lines; return which those are."""
@@ -163,11 +168,12 @@ class Orders:
         rows = await connection.fetch(*SQL.new_interactions(tenant=tenant, event_ids=list(event_ids)))
         return {row["event_id"] for row in rows}
 
-    @asynccontextmanager
-    async def _reading(self, text: str, *args: Any) -> AsyncIterator[Any]:
-        """A cursor in a transaction of its own, so that what is read is one state of the table."""
+    async def _pages(self, text: str, *args: Any) -> AsyncGenerator[list[asyncpg.Record], None]:
+        """The rows of a query, read in a transaction of its own: one state of the table."""
         async with self._database.transaction(readonly=True) as connection:
-            yield connection.cursor(text, *args, prefetch=_PREFETCH)
+            cursor = await connection.cursor(text, *args)
+            while page := await cursor.fetch(_PAGE):
+                yield page
 
 
 def _item_records(account: Import, order: Order) -> list[tuple[Any, ...]]:

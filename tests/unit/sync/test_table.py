@@ -15,9 +15,9 @@ from shared.errors import Permanent
 
 HEADER = b"id,name,price\n"
 
-text = st.text(
-    st.characters(exclude_categories=("Cs",), exclude_characters="\0\r"), max_size=20
-).map(lambda value: value.strip("\ufeff"))
+text = st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\0\r"), max_size=20).map(
+    lambda value: value.strip("\ufeff")
+)
 
 
 def read(content: bytes, pieces: int = 7) -> tuple[Table, list[Record]]:
@@ -75,7 +75,9 @@ def test_a_bad_row_costs_no_neighbour(rows: list[tuple[str, str]], pieces: int) 
 
 
 def test_bom_crlf_and_quotes() -> None:
-    table, records = read(b'\xef\xbb\xbfid,name,price\r\n1,"7"" plate, white",2.5\r\n\r\n2,"two\r\nlines",3\r\n')
+    table, records = read(
+        b'\xef\xbb\xbfid,name,price\r\n1,"7"" plate, white",2.5\r\n\r\n2,"two\r\nlines",3\r\n'
+    )
 
     assert table.header == ["id", "name", "price"]
     assert good(records) == [["1", '7" plate, white', "2.5"], ["2", "two\r\nlines", "3"]]
@@ -134,7 +136,9 @@ def test_a_file_whose_every_row_leaves_a_quote_open_is_read_in_time() -> None:
 
 @pytest.mark.parametrize("delimiter", [";", "\t", "|"])
 def test_the_delimiter_is_found_in_the_header(delimiter: str) -> None:
-    table, records = read(delimiter.join(["id", "name", "price"]).encode() + f"\n1{delimiter}a,b{delimiter}2".encode())
+    table, records = read(
+        delimiter.join(["id", "name", "price"]).encode() + f"\n1{delimiter}a,b{delimiter}2".encode()
+    )
 
     assert table.header == ["id", "name", "price"]
     assert good(records) == [["1", "a,b", "2"]]

@@ -1,0 +1,131 @@
+"""What was said later wins, field by field, whichever order it arrives in."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.sync.domain.catalogue import (
+    State,
+    item_changed,
+    item_put,
+    microseconds,
+    said_at,
+    user_changed,
+    user_put,
+)
+from shared.errors import Permanent
+from shared.events import ItemPut, UserPut
+
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+puts = st.lists(
+    st.tuples(
+        st.dictionaries(st.sampled_from(["name", "category"]), st.sampled_from("abc"), max_size=2),
+        st.dictionaries(st.sampled_from(["colour", "name"]), st.integers(0, 3), max_size=2),
+    ),
+    max_size=6,
+)
+
+
+def an_item_put(**fields: Any) -> ItemPut:
+    return ItemPut(event_id="e", tenant="default", occurred_at=NOON, item_id="a", fields=fields)
+
+
+def merged(puts: list[tuple[dict[str, Any], dict[str, Any], int]]) -> State:
+    state = State("a", is_new=True)
+    for fields, attributes, at in puts:
+        state.put(fields, attributes, at)
+    return state
+
+
+@given(puts=puts, data=st.data())
+def test_the_state_does_not_depend_on_the_order_of_arrival(puts: list[Any], data: st.DataObject) -> None:
+    timed = [(fields, attributes, at) for at, (fields, attributes) in enumerate(puts)]
+    shuffled = data.draw(st.permutations(timed))
+
+    assert merged(shuffled).fields == merged(timed).fields
+    assert merged(shuffled).attributes == merged(timed).attributes
+
+
+@given(puts=puts)
+def test_the_same_puts_again_change_nothing(puts: list[Any]) -> None:
+    timed = [(fields, attributes, at) for at, (fields, attributes) in enumerate(puts)]
+    known = merged(timed)
+    again = State("a", known.fields, known.attributes, known.times)
+
+    for fields, attributes, at in timed:
+        again.put(fields, attributes, at)
+
+    assert not again.is_published
+    assert not again.is_touched
+
+
+def test_a_field_that_is_only_confirmed_is_kept_in_mind_but_not_published() -> None:
+    state = State("a", {"name": "Cup"}, {}, {"name": 1})
+
+    state.put({"name": "Cup"}, {}, 5)
+
+    assert state.is_touched
+    assert not state.is_published
+    assert state.times == {"name": 5}
+
+
+def test_a_new_item_is_published_even_when_nothing_is_said_of_it() -> None:
+    assert State("a", is_new=True).is_published
+
+
+def test_putitems_spellings_find_their_fields() -> None:
+    fields, attributes = item_put(
+        an_item_put(
+            title="Cup", CATEGORY_L1="Kitchen", Price="2.5", CREATION_TIMESTAMP=1772366400, Colour="red"
+        )
+    )
+
+    assert fields == {"name": "Cup", "category": "Kitchen", "price": 2.5, "created_at": NOON}
+    assert attributes == {"Colour": "red"}
+
+
+def test_users_spellings_find_their_fields() -> None:
+    put = UserPut(
+        event_id="e", tenant="t", occurred_at=NOON, user_id="u", fields={"state": "Styria", "age": 4}
+    )
+
+    assert user_put(put) == ({"province": "Styria"}, {"age": 4})
+
+
+def test_null_takes_a_field_back_but_never_the_availability() -> None:
+    assert item_put(an_item_put(name=None, available=None)) == ({"name": None}, {})
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{"price": "cheap"}, {"price": True}, {"price": "nan"}, {"available": "perhaps"}, {"name": ["x"]},
+     {"created_at": "soon"}],
+)  # fmt: skip
+def test_a_value_that_can_be_no_fields_is_refused(fields: dict[str, Any]) -> None:
+    with pytest.raises(Permanent, match=next(iter(fields))):
+        item_put(an_item_put(**fields))
+
+
+def test_a_clock_that_runs_ahead_does_not_win_for_ever() -> None:
+    put = an_item_put().model_copy(update={"occurred_at": NOON + timedelta(days=400)})
+
+    assert said_at(put, NOON) == microseconds(NOON + timedelta(minutes=5))
+
+
+def test_events_carry_the_whole_state_and_an_id_of_its_times() -> None:
+    state = merged([({"name": "Cup", "price": None}, {"colour": "red"}, 3)])
+
+    event = item_changed("default", state, NOON)
+    again = item_changed("default", state, NOON + timedelta(1))
+    other = item_changed("default", merged([({"name": "Cup"}, {}, 4)]), NOON)
+
+    assert (event.key, event.name, event.price, event.available) == ("default:a", "Cup", None, True)
+    assert event.attributes == {"colour": "red"}
+    assert event.event_id == again.event_id != other.event_id
+    assert user_changed("default", merged([({"city": "Graz"}, {}, 1)]), NOON).city == "Graz"

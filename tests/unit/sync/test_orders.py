@@ -1,0 +1,142 @@
+"""Lines become whole orders: counted, hashed, and the same whatever the order of their rows."""
+
+from __future__ import annotations
+
+import random
+from datetime import UTC, datetime, timedelta
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.sync.domain.orders import MOST_LINES, Order, RefusedLine, StagedLine, changed, orders_in
+from services.sync.domain.rows import OrderRow
+from shared.events import OrderCancelled, OrderPlaced, line_id
+
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+def a_line(at: int, product: str = "a", order: str = "1", **values: object) -> StagedLine:
+    row = OrderRow(
+        "order", order, None, "u", None, NOON, product, "Cup", None, 1.0, 2.5, "EUR", None, None, "Austria"
+    )
+    return StagedLine(at, row._replace(**values))
+
+
+def settled(lines: list[StagedLine]) -> tuple[list[Order], list[RefusedLine]]:
+    found = list(orders_in(sorted(lines, key=lambda line: (line.row.order_id, line.row.kind))))
+    return [order for order, _ in found if order], [line for _, refused in found for line in refused]
+
+
+def test_the_lines_of_a_product_are_counted() -> None:
+    (order,), _ = settled([a_line(2), a_line(3, "b"), a_line(4), a_line(9)])
+
+    assert [(item.row.product_id, item.n) for item in order.items] == [("a", 1), ("b", 1), ("a", 2), ("a", 3)]
+
+
+def test_line_numbers_of_the_source_order_the_lines() -> None:
+    (order,), _ = settled([a_line(2, position=2, quantity=2.0), a_line(3, position=1, quantity=1.0)])
+
+    assert [(item.row.quantity, item.n) for item in order.items] == [(1.0, 1), (2.0, 2)]
+
+
+@given(st.permutations([a_line(2), a_line(3, "b"), a_line(4, quantity=3.0), a_line(5, order="2")]))
+def test_the_content_does_not_depend_on_the_order_of_the_rows(lines: list[StagedLine]) -> None:
+    moved = [StagedLine(at, line.row) for at, line in enumerate(lines, 2)]
+
+    contents = {order.order_id: order.content for order in settled(moved)[0]}
+
+    assert contents == {order.order_id: order.content for order in settled(
+        [a_line(2), a_line(3, "b"), a_line(4, quantity=3.0), a_line(5, order="2")]
+    )[0]}  # fmt: skip
+
+
+@given(
+    field=st.sampled_from(
+        ["quantity", "price", "product_id", "user_id", "product_name", "country", "ordered_at"]
+    ),
+    seed=st.integers(),
+)
+def test_any_other_content_is_seen(field: str, seed: int) -> None:
+    value: object = {
+        "quantity": 7.0, "price": None, "ordered_at": NOON + timedelta(seconds=1),
+    }.get(field, f"other {random.Random(seed).random()}")  # fmt: skip
+
+    (one,), _ = settled([a_line(2), a_line(3, "b")])
+    (other,), _ = settled(
+        [a_line(2, **{field: value}), a_line(3, "b", **({field: value} if field == "user_id" else {}))]
+    )
+
+    assert one.content != other.content
+
+
+def test_an_order_is_as_old_as_its_first_line_and_knows_its_customer_from_any() -> None:
+    (order,), _ = settled(
+        [a_line(2, user_id=None, ordered_at=NOON + timedelta(minutes=1)), a_line(3, customer_name="Ada")]
+    )
+
+    assert (order.user_id, order.customer_name, order.ordered_at) == ("u", "Ada", NOON)
+
+
+def test_another_customer_in_the_same_order_is_refused() -> None:
+    (order,), refused = settled([a_line(2), a_line(3, user_id="v")])
+
+    assert len(order.items) == 1
+    assert [(line.file_line, line.code) for line in refused] == [(3, "order_inconsistent")]
+
+
+def test_a_line_number_that_comes_twice_is_refused() -> None:
+    (order,), refused = settled([a_line(2, position=1), a_line(3, position=1), a_line(4, position=0)])
+
+    assert len(order.items) == 2
+    assert [(line.file_line, line.code) for line in refused] == [(3, "line_repeated")]
+
+
+def test_an_order_that_no_event_could_carry_is_refused() -> None:
+    orders, refused = settled([a_line(at) for at in range(2, MOST_LINES + 3)])
+    wide, wide_refused = settled([a_line(at, product_name="x" * 2_000) for at in range(2, 502)])
+
+    assert orders == wide == []
+    assert {line.code for line in refused} == {line.code for line in wide_refused} == {"order_too_large"}
+    assert len(wide_refused) == 500
+
+
+def test_an_order_becomes_one_event_with_its_lines() -> None:
+    (order,), _ = settled([a_line(2), a_line(3), a_line(4, "b", category="Kitchen")])
+
+    event = order.event("default", "endcap", names_its_order=True)
+
+    assert isinstance(event, OrderPlaced)
+    assert (event.key, event.historical, event.occurred_at) == ("default:u", True, NOON)
+    assert [(line.item_id, line.n, line.category) for line in event.lines] == [
+        ("a", 1, None), ("a", 2, None), ("b", 1, "Kitchen"),
+    ]  # fmt: skip
+    assert len({line_id("default", "1", line, "purchase") for line in event.lines}) == 3
+
+
+def test_a_guests_order_is_keyed_by_itself() -> None:
+    (order,), _ = settled([a_line(2, user_id=None)])
+
+    assert order.event("default", "endcap", names_its_order=True).key == "default:order:1"
+
+
+def test_a_cancellation_names_its_order_only_where_the_source_does() -> None:
+    (order,), _ = settled([a_line(2, kind="cancellation", quantity=-1.0)])
+
+    named = order.event("default", "endcap", names_its_order=True)
+    unnamed = order.event("default", "online-retail", names_its_order=False)
+
+    assert isinstance(named, OrderCancelled)
+    assert isinstance(unnamed, OrderCancelled)
+    assert (named.cancels, unnamed.cancels) == ("1", None)
+    assert (
+        named.event_id != settled([a_line(2)])[0][0].event("default", "endcap", names_its_order=True).event_id
+    )
+
+
+def test_an_order_that_comes_again_changed_is_refused_line_by_line() -> None:
+    (order,), _ = settled([a_line(2), a_line(5)])
+
+    refused = changed(order)
+
+    assert [line.file_line for line in refused] == [2, 5]
+    assert "an order comes in one file" in refused[0].detail
