@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter, Request, Response
+from pydantic import BaseModel, Field
 
 from shared.auth import Authenticator
 from shared.body import documented, read_body
@@ -18,6 +19,22 @@ if TYPE_CHECKING:
     from starlette.types import Scope
 
 MAX_BODY = 2 * 2**20
+
+
+class WireErrorBody(BaseModel):
+    """An error as AWS SDKs read it; its name is also in the header x-amzn-ErrorType."""
+
+    type: str = Field(alias="__type", description="such as InvalidInputException")
+    message: str
+
+
+ERRORS: dict[int | str, dict[str, Any]] = {
+    400: {"model": WireErrorBody, "description": "The request is not valid, or not allowed."},
+    403: {"model": WireErrorBody, "description": "The signature or the key is missing or wrong."},
+    404: {"model": WireErrorBody, "description": "The ARN names nothing here."},
+    503: {"model": WireErrorBody, "description": "A dependency is away; SDKs send the request again."},
+}
+"""The errors of a route that speaks an AWS protocol."""
 
 _JSON_11 = Protocol(b"application/x-amz-json-1.1", JSON_11_STATUS)
 _REST_JSON = Protocol(b"application/json", REST_JSON_STATUS)
@@ -47,6 +64,7 @@ class RestJson:
                 operation_id=operation.name,
                 summary=operation.name,
                 response_class=Response,
+                responses=ERRORS,
                 openapi_extra=documented(operation.request),
             )
         return router
@@ -85,6 +103,7 @@ class Json11:
             summary="Amazon Personalize, by the header X-Amz-Target",
             description=f"AWS JSON 1.1. Operations: {names}.",
             response_class=Response,
+            responses=ERRORS,
         )
         return router
 
