@@ -8,7 +8,7 @@ from datetime import datetime
 
 from services.sync.domain.mapping import KINDS, Kind
 
-_KEY = re.compile(r"(?P<tenant>[a-z0-9-]{{1,63}})/(?P<kind>{'|'.join(KINDS)})[^/]*\.csv(\.gz)?")
+_KEY = re.compile(rf"(?P<tenant>[a-z0-9-]{{1,63}})/(?P<kind>{'|'.join(KINDS)})[^/]*\.csv(\.gz)?")
 
 
 @dataclass(frozen=True, slots=True)
