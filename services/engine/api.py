@@ -1,7 +1,5 @@
 """HTTP for people: what the workers are at."""
 
-from __future__ import annotations
-
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -43,11 +41,11 @@ class JobStatuses(BaseModel):
 def router(database: Database, authenticator: Authenticator, settings: Settings) -> APIRouter:
     """The routes."""
     api = APIRouter(tags=["Status"])
-    reader = authenticator.require("read")
+    Reader = Annotated[Principal, Depends(authenticator.require("read"))]  # noqa: N806
 
     @api.get("/v1/status", operation_id="status", summary="What the workers are at")
     async def status(
-        principal: Annotated[Principal, Depends(reader)],
+        principal: Reader,
         limit: Annotated[int, Query(ge=1, le=200, description="how many jobs to show")] = 50,
     ) -> JobStatuses:
         """The newest jobs of the caller's tenant (an API key) or account (an AWS key pair)."""

@@ -39,8 +39,10 @@ async def compute(kind: str, spec: Any, workspace: Path, told: Told) -> dict[str
     assert process.stdin
     assert process.stdout
     try:
-        process.stdin.write(computation.order(kind, spec, workspace))
-        await process.stdin.drain()
+        # A process that died already says so at the end of its output; uvloop raises RuntimeError.
+        with contextlib.suppress(ConnectionError, RuntimeError):
+            process.stdin.write(computation.order(kind, spec, workspace))
+            await process.stdin.drain()
         async for line in process.stdout:
             if not line.startswith(computation.MARK):
                 # A log line of the computation: it goes where the worker's own go.
@@ -58,8 +60,6 @@ async def compute(kind: str, spec: Any, workspace: Path, told: Told) -> dict[str
                     result: dict[str, Any] = said["value"]
                     return result
         raise Permanent(_how_it_died(await process.wait()))
-    except ConnectionError:
-        raise Permanent(_how_it_died(await process.wait())) from None
     finally:
         with contextlib.suppress(ProcessLookupError):
             process.kill()

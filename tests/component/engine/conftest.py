@@ -1,0 +1,166 @@
+"""The engine's two processes over real Postgres, S3 and Kafka, and boto3 as anybody has it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import boto3
+import pytest
+from botocore.config import Config
+
+from tests.support.processes import ROOT, Process, process
+from tests.support.stack import Database, ObjectStore, PostgresServer
+from tests.support.tenants import SECRET_KEY, SERVICE_KEY
+
+ROLE = "arn:aws:iam::000000000000:role/anything"
+STATUSES = {"CREATE PENDING", "CREATE IN_PROGRESS", "ACTIVE", "CREATE FAILED"}
+
+
+@dataclass
+class Engine:
+    """The running engine, its keys file, and clients that know it from the environment alone."""
+
+    server: Process
+    environment: dict[str, str]
+    keys: dict[str, str]
+    bucket: str
+    folder: Path
+
+    @property
+    def personalize(self) -> Any:
+        """boto3's client."""
+        return boto3.client("personalize")
+
+    @property
+    def s3(self) -> Any:
+        """boto3's client."""
+        return boto3.client("s3", config=Config(s3={"addressing_style": "path"}))
+
+    def put(self, key: str, content: str | bytes) -> str:
+        """Put a file into the test's bucket; gives its address."""
+        body = content.encode() if isinstance(content, str) else content
+        self.s3.put_object(Bucket=self.bucket, Key=key, Body=body)
+        return f"s3://{self.bucket}/{key}"
+
+    def get(self, key: str) -> bytes:
+        """Read a file of the test's bucket."""
+        content: bytes = self.s3.get_object(Bucket=self.bucket, Key=key)["Body"].read()
+        return content
+
+    def finished(self, describe: Callable[..., Any], seconds: float = 90, **arn: str) -> dict[str, Any]:
+        """Poll as every program does, until the status is one of the two last words."""
+        deadline = time.monotonic() + seconds
+        while True:
+            answer = describe(**arn)
+            [described] = [value for name, value in answer.items() if name != "ResponseMetadata"]
+            assert described["status"] in STATUSES
+            if described["status"] in {"ACTIVE", "CREATE FAILED"}:
+                return dict(described)
+            assert time.monotonic() < deadline, described
+            time.sleep(0.1)
+
+
+def engine_environment(database: Database, s3: ObjectStore, kafka: str, folder: Path) -> dict[str, str]:
+    """What the engine's processes read."""
+    return {
+        **database.environment,
+        **s3.environment,
+        "KAFKA_BOOTSTRAP_SERVERS": kafka,
+        "ENDCAP_SECRET_KEY": SECRET_KEY,
+        "ENDCAP_SERVICE_KEY": SERVICE_KEY,
+        "ENGINE_WORK_FOLDER": str(folder / "work"),
+    }
+
+
+def bootstrap(environment: dict[str, str], path: Path) -> dict[str, str]:
+    """Run the command as `make run` does; gives the keys file."""
+    _run("services.engine", "bootstrap", "--keys", str(path), environment=environment)
+    keys: dict[str, str] = json.loads(path.read_text())
+    return keys
+
+
+def _run(*words: str, environment: dict[str, str]) -> None:
+    subprocess.run(
+        [sys.executable, "-m", *words],
+        cwd=ROOT,
+        env={"PATH": "/usr/bin:/bin", **environment},
+        check=True,
+        timeout=60,
+    )
+
+
+@pytest.fixture(scope="module")
+def engine_database(postgres_server: PostgresServer) -> Iterator[Database]:
+    """A database with the two schemas that the engine reads, its own and the tracker's."""
+    with postgres_server.database() as database:
+        _run("shared.postgres", "roles", environment=database.environment)
+        for service in ("engine", "tracker"):
+            _run(f"services.{service}", "migrate", environment=database.environment)
+        yield database
+
+
+@pytest.fixture(scope="module")
+def engine(
+    engine_database: Database,
+    s3: ObjectStore,
+    kafka_bootstrap: str,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Engine]:
+    """The control plane, bootstrapped; the worker is another fixture."""
+    folder = tmp_path_factory.mktemp("engine")
+    environment = engine_environment(engine_database, s3, kafka_bootstrap, folder)
+    keys = bootstrap(environment, folder / "keys.json")
+    bucket = f"shop-{uuid.uuid4().hex[:8]}"
+    s3.client().create_bucket(Bucket=bucket)
+    with process("engine", "serve", environment, folder) as server, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AWS_ENDPOINT_URL_PERSONALIZE", server.url)
+        patch.setenv("AWS_ENDPOINT_URL_S3", s3.endpoint)
+        patch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
+        patch.setenv("AWS_ACCESS_KEY_ID", keys["access_key_id"])
+        patch.setenv("AWS_SECRET_ACCESS_KEY", keys["secret_access_key"])
+        patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+        yield Engine(server, environment, keys, bucket, folder)
+
+
+@pytest.fixture
+def tracked_event(engine_database: Database) -> Callable[..., None]:
+    """Write an event as the tracker stores those of PutEvents."""
+
+    def write(tenant: str, *, user: str, item: str, second: int) -> None:
+        asyncio.run(_insert_event(engine_database.url, tenant, user, item, second))
+
+    return write
+
+
+async def _insert_event(url: str, tenant: str, user: str, item: str, second: int) -> None:
+    connection = await asyncpg.connect(url)
+    try:
+        await connection.execute(
+            "INSERT INTO tracker.interactions (tenant, event_id, user_id, item_id, event_type, source, "
+            "occurred_at, received_at, historical, fingerprint) "
+            "VALUES ($1, $2, $3, $4, 'view', 'personalize', to_timestamp($5), now(), false, 0)",
+            tenant,
+            uuid.uuid4().hex,
+            user,
+            item,
+            1_700_000_000 + second,
+        )
+    finally:
+        await connection.close()
+
+
+@pytest.fixture(scope="module")
+def worker(engine: Engine) -> Iterator[Process]:
+    """The engine's worker."""
+    with process("engine", "worker", engine.environment, engine.folder) as running:
+        yield running

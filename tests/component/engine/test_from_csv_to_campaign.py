@@ -1,0 +1,318 @@
+"""An unmodified boto3 program: from a CSV file to metrics, a batch and a campaign."""
+
+from __future__ import annotations
+
+import json
+import urllib.request
+from typing import Any
+
+import httpx
+import pytest
+
+from services.engine.personalize.operations import TABLE
+from tests.component.engine import shapes
+from tests.component.engine.conftest import ROLE, Engine
+from tests.component.engine.shop import INTERACTIONS_SCHEMA, ITEMS_SCHEMA, interactions_csv, items_csv
+from tests.support.processes import Process
+
+pytestmark = [pytest.mark.timeout(240)]
+RECIPES = "arn:aws:personalize:::recipe"
+METRICS = {
+    "coverage",
+    "mean_reciprocal_rank_at_25",
+    *(f"normalized_discounted_cumulative_gain_at_{k}" for k in (5, 10, 25)),
+    *(f"precision_at_{k}" for k in (5, 10, 25)),
+}
+
+
+@pytest.fixture(scope="module")
+def shop(engine: Engine, worker: Process) -> dict[str, Any]:
+    """A dataset group with imported interactions and items, and a trained version."""
+    personalize = engine.personalize
+    group = personalize.create_dataset_group(name="shop")["datasetGroupArn"]
+    assert engine.finished(personalize.describe_dataset_group, datasetGroupArn=group)["status"] == "ACTIVE"
+    arns = {"group": group}
+    for kind, schema, content in (
+        ("Interactions", INTERACTIONS_SCHEMA, interactions_csv()),
+        ("Items", ITEMS_SCHEMA, items_csv()),
+    ):
+        schema_arn = personalize.create_schema(name=f"shop-{kind}", schema=json.dumps(schema))["schemaArn"]
+        dataset = personalize.create_dataset(
+            name=f"shop-{kind}", schemaArn=schema_arn, datasetGroupArn=group, datasetType=kind
+        )["datasetArn"]
+        job = personalize.create_dataset_import_job(
+            jobName=f"shop-{kind}",
+            datasetArn=dataset,
+            dataSource={"dataLocation": engine.put(f"{kind.lower()}.csv", content)},
+            roleArn=ROLE,
+        )["datasetImportJobArn"]
+        ended = engine.finished(personalize.describe_dataset_import_job, datasetImportJobArn=job)
+        assert ended["status"] == "ACTIVE", ended
+        arns |= {kind: dataset, f"{kind}-import": job}
+    solution = personalize.create_solution(
+        name="shop", datasetGroupArn=group, recipeArn=f"{RECIPES}/aws-user-personalization"
+    )["solutionArn"]
+    version = personalize.create_solution_version(solutionArn=solution)["solutionVersionArn"]
+    ended = engine.finished(personalize.describe_solution_version, solutionVersionArn=version)
+    assert ended["status"] == "ACTIVE", ended
+    return arns | {"solution": solution, "version": version}
+
+
+def test_the_resources_are_described_as_the_service_does(engine: Engine, shop: dict[str, Any]) -> None:
+    personalize = engine.personalize
+
+    dataset = personalize.describe_dataset(datasetArn=shop["Interactions"])["dataset"]
+    solution = personalize.describe_solution(solutionArn=shop["solution"])["solution"]
+    version = personalize.describe_solution_version(solutionVersionArn=shop["version"])["solutionVersion"]
+
+    assert dataset["datasetType"] == "INTERACTIONS"
+    assert dataset["datasetArn"].endswith(":dataset/shop/INTERACTIONS")
+    assert solution["latestSolutionVersion"]["solutionVersionArn"] == shop["version"]
+    assert version["name"] == shop["version"].split(":solution/")[1]
+    assert version["trainingMode"] == "FULL"
+    assert version["trainingHours"] > 0
+
+
+def test_the_metrics_have_the_services_names(engine: Engine, shop: dict[str, Any]) -> None:
+    metrics = engine.personalize.get_solution_metrics(solutionVersionArn=shop["version"])["metrics"]
+
+    assert set(metrics) == METRICS
+    assert all(0 <= value <= 1 and round(value, 4) == value for value in metrics.values())
+    assert metrics["precision_at_25"] > 0
+
+
+def test_a_batch_answers_every_line_in_its_place(engine: Engine, shop: dict[str, Any]) -> None:
+    personalize = engine.personalize
+    lines = ['{"userId": "u1"}', "nonsense", '{"userId": "nobody"}', '{"user": "u2"}', '{"userId": "u3"}']
+    source = engine.put("batch/users.json", "\n".join(lines) + "\n")
+
+    job = personalize.create_batch_inference_job(
+        jobName="shop-batch",
+        solutionVersionArn=shop["version"],
+        numResults=10,
+        jobInput={"s3DataSource": {"path": source}},
+        jobOutput={"s3DataDestination": {"path": f"s3://{engine.bucket}/answers/"}},
+        roleArn=ROLE,
+    )["batchInferenceJobArn"]
+
+    ended = engine.finished(personalize.describe_batch_inference_job, batchInferenceJobArn=job)
+    assert ended["status"] == "ACTIVE", ended
+    answers = [json.loads(line) for line in engine.get("answers/users.json.out").splitlines()]
+    assert [answer["error"] is None for answer in answers] == [True, False, True, False, True]
+    assert answers[0]["input"] == {"userId": "u1"}
+    assert answers[1]["output"] is None
+    output = answers[0]["output"]
+    assert len(set(output["recommendedItems"])) == 10
+    assert output["scores"] == sorted(output["scores"], reverse=True)
+    assert answers[2]["output"]["recommendedItems"]
+
+
+def test_a_folder_of_inputs_makes_a_folder_of_outputs(engine: Engine, shop: dict[str, Any]) -> None:
+    personalize = engine.personalize
+    for name in ("a.json", "b.json"):
+        engine.put(f"many/{name}", '{"userId": "u1"}\n')
+
+    job = personalize.create_batch_inference_job(
+        jobName="shop-folder",
+        solutionVersionArn=shop["version"],
+        jobInput={"s3DataSource": {"path": f"s3://{engine.bucket}/many/"}},
+        jobOutput={"s3DataDestination": {"path": f"s3://{engine.bucket}/many-answers/"}},
+        roleArn=ROLE,
+    )["batchInferenceJobArn"]
+
+    assert (
+        engine.finished(personalize.describe_batch_inference_job, batchInferenceJobArn=job)["status"]
+        == "ACTIVE"
+    )
+    assert engine.get("many-answers/a.json.out") == engine.get("many-answers/b.json.out")
+    answer = json.loads(engine.get("many-answers/a.json.out"))
+    assert len(answer["output"]["recommendedItems"]) == 25
+
+
+def test_similar_items_are_asked_for_by_item_and_have_no_scores(engine: Engine, shop: dict[str, Any]) -> None:
+    personalize = engine.personalize
+    solution = personalize.create_solution(
+        name="shop-similar", datasetGroupArn=shop["group"], recipeArn=f"{RECIPES}/aws-similar-items"
+    )["solutionArn"]
+    version = personalize.create_solution_version(solutionArn=solution)["solutionVersionArn"]
+    ended = engine.finished(personalize.describe_solution_version, solutionVersionArn=version)
+    assert ended["status"] == "ACTIVE", ended
+
+    job = personalize.create_batch_inference_job(
+        jobName="shop-similar",
+        solutionVersionArn=version,
+        jobInput={"s3DataSource": {"path": engine.put("items.json", '{"itemId": "i1"}\n{"userId": "u1"}')}},
+        jobOutput={"s3DataDestination": {"path": f"s3://{engine.bucket}/similar/"}},
+        roleArn=ROLE,
+    )["batchInferenceJobArn"]
+    engine.finished(personalize.describe_batch_inference_job, batchInferenceJobArn=job)
+
+    good, bad = (json.loads(line) for line in engine.get("similar/items.json.out").splitlines())
+    assert "scores" not in good["output"]
+    assert "i1" not in good["output"]["recommendedItems"]
+    assert bad["error"]
+
+
+def test_a_campaign_is_active_at_once_and_follows_the_newest_version(
+    engine: Engine, shop: dict[str, Any]
+) -> None:
+    personalize = engine.personalize
+    fixed = personalize.create_campaign(name="fixed", solutionVersionArn=shop["version"])["campaignArn"]
+    following = personalize.create_campaign(
+        name="following",
+        solutionVersionArn=f"{shop['solution']}/$LATEST",
+        campaignConfig={"syncWithLatestSolutionVersion": True},
+    )["campaignArn"]
+    assert personalize.describe_campaign(campaignArn=following)["campaign"]["status"] == "ACTIVE"
+
+    second = personalize.create_solution_version(solutionArn=shop["solution"])["solutionVersionArn"]
+    engine.finished(personalize.describe_solution_version, solutionVersionArn=second)
+
+    served = {
+        name: personalize.describe_campaign(campaignArn=arn)["campaign"]["solutionVersionArn"]
+        for name, arn in (("fixed", fixed), ("following", following))
+    }
+    assert served == {"fixed": shop["version"], "following": second}
+    updated = personalize.update_campaign(campaignArn=fixed, solutionVersionArn=second, minProvisionedTPS=2)
+    assert updated["campaignArn"] == fixed
+    campaign = personalize.describe_campaign(campaignArn=fixed)["campaign"]
+    assert campaign["solutionVersionArn"] == second
+    assert campaign["latestCampaignUpdate"]["status"] == "ACTIVE"
+
+
+def test_a_solution_in_use_can_not_be_deleted(engine: Engine, shop: dict[str, Any]) -> None:
+    personalize = engine.personalize
+
+    for delete, arn in (
+        (personalize.delete_dataset_group, {"datasetGroupArn": shop["group"]}),
+        (personalize.delete_solution, {"solutionArn": shop["solution"]}),
+    ):
+        with pytest.raises(personalize.exceptions.ResourceInUseException):
+            delete(**arn)
+
+
+def test_people_see_how_far_the_jobs_are(engine: Engine, shop: dict[str, Any]) -> None:
+    request = urllib.request.Request(
+        f"{engine.server.url}/v1/status?limit=200", headers={"x-api-key": engine.keys["read"]}
+    )
+    # The default tenant's key shows the default tenant's jobs: it has none.
+    assert json.load(urllib.request.urlopen(request)) == {"jobs": []}
+
+    request.add_header("x-api-key", engine.environment["ENDCAP_SERVICE_KEY"])
+    request.add_header("x-endcap-tenant", "shop")
+    jobs = json.load(urllib.request.urlopen(request))["jobs"]
+
+    [trained] = [job for job in jobs if job["arn"] == shop["version"]]
+    assert trained["status"] == "ACTIVE"
+    assert trained["share"] == 1.0
+    assert trained["warnings"] == []
+    assert trained["attempts"] == 1
+
+
+def test_events_of_the_tracker_train_along_with_what_was_imported(
+    engine: Engine, shop: dict[str, Any], tracked_event: Any
+) -> None:
+    personalize = engine.personalize
+    for number in range(40):
+        tracked_event("shop", user=f"t{number % 8}", item="only-tracked", second=number)
+
+    solution = personalize.create_solution(
+        name="shop-popular", datasetGroupArn=shop["group"], recipeArn=f"{RECIPES}/aws-popularity-count"
+    )["solutionArn"]
+    version = personalize.create_solution_version(solutionArn=solution)["solutionVersionArn"]
+    ended = engine.finished(personalize.describe_solution_version, solutionVersionArn=version)
+    assert ended["status"] == "ACTIVE", ended
+    job = personalize.create_batch_inference_job(
+        jobName="shop-popular",
+        solutionVersionArn=version,
+        numResults=500,
+        jobInput={"s3DataSource": {"path": engine.put("anyone.json", '{"userId": "t1"}\n')}},
+        jobOutput={"s3DataDestination": {"path": f"s3://{engine.bucket}/popular/"}},
+        roleArn=ROLE,
+    )["batchInferenceJobArn"]
+    engine.finished(personalize.describe_batch_inference_job, batchInferenceJobArn=job)
+
+    answer = json.loads(engine.get("popular/anyone.json.out"))
+    assert "only-tracked" in answer["output"]["recommendedItems"]
+
+
+def test_a_deleted_group_is_gone_and_its_tenant_is_never_used_again(engine: Engine, worker: Process) -> None:
+    personalize = engine.personalize
+    arn = personalize.create_dataset_group(name="shortlived")["datasetGroupArn"]
+    tracker = personalize.create_event_tracker(name="shortlived", datasetGroupArn=arn)["eventTrackerArn"]
+
+    personalize.delete_event_tracker(eventTrackerArn=tracker)
+    personalize.delete_dataset_group(datasetGroupArn=arn)
+
+    with pytest.raises(personalize.exceptions.ResourceNotFoundException):
+        personalize.describe_dataset_group(datasetGroupArn=arn)
+    with pytest.raises(personalize.exceptions.ResourceNotFoundException):
+        personalize.describe_event_tracker(eventTrackerArn=tracker)
+    assert personalize.create_dataset_group(name="shortlived")["datasetGroupArn"] == arn
+
+
+def test_the_rest_of_the_answers_has_the_shape_that_botocore_expects(
+    engine: Engine, shop: dict[str, Any]
+) -> None:
+    def checked(operation: str, **body: Any) -> Any:
+        headers = {
+            "x-amz-target": f"AmazonPersonalize.{operation}",
+            "x-api-key": engine.environment["ENDCAP_SERVICE_KEY"],
+        }
+        answer = httpx.post(engine.server.url, json=body, headers=headers)
+        assert answer.status_code == 200, answer.text
+        found = answer.json() if answer.content else None
+        assert shapes.differences(operation, found) == []
+        return found
+
+    version = {"solutionVersionArn": shop["version"]}
+    checked("GetSolutionMetrics", **version)
+    checked("DescribeSolutionVersion", **version)
+    checked("DescribeSolution", solutionArn=shop["solution"])
+    batch = checked(
+        "CreateBatchInferenceJob",
+        jobName="shapes",
+        jobInput={"s3DataSource": {"path": engine.put("one.json", '{"userId": "u1"}')}},
+        jobOutput={"s3DataDestination": {"path": f"s3://{engine.bucket}/one/"}},
+        roleArn=ROLE,
+        batchInferenceJobConfig={"itemExplorationConfig": {"explorationWeight": "0"}},
+        **version,
+    )
+    campaign = checked(
+        "CreateCampaign",
+        name="shapes",
+        campaignConfig={"itemExplorationConfig": {"explorationWeight": "0"}},
+        **version,
+    )
+    engine.finished(engine.personalize.describe_batch_inference_job, **batch)
+    checked("DescribeBatchInferenceJob", **batch)
+    checked("UpdateCampaign", **campaign, minProvisionedTPS=2)
+    checked("DescribeCampaign", **campaign)
+    for operation in (name for name in TABLE if name.startswith("List")):
+        checked(operation)
+    checked("DeleteCampaign", **campaign)
+
+
+def test_everything_is_taken_down_in_the_guides_order(engine: Engine, shop: dict[str, Any]) -> None:
+    personalize = engine.personalize
+    for page in personalize.get_paginator("list_campaigns").paginate():
+        for campaign in page["campaigns"]:
+            personalize.delete_campaign(campaignArn=campaign["campaignArn"])
+    for solution in personalize.list_solutions(datasetGroupArn=shop["group"])["solutions"]:
+        personalize.delete_solution(solutionArn=solution["solutionArn"])
+    for kind in ("Interactions", "Items"):
+        schema = personalize.describe_dataset(datasetArn=shop[kind])["dataset"]["schemaArn"]
+        personalize.delete_dataset(datasetArn=shop[kind])
+        personalize.delete_schema(schemaArn=schema)
+    personalize.delete_dataset_group(datasetGroupArn=shop["group"])
+
+    missing = personalize.exceptions.ResourceNotFoundException
+    for describe, arn in (
+        (personalize.describe_dataset_group, {"datasetGroupArn": shop["group"]}),
+        (personalize.describe_dataset, {"datasetArn": shop["Items"]}),
+        (personalize.describe_dataset_import_job, {"datasetImportJobArn": shop["Items-import"]}),
+        (personalize.describe_solution, {"solutionArn": shop["solution"]}),
+        (personalize.describe_solution_version, {"solutionVersionArn": shop["version"]}),
+    ):
+        with pytest.raises(missing):
+            describe(**arn)

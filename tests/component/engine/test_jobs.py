@@ -1,0 +1,212 @@
+"""Jobs: bad files fail with a sentence, a killed worker leaves nothing stuck, a crash fails one version."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.component.engine.conftest import ROLE, Engine
+from tests.component.engine.shop import INTERACTIONS_SCHEMA, ITEMS_SCHEMA, interactions_csv, items_csv
+from tests.support.processes import Process, process
+
+pytestmark = [pytest.mark.timeout(240)]
+RECIPE = "arn:aws:personalize:::recipe/aws-user-personalization"
+
+
+@pytest.fixture(scope="module")
+def datasets(engine: Engine) -> dict[str, str]:
+    """A group with an interactions and an items dataset, both empty."""
+    personalize = engine.personalize
+    arns = {"group": personalize.create_dataset_group(name="jobs")["datasetGroupArn"]}
+    for kind, schema in (("Interactions", INTERACTIONS_SCHEMA), ("Items", ITEMS_SCHEMA)):
+        made = personalize.create_schema(name=f"jobs-{kind}", schema=json.dumps(schema))
+        arns[kind] = personalize.create_dataset(
+            name=f"jobs-{kind}",
+            schemaArn=made["schemaArn"],
+            datasetGroupArn=arns["group"],
+            datasetType=kind,
+        )["datasetArn"]
+    return arns
+
+
+def start_import(engine: Engine, name: str, dataset: str, location: str, mode: str = "FULL") -> str:
+    arn: str = engine.personalize.create_dataset_import_job(
+        jobName=name,
+        datasetArn=dataset,
+        dataSource={"dataLocation": location},
+        roleArn=ROLE,
+        importMode=mode,
+    )["datasetImportJobArn"]
+    return arn
+
+
+def ended(engine: Engine, arn: str) -> dict[str, Any]:
+    return engine.finished(engine.personalize.describe_dataset_import_job, datasetImportJobArn=arn)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "sentence"),
+    [
+        ("columns", "ITEM_ID,NAME\na,b\n", "Input CSV is missing the following columns:[CATEGORY, PRICE]"),
+        ("number", "ITEM_ID,CATEGORY,PRICE\na,b,dear\n", "PRICE has the value 'dear'"),
+        ("null", "ITEM_ID,CATEGORY,PRICE\na,b,1\n,b,2\n", "data row 2: ITEM_ID is empty"),
+        ("ragged", "ITEM_ID,CATEGORY,PRICE\na,b,1,more\n", "Expected 3 columns, got 4"),
+        ("header-only", "ITEM_ID,CATEGORY,PRICE\n", "has no rows"),
+        ("empty", "", "is empty"),
+        ("latin", "ITEM_ID,CATEGORY,PRICE\nJürgen,b,1\n".encode("latin-1"), "is not UTF-8"),
+    ],
+)
+def test_a_bad_file_fails_its_import_with_a_sentence(
+    engine: Engine, worker: Process, datasets: dict[str, str], name: str, content: str | bytes, sentence: str
+) -> None:
+    location = engine.put(f"bad/{name}.csv", content)
+
+    job = ended(engine, start_import(engine, f"bad-{name}", datasets["Items"], location))
+
+    assert job["status"] == "CREATE FAILED"
+    assert sentence in job["failureReason"]
+
+
+@pytest.mark.parametrize("location", ["s3://no-such-bucket-here/a.csv", "nothing.csv", "nothing/"])
+def test_a_place_where_nothing_is_fails_its_import(
+    engine: Engine, worker: Process, datasets: dict[str, str], location: str
+) -> None:
+    address = location if location.startswith("s3:") else f"s3://{engine.bucket}/{location}"
+    name = f"nowhere-{abs(hash(location))}"
+
+    job = ended(engine, start_import(engine, name, datasets["Items"], address))
+
+    assert job["status"] == "CREATE FAILED"
+    assert job["failureReason"].startswith("Invalid Data location.")
+
+
+def test_a_folder_is_imported_whole_and_increments_come_after(
+    engine: Engine, worker: Process, datasets: dict[str, str]
+) -> None:
+    lines = items_csv().splitlines()
+    engine.put("parts/1.csv", "\n".join([lines[0], *lines[1:30]]))
+    engine.put("parts/2.csv", "\n".join([lines[0], *lines[30:]]))
+    engine.put("parts/readme.txt", "not a CSV file")
+    more = engine.put("more.csv", f"{lines[0]}\nnew-item,shelf-0,5\n")
+
+    # Queued at once: they run one after the other, in this order.
+    full = start_import(engine, "folder", datasets["Items"], f"s3://{engine.bucket}/parts/")
+    increment = start_import(engine, "increment", datasets["Items"], more, "INCREMENTAL")
+
+    assert ended(engine, full)["status"] == "ACTIVE"
+    assert ended(engine, increment)["status"] == "ACTIVE"
+    jobs = [job for job in status(engine)["jobs"] if job["arn"] in {full, increment}]
+    assert [job["arn"] for job in jobs] == [increment, full]
+    assert jobs[1]["finished_at"] <= jobs[0]["started_at"]
+
+
+def status(engine: Engine, tenant: str = "jobs") -> dict[str, Any]:
+    answer = httpx.get(
+        f"{engine.server.url}/v1/status?limit=200",
+        headers={"x-api-key": engine.environment["ENDCAP_SERVICE_KEY"], "x-endcap-tenant": tenant},
+    )
+    found: dict[str, Any] = answer.json()
+    return found
+
+
+def test_an_increment_needs_a_full_import(engine: Engine, datasets: dict[str, str]) -> None:
+    personalize = engine.personalize
+
+    with pytest.raises(personalize.exceptions.InvalidInputException, match="FULL import"):
+        start_import(engine, "too-early", datasets["Interactions"], "s3://a/b.csv", "INCREMENTAL")
+
+
+def test_nothing_to_train_on_fails_the_version(
+    engine: Engine, worker: Process, datasets: dict[str, str]
+) -> None:
+    personalize = engine.personalize
+    group = personalize.create_dataset_group(name="barren")["datasetGroupArn"]
+    solution = personalize.create_solution(name="barren", datasetGroupArn=group, recipeArn=RECIPE)
+    version = personalize.create_solution_version(solutionArn=solution["solutionArn"])
+
+    failed = engine.finished(
+        personalize.describe_solution_version, solutionVersionArn=version["solutionVersionArn"]
+    )
+
+    assert failed["status"] == "CREATE FAILED"
+    assert "no interactions to train on" in failed["failureReason"]
+    with pytest.raises(personalize.exceptions.InvalidInputException):
+        personalize.create_campaign(name="barren", solutionVersionArn=version["solutionVersionArn"])
+
+
+def _computations(worker: int) -> list[int]:
+    """The processes in which a worker has its work done."""
+    children = Path(f"/proc/{worker}/task/{worker}/children").read_text().split()
+    return [int(child) for child in children]
+
+
+@pytest.fixture(scope="module")
+def trainable(engine: Engine, worker: Process, datasets: dict[str, str]) -> str:
+    """A solution with data to train on."""
+    location = engine.put("trainable.csv", interactions_csv())
+    imported = ended(engine, start_import(engine, "trainable", datasets["Interactions"], location))
+    assert imported["status"] == "ACTIVE", imported
+    arn: str = engine.personalize.create_solution(
+        name="trainable", datasetGroupArn=datasets["group"], recipeArn=RECIPE
+    )["solutionArn"]
+    return arn
+
+
+def test_a_computation_that_is_killed_fails_its_version_alone(
+    engine: Engine, worker: Process, trainable: str
+) -> None:
+    personalize = engine.personalize
+    doomed = personalize.create_solution_version(solutionArn=trainable)["solutionVersionArn"]
+    _, computation = _who_computes(worker)
+    os.kill(computation, signal.SIGKILL)
+    fine = personalize.create_solution_version(solutionArn=trainable)["solutionVersionArn"]
+
+    failed = engine.finished(personalize.describe_solution_version, solutionVersionArn=doomed)
+    trained = engine.finished(personalize.describe_solution_version, solutionVersionArn=fine)
+
+    assert failed["status"] == "CREATE FAILED"
+    assert "killed" in failed["failureReason"]
+    assert trained["status"] == "ACTIVE"
+    assert worker.popen.poll() is None
+
+
+def test_a_killed_worker_leaves_no_version_stuck(engine: Engine, worker: Process, trainable: str) -> None:
+    """Kill -9 in the middle of a training: the computation ends too, and another worker trains anew."""
+    personalize = engine.personalize
+    with process("engine", "worker", engine.environment, engine.folder) as second:
+        version = personalize.create_solution_version(solutionArn=trainable)["solutionVersionArn"]
+        victim, computation = _who_computes(worker, second)
+
+        victim.kill()
+
+        eventually_gone(computation)
+        trained = engine.finished(
+            personalize.describe_solution_version, seconds=120, solutionVersionArn=version
+        )
+    assert trained["status"] == "ACTIVE", trained
+    [job] = [job for job in status(engine)["jobs"] if job["arn"] == version]
+    assert job["attempts"] == 2
+
+
+def _who_computes(*workers: Process, seconds: float = 30) -> tuple[Process, int]:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        for worker in workers:
+            if found := _computations(worker.popen.pid):
+                return worker, found[0]
+        time.sleep(0.01)
+    raise AssertionError("no computation was started")
+
+
+def eventually_gone(pid: int, seconds: float = 10) -> None:
+    deadline = time.monotonic() + seconds
+    while Path(f"/proc/{pid}").exists():
+        assert time.monotonic() < deadline, "the computation outlived its worker"
+        time.sleep(0.05)

@@ -1,0 +1,397 @@
+"""The wire: typed errors, limits, pages, retries, callers, and the shape of every answer."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import boto3
+import httpx
+import pytest
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+from services.engine.personalize.operations import TABLE
+from tests.component.engine import shapes
+from tests.component.engine.conftest import ROLE, Engine
+from tests.component.engine.shop import INTERACTIONS_SCHEMA, ITEMS_SCHEMA
+
+RECIPE = "arn:aws:personalize:::recipe/aws-similar-items"
+NOBODY = "arn:aws:personalize:eu-west-1:000000000000"
+
+Raw = Callable[..., Any]
+
+
+@pytest.fixture(scope="module")
+def group(engine: Engine) -> str:
+    """A dataset group without a worker, so that its jobs stay CREATE PENDING."""
+    arn: str = engine.personalize.create_dataset_group(name="wire")["datasetGroupArn"]
+    return arn
+
+
+@pytest.fixture(scope="module")
+def dataset(engine: Engine, group: str) -> str:
+    """Its interactions."""
+    schema = engine.personalize.create_schema(name="wire", schema=json.dumps(INTERACTIONS_SCHEMA))
+    arn: str = engine.personalize.create_dataset(
+        name="wire", schemaArn=schema["schemaArn"], datasetGroupArn=group, datasetType="Interactions"
+    )["datasetArn"]
+    return arn
+
+
+@pytest.fixture
+def raw(engine: Engine) -> Raw:
+    """A call whose answer is looked at as it comes over the wire."""
+
+    def call(operation: str, **body: Any) -> Any:
+        answer = httpx.post(
+            engine.server.url,
+            json=body,
+            headers={
+                "x-amz-target": f"AmazonPersonalize.{operation}",
+                "x-api-key": engine.environment["ENDCAP_SERVICE_KEY"],
+            },
+        )
+        assert answer.status_code == 200, answer.text
+        assert answer.headers["x-amzn-requestid"]
+        return json.loads(answer.content) if answer.content else None
+
+    return call
+
+
+def refused(code: str, call: Callable[..., Any], **arguments: Any) -> str:
+    """The message of a call that is refused with this code and HTTP 400, at the first attempt."""
+    with pytest.raises(ClientError) as caught:
+        call(**arguments)
+    answer = caught.value.response
+    assert answer["Error"]["Code"] == code
+    assert answer["ResponseMetadata"]["HTTPStatusCode"] == 400
+    assert answer["ResponseMetadata"]["RetryAttempts"] == 0
+    return str(answer["Error"]["Message"])
+
+
+def test_every_answer_has_the_shape_that_botocore_expects(raw: Raw, engine: Engine) -> None:
+    seen = set()
+
+    def checked(operation: str, **body: Any) -> Any:
+        seen.add(operation)
+        answer = raw(operation, **body)
+        assert shapes.differences(operation, answer) == []
+        return answer
+
+    group = checked("CreateDatasetGroup", name="shapes", domain="ECOMMERCE", roleArn=ROLE)["datasetGroupArn"]
+    checked("DescribeDatasetGroup", datasetGroupArn=group)
+    items = {**ITEMS_SCHEMA, "fields": [*ITEMS_SCHEMA["fields"], _categorical("CATEGORY_L1")]}
+    schema = checked("CreateSchema", name="shapes", schema=json.dumps(items), domain="ECOMMERCE")["schemaArn"]
+    assert json.loads(checked("DescribeSchema", schemaArn=schema)["schema"]["schema"]) == items
+    dataset = checked(
+        "CreateDataset", name="shapes", schemaArn=schema, datasetGroupArn=group, datasetType="items"
+    )["datasetArn"]
+    checked("DescribeDataset", datasetArn=dataset)
+    job = checked(
+        "CreateDatasetImportJob",
+        jobName="shapes",
+        datasetArn=dataset,
+        dataSource={"dataLocation": "s3://somewhere/a.csv"},
+        roleArn=ROLE,
+        publishAttributionMetricsToS3=False,
+        tags=[{"tagKey": "a", "tagValue": "b"}],
+    )["datasetImportJobArn"]
+    described = checked("DescribeDatasetImportJob", datasetImportJobArn=job)["datasetImportJob"]
+    assert described["status"] == "CREATE PENDING"
+    assert described["importMode"] == "FULL"
+    solution = checked(
+        "CreateSolution",
+        name="shapes",
+        datasetGroupArn=group,
+        recipeArn=RECIPE,
+        eventType="Purchase",
+        performAutoTraining=False,
+        solutionConfig={
+            "eventValueThreshold": "0.5",
+            "algorithmHyperParameters": {"a": "1"},
+            "eventsConfig": {"eventParametersList": [{"eventType": "View", "weight": 0.1}]},
+            "trainingDataConfig": {"excludedDatasetColumns": {"ITEMS": ["PRICE"]}},
+        },
+    )["solutionArn"]
+    version = checked("CreateSolutionVersion", solutionArn=solution)["solutionVersionArn"]
+    checked("DescribeSolutionVersion", solutionVersionArn=version)
+    assert checked("DescribeSolution", solutionArn=solution)["solution"]["latestSolutionVersion"]
+    tracker = checked("CreateEventTracker", name="shapes", datasetGroupArn=group)
+    described = checked("DescribeEventTracker", eventTrackerArn=tracker["eventTrackerArn"])["eventTracker"]
+    assert described["trackingId"] == tracker["trackingId"]
+    checked("DescribeRecipe", recipeArn=RECIPE)
+    for operation in (name for name in TABLE if name.startswith("List")):
+        checked(operation)
+    checked("DeleteEventTracker", eventTrackerArn=tracker["eventTrackerArn"])
+
+    # The rest needs a trained version: test_the_rest_of_the_answers asks a trained one.
+    assert set(TABLE) - seen == {
+        "DeleteDatasetGroup",
+        "DeleteSchema",
+        "DeleteDataset",
+        "DeleteSolution",
+        "GetSolutionMetrics",
+        "CreateBatchInferenceJob",
+        "DescribeBatchInferenceJob",
+        "CreateCampaign",
+        "DescribeCampaign",
+        "UpdateCampaign",
+        "DeleteCampaign",
+    }
+
+
+def _categorical(name: str) -> dict[str, Any]:
+    return {"name": name, "type": "string", "categorical": True}
+
+
+def test_names_are_taken_once(engine: Engine, group: str, dataset: str) -> None:
+    personalize = engine.personalize
+    taken = "ResourceAlreadyExistsException"
+    text = json.dumps(INTERACTIONS_SCHEMA)
+
+    refused(taken, personalize.create_dataset_group, name="wire")
+    refused(taken, personalize.create_schema, name="wire", schema=text)
+    schema = personalize.describe_dataset(datasetArn=dataset)["dataset"]["schemaArn"]
+    message = refused(
+        taken,
+        personalize.create_dataset,
+        name="b",
+        schemaArn=schema,
+        datasetGroupArn=group,
+        datasetType="interactions",
+    )
+    assert "has a dataset of type INTERACTIONS already" in message
+
+
+def test_a_group_has_one_tracker(engine: Engine, group: str) -> None:
+    personalize = engine.personalize
+    first = personalize.create_event_tracker(name="wire", datasetGroupArn=group)
+
+    refused(
+        "ResourceAlreadyExistsException",
+        personalize.create_event_tracker,
+        name="wire-2",
+        datasetGroupArn=group,
+    )
+
+    personalize.delete_event_tracker(eventTrackerArn=first["eventTrackerArn"])
+
+
+def test_what_is_used_can_not_be_deleted(engine: Engine, group: str, dataset: str) -> None:
+    personalize = engine.personalize
+    schema = personalize.describe_dataset(datasetArn=dataset)["dataset"]["schemaArn"]
+
+    in_use = "ResourceInUseException"
+    assert "delete that first" in refused(in_use, personalize.delete_dataset_group, datasetGroupArn=group)
+    assert "delete them first" in refused(in_use, personalize.delete_schema, schemaArn=schema)
+
+
+@pytest.mark.parametrize(
+    ("operation", "arguments"),
+    [
+        ("describe_dataset_group", {"datasetGroupArn": f"{NOBODY}:dataset-group/nothing"}),
+        ("describe_schema", {"schemaArn": f"{NOBODY}:schema/nothing"}),
+        ("describe_solution", {"solutionArn": f"{NOBODY}:solution/nothing"}),
+        ("describe_solution_version", {"solutionVersionArn": f"{NOBODY}:solution/nothing/12345678"}),
+        ("describe_recipe", {"recipeArn": "arn:aws:personalize:::recipe/aws-nothing"}),
+        ("describe_campaign", {"campaignArn": f"{NOBODY}:campaign/nothing"}),
+        ("delete_event_tracker", {"eventTrackerArn": f"{NOBODY}:event-tracker/12345678"}),
+        ("list_solution_versions", {"solutionArn": f"{NOBODY}:solution/nothing"}),
+    ],
+)
+def test_what_is_not_there_is_not_found(engine: Engine, operation: str, arguments: dict[str, str]) -> None:
+    personalize = engine.personalize
+
+    message = refused("ResourceNotFoundException", getattr(personalize, operation), **arguments)
+
+    assert "There is no" in message
+
+
+@pytest.mark.parametrize(
+    ("operation", "arguments", "sentence"),
+    [
+        ("create_dataset_group", {"name": "two words"}, "name"),
+        ("create_dataset_group", {"name": "a" * 64}, "name"),
+        ("create_dataset_group", {"name": "a", "domain": "GROCERY"}, "domain"),
+        ("create_dataset_group", {"name": "a", "domain": "VIDEO_ON_DEMAND"}, "not supported"),
+        ("create_schema", {"name": "a", "schema": "no json"}, "not valid JSON"),
+        ("describe_solution", {"solutionArn": "nope"}, "solutionArn"),
+        ("describe_solution", {"solutionArn": f"{NOBODY}:campaign/a"}, "a solution was expected"),
+        ("list_solutions", {"maxResults": 101}, "maxResults"),
+        ("create_solution", {"name": "a", "datasetGroupArn": "nope"}, "datasetGroupArn"),
+    ],
+)
+def test_the_server_checks_what_boto3_does_not(
+    engine: Engine, operation: str, arguments: dict[str, Any], sentence: str
+) -> None:
+    message = refused("InvalidInputException", getattr(engine.personalize, operation), **arguments)
+
+    assert sentence in message
+
+
+def test_declined_requests_say_so(engine: Engine, group: str) -> None:
+    message = refused(
+        "InvalidInputException",
+        engine.personalize.create_solution,
+        name="auto",
+        datasetGroupArn=group,
+        recipeArn=RECIPE,
+        performAutoML=True,
+    )
+
+    assert "not supported by Endcap" in message
+
+
+def test_an_arn_of_another_account_and_region_finds_the_same_resource(engine: Engine, group: str) -> None:
+    copied = group.replace("eu-west-1:000000000000", "us-west-2:999999999999")
+
+    described = engine.personalize.describe_dataset_group(datasetGroupArn=copied)["datasetGroup"]
+
+    assert described["datasetGroupArn"] == group
+
+
+def test_another_tenants_prefix_is_refused(engine: Engine, dataset: str) -> None:
+    message = refused(
+        "InvalidInputException",
+        engine.personalize.create_dataset_import_job,
+        jobName="theirs",
+        datasetArn=dataset,
+        dataSource={"dataLocation": "s3://endcap-data/default/runs/1/items.csv"},
+        roleArn=ROLE,
+    )
+
+    assert message.startswith("Invalid Data location.")
+    assert "belongs to another tenant" in message
+
+
+def test_a_version_that_is_not_trained_can_not_be_used(engine: Engine, group: str) -> None:
+    personalize = engine.personalize
+    solution = personalize.create_solution(name="wire-untrained", datasetGroupArn=group, recipeArn=RECIPE)
+    version = personalize.create_solution_version(solutionArn=solution["solutionArn"])["solutionVersionArn"]
+
+    in_use = "ResourceInUseException"
+    refused(in_use, personalize.get_solution_metrics, solutionVersionArn=version)
+    refused(in_use, personalize.create_campaign, name="early", solutionVersionArn=version)
+    refused(
+        "InvalidInputException",
+        personalize.create_campaign,
+        name="early",
+        solutionVersionArn=f"{solution['solutionArn']}/$LATEST",
+    )
+    refused(in_use, personalize.delete_solution, solutionArn=solution["solutionArn"])
+    refused(
+        "InvalidInputException",
+        personalize.create_solution_version,
+        solutionArn=solution["solutionArn"],
+        trainingMode="UPDATE",
+    )
+
+
+@pytest.mark.parametrize("listed", ["dataset_groups", "schemas", "solutions", "dataset_import_jobs"])
+def test_pages_hold_everything_once(engine: Engine, group: str, dataset: str, listed: str) -> None:
+    personalize = engine.personalize
+    makers: dict[str, tuple[Callable[..., Any], str, dict[str, Any], dict[str, Any]]] = {
+        "dataset_groups": (personalize.create_dataset_group, "name", {}, {}),
+        "schemas": (personalize.create_schema, "name", {"schema": json.dumps(INTERACTIONS_SCHEMA)}, {}),
+        "solutions": (
+            personalize.create_solution,
+            "name",
+            {"datasetGroupArn": group, "recipeArn": RECIPE},
+            {"datasetGroupArn": group},
+        ),
+        "dataset_import_jobs": (
+            personalize.create_dataset_import_job,
+            "jobName",
+            {"datasetArn": dataset, "dataSource": {"dataLocation": "s3://a/b.csv"}, "roleArn": ROLE},
+            {"datasetArn": dataset},
+        ),
+    }
+    make, member, arguments, filters = makers[listed]
+    names = {f"page-{listed.replace('_', '-')}-{number}" for number in range(7)}
+    for name in names:
+        make(**{member: name}, **arguments)
+
+    pages = personalize.get_paginator(f"list_{listed}").paginate(**filters, PaginationConfig={"PageSize": 3})
+    key = "datasetGroups" if listed == "dataset_groups" else None
+    found = [
+        entry[member] for page in pages for entry in page[key or _only_list(page)] if entry[member] in names
+    ]
+
+    assert sorted(found) == sorted(names)
+
+
+def _only_list(page: dict[str, Any]) -> str:
+    [name] = [name for name, value in page.items() if isinstance(value, list)]
+    return name
+
+
+def test_a_token_that_was_tampered_with_is_refused(engine: Engine, group: str) -> None:
+    personalize = engine.personalize
+    for number in range(2):
+        personalize.create_schema(name=f"token-{number}", schema=json.dumps(INTERACTIONS_SCHEMA))
+    token = personalize.list_schemas(maxResults=1)["nextToken"]
+    wrong = token[:-4] + ("AAAA" if token[-4:] != "AAAA" else "BBBB")
+
+    refused("InvalidNextTokenException", personalize.list_schemas, nextToken=wrong)
+    refused("InvalidNextTokenException", personalize.list_solutions, nextToken=token)
+
+
+def test_a_repeated_call_changes_nothing_and_gets_the_first_answer(engine: Engine) -> None:
+    headers = {
+        "x-amz-target": "AmazonPersonalize.CreateEventTracker",
+        "amz-sdk-invocation-id": "5b5f5f0e-0001",
+        "x-api-key": engine.environment["ENDCAP_SERVICE_KEY"],
+    }
+    group = engine.personalize.create_dataset_group(name="repeated")["datasetGroupArn"]
+    body = {"name": "repeated", "datasetGroupArn": group}
+
+    first = httpx.post(engine.server.url, json=body, headers=headers)
+    second = httpx.post(engine.server.url, json=body, headers=headers)
+    headers["x-amz-target"] = "AmazonPersonalize.DeleteEventTracker"
+    gone = [
+        httpx.post(
+            engine.server.url, json={"eventTrackerArn": first.json()["eventTrackerArn"]}, headers=headers
+        )
+        for _ in range(2)
+    ]
+
+    assert first.status_code == second.status_code == 200
+    assert first.json() == second.json()
+    assert [answer.status_code for answer in gone] == [200, 200]
+
+
+def test_who_calls_decides_what_is_seen(engine: Engine, group: str) -> None:
+    def call(operation: str, body: dict[str, Any], **headers: str) -> httpx.Response:
+        target = {"x-amz-target": f"AmazonPersonalize.{operation}"}
+        return httpx.post(engine.server.url, json=body, headers=target | headers)
+
+    nobody = call("ListDatasetGroups", {})
+    reader = call("ListDatasetGroups", {}, **{"x-api-key": engine.keys["read"]})
+    admin = call("ListDatasetGroups", {}, **{"x-api-key": engine.keys["admin"]})
+    foreign = call("DescribeDatasetGroup", {"datasetGroupArn": group}, **{"x-api-key": engine.keys["admin"]})
+    maker = call("CreateDatasetGroup", {"name": "mine"}, **{"x-api-key": engine.keys["admin"]})
+
+    assert (nobody.status_code, nobody.json()["__type"]) == (403, "MissingAuthenticationToken")
+    assert reader.json()["__type"] == "AccessDeniedException"
+    assert [entry["name"] for entry in admin.json()["datasetGroups"]] == ["default"]
+    assert foreign.json()["__type"] == "ResourceNotFoundException"
+    assert maker.json()["__type"] == "AccessDeniedException"
+
+
+def test_a_wrong_secret_is_refused(engine: Engine) -> None:
+    stranger = boto3.client(
+        "personalize",
+        aws_access_key_id=engine.keys["access_key_id"],
+        aws_secret_access_key="wrong",
+        config=Config(retries={"max_attempts": 1}),
+    )
+
+    with pytest.raises(ClientError, match="SignatureDoesNotMatch"):
+        stranger.list_dataset_groups()
+
+
+def test_an_unknown_operation_is_named(engine: Engine) -> None:
+    with pytest.raises(ClientError, match="UnknownOperationException"):
+        engine.personalize.list_metric_attributions()
