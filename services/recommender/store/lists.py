@@ -15,7 +15,7 @@ import structlog
 
 from services.recommender.store.keys import bought_key, filled_key, list_key, place_key
 from shared.errors import EndcapError
-from shared.postgres import UNAVAILABLE, statements
+from shared.postgres import statements
 
 if TYPE_CHECKING:
     from services.recommender.domain.catalogue import Listed
@@ -184,8 +184,5 @@ class Guarded:
         self._running.discard(task)
         if task.cancelled():
             return
-        error = task.exception()
-        if error is not None and not isinstance(error, UNAVAILABLE):
-            log.error("postgres.query_failed", exc_info=error)
-        elif error is not None:
-            log.warning("postgres.away", error=repr(error))
+        if error := task.exception():
+            log.warning("postgres.passed_over", error=repr(error))

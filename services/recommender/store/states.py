@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+import asyncpg
 import orjson
 import structlog
 
@@ -192,7 +193,7 @@ async def _for_ever(work: Callable[[], Awaitable[None]], pause: float) -> None:
 async def _survive(work: Callable[[], Awaitable[None]]) -> None:
     try:
         await work()
-    except UNAVAILABLE as error:
+    except (*UNAVAILABLE, asyncpg.PostgresError) as error:
         log.warning("states.postgres_away", error=repr(error))
         await asyncio.sleep(1)
     except Exception:

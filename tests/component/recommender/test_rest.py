@@ -65,50 +65,47 @@ async def test_a_list_comes_decorated_from_redis(shop: Any, until: Any) -> None:
     }
 
 
-@pytest.mark.parametrize(
-    ("path", "names", "expected"),
-    [
-        ("/api/v1/personalize/recommendations/similar/i1", {"product_id": "i1"}, range(2, 9)),
-        ("/api/v1/personalize/similar-items/i1", {"product_id": "i1"}, range(2, 9)),
-        ("/api/v1/personalize/recommendations/item-affinity/u1", {"user_id": "u1"}, range(5, 8)),
-        ("/api/v1/personalize/item-affinity/u1", {"user_id": "u1"}, range(5, 8)),
-        ("/api/v1/personalize/recommendations/u1?limit=3", {"user_id": "u1"}, range(3)),
-        ("/api/v1/personalize/recommendations/u1?limit=100", {"user_id": "u1"}, range(30)),
-        ("/api/v1/personalize/recommendations/u1?strategy=item-affinity", {"user_id": "u1"}, range(5, 8)),
-        ("/api/v1/personalize/recommendations/a%2Fb%3Ac%20%C3%BC", {"user_id": "a/b:c ü"}, range(3)),
-        ("/api/personalize/recommendations?userId=u1&numResults=4", {"user_id": "u1"}, range(4)),
-        ("/api/personalize/recommendations/i1", {"product_id": "i1"}, range(2, 8)),
-        ("/api/personalize/recommendations/i1?numResults=2", {"product_id": "i1"}, range(2, 4)),
-        (
-            "/api/v1/personalize/recommendations/by-location?country=Germany",
-            {"country": "Germany"},
-            range(20, 23),
-        ),
-        (
-            "/api/v1/personalize/recommendations/by-location?city=K%C3%B6ln&country=Germany",
-            {"city": "Köln", "country": "Germany"},
-            range(28, 30),
-        ),
-        (
-            "/api/v1/personalize/recommendations/by-location?city=Aachen&country=Germany",
-            {"city": "Aachen", "country": "Germany"},
-            range(20, 23),
-        ),
-    ],
-)
-async def test_every_route_from_redis_and_without_redis_from_postgres(
-    shop: Any, until: Any, path: str, names: dict[str, str], expected: range
-) -> None:
+ROUTES: list[tuple[str, dict[str, str], range]] = [
+    ("/api/v1/personalize/recommendations/similar/i1", {"product_id": "i1"}, range(2, 9)),
+    ("/api/v1/personalize/similar-items/i1", {"product_id": "i1"}, range(2, 9)),
+    ("/api/v1/personalize/recommendations/item-affinity/u1", {"user_id": "u1"}, range(5, 8)),
+    ("/api/v1/personalize/item-affinity/u1", {"user_id": "u1"}, range(5, 8)),
+    ("/api/v1/personalize/recommendations/u1?limit=3", {"user_id": "u1"}, range(3)),
+    ("/api/v1/personalize/recommendations/u1?limit=100", {"user_id": "u1"}, range(30)),
+    ("/api/v1/personalize/recommendations/u1?strategy=item-affinity", {"user_id": "u1"}, range(5, 8)),
+    ("/api/v1/personalize/recommendations/a%2Fb%3Ac%20%C3%BC", {"user_id": "a/b:c ü"}, range(3)),
+    ("/api/personalize/recommendations?userId=u1&numResults=4", {"user_id": "u1"}, range(4)),
+    ("/api/personalize/recommendations/i1", {"product_id": "i1"}, range(2, 8)),
+    ("/api/personalize/recommendations/i1?numResults=2", {"product_id": "i1"}, range(2, 4)),
+    (
+        "/api/v1/personalize/recommendations/by-location?country=Germany",
+        {"country": "Germany"},
+        range(20, 23),
+    ),
+    (
+        "/api/v1/personalize/recommendations/by-location?city=K%C3%B6ln&country=Germany",
+        {"city": "Köln", "country": "Germany"},
+        range(28, 30),
+    ),
+    (
+        "/api/v1/personalize/recommendations/by-location?city=Aachen&country=Germany",
+        {"city": "Aachen", "country": "Germany"},
+        range(20, 23),
+    ),
+]
+
+
+async def test_every_route_from_redis_and_without_redis_from_postgres(shop: Any, until: Any) -> None:
     async with shop.recommender() as caller, shop.recommender(redis=f"redis://{AWAY}/0") as without:
         await ready(caller, until)
         await until(lambda: _activated(without))
-        from_redis, from_postgres = await caller.get(path), await without.get(path)
-
-    for answer, source in ((from_redis, "redis"), (from_postgres, "postgres")):
-        assert answer.status_code == 200, answer.text
-        assert ids(answer) == [f"i{n}" for n in expected]
-        assert answer.json() | names == answer.json()
-        assert answer.json()["source"] == source
+        for path, names, expected in ROUTES:
+            for asked, source in ((caller, "redis"), (without, "postgres")):
+                answer = await asked.get(path)
+                assert answer.status_code == 200, (path, answer.text)
+                assert ids(answer) == [f"i{n}" for n in expected], path
+                assert answer.json() | names == answer.json()
+                assert answer.json()["source"] == source
 
 
 async def _activated(caller: Any) -> bool:
@@ -223,7 +220,8 @@ async def test_a_new_generation_is_served_whole_and_an_older_event_changes_nothi
 
 async def test_without_kafka_the_views_say_what_is_active_and_what_items_are(shop: Any, until: Any) -> None:
     await shop.sql(
-        "INSERT INTO sync.items (tenant, item_id, name, price, available) VALUES ($1, $2, 'From a view', 5, $3)",
+        "INSERT INTO sync.items (tenant, item_id, name, price, available) "
+        "VALUES ($1, $2, 'From a view', 5, $3)",
         (shop.tenant, "i0", True),
         (shop.tenant, "i1", False),
     )
@@ -258,29 +256,28 @@ async def test_before_the_first_batch_the_answer_is_empty_and_valid(world: Any) 
     assert answer.json() == {"user_id": "u1", "recommendations": [], "source": "popular", "generation": None}
 
 
-@pytest.mark.parametrize(
-    ("path", "complaint"),
-    [
-        ("/api/v1/personalize/recommendations/u1?limit=0", "limit"),
-        ("/api/v1/personalize/recommendations/u1?limit=101", "limit"),
-        ("/api/v1/personalize/recommendations/u1?limit=ten", "limit"),
-        ("/api/v1/personalize/recommendations/", "user_id"),
-        (f"/api/v1/personalize/recommendations/{'x' * 257}", "user_id"),
-        ("/api/v1/personalize/recommendations/u1?strategy=magic", "user-personalization, item-affinity"),
-        ("/api/v1/personalize/similar-items/i1?strategy=user-personalization", "similar-items, popularity"),
-        ("/api/v1/personalize/recommendations/by-location", "country"),
-        ("/api/personalize/recommendations", "userId"),
-        ("/api/personalize/recommendations?userId=u1&numResults=500", "numResults"),
-        ("/api/v1/personalize/recommendations/u1?strategy=arn:aws:personalize:::campaign/none", "none"),
-    ],
-)
-async def test_what_is_wrong_is_said(world: Any, path: str, complaint: str) -> None:
-    async with world.recommender() as caller:
-        answer = await caller.get(path)
+MISTAKES = [
+    ("/api/v1/personalize/recommendations/u1?limit=0", "limit"),
+    ("/api/v1/personalize/recommendations/u1?limit=101", "limit"),
+    ("/api/v1/personalize/recommendations/u1?limit=ten", "limit"),
+    ("/api/v1/personalize/recommendations/", "user_id"),
+    (f"/api/v1/personalize/recommendations/{'x' * 257}", "user_id"),
+    ("/api/v1/personalize/recommendations/u1?strategy=magic", "user-personalization, item-affinity"),
+    ("/api/v1/personalize/similar-items/i1?strategy=user-personalization", "similar-items, popularity"),
+    ("/api/v1/personalize/recommendations/by-location", "country"),
+    ("/api/personalize/recommendations", "userId"),
+    ("/api/personalize/recommendations?userId=u1&numResults=500", "numResults"),
+    ("/api/v1/personalize/recommendations/u1?strategy=arn:aws:personalize:::campaign/none", "none"),
+]
 
-    assert answer.status_code == 400
-    assert set(answer.json()) == {"error", "detail"}
-    assert complaint in answer.json()["detail"]
+
+async def test_what_is_wrong_is_said(world: Any) -> None:
+    async with world.recommender() as caller:
+        for path, complaint in MISTAKES:
+            answer = await caller.get(path)
+            assert answer.status_code == 400, path
+            assert set(answer.json()) == {"error", "detail"}
+            assert complaint in answer.json()["detail"]
 
 
 async def test_the_short_way_and_the_long_way_say_the_same(shop: Any, until: Any) -> None:

@@ -1,0 +1,155 @@
+"""Histories in a real Redis: sorted, without doubles, whatever the order and however often events come."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import AsyncIterator, Sequence
+from datetime import timedelta
+
+import orjson
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from services.recommender.domain.moments import Moment
+from services.recommender.store.histories import Histories, Kept
+from services.recommender.store.keys import bought_key, history_key
+from shared.redis import Multiplexer, client
+from shared.settings import RedisSettings
+
+KEPT = Kept(bought=timedelta(days=30), history=timedelta(days=90), session=timedelta(days=14))
+NOW = float(int(time.time()))
+
+
+@pytest.fixture
+async def redis(redis_url: str) -> AsyncIterator[Multiplexer]:
+    connection = Multiplexer(RedisSettings(redis_url=redis_url), timeout=5.0)
+    await connection.start()
+    async with client(RedisSettings(redis_url=redis_url)) as other:
+        await other.ping()
+    while not connection.up:
+        await other.connection_pool.disconnect()
+    yield connection
+    await connection.stop()
+
+
+def moment(n: int, seconds: float, *, user: str | None = "u", session: str | None = None) -> Moment:
+    kind = "purchase" if n % 5 == 0 else "view"
+    return Moment("shop", user, session, f"item {n % 7}", kind, seconds, f'e"{n}')
+
+
+async def history(redis: Multiplexer, subject: str = "u") -> list[tuple[str, float, str]]:
+    (entries,) = await redis.execute(("LRANGE", history_key("shop", subject), 0, -1))
+    return [(item, seconds, event) for item, _, seconds, event in map(orjson.loads, entries)]
+
+
+async def bought(redis: Multiplexer, subject: str = "u") -> dict[str, float]:
+    (flat,) = await redis.execute(("ZRANGE", bought_key("shop", subject), 0, -1, "WITHSCORES"))
+    return {item.decode(): float(at) for item, at in zip(flat[::2], flat[1::2], strict=True)}
+
+
+def expected(moments: Sequence[Moment]) -> tuple[list[tuple[float, str]], dict[str, float]]:
+    """What the newest hundred are, by time; and the last purchase of each item."""
+    unique = {one.event_id: one for one in moments}.values()
+    purchases: dict[str, float] = {}
+    for one in unique:
+        if one.is_purchase:
+            purchases[one.item_id] = max(one.seconds, purchases.get(one.item_id, 0.0))
+    newest = sorted(((one.seconds, one.event_id) for one in unique), reverse=True)
+    return newest[:100], purchases
+
+
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    seconds=st.lists(st.integers(0, 10_000), min_size=1, max_size=160, unique=True),
+    seed=st.integers(0, 2**32),
+)
+async def test_any_order_any_batches_any_repetition_give_one_history(
+    redis: Multiplexer, seconds: list[int], seed: int
+) -> None:
+    await redis.execute(("FLUSHDB",))
+    chance = random.Random(seed)
+    moments = [moment(n, NOW - 20_000 + at) for n, at in enumerate(seconds)]
+    delivered = moments + chance.choices(moments, k=len(moments) // 3)
+    # Kafka keeps the order per key but for repetitions; sessions and imports do not even that.
+    if chance.random() < 0.7:
+        chance.shuffle(delivered)
+    histories = Histories(redis, KEPT)
+    while delivered:
+        size = chance.randrange(1, 40)
+        await histories.record(delivered[:size])
+        delivered = delivered[size:]
+
+    kept, purchases = expected(moments)
+    assert [(at, event) for _, at, event in await history(redis)] == kept
+    assert await bought(redis) == purchases
+
+
+async def test_a_replay_of_everything_changes_nothing(redis: Multiplexer) -> None:
+    moments = [moment(n, NOW - 1000 + n / 4) for n in range(400)]
+    await Histories(redis, KEPT).record(moments)
+    before = await history(redis), await bought(redis)
+
+    for begin in range(0, 400, 37):
+        await Histories(redis, KEPT).record(moments[begin : begin + 37])
+
+    assert (await history(redis), await bought(redis)) == before
+    assert len(before[0]) == 100
+
+
+async def test_a_session_becomes_its_users_at_login_whatever_comes_first(redis: Multiplexer) -> None:
+    anonymous = [moment(n, NOW - 100 + n, user=None, session="s") for n in range(20)]
+    login = moment(50, NOW, user="u", session="s")
+    for late in (0, 5, 20):  # so many of the session's events are handled after the login
+        await redis.execute(("FLUSHDB",))
+        histories = Histories(redis, KEPT)
+        await histories.record(anonymous[: 20 - late])
+        await histories.record([login])
+        await histories.record(anonymous[20 - late :])
+        await histories.record([login, *anonymous])
+
+        events = [event for _, _, event in await history(redis, "u")]
+        assert events == [login.event_id, *(one.event_id for one in reversed(anonymous))]
+        assert {"item 0", "item 5", "item 3", "item 1"} <= (await bought(redis, "u")).keys()
+        assert login.event_id not in [event for _, _, event in await history(redis, "s")]
+
+
+async def test_a_session_belongs_to_who_logged_in_first(redis: Multiplexer) -> None:
+    histories = Histories(redis, KEPT)
+    await histories.record([moment(1, NOW - 10, user=None, session="s")])
+    await histories.record([moment(2, NOW - 5, user="first", session="s")])
+    await histories.record([moment(3, NOW, user="second", session="s")])
+
+    assert [event for _, _, event in await history(redis, "second")] == ['e"3']
+    assert [event for _, _, event in await history(redis, "first")] == ['e"2', 'e"1']
+
+
+async def test_purchases_before_the_look_back_are_not_kept(redis: Multiplexer) -> None:
+    await Histories(redis, KEPT).record(
+        [moment(0, NOW - 31 * 86_400), moment(5, NOW - 29 * 86_400), moment(10, NOW)]
+    )
+
+    assert await bought(redis) == {"item 5": NOW - 29 * 86_400, "item 3": NOW}
+
+
+async def test_everything_expires(redis: Multiplexer) -> None:
+    histories = Histories(redis, KEPT)
+    await histories.record([moment(0, NOW - 1, user=None, session="s"), moment(5, NOW, session="s")])
+    (keys,) = await redis.execute(("KEYS", "endcap:*"))
+
+    ttls = await redis.execute(*(("TTL", key) for key in keys))
+
+    assert len(keys) == 5
+    assert all(0 < ttl <= 90 * 86_400 for ttl in ttls)
+
+
+async def test_a_redis_without_the_scripts_gets_them(redis: Multiplexer) -> None:
+    histories = Histories(redis, KEPT)
+    for n in range(3):
+        await redis.execute(("SCRIPT", "FLUSH"))
+        await histories.record([moment(n, NOW + n)])
+
+    assert len(await history(redis)) == 3

@@ -1,0 +1,84 @@
+"""The shop that serving is measured with: 20,000 users with 25 items each, of 5,000 items."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+import orjson
+import redis
+
+from shared.events import CacheRefreshed, Event, ItemChanged
+from shared.events.topics import CACHES, ITEMS as ITEMS_TOPIC, Topic
+from shared.kafka import encoded
+from shared.kafka.producer import Producer
+from shared.settings import KafkaSettings
+
+TENANT = "bench"
+USERS, ITEMS, LISTED = 20_000, 5_000, 25
+RECIPE = "user-personalization"
+SERVICE_KEY = "ek_service_bench"
+HEADERS = {"x-api-key": SERVICE_KEY, "x-endcap-tenant": TENANT}
+SETTINGS = {"ENDCAP_SERVICE_KEY": SERVICE_KEY}
+NOW = datetime(2026, 11, 20, tzinfo=UTC)
+
+
+def fill(environment: Mapping[str, str]) -> None:
+    """Put items and a pointer onto their topics, and lists and purchases into Redis."""
+    asyncio.run(_publish(environment["KAFKA_BOOTSTRAP_SERVERS"]))
+    chance = random.Random(1)
+    with redis.Redis.from_url(environment["REDIS_URL"]) as store:
+        pipeline = store.pipeline(transaction=False)
+        for user in range(USERS):
+            items = chance.sample(range(ITEMS), LISTED)
+            listed = [[f"product-{item}", round(1 - place / 40, 7)] for place, item in enumerate(items)]
+            pipeline.set(f"endcap:rec:{TENANT}:1:{RECIPE}:u{user}", orjson.dumps(listed))
+            # What the raw answer sends: the bytes of a whole decorated answer.
+            pipeline.set(f"{TENANT}u{user}", _answer(user, listed[:10]))
+            if user % 4 == 0:
+                bought = {f"product-{item}": datetime.now(UTC).timestamp() for item in items[:3]}
+                pipeline.zadd(f"endcap:bought:{TENANT}:u{user}", bought)
+            if user % 1_000 == 0:
+                pipeline.execute()
+        pipeline.execute()
+
+
+def _answer(user: int, listed: list[list[object]]) -> bytes:
+    entries = [
+        {"product_id": item, "product_name": f"A product called {item}", "price": 9.99, "score": score}
+        for item, score in listed
+    ]
+    return orjson.dumps(
+        {"user_id": f"u{user}", "recommendations": entries, "source": "redis", "generation": 1}
+    )
+
+
+async def _publish(bootstrap: str) -> None:
+    producer = Producer(KafkaSettings(kafka_bootstrap_servers=bootstrap), "bench")
+    producer.start()
+    items = [
+        ItemChanged(
+            event_id=f"item-{n}",
+            tenant=TENANT,
+            occurred_at=NOW,
+            item_id=f"product-{n}",
+            name=f"A product called product-{n}",
+            price=9.99,
+        )
+        for n in range(ITEMS)
+    ]
+    pointer = CacheRefreshed(
+        event_id="pointer", tenant=TENANT, occurred_at=NOW, activation=1, generations={RECIPE: 1}
+    )
+    try:
+        await _deliver(producer, ITEMS_TOPIC, items)
+        await _deliver(producer, CACHES, [pointer])
+    finally:
+        await producer.stop()
+
+
+async def _deliver(producer: Producer, topic: Topic, events: list[ItemChanged] | list[CacheRefreshed]) -> None:
+    records = [encoded(event, "bench", f"00-{'1' * 32}-{'2' * 16}-00") for event in events]
+    await producer.deliver(topic.name, records, 60.0)
