@@ -1,0 +1,7 @@
+"""`python -m services.trainer [serve|worker|migrate|settings|openapi]`."""
+
+from services.trainer import app
+from services.trainer.settings import Settings
+from shared.runtime import main
+
+main(Settings, {"serve": app.build, "worker": app.worker})

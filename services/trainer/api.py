@@ -1,0 +1,95 @@
+"""HTTP: ask for a run, and watch it."""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Body, Depends, Path, Query
+from pydantic import BaseModel, Field
+
+from services.trainer.store import Runs
+from shared.auth import Authenticator, Principal
+from shared.errors import ApiError
+from shared.runtime import ErrorBody
+
+
+class Step(BaseModel):
+    """One step of a run."""
+
+    name: str
+    status: Literal["pending", "running", "done", "skipped", "failed"]
+    started_at: datetime | None
+    finished_at: datetime | None
+    seconds: float | None = Field(description="how long it took, or takes so far")
+    progress: float = Field(description="0 to 1")
+    detail: dict[str, Any] = Field(description="what it made: files, ARNs, metrics")
+
+
+class Run(BaseModel):
+    """One training run."""
+
+    run: int = Field(description="its number, which is also the generation of its lists")
+    status: Literal["queued", "running", "completed", "failed"]
+    reasons: list[str] = Field(description="who or what asked for it")
+    error: str | None
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    seconds: float | None
+    steps: list[Step]
+
+
+class RunsPage(BaseModel):
+    """The newest runs."""
+
+    runs: list[Run]
+
+
+class RunRequest(BaseModel):
+    """Why a run is wanted."""
+
+    reason: str = Field("asked for by hand", min_length=1, max_length=500)
+
+
+class RunAsked(BaseModel):
+    """The run that will be done."""
+
+    run: int
+    joined: bool = Field(description="whether it was queued before, so that this request joins it")
+
+
+_UNKNOWN: dict[int | str, dict[str, Any]] = {
+    404: {"model": ErrorBody, "description": "The tenant has no such run."}
+}
+
+
+def router(authenticator: Authenticator, runs: Runs) -> APIRouter:
+    """The trainer's routes."""
+    routes = APIRouter(prefix="/v1/runs", tags=["runs"])
+    Reader = Annotated[Principal, Depends(authenticator.require("read"))]  # noqa: N806
+    Administrator = Annotated[Principal, Depends(authenticator.require("admin"))]  # noqa: N806
+
+    @routes.post("", operation_id="start_run", status_code=202)
+    async def start_run(
+        principal: Administrator, request: Annotated[RunRequest | None, Body()] = None
+    ) -> RunAsked:
+        """Ask for a training run; while one is queued, the request joins it."""
+        reason = (request or RunRequest()).reason
+        asked = await runs.ask(principal.own_tenant, reason)
+        return RunAsked(run=asked.run, joined=asked.joined)
+
+    @routes.get("", operation_id="list_runs")
+    async def list_runs(principal: Reader, limit: Annotated[int, Query(ge=1, le=500)] = 20) -> RunsPage:
+        """List the newest runs of the tenant with their steps."""
+        return RunsPage.model_validate({"runs": await runs.listed(principal.own_tenant, limit=limit)})
+
+    @routes.get("/{run}", operation_id="get_run", responses=_UNKNOWN)
+    async def get_run(
+        principal: Reader, run: Annotated[int, Path(ge=1, le=2**62, description="the run's number")]
+    ) -> Run:
+        """Show a run: its steps, how far each is and what it made."""
+        found = await runs.listed(principal.own_tenant, run=run)
+        if not found:
+            raise ApiError(404, "UnknownRun", f"There is no run {run}; GET /v1/runs lists them.")
+        return Run.model_validate(found[0])
+
+    return routes

@@ -1,0 +1,85 @@
+"""Composition root: what the trainer is made of, and which topic goes where."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from functools import partial
+
+from fastapi import FastAPI
+
+from services.trainer import api
+from services.trainer.handlers import Handlers
+from services.trainer.schedule import Schedule
+from services.trainer.settings import Settings
+from services.trainer.store import Files, Personalize, Runs, Schedules, Snapshots
+from services.trainer.worker import Cleaning, Running, Steps
+from services.trainer.worker.waiting import Waiting
+from shared import s3
+from shared.auth import Authenticator
+from shared.events.topics import BATCHES, TRAINING_REQUESTS
+from shared.jobs import JobWorker
+from shared.kafka import Consumer, Publisher, committed, end_offsets
+from shared.outbox import Relay
+from shared.postgres import Database
+from shared.runtime import application
+
+DESCRIPTION = "Training runs: ask for one, and watch its steps from snapshot to finished lists."
+
+
+def build(settings: Settings) -> FastAPI:
+    """The HTTP process. It needs Postgres alone."""
+    database = Database(settings.postgres, "trainer")
+    authenticator = Authenticator(database, settings.auth)
+    return application(
+        "trainer",
+        parts=[database, authenticator],
+        routers=[api.router(authenticator, Runs(database))],
+        description=DESCRIPTION,
+    )
+
+
+def worker(settings: Settings) -> FastAPI:
+    """The process that runs, keeps the schedule, and relays."""
+    database = Database(settings.postgres, "trainer")
+    runs = Runs(database)
+    files = Files(s3.client(settings.s3), settings.s3.endcap_data_bucket)
+    steps = Steps(
+        settings=settings,
+        runs=runs,
+        files=files,
+        snapshots=Snapshots(database, files),
+        personalize=Personalize(settings),
+        waiting=Waiting(
+            ends=partial(end_offsets, settings.kafka),
+            committed=partial(committed, settings.kafka),
+            longest=timedelta(minutes=settings.wait_minutes),
+        ),
+    )
+    running = Running(runs, steps.by_name(), settings.s3.endcap_data_bucket)
+    cleaning = Cleaning(runs, files, settings.keep_runs)
+
+    async def rounds() -> None:
+        await runs.start_waiting()
+        await cleaning.clean()
+
+    consumer = Consumer(settings.kafka, "trainer")
+    consumer.subscribe(TRAINING_REQUESTS, Handlers(runs).training_requests)
+    publisher = Publisher(settings.kafka, "trainer", [BATCHES])
+    return application(
+        "trainer",
+        parts=[
+            database,
+            publisher,
+            Relay(database, publisher),
+            Schedule(
+                settings.schedule,
+                timedelta(minutes=settings.catch_up_minutes),
+                Schedules(database, runs).ask,
+                rounds,
+            ),
+            JobWorker(
+                database, {"run": running.run}, failed=running.failed, concurrency=settings.concurrency
+            ),
+            consumer,
+        ],
+    )

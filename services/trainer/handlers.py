@@ -1,0 +1,28 @@
+"""What happens when somebody wants a run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from services.trainer.store import Runs
+from shared.events import Event, TrainingRequested
+
+
+@dataclass(frozen=True, slots=True)
+class Handlers:
+    """Takes requests; the work itself is a job of the worker."""
+
+    runs: Runs
+
+    async def training_requests(self, events: Sequence[Event]) -> None:
+        """One poll of training-requests-v1."""
+        for event in events:
+            if isinstance(event, TrainingRequested):
+                await self.training_requested(event)
+
+    async def training_requested(self, request: TrainingRequested) -> None:
+        """Ask for a run, once; while one is queued, the request joins it."""
+        await self.runs.ask(
+            request.tenant, request.reason, import_id=request.import_id, event_id=request.event_id
+        )

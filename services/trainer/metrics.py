@@ -1,0 +1,16 @@
+"""What the trainer measures."""
+
+from __future__ import annotations
+
+from shared.observability import counter, histogram
+
+RUNS = counter("endcap_trainer_runs_total", "Runs that ended, by outcome: completed, failed.", ["outcome"])
+STEP_SECONDS = histogram(
+    "endcap_trainer_step_seconds",
+    "How long a step of a run took.",
+    ["step"],
+    buckets=(0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0, 7200.0),
+)
+ROUNDS_FAILED = counter(
+    "endcap_trainer_schedule_failures_total", "Times that the schedule could not be looked at."
+)

@@ -1,0 +1,87 @@
+"""The trainer's settings."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import ClassVar, Self
+
+from cronsim import CronSim, CronSimError
+from pydantic import Field, field_validator, model_validator
+from pydantic_settings import SettingsConfigDict
+
+from shared.settings import AuthSettings, Block, KafkaSettings, PostgresSettings, S3Settings, ServiceSettings
+
+
+class PersonalizeSettings(Block):
+    """Where the Personalize API is: Endcap's engine, unless Amazon's own is asked for."""
+
+    aws_endpoint_url_personalize: str | None = Field(
+        "http://127.0.0.1:8007", description="empty for Amazon Personalize (see amazon)"
+    )
+
+
+class Settings(ServiceSettings):
+    """When and how the trainer trains."""
+
+    model_config = SettingsConfigDict(env_prefix="TRAINER_", extra="ignore", frozen=True)
+    service: ClassVar[str] = "trainer"
+
+    port: int = Field(8003, description="HTTP port; the worker's probes listen on port + 100")
+    schedule: str = Field("0 2 * * *", description="cron expression in UTC; empty for no schedule")
+    catch_up_minutes: float = Field(
+        60, ge=0, description="how late a scheduled run may still start when no worker was there in time"
+    )
+    wait_minutes: float = Field(
+        10, gt=0, description="how long a run waits for an import's rows to reach the log"
+    )
+    keep_runs: int = Field(5, ge=1, description="runs of a tenant whose files are kept")
+    list_length: int = Field(25, ge=1, le=500, description="items in a list of a user or an item")
+    popular_length: int = Field(100, ge=1, le=500, description="items in a popularity list")
+    popular_half_life_days: float = Field(
+        30, gt=0, description="age at which a user's interest counts half in popularity"
+    )
+    role_arn: str = Field(
+        "arn:aws:iam::000000000000:role/endcap",
+        description="role by which Amazon Personalize reads and writes the bucket; the engine ignores it",
+    )
+    amazon: bool = Field(
+        False, description="train on Amazon Personalize, which costs money; the endpoint must be empty"
+    )
+    amazon_campaigns: bool = Field(
+        False, description="keep a campaign on Amazon Personalize too, which costs money by the hour"
+    )
+    poll_seconds: float = Field(0.3, gt=0, description="how often the engine is asked how far it is")
+    amazon_poll_seconds: float = Field(30, gt=0, description="the same with Amazon Personalize")
+    longest_poll_hours: float = Field(
+        12, gt=0, description="a training or batch job that takes longer fails the run"
+    )
+    concurrency: int = Field(2, ge=1, description="runs (of different tenants) at a time in a worker")
+    postgres: PostgresSettings = Field(default_factory=lambda: PostgresSettings.of("trainer"))
+    s3: S3Settings = Field(default_factory=lambda: S3Settings.of("trainer"))
+    kafka: KafkaSettings = Field(default_factory=lambda: KafkaSettings.of("trainer"))
+    auth: AuthSettings = Field(default_factory=lambda: AuthSettings.of("trainer"))
+    personalize: PersonalizeSettings = Field(default_factory=lambda: PersonalizeSettings.of("trainer"))
+
+    @field_validator("schedule")
+    @classmethod
+    def _is_cron(cls, expression: str) -> str:
+        if expression:
+            try:
+                CronSim(expression, datetime(2026, 1, 1, tzinfo=UTC))
+            except CronSimError as error:
+                message = f"{expression!r} is no cron expression: {error}"
+                raise ValueError(message) from error
+        return expression
+
+    @model_validator(mode="after")
+    def _says_where(self) -> Self:
+        """Amazon's service is used only when somebody says so, not because a variable was forgotten."""
+        if bool(self.personalize.aws_endpoint_url_personalize) == self.amazon:
+            message = (
+                "AWS_ENDPOINT_URL_PERSONALIZE is set and so is TRAINER_AMAZON: leave one of them out"
+                if self.amazon
+                else "AWS_ENDPOINT_URL_PERSONALIZE is empty: give the engine's address, or set "
+                "TRAINER_AMAZON=true to train on Amazon Personalize"
+            )
+            raise ValueError(message)
+        return self

@@ -1,0 +1,295 @@
+"""The Personalize API through boto3: Endcap's engine or Amazon's own service, by the same calls.
+
+What is made here has a name that repeats with the run, so that an attempt after a crash finds what an
+earlier one made instead of making it twice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+
+from services.trainer.domain import DatasetType, schema, schema_name
+from shared.errors import Permanent, Transient
+
+if TYPE_CHECKING:
+    from services.trainer.settings import Settings
+
+_EXISTS = "ResourceAlreadyExistsException"
+_MISSING = "ResourceNotFoundException"
+# LimitExceeded is a queue that is full: it empties by itself.
+_LATER = {
+    "InternalFailure",
+    "LimitExceededException",
+    "ResourceInUseException",
+    "ServiceUnavailable",
+    "ThrottlingException",
+    "TooManyRequestsException",
+}
+_SERVER_ERROR = 500
+
+Described = dict[str, Any]
+
+
+class Personalize:
+    """Each method returns when what it is about exists (or is ACTIVE); ARNs in, ARNs out."""
+
+    def __init__(self, settings: Settings) -> None:
+        secret = settings.s3.aws_secret_access_key
+        self._amazon = settings.amazon
+        self._role = settings.role_arn
+        self._pause = settings.amazon_poll_seconds if settings.amazon else settings.poll_seconds
+        self._longest = settings.longest_poll_hours * 3600
+        self._client: Any = boto3.client(
+            "personalize",
+            endpoint_url=settings.personalize.aws_endpoint_url_personalize or None,
+            region_name=settings.s3.aws_region,
+            aws_access_key_id=settings.s3.aws_access_key_id,
+            aws_secret_access_key=secret.get_secret_value() if secret else None,
+            config=Config(
+                connect_timeout=5, read_timeout=60, retries={"max_attempts": 5, "mode": "standard"}
+            ),
+        )
+
+    async def dataset_group(self, name: str, known: str | None) -> str:
+        """The dataset group that a tenant is: at the engine its ARN is known, else the name counts."""
+        arn = None if self._amazon else known
+        if arn is None:
+            arn = await self._ensure(
+                "dataset group",
+                lambda: self._find("list_dataset_groups", "datasetGroups", name=name),
+                lambda: self._client.create_dataset_group(name=name)["datasetGroupArn"],
+                "datasetGroupArn",
+            )
+        await self._until_active(
+            f"dataset group {name}",
+            lambda: self._client.describe_dataset_group(datasetGroupArn=arn)["datasetGroup"],
+        )
+        return arn
+
+    async def dataset(self, group: str, name: str, kind: DatasetType) -> str:
+        """The group's dataset of a kind. One that somebody made before, with a schema of theirs, is kept."""
+        found = await self._call(
+            lambda: self._find("list_datasets", "datasets", {"datasetGroupArn": group}, datasetType=kind)
+        )
+        if found is not None:
+            arn = str(found["datasetArn"])
+        else:
+            schema_arn = await self._schema(kind)
+            arn = await self._ensure(
+                f"dataset {kind}",
+                lambda: self._find("list_datasets", "datasets", {"datasetGroupArn": group}, datasetType=kind),
+                lambda: self._client.create_dataset(
+                    name=name, schemaArn=schema_arn, datasetGroupArn=group, datasetType=kind
+                )["datasetArn"],
+                "datasetArn",
+            )
+        await self._until_active(
+            f"dataset {kind}", lambda: self._client.describe_dataset(datasetArn=arn)["dataset"]
+        )
+        return arn
+
+    async def import_rows(self, dataset: str, job_name: str, uri: str) -> Described:
+        """Replace the imported rows of a dataset by those of a file."""
+        listing = {"datasetArn": dataset}
+        arn = await self._ensure(
+            f"import job {job_name}",
+            lambda: self._find("list_dataset_import_jobs", "datasetImportJobs", listing, jobName=job_name),
+            lambda: self._client.create_dataset_import_job(
+                jobName=job_name,
+                datasetArn=dataset,
+                dataSource={"dataLocation": uri},
+                roleArn=self._role,
+                importMode="FULL",
+            )["datasetImportJobArn"],
+            "datasetImportJobArn",
+        )
+        return await self._until_active(
+            f"import job {job_name}",
+            lambda: self._client.describe_dataset_import_job(datasetImportJobArn=arn)["datasetImportJob"],
+        )
+
+    async def solution(self, group: str, name: str, recipe_arn: str) -> str:
+        """A recipe's settings over the group. It is trained by us alone, not by the service's clock."""
+        arn = await self._ensure(
+            f"solution {name}",
+            lambda: self._find("list_solutions", "solutions", {"datasetGroupArn": group}, name=name),
+            lambda: self._client.create_solution(
+                name=name, datasetGroupArn=group, recipeArn=recipe_arn, performAutoTraining=False
+            )["solutionArn"],
+            "solutionArn",
+        )
+        await self._until_active(
+            f"solution {name}", lambda: self._client.describe_solution(solutionArn=arn)["solution"]
+        )
+        return arn
+
+    async def version(self, solution: str, name: str, *, known: str | None) -> str:
+        """A training of the solution, begun if none of this name is; `known` is what was begun before."""
+        if known is not None:
+            return known
+        return await self._ensure(
+            f"solution version {name}",
+            lambda: self._version_named(solution, name),
+            lambda: self._client.create_solution_version(
+                name=name, solutionArn=solution, trainingMode="FULL"
+            )["solutionVersionArn"],
+            "solutionVersionArn",
+        )
+
+    async def trained(self, version: str) -> Described:
+        """Wait for a training to end; gives its hours and its offline metrics."""
+        described = await self._until_active(
+            f"solution version {version}",
+            lambda: self._client.describe_solution_version(solutionVersionArn=version)["solutionVersion"],
+        )
+        metrics = await self._call(
+            lambda: self._client.get_solution_metrics(solutionVersionArn=version)["metrics"]
+        )
+        return {"metrics": metrics, "training_hours": described.get("trainingHours")}
+
+    async def campaign(self, solution: str, version: str, name: str) -> str:
+        """Serve a version live: by the campaign of this name, made at the first time."""
+        listing = {"solutionArn": solution}
+        arn = await self._ensure(
+            f"campaign {name}",
+            lambda: self._find("list_campaigns", "campaigns", listing, name=name),
+            lambda: self._client.create_campaign(name=name, solutionVersionArn=version, minProvisionedTPS=1)[
+                "campaignArn"
+            ],
+            "campaignArn",
+        )
+
+        def describe() -> Described:
+            found: Described = self._client.describe_campaign(campaignArn=arn)["campaign"]
+            update = found.get("latestCampaignUpdate") or {}
+            return found if found["status"] != "ACTIVE" or not update else {**found, **update}
+
+        described = await self._until_active(f"campaign {name}", describe)
+        if described["solutionVersionArn"] != version:
+            await self._call(
+                lambda: self._client.update_campaign(campaignArn=arn, solutionVersionArn=version)
+            )
+            await self._until_active(f"campaign {name}", describe)
+        return arn
+
+    async def infer(self, version: str, job_name: str, *, source: str, target: str, results: int) -> str:
+        """Begin a batch inference job, if none of this name is begun; gives its ARN."""
+        listing = {"solutionVersionArn": version}
+        return await self._ensure(
+            f"batch inference job {job_name}",
+            lambda: self._find("list_batch_inference_jobs", "batchInferenceJobs", listing, jobName=job_name),
+            lambda: self._client.create_batch_inference_job(
+                jobName=job_name,
+                solutionVersionArn=version,
+                numResults=results,
+                jobInput={"s3DataSource": {"path": source}},
+                jobOutput={"s3DataDestination": {"path": target}},
+                roleArn=self._role,
+            )["batchInferenceJobArn"],
+            "batchInferenceJobArn",
+        )
+
+    async def inferred(self, job: str) -> Described:
+        """Wait for a batch inference job to end."""
+        return await self._until_active(
+            f"batch inference job {job}",
+            lambda: self._client.describe_batch_inference_job(batchInferenceJobArn=job)["batchInferenceJob"],
+        )
+
+    async def _schema(self, kind: DatasetType) -> str:
+        name = schema_name(kind)
+        return await self._ensure(
+            f"schema {name}",
+            lambda: self._find("list_schemas", "schemas", name=name),
+            lambda: self._client.create_schema(name=name, schema=schema(kind))["schemaArn"],
+            "schemaArn",
+        )
+
+    async def _ensure(
+        self,
+        what: str,
+        find: Callable[[], Described | None],
+        create: Callable[[], str],
+        arn: str,
+    ) -> str:
+        """Look first, then make; what somebody made in between is looked for once more."""
+        found = await self._call(find)
+        if found is not None:
+            return str(found[arn])
+        try:
+            return str(await self._call(create))
+        except _Exists as error:
+            found = await self._call(find)
+            if found is None:
+                raise Permanent(f"the {what} exists, but belongs to somebody else: {error}") from error
+            return str(found[arn])
+
+    def _find(
+        self, operation: str, member: str, listing: dict[str, str] | None = None, **wanted: str
+    ) -> Described | None:
+        """The first of a listing with these members; types compare without case."""
+        for page in self._client.get_paginator(operation).paginate(**(listing or {})):
+            for entry in page[member]:
+                if all(str(entry.get(name, "")).lower() == text.lower() for name, text in wanted.items()):
+                    return dict(entry)
+        return None
+
+    def _version_named(self, solution: str, name: str) -> Described | None:
+        """Listings of versions show no names, so the newest ones are described."""
+        pages = self._client.get_paginator("list_solution_versions").paginate(solutionArn=solution)
+        summaries = [entry for page in pages for entry in page["solutionVersions"]]
+        for entry in sorted(summaries, key=lambda one: one["creationDateTime"], reverse=True)[:5]:
+            version = self._client.describe_solution_version(solutionVersionArn=entry["solutionVersionArn"])[
+                "solutionVersion"
+            ]
+            if version.get("name") == name:
+                return dict(version)
+        return None
+
+    async def _until_active(self, what: str, describe: Callable[[], Described]) -> Described:
+        """Ask until it is ACTIVE. Raises Permanent with the service's own reason when it fails."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self._longest
+        while True:
+            described: Described = await self._call(describe)
+            status = described["status"]
+            if status == "ACTIVE":
+                return described
+            if "FAILED" in status or "STOP" in status:
+                reason = described.get("failureReason") or "the service gives no reason"
+                raise Permanent(f"{what} is {status}: {reason}")
+            if loop.time() > deadline:
+                raise Permanent(f"{what} is still {status} after {self._longest / 3600:g} hours")
+            await asyncio.sleep(self._pause)
+
+    async def _call(self, function: Callable[[], Any]) -> Any:
+        """Call boto3 in a thread. Raises Transient when the service is away or busy, else Permanent."""
+        try:
+            return await asyncio.to_thread(function)
+        except ClientError as error:
+            raise _translated(error) from error
+        except (BotoCoreError, HTTPClientError, OSError) as error:
+            raise Transient(f"the Personalize API is not reachable: {error}") from error
+
+
+class _Exists(Permanent):
+    """Something has this name."""
+
+
+def _translated(error: ClientError) -> Permanent | Transient:
+    code = error.response["Error"]["Code"]
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    message = (
+        f"the Personalize API refused {error.operation_name}: {code}: {error.response['Error']['Message']}"
+    )
+    if code == _EXISTS:
+        return _Exists(message)
+    if code in _LATER or status >= _SERVER_ERROR:
+        return Transient(message)
+    return Permanent(message)

@@ -1,0 +1,119 @@
+"""What a tenant's data is at one moment, as files in the object store."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from services.trainer.domain import EXCLUDED_TYPES, StoredFile
+from services.trainer.store.sql import SQL
+
+if TYPE_CHECKING:
+    from services.trainer.store.files import Files
+    from shared.postgres import Connection, Database
+
+IDS_AT_A_TIME = 10_000
+COPY_SECONDS = 4 * 3600.0
+
+# What Postgres gives, the object store gets; the columns of text, so that their backslashes are escaped.
+_TEXT_COLUMNS = {
+    "interactions": ["USER_ID", "ITEM_ID", "EVENT_TYPE"],
+    "items": ["ITEM_ID", "ITEM_NAME", "CATEGORY"],
+    "users": ["USER_ID", "CITY", "PROVINCE", "COUNTRY"],
+    "popularity": ["list", "item_id"],
+}
+
+
+class Snapshots:
+    """One REPEATABLE READ transaction over the views, streamed in Personalize's formats."""
+
+    def __init__(self, database: Database, files: Files) -> None:
+        self._database = database
+        self._files = files
+
+    async def take(
+        self, tenant: str, prefix: str, *, half_life_seconds: float, length: int
+    ) -> dict[str, StoredFile]:
+        """Write every file of a snapshot below `prefix`; each is as of the same moment."""
+        popular = {"half_life_seconds": half_life_seconds, "length": length, "tenant": tenant}
+        rows = {"tenant": tenant, "excluded": list(EXCLUDED_TYPES)}
+        taken: dict[str, StoredFile] = {}
+        async with self._database.transaction("repeatable_read", readonly=True) as connection:
+            await connection.execute(*SQL.more_memory())
+            for name, statement in (
+                ("interactions", SQL.interactions_csv(**rows)),
+                ("items", SQL.items_csv(tenant=tenant)),
+                ("users", SQL.users_csv(tenant=tenant)),
+                ("popularity", SQL.popularity_csv(excluded=rows["excluded"], **popular)),
+            ):
+                taken[name] = await self._csv(connection, f"{prefix}{name}.csv", name, statement)
+            for name, member, statement in (
+                ("user-ids", "userId", SQL.user_ids(**rows)),
+                ("item-ids", "itemId", SQL.item_ids(**rows)),
+            ):
+                taken[name] = await self._ids(connection, f"{prefix}{name}.jsonl", member, statement)
+        return taken
+
+    async def _csv(
+        self, connection: Connection, key: str, name: str, statement: tuple[Any, ...]
+    ) -> StoredFile:
+        """COPY a query to a CSV file with Personalize's escapes: a backslash before quote and backslash."""
+        async with self._files.upload(key) as upload:
+            done = await connection.copy_from_query(
+                *statement,
+                output=upload.write,
+                timeout=COPY_SECONDS,
+                format="csv",
+                header=True,
+                escape="\\",
+                force_quote=_TEXT_COLUMNS[name],
+            )
+            return await upload.finish(int(done.split()[-1]))
+
+    async def _ids(
+        self, connection: Connection, key: str, member: str, statement: tuple[Any, ...]
+    ) -> StoredFile:
+        """Write the input of a batch inference job: one JSON object a line."""
+        rows = 0
+        async with self._files.upload(key) as upload:
+            cursor = await connection.cursor(*statement, timeout=COPY_SECONDS)
+            while found := await cursor.fetch(IDS_AT_A_TIME, timeout=COPY_SECONDS):
+                lines = [orjson.dumps({member: row["id"]}) + b"\n" for row in found]
+                await upload.write(b"".join(lines))
+                rows += len(found)
+            return await upload.finish(rows)
+
+    async def popularity_lines(self, snapshot_key: str, key: str) -> StoredFile:
+        """Turn the snapshot's popularity rows into batch output; gives the file."""
+        rows = 0
+        async with self._files.upload(key) as upload:
+            async for name, items, scores in self._lists(snapshot_key):
+                line = {
+                    "input": {"listId": name},
+                    "output": {"recommendedItems": items, "scores": scores},
+                    "error": None,
+                }
+                await upload.write(orjson.dumps(line) + b"\n")
+                rows += 1
+            return await upload.finish(rows)
+
+    async def _lists(self, key: str) -> AsyncIterator[tuple[str, list[str], list[float]]]:
+        """(list, items, scores) of rows that come list by list."""
+        text = b"".join([chunk async for chunk in self._files.chunks(key)]).decode()
+        reader = csv.DictReader(io.StringIO(text), escapechar="\\", doublequote=False)
+        current: str | None = None
+        items: list[str] = []
+        scores: list[float] = []
+        for row in reader:
+            if row["list"] != current:
+                if current is not None:
+                    yield current, items, scores
+                current, items, scores = row["list"], [], []
+            items.append(row["item_id"])
+            scores.append(float(row["score"]))
+        if current is not None:
+            yield current, items, scores

@@ -1,0 +1,209 @@
+"""A snapshot: the tenant's data at one moment, in Personalize's formats."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import io
+from datetime import timedelta
+from typing import Any
+
+import orjson
+import pytest
+
+from services.trainer.store import Upload
+from services.trainer.store.files import PART_BYTES
+from shared.errors import Transient
+from tests.integration.trainer.conftest import NOON, Trainer
+
+PREFIX = "default/runs/7/snapshot/"
+
+
+async def taken(trainer: Trainer, **more: Any) -> dict[str, Any]:
+    given = {"half_life_seconds": 30 * 86_400.0, "length": 100} | more
+    return await trainer.snapshots.take("default", PREFIX, **given)
+
+
+def rows(trainer: Trainer, name: str) -> list[dict[str, str]]:
+    """The rows of a CSV file, read as the engine does."""
+    reader = csv.DictReader(
+        io.StringIO(trainer.text(f"{PREFIX}{name}.csv")), escapechar="\\", doublequote=False
+    )
+    return sorted(reader, key=lambda row: tuple(row.values()))
+
+
+def ids(trainer: Trainer, name: str) -> set[str]:
+    lines = trainer.text(f"{PREFIX}{name}.jsonl").splitlines()
+    return {next(iter(orjson.loads(line).values())) for line in lines}
+
+
+async def test_a_row_is_one_user_item_second_and_type(trainer: Trainer) -> None:
+    for value in (1.5, 2.5):
+        await trainer.happened("u1", "i1", value=value, occurred_at=NOON + timedelta(milliseconds=10 * value))
+    await trainer.happened("u1", "i1", event_type="view")
+    await trainer.happened(None, "i2", session_id="order:536365")
+    await trainer.happened(None, "i3", session_id="s-1", event_type="view")
+    await trainer.happened("u1", "i1", event_type="remove_from_cart")
+    await trainer.happened("u1", "i1", event_type="impression")
+    await trainer.happened("u1", None, event_type="search")
+    await trainer.happened("u9", "i9", tenant="other")
+
+    files = await taken(trainer)
+
+    epoch = str(int(NOON.timestamp()))
+    assert [tuple(row.values()) for row in rows(trainer, "interactions")] == [
+        ("order:536365", "i2", epoch, "purchase", ""),
+        ("s-1", "i3", epoch, "view", ""),
+        ("u1", "i1", epoch, "purchase", "2.5"),
+        ("u1", "i1", epoch, "view", ""),
+    ]
+    assert files["interactions"].rows == 4
+    assert files["interactions"].bytes == len(trainer.text(f"{PREFIX}interactions.csv"))
+
+
+async def test_known_users_get_lists_and_guests_do_not(trainer: Trainer) -> None:
+    await trainer.happened("u1", "i1")
+    await trainer.happened(None, "i2", session_id="order:536365")
+    await trainer.happened(None, "i2", session_id="s-1")
+    await trainer.item("i3")
+    await trainer.item("i4", available=False)
+
+    files = await taken(trainer)
+
+    assert ids(trainer, "user-ids") == {"u1"}
+    assert ids(trainer, "item-ids") == {"i1", "i2", "i3"}
+    assert (files["user-ids"].rows, files["item-ids"].rows) == (1, 3)
+
+
+async def test_texts_keep_their_quotes_backslashes_and_line_ends(trainer: Trainer) -> None:
+    name = 'a "wide", 5\\10\nset | ä'
+    await trainer.happened("u1", 'i"1\\')
+    await trainer.item('i"1\\', name=name, category="c" * 2000, price=2.5, created_at=NOON)
+    await trainer.item("plain")
+    await trainer.user("u1", city="Köln", country="Germany")
+    await taken(trainer)
+
+    first, second = rows(trainer, "items")
+    assert (first["ITEM_ID"], first["ITEM_NAME"]) == ('i"1\\', name)
+    assert (first["PRICE"], len(first["CATEGORY"])) == ("2.5", 1000)
+    assert second["CREATION_TIMESTAMP"] == str(int(NOON.timestamp()))
+    assert [tuple(row.values()) for row in rows(trainer, "users")] == [("u1", "Köln", "", "Germany")]
+    assert ids(trainer, "item-ids") == {'i"1\\', "plain"}
+
+
+async def popularity(trainer: Trainer, **more: Any) -> dict[str, dict[str, float]]:
+    files = await taken(trainer, **more)
+    written = await trainer.snapshots.popularity_lines(files["popularity"].key, "default/runs/7/lists.out")
+    lines = [orjson.loads(line) for line in trainer.text("default/runs/7/lists.out").splitlines()]
+    assert written.rows == len(lines)
+    return {
+        line["input"]["listId"]: dict(
+            zip(line["output"]["recommendedItems"], line["output"]["scores"], strict=True)
+        )
+        for line in lines
+    }
+
+
+async def test_popularity_counts_users_and_not_events(trainer: Trainer) -> None:
+    for _ in range(5):
+        await trainer.happened("u1", "often")
+    await trainer.happened("u1", "wide")
+    await trainer.happened("u2", "wide")
+
+    assert (await popularity(trainer))["all"] == {"wide": 2.0, "often": 1.0}
+
+
+async def test_popularity_decays_from_the_newest_interaction(trainer: Trainer) -> None:
+    await trainer.happened("u1", "new")
+    await trainer.happened("u1", "old", occurred_at=NOON - timedelta(days=30))
+    await trainer.happened("u1", "ancient", occurred_at=NOON - timedelta(days=36_500))
+
+    lists = await popularity(trainer)
+
+    assert lists["all"] == {"new": 1.0, "old": 0.5, "ancient": 0.0}
+    assert list(lists["all"]) == ["new", "old", "ancient"]
+
+
+async def test_popularity_is_known_by_place_and_category(trainer: Trainer) -> None:
+    await trainer.item("i1", category='Tea "green"')
+    await trainer.item("gone", available=False)
+    await trainer.user("u2", city="Paris", country="France")
+    await trainer.happened("u1", "i1", country="Germany", province="Bayern", city="München")
+    await trainer.happened("u2", "i1")
+    await trainer.happened("u2", "gone")
+
+    assert await popularity(trainer) == {
+        "all": {"i1": 2.0},
+        'category:Tea "green"': {"i1": 2.0},
+        "city:München": {"i1": 1.0},
+        "city:Paris": {"i1": 1.0},
+        "country:France": {"i1": 1.0},
+        "country:Germany": {"i1": 1.0},
+        "province:Bayern": {"i1": 1.0},
+    }
+
+
+async def test_a_list_has_only_its_best(trainer: Trainer) -> None:
+    for number in range(5):
+        for user in range(number + 1):
+            await trainer.happened(f"u{user}", f"i{number}")
+
+    assert (await popularity(trainer, length=2))["all"] == {"i4": 5.0, "i3": 4.0}
+
+
+async def test_a_snapshot_of_nothing_says_so(trainer: Trainer) -> None:
+    files = await taken(trainer)
+
+    assert {name: file.rows for name, file in files.items()} == dict.fromkeys(files, 0)
+
+
+async def test_a_large_file_is_sent_in_parts_and_summed_up(trainer: Trainer) -> None:
+    line = b"x" * 999 + b"\n"
+    async with trainer.files.upload("default/runs/7/large") as upload:
+        for _ in range(3 * PART_BYTES // 1000):
+            await upload.write(line)
+        written = await upload.finish(3 * PART_BYTES // 1000)
+
+    described = await trainer.files.described("default/runs/7/large")
+    assert described == written
+    assert written.bytes > 2 * PART_BYTES
+
+
+async def half_an_upload(trainer: Trainer) -> Upload:
+    upload = trainer.files.upload("default/runs/7/cut")
+    await upload.write(b"x" * (PART_BYTES + 1))
+    return upload
+
+
+async def test_an_upload_that_is_cut_off_is_not_there_and_can_be_cleared(trainer: Trainer) -> None:
+    await half_an_upload(trainer)  # and its process dies
+
+    assert await trainer.files.keys("default/runs/7/") == []
+    await trainer.files.abort_uploads("default/runs/7/")
+    uploads = trainer.client.list_multipart_uploads(Bucket=trainer.bucket, Prefix="default/runs/7/")
+    assert uploads.get("Uploads", []) == []
+
+
+async def test_a_run_that_breaks_off_leaves_no_upload(trainer: Trainer) -> None:
+    with pytest.raises(RuntimeError, match="the power is out"):
+        async with await half_an_upload(trainer):
+            raise RuntimeError("the power is out")
+
+    uploads = trainer.client.list_multipart_uploads(Bucket=trainer.bucket, Prefix="default/runs/7/")
+    assert uploads.get("Uploads", []) == []
+
+
+async def test_files_go_with_their_run_and_no_other(trainer: Trainer) -> None:
+    for run in (7, 77):
+        await trainer.files.put_json(f"default/runs/{run}/_manifest.json", {"run": run})
+    await trainer.files.remove("default/runs/7/")
+
+    assert await trainer.files.get_json("default/runs/7/_manifest.json") is None
+    assert await trainer.files.get_json("default/runs/77/_manifest.json") == {"run": 77}
+
+
+async def test_an_object_store_that_is_away_is_tried_again_later(trainer: Trainer) -> None:
+    trainer.client.meta.events.register("before-send.s3", lambda **_: (_ for _ in ()).throw(OSError("away")))
+
+    with pytest.raises(Transient, match="broke off"):
+        await asyncio.wait_for(trainer.files.keys("default/"), 60)
