@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
+from urllib.parse import urlsplit
 
 from fastapi import Request
 
@@ -236,15 +237,29 @@ def _speaking_for(principal: Principal, headers: Mapping[bytes, bytes]) -> Princ
 
 
 def _from_loopback(headers: Mapping[bytes, bytes], client_host: str | None) -> Principal | None:
-    """The default tenant for a caller on this machine, unless a proxy stands in between."""
-    if client_host is None or any(
-        name == b"forwarded" or name.startswith(b"x-forwarded-") for name in headers
-    ):
+    """The default tenant for a caller on this machine: no proxy in between, and no page of another site."""
+    if any(name == b"forwarded" or name.startswith(b"x-forwarded-") for name in headers):
         return None
+    origin = headers.get(b"origin")
+    if origin is not None and not _is_loopback(_host_of(origin.decode("latin-1"))):
+        return None
+    return _LOOPBACK if _is_loopback(client_host) else None
+
+
+def _host_of(url: str) -> str | None:
     try:
-        return _LOOPBACK if ipaddress.ip_address(client_host).is_loopback else None
+        return urlsplit(url).hostname
     except ValueError:
         return None
+
+
+def _is_loopback(host: str | None) -> bool:
+    if host is None or host == "localhost":
+        return host is not None
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _refuse_missing() -> NoReturn:

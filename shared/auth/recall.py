@@ -68,6 +68,11 @@ class Recall(Generic[Key, Value]):
         # One waiter that is cancelled must not take the answer from the others.
         return await asyncio.shield(task)
 
+    def forget(self, key: Key) -> None:
+        """Ask again the next time: somebody said that the answer has changed."""
+        self._known.pop(key, None)
+        self._unknown.pop(key, None)
+
     async def _ask(self, key: Key) -> Value | None:
         try:
             async with asyncio.timeout(LOOK_UP_SECONDS):

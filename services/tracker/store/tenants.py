@@ -43,6 +43,7 @@ class Tenants:
         before = self._by_key.pop(key, None)
         if before is not None:
             self._by_tracking_id.pop(before.tracking_id, None)
+            self._looked_up.forget(before.tracking_id)
         if state is not None:
             self._by_key[key] = state
             self._by_tracking_id[state.tracking_id] = _Tracker(state.tenant, state.status)

@@ -217,6 +217,12 @@ async def test_a_keyless_caller_from_loopback_may_read_and_ingest_if_that_is_set
     assert (refused.value.status, refused.value.aws_code) == (403, "AccessDeniedException")
 
 
+async def test_a_page_of_this_machine_is_no_stranger(rows: Rows) -> None:
+    for origin in ("http://localhost:3000", "http://127.0.0.1:8080", "http://[::1]:80"):
+        found = await authenticator(rows, keyless=True).of_scope(scope("127.0.0.1", origin=origin))
+        assert found.kind == "loopback"
+
+
 @pytest.mark.parametrize(
     ("keyless", "host", "headers"),
     [
@@ -226,6 +232,9 @@ async def test_a_keyless_caller_from_loopback_may_read_and_ingest_if_that_is_set
         (True, "127.0.0.1", {"x_forwarded_for": "203.0.113.9"}),
         (True, "127.0.0.1", {"forwarded": "for=203.0.113.9"}),
         (True, "127.0.0.1", {"authorization": "Digest x"}),
+        (True, "127.0.0.1", {"origin": "https://evil.example"}),
+        (True, "127.0.0.1", {"origin": "null"}),
+        (True, "127.0.0.1", {"origin": "http://[::1"}),
     ],
 )
 async def test_every_other_keyless_caller_is_refused(
