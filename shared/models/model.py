@@ -79,9 +79,11 @@ class Model:
         None asks for every user with an event, or every item. Scores are relevance for all recipes;
         `scoring.scored` says whether the wire shows them.
         """
-        limit = max(limit, 0)
+        queries = self._everybody() if queries is None else queries
+        if limit <= 0:
+            return ((query, [], []) for query in queries)
         if self.scoring.kind == "user":
-            return self._for_users(self._known_users() if queries is None else queries, limit)
+            return self._for_users(queries, limit)
         return self._one_by_one(queries, limit)
 
     @cached_property
@@ -140,12 +142,8 @@ class Model:
             scores = np.concatenate((scores, np.zeros(len(more))))
         return numbers, scores
 
-    def _one_by_one(
-        self, queries: Sequence[str] | None, limit: int
-    ) -> Iterator[tuple[str, list[str], list[float]]]:
+    def _one_by_one(self, queries: Sequence[str], limit: int) -> Iterator[tuple[str, list[str], list[float]]]:
         """Similar and popular items: a row's lookup, so nothing is gained from blocks."""
-        if queries is None:
-            queries = self.items.strings if self.scoring.kind == "item" else self._known_users()
         ids = self.items.strings
         popular = self._popular([], limit)
         everybody = [ids[number] for number in popular[0].tolist()], popular[1].tolist()
@@ -156,11 +154,13 @@ class Model:
             numbers, scores = self._for_item(query, [], limit)
             yield query, [ids[number] for number in numbers.tolist()], scores.tolist()
 
-    def _known_users(self) -> list[str]:
-        """Users with events; where no histories are kept, all users are."""
-        strings = self.users.strings
+    def _everybody(self) -> list[str]:
+        """Every item, or every user with an event; all users where no events are kept."""
+        if self.scoring.kind == "item":
+            return self.items.strings
         if self.scoring.kind == "popular":
-            return strings
+            return self.users.strings
+        strings = self.users.strings
         return [strings[user] for user in np.flatnonzero(np.diff(self.histories.offsets))]
 
     def _for_users(self, queries: Sequence[str], limit: int) -> Iterator[tuple[str, list[str], list[float]]]:

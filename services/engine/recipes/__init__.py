@@ -1,7 +1,7 @@
 """Recipes: how a solution version is fitted and judged.
 
-`RECIPES[name].fit(dataset, config, progress)` makes a model; `evaluate` makes what
-GetSolutionMetrics shows. One small module per recipe, one per method.
+`RECIPES[name].fit(dataset, config, progress)` makes a model, `evaluate` what GetSolutionMetrics
+shows, and `train` both for less than the two apart. One small module per recipe, one per method.
 """
 
 from services.engine.recipes import (
@@ -11,7 +11,7 @@ from services.engine.recipes import (
     user_personalization,
 )
 from services.engine.recipes.dataset import Dataset
-from services.engine.recipes.evaluation import evaluate
+from services.engine.recipes.evaluation import evaluate, train
 from services.engine.recipes.recipe import Progress, Recipe
 
 RECIPES: dict[str, Recipe] = {
@@ -19,4 +19,4 @@ RECIPES: dict[str, Recipe] = {
     for module in (user_personalization, similar_items, popularity_count, item_affinity)
 }
 
-__all__ = ["RECIPES", "Dataset", "Progress", "Recipe", "evaluate"]
+__all__ = ["RECIPES", "Dataset", "Progress", "Recipe", "evaluate", "train"]

@@ -30,23 +30,36 @@ def split(dataset: Dataset, *, seed: int = 0, share: float = 0.1) -> Holdout:
 
 
 def evaluate(
-    recipe: Recipe,
-    dataset: Dataset,
-    config: Mapping[str, Any],
-    *,
-    seed: int = 0,
-    progress: Progress = silent,
+    recipe: Recipe, dataset: Dataset, config: Mapping[str, Any], *, seed: int = 0, progress: Progress = silent
 ) -> dict[str, float]:
     """The offline metrics of a recipe on a dataset, with Personalize's keys.
 
     Fits a model of its own on the other users. Recipes that ask for an item get the newest one seen.
     """
-    counted = weights.counted(dataset, config)
-    parted = split(counted, seed=seed)
+    return _judged(recipe, dataset, config, seed, progress)[1]
+
+
+def train(
+    recipe: Recipe, dataset: Dataset, config: Mapping[str, Any], progress: Progress = silent
+) -> tuple[Model, dict[str, float]]:
+    """A model of all users, and its metrics.
+
+    The recipe makes its choices once, for the model that is judged and without the users it is judged
+    on; the model of all users takes them over.
+    """
+    judged, found = _judged(recipe, dataset, config, 0, lambda step, share: progress(step, 0.6 * share))
+    model = recipe.fit(dataset, config, lambda step, share: progress(step, 0.6 + 0.4 * share), judged)
+    return model, found
+
+
+def _judged(
+    recipe: Recipe, dataset: Dataset, config: Mapping[str, Any], seed: int, progress: Progress
+) -> tuple[Model | None, dict[str, float]]:
+    parted = split(weights.counted(dataset, config), seed=seed)
     if len(parted.users) == 0 or len(parted.train) == 0:
-        return metrics.solution_metrics([], len(dataset.item_ids))
+        return None, metrics.solution_metrics([], len(dataset.item_ids))
     model = recipe.fit(parted.train, config, progress)
-    return metrics.solution_metrics(_lists(model, parted), len(dataset.item_ids))
+    return model, metrics.solution_metrics(_lists(model, parted), len(dataset.item_ids))
 
 
 def _lists(model: Model, parted: Holdout) -> Iterator[tuple[list[str], set[str]]]:

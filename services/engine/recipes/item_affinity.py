@@ -14,7 +14,7 @@ from shared.models import Model, Part, Scoring
 _KEEP = 200
 
 
-def _fit(dataset: Dataset, config: Mapping[str, Any], progress: Progress) -> Model:
+def _fit(dataset: Dataset, config: Mapping[str, Any], progress: Progress, _: Model | None = None) -> Model:
     progress("count co-occurrences", 0.1)
     bought = dict(config)
     if weights.configured(config) is None and "purchase" in dataset.event_type_names:

@@ -11,7 +11,7 @@ from services.engine.recipes.recipe import Progress, Recipe
 from shared.models import Model, Scoring
 
 
-def _fit(dataset: Dataset, config: Mapping[str, Any], progress: Progress) -> Model:
+def _fit(dataset: Dataset, config: Mapping[str, Any], progress: Progress, _: Model | None = None) -> Model:
     progress("count unique users", 0.0)
     counted = weights.counted(dataset, config)
     fitted = assembly.model(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from services.engine.recipes.dataset import Dataset
 from shared.errors import Permanent
@@ -14,6 +14,21 @@ Progress = Callable[[str, float], None]
 """Told the step in words and the share of the whole that is done, 0 … 1."""
 
 
+class Fit(Protocol):
+    """Training: interactions in, a model out."""
+
+    def __call__(
+        self,
+        dataset: Dataset,
+        config: Mapping[str, Any],
+        progress: Progress,
+        like: Model | None = None,
+        /,
+    ) -> Model:
+        """Fit a model; Permanent when there is nothing to train from."""
+        ...
+
+
 @dataclass(frozen=True)
 class Recipe:
     """A way to fit a model.
@@ -21,14 +36,15 @@ class Recipe:
     `recipe_type` and `hyperparameters` (names and default values, as strings) are what
     DescribeRecipe and DescribeAlgorithm show. `fit` takes the solution's configuration in
     Personalize's own words: eventType, eventValueThreshold, eventsConfig, algorithmHyperParameters,
-    trainingDataConfig; anything else in it is ignored.
+    trainingDataConfig; anything else in it is ignored. A recipe that chooses what it is made of takes
+    over the choice of an earlier model, given as `like`.
     """
 
     name: str
     recipe_type: str
     description: str
     hyperparameters: Mapping[str, str] = field(default_factory=dict)
-    fit: Callable[[Dataset, Mapping[str, Any], Progress], Model] = field(kw_only=True)
+    fit: Fit = field(kw_only=True)
 
 
 def silent(step: str, share: float) -> None:

@@ -7,7 +7,7 @@ chosen, with the gains that decided it, is kept in the model's notes.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from services.engine.recipes.ingredients import AGAIN, Ingredient, ingredients
 from services.engine.recipes.judging import Judge, Scores
 from services.engine.recipes.recipe import Progress
 from services.engine.recipes.weights import EVEN, GRADED, TypeWeights, numbered
+from shared.models import Model
 from shared.models.neighbours import Unit
 
 _DECAYS = (0.4, 0.6, 0.8, 0.9, 0.95, 0.98, 1.0)
@@ -102,13 +103,33 @@ def choose(
     return Choice(parts, weights, option, _temperature(judge, scores), notes)
 
 
+def taken_over(model: Model) -> Choice:
+    """What was chosen for an earlier model of the same recipe."""
+    variants = {part["name"]: part["variant"] for part in model.notes["parts"]}
+    parts = [
+        Chosen(part.name, variants[part.name], part.decay, part.unit, part.weight) for part in model.parts
+    ]
+    scoring = model.scoring
+    weights = dict(zip(scoring.event_types, scoring.type_weights, strict=True))
+    return Choice(parts, weights, scoring.exclude_seen, scoring.temperature, model.notes)
+
+
 def _untried(offered: Sequence[Ingredient], weights: TypeWeights, *, exclude_seen: bool) -> Choice:
     """Too few users to hold any out: the defaults, in equal shares."""
     parts = [
         _default(ingredient) for ingredient in offered if not (exclude_seen and ingredient.name == AGAIN)
     ]
-    notes = {"held_out_users": 0, "exclude_seen": exclude_seen, "type_weights": weights}
+    notes = {
+        "held_out_users": 0,
+        "parts": _written(parts),
+        "exclude_seen": exclude_seen,
+        "type_weights": weights,
+    }
     return Choice(parts, weights, exclude_seen, 0.1, notes)
+
+
+def _written(parts: Sequence[Chosen]) -> list[dict[str, Any]]:
+    return [asdict(part) for part in parts]
 
 
 def _default(ingredient: Ingredient) -> Chosen:

@@ -13,7 +13,7 @@ from shared.models import Model, Part, Scoring
 _KEEP = 500
 
 
-def _fit(dataset: Dataset, config: Mapping[str, Any], progress: Progress) -> Model:
+def _fit(dataset: Dataset, config: Mapping[str, Any], progress: Progress, _: Model | None = None) -> Model:
     progress("count co-occurrences", 0.1)
     counted = weights.counted(dataset, config)
     given = Hyperparameters.of(config, RECIPE.hyperparameters)

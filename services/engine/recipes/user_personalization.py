@@ -12,17 +12,12 @@ from services.engine.recipes.recipe import Hyperparameters, Progress, Recipe
 from shared.models import Model, Part, Scoring
 
 
-def _fit(dataset: Dataset, config: Mapping[str, Any], progress: Progress) -> Model:
+def _fit(dataset: Dataset, config: Mapping[str, Any], progress: Progress, like: Model | None = None) -> Model:
     progress("read interactions", 0.0)
     counted = weights.counted(dataset, config)
     given = Hyperparameters.of(config, RECIPE.hyperparameters)
     setting = given.choice("exclude_seen", "auto", "true", "false")
-    choice = selection.choose(
-        counted,
-        weights.configured(config),
-        lambda step, share: progress(step, 0.6 * share),
-        exclude_seen=None if setting == "auto" else setting == "true",
-    )
+    choice = selection.taken_over(like) if like else _chosen(counted, config, setting, progress)
     offered = {ingredient.name: ingredient for ingredient in ingredients(counted)}
     parts = []
     for number, part in enumerate(choice.parts):
@@ -43,6 +38,17 @@ def _fit(dataset: Dataset, config: Mapping[str, Any], progress: Progress) -> Mod
     fitted = assembly.model(RECIPE.name, counted, scoring, parts=parts, notes=choice.notes)
     progress("done", 1.0)
     return fitted
+
+
+def _chosen(
+    counted: Dataset, config: Mapping[str, Any], setting: str, progress: Progress
+) -> selection.Choice:
+    return selection.choose(
+        counted,
+        weights.configured(config),
+        lambda step, share: progress(step, 0.6 * share),
+        exclude_seen=None if setting == "auto" else setting == "true",
+    )
 
 
 RECIPE = Recipe(

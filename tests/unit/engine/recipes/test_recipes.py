@@ -1,0 +1,157 @@
+"""What every recipe's model must do alike."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from services.engine.recipes import RECIPES, Dataset, Recipe, evaluate, train
+from services.engine.recipes.recipe import silent
+from shared.errors import Permanent
+from shared.models import Model, fingerprint, load, save
+
+KEYS = {
+    "coverage",
+    "mean_reciprocal_rank_at_25",
+    "normalized_discounted_cumulative_gain_at_5",
+    "normalized_discounted_cumulative_gain_at_10",
+    "normalized_discounted_cumulative_gain_at_25",
+    "precision_at_5",
+    "precision_at_10",
+    "precision_at_25",
+}
+
+
+@pytest.fixture(params=sorted(RECIPES))
+def recipe(request: pytest.FixtureRequest) -> Recipe:
+    return RECIPES[request.param]
+
+
+@pytest.fixture
+def model(recipe: Recipe, shop: Dataset) -> Model:
+    return recipe.fit(shop, {}, silent)
+
+
+def query(model: Model, user: str = "ann", item: str = "tea") -> dict[str, str]:
+    return {"item_id": item} if model.scoring.kind == "item" else {"user_id": user}
+
+
+def answers(model: Model, **more: Any) -> list[list[tuple[str, float | None]]]:
+    asked = model.items.strings if model.scoring.kind == "item" else ["ann", "bob", "zoe", "nobody"]
+    name = "item_id" if model.scoring.kind == "item" else "user_id"
+    return [model.recommend(**{name: text}, **more) for text in asked]
+
+
+def test_a_saved_model_answers_as_before(model: Model, tmp_path: Path) -> None:
+    save(model, tmp_path)
+    loaded = load(tmp_path)
+    assert answers(loaded, relevance=True) == answers(model, relevance=True)
+    assert list(loaded.recommend_many(None, 5)) == list(model.recommend_many(None, 5))
+    assert loaded.notes == json.loads(json.dumps(model.notes))
+
+
+def test_fitting_again_makes_the_same_bytes(recipe: Recipe, two_tastes: Dataset, tmp_path: Path) -> None:
+    for name in ("once", "again"):
+        save(recipe.fit(two_tastes, {}, silent), tmp_path / name)
+    assert fingerprint(tmp_path / "once") == fingerprint(tmp_path / "again")
+
+
+def test_scores_never_rise_and_are_numbers(model: Model) -> None:
+    for listed in answers(model, relevance=True):
+        scores = [score for _, score in listed if score is not None]
+        assert len(scores) == len(listed)
+        assert scores == sorted(scores, reverse=True)
+        assert all(math.isfinite(score) and 0 <= score <= 1 for score in scores)
+        assert len({item for item, _ in listed}) == len(listed)
+
+
+def test_the_wire_shows_scores_only_where_personalize_does(model: Model) -> None:
+    shown = {score is not None for listed in answers(model) for _, score in listed}
+    assert shown == {model.scoring.scored}
+
+
+def test_excluded_items_are_never_returned(model: Model) -> None:
+    for listed in answers(model, exclude={"cup", "茶碗 ☕", "no such thing"}, limit=100):
+        assert not {"cup", "茶碗 ☕"} & {item for item, _ in listed}
+
+
+def test_the_unknown_gets_what_is_popular(model: Model) -> None:
+    listed = model.recommend(**query(model, "nobody", "no such thing"), limit=3)
+    fame = [model.popularity[model.items.numbers[item]] for item, _ in listed]
+    assert fame == sorted(model.popularity.tolist(), reverse=True)[:3]
+
+
+def test_limits(model: Model) -> None:
+    assert model.recommend(**query(model), limit=0) == []
+    assert len(model.recommend(**query(model), limit=2)) == 2
+    everything = model.recommend(**query(model), limit=10_000)
+    assert len(everything) >= len(model.items) - 3
+
+
+def test_unicode_ids_come_back_whole(model: Model) -> None:
+    assert "茶碗 ☕" in {item for item, _ in model.recommend(**query(model, "bob", "cup"), limit=50)}
+    assert model.recommend(**query(model, "ünknown ☕", "☕"), limit=1)
+
+
+def test_batch_and_live_agree(model: Model) -> None:
+    name = "item_id" if model.scoring.kind == "item" else "user_id"
+    asked = ["tea", "mug", "?"] if name == "item_id" else ["cid", "nobody", "ann", "zoe"]
+    found = list(model.recommend_many(asked, 4))
+    assert [text for text, _, _ in found] == asked
+    for text, items, scores in found:
+        live = model.recommend(**{name: text}, limit=4, relevance=True)
+        assert list(zip(items, scores, strict=True)) == live
+
+
+def test_batch_of_nobody_and_of_nothing(model: Model) -> None:
+    assert list(model.recommend_many([], 5)) == []
+    assert all(not items for _, items, _ in model.recommend_many(["ann"], 0))
+
+
+def test_tiny_data_trains_and_answers(recipe: Recipe, tiny: Dataset) -> None:
+    model = recipe.fit(tiny, {}, silent)
+    for text in [*model.items.strings, *model.users.strings, "nobody"]:
+        listed = model.recommend(user_id=text, item_id=text, limit=5, relevance=True)
+        assert all(score is not None and math.isfinite(score) for _, score in listed)
+    metrics = evaluate(recipe, tiny, {})
+    assert set(metrics) == KEYS
+    assert all(math.isfinite(value) for value in metrics.values())
+
+
+def test_evaluate_gives_personalizes_keys(recipe: Recipe, two_tastes: Dataset) -> None:
+    metrics = evaluate(recipe, two_tastes, {})
+    assert set(metrics) == KEYS
+    assert all(0 <= value <= 1 and round(value, 4) == value for value in metrics.values())
+    assert metrics == evaluate(recipe, two_tastes, {})
+
+
+def test_training_judges_and_fits_in_one_go(recipe: Recipe, two_tastes: Dataset) -> None:
+    steps: list[float] = []
+    model, metrics = train(recipe, two_tastes, {}, lambda _, share: steps.append(share))
+    assert metrics == evaluate(recipe, two_tastes, {})
+    assert len(model.items) == len(two_tastes.item_ids)
+    assert steps == sorted(steps)
+    assert steps[-1] == 1.0
+
+
+def test_progress_rises_to_the_end(recipe: Recipe, two_tastes: Dataset) -> None:
+    steps: list[float] = []
+    recipe.fit(two_tastes, {}, lambda _, share: steps.append(share))
+    assert steps == sorted(steps)
+    assert steps[-1] == 1.0
+
+
+def test_nothing_to_train_from_says_why(recipe: Recipe, shop: Dataset) -> None:
+    with pytest.raises(Permanent, match=r"None of the .* interactions match.*nosuchtype.*purchase"):
+        recipe.fit(shop, {"eventType": "nosuchtype"}, silent)
+    with pytest.raises(Permanent, match="has no interactions"):
+        recipe.fit(shop.where(shop.users < 0), {}, silent)
+
+
+def test_every_recipe_is_described(recipe: Recipe) -> None:
+    assert recipe.description.endswith(".")
+    assert all(isinstance(value, str) for value in recipe.hyperparameters.values())

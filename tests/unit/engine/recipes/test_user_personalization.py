@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+import pytest
+
+from services.engine.recipes import RECIPES, Dataset, evaluate
+from services.engine.recipes.recipe import silent
+from shared.errors import Permanent
+
+RECIPE = RECIPES["aws-user-personalization"]
+POPULAR = RECIPES["aws-popularity-count"]
+
+
+def items(listed: list[tuple[str, float | None]]) -> list[str]:
+    return [item for item, _ in listed]
+
+
+def test_it_beats_popularity_where_tastes_differ(two_tastes: Dataset) -> None:
+    ours, popular = evaluate(RECIPE, two_tastes, {}), evaluate(POPULAR, two_tastes, {})
+    key = "mean_reciprocal_rank_at_25"
+    assert ours[key] > 2 * popular[key]
+
+
+def test_it_follows_the_order_of_events(two_tastes: Dataset) -> None:
+    model = RECIPE.fit(two_tastes, {}, silent)
+    assert items(model.recommend(history=[("a3", "view", 1)], limit=1)) == ["a4"]
+    assert items(model.recommend(history=[("b6", "view", 1)], limit=1)) == ["b7"]
+
+
+def test_the_newest_event_says_the_most(two_tastes: Dataset) -> None:
+    model = RECIPE.fit(two_tastes, {}, silent)
+    old, new = ("a1", "view", 1), ("b1", "view", 2)
+    assert items(model.recommend(history=[old, new], limit=1)) == ["b2"]
+    assert items(model.recommend(history=[new, old], limit=1)) == ["b2"]
+
+
+def test_scores_are_a_distribution_over_the_catalogue(two_tastes: Dataset) -> None:
+    model = RECIPE.fit(two_tastes, {"algorithmHyperParameters": {"exclude_seen": "false"}}, silent)
+    scores = [score or 0 for _, score in model.recommend(user_id="u1", limit=100)]
+    assert len(scores) == len(model.items)
+    assert sum(scores) == pytest.approx(1, abs=1e-5)
+    assert all(round(score, 7) == score for score in scores)
+
+
+def test_seen_items_are_left_out_where_nobody_comes_back(two_tastes: Dataset) -> None:
+    model = RECIPE.fit(two_tastes, {}, silent)
+    assert model.notes["exclude_seen"] is True
+    assert "a3" not in items(model.recommend(history=[("a3", "view", 1)], limit=100))
+
+
+def test_the_setting_outranks_what_was_chosen(two_tastes: Dataset) -> None:
+    model = RECIPE.fit(two_tastes, {"algorithmHyperParameters": {"exclude_seen": "false"}}, silent)
+    assert "a3" in items(model.recommend(history=[("a3", "view", 1)], limit=100))
+    with pytest.raises(Permanent, match="exclude_seen must be one of auto, true, false, not 'maybe'"):
+        RECIPE.fit(two_tastes, {"algorithmHyperParameters": {"exclude_seen": "maybe"}}, silent)
+
+
+def test_it_says_what_it_chose_and_why(two_tastes: Dataset) -> None:
+    notes = RECIPE.fit(two_tastes, {}, silent).notes
+    assert notes["held_out_users"] == 60
+    assert 0 < notes["ndcg_at_25"] <= 1
+    assert {part["name"] for part in notes["parts"]} <= {"sequence", "ease", "graph", "again"}
+    assert all(0 <= gain <= 1 for gain in notes["alone"].values())
+
+
+def test_events_already_known_count_once(two_tastes: Dataset) -> None:
+    model = RECIPE.fit(two_tastes, {}, silent)
+    stored = model.histories.table(model.users.numbers["u1"])
+    known = [(model.items[int(item)], "view", int(when)) for item, _, when in stored]
+    assert model.recommend(user_id="u1", history=known) == model.recommend(user_id="u1")
+    assert model.recommend(user_id="u1", history=known[:1] * 5) == model.recommend(user_id="u1")
+
+
+def test_only_the_configured_type_counts(shop: Dataset) -> None:
+    model = RECIPE.fit(shop, {"eventType": "Purchase"}, silent)
+    assert len(model.histories.items) == 7
+    popular = model.recommend(user_id="nobody", limit=3)
+    assert model.recommend(history=[("lamp", "View", 1)], limit=3) == popular
+    assert model.recommend(history=[("bulb", "purchase", 1)], limit=3) != popular
