@@ -19,9 +19,9 @@ help:
 
 # --- the local stack ------------------------------------------------------------------------------
 
-.PHONY: run  # Install what is missing and start everything [DATA=file or folder] [DETACH=1]
+.PHONY: run  # Install what is missing and start everything [DATA=file or folder | EMPTY=1] [DETACH=1]
 run: install
-	@$(LOCAL) run $(if $(DETACH),--detach) $(if $(DATA),--data '$(DATA)')
+	@$(LOCAL) run $(if $(DETACH),--detach) $(if $(EMPTY),--empty) $(if $(DATA),--data '$(DATA)')
 
 .PHONY: stop  # End everything that `make run` started
 stop:

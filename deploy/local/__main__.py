@@ -16,32 +16,30 @@ from deploy.local.load import load
 from deploy.local.stack import Stack
 from deploy.local.tools import PROJECT
 
-ROOT = PROJECT / ".local"
-
 
 def _run(options: argparse.Namespace) -> int:
-    stack = Stack.of_run(ROOT, os.environ, say=run.say)
-    return run.run(stack, data=options.data, detach=options.detach)
+    stack = Stack.of_run(options.root, os.environ, say=run.say)
+    return run.run(stack, data=options.data, empty=options.empty, detach=options.detach)
 
 
-def _stop(_: argparse.Namespace) -> int:
-    stack = Stack.of_run(ROOT, os.environ, say=run.say)
+def _stop(options: argparse.Namespace) -> int:
+    stack = Stack.of_run(options.root, os.environ, say=run.say)
     was_running = stack.is_running
     seconds = stack.stop()
     print(f"Stopped after {seconds:.1f} s." if was_running else "Nothing was running.")
     return 0
 
 
-def _status(_: argparse.Namespace) -> int:
-    return status.show(Stack.of_run(ROOT, os.environ))
+def _status(options: argparse.Namespace) -> int:
+    return status.show(Stack.of_run(options.root, os.environ))
 
 
 def _logs(options: argparse.Namespace) -> int:
-    return logs.follow(ROOT / "logs", options.process)
+    return logs.follow(options.root / "logs", options.process)
 
 
-def _env(_: argparse.Namespace) -> int:
-    stack = Stack.of_run(ROOT, os.environ)
+def _env(options: argparse.Namespace) -> int:
+    stack = Stack.of_run(options.root, os.environ)
     variables = client_environment(stack.ports, stack.secrets, stack.external, stack.keys())
     for name, value in variables.items():
         print(f"export {name}={shlex.quote(value)}")
@@ -49,7 +47,7 @@ def _env(_: argparse.Namespace) -> int:
 
 
 def _load(options: argparse.Namespace) -> int:
-    stack = Stack.of_run(ROOT, os.environ, say=run.say)
+    stack = Stack.of_run(options.root, os.environ, say=run.say)
     if not stack.is_running:
         raise StackError("nothing is running; start it with `make run`")
     load(stack, options.data)
@@ -58,6 +56,7 @@ def _load(options: argparse.Namespace) -> int:
 
 def _arguments() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="deploy.local", description=__doc__)
+    parser.add_argument("--root", type=Path, default=PROJECT / ".local", help="where data, logs and keys are")
     commands = parser.add_subparsers(required=True)
 
     def command(name: str, does: Callable[[argparse.Namespace], int], about: str) -> argparse.ArgumentParser:
@@ -67,6 +66,7 @@ def _arguments() -> argparse.ArgumentParser:
 
     starting = command("run", _run, "start everything, and load a shop when there is none")
     starting.add_argument("--data", type=Path, help="a file or folder of a shop's own data")
+    starting.add_argument("--empty", action="store_true", help="load no shop")
     starting.add_argument("--detach", action="store_true", help="return once everything is ready")
     command("stop", _stop, "end everything")
     command("status", _status, "show each process")

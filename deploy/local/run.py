@@ -24,15 +24,16 @@ def say(text: str) -> None:
     print(f"[{time.monotonic() - _BEGAN:6.1f} s] {text}", flush=True)
 
 
-def run(stack: Stack, *, data: Path | None, detach: bool) -> int:
+def run(stack: Stack, *, data: Path | None, empty: bool, detach: bool) -> int:
     """Start, load, show; then stay in the foreground, or return when detached."""
     if data is not None and not data.exists():
         raise StackError(f"DATA={data}: there is no such file or folder")
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupt)
     with _only_one(stack.root / "run" / "lock"):
+        stack.refuse_if_running()
         try:
-            _bring_up(stack, data)
+            _bring_up(stack, data, empty=empty)
         except BaseException:
             # A failure leaves nothing half started behind; its reason is in the message and logs.
             _stop(stack)
@@ -48,15 +49,15 @@ def run(stack: Stack, *, data: Path | None, detach: bool) -> int:
     return 0
 
 
-def _bring_up(stack: Stack, data: Path | None) -> None:
+def _bring_up(stack: Stack, data: Path | None, *, empty: bool) -> None:
     stack.launch()
     for name, address in stack.external.items():
         say(f"{name} is left out: {address.rpartition('@')[2]} is set in the environment")
     stack.start_everything()
-    if data is None:
-        load_sample(stack)
-    else:
+    if data is not None:
         load(stack, data)
+    elif not empty:
+        load_sample(stack)
     print(tour(stack), flush=True)
 
 

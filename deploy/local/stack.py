@@ -96,9 +96,7 @@ class Stack:
 
         `tied`: everything ends when the calling process does, however that ends.
         """
-        if self.is_running:
-            msg = f"the stack in {self.root} runs already; `make status` shows it, `make stop` ends it"
-            raise StackError(msg)
+        self.refuse_if_running()
         end_orphans(self.root, seconds=5)
         wanted = [name for name in components if name in self.components]
         self._refuse_taken_ports([*wanted, *SERVICES])
@@ -106,6 +104,13 @@ class Stack:
         write_private(self.root / "run" / "state.json", json.dumps(state, indent=2) + "\n")
         programs = [self._component(name) for name in wanted] + product.programs()
         self.supervisor.launch(programs, folder=PROJECT, environment=self.environment, ends_with_caller=tied)
+
+    def refuse_if_running(self) -> None:
+        """One root has one stack."""
+        if self.is_running:
+            raise StackError(
+                f"the stack in {self.root} runs already; `make status` shows it, `make stop` ends it"
+            )
 
     def start(self, *components: str) -> None:
         """Start components side by side, and wait until each answers."""

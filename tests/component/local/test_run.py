@@ -1,0 +1,160 @@
+"""`make run`, `make stop` and the others, as a person at a terminal uses them."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+
+from deploy.local.ports import Ports, is_open, variable
+from deploy.local.stack import Stack
+from deploy.local.tools import PROJECT
+
+_ADDRESSES = ("KAFKA_BOOTSTRAP_SERVERS", "DATABASE_URL", "REDIS_URL", "AWS_ENDPOINT_URL_S3")
+
+
+@dataclass
+class Terminal:
+    """Commands of the local stack, on a root and ports of their own."""
+
+    root: Path
+    ports: Ports
+
+    @property
+    def environment(self) -> dict[str, str]:
+        moved = {variable(name): str(port) for name, port in self.ports.by_name.items()}
+        plain = {name: value for name, value in os.environ.items() if name not in _ADDRESSES}
+        return {**plain, **moved}
+
+    def words(self, *arguments: str) -> list[str]:
+        return [sys.executable, "-m", "deploy.local", "--root", str(self.root), *arguments]
+
+    def do(self, *arguments: str, seconds: float = 30) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            self.words(*arguments),
+            cwd=PROJECT,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=seconds,
+            check=False,
+        )
+
+    @contextmanager
+    def in_foreground(self, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+        """Run a command that stays, from the moment on when it says that everything runs."""
+        with subprocess.Popen(
+            self.words(*arguments),
+            cwd=PROJECT,
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        ) as process:
+            assert process.stdout is not None
+            said = []
+            for line in process.stdout:
+                said.append(line)
+                if "Ctrl-C ends it" in line:
+                    break
+            else:
+                raise AssertionError("".join(said))
+            try:
+                yield process
+            finally:
+                process.kill()
+
+    def anything_listens(self) -> list[str]:
+        return [name for name, port in self.ports.by_name.items() if is_open(port)]
+
+
+@pytest.fixture(scope="module")
+def terminal() -> Iterator[Terminal]:
+    with tempfile.TemporaryDirectory(prefix="endcap-run-", ignore_cleanup_errors=True) as folder:
+        Path(folder).chmod(0o711)
+        terminal = Terminal(Path(folder), Ports.free())
+        yield terminal
+        Stack(terminal.root, terminal.ports).stop()
+
+
+@pytest.mark.timeout(600)
+def test_a_day_with_the_stack(terminal: Terminal) -> None:
+    """One start is a third of a minute, so the things that need one are told as one story."""
+    with terminal.in_foreground("run", "--empty") as run:
+        told = dict(
+            line.removeprefix("export ").split("=", maxsplit=1)
+            for line in terminal.do("env").stdout.splitlines()
+        )
+        status = terminal.do("status")
+        assert status.returncode == 0, status.stdout
+        assert status.stdout.count(" ready") == len(status.stdout.splitlines()) - 1
+
+        url, key = (shlex.split(told[name])[0] for name in ("ENDCAP_TRACKER_URL", "ENDCAP_INGEST_KEY"))
+        event = {"user_id": "c-1", "event_type": "view", "item_id": "i-1"}
+        answer = httpx.post(f"{url}/v1/events", json=event, headers={"x-api-key": key}, trust_env=False)
+        assert answer.is_success, answer.text
+
+        again = terminal.do("run", "--empty")
+        assert again.returncode == 1
+        assert "runs already" in again.stderr
+        assert terminal.do("status").returncode == 0
+
+        run.send_signal(signal.SIGKILL)
+        run.wait(10)
+        assert terminal.do("status").returncode == 0
+
+    begin = time.monotonic()
+    stopped = terminal.do("stop")
+    assert stopped.returncode == 0
+    assert time.monotonic() - begin < 20
+    assert terminal.anything_listens() == []
+
+    with terminal.in_foreground("run", "--empty") as run:
+        begin = time.monotonic()
+        run.send_signal(signal.SIGINT)
+        run.wait(25)
+        assert time.monotonic() - begin < 20
+    assert terminal.anything_listens() == []
+
+
+def test_without_a_stack_each_command_says_so(terminal: Terminal) -> None:
+    assert "Nothing runs" in terminal.do("status").stdout
+    assert "Nothing was running" in terminal.do("stop").stdout
+    assert "make run" in terminal.do("load").stderr
+
+
+def test_a_missing_file_is_said_before_anything_starts(terminal: Terminal) -> None:
+    done = terminal.do("run", "--data", "/nowhere/orders.csv")
+
+    assert done.returncode == 1
+    assert "/nowhere/orders.csv" in done.stderr
+    assert terminal.anything_listens() == []
+
+
+def test_an_unknown_log_names_those_that_are(terminal: Terminal) -> None:
+    (terminal.root / "logs").mkdir(exist_ok=True)
+    (terminal.root / "logs" / "tracker.log").touch()
+
+    done = terminal.do("logs", "trackr")
+
+    assert done.returncode == 1
+    assert "tracker" in done.stderr
+
+
+def test_make_alone_lists_its_targets() -> None:
+    done = subprocess.run(["make"], cwd=PROJECT, capture_output=True, text=True, timeout=30, check=True)
+
+    verbs = "run stop status logs env load test bench check fmt lint types contracts clean"
+    for verb in verbs.split():
+        assert f"make {verb} " in done.stdout
