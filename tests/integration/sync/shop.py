@@ -1,0 +1,111 @@
+"""The importer and its stores on a real Postgres and a real object store; no Kafka, no HTTP."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from io import BytesIO
+from typing import Any
+
+from services.sync.domain.imports import Import
+from services.sync.domain.mapping import Kind
+from services.sync.handlers import Handlers
+from services.sync.store import Catalogue, Files, Imports, Orders
+from services.sync.worker import Importer
+from shared.jobs import Job
+from shared.postgres import Database as Pool
+
+TENANT = "shop"
+
+
+@dataclass
+class Shop:
+    """sync without its processes: files go in, and what it knows and wants to publish can be seen."""
+
+    pool: Pool
+    files: Files
+    imports: Imports = field(init=False)
+    orders: Orders = field(init=False)
+    catalogue: Catalogue = field(init=False)
+    handlers: Handlers = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.imports = Imports(self.pool)
+        self.orders = Orders(self.pool)
+        self.catalogue = Catalogue(self.pool)
+        self.handlers = Handlers(self.pool, self.imports, self.catalogue, self.files)
+
+    def importer(self, *, chunk_rows: int = 3, imports: Imports | None = None) -> Importer:
+        """An importer with small chunks, so that a small file has many."""
+        return Importer(
+            self.pool,
+            imports or self.imports,
+            self.orders,
+            self.catalogue,
+            self.files,
+            chunk_rows=chunk_rows,
+        )
+
+    async def post(self, kind: Kind, content: str | bytes, **values: Any) -> str:
+        """Keep a file and add its import, as the HTTP process does; return the import's id."""
+        data = content.encode() if isinstance(content, str) else content
+        identity = str(uuid.uuid4())
+        key = f"{TENANT}/imports/{identity}/file.csv"
+        etag = await self.files.keep(key, BytesIO(data))
+        new = Import(
+            id=identity,
+            tenant=TENANT,
+            kind=kind,
+            filename="file.csv",
+            origin="request",
+            bucket=self.files.data_bucket,
+            object_key=key,
+            etag=etag,
+            size=len(data),
+            **{"said_at": datetime.now(UTC), **values},
+        )
+        assert await self.imports.add(new)
+        return identity
+
+    async def run(self, identity: str, importer: Importer | None = None) -> Import:
+        """Run an import's job to its end; return its account."""
+        await (importer or self.importer()).run(a_job(identity, self.pool))
+        account = await self.imports.by_id(identity)
+        assert account is not None
+        return account
+
+    async def load(self, kind: Kind, content: str | bytes, **values: Any) -> Import:
+        """Post a file and run its import."""
+        return await self.run(await self.post(kind, content, **values))
+
+    async def rows(self, query: str, *arguments: Any) -> list[dict[str, Any]]:
+        """Whatever a query finds."""
+        return [dict(row) for row in await self.pool.fetch(query, *arguments)]
+
+    async def published(self, topic: str) -> list[dict[str, Any]]:
+        """The events that wait for Kafka, oldest first."""
+        found = await self.rows(
+            "SELECT type, payload FROM outbox WHERE aggregatetype = $1 ORDER BY seq", topic
+        )
+        return [{"type": row["type"], **row["payload"]} for row in found]
+
+    async def rejects(self, identity: str) -> list[tuple[int, str, str]]:
+        """(line, code, raw row) of what an import refused."""
+        return [
+            (row.line, row.code, row.raw) async for page in self.imports.rejects(identity) for row in page
+        ]
+
+
+def a_job(identity: str, pool: Pool) -> Job:
+    """The job of an import, claimed."""
+    return Job(
+        id=1,
+        kind="import",
+        key=identity,
+        payload={},
+        attempt=1,
+        progress={},
+        owner="test",
+        database=pool,
+    )
