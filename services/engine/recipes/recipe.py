@@ -78,3 +78,11 @@ class Hyperparameters:
         if value not in allowed:
             raise Permanent(f"The hyperparameter {name} must be one of {', '.join(allowed)}, not {value!r}.")
         return value
+
+
+def excluded_columns(config: Mapping[str, Any], kind: str) -> frozenset[str]:
+    """The columns of a kind of dataset (ITEMS, USERS …) that the solution leaves out, upper-cased."""
+    chosen = (config.get("trainingDataConfig") or {}).get("excludedDatasetColumns") or {}
+    return frozenset(
+        column.upper() for dataset, columns in chosen.items() if dataset.upper() == kind for column in columns
+    )

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from services.engine.recipes import assembly, similarity, weights
+from services.engine.recipes import assembly, content, similarity, weights
 from services.engine.recipes.dataset import Dataset
-from services.engine.recipes.recipe import Hyperparameters, Progress, Recipe
+from services.engine.recipes.recipe import Hyperparameters, Progress, Recipe, excluded_columns
 from shared.models import Model, Part, Scoring
 
 _KEEP = 500
@@ -17,7 +17,13 @@ def _fit(dataset: Dataset, config: Mapping[str, Any], progress: Progress, _: Mod
     progress("count co-occurrences", 0.1)
     counted = weights.counted(dataset, config)
     given = Hyperparameters.of(config, RECIPE.hyperparameters)
-    table = similarity.similar(counted, shrinkage=given.number("shrinkage"), keep=_KEEP)
+    table = similarity.similar(
+        counted,
+        shrinkage=given.number("shrinkage"),
+        keep=_KEEP,
+        words=content.vectors(counted, excluded_columns(config, "ITEMS")),
+        words_weight=given.number("content_weight"),
+    )
     progress("assemble", 0.9)
     fitted = assembly.model(
         RECIPE.name,
@@ -34,6 +40,6 @@ RECIPE = Recipe(
     name="aws-similar-items",
     recipe_type="RELATED_ITEMS",
     description="Items that the same users interact with, and for new items those that read alike.",
-    hyperparameters={"shrinkage": "10"},
+    hyperparameters={"shrinkage": "10", "content_weight": "0.5"},
     fit=_fit,
 )

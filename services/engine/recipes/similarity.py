@@ -1,11 +1,8 @@
-"""Undirected likeness of items, from who touched them."""
+"""Undirected likeness of items: who touched them, and what they say of themselves."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
-from numpy.typing import NDArray
 from scipy import sparse
 
 from services.engine.recipes import assembly, tables
@@ -13,7 +10,8 @@ from services.engine.recipes.dataset import Dataset
 from shared.models import Neighbours
 
 _PRODUCTS_PER_BLOCK = 20_000_000
-_LONGEST = 1_000
+_COLD = 5.0
+"""With so many users of the rarer item, what items say counts half."""
 
 
 def users_by_items(dataset: Dataset) -> sparse.csr_array:
@@ -25,32 +23,45 @@ def users_by_items(dataset: Dataset) -> sparse.csr_array:
     )
 
 
-def similar(dataset: Dataset, *, shrinkage: float, keep: int) -> Neighbours:
-    """Cosine of the items' users, shrunk towards 0 where few users support it.
+def similar(
+    dataset: Dataset,
+    *,
+    shrinkage: float,
+    keep: int,
+    words: sparse.csr_array | None = None,
+    words_weight: float = 0.0,
+) -> Neighbours:
+    """Each item's most similar items.
 
-    With n_ij common users, entry (i, j) is n_ij / √(n_i n_j) · n_ij / (n_ij + shrinkage).
+    With n_ij common users, items i and j are alike by n_ij / √(n_i n_j) · n_ij / (n_ij + shrinkage),
+    the cosine of their users, shrunk where few users support it. To that comes the cosine of their
+    words, times `words_weight` and 5 / (5 + min(n_i, n_j)): the less is known of an item's users, the
+    more its words count.
     """
     seen = users_by_items(dataset)
-    return tables.strongest_of_sparse(cosines(seen, shrinkage), seen.shape[1], keep, block_height(seen))
-
-
-def block_height(seen: sparse.csr_array) -> int:
-    """How many rows of seenᵀ · seen keep a block's work, and so its memory, bounded."""
-    work = float((np.diff(seen.indptr).astype(np.float64) ** 2).sum())
-    return max(1, int(seen.shape[1] * min(1.0, _PRODUCTS_PER_BLOCK / max(work, 1.0))))
-
-
-def cosines(seen: sparse.csr_array, shrinkage: float) -> Callable[[int, int], sparse.csr_array]:
-    """A maker of blocks of the similarity matrix, without its diagonal."""
     holders = seen.T.tocsr()
-    norms: NDArray[np.float32] = np.sqrt(np.maximum(np.diff(holders.indptr), 1)).astype(np.float32)
+    fame = np.diff(holders.indptr)
+    norms = np.sqrt(np.maximum(fame, 1)).astype(np.float32)
+    spoken = words.T.tocsr() if words is not None and words_weight > 0 else None
 
     def rows(begin: int, end: int) -> sparse.csr_array:
         block = (holders[begin:end] @ seen).tocoo()
         row, item = block.coords
+        cosine = block.data / (norms[row + begin] * norms[item]) * block.data / (block.data + shrinkage)
+        parts = [(row, item, cosine)]
+        if words is not None and spoken is not None:
+            alike = (words[begin:end] @ spoken).tocoo()
+            row, item = alike.coords
+            rarer = np.minimum(fame[row + begin], fame[item])
+            parts.append((row, item, alike.data * words_weight * _COLD / (_COLD + rarer)))
+        row, item, weight = (np.concatenate(column) for column in zip(*parts, strict=True))
         other = row + begin != item
-        row, item, common = row[other], item[other], block.data[other]
-        cosine = common / (norms[row + begin] * norms[item]) * common / (common + shrinkage)
-        return sparse.coo_array((cosine, (row, item)), shape=block.shape).tocsr()
+        return sparse.coo_array(
+            (weight[other].astype(np.float32), (row[other], item[other])), shape=block.shape
+        ).tocsr()
 
-    return rows
+    work = float((np.diff(seen.indptr).astype(np.float64) ** 2).sum())
+    if spoken is not None:
+        work += float((np.diff(spoken.indptr).astype(np.float64) ** 2).sum())
+    height = max(1, int(seen.shape[1] * min(1.0, _PRODUCTS_PER_BLOCK / max(work, 1.0))))
+    return tables.strongest_of_sparse(rows, seen.shape[1], keep, height)
