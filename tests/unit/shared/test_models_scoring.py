@@ -1,0 +1,207 @@
+"""Scores against a second, slow way of computing them from their definition."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.models import Histories, Ids, Model, Neighbours, Part, Scoring, Seen
+from shared.models.audience import HISTORY
+from shared.models.scoring import best
+from shared.models.workspace import Workspace
+
+ITEMS = 7
+TYPES = ("purchase", "view", "")
+WEIGHTS = (1.0, 0.5, 0.0)
+DAY = 86_400
+
+Row = dict[int, float]
+Event = tuple[int, str, int]
+
+rows = st.lists(
+    st.dictionaries(st.integers(0, ITEMS - 1), st.floats(-2, 2, width=32), max_size=4),
+    min_size=ITEMS,
+    max_size=ITEMS,
+)
+parts = st.lists(
+    st.tuples(
+        rows,
+        st.floats(0.1, 3),
+        st.sampled_from([0.3, 0.9, 1.0]),
+        st.sampled_from(["event", "second", "day"]),
+    ),
+    min_size=1,
+    max_size=3,
+)
+events = st.lists(
+    st.tuples(
+        st.integers(0, ITEMS - 1),
+        st.sampled_from(["purchase", "view", "search"]),
+        st.integers(0, 4).map(lambda step: step * DAY // 2),
+    ),
+    max_size=12,
+)
+
+
+def table(content: Sequence[Row]) -> Neighbours:
+    offsets = np.cumsum([0, *(len(row) for row in content)])
+    items = [item for row in content for item in row]
+    weights = [weight for row in content for weight in row.values()]
+    return Neighbours(offsets, np.array(items, np.int32), np.array(weights, np.float32))
+
+
+def histories(users: Sequence[Sequence[Event]]) -> Histories:
+    known = [sorted(set(events), key=lambda event: (event[2], event[0])) for events in users]
+    flat = [event for events in known for event in events]
+    return Histories(
+        np.cumsum([0, *(len(events) for events in known)]),
+        np.array([item for item, _, _ in flat], np.int32),
+        np.array([TYPES.index(kind) if kind in TYPES else 2 for _, kind, _ in flat], np.int16),
+        np.array([when for _, _, when in flat], np.int64),
+    )
+
+
+def model(
+    parts: Sequence[Part], users: Sequence[Sequence[Event]] = (), *, exclude_seen: bool = False
+) -> Model:
+    return Model(
+        recipe="test",
+        scoring=Scoring(
+            kind="user", scored=True, event_types=TYPES, type_weights=WEIGHTS, exclude_seen=exclude_seen
+        ),
+        items=Ids.of([f"i{number}" for number in range(ITEMS)]),
+        users=Ids.of([f"u{number}" for number in range(len(users))]),
+        popularity=np.arange(ITEMS, 0, -1).astype(np.float32),
+        histories=histories(users),
+        older=Seen(np.zeros(len(users) + 1, np.int64), np.zeros(0, np.int32)),
+        parts=tuple(parts),
+    )
+
+
+def by_definition(parts: Sequence[tuple[list[Row], float, float, str]], seen: Sequence[Event]) -> list[float]:
+    """Each part: the mean of the events' rows, weighted by type and by decay to the power of age."""
+    occasions: dict[tuple[int, int], float] = defaultdict(float)
+    for item, kind, when in seen:
+        weight = WEIGHTS[TYPES.index(kind)] if kind in TYPES else 0.0
+        if weight:
+            occasions[when, item] = max(occasions[when, item], weight)
+    scores = [0.0] * ITEMS
+    ordered = sorted(occasions)
+    for content, weight, decay, unit in parts:
+        steps = {
+            "event": list(ordered),
+            "second": sorted({when for when, _ in ordered}),
+            "day": sorted({when // DAY for when, _ in ordered}),
+        }[unit]
+        ages = []
+        for when, item in ordered:
+            at = {"event": (when, item), "second": when, "day": when // DAY}[unit]
+            ages.append(len(steps) - 1 - steps.index(at))
+        said = [occasions[key] * decay**age for key, age in zip(ordered, ages, strict=True)]
+        for (_, item), share in zip(ordered, said, strict=True):
+            for other, likeness in content[item].items():
+                scores[other] += weight * share / sum(said) * likeness
+    return scores
+
+
+def made(parts: Sequence[tuple[list[Row], float, float, str]]) -> list[Part]:
+    return [Part("p", table(content), weight, decay, unit) for content, weight, decay, unit in parts]  # type: ignore[arg-type]
+
+
+@given(parts, events)
+def test_live_scores_follow_the_definition(
+    parts: list[tuple[list[Row], float, float, str]], seen: list[Event]
+) -> None:
+    found = model(made(parts)).recommend(
+        history=[(f"i{item}", kind, when) for item, kind, when in seen], limit=ITEMS
+    )
+    if not any(kind != "search" for _, kind, _ in seen):
+        assert [item for item, _ in found] == [f"i{number}" for number in range(ITEMS)]
+        return
+    expected = by_definition(parts, seen)
+    assert len(found) == ITEMS
+    for item, score in found:
+        assert score == pytest.approx(expected[int(item[1:])], abs=2e-5)
+
+
+@given(parts, st.lists(events, min_size=1, max_size=5))
+def test_batch_scores_are_the_live_ones(
+    parts: list[tuple[list[Row], float, float, str]], users: list[list[Event]]
+) -> None:
+    fitted = model(made(parts), users)
+    queries = [f"u{number}" for number in range(len(users))] + ["nobody"]
+    for query, items, scores in fitted.recommend_many(queries, 3):
+        live = fitted.recommend(user_id=query, limit=3)
+        assert items == [item for item, _ in live]
+        assert scores == pytest.approx([score for _, score in live], abs=1e-6)
+
+
+@given(parts, events, events)
+def test_stored_and_given_events_are_one_history(
+    parts: list[tuple[list[Row], float, float, str]], stored: list[Event], given_: list[Event]
+) -> None:
+    fitted = model(made(parts), [stored])
+    live = [(f"i{item}", kind, when) for item, kind, when in given_]
+    together = [(f"i{item}", kind, when) for item, kind, when in stored + given_]
+    assert fitted.recommend(user_id="u0", history=live) == fitted.recommend(history=together)
+
+
+@given(parts)
+def test_padding_a_table_changes_no_score(parts: list[tuple[list[Row], float, float, str]]) -> None:
+    plain = made(parts)
+    padded = [Part(part.name, part.table.evened(), part.weight, part.decay, part.unit) for part in plain]
+    history = [("i0", "view", 1), ("i3", "purchase", 2)]
+    assert model(plain).recommend(history=history) == model(padded).recommend(history=history)
+
+
+@given(st.lists(st.floats(-5, 5) | st.just(-math.inf), min_size=1, max_size=30), st.integers(1, 40))
+def test_the_best_are_found_in_one_row_and_in_many(scores: list[float], limit: int) -> None:
+    ordered = sorted(range(len(scores)), key=lambda number: (-scores[number], number))
+    expected = [number for number in ordered if scores[number] > -math.inf][:limit]
+    row = np.array(scores)
+    assert best(row, limit).tolist() == expected
+    offsets, numbers = Workspace(3, len(scores)).best(np.stack([row, row[::-1], row]), limit)
+    assert offsets.tolist() == [0, len(expected), 2 * len(expected), 3 * len(expected)]
+    assert numbers[: len(expected)].tolist() == expected
+
+
+def test_seen_items_are_left_out_in_both_ways() -> None:
+    everything = [dict.fromkeys(range(ITEMS), 1.0) for _ in range(ITEMS)]
+    seen = [(0, "view", 1), (2, "purchase", 2), (4, "search", 3)]
+    fitted = model([Part("p", table(everything))], [seen], exclude_seen=True)
+    live = [item for item, _ in fitted.recommend(user_id="u0", history=[("i5", "view", 4)])]
+    assert sorted(live) == ["i1", "i3", "i4", "i6"]
+    (_, items, _), *_ = fitted.recommend_many(["u0"], 25)
+    assert sorted(items) == ["i1", "i3", "i4", "i5", "i6"]
+
+
+def test_only_the_newest_events_are_scored() -> None:
+    lonely = [{item: 1.0} for item in range(ITEMS)]
+    history = [("i0", "view", 0)] + [("i1", "view", when) for when in range(1, HISTORY + 1)]
+    found = dict(model([Part("p", table(lonely))]).recommend(history=history))
+    assert found["i1"] == pytest.approx(1, abs=1e-6)
+    assert found["i0"] == pytest.approx(0, abs=1e-6)
+
+
+def test_spellings_of_event_types_do_not_matter() -> None:
+    lonely = [{(item + 1) % ITEMS: 1.0} for item in range(ITEMS)]
+    fitted = model([Part("p", table(lonely))])
+    for _ in range(2):
+        assert fitted.recommend(history=[("i2", "Order Completed", 1)]) == fitted.recommend(
+            history=[("i2", "PURCHASE", 1)]
+        )
+    assert fitted.recommend(history=[("i2", "impression", 1)], limit=1)[0][0] == "i0"
+
+
+def test_what_training_never_saw_is_ignored() -> None:
+    lonely = [{(item + 1) % ITEMS: 1.0} for item in range(ITEMS)]
+    fitted = model([Part("p", table(lonely))])
+    known, unknown = ("i2", "view", 1), ("brand new", "view", 2)
+    assert fitted.recommend(history=[known, unknown]) == fitted.recommend(history=[known])
+    assert fitted.recommend(history=[unknown]) == fitted.recommend()
