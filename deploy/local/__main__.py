@@ -7,6 +7,7 @@ import os
 import shlex
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from deploy.local import logs, run, status
@@ -35,7 +36,9 @@ def _status(options: argparse.Namespace) -> int:
 
 
 def _logs(options: argparse.Namespace) -> int:
-    return logs.follow(options.root / "logs", options.process)
+    with suppress(KeyboardInterrupt):  # the only way in which following ends
+        logs.follow(options.root / "logs", options.process)
+    return 0
 
 
 def _env(options: argparse.Namespace) -> int:

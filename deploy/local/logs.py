@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Never
 
 from deploy.local.failure import StackError
 
@@ -32,7 +33,7 @@ class _Log:
         return whole.decode(errors="replace").splitlines()
 
 
-def follow(folder: Path, process: str | None) -> int:
+def follow(folder: Path, process: str | None) -> Never:
     """Print the last lines of each log, then every new one until Ctrl-C."""
     logs = {path.stem: _Log(path) for path in sorted(folder.glob("*.log"))}
     if process is not None:
