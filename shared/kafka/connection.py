@@ -9,6 +9,9 @@ from aiokafka.helpers import create_ssl_context
 if TYPE_CHECKING:
     from shared.settings import KafkaSettings
 
+METADATA_MAX_AGE_MS = 60_000
+"""New partitions, and leaders after a restart of the broker, are found within a minute."""
+
 REQUEST_TIMEOUT_MS = 10_000
 """A frozen broker is given up after this long, and the connection made anew."""
 
@@ -20,8 +23,7 @@ def client_options(settings: KafkaSettings, client_id: str) -> dict[str, Any]:
         "client_id": client_id,
         "request_timeout_ms": REQUEST_TIMEOUT_MS,
         "security_protocol": settings.kafka_security_protocol,
-        # After a restart of the broker its topics and leaders are asked for again within a minute.
-        "metadata_max_age_ms": 60_000,
+        "metadata_max_age_ms": METADATA_MAX_AGE_MS,
     }
     if settings.kafka_security_protocol.endswith("SSL"):
         options["ssl_context"] = create_ssl_context(cafile=settings.kafka_ca_file)

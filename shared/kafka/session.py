@@ -33,8 +33,11 @@ Receive = Callable[[Records], Awaitable[None]]
 
 OPEN_SECONDS = 60.0
 CLOSE_SECONDS = 6.0
-GRACE_SECONDS = 4.0
+GRACE_SECONDS = 3.0
+LEAVE_SECONDS = 1.5
+FIRST_PAUSE_SECONDS = 0.2
 MAX_PAUSE_SECONDS = 10.0
+LONG_LIFE_SECONDS = 30.0
 POLL_MS = 1_000
 SLEEP_AFTER_NOTHING_MS = 5
 PACE_SECONDS = 0.01
@@ -83,6 +86,29 @@ class PolledConsumer(AIOKafkaConsumer):  # type: ignore[misc]  # aiokafka has no
         self._pause = 0 if full or not found else PACE_SECONDS
         return found
 
+    async def stop(self) -> None:
+        """Leave the group and close, within `LEAVE_SECONDS` and a little.
+
+        In tasks, because aiokafka lets the cancellation of its own tasks escape from its `close`.
+        """
+        leaving = asyncio.create_task(super().stop())
+        await asyncio.wait([leaving], timeout=LEAVE_SECONDS)
+        if not leaving.done() or leaving.cancelled() or leaving.exception() is not None:
+            leaving.cancel()
+            await self._abandon()
+
+    async def _abandon(self) -> None:
+        """End what `stop` waits for as long as the broker is dead; there is no public way."""
+        rejoining = getattr(self._coordinator, "_coordination_task", None)
+        if rejoining is not None:
+            rejoining.cancel()
+            await asyncio.wait([rejoining], timeout=0.2)
+            await self._coordinator._stop_heartbeat_task()  # noqa: SLF001
+            await self._coordinator._stop_commit_offsets_refresh_task()  # noqa: SLF001
+        for part in (self._fetcher, self._client):
+            if part is not None:
+                await asyncio.wait([asyncio.create_task(part.close())], timeout=0.5)
+
 
 class Session:
     """Reads a topic, as a member of `group` or (without one) whole, from its first record on."""
@@ -108,6 +134,7 @@ class Session:
         self._opened = opened
         self._task: asyncio.Task[None] | None = None
         self._stopping = asyncio.Event()
+        self._opening = False
         self.consumer: PolledConsumer | None = None
 
     def start(self) -> None:
@@ -118,10 +145,11 @@ class Session:
         """Let the records at hand be finished for `GRACE_SECONDS`, then end."""
         self._stopping.set()
         if self._task is not None:
-            _, late = await asyncio.wait([self._task], timeout=CLOSE_SECONDS)
+            if self._opening:
+                self._task.cancel()
+            _, late = await asyncio.wait([self._task], timeout=CLOSE_SECONDS + 1)
             if late:
                 self._task.cancel()
-                await asyncio.wait(late, timeout=1)
 
     @property
     def stopping(self) -> asyncio.Event:
@@ -135,21 +163,24 @@ class Session:
         return f"reading {self.topic} ended: {self._task}"
 
     async def _run(self) -> None:
-        pause = 0.2
+        pause = FIRST_PAUSE_SECONDS
         while not self._stopping.is_set():
             broker = self._build()
+            began = monotonic()
             try:
-                async with asyncio.timeout(OPEN_SECONDS):
-                    consumer = await self._open(broker)
-                pause = 0.2
+                consumer = await self._open(broker)
                 log.info("kafka.consumer_open", topic=self.topic, group=self.group)
                 await self._until_broken(consumer)
             except (KafkaError, OSError) as error:  # TimeoutError is an OSError
                 log.warning("kafka.consumer_waits", topic=self.topic, group=self.group, error=repr(error))
+            except Exception:
+                log.exception("kafka.consumer_broken", topic=self.topic, group=self.group)
             finally:
                 # Records at hand may still be finished and committed while the broker closes.
                 await _close(broker)
                 self.consumer = None
+            if monotonic() - began > LONG_LIFE_SECONDS:
+                pause = FIRST_PAUSE_SECONDS
             await self._pause(pause)
             pause = min(pause * 2, MAX_PAUSE_SECONDS)
 
@@ -200,13 +231,18 @@ class Session:
         return broker
 
     async def _open(self, broker: KafkaBroker) -> PolledConsumer:
-        await broker.connect()
-        # The consumer is ours in place of aiokafka's; FastStream tells it topic, group and position.
-        options = client_options(self._settings, self._client_id)
-        broker.config.broker_config.builder = partial(self._consumer, options)
-        await broker.start()
-        if self._opened is not None:
-            await self._opened()
+        self._opening = True
+        try:
+            async with asyncio.timeout(OPEN_SECONDS):
+                await broker.connect()
+                # The consumer is ours in place of aiokafka's; FastStream tells it what to read.
+                options = client_options(self._settings, self._client_id)
+                broker.config.broker_config.builder = partial(self._consumer, options)
+                await broker.start()
+                if self._opened is not None:
+                    await self._opened()
+        finally:
+            self._opening = False
         return cast("PolledConsumer", self.consumer)
 
     def _consumer(self, options: dict[str, Any], **given: Any) -> PolledConsumer:

@@ -1,0 +1,549 @@
+"""Consuming from a real broker: every event is handled, whatever fails meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from time import monotonic
+from typing import Any
+
+import asyncpg
+import pytest
+from aiokafka import AIOKafkaConsumer
+from aiokafka.admin import AIOKafkaAdminClient, NewPartitions
+from aiokafka.errors import CorruptRecordException
+from faststream import AckPolicy
+
+from shared.errors import Permanent, Transient
+from shared.events import Event
+from shared.events.topics import Topic
+from shared.kafka import Consumer, Publisher, Record, committed, committed_up_to_end, end_offsets, missing
+from shared.observability import tracing
+from shared.settings import KafkaSettings
+from tests.support.kafka import (
+    STATES,
+    Broker,
+    Collector,
+    eventually,
+    fresh_topic,
+    interaction,
+    interactions,
+    raw_records,
+    refreshed,
+    running,
+    until_letters,
+)
+
+
+@pytest.fixture(autouse=True)
+async def nothing_is_left() -> AsyncIterator[None]:
+    """Every client that a test made is gone after it, whatever happened to the broker."""
+    yield
+    assert not [task for task in asyncio.all_tasks() if "aiokafka" in str(task.get_stack(limit=1))]
+
+
+def consumer(settings: KafkaSettings, topic: Topic, handler: Any, **options: Any) -> Consumer:
+    made = Consumer(settings, "tracker", **options)
+    made.subscribe(topic, handler)
+    return made
+
+
+async def publish(settings: KafkaSettings, topic: Topic, events: Sequence[Event]) -> None:
+    publisher = Publisher(settings, "tracker", [topic])
+    async with running(publisher):
+        for begin in range(0, len(events), 500):
+            await publisher.publish(topic, events[begin : begin + 500], within=20)
+
+
+async def publish_raw(settings: KafkaSettings, topic: Topic, *records: Record) -> None:
+    publisher = Publisher(settings, "tracker", [topic])
+    async with running(publisher):
+        await publisher.publish_raw(topic.name, records, within=20)
+
+
+async def until_committed(settings: KafkaSettings, topic: Topic, group: str = "tracker") -> None:
+    await eventually(lambda: committed_up_to_end(settings, group, topic), every=0.1)
+
+
+BAD = Record(b"shop:u1", b"{not json")
+
+
+async def test_events_come_in_batches_in_order_per_key_and_are_committed(kafka: KafkaSettings) -> None:
+    topic, handler = await fresh_topic(kafka), Collector()
+    events = interactions(2_000, users=30)
+    await publish(kafka, topic, events)
+
+    async with running(consumer(kafka, topic, handler)):
+        await handler.until_ids(events)
+        await until_committed(kafka, topic)
+
+    assert handler.events != []
+    assert max(handler.calls) > 100
+    by_user: dict[str, list[str]] = {}
+    for event in handler.events:
+        by_user.setdefault(event.user_id, []).append(event.event_id.partition(":")[2])
+    assert all(order == sorted(order) for order in by_user.values())
+    assert missing(await end_offsets(kafka, topic), await committed(kafka, "tracker", topic)) == 0
+
+
+async def test_hazard_01_every_subscriber_is_told_to_leave_acknowledging_to_us(kafka: KafkaSettings) -> None:
+    topic = await fresh_topic(kafka)
+    session = consumer(kafka, topic, Collector()).subscriptions[0].session
+
+    policies = [subscriber.ack_policy for subscriber in session._build().subscribers]
+
+    assert policies == [AckPolicy.MANUAL]
+
+
+async def test_hazard_01_what_was_not_handled_to_the_end_comes_again(kafka: KafkaSettings) -> None:
+    topic = await fresh_topic(kafka)
+    events = interactions(100)
+    await publish(kafka, topic, events)
+
+    async def hangs(_: Sequence[Any]) -> None:
+        reached.set()
+        await asyncio.Event().wait()
+
+    reached = asyncio.Event()
+    async with running(consumer(kafka, topic, hangs)):
+        await reached.wait()
+    assert await committed(kafka, "tracker", topic) == {}
+
+    handler = Collector()
+    async with running(consumer(kafka, topic, handler)):
+        await handler.until_ids(events)
+
+
+async def test_hazard_02_a_handler_that_raises_gets_the_same_events_again(kafka: KafkaSettings) -> None:
+    topic, failures = await fresh_topic(kafka), iter([Transient("away"), OSError("refused")])
+    handler = Collector(fail=lambda _: next(failures, None))
+    events = interactions(50)
+    await publish(kafka, topic, events)
+
+    async with running(consumer(kafka, topic, handler)):
+        await handler.until_ids(events)
+
+    assert sorted(handler.ids) == sorted(event.event_id for event in events), "each once in the end"
+    assert await raw_records(kafka, topic.dlq("tracker")) == []
+
+
+async def test_hazard_03_a_failing_batch_over_many_partitions_loses_none_of_them(
+    kafka: KafkaSettings,
+) -> None:
+    topic = await fresh_topic(kafka, partitions=8)
+    failures = iter([Transient("away")] * 3)
+    handler = Collector(fail=lambda _: next(failures, None))
+    events = interactions(400, users=100)
+    await publish(kafka, topic, events)
+
+    async with running(consumer(kafka, topic, handler)):
+        await handler.until_ids(events)
+        await until_committed(kafka, topic)
+
+    assert len(handler.ids) == len(events)
+
+
+async def test_hazard_04_a_malformed_record_is_buried_once_and_blocks_nobody(kafka: KafkaSettings) -> None:
+    topic, handler = await fresh_topic(kafka, partitions=1), Collector()
+    before, after = interactions(5), interactions(5)
+    await publish(kafka, topic, before)
+    await publish_raw(kafka, topic, BAD)
+    await publish(kafka, topic, after)
+
+    async with running(consumer(kafka, topic, handler)):
+        await handler.until_ids(after)
+        await until_committed(kafka, topic)
+        await asyncio.sleep(1)
+
+    assert handler.ids == [event.event_id for event in [*before, *after]]
+    assert len(handler.calls) == 2
+    (letter,) = await raw_records(kafka, topic.dlq("tracker"))
+    headers = dict(letter.headers)
+    assert (letter.key, letter.value) == (BAD.key, BAD.value)
+    assert headers.pop("dlq-failed-at")
+    assert b"InteractionRecorded" in headers.pop("dlq-reason")
+    assert headers == {
+        "dlq-error-class": b"not_json",
+        "dlq-group": b"tracker",
+        "dlq-attempts": b"1",
+        "original_topic": topic.name.encode(),
+        "original_partition": b"0",
+        "original_offset": b"5",
+    }
+
+
+async def test_an_event_that_the_handler_refuses_is_buried_alone(kafka: KafkaSettings) -> None:
+    topic = await fresh_topic(kafka, partitions=1)
+    events = interactions(20)
+    refused = {events[3].event_id, events[11].event_id}
+
+    def fail(batch: Sequence[Any]) -> Exception | None:
+        bad = refused & {event.event_id for event in batch}
+        return Permanent("no such item") if bad else None
+
+    handler = Collector(fail=fail)
+    await publish(kafka, topic, events)
+
+    async with running(consumer(kafka, topic, handler)):
+        letters = await until_letters(kafka, topic.dlq("tracker"), 2)
+        await until_committed(kafka, topic)
+
+    assert handler.ids == [event.event_id for event in events if event.event_id not in refused]
+    assert {dict(letter.headers)["ce_id"].decode() for letter in letters} == refused
+    assert {dict(letter.headers)["dlq-reason"] for letter in letters} == {b"no such item"}
+    assert {dict(letter.headers)["dlq-error-class"] for letter in letters} == {b"Permanent"}
+
+
+async def test_an_unexpected_error_is_tried_three_times_and_then_buried(kafka: KafkaSettings) -> None:
+    topic = await fresh_topic(kafka, partitions=1)
+    events = interactions(5)
+    tries: list[str] = []
+
+    def fail(batch: Sequence[Any]) -> Exception | None:
+        if events[2].event_id in {event.event_id for event in batch}:
+            tries.extend(event.event_id for event in batch if len(batch) == 1)
+            return ZeroDivisionError("a defect")
+        return None
+
+    await publish(kafka, topic, events)
+    async with running(consumer(kafka, topic, Collector(fail=fail))):
+        (letter,) = await until_letters(kafka, topic.dlq("tracker"), 1)
+
+    assert tries == [events[2].event_id] * 3
+    assert dict(letter.headers)["dlq-attempts"] == b"3"
+    assert dict(letter.headers)["dlq-reason"] == b"ZeroDivisionError('a defect')"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        asyncpg.CannotConnectNowError("starting up"),
+        asyncpg.UndefinedTableError("not migrated yet"),
+        asyncpg.DeadlockDetectedError("busy"),
+        ConnectionRefusedError("no Postgres"),
+        TimeoutError("slow"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+async def test_a_dependency_that_is_away_buries_nobody(kafka: KafkaSettings, error: Exception) -> None:
+    topic, failures = await fresh_topic(kafka), iter([error] * 4)
+    handler = Collector(fail=lambda _: next(failures, None))
+    events = interactions(20)
+    await publish(kafka, topic, events)
+
+    async with running(consumer(kafka, topic, handler)):
+        await handler.until_ids(events)
+
+    assert len(handler.calls) == 5
+    assert await raw_records(kafka, topic.dlq("tracker")) == []
+
+
+async def test_too_many_bad_records_in_a_row_stop_the_consumer_and_skip_none(kafka: KafkaSettings) -> None:
+    topic, handler = await fresh_topic(kafka, partitions=1), Collector()
+    good = interactions(3)
+    await publish(kafka, topic, good[:1])
+    await publish_raw(kafka, topic, *[BAD] * 9)
+    await publish(kafka, topic, good[1:])
+    reader = consumer(kafka, topic, handler, max_consecutive_bad=6)
+
+    async with running(reader):
+        await eventually(lambda: reader.ready() is not None)
+        said = reader.ready() or ""
+        await until_letters(kafka, topic.dlq("tracker"), 5)
+        assert reader.alive() is None
+
+    assert topic.dlq("tracker") in said
+    assert "6 bad records in a row" in said
+    assert handler.ids == [good[0].event_id]
+    assert await committed(kafka, "tracker", topic) == {0: 6}, "the sixth bad record is not skipped"
+
+    mended = consumer(kafka, topic, handler, max_consecutive_bad=6)
+    async with running(mended):
+        await handler.until_ids(good)
+        await until_committed(kafka, topic)
+    assert len(await raw_records(kafka, topic.dlq("tracker"))) == 9
+
+
+async def test_a_good_record_between_bad_ones_begins_the_count_anew(kafka: KafkaSettings) -> None:
+    topic, handler = await fresh_topic(kafka, partitions=1), Collector()
+    for event in (events := interactions(4)):
+        await publish_raw(kafka, topic, BAD, BAD)
+        await publish(kafka, topic, [event])
+    reader = consumer(kafka, topic, handler, max_consecutive_bad=4)
+
+    async with running(reader):
+        await handler.until_ids(events)
+        assert reader.ready() is None
+
+
+async def test_an_unknown_version_is_kept_and_is_no_reason_to_stop(kafka: KafkaSettings) -> None:
+    topic, handler = await fresh_topic(kafka, partitions=1), Collector()
+    later = Record(b"k", b"{}", (("ce_type", b"endcap.InteractionRecorded.v2"),))
+    await publish_raw(kafka, topic, *[later] * 8)
+    await publish(kafka, topic, events := interactions(1))
+    reader = consumer(kafka, topic, handler, max_consecutive_bad=3)
+
+    async with running(reader):
+        await handler.until_ids(events)
+        letters = await until_letters(kafka, topic.dlq("tracker"), 8)
+        assert reader.ready() is None
+
+    assert {dict(letter.headers)["dlq-error-class"] for letter in letters} == {b"unsupported_version"}
+
+
+async def test_foreign_headers_break_nothing(kafka: KafkaSettings) -> None:
+    topic, handler = await fresh_topic(kafka, partitions=1), Collector()
+    value = interaction(event_id="e1").model_dump_json().encode()
+    odd = (("none", None), ("bytes", b"\xff\xfe"), ("", b""), ("traceparent", b"\xff"), ("traceparent", None))
+    await publish_raw(kafka, topic, Record(None, value, odd), Record(b"\xff", value, odd))
+
+    async with running(consumer(kafka, topic, handler)):
+        await handler.until(lambda seen: len(seen.events) == 2)
+
+    assert handler.ids == ["e1", "e1"]
+
+
+async def test_a_tombstone_reaches_the_handler_of_a_compacted_topic(kafka: KafkaSettings) -> None:
+    topic, handler = await fresh_topic(kafka, STATES, partitions=1), Collector()
+    await publish(kafka, topic, [refreshed("shop", 1)])
+    await publish_raw(kafka, topic, Record(b"shop", None))
+
+    async with running(consumer(kafka, topic, handler)):
+        await handler.until(lambda seen: len(seen.events) == 2)
+
+    state, gone = handler.events
+    assert (state.activation, gone.key, gone.tenant) == (1, "shop", "shop")
+
+
+async def test_hazard_06_a_rebalance_in_the_middle_of_a_batch_loses_nothing(kafka: KafkaSettings) -> None:
+    topic = await fresh_topic(kafka, partitions=6)
+    first, second = Collector(seconds=0.05), Collector(seconds=0.05)
+    events = interactions(3_000, users=200)
+    one = Consumer(kafka, "tracker")
+    one.subscribe(topic, first, batch=50)
+
+    async with running(one):
+        await publish(kafka, topic, events[:1_500])
+        await first.until(lambda seen: len(seen.events) > 100)
+        two = Consumer(kafka, "tracker")
+        two.subscribe(topic, second, batch=50)
+        async with running(two):
+            await publish(kafka, topic, events[1_500:2_500])
+            await second.until(lambda seen: len(seen.events) > 100)
+        await publish(kafka, topic, events[2_500:])
+        wanted = {event.event_id for event in events}
+        await eventually(lambda: wanted <= {*first.ids, *second.ids})
+        await until_committed(kafka, topic)
+
+
+async def test_two_subscriptions_of_one_service_share_its_group(kafka: KafkaSettings) -> None:
+    one, other = await fresh_topic(kafka), await fresh_topic(kafka)
+    first, second = Collector(), Collector()
+    reader = Consumer(kafka, "tracker")
+    reader.subscribe(one, first)
+    reader.subscribe(other, second)
+    ones, others = interactions(200), interactions(200)
+    await publish(kafka, one, ones)
+    await publish(kafka, other, others)
+
+    async with running(reader):
+        await first.until_ids(ones)
+        await second.until_ids(others)
+        await until_committed(kafka, one)
+        await until_committed(kafka, other)
+
+    assert {*first.ids} & {*second.ids} == set()
+
+
+async def test_a_purpose_is_a_group_of_its_own(kafka: KafkaSettings) -> None:
+    topic, store, count = await fresh_topic(kafka), Collector(), Collector()
+    reader = Consumer(kafka, "tracker")
+    reader.subscribe(topic, store)
+    reader.subscribe(topic, count, purpose="count")
+    await publish(kafka, topic, events := interactions(50))
+
+    async with running(reader):
+        await store.until_ids(events)
+        await count.until_ids(events)
+        await until_committed(kafka, topic, "tracker-count")
+
+
+async def test_hazard_12_what_was_there_before_the_first_join_is_read(kafka: KafkaSettings) -> None:
+    topic, handler = await fresh_topic(kafka), Collector()
+    await publish(kafka, topic, events := interactions(10))
+
+    async with running(reader := consumer(kafka, topic, handler)):
+        await handler.until_ids(events)
+        client = reader.subscriptions[0].session.consumer
+        assert client is not None
+        assert (client._enable_auto_commit, client._auto_offset_reset) == (False, "earliest")
+
+
+async def test_hazard_12_a_partition_that_is_added_later_is_read_from_its_first_record(
+    kafka: KafkaSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shared.kafka.connection.METADATA_MAX_AGE_MS", 1_000)
+    topic, handler = await fresh_topic(kafka, partitions=1), Collector()
+    admin = AIOKafkaAdminClient(bootstrap_servers=kafka.kafka_bootstrap_servers)
+
+    async with running(consumer(kafka, topic, handler)):
+        await publish(kafka, topic, first := interactions(10))
+        await handler.until_ids(first)
+        await admin.start()
+        await admin.create_partitions({topic.name: NewPartitions(total_count=4)})
+        await admin.close()
+        await eventually(lambda: four_partitions(kafka, topic), every=0.1)
+        await publish(kafka, topic, second := interactions(200))
+        await handler.until_ids(second)
+
+
+async def four_partitions(settings: KafkaSettings, topic: Topic) -> bool:
+    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap_servers)
+    await admin.start()
+    try:
+        (described,) = await admin.describe_topics([topic.name])
+    finally:
+        await admin.close()
+    return len(described["partitions"]) == 4
+
+
+async def test_a_failing_poll_does_not_skip_what_it_had_taken_from_other_partitions(
+    kafka: KafkaSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    topic, handler = await fresh_topic(kafka), Collector()
+    await publish(kafka, topic, events := interactions(200))
+    poll, failures = AIOKafkaConsumer.getmany, iter([CorruptRecordException("bad CRC")])
+
+    async def getmany(self: AIOKafkaConsumer, *partitions: Any, **options: Any) -> Any:
+        found = await poll(self, *partitions, **options)
+        if found and (error := next(failures, None)) is not None:
+            raise error
+        return found
+
+    monkeypatch.setattr(AIOKafkaConsumer, "getmany", getmany)
+    async with running(consumer(kafka, topic, handler)):
+        await handler.until_ids(events)
+        await until_committed(kafka, topic)
+
+
+async def test_a_defect_between_faststream_and_handler_skips_nothing(
+    kafka: KafkaSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """FastStream swallows what is raised there and would go on with the next poll."""
+    topic, handler = await fresh_topic(kafka), Collector()
+    await publish(kafka, topic, events := interactions(200))
+    reader = consumer(kafka, topic, handler)
+    session = reader.subscriptions[0].session
+    parse, failures = session._parsed, iter([UnicodeDecodeError("utf-8", b"\xff", 0, 1, "odd header")])
+
+    async def parsed(records: Any) -> Any:
+        if (error := next(failures, None)) is not None:
+            raise error
+        return await parse(records)
+
+    monkeypatch.setattr(session, "_parsed", parsed)
+    async with running(reader):
+        await handler.until_ids(events)
+        await until_committed(kafka, topic)
+
+
+async def test_a_trace_goes_through_kafka(kafka: KafkaSettings) -> None:
+    topic = await fresh_topic(kafka)
+    given = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    seen: list[str] = []
+
+    async def handler(_: Sequence[Any]) -> None:
+        seen.append(tracing.traceparent())
+
+    with tracing.work("POST /v1/events", [given]):
+        await publish(kafka, topic, [interaction()])
+    async with running(consumer(kafka, topic, handler)):
+        await eventually(lambda: bool(seen))
+
+    assert seen == [given]
+
+
+async def test_the_registry_decides_who_consumes_what(kafka: KafkaSettings) -> None:
+    topic = await fresh_topic(kafka)
+
+    with pytest.raises(ValueError, match="loader as consumer"):
+        Consumer(kafka, "loader").subscribe(topic, Collector())
+
+
+async def test_starting_without_kafka_blocks_nothing_and_reads_once_it_is_there(broker: Broker) -> None:
+    topic, handler = await fresh_topic(broker.settings), Collector()
+    await publish(broker.settings, topic, events := interactions(20))
+    await broker.stop()
+    reader = consumer(broker.settings, topic, handler)
+
+    began = monotonic()
+    async with running(reader):
+        assert monotonic() - began < 0.5
+        await asyncio.sleep(1)
+        assert (reader.alive(), reader.ready()) == (None, None), "it only waits"
+        await broker.start()
+        await handler.until_ids(events, seconds=40)
+
+
+async def test_nothing_confirmed_is_lost_when_the_broker_is_killed_while_consuming(broker: Broker) -> None:
+    topic, handler = await fresh_topic(broker.settings), Collector(seconds=0.01)
+    publisher = Publisher(broker.settings, "tracker", [topic])
+    confirmed: list[Event] = []
+    stopping = asyncio.Event()
+
+    async def client() -> None:
+        while not stopping.is_set():
+            try:
+                await publisher.publish(topic, events := interactions(20))
+            except Transient:
+                continue
+            confirmed.extend(events)
+            await asyncio.sleep(0.01)
+
+    async with running(publisher, consumer(broker.settings, topic, handler)):
+        task = asyncio.create_task(client())
+        await handler.until(lambda seen: len(seen.events) > 500)
+        broker.kill()
+        await asyncio.sleep(1)
+        await broker.until_ready()
+        before = len(confirmed)
+        await eventually(lambda: len(confirmed) > before + 500, 60)
+        stopping.set()
+        await task
+        await handler.until_ids(confirmed, seconds=60)
+        await until_committed(broker.settings, topic)
+
+
+async def test_hazard_07_stopping_is_bounded_while_the_broker_is_dead(broker: Broker) -> None:
+    topic, handler = await fresh_topic(broker.settings), Collector()
+    await publish(broker.settings, topic, events := interactions(20))
+    reader = consumer(broker.settings, topic, handler)
+    await reader.start()
+    await handler.until_ids(events)
+    await broker.stop()
+    try:
+        began = monotonic()
+        await reader.stop()
+        stopped = monotonic() - began
+    finally:
+        await broker.start()
+
+    assert stopped < 8
+
+
+async def test_stopping_waits_for_the_records_at_hand_and_commits_them(kafka: KafkaSettings) -> None:
+    topic, handler = await fresh_topic(kafka), Collector(seconds=1)
+    await publish(kafka, topic, events := interactions(20))
+    reader = consumer(kafka, topic, handler)
+    await reader.start()
+    await handler.until(lambda seen: bool(seen.calls))
+
+    await reader.stop()
+
+    handled = set(handler.ids)
+    assert handled
+    again = Collector()
+    async with running(consumer(kafka, topic, again)):
+        await eventually(lambda: {*handled, *again.ids} == {event.event_id for event in events})
+        await until_committed(kafka, topic)
+    assert not handled & set(again.ids)
