@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import subprocess
-import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -18,9 +15,9 @@ import boto3
 import pytest
 from botocore.config import Config
 
-from tests.support.processes import ROOT, Process, process
+from tests.support.engine import bootstrap, engine_environment, run
+from tests.support.processes import Process, process
 from tests.support.stack import Database, ObjectStore, PostgresServer
-from tests.support.tenants import SECRET_KEY, SERVICE_KEY
 
 ROLE = "arn:aws:iam::000000000000:role/anything"
 STATUSES = {"CREATE PENDING", "CREATE IN_PROGRESS", "ACTIVE", "CREATE FAILED"}
@@ -70,42 +67,13 @@ class Engine:
             time.sleep(0.1)
 
 
-def engine_environment(database: Database, s3: ObjectStore, kafka: str, folder: Path) -> dict[str, str]:
-    """What the engine's processes read."""
-    return {
-        **database.environment,
-        **s3.environment,
-        "KAFKA_BOOTSTRAP_SERVERS": kafka,
-        "ENDCAP_SECRET_KEY": SECRET_KEY,
-        "ENDCAP_SERVICE_KEY": SERVICE_KEY,
-        "ENGINE_WORK_FOLDER": str(folder / "work"),
-    }
-
-
-def bootstrap(environment: dict[str, str], path: Path) -> dict[str, str]:
-    """Run the command as `make run` does; gives the keys file."""
-    _run("services.engine", "bootstrap", "--keys", str(path), environment=environment)
-    keys: dict[str, str] = json.loads(path.read_text())
-    return keys
-
-
-def _run(*words: str, environment: dict[str, str]) -> None:
-    subprocess.run(
-        [sys.executable, "-m", *words],
-        cwd=ROOT,
-        env={"PATH": "/usr/bin:/bin", **environment},
-        check=True,
-        timeout=60,
-    )
-
-
 @pytest.fixture(scope="module")
 def engine_database(postgres_server: PostgresServer) -> Iterator[Database]:
     """A database with the two schemas that the engine reads, its own and the tracker's."""
     with postgres_server.database() as database:
-        _run("shared.postgres", "roles", environment=database.environment)
+        run("shared.postgres", "roles", environment=database.environment).check_returncode()
         for service in ("engine", "tracker"):
-            _run(f"services.{service}", "migrate", environment=database.environment)
+            run(f"services.{service}", "migrate", environment=database.environment).check_returncode()
         yield database
 
 

@@ -1,0 +1,154 @@
+"""Changes are one transaction: once per call, announced with the rows, swept when nothing needs them."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from services.engine.personalize import trackers
+from services.engine.personalize.operations import TABLE
+from services.engine.personalize.surface import Surface
+from services.engine.settings import Settings
+from services.engine.store.keys import Keys
+from services.engine.store.objects import Objects
+from services.engine.worker.sweeper import Sweeper
+from shared.auth import Principal
+from shared.personalize import Call, PageTokens, WireError
+from shared.postgres import Database
+from shared.settings import PostgresSettings
+from tests.support.stack import Database as MigratedDatabase
+from tests.support.stack import ObjectStore
+
+ACCOUNT = "000000000000"
+
+
+@pytest.fixture
+async def store(database: MigratedDatabase) -> AsyncIterator[Database]:
+    pool = Database(PostgresSettings(database_url=database.role_url("engine")), "engine")
+    await pool.start()
+    await Keys(pool).add_account(ACCOUNT)
+    await Keys(pool).add_account("000000000001")
+    yield pool
+    await pool.stop()
+
+
+@pytest.fixture
+def surface(store: Database) -> Surface:
+    return Surface(store, Settings(), PageTokens())
+
+
+def caller(account: str = ACCOUNT, invocation: str | None = None) -> Call:
+    principal = Principal(None, account, frozenset({"admin"}), "sigv4")
+    return Call(principal, "request", invocation, "eu-west-1")
+
+
+async def ask(surface: Surface, operation: str, call: Call | None = None, **body: Any) -> Any:
+    handlers = {each.name: each.handle for each in surface.operations()}
+    request = TABLE[operation].request.model_validate(body)
+    return await handlers[operation](call or caller(), request)
+
+
+async def test_two_attempts_at_one_call_at_the_same_time_make_one_resource(surface: Surface) -> None:
+    group = (await ask(surface, "CreateDatasetGroup", name="shop")).dataset_group_arn
+    call = caller(invocation=str(uuid.uuid4()))
+
+    answers = await asyncio.gather(
+        *(ask(surface, "CreateEventTracker", call, name="a", datasetGroupArn=group) for _ in range(5))
+    )
+
+    ids = {
+        answer.tracking_id if isinstance(answer, trackers.EventTrackerCreated) else answer["trackingId"]
+        for answer in answers
+    }
+    assert len(ids) == 1
+
+
+async def test_a_call_that_failed_is_not_remembered(surface: Surface) -> None:
+    call = caller(invocation="one")
+    with pytest.raises(WireError):
+        await ask(surface, "DeleteDatasetGroup", call, datasetGroupArn=f"arn:aws:personalize:::{'x'}/y")
+
+    group = (await ask(surface, "CreateDatasetGroup", caller(invocation="two"), name="a")).dataset_group_arn
+    await ask(surface, "DeleteDatasetGroup", call, datasetGroupArn=group)
+
+    with pytest.raises(WireError, match="There is no dataset group"):
+        await ask(surface, "DescribeDatasetGroup", datasetGroupArn=group)
+
+
+async def test_accounts_see_nothing_of_each_other(surface: Surface) -> None:
+    mine = (await ask(surface, "CreateDatasetGroup", name="shop")).dataset_group_arn
+    theirs = await ask(surface, "CreateDatasetGroup", caller("000000000001"), name="shop")
+
+    # The ARN's account says nothing: each account finds its own group of the name.
+    found = await ask(surface, "DescribeDatasetGroup", caller("000000000001"), datasetGroupArn=mine)
+    listed = await ask(surface, "ListDatasetGroups", caller("000000000001"))
+
+    assert found.dataset_group.dataset_group_arn == theirs.dataset_group_arn != mine
+    assert [group.dataset_group_arn for group in listed.dataset_groups] == [theirs.dataset_group_arn]
+
+
+async def test_a_tenants_id_is_never_used_twice(surface: Surface, store: Database) -> None:
+    for _ in range(3):
+        arn = (await ask(surface, "CreateDatasetGroup", name="Again_1")).dataset_group_arn
+        await ask(surface, "DeleteDatasetGroup", datasetGroupArn=arn)
+
+    rows = await store.fetch("TABLE tenants")
+    assert {row["id"] for row in rows} == {"again-1", "again-1-2", "again-1-3"}
+    assert all(row["retired_at"] for row in rows)
+
+
+async def test_what_changes_is_announced_in_the_same_transaction(surface: Surface, store: Database) -> None:
+    group = (await ask(surface, "CreateDatasetGroup", name="shop")).dataset_group_arn
+    tracker = await ask(surface, "CreateEventTracker", name="main", datasetGroupArn=group)
+    await ask(surface, "DeleteEventTracker", eventTrackerArn=tracker.event_tracker_arn)
+
+    rows = await store.fetch("TABLE outbox")
+
+    assert [(row["aggregatetype"], row["aggregateid"], row["type"]) for row in rows] == [
+        ("trackers-v1", "shop:main", rows[0]["type"]),
+        ("trackers-v1", "shop:main", "tombstone"),
+    ]
+    assert rows[0]["payload"]["tracking_id"] == tracker.tracking_id
+
+
+async def test_what_a_deleted_group_held_is_swept_when_its_time_has_come(
+    surface: Surface, store: Database, s3: ObjectStore, bucket: str
+) -> None:
+    client = s3.client()
+    group = (await ask(surface, "CreateDatasetGroup", name="sweep")).dataset_group_arn
+    for key in ("sweep/models/a/1/meta.json", "sweep/runs/1/items.csv", "sweep-2/runs/1/items.csv"):
+        client.put_object(Bucket=bucket, Key=key, Body=b"x")
+    await ask(surface, "DeleteDatasetGroup", datasetGroupArn=group)
+    sweeper = Sweeper(store, Objects(client, bucket))
+
+    await sweeper.sweep()
+    kept = [each["Key"] for each in client.list_objects_v2(Bucket=bucket)["Contents"]]
+    await store.execute("UPDATE garbage SET delete_after = now() - interval '1 second'")
+    await sweeper.sweep()
+    left = [each["Key"] for each in client.list_objects_v2(Bucket=bucket)["Contents"]]
+
+    assert len(kept) == 3
+    assert left == ["sweep-2/runs/1/items.csv"]
+    assert await store.fetch("TABLE garbage") == []
+
+
+async def test_limits_are_the_installations(store: Database) -> None:
+    surface = Surface(store, Settings(max_pending_versions=1), PageTokens())
+    group = (await ask(surface, "CreateDatasetGroup", name="shop")).dataset_group_arn
+    solution = await ask(
+        surface,
+        "CreateSolution",
+        name="a",
+        datasetGroupArn=group,
+        recipeArn="arn:aws:personalize:::recipe/aws-similar-items",
+    )
+    await ask(surface, "CreateSolutionVersion", solutionArn=solution.solution_arn)
+
+    with pytest.raises(WireError, match="PENDING or IN_PROGRESS status") as caught:
+        await ask(surface, "CreateSolutionVersion", solutionArn=solution.solution_arn)
+
+    assert caught.value.code == "LimitExceededException"

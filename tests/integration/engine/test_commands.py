@@ -1,0 +1,190 @@
+"""bootstrap and keys: what a new installation gets, and how keys come and go."""
+
+from __future__ import annotations
+
+import json
+import socket
+import stat
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import pytest
+
+from shared.auth import decrypt, hash_key
+from tests.support.engine import bootstrap, engine_environment, run
+from tests.support.stack import Database, ObjectStore
+from tests.support.tenants import SECRET_KEY, SERVICE_KEY
+
+NO_KAFKA = "127.0.0.1:1"
+
+
+@pytest.fixture
+def environment(database: Database, s3: ObjectStore, tmp_path: Path) -> dict[str, str]:
+    return engine_environment(database, s3, NO_KAFKA, tmp_path)
+
+
+async def rows(database: Database, query: str, *arguments: Any) -> list[dict[str, Any]]:
+    connection = await asyncpg.connect(database.role_url("tracker"))
+    try:
+        return [dict(row) for row in await connection.fetch(query, *arguments)]
+    finally:
+        await connection.close()
+
+
+async def test_bootstrap_makes_a_tenant_that_the_other_services_can_see(
+    database: Database, s3: ObjectStore, environment: dict[str, str], tmp_path: Path
+) -> None:
+    keys = bootstrap(environment, tmp_path / "keys.json")
+
+    assert set(keys) == {
+        *("ingest", "read", "admin", "service"),
+        *("tracking_id", "access_key_id", "secret_access_key"),
+    }
+    assert keys["service"] == SERVICE_KEY
+    # One pair opens the object store and Endcap.
+    assert (keys["access_key_id"], keys["secret_access_key"]) == (s3.access_key_id, s3.secret_access_key)
+    [admin] = await rows(
+        database, "SELECT * FROM engine.keys_v1 WHERE key_hash = $1", hash_key(keys["admin"])
+    )
+    assert (admin["tenant"], set(admin["scopes"])) == ("default", {"ingest", "read", "admin"})
+    [pair] = await rows(database, "SELECT * FROM engine.aws_keys_v1")
+    assert decrypt(pair["secret_encrypted"], SECRET_KEY) == keys["secret_access_key"]
+    [tracker] = await rows(database, "SELECT * FROM engine.trackers_v1")
+    assert (tracker["tenant"], tracker["tracking_id"]) == ("default", keys["tracking_id"])
+    [account] = await rows(database, "SELECT * FROM engine.accounts_v1")
+    assert (account["account"], account["tenant"]) == ("000000000000", "default")
+    assert account["dataset_group_arn"].endswith(":dataset-group/default")
+    buckets = {bucket["Name"] for bucket in s3.client().list_buckets()["Buckets"]}
+    assert {"endcap-uploads", "endcap-data"} <= buckets
+
+
+async def test_bootstrap_twice_changes_nothing(
+    database: Database, environment: dict[str, str], tmp_path: Path
+) -> None:
+    path = tmp_path / "keys.json"
+    first = bootstrap(environment, path)
+
+    second = bootstrap(environment, path)
+
+    assert second == first
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert len(await rows(database, "SELECT * FROM engine.keys_v1")) == 4
+    assert len(await rows(database, "SELECT * FROM engine.trackers_v1")) == 1
+
+
+async def test_bootstrap_registers_the_keys_that_the_file_holds(
+    database: Database, environment: dict[str, str], tmp_path: Path
+) -> None:
+    path = tmp_path / "keys.json"
+    given = {
+        "ingest": "ek_ingest_ours",
+        "access_key_id": "ENDCOURS",
+        "secret_access_key": "ours",
+        "tracking_id": "our-tracker",
+    }
+    path.write_text(json.dumps(given))
+
+    keys = bootstrap(environment, path)
+
+    assert given.items() <= keys.items()
+    assert await rows(
+        database, "SELECT 1 FROM engine.keys_v1 WHERE key_hash = $1", hash_key("ek_ingest_ours")
+    )
+    assert [row["tracking_id"] for row in await rows(database, "SELECT * FROM engine.trackers_v1")] == [
+        "our-tracker"
+    ]
+
+
+async def test_the_tracker_is_announced(
+    database: Database, environment: dict[str, str], tmp_path: Path
+) -> None:
+    keys = bootstrap(environment, tmp_path / "keys.json")
+
+    connection = await asyncpg.connect(database.url)
+    try:
+        [row] = await connection.fetch("SELECT * FROM engine.outbox")
+    finally:
+        await connection.close()
+    assert (row["aggregatetype"], row["aggregateid"]) == ("trackers-v1", "default:default")
+    assert json.loads(row["payload"])["tracking_id"] == keys["tracking_id"]
+
+
+def test_an_object_store_that_stays_away_is_named(environment: dict[str, str], tmp_path: Path) -> None:
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        address = f"http://127.0.0.1:{closed.getsockname()[1]}"
+    path = str(tmp_path / "keys.json")
+
+    done = run(
+        "services.engine",
+        *("bootstrap", "--keys", path, "--wait", "1"),
+        environment=environment | {"AWS_ENDPOINT_URL_S3": address},
+    )
+
+    assert done.returncode == 1
+    assert "waiting for the object store" in done.stdout
+    assert "bootstrap: The object store is not reachable" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_missing_secret_key_is_named(environment: dict[str, str], tmp_path: Path) -> None:
+    del environment["ENDCAP_SECRET_KEY"]
+
+    done = run("services.engine", "bootstrap", "--keys", str(tmp_path / "keys.json"), environment=environment)
+
+    assert done.returncode == 1
+    assert "ENDCAP_SECRET_KEY is not set" in done.stderr
+    assert not (tmp_path / "keys.json").exists()
+
+
+async def test_keys_are_made_listed_and_revoked(
+    database: Database, environment: dict[str, str], tmp_path: Path
+) -> None:
+    bootstrap(environment, tmp_path / "keys.json")
+
+    def keys(*words: str) -> str:
+        done = run("services.engine", "keys", *words, environment=environment)
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
+
+    made = keys("create", "read", "--label", "dashboard", "--days", "30")
+    pair = keys("create", "aws", "--account", "000000000001", "--label", "another account")
+
+    listed = keys("list")
+    assert made.startswith("ek_read_")
+    assert made not in listed
+    [line] = [line for line in listed.splitlines() if "dashboard" in line]
+    identifier = line.split()[0]
+    access_key_id = pair.splitlines()[0].removeprefix("AWS_ACCESS_KEY_ID=")
+    assert access_key_id in listed
+    keys("revoke", identifier)
+    keys("revoke", access_key_id)
+    assert not await rows(database, "SELECT 1 FROM engine.keys_v1 WHERE key_hash = $1", hash_key(made))
+    [row] = await rows(database, "SELECT * FROM engine.aws_keys_v1 WHERE access_key_id = $1", access_key_id)
+    assert not row["active"]
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("create", "read", "--tenant", "nobody"), "There is no tenant nobody"),
+        (("create", "aws", "--account", "12"), "is no account"),
+        (("revoke", "nothing"), "There is no active key nothing"),
+    ],
+)
+def test_a_wrong_use_of_keys_is_explained(
+    environment: dict[str, str], words: tuple[str, ...], sentence: str
+) -> None:
+    done = run("services.engine", "keys", *words, environment=environment)
+
+    assert done.returncode == 1
+    assert sentence in done.stderr
+
+
+@pytest.mark.parametrize("words", [("bootstrap", "--help"), ("keys", "--help"), ("keys", "create", "--help")])
+def test_every_command_explains_itself(environment: dict[str, str], words: tuple[str, ...]) -> None:
+    done = run("services.engine", *words, environment=environment)
+
+    assert done.returncode == 0
+    assert "usage: python -m services.engine" in done.stdout

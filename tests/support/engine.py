@@ -1,0 +1,46 @@
+"""The engine's commands, run as people and `make run` do."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.support.processes import ROOT
+from tests.support.stack import Database, ObjectStore
+from tests.support.tenants import SECRET_KEY, SERVICE_KEY
+
+
+def engine_environment(database: Database, s3: ObjectStore, kafka: str, folder: Path) -> dict[str, str]:
+    """What the engine's processes read."""
+    return {
+        **database.environment,
+        **s3.environment,
+        "KAFKA_BOOTSTRAP_SERVERS": kafka,
+        "ENDCAP_SECRET_KEY": SECRET_KEY,
+        "ENDCAP_SERVICE_KEY": SERVICE_KEY,
+        "ENGINE_WORK_FOLDER": str(folder / "work"),
+    }
+
+
+def run(*words: str, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    """Run `python -m …` to its end; gives what it said and its status."""
+    return subprocess.run(
+        [sys.executable, "-m", *words],
+        cwd=ROOT,
+        env={"PATH": os.environ["PATH"], **environment},
+        capture_output=True,
+        text=True,
+        timeout=90,
+        check=False,
+    )
+
+
+def bootstrap(environment: dict[str, str], path: Path) -> dict[str, str]:
+    """Make the default tenant; gives the keys file."""
+    done = run("services.engine", "bootstrap", "--keys", str(path), environment=environment)
+    assert done.returncode == 0, done.stdout + done.stderr
+    keys: dict[str, str] = json.loads(path.read_text())
+    return keys
