@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -38,13 +38,14 @@ class Call:
     """What a handler knows of a request beside its body.
 
     `invocation_id` (header amz-sdk-invocation-id) is the same for every attempt that an SDK makes at one
-    call; `region` is that of the caller's signature.
+    call; `region` is that of the caller's signature. A handler may add raw headers for its answer.
     """
 
     principal: Principal
     request_id: str
     invocation_id: str | None = None
     region: str | None = None
+    answer_headers: RawHeaders = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,10 +89,11 @@ async def answer(
         known = _existing(operation)
         principal.may(known.scope)
         request = parse(known.request, body)
-        reply = await known.handle(_call(scope, principal, request_id), request)
+        call = _call(scope, principal, request_id)
+        reply = await known.handle(call, request)
     except Exception as error:  # noqa: BLE001 - every error becomes an answer
         return _failed(protocol, as_wire_error(error), request_id)
-    return Answer(200, _headers(protocol, request_id), encode(reply))
+    return Answer(200, [*_headers(protocol, request_id), *call.answer_headers], encode(reply))
 
 
 def parse(model: type[Request], body: bytes) -> Request:

@@ -1,0 +1,7 @@
+"""`python -m services.router [serve|worker|migrate|settings|openapi|apply <file> [--tenant T]]`."""
+
+from services.router import app
+from services.router.settings import Settings
+from shared.runtime import main
+
+main(Settings, {"serve": app.build, "worker": app.worker}, {"apply": app.apply})

@@ -1,0 +1,1 @@
+"""HTTP: what the recommender answers, by variant; experiments and their results."""

@@ -1,0 +1,152 @@
+"""Experiments: defining, starting, stopping, and what came of them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from fastapi import APIRouter, Depends, Path, Query, Response
+from pydantic import BaseModel, Field
+
+from services.router.domain.experiments import Definition, Experiment, Slug, sample_ratio_p
+from shared.auth import Authenticator, Principal
+from shared.runtime import ErrorBody
+
+if TYPE_CHECKING:
+    from asyncpg import Record
+
+    from services.router.store.experiments import Experiments
+    from services.router.store.running import Running
+
+Name = Annotated[Slug, Path(description="as it was posted")]
+
+_NOT_FOUND: dict[int | str, dict[str, Any]] = {
+    404: {"model": ErrorBody, "description": "There is no such experiment."}
+}
+_CONFLICT: dict[int | str, dict[str, Any]] = {
+    **_NOT_FOUND,
+    409: {"model": ErrorBody, "description": "Another experiment has the surface, or it was stopped."},
+}
+
+
+class EventCount(BaseModel):
+    """Events of one type, from a unit's first exposure on."""
+
+    events: int
+    units: int = Field(description="how many of the exposed units did it at least once")
+    value: float | None = Field(None, description="sum of the events' values, where they had one")
+
+
+class VariantResult(BaseModel):
+    """A variant and what came of it."""
+
+    name: str
+    weight: float
+    strategy: str | None
+    units: int = Field(description="units that were exposed")
+    events: dict[str, EventCount] = Field(description="by canonical event type, such as purchase")
+
+
+class ExperimentBody(BaseModel):
+    """One version of an experiment."""
+
+    name: str
+    version: int
+    surface: str
+    traffic: float
+    salt: str
+    status: Literal["draft", "running", "stopped"]
+    created_at: datetime
+    started_at: datetime | None
+    stopped_at: datetime | None
+    variants: list[dict[str, Any]]
+
+
+class ExperimentResult(ExperimentBody):
+    """The same with its counts."""
+
+    results: list[VariantResult]
+    sample_ratio_p: float | None = Field(
+        description="how likely such unequal groups are by chance; below 0.001 believe no result"
+    )
+    mixed_units: int = Field(description="units that saw more than one variant; anything above 0 is a defect")
+
+
+class Routes:
+    """The routes of experiments."""
+
+    def __init__(self, experiments: Experiments, running: Running, authenticator: Authenticator) -> None:
+        self._experiments = experiments
+        self._running = running
+        self._admin = Depends(authenticator.require("admin"))
+
+    def router(self) -> APIRouter:
+        """All of them."""
+        router = APIRouter(prefix="/v1/experiments", tags=["Experiments"])
+        admin = self._admin
+
+        @router.post("", operation_id="define_experiment", status_code=201)
+        async def define(
+            definition: Definition, response: Response, principal: Principal = admin
+        ) -> ExperimentBody:
+            """Define an experiment, or another version of it; 200 when it says nothing new."""
+            found, is_new = await self._experiments.define(principal.own_tenant, definition)
+            if not is_new:
+                response.status_code = 200
+            return _body(found)
+
+        @router.get("", operation_id="experiments")
+        async def every(principal: Principal = admin) -> list[ExperimentBody]:
+            """The newest version of each experiment."""
+            return [_body(one) for one in await self._experiments.every(principal.own_tenant)]
+
+        @router.get("/{name}", operation_id="experiment", responses=_NOT_FOUND)
+        async def one(
+            name: Name,
+            version: Annotated[int | None, Query(ge=1, description="the newest if none is given")] = None,
+            principal: Principal = admin,
+        ) -> ExperimentResult:
+            """A version and what came of it so far."""
+            return await self._result(await self._experiments.one(principal.own_tenant, name, version))
+
+        @router.post("/{name}/start", operation_id="start_experiment", responses=_CONFLICT)
+        async def start(name: Name, principal: Principal = admin) -> ExperimentBody:
+            """Let the newest version serve, in place of an older one."""
+            started = await self._experiments.start(principal.own_tenant, name)
+            await self._running.refresh()
+            return _body(started)
+
+        @router.post("/{name}/stop", operation_id="stop_experiment", responses=_NOT_FOUND)
+        async def stop(name: Name, principal: Principal = admin) -> ExperimentBody:
+            """Let it serve nobody any more; its counts stay."""
+            stopped = await self._experiments.stop(principal.own_tenant, name)
+            await self._running.refresh()
+            return _body(stopped)
+
+        return router
+
+    async def _result(self, found: Experiment) -> ExperimentResult:
+        units, events = await self._experiments.counts(found)
+        exposed = {row["variant"]: row["units"] for row in units}
+        results = [
+            VariantResult(
+                **variant.model_dump(),
+                units=exposed.get(variant.name, 0),
+                events={row["event_type"]: _count(row) for row in events if row["variant"] == variant.name},
+            )
+            for variant in found.variants
+        ]
+        return ExperimentResult(
+            **_body(found).model_dump(),
+            results=results,
+            sample_ratio_p=sample_ratio_p([one.units for one in results], [one.weight for one in results]),
+            mixed_units=sum(row["mixed"] for row in units),
+        )
+
+
+def _count(row: Record) -> EventCount:
+    return EventCount(events=row["events"], units=row["units"], value=row["value"])
+
+
+def _body(found: Experiment) -> ExperimentBody:
+    return ExperimentBody.model_validate(found.model_dump())

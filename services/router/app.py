@@ -1,0 +1,129 @@
+"""The router's processes, who hears which topic, and the command that applies a file."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import orjson
+from pydantic import ValidationError
+
+from services.router.api.experiments import Routes
+from services.router.api.passing import Hot, Passing
+from services.router.api.routing import Routing
+from services.router.api.runtime import Runtime
+from services.router.domain.experiments import Definition
+from services.router.handlers import Handlers
+from services.router.store.accounts import Accounts
+from services.router.store.experiments import Counting, Experiments
+from services.router.store.exposures import Exposures
+from services.router.store.running import Running
+from services.router.store.upstream import Upstream
+from shared.auth import Authenticator
+from shared.errors import ApiError
+from shared.events.topics import EXPOSURES, INTERACTIONS
+from shared.kafka import Consumer, Publisher
+from shared.postgres import Database
+from shared.runtime import application
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+    from starlette.types import ASGIApp, Receive, Scope, Send
+
+    from services.router.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """The application with its short way in front."""
+
+    hot: ASGIApp
+    app: FastAPI
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request."""
+        await self.hot(scope, receive, send)
+
+    def openapi(self) -> dict[str, object]:
+        """Every route, those with a short way included."""
+        return self.app.openapi()
+
+
+def build(settings: Settings) -> Serving:
+    """The process that routes."""
+    database = Database(settings.postgres, "router")
+    authenticator = Authenticator(database, settings.auth)
+    upstream = Upstream(settings.upstream.endcap_recommender_url, settings.auth, settings.upstream_seconds)
+    publisher = Publisher(settings.kafka, "router", [EXPOSURES], essential=False)
+    exposures = Exposures(publisher, settings.exposures_kept)
+    experiments = Experiments(database)
+    running = Running(experiments, settings.poll_seconds)
+    routing = Routing(running, upstream, exposures)
+    runtime = Runtime(routing, upstream, running, Accounts(database), authenticator)
+    app = application(
+        "router",
+        parts=[database, authenticator, publisher, exposures, upstream, running],
+        routers=[
+            Routes(experiments, running, authenticator).router(),
+            runtime.routes.router(),
+            Passing(routing, authenticator).router(),
+        ],
+        description="Recommendations by variant; experiments and their results.",
+    )
+    return Serving(Hot(app, routing, authenticator), app)
+
+
+def worker(settings: Settings) -> FastAPI:
+    """The process that counts."""
+    database = Database(settings.postgres, "router")
+    running = Running(Experiments(database), settings.poll_seconds)
+    handlers = Handlers(Counting(database), running)
+    consumer = Consumer(settings.kafka, "router")
+    consumer.subscribe(EXPOSURES, handlers.variants_exposed)
+    consumer.subscribe(INTERACTIONS, handlers.interactions_recorded, batch=2_000)
+    return application("router", parts=[database, running, consumer])
+
+
+def apply(settings: Settings, arguments: list[str]) -> int:
+    """Define the experiments of a JSON file, and start those that say `"running": true`.
+
+    The file holds one experiment or an array of them, as POST /v1/experiments takes them. Applying it
+    twice changes nothing; 2 when it can't be read, 1 when an experiment can't be started.
+    """
+    parser = argparse.ArgumentParser(prog="python -m services.router apply")
+    parser.add_argument("file", type=Path)
+    parser.add_argument("--tenant", default="default")
+    given = parser.parse_args(arguments)
+    try:
+        document = orjson.loads(given.file.read_bytes())
+        wanted = [
+            (bool(one.pop("running", False)), Definition.model_validate(one))
+            for one in (document if isinstance(document, list) else [document])
+        ]
+    except (OSError, ValueError, AttributeError, ValidationError) as error:
+        sys.stderr.write(f"{given.file}: {error}\n")
+        return 2
+    return asyncio.run(_apply(settings, given.tenant, wanted))
+
+
+async def _apply(settings: Settings, tenant: str, wanted: list[tuple[bool, Definition]]) -> int:
+    database = Database(settings.postgres, "router")
+    await database.start()
+    experiments = Experiments(database)
+    try:
+        for runs, definition in wanted:
+            found, is_new = await experiments.define(tenant, definition)
+            if runs and found.status == "draft":
+                found = await experiments.start(tenant, definition.name)
+            said = "new" if is_new else "as before"
+            sys.stdout.write(f"{found.name} version {found.version} ({said}): {found.status}\n")
+    except ApiError as error:
+        sys.stderr.write(f"{error.detail}\n")
+        return 1
+    finally:
+        await database.stop()
+    return 0

@@ -1,0 +1,110 @@
+-- lock_tenant --
+-- One change of a tenant's experiments at a time.
+SELECT pg_advisory_xact_lock(hashtext('router.experiments'), hashtext(:tenant));
+
+-- latest --
+-- The newest version of an experiment.
+SELECT tenant, name, version, surface, traffic, salt, variants, status, created_at, started_at, stopped_at
+FROM experiments
+WHERE tenant = :tenant AND name = :name
+ORDER BY version DESC
+LIMIT 1;
+
+-- one --
+-- One version of an experiment.
+SELECT tenant, name, version, surface, traffic, salt, variants, status, created_at, started_at, stopped_at
+FROM experiments
+WHERE tenant = :tenant AND name = :name AND version = :version;
+
+-- every --
+-- The newest version of each experiment of a tenant.
+SELECT DISTINCT ON (name)
+    tenant, name, version, surface, traffic, salt, variants, status, created_at, started_at, stopped_at
+FROM experiments
+WHERE tenant = :tenant
+ORDER BY name, version DESC;
+
+-- relevant --
+-- What is running, and what was stopped lately, whose last events may still come.
+SELECT tenant, name, version, surface, traffic, salt, variants, status, created_at, started_at, stopped_at
+FROM experiments
+WHERE status = 'running' OR stopped_at > now() - interval '1 day';
+
+-- add --
+-- A new version; drafts serve nobody.
+INSERT INTO experiments (tenant, name, version, surface, traffic, salt, variants)
+VALUES (:tenant, :name, :version, :surface, :traffic, :salt, :variants);
+
+-- running_on --
+-- Which other experiment runs on a surface.
+SELECT name
+FROM experiments
+WHERE tenant = :tenant AND surface = :surface AND status = 'running' AND name <> :name;
+
+-- stop --
+-- Whatever version of the experiment runs stops.
+UPDATE experiments
+SET status = 'stopped', stopped_at = now()
+WHERE tenant = :tenant AND name = :name AND status = 'running'
+RETURNING version;
+
+-- start --
+-- A version begins to serve.
+UPDATE experiments
+SET status = 'running', started_at = coalesce(started_at, now()), stopped_at = NULL
+WHERE tenant = :tenant AND name = :name AND version = :version;
+
+-- expose --
+-- Units that were exposed: the first time counts, in whatever order the events come.
+INSERT INTO exposed_units (tenant, experiment, version, unit, variant, first_at)
+SELECT *
+FROM unnest(
+    :tenants::text[], :experiments::text[], :versions::int[], :units::text[], :variants::text[],
+    :times::timestamptz[]
+)
+ON CONFLICT (tenant, experiment, version, unit) DO UPDATE
+SET first_at = least(exposed_units.first_at, excluded.first_at),
+    mixed = exposed_units.mixed OR exposed_units.variant <> excluded.variant;
+
+-- record_outcomes --
+-- What units did, each event once.
+INSERT INTO outcomes (tenant, experiment, version, event_id, unit, event_type, value, occurred_at)
+SELECT *
+FROM unnest(
+    :tenants::text[], :experiments::text[], :versions::int[], :event_ids::text[], :units::text[],
+    :event_types::text[], :values::float8[], :times::timestamptz[]
+)
+ON CONFLICT DO NOTHING;
+
+-- units --
+-- How many units each variant was shown to.
+SELECT variant, count(*) AS units, count(*) FILTER (WHERE mixed) AS mixed
+FROM exposed_units
+WHERE tenant = :tenant AND experiment = :name AND version = :version
+GROUP BY variant;
+
+-- results --
+-- What the exposed did from their first exposure on, by variant and type.
+SELECT u.variant, o.event_type, count(*) AS events, count(DISTINCT o.unit) AS units, sum(o.value) AS value
+FROM exposed_units u
+JOIN outcomes o USING (tenant, experiment, version, unit)
+WHERE u.tenant = :tenant
+  AND u.experiment = :name
+  AND u.version = :version
+  AND o.occurred_at >= u.first_at
+GROUP BY u.variant, o.event_type
+ORDER BY u.variant, o.event_type;
+
+-- tenants_of_account --
+-- The tenants among which an AWS key pair may choose.
+SELECT array_agg(tenant ORDER BY tenant) AS tenants
+FROM engine.accounts_v1
+WHERE account = :account;
+
+-- tenant_of_campaign --
+-- Whose campaign it is.
+SELECT c.tenant
+FROM engine.campaigns_v1 c
+JOIN engine.accounts_v1 a ON a.tenant = c.tenant
+WHERE a.account = :account AND c.name = :name
+LIMIT 1;

@@ -1,0 +1,166 @@
+"""Experiments in Postgres: versions are added, never changed; one runs per surface."""
+
+from __future__ import annotations
+
+import secrets
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Protocol
+
+from services.router.domain.experiments import Definition, Experiment, next_version
+from services.router.store import SQL
+from shared.errors import ApiError
+
+if TYPE_CHECKING:
+    from asyncpg import Record
+
+    from shared.postgres import Connection, Database
+
+
+class Reader(Protocol):
+    """A pool or one of its connections."""
+
+    async def fetchrow(self, text: str, /, *args: Any) -> Record | None:
+        """The first row."""
+
+
+class Experiments:
+    """Adds, starts, stops and lists the experiments of tenants."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def define(self, tenant: str, definition: Definition) -> tuple[Experiment, bool]:
+        """The version that a definition makes, or the latest if it says the same; and whether it is new."""
+        async with self._database.transaction() as connection:
+            await connection.execute(*SQL.lock_tenant(tenant=tenant))
+            latest = await self._latest(connection, tenant, definition.name)
+            fields = next_version(definition, latest, secrets.token_hex(8))
+            if fields is None and latest is not None:
+                return latest, False
+            await connection.execute(*SQL.add(tenant=tenant, **(fields or {})))
+            return await self._found(connection, tenant, definition.name), True
+
+    async def start(self, tenant: str, name: str) -> Experiment:
+        """Let the newest version run in place of an older one; 409 while another has its surface."""
+        async with self._database.transaction() as connection:
+            await connection.execute(*SQL.lock_tenant(tenant=tenant))
+            latest = await self._found(connection, tenant, name)
+            if latest.status == "running":
+                return latest
+            if latest.status == "stopped":
+                detail = (
+                    f"Version {latest.version} of {name} was stopped, and its counts are closed. "
+                    "Post it again with another salt or traffic, and start that version."
+                )
+                raise ApiError(409, "Stopped", detail)
+            other = await connection.fetchval(
+                *SQL.running_on(tenant=tenant, surface=latest.surface, name=name)
+            )
+            if other is not None:
+                detail = f"The experiment {other} runs on {latest.surface}; stop it before you start {name}."
+                raise ApiError(409, "SurfaceTaken", detail)
+            await connection.execute(*SQL.stop(tenant=tenant, name=name))
+            await connection.execute(*SQL.start(tenant=tenant, name=name, version=latest.version))
+            return await self._found(connection, tenant, name)
+
+    async def stop(self, tenant: str, name: str) -> Experiment:
+        """Let it end; a repetition changes nothing."""
+        async with self._database.transaction() as connection:
+            await connection.execute(*SQL.lock_tenant(tenant=tenant))
+            version = await connection.fetchval(*SQL.stop(tenant=tenant, name=name))
+            if version is None:
+                return await self._found(connection, tenant, name)
+            row = await connection.fetchrow(*SQL.one(tenant=tenant, name=name, version=version))
+            assert row is not None
+            return experiment(row)
+
+    async def every(self, tenant: str) -> list[Experiment]:
+        """The newest version of each."""
+        return [experiment(row) for row in await self._database.fetch(*SQL.every(tenant=tenant))]
+
+    async def one(self, tenant: str, name: str, version: int | None = None) -> Experiment:
+        """One version, the newest if none is named; 404 when it does not exist."""
+        if version is None:
+            return await self._found(self._database, tenant, name)
+        row = await self._database.fetchrow(*SQL.one(tenant=tenant, name=name, version=version))
+        if row is None:
+            raise ApiError(404, "UnknownExperiment", f"There is no version {version} of {name!r}.")
+        return experiment(row)
+
+    async def relevant(self) -> list[Experiment]:
+        """What is running, of all tenants, and what was stopped within the last day."""
+        return [experiment(row) for row in await self._database.fetch(*SQL.relevant())]
+
+    async def counts(self, found: Experiment) -> tuple[list[Record], list[Record]]:
+        """(units by variant, what they did by variant and type)."""
+        which = {"tenant": found.tenant, "name": found.name, "version": found.version}
+        return (
+            await self._database.fetch(*SQL.units(**which)),
+            await self._database.fetch(*SQL.results(**which)),
+        )
+
+    async def _latest(self, reader: Reader | Connection, tenant: str, name: str) -> Experiment | None:
+        row = await reader.fetchrow(*SQL.latest(tenant=tenant, name=name))
+        return None if row is None else experiment(row)
+
+    async def _found(self, reader: Reader | Connection, tenant: str, name: str) -> Experiment:
+        latest = await self._latest(reader, tenant, name)
+        if latest is None:
+            detail = f"There is no experiment {name!r}. GET /v1/experiments lists those that exist."
+            raise ApiError(404, "UnknownExperiment", detail)
+        return latest
+
+
+def experiment(row: Record) -> Experiment:
+    """A row as an experiment."""
+    return Experiment.model_validate(dict(row))
+
+
+class Counting:
+    """Counts exposures and what followed; a repetition changes nothing."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def expose(self, rows: list[tuple[str, str, int, str, str, datetime]]) -> None:
+        """(tenant, experiment, version, unit, variant, time) of exposures."""
+        first: dict[tuple[str, str, int, str, str], datetime] = {}
+        for tenant, name, version, unit, variant, at in rows:
+            key = (tenant, name, version, unit, variant)
+            first[key] = min(at, first.get(key, at))
+        # One statement may not touch a row twice, so a unit with two variants takes two.
+        while first:
+            batch = {key[:4]: (*key, at) for key, at in first.items()}
+            chosen = list(batch.values())
+            for row in chosen:
+                del first[row[:5]]
+            tenants, experiments, versions, units, variants, times = map(list, zip(*chosen, strict=True))
+            await self._database.execute(
+                *SQL.expose(
+                    tenants=tenants,
+                    experiments=experiments,
+                    versions=versions,
+                    units=units,
+                    variants=variants,
+                    times=times,
+                )
+            )
+
+    async def record(self, rows: list[tuple[str, str, int, str, str, str, float | None, datetime]]) -> None:
+        """(tenant, experiment, version, event id, unit, event type, value, time) of what units did."""
+        if not rows:
+            return
+        columns = zip(*rows, strict=True)
+        tenants, experiments, versions, event_ids, units, types, values, times = map(list, columns)
+        await self._database.execute(
+            *SQL.record_outcomes(
+                tenants=tenants,
+                experiments=experiments,
+                versions=versions,
+                event_ids=event_ids,
+                units=units,
+                event_types=types,
+                values=values,
+                times=times,
+            )
+        )

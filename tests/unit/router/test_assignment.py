@@ -1,0 +1,190 @@
+"""Assignment: nobody moves, shares are as said, and two decisions know nothing of each other."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import UTC, datetime
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+from scipy.stats import chisquare
+
+from services.router.domain.assignment import BUCKETS, bucket, chosen, ends, is_eligible
+from services.router.domain.experiments import (
+    Definition,
+    Experiment,
+    Variant,
+    next_version,
+    sample_ratio_p,
+)
+
+UNITS = [f"user-{n}" for n in range(20_000)]
+NOW = datetime(2026, 11, 20, tzinfo=UTC)
+
+GOLDEN = {"user-1": 95277, "Jürgen": 481170}
+
+texts = st.text(min_size=1, max_size=40)
+weights = st.lists(st.floats(0.01, 1000), min_size=2, max_size=12)
+
+
+def experiment(**fields: object) -> Experiment:
+    variants = [Variant(name="a"), Variant(name="b", strategy="item-affinity")]
+    given: dict[str, object] = {
+        "tenant": "shop",
+        "name": "test",
+        "version": 1,
+        "surface": "recommendations",
+        "variants": variants,
+        "traffic": 1.0,
+        "salt": "salt",
+        "status": "running",
+        "created_at": NOW,
+        "started_at": NOW,
+    }
+    return Experiment.model_validate(given | fields)
+
+
+def test_buckets_are_what_they_were_when_this_was_written() -> None:
+    """Another number here moves every unit of every experiment of every shop."""
+    assert bucket("salt", "variant", "user-1") == GOLDEN["user-1"]
+    assert bucket("salt", "traffic", "Jürgen") == GOLDEN["Jürgen"]
+
+
+@given(salt=texts, unit=texts, low=st.floats(0.001, 1), high=st.floats(0.001, 1), shares=weights)
+def test_more_traffic_only_adds_units_and_moves_nobody(
+    salt: str, unit: str, low: float, high: float, shares: list[float]
+) -> None:
+    low, high = sorted((low, high))
+    variants = tuple(Variant(name=f"v{n}", weight=share) for n, share in enumerate(shares))
+    before = experiment(salt=salt, traffic=low, variants=variants).assign(unit)
+    after = experiment(salt=salt, traffic=high, variants=variants, version=2).assign(unit)
+
+    assert before is None or before == after
+
+
+@given(shares=weights)
+def test_ranges_are_half_open_and_cover_every_bucket(shares: list[float]) -> None:
+    limits = ends(shares)
+
+    assert limits[-1] == BUCKETS
+    assert all(before <= after for before, after in pairwise((0, *limits)))
+
+
+@given(unit=texts, shares=weights)
+def test_a_unit_has_exactly_one_variant(unit: str, shares: list[float]) -> None:
+    limits = ends(shares)
+    number = chosen("salt", unit, limits)
+    at = bucket("salt", "variant", unit)
+
+    assert (limits[number - 1] if number else 0) <= at < limits[number]
+
+
+def test_shares_are_as_said() -> None:
+    variants = (Variant(name="a", weight=1), Variant(name="b", weight=1), Variant(name="c", weight=2))
+    found = Counter(variant.name for unit in UNITS if (variant := experiment(variants=variants).assign(unit)))
+
+    p = sample_ratio_p([found["a"], found["b"], found["c"]], [1, 1, 2])
+    assert p is not None
+    assert p > 0.001
+
+
+def test_traffic_is_as_said() -> None:
+    within = sum(is_eligible("salt", unit, 0.05) for unit in UNITS)
+
+    p = sample_ratio_p([within, len(UNITS) - within], [5, 95])
+    assert p is not None
+    assert p > 0.001
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (("salt", "traffic"), ("salt", "variant")),
+        (("one", "variant"), ("two", "variant")),
+        (("one", "traffic"), ("two", "traffic")),
+    ],
+)
+def test_two_decisions_are_independent(first: tuple[str, str], second: tuple[str, str]) -> None:
+    """χ² over a 4 by 4 table: 9 degrees of freedom, of which 27.88 is exceeded once in a thousand."""
+    table = Counter(
+        (bucket(*first, unit) * 4 // BUCKETS, bucket(*second, unit) * 4 // BUCKETS) for unit in UNITS
+    )
+    rows = Counter({row: sum(table[row, column] for column in range(4)) for row in range(4)})
+    columns = Counter({column: sum(table[row, column] for row in range(4)) for column in range(4)})
+    chi2 = sum(
+        (table[row, column] - rows[row] * columns[column] / len(UNITS)) ** 2
+        / (rows[row] * columns[column] / len(UNITS))
+        for row in range(4)
+        for column in range(4)
+    )
+
+    assert chi2 < 27.88
+
+
+def test_a_ramp_from_5_to_50_percent_keeps_everybody() -> None:
+    small, large = experiment(traffic=0.05), experiment(traffic=0.5)
+    taking_part = [unit for unit in UNITS if small.assign(unit)]
+
+    assert len(taking_part) > 800
+    assert all(small.assign(unit) == large.assign(unit) for unit in taking_part)
+
+
+@pytest.mark.parametrize(
+    ("units", "p"),
+    [([9120, 6400], 1.1158275464490397e-105), ([10250, 9750], 4.0695e-4), ([50120, 49880], 0.44788)],
+)
+def test_the_sample_ratio_is_that_of_gbstats(units: list[int], p: float) -> None:
+    assert sample_ratio_p(units, [1, 1]) == pytest.approx(p, rel=1e-4)
+
+
+@pytest.mark.parametrize("units", [[400, 300, 300], [260, 240, 250, 250], [205, 195, 200, 190, 210]])
+def test_the_sample_ratio_of_several_groups_is_that_of_scipy(units: list[int]) -> None:
+    assert sample_ratio_p(units, [1] * len(units)) == pytest.approx(chisquare(units).pvalue, rel=1e-9)
+
+
+def test_the_salt_stays_while_the_ranges_do() -> None:
+    definition = Definition(
+        name="x", surface="recommendations", variants=(Variant(name="a"), Variant(name="b"))
+    )
+    first = next_version(definition, None, "salt-1")
+    assert first is not None
+    latest = experiment(**first)
+
+    assert next_version(definition, latest, "salt-2") is None
+    wider = next_version(definition.model_copy(update={"traffic": 0.5}), latest, "salt-2")
+    assert wider is not None
+    assert (wider["version"], wider["salt"]) == (2, "salt-1")
+    heavier = definition.model_copy(update={"variants": (Variant(name="a", weight=3), Variant(name="b"))})
+    other = next_version(heavier, latest, "salt-2")
+    assert other is not None
+    assert other["salt"] == "salt-2"
+
+
+@pytest.mark.parametrize(
+    "mistake",
+    [
+        {"surface": "somewhere"},
+        {"surface": "campaign/"},
+        {"variants": [{"name": "alone"}]},
+        {"variants": [{"name": "twin"}, {"name": "twin"}]},
+        {"variants": [{"name": "a", "weight": 0}, {"name": "b"}]},
+        {"variants": [{"name": "a", "strategy": "No Recipe"}, {"name": "b"}]},
+        {"traffic": 0},
+        {"traffic": 1.01},
+        {"name": "Not A Slug"},
+        {"colour": "red"},
+    ],
+)
+def test_a_wrong_definition_is_refused(mistake: dict[str, object]) -> None:
+    right: dict[str, object] = {
+        "name": "x",
+        "surface": "campaign/home",
+        "variants": [{"name": "a"}, {"name": "b", "strategy": "popularity"}],
+    }
+    Definition.model_validate(right)
+
+    with pytest.raises(ValidationError):
+        Definition.model_validate(right | mistake)
