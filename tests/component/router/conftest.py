@@ -1,0 +1,219 @@
+"""A router with a real Postgres and Kafka, and a stand-in that says what the recommender was asked."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import asyncpg
+import httpx
+import orjson
+import pytest
+import uvicorn
+from aiohttp import web
+from asgi_lifespan import LifespanManager
+from pydantic import SecretStr
+
+from services.router import app
+from services.router.settings import Settings, UpstreamSettings
+from shared.auth import encrypt, hash_key, new_secret_key
+from shared.events import Event, InteractionRecorded
+from shared.events.topics import Topic
+from shared.kafka import encoded
+from shared.kafka.producer import Producer
+from shared.postgres import migrate
+from shared.settings import AuthSettings, KafkaSettings, PostgresSettings
+from tests.support.kafka import eventually
+
+if TYPE_CHECKING:
+    from tests.support.stack import Database, PostgresServer
+
+ACCOUNT = "000000000000"
+SERVICE_KEY = "ek_service_test"
+SECRET = "a secret access key of forty characters!"
+
+
+@pytest.fixture(scope="session")
+async def views(postgres_server: PostgresServer) -> AsyncIterator[str]:
+    """A database with the router's schema and the engine's; cloned, never used."""
+    with postgres_server.database() as database:
+        for service in ("engine", "router"):
+            await migrate(database.url, service, Path("services") / service / "migrations")
+        yield database.url.rpartition("/")[2]
+
+
+@dataclass
+class Recommender:
+    """The stand-in: answers with what it was asked, and keeps it."""
+
+    asked: list[dict[str, Any]] = field(default_factory=list)
+    refuses: str = "refused-strategy"
+    url: str = ""
+
+    async def answer(self, request: web.Request) -> web.Response:
+        """Say everything that came."""
+        body = await request.read()
+        said = {
+            "path": request.raw_path.partition("?")[0],
+            "query": dict(request.query),
+            "tenant": request.headers.get("x-endcap-tenant"),
+            "key": request.headers.get("x-api-key"),
+            "body": orjson.loads(body) if body else None,
+        }
+        self.asked.append(said)
+        if self.refuses in orjson.dumps([said["query"], said["body"]]).decode():
+            return web.json_response({"error": "UnknownStrategy", "detail": "no such"}, status=400)
+        headers = {"X-Recs-Source": "redis", "X-Recs-Generation": "7"}
+        if request.method == "POST":
+            answer = {"itemList": [{"itemId": "i1", "score": 0.5}], "recommendationId": "RID-1", "said": said}
+            return web.json_response(answer, headers=headers)
+        listed = [{"product_id": "i1", "score": 0.5}]
+        return web.json_response({"recommendations": listed, "said": said}, headers=headers)
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[Recommender]:
+        """On a port of its own."""
+        application = web.Application()
+        application.router.add_route("*", "/{path:.*}", self.answer)
+        runner = web.AppRunner(application, access_log=None)
+        await runner.setup()
+        site = web.TCPSite(runner, "127.0.0.1", 0)
+        await site.start()
+        self.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+        try:
+            yield self
+        finally:
+            await runner.cleanup()
+
+
+@dataclass
+class World:
+    """What surrounds the router."""
+
+    database: Database
+    kafka: str
+    recommender: Recommender
+    tenant: str = field(default_factory=lambda: f"shop-{uuid.uuid4().hex[:8]}")
+    secret_key: str = field(default_factory=new_secret_key)
+    keys: dict[str, str] = field(
+        default_factory=lambda: {name: f"ek_{name}_{uuid.uuid4().hex}" for name in ("read", "admin")}
+    )
+    access_key_id: str = field(default_factory=lambda: f"ENDC{uuid.uuid4().hex[:16].upper()}")
+
+    def settings(self, **changes: Any) -> Settings:
+        """Settings of a router in this world."""
+        postgres = changes.pop("postgres", self.database.role_url("router"))
+        return Settings(
+            kafka=KafkaSettings(kafka_bootstrap_servers=changes.pop("kafka", self.kafka)),
+            postgres=PostgresSettings(database_url=postgres),
+            upstream=UpstreamSettings(endcap_recommender_url=changes.pop("upstream", self.recommender.url)),
+            auth=AuthSettings(
+                endcap_service_key=SecretStr(SERVICE_KEY), endcap_secret_key=SecretStr(self.secret_key)
+            ),
+            **({"poll_seconds": 0.2} | changes),
+        )
+
+    @asynccontextmanager
+    async def router(self, **changes: Any) -> AsyncIterator[httpx.AsyncClient]:
+        """The serving process, as this tenant's read key sees it."""
+        serving = app.build(self.settings(**changes))
+        async with (
+            LifespanManager(serving, startup_timeout=20, shutdown_timeout=20),
+            httpx.AsyncClient(
+                transport=httpx.ASGITransport(serving),
+                base_url="http://router",
+                headers={"x-api-key": self.keys["read"]},
+            ) as caller,
+        ):
+            yield caller
+
+    @asynccontextmanager
+    async def listening(self) -> AsyncIterator[str]:
+        """The serving process on a port, for clients that need one."""
+        config = uvicorn.Config(app.build(self.settings()), "127.0.0.1", 0, log_config=None, lifespan="on")
+        server = uvicorn.Server(config)
+        server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
+        task = asyncio.create_task(server.serve())
+        await eventually(lambda: server.started)
+        try:
+            yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            with suppress(asyncio.CancelledError):
+                await task
+
+    @asynccontextmanager
+    async def worker(self) -> AsyncIterator[None]:
+        """The worker process."""
+        async with LifespanManager(app.worker(self.settings()), startup_timeout=20, shutdown_timeout=20):
+            yield
+
+    @property
+    def admin(self) -> dict[str, str]:
+        """Headers of the administrator."""
+        return {"x-api-key": self.keys["admin"]}
+
+    async def sql(self, command: str, *rows: Sequence[Any]) -> list[asyncpg.Record]:
+        """Read or write as the administrator."""
+        connection = await asyncpg.connect(self.database.url)
+        try:
+            if not rows:
+                return list(await connection.fetch(command))
+            await connection.executemany(command, rows)
+            return []
+        finally:
+            await connection.close()
+
+    async def prepare(self) -> None:
+        """Make the tenant, its keys, and a key pair of its account."""
+        await self.sql("INSERT INTO engine.accounts VALUES ($1) ON CONFLICT DO NOTHING", (ACCOUNT,))
+        await self.sql("INSERT INTO engine.tenants VALUES ($1, $2, $1)", (self.tenant, ACCOUNT))
+        await self.sql(
+            "INSERT INTO engine.resources (account, tenant, type, path, arn, name, status, document) "
+            "VALUES ($1, $2, $3, $3 || '/' || $4, $5, $4, 'ACTIVE', '{}')",
+            (ACCOUNT, self.tenant, "dataset-group", self.tenant, f"arn:group/{self.tenant}"),
+            (ACCOUNT, self.tenant, "campaign", "plain", "arn:aws:personalize:::campaign/plain"),
+        )
+        await self.sql(
+            "INSERT INTO engine.keys (id, key_hash, kind, tenant, scopes, label) "
+            "VALUES ($1, $2, 'key', $3, $4, 'test')",
+            *((key, hash_key(key), self.tenant, [name]) for name, key in self.keys.items()),
+        )
+        await self.sql(
+            "INSERT INTO engine.aws_keys (access_key_id, account, secret_encrypted, label) "
+            "VALUES ($1, $2, $3, 'test')",
+            (self.access_key_id, ACCOUNT, encrypt(SECRET, self.secret_key)),
+        )
+
+    async def publish(self, topic: Topic, *events: Event) -> None:
+        """Write events to Kafka, whoever may."""
+        producer = Producer(KafkaSettings(kafka_bootstrap_servers=self.kafka), "test")
+        async with AsyncExitStack() as stack:
+            producer.start()
+            stack.push_async_callback(producer.stop)
+            records = [encoded(event, "test", f"00-{'1' * 32}-{'2' * 16}-00") for event in events]
+            await producer.deliver(topic.name, records, 20.0)
+
+    def purchase(self, user: str, **fields: Any) -> InteractionRecorded:
+        """Somebody bought something just now."""
+        now = datetime.now(UTC)
+        given = {"event_id": str(uuid.uuid4()), "occurred_at": now, "received_at": now, "value": 2.5}
+        return InteractionRecorded(
+            tenant=self.tenant, user_id=user, event_type="purchase", item_id="i1", **{**given, **fields}
+        )
+
+
+@pytest.fixture
+async def world(postgres_server: PostgresServer, views: str, kafka_bootstrap: str) -> AsyncIterator[World]:
+    """A world of its own: database, tenant, stand-in."""
+    with postgres_server.database(template=views) as database:
+        async with Recommender().running() as recommender:
+            made = World(database, kafka_bootstrap, recommender)
+            await made.prepare()
+            yield made

@@ -1,0 +1,296 @@
+"""Passing through, assigning, exposing, counting."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from botocore.config import Config
+
+from shared.events.topics import EXPOSURES, INTERACTIONS
+from tests.support.kafka import eventually, raw_records, settings_for
+
+SECRET = "a secret access key of forty characters!"
+NOWHERE = "127.0.0.1:1"
+V1 = "/api/v1/personalize"
+AB = {
+    "name": "affinity",
+    "surface": "recommendations",
+    "variants": [{"name": "control"}, {"name": "treatment", "strategy": "item-affinity"}],
+}
+
+
+async def run(caller: Any, world: Any, definition: dict[str, Any]) -> None:
+    answer = await caller.post("/v1/experiments", json=definition, headers=world.admin)
+    assert answer.status_code == 201, answer.text
+    answer = await caller.post(f"/v1/experiments/{definition['name']}/start", headers=world.admin)
+    assert answer.status_code == 200, answer.text
+
+
+async def exposures(world: Any) -> list[dict[str, Any]]:
+    records = await raw_records(settings_for(world.kafka), EXPOSURES.name)
+    found = [json.loads(record.value) for record in records]
+    return [event for event in found if event["tenant"] == world.tenant]
+
+
+async def test_without_an_experiment_everything_is_passed_through(world: Any) -> None:
+    async with world.router() as caller:
+        for _ in range(2):  # the long way, which looks the key up; then the short one
+            answer = await caller.get(f"{V1}/recommendations/a%2Fb%20c?limit=3")
+
+    said = answer.json()["said"]
+    assert said["path"] == f"{V1}/recommendations/a%2Fb%20c"
+    assert said["query"] == {"limit": "3"}
+    assert (said["tenant"], said["key"]) == (world.tenant, "ek_service_test")
+    assert answer.headers["x-recs-source"] == "redis"
+    assert "x-variant" not in answer.headers
+    assert await exposures(world) == []
+
+
+async def test_each_unit_is_asked_for_by_its_variant_and_stays_there(world: Any) -> None:
+    async with world.router() as caller:
+        await run(caller, world, AB)
+        first = {f"u{n}": await caller.get(f"{V1}/recommendations/u{n}?limit=5") for n in range(40)}
+        again = {
+            f"u{n}": await caller.get(f"/api/personalize/recommendations?userId=u{n}") for n in range(40)
+        }
+        untouched = await caller.get(f"{V1}/item-affinity/u1")
+        chosen = await caller.get(f"{V1}/recommendations/u1?strategy=popularity")
+
+    variants = {user: answer.headers["x-variant"] for user, answer in first.items()}
+    assert set(variants.values()) == {"control", "treatment"}
+    assert variants == {user: answer.headers["x-variant"] for user, answer in again.items()}
+    for user, answer in first.items():
+        strategy = {"strategy": "item-affinity"} if variants[user] == "treatment" else {}
+        assert answer.json()["said"]["query"] == {"limit": "5"} | strategy
+        assert answer.headers["x-experiment"] == "affinity;v=1"
+    assert "x-variant" not in untouched.headers
+    assert "x-variant" not in chosen.headers
+
+    events = await exposures(world)  # the buffer was emptied at the end
+    assert {event["unit"]: event["variant"] for event in events} == variants
+    assert len(events) == 40
+    assert len({event["event_id"] for event in events}) == 40
+    assert events[0]["item_ids"] == ["i1"]
+
+
+async def test_two_routers_and_a_restart_agree(world: Any) -> None:
+    async with world.router() as one:
+        await run(one, world, AB)
+        before = [(await one.get(f"{V1}/recommendations/u{n}")).headers["x-variant"] for n in range(20)]
+    async with world.router() as two:
+
+        async def running() -> bool:
+            return "x-variant" in (await two.get(f"{V1}/recommendations/u0")).headers
+
+        await eventually(running)
+        after = [(await two.get(f"{V1}/recommendations/u{n}")).headers["x-variant"] for n in range(20)]
+
+    assert before == after
+
+
+async def test_what_came_of_it_is_counted_once_per_event_whatever_comes_first(world: Any) -> None:
+    async with world.router() as caller:
+        await run(caller, world, AB)
+        early = world.purchase("u0")
+        await asyncio.sleep(0.01)
+        for n in range(10):
+            await caller.get(f"{V1}/recommendations/u{n}")
+        later = [world.purchase(f"u{n}") for n in range(10)]
+        stranger = world.purchase("never-exposed")
+        async with world.worker():
+            # Everything twice, as a replay does it.
+            for _ in range(2):
+                await world.publish(INTERACTIONS, early, *later, later[0], stranger)
+
+            async def counted() -> Any:
+                answer = await caller.get("/v1/experiments/affinity", headers=world.admin)
+                result = answer.json()
+                events = sum(one["events"].get("purchase", {}).get("events", 0) for one in result["results"])
+                return events >= 10 and sum(one["units"] for one in result["results"]) == 10
+
+            await eventually(counted, 60)
+            await asyncio.sleep(0.5)
+            result = (await caller.get("/v1/experiments/affinity", headers=world.admin)).json()
+
+    assert sum(one["events"]["purchase"]["events"] for one in result["results"]) == 10
+    assert sum(one["events"]["purchase"]["units"] for one in result["results"]) == 10
+    assert sum(one["events"]["purchase"]["value"] for one in result["results"]) == 25
+    assert result["mixed_units"] == 0
+    assert result["status"] == "running"
+
+
+async def test_an_unmodified_boto3_client_gets_its_variant(world: Any) -> None:
+    definition = {
+        "name": "home",
+        "surface": "campaign/home",
+        "variants": [
+            {"name": "lists", "strategy": "user-personalization"},
+            {"name": "model", "strategy": "arn:aws:personalize:eu-west-1:000000000000:campaign/other"},
+        ],
+    }
+
+    async with world.listening() as url:
+        client = boto3.client(
+            "personalize-runtime",
+            endpoint_url=url,
+            region_name="eu-west-1",
+            aws_access_key_id=world.access_key_id,
+            aws_secret_access_key=SECRET,
+            config=Config(retries={"max_attempts": 1}),
+        )
+
+        def ask(campaign: str, user: str) -> Any:
+            arn = f"arn:aws:personalize:us-east-1:999999999999:campaign/{campaign}"
+            return client.get_recommendations(campaignArn=arn, userId=user, numResults=5)
+
+        plain = await asyncio.to_thread(ask, "plain", "u1")
+        with pytest.raises(client.exceptions.ResourceNotFoundException, match="home"):
+            await asyncio.to_thread(ask, "home", "u1")
+
+        async with world.router() as caller:
+            await run(caller, world, definition)
+        await asyncio.sleep(0.6)
+        answers = [await asyncio.to_thread(ask, "home", f"u{n}") for n in range(20)]
+
+    assert plain["itemList"] == [{"itemId": "i1", "score": 0.5}]
+    assert "x-variant" not in plain["ResponseMetadata"]["HTTPHeaders"]
+    headers = [answer["ResponseMetadata"]["HTTPHeaders"] for answer in answers]
+    assert {one["x-variant"] for one in headers} == {"lists", "model"}
+    asked = [one["body"] for one in world.recommender.asked[-20:]]
+    assert {(one["x-variant"], body["campaignArn"]) for one, body in zip(headers, asked, strict=True)} == {
+        ("lists", "arn:aws:personalize:::recipe/user-personalization"),
+        ("model", "arn:aws:personalize:eu-west-1:000000000000:campaign/other"),
+    }
+    assert all(one["tenant"] == world.tenant for one in world.recommender.asked)
+    events = await exposures(world)
+    assert len(events) == 20
+    assert {event["recommendation_id"] for event in events} == {"RID-1"}
+
+
+async def test_a_strategy_that_can_not_be_answered_costs_nobody_an_answer(world: Any) -> None:
+    broken = {**AB, "variants": [{"name": "a", "strategy": "refused-strategy"}, {"name": "b"}]}
+    async with world.router() as caller:
+        await run(caller, world, broken)
+        answers = [await caller.get(f"{V1}/recommendations/u{n}") for n in range(20)]
+
+    assert {answer.status_code for answer in answers} == {200}
+    shown = [answer.headers["x-variant"] for answer in answers if "x-variant" in answer.headers]
+    assert set(shown) == {"b"}
+    assert len(await exposures(world)) == len(shown)
+
+
+async def test_postgres_and_kafka_away_stop_nobody(world: Any) -> None:
+    nowhere = f"postgresql://router:x@{NOWHERE}/endcap"
+    async with world.router(postgres=nowhere, kafka=NOWHERE) as caller:
+        headers = {"x-api-key": "ek_service_test", "x-endcap-tenant": world.tenant}
+        answer = await caller.get(f"{V1}/recommendations/u1", headers=headers)
+
+    assert answer.status_code == 200
+    assert answer.json()["said"]["tenant"] == world.tenant
+
+
+async def test_an_experiment_goes_on_while_kafka_is_away_and_losses_are_bounded(world: Any) -> None:
+    async with world.router(kafka=NOWHERE, exposures_kept=10) as caller:
+        await run(caller, world, AB)
+        answers = [await caller.get(f"{V1}/recommendations/u{n}") for n in range(50)]
+        metrics = (await caller.get("/metrics")).text
+
+    assert all("x-variant" in answer.headers for answer in answers)
+    lost = next(
+        float(line.rpartition(" ")[2])
+        for line in metrics.splitlines()
+        if line.startswith('endcap_router_exposures_total{outcome="lost"}')
+    )
+    assert lost >= 1
+
+
+async def test_a_recommender_that_is_away_is_a_503_in_each_shape(world: Any) -> None:
+    async with world.router(upstream=f"http://{NOWHERE}") as caller:
+        for _ in range(2):
+            rest = await caller.get(f"{V1}/recommendations/u1")
+            assert rest.status_code == 503
+            assert rest.headers["retry-after"] == "1"
+            assert rest.json()["error"] == "Unavailable"
+        wire = await caller.post(
+            "/recommendations",
+            json={"campaignArn": "arn:aws:personalize:us-east-1:1:campaign/plain", "userId": "u1"},
+        )
+
+    assert wire.status_code == 503
+    assert wire.json()["__type"] == "ServiceUnavailable"
+
+
+async def test_one_experiment_runs_per_surface_and_versions_never_change(world: Any) -> None:
+    other = {**AB, "name": "other"}
+    wider = {**AB, "traffic": 0.5}
+    async with world.router() as caller:
+
+        async def post(path: str, body: Any = None) -> Any:
+            return await caller.post(f"/v1/experiments{path}", json=body, headers=world.admin)
+
+        await run(caller, world, wider)
+        assert (await post("", wider)).status_code == 200  # nothing new
+        assert (await post("", other)).status_code == 201
+        taken = await post("/other/start")
+        assert (taken.status_code, taken.json()["error"]) == (409, "SurfaceTaken")
+
+        second = await post("", AB)
+        assert second.json()["version"] == 2
+        assert second.json()["salt"] == (await one(caller, world, 1))["salt"]
+        assert (await post("/affinity/start")).json()["version"] == 2
+        assert (await one(caller, world, 1))["status"] == "stopped"
+
+        assert (await post("/affinity/stop")).json()["status"] == "stopped"
+        assert (await post("/affinity/stop")).json()["status"] == "stopped"
+        again = await post("/affinity/start")
+        assert (again.status_code, again.json()["error"]) == (409, "Stopped")
+        assert (await post("/other/start")).status_code == 200
+        listed = (await caller.get("/v1/experiments", headers=world.admin)).json()
+        assert [(one["name"], one["version"], one["status"]) for one in listed] == [
+            ("affinity", 2, "stopped"),
+            ("other", 1, "running"),
+        ]
+        missing = await caller.get("/v1/experiments/none", headers=world.admin)
+        assert (missing.status_code, missing.json()["error"]) == (404, "UnknownExperiment")
+        assert (await caller.get("/v1/experiments")).status_code == 403
+
+    with pytest.raises(Exception, match="never changes"):
+        await world.sql("UPDATE router.experiments SET traffic = $1", (0.1,))
+
+
+async def one(caller: Any, world: Any, version: int) -> Any:
+    answer = await caller.get(f"/v1/experiments/affinity?version={version}", headers=world.admin)
+    return answer.json()
+
+
+async def test_a_file_is_applied_once(world: Any, tmp_path: Path) -> None:
+    file = tmp_path / "experiments.json"
+    file.write_text(json.dumps([{**AB, "running": True}]))
+
+    async def apply(*more: str) -> subprocess.CompletedProcess[str]:
+        return await asyncio.to_thread(
+            subprocess.run,
+            [sys.executable, "-m", "services.router", "apply", str(file), "--tenant", world.tenant, *more],
+            env={"ROUTER_DATABASE_URL": world.database.role_url("router"), "PATH": ""},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    first, second = await apply(), await apply()
+    file.write_text('{"name": "broken"}')
+    broken = await apply()
+
+    assert (first.returncode, first.stdout) == (0, "affinity version 1 (new): running\n")
+    assert (second.returncode, second.stdout) == (0, "affinity version 1 (as before): running\n")
+    assert broken.returncode == 2
+    assert "surface" in broken.stderr
+    rows = await world.sql("SELECT name, status FROM router.experiments")
+    assert [tuple(row) for row in rows] == [("affinity", "running")]
