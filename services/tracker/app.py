@@ -55,7 +55,7 @@ def build(settings: Settings) -> FastAPI:
         CORSMiddleware,
         allow_origins=settings.cors_origins,
         allow_methods=["POST"],
-        allow_headers=["authorization", "content-type", "content-encoding", "x-api-key", "x-retry-count"],
+        allow_headers=["*"],  # SDKs add their own: x-retry-count, amz-sdk-invocation-id, …
         max_age=86_400,
     )
     return app

@@ -64,9 +64,14 @@ class Recall(Generic[Key, Value]):
         task = self._running.get(key)
         if task is None:
             task = self._running[key] = asyncio.create_task(self._ask(key))
-            task.add_done_callback(lambda _: self._running.pop(key, None))
+            task.add_done_callback(lambda done: self._ended(key, done))
         # One waiter that is cancelled must not take the answer from the others.
         return await asyncio.shield(task)
+
+    def _ended(self, key: Key, task: asyncio.Task[Value | None]) -> None:
+        self._running.pop(key, None)
+        if not task.cancelled():
+            task.exception()  # heard here, in case that nobody waits any more
 
     def forget(self, key: Key) -> None:
         """Ask again the next time: somebody said that the answer has changed."""

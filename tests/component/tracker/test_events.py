@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import uuid
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -12,7 +13,7 @@ import pytest
 
 from tests.component.tracker.conftest import Tracker
 from tests.support.kafka import eventually
-from tests.support.processes import Process
+from tests.support.processes import Process, process
 from tests.support.tenants import SERVICE_KEY
 
 
@@ -231,3 +232,14 @@ def test_what_is_counted_can_be_seen(tracker: Tracker) -> None:
 
     assert 'endcap_tracker_events_accepted_total{source="events"}' in metrics
     assert 'endcap_tracker_events_rejected_total{source="events"}' in metrics
+
+
+def test_keyless_calls_from_this_machine_are_a_setting(tracker: Tracker, tmp_path: Path) -> None:
+    keyless = tracker.environment | {"ENDCAP_KEYLESS_LOOPBACK": "1"}
+    with process("tracker", "serve", keyless, tmp_path) as running:
+        url = f"{running.url}/v1/events"
+        plain = httpx.post(url, json=an_event("u"))
+        proxied = httpx.post(url, json=an_event("u"), headers={"x-forwarded-for": "10.0.0.1"})
+        foreign = httpx.post(url, json=an_event("u"), headers={"origin": "https://evil.example"})
+
+    assert [plain.status_code, proxied.status_code, foreign.status_code] == [200, 401, 401]
