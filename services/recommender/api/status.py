@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from services.recommender.domain.pointers import Pointers
     from services.recommender.store.states import Catalogues
-    from shared.redis import Multiplexer
 
 
 class Status:
     """Looks at what the process has in memory."""
 
-    def __init__(self, pointers: Pointers, catalogues: Catalogues, redis: Multiplexer) -> None:
+    def __init__(self, pointers: Pointers, catalogues: Catalogues, redis_answers: Callable[[], bool]) -> None:
         self._pointers = pointers
         self._catalogues = catalogues
-        self._redis = redis
+        self._redis_answers = redis_answers
 
     def of(self, tenant: str) -> dict[str, Any]:
         """The status of one tenant."""
@@ -26,5 +26,5 @@ class Status:
             "activation": pointer.activation,
             "generations": dict(pointer.generations),
             "items": len(self._catalogues.of(tenant)),
-            "redis": self._redis.up,
+            "redis": self._redis_answers(),
         }

@@ -8,13 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from fastapi import APIRouter, Depends, Path, Query, Response
 from pydantic import BaseModel, Field
 
-from services.router.domain.experiments import Definition, Experiment, Slug, sample_ratio_p
+from services.router.domain.experiments import Definition, Experiment, Outcome, Slug, sample_ratio_p
 from shared.auth import Authenticator, Principal
 from shared.runtime import ErrorBody
 
 if TYPE_CHECKING:
-    from asyncpg import Record
-
     from services.router.store.experiments import Experiments
     from services.router.store.running import Running
 
@@ -29,14 +27,6 @@ _CONFLICT: dict[int | str, dict[str, Any]] = {
 }
 
 
-class EventCount(BaseModel):
-    """Events of one type, from a unit's first exposure on."""
-
-    events: int
-    units: int = Field(description="how many of the exposed units did it at least once")
-    value: float | None = Field(None, description="sum of the events' values, where they had one")
-
-
 class VariantResult(BaseModel):
     """A variant and what came of it."""
 
@@ -44,7 +34,7 @@ class VariantResult(BaseModel):
     weight: float
     strategy: str | None
     units: int = Field(description="units that were exposed")
-    events: dict[str, EventCount] = Field(description="by canonical event type, such as purchase")
+    events: dict[str, Outcome] = Field(description="by canonical event type, such as purchase")
 
 
 class ExperimentBody(BaseModel):
@@ -126,13 +116,12 @@ class Routes:
         return router
 
     async def _result(self, found: Experiment) -> ExperimentResult:
-        units, events = await self._experiments.counts(found)
-        exposed = {row["variant"]: row["units"] for row in units}
+        counts = await self._experiments.counts(found)
         results = [
             VariantResult(
                 **variant.model_dump(),
-                units=exposed.get(variant.name, 0),
-                events={row["event_type"]: _count(row) for row in events if row["variant"] == variant.name},
+                units=counts.units.get(variant.name, 0),
+                events=counts.outcomes.get(variant.name, {}),
             )
             for variant in found.variants
         ]
@@ -140,12 +129,8 @@ class Routes:
             **_body(found).model_dump(),
             results=results,
             sample_ratio_p=sample_ratio_p([one.units for one in results], [one.weight for one in results]),
-            mixed_units=sum(row["mixed"] for row in units),
+            mixed_units=counts.mixed,
         )
-
-
-def _count(row: Record) -> EventCount:
-    return EventCount(events=row["events"], units=row["units"], value=row["value"])
 
 
 def _body(found: Experiment) -> ExperimentBody:

@@ -91,6 +91,26 @@ class Experiment(BaseModel):
         )
 
 
+class Outcome(BaseModel):
+    """Events of one type, from a unit's first exposure on."""
+
+    model_config = ConfigDict(frozen=True)
+
+    events: int
+    units: int = Field(description="how many of the exposed units did it at least once")
+    value: float | None = Field(None, description="sum of the events' values, where they had one")
+
+
+class Counts(BaseModel):
+    """What came of a version: units and outcomes by variant; units that saw several variants."""
+
+    model_config = ConfigDict(frozen=True)
+
+    units: dict[str, int]
+    mixed: int
+    outcomes: dict[str, dict[str, Outcome]]
+
+
 def next_version(definition: Definition, latest: Experiment | None, new_salt: str) -> dict[str, Any] | None:
     """The fields of the version that a definition makes; None when it says what the latest one says.
 

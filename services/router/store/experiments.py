@@ -6,7 +6,7 @@ import secrets
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
-from services.router.domain.experiments import Definition, Experiment, next_version
+from services.router.domain.experiments import Counts, Definition, Experiment, Outcome, next_version
 from services.router.store import SQL
 from shared.errors import ApiError
 
@@ -91,12 +91,19 @@ class Experiments:
         """What is running, of all tenants, and what was stopped within the last day."""
         return [experiment(row) for row in await self._database.fetch(*SQL.relevant())]
 
-    async def counts(self, found: Experiment) -> tuple[list[Record], list[Record]]:
-        """(units by variant, what they did by variant and type)."""
+    async def counts(self, found: Experiment) -> Counts:
+        """What came of a version so far."""
         which = {"tenant": found.tenant, "name": found.name, "version": found.version}
-        return (
-            await self._database.fetch(*SQL.units(**which)),
-            await self._database.fetch(*SQL.results(**which)),
+        units = await self._database.fetch(*SQL.units(**which))
+        outcomes: dict[str, dict[str, Outcome]] = {}
+        for row in await self._database.fetch(*SQL.results(**which)):
+            outcomes.setdefault(row["variant"], {})[row["event_type"]] = Outcome(
+                events=row["events"], units=row["units"], value=row["value"]
+            )
+        return Counts(
+            units={row["variant"]: row["units"] for row in units},
+            mixed=sum(row["mixed"] for row in units),
+            outcomes=outcomes,
         )
 
     async def _latest(self, reader: Reader | Connection, tenant: str, name: str) -> Experiment | None:
