@@ -28,9 +28,9 @@ def wiring(monkeypatch: pytest.MonkeyPatch) -> Wiring:
     seen = Wiring()
     publish, subscribe, table = Publisher.__init__, Consumer.subscribe, StateTable.__init__
 
-    def publisher(self: Publisher, settings: Any, service: str, topics: Any) -> None:
+    def publisher(self: Publisher, settings: Any, service: str, topics: Any, **options: Any) -> None:
         seen.published |= {topic.name for topic in topics}
-        publish(self, settings, service, topics)
+        publish(self, settings, service, topics, **options)
 
     def subscribed(self: Consumer, topic: Topic, handler: Any, **options: Any) -> None:
         seen.consumed.setdefault(topic.name, set()).add(options.get("purpose") or "")
