@@ -20,7 +20,7 @@ WORKERS = ("tracker", "sync", "trainer", "loader", "recommender", "router", "eng
 RELAYS = ("sync",)
 
 _STOP_SECONDS = 8
-_ONCE_SECONDS = 120
+_ONCE_SECONDS = 300
 
 
 def programs() -> list[Program]:

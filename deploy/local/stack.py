@@ -21,13 +21,15 @@ from deploy.local.environment import external_components, process_environment
 from deploy.local.failure import StackError
 from deploy.local.ports import SERVICES, Ports, is_open, variable
 from deploy.local.secrets import Secrets, write_private
-from deploy.local.supervisor import Process, Program, Supervisor, ended
+from deploy.local.supervisor import Process, Program, Supervisor
 from deploy.local.sweep import end_orphans
 from deploy.local.tools import PROJECT, Tools
 
 COMPONENTS = ("postgres", "redis", "kafka", "s3")
 
-_START_SECONDS = 120
+# Half a minute on an idle machine; a busy one is no reason to give up.
+_START_SECONDS = 300
+_MOST_ATTEMPTS = 8
 _STOP_SECONDS = 19
 
 
@@ -123,9 +125,18 @@ class Stack:
             self.say(f"{name} answers after {time.monotonic() - begin:.1f} s")
 
     def wait_until_ready(self, name: str, *, seconds: float = _START_SECONDS) -> None:
-        """Wait until a component or process can do its work."""
-        if not ended(lambda: self.is_ready(name), seconds):
-            raise StackError(self._why_not_ready(name, seconds))
+        """Wait until a component or process can do its work; give up early on one that keeps ending."""
+        deadline = time.monotonic() + seconds
+        seen: set[int] = set()
+        while not self.is_ready(name):
+            known = self.supervisor.find(name)
+            if known is not None and known.pid:
+                seen.add(known.pid)
+            if len(seen) > _MOST_ATTEMPTS:
+                raise StackError(self._log_end(name, "keeps ending"))
+            if time.monotonic() > deadline:
+                raise StackError(self._log_end(name, f"was not ready after {seconds:.0f} s"))
+            time.sleep(0.1)
 
     def is_ready(self, name: str) -> bool:
         """Whether a component or process can do its work."""
@@ -238,8 +249,7 @@ class Stack:
         if taken:
             raise StackError("\n".join(taken))
 
-    def _why_not_ready(self, name: str, seconds: float) -> str:
+    def _log_end(self, name: str, what: str) -> str:
         log = self.root / "logs" / f"{name}.log"
         last = log.read_text(errors="replace").splitlines()[-8:] if log.exists() else []
-        state = self.supervisor.process(name).state
-        return "\n".join([f"{name} was not ready after {seconds:.0f} s ({state}); the end of {log}:", *last])
+        return "\n".join([f"{name} {what}; the end of {log}:", *last])

@@ -149,14 +149,17 @@ class Supervisor:
             for known in call(self._socket, "supervisor.getAllProcessInfo")
         ]
 
+    def find(self, name: str) -> Process | None:
+        """One program with its state; None for one that is not run here."""
+        return next((process for process in self.processes() if process.name == name), None)
+
     def process(self, name: str) -> Process:
         """One program with its state."""
-        for process in self.processes():
-            if process.name == name:
-                return process
-        names = ", ".join(process.name for process in self.processes())
-        msg = f"there is no process {name!r}; there are {names}"
-        raise StackError(msg)
+        found = self.find(name)
+        if found is None:
+            names = ", ".join(process.name for process in self.processes())
+            raise StackError(f"there is no process {name!r}; there are {names}")
+        return found
 
     def shut_down(self, *, seconds: float) -> bool:
         """Stop all groups in order, then supervisord; whether that was done within the time."""
