@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import logging
 import sys
 
-from shared import observability
+import structlog
+
 from shared.errors import EndcapError
 from shared.events.topics import TOPICS
 from shared.kafka.replay import replay
 from shared.kafka.topics import make_topics
-from shared.settings import KafkaSettings, ObservabilitySettings
+from shared.settings import KafkaSettings
 
 
 def main() -> int:
@@ -24,7 +26,9 @@ def main() -> int:
     again.add_argument("topic", help="a dead-letter topic, such as orders-v1-tracker-dlq")
     again.add_argument("--limit", type=int, help="how many at the most")
     arguments = parser.parse_args()
-    observability.configure("kafka", ObservabilitySettings())
+    # What goes wrong is told in one sentence below; what the clients log meanwhile would bury it.
+    logging.disable()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     settings = KafkaSettings()
     try:
         if arguments.command == "topics":

@@ -32,6 +32,9 @@ class Offsets:
     async def partitions(self, topic: str) -> list[TopicPartition]:
         """Every partition of a topic that exists."""
         (described,) = await self._admin.describe_topics([topic])
+        if described["error_code"]:
+            message = f"topic {topic} does not exist: run python -m shared.kafka topics"
+            raise Transient(message)
         return [TopicPartition(topic, one["partition"]) for one in described["partitions"]]
 
     async def ends(self, topic: str) -> dict[int, int]:

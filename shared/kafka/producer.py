@@ -38,9 +38,12 @@ MAX_REQUEST_BYTES = 1_100_000
 
 MAX_BATCH_BYTES = 256 * 1024
 LINGER_MS = 1
-CONNECT_SECONDS = 8.0
+CONNECT_SECONDS = 15.0
+"""Longer than a request may take: aiokafka forgets to close a first connection that is cut off."""
+
 CLOSE_SECONDS = 3.0
 STALL_SECONDS = 15.0
+RETRY_SECONDS = 0.1
 MAX_PAUSE_SECONDS = 2.0
 
 log = structlog.get_logger()
@@ -61,6 +64,7 @@ class Producer:
         self._waiting = 0
         self._last_progress = 0.0
         self._failing = False
+        self._trouble = "not reachable"
 
     @property
     def up(self) -> bool:
@@ -112,8 +116,7 @@ class Producer:
                 async with asyncio.timeout_at(deadline):
                     await self._connected.wait()
             except TimeoutError:
-                message = "Kafka is not reachable; the events were not sent"
-                raise Transient(message) from None
+                raise Transient(f"Kafka does not take records: {self._trouble}") from None
         return self._current
 
     async def _attempt(
@@ -141,10 +144,12 @@ class Producer:
             raise Permanent(message) from error
         except (KafkaError, OSError) as error:
             self._replace(producer, error)
+            await asyncio.sleep(RETRY_SECONDS)
             return _unconfirmed(records, sent)
         return []
 
     def _replace(self, producer: AIOKafkaProducer, error: BaseException) -> None:
+        self._trouble = repr(error)
         if producer is self._current:
             log.warning("kafka.producer_replaced", client=self._client_id, error=repr(error))
             self._retire()
@@ -175,6 +180,7 @@ class Producer:
                 async with asyncio.timeout(CONNECT_SECONDS):
                     await producer.start()
             except (KafkaError, OSError) as error:  # TimeoutError is an OSError
+                self._trouble = f"not reachable, {error!r}"
                 log.warning("kafka.producer_waits", client=self._client_id, error=repr(error))
                 await close(producer)
                 await asyncio.sleep(pause)

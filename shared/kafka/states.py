@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
 import structlog
 from aiokafka import TopicPartition
+from aiokafka.errors import KafkaError
 
 from shared.events import Event
 from shared.kafka.records import Decoder, Tombstone, Undecodable
-from shared.kafka.session import Records, Session
+from shared.kafka.session import PolledConsumer, Records, Session
 from shared.observability import counter, gauge
 
 if TYPE_CHECKING:
@@ -32,8 +33,8 @@ log = structlog.get_logger()
 class StateTable(Generic[State]):
     """The states of a topic by key. A part: it lives as long as its process.
 
-    Every process reads the topic from its first record, without a consumer group, and again after the
-    connection was lost. `changed(key, state)` is called for each record, with None for a tombstone.
+    Every process reads the topic from its first record, without a consumer group. `changed(key, state)` is
+    called for each state that comes, and with None when one goes.
     """
 
     def __init__(
@@ -52,6 +53,7 @@ class StateTable(Generic[State]):
         self.caught_up = False
         self._changed = changed
         self._decoder = Decoder(topic)
+        self._reader: PolledConsumer | None = None
         self._seen: set[str] | None = None
         self._follower: asyncio.Task[None] | None = None
         self._session = Session(
@@ -84,24 +86,27 @@ class StateTable(Generic[State]):
 
     async def _opened(self) -> None:
         """Note how far the topic reaches; when that is read, the table is whole."""
-        consumer = self._session.consumer
-        assert consumer is not None
+        consumer = self._begin()
         ends = await consumer.end_offsets(list(consumer.assignment()))
-        self._seen = set()
         if self._follower is not None:
             self._follower.cancel()
-        self._follower = asyncio.create_task(self._until_whole(ends))
+        self._follower = asyncio.create_task(self._until_whole(consumer, ends))
 
-    async def _until_whole(self, ends: dict[TopicPartition, int]) -> None:
+    def _begin(self) -> PolledConsumer:
+        """With a new consumer the topic is read from its first record again."""
         consumer = self._session.consumer
-        while consumer is not None:
-            positions = [(await consumer.position(one), end) for one, end in ends.items()]
-            if all(position >= end for position, end in positions):
-                break
-            await asyncio.sleep(LOOK_SECONDS)
-            consumer = self._session.consumer
-        else:
-            return
+        assert consumer is not None
+        if consumer is not self._reader:
+            self._reader = consumer
+            self._seen = set()
+        return consumer
+
+    async def _until_whole(self, consumer: PolledConsumer, ends: dict[TopicPartition, int]) -> None:
+        try:
+            while not await _read_up_to(consumer, ends):  # noqa: ASYNC110 - nobody tells of positions
+                await asyncio.sleep(LOOK_SECONDS)
+        except (KafkaError, OSError):
+            return  # this consumer is closed; the next one reads the topic again
         # What is in the table but no longer in the topic was deleted while nobody followed.
         for key in self.states.keys() - (self._seen or set()):
             self._set(key, None)
@@ -110,6 +115,7 @@ class StateTable(Generic[State]):
         log.info("kafka.states_whole", topic=self.topic.name, states=len(self.states))
 
     async def _receive(self, records: Records) -> None:
+        self._begin()
         for record in records:
             key = (record.key or b"").decode(errors="replace")
             if self._seen is not None:
@@ -136,3 +142,8 @@ class StateTable(Generic[State]):
             return
         if self._changed is not None:
             self._changed(key, state)
+
+
+async def _read_up_to(consumer: PolledConsumer, ends: dict[TopicPartition, int]) -> bool:
+    positions = [(await consumer.position(one), end) for one, end in ends.items()]
+    return all(position >= end for position, end in positions)

@@ -1,0 +1,152 @@
+"""Compacted topics in memory: whole, up to date, and right again after anything."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from time import monotonic
+
+import pytest
+
+from shared.events import CacheRefreshed, Event
+from shared.events.topics import Topic
+from shared.kafka import Publisher, Record, StateTable
+from shared.settings import KafkaSettings
+from tests.support.kafka import STATES, Broker, eventually, fresh_topic, refreshed, running
+
+
+@pytest.fixture(autouse=True)
+async def nothing_is_left() -> AsyncIterator[None]:
+    """Every client that a test made is gone after it."""
+    yield
+    assert not [task for task in asyncio.all_tasks() if "aiokafka" in str(task.get_stack(limit=1))]
+
+
+async def publish(settings: KafkaSettings, topic: Topic, events: Sequence[Event], *deleted: str) -> None:
+    publisher = Publisher(settings, "tracker", [topic])
+    async with running(publisher):
+        for begin in range(0, len(events), 1_000):
+            await publisher.publish(topic, events[begin : begin + 1_000], within=20)
+        tombstones = [Record(key.encode(), None) for key in deleted]
+        await publisher.publish_raw(topic.name, tombstones, within=20)
+
+
+def activations(table: StateTable[CacheRefreshed]) -> dict[str, int]:
+    return {key: state.activation for key, state in table.states.items()}
+
+
+async def test_the_newest_state_of_every_key_is_there_once_it_caught_up(kafka: KafkaSettings) -> None:
+    topic = await fresh_topic(kafka, STATES, partitions=3)
+    events = [refreshed(f"t{n % 2_000}", n + 1) for n in range(6_000)]
+    await publish(kafka, topic, events, "t7")
+    table: StateTable[CacheRefreshed] = StateTable(kafka, topic)
+
+    async with running(table):
+        await eventually(lambda: table.caught_up)
+        whole = activations(table)
+
+    assert whole == {f"t{n}": n + 4_001 for n in range(2_000) if n != 7}
+
+
+async def test_an_empty_topic_is_whole_at_once(kafka: KafkaSettings) -> None:
+    table: StateTable[CacheRefreshed] = StateTable(kafka, await fresh_topic(kafka, STATES))
+
+    async with running(table):
+        await eventually(lambda: table.caught_up)
+
+    assert table.states == {}
+
+
+async def test_changes_are_followed_and_told(kafka: KafkaSettings) -> None:
+    topic = await fresh_topic(kafka, STATES)
+    told: list[tuple[str, int | None]] = []
+    table: StateTable[CacheRefreshed] = StateTable(
+        kafka, topic, lambda key, state: told.append((key, state.activation if state else None))
+    )
+
+    async with running(table):
+        await eventually(lambda: table.caught_up)
+        await publish(kafka, topic, [refreshed("a", 1)])
+        await eventually(lambda: activations(table) == {"a": 1})
+        await publish(kafka, topic, [refreshed("a", 2)], "unknown")
+        await eventually(lambda: activations(table) == {"a": 2})
+        await publish(kafka, topic, [], "a")
+        await eventually(lambda: activations(table) == {})
+
+    assert told == [("a", 1), ("a", 2), ("a", None)]
+
+
+async def test_every_process_reads_the_whole_topic(kafka: KafkaSettings) -> None:
+    topic = await fresh_topic(kafka, STATES)
+    await publish(kafka, topic, [refreshed(f"t{n}", 1) for n in range(50)])
+    tables: list[StateTable[CacheRefreshed]] = [StateTable(kafka, topic) for _ in range(3)]
+
+    async with running(*tables):
+        await eventually(lambda: all(table.caught_up for table in tables))
+
+    assert [len(table.states) for table in tables] == [50, 50, 50]
+
+
+async def test_an_unreadable_state_leaves_the_last_one_in_force(kafka: KafkaSettings) -> None:
+    topic = await fresh_topic(kafka, STATES, partitions=1)
+    await publish(kafka, topic, [refreshed("a", 1), refreshed("b", 1)])
+    publisher = Publisher(kafka, "tracker", [topic])
+    async with running(publisher):
+        await publisher.publish_raw(topic.name, [Record(b"a", b"{")], within=20)
+    await publish(kafka, topic, [refreshed("b", 2)])
+    table: StateTable[CacheRefreshed] = StateTable(kafka, topic)
+
+    async with running(table):
+        await eventually(lambda: table.caught_up)
+
+    assert activations(table) == {"a": 1, "b": 2}
+
+
+async def test_only_a_compacted_topic_can_be_a_table(kafka: KafkaSettings) -> None:
+    with pytest.raises(ValueError, match="facts"):
+        StateTable(kafka, await fresh_topic(kafka))
+
+
+async def test_a_reader_that_begins_anew_forgets_what_was_deleted_meanwhile(kafka: KafkaSettings) -> None:
+    """Even if the tombstone itself was compacted away: here the record never comes at all."""
+    topic = await fresh_topic(kafka, STATES)
+    await publish(kafka, topic, [refreshed("a", 1)])
+    table: StateTable[CacheRefreshed] = StateTable(kafka, topic)
+
+    async with running(table):
+        await eventually(lambda: table.caught_up)
+        table.states["gone"] = refreshed("gone", 1)
+        table.caught_up = False
+        table._session._fail(RuntimeError("a poll failed"))
+        await eventually(lambda: table.caught_up)
+
+    assert activations(table) == {"a": 1}
+
+
+async def test_states_stay_in_force_while_the_broker_is_away_and_follow_it_again(broker: Broker) -> None:
+    topic = await fresh_topic(broker.settings, STATES)
+    await publish(broker.settings, topic, [refreshed("a", 1)])
+    table: StateTable[CacheRefreshed] = StateTable(broker.settings, topic)
+
+    async with running(table):
+        await eventually(lambda: table.caught_up)
+        broker.kill()
+        await asyncio.sleep(0.5)
+        assert activations(table) == {"a": 1}
+        await broker.until_ready()
+        await publish(broker.settings, topic, [refreshed("a", 2)])
+        await eventually(lambda: activations(table) == {"a": 2}, 60)
+
+
+async def test_starting_without_kafka_waits_and_stopping_does_not(broker: Broker) -> None:
+    topic = await fresh_topic(broker.settings, STATES)
+    await broker.stop()
+    try:
+        table: StateTable[CacheRefreshed] = StateTable(broker.settings, topic)
+        began = monotonic()
+        async with running(table):
+            await asyncio.sleep(1)
+            assert (table.ready(), table.alive(), table.caught_up) == (None, None, False)
+        assert monotonic() - began < 4
+    finally:
+        await broker.start()

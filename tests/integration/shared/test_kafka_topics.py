@@ -1,0 +1,172 @@
+"""Making topics and replaying dead letters, as an operator does."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import uuid
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+
+from shared.errors import Permanent, Transient
+from shared.events.topics import CACHES, INTERACTIONS, TOPICS, Topic
+from shared.kafka import Consumer, Publisher, Record
+from shared.kafka.topics import make_topics, wanted
+from shared.settings import KafkaSettings
+from tests.support.kafka import Collector, fresh_topic, interactions, raw_records, running, until_letters
+
+ROOT = Path(__file__).parents[3]
+
+
+async def command(settings: KafkaSettings, *arguments: str) -> tuple[int, str, str]:
+    """Run `python -m shared.kafka`."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "shared.kafka",
+        *arguments,
+        cwd=ROOT,
+        env={**os.environ, "KAFKA_BOOTSTRAP_SERVERS": settings.kafka_bootstrap_servers, "LOG_LEVEL": "ERROR"},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    out, err = await process.communicate()
+    return process.returncode or 0, out.decode(), err.decode()
+
+
+async def configs(settings: KafkaSettings, topic: str) -> dict[str, str]:
+    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap_servers)
+    await admin.start()
+    try:
+        (answer,) = await admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, topic)])
+    finally:
+        await admin.close()
+    (resource,) = answer.to_object()["resources"]
+    return {entry["config_names"]: entry["config_value"] for entry in resource["config_entries"]}
+
+
+async def test_the_command_makes_what_the_registry_says_and_can_be_repeated(kafka: KafkaSettings) -> None:
+    status, out, err = await command(kafka, "topics")
+
+    assert (status, out, err) == (0, "topics: all there\n", "")
+    admin = AIOKafkaAdminClient(bootstrap_servers=kafka.kafka_bootstrap_servers)
+    await admin.start()
+    try:
+        described = await admin.describe_topics([one.name for one in wanted(TOPICS)])
+    finally:
+        await admin.close()
+    assert {topic["topic"]: len(topic["partitions"]) for topic in described} == {
+        one.name: one.partitions for one in wanted(TOPICS)
+    }
+
+
+async def test_facts_are_kept_for_their_time_states_are_compacted_and_letters_have_room(
+    kafka: KafkaSettings,
+) -> None:
+    facts, states, letters = await asyncio.gather(
+        configs(kafka, INTERACTIONS.name),
+        configs(kafka, CACHES.name),
+        configs(kafka, INTERACTIONS.dlq("tracker")),
+    )
+
+    fortnight = str(14 * 24 * 60 * 60 * 1000)
+    assert (facts["cleanup.policy"], facts["retention.ms"]) == ("delete", fortnight)
+    assert states["cleanup.policy"] == "compact"
+    assert (letters["cleanup.policy"], letters["retention.ms"]) == ("delete", fortnight)
+    assert int(letters["max.message.bytes"]) > 1_000_000
+
+
+async def test_a_topic_that_differs_is_reported_and_left_alone(kafka: KafkaSettings) -> None:
+    topic = await fresh_topic(kafka, partitions=2)
+
+    with pytest.raises(Permanent, match=r"has 2 partitions and cleanup\.policy delete, the registry says 3"):
+        await make_topics(kafka, [replace(topic, partitions=3)])
+    with pytest.raises(Permanent, match="says 2 and compact"):
+        await make_topics(kafka, [replace(topic, retention=None)])
+    longer = replace(topic, retention=timedelta(days=30))
+    assert await make_topics(kafka, [longer]) == [], "another retention is the operator's choice"
+
+
+async def test_without_kafka_it_waits_and_then_says_so() -> None:
+    away = KafkaSettings(kafka_bootstrap_servers="127.0.0.1:9")
+
+    with pytest.raises(Transient, match=r"127\.0\.0\.1:9"):
+        await make_topics(away, TOPICS, patience=1)
+    status, out, err = await command(away, "topics", "--patience", "0.5")
+    assert (status, out) == (1, "")
+    assert err.startswith("Kafka at 127.0.0.1:9 does not make topics")
+
+
+async def buried(settings: KafkaSettings, topic: Topic, handler: Collector, count: int) -> None:
+    """Have a consumer put `count` records into the dead-letter topic."""
+    reader = Consumer(settings, "tracker")
+    reader.subscribe(topic, handler)
+    async with running(reader):
+        await until_letters(settings, topic.dlq("tracker"), count)
+
+
+async def test_dead_letters_are_replayed_as_they_were_and_once(kafka: KafkaSettings) -> None:
+    topic = await fresh_topic(kafka)
+    events = interactions(12, users=5)
+    publisher = Publisher(kafka, "tracker", [topic])
+    async with running(publisher):
+        await publisher.publish(topic, events, within=20)
+    before = await raw_records(kafka, topic.name)
+    refusing = Collector(fail=lambda _: Permanent("no"))
+    await buried(kafka, topic, refusing, len(events))
+
+    first = await command(kafka, "replay", topic.dlq("tracker"), "--limit", "5")
+    second = await command(kafka, "replay", topic.dlq("tracker"))
+    third = await command(kafka, "replay", topic.dlq("tracker"))
+
+    name = topic.dlq("tracker")
+    assert [first, second, third] == [
+        (0, f"{name}: 5 replayed\n", ""),
+        (0, f"{name}: 7 replayed\n", ""),
+        (0, f"{name}: 0 replayed\n", ""),
+    ]
+
+    def content(records: Sequence[Any]) -> list[tuple[Any, ...]]:
+        return sorted((one.partition, one.key, one.value, tuple(one.headers)) for one in records)
+
+    after = await raw_records(kafka, topic.name)
+    assert content(after) == content([*before, *before])
+    accepting = Collector()
+    reader = Consumer(kafka, "tracker")
+    reader.subscribe(topic, accepting)
+    async with running(reader):
+        await accepting.until_ids(events)
+
+
+async def test_a_letter_that_dies_again_is_buried_again(kafka: KafkaSettings) -> None:
+    topic = await fresh_topic(kafka, partitions=1)
+    publisher = Publisher(kafka, "tracker", [topic])
+    async with running(publisher):
+        await publisher.publish_raw(topic.name, [Record(b"k", b"{bad", (("x", b"\xff"),))], within=20)
+    await buried(kafka, topic, Collector(), 1)
+
+    await command(kafka, "replay", topic.dlq("tracker"))
+    await buried(kafka, topic, Collector(), 2)
+
+    first, second = await raw_records(kafka, topic.dlq("tracker"))
+    assert (first.key, first.value) == (second.key, second.value) == (b"k", b"{bad")
+    assert [name for name, _ in first.headers] == [name for name, _ in second.headers]
+    assert dict(second.headers)["original_offset"] == b"1"
+
+
+async def test_only_dead_letters_can_be_replayed(kafka: KafkaSettings) -> None:
+    status, _, err = await command(kafka, "replay", "interactions-v1")
+    unknown = await command(kafka, "replay", f"no-{uuid.uuid4().hex}-dlq")
+
+    assert status == 1
+    assert "interactions-v1 is no dead-letter topic" in err
+    assert unknown[0] == 1
+    assert "Traceback" not in unknown[2]
