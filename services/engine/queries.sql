@@ -98,6 +98,29 @@ SELECT * FROM resources WHERE id = :id AND status <> ALL(ARRAY['ACTIVE', 'CREATE
 -- Whether a resource of a type has a name.
 SELECT 1 FROM resources WHERE account = :account AND type = :type AND name = :name LIMIT 1;
 
+-- solutions_due --
+-- Solutions that train themselves, an hour after they were made and then every 7 days or as they say.
+SELECT solutions.* FROM resources AS solutions
+WHERE solutions.type = 'solution'
+  AND solutions.status = 'ACTIVE'
+  AND solutions.document -> 'performAutoTraining' = 'true'::jsonb
+  AND coalesce(
+      (
+          SELECT max(versions.created_at) + make_interval(days => coalesce(substring(
+              solutions.document #>> '{solutionConfig,autoTrainingConfig,schedulingExpression}'
+              FROM '[0-9]+'
+          )::int, 7))
+          FROM resources AS versions
+          WHERE versions.account = solutions.account
+            AND versions.parent = solutions.path
+            AND versions.type = 'solution-version'
+      ),
+      solutions.created_at + interval '1 hour'
+  ) < now()
+ORDER BY solutions.id
+LIMIT 20
+FOR UPDATE SKIP LOCKED;
+
 -- delete_resource --
 -- The resource is gone; Describe no longer finds it.
 DELETE FROM resources WHERE id = :id;

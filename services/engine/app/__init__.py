@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from services.engine import api
 from services.engine.personalize.surface import Surface
+from services.engine.schedule import AutoTraining
 from services.engine.store.objects import Objects
 from services.engine.worker.sweeper import Sweeper
 from services.engine.worker.work import Work
@@ -54,6 +55,7 @@ def worker(settings: Settings) -> FastAPI:
             publisher,
             Relay(database, publisher),
             JobWorker(database, work.handlers, failed=work.failed, concurrency=settings.worker_concurrency),
+            AutoTraining(database, settings),
             Sweeper(database, Objects.of(settings.s3)),
         ],
     )

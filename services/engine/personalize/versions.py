@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from services.engine.domain.locations import model_prefix
-from services.engine.domain.resources import NewResource, Status, Type
+from services.engine.domain.resources import NewResource, Resource, Status, Type
 from services.engine.personalize.control import Control, require_active
 from services.engine.personalize.members import ArnText, Page, ResourceName, Tagged, WireModel
 from services.engine.personalize.solutions import VersionSummary
@@ -102,6 +102,17 @@ async def create(control: Control, request: CreateSolutionVersion) -> SolutionVe
         raise invalid_input(
             f"trainingMode UPDATE needs an ACTIVE version of {solution.arn} trained with FULL first."
         )
+    version = await make(control, solution, request, "MANUAL")
+    return SolutionVersionCreated(solution_version_arn=version.arn)
+
+
+async def make(
+    control: Control,
+    solution: Resource,
+    request: CreateSolutionVersion,
+    training_type: Literal["MANUAL", "AUTOMATIC"],
+) -> Resource:
+    """A version that waits to be trained, with the solution's settings of now."""
     identifier = secrets.token_hex(4)
     document = {name: solution.document[name] for name in _FROM_SOLUTION if name in solution.document}
     version = await control.create(
@@ -114,7 +125,7 @@ async def create(control: Control, request: CreateSolutionVersion) -> SolutionVe
             | {
                 "solutionArn": solution.arn,
                 "trainingMode": request.training_mode,
-                "trainingType": "MANUAL",
+                "trainingType": training_type,
             },
             parent=solution.path,
             status=Status.PENDING,
@@ -126,7 +137,7 @@ async def create(control: Control, request: CreateSolutionVersion) -> SolutionVe
         request,
     )
     await control.start(version)
-    return SolutionVersionCreated(solution_version_arn=version.arn)
+    return version
 
 
 async def describe(control: Control, request: SolutionVersionName) -> SolutionVersionDescribed:

@@ -163,6 +163,12 @@ async def unfinished(connection: Connection, identifier: int) -> Resource | None
     return _resource(await connection.fetchrow(*SQL.unfinished_resource(id=identifier)))
 
 
+async def solutions_due(connection: Connection) -> list[Resource]:
+    """Solutions whose automatic training is due, held so that one worker alone begins it."""
+    rows = await connection.fetch(*SQL.solutions_due())
+    return [found for row in rows if (found := _resource(row))]
+
+
 async def jobs(
     connection: Connection | Database, account: str, tenant: str | None, limit: int
 ) -> Sequence[dict[str, Any]]:

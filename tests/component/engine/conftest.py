@@ -15,9 +15,9 @@ import boto3
 import pytest
 from botocore.config import Config
 
-from tests.support.engine import bootstrap, engine_environment, run
+from tests.support.engine import bootstrap, engine_environment
 from tests.support.processes import Process, process
-from tests.support.stack import Database, ObjectStore, PostgresServer
+from tests.support.stack import Database, ObjectStore
 
 ROLE = "arn:aws:iam::000000000000:role/anything"
 STATUSES = {"CREATE PENDING", "CREATE IN_PROGRESS", "ACTIVE", "CREATE FAILED"}
@@ -68,25 +68,15 @@ class Engine:
 
 
 @pytest.fixture(scope="module")
-def engine_database(postgres_server: PostgresServer) -> Iterator[Database]:
-    """A database with the two schemas that the engine reads, its own and the tracker's."""
-    with postgres_server.database() as database:
-        run("shared.postgres", "roles", environment=database.environment).check_returncode()
-        for service in ("engine", "tracker"):
-            run(f"services.{service}", "migrate", environment=database.environment).check_returncode()
-        yield database
-
-
-@pytest.fixture(scope="module")
 def engine(
-    engine_database: Database,
+    module_database: Database,
     s3: ObjectStore,
     kafka_bootstrap: str,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Engine]:
     """The control plane, bootstrapped; the worker is another fixture."""
     folder = tmp_path_factory.mktemp("engine")
-    environment = engine_environment(engine_database, s3, kafka_bootstrap, folder)
+    environment = engine_environment(module_database, s3, kafka_bootstrap, folder)
     keys = bootstrap(environment, folder / "keys.json")
     bucket = f"shop-{uuid.uuid4().hex[:8]}"
     s3.client().create_bucket(Bucket=bucket)
@@ -101,11 +91,11 @@ def engine(
 
 
 @pytest.fixture
-def tracked_event(engine_database: Database) -> Callable[..., None]:
+def tracked_event(module_database: Database) -> Callable[..., None]:
     """Write an event as the tracker stores those of PutEvents."""
 
     def write(tenant: str, *, user: str, item: str, second: int) -> None:
-        asyncio.run(_insert_event(engine_database.url, tenant, user, item, second))
+        asyncio.run(_insert_event(module_database.url, tenant, user, item, second))
 
     return write
 

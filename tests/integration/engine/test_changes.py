@@ -12,6 +12,7 @@ import pytest
 from services.engine.personalize import trackers
 from services.engine.personalize.operations import TABLE
 from services.engine.personalize.surface import Surface
+from services.engine.schedule import AutoTraining
 from services.engine.settings import Settings
 from services.engine.store.keys import Keys
 from services.engine.store.objects import Objects
@@ -152,3 +153,27 @@ async def test_limits_are_the_installations(store: Database) -> None:
         await ask(surface, "CreateSolutionVersion", solutionArn=solution.solution_arn)
 
     assert caught.value.code == "LimitExceededException"
+
+
+async def test_a_solution_trains_itself_when_it_is_due_and_once(surface: Surface, store: Database) -> None:
+    group = (await ask(surface, "CreateDatasetGroup", name="shop")).dataset_group_arn
+    for name, more in {
+        "weekly": {},
+        "daily": {"solutionConfig": {"autoTrainingConfig": {"schedulingExpression": "rate(1 day)"}}},
+        "by-hand": {"performAutoTraining": False},
+    }.items():
+        recipe = "arn:aws:personalize:::recipe/aws-similar-items"
+        await ask(surface, "CreateSolution", name=name, datasetGroupArn=group, recipeArn=recipe, **more)
+    schedule = AutoTraining(store, Settings())
+
+    async def begun(later: str) -> list[str]:
+        await store.execute("UPDATE resources SET created_at = created_at - $1::text::interval", later)
+        found = await asyncio.gather(schedule.begin_due(), schedule.begin_due())
+        return sorted(arn.split("/")[1] for arns in found for arn in arns)
+
+    assert await begun("30 minutes") == []
+    assert await begun("45 minutes") == ["daily", "weekly"]
+    assert await begun("25 hours") == ["daily"]
+    assert await begun("6 days") == ["daily", "weekly"]
+    versions = (await ask(surface, "ListSolutionVersions")).solution_versions
+    assert {version.training_type for version in versions} == {"AUTOMATIC"}
