@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from services.sync.api import imports_router, shop_router
 from services.sync.handlers import Handlers
 from services.sync.settings import SERVICE, Settings
-from services.sync.store import Catalogue, Files, Imports, Orders
+from services.sync.store import Catalogue, Files, Imports, Orders, Staging
 from services.sync.store.imports import JOB
 from services.sync.worker import Importer, Sweep
 from shared import s3
@@ -51,7 +51,15 @@ def worker(settings: Settings) -> FastAPI:
     database = Database(settings.postgres, SERVICE)
     imports, catalogue, files = Imports(database), Catalogue(database), _files(settings)
     handlers = Handlers(database, imports, catalogue, files)
-    importer = Importer(database, imports, Orders(database), catalogue, files, chunk_rows=settings.chunk_rows)
+    importer = Importer(
+        database,
+        imports,
+        Orders(database),
+        Staging(database),
+        catalogue,
+        files,
+        chunk_rows=settings.chunk_rows,
+    )
 
     consumer = Consumer(settings.kafka, SERVICE)
     consumer.subscribe(PUTS, handlers.put)

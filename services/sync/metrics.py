@@ -16,6 +16,4 @@ SECONDS = histogram(
     buckets=(0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 900, 3600),
 )
 UPLOADS = counter("endcap_sync_uploads_total", "Announced or swept objects.", ["outcome"])
-PUTS = counter(
-    "endcap_sync_puts_total", "Puts of storefronts, by whether they changed a state.", ["kind", "outcome"]
-)
+PUTS = counter("endcap_sync_puts_total", "Puts of storefronts that were merged.", ["kind"])

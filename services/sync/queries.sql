@@ -67,8 +67,9 @@ LIMIT :limit;
 DELETE FROM import_rejects WHERE import_id = :import_id;
 
 -- staged_count --
--- How many lines of an import wait; the table is emptied when Postgres crashes.
-SELECT count(*) FROM staged_lines WHERE import_id = :import_id;
+-- How many rows of an import wait; the tables are emptied when Postgres crashes.
+SELECT (SELECT count(*) FROM staged_lines WHERE import_id = :import_id)
+    + (SELECT count(*) FROM staged_puts WHERE import_id = :import_id);
 
 -- too_large_orders --
 -- Orders with more lines than an event can carry.
@@ -99,8 +100,18 @@ INSERT INTO import_rejects (import_id, line, code, reason, raw)
 SELECT :import_id, file_line, code, reason, raw FROM moved;
 
 -- drop_staged --
--- The waiting lines of an import are not needed any more.
+-- The waiting rows of an import are not needed any more.
+WITH puts AS (
+    DELETE FROM staged_puts WHERE import_id = :import_id
+)
 DELETE FROM staged_lines WHERE import_id = :import_id;
+
+-- staged_puts --
+-- What the rows of an import say of items or users behind one.
+SELECT file_line, id, fields, attributes
+FROM staged_puts
+WHERE import_id = :import_id AND id > :after
+ORDER BY id, file_line;
 
 -- item_facts --
 -- What the lines of an import say about items behind one: each field as it was said last.

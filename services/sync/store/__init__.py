@@ -4,5 +4,6 @@ from services.sync.store.catalogue import Catalogue
 from services.sync.store.files import Files
 from services.sync.store.imports import Imports
 from services.sync.store.orders import Orders
+from services.sync.store.staging import Staging
 
-__all__ = ["Catalogue", "Files", "Imports", "Orders"]
+__all__ = ["Catalogue", "Files", "Imports", "Orders", "Staging"]

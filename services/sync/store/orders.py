@@ -1,24 +1,17 @@
-"""Orders and their lines, and the waiting lines of an import before they are orders."""
+"""Orders and their lines, and which interactions came in files."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import aclosing
-from datetime import datetime
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from services.sync.domain.imports import Import
-from services.sync.domain.orders import MOST_LINES, Order, RefusedLine, StagedLine
-from services.sync.domain.rows import OrderRow
+from services.sync.domain.orders import Order
 from services.sync.store.statements import SQL
 
 if TYPE_CHECKING:
-    import asyncpg
-
     from shared.postgres import Connection, Database
 
-_PAGE = 5_000
-_STAGED = ("import_id", "file_line", "raw", *OrderRow._fields)
 _ITEMS = (
     "tenant", "kind", "order_id", "product_id", "n", "unified_customer_id", "customer_name",
     "province", "city", "country", "product_name", "category", "price", "quantity", "currency",
@@ -36,79 +29,11 @@ class Known(NamedTuple):
     import_id: str | None
 
 
-class Fact(NamedTuple):
-    """What an import's lines say of one field of an item or a user; no field: that there is one."""
-
-    id: str
-    field: str | None
-    value: Any
-    said_at: datetime
-
-
 class Orders:
     """Orders of the shop. Methods with a connection belong to the caller's transaction."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
-
-    async def stage(
-        self, connection: Connection, import_id: str, lines: Sequence[tuple[int, str, OrderRow]]
-    ) -> None:
-        """Let lines wait until the file is read: (line of the file, the row itself, the line)."""
-        await connection.copy_records_to_table(
-            "staged_lines",
-            records=[(import_id, line, raw, *row) for line, raw, row in lines],
-            columns=_STAGED,
-        )
-
-    async def staged_count(self, import_id: str) -> int:
-        """How many lines of an import wait."""
-        return int(await self._database.fetchval(*SQL.staged_count(import_id=import_id)))
-
-    async def drop_staged(self, connection: Connection, import_id: str) -> None:
-        """Forget an import's waiting lines."""
-        await connection.execute(*SQL.drop_staged(import_id=import_id))
-
-    async def refuse_staged(
-        self, connection: Connection, import_id: str, refused: Sequence[RefusedLine]
-    ) -> None:
-        """Move waiting lines to the report."""
-        if refused:
-            await connection.execute(
-                *SQL.refuse_staged(
-                    import_id=import_id,
-                    lines=[line.file_line for line in refused],
-                    codes=[line.code for line in refused],
-                    reasons=[line.detail for line in refused],
-                )
-            )
-
-    async def too_large(self, connection: Connection, import_id: str) -> list[tuple[str, list[int]]]:
-        """Orders with more lines than one may have: (order id, lines of the file)."""
-        rows = await connection.fetch(*SQL.too_large_orders(import_id=import_id, most=MOST_LINES))
-        return [(row["order_id"], row["file_lines"]) for row in rows]
-
-    async def staged(self, import_id: str, after: str) -> AsyncGenerator[StagedLine, None]:
-        """The waiting lines behind an order, those of an order together."""
-        query = SQL.staged_orders(import_id=import_id, after=after)
-        async with aclosing(self._pages(*query)) as pages:
-            async for page in pages:
-                for file_line, *cells in page:
-                    yield StagedLine(file_line, OrderRow._make(cells))
-
-    async def item_facts(self, import_id: str, after: str) -> AsyncGenerator[Fact, None]:
-        """What the waiting lines say of items behind one, sorted by item."""
-        async with aclosing(self._pages(*SQL.item_facts(import_id=import_id, after=after))) as pages:
-            async for page in pages:
-                for row in page:
-                    yield Fact._make(row)
-
-    async def user_facts(self, import_id: str, after: str) -> AsyncGenerator[Fact, None]:
-        """What the waiting lines say of users behind one, sorted by user."""
-        async with aclosing(self._pages(*SQL.user_facts(import_id=import_id, after=after))) as pages:
-            async for page in pages:
-                for row in page:
-                    yield Fact._make(row)
 
     async def add(self, connection: Connection, account: Import, orders: Sequence[Order]) -> set[Key]:
         """Add the orders that are not known yet, with their lines; return which those are."""
@@ -167,13 +92,6 @@ class Orders:
         """Remember interactions; return those that were not known."""
         rows = await connection.fetch(*SQL.new_interactions(tenant=tenant, event_ids=list(event_ids)))
         return {row["event_id"] for row in rows}
-
-    async def _pages(self, text: str, *args: Any) -> AsyncGenerator[list[asyncpg.Record], None]:
-        """The rows of a query, read in a transaction of its own: one state of the table."""
-        async with self._database.transaction(readonly=True) as connection:
-            cursor = await connection.cursor(text, *args)
-            while page := await cursor.fetch(_PAGE):
-                yield page
 
 
 def _item_records(account: Import, order: Order) -> list[tuple[Any, ...]]:

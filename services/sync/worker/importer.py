@@ -22,7 +22,7 @@ from shared.events import TrainingRequested, derived_id
 from shared.events.topics import TRAINING_REQUESTS
 
 if TYPE_CHECKING:
-    from services.sync.store import Catalogue, Files, Imports, Orders
+    from services.sync.store import Catalogue, Files, Imports, Orders, Staging
     from shared.jobs import Job
     from shared.postgres import Database
 
@@ -37,6 +37,7 @@ class Importer:
         database: Database,
         imports: Imports,
         orders: Orders,
+        staging: Staging,
         catalogue: Catalogue,
         files: Files,
         *,
@@ -44,10 +45,10 @@ class Importer:
     ) -> None:
         self._database = database
         self._imports = imports
-        self._orders = orders
-        reading = Reading(database, imports, orders, catalogue, files, chunk_rows=chunk_rows)
-        settling = Settling(database, imports, orders, chunk_rows=chunk_rows)
-        learning = Learning(database, imports, orders, catalogue)
+        self._staging = staging
+        reading = Reading(database, imports, orders, staging, files, chunk_rows=chunk_rows)
+        settling = Settling(database, imports, orders, staging, chunk_rows=chunk_rows)
+        learning = Learning(database, imports, staging, catalogue)
         self._steps: dict[Step, Callable[[Import], Awaitable[Import]]] = {
             "read": reading.read,
             "orders": settling.settle,
@@ -62,8 +63,7 @@ class Importer:
         if account is None or account.status in {"done", "failed"}:
             return
         account.status = "running"
-        if account.kind == "orders":
-            account = await self._with_its_lines(account)
+        account = await self._with_its_rows(account)
         while account.status == "running":
             account = await self._steps[account.step](account)
         _measure(account)
@@ -74,15 +74,15 @@ class Importer:
         if kind is not None:
             IMPORTS.labels(kind, "failed").inc()
 
-    async def _with_its_lines(self, account: Import) -> Import:
-        """Begin again when the waiting lines are not all there: a crash of Postgres drops them."""
-        if account.rows_staged == await self._orders.staged_count(account.id):
+    async def _with_its_rows(self, account: Import) -> Import:
+        """Begin again when the waiting rows are not all there: a crash of Postgres drops them."""
+        if account.rows_staged == await self._staging.count(account.id):
             return account
         log.warning("sync.import_begins_again", import_id=account.id)
         later = account.later()
         later.restart()
         async with self._database.transaction() as connection:
-            await self._orders.drop_staged(connection, account.id)
+            await self._staging.drop(connection, account.id)
             await self._imports.drop_rejects(connection, account.id)
             await self._imports.save(connection, later)
         return later
@@ -92,7 +92,7 @@ class Importer:
         later = account.later()
         later.status = "done"
         async with self._database.transaction() as connection:
-            await self._orders.drop_staged(connection, account.id)
+            await self._staging.drop(connection, account.id)
             if account.changes:
                 await outbox.append(connection, TRAINING_REQUESTS, [_request(account)])
                 later.last_seq = await self._imports.newest_outbox_row(connection)

@@ -1,4 +1,4 @@
-"""The first step: the file's rows, a chunk at a time. For all but order files it is the only one."""
+"""The first step: the file's rows, a chunk at a time. For interactions it is the only one."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
 from services.sync.domain import sources
-from services.sync.domain.catalogue import State, microseconds
 from services.sync.domain.cells import Refused
 from services.sync.domain.imports import Import, Reject
 from services.sync.domain.mapping import Mapping, layout
@@ -17,7 +16,7 @@ from shared import outbox
 from shared.events.topics import INTERACTIONS
 
 if TYPE_CHECKING:
-    from services.sync.store import Catalogue, Files, Imports, Orders
+    from services.sync.store import Files, Imports, Orders, Staging
     from shared.postgres import Connection, Database
 
 Row = tuple[Record, Any]
@@ -32,7 +31,7 @@ class Reading:
         database: Database,
         imports: Imports,
         orders: Orders,
-        catalogue: Catalogue,
+        staging: Staging,
         files: Files,
         *,
         chunk_rows: int,
@@ -40,13 +39,13 @@ class Reading:
         self._database = database
         self._imports = imports
         self._orders = orders
-        self._catalogue = catalogue
+        self._staging = staging
         self._files = files
         self._chunk_rows = chunk_rows
         self._take: dict[str, Callable[[Connection, Import, list[Row]], Awaitable[None]]] = {
-            "orders": self._stage,
-            "items": self._put_items,
-            "users": self._put_users,
+            "orders": self._stage_lines,
+            "items": self._stage_puts,
+            "users": self._stage_puts,
             "interactions": self._publish,
         }
 
@@ -62,7 +61,7 @@ class Reading:
         if reader is None:
             _row_reader(account, own, table)  # A file without rows still has to have our columns.
         later = account.later()
-        later.begin("orders" if account.kind == "orders" else "finish")
+        later.begin("finish" if account.kind == "interactions" else account.kind)
         later.bytes_read, later.encoding = account.size, table.encoding
         async with self._database.transaction() as connection:
             await self._imports.save(connection, later)
@@ -103,27 +102,15 @@ class Reading:
             await self._imports.save(connection, later)
         return later
 
-    async def _stage(self, connection: Connection, account: Import, rows: list[Row]) -> None:
-        await self._orders.stage(
-            connection,
-            account.id,
-            [(record.line, record.raw.rstrip("\r\n"), row) for record, row in rows],
-        )
+    async def _stage_lines(self, connection: Connection, account: Import, rows: list[Row]) -> None:
+        lines = [(record.line, record.raw.rstrip("\r\n"), row) for record, row in rows]
+        await self._staging.add_lines(connection, account.id, lines)
         account.rows_staged += len(rows)
 
-    async def _put_items(self, connection: Connection, account: Import, rows: list[Row]) -> None:
-        ids = list(dict.fromkeys(row.id for _, row in rows))
-        states = await self._catalogue.items_to_merge(connection, account.tenant, ids)
-        _merge(account, rows, states)
-        changed = await self._catalogue.save_items(connection, account.tenant, states)
-        account.change(items=changed)
-
-    async def _put_users(self, connection: Connection, account: Import, rows: list[Row]) -> None:
-        ids = list(dict.fromkeys(row.id for _, row in rows))
-        states = await self._catalogue.users_to_merge(connection, account.tenant, ids)
-        _merge(account, rows, states)
-        changed = await self._catalogue.save_users(connection, account.tenant, states)
-        account.change(users=changed)
+    async def _stage_puts(self, connection: Connection, account: Import, rows: list[Row]) -> None:
+        puts = [(record.line, row) for record, row in rows]
+        await self._staging.add_puts(connection, account.id, puts)
+        account.rows_staged += len(rows)
 
     async def _publish(self, connection: Connection, account: Import, rows: list[Row]) -> None:
         events = {event.event_id: event for _, event in rows}
@@ -171,13 +158,3 @@ def _sorted_out(
         except Refused as refused:
             rejects.append(Reject(record.line, refused.code, refused.detail, kept(record.raw)))
     return taken, rejects
-
-
-def _merge(account: Import, rows: list[Row], states: dict[str, State]) -> None:
-    """Put rows into states; of two rows about the same thing the later one holds."""
-    said_at = microseconds(account.said_at)
-    for record, row in rows:
-        states[row.id].put(row.fields, row.attributes, said_at + record.line)
-    news = sum(states[row.id].is_published for _, row in rows)
-    account.rows_accepted += news
-    account.rows_duplicate += len(rows) - news

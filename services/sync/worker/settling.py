@@ -20,7 +20,7 @@ from shared import outbox
 from shared.events.topics import ORDERS
 
 if TYPE_CHECKING:
-    from services.sync.store import Imports, Orders
+    from services.sync.store import Imports, Orders, Staging
     from services.sync.store.orders import Key, Known
     from shared.postgres import Connection, Database
 
@@ -28,10 +28,13 @@ if TYPE_CHECKING:
 class Settling:
     """Decides of each order: new, the same again, or another under a known id."""
 
-    def __init__(self, database: Database, imports: Imports, orders: Orders, *, chunk_rows: int) -> None:
+    def __init__(
+        self, database: Database, imports: Imports, orders: Orders, staging: Staging, *, chunk_rows: int
+    ) -> None:
         self._database = database
         self._imports = imports
         self._orders = orders
+        self._staging = staging
         self._chunk_rows = chunk_rows
 
     async def settle(self, account: Import) -> Import:
@@ -39,7 +42,7 @@ class Settling:
         if not account.position:
             account = await self._refuse_too_large(account)
         waiting: list[StagedLine] = []
-        async with aclosing(self._orders.staged(account.id, account.position["after"])) as lines:
+        async with aclosing(self._staging.lines(account.id, account.position["after"])) as lines:
             async for line in lines:
                 # An order and its cancellation are settled together: the position is their id.
                 if len(waiting) >= self._chunk_rows and line.row.order_id != waiting[-1].row.order_id:
@@ -60,7 +63,7 @@ class Settling:
         async with self._database.transaction() as connection:
             refused = [
                 line
-                for order_id, lines in await self._orders.too_large(connection, account.id)
+                for order_id, lines in await self._staging.too_large(connection, account.id)
                 for line in too_large(order_id, lines)
             ]
             await self._refuse(connection, later, refused)
@@ -96,7 +99,7 @@ class Settling:
         return later
 
     async def _refuse(self, connection: Connection, account: Import, refused: list[RefusedLine]) -> None:
-        await self._orders.refuse_staged(connection, account.id, refused)
+        await self._staging.refuse(connection, account.id, refused)
         account.refuse(line.code for line in refused)
         account.rows_staged -= len(refused)
 

@@ -11,7 +11,7 @@ from typing import Any
 from services.sync.domain.imports import Import
 from services.sync.domain.mapping import Kind
 from services.sync.handlers import Handlers
-from services.sync.store import Catalogue, Files, Imports, Orders
+from services.sync.store import Catalogue, Files, Imports, Orders, Staging
 from services.sync.worker import Importer
 from shared.jobs import Job
 from shared.postgres import Database as Pool
@@ -42,6 +42,7 @@ class Shop:
             self.pool,
             imports or self.imports,
             self.orders,
+            Staging(self.pool),
             self.catalogue,
             self.files,
             chunk_rows=chunk_rows,

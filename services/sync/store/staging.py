@@ -1,0 +1,126 @@
+"""What waits while a file is read: its rows are settled sorted, not in the order of the file."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+from services.sync.domain.catalogue import microseconds
+from services.sync.domain.imports import Import
+from services.sync.domain.orders import MOST_LINES, RefusedLine, StagedLine
+from services.sync.domain.rows import OrderRow, PutRow
+from services.sync.store.statements import SQL
+
+if TYPE_CHECKING:
+    import asyncpg
+
+    from shared.postgres import Connection, Database
+
+_PAGE = 5_000
+_LINES = ("import_id", "file_line", "raw", *OrderRow._fields)
+_PUTS = ("import_id", "file_line", "id", "fields", "attributes")
+
+
+class Said(NamedTuple):
+    """What a file says of one item or user, and when that was said (µs since 1970)."""
+
+    id: str
+    fields: dict[str, Any]
+    attributes: dict[str, Any]
+    at: int
+
+
+class Staging:
+    """The waiting rows of imports. Methods with a connection belong to the caller's transaction."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def add_lines(
+        self, connection: Connection, import_id: str, lines: Sequence[tuple[int, str, OrderRow]]
+    ) -> None:
+        """Let order lines wait: (line of the file, the row itself, what it says)."""
+        await connection.copy_records_to_table(
+            "staged_lines",
+            records=[(import_id, line, raw, *row) for line, raw, row in lines],
+            columns=_LINES,
+        )
+
+    async def add_puts(
+        self, connection: Connection, import_id: str, puts: Sequence[tuple[int, PutRow]]
+    ) -> None:
+        """Let rows about items or users wait: (line of the file, what it says)."""
+        await connection.copy_records_to_table(
+            "staged_puts",
+            records=[(import_id, line, *put) for line, put in puts],
+            columns=_PUTS,
+        )
+
+    async def count(self, import_id: str) -> int:
+        """How many rows of an import wait."""
+        return int(await self._database.fetchval(*SQL.staged_count(import_id=import_id)))
+
+    async def drop(self, connection: Connection, import_id: str) -> None:
+        """Forget an import's waiting rows."""
+        await connection.execute(*SQL.drop_staged(import_id=import_id))
+
+    async def refuse(self, connection: Connection, import_id: str, refused: Sequence[RefusedLine]) -> None:
+        """Move waiting order lines to the report."""
+        if refused:
+            await connection.execute(
+                *SQL.refuse_staged(
+                    import_id=import_id,
+                    lines=[line.file_line for line in refused],
+                    codes=[line.code for line in refused],
+                    reasons=[line.detail for line in refused],
+                )
+            )
+
+    async def too_large(self, connection: Connection, import_id: str) -> list[tuple[str, list[int]]]:
+        """Orders with more lines than one may have: (order id, lines of the file)."""
+        rows = await connection.fetch(*SQL.too_large_orders(import_id=import_id, most=MOST_LINES))
+        return [(row["order_id"], row["file_lines"]) for row in rows]
+
+    async def lines(self, import_id: str, after: str) -> AsyncGenerator[StagedLine, None]:
+        """The order lines behind an order, those of an order together."""
+        query = SQL.staged_orders(import_id=import_id, after=after)
+        async with aclosing(self._pages(*query)) as pages:
+            async for page in pages:
+                for file_line, *cells in page:
+                    yield StagedLine(file_line, OrderRow._make(cells))
+
+    async def said_of(
+        self, what: Literal["items", "users"], account: Import, after: str
+    ) -> AsyncGenerator[Said, None]:
+        """What the file says of items or users behind one, sorted by their ids."""
+        if account.kind == "orders":
+            facts = {"items": SQL.item_facts, "users": SQL.user_facts}[what]
+            async with aclosing(self._pages(*facts(import_id=account.id, after=after))) as pages:
+                async for page in pages:
+                    for identity, field, value, said_at in page:
+                        fields = {} if field is None else {field: value}
+                        yield Said(identity, fields, {}, microseconds(said_at))
+            return
+        said_at = microseconds(account.said_at)
+        query = SQL.staged_puts(import_id=account.id, after=after)
+        async with aclosing(self._pages(*query)) as pages:
+            async for page in pages:
+                for line, identity, fields, attributes in page:
+                    # Of two rows about the same thing the later one holds.
+                    yield Said(identity, _revived(fields), attributes, said_at + line)
+
+    async def _pages(self, text: str, *args: Any) -> AsyncGenerator[list[asyncpg.Record], None]:
+        """The rows of a query, read in a transaction of its own: one state of the table."""
+        async with self._database.transaction(readonly=True) as connection:
+            cursor = await connection.cursor(text, *args)
+            while page := await cursor.fetch(_PAGE):
+                yield page
+
+
+def _revived(fields: dict[str, Any]) -> dict[str, Any]:
+    """JSON has no times."""
+    if "created_at" in fields:
+        return {**fields, "created_at": datetime.fromisoformat(fields["created_at"])}
+    return fields

@@ -1,0 +1,148 @@
+"""What is consumed: puts are merged, announced objects become imports."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from services.sync.worker import Sweep
+from shared.errors import Permanent
+from shared.events import ItemPut, ObjectNotice, UserPut
+from tests.integration.sync.shop import TENANT, Shop
+
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+ORDERS = b"order_id,ordered_at,product_id,quantity\n1,2026-03-01,a,1\n"
+
+
+def an_item_put(after: int = 0, item: str = "a", tenant: str = TENANT, **fields: Any) -> ItemPut:
+    return ItemPut(
+        event_id=f"{item}{after}",
+        tenant=tenant,
+        occurred_at=NOON + timedelta(seconds=after),
+        item_id=item,
+        fields=fields,
+    )
+
+
+def a_notice(bucket: str, key: str) -> ObjectNotice:
+    return ObjectNotice.model_validate(
+        {
+            "Records": [
+                {
+                    "eventName": "s3:ObjectCreated:Put",
+                    "s3": {"bucket": {"name": bucket}, "object": {"key": key, "size": 1, "eTag": "x"}},
+                }
+            ]
+        }
+    )
+
+
+async def test_puts_are_merged_field_by_field(shop: Shop) -> None:
+    await shop.handlers.put([an_item_put(0, name="Cup", price=5), an_item_put(2, price=6)])
+    await shop.handlers.put([an_item_put(1, price=1, Colour="red")])
+
+    (item,) = await shop.rows("SELECT name, price, attributes FROM items")
+    assert item == {"name": "Cup", "price": 6.0, "attributes": {"Colour": "red"}}
+    events = await shop.published("items-v1")
+    assert [event.get("price") for event in events] == [6.0, 6.0]
+    assert events[-1]["attributes"] == {"Colour": "red"}
+
+
+async def test_a_batch_that_comes_again_publishes_nothing(shop: Shop) -> None:
+    user = UserPut(event_id="u", tenant=TENANT, occurred_at=NOON, user_id="u", fields={"city": "Graz"})
+    batch = [an_item_put(0, name="Cup"), an_item_put(1, name="Mug"), user]
+    await shop.handlers.put(batch)
+    before = await shop.rows("SELECT * FROM outbox")
+
+    await shop.handlers.put(batch)
+
+    assert await shop.rows("SELECT * FROM outbox") == before
+    assert [row["city"] for row in await shop.rows("SELECT city FROM users")] == ["Graz"]
+
+
+async def test_a_put_that_changes_nothing_is_not_published(shop: Shop) -> None:
+    await shop.handlers.put([an_item_put(0, name="Cup")])
+
+    await shop.handlers.put([an_item_put(9, name="Cup")])
+
+    assert len(await shop.published("items-v1")) == 1
+    (item,) = await shop.rows("SELECT times->>'name' AS said FROM items")
+    assert item["said"].endswith("9000000")
+
+
+async def test_tenants_are_apart(shop: Shop) -> None:
+    await shop.handlers.put([an_item_put(name="Cup"), an_item_put(tenant="other", name="Plate")])
+
+    assert await shop.rows("SELECT tenant, name FROM items ORDER BY 1") == [
+        {"tenant": "other", "name": "Plate"}, {"tenant": TENANT, "name": "Cup"},
+    ]  # fmt: skip
+
+
+async def test_a_put_that_can_never_be_taken_is_permanent_and_changes_nothing(shop: Shop) -> None:
+    with pytest.raises(Permanent, match="price"):
+        await shop.handlers.put([an_item_put(name="Cup"), an_item_put(item="b", price="cheap")])
+
+    assert await shop.rows("SELECT * FROM items") == []
+
+
+async def test_an_announced_object_becomes_one_import_however_often_it_is_announced(shop: Shop) -> None:
+    bucket = shop.files.uploads_bucket
+    shop.files._client.put_object(Bucket=bucket, Key=f"{TENANT}/orders 1.csv", Body=ORDERS)
+    notice = a_notice(bucket, f"{TENANT}/orders 1.csv")
+
+    await shop.handlers.objects_created([notice, notice])
+    await shop.handlers.objects_created([a_notice(bucket, f"{TENANT}/orders+1.csv")])  # as Amazon encodes it
+    await Sweep(shop.imports, shop.files, 60).sweep()
+
+    (found,) = await shop.rows("SELECT id, tenant, kind, origin, filename FROM imports")
+    assert (found["tenant"], found["kind"], found["origin"]) == (TENANT, "orders", "upload")
+    assert (await shop.run(found["id"])).changes["orders"] == 1
+
+
+async def test_a_file_that_is_put_again_is_another_import(shop: Shop) -> None:
+    bucket, key = shop.files.uploads_bucket, f"{TENANT}/orders.csv"
+    shop.files._client.put_object(Bucket=bucket, Key=key, Body=ORDERS)
+    await shop.handlers.objects_created([a_notice(bucket, key)])
+    shop.files._client.put_object(Bucket=bucket, Key=key, Body=ORDERS + b"2,2026-03-01,b,1\n")
+    await shop.handlers.objects_created([a_notice(bucket, key)])
+
+    newest = (await shop.rows("SELECT id FROM imports ORDER BY created_at DESC"))[0]
+
+    assert len(await shop.rows("SELECT id FROM imports")) == 2
+    assert (await shop.run(newest["id"])).changes["orders"] == 2
+
+
+@pytest.mark.parametrize("key", [f"{TENANT}/notes.txt", "orders.csv", f"{TENANT}/done/orders.csv"])
+async def test_any_other_key_is_ignored(shop: Shop, key: str) -> None:
+    bucket = shop.files.uploads_bucket
+    shop.files._client.put_object(Bucket=bucket, Key=key, Body=ORDERS)
+
+    await shop.handlers.objects_created([a_notice(bucket, key)])
+    await Sweep(shop.imports, shop.files, 60).sweep()
+
+    assert await shop.rows("SELECT id FROM imports") == []
+
+
+async def test_a_test_message_an_object_that_is_gone_and_another_bucket_are_ignored(shop: Shop) -> None:
+    test_message = ObjectNotice.model_validate({"Event": "s3:TestEvent", "Service": "S3"})
+
+    await shop.handlers.objects_created(
+        [
+            test_message,
+            a_notice(shop.files.uploads_bucket, f"{TENANT}/orders.csv"),
+            a_notice("elsewhere", f"{TENANT}/orders.csv"),
+        ]
+    )
+
+    assert await shop.rows("SELECT id FROM imports") == []
+
+
+async def test_the_sweep_finds_what_nobody_announced(shop: Shop) -> None:
+    bucket = shop.files.uploads_bucket
+    for name in ("orders.csv", "items-1.csv.gz", "users.csv", "readme.md"):
+        shop.files._client.put_object(Bucket=bucket, Key=f"{TENANT}/{name}", Body=ORDERS)
+    sweep = Sweep(shop.imports, shop.files, 60)
+
+    assert [await sweep.sweep(), await sweep.sweep()] == [3, 0]
