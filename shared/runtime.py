@@ -115,6 +115,7 @@ def application(
     for router in routers:
         app.include_router(router)
     app.include_router(_probes(parts))
+    app.add_middleware(observability.tracing.TracedRequests)
     _answer_errors(app)
     _document_errors(app)
     return app

@@ -10,9 +10,13 @@ import contextlib
 import os
 import re
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from opentelemetry import context, trace
 from opentelemetry.trace import Link, NonRecordingSpan, SpanContext, SpanKind, TraceFlags
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Receive, Scope, Send
 
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(?:-.*)?")
 _MAX_LINKS = 32
@@ -71,6 +75,27 @@ def work(name: str, received: Sequence[str] = (), kind: SpanKind = SpanKind.SERV
         yield
     finally:
         context.detach(token)
+
+
+class TracedRequests:
+    """An ASGI application inside the trace of each request that it answers."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        """Wrap the application."""
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer; without exported spans and without a `traceparent` there is nothing else to do."""
+        received = (
+            [value.decode("latin-1") for name, value in scope["headers"] if name == b"traceparent"]
+            if scope["type"] == "http"
+            else []
+        )
+        if scope["type"] != "http" or not (received or _exporting):
+            await self._app(scope, receive, send)
+            return
+        with work(f"HTTP {scope['method']}", received):  # a path may hold a user's id
+            await self._app(scope, receive, send)
 
 
 def _parse(header: str) -> SpanContext | None:

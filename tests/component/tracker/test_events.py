@@ -11,8 +11,9 @@ from typing import Any
 import httpx
 import pytest
 
+from shared.events.topics import INTERACTIONS
 from tests.component.tracker.conftest import Tracker
-from tests.support.kafka import eventually
+from tests.support.kafka import eventually, raw_records, settings_for
 from tests.support.processes import Process, process
 from tests.support.tenants import SERVICE_KEY
 
@@ -243,3 +244,16 @@ def test_keyless_calls_from_this_machine_are_a_setting(tracker: Tracker, tmp_pat
         foreign = httpx.post(url, json=an_event("u"), headers={"origin": "https://evil.example"})
 
     assert [plain.status_code, proxied.status_code, foreign.status_code] == [200, 401, 401]
+
+
+async def test_the_trace_of_a_request_goes_with_its_events(tracker: Tracker, user: str) -> None:
+    trace = uuid.uuid4().hex
+    tracker.post("/v1/events", an_event(user), traceparent=f"00-{trace}-00f067aa0ba902b7-01")
+
+    settings = settings_for(tracker.environment["KAFKA_BOOTSTRAP_SERVERS"])
+    records = await raw_records(settings, INTERACTIONS.name)
+
+    (headers,) = [dict(record.headers) for record in records if user.encode() in (record.key or b"")]
+    assert trace.encode() in headers["traceparent"]
+    assert headers["ce_type"] == b"endcap.InteractionRecorded.v1"
+    assert headers["ce_tenantid"] == tracker.tenant.name.encode()

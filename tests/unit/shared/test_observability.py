@@ -146,3 +146,15 @@ def test_spans_are_exported_where_a_collector_is_named() -> None:
     _, trace_id, span_id, _ = str(line["sent"]).split("-")
     assert trace_id == "0af7651916cd43dd8448eb211c80319c"
     assert span_id != "b7ad6b7169203331"
+
+
+@pytest.mark.parametrize("headers", [[], [(b"traceparent", GIVEN.encode())]])
+async def test_a_request_is_answered_inside_its_trace(headers: list[tuple[bytes, bytes]]) -> None:
+    sent: list[str] = []
+
+    async def app(*_: object) -> None:
+        sent.append(tracing.traceparent())
+
+    await tracing.TracedRequests(app)({"type": "http", "method": "GET", "headers": headers}, None, None)  # type: ignore[arg-type]
+
+    assert (GIVEN.split("-")[1] in sent[0]) == bool(headers)
