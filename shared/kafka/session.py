@@ -134,7 +134,8 @@ class Session:
         self._opened = opened
         self._task: asyncio.Task[None] | None = None
         self._stopping = asyncio.Event()
-        self._opening = False
+        self.opening = False
+        """Whether a consumer is being opened, which ends or is tried again by itself."""
         self.consumer: PolledConsumer | None = None
 
     def start(self) -> None:
@@ -145,7 +146,7 @@ class Session:
         """Let the records at hand be finished for `GRACE_SECONDS`, then end."""
         self._stopping.set()
         if self._task is not None:
-            if self._opening:
+            if self.opening:
                 self._task.cancel()
             _, late = await asyncio.wait([self._task], timeout=CLOSE_SECONDS + 1)
             if late:
@@ -231,7 +232,7 @@ class Session:
         return broker
 
     async def _open(self, broker: KafkaBroker) -> PolledConsumer:
-        self._opening = True
+        self.opening = True
         try:
             async with asyncio.timeout(OPEN_SECONDS):
                 await broker.connect()
@@ -242,7 +243,7 @@ class Session:
                 if self._opened is not None:
                     await self._opened()
         finally:
-            self._opening = False
+            self.opening = False
         return cast("PolledConsumer", self.consumer)
 
     def _consumer(self, options: dict[str, Any], **given: Any) -> PolledConsumer:

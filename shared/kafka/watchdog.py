@@ -67,7 +67,7 @@ class Watchdog:
         behind = missing(ends, done)
         LAG.labels(one.topic.name, one.group).set(behind)
         consumer = one.session.consumer
-        if one.halted or consumer is None:
+        if one.halted or consumer is None or one.session.opening:
             return None
         quiet = monotonic() - max(one.active_at, self._away_at)
         unpolled = quiet if one.busy else monotonic() - max(consumer.polled_at, self._away_at)
