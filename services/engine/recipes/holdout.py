@@ -27,12 +27,18 @@ def eligible(dataset: Dataset) -> NDArray[np.int64]:
 
 
 def hold_out(
-    dataset: Dataset, users: NDArray[np.int64], *, newest: float = 0.1, whole_moments: bool = False
+    dataset: Dataset,
+    users: NDArray[np.int64],
+    *,
+    newest: float = 0.1,
+    whole_moments: bool = False,
+    known: NDArray[np.int64] | None = None,
 ) -> Holdout:
     """Take these users out of the training data, and the newest share of each one's occasions apart.
 
     At least one occasion is to be found, and at least one is seen. With `whole_moments` the events
     of one second stay together, to be found, since a basket's half says too much about the other.
+    What `known` users are seen to do stays in the training data.
     """
     held = np.zeros(len(dataset.user_ids), bool)
     held[users] = True
@@ -45,8 +51,11 @@ def hold_out(
     if whole_moments:
         late = _with_their_moment(dataset, late)
     mine = held[dataset.users]
+    stranger = held.copy()
+    if known is not None:
+        stranger[known] = False
     return Holdout(
-        dataset.where(~mine),
+        dataset.where(~mine | (~stranger[dataset.users] & ~late)),
         dataset.where(mine & ~late),
         dataset.where(mine & late),
         np.flatnonzero(held),

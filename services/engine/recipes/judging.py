@@ -78,8 +78,9 @@ class Judge:
     def of(cls, dataset: Dataset) -> Judge | None:
         """Hold out enough users to tell candidates apart; None when there are too few to do so.
 
-        A quarter of the users at most; with few users, two such quarters in turn. The choice depends
-        on the data alone.
+        A quarter of the users at most; with few users, two such quarters in turn. Half of them are
+        strangers to the training data and half are known to it with what they are seen to do, as
+        users will be when the model serves. The draw depends on the data alone.
         """
         everybody = len(np.unique(dataset.users))
         dataset = sampled(dataset)
@@ -90,10 +91,10 @@ class Judge:
         size = min(most, int(len(users) * _SHARE))
         shuffled = np.random.default_rng(1).permutation(users)
         turns = max(1, min(2, most // (2 * size)))
-        folds = [
-            Fold.of(hold_out(dataset, shuffled[turn * size : (turn + 1) * size], whole_moments=True))
-            for turn in range(turns)
-        ]
+        folds = []
+        for turn in range(turns):
+            drawn = shuffled[turn * size : (turn + 1) * size]
+            folds.append(Fold.of(hold_out(dataset, drawn, whole_moments=True, known=drawn[::2])))
         return cls(
             folds,
             len(np.unique(dataset.users)) / everybody,

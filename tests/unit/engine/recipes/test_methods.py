@@ -1,0 +1,116 @@
+"""Each method's arrays against a slow way of computing them from its definition."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from math import sqrt
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import sparse
+
+from services.engine.recipes import ease, graph, sequence, tables
+from services.engine.recipes.ease import weights as ease_weights
+from shared.models.histories import Occasions
+
+ITEMS = 6
+
+walks_of_users = st.lists(
+    st.lists(st.integers(0, ITEMS - 1), min_size=1, max_size=15), min_size=1, max_size=5
+)
+
+
+def occasions(walks: list[list[int]]) -> Occasions:
+    users = [user for user, walk in enumerate(walks) for _ in walk]
+    items = [item for walk in walks for item in walk]
+    return Occasions(np.array(users), np.array(items, np.int32), np.arange(len(users)), np.ones(len(users)))
+
+
+@given(walks_of_users, st.sampled_from([0.5, 0.8, 1.0]), st.sampled_from([0.0, 0.5, 1.0]))
+def test_followers_are_decayed_directed_counts(walks: list[list[int]], fade: float, backward: float) -> None:
+    counts: dict[tuple[int, int], float] = defaultdict(float)
+    for walk in walks:
+        for place, head in enumerate(walk):
+            for step, tail in enumerate(walk[place + 1 : place + 11], 1):
+                if head != tail:
+                    counts[head, tail] += fade**step
+                    counts[tail, head] += backward * fade**step
+    fame = Counter(item for walk in walks for item in walk)
+    found = sequence.followers(occasions(walks), ITEMS, fade=fade, backward=backward).toarray()
+    for head in range(ITEMS):
+        for tail in range(ITEMS):
+            expected = counts[head, tail] / sqrt(max(fame[head] * fame[tail], 1e-9))
+            assert found[head, tail] == pytest.approx(expected, abs=1e-4)
+
+
+def test_followers_count_their_types_weights() -> None:
+    seen = Occasions(np.array([0, 0]), np.array([0, 1], np.int32), np.arange(2), np.array([0.2, 1.0]))
+    found = sequence.followers(seen, 2, fade=0.8, backward=0.5).toarray()
+    assert found[0, 1] == pytest.approx(0.8 * 0.2 / sqrt(0.2))
+
+
+def dense(table: tables.Neighbours) -> np.ndarray:
+    return np.asarray(tables.matrix(table).toarray())
+
+
+@pytest.mark.parametrize("shape", [(40, 12), (12, 40)], ids=["more users", "more items"])
+def test_ease_is_the_inverse_of_its_paper(shape: tuple[int, int]) -> None:
+    random = np.random.default_rng(1)
+    seen = (random.random(shape) < 0.3).astype(np.float64)
+    inverse = np.linalg.inv(seen.T @ seen + 5.0 * np.eye(shape[1]))
+    expected = -inverse / inverse.diagonal()
+    np.fill_diagonal(expected, 0)
+    found = dense(ease_weights(sparse.csr_array(seen.astype(np.float32)), 5.0, shape[1]))
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def test_ease_keeps_the_largest_magnitudes() -> None:
+    random = np.random.default_rng(2)
+    seen = sparse.csr_array((random.random((60, 20)) < 0.3).astype(np.float32))
+    whole, cut = dense(ease_weights(seen, 5.0, 20)), ease_weights(seen, 5.0, 4)
+    assert np.diff(cut.offsets).tolist() == [4] * 20
+    for item in range(20):
+        near, weights = cut.row(item)
+        assert np.abs(weights).tolist() == sorted(np.abs(whole[item]), reverse=True)[:4]
+        assert whole[item, near].tolist() == weights.tolist()
+
+
+def test_a_ridge_too_small_is_an_error_not_a_nan() -> None:
+    seen = sparse.csr_array(np.array([[1, 1, 1], [1, 1, 1], [1, 1, 1]], np.float32))
+    with pytest.raises(ArithmeticError, match="ridge is too small"):
+        ease_weights(seen, 0.0, 3)
+
+
+def test_what_is_too_wide_is_not_solved() -> None:
+    assert ease.fits(users=1_000_000, items=15_000)
+    assert ease.fits(users=600, items=100_000)
+    assert not ease.fits(users=180_000, items=100_000)
+
+
+def test_walks_are_those_of_rp3beta() -> None:
+    random = np.random.default_rng(3)
+    seen = (random.random((30, 10)) < 0.3).astype(np.float64)
+    forward = (seen.T / np.maximum(seen.T.sum(1, keepdims=True), 1)) ** 0.7
+    back = (seen / np.maximum(seen.sum(1, keepdims=True), 1)) ** 0.7
+    expected = (forward @ back) / np.maximum(seen.sum(0), 1) ** 0.3
+    np.fill_diagonal(expected, 0)
+    found = dense(graph.walks(sparse.csr_array(seen.astype(np.float32)), keep=10))
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+@given(st.integers(1, 12), st.integers(1, 8), st.integers(1, 5), st.integers(0, 2**32 - 1))
+def test_sparse_and_dense_rows_are_cut_alike(count: int, keep: int, height: int, seed: int) -> None:
+    random = np.random.default_rng(seed)
+    values = np.round(random.normal(size=(count, count)), 3).astype(np.float32)
+    values[random.random(values.shape) < 0.4] = 0
+    stored = sparse.csr_array(values)
+    one = tables.strongest(lambda low, high: values[low:high], count, keep)
+    other = tables.strongest_of_sparse(lambda low, high: stored[low:high], count, keep, height)
+    for item in range(count):
+        expected = sorted(np.abs(values[item][values[item] != 0]).tolist(), reverse=True)[:keep]
+        for table in (one, other):
+            near, weights = table.row(item)
+            assert np.abs(weights).tolist() == expected
+            assert values[item, near].tolist() == weights.tolist()
