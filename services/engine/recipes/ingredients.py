@@ -9,7 +9,7 @@ from functools import partial
 import numpy as np
 from scipy import sparse
 
-from services.engine.recipes import ease, graph, sequence, tables
+from services.engine.recipes import ease, graph, sequence, similarity, tables
 from services.engine.recipes.assembly import occasions_of
 from services.engine.recipes.dataset import Dataset
 from services.engine.recipes.judging import Build
@@ -23,6 +23,7 @@ KEEP = 300
 AGAIN = "again"
 
 _QUICK_ITEMS = 6_000
+_SHRINKAGE = 10.0
 
 
 @dataclass(frozen=True)
@@ -45,16 +46,19 @@ def ingredients(dataset: Dataset, *, share: float = 1.0) -> list[Ingredient]:
     ridges = (200, 50, 800) if min(users, items) <= _QUICK_ITEMS else (200,)
     if ease.fits(users, items):
         solved = {f"ridge {ridge}": partial(_solved, ridge=ridge * share) for ridge in ridges}
-        likeness = Ingredient("ease", solved, 0.9, "event")
+        likeness = [
+            Ingredient("ease", solved, 0.9, "event"),
+            Ingredient("together", {"shrunk cosines": _together}, 0.9, "event"),
+        ]
     else:
-        likeness = Ingredient("graph", {"walks": _walked}, 0.9, "event")
+        likeness = [Ingredient("graph", {"walks": _walked}, 0.9, "event")]
     followers: dict[str, Build] = {
         f"fade {fade}, backward {backward}": partial(_followed, fade=fade, backward=backward)
         for fade, backward in ((0.8, 0.5), (0.8, 1.0), (0.9, 0.5))
     }
     return [
         Ingredient("sequence", followers, 0.8, "event"),
-        likeness,
+        *likeness,
         Ingredient(AGAIN, {"itself": itself}, 0.8, "day"),
     ]
 
@@ -90,6 +94,10 @@ def _followed(dataset: Dataset, weights: TypeWeights, *, fade: float, backward: 
 
 def _solved(dataset: Dataset, weights: TypeWeights, *, ridge: float) -> Neighbours:
     return ease.weights(interest(dataset, weights), ridge, KEEP)
+
+
+def _together(dataset: Dataset, _: TypeWeights) -> Neighbours:
+    return similarity.similar(dataset, shrinkage=_SHRINKAGE, keep=KEEP)
 
 
 def _walked(dataset: Dataset, weights: TypeWeights) -> Neighbours:

@@ -22,7 +22,7 @@ from shared.models.neighbours import Unit
 
 _DECAYS = (0.4, 0.6, 0.8, 0.9, 0.95, 0.98, 1.0)
 _UNITS: tuple[Unit, ...] = ("event", "second", "day")
-_SHARES = (0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
+_SHARES = (0.05, 0.1, 0.2, 0.35, 0.5, 0.7)
 _TEMPERATURES = tuple(2.0**power for power in range(-4, 4))
 _WARMTH_ROWS = 200
 
@@ -201,32 +201,50 @@ def _distinct_units(judge: Judge, weights: TypeWeights) -> list[Unit]:
 
 
 def _mix(judge: Judge, tried: Sequence[_Tried], *, exclude_seen: bool) -> tuple[list[Chosen], Scores, float]:
-    """Add one part after the other, the best first, each in the share that finds most."""
-    ranked = sorted(tried, key=lambda found: -found.gain)
-    mixture = np.zeros_like(ranked[0].scores)
-    parts: list[Chosen] = []
-    gain = 0.0
-    for found in ranked:
-        spread = float(found.scores.std()) or 1.0
-        attempts = {}
-        for share in _SHARES if parts else (1.0,):
-            mixed = (1 - share) * mixture + (share / spread) * found.scores
-            attempts[share] = judge.gain(mixed, exclude_seen=exclude_seen)
-        share = max(attempts, key=lambda share: attempts[share])
-        if parts and attempts[share] <= gain:
-            continue
-        gain = attempts[share]
-        mixture = (1 - share) * mixture + (share / spread) * found.scores
+    """Start with the best part; add the one that helps most, in its best share, until none does."""
+    first = max(tried, key=lambda found: found.gain)
+    rest = [found for found in tried if found is not first]
+    spread = _spread(first.scores)
+    parts, gain = [replace(first.part, weight=1 / spread)], first.gain
+    mixture = first.scores / np.float32(spread)
+    while rest:
+        added = [_added(judge, mixture, found, exclude_seen=exclude_seen) for found in rest]
+        best = max(range(len(rest)), key=lambda number: added[number][0])
+        before = gain
+        gain, share = added[best]
+        if gain <= before:
+            gain = before
+            break
+        spread = _spread(rest[best].scores)
+        mixture = (1 - share) * mixture + (share / spread) * rest[best].scores
         parts = [replace(part, weight=part.weight * (1 - share)) for part in parts]
-        parts.append(replace(found.part, weight=share / spread))
+        parts.append(replace(rest[best].part, weight=share / spread))
+        rest = [found for number, found in enumerate(rest) if number != best and added[number][0] > before]
     return parts, mixture, gain
+
+
+def _added(judge: Judge, mixture: Scores, found: _Tried, *, exclude_seen: bool) -> tuple[float, float]:
+    """The gain of the mixture with one part more, and the share in which it is reached."""
+    spread = _spread(found.scores)
+    return max(
+        (
+            judge.gain((1 - share) * mixture + (share / spread) * found.scores, exclude_seen=exclude_seen),
+            share,
+        )
+        for share in _SHARES
+    )
+
+
+def _spread(scores: Scores) -> float:
+    """The scale of a part's scores, so that shares mean the same for all parts."""
+    return float(scores.std()) or 1.0
 
 
 def _temperature(judge: Judge, scores: Scores) -> float:
     """The softmax temperature under which what was to be found is most likely."""
     rows = scores[:_WARMTH_ROWS].astype(np.float64)
     sought = judge.sought[:_WARMTH_ROWS]
-    spread = float(rows.std()) or 1.0
+    spread = _spread(scores)
 
     def likelihood(temperature: float) -> float:
         logits = rows / (temperature * spread)
