@@ -79,7 +79,7 @@ def build(settings: Settings) -> Serving:
     answers = Answers(lists, popular, catalogues, pointers, pointing)
     profiles = Profiles(redis, guarded, settings.bought_for)
     live = Live(campaigns, profiles, lists, popular, catalogues, pointers)
-    status = Status(pointers, catalogues, lambda: redis.up)
+    status = Status(pointers, catalogues, campaigns, lambda: redis.up)
     app = application(
         "recommender",
         parts=[

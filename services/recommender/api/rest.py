@@ -75,6 +75,9 @@ class StatusBody(BaseModel):
     activation: int = Field(description="grows with every change of what is active; 0 if there was none")
     generations: dict[str, int] = Field(description="recipe → the batch whose lists are served")
     items: int = Field(description="items of the catalogue in memory")
+    campaigns: dict[str, str] = Field(
+        description="what answers for each active campaign: its `model`, or `lists` while that is fetched"
+    )
     redis: bool = Field(description="whether Redis answers")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import shutil
 import tempfile
 from dataclasses import dataclass, replace
@@ -95,6 +96,14 @@ class Campaigns:
         self._by_account[_account(campaign), name] = (tenant, name)
         self._news.set()
 
+    def of(self, tenant: str) -> dict[str, str]:
+        """What answers for each active campaign of a tenant: its `model`, or `lists` until that is here."""
+        return {
+            name: "model" if deployed.model else "lists"
+            for (owner, name), deployed in self._deployed.items()
+            if owner == tenant and deployed.campaign.status == "ACTIVE"
+        }
+
     async def find(self, tenant: str | None, account: str | None, name: str) -> Deployed | None:
         """The campaign of that name, of a tenant or else anywhere in an account.
 
@@ -121,16 +130,16 @@ class Campaigns:
                 self.changed(campaign.key, campaign)
 
     async def _fetch_models(self) -> None:
+        failed = False
         while True:
-            await self._news.wait()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(RETRY_SECONDS if failed else None):
+                    await self._news.wait()
             self._news.clear()
             failed = False
             for key, deployed in list(self._deployed.items()):
                 failed |= not await self._bring(key, deployed.campaign)
             MODELS.set(sum(deployed.model is not None for deployed in self._deployed.values()))
-            if failed:
-                await asyncio.sleep(RETRY_SECONDS)
-                self._news.set()
 
     async def _bring(self, key: tuple[str, str], campaign: CampaignChanged) -> bool:
         """Swap in the model of a campaign if it isn't there; False when that has to be tried again."""

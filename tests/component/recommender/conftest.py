@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import os
+import random
 import uuid
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -16,6 +16,7 @@ import asyncpg
 import httpx
 import orjson
 import pytest
+import uvicorn
 from asgi_lifespan import LifespanManager
 from pydantic import SecretStr
 
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
 
     from tests.support.stack import Database, ObjectStore, PostgresServer
 
-ACCOUNT = "000000000000"
 AWAY = "127.0.0.1:1"
 """Nobody listens there."""
 KEYS = {"read": "ek_read_test", "ingest": "ek_ingest_test", "service": "ek_service_test"}
@@ -61,6 +61,7 @@ class World:
     models: Path
     store: ObjectStore | None = None
     tenant: str = field(default_factory=lambda: f"shop-{uuid.uuid4().hex[:8]}")
+    account: str = field(default_factory=lambda: f"{random.randrange(10**12):012}")
     secret_key: str = field(default_factory=new_secret_key)
 
     @property
@@ -101,6 +102,23 @@ class World:
             ) as caller,
         ):
             yield caller
+
+    @asynccontextmanager
+    async def listening(self) -> AsyncIterator[str]:
+        """The serving process on a port, for clients that need one."""
+        config = uvicorn.Config(app.build(self.settings()), "127.0.0.1", 0, log_config=None, lifespan="on")
+        server = uvicorn.Server(config)
+        task = asyncio.create_task(server.serve())
+
+        async def started() -> bool:
+            return server.started
+
+        await eventually(started)
+        try:
+            yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            await task
 
     @asynccontextmanager
     async def worker(self, **changes: Any) -> AsyncIterator[None]:
@@ -177,9 +195,10 @@ class World:
 
     async def keys(self) -> None:
         """Make the tenant's keys: one API key per scope, and a key pair of the account."""
-        await self.sql("INSERT INTO engine.accounts VALUES ($1) ON CONFLICT DO NOTHING", (ACCOUNT,))
+        await self.sql("INSERT INTO engine.accounts VALUES ($1) ON CONFLICT DO NOTHING", (self.account,))
         await self.sql(
-            "INSERT INTO engine.tenants VALUES ($1, $2, $1) ON CONFLICT DO NOTHING", (self.tenant, ACCOUNT)
+            "INSERT INTO engine.tenants VALUES ($1, $2, $1) ON CONFLICT DO NOTHING",
+            (self.tenant, self.account),
         )
         await self.sql(
             "INSERT INTO engine.keys (id, key_hash, kind, tenant, scopes, label) "
@@ -189,7 +208,7 @@ class World:
         await self.sql(
             "INSERT INTO engine.aws_keys (access_key_id, account, secret_encrypted, label) "
             "VALUES ($1, $2, $3, 'test')",
-            (AWS[0], ACCOUNT, encrypt(AWS[1], self.secret_key)),
+            (AWS[0], self.account, encrypt(AWS[1], self.secret_key)),
         )
 
     def pointer(self, activation: int, **generations: int) -> CacheRefreshed:
@@ -242,8 +261,3 @@ async def eventually(condition: Any, seconds: float = 20.0) -> Any:
 def until() -> Any:
     """`eventually`, for test modules, which import nothing from here."""
     return eventually
-
-
-@pytest.fixture(autouse=True)
-def _from_the_root() -> None:
-    assert Path(os.curdir, "services").is_dir(), "run pytest from the root of the repository"

@@ -1,0 +1,316 @@
+"""The runtime API through an unmodified boto3: models scored live, lists as their fallback."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import re
+import time
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import httpx
+import pyarrow as pa
+import pytest
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+from services.engine.recipes import RECIPES, Dataset
+from services.engine.recipes.recipe import silent
+from shared.events import CampaignChanged
+from shared.events.topics import CACHES, CAMPAIGNS, INTERACTIONS, ITEMS
+from shared.models import fingerprint, save
+from tests.support.kafka import eventually
+
+if TYPE_CHECKING:
+    from tests.support.stack import ObjectStore
+
+AWS = ("ENDCTESTTESTTESTTEST", "a secret access key of forty characters!")
+TEAS = [f"tea-{n}" for n in range(12)]
+BOLTS = [f"bolt-{n}" for n in range(12)]
+
+
+def history() -> pa.Table:
+    """Forty people who drink tea and forty who drive bolts, in the last weeks."""
+    chance, now, rows = random.Random(1), int(time.time()), []
+    for user in range(80):
+        wares = TEAS if user % 2 == 0 else BOLTS
+        rows += [
+            (f"u{user}", item, now - 86_400 * (n + 1) - user, "view")
+            for n, item in enumerate(chance.sample(wares, 6))
+        ]
+    columns = zip(*rows, strict=True)
+    return pa.table(dict(zip(("USER_ID", "ITEM_ID", "TIMESTAMP", "EVENT_TYPE"), columns, strict=True)))
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Three models of the same shop."""
+    dataset, made = Dataset.from_arrow(history()), {}
+    for name in ("aws-user-personalization", "aws-similar-items", "aws-popularity-count"):
+        made[name] = tmp_path_factory.mktemp(name)
+        save(RECIPES[name].fit(dataset, {}, silent), made[name])
+    return made
+
+
+@pytest.fixture
+async def shop(world: Any, s3: ObjectStore, bucket: str, folders: dict[str, Path]) -> AsyncIterator[Any]:
+    """Campaigns `user`, `similar` and `popular` with their models in the object store."""
+    world.store = s3
+    await world.keys()
+    for name, recipe in (
+        ("user", "aws-user-personalization"),
+        ("similar", "aws-similar-items"),
+        ("popular", "aws-popularity-count"),
+    ):
+        for file in folders[recipe].iterdir():
+            s3.client().upload_file(str(file), bucket, f"models/{name}/{file.name}")
+        await world.publish(CAMPAIGNS, campaign(world, name, recipe, bucket, fingerprint(folders[recipe])))
+    return world
+
+
+def campaign(
+    world: Any, name: str, recipe: str, bucket: str, sha256: str, status: str = "ACTIVE"
+) -> CampaignChanged:
+    return CampaignChanged(
+        event_id=f"{world.tenant}-{name}-{status}-{sha256}",
+        tenant=world.tenant,
+        occurred_at=datetime.now(UTC),
+        name=name,
+        arn=f"arn:aws:personalize:us-east-1:{world.account}:campaign/{name}",
+        status=status,
+        recipe=recipe,
+        solution_version_arn=f"arn:aws:personalize:us-east-1:{world.account}:solution/{name}/00000000",
+        model_uri=f"s3://{bucket}/models/{name}",
+        model_sha256=sha256,
+    )
+
+
+def client(url: str) -> Any:
+    return boto3.client(
+        "personalize-runtime",
+        endpoint_url=url,
+        region_name="eu-west-1",
+        aws_access_key_id=AWS[0],
+        aws_secret_access_key=AWS[1],
+        config=Config(retries={"max_attempts": 1}),
+    )
+
+
+def arn(name: str) -> str:
+    """As it was in AWS: another account, another region."""
+    return f"arn:aws:personalize:ap-south-1:123456789012:campaign/{name}"
+
+
+async def loaded(url: str, tenant: str, count: int = 3) -> None:
+    """Wait until so many models are in memory."""
+    headers = {"x-api-key": "ek_service_test", "x-endcap-tenant": tenant}
+
+    async def whole() -> bool:
+        status = (await caller.get("/api/v1/personalize/status", headers=headers)).json()
+        return list(status["campaigns"].values()).count("model") == count
+
+    async with httpx.AsyncClient(base_url=url) as caller:
+        await eventually(whole)
+
+
+def ids(answer: Any) -> list[str]:
+    return [item["itemId"] for item in answer.get("itemList", answer.get("personalizedRanking"))]
+
+
+async def test_a_model_answers_live_and_hears_of_what_just_happened(shop: Any, until: Any) -> None:
+    async with shop.listening() as url, shop.worker():
+        await loaded(url, shop.tenant)
+        runtime = client(url)
+
+        def ask(**members: Any) -> Any:
+            return runtime.get_recommendations(**members)
+
+        known = await asyncio.to_thread(ask, campaignArn=arn("user"), userId="u0", numResults=5)
+        nobody = await asyncio.to_thread(ask, campaignArn=arn("user"), userId="new", numResults=24)
+        similar = await asyncio.to_thread(ask, campaignArn=arn("similar"), itemId="bolt-1", numResults=4)
+        popular = await asyncio.to_thread(ask, campaignArn=arn("popular"))
+
+        assert all(item.startswith("tea") for item in ids(known))
+        assert [item["score"] for item in known["itemList"]] == sorted(
+            (item["score"] for item in known["itemList"]), reverse=True
+        )
+        assert re.fullmatch(r"RID-[0-9a-f-]{36}", known["recommendationId"])
+        assert {item[:3] for item in ids(nobody)} == {"tea", "bol"}
+        assert all(item.startswith("bolt") for item in ids(similar))
+        assert "score" not in similar["itemList"][0]
+        assert len(popular["itemList"]) == 24
+        assert "score" not in popular["itemList"][0]
+
+        await shop.publish(
+            INTERACTIONS, *(shop.interaction("view", item, user_id="new") for item in ("bolt-1", "bolt-2"))
+        )
+
+        async def heard() -> Any:
+            answer = await asyncio.to_thread(ask, campaignArn=arn("user"), userId="new", numResults=5)
+            return all(item.startswith("bolt") for item in ids(answer)) and answer
+
+        await until(heard)
+        first = ids(await heard())[0]
+        await shop.publish(INTERACTIONS, shop.interaction("purchase", first, user_id="new"))
+
+        async def gone() -> bool:
+            answer = await asyncio.to_thread(ask, campaignArn=arn("user"), userId="new", numResults=24)
+            return first not in ids(answer)
+
+        await until(gone)
+
+
+async def test_a_ranking_orders_what_is_given_and_puts_strangers_last(shop: Any) -> None:
+    given = ["stranger", "bolt-3", "tea-3", "bolt-4", "tea-4", "another"]
+    async with shop.listening() as url:
+        await loaded(url, shop.tenant)
+        runtime = client(url)
+        ranked = await asyncio.to_thread(
+            runtime.get_personalized_ranking, campaignArn=arn("user"), userId="u0", inputList=given
+        )
+        with pytest.raises(ClientError, match="rank"):
+            await asyncio.to_thread(
+                runtime.get_personalized_ranking, campaignArn=arn("similar"), userId="u0", inputList=given
+            )
+
+    assert sorted(ids(ranked)) == sorted(given)
+    assert {item[:3] for item in ids(ranked)[:2]} == {"tea"}
+    assert ids(ranked)[-2:] == ["stranger", "another"]
+    scores = [item.get("score") for item in ranked["personalizedRanking"]]
+    assert scores[-2:] == [None, None]
+    assert sum(scores[:-2]) == pytest.approx(1, abs=1e-5)
+
+
+async def test_what_can_not_be_sold_is_not_recommended(shop: Any, until: Any) -> None:
+    await shop.publish(ITEMS, *(shop.item(item, available=False) for item in TEAS[:6]))
+    async with shop.listening() as url:
+        await loaded(url, shop.tenant)
+        runtime = client(url)
+
+        async def left_out() -> bool:
+            answer = await asyncio.to_thread(
+                runtime.get_recommendations, campaignArn=arn("user"), userId="u0", numResults=24
+            )
+            return not set(ids(answer)) & set(TEAS[:6]) and len(ids(answer)) >= 10
+
+        await until(left_out)
+
+
+async def test_a_model_that_was_tampered_with_is_not_loaded_and_lists_answer(
+    shop: Any, until: Any, bucket: str, folders: dict[str, Path]
+) -> None:
+    await shop.activate(7, 1, ["user-personalization", "popularity"])
+    await shop.lists(7, "user-personalization", {"u0": [("listed", 0.5)]})
+    await shop.lists(7, "popularity", {"all": [("famous", 0.5)]})
+    await shop.publish(CACHES, shop.pointer(1, user_personalization=7, popularity=7))
+    await shop.publish(
+        CAMPAIGNS, campaign(shop, "wrong", "aws-user-personalization", f"{bucket}/models/user", "0" * 64)
+    )
+    await shop.publish(CAMPAIGNS, campaign(shop, "soon", "aws-sims", bucket, "1" * 64, "CREATE PENDING"))
+    async with shop.listening() as url:
+        await loaded(url, shop.tenant)
+        runtime = client(url)
+
+        async def listed() -> bool:
+            answer = await asyncio.to_thread(
+                runtime.get_recommendations, campaignArn=arn("wrong"), userId="u0"
+            )
+            return ids(answer) == ["listed"]
+
+        await until(listed)
+        unknown = await asyncio.to_thread(runtime.get_recommendations, campaignArn=arn("wrong"), userId="x")
+        assert ids(unknown) == ["famous"]
+        with pytest.raises(runtime.exceptions.ResourceNotFoundException, match="CREATE PENDING"):
+            await asyncio.to_thread(runtime.get_recommendations, campaignArn=arn("soon"), itemId="i")
+
+
+async def test_a_new_model_is_swapped_in_without_a_failed_request(
+    shop: Any, bucket: str, s3: ObjectStore, tmp_path: Path
+) -> None:
+    model = RECIPES["aws-user-personalization"].fit(Dataset.from_arrow(history().slice(0, 240)), {}, silent)
+    save(model, tmp_path / "next")
+    for file in (tmp_path / "next").iterdir():
+        s3.client().upload_file(str(file), bucket, f"models/next/{file.name}")
+    changed = campaign(shop, "user", "aws-user-personalization", bucket, fingerprint(tmp_path / "next"))
+    async with shop.listening() as url:
+        await loaded(url, shop.tenant)
+        runtime = client(url)
+        answers: list[Any] = []
+
+        async def keep_asking() -> None:
+            while True:
+                answers.append(
+                    await asyncio.to_thread(
+                        runtime.get_recommendations, campaignArn=arn("user"), userId="u0", numResults=3
+                    )
+                )
+
+        asking = asyncio.create_task(keep_asking())
+        await asyncio.sleep(0.2)
+        await shop.publish(CAMPAIGNS, changed.model_copy(update={"model_uri": f"s3://{bucket}/models/next"}))
+        await eventually((shop.models / changed.model_sha256).is_dir)
+        await asyncio.sleep(0.5)
+        asking.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asking
+
+    assert len(answers) > 5
+    assert all(len(ids(answer)) == 3 for answer in answers)
+
+
+MISTAKES: list[tuple[dict[str, Any], str]] = [
+    ({"campaignArn": arn("none"), "userId": "u"}, "ResourceNotFoundException"),
+    ({"campaignArn": arn("user")}, "InvalidInputException"),
+    ({"campaignArn": arn("similar"), "userId": "u"}, "InvalidInputException"),
+    ({"campaignArn": arn("user"), "userId": "u", "numResults": 501}, "InvalidInputException"),
+    (
+        {"campaignArn": arn("user"), "userId": "u", "filterArn": "arn:aws:personalize:a:1:filter/f"},
+        "ResourceNotFoundException",
+    ),
+    (
+        {"campaignArn": "arn:aws:personalize:::recipe/popularity", "userId": "u"},
+        "ResourceNotFoundException",
+    ),
+    ({"recommenderArn": "arn:aws:personalize:a:1:recommender/r"}, "ResourceNotFoundException"),
+]
+
+
+async def test_mistakes_have_the_names_that_aws_gives_them(shop: Any) -> None:
+    async with shop.listening() as url:
+        await loaded(url, shop.tenant)
+        for members, error in MISTAKES:
+            with pytest.raises(ClientError) as raised:
+                await asyncio.to_thread(client(url).get_recommendations, **members)
+            assert raised.value.response["Error"]["Code"] == error, members
+
+
+async def test_a_variant_may_be_a_campaign_also_in_rest_and_a_recipe_also_on_the_wire(
+    shop: Any, until: Any
+) -> None:
+    await shop.lists(7, "popularity", {"all": [("famous", 0.5)]})
+    await shop.publish(CACHES, shop.pointer(1, popularity=7))
+    async with shop.listening() as url, httpx.AsyncClient(base_url=url) as caller:
+        await loaded(url, shop.tenant)
+        headers = {"x-api-key": "ek_service_test", "x-endcap-tenant": shop.tenant}
+        rest = await caller.get(
+            "/api/v1/personalize/recommendations/u0",
+            params={"strategy": arn("user"), "limit": 3},
+            headers=headers,
+        )
+
+        async def wired() -> bool:
+            answer = await caller.post(
+                "/recommendations",
+                json={"campaignArn": "arn:aws:personalize:::recipe/popularity", "userId": "u0"},
+                headers=headers,
+            )
+            return answer.status_code == 200 and ids(answer.json()) == ["famous"]
+
+        await until(wired)
+
+    assert rest.json()["source"] == "model"
+    assert all(one["product_id"].startswith("tea") for one in rest.json()["recommendations"])
