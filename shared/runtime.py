@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -264,6 +265,11 @@ def main(
 
 def _serve(process: str, app: ASGIApp, settings: ServiceSettings, offset: int) -> None:
     observability.configure(process, settings.observability)
+    # What was made so far lives as long as the process; requests make few cycles. Without this, looking
+    # for them takes a fifth of the CPU of a busy process.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
     uvicorn.run(
         app,
         host=settings.host,
