@@ -7,8 +7,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING
+import asyncio
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
 
 import orjson
 import redis.exceptions
@@ -130,18 +131,27 @@ class Caches:
         size = LISTS_PER_COMMAND * COMMANDS_PER_ROUND_TRIP
         async with self._database.transaction(readonly=True) as connection:
             cursor = await connection.cursor(*SQL.entries(generation=generation))
-            while rows := await cursor.fetch(size):
-                pipeline = self._client.pipeline(transaction=False)
-                for start in range(0, len(rows), LISTS_PER_COMMAND):
-                    pipeline.mset(
-                        {
-                            list_key(tenant, generation, recipe, identifier): items
-                            for recipe, identifier, items in rows[start : start + LISTS_PER_COMMAND]
-                        }
-                    )
-                await pipeline.execute()
+            rows = await cursor.fetch(size)
+            while rows:
+                # Redis takes these lists while Postgres prepares the next ones.
+                taking = asyncio.create_task(self._set(tenant, generation, rows))
                 written += len(rows)
+                try:
+                    rows = await cursor.fetch(size)
+                finally:
+                    await taking
         return written
+
+    async def _set(self, tenant: str, generation: int, rows: Sequence[Sequence[Any]]) -> None:
+        pipeline = self._client.pipeline(transaction=False)
+        for start in range(0, len(rows), LISTS_PER_COMMAND):
+            pipeline.mset(
+                {
+                    list_key(tenant, generation, recipe, identifier): items
+                    for recipe, identifier, items in rows[start : start + LISTS_PER_COMMAND]
+                }
+            )
+        await pipeline.execute()
 
 
 def _activation(pointer: bytes | str | None) -> int:
