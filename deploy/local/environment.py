@@ -96,6 +96,8 @@ def client_environment(
         "AWS_ENDPOINT_URL_PERSONALIZE_EVENTS": _service_url(ports, "tracker"),
         "AWS_ENDPOINT_URL_PERSONALIZE_RUNTIME": _service_url(ports, "router"),
         "AWS_REGION": processes["AWS_REGION"],
+        # boto3 reads this name, other SDKs and the AWS CLI the one above.
+        "AWS_DEFAULT_REGION": processes["AWS_REGION"],
         "AWS_ACCESS_KEY_ID": processes["AWS_ACCESS_KEY_ID"],
         "AWS_SECRET_ACCESS_KEY": processes["AWS_SECRET_ACCESS_KEY"],
         "DATABASE_URL": processes["DATABASE_URL"],

@@ -27,29 +27,30 @@ _COUNTRY = """
 _TEXT = """
 What to try, in another terminal of this folder:
 
-  eval "$(make -s env)"
-
-  # What may this customer like? What goes with this product? What sells in this country?
-  curl -sH "x-api-key: $ENDCAP_READ_KEY" "$ENDCAP_RECOMMENDER_URL{api}/{user_path}?limit=5"
-  curl -sH "x-api-key: $ENDCAP_READ_KEY" "$ENDCAP_RECOMMENDER_URL{api}/similar/{product_path}?limit=5"
-  curl -sH "x-api-key: $ENDCAP_READ_KEY" "$ENDCAP_RECOMMENDER_URL{api}/by-location?country={country_path}"
-
-  # An unmodified boto3 program: a click, then what Endcap knows
-  .local/venv/bin/python - <<'PYTHON'
-{snippet}
-PYTHON
-
-  make status   every process and its port        make logs S=trainer-worker   what one of them says
+eval "$(make -s env)"
+{commands}
+make status   shows every process and its port; make logs S=trainer-worker   what one of them says
 """
 
-_SNIPPET = """\
+_COMMANDS = """
+# What may this customer like? What goes with this product? What sells in this country?
+curl -sSfH "x-api-key: $ENDCAP_READ_KEY" "$ENDCAP_RECOMMENDER_URL{api}/{user_path}?limit=5"
+curl -sSfH "x-api-key: $ENDCAP_READ_KEY" "$ENDCAP_RECOMMENDER_URL{api}/similar/{product_path}?limit=5"
+curl -sSfH "x-api-key: $ENDCAP_READ_KEY" "$ENDCAP_RECOMMENDER_URL{api}/by-location?country={country_path}"
+
+# An unmodified boto3 program: a look at a product, and what is recommended after it
+.local/venv/bin/python - <<'PYTHON'
 import os, time, boto3
 boto3.client("personalize-events").put_events(
     trackingId=os.environ["ENDCAP_TRACKING_ID"], userId={user!r}, sessionId="tour",
     eventList=[{{"eventType": "view", "itemId": {product!r}, "sentAt": time.time()}}],
 )
-group = boto3.client("personalize").list_dataset_groups()["datasetGroups"][0]
-print(group["name"], group["status"])
+campaigns = boto3.client("personalize").list_campaigns()["campaigns"]
+answer = boto3.client("personalize-runtime").get_recommendations(
+    campaignArn=campaigns[0]["campaignArn"], userId={user!r}, numResults=5
+)
+print(*answer["itemList"], sep="\\n")
+PYTHON
 """
 
 _API = "/api/v1/personalize/recommendations"
@@ -57,15 +58,22 @@ _API = "/api/v1/personalize/recommendations"
 
 def tour(stack: Stack) -> str:
     """The text for the shop that is loaded; nothing when no generation is."""
+    text = commands(stack)
+    return _TEXT.format(commands=text) if text else ""
+
+
+def commands(stack: Stack) -> str:
+    """The commands alone, as a shell reads them."""
     address = stack.environment["DATABASE_URL"]
     found = [postgres.rows(address, query) for query in (_USER, _PRODUCT, _COUNTRY)]
     if not all(found):
         return ""
     user, product, country = (str(rows[0][0]) for rows in found)
-    return _TEXT.format(
+    return _COMMANDS.format(
         api=_API,
+        user=user,
+        product=product,
         user_path=quote(user, safe=""),
         product_path=quote(product, safe=""),
         country_path=quote(country, safe=""),
-        snippet=_SNIPPET.format(user=user, product=product).rstrip(),
     )

@@ -38,6 +38,7 @@ def test_a_client_is_told_exactly_this(secrets: Secrets) -> None:
         "AWS_ENDPOINT_URL_PERSONALIZE_EVENTS",
         "AWS_ENDPOINT_URL_PERSONALIZE_RUNTIME",
         "AWS_REGION",
+        "AWS_DEFAULT_REGION",
         "AWS_ACCESS_KEY_ID",
         "AWS_SECRET_ACCESS_KEY",
         "DATABASE_URL",

@@ -1,0 +1,28 @@
+"""The commands that `make run` prints work as they stand."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+
+from deploy.local.tools import PROJECT
+from deploy.local.tour import commands
+from tests.support.shop import Shop
+
+
+def test_every_printed_command_works(shop: Shop) -> None:
+    script = commands(shop.endcap.stack)
+
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", script],
+        cwd=PROJECT,
+        env={**os.environ, **shop.endcap.environment, "NO_PROXY": "127.0.0.1"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count('"source":"redis"') == 3
+    assert done.stdout.count("'itemId'") == 5
