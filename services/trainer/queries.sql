@@ -176,13 +176,14 @@ WHERE tenant = :tenant;
 -- The best of each list by unique users: a user counts once for an item, where that was last, and half as
 -- much after the half-life, which is counted from the newest interaction.
 WITH visits AS MATERIALIZED (
-    SELECT DISTINCT ON (i.item_id, coalesce(i.user_id, i.session_id))
+    -- Any order will do, and that of the bytes is the fastest.
+    SELECT DISTINCT ON (i.item_id COLLATE "C", coalesce(i.user_id, i.session_id) COLLATE "C")
            i.item_id, i.occurred_at, coalesce(i.country, u.country) AS country,
            coalesce(i.province, u.province) AS province, coalesce(i.city, u.city) AS city
     FROM tracker.interactions_v1 i
     LEFT JOIN sync.users_v1 u ON u.tenant = i.tenant AND u.user_id = i.user_id
     WHERE i.tenant = :tenant AND i.item_id IS NOT NULL AND i.event_type <> ALL (:excluded::text[])
-    ORDER BY i.item_id, coalesce(i.user_id, i.session_id), i.occurred_at DESC
+    ORDER BY i.item_id COLLATE "C", coalesce(i.user_id, i.session_id) COLLATE "C", i.occurred_at DESC
 ),
 weighted AS (
     SELECT v.item_id, v.country, v.province, v.city,
@@ -192,16 +193,27 @@ weighted AS (
            )) AS weight
     FROM visits v CROSS JOIN (SELECT max(occurred_at) AS at FROM visits) AS newest
 ),
-scored AS (
-    SELECT l.list, w.item_id, sum(w.weight) AS score
+summed AS (
+    SELECT w.item_id, w.country, w.province, w.city, sum(w.weight) AS score,
+           grouping(w.country, w.province, w.city) AS without
     FROM weighted w
-    LEFT JOIN sync.items_v1 items ON items.tenant = :tenant AND items.item_id = w.item_id
+    GROUP BY GROUPING SETS ((w.item_id), (w.item_id, w.country), (w.item_id, w.province), (w.item_id, w.city))
+),
+scored AS (
+    -- A visit without a place belongs to no list of places: NULL in, NULL out.
+    SELECT l.list, s.item_id, s.score
+    FROM summed s
+    LEFT JOIN sync.items_v1 items ON items.tenant = :tenant AND items.item_id = s.item_id
     CROSS JOIN LATERAL (VALUES
-        ('all'), ('country:' || w.country), ('province:' || w.province), ('city:' || w.city),
-        ('category:' || items.category)
+        (CASE s.without
+            WHEN 7 THEN 'all'
+            WHEN 3 THEN 'country:' || s.country
+            WHEN 5 THEN 'province:' || s.province
+            WHEN 6 THEN 'city:' || s.city
+        END),
+        (CASE s.without WHEN 7 THEN 'category:' || items.category END)
     ) AS l (list)
     WHERE l.list IS NOT NULL AND items.available IS NOT FALSE AND length(l.list) <= 256
-    GROUP BY l.list, w.item_id
 )
 SELECT list, item_id, round(score::numeric, 7) AS score FROM (
     SELECT list, item_id, score,

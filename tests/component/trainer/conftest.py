@@ -1,0 +1,158 @@
+"""The trainer's processes, with the real engine at the other end of boto3, and the loader behind."""
+
+from __future__ import annotations
+
+import json
+import random
+import subprocess
+import sys
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import httpx
+import pytest
+import pytest_asyncio
+import redis
+
+from tests.support.processes import ROOT, Process, process
+from tests.support.stack import Components, Database, ObjectStore
+from tests.support.tenants import SECRET_KEY, SERVICE_KEY
+
+NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
+USERS, ITEMS, EVENTS = 80, 60, 2_500
+
+
+@dataclass
+class Installation:
+    """The processes that a run goes through, each to be started and killed."""
+
+    environment: dict[str, str]
+    folder: Path
+    started: ExitStack
+    keys: dict[str, str]
+    s3: Any
+    running: dict[str, Process] = field(default_factory=dict)
+
+    def start(self, service: str, command: str, **more: str) -> Process:
+        entered = self.started.enter_context(
+            process(service, command, self.environment | more, self.folder, ready=command == "serve")
+        )
+        self.running[f"{service}-{command}"] = entered
+        return entered
+
+    def kill(self, name: str) -> None:
+        self.running.pop(name).kill()
+
+    def ask(self, **body: str) -> int:
+        """Start a run as an operator does."""
+        answer = httpx.post(
+            f"{self.running['trainer-serve'].url}/v1/runs",
+            json=body,
+            headers={"x-api-key": self.keys["admin"]},
+            timeout=10,
+        )
+        assert answer.status_code == 202, answer.text
+        return int(answer.json()["run"])
+
+    def objects(self, prefix: str) -> list[str]:
+        """The keys below a prefix of the data bucket."""
+        found = self.s3.list_objects_v2(Bucket=self.environment["ENDCAP_DATA_BUCKET"], Prefix=prefix)
+        return [entry["Key"] for entry in found.get("Contents", [])]
+
+    def run(self, number: int) -> dict[str, Any]:
+        """What an operator sees of it."""
+        answer = httpx.get(
+            f"{self.running['trainer-serve'].url}/v1/runs/{number}",
+            headers={"x-api-key": self.keys["read"]},
+            timeout=10,
+        )
+        assert answer.status_code == 200, answer.text
+        return dict(answer.json())
+
+
+@pytest.fixture(scope="module")
+def installation(
+    components: Components,
+    module_database: Database,
+    s3: ObjectStore,
+    kafka_bootstrap: str,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Installation]:
+    """One for all tests of a module, since seven processes take their time to start."""
+    folder = tmp_path_factory.mktemp("trainer")
+    bucket = f"data-{uuid.uuid4().hex[:8]}"
+    address = components.start("redis").environment["REDIS_URL"]
+    client: Any = redis.Redis.from_url(address)
+    with client:
+        client.flushdb()
+    environment = {
+        **module_database.environment,
+        **s3.environment,
+        "REDIS_URL": address,
+        "KAFKA_BOOTSTRAP_SERVERS": kafka_bootstrap,
+        "ENDCAP_DATA_BUCKET": bucket,
+        "ENDCAP_UPLOADS_BUCKET": f"{bucket}-uploads",
+        "ENDCAP_SECRET_KEY": SECRET_KEY,
+        "ENDCAP_SERVICE_KEY": SERVICE_KEY,
+        "ENGINE_WORK_FOLDER": str(folder / "work"),
+        "TRAINER_SCHEDULE": "",
+        "TRAINER_KEEP_RUNS": "1",
+    }
+    keys = folder / "keys.json"
+    subprocess.run(
+        [sys.executable, "-m", "services.engine", "bootstrap", "--keys", str(keys)],
+        cwd=ROOT,
+        env={"PATH": "/usr/bin:/bin", **environment},
+        check=True,
+        timeout=60,
+    )
+    with ExitStack() as started:
+        parts = Installation(environment, folder, started, json.loads(keys.read_text()), s3.client())
+        engine = parts.start("engine", "serve")
+        parts.environment["AWS_ENDPOINT_URL_PERSONALIZE"] = engine.url
+        parts.start("engine", "worker")
+        parts.start("trainer", "serve")
+        parts.start("trainer", "worker")
+        parts.start("loader", "worker")
+        yield parts
+
+
+@pytest_asyncio.fixture(scope="module")
+async def administrator(module_database: Database) -> AsyncIterator[asyncpg.Connection]:
+    connection = await asyncpg.connect(module_database.url)
+    yield connection
+    await connection.close()
+
+
+@pytest_asyncio.fixture(scope="module")
+async def shop(administrator: asyncpg.Connection) -> None:
+    """Customers of two tastes, a catalogue, and a few guests."""
+    dice = random.Random(7)
+    await administrator.executemany(
+        "INSERT INTO sync.items (tenant, item_id, name, category, price) VALUES ('default', $1, $2, $3, $4)",
+        [(f"item-{n}", f"Item {n}", f"taste-{n % 2}", 1.0 + n) for n in range(ITEMS)],
+    )
+    await administrator.executemany(
+        "INSERT INTO sync.users (tenant, user_id, country) VALUES ('default', $1, $2)",
+        [(f"user-{n}", "Germany" if n % 2 else "France") for n in range(USERS)],
+    )
+    rows = []
+    for number in range(EVENTS):
+        user = dice.randrange(USERS)
+        item = 2 * dice.randrange(ITEMS // 2) + user % 2
+        at = NOON - timedelta(minutes=dice.randrange(200_000))
+        guest = number % 50 == 0
+        who = (None, f"order:{number}") if guest else (f"user-{user}", None)
+        rows.append((f"event-{number}", *who, f"item-{item}", at, number))
+    await administrator.executemany(
+        "INSERT INTO tracker.interactions (tenant, event_id, user_id, session_id, event_type, item_id, "
+        "source, occurred_at, received_at, historical, fingerprint) "
+        "VALUES ('default', $1, $2, $3, 'purchase', $4, 'order', $5, $5, true, $6)",
+        rows,
+    )

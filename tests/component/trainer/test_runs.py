@@ -1,0 +1,221 @@
+"""A run through the real engine, and through the hands that kill its worker."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections import Counter
+from typing import Any
+
+import asyncpg
+import orjson
+import pytest
+from redis.asyncio import Redis
+
+from shared.errors import Transient
+from shared.events import TrainingRequested
+from shared.events.topics import TRAINING_REQUESTS
+from shared.kafka import Publisher
+from tests.component.trainer.conftest import ITEMS, NOON, USERS, Installation
+from tests.support.kafka import eventually, settings_for
+
+pytestmark = pytest.mark.timeout(240)
+
+# What a tenant keeps from run to run, and what each run makes anew.
+LASTING = Counter({"dataset": 3, "schema": 3, "solution": 3, "campaign": 1})
+PER_RUN = Counter({"dataset-import-job": 3, "solution-version": 3, "batch-inference-job": 3})
+
+
+async def ended(installation: Installation, number: int, *, seconds: float = 180) -> dict[str, Any]:
+    last: dict[str, Any] = {}
+
+    async def done() -> bool:
+        last.update(await asyncio.to_thread(installation.run, number))
+        return last["status"] in {"completed", "failed"}
+
+    await eventually(done, seconds, every=0.1)
+    return last
+
+
+async def made(administrator: asyncpg.Connection) -> Counter[str]:
+    """How many of each resource the engine has."""
+    rows = await administrator.fetch("SELECT type, count(*) FROM engine.resources GROUP BY type")
+    return Counter({row["type"]: row["count"] for row in rows})
+
+
+def details(run: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    return {step["name"]: step["detail"] for step in run["steps"]}
+
+
+# The tests of this file share one installation and come in this order: an empty shop first.
+
+
+async def test_a_shop_without_interactions_gets_a_sentence(
+    installation: Installation, administrator: asyncpg.Connection
+) -> None:
+    run = await ended(installation, installation.ask())
+
+    assert run["status"] == "failed"
+    assert "has no interactions yet" in run["error"]
+    assert [step["name"] for step in run["steps"] if step["status"] == "failed"] == ["snapshot"]
+
+    async def listed() -> bool:
+        reason = await administrator.fetchval("SELECT reason FROM loader.generations WHERE status = 'failed'")
+        return reason is not None and "the run failed at snapshot" in reason
+
+    await eventually(listed)
+
+
+async def test_a_request_from_kafka_is_a_run(
+    installation: Installation, administrator: asyncpg.Connection, kafka_bootstrap: str
+) -> None:
+    publisher = Publisher(settings_for(kafka_bootstrap), "sync", [TRAINING_REQUESTS])
+    await publisher.start()
+    tenant = f"shop-{uuid.uuid4().hex[:8]}"
+    request = TrainingRequested(
+        event_id=str(uuid.uuid4()), tenant=tenant, occurred_at=NOON, reason="someone's import"
+    )
+
+    async def published() -> bool:
+        try:
+            await publisher.publish(TRAINING_REQUESTS, [request, request])
+        except Transient:
+            return False
+        return True
+
+    await eventually(published)
+
+    async def asked() -> bool:
+        found = await administrator.fetchval(
+            "SELECT count(*) FROM trainer.requests WHERE event_id = $1", request.event_id
+        )
+        return found == 1
+
+    await eventually(asked)
+    await publisher.stop()
+    runs = await administrator.fetch("SELECT reasons FROM trainer.runs WHERE tenant = $1", tenant)
+    assert [row["reasons"] for row in runs] == [["someone's import"]]
+
+
+async def test_a_run_ends_in_lists_that_are_served(
+    installation: Installation, shop: None, administrator: asyncpg.Connection
+) -> None:
+    before = await made(administrator)
+    number = installation.ask(reason="the first one")
+    run = await ended(installation, number)
+
+    assert (run["status"], run["error"], run["reasons"]) == ("completed", None, ["the first one"])
+    statuses = {step["name"]: step["status"] for step in run["steps"]}
+    assert statuses == dict.fromkeys(statuses, "done") | {"wait": "skipped"}
+    assert all(step["progress"] == 1 and step["seconds"] >= 0 for step in run["steps"])
+    assert details(run)["train"]["models"]["user-personalization"]["metrics"]["precision_at_5"] > 0
+    assert await made(administrator) - before == LASTING + PER_RUN
+
+    manifest = installation.s3.get_object(
+        Bucket=installation.environment["ENDCAP_DATA_BUCKET"], Key=f"default/runs/{number}/_manifest.json"
+    )
+    recipes = orjson.loads(manifest["Body"].read())["recipes"]
+    rows = {name: sum(file["rows"] for file in recipe["files"]) for name, recipe in recipes.items()}
+    assert rows == {
+        "user-personalization": USERS,
+        "similar-items": ITEMS,
+        "item-affinity": USERS,
+        "popularity": 5,  # all, two countries, two categories
+    }
+
+    redis = Redis.from_url(installation.environment["REDIS_URL"])
+
+    async def served() -> bool:
+        return await redis.get("endcap:gen:default") is not None
+
+    await eventually(served)
+    pointer = orjson.loads(await redis.get("endcap:gen:default"))
+    assert pointer["generations"] == dict.fromkeys(recipes, number)
+    lists = orjson.loads(await redis.get(f"endcap:rec:default:{number}:user-personalization:user-1"))
+    tastes = [int(item.removeprefix("item-")) % 2 for item, _ in lists]
+    assert sum(tastes) > len(tastes) / 2
+    await redis.aclose()
+
+
+async def test_a_worker_killed_in_every_step_makes_nothing_twice(
+    installation: Installation, shop: None, administrator: asyncpg.Connection
+) -> None:
+    before = await made(administrator)
+    earlier = {run["run"] for run in await administrator.fetch("SELECT run FROM trainer.runs")}
+
+    async def killed() -> None:
+        """Another worker comes; the dead one's lease is over at once rather than in 15 s."""
+        await administrator.execute("UPDATE trainer.jobs SET lease_until = now() WHERE status = 'running'")
+        await asyncio.to_thread(installation.start, "trainer", "worker")
+
+    # The snapshot stops before its second file, for which it needs what we have locked.
+    async with administrator.transaction():
+        await administrator.execute("LOCK TABLE sync.items IN ACCESS EXCLUSIVE MODE")
+        number = await asyncio.to_thread(installation.ask)
+
+        async def first_file() -> bool:
+            return bool(await asyncio.to_thread(installation.objects, f"default/runs/{number}/snapshot/"))
+
+        await eventually(first_file, 60)
+        installation.kill("trainer-worker")
+    await killed()
+    for step in ("import", "train", "batch"):
+
+        async def running(step: str = step) -> bool:
+            found = await administrator.fetchval(
+                "SELECT status FROM trainer.steps WHERE name = $1 AND run = $2", step, number
+            )
+            assert found in {"pending", "running"}, f"{step} was over before its worker could be killed"
+            return found == "running"
+
+        await eventually(running, 120, every=0.005)
+        installation.kill("trainer-worker")
+        await killed()
+    run = await ended(installation, number)
+
+    assert number not in earlier
+    assert (run["status"], run["error"]) == ("completed", None)
+    assert await made(administrator) - before == PER_RUN
+    attempts = await administrator.fetchval("SELECT attempts FROM trainer.jobs WHERE key = $1", str(number))
+    assert attempts == 5
+
+
+async def test_the_next_run_serves_live_what_it_trained_and_removes_old_files(
+    installation: Installation, shop: None, administrator: asyncpg.Connection
+) -> None:
+    number = installation.ask()
+    run = await ended(installation, number)
+
+    assert (run["status"], run["error"]) == ("completed", None)
+    serving = await administrator.fetchval("SELECT solution_version_arn FROM engine.campaigns_v1")
+    assert serving == details(run)["train"]["models"]["user-personalization"]["version"]
+
+    async def alone() -> bool:
+        keys = await asyncio.to_thread(installation.objects, "default/runs/")
+        return {key.split("/")[2] for key in keys} == {str(number)}
+
+    await eventually(alone, 60)
+
+
+async def test_amazons_endpoint_gets_no_recipe_of_ours_and_no_campaign(
+    installation: Installation, shop: None, administrator: asyncpg.Connection
+) -> None:
+    """The endpoint of all AWS services leads to the engine here: the calls are those that Amazon gets."""
+    installation.kill("trainer-worker")
+    installation.start(
+        "trainer",
+        "worker",
+        TRAINER_AMAZON="true",
+        TRAINER_AMAZON_POLL_SECONDS="0.2",
+        AWS_ENDPOINT_URL_PERSONALIZE="",
+        AWS_ENDPOINT_URL=installation.running["engine-serve"].url,
+    )
+    before = await made(administrator)
+    run = await ended(installation, await asyncio.to_thread(installation.ask))
+
+    assert (run["status"], run["error"]) == ("completed", None)
+    assert details(run)["manifest"]["recipes"] == ["popularity", "similar-items", "user-personalization"]
+    assert {step["name"] for step in run["steps"] if step["status"] == "skipped"} == {"wait", "campaign"}
+    assert await made(administrator) - before == Counter(
+        {"dataset-import-job": 3, "solution-version": 2, "batch-inference-job": 2}
+    )
