@@ -7,12 +7,12 @@ from urllib.parse import quote
 from deploy.local.components import postgres
 from deploy.local.stack import Stack
 
-# Somebody who has recommendations, an item that is similar to others, and where most customers are.
+# Somebody with a middling history, an item that is similar to others, and where most customers are.
 _USER = """
-    SELECT unified_customer_id, count(*) AS lines FROM sync.order_items
+    SELECT unified_customer_id FROM sync.order_items
     WHERE tenant = 'default'
       AND unified_customer_id IN (SELECT user_id FROM offline_user_recommendations)
-    GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT 1
+    GROUP BY 1 ORDER BY abs(count(*) - 20), 1 LIMIT 1
 """
 _PRODUCT = """
     SELECT product_id, count(*) AS lines FROM sync.order_items

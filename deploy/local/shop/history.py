@@ -20,6 +20,7 @@ _BROWSED_DAYS = 75
 _GUEST_ORDERS = 1_500
 _CANCELLED = 0.02
 _REPURCHASE_DAYS = 38
+_MOST_AGAIN = 4
 
 
 @dataclass(frozen=True)
@@ -139,7 +140,7 @@ def _shelves(items: list[Item]) -> dict[str, _Shelf]:
 def _history(random: Random, shelves: dict[str, _Shelf], person: Customer) -> Iterator[OrderLine]:
     due: list[tuple[datetime, Item]] = []
     for moment in sorted(_moment(random) for _ in range(person.orders)):
-        again = [item for when, item in due if when <= moment]
+        again = [item for when, item in due if when <= moment][:_MOST_AGAIN]
         due = [(when, item) for when, item in due if when > moment]
         for line in _order(random, shelves, person, moment, is_guest=False, again=again):
             yield line
