@@ -14,6 +14,10 @@ from shared.errors import ApiError
 from shared.personalize import WireError
 from shared.postgres import Database
 
+_DETAILS = frozenset(
+    ("rows", "lines", "errors", "metrics", "notes", "interactions", "users", "items", "seconds")
+)
+
 
 class JobStatus(BaseModel):
     """An import, a training or a batch inference, and how far it is."""
@@ -26,6 +30,10 @@ class JobStatus(BaseModel):
     step: str | None = Field(description="what is being done, in words")
     share: float | None = Field(description="how much of the work is done, 0 to 1")
     warnings: list[str] = Field(description="what Personalize would have refused")
+    details: dict[str, Any] = Field(
+        description="of an import its rows, of a version its metrics and what it chose and why, of a batch "
+        "its lines"
+    )
     attempts: int = Field(description="how often a worker began it")
     created_at: datetime
     started_at: datetime | None
@@ -60,10 +68,11 @@ def router(database: Database, authenticator: Authenticator, settings: Settings)
 
 
 def _status(row: dict[str, Any]) -> JobStatus:
-    progress = row.pop("progress")
+    progress, facts = row.pop("progress"), row.pop("facts")
     return JobStatus(
         **row,
         step=progress.get("step"),
         share=progress.get("share"),
         warnings=progress.get("warnings", []),
+        details={name: value for name, value in facts.items() if name in _DETAILS},
     )

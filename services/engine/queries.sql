@@ -189,7 +189,7 @@ WHERE tenant = :tenant AND source = 'personalize' AND item_id IS NOT NULL
 -- running_jobs --
 -- What the workers of a tenant's jobs have said last, newest first.
 SELECT resources.arn, resources.type, resources.name, resources.status, resources.failure_reason,
-       jobs.progress, jobs.attempts, jobs.created_at, jobs.started_at, jobs.finished_at
+       resources.facts, jobs.progress, jobs.attempts, jobs.created_at, jobs.started_at, jobs.finished_at
 FROM resources
 JOIN jobs ON jobs.key = resources.id::text AND jobs.kind = resources.type
 WHERE resources.account = :account AND (:tenant::text IS NULL OR resources.tenant = :tenant)

@@ -133,29 +133,39 @@ async def create(control: Control, request: CreateCampaign) -> CampaignName:
 
 async def update(control: Control, request: UpdateCampaign) -> CampaignName:
     """Serve another version, or with other settings."""
+    # The version first: that is the order in which the worker locks the two when a training ends.
+    wanted = request.solution_version_arn
+    version = await _version(control, wanted) if wanted is not None else None
     campaign = await control.find(request.campaign_arn, Type.CAMPAIGN, lock=True)
     fresh = document(request, "campaign_arn", "solution_version_arn")
     facts: dict[str, Any] = {}
-    if request.solution_version_arn is not None:
-        version = await _version(control, request.solution_version_arn)
+    if version is not None and wanted is not None:
         if version.parent != campaign.parent:
             raise invalid_input(
                 f"{version.arn} belongs to another solution than the campaign's; make a new campaign for it."
             )
-        _check_sync(request.campaign_config, request.solution_version_arn)
+        _check_sync(request.campaign_config, wanted)
         facts = _served(version)
         fresh["solutionVersionArn"] = version.arn
     elif request.campaign_config and request.campaign_config.sync_with_latest_solution_version:
         _check_sync(request.campaign_config, campaign.document["solutionVersionArn"])
-    settled = campaign.document | fresh
-    now = datetime.now(UTC).timestamp()
-    shown = {name: value for name, value in settled.items() if name != "latestCampaignUpdate"}
-    shown |= {"status": Status.ACTIVE, "creationDateTime": now, "lastUpdatedDateTime": now}
-    updated = await control.resources.update(
-        campaign, document=fresh | {"latestCampaignUpdate": shown}, facts=facts
-    )
+    updated = await _update(control.resources, campaign, fresh, facts)
     await control.announce.event(CAMPAIGNS, changed(updated))
     return CampaignName(campaign_arn=updated.arn)
+
+
+async def _update(
+    resources: Resources, campaign: Resource, fresh: dict[str, Any], facts: dict[str, Any]
+) -> Resource:
+    """Change a campaign, and remember that as its newest update."""
+    shown = {
+        name: value
+        for name, value in (campaign.document | fresh).items()
+        if name in {"solutionVersionArn", "minProvisionedTPS", "campaignConfig"}
+    }
+    now = datetime.now(UTC).timestamp()
+    shown |= {"status": Status.ACTIVE, "creationDateTime": now, "lastUpdatedDateTime": now}
+    return await resources.update(campaign, document=fresh | {"latestCampaignUpdate": shown}, facts=facts)
 
 
 async def _version(control: Control, arn: str) -> Resource:
@@ -212,8 +222,8 @@ async def follow(resources: Resources, version: Resource) -> list[CampaignChange
     for campaign in await resources.children(version.parent, Type.CAMPAIGN):
         config = campaign.document.get("campaignConfig", {})
         if config.get("syncWithLatestSolutionVersion"):
-            document = {"solutionVersionArn": version.arn}
-            updated = await resources.update(campaign, document=document, facts=_served(version))
+            fresh = {"solutionVersionArn": version.arn}
+            updated = await _update(resources, campaign, fresh, _served(version))
             events.append(changed(updated))
     return events
 

@@ -165,9 +165,22 @@ def _translated(complaint: str, uri: str) -> Iterator[None]:
     try:
         yield
     except ClientError as error:
-        code = error.response.get("Error", {}).get("Code", "")
-        if code in _WRONG:
-            raise Permanent(f"{complaint} {uri} can't be read or written: {code}.") from None
-        raise Transient(f"The object store answered {code} for {uri}.") from error
-    except (BotoCoreError, S3UploadFailedError, OSError) as error:
-        raise Transient(f"The object store is not reachable for {uri}: {error}") from error
+        raise _answered(error, complaint, uri) from error
+    except S3UploadFailedError as error:
+        if isinstance(error.__context__, ClientError):
+            raise _answered(error.__context__, complaint, uri) from error
+        raise _away(error, uri) from error
+    except (BotoCoreError, ConnectionError) as error:
+        raise _away(error, uri) from error
+
+
+def _answered(error: ClientError, complaint: str, uri: str) -> Permanent | Transient:
+    """What an answer of the store that is no success means."""
+    code = error.response.get("Error", {}).get("Code", "")
+    if code in _WRONG:
+        return Permanent(f"{complaint} {uri} can't be read or written: {code}.")
+    return Transient(f"The object store answered {code} for {uri}.")
+
+
+def _away(error: Exception, uri: str) -> Transient:
+    return Transient(f"The object store is not reachable for {uri}: {error}")

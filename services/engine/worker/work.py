@@ -65,6 +65,8 @@ class Work:
             return
         document = resource.document
         dataset, schema = await self._dataset_of(resource)
+        if document["importMode"] == "INCREMENTAL" and not await datasets.parts(self.database, dataset.id):
+            raise Permanent("The dataset holds no rows of a FULL import; make one before an INCREMENTAL one.")
         source = locations.parse(document["dataSource"]["dataLocation"], "Invalid Data location.")
         kind = dataset.document["datasetType"]
         # A folder per attempt: what a killed attempt has written is never mistaken for ours.
@@ -132,7 +134,7 @@ class Work:
             unfinished = await resources.unfinished(connection, resource.id)
             if unfinished is not None:
                 beside = resources.beside(connection, unfinished)
-                await beside.update(unfinished, status=Status.ACTIVE, facts={"result": result})
+                await beside.update(unfinished, status=Status.ACTIVE, facts=result)
         metrics.INFERRED_LINES.inc(result["lines"])
 
     async def failed(self, job: Job, sentence: str) -> None:

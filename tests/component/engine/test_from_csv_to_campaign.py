@@ -129,6 +129,32 @@ def test_a_folder_of_inputs_makes_a_folder_of_outputs(engine: Engine, shop: dict
     assert len(answer["output"]["recommendedItems"]) == 25
 
 
+@pytest.mark.parametrize(
+    ("source", "target", "sentence"),
+    [
+        ("nothing.json", "answers/", "Invalid S3 input path."),
+        ("there.json", "s3://no-such-bucket-here/answers/", "Invalid S3 output path."),
+    ],
+)
+def test_a_batch_with_a_wrong_place_fails_with_the_services_words(
+    engine: Engine, shop: dict[str, Any], source: str, target: str, sentence: str
+) -> None:
+    engine.put("there.json", '{"userId": "u1"}')
+    target = target if target.startswith("s3:") else f"s3://{engine.bucket}/{target}"
+
+    job = engine.personalize.create_batch_inference_job(
+        jobName=f"wrong-{source.removesuffix('.json')}",
+        solutionVersionArn=shop["version"],
+        jobInput={"s3DataSource": {"path": f"s3://{engine.bucket}/{source}"}},
+        jobOutput={"s3DataDestination": {"path": target}},
+        roleArn=ROLE,
+    )["batchInferenceJobArn"]
+
+    ended = engine.finished(engine.personalize.describe_batch_inference_job, batchInferenceJobArn=job)
+    assert ended["status"] == "CREATE FAILED"
+    assert ended["failureReason"].startswith(sentence)
+
+
 def test_similar_items_are_asked_for_by_item_and_have_no_scores(engine: Engine, shop: dict[str, Any]) -> None:
     personalize = engine.personalize
     solution = personalize.create_solution(
@@ -206,6 +232,8 @@ def test_people_see_how_far_the_jobs_are(engine: Engine, shop: dict[str, Any]) -
     assert trained["status"] == "ACTIVE"
     assert trained["share"] == 1.0
     assert trained["warnings"] == []
+    assert trained["details"]["interactions"] == 1800
+    assert trained["details"]["notes"]
     assert trained["attempts"] == 1
 
 

@@ -107,6 +107,24 @@ def test_a_folder_is_imported_whole_and_increments_come_after(
     assert jobs[1]["finished_at"] <= jobs[0]["started_at"]
 
 
+def test_an_increment_after_a_full_import_that_failed_fails_too(engine: Engine, worker: Process) -> None:
+    personalize = engine.personalize
+    group = personalize.create_dataset_group(name="failing")["datasetGroupArn"]
+    schema = personalize.create_schema(name="failing", schema=json.dumps(ITEMS_SCHEMA))["schemaArn"]
+    dataset = personalize.create_dataset(
+        name="failing", schemaArn=schema, datasetGroupArn=group, datasetType="Items"
+    )["datasetArn"]
+    bad, good = engine.put("bad/full.csv", "nonsense"), engine.put("good.csv", items_csv())
+
+    full = start_import(engine, "failing-full", dataset, bad)
+    increment = start_import(engine, "failing-increment", dataset, good, "INCREMENTAL")
+
+    assert ended(engine, full)["status"] == "CREATE FAILED"
+    failed = ended(engine, increment)
+    assert failed["status"] == "CREATE FAILED"
+    assert "no rows of a FULL import" in failed["failureReason"]
+
+
 def status(engine: Engine, tenant: str = "jobs") -> dict[str, Any]:
     answer = httpx.get(
         f"{engine.server.url}/v1/status?limit=200",
