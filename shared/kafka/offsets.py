@@ -22,7 +22,10 @@ ASK_SECONDS = 10.0
 
 
 class Offsets:
-    """Asks Kafka for offsets over one pair of connections; made by `offsets`."""
+    """Asks Kafka over one pair of connections; made by `offsets`.
+
+    Each question raises Transient when Kafka is away or doesn't answer in time.
+    """
 
     def __init__(self, admin: AIOKafkaAdminClient, consumer: AIOKafkaConsumer) -> None:
         """Use clients that are started."""
@@ -31,7 +34,8 @@ class Offsets:
 
     async def partitions(self, topic: str) -> list[TopicPartition]:
         """Every partition of a topic that exists."""
-        (described,) = await self._admin.describe_topics([topic])
+        async with _bounded():
+            (described,) = await self._admin.describe_topics([topic])
         if described["error_code"]:
             message = f"topic {topic} does not exist: run python -m shared.kafka topics"
             raise Transient(message)
@@ -40,35 +44,43 @@ class Offsets:
     async def ends(self, topic: str) -> dict[int, int]:
         """By partition the offset after the last record; partitions without records are left out."""
         partitions = await self.partitions(topic)
-        ends = await self._consumer.end_offsets(partitions)
-        begins = await self._consumer.beginning_offsets(partitions)
+        async with _bounded():
+            ends = await self._consumer.end_offsets(partitions)
+            begins = await self._consumer.beginning_offsets(partitions)
         return {one.partition: end for one, end in ends.items() if end > begins[one]}
 
     async def committed(self, group: str, topic: str) -> dict[int, int]:
         """By partition the offset that the group commits as its next; without one it is left out."""
         partitions = await self.partitions(topic)
-        found = await self._admin.list_consumer_group_offsets(group, partitions=partitions)
+        async with _bounded():
+            found = await self._admin.list_consumer_group_offsets(group, partitions=partitions)
         return {one.partition: state.offset for one, state in found.items() if state.offset >= 0}
 
 
 @contextlib.asynccontextmanager
+async def _bounded() -> AsyncIterator[None]:
+    try:
+        async with asyncio.timeout(ASK_SECONDS):
+            yield
+    except (KafkaError, OSError) as error:  # TimeoutError is an OSError
+        message = f"Kafka did not say its offsets: {error!r}"
+        raise Transient(message) from error
+
+
+@contextlib.asynccontextmanager
 async def offsets(settings: KafkaSettings, client_id: str = "offsets") -> AsyncIterator[Offsets]:
-    """Connect, and close again. Raises Transient when Kafka is away or doesn't answer in time."""
+    """Connect, and close again."""
     options = client_options(settings, client_id)
     admin = AIOKafkaAdminClient(**options)
     consumer = AIOKafkaConsumer(**options, enable_auto_commit=False)
     try:
-        async with asyncio.timeout(ASK_SECONDS):
+        async with _bounded():
             await admin.start()
             await consumer.start()
-            yield Offsets(admin, consumer)
-    except (KafkaError, OSError) as error:  # TimeoutError is an OSError
-        message = f"Kafka did not say its offsets: {error!r}"
-        raise Transient(message) from error
+        yield Offsets(admin, consumer)
     finally:
-        with contextlib.suppress(KafkaError, OSError):
-            async with asyncio.timeout(2):
-                await asyncio.gather(admin.close(), consumer.stop(), return_exceptions=True)
+        closing = asyncio.gather(admin.close(), consumer.stop(), return_exceptions=True)
+        await asyncio.wait([closing], timeout=2)
 
 
 async def end_offsets(settings: KafkaSettings, topic: Topic) -> dict[int, int]:

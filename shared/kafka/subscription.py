@@ -281,8 +281,8 @@ class Subscription:
                 return
 
     async def _pause(self, seconds: float) -> None:
-        """Wait, unless the process ends."""
-        self.active_at = monotonic()
+        """Wait, unless the process ends; the watchdog has no reason to doubt until the wait is over."""
+        self.active_at = monotonic() + 1.2 * seconds
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds * random.uniform(0.8, 1.2)):  # noqa: S311
                 await self.session.stopping.wait()

@@ -50,13 +50,16 @@ class Watchdog:
             await asyncio.wait([self._task])
 
     async def _watch(self, subscriptions: Sequence[Subscription], end: Callable[[str], None]) -> None:
+        pause = min(LOOK_SECONDS, self._stall_seconds / 4)
         while True:
-            await asyncio.sleep(min(LOOK_SECONDS, self._stall_seconds / 4))
+            await asyncio.sleep(pause)
             try:
                 async with offsets(self._settings, self._client_id) as asked:
-                    for one in subscriptions:
-                        if reason := await self._look(one, asked):
-                            end(reason)
+                    while True:
+                        for one in subscriptions:
+                            if reason := await self._look(one, asked):
+                                end(reason)
+                        await asyncio.sleep(pause)
             except Transient as error:
                 self._away_at = monotonic()
                 log.info("kafka.watchdog_blind", error=str(error))

@@ -37,8 +37,10 @@ async def publish(settings: KafkaSettings, topic: Topic, count: int) -> None:
         await publisher.publish(topic, interactions(count), within=20)
 
 
-def watched(settings: KafkaSettings, topic: Topic, handler: Any) -> Consumer:
-    consumer = Consumer(settings, "tracker", stall_seconds=STALL_SECONDS)
+def watched(
+    settings: KafkaSettings, topic: Topic, handler: Any, stall_seconds: float = STALL_SECONDS
+) -> Consumer:
+    consumer = Consumer(settings, "tracker", stall_seconds=stall_seconds)
     consumer.subscribe(topic, handler)
     return consumer
 
@@ -111,11 +113,13 @@ async def test_hazard_11_while_kafka_is_away_nobody_is_to_blame(broker: Broker, 
     topic, handler = await fresh_topic(broker.settings), Collector()
     await publish(broker.settings, topic, 5)
 
-    async with running(watched(broker.settings, topic, handler)):
+    # Long enough to find the way back to a broker that has just started, on a busy machine.
+    stall_seconds = 8.0
+    async with running(watched(broker.settings, topic, handler, stall_seconds)):
         await handler.until(lambda seen: len(seen.events) == 5)
         await broker.stop()
         try:
-            await asyncio.sleep(3 * STALL_SECONDS)
+            await asyncio.sleep(1.5 * stall_seconds)
         finally:
             await broker.start()
         await publish(broker.settings, topic, 5)
@@ -179,15 +183,14 @@ async def test_hazard_14_what_a_killed_process_had_is_handled_by_the_next(kafka:
         await publisher.publish(topic, events, within=20)
     handled: set[str] = set()
 
-    for _ in range(2):
-        consumer = await process(kafka, topic, seconds=0.002, stall=60)
-        assert consumer.stdout is not None
-        for _ in range(90):
-            line = (await consumer.stdout.readline()).decode().strip()
-            if line.partition(":")[2].isdigit():
-                handled.add(line)
-        consumer.kill()
-        await consumer.wait()
+    consumer = await process(kafka, topic, seconds=0.002, stall=60)
+    assert consumer.stdout is not None
+    for _ in range(150):
+        line = (await consumer.stdout.readline()).decode().strip()
+        if line.partition(":")[2].isdigit():
+            handled.add(line)
+    consumer.kill()
+    await consumer.wait()
     handler, last = Collector(), Consumer(kafka, "tracker")
     last.subscribe(topic, handler)
     async with running(last):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import tempfile
+from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -11,6 +12,8 @@ import orjson
 import pytest
 import pytest_asyncio
 
+from deploy.local.ports import Ports
+from deploy.local.stack import Stack
 from shared import outbox
 from shared.errors import Permanent, Transient
 from shared.events import CacheRefreshed, InteractionRecorded
@@ -42,6 +45,21 @@ async def pool(empty_database: OwnDatabase, tmp_path: Path) -> AsyncIterator[Dat
     await database.start()
     yield database
     await database.stop()
+
+
+@pytest.fixture
+def own_postgres() -> Iterator[Stack]:
+    """A server that may be killed; it is started again at once."""
+    with tempfile.TemporaryDirectory(prefix="endcap-postgres-", ignore_cleanup_errors=True) as folder:
+        # PostgreSQL's own user has to get in when root runs the tests.
+        Path(folder).chmod(0o711)
+        stack = Stack(Path(folder), Ports.free(), {}, durable=False)
+        stack.launch(["postgres"], tied=True)
+        try:
+            stack.start("postgres")
+            yield stack
+        finally:
+            stack.stop()
 
 
 async def pending(pool: Database) -> int:
@@ -205,6 +223,30 @@ async def test_a_relay_that_is_cut_off_from_postgres_loses_nothing(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
                 "WHERE datname = current_database() AND pid <> pg_backend_pid()"
             )
+        await until_relayed(pool)
+
+    ids = {
+        InteractionRecorded.model_validate_json(record.value).event_id
+        for record in await raw_records(kafka, topic.name)
+    }
+    assert ids == {event.event_id for event in events}
+
+
+async def test_a_killed_postgres_loses_no_event_of_a_committed_transaction(
+    kafka: KafkaSettings, tmp_path: Path, own_postgres: Stack
+) -> None:
+    topic = await fresh_topic(kafka)
+    events = interactions(2_000)
+    (tmp_path / "0001_pre_outbox.sql").write_text(TABLE.read_text())
+    await migrate(own_postgres.postgres_admin, "tracker", tmp_path)
+    pool = Database(PostgresSettings(database_url=own_postgres.postgres_admin), "tracker")
+    publisher = Publisher(kafka, "tracker", [topic])
+
+    async with running(pool, publisher, Relay(pool, publisher, batch=25)):
+        for begin in range(0, len(events), 100):
+            await append_somehow(pool, topic, events[begin : begin + 100])
+            if begin == len(events) // 2:
+                own_postgres.kill("postgres")
         await until_relayed(pool)
 
     ids = {
