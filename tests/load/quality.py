@@ -172,6 +172,7 @@ def _baskets(path: Path) -> dict[str, dict[int, dict[str, int]]]:
 
 def _read(path: Path, as_text: Sequence[str]) -> pa.Table:
     options = csv.ConvertOptions(column_types=dict.fromkeys(as_text, pa.string()))
+    stream: Any
     with gzip.open(path) as stream:
         return csv.read_csv(stream, convert_options=options)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pyarrow as pa
 import pytest
 
@@ -50,6 +52,12 @@ def crowd(users: int) -> pa.Table:
         for step in range(4 + user % 3)
     ]
     return interactions(events)
+
+
+@pytest.fixture
+def read() -> Callable[[list[tuple[str, str, int, str]]], Dataset]:
+    """(user, item, days after the start, type) rows as a data set."""
+    return lambda events: Dataset.from_arrow(interactions(events))
 
 
 @pytest.fixture
