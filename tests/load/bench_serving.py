@@ -1,12 +1,11 @@
-"""CPU of an answer: recommender and router, each beside a raw ASGI answer over Redis in the same run.
+"""CPU of an answer: recommender and router beside a raw ASGI answer over Redis in the same run.
 
 Every server is a process of its own on one core; the load comes from another process on another core, over
-64 kept connections. What is reported is the CPU time of the server process per request.
+64 kept connections. What is reported is the CPU time of the server's process per request.
 """
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import random
@@ -20,60 +19,112 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.request import Request, urlopen
 
-import httptools
+import numpy as np
 import orjson
-import redis
-import uvloop
 
+from deploy.local import product
+from deploy.local.components import postgres
 from deploy.local.ports import LOOPBACK
-from shared.events.topics import CACHES, ITEMS
+from shared.models import Histories, Ids, Model, Neighbours, Part, Scoring, Seen
 from tests.load import serving_shop as shop
+from tests.load.figures import Figure, cpu_seconds
 from tests.support.stack import Components
 
-CONNECTIONS = 64
 REQUESTS = 30_000
-WARM_UP = 5_000
+ROUTED_REQUESTS = 8_000
 ROUNDS = 3
-CORES = sorted(os.sched_getaffinity(0))
-SERVER_CORE, LOAD_CORE = CORES[0], CORES[-1]
+PREFIX = "/api/v1/personalize"
+EXPERIMENT = {
+    "name": "bench",
+    "surface": "recommendations",
+    "variants": [{"name": "a"}, {"name": "b"}],
+}
 
 
-def run() -> list[dict[str, Any]]:
-    """Measure; each row has name, value, unit and reference."""
-    with tempfile.TemporaryDirectory(prefix="endcap-bench-") as folder:
+def run() -> list[Figure]:
+    """Measure answers from lists, live scores, and the router's decision."""
+    with tempfile.TemporaryDirectory(prefix="endcap-bench-", ignore_cleanup_errors=True) as folder:
         Path(folder).chmod(0o711)
         components = Components.below(Path(folder))
         try:
-            environment = dict(components.start("kafka", "postgres", "redis").environment)
-            components.stack.create_topics()
+            stack = components.start("kafka", "postgres", "redis")
+            stack.create_topics()
+            environment = {**stack.environment, **shop.SETTINGS}
+            postgres.create_database(stack.postgres_admin, "endcap")
+            product.create_roles(environment, stack.preparation_log)
+            product.migrate(environment, stack.preparation_log)
             shop.fill(environment)
-            return [*_serving(environment), *_scoring()]
+            return [*_served(environment), _scored()]
         finally:
             components.stop()
 
 
-def _serving(environment: Mapping[str, str]) -> Iterator[dict[str, Any]]:
-    paths = [f"/api/v1/personalize/recommendations/u{random.randrange(shop.USERS)}" for _ in range(2_000)]
-    raw = [f"/{shop.TENANT}{path.rpartition('/')[2]}" for path in paths]
+def _served(environment: Mapping[str, str]) -> Iterator[Figure]:
+    users = [f"u{random.randrange(shop.USERS)}" for _ in range(2_000)]
+    paths = [f"{PREFIX}/recommendations/{user}" for user in users]
     with _server("tests.load.raw_asgi", environment) as (pid, port):
-        reference = _cpu(pid, port, raw)
-    yield _row("raw ASGI over one Redis connection", reference, reference)
+        raw = _micros(pid, port, [f"/{shop.TENANT}{user}" for user in users])
+    yield Figure("raw ASGI answer over one Redis connection", raw, "µs CPU")
     with _server("services.recommender", environment) as (pid, port):
-        _wait_until_decorated(port)
-        for name, chosen in (
-            ("a cached list, decorated and filtered", paths),
-            ("the same with a limit of 25", [f"{path}?limit=25" for path in paths]),
-        ):
-            yield _row(f"recommender: {name}", _cpu(pid, port, chosen), reference)
+        _wait_until(lambda: _is_filled(port))
+        for limit, budget in ((10, "≤ 60 µs from cache, ≤ 120 µs decorated"), (25, "")):
+            micros = _micros(pid, port, [f"{path}?limit={limit}" for path in paths])
+            name = f"recommender: a cached list, filtered, {limit} items decorated"
+            yield Figure(name, micros, "µs CPU", f"{micros / raw:.1f} × raw ASGI", budget)
+        yield from _routed({**environment, "ENDCAP_RECOMMENDER_URL": f"http://{LOOPBACK}:{port}"}, paths)
 
 
-def _scoring() -> Iterator[dict[str, Any]]:
-    yield from ()
+def _routed(environment: Mapping[str, str], paths: list[str]) -> Iterator[Figure]:
+    with _server("services.router", environment) as (pid, port):
+        passed = _micros(pid, port, paths, ROUTED_REQUESTS)
+        yield Figure("router: passed through", passed, "µs CPU")
+        _call(port, "/v1/experiments", EXPERIMENT)
+        _call(port, "/v1/experiments/bench/start", {})
+        # Once to expose every user of the day; what is repeated is not published again.
+        _load(port, paths, 2 * len(paths))
+        decided = _micros(pid, port, paths, ROUTED_REQUESTS) - passed
+        reference = f"beside {passed:.0f} µs of the proxied call"
+        yield Figure("router: a decision on top", decided, "µs CPU", reference, "≤ 30 µs")
 
 
-def _row(name: str, value: float, reference: float) -> dict[str, Any]:
-    return {"name": name, "value": round(value, 1), "unit": "µs CPU", "reference": round(reference, 1)}
+def _scored() -> Figure:
+    """A user with 50 recent events, in a model of 5,000 items with two parts of 200 neighbours each."""
+    chance, items, width = np.random.default_rng(1), shop.ITEMS, 200
+    parts = tuple(
+        Part(
+            name,
+            Neighbours(
+                np.arange(items + 1, dtype=np.int64) * width,
+                chance.integers(0, items, items * width, dtype=np.int32),
+                chance.random(items * width, dtype=np.float32),
+            ),
+            0.5,
+            0.95,
+            "event",
+        )
+        for name in ("one", "two")
+    )
+    nobody = np.zeros(1, np.int64)
+    model = Model(
+        recipe="bench",
+        scoring=Scoring(kind="user", scored=True, scale="softmax", event_types=("view", "")),
+        items=Ids.of([f"product-{n}" for n in range(items)]),
+        users=Ids.of([]),
+        popularity=np.ones(items, np.float32),
+        histories=Histories(nobody, np.zeros(0, np.int32), np.zeros(0, np.int16), np.zeros(0, np.int64)),
+        older=Seen(nobody, np.zeros(0, np.int32)),
+        parts=parts,
+    )
+    history = [(f"product-{n * 7}", "view", 1_700_000_000 + n) for n in range(50)]
+    best = float("inf")
+    for _ in range(5):
+        began = time.process_time()
+        for _ in range(200):
+            model.recommend(user_id="somebody", history=history, limit=25)
+        best = min(best, (time.process_time() - began) / 200 * 1e6)
+    return Figure("live scoring, 50 recent events, 5,000 items", best, "µs CPU", "", "≤ 400 µs")
 
 
 @contextmanager
@@ -81,106 +132,58 @@ def _server(module: str, environment: Mapping[str, str]) -> Iterator[tuple[int, 
     """A server process on its core: (process id, port)."""
     with socket.create_server((LOOPBACK, 0)) as probe:
         port = int(probe.getsockname()[1])
+    ports = {f"{service}_PORT": str(port) for service in ("RECOMMENDER", "ROUTER")}
+    core = min(os.sched_getaffinity(0))
     process = subprocess.Popen(
         [sys.executable, "-m", module],
-        env={**os.environ, **environment, **shop.SETTINGS, "RECOMMENDER_PORT": str(port), "LOG_LEVEL": "ERROR"},
-        preexec_fn=lambda: os.sched_setaffinity(0, {SERVER_CORE}),  # noqa: PLW1509 - one thread here
+        env={**os.environ, **environment, **ports, "LOG_LEVEL": "ERROR"},
+        preexec_fn=lambda: os.sched_setaffinity(0, {core}),  # noqa: PLW1509 - one thread here
     )
     try:
-        _wait_for(port)
+        _wait_until(lambda: _listens(port))
         yield process.pid, port
     finally:
         process.send_signal(signal.SIGTERM)
-        process.wait(timeout=20)
+        process.wait(timeout=30)
 
 
-def _wait_for(port: int) -> None:
-    for _ in range(400):
-        with socket.socket() as probe:
-            if probe.connect_ex((LOOPBACK, port)) == 0:
-                return
+def _wait_until(condition: Any, seconds: float = 60) -> None:
+    until = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > until:
+            message = "a server was not ready in time"
+            raise TimeoutError(message)
         time.sleep(0.05)
-    raise RuntimeError("the server did not start")
 
 
-def _wait_until_decorated(port: int) -> None:
-    for _ in range(400):
-        answer = _get(port, "/api/v1/personalize/status")
-        if answer["items"] >= shop.ITEMS and answer["activation"] and answer["redis"]:
-            return
-        time.sleep(0.05)
-    raise RuntimeError("the recommender did not read its topics")
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex((LOOPBACK, port)) == 0
 
 
-def _get(port: int, path: str) -> dict[str, Any]:
-    from urllib.request import Request, urlopen  # noqa: PLC0415
+def _is_filled(port: int) -> bool:
+    status = _call(port, f"{PREFIX}/status")
+    return bool(status["items"] >= shop.ITEMS and status["activation"] and status["redis"])
 
-    with urlopen(Request(f"http://{LOOPBACK}:{port}{path}", headers=shop.HEADERS), timeout=5) as answer:
+
+def _call(port: int, path: str, body: object = None) -> dict[str, Any]:
+    data = None if body is None else orjson.dumps(body)
+    headers = {**shop.HEADERS, "content-type": "application/json"}
+    with urlopen(Request(f"http://{LOOPBACK}:{port}{path}", data, headers), timeout=10) as answer:
         return dict(json.load(answer))
 
 
-def _cpu(pid: int, port: int, paths: list[str]) -> float:
-    """µs of CPU that the server takes for a request: the best of some rounds, since others use the machine."""
-    _load(port, paths, WARM_UP)
+def _micros(pid: int, port: int, paths: list[str], requests: int = REQUESTS) -> float:
+    """µs of CPU per request: the best of some rounds, since others use the machine too."""
+    _load(port, paths, requests // 5)
     found = []
     for _ in range(ROUNDS):
-        before = _cpu_seconds(pid)
-        _load(port, paths, REQUESTS)
-        found.append((_cpu_seconds(pid) - before) / REQUESTS * 1e6)
+        before = cpu_seconds(pid)
+        _load(port, paths, requests)
+        found.append((cpu_seconds(pid) - before) / requests * 1e6)
     return min(found)
-
-
-def _cpu_seconds(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _load(port: int, paths: list[str], requests: int) -> None:
     job = orjson.dumps({"port": port, "paths": paths, "requests": requests, "headers": shop.HEADERS})
-    subprocess.run([sys.executable, "-m", "tests.load.bench_serving"], input=job, check=True)
-
-
-class _Client(asyncio.Protocol):
-    """One connection: the next request as soon as the answer is whole."""
-
-    def __init__(self, wire: list[bytes], left: list[int], done: asyncio.Future[None]) -> None:
-        self.wire, self.left, self.done = wire, left, done
-        self.parser = httptools.HttpResponseParser(self)
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport: Any = transport
-        self.ask()
-
-    def ask(self) -> None:
-        if self.left[0] <= 0:
-            self.transport.close()
-            if self.left[1] == self.left[2] and not self.done.done():
-                self.done.set_result(None)
-            return
-        self.left[0] -= 1
-        self.transport.write(self.wire[self.left[0] % len(self.wire)])
-
-    def data_received(self, data: bytes) -> None:
-        self.parser.feed_data(data)
-
-    def on_message_complete(self) -> None:
-        if self.parser.get_status_code() != 200:
-            raise RuntimeError(f"status {self.parser.get_status_code()}")
-        self.left[1] += 1
-        self.ask()
-
-
-async def _drive(job: dict[str, Any]) -> None:
-    headers = "".join(f"{name}: {value}\r\n" for name, value in job["headers"].items())
-    wire = [f"GET {path} HTTP/1.1\r\nhost: bench\r\n{headers}\r\n".encode() for path in job["paths"]]
-    loop = asyncio.get_running_loop()
-    done: asyncio.Future[None] = loop.create_future()
-    left = [job["requests"], 0, job["requests"]]
-    for _ in range(CONNECTIONS):
-        await loop.create_connection(lambda: _Client(wire, left, done), LOOPBACK, job["port"])
-    await done
-
-
-if __name__ == "__main__":
-    os.sched_setaffinity(0, {LOAD_CORE})
-    uvloop.run(_drive(orjson.loads(sys.stdin.buffer.read())))
+    subprocess.run([sys.executable, "-m", "tests.load.serving_load"], input=job, check=True)

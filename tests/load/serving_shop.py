@@ -10,8 +10,9 @@ from datetime import UTC, datetime
 import orjson
 import redis
 
-from shared.events import CacheRefreshed, Event, ItemChanged
-from shared.events.topics import CACHES, ITEMS as ITEMS_TOPIC, Topic
+from shared.events import CacheRefreshed, ItemChanged
+from shared.events.topics import CACHES, Topic
+from shared.events.topics import ITEMS as ITEMS_TOPIC
 from shared.kafka import encoded
 from shared.kafka.producer import Producer
 from shared.settings import KafkaSettings
@@ -79,6 +80,8 @@ async def _publish(bootstrap: str) -> None:
         await producer.stop()
 
 
-async def _deliver(producer: Producer, topic: Topic, events: list[ItemChanged] | list[CacheRefreshed]) -> None:
+async def _deliver(
+    producer: Producer, topic: Topic, events: list[ItemChanged] | list[CacheRefreshed]
+) -> None:
     records = [encoded(event, "bench", f"00-{'1' * 32}-{'2' * 16}-00") for event in events]
     await producer.deliver(topic.name, records, 60.0)

@@ -1,0 +1,88 @@
+"""The load on a server: GETs over kept connections, as fast as it answers, from a core of its own.
+
+Reads a job as JSON from standard input; `bench_serving` starts it as a process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from typing import Any
+
+import httptools
+import orjson
+import uvloop
+
+CONNECTIONS = 64
+
+
+class Connection(asyncio.Protocol):
+    """The next request as soon as the answer is whole."""
+
+    def __init__(self, job: Job) -> None:
+        self._job = job
+        self._parser = httptools.HttpResponseParser(self)
+        self._transport: Any = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Ask the first question."""
+        self._transport = transport
+        self._ask()
+
+    def data_received(self, data: bytes) -> None:
+        """Read on."""
+        self._parser.feed_data(data)
+
+    def on_message_complete(self) -> None:
+        """The answer is whole."""
+        if self._parser.get_status_code() != 200:
+            self._job.done.set_exception(RuntimeError(f"status {self._parser.get_status_code()}"))
+            return
+        self._job.answered()
+        self._ask()
+
+    def _ask(self) -> None:
+        request = self._job.take()
+        if request is None:
+            self._transport.close()
+        else:
+            self._transport.write(request)
+
+
+class Job:
+    """So many requests, taken in turn by all connections."""
+
+    def __init__(self, wire: list[bytes], requests: int) -> None:
+        self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._wire = wire
+        self._to_ask = self._to_come = requests
+
+    def take(self) -> bytes | None:
+        """The next request; None when all were taken."""
+        if not self._to_ask:
+            return None
+        self._to_ask -= 1
+        return self._wire[self._to_ask % len(self._wire)]
+
+    def answered(self) -> None:
+        """One answer came."""
+        self._to_come -= 1
+        if not self._to_come and not self.done.done():
+            self.done.set_result(None)
+
+
+async def drive(port: int, paths: list[str], requests: int, headers: dict[str, str]) -> None:
+    """Send so many requests to a port of this machine."""
+    lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    wire = [f"GET {path} HTTP/1.1\r\nhost: bench\r\n{lines}\r\n".encode() for path in paths]
+    job = Job(wire, requests)
+    loop = asyncio.get_running_loop()
+    for _ in range(CONNECTIONS):
+        await loop.create_connection(lambda: Connection(job), "127.0.0.1", port)
+    await job.done
+
+
+if __name__ == "__main__":
+    os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+    uvloop.run(drive(**orjson.loads(sys.stdin.buffer.read())))
