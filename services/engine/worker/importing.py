@@ -55,7 +55,7 @@ def run(spec: Spec, objects: Objects, workspace: Path, report: Report) -> dict[s
         objects.upload(path, objects.data_bucket, key, INVALID_LOCATION)
         parts.append({"key": key, "rows": rows, "bytes": path.stat().st_size})
         path.unlink()
-    return {"parts": parts, "warnings": _warnings(spec, sum(part["rows"] for part in parts))}
+    return {"parts": parts, "warnings": warnings_of(spec, sum(part["rows"] for part in parts))}
 
 
 def _csv_files(objects: Objects, location: Location) -> list[Object]:
@@ -81,7 +81,7 @@ def _convert(stream: IO[bytes], schema: schemas.Schema, name: str, path: Path) -
     return rows
 
 
-def _warnings(spec: Spec, rows: int) -> list[str]:
+def warnings_of(spec: Spec, rows: int) -> list[str]:
     if spec.kind != "INTERACTIONS" or rows >= FEWEST_INTERACTIONS:
         return []
     sentence = f"The import has {rows} interactions, fewer than {FEWEST_INTERACTIONS}."

@@ -41,15 +41,15 @@ def run(spec: Spec, objects: Objects, workspace: Path, report: Report) -> dict[s
     began = time.monotonic()
     report("read datasets", 0.0)
     dataset = _dataset(spec, objects, workspace)
-    warnings = _too_little(dataset, strict=spec.strict)
+    warnings = too_little(dataset, strict=spec.strict)
     recipe = RECIPES[spec.recipe]
-    model = recipe.fit(dataset, spec.config, _part_of(report, "fit", 0.1, 0.5))
+    model = recipe.fit(dataset, spec.config, part_of(report, "fit", 0.1, 0.5))
     folder = workspace / "model"
     models.save(model, folder)
     notes = dict(model.notes)
     del model
     report("evaluate", 0.6)
-    metrics = evaluate(recipe, dataset, spec.config, progress=_part_of(report, "evaluate", 0.6, 0.3))
+    metrics = evaluate(recipe, dataset, spec.config, progress=part_of(report, "evaluate", 0.6, 0.3))
     report("upload the model", 0.9)
     fingerprint = models.fingerprint(folder)
     _upload(folder, spec.folder, fingerprint, objects)
@@ -65,7 +65,7 @@ def run(spec: Spec, objects: Objects, workspace: Path, report: Report) -> dict[s
     }
 
 
-def _part_of(report: Report, what: str, begin: float, share: float) -> Report:
+def part_of(report: Report, what: str, begin: float, share: float) -> Report:
     """Report a step's own progress as a part of the whole."""
 
     def progress(step: str, done: float) -> None:
@@ -105,7 +105,7 @@ def _joined(tables: list[pa.Table]) -> pa.Table:
     return pa.concat_tables(tables, promote_options="permissive")
 
 
-def _too_little(dataset: Dataset, *, strict: bool) -> list[str]:
+def too_little(dataset: Dataset, *, strict: bool) -> list[str]:
     """What Personalize would refuse to train on."""
     sentences = []
     if len(dataset) < FEWEST_INTERACTIONS:
