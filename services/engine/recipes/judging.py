@@ -17,12 +17,14 @@ from shared.models import Neighbours, Part
 from shared.models.audience import HISTORY
 from shared.models.histories import Occasions
 from shared.models.neighbours import Unit
+from shared.models.scoring import Numbers, places
 from shared.models.workspace import Workspace
 
 Scores = NDArray[np.float32]
 Build = Callable[[Dataset, TypeWeights], Neighbours]
 
-_ROWS_PER_CHUNK = 32
+_CELLS_PER_CHUNK = 1 << 17
+_MANY = 4
 _USERS = 1_500
 _EVENTS = 500_000
 _CELLS = 16_000_000
@@ -115,24 +117,57 @@ class Judge:
         return np.concatenate(stacked)
 
     def gain(self, scores: Scores, *, exclude_seen: bool) -> float:
-        """The mean NDCG@25 over the rows; the ideal list has everything sought at its top."""
+        """The mean NDCG@25 over the rows; the ideal list has everything sought at its top.
+
+        An item ranks behind all that score as much: where nothing is known, nothing is gained.
+        """
+        if exclude_seen:
+            barred = places(self.barred)
+            kept = scores[barred]
+            scores[barred] = -np.inf
+        rows, items = places(self.sought)
+        hopeful = self._hopeful(scores, rows, items)
+        rows, items = rows[hopeful], items[hopeful]
+        ranks = _ranks(scores, rows, items)
+        if exclude_seen:
+            scores[barred] = kept
+        found = ranks < DEPTH
         discounts = 1 / np.log2(np.arange(DEPTH) + 2)
         ideal = np.concatenate(([0.0], np.cumsum(discounts)))
-        total = 0.0
-        space = Workspace(_ROWS_PER_CHUNK, scores.shape[1])
-        for begin in range(0, len(scores), _ROWS_PER_CHUNK):
-            chunk = slice(begin, begin + _ROWS_PER_CHUNK)
-            block = scores[chunk].astype(np.float64)
-            if exclude_seen:
-                block[self.barred[chunk]] = -np.inf
-            sought = self.sought[chunk]
-            offsets, numbers = space.best(block, DEPTH)
-            rows = np.repeat(np.arange(len(block)), np.diff(offsets))
-            ranks = np.arange(len(numbers)) - offsets[rows]
-            gains = discounts[ranks] * sought[rows, numbers]
-            won = np.bincount(rows, weights=gains, minlength=len(block))
-            total += float((won / ideal[np.minimum(sought.sum(axis=1), DEPTH)]).sum())
-        return total / len(scores)
+        won = np.bincount(rows[found], weights=discounts[ranks[found]], minlength=len(scores))
+        sought = self.sought.sum(axis=1)
+        return float((won / ideal[np.minimum(sought, DEPTH)]).mean())
+
+    def _hopeful(self, scores: Scores, rows: Numbers, items: Numbers) -> NDArray[np.bool_]:
+        """Which of the sought items may be among the first 25: worth knowing where there are many."""
+        if len(rows) <= _MANY * len(scores) or scores.shape[1] <= DEPTH:
+            return np.ones(len(rows), bool)
+        height = max(1, _CELLS_PER_CHUNK // scores.shape[1])
+        lowest = np.empty(len(scores), np.float32)
+        spare = np.empty((height, scores.shape[1]), np.float32)
+        for begin in range(0, len(scores), height):
+            block = spare[: len(scores[begin : begin + height])]
+            block[:] = scores[begin : begin + height]
+            block.partition(-DEPTH, axis=1)
+            lowest[begin : begin + height] = block[:, -DEPTH]
+        hopeful: NDArray[np.bool_] = scores[rows, items] >= lowest[rows]
+        return hopeful
+
+
+def _ranks(scores: Scores, rows: Numbers, items: Numbers) -> Numbers:
+    """How many other items of its row score as much as each of these, or more."""
+    own = scores[rows, items]
+    ranks = np.empty(len(rows), np.int64)
+    height = max(1, _CELLS_PER_CHUNK // scores.shape[1])
+    block = np.empty((height, scores.shape[1]), np.float32)
+    reached = np.empty((height, scores.shape[1]), bool)
+    for begin in range(0, len(rows), height):
+        some = slice(begin, begin + height)
+        count = len(rows[some])
+        np.take(scores, rows[some], axis=0, out=block[:count], mode="clip")
+        np.greater_equal(block[:count], own[some, None], out=reached[:count])
+        ranks[some] = np.count_nonzero(reached[:count], axis=1) - 1
+    return ranks
 
 
 def sampled(dataset: Dataset) -> Dataset:
@@ -149,8 +184,9 @@ def sampled(dataset: Dataset) -> Dataset:
 
 def _scores(part: Part, seen: Occasions, shape: tuple[int, int]) -> Scores:
     scores = np.empty(shape, np.float32)
-    space = Workspace(_ROWS_PER_CHUNK, shape[1])
-    for begin in range(0, shape[0], _ROWS_PER_CHUNK):
-        end = min(begin + _ROWS_PER_CHUNK, shape[0])
+    height = max(1, _CELLS_PER_CHUNK // shape[1])
+    space = Workspace(height, shape[1])
+    for begin in range(0, shape[0], height):
+        end = min(begin + height, shape[0])
         scores[begin:end] = space.scores([part], seen.rows(begin, end), end - begin)
     return scores
