@@ -46,7 +46,7 @@ SET version = version + 1, status = :status, step = :step, position = :position:
     last_seq = :last_seq, error = :error, started_at = coalesce(started_at, now()),
     finished_at = CASE WHEN :status IN ('done', 'failed') THEN now() END
 WHERE id = :id AND version = :version AND status IN ('queued', 'running')
-RETURNING version;
+RETURNING version, started_at;
 
 -- fail_import --
 -- An import that will not work.

@@ -15,7 +15,7 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 
 from services.sync.domain import sources
 from services.sync.domain.imports import Import
-from services.sync.domain.mapping import KINDS, Kind, Mapping, layout
+from services.sync.domain.mapping import KINDS, SHAPES, Kind, Mapping, layout
 from services.sync.domain.packing import Unpacker
 from services.sync.domain.table import Table
 from shared.errors import ApiError, Permanent
@@ -23,6 +23,18 @@ from shared.errors import ApiError, Permanent
 _HEAD = 2**16
 _MAX_FIELD = 2**18
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
+
+
+def _columns() -> str:
+    """Our columns for each kind, for people who write such files."""
+    sentences = []
+    for kind, shape in SHAPES.items():
+        rest = ", any other column as an attribute" if shape.keeps_others else ""
+        sentences.append(
+            f"{kind}: {', '.join(shape.required)} are needed; {', '.join(shape.optional)} may be there{rest}."
+        )
+    return " ".join(sentences)
+
 
 FORM: dict[str, Any] = {
     "requestBody": {
@@ -38,7 +50,11 @@ FORM: dict[str, Any] = {
                             "format": "binary",
                             "description": "CSV with a header, or gzip of it",
                         },
-                        "kind": {"type": "string", "enum": list(KINDS)},
+                        "kind": {
+                            "type": "string",
+                            "enum": list(KINDS),
+                            "description": _columns(),
+                        },
                         "source": {
                             "type": "string",
                             "description": "a mapping by name; without it the header is recognised",

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Iterable
 from typing import TYPE_CHECKING
 
 from services.sync.domain.imports import Import, Reject
-from services.sync.store.statements import SQL
+from services.sync.store.statements import PATIENCE, SQL
 from shared.jobs import LeaseLost, enqueue
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ class Imports:
 
     async def save(self, connection: Connection, account: Import) -> None:
         """Write the account in the transaction of what it counts; LeaseLost when somebody else did."""
-        version = await connection.fetchval(
+        row = await connection.fetchrow(
             *SQL.save_import(
                 id=account.id,
                 version=account.version,
@@ -88,15 +88,15 @@ class Imports:
                 error=account.error,
             )
         )
-        if version is None:
+        if row is None:
             raise LeaseLost(account.id)
-        account.version = version
+        account.version, account.started_at = row["version"], row["started_at"]
 
     async def fail(self, identity: str, sentence: str) -> str | None:
         """Say that an import will not work; its kind, or None when it had ended before."""
         async with self._database.transaction() as connection:
             kind: str | None = await connection.fetchval(*SQL.fail_import(id=identity, error=sentence))
-            await connection.execute(*SQL.drop_staged(import_id=identity))
+            await connection.execute(*SQL.drop_staged(import_id=identity), timeout=PATIENCE)
         return kind
 
     async def newest_outbox_row(self, connection: Connection) -> int | None:

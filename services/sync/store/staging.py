@@ -11,7 +11,7 @@ from services.sync.domain.catalogue import microseconds
 from services.sync.domain.imports import Import
 from services.sync.domain.orders import MOST_LINES, RefusedLine, StagedLine
 from services.sync.domain.rows import OrderRow, PutRow
-from services.sync.store.statements import SQL
+from services.sync.store.statements import PATIENCE, SQL
 
 if TYPE_CHECKING:
     import asyncpg
@@ -60,11 +60,12 @@ class Staging:
 
     async def count(self, import_id: str) -> int:
         """How many rows of an import wait."""
-        return int(await self._database.fetchval(*SQL.staged_count(import_id=import_id)))
+        count = await self._database.pool.fetchval(*SQL.staged_count(import_id=import_id), timeout=PATIENCE)
+        return int(count)
 
     async def drop(self, connection: Connection, import_id: str) -> None:
         """Forget an import's waiting rows."""
-        await connection.execute(*SQL.drop_staged(import_id=import_id))
+        await connection.execute(*SQL.drop_staged(import_id=import_id), timeout=PATIENCE)
 
     async def refuse(self, connection: Connection, import_id: str, refused: Sequence[RefusedLine]) -> None:
         """Move waiting order lines to the report."""
@@ -75,12 +76,15 @@ class Staging:
                     lines=[line.file_line for line in refused],
                     codes=[line.code for line in refused],
                     reasons=[line.detail for line in refused],
-                )
+                ),
+                timeout=PATIENCE,
             )
 
     async def too_large(self, connection: Connection, import_id: str) -> list[tuple[str, list[int]]]:
         """Orders with more lines than one may have: (order id, lines of the file)."""
-        rows = await connection.fetch(*SQL.too_large_orders(import_id=import_id, most=MOST_LINES))
+        rows = await connection.fetch(
+            *SQL.too_large_orders(import_id=import_id, most=MOST_LINES), timeout=PATIENCE
+        )
         return [(row["order_id"], row["file_lines"]) for row in rows]
 
     async def lines(self, import_id: str, after: str) -> AsyncGenerator[StagedLine, None]:
@@ -115,7 +119,7 @@ class Staging:
         """The rows of a query, read in a transaction of its own: one state of the table."""
         async with self._database.transaction(readonly=True) as connection:
             cursor = await connection.cursor(text, *args)
-            while page := await cursor.fetch(_PAGE):
+            while page := await cursor.fetch(_PAGE, timeout=PATIENCE):
                 yield page
 
 

@@ -56,6 +56,7 @@ class Sweep:
         self._imports = imports
         self._files = files
         self._seconds = seconds
+        self._seen: set[Upload] = set()
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -77,12 +78,14 @@ class Sweep:
         return None
 
     async def sweep(self) -> int:
-        """Look at every uploaded object once; return how many became imports."""
+        """Look at every uploaded object that is new to this process; return how many became imports."""
         added = 0
         async with aclosing(self._files.uploads()) as pages:
             async for page in pages:
                 for upload in page:
-                    added += await add_upload(self._imports, self._files.uploads_bucket, upload)
+                    if upload not in self._seen:
+                        added += await add_upload(self._imports, self._files.uploads_bucket, upload)
+                        self._seen.add(upload)
         return added
 
     async def _loop(self) -> None:
