@@ -82,6 +82,7 @@ def _convert(stream: IO[bytes], schema: schemas.Schema, name: str, path: Path) -
 
 
 def warnings_of(spec: Spec, rows: int) -> list[str]:
+    """What Personalize would refuse; Permanent instead when strict."""
     if spec.kind != "INTERACTIONS" or rows >= FEWEST_INTERACTIONS:
         return []
     sentence = f"The import has {rows} interactions, fewer than {FEWEST_INTERACTIONS}."
