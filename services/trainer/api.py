@@ -27,7 +27,8 @@ class Step(BaseModel):
 class Run(BaseModel):
     """One training run."""
 
-    run: int = Field(description="its number, which is also the generation of its lists")
+    id: int = Field(description="the run's number, as in its address")
+    run: int = Field(description="the same number, which is also the generation of its lists")
     status: Literal["queued", "running", "completed", "failed"]
     reasons: list[str] = Field(description="who or what asked for it")
     error: str | None
@@ -53,7 +54,8 @@ class RunRequest(BaseModel):
 class RunAsked(BaseModel):
     """The run that will be done."""
 
-    run: int
+    id: int = Field(description="the run's number: watch it at /v1/runs/{id}")
+    run: int = Field(description="the same number, which its lists will have as their generation")
     joined: bool = Field(description="whether it was queued before, so that this request joins it")
 
 
@@ -75,7 +77,7 @@ def router(authenticator: Authenticator, runs: Runs) -> APIRouter:
         """Ask for a training run; while one is queued, the request joins it."""
         reason = (request or RunRequest()).reason
         asked = await runs.ask(principal.own_tenant, reason)
-        return RunAsked(run=asked.run, joined=asked.joined)
+        return RunAsked(id=asked.run, run=asked.run, joined=asked.joined)
 
     @routes.get("", operation_id="list_runs")
     async def list_runs(principal: Reader, limit: Annotated[int, Query(ge=1, le=500)] = 20) -> RunsPage:

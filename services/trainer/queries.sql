@@ -92,7 +92,7 @@ RETURNING name;
 
 -- runs --
 -- The tenant's newest runs, with their steps.
-SELECT r.run, r.status, r.reasons, r.error, r.created_at, r.started_at, r.finished_at,
+SELECT r.run AS id, r.run, r.status, r.reasons, r.error, r.created_at, r.started_at, r.finished_at,
        extract(epoch FROM coalesce(r.finished_at, now()) - r.started_at)::float8 AS seconds,
        (
            SELECT jsonb_agg(jsonb_build_object(
