@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+import asyncio
 import http.client
-import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
+
+import asyncpg
 
 from deploy.local.failure import StackError
 from deploy.local.ports import LOOPBACK, RELAY_OFFSET, SERVICES, WORKER_OFFSET, Ports
 from deploy.local.supervisor import Program
 from deploy.local.tools import PROJECT
+from shared.postgres import make_roles
+from shared.postgres import migrate as apply_migrations
 
 # Every service answers HTTP; these have a process beside it for work longer than a request.
 WORKERS = ("tracker", "sync", "trainer", "loader", "recommender", "router", "engine")
 RELAYS = ("sync",)
+
+# The engine's tables first: the other services read its views.
+_MIGRATION_ORDER = ("engine", "tracker", "sync", "trainer", "loader", "recommender", "router")
 
 _STOP_SECONDS = 8
 _ONCE_SECONDS = 300
@@ -58,23 +66,22 @@ def is_ready(ports: Ports, name: str) -> bool:
 
 
 def create_roles(environment: Mapping[str, str], log: Path) -> None:
-    """One login role per service, with the password of its address."""
-    _once(["shared.postgres", "roles"], environment, log)
+    """One login role per service, as `python -m shared.postgres roles` does."""
+    urls = [url for name, url in sorted(environment.items()) if name.endswith("_DATABASE_URL")]
+    made = _in_database("making the roles", make_roles(environment["DATABASE_URL"], urls))
+    _note(log, f"roles: {', '.join(made)}\n")
 
 
 def migrate(environment: Mapping[str, str], log: Path) -> None:
-    """Bring the schema of each service that has one up to date.
+    """Bring the schema of each service up to date, as `python -m services.<name> migrate` does.
 
-    Side by side: a lock in the database puts the migrations themselves in a row, and what starting
-    an interpreter takes is spread over the processors.
+    All in this process: a third of a start's processor time went into interpreters for it.
     """
-    services = [name for name in SERVICES if (PROJECT / "services" / name / "migrations").is_dir()]
-    with ThreadPoolExecutor(max(2, os.cpu_count() or 1)) as executor:
-        done = [
-            executor.submit(_once, [f"services.{name}", "migrate"], environment, log) for name in services
-        ]
-        for one in done:
-            one.result()
+    for service in _MIGRATION_ORDER:
+        folder = PROJECT / "services" / service / "migrations"
+        applying = apply_migrations(environment["DATABASE_URL"], service, folder)
+        applied = _in_database(f"migrating {service}", applying)
+        _note(log, f"{service}: {', '.join(applied) or 'nothing to migrate'}\n")
 
 
 def create_topics(environment: Mapping[str, str], log: Path) -> None:
@@ -103,8 +110,21 @@ def _once(words: list[str], environment: Mapping[str, str], log: Path) -> None:
         )
     except subprocess.TimeoutExpired as error:
         raise StackError(f"`{command}` did not end within {_ONCE_SECONDS} s") from error
-    with log.open("a") as output:
-        output.write(f"--- {command}\n{done.stdout}")
+    _note(log, f"--- {command}\n{done.stdout}")
     if done.returncode != 0:
         said = done.stdout.strip().splitlines()[-12:]
         raise StackError("\n".join([f"`{command}` failed (also in {log}):", *said]))
+
+
+def _in_database(what: str, work: Coroutine[Any, Any, list[str]]) -> list[str]:
+    """Run it in a thread of its own, since a caller may be inside an event loop (a test's fixture)."""
+    with ThreadPoolExecutor(1) as executor:
+        try:
+            return executor.submit(asyncio.run, work).result()
+        except (OSError, asyncpg.PostgresError, RuntimeError, ValueError) as error:
+            raise StackError(f"{what} failed: {error}") from error
+
+
+def _note(log: Path, text: str) -> None:
+    with log.open("a") as output:
+        output.write(text)
