@@ -1,0 +1,137 @@
+"""What is left out of a list, what an item looks like, and which pointer holds."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.recommender.domain.catalogue import Catalogue, body
+from services.recommender.domain.moments import is_kept, moment
+from services.recommender.domain.pointers import Pointer, Pointers
+from services.recommender.domain.recipes import list_recipe, place_ids
+from shared.events import InteractionRecorded
+
+NOW = datetime(2026, 11, 20, tzinfo=UTC)
+
+names = st.text(min_size=1, max_size=12)
+lists = st.lists(st.tuples(names, st.none() | st.floats(allow_nan=False, allow_infinity=False)), max_size=40)
+
+
+def catalogue(*items: str, withheld: tuple[str, ...] = ()) -> Catalogue:
+    made = Catalogue()
+    for item in (*items, *withheld):
+        made.put(item, f"The {item}", 2.5, available=item not in withheld, as_of=NOW)
+    return made
+
+
+@given(
+    listed=lists,
+    bought=st.sets(names),
+    known=st.lists(names),
+    withheld=st.lists(names),
+    limit=st.integers(1, 50),
+)
+def test_an_answer_is_the_list_without_what_is_left_out(
+    listed: list[tuple[str, float | None]],
+    bought: set[str],
+    known: list[str],
+    withheld: list[str],
+    limit: int,
+) -> None:
+    shop = catalogue(*known, withheld=tuple(withheld))
+
+    answer = orjson.loads(body(b'"user_id":"u"', shop.entries(listed, bought, limit), b"redis", 7))
+
+    allowed = [(item, score) for item, score in listed if item not in bought and item not in withheld]
+    shown = [(one["product_id"], one["score"]) for one in answer["recommendations"]]
+    assert shown == allowed[:limit] == shop.allowed(listed, bought, limit)
+    for one in answer["recommendations"]:
+        described = one["product_id"] in known
+        assert one["product_name"] == (f"The {one['product_id']}" if described else None)
+        assert one["price"] == (2.5 if described else None)
+
+
+def test_an_older_state_does_not_replace_a_newer_one() -> None:
+    shop = Catalogue()
+    shop.put("i", "new", 2.0, available=False, as_of=NOW)
+
+    shop.put("i", "old", 1.0, available=True, as_of=NOW - timedelta(hours=1))
+
+    assert shop.withheld("i")
+
+
+def test_what_a_whole_catalogue_lacks_is_withheld() -> None:
+    shop = catalogue("a", "b")
+
+    shop.keep_only(["b", "c"])
+
+    assert shop.withheld("a")
+    assert not shop.withheld("b")
+    assert not shop.withheld("never heard of")
+
+
+@given(st.lists(st.integers(1, 50), min_size=1))
+def test_the_greatest_activation_holds_whatever_the_order(numbers: list[int]) -> None:
+    pointers = Pointers()
+    for number in numbers:
+        pointers.move("shop", Pointer(number, {"popularity": number}))
+
+    assert pointers.of("shop").activation == max(numbers)
+    assert pointers.of("another").generations == {}
+
+
+@pytest.mark.parametrize(
+    ("recipe", "expected"),
+    [
+        ("aws-user-personalization", "user-personalization"),
+        ("arn:aws:personalize:::recipe/aws-similar-items", "similar-items"),
+        ("endcap-item-affinity", "item-affinity"),
+        ("aws-popularity-count", "popularity"),
+        ("something-new", "popularity"),
+    ],
+)
+def test_every_recipe_has_lists_that_stand_in(recipe: str, expected: str) -> None:
+    assert list_recipe(recipe) == expected
+
+
+def test_the_nearest_place_comes_first() -> None:
+    assert place_ids("Köln", None, "Germany") == ["city:Köln", "country:Germany"]
+
+
+@pytest.mark.parametrize(
+    ("event_type", "user", "session", "kept"),
+    [
+        ("view", "u", None, True),
+        ("purchase", "u", "order:1", True),
+        ("view", None, "s", True),
+        ("purchase", None, "order:1", False),
+        ("impression", "u", "s", False),
+        ("a shop's own type", "u", "s", True),
+    ],
+)
+def test_who_may_come_back_has_a_history(
+    event_type: str, user: str | None, session: str | None, *, kept: bool
+) -> None:
+    assert is_kept(event_type, user, session) is kept
+
+
+@pytest.mark.parametrize(
+    ("historical", "age", "kept"), [(True, 31, False), (True, 29, True), (False, 31, True)]
+)
+def test_what_was_imported_from_long_ago_is_passed_over(*, historical: bool, age: int, kept: bool) -> None:
+    event = InteractionRecorded(
+        event_id="e",
+        tenant="shop",
+        occurred_at=NOW - timedelta(days=age),
+        received_at=NOW,
+        user_id="u",
+        event_type="view",
+        item_id="i",
+        historical=historical,
+    )
+
+    assert (moment(event, NOW - timedelta(days=30)) is not None) is kept
