@@ -17,8 +17,8 @@ from services.engine.recipes.weights import TypeWeights
 from shared.models import Neighbours
 from shared.models.neighbours import Unit
 
-KEEP = 300
-"""Neighbours per item and part: what 50 events can be scored from within the live budget."""
+_KEEP = 300
+_KEEP_WIDE = 100
 
 AGAIN = "again"
 
@@ -63,6 +63,11 @@ def ingredients(dataset: Dataset, *, share: float = 1.0) -> list[Ingredient]:
     ]
 
 
+def kept(items: int) -> int:
+    """Neighbours per item and part: what 50 events are scored from within the live budget."""
+    return _KEEP if items <= ease.DENSE_ITEMS else _KEEP_WIDE
+
+
 def itself(dataset: Dataset, _: TypeWeights) -> Neighbours:
     """Each item's only neighbour is the item: a part that counts what a user comes back to."""
     count = len(dataset.item_ids)
@@ -89,16 +94,16 @@ def _followed(dataset: Dataset, weights: TypeWeights, *, fade: float, backward: 
     count = len(dataset.item_ids)
     after = sequence.followers(occasions_of(dataset, weights), count, fade=fade, backward=backward)
     height = max(1, tables.CELLS_PER_BLOCK // max(count, 1))
-    return tables.strongest_of_sparse(lambda low, high: after[low:high], count, KEEP, height)
+    return tables.strongest_of_sparse(lambda low, high: after[low:high], count, kept(count), height)
 
 
 def _solved(dataset: Dataset, weights: TypeWeights, *, ridge: float) -> Neighbours:
-    return ease.weights(interest(dataset, weights), ridge, KEEP)
+    return ease.weights(interest(dataset, weights), ridge, kept(len(dataset.item_ids)))
 
 
 def _together(dataset: Dataset, _: TypeWeights) -> Neighbours:
-    return similarity.similar(dataset, shrinkage=_SHRINKAGE, keep=KEEP)
+    return similarity.similar(dataset, shrinkage=_SHRINKAGE, keep=kept(len(dataset.item_ids)))
 
 
 def _walked(dataset: Dataset, weights: TypeWeights) -> Neighbours:
-    return graph.walks(interest(dataset, weights), keep=KEEP)
+    return graph.walks(interest(dataset, weights), keep=kept(len(dataset.item_ids)))

@@ -22,7 +22,7 @@ from shared.models.neighbours import Unit
 
 _DECAYS = (0.4, 0.6, 0.8, 0.9, 0.95, 0.98, 1.0)
 _UNITS: tuple[Unit, ...] = ("event", "second", "day")
-_SHARES = (0.05, 0.1, 0.2, 0.35, 0.5, 0.7)
+_SHARES = (0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.7)
 _TEMPERATURES = tuple(2.0**power for power in range(-4, 4))
 _WARMTH_ROWS = 200
 

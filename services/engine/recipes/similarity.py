@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 from scipy import sparse
 
-from services.engine.recipes import assembly, tables
+from services.engine.recipes import assembly, ease, tables
 from services.engine.recipes.dataset import Dataset
 from shared.models import Neighbours
 
 _PRODUCTS_PER_BLOCK = 20_000_000
-_COLD = 5.0
+_ALMOST_NOTHING = np.float32(1e-9)
+_COLD = np.float32(5)
 """With so many users of the rarer item, what items say counts half."""
 
 
@@ -39,29 +43,66 @@ def similar(
     more its words count.
     """
     seen = users_by_items(dataset)
-    holders = seen.T.tocsr()
-    fame = np.diff(holders.indptr)
-    norms = np.sqrt(np.maximum(fame, 1)).astype(np.float32)
-    spoken = words.T.tocsr() if words is not None and words_weight > 0 else None
+    alike = _Likeness(seen, shrinkage, words if words_weight > 0 else None, words_weight)
+    count = seen.shape[1]
+    if count <= ease.DENSE_ITEMS:
+        return tables.strongest(alike.dense, count, keep)
+    return tables.strongest_of_sparse(alike.sparse, count, keep, alike.height)
 
-    def rows(begin: int, end: int) -> sparse.csr_array:
-        block = (holders[begin:end] @ seen).tocoo()
-        row, item = block.coords
-        cosine = block.data / (norms[row + begin] * norms[item]) * block.data / (block.data + shrinkage)
-        parts = [(row, item, cosine)]
-        if words is not None and spoken is not None:
-            alike = (words[begin:end] @ spoken).tocoo()
-            row, item = alike.coords
-            rarer = np.minimum(fame[row + begin], fame[item])
-            parts.append((row, item, alike.data * words_weight * _COLD / (_COLD + rarer)))
+
+class _Likeness:
+    """Blocks of rows of the likeness, without its diagonal."""
+
+    def __init__(
+        self, seen: sparse.csr_array, shrinkage: float, words: sparse.csr_array | None, words_weight: float
+    ) -> None:
+        self._seen = seen
+        self._holders = seen.T.tocsr()
+        self._fame = np.diff(self._holders.indptr).astype(np.float32)
+        self._norms = np.sqrt(np.maximum(self._fame, 1))
+        self._shrinkage = np.float32(shrinkage)
+        self._words = words
+        self._spoken = None if words is None else words.T.tocsr()
+        self._words_weight = np.float32(words_weight)
+
+    @property
+    def height(self) -> int:
+        """How many sparse rows keep a block's work, and so its memory, bounded."""
+        work = float((np.diff(self._seen.indptr).astype(np.float64) ** 2).sum())
+        if self._spoken is not None:
+            work += float((np.diff(self._spoken.indptr).astype(np.float64) ** 2).sum())
+        return max(1, int(len(self._fame) * min(1.0, _PRODUCTS_PER_BLOCK / max(work, 1.0))))
+
+    def dense(self, begin: int, end: int) -> NDArray[np.float32]:
+        """Rows begin … end as a dense block."""
+        row, item = np.arange(begin, end)[:, None], np.arange(len(self._fame))
+        alike = self._together((self._holders[begin:end] @ self._seen).toarray(), row, item)
+        if self._words is not None and self._spoken is not None:
+            alike += self._reading((self._words[begin:end] @ self._spoken).toarray(), row, item)
+        alike[np.arange(end - begin), np.arange(begin, end)] = 0
+        return alike
+
+    def sparse(self, begin: int, end: int) -> sparse.csr_array:
+        """The same as a sparse block."""
+        common = (self._holders[begin:end] @ self._seen).tocoo()
+        row, item = common.coords
+        parts = [(row, item, self._together(common.data, row + begin, item))]
+        if self._words is not None and self._spoken is not None:
+            read = (self._words[begin:end] @ self._spoken).tocoo()
+            row, item = read.coords
+            parts.append((row, item, self._reading(read.data, row + begin, item)))
         row, item, weight = (np.concatenate(column) for column in zip(*parts, strict=True))
         other = row + begin != item
-        return sparse.coo_array(
-            (weight[other].astype(np.float32), (row[other], item[other])), shape=block.shape
-        ).tocsr()
+        return sparse.coo_array((weight[other], (row[other], item[other])), shape=common.shape).tocsr()
 
-    work = float((np.diff(seen.indptr).astype(np.float64) ** 2).sum())
-    if spoken is not None:
-        work += float((np.diff(spoken.indptr).astype(np.float64) ** 2).sum())
-    height = max(1, int(seen.shape[1] * min(1.0, _PRODUCTS_PER_BLOCK / max(work, 1.0))))
-    return tables.strongest_of_sparse(rows, seen.shape[1], keep, height)
+    def _together(
+        self, common: NDArray[np.float32], row: NDArray[Any], item: NDArray[Any]
+    ) -> NDArray[np.float32]:
+        supported = common * common / np.maximum(common + self._shrinkage, _ALMOST_NOTHING)
+        return np.asarray(supported / (self._norms[row] * self._norms[item]), np.float32)
+
+    def _reading(
+        self, cosine: NDArray[np.float32], row: NDArray[Any], item: NDArray[Any]
+    ) -> NDArray[np.float32]:
+        rarer = np.minimum(self._fame[row], self._fame[item])
+        return np.asarray(cosine * (self._words_weight * _COLD / (_COLD + rarer)), np.float32)

@@ -25,11 +25,11 @@ def strongest(rows: Callable[[int, int], NDArray[np.float32]], count: int, keep:
     for begin in range(0, count, height):
         block = rows(begin, min(begin + height, count))
         size = np.abs(block)
-        if keep < count:
-            floor = np.partition(size, count - keep, axis=1)[:, count - keep, None]
-            row, item = places((size >= floor) & (size > 0))
-        else:
-            row, item = places(size > 0)
+        floor = np.zeros((len(block), 1), np.float32)
+        full = np.count_nonzero(size, axis=1) > keep
+        if full.any():
+            floor[full] = np.partition(size[full], count - keep, axis=1)[:, count - keep, None]
+        row, item = places((size >= floor) & (size > 0))
         pieces.append(_cut(row, item, block[row, item], len(block), keep))
     return _joined(pieces)
 

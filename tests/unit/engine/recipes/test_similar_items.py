@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from services.engine.recipes import RECIPES, Dataset
+from services.engine.recipes import RECIPES, Dataset, ease
 from services.engine.recipes.content import vectors
 from services.engine.recipes.recipe import silent
 from shared.models import Model
@@ -64,3 +64,13 @@ def test_words_are_weighed_by_their_rarity(shop: Dataset) -> None:
 
 def test_a_shop_without_words_has_no_vectors(two_tastes: Dataset) -> None:
     assert vectors(two_tastes) is None
+
+
+def test_dense_and_sparse_blocks_are_the_same(shop: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    dense = RECIPE.fit(shop, {}, silent)
+    monkeypatch.setattr(ease, "DENSE_ITEMS", 3)
+    wide = RECIPE.fit(shop, {}, silent)
+    for item in shop.item_ids:
+        assert dict(wide.recommend(item_id=item, relevance=True)) == pytest.approx(
+            dict(dense.recommend(item_id=item, relevance=True)), abs=1e-6
+        )
