@@ -65,7 +65,7 @@ def process_environment(
         **inherited,
         **where,
         **pair,
-        **_service_variables(ports, secrets, where["DATABASE_URL"]),
+        **_service_variables(ports, secrets, where["DATABASE_URL"], given="postgres" in external),
         "AWS_DEFAULT_REGION": pair["AWS_REGION"],
         "AWS_EC2_METADATA_DISABLED": "true",
         "ENDCAP_SECRET_KEY": secrets.secret_key,
@@ -113,12 +113,14 @@ def role_url(administrator: str, role: str, password: str) -> str:
     return parts._replace(netloc=f"{role}:{password}@{host}").geturl()
 
 
-def _service_variables(ports: Ports, secrets: Secrets, administrator: str) -> dict[str, str]:
+def _service_variables(ports: Ports, secrets: Secrets, administrator: str, *, given: bool) -> dict[str, str]:
+    """A service's own address and port; on a given server the addresses may be given, too."""
     variables = {}
     for service in SERVICES:
         own = f"{service.upper()}_DATABASE_URL"
         password = secrets.roles[service]
-        variables[own] = os.environ.get(own) or role_url(administrator, service, password)
+        known = os.environ.get(own) if given else None
+        variables[own] = known or role_url(administrator, service, password)
         variables[f"{service.upper()}_PORT"] = str(ports[service])
     return variables
 

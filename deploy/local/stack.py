@@ -58,12 +58,8 @@ class Stack:
     @classmethod
     def of_run(cls, root: Path, environment: Mapping[str, str], **options: Any) -> Stack:
         """The stack of `make run`: as it was started when it runs, else as the variables say."""
-        state = root / "run" / "state.json"
-        if state.exists() and Supervisor(root).is_running():
-            known = json.loads(state.read_text())
-            return cls(root, Ports(known["ports"]), known["external"], keyless=True, **options)
-        ports = Ports.usual(environment)
-        return cls(root, ports, external_components(ports, environment), keyless=True, **options)
+        ports, external = addresses_of_run(root, environment)
+        return cls(root, ports, external, keyless=True, **options)
 
     @property
     def keys_file(self) -> Path:
@@ -253,3 +249,13 @@ class Stack:
         log = self.root / "logs" / f"{name}.log"
         last = log.read_text(errors="replace").splitlines()[-8:] if log.exists() else []
         return "\n".join([f"{name} {what}; the end of {log}:", *last])
+
+
+def addresses_of_run(root: Path, environment: Mapping[str, str]) -> tuple[Ports, dict[str, str]]:
+    """The ports of the stack that `make run` has or would have, and what it leaves out."""
+    state = root / "run" / "state.json"
+    if state.exists() and Supervisor(root).is_running():
+        known = json.loads(state.read_text())
+        return Ports(known["ports"]), known["external"]
+    ports = Ports.usual(environment)
+    return ports, external_components(ports, environment)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import tempfile
 import uuid
@@ -15,10 +14,11 @@ from urllib.parse import urlsplit
 import pytest
 
 from deploy.local.components import postgres
-from deploy.local.environment import client_environment, external_components
+from deploy.local.environment import client_environment
 from deploy.local.ports import LOOPBACK, SERVICES, Ports
 from deploy.local.stack import Stack
 from deploy.local.supervisor import ended
+from tests.support.stack import given_components
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ def endcap() -> Iterator[Endcap]:
     with tempfile.TemporaryDirectory(prefix="endcap-e2e-", ignore_cleanup_errors=True) as folder:
         Path(folder).chmod(0o711)
         ports = Ports.free()
-        with _own_database(external_components(ports, os.environ)) as external:
+        with _own_database(given_components()) as external:
             stack = Stack(Path(folder), ports, external, durable=False)
             try:
                 stack.launch(tied=True)

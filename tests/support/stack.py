@@ -27,13 +27,23 @@ from deploy.local import product
 from deploy.local.components import postgres as postgres_component
 from deploy.local.environment import external_components, role_url
 from deploy.local.ports import SERVICES, Ports
-from deploy.local.stack import Stack
+from deploy.local.stack import Stack, addresses_of_run
+from deploy.local.tools import PROJECT
 from tests.support import containers
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 _REDIS_DATABASES = 16
+
+
+def given_components() -> dict[str, str]:
+    """The components whose address is in the environment.
+
+    A shell that has evaluated `make env` names the running stack's: its data is no test's to change.
+    """
+    running, _ = addresses_of_run(PROJECT / ".local", os.environ)
+    return external_components(running, os.environ)
 
 
 @dataclass
@@ -46,9 +56,7 @@ class Components:
     @classmethod
     def below(cls, root: Path) -> Components:
         """Components with their data below the folder, on free ports."""
-        ports = Ports.free()
-        external = external_components(ports, os.environ)
-        return cls(Stack(root, ports, external, durable=False))
+        return cls(Stack(root, Ports.free(), given_components(), durable=False))
 
     def start(self, *names: str) -> Stack:
         """Start what is not running yet; gives the stack with the addresses."""
