@@ -13,7 +13,7 @@ import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from services.engine.recipes import RECIPES, Dataset, evaluate
+from services.engine.recipes import RECIPES, Dataset, train
 from services.engine.store.objects import Objects, sha256_of
 from shared import models
 from shared.errors import Permanent
@@ -42,21 +42,16 @@ def run(spec: Spec, objects: Objects, workspace: Path, report: Report) -> dict[s
     report("read datasets", 0.0)
     dataset = _dataset(spec, objects, workspace)
     warnings = too_little(dataset, strict=spec.strict)
-    recipe = RECIPES[spec.recipe]
-    model = recipe.fit(dataset, spec.config, part_of(report, "fit", 0.1, 0.5))
+    model, metrics = train(RECIPES[spec.recipe], dataset, spec.config, part_of(report, "train", 0.1, 0.8))
     folder = workspace / "model"
     models.save(model, folder)
-    notes = dict(model.notes)
-    del model
-    report("evaluate", 0.6)
-    metrics = evaluate(recipe, dataset, spec.config, progress=part_of(report, "evaluate", 0.6, 0.3))
     report("upload the model", 0.9)
     fingerprint = models.fingerprint(folder)
     _upload(folder, spec.folder, fingerprint, objects)
     return {
         "metrics": metrics,
         "model_sha256": fingerprint,
-        "notes": notes,
+        "notes": dict(model.notes),
         "interactions": len(dataset),
         "users": len(dataset.user_ids),
         "items": len(dataset.item_ids),

@@ -75,8 +75,8 @@ def test_a_small_import_is_warned_of_and_refused_when_strict() -> None:
 def test_a_step_reports_its_part_of_the_whole() -> None:
     heard: list[tuple[str, float]] = []
 
-    report = training.part_of(lambda step, share: heard.append((step, share)), "fit", 0.1, 0.5)
+    report = training.part_of(lambda step, share: heard.append((step, share)), "train", 0.1, 0.8)
     report("count", 0.0)
     report("done", 1.0)
 
-    assert heard == [("fit: count", 0.1), ("fit: done", 0.6)]
+    assert heard == [("train: count", 0.1), ("train: done", 0.9)]
