@@ -57,8 +57,7 @@ class Ports:
             ports = cls({name: base + place for place, name in enumerate(_USUAL)})
             if not list(ports.taken(ports.by_name)):
                 return ports
-        msg = "no block of free ports between 20000 and 32000; end what listens there"
-        raise StackError(msg)
+        raise StackError("no block of free ports between 20000 and 32000; end what listens there")
 
     def taken(self, names: Iterable[str]) -> Iterator[tuple[str, int]]:
         """Each port that the named parts need and somebody else listens on."""
@@ -79,8 +78,7 @@ def _moved(name: str, usual: int, environment: Mapping[str, str]) -> int:
     if not value:
         return usual
     if not value.isdecimal() or not 0 < int(value) < 65_336:
-        msg = f"{variable(name)}={value} is not a port; give a number below 65336"
-        raise StackError(msg)
+        raise StackError(f"{variable(name)}={value} is not a port; give a number below 65336")
     return int(value)
 
 

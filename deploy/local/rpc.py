@@ -38,8 +38,7 @@ def socket_path(run: Path) -> Path:
     folder = Path(tempfile.gettempdir()) / f"endcap-{os.getuid()}-{digest}"
     folder.mkdir(mode=0o700, exist_ok=True)
     if folder.stat().st_uid != os.getuid():
-        msg = f"{folder} belongs to somebody else; remove it or move the clone to a shorter path"
-        raise StackError(msg)
+        raise StackError(f"{folder} belongs to somebody else; remove it or move the clone to a shorter path")
     return folder / "supervisord.sock"
 
 

@@ -31,6 +31,7 @@ COMPONENTS = ("postgres", "redis", "kafka", "s3")
 _START_SECONDS = 300
 _MOST_ATTEMPTS = 8
 _STOP_SECONDS = 19
+_MOST_PORTS_TOLD = 3
 
 
 @dataclass
@@ -82,12 +83,7 @@ class Stack:
     @property
     def components(self) -> tuple[str, ...]:
         """The components that this stack runs itself."""
-        return tuple(name for name in COMPONENTS if name not in self.external_names)
-
-    @property
-    def external_names(self) -> set[str]:
-        """The components whose address was given."""
-        return {name for name in COMPONENTS if name in self.external}
+        return tuple(name for name in COMPONENTS if name not in self.external)
 
     def launch(self, components: Iterable[str] = COMPONENTS, *, tied: bool = False) -> None:
         """Start the supervisor with nothing running yet.
@@ -193,8 +189,7 @@ class Stack:
     def keys(self) -> dict[str, str]:
         """The keys of the tenant `default`; there are none before the first start."""
         if not self.keys_file.exists():
-            msg = "there are no keys yet: they are made by the first `make run`"
-            raise StackError(msg)
+            raise StackError("there are no keys yet: they are made by the first `make run`")
         return dict(json.loads(self.keys_file.read_text()))
 
     def kill(self, name: str, number: signal.Signals = signal.SIGKILL) -> int:
@@ -242,6 +237,9 @@ class Stack:
             f"{variable(name)}=… in front of the command"
             for name, port in self.ports.taken(wanted)
         ]
+        if len(taken) > _MOST_PORTS_TOLD:
+            more = len(taken) - _MOST_PORTS_TOLD
+            taken[_MOST_PORTS_TOLD:] = [f"and {more} more; is it another clone's stack that runs?"]
         if taken:
             raise StackError("\n".join(taken))
 

@@ -20,6 +20,7 @@ from deploy.local.failure import StackError
 from deploy.local.rpc import call, socket_path
 
 _PR_SET_PDEATHSIG = 1
+_LAUNCH_SECONDS = 60
 
 
 @dataclass(frozen=True)
@@ -103,11 +104,10 @@ class Supervisor:
                 preexec_fn=_end_with_parent if ends_with_caller else None,  # noqa: PLW1509 - one thread
             )
         self._daemon = daemon
-        deadline = time.monotonic() + 15
+        deadline = time.monotonic() + _LAUNCH_SECONDS
         while not self.is_running():
             if daemon.poll() is not None or time.monotonic() > deadline:
-                msg = f"the process supervisor did not start; see {log}"
-                raise StackError(msg)
+                raise StackError(f"the process supervisor did not start; see {log}")
             time.sleep(0.05)
 
     def is_running(self) -> bool:

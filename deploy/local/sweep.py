@@ -74,6 +74,5 @@ def _wait_for_killed(root: Path) -> None:
     deadline = time.monotonic() + 2
     while left := list(_processes(root)):
         if time.monotonic() > deadline:
-            msg = f"these processes of {root} do not end: {left}"
-            raise StackError(msg)
+            raise StackError(f"these processes of {root} do not end: {left}")
         time.sleep(0.1)

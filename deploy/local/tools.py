@@ -28,8 +28,7 @@ class Tools:
         """The path of a program that a component runs."""
         path = self.folder / "bin" / name
         if not path.exists():
-            msg = f"{name} is not installed; run `deploy/local/install`"
-            raise StackError(msg)
+            raise StackError(f"{name} is not installed; run `deploy/local/install`")
         return path
 
     @property

@@ -63,5 +63,4 @@ def _format(java: list[str], config: Path) -> None:
         [*command, "-c", str(config)], capture_output=True, text=True, timeout=60, check=False
     )
     if done.returncode != 0:
-        msg = f"Kafka's storage could not be formatted: {done.stdout}{done.stderr}"
-        raise StackError(msg)
+        raise StackError(f"Kafka's storage could not be formatted: {done.stdout}{done.stderr}")

@@ -119,8 +119,7 @@ def _initialise(tools: Tools, cluster: Path, password: str, as_user: list[str]) 
     )
     password_file.unlink()
     if done.returncode != 0:
-        msg = f"PostgreSQL's cluster could not be made: {done.stdout}{done.stderr}"
-        raise StackError(msg)
+        raise StackError(f"PostgreSQL's cluster could not be made: {done.stdout}{done.stderr}")
     made.rename(cluster)
 
 
@@ -142,8 +141,7 @@ def _as_unprivileged_user(data: Path) -> list[str]:
         test = [*words, "touch", str(data)]
         if subprocess.run(test, capture_output=True, timeout=10, check=False).returncode == 0:
             return words
-    msg = (
+    raise StackError(
         f"the user {ADMINISTRATOR} cannot enter {data}, and this machine does not let root hand on "
         "the right to; move the clone to a folder that others may enter, such as /srv/endcap"
     )
-    raise StackError(msg)
