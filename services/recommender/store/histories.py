@@ -29,18 +29,23 @@ REMEMBERED_LINKS = 200_000
 _PUT = (
     f"local MOST = {HISTORY}"
     """
-local function at(entry) return cjson.decode(entry)[3] end
+-- The time of an entry. Inside a JSON string every quote has a backslash before it, so the pattern can only
+-- match the time and the id at the end.
+local function at(entry)
+  return tonumber(string.match(entry, ',([%d.]+),"[^"]*"%]$')) or cjson.decode(entry)[3]
+end
 
 -- Insert events {entry, seconds, end of the entry, item bought or ''}; the list is newest first.
 local function put(history, bought, events, since)
   local head = redis.call('LINDEX', history, 0)
   local newest = head and at(head) or -1
   local entries, purchases
+  local size = 0
   for _, event in ipairs(events) do
     local entry, seconds = event[1], event[2]
     if seconds > newest then
       -- Nothing there is as new, so this event is not there either.
-      redis.call('LPUSH', history, entry)
+      size = redis.call('LPUSH', history, entry)
       if entries then table.insert(entries, 1, entry) end
       newest = seconds
     else
@@ -56,8 +61,8 @@ local function put(history, bought, events, since)
           local middle = math.floor((low + high) / 2)
           if at(entries[middle]) < seconds then high = middle else low = middle + 1 end
         end
-        if low > #entries then redis.call('RPUSH', history, entry)
-        else redis.call('LINSERT', history, 'BEFORE', entries[low], entry) end
+        if low > #entries then size = redis.call('RPUSH', history, entry)
+        else size = redis.call('LINSERT', history, 'BEFORE', entries[low], entry) end
         table.insert(entries, low, entry)
       end
     end
@@ -66,7 +71,7 @@ local function put(history, bought, events, since)
       purchases = true
     end
   end
-  redis.call('LTRIM', history, 0, MOST - 1)
+  if size > MOST then redis.call('LTRIM', history, 0, MOST - 1) end
   return purchases
 end
 
