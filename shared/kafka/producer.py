@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -23,10 +22,10 @@ from aiokafka.errors import (
     TopicAuthorizationFailedError,
     UnknownTopicOrPartitionError,
 )
-from aiokafka.partitioner import murmur2
 
 from shared.errors import Permanent, Transient
 from shared.kafka.connection import client_options
+from shared.kafka.records import partition_of
 
 if TYPE_CHECKING:
     from shared.kafka.records import Record
@@ -236,7 +235,7 @@ async def _send(
                     topic,
                     record.value,
                     key=record.key,
-                    partition=None if record.key is None else _partition(record.key, partitions),
+                    partition=None if record.key is None else partition_of(record.key, partitions),
                     headers=list(record.headers),
                 )
             )
@@ -246,13 +245,6 @@ async def _send(
         for future in sent:
             future.add_done_callback(_heard)
         raise
-
-
-@lru_cache(maxsize=65_536)
-def _partition(key: bytes, partitions: int) -> int:
-    """What Kafka's default partitioner gives; remembered, since murmur2 in Python takes some microseconds."""
-    hashed: int = murmur2(key)
-    return (hashed & 0x7FFFFFFF) % partitions
 
 
 def _unconfirmed(records: list[Record], sent: list[asyncio.Future[Any]]) -> list[Record]:
