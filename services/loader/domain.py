@@ -132,7 +132,7 @@ def parsed(line: bytes, recipe: str) -> Entry:
     identifier = _identifier(document.get("input"), recipe)
     output = document.get("output")
     items = output.get("recommendedItems") if isinstance(output, dict) else None
-    if not isinstance(items, list) or not all(map(_is_id, items)):
+    if not isinstance(items, list) or not _are_ids(items):
         raise Unusable("has no output.recommendedItems that is a list of ids")
     assert isinstance(output, dict)
     scores = _scores(output.get("scores"), len(items))
@@ -151,7 +151,7 @@ def _scores(given: Any, count: int) -> list[float]:
     """The scores; recipes without any (Similar-Items) get 1/rank, so that sorting keeps the order."""
     if given is None:
         return [round(1 / rank, 7) for rank in range(1, count + 1)]
-    if not isinstance(given, list) or len(given) != count or not all(map(_is_score, given)):
+    if not isinstance(given, list) or len(given) != count or not _are_scores(given):
         raise Unusable("has output.scores that are not one number for each item")
     return given
 
@@ -160,8 +160,21 @@ def _is_id(value: Any) -> bool:
     return isinstance(value, str) and 0 < len(value) <= LONGEST_ID and "\x00" not in value
 
 
-def _is_score(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+# A batch has millions of items, so the loops over them are those of C.
+
+
+def _are_ids(values: list[Any]) -> bool:
+    if not values:
+        return True
+    if set(map(type, values)) != {str}:
+        return False
+    lengths = [*map(len, values)]
+    return min(lengths) > 0 and max(lengths) <= LONGEST_ID and "\x00" not in "".join(values)
+
+
+def _are_scores(values: list[Any]) -> bool:
+    # JSON's `true` is a bool, which is no float and no int by type; a sum is finite if each score is.
+    return set(map(type, values)) <= {int, float} and math.isfinite(sum(values))
 
 
 @dataclass

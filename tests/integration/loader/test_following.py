@@ -11,8 +11,10 @@ from services.loader.api import Operations
 from services.loader.store import Caches, Cleaning
 from services.loader.store.caches import filled_key
 from shared.errors import ApiError, Transient
+from shared.postgres import UNAVAILABLE
 from tests.integration.loader.conftest import Loader
 from tests.support.batches import Batch
+from tests.support.kafka import eventually
 
 ITEMS = [f"item-{number}" for number in range(5)]
 
@@ -256,3 +258,31 @@ async def test_readers_never_see_a_mixture(loader: Loader) -> None:
     assert reads > 100
     assert mixtures == []
     assert missing == []
+
+
+async def test_a_detachment_that_was_cut_off_is_finished_and_stops_no_load(loader: Loader) -> None:
+    for run in range(1, 5):
+        await loader.load(a_batch(run))
+    pending = "SELECT count(*) FROM pg_inherits WHERE inhdetachpending"
+
+    async def detaching() -> bool:
+        return await loader.database.fetchval(pending) == 1
+
+    # A reader that takes its time keeps the detachment waiting; then whoever detaches dies.
+    async with loader.administrator.transaction() as reader:
+        await reader.fetch("SELECT items FROM lists_v1 WHERE generation = 1")
+        cleaning = asyncio.create_task(loader.cleaning.clean())
+        await eventually(detaching)
+        await loader.administrator.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'ALTER TABLE loader.%'"
+        )
+        with pytest.raises(UNAVAILABLE):
+            await cleaning
+        await loader.load(a_batch(5))
+        assert set((await loader.active()).values()) == {5}
+
+    await loader.cleaning.clean()
+
+    assert await loader.database.fetchval(pending) == 0
+    assert await loader.partitions() == ["lists_3", "lists_4", "lists_5"]
+    assert [await loader.state(run) for run in (1, 2)] == [("dropped", None)] * 2
