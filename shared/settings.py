@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+from pathlib import Path
 from typing import Any, ClassVar, Self
 
 from pydantic import BaseModel, Field, SecretStr
@@ -121,6 +122,8 @@ def _masked(value: object) -> Any:
             return {name: _masked(getattr(value, name)) for name in type(value).model_fields}
         case SecretStr():
             return "********"
+        case Path():
+            return str(value)
         case str():
             return _PASSWORD_IN_URL.sub(r"\1:********@", value)
         case _:

@@ -173,6 +173,9 @@ class Campaigns:
 
     def _fetched(self, campaign: CampaignChanged, folder: Path) -> Model:
         """The model from the local copy, which is made first if need be. Runs in a thread."""
+        if folder.is_dir() and fingerprint(folder) != campaign.model_sha256:
+            log.warning("campaigns.copy_spoilt", folder=str(folder))
+            shutil.rmtree(folder)
         if not folder.is_dir():
             self._copy(campaign, folder)
         model = load(folder)
