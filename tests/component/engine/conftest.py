@@ -41,7 +41,8 @@ class Engine:
     @property
     def s3(self) -> Any:
         """boto3's client."""
-        return boto3.client("s3", config=Config(s3={"addressing_style": "path"}))
+        config = Config(s3={"addressing_style": "path"})
+        return boto3.client("s3", region_name=self.environment["AWS_REGION"], config=config)
 
     def put(self, key: str, content: str | bytes) -> str:
         """Put a file into the test's bucket; gives its address."""

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import urllib.request
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
 from services.engine.personalize.operations import TABLE
+from shared.events import CampaignChanged
+from shared.events.topics import CAMPAIGNS, TRACKERS
+from shared.kafka import StateTable
+from shared.models import fingerprint, load
+from shared.settings import KafkaSettings
 from tests.component.engine import shapes
 from tests.component.engine.conftest import ROLE, Engine
 from tests.component.engine.shop import INTERACTIONS_SCHEMA, ITEMS_SCHEMA, interactions_csv, items_csv
@@ -204,6 +212,47 @@ def test_a_campaign_is_active_at_once_and_follows_the_newest_version(
     campaign = personalize.describe_campaign(campaignArn=fixed)["campaign"]
     assert campaign["solutionVersionArn"] == second
     assert campaign["latestCampaignUpdate"]["status"] == "ACTIVE"
+
+
+async def test_campaigns_and_trackers_are_known_on_their_topics(
+    engine: Engine, shop: dict[str, Any], kafka_bootstrap: str, tmp_path: Path
+) -> None:
+    personalize = engine.personalize
+    settings = KafkaSettings(kafka_bootstrap_servers=kafka_bootstrap)
+    campaigns, trackers = StateTable(settings, CAMPAIGNS), StateTable(settings, TRACKERS)
+    await campaigns.start()
+    await trackers.start()
+    try:
+        arn = personalize.create_campaign(name="announced", solutionVersionArn=shop["version"])["campaignArn"]
+        tracker = personalize.create_event_tracker(name="announced", datasetGroupArn=shop["group"])
+        await eventually(lambda: {"shop:announced"} <= campaigns.states.keys() & trackers.states.keys())
+
+        announced = campaigns.states["shop:announced"]
+        assert isinstance(announced, CampaignChanged)
+        assert announced.arn == arn
+        assert _fingerprint_of(engine, announced.model_uri, tmp_path) == announced.model_sha256
+
+        personalize.delete_campaign(campaignArn=arn)
+        personalize.delete_event_tracker(eventTrackerArn=tracker["eventTrackerArn"])
+        await eventually(lambda: "shop:announced" not in campaigns.states.keys() | trackers.states.keys())
+    finally:
+        await campaigns.stop()
+        await trackers.stop()
+
+
+def _fingerprint_of(engine: Engine, uri: str, folder: Path) -> str:
+    """What a recommender that copies the model's folder finds."""
+    bucket, _, prefix = uri.removeprefix("s3://").partition("/")
+    for entry in engine.s3.list_objects_v2(Bucket=bucket, Prefix=prefix)["Contents"]:
+        engine.s3.download_file(bucket, entry["Key"], str(folder / entry["Key"].removeprefix(prefix)))
+    assert load(folder).recommend(user_id="u1", limit=5)
+    return fingerprint(folder)
+
+
+async def eventually(holds: Callable[[], bool], seconds: float = 30) -> None:
+    async with asyncio.timeout(seconds):
+        while not holds():  # noqa: ASYNC110 - what is waited for tells nobody
+            await asyncio.sleep(0.05)
 
 
 def test_a_solution_in_use_can_not_be_deleted(engine: Engine, shop: dict[str, Any]) -> None:
