@@ -32,10 +32,11 @@ def load(stack: Stack, data: Path | None) -> None:
         sent = [(path, _send(client, stack, kind, path)) for kind, path in files]
         ends = [_follow(client, stack, path, identity) for path, identity in sent]
         changed = [end for end in ends if end]
-        if changed:
-            _wait_for_training(client, stack, since=max(changed))
-        else:
+        if not changed:
             stack.say("all of this was imported before")
+        since = max(changed, default=_begin_of_unfinished_run(client, stack))
+        if since:
+            _wait_for_training(client, stack, since=since)
 
 
 def load_sample(stack: Stack) -> None:
@@ -137,6 +138,13 @@ def _wait_for_training(client: httpx.Client, stack: Stack, *, since: str) -> Non
         raise StackError(f"generation {run['run']} is not served: {loaded['reason']}")
     seconds = time.monotonic() - begin
     stack.say(f"generation {run['run']} is served, {seconds:.1f} s after the imports")
+
+
+def _begin_of_unfinished_run(client: httpx.Client, stack: Stack) -> str:
+    """When the newest run was asked for, if it is still to be done: after an interrupted load."""
+    runs = _get(client, _url(stack, "trainer", "/v1/runs"))["runs"]
+    unfinished = [run for run in runs if run["status"] in {"queued", "running"}]
+    return str(unfinished[0]["created_at"]) if unfinished else ""
 
 
 def _run_since(client: httpx.Client, address: str, since: str) -> dict[str, Any]:
