@@ -11,8 +11,9 @@ from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 
 from shared.events import Event
+from shared.kafka.polling import PolledConsumer
 from shared.kafka.records import Decoder, Tombstone, Undecodable
-from shared.kafka.session import PolledConsumer, Records, Session
+from shared.kafka.session import Records, Session
 from shared.observability import counter, gauge
 
 if TYPE_CHECKING:

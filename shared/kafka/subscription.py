@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import random
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 from opentelemetry.trace import SpanKind
 
 from shared.errors import Permanent, Transient
-from shared.kafka.deadletters import BURIED, Failure, dead_letter
+from shared.kafka.deadletters import BURIED, HEADERS, Failure, dead_letter
 from shared.kafka.records import Decoder, Tombstone, Undecodable, header
 from shared.kafka.session import Records, Session, positions_after
 from shared.observability import counter, histogram, tracing
@@ -235,6 +236,9 @@ class Subscription:
                 log.warning("kafka.dead_letter_waits", **self._names, error=str(error))
                 await self._pause(pause)
                 pause = min(pause * 2, MAX_PAUSE_SECONDS)
+            except Permanent:
+                # Somebody with other limits wrote it. The letter still says where the record lies.
+                letter = replace(letter, value=None, headers=letter.headers[-len(HEADERS) :])
             else:
                 break
         BURIED.labels(self.topic.name, self.group, failure.kind).inc()

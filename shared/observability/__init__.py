@@ -1,7 +1,6 @@
 """Logs, metrics and traces: how a process can be seen from outside.
 
-A process calls `configure` once, before anything else; `metrics_response` serves what
-it measures.
+A process calls `configure` once, before anything else.
 """
 
 from __future__ import annotations
@@ -10,12 +9,12 @@ from typing import TYPE_CHECKING
 
 from shared.observability import logging, tracing
 from shared.observability.logging import bound
-from shared.observability.metrics import counter, gauge, histogram, metrics_response, name_process
+from shared.observability.metrics import counter, gauge, histogram, name_process
 
 if TYPE_CHECKING:
     from shared.settings import ObservabilitySettings
 
-__all__ = ["bound", "configure", "counter", "gauge", "histogram", "metrics_response", "tracing"]
+__all__ = ["bound", "configure", "counter", "gauge", "histogram", "tracing"]
 
 
 def configure(service: str, settings: ObservabilitySettings) -> None:

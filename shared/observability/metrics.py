@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from prometheus_client import CONTENT_TYPE_LATEST, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import Counter, Gauge, Histogram
 
 LATENCY_BUCKETS = (
     0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
@@ -37,11 +37,6 @@ def histogram(
 ) -> Histogram:
     """How something is spread, usually seconds."""
     return Histogram(_checked(name), about, labels, buckets=buckets)
-
-
-def metrics_response() -> tuple[bytes, str]:
-    """Return the body and the content type of an answer to `GET /metrics`."""
-    return generate_latest(), CONTENT_TYPE_LATEST
 
 
 def name_process(process: str) -> None:

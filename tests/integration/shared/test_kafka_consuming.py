@@ -9,7 +9,7 @@ from typing import Any
 
 import asyncpg
 import pytest
-from aiokafka import AIOKafkaConsumer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions
 from aiokafka.errors import CorruptRecordException
 from faststream import AckPolicy
@@ -301,6 +301,22 @@ async def test_foreign_headers_break_nothing(kafka: KafkaSettings) -> None:
         await handler.until(lambda seen: len(seen.events) == 2)
 
     assert handler.ids == ["e1", "e1"]
+
+
+async def test_a_bad_record_that_is_too_large_for_a_letter_is_pointed_to(kafka: KafkaSettings) -> None:
+    topic, handler = await fresh_topic(kafka, partitions=1), Collector()
+    foreign = AIOKafkaProducer(bootstrap_servers=kafka.kafka_bootstrap_servers, max_request_size=4_000_000)
+    await foreign.start()
+    await foreign.send_and_wait(topic.name, b"x" * 2_000_000, key=b"k")
+    await foreign.stop()
+    await publish(kafka, topic, events := interactions(3))
+
+    async with running(consumer(kafka, topic, handler)):
+        await handler.until_ids(events)
+
+    (letter,) = await raw_records(kafka, topic.dlq("tracker"))
+    assert (letter.key, letter.value) == (b"k", None)
+    assert dict(letter.headers)["original_offset"] == b"0"
 
 
 async def test_a_tombstone_reaches_the_handler_of_a_compacted_topic(kafka: KafkaSettings) -> None:
