@@ -81,8 +81,12 @@ def _watch(stack: Stack) -> None:
 def _stop(stack: Stack) -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)  # a second Ctrl-C must not leave half of it running
-    say("stopping …")
-    say(f"stopped after {stack.stop():.1f} s")
+    was_running = stack.is_running
+    if was_running:
+        say("stopping …")
+    seconds = stack.stop()
+    if was_running:
+        say(f"stopped after {seconds:.1f} s")
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
