@@ -37,8 +37,8 @@ async def test_importing_twice_changes_nothing(shop: Shop) -> None:
 
     account = shop.imported("orders", shop.folder / "orders.csv")
 
-    assert account["rows_accepted"] == 0
-    assert account["rows_duplicate"] == len(shop.rows("orders"))
+    assert account["rows"]["accepted"] == 0
+    assert account["rows"]["duplicate"] == len(shop.rows("orders"))
     assert await shop.query("SELECT count(*) FROM sync.order_items") == before
 
 

@@ -113,7 +113,7 @@ class Shop:
 
         def ended() -> Any:
             run = self.get("trainer", f"/v1/runs/{number}")
-            return run if run["status"] in {"succeeded", "failed"} else None
+            return run if run["status"] in {"completed", "failed"} else None
 
         return eventually(ended, f"run {number} ended", seconds=seconds)
 
