@@ -175,4 +175,6 @@ def _explained(error: csv.Error) -> str:
         return "a quoted field goes on behind its closing quote"
     if "unexpected end" in text:
         return "a quote is opened and never closed"
+    if "field limit" in text:
+        return "a field has no end"
     return "a carriage return stands inside a field"

@@ -1,0 +1,101 @@
+"""Postgres crashes in the middle of an import, and forgets what was not logged."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import asyncpg
+import httpx
+
+from deploy.local import product
+from deploy.local.ports import Ports
+from deploy.local.stack import Stack
+from tests.component.sync.test_kills import a_file
+from tests.support.processes import process
+from tests.support.stack import Database, PostgresServer
+from tests.support.tenants import make_tenant
+
+if TYPE_CHECKING:
+    from tests.component.sync.conftest import Sync
+
+
+@contextmanager
+def own_postgres() -> Iterator[Database]:
+    """A migrated database on a server that nobody else uses."""
+    with tempfile.TemporaryDirectory(prefix="endcap-postgres-", ignore_cleanup_errors=True) as folder:
+        Path(folder).chmod(0o711)
+        stack = Stack(Path(folder), Ports.free(), {}, durable=False)
+        stack.launch(["postgres"], tied=True)
+        try:
+            stack.start("postgres")
+            with PostgresServer(stack.postgres_admin, stack.secrets.roles).database() as database:
+                environment = {**stack.environment, **database.environment}
+                product.create_roles(environment, stack.preparation_log)
+                product.migrate(environment, stack.preparation_log)
+                yield database
+        finally:
+            stack.stop()
+
+
+async def one(database: Database, query: str) -> Any:
+    connection = await asyncpg.connect(database.url, server_settings={"search_path": "sync"})
+    try:
+        return await connection.fetchval(query)
+    finally:
+        await connection.close()
+
+
+def crash(database: Database) -> None:
+    """Kill a session's process: the server then ends all others, and recovers from its log."""
+    os.kill(
+        asyncio.run(one(database, "SELECT pid FROM pg_stat_activity WHERE usename = 'sync' LIMIT 1")),
+        signal.SIGKILL,
+    )
+
+
+def test_an_import_goes_on_when_postgres_has_crashed(sync: Sync, tmp_path: Path) -> None:
+    content = a_file("c", 2_000)
+    with own_postgres() as database:
+        tenant = asyncio.run(make_tenant(database, "crash"))
+        environment = {**sync.environment, **database.environment, "SYNC_CHUNK_ROWS": "100"}
+        with (
+            process("sync", "serve", environment, tmp_path) as serve,
+            process("sync", "worker", environment, tmp_path),
+            httpx.Client(base_url=serve.url, headers={"x-api-key": tenant.admin}, timeout=30) as http,
+        ):
+            answer = http.post("/v1/imports", files={"file": ("o.csv", content)}, data={"kind": "orders"})
+            address = f"/v1/imports/{answer.json()['id']}"
+
+            def until(field: str, least: float) -> dict[str, Any]:
+                deadline = time.monotonic() + 90
+                while time.monotonic() < deadline:
+                    known = http.get(address)
+                    # While Postgres recovers, the answer is a 503.
+                    if known.status_code == 200 and float(known.json()[field] or 0) >= least:
+                        report: dict[str, Any] = known.json()
+                        return report
+                    time.sleep(0.01)
+                raise AssertionError(f"{field} is not {least}: {known.text}")
+
+            assert until("progress", 0.6)["step"] == "orders"
+            crash(database)
+            report = until("progress", 1.0)
+
+        orders, lines, events = (
+            # The worker also imports what other tests have uploaded to the same object store.
+            asyncio.run(one(database, f"SELECT count(*) FROM {what} WHERE tenant = 'crash'"))
+            for what in ("orders", "order_items", "outbox")
+        )
+
+    read, bad = content.count(b"\n") - 1, content.count(b",x,")
+    assert report["rows"] == {"read": read, "accepted": read - bad, "rejected": bad, "duplicate": 0}
+    assert (orders, lines) == (report["changes"]["orders"], read - bad)
+    assert events == sum(report["changes"][what] for what in ("orders", "items", "users")) + 1
