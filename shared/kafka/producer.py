@@ -25,15 +25,14 @@ from aiokafka.errors import (
 
 from shared.errors import Permanent, Transient
 from shared.kafka.connection import client_options
-from shared.kafka.records import partition_of
+from shared.kafka.records import check_sizes, partition_of
 
 if TYPE_CHECKING:
     from shared.kafka.records import Record
     from shared.settings import KafkaSettings
 
-MAX_RECORD_BYTES = 1_000_000
 MAX_REQUEST_BYTES = 1_100_000
-"""The limit of a record, and what a dead-letter record may hold with its further headers."""
+"""What a dead letter may hold with its further headers; a record in itself holds less."""
 
 MAX_BATCH_BYTES = 256 * 1024
 LINGER_MS = 1
@@ -70,6 +69,11 @@ class Producer:
         """Whether the last thing heard of Kafka was good."""
         return self._current is not None and not self._failing
 
+    def failure(self) -> str | None:
+        """Why no producer is made any more, which only wrong settings or a defect can make so."""
+        ended = self._keeper is not None and self._keeper.done() and not self._keeper.cancelled()
+        return f"no producer is made any more: {self._keeper}" if ended else None
+
     def start(self) -> None:
         """Begin to connect, and stay connected until `stop`."""
         if self._keeper is None:
@@ -92,7 +96,7 @@ class Producer:
         """
         if not records:
             return
-        _check_sizes(topic, records)
+        check_sizes(topic, records)
         self.start()
         loop = asyncio.get_running_loop()
         deadline = loop.time() + within
@@ -206,18 +210,6 @@ class Producer:
             silent = asyncio.get_running_loop().time() - self._last_progress
             if self._waiting and silent > STALL_SECONDS:
                 self._replace(producer, TimeoutError(f"no confirmation for {silent:.0f} s"))
-
-
-def _check_sizes(topic: str, records: Sequence[Record]) -> None:
-    for record in records:
-        size = len(record.value or b"") + len(record.key or b"")
-        if size > MAX_RECORD_BYTES:
-            key = (record.key or b"").decode(errors="replace")
-            message = (
-                f"the record of {key!r} for {topic} has {size} bytes; "
-                f"Kafka takes {MAX_RECORD_BYTES} at the most"
-            )
-            raise Permanent(message)
 
 
 async def _send(

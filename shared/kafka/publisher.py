@@ -68,8 +68,8 @@ class Publisher:
         await self._producer.stop()
 
     def alive(self) -> str | None:
-        """Nothing here needs a restart: a broken producer is replaced."""
-        return None
+        """A broken producer is replaced; what can't be made at all needs other settings."""
+        return self._producer.failure()
 
     def ready(self) -> str | None:
         """Not ready while Kafka is away, if the service can't do without."""

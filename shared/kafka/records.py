@@ -6,7 +6,7 @@ object store's, has no such headers: its topic holds one class, and the value al
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any, Protocol, cast
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from shared.events.topics import Topic
 
 TYPE_PREFIX = "endcap."
+MAX_RECORD_BYTES = 1_000_000
 
 Headers = Iterable[tuple[str, bytes | None]]
 
@@ -177,3 +178,16 @@ def header(record: Received, name: str) -> str | None:
         if key == name:
             found = content
     return None if found is None else found.decode(errors="replace")
+
+
+def check_sizes(topic: str, records: Sequence[Record]) -> None:
+    """Raise Permanent for a record that Kafka would not take, before any of its batch is sent."""
+    for record in records:
+        size = len(record.value or b"") + len(record.key or b"")
+        if size > MAX_RECORD_BYTES:
+            key = (record.key or b"").decode(errors="replace")
+            message = (
+                f"the record of {key!r} for {topic} has {size} bytes; "
+                f"Kafka takes {MAX_RECORD_BYTES} at the most"
+            )
+            raise Permanent(message)

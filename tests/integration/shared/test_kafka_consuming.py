@@ -19,7 +19,8 @@ from shared.events import Event
 from shared.events.topics import Topic
 from shared.kafka import Consumer, Publisher, Record, committed, committed_up_to_end, end_offsets, missing
 from shared.observability import tracing
-from shared.settings import KafkaSettings
+from shared.postgres import Database
+from shared.settings import KafkaSettings, PostgresSettings
 from tests.support.kafka import (
     STATES,
     Broker,
@@ -33,6 +34,7 @@ from tests.support.kafka import (
     running,
     until_letters,
 )
+from tests.support.stack import Database as OwnDatabase
 
 
 @pytest.fixture(autouse=True)
@@ -350,6 +352,39 @@ async def test_hazard_06_a_rebalance_in_the_middle_of_a_batch_loses_nothing(kafk
         wanted = {event.event_id for event in events}
         await eventually(lambda: wanted <= {*first.ids, *second.ids})
         await until_committed(kafka, topic)
+
+
+async def test_hazard_13_a_rebalance_during_a_database_write_loses_and_doubles_nothing(
+    kafka: KafkaSettings, empty_database: OwnDatabase
+) -> None:
+    topic = await fresh_topic(kafka, partitions=6)
+    events = interactions(1_500, users=200)
+    pool = Database(PostgresSettings(database_url=empty_database.url), "public")
+
+    async def store(batch: Sequence[Any]) -> None:
+        async with pool.transaction() as connection:
+            await connection.execute(
+                "INSERT INTO kept (id) SELECT unnest($1::text[]) ON CONFLICT DO NOTHING",
+                [event.event_id for event in batch],
+            )
+            await connection.execute("SELECT pg_sleep(0.05)")
+
+    def reader() -> Consumer:
+        made = Consumer(kafka, "tracker")
+        made.subscribe(topic, store, batch=50)
+        return made
+
+    await publish(kafka, topic, events)
+    async with running(pool):
+        await pool.execute("CREATE TABLE kept (id text PRIMARY KEY)")
+        async with running(reader()):
+            for _ in range(2):
+                async with running(reader()):
+                    await asyncio.sleep(0.5)
+            await until_committed(kafka, topic)
+        kept = {row["id"] for row in await pool.fetch("SELECT id FROM kept")}
+
+    assert kept == {event.event_id for event in events}
 
 
 async def test_two_subscriptions_of_one_service_share_its_group(kafka: KafkaSettings) -> None:

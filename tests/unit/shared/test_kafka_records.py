@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from importlib.metadata import version
 
 import orjson
 import pytest
@@ -232,6 +233,17 @@ def test_a_second_death_replaces_the_story_of_the_first() -> None:
 
     assert [name for name, _ in second.headers] == [name for name, _ in first.headers]
     assert header(Given(b"x", second.headers), "dlq-reason") == "second"
+
+
+@pytest.mark.parametrize(
+    ("package", "least"),
+    [
+        ("faststream", (0, 7, 8)),  # hazard 3: before, a batch's nack lost other partitions' records
+        ("aiokafka", (0, 14, 0)),  # hazard 16: before, batches lingered and coordinators died wrongly
+    ],
+)
+def test_hazards_03_and_16_are_mended_in_what_is_installed(package: str, least: tuple[int, ...]) -> None:
+    assert tuple(int(part) for part in version(package).split(".")[:3]) >= least
 
 
 # From the tests of Kafka's Java client (org.apache.kafka.common.utils.UtilsTest.testMurmur2).
