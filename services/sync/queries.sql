@@ -71,13 +71,22 @@ DELETE FROM import_rejects WHERE import_id = :import_id;
 SELECT (SELECT count(*) FROM staged_lines WHERE import_id = :import_id)
     + (SELECT count(*) FROM staged_puts WHERE import_id = :import_id);
 
--- too_large_orders --
--- Orders with more lines than an event can carry.
-SELECT kind, order_id, array_agg(file_line ORDER BY file_line) AS file_lines
-FROM staged_lines
-WHERE import_id = :import_id
-GROUP BY kind, order_id
-HAVING count(*) > :most;
+-- refuse_too_large --
+-- Move the lines of orders that have more than an event can carry to the refused ones; count them.
+WITH large AS (
+    SELECT kind, order_id FROM staged_lines
+    WHERE import_id = :import_id
+    GROUP BY kind, order_id
+    HAVING count(*) > :most
+), moved AS (
+    DELETE FROM staged_lines s USING large l
+    WHERE s.import_id = :import_id AND s.kind = l.kind AND s.order_id = l.order_id
+    RETURNING s.file_line, s.order_id, s.raw
+), kept AS (
+    INSERT INTO import_rejects (import_id, line, code, reason, raw)
+    SELECT :import_id, file_line, 'order_too_large', format(:reason, order_id), raw FROM moved
+)
+SELECT count(*) FROM moved;
 
 -- staged_orders --
 -- The waiting lines behind an order, sorted so that the lines of an order stand together.

@@ -22,6 +22,8 @@ MOST_LINES = 5_000
 MOST_BYTES = 800_000
 """Lines and bytes of one order, so that its event stays below what a Kafka record may hold."""
 
+TOO_LARGE = f"order %s is larger than {MOST_LINES:,} lines or {MOST_BYTES:,} bytes; split it"
+
 
 class StagedLine(NamedTuple):
     """An order line and where in the file it stands."""
@@ -111,7 +113,8 @@ def _assembled(lines: list[StagedLine]) -> tuple[Order | None, list[RefusedLine]
     said = sorted(orjson.dumps((*line.row[:2], *line.row[3:])) for line in lines)
     # Each line of the event has some 60 bytes of names that the row has not.
     if len(lines) > MOST_LINES or sum(map(len, said)) + 60 * len(said) > MOST_BYTES:
-        return None, too_large(first.order_id, [line.file_line for line in lines])
+        sentence = TOO_LARGE % first.order_id
+        return None, [RefusedLine(line.file_line, "order_too_large", sentence) for line in lines]
     lines.sort(key=_place)
     taken, refused = _consistent(lines)
     rows = [line.row for line in taken]
@@ -176,9 +179,3 @@ def changed(order: Order) -> list[RefusedLine]:
         f"{order.kind} {order.order_id} was imported before with other content; an order comes in one file"
     )
     return [RefusedLine(line, "order_changed", sentence) for line in order.file_lines]
-
-
-def too_large(order_id: str, file_lines: Iterable[int]) -> list[RefusedLine]:
-    """Refuse every line of an order that no event could carry."""
-    sentence = f"order {order_id} is larger than {MOST_LINES:,} lines or {MOST_BYTES:,} bytes; split it"
-    return [RefusedLine(line, "order_too_large", sentence) for line in file_lines]

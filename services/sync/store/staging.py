@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from services.sync.domain.catalogue import microseconds
 from services.sync.domain.imports import Import
-from services.sync.domain.orders import MOST_LINES, RefusedLine, StagedLine
+from services.sync.domain.orders import MOST_LINES, TOO_LARGE, RefusedLine, StagedLine
 from services.sync.domain.rows import OrderRow, PutRow
 from services.sync.store.statements import PATIENCE, SQL
 
@@ -80,12 +80,13 @@ class Staging:
                 timeout=PATIENCE,
             )
 
-    async def too_large(self, connection: Connection, import_id: str) -> list[tuple[str, list[int]]]:
-        """Orders with more lines than one may have: (order id, lines of the file)."""
-        rows = await connection.fetch(
-            *SQL.too_large_orders(import_id=import_id, most=MOST_LINES), timeout=PATIENCE
+    async def refuse_too_large(self, connection: Connection, import_id: str) -> int:
+        """Move the lines of orders that have too many to the report; return how many lines."""
+        count = await connection.fetchval(
+            *SQL.refuse_too_large(import_id=import_id, most=MOST_LINES, reason=TOO_LARGE),
+            timeout=PATIENCE,
         )
-        return [(row["order_id"], row["file_lines"]) for row in rows]
+        return int(count)
 
     async def lines(self, import_id: str, after: str) -> AsyncGenerator[StagedLine, None]:
         """The order lines behind an order, those of an order together."""

@@ -72,11 +72,13 @@ class Reading:
         after = account.position.get("line", 0)
         waiting: list[Record] = []
         packed_bytes = 0
-        async for piece, packed_bytes in self._files.pieces(account.bucket, account.object_key, account.etag):
-            waiting += (record for record in table.feed(piece) if record.line > after)
-            while len(waiting) >= self._chunk_rows:
-                yield waiting[: self._chunk_rows], packed_bytes
-                del waiting[: self._chunk_rows]
+        file = self._files.pieces(account.bucket, account.object_key, account.etag)
+        async with aclosing(file) as pieces:
+            async for piece, packed_bytes in pieces:
+                waiting += (record for record in table.feed(piece) if record.line > after)
+                while len(waiting) >= self._chunk_rows:
+                    yield waiting[: self._chunk_rows], packed_bytes
+                    del waiting[: self._chunk_rows]
         waiting += (record for record in table.close() if record.line > after)
         if waiting:
             yield waiting, packed_bytes

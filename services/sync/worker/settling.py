@@ -12,7 +12,6 @@ from services.sync.domain.orders import (
     StagedLine,
     changed,
     orders_in,
-    too_large,
 )
 from services.sync.domain.rows import CANCELLATION
 from services.sync.domain.sources import ENDCAP
@@ -61,12 +60,9 @@ class Settling:
         later = account.later()
         later.position = {"after": ""}
         async with self._database.transaction() as connection:
-            refused = [
-                line
-                for order_id, lines in await self._staging.too_large(connection, account.id)
-                for line in too_large(order_id, lines)
-            ]
-            await self._refuse(connection, later, refused)
+            refused = await self._staging.refuse_too_large(connection, account.id)
+            later.refuse(["order_too_large"] * refused)
+            later.rows_staged -= refused
             await self._imports.save(connection, later)
         return later
 
