@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from fastapi import APIRouter, Depends, Path, Query, Response
 from pydantic import BaseModel, Field
 
-from services.router.domain.experiments import Definition, Experiment, Outcome, Slug, sample_ratio_p
+from services.router.domain.experiments import (
+    Definition,
+    Experiment,
+    Outcome,
+    Slug,
+    Variant,
+    sample_ratio_p,
+)
 from shared.auth import Authenticator, Principal
 from shared.runtime import ErrorBody
 
@@ -27,14 +34,13 @@ _CONFLICT: dict[int | str, dict[str, Any]] = {
 }
 
 
-class VariantResult(BaseModel):
+class VariantResult(Variant):
     """A variant and what came of it."""
 
-    name: str
-    weight: float
-    strategy: str | None
-    units: int = Field(description="units that were exposed")
-    events: dict[str, Outcome] = Field(description="by canonical event type, such as purchase")
+    exposed: int = Field(description="units that were shown it")
+    events: dict[str, Outcome] = Field(
+        description="what they did from then on, by canonical event type, such as purchase"
+    )
 
 
 class ExperimentBody(BaseModel):
@@ -49,13 +55,13 @@ class ExperimentBody(BaseModel):
     created_at: datetime
     started_at: datetime | None
     stopped_at: datetime | None
-    variants: list[dict[str, Any]]
+    variants: list[Variant]
 
 
 class ExperimentResult(ExperimentBody):
     """The same with its counts."""
 
-    results: list[VariantResult]
+    variants: list[VariantResult]  # type: ignore[assignment]
     sample_ratio_p: float | None = Field(
         description="how likely such unequal groups are by chance; below 0.001 believe no result"
     )
@@ -120,15 +126,15 @@ class Routes:
         results = [
             VariantResult(
                 **variant.model_dump(),
-                units=counts.units.get(variant.name, 0),
+                exposed=counts.units.get(variant.name, 0),
                 events=counts.outcomes.get(variant.name, {}),
             )
             for variant in found.variants
         ]
         return ExperimentResult(
-            **_body(found).model_dump(),
-            results=results,
-            sample_ratio_p=sample_ratio_p([one.units for one in results], [one.weight for one in results]),
+            **_body(found).model_dump(exclude={"variants"}),
+            variants=results,
+            sample_ratio_p=sample_ratio_p([one.exposed for one in results], [one.weight for one in results]),
             mixed_units=counts.mixed,
         )
 

@@ -112,16 +112,16 @@ async def test_what_came_of_it_is_counted_once_per_event_whatever_comes_first(wo
             async def counted() -> Any:
                 answer = await caller.get("/v1/experiments/affinity", headers=world.admin)
                 result = answer.json()
-                events = sum(one["events"].get("purchase", {}).get("events", 0) for one in result["results"])
-                return events >= 10 and sum(one["units"] for one in result["results"]) == 10
+                events = sum(one["events"].get("purchase", {}).get("events", 0) for one in result["variants"])
+                return events >= 10 and sum(one["exposed"] for one in result["variants"]) == 10
 
             await eventually(counted, 60)
             await asyncio.sleep(0.5)
             result = (await caller.get("/v1/experiments/affinity", headers=world.admin)).json()
 
-    assert sum(one["events"]["purchase"]["events"] for one in result["results"]) == 10
-    assert sum(one["events"]["purchase"]["units"] for one in result["results"]) == 10
-    assert sum(one["events"]["purchase"]["value"] for one in result["results"]) == 25
+    assert sum(one["events"]["purchase"]["events"] for one in result["variants"]) == 10
+    assert sum(one["events"]["purchase"]["units"] for one in result["variants"]) == 10
+    assert sum(one["events"]["purchase"]["value"] for one in result["variants"]) == 25
     assert result["mixed_units"] == 0
     assert result["status"] == "running"
 
