@@ -30,6 +30,7 @@ from deploy.local.ports import LOOPBACK
 from shared.models import Histories, Ids, Model, Neighbours, Part, Scoring, Seen
 from tests.load import serving_shop as shop
 from tests.load.figures import Figure, cpu_seconds
+from tests.load.recording import recorded
 from tests.support.stack import Components
 
 REQUESTS = 30_000
@@ -56,7 +57,7 @@ def run() -> list[Figure]:
             product.create_roles(environment, stack.preparation_log)
             product.migrate(environment, stack.preparation_log)
             shop.fill(environment)
-            return [*_served(environment), _scored()]
+            return [*_served(environment), _scored(), recorded(environment["REDIS_URL"])]
         finally:
             components.stop()
 

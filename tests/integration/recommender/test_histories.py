@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from services.recommender.domain.moments import Moment
 from services.recommender.store.histories import Histories, Kept
 from services.recommender.store.keys import bought_key, history_key
-from shared.redis import Multiplexer, client
+from shared.redis import Multiplexer
 from shared.settings import RedisSettings
+from tests.support.kafka import eventually
 
 KEPT = Kept(bought=timedelta(days=30), history=timedelta(days=90), session=timedelta(days=14))
 NOW = float(int(time.time()))
@@ -26,10 +27,7 @@ NOW = float(int(time.time()))
 async def redis(redis_url: str) -> AsyncIterator[Multiplexer]:
     connection = Multiplexer(RedisSettings(redis_url=redis_url), timeout=5.0)
     await connection.start()
-    async with client(RedisSettings(redis_url=redis_url)) as other:
-        await other.ping()
-    while not connection.up:
-        await other.connection_pool.disconnect()
+    await eventually(lambda: connection.up)
     yield connection
     await connection.stop()
 
@@ -60,9 +58,7 @@ def expected(moments: Sequence[Moment]) -> tuple[list[tuple[float, str]], dict[s
     return newest[:100], purchases
 
 
-@settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     seconds=st.lists(st.integers(0, 10_000), min_size=1, max_size=160, unique=True),
     seed=st.integers(0, 2**32),
