@@ -177,10 +177,10 @@ async def _make_buckets(settings: Settings, wait: float) -> None:
             try:
                 made = await asyncio.to_thread(objects.ensure_bucket, bucket)
             except Transient as error:
-                if asyncio.get_running_loop().time() > deadline:
-                    raise
                 sys.stdout.write(f"waiting for the object store: {error}\n")
                 sys.stdout.flush()
+                if asyncio.get_running_loop().time() > deadline:
+                    raise
                 await asyncio.sleep(RETRY_SECONDS)
             else:
                 sys.stdout.write(f"bucket {bucket} {'made' if made else 'is there'}\n")
