@@ -94,9 +94,7 @@ def choose(
             for option, list_ in tried.items()
             for found in list_
         },
-        "parts": [
-            {"name": part.name, "variant": part.variant, "weight": round(part.weight, 4)} for part in parts
-        ],
+        "parts": _written(parts),
         "exclude_seen": option,
         "type_weights": weights,
     }
