@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 from scipy import sparse
 
 from shared.models.histories import Occasions
 
 REACH = 10
+_AT_ONCE = 2_000_000
 
 
 def followers(seen: Occasions, count: int, *, fade: float = 0.8, backward: float = 0.5) -> sparse.csr_array:
@@ -16,20 +19,38 @@ def followers(seen: Occasions, count: int, *, fade: float = 0.8, backward: float
     A pair d steps apart counts fade ** d, its reverse `backward` times that. Both ends are weighted
     by their event types.
     """
+    forward: sparse.csr_array = sparse.csr_array((count, count), dtype=np.float32)
+    for begin, end in _chunks(seen):
+        forward = forward + _pairs(seen, begin, end, count, fade)
+    counts: sparse.csr_array = forward + backward * forward.T.tocsr()
+    return as_cosines(counts, np.bincount(seen.items, weights=seen.weights, minlength=count))
+
+
+def _chunks(seen: Occasions) -> Iterator[tuple[int, int]]:
+    """Some millions of occasions at a time, whole users each: what pairs take is bounded by that."""
+    begin, total = 0, len(seen.users)
+    while begin < total:
+        end = min(begin + _AT_ONCE, total)
+        end = int(np.searchsorted(seen.users, seen.users[end - 1], side="right"))
+        yield begin, end
+        begin = end
+
+
+def _pairs(seen: Occasions, begin: int, end: int, count: int, fade: float) -> sparse.csr_array:
+    users, items, strengths = seen.users[begin:end], seen.items[begin:end], seen.weights[begin:end]
     heads, tails, weights = [], [], []
     for step in range(1, REACH + 1):
-        same = seen.users[step:] == seen.users[:-step]
-        differ = same & (seen.items[step:] != seen.items[:-step])
-        heads.append(seen.items[:-step][differ])
-        tails.append(seen.items[step:][differ])
-        both = seen.weights[:-step][differ] * seen.weights[step:][differ]
+        same = users[step:] == users[:-step]
+        differ = same & (items[step:] != items[:-step])
+        heads.append(items[:-step][differ])
+        tails.append(items[step:][differ])
+        both = strengths[:-step][differ] * strengths[step:][differ]
         weights.append((both * fade**step).astype(np.float32))
-    forward = sparse.coo_array(
-        (np.concatenate(weights), (np.concatenate(heads), np.concatenate(tails))),
-        shape=(count, count),
+    pairs = (np.concatenate(heads), np.concatenate(tails))
+    counts: sparse.csr_array = sparse.coo_array(
+        (np.concatenate(weights), pairs), shape=(count, count)
     ).tocsr()
-    counts = forward + backward * forward.T.tocsr()
-    return as_cosines(counts, np.bincount(seen.items, weights=seen.weights, minlength=count))
+    return counts
 
 
 def as_cosines(counts: sparse.csr_array, occurrences: np.ndarray) -> sparse.csr_array:

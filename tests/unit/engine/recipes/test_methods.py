@@ -45,6 +45,14 @@ def test_followers_are_decayed_directed_counts(walks: list[list[int]], fade: flo
             assert found[head, tail] == pytest.approx(expected, abs=1e-4)
 
 
+def test_followers_are_the_same_in_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    random = np.random.default_rng(4)
+    walks = [random.integers(0, ITEMS, random.integers(1, 20)).tolist() for _ in range(30)]
+    whole = sequence.followers(occasions(walks), ITEMS).toarray()
+    monkeypatch.setattr(sequence, "_AT_ONCE", 7)
+    np.testing.assert_allclose(sequence.followers(occasions(walks), ITEMS).toarray(), whole, rtol=1e-5)
+
+
 def test_followers_count_their_types_weights() -> None:
     seen = Occasions(np.array([0, 0]), np.array([0, 1], np.int32), np.arange(2), np.array([0.2, 1.0]))
     found = sequence.followers(seen, 2, fade=0.8, backward=0.5).toarray()
