@@ -7,7 +7,7 @@
     endcap:bought:{tenant}:{subject}                 sorted set, item by the seconds of its last purchase
     endcap:link:{tenant}:{session}                   the user whose session this became
     endcap:place:{tenant}:{user}                     JSON [city, province, country]
-    endcap:histories                                 there while histories are whole; see `refill`
+    endcap:histories                                 until when histories are whole, in seconds; see `refill`
 
 The loader writes the first three. A subject is a user, or a session before login. Tenants and recipes hold
 no colon, so an id may.

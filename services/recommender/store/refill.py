@@ -1,11 +1,15 @@
-"""Making histories anew when Redis has lost them: after FLUSHALL, a lost disk, or the first start."""
+"""Making histories anew when Redis has lost them: after FLUSHALL, a lost disk, or with an older snapshot.
+
+A mark says until when histories are whole. A worker that keeps it up finds it gone, or gone back.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+import asyncpg
 import structlog
 
 from services.recommender.domain.moments import Moment, is_kept
@@ -21,6 +25,9 @@ if TYPE_CHECKING:
     from shared.redis import Multiplexer
 
 LOOK_SECONDS = 2.0
+TOLERATED_SECONDS = 5
+FRESH_SECONDS = 60
+MARGIN = timedelta(minutes=10)
 BATCH = 2_000
 
 log = structlog.get_logger()
@@ -39,6 +46,7 @@ class Refill:
         self._database = database
         self._histories = histories
         self._kept = kept
+        self._marked = 0
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -62,20 +70,33 @@ class Refill:
     async def _watch(self) -> None:
         while True:
             try:
-                (whole,) = await self._redis.execute(("EXISTS", HISTORIES_WHOLE))
-                if not whole:
-                    await self._refill()
-            except (EndcapError, *UNAVAILABLE) as error:
+                await self._look()
+            except (EndcapError, *UNAVAILABLE, asyncpg.PostgresError) as error:
                 log.debug("refill.waits", error=repr(error))
             except Exception:
                 log.exception("refill.failed")
             await asyncio.sleep(LOOK_SECONDS)
 
-    async def _refill(self) -> None:
+    async def _look(self) -> None:
+        """Compare the mark with the last one known; make good what Redis lost since; mark again.
+
+        The mark is a time by Redis's own clock, so that it says the same to every worker.
+        """
+        mark, clock = await self._redis.execute(("GET", HISTORIES_WHOLE), ("TIME",))
+        now, marked = int(clock[0]), int(mark or 0)
+        # A worker that has just started knows no mark: then one that is fresh is as good.
+        expected = self._marked or now - FRESH_SECONDS
+        if marked < expected - TOLERATED_SECONDS:
+            await self._refill(marked)
+        await self._redis.execute(("SET", HISTORIES_WHOLE, now))
+        self._marked = now
+
+    async def _refill(self, marked: int) -> None:
         self._histories.forget_links()
         since, count = datetime.now(UTC) - self._kept.bought, 0
+        lost_since = max(since, datetime.fromtimestamp(marked, UTC) - MARGIN)
         async with self._database.transaction(readonly=True) as connection:
-            cursor = await connection.cursor(*SQL.since(since=since))
+            cursor = await connection.cursor(*SQL.since(since=since, received_since=lost_since))
             while rows := await cursor.fetch(BATCH):
                 await self._histories.record(
                     [
@@ -85,6 +106,5 @@ class Refill:
                     ]
                 )
                 count += len(rows)
-        await self._redis.execute(("SET", HISTORIES_WHOLE, "1"))
         REFILLED.inc(count)
-        log.info("refill.done", interactions=count)
+        log.info("refill.done", interactions=count, lost_since=lost_since.isoformat())

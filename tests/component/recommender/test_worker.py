@@ -174,6 +174,23 @@ async def test_after_flushall_purchases_are_known_again(world: Any, until: Any) 
         await until(from_redis)
 
 
+async def test_an_older_snapshot_of_redis_is_brought_up_to_date(world: Any, until: Any) -> None:
+    bought = [world.interaction("purchase", f"i{n}", user_id="u") for n in range(3)]
+    async with world.worker(), world.redis as redis:
+
+        async def marked() -> bool:
+            return bool(await redis.exists("endcap:histories"))
+
+        await until(marked, 30)
+        await store_interactions(world, *bought)
+        await redis.set("endcap:histories", int(time.time()) - 30)
+
+        async def known() -> bool:
+            return await redis.zcard(f"endcap:bought:{world.tenant}:u") == 3
+
+        await until(known, 30)
+
+
 async def test_redis_away_holds_events_back_and_loses_none(world: Any, until: Any) -> None:
     events = [world.interaction("purchase", f"i{n}", user_id="u") for n in range(5)]
     async with world.worker(redis="redis://127.0.0.1:1/0"):
