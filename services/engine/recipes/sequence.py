@@ -19,9 +19,9 @@ def followers(seen: Occasions, count: int, *, fade: float = 0.8, backward: float
     A pair d steps apart counts fade ** d, its reverse `backward` times that. Both ends are weighted
     by their event types.
     """
-    forward: sparse.csr_array = sparse.csr_array((count, count), dtype=np.float32)
+    forward = _pairs(seen, 0, 0, count, fade)
     for begin, end in _chunks(seen):
-        forward = forward + _pairs(seen, begin, end, count, fade)
+        forward = (forward + _pairs(seen, begin, end, count, fade)).tocsr()
     counts: sparse.csr_array = forward + backward * forward.T.tocsr()
     return as_cosines(counts, np.bincount(seen.items, weights=seen.weights, minlength=count))
 
