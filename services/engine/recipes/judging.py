@@ -89,7 +89,7 @@ class Judge:
         users = eligible(dataset)
         if len(users) < _FEWEST_USERS:
             return None
-        most = min(_USERS, max(300, _CELLS // len(dataset.item_ids)))
+        most = min(_USERS, max(200, _CELLS // len(dataset.item_ids)))
         size = min(most, int(len(users) * _SHARE))
         shuffled = np.random.default_rng(1).permutation(users)
         turns = max(1, min(2, most // (2 * size)))
