@@ -52,10 +52,10 @@ class Ports:
 
     @classmethod
     def free(cls) -> Ports:
-        """A block of ports that nobody listens on, away from the usual ones."""
+        """A block of ports that nobody listens on, kept from others as long as this process lives."""
         for base in random.sample(_FREE_BLOCKS, len(_FREE_BLOCKS)):
-            ports = cls({name: base + place for place, name in enumerate(_USUAL)})
-            if not list(ports.taken(ports.by_name)):
+            ports = cls({name: base + place for place, name in enumerate(_USUAL, start=1)})
+            if _reserve(base) and not list(ports.taken(ports.by_name)):
                 return ports
         raise StackError("no block of free ports between 20000 and 32000; end what listens there")
 
@@ -80,6 +80,22 @@ def _moved(name: str, usual: int, environment: Mapping[str, str]) -> int:
     if not value.isdecimal() or not 0 < int(value) < 65_336:
         raise StackError(f"{variable(name)}={value} is not a port; give a number below 65336")
     return int(value)
+
+
+def _reserve(base: int) -> bool:
+    """Listen on the block's first port, which no stack uses: two test runs never get the same block.
+
+    Between the choice of a block and the start of what listens there, it would look free to others.
+    """
+    reservation = socket.socket()
+    try:
+        reservation.bind((LOOPBACK, base))
+        reservation.listen()
+    except OSError:
+        reservation.close()
+        return False
+    reservation.detach()  # the process ends it
+    return True
 
 
 def _can_listen(port: int) -> bool:

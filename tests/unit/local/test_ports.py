@@ -39,3 +39,9 @@ def test_another_address_leaves_its_component_out() -> None:
     given = {"REDIS_URL": "redis://cache.internal:6379/0"}
 
     assert external_components(Ports.usual({}), given) == {"redis": given["REDIS_URL"]}
+
+
+def test_free_ports_are_given_once() -> None:
+    first, second = Ports.free(), Ports.free()
+
+    assert not set(first.by_name.values()) & set(second.by_name.values())
