@@ -21,13 +21,16 @@ def shop(endcap: Endcap) -> Iterator[Shop]:
         yield loaded
 
 
+_KILLS = pytest.StashKey[list[str]]()
+
+
 @pytest.fixture(scope="session")
-def kill_table(request: pytest.FixtureRequest) -> Iterator[list[str]]:
+def kill_table(request: pytest.FixtureRequest) -> list[str]:
     """What was killed and what became of it; shown at the end of the run."""
-    rows: list[str] = []
-    yield rows
-    reporter = request.config.pluginmanager.get_plugin("terminalreporter")
-    if reporter is not None and rows:
-        reporter.write_line("")
-        for row in rows:
-            reporter.write_line(f"killed: {row}")
+    return request.config.stash.setdefault(_KILLS, [])
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Show the kill table."""
+    for row in config.stash.get(_KILLS, []):
+        terminalreporter.write_line(f"killed: {row}")
