@@ -242,11 +242,12 @@ def main(
         nargs="?",
         default="serve",
         choices=[*processes, "migrate", "settings", "openapi", *commands],
-        help="a process (%(choices)s); default: serve",
+        metavar="what",
+        help="a process or command: %(choices)s; default: serve",
     )
-    arguments, rest = parser.parse_known_args()
-    if rest and arguments.what not in commands:
-        parser.error(f"{arguments.what} takes no further arguments: {' '.join(rest)}")
+    # What follows a command is the command's own, `--help` included.
+    own = sys.argv[2:] if len(sys.argv) > 1 and sys.argv[1] in commands else []
+    arguments = parser.parse_args(sys.argv[1 : len(sys.argv) - len(own)])
     settings = settings_class()
     match arguments.what:
         case "settings":
@@ -258,7 +259,7 @@ def main(
             raise SystemExit(_migrate(service))
         case name if name in commands:
             observability.configure(service, settings.observability)
-            raise SystemExit(commands[name](settings, rest))
+            raise SystemExit(commands[name](settings, own))
         case name:
             _serve(f"{service}-{name}", processes[name](settings), settings, PORT_OFFSETS[name])
 
