@@ -73,7 +73,7 @@ SELECT (SELECT count(*) FROM staged_lines WHERE import_id = :import_id)
 
 -- refuse_too_large --
 -- Move the lines of orders that have more than an event can carry to the refused ones; count them.
-WITH large AS (
+WITH large AS MATERIALIZED (
     SELECT kind, order_id FROM staged_lines
     WHERE import_id = :import_id
     GROUP BY kind, order_id
