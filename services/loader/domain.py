@@ -230,7 +230,7 @@ def require_complete(manifest: Manifest, tally: Tally) -> None:
 
 
 def require_plausible(
-    tally: Tally, limits: Limits, *, last_rows: Mapping[str, int], unknown_items: int
+    manifest: Manifest, tally: Tally, limits: Limits, *, last_rows: Mapping[str, int], unknown_items: int
 ) -> None:
     """Raise Refused when a batch is whole but looks wrong. A person may load it in spite of that."""
     anyway = 'activate it with {"force": true} if this is as it should be'
@@ -243,7 +243,8 @@ def require_plausible(
                 f"{limits.most_rejected_lines:.1%}); line {first.line} of {first.file} {first.reason}; "
                 f"{anyway}"
             )
-    for name in tally.lines:
+    # Not the tally's: a recipe whose files are empty has no line there, and it lost all of its lists.
+    for name in manifest.recipes:
         last, rows = last_rows.get(name, 0), tally.rows[name]
         if rows < limits.least_share_of_last * last:
             raise Refused(

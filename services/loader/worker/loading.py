@@ -97,6 +97,7 @@ class Loading:
         require_complete(manifest, tally)
         if not job.payload["force"]:
             require_plausible(
+                manifest,
                 tally,
                 self.limits,
                 last_rows=await self.generations.last_rows(generation.tenant),

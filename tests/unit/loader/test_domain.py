@@ -47,6 +47,9 @@ def read(text: bytes) -> Manifest:
     return Manifest.read(text, tenant="default", run=7)
 
 
+MANIFEST = read(a_manifest())
+
+
 def a_tally(*lines: bytes, recipe: str = "user-personalization") -> Tally:
     tally = Tally()
     for number, line in enumerate(lines, start=1):
@@ -158,23 +161,32 @@ def test_a_batch_without_a_single_list_is_refused() -> None:
 
 def test_up_to_one_in_a_hundred_lines_may_have_errors() -> None:
     good = [a_line(user=str(number)) for number in range(99)]
-    require_plausible(a_tally(*good, b"{"), LIMITS, last_rows={}, unknown_items=0)
+    require_plausible(MANIFEST, a_tally(*good, b"{"), LIMITS, last_rows={}, unknown_items=0)
 
     with pytest.raises(Refused, match=r"2 of 100 lines .* line 99 of file.out is not JSON"):
-        require_plausible(a_tally(*good[:98], b"{", b"{"), LIMITS, last_rows={}, unknown_items=0)
+        require_plausible(MANIFEST, a_tally(*good[:98], b"{", b"{"), LIMITS, last_rows={}, unknown_items=0)
 
 
 def test_a_recipe_may_not_lose_more_than_half_of_its_lists() -> None:
     tally = a_tally(*[a_line(user=str(number)) for number in range(5)])
-    require_plausible(tally, LIMITS, last_rows={"user-personalization": 10}, unknown_items=0)
+    require_plausible(MANIFEST, tally, LIMITS, last_rows={"user-personalization": 10}, unknown_items=0)
 
     with pytest.raises(Refused, match="has 5 lists, fewer than 50% of the 11"):
-        require_plausible(tally, LIMITS, last_rows={"user-personalization": 11}, unknown_items=0)
+        require_plausible(MANIFEST, tally, LIMITS, last_rows={"user-personalization": 11}, unknown_items=0)
+
+
+def test_a_recipe_whose_files_are_empty_has_lost_all_of_its_lists() -> None:
+    recipes = {"user-personalization": {"files": []}, "popularity": {"files": []}}
+    manifest, tally = read(a_manifest(recipes=recipes)), a_tally(a_line())
+    require_plausible(manifest, tally, LIMITS, last_rows={"user-personalization": 1}, unknown_items=0)
+
+    with pytest.raises(Refused, match="popularity has 0 lists, fewer than 50% of the 7"):
+        require_plausible(manifest, tally, LIMITS, last_rows={"popularity": 7}, unknown_items=0)
 
 
 def test_items_that_nobody_knows_are_refused_when_they_are_many() -> None:
     tally = a_tally(a_line(items=("a", "b", "c", "d", "e")))
-    require_plausible(tally, LIMITS, last_rows={}, unknown_items=1)
+    require_plausible(MANIFEST, tally, LIMITS, last_rows={}, unknown_items=1)
 
     with pytest.raises(Refused, match="2 of the 5 items"):
-        require_plausible(tally, LIMITS, last_rows={}, unknown_items=2)
+        require_plausible(MANIFEST, tally, LIMITS, last_rows={}, unknown_items=2)
