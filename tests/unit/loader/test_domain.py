@@ -176,7 +176,7 @@ def test_a_recipe_may_not_lose_more_than_half_of_its_lists() -> None:
 
 
 def test_a_recipe_whose_files_are_empty_has_lost_all_of_its_lists() -> None:
-    recipes = {"user-personalization": {"files": []}, "popularity": {"files": []}}
+    recipes: dict[str, Any] = {"user-personalization": {"files": []}, "popularity": {"files": []}}
     manifest, tally = read(a_manifest(recipes=recipes)), a_tally(a_line())
     require_plausible(manifest, tally, LIMITS, last_rows={"user-personalization": 1}, unknown_items=0)
 
