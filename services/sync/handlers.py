@@ -13,6 +13,7 @@ from services.sync.domain.catalogue import item_put, said_at, user_put
 from services.sync.domain.uploads import meaning
 from services.sync.metrics import PUTS, UPLOADS
 from services.sync.worker.sweep import add_upload
+from shared.errors import Permanent
 from shared.events import ItemPut, ObjectNotice, UserPut
 
 if TYPE_CHECKING:
@@ -55,13 +56,21 @@ class Handlers:
 
     async def _object_created(self, key: str) -> None:
         # Amazon S3 encodes the key in its notices, other stores don't.
+        refusal: Permanent | None = None
         for spelling in dict.fromkeys((key, unquote_plus(key))):
             if meaning(spelling) is None:
                 continue
-            upload = await self.files.upload(spelling)
+            try:
+                upload = await self.files.upload(spelling)
+            except Permanent as error:
+                # Who may not list a bucket is refused what isn't there: the other spelling may be the one.
+                refusal = error
+                continue
             if upload is not None:
                 await add_upload(self.imports, self.files.uploads_bucket, upload)
                 return
+        if refusal is not None:
+            raise refusal
         UPLOADS.labels("ignored").inc()
 
     async def _put_items(self, connection: Connection, tenant: str, puts: Sequence[ItemPut]) -> None:

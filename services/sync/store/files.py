@@ -18,9 +18,19 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_s3.type_defs import ListObjectsV2OutputTypeDef
 
+# The store won't say better to the same question: of one object, this is no outage.
+_REFUSALS = frozenset({400, 401, 403})
 _MISSING = frozenset({"404", "NoSuchKey", "NotFound", "NoSuchBucket"})
 
 Result = TypeVar("Result")
+
+
+class _Gone(Permanent):
+    """The object isn't there, any more or at all."""
+
+
+class _Refused(Transient):
+    """The store answered, and declined."""
 
 
 class Files:
@@ -38,11 +48,19 @@ class Files:
         return head["ETag"]
 
     async def upload(self, key: str) -> Upload | None:
-        """The newest version of an uploaded object; None when it is gone."""
+        """The newest version of an uploaded object; None when it is gone.
+
+        Permanent when the store refuses to tell, so that an announcement of it does not hold up the others.
+        """
         try:
             head = await _calling(lambda: self._client.head_object(Bucket=self.uploads_bucket, Key=key))
-        except Permanent:
+        except _Gone:
             return None
+        except _Refused as refusal:
+            raise Permanent(
+                f"{key} in {self.uploads_bucket} can't be looked at: {refusal} Let sync read the bucket; its "
+                "sweep then finds the file, or replay this notice."
+            ) from refusal
         return Upload(key, head["ETag"], _whole(head["LastModified"]), head["ContentLength"])
 
     async def uploads(self) -> AsyncGenerator[list[Upload], None]:
@@ -94,10 +112,11 @@ async def _calling(call: Callable[[], Result]) -> Result:
         code = error.response["Error"]["Code"]
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 500)
         if code in _MISSING or status == 404:
-            raise Permanent("The file is gone from the object store.") from error
+            raise _Gone("The file is gone from the object store.") from error
         if status == 412:
             raise Permanent("The file was replaced; the newer one is imported by itself.") from error
-        raise Transient(f"The object store refused: {error}") from error
+        kind = _Refused if status in _REFUSALS else Transient
+        raise kind(f"The object store refused: {error}.") from error
     except (BotoCoreError, OSError) as error:
         raise Transient(f"The object store can't be reached: {error}") from error
 

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from services.sync.worker import Sweep
 from shared.errors import Permanent
@@ -137,6 +138,31 @@ async def test_a_test_message_an_object_that_is_gone_and_another_bucket_are_igno
     )
 
     assert await shop.rows("SELECT id FROM imports") == []
+
+
+@pytest.mark.parametrize("status", [400, 401, 403])
+async def test_an_object_that_the_store_refuses_to_show_fails_its_own_notice_only(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, status: int
+) -> None:
+    bucket, head = shop.files.uploads_bucket, shop.files._client.head_object
+    shop.files._client.put_object(Bucket=bucket, Key=f"{TENANT}/orders 2.csv", Body=ORDERS)
+
+    def refusing(**asked: Any) -> Any:
+        if asked["Key"] in {f"{TENANT}/orders-1.csv", f"{TENANT}/orders+2.csv"}:
+            answer: Any = {
+                "Error": {"Code": str(status), "Message": "No"},
+                "ResponseMetadata": {"HTTPStatusCode": status},
+            }
+            raise ClientError(answer, "HeadObject")
+        return head(**asked)
+
+    monkeypatch.setattr(shop.files._client, "head_object", refusing)
+
+    with pytest.raises(Permanent, match=rf"orders-1.csv in .* \({status}\)"):
+        await shop.handlers.objects_created([a_notice(bucket, f"{TENANT}/orders-1.csv")])
+    await shop.handlers.objects_created([a_notice(bucket, f"{TENANT}/orders+2.csv")])
+
+    assert [row["filename"] for row in await shop.rows("SELECT filename FROM imports")] == ["orders 2.csv"]
 
 
 async def test_the_sweep_finds_what_nobody_announced(shop: Shop) -> None:
