@@ -80,6 +80,10 @@ types: python
 bench: install
 	$(RUN)/python -m tests.load
 
+.PHONY: bench-quality  # Compare recommendations with published figures [ENDCAP_DATA=folder]
+bench-quality: python
+	$(RUN)/python -m tests.load.quality
+
 .PHONY: contracts  # Write the JSON Schemas and the OpenAPI documents anew
 contracts: python
 	$(PYTHON) -m tests.contract
