@@ -44,6 +44,8 @@ class Failure:
     kind: str
     reason: str
     attempts: int
+    refused: bool = False
+    """Whether the handler said so itself (`Permanent`), which makes neither reader nor writer defective."""
 
 
 def dead_letter(record: Received, failure: Failure, group: str) -> Record:

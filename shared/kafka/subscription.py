@@ -5,22 +5,21 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import replace
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-import asyncpg
 import structlog
 from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 from opentelemetry.trace import SpanKind
 
 from shared.errors import Permanent, Transient
+from shared.kafka.away import AWAY
 from shared.kafka.deadletters import BURIED, HEADERS, Failure, dead_letter
 from shared.kafka.records import Decoder, Tombstone, Undecodable, header
 from shared.kafka.session import Records, Session, positions_after
 from shared.observability import counter, histogram, tracing
-from shared.postgres import UNAVAILABLE
 
 if TYPE_CHECKING:
     from aiokafka import ConsumerRecord
@@ -46,41 +45,6 @@ RETRIED = counter(
 SECONDS = histogram("endcap_kafka_handler_seconds", "One call of a handler.", ["topic", "group"])
 
 log = structlog.get_logger()
-
-
-def _away() -> tuple[type[Exception], ...]:
-    """What a handler raises, beside Transient, when a dependency is away or not yet set up."""
-    found: list[type[Exception]] = [
-        Transient,
-        KafkaError,
-        *UNAVAILABLE,
-        # A migration has not run yet: every event would fail, and none of them is to blame.
-        asyncpg.UndefinedTableError,
-        asyncpg.UndefinedColumnError,
-        asyncpg.UndefinedFunctionError,
-        asyncpg.InvalidSchemaNameError,
-        asyncpg.InvalidCatalogNameError,
-        asyncpg.InsufficientPrivilegeError,
-        asyncpg.InvalidAuthorizationSpecificationError,
-        asyncpg.ReadOnlySQLTransactionError,
-        asyncpg.InsufficientResourcesError,
-    ]
-    try:
-        from redis import exceptions  # noqa: PLC0415 - not every service has Redis
-    except ImportError:
-        pass
-    else:
-        found += [
-            exceptions.ConnectionError,
-            exceptions.TimeoutError,
-            exceptions.BusyLoadingError,
-            exceptions.OutOfMemoryError,
-            exceptions.ReadOnlyError,
-        ]
-    return tuple(found)
-
-
-AWAY = _away()
 
 
 class Stopping(Exception):
@@ -145,20 +109,33 @@ class Subscription:
     async def _work_through(self, records: Records) -> None:
         """Handle runs of good records and bury the bad ones between them, in order."""
         done = 0
+        too_many: str | None = None
         try:
-            while done < len(records):
-                good, bad = self._decode(records, done)
-                if good:
-                    await self._handle(records[done : done + len(good)], good)
-                    done += len(good)
-                if bad is not None:
-                    await self._bury(records[done], bad)
-                    done += 1
+            async for finished in self._finished(records):
+                done += finished
         except TooManyBadRecords as error:
-            self._halt(str(error))
+            too_many = str(error)
         finally:
             if done:
                 await self._commit(records[:done])
+        # Only now: nobody commits for long once the session is to stop, and the next process would bury
+        # the same records again.
+        if too_many is not None:
+            self._halt(too_many)
+
+    async def _finished(self, records: Records) -> AsyncIterator[int]:
+        """Work through the records; say each time how many more need not come again."""
+        done = 0
+        while done < len(records):
+            good, bad = self._decode(records, done)
+            if good:
+                async for finished in self._handle(records[done : done + len(good)], good):
+                    yield finished
+                done += len(good)
+            if bad is not None:
+                await self._bury(records[done], bad)
+                yield 1
+                done += 1
 
     def _decode(self, records: Records, begin: int) -> tuple[list[BaseModel | Tombstone], Failure | None]:
         """Decode from `begin` up to the first bad record."""
@@ -174,13 +151,14 @@ class Subscription:
         self,
         records: Sequence[ConsumerRecord[bytes, bytes]],
         events: Sequence[BaseModel | Tombstone],
-    ) -> None:
+    ) -> AsyncIterator[int]:
         """Give the events to the handler together; when it refuses them, one by one."""
         with self._span(records):
             failure = await self._call(events, tries=1)
         if failure is None:
             self._bad_in_a_row = 0
             self._consumed.inc(len(events))
+            yield len(events)
             return
         for record, event in zip(records, events, strict=True):
             with self._span([record]):
@@ -190,6 +168,7 @@ class Subscription:
                 self._consumed.inc()
             else:
                 await self._bury(record, failure)
+            yield 1
 
     def _span(
         self, records: Sequence[ConsumerRecord[bytes, bytes]]
@@ -206,7 +185,7 @@ class Subscription:
                 with self._seconds.time():
                     await self._handler(events)
             except Permanent as error:
-                return Failure(type(error).__name__, str(error), attempts)
+                return Failure(type(error).__name__, str(error), attempts, refused=True)
             except AWAY as error:
                 log.warning("kafka.handler_waits", **self._names, error=repr(error), again_in=pause)
             except Exception as error:
@@ -223,8 +202,9 @@ class Subscription:
 
     async def _bury(self, record: ConsumerRecord[bytes, bytes], failure: Failure) -> None:
         """Put a record into the dead-letter topic, however long Kafka takes for it."""
-        # A version that this reader doesn't know yet says nothing against reader or writer.
-        if failure.kind != "unsupported_version":
+        # A version that this reader doesn't know yet says nothing against reader or writer. Neither does
+        # an event that the handler understood and refused: one tenant's must not stop all the others.
+        if failure.kind != "unsupported_version" and not failure.refused:
             if self._bad_in_a_row + 1 >= self._max_consecutive_bad:
                 raise TooManyBadRecords(failure.reason)
             self._bad_in_a_row += 1

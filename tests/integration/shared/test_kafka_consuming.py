@@ -266,6 +266,47 @@ async def test_too_many_bad_records_in_a_row_stop_the_consumer_and_skip_none(kaf
     assert len(await raw_records(kafka, topic.dlq("tracker"))) == 9
 
 
+async def test_what_the_handler_refuses_does_not_stop_the_others(kafka: KafkaSettings) -> None:
+    topic = await fresh_topic(kafka, partitions=1)
+    events = interactions(12)
+    taken = events[10:]
+    ids = {event.event_id for event in taken}
+
+    def fail(batch: Sequence[Any]) -> Exception | None:
+        return None if ids.issuperset(event.event_id for event in batch) else Permanent("no such currency")
+
+    handler = Collector(fail=fail)
+    await publish(kafka, topic, events)
+    reader = consumer(kafka, topic, handler, max_consecutive_bad=3)
+
+    async with running(reader):
+        await handler.until_ids(taken)
+        await until_letters(kafka, topic.dlq("tracker"), 10)
+        assert reader.ready() is None
+
+
+async def test_a_consumer_that_stops_amid_a_run_does_not_bury_the_same_records_again(
+    kafka: KafkaSettings,
+) -> None:
+    topic = await fresh_topic(kafka, partitions=1)
+    events = interactions(8)
+    good = events[0].event_id
+
+    def fail(batch: Sequence[Any]) -> Exception | None:
+        return None if [event.event_id for event in batch] == [good] else ZeroDivisionError("a defect")
+
+    await publish(kafka, topic, events)
+    reader = consumer(kafka, topic, Collector(fail=fail), max_consecutive_bad=3)
+    async with running(reader):
+        await eventually(lambda: reader.ready() is not None)
+
+    assert await committed(kafka, "tracker", topic) == {0: 3}, "one was taken and two were buried"
+    async with running(consumer(kafka, topic, mended := Collector())):
+        await mended.until_ids(events[3:])
+    assert mended.ids == [event.event_id for event in events[3:]]
+    assert len(await raw_records(kafka, topic.dlq("tracker"))) == 2
+
+
 async def test_a_good_record_between_bad_ones_begins_the_count_anew(kafka: KafkaSettings) -> None:
     topic, handler = await fresh_topic(kafka, partitions=1), Collector()
     for event in (events := interactions(4)):
