@@ -7,9 +7,18 @@ from datetime import datetime
 from functools import cached_property
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    TypeAdapter,
+    ValidationError,
+    model_validator,
+)
 
 from services.router.domain.assignment import chosen, ends, is_eligible
+from shared.events.envelope import Name
 
 Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
 Surface = Annotated[
@@ -19,6 +28,8 @@ Surface = Annotated[
     ),
 ]
 Strategy = Annotated[str, StringConstraints(pattern=r"^([a-z0-9][a-z0-9-]*|arn:.*:campaign/.+)$")]
+
+_NAME = TypeAdapter[str](Name)
 
 
 class Variant(BaseModel):
@@ -77,8 +88,8 @@ class Experiment(BaseModel):
         return ends([variant.weight for variant in self.variants])
 
     def assign(self, unit: str) -> Variant | None:
-        """The unit's variant; None for one outside the share of traffic."""
-        if not is_eligible(self.salt, unit, self.traffic):
+        """The unit's variant; None for one outside the share of traffic, or that no event could name."""
+        if not _is_name(unit) or not is_eligible(self.salt, unit, self.traffic):
             return None
         return self.variants[chosen(self.salt, unit, self._ends)]
 
@@ -124,6 +135,15 @@ def next_version(definition: Definition, latest: Experiment | None, new_salt: st
     fields = _fields(definition, latest.version + 1, salt)
     same = all(getattr(latest, name) == fields[name] for name in ("surface", "traffic", "salt"))
     return None if same and latest.variants == definition.variants else fields
+
+
+def _is_name(unit: str) -> bool:
+    """Whether an exposure can be told of a unit: it comes from a request as somebody wrote it."""
+    try:
+        _NAME.validate_python(unit)
+    except ValidationError:
+        return False
+    return True
 
 
 def _ranges(variants: tuple[Variant, ...]) -> list[tuple[str, float]]:

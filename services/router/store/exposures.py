@@ -106,8 +106,11 @@ class Exposures:
             while self._waiting:
                 batch = [self._waiting.popleft() for _ in range(min(BATCH, len(self._waiting)))]
                 WAITING.set(len(self._waiting) + len(batch))
+                batch, events = _events(batch)
+                if not events:
+                    continue
                 try:
-                    await self._publisher.publish(TOPIC, [_event(shown) for shown in batch])
+                    await self._publisher.publish(TOPIC, events)
                 except Transient as error:
                     # The outcome may be unknown; the same ids again are counted once.
                     log.warning("exposures.wait", error=str(error), count=len(batch))
@@ -119,6 +122,20 @@ class Exposures:
                 else:
                     _PUBLISHED.inc(len(batch))
             WAITING.set(0)
+
+
+def _events(batch: list[Shown]) -> tuple[list[Shown], list[VariantExposed]]:
+    """What of a batch can be told, and how; the rest is lost by itself, not with its neighbours."""
+    told, events = [], []
+    for shown in batch:
+        try:
+            events.append(_event(shown))
+        except Exception as error:  # noqa: BLE001 - no answer, whatever it holds, may end the publishing
+            _LOST.inc()
+            log.error("exposures.untellable", experiment=shown.experiment.name, error=str(error))  # noqa: TRY400
+        else:
+            told.append(shown)
+    return told, events
 
 
 def _event(shown: Shown) -> VariantExposed:

@@ -188,3 +188,12 @@ def test_a_wrong_definition_is_refused(mistake: dict[str, object]) -> None:
 
     with pytest.raises(ValidationError):
         Definition.model_validate(right | mistake)
+
+
+@pytest.mark.parametrize("unit", ["", "u" * 257, "a\0b", "\0", "\ud800"])
+def test_what_no_event_could_name_takes_part_in_nothing(unit: str) -> None:
+    assert experiment().assign(unit) is None
+
+
+def test_the_longest_name_takes_part() -> None:
+    assert experiment().assign("ü" * 256) is not None
