@@ -7,6 +7,7 @@ lock: a session's events and its user's come from different partitions, so from 
 from __future__ import annotations
 
 import hashlib
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 CALLS_PER_ROUND_TRIP = 500
 REMEMBERED_LINKS = 200_000
+LINK_AGAIN_SECONDS = 86_400.0
+"""A link in Redis ends some time after it was last made, so a session that goes on is linked once a day."""
 
 _PUT = (
     f"local MOST = {HISTORY}"
@@ -153,7 +156,9 @@ class Histories:
     def __init__(self, redis: Multiplexer, kept: Kept) -> None:
         self._redis = redis
         self._kept = kept
-        self._linked: set[tuple[str, str, str]] = set()
+        self._linked: dict[tuple[str, str, str], float] = {}
+        # Half of the time that a link is kept, where that is not even two days.
+        self._link_again = min(LINK_AGAIN_SECONDS, kept.session.total_seconds() / 2)
 
     async def record(self, moments: Sequence[Moment]) -> None:
         """Take moments of any number of subjects, and link sessions to the users who logged in.
@@ -166,17 +171,19 @@ class Histories:
             subject = (one.tenant, one.user_id, None if one.user_id else one.session_id)
             groups.setdefault(subject, []).append(one)
         calls = [self._recorded(*subject, group, since) for subject, group in groups.items()]
+        now = time.monotonic()
         links = {
             (one.tenant, one.session_id, one.user_id)
             for one in moments
             if one.user_id and one.session_id and one.session_id != one.user_id
-        } - self._linked
+        }
+        links = {link for link in links if now - self._linked.get(link, -math.inf) >= self._link_again}
         calls += [self._link(*link, since) for link in sorted(links)]
         for begin in range(0, len(calls), CALLS_PER_ROUND_TRIP):
             await self._call(calls[begin : begin + CALLS_PER_ROUND_TRIP])
         if len(self._linked) > REMEMBERED_LINKS:
             self._linked.clear()
-        self._linked |= links
+        self._linked |= dict.fromkeys(links, now)
 
     def forget_links(self) -> None:
         """Redis lost everything: sessions have to be linked again when they come."""
