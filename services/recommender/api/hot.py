@@ -68,6 +68,8 @@ class Hot:
         route = ROUTES.get(head)
         if route is None or not 0 < len(identifier) <= _MAX_ID or scope["method"] != "GET":
             return None
+        if "\0" in identifier:
+            return None
         limit = _limit(scope["query_string"], route)
         if limit is None or identifier == _BY_LOCATION:
             return None

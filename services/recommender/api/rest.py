@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Query, Response
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, StringConstraints
 
 from services.recommender.domain.recipes import AFFINITY, SIMILAR, USER
 from shared.auth import Authenticator, Principal
 from shared.errors import ApiError
+from shared.events.envelope import Name, Text
 
 if TYPE_CHECKING:
     from services.recommender.api.answers import Answers, Reply
@@ -22,14 +23,12 @@ DEFAULT_SIMILAR = 6
 PREFIX = "/api/v1/personalize"
 LEGACY = "/api/personalize/recommendations"
 
-Identifier = Annotated[str, Path(min_length=1, max_length=256, description="as the shop's events name it")]
+Identifier = Annotated[Name, Path(description="as the shop's events name it")]
+Place = Annotated[Annotated[Text, StringConstraints(max_length=256)] | None, Query()]
 Limit = Annotated[int, Query(ge=1, le=MAX_LIMIT, description="how many items to return at most")]
 Strategy = Annotated[
-    str | None,
-    Query(
-        max_length=2048,
-        description="a recipe to answer by instead of the usual one, or the ARN of a campaign",
-    ),
+    Annotated[Text, StringConstraints(max_length=2048)] | None,
+    Query(description="a recipe to answer by instead of the usual one, or the ARN of a campaign"),
 ]
 
 
@@ -116,9 +115,9 @@ class Rest:
             responses=_documented(PlaceRecommendations),
         )
         async def by_location(
-            city: Annotated[str | None, Query(max_length=256)] = None,
-            province: Annotated[str | None, Query(max_length=256)] = None,
-            country: Annotated[str | None, Query(max_length=256)] = None,
+            city: Place = None,
+            province: Place = None,
+            country: Place = None,
             limit: Limit = DEFAULT_LIMIT,
             principal: Principal = reader,
         ) -> Response:
@@ -186,7 +185,7 @@ class Rest:
             responses=_documented(UserRecommendations),
         )
         async def backend_recommendations(
-            user_id: Annotated[str, Query(alias="userId", min_length=1, max_length=256)],
+            user_id: Annotated[Name, Query(alias="userId")],
             limit: Annotated[int, Query(alias="numResults", ge=1, le=MAX_LIMIT)] = DEFAULT_LIMIT,
             strategy: Strategy = None,
             principal: Principal = reader,

@@ -161,7 +161,7 @@ class Guarded:
         return rows[0] if rows else None
 
     async def fetch(self, text: str, *arguments: Any) -> list[asyncpg.Record] | None:
-        """All rows; None when Postgres is away or too slow."""
+        """All rows; None when Postgres is away or too slow, or refuses an argument, which is no failure."""
         now = time.monotonic()
         if now < self._rests_until:
             return None
@@ -172,6 +172,8 @@ class Guarded:
         if done and not task.cancelled() and task.exception() is None:
             self._failures = 0
             return task.result()
+        if done and not task.cancelled() and isinstance(task.exception(), asyncpg.DataError):
+            return None
         self._failures += 1
         if self._failures >= self.TRIPS_AT:
             self._rests_until = time.monotonic() + self.REST_SECONDS

@@ -5,11 +5,14 @@ from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query
-from pydantic import BaseModel
+from pydantic import BaseModel, StringConstraints
 
 from services.tracker.store import Store
 from shared.auth import Authenticator, Principal
 from shared.errors import ApiError
+from shared.events.envelope import Text
+
+Subject = Annotated[Annotated[Text, StringConstraints(max_length=256)] | None, Query()]
 
 
 class StoredEvent(BaseModel):
@@ -58,8 +61,8 @@ def reading_routes(store: Store, authenticator: Authenticator) -> APIRouter:
     @router.get("/v1/events", operation_id="events", summary="The newest events of a user or a session")
     async def events(
         caller: reader,
-        user_id: Annotated[str | None, Query(max_length=256)] = None,
-        session_id: Annotated[str | None, Query(max_length=256)] = None,
+        user_id: Subject = None,
+        session_id: Subject = None,
         limit: Annotated[int, Query(ge=1, le=1000)] = 50,
     ) -> StoredEvents:
         """What the log has of one user (or, before login, of one session), newest first."""

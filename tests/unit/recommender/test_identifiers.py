@@ -1,0 +1,82 @@
+"""Ids that can't be stored are refused on both ways, before anybody looks for them."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import httpx
+import pytest
+from pydantic import SecretStr
+
+from services.recommender.api.answers import Reply
+from services.recommender.api.hot import Hot
+from services.recommender.api.rest import LEGACY, PREFIX, Rest
+from shared.auth import Authenticator
+from shared.runtime import application
+from shared.settings import AuthSettings
+
+HEADERS = {"x-api-key": "between-services", "x-endcap-tenant": "shop"}
+
+
+class Answers:
+    """Answers anything, and remembers what it was asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    def check_strategy(self, _tenant: str, _strategy: str | None, usual: str) -> str:
+        return usual
+
+    async def for_user(self, _tenant: str, identifier: str, *_: Any) -> Reply:
+        self.asked.append(identifier)
+        return Reply(b"{}", b"popular", None)
+
+    for_item = for_user
+
+    async def for_place(self, *places: Any) -> Reply:
+        self.asked += [place for place in places if isinstance(place, str)]
+        return Reply(b"{}", b"popular", None)
+
+
+def client(answers: Answers) -> httpx.AsyncClient:
+    settings = AuthSettings(endcap_service_key=SecretStr("between-services"))
+    authenticator = Authenticator(cast("Any", None), settings)
+    given = cast("Any", answers)
+    rest = Rest(given, cast("Any", None), cast("Any", None), authenticator)
+    app = application("recommender", parts=[], routers=[rest.router()])
+    transport = httpx.ASGITransport(Hot(app, given, authenticator), raise_app_exceptions=False)
+    return httpx.AsyncClient(transport=transport, base_url="http://test", headers=HEADERS)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        f"{PREFIX}/recommendations/%00",
+        f"{PREFIX}/recommendations/u%001?limit=3",
+        f"{PREFIX}/recommendations/similar/%00",
+        f"{PREFIX}/similar-items/i%00",
+        f"{PREFIX}/item-affinity/%00",
+        f"{PREFIX}/recommendations/u1?strategy=%00",
+        f"{PREFIX}/recommendations/by-location?city=%00",
+        f"{LEGACY}/%00",
+        f"{LEGACY}?userId=%00",
+    ],
+)
+async def test_a_nul_character_is_400(path: str) -> None:
+    answers = Answers()
+    async with client(answers) as http:
+        answer = await http.get(path)
+
+    assert answer.status_code == 400, answer.text
+    assert "NUL" in answer.json()["detail"]
+    assert answers.asked == []
+
+
+@pytest.mark.parametrize("query", ["", "?limit=3", "?strategy=user-personalization"])
+async def test_any_other_character_is_asked_for(query: str) -> None:
+    answers = Answers()
+    async with client(answers) as http:
+        answer = await http.get(f"{PREFIX}/recommendations/J%C3%BCrgen%01{query}")
+
+    assert answer.status_code == 200, answer.text
+    assert answers.asked == ["Jürgen\x01"]
