@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from shared.errors import Permanent
 
@@ -39,19 +40,26 @@ def parse(uri: str, complaint: str) -> Location:
     return Location(bucket, key)
 
 
-def check_readable(location: Location, tenant: str, data_bucket: str, complaint: str) -> None:
-    """Refuse another tenant's prefix of the data bucket."""
-    if location.bucket == data_bucket and not location.key.startswith(f"{tenant}/"):
+class Buckets(NamedTuple):
+    """The buckets in which every tenant has a prefix: what Endcap writes, and what people upload."""
+
+    data: str
+    uploads: str
+
+
+def check_readable(location: Location, tenant: str, buckets: Buckets, complaint: str) -> None:
+    """Refuse another tenant's prefix of a bucket that tenants share."""
+    if location.bucket in buckets and not location.key.startswith(f"{tenant}/"):
         raise Permanent(
-            f"{complaint} {location.uri} belongs to another tenant: in the bucket {data_bucket} this "
+            f"{complaint} {location.uri} belongs to another tenant: in the bucket {location.bucket} this "
             f"dataset group has the prefix {tenant}/."
         )
 
 
-def check_writable(location: Location, tenant: str, data_bucket: str, complaint: str) -> None:
+def check_writable(location: Location, tenant: str, buckets: Buckets, complaint: str) -> None:
     """Refuse another tenant's prefix, and the folders that the engine keeps for itself."""
-    check_readable(location, tenant, data_bucket, complaint)
-    if location.bucket == data_bucket:
+    check_readable(location, tenant, buckets, complaint)
+    if location.bucket == buckets.data:
         folder = location.key.removeprefix(f"{tenant}/").split("/")[0]
         if folder in OWN_FOLDERS:
             raise Permanent(

@@ -154,11 +154,12 @@ async def create(control: Control, request: CreateBatchInferenceJob) -> BatchInf
 
 
 def _check_locations(control: Control, request: CreateBatchInferenceJob, tenant: str) -> None:
-    bucket = control.settings.s3.endcap_data_bucket
+    s3 = control.settings.s3
+    buckets = locations.Buckets(s3.endcap_data_bucket, s3.endcap_uploads_bucket)
     source = locations.parse(request.job_input.s3_data_source.path, INVALID_INPUT_PATH)
-    locations.check_readable(source, tenant, bucket, INVALID_INPUT_PATH)
+    locations.check_readable(source, tenant, buckets, INVALID_INPUT_PATH)
     output = locations.parse(request.job_output.s3_data_destination.path, INVALID_OUTPUT_PATH)
-    locations.check_writable(output, tenant, bucket, INVALID_OUTPUT_PATH)
+    locations.check_writable(output, tenant, buckets, INVALID_OUTPUT_PATH)
 
 
 async def describe(control: Control, request: BatchInferenceJobName) -> BatchInferenceJobDescribed:

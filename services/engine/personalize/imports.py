@@ -98,7 +98,8 @@ async def create(control: Control, request: CreateDatasetImportJob) -> DatasetIm
     dataset = await control.find(request.dataset_arn, Type.DATASET, lock=True)
     settings = control.settings
     location = locations.parse(request.data_source.data_location, INVALID_LOCATION)
-    locations.check_readable(location, dataset.owner, settings.s3.endcap_data_bucket, INVALID_LOCATION)
+    buckets = locations.Buckets(settings.s3.endcap_data_bucket, settings.s3.endcap_uploads_bucket)
+    locations.check_readable(location, dataset.owner, buckets, INVALID_LOCATION)
     await control.refuse_beyond(settings.max_pending_imports, dataset.owner, Type.DATASET_IMPORT_JOB)
     earlier = await control.resources.children(dataset.path, Type.DATASET_IMPORT_JOB)
     if request.import_mode == "INCREMENTAL" and not _could_have_rows(earlier):

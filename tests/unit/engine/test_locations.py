@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 
 from services.engine.domain import locations
-from services.engine.domain.locations import Location
+from services.engine.domain.locations import Buckets, Location
 from shared.errors import Permanent
+
+BUCKETS = Buckets("endcap-data", "endcap-uploads")
 
 
 def test_an_s3_address_is_taken_apart() -> None:
@@ -24,25 +26,30 @@ def test_anything_else_is_refused_with_the_services_words(uri: str) -> None:
         locations.parse(uri, "Invalid Data location.")
 
 
+@pytest.mark.parametrize("bucket", BUCKETS)
 @pytest.mark.parametrize("key", ["other/runs/1/items.csv", "", "default-2/a", "items.csv"])
-def test_another_tenants_prefix_of_the_data_bucket_is_refused(key: str) -> None:
-    location = Location("endcap-data", key)
+def test_another_tenants_prefix_of_a_shared_bucket_is_refused(bucket: str, key: str) -> None:
+    location = Location(bucket, key)
 
     with pytest.raises(Permanent, match="belongs to another tenant"):
-        locations.check_readable(location, "default", "endcap-data", "No.")
+        locations.check_readable(location, "default", BUCKETS, "No.")
     with pytest.raises(Permanent, match="belongs to another tenant"):
-        locations.check_writable(location, "default", "endcap-data", "No.")
+        locations.check_writable(location, "default", BUCKETS, "No.")
 
 
 @pytest.mark.parametrize("key", ["default/models/s/1/", "default/datasets/items/4/"])
 def test_the_engines_own_folders_can_be_read_but_not_written(key: str) -> None:
     location = Location("endcap-data", key)
 
-    locations.check_readable(location, "default", "endcap-data", "No.")
+    locations.check_readable(location, "default", BUCKETS, "No.")
     with pytest.raises(Permanent, match="keeps its own files"):
-        locations.check_writable(location, "default", "endcap-data", "No.")
+        locations.check_writable(location, "default", BUCKETS, "No.")
 
 
 def test_the_tenants_own_prefix_and_other_buckets_are_free() -> None:
-    for location in (Location("endcap-data", "default/runs/7/"), Location("my-bucket", "")):
-        locations.check_writable(location, "default", "endcap-data", "No.")
+    for location in (
+        Location("endcap-data", "default/runs/7/"),
+        Location("endcap-uploads", "default/items.csv"),
+        Location("my-bucket", ""),
+    ):
+        locations.check_writable(location, "default", BUCKETS, "No.")
