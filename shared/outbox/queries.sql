@@ -4,7 +4,7 @@ INSERT INTO outbox (id, aggregatetype, aggregateid, type, payload, tenant, heade
 SELECT id, :topic, key, type, payload, tenant,
        headers || jsonb_build_object('ce_source', '/endcap/' || current_schema())
 FROM unnest(
-    :ids::text[], :keys::text[], :types::text[], :payloads::jsonb[], :tenants::text[], :headers::jsonb[]
+    :ids::text[], :keys::text[], :types::text[], :payloads::json[], :tenants::text[], :headers::jsonb[]
 ) WITH ORDINALITY AS rows (id, key, type, payload, tenant, headers, position)
 ORDER BY position;
 

@@ -6,7 +6,7 @@ CREATE TABLE outbox (
     aggregatetype text NOT NULL, -- the topic
     aggregateid text NOT NULL,   -- the key
     type text NOT NULL,          -- ce_type, or 'tombstone'
-    payload jsonb,               -- none for a tombstone
+    payload json,                -- the text that was measured, as it is; none for a tombstone
     tenant text NOT NULL,
     headers jsonb NOT NULL DEFAULT '{}',
     created_at timestamptz NOT NULL DEFAULT now()

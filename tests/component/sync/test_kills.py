@@ -77,7 +77,7 @@ def test_an_import_whose_worker_is_killed_five_times_changes_nothing_twice(
     (events,) = sync.rows(
         "SELECT count(*) FILTER (WHERE aggregatetype = 'orders-v1') AS orders, "
         "count(DISTINCT id) FILTER (WHERE aggregatetype = 'orders-v1') AS different, "
-        "sum(jsonb_array_length(payload->'lines')) FILTER (WHERE aggregatetype = 'orders-v1')::int AS lines, "
+        "sum(json_array_length(payload->'lines')) FILTER (WHERE aggregatetype = 'orders-v1')::int AS lines, "
         "count(*) FILTER (WHERE aggregatetype = 'items-v1') AS items, "
         "count(*) FILTER (WHERE aggregatetype = 'users-v1') AS users, "
         "count(*) FILTER (WHERE aggregatetype = 'training-requests-v1') AS requests "

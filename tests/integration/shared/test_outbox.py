@@ -18,7 +18,7 @@ from shared import outbox
 from shared.errors import Permanent, Transient
 from shared.events import CacheRefreshed, InteractionRecorded
 from shared.events.topics import Topic
-from shared.kafka import Publisher, StateTable
+from shared.kafka import Publisher, StateTable, encoded
 from shared.outbox import Relay
 from shared.postgres import UNAVAILABLE, Database, migrate
 from shared.settings import KafkaSettings, PostgresSettings
@@ -291,3 +291,19 @@ async def test_an_event_that_kafka_would_refuse_is_refused_before_it_is_in_the_w
         await append(pool, topic, interaction(properties={"text": "x" * 1_000_000}))
 
     assert await pending(pool) == 0
+
+
+async def test_an_event_is_published_with_the_text_that_was_measured(
+    kafka: KafkaSettings, pool: Database
+) -> None:
+    topic = await fresh_topic(kafka)
+    # As jsonb each of these numbers would become one of 301 digits: 1.2 MB in place of 24 kB.
+    event = interaction(properties={"numbers": [1e300] * 4_000})
+    publisher = Publisher(kafka, "tracker", [topic])
+
+    async with running(publisher, Relay(pool, publisher)):
+        await append(pool, topic, event)
+        await until_relayed(pool)
+
+    (record,) = await raw_records(kafka, topic.name)
+    assert record.value == encoded(event, "outbox", "").value

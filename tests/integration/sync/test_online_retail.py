@@ -39,7 +39,7 @@ async def test_every_row_of_online_retail_is_where_it_belongs(shop: Shop) -> Non
         "orders-v1": 19_773 + 3_422, "items-v1": 3_818, "users-v1": 4_362, "training-requests-v1": 1,
     }  # fmt: skip
     published = await shop.rows(
-        "SELECT sum(jsonb_array_length(payload->'lines'))::int AS lines "
+        "SELECT sum(json_array_length(payload->'lines'))::int AS lines "
         "FROM outbox WHERE aggregatetype = 'orders-v1'"
     )
     assert published == [{"lines": 536_496}]
