@@ -55,6 +55,7 @@ class Witness:
         self.tenant = tenant
         self.mixtures: list[set[str]] = []
         self.reads = 0
+        self.one_at_a_time = asyncio.Lock()
 
     async def watch(self) -> None:
         while True:
@@ -76,14 +77,18 @@ class Witness:
         return {orjson.loads(value)[0][0] if value else "missing" for value in await self.redis.mget(keys)}
 
     async def from_postgres(self) -> set[str]:
-        rows = await self.administrator.fetch(
+        async with self.one_at_a_time:
+            rows = await self._first_of_each()
+        return {row["first"] or "missing" for row in rows}
+
+    async def _first_of_each(self) -> list[asyncpg.Record]:
+        return await self.administrator.fetch(
             "SELECT a.recipe, (SELECT l.items -> 0 ->> 0 FROM lists_v1 l WHERE l.tenant = a.tenant "
             "AND l.generation = a.generation AND l.recipe = a.recipe AND l.id = ANY($2)) AS first "
             "FROM active_v1 a WHERE a.tenant = $1",
             self.tenant,
             [*RECIPES.values()],
         )
-        return {row["first"] or "missing" for row in rows}
 
 
 @pytest.mark.timeout(240)
