@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-import structlog
 
 from services.engine import metrics
 from services.engine.domain import locations
@@ -21,14 +20,14 @@ from services.engine.domain.resources import Resource, Status, Type
 from services.engine.personalize import campaigns
 from services.engine.store import datasets, resources
 from services.engine.worker import child, importing, inference, training
+from services.engine.worker.runner import Runner
 from shared import jobs, outbox
 from shared.errors import Permanent
 from shared.events.topics import CAMPAIGNS
 
 if TYPE_CHECKING:
-    from services.engine.settings import Settings
     from shared.jobs import Handler, Job
-    from shared.postgres import Connection, Database
+    from shared.postgres import Connection
 
 _TRACKED_COLUMNS: dict[str, pa.DataType] = {
     "USER_ID": pa.string(),
@@ -39,15 +38,10 @@ _TRACKED_COLUMNS: dict[str, pa.DataType] = {
 }
 TRACKED = pa.schema(_TRACKED_COLUMNS)
 
-log = structlog.get_logger()
-
 
 @dataclass(frozen=True, slots=True)
-class Work:
-    """The jobs of the engine, over its database; they reach the object store in their own processes."""
-
-    database: Database
-    settings: Settings
+class Work(Runner):
+    """The jobs of the engine."""
 
     @property
     def handlers(self) -> Mapping[str, Handler]:
@@ -130,11 +124,7 @@ class Work:
             document["numResults"],
         )
         result = await self._compute(job, "inference", spec)
-        async with self.database.transaction() as connection:
-            unfinished = await resources.unfinished(connection, resource.id)
-            if unfinished is not None:
-                beside = resources.beside(connection, unfinished)
-                await beside.update(unfinished, status=Status.ACTIVE, facts=result)
+        await self._done(resource, result)
         metrics.INFERRED_LINES.inc(result["lines"])
 
     async def failed(self, job: Job, sentence: str) -> None:
@@ -153,28 +143,6 @@ class Work:
             if resource.type is Type.DATASET_IMPORT_JOB:
                 await _queue_next_import(connection, resource)
         metrics.FAILED_JOBS.labels(job.kind).inc()
-
-    async def _begun(self, job: Job) -> Resource | None:
-        """The job's resource, now CREATE IN_PROGRESS; None when nothing is left to do."""
-        async with self.database.transaction() as connection:
-            resource = await resources.unfinished(connection, int(job.key))
-            if resource is None:
-                return None
-            return await resources.beside(connection, resource).update(resource, status=Status.IN_PROGRESS)
-
-    async def _compute(self, job: Job, kind: str, spec: Any, workspace: Path | None = None) -> dict[str, Any]:
-        async def told(progress: dict[str, Any]) -> None:
-            await job.report(**progress)
-
-        if workspace is not None:
-            result = await child.compute(kind, spec, workspace, told)
-        else:
-            with child.workspace(self.settings.work_folder, f"{job.kind}-{job.key}") as made:
-                result = await child.compute(kind, spec, made, told)
-        for warning in result["warnings"]:
-            log.warning("engine.warned", kind=job.kind, resource=job.key, warning=warning)
-        await job.report(step="done", share=1.0, warnings=result["warnings"])
-        return result
 
     async def _dataset_of(self, resource: Resource) -> tuple[Resource, Resource]:
         """The dataset that an import belongs to, and the dataset's schema."""

@@ -1,0 +1,59 @@
+"""What every job does alike: take its resource up, compute in a process of its own, and end."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+from services.engine.domain.resources import Resource, Status
+from services.engine.store import resources
+from services.engine.worker import child
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from services.engine.settings import Settings
+    from shared.jobs import Job
+    from shared.postgres import Database
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Runner:
+    """Jobs over the engine's database; they reach the object store in their own processes."""
+
+    database: Database
+    settings: Settings
+
+    async def _begun(self, job: Job) -> Resource | None:
+        """The job's resource, now CREATE IN_PROGRESS; None when nothing is left to do."""
+        async with self.database.transaction() as connection:
+            resource = await resources.unfinished(connection, int(job.key))
+            if resource is None:
+                return None
+            return await resources.beside(connection, resource).update(resource, status=Status.IN_PROGRESS)
+
+    async def _compute(self, job: Job, kind: str, spec: Any, workspace: Path | None = None) -> dict[str, Any]:
+        async def told(progress: dict[str, Any]) -> None:
+            await job.report(**progress)
+
+        if workspace is not None:
+            result = await child.compute(kind, spec, workspace, told)
+        else:
+            with child.workspace(self.settings.work_folder, f"{job.kind}-{job.key}") as made:
+                result = await child.compute(kind, spec, made, told)
+        for warning in result["warnings"]:
+            log.warning("engine.warned", kind=job.kind, resource=job.key, warning=warning)
+        await job.report(step="done", share=1.0, warnings=result["warnings"])
+        return result
+
+    async def _done(self, resource: Resource, facts: dict[str, Any]) -> None:
+        """The job's resource is ACTIVE, unless it was deleted meanwhile."""
+        async with self.database.transaction() as connection:
+            unfinished = await resources.unfinished(connection, resource.id)
+            if unfinished is not None:
+                beside = resources.beside(connection, unfinished)
+                await beside.update(unfinished, status=Status.ACTIVE, facts=facts)
