@@ -8,6 +8,7 @@ memory and scores live. Nothing here needs more than numpy.
     for user, items, scores in model.recommend_many(["7", "8"], limit=25): ...
 """
 
+from shared.models.attributes import Attributes
 from shared.models.folder import fingerprint, load, save
 from shared.models.histories import Histories, Seen
 from shared.models.ids import Ids
@@ -16,6 +17,7 @@ from shared.models.neighbours import Neighbours, Part
 from shared.models.scoring import Scoring
 
 __all__ = [
+    "Attributes",
     "Histories",
     "Ids",
     "Model",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -26,6 +26,19 @@ Event = tuple[str, str, int]
 
 Found = tuple[Numbers, Scores]
 
+Mask = NDArray[np.bool_]
+"""By the number of an item: whether it may be recommended."""
+
+Allowed = Mask | Callable[[str], Mask | None] | None
+"""One mask for every query, or a query's own; None allows everything."""
+
+
+def masks(allowed: Allowed) -> Callable[[str], Mask | None]:
+    """The mask of a query."""
+    if callable(allowed):
+        return allowed
+    return lambda _: allowed
+
 
 @dataclass(frozen=True)
 class Audience:
@@ -43,7 +56,12 @@ class Audience:
     prior: Scores
 
     def one(
-        self, user_id: str | None, history: Sequence[Event], barred: Sequence[int], limit: int
+        self,
+        user_id: str | None,
+        history: Sequence[Event],
+        barred: Sequence[int],
+        limit: int,
+        allowed: Mask | None = None,
     ) -> Found | None:
         """The best items for one user, or None when no event is known that counts."""
         user = None if user_id is None else self.users.find(user_id)
@@ -56,6 +74,8 @@ class Audience:
         scale = self._scale(space, block)
         scores = block[0]
         scores[barred] = -np.inf
+        if allowed is not None:
+            scores[~allowed] = -np.inf
         if self.scoring.exclude_seen:
             scores[events.items[self._type_weights[events.types] > 0]] = -np.inf
             if user is not None:
@@ -65,15 +85,17 @@ class Audience:
         self._spaces.append(space)
         return numbers, shown
 
-    def many(self, queries: Sequence[str], limit: int) -> Iterator[tuple[str, Found | None]]:
+    def many(
+        self, queries: Sequence[str], limit: int, allowed: Allowed = None
+    ) -> Iterator[tuple[str, Found | None]]:
         """The same for many users, from what training knows of them, without exclusions."""
         rows = max(1, _CELLS_PER_BLOCK // max(len(self.items), 1))
         space = Workspace(rows, len(self.items))
         for begin in range(0, len(queries), rows):
-            yield from self._block(space, queries[begin : begin + rows], limit)
+            yield from self._block(space, queries[begin : begin + rows], limit, allowed)
 
     def _block(
-        self, space: Workspace, queries: Sequence[str], limit: int
+        self, space: Workspace, queries: Sequence[str], limit: int, allowed: Allowed
     ) -> Iterator[tuple[str, Found | None]]:
         users = self.users.find_all(queries)
         known = users[users >= 0]
@@ -84,6 +106,7 @@ class Audience:
         highest, total = self._scale(space, scores)
         if self.scoring.exclude_seen:
             self._bar_seen(scores, events, known)
+        _bar(scores, [query for query, user in zip(queries, users, strict=True) if user >= 0], allowed)
         offsets, numbers = space.best(scores, limit)
         rows = np.repeat(np.arange(len(known)), np.diff(offsets))
         shown = self._shown(scores[rows, numbers], highest[rows], total[rows])
@@ -155,3 +178,16 @@ class Audience:
             raw = np.exp((raw - highest) / self.scoring.temperature) / total
         shown: Scores = np.round(raw, DECIMALS)
         return shown
+
+
+def _bar(scores: Scores, queries: Sequence[str], allowed: Allowed) -> None:
+    """Take what a row's query does not allow out of its scores."""
+    if allowed is None:
+        return
+    if not callable(allowed):
+        scores[:, ~allowed] = -np.inf
+        return
+    for row, query in zip(scores, queries, strict=True):
+        mask = allowed(query)
+        if mask is not None:
+            row[~mask] = -np.inf

@@ -16,13 +16,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.errors import Permanent
+from shared.models.attributes import Attributes, Column, Texts
 from shared.models.histories import Histories, Seen
 from shared.models.ids import Ids
 from shared.models.model import Model
 from shared.models.neighbours import Neighbours, Part
 from shared.models.scoring import Scoring
 
-FORMAT = 1
+FORMAT = 2
+"""Since 2 a folder holds attributes and when items were first met; a folder of format 1 has none."""
+_READ = (1, FORMAT)
 _META = "meta.json"
 # Below this size a plain read is quicker than a mapping.
 _MAPPED_FROM_BYTES = 1 << 16
@@ -47,6 +50,8 @@ def save(model: Model, folder: Path | str) -> None:
         ],
         "users": len(model.users),
         "items": len(model.items),
+        "newest": model.newest,
+        "attributes": {owner: _kinds(attributes) for owner, attributes in _attributes(model)},
         "notes": dict(model.notes),
     }
     text = json.dumps(meta, ensure_ascii=False, indent=1, sort_keys=True, allow_nan=False)
@@ -58,11 +63,12 @@ def load(folder: Path | str) -> Model:
     folder = Path(folder)
     try:
         meta = json.loads((folder / _META).read_text(encoding="utf-8"))
-        if meta["format"] != FORMAT:
+        if meta["format"] not in _READ:
             raise Permanent(
-                f"The model folder {folder} has format {meta['format']}, this program reads format "
+                f"The model folder {folder} has format {meta['format']}, this program reads formats up to "
                 f"{FORMAT}: train the solution version again."
             )
+        columns = meta.get("attributes", {})
         return Model(
             recipe=meta["recipe"],
             scoring=Scoring.model_validate(meta["scoring"]),
@@ -73,6 +79,10 @@ def load(folder: Path | str) -> Model:
             older=Seen(**_group(folder, "older", ("offsets", "items"))),
             parts=tuple(_part(folder, number, part) for number, part in enumerate(meta["parts"])),
             notes=meta["notes"],
+            item_attributes=_read_attributes(folder, "item", columns.get("item", [])),
+            user_attributes=_read_attributes(folder, "user", columns.get("user", [])),
+            born=_array(folder, "born") if meta["format"] > 1 else np.zeros(0, np.int64),
+            newest=meta.get("newest", 0),
         )
     except (OSError, KeyError, TypeError, ValueError) as error:
         raise Permanent(
@@ -103,6 +113,38 @@ def _arrays(model: Model) -> Iterator[tuple[str, NDArray[Any]]]:
     yield from _prefixed("older", model.older.arrays())
     for number, part in enumerate(model.parts):
         yield from _prefixed(f"part{number}", part.table.arrays())
+    yield "born", model.born
+    for owner, attributes in _attributes(model):
+        for number, column in enumerate(attributes.columns.values()):
+            name = f"{owner}-column{number}"
+            if isinstance(column, Texts):
+                yield f"{name}-text", column.text
+                yield f"{name}-offsets", column.offsets
+            else:
+                yield name, column
+
+
+def _attributes(model: Model) -> Iterator[tuple[str, Attributes]]:
+    yield "item", model.item_attributes
+    yield "user", model.user_attributes
+
+
+def _kinds(attributes: Attributes) -> list[list[str]]:
+    """The columns' names and kinds, in the order of their files: a name may be no file's name."""
+    return [
+        [name, "text" if isinstance(column, Texts) else "number"]
+        for name, column in attributes.columns.items()
+    ]
+
+
+def _read_attributes(folder: Path, owner: str, columns: list[list[str]]) -> Attributes:
+    found: dict[str, Column] = {}
+    for number, (name, kind) in enumerate(columns):
+        file = f"{owner}-column{number}"
+        found[name] = (
+            Texts(**_group(folder, file, ("text", "offsets"))) if kind == "text" else _array(folder, file)
+        )
+    return Attributes(found)
 
 
 def _prefixed(group: str, arrays: dict[str, NDArray[Any]]) -> Iterator[tuple[str, NDArray[Any]]]:

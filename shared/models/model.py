@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.models.audience import Audience, Event
+from shared.models.attributes import Attributes
+from shared.models.audience import Allowed, Audience, Event, Mask, masks
 from shared.models.histories import Histories, Seen
 from shared.models.ids import Ids
 from shared.models.neighbours import Part
@@ -26,6 +27,8 @@ class Model:
 
     `popularity` counts unique users per item. `histories` are each training user's newest events,
     `older` the items of their events before those. `notes` say what training chose and why.
+    `born` is when each item was first met in an event, `newest` the newest event's time; both in epoch
+    seconds, 0 for never. `born` is empty in models that were saved before it was kept.
     """
 
     recipe: str
@@ -37,6 +40,10 @@ class Model:
     older: Seen
     parts: tuple[Part, ...] = ()
     notes: Mapping[str, Any] = field(default_factory=dict)
+    item_attributes: Attributes = field(default_factory=Attributes)
+    user_attributes: Attributes = field(default_factory=Attributes)
+    born: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    newest: int = 0
 
     def recommend(
         self,
@@ -47,23 +54,25 @@ class Model:
         exclude: Collection[str] = (),
         limit: int = 25,
         relevance: bool = False,
+        allowed: Mask | None = None,
     ) -> list[tuple[str, float | None]]:
         """The best items for one query, with scores that never rise.
 
         `history` is appended to what training knows of the user; an event known already counts once.
         A user without any event, or an unknown item, gets what is popular. Scores are None where
-        Personalize shows none, unless `relevance` asks for the number behind the order.
+        Personalize shows none, unless `relevance` asks for the number behind the order. `allowed` marks the
+        items, by their numbers, that may be recommended.
         """
         if limit <= 0:
             return []
         barred = [number for text in exclude if (number := self._item(text)) is not None]
         if self.scoring.kind == "user":
-            found = self._audience.one(user_id, history, barred, limit)
-            numbers, scores = self._popular(barred, limit) if found is None else found
+            found = self._audience.one(user_id, history, barred, limit, allowed)
+            numbers, scores = self._popular(barred, limit, allowed) if found is None else found
         elif self.scoring.kind == "item":
-            numbers, scores = self._for_item(item_id, barred, limit)
+            numbers, scores = self._for_item(item_id, barred, limit, allowed)
         else:
-            numbers, scores = self._popular(barred, limit)
+            numbers, scores = self._popular(barred, limit, allowed)
         shown = self.scoring.scored or relevance
         ids = self.items.strings
         return [
@@ -72,19 +81,20 @@ class Model:
         ]
 
     def recommend_many(
-        self, queries: Sequence[str] | None = None, limit: int = 25
+        self, queries: Sequence[str] | None = None, limit: int = 25, allowed: Allowed = None
     ) -> Iterator[tuple[str, list[str], list[float]]]:
         """(query, items, scores) for many users or items, in their order, in blocks of memory.
 
         None asks for every user with an event, or every item. Scores are relevance for all recipes;
-        `scoring.scored` says whether the wire shows them.
+        `scoring.scored` says whether the wire shows them. `allowed` marks the items that may be
+        recommended: one mask for all, or a function that gives a query's (None allows everything).
         """
         queries = self._everybody() if queries is None else queries
         if limit <= 0:
             return ((query, [], []) for query in queries)
         if self.scoring.kind == "user":
-            return self._for_users(queries, limit)
-        return self._one_by_one(queries, limit)
+            return self._for_users(queries, limit, allowed)
+        return self._one_by_one(queries, limit, allowed)
 
     @cached_property
     def _audience(self) -> Audience:
@@ -116,8 +126,12 @@ class Model:
     def _item(self, item_id: str) -> int | None:
         return self.items.numbers.get(item_id)
 
-    def _popular(self, barred: Sequence[int], limit: int) -> tuple[Numbers, Scores]:
+    def _popular(
+        self, barred: Sequence[int], limit: int, allowed: Mask | None = None
+    ) -> tuple[Numbers, Scores]:
         numbers = self._by_popularity
+        if allowed is not None:
+            numbers = numbers[allowed[numbers]]
         if barred:
             numbers = numbers[: limit + len(set(barred))]
             numbers = numbers[~np.isin(numbers, barred)]
@@ -125,34 +139,47 @@ class Model:
         scores: Scores = self._popular_shares[numbers]
         return numbers, scores
 
-    def _for_item(self, item_id: str | None, barred: Sequence[int], limit: int) -> tuple[Numbers, Scores]:
+    def _for_item(
+        self, item_id: str | None, barred: Sequence[int], limit: int, allowed: Mask | None = None
+    ) -> tuple[Numbers, Scores]:
         """An item's neighbours, then popular items without relevance to fill the list up."""
         item = None if item_id is None else self._item(item_id)
         if item is None:
-            return self._popular(barred, limit)
+            return self._popular(barred, limit, allowed)
         near, weights = self.parts[0].table.row(item)
         barred = [*barred, item]
         kept = ~np.isin(near, barred)
+        if allowed is not None:
+            kept &= allowed[near]
         numbers = near[kept][:limit].astype(np.int64)
         scores = weights[kept][:limit].astype(np.float64).round(DECIMALS)
         missing = limit - len(numbers)
         if missing > 0:
-            more, _ = self._popular([*barred, *numbers.tolist()], missing)
+            more, _ = self._popular([*barred, *numbers.tolist()], missing, allowed)
             numbers = np.concatenate((numbers, more))
             scores = np.concatenate((scores, np.zeros(len(more))))
         return numbers, scores
 
-    def _one_by_one(self, queries: Sequence[str], limit: int) -> Iterator[tuple[str, list[str], list[float]]]:
+    def _one_by_one(
+        self, queries: Sequence[str], limit: int, allowed: Allowed
+    ) -> Iterator[tuple[str, list[str], list[float]]]:
         """Similar and popular items: a row's lookup, so nothing is gained from blocks."""
         ids = self.items.strings
-        popular = self._popular([], limit)
-        everybody = [ids[number] for number in popular[0].tolist()], popular[1].tolist()
+        popular = self._popular_for_many(limit, allowed)
+        mask = masks(allowed)
         for query in queries:
             if self.scoring.kind == "popular" or self._item(query) is None:
-                yield query, list(everybody[0]), list(everybody[1])
-                continue
-            numbers, scores = self._for_item(query, [], limit)
+                numbers, scores = popular(query)
+            else:
+                numbers, scores = self._for_item(query, [], limit, mask(query))
             yield query, [ids[number] for number in numbers.tolist()], scores.tolist()
+
+    def _popular_for_many(self, limit: int, allowed: Allowed) -> Callable[[str], tuple[Numbers, Scores]]:
+        """What is popular, by query; found once where the query makes no difference."""
+        if callable(allowed):
+            return lambda query: self._popular([], limit, allowed(query))
+        found = self._popular([], limit, allowed)
+        return lambda _: found
 
     def _everybody(self) -> list[str]:
         """Every item, or every user with an event; all users where no events are kept."""
@@ -163,9 +190,11 @@ class Model:
         strings = self.users.strings
         return [strings[user] for user in np.flatnonzero(np.diff(self.histories.offsets))]
 
-    def _for_users(self, queries: Sequence[str], limit: int) -> Iterator[tuple[str, list[str], list[float]]]:
+    def _for_users(
+        self, queries: Sequence[str], limit: int, allowed: Allowed
+    ) -> Iterator[tuple[str, list[str], list[float]]]:
         ids = self.items.strings
-        popular = self._popular([], limit)
-        for query, found in self._audience.many(queries, limit):
-            numbers, scores = popular if found is None else found
+        popular = self._popular_for_many(limit, allowed)
+        for query, found in self._audience.many(queries, limit, allowed):
+            numbers, scores = popular(query) if found is None else found
             yield query, [ids[number] for number in numbers.tolist()], scores.tolist()

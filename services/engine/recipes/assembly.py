@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from services.engine.recipes.dataset import Dataset
 from services.engine.recipes.weights import numbered
-from shared.models import Histories, Ids, Model, Part, Scoring, Seen
+from shared.models import Attributes, Histories, Ids, Model, Part, Scoring, Seen
 from shared.models.audience import HISTORY
 from shared.models.histories import Occasions, occasions, ranges
 
@@ -63,7 +63,20 @@ def model(
         older=older,
         parts=tuple(parts),
         notes=notes or {},
+        item_attributes=Attributes.of(dataset.item_columns),
+        user_attributes=Attributes.of(dataset.user_columns if named else {}),
+        born=_born(dataset),
+        newest=int(dataset.times.max(initial=0)),
     )
+
+
+def _born(dataset: Dataset) -> NDArray[np.int64]:
+    """When each item was first met, in epoch seconds; 0 for never."""
+    never = np.iinfo(np.int64).max
+    born = np.full(len(dataset.item_ids), never, np.int64)
+    np.minimum.at(born, dataset.items, dataset.times)
+    born[born == never] = 0
+    return born
 
 
 def _newest_and_older(

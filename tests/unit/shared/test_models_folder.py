@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.errors import Permanent
-from shared.models import Histories, Ids, Model, Neighbours, Part, Scoring, Seen, fingerprint, load, save
+from shared.models import (
+    Attributes,
+    Histories,
+    Ids,
+    Model,
+    Neighbours,
+    Part,
+    Scoring,
+    Seen,
+    fingerprint,
+    load,
+    save,
+)
 
 
 def model(users: int = 2, items: int = 3) -> Model:
@@ -81,7 +94,7 @@ def test_every_byte_and_name_counts_in_the_fingerprint(tmp_path: Path) -> None:
 def test_meta_says_what_the_arrays_are(tmp_path: Path) -> None:
     save(model(), tmp_path)
     meta = json.loads((tmp_path / "meta.json").read_text(encoding="utf-8"))
-    assert meta["format"] == 1
+    assert meta["format"] == 2
     assert (meta["users"], meta["items"]) == (2, 3)
     assert meta["parts"] == [{"name": "self", "weight": 1.0, "decay": 1.0, "unit": "event"}]
     assert meta["notes"] == {"why": "ünïcode"}
@@ -99,8 +112,8 @@ def test_a_folder_that_is_not_whole_is_refused(tmp_path: Path) -> None:
 def test_another_format_is_refused(tmp_path: Path) -> None:
     save(model(), tmp_path)
     meta = json.loads((tmp_path / "meta.json").read_text(encoding="utf-8"))
-    (tmp_path / "meta.json").write_text(json.dumps({**meta, "format": 2}), encoding="utf-8")
-    with pytest.raises(Permanent, match="has format 2, this program reads format 1"):
+    (tmp_path / "meta.json").write_text(json.dumps({**meta, "format": 3}), encoding="utf-8")
+    with pytest.raises(Permanent, match="has format 3, this program reads formats up to 2"):
         load(tmp_path)
 
 
@@ -109,3 +122,47 @@ def test_a_model_without_anybody_answers(tmp_path: Path) -> None:
     empty = load(tmp_path)
     assert empty.recommend(user_id="x", item_id="y", history=[("z", "view", 1)], exclude={"z"}) == []
     assert list(empty.recommend_many(["x"], 5)) == [("x", [], [])]
+
+
+def described() -> Model:
+    return replace(
+        model(users=2, items=3),
+        item_attributes=Attributes.of(
+            {
+                "PRICE": np.array([1.5, np.nan, 3.0]),
+                "GENRES": np.array(["a|ü", None, ""], object),
+                "odd/../name": np.array([True, False, None], object),
+            }
+        ),
+        user_attributes=Attributes.of({"CITY": np.array(["Köln", "Łódź"], object)}),
+        born=np.array([5, 0, 7]),
+        newest=9,
+    )
+
+
+def test_attributes_travel_with_the_model(tmp_path: Path) -> None:
+    save(described(), tmp_path)
+    loaded = load(tmp_path)
+    items = loaded.item_attributes
+    assert list(items.columns) == ["PRICE", "GENRES", "odd/../name"]
+    np.testing.assert_array_equal(items.values("PRICE"), [1.5, np.nan, 3.0])
+    assert items.values("GENRES").tolist() == ["a|ü", None, None]
+    assert items.values("odd/../name").tolist() == ["true", "false", None]
+    assert items.values("nothing") is None
+    assert items.row(0) == {"PRICE": 1.5, "GENRES": "a|ü", "odd/../name": "true"}
+    assert items.row(1) == {"odd/../name": "false"}
+    assert loaded.user_attributes.row(1) == {"CITY": "Łódź"}
+    assert (loaded.born.tolist(), loaded.newest) == ([5, 0, 7], 9)
+
+
+def test_a_folder_of_the_first_format_is_still_read(tmp_path: Path) -> None:
+    save(described(), tmp_path)
+    meta = json.loads((tmp_path / "meta.json").read_text())
+    del meta["attributes"], meta["newest"]
+    (tmp_path / "meta.json").write_text(json.dumps({**meta, "format": 1}))
+    for file in [*tmp_path.glob("*-column*.npy"), tmp_path / "born.npy"]:
+        file.unlink()
+    loaded = load(tmp_path)
+    assert loaded.item_attributes.columns == {}
+    assert (len(loaded.born), loaded.newest) == (0, 0)
+    assert loaded.items.strings == described().items.strings

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -205,3 +206,58 @@ def test_what_training_never_saw_is_ignored() -> None:
     known, unknown = ("i2", "view", 1), ("brand new", "view", 2)
     assert fitted.recommend(history=[known, unknown]) == fitted.recommend(history=[known])
     assert fitted.recommend(history=[unknown]) == fitted.recommend()
+
+
+mask_of_items = st.lists(st.booleans(), min_size=ITEMS, max_size=ITEMS)
+
+
+@given(parts, events, mask_of_items, st.integers(1, ITEMS), st.booleans())
+def test_a_mask_restricts_what_is_recommended_and_changes_no_score(
+    parts: list[tuple[list[Row], float, float, str]],
+    seen: list[Event],
+    allowed: list[bool],
+    limit: int,
+    exclude_seen: bool,  # noqa: FBT001
+) -> None:
+    fitted = model(made(parts), exclude_seen=exclude_seen)
+    history = [(f"i{item}", kind, when) for item, kind, when in seen]
+    everything = fitted.recommend(history=history, limit=ITEMS)
+    found = fitted.recommend(history=history, limit=limit, allowed=np.array(allowed))
+    assert found == [(item, score) for item, score in everything if allowed[int(item[1:])]][:limit]
+
+
+@given(parts, st.lists(events, min_size=1, max_size=5), mask_of_items, mask_of_items)
+def test_a_batch_takes_one_mask_for_all_or_one_each(
+    parts: list[tuple[list[Row], float, float, str]],
+    users: list[list[Event]],
+    for_all: list[bool],
+    for_first: list[bool],
+) -> None:
+    fitted = model(made(parts), users)
+    queries = [f"u{number}" for number in range(len(users))] + ["nobody"]
+    own = {"u0": np.array(for_first), "nobody": np.array(for_all)}
+    for given_mask, mask in (
+        (np.array(for_all), lambda _: np.array(for_all)),
+        (own.get, own.get),
+    ):
+        for query, items, scores in fitted.recommend_many(queries, 3, given_mask):
+            live = fitted.recommend(user_id=query, limit=3, allowed=mask(query))
+            assert items == [item for item, _ in live]
+            assert scores == pytest.approx([score for _, score in live], abs=1e-6)
+
+
+@given(rows, mask_of_items, st.integers(0, ITEMS))
+def test_similar_and_popular_items_are_masked_too(
+    content: list[Row], allowed: list[bool], query: int
+) -> None:
+    mask = np.array(allowed)
+    for kind in ("item", "popular"):
+        like = replace(model([Part("p", table(content))]), scoring=Scoring(kind=kind, scored=False))
+        everything = like.recommend(item_id=f"i{query}", limit=ITEMS, relevance=True)
+        kept = [(item, score) for item, score in everything if allowed[int(item[1:])]]
+        found = like.recommend(item_id=f"i{query}", limit=ITEMS, relevance=True, allowed=mask)
+        assert found == kept
+        ((_, items, scores),) = like.recommend_many([f"i{query}"], ITEMS, mask)
+        assert list(zip(items, scores, strict=True)) == kept
+        ((_, items, scores),) = like.recommend_many([f"i{query}"], ITEMS, lambda _: mask)
+        assert list(zip(items, scores, strict=True)) == kept

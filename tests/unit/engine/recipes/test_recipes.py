@@ -54,6 +54,20 @@ def test_a_saved_model_answers_as_before(model: Model, tmp_path: Path) -> None:
     assert loaded.notes == json.loads(json.dumps(model.notes))
 
 
+def test_what_the_datasets_say_travels_with_the_model(model: Model, tmp_path: Path) -> None:
+    save(model, tmp_path)
+    loaded = load(tmp_path)
+    lamp, mug = loaded.items.numbers["lamp"], loaded.items.numbers["mug"]
+    described = {"ITEM_NAME": "Desk lamp", "CATEGORY": "light", "PRICE": 40.0}
+    assert loaded.item_attributes.row(lamp) == described
+    assert (loaded.born[lamp], loaded.born[mug]) == (1_700_000_000 + 86_400, 0)
+    assert loaded.newest == 1_700_000_000 + 9 * 86_400
+    if model.scoring.kind != "item":
+        ann, zoe = loaded.users.find("ann"), loaded.users.find("zoe")
+        assert loaded.user_attributes.row(ann) == {"CITY": "Ulm"}
+        assert loaded.user_attributes.row(zoe) == {}
+
+
 def test_fitting_again_makes_the_same_bytes(recipe: Recipe, two_tastes: Dataset, tmp_path: Path) -> None:
     for name in ("once", "again"):
         save(recipe.fit(two_tastes, {}, silent), tmp_path / name)
