@@ -13,7 +13,9 @@ import socket
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from time import monotonic
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 import structlog
 
@@ -29,7 +31,8 @@ SQL = statements(Path(__file__).with_name("queries.sql"))
 LEASE_SECONDS = 15.0
 HEARTBEAT_SECONDS = 4.0
 POLL_SECONDS = 0.5
-MAX_ATTEMPTS = 8
+MAX_DEATHS = 8
+RETRY_SECONDS = 3600.0
 MAX_BACKOFF_SECONDS = 60.0
 
 log = structlog.get_logger()
@@ -51,6 +54,10 @@ class Job:
     progress: dict[str, Any]
     owner: str
     database: Database = field(repr=False)
+    retries: int = 0
+    """How many of the earlier attempts ended because something was away."""
+    retried: float | None = None
+    """For how many seconds it has been tried again, when this attempt began."""
 
     async def report(self, **progress: Any) -> None:
         """Merge `progress` into the row, where people and a later attempt can see it."""
@@ -74,8 +81,9 @@ async def enqueue(
 class JobWorker:
     """Claims jobs and runs their handlers, `concurrency` at a time, until the process stops.
 
-    A handler that raises `Transient` (or finds Postgres away) is tried again with back-off, at most eight
-    times; any other error fails the job, and `failed(job, sentence)` is told so that it can say it on.
+    A handler that raises `Transient` (or finds Postgres away) is tried again with back-off for an hour; any
+    other error fails the job, and `failed(job, sentence)` is told so that it can say it on. A job whose
+    worker dies eight times fails as well.
     """
 
     name = "jobs"
@@ -99,7 +107,8 @@ class JobWorker:
     async def start(self) -> None:
         """Start claiming; Postgres may come later."""
         self._tasks = [
-            asyncio.create_task(self._loop(f"{socket.gethostname()}:{os.getpid()}:{slot}"))
+            # Hosts and process ids may be the same in two containers.
+            asyncio.create_task(self._loop(f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex[:8]}:{slot}"))
             for slot in range(self._concurrency)
         ]
 
@@ -122,24 +131,31 @@ class JobWorker:
     async def _loop(self, owner: str) -> None:
         while True:
             try:
+                asked = monotonic()
                 row = await self._database.fetchrow(
                     *SQL.claim(kinds=list(self._handlers), owner=owner, lease=LEASE_SECONDS)
                 )
                 if row is not None:
-                    await self._run(_job(row, owner, self._database))
+                    await self._run(_job(row, owner, self._database), asked)
                     continue
-            except UNAVAILABLE as error:
+            except (Transient, *UNAVAILABLE) as error:
                 log.warning("jobs.postgres_away", error=repr(error))
+            except (
+                Exception
+            ):  # a table that is not there yet, say; the job's lease runs out, the loop goes on
+                log.exception("jobs.loop_failed")
             await asyncio.sleep(POLL_SECONDS)
 
-    async def _run(self, job: Job) -> None:
-        if job.attempt > MAX_ATTEMPTS:
+    async def _run(self, job: Job, claimed: float) -> None:
+        """Work on a job whose lease began at `claimed`, and say what became of it."""
+        if job.attempt - job.retries > MAX_DEATHS:
             # Each attempt ended without a word: the handler kills its process, so don't try for ever.
-            await self._fail(job, Permanent(f"the worker died {MAX_ATTEMPTS} times on this job"))
+            await self._fail(job, Permanent(f"the worker died {MAX_DEATHS} times on this job"))
             return
         log.info("jobs.started", kind=job.kind, key=job.key, attempt=job.attempt)
+        began = monotonic()
         work = asyncio.create_task(_checked(self._handlers[job.kind](job)))
-        heart = asyncio.create_task(self._beat(job, work))
+        heart = asyncio.create_task(self._beat(job, work, claimed))
         try:
             await work
         except asyncio.CancelledError:
@@ -153,7 +169,7 @@ class JobWorker:
         except LeaseLost:
             log.warning("jobs.lease_lost", kind=job.kind, key=job.key)
         except (Transient, *UNAVAILABLE) as error:
-            await self._retry(job, error)
+            await self._retry(job, error, monotonic() - began)
         except Exception as error:  # noqa: BLE001 - any other error fails this job, not the worker
             await self._fail(job, error)
         else:
@@ -162,34 +178,46 @@ class JobWorker:
         finally:
             heart.cancel()
 
-    async def _beat(self, job: Job, work: asyncio.Task[None]) -> None:
-        """Renew the lease; when it is lost, or can't be renewed in time, stop the work."""
-        loop = asyncio.get_running_loop()
-        renewed = loop.time()
+    async def _beat(self, job: Job, work: asyncio.Task[None], renewed: float) -> None:
+        """Renew the lease; when it is lost, or can't be renewed in time, stop the work before it ends."""
+        pause = HEARTBEAT_SECONDS
         while True:
-            await asyncio.sleep(HEARTBEAT_SECONDS)
-            try:
-                async with asyncio.timeout(HEARTBEAT_SECONDS):
-                    tag = await self._database.execute(
-                        *SQL.heartbeat(id=job.id, owner=job.owner, lease=LEASE_SECONDS)
-                    )
-            except UNAVAILABLE:
-                if loop.time() - renewed > LEASE_SECONDS - HEARTBEAT_SECONDS:
-                    work.cancel()
-                continue
-            if tag == "UPDATE 0":
+            last = renewed + LEASE_SECONDS - HEARTBEAT_SECONDS
+            await asyncio.sleep(min(pause, max(0.0, last - monotonic())))
+            asked = monotonic()
+            ours = await self._renew(job, within=min(HEARTBEAT_SECONDS, max(0.0, last - asked)))
+            if ours is False or (ours is None and monotonic() >= last):
                 work.cancel()
                 return
-            renewed = loop.time()
+            renewed = asked if ours else renewed
+            pause = HEARTBEAT_SECONDS if ours else HEARTBEAT_SECONDS / 4
 
-    async def _retry(self, job: Job, error: BaseException) -> None:
-        if job.attempt >= MAX_ATTEMPTS:
+    async def _renew(self, job: Job, within: float) -> bool | None:
+        """Whether the lease is still ours, and longer; None when Postgres doesn't say so in time.
+
+        A call that hangs is left behind: to cancel it waits for Postgres once more.
+        """
+        call = asyncio.create_task(
+            self._database.execute(*SQL.heartbeat(id=job.id, owner=job.owner, lease=LEASE_SECONDS))
+        )
+        call.add_done_callback(_taken_note_of)
+        await asyncio.wait({call}, timeout=within)
+        if not call.done():
+            call.cancel()
+            return None
+        return None if call.exception() else call.result() != "UPDATE 0"
+
+    async def _retry(self, job: Job, error: BaseException, worked: float) -> None:
+        """Try again later, unless that has gone on for too long; `worked` is the attempt's seconds."""
+        # An attempt that got on for so long has met something new.
+        anew = job.retried is None or worked > RETRY_SECONDS
+        if not anew and (job.retried or 0.0) + worked > RETRY_SECONDS:
             await self._fail(job, error)
             return
-        delay = min(MAX_BACKOFF_SECONDS, 0.5 * 2**job.attempt)
+        delay = min(MAX_BACKOFF_SECONDS, 0.5 * 2 ** min(job.attempt, 10))
         log.warning("jobs.retry", kind=job.kind, key=job.key, seconds=delay, error=str(error))
         await self._database.execute(
-            *SQL.retry(id=job.id, owner=job.owner, delay=delay, error=_sentence(error))
+            *SQL.retry(id=job.id, owner=job.owner, delay=delay, anew=anew, error=_sentence(error))
         )
 
     async def _fail(self, job: Job, error: BaseException) -> None:
@@ -211,8 +239,15 @@ async def _checked(work: Awaitable[None]) -> None:
     await work
 
 
+def _taken_note_of(call: asyncio.Task[str]) -> None:
+    if not call.cancelled() and (error := call.exception()) is not None:
+        log.warning("jobs.not_renewed", error=repr(error))
+
+
 def _sentence(error: BaseException) -> str:
-    return str(error) if isinstance(error, (Permanent, Transient)) else repr(error)
+    """What went wrong, in characters that Postgres keeps: no NUL, no half of a surrogate pair."""
+    text = str(error) if isinstance(error, (Permanent, Transient)) else repr(error)
+    return text.replace("\0", "\ufffd").encode(errors="replace").decode()
 
 
 def _job(row: asyncpg.Record, owner: str, database: Database) -> Job:
@@ -225,4 +260,6 @@ def _job(row: asyncpg.Record, owner: str, database: Database) -> Job:
         progress=row["progress"],
         owner=owner,
         database=database,
+        retries=row["retries"],
+        retried=row["retried"],
     )

@@ -18,7 +18,8 @@ WHERE id = (
     FOR UPDATE SKIP LOCKED
     LIMIT 1
 )
-RETURNING id, kind, key, payload, attempts, progress;
+RETURNING id, kind, key, payload, attempts, progress, retries,
+          extract(epoch FROM now() - retrying_since)::float8 AS retried;
 
 -- heartbeat --
 -- Renew the lease, if it is still ours.
@@ -35,9 +36,10 @@ UPDATE jobs SET status = 'done', lease_until = NULL, finished_at = now()
 WHERE id = :id AND owner = :owner AND status = 'running';
 
 -- retry --
--- Put the job back, to be tried again later.
+-- Put the job back, to be tried again later; `anew` begins a new row of retries.
 UPDATE jobs
-SET status = 'queued', lease_until = NULL, owner = NULL, error = :error,
+SET status = 'queued', lease_until = NULL, owner = NULL, error = :error, retries = retries + 1,
+    retrying_since = CASE WHEN :anew THEN now() ELSE coalesce(retrying_since, now()) END,
     run_after = now() + make_interval(secs => :delay)
 WHERE id = :id AND owner = :owner AND status = 'running';
 

@@ -6,6 +6,8 @@ CREATE TABLE jobs (
     payload jsonb NOT NULL,
     status text NOT NULL DEFAULT 'queued' CHECK (status IN ('queued', 'running', 'done', 'failed')),
     attempts int NOT NULL DEFAULT 0,
+    retries int NOT NULL DEFAULT 0, -- attempts that ended because something was away
+    retrying_since timestamptz,     -- when the first of them ended, in a row
     run_after timestamptz NOT NULL DEFAULT now(),
     lease_until timestamptz,
     owner text,

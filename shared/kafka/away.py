@@ -20,11 +20,7 @@ def _away() -> tuple[type[Exception], ...]:
         asyncpg.UndefinedColumnError,
         asyncpg.UndefinedFunctionError,
         asyncpg.InvalidSchemaNameError,
-        asyncpg.InvalidCatalogNameError,
         asyncpg.InsufficientPrivilegeError,
-        asyncpg.InvalidAuthorizationSpecificationError,
-        asyncpg.ReadOnlySQLTransactionError,
-        asyncpg.InsufficientResourcesError,
     ]
     try:
         from redis import exceptions  # noqa: PLC0415 - not every service has Redis

@@ -26,15 +26,18 @@ UNAVAILABLE = (
     asyncpg.InterfaceError,
     # What a pooled connection says whose server went away while nobody used it.
     asyncpg.InternalClientError,
-    asyncpg.CannotConnectNowError,
-    asyncpg.TooManyConnectionsError,
-    asyncpg.AdminShutdownError,
-    asyncpg.CrashShutdownError,
-    asyncpg.DeadlockDetectedError,
-    asyncpg.SerializationError,
+    # It refuses to let us in: a password that is being changed, a database that is being restored.
+    asyncpg.InvalidAuthorizationSpecificationError,
+    asyncpg.InvalidCatalogNameError,
+    # It starts, stops, was told to end our session or statement, or has no room left.
+    asyncpg.OperatorInterventionError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.IdleInTransactionSessionTimeoutError,
+    # Others were in the way.
+    asyncpg.TransactionRollbackError,
     asyncpg.LockNotAvailableError,
-    asyncpg.QueryCanceledError,
-    asyncpg.DiskFullError,
+    # The server that we reached has become a standby.
+    asyncpg.ReadOnlySQLTransactionError,
 )
 """What asyncpg raises when Postgres is away or busy: the same statement may work later."""
 

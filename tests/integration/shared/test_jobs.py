@@ -155,7 +155,7 @@ async def test_a_job_that_kills_its_worker_is_given_up(
         raise AssertionError("must not be tried again")
 
     await enqueue(pool, "work", "a", {})
-    for _ in range(jobs.MAX_ATTEMPTS):
+    for _ in range(jobs.MAX_DEATHS):
         await pool.fetchrow(*jobs.SQL.claim(kinds=["work"], owner="dies", lease=-1.0))
     worker = JobWorker(pool, {"work": work})
     await worker.start()
@@ -163,3 +163,116 @@ async def test_a_job_that_kills_its_worker_is_given_up(
     await worker.stop()
 
     assert row["error"] == "the worker died 8 times on this job"
+
+
+async def test_a_job_outlives_an_outage_of_many_attempts(
+    pool: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jobs, "MAX_BACKOFF_SECONDS", 0.0)
+    monkeypatch.setattr(jobs, "POLL_SECONDS", 0.01)
+    away = 2 * jobs.MAX_DEATHS
+
+    async def work(job: Job) -> None:
+        if job.attempt <= away:
+            raise Transient("the object store is away")
+
+    await enqueue(pool, "work", "a", {})
+    worker = JobWorker(pool, {"work": work})
+    await worker.start()
+    row = await until_finished(pool, "a")
+    await worker.stop()
+
+    assert (row["status"], row["attempts"]) == ("done", away + 1)
+
+
+async def test_a_job_is_given_up_when_something_stays_away(
+    pool: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jobs, "MAX_BACKOFF_SECONDS", 0.0)
+    monkeypatch.setattr(jobs, "RETRY_SECONDS", 1.0)
+
+    async def work(_: Job) -> None:
+        raise Transient("the object store is away")
+
+    await enqueue(pool, "work", "a", {})
+    # How long it waited for its turn is none of the hour.
+    await pool.execute("UPDATE jobs SET created_at = now() - interval '1 day'")
+    worker = JobWorker(pool, {"work": work})
+    await worker.start()
+    row = await until_finished(pool, "a")
+    await worker.stop()
+
+    assert (row["status"], row["error"]) == ("failed", "the object store is away")
+    assert int(str(row["attempts"])) > 1
+
+
+async def test_the_loops_go_on_when_postgres_refuses_a_statement(
+    pool: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jobs, "HEARTBEAT_SECONDS", 0.1)
+    begun = asyncio.Event()
+
+    async def work(_: Job) -> None:
+        begun.set()
+        await asyncio.sleep(0.5)
+
+    worker = JobWorker(pool, {"work": work})
+    await pool.execute("ALTER TABLE jobs RENAME COLUMN lease_until TO elsewhere")
+    await worker.start()
+    await asyncio.sleep(0.2)
+    not_migrated = worker.alive()
+    await pool.execute("ALTER TABLE jobs RENAME COLUMN elsewhere TO lease_until")
+    await enqueue(pool, "work", "a", {})
+    await begun.wait()
+    await pool.execute("ALTER TABLE jobs RENAME COLUMN lease_until TO elsewhere")
+    await asyncio.sleep(0.3)
+    await pool.execute("ALTER TABLE jobs RENAME COLUMN elsewhere TO lease_until")
+    row = await until_finished(pool, "a")
+    still = worker.alive()
+    await worker.stop()
+
+    assert (not_migrated, still) == (None, None)
+    assert (row["status"], row["attempts"]) == ("done", 1)
+
+
+async def test_a_renewal_that_hangs_stops_the_handler_before_the_lease_ends(
+    pool: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jobs, "HEARTBEAT_SECONDS", 0.4)
+    monkeypatch.setattr(jobs, "LEASE_SECONDS", 1.5)
+    begun, stopped = asyncio.Event(), asyncio.Event()
+
+    async def work(_: Job) -> None:
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            stopped.set()
+
+    await enqueue(pool, "work", "a", {})
+    worker = JobWorker(pool, {"work": work})
+    await worker.start()
+    await begun.wait()
+    async with pool.transaction() as connection:
+        # Every renewal waits for this lock.
+        await connection.execute("LOCK TABLE jobs IN SHARE MODE")
+        await stopped.wait()
+        left = await connection.fetchval(
+            "SELECT extract(epoch FROM lease_until - clock_timestamp()) FROM jobs"
+        )
+    await worker.stop()
+
+    assert left > 0
+
+
+async def test_any_sentence_of_a_failure_is_kept(pool: Database) -> None:
+    async def work(_: Job) -> None:
+        raise Permanent("line 3: 'a\x00b\ud800c' is no price")
+
+    await enqueue(pool, "work", "a", {})
+    worker = JobWorker(pool, {"work": work})
+    await worker.start()
+    row = await until_finished(pool, "a")
+    await worker.stop()
+
+    assert (row["status"], row["error"]) == ("failed", "line 3: 'a\ufffdb?c' is no price")

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
 
-from shared.postgres import Database, make_roles, migrate, statements
+from shared.postgres import UNAVAILABLE, Database, make_roles, migrate, statements
 from shared.settings import PostgresSettings
 from tests.support.stack import Database as OwnDatabase
 
@@ -103,3 +104,18 @@ def test_named_sql_says_which_parameter_is_missing(tmp_path: Path) -> None:
     assert sql.one(a=1, b=2) == ("SELECT $1::text, $2, $1", 1, 2)
     with pytest.raises(TypeError, match=r"one takes \['a', 'b'\], got \['a'\]"):
         sql.one(a=1)
+
+
+async def test_a_server_that_refuses_the_password_or_has_no_such_database_is_away(
+    empty_database: OwnDatabase,
+) -> None:
+    parts = urlsplit(empty_database.role_url("loader"))
+    stranger = parts._replace(netloc=f"nobody-known:wrong@{parts.hostname}:{parts.port}").geturl()
+    elsewhere = urlsplit(empty_database.url)._replace(path="/no-such-database").geturl()
+
+    for url in (stranger, elsewhere):
+        pool = Database(PostgresSettings(database_url=url), "loader")
+        await pool.start()
+        with pytest.raises(UNAVAILABLE):
+            await pool.fetchval("SELECT 1")
+        await pool.stop()
