@@ -9,11 +9,14 @@ memory and scores live. Nothing here needs more than numpy.
 """
 
 from shared.models.attributes import Attributes
+from shared.models.diffusion import Tastes, Walks
 from shared.models.folder import fingerprint, load, save
 from shared.models.histories import Histories, Seen
 from shared.models.ids import Ids
 from shared.models.model import Model
-from shared.models.neighbours import Neighbours, Part
+from shared.models.neighbours import Neighbours
+from shared.models.parts import Part, Table
+from shared.models.peers import Peers
 from shared.models.scoring import Scoring
 
 __all__ = [
@@ -23,8 +26,12 @@ __all__ = [
     "Model",
     "Neighbours",
     "Part",
+    "Peers",
     "Scoring",
     "Seen",
+    "Table",
+    "Tastes",
+    "Walks",
     "fingerprint",
     "load",
     "save",

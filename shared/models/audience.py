@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from shared.events import canonical_type
 from shared.models.histories import Histories, Seen, occasions
 from shared.models.ids import Ids
-from shared.models.neighbours import Part
+from shared.models.parts import Part
 from shared.models.scoring import DECIMALS, Numbers, Scores, Scoring, best
 from shared.models.workspace import Workspace
 

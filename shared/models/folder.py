@@ -20,7 +20,7 @@ from shared.models.attributes import Attributes, Column, Texts
 from shared.models.histories import Histories, Seen
 from shared.models.ids import Ids
 from shared.models.model import Model
-from shared.models.neighbours import Neighbours, Part
+from shared.models.parts import TABLES, Part
 from shared.models.scoring import Scoring
 
 FORMAT = 2
@@ -45,7 +45,15 @@ def save(model: Model, folder: Path | str) -> None:
         "recipe": model.recipe,
         "scoring": model.scoring.model_dump(mode="json"),
         "parts": [
-            {"name": part.name, "weight": part.weight, "decay": part.decay, "unit": part.unit}
+            {
+                "name": part.name,
+                "weight": part.weight,
+                "decay": part.decay,
+                "unit": part.unit,
+                "kind": part.table.kind,
+                "settings": part.table.settings(),
+                "arrays": sorted(part.table.arrays()),
+            }
             for part in model.parts
         ],
         "users": len(model.users),
@@ -165,5 +173,8 @@ def _group(folder: Path, group: str, names: tuple[str, ...]) -> dict[str, NDArra
 
 
 def _part(folder: Path, number: int, meta: dict[str, Any]) -> Part:
-    table = Neighbours(**_group(folder, f"part{number}", ("offsets", "items", "weights")))
+    """A part; what was saved before there were several kinds of tables says nothing of its kind."""
+    kind, settings = meta.pop("kind", "neighbours"), meta.pop("settings", {})
+    names = tuple(meta.pop("arrays", ("offsets", "items", "weights")))
+    table = TABLES[kind](**_group(folder, f"part{number}", names), **settings)
     return Part(table=table, **meta)

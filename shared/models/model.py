@@ -14,7 +14,7 @@ from shared.models.attributes import Attributes
 from shared.models.audience import Allowed, Audience, Event, Mask, masks
 from shared.models.histories import Histories, Seen
 from shared.models.ids import Ids
-from shared.models.neighbours import Part
+from shared.models.parts import Part
 from shared.models.scoring import DECIMALS, Numbers, Scores, Scoring
 
 # Popularity breaks ties: far below any real score, far above rounding.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,8 @@ _MOST_PADDING = 2.0
 @dataclass(frozen=True)
 class Neighbours:
     """Row i holds `items[offsets[i]:offsets[i + 1]]` and their `weights`, strongest first."""
+
+    kind: ClassVar[str] = "neighbours"
 
     offsets: NDArray[np.int64]
     items: NDArray[np.int32]
@@ -57,18 +59,6 @@ class Neighbours:
         """The arrays by name, as a model folder keeps them."""
         return {"offsets": self.offsets, "items": self.items, "weights": self.weights}
 
-
-@dataclass(frozen=True)
-class Part:
-    """One ingredient of a user's scores: a table, and how an event's say fades.
-
-    An event that lies `age` units back counts `decay ** age`. The unit is the event itself, the
-    second (events of one moment share their age), or the day (a basket shares its age). An event's
-    weights are divided by their sum, so `weight` is the part's share whatever the history's length.
-    """
-
-    name: str
-    table: Neighbours
-    weight: float = 1.0
-    decay: float = 1.0
-    unit: Unit = "event"
+    def settings(self) -> dict[str, float]:
+        """What a model folder keeps beside the arrays: nothing."""
+        return {}

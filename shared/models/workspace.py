@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.models.histories import Occasions
-from shared.models.neighbours import Neighbours, Part
+from shared.models.neighbours import Neighbours
+from shared.models.parts import Part
 from shared.models.scoring import Numbers, Scores, places
 
 _PRODUCTS = 1 << 17
@@ -45,6 +46,9 @@ class Workspace:
         scores[:] = start
         for part in parts:
             shares = seen.shares(part.decay, part.unit) * part.weight
+            if not isinstance(part.table, Neighbours):
+                part.table.add(scores, seen, shares)
+                continue
             height = max(1, _PRODUCTS // max(part.table.width, 1))
             for begin in range(0, len(seen.users), height):
                 some = slice(begin, begin + height)

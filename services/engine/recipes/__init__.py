@@ -6,7 +6,9 @@ shows, and `train` both for less than the two apart. One small module per recipe
 
 from services.engine.recipes import (
     item_affinity,
+    next_basket,
     popularity_count,
+    session,
     similar_items,
     user_personalization,
 )
@@ -16,7 +18,14 @@ from services.engine.recipes.recipe import Progress, Recipe
 
 RECIPES: dict[str, Recipe] = {
     module.RECIPE.name: module.RECIPE
-    for module in (user_personalization, similar_items, popularity_count, item_affinity)
+    for module in (
+        user_personalization,
+        similar_items,
+        popularity_count,
+        item_affinity,
+        session,
+        next_basket,
+    )
 }
 
 __all__ = ["RECIPES", "Dataset", "Progress", "Recipe", "evaluate", "train"]

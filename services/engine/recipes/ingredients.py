@@ -1,4 +1,4 @@
-"""The tables that user-personalization may be mixed from, and the variants of each to try."""
+"""The tables that a recipe may be mixed from, and the variants of each to try."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from functools import partial
 import numpy as np
 from scipy import sparse
 
-from services.engine.recipes import ease, graph, sequence, similarity, tables
+from services.engine.recipes import ease, graph, peers, sequence, similarity, tables
 from services.engine.recipes.assembly import occasions_of
 from services.engine.recipes.dataset import Dataset
 from services.engine.recipes.judging import Build
@@ -19,6 +19,7 @@ from shared.models.neighbours import Unit
 
 _KEEP = 300
 _KEEP_WIDE = 100
+_KEEP_TWICE = 50
 
 AGAIN = "again"
 
@@ -36,9 +37,10 @@ class Ingredient:
     unit: Unit
 
 
-def ingredients(dataset: Dataset, *, share: float = 1.0) -> list[Ingredient]:
-    """What this catalogue affords: an inverse is cubic in the smaller of users and items.
+def of_users(dataset: Dataset, share: float = 1.0) -> list[Ingredient]:
+    """What a user turns to next, with what this catalogue affords.
 
+    An inverse is cubic in the smaller of users and items.
     `share` is the share of the users that tables will be built from: a ridge of 200 for all of them
     is one of 50 for a quarter.
     """
@@ -60,6 +62,30 @@ def ingredients(dataset: Dataset, *, share: float = 1.0) -> list[Ingredient]:
         Ingredient("sequence", followers, 0.8, "event"),
         *likeness,
         Ingredient(AGAIN, {"itself": itself}, 0.8, "day"),
+    ]
+
+
+def of_sessions(_: Dataset, __: float = 1.0) -> list[Ingredient]:
+    """What comes next in a session: from sessions like it, and from what follows its items."""
+    alike: dict[str, Build] = {
+        f"reach {reach}": partial(peers.sessions, reach=reach) for reach in (3.0, 1.5, 6.0)
+    }
+    return [
+        Ingredient("sessions", alike, 0.6, "event"),
+        Ingredient("two steps", {"fade 0.8, backward 0.5": _twice_followed}, 0.6, "event"),
+        Ingredient("sequence", {"fade 0.8, backward 0.5": _FOLLOWED}, 0.6, "event"),
+        Ingredient(AGAIN, {"itself": itself}, 0.6, "event"),
+    ]
+
+
+def of_baskets(_: Dataset, __: float = 1.0) -> list[Ingredient]:
+    """What the next basket holds: what the customer comes back to, and customers like this one."""
+    alike: dict[str, Build] = {
+        f"decay {decay} a day": partial(peers.customers, decay=decay, unit="day") for decay in (0.8, 0.9, 1.0)
+    }
+    return [
+        Ingredient(AGAIN, {"itself": itself}, 0.8, "day"),
+        Ingredient("customers", alike, 0.8, "day"),
     ]
 
 
@@ -95,6 +121,16 @@ def _followed(dataset: Dataset, weights: TypeWeights, *, fade: float, backward: 
     after = sequence.followers(occasions_of(dataset, weights), count, fade=fade, backward=backward)
     height = max(1, tables.CELLS_PER_BLOCK // max(count, 1))
     return tables.strongest_of_sparse(lambda low, high: after[low:high], count, kept(count), height)
+
+
+_FOLLOWED = partial(_followed, fade=0.8, backward=0.5)
+
+
+def _twice_followed(dataset: Dataset, weights: TypeWeights) -> Neighbours:
+    count = len(dataset.item_ids)
+    after = sequence.followers(occasions_of(dataset, weights), count)
+    near = tables.strongest_of_sparse(lambda low, high: after[low:high], count, _KEEP_TWICE, count)
+    return sequence.two_steps(near, kept(count))
 
 
 def _solved(dataset: Dataset, weights: TypeWeights, *, ridge: float) -> Neighbours:

@@ -13,7 +13,7 @@ from services.engine.recipes.dataset import Dataset
 from services.engine.recipes.holdout import Holdout, eligible, hold_out
 from services.engine.recipes.metrics import DEPTH
 from services.engine.recipes.weights import TypeWeights
-from shared.models import Neighbours, Part
+from shared.models import Part, Table
 from shared.models.audience import HISTORY
 from shared.models.histories import Occasions
 from shared.models.neighbours import Unit
@@ -21,13 +21,15 @@ from shared.models.scoring import Numbers, places
 from shared.models.workspace import Workspace
 
 Scores = NDArray[np.float32]
-Build = Callable[[Dataset, TypeWeights], Neighbours]
+Build = Callable[[Dataset, TypeWeights], Table]
 
 _CELLS_PER_CHUNK = 1 << 17
 _MANY = 4
 _USERS = 1_500
 _EVENTS = 500_000
 _CELLS = 16_000_000
+_EVENTS_OF_NEWEST = 1_000_000
+_CELLS_OF_NEWEST = 40_000_000
 _FEWEST_USERS = 20
 _SHARE = 0.25
 
@@ -97,18 +99,38 @@ class Judge:
         for turn in range(turns):
             drawn = shuffled[turn * size : (turn + 1) * size]
             folds.append(Fold.of(hold_out(dataset, drawn, whole_moments=True, known=drawn[::2])))
-        return cls(
-            folds,
-            len(np.unique(dataset.users)) / everybody,
-            np.concatenate([fold.barred for fold in folds]),
-            np.concatenate([fold.sought for fold in folds]),
-        )
+        return cls._over(folds, len(np.unique(dataset.users)) / everybody)
 
-    def tables(self, build: Build, weights: TypeWeights) -> list[Neighbours]:
+    @classmethod
+    def of_newest(cls, dataset: Dataset) -> Judge | None:
+        """Hold out the users whose events are the newest, all of them strangers to the training data.
+
+        So are sessions when a model serves. Of many sessions the newest that make a million
+        interactions are drawn from.
+        """
+        everybody = len(np.unique(dataset.users))
+        users = eligible(dataset)
+        if len(users) < _FEWEST_USERS:
+            return None
+        ended = np.zeros(len(dataset.user_ids), np.int64)
+        np.maximum.at(ended, dataset.users, dataset.times)
+        newest = users[np.argsort(-ended[users], kind="stable")]
+        most = min(_USERS, max(200, _CELLS_OF_NEWEST // len(dataset.item_ids)))
+        held = newest[: min(most, int(len(users) * _SHARE))]
+        dataset = newest_users(dataset, ended)
+        share = len(np.unique(dataset.users)) / everybody
+        return cls._over([Fold.of(hold_out(dataset, held, whole_moments=True))], share)
+
+    @classmethod
+    def _over(cls, folds: Sequence[Fold], share: float) -> Judge:
+        barred = np.concatenate([fold.barred for fold in folds])
+        return cls(folds, share, barred, np.concatenate([fold.sought for fold in folds]))
+
+    def tables(self, build: Build, weights: TypeWeights) -> list[Table]:
         """One table per fold, from its training data."""
         return [build(fold.train, weights) for fold in self.folds]
 
-    def scores(self, tables: Sequence[Neighbours], weights: TypeWeights, decay: float, unit: Unit) -> Scores:
+    def scores(self, tables: Sequence[Table], weights: TypeWeights, decay: float, unit: Unit) -> Scores:
         """A part's scores for every row, float32."""
         stacked = []
         for fold, table in zip(self.folds, tables, strict=True):
@@ -179,6 +201,17 @@ def sampled(dataset: Dataset) -> Dataset:
         return dataset
     users = len(dataset.user_ids)
     kept = np.random.default_rng(2).random(users) < _EVENTS / len(dataset)
+    return dataset.where(kept[dataset.users])
+
+
+def newest_users(dataset: Dataset, ended: NDArray[np.int64]) -> Dataset:
+    """The interactions of the users whose events ended last, a million at most."""
+    if len(dataset) <= _EVENTS_OF_NEWEST:
+        return dataset
+    order = np.argsort(-ended, kind="stable")
+    counts = np.bincount(dataset.users, minlength=len(ended))
+    kept = np.zeros(len(ended), bool)
+    kept[order] = np.cumsum(counts[order]) <= _EVENTS_OF_NEWEST
     return dataset.where(kept[dataset.users])
 
 

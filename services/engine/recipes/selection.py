@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from services.engine.recipes.dataset import Dataset
-from services.engine.recipes.ingredients import AGAIN, Ingredient, ingredients
+from services.engine.recipes.ingredients import AGAIN, Ingredient
 from services.engine.recipes.judging import Judge, Scores
 from services.engine.recipes.recipe import Progress
 from services.engine.recipes.weights import EVEN, GRADED, TypeWeights, numbered
@@ -25,6 +25,7 @@ _UNITS: tuple[Unit, ...] = ("event", "second", "day")
 _SHARES = (0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.7)
 _TEMPERATURES = tuple(2.0**power for power in range(-4, 4))
 _WARMTH_ROWS = 200
+_CELLS_OF_BOTH = 20_000_000
 
 
 @dataclass(frozen=True)
@@ -60,23 +61,22 @@ class _Tried:
 
 def choose(
     dataset: Dataset,
+    judge: Judge | None,
+    offered: Sequence[Ingredient],
     configured: TypeWeights | None,
     progress: Progress,
     *,
     exclude_seen: bool | None,
 ) -> Choice:
-    """Try the ingredients on held-out users, keep what helps.
+    """Try the ingredients on the judge's users, keep what helps; the defaults without a judge.
 
     `configured` type weights and `exclude_seen` are taken as given where they are not None.
     """
-    judge = Judge.of(dataset)
     if judge is None:
-        offered = ingredients(dataset)
         return _untried(offered, configured or dict(EVEN), exclude_seen=exclude_seen is True)
-    offered = ingredients(dataset, share=judge.share)
     weights = configured or _type_weights(judge, dataset, offered[0])
     repeats = float((judge.sought & judge.barred).sum() / judge.sought.sum())
-    options = [exclude_seen] if exclude_seen is not None else [True, False] if repeats else [True]
+    options = [exclude_seen] if exclude_seen is not None else _options(judge, repeats)
     tried: dict[bool, list[_Tried]] = {option: [] for option in options}
     for number, ingredient in enumerate(offered):
         progress(f"try {ingredient.name} on held-out users", number / len(offered))
@@ -99,6 +99,13 @@ def choose(
         "type_weights": weights,
     }
     return Choice(parts, weights, option, _temperature(judge, scores), notes)
+
+
+def _options(judge: Judge, repeats: float) -> list[bool]:
+    """Whether seen items may be left out: both are tried where the scores of both fit into memory."""
+    if not repeats:
+        return [True]
+    return [True, False] if judge.sought.size <= _CELLS_OF_BOTH else [False]
 
 
 def taken_over(model: Model) -> Choice:

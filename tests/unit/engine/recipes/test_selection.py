@@ -8,10 +8,10 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from services.engine.recipes import RECIPES, Dataset, ease, judging, selection
+from services.engine.recipes import RECIPES, Dataset, ease, ingredients, judging, selection
 from services.engine.recipes.judging import Judge, sampled
 from services.engine.recipes.recipe import silent
-from services.engine.recipes.weights import EVEN, GRADED
+from services.engine.recipes.weights import EVEN, GRADED, TypeWeights
 
 Read = Callable[[list[tuple[str, str, int, str]]], Dataset]
 
@@ -23,6 +23,12 @@ def judge(two_tastes: Dataset) -> Judge:
     found = Judge.of(two_tastes)
     assert found is not None
     return found
+
+
+def choose(dataset: Dataset, configured: TypeWeights | None = None) -> selection.Choice:
+    return selection.choose(
+        dataset, Judge.of(dataset), ingredients.of_users(dataset), configured, silent, exclude_seen=None
+    )
 
 
 def test_what_people_come_back_to_is_not_left_out(read: Read) -> None:
@@ -65,7 +71,7 @@ def test_a_perfect_order_gains_everything(judge: Judge) -> None:
 def test_too_few_users_are_not_held_out(two_tastes: Dataset) -> None:
     few = two_tastes.where(two_tastes.users < 19)
     assert Judge.of(few) is None
-    choice = selection.choose(few, None, silent, exclude_seen=None)
+    choice = choose(few)
     assert choice.notes["held_out_users"] == 0
     assert not choice.exclude_seen
     assert {part.weight for part in choice.parts} == {1.0}
@@ -95,9 +101,9 @@ def test_types_are_graded_where_that_finds_more(read: Read) -> None:
                 (f"u{user}", f"see{random.integers(40)}", step * 3 + 1 + n, "view") for n in range(2)
             )
     dataset = read(events)
-    assert selection.choose(dataset, None, silent, exclude_seen=None).type_weights in (EVEN, GRADED)
+    assert choose(dataset).type_weights in (EVEN, GRADED)
     given = {"": 0.0, "purchase": 1.0}
-    assert selection.choose(dataset, given, silent, exclude_seen=None).type_weights == given
+    assert choose(dataset, given).type_weights == given
 
 
 def test_a_wide_catalogue_walks_the_graph(two_tastes: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:

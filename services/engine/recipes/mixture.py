@@ -1,0 +1,69 @@
+"""Models that are mixed from parts: chosen on held-out users, then fitted on all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from services.engine.recipes import assembly, selection, weights
+from services.engine.recipes.dataset import Dataset
+from services.engine.recipes.ingredients import Ingredient
+from services.engine.recipes.judging import Judge
+from services.engine.recipes.recipe import Hyperparameters, Progress
+from shared.models import Model, Neighbours, Part, Scoring
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """A recipe's fit: `offer` gives the ingredients that a data set affords, `draw` whom to judge them on.
+
+    `offer(dataset, share)` hears which share of the users the tables will be built from.
+    """
+
+    name: str
+    hyperparameters: Mapping[str, str]
+    offer: Callable[[Dataset, float], Sequence[Ingredient]]
+    draw: Callable[[Dataset], Judge | None]
+
+    def __call__(
+        self, dataset: Dataset, config: Mapping[str, Any], progress: Progress, like: Model | None = None, /
+    ) -> Model:
+        """Choose, unless an earlier model of the recipe has chosen, and fit the parts on all users."""
+        progress("read interactions", 0.0)
+        counted = weights.counted(dataset, config)
+        choice = selection.taken_over(like) if like else self._chosen(counted, config, progress)
+        offered = {ingredient.name: ingredient for ingredient in self.offer(counted, 1.0)}
+        parts = []
+        for number, part in enumerate(choice.parts):
+            progress(f"fit {part.name} on all users", 0.6 + 0.3 * number / len(choice.parts))
+            table = offered[part.name].variants[part.variant](counted, choice.type_weights)
+            even = table.evened() if isinstance(table, Neighbours) else table
+            parts.append(Part(part.name, even, part.weight, part.decay, part.unit))
+        progress("assemble", 0.9)
+        names = weights.known_types(counted, choice.type_weights)
+        scoring = Scoring(
+            kind="user",
+            scored=True,
+            scale="softmax",
+            temperature=choice.temperature,
+            exclude_seen=choice.exclude_seen,
+            event_types=names,
+            type_weights=tuple(weights.numbered(choice.type_weights, names).tolist()),
+        )
+        fitted = assembly.model(self.name, counted, scoring, parts=parts, notes=choice.notes)
+        progress("done", 1.0)
+        return fitted
+
+    def _chosen(self, counted: Dataset, config: Mapping[str, Any], progress: Progress) -> selection.Choice:
+        given = Hyperparameters.of(config, self.hyperparameters)
+        setting = given.choice("exclude_seen", "auto", "true", "false")
+        judge = self.draw(counted)
+        return selection.choose(
+            counted,
+            judge,
+            self.offer(counted, judge.share if judge else 1.0),
+            weights.configured(config),
+            lambda step, share: progress(step, 0.6 * share),
+            exclude_seen=None if setting == "auto" else setting == "true",
+        )

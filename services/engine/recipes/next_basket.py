@@ -1,0 +1,19 @@
+"""endcap-next-basket: what the next basket will hold."""
+
+from __future__ import annotations
+
+from services.engine.recipes import ingredients
+from services.engine.recipes.judging import Judge
+from services.engine.recipes.mixture import Mixture
+from services.engine.recipes.recipe import Recipe
+
+_NAME = "endcap-next-basket"
+_HYPERPARAMETERS = {"exclude_seen": "false"}
+
+RECIPE = Recipe(
+    name=_NAME,
+    recipe_type="USER_PERSONALIZATION",
+    description="What a customer will buy again, and what customers with the same habits buy.",
+    hyperparameters=_HYPERPARAMETERS,
+    fit=Mixture(_NAME, _HYPERPARAMETERS, ingredients.of_baskets, Judge.of),
+)

@@ -1,0 +1,19 @@
+"""endcap-session: what comes next in an anonymous session."""
+
+from __future__ import annotations
+
+from services.engine.recipes import ingredients
+from services.engine.recipes.judging import Judge
+from services.engine.recipes.mixture import Mixture
+from services.engine.recipes.recipe import Recipe
+
+_NAME = "endcap-session"
+_HYPERPARAMETERS = {"exclude_seen": "auto"}
+
+RECIPE = Recipe(
+    name=_NAME,
+    recipe_type="USER_PERSONALIZATION",
+    description="What comes next in a session (a user of the data), from recent sessions like it.",
+    hyperparameters=_HYPERPARAMETERS,
+    fit=Mixture(_NAME, _HYPERPARAMETERS, ingredients.of_sessions, Judge.of_newest),
+)

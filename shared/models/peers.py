@@ -1,0 +1,94 @@
+"""What others did: rows of their events, found by the items that they share with a query."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shared.models.histories import Occasions, ranges
+from shared.models.scoring import Scores
+
+
+@dataclass(frozen=True)
+class Peers:
+    """Sessions or customers, whichever the rows are, and the items that they held.
+
+    Row r holds `items[offsets[r]:offsets[r + 1]]` in the order of its events; `row_of` says of each place
+    whose it is. `holders[holder_offsets[i]:holder_offsets[i + 1]]` are the places that hold item i. A query
+    and a row are as alike as the query's shares of the items that they have in common, times `matches` at
+    their places and the row's `scale`. The `nearest` rows then say their `weights`, in proportion to
+    their likeness. With a `reach` above 0 a place counts the less, the further it lies from what the query
+    did last (e^(−steps / reach)), and that item itself does not count.
+    """
+
+    kind: ClassVar[str] = "peers"
+
+    offsets: NDArray[np.int64]
+    items: NDArray[np.int32]
+    row_of: NDArray[np.int32]
+    matches: NDArray[np.float32]
+    weights: NDArray[np.float32]
+    holder_offsets: NDArray[np.int64]
+    holders: NDArray[np.int32]
+    scale: NDArray[np.float32]
+    nearest: int
+    reach: float
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """The arrays by name, as a model folder keeps them."""
+        return {
+            "offsets": self.offsets,
+            "items": self.items,
+            "row_of": self.row_of,
+            "matches": self.matches,
+            "weights": self.weights,
+            "holder_offsets": self.holder_offsets,
+            "holders": self.holders,
+            "scale": self.scale,
+        }
+
+    def settings(self) -> dict[str, float]:
+        """What a model folder keeps beside the arrays."""
+        return {"nearest": self.nearest, "reach": self.reach}
+
+    def add(self, scores: Scores, seen: Occasions, shares: Scores) -> None:
+        """Add what the nearest rows say to each query's row of `scores`."""
+        ends = np.searchsorted(seen.users, np.arange(len(scores)), side="right").tolist()
+        begin = 0
+        for number, end in enumerate(ends):
+            if end > begin:
+                self._add_one(scores[number], seen.items[begin:end], shares[begin:end])
+            begin = end
+
+    def _add_one(self, scores: Scores, items: NDArray[np.int32], shares: Scores) -> None:
+        begins = self.holder_offsets[items]
+        counts = self.holder_offsets[items + 1] - begins
+        places = self.holders[ranges(begins, counts)]
+        if len(places) == 0:
+            return
+        # Stable: of a row's places, the last is the one that the query touched last.
+        rows = self.row_of[places]
+        order = np.argsort(rows, kind="stable")
+        rows, places = rows[order], places[order]
+        first = np.concatenate(([0], np.flatnonzero(rows[1:] != rows[:-1]) + 1))
+        likeness = np.add.reduceat(np.repeat(shares, counts)[order] * self.matches[places], first)
+        near = rows[first]
+        likeness = likeness * self.scale[near]
+        anchors = places[np.concatenate((first[1:], [len(places)])) - 1]
+        if len(near) > self.nearest:
+            kept = np.argpartition(-likeness, self.nearest)[: self.nearest]
+            near, likeness, anchors = near[kept], likeness[kept], anchors[kept]
+        self._say(scores, near, likeness * (float(shares.sum()) / likeness.sum()), anchors)
+
+    def _say(self, scores: Scores, near: NDArray[np.int32], says: Scores, anchors: NDArray[np.int32]) -> None:
+        begins = self.offsets[near]
+        counts = self.offsets[near + 1] - begins
+        places = ranges(begins, counts)
+        said = np.repeat(says, counts) * self.weights[places]
+        if self.reach > 0:
+            steps = np.abs(places - np.repeat(anchors, counts))
+            said *= np.where(steps > 0, np.exp(steps / -self.reach), 0.0)
+        np.add.at(scores, self.items[places], said)
