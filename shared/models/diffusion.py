@@ -71,8 +71,8 @@ def _step(
     first = offsets[begins]
     counts = offsets[begins + 1] - first
     places = ranges(first, counts)
-    arrived: Scores = np.bincount(ends[places], weights=np.repeat(shares, counts) * weights[places])
-    return arrived
+    said = np.repeat(shares, counts) * weights[places]
+    return np.bincount(ends[places], weights=said).astype(np.float64, copy=False)
 
 
 @dataclass(frozen=True)

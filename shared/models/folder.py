@@ -176,5 +176,6 @@ def _part(folder: Path, number: int, meta: dict[str, Any]) -> Part:
     """A part; what was saved before there were several kinds of tables says nothing of its kind."""
     kind, settings = meta.pop("kind", "neighbours"), meta.pop("settings", {})
     names = tuple(meta.pop("arrays", ("offsets", "items", "weights")))
-    table = TABLES[kind](**_group(folder, f"part{number}", names), **settings)
+    fields: dict[str, Any] = {**_group(folder, f"part{number}", names), **settings}
+    table = TABLES[kind](**fields)
     return Part(table=table, **meta)

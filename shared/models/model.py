@@ -14,6 +14,7 @@ from shared.models.attributes import Attributes
 from shared.models.audience import Allowed, Audience, Event, Mask, masks
 from shared.models.histories import Histories, Seen
 from shared.models.ids import Ids
+from shared.models.neighbours import Neighbours
 from shared.models.parts import Part
 from shared.models.scoring import DECIMALS, Numbers, Scores, Scoring
 
@@ -146,7 +147,9 @@ class Model:
         item = None if item_id is None else self._item(item_id)
         if item is None:
             return self._popular(barred, limit, allowed)
-        near, weights = self.parts[0].table.row(item)
+        table = self.parts[0].table
+        assert isinstance(table, Neighbours), "an item's list is a row of a table"
+        near, weights = table.row(item)
         barred = [*barred, item]
         kept = ~np.isin(near, barred)
         if allowed is not None:

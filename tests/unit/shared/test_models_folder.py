@@ -82,6 +82,15 @@ def test_the_same_model_makes_the_same_bytes(tmp_path: Path) -> None:
     assert fingerprint(tmp_path / "a") == fingerprint(tmp_path / "b")
 
 
+def test_a_folder_from_before_there_were_kinds_of_tables_is_read(tmp_path: Path) -> None:
+    save(model(), tmp_path)
+    meta = json.loads((tmp_path / "meta.json").read_text())
+    for name in ("kind", "settings", "arrays"):
+        del meta["parts"][0][name]
+    (tmp_path / "meta.json").write_text(json.dumps(meta))
+    assert load(tmp_path).parts[0].table.arrays().keys() == {"offsets", "items", "weights"}
+
+
 def test_every_byte_and_name_counts_in_the_fingerprint(tmp_path: Path) -> None:
     save(model(), tmp_path)
     whole = fingerprint(tmp_path)
@@ -96,7 +105,17 @@ def test_meta_says_what_the_arrays_are(tmp_path: Path) -> None:
     meta = json.loads((tmp_path / "meta.json").read_text(encoding="utf-8"))
     assert meta["format"] == 2
     assert (meta["users"], meta["items"]) == (2, 3)
-    assert meta["parts"] == [{"name": "self", "weight": 1.0, "decay": 1.0, "unit": "event"}]
+    assert meta["parts"] == [
+        {
+            "name": "self",
+            "weight": 1.0,
+            "decay": 1.0,
+            "unit": "event",
+            "kind": "neighbours",
+            "settings": {},
+            "arrays": ["items", "offsets", "weights"],
+        }
+    ]
     assert meta["notes"] == {"why": "ünïcode"}
 
 
