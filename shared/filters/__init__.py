@@ -1,0 +1,16 @@
+"""The filter language of Amazon Personalize: parsed once, bound to a request's values, applied to a table.
+
+    filter = Filter.parse('INCLUDE ItemID WHERE Items.GENRES IN ($GENRES) IF CurrentUser.AGE > 18')
+    bound = filter.bind({"GENRES": '"comedy","drama"'})
+    allowed = bound.mask(Table(item_ids, columns), user={"AGE": 20})
+
+The engine checks expressions and filters batches; the recommender filters what it answers. docs/filters.md
+has the language.
+"""
+
+from shared.filters.binding import Bound
+from shared.filters.errors import FilterError
+from shared.filters.filter import Column, Filter
+from shared.filters.table import Interaction, Table
+
+__all__ = ["Bound", "Column", "Filter", "FilterError", "Interaction", "Table"]

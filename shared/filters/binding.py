@@ -1,0 +1,109 @@
+"""A filter with its parameters' values: what may be recommended, as a mask over a table's rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from shared.events import canonical_type
+from shared.filters.predicates import Predicate
+from shared.filters.syntax import EVENT_TYPE, Selects, key_of
+from shared.filters.table import Interaction, Mask, Table
+
+Value = Callable[[str], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class BoundClause:
+    """One INCLUDE or EXCLUDE whose values are known."""
+
+    includes: bool
+    asks_interactions: bool
+    groups: tuple[tuple[Predicate, ...], ...]
+    premises: tuple[Predicate, ...]
+
+    def met(self, value: Value) -> bool:
+        """Whether all predicates of any group hold for the values of one event."""
+        return any(all(predicate.holds(value(predicate.key)) for predicate in group) for group in self.groups)
+
+    def rows(self, table: Table, row: int | None) -> Mask:
+        """The rows for which all predicates of any group hold; `row` is the current item's."""
+        found = np.zeros(len(table), np.bool_)
+        for group in self.groups:
+            whole = group[0].rows(table, row)
+            for predicate in group[1:]:
+                whole &= predicate.rows(table, row)
+            found |= whole
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """What `Filter.bind` gives. It holds no state: share it among threads."""
+
+    selects: Selects
+    clauses: tuple[BoundClause, ...]
+
+    def mask(
+        self,
+        table: Table,
+        *,
+        interactions: Sequence[Interaction] = (),
+        user: Mapping[str, Any] | None = None,
+        item_id: str | None = None,
+    ) -> Mask:
+        """True for the rows of `table` that may be recommended; the caller may change the array.
+
+        `interactions` are the current user's, or for a filter of users everybody's (with `user_id`).
+        `user` are the current user's attributes by column name, `item_id` the item that related items are
+        asked for.
+        """
+        row = None if item_id is None else table.rows.get(item_id)
+        included: Mask | None = None
+        excluded: Mask | None = None
+        attributes = {key_of(name): value for name, value in (user or {}).items()}
+        for clause in self.clauses:
+            if not all(premise.holds(attributes.get(premise.key)) for premise in clause.premises):
+                continue
+            if clause.asks_interactions:
+                found = self._touched(clause, table, interactions)
+            else:
+                found = clause.rows(table, row)
+            if clause.includes:
+                included = found if included is None else included | found
+            else:
+                excluded = found if excluded is None else excluded | found
+        if included is None:
+            included = np.ones(len(table), np.bool_)
+        if excluded is not None:
+            included &= ~excluded
+        return included
+
+    def _touched(self, clause: BoundClause, table: Table, interactions: Sequence[Interaction]) -> Mask:
+        """The items, or users, of the events that the clause is about."""
+        found = np.zeros(len(table), np.bool_)
+        rows = table.rows
+        for event in interactions:
+            id_ = event.user_id if self.selects == "user" else event.item_id
+            row = None if id_ is None else rows.get(id_)
+            if row is not None and not found[row] and clause.met(_values_of(event)):
+                found[row] = True
+        return found
+
+
+def _values_of(event: Interaction) -> Value:
+    """The fields of an event by key."""
+
+    def value(key: str) -> Any:
+        if key == EVENT_TYPE:
+            return canonical_type(event.event_type)
+        if key == "itemid":
+            return event.item_id
+        if key == "userid" and event.user_id is not None:
+            return event.user_id
+        return next((found for name, found in event.properties.items() if key_of(name) == key), None)
+
+    return value
