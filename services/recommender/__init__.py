@@ -2,7 +2,7 @@
 
 Owns        nothing; it keeps histories and purchases of the last days in Redis, which can be made anew
 Consumes    interactions-v1, users-v1 (worker)
-Reads whole caches-v1, items-v1, campaigns-v1 (every process)
+Reads whole caches-v1, items-v1, campaigns-v1, filters-v1 (every process)
 Publishes   nothing
 HTTP        recommendations by REST, GetRecommendations and GetPersonalizedRanking of Amazon Personalize
 

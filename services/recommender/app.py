@@ -15,6 +15,7 @@ from services.recommender.api.status import Status
 from services.recommender.domain.pointers import Pointers
 from services.recommender.handlers import Handlers
 from services.recommender.store.campaigns import Campaigns
+from services.recommender.store.filters import Filters
 from services.recommender.store.histories import Histories, Kept
 from services.recommender.store.lists import Guarded, Lists
 from services.recommender.store.places import Places
@@ -24,8 +25,8 @@ from services.recommender.store.refill import Refill
 from services.recommender.store.states import Catalogues, Pointing
 from shared import s3
 from shared.auth import Authenticator
-from shared.events import CacheRefreshed, CampaignChanged, ItemChanged
-from shared.events.topics import CACHES, CAMPAIGNS, INTERACTIONS, ITEMS, USERS
+from shared.events import CacheRefreshed, CampaignChanged, FilterChanged, ItemChanged
+from shared.events.topics import CACHES, CAMPAIGNS, FILTERS, INTERACTIONS, ITEMS, USERS
 from shared.kafka import Consumer, StateTable
 from shared.postgres import Database
 from shared.redis import Multiplexer
@@ -74,6 +75,8 @@ def build(settings: Settings) -> Serving:
     caches = StateTable[CacheRefreshed](settings.kafka, CACHES, pointing.changed)
     items = StateTable[ItemChanged](settings.kafka, ITEMS, catalogues.changed)
     deployed = StateTable[CampaignChanged](settings.kafka, CAMPAIGNS, campaigns.changed)
+    filters = Filters()
+    filtering = StateTable[FilterChanged](settings.kafka, FILTERS, filters.changed)
     catalogues.follow(items)
 
     answers = Answers(lists, popular, catalogues, pointers, pointing)
@@ -83,7 +86,9 @@ def build(settings: Settings) -> Serving:
     app = application(
         "recommender",
         parts=[
-            database, redis, authenticator, caches, items, deployed, pointing, catalogues, campaigns,
+            database, redis, authenticator,
+            caches, items, deployed, filtering,
+            pointing, catalogues, campaigns,
         ],
         routers=[
             Rest(answers, live, status, authenticator).router(),

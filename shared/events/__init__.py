@@ -6,7 +6,7 @@ On the wire an event is a CloudEvents 1.0 message in binary mode: its JSON is th
 
 from shared.events.batches import BatchCompleted, BatchFailed, TrainingRequested
 from shared.events.caches import CacheRefreshed
-from shared.events.campaigns import CampaignChanged, TrackerChanged
+from shared.events.campaigns import CampaignChanged, FilterChanged, TrackerChanged
 from shared.events.envelope import Event, derived_id
 from shared.events.experiments import VariantExposed
 from shared.events.interactions import InteractionRecorded, canonical_type
@@ -21,6 +21,7 @@ __all__ = [
     "CacheRefreshed",
     "CampaignChanged",
     "Event",
+    "FilterChanged",
     "InteractionRecorded",
     "ItemChanged",
     "ItemPut",

@@ -25,6 +25,20 @@ class CampaignChanged(Event):
         return f"{self.tenant}:{self.name}"
 
 
+class FilterChanged(Event):
+    """A filter: what it lets through, in the language of docs/filters.md."""
+
+    name: Name
+    arn: Text
+    status: Text
+    expression: Text
+
+    @property
+    def key(self) -> str:
+        """`tenant:name`."""
+        return f"{self.tenant}:{self.name}"
+
+
 class TrackerChanged(Event):
     """An event tracker: its tracking id lets a storefront send events to the tenant."""
 

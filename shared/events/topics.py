@@ -13,7 +13,7 @@ from pydantic import BaseModel
 
 from shared.events.batches import BatchCompleted, BatchFailed, TrainingRequested
 from shared.events.caches import CacheRefreshed
-from shared.events.campaigns import CampaignChanged, TrackerChanged
+from shared.events.campaigns import CampaignChanged, FilterChanged, TrackerChanged
 from shared.events.experiments import VariantExposed
 from shared.events.interactions import InteractionRecorded
 from shared.events.items import ItemChanged, ItemPut
@@ -132,6 +132,15 @@ CAMPAIGNS = Topic(
     readers=_names("recommender"),
     retention=None,
 )
+FILTERS = Topic(
+    "filters-v1",
+    (FilterChanged,),
+    key="tenant:name",
+    partitions=1,
+    producers=_names("engine"),
+    readers=_names("recommender"),
+    retention=None,
+)
 TRACKERS = Topic(
     "trackers-v1",
     (TrackerChanged,),
@@ -169,6 +178,7 @@ TOPICS = (
     BATCHES,
     CACHES,
     CAMPAIGNS,
+    FILTERS,
     TRACKERS,
     EXPOSURES,
     UPLOADS,

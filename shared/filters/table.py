@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,6 +55,36 @@ class Column:
         return np.array([number_of(value) for value in self.values.tolist()], np.float64)
 
 
+class Attributes(Protocol):
+    """Columns by name that are decoded when asked for; see `shared.models.Attributes`."""
+
+    @property
+    def columns(self) -> Mapping[str, Any]:
+        """By their names."""
+
+    def values(self, name: str) -> NDArray[Any] | None:
+        """A whole column: float64 with NaN, or objects with None."""
+
+
+class _Lazy(Mapping[str, NDArray[Any]]):
+    """Attributes as a mapping of columns."""
+
+    def __init__(self, attributes: Attributes) -> None:
+        self._attributes = attributes
+
+    def __getitem__(self, name: str) -> NDArray[Any]:
+        values = self._attributes.values(name)
+        if values is None:
+            raise KeyError(name)
+        return values
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._attributes.columns)
+
+    def __len__(self) -> int:
+        return len(self._attributes.columns)
+
+
 class Table:
     """Rows by id, with columns beside them; names compare without case and underscores.
 
@@ -63,10 +93,19 @@ class Table:
     """
 
     def __init__(self, ids: Sequence[str], columns: Mapping[str, NDArray[Any]]) -> None:
-        """`columns` as the training data has them: float64 with NaN, or objects with None."""
+        """`columns` as the training data has them: float64 with NaN, or objects with None.
+
+        A column is taken from the mapping when a filter first asks for it.
+        """
         self.ids = ids
-        self._given = {key_of(name): values for name, values in columns.items()}
+        self._given = columns
+        self._names = {key_of(name): name for name in columns}
         self._columns: dict[str, Column] = {}
+
+    @classmethod
+    def of(cls, ids: Sequence[str], attributes: Attributes) -> Self:
+        """The items or users of a model, with their attributes."""
+        return cls(ids, _Lazy(attributes))
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -79,13 +118,13 @@ class Table:
     def column(self, key: str) -> Column | None:
         """The column of a name as `key_of` gives it; None when there is none."""
         found = self._columns.get(key)
-        if found is None and key in self._given:
-            found = self._columns[key] = Column(self._given[key])
+        if found is None and key in self._names:
+            found = self._columns[key] = Column(self._given[self._names[key]])
         return found
 
     def value(self, row: int, key: str) -> Any:
         """One attribute of one row; None when there is none."""
-        if key in IDS and key not in self._given:
+        if key in IDS and key not in self._names:
             return self.ids[row]
         column = self.column(key)
         return None if column is None else column.values[row]

@@ -11,7 +11,7 @@ from services.engine.store.objects import Objects
 from services.engine.worker.sweeper import Sweeper
 from services.engine.worker.work import Work
 from shared.auth import Authenticator
-from shared.events.topics import CAMPAIGNS, TRACKERS
+from shared.events.topics import CAMPAIGNS, FILTERS, TRACKERS
 from shared.jobs import JobWorker
 from shared.kafka import Publisher
 from shared.outbox import Relay
@@ -47,7 +47,7 @@ def worker(settings: Settings) -> FastAPI:
     """Imports, trainings, batch inferences; the outbox; clearing up."""
     database = Database(settings.postgres, "engine")
     work = Work(database, settings)
-    publisher = Publisher(settings.kafka, "engine", [CAMPAIGNS, TRACKERS])
+    publisher = Publisher(settings.kafka, "engine", [CAMPAIGNS, FILTERS, TRACKERS])
     return application(
         "engine",
         parts=[

@@ -34,6 +34,7 @@ class Type(StrEnum):
     BATCH_INFERENCE_JOB = "batch-inference-job"
     EVENT_TRACKER = "event-tracker"
     CAMPAIGN = "campaign"
+    FILTER = "filter"
 
 
 NOUNS = {kind: kind.value.replace("-", " ") for kind in Type}

@@ -16,6 +16,7 @@ from services.engine.personalize.members import (
     WireModel,
     document,
 )
+from shared.events.topics import FILTERS
 from shared.personalize import WireError, invalid_input
 
 
@@ -116,6 +117,9 @@ async def delete(control: Control, request: DatasetGroupName) -> None:
     group = await control.find(request.dataset_group_arn, Type.DATASET_GROUP, lock=True)
     inside = await control.resources.children(group.path, Type.DATASET, Type.SOLUTION, Type.EVENT_TRACKER)
     refuse_if_any(inside, group)
+    for left in await control.resources.children(group.path, Type.FILTER):
+        await control.resources.delete(left)
+        await control.announce.gone(FILTERS, left.owner, f"{left.owner}:{left.name}")
     await control.resources.delete(group)
     await control.resources.retire_tenant(group.owner)
     await control.resources.discard(f"{group.owner}/", control.settings.garbage_hours)

@@ -14,6 +14,7 @@ from services.engine.personalize import (
     campaigns,
     catalogue,
     datasets,
+    filters,
     groups,
     imports,
     schemas,
@@ -133,6 +134,15 @@ TABLE: dict[str, Row] = {
         trackers.ListEventTrackers, trackers.EventTrackersListed, "II NT", trackers.listed),
     "DeleteEventTracker": Row(
         trackers.EventTrackerName, None, "II NF IU", trackers.delete),
+
+    "CreateFilter": Row(
+        filters.CreateFilter, filters.FilterName, "II AE NF LE TT", filters.create),
+    "DescribeFilter": Row(
+        filters.FilterName, filters.FilterDescribed, "II NF", filters.describe),
+    "ListFilters": Row(
+        filters.ListFilters, filters.FiltersListed, "II NT", filters.listed),
+    "DeleteFilter": Row(
+        filters.FilterName, None, "II NF IU", filters.delete),
 
     "CreateCampaign": Row(
         campaigns.CreateCampaign, campaigns.CampaignName, "II NF AE LE IU TT", campaigns.create),

@@ -1,0 +1,141 @@
+"""Filters: what may be recommended, as an expression over items, users and what users did."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import UTC, datetime
+from typing import Annotated
+
+from pydantic import Field, StringConstraints
+
+from services.engine.domain import schemas as avro
+from services.engine.domain.resources import NewResource, Resource, Type
+from services.engine.personalize import groups
+from services.engine.personalize.control import Control
+from services.engine.personalize.members import (
+    ArnText,
+    Page,
+    ResourceName,
+    StatusView,
+    Tagged,
+    Text,
+    WireModel,
+    document,
+)
+from shared.events import FilterChanged
+from shared.events.topics import FILTERS
+from shared.filters import Filter
+
+
+class CreateFilter(Tagged):
+    """A new filter. It never changes: make another for another expression."""
+
+    name: ResourceName
+    dataset_group_arn: ArnText
+    filter_expression: Annotated[Text, StringConstraints(min_length=1, max_length=2500)]
+
+
+class FilterName(WireModel):
+    """Which filter: what is asked, and what Create answers."""
+
+    filter_arn: ArnText
+
+
+class ListFilters(Page):
+    """The filters of a group, or of all."""
+
+    dataset_group_arn: ArnText | None = None
+
+
+class FilterSummary(StatusView):
+    """A filter in a list."""
+
+    arn_member = "filterArn"
+
+    name: str
+    filter_arn: str
+    dataset_group_arn: str
+
+
+class FilterView(FilterSummary):
+    """A filter."""
+
+    filter_expression: str
+
+
+class FilterDescribed(WireModel):
+    """The answer to Describe."""
+
+    described: FilterView = Field(alias="filter")
+
+
+class FiltersListed(WireModel):
+    """One page. The service spells this member with a capital letter, alone among all."""
+
+    filters: list[FilterSummary] = Field(alias="Filters")
+    next_token: str | None = None
+
+
+async def create(control: Control, request: CreateFilter) -> FilterName:
+    """Keep an expression that can be read and names fields of the group's schemas; ACTIVE at once."""
+    group = await groups.find_for_new(control, request.dataset_group_arn)
+    Filter.parse(request.filter_expression).check(await _columns(control, group))
+    made = await control.create(
+        NewResource(
+            Type.FILTER,
+            f"{Type.FILTER}/{request.name}",
+            request.name,
+            group.owner,
+            document(request, "dataset_group_arn") | {"datasetGroupArn": group.arn},
+            parent=group.path,
+        ),
+        request,
+    )
+    await control.announce.event(FILTERS, changed(made))
+    return FilterName(filter_arn=made.arn)
+
+
+async def _columns(control: Control, group: Resource) -> dict[str, tuple[avro.Column, ...]]:
+    """The columns of the group's datasets, by type."""
+    columns = {}
+    for dataset in await control.resources.children(group.path, Type.DATASET):
+        schema = await control.find(dataset.document["schemaArn"], Type.SCHEMA)
+        columns[dataset.document["datasetType"]] = avro.parse(schema.document["schema"]).columns
+    return columns
+
+
+def changed(made: Resource) -> FilterChanged:
+    """The state of a filter as an event."""
+    return FilterChanged(
+        event_id=str(uuid.uuid4()),
+        tenant=made.owner,
+        occurred_at=datetime.now(UTC),
+        name=made.name,
+        arn=made.arn,
+        status=made.status,
+        expression=made.document["filterExpression"],
+    )
+
+
+async def describe(control: Control, request: FilterName) -> FilterDescribed:
+    """Show a filter."""
+    found = await control.find(request.filter_arn, Type.FILTER)
+    return FilterDescribed(described=FilterView.of(found))
+
+
+async def listed(control: Control, request: ListFilters) -> FiltersListed:
+    """List filters."""
+    group = (
+        await control.find(request.dataset_group_arn, Type.DATASET_GROUP)
+        if request.dataset_group_arn
+        else None
+    )
+    shown, token = await control.page(request, Type.FILTER, FilterSummary, group)
+    return FiltersListed(filters=shown, next_token=token)
+
+
+async def delete(control: Control, request: FilterName) -> None:
+    """Delete a filter: requests that name it are refused from now on; batch jobs under way go on."""
+    found = await control.find(request.filter_arn, Type.FILTER, lock=True)
+    await control.resources.delete(found)
+    await control.announce.gone(FILTERS, found.owner, changed(found).key)
