@@ -108,3 +108,4 @@ requirements: python
 	@for group in local dev; do \
 	  .local/bootstrap/bin/uv export -q --no-header --no-annotate --no-default-groups --group $$group -o requirements/$$group.txt || exit 1; \
 	done
+	@.local/bootstrap/bin/uv export -q --no-header --no-annotate --only-group aws-cli -o requirements/aws-cli.txt

@@ -179,12 +179,30 @@ SELECT prefix FROM garbage WHERE delete_after < now() ORDER BY delete_after LIMI
 DELETE FROM garbage WHERE prefix = :prefix;
 
 -- tracked_interactions --
--- What a tenant's event tracker has received, once per event.
-SELECT coalesce(user_id, session_id) AS user_id, item_id, event_type, value,
-       extract(epoch FROM occurred_at)::bigint AS timestamp
-FROM tracker.interactions_v1
-WHERE tenant = :tenant AND source = 'personalize' AND item_id IS NOT NULL
-  AND coalesce(user_id, session_id) IS NOT NULL;
+-- What a tenant's event tracker has received, once per event; a session is the user who first logged in to it.
+WITH logins AS MATERIALIZED (
+    SELECT DISTINCT ON (session_id) session_id, user_id
+    FROM tracker.interactions_v1
+    WHERE tenant = :tenant AND source = 'personalize' AND user_id IS NOT NULL AND session_id IS NOT NULL
+    ORDER BY session_id, occurred_at, event_id
+)
+SELECT coalesce(events.user_id, logins.user_id, events.session_id) AS user_id, events.item_id,
+       events.event_type, events.value, floor(extract(epoch FROM events.occurred_at))::bigint AS timestamp
+FROM tracker.interactions_v1 AS events
+LEFT JOIN logins ON events.user_id IS NULL AND logins.session_id = events.session_id
+WHERE events.tenant = :tenant AND events.source = 'personalize' AND events.item_id IS NOT NULL;
+
+-- put_items --
+-- What was said about a tenant's items, outside of imports.
+SELECT item_id AS id, attributes, name, category, price, currency, available, created_at
+FROM sync.items_v1
+WHERE tenant = :tenant;
+
+-- put_users --
+-- What was said about a tenant's users, outside of imports.
+SELECT user_id AS id, attributes, name, city, province, country
+FROM sync.users_v1
+WHERE tenant = :tenant;
 
 -- running_jobs --
 -- What the workers of a tenant's jobs have said last, newest first.

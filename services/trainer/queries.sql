@@ -145,12 +145,20 @@ SELECT set_config('work_mem', '128MB', true), set_config('jit', 'off', true),
        set_config('statement_timeout', '0', true);
 
 -- interactions_csv --
--- The training rows: one per user, item, second and type; a guest's order is a user.
-SELECT coalesce(user_id, session_id) AS "USER_ID", item_id AS "ITEM_ID",
-       floor(extract(epoch FROM occurred_at))::bigint AS "TIMESTAMP", event_type AS "EVENT_TYPE",
-       max(value)::real AS "EVENT_VALUE"
-FROM tracker.interactions_v1
-WHERE tenant = :tenant AND item_id IS NOT NULL AND event_type <> ALL (:excluded::text[])
+-- The training rows: one per user, item, second and type; a guest's order is a user, and so is a session
+-- until somebody logs in to it.
+WITH logins AS MATERIALIZED (
+    SELECT DISTINCT ON (session_id) session_id, user_id
+    FROM tracker.interactions_v1
+    WHERE tenant = :tenant AND user_id IS NOT NULL AND session_id IS NOT NULL
+    ORDER BY session_id, occurred_at, event_id
+)
+SELECT coalesce(i.user_id, logins.user_id, i.session_id) AS "USER_ID", i.item_id AS "ITEM_ID",
+       floor(extract(epoch FROM i.occurred_at))::bigint AS "TIMESTAMP", i.event_type AS "EVENT_TYPE",
+       max(i.value)::real AS "EVENT_VALUE"
+FROM tracker.interactions_v1 i
+LEFT JOIN logins ON i.user_id IS NULL AND logins.session_id = i.session_id
+WHERE i.tenant = :tenant AND i.item_id IS NOT NULL AND i.event_type <> ALL (:excluded::text[])
 GROUP BY 1, 2, 3, 4;
 
 -- items_csv --

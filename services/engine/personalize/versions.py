@@ -89,8 +89,6 @@ _FROM_SOLUTION = (
 
 async def create(control: Control, request: CreateSolutionVersion) -> SolutionVersionCreated:
     """Queue a training with the solution's settings of now."""
-    if request.training_mode == "AUTOTRAIN":
-        raise invalid_input("trainingMode AUTOTRAIN is set by the service; ask for FULL or UPDATE.")
     solution = await control.find(request.solution_arn, Type.SOLUTION, lock=True)
     limit = control.settings.max_pending_versions
     await control.refuse_beyond(limit, solution.owner, Type.SOLUTION_VERSION)

@@ -40,25 +40,35 @@ def evaluate(
 
 
 def train(
-    recipe: Recipe, dataset: Dataset, config: Mapping[str, Any], progress: Progress = silent
+    recipe: Recipe,
+    dataset: Dataset,
+    config: Mapping[str, Any],
+    progress: Progress = silent,
+    like: Model | None = None,
 ) -> tuple[Model, dict[str, float]]:
     """A model of all users, and its metrics.
 
     The recipe makes its choices once, for the model that is judged and without the users it is judged
-    on; the model of all users takes them over.
+    on; the model of all users takes them over. With an earlier model, `like`, both take over its choices.
     """
-    judged, found = _judged(recipe, dataset, config, 0, lambda step, share: progress(step, 0.6 * share))
-    model = recipe.fit(dataset, config, lambda step, share: progress(step, 0.6 + 0.4 * share), judged)
+    judged, found = _judged(recipe, dataset, config, 0, lambda step, share: progress(step, 0.6 * share), like)
+    chosen = judged if judged is not None else like
+    model = recipe.fit(dataset, config, lambda step, share: progress(step, 0.6 + 0.4 * share), chosen)
     return model, found
 
 
 def _judged(
-    recipe: Recipe, dataset: Dataset, config: Mapping[str, Any], seed: int, progress: Progress
+    recipe: Recipe,
+    dataset: Dataset,
+    config: Mapping[str, Any],
+    seed: int,
+    progress: Progress,
+    like: Model | None = None,
 ) -> tuple[Model | None, dict[str, float]]:
     parted = split(weights.counted(dataset, config), seed=seed)
     if len(parted.users) == 0 or len(parted.train) == 0:
         return None, metrics.solution_metrics([], len(dataset.item_ids))
-    model = recipe.fit(parted.train, config, progress)
+    model = recipe.fit(parted.train, config, progress, like)
     return model, metrics.solution_metrics(_lists(model, parted), len(dataset.item_ids))
 
 

@@ -32,8 +32,9 @@ class Mixture:
         """Choose, unless an earlier model of the recipe has chosen, and fit the parts on all users."""
         progress("read interactions", 0.0)
         counted = weights.counted(dataset, config)
-        choice = selection.taken_over(like) if like else self._chosen(counted, config, progress)
         offered = {ingredient.name: ingredient for ingredient in self.offer(counted, 1.0)}
+        choice = selection.taken_over(like, offered) if like else None
+        choice = choice or self._chosen(counted, config, progress)
         parts = []
         for number, part in enumerate(choice.parts):
             progress(f"fit {part.name} on all users", 0.6 + 0.3 * number / len(choice.parts))

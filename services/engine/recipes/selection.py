@@ -108,9 +108,16 @@ def _options(judge: Judge, repeats: float) -> list[bool]:
     return [True, False] if judge.sought.size <= _CELLS_OF_BOTH else [False]
 
 
-def taken_over(model: Model) -> Choice:
-    """What was chosen for an earlier model of the same recipe."""
+def taken_over(model: Model, offered: Mapping[str, Ingredient]) -> Choice | None:
+    """What was chosen for an earlier model of the same recipe; None when it is no longer offered.
+
+    A catalogue that grew may be too wide for a part of the earlier model.
+    """
     variants = {part["name"]: part["variant"] for part in model.notes["parts"]}
+    if any(
+        name not in offered or variant not in offered[name].variants for name, variant in variants.items()
+    ):
+        return None
     parts = [
         Chosen(part.name, variants[part.name], part.decay, part.unit, part.weight) for part in model.parts
     ]

@@ -43,10 +43,14 @@ async def add_parts(
     return dropped
 
 
-async def tracked_interactions(database: Database, tenant: str) -> AsyncIterator[list[Any]]:
-    """What the tenant's event tracker has received, some thousand rows at a time."""
+async def received(database: Database, kind: str, tenant: str) -> AsyncIterator[list[Any]]:
+    """What has come in beside the imports of a dataset of this type, some thousand rows at a time."""
+    statement = _RECEIVED[kind]
     async with database.transaction("repeatable_read", readonly=True) as connection:
-        text, *arguments = SQL.tracked_interactions(tenant=tenant)
+        text, *arguments = statement(tenant=tenant)
         cursor = await connection.cursor(text, *arguments)
         while rows := await cursor.fetch(_ROWS_AT_ONCE):
             yield rows
+
+
+_RECEIVED = {"INTERACTIONS": SQL.tracked_interactions, "ITEMS": SQL.put_items, "USERS": SQL.put_users}

@@ -11,10 +11,12 @@ from typing import Any
 import numpy as np
 import orjson
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from services.engine.recipes import RECIPES, Dataset, train
 from services.engine.store.objects import Objects, sha256_of
+from services.engine.worker.inference import fetch_model
 from shared import models
 from shared.errors import Permanent
 
@@ -22,18 +24,25 @@ FEWEST_INTERACTIONS = 1000
 FEWEST_USERS = 25
 
 Report = Callable[[str, float], None]
+# The stubs of pyarrow lose the type of most computed columns.
+Arrow = Any
 
 
 @dataclass(frozen=True, slots=True)
 class Spec:
-    """What to train on: keys of the data bucket by dataset type, and a local file of tracked events."""
+    """What to train on: keys of the data bucket and local files of received rows, both by dataset type.
+
+    `like` is the model (a prefix of the data bucket, and its fingerprint) whose choices are taken over.
+    """
 
     recipe: str
     config: dict[str, Any]
     parts: dict[str, list[str]]
-    tracked: str | None
+    received: dict[str, str]
     folder: str
     strict: bool
+    like: str | None = None
+    like_sha256: str | None = None
 
 
 def run(spec: Spec, objects: Objects, workspace: Path, report: Report) -> dict[str, Any]:
@@ -42,7 +51,11 @@ def run(spec: Spec, objects: Objects, workspace: Path, report: Report) -> dict[s
     report("read datasets", 0.0)
     dataset = _dataset(spec, objects, workspace)
     warnings = too_little(dataset, strict=spec.strict)
-    model, metrics = train(RECIPES[spec.recipe], dataset, spec.config, part_of(report, "train", 0.1, 0.8))
+    like = None
+    if spec.like is not None:
+        like = fetch_model(spec.like, spec.like_sha256 or "", objects, workspace / "like")
+    told = part_of(report, "train", 0.1, 0.8)
+    model, metrics = train(RECIPES[spec.recipe], dataset, spec.config, told, like)
     folder = workspace / "model"
     models.save(model, folder)
     report("upload the model", 0.9)
@@ -73,16 +86,43 @@ def _dataset(spec: Spec, objects: Objects, workspace: Path) -> Dataset:
     tables = {
         kind: _table(keys, objects, workspace / kind.lower()) for kind, keys in spec.parts.items() if keys
     }
-    interactions = tables.get("INTERACTIONS")
-    if spec.tracked is not None:
-        tracked = pq.read_table(spec.tracked)
-        interactions = tracked if interactions is None else _joined([interactions, tracked])
-    if interactions is None or not interactions.num_rows:
+    received = {kind: pq.read_table(path) for kind, path in spec.received.items()}
+    given = [both["INTERACTIONS"] for both in (tables, received) if "INTERACTIONS" in both]
+    if not sum(table.num_rows for table in given):
         raise Permanent(
             "The dataset group has no interactions to train on: import a file of them, or send events "
             "with the event tracker, and make a new solution version."
         )
-    return Dataset.from_arrow(interactions, tables.get("ITEMS"), tables.get("USERS"))
+    items, users = (
+        overridden(tables.get(kind), received.get(kind), key)
+        for kind, key in (("ITEMS", "ITEM_ID"), ("USERS", "USER_ID"))
+    )
+    return Dataset.from_arrow(_joined(given), items, users)
+
+
+def overridden(imported: pa.Table | None, put: pa.Table | None, key: str) -> pa.Table | None:
+    """One row per id: of imported rows the last, with what was put over it column by column."""
+    if imported is None or put is None:
+        return put if imported is None else imported
+    ids: Arrow = pc.unique(pa.chunked_array([*imported[key].chunks, *put[key].chunks], pa.string()))
+    newest, said = _rows(imported, key, ids), _rows(put, key, ids)
+    columns: dict[str, Arrow] = {key: ids}
+    for name in dict.fromkeys([*imported.column_names, *put.column_names]):
+        if name == key:
+            continue
+        found = [
+            table[name].take(rows)
+            for table, rows in ((put, said), (imported, newest))
+            if name in table.column_names
+        ]
+        columns[name] = pc.coalesce(*found)
+    return pa.table(columns)
+
+
+def _rows(table: pa.Table, key: str, ids: Arrow) -> Arrow:
+    """The last row of each id; null where there is none."""
+    backwards: Arrow = table[key].combine_chunks()[::-1]
+    return pc.subtract(pa.scalar(table.num_rows - 1), pc.index_in(ids, value_set=backwards))
 
 
 def _table(keys: list[str], objects: Objects, folder: Path) -> pa.Table:

@@ -8,18 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from services.engine import metrics
-from services.engine.domain import locations
+from services.engine.domain import locations, schemas
 from services.engine.domain.resources import Resource, Status, Type
 from services.engine.personalize import campaigns
 from services.engine.store import datasets, resources
-from services.engine.worker import child, importing, inference, training
+from services.engine.worker import child, collecting, importing, inference, training
 from services.engine.worker.runner import Runner
 from shared import jobs, outbox
 from shared.errors import Permanent
@@ -28,15 +24,6 @@ from shared.events.topics import CAMPAIGNS
 if TYPE_CHECKING:
     from shared.jobs import Handler, Job
     from shared.postgres import Connection
-
-_TRACKED_COLUMNS: dict[str, pa.DataType] = {
-    "USER_ID": pa.string(),
-    "ITEM_ID": pa.string(),
-    "EVENT_TYPE": pa.string(),
-    "EVENT_VALUE": pa.float32(),
-    "TIMESTAMP": pa.int64(),
-}
-TRACKED = pa.schema(_TRACKED_COLUMNS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,17 +73,21 @@ class Work(Runner):
         if resource is None:
             return
         with child.workspace(self.settings.work_folder, f"{job.kind}-{job.key}") as workspace:
-            await job.report(step="collect the tracker's events", share=0.0)
-            tracked = await self._tracked(resource.owner, workspace / "tracked.parquet")
+            await job.report(step="collect received events", share=0.0)
+            parts, columns = await self._datasets_of(resource)
+            received = await collecting.collect(self.database, resource.owner, columns, workspace)
+            like = await self._taken_over(resource)
             document = resource.document
             config = {"eventType": document["eventType"]} if "eventType" in document else {}
             spec = training.Spec(
                 resource.facts["recipe"],
                 config | document.get("solutionConfig", {}),
-                await self._parts(resource),
-                str(tracked) if tracked else None,
+                parts,
+                received,
                 resource.facts["folder"],
                 self.settings.strict,
+                like.facts["folder"] if like else None,
+                like.facts["model_sha256"] if like else None,
             )
             result = await self._compute(job, "training", spec, workspace)
         async with self.database.transaction() as connection:
@@ -161,27 +152,26 @@ class Work(Runner):
             raise Permanent("The solution version of this job was deleted.")
         return version
 
-    async def _parts(self, version: Resource) -> dict[str, list[str]]:
-        """The keys of the objects that the group's datasets consist of, by type."""
+    async def _datasets_of(self, version: Resource) -> tuple[dict[str, list[str]], dict[str, schemas.Schema]]:
+        """The keys of the objects that the group's datasets consist of, and their schemas, both by type."""
         beside = resources.beside(self.database, version)
         group = version.document["datasetGroupArn"].split(":", 5)[5]
-        return {
-            dataset.document["datasetType"]: [
-                part.key for part in await datasets.parts(self.database, dataset.id)
-            ]
-            for dataset in await beside.children(group, Type.DATASET)
-        }
+        parts, columns = {}, {}
+        for dataset in await beside.children(group, Type.DATASET):
+            kind = dataset.document["datasetType"]
+            parts[kind] = [part.key for part in await datasets.parts(self.database, dataset.id)]
+            schema = await beside.get(dataset.document["schemaArn"].split(":", 5)[5])
+            if schema is not None:
+                columns[kind] = schemas.parse(schema.document["schema"])
+        return parts, columns
 
-    async def _tracked(self, tenant: str, path: Path) -> Path | None:
-        """What the tenant's event tracker has received, as a file; None when that is nothing."""
-        rows = 0
-        with pq.ParquetWriter(path, TRACKED) as writer:
-            async for some in datasets.tracked_interactions(self.database, tenant):
-                columns = [[row[number] for row in some] for number in range(len(TRACKED))]
-                arrays = [pa.array(column, kind.type) for column, kind in zip(columns, TRACKED, strict=True)]
-                writer.write_batch(pa.RecordBatch.from_arrays(arrays, schema=TRACKED))
-                rows += len(some)
-        return path if rows else None
+    async def _taken_over(self, version: Resource) -> Resource | None:
+        """The newest version of the same solution, whose choices an UPDATE takes over; None for FULL."""
+        if version.document["trainingMode"] == "FULL":
+            return None
+        beside = resources.beside(self.database, version)
+        others = await beside.children(version.parent or "", Type.SOLUTION_VERSION)
+        return next((other for other in others if other.status == Status.ACTIVE), None)
 
     async def _finish_import(
         self,

@@ -9,37 +9,15 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 
-from services.sync.domain.mapping import folded
 from shared.errors import Permanent
 from shared.events import ItemChanged, ItemPut, UserChanged, UserPut, derived_id
+from shared.events.spellings import field_of
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _CLOCK_SKEW = timedelta(minutes=5)
 _ATTRIBUTE = "@"
-
-ITEM_FIELDS = ("name", "category", "price", "currency", "available", "created_at")
-USER_FIELDS = ("name", "city", "province", "country")
-
-# Other spellings of the fields, as storefronts and Personalize's schemas have them, folded.
-_ITEM_SPELLINGS = {
-    "title": "name",
-    "productname": "name",
-    "itemname": "name",
-    "categoryl1": "category",
-    "productcategory": "category",
-    "creationtimestamp": "created_at",
-    "createdat": "created_at",
-    "currencycode": "currency",
-    "instock": "available",
-}
-_USER_SPELLINGS = {
-    "fullname": "name",
-    "customername": "name",
-    "state": "province",
-    "region": "province",
-}
 
 
 def microseconds(at: datetime) -> int:
@@ -117,12 +95,12 @@ def _change_id(tenant: str, what: str, state: State) -> str:
 
 def item_put(put: ItemPut) -> tuple[dict[str, Any], dict[str, Any]]:
     """(fields, attributes) that a put of an item says. Permanent when a value can't be a field's."""
-    return _sorted_out(put.fields, ITEM_FIELDS, _ITEM_SPELLINGS)
+    return _sorted_out(put.fields, "item")
 
 
 def user_put(put: UserPut) -> tuple[dict[str, Any], dict[str, Any]]:
     """(fields, attributes) that a put of a user says."""
-    return _sorted_out(put.fields, USER_FIELDS, _USER_SPELLINGS)
+    return _sorted_out(put.fields, "user")
 
 
 def said_at(put: ItemPut | UserPut, now: datetime) -> int:
@@ -131,19 +109,17 @@ def said_at(put: ItemPut | UserPut, now: datetime) -> int:
 
 
 def _sorted_out(
-    given: Mapping[str, Any], known: tuple[str, ...], spellings: Mapping[str, str]
+    given: Mapping[str, Any], kind: Literal["item", "user"]
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     fields: dict[str, Any] = {}
     attributes: dict[str, Any] = {}
     for name, value in given.items():
-        plain = folded(name)
-        target = spellings.get(plain, plain)
-        if target in known:
-            # Whether something is available is never unknown.
-            if value is not None or target != "available":
-                fields[target] = None if value is None else _READERS[target](value, name)
-        else:
+        target = field_of(kind, name)
+        if target is None:
             attributes[name] = value
+        elif value is not None or target != "available":
+            # Whether something is available is never unknown.
+            fields[target] = None if value is None else _READERS[target](value, name)
     return fields, attributes
 
 

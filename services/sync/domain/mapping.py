@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from collections.abc import Mapping as Values
 from dataclasses import dataclass
@@ -13,11 +12,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from shared.errors import Permanent
 from shared.events.envelope import Name, Text
+from shared.events.spellings import folded
 
 Kind = Literal["orders", "items", "users", "interactions"]
 KINDS: tuple[Kind, ...] = ("orders", "items", "users", "interactions")
-
-_NOISE = re.compile(r"[\W_]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,11 +131,6 @@ class Layout:
     def __getitem__(self, field: str) -> int:
         """The column of a field."""
         return self.columns.get(field, -1)
-
-
-def folded(name: str) -> str:
-    """A column's name without case, spaces and punctuation: `Customer ID` is `customerid`."""
-    return _NOISE.sub("", name.lower())
 
 
 def layout(mapping: Mapping, kind: Kind, header: list[str]) -> Layout:

@@ -6,15 +6,10 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from services.sync.domain.catalogue import (
-    ITEM_FIELDS,
-    USER_FIELDS,
-    State,
-    item_changed,
-    user_changed,
-)
+from services.sync.domain.catalogue import State, item_changed, user_changed
 from services.sync.store.statements import SQL
 from shared import outbox
+from shared.events.spellings import ITEM_FIELDS, USER_FIELDS
 from shared.events.topics import ITEMS, USERS
 
 if TYPE_CHECKING:

@@ -61,6 +61,20 @@ async def test_a_row_is_one_user_item_second_and_type(trainer: Trainer) -> None:
     assert files["interactions"].bytes == len(trainer.text(f"{PREFIX}interactions.csv"))
 
 
+async def test_a_session_trains_as_the_user_who_first_logged_in_to_it(trainer: Trainer) -> None:
+    await trainer.happened(None, "i1", session_id="s-1", event_type="view")
+    await trainer.happened("u1", None, session_id="s-1", event_type="search", occurred_at=NOON + timedelta(1))
+    await trainer.happened("u2", "i2", session_id="s-1", occurred_at=NOON + timedelta(2))
+    await trainer.happened("u3", "i3", session_id="s-1", tenant="other")
+
+    await taken(trainer)
+
+    assert [(row["USER_ID"], row["ITEM_ID"]) for row in rows(trainer, "interactions")] == [
+        ("u1", "i1"),
+        ("u2", "i2"),
+    ]
+
+
 async def test_known_users_get_lists_and_guests_do_not(trainer: Trainer) -> None:
     await trainer.happened("u1", "i1")
     await trainer.happened(None, "i2", session_id="order:536365")

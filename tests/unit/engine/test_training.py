@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pyarrow as pa
 import pytest
 
+from services.engine.domain.schemas import Column
 from services.engine.recipes import Dataset
-from services.engine.worker import importing, training
+from services.engine.worker import collecting, importing, training
 from shared.errors import Permanent
 
 
@@ -80,3 +83,54 @@ def test_a_step_reports_its_part_of_the_whole() -> None:
     report("done", 1.0)
 
     assert heard == [("train: count", 0.1), ("train: done", 0.9)]
+
+
+def test_what_was_put_lies_over_what_was_imported_column_by_column() -> None:
+    imported = pa.table(
+        {
+            "ITEM_ID": ["a", "b", "a"],
+            "CATEGORY": ["old", "bread", "tea"],
+            "PRICE": pa.array([1.0, 2.0, 3.0], pa.float32()),
+        }
+    )
+    put = pa.table(
+        {
+            "ITEM_ID": ["a", "c"],
+            "PRICE": pa.array([None, 9.0], pa.float32()),
+            "CATEGORY": ["green tea", None],
+        }
+    )
+
+    merged = training.overridden(imported, put, "ITEM_ID")
+
+    assert merged is not None
+    assert sorted(merged.to_pylist(), key=lambda row: str(row["ITEM_ID"])) == [
+        {"ITEM_ID": "a", "CATEGORY": "green tea", "PRICE": 3.0},
+        {"ITEM_ID": "b", "CATEGORY": "bread", "PRICE": 2.0},
+        {"ITEM_ID": "c", "CATEGORY": None, "PRICE": 9.0},
+    ]
+    assert training.overridden(None, put, "ITEM_ID") is put
+    assert training.overridden(imported, None, "ITEM_ID") is imported
+
+
+@pytest.mark.parametrize(
+    ("value", "kind", "found"),
+    [
+        ("4.5", "float", 4.5),
+        ("dear", "float", None),
+        (7, "string", "7"),
+        (["a", "b"], "string", "a|b"),
+        ({"a": 1}, "string", None),
+        ("", "string", None),
+        (True, "string", "true"),
+        ("TRUE", "boolean", True),
+        ("perhaps", "boolean", None),
+        (3.9, "int", 3),
+        ("12", "long", 12),
+        (2**31, "int", None),
+        (1e400, "long", None),
+        (datetime(2024, 1, 1, tzinfo=UTC), "long", 1_704_067_200),
+    ],
+)
+def test_a_property_becomes_a_cell_of_its_columns_type(value: object, kind: str, found: object) -> None:
+    assert collecting.cell(value, Column("A", kind)) == found

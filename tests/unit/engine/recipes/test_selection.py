@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from services.engine.recipes import RECIPES, Dataset, ease, ingredients, judging, selection
+from services.engine.recipes import RECIPES, Dataset, ease, ingredients, judging, selection, train
 from services.engine.recipes.judging import Judge, sampled
 from services.engine.recipes.recipe import silent
 from services.engine.recipes.weights import EVEN, GRADED, TypeWeights
@@ -125,6 +125,25 @@ def test_the_final_model_takes_over_what_was_chosen(two_tastes: Dataset) -> None
         (part.name, part.weight, part.decay, part.unit) for part in judged.parts
     ]
     assert final.scoring.temperature == judged.scoring.temperature
+
+
+def test_what_is_no_longer_offered_is_not_taken_over(two_tastes: Dataset) -> None:
+    earlier = RECIPE.fit(two_tastes, {}, silent)
+    offered = {ingredient.name: ingredient for ingredient in ingredients.of_users(two_tastes, 1.0)}
+
+    assert selection.taken_over(earlier, offered)
+    assert selection.taken_over(earlier, {}) is None
+
+
+def test_an_update_judges_and_fits_with_the_earlier_choices(two_tastes: Dataset) -> None:
+    earlier = RECIPE.fit(two_tastes, {}, silent)
+    steps: list[str] = []
+
+    model, metrics = train(RECIPE, two_tastes, {}, lambda step, _: steps.append(step), earlier)
+
+    assert not any("held-out" in step for step in steps)
+    assert model.notes == earlier.notes
+    assert metrics["precision_at_5"] > 0
 
 
 def test_the_temperature_makes_what_happens_likely(two_tastes: Dataset) -> None:

@@ -1,0 +1,141 @@
+"""What has come in beside the imports: the event tracker's events, and what was put about items and users."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from services.engine.domain.schemas import Column, Schema
+from services.engine.store import datasets
+from services.engine.worker.reading import arrow_schema
+from shared.events.spellings import field_of, folded
+
+if TYPE_CHECKING:
+    from shared.postgres import Database
+
+_EVENT_COLUMNS: dict[str, pa.DataType] = {
+    "USER_ID": pa.string(),
+    "ITEM_ID": pa.string(),
+    "EVENT_TYPE": pa.string(),
+    "EVENT_VALUE": pa.float32(),
+    "TIMESTAMP": pa.int64(),
+}
+EVENTS = pa.schema(_EVENT_COLUMNS)
+
+Row = Mapping[str, Any]
+
+
+async def collect(
+    database: Database, tenant: str, schemas: Mapping[str, Schema], folder: Path
+) -> dict[str, str]:
+    """Files of received rows by the type of the dataset; none for a type without rows.
+
+    Events are collected for every group, items and users only where there is a dataset (`schemas`, by its
+    type) that says which columns they have.
+    """
+    files = {}
+    for kind in ("INTERACTIONS", "ITEMS", "USERS"):
+        path = folder / f"received-{kind.lower()}.parquet"
+        if kind == "INTERACTIONS":
+            rows = await _write(database, kind, tenant, path, EVENTS, _event)
+        elif kind in schemas:
+            schema = schemas[kind]
+            rows = await _write(database, kind, tenant, path, arrow_schema(schema), _said(kind, schema))
+        else:
+            continue
+        if rows:
+            files[kind] = str(path)
+    return files
+
+
+async def _write(
+    database: Database,
+    kind: str,
+    tenant: str,
+    path: Path,
+    schema: pa.Schema,
+    cells: Callable[[Row], tuple[Any, ...]],
+) -> int:
+    rows = 0
+    with pq.ParquetWriter(path, schema) as writer:
+        async for some in datasets.received(database, kind, tenant):
+            columns = zip(*(cells(row) for row in some), strict=True)
+            arrays = [pa.array(column, field.type) for column, field in zip(columns, schema, strict=True)]
+            writer.write_batch(pa.RecordBatch.from_arrays(arrays, schema=schema))
+            rows += len(some)
+    return rows
+
+
+def _event(row: Row) -> tuple[Any, ...]:
+    return row["user_id"], row["item_id"], row["event_type"], row["value"], row["timestamp"]
+
+
+def _said(kind: str, schema: Schema) -> Callable[[Row], tuple[Any, ...]]:
+    """How a row of the shop's state becomes cells of the dataset's columns; what was not said is None."""
+    what: Literal["item", "user"] = "item" if kind == "ITEMS" else "user"
+    identity = "ITEM_ID" if kind == "ITEMS" else "USER_ID"
+
+    def cells(row: Row) -> tuple[Any, ...]:
+        attributes = {folded(name): value for name, value in row["attributes"].items()}
+        return tuple(
+            row["id"] if column.name == identity else cell(_value(what, column, row, attributes), column)
+            for column in schema.columns
+        )
+
+    return cells
+
+
+def _value(what: Literal["item", "user"], column: Column, row: Row, attributes: Row) -> Any:
+    field = field_of(what, column.name)
+    value = row[field] if field else attributes.get(folded(column.name))
+    # Every item is available until somebody says it is not, so `true` may have been said by nobody.
+    return None if field == "available" and value else value
+
+
+def cell(value: Any, column: Column) -> Any:
+    """A value that came as JSON as one of the column's type; None for what is none, as if it was not said."""
+    if isinstance(value, datetime):
+        value = int(value.timestamp())
+    if value is None or isinstance(value, dict):
+        return None
+    with contextlib.suppress(ValueError, TypeError, KeyError, OverflowError):
+        return _READERS[column.type](value)
+    return None
+
+
+def _text(value: Any) -> str | None:
+    """Several values of a categorical column stand between bars, as in a file."""
+    if isinstance(value, list):
+        return "|".join(text for text in map(_text, value) if text) or None
+    if isinstance(value, bool):
+        return str(value).lower()
+    return None if isinstance(value, dict) else str(value) or None
+
+
+def _whole(bits: int) -> Callable[[Any], int | None]:
+    def read(value: Any) -> int | None:
+        number = int(value) if isinstance(value, str) else math.floor(value)
+        return number if -(2 ** (bits - 1)) <= number < 2 ** (bits - 1) else None
+
+    return read
+
+
+def _truth(value: Any) -> bool:
+    return value if isinstance(value, bool) else {"true": True, "false": False}[str(value).lower()]
+
+
+_READERS: dict[str, Callable[[Any], Any]] = {
+    "string": _text,
+    "boolean": _truth,
+    "int": _whole(32),
+    "long": _whole(64),
+    "float": float,
+    "double": float,
+}

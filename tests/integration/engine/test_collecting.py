@@ -1,0 +1,131 @@
+"""What trains along with imported rows: events of the tracker, and what was put about items and users."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import pyarrow.parquet as pq
+import pytest
+
+from services.engine.domain import schemas
+from services.engine.worker.collecting import collect
+from shared.postgres import Database
+from shared.settings import PostgresSettings
+from tests.support.stack import Database as MigratedDatabase
+
+SECOND = 1_700_000_000
+ITEMS = schemas.Schema(
+    (
+        schemas.Column("PRICE", "float"),
+        schemas.Column("ITEM_ID", "string"),
+        schemas.Column("CATEGORY_L1", "string", categorical=True),
+        schemas.Column("CREATION_TIMESTAMP", "long", nullable=True),
+        schemas.Column("PURCHASE_COUNT", "int"),
+    )
+)
+USERS = schemas.Schema((schemas.Column("USER_ID", "string"), schemas.Column("CITY", "string")))
+
+
+@pytest.fixture
+async def store(database: MigratedDatabase) -> AsyncIterator[Database]:
+    pool = Database(PostgresSettings(database_url=database.role_url("engine")), "engine")
+    await pool.start()
+    yield pool
+    await pool.stop()
+
+
+@pytest.fixture
+async def shop(database: MigratedDatabase) -> AsyncIterator[asyncpg.Connection[Any]]:
+    connection = await asyncpg.connect(database.url)
+    yield connection
+    await connection.close()
+
+
+async def happened(
+    shop: asyncpg.Connection[Any],
+    user: str | None,
+    item: str | None,
+    *,
+    session: str | None = None,
+    second: int = SECOND,
+    source: str = "personalize",
+) -> None:
+    await shop.execute(
+        "INSERT INTO tracker.interactions (tenant, event_id, user_id, session_id, item_id, event_type, "
+        "source, occurred_at, received_at, historical, fingerprint) "
+        "VALUES ('t', $1, $2, $3, $4, 'view', $5, to_timestamp($6), now(), false, 0)",
+        uuid.uuid4().hex,
+        user,
+        session,
+        item,
+        source,
+        second + 0.9,
+    )
+
+
+async def collected(store: Database, folder: Path, **known: schemas.Schema) -> dict[str, Any]:
+    files = await collect(store, "t", known, folder)
+    return {kind: pq.read_table(path).to_pylist() for kind, path in files.items()}
+
+
+async def test_a_session_trains_as_the_user_who_first_logged_in_to_it(
+    store: Database, shop: asyncpg.Connection[Any], tmp_path: Path
+) -> None:
+    await happened(shop, None, "i1", session="s-1")
+    await happened(shop, "ann", None, session="s-1", second=SECOND + 5)
+    await happened(shop, "bob", "i2", session="s-1", second=SECOND + 9)
+    await happened(shop, None, "i3", session="s-2")
+    await happened(shop, "ann", "i4", source="import")
+
+    rows = (await collected(store, tmp_path))["INTERACTIONS"]
+
+    assert {(row["USER_ID"], row["ITEM_ID"], row["TIMESTAMP"]) for row in rows} == {
+        ("ann", "i1", SECOND),
+        ("bob", "i2", SECOND + 9),
+        ("s-2", "i3", SECOND),
+    }
+
+
+async def test_what_was_put_is_in_the_schemas_columns(
+    store: Database, shop: asyncpg.Connection[Any], tmp_path: Path
+) -> None:
+    await shop.execute(
+        "INSERT INTO sync.items (tenant, item_id, category, price, created_at, attributes) VALUES "
+        "('t', 'i1', 'tea', 2.5, to_timestamp($1), '{\"purchaseCount\": \"7\"}'), ('t', 'i2', NULL, NULL, "
+        "NULL, '{\"purchase_count\": \"many\"}'), ('u', 'i3', NULL, 1, NULL, '{}')",
+        SECOND,
+    )
+    await shop.execute("INSERT INTO sync.users (tenant, user_id, city) VALUES ('t', 'ann', 'Köln')")
+
+    found = await collected(store, tmp_path, ITEMS=ITEMS, USERS=USERS)
+
+    assert sorted(found["ITEMS"], key=lambda row: str(row["ITEM_ID"])) == [
+        {
+            "PRICE": 2.5,
+            "ITEM_ID": "i1",
+            "CATEGORY_L1": "tea",
+            "CREATION_TIMESTAMP": SECOND,
+            "PURCHASE_COUNT": 7,
+        },
+        {
+            "PRICE": None,
+            "ITEM_ID": "i2",
+            "CATEGORY_L1": None,
+            "CREATION_TIMESTAMP": None,
+            "PURCHASE_COUNT": None,
+        },
+    ]
+    assert found["USERS"] == [{"USER_ID": "ann", "CITY": "Köln"}]
+    assert "INTERACTIONS" not in found
+
+
+async def test_without_a_dataset_nothing_says_which_columns_there_are(
+    store: Database, shop: asyncpg.Connection[Any], tmp_path: Path
+) -> None:
+    await shop.execute("INSERT INTO sync.items (tenant, item_id) VALUES ('t', 'i1')")
+
+    assert await collected(store, tmp_path) == {}
