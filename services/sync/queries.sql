@@ -43,7 +43,8 @@ SET version = version + 1, status = :status, step = :step, position = :position:
     source = :source, encoding = :encoding, bytes_read = :bytes_read, rows_read = :rows_read,
     rows_staged = :rows_staged, rows_accepted = :rows_accepted, rows_duplicate = :rows_duplicate,
     rows_rejected = :rows_rejected, reasons = :reasons::jsonb, changes = :changes::jsonb,
-    last_seq = :last_seq, error = :error, started_at = coalesce(started_at, now()),
+    last_seq = :last_seq, error = :error,
+    training_wanted = (:status = 'done' AND :changes::jsonb <> '{}'), started_at = coalesce(started_at, now()),
     finished_at = CASE WHEN :status IN ('done', 'failed') THEN now() END
 WHERE id = :id AND version = :version AND status IN ('queued', 'running')
 RETURNING version, started_at;
@@ -53,7 +54,26 @@ RETURNING version, started_at;
 UPDATE imports
 SET version = version + 1, status = 'failed', error = :error, finished_at = now()
 WHERE id = :id AND status IN ('queued', 'running')
-RETURNING kind;
+RETURNING kind, tenant;
+
+-- lock_training --
+-- One at a time looks whether the imports of a tenant have ended: of two at once, the second sees the first.
+SELECT pg_advisory_xact_lock(hashtextextended('sync.training:' || :tenant, 0));
+
+-- claim_training --
+-- The newest import that wants training, if all of the tenant's have ended; from now on none wants it.
+WITH claimed AS (
+    UPDATE imports SET training_wanted = false
+    WHERE tenant = :tenant AND training_wanted AND NOT EXISTS (
+        SELECT FROM imports o WHERE o.tenant = :tenant AND o.status IN ('queued', 'running')
+    )
+    RETURNING id, finished_at
+)
+SELECT id FROM claimed ORDER BY finished_at DESC, id LIMIT 1;
+
+-- published_by_now --
+-- An import is relayed once all that stands in the outbox now has left it.
+UPDATE imports SET last_seq = (SELECT max(seq) FROM outbox) WHERE id = :id;
 
 -- rejects --
 -- The refused rows of an import, a page at a time.

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Iterable
 from typing import TYPE_CHECKING
 
 from services.sync.domain.imports import Import, Reject
+from services.sync.domain.mapping import Kind
 from services.sync.store.statements import PATIENCE, SQL
 from shared.jobs import LeaseLost, enqueue
 
@@ -92,12 +93,24 @@ class Imports:
             raise LeaseLost(account.id)
         account.version, account.started_at = row["version"], row["started_at"]
 
-    async def fail(self, identity: str, sentence: str) -> str | None:
-        """Say that an import will not work; its kind, or None when it had ended before."""
-        async with self._database.transaction() as connection:
-            kind: str | None = await connection.fetchval(*SQL.fail_import(id=identity, error=sentence))
-            await connection.execute(*SQL.drop_staged(import_id=identity), timeout=PATIENCE)
-        return kind
+    async def fail(self, connection: Connection, identity: str, sentence: str) -> tuple[str, Kind] | None:
+        """Say that an import will not work; its tenant and kind, or None when it had ended before."""
+        row = await connection.fetchrow(*SQL.fail_import(id=identity, error=sentence))
+        await connection.execute(*SQL.drop_staged(import_id=identity), timeout=PATIENCE)
+        return None if row is None else (row["tenant"], row["kind"])
+
+    async def claim_training(self, connection: Connection, tenant: str) -> str | None:
+        """The newest import that training is to be asked for; None when none wants it or some still run.
+
+        Call it behind the change of a status and in its transaction: so the last one to end always asks.
+        """
+        await connection.execute(*SQL.lock_training(tenant=tenant))
+        newest: str | None = await connection.fetchval(*SQL.claim_training(tenant=tenant))
+        return newest
+
+    async def published_by_now(self, connection: Connection, identity: str) -> None:
+        """Let an import be relayed only with what was appended after its end, too."""
+        await connection.execute(*SQL.published_by_now(id=identity))
 
     async def newest_outbox_row(self, connection: Connection) -> int | None:
         """The row after which everything of this transaction and before it is published."""

@@ -24,7 +24,7 @@ from shared.events.topics import TRAINING_REQUESTS
 if TYPE_CHECKING:
     from services.sync.store import Catalogue, Files, Imports, Orders, Staging
     from shared.jobs import Job
-    from shared.postgres import Database
+    from shared.postgres import Connection, Database
 
 log = structlog.get_logger()
 
@@ -70,9 +70,13 @@ class Importer:
 
     async def failed(self, job: Job, sentence: str) -> None:
         """Tell people that an import will not work, and why."""
-        kind = await self._imports.fail(job.key, sentence)
-        if kind is not None:
-            IMPORTS.labels(kind, "failed").inc()
+        async with self._database.transaction() as connection:
+            ended = await self._imports.fail(connection, job.key, sentence)
+            if ended is None:
+                return
+            tenant, kind = ended
+            await self._ask_for_training(connection, tenant, job.key)
+        IMPORTS.labels(kind, "failed").inc()
 
     async def _with_its_rows(self, account: Import) -> Import:
         """Begin again when the waiting rows are not all there: a crash of Postgres drops them."""
@@ -88,25 +92,32 @@ class Importer:
         return later
 
     async def _finish(self, account: Import) -> Import:
-        """Ask for training, behind everything that the import has published."""
+        """End the import, and ask for training if it was the last one."""
         later = account.later()
         later.status = "done"
         async with self._database.transaction() as connection:
             await self._staging.drop(connection, account.id)
             if account.changes:
-                await outbox.append(connection, TRAINING_REQUESTS, [_request(account)])
                 later.last_seq = await self._imports.newest_outbox_row(connection)
             await self._imports.save(connection, later)
+            await self._ask_for_training(connection, account.tenant, account.id)
         return later
 
+    async def _ask_for_training(self, connection: Connection, tenant: str, ended: str) -> None:
+        """Ask once for all imports that came together, behind everything that they have published."""
+        newest = await self._imports.claim_training(connection, tenant)
+        if newest is not None:
+            await outbox.append(connection, TRAINING_REQUESTS, [_request(tenant, newest)])
+            await self._imports.published_by_now(connection, ended)
 
-def _request(account: Import) -> TrainingRequested:
+
+def _request(tenant: str, import_id: str) -> TrainingRequested:
     return TrainingRequested(
-        event_id=derived_id(account.tenant, "import", account.id),
-        tenant=account.tenant,
+        event_id=derived_id(tenant, "import", import_id),
+        tenant=tenant,
         occurred_at=datetime.now(UTC),
         reason="import",
-        import_id=account.id,
+        import_id=import_id,
     )
 
 

@@ -14,7 +14,7 @@ from services.sync.store import Imports
 from shared.errors import Permanent
 from shared.events import OrderCancelled, OrderPlaced
 from shared.jobs import LeaseLost
-from tests.integration.sync.shop import Shop
+from tests.integration.sync.shop import Shop, a_job
 
 if TYPE_CHECKING:
     from shared.postgres import Connection
@@ -113,6 +113,40 @@ async def test_training_is_asked_for_behind_everything_else(shop: Shop) -> None:
     assert newest["type"] == "endcap.TrainingRequested.v1"
     assert (newest["payload"]["reason"], newest["payload"]["import_id"]) == ("import", account.id)
     assert account.last_seq == newest["seq"]
+
+
+async def test_imports_that_come_together_ask_for_training_once(shop: Shop) -> None:
+    first, same = [await shop.post("orders", FILE) for _ in range(2)]
+    other = await shop.post("orders", FILE)
+    await shop.pool.execute("UPDATE imports SET tenant = 'other' WHERE id = $1", other)
+
+    await shop.run(first)
+    while_one_waits = await shop.published("training-requests-v1")
+    await shop.run(same)
+
+    assert while_one_waits == []
+    (request,) = await shop.published("training-requests-v1")
+    assert request["import_id"] == first
+
+
+async def test_the_last_import_asks_for_the_others_when_it_fails_too(shop: Shop) -> None:
+    good, bad = await shop.post("orders", FILE), await shop.post("orders", "a,b\n")
+    importer = shop.importer()
+    await shop.run(good, importer)
+
+    for _ in range(2):
+        await importer.failed(a_job(bad, shop.pool), "no order_id")
+
+    (request,) = await shop.published("training-requests-v1")
+    assert request["import_id"] == good
+
+
+async def test_two_imports_that_end_at_once_ask_for_training_once(shop: Shop) -> None:
+    identities = [await shop.post("orders", FILE) for _ in range(4)]
+
+    await asyncio.gather(*map(shop.run, identities))
+
+    assert len(await shop.published("training-requests-v1")) == 1
 
 
 async def test_an_import_is_relayed_once_its_rows_have_left_the_outbox(shop: Shop) -> None:
