@@ -26,6 +26,9 @@ from tests.support.shop import Shop, eventually
 
 EVENTS_PER_POST = 20
 
+# A slow machine may take its time to catch up; what takes too long is said by the waits themselves.
+pytestmark = pytest.mark.timeout(600)
+
 
 @dataclass
 class Burst:
@@ -92,7 +95,11 @@ async def assert_nothing_lost_or_doubled(burst: Burst) -> None:
     lost = set(burst.acknowledged) - stored.keys()
     doubled = {identifier for identifier, n in stored.items() if n != 1}
     invented = stored.keys() - set(burst.acknowledged) - set(burst.unknown)
-    assert (lost, doubled, invented, burst.refused) == (set(), set(), set(), 0)
+    found = {"lost": len(lost), "doubled": len(doubled), "invented": len(invented), "refused": burst.refused}
+    if any(found.values()):
+        # The log says why: a store that hangs is another thing than an event that is gone.
+        print(burst.shop.endcap.log("tracker-worker")[-6000:])  # noqa: T201
+        pytest.fail(f"{found} of {len(burst.acknowledged)} acknowledged, e.g. {sorted(lost)[:3]}")
 
 
 async def test_the_trackers_store_dies_five_times_mid_batch(shop: Shop, kill_table: list[str]) -> None:
