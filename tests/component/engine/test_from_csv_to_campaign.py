@@ -23,7 +23,7 @@ from tests.component.engine.conftest import ROLE, Engine
 from tests.component.engine.shop import INTERACTIONS_SCHEMA, ITEMS_SCHEMA, interactions_csv, items_csv
 from tests.support.processes import Process
 
-pytestmark = [pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.timeout(600)]
 RECIPES = "arn:aws:personalize:::recipe"
 METRICS = {
     "coverage",

@@ -91,7 +91,7 @@ class Witness:
         )
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(600)
 async def test_a_worker_killed_anywhere_leaves_no_mixture(
     worker: Worker,
     trainer: Publisher,

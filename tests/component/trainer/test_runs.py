@@ -19,7 +19,7 @@ from shared.kafka import Publisher
 from tests.component.trainer.conftest import ITEMS, NOON, USERS, Installation
 from tests.support.kafka import eventually, settings_for
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = pytest.mark.timeout(600)
 
 # What a tenant keeps from run to run, and what each run makes anew.
 LASTING = Counter({"dataset": 3, "schema": 3, "solution": 3, "campaign": 1})
