@@ -1,5 +1,5 @@
 -- add_import --
--- A new import, unless this version of the uploaded object has one already.
+-- A new import, unless this version of the uploaded object has one that did not fail for an outage.
 INSERT INTO imports (
     id, tenant, kind, filename, origin, bucket, object_key, etag, size, said_at, mapping, source
 )
@@ -9,6 +9,22 @@ VALUES (
 )
 ON CONFLICT DO NOTHING
 RETURNING created_at;
+
+-- uploads_to_import --
+-- Of versions of uploaded objects, the places (from 1) of those that have no such import.
+SELECT u.place
+FROM unnest(:keys::text[], :etags::text[], :said_ats::timestamptz[])
+    WITH ORDINALITY AS u (key, etag, said_at, place)
+WHERE NOT EXISTS (
+    SELECT FROM imports i
+    WHERE i.origin = 'upload' AND NOT i.outage
+      AND i.bucket = :bucket AND i.object_key = u.key AND i.etag = u.etag AND i.said_at = u.said_at
+)
+ORDER BY u.place;
+
+-- known_tenants --
+-- Those of the names that are tenants.
+SELECT tenant FROM engine.accounts_v1 WHERE tenant = ANY(:tenants::text[]);
 
 -- import_by_id --
 -- One import.
@@ -52,7 +68,7 @@ RETURNING version, started_at;
 -- fail_import --
 -- An import that will not work.
 UPDATE imports
-SET version = version + 1, status = 'failed', error = :error, finished_at = now()
+SET version = version + 1, status = 'failed', error = :error, outage = :outage, finished_at = now()
 WHERE id = :id AND status IN ('queued', 'running')
 RETURNING kind, tenant;
 

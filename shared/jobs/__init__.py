@@ -58,6 +58,8 @@ class Job:
     """How many of the earlier attempts ended because something was away."""
     retried: float | None = None
     """For how many seconds it has been tried again, when this attempt began."""
+    outage: bool = False
+    """It has failed because something stayed away for too long: the same work may succeed another time."""
 
     async def report(self, **progress: Any) -> None:
         """Merge `progress` into the row, where people and a later attempt can see it."""
@@ -222,6 +224,7 @@ class JobWorker:
 
     async def _fail(self, job: Job, error: BaseException) -> None:
         sentence = _sentence(error)
+        job.outage = isinstance(error, (Transient, *UNAVAILABLE))
         unexpected = not isinstance(error, (Permanent, Transient))
         log.error(
             "jobs.failed",

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from services.sync.domain.imports import Import, Reject
 from services.sync.domain.mapping import Kind
+from services.sync.domain.uploads import Upload
 from services.sync.store.statements import PATIENCE, SQL
 from shared.jobs import LeaseLost, enqueue
 
@@ -28,7 +29,7 @@ class Imports:
         self._database = database
 
     async def add(self, new: Import) -> bool:
-        """Add an import and its job together; False when this version of its object has one already."""
+        """Add an import and its job together; False when this version of its object needs none."""
         async with self._database.transaction() as connection:
             created = await connection.fetchval(
                 *SQL.add_import(
@@ -50,6 +51,23 @@ class Imports:
                 return False
             await enqueue(connection, JOB, new.id, {})
         return True
+
+    async def known_tenants(self, names: Iterable[str]) -> set[str]:
+        """Those of the names that are tenants today."""
+        rows = await self._database.fetch(*SQL.known_tenants(tenants=list(names)))
+        return {row["tenant"] for row in rows}
+
+    async def without_import(self, bucket: str, uploads: Sequence[Upload]) -> list[Upload]:
+        """Those of the uploads that are still to be imported, or again after an outage."""
+        rows = await self._database.fetch(
+            *SQL.uploads_to_import(
+                bucket=bucket,
+                keys=[upload.key for upload in uploads],
+                etags=[upload.etag for upload in uploads],
+                said_ats=[upload.modified_at for upload in uploads],
+            )
+        )
+        return [uploads[row["place"] - 1] for row in rows]
 
     async def by_id(self, identity: str) -> Import | None:
         """An import as it is now."""
@@ -93,9 +111,11 @@ class Imports:
             raise LeaseLost(account.id)
         account.version, account.started_at = row["version"], row["started_at"]
 
-    async def fail(self, connection: Connection, identity: str, sentence: str) -> tuple[str, Kind] | None:
+    async def fail(
+        self, connection: Connection, identity: str, sentence: str, *, outage: bool
+    ) -> tuple[str, Kind] | None:
         """Say that an import will not work; its tenant and kind, or None when it had ended before."""
-        row = await connection.fetchrow(*SQL.fail_import(id=identity, error=sentence))
+        row = await connection.fetchrow(*SQL.fail_import(id=identity, error=sentence, outage=outage))
         await connection.execute(*SQL.drop_staged(import_id=identity), timeout=PATIENCE)
         return None if row is None else (row["tenant"], row["kind"])
 

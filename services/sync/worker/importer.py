@@ -71,7 +71,7 @@ class Importer:
     async def failed(self, job: Job, sentence: str) -> None:
         """Tell people that an import will not work, and why."""
         async with self._database.transaction() as connection:
-            ended = await self._imports.fail(connection, job.key, sentence)
+            ended = await self._imports.fail(connection, job.key, sentence, outage=job.outage)
             if ended is None:
                 return
             tenant, kind = ended

@@ -22,12 +22,15 @@ log = structlog.get_logger()
 
 
 async def add_upload(imports: Imports, bucket: str, upload: Upload) -> bool:
-    """Make an import of an uploaded object; False when it is none, or has one already."""
+    """Make an import of an uploaded object; False when it is none, is nobody's, or has one already."""
     found = meaning(upload.key)
     if found is None:
         UPLOADS.labels("ignored").inc()
         return False
     tenant, kind = found
+    if not await imports.known_tenants([tenant]):
+        _nobodys(tenant, upload.key)
+        return False
     new = Import(
         id=str(uuid.uuid4()),
         tenant=tenant,
@@ -47,6 +50,16 @@ async def add_upload(imports: Imports, bucket: str, upload: Upload) -> bool:
     return added
 
 
+def _nobodys(tenant: str, key: str) -> None:
+    UPLOADS.labels("unknown_tenant").inc()
+    log.warning(
+        "sync.upload_of_unknown_tenant",
+        key=key,
+        tenant=tenant,
+        detail=f"There is no dataset group {tenant}: the file is imported once there is one.",
+    )
+
+
 class Sweep:
     """A part that lists the uploads now and then."""
 
@@ -56,7 +69,7 @@ class Sweep:
         self._imports = imports
         self._files = files
         self._seconds = seconds
-        self._seen: set[Upload] = set()
+        self._strangers: set[str] = set()
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -78,14 +91,20 @@ class Sweep:
         return None
 
     async def sweep(self) -> int:
-        """Look at every uploaded object that is new to this process; return how many became imports."""
-        added = 0
+        """Look at every uploaded object; return how many became imports."""
+        added, strangers, bucket = 0, dict[str, str](), self._files.uploads_bucket
         async with aclosing(self._files.uploads()) as pages:
             async for page in pages:
-                for upload in page:
-                    if upload not in self._seen:
-                        added += await add_upload(self._imports, self._files.uploads_bucket, upload)
-                        self._seen.add(upload)
+                tenants = {upload: found[0] for upload in page if (found := meaning(upload.key))}
+                known = await self._imports.known_tenants(set(tenants.values()))
+                strangers |= {name: upload.key for upload, name in tenants.items() if name not in known}
+                ours = [upload for upload, name in tenants.items() if name in known]
+                for upload in await self._imports.without_import(bucket, ours):
+                    added += await add_upload(self._imports, bucket, upload)
+        # Once for each, not every few minutes.
+        for tenant in strangers.keys() - self._strangers:
+            _nobodys(tenant, strangers[tenant])
+        self._strangers = set(strangers)
         return added
 
     async def _loop(self) -> None:

@@ -195,14 +195,20 @@ async def test_a_job_is_given_up_when_something_stays_away(
         raise Transient("the object store is away")
 
     await enqueue(pool, "work", "a", {})
+
+    async def failed(job: Job, sentence: str) -> None:
+        told.append((job.outage, sentence))
+
+    told: list[tuple[bool, str]] = []
     # How long it waited for its turn is none of the hour.
     await pool.execute("UPDATE jobs SET created_at = now() - interval '1 day'")
-    worker = JobWorker(pool, {"work": work})
+    worker = JobWorker(pool, {"work": work}, failed=failed)
     await worker.start()
     row = await until_finished(pool, "a")
     await worker.stop()
 
     assert (row["status"], row["error"]) == ("failed", "the object store is away")
+    assert told == [(True, "the object store is away")]
     assert int(str(row["attempts"])) > 1
 
 

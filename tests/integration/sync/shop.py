@@ -98,7 +98,7 @@ class Shop:
         ]
 
 
-def a_job(identity: str, pool: Pool) -> Job:
+def a_job(identity: str, pool: Pool, *, outage: bool = False) -> Job:
     """The job of an import, claimed."""
     return Job(
         id=1,
@@ -109,4 +109,5 @@ def a_job(identity: str, pool: Pool) -> Job:
         progress={},
         owner="test",
         database=pool,
+        outage=outage,
     )

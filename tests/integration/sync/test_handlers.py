@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
+from services.sync.metrics import UPLOADS
 from services.sync.worker import Sweep
 from shared.errors import Permanent
 from shared.events import ItemPut, ObjectNotice, UserPut
-from tests.integration.sync.shop import TENANT, Shop
+from tests.integration.sync.shop import TENANT, Shop, a_job
+from tests.support.stack import Database
+from tests.support.tenants import make_tenant
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 ORDERS = b"order_id,ordered_at,product_id,quantity\n1,2026-03-01,a,1\n"
@@ -172,3 +176,55 @@ async def test_the_sweep_finds_what_nobody_announced(shop: Shop) -> None:
     sweep = Sweep(shop.imports, shop.files, 60)
 
     assert [await sweep.sweep(), await sweep.sweep()] == [3, 0]
+
+
+async def test_an_upload_that_failed_for_an_outage_is_imported_later(shop: Shop) -> None:
+    bucket, key = shop.files.uploads_bucket, f"{TENANT}/orders.csv"
+    shop.files._client.put_object(Bucket=bucket, Key=key, Body=ORDERS)
+    sweep, importer = Sweep(shop.imports, shop.files, 60), shop.importer()
+    found = [await sweep.sweep()]
+
+    for outage in (True, False):
+        (waiting,) = await shop.rows("SELECT id FROM imports WHERE status = 'queued'")
+        await importer.failed(a_job(waiting["id"], shop.pool, outage=outage), "the store is away")
+        found.append(await sweep.sweep())
+        await shop.handlers.objects_created([a_notice(bucket, key)])
+
+    # A file that is bad stays bad.
+    assert found == [1, 1, 0]
+    assert [row["outage"] for row in await shop.rows("SELECT outage FROM imports ORDER BY created_at")] == [
+        True, False,
+    ]  # fmt: skip
+
+
+async def test_a_failed_upload_that_is_put_again_is_another_import(shop: Shop) -> None:
+    bucket, key = shop.files.uploads_bucket, f"{TENANT}/orders.csv"
+    shop.files._client.put_object(Bucket=bucket, Key=key, Body=ORDERS)
+    await shop.handlers.objects_created([a_notice(bucket, key)])
+    (first,) = await shop.rows("SELECT id, said_at FROM imports")
+    await shop.importer().failed(a_job(first["id"], shop.pool), "not today")
+
+    await asyncio.sleep(1.1)  # Stores tell the second of a change.
+    shop.files._client.put_object(Bucket=bucket, Key=key, Body=ORDERS)
+    await shop.handlers.objects_created([a_notice(bucket, key)])
+
+    again = await shop.rows("SELECT id FROM imports WHERE status = 'queued'")
+    assert len(again) == 1
+    assert (await shop.run(again[0]["id"])).changes["orders"] == 1
+
+
+async def test_an_upload_of_no_tenant_waits_until_there_is_one(shop: Shop, database: Database) -> None:
+    bucket, key = shop.files.uploads_bucket, "soon/orders.csv"
+    shop.files._client.put_object(Bucket=bucket, Key=key, Body=ORDERS)
+    sweep = Sweep(shop.imports, shop.files, 60)
+    before = UPLOADS.labels("unknown_tenant")._value.get()
+
+    await shop.handlers.objects_created([a_notice(bucket, key)])
+    for _ in range(3):
+        await sweep.sweep()
+    counted = UPLOADS.labels("unknown_tenant")._value.get() - before
+    rows = await shop.rows("SELECT id FROM imports")
+    await make_tenant(database, "soon")
+    found = await sweep.sweep()
+
+    assert (counted, rows, found) == (2, [], 1)
