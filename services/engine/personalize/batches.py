@@ -23,6 +23,7 @@ from services.engine.personalize.members import (
     WireModel,
     document,
 )
+from services.engine.recipes import RECIPES
 from shared.personalize import Arn, invalid_input, not_found
 
 INVALID_INPUT_PATH = "Invalid S3 input path."
@@ -134,6 +135,7 @@ async def create(control: Control, request: CreateBatchInferenceJob) -> BatchInf
         raise not_found(f"There is no filter with the ARN {request.filter_arn}.")
     version = await control.find(request.solution_version_arn, Type.SOLUTION_VERSION, lock=True)
     require_active(version)
+    _check_recipe(version.facts["recipe"])
     _check_locations(control, request, version.owner)
     limit = control.settings.max_pending_batches
     await control.refuse_beyond(limit, version.owner, Type.BATCH_INFERENCE_JOB)
@@ -151,6 +153,12 @@ async def create(control: Control, request: CreateBatchInferenceJob) -> BatchInf
     )
     await control.start(job)
     return BatchInferenceJobCreated(batch_inference_job_arn=job.arn)
+
+
+def _check_recipe(name: str) -> None:
+    recipe = RECIPES.get(name)
+    if recipe is not None and not recipe.batch:
+        raise invalid_input(f"The recipe {name} gives no batch recommendations: ask a campaign for them.")
 
 
 def _check_locations(control: Control, request: CreateBatchInferenceJob, tenant: str) -> None:

@@ -9,7 +9,12 @@ from services.engine.personalize.control import Control
 from services.engine.personalize.members import ArnText, Domain, Page, Timestamp, WireModel
 from services.engine.recipes import RECIPES
 from services.engine.recipes import Recipe as FittingRecipe
-from shared.personalize import Arn, not_found
+from shared.personalize import Arn, invalid_input, not_found
+
+DECLINED = {
+    "aws-next-best-action": "there are no Actions datasets here; use aws-user-personalization over items.",
+}
+"""Recipes of Amazon Personalize that Endcap has not, and why."""
 
 _SINCE = datetime(2026, 11, 1, tzinfo=UTC)
 
@@ -35,11 +40,17 @@ class RecipeSummary(WireModel):
     status: str = "ACTIVE"
     creation_date_time: Timestamp = _SINCE
     last_updated_date_time: Timestamp = _SINCE
+    domain: Domain | None = None
 
 
-class RecipeView(RecipeSummary):
+class RecipeView(WireModel):
     """A recipe."""
 
+    name: str
+    recipe_arn: str
+    status: str = "ACTIVE"
+    creation_date_time: Timestamp = _SINCE
+    last_updated_date_time: Timestamp = _SINCE
     algorithm_arn: str
     feature_transformation_arn: str
     description: str
@@ -65,8 +76,11 @@ def arn_of(name: str) -> str:
 
 
 def find(arn: str) -> FittingRecipe:
-    """The recipe of an ARN; ResourceNotFoundException."""
-    recipe = RECIPES.get(Arn.parse(arn, "recipe").path)
+    """The recipe of an ARN; ResourceNotFoundException, or InvalidInputException for what is declined."""
+    name = Arn.parse(arn, "recipe").path
+    if name in DECLINED:
+        raise invalid_input(f"The recipe {name} is not supported by Endcap: {DECLINED[name]}")
+    recipe = RECIPES.get(name)
     if recipe is None:
         raise not_found(f"There is no recipe with the ARN {arn}; ListRecipes shows those that there are.")
     return recipe
@@ -79,8 +93,9 @@ async def describe(_: Control, request: RecipeName) -> RecipeDescribed:
         recipe=RecipeView(
             name=recipe.name,
             recipe_arn=arn_of(recipe.name),
-            algorithm_arn=f"arn:aws:personalize:::algorithm/{recipe.name}",
-            feature_transformation_arn=f"arn:aws:personalize:::feature-transformation/{recipe.name}",
+            algorithm_arn=f"arn:aws:personalize:::algorithm/{recipe.algorithm or recipe.name}",
+            feature_transformation_arn="arn:aws:personalize:::feature-transformation/"
+            + (recipe.feature_transformation or recipe.name),
             description=recipe.description,
             recipe_type=recipe.recipe_type,
         )
@@ -88,11 +103,15 @@ async def describe(_: Control, request: RecipeName) -> RecipeDescribed:
 
 
 async def listed(control: Control, request: ListRecipes) -> RecipesListed:
-    """List the recipes; those of a domain are made into recommenders, of which there are none here."""
-    names = [] if request.domain else sorted(RECIPES)
-    begin = control.tokens.read("ListRecipes", request.next_token) if request.next_token else 0
+    """List the recipes: those of a domain, which are made into recommenders, or all."""
+    purpose = f"ListRecipes {request.domain or ''}"
+    found = [recipe for _, recipe in sorted(RECIPES.items()) if request.domain in {None, recipe.domain}]
+    begin = control.tokens.read(purpose, request.next_token) if request.next_token else 0
     end = begin + request.max_results
     return RecipesListed(
-        recipes=[RecipeSummary(name=name, recipe_arn=arn_of(name)) for name in names[begin:end]],
-        next_token=control.tokens.issue("ListRecipes", end) if end < len(names) else None,
+        recipes=[
+            RecipeSummary(name=recipe.name, recipe_arn=arn_of(recipe.name), domain=recipe.domain)
+            for recipe in found[begin:end]
+        ],
+        next_token=control.tokens.issue(purpose, end) if end < len(found) else None,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints
@@ -23,6 +24,8 @@ from services.engine.personalize.members import (
     WireModel,
     document,
 )
+from services.engine.recipes import Recipe, configuration
+from shared.errors import Permanent
 from shared.personalize import invalid_input
 
 DatasetTypeName = Annotated[str, StringConstraints(max_length=256, pattern=r"^[A-Za-z_]+$")]
@@ -168,7 +171,7 @@ async def create(control: Control, request: CreateSolution) -> SolutionCreated:
         raise invalid_input("recipeArn is missing: name a recipe; ListRecipes shows them.")
     recipe = catalogue.find(request.recipe_arn)
     group = await groups.find_for_new(control, request.dataset_group_arn)
-    _check_config(request.solution_config)
+    _check_config(recipe, request)
     solution = await control.create(
         NewResource(
             Type.SOLUTION,
@@ -185,17 +188,19 @@ async def create(control: Control, request: CreateSolution) -> SolutionCreated:
     return SolutionCreated(solution_arn=solution.arn)
 
 
-def _check_config(config: SolutionConfig | None) -> None:
+def _check_config(recipe: Recipe, request: CreateSolution) -> None:
     """Refuse what no pattern can tell."""
+    if recipe.domain:
+        raise invalid_input(
+            f"The recipe {recipe.name} is a use case of the {recipe.domain} domain: make a recommender of it."
+        )
+    try:
+        configuration.check(recipe, settings_of(document(request)))
+    except Permanent as error:
+        raise invalid_input(str(error)) from None
+    config = request.solution_config
     if config is None:
         return
-    if config.event_value_threshold is not None:
-        try:
-            float(config.event_value_threshold)
-        except ValueError:
-            raise invalid_input(
-                f"solutionConfig.eventValueThreshold {config.event_value_threshold!r} is not a number."
-            ) from None
     if config.auto_training_config and config.auto_training_config.scheduling_expression:
         expression = config.auto_training_config.scheduling_expression
         days = int("".join(re.findall(r"\d+", expression)))
@@ -204,6 +209,12 @@ def _check_config(config: SolutionConfig | None) -> None:
                 f"schedulingExpression {expression!r} is out of range: from rate(1 day) to "
                 f"rate({MOST_AUTO_TRAINING_DAYS} days)."
             )
+
+
+def settings_of(document: Mapping[str, Any]) -> dict[str, Any]:
+    """A solution's or a version's settings, as recipes read them."""
+    settings: dict[str, Any] = dict(document.get("solutionConfig", {}))
+    return {"eventType": document["eventType"], **settings} if "eventType" in document else settings
 
 
 async def describe(control: Control, request: SolutionName) -> SolutionDescribed:

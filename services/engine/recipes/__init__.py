@@ -5,26 +5,26 @@ shows, and `train` both for less than the two apart. One small module per recipe
 """
 
 from services.engine.recipes import (
+    aliases,
     item_affinity,
     next_basket,
     popularity_count,
     session,
     similar_items,
-    user_personalization,
 )
 from services.engine.recipes.dataset import Dataset
 from services.engine.recipes.evaluation import evaluate, train
 from services.engine.recipes.recipe import Progress, Recipe
 
 RECIPES: dict[str, Recipe] = {
-    module.RECIPE.name: module.RECIPE
-    for module in (
-        user_personalization,
-        similar_items,
-        popularity_count,
-        item_affinity,
-        session,
-        next_basket,
+    recipe.name: recipe
+    for recipe in (
+        *aliases.RECIPES,
+        similar_items.RECIPE,
+        popularity_count.RECIPE,
+        item_affinity.RECIPE,
+        session.RECIPE,
+        next_basket.RECIPE,
     )
 }
 

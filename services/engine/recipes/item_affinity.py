@@ -8,7 +8,7 @@ from typing import Any
 from services.engine.recipes import assembly, similarity, weights
 from services.engine.recipes.dataset import Dataset
 from services.engine.recipes.ingredients import itself
-from services.engine.recipes.recipe import Hyperparameters, Progress, Recipe
+from services.engine.recipes.recipe import SHARE, Hyperparameters, Interval, Progress, Recipe
 from shared.models import Model, Part, Scoring
 
 _KEEP = 200
@@ -45,5 +45,10 @@ RECIPE = Recipe(
     recipe_type="USER_PERSONALIZATION",
     description="Items like those a user bought, the newest purchases first, and those to buy again.",
     hyperparameters={"shrinkage": "10", "decay": "0.8", "exclude_seen": "false"},
+    allowed={
+        "shrinkage": Interval(0, 1_000_000),
+        "decay": SHARE,
+        "exclude_seen": ("true", "false"),
+    },
     fit=_fit,
 )

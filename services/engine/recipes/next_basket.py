@@ -15,5 +15,6 @@ RECIPE = Recipe(
     recipe_type="USER_PERSONALIZATION",
     description="What a customer will buy again, and what customers with the same habits buy.",
     hyperparameters=_HYPERPARAMETERS,
+    allowed={"exclude_seen": ("auto", "true", "false")},
     fit=Mixture(_NAME, _HYPERPARAMETERS, ingredients.of_baskets, Judge.of),
 )

@@ -25,5 +25,7 @@ RECIPE = Recipe(
     name="aws-popularity-count",
     recipe_type="USER_PERSONALIZATION",
     description="Counts the unique users of each item and recommends the items with the most.",
+    needs=(),
+    feature_transformation="sims",
     fit=_fit,
 )

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, Protocol
 
 from services.engine.recipes.dataset import Dataset
 from shared.errors import Permanent
@@ -30,14 +30,38 @@ class Fit(Protocol):
 
 
 @dataclass(frozen=True)
-class Recipe:
-    """A way to fit a model.
+class Interval:
+    """The numbers from `low` to `high`, both included; only whole ones if so asked."""
 
-    `recipe_type` and `hyperparameters` (names and default values, as strings) are what
-    DescribeRecipe and DescribeAlgorithm show. `fit` takes the solution's configuration in
-    Personalize's own words: eventType, eventValueThreshold, eventsConfig, algorithmHyperParameters,
-    trainingDataConfig; anything else in it is ignored. A recipe that chooses what it is made of takes
-    over the choice of an earlier model, given as `like`.
+    low: float
+    high: float
+    whole: bool = False
+
+
+Allowed = Interval | tuple[str, ...]
+"""What a hyperparameter may be: a number of an interval, or one of a few words."""
+
+SHARE = Interval(0.0, 1.0)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A way to fit a model, and how Personalize describes it.
+
+    `fit` takes the solution's configuration in Personalize's own words: eventType,
+    eventValueThreshold, eventsConfig, algorithmHyperParameters, featureTransformationParameters,
+    trainingDataConfig, optimizationObjective. A recipe that chooses what it is made of takes over the
+    choice of an earlier model, given as `like`.
+
+    `hyperparameters` are names with default values, as strings, and `allowed` what they may be (any
+    text where it says nothing). `without_effect` are the names of Personalize's own networks: taken,
+    checked and kept, so that programs which set them run. `transformations` are the words that each of
+    the featureTransformationParameters may be.
+
+    A request must name the members in `needs`; a recipe that `ranks` orders given items and recommends
+    none by itself. A `domain` recipe is made into recommenders, any other into solutions. `event_type`
+    is the canonical type that is counted, where that is the recipe's own affair, and a recipe that
+    `excludes_purchased` never shows what the user bought. An `objective` may tilt its scores.
     """
 
     name: str
@@ -45,6 +69,32 @@ class Recipe:
     description: str
     hyperparameters: Mapping[str, str] = field(default_factory=dict)
     fit: Fit = field(kw_only=True)
+    allowed: Mapping[str, Allowed] = field(default_factory=dict, kw_only=True)
+    without_effect: Mapping[str, Allowed] = field(default_factory=dict, kw_only=True)
+    transformations: Mapping[str, tuple[str, ...]] = field(default_factory=dict, kw_only=True)
+    needs: tuple[str, ...] = field(default=("userId",), kw_only=True)
+    ranks: bool = field(default=False, kw_only=True)
+    batch: bool = field(default=True, kw_only=True)
+    objective: bool = field(default=False, kw_only=True)
+    domain: Literal["ECOMMERCE"] | None = field(default=None, kw_only=True)
+    event_type: str | None = field(default=None, kw_only=True)
+    excludes_purchased: bool = field(default=False, kw_only=True)
+    algorithm: str | None = field(default=None, kw_only=True)
+    feature_transformation: str | None = field(default=None, kw_only=True)
+
+    def variant(self, name: str, description: str, **changes: Any) -> Recipe:
+        """The same fit under another name, which its models carry."""
+
+        def fit(
+            dataset: Dataset,
+            config: Mapping[str, Any],
+            progress: Progress,
+            like: Model | None = None,
+            /,
+        ) -> Model:
+            return replace(self.fit(dataset, config, progress, like), recipe=name)
+
+        return replace(self, name=name, description=description, **{"fit": fit, **changes})
 
 
 def silent(step: str, share: float) -> None:

@@ -15,5 +15,6 @@ RECIPE = Recipe(
     recipe_type="USER_PERSONALIZATION",
     description="What comes next in a session (a user of the data), from recent sessions like it.",
     hyperparameters=_HYPERPARAMETERS,
+    allowed={"exclude_seen": ("auto", "true", "false")},
     fit=Mixture(_NAME, _HYPERPARAMETERS, ingredients.of_sessions, Judge.of_newest),
 )

@@ -7,10 +7,24 @@ from typing import Any
 
 from services.engine.recipes import assembly, content, similarity, weights
 from services.engine.recipes.dataset import Dataset
-from services.engine.recipes.recipe import Hyperparameters, Progress, Recipe, excluded_columns
+from services.engine.recipes.recipe import (
+    SHARE,
+    Hyperparameters,
+    Interval,
+    Progress,
+    Recipe,
+    excluded_columns,
+)
 from shared.models import Model, Part, Scoring
 
 _KEEP = 500
+# The guide and the console spell them differently.
+_HIDDEN = (
+    "item_id_hidden_dim",
+    "item_id_hidden_dimension",
+    "item_metadata_hidden_dim",
+    "item_metadata_hidden_dimension",
+)
 
 
 def _fit(dataset: Dataset, config: Mapping[str, Any], progress: Progress, _: Model | None = None) -> Model:
@@ -41,5 +55,11 @@ RECIPE = Recipe(
     recipe_type="RELATED_ITEMS",
     description="Items that the same users interact with, and for new items those that read alike.",
     hyperparameters={"shrinkage": "10", "content_weight": "0.5"},
+    allowed={"shrinkage": Interval(0, 1_000_000), "content_weight": Interval(0, 1_000)},
+    without_effect={
+        "popularity_discount_factor": SHARE,
+        **dict.fromkeys(_HIDDEN, Interval(30, 200, whole=True)),
+    },
+    needs=("itemId",),
     fit=_fit,
 )

@@ -14,6 +14,7 @@ from services.engine import metrics
 from services.engine.domain import locations, schemas
 from services.engine.domain.resources import Resource, Status, Type
 from services.engine.personalize import campaigns
+from services.engine.personalize.solutions import settings_of
 from services.engine.store import datasets, resources
 from services.engine.worker import child, collecting, importing, inference, training
 from services.engine.worker.runner import Runner
@@ -78,10 +79,9 @@ class Work(Runner):
             received = await collecting.collect(self.database, resource.owner, columns, workspace)
             like = await self._taken_over(resource)
             document = resource.document
-            config = {"eventType": document["eventType"]} if "eventType" in document else {}
             spec = training.Spec(
                 resource.facts["recipe"],
-                config | document.get("solutionConfig", {}),
+                settings_of(document),
                 parts,
                 received,
                 resource.facts["folder"],

@@ -10,7 +10,7 @@ import orjson
 
 from services.recommender.api.answers import MODEL, POPULAR, Reply
 from services.recommender.domain.catalogue import body
-from services.recommender.domain.recipes import EVERYBODY, POPULARITY, SIMILAR, list_recipe
+from services.recommender.domain.recipes import EVERYBODY, POPULARITY, RANKING_ONLY, SIMILAR, list_recipe
 from services.recommender.metrics import LIVE, SCORE_SECONDS
 from services.recommender.store.profiles import Profile
 from shared.errors import ApiError, EndcapError
@@ -45,6 +45,11 @@ class Target:
     def model(self) -> Model | None:
         """The model, if it is in memory."""
         return self.deployed.model if self.deployed else None
+
+    @property
+    def only_ranks(self) -> bool:
+        """Whether the recipe orders given items only."""
+        return self.deployed is not None and self.deployed.campaign.recipe in RANKING_ONLY
 
     @property
     def asks_for(self) -> str:

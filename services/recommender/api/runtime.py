@@ -43,6 +43,8 @@ class Runtime:
         if request.promotions:
             raise invalid_input("Promotions need a filter, and there are no filters here yet.")
         target = await self._live.target(call.principal, request.campaign_arn)
+        if target.only_ranks:
+            raise invalid_input("The recipe of this campaign ranks given items: use GetPersonalizedRanking.")
         listed, _ = await self._live.recommend(target, request.user_id, request.item_id, request.wanted)
         return {
             "itemList": _items(listed, scored=_shows_scores(target)),

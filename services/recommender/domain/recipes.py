@@ -15,13 +15,20 @@ BY_ITEM = (SIMILAR, POPULARITY)
 EVERYBODY = "all"
 """The id of the popularity list over all customers."""
 
+RANKING_ONLY = frozenset({"aws-personalized-ranking", "aws-personalized-ranking-v2"})
+"""Engine recipes whose campaigns order given items, and recommend none by themselves."""
+
 _OF_ENGINE = {
     "aws-user-personalization": USER,
     "aws-user-personalization-v2": USER,
     "aws-personalized-ranking": USER,
     "aws-personalized-ranking-v2": USER,
+    "aws-hrnn": USER,
+    "aws-hrnn-metadata": USER,
+    "aws-hrnn-coldstart": USER,
     "aws-similar-items": SIMILAR,
     "aws-sims": SIMILAR,
+    "aws-semantic-similarity": SIMILAR,
     "aws-popularity-count": POPULARITY,
     "endcap-item-affinity": AFFINITY,
 }

@@ -110,7 +110,7 @@ def test_every_answer_has_the_shape_that_botocore_expects(raw: Raw, engine: Engi
         performAutoTraining=False,
         solutionConfig={
             "eventValueThreshold": "0.5",
-            "algorithmHyperParameters": {"a": "1"},
+            "algorithmHyperParameters": {"shrinkage": "10"},
             "eventsConfig": {"eventParametersList": [{"eventType": "View", "weight": 0.1}]},
             "trainingDataConfig": {"excludedDatasetColumns": {"ITEMS": ["PRICE"]}},
         },

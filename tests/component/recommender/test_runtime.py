@@ -31,6 +31,12 @@ if TYPE_CHECKING:
 AWS = ("ENDCTESTTESTTESTTEST", "a secret access key of forty characters!")
 TEAS = [f"tea-{n}" for n in range(12)]
 BOLTS = [f"bolt-{n}" for n in range(12)]
+FITTED = (
+    "aws-user-personalization",
+    "aws-similar-items",
+    "aws-popularity-count",
+    "aws-personalized-ranking",
+)
 
 
 def history() -> pa.Table:
@@ -48,9 +54,9 @@ def history() -> pa.Table:
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Three models of the same shop."""
+    """Models of the same shop."""
     dataset, made = Dataset.from_arrow(history()), {}
-    for name in ("aws-user-personalization", "aws-similar-items", "aws-popularity-count"):
+    for name in FITTED:
         made[name] = tmp_path_factory.mktemp(name)
         save(RECIPES[name].fit(dataset, {}, silent), made[name])
     return made
@@ -65,6 +71,7 @@ async def shop(world: Any, s3: ObjectStore, bucket: str, folders: dict[str, Path
         ("user", "aws-user-personalization"),
         ("similar", "aws-similar-items"),
         ("popular", "aws-popularity-count"),
+        ("ranking", "aws-personalized-ranking"),
     ):
         for file in folders[recipe].iterdir():
             s3.client().upload_file(str(file), bucket, f"models/{name}/{file.name}")
@@ -170,6 +177,9 @@ async def test_a_ranking_orders_what_is_given_and_puts_strangers_last(shop: Any)
         await loaded(url, shop.tenant)
         runtime = client(url)
         ranked = await asyncio.to_thread(
+            runtime.get_personalized_ranking, campaignArn=arn("ranking"), userId="u0", inputList=given
+        )
+        same = await asyncio.to_thread(
             runtime.get_personalized_ranking, campaignArn=arn("user"), userId="u0", inputList=given
         )
         with pytest.raises(ClientError, match="rank"):
@@ -177,6 +187,7 @@ async def test_a_ranking_orders_what_is_given_and_puts_strangers_last(shop: Any)
                 runtime.get_personalized_ranking, campaignArn=arn("similar"), userId="u0", inputList=given
             )
 
+    assert same["personalizedRanking"] == ranked["personalizedRanking"]
     assert sorted(ids(ranked)) == sorted(given)
     assert {item[:3] for item in ids(ranked)[:2]} == {"tea"}
     assert ids(ranked)[-2:] == ["stranger", "another"]
@@ -266,6 +277,7 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
     ({"campaignArn": arn("none"), "userId": "u"}, "ResourceNotFoundException"),
     ({"campaignArn": arn("user")}, "InvalidInputException"),
     ({"campaignArn": arn("similar"), "userId": "u"}, "InvalidInputException"),
+    ({"campaignArn": arn("ranking"), "userId": "u"}, "InvalidInputException"),
     ({"campaignArn": arn("user"), "userId": "u", "numResults": 501}, "InvalidInputException"),
     (
         {"campaignArn": arn("user"), "userId": "u", "filterArn": "arn:aws:personalize:a:1:filter/f"},

@@ -1,0 +1,98 @@
+"""What a solution's configuration may say, before anything is trained."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from services.engine.recipes.recipe import Allowed, Interval, Recipe
+from shared.errors import Permanent
+
+SENSITIVITIES = ("OFF", "LOW", "MEDIUM", "HIGH")
+
+
+def check(recipe: Recipe, config: Mapping[str, Any]) -> None:
+    """Refuse what the recipe does not know; Permanent says which member is wrong, and what is right."""
+    _check_hyperparameters(recipe, config.get("algorithmHyperParameters") or {})
+    _check_transformations(recipe, config.get("featureTransformationParameters") or {})
+    _check_percentiles(config.get("algorithmHyperParameters") or {})
+    threshold = config.get("eventValueThreshold")
+    if threshold is not None and _number(threshold) is None:
+        raise Permanent(f"solutionConfig.eventValueThreshold {threshold!r} is not a number.")
+    if (config.get("optimizationObjective") or {}).get("itemAttribute") and not recipe.objective:
+        raise Permanent(f"The recipe {recipe.name} has no optimizationObjective.")
+    _check_events(config)
+
+
+def known(recipe: Recipe) -> dict[str, Allowed | None]:
+    """Every hyperparameter that the recipe takes, and what it may be; None for any text."""
+    own = {name: recipe.allowed.get(name) for name in recipe.hyperparameters}
+    return own | dict(recipe.without_effect)
+
+
+def _check_hyperparameters(recipe: Recipe, given: Mapping[str, str]) -> None:
+    taken = known(recipe)
+    for name, value in given.items():
+        if name not in taken:
+            names = ", ".join(sorted(taken)) or "none"
+            raise Permanent(f"The recipe {recipe.name} has no hyperparameter {name}; it has: {names}.")
+        allowed = taken[name]
+        if allowed is not None and not _fits(value, allowed):
+            raise Permanent(f"The hyperparameter {name} must be {_said(allowed)}, not {value!r}.")
+
+
+def _check_percentiles(given: Mapping[str, str]) -> None:
+    """A pair of percentiles must leave something between them."""
+    for what in ("user_history_length", "item_interaction_count"):
+        low, high = (_number(given.get(f"{end}_{what}_percentile", "")) for end in ("min", "max"))
+        if low is not None and high is not None and low >= high:
+            raise Permanent(
+                f"min_{what}_percentile {low} must be below max_{what}_percentile {high}: "
+                "nothing lies between them."
+            )
+
+
+def _check_transformations(recipe: Recipe, given: Mapping[str, str]) -> None:
+    for name, value in given.items():
+        allowed = recipe.transformations.get(name)
+        if allowed is None:
+            names = ", ".join(recipe.transformations) or "none"
+            raise Permanent(
+                f"The recipe {recipe.name} has no feature transformation {name}; it has: {names}."
+            )
+        if value not in allowed:
+            raise Permanent(f"The feature transformation {name} must be {_said(allowed)}, not {value!r}.")
+
+
+def _check_events(config: Mapping[str, Any]) -> None:
+    parameters = (config.get("eventsConfig") or {}).get("eventParametersList") or []
+    unnamed = [place for place, entry in enumerate(parameters) if not entry.get("eventType")]
+    if unnamed:
+        raise Permanent(f"eventsConfig.eventParametersList: entry {unnamed[0]} names no eventType.")
+    if parameters and all(entry.get("weight") == 0 for entry in parameters):
+        raise Permanent("eventsConfig.eventParametersList: every weight is 0, so no event would count.")
+
+
+def _fits(value: str, allowed: Allowed) -> bool:
+    if not isinstance(allowed, Interval):
+        return value.lower() in allowed
+    number = _number(value)
+    if number is None or not allowed.low <= number <= allowed.high:
+        return False
+    return number.is_integer() or not allowed.whole
+
+
+def _said(allowed: Allowed) -> str:
+    if not isinstance(allowed, Interval):
+        return f"one of {', '.join(allowed)}"
+    kind = "a whole number" if allowed.whole else "a number"
+    return f"{kind} from {allowed.low:g} to {allowed.high:g}"
+
+
+def _number(text: Any) -> float | None:
+    try:
+        number = float(text)
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None

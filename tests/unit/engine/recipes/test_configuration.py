@@ -1,0 +1,92 @@
+"""What a solution may be configured with, recipe by recipe."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from services.engine.recipes import RECIPES
+from services.engine.recipes.configuration import check, known
+from services.engine.recipes.recipe import Interval, Recipe
+from shared.errors import Permanent
+
+
+def hyperparameters(**given: str) -> dict[str, Any]:
+    return {"algorithmHyperParameters": given}
+
+
+@pytest.fixture(params=sorted(RECIPES))
+def recipe(request: pytest.FixtureRequest) -> Recipe:
+    return RECIPES[request.param]
+
+
+def test_a_recipes_own_defaults_are_allowed(recipe: Recipe) -> None:
+    check(recipe, hyperparameters(**recipe.hyperparameters))
+    check(recipe, {"featureTransformationParameters": {k: v[0] for k, v in recipe.transformations.items()}})
+    check(recipe, {})
+
+
+def test_every_hyperparameter_has_its_values(recipe: Recipe) -> None:
+    assert set(recipe.allowed) <= set(recipe.hyperparameters)
+    assert not set(recipe.hyperparameters) & set(recipe.without_effect)
+
+
+def test_an_unknown_hyperparameter_is_refused_with_those_that_there_are(recipe: Recipe) -> None:
+    with pytest.raises(Permanent, match=f"{recipe.name} has no hyperparameter nosuch; it has: ") as caught:
+        check(recipe, hyperparameters(nosuch="1"))
+    assert all(name in str(caught.value) for name in known(recipe))
+
+
+def test_the_ends_of_every_interval_are_allowed_and_nothing_beyond(recipe: Recipe) -> None:
+    for name, allowed in known(recipe).items():
+        if not isinstance(allowed, Interval):
+            continue
+        for value in (allowed.low, allowed.high):
+            check(recipe, hyperparameters(**{name: f"{value:g}"}))
+        for value in (f"{allowed.low - 0.5}", f"{allowed.high + 0.5}", "much", "nan", "inf", ""):
+            with pytest.raises(Permanent, match=f"The hyperparameter {name} must be a"):
+                check(recipe, hyperparameters(**{name: value}))
+
+
+def test_words_are_compared_without_case() -> None:
+    check(RECIPES["aws-hrnn"], hyperparameters(recency_mask="True"))
+    with pytest.raises(Permanent, match=r"recency_mask must be one of true, false, not 'yes'"):
+        check(RECIPES["aws-hrnn"], hyperparameters(recency_mask="yes"))
+    with pytest.raises(Permanent, match=r"bptt must be a whole number from 2 to 32, not '2\.5'"):
+        check(RECIPES["aws-hrnn"], hyperparameters(bptt="2.5"))
+
+
+@pytest.mark.parametrize(
+    ("config", "sentence"),
+    [
+        ({"eventValueThreshold": "much"}, "eventValueThreshold 'much' is not a number"),
+        ({"eventValueThreshold": "nan"}, "is not a number"),
+        (
+            {"featureTransformationParameters": {"trend": "1 hour"}},
+            "has no feature transformation trend; it has: none",
+        ),
+        ({"eventsConfig": {"eventParametersList": [{"weight": 0.5}]}}, "entry 0 names no eventType"),
+        (
+            {"eventsConfig": {"eventParametersList": [{"eventType": "a", "weight": 0.0}]}},
+            "every weight is 0",
+        ),
+        (
+            hyperparameters(
+                min_user_history_length_percentile="0.9", max_user_history_length_percentile="0.1"
+            ),
+            "nothing lies between them",
+        ),
+    ],
+)
+def test_what_can_not_be_meant_is_refused(config: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(Permanent, match=sentence):
+        check(RECIPES["aws-user-personalization"], config)
+
+
+def test_only_recipes_for_users_have_an_objective() -> None:
+    objective = {"optimizationObjective": {"itemAttribute": "PRICE", "objectiveSensitivity": "LOW"}}
+    check(RECIPES["aws-user-personalization"], objective)
+    check(RECIPES["aws-personalized-ranking"], objective)
+    with pytest.raises(Permanent, match="aws-similar-items has no optimizationObjective"):
+        check(RECIPES["aws-similar-items"], objective)
