@@ -112,7 +112,7 @@ def arn(name: str) -> str:
     return f"arn:aws:personalize:ap-south-1:123456789012:campaign/{name}"
 
 
-async def loaded(url: str, tenant: str, count: int = 3) -> None:
+async def loaded(url: str, tenant: str, count: int = len(FITTED)) -> None:
     """Wait until so many models are in memory."""
     headers = {"x-api-key": "ek_service_test", "x-endcap-tenant": tenant}
 
