@@ -92,14 +92,24 @@ RETURNING *;
 
 -- unfinished_resource --
 -- The resource of a job that has not reached its end, held until the transaction ends.
-SELECT * FROM resources WHERE id = :id AND status <> ALL(ARRAY['ACTIVE', 'CREATE FAILED']) FOR UPDATE;
+SELECT * FROM resources
+WHERE id = :id AND status <> ALL(ARRAY['ACTIVE', 'CREATE FAILED', 'CREATE STOPPED'])
+FOR UPDATE;
+
+-- is_wanted --
+-- Whether the resource of a job is there, and nobody stops it.
+SELECT EXISTS (SELECT FROM resources WHERE id = :id AND status <> 'CREATE STOPPING');
+
+-- set_facts --
+-- What Endcap alone knows of a resource; that doesn't count as an update of it.
+UPDATE resources SET facts = :facts WHERE id = :id;
 
 -- resource_named --
 -- Whether a resource of a type has a name.
 SELECT 1 FROM resources WHERE account = :account AND type = :type AND name = :name LIMIT 1;
 
 -- solutions_due --
--- Solutions that train themselves, an hour after they were made and then every 7 days or as they say.
+-- Solutions that train themselves: within an hour after they were made, and then every 7 days or as they say.
 SELECT solutions.* FROM resources AS solutions
 WHERE solutions.type = 'solution'
   AND solutions.status = 'ACTIVE'
@@ -115,7 +125,7 @@ WHERE solutions.type = 'solution'
             AND versions.parent = solutions.path
             AND versions.type = 'solution-version'
       ),
-      solutions.created_at + interval '1 hour'
+      solutions.created_at + interval '55 minutes'
   ) < now()
 ORDER BY solutions.id
 LIMIT 20

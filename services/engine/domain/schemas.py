@@ -127,6 +127,30 @@ def check(schema: Schema, kind: DatasetType, domain: str | None = None) -> None:
     _check_metadata(schema, kind)
 
 
+def check_replaces(fresh: Schema, before: Schema) -> None:
+    """Refuse a schema that the rows of an earlier one don't fit; Permanent says why."""
+    columns = {column.name: column for column in fresh.columns}
+    gone = [column.name for column in before.columns if column.name not in columns]
+    if gone:
+        raise Permanent(f"The new schema lacks the fields {gone} of the one before; fields can't be removed.")
+    for old in before.columns:
+        new = columns[old.name]
+        if new.type != old.type or (old.nullable and not new.nullable):
+            raise Permanent(
+                f"Field {old.name} was {_described(old)} and can't become {_described(new)}: the rows that "
+                "the dataset holds would not fit."
+            )
+    strict = [c.name for c in fresh.columns if c.name not in before.names and not c.nullable]
+    if strict:
+        raise Permanent(
+            f"The new fields {strict} must be nullable, as a union with null: earlier rows lack them."
+        )
+
+
+def _described(column: Column) -> str:
+    return f"{column.type} or null" if column.nullable else column.type
+
+
 def _check_metadata(schema: Schema, kind: DatasetType) -> None:
     known = REQUIRED[kind].keys() | RESERVED[kind].keys()
     metadata = [column for column in schema.columns if column.name not in known]

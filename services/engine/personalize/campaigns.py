@@ -18,9 +18,10 @@ from services.engine.personalize.members import (
     ResourceName,
     StatusView,
     Tagged,
-    Timestamp,
+    Update,
     WireModel,
     document,
+    update_of,
 )
 from services.engine.store.resources import Resources
 from shared.events import CampaignChanged
@@ -78,15 +79,12 @@ class CampaignSummary(StatusView):
     campaign_arn: str
 
 
-class CampaignUpdate(WireModel):
+class CampaignUpdate(Update):
     """The newest update of a campaign."""
 
     solution_version_arn: str
     min_provisioned_tps: Annotated[int, Field(alias="minProvisionedTPS")]
     campaign_config: CampaignConfig | None = None
-    status: str
-    creation_date_time: Timestamp
-    last_updated_date_time: Timestamp
 
 
 class Campaign(CampaignSummary):
@@ -163,9 +161,8 @@ async def _update(
         for name, value in (campaign.document | fresh).items()
         if name in {"solutionVersionArn", "minProvisionedTPS", "campaignConfig"}
     }
-    now = datetime.now(UTC).timestamp()
-    shown |= {"status": Status.ACTIVE, "creationDateTime": now, "lastUpdatedDateTime": now}
-    return await resources.update(campaign, document=fresh | {"latestCampaignUpdate": shown}, facts=facts)
+    latest = {"latestCampaignUpdate": update_of(**shown)}
+    return await resources.update(campaign, document=fresh | latest, facts=facts)
 
 
 async def _version(control: Control, arn: str) -> Resource:

@@ -16,7 +16,7 @@ DECLINED = {
 }
 """Recipes of Amazon Personalize that Endcap has not, and why."""
 
-_SINCE = datetime(2026, 11, 1, tzinfo=UTC)
+SINCE = datetime(2026, 11, 1, tzinfo=UTC)
 
 
 class ListRecipes(Page):
@@ -38,8 +38,8 @@ class RecipeSummary(WireModel):
     name: str
     recipe_arn: str
     status: str = "ACTIVE"
-    creation_date_time: Timestamp = _SINCE
-    last_updated_date_time: Timestamp = _SINCE
+    creation_date_time: Timestamp = SINCE
+    last_updated_date_time: Timestamp = SINCE
     domain: Domain | None = None
 
 
@@ -49,8 +49,8 @@ class RecipeView(WireModel):
     name: str
     recipe_arn: str
     status: str = "ACTIVE"
-    creation_date_time: Timestamp = _SINCE
-    last_updated_date_time: Timestamp = _SINCE
+    creation_date_time: Timestamp = SINCE
+    last_updated_date_time: Timestamp = SINCE
     algorithm_arn: str
     feature_transformation_arn: str
     description: str
@@ -70,9 +70,9 @@ class RecipesListed(WireModel):
     next_token: str | None = None
 
 
-def arn_of(name: str) -> str:
-    """A recipe's ARN has neither region nor account."""
-    return f"arn:aws:personalize:::recipe/{name}"
+def arn_of(name: str, kind: str = "recipe") -> str:
+    """The ARN of a recipe, or of its algorithm; it has neither region nor account."""
+    return f"arn:aws:personalize:::{kind}/{name}"
 
 
 def find(arn: str) -> FittingRecipe:
@@ -93,9 +93,10 @@ async def describe(_: Control, request: RecipeName) -> RecipeDescribed:
         recipe=RecipeView(
             name=recipe.name,
             recipe_arn=arn_of(recipe.name),
-            algorithm_arn=f"arn:aws:personalize:::algorithm/{recipe.algorithm or recipe.name}",
-            feature_transformation_arn="arn:aws:personalize:::feature-transformation/"
-            + (recipe.feature_transformation or recipe.name),
+            algorithm_arn=arn_of(recipe.algorithm or recipe.name, "algorithm"),
+            feature_transformation_arn=arn_of(
+                recipe.feature_transformation or recipe.name, "feature-transformation"
+            ),
             description=recipe.description,
             recipe_type=recipe.recipe_type,
         )

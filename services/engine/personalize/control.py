@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from services.engine.domain.resources import NOUNS, NewResource, Resource, Status, Type
-from services.engine.personalize.members import MOST_TAGS, Page, Tagged, View
+from services.engine.personalize.members import MOST_TAGS, Page, Tag, Tagged, View
 from services.engine.settings import Settings
 from services.engine.store.resources import Resources
 from shared import jobs
-from shared.personalize import Arn, PageTokens, WireError, not_found
+from shared.personalize import Arn, PageTokens, WireError, invalid_input, not_found
 
 if TYPE_CHECKING:
     from shared.events import Event
@@ -48,14 +48,19 @@ class Control:
             raise not_found(f"There is no {NOUNS[kind]} with the ARN {arn}.")
         return resource
 
+    async def any(self, arn: str, *, lock: bool = False) -> Resource:
+        """The resource of whatever type that an ARN names; ResourceNotFoundException."""
+        parsed = Arn.parse(arn)
+        resource = await self.resources.get(f"{parsed.kind}/{parsed.path}", lock=lock)
+        if resource is None:
+            raise not_found(f"There is no resource with the ARN {arn}.")
+        return resource
+
     async def create(self, new: NewResource, request: Tagged | None = None) -> Resource:
         """Store a new resource; ResourceAlreadyExistsException when its name is taken."""
         facts = new.facts
         if request is not None and request.tags:
-            if len(request.tags) > MOST_TAGS:
-                message = f"A resource has at most {MOST_TAGS} tags, not {len(request.tags)}."
-                raise WireError("TooManyTagsException", message)
-            facts = facts | {"tags": [tag.model_dump(by_alias=True) for tag in request.tags]}
+            facts = facts | {"tags": tagged({}, request.tags)}
         stored = NewResource(
             new.type, new.path, new.name, new.tenant, new.document, new.parent, new.status, facts
         )
@@ -90,6 +95,18 @@ class Control:
             raise WireError("LimitExceededException", message)
 
 
+def tagged(before: Mapping[str, str], tags: Sequence[Tag]) -> dict[str, str]:
+    """Tags with others added; TooManyTagsException beyond 50, InvalidInputException for a key given twice."""
+    added = {tag.tag_key: tag.tag_value for tag in tags}
+    if len(added) < len(tags):
+        raise invalid_input("tags: each tagKey may be given once.")
+    after = {**before, **added}
+    if len(after) > MOST_TAGS:
+        message = f"A resource has at most {MOST_TAGS} tags, not {len(after)}."
+        raise WireError("TooManyTagsException", message)
+    return after
+
+
 def in_use(message: str) -> WireError:
     """The resource can't be changed or deleted right now."""
     return WireError("ResourceInUseException", message)
@@ -100,7 +117,8 @@ def require_active(resource: Resource) -> None:
     if resource.status == Status.ACTIVE:
         return
     message = f"The {NOUNS[resource.type]} {resource.arn} is not ACTIVE but {resource.status}."
-    code = "InvalidInputException" if resource.status == Status.FAILED else "ResourceInUseException"
+    ended = resource.status in {Status.FAILED, Status.STOPPED}
+    code = "InvalidInputException" if ended else "ResourceInUseException"
     raise WireError(code, message)
 
 

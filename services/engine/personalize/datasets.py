@@ -16,7 +16,9 @@ from services.engine.personalize.members import (
     ResourceName,
     StatusView,
     Tagged,
+    Update,
     WireModel,
+    update_of,
 )
 from shared.personalize import WireError, invalid_input
 
@@ -42,6 +44,13 @@ class DatasetName(WireModel):
     dataset_arn: ArnText
 
 
+class UpdateDataset(WireModel):
+    """Another schema for a dataset."""
+
+    dataset_arn: ArnText
+    schema_arn: ArnText
+
+
 class ListDatasets(Page):
     """The datasets of a group, or of all."""
 
@@ -58,12 +67,19 @@ class DatasetSummary(StatusView):
     dataset_type: str
 
 
+class DatasetUpdate(Update):
+    """The newest update of a dataset."""
+
+    schema_arn: str
+
+
 class Dataset(DatasetSummary):
     """A dataset."""
 
     dataset_group_arn: str
     schema_arn: str
     tracking_id: str | None = None
+    latest_dataset_update: DatasetUpdate | None = None
 
 
 class DatasetDescribed(WireModel):
@@ -128,6 +144,22 @@ async def listed(control: Control, request: ListDatasets) -> DatasetsListed:
     )
     shown, token = await control.page(request, Type.DATASET, DatasetSummary, group)
     return DatasetsListed(datasets=shown, next_token=token)
+
+
+async def update(control: Control, request: UpdateDataset) -> DatasetCreated:
+    """Give a dataset a wider schema: what it holds already must fit the new one too."""
+    # The schema first: that is the order in which Create locks the two.
+    schema = await control.find(request.schema_arn, Type.SCHEMA, lock=True)
+    dataset = await control.find(request.dataset_arn, Type.DATASET, lock=True)
+    group = await control.find(dataset.document["datasetGroupArn"], Type.DATASET_GROUP)
+    fresh = avro.parse(schema.document["schema"])
+    avro.check(fresh, dataset.document["datasetType"], group.document.get("domain"))
+    before = await control.find(dataset.document["schemaArn"], Type.SCHEMA)
+    avro.check_replaces(fresh, avro.parse(before.document["schema"]))
+    changed = {"schemaArn": schema.arn}
+    latest = {"latestDatasetUpdate": update_of(**changed)}
+    await control.resources.update(dataset, document=changed | latest)
+    return DatasetCreated(dataset_arn=dataset.arn)
 
 
 async def delete(control: Control, request: DatasetName) -> None:

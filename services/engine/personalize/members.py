@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, StringConstraints
 
-from services.engine.domain.resources import Resource
+from services.engine.domain.resources import Resource, Status
 from shared.personalize import WireModel
 from shared.personalize.members import ArnText, ResourceName, Text, Timestamp
 
@@ -30,10 +31,13 @@ RankingInfluence = dict[Literal["POPULARITY", "FRESHNESS"], Influence]
 _TAG_PATTERN = r"^([\p{L}\p{Z}\p{N}_.:/=+\-@]*)$"
 
 
+TagKey = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=_TAG_PATTERN)]
+
+
 class Tag(WireModel):
     """A label that the owner gives a resource."""
 
-    tag_key: Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=_TAG_PATTERN)]
+    tag_key: TagKey
     tag_value: Annotated[str, StringConstraints(max_length=256, pattern=_TAG_PATTERN)]
 
 
@@ -41,6 +45,21 @@ class Tagged(WireModel):
     """A request that may carry tags."""
 
     tags: Annotated[tuple[Tag, ...], Field(max_length=200)] | None = None
+
+
+class Update(WireModel):
+    """The newest update of a resource: when it was made, and that it is in force."""
+
+    status: str
+    creation_date_time: Timestamp
+    last_updated_date_time: Timestamp
+    failure_reason: str | None = None
+
+
+def update_of(**changed: Any) -> dict[str, Any]:
+    """An update that is in force at once, as a document keeps it."""
+    now = datetime.now(UTC).timestamp()
+    return changed | {"status": Status.ACTIVE, "creationDateTime": now, "lastUpdatedDateTime": now}
 
 
 class Page(WireModel):
@@ -104,10 +123,13 @@ __all__ = [
     "ShortText",
     "StatusView",
     "Tag",
+    "TagKey",
     "Tagged",
     "Text",
     "Timestamp",
+    "Update",
     "View",
     "WireModel",
     "document",
+    "update_of",
 ]

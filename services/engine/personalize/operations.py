@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from services.engine.personalize import (
+    algorithms,
     batches,
     campaigns,
     catalogue,
@@ -18,7 +19,9 @@ from services.engine.personalize import (
     groups,
     imports,
     schemas,
+    solution_updates,
     solutions,
+    tags,
     trackers,
     versions,
 )
@@ -33,6 +36,7 @@ ERRORS = {
     "LE": "LimitExceededException",
     "NT": "InvalidNextTokenException",
     "TT": "TooManyTagsException",
+    "TK": "TooManyTagKeysException",
 }
 
 
@@ -82,6 +86,8 @@ TABLE: dict[str, Row] = {
         datasets.DatasetName, datasets.DatasetDescribed, "II NF", datasets.describe),
     "ListDatasets": Row(
         datasets.ListDatasets, datasets.DatasetsListed, "II NT", datasets.listed),
+    "UpdateDataset": Row(
+        datasets.UpdateDataset, datasets.DatasetCreated, "II NF IU", datasets.update),
     "DeleteDataset": Row(
         datasets.DatasetName, None, "II NF IU", datasets.delete),
 
@@ -97,6 +103,11 @@ TABLE: dict[str, Row] = {
         catalogue.RecipeName, catalogue.RecipeDescribed, "II NF", catalogue.describe),
     "ListRecipes": Row(
         catalogue.ListRecipes, catalogue.RecipesListed, "NT II", catalogue.listed),
+    "DescribeAlgorithm": Row(
+        algorithms.AlgorithmName, algorithms.AlgorithmDescribed, "II NF", algorithms.describe),
+    "DescribeFeatureTransformation": Row(
+        algorithms.FeatureTransformationName, algorithms.FeatureTransformationDescribed, "II NF",
+        algorithms.describe_transformation),
 
     "CreateSolution": Row(
         solutions.CreateSolution, solutions.SolutionCreated, "II AE NF LE IU TT", solutions.create),
@@ -104,6 +115,9 @@ TABLE: dict[str, Row] = {
         solutions.SolutionName, solutions.SolutionDescribed, "II NF", solutions.describe),
     "ListSolutions": Row(
         solutions.ListSolutions, solutions.SolutionsListed, "II NT", solutions.listed),
+    "UpdateSolution": Row(
+        solution_updates.UpdateSolution, solutions.SolutionCreated, "II NF IU LE",
+        solution_updates.update),
     "DeleteSolution": Row(
         solutions.SolutionName, None, "II NF IU", solutions.delete),
 
@@ -114,6 +128,8 @@ TABLE: dict[str, Row] = {
         versions.SolutionVersionName, versions.SolutionVersionDescribed, "II NF", versions.describe),
     "ListSolutionVersions": Row(
         versions.ListSolutionVersions, versions.SolutionVersionsListed, "II NF NT", versions.listed),
+    "StopSolutionVersionCreation": Row(
+        versions.SolutionVersionName, None, "II NF IU", versions.stop),
     "GetSolutionMetrics": Row(
         versions.SolutionVersionName, versions.SolutionMetrics, "II NF IU", versions.metrics),
 
@@ -154,5 +170,12 @@ TABLE: dict[str, Row] = {
         campaigns.UpdateCampaign, campaigns.CampaignName, "II NF IU", campaigns.update),
     "DeleteCampaign": Row(
         campaigns.CampaignName, None, "II NF IU", campaigns.delete),
+
+    "TagResource": Row(
+        tags.TagResource, tags.TagsChanged, "II NF TT IU LE", tags.add),
+    "UntagResource": Row(
+        tags.UntagResource, tags.TagsChanged, "II NF TK IU", tags.remove),
+    "ListTagsForResource": Row(
+        tags.ResourceArn, tags.TagsListed, "II NF IU", tags.listed),
 }
 # fmt: on

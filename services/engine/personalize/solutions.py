@@ -148,6 +148,7 @@ class Solution(SolutionSummary):
     event_type: str | None = None
     solution_config: dict[str, Any] | None = None
     latest_solution_version: VersionSummary | None = None
+    latest_solution_update: dict[str, Any] | None = None
 
 
 class SolutionDescribed(WireModel):
@@ -198,17 +199,19 @@ def _check_config(recipe: Recipe, request: CreateSolution) -> None:
         configuration.check(recipe, settings_of(document(request)))
     except Permanent as error:
         raise invalid_input(str(error)) from None
-    config = request.solution_config
-    if config is None:
+    check_schedule(request.solution_config.auto_training_config if request.solution_config else None)
+
+
+def check_schedule(config: AutoTrainingConfig | None) -> None:
+    """InvalidInputException unless a schedule is between one day and thirty."""
+    if config is None or config.scheduling_expression is None:
         return
-    if config.auto_training_config and config.auto_training_config.scheduling_expression:
-        expression = config.auto_training_config.scheduling_expression
-        days = int("".join(re.findall(r"\d+", expression)))
-        if not 1 <= days <= MOST_AUTO_TRAINING_DAYS:
-            raise invalid_input(
-                f"schedulingExpression {expression!r} is out of range: from rate(1 day) to "
-                f"rate({MOST_AUTO_TRAINING_DAYS} days)."
-            )
+    days = int("".join(re.findall(r"\d+", config.scheduling_expression)))
+    if not 1 <= days <= MOST_AUTO_TRAINING_DAYS:
+        raise invalid_input(
+            f"schedulingExpression {config.scheduling_expression!r} is out of range: from rate(1 day) to "
+            f"rate({MOST_AUTO_TRAINING_DAYS} days)."
+        )
 
 
 def settings_of(document: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,8 +8,8 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from services.engine.domain.locations import model_prefix
-from services.engine.domain.resources import NewResource, Resource, Status, Type
-from services.engine.personalize.control import Control, require_active
+from services.engine.domain.resources import UNFINISHED, NewResource, Resource, Status, Type
+from services.engine.personalize.control import Control, in_use, require_active
 from services.engine.personalize.members import ArnText, Page, ResourceName, Tagged, WireModel
 from services.engine.personalize.solutions import VersionSummary
 from shared.personalize import WireError, invalid_input
@@ -136,6 +136,18 @@ async def make(
     )
     await control.start(version)
     return version
+
+
+async def stop(control: Control, request: SolutionVersionName) -> None:
+    """Stop a training: at once while it waits, and as soon as its worker looks when it runs."""
+    version = await control.find(request.solution_version_arn, Type.SOLUTION_VERSION, lock=True)
+    if version.status == Status.STOPPING:
+        return
+    if version.status not in UNFINISHED:
+        raise in_use(f"The training of {version.arn} can't be stopped: it is {version.status}.")
+    waits = version.status == Status.PENDING
+    await control.resources.update(version, status=Status.STOPPED if waits else Status.STOPPING)
+    await control.resources.discard(version.facts["folder"], control.settings.garbage_hours)
 
 
 async def describe(control: Control, request: SolutionVersionName) -> SolutionVersionDescribed:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from services.engine.domain.resources import UNFINISHED, NewResource, Resource, Type, arn_of
+from services.engine.domain.resources import UNFINISHED, NewResource, Resource, Status, Type, arn_of
 from services.engine.store.statements import SQL
 
 if TYPE_CHECKING:
@@ -119,6 +119,10 @@ class Resources:
         assert updated is not None
         return updated
 
+    async def set_facts(self, resource: Resource, **facts: Any) -> None:
+        """Merge facts that say nothing of the resource's state, such as its tags."""
+        await self.connection.execute(*SQL.set_facts(id=resource.id, facts=resource.facts | facts))
+
     async def delete(self, resource: Resource) -> None:
         """Delete the row."""
         await self.connection.execute(*SQL.delete_resource(id=resource.id))
@@ -159,8 +163,20 @@ async def by_id(connection: Connection | Database, identifier: int) -> Resource 
 
 
 async def unfinished(connection: Connection, identifier: int) -> Resource | None:
-    """The resource of a job, held until the transaction ends; None when it is at its end, or gone."""
-    return _resource(await connection.fetchrow(*SQL.unfinished_resource(id=identifier)))
+    """The resource of a job, held until the transaction ends; None when it is at its end, or gone.
+
+    One that is being stopped comes to its end here.
+    """
+    resource = _resource(await connection.fetchrow(*SQL.unfinished_resource(id=identifier)))
+    if resource is not None and resource.status == Status.STOPPING:
+        await beside(connection, resource).update(resource, status=Status.STOPPED)
+        return None
+    return resource
+
+
+async def is_wanted(database: Database, identifier: int) -> bool:
+    """Whether a job's resource was neither deleted nor told to stop."""
+    return bool(await database.fetchval(*SQL.is_wanted(id=identifier)))
 
 
 async def solutions_due(connection: Connection) -> list[Resource]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+from collections.abc import Coroutine
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +13,8 @@ import structlog
 from services.engine.domain.resources import Resource, Status
 from services.engine.store import resources
 from services.engine.worker import child
+from shared.errors import Permanent
+from shared.postgres import UNAVAILABLE
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -17,6 +22,8 @@ if TYPE_CHECKING:
     from services.engine.settings import Settings
     from shared.jobs import Job
     from shared.postgres import Database
+
+WANTED_SECONDS = 1.0
 
 log = structlog.get_logger()
 
@@ -41,14 +48,35 @@ class Runner:
             await job.report(**progress)
 
         if workspace is not None:
-            result = await child.compute(kind, spec, workspace, told)
+            result = await self._while_wanted(job, child.compute(kind, spec, workspace, told))
         else:
             with child.workspace(self.settings.work_folder, f"{job.kind}-{job.key}") as made:
-                result = await child.compute(kind, spec, made, told)
+                result = await self._while_wanted(job, child.compute(kind, spec, made, told))
         for warning in result["warnings"]:
             log.warning("engine.warned", kind=job.kind, resource=job.key, warning=warning)
         await job.report(step="done", share=1.0, warnings=result["warnings"])
         return result
+
+    async def _while_wanted(self, job: Job, computing: Coroutine[Any, Any, dict[str, Any]]) -> dict[str, Any]:
+        """Compute, but end that as soon as the job's resource was stopped or deleted."""
+        work = asyncio.create_task(computing)
+        watch = asyncio.create_task(self._until_unwanted(int(job.key)))
+        try:
+            await asyncio.wait({work, watch}, return_when=asyncio.FIRST_COMPLETED)
+            if not work.done():
+                raise Permanent("It was stopped.")
+            return work.result()
+        finally:
+            work.cancel()
+            watch.cancel()
+            await asyncio.gather(work, watch, return_exceptions=True)
+
+    async def _until_unwanted(self, identifier: int) -> None:
+        wanted = True
+        while wanted:
+            await asyncio.sleep(WANTED_SECONDS)
+            with contextlib.suppress(*UNAVAILABLE):
+                wanted = await resources.is_wanted(self.database, identifier)
 
     async def _done(self, resource: Resource, facts: dict[str, Any]) -> None:
         """The job's resource is ACTIVE, unless it was deleted meanwhile."""

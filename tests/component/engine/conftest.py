@@ -20,7 +20,8 @@ from tests.support.processes import Process, process
 from tests.support.stack import Database, ObjectStore
 
 ROLE = "arn:aws:iam::000000000000:role/anything"
-STATUSES = {"CREATE PENDING", "CREATE IN_PROGRESS", "ACTIVE", "CREATE FAILED"}
+ENDS = {"ACTIVE", "CREATE FAILED", "CREATE STOPPED"}
+STATUSES = {"CREATE PENDING", "CREATE IN_PROGRESS", "CREATE STOPPING", *ENDS}
 
 
 @dataclass
@@ -56,13 +57,13 @@ class Engine:
         return content
 
     def finished(self, describe: Callable[..., Any], seconds: float = 90, **arn: str) -> dict[str, Any]:
-        """Poll as every program does, until the status is one of the two last words."""
+        """Poll as every program does, until the status is one of the last words."""
         deadline = time.monotonic() + seconds
         while True:
             answer = describe(**arn)
             [described] = [value for name, value in answer.items() if name != "ResponseMetadata"]
             assert described["status"] in STATUSES
-            if described["status"] in {"ACTIVE", "CREATE FAILED"}:
+            if described["status"] in ENDS:
                 return dict(described)
             assert time.monotonic() < deadline, described
             time.sleep(0.1)

@@ -6,7 +6,15 @@ from typing import Any
 
 import botocore.session
 
+from services.engine.personalize.operations import TABLE
+
 MODEL = botocore.session.get_session().get_service_model("personalize")
+LISTS = [
+    name
+    for name in TABLE
+    if name.startswith("List") and not MODEL.operation_model(name).input_shape.required_members
+]
+"""The operations that list everything when they are asked for nothing."""
 
 
 def differences(operation: str, body: Any) -> list[str]:

@@ -12,7 +12,6 @@ from typing import Any
 import httpx
 import pytest
 
-from services.engine.personalize.operations import TABLE
 from shared.events import CampaignChanged
 from shared.events.topics import CAMPAIGNS, TRACKERS
 from shared.kafka import StateTable
@@ -365,7 +364,7 @@ def test_the_rest_of_the_answers_has_the_shape_that_botocore_expects(
     checked("DescribeBatchInferenceJob", **batch)
     checked("UpdateCampaign", **campaign, minProvisionedTPS=2)
     checked("DescribeCampaign", **campaign)
-    for operation in (name for name in TABLE if name.startswith("List")):
+    for operation in shapes.LISTS:
         checked(operation)
     checked("DeleteCampaign", **campaign)
 

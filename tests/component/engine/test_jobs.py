@@ -195,6 +195,21 @@ def test_a_computation_that_is_killed_fails_its_version_alone(
     assert worker.popen.poll() is None
 
 
+def test_a_training_that_is_stopped_ends_soon(engine: Engine, worker: Process, trainable: str) -> None:
+    personalize = engine.personalize
+    version = personalize.create_solution_version(solutionArn=trainable)["solutionVersionArn"]
+    _, computation = _who_computes(worker)
+
+    personalize.stop_solution_version_creation(solutionVersionArn=version)
+    described = personalize.describe_solution_version(solutionVersionArn=version)["solutionVersion"]
+    assert described["status"] in {"CREATE STOPPING", "CREATE STOPPED"}
+
+    eventually_gone(computation)
+    ended = engine.finished(personalize.describe_solution_version, solutionVersionArn=version, seconds=10)
+    assert ended["status"] == "CREATE STOPPED"
+    assert "failureReason" not in ended
+
+
 def test_a_killed_worker_leaves_no_version_stuck(engine: Engine, worker: Process, trainable: str) -> None:
     """Kill -9 in the middle of a training: the computation ends too, and another worker trains anew."""
     personalize = engine.personalize

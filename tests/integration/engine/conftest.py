@@ -1,0 +1,31 @@
+"""The control plane over a database of its own, without a server."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from services.engine.personalize.surface import Surface
+from services.engine.settings import Settings
+from services.engine.store.keys import Keys
+from shared.personalize import PageTokens
+from shared.postgres import Database
+from shared.settings import PostgresSettings
+from tests.support.control import ACCOUNT
+from tests.support.stack import Database as MigratedDatabase
+
+
+@pytest.fixture
+async def store(database: MigratedDatabase) -> AsyncIterator[Database]:
+    pool = Database(PostgresSettings(database_url=database.role_url("engine")), "engine")
+    await pool.start()
+    await Keys(pool).add_account(ACCOUNT)
+    await Keys(pool).add_account("000000000001")
+    yield pool
+    await pool.stop()
+
+
+@pytest.fixture
+def surface(store: Database) -> Surface:
+    return Surface(store, Settings(), PageTokens())

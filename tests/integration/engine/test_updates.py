@@ -1,0 +1,200 @@
+"""Tags, and what of a resource may change after it was made."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from services.engine.personalize.surface import Surface
+from shared.errors import Permanent
+from shared.personalize import WireError
+from shared.postgres import Database
+from tests.support.control import RECIPE, ask
+
+ITEMS = [{"name": "ITEM_ID", "type": "string"}, {"name": "PRICE", "type": "float"}]
+NAME = {"name": "NAME", "type": ["null", "string"]}
+
+
+@pytest.fixture
+async def group(surface: Surface) -> str:
+    tags = [{"tagKey": "team", "tagValue": "shop"}]
+    made = await ask(surface, "CreateDatasetGroup", name="shop", tags=tags)
+    return str(made.dataset_group_arn)
+
+
+@pytest.fixture
+async def solution(surface: Surface, group: str) -> str:
+    config = {"algorithmHyperParameters": {"a": "1"}}
+    made = await ask(
+        surface,
+        "CreateSolution",
+        name="shop",
+        datasetGroupArn=group,
+        recipeArn=RECIPE,
+        solutionConfig=config,
+    )
+    return str(made.solution_arn)
+
+
+async def tags(surface: Surface, arn: str) -> dict[str, str]:
+    listed = await ask(surface, "ListTagsForResource", resourceArn=arn)
+    return {tag.tag_key: tag.tag_value for tag in listed.tags}
+
+
+async def test_tags_are_kept_added_and_removed(surface: Surface, group: str) -> None:
+    more = [{"tagKey": "team", "tagValue": "search"}, {"tagKey": "cost", "tagValue": ""}]
+
+    assert await tags(surface, group) == {"team": "shop"}
+    await ask(surface, "TagResource", resourceArn=group, tags=more)
+    assert await tags(surface, group) == {"team": "search", "cost": ""}
+    await ask(surface, "UntagResource", resourceArn=group, tagKeys=["team", "nothing"])
+    assert await tags(surface, group) == {"cost": ""}
+
+
+async def test_a_tag_leaves_the_state_of_its_resource_alone(
+    surface: Surface, store: Database, group: str
+) -> None:
+    await store.execute("UPDATE resources SET status = 'CREATE FAILED', failure_reason = 'It is broken.'")
+    before = await ask(surface, "DescribeDatasetGroup", datasetGroupArn=group)
+
+    await ask(surface, "TagResource", resourceArn=group, tags=[{"tagKey": "a", "tagValue": "b"}])
+
+    assert await ask(surface, "DescribeDatasetGroup", datasetGroupArn=group) == before
+
+
+def numbered(count: int) -> list[dict[str, str]]:
+    return [{"tagKey": f"k{number}", "tagValue": "v"} for number in range(count)]
+
+
+async def test_a_resource_has_fifty_tags_at_the_most(surface: Surface, group: str) -> None:
+    await ask(surface, "TagResource", resourceArn=group, tags=numbered(49))
+
+    for operation, code, arguments in (
+        ("TagResource", "TooManyTagsException", {"resourceArn": group, "tags": numbered(50)}),
+        ("CreateDatasetGroup", "TooManyTagsException", {"name": "b", "tags": numbered(51)}),
+        (
+            "UntagResource",
+            "TooManyTagKeysException",
+            {"resourceArn": group, "tagKeys": [tag["tagKey"] for tag in numbered(51)]},
+        ),
+        ("TagResource", "InvalidInputException", {"resourceArn": group, "tags": numbered(1) * 2}),
+    ):
+        assert await refused(surface, operation, **arguments) == code
+
+
+async def refused(surface: Surface, operation: str, **arguments: Any) -> str:
+    with pytest.raises((WireError, Permanent)) as caught:
+        await ask(surface, operation, **arguments)
+    return getattr(caught.value, "code", "InvalidInputException")
+
+
+async def test_what_has_no_tags_says_so(surface: Surface) -> None:
+    schema = await make_schema(surface, "plain", *ITEMS)
+    nothing = schema.replace("schema/plain", "solution/nothing")
+
+    assert await refused(surface, "ListTagsForResource", resourceArn=schema) == "InvalidInputException"
+    assert await refused(surface, "ListTagsForResource", resourceArn=nothing) == "ResourceNotFoundException"
+
+
+async def make_schema(surface: Surface, name: str, *fields: dict[str, Any]) -> str:
+    document = {"type": "record", "name": "Items", "fields": list(fields), "version": "1.0"}
+    return str((await ask(surface, "CreateSchema", name=name, schema=json.dumps(document))).schema_arn)
+
+
+async def test_a_dataset_gets_a_wider_schema(surface: Surface, group: str) -> None:
+    narrow = await make_schema(surface, "narrow", *ITEMS)
+    wide = await make_schema(surface, "wide", *ITEMS, NAME)
+    dataset = (
+        await ask(
+            surface,
+            "CreateDataset",
+            name="items",
+            schemaArn=narrow,
+            datasetGroupArn=group,
+            datasetType="Items",
+        )
+    ).dataset_arn
+
+    await ask(surface, "UpdateDataset", datasetArn=dataset, schemaArn=wide)
+
+    described = (await ask(surface, "DescribeDataset", datasetArn=dataset)).dataset
+    assert described.schema_arn == described.latest_dataset_update.schema_arn == wide
+    assert described.latest_dataset_update.status == "ACTIVE"
+    await ask(surface, "DeleteSchema", schemaArn=narrow)
+    assert await refused(surface, "DeleteSchema", schemaArn=wide) == "ResourceInUseException"
+
+
+@pytest.mark.parametrize(
+    ("fields", "sentence"),
+    [
+        ([ITEMS[0], NAME], r"lacks the fields \['PRICE'\]"),
+        ([ITEMS[0], {"name": "PRICE", "type": "string"}], "was float and can't become string"),
+        ([*ITEMS, {"name": "NAME", "type": "string"}], r"new fields \['NAME'\] must be nullable"),
+    ],
+)
+async def test_a_schema_that_the_datasets_rows_would_not_fit_is_refused(
+    surface: Surface, group: str, fields: list[dict[str, Any]], sentence: str
+) -> None:
+    before = await make_schema(surface, "before", *ITEMS)
+    after = await make_schema(surface, "after", *fields)
+    dataset = await ask(
+        surface, "CreateDataset", name="items", schemaArn=before, datasetGroupArn=group, datasetType="Items"
+    )
+
+    with pytest.raises(Permanent, match=sentence):
+        await ask(surface, "UpdateDataset", datasetArn=dataset.dataset_arn, schemaArn=after)
+
+
+async def test_a_solution_changes_its_schedule_and_its_events(surface: Surface, solution: str) -> None:
+    update = {
+        "autoTrainingConfig": {"schedulingExpression": "rate(3 days)"},
+        "eventsConfig": {"eventParametersList": [{"eventType": "View", "weight": 0.1}]},
+    }
+
+    await ask(surface, "UpdateSolution", solutionArn=solution, solutionUpdateConfig=update)
+    await ask(surface, "UpdateSolution", solutionArn=solution, performAutoTraining=False)
+
+    described = (await ask(surface, "DescribeSolution", solutionArn=solution)).solution
+    assert described.perform_auto_training is False
+    assert described.solution_config == {"algorithmHyperParameters": {"a": "1"}, **update}
+    assert described.latest_solution_update["performAutoTraining"] is False
+    assert "solutionUpdateConfig" not in described.latest_solution_update
+
+
+async def test_a_solutions_update_says_what_to_change(surface: Surface, solution: str) -> None:
+    too_rare = {"autoTrainingConfig": {"schedulingExpression": "rate(31 days)"}}
+
+    assert await refused(surface, "UpdateSolution", solutionArn=solution) == "InvalidInputException"
+    assert (
+        await refused(surface, "UpdateSolution", solutionArn=solution, solutionUpdateConfig=too_rare)
+        == "InvalidInputException"
+    )
+
+
+async def test_a_version_that_waits_is_stopped_at_once(surface: Surface, solution: str) -> None:
+    version = (await ask(surface, "CreateSolutionVersion", solutionArn=solution)).solution_version_arn
+
+    await ask(surface, "StopSolutionVersionCreation", solutionVersionArn=version)
+
+    described = await ask(surface, "DescribeSolutionVersion", solutionVersionArn=version)
+    assert described.solution_version.status == "CREATE STOPPED"
+    stop = {"solutionVersionArn": version}
+    assert await refused(surface, "StopSolutionVersionCreation", **stop) == "ResourceInUseException"
+    assert await refused(surface, "GetSolutionMetrics", **stop) == "InvalidInputException"
+    await ask(surface, "DeleteSolution", solutionArn=solution)
+
+
+async def test_algorithms_and_feature_transformations_come_from_the_recipes(surface: Surface) -> None:
+    recipe = (await ask(surface, "DescribeRecipe", recipeArn=RECIPE)).recipe
+
+    algorithm = await ask(surface, "DescribeAlgorithm", algorithmArn=recipe.algorithm_arn)
+    transformation = await ask(
+        surface, "DescribeFeatureTransformation", featureTransformationArn=recipe.feature_transformation_arn
+    )
+
+    assert algorithm.algorithm.algorithm_arn == recipe.algorithm_arn
+    assert transformation.feature_transformation.status == "ACTIVE"
+    arn = f"{recipe.algorithm_arn}-nothing"
+    assert await refused(surface, "DescribeAlgorithm", algorithmArn=arn) == "ResourceNotFoundException"

@@ -1,0 +1,26 @@
+"""Calls of the control plane without HTTP: the operations of the table over a database."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from services.engine.personalize.operations import TABLE
+from services.engine.personalize.surface import Surface
+from shared.auth import Principal
+from shared.personalize import Call
+
+ACCOUNT = "000000000000"
+RECIPE = "arn:aws:personalize:::recipe/aws-similar-items"
+
+
+def caller(account: str = ACCOUNT, invocation: str | None = None) -> Call:
+    """Somebody with a key pair of the account."""
+    principal = Principal(None, account, frozenset({"admin"}), "sigv4")
+    return Call(principal, "request", invocation, "eu-west-1")
+
+
+async def ask(surface: Surface, operation: str, call: Call | None = None, **body: Any) -> Any:
+    """The answer of an operation; WireError when it is refused."""
+    handlers = {each.name: each.handle for each in surface.operations()}
+    request = TABLE[operation].request.model_validate(body)
+    return await handlers[operation](call or caller(), request)
