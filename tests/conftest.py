@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-pytest_plugins = ["tests.support.stack", "tests.support.product"]
+pytest_plugins = ["tests.support.stack", "tests.support.product", "tests.support.tools"]
 
 _FOLDERS = {"architecture", "contract", "unit", "integration", "component", "e2e", "load"}
 

@@ -1,0 +1,52 @@
+"""The playbook that a shop follows: the real `aws` command, told where to go by the environment alone."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import uuid
+from pathlib import Path
+
+import pytest
+
+from deploy.local.tools import PROJECT
+from tests.support.product import Endcap
+
+pytestmark = [pytest.mark.timeout(600)]
+
+
+def played(endcap: Endcap, aws_command: Path, **settings: str) -> subprocess.CompletedProcess[str]:
+    environment = {
+        **{name: value for name, value in endcap.environment.items() if name.startswith("AWS_")},
+        "PATH": f"{aws_command}:{os.environ['PATH']}",
+        "NO_PROXY": "127.0.0.1",
+        "PLAYBOOK_NAME": f"playbook-{uuid.uuid4().hex[:8]}",
+        **settings,
+    }
+    return subprocess.run(
+        ["bash", "examples/aws-cli-playbook.sh"],
+        cwd=PROJECT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=500,
+        check=False,
+    )
+
+
+def test_the_playbook_runs_unchanged_to_its_end(endcap: Endcap, aws_command: Path) -> None:
+    done = played(endcap, aws_command)
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "100001 " in done.stdout
+    # Two lists of ten, each item with its score.
+    assert len(re.findall(r"^item-\d+\t0\.\d+(?:e-\d+)?$", done.stdout, re.MULTILINE)) == 20
+    assert "mean_reciprocal_rank_at_25" in done.stdout
+
+
+def test_the_playbook_says_what_failed(endcap: Endcap, aws_command: Path) -> None:
+    done = played(endcap, aws_command, PLAYBOOK_INTERACTIONS="0")
+
+    assert done.returncode == 1
+    assert "CREATE FAILED: interactions.csv has no rows below its header." in done.stderr

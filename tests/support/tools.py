@@ -1,0 +1,74 @@
+"""Programs of other people that tests run as users do, installed when a test first asks for them.
+
+They stay below `.local/tools` for the next run, each beside the lock that it was installed from, so the
+installation of the project itself needs none of them.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+
+from tests.support.processes import ROOT
+
+_TOOLS = ROOT / ".local" / "tools"
+
+
+@pytest.fixture(scope="session")
+def aws_command() -> Path:
+    """The folder that holds the real `aws` command."""
+    lock = ROOT / "requirements" / "aws-cli.txt"
+    uv = str(ROOT / ".local" / "bootstrap" / "bin" / "uv")
+
+    def install(folder: Path) -> None:
+        _run([uv, "venv", "--quiet", "--clear", str(folder)])
+        python = str(folder / "bin" / "python")
+        sync = [uv, "pip", "sync", "--quiet", "--compile-bytecode", "--require-hashes"]
+        _run([*sync, "--python", python, str(lock)])
+
+    return _installed("aws-cli", [lock], install) / "bin"
+
+
+@pytest.fixture(scope="session")
+def javascript_sdk() -> Path:
+    """A folder whose node_modules hold AWS's SDK for JavaScript."""
+    if shutil.which("node") is None:
+        pytest.skip("there is no node on this machine, and only users of JavaScript need it")
+    source = ROOT / "tests" / "e2e" / "javascript"
+
+    def install(folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in ("package.json", "package-lock.json"):
+            shutil.copy(source / name, folder)
+        _run(["npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix", str(folder)])
+
+    return _installed("javascript", [source / "package.json", source / "package-lock.json"], install)
+
+
+def _installed(name: str, locks: Sequence[Path], install: Callable[[Path], None]) -> Path:
+    """The folder of a tool, installed unless it was installed from the same locks."""
+    folder = _TOOLS / name
+    stamp = folder / ".installed"
+    wanted = hashlib.sha256(b"".join(lock.read_bytes() for lock in locks)).hexdigest()
+    _TOOLS.mkdir(parents=True, exist_ok=True)
+    with (_TOOLS / f"{name}.lock").open("w") as lock_file:
+        fcntl.flock(lock_file, fcntl.LOCK_EX)
+        if not stamp.exists() or stamp.read_text() != wanted:
+            shutil.rmtree(folder, ignore_errors=True)
+            install(folder)
+            stamp.write_text(wanted)
+    return folder
+
+
+def _run(command: Sequence[str]) -> None:
+    done = subprocess.run(
+        command, env=dict(os.environ), capture_output=True, text=True, timeout=300, check=False
+    )
+    assert done.returncode == 0, f"{' '.join(command)} failed:\n{done.stdout}{done.stderr}"
