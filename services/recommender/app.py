@@ -73,8 +73,8 @@ def build(settings: Settings) -> Serving:
     campaigns = Campaigns(s3.client(settings.s3), settings.models_folder, guarded)
 
     caches = StateTable[CacheRefreshed](settings.kafka, CACHES, pointing.changed)
-    items = StateTable[ItemChanged](settings.kafka, ITEMS, catalogues.changed)
-    deployed = StateTable[CampaignChanged](settings.kafka, CAMPAIGNS, campaigns.changed)
+    items = StateTable[ItemChanged](settings.kafka, ITEMS, catalogues.changed, catalogues.whole)
+    deployed = StateTable[CampaignChanged](settings.kafka, CAMPAIGNS, campaigns.changed, campaigns.whole)
     filters = Filters()
     filtering = StateTable[FilterChanged](settings.kafka, FILTERS, filters.changed)
     catalogues.follow(items)

@@ -35,7 +35,9 @@ class StateTable(Generic[State]):
     """The states of a topic by key. A part: it lives as long as its process.
 
     Every process reads the topic from its first record, without a consumer group. `changed(key, state)` is
-    called for each state that comes, and with None when one goes.
+    called for each state that comes, and with None when one goes. `whole(keys)` is called with the keys of
+    all that there is whenever the topic was read from its first record: who has read states elsewhere
+    before, from the owner's view, then drops those that are gone without a trace.
     """
 
     def __init__(
@@ -43,6 +45,7 @@ class StateTable(Generic[State]):
         settings: KafkaSettings,
         topic: Topic,
         changed: Callable[[str, State | None], None] | None = None,
+        whole: Callable[[set[str]], None] | None = None,
     ) -> None:
         """Read `topic`, which must be compacted."""
         if not topic.compacted:
@@ -53,6 +56,7 @@ class StateTable(Generic[State]):
         self.states: dict[str, State] = {}
         self.caught_up = False
         self._changed = changed
+        self._whole = whole
         self._decoder = Decoder(topic)
         self._reader: PolledConsumer | None = None
         self._seen: set[str] | None = None
@@ -109,18 +113,20 @@ class StateTable(Generic[State]):
         except (KafkaError, OSError):
             return  # this consumer is closed; the next one reads the topic again
         # What is in the table but no longer in the topic was deleted while nobody followed.
-        for key in self.states.keys() - (self._seen or set()):
+        there = self._seen or set()
+        for key in self.states.keys() - there:
             self._set(key, None)
         self._seen = None
         self.caught_up = True
+        if self._whole is not None:
+            self._whole(there)
         log.info("kafka.states_whole", topic=self.topic.name, states=len(self.states))
 
     async def _receive(self, records: Records) -> None:
         self._begin()
         for record in records:
             key = (record.key or b"").decode(errors="replace")
-            if self._seen is not None:
-                self._seen.add(key)
+            self._see(key, is_there=record.value is not None)
             try:
                 state = self._decoder.decode(record)
             except Undecodable as error:
@@ -135,6 +141,12 @@ class StateTable(Generic[State]):
                 continue
             self._set(key, None if isinstance(state, Tombstone) else cast("State", state))
         STATES.labels(self.topic.name).set(len(self.states))
+
+    def _see(self, key: str, *, is_there: bool) -> None:
+        if self._seen is not None and is_there:
+            self._seen.add(key)
+        elif self._seen is not None:
+            self._seen.discard(key)
 
     def _set(self, key: str, state: State | None) -> None:
         if state is not None:

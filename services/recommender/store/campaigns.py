@@ -96,6 +96,12 @@ class Campaigns:
         self._by_account[_account(campaign), name] = (tenant, name)
         self._news.set()
 
+    def whole(self, keys: set[str]) -> None:
+        """Drop what the view has told and campaigns-v1 has no more: its tombstone may be compacted away."""
+        for tenant, name in list(self._deployed):
+            if (key := f"{tenant}:{name}") not in keys:
+                self.changed(key, None)
+
     def of(self, tenant: str) -> dict[str, str]:
         """What answers for each active campaign of a tenant: its `model`, or `lists` until that is here."""
         return {

@@ -145,6 +145,15 @@ class Catalogues:
                 item_id, item.name, item.price, available=item.available, as_of=item.occurred_at
             )
 
+    def whole(self, keys: set[str]) -> None:
+        """Withhold what the view has told and items-v1 has no more: its tombstone may be compacted away."""
+        items: dict[str, set[str]] = {}
+        for key in keys:
+            tenant, _, item_id = key.partition(":")
+            items.setdefault(tenant, set()).add(item_id)
+        for tenant, catalogue in self._of.items():
+            catalogue.keep_only(items.get(tenant, ()))
+
     async def start(self) -> None:
         """Give Kafka a moment; then read the view."""
         self._task = asyncio.create_task(self._until_read(), name="catalogues")
@@ -171,7 +180,10 @@ class Catalogues:
 
     async def _read_view(self) -> None:
         items: dict[str, list[str]] = {}
-        for row in await self._database.fetch(*SQL.items()):
+        rows = await self._database.fetch(*SQL.items())
+        if self._topic is not None and self._topic.caught_up:
+            return  # what was read may be older by now
+        for row in rows:
             items.setdefault(row["tenant"], []).append(row["item_id"])
             self.of(row["tenant"]).put(
                 row["item_id"],

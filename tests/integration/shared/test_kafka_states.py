@@ -76,6 +76,21 @@ async def test_changes_are_followed_and_told(kafka: KafkaSettings) -> None:
     assert told == [("a", 1), ("a", 2), ("a", None)]
 
 
+async def test_who_read_a_view_before_is_told_what_there_is(kafka: KafkaSettings) -> None:
+    topic = await fresh_topic(kafka, STATES, partitions=1)
+    publisher = Publisher(kafka, "tracker", [topic])
+    await publish(kafka, topic, [refreshed("a", 1), refreshed("gone", 1)], "gone", "never seen")
+    async with running(publisher):
+        await publisher.publish_raw(topic.name, [Record(b"of a newer version", b"{")], within=20)
+    told: list[set[str]] = []
+    table: StateTable[CacheRefreshed] = StateTable(kafka, topic, whole=lambda keys: told.append(set(keys)))
+
+    async with running(table):
+        await eventually(lambda: table.caught_up)
+
+    assert told == [{"a", "of a newer version"}]
+
+
 async def test_every_process_reads_the_whole_topic(kafka: KafkaSettings) -> None:
     topic = await fresh_topic(kafka, STATES)
     await publish(kafka, topic, [refreshed(f"t{n}", 1) for n in range(50)])

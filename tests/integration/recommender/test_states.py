@@ -1,0 +1,94 @@
+"""What the views told before Kafka was there gives way to what the topics hold."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from services.recommender.store.campaigns import Campaigns
+from services.recommender.store.lists import Guarded
+from services.recommender.store.states import Catalogues
+from shared.events import CampaignChanged, ItemChanged
+from shared.events.topics import CAMPAIGNS, ITEMS
+from shared.kafka import Publisher, StateTable
+from shared.postgres import Database as Pool
+from shared.settings import KafkaSettings, PostgresSettings
+from tests.support.kafka import eventually, fresh_topic, running, settings_for
+from tests.support.stack import Database, ObjectStore
+from tests.support.tenants import make_tenant
+
+NOW = datetime(2026, 3, 1, tzinfo=UTC)
+
+
+@pytest.fixture
+def kafka(kafka_bootstrap: str) -> KafkaSettings:
+    return settings_for(kafka_bootstrap)
+
+
+@pytest.fixture
+async def pool(database: Database) -> AsyncIterator[Pool]:
+    pool = Pool(PostgresSettings(database_url=database.role_url("recommender")), "recommender")
+    async with running(pool):
+        yield pool
+
+
+async def write(database: Database, statement: str) -> None:
+    connection = await asyncpg.connect(database.url)
+    await connection.execute(statement)
+    await connection.close()
+
+
+async def test_an_item_that_left_without_a_trace_is_withheld(
+    kafka: KafkaSettings, database: Database, pool: Pool
+) -> None:
+    await write(
+        database,
+        "INSERT INTO sync.items (tenant, item_id, name) "
+        "VALUES ('shop', 'kept', 'Cup'), ('shop', 'gone', 'Mug')",
+    )
+    topic = await fresh_topic(kafka, ITEMS, service="sync")
+    kept = ItemChanged(event_id="1", tenant="shop", occurred_at=NOW, item_id="kept", name="Cup")
+    publisher = Publisher(kafka, "sync", [topic])
+    async with running(publisher):
+        await publisher.publish(topic, [kept], within=20)
+    catalogues = Catalogues(pool)
+    await catalogues._read_view()
+    before = [catalogues.of("shop").withheld(item) for item in ("kept", "gone")]
+
+    table = StateTable[ItemChanged](kafka, topic, catalogues.changed, catalogues.whole)
+    catalogues.follow(table)
+    async with running(table):
+        await eventually(lambda: table.caught_up)
+        await catalogues._read_view()  # a look that began before
+
+    assert before == [False, False]
+    assert [catalogues.of("shop").withheld(item) for item in ("kept", "gone")] == [False, True]
+
+
+async def test_a_campaign_that_left_without_a_trace_is_forgotten(
+    kafka: KafkaSettings, database: Database, pool: Pool, s3: ObjectStore, tmp_path: Path
+) -> None:
+    await make_tenant(database, "shop")
+    await write(
+        database,
+        "INSERT INTO engine.resources (account, tenant, type, path, arn, name, status, document, facts) "
+        "SELECT '000000000000', 'shop', 'campaign', 'campaign/gone', "
+        "'arn:aws:personalize:eu-west-1:000000000000:campaign/gone', 'gone', 'ACTIVE', '{}', "
+        """'{"recipe": "r", "solution_version_arn": "v", "model_uri": "s3://b/m", "model_sha256": "0"}'""",
+    )
+    campaigns = Campaigns(s3.client(), tmp_path, Guarded(pool, 5))
+    before = await campaigns.find("shop", None, "gone")
+
+    topic = await fresh_topic(kafka, CAMPAIGNS, service="engine")
+    table = StateTable[CampaignChanged](kafka, topic, campaigns.changed, campaigns.whole)
+    async with running(table):
+        await eventually(lambda: table.caught_up)
+    await write(database, "DELETE FROM engine.resources WHERE name = 'gone'")
+
+    assert before is not None
+    assert await campaigns.find("shop", None, "gone") is None
+    assert await campaigns.find(None, "000000000000", "gone") is None
