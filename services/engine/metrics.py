@@ -13,4 +13,5 @@ TRAINING_SECONDS = histogram(
     buckets=[1, 2, 5, 10, 20, 40, 80, 160, 320, 640, 1280],
 )
 INFERRED_LINES = counter("endcap_engine_inferred_lines_total", "Lines of batch inference answered.")
+SEGMENT_LINES = counter("endcap_engine_segment_lines_total", "Lines of batch segment jobs answered.")
 FAILED_JOBS = counter("endcap_engine_failed_jobs_total", "Jobs that ended in CREATE FAILED.", ["kind"])

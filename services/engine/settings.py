@@ -42,7 +42,8 @@ class Settings(ServiceSettings):
         100, description="solution versions of a dataset group that wait or train at once"
     )
     max_pending_batches: int = Field(
-        100, description="batch inference jobs of a dataset group that wait or run at once"
+        100,
+        description="batch jobs of a kind and a dataset group that wait or run at once",
     )
     worker_concurrency: int = Field(2, ge=1, description="jobs that one worker does side by side")
     work_folder: Path = Field(

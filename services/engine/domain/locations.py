@@ -40,6 +40,11 @@ def parse(uri: str, complaint: str) -> Location:
     return Location(bucket, key)
 
 
+def as_folder(key: str) -> str:
+    """The key of an output place, to put files below."""
+    return key if not key or key.endswith("/") else f"{key}/"
+
+
 class Buckets(NamedTuple):
     """The buckets in which every tenant has a prefix: what Endcap writes, and what people upload."""
 

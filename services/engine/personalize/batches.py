@@ -6,49 +6,27 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from services.engine.domain import locations
 from services.engine.domain.resources import NewResource, Status, Type
+from services.engine.personalize import catalogue, places
 from services.engine.personalize.control import Control, require_active
 from services.engine.personalize.members import (
     ArnText,
-    KmsKeyArn,
     Page,
     Parameters,
     RankingInfluence,
     ResourceName,
     RoleArn,
-    S3Location,
     StatusView,
     Tagged,
     WireModel,
     document,
 )
+from services.engine.personalize.places import JobInput, JobOutput
 from services.engine.recipes import RECIPES
 from shared.personalize import Arn, invalid_input, not_found
 
-INVALID_INPUT_PATH = "Invalid S3 input path."
-INVALID_OUTPUT_PATH = "Invalid S3 output path."
 DEFAULT_RESULTS = 25
 MOST_RESULTS = 500
-
-
-class S3DataConfig(WireModel):
-    """A place in the object store."""
-
-    path: S3Location
-    kms_key_arn: KmsKeyArn | None = None
-
-
-class JobInput(WireModel):
-    """A JSON Lines file, or a folder of them."""
-
-    s3_data_source: S3DataConfig
-
-
-class JobOutput(WireModel):
-    """Where the `.out` files go."""
-
-    s3_data_destination: S3DataConfig
 
 
 class BatchInferenceJobConfig(WireModel):
@@ -136,7 +114,8 @@ async def create(control: Control, request: CreateBatchInferenceJob) -> BatchInf
     version = await control.find(request.solution_version_arn, Type.SOLUTION_VERSION, lock=True)
     require_active(version)
     _check_recipe(version.facts["recipe"])
-    _check_locations(control, request, version.owner)
+    catalogue.refuse_segments(version, "batch inference jobs")
+    check_places(control, request.job_input, request.job_output, version.owner)
     limit = control.settings.max_pending_batches
     await control.refuse_beyond(limit, version.owner, Type.BATCH_INFERENCE_JOB)
     job = await control.create(
@@ -161,13 +140,10 @@ def _check_recipe(name: str) -> None:
         raise invalid_input(f"The recipe {name} gives no batch recommendations: ask a campaign for them.")
 
 
-def _check_locations(control: Control, request: CreateBatchInferenceJob, tenant: str) -> None:
-    s3 = control.settings.s3
-    buckets = locations.Buckets(s3.endcap_data_bucket, s3.endcap_uploads_bucket)
-    source = locations.parse(request.job_input.s3_data_source.path, INVALID_INPUT_PATH)
-    locations.check_readable(source, tenant, buckets, INVALID_INPUT_PATH)
-    output = locations.parse(request.job_output.s3_data_destination.path, INVALID_OUTPUT_PATH)
-    locations.check_writable(output, tenant, buckets, INVALID_OUTPUT_PATH)
+def check_places(control: Control, job_input: JobInput, job_output: JobOutput, tenant: str) -> None:
+    """InvalidInputException when a job may not read its input, or not write its output."""
+    places.check_readable(control, job_input.s3_data_source.path, tenant, places.INVALID_INPUT_PATH)
+    places.check_writable(control, job_output.s3_data_destination.path, tenant)
 
 
 async def describe(control: Control, request: BatchInferenceJobName) -> BatchInferenceJobDescribed:

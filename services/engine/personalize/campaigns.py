@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from services.engine.domain.resources import NewResource, Resource, Status, Type
+from services.engine.personalize import catalogue
 from services.engine.personalize.control import Control, require_active
 from services.engine.personalize.members import (
     ArnText,
@@ -112,6 +113,7 @@ class CampaignsListed(WireModel):
 async def create(control: Control, request: CreateCampaign) -> CampaignName:
     """Deploy an ACTIVE version, at once."""
     version = await _version(control, request.solution_version_arn)
+    catalogue.refuse_segments(version, "campaigns")
     _check_sync(request.campaign_config, request.solution_version_arn)
     campaign = await control.create(
         NewResource(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Literal
 
+from services.engine.domain.resources import Resource
 from services.engine.personalize.control import Control
 from services.engine.personalize.members import ArnText, Domain, Page, Timestamp, WireModel
 from services.engine.recipes import RECIPES
@@ -84,6 +85,20 @@ def find(arn: str) -> FittingRecipe:
     if recipe is None:
         raise not_found(f"There is no recipe with the ARN {arn}; ListRecipes shows those that there are.")
     return recipe
+
+
+def makes_segments(version: Resource) -> bool:
+    """Whether a version answers with users: such a one has neither campaigns nor batch inference jobs."""
+    return RECIPES[version.facts["recipe"]].recipe_type == "USER_SEGMENTATION"
+
+
+def refuse_segments(version: Resource, what: str) -> None:
+    """InvalidInputException when a version answers with users, where items are asked for."""
+    if makes_segments(version):
+        raise invalid_input(
+            f"The recipe {version.facts['recipe']} makes user segments, so {version.arn} has no {what}: make "
+            "a batch segment job."
+        )
 
 
 async def describe(_: Control, request: RecipeName) -> RecipeDescribed:

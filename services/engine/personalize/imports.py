@@ -4,29 +4,21 @@ from __future__ import annotations
 
 from typing import Literal
 
-from services.engine.domain import locations
 from services.engine.domain.resources import UNFINISHED, NewResource, Resource, Status, Type
+from services.engine.personalize import places
 from services.engine.personalize.control import Control
 from services.engine.personalize.members import (
     ArnText,
     Page,
     ResourceName,
     RoleArn,
-    S3Location,
     StatusView,
     Tagged,
     WireModel,
     document,
 )
+from services.engine.personalize.places import DataSource
 from shared.personalize import invalid_input
-
-INVALID_LOCATION = "Invalid Data location."
-
-
-class DataSource(WireModel):
-    """A CSV file, or a folder of them."""
-
-    data_location: S3Location | None = None
 
 
 class CreateDatasetImportJob(Tagged):
@@ -94,13 +86,12 @@ class DatasetImportJobsListed(WireModel):
 async def create(control: Control, request: CreateDatasetImportJob) -> DatasetImportJobCreated:
     """Queue an import; those of one dataset run one after the other, in the order of their creation."""
     if request.data_source.data_location is None:
-        raise invalid_input(f"{INVALID_LOCATION} dataSource.dataLocation is missing.")
+        raise invalid_input(f"{places.INVALID_DATA_LOCATION} dataSource.dataLocation is missing.")
     dataset = await control.find(request.dataset_arn, Type.DATASET, lock=True)
-    settings = control.settings
-    location = locations.parse(request.data_source.data_location, INVALID_LOCATION)
-    buckets = locations.Buckets(settings.s3.endcap_data_bucket, settings.s3.endcap_uploads_bucket)
-    locations.check_readable(location, dataset.owner, buckets, INVALID_LOCATION)
-    await control.refuse_beyond(settings.max_pending_imports, dataset.owner, Type.DATASET_IMPORT_JOB)
+    location = request.data_source.data_location
+    places.check_readable(control, location, dataset.owner, places.INVALID_DATA_LOCATION)
+    limit = control.settings.max_pending_imports
+    await control.refuse_beyond(limit, dataset.owner, Type.DATASET_IMPORT_JOB)
     earlier = await control.resources.children(dataset.path, Type.DATASET_IMPORT_JOB)
     if request.import_mode == "INCREMENTAL" and not _could_have_rows(earlier):
         raise invalid_input(

@@ -19,6 +19,7 @@ from services.engine.personalize import (
     groups,
     imports,
     schemas,
+    segments,
     solution_updates,
     solutions,
     tags,
@@ -159,6 +160,14 @@ TABLE: dict[str, Row] = {
         filters.ListFilters, filters.FiltersListed, "II NT", filters.listed),
     "DeleteFilter": Row(
         filters.FilterName, None, "II NF IU", filters.delete),
+
+    "CreateBatchSegmentJob": Row(
+        segments.CreateBatchSegmentJob, segments.BatchSegmentJobCreated, "II AE LE NF IU TT",
+        segments.create),
+    "DescribeBatchSegmentJob": Row(
+        segments.BatchSegmentJobName, segments.BatchSegmentJobDescribed, "II NF", segments.describe),
+    "ListBatchSegmentJobs": Row(
+        segments.ListBatchSegmentJobs, segments.BatchSegmentJobsListed, "II NT", segments.listed),
 
     "CreateCampaign": Row(
         campaigns.CreateCampaign, campaigns.CampaignName, "II NF AE LE IU TT", campaigns.create),

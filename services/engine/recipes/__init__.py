@@ -9,6 +9,8 @@ from services.engine.recipes import (
     item_affinity,
     next_basket,
     popularity_count,
+    segment_attribute_affinity,
+    segment_item_affinity,
     session,
     similar_items,
 )
@@ -25,6 +27,8 @@ RECIPES: dict[str, Recipe] = {
         item_affinity.RECIPE,
         session.RECIPE,
         next_basket.RECIPE,
+        segment_item_affinity.RECIPE,
+        segment_attribute_affinity.RECIPE,
     )
 }
 

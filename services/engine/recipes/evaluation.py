@@ -65,6 +65,8 @@ def _judged(
     progress: Progress,
     like: Model | None = None,
 ) -> tuple[Model | None, dict[str, float]]:
+    if recipe.judge is not None:
+        return recipe.judge(dataset, config, progress)
     parted = split(weights.counted(dataset, config), seed=seed)
     if len(parted.users) == 0 or len(parted.train) == 0:
         return None, metrics.solution_metrics([], len(dataset.item_ids))

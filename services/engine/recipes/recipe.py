@@ -29,6 +29,16 @@ class Fit(Protocol):
         ...
 
 
+class Judge(Protocol):
+    """Offline metrics that are not those of lists of items."""
+
+    def __call__(
+        self, dataset: Dataset, config: Mapping[str, Any], progress: Progress, /
+    ) -> tuple[Model | None, dict[str, float]]:
+        """A model of a part of the data (None when there is too little), and how it fares with the rest."""
+        ...
+
+
 @dataclass(frozen=True)
 class Interval:
     """The numbers from `low` to `high`, both included; only whole ones if so asked."""
@@ -61,7 +71,8 @@ class Recipe:
     A request must name the members in `needs`; a recipe that `ranks` orders given items and recommends
     none by itself. A `domain` recipe is made into recommenders, any other into solutions. `event_type`
     is the canonical type that is counted, where that is the recipe's own affair, and a recipe that
-    `excludes_purchased` never shows what the user bought. An `objective` may tilt its scores.
+    `excludes_purchased` never shows what the user bought. An `objective` may tilt its scores. `judge`
+    replaces the metrics of lists of items.
     """
 
     name: str
@@ -81,6 +92,7 @@ class Recipe:
     excludes_purchased: bool = field(default=False, kw_only=True)
     algorithm: str | None = field(default=None, kw_only=True)
     feature_transformation: str | None = field(default=None, kw_only=True)
+    judge: Judge | None = field(default=None, kw_only=True)
 
     def variant(self, name: str, description: str, **changes: Any) -> Recipe:
         """The same fit under another name, which its models carry."""

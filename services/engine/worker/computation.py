@@ -32,6 +32,7 @@ _OOM_SCORE = "800"
 # Each module has a `Spec` and `run(spec, objects, workspace, report)`.
 MODULES = {
     "import": "services.engine.worker.importing",
+    "segments": "services.engine.worker.segmenting",
     "training": "services.engine.worker.training",
     "inference": "services.engine.worker.inference",
 }

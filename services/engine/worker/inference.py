@@ -10,7 +10,7 @@ from typing import IO, Any
 
 import orjson
 
-from services.engine.domain.locations import Location
+from services.engine.domain.locations import Location, as_folder
 from services.engine.store.objects import Object, Objects
 from shared import models
 from shared.errors import Permanent
@@ -55,7 +55,7 @@ def run(spec: Spec, objects: Objects, workspace: Path, report: Report) -> dict[s
     lines = errors = done = 0
     for file in files:
         name = file.key.removeprefix(spec.input_key) if source.is_folder else file.name
-        key = f"{_folder(spec.output_key)}{name}.out"
+        key = f"{as_folder(spec.output_key)}{name}.out"
         answered, bad = _answer_file(spec, file, key, model, objects, workspace)
         lines, errors, done = lines + answered, errors + bad, done + file.size
         report("answer", 0.1 + 0.9 * done / total)
@@ -71,10 +71,6 @@ def fetch_model(prefix: str, sha256: str, objects: Objects, folder: Path) -> Mod
             f"The model in {prefix} is not the one that was trained: train a new solution version."
         )
     return models.load(folder)
-
-
-def _folder(key: str) -> str:
-    return key if not key or key.endswith("/") else f"{key}/"
 
 
 def _answer_file(

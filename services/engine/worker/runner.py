@@ -85,3 +85,20 @@ class Runner:
             if unfinished is not None:
                 beside = resources.beside(connection, unfinished)
                 await beside.update(unfinished, status=Status.ACTIVE, facts=facts)
+
+    async def _dataset_of(self, resource: Resource) -> tuple[Resource, Resource]:
+        """The dataset that an import or export belongs to, and the dataset's schema."""
+        beside = resources.beside(self.database, resource)
+        dataset = await beside.get(resource.parent or "")
+        if dataset is None:
+            raise Permanent("The dataset of this job was deleted.")
+        schema = await beside.get(dataset.document["schemaArn"].split(":", 5)[5])
+        if schema is None:
+            raise Permanent("The schema of this job's dataset was deleted.")
+        return dataset, schema
+
+    async def _version_of(self, resource: Resource) -> Resource:
+        version = await resources.beside(self.database, resource).get(resource.parent or "")
+        if version is None or version.status != Status.ACTIVE:
+            raise Permanent("The solution version of this job was deleted.")
+        return version

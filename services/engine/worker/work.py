@@ -18,6 +18,7 @@ from services.engine.personalize.solutions import settings_of
 from services.engine.store import datasets, resources
 from services.engine.worker import child, collecting, importing, inference, training
 from services.engine.worker.runner import Runner
+from services.engine.worker.segments import Segments
 from shared import jobs, outbox
 from shared.errors import Permanent
 from shared.events.topics import CAMPAIGNS
@@ -38,6 +39,7 @@ class Work(Runner):
             Type.DATASET_IMPORT_JOB.value: self.dataset_import,
             Type.SOLUTION_VERSION.value: self.training,
             Type.BATCH_INFERENCE_JOB.value: self.batch_inference,
+            Type.BATCH_SEGMENT_JOB.value: Segments(self.database, self.settings).batch_segment,
         }
 
     async def dataset_import(self, job: Job) -> None:
@@ -134,23 +136,6 @@ class Work(Runner):
             if resource.type is Type.DATASET_IMPORT_JOB:
                 await _queue_next_import(connection, resource)
         metrics.FAILED_JOBS.labels(job.kind).inc()
-
-    async def _dataset_of(self, resource: Resource) -> tuple[Resource, Resource]:
-        """The dataset that an import belongs to, and the dataset's schema."""
-        beside = resources.beside(self.database, resource)
-        dataset = await beside.get(resource.parent or "")
-        if dataset is None:
-            raise Permanent("The dataset of this import was deleted.")
-        schema = await beside.get(dataset.document["schemaArn"].split(":", 5)[5])
-        if schema is None:
-            raise Permanent("The schema of this import's dataset was deleted.")
-        return dataset, schema
-
-    async def _version_of(self, resource: Resource) -> Resource:
-        version = await resources.beside(self.database, resource).get(resource.parent or "")
-        if version is None or version.status != Status.ACTIVE:
-            raise Permanent("The solution version of this job was deleted.")
-        return version
 
     async def _datasets_of(self, version: Resource) -> tuple[dict[str, list[str]], dict[str, schemas.Schema]]:
         """The keys of the objects that the group's datasets consist of, and their schemas, both by type."""

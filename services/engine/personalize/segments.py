@@ -1,0 +1,136 @@
+"""Batch segment jobs: the users who have the most affinity to what each line of a file names."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from services.engine.domain.resources import NewResource, Status, Type
+from services.engine.personalize import catalogue
+from services.engine.personalize.batches import check_places
+from services.engine.personalize.control import Control, require_active
+from services.engine.personalize.members import (
+    ArnText,
+    Page,
+    ResourceName,
+    RoleArn,
+    StatusView,
+    Tagged,
+    WireModel,
+    document,
+)
+from services.engine.personalize.places import JobInput, JobOutput
+from shared.personalize import Arn, invalid_input, not_found
+
+DEFAULT_RESULTS = 25
+MOST_RESULTS = 5_000_000
+
+
+class CreateBatchSegmentJob(Tagged):
+    """A new job."""
+
+    job_name: ResourceName
+    solution_version_arn: ArnText
+    filter_arn: ArnText | None = None
+    num_results: Annotated[int, Field(ge=1, le=MOST_RESULTS)] = DEFAULT_RESULTS
+    job_input: JobInput
+    job_output: JobOutput
+    role_arn: RoleArn
+
+
+class BatchSegmentJobCreated(WireModel):
+    """Where it is."""
+
+    batch_segment_job_arn: str
+
+
+class BatchSegmentJobName(WireModel):
+    """Which job."""
+
+    batch_segment_job_arn: ArnText
+
+
+class ListBatchSegmentJobs(Page):
+    """The jobs of a version, or of all."""
+
+    solution_version_arn: ArnText | None = None
+
+
+class BatchSegmentJobSummary(StatusView):
+    """A job in a list."""
+
+    arn_member = "batchSegmentJobArn"
+    name_member = "jobName"
+
+    job_name: str
+    batch_segment_job_arn: str
+    solution_version_arn: str
+
+
+class BatchSegmentJob(BatchSegmentJobSummary):
+    """A job."""
+
+    filter_arn: str | None = None
+    num_results: int
+    job_input: JobInput
+    job_output: JobOutput
+    role_arn: str
+
+
+class BatchSegmentJobDescribed(WireModel):
+    """The answer to Describe."""
+
+    batch_segment_job: BatchSegmentJob
+
+
+class BatchSegmentJobsListed(WireModel):
+    """One page."""
+
+    batch_segment_jobs: list[BatchSegmentJobSummary]
+    next_token: str | None = None
+
+
+async def create(control: Control, request: CreateBatchSegmentJob) -> BatchSegmentJobCreated:
+    """Queue a job over an ACTIVE version of a recipe that makes segments."""
+    if request.filter_arn is not None:
+        Arn.parse(request.filter_arn, "filter")
+        raise not_found(f"There is no filter with the ARN {request.filter_arn}.")
+    version = await control.find(request.solution_version_arn, Type.SOLUTION_VERSION, lock=True)
+    require_active(version)
+    if not catalogue.makes_segments(version):
+        raise invalid_input(
+            f"The recipe {version.facts['recipe']} makes no user segments: make a batch inference job or a "
+            "campaign of this version, or train one with aws-item-affinity or aws-item-attribute-affinity."
+        )
+    check_places(control, request.job_input, request.job_output, version.owner)
+    limit = control.settings.max_pending_batches
+    await control.refuse_beyond(limit, version.owner, Type.BATCH_SEGMENT_JOB)
+    job = await control.create(
+        NewResource(
+            Type.BATCH_SEGMENT_JOB,
+            f"{Type.BATCH_SEGMENT_JOB}/{request.job_name}",
+            request.job_name,
+            version.owner,
+            document(request, "solution_version_arn") | {"solutionVersionArn": version.arn},
+            parent=version.path,
+            status=Status.PENDING,
+        ),
+        request,
+    )
+    await control.start(job)
+    return BatchSegmentJobCreated(batch_segment_job_arn=job.arn)
+
+
+async def describe(control: Control, request: BatchSegmentJobName) -> BatchSegmentJobDescribed:
+    """Show a job."""
+    job = await control.find(request.batch_segment_job_arn, Type.BATCH_SEGMENT_JOB)
+    return BatchSegmentJobDescribed(batch_segment_job=BatchSegmentJob.of(job))
+
+
+async def listed(control: Control, request: ListBatchSegmentJobs) -> BatchSegmentJobsListed:
+    """List jobs."""
+    arn = request.solution_version_arn
+    version = await control.find(arn, Type.SOLUTION_VERSION) if arn else None
+    shown, token = await control.page(request, Type.BATCH_SEGMENT_JOB, BatchSegmentJobSummary, version)
+    return BatchSegmentJobsListed(batch_segment_jobs=shown, next_token=token)

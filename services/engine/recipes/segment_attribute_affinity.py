@@ -1,0 +1,100 @@
+"""aws-item-attribute-affinity: the users who will most likely turn to items with some attributes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import reduce
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.engine.recipes import segment_item_affinity, segment_metrics
+from services.engine.recipes.dataset import Dataset
+from services.engine.recipes.recipe import Progress, Recipe
+from shared.errors import Permanent
+from shared.models import Model
+
+NAME = "aws-item-attribute-affinity"
+
+# A column with more values than this share of the items is a name or a text, not a kind of item.
+_MOST_VALUES = 0.5
+
+
+class Kinds:
+    """The items of a model by what is said of them; a cell may hold several values between bars."""
+
+    def __init__(self, model: Model) -> None:
+        """Index a column when it is first asked for."""
+        self._attributes = model.item_attributes
+        self._names = {name.upper(): name for name in model.item_attributes.columns}
+        self._columns: dict[str, dict[str, list[int]]] = {}
+
+    def matching(self, conditions: Sequence[tuple[str, str]]) -> NDArray[np.int64]:
+        """The numbers of the items that have every (column, value); Permanent for an unknown column."""
+        found = [self._having(column, value) for column, value in conditions]
+        return reduce(np.intersect1d, found)
+
+    def values(self, column: str) -> dict[str, list[int]]:
+        """Value → the numbers of its items, of a column of texts."""
+        name = self._names[column.upper()]
+        if name not in self._columns:
+            index: dict[str, list[int]] = {}
+            for number, cell in enumerate(self._cells(name)):
+                for value in set(cell.split("|")) if isinstance(cell, str) else ():
+                    index.setdefault(value, []).append(number)
+            self._columns[name] = index
+        return self._columns[name]
+
+    def _cells(self, name: str) -> NDArray[Any]:
+        cells = self._attributes.values(name)
+        assert cells is not None
+        return cells
+
+    def _having(self, column: str, value: str) -> NDArray[np.int64]:
+        name = self._names.get(column.upper())
+        if name is None:
+            known = ", ".join(sorted(self._names.values())) or "none"
+            raise Permanent(f"The items have no column {column}; their columns are: {known}.")
+        cells = self._cells(name)
+        if cells.dtype.kind == "f":
+            try:
+                return np.flatnonzero(cells == float(value))
+            except ValueError:
+                raise Permanent(f"The column {name} holds numbers, and {value!r} is none.") from None
+        return np.array(self.values(name).get(value, []), np.int64)
+
+
+def _fit(dataset: Dataset, config: Mapping[str, Any], progress: Progress, like: Model | None = None) -> Model:
+    return replace(segment_item_affinity.fit(dataset, config, progress, like), recipe=NAME)
+
+
+def _judge(
+    dataset: Dataset, config: Mapping[str, Any], progress: Progress
+) -> tuple[Model | None, dict[str, float]]:
+    return segment_metrics.judged(_fit, _targets, dataset, config, progress)
+
+
+def _targets(model: Model, sought: Dataset) -> Sequence[NDArray[np.int64]]:
+    """Each value of each column of texts that somebody turned to an item of."""
+    kinds, turned_to = Kinds(model), set(np.unique(sought.items).tolist())
+    return [
+        np.array(items)
+        for name, column in model.item_attributes.columns.items()
+        if not isinstance(column, np.ndarray)
+        for values in [kinds.values(name)]
+        if len(values) <= max(2, _MOST_VALUES * len(model.items))
+        for items in values.values()
+        if not turned_to.isdisjoint(items)
+    ]
+
+
+RECIPE = Recipe(
+    name=NAME,
+    recipe_type="USER_SEGMENTATION",
+    description="Users who will most likely turn to items with some attributes; for batch segment jobs.",
+    fit=_fit,
+    judge=_judge,
+    needs=("itemAttributes",),
+)

@@ -1,0 +1,43 @@
+"""Jobs of user segments."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from services.engine import metrics
+from services.engine.domain import locations
+from services.engine.worker import inference, segmenting
+from services.engine.worker.runner import Runner
+
+if TYPE_CHECKING:
+    from shared.jobs import Job
+
+
+@dataclass(frozen=True, slots=True)
+class Segments(Runner):
+    """The job of a batch segment job."""
+
+    async def batch_segment(self, job: Job) -> None:
+        """Answer the lines of a batch segment job."""
+        resource = await self._begun(job)
+        if resource is None:
+            return
+        version = await self._version_of(resource)
+        document = resource.document
+        source = locations.parse(document["jobInput"]["s3DataSource"]["path"], inference.INVALID_INPUT_PATH)
+        output = locations.parse(
+            document["jobOutput"]["s3DataDestination"]["path"], inference.INVALID_OUTPUT_PATH
+        )
+        spec = segmenting.Spec(
+            version.facts["folder"],
+            version.facts["model_sha256"],
+            source.bucket,
+            source.key,
+            output.bucket,
+            output.key,
+            document["numResults"],
+        )
+        result = await self._compute(job, "segments", spec)
+        await self._done(resource, result)
+        metrics.SEGMENT_LINES.inc(result["lines"])

@@ -1,0 +1,74 @@
+"""Dataset groups with imported data and trained versions, as tests of jobs begin with them."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import httpx
+
+from tests.component.engine import shapes
+from tests.component.engine.conftest import ROLE, Engine
+
+RECIPES = "arn:aws:personalize:::recipe"
+
+
+def dataset_group(engine: Engine, name: str, schemas: dict[str, Any]) -> dict[str, str]:
+    """A group with an empty dataset for each schema; gives the ARNs, by `group` and type."""
+    personalize = engine.personalize
+    arns = {"group": personalize.create_dataset_group(name=name)["datasetGroupArn"]}
+    for kind, schema in schemas.items():
+        made = personalize.create_schema(name=f"{name}-{kind}", schema=json.dumps(schema))
+        arns[kind] = personalize.create_dataset(
+            name=f"{name}-{kind}",
+            schemaArn=made["schemaArn"],
+            datasetGroupArn=arns["group"],
+            datasetType=kind,
+        )["datasetArn"]
+    return arns
+
+
+def imported(engine: Engine, dataset: str, name: str, content: str, mode: str = "FULL") -> None:
+    """Import a CSV file and wait for it."""
+    personalize = engine.personalize
+    arn = personalize.create_dataset_import_job(
+        jobName=name,
+        datasetArn=dataset,
+        dataSource={"dataLocation": engine.put(f"{name}.csv", content)},
+        roleArn=ROLE,
+        importMode=mode,
+    )["datasetImportJobArn"]
+    ended = engine.finished(personalize.describe_dataset_import_job, datasetImportJobArn=arn)
+    assert ended["status"] == "ACTIVE", ended
+
+
+def active_version(engine: Engine, group: str, recipe: str) -> str:
+    """Train a recipe on a group; gives the version's ARN."""
+    personalize = engine.personalize
+    name = f"{group.rpartition('/')[2]}-{recipe}"
+    solution = personalize.create_solution(
+        name=name, datasetGroupArn=group, recipeArn=f"{RECIPES}/{recipe}", performAutoTraining=False
+    )["solutionArn"]
+    return new_version(engine, solution)
+
+
+def new_version(engine: Engine, solution: str) -> str:
+    """Train a solution once more; gives the version's ARN."""
+    personalize = engine.personalize
+    arn: str = personalize.create_solution_version(solutionArn=solution)["solutionVersionArn"]
+    ended = engine.finished(personalize.describe_solution_version, solutionVersionArn=arn)
+    assert ended["status"] == "ACTIVE", ended
+    return arn
+
+
+def checked(engine: Engine, operation: str, **body: Any) -> Any:
+    """Call an operation without boto3, and compare the answer with botocore's model of it."""
+    headers = {
+        "x-amz-target": f"AmazonPersonalize.{operation}",
+        "x-api-key": engine.environment["ENDCAP_SERVICE_KEY"],
+    }
+    answer = httpx.post(engine.server.url, json=body, headers=headers)
+    assert answer.status_code == 200, answer.text
+    found = answer.json() if answer.content else None
+    assert shapes.differences(operation, found) == []
+    return found
