@@ -59,7 +59,8 @@ def configure(service: str, level: str) -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(number)
-    logging.getLogger("aiokafka").setLevel(max(number, logging.WARNING))
+    for talkative in ("aiokafka", "botocore"):
+        logging.getLogger(talkative).setLevel(max(number, logging.WARNING))
 
 
 @contextlib.contextmanager

@@ -1,0 +1,268 @@
+"""The way from what an account holds to what a declaration asks for. Nothing is ever deleted for good."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from services.engine.domain.declared import Campaign, Declaration, Group, Recommender, Solution
+
+RECIPE_PREFIX = "arn:aws:personalize:::recipe/"
+LATEST = "/$LATEST"
+
+Sign = Literal["create", "update", "replace", "train", "conflict"]
+
+
+@dataclass(frozen=True)
+class Ref:
+    """The ARN of another resource, known when the step is taken."""
+
+    kind: str
+    name: str
+    suffix: str = ""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One change: what people read, and the calls that make it (of boto3's client, in order).
+
+    `makes` is the resource that the last call creates, `waits` the one that has to be ACTIVE afterwards.
+    A conflict has no calls: it is what can't be reached by any.
+    """
+
+    sign: Sign
+    kind: str
+    name: str
+    why: str = ""
+    calls: tuple[tuple[str, Mapping[str, Any]], ...] = ()
+    makes: Ref | None = None
+
+    def __str__(self) -> str:
+        mark = {"create": "+", "update": "~", "replace": "±", "train": "▸", "conflict": "!"}[self.sign]
+        return f"{mark} {self.sign} {self.kind} {self.name}" + (f": {self.why}" if self.why else "")
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What an account holds, and what a declaration can't say of it."""
+
+    declaration: Declaration
+    failed: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    trained: frozenset[str] = frozenset()
+    """Solutions with an ACTIVE version."""
+
+
+def plan(wanted: Declaration, present: Standing) -> list[Step]:
+    """The steps in the order in which they have to be taken; none when all is as it is asked for."""
+    steps = [*_schemas(wanted, present)]
+    for name, group in wanted.dataset_groups.items():
+        steps += _group(name, group, present)
+    broken = [
+        Step("conflict", step.kind, step.name, f"it is there and has failed ({why}); delete it first")
+        for step in steps
+        if step.sign == "create" and (why := present.failed.get((step.kind, step.name)))
+    ]
+    return [*broken, *steps]
+
+
+def _schemas(wanted: Declaration, present: Standing) -> Iterator[Step]:
+    for name, schema in wanted.schemas.items():
+        there = present.declaration.schemas.get(name)
+        if there is None:
+            given = {"name": name, "schema": schema.avro} | _given(domain=schema.domain)
+            yield _create("schema", name, "create_schema", given)
+        elif there.avro != schema.avro:
+            yield Step("conflict", "schema", name, "a schema never changes; give the new one another name")
+
+
+def _group(name: str, wanted: Group, present: Standing) -> Iterator[Step]:
+    there = present.declaration.dataset_groups.get(name)
+    if there is None:
+        yield _create(
+            "dataset group",
+            name,
+            "create_dataset_group",
+            {"name": name} | _given(domain=wanted.domain),
+        )
+        there = Group(domain=wanted.domain)
+    elif wanted.domain is not None and wanted.domain != there.domain:
+        yield Step("conflict", "dataset group", name, f"its domain is {there.domain}, not {wanted.domain}")
+    yield from _datasets(name, wanted, there)
+    yield from _tracker(name, wanted, there)
+    yield from _filters(name, wanted, there)
+    for solution, described in wanted.solutions.items():
+        yield from _solution(name, solution, described, there.solutions.get(solution), present)
+    for recommender, described_one in wanted.recommenders.items():
+        yield from _recommender(name, recommender, described_one, there.recommenders.get(recommender))
+
+
+def _datasets(group: str, wanted: Group, there: Group) -> Iterator[Step]:
+    for kind, dataset in wanted.datasets.items():
+        known = there.datasets.get(kind)
+        schema = Ref("schema", dataset.schema_name)
+        label = f"{group}/{kind}"
+        if known is None:
+            given = {
+                "name": dataset.name,
+                "schemaArn": schema,
+                "datasetGroupArn": Ref("dataset group", group),
+                "datasetType": kind,
+            }
+            yield _create("dataset", label, "create_dataset", given)
+        elif known.name != dataset.name:
+            yield Step("conflict", "dataset", label, f"its name is {known.name}, not {dataset.name}")
+        elif known.schema_name != dataset.schema_name:
+            given = {"datasetArn": Ref("dataset", label), "schemaArn": schema}
+            why = f"schema {known.schema_name} → {dataset.schema_name}"
+            yield Step("update", "dataset", label, why, (("update_dataset", given),), Ref("dataset", label))
+
+
+def _tracker(group: str, wanted: Group, there: Group) -> Iterator[Step]:
+    name = wanted.event_tracker
+    if name is None or name == there.event_tracker:
+        return
+    if there.event_tracker is not None:
+        why = f"the group has the event tracker {there.event_tracker}, and can have one only"
+        yield Step("conflict", "event tracker", name, why)
+        return
+    given = {"name": name, "datasetGroupArn": Ref("dataset group", group)}
+    yield _create("event tracker", name, "create_event_tracker", given)
+
+
+def _filters(group: str, wanted: Group, there: Group) -> Iterator[Step]:
+    for name, expression in wanted.filters.items():
+        given = {
+            "name": name,
+            "datasetGroupArn": Ref("dataset group", group),
+            "filterExpression": expression.strip(),
+        }
+        known = there.filters.get(name)
+        if known is None:
+            yield _create("filter", name, "create_filter", given)
+        elif known.strip() != expression.strip():
+            # There is no UpdateFilter; the ARN stays the same.
+            delete = ("delete_filter", {"filterArn": Ref("filter", name)})
+            why = "deleted and made again; requests that name it fail in between"
+            calls = (delete, ("create_filter", given))
+            yield Step("replace", "filter", name, why, calls, Ref("filter", name))
+
+
+def _solution(
+    group: str, name: str, wanted: Solution, there: Solution | None, present: Standing
+) -> Iterator[Step]:
+    if there is None:
+        given = {
+            "name": name,
+            "datasetGroupArn": Ref("dataset group", group),
+            "recipeArn": _recipe(wanted.recipe),
+        } | _given(
+            eventType=wanted.event_type,
+            performAutoTraining=wanted.perform_auto_training,
+            solutionConfig=wanted.solution_config,
+        )
+        yield _create("solution", name, "create_solution", given)
+        there = Solution(recipe=wanted.recipe)
+    else:
+        yield from _changed_solution(name, wanted, there)
+    missing = [campaign for campaign in wanted.campaigns if campaign not in there.campaigns]
+    if missing and name not in present.trained:
+        given = {"solutionArn": Ref("solution", name)}
+        yield Step(
+            "train",
+            "solution",
+            name,
+            f"its first version, which {', '.join(missing)} will serve",
+            (("create_solution_version", given),),
+            Ref("solution version", name),
+        )
+    for campaign, described in wanted.campaigns.items():
+        yield from _campaign(name, campaign, described, there.campaigns.get(campaign))
+
+
+def _changed_solution(name: str, wanted: Solution, there: Solution) -> Iterator[Step]:
+    fixed = {
+        "recipe": (_recipe(wanted.recipe), _recipe(there.recipe)),
+        "eventType": (wanted.event_type, there.event_type),
+        "solutionConfig": (_unscheduled(wanted.solution_config), _unscheduled(there.solution_config)),
+    }
+    for member, (asked, known) in fixed.items():
+        if asked is not None and not _covered(asked, known):
+            why = f"its {member} is {known}, not {asked}, and never changes; give the new one another name"
+            yield Step("conflict", "solution", name, why)
+    given: dict[str, Any] = {}
+    asked_auto = wanted.perform_auto_training
+    if asked_auto is not None and asked_auto != there.perform_auto_training:
+        given["performAutoTraining"] = asked_auto
+    schedule = (wanted.solution_config or {}).get("autoTrainingConfig")
+    if schedule is not None and not _covered(
+        schedule, (there.solution_config or {}).get("autoTrainingConfig")
+    ):
+        given["solutionUpdateConfig"] = {"autoTrainingConfig": schedule}
+    if given:
+        call = ("update_solution", {"solutionArn": Ref("solution", name)} | given)
+        yield Step("update", "solution", name, _listed(given), (call,), Ref("solution", name))
+
+
+def _campaign(solution: str, name: str, wanted: Campaign, there: Campaign | None) -> Iterator[Step]:
+    asked = _given(
+        minProvisionedTPS=wanted.min_provisioned_tps,
+        campaignConfig=wanted.campaign_config,
+    )
+    if there is None:
+        given = {"name": name, "solutionVersionArn": Ref("solution", solution, LATEST)} | asked
+        yield _create("campaign", name, "create_campaign", given)
+        return
+    known = {"minProvisionedTPS": there.min_provisioned_tps, "campaignConfig": there.campaign_config or {}}
+    changed = {member: value for member, value in asked.items() if not _covered(value, known[member])}
+    if changed:
+        call = ("update_campaign", {"campaignArn": Ref("campaign", name)} | changed)
+        yield Step("update", "campaign", name, _listed(changed), (call,), Ref("campaign", name))
+
+
+def _recommender(group: str, name: str, wanted: Recommender, there: Recommender | None) -> Iterator[Step]:
+    config = _given(recommenderConfig=wanted.recommender_config)
+    if there is None:
+        given = {
+            "name": name,
+            "datasetGroupArn": Ref("dataset group", group),
+            "recipeArn": _recipe(wanted.recipe),
+        } | config
+        yield _create("recommender", name, "create_recommender", given)
+    elif _recipe(wanted.recipe) != _recipe(there.recipe):
+        yield Step("conflict", "recommender", name, f"its recipe is {there.recipe}, not {wanted.recipe}")
+    elif config and not _covered(wanted.recommender_config, there.recommender_config):
+        call = ("update_recommender", {"recommenderArn": Ref("recommender", name)} | config)
+        yield Step("update", "recommender", name, _listed(config), (call,), Ref("recommender", name))
+
+
+def _create(kind: str, name: str, operation: str, given: Mapping[str, Any]) -> Step:
+    return Step("create", kind, name, "", ((operation, given),), Ref(kind, name))
+
+
+def _given(**members: Any) -> dict[str, Any]:
+    return {name: value for name, value in members.items() if value is not None}
+
+
+def _listed(members: Mapping[str, Any]) -> str:
+    return ", ".join(f"{member} → {value}" for member, value in members.items())
+
+
+def _recipe(recipe: str) -> str:
+    """A recipe by its ARN; a file may give its name alone."""
+    return recipe if recipe.startswith("arn:") else RECIPE_PREFIX + recipe
+
+
+def _covered(asked: Any, known: Any) -> bool:
+    """Whether what is there has all that is asked for; members that nobody asked for may be there too."""
+    if isinstance(asked, Mapping):
+        there = known if isinstance(known, Mapping) else {}
+        return all(_covered(value, there.get(name)) for name, value in asked.items())
+    return bool(asked == known)
+
+
+def _unscheduled(config: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """A solution's settings without those that may change: the schedule of its training."""
+    if config is None:
+        return None
+    return {name: value for name, value in config.items() if name != "autoTrainingConfig"}

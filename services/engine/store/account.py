@@ -1,0 +1,239 @@
+"""What an account holds, seen and changed through the Personalize API: Endcap's or Amazon's own."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from services.engine.domain.declared import (
+    Campaign,
+    Dataset,
+    Declaration,
+    Group,
+    Recommender,
+    Schema,
+    Solution,
+)
+from services.engine.domain.planning import RECIPE_PREFIX, Ref, Standing, Step
+from shared.errors import Permanent, Transient
+
+Described = dict[str, Any]
+Told = Callable[[str], None]
+
+_ACTIVE = "ACTIVE"
+_FAILED = ("CREATE FAILED", "CREATE STOPPED")
+_UNNAMED = frozenset({"schema"})
+"""Kinds without a status: there as soon as they are made."""
+_SERVER_ERROR = 500
+
+
+class Account:
+    """The resources of one account. Raises Permanent for what is refused, Transient for what is away."""
+
+    def __init__(self, *, poll_seconds: float = 0.5, within_seconds: float = 4 * 3600) -> None:
+        """The endpoint, the region and the keys come from the environment, as for any AWS client."""
+        self._client: Any = boto3.client("personalize", config=Config(retries={"mode": "standard"}))
+        self._poll_seconds = poll_seconds
+        self._within_seconds = within_seconds
+        self._arns: dict[tuple[str, str], str] = {}
+
+    def standing(self) -> Standing:
+        """Look at everything."""
+        try:
+            return self._standing()
+        except (ClientError, BotoCoreError) as error:
+            raise _readable(error, "the resources can't be read") from None
+
+    def take(self, step: Step, told: Told) -> None:
+        """Make one change, and wait until what it makes is ACTIVE."""
+        what = f"{step.sign} {step.kind} {step.name}"
+        try:
+            for operation, arguments in step.calls:
+                answer = self._call(operation, arguments)
+            if step.makes is not None:
+                self._know(step.makes, answer)
+                self._until_active(step, told)
+        except (ClientError, BotoCoreError) as error:
+            raise _readable(error, what) from None
+
+    def _call(self, operation: str, arguments: Mapping[str, Any]) -> Described:
+        given = {name: self._resolved(name, value) for name, value in arguments.items()}
+        deadline = time.monotonic() + self._within_seconds
+        while True:
+            try:
+                answer: Described = getattr(self._client, operation)(**given)
+            except ClientError as error:
+                # A filter that was just deleted may keep its name for a moment.
+                leaving = error.response["Error"]["Code"] == "ResourceAlreadyExistsException"
+                if not (leaving and operation == "create_filter") or time.monotonic() > deadline:
+                    raise
+                time.sleep(self._poll_seconds)
+            else:
+                return answer
+
+    def _resolved(self, name: str, value: Any) -> Any:
+        if isinstance(value, Ref):
+            arn = self._arns.get((value.kind, value.name))
+            if arn is None:
+                raise Permanent(f"There is no {value.kind} {value.name}, and the file does not make one.")
+            return arn + value.suffix
+        return json.dumps(value) if name == "schema" else value
+
+    def _know(self, ref: Ref, answer: Mapping[str, Any]) -> None:
+        arns = [value for name, value in answer.items() if name.endswith("Arn")]
+        if arns:
+            self._arns[ref.kind, ref.name] = arns[0]
+
+    def _until_active(self, step: Step, told: Told) -> None:
+        ref = step.makes
+        if ref is None or ref.kind in _UNNAMED:
+            return
+        arn = self._arns[ref.kind, ref.name]
+        deadline = time.monotonic() + self._within_seconds
+        said = ""
+        while True:
+            described = self._described(ref.kind, arn)
+            status = _newest_status(described)
+            if status == _ACTIVE:
+                return
+            if "FAILED" in status or status in _FAILED:
+                reason = described.get("failureReason", "no reason was given")
+                raise Permanent(f"The {ref.kind} {ref.name} is {status}: {reason}")
+            if status != said:
+                told(f"  {ref.kind} {ref.name}: {status}")
+                said = status
+            if time.monotonic() > deadline:
+                raise Transient(f"The {ref.kind} {ref.name} is still {status}; apply the file again later.")
+            time.sleep(self._poll_seconds)
+
+    def _described(self, kind: str, arn: str) -> Described:
+        words = kind.title().replace(" ", "")
+        member = words[0].lower() + words[1:]
+        describe = getattr(self._client, f"describe_{kind.replace(' ', '_')}")
+        found: Described = describe(**{f"{member}Arn": arn})[member]
+        return found
+
+    def _standing(self) -> Standing:
+        failed: dict[tuple[str, str], str] = {}
+        trained: set[str] = set()
+        schemas = {}
+        for listed in self._listed("list_schemas"):
+            described = self._found("schema", listed["name"], listed["schemaArn"])
+            schemas[listed["name"]] = Schema(
+                avro=json.loads(described["schema"]), domain=described.get("domain")
+            )
+        groups = {}
+        for listed in self._listed("list_dataset_groups"):
+            if self._noted("dataset group", listed["name"], listed, "datasetGroupArn", failed):
+                groups[listed["name"]] = self._group(listed, failed, trained)
+        declaration = Declaration(schemas=schemas, dataset_groups=groups)
+        return Standing(declaration, failed, frozenset(trained))
+
+    def _group(self, listed: Described, failed: dict[tuple[str, str], str], trained: set[str]) -> Group:
+        name, arn = listed["name"], listed["datasetGroupArn"]
+        datasets = {}
+        for entry in self._listed("list_datasets", datasetGroupArn=arn):
+            kind = entry["datasetType"]
+            if self._noted("dataset", f"{name}/{kind}", entry, "datasetArn", failed):
+                schema = self._described("dataset", entry["datasetArn"])["schemaArn"]
+                datasets[kind] = Dataset(name=entry["name"], schema_name=schema.rpartition("/")[2])
+        trackers = [
+            entry["name"]
+            for entry in self._listed("list_event_trackers", datasetGroupArn=arn)
+            if self._noted("event tracker", entry["name"], entry, "eventTrackerArn", failed)
+        ]
+        filters = {
+            entry["name"]: self._described("filter", entry["filterArn"])["filterExpression"]
+            for entry in self._listed("list_filters", datasetGroupArn=arn)
+            if self._noted("filter", entry["name"], entry, "filterArn", failed)
+        }
+        solutions = {
+            entry["name"]: self._solution(entry, failed, trained)
+            for entry in self._listed("list_solutions", datasetGroupArn=arn)
+            if self._noted("solution", entry["name"], entry, "solutionArn", failed)
+        }
+        # Only a domain has recommenders.
+        found = self._listed("list_recommenders", datasetGroupArn=arn) if listed.get("domain") else ()
+        recommenders = {
+            entry["name"]: _recommender(entry)
+            for entry in found
+            if self._noted("recommender", entry["name"], entry, "recommenderArn", failed)
+        }
+        return Group(
+            domain=listed.get("domain"),
+            datasets=datasets,
+            event_tracker=next(iter(trackers), None),
+            filters=filters,
+            solutions=solutions,
+            recommenders=recommenders,
+        )
+
+    def _solution(self, listed: Described, failed: dict[tuple[str, str], str], trained: set[str]) -> Solution:
+        name, arn = listed["name"], listed["solutionArn"]
+        described = self._described("solution", arn)
+        versions = self._listed("list_solution_versions", solutionArn=arn)
+        if any(version["status"] == _ACTIVE for version in versions):
+            trained.add(name)
+        campaigns = {}
+        for entry in self._listed("list_campaigns", solutionArn=arn):
+            if self._noted("campaign", entry["name"], entry, "campaignArn", failed):
+                deployed = self._described("campaign", entry["campaignArn"])
+                campaigns[entry["name"]] = Campaign(
+                    min_provisioned_tps=deployed.get("minProvisionedTPS"),
+                    campaign_config=deployed.get("campaignConfig"),
+                )
+        return Solution(
+            recipe=described["recipeArn"].removeprefix(RECIPE_PREFIX),
+            event_type=described.get("eventType"),
+            perform_auto_training=described.get("performAutoTraining"),
+            solution_config=described.get("solutionConfig"),
+            campaigns=campaigns,
+        )
+
+    def _found(self, kind: str, name: str, arn: str) -> Described:
+        self._arns[kind, name] = arn
+        return self._described(kind, arn)
+
+    def _noted(
+        self, kind: str, name: str, entry: Described, member: str, failed: dict[tuple[str, str], str]
+    ) -> bool:
+        """Remember where it is; False when it is of no use, since it failed or is being deleted."""
+        self._arns[kind, name] = entry[member]
+        status = str(entry.get("status", _ACTIVE))
+        if status in _FAILED:
+            failed[kind, name] = str(entry.get("failureReason", status))
+        return status not in _FAILED and not status.startswith("DELETE")
+
+    def _listed(self, operation: str, **arguments: Any) -> Iterator[Described]:
+        for page in self._client.get_paginator(operation).paginate(**arguments):
+            [entries] = [value for name, value in page.items() if isinstance(value, list)]
+            yield from entries
+
+
+def _recommender(entry: Described) -> Recommender:
+    recipe = entry["recipeArn"].removeprefix(RECIPE_PREFIX)
+    return Recommender(recipe=recipe, recommender_config=entry.get("recommenderConfig"))
+
+
+def _newest_status(described: Described) -> str:
+    """The status of a resource, or of the update that is under way."""
+    updates = [
+        value for name, value in described.items() if name.startswith("latest") and name.endswith("Update")
+    ]
+    status = updates[0].get("status", _ACTIVE) if updates and updates[0] else _ACTIVE
+    return str(described["status"] if status == _ACTIVE else status)
+
+
+def _readable(error: ClientError | BotoCoreError, what: str) -> Permanent | Transient:
+    if isinstance(error, ClientError):
+        problem = error.response["Error"]
+        sentence = f"{what}: {problem.get('Message') or problem['Code']}"
+        status = error.response["ResponseMetadata"]["HTTPStatusCode"]
+        return Transient(sentence) if status >= _SERVER_ERROR else Permanent(sentence)
+    return Transient(f"{what}: {error}")

@@ -1,0 +1,143 @@
+"""A file of resources: planned, applied, exported, applied again, with the commands that people run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.component.engine.conftest import ROLE, Engine
+from tests.component.engine.shop import INTERACTIONS_SCHEMA, interactions_csv
+from tests.support.engine import run
+from tests.support.processes import Process
+
+pytestmark = [pytest.mark.timeout(600)]
+
+# Without the data there is nothing that a campaign could serve.
+BEFORE_DATA: dict[str, Any] = {
+    "schemas": {"declared": {"schema": INTERACTIONS_SCHEMA}},
+    "datasetGroups": {
+        "declared": {
+            "datasets": {"INTERACTIONS": {"name": "declared", "schema": "declared"}},
+            "eventTracker": "declared",
+            "filters": {"fresh": 'EXCLUDE ItemID WHERE Interactions.EVENT_TYPE IN ("Purchase")'},
+        }
+    },
+}
+WITH_CAMPAIGN: dict[str, Any] = {
+    **BEFORE_DATA,
+    "datasetGroups": {
+        "declared": BEFORE_DATA["datasetGroups"]["declared"]
+        | {
+            "filters": {"fresh": "EXCLUDE ItemID WHERE Interactions.EVENT_TYPE IN ('View')"},
+            "solutions": {
+                "declared": {
+                    "recipe": "aws-popularity-count",
+                    "performAutoTraining": False,
+                    "campaigns": {"declared": {"minProvisionedTPS": 1}},
+                }
+            },
+        }
+    },
+}
+
+
+class Commands:
+    """`apply` and `export` as a person runs them against the engine."""
+
+    def __init__(self, engine: Engine, folder: Path) -> None:
+        self.environment = engine.environment | {
+            "AWS_ENDPOINT_URL_PERSONALIZE": engine.server.url,
+            "AWS_DEFAULT_REGION": "eu-west-1",
+            "AWS_ACCESS_KEY_ID": engine.keys["access_key_id"],
+            "AWS_SECRET_ACCESS_KEY": engine.keys["secret_access_key"],
+        }
+        self.file = folder / "resources.yaml"
+
+    def apply(self, document: Any, *words: str, status: int = 0) -> str:
+        """Apply a document; gives what was said."""
+        self.file.write_text(yaml.safe_dump(document))
+        done = run("services.engine", "apply", str(self.file), *words, environment=self.environment)
+        assert done.returncode == status, done.stdout + done.stderr
+        return done.stdout + done.stderr
+
+    def export(self, *words: str) -> Any:
+        """What exists, parsed."""
+        done = run("services.engine", "export", *words, environment=self.environment)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return yaml.safe_load(done.stdout)
+
+
+@pytest.fixture
+def commands(engine: Engine, worker: Process, tmp_path: Path) -> Commands:
+    """The two commands, with a worker behind them."""
+    return Commands(engine, tmp_path)
+
+
+def test_from_nothing_to_a_campaign_and_back_into_a_file(engine: Engine, commands: Commands) -> None:
+    planned = commands.apply(BEFORE_DATA, "--plan")
+    assert "+ create dataset group declared" in planned
+    groups = engine.personalize.list_dataset_groups()["datasetGroups"]
+    assert "declared" not in {group["name"] for group in groups}
+
+    assert "there is nobody to ask" in commands.apply(BEFORE_DATA, status=1).lower()
+    commands.apply(BEFORE_DATA, "--yes")
+    assert "Everything is as the file asks for." in commands.apply(BEFORE_DATA)
+
+    # A campaign before there is data: the training says what to do.
+    assert "no interactions to train on" in commands.apply(WITH_CAMPAIGN, "--yes", status=1)
+
+    dataset = engine.personalize.list_datasets(
+        datasetGroupArn="arn:aws:personalize:eu-west-1:000000000000:dataset-group/declared"
+    )["datasets"][0]["datasetArn"]
+    job = engine.personalize.create_dataset_import_job(
+        jobName="declared",
+        datasetArn=dataset,
+        dataSource={"dataLocation": engine.put("declared.csv", interactions_csv())},
+        roleArn=ROLE,
+    )["datasetImportJobArn"]
+    imported = engine.finished(engine.personalize.describe_dataset_import_job, datasetImportJobArn=job)
+    assert imported["status"] == "ACTIVE"
+
+    commands.apply(WITH_CAMPAIGN, "--yes")
+    assert "Everything is as the file asks for." in commands.apply(WITH_CAMPAIGN)
+
+    exported = commands.export("--group", "declared")
+    assert exported["datasetGroups"]["declared"]["solutions"]["declared"]["campaigns"]["declared"] == {
+        "minProvisionedTPS": 1
+    }
+    assert exported["schemas"] == BEFORE_DATA["schemas"]
+    assert "Everything is as the file asks for." in commands.apply(exported)
+
+    raised = exported
+    raised["datasetGroups"]["declared"]["solutions"]["declared"]["campaigns"]["declared"] = {
+        "minProvisionedTPS": 4
+    }
+    commands.apply(raised, "--yes")
+    campaign = engine.personalize.describe_campaign(
+        campaignArn="arn:aws:personalize:eu-west-1:000000000000:campaign/declared"
+    )["campaign"]
+    assert campaign["minProvisionedTPS"] == 4
+
+
+def test_a_conflict_stops_everything_before_anything_is_done(engine: Engine, commands: Commands) -> None:
+    wrong = {
+        "schemas": {"bootstrapped": {"schema": INTERACTIONS_SCHEMA}},
+        "datasetGroups": {"default": {"eventTracker": "another"}},
+    }
+
+    said = commands.apply(wrong, "--yes", status=1)
+
+    assert "! conflict event tracker another" in said
+    schemas = engine.personalize.list_schemas()["schemas"]
+    assert "bootstrapped" not in {schema["name"] for schema in schemas}
+
+
+def test_a_file_that_is_none_is_said_so(commands: Commands) -> None:
+    assert "colour" in commands.apply({"datasetGroups": {"shop": {"colour": "red"}}}, status=1)
+    commands.file.write_text("a: [")
+    done = run("services.engine", "apply", str(commands.file), environment=commands.environment)
+    assert done.returncode == 1
+    assert "is no YAML" in done.stderr

@@ -1,0 +1,175 @@
+"""From what is there to what a file asks for: the steps, their order, and what can't be done."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from services.engine.domain.declared import Declaration
+from services.engine.domain.planning import Ref, Standing, plan
+from shared.errors import Permanent
+
+AVRO = {"type": "record", "name": "Interactions", "fields": [{"name": "USER_ID", "type": "string"}]}
+SHOP: dict[str, Any] = {
+    "schemas": {"clicks": {"schema": AVRO}},
+    "datasetGroups": {
+        "shop": {
+            "datasets": {"INTERACTIONS": {"name": "clicks", "schema": "clicks"}},
+            "eventTracker": "web",
+            "filters": {"cheap": "INCLUDE ItemID WHERE Items.PRICE < 10"},
+            "solutions": {
+                "for-you": {
+                    "recipe": "aws-user-personalization",
+                    "solutionConfig": {"autoTrainingConfig": {"schedulingExpression": "rate(7 days)"}},
+                    "campaigns": {"home": {"minProvisionedTPS": 1}},
+                }
+            },
+        }
+    },
+}
+NOTHING = Standing(Declaration())
+
+
+def shop(**changes: Any) -> Declaration:
+    """The shop, with other members of its solution."""
+    group = SHOP["datasetGroups"]["shop"]
+    solution = group["solutions"]["for-you"] | changes
+    return Declaration.read(
+        {**SHOP, "datasetGroups": {"shop": {**group, "solutions": {"for-you": solution}}}}
+    )
+
+
+def lines(wanted: Declaration, present: Standing) -> list[str]:
+    """The plan as people read it."""
+    return [str(step) for step in plan(wanted, present)]
+
+
+def test_an_empty_account_gets_everything_in_the_order_of_its_needs() -> None:
+    assert lines(shop(), NOTHING) == [
+        "+ create schema clicks",
+        "+ create dataset group shop",
+        "+ create dataset shop/INTERACTIONS",
+        "+ create event tracker web",
+        "+ create filter cheap",
+        "+ create solution for-you",
+        "▸ train solution for-you: its first version, which home will serve",
+        "+ create campaign home",
+    ]
+
+
+def test_what_is_there_already_needs_nothing() -> None:
+    assert plan(shop(), Standing(shop(), trained=frozenset({"for-you"}))) == []
+
+
+def test_a_file_that_says_less_changes_nothing() -> None:
+    little = Declaration.read({"datasetGroups": {"shop": {}}})
+
+    assert plan(little, Standing(shop())) == []
+
+
+def test_a_solution_with_a_version_is_not_trained_for_its_campaign() -> None:
+    without = shop(campaigns={})
+
+    [step] = plan(shop(), Standing(without, trained=frozenset({"for-you"})))
+
+    assert (step.sign, step.kind, step.name) == ("create", "campaign", "home")
+    [(operation, arguments)] = step.calls
+    assert operation == "create_campaign"
+    assert arguments["solutionVersionArn"] == Ref("solution", "for-you", "/$LATEST")
+
+
+def test_what_may_change_is_updated() -> None:
+    schedule = {"autoTrainingConfig": {"schedulingExpression": "rate(1 day)"}}
+    wanted = shop(solutionConfig=schedule, campaigns={"home": {"minProvisionedTPS": 3}})
+
+    solution, campaign = plan(wanted, Standing(shop()))
+
+    assert solution.calls == (
+        ("update_solution", {"solutionArn": Ref("solution", "for-you"), "solutionUpdateConfig": schedule}),
+    )
+    assert campaign.calls == (
+        ("update_campaign", {"campaignArn": Ref("campaign", "home"), "minProvisionedTPS": 3}),
+    )
+
+
+def test_members_that_the_service_added_are_no_difference() -> None:
+    there = shop(
+        solutionConfig={
+            "autoTrainingConfig": {"schedulingExpression": "rate(7 days)"},
+            "algorithmHyperParameters": {"exclude_seen": "auto"},
+        }
+    )
+
+    assert plan(shop(), Standing(there)) == []
+
+
+def test_a_filter_is_made_again_under_its_name() -> None:
+    group = SHOP["datasetGroups"]["shop"] | {"filters": {"cheap": "INCLUDE ItemID WHERE Items.PRICE < 5"}}
+    wanted = Declaration.read({**SHOP, "datasetGroups": {"shop": group}})
+
+    [step] = plan(wanted, Standing(shop()))
+
+    assert step.sign == "replace"
+    assert [operation for operation, _ in step.calls] == ["delete_filter", "create_filter"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"recipe": "aws-similar-items"}, "its recipe is"),
+        ({"eventType": "Purchase"}, "its eventType is None, not Purchase"),
+        ({"solutionConfig": {"algorithmHyperParameters": {"a": "1"}}}, "its solutionConfig is"),
+    ],
+)
+def test_what_never_changes_is_a_conflict(changes: dict[str, Any], why: str) -> None:
+    steps = plan(shop(**changes), Standing(shop()))
+
+    assert [step.sign for step in steps] == ["conflict"]
+    assert why in steps[0].why
+
+
+def test_another_schema_under_the_same_name_is_a_conflict() -> None:
+    other = {"schemas": {"clicks": {"schema": AVRO | {"version": "2.0"}}}}
+
+    [step] = plan(Declaration.read(other), Standing(shop()))
+
+    assert (step.sign, step.name) == ("conflict", "clicks")
+
+
+def test_a_second_event_tracker_is_a_conflict() -> None:
+    wanted = Declaration.read({"datasetGroups": {"shop": {"eventTracker": "app"}}})
+
+    [step] = plan(wanted, Standing(shop()))
+
+    assert "has the event tracker web" in step.why
+
+
+def test_what_has_failed_is_said_and_not_made_a_second_time() -> None:
+    present = Standing(shop(campaigns={}), {("campaign", "home"): "no version"}, frozenset({"for-you"}))
+
+    signs = {step.sign for step in plan(shop(), present)}
+
+    assert "conflict" in signs
+
+
+def test_a_file_with_mistakes_names_every_place() -> None:
+    with pytest.raises(Permanent) as caught:
+        Declaration.read(
+            {"datasetGroups": {"shop": {"solutions": {"x y": {"recipe": "a"}}, "colour": "red"}}}
+        )
+
+    assert "datasetGroups.shop.solutions.x y" in str(caught.value)
+    assert "datasetGroups.shop.colour" in str(caught.value)
+
+
+def test_what_is_written_is_read_again() -> None:
+    assert Declaration.read(shop().written()) == shop()
+
+
+def test_one_group_comes_with_its_schemas_alone() -> None:
+    both = Declaration.read({**SHOP, "schemas": SHOP["schemas"] | {"unused": {"schema": AVRO}}})
+
+    assert set(both.only("shop").schemas) == {"clicks"}
+    with pytest.raises(Permanent, match="no dataset group 'other'"):
+        both.only("other")
