@@ -11,6 +11,6 @@ has the language.
 from shared.filters.binding import Bound
 from shared.filters.errors import FilterError
 from shared.filters.filter import Column, Filter
-from shared.filters.table import Interaction, Table
+from shared.filters.table import Events, Interaction, Table
 
-__all__ = ["Bound", "Column", "Filter", "FilterError", "Interaction", "Table"]
+__all__ = ["Bound", "Column", "Events", "Filter", "FilterError", "Interaction", "Table"]

@@ -11,7 +11,7 @@ import numpy as np
 from shared.events import canonical_type
 from shared.filters.predicates import Predicate
 from shared.filters.syntax import EVENT_TYPE, Selects, key_of
-from shared.filters.table import Interaction, Mask, Table
+from shared.filters.table import Events, Interaction, Mask, Table
 
 Value = Callable[[str], Any]
 
@@ -51,7 +51,7 @@ class Bound:
         self,
         table: Table,
         *,
-        interactions: Sequence[Interaction] = (),
+        interactions: Sequence[Interaction] | Events = (),
         user: Mapping[str, Any] | None = None,
         item_id: str | None = None,
     ) -> Mask:
@@ -68,10 +68,12 @@ class Bound:
         for clause in self.clauses:
             if not all(premise.holds(attributes.get(premise.key)) for premise in clause.premises):
                 continue
-            if clause.asks_interactions:
-                found = self._touched(clause, table, interactions)
-            else:
+            if not clause.asks_interactions:
                 found = clause.rows(table, row)
+            elif isinstance(interactions, Events):
+                found = self._touched_by_many(clause, table, interactions)
+            else:
+                found = self._touched(clause, table, interactions)
             if clause.includes:
                 included = found if included is None else included | found
             else:
@@ -92,6 +94,26 @@ class Bound:
             if row is not None and not found[row] and clause.met(_values_of(event)):
                 found[row] = True
         return found
+
+    def _touched_by_many(self, clause: BoundClause, table: Table, events: Events) -> Mask:
+        """The same of events as columns."""
+        met = np.zeros(len(events.rows), np.bool_)
+        for group in clause.groups:
+            whole = np.ones(len(events.rows), np.bool_)
+            for predicate in group:
+                whole &= self._met(predicate, table, events)
+            met |= whole
+        found = np.zeros(len(table), np.bool_)
+        found[events.rows[met]] = True
+        return found
+
+    def _met(self, predicate: Predicate, table: Table, events: Events) -> Mask:
+        if predicate.key == EVENT_TYPE:
+            met = np.array([predicate.holds(name) for name in events.names], np.bool_)
+            return np.take(met, events.types)
+        if predicate.key == f"{self.selects}id":
+            return np.take(predicate.rows(table), events.rows)
+        return np.full(len(events.rows), predicate.holds(None))
 
 
 def _values_of(event: Interaction) -> Value:

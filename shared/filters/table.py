@@ -28,6 +28,18 @@ class Interaction:
     user_id: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Events:
+    """Many interactions as columns: rows of the table, and their event types as numbers into `names`.
+
+    Nothing else is known of them. For a filter of items these are one user's, for one of users everybody's.
+    """
+
+    rows: NDArray[np.integer[Any]]
+    types: NDArray[np.integer[Any]]
+    names: tuple[str, ...]
+
+
 class Column:
     """One attribute of every row: float64 with NaN, or objects with None; `|` parts a text's tokens."""
 

@@ -9,6 +9,7 @@ memory and scores live. Nothing here needs more than numpy.
 """
 
 from shared.models.attributes import Attributes
+from shared.models.deeds import Deeds
 from shared.models.diffusion import Tastes, Walks
 from shared.models.folder import fingerprint, load, save
 from shared.models.histories import Histories, Seen
@@ -21,6 +22,7 @@ from shared.models.scoring import Scoring
 
 __all__ = [
     "Attributes",
+    "Deeds",
     "Histories",
     "Ids",
     "Model",

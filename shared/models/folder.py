@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from shared.errors import Permanent
 from shared.models.attributes import Attributes, Column, Texts
+from shared.models.deeds import Deeds
 from shared.models.histories import Histories, Seen
 from shared.models.ids import Ids
 from shared.models.model import Model
@@ -60,6 +61,7 @@ def save(model: Model, folder: Path | str) -> None:
         "items": len(model.items),
         "newest": model.newest,
         "attributes": {owner: _kinds(attributes) for owner, attributes in _attributes(model)},
+        "deeds": list(model.deeds.names) if model.deeds.known else None,
         "notes": dict(model.notes),
     }
     text = json.dumps(meta, ensure_ascii=False, indent=1, sort_keys=True, allow_nan=False)
@@ -91,6 +93,7 @@ def load(folder: Path | str) -> Model:
             user_attributes=_read_attributes(folder, "user", columns.get("user", [])),
             born=_array(folder, "born") if meta["format"] > 1 else np.zeros(0, np.int64),
             newest=meta.get("newest", 0),
+            deeds=_read_deeds(folder, meta.get("deeds")),
         )
     except (OSError, KeyError, TypeError, ValueError) as error:
         raise Permanent(
@@ -119,6 +122,8 @@ def _arrays(model: Model) -> Iterator[tuple[str, NDArray[Any]]]:
     yield from _prefixed("users", model.users.arrays())
     yield from _prefixed("histories", model.histories.arrays())
     yield from _prefixed("older", model.older.arrays())
+    if model.deeds.known:
+        yield from _prefixed("deeds", model.deeds.arrays())
     for number, part in enumerate(model.parts):
         yield from _prefixed(f"part{number}", part.table.arrays())
     yield "born", model.born
@@ -153,6 +158,13 @@ def _read_attributes(folder: Path, owner: str, columns: list[list[str]]) -> Attr
             Texts(**_group(folder, file, ("text", "offsets"))) if kind == "text" else _array(folder, file)
         )
     return Attributes(found)
+
+
+def _read_deeds(folder: Path, names: list[str] | None) -> Deeds:
+    """Who did what; none in a folder that keeps none, as those of long ago."""
+    if names is None:
+        return Deeds()
+    return Deeds(**_group(folder, "deeds", ("offsets", "items", "types")), names=tuple(names))
 
 
 def _prefixed(group: str, arrays: dict[str, NDArray[Any]]) -> Iterator[tuple[str, NDArray[Any]]]:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from shared.models.attributes import Attributes
 from shared.models.audience import Allowed, Audience, Event, Mask, masks
+from shared.models.deeds import Deeds
 from shared.models.histories import Histories, Seen
 from shared.models.ids import Ids
 from shared.models.neighbours import Neighbours
@@ -29,7 +30,8 @@ class Model:
     `popularity` counts unique users per item. `histories` are each training user's newest events,
     `older` the items of their events before those. `notes` say what training chose and why.
     `born` is when each item was first met in an event, `newest` the newest event's time; both in epoch
-    seconds, 0 for never. `born` is empty in models that were saved before it was kept.
+    seconds, 0 for never. `born` is empty in models that were saved before it was kept. `deeds` are what
+    filters by interactions ask for.
     """
 
     recipe: str
@@ -45,6 +47,7 @@ class Model:
     user_attributes: Attributes = field(default_factory=Attributes)
     born: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
     newest: int = 0
+    deeds: Deeds = field(default_factory=Deeds)
 
     def recommend(
         self,

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from services.engine.domain.resources import NewResource, Status, Type
-from services.engine.personalize import catalogue, places
+from services.engine.personalize import catalogue, filters, places
 from services.engine.personalize.control import Control, require_active
 from services.engine.personalize.members import (
     ArnText,
@@ -23,7 +23,7 @@ from services.engine.personalize.members import (
 )
 from services.engine.personalize.places import JobInput, JobOutput
 from services.engine.recipes import RECIPES
-from shared.personalize import Arn, invalid_input, not_found
+from shared.personalize import invalid_input
 
 DEFAULT_RESULTS = 25
 MOST_RESULTS = 500
@@ -89,6 +89,7 @@ class BatchInferenceJob(BatchInferenceJobSummary):
     job_output: JobOutput
     role_arn: str
     batch_inference_job_config: BatchInferenceJobConfig | None = None
+    filter_arn: str | None = None
 
 
 class BatchInferenceJobDescribed(WireModel):
@@ -108,9 +109,6 @@ async def create(control: Control, request: CreateBatchInferenceJob) -> BatchInf
     """Queue a job over an ACTIVE version."""
     if request.batch_inference_job_mode == "THEME_GENERATION" or request.theme_generation_config:
         raise invalid_input("batchInferenceJobMode THEME_GENERATION is not supported by Endcap.")
-    if request.filter_arn is not None:
-        Arn.parse(request.filter_arn, "filter")
-        raise not_found(f"There is no filter with the ARN {request.filter_arn}.")
     version = await control.find(request.solution_version_arn, Type.SOLUTION_VERSION, lock=True)
     require_active(version)
     _check_recipe(version.facts["recipe"])
@@ -127,6 +125,7 @@ async def create(control: Control, request: CreateBatchInferenceJob) -> BatchInf
             document(request, "solution_version_arn") | {"solutionVersionArn": version.arn},
             parent=version.path,
             status=Status.PENDING,
+            facts=await filters.of_job(control, request.filter_arn, version.owner, "item"),
         ),
         request,
     )

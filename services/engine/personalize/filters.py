@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
@@ -25,6 +25,10 @@ from services.engine.personalize.members import (
 from shared.events import FilterChanged
 from shared.events.topics import FILTERS
 from shared.filters import Filter
+from shared.personalize import invalid_input
+
+KEPT = frozenset({"EVENT_TYPE", "EVENTTYPE", "ITEM_ID", "ITEMID"})
+"""The fields of an interaction that a model keeps, which is all that batch jobs know."""
 
 
 class CreateFilter(Tagged):
@@ -93,6 +97,28 @@ async def create(control: Control, request: CreateFilter) -> FilterName:
     )
     await control.announce.event(FILTERS, changed(made))
     return FilterName(filter_arn=made.arn)
+
+
+async def of_job(
+    control: Control, arn: str | None, tenant: str, selects: Literal["item", "user"]
+) -> dict[str, str]:
+    """The facts of a batch job: the expression of its filter, which must suit the job and its group."""
+    if arn is None:
+        return {}
+    found = await control.find(arn, Type.FILTER)
+    if found.owner != tenant:
+        raise invalid_input(f"The filter {arn} belongs to another dataset group than the solution version.")
+    chosen = Filter.parse(found.document["filterExpression"])
+    if chosen.selects != selects:
+        raise invalid_input(f"The filter {arn} selects {chosen.selects}s; this job needs one of {selects}s.")
+    unknown = sorted(
+        name for dataset, name in chosen.fields if dataset == "INTERACTIONS" and name not in KEPT
+    )
+    if unknown:
+        raise invalid_input(
+            f"Batch jobs know the event type and the item of an interaction, not {', '.join(unknown)}."
+        )
+    return {"filter": found.document["filterExpression"]}
 
 
 async def _columns(control: Control, group: Resource) -> dict[str, tuple[avro.Column, ...]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from services.engine.recipes import metrics, weights
 from services.engine.recipes.dataset import Dataset
 from services.engine.recipes.holdout import Holdout, eligible, hold_out
 from services.engine.recipes.recipe import Progress, Recipe, silent
-from shared.models import Model
+from shared.models import Deeds, Model
 
 Event = tuple[str, str, int]
 
@@ -54,7 +55,21 @@ def train(
     judged, found = _judged(recipe, dataset, config, 0, lambda step, share: progress(step, 0.6 * share), like)
     chosen = judged if judged is not None else like
     model = recipe.fit(dataset, config, lambda step, share: progress(step, 0.6 + 0.4 * share), chosen)
-    return model, found
+    return replace(model, deeds=_deeds(model, dataset)), found
+
+
+def _deeds(model: Model, dataset: Dataset) -> Deeds:
+    """Everything that users did, for filters: the model itself keeps the events that count."""
+    if len(model.users) != len(dataset.user_ids):
+        return Deeds()
+    return Deeds.of(
+        dataset.users,
+        dataset.items,
+        dataset.event_types,
+        dataset.event_type_names,
+        user_count=len(dataset.user_ids),
+        item_count=len(dataset.item_ids),
+    )
 
 
 def _judged(

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import IO, Any
@@ -12,8 +12,10 @@ import orjson
 
 from services.engine.domain.locations import Location, as_folder
 from services.engine.store.objects import Object, Objects
+from services.engine.worker.sieve import Asked, Mask, Sieve, passes
 from shared import models
 from shared.errors import Permanent
+from shared.filters import FilterError
 from shared.models import Model
 
 INVALID_INPUT_PATH = "Invalid S3 input path."
@@ -25,7 +27,10 @@ Report = Callable[[str, float], None]
 
 @dataclass(frozen=True, slots=True)
 class Spec:
-    """Which model (a prefix of the data bucket and its fingerprint), what to ask, where to answer."""
+    """Which model (a prefix of the data bucket and its fingerprint), what to ask, where to answer.
+
+    `filter` is the expression of the job's filter.
+    """
 
     model: str
     model_sha256: str
@@ -34,6 +39,7 @@ class Spec:
     output_bucket: str
     output_key: str
     results: int
+    filter: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +49,14 @@ class Line:
     given: Any
     query: str | None
     error: str | None = None
+    asked: Asked | None = None
 
 
 def run(spec: Spec, objects: Objects, workspace: Path, report: Report) -> dict[str, Any]:
     """Answer every file; gives how many lines there were, and how many of them were bad."""
     report("copy the model", 0.0)
     model = fetch_model(spec.model, spec.model_sha256, objects, workspace / "model")
+    sieve = Sieve(spec.filter, model) if spec.filter is not None else None
     source = Location(spec.input_bucket, spec.input_key)
     files = objects.at(source, INVALID_INPUT_PATH)
     total = sum(file.size for file in files) or 1
@@ -56,7 +64,8 @@ def run(spec: Spec, objects: Objects, workspace: Path, report: Report) -> dict[s
     for file in files:
         name = file.key.removeprefix(spec.input_key) if source.is_folder else file.name
         key = f"{as_folder(spec.output_key)}{name}.out"
-        answered, bad = _answer_file(spec, file, key, model, objects, workspace)
+        answerer = Answerer(model, spec.results, sieve)
+        answered, bad = _answer_file(spec, file, key, answerer, objects, workspace)
         lines, errors, done = lines + answered, errors + bad, done + file.size
         report("answer", 0.1 + 0.9 * done / total)
     return {"lines": lines, "errors": errors, "warnings": []}
@@ -74,14 +83,14 @@ def fetch_model(prefix: str, sha256: str, objects: Objects, folder: Path) -> Mod
 
 
 def _answer_file(
-    spec: Spec, file: Object, key: str, model: Model, objects: Objects, workspace: Path
+    spec: Spec, file: Object, key: str, answerer: Answerer, objects: Objects, workspace: Path
 ) -> tuple[int, int]:
     path = workspace / "answers.out"
     lines = errors = 0
     with path.open("wb") as output:
-        parsed = _lines(objects.read(file, INVALID_INPUT_PATH), model)
+        parsed = answerer.lines(objects.read(file, INVALID_INPUT_PATH))
         while some := list(islice(parsed, LINES_AT_ONCE)):
-            output.writelines(answers(some, model, spec.results))
+            output.writelines(answerer.answers(some))
             lines += len(some)
             errors += sum(line.error is not None for line in some)
     objects.upload(path, spec.output_bucket, key, INVALID_OUTPUT_PATH)
@@ -89,31 +98,66 @@ def _answer_file(
     return lines, errors
 
 
-def answers(lines: list[Line], model: Model, results: int) -> Iterator[bytes]:
-    """The output lines, in the order of the input; bad lines stay in place with their error."""
-    queries = [line.query for line in lines if line.query is not None]
-    found = iter(model.recommend_many(queries, results))
-    for line in lines:
-        if line.query is None:
-            yield _written(line.given, None, line.error)
-            continue
-        _, items, scores = next(found)
-        output: dict[str, Any] = {"recommendedItems": items}
-        if model.scoring.scored:
-            output["scores"] = scores
-        yield _written(line.given, output, None)
+@dataclass(frozen=True, slots=True)
+class Answerer:
+    """A model, how many items a line gets, and what the job's filter lets through."""
+
+    model: Model
+    results: int
+    sieve: Sieve | None = None
+
+    def lines(self, stream: IO[bytes]) -> Iterator[Line]:
+        """The lines of a file, without empty ones; what the filter can't take is an error in its line."""
+        kind = self.model.scoring.kind
+        member = "itemId" if kind == "item" else "userId"
+        for raw in stream:
+            if raw.strip():
+                yield self._sifted(parse_line(raw, member, optional=kind == "popular"))
+
+    def answers(self, lines: list[Line]) -> Iterator[bytes]:
+        """The output lines, in the order of the input; bad lines stay in place with their error."""
+        good = [line for line in lines if line.query is not None]
+        found = iter(self._found(good))
+        for line in lines:
+            if line.query is None:
+                yield _written(line.given, None, line.error)
+                continue
+            items, scores = next(found)
+            output: dict[str, Any] = {"recommendedItems": items}
+            if self.model.scoring.scored:
+                output["scores"] = scores
+            yield _written(line.given, output, None)
+
+    def _sifted(self, line: Line) -> Line:
+        if self.sieve is None or line.query is None:
+            return line
+        try:
+            return replace(line, asked=self.sieve.asked(line.query, line.given))
+        except FilterError as error:
+            return Line(line.given, None, str(error))
+
+    def _found(self, lines: list[Line]) -> Iterable[tuple[list[str], list[float]]]:
+        """Items and scores of every line, in their order."""
+        if self.sieve is None:
+            queries = [line.query for line in lines if line.query is not None]
+            return ((items, scores) for _, items, scores in self.model.recommend_many(queries, self.results))
+        found: list[tuple[list[str], list[float]]] = [([], [])] * len(lines)
+        for group in passes([line.asked for line in lines if line.asked is not None]):
+            allowed = self._masks(group)
+            for query, items, scores in self.model.recommend_many(list(group), self.results, allowed):
+                for place in group[query][1]:
+                    found[place] = items, scores
+        return found
+
+    def _masks(self, group: Mapping[str, tuple[Asked, list[int]]]) -> Callable[[str], Mask]:
+        assert self.sieve is not None
+        sieve = self.sieve
+        return lambda query: sieve.mask(group[query][0])
 
 
 def _written(given: Any, output: Any, error: str | None) -> bytes:
     document = {"input": given, "output": output, "error": error}
     return orjson.dumps(document, option=orjson.OPT_APPEND_NEWLINE)
-
-
-def _lines(stream: IO[bytes], model: Model) -> Iterator[Line]:
-    member = "itemId" if model.scoring.kind == "item" else "userId"
-    for raw in stream:
-        if raw.strip():
-            yield parse_line(raw, member, optional=model.scoring.kind == "popular")
 
 
 def parse_line(raw: bytes, member: str, *, optional: bool = False) -> Line:

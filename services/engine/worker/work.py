@@ -115,6 +115,7 @@ class Work(Runner):
             output.bucket,
             output.key,
             document["numResults"],
+            resource.facts.get("filter"),
         )
         result = await self._compute(job, "inference", spec)
         await self._done(resource, result)

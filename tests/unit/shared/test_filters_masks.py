@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from shared.filters import Filter, FilterError, Interaction, Table
+from shared.filters import Events, Filter, FilterError, Interaction, Table
 from shared.models import Attributes
 
 ITEMS = Table(
@@ -137,13 +137,15 @@ def test_users_by_attributes_and_by_what_they_did() -> None:
     users = Table(["u", "v"], {"COUNTRY": np.array(["NL", "BE"], object)})
     did = [Interaction("a", "view", user_id="v"), Interaction("a", "view", user_id="w")]
 
-    def found(expression: str, events: Sequence[Interaction] = ()) -> list[bool]:
+    def found(expression: str, events: Sequence[Interaction] | Events = ()) -> list[bool]:
         mask: list[bool] = Filter.parse(expression).bind({}).mask(users, interactions=events).tolist()
         return mask
 
     assert found('INCLUDE UserID WHERE Users.country = "NL"') == [True, False]
     assert found('EXCLUDE UserID WHERE Users.USER_ID = "u"') == [False, True]
     assert found("EXCLUDE UserID WHERE Interactions.EVENT_TYPE = *", did) == [True, False]
+    everybody = Events(np.array([1, 1, 0]), np.array([0, 1, 0]), ("view", "purchase"))
+    assert found('INCLUDE UserID WHERE Interactions.EVENT_TYPE IN ("Buy")', everybody) == [False, True]
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.filters import Filter, Interaction, Table
+from shared.filters import Events, Filter, Interaction, Table
 
 TEXTS = ["red", "Red", "blue", "a b", "x,y", "7", "it's"]
 NUMBERS = [-1.5, 0.0, 1.0, 2.0, 7.0, 1e6]
@@ -175,6 +175,19 @@ def test_a_mask_is_the_set_that_brute_force_finds(
     mask = bound.mask(table, interactions=did, user=user)
 
     assert {id_ for id_, kept in zip(table.ids, mask, strict=True) if kept} == expected & set(catalogue)
+
+    # Events as columns say the same, as far as they go.
+    known = [(number, type_) for number, type_, _ in events if number < len(items)]
+    columns = Events(
+        np.array([number for number, _ in known], np.int64),
+        np.array([TYPES.index(type_) for _, type_ in known], np.int64),
+        tuple(TYPES),
+    )
+    bare = [Interaction(f"i{number}", type_) for number, type_ in known]
+    assert (
+        bound.mask(table, interactions=columns, user=user).tolist()
+        == bound.mask(table, interactions=bare, user=user).tolist()
+    )
 
 
 def _names(items: list[dict[str, Any]]) -> list[str]:

@@ -1,0 +1,168 @@
+"""Batch inference through a filter: every line by its own values, in its own place."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import orjson
+import pytest
+
+from services.engine.recipes import RECIPES, Dataset, train
+from services.engine.worker.inference import Answerer
+from services.engine.worker.sieve import Asked, Sieve, passes
+from shared.errors import Permanent
+from shared.models import Model, load, save
+
+USERS, ITEMS = 30, 12
+TYPES = ("purchase", "refund", "view")
+
+
+def dataset() -> Dataset:
+    """User u views i(u mod 12) and the next three, and buys the first; u0 alone refunds i5."""
+    rows = [
+        (user, (user + step) % ITEMS, 1_000 + step * 10 + user, 2)
+        for user in range(USERS)
+        for step in range(4)
+    ]
+    rows += [(user, user % ITEMS, 2_000 + user, 0) for user in range(USERS)]
+    rows += [(0, 5, 3_000, 1)]
+    users, items, times, types = np.array(sorted(rows, key=lambda row: (row[0], row[2]))).T
+    width = len(str(ITEMS - 1))
+    return Dataset(
+        user_ids=np.array([f"u{user:02}" for user in range(USERS)], object),
+        item_ids=np.array([f"i{item:0{width}}" for item in range(ITEMS)], object),
+        users=users.astype(np.int32),
+        items=items.astype(np.int32),
+        times=times,
+        event_types=types.astype(np.int16),
+        event_type_names=TYPES,
+        values=np.full(len(users), np.nan, np.float32),
+        item_columns={
+            "SHELF": np.array([f"s{item % 3}" for item in range(ITEMS)], object),
+            "PRICE": np.arange(ITEMS, dtype=np.float64),
+        },
+        user_columns={"AGE": np.array([10.0 + user for user in range(USERS)])},
+    )
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Model]:
+    """Models of three kinds, as a worker reads them from their folders."""
+    made = {}
+    for name in ("aws-user-personalization", "aws-similar-items", "aws-popularity-count"):
+        model, _ = train(RECIPES[name], dataset(), {})
+        folder = tmp_path_factory.mktemp("models") / name
+        save(model, folder)
+        made[name] = load(folder)
+    return made
+
+
+def answered(model: Model, expression: str, *lines: dict[str, Any], results: int = ITEMS) -> list[Any]:
+    """For each line the items, or the error."""
+    answerer = Answerer(model, results, Sieve(expression, model))
+    raw = [orjson.dumps(line) + b"\n" for line in lines]
+    parsed = list(answerer.lines(iter(raw)))  # type: ignore[arg-type]
+    outputs = [orjson.loads(text) for text in answerer.answers(parsed)]
+    assert [output["input"] for output in outputs] == list(lines)
+    return [output["error"] or set(output["output"]["recommendedItems"]) for output in outputs]
+
+
+def ids(*numbers: int) -> set[str]:
+    return {f"i{number:02}" for number in numbers}
+
+
+def test_every_line_has_its_own_values(models: dict[str, Model]) -> None:
+    found = answered(
+        models["aws-user-personalization"],
+        "INCLUDE ItemID WHERE Items.SHELF IN ($SHELVES)",
+        {"userId": "u01", "filterValues": {"SHELVES": '"s0"'}},
+        {"userId": "u01", "filterValues": {"SHELVES": '"s1","s2"'}},
+        {"userId": "u01"},
+        {"userId": "u02", "filterValues": {"SHELVES": '"s0"'}},
+        {"userId": "nobody", "filterValues": {"SHELVES": '"s0"'}},
+        {"userId": "u03", "filterValues": {"SHELF": '"s0"'}},
+        {"userId": "u03", "filterValues": {"SHELVES": 7}},
+        {"userId": "u01", "filterValues": {"SHELVES": '"s0"'}},
+    )
+
+    shelf = ids(0, 3, 6, 9)
+    assert found[0] == found[3] == found[4] == found[7] == shelf
+    assert found[1] == ids(*range(ITEMS)) - shelf
+    assert "includes by the parameter SHELVES" in found[2]
+    assert "no parameter SHELF; its parameters: SHELVES" in found[5]
+    assert "must be an object of texts" in found[6]
+
+
+def test_what_the_user_did_counts_even_if_training_does_not_count_it(models: dict[str, Model]) -> None:
+    model = models["aws-user-personalization"]
+
+    everything = answered(model, "EXCLUDE ItemID WHERE Interactions.EVENT_TYPE = *", {"userId": "u00"})
+    bought = answered(model, 'INCLUDE ItemID WHERE Interactions.EVENT_TYPE = "Buy"', {"userId": "u14"})
+    refunded = answered(
+        model, 'INCLUDE ItemID WHERE Interactions.EVENT_TYPE = "refund"', {"userId": "u00"}, {"userId": "u01"}
+    )
+
+    assert everything == [ids(*range(ITEMS)) - ids(0, 1, 2, 3, 5)]
+    assert bought == [ids(2)]
+    assert refunded == [ids(5), set()]
+
+
+def test_a_premise_asks_each_lines_user(models: dict[str, Model]) -> None:
+    found = answered(
+        models["aws-user-personalization"],
+        'INCLUDE ItemID WHERE Items.PRICE < 2 IF CurrentUser.AGE > 20 AND CurrentUser.USER_ID NOT IN ("u29")',
+        {"userId": "u10"},
+        {"userId": "u11"},
+        {"userId": "u29"},
+        {"userId": "nobody"},
+    )
+
+    assert found == [ids(*range(ITEMS)), ids(0, 1), ids(*range(ITEMS)), ids(*range(ITEMS))]
+
+
+def test_related_items_may_ask_for_the_current_one(models: dict[str, Model]) -> None:
+    found = answered(
+        models["aws-similar-items"],
+        "INCLUDE ItemID WHERE Items.PRICE < CurrentItem.PRICE AND Items.SHELF IN CurrentItem.SHELF",
+        {"itemId": "i07"},
+        {"itemId": "i01"},
+    )
+
+    assert found == [ids(1, 4), set()]
+
+
+def test_popular_items_pass_the_filter_too(models: dict[str, Model]) -> None:
+    model = models["aws-popularity-count"]
+    expression = "EXCLUDE ItemID WHERE Items.SHELF IN ($SHELF)"
+
+    found = answered(
+        model, expression, {}, {"filterValues": {"SHELF": "s0"}}, {"filterValues": {"SHELF": "s1"}}, results=3
+    )
+
+    assert [len(items) for items in found] == [3, 3, 3]
+    assert not found[1] & ids(0, 3, 6, 9)
+    assert not found[2] & ids(1, 4, 7, 10)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "expression", "said"),
+    [
+        ("aws-similar-items", "EXCLUDE ItemID WHERE Interactions.EVENT_TYPE = *", "does not keep that"),
+        ("aws-popularity-count", "INCLUDE ItemID WHERE Items.PRICE < CurrentItem.PRICE", "CurrentItem"),
+    ],
+)
+def test_a_model_that_can_not_know_fails_the_job(
+    models: dict[str, Model], recipe: str, expression: str, said: str
+) -> None:
+    with pytest.raises(Permanent, match=said):
+        Sieve(expression, models[recipe])
+
+
+def test_lines_go_in_as_few_passes_as_can_be() -> None:
+    a, b, c = (Asked("u", None, (("P", value),)) for value in "abc")
+    other = Asked("v", None, ())
+
+    found = list(passes([a, b, other, a, c, b]))
+
+    assert found == [{"u": (a, [0, 3]), "v": (other, [2])}, {"u": (b, [1, 5])}, {"u": (c, [4])}]
