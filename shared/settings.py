@@ -85,6 +85,11 @@ class AuthSettings(Block):
     endcap_keyless_loopback: bool = Field(
         False, description="keyless calls from loopback act as tenant `default` (ingest, read)"
     )
+    endcap_unverified_account: str | None = Field(
+        None,
+        pattern=r"^\d{12}$",
+        description="turns the check of AWS signatures off: whoever signs, with any key, is this account",
+    )
 
 
 class ObservabilitySettings(Block):

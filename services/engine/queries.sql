@@ -238,6 +238,14 @@ SELECT id, kind, tenant, scopes FROM keys WHERE key_hash = :key_hash;
 -- Every API key, without the key itself.
 SELECT id, kind, tenant, scopes, label, created_at, expires_at FROM keys ORDER BY created_at, id;
 
+-- key --
+-- What a key that has not ended is for.
+SELECT tenant, scopes, label FROM keys WHERE id = :id AND coalesce(expires_at > now(), true);
+
+-- end_key --
+-- Let an API key end at a time, unless it ends earlier anyway.
+UPDATE keys SET expires_at = least(expires_at, :ends_at) WHERE id = :id;
+
 -- revoke_key --
 -- An API key that ends now.
 DELETE FROM keys WHERE id = :id RETURNING id;
@@ -247,11 +255,18 @@ DELETE FROM keys WHERE id = :id RETURNING id;
 INSERT INTO aws_keys (access_key_id, account, secret_encrypted, label)
 VALUES (:access_key_id, :account, :secret_encrypted, :label)
 ON CONFLICT (access_key_id) DO UPDATE
-SET secret_encrypted = excluded.secret_encrypted, account = excluded.account, active = true;
+SET secret_encrypted = excluded.secret_encrypted, account = excluded.account, active = true,
+    ends_at = NULL;
 
 -- aws_keys --
 -- Every AWS key pair, without its secret.
-SELECT access_key_id, account, label, active, created_at FROM aws_keys ORDER BY created_at;
+SELECT access_key_id, account, label, active, created_at, ends_at FROM aws_keys ORDER BY created_at;
+
+-- end_aws_key --
+-- Let an AWS key pair end at a time, unless it ends earlier anyway; says what it was for.
+UPDATE aws_keys SET ends_at = least(ends_at, :ends_at)
+WHERE access_key_id = :access_key_id AND active AND coalesce(ends_at > now(), true)
+RETURNING account, label;
 
 -- revoke_aws_key --
 -- An AWS key pair that ends now.

@@ -1,4 +1,4 @@
-"""`python -m services.engine keys list|create|revoke`."""
+"""`python -m services.engine keys list|create|rotate|revoke`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from services.engine.app.bootstrap import SERVICE_SCOPES, TENANT, TENANT_SCOPES
 from services.engine.store.keys import Keys
-from shared.auth import new_access_key, new_api_key
+from shared.auth import Scope, new_access_key, new_api_key
 from shared.errors import Permanent
 from shared.postgres import Database
 
@@ -38,7 +38,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m services.engine keys",
         description=(
             "API keys and AWS key pairs. A key is shown once, when it is made; Endcap keeps its hash (of "
-            "an AWS secret, its ciphertext). To rotate: create a new one, change the clients, revoke the old."
+            "an AWS secret, its ciphertext)."
         ),
     )
     actions = parser.add_subparsers(dest="action", required=True)
@@ -52,6 +52,13 @@ def _parser() -> argparse.ArgumentParser:
     create.add_argument("--account", help="whose AWS key pair (default: the account of the settings)")
     create.add_argument("--days", type=float, help="days until an API key ends (default: never)")
     create.add_argument("--label", default="", help="a note for the list")
+
+    rotate = actions.add_parser("rotate", help="make a key like another, which then ends after a while")
+    rotate.set_defaults(run=_rotate)
+    rotate.add_argument("id", help="the id of an API key, or an access key id; see `keys list`")
+    rotate.add_argument(
+        "--hours", type=float, default=24.0, help="how long the old one still works (default: %(default)s)"
+    )
 
     revoke = actions.add_parser("revoke", help="end a key; services forget it within a minute")
     revoke.set_defaults(run=_revoke)
@@ -108,18 +115,41 @@ async def _create(settings: Settings, connection: Connection, given: argparse.Na
 
 
 async def _create_pair(settings: Settings, keys: Keys, given: argparse.Namespace) -> str:
-    secret_key = settings.auth.endcap_secret_key
-    if secret_key is None:
-        raise Permanent("ENDCAP_SECRET_KEY is not set: it encrypts the AWS secrets.")
     account = given.account or settings.account
     if not (account.isdigit() and len(account) == len(settings.account)):
         raise Permanent(f"{account!r} is no account: it has twelve digits.")
+    return await _new_pair(settings, keys, account, given.label)
+
+
+async def _new_pair(settings: Settings, keys: Keys, account: str, label: str) -> str:
+    secret_key = settings.auth.endcap_secret_key
+    if secret_key is None:
+        raise Permanent("ENDCAP_SECRET_KEY is not set: it encrypts the AWS secrets.")
     identifier, secret = new_access_key()
     await keys.add_account(account)
     await keys.add_pair(
-        identifier, secret, account=account, secret_key=secret_key.get_secret_value(), label=given.label
+        identifier, secret, account=account, secret_key=secret_key.get_secret_value(), label=label
     )
     return f"AWS_ACCESS_KEY_ID={identifier}\nAWS_SECRET_ACCESS_KEY={secret}"
+
+
+async def _rotate(settings: Settings, connection: Connection, given: argparse.Namespace) -> str:
+    """A new key for what the old one was for; the old one ends when its users had time to change over."""
+    keys = Keys(connection)
+    ended = await keys.end(given.id, datetime.now(UTC) + timedelta(hours=given.hours))
+    if ended is None:
+        raise Permanent(f"There is no active key {given.id}; `keys list` shows the ids.")
+    if ended.account is not None:
+        return await _new_pair(settings, keys, ended.account, ended.label)
+    key = new_api_key(_word_for(ended.scopes))
+    await keys.add(key, tenant=ended.tenant, scopes=ended.scopes, label=ended.label)
+    return key
+
+
+def _word_for(scopes: tuple[str, ...]) -> Scope:
+    """The name under which `create` knows these scopes."""
+    known: dict[frozenset[str], Scope] = {frozenset(held): word for word, held in TENANT_SCOPES.items()}
+    return known.get(frozenset(scopes), "service")
 
 
 async def _revoke(_: Settings, connection: Connection, given: argparse.Namespace) -> str:

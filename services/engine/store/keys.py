@@ -16,6 +16,16 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
+class Ended:
+    """What a key was for: a pair has an account, an API key scopes and, but for services, a tenant."""
+
+    label: str
+    account: str | None = None
+    tenant: str | None = None
+    scopes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Keys:
     """The keys of the installation, over a connection."""
 
@@ -75,6 +85,17 @@ class Keys:
         pair = await self.connection.fetchval(*SQL.revoke_aws_key(access_key_id=identifier))
         return key is not None or pair is not None
 
+    async def end(self, identifier: str, at: datetime) -> Ended | None:
+        """Let a key of either kind end at a time; gives what it was for, None when there is none."""
+        pair = await self.connection.fetchrow(*SQL.end_aws_key(access_key_id=identifier, ends_at=at))
+        if pair is not None:
+            return Ended(pair["label"], account=pair["account"])
+        key = await self.connection.fetchrow(*SQL.key(id=identifier))
+        if key is None:
+            return None
+        await self.connection.execute(*SQL.end_key(id=identifier, ends_at=at))
+        return Ended(key["label"], tenant=key["tenant"], scopes=tuple(key["scopes"]))
+
     async def listed(self) -> list[dict[str, Any]]:
         """Every key as people see it."""
         keys = [dict(row) for row in await self.connection.fetch(*SQL.keys())]
@@ -86,7 +107,7 @@ class Keys:
                 "scopes": ["ingest", "read", "admin"] if row["active"] else ["revoked"],
                 "label": row["label"],
                 "created_at": row["created_at"],
-                "expires_at": None,
+                "expires_at": row["ends_at"],
             }
             for row in await self.connection.fetch(*SQL.aws_keys())
         ]

@@ -165,6 +165,44 @@ async def test_keys_are_made_listed_and_revoked(
     assert not row["active"]
 
 
+async def test_a_rotated_key_goes_on_until_its_users_have_changed_over(
+    database: Database, environment: dict[str, str], tmp_path: Path
+) -> None:
+    made = bootstrap(environment, tmp_path / "keys.json")
+
+    def rotated(*words: str) -> str:
+        done = run("services.engine", "keys", "rotate", *words, environment=environment)
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
+
+    async def pairs() -> dict[str, tuple[bool, str]]:
+        found = await rows(database, "SELECT * FROM engine.aws_keys_v1")
+        return {row["access_key_id"]: (row["active"], row["account"]) for row in found}
+
+    old = made["access_key_id"]
+    new = rotated(old, "--hours", "24").splitlines()[0].removeprefix("AWS_ACCESS_KEY_ID=")
+    assert await pairs() == {old: (True, "000000000000"), new: (True, "000000000000")}
+    newest = rotated(new, "--hours", "0").splitlines()[0].removeprefix("AWS_ACCESS_KEY_ID=")
+    assert await pairs() == {
+        old: (True, "000000000000"),
+        new: (False, "000000000000"),
+        newest: (True, "000000000000"),
+    }
+    again = run("services.engine", "keys", "rotate", new, environment=environment)
+    assert (again.returncode, "no active key" in again.stderr) == (1, True)
+
+    [reader] = await rows(
+        database, "SELECT id, scopes FROM engine.keys_v1 WHERE key_hash = $1", hash_key(made["read"])
+    )
+    key = rotated(reader["id"], "--hours", "1")
+    [after] = await rows(database, "SELECT * FROM engine.keys_v1 WHERE key_hash = $1", hash_key(key))
+    [before] = await rows(database, "SELECT * FROM engine.keys_v1 WHERE id = $1", reader["id"])
+    assert key.startswith("ek_read_")
+    assert (after["tenant"], after["scopes"]) == ("default", reader["scopes"])
+    assert after["expires_at"] is None
+    assert before["expires_at"] is not None
+
+
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [

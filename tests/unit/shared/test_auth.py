@@ -57,11 +57,12 @@ class Rows:
         return table.get(arguments[0])
 
 
-def authenticator(rows: Rows, *, keyless: bool = False) -> Authenticator:
+def authenticator(rows: Rows, *, keyless: bool = False, unverified: str | None = None) -> Authenticator:
     settings = AuthSettings(
         endcap_secret_key=SecretStr(SECRET_KEY),
         endcap_service_key=SecretStr(SERVICE_KEY),
         endcap_keyless_loopback=keyless,
+        endcap_unverified_account=unverified,
     )
     return Authenticator(rows, settings)  # type: ignore[arg-type] - only fetchrow is used
 
@@ -267,3 +268,18 @@ def test_an_aws_secret_comes_back_with_the_same_secret_key_only() -> None:
         decrypt(encrypted, new_secret_key())
     with pytest.raises(Permanent, match="32 bytes"):
         encrypt("secret", "short")
+
+
+async def test_signatures_go_unverified_only_where_a_setting_says_so() -> None:
+    path, query, headers = signed(secret="of another installation", access_key_id="AKIASOMEBODY")
+    request: dict[str, Any] = {"method": "POST", "path": path, "query": query, "body": BODY}
+
+    with pytest.raises(AuthError, match="not known here"):
+        await authenticator(Rows()).authenticate(headers, client_host="10.1.2.3", **request)
+    lenient = authenticator(Rows(), unverified="000000000000")
+    principal = await lenient.authenticate(headers, client_host="10.1.2.3", **request)
+
+    assert (principal.account, principal.tenant, principal.kind) == ("000000000000", None, "sigv4")
+    with pytest.raises(AuthError) as refused:
+        await lenient.authenticate([], client_host="10.1.2.3", **request)
+    assert refused.value.aws_code == "MissingAuthenticationToken"
