@@ -23,7 +23,9 @@ class JobStatus(BaseModel):
     """An import, a training or a batch inference, and how far it is."""
 
     arn: str
-    type: str = Field(description="dataset-import-job, solution-version or batch-inference-job")
+    type: str = Field(
+        description="dataset-import-job, solution-version, recommender-training, batch-inference-job …"
+    )
     name: str
     status: str = Field(description="CREATE PENDING, CREATE IN_PROGRESS, ACTIVE or CREATE FAILED")
     failure_reason: str | None = Field(description="why it failed")

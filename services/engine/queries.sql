@@ -131,6 +131,21 @@ ORDER BY solutions.id
 LIMIT 20
 FOR UPDATE SKIP LOCKED;
 
+-- recommenders_due --
+-- Recommenders whose newest training is 7 days old.
+SELECT recommenders.* FROM resources AS recommenders
+WHERE recommenders.type = 'recommender'
+  AND recommenders.status = 'ACTIVE'
+  AND (
+      SELECT max(trainings.created_at) FROM resources AS trainings
+      WHERE trainings.account = recommenders.account
+        AND trainings.parent = recommenders.path
+        AND trainings.type = 'recommender-training'
+  ) < now() - interval '7 days'
+ORDER BY recommenders.id
+LIMIT 20
+FOR UPDATE SKIP LOCKED;
+
 -- delete_resource --
 -- The resource is gone; Describe no longer finds it.
 DELETE FROM resources WHERE id = :id;

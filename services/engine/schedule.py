@@ -1,22 +1,27 @@
-"""Automatic training: a solution that asks for it gets a version an hour after it was made, and then weekly.
+"""Automatic training: a solution gets a version within an hour after it was made, and then weekly.
 
-A manual version moves the next automatic one back, so the two never meet.
+A manual version moves the next automatic one back, so the two never meet. Recommenders train weekly too.
 """
 
 from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import structlog
 
-from services.engine.personalize import versions
+from services.engine.domain.resources import Resource
+from services.engine.personalize import recommender_trainings, versions
 from services.engine.personalize.control import Control
 from services.engine.personalize.surface import OutboxAnnounce
 from services.engine.settings import Settings
 from services.engine.store import resources
 from shared.personalize import PageTokens, WireError
 from shared.postgres import UNAVAILABLE, Database
+
+if TYPE_CHECKING:
+    from shared.postgres import Connection
 
 EVERY_SECONDS = 60.0
 
@@ -59,14 +64,21 @@ class AutoTraining:
             await asyncio.sleep(EVERY_SECONDS)
 
     async def begin_due(self) -> list[str]:
-        """Make a version of each solution that is due; gives their ARNs."""
+        """Train each solution and recommender that is due; gives the ARNs of the trainings."""
         begun = []
         async with self.database.transaction() as connection:
             for solution in await resources.solutions_due(connection):
-                beside = resources.beside(connection, solution)
-                control = Control(beside, self.settings, PageTokens(), OutboxAnnounce(connection))
                 request = versions.CreateSolutionVersion(solution_arn=solution.arn)
-                version = await versions.make(control, solution, request, "AUTOMATIC")
-                log.info("engine.auto_training", solution=solution.arn, version=version.arn)
-                begun.append(version.arn)
-        return begun
+                control = self._control(connection, solution)
+                begun.append(await versions.make(control, solution, request, "AUTOMATIC"))
+            for recommender in await resources.recommenders_due(connection):
+                config = recommender.document.get("recommenderConfig", {})
+                control = self._control(connection, recommender)
+                begun.append(await recommender_trainings.make(control, recommender, config))
+        for training in begun:
+            log.info("engine.auto_training", training=training.arn)
+        return [training.arn for training in begun]
+
+    def _control(self, connection: Connection, resource: Resource) -> Control:
+        beside = resources.beside(connection, resource)
+        return Control(beside, self.settings, PageTokens(), OutboxAnnounce(connection))

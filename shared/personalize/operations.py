@@ -50,12 +50,16 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Operation(Generic[Request]):
-    """An operation: its name, what it takes, which scope it needs, and who answers it."""
+    """An operation: its name, what it takes, which scope it needs, and who answers it.
+
+    One that is `declined` answers with a sentence that says so.
+    """
 
     name: str
     request: type[Request]
     scope: Scope
     handle: Callable[[Call, Request], Awaitable[Reply]]
+    declined: bool = False
 
 
 @dataclass(frozen=True, slots=True)

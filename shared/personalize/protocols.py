@@ -62,7 +62,7 @@ class RestJson:
                 self._route,
                 methods=["POST"],
                 operation_id=operation.name,
-                summary=operation.name,
+                summary=f"{operation.name}: declined" if operation.declined else operation.name,
                 response_class=Response,
                 responses=ERRORS,
                 openapi_extra=documented(operation.request),
@@ -94,14 +94,13 @@ class Json11:
     def router(self) -> APIRouter:
         """The one route."""
         router = APIRouter(tags=["Amazon Personalize"])
-        names = ", ".join(operation.name for operation in self._operations.values())
         router.add_api_route(
             "/",
             self._route,
             methods=["POST"],
             operation_id="personalize",
             summary="Amazon Personalize, by the header X-Amz-Target",
-            description=f"AWS JSON 1.1. Operations: {names}.",
+            description="AWS JSON 1.1; docs/operations.md lists the operations.",
             response_class=Response,
             responses=ERRORS,
         )
@@ -126,6 +125,6 @@ def declined(name: str, request: type[Any]) -> Operation[Any]:
     """An operation that exists in Personalize and not here: it says so instead of seeming to work."""
 
     async def handle(*_: object) -> None:
-        raise invalid_input(f"{name} is not supported by Endcap.")
+        raise invalid_input(f"{name} is not supported by Endcap: it recommends items, and has no actions.")
 
-    return Operation(name, request, "read", handle)
+    return Operation(name, request, "read", handle, declined=True)

@@ -1,4 +1,4 @@
-"""Every generated contract and the file that holds it: JSON Schemas, AsyncAPI and OpenAPI pages."""
+"""Every generated contract and the file that holds it: JSON Schemas, AsyncAPI and OpenAPI pages, operations."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 import orjson
 
 from shared.events.documents import asyncapi, schemas
+from tests.contract.operations import operations
 
 SERVICES = ("tracker", "sync", "trainer", "loader", "recommender", "router", "engine")
 ROOT = Path(__file__).resolve().parents[2]
@@ -27,4 +28,9 @@ def openapi_path(service: str) -> Path:
 def documents() -> dict[Path, bytes]:
     """All of them, by file."""
     http = {openapi_path(service): openapi(service) for service in SERVICES}
-    return {ROOT / path: content for path, content in {**schemas(), **asyncapi(), **http}.items()}
+    table = {
+        Path("docs/operations.md"): operations(
+            http[openapi_path("tracker")], http[openapi_path("recommender")]
+        )
+    }
+    return {ROOT / path: content for path, content in {**schemas(), **asyncapi(), **http, **table}.items()}

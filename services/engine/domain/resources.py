@@ -19,6 +19,7 @@ class Status(StrEnum):
     FAILED = "CREATE FAILED"
     STOPPING = "CREATE STOPPING"
     STOPPED = "CREATE STOPPED"
+    INACTIVE = "INACTIVE"
 
 
 UNFINISHED = (Status.PENDING, Status.IN_PROGRESS, Status.STOPPING)
@@ -41,6 +42,8 @@ class Type(StrEnum):
     EVENT_TRACKER = "event-tracker"
     CAMPAIGN = "campaign"
     FILTER = "filter"
+    RECOMMENDER = "recommender"
+    RECOMMENDER_TRAINING = "recommender-training"
 
 
 NOUNS = {kind: kind.value.replace("-", " ") for kind in Type}

@@ -14,6 +14,16 @@ from shared.personalize import Arn, invalid_input, not_found
 
 DECLINED = {
     "aws-next-best-action": "there are no Actions datasets here; use aws-user-personalization over items.",
+    **dict.fromkeys(
+        (
+            "aws-vod-top-picks",
+            "aws-vod-because-you-watched-x",
+            "aws-vod-more-like-x",
+            "aws-vod-most-popular",
+            "aws-vod-trending-now",
+        ),
+        "the domain VIDEO_ON_DEMAND is not; ListRecipes with domain ECOMMERCE shows a shop's use cases.",
+    ),
 }
 """Recipes of Amazon Personalize that Endcap has not, and why."""
 

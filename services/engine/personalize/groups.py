@@ -115,7 +115,9 @@ async def listed(control: Control, request: Page) -> DatasetGroupsListed:
 async def delete(control: Control, request: DatasetGroupName) -> None:
     """Delete a group that holds nothing any more; its tenant's data goes later."""
     group = await control.find(request.dataset_group_arn, Type.DATASET_GROUP, lock=True)
-    inside = await control.resources.children(group.path, Type.DATASET, Type.SOLUTION, Type.EVENT_TRACKER)
+    inside = await control.resources.children(
+        group.path, Type.DATASET, Type.SOLUTION, Type.RECOMMENDER, Type.EVENT_TRACKER
+    )
     refuse_if_any(inside, group)
     for left in await control.resources.children(group.path, Type.FILTER):
         await control.resources.delete(left)

@@ -18,6 +18,7 @@ from services.engine.personalize import (
     filters,
     groups,
     imports,
+    recommenders,
     schemas,
     segments,
     solution_updates,
@@ -179,6 +180,22 @@ TABLE: dict[str, Row] = {
         campaigns.UpdateCampaign, campaigns.CampaignName, "II NF IU", campaigns.update),
     "DeleteCampaign": Row(
         campaigns.CampaignName, None, "II NF IU", campaigns.delete),
+
+    "CreateRecommender": Row(
+        recommenders.CreateRecommender, recommenders.RecommenderName, "II AE NF LE IU TT",
+        recommenders.create),
+    "DescribeRecommender": Row(
+        recommenders.RecommenderName, recommenders.RecommenderDescribed, "II NF", recommenders.describe),
+    "ListRecommenders": Row(
+        recommenders.ListRecommenders, recommenders.RecommendersListed, "II NT", recommenders.listed),
+    "UpdateRecommender": Row(
+        recommenders.UpdateRecommender, recommenders.RecommenderName, "II NF IU", recommenders.update),
+    "StopRecommender": Row(
+        recommenders.RecommenderName, recommenders.RecommenderName, "II NF IU", recommenders.stop),
+    "StartRecommender": Row(
+        recommenders.RecommenderName, recommenders.RecommenderName, "II NF IU", recommenders.start),
+    "DeleteRecommender": Row(
+        recommenders.RecommenderName, None, "II NF IU", recommenders.delete),
 
     "TagResource": Row(
         tags.TagResource, tags.TagsChanged, "II NF TT IU LE", tags.add),

@@ -185,6 +185,12 @@ async def solutions_due(connection: Connection) -> list[Resource]:
     return [found for row in rows if (found := _resource(row))]
 
 
+async def recommenders_due(connection: Connection) -> list[Resource]:
+    """Recommenders whose model is a week old, held so that one worker alone trains them."""
+    rows = await connection.fetch(*SQL.recommenders_due())
+    return [found for row in rows if (found := _resource(row))]
+
+
 async def jobs(
     connection: Connection | Database, account: str, tenant: str | None, limit: int
 ) -> Sequence[dict[str, Any]]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from services.engine import metrics
 from services.engine.domain import locations, schemas
 from services.engine.domain.resources import Resource, Status, Type
-from services.engine.personalize import campaigns
+from services.engine.personalize import campaigns, recommender_trainings
 from services.engine.personalize.solutions import settings_of
 from services.engine.store import datasets, resources
 from services.engine.worker import child, collecting, importing, inference, training
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from shared.jobs import Handler, Job
     from shared.postgres import Connection
 
+# What is locked before its job's own resource, as the operations lock the two.
+_PARENT_FIRST = (Type.DATASET_IMPORT_JOB, Type.RECOMMENDER_TRAINING)
+
 
 @dataclass(frozen=True, slots=True)
 class Work(Runner):
@@ -38,6 +41,7 @@ class Work(Runner):
         return {
             Type.DATASET_IMPORT_JOB.value: self.dataset_import,
             Type.SOLUTION_VERSION.value: self.training,
+            Type.RECOMMENDER_TRAINING.value: self.training,
             Type.BATCH_INFERENCE_JOB.value: self.batch_inference,
             Type.BATCH_SEGMENT_JOB.value: Segments(self.database, self.settings).batch_segment,
         }
@@ -71,10 +75,13 @@ class Work(Runner):
         metrics.IMPORTED_ROWS.labels(kind).inc(sum(part.rows for part in parts))
 
     async def training(self, job: Job) -> None:
-        """Train a solution version."""
+        """Train a solution version, or a recommender."""
         resource = await self._begun(job)
         if resource is None:
             return
+        if resource.type is Type.RECOMMENDER_TRAINING:
+            async with self.database.transaction() as connection:
+                await recommender_trainings.begun(resources.beside(connection, resource), resource)
         with child.workspace(self.settings.work_folder, f"{job.kind}-{job.key}") as workspace:
             await job.report(step="collect received events", share=0.0)
             parts, columns = await self._datasets_of(resource)
@@ -128,7 +135,7 @@ class Work(Runner):
             if resource is None:
                 return
             beside = resources.beside(connection, resource)
-            if resource.type is Type.DATASET_IMPORT_JOB and resource.parent:
+            if resource.type in _PARENT_FIRST and resource.parent:
                 await beside.get(resource.parent, lock=True)
             resource = await resources.unfinished(connection, int(job.key))
             if resource is None:
@@ -136,6 +143,8 @@ class Work(Runner):
             await beside.update(resource, status=Status.FAILED, failure_reason=sentence)
             if resource.type is Type.DATASET_IMPORT_JOB:
                 await _queue_next_import(connection, resource)
+            if resource.type is Type.RECOMMENDER_TRAINING:
+                await recommender_trainings.failed(beside, resource, sentence)
         metrics.FAILED_JOBS.labels(job.kind).inc()
 
     async def _datasets_of(self, version: Resource) -> tuple[dict[str, list[str]], dict[str, schemas.Schema]]:
@@ -185,10 +194,12 @@ class Work(Runner):
     async def _finish_training(
         self, connection: Connection, resource: Resource, result: dict[str, Any]
     ) -> None:
+        beside = resources.beside(connection, resource)
+        if resource.type in _PARENT_FIRST and resource.parent:
+            await beside.get(resource.parent, lock=True)
         unfinished = await resources.unfinished(connection, resource.id)
         if unfinished is None:
             return
-        beside = resources.beside(connection, unfinished)
         bucket = self.settings.s3.endcap_data_bucket
         version = await beside.update(
             unfinished,
@@ -196,7 +207,12 @@ class Work(Runner):
             document={"trainingHours": round(result["seconds"] / 3600, 6)},
             facts={**result, "model_uri": f"s3://{bucket}/{unfinished.facts['folder']}"},
         )
-        await outbox.append(connection, CAMPAIGNS, await campaigns.follow(beside, version))
+        if version.type is Type.RECOMMENDER_TRAINING:
+            hours = self.settings.garbage_hours
+            events = await recommender_trainings.trained(beside, version, hours)
+        else:
+            events = await campaigns.follow(beside, version)
+        await outbox.append(connection, CAMPAIGNS, events)
 
 
 async def _queue_next_import(connection: Connection, ended: Resource) -> None:

@@ -6,7 +6,8 @@ import uuid
 from typing import TYPE_CHECKING, Any
 
 from services.recommender.domain.recipes import USER
-from shared.personalize import Call, Operation, RestJson, invalid_input, not_found
+from shared.personalize import Call, Operation, RestJson, WireModel, invalid_input, not_found
+from shared.personalize.protocols import declined
 from shared.personalize.runtime import GetPersonalizedRankingRequest, GetRecommendationsRequest
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ class Runtime:
                     "read",
                     self.get_personalized_ranking,
                 ),
+                "/action-recommendations": declined("GetActionRecommendations", WireModel),
             },
         )
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from services.router.domain.surfaces import Asked, campaign_surface
-from shared.personalize import Arn, Call, Operation, RestJson, WireError, not_found
+from shared.personalize import Arn, Call, Operation, RestJson, WireError, WireModel, not_found
+from shared.personalize.protocols import declined
 from shared.personalize.runtime import GetPersonalizedRankingRequest, GetRecommendationsRequest
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ class Runtime:
                     "read",
                     self._passing("/personalize-ranking"),
                 ),
+                "/action-recommendations": declined("GetActionRecommendations", WireModel),
             },
         )
 
