@@ -125,6 +125,6 @@ def declined(name: str, request: type[Any]) -> Operation[Any]:
     """An operation that exists in Personalize and not here: it says so instead of seeming to work."""
 
     async def handle(*_: object) -> None:
-        raise invalid_input(f"{name} is not supported by Endcap: it recommends items, and has no actions.")
+        raise invalid_input(f"{name} is not supported by Endcap: it has no actions, only items.")
 
     return Operation(name, request, "read", handle, declined=True)

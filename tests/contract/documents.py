@@ -1,4 +1,4 @@
-"""Every generated contract and the file that holds it: JSON Schemas, AsyncAPI and OpenAPI pages, operations."""
+"""Every generated contract and the file that holds it: schemas, AsyncAPI, OpenAPI, operations."""
 
 from __future__ import annotations
 

@@ -13,8 +13,8 @@ SESSION = botocore.session.get_session()
 HEAD = """# Operations of Amazon Personalize
 
 `make contracts` writes this page from the code: from the control plane's table
-([operations.py](../services/engine/personalize/operations.py)) and from the routes of tracker and recommender. An
-operation that is declined answers InvalidInputException with a sentence that says so.
+([operations.py](../services/engine/personalize/operations.py)) and from the routes of tracker and
+recommender. An operation that is declined answers InvalidInputException with a sentence that says so.
 """
 COLUMNS = "| operation | here | |\n|---|---|---|\n"
 
@@ -49,7 +49,7 @@ def _control() -> list[tuple[str, str, str]]:
     for name in names("personalize"):
         row = TABLE.get(name)
         note = (inspect.getdoc(row.handle) or "").splitlines()[0] if row else ""
-        rows.append((name, "implemented" if row else "unknown", note))
+        rows.append((name, "implemented" if row else "not implemented", note))
     return rows
 
 
@@ -61,7 +61,7 @@ def _routes(service: str, page: bytes) -> list[tuple[str, str, str]]:
     }
     rows = []
     for name in names(service):
-        summary = summaries.get(name, "unknown: unknown")
+        summary = summaries.get(name, "unknown: not implemented")
         _, _, here = summary.partition(": ")
         rows.append((name, here or "implemented", ""))
     return rows

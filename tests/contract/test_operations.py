@@ -19,4 +19,4 @@ def test_no_operation_of_another_service_is_in_the_table() -> None:
 
 def test_events_and_runtime_answer_or_decline_every_operation() -> None:
     for line in PAGE.read_text().split("## Events")[1].splitlines():
-        assert "| unknown |" not in line, line
+        assert "| not implemented |" not in line, line

@@ -192,7 +192,10 @@ async def test_an_operation_that_we_decline_says_so() -> None:
 
     answer = await api.answer(scope("/actions"), THING)
 
-    assert json.loads(answer.body)["message"] == "PutActions is not supported by Endcap."
+    assert (
+        json.loads(answer.body)["message"]
+        == "PutActions is not supported by Endcap: it has no actions, only items."
+    )
 
 
 def an_event(**changes: Any) -> dict[str, Any]:
