@@ -136,8 +136,13 @@ def test_every_answer_has_the_shape_that_botocore_expects(raw: Raw, engine: Engi
     checked("TagResource", resourceArn=job, tags=[{"tagKey": "c", "tagValue": "d"}])
     checked("UntagResource", resourceArn=job, tagKeys=["a"])
     assert checked("ListTagsForResource", resourceArn=job)["tags"] == [{"tagKey": "c", "tagValue": "d"}]
+    expression = 'EXCLUDE ItemID WHERE Items.CATEGORY_L1 = "a"'
+    body = {"name": "shapes", "datasetGroupArn": group, "filterExpression": expression}
+    chosen = checked("CreateFilter", **body)["filterArn"]
+    assert checked("DescribeFilter", filterArn=chosen)["filter"]["filterExpression"] == expression
     for operation in shapes.LISTS:
         checked(operation)
+    checked("DeleteFilter", filterArn=chosen)
     checked("DeleteEventTracker", eventTrackerArn=tracker["eventTrackerArn"])
 
     # The rest needs a trained version: test_the_rest_of_the_answers asks a trained one.
@@ -149,6 +154,8 @@ def test_every_answer_has_the_shape_that_botocore_expects(raw: Raw, engine: Engi
         "GetSolutionMetrics",
         "CreateBatchInferenceJob",
         "DescribeBatchInferenceJob",
+        "CreateBatchSegmentJob",
+        "DescribeBatchSegmentJob",
         "CreateCampaign",
         "DescribeCampaign",
         "UpdateCampaign",
