@@ -12,7 +12,7 @@ from shared.models.attributes import Attributes
 from shared.models.deeds import Deeds
 from shared.models.diffusion import Tastes, Walks
 from shared.models.folder import fingerprint, load, save
-from shared.models.histories import Histories, Seen
+from shared.models.histories import Histories, Later, Seen
 from shared.models.ids import Ids
 from shared.models.model import Model
 from shared.models.neighbours import Neighbours
@@ -25,6 +25,7 @@ __all__ = [
     "Deeds",
     "Histories",
     "Ids",
+    "Later",
     "Model",
     "Neighbours",
     "Part",

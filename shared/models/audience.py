@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.events import canonical_type
-from shared.models.histories import Histories, Seen, occasions
+from shared.models.histories import Histories, Later, Occasions, Seen, occasions
 from shared.models.ids import Ids
 from shared.models.parts import Part
 from shared.models.scoring import DECIMALS, Numbers, Scores, Scoring, best
@@ -20,6 +20,8 @@ HISTORY = 100
 """How many of a user's newest events are kept and scored."""
 
 _CELLS_PER_BLOCK = 1 << 17
+# What is read of the main tastes' table for one row serves others too.
+_ROWS_OF_SETS = 16
 
 Event = tuple[str, str, int]
 """(item id, event type, epoch seconds)."""
@@ -66,7 +68,7 @@ class Audience:
         """The best items for one user, or None when no event is known that counts."""
         user = None if user_id is None else self.users.find(user_id)
         events = self._merged(user, history)
-        seen = occasions(events.newest(HISTORY), self._type_weights)
+        seen = self._occasions(events, np.array([-1 if user is None else user]))
         if len(seen.users) == 0:
             return None
         space = self._spaces.pop() if self._spaces else Workspace(1, len(self.items))
@@ -86,38 +88,54 @@ class Audience:
         return numbers, shown
 
     def many(
-        self, queries: Sequence[str], limit: int, allowed: Allowed = None
+        self, queries: Sequence[str], limit: int, allowed: Allowed = None, later: Later | None = None
     ) -> Iterator[tuple[str, Found | None]]:
-        """The same for many users, from what training knows of them, without exclusions."""
-        rows = max(1, _CELLS_PER_BLOCK // max(len(self.items), 1))
+        """The same for many users, from what training knows of them and what they did later."""
+        rows = max(_ROWS_OF_SETS if self.scoring.whole else 1, _CELLS_PER_BLOCK // max(len(self.items), 1))
         space = Workspace(rows, len(self.items))
         for begin in range(0, len(queries), rows):
-            yield from self._block(space, queries[begin : begin + rows], limit, allowed)
+            yield from self._block(space, queries[begin : begin + rows], limit, allowed, later)
 
     def _block(
-        self, space: Workspace, queries: Sequence[str], limit: int, allowed: Allowed
+        self,
+        space: Workspace,
+        queries: Sequence[str],
+        limit: int,
+        allowed: Allowed,
+        later: Later | None,
     ) -> Iterator[tuple[str, Found | None]]:
         users = self.users.find_all(queries)
-        known = users[users >= 0]
+        newer = np.full(len(users), -1) if later is None else later.users.find_all(queries)
+        asked = (users >= 0) | (newer >= 0)
+        known = users[asked]
         events = self.histories.of(known)
-        seen = occasions(events, self._type_weights)
+        if later is not None and (newer >= 0).any():
+            events = events.joined(later.histories.of(newer[asked]))
+        seen = self._occasions(events, known)
         blank = np.bincount(seen.users, minlength=len(known)) == 0
         scores = space.scores(self.parts, seen, len(known), self.prior)
         highest, total = self._scale(space, scores)
         if self.scoring.exclude_seen:
             self._bar_seen(scores, events, known)
-        _bar(scores, [query for query, user in zip(queries, users, strict=True) if user >= 0], allowed)
+        _bar(scores, [query for query, one in zip(queries, asked, strict=True) if one], allowed)
         offsets, numbers = space.best(scores, limit)
         rows = np.repeat(np.arange(len(known)), np.diff(offsets))
         shown = self._shown(scores[rows, numbers], highest[rows], total[rows])
         row = -1
-        for query, user in zip(queries, users.tolist(), strict=True):
-            row += user >= 0
-            if user < 0 or blank[row]:
+        for query, one in zip(queries, asked.tolist(), strict=True):
+            row += one
+            if not one or blank[row]:
                 yield query, None
             else:
                 some = slice(offsets[row], offsets[row + 1])
                 yield query, (numbers[some], shown[some])
+
+    def _occasions(self, events: Histories, users: Numbers) -> Occasions:
+        """What the events of some users (−1 is unknown) say to the parts."""
+        if not self.scoring.whole:
+            return occasions(events.newest(HISTORY), self._type_weights)
+        seen = occasions(events, self._type_weights)
+        return seen.whole(*self.older.pairs(users), len(self.items))
 
     @cached_property
     def _spaces(self) -> list[Workspace]:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from shared.models.ids import Ids
 from shared.models.neighbours import Unit
 
 SECONDS_PER_DAY = 86_400
@@ -40,18 +41,43 @@ class Histories:
         return np.column_stack((self.items[some], self.types[some], self.times[some]))
 
     def newest(self, count: int) -> Histories:
-        """One user's histories cut down to the newest events."""
+        """The histories cut down to each user's newest events."""
         if len(self.items) <= count:
             return self
-        offsets = np.array([0, count])
-        return Histories(offsets, self.items[-count:], self.types[-count:], self.times[-count:])
+        counts = np.diff(self.offsets)
+        kept = np.minimum(counts, count)
+        places = ranges(self.offsets[1:] - kept, kept)
+        offsets = np.concatenate(([0], np.cumsum(kept))).astype(np.int64)
+        return Histories(offsets, self.items[places], self.types[places], self.times[places])
 
     def of(self, users: NDArray[np.int64]) -> Histories:
-        """The histories of some users, in the order asked for."""
-        counts = self.offsets[users + 1] - self.offsets[users]
-        places = ranges(self.offsets[users], counts)
+        """The histories of some users, in the order asked for; −1 is a user without events."""
+        begins = self.offsets[users]
+        counts = np.where(users >= 0, self.offsets[users + 1] - begins, 0)
+        places = ranges(begins, counts)
         offsets = np.concatenate(([0], np.cumsum(counts))).astype(np.int64)
         return Histories(offsets, self.items[places], self.types[places], self.times[places])
+
+    def joined(self, other: Histories) -> Histories:
+        """Both histories of the same users, sorted anew."""
+        pair = (self, other)
+        users = np.concatenate([np.repeat(np.arange(len(h.offsets) - 1), np.diff(h.offsets)) for h in pair])
+        items, types, times = (
+            np.concatenate([getattr(h, name) for h in pair]) for name in ("items", "types", "times")
+        )
+        order = np.lexsort((items, times, users))
+        return Histories(self.offsets + other.offsets, items[order], types[order], times[order])
+
+
+@dataclass(frozen=True)
+class Later:
+    """What users did after a model was trained, in the model's numbers of items and types.
+
+    User u of `users`, whom the model may not know, owns row u of `histories`.
+    """
+
+    users: Ids
+    histories: Histories
 
 
 @dataclass(frozen=True)
@@ -70,8 +96,8 @@ class Seen:
         return self.items[self.offsets[user] : self.offsets[user + 1]]
 
     def pairs(self, users: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
-        """(row, item) of everything that some users saw; rows count in the order asked for."""
-        counts = self.offsets[users + 1] - self.offsets[users]
+        """(row, item) of everything that some users saw; rows in the order asked for; −1 saw nothing."""
+        counts = np.where(users >= 0, self.offsets[users + 1] - self.offsets[users], 0)
         rows = np.repeat(np.arange(len(users)), counts)
         return rows, self.items[ranges(self.offsets[users], counts)]
 
@@ -109,6 +135,14 @@ class Occasions:
         last = np.concatenate((np.flatnonzero(new_user), [count - 1]))
         runs = np.diff(last, prepend=-1)
         return np.repeat(steps[last], runs) - steps
+
+    def whole(self, rows: NDArray[np.int64], items: NDArray[np.int32], count: int) -> Occasions:
+        """Every item of each row once, whenever it was, and the given (row, item) pairs, of `count` items."""
+        cells = np.unique(np.concatenate((self.users, rows)) * count + np.concatenate((self.items, items)))
+        users, distinct = np.divmod(cells, count)
+        return Occasions(
+            users, distinct.astype(np.int32), np.zeros(len(cells), np.int64), np.ones(len(cells))
+        )
 
     def shares(self, decay: float, unit: Unit) -> NDArray[np.float64]:
         """Each event's share of its user's say: faded by age, summing to 1 per user."""

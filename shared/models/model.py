@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from shared.models.attributes import Attributes
 from shared.models.audience import Allowed, Audience, Event, Mask, masks
 from shared.models.deeds import Deeds
-from shared.models.histories import Histories, Seen
+from shared.models.histories import Histories, Later, Seen
 from shared.models.ids import Ids
 from shared.models.neighbours import Neighbours
 from shared.models.parts import Part
@@ -85,19 +85,24 @@ class Model:
         ]
 
     def recommend_many(
-        self, queries: Sequence[str] | None = None, limit: int = 25, allowed: Allowed = None
+        self,
+        queries: Sequence[str] | None = None,
+        limit: int = 25,
+        allowed: Allowed = None,
+        later: Later | None = None,
     ) -> Iterator[tuple[str, list[str], list[float]]]:
         """(query, items, scores) for many users or items, in their order, in blocks of memory.
 
         None asks for every user with an event, or every item. Scores are relevance for all recipes;
         `scoring.scored` says whether the wire shows them. `allowed` marks the items that may be
         recommended: one mask for all, or a function that gives a query's (None allows everything).
+        Where users are asked for, `later` adds what they did after training.
         """
         queries = self._everybody() if queries is None else queries
         if limit <= 0:
             return ((query, [], []) for query in queries)
         if self.scoring.kind == "user":
-            return self._for_users(queries, limit, allowed)
+            return self._for_users(queries, limit, allowed, later)
         return self._one_by_one(queries, limit, allowed)
 
     @cached_property
@@ -197,10 +202,10 @@ class Model:
         return [strings[user] for user in np.flatnonzero(np.diff(self.histories.offsets))]
 
     def _for_users(
-        self, queries: Sequence[str], limit: int, allowed: Allowed
+        self, queries: Sequence[str], limit: int, allowed: Allowed, later: Later | None
     ) -> Iterator[tuple[str, list[str], list[float]]]:
         ids = self.items.strings
         popular = self._popular_for_many(limit, allowed)
-        for query, found in self._audience.many(queries, limit, allowed):
+        for query, found in self._audience.many(queries, limit, allowed, later):
             numbers, scores = popular(query) if found is None else found
             yield query, [ids[number] for number in numbers.tolist()], scores.tolist()

@@ -22,6 +22,7 @@ class Scoring(BaseModel):
     `event_types` are canonical names with `type_weights` beside them; the last one, "", stands for
     every other type. `scored` says whether the wire shows scores. `scale` is softmax (a distribution
     over the whole catalogue, divided by `temperature` first) or plain (the weighted mean itself).
+    With `whole`, a history is the set of all its items, each of which counts once and in full.
     `prior` is the weight of overall popularity beside the parts.
     """
 
@@ -33,6 +34,7 @@ class Scoring(BaseModel):
     temperature: float = 1.0
     prior: float = 0.0
     exclude_seen: bool = False
+    whole: bool = False
     event_types: tuple[str, ...] = ("",)
     type_weights: tuple[float, ...] = (1.0,)
 

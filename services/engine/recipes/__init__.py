@@ -6,6 +6,7 @@ shows, and `train` both for less than the two apart. One small module per recipe
 
 from services.engine.recipes import (
     aliases,
+    graph_filter,
     item_affinity,
     next_basket,
     popularity_count,
@@ -29,6 +30,7 @@ RECIPES: dict[str, Recipe] = {
         next_basket.RECIPE,
         segment_item_affinity.RECIPE,
         segment_attribute_affinity.RECIPE,
+        graph_filter.RECIPE,
     )
 }
 

@@ -52,7 +52,9 @@ def model(
     by_user = scoring.kind == "user"
     named = scoring.kind != "item"
     kept = dataset if by_user else dataset.where(np.zeros(len(dataset), bool))
-    newest, older = _newest_and_older(kept, scoring.event_types, keep_older=scoring.exclude_seen)
+    newest, older = _newest_and_older(
+        kept, scoring.event_types, keep_older=scoring.exclude_seen or scoring.whole
+    )
     return Model(
         recipe=recipe,
         scoring=scoring,

@@ -156,9 +156,10 @@ class Judge:
         found = ranks < DEPTH
         discounts = 1 / np.log2(np.arange(DEPTH) + 2)
         ideal = np.concatenate(([0.0], np.cumsum(discounts)))
-        won = np.bincount(rows[found], weights=discounts[ranks[found]], minlength=len(scores))
-        sought = self.sought.sum(axis=1)
-        return float((won / ideal[np.minimum(sought, DEPTH)]).mean())
+        most = np.minimum(self.sought.sum(axis=1), DEPTH)
+        won = np.bincount(rows[found], weights=discounts[ranks[found]], minlength=len(scores)) / ideal[most]
+        got = np.bincount(rows[found], minlength=len(scores)) / most
+        return float((won + got).mean() / 2)
 
     def _hopeful(self, scores: Scores, rows: Numbers, items: Numbers) -> NDArray[np.bool_]:
         """Which of the sought items may be among the first 25: worth knowing where there are many."""

@@ -1,0 +1,109 @@
+"""endcap-graph against its paper, written out with dense matrices."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from scipy import sparse
+
+from services.engine.recipes import RECIPES, Dataset, spectrum, tuning
+from services.engine.recipes.recipe import silent
+from services.engine.recipes.spectrum import Filter
+from shared.models import Model
+
+RECIPE = RECIPES["endcap-graph"]
+
+
+def shop(matrix: np.ndarray) -> Dataset:
+    """One interaction, all in one second, wherever the matrix has a 1."""
+    users, items = np.nonzero(matrix)
+    table = {
+        "USER_ID": [f"u{user:03}" for user in users],
+        "ITEM_ID": [f"i{item:03}" for item in items],
+        "TIMESTAMP": np.full(len(users), 7),
+    }
+    everything = pa.table({"ITEM_ID": [f"i{item:03}" for item in range(matrix.shape[1])]})
+    return Dataset.from_arrow(pa.table(table), everything)
+
+
+@pytest.fixture
+def seen() -> np.ndarray:
+    """30 users of 140 items; the first has all but the last five."""
+    matrix = (np.random.default_rng(8).random((30, 140)) < 0.1).astype(float)
+    matrix[:, 0] = 1
+    matrix[0] = np.arange(140) < 135
+    return matrix
+
+
+def scores(seen: np.ndarray, alpha: float, tastes: int) -> np.ndarray:
+    users, items = seen.sum(axis=1), np.maximum(seen.sum(axis=0), 1)
+    even = seen / np.sqrt(users)[:, None] / np.sqrt(items)
+    _, _, rows = np.linalg.svd(even, full_matrices=False)
+    low = (rows[:tastes].T / np.sqrt(items)[:, None]) @ (rows[:tastes] * np.sqrt(items))
+    found: np.ndarray = seen @ even.T @ even + alpha * seen @ low
+    return found
+
+
+def order(model: Model, user: int, limit: int) -> list[int]:
+    return [int(item[1:]) for item, _ in model.recommend(user_id=f"u{user:03}", limit=limit)]
+
+
+def test_the_order_is_the_papers(seen: np.ndarray) -> None:
+    config = {"algorithmHyperParameters": {"tastes": "8", "alpha": "0.3"}}
+    model = RECIPE.fit(shop(seen), config, silent)
+    expected = np.where(seen > 0, -np.inf, scores(seen, 0.3, 8))
+    for user in range(len(seen)):
+        fresh = int((seen[user] == 0).sum())
+        best = np.argsort(-expected[user], kind="stable")[: min(10, fresh)]
+        found = order(model, user, 10)
+        np.testing.assert_allclose(expected[user, found], expected[user, best], atol=1e-5)
+
+
+def test_more_than_the_newest_hundred_items_count(seen: np.ndarray) -> None:
+    """The first user's 135 items: with a hundred of them only, the scores would be others."""
+    model = RECIPE.fit(shop(seen), {"algorithmHyperParameters": {"exclude_seen": "false"}}, silent)
+    _, items, _ = next(iter(model.recommend_many(["u000"], 140)))
+    expected = scores(seen, 0.3, 29)[0]
+    np.testing.assert_allclose(
+        expected[[int(item[1:]) for item in items]], np.sort(expected)[::-1], atol=1e-5
+    )
+
+
+def test_an_item_counts_once_however_often_it_was_met(seen: np.ndarray) -> None:
+    model = RECIPE.fit(shop(seen), {}, silent)
+    once = model.recommend(history=[("i003", "", 1), ("i004", "", 2)])
+    again = model.recommend(history=[("i003", "", 1), ("i004", "", 2), ("i003", "", 900_000)])
+    assert again == once
+
+
+def test_the_few_tastes_of_a_wide_matrix_are_the_same_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = sparse.csr_array((np.random.default_rng(1).random((60, 50)) < 0.2).astype(np.float32))
+    dense = spectrum.tastes(seen, 5)
+    monkeypatch.setattr(spectrum, "_DENSE_SIDE", 10)
+    thin = spectrum.tastes(seen, 5)
+    np.testing.assert_allclose(thin.enter @ thin.leave, dense.enter @ dense.leave, atol=1e-5)
+
+
+def test_a_tuned_filter_is_the_best_of_those_tried() -> None:
+    """Two tastes, in which the popular items say the least."""
+    random = np.random.default_rng(2)
+    matrix = np.zeros((80, 60))
+    for user in range(80):
+        own = np.arange(30) + 30 * (user % 2)
+        matrix[user, random.choice(own, 12, replace=False)] = 1
+    matrix[:, :4] = 1
+    dataset = shop(matrix)
+    config = {"algorithmHyperParameters": {"method": "tuned", "tastes": "4"}}
+    model = RECIPE.fit(dataset, config, silent)
+    tried, found = model.notes["tried"], Filter(**model.notes["filter"])
+    name = f"leave {found.leave}, through {found.through}, arrive {found.arrive}, alpha {found.alpha}"
+    assert tried[name] == max(tried.values())
+    assert len(tried) > 5
+    taken = RECIPE.fit(dataset, config, silent, model)
+    assert taken.notes == model.notes
+
+
+def test_nobody_with_enough_items_leaves_the_papers_settings() -> None:
+    few = sparse.csr_array(np.eye(4, dtype=np.float32))
+    assert tuning.chosen(few, Filter()) == (Filter(), {})
