@@ -68,7 +68,10 @@ class Fold:
 
 @dataclass(frozen=True)
 class Judge:
-    """Folds whose rows are judged as one; a score is NDCG@25 against everything to be found.
+    """Folds whose rows are judged as one.
+
+    A score is the mean of NDCG@25 against everything to be found and of the share of it that is among the
+    25 at all: the first places count most, but not alone.
 
     `share` is the share of all users whose interactions are used here.
     """
@@ -139,7 +142,7 @@ class Judge:
         return np.concatenate(stacked)
 
     def gain(self, scores: Scores, *, exclude_seen: bool) -> float:
-        """The mean NDCG@25 over the rows; the ideal list has everything sought at its top.
+        """How well the rows are met; the ideal list has everything sought at its top.
 
         An item ranks behind all that score as much: where nothing is known, nothing is gained.
         """

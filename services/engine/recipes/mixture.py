@@ -11,7 +11,7 @@ from services.engine.recipes.dataset import Dataset
 from services.engine.recipes.ingredients import Ingredient
 from services.engine.recipes.judging import Judge
 from services.engine.recipes.recipe import Hyperparameters, Progress
-from shared.models import Model, Neighbours, Part, Scoring
+from shared.models import Model, Neighbours, Part, Scoring, Table
 
 
 @dataclass(frozen=True)
@@ -35,12 +35,14 @@ class Mixture:
         offered = {ingredient.name: ingredient for ingredient in self.offer(counted, 1.0)}
         choice = selection.taken_over(like, offered) if like else None
         choice = choice or self._chosen(counted, config, progress)
-        parts = []
+        parts: list[Part] = []
+        built: dict[str, Table] = {}
         for number, part in enumerate(choice.parts):
             progress(f"fit {part.name} on all users", 0.6 + 0.3 * number / len(choice.parts))
-            table = offered[part.name].variants[part.variant](counted, choice.type_weights)
-            even = table.evened() if isinstance(table, Neighbours) else table
-            parts.append(Part(part.name, even, part.weight, part.decay, part.unit))
+            if part.name not in built:
+                table = offered[part.name].variants[part.variant](counted, choice.type_weights)
+                built[part.name] = table.evened() if isinstance(table, Neighbours) else table
+            parts.append(Part(part.name, built[part.name], part.weight, part.decay, part.unit))
         progress("assemble", 0.9)
         names = weights.known_types(counted, choice.type_weights)
         scoring = Scoring(

@@ -57,6 +57,7 @@ class _Tried:
     part: Chosen
     scores: Scores
     gain: float
+    name: str
 
 
 def choose(
@@ -81,16 +82,16 @@ def choose(
     for number, ingredient in enumerate(offered):
         progress(f"try {ingredient.name} on held-out users", number / len(offered))
         for option, found in _try(judge, ingredient, weights, options).items():
-            tried[option].append(found)
+            tried[option] += found
     mixtures = {option: _mix(judge, found, exclude_seen=option) for option, found in tried.items()}
     option = max(options, key=lambda option: mixtures[option][2])
     parts, scores, gain = mixtures[option]
     notes = {
         "held_out_users": len(judge.sought),
         "repeats_among_sought": round(repeats, 4),
-        "ndcg_at_25": round(gain, 4),
+        "gain": round(gain, 4),
         "alone": {
-            f"{found.part.name}, seen items {'left out' if option else 'kept'}": round(found.gain, 4)
+            f"{found.name}, seen items {'left out' if option else 'kept'}": round(found.gain, 4)
             for option, list_ in tried.items()
             for found in list_
         },
@@ -164,21 +165,26 @@ def _type_weights(judge: Judge, dataset: Dataset, first: Ingredient) -> TypeWeig
 
 def _try(
     judge: Judge, ingredient: Ingredient, weights: TypeWeights, options: Sequence[bool]
-) -> dict[bool, _Tried]:
+) -> dict[bool, list[_Tried]]:
     """The ingredient's best unit, decay and variant, for each way of treating seen items.
 
-    One thing at a time: the unit and then the decay with the default variant, then the variant.
+    One thing at a time: the unit and then the decay with the default variant, then the variant. Beside
+    it stands the same with a longer memory: what came last says most of the first places of a list, what
+    came before more of those further down.
     """
     default = _default(ingredient)
     best: dict[bool, _Tried] = {}
-    tables = judge.tables(ingredient.variants[default.variant], weights)
+    tables = {default.variant: judge.tables(ingredient.variants[default.variant], weights)}
+
+    def tried(part: Chosen, option: bool, name: str, scores: Scores) -> _Tried:  # noqa: FBT001
+        return _Tried(part, scores, judge.gain(scores, exclude_seen=option), name)
 
     def attempt(part: Chosen) -> None:
-        scores = judge.scores(tables, weights, part.decay, part.unit)
+        scores = judge.scores(tables[part.variant], weights, part.decay, part.unit)
         for option in options:
-            gain = judge.gain(scores, exclude_seen=option)
-            if option not in best or gain > best[option].gain:
-                best[option] = _Tried(part, scores, gain)
+            found = tried(part, option, part.name, scores)
+            if option not in best or found.gain > best[option].gain:
+                best[option] = found
 
     for unit in _distinct_units(judge, weights):
         attempt(replace(default, unit=unit))
@@ -188,10 +194,21 @@ def _try(
             _climb(best, [replace(default, unit=unit, decay=decay) for decay in path], attempt)
     fading = {(found.part.unit, found.part.decay) for found in best.values()}
     for variant, build in list(ingredient.variants.items())[1:]:
-        tables = judge.tables(build, weights)
+        tables[variant] = judge.tables(build, weights)
         for unit, decay in sorted(fading):
             attempt(Chosen(ingredient.name, variant, decay, unit))
-    return best
+    both = {option: [found] for option, found in best.items()}
+    for option, found in best.items():
+        part = replace(found.part, decay=_longer(found.part.decay))
+        if part != found.part and judge.sought.size <= _CELLS_OF_BOTH:
+            scores = judge.scores(tables[part.variant], weights, part.decay, part.unit)
+            both[option].append(tried(part, option, f"{part.name} with a longer memory", scores))
+    return both
+
+
+def _longer(decay: float) -> float:
+    """Two steps slower, as far as there are any."""
+    return _DECAYS[min(_DECAYS.index(decay) + 2, len(_DECAYS) - 1)]
 
 
 def _climb(best: Mapping[bool, _Tried], path: Sequence[Chosen], attempt: Callable[[Chosen], None]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import IO, Any
@@ -12,11 +12,12 @@ import orjson
 
 from services.engine.domain.locations import Location, as_folder
 from services.engine.store.objects import Object, Objects
+from services.engine.worker import later
 from services.engine.worker.sieve import Asked, Mask, Sieve, passes
 from shared import models
 from shared.errors import Permanent
 from shared.filters import FilterError
-from shared.models import Model
+from shared.models import Later, Model
 
 INVALID_INPUT_PATH = "Invalid S3 input path."
 INVALID_OUTPUT_PATH = "Invalid S3 output path."
@@ -40,6 +41,7 @@ class Spec:
     output_key: str
     results: int
     filter: str | None = None
+    later: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,7 @@ def run(spec: Spec, objects: Objects, workspace: Path, report: Report) -> dict[s
     report("copy the model", 0.0)
     model = fetch_model(spec.model, spec.model_sha256, objects, workspace / "model")
     sieve = Sieve(spec.filter, model) if spec.filter is not None else None
+    newer = later.read(spec.later, model, objects, workspace)
     source = Location(spec.input_bucket, spec.input_key)
     files = objects.at(source, INVALID_INPUT_PATH)
     total = sum(file.size for file in files) or 1
@@ -64,7 +67,7 @@ def run(spec: Spec, objects: Objects, workspace: Path, report: Report) -> dict[s
     for file in files:
         name = file.key.removeprefix(spec.input_key) if source.is_folder else file.name
         key = f"{as_folder(spec.output_key)}{name}.out"
-        answerer = Answerer(model, spec.results, sieve)
+        answerer = Answerer(model, spec.results, sieve, newer)
         answered, bad = _answer_file(spec, file, key, answerer, objects, workspace)
         lines, errors, done = lines + answered, errors + bad, done + file.size
         report("answer", 0.1 + 0.9 * done / total)
@@ -100,11 +103,12 @@ def _answer_file(
 
 @dataclass(frozen=True, slots=True)
 class Answerer:
-    """A model, how many items a line gets, and what the job's filter lets through."""
+    """A model, how many items a line gets, what the job's filter lets through, and what users did later."""
 
     model: Model
     results: int
     sieve: Sieve | None = None
+    newer: Later | None = None
 
     def lines(self, stream: IO[bytes]) -> Iterator[Line]:
         """The lines of a file, without empty ones; what the filter can't take is an error in its line."""
@@ -140,11 +144,13 @@ class Answerer:
         """Items and scores of every line, in their order."""
         if self.sieve is None:
             queries = [line.query for line in lines if line.query is not None]
-            return ((items, scores) for _, items, scores in self.model.recommend_many(queries, self.results))
+            answered = self.model.recommend_many(queries, self.results, later=self.newer)
+            return ((items, scores) for _, items, scores in answered)
         found: list[tuple[list[str], list[float]]] = [([], [])] * len(lines)
         for group in passes([line.asked for line in lines if line.asked is not None]):
             allowed = self._masks(group)
-            for query, items, scores in self.model.recommend_many(list(group), self.results, allowed):
+            answered = self.model.recommend_many(list(group), self.results, allowed, self.newer)
+            for query, items, scores in answered:
                 for place in group[query][1]:
                     found[place] = items, scores
         return found

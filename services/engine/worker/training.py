@@ -65,6 +65,7 @@ def run(spec: Spec, objects: Objects, workspace: Path, report: Report) -> dict[s
         "metrics": metrics,
         "model_sha256": fingerprint,
         "notes": dict(model.notes),
+        "imported": spec.parts.get("INTERACTIONS", []),
         "interactions": len(dataset),
         "users": len(dataset.user_ids),
         "items": len(dataset.item_ids),

@@ -123,10 +123,17 @@ class Work(Runner):
             output.key,
             document["numResults"],
             resource.facts.get("filter"),
+            await self._later(version),
         )
         result = await self._compute(job, "inference", spec)
         await self._done(resource, result)
         metrics.INFERRED_LINES.inc(result["lines"])
+
+    async def _later(self, version: Resource) -> list[str]:
+        """The objects with interactions that were imported after the version was trained."""
+        trained = version.facts.get("imported")
+        parts, _ = await self._datasets_of(version)
+        return [] if trained is None else [key for key in parts.get("INTERACTIONS", []) if key not in trained]
 
     async def failed(self, job: Job, sentence: str) -> None:
         """Say why a job came to nothing; the next import of the same dataset may begin."""

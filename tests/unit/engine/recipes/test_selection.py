@@ -53,14 +53,15 @@ def test_half_of_the_held_out_are_strangers_to_the_training_data(judge: Judge) -
         )
 
 
-def test_the_gain_is_ndcg_against_everything_sought(judge: Judge) -> None:
+def test_the_gain_is_half_ndcg_and_half_recall_against_everything_sought(judge: Judge) -> None:
     scores = np.random.default_rng(0).random(judge.sought.shape).astype(np.float32)
     expected = []
     for row, sought, barred in zip(scores, judge.sought, judge.barred, strict=True):
         order = [item for item in np.argsort(-row) if not barred[item]][:25]
         won = sum(1 / math.log2(rank + 2) for rank, item in enumerate(order) if sought[item])
         ideal = sum(1 / math.log2(rank + 2) for rank in range(min(25, sought.sum())))
-        expected.append(won / ideal)
+        got = sum(sought[item] for item in order) / min(25, sought.sum())
+        expected.append((won / ideal + got) / 2)
     assert judge.gain(scores, exclude_seen=True) == pytest.approx(np.mean(expected))
 
 
@@ -88,6 +89,15 @@ def test_large_data_is_judged_on_a_draw_of_its_users(
     judge = Judge.of(two_tastes)
     assert judge is not None
     assert judge.share == pytest.approx(len(kept) / len(two_tastes.user_ids))
+
+
+def test_a_longer_memory_of_a_part_is_offered_beside_it(judge: Judge, two_tastes: Dataset) -> None:
+    choice = selection.choose(
+        two_tastes, judge, ingredients.of_users(two_tastes), None, silent, exclude_seen=True
+    )
+    assert "sequence with a longer memory, seen items left out" in choice.notes["alone"]
+    assert selection._longer(0.4) == 0.8
+    assert selection._longer(0.98) == selection._longer(1.0) == 1.0
 
 
 def test_types_are_graded_where_that_finds_more(read: Read) -> None:

@@ -1,0 +1,32 @@
+"""Interactions of later imports, in a model's numbers."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+from services.engine.recipes import RECIPES, Dataset
+from services.engine.recipes.recipe import silent
+from services.engine.worker.later import of
+
+
+def dataset(*rows: tuple[str, str, int, str]) -> Dataset:
+    users, items, times, types = zip(*rows, strict=True)
+    return Dataset.from_arrow(
+        pa.table({"USER_ID": users, "ITEM_ID": items, "TIMESTAMP": times, "EVENT_TYPE": types})
+    )
+
+
+def test_unknown_items_are_left_out_and_types_are_the_models() -> None:
+    model = RECIPES["endcap-next-basket"].fit(
+        dataset(("a", "tea", 1, "Purchase"), ("a", "cup", 2, "view")), {}, silent
+    )
+    later = of(
+        dataset(("new", "cup", 9, "view"), ("new", "novelty", 5, "view"), ("new", "tea", 7, "wink")), model
+    )
+    assert later.users.strings == ["new"]
+    events = later.histories
+    assert [model.items[item] for item in events.items] == ["tea", "cup"]
+    assert events.times.tolist() == [7, 9]
+    types = model.scoring.event_types
+    assert [types[number] for number in events.types] == ["", "view"]
+    assert list(model.recommend_many(["new"], 2, later=later)) != list(model.recommend_many(["new"], 2))
