@@ -17,7 +17,7 @@ from services.engine.recipes.ingredients import AGAIN, Ingredient
 from services.engine.recipes.judging import Judge, Scores
 from services.engine.recipes.recipe import Progress
 from services.engine.recipes.weights import EVEN, GRADED, TypeWeights, numbered
-from shared.models import Model
+from shared.models import Model, Table
 from shared.models.neighbours import Unit
 
 _DECAYS = (0.4, 0.6, 0.8, 0.9, 0.95, 0.98, 1.0)
@@ -176,15 +176,12 @@ def _try(
     best: dict[bool, _Tried] = {}
     tables = {default.variant: judge.tables(ingredient.variants[default.variant], weights)}
 
-    def tried(part: Chosen, option: bool, name: str, scores: Scores) -> _Tried:  # noqa: FBT001
-        return _Tried(part, scores, judge.gain(scores, exclude_seen=option), name)
-
     def attempt(part: Chosen) -> None:
         scores = judge.scores(tables[part.variant], weights, part.decay, part.unit)
         for option in options:
-            found = tried(part, option, part.name, scores)
-            if option not in best or found.gain > best[option].gain:
-                best[option] = found
+            gain = judge.gain(scores, exclude_seen=option)
+            if option not in best or gain > best[option].gain:
+                best[option] = _Tried(part, scores, gain, part.name)
 
     for unit in _distinct_units(judge, weights):
         attempt(replace(default, unit=unit))
@@ -197,13 +194,23 @@ def _try(
         tables[variant] = judge.tables(build, weights)
         for unit, decay in sorted(fading):
             attempt(Chosen(ingredient.name, variant, decay, unit))
-    both = {option: [found] for option, found in best.items()}
-    for option, found in best.items():
-        part = replace(found.part, decay=_longer(found.part.decay))
-        if part != found.part and judge.sought.size <= _CELLS_OF_BOTH:
-            scores = judge.scores(tables[part.variant], weights, part.decay, part.unit)
-            both[option].append(tried(part, option, f"{part.name} with a longer memory", scores))
-    return both
+    remembering = {
+        option: _remembering(judge, found, tables[found.part.variant], weights, exclude_seen=option)
+        for option, found in best.items()
+    }
+    return {option: [found, *remembering[option]] for option, found in best.items()}
+
+
+def _remembering(
+    judge: Judge, found: _Tried, tables: Sequence[Table], weights: TypeWeights, *, exclude_seen: bool
+) -> list[_Tried]:
+    """The same with a longer memory, where there is one and memory for its scores."""
+    part = replace(found.part, decay=_longer(found.part.decay))
+    if part == found.part or judge.sought.size > _CELLS_OF_BOTH:
+        return []
+    scores = judge.scores(tables, weights, part.decay, part.unit)
+    gain = judge.gain(scores, exclude_seen=exclude_seen)
+    return [_Tried(part, scores, gain, f"{part.name} with a longer memory")]
 
 
 def _longer(decay: float) -> float:

@@ -10,7 +10,14 @@ import httpx
 import pytest
 
 from tests.component.engine.conftest import ROLE, Engine
-from tests.component.engine.shop import EVENTS, INTERACTIONS_SCHEMA, ITEMS_SCHEMA, USERS, interactions_csv
+from tests.component.engine.shop import (
+    EVENTS,
+    INTERACTIONS_SCHEMA,
+    ITEMS_SCHEMA,
+    SHELVES,
+    USERS,
+    interactions_csv,
+)
 from tests.support.processes import Process
 
 pytestmark = [pytest.mark.timeout(240)]
@@ -152,3 +159,19 @@ def test_an_increment_replaces_the_rows_of_its_ids(engine: Engine, worker: Proce
     _, details = group.trained("FULL")
 
     assert details["items"] == 60 + 2
+
+
+def test_an_increment_counts_in_a_batch_without_another_training(engine: Engine, worker: Process) -> None:
+    group = Group(engine, "continuing")
+    group.imported("Interactions", interactions_csv(), "FULL")
+    version, _ = group.trained("FULL")
+    arn = version["solutionVersionArn"]
+    popular = group.recommended(arn, "stranger")
+    shelf = [f"i{item}" for item in range(3, 60, SHELVES)]
+
+    rows = [f"newcomer,{item},{1_800_000_000 + number},View," for number, item in enumerate(shelf[:4])]
+    group.imported("Interactions", "\n".join([HEADER, *rows]), "INCREMENTAL")
+    found = group.recommended(arn, "newcomer")
+
+    assert found[:5] != popular[:5]
+    assert sum(item in shelf for item in found[:8]) >= 6
