@@ -70,8 +70,9 @@ class Fold:
 class Judge:
     """Folds whose rows are judged as one.
 
-    A score is the mean of NDCG@25 against everything to be found and of the share of it that is among the
-    25 at all: the first places count most, but not alone.
+    A score is half NDCG@25, the mean over the rows against everything to be found, and half the share of
+    all that could be found in 25 places that is found there, which is precision up to a factor: the first
+    places count most, but not alone, and who has more to be found counts more in the second half.
 
     `share` is the share of all users whose interactions are used here.
     """
@@ -161,8 +162,7 @@ class Judge:
         ideal = np.concatenate(([0.0], np.cumsum(discounts)))
         most = np.minimum(self.sought.sum(axis=1), DEPTH)
         won = np.bincount(rows[found], weights=discounts[ranks[found]], minlength=len(scores)) / ideal[most]
-        got = np.bincount(rows[found], minlength=len(scores)) / most
-        return float((won + got).mean() / 2)
+        return float(won.mean() + found.sum() / most.sum()) / 2
 
     def _hopeful(self, scores: Scores, rows: Numbers, items: Numbers) -> NDArray[np.bool_]:
         """Which of the sought items may be among the first 25: worth knowing where there are many."""
