@@ -215,7 +215,29 @@ SELECT coalesce(events.user_id, logins.user_id, events.session_id) AS user_id, e
        events.event_type, events.value, floor(extract(epoch FROM events.occurred_at))::bigint AS timestamp
 FROM tracker.interactions_v1 AS events
 LEFT JOIN logins ON events.user_id IS NULL AND logins.session_id = events.session_id
-WHERE events.tenant = :tenant AND events.source = 'personalize' AND events.item_id IS NOT NULL;
+LEFT JOIN deleted_users AS deleted
+    ON deleted.tenant = events.tenant AND deleted.user_id = coalesce(events.user_id, logins.user_id)
+WHERE events.tenant = :tenant AND events.source = 'personalize' AND events.item_id IS NOT NULL
+  AND (deleted.deleted_at IS NULL OR events.occurred_at > deleted.deleted_at);
+
+-- tracked_events --
+-- The same with all that each event says, under the user or the session that it came from.
+WITH logins AS MATERIALIZED (
+    SELECT DISTINCT ON (session_id) session_id, user_id
+    FROM tracker.interactions_v1
+    WHERE tenant = :tenant AND source = 'personalize' AND user_id IS NOT NULL AND session_id IS NOT NULL
+    ORDER BY session_id, occurred_at, event_id
+)
+SELECT coalesce(events.user_id, events.session_id) AS user_id, events.item_id,
+       coalesce(events.sender_type, events.event_type) AS event_type, events.value AS event_value,
+       floor(extract(epoch FROM events.occurred_at))::bigint AS timestamp, events.impression,
+       events.recommendation_id, events.attribution_source AS event_attribution_source, events.properties
+FROM tracker.interactions_v1 AS events
+LEFT JOIN logins ON events.user_id IS NULL AND logins.session_id = events.session_id
+LEFT JOIN deleted_users AS deleted
+    ON deleted.tenant = events.tenant AND deleted.user_id = coalesce(events.user_id, logins.user_id)
+WHERE events.tenant = :tenant AND events.source = 'personalize'
+  AND (deleted.deleted_at IS NULL OR events.occurred_at > deleted.deleted_at);
 
 -- put_items --
 -- What was said about a tenant's items, outside of imports.
@@ -226,8 +248,46 @@ WHERE tenant = :tenant;
 -- put_users --
 -- What was said about a tenant's users, outside of imports.
 SELECT user_id AS id, attributes, name, city, province, country
-FROM sync.users_v1
-WHERE tenant = :tenant;
+FROM sync.users_v1 AS users
+WHERE tenant = :tenant AND NOT EXISTS (
+    SELECT FROM deleted_users AS deleted
+    WHERE deleted.tenant = users.tenant AND deleted.user_id = users.user_id
+      AND deleted.deleted_at >= users.updated_at
+);
+
+-- deleted_users --
+-- Deleted users, and until which second nothing of theirs is used.
+SELECT user_id, ceil(extract(epoch FROM deleted_at))::bigint AS until FROM deleted_users WHERE tenant = :tenant;
+
+-- deleted_since --
+-- Users who were deleted after a time.
+SELECT user_id FROM deleted_users WHERE tenant = :tenant AND deleted_at > :since;
+
+-- delete_users --
+-- Nothing of these users that is known by now is used any more.
+INSERT INTO deleted_users (tenant, user_id, deleted_at)
+SELECT :tenant, user_id, now() FROM unnest(:users::text[]) AS user_id
+ON CONFLICT (tenant, user_id) DO UPDATE SET deleted_at = excluded.deleted_at;
+
+-- count_received_of --
+-- How many rows of these users, still in use, came from the event tracker and PutUsers.
+SELECT (
+    SELECT count(*) FROM tracker.interactions_v1 AS events
+    LEFT JOIN deleted_users AS deleted
+        ON deleted.tenant = events.tenant AND deleted.user_id = events.user_id
+    WHERE events.tenant = :tenant AND events.user_id = ANY(:users::text[]) AND events.source = 'personalize'
+      AND (deleted.deleted_at IS NULL OR events.occurred_at > deleted.deleted_at)
+) + (
+    SELECT count(*) FROM sync.users_v1 AS users
+    LEFT JOIN deleted_users AS deleted
+        ON deleted.tenant = users.tenant AND deleted.user_id = users.user_id
+    WHERE users.tenant = :tenant AND users.user_id = ANY(:users::text[])
+      AND (deleted.deleted_at IS NULL OR users.updated_at > deleted.deleted_at)
+);
+
+-- replace_dataset_part --
+-- A part without the rows of deleted users takes the place of the one with them.
+UPDATE dataset_parts SET key = :fresh, rows = :rows, bytes = :bytes WHERE dataset = :dataset AND key = :key;
 
 -- running_jobs --
 -- What the workers of a tenant's jobs have said last, newest first.

@@ -45,6 +45,12 @@ class Settings(ServiceSettings):
         100,
         description="batch jobs of a kind and a dataset group that wait or run at once",
     )
+    max_pending_exports: int = Field(
+        100, description="dataset export jobs of a dataset group that wait or run at once"
+    )
+    max_pending_deletions: int = Field(
+        100, description="data deletion jobs of a dataset group that wait or run at once"
+    )
     worker_concurrency: int = Field(2, ge=1, description="jobs that one worker does side by side")
     work_folder: Path = Field(
         Path(tempfile.gettempdir()) / "endcap-engine",

@@ -78,6 +78,11 @@ def model_prefix(tenant: str, solution: str, version: str) -> str:
     return f"{tenant}/models/{solution}/{version}/"
 
 
+def deletion_prefix(tenant: str, job: int, attempt: int, done: int) -> str:
+    """The folder of what a deletion writes anew in the data bucket, in one round of one attempt."""
+    return f"{tenant}/datasets/deletions/{job}/{attempt}-{done}/"
+
+
 def dataset_prefix(tenant: str, kind: str, import_id: int) -> str:
     """The folder of one import in the data bucket."""
     return f"{tenant}/datasets/{kind.lower()}/{import_id}/"

@@ -15,6 +15,8 @@ from services.engine.personalize import (
     campaigns,
     catalogue,
     datasets,
+    deletions,
+    exports,
     filters,
     groups,
     imports,
@@ -100,6 +102,22 @@ TABLE: dict[str, Row] = {
         imports.DatasetImportJobName, imports.DatasetImportJobDescribed, "II NF", imports.describe),
     "ListDatasetImportJobs": Row(
         imports.ListDatasetImportJobs, imports.DatasetImportJobsListed, "II NT", imports.listed),
+
+    "CreateDatasetExportJob": Row(
+        exports.CreateDatasetExportJob, exports.DatasetExportJobCreated, "II NF AE LE IU TT",
+        exports.create),
+    "DescribeDatasetExportJob": Row(
+        exports.DatasetExportJobName, exports.DatasetExportJobDescribed, "II NF", exports.describe),
+    "ListDatasetExportJobs": Row(
+        exports.ListDatasetExportJobs, exports.DatasetExportJobsListed, "II NT", exports.listed),
+
+    "CreateDataDeletionJob": Row(
+        deletions.CreateDataDeletionJob, deletions.DataDeletionJobCreated, "II NF AE LE IU TT",
+        deletions.create),
+    "DescribeDataDeletionJob": Row(
+        deletions.DataDeletionJobName, deletions.DataDeletionJobDescribed, "II NF", deletions.describe),
+    "ListDataDeletionJobs": Row(
+        deletions.ListDataDeletionJobs, deletions.DataDeletionJobsListed, "II NT", deletions.listed),
 
     "DescribeRecipe": Row(
         catalogue.RecipeName, catalogue.RecipeDescribed, "II NF", catalogue.describe),

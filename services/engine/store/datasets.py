@@ -53,4 +53,9 @@ async def received(database: Database, kind: str, tenant: str) -> AsyncIterator[
             yield rows
 
 
-_RECEIVED = {"INTERACTIONS": SQL.tracked_interactions, "ITEMS": SQL.put_items, "USERS": SQL.put_users}
+_RECEIVED = {
+    "INTERACTIONS": SQL.tracked_interactions,
+    "EVENTS": SQL.tracked_events,
+    "ITEMS": SQL.put_items,
+    "USERS": SQL.put_users,
+}

@@ -29,6 +29,17 @@ _EVENT_COLUMNS: dict[str, pa.DataType] = {
 }
 EVENTS = pa.schema(_EVENT_COLUMNS)
 
+_MEMBERS = (
+    "user_id",
+    "item_id",
+    "event_type",
+    "event_value",
+    "timestamp",
+    "impression",
+    "recommendation_id",
+    "event_attribution_source",
+)
+
 Row = Mapping[str, Any]
 
 
@@ -55,6 +66,14 @@ async def collect(
     return files
 
 
+async def collect_whole(database: Database, tenant: str, kind: str, schema: Schema, path: Path) -> bool:
+    """All that was received of one type, in its dataset's columns, as a file; False when that is nothing."""
+    arrow = arrow_schema(schema)
+    if kind == "INTERACTIONS":
+        return await _write(database, "EVENTS", tenant, path, arrow, _heard(schema)) > 0
+    return await _write(database, kind, tenant, path, arrow, _said(kind, schema)) > 0
+
+
 async def _write(
     database: Database,
     kind: str,
@@ -75,6 +94,17 @@ async def _write(
 
 def _event(row: Row) -> tuple[Any, ...]:
     return row["user_id"], row["item_id"], row["event_type"], row["value"], row["timestamp"]
+
+
+def _heard(schema: Schema) -> Callable[[Row], tuple[Any, ...]]:
+    """How an event becomes cells of the dataset's columns: its own members, then its properties."""
+
+    def cells(row: Row) -> tuple[Any, ...]:
+        known = {folded(name): value for name, value in (row["properties"] or {}).items()}
+        known |= {folded(name): row[name] for name in _MEMBERS}
+        return tuple(cell(known.get(folded(column.name)), column) for column in schema.columns)
+
+    return cells
 
 
 def _said(kind: str, schema: Schema) -> Callable[[Row], tuple[Any, ...]]:

@@ -33,6 +33,8 @@ _OOM_SCORE = "800"
 MODULES = {
     "import": "services.engine.worker.importing",
     "segments": "services.engine.worker.segmenting",
+    "deletion": "services.engine.worker.erasing",
+    "export": "services.engine.worker.exporting",
     "training": "services.engine.worker.training",
     "inference": "services.engine.worker.inference",
 }

@@ -36,7 +36,7 @@ class Spec:
 
 def run(spec: Spec, objects: Objects, workspace: Path, report: Report) -> dict[str, Any]:
     """Read every file, write one Parquet object for each; gives the parts and what to warn of."""
-    sources = _csv_files(objects, Location(spec.bucket, spec.key))
+    sources = csv_files(objects, Location(spec.bucket, spec.key))
     schema = schemas.parse(spec.schema)
     total = sum(source.size for source in sources) or 1
     done = 0
@@ -58,7 +58,8 @@ def run(spec: Spec, objects: Objects, workspace: Path, report: Report) -> dict[s
     return {"parts": parts, "warnings": warnings_of(spec, sum(part["rows"] for part in parts))}
 
 
-def _csv_files(objects: Objects, location: Location) -> list[Object]:
+def csv_files(objects: Objects, location: Location) -> list[Object]:
+    """The file at a location, or the CSV files in a folder; Permanent when there is none."""
     found = objects.at(location, INVALID_LOCATION)
     if not location.is_folder:
         return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -34,7 +34,10 @@ _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 
 @dataclass(frozen=True, slots=True)
 class Spec:
-    """Which model (a prefix of the data bucket and its fingerprint), what to ask, where to answer."""
+    """Which model (a prefix of the data bucket and its fingerprint), what to ask, where to answer.
+
+    `erased` are users that the model knows and that were deleted since.
+    """
 
     model: str
     model_sha256: str
@@ -43,6 +46,7 @@ class Spec:
     output_bucket: str
     output_key: str
     results: int
+    erased: list[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +64,7 @@ def run(spec: Spec, objects: Objects, workspace: Path, report: Report) -> dict[s
     model = fetch_model(spec.model, spec.model_sha256, objects, workspace / "model")
     source = Location(spec.input_bucket, spec.input_key)
     files = objects.at(source, INVALID_INPUT_PATH)
-    reader, lines, errors = Reader(model), 0, 0
+    reader, lines, errors = Reader(model, spec.erased), 0, 0
     for number, file in enumerate(files):
         report("answer", 0.1 + 0.9 * number / len(files))
         name = file.key.removeprefix(spec.input_key) if source.is_folder else file.name
@@ -79,7 +83,7 @@ def _answer_file(
         parsed = reader.lines(objects.read(file, INVALID_INPUT_PATH))
         at_once = min(LINES_AT_ONCE, segments.at_once(reader.model, spec.results))
         while some := list(islice(parsed, at_once)):
-            output.writelines(answers(some, reader.model, spec.results))
+            output.writelines(reader.answers(some, spec.results))
             lines += len(some)
             errors += sum(line.error is not None for line in some)
     objects.upload(path, spec.output_bucket, key, INVALID_OUTPUT_PATH)
@@ -87,27 +91,29 @@ def _answer_file(
     return lines, errors
 
 
-def answers(lines: list[Line], model: Model, results: int) -> Iterator[bytes]:
-    """The output lines, in the order of the input; bad lines stay in place with their error."""
-    asked = [line.items for line in lines if line.items is not None]
-    found = iter(segments.segments(model, asked, results))
-    users = model.users.strings
-    for line in lines:
-        output = None
-        if line.items is not None:
-            output = {"usersList": [users[user] for user in next(found).tolist()]}
-        document = {"input": line.given, "output": output, "error": line.error}
-        yield orjson.dumps(document, option=orjson.OPT_APPEND_NEWLINE)
-
-
 class Reader:
-    """Reads the lines that a model's recipe asks for."""
+    """Reads the lines that a model's recipe asks for, and answers them."""
 
-    def __init__(self, model: Model) -> None:
-        """For the items of this model."""
+    def __init__(self, model: Model, erased: Sequence[str] = ()) -> None:
+        """For the items of this model, and its users but for the erased ones."""
         self.model = model
+        self._present = np.ones(len(model.users), bool)
+        known = model.users.find_all(erased)
+        self._present[known[known >= 0]] = False
         self._kinds = Kinds(model)
         self._by_attributes = model.recipe == segment_attribute_affinity.NAME
+
+    def answers(self, lines: list[Line], results: int) -> Iterator[bytes]:
+        """The output lines, in the order of the input; bad lines stay in place with their error."""
+        asked = [line.items for line in lines if line.items is not None]
+        found = iter(segments.segments(self.model, asked, results, [self._present] * len(asked)))
+        users = self.model.users.strings
+        for line in lines:
+            output = None
+            if line.items is not None:
+                output = {"usersList": [users[user] for user in next(found).tolist()]}
+            document = {"input": line.given, "output": output, "error": line.error}
+            yield orjson.dumps(document, option=orjson.OPT_APPEND_NEWLINE)
 
     def lines(self, stream: IO[bytes]) -> Iterator[Line]:
         """The lines of a file that are not blank."""

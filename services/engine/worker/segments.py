@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from services.engine import metrics
 from services.engine.domain import locations
+from services.engine.store import deletions
 from services.engine.worker import inference, segmenting
 from services.engine.worker.runner import Runner
 
@@ -37,6 +38,7 @@ class Segments(Runner):
             output.bucket,
             output.key,
             document["numResults"],
+            await deletions.deleted_since(self.database, resource.owner, version.created_at),
         )
         result = await self._compute(job, "segments", spec)
         await self._done(resource, result)

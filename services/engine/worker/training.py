@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 
 from services.engine.recipes import RECIPES, Dataset, train
 from services.engine.store.objects import Objects, sha256_of
+from services.engine.worker.erasing import without
 from services.engine.worker.inference import fetch_model
 from shared import models
 from shared.errors import Permanent
@@ -33,6 +34,7 @@ class Spec:
     """What to train on: keys of the data bucket and local files of received rows, both by dataset type.
 
     `like` is the model (a prefix of the data bucket, and its fingerprint) whose choices are taken over.
+    `erased` says of deleted users until which second nothing of theirs is used.
     """
 
     recipe: str
@@ -43,6 +45,7 @@ class Spec:
     strict: bool
     like: str | None = None
     like_sha256: str | None = None
+    erased: dict[str, int] = field(default_factory=dict)
 
 
 def run(spec: Spec, objects: Objects, workspace: Path, report: Report) -> dict[str, Any]:
@@ -89,7 +92,8 @@ def _dataset(spec: Spec, objects: Objects, workspace: Path) -> Dataset:
     }
     received = {kind: pq.read_table(path) for kind, path in spec.received.items()}
     given = [both["INTERACTIONS"] for both in (tables, received) if "INTERACTIONS" in both]
-    if not sum(table.num_rows for table in given):
+    interactions = without(_joined(given), spec.erased) if given else None
+    if interactions is None or not interactions.num_rows:
         raise Permanent(
             "The dataset group has no interactions to train on: import a file of them, or send events "
             "with the event tracker, and make a new solution version."
@@ -98,7 +102,7 @@ def _dataset(spec: Spec, objects: Objects, workspace: Path) -> Dataset:
         overridden(tables.get(kind), received.get(kind), key)
         for kind, key in (("ITEMS", "ITEM_ID"), ("USERS", "USER_ID"))
     )
-    return Dataset.from_arrow(_joined(given), items, users)
+    return Dataset.from_arrow(interactions, items, users)
 
 
 def overridden(imported: pa.Table | None, put: pa.Table | None, key: str) -> pa.Table | None:

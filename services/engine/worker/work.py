@@ -15,8 +15,10 @@ from services.engine.domain import locations, schemas
 from services.engine.domain.resources import Resource, Status, Type
 from services.engine.personalize import campaigns, recommender_trainings
 from services.engine.personalize.solutions import settings_of
-from services.engine.store import datasets, resources
+from services.engine.store import datasets, deletions, resources
 from services.engine.worker import child, collecting, importing, inference, training
+from services.engine.worker.deletions import Deletions
+from services.engine.worker.exports import Exports
 from services.engine.worker.runner import Runner
 from services.engine.worker.segments import Segments
 from shared import jobs, outbox
@@ -43,6 +45,8 @@ class Work(Runner):
             Type.SOLUTION_VERSION.value: self.training,
             Type.RECOMMENDER_TRAINING.value: self.training,
             Type.BATCH_INFERENCE_JOB.value: self.batch_inference,
+            Type.DATASET_EXPORT_JOB.value: Exports(self.database, self.settings).dataset_export,
+            Type.DATA_DELETION_JOB.value: Deletions(self.database, self.settings).data_deletion,
             Type.BATCH_SEGMENT_JOB.value: Segments(self.database, self.settings).batch_segment,
         }
 
@@ -97,6 +101,7 @@ class Work(Runner):
                 self.settings.strict,
                 like.facts["folder"] if like else None,
                 like.facts["model_sha256"] if like else None,
+                await deletions.erased(self.database, resource.owner),
             )
             result = await self._compute(job, "training", spec, workspace)
         async with self.database.transaction() as connection:

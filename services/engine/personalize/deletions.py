@@ -1,0 +1,134 @@
+"""Data deletion jobs: a file of user ids, of whom nothing is kept.
+
+Their status words are others than those of every other resource.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+from services.engine.domain.resources import NewResource, Resource, Status, Type
+from services.engine.personalize import places
+from services.engine.personalize.control import Control
+from services.engine.personalize.groups import find_for_new
+from services.engine.personalize.members import (
+    ArnText,
+    Page,
+    ResourceName,
+    RoleArn,
+    StatusView,
+    Tagged,
+    WireModel,
+    document,
+)
+from services.engine.personalize.places import DataSource
+from shared.personalize import invalid_input
+
+WORDS = {
+    Status.PENDING: "PENDING",
+    Status.IN_PROGRESS: "IN_PROGRESS",
+    Status.ACTIVE: "COMPLETED",
+    Status.FAILED: "FAILED",
+}
+
+
+class CreateDataDeletionJob(Tagged):
+    """A new deletion."""
+
+    job_name: ResourceName
+    dataset_group_arn: ArnText
+    data_source: DataSource
+    role_arn: RoleArn
+
+
+class DataDeletionJobCreated(WireModel):
+    """Where it is."""
+
+    data_deletion_job_arn: str
+
+
+class DataDeletionJobName(WireModel):
+    """Which deletion."""
+
+    data_deletion_job_arn: ArnText
+
+
+class ListDataDeletionJobs(Page):
+    """The deletions of a dataset group, or of all."""
+
+    dataset_group_arn: ArnText | None = None
+
+
+class DataDeletionJobSummary(StatusView):
+    """A deletion in a list."""
+
+    arn_member = "dataDeletionJobArn"
+    name_member = "jobName"
+
+    job_name: str
+    data_deletion_job_arn: str
+    dataset_group_arn: str
+
+    @classmethod
+    def of(cls, resource: Resource, **more: Any) -> Self:
+        """The deletion in its own status words."""
+        return super().of(resource, status=WORDS[Status(resource.status)], **more)
+
+
+class DataDeletionJob(DataDeletionJobSummary):
+    """A deletion; `num_deleted` counts rows, once it is COMPLETED."""
+
+    data_source: DataSource
+    role_arn: str
+    num_deleted: int | None = None
+
+
+class DataDeletionJobDescribed(WireModel):
+    """The answer to Describe."""
+
+    data_deletion_job: DataDeletionJob
+
+
+class DataDeletionJobsListed(WireModel):
+    """One page."""
+
+    data_deletion_jobs: list[DataDeletionJobSummary]
+    next_token: str | None = None
+
+
+async def create(control: Control, request: CreateDataDeletionJob) -> DataDeletionJobCreated:
+    """Queue a deletion."""
+    location = request.data_source.data_location
+    if location is None:
+        raise invalid_input(f"{places.INVALID_DATA_LOCATION} dataSource.dataLocation is missing.")
+    group = await find_for_new(control, request.dataset_group_arn)
+    places.check_readable(control, location, group.owner, places.INVALID_DATA_LOCATION)
+    await control.refuse_beyond(control.settings.max_pending_deletions, group.owner, Type.DATA_DELETION_JOB)
+    job = await control.create(
+        NewResource(
+            Type.DATA_DELETION_JOB,
+            f"{Type.DATA_DELETION_JOB}/{request.job_name}",
+            request.job_name,
+            group.owner,
+            document(request, "dataset_group_arn") | {"datasetGroupArn": group.arn},
+            parent=group.path,
+            status=Status.PENDING,
+        ),
+        request,
+    )
+    await control.start(job)
+    return DataDeletionJobCreated(data_deletion_job_arn=job.arn)
+
+
+async def describe(control: Control, request: DataDeletionJobName) -> DataDeletionJobDescribed:
+    """Show a deletion."""
+    job = await control.find(request.data_deletion_job_arn, Type.DATA_DELETION_JOB)
+    return DataDeletionJobDescribed(data_deletion_job=DataDeletionJob.of(job))
+
+
+async def listed(control: Control, request: ListDataDeletionJobs) -> DataDeletionJobsListed:
+    """List deletions."""
+    arn = request.dataset_group_arn
+    group = await control.find(arn, Type.DATASET_GROUP) if arn else None
+    shown, token = await control.page(request, Type.DATA_DELETION_JOB, DataDeletionJobSummary, group)
+    return DataDeletionJobsListed(data_deletion_jobs=shown, next_token=token)

@@ -1,0 +1,117 @@
+"""Dataset export jobs: the rows of a dataset as CSV files in the object store."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from services.engine.domain.resources import NewResource, Status, Type
+from services.engine.personalize import places
+from services.engine.personalize.control import Control
+from services.engine.personalize.members import (
+    ArnText,
+    Page,
+    ResourceName,
+    RoleArn,
+    StatusView,
+    Tagged,
+    WireModel,
+    document,
+)
+from services.engine.personalize.places import JobOutput
+
+IngestionMode = Literal["BULK", "PUT", "ALL"]
+
+
+class CreateDatasetExportJob(Tagged):
+    """A new export; by default of what was put, as the service has it."""
+
+    job_name: ResourceName
+    dataset_arn: ArnText
+    ingestion_mode: IngestionMode = "PUT"
+    role_arn: RoleArn
+    job_output: JobOutput
+
+
+class DatasetExportJobCreated(WireModel):
+    """Where it is."""
+
+    dataset_export_job_arn: str
+
+
+class DatasetExportJobName(WireModel):
+    """Which export."""
+
+    dataset_export_job_arn: ArnText
+
+
+class ListDatasetExportJobs(Page):
+    """The exports of a dataset, or of all."""
+
+    dataset_arn: ArnText | None = None
+
+
+class DatasetExportJobSummary(StatusView):
+    """An export in a list."""
+
+    arn_member = "datasetExportJobArn"
+    name_member = "jobName"
+
+    job_name: str
+    dataset_export_job_arn: str
+
+
+class DatasetExportJob(DatasetExportJobSummary):
+    """An export."""
+
+    dataset_arn: str
+    ingestion_mode: IngestionMode
+    role_arn: str
+    job_output: JobOutput
+
+
+class DatasetExportJobDescribed(WireModel):
+    """The answer to Describe."""
+
+    dataset_export_job: DatasetExportJob
+
+
+class DatasetExportJobsListed(WireModel):
+    """One page."""
+
+    dataset_export_jobs: list[DatasetExportJobSummary]
+    next_token: str | None = None
+
+
+async def create(control: Control, request: CreateDatasetExportJob) -> DatasetExportJobCreated:
+    """Queue an export of what the dataset holds when the export begins."""
+    dataset = await control.find(request.dataset_arn, Type.DATASET, lock=True)
+    places.check_writable(control, request.job_output.s3_data_destination.path, dataset.owner)
+    limit = control.settings.max_pending_exports
+    await control.refuse_beyond(limit, dataset.owner, Type.DATASET_EXPORT_JOB)
+    job = await control.create(
+        NewResource(
+            Type.DATASET_EXPORT_JOB,
+            f"{Type.DATASET_EXPORT_JOB}/{request.job_name}",
+            request.job_name,
+            dataset.owner,
+            document(request, "dataset_arn") | {"datasetArn": dataset.arn},
+            parent=dataset.path,
+            status=Status.PENDING,
+        ),
+        request,
+    )
+    await control.start(job)
+    return DatasetExportJobCreated(dataset_export_job_arn=job.arn)
+
+
+async def describe(control: Control, request: DatasetExportJobName) -> DatasetExportJobDescribed:
+    """Show an export."""
+    job = await control.find(request.dataset_export_job_arn, Type.DATASET_EXPORT_JOB)
+    return DatasetExportJobDescribed(dataset_export_job=DatasetExportJob.of(job))
+
+
+async def listed(control: Control, request: ListDatasetExportJobs) -> DatasetExportJobsListed:
+    """List exports."""
+    dataset = await control.find(request.dataset_arn, Type.DATASET) if request.dataset_arn else None
+    shown, token = await control.page(request, Type.DATASET_EXPORT_JOB, DatasetExportJobSummary, dataset)
+    return DatasetExportJobsListed(dataset_export_jobs=shown, next_token=token)

@@ -1,0 +1,40 @@
+"""Users who were deleted, and what that leaves of a dataset."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from services.engine.store.datasets import Part
+from services.engine.store.statements import SQL
+
+if TYPE_CHECKING:
+    from shared.postgres import Connection, Database
+
+
+async def erased(database: Database, tenant: str) -> dict[str, int]:
+    """Deleted user → the second until which nothing of theirs may be used."""
+    rows = await database.fetch(*SQL.deleted_users(tenant=tenant))
+    return {row["user_id"]: row["until"] for row in rows}
+
+
+async def deleted_since(database: Database, tenant: str, since: datetime) -> list[str]:
+    """Users who were deleted after a time."""
+    return [row["user_id"] for row in await database.fetch(*SQL.deleted_since(tenant=tenant, since=since))]
+
+
+async def count_received(database: Database, tenant: str, users: Sequence[str]) -> int:
+    """How many rows of these users, still in use, were received beside the imports."""
+    return int(await database.fetchval(*SQL.count_received_of(tenant=tenant, users=list(users))))
+
+
+async def delete(database: Database, tenant: str, users: Sequence[str]) -> None:
+    """Use nothing of these users any more that is known by now."""
+    await database.execute(*SQL.delete_users(tenant=tenant, users=list(users)))
+
+
+async def replace_part(connection: Connection, dataset: int, key: str, fresh: Part) -> None:
+    """A part without the rows of deleted users takes the place of the one with them."""
+    values: dict[str, Any] = {"fresh": fresh.key, "rows": fresh.rows, "bytes": fresh.bytes}
+    await connection.execute(*SQL.replace_dataset_part(dataset=dataset, key=key, **values))

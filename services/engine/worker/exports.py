@@ -1,0 +1,52 @@
+"""Jobs of exports: collect what was received, and have it written with what was imported."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from services.engine import metrics
+from services.engine.domain import locations, schemas
+from services.engine.store import datasets, deletions
+from services.engine.worker import child, collecting, exporting
+from services.engine.worker.runner import Runner
+
+if TYPE_CHECKING:
+    from shared.jobs import Job
+
+
+@dataclass(frozen=True, slots=True)
+class Exports(Runner):
+    """The job of a dataset export."""
+
+    async def dataset_export(self, job: Job) -> None:
+        """Write a dataset's rows as CSV."""
+        resource = await self._begun(job)
+        if resource is None:
+            return
+        dataset, schema = await self._dataset_of(resource)
+        document = resource.document
+        kind, text = dataset.document["datasetType"], schema.document["schema"]
+        output = locations.parse(
+            document["jobOutput"]["s3DataDestination"]["path"], exporting.INVALID_OUTPUT_PATH
+        )
+        mode = document["ingestionMode"]
+        with child.workspace(self.settings.work_folder, f"{job.kind}-{job.key}") as workspace:
+            path = workspace / "received.parquet"
+            collected = mode in {"PUT", "ALL"} and await collecting.collect_whole(
+                self.database, resource.owner, kind, schemas.parse(text), path
+            )
+            spec = exporting.Spec(
+                kind,
+                text,
+                mode,
+                [part.key for part in await datasets.parts(self.database, dataset.id)],
+                str(path) if collected else None,
+                output.bucket,
+                output.key,
+                resource.name,
+                await deletions.erased(self.database, resource.owner) if kind == "INTERACTIONS" else {},
+            )
+            result = await self._compute(job, "export", spec, workspace)
+        await self._done(resource, result)
+        metrics.EXPORTED_ROWS.labels(kind).inc(result["rows"])

@@ -1,0 +1,154 @@
+"""Deletions with boto3: whom nothing is kept of, and what comes after."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.component.engine.conftest import ROLE, Engine
+from tests.component.engine.groups import active_version, checked, dataset_group, imported
+from tests.component.engine.shop import INTERACTIONS_SCHEMA, interactions_csv
+from tests.component.engine.test_exports import exported
+from tests.component.engine.test_segments import segmented
+from tests.support.processes import Process
+
+pytestmark = [pytest.mark.timeout(240)]
+
+USERS_SCHEMA = {
+    "type": "record",
+    "name": "Users",
+    "namespace": "com.amazonaws.personalize.schema",
+    "fields": [
+        {"name": "USER_ID", "type": "string"},
+        {"name": "CITY", "type": "string", "categorical": True},
+    ],
+    "version": "1.0",
+}
+
+
+def deleted(engine: Engine, group: str, name: str, location: str) -> dict[str, Any]:
+    """Create a deletion job, and poll until it is at its end."""
+    personalize = engine.personalize
+    arn = personalize.create_data_deletion_job(
+        jobName=name, datasetGroupArn=group, dataSource={"dataLocation": location}, roleArn=ROLE
+    )["dataDeletionJobArn"]
+    deadline = time.monotonic() + 60
+    while True:
+        job: dict[str, Any] = personalize.describe_data_deletion_job(dataDeletionJobArn=arn)[
+            "dataDeletionJob"
+        ]
+        assert job["status"] in {"PENDING", "IN_PROGRESS", "COMPLETED", "FAILED"}
+        if job["status"] in {"COMPLETED", "FAILED"}:
+            return job
+        assert time.monotonic() < deadline, job
+        time.sleep(0.1)
+
+
+@pytest.fixture(scope="module")
+def shop(engine: Engine, worker: Process) -> dict[str, str]:
+    """120 users with 15 imported interactions each, and the city of each."""
+    arns = dataset_group(engine, "deletions", {"Interactions": INTERACTIONS_SCHEMA, "Users": USERS_SCHEMA})
+    imported(engine, arns["Interactions"], "deletions-interactions", interactions_csv())
+    cities = "\n".join(f"u{user},Ulm" for user in range(120))
+    imported(engine, arns["Users"], "deletions-users", f"USER_ID,CITY\n{cities}\n")
+    return arns
+
+
+def users_of(files: dict[str, list[dict[str, str]]]) -> set[str]:
+    return {row["USER_ID"] for rows in files.values() for row in rows}
+
+
+def test_deleted_users_leave_imports_exports_and_trainings(
+    engine: Engine, shop: dict[str, str], tracked_event: Callable[..., None]
+) -> None:
+    for user, item, second in (("u1", "i1", 1), ("u1", "i2", 2), ("u5", "i1", 3)):
+        tracked_event("deletions", user=user, item=item, second=second)
+    location = engine.put("gone.csv", "USER_ID\nu1\nu2\nnobody\nu1\n")
+
+    job = deleted(engine, shop["group"], "first", location)
+
+    # 15 imported rows and one city each, and two events of one of them.
+    assert (job["status"], job["numDeleted"]) == ("COMPLETED", 2 * 16 + 2)
+    interactions = exported(engine, shop["Interactions"], "after", "ALL")
+    assert {len(rows) for rows in interactions.values()} == {118 * 15, 1}
+    left = users_of(interactions) | users_of(exported(engine, shop["Users"], "after-users", "ALL"))
+    assert left == {f"u{user}" for user in range(120)} - {"u1", "u2"}
+    version = active_version(engine, shop["group"], "aws-user-personalization")
+    assert trained_users(engine, version) == 118
+
+
+def trained_users(engine: Engine, version: str) -> int:
+    """How many users a version's model knows, by its answers: strangers get what is popular."""
+    personalize = engine.personalize
+    lines = "\n".join(f'{{"userId": "u{user}"}}' for user in [*range(120), 10_000])
+    name = f"ask-{version.rpartition('/')[2]}"
+    arn = personalize.create_batch_inference_job(
+        jobName=name,
+        solutionVersionArn=version,
+        jobInput={"s3DataSource": {"path": engine.put(f"{name}.json", lines)}},
+        jobOutput={"s3DataDestination": {"path": f"s3://{engine.bucket}/{name}/"}},
+        roleArn=ROLE,
+    )["batchInferenceJobArn"]
+    engine.finished(personalize.describe_batch_inference_job, batchInferenceJobArn=arn)
+    answers = [json.loads(line)["output"] for line in engine.get(f"{name}/{name}.json.out").splitlines()]
+    return sum(answer != answers[-1] for answer in answers)
+
+
+def test_what_was_before_does_not_come_back_and_what_comes_later_counts(
+    engine: Engine, shop: dict[str, str], tracked_event: Callable[..., None]
+) -> None:
+    deleted(engine, shop["group"], "second", engine.put("gone-2.csv", "USER_ID\nu3\n"))
+    header, *rows = interactions_csv().splitlines()
+    old = [row for row in rows if row.startswith("u3,")]
+    later = f"u3,i7,{int(time.time()) + 60},View,"
+    imported(engine, shop["Interactions"], "again", "\n".join([header, *old, later]) + "\n", "INCREMENTAL")
+    tracked_event("deletions", user="u3", item="i9", second=5)
+    tracked_event("deletions", user="u3", item="i9", second=int(time.time()) + 60 - 1_700_000_000)
+
+    files = exported(engine, shop["Interactions"], "after-again", "ALL")
+
+    mine = [
+        (row["ITEM_ID"], name) for name, found in files.items() for row in found if row["USER_ID"] == "u3"
+    ]
+    assert sorted(mine) == [("i7", "after-again-bulk-00001.csv"), ("i9", "after-again-put.csv")]
+
+
+def test_a_segment_of_an_older_model_leaves_deleted_users_out(engine: Engine, shop: dict[str, str]) -> None:
+    version = active_version(engine, shop["group"], "aws-item-affinity")
+    [before] = segmented(engine, version, "before-deletion", ['{"itemId": "i5"}'], 20)
+    first, second = before["output"]["usersList"][:2]
+
+    deleted(engine, shop["group"], "third", engine.put("gone-3.csv", f"USER_ID\n{first}\n"))
+
+    [after] = segmented(engine, version, "after-deletion", ['{"itemId": "i5"}'], 20)
+    assert first not in after["output"]["usersList"]
+    assert after["output"]["usersList"][0] == second
+
+
+def test_a_file_that_names_no_users_fails_the_job_with_a_sentence(
+    engine: Engine, shop: dict[str, str]
+) -> None:
+    job = deleted(engine, shop["group"], "wrong", engine.put("wrong.csv", "ITEM_ID\ni1\n"))
+
+    assert job["status"] == "FAILED"
+    assert "missing the following columns:[USER_ID]" in job["failureReason"]
+
+
+def test_the_answers_have_the_shape_that_botocore_expects(engine: Engine, shop: dict[str, str]) -> None:
+    job = checked(
+        engine,
+        "CreateDataDeletionJob",
+        jobName="deletion-shapes",
+        datasetGroupArn=shop["group"],
+        dataSource={"dataLocation": engine.put("nobody.csv", "USER_ID\nnobody\n")},
+        roleArn=ROLE,
+    )
+    checked(engine, "DescribeDataDeletionJob", **job)
+    listed = checked(engine, "ListDataDeletionJobs", datasetGroupArn=shop["group"])["dataDeletionJobs"]
+
+    assert job["dataDeletionJobArn"] in {each["dataDeletionJobArn"] for each in listed}
+    assert {each["status"] for each in listed} <= {"PENDING", "IN_PROGRESS", "COMPLETED", "FAILED"}
