@@ -82,9 +82,9 @@ types: python
 bench: install
 	$(RUN)/python -m tests.load
 
-.PHONY: bench-quality  # Compare recommendations with published figures [ENDCAP_DATA=folder]
-bench-quality: python
-	$(RUN)/python -m tests.load.quality
+.PHONY: bench-quality  # Compare recommendations with published figures [ENDCAP_DATA=folder ARGS=--quick]
+bench-quality: install
+	$(RUN)/python -m tests.load.quality $(ARGS)
 
 .PHONY: contracts  # Write the JSON Schemas and the OpenAPI documents anew
 contracts: python

@@ -31,6 +31,8 @@ _OF_ENGINE = {
     "aws-semantic-similarity": SIMILAR,
     "aws-popularity-count": POPULARITY,
     "endcap-item-affinity": AFFINITY,
+    "endcap-next-basket": USER,
+    "endcap-graph": USER,
 }
 
 

@@ -88,6 +88,9 @@ def test_the_greatest_activation_holds_whatever_the_order(numbers: list[int]) ->
     ("recipe", "expected"),
     [
         ("aws-user-personalization", "user-personalization"),
+        ("endcap-next-basket", "user-personalization"),
+        ("endcap-graph", "user-personalization"),
+        ("endcap-session", "popularity"),
         ("arn:aws:personalize:::recipe/aws-similar-items", "similar-items"),
         ("endcap-item-affinity", "item-affinity"),
         ("aws-popularity-count", "popularity"),

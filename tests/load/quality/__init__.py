@@ -1,0 +1,1 @@
+"""Recommendation quality on public data, beside published figures: `make bench-quality`."""

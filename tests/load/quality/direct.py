@@ -1,0 +1,36 @@
+"""The recipes without the product around them: the same figures, sooner."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from typing import Any
+
+import pyarrow as pa
+
+from services.engine.recipes import RECIPES, Dataset, evaluate
+from services.engine.recipes.recipe import silent
+from services.engine.worker import later
+from tests.load.quality.tasks import Task
+
+_MOST = 500
+
+
+class Direct:
+    """Fits and asks in this process."""
+
+    def lists(self, task: Task, recipe: str) -> Iterator[tuple[str, list[str]]]:
+        """What a recipe recommends to every user of a task who is asked for."""
+        catalogue = pa.table({"ITEM_ID": pa.array(sorted(task.items), pa.string())})
+        own = recipe == task.recipe
+        config: dict[str, Any] = {"algorithmHyperParameters": dict(task.hyperparameters)} if own else {}
+        model = RECIPES[recipe].fit(Dataset.from_arrow(task.train, catalogue), config, silent)
+        newer = None if task.later is None else later.of(Dataset.from_arrow(task.later), model)
+        asked: Collection[str] = list(task.sought)
+        for user, items, _ in model.recommend_many(
+            list(asked), _MOST if task.seen else task.depth, later=newer
+        ):
+            yield user, task.judged(user, items)
+
+    def metrics(self, interactions: pa.Table, recipe: str, seed: int) -> dict[str, float]:
+        """What GetSolutionMetrics would say, with the test users drawn by this seed."""
+        return evaluate(RECIPES[recipe], Dataset.from_arrow(interactions), {}, seed=seed)

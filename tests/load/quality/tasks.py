@@ -1,0 +1,238 @@
+"""The protocols as data: what trains, what comes later, who is asked for, and what is to be found.
+
+Nothing is set for a data set but the recipe that its situation calls for. Seconds stand for the order of
+events where a file has no times.
+"""
+
+from __future__ import annotations
+
+import gzip
+import re
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from pyarrow import csv
+
+from tests.load.quality.lines import Bars
+from tests.load.quality.scores import Metric, gain, recall, reciprocal_rank
+
+_START = 1_400_000_000
+_MINUTE = 60
+_FEWEST_BASKETS = 4
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A metric of a task; `of` leaves out what is not to be counted as sought."""
+
+    name: str
+    metric: Metric
+    bars: Bars
+    of: Callable[[str, Collection[str]], Collection[str]] = lambda _, sought: sought
+
+
+@dataclass(frozen=True)
+class Task:
+    """One protocol on one data set.
+
+    `train` and `later` are interactions (USER_ID, ITEM_ID, TIMESTAMP), the latter imported after
+    training; `items` is the whole catalogue, `sought` what each user asked for turns to next, and `seen`
+    what is taken out of a list before it is judged.
+    """
+
+    name: str
+    recipe: str
+    train: pa.Table
+    items: Collection[str]
+    sought: Mapping[str, Collection[str]]
+    figures: tuple[Figure, ...]
+    later: pa.Table | None = None
+    seen: Mapping[str, Collection[str]] = field(default_factory=dict)
+    depth: int = 10
+    hyperparameters: Mapping[str, str] = field(default_factory=dict)
+
+    def judged(self, user: str, items: Iterable[str]) -> list[str]:
+        """A list without what the protocol masks."""
+        seen = self.seen.get(user, ())
+        return [item for item in items if item not in seen][: self.depth]
+
+
+Rows = Iterable[tuple[str, str, int]]
+
+
+def interactions(rows: Rows) -> pa.Table:
+    """Rows of (user, item, second)."""
+    users, items, seconds = zip(*rows, strict=True)
+    columns = {"USER_ID": users, "ITEM_ID": items, "TIMESTAMP": pa.array(seconds, pa.int64())}
+    return pa.table(columns)
+
+
+def personalize_poc(folder: Path) -> pa.Table:
+    """Amazon's workshop: its interactions, which GetSolutionMetrics splits itself."""
+    table = _read(folder / "interactions.csv.gz", as_text=("USER_ID", "ITEM_ID"))
+    # A watch comes with a click in the same second: the protocol counts a user and an item once.
+    return table.select(["USER_ID", "ITEM_ID", "TIMESTAMP"])
+
+
+def amazon_beauty(folder: Path) -> list[Task]:
+    """Leave one out: the last item is sought, the last but one is known but does not train."""
+    users: dict[str, list[str]] = {}
+    with gzip.open(folder / "sequences.txt.gz", "rt") as lines:
+        for line in lines:
+            user, *items = line.split()
+            users[user] = items
+    train = (
+        (user, item, _START + place) for user, items in users.items() for place, item in enumerate(items[:-2])
+    )
+    return [
+        Task(
+            "Amazon Beauty",
+            "aws-user-personalization",
+            interactions(train),
+            {item for items in users.values() for item in items},
+            {user: items[-1:] for user, items in users.items()},
+            (
+                Figure("HR@10", recall(10), Bars(0.079, 0.0885, "SASRec .0605, BSARec .1002")),
+                Figure("NDCG@10", gain(10), Bars(0.049, 0.0531, "SASRec .0318, BSARec .0610")),
+            ),
+            later=interactions((user, items[-2], _START + len(items)) for user, items in users.items()),
+            seen={user: set(items[:-1]) for user, items in users.items()},
+        )
+    ]
+
+
+def diginetica(folder: Path) -> list[Task]:
+    """Anonymous sessions: the next item of a prefix. A session is a user; prefixes come after training."""
+    with gzip.open(folder / "train_sessions.txt.gz", "rt") as lines:
+        sessions = [line.split() for line in lines]
+    with gzip.open(folder / "test_prefixes.txt.gz", "rt") as lines:
+        prefixes = [line.rstrip("\n").split("\t") for line in lines]
+    train = (
+        (f"s{number}", item, _START + number * _MINUTE + place)
+        for number, items in enumerate(sessions)
+        for place, item in enumerate(items)
+    )
+    end = _START + len(sessions) * _MINUTE
+    later = (
+        (f"p{number}", item, end + number * _MINUTE + place)
+        for number, (prefix, _) in enumerate(prefixes)
+        for place, item in enumerate(prefix.split())
+    )
+    known = {item for items in sessions for item in items}
+    return [
+        Task(
+            "Diginetica",
+            "endcap-session",
+            interactions(train),
+            known
+            | {target for _, target in prefixes}
+            | {i for prefix, _ in prefixes for i in prefix.split()},
+            {f"p{number}": [target] for number, (_, target) in enumerate(prefixes)},
+            (
+                Figure("HR@20", recall(20), Bars(0.520, 0.542, "SR-GNN .5073, GCE-GNN .5422")),
+                Figure("MRR@20", reciprocal_rank(20), Bars(0.183, 0.190, "SR-GNN .1759, GCE-GNN .1904")),
+            ),
+            later=interactions(later),
+            depth=20,
+        )
+    ]
+
+
+def online_retail(folder: Path) -> list[Task]:
+    """Next basket: per customer and day, customers with four or more; the last basket is sought."""
+    baskets = _baskets(folder / "transactions.csv.gz")
+    last = {customer: days[max(days)] for customer, days in baskets.items()}
+    train = [
+        (customer, item, second)
+        for customer, days in baskets.items()
+        for day in sorted(days)[:-1]
+        for item, second in days[day].items()
+    ]
+    bought = defaultdict(set)
+    for customer, item, _ in train:
+        bought[customer].add(item)
+    published = "personal frequency .2096, TIFU .2164"
+    return [
+        Task(
+            "Online Retail",
+            "endcap-next-basket",
+            interactions(train),
+            {item for days in baskets.values() for basket in days.values() for item in basket},
+            {customer: set(basket) for customer, basket in last.items()},
+            (
+                Figure("R@10", recall(10), Bars(0.212, 0.2164, published)),
+                Figure("NDCG@10", gain(10), Bars(published="personal frequency .3182, TIFU .3252")),
+                Figure("R@10 of repeats", recall(10), Bars(), lambda user, sought: sought & bought[user]),
+                Figure("R@10 of new items", recall(10), Bars(), lambda user, sought: sought - bought[user]),
+            ),
+        )
+    ]
+
+
+def gowalla(folder: Path) -> list[Task]:
+    """A wide catalogue: places never visited; the files have no times."""
+    train, test = (np.load(folder / f"{name}.npz") for name in ("train", "test"))
+    known, sought = _pairs(train), _pairs(test)
+    figures = (
+        Figure("Recall@20", recall(20), Bars(0.1846, 0.1849, "GF-CF .1849, LightGCN .1820, BSPM-EM .1920")),
+        Figure("NDCG@20", gain(20), Bars(0.1515, 0.1518, "GF-CF .1518, LightGCN .1547, BSPM-EM .1597")),
+    )
+    rows = interactions((user, item, _START) for user, items in known.items() for item in items)
+    items = [str(item) for item in range(int(train["shape"][1]))]
+    return [
+        Task(
+            f"gowalla, {method}",
+            "endcap-graph",
+            rows,
+            items,
+            sought,
+            figures,
+            seen=known,
+            depth=20,
+            hyperparameters={"method": method},
+        )
+        for method in ("gf-cf", "tuned")
+    ]
+
+
+def _pairs(archive: Any) -> dict[str, set[str]]:
+    """A scipy matrix in compressed rows as the columns of each row."""
+    ends = archive["indptr"]
+    return {
+        f"u{row}": {str(item) for item in archive["indices"][ends[row] : ends[row + 1]]}
+        for row in range(len(ends) - 1)
+    }
+
+
+def _baskets(path: Path) -> dict[str, dict[int, dict[str, int]]]:
+    """Customer → day → item → its first second on that day."""
+    table = _read(path, as_text=("CustomerID", "StockCode", "InvoiceNo"))
+    seconds: Any = table["InvoiceDate"].cast(pa.timestamp("s")).cast(pa.int64())
+    baskets: dict[str, dict[int, dict[str, int]]] = defaultdict(lambda: defaultdict(dict))
+    names = ("CustomerID", "StockCode", "Quantity")
+    columns: list[Any] = [*(table[name].to_pylist() for name in names), seconds.to_pylist()]
+    for customer, code, quantity, second in zip(*columns, strict=True):
+        if customer and quantity > 0 and re.match(r"\d{5}", code):
+            basket = baskets[customer][second // 86_400]
+            basket[code] = min(second, basket.get(code, second))
+    return {customer: days for customer, days in baskets.items() if len(days) >= _FEWEST_BASKETS}
+
+
+def _read(path: Path, as_text: tuple[str, ...]) -> pa.Table:
+    options = csv.ConvertOptions(column_types=dict.fromkeys(as_text, pa.string()))
+    stream: Any
+    with gzip.open(path) as stream:
+        return csv.read_csv(stream, convert_options=options)
+
+
+TASKS: dict[str, Callable[[Path], list[Task]]] = {
+    "amazon_beauty": amazon_beauty,
+    "diginetica": diginetica,
+    "online_retail": online_retail,
+    "gowalla": gowalla,
+}
