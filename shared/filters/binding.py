@@ -25,6 +25,11 @@ class BoundClause:
     groups: tuple[tuple[Predicate, ...], ...]
     premises: tuple[Predicate, ...]
 
+    @property
+    def asks_types_alone(self) -> bool:
+        """Whether nothing of an event but its type matters."""
+        return all(predicate.key == EVENT_TYPE for group in self.groups for predicate in group)
+
     def met(self, value: Value) -> bool:
         """Whether all predicates of any group hold for the values of one event."""
         return any(all(predicate.holds(value(predicate.key)) for predicate in group) for group in self.groups)
@@ -86,13 +91,23 @@ class Bound:
 
     def _touched(self, clause: BoundClause, table: Table, interactions: Sequence[Interaction]) -> Mask:
         """The items, or users, of the events that the clause is about."""
-        found = np.zeros(len(table), np.bool_)
-        rows = table.rows
+        by_user, rows = self.selects == "user", table.rows
+        types_alone = clause.asks_types_alone
+        met_by_type: dict[str, bool] = {}
+        touched = set()
         for event in interactions:
-            id_ = event.user_id if self.selects == "user" else event.item_id
-            row = None if id_ is None else rows.get(id_)
-            if row is not None and not found[row] and clause.met(_values_of(event)):
-                found[row] = True
+            row = rows.get((event.user_id if by_user else event.item_id) or "")
+            if row is None or row in touched:
+                continue
+            met = met_by_type.get(event.event_type)
+            if met is None:
+                met = clause.met(_values_of(event))
+                if types_alone:
+                    met_by_type[event.event_type] = met
+            if met:
+                touched.add(row)
+        found = np.zeros(len(table), np.bool_)
+        found[list(touched)] = True
         return found
 
     def _touched_by_many(self, clause: BoundClause, table: Table, events: Events) -> Mask:

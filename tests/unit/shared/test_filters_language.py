@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
@@ -88,6 +90,23 @@ BAD = [
     ("INCLUDE ItemID WHERE Interactions.EVENT_TYPE > *", 1, 48, "* stands for any event type"),
     ("INCLUDE ItemID WHERE Interactions.A = CurrentItem.B", 1, 39, "fields of Items alone"),
 ]
+
+
+PAGE = (Path(__file__).resolve().parents[3] / "docs" / "filters.md").read_text()
+EXAMPLES = re.findall(r"`((?:IN|EX)CLUDE \w+ID WHERE [^`]+)`", PAGE)
+
+
+def test_the_page_of_the_language_shows_what_is_read() -> None:
+    assert len(EXAMPLES) > 5
+    for expression in EXAMPLES:
+        Filter.parse(expression)
+
+
+def test_the_page_of_the_language_shows_a_real_error() -> None:
+    with pytest.raises(FilterError) as caught:
+        Filter.parse('INCLUDE ItemID WHERE Items.GENRES LIKE "x"')
+
+    assert f"InvalidInputException: {caught.value}\n" in PAGE
 
 
 @pytest.mark.parametrize("expression", GOOD)
