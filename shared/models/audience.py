@@ -64,8 +64,15 @@ class Audience:
         barred: Sequence[int],
         limit: int,
         allowed: Mask | None = None,
+        bonus: Scores | None = None,
+        *,
+        among: bool = False,
     ) -> Found | None:
-        """The best items for one user, or None when no event is known that counts."""
+        """The best items for one user, or None when no event is known that counts.
+
+        `bonus` is added to the items' scores, as shares of the highest one. With `among` the shown scores
+        are distributed over the allowed items alone, and what the user has seen may be among them.
+        """
         user = None if user_id is None else self.users.find(user_id)
         events = self._merged(user, history)
         seen = self._occasions(events, np.array([-1 if user is None else user]))
@@ -73,12 +80,16 @@ class Audience:
             return None
         space = self._spaces.pop() if self._spaces else Workspace(1, len(self.items))
         block = space.scores(self.parts, seen, 1, self.prior)
-        scale = self._scale(space, block)
         scores = block[0]
+        if bonus is not None:
+            scores += bonus * max(float(scores.max(initial=0.0)), 0.0)
+        if among and allowed is not None:
+            scores[~allowed] = -np.inf
+        scale = self._scale(space, block)
         scores[barred] = -np.inf
         if allowed is not None:
             scores[~allowed] = -np.inf
-        if self.scoring.exclude_seen:
+        if self.scoring.exclude_seen and not among:
             scores[events.items[self._type_weights[events.types] > 0]] = -np.inf
             if user is not None:
                 scores[self.older.row(user)] = -np.inf

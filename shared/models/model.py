@@ -59,20 +59,22 @@ class Model:
         limit: int = 25,
         relevance: bool = False,
         allowed: Mask | None = None,
+        bonus: Scores | None = None,
     ) -> list[tuple[str, float | None]]:
         """The best items for one query, with scores that never rise.
 
         `history` is appended to what training knows of the user; an event known already counts once.
         A user without any event, or an unknown item, gets what is popular. Scores are None where
         Personalize shows none, unless `relevance` asks for the number behind the order. `allowed` marks the
-        items, by their numbers, that may be recommended.
+        items, by their numbers, that may be recommended; `bonus` raises items' scores for a user, by
+        shares of that user's highest score.
         """
         if limit <= 0:
             return []
         barred = [number for text in exclude if (number := self._item(text)) is not None]
         if self.scoring.kind == "user":
-            found = self._audience.one(user_id, history, barred, limit, allowed)
-            numbers, scores = self._popular(barred, limit, allowed) if found is None else found
+            found = self._audience.one(user_id, history, barred, limit, allowed, bonus)
+            numbers, scores = self._popular(barred, limit, allowed, bonus) if found is None else found
         elif self.scoring.kind == "item":
             numbers, scores = self._for_item(item_id, barred, limit, allowed)
         else:
@@ -83,6 +85,23 @@ class Model:
             (ids[number], score if shown else None)
             for number, score in zip(numbers.tolist(), scores.tolist(), strict=True)
         ]
+
+    def rank(
+        self, user_id: str, history: Sequence[Event], item_ids: Collection[str]
+    ) -> list[tuple[str, float]]:
+        """Those of the given items that training knows, best first, with shares that sum to 1.
+
+        Unlike recommend, what a user has seen may be among them.
+        """
+        given = [number for text in item_ids if (number := self._item(text)) is not None]
+        if not given:
+            return []
+        among = np.zeros(len(self.items), bool)
+        among[given] = True
+        found = self._audience.one(user_id, history, [], len(given), among, among=True)
+        numbers, scores = self._popular([], len(given), among) if found is None else found
+        ids = self.items.strings
+        return list(zip([ids[number] for number in numbers], _shares(scores).tolist(), strict=True))
 
     def recommend_many(
         self,
@@ -136,17 +155,24 @@ class Model:
         return self.items.numbers.get(item_id)
 
     def _popular(
-        self, barred: Sequence[int], limit: int, allowed: Mask | None = None
+        self,
+        barred: Sequence[int],
+        limit: int,
+        allowed: Mask | None = None,
+        bonus: Scores | None = None,
     ) -> tuple[Numbers, Scores]:
-        numbers = self._by_popularity
+        shares, numbers = self._popular_shares, self._by_popularity
+        if bonus is not None:
+            shares = shares + bonus * shares.max(initial=0.0)
+            numbers = np.argsort(-shares, kind="stable")
         if allowed is not None:
             numbers = numbers[allowed[numbers]]
         if barred:
             numbers = numbers[: limit + len(set(barred))]
             numbers = numbers[~np.isin(numbers, barred)]
         numbers = numbers[:limit]
-        scores: Scores = self._popular_shares[numbers]
-        return numbers, scores
+        scores: Scores = shares[numbers]
+        return numbers, scores.round(DECIMALS)
 
     def _for_item(
         self, item_id: str | None, barred: Sequence[int], limit: int, allowed: Mask | None = None
@@ -209,3 +235,11 @@ class Model:
         for query, found in self._audience.many(queries, limit, allowed, later):
             numbers, scores = popular(query) if found is None else found
             yield query, [ids[number] for number in numbers.tolist()], scores.tolist()
+
+
+def _shares(scores: Scores) -> Scores:
+    """Scores as shares of their sum; equal ones where all are nothing."""
+    total = float(scores.sum())
+    shares = scores / total if total > 0 else np.full(len(scores), 1 / len(scores))
+    rounded: Scores = shares.round(DECIMALS)
+    return rounded

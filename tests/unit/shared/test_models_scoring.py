@@ -261,3 +261,39 @@ def test_similar_and_popular_items_are_masked_too(
         assert list(zip(items, scores, strict=True)) == kept
         ((_, items, scores),) = like.recommend_many([f"i{query}"], ITEMS, lambda _: mask)
         assert list(zip(items, scores, strict=True)) == kept
+
+
+@given(parts, events, st.lists(st.integers(0, ITEMS - 1), min_size=1, unique=True), st.booleans())
+def test_a_ranking_is_a_softmax_over_what_is_given(
+    parts: list[tuple[list[Row], float, float, str]],
+    seen: list[Event],
+    wanted: list[int],
+    softmax: bool,  # noqa: FBT001
+) -> None:
+    scale = "softmax" if softmax else "plain"
+    fitted = model(made(parts), exclude_seen=True)
+    fitted = replace(fitted, scoring=fitted.scoring.model_copy(update={"scale": scale}))
+    plain = replace(fitted, scoring=fitted.scoring.model_copy(update={"exclude_seen": False}))
+    history = [(f"i{item}", kind, when) for item, kind, when in seen]
+    ranked = fitted.rank("nobody", history, [*(f"i{item}" for item in wanted), "stranger"])
+    everything = plain.recommend(history=history, limit=ITEMS)
+    assert [item for item, _ in ranked] == [item for item, _ in everything if int(item[1:]) in wanted]
+    assert fitted.rank("nobody", history, ["stranger"]) == []
+    if softmax:
+        assert sum(score for _, score in ranked) == pytest.approx(1, abs=1e-5)
+
+
+def test_a_bonus_lifts_an_item_by_a_share_of_the_best() -> None:
+    fitted = model([Part("p", table([{1: 1.0, 2: 0.5}, *[{}] * 6]))])
+    seen = [("i0", "view", 1)]
+    bonus = np.zeros(ITEMS)
+    bonus[5] = 0.7
+    for history, before, after in (
+        (seen, ["i1", "i2"], ["i1", "i5", "i2"]),
+        ([], ["i0", "i1"], ["i5", "i0"]),
+    ):
+        plain = fitted.recommend(history=history, limit=2)
+        lifted = fitted.recommend(history=history, limit=3, bonus=bonus)
+        assert [item for item, _ in plain] == before
+        assert [item for item, _ in lifted][: len(after)] == after
+        assert [score for _, score in lifted] == sorted((score for _, score in lifted), reverse=True)
