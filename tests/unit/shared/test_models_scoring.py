@@ -287,7 +287,7 @@ def test_a_bonus_lifts_an_item_by_a_share_of_the_best() -> None:
     fitted = model([Part("p", table([{1: 1.0, 2: 0.5}, *[{}] * 6]))])
     seen = [("i0", "view", 1)]
     bonus = np.zeros(ITEMS)
-    bonus[5] = 0.7
+    bonus[5] = 0.8
     for history, before, after in (
         (seen, ["i1", "i2"], ["i1", "i5", "i2"]),
         ([], ["i0", "i1"], ["i5", "i0"]),
