@@ -7,11 +7,15 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from services.recommender.api.answers import Answers
+from services.recommender.api.explorer import Explorer
 from services.recommender.api.hot import Hot
 from services.recommender.api.live import Live
 from services.recommender.api.rest import Rest
 from services.recommender.api.runtime import Runtime
+from services.recommender.api.selection import Selection
+from services.recommender.api.sieves import Sieves
 from services.recommender.api.status import Status
+from services.recommender.api.targets import Targets
 from services.recommender.domain.pointers import Pointers
 from services.recommender.handlers import Handlers
 from services.recommender.store.campaigns import Campaigns
@@ -22,6 +26,7 @@ from services.recommender.store.places import Places
 from services.recommender.store.popular import Popular
 from services.recommender.store.profiles import Profiles
 from services.recommender.store.refill import Refill
+from services.recommender.store.shown import Shown
 from services.recommender.store.states import Catalogues, Pointing
 from shared import s3
 from shared.auth import Authenticator
@@ -70,18 +75,21 @@ def build(settings: Settings) -> Serving:
     popular = Popular(lists, pointers)
     pointing = Pointing(pointers, redis, database, popular, settings.pointer_seconds)
     catalogues = Catalogues(database)
-    campaigns = Campaigns(s3.client(settings.s3), settings.models_folder, guarded)
+    campaigns = Campaigns(s3.client(settings.s3), settings.models_folder, guarded, catalogues)
 
     caches = StateTable[CacheRefreshed](settings.kafka, CACHES, pointing.changed)
     items = StateTable[ItemChanged](settings.kafka, ITEMS, catalogues.changed, catalogues.whole)
     deployed = StateTable[CampaignChanged](settings.kafka, CAMPAIGNS, campaigns.changed, campaigns.whole)
-    filters = Filters()
+    filters = Filters(guarded)
     filtering = StateTable[FilterChanged](settings.kafka, FILTERS, filters.changed)
     catalogues.follow(items)
 
     answers = Answers(lists, popular, catalogues, pointers, pointing)
     profiles = Profiles(redis, guarded, settings.bought_for)
-    live = Live(campaigns, profiles, lists, popular, catalogues, pointers)
+    sieves = Sieves(filters, profiles)
+    targets = Targets(campaigns)
+    selection = Selection(profiles, lists, popular, catalogues, pointers, sieves, Explorer(Shown(redis)))
+    live = Live(targets, selection, catalogues, pointers)
     status = Status(pointers, catalogues, campaigns, lambda: redis.up)
     app = application(
         "recommender",
@@ -92,7 +100,7 @@ def build(settings: Settings) -> Serving:
         ],
         routers=[
             Rest(answers, live, status, authenticator).router(),
-            Runtime(live, authenticator).routes.router(),
+            Runtime(targets, selection, sieves, catalogues, authenticator).routes.router(),
         ],
         description="Recommendations for users, items and places; the runtime API of Amazon Personalize.",
     )  # fmt: skip
@@ -109,7 +117,7 @@ def worker(settings: Settings) -> FastAPI:
         session=timedelta(days=settings.session_days),
     )
     histories = Histories(redis, kept)
-    handlers = Handlers(histories, Places(redis), settings.bought_for)
+    handlers = Handlers(histories, Places(redis), Shown(redis), settings.bought_for)
     consumer = Consumer(settings.kafka, "recommender")
     consumer.subscribe(INTERACTIONS, handlers.interactions_recorded, batch=2_000)
     consumer.subscribe(USERS, handlers.users_changed, purpose="users", batch=2_000)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from services.recommender.domain.moments import moment
+from services.recommender.domain.facts import packed
+from services.recommender.domain.moments import moment, shown
 from services.recommender.metrics import EVENTS, FRESHNESS
 from services.recommender.store.histories import Histories
-from services.recommender.store.places import Places
+from services.recommender.store.places import About, Places
+from services.recommender.store.shown import Shown
 from shared.events import InteractionRecorded, UserChanged
 from shared.kafka import Tombstone
 
@@ -23,6 +26,7 @@ class Handlers:
 
     histories: Histories
     places: Places
+    shown: Shown
     bought_for: timedelta
 
     async def interactions_recorded(self, events: Sequence[InteractionRecorded]) -> None:
@@ -30,20 +34,30 @@ class Handlers:
         oldest = datetime.now(UTC) - self.bought_for
         moments = [one for event in events if (one := moment(event, oldest)) is not None]
         await self.histories.record(moments)
+        await self.shown.count(_counted(events))
         _KEPT.inc(len(moments))
         _PASSED_OVER.inc(len(events) - len(moments))
         if not events[-1].historical:
             FRESHNESS.observe(max(0.0, time.time() - events[-1].received_at.timestamp()))
 
     async def users_changed(self, events: Sequence[UserChanged | Tombstone]) -> None:
-        """Remember where users live, and forget those who are gone."""
-        await self.places.put(dict(_placed(event) for event in events))
+        """Remember what the shop says of users, and forget those who are gone."""
+        await self.places.put(dict(_described(event) for event in events))
 
 
-def _placed(
-    event: UserChanged | Tombstone,
-) -> tuple[tuple[str, str], tuple[str | None, str | None, str | None] | None]:
+def _counted(events: Sequence[InteractionRecorded]) -> dict[str, Counter[str]]:
+    """How often each item was shown, by tenant."""
+    counts: dict[str, Counter[str]] = {}
+    for event in events:
+        if items := shown(event):
+            counts.setdefault(event.tenant, Counter()).update(items)
+    return counts
+
+
+def _described(event: UserChanged | Tombstone) -> tuple[tuple[str, str], About | None]:
     if isinstance(event, Tombstone):
         tenant, _, user_id = event.key.partition(":")
         return (tenant, user_id), None
-    return (event.tenant, event.user_id), (event.city, event.province, event.country)
+    place = (event.city, event.province, event.country)
+    fields = dict(zip(("name", "city", "province", "country"), (event.name, *place), strict=True))
+    return (event.tenant, event.user_id), About(place, packed("user", fields, event.attributes))

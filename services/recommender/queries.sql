@@ -29,7 +29,7 @@ GROUP BY tenant;
 
 -- items --
 -- The whole catalogue of every tenant, for as long as Kafka is away.
-SELECT tenant, item_id, name, price, available, updated_at
+SELECT tenant, item_id, name, category, price, currency, available, created_at, attributes, updated_at
 FROM sync.items_v1;
 
 -- campaigns --
@@ -37,6 +37,17 @@ FROM sync.items_v1;
 SELECT tenant, name, arn, status, recipe, solution_version_arn, model_uri, model_sha256, config
 FROM engine.campaigns_v1
 WHERE model_uri IS NOT NULL;
+
+-- filters --
+-- Every filter, for as long as Kafka is away.
+SELECT tenant, name, expression
+FROM engine.filters_v1;
+
+-- user_facts --
+-- What the shop says of one user.
+SELECT name, city, province, country, attributes
+FROM sync.users_v1
+WHERE tenant = :tenant AND user_id = :user_id;
 
 -- recent --
 -- A subject's last events with an item, newest first, when Redis does not have them.

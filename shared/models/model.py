@@ -103,6 +103,13 @@ class Model:
         ids = self.items.strings
         return list(zip([ids[number] for number in numbers], _shares(scores).tolist(), strict=True))
 
+    def popular(self, *, exclude: Collection[str] = (), allowed: Mask | None = None) -> list[str]:
+        """All items but the excluded ones, the most popular first."""
+        barred = {number for text in exclude if (number := self._item(text)) is not None}
+        numbers, _ = self._popular([*barred], len(self.items), allowed)
+        ids = self.items.strings
+        return [ids[number] for number in numbers.tolist()]
+
     def recommend_many(
         self,
         queries: Sequence[str] | None = None,

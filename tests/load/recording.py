@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from services.recommender.handlers import Handlers
 from services.recommender.store.histories import Histories, Kept
 from services.recommender.store.places import Places
+from services.recommender.store.shown import Shown
 from shared.events import InteractionRecorded
 from shared.redis import Multiplexer
 from shared.settings import RedisSettings
@@ -49,7 +50,7 @@ def _events() -> list[bytes]:
 
 async def _recorded(redis_url: str, values: Sequence[bytes]) -> Figure:
     redis = Multiplexer(RedisSettings(redis_url=redis_url), timeout=10.0)
-    handlers = Handlers(Histories(redis, KEPT), Places(redis), KEPT.bought)
+    handlers = Handlers(Histories(redis, KEPT), Places(redis), Shown(redis), KEPT.bought)
     await redis.start()
     try:
         async with asyncio.timeout(10):

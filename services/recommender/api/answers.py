@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import orjson
 
@@ -23,8 +23,9 @@ from services.recommender.store.lists import POSTGRES, REDIS
 from shared.errors import ApiError
 
 if TYPE_CHECKING:
+    from services.recommender.domain.catalogue import Listed
     from services.recommender.domain.pointers import Pointers
-    from services.recommender.store.lists import Lists
+    from services.recommender.store.lists import Found, Lists
     from services.recommender.store.popular import Popular
     from services.recommender.store.states import Catalogues, Pointing
 
@@ -51,6 +52,13 @@ class Reply:
             (b"x-recs-source", self.source),
             (b"x-recs-generation", b"" if self.generation is None else b"%d" % self.generation),
         ]
+
+
+class Popularity(NamedTuple):
+    """What is popular somewhere, and the generation that says so."""
+
+    listed: Listed
+    generation: int | None
 
 
 class Answers:
@@ -87,15 +95,20 @@ class Answers:
         given = {"city": city, "province": province, "country": country}
         subject = orjson.dumps({name: place for name, place in given.items() if place})[1:-1]
         generation = await self._generation(tenant, POPULARITY)
-        catalogue = self._catalogues.of(tenant)
+        catalogue, source = self._catalogues.of(tenant), b""
+        entries: list[bytes] = []
+        listed: set[str] = set()
         if generation is not None:
             for identifier in place_ids(city, province, country):
                 found = await self._lists.find(tenant, generation, POPULARITY, identifier, None)
-                entries = catalogue.entries(found.listed, set(), limit)
-                if entries:
-                    return _reply(subject, entries, found.source, generation)
-        listed, generation = await self._popular.named(tenant, EVERYBODY)
-        return _reply(subject, catalogue.entries(listed, set(), limit), POPULAR, generation)
+                entries += catalogue.entries(found.listed, listed, limit - len(entries))
+                source = source or (found.source if entries else b"")
+                if len(entries) == limit:
+                    return _reply(subject, entries, source, generation)
+                listed |= {item for item, _ in found.listed}
+        everywhere, newest = await self._popular.named(tenant, EVERYBODY)
+        entries += catalogue.entries(everywhere, listed, limit - len(entries))
+        return _reply(subject, entries, source or POPULAR, generation if source else newest)
 
     def check_strategy(self, tenant: str, strategy: str | None, usual: str) -> str:
         """The recipe to answer by: the usual one, unless another is named that can; else 400."""
@@ -126,14 +139,32 @@ class Answers:
         else:
             generation = await self._generation(tenant, recipe)
             found = await self._lists.find(tenant, generation, recipe, identifier, user_id)
-        catalogue = self._catalogues.of(tenant)
-        source, entries = found.source, catalogue.entries(found.listed, found.bought, limit)
-        if not entries:
-            source = POPULAR
-            listed, generation = await self._popular.near(tenant, found.place)
+        source, entries = found.source, self._catalogues.of(tenant).entries(found.listed, found.bought, limit)
+        if len(entries) < limit:
             left_out = found.bought | {identifier} if user_id is None else found.bought
-            entries = catalogue.entries(listed, left_out, limit)
+            popular = await self._fill_up(tenant, entries, found, left_out, limit)
+            if popular is not None:
+                source, generation = POPULAR, popular.generation
         return _reply(subject, entries, source, generation)
+
+    async def _fill_up(
+        self, tenant: str, entries: list[bytes], found: Found, left_out: set[str], limit: int
+    ) -> Popularity | None:
+        """Add what is popular to a list that is too short; gives what all is from if there was no list.
+
+        A list that is there ends with anything else that the shop sells, rather than too early.
+        """
+        catalogue, was_empty = self._catalogues.of(tenant), not entries
+        near = Popularity(*await self._popular.near(tenant, found.place))
+        everywhere, _ = await self._popular.named(tenant, EVERYBODY)
+        listed = left_out | {item for item, _ in found.listed}
+        for popular in (near.listed, everywhere):
+            if len(entries) < limit:
+                entries += catalogue.entries(popular, listed, limit - len(entries))
+                listed |= {item for item, _ in popular}
+        if entries and len(entries) < limit:
+            entries += catalogue.others(listed, limit - len(entries))
+        return near if was_empty else None
 
 
 def _reply(subject: bytes, entries: list[bytes], source: bytes, generation: int | None) -> Reply:

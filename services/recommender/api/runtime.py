@@ -3,24 +3,46 @@
 from __future__ import annotations
 
 import uuid
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from services.recommender.api.metadata import Metadata
+from services.recommender.api.selection import Promotion, Wish
 from services.recommender.domain.recipes import USER
 from shared.personalize import Call, Operation, RestJson, WireModel, invalid_input, not_found
 from shared.personalize.protocols import declined
-from shared.personalize.runtime import GetPersonalizedRankingRequest, GetRecommendationsRequest
+from shared.personalize.runtime import (
+    GetPersonalizedRankingRequest,
+    GetPersonalizedRankingResponse,
+    GetRecommendationsRequest,
+    GetRecommendationsResponse,
+    PredictedItem,
+)
 
 if TYPE_CHECKING:
-    from services.recommender.api.live import Live, Target
-    from services.recommender.domain.catalogue import Listed
+    from services.recommender.api.selection import Selection
+    from services.recommender.api.sieves import Sieves
+    from services.recommender.api.targets import Target, Targets
+    from services.recommender.domain.placing import Pick
+    from services.recommender.store.states import Catalogues
     from shared.auth import Authenticator
+    from shared.personalize.runtime import Promotion as Asked
 
 
 class Runtime:
     """The operations, as handlers of the wire kit."""
 
-    def __init__(self, live: Live, authenticator: Authenticator) -> None:
-        self._live = live
+    def __init__(
+        self,
+        targets: Targets,
+        selection: Selection,
+        sieves: Sieves,
+        catalogues: Catalogues,
+        authenticator: Authenticator,
+    ) -> None:
+        self._targets = targets
+        self._selection = selection
+        self._sieves = sieves
+        self._catalogues = catalogues
         self.routes = RestJson(
             authenticator,
             {
@@ -37,42 +59,60 @@ class Runtime:
             },
         )
 
-    async def get_recommendations(self, call: Call, request: GetRecommendationsRequest) -> dict[str, Any]:
+    async def get_recommendations(
+        self, call: Call, request: GetRecommendationsRequest
+    ) -> GetRecommendationsResponse:
         """Score a campaign's model now; scores are shown where Personalize shows them."""
         if request.campaign_arn is None:
             raise not_found(f"There is no recommender {request.recommender_arn} here; use a campaign.")
-        _decline_filters(request)
-        if request.promotions:
-            raise invalid_input("Promotions need a filter, and there are no filters here yet.")
-        target = await self._live.target(call.principal, request.campaign_arn)
+        target = await self._targets.find(call.principal, request.campaign_arn)
         if target.only_ranks:
             raise invalid_input("The recipe of this campaign ranks given items: use GetPersonalizedRanking.")
-        listed, _ = await self._live.recommend(target, request.user_id, request.item_id, request.wanted)
-        return {
-            "itemList": _items(listed, scored=_shows_scores(target)),
-            "recommendationId": f"RID-{uuid.uuid4()}",
-        }
+        metadata = self._metadata(target, request)
+        wish = Wish(
+            request.user_id,
+            request.item_id,
+            request.wanted,
+            await self._sieves.of(target.tenant, request.filter_arn, request.filter_values),
+            await self._promotion(target, request.promotions),
+        )
+        picks, _ = await self._selection.recommend(target, wish)
+        return GetRecommendationsResponse(
+            item_list=_items(picks, metadata, scored=_shows_scores(target)), recommendation_id=_new_id()
+        )
 
     async def get_personalized_ranking(
         self, call: Call, request: GetPersonalizedRankingRequest
-    ) -> dict[str, Any]:
+    ) -> GetPersonalizedRankingResponse:
         """Put the given items into this user's order."""
-        _decline_filters(request)
-        target = await self._live.target(call.principal, request.campaign_arn)
+        target = await self._targets.find(call.principal, request.campaign_arn)
         if target.asks_for != "user":
             raise invalid_input("The recipe of this campaign does not rank for a user.")
-        ranked = await self._live.rank(target, request.user_id, request.input_list)
-        return {
-            "personalizedRanking": _items(ranked, scored=True),
-            "recommendationId": f"RID-{uuid.uuid4()}",
-        }
+        metadata = self._metadata(target, request)
+        sieve = await self._sieves.of(target.tenant, request.filter_arn, request.filter_values)
+        picks = await self._selection.rank(target, request.user_id, request.input_list, sieve)
+        return GetPersonalizedRankingResponse(
+            personalized_ranking=_items(picks, metadata, scored=True), recommendation_id=_new_id()
+        )
+
+    async def _promotion(self, target: Target, asked: tuple[Asked, ...] | None) -> Promotion | None:
+        if not asked:
+            return None
+        (one,) = asked
+        if one.percent_promoted_items is None:
+            raise invalid_input("A promotion needs percentPromotedItems, from 1 to 100.")
+        sieve = await self._sieves.of(target.tenant, one.filter_arn, one.filter_values)
+        return Promotion(one.name, one.percent_promoted_items, sieve)
+
+    def _metadata(
+        self, target: Target, request: GetRecommendationsRequest | GetPersonalizedRankingRequest
+    ) -> Metadata | None:
+        names = (request.metadata_columns or {}).get("ITEMS", ())
+        return Metadata.of(target, names, self._catalogues.of(target.tenant)) if names else None
 
 
-def _decline_filters(request: GetRecommendationsRequest | GetPersonalizedRankingRequest) -> None:
-    if request.filter_arn is not None:
-        raise not_found(f"There is no filter {request.filter_arn} here.")
-    if request.metadata_columns:
-        raise invalid_input("This campaign was not created with metadata in recommendations enabled.")
+def _new_id() -> str:
+    return f"RID-{uuid.uuid4()}"
 
 
 def _shows_scores(target: Target) -> bool:
@@ -81,8 +121,14 @@ def _shows_scores(target: Target) -> bool:
     return target.recipe == USER
 
 
-def _items(listed: Listed, *, scored: bool) -> list[dict[str, Any]]:
-    return [
-        {"itemId": item, "score": score} if scored and score is not None else {"itemId": item}
-        for item, score in listed
-    ]
+def _items(picks: list[Pick], metadata: Metadata | None, *, scored: bool) -> tuple[PredictedItem, ...]:
+    return tuple(
+        PredictedItem(
+            item_id=pick.item,
+            score=pick.score if scored else None,
+            promotion_name=pick.promotion,
+            metadata=metadata.about(pick.item) if metadata else None,
+            reason=pick.reason,
+        )
+        for pick in picks
+    )

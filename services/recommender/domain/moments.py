@@ -54,3 +54,12 @@ def moment(event: InteractionRecorded, oldest: datetime) -> Moment | None:
         round(event.occurred_at.timestamp(), 3),
         event.event_id,
     )
+
+
+def shown(event: InteractionRecorded) -> set[str]:
+    """The items that the event says were shown and not turned to."""
+    if event.historical:
+        return set()
+    if event.event_type == "impression":
+        return {*(event.impression or ()), *((event.item_id,) if event.item_id else ())}
+    return set(event.impression or ()) - {event.item_id}

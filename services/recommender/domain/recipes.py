@@ -18,6 +18,9 @@ EVERYBODY = "all"
 RANKING_ONLY = frozenset({"aws-personalized-ranking", "aws-personalized-ranking-v2"})
 """Engine recipes whose campaigns order given items, and recommend none by themselves."""
 
+EXPLORING = frozenset({"aws-user-personalization", "aws-ecomm-recommended-for-you"})
+"""Engine recipes that show young items more often than their scores say."""
+
 _OF_ENGINE = {
     "aws-user-personalization": USER,
     "aws-user-personalization-v2": USER,

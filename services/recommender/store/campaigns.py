@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from services.recommender.domain.shelf import Shelf
 from services.recommender.metrics import MODEL_LOADS, MODELS
 from services.recommender.store.lists import SQL, Guarded
 from shared.errors import EndcapError, Permanent
@@ -25,6 +26,8 @@ from shared.s3 import split_uri
 if TYPE_CHECKING:
     from asyncpg import Record
     from mypy_boto3_s3 import S3Client
+
+    from services.recommender.store.states import Catalogues
 
 RETRY_SECONDS = 5.0
 VIEW_SECONDS = 5.0
@@ -38,12 +41,13 @@ class Deployed:
 
     campaign: CampaignChanged
     model: Model | None = None
+    shelf: Shelf | None = None
 
     @cached_property
-    def ranking(self) -> Model | None:
-        """The model as it ranks given items: what a user has seen may be among them."""
-        if self.model is None:
-            return None
+    def open(self) -> Model | None:
+        """The model without a rule on what a user has seen: a filter says what is left out."""
+        if self.model is None or not self.model.scoring.exclude_seen:
+            return self.model
         return replace(self.model, scoring=self.model.scoring.model_copy(update={"exclude_seen": False}))
 
 
@@ -52,11 +56,12 @@ class Campaigns:
 
     name = "campaigns"
 
-    def __init__(self, s3: S3Client, folder: Path, database: Guarded) -> None:
+    def __init__(self, s3: S3Client, folder: Path, database: Guarded, catalogues: Catalogues) -> None:
         """Keep copies of models below `folder`."""
         self._s3 = s3
         self._folder = folder
         self._database = database
+        self._catalogues = catalogues
         self._deployed: dict[tuple[str, str], Deployed] = {}
         self._by_account: dict[tuple[str, str], tuple[str, str]] = {}
         self._news = asyncio.Event()
@@ -92,7 +97,7 @@ class Campaigns:
                 del self._deployed[tenant, name]
                 self._by_account.pop((_account(before.campaign), name), None)
             return
-        self._deployed[tenant, name] = Deployed(campaign, before.model if before else None)
+        self._deployed[tenant, name] = replace(before, campaign=campaign) if before else Deployed(campaign)
         self._by_account[_account(campaign), name] = (tenant, name)
         self._news.set()
 
@@ -165,9 +170,13 @@ class Campaigns:
         log.info("campaigns.model_loaded", campaign=campaign.arn, sha256=campaign.model_sha256)
         latest = self._deployed.get(key)
         if latest is not None:
-            self._deployed[key] = Deployed(latest.campaign, model)
+            self._deployed[key] = Deployed(latest.campaign, model, self._shelf(key[0], model))
             await self._forget(deployed.model)
         return True
+
+    def _shelf(self, tenant: str, model: Model) -> Shelf:
+        items = model.items
+        return Shelf(items.strings, items.numbers, model.item_attributes, self._catalogues.of(tenant))
 
     async def _forget(self, replaced: Model | None) -> None:
         """Remove the copy of a model that serves no campaign any more; requests under way keep theirs."""

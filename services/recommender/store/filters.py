@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+from typing import TYPE_CHECKING
+
 import structlog
 
-from shared.events import FilterChanged
+from services.recommender.store.lists import SQL
 from shared.filters import Filter, FilterError
+
+if TYPE_CHECKING:
+    from services.recommender.store.lists import Guarded
+    from shared.events import FilterChanged
+
+VIEW_SECONDS = 5.0
 
 log = structlog.get_logger()
 
@@ -13,21 +22,39 @@ log = structlog.get_logger()
 class Filters:
     """Every filter by tenant and name."""
 
-    def __init__(self) -> None:
+    def __init__(self, database: Guarded) -> None:
         """None is known yet."""
+        self._database = database
         self._of: dict[tuple[str, str], Filter] = {}
+        self._view_read_at = float("-inf")
 
     def changed(self, key: str, announced: FilterChanged | None) -> None:
         """Take an event of filters-v1."""
         tenant, _, name = key.partition(":")
         self._of.pop((tenant, name), None)
-        if announced is None:
-            return
-        try:
-            self._of[tenant, name] = Filter.parse(announced.expression)
-        except FilterError as error:
-            log.warning("filters.not_read", filter=announced.arn, error=str(error))
+        if announced is not None:
+            self._take(tenant, name, announced.expression)
 
-    def find(self, tenant: str, name: str) -> Filter | None:
-        """The filter of that name."""
+    async def find(self, tenant: str, name: str) -> Filter | None:
+        """The filter of that name.
+
+        One that is not known is looked for in the engine's view, at the most every five seconds.
+        """
+        if (tenant, name) not in self._of:
+            await self._read_view()
         return self._of.get((tenant, name))
+
+    async def _read_view(self) -> None:
+        now = asyncio.get_running_loop().time()
+        if now - self._view_read_at < VIEW_SECONDS:
+            return
+        self._view_read_at = now
+        for row in await self._database.fetch(*SQL.filters()) or ():
+            if (row["tenant"], row["name"]) not in self._of:
+                self._take(row["tenant"], row["name"], row["expression"])
+
+    def _take(self, tenant: str, name: str, expression: str) -> None:
+        try:
+            self._of[tenant, name] = Filter.parse(expression)
+        except FilterError as error:
+            log.warning("filters.not_read", tenant=tenant, filter=name, error=str(error))

@@ -7,6 +7,8 @@
     endcap:bought:{tenant}:{subject}                 sorted set, item by the seconds of its last purchase
     endcap:link:{tenant}:{session}                   the user whose session this became
     endcap:place:{tenant}:{user}                     JSON [city, province, country]
+    endcap:facts:{tenant}:{user}                     JSON of what the shop says of a user; see `domain.facts`
+    endcap:shown:{tenant}                            hash, item by how often it was shown
     endcap:histories                                 until when histories are whole, in seconds; see `refill`
 
 The loader writes the first three. A subject is a user, or a session before login. Tenants and recipes hold
@@ -51,3 +53,13 @@ def link_key(tenant: str, session: str) -> str:
 def place_key(tenant: str, user: str) -> str:
     """Where a user lives."""
     return f"endcap:place:{tenant}:{user}"
+
+
+def facts_key(tenant: str, user: str) -> str:
+    """Where it is kept what the shop says of a user."""
+    return f"endcap:facts:{tenant}:{user}"
+
+
+def shown_key(tenant: str) -> str:
+    """Where it is counted how often items were shown."""
+    return f"endcap:shown:{tenant}"

@@ -1,33 +1,48 @@
-"""Where users live, in Redis: who has no list of their own gets what is popular there."""
+"""Where users live, and what else the shop says of them, in Redis.
+
+Who has no list of their own gets what is popular where they live; filters ask for the rest.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import orjson
 
-from services.recommender.store.keys import place_key
+from services.recommender.store.keys import facts_key, place_key
 
 if TYPE_CHECKING:
     from services.recommender.store.lists import Place
     from shared.redis import Multiplexer
 
 
+@dataclass(frozen=True, slots=True)
+class About:
+    """What the worker keeps of a user; `facts` are packed."""
+
+    place: Place
+    facts: bytes
+
+
 class Places:
-    """Writes places; they stay until the user is gone."""
+    """Writes what is known of users; it stays until the user is gone."""
 
     def __init__(self, redis: Multiplexer) -> None:
         self._redis = redis
 
-    async def put(self, places: Mapping[tuple[str, str], Place | None]) -> None:
-        """Set the place of each (tenant, user); None removes it. Transient while Redis is away."""
-        if places:
+    async def put(self, users: Mapping[tuple[str, str], About | None]) -> None:
+        """Set what is known of each (tenant, user); None removes it. Transient while Redis is away."""
+        if users:
             await self._redis.execute(
-                *(
-                    ("SET", place_key(*who), orjson.dumps(place))
-                    if place is not None and any(place)
-                    else ("DEL", place_key(*who))
-                    for who, place in places.items()
-                )
+                *(each for who, about in users.items() for each in _commands(who, about))
             )
+
+
+def _commands(who: tuple[str, str], about: About | None) -> list[tuple[str | bytes, ...]]:
+    place, facts = (about.place, about.facts) if about else ((), b"")
+    return [
+        ("SET", place_key(*who), orjson.dumps(place)) if any(place) else ("DEL", place_key(*who)),
+        ("SET", facts_key(*who), facts) if facts else ("DEL", facts_key(*who)),
+    ]

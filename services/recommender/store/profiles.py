@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import orjson
 import structlog
 
-from services.recommender.store.keys import bought_key, history_key
+from services.recommender.domain.facts import Value, packed, unpacked
+from services.recommender.store.keys import bought_key, facts_key, history_key
 from services.recommender.store.lists import SQL, Guarded
 from shared.errors import EndcapError
 
@@ -58,6 +59,20 @@ class Profiles:
             [(row["item_id"], row["event_type"], int(row["seconds"])) for row in reversed(rows or [])],
             {row["item_id"] for row in rows or [] if row["event_type"] == "purchase"},
         )
+
+    async def facts(self, tenant: str, user: str) -> dict[str, Value]:
+        """What the shop says of a user, by the keys of `domain.facts`; nothing when nobody can tell."""
+        try:
+            (known,) = await self._redis.execute(("GET", facts_key(tenant, user)))
+            if known is not None:
+                return unpacked(known)
+        except (EndcapError, ValueError) as error:
+            log.debug("profiles.redis_passed_over", error=repr(error))
+        row = await self._database.fetchrow(*SQL.user_facts(tenant=tenant, user_id=user))
+        if row is None:
+            return {}
+        fields = {name: row[name] for name in ("name", "city", "province", "country")}
+        return unpacked(packed("user", fields, row["attributes"] or {}))
 
 
 def _oldest_first(entries: Sequence[bytes]) -> list[tuple[str, str, int]]:

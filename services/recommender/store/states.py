@@ -10,6 +10,7 @@ import orjson
 import structlog
 
 from services.recommender.domain.catalogue import Catalogue
+from services.recommender.domain.facts import packed
 from services.recommender.domain.pointers import Pointer, Pointers
 from services.recommender.store.keys import pointer_key
 from services.recommender.store.lists import SQL
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from shared.kafka import StateTable
     from shared.postgres import Database
     from shared.redis import Multiplexer
+
+_FIELDS = ("name", "category", "price", "currency", "created_at")
 
 ASK_SECONDS = 1.0
 FIRST_LOOK_SECONDS = 2.0
@@ -142,7 +145,12 @@ class Catalogues:
             self.of(tenant).remove(item_id)
         else:
             self.of(tenant).put(
-                item_id, item.name, item.price, available=item.available, as_of=item.occurred_at
+                item_id,
+                item.name,
+                item.price,
+                available=item.available,
+                as_of=item.occurred_at,
+                facts=packed("item", {name: getattr(item, name) for name in _FIELDS}, item.attributes),
             )
 
     def whole(self, keys: set[str]) -> None:
@@ -191,6 +199,7 @@ class Catalogues:
                 row["price"],
                 available=row["available"],
                 as_of=row["updated_at"],
+                facts=packed("item", {name: row[name] for name in _FIELDS}, row["attributes"] or {}),
             )
         for tenant, known in items.items():
             self.of(tenant).keep_only(known)

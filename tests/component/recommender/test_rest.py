@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -65,32 +66,42 @@ async def test_a_list_comes_decorated_from_redis(shop: Any, until: Any) -> None:
     }
 
 
-ROUTES: list[tuple[str, dict[str, str], range]] = [
-    ("/api/v1/personalize/recommendations/similar/i1", {"product_id": "i1"}, range(2, 9)),
-    ("/api/v1/personalize/similar-items/i1", {"product_id": "i1"}, range(2, 9)),
-    ("/api/v1/personalize/recommendations/item-affinity/u1", {"user_id": "u1"}, range(5, 8)),
-    ("/api/v1/personalize/item-affinity/u1", {"user_id": "u1"}, range(5, 8)),
+FAMOUS = range(10, 25)
+
+ROUTES: list[tuple[str, dict[str, str], Sequence[int]]] = [
+    ("/api/v1/personalize/recommendations/similar/i1", {"product_id": "i1"}, [*range(2, 9), *FAMOUS[:3]]),
+    ("/api/v1/personalize/similar-items/i1", {"product_id": "i1"}, [*range(2, 9), *FAMOUS[:3]]),
+    ("/api/v1/personalize/recommendations/item-affinity/u1", {"user_id": "u1"}, [*range(5, 8), *FAMOUS[:7]]),
+    ("/api/v1/personalize/item-affinity/u1", {"user_id": "u1"}, [*range(5, 8), *FAMOUS[:7]]),
     ("/api/v1/personalize/recommendations/u1?limit=3", {"user_id": "u1"}, range(3)),
     ("/api/v1/personalize/recommendations/u1?limit=100", {"user_id": "u1"}, range(30)),
-    ("/api/v1/personalize/recommendations/u1?strategy=item-affinity", {"user_id": "u1"}, range(5, 8)),
-    ("/api/v1/personalize/recommendations/a%2Fb%3Ac%20%C3%BC", {"user_id": "a/b:c ü"}, range(3)),
+    (
+        "/api/v1/personalize/recommendations/u1?strategy=item-affinity",
+        {"user_id": "u1"},
+        [*range(5, 8), *FAMOUS[:7]],
+    ),
+    (
+        "/api/v1/personalize/recommendations/a%2Fb%3Ac%20%C3%BC",
+        {"user_id": "a/b:c ü"},
+        [*range(3), *FAMOUS[:7]],
+    ),
     ("/api/personalize/recommendations?userId=u1&numResults=4", {"user_id": "u1"}, range(4)),
     ("/api/personalize/recommendations/i1", {"product_id": "i1"}, range(2, 8)),
     ("/api/personalize/recommendations/i1?numResults=2", {"product_id": "i1"}, range(2, 4)),
     (
         "/api/v1/personalize/recommendations/by-location?country=Germany",
         {"country": "Germany"},
-        range(20, 23),
+        [*range(20, 23), *FAMOUS[:7]],
     ),
     (
         "/api/v1/personalize/recommendations/by-location?city=K%C3%B6ln&country=Germany",
         {"city": "Köln", "country": "Germany"},
-        range(28, 30),
+        [28, 29, *range(20, 23), *FAMOUS[:5]],
     ),
     (
         "/api/v1/personalize/recommendations/by-location?city=Aachen&country=Germany",
         {"city": "Aachen", "country": "Germany"},
-        range(20, 23),
+        [*range(20, 23), *FAMOUS[:7]],
     ),
 ]
 
@@ -121,11 +132,34 @@ async def test_who_has_no_list_gets_what_is_popular_where_they_live(shop: Any, u
         unknown = await caller.get("/api/v1/personalize/recommendations/nobody")
         unknown_item = await caller.get("/api/v1/personalize/similar-items/i11")
 
-    assert ids(german) == ["i20", "i21", "i22"]
+    assert ids(german) == [f"i{n}" for n in [20, 21, 22, *FAMOUS[:7]]]
     assert ids(unknown) == [f"i{n}" for n in range(10, 20)]
     assert german.json()["source"] == unknown.json()["source"] == "popular"
     assert "i11" not in ids(unknown_item)
     assert unknown_item.json()["source"] == "popular"
+
+
+async def test_a_short_list_is_filled_up_with_what_is_popular_and_then_with_what_is_sold(
+    shop: Any, until: Any
+) -> None:
+    bought = shop.redis.zadd(f"endcap:bought:{shop.tenant}:a/b:c ü", {"i1": time.time(), "i11": time.time()})
+    await bought
+    await shop.publish(ITEMS, *(shop.item(f"i{n}", available=False) for n in (0, 12)))
+    async with shop.recommender() as caller:
+        await ready(caller, until)
+
+        async def left_out() -> Any:
+            listed = await caller.get("/api/v1/personalize/recommendations/a%2Fb%3Ac%20%C3%BC?limit=5")
+            return "i0" not in ids(listed) and listed
+
+        listed = await until(left_out)
+        everything = await caller.get("/api/v1/personalize/recommendations/a%2Fb%3Ac%20%C3%BC?limit=100")
+
+    assert ids(listed) == ["i2", "i10", "i13", "i14", "i15"]
+    assert listed.json()["source"] == "redis"
+    assert listed.json()["generation"] == 7
+    assert set(ids(everything)) == {f"i{n}" for n in range(30)} - {"i0", "i1", "i11", "i12"}
+    assert len(ids(everything)) == 26
 
 
 async def test_redis_that_lost_everything_is_passed_over(shop: Any, until: Any) -> None:
@@ -215,7 +249,8 @@ async def test_a_new_generation_is_served_whole_and_an_older_event_changes_nothi
         await shop.publish(ITEMS, shop.item("later"))
         await ready(caller, until, items=31)
 
-        assert ids(await caller.get("/api/v1/personalize/recommendations/u1")) == ["new"]
+        listed = ids(await caller.get("/api/v1/personalize/recommendations/u1"))
+        assert listed == ["new", *(f"i{n}" for n in range(10, 19))]
 
 
 async def test_without_kafka_the_views_say_what_is_active_and_what_items_are(shop: Any, until: Any) -> None:

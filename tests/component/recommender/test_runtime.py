@@ -7,28 +7,24 @@ import random
 import re
 import time
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import boto3
 import httpx
 import pyarrow as pa
 import pytest
-from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from services.engine.recipes import RECIPES, Dataset
 from services.engine.recipes.recipe import silent
-from shared.events import CampaignChanged
 from shared.events.topics import CACHES, CAMPAIGNS, INTERACTIONS, ITEMS
 from shared.models import fingerprint, save
+from tests.component.recommender.campaigns import arn, campaign, client, ids, loaded
 from tests.support.kafka import eventually
 
 if TYPE_CHECKING:
     from tests.support.stack import ObjectStore
 
-AWS = ("ENDCTESTTESTTESTTEST", "a secret access key of forty characters!")
 TEAS = [f"tea-{n}" for n in range(12)]
 BOLTS = [f"bolt-{n}" for n in range(12)]
 FITTED = (
@@ -79,58 +75,9 @@ async def shop(world: Any, s3: ObjectStore, bucket: str, folders: dict[str, Path
     return world
 
 
-def campaign(
-    world: Any, name: str, recipe: str, bucket: str, sha256: str, status: str = "ACTIVE"
-) -> CampaignChanged:
-    return CampaignChanged(
-        event_id=f"{world.tenant}-{name}-{status}-{sha256}",
-        tenant=world.tenant,
-        occurred_at=datetime.now(UTC),
-        name=name,
-        arn=f"arn:aws:personalize:us-east-1:{world.account}:campaign/{name}",
-        status=status,
-        recipe=recipe,
-        solution_version_arn=f"arn:aws:personalize:us-east-1:{world.account}:solution/{name}/00000000",
-        model_uri=f"s3://{bucket}/models/{name}",
-        model_sha256=sha256,
-    )
-
-
-def client(url: str) -> Any:
-    return boto3.client(
-        "personalize-runtime",
-        endpoint_url=url,
-        region_name="eu-west-1",
-        aws_access_key_id=AWS[0],
-        aws_secret_access_key=AWS[1],
-        config=Config(retries={"max_attempts": 1}),
-    )
-
-
-def arn(name: str) -> str:
-    """As it was in AWS: another account, another region."""
-    return f"arn:aws:personalize:ap-south-1:123456789012:campaign/{name}"
-
-
-async def loaded(url: str, tenant: str, count: int = len(FITTED)) -> None:
-    """Wait until so many models are in memory."""
-    headers = {"x-api-key": "ek_service_test", "x-endcap-tenant": tenant}
-
-    async def whole() -> bool:
-        status = (await caller.get("/api/v1/personalize/status", headers=headers)).json()
-        return list(status["campaigns"].values()).count("model") == count
-
-    async with httpx.AsyncClient(base_url=url) as caller:
-        await eventually(whole)
-
-
-def ids(answer: Any) -> list[str]:
-    return [item["itemId"] for item in answer.get("itemList", answer.get("personalizedRanking"))]
-
-
 async def test_a_model_answers_live_and_hears_of_what_just_happened(shop: Any, until: Any) -> None:
     async with shop.listening() as url, shop.worker():
-        await loaded(url, shop.tenant)
+        await loaded(url, shop.tenant, len(FITTED))
         runtime = client(url)
 
         def ask(**members: Any) -> Any:
@@ -174,7 +121,7 @@ async def test_a_model_answers_live_and_hears_of_what_just_happened(shop: Any, u
 async def test_a_ranking_orders_what_is_given_and_puts_strangers_last(shop: Any) -> None:
     given = ["stranger", "bolt-3", "tea-3", "bolt-4", "tea-4", "another"]
     async with shop.listening() as url:
-        await loaded(url, shop.tenant)
+        await loaded(url, shop.tenant, len(FITTED))
         runtime = client(url)
         ranked = await asyncio.to_thread(
             runtime.get_personalized_ranking, campaignArn=arn("ranking"), userId="u0", inputList=given
@@ -199,7 +146,7 @@ async def test_a_ranking_orders_what_is_given_and_puts_strangers_last(shop: Any)
 async def test_what_can_not_be_sold_is_not_recommended(shop: Any, until: Any) -> None:
     await shop.publish(ITEMS, *(shop.item(item, available=False) for item in TEAS[:6]))
     async with shop.listening() as url:
-        await loaded(url, shop.tenant)
+        await loaded(url, shop.tenant, len(FITTED))
         runtime = client(url)
 
         async def left_out() -> bool:
@@ -223,7 +170,7 @@ async def test_a_model_that_was_tampered_with_is_not_loaded_and_lists_answer(
     )
     await shop.publish(CAMPAIGNS, campaign(shop, "soon", "aws-sims", bucket, "1" * 64, "CREATE PENDING"))
     async with shop.listening() as url:
-        await loaded(url, shop.tenant)
+        await loaded(url, shop.tenant, len(FITTED))
         runtime = client(url)
 
         async def listed() -> bool:
@@ -248,7 +195,7 @@ async def test_a_new_model_is_swapped_in_without_a_failed_request(
         s3.client().upload_file(str(file), bucket, f"models/next/{file.name}")
     changed = campaign(shop, "user", "aws-user-personalization", bucket, fingerprint(tmp_path / "next"))
     async with shop.listening() as url:
-        await loaded(url, shop.tenant)
+        await loaded(url, shop.tenant, len(FITTED))
         runtime = client(url)
         answers: list[Any] = []
 
@@ -293,7 +240,7 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
 
 async def test_mistakes_have_the_names_that_aws_gives_them(shop: Any) -> None:
     async with shop.listening() as url:
-        await loaded(url, shop.tenant)
+        await loaded(url, shop.tenant, len(FITTED))
         for members, error in MISTAKES:
             with pytest.raises(ClientError) as raised:
                 await asyncio.to_thread(client(url).get_recommendations, **members)
@@ -306,7 +253,7 @@ async def test_a_variant_may_be_a_campaign_also_in_rest_and_a_recipe_also_on_the
     await shop.lists(7, "popularity", {"all": [("famous", 0.5)]})
     await shop.publish(CACHES, shop.pointer(1, popularity=7))
     async with shop.listening() as url, httpx.AsyncClient(base_url=url) as caller:
-        await loaded(url, shop.tenant)
+        await loaded(url, shop.tenant, len(FITTED))
         headers = {"x-api-key": "ek_service_test", "x-endcap-tenant": shop.tenant}
         rest = await caller.get(
             "/api/v1/personalize/recommendations/u0",

@@ -1,0 +1,78 @@
+"""Which items of a campaign are lifted so that they get a chance, and by how much."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from services.recommender.domain.exploration import Bonus, eligible
+from services.recommender.domain.recipes import EXPLORING
+from shared.filters.syntax import key_of
+from shared.personalize import WireError
+from shared.personalize.exploration import Exploration
+
+if TYPE_CHECKING:
+    from services.recommender.api.targets import Target
+    from services.recommender.domain.shelf import Shelf
+    from services.recommender.store.shown import Shown
+    from shared.models import Model
+
+LOOK_SECONDS = 2.0
+_CREATED = "CREATION_TIMESTAMP"
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    model: Model
+    config: object
+    until: float
+    bonus: Bonus | None
+
+
+class Explorer:
+    """Works bonuses out anew every two seconds, for campaigns that are asked."""
+
+    def __init__(self, shown: Shown) -> None:
+        self._shown = shown
+        self._kept: dict[tuple[str, str], _Kept] = {}
+        self._chance = np.random.default_rng()
+
+    async def bonus(self, target: Target) -> Bonus | None:
+        """The bonus of a campaign's young items; none where nothing is explored."""
+        deployed, model = target.deployed, target.model
+        if deployed is None or model is None or deployed.shelf is None:
+            return None
+        campaign = deployed.campaign
+        if campaign.recipe not in EXPLORING:
+            return None
+        now, key = time.monotonic(), (campaign.tenant, campaign.name)
+        kept = self._kept.get(key)
+        if kept is None or kept.model is not model or kept.config is not campaign.config or now >= kept.until:
+            config = _config(campaign.config)
+            bonus = await self._worked_out(target.tenant, model, deployed.shelf, config, now)
+            kept = self._kept[key] = _Kept(model, campaign.config, now + LOOK_SECONDS, bonus)
+        return kept.bonus
+
+    async def _worked_out(
+        self, tenant: str, model: Model, shelf: Shelf, config: Exploration, now: float
+    ) -> Bonus | None:
+        if config.weight == 0:
+            return None
+        created = shelf.table([_CREATED], now).column(key_of(_CREATED))
+        young = eligible(model, None if created is None else created.numbers, config)
+        if len(young) == 0:
+            return None
+        shown = await self._shown.times(tenant, [shelf.ids[number] for number in young.tolist()])
+        met = model.popularity[young].astype(np.float64) + np.array(shown, np.float64)
+        return Bonus.of(young, met, config.weight, len(model.items), self._chance)
+
+
+def _config(config: dict[str, object]) -> Exploration:
+    given = config.get("itemExplorationConfig")
+    try:
+        return Exploration.of({k: str(v) for k, v in given.items()} if isinstance(given, dict) else None)
+    except WireError:
+        return Exploration()

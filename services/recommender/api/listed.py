@@ -1,0 +1,54 @@
+"""Picks of lists: what answers for a campaign whose model is not here, and for a recipe's lists."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from services.recommender.api.answers import POPULAR
+from services.recommender.domain.placing import POPULAR_INSTEAD, Pick
+
+if TYPE_CHECKING:
+    from services.recommender.api.sieves import Asker, Sieve, Sieves
+    from services.recommender.domain.catalogue import Catalogue, Listed
+    from services.recommender.store.lists import Found
+
+
+@dataclass(slots=True)
+class FromLists:
+    """A list, and what is popular where it is too short or there is none."""
+
+    found: Found
+    popular: Listed
+    catalogue: Catalogue
+    sieves: Sieves
+    source: bytes = field(init=False, default=POPULAR)
+
+    async def picks(self, asker: Asker, sieve: Sieve | None, limit: int) -> list[Pick]:
+        """The first items that may be shown, and pass."""
+        if sieve is not None:
+            return await self._passing(asker, sieve, limit)
+        bought = self.found.bought
+        allowed = self.catalogue.allowed(self.found.listed, bought, limit)
+        if allowed:
+            self.source = self.found.source
+        else:
+            allowed = self.catalogue.allowed(self.popular, bought, limit)
+        return [Pick(item, score) for item, score in allowed]
+
+    async def _passing(self, asker: Asker, sieve: Sieve, limit: int) -> list[Pick]:
+        scores = dict(self.found.listed)
+        ids = list(dict.fromkeys([*scores, *(item for item, _ in self.popular)]))
+        mask = await self.sieves.mask(sieve, self.sieves.listed(ids, self.catalogue), None, asker)
+        bought = set() if sieve.rules_history else self.found.bought
+        passing = [
+            item
+            for item, passes in zip(ids, mask.tolist(), strict=True)
+            if passes and item not in bought and not self.catalogue.withheld(item)
+        ]
+        if passing and passing[0] in scores:
+            self.source = self.found.source
+        return [
+            Pick(item, scores[item]) if item in scores else Pick(item, reason=POPULAR_INSTEAD)
+            for item in passing[:limit]
+        ]

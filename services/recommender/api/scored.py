@@ -1,0 +1,91 @@
+"""Picks of a campaign's model, scored now from what the user did a moment ago."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from services.recommender.api.answers import MODEL
+from services.recommender.domain.placing import EXPLORED, POPULAR_INSTEAD, Pick
+from services.recommender.metrics import SCORE_SECONDS
+
+if TYPE_CHECKING:
+    from services.recommender.api.sieves import Asker, Sieve, Sieves
+    from services.recommender.domain.catalogue import Catalogue
+    from services.recommender.domain.exploration import Bonus
+    from services.recommender.domain.shelf import Mask, Shelf
+    from shared.models import Model
+
+_SPARE = 20
+"""So many items more than asked for are scored at first, in case some are not available."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """A model and its items. `open` is the model without a rule on what a user has seen."""
+
+    source: ClassVar[bytes] = MODEL
+
+    model: Model
+    open: Model
+    shelf: Shelf
+    catalogue: Catalogue
+    sieves: Sieves
+    bonus: Bonus | None = None
+
+    async def picks(self, asker: Asker, sieve: Sieve | None, limit: int) -> list[Pick]:
+        """The best items that pass; where too few do, popular ones that pass follow without a score."""
+        began = time.perf_counter()
+        allowed = None if sieve is None else await self.sieves.mask(sieve, self.shelf, self.model, asker)
+        picks = self._best(asker, sieve, limit, allowed, self.bonus)
+        if self.bonus is not None and any(self.bonus.lifts(self.shelf.rows[pick.item]) for pick in picks):
+            plain = {pick.item for pick in self._best(asker, sieve, limit, allowed, None)}
+            picks = [
+                pick if pick.item in plain else Pick(pick.item, pick.score, reason=EXPLORED) for pick in picks
+            ]
+        if allowed is not None and len(picks) < limit:
+            picks += self._popular(asker, sieve, allowed, {pick.item for pick in picks})[: limit - len(picks)]
+        SCORE_SECONDS.observe(time.perf_counter() - began)
+        return picks
+
+    def _best(
+        self, asker: Asker, sieve: Sieve | None, limit: int, allowed: Mask | None, bonus: Bonus | None
+    ) -> list[Pick]:
+        """What the model says, without what was bought or can't be sold."""
+        model = self.open if _rules_history(sieve) else self.model
+        related, asked = self.model.scoring.kind == "item", limit + _SPARE
+        lifted = None if bonus is None else bonus.drawn()
+        while True:
+            scored = model.recommend(
+                user_id=asker.user_id,
+                item_id=asker.item_id,
+                history=asker.profile.history,
+                exclude=() if _rules_history(sieve) else asker.profile.bought,
+                limit=asked,
+                relevance=related,
+                allowed=allowed,
+                bonus=lifted,
+            )
+            kept = self.catalogue.allowed(scored, set(), limit)
+            if len(kept) == limit or len(scored) < asked:
+                break
+            asked *= 8
+        if related:
+            # An item's list is filled up with popular items, which have nothing to do with it.
+            filled = POPULAR_INSTEAD if allowed is not None else None
+            return [Pick(item, reason=None if score else filled) for item, score in kept]
+        return [Pick(item, score) for item, score in kept]
+
+    def _popular(self, asker: Asker, sieve: Sieve | None, allowed: Mask, listed: set[str]) -> list[Pick]:
+        bought = set() if _rules_history(sieve) else asker.profile.bought
+        left_out = listed | bought | ({asker.item_id} if asker.item_id else set())
+        return [
+            Pick(item, reason=POPULAR_INSTEAD)
+            for item in self.open.popular(exclude=left_out, allowed=allowed)
+            if not self.catalogue.withheld(item)
+        ]
+
+
+def _rules_history(sieve: Sieve | None) -> bool:
+    return sieve is not None and sieve.rules_history

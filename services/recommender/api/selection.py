@@ -1,0 +1,148 @@
+"""What is recommended for a target, and in which order given items are put for a user.
+
+Filters and promotions hold whatever the picks come from. What was just bought, or can't be sold, is left out.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from services.recommender.api.listed import FromLists
+from services.recommender.api.scored import Scored
+from services.recommender.api.sieves import Asker
+from services.recommender.domain.placing import PROMOTED, Pick, placed, slots
+from services.recommender.domain.recipes import EVERYBODY
+from services.recommender.metrics import LIVE
+from services.recommender.store.profiles import Profile
+
+if TYPE_CHECKING:
+    from services.recommender.api.explorer import Explorer
+    from services.recommender.api.sieves import Sieve, Sieves
+    from services.recommender.api.targets import Target
+    from services.recommender.domain.pointers import Pointers
+    from services.recommender.store.lists import Lists
+    from services.recommender.store.popular import Popular
+    from services.recommender.store.profiles import Profiles
+    from services.recommender.store.states import Catalogues
+
+
+@dataclass(frozen=True, slots=True)
+class Promotion:
+    """A share of a list for the items of a filter, or for any."""
+
+    name: str | None
+    percent: int
+    sieve: Sieve | None
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What is asked of a target."""
+
+    user_id: str | None
+    item_id: str | None
+    limit: int
+    sieve: Sieve | None = None
+    promotion: Promotion | None = None
+
+
+class Selection:
+    """Chooses items for a target."""
+
+    def __init__(
+        self,
+        profiles: Profiles,
+        lists: Lists,
+        popular: Popular,
+        catalogues: Catalogues,
+        pointers: Pointers,
+        sieves: Sieves,
+        explorer: Explorer,
+    ) -> None:
+        self._profiles = profiles
+        self._lists = lists
+        self._popular = popular
+        self._catalogues = catalogues
+        self._pointers = pointers
+        self._sieves = sieves
+        self._explorer = explorer
+        self._chance = random.Random()  # noqa: S311 - places in a list, no secrets
+
+    async def recommend(self, target: Target, wish: Wish) -> tuple[list[Pick], bytes]:
+        """Picks, best first, and what they come from: a model, lists, or what is popular."""
+        target.check(wish.user_id, wish.item_id)
+        known = wish.user_id and (target.model or wish.sieve or wish.promotion)
+        profile = await self._profiles.of(target.tenant, wish.user_id or "") if known else Profile()
+        asker = Asker(target.tenant, wish.user_id, wish.item_id, profile)
+        source = await self._scored(target) or await self._listed(target, wish.user_id, wish.item_id)
+        picks = await source.picks(asker, wish.sieve, wish.limit)
+        if wish.promotion is not None:
+            picks = await self._promoted(source, asker, wish.promotion, picks, wish.limit)
+        LIVE.labels(source.source.decode()).inc()
+        return picks, source.source
+
+    async def rank(
+        self, target: Target, user_id: str, given: Sequence[str], sieve: Sieve | None
+    ) -> list[Pick]:
+        """The given items that pass, best first; those that training never saw come last, without a score."""
+        wanted = list(dict.fromkeys(given))
+        asker = Asker(target.tenant, user_id, None, await self._profiles.of(target.tenant, user_id))
+        if sieve is not None:
+            wanted = await self._passing(target, asker, wanted, sieve)
+        if target.model is not None:
+            ranked = target.model.rank(user_id, asker.profile.history, wanted)
+        else:
+            found = (await self._listed(target, user_id, None)).found
+            known = [(item, score or 0.0) for item, score in found.listed if item in set(wanted)]
+            total = sum(score for _, score in known) or 1.0
+            ranked = [(item, round(score / total, 7)) for item, score in known]
+        picks = [Pick(item, score) for item, score in ranked]
+        placed_already = {pick.item for pick in picks}
+        return picks + [Pick(item) for item in wanted if item not in placed_already]
+
+    async def _promoted(
+        self,
+        source: Scored | FromLists,
+        asker: Asker,
+        promotion: Promotion,
+        others: list[Pick],
+        limit: int,
+    ) -> list[Pick]:
+        count = slots(limit, promotion.percent)
+        found = await source.picks(asker, promotion.sieve, count)
+        promoted = [Pick(pick.item, pick.score, promotion.name, PROMOTED) for pick in found]
+        return placed(promoted, others, limit, self._chance)
+
+    async def _passing(self, target: Target, asker: Asker, wanted: list[str], sieve: Sieve) -> list[str]:
+        """Those of some items that pass a filter, whether training saw them or not."""
+        shelf = target.deployed.shelf if target.deployed else None
+        passing: set[str] = set()
+        strangers = wanted
+        if shelf is not None:
+            mask = await self._sieves.mask(sieve, shelf, target.model, asker)
+            passing = {item for item in wanted if (row := shelf.rows.get(item)) is not None and mask[row]}
+            strangers = [item for item in wanted if item not in shelf.rows]
+        if strangers:
+            shelf = self._sieves.listed(strangers, self._catalogues.of(target.tenant))
+            mask = await self._sieves.mask(sieve, shelf, target.model, asker)
+            passing |= {item for item, passes in zip(strangers, mask.tolist(), strict=True) if passes}
+        return [item for item in wanted if item in passing]
+
+    async def _scored(self, target: Target) -> Scored | None:
+        deployed = target.deployed
+        if deployed is None or deployed.model is None or deployed.open is None or deployed.shelf is None:
+            return None
+        catalogue = self._catalogues.of(target.tenant)
+        bonus = await self._explorer.bonus(target)
+        return Scored(deployed.model, deployed.open, deployed.shelf, catalogue, self._sieves, bonus)
+
+    async def _listed(self, target: Target, user_id: str | None, item_id: str | None) -> FromLists:
+        tenant, recipe = target.tenant, target.recipe
+        identifier = {"user": user_id, "item": item_id}.get(target.asks_for) or EVERYBODY
+        generation = self._pointers.of(tenant).generations.get(recipe)
+        found = await self._lists.find(tenant, generation, recipe, identifier, user_id)
+        popular, _ = await self._popular.near(tenant, found.place)
+        return FromLists(found, popular, self._catalogues.of(tenant), self._sieves)

@@ -1,0 +1,142 @@
+"""Filters at work: a request's filter with its values, and the items that it lets through."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from services.recommender.domain.facts import key_of, spelled
+from services.recommender.domain.shelf import Shelf
+from shared.filters import Filter, FilterError, Interaction
+from shared.models import Attributes
+from shared.personalize import Arn, invalid_input, not_found
+
+if TYPE_CHECKING:
+    from services.recommender.domain.catalogue import Catalogue
+    from services.recommender.domain.facts import Value
+    from services.recommender.domain.shelf import Mask
+    from services.recommender.store.filters import Filters
+    from services.recommender.store.profiles import Profile, Profiles
+    from shared.filters import Bound, Table
+    from shared.models import Model
+
+_PURCHASE = "purchase"
+_KEPT_BOUND = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Asker:
+    """Who asks, for what: a user with what is known of them, and the item that others should be like."""
+
+    tenant: str
+    user_id: str | None
+    item_id: str | None
+    profile: Profile
+
+
+@dataclass(frozen=True, slots=True)
+class Sieve:
+    """A filter and the values of one request."""
+
+    filter: Filter
+    bound: Bound
+    key: Hashable
+
+    @property
+    def rules_history(self) -> bool:
+        """Whether it says itself which of the items that a user had to do with are wanted."""
+        return any(clause.includes and clause.dataset == "INTERACTIONS" for clause in self.filter.clauses)
+
+    def names(self, dataset: str) -> Sequence[str]:
+        """The fields that it asks of a dataset."""
+        return [name for of, name in self.filter.fields if of == dataset]
+
+
+class Sieves:
+    """Finds filters, and makes masks of them."""
+
+    def __init__(self, filters: Filters, profiles: Profiles) -> None:
+        self._filters = filters
+        self._profiles = profiles
+        self._bound: dict[Hashable, Bound] = {}
+
+    async def of(self, tenant: str, arn: str | None, values: Mapping[str, str] | None) -> Sieve | None:
+        """The filter that an ARN names, with its values; none without an ARN.
+
+        ResourceNotFoundException for an unknown filter, InvalidInputException for values that it can't take.
+        """
+        if arn is None:
+            if values:
+                raise invalid_input("filterValues need the filterArn of the filter that they are for.")
+            return None
+        name = Arn.parse(arn, "filter").name
+        found = await self._filters.find(tenant, name)
+        if found is None:
+            raise not_found(f"There is no filter {name!r} here. Create it, or check the ARN: {arn}")
+        if found.selects != "item":
+            raise invalid_input(f"The filter {name!r} filters users; recommendations need one of items.")
+        key = (found.expression, *sorted((values or {}).items()))
+        return Sieve(found, self._bind(found, values or {}, key), key)
+
+    async def mask(self, sieve: Sieve, shelf: Shelf, model: Model | None, asker: Asker) -> Mask:
+        """The items of a shelf that pass, by their numbers."""
+        asked = sieve.filter
+        if (asked.needs_user or asked.needs_interactions) and not asker.user_id:
+            raise invalid_input("userId is required by the filter.")
+        user = await self._user(sieve, model, asker) if asked.needs_user else {}
+        item_id = asker.item_id if asked.needs_item else None
+        table = shelf.table(sieve.names("ITEMS"), time.monotonic())
+
+        def made(table: Table) -> Mask:
+            events = _interactions(model, asker) if asked.needs_interactions else ()
+            return sieve.bound.mask(table, interactions=events, user=user, item_id=item_id)
+
+        if asked.needs_interactions:
+            return made(table)
+        return shelf.mask((sieve.key, *sorted(user.items()), item_id), table, made)
+
+    def listed(self, ids: Sequence[str], catalogue: Catalogue) -> Shelf:
+        """Items of a list without a model, with what the shop says of them."""
+        return Shelf(ids, {item: row for row, item in enumerate(ids)}, Attributes(), catalogue)
+
+    def _bind(self, found: Filter, values: Mapping[str, str], key: Hashable) -> Bound:
+        bound = self._bound.get(key)
+        if bound is None:
+            try:
+                bound = found.bind(values)
+            except FilterError as error:
+                raise invalid_input(str(error)) from None
+            if len(self._bound) >= _KEPT_BOUND:
+                self._bound.clear()
+            self._bound[key] = bound
+        return bound
+
+    async def _user(self, sieve: Sieve, model: Model | None, asker: Asker) -> dict[str, Value]:
+        """What is known of the user, of the fields that the filter asks for: the shop's word first."""
+        user_id = asker.user_id or ""
+        told = await self._profiles.facts(asker.tenant, user_id)
+        row = model.users.find(user_id) if model else None
+        found = {}
+        for name in sieve.names("USERS"):
+            value = told.get(key_of("user", name))
+            if value is None and model is not None and row is not None:
+                column = spelled("user", name, model.user_attributes.columns)
+                value = None if column is None else model.user_attributes.value(column, row)
+            if value is not None:
+                found[name] = value
+        return found
+
+
+def _interactions(model: Model | None, asker: Asker) -> list[Interaction]:
+    """What training and the last days know of the user: each item and type of event once."""
+    profile = asker.profile
+    done = {(item, kind) for item, kind, _ in profile.history}
+    done |= {(item, _PURCHASE) for item in profile.bought}
+    row = model.users.find(asker.user_id or "") if model else None
+    if model is not None and row is not None:
+        ids, types = model.items.strings, model.scoring.event_types
+        events = model.histories.table(row)[:, :2].tolist()
+        done |= {(ids[item], types[kind]) for item, kind in events}
+    return [Interaction(item, kind) for item, kind in done]

@@ -1,0 +1,77 @@
+"""What an ARN asks to be answered by."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from services.recommender.domain.recipes import POPULARITY, RANKING_ONLY, SIMILAR, list_recipe
+from shared.personalize import Arn, invalid_input, not_found
+
+if TYPE_CHECKING:
+    from services.recommender.store.campaigns import Campaigns, Deployed
+    from shared.auth import Principal
+    from shared.models import Model
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A model, or else the lists of a recipe."""
+
+    tenant: str
+    recipe: str
+    deployed: Deployed | None = None
+
+    @property
+    def model(self) -> Model | None:
+        """The model, if it is in memory."""
+        return self.deployed.model if self.deployed else None
+
+    @property
+    def only_ranks(self) -> bool:
+        """Whether the recipe orders given items only."""
+        return self.deployed is not None and self.deployed.campaign.recipe in RANKING_ONLY
+
+    @property
+    def asks_for(self) -> str:
+        """`user`, `item` or `popular`: what a query of this target names."""
+        if self.model is not None:
+            return self.model.scoring.kind
+        return {SIMILAR: "item", POPULARITY: "popular"}.get(self.recipe, "user")
+
+    def check(self, user_id: str | None, item_id: str | None) -> None:
+        """InvalidInputException when a query lacks what the recipe needs."""
+        if self.asks_for == "user" and not user_id:
+            raise invalid_input("userId is required by the recipe of this campaign.")
+        if self.asks_for == "item" and not item_id:
+            raise invalid_input("itemId is required by the recipe of this campaign.")
+
+
+class Targets:
+    """Finds targets."""
+
+    def __init__(self, campaigns: Campaigns) -> None:
+        self._campaigns = campaigns
+
+    async def find(self, principal: Principal, text: str) -> Target:
+        """What an ARN names; only the name counts, so an ARN copied from AWS finds its namesake here.
+
+        ResourceNotFoundException when there is no such campaign, or it is not active yet. A service may
+        name a recipe instead, as `arn:aws:personalize:::recipe/user-personalization`.
+        """
+        arn = Arn.parse(text, "campaign", "recipe")
+        if arn.kind == "recipe" and principal.kind == "service":
+            return Target(principal.own_tenant, arn.name)
+        if arn.kind != "campaign":
+            raise not_found(f"Only services may ask for a recipe; give the ARN of a campaign, not {text}.")
+        return await self.campaign(principal.tenant, principal.account, text)
+
+    async def campaign(self, tenant: str | None, account: str | None, text: str) -> Target:
+        """The campaign that an ARN names, of a tenant or else anywhere in an account."""
+        name = Arn.parse(text, "campaign").name
+        deployed = await self._campaigns.find(tenant, account, name)
+        if deployed is None:
+            raise not_found(f"There is no campaign {name!r} here. Create it, or check the ARN: {text}")
+        if deployed.campaign.status != "ACTIVE":
+            raise not_found(f"The campaign {name!r} is {deployed.campaign.status}, not ACTIVE.")
+        return Target(deployed.campaign.tenant, list_recipe(deployed.campaign.recipe), deployed)

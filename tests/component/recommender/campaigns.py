@@ -1,0 +1,68 @@
+"""Campaigns as the engine announces them, and how to ask for them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import boto3
+import httpx
+from botocore.config import Config
+
+from shared.events import CampaignChanged
+from tests.support.kafka import eventually
+
+AWS = ("ENDCTESTTESTTESTTEST", "a secret access key of forty characters!")
+
+
+def campaign(
+    world: Any, name: str, recipe: str, bucket: str, sha256: str, status: str = "ACTIVE", **config: Any
+) -> CampaignChanged:
+    """A campaign whose model lies in `models/<name>` of the bucket."""
+    return CampaignChanged(
+        event_id=f"{world.tenant}-{name}-{status}-{sha256}",
+        tenant=world.tenant,
+        occurred_at=datetime.now(UTC),
+        name=name,
+        arn=f"arn:aws:personalize:us-east-1:{world.account}:campaign/{name}",
+        status=status,
+        recipe=recipe,
+        solution_version_arn=f"arn:aws:personalize:us-east-1:{world.account}:solution/{name}/00000000",
+        model_uri=f"s3://{bucket}/models/{name}",
+        model_sha256=sha256,
+        config=config,
+    )
+
+
+def client(url: str) -> Any:
+    """boto3's client."""
+    return boto3.client(
+        "personalize-runtime",
+        endpoint_url=url,
+        region_name="eu-west-1",
+        aws_access_key_id=AWS[0],
+        aws_secret_access_key=AWS[1],
+        config=Config(retries={"max_attempts": 1}),
+    )
+
+
+def arn(name: str) -> str:
+    """As it was in AWS: another account, another region."""
+    return f"arn:aws:personalize:ap-south-1:123456789012:campaign/{name}"
+
+
+async def loaded(url: str, tenant: str, count: int = 3) -> None:
+    """Wait until so many models are in memory."""
+    headers = {"x-api-key": "ek_service_test", "x-endcap-tenant": tenant}
+
+    async def whole() -> bool:
+        status = (await caller.get("/api/v1/personalize/status", headers=headers)).json()
+        return list(status["campaigns"].values()).count("model") == count
+
+    async with httpx.AsyncClient(base_url=url) as caller:
+        await eventually(whole)
+
+
+def ids(answer: Any) -> list[str]:
+    """The items of an answer, in their order."""
+    return [item["itemId"] for item in answer.get("itemList", answer.get("personalizedRanking"))]

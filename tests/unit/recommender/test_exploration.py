@@ -1,0 +1,80 @@
+"""Which items are young, and what lifts them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from services.recommender.domain.exploration import Bonus, eligible
+from shared.models import Histories, Ids, Model, Scoring, Seen
+from shared.personalize import WireError
+from shared.personalize.exploration import Exploration
+
+DAY = 86_400
+NEWEST = 1_000 * DAY
+
+
+@pytest.fixture
+def model() -> Model:
+    empty = np.zeros(0, np.int32)
+    return Model(
+        recipe="test",
+        scoring=Scoring(kind="user", scored=True),
+        items=Ids.of("abcd"),
+        users=Ids.of([]),
+        popularity=np.zeros(4, np.float32),
+        histories=Histories(np.zeros(1, np.int64), empty, empty.astype(np.int16), empty.astype(np.int64)),
+        older=Seen(np.zeros(1, np.int64), empty),
+        born=np.array([NEWEST - 5 * DAY, NEWEST - 90 * DAY, 0, 0]),
+        newest=NEWEST,
+    )
+
+
+def test_age_counts_from_the_newest_event(model: Model) -> None:
+    created = np.array([NEWEST - 29 * DAY, NEWEST - 31 * DAY, NEWEST + DAY, np.nan])
+    assert eligible(model, created, Exploration()).tolist() == [0, 2]
+    assert eligible(model, created, Exploration(age_cut_off=40)).tolist() == [0, 1, 2]
+
+
+def test_an_unknown_age_counts_from_the_first_event_only_when_asked_for(model: Model) -> None:
+    assert eligible(model, None, Exploration()).tolist() == []
+    asked = Exploration.of({"explorationWeight": "0.3"})
+    assert eligible(model, None, asked).tolist() == [0, 2, 3]
+    old = np.array([NEWEST - 400 * DAY, np.nan, np.nan, NEWEST - 400 * DAY])
+    assert eligible(model, old, asked).tolist() == [2]
+    assert eligible(replace(model, born=np.zeros(0, np.int64)), None, asked).tolist() == []
+
+
+def test_what_was_met_or_shown_often_is_lifted_less() -> None:
+    chance = np.random.default_rng(1)
+    bonus = Bonus.of(np.array([1, 3]), np.array([0.0, 99.0]), 0.5, 5, chance)
+    draws = np.array([bonus.drawn() for _ in range(500)])
+    assert draws[:, [0, 2, 4]].max() == 0
+    assert 0.25 <= draws[:, 1].min() < draws[:, 1].max() <= 0.5
+    assert draws[:, 3].max() <= 0.05
+    assert [bonus.lifts(number) for number in range(5)] == [False, True, False, True, False]
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"explorationWeight": "1.1"},
+        {"explorationWeight": "-0.1"},
+        {"explorationWeight": "much"},
+        {"explorationWeight": "nan"},
+        {"explorationItemAgeCutOff": "0"},
+        {"explorationItemAgeCutOff": "inf"},
+        {"weight": "0.3"},
+    ],
+)
+def test_settings_that_mean_nothing_are_refused(config: dict[str, str]) -> None:
+    with pytest.raises(WireError, match="xploration"):
+        Exploration.of(config)
+
+
+def test_settings_are_strings_with_aws_s_usual_values() -> None:
+    assert Exploration.of(None) == Exploration(0.3, 30.0, is_asked_for=False)
+    given = Exploration.of({"explorationWeight": "0", "explorationItemAgeCutOff": "7.5"})
+    assert given == Exploration(0.0, 7.5, is_asked_for=True)
