@@ -142,8 +142,9 @@ async def test_who_has_no_list_gets_what_is_popular_where_they_live(shop: Any, u
 async def test_a_short_list_is_filled_up_with_what_is_popular_and_then_with_what_is_sold(
     shop: Any, until: Any
 ) -> None:
-    bought = shop.redis.zadd(f"endcap:bought:{shop.tenant}:a/b:c ü", {"i1": time.time(), "i11": time.time()})
-    await bought
+    async with shop.redis as store:
+        now = time.time()
+        await store.zadd(f"endcap:bought:{shop.tenant}:a/b:c ü", {"i1": now, "i11": now})
     await shop.publish(ITEMS, *(shop.item(f"i{n}", available=False) for n in (0, 12)))
     async with shop.recommender() as caller:
         await ready(caller, until)
