@@ -5,11 +5,15 @@ from __future__ import annotations
 import time
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from services.recommender.domain.facts import key_of, spelled
 from services.recommender.domain.shelf import Shelf
-from shared.filters import Filter, FilterError, Interaction
+from shared.events import canonical_type
+from shared.filters import Events, Filter, FilterError
 from shared.models import Attributes
 from shared.personalize import Arn, invalid_input, not_found
 
@@ -21,6 +25,8 @@ if TYPE_CHECKING:
     from services.recommender.store.profiles import Profile, Profiles
     from shared.filters import Bound, Table
     from shared.models import Model
+
+Rows = NDArray[np.int64]
 
 _PURCHASE = "purchase"
 _KEPT_BOUND = 1_000
@@ -90,7 +96,7 @@ class Sieves:
         table = shelf.table(sieve.names("ITEMS"), time.monotonic())
 
         def made(table: Table) -> Mask:
-            events = _interactions(model, asker) if asked.needs_interactions else ()
+            events = _events(shelf, model, asker) if asked.needs_interactions else ()
             return sieve.bound.mask(table, interactions=events, user=user, item_id=item_id)
 
         if asked.needs_interactions:
@@ -124,19 +130,34 @@ class Sieves:
             if value is None and model is not None and row is not None:
                 column = spelled("user", name, model.user_attributes.columns)
                 value = None if column is None else model.user_attributes.value(column, row)
+            if key_of("user", name) == "userid":
+                value = user_id
             if value is not None:
                 found[name] = value
         return found
 
 
-def _interactions(model: Model | None, asker: Asker) -> list[Interaction]:
-    """What training and the last days know of the user: each item and type of event once."""
+def _events(shelf: Shelf, model: Model | None, asker: Asker) -> Events:
+    """What training and the last days know of the user, as rows of the shelf."""
     profile = asker.profile
-    done = {(item, kind) for item, kind, _ in profile.history}
-    done |= {(item, _PURCHASE) for item in profile.bought}
-    row = model.users.find(asker.user_id or "") if model else None
-    if model is not None and row is not None:
-        ids, types = model.items.strings, model.scoring.event_types
-        events = model.histories.table(row)[:, :2].tolist()
-        done |= {(ids[item], types[kind]) for item, kind in events}
-    return [Interaction(item, kind) for item, kind in done]
+    done = [(item, canonical_type(kind)) for item, kind, _ in profile.history]
+    done += [(item, _PURCHASE) for item in profile.bought]
+    names: dict[str, int] = {}
+    items, types = np.zeros(0, np.int64), np.zeros(0, np.int64)
+    user = model.users.find(asker.user_id or "") if model is not None and model.deeds.known else None
+    if model is not None and user is not None:
+        names = {name: number for number, name in enumerate(model.deeds.names)}
+        items, types = _on(shelf, model, *model.deeds.row(user))
+    known = [(row, kind) for item, kind in done if (row := shelf.rows.get(item)) is not None]
+    rows = np.array([row for row, _ in known], np.int64)
+    kinds = np.array([names.setdefault(kind, len(names)) for _, kind in known], np.int64)
+    return Events(np.concatenate((items, rows)), np.concatenate((types, kinds)), tuple(names))
+
+
+def _on(shelf: Shelf, model: Model, items: NDArray[Any], types: NDArray[Any]) -> tuple[Rows, Rows]:
+    """A model's items as rows of a shelf, without those that are not on it."""
+    if shelf.rows is model.items.numbers:
+        return items.astype(np.int64), types.astype(np.int64)
+    ids = model.items.strings
+    rows = np.array([shelf.rows.get(ids[item], -1) for item in items.tolist()], np.int64)
+    return rows[rows >= 0], types[rows >= 0].astype(np.int64)
