@@ -16,8 +16,7 @@ import pyarrow as pa
 import pytest
 from botocore.exceptions import ClientError
 
-from services.engine.recipes import RECIPES, Dataset
-from services.engine.recipes.recipe import silent
+from services.engine.recipes import RECIPES, Dataset, train
 from shared.events import FilterChanged, UserChanged
 from shared.events.topics import CACHES, CAMPAIGNS, FILTERS, INTERACTIONS, ITEMS, USERS
 from shared.models import fingerprint, save
@@ -82,7 +81,8 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     shop, made = dataset(), {}
     for recipe in set(RECIPES_OF.values()):
         made[recipe] = tmp_path_factory.mktemp(recipe)
-        save(RECIPES[recipe].fit(shop, {}, silent), made[recipe])
+        model, _ = train(RECIPES[recipe], shop, {})
+        save(model, made[recipe])
     return made
 
 
