@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -22,6 +22,7 @@ from services.engine.personalize.members import (
     document,
 )
 from services.engine.personalize.places import JobInput, JobOutput
+from services.engine.personalize.tuning import ThemeGenerationConfig
 from services.engine.recipes import RECIPES
 from shared.personalize import invalid_input
 
@@ -48,7 +49,7 @@ class CreateBatchInferenceJob(Tagged):
     role_arn: RoleArn
     batch_inference_job_config: BatchInferenceJobConfig | None = None
     batch_inference_job_mode: Literal["BATCH_INFERENCE", "THEME_GENERATION"] = "BATCH_INFERENCE"
-    theme_generation_config: dict[str, Any] | None = None
+    theme_generation_config: ThemeGenerationConfig | None = None
 
 
 class BatchInferenceJobCreated(WireModel):

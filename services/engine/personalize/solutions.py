@@ -24,6 +24,7 @@ from services.engine.personalize.members import (
     WireModel,
     document,
 )
+from services.engine.personalize.tuning import AutoMlConfig, HpoConfig
 from services.engine.recipes import Recipe, configuration
 from shared.errors import Permanent
 from shared.personalize import invalid_input
@@ -75,10 +76,10 @@ class SolutionConfig(WireModel):
     """The settings of a solution. Those of the search for hyperparameters are kept and not used."""
 
     event_value_threshold: ShortText | None = None
-    hpo_config: dict[str, Any] | None = None
+    hpo_config: HpoConfig | None = None
     algorithm_hyper_parameters: Parameters | None = None
     feature_transformation_parameters: Parameters | None = None
-    auto_ml_config: Annotated[dict[str, Any] | None, Field(alias="autoMLConfig")] = None
+    auto_ml_config: Annotated[AutoMlConfig | None, Field(alias="autoMLConfig")] = None
     events_config: EventsConfig | None = None
     optimization_objective: OptimizationObjective | None = None
     training_data_config: TrainingDataConfig | None = None

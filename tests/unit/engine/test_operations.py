@@ -13,8 +13,8 @@ from services.engine.personalize.operations import TABLE
 
 MODEL = botocore.session.get_session().get_service_model("personalize")
 
-# Members that are taken and ignored, or always declined: their inside is not modelled.
-OPAQUE = {"hpoConfig", "autoMLConfig", "themeGenerationConfig"}
+# A token that the service did not give out has an error of its own, whatever is in it.
+ANOTHER_ERROR = ("nextToken", "\u2603 no")
 
 
 def alias(name: str, field: FieldInfo) -> str:
@@ -49,72 +49,84 @@ def test_an_operation_declares_the_services_exceptions(operation: str) -> None:
     assert TABLE[operation].declared == declared
 
 
-def _too_long(shape: Any) -> Any:
-    """A value beyond a shape's documented maximum; None when it has none that can be tested."""
-    most = shape.metadata.get("max")
-    if most is None:
-        return None
-    match shape.type_name:
-        case "string":
-            return "a" * (most + 1)
-        case "integer":
-            return most + 1
-        case _:
-            return None
+SNOWMAN = "\u2603 no"
 
 
 def _wrong_values(shape: Any) -> list[Any]:
-    wrong = [value for value in [_too_long(shape)] if value is not None]
-    if shape.type_name == "string":
-        if shape.enum:
-            wrong.append("SOMETHING_ELSE")
-        elif shape.metadata.get("pattern") and "ASCII" not in shape.metadata["pattern"]:
-            wrong.append("\u2603 no")
-        if shape.metadata.get("min"):
-            wrong.append("")
-    if shape.type_name == "integer" and "min" in shape.metadata:
-        wrong.append(shape.metadata["min"] - 1)
+    """Values that a shape's documented limits, pattern or words forbid."""
+    least, most = (shape.metadata.get(name) for name in ("min", "max"))
+    match shape.type_name:
+        case "string":
+            wrong: list[Any] = ["a" * (most + 1)] if most else []
+            wrong += [""] if least else []
+            wrong += ["SOMETHING_ELSE"] if shape.enum else []
+            wrong += [SNOWMAN] if shape.metadata.get("pattern") and not shape.enum else []
+        case "integer" | "long" | "float" | "double":
+            wrong = [least - 1] if least is not None else []
+            wrong += [most + 1] if most is not None else []
+        case "list":
+            wrong = [[_sample(shape.member)] * (most + 1)] if most else []
+            wrong += [[]] if least else []
+        case "map":
+            wrong = [{f"k{number}": _sample(shape.value) for number in range(most + 1)}] if most else []
+        case _:
+            wrong = []
     return wrong
 
 
+def _sample(shape: Any) -> Any:
+    """Something of the shape's type, whether allowed or not."""
+    return {"structure": {}, "list": [], "map": {}, "string": "a"}.get(shape.type_name, 1)
+
+
+def _places(shape: Any, path: tuple[Any, ...] = ()) -> list[tuple[tuple[Any, ...], Any]]:
+    """Every place of a request where a limit holds, with a value that is wrong there."""
+    found = [(path, value) for value in _wrong_values(shape)] if path else []
+    match shape.type_name:
+        case "structure":
+            for name, member in shape.members.items():
+                found += _places(member, (*path, name))
+        case "list":
+            found += _places(shape.member, (*path, 0))
+        case "map":
+            found += [((*path, key), _sample(shape.value)) for key in _wrong_values(shape.key)]
+            found += _places(shape.value, (*path, KEYS.get(path[-1], "ITEMS")))
+    return found
+
+
+# A key that a map takes, where that is not any name.
+KEYS = {"rankingInfluence": "POPULARITY"}
 CASES = [
-    (operation, name, value)
+    (operation, path, value)
     for operation in sorted(TABLE)
-    for name, shape in MODEL.operation_model(operation).input_shape.members.items()
-    for value in _wrong_values(shape)
+    for path, value in _places(MODEL.operation_model(operation).input_shape)
+    if (path[0], value) != ANOTHER_ERROR
 ]
 
 
-@pytest.mark.parametrize(("operation", "member", "value"), CASES, ids=lambda value: str(value)[:24])
-def test_the_server_checks_what_boto3_does_not(operation: str, member: str, value: Any) -> None:
+def _body(path: tuple[Any, ...], value: Any) -> Any:
+    for step in reversed(path):
+        value = [value] if step == 0 else {step: value}
+    return value
+
+
+def _name(value: Any) -> str:
+    return ".".join(map(str, value))[:60] if isinstance(value, tuple) else str(value)[:24]
+
+
+@pytest.mark.parametrize(("operation", "path", "value"), CASES, ids=_name)
+def test_the_server_checks_what_boto3_does_not(operation: str, path: tuple[Any, ...], value: Any) -> None:
     with pytest.raises(ValidationError) as caught:
-        TABLE[operation].request.model_validate({member: value})
+        TABLE[operation].request.model_validate(_body(path, value))
 
-    assert member in {error["loc"][0] for error in caught.value.errors()}
-
-
-def test_nested_members_are_checked_too() -> None:
-    request = TABLE["CreateSolution"].request
-    wrong = {
-        "eventsConfig": {"eventParametersList": [{"eventType": "a", "weight": 1.5}]},
-        "optimizationObjective": {"objectiveSensitivity": "EXTREME"},
-        "autoTrainingConfig": {"schedulingExpression": "every day"},
-        "trainingDataConfig": {"excludedDatasetColumns": {"ITEMS": ["not a column"]}},
-        "algorithmHyperParameters": {"a": "b" * 1001},
-    }
-
-    with pytest.raises(ValidationError) as caught:
-        request.model_validate({"name": "a", "datasetGroupArn": "x", "solutionConfig": wrong})
-
-    found = {str(error["loc"][1]) for error in caught.value.errors() if len(error["loc"]) > 1}
-    assert found == set(wrong)
+    assert path in {error["loc"][: len(path)] for error in caught.value.errors()}
 
 
 def _nested(shape: Any, model: Any) -> list[str]:
     """Members of a structure that a model lacks, at any depth."""
     lacking = []
     for name, member in shape.members.items():
-        if name in OPAQUE or member.type_name != "structure":
+        if member.type_name != "structure":
             continue
         inner = _model_in(members(model)[name].annotation)
         if inner is None:
