@@ -195,6 +195,48 @@ VALUES (:dataset, :import, :key, :rows, :bytes);
 INSERT INTO garbage (prefix, delete_after) VALUES (:prefix, now() + make_interval(secs => 3600 * :hours::float8))
 ON CONFLICT (prefix) DO NOTHING;
 
+-- models_to_retire --
+-- Versions behind the newest ones of their solution whose models nothing serves or reads, held.
+SELECT versions.id FROM resources AS versions
+WHERE versions.type = 'solution-version' AND versions.status = 'ACTIVE' AND versions.facts ? 'model_uri'
+  AND :keep <= (
+      SELECT count(*) FROM resources AS newer
+      WHERE newer.account = versions.account AND newer.parent = versions.parent
+        AND newer.type = versions.type AND newer.status = 'ACTIVE' AND newer.id > versions.id
+  )
+  AND NOT EXISTS (
+      SELECT FROM resources AS users
+      WHERE users.account = versions.account AND users.id <> versions.id
+        AND (
+            users.facts ->> 'model_uri' = versions.facts ->> 'model_uri'
+            OR (
+                users.parent = versions.path
+                AND users.status <> ALL(ARRAY['ACTIVE', 'CREATE FAILED', 'CREATE STOPPED'])
+            )
+        )
+  )
+ORDER BY versions.id
+LIMIT 20
+FOR UPDATE OF versions SKIP LOCKED;
+
+-- retire_models --
+-- Forget the models of held versions, but of those that came into use before they were held; gives the folders.
+UPDATE resources AS versions
+SET facts = (versions.facts - 'model_uri') || '{"retired": true}'
+WHERE versions.id = ANY(:ids::bigint[])
+  AND NOT EXISTS (
+      SELECT FROM resources AS users
+      WHERE users.account = versions.account AND users.id <> versions.id
+        AND (
+            users.facts ->> 'model_uri' = versions.facts ->> 'model_uri'
+            OR (
+                users.parent = versions.path
+                AND users.status <> ALL(ARRAY['ACTIVE', 'CREATE FAILED', 'CREATE STOPPED'])
+            )
+        )
+  )
+RETURNING versions.facts ->> 'folder' AS folder;
+
 -- due_garbage --
 -- Prefixes whose time has come.
 SELECT prefix FROM garbage WHERE delete_after < now() ORDER BY delete_after LIMIT 20;

@@ -56,6 +56,11 @@ class Settings(ServiceSettings):
         Path(tempfile.gettempdir()) / "endcap-engine",
         description="local disk for what a job downloads and writes; emptied after each job",
     )
+    keep_models: int = Field(
+        5,
+        ge=1,
+        description="of each solution so many newest models stay, and those in use",
+    )
     garbage_hours: float = Field(
         24.0, description="how long replaced datasets and deleted models stay readable"
     )

@@ -56,6 +56,6 @@ def worker(settings: Settings) -> FastAPI:
             Relay(database, publisher),
             JobWorker(database, work.handlers, failed=work.failed, concurrency=settings.worker_concurrency),
             AutoTraining(database, settings),
-            Sweeper(database, Objects.of(settings.s3)),
+            Sweeper(database, Objects.of(settings.s3), settings),
         ],
     )

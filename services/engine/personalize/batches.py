@@ -8,7 +8,7 @@ from pydantic import Field
 
 from services.engine.domain.resources import NewResource, Status, Type
 from services.engine.personalize import catalogue, filters, places
-from services.engine.personalize.control import Control, require_active
+from services.engine.personalize.control import Control, require_model
 from services.engine.personalize.members import (
     ArnText,
     Page,
@@ -111,7 +111,7 @@ async def create(control: Control, request: CreateBatchInferenceJob) -> BatchInf
     if request.batch_inference_job_mode == "THEME_GENERATION" or request.theme_generation_config:
         raise invalid_input("batchInferenceJobMode THEME_GENERATION is not supported by Endcap.")
     version = await control.find(request.solution_version_arn, Type.SOLUTION_VERSION, lock=True)
-    require_active(version)
+    require_model(version)
     _check_recipe(version.facts["recipe"])
     catalogue.refuse_segments(version, "batch inference jobs")
     check_places(control, request.job_input, request.job_output, version.owner)

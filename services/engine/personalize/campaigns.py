@@ -10,7 +10,7 @@ from pydantic import Field
 
 from services.engine.domain.resources import NewResource, Resource, Status, Type
 from services.engine.personalize import catalogue
-from services.engine.personalize.control import Control, require_active
+from services.engine.personalize.control import Control, require_model
 from services.engine.personalize.members import (
     ArnText,
     Page,
@@ -171,7 +171,7 @@ async def _version(control: Control, arn: str) -> Resource:
     """The version to serve: an ACTIVE one, or with `$LATEST` the newest ACTIVE one of a solution."""
     if not arn.endswith(LATEST):
         version = await control.find(arn, Type.SOLUTION_VERSION, lock=True)
-        require_active(version)
+        require_model(version)
         return version
     solution = await control.find(arn.removesuffix(LATEST), Type.SOLUTION, lock=True)
     versions = await control.resources.children(solution.path, Type.SOLUTION_VERSION)

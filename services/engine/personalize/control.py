@@ -122,6 +122,16 @@ def require_active(resource: Resource) -> None:
     raise WireError(code, message)
 
 
+def require_model(version: Resource) -> None:
+    """The same of a solution version; InvalidInputException too when its model was cleared away."""
+    require_active(version)
+    if version.facts.get("retired"):
+        raise invalid_input(
+            f"The model of {version.arn} was cleared away: a solution keeps its newest models and those in "
+            "use. Name a newer version, or train one."
+        )
+
+
 def refuse_if_any(children: Sequence[Resource], parent: Resource) -> None:
     """ResourceInUseException when something still depends on what is to be deleted."""
     if children:

@@ -9,7 +9,7 @@ from pydantic import Field
 from services.engine.domain.resources import NewResource, Status, Type
 from services.engine.personalize import catalogue
 from services.engine.personalize.batches import check_places
-from services.engine.personalize.control import Control, require_active
+from services.engine.personalize.control import Control, require_model
 from services.engine.personalize.members import (
     ArnText,
     Page,
@@ -97,7 +97,7 @@ async def create(control: Control, request: CreateBatchSegmentJob) -> BatchSegme
         Arn.parse(request.filter_arn, "filter")
         raise not_found(f"There is no filter with the ARN {request.filter_arn}.")
     version = await control.find(request.solution_version_arn, Type.SOLUTION_VERSION, lock=True)
-    require_active(version)
+    require_model(version)
     if not catalogue.makes_segments(version):
         raise invalid_input(
             f"The recipe {version.facts['recipe']} makes no user segments: make a batch inference job or a "

@@ -20,6 +20,16 @@ async def done(database: Database, prefix: str) -> None:
     await database.execute(*SQL.drop_garbage(prefix=prefix))
 
 
+async def retire_models(database: Database, keep: int, hours: float) -> list[str]:
+    """Discard old models that nothing needs, but of each solution the newest `keep`; gives their folders."""
+    async with database.transaction() as connection:
+        held = await connection.fetch(*SQL.models_to_retire(keep=keep))
+        rows = await connection.fetch(*SQL.retire_models(ids=[row["id"] for row in held]))
+        for row in rows:
+            await connection.execute(*SQL.add_garbage(prefix=row["folder"], hours=hours))
+    return [row["folder"] for row in rows]
+
+
 async def forget_invocations(database: Database) -> None:
     """Forget the answers that no client asks for any more."""
     await database.execute(*SQL.forget_invocations())

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import structlog
 
+from services.engine.settings import Settings
 from services.engine.store import sweeping
 from services.engine.store.objects import Objects
 from shared.errors import Permanent, Transient
@@ -19,10 +20,11 @@ log = structlog.get_logger()
 
 @dataclass
 class Sweeper:
-    """Empties the prefixes that are due, and forgets old calls. Several at once do no harm."""
+    """Empties what is due, lets old models go, forgets old calls. Several at once do no harm."""
 
     database: Database
     objects: Objects
+    settings: Settings
     name: str = "sweeper"
     _task: asyncio.Task[None] | None = field(default=None, repr=False)
 
@@ -50,11 +52,16 @@ class Sweeper:
                 await self.sweep()
             except (Transient, Permanent, *UNAVAILABLE) as error:
                 log.warning("engine.sweep_put_off", error=str(error))
+            except Exception:
+                log.exception("engine.sweep_failed")
             await asyncio.sleep(EVERY_SECONDS)
 
     async def sweep(self) -> None:
         """Empty what is due now."""
         await sweeping.forget_invocations(self.database)
+        keep, hours = self.settings.keep_models, self.settings.garbage_hours
+        for folder in await sweeping.retire_models(self.database, keep, hours):
+            log.info("engine.model_retired", prefix=folder)
         for prefix in await sweeping.due(self.database):
             await asyncio.to_thread(self.objects.delete_below, prefix)
             await sweeping.done(self.database, prefix)

@@ -153,11 +153,20 @@ class Work(Runner):
             if resource is None:
                 return
             await beside.update(resource, status=Status.FAILED, failure_reason=sentence)
+            await self._discard_unfinished(beside, resource)
             if resource.type is Type.DATASET_IMPORT_JOB:
                 await _queue_next_import(connection, resource)
             if resource.type is Type.RECOMMENDER_TRAINING:
                 await recommender_trainings.failed(beside, resource, sentence)
         metrics.FAILED_JOBS.labels(job.kind).inc()
+
+    async def _discard_unfinished(self, beside: resources.Resources, failed: Resource) -> None:
+        """Have what a failed job has written cleared away, if it came as far as that."""
+        if failed.type in {Type.SOLUTION_VERSION, Type.RECOMMENDER_TRAINING}:
+            await beside.discard(failed.facts["folder"], self.settings.garbage_hours)
+        elif failed.type is Type.DATASET_IMPORT_JOB and (dataset := await beside.get(failed.parent or "")):
+            written = locations.dataset_prefix(failed.owner, dataset.document["datasetType"], failed.id)
+            await beside.discard(written, self.settings.garbage_hours)
 
     async def _datasets_of(self, version: Resource) -> tuple[dict[str, list[str]], dict[str, schemas.Schema]]:
         """The keys of the objects that the group's datasets consist of, and their schemas, both by type."""
@@ -199,6 +208,9 @@ class Work(Runner):
         dropped = await datasets.add_parts(connection, dataset.id, resource.id, parts, replacing=replacing)
         for old in {key.rpartition("/")[0] + "/" for key in dropped} - {folder}:
             await beside.discard(old, self.settings.garbage_hours)
+        of_import, _, attempt = folder.rstrip("/").rpartition("/")
+        for died in range(1, int(attempt)):
+            await beside.discard(f"{of_import}/{died}/", self.settings.garbage_hours)
         facts = {"folders": [folder], "rows": sum(part.rows for part in parts)}
         await beside.update(unfinished, status=Status.ACTIVE, facts=facts | {"warnings": result["warnings"]})
         await _queue_next_import(connection, unfinished)

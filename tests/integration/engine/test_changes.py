@@ -90,7 +90,7 @@ async def test_what_a_deleted_group_held_is_swept_when_its_time_has_come(
     for key in ("sweep/models/a/1/meta.json", "sweep/runs/1/items.csv", "sweep-2/runs/1/items.csv"):
         client.put_object(Bucket=bucket, Key=key, Body=b"x")
     await ask(surface, "DeleteDatasetGroup", datasetGroupArn=group)
-    sweeper = Sweeper(store, Objects(client, bucket))
+    sweeper = Sweeper(store, Objects(client, bucket), Settings())
 
     await sweeper.sweep()
     kept = [each["Key"] for each in client.list_objects_v2(Bucket=bucket)["Contents"]]
