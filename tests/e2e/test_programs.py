@@ -1,0 +1,367 @@
+"""Programs written for Amazon Personalize, unchanged: boto3, the `aws` command, AWS's SDK for JavaScript.
+
+All they know is the environment. No test names an endpoint.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import subprocess
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Self
+
+import asyncpg
+import boto3
+import pytest
+from botocore.config import Config
+
+from tests.component.engine.shop import (
+    INTERACTIONS_SCHEMA,
+    ITEMS_SCHEMA,
+    USERS,
+    interactions_csv,
+    items_csv,
+)
+from tests.support.product import Endcap
+from tests.support.shop import eventually
+
+pytestmark = [pytest.mark.timeout(600)]
+ROLE = "arn:aws:iam::123456789012:role/PersonalizeRole"
+RECIPE = "arn:aws:personalize:::recipe/aws-user-personalization"
+STATUSES = {"CREATE PENDING", "CREATE IN_PROGRESS", "ACTIVE"}
+SENT_AT = 1_553_631_760
+
+
+@pytest.fixture(scope="module")
+def environment(endcap: Endcap) -> Iterator[dict[str, str]]:
+    """What `make env` prints of AWS, set for this process too."""
+    known = {name: value for name, value in endcap.environment.items() if name.startswith("AWS_")}
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in known.items():
+            patch.setenv(name, value)
+        yield {**known, "PATH": os.environ["PATH"], "NO_PROXY": "127.0.0.1"}
+
+
+@dataclass
+class Program:
+    """What a program of the shop holds: a group that was imported and trained, with its campaign."""
+
+    endcap: Endcap
+    name: str
+    group: str
+    datasets: dict[str, str]
+    solution: str
+    version: str
+    campaign: str
+    tracking_id: str
+
+    def recommended(self, user: str, count: int = 10) -> list[str]:
+        """Items for a user, or a session."""
+        answer = boto3.client("personalize-runtime").get_recommendations(
+            campaignArn=self.campaign, userId=user, numResults=count
+        )
+        return [item["itemId"] for item in answer["itemList"]]
+
+    def put_event(self, item: str, *, session: str, kind: str = "View", **user: str) -> None:
+        """One event of now."""
+        boto3.client("personalize-events").put_events(
+            trackingId=self.tracking_id,
+            sessionId=session,
+            eventList=[{"eventType": kind, "itemId": item, "sentAt": time.time()}],
+            **user,
+        )
+
+    def rows(self, sql: str, *arguments: Any) -> list[dict[str, Any]]:
+        """Ask the database as its administrator; $1 is the tenant."""
+        return asyncio.run(_rows(self.endcap.environment["DATABASE_URL"], sql, self.name, *arguments))
+
+    def stored(self, user: str) -> list[dict[str, Any]]:
+        """A user's events in the log, once they are there."""
+        sql = "SELECT * FROM tracker.interactions WHERE tenant = $1 AND user_id = $2 ORDER BY event_id"
+        found: list[dict[str, Any]] = eventually(
+            lambda: self.rows(sql, user), f"an event of {user} is in the log"
+        )
+        return found
+
+
+async def _rows(url: str, sql: str, *arguments: Any) -> list[dict[str, Any]]:
+    connection = await asyncpg.connect(url)
+    try:
+        return [dict(row) for row in await connection.fetch(sql, *arguments)]
+    finally:
+        await connection.close()
+
+
+def until_active(describe: Callable[..., Any], **arn: str) -> None:
+    """Poll as every program does."""
+    deadline = time.monotonic() + 300
+    while True:
+        answer = describe(**arn)
+        [described] = [value for name, value in answer.items() if name != "ResponseMetadata"]
+        assert described["status"] in STATUSES, described
+        if described["status"] == "ACTIVE":
+            return
+        assert time.monotonic() < deadline, described
+        time.sleep(0.2)
+
+
+def train(solution: str, mode: str = "FULL") -> str:
+    """A new version of a solution."""
+    personalize = boto3.client("personalize")
+    arn: str = personalize.create_solution_version(solutionArn=solution, trainingMode=mode)[
+        "solutionVersionArn"
+    ]
+    until_active(personalize.describe_solution_version, solutionVersionArn=arn)
+    return arn
+
+
+@pytest.fixture(scope="module")
+def program(endcap: Endcap, environment: dict[str, str]) -> Program:
+    """The way that every tutorial walks."""
+    personalize, s3 = boto3.client("personalize"), boto3.client("s3")
+    name = f"program-{uuid.uuid4().hex[:8]}"
+    s3.create_bucket(Bucket=name)
+    group = personalize.create_dataset_group(name=name)["datasetGroupArn"]
+    until_active(personalize.describe_dataset_group, datasetGroupArn=group)
+    datasets = {}
+    for kind, schema, content in (
+        ("Interactions", INTERACTIONS_SCHEMA, interactions_csv()),
+        ("Items", ITEMS_SCHEMA, items_csv()),
+    ):
+        made = personalize.create_schema(name=f"{name}-{kind}", schema=json.dumps(schema))
+        datasets[kind] = personalize.create_dataset(
+            name=f"{name}-{kind}", schemaArn=made["schemaArn"], datasetGroupArn=group, datasetType=kind
+        )["datasetArn"]
+        s3.put_object(Bucket=name, Key=f"{kind}.csv", Body=content.encode())
+        job = personalize.create_dataset_import_job(
+            jobName=f"{name}-{kind}",
+            datasetArn=datasets[kind],
+            dataSource={"dataLocation": f"s3://{name}/{kind}.csv"},
+            roleArn=ROLE,
+        )["datasetImportJobArn"]
+        until_active(personalize.describe_dataset_import_job, datasetImportJobArn=job)
+    solution = personalize.create_solution(
+        name=name, datasetGroupArn=group, recipeArn=RECIPE, performAutoTraining=False
+    )["solutionArn"]
+    version = train(solution)
+    campaign = personalize.create_campaign(name=name, solutionVersionArn=version, minProvisionedTPS=1)[
+        "campaignArn"
+    ]
+    until_active(personalize.describe_campaign, campaignArn=campaign)
+    tracker = personalize.create_event_tracker(name=name, datasetGroupArn=group)
+    return Program(endcap, name, group, datasets, solution, version, campaign, tracker["trackingId"])
+
+
+def test_a_campaign_recommends_by_descending_score(program: Program) -> None:
+    runtime = boto3.client("personalize-runtime")
+
+    ten = runtime.get_recommendations(campaignArn=program.campaign, userId="u1", numResults=10)["itemList"]
+
+    assert len({item["itemId"] for item in ten}) == 10
+    scores = [item["score"] for item in ten]
+    assert scores == sorted(scores, reverse=True)
+    everything = runtime.get_recommendations(campaignArn=program.campaign, userId="u1", numResults=500)
+    total = sum(item["score"] for item in everything["itemList"])
+    assert total == pytest.approx(1, abs=0.01) or len(everything["itemList"]) < 60
+
+
+def test_every_sdk_says_the_same_event(
+    program: Program, environment: dict[str, str], aws_command: Path, javascript_sdk: Path
+) -> None:
+    users = {sdk: f"{sdk}-{uuid.uuid4().hex[:8]}" for sdk in ("boto3", "command", "javascript")}
+    event = {"eventType": "View", "itemId": "i7", "eventValue": 4.5, "properties": '{"page": "home"}'}
+    boto3.client("personalize-events").put_events(
+        trackingId=program.tracking_id,
+        userId=users["boto3"],
+        sessionId=f"session-{users['boto3']}",
+        eventList=[{**event, "sentAt": SENT_AT}],
+    )
+    _run(
+        [
+            *(str(aws_command / "aws"), "personalize-events", "put-events"),
+            *("--tracking-id", program.tracking_id, "--user-id", users["command"]),
+            *("--session-id", f"session-{users['command']}"),
+            *("--event-list", json.dumps([{**event, "sentAt": SENT_AT}])),
+        ],
+        environment,
+    )
+    told = json.loads(_smoke(program, environment, javascript_sdk, users["javascript"]))
+
+    rows = {sdk: program.stored(user)[0] for sdk, user in users.items()}
+
+    assert told["statuses"] == ["ACTIVE"]
+    assert told["dates"]
+    assert told["missing"]
+    assert told["kinds"] == ["INTERACTIONS: 5 fields", "ITEMS: 3 fields"]
+    assert len(set(told["items"])) == 5
+    assert told["scored"]
+    assert told["recommendationId"].startswith("RID-")
+    said = ("event_type", "sender_type", "item_id", "value", "properties", "source")
+    for row in rows.values():
+        assert {name: row[name] for name in said} == {name: rows["boto3"][name] for name in said}
+        assert row["session_id"] == f"session-{row['user_id']}"
+        assert int(row["occurred_at"].timestamp()) == SENT_AT
+    # The others cut fractions of a second off before they send.
+    assert rows["javascript"]["occurred_at"].microsecond == 123_000
+
+
+def _smoke(program: Program, environment: dict[str, str], sdk: Path, user: str) -> str:
+    # Node looks for packages beside the program, so it lies beside them.
+    source = Path(__file__).parent / "javascript" / "smoke.mjs"
+    beside = sdk / "smoke.mjs"
+    beside.write_text(source.read_text())
+    arguments = [program.group, program.campaign, program.tracking_id, user, "i7"]
+    return _run(["node", str(beside), *arguments], environment)
+
+
+def _run(command: list[str], environment: dict[str, str]) -> str:
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_a_list_follows_what_a_new_visitor_looks_at(program: Program) -> None:
+    user = f"new-{uuid.uuid4().hex[:8]}"
+    before = _on_shelf(program.recommended(user), 2)
+
+    for item in ("i2", "i6", "i10"):
+        program.put_event(item, session="s", userId=user)
+
+    eventually(lambda: _on_shelf(program.recommended(user), 2) > before, "the list turns to shelf 2")
+
+
+def test_a_session_has_recommendations_and_hands_them_to_who_logs_in(program: Program) -> None:
+    session, user = (f"{kind}-{uuid.uuid4().hex[:8]}" for kind in ("session", "user"))
+    for item in ("i3", "i7", "i11"):
+        program.put_event(item, session=session)
+    eventually(lambda: _on_shelf(program.recommended(session), 3) >= 5, "the session's list turns to shelf 3")
+
+    program.put_event("i15", session=session, userId=user)
+
+    eventually(lambda: _on_shelf(program.recommended(user), 3) >= 5, "the user has the session's list")
+
+
+def _on_shelf(items: list[str], shelf: int) -> int:
+    return sum(int(item.removeprefix("i")) % 4 == shelf for item in items if item[1:].isdigit())
+
+
+def test_what_was_sent_counts_in_the_next_training_and_the_campaign_changes_over(
+    program: Program,
+) -> None:
+    """Fifty requests a second meet no error while the campaign goes to the new version and back."""
+    personalize, events = boto3.client("personalize"), boto3.client("personalize-events")
+    events.put_items(
+        datasetArn=program.datasets["Items"],
+        items=[{"itemId": "put", "properties": json.dumps({"category": "shelf-1", "price": 3.5})}],
+    )
+    for number in range(1, USERS, 4):
+        program.put_event("put", session=f"s-{number}", kind="Purchase", userId=f"u{number}")
+    program.stored(f"u{1 + 4 * ((USERS - 2) // 4)}")
+    sql = "SELECT count(*) AS n FROM sync.items WHERE tenant = $1 AND item_id = 'put'"
+    eventually(lambda: program.rows(sql)[0]["n"], "the item that was put is there")
+    second = train(program.solution, "UPDATE")
+    assert "put" not in program.recommended("somebody", 500)
+
+    with Asking(program) as asking:
+        for version in (second, program.version, second):
+            personalize.update_campaign(campaignArn=program.campaign, solutionVersionArn=version)
+            until_active(personalize.describe_campaign, campaignArn=program.campaign)
+            served = partial(_serves, program, knows_put=version == second)
+            eventually(served, f"{version} is served")
+            time.sleep(1)
+
+    assert asking.failures == []
+    assert asking.answers > 50
+    campaign = personalize.describe_campaign(campaignArn=program.campaign)["campaign"]
+    assert campaign["solutionVersionArn"] == second
+
+
+def _serves(program: Program, *, knows_put: bool) -> bool:
+    """Whether the version is served that knows the item that was put, or the one that does not."""
+    return ("put" in program.recommended("somebody", 500)) == knows_put
+
+
+class Asking:
+    """Asks fifty times a second, each time once: the SDK repeats nothing."""
+
+    def __init__(self, program: Program) -> None:
+        self.answers = 0
+        self.failures: list[str] = []
+        self._program = program
+        self._stop = threading.Event()
+        self._threads = [threading.Thread(target=self._ask) for _ in range(5)]
+
+    def __enter__(self) -> Self:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        for thread in self._threads:
+            thread.join()
+
+    def _ask(self) -> None:
+        once = Config(retries={"total_max_attempts": 1})
+        runtime = boto3.session.Session().client("personalize-runtime", config=once)
+        while not self._stop.is_set():
+            began = time.monotonic()
+            try:
+                found = runtime.get_recommendations(campaignArn=self._program.campaign, userId="u1")
+                if len(found["itemList"]) != 25:
+                    self.failures.append(f"only {len(found['itemList'])} items")
+            except Exception as error:  # noqa: BLE001 - whatever it is, it is a failure
+                self.failures.append(str(error))
+            self.answers += 1
+            self._stop.wait(max(0.0, began + 0.1 - time.monotonic()))
+
+
+def test_a_batch_answers_like_the_sample_notebook_expects(program: Program, tmp_path: Path) -> None:
+    personalize, s3 = boto3.client("personalize"), boto3.client("s3")
+    lines = ['{"userId": "u1"}', '{"user": "u2"}', '{"userId": "never-seen"}', "{nonsense"]
+    s3.put_object(Bucket=program.name, Key="json_input.json", Body="\n".join(lines).encode())
+    job = personalize.create_batch_inference_job(
+        jobName=program.name,
+        solutionVersionArn=program.version,
+        roleArn=ROLE,
+        jobInput={"s3DataSource": {"path": f"s3://{program.name}/json_input.json"}},
+        jobOutput={"s3DataDestination": {"path": f"s3://{program.name}/"}},
+    )["batchInferenceJobArn"]
+    until_active(personalize.describe_batch_inference_job, batchInferenceJobArn=job)
+
+    s3.download_file(program.name, "json_input.json.out", str(tmp_path / "out"))
+
+    answers = [json.loads(line) for line in (tmp_path / "out").read_text().splitlines()]
+    assert [answer["error"] is None for answer in answers] == [True, False, True, False]
+    assert len(answers[0]["output"]["recommendedItems"]) == len(answers[0]["output"]["scores"]) == 25
+    assert answers[2]["output"]["recommendedItems"]
+    assert answers[1]["output"] is answers[3]["output"] is None
+
+
+def test_everything_is_taken_down_in_the_guides_order(program: Program) -> None:
+    personalize = boto3.client("personalize")
+    [tracker] = personalize.list_event_trackers(datasetGroupArn=program.group)["eventTrackers"]
+    taken_down: list[tuple[str, str, str]] = [
+        ("campaign", "campaignArn", program.campaign),
+        ("solution", "solutionArn", program.solution),
+        ("event_tracker", "eventTrackerArn", tracker["eventTrackerArn"]),
+        *(("dataset", "datasetArn", arn) for arn in program.datasets.values()),
+        ("dataset_group", "datasetGroupArn", program.group),
+    ]
+    with pytest.raises(personalize.exceptions.ResourceInUseException):
+        personalize.delete_dataset_group(datasetGroupArn=program.group)
+
+    for kind, member, arn in taken_down:
+        getattr(personalize, f"delete_{kind}")(**{member: arn})
+
+    for kind, member, arn in taken_down:
+        with pytest.raises(personalize.exceptions.ResourceNotFoundException):
+            getattr(personalize, f"describe_{kind}")(**{member: arn})
