@@ -47,7 +47,7 @@ def javascript_sdk() -> Path:
         folder.mkdir(parents=True, exist_ok=True)
         for name in ("package.json", "package-lock.json"):
             shutil.copy(source / name, folder)
-        _run(["npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix", str(folder)])
+        _run(["npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts"], folder)
 
     return _installed("javascript", [source / "package.json", source / "package-lock.json"], install)
 
@@ -67,8 +67,8 @@ def _installed(name: str, locks: Sequence[Path], install: Callable[[Path], None]
     return folder
 
 
-def _run(command: Sequence[str]) -> None:
+def _run(command: Sequence[str], folder: Path = ROOT) -> None:
     done = subprocess.run(
-        command, env=dict(os.environ), capture_output=True, text=True, timeout=300, check=False
+        command, cwd=folder, env=dict(os.environ), capture_output=True, text=True, timeout=300, check=False
     )
     assert done.returncode == 0, f"{' '.join(command)} failed:\n{done.stdout}{done.stderr}"

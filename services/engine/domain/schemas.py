@@ -121,6 +121,8 @@ def check(schema: Schema, kind: DatasetType, domain: str | None = None) -> None:
                 f"Field {name} of a schema for {kind} must be of type {' or '.join(sorted(types))}, "
                 f"not {columns[name].type}."
             )
+    if domain == "ECOMMERCE" and kind == "ITEMS" and not columns["CATEGORY_L1"].categorical:
+        raise Permanent("Field CATEGORY_L1 of the ECOMMERCE domain must be categorical.")
     for name in REQUIRED[kind]:
         if columns[name].nullable:
             raise Permanent(f"Field {name} is required and must not be nullable.")

@@ -17,6 +17,7 @@ from shared.errors import Permanent, Transient
 BLOCK_BYTES = 8 * 2**20
 LONGEST_ID = 256
 LONGEST_CATEGORY = 1000
+LONGEST_TEXT = 20_000
 # Seconds beyond the year 5138: what is meant is milliseconds.
 LATEST_SECOND = 100_000_000_000
 
@@ -67,7 +68,7 @@ def batches(stream: IO[bytes], schema: Schema, name: str) -> Iterator[pa.RecordB
         )
         before = 0
         for batch in reader:
-            renamed = batch.rename_columns(list(schema.names))
+            renamed = _shortened(batch.rename_columns(list(schema.names)), schema)
             for column in schema.columns:
                 _check(renamed.column(column.name), column, name, before)
             before += renamed.num_rows
@@ -104,6 +105,15 @@ def _spelled(header: list[str], schema: Schema) -> dict[str, str]:
     if missing:
         raise Permanent(f"Input CSV is missing the following columns:[{', '.join(missing)}]")
     return spelled
+
+
+def _shortened(batch: pa.RecordBatch, schema: Schema) -> pa.RecordBatch:
+    """Texts lose what is beyond the longest that the service reads; nothing else is ever cut."""
+    for place, column in enumerate(schema.columns):
+        if column.textual:
+            cut: Arrow = pc.utf8_slice_codeunits(batch.column(place), 0, LONGEST_TEXT)
+            batch = batch.set_column(place, column.name, cut)
+    return batch
 
 
 def _check(values: Arrow, column: Column, name: str, before: int) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from services.engine.recipes import RECIPES, Dataset, train
+from services.engine.recipes import RECIPES, Dataset, train, weights
 from services.engine.store.objects import Objects, sha256_of
 from services.engine.worker.erasing import without
 from services.engine.worker.inference import fetch_model
@@ -53,7 +53,7 @@ def run(spec: Spec, objects: Objects, workspace: Path, report: Report) -> dict[s
     began = time.monotonic()
     report("read datasets", 0.0)
     dataset = _dataset(spec, objects, workspace)
-    warnings = too_little(dataset, strict=spec.strict)
+    warnings = too_little(dataset, spec.config, strict=spec.strict)
     like = None
     if spec.like is not None:
         like = fetch_model(spec.like, spec.like_sha256 or "", objects, workspace / "like")
@@ -145,13 +145,15 @@ def _joined(tables: list[pa.Table]) -> pa.Table:
     return pa.concat_tables(tables, promote_options="permissive")
 
 
-def too_little(dataset: Dataset, *, strict: bool) -> list[str]:
-    """What Personalize would refuse to train on."""
+def too_little(dataset: Dataset, config: Mapping[str, Any], *, strict: bool) -> list[str]:
+    """What Personalize would refuse to train on, in its words; Permanent with them when strict."""
+    chosen = config.get("eventType")
+    filtered = f" after filtering by event type: {chosen}" if chosen else ""
+    counted = weights.counted(dataset, config)
     sentences = []
-    if len(dataset) < FEWEST_INTERACTIONS:
-        sentences.append(f"Dataset has fewer than {FEWEST_INTERACTIONS} interactions.")
-    counts = np.bincount(dataset.users, minlength=1)
-    if int((counts >= 2).sum()) < FEWEST_USERS:
+    if len(counted) < FEWEST_INTERACTIONS:
+        sentences.append(f"Dataset has fewer than {FEWEST_INTERACTIONS} interactions{filtered or '.'}")
+    if int((np.bincount(counted.users, minlength=1) >= 2).sum()) < FEWEST_USERS:
         sentences.append(f"Dataset has fewer than {FEWEST_USERS} users with at least 2 interactions each.")
     if sentences and strict:
         raise Permanent(" ".join(sentences))

@@ -30,7 +30,10 @@ if TYPE_CHECKING:
     from services.recommender.store.states import Catalogues
 
 RETRY_SECONDS = 5.0
-VIEW_SECONDS = 5.0
+VIEW_SECONDS = 0.5
+"""How often an unknown name may have the view read."""
+FIRST_MODEL_SECONDS = 3.0
+"""How long a question waits for the model of a campaign that was announced a moment ago."""
 
 log = structlog.get_logger()
 
@@ -64,7 +67,10 @@ class Campaigns:
         self._catalogues = catalogues
         self._deployed: dict[tuple[str, str], Deployed] = {}
         self._by_account: dict[tuple[str, str], tuple[str, str]] = {}
+        # Of campaigns whose first model was not tried yet.
+        self._awaited: dict[tuple[str, str], asyncio.Event] = {}
         self._news = asyncio.Event()
+        self._view = asyncio.Lock()
         self._view_read_at = float("-inf")
         self._fetcher: asyncio.Task[None] | None = None
 
@@ -95,10 +101,13 @@ class Campaigns:
         if campaign is None:
             if before is not None:
                 del self._deployed[tenant, name]
+                self._tried((tenant, name))
                 self._by_account.pop((_account(before.campaign), name), None)
             return
         self._deployed[tenant, name] = replace(before, campaign=campaign) if before else Deployed(campaign)
         self._by_account[_account(campaign), name] = (tenant, name)
+        if campaign.status == "ACTIVE" and (before is None or _lacks(before, campaign)):
+            self._awaited.setdefault((tenant, name), asyncio.Event())
         self._news.set()
 
     def whole(self, keys: set[str]) -> None:
@@ -118,27 +127,44 @@ class Campaigns:
     async def find(self, tenant: str | None, account: str | None, name: str) -> Deployed | None:
         """The campaign of that name, of a tenant or else anywhere in an account.
 
-        One that is not known is looked for in the engine's view, at the most every five seconds.
+        One that is not known is looked for in the engine's view, twice a second at the most. A program asks
+        as soon as a campaign is ACTIVE, so for the first model of a new one it waits a little.
         """
         found = self._known(tenant, account, name)
-        if found is not None:
+        if found is None:
+            await self._read_view()
+            found = self._known(tenant, account, name)
+        if found is None or found.model is not None:
             return found
-        await self._read_view()
+        awaited = self._awaited.get((found.campaign.tenant, name))
+        if awaited is not None:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(FIRST_MODEL_SECONDS):
+                    await awaited.wait()
         return self._known(tenant, account, name)
+
+    def _tried(self, key: tuple[str, str]) -> None:
+        """Nobody waits any longer: the model is there, or lists have to do."""
+        awaited = self._awaited.pop(key, None)
+        if awaited is not None:
+            awaited.set()
 
     def _known(self, tenant: str | None, account: str | None, name: str) -> Deployed | None:
         key = (tenant, name) if tenant is not None else self._by_account.get((account or "", name))
         return None if key is None else self._deployed.get(key)
 
     async def _read_view(self) -> None:
-        now = asyncio.get_running_loop().time()
-        if now - self._view_read_at < VIEW_SECONDS:
-            return
-        self._view_read_at = now
-        for row in await self._database.fetch(*SQL.campaigns()) or ():
-            if (row["tenant"], row["name"]) not in self._deployed:
-                campaign = _campaign(row)
-                self.changed(campaign.key, campaign)
+        loop = asyncio.get_running_loop()
+        asked_at = loop.time()
+        async with self._view:
+            if self._view_read_at > asked_at:
+                return
+            await asyncio.sleep(max(0.0, self._view_read_at + VIEW_SECONDS - loop.time()))
+            self._view_read_at = loop.time()
+            for row in await self._database.fetch(*SQL.campaigns()) or ():
+                if (row["tenant"], row["name"]) not in self._deployed:
+                    campaign = _campaign(row)
+                    self.changed(campaign.key, campaign)
 
     async def _fetch_models(self) -> None:
         failed = False
@@ -150,6 +176,7 @@ class Campaigns:
             failed = False
             for key, deployed in list(self._deployed.items()):
                 failed |= not await self._bring(key, deployed.campaign)
+                self._tried(key)
             MODELS.set(sum(deployed.model is not None for deployed in self._deployed.values()))
 
     async def _bring(self, key: tuple[str, str], campaign: CampaignChanged) -> bool:
@@ -221,6 +248,13 @@ class Campaigns:
             except OSError:
                 if not folder.is_dir():  # else another process was quicker
                     raise
+
+
+def _lacks(before: Deployed, campaign: CampaignChanged) -> bool:
+    """Whether a campaign has had no model so far, and is now announced with one."""
+    known = before.campaign
+    same = (known.status, known.model_sha256) == (campaign.status, campaign.model_sha256)
+    return before.model is None and not same
 
 
 def _account(campaign: CampaignChanged) -> str:

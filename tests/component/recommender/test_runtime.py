@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 import re
 import time
@@ -116,6 +117,27 @@ async def test_a_model_answers_live_and_hears_of_what_just_happened(shop: Any, u
             return first not in ids(answer)
 
         await until(gone)
+
+
+async def test_the_first_answer_of_a_new_campaign_waits_for_its_model(
+    shop: Any, bucket: str, folders: dict[str, Path]
+) -> None:
+    sha256 = fingerprint(folders["aws-user-personalization"])
+    async with shop.listening() as url:
+        await loaded(url, shop.tenant)
+        runtime = client(url)
+        await shop.publish(CAMPAIGNS, campaign(shop, "fresh", "aws-user-personalization", bucket, sha256))
+
+        answers: list[Any] = []
+
+        async def answered() -> bool:
+            asked = {"campaignArn": arn("fresh"), "userId": "u0", "numResults": 5}
+            with contextlib.suppress(runtime.exceptions.ResourceNotFoundException):
+                answers.append(await asyncio.to_thread(lambda: runtime.get_recommendations(**asked)))
+            return bool(answers)
+
+        await eventually(answered)
+        assert len(ids(answers[0])) == 5
 
 
 async def test_a_ranking_orders_what_is_given_and_puts_strangers_last(shop: Any) -> None:

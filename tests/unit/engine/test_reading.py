@@ -91,6 +91,15 @@ def test_a_long_category_is_refused_and_a_long_text_is_not() -> None:
     assert read(text, Schema((columns[0], Column("A", "string"))))
 
 
+def test_what_a_text_has_beyond_the_longest_is_cut_off() -> None:
+    columns = (Column("ITEM_ID", "string"), Column("A", "string", nullable=True, textual=True))
+
+    [row, empty] = read("ITEM_ID,A\ni," + "é" * 20_001 + "\nj,\n", Schema(columns))
+
+    assert row["A"] == "é" * 20_000
+    assert empty["A"] is None
+
+
 @pytest.mark.parametrize("content", [b"", b"\n", b"\xff\xfe\n"])
 def test_a_file_without_a_header_is_refused(content: bytes) -> None:
     assert "a.csv is" in refusal(content)

@@ -117,3 +117,11 @@ def test_the_ecommerce_domain_asks_for_more() -> None:
 
     with pytest.raises(Permanent, match="CATEGORY_L1"):
         schemas.check(plain, "ITEMS", "ECOMMERCE")
+    category = {"name": "CATEGORY_L1", "type": ["string"]}
+    price = {"name": "PRICE", "type": ["float", "null"]}
+    fields = [{"name": "ITEM_ID", "type": "string"}, price]
+    with pytest.raises(Permanent, match="must be categorical"):
+        schemas.check(schemas.parse(record(*fields, category)), "ITEMS", "ECOMMERCE")
+    schemas.check(schemas.parse(record(*fields, {**category, "categorical": True})), "ITEMS", "ECOMMERCE")
+    with pytest.raises(Permanent, match="EVENT_TYPE"):
+        schemas.check(schemas.parse(record(*INTERACTIONS)), "INTERACTIONS", "ECOMMERCE")

@@ -29,7 +29,7 @@ def dataset(users: int, events: int) -> Dataset:
 
 
 def test_enough_data_gives_no_warning() -> None:
-    assert training.too_little(dataset(50, 20), strict=True) == []
+    assert training.too_little(dataset(50, 20), {}, strict=True) == []
 
 
 @pytest.mark.parametrize(
@@ -56,10 +56,33 @@ def test_too_little_data_is_warned_of_and_refused_when_strict(
 ) -> None:
     little = dataset(users, events)
 
-    assert training.too_little(little, strict=False) == sentences
+    assert training.too_little(little, {}, strict=False) == sentences
     with pytest.raises(Permanent) as caught:
-        training.too_little(little, strict=True)
+        training.too_little(little, {}, strict=True)
     assert str(caught.value) == " ".join(sentences)
+
+
+def test_what_is_left_of_the_chosen_type_is_counted() -> None:
+    many = dataset(50, 20)
+    purchases = pa.table({"USER_ID": ["u1"], "ITEM_ID": ["i"], "TIMESTAMP": [5], "EVENT_TYPE": ["Purchase"]})
+    views = pa.table(
+        {
+            "USER_ID": many.user_ids[many.users],
+            "ITEM_ID": many.item_ids[many.items],
+            "TIMESTAMP": many.times,
+            "EVENT_TYPE": ["View"] * len(many),
+        }
+    )
+    both = Dataset.from_arrow(pa.concat_tables([views, purchases]))
+
+    assert training.too_little(both, {"eventType": "View"}, strict=True) == []
+    with pytest.raises(Permanent) as caught:
+        training.too_little(both, {"eventType": "Purchase"}, strict=True)
+
+    assert str(caught.value) == (
+        "Dataset has fewer than 1000 interactions after filtering by event type: Purchase "
+        "Dataset has fewer than 25 users with at least 2 interactions each."
+    )
 
 
 def _spec(kind: str, *, strict: bool) -> importing.Spec:

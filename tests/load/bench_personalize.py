@@ -1,0 +1,196 @@
+"""The quotas that Amazon Personalize sells, asked of one machine: signed calls at a steady rate.
+
+500 GetRecommendations a second is the quota of a campaign there, 1,000 PutEvents a second that of a dataset
+group. What is put must come out: events sent, records on the topic and rows in the log are counted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import os
+import subprocess
+import sys
+import time
+import uuid
+from typing import Any
+
+import asyncpg
+import boto3
+import orjson
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+
+from shared.events.topics import INTERACTIONS
+from shared.kafka import end_offsets
+from shared.settings import KafkaSettings
+from tests.component.engine.shop import INTERACTIONS_SCHEMA, USERS, interactions_csv
+from tests.load.figures import Figure
+from tests.load.product import product
+from tests.support.product import Endcap
+
+SECONDS = 10.0
+EVENTS_OF_A_CALL = 10
+ROLE = "arn:aws:iam::000000000000:role/bench"
+RECIPE = "arn:aws:personalize:::recipe/aws-user-personalization"
+
+
+def run() -> list[Figure]:
+    """Recommendations first, then events."""
+    with product() as endcap:
+        group, campaign = _campaign(endcap)
+        figures = _recommendations(endcap, campaign)
+        return [*figures, *_events(endcap, group)]
+
+
+def _recommendations(endcap: Endcap, campaign: str) -> list[Figure]:
+    bodies = [{"campaignArn": campaign, "userId": f"u{user}", "numResults": 25} for user in range(USERS)]
+    wire = [_signed(endcap, "PERSONALIZE_RUNTIME", "/recommendations", body) for body in bodies]
+    _drive(endcap, "router", wire, 500, 2.0)
+    seen = _drive(endcap, "router", wire, 500, SECONDS)
+    _require_success(seen)
+    name = "GetRecommendations, 500 a second, scored live: p99"
+    reference = (
+        f"median {seen['p50'] * 1e3:.1f} ms, worst {seen['worst'] * 1e3:.0f} ms; signed, by the router"
+    )
+    return [Figure(name, seen["p99"] * 1e3, "ms", reference, "< 50 ms")]
+
+
+def _events(endcap: Endcap, group: str) -> list[Figure]:
+    tracking_id = _client(endcap, "personalize").create_event_tracker(name="bench", datasetGroupArn=group)[
+        "trackingId"
+    ]
+    calls = int(1000 * SECONDS)
+    bodies = (_put(tracking_id, number) for number in range(calls))
+    wire = [_signed(endcap, "PERSONALIZE_EVENTS", "/events", body) for body in bodies]
+    before = _on_topic(endcap)
+    seen = _drive(endcap, "tracker", wire, 1000, SECONDS)
+    _require_success(seen)
+    sent = calls * EVENTS_OF_A_CALL
+    arrived = _on_topic(endcap) - before
+    began = time.monotonic()
+    stored = _stored(endcap, sent)
+    if (arrived, stored) != (sent, sent):
+        raise RuntimeError(f"{sent} events were sent, {arrived} are on the topic and {stored} in the log")
+    rate = sent / seen["seconds"]
+    reference = f"p99 {seen['p99'] * 1e3:.0f} ms; {sent:,} sent = on the topic = in the log"
+    return [
+        Figure("PutEvents, 1,000 calls of 10 a second", rate, "events/s", reference, "10,000, none lost"),
+        Figure("… until the last event is in the log", time.monotonic() - began, "s"),
+    ]
+
+
+def _put(tracking_id: str, number: int) -> dict[str, Any]:
+    events = [
+        {"eventType": "View", "itemId": f"i{(number + place) % 60}", "sentAt": int(time.time())}
+        for place in range(EVENTS_OF_A_CALL)
+    ]
+    user = f"u{number % 5000}"
+    return {"trackingId": tracking_id, "userId": user, "sessionId": f"s-{user}", "eventList": events}
+
+
+def _campaign(endcap: Endcap) -> tuple[str, str]:
+    """A small dataset group with a campaign: (the group, the campaign)."""
+    personalize, s3 = _client(endcap, "personalize"), _client(endcap, "s3")
+    s3.create_bucket(Bucket="bench")
+    s3.put_object(Bucket="bench", Key="a.csv", Body=interactions_csv().encode())
+    group = personalize.create_dataset_group(name="bench")["datasetGroupArn"]
+    schema = personalize.create_schema(name="bench", schema=json.dumps(INTERACTIONS_SCHEMA))["schemaArn"]
+    dataset = personalize.create_dataset(
+        name="bench", schemaArn=schema, datasetGroupArn=group, datasetType="Interactions"
+    )["datasetArn"]
+    job = personalize.create_dataset_import_job(
+        jobName="bench", datasetArn=dataset, dataSource={"dataLocation": "s3://bench/a.csv"}, roleArn=ROLE
+    )["datasetImportJobArn"]
+    _until_active(personalize.describe_dataset_import_job, datasetImportJobArn=job)
+    solution = personalize.create_solution(name="bench", datasetGroupArn=group, recipeArn=RECIPE)[
+        "solutionArn"
+    ]
+    version = personalize.create_solution_version(solutionArn=solution)["solutionVersionArn"]
+    _until_active(personalize.describe_solution_version, solutionVersionArn=version)
+    campaign = personalize.create_campaign(name="bench", solutionVersionArn=version)["campaignArn"]
+    return group, str(campaign)
+
+
+def _until_active(describe: Any, **arn: str) -> None:
+    until = time.monotonic() + 120
+    while True:
+        [described] = [value for name, value in describe(**arn).items() if name != "ResponseMetadata"]
+        if described["status"] == "ACTIVE":
+            return
+        if described["status"] == "CREATE FAILED" or time.monotonic() > until:
+            raise RuntimeError(str(described))
+        time.sleep(0.2)
+
+
+def _client(endcap: Endcap, service: str) -> Any:
+    known = endcap.environment
+    make: Any = boto3.client
+    return make(
+        service,
+        endpoint_url=known[f"AWS_ENDPOINT_URL_{service.upper()}"],
+        region_name=known["AWS_REGION"],
+        aws_access_key_id=known["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=known["AWS_SECRET_ACCESS_KEY"],
+    )
+
+
+def _signed(endcap: Endcap, service: str, path: str, body: dict[str, Any]) -> str:
+    """A whole request as botocore signs it, in base64; it is good for a quarter of an hour."""
+    known = endcap.environment
+    url = known[f"AWS_ENDPOINT_URL_{service}"] + path
+    host = url.split("/")[2]
+    content = orjson.dumps(body)
+    headers = {"host": host, "content-type": "application/json", "content-length": str(len(content))}
+    request = AWSRequest("POST", url, headers, content)
+    credentials = Credentials(known["AWS_ACCESS_KEY_ID"], known["AWS_SECRET_ACCESS_KEY"])
+    SigV4Auth(credentials, "personalize", known["AWS_REGION"]).add_auth(request)
+    lines = [f"{name}: {value}" for name, value in request.headers.items()]
+    lines.append(f"amz-sdk-invocation-id: {uuid.uuid4()}")
+    head = "\r\n".join([f"POST {path} HTTP/1.1", *lines, "", ""])
+    return base64.b64encode(head.encode() + content).decode()
+
+
+def _drive(endcap: Endcap, service: str, wire: list[str], rate: float, seconds: float) -> dict[str, Any]:
+    job = orjson.dumps({"port": endcap.stack.ports[service], "wire": wire, "rate": rate, "seconds": seconds})
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.load.paced_load"],
+        input=job,
+        stdout=subprocess.PIPE,
+        env=dict(os.environ),
+        timeout=300,
+        check=True,
+    )
+    seen: dict[str, Any] = orjson.loads(done.stdout)
+    return seen
+
+
+def _require_success(seen: dict[str, Any]) -> None:
+    if set(seen["statuses"]) != {"200"}:
+        raise RuntimeError(f"not every call was answered: {seen['statuses']}")
+
+
+def _on_topic(endcap: Endcap) -> int:
+    settings = KafkaSettings(kafka_bootstrap_servers=endcap.environment["KAFKA_BOOTSTRAP_SERVERS"])
+    return sum(asyncio.run(end_offsets(settings, INTERACTIONS)).values())
+
+
+def _stored(endcap: Endcap, wanted: int) -> int:
+    """How many of the events are in the log, once all are, or after a minute."""
+    until = time.monotonic() + 60
+    while (found := asyncio.run(_count(endcap.environment["DATABASE_URL"]))) < wanted:
+        if time.monotonic() > until:
+            break
+        time.sleep(0.25)
+    return found
+
+
+async def _count(url: str) -> int:
+    connection = await asyncpg.connect(url)
+    try:
+        sql = "SELECT count(*) FROM tracker.interactions WHERE tenant = 'bench'"
+        return int(await connection.fetchval(sql))
+    finally:
+        await connection.close()
