@@ -25,10 +25,11 @@ from services.engine.personalize.members import (
 from shared.events import FilterChanged
 from shared.events.topics import FILTERS
 from shared.filters import Filter
+from shared.filters.syntax import key_of
 from shared.personalize import invalid_input
 
-KEPT = frozenset({"EVENT_TYPE", "EVENTTYPE", "ITEM_ID", "ITEMID"})
-"""The fields of an interaction that a model keeps, which is all that batch jobs know."""
+# What batch jobs know of an interaction, by what they select.
+_KNOWN = {"item": ("EVENT_TYPE", "ITEM_ID"), "user": ("EVENT_TYPE",)}
 
 
 class CreateFilter(Tagged):
@@ -111,12 +112,11 @@ async def of_job(
     chosen = Filter.parse(found.document["filterExpression"])
     if chosen.selects != selects:
         raise invalid_input(f"The filter {arn} selects {chosen.selects}s; this job needs one of {selects}s.")
-    unknown = sorted(
-        name for dataset, name in chosen.fields if dataset == "INTERACTIONS" and name not in KEPT
-    )
-    if unknown:
+    known = {key_of(name) for name in _KNOWN[selects]}
+    asked = {name for dataset, name in chosen.fields if dataset == "INTERACTIONS"}
+    if unknown := sorted(name for name in asked if key_of(name) not in known):
         raise invalid_input(
-            f"Batch jobs know the event type and the item of an interaction, not {', '.join(unknown)}."
+            f"This job knows {' and '.join(_KNOWN[selects])} of interactions, not {', '.join(unknown)}."
         )
     return {"filter": found.document["filterExpression"]}
 

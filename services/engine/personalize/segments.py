@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import Field
 
 from services.engine.domain.resources import NewResource, Status, Type
-from services.engine.personalize import catalogue
+from services.engine.personalize import catalogue, filters
 from services.engine.personalize.batches import check_places
 from services.engine.personalize.control import Control, require_model
 from services.engine.personalize.members import (
@@ -21,7 +21,7 @@ from services.engine.personalize.members import (
     document,
 )
 from services.engine.personalize.places import JobInput, JobOutput
-from shared.personalize import Arn, invalid_input, not_found
+from shared.personalize import invalid_input
 
 DEFAULT_RESULTS = 25
 MOST_RESULTS = 5_000_000
@@ -93,9 +93,6 @@ class BatchSegmentJobsListed(WireModel):
 
 async def create(control: Control, request: CreateBatchSegmentJob) -> BatchSegmentJobCreated:
     """Queue a job over an ACTIVE version of a recipe that makes segments."""
-    if request.filter_arn is not None:
-        Arn.parse(request.filter_arn, "filter")
-        raise not_found(f"There is no filter with the ARN {request.filter_arn}.")
     version = await control.find(request.solution_version_arn, Type.SOLUTION_VERSION, lock=True)
     require_model(version)
     if not catalogue.makes_segments(version):
@@ -115,6 +112,7 @@ async def create(control: Control, request: CreateBatchSegmentJob) -> BatchSegme
             document(request, "solution_version_arn") | {"solutionVersionArn": version.arn},
             parent=version.path,
             status=Status.PENDING,
+            facts=await filters.of_job(control, request.filter_arn, version.owner, "user"),
         ),
         request,
     )

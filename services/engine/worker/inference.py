@@ -16,7 +16,7 @@ from services.engine.worker import later
 from services.engine.worker.sieve import Asked, Mask, Sieve, passes
 from shared import models
 from shared.errors import Permanent
-from shared.filters import FilterError
+from shared.filters import Filter, FilterError
 from shared.models import Later, Model
 
 INVALID_INPUT_PATH = "Invalid S3 input path."
@@ -58,8 +58,11 @@ def run(spec: Spec, objects: Objects, workspace: Path, report: Report) -> dict[s
     """Answer every file; gives how many lines there were, and how many of them were bad."""
     report("copy the model", 0.0)
     model = fetch_model(spec.model, spec.model_sha256, objects, workspace / "model")
-    sieve = Sieve(spec.filter, model) if spec.filter is not None else None
-    newer = later.read(spec.later, model, objects, workspace)
+    since = later.read(spec.later, objects, workspace) if _counts_later(spec, model) else None
+    newer = later.of(since, model) if since is not None and model.scoring.kind == "user" else None
+    sieve = None
+    if spec.filter is not None:
+        sieve = Sieve(spec.filter, model, later.deeds_of(since, model) if since is not None else None)
     source = Location(spec.input_bucket, spec.input_key)
     files = objects.at(source, INVALID_INPUT_PATH)
     total = sum(file.size for file in files) or 1
@@ -72,6 +75,13 @@ def run(spec: Spec, objects: Objects, workspace: Path, report: Report) -> dict[s
         lines, errors, done = lines + answered, errors + bad, done + file.size
         report("answer", 0.1 + 0.9 * done / total)
     return {"lines": lines, "errors": errors, "warnings": []}
+
+
+def _counts_later(spec: Spec, model: Model) -> bool:
+    """Whether anything asks what users did after the training."""
+    return model.scoring.kind == "user" or (
+        spec.filter is not None and Filter.parse(spec.filter).needs_interactions
+    )
 
 
 def fetch_model(prefix: str, sha256: str, objects: Objects, folder: Path) -> Model:

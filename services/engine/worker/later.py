@@ -7,20 +7,18 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from services.engine.recipes import Dataset
 from services.engine.store.objects import Objects
-from shared.models import Histories, Ids, Later, Model
+from shared.models import Deeds, Histories, Ids, Later, Model
 
 _COLUMNS = ("USER_ID", "ITEM_ID", "TIMESTAMP", "EVENT_TYPE")
 
 
-def read(keys: list[str], model: Model, objects: Objects, folder: Path) -> Later | None:
-    """The interactions of some objects of the data bucket, as the model numbers them; None without any.
-
-    Items that the model does not know are left out: it has nothing to say of them.
-    """
-    if not keys or model.scoring.kind != "user":
+def read(keys: list[str], objects: Objects, folder: Path) -> Dataset | None:
+    """The interactions of some objects of the data bucket; None without any."""
+    if not keys:
         return None
     tables = []
     for number, key in enumerate(keys):
@@ -29,12 +27,15 @@ def read(keys: list[str], model: Model, objects: Objects, folder: Path) -> Later
         names = pq.read_schema(path).names
         tables.append(pq.read_table(path, columns=[name for name in _COLUMNS if name in names]))
         path.unlink()
-    return of(Dataset.from_arrow(pa.concat_tables(tables, promote_options="permissive")), model)
+    return Dataset.from_arrow(pa.concat_tables(tables, promote_options="permissive"))
 
 
 def of(dataset: Dataset, model: Model) -> Later:
-    """The same of interactions that are in memory."""
-    items = np.array([model.items.numbers.get(item, -1) for item in dataset.item_ids], np.int64)
+    """Interactions as the model numbers them, to be scored.
+
+    Items that the model does not know are left out: it has nothing to say of them.
+    """
+    items = _numbers(dataset, model)
     types = model.scoring.event_types
     other = len(types) - 1
     kinds = np.array([types.index(n) if n in types else other for n in dataset.event_type_names], np.int16)
@@ -48,3 +49,23 @@ def of(dataset: Dataset, model: Model) -> Later:
             known.times,
         ),
     )
+
+
+def deeds_of(dataset: Dataset, model: Model) -> tuple[Ids, Deeds]:
+    """Interactions with the model's numbers of items and types of their own, for filters; and their users."""
+    items = _numbers(dataset, model)
+    known = dataset.where(items[dataset.items] >= 0)
+    deeds = Deeds.of(
+        known.users,
+        items[known.items],
+        known.event_types,
+        known.event_type_names,
+        user_count=len(known.user_ids),
+        item_count=len(model.items),
+    )
+    return Ids.of(known.user_ids.tolist()), deeds
+
+
+def _numbers(dataset: Dataset, model: Model) -> NDArray[np.int64]:
+    """The model's number of each item, −1 for those that it does not know."""
+    return np.array([model.items.numbers.get(item, -1) for item in dataset.item_ids], np.int64)

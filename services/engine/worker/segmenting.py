@@ -18,6 +18,7 @@ from services.engine.recipes import segment_attribute_affinity, segments
 from services.engine.recipes.segment_attribute_affinity import Kinds
 from services.engine.store.objects import Object, Objects
 from services.engine.worker.inference import INVALID_INPUT_PATH, INVALID_OUTPUT_PATH, Report, fetch_model
+from services.engine.worker.sieve import Mask, UserSieve
 from shared.errors import Permanent
 from shared.models import Model
 
@@ -36,7 +37,8 @@ _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 class Spec:
     """Which model (a prefix of the data bucket and its fingerprint), what to ask, where to answer.
 
-    `erased` are users that the model knows and that were deleted since.
+    `erased` are users that the model knows and that were deleted since, `filter` is the expression of the
+    job's filter.
     """
 
     model: str
@@ -47,15 +49,17 @@ class Spec:
     output_key: str
     results: int
     erased: list[str]
+    filter: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line of the input: the items whose users it asks for, or why it can't be answered."""
+    """One line of the input: the items whose users it asks for, of which users, or what is wrong."""
 
     given: Any
     items: NDArray[np.int64] | None = None
     error: str | None = None
+    allowed: Mask | None = None
 
 
 def run(spec: Spec, objects: Objects, workspace: Path, report: Report) -> dict[str, Any]:
@@ -64,7 +68,7 @@ def run(spec: Spec, objects: Objects, workspace: Path, report: Report) -> dict[s
     model = fetch_model(spec.model, spec.model_sha256, objects, workspace / "model")
     source = Location(spec.input_bucket, spec.input_key)
     files = objects.at(source, INVALID_INPUT_PATH)
-    reader, lines, errors = Reader(model, spec.erased), 0, 0
+    reader, lines, errors = Reader(model, spec.erased, spec.filter), 0, 0
     for number, file in enumerate(files):
         report("answer", 0.1 + 0.9 * number / len(files))
         name = file.key.removeprefix(spec.input_key) if source.is_folder else file.name
@@ -94,9 +98,10 @@ def _answer_file(
 class Reader:
     """Reads the lines that a model's recipe asks for, and answers them."""
 
-    def __init__(self, model: Model, erased: Sequence[str] = ()) -> None:
-        """For the items of this model, and its users but for the erased ones."""
+    def __init__(self, model: Model, erased: Sequence[str] = (), expression: str | None = None) -> None:
+        """For the items of this model, and its users but for the erased ones and what a filter bars."""
         self.model = model
+        self._sieve = UserSieve(expression, model) if expression is not None else None
         self._present = np.ones(len(model.users), bool)
         known = model.users.find_all(erased)
         self._present[known[known >= 0]] = False
@@ -106,7 +111,12 @@ class Reader:
     def answers(self, lines: list[Line], results: int) -> Iterator[bytes]:
         """The output lines, in the order of the input; bad lines stay in place with their error."""
         asked = [line.items for line in lines if line.items is not None]
-        found = iter(segments.segments(self.model, asked, results, [self._present] * len(asked)))
+        masks = [
+            self._present if line.allowed is None else self._present & line.allowed
+            for line in lines
+            if line.items is not None
+        ]
+        found = iter(segments.segments(self.model, asked, results, masks))
         users = self.model.users.strings
         for line in lines:
             output = None
@@ -129,7 +139,8 @@ class Reader:
             text = raw.decode(errors="replace").rstrip("\r\n")
             return Line(text, error="The line is not valid JSON.")
         try:
-            return Line(given, self._items(given))
+            items = self._items(given)
+            return Line(given, items, allowed=None if self._sieve is None else self._sieve.mask(given))
         except Permanent as error:
             return Line(given, error=str(error))
 

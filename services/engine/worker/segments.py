@@ -39,6 +39,7 @@ class Segments(Runner):
             output.key,
             document["numResults"],
             await deletions.deleted_since(self.database, resource.owner, version.created_at),
+            resource.facts.get("filter"),
         )
         result = await self._compute(job, "segments", spec)
         await self._done(resource, result)

@@ -12,10 +12,12 @@ from numpy.typing import NDArray
 
 from shared.errors import Permanent
 from shared.filters import Bound, Events, Filter, FilterError, Table
-from shared.models import Model
+from shared.models import Deeds, Ids, Model
 
 Mask = NDArray[np.bool_]
 Values = tuple[tuple[str, str], ...]
+
+_NO_VALUES = 'filterValues must be an object of texts, as {"GENRES": "\\"comedy\\""}.'
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,16 +32,13 @@ class Asked:
 class Sieve:
     """A filter over a model's items."""
 
-    def __init__(self, expression: str, model: Model) -> None:
-        """Permanent when the model lacks what the filter asks for."""
+    def __init__(self, expression: str, model: Model, later: tuple[Ids, Deeds] | None = None) -> None:
+        """Permanent when the model lacks what the filter asks for; `later` is what was done since."""
         self._filter = Filter.parse(expression)
         self._model = model
         self._table = Table.of(model.items.strings, model.item_attributes)
-        if self._filter.needs_interactions and not model.deeds.known:
-            raise Permanent(
-                "The filter asks what users did, and this solution version does not keep that: its recipe "
-                "knows no users, or it has to be trained again."
-            )
+        _require_deeds(self._filter, model)
+        self._done = [(model.users, model.deeds), later] if later else [(model.users, model.deeds)]
         if self._filter.needs_item and model.scoring.kind != "item":
             raise Permanent("The filter asks for CurrentItem, which only recipes of related items have.")
         self._personal = self._filter.needs_user or self._filter.needs_interactions
@@ -48,11 +47,8 @@ class Sieve:
 
     def asked(self, query: str, given: Mapping[str, Any]) -> Asked:
         """What a line asks for; FilterError when its filterValues don't fit the filter."""
-        values = given.get("filterValues") or {}
-        if not isinstance(values, dict) or not all(isinstance(text, str) for text in values.values()):
-            raise FilterError('filterValues must be an object of texts, as {"GENRES": "\\"comedy\\""}.')
         user = given.get("userId")
-        asked = Asked(query, user if isinstance(user, str) else None, tuple(sorted(values.items())))
+        asked = Asked(query, user if isinstance(user, str) else None, _values(given))
         self._bound(asked.values)
         return asked
 
@@ -66,20 +62,66 @@ class Sieve:
         return self._filter.bind(dict(values))
 
     def _mask(self, values: Values, query: str, user_id: str | None) -> Mask:
-        user = None if user_id is None else self._model.users.find(user_id)
-        return self._bound(values).mask(
-            self._table,
-            interactions=() if user is None else self._events(user),
-            user=None if user is None else self._model.user_attributes.row(user) | {"USER_ID": user_id},
-            item_id=query,
-        )
+        bound = self._bound(values)
+        if user_id is None:
+            return bound.mask(self._table, item_id=query)
+        number = self._model.users.find(user_id)
+        known = {} if number is None else self._model.user_attributes.row(number)
+        user = {**known, "USER_ID": user_id}
+        return bound.mask(self._table, interactions=self._events(user_id), user=user, item_id=query)
 
-    def _events(self, user: int) -> Events:
-        deeds = self._model.deeds
-        if not deeds.known:
-            return Events(np.zeros(0, np.int64), np.zeros(0, np.int64), ())
-        items, types = deeds.row(user)
-        return Events(items, types, deeds.names)
+    def _events(self, user_id: str) -> Events:
+        """What a user did until the training, and since."""
+        items, types = [np.zeros(0, np.int32)], [np.zeros(0, np.int16)]
+        names: tuple[str, ...] = ()
+        for users, deeds in self._done:
+            number = users.find(user_id)
+            if deeds.known and number is not None:
+                theirs, kinds = deeds.row(number)
+                items.append(theirs)
+                types.append(kinds + np.int16(len(names)))
+                names += deeds.names
+        return Events(np.concatenate(items), np.concatenate(types), names)
+
+
+class UserSieve:
+    """A filter over a model's users."""
+
+    def __init__(self, expression: str, model: Model) -> None:
+        """Permanent when the model lacks what the filter asks for."""
+        self._filter = Filter.parse(expression)
+        _require_deeds(self._filter, model)
+        self._table = Table.of(model.users.strings, model.user_attributes)
+        self._events: Events | tuple[()] = ()
+        if self._filter.needs_interactions:
+            self._events = Events(model.deeds.users, model.deeds.types, model.deeds.names)
+        self._masks = lru_cache(64)(self._mask)
+
+    def mask(self, given: Mapping[str, Any]) -> Mask:
+        """The users of a line's segment, by their numbers; FilterError for filterValues that don't fit.
+
+        Not to be changed.
+        """
+        return self._masks(_values(given))
+
+    def _mask(self, values: Values) -> Mask:
+        return self._filter.bind(dict(values)).mask(self._table, interactions=self._events)
+
+
+def _values(given: Mapping[str, Any]) -> Values:
+    """The filterValues of a line; FilterError when they are something else."""
+    values = given.get("filterValues") or {}
+    if not isinstance(values, dict) or not all(isinstance(text, str) for text in values.values()):
+        raise FilterError(_NO_VALUES)
+    return tuple(sorted(values.items()))
+
+
+def _require_deeds(chosen: Filter, model: Model) -> None:
+    if chosen.needs_interactions and not model.deeds.known:
+        raise Permanent(
+            "The filter asks what users did, and this solution version does not keep that: its recipe "
+            "knows no users, or it has to be trained again."
+        )
 
 
 def passes(asked: Sequence[Asked]) -> Iterator[dict[str, tuple[Asked, list[int]]]]:

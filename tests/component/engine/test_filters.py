@@ -273,3 +273,54 @@ def test_a_filter_that_does_not_suit_a_batch_job_is_refused(
     assert "not EVENT_VALUE" in message(values)
     assert "another dataset group" in message(elsewhere)
     message(f"{elsewhere}-not", "ResourceNotFoundException")
+
+
+def test_a_batch_job_knows_what_was_imported_since_the_training(
+    engine: Engine, group: dict[str, str], version: str
+) -> None:
+    chosen = make(engine, group, "batch-later", 'INCLUDE ItemID WHERE Interactions.EVENT_TYPE = "purchase"')
+    [before] = batch(engine, version, "before", chosen, {"userId": "u8"})
+    new = next(item for item in sorted(SHELF_0) if item not in before)
+    header = interactions_csv().partition("\n")[0]
+    rows = f"{header}\nu8,{new},1800000000,Order Completed,\n"
+    imported(engine, group["Interactions"], "filters-later", rows, mode="INCREMENTAL")
+
+    [after] = batch(engine, version, "after", chosen, {"userId": "u8"})
+
+    assert after == {*before, new}
+
+
+def test_a_segment_holds_the_users_that_its_filter_includes(
+    engine: Engine, group: dict[str, str], version: str
+) -> None:
+    personalize = engine.personalize
+    segments = active_version(engine, group["group"], "aws-item-affinity")
+    chosen = make(engine, group, "young", "INCLUDE UserID WHERE Users.AGE < $AGE")
+    lines = [
+        {"itemId": "i5", "filterValues": {"AGE": "30"}},
+        {"itemId": "i5", "filterValues": {"YEARS": "30"}},
+        {"itemId": "i5", "filterValues": {"AGE": "120"}},
+    ]
+    source = engine.put("young/in.json", "".join(f"{json.dumps(line)}\n" for line in lines))
+
+    job = personalize.create_batch_segment_job(
+        jobName="young",
+        solutionVersionArn=segments,
+        filterArn=chosen,
+        numResults=200,
+        jobInput={"s3DataSource": {"path": source}},
+        jobOutput={"s3DataDestination": {"path": f"s3://{engine.bucket}/young/out/"}},
+        roleArn=ROLE,
+    )["batchSegmentJobArn"]
+
+    ended = engine.finished(personalize.describe_batch_segment_job, batchSegmentJobArn=job)
+    assert ended["status"] == "ACTIVE", ended
+    assert ended["filterArn"] == chosen
+    young, bad, everybody = (json.loads(line) for line in engine.get("young/out/in.json.out").splitlines())
+    ages = {int(user[1:]) for user in young["output"]["usersList"]}
+    assert ages
+    assert max(ages) < 30
+    assert "no parameter YEARS" in bad["error"]
+    assert set(young["output"]["usersList"]) == {
+        user for user in everybody["output"]["usersList"] if int(user[1:]) < 30
+    }

@@ -6,12 +6,15 @@ from typing import Any
 
 import numpy as np
 import orjson
+import pyarrow as pa
 import pytest
 
 from services.engine.recipes import RECIPES, Dataset, train
 from services.engine.worker.inference import Answerer
-from services.engine.worker.sieve import Asked, Sieve, passes
+from services.engine.worker.later import deeds_of
+from services.engine.worker.sieve import Asked, Sieve, UserSieve, passes
 from shared.errors import Permanent
+from shared.filters import FilterError
 from shared.models import Model, load, save
 
 USERS, ITEMS = 30, 12
@@ -157,6 +160,45 @@ def test_a_model_that_can_not_know_fails_the_job(
 ) -> None:
     with pytest.raises(Permanent, match=said):
         Sieve(expression, models[recipe])
+
+
+def test_what_was_imported_later_counts(models: dict[str, Model]) -> None:
+    model = models["aws-user-personalization"]
+    rows = pa.table(
+        {
+            "USER_ID": ["u01", "u01", "stranger"],
+            "ITEM_ID": ["i07", "unknown", "i08"],
+            "TIMESTAMP": [5_000, 5_000, 5_000],
+            "EVENT_TYPE": ["Purchase", "Purchase", "Wave"],
+        }
+    )
+    sieve = Sieve(
+        "INCLUDE ItemID WHERE Interactions.EVENT_TYPE IN ($TYPES)",
+        model,
+        deeds_of(Dataset.from_arrow(rows), model),
+    )
+
+    def found(user: str, types: str) -> list[int]:
+        asked = sieve.asked(user, {"userId": user, "filterValues": {"TYPES": types}})
+        return np.flatnonzero(sieve.mask(asked)).tolist()
+
+    assert found("u01", "purchase") == [1, 7]
+    assert found("u02", "purchase") == [2]
+    assert found("stranger", "wave") == [8]
+    assert found("stranger", "purchase") == []
+
+
+def test_users_of_segments_by_attributes_and_deeds(models: dict[str, Model]) -> None:
+    model = models["aws-user-personalization"]
+
+    def found(expression: str, **values: str) -> list[int]:
+        return np.flatnonzero(UserSieve(expression, model).mask({"filterValues": values})).tolist()
+
+    assert found("INCLUDE UserID WHERE Users.AGE < $AGE", AGE="13") == [0, 1, 2]
+    assert found('INCLUDE UserID WHERE Interactions.EVENT_TYPE = "refund"') == [0]
+    assert found("EXCLUDE UserID WHERE Interactions.EVENT_TYPE = *") == []
+    with pytest.raises(FilterError, match="no parameter YEARS"):
+        UserSieve("INCLUDE UserID WHERE Users.AGE < $AGE", model).mask({"filterValues": {"YEARS": "1"}})
 
 
 def test_lines_go_in_as_few_passes_as_can_be() -> None:
