@@ -45,7 +45,7 @@ def build(settings: Settings) -> FastAPI:
         routers=[
             native_routes(intake),
             backend_routes(intake),
-            personalize_routes(intake, tenants, authenticator),
+            personalize_routes(intake, tenants, authenticator, settings.max_put_events_per_second),
             reading_routes(Store(database), authenticator),
         ],
         description=DESCRIPTION,

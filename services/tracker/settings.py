@@ -27,6 +27,11 @@ class Settings(ServiceSettings):
     max_waiting_bytes: int = Field(
         64 * 2**20, description="requests that wait for Kafka at once, together; beyond that 503"
     )
+    max_put_events_per_second: float | None = Field(
+        None,
+        gt=0,
+        description="PutEvents calls of a dataset group in one process; beyond that ThrottlingException",
+    )
     confirm_seconds: float = Field(
         2.0, description="how long a request waits for Kafka before it is told to come again"
     )

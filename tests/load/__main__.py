@@ -1,6 +1,6 @@
 """`make bench`: the budgets of the design, measured on this machine.
 
-    python -m tests.load [name ...]      all benchmarks, or those named: serving, tracker, pipeline
+    python -m tests.load [name ...]      all benchmarks, or those named: personalize, tracker …
 
 Each benchmark is a module `bench_<name>` with `run() -> list[Figure]`. Wall times on a shared machine are
 noisy: compare CPU seconds, and ratios to the reference of the same run.

@@ -27,7 +27,7 @@ from shared.events.topics import INTERACTIONS
 from shared.kafka import end_offsets
 from shared.settings import KafkaSettings
 from tests.component.engine.shop import INTERACTIONS_SCHEMA, USERS, interactions_csv
-from tests.load.figures import Figure
+from tests.load.figures import Figure, cpu_seconds
 from tests.load.product import product
 from tests.support.product import Endcap
 
@@ -65,8 +65,10 @@ def _events(endcap: Endcap, group: str) -> list[Figure]:
     calls = int(1000 * SECONDS)
     bodies = (_put(tracking_id, number) for number in range(calls))
     wire = [_signed(endcap, "PERSONALIZE_EVENTS", "/events", body) for body in bodies]
-    before = _on_topic(endcap)
+    before, pid = _on_topic(endcap), endcap.pid("tracker")
+    used = cpu_seconds(pid)
     seen = _drive(endcap, "tracker", wire, 1000, SECONDS)
+    used = cpu_seconds(pid) - used
     _require_success(seen)
     sent = calls * EVENTS_OF_A_CALL
     arrived = _on_topic(endcap) - before
@@ -75,7 +77,10 @@ def _events(endcap: Endcap, group: str) -> list[Figure]:
     if (arrived, stored) != (sent, sent):
         raise RuntimeError(f"{sent} events were sent, {arrived} are on the topic and {stored} in the log")
     rate = sent / seen["seconds"]
-    reference = f"p99 {seen['p99'] * 1e3:.0f} ms; {sent:,} sent = on the topic = in the log"
+    reference = (
+        f"{used / sent * 1e6:.0f} µs CPU per event, p99 {seen['p99'] * 1e3:.0f} ms; "
+        f"{sent:,} sent = on the topic = in the log"
+    )
     return [
         Figure("PutEvents, 1,000 calls of 10 a second", rate, "events/s", reference, "10,000, none lost"),
         Figure("… until the last event is in the log", time.monotonic() - began, "s"),

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 from fastapi import APIRouter
 from pydantic import ValidationError
 
 from services.tracker.api.intake import Intake
+from services.tracker.domain.allowance import Allowance
 from services.tracker.domain.native import what_is_wrong
 from services.tracker.domain.personalize import interactions, item_puts, user_puts
 from services.tracker.store import Tenants
 from shared.auth import Authenticator
 from shared.events.topics import PUTS
-from shared.personalize import Arn, Call, Operation, RestJson, WireModel, invalid_input, not_found
+from shared.personalize import Arn, Call, Operation, RestJson, WireError, WireModel, invalid_input, not_found
 from shared.personalize.events import PutEventsRequest, PutItemsRequest, PutUsersRequest
 from shared.personalize.protocols import declined
 
@@ -24,9 +26,10 @@ EVENT_BYTES = 512
 class PersonalizeEvents:
     """PutEvents, PutItems, PutUsers."""
 
-    def __init__(self, intake: Intake, tenants: Tenants) -> None:
+    def __init__(self, intake: Intake, tenants: Tenants, most_per_second: float | None) -> None:
         self._intake = intake
         self._tenants = tenants
+        self._allowance = None if most_per_second is None else Allowance(most_per_second)
 
     async def put_events(self, call: Call, request: PutEventsRequest) -> None:
         """Record events under the tenant of the event tracker; an empty answer when they are in the log."""
@@ -36,6 +39,9 @@ class PersonalizeEvents:
                 f"The tracking id {request.tracking_id} is not known here, or its tracker is not active."
             )
             raise invalid_input(message)
+        if self._allowance is not None and not self._allowance.takes(tenant, time.monotonic()):
+            message = f"Rate exceeded: at most {self._allowance.per_second:g} calls of PutEvents a second."
+            raise WireError("ThrottlingException", message)
         reception = self._intake.reception(tenant)
         try:
             events = interactions(request, reception, call.invocation_id)
@@ -65,9 +71,11 @@ class PersonalizeEvents:
         return tenant
 
 
-def personalize_routes(intake: Intake, tenants: Tenants, authenticator: Authenticator) -> APIRouter:
+def personalize_routes(
+    intake: Intake, tenants: Tenants, authenticator: Authenticator, most_per_second: float | None = None
+) -> APIRouter:
     """A POST route for each operation of the client `personalize-events`."""
-    events = PersonalizeEvents(intake, tenants)
+    events = PersonalizeEvents(intake, tenants, most_per_second)
     operations: dict[str, Operation[Any]] = {
         "/events": Operation("PutEvents", PutEventsRequest, "ingest", events.put_events),
         "/items": Operation("PutItems", PutItemsRequest, "ingest", events.put_items),

@@ -44,7 +44,7 @@ class Tracker:
             region_name="eu-west-1",
             aws_access_key_id=tenant.access_key_id,
             aws_secret_access_key=options.pop("secret", tenant.secret_access_key),
-            config=Config(retries={"max_attempts": 1}, **options),
+            config=Config(**{"retries": {"max_attempts": 1}, **options}),
         )
 
     def stored(self, **query: Any) -> list[dict[str, Any]]:

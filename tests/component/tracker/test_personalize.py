@@ -10,6 +10,7 @@ import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import boto3
@@ -24,7 +25,7 @@ from shared.kafka.producer import Producer
 from tests.component.tracker.conftest import Tracker
 from tests.component.tracker.test_events import until_stored
 from tests.support.kafka import eventually, raw_records, settings_for
-from tests.support.processes import Process
+from tests.support.processes import Process, process
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 
@@ -108,6 +109,29 @@ def test_what_boto3_does_not_check_is_invalid_input_and_not_repeated(
 
     assert code_of(refused) == ("InvalidInputException", 400, 0)
     assert isinstance(refused.value, tracker.client().exceptions.InvalidInputException)
+
+
+def test_who_calls_too_often_is_throttled_and_comes_through_by_repeating(
+    tracker: Tracker, folder: Path, user: str
+) -> None:
+    limit = {**tracker.environment, "TRACKER_MAX_PUT_EVENTS_PER_SECOND": "4"}
+    with process("tracker", "serve", limit, folder) as strict:
+        throttled = Tracker(strict, tracker.tenant, tracker.other, limit, tracker.http)
+        once = throttled.client(retries={"total_max_attempts": 1})
+        event = {"eventType": "View", "sentAt": NOW}
+        call = {"trackingId": tracker.tenant.tracking_id, "sessionId": user, "eventList": [event]}
+
+        def hurry() -> None:
+            for _ in range(50):
+                once.put_events(**call)
+
+        with pytest.raises(ClientError) as refused:
+            hurry()
+        patient = throttled.client(retries={"max_attempts": 4})
+        attempts = [patient.put_events(**call)["ResponseMetadata"]["RetryAttempts"] for _ in range(8)]
+
+    assert code_of(refused) == ("ThrottlingException", 400, 0)
+    assert sum(attempts) > 0
 
 
 def test_the_tracker_of_another_account_is_unknown(tracker: Tracker, user: str) -> None:
