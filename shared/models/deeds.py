@@ -51,6 +51,11 @@ class Deeds:
         some = slice(self.offsets[user], self.offsets[user + 1])
         return self.items[some], self.types[some]
 
+    def done(self, user: int, name: str) -> NDArray[np.int32]:
+        """The items with which one user did something of a canonical type."""
+        items, types = self.row(user)
+        return items[types == self.names.index(name)] if name in self.names else items[:0]
+
     @property
     def users(self) -> NDArray[np.int64]:
         """The user of each deed."""

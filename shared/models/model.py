@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from shared.events import canonical_type
 from shared.models.attributes import Attributes
 from shared.models.audience import Allowed, Audience, Event, Mask, masks
 from shared.models.deeds import Deeds
@@ -18,6 +19,8 @@ from shared.models.ids import Ids
 from shared.models.neighbours import Neighbours
 from shared.models.parts import Part
 from shared.models.scoring import DECIMALS, Numbers, Scores, Scoring
+
+PURCHASE = "purchase"
 
 # Popularity breaks ties: far below any real score, far above rounding.
 _TIE = 1e-7
@@ -31,7 +34,7 @@ class Model:
     `older` the items of their events before those. `notes` say what training chose and why.
     `born` is when each item was first met in an event, `newest` the newest event's time; both in epoch
     seconds, 0 for never. `born` is empty in models that were saved before it was kept. `deeds` are what
-    filters by interactions ask for.
+    filters by interactions ask for, and what a recipe asks for that keeps out what was bought.
     """
 
     recipe: str
@@ -72,6 +75,7 @@ class Model:
         if limit <= 0:
             return []
         barred = [number for text in exclude if (number := self._item(text)) is not None]
+        barred += self._bought(user_id, history)
         if self.scoring.kind == "user":
             found = self._audience.one(user_id, history, barred, limit, allowed, bonus)
             numbers, scores = self._popular(barred, limit, allowed, bonus) if found is None else found
@@ -128,6 +132,7 @@ class Model:
         if limit <= 0:
             return ((query, [], []) for query in queries)
         if self.scoring.kind == "user":
+            allowed = self._unbought(allowed) if self.scoring.exclude_bought else allowed
             return self._for_users(queries, limit, allowed, later)
         return self._one_by_one(queries, limit, allowed)
 
@@ -157,6 +162,27 @@ class Model:
             fame = np.log1p(self.popularity.astype(np.float64))
             prior += self.scoring.prior * fame / max(fame.max(initial=0.0), 1.0)
         return prior
+
+    def _bought(self, user_id: str | None, history: Sequence[Event] = ()) -> list[int]:
+        """What a user bought and shall not be shown again."""
+        if not self.scoring.exclude_bought:
+            return []
+        events = (self._item(item) for item, kind, _ in history if canonical_type(kind) == PURCHASE)
+        bought = [number for number in events if number is not None]
+        user = None if user_id is None or not self.deeds.known else self.users.find(user_id)
+        return bought if user is None else bought + self.deeds.done(user, PURCHASE).tolist()
+
+    def _unbought(self, allowed: Allowed) -> Callable[[str], Mask]:
+        """The same masks without what each user bought."""
+        mask = masks(allowed)
+
+        def unbought(user_id: str) -> Mask:
+            given = mask(user_id)
+            own = np.ones(len(self.items), bool) if given is None else given.copy()
+            own[self._bought(user_id)] = False
+            return own
+
+        return unbought
 
     def _item(self, item_id: str) -> int | None:
         return self.items.numbers.get(item_id)

@@ -23,7 +23,8 @@ class Scoring(BaseModel):
     every other type. `scored` says whether the wire shows scores. `scale` is softmax (a distribution
     over the whole catalogue, divided by `temperature` first) or plain (the weighted mean itself).
     With `whole`, a history is the set of all its items, each of which counts once and in full.
-    `prior` is the weight of overall popularity beside the parts.
+    `exclude_bought` keeps out what a user ever bought. `prior` is the weight of overall popularity beside
+    the parts.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -35,6 +36,7 @@ class Scoring(BaseModel):
     prior: float = 0.0
     exclude_seen: bool = False
     whole: bool = False
+    exclude_bought: bool = False
     event_types: tuple[str, ...] = ("",)
     type_weights: tuple[float, ...] = (1.0,)
 

@@ -6,6 +6,7 @@ shows, and `train` both for less than the two apart. One small module per recipe
 
 from services.engine.recipes import (
     aliases,
+    ecommerce,
     graph_filter,
     item_affinity,
     next_basket,
@@ -14,6 +15,8 @@ from services.engine.recipes import (
     segment_item_affinity,
     session,
     similar_items,
+    sims,
+    trending_now,
 )
 from services.engine.recipes.dataset import Dataset
 from services.engine.recipes.evaluation import evaluate, train
@@ -31,6 +34,9 @@ RECIPES: dict[str, Recipe] = {
         segment_item_affinity.RECIPE,
         segment_attribute_affinity.RECIPE,
         graph_filter.RECIPE,
+        sims.RECIPE,
+        trending_now.RECIPE,
+        *ecommerce.RECIPES,
     )
 }
 

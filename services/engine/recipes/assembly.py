@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from services.engine.recipes.dataset import Dataset
 from services.engine.recipes.weights import numbered
-from shared.models import Attributes, Histories, Ids, Model, Part, Scoring, Seen
+from shared.models import Attributes, Deeds, Histories, Ids, Model, Part, Scoring, Seen
 from shared.models.audience import HISTORY
 from shared.models.histories import Occasions, occasions, ranges
 
@@ -67,9 +67,25 @@ def model(
         notes=notes or {},
         item_attributes=Attributes.of(dataset.item_columns),
         user_attributes=Attributes.of(dataset.user_columns if named else {}),
-        born=_born(dataset),
-        newest=int(dataset.times.max(initial=0)),
+        **ages(dataset),
     )
+
+
+def deeds(dataset: Dataset) -> Deeds:
+    """Who did what, ever, in events that count and in those that don't."""
+    return Deeds.of(
+        dataset.users,
+        dataset.items,
+        dataset.event_types,
+        dataset.event_type_names,
+        user_count=len(dataset.user_ids),
+        item_count=len(dataset.item_ids),
+    )
+
+
+def ages(dataset: Dataset) -> dict[str, Any]:
+    """A model's members that say when each item was first met, and when the newest event was."""
+    return {"born": _born(dataset), "newest": int(dataset.times.max(initial=0))}
 
 
 def _born(dataset: Dataset) -> NDArray[np.int64]:

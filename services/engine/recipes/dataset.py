@@ -88,6 +88,12 @@ class Dataset:
             values=self.values[kept],
         )
 
+    def count(self, event_type: str) -> int:
+        """How many interactions are of a type, however it is spelled."""
+        names = self.event_type_names
+        wanted = canonical_type(event_type)
+        return int((self.event_types == names.index(wanted)).sum()) if wanted in names else 0
+
     def offsets(self) -> NDArray[np.int64]:
         """Where each user's interactions begin: user u owns offsets[u]:offsets[u + 1]."""
         counts = np.bincount(self.users, minlength=len(self.user_ids))

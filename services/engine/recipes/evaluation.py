@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from services.engine.recipes import metrics, weights
+from services.engine.recipes import assembly, metrics, weights
 from services.engine.recipes.dataset import Dataset
 from services.engine.recipes.holdout import Holdout, eligible, hold_out
 from services.engine.recipes.recipe import Progress, Recipe, silent
@@ -62,14 +62,7 @@ def _deeds(model: Model, dataset: Dataset) -> Deeds:
     """Everything that users did, for filters: the model itself keeps the events that count."""
     if len(model.users) != len(dataset.user_ids):
         return Deeds()
-    return Deeds.of(
-        dataset.users,
-        dataset.items,
-        dataset.event_types,
-        dataset.event_type_names,
-        user_count=len(dataset.user_ids),
-        item_count=len(dataset.item_ids),
-    )
+    return assembly.deeds(dataset)
 
 
 def _judged(
@@ -82,11 +75,12 @@ def _judged(
 ) -> tuple[Model | None, dict[str, float]]:
     if recipe.judge is not None:
         return recipe.judge(dataset, config, progress)
-    parted = split(weights.counted(dataset, config), seed=seed)
+    parted = split(weights.counted(dataset, {**config, **recipe.fixed}), seed=seed)
+    more = recipe.more_metrics(dataset, config) if recipe.more_metrics else {}
     if len(parted.users) == 0 or len(parted.train) == 0:
-        return None, metrics.solution_metrics([], len(dataset.item_ids))
+        return None, metrics.solution_metrics([], len(dataset.item_ids)) | more
     model = recipe.fit(parted.train, config, progress, like)
-    return model, metrics.solution_metrics(_lists(model, parted), len(dataset.item_ids))
+    return model, metrics.solution_metrics(_lists(model, parted), len(dataset.item_ids)) | more
 
 
 def _lists(model: Model, parted: Holdout) -> Iterator[tuple[list[str], set[str]]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from services.engine.recipes import assembly, similarity, weights
@@ -35,7 +36,7 @@ def _fit(dataset: Dataset, config: Mapping[str, Any], progress: Progress, _: Mod
         Part("similarity", near, weight=0.5, decay=given.number("decay"), unit="day"),
         Part("again", itself(counted, type_weights), 0.5, given.number("decay"), "day"),
     ]
-    fitted = assembly.model(RECIPE.name, counted, scoring, parts=parts)
+    fitted = replace(assembly.model(RECIPE.name, counted, scoring, parts=parts), **assembly.ages(dataset))
     progress("done", 1.0)
     return fitted
 

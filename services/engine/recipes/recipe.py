@@ -14,6 +14,10 @@ Progress = Callable[[str, float], None]
 """Told the step in words and the share of the whole that is done, 0 … 1."""
 
 
+Metrics = Callable[[Dataset, Mapping[str, Any]], dict[str, float]]
+"""Metrics of a dataset under a configuration."""
+
+
 class Fit(Protocol):
     """Training: interactions in, a model out."""
 
@@ -70,9 +74,9 @@ class Recipe:
 
     A request must name the members in `needs`; a recipe that `ranks` orders given items and recommends
     none by itself. A `domain` recipe is made into recommenders, any other into solutions. `event_type`
-    is the canonical type that is counted, where that is the recipe's own affair, and a recipe that
-    `excludes_purchased` never shows what the user bought. An `objective` may tilt its scores. `judge`
-    replaces the metrics of lists of items.
+    is the type that must be there, as the service spells it, `fixed` are settings that are the recipe's own
+    affair, and one that `excludes_purchased` never shows what the user bought. An `objective` may tilt
+    its scores. `judge` replaces the metrics of lists of items, and `more_metrics` adds to them.
     """
 
     name: str
@@ -87,6 +91,8 @@ class Recipe:
     ranks: bool = field(default=False, kw_only=True)
     batch: bool = field(default=True, kw_only=True)
     objective: bool = field(default=False, kw_only=True)
+    fixed: Mapping[str, Any] = field(default_factory=dict, kw_only=True)
+    more_metrics: Metrics | None = field(default=None, kw_only=True)
     domain: Literal["ECOMMERCE"] | None = field(default=None, kw_only=True)
     event_type: str | None = field(default=None, kw_only=True)
     excludes_purchased: bool = field(default=False, kw_only=True)

@@ -12,6 +12,7 @@ from shared.models import Neighbours
 from shared.models.scoring import places
 
 CELLS_PER_BLOCK = 4_000_000
+_PRODUCTS_PER_BLOCK = 20_000_000
 
 
 def strongest(rows: Callable[[int, int], NDArray[np.float32]], count: int, keep: int) -> Neighbours:
@@ -45,6 +46,12 @@ def strongest_of_sparse(
         row, item = block.coords
         pieces.append(_cut(row[found], item[found], block.data[found], block.shape[0], keep))
     return _joined(pieces)
+
+
+def height(*matrices: sparse.csr_array) -> int:
+    """How many rows of matrixᵀ · matrix, over all the matrices, keep a block's memory bounded."""
+    work = sum(float((np.diff(each.indptr).astype(np.float64) ** 2).sum()) for each in matrices)
+    return max(1, int(matrices[0].shape[1] * min(1.0, _PRODUCTS_PER_BLOCK / max(work, 1.0))))
 
 
 def matrix(table: Neighbours) -> sparse.csr_array:

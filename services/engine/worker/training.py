@@ -53,7 +53,9 @@ def run(spec: Spec, objects: Objects, workspace: Path, report: Report) -> dict[s
     began = time.monotonic()
     report("read datasets", 0.0)
     dataset = _dataset(spec, objects, workspace)
-    warnings = too_little(dataset, spec.config, strict=spec.strict)
+    event_type = RECIPES[spec.recipe].event_type
+    counting = {**spec.config, "eventType": event_type, "eventsConfig": None} if event_type else spec.config
+    warnings = too_little(dataset, counting, strict=spec.strict)
     like = None
     if spec.like is not None:
         like = fetch_model(spec.like, spec.like_sha256 or "", objects, workspace / "like")
@@ -149,7 +151,10 @@ def too_little(dataset: Dataset, config: Mapping[str, Any], *, strict: bool) -> 
     """What Personalize would refuse to train on, in its words; Permanent with them when strict."""
     chosen = config.get("eventType")
     filtered = f" after filtering by event type: {chosen}" if chosen else ""
-    counted = weights.counted(dataset, config)
+    if chosen and not dataset.count(chosen):
+        counted = dataset.where(np.zeros(len(dataset), bool))
+    else:
+        counted = weights.counted(dataset, config)
     sentences = []
     if len(counted) < FEWEST_INTERACTIONS:
         sentences.append(f"Dataset has fewer than {FEWEST_INTERACTIONS} interactions{filtered or '.'}")

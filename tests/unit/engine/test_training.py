@@ -85,6 +85,16 @@ def test_what_is_left_of_the_chosen_type_is_counted() -> None:
     )
 
 
+def test_a_type_that_is_not_there_at_all_is_too_little_too() -> None:
+    with pytest.raises(Permanent) as caught:
+        training.too_little(dataset(50, 20), {"eventType": "Purchase"}, strict=True)
+    assert str(caught.value).startswith(
+        "Dataset has fewer than 1000 interactions after filtering by event type: Purchase"
+    )
+    warned = training.too_little(dataset(50, 20), {"eventType": "Purchase"}, strict=False)
+    assert len(warned) == 2
+
+
 def _spec(kind: str, *, strict: bool) -> importing.Spec:
     return importing.Spec("b", "k", "{}", kind, "FULL", "f/", strict)
 

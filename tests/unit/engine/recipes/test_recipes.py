@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 from services.engine.recipes import RECIPES, Dataset, Recipe, evaluate, train
 from services.engine.recipes.recipe import silent
 from shared.errors import Permanent
+from shared.events import canonical_type
 from shared.models import Model, fingerprint, load, save
 
 KEYS = {
@@ -28,13 +30,26 @@ KEYS = {
 SEGMENT_KEYS = {"coverage", "hits_at_1_percent", "recall_at_1_percent"}
 
 
+MORE_KEYS = {"aws-trending-now": {"trend_prediction_accuracy"}}
+
+
 def keys(recipe: Recipe) -> set[str]:
-    return SEGMENT_KEYS if recipe.recipe_type == "USER_SEGMENTATION" else KEYS
+    if recipe.recipe_type == "USER_SEGMENTATION":
+        return SEGMENT_KEYS
+    return KEYS | MORE_KEYS.get(recipe.name, set())
 
 
 @pytest.fixture(params=sorted(RECIPES))
 def recipe(request: pytest.FixtureRequest) -> Recipe:
     return RECIPES[request.param]
+
+
+def suited(dataset: Dataset, recipe: Recipe) -> Dataset:
+    """The data with events of the type that a recipe asks for, where it has none."""
+    wanted = canonical_type(recipe.event_type or "view")
+    if not recipe.event_type or wanted in dataset.event_type_names:
+        return dataset
+    return replace(dataset, event_type_names=(wanted,) * len(dataset.event_type_names))
 
 
 @pytest.fixture
@@ -76,7 +91,7 @@ def test_what_the_datasets_say_travels_with_the_model(model: Model, tmp_path: Pa
 
 def test_fitting_again_makes_the_same_bytes(recipe: Recipe, two_tastes: Dataset, tmp_path: Path) -> None:
     for name in ("once", "again"):
-        save(recipe.fit(two_tastes, {}, silent), tmp_path / name)
+        save(recipe.fit(suited(two_tastes, recipe), {}, silent), tmp_path / name)
     assert fingerprint(tmp_path / "once") == fingerprint(tmp_path / "again")
 
 
@@ -92,6 +107,12 @@ def test_scores_never_rise_and_are_numbers(model: Model) -> None:
 def test_the_wire_shows_scores_only_where_personalize_does(model: Model) -> None:
     shown = {score is not None for listed in answers(model) for _, score in listed}
     assert shown == {model.scoring.scored}
+
+
+def test_an_item_is_never_recommended_beside_itself(model: Model) -> None:
+    if model.scoring.kind == "item":
+        for item in model.items.strings:
+            assert item not in {other for other, _ in model.recommend(item_id=item, limit=100)}
 
 
 def test_excluded_items_are_never_returned(model: Model) -> None:
@@ -133,6 +154,7 @@ def test_batch_of_nobody_and_of_nothing(model: Model) -> None:
 
 
 def test_tiny_data_trains_and_answers(recipe: Recipe, tiny: Dataset) -> None:
+    tiny = suited(tiny, recipe)
     model = recipe.fit(tiny, {}, silent)
     for text in [*model.items.strings, *model.users.strings, "nobody"]:
         listed = model.recommend(user_id=text, item_id=text, limit=5, relevance=True)
@@ -143,6 +165,7 @@ def test_tiny_data_trains_and_answers(recipe: Recipe, tiny: Dataset) -> None:
 
 
 def test_evaluate_gives_personalizes_keys(recipe: Recipe, two_tastes: Dataset) -> None:
+    two_tastes = suited(two_tastes, recipe)
     metrics = evaluate(recipe, two_tastes, {})
     assert set(metrics) == keys(recipe)
     assert all(0 <= value <= 1 and round(value, 4) == value for value in metrics.values())
@@ -151,6 +174,7 @@ def test_evaluate_gives_personalizes_keys(recipe: Recipe, two_tastes: Dataset) -
 
 def test_training_judges_and_fits_in_one_go(recipe: Recipe, two_tastes: Dataset) -> None:
     steps: list[float] = []
+    two_tastes = suited(two_tastes, recipe)
     model, metrics = train(recipe, two_tastes, {}, lambda _, share: steps.append(share))
     assert metrics == evaluate(recipe, two_tastes, {})
     assert len(model.items) == len(two_tastes.item_ids)
@@ -160,14 +184,21 @@ def test_training_judges_and_fits_in_one_go(recipe: Recipe, two_tastes: Dataset)
 
 def test_progress_rises_to_the_end(recipe: Recipe, two_tastes: Dataset) -> None:
     steps: list[float] = []
-    recipe.fit(two_tastes, {}, lambda _, share: steps.append(share))
+    recipe.fit(suited(two_tastes, recipe), {}, lambda _, share: steps.append(share))
     assert steps == sorted(steps)
     assert steps[-1] == 1.0
 
 
 def test_nothing_to_train_from_says_why(recipe: Recipe, shop: Dataset) -> None:
-    with pytest.raises(Permanent, match=r"None of the .* interactions match.*nosuchtype.*purchase"):
-        recipe.fit(shop, {"eventType": "nosuchtype"}, silent)
+    if "eventType" in recipe.fixed:
+        other = replace(shop, event_type_names=("other",) * len(shop.event_type_names))
+        with pytest.raises(
+            Permanent, match=rf"None of the .* interactions match.*{recipe.event_type}.*other"
+        ):
+            recipe.fit(other, {}, silent)
+    else:
+        with pytest.raises(Permanent, match=r"None of the .* interactions match.*nosuchtype.*purchase"):
+            recipe.fit(shop, {"eventType": "nosuchtype"}, silent)
     with pytest.raises(Permanent, match="has no interactions"):
         recipe.fit(shop.where(shop.users < 0), {}, silent)
 
