@@ -18,6 +18,8 @@ from shared.models import Neighbours
 from shared.models.neighbours import Unit
 
 _KEEP = 300
+_KEEP_OF_FEW = 600
+_FEW = 250_000
 _KEEP_WIDE = 100
 _KEEP_TWICE = 50
 
@@ -89,9 +91,15 @@ def of_baskets(_: Dataset, __: float = 1.0) -> list[Ingredient]:
     ]
 
 
-def kept(items: int) -> int:
-    """Neighbours per item and part: what 50 events are scored from within the live budget."""
-    return _KEEP if items <= ease.DENSE_ITEMS else _KEEP_WIDE
+def kept(dataset: Dataset) -> int:
+    """Neighbours per item and part: what 50 events are scored from within the live budget.
+
+    What lies further down decides the far end of a list. Where there is little data, so that neither
+    choosing nor a batch takes long, twice as many are kept.
+    """
+    if len(dataset.item_ids) > ease.DENSE_ITEMS:
+        return _KEEP_WIDE
+    return _KEEP_OF_FEW if len(dataset) <= _FEW else _KEEP
 
 
 def itself(dataset: Dataset, _: TypeWeights) -> Neighbours:
@@ -120,7 +128,7 @@ def _followed(dataset: Dataset, weights: TypeWeights, *, fade: float, backward: 
     count = len(dataset.item_ids)
     after = sequence.followers(occasions_of(dataset, weights), count, fade=fade, backward=backward)
     height = max(1, tables.CELLS_PER_BLOCK // max(count, 1))
-    return tables.strongest_of_sparse(lambda low, high: after[low:high], count, kept(count), height)
+    return tables.strongest_of_sparse(lambda low, high: after[low:high], count, kept(dataset), height)
 
 
 _FOLLOWED = partial(_followed, fade=0.8, backward=0.5)
@@ -130,16 +138,16 @@ def _twice_followed(dataset: Dataset, weights: TypeWeights) -> Neighbours:
     count = len(dataset.item_ids)
     after = sequence.followers(occasions_of(dataset, weights), count)
     near = tables.strongest_of_sparse(lambda low, high: after[low:high], count, _KEEP_TWICE, count)
-    return sequence.two_steps(near, kept(count))
+    return sequence.two_steps(near, kept(dataset))
 
 
 def _solved(dataset: Dataset, weights: TypeWeights, *, ridge: float) -> Neighbours:
-    return ease.weights(interest(dataset, weights), ridge, kept(len(dataset.item_ids)))
+    return ease.weights(interest(dataset, weights), ridge, kept(dataset))
 
 
 def _together(dataset: Dataset, _: TypeWeights) -> Neighbours:
-    return similarity.similar(dataset, shrinkage=_SHRINKAGE, keep=kept(len(dataset.item_ids)))
+    return similarity.similar(dataset, shrinkage=_SHRINKAGE, keep=kept(dataset))
 
 
 def _walked(dataset: Dataset, weights: TypeWeights) -> Neighbours:
-    return graph.walks(interest(dataset, weights), keep=kept(len(dataset.item_ids)))
+    return graph.walks(interest(dataset, weights), keep=kept(dataset))

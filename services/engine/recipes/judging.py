@@ -21,6 +21,7 @@ from shared.models.scoring import Numbers, places
 from shared.models.workspace import Workspace
 
 Scores = NDArray[np.float32]
+Gains = NDArray[np.float64]
 Build = Callable[[Dataset, TypeWeights], Table]
 
 _CELLS_PER_CHUNK = 1 << 17
@@ -69,10 +70,6 @@ class Fold:
 @dataclass(frozen=True)
 class Judge:
     """Folds whose rows are judged as one.
-
-    A score is half NDCG@25, the mean over the rows against everything to be found, and half the share of
-    all that could be found in 25 places that is found there, which is precision up to a factor: the first
-    places count most, but not alone, and who has more to be found counts more in the second half.
 
     `share` is the share of all users whose interactions are used here.
     """
@@ -142,10 +139,20 @@ class Judge:
             stacked.append(_scores(part, fold.occasions(weights), fold.barred.shape))
         return np.concatenate(stacked)
 
-    def gain(self, scores: Scores, *, exclude_seen: bool) -> float:
-        """How well the rows are met; the ideal list has everything sought at its top.
+    @property
+    def several(self) -> bool:
+        """Whether most rows have more than one thing to be found."""
+        return float(np.median(self.sought.sum(axis=1))) > 1
 
-        An item ranks behind all that score as much: where nothing is known, nothing is gained.
+    def gain(self, scores: Scores, *, exclude_seen: bool) -> float:
+        """The mean of what the rows gain."""
+        return float(self.gains(scores, exclude_seen=exclude_seen).mean())
+
+    def gains(self, scores: Scores, *, exclude_seen: bool) -> Gains:
+        """What each row gains: half its NDCG@25, half the share of what is sought that is found at all.
+
+        The ideal list has everything sought at its top, and 25 things at most can be found. An item ranks
+        behind all that score as much: where nothing is known, nothing is gained.
         """
         if exclude_seen:
             barred = places(self.barred)
@@ -162,7 +169,8 @@ class Judge:
         ideal = np.concatenate(([0.0], np.cumsum(discounts)))
         most = np.minimum(self.sought.sum(axis=1), DEPTH)
         won = np.bincount(rows[found], weights=discounts[ranks[found]], minlength=len(scores)) / ideal[most]
-        return float(won.mean() + found.sum() / most.sum()) / 2
+        gained: Gains = (won + np.bincount(rows[found], minlength=len(scores)) / most) / 2
+        return gained
 
     def _hopeful(self, scores: Scores, rows: Numbers, items: Numbers) -> NDArray[np.bool_]:
         """Which of the sought items may be among the first 25: worth knowing where there are many."""

@@ -18,13 +18,15 @@ from shared.models import Model, Neighbours, Part, Scoring, Table
 class Mixture:
     """A recipe's fit: `offer` gives the ingredients that a data set affords, `draw` whom to judge them on.
 
-    `offer(dataset, share)` hears which share of the users the tables will be built from.
+    `offer(dataset, share)` hears which share of the users the tables will be built from; `cautious` is how
+    what they can't tell apart is settled.
     """
 
     name: str
     hyperparameters: Mapping[str, str]
     offer: Callable[[Dataset, float], Sequence[Ingredient]]
     draw: Callable[[Dataset], Judge | None]
+    cautious: bool = False
 
     def __call__(
         self, dataset: Dataset, config: Mapping[str, Any], progress: Progress, like: Model | None = None, /
@@ -69,4 +71,5 @@ class Mixture:
             weights.configured(config),
             lambda step, share: progress(step, 0.6 * share),
             exclude_seen=None if setting == "auto" else setting == "true",
+            cautious=self.cautious,
         )

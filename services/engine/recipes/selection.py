@@ -6,7 +6,7 @@ chosen, with the gains that decided it, is kept in the model's notes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -16,27 +16,14 @@ from services.engine.recipes.dataset import Dataset
 from services.engine.recipes.ingredients import AGAIN, Ingredient
 from services.engine.recipes.judging import Judge, Scores
 from services.engine.recipes.recipe import Progress
+from services.engine.recipes.trials import Chosen, Tried, as_good, default, tried
 from services.engine.recipes.weights import EVEN, GRADED, TypeWeights, numbered
-from shared.models import Model, Table
-from shared.models.neighbours import Unit
+from shared.models import Model
 
-_DECAYS = (0.4, 0.6, 0.8, 0.9, 0.95, 0.98, 1.0)
-_UNITS: tuple[Unit, ...] = ("event", "second", "day")
 _SHARES = (0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.7)
 _TEMPERATURES = tuple(2.0**power for power in range(-4, 4))
 _WARMTH_ROWS = 200
 _CELLS_OF_BOTH = 20_000_000
-
-
-@dataclass(frozen=True)
-class Chosen:
-    """One ingredient as it was settled."""
-
-    name: str
-    variant: str
-    decay: float
-    unit: Unit
-    weight: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -50,16 +37,6 @@ class Choice:
     notes: Mapping[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class _Tried:
-    """A part with its scores on the held-out rows."""
-
-    part: Chosen
-    scores: Scores
-    gain: float
-    name: str
-
-
 def choose(
     dataset: Dataset,
     judge: Judge | None,
@@ -68,31 +45,39 @@ def choose(
     progress: Progress,
     *,
     exclude_seen: bool | None,
+    cautious: bool = False,
 ) -> Choice:
     """Try the ingredients on the judge's users, keep what helps; the defaults without a judge.
 
-    `configured` type weights and `exclude_seen` are taken as given where they are not None.
+    `configured` type weights and `exclude_seen` are taken as given where they are not None. What the
+    held-out users can't tell apart is settled by gain alone or, where `cautious` and most of them have
+    several things to be found, in favour of the longer memory and the smaller addition: what came last
+    decides the first places of a list, what came before those further down.
     """
     if judge is None:
         return _untried(offered, configured or dict(EVEN), exclude_seen=exclude_seen is True)
+    cautious = cautious and judge.several
     weights = configured or _type_weights(judge, dataset, offered[0])
     repeats = float((judge.sought & judge.barred).sum() / judge.sought.sum())
     options = [exclude_seen] if exclude_seen is not None else _options(judge, repeats)
-    tried: dict[bool, list[_Tried]] = {option: [] for option in options}
+    trials: dict[bool, list[Tried]] = {option: [] for option in options}
     for number, ingredient in enumerate(offered):
         progress(f"try {ingredient.name} on held-out users", number / len(offered))
-        for option, found in _try(judge, ingredient, weights, options).items():
-            tried[option] += found
-    mixtures = {option: _mix(judge, found, exclude_seen=option) for option, found in tried.items()}
+        for option, found in tried(judge, ingredient, weights, options, cautious=cautious).items():
+            trials[option].append(found)
+    mixtures = {
+        option: _mix(judge, found, exclude_seen=option, cautious=cautious) for option, found in trials.items()
+    }
     option = max(options, key=lambda option: mixtures[option][2])
     parts, scores, gain = mixtures[option]
     notes = {
         "held_out_users": len(judge.sought),
         "repeats_among_sought": round(repeats, 4),
         "gain": round(gain, 4),
+        "cautious": cautious,
         "alone": {
-            f"{found.name}, seen items {'left out' if option else 'kept'}": round(found.gain, 4)
-            for option, list_ in tried.items()
+            f"{found.part.name}, seen items {'left out' if option else 'kept'}": round(found.gain, 4)
+            for option, list_ in trials.items()
             for found in list_
         },
         "parts": _written(parts),
@@ -129,9 +114,7 @@ def taken_over(model: Model, offered: Mapping[str, Ingredient]) -> Choice | None
 
 def _untried(offered: Sequence[Ingredient], weights: TypeWeights, *, exclude_seen: bool) -> Choice:
     """Too few users to hold any out: the defaults, in equal shares."""
-    parts = [
-        _default(ingredient) for ingredient in offered if not (exclude_seen and ingredient.name == AGAIN)
-    ]
+    parts = [default(ingredient) for ingredient in offered if not (exclude_seen and ingredient.name == AGAIN)]
     notes = {
         "held_out_users": 0,
         "parts": _written(parts),
@@ -145,16 +128,12 @@ def _written(parts: Sequence[Chosen]) -> list[dict[str, Any]]:
     return [asdict(part) for part in parts]
 
 
-def _default(ingredient: Ingredient) -> Chosen:
-    return Chosen(ingredient.name, next(iter(ingredient.variants)), ingredient.decay, ingredient.unit)
-
-
 def _type_weights(judge: Judge, dataset: Dataset, first: Ingredient) -> TypeWeights:
     """Even or graded, whichever finds more with the first ingredient; even where it is all one."""
     counted = np.unique(dataset.event_types)
     if len(np.unique(numbered(GRADED, dataset.event_type_names)[counted])) < 2:
         return dict(EVEN)
-    part = _default(first)
+    part = default(first)
     gains = []
     for weights in (dict(EVEN), dict(GRADED)):
         tables = judge.tables(first.variants[part.variant], weights)
@@ -163,80 +142,9 @@ def _type_weights(judge: Judge, dataset: Dataset, first: Ingredient) -> TypeWeig
     return dict(GRADED) if gains[1] > gains[0] else dict(EVEN)
 
 
-def _try(
-    judge: Judge, ingredient: Ingredient, weights: TypeWeights, options: Sequence[bool]
-) -> dict[bool, list[_Tried]]:
-    """The ingredient's best unit, decay and variant, for each way of treating seen items.
-
-    One thing at a time: the unit and then the decay with the default variant, then the variant. Beside
-    it stands the same with a longer memory: what came last says most of the first places of a list, what
-    came before more of those further down.
-    """
-    default = _default(ingredient)
-    best: dict[bool, _Tried] = {}
-    tables = {default.variant: judge.tables(ingredient.variants[default.variant], weights)}
-
-    def attempt(part: Chosen) -> None:
-        scores = judge.scores(tables[part.variant], weights, part.decay, part.unit)
-        for option in options:
-            gain = judge.gain(scores, exclude_seen=option)
-            if option not in best or gain > best[option].gain:
-                best[option] = _Tried(part, scores, gain, part.name)
-
-    for unit in _distinct_units(judge, weights):
-        attempt(replace(default, unit=unit))
-    for unit in sorted({found.part.unit for found in best.values()}):
-        start = _DECAYS.index(default.decay)
-        for path in (_DECAYS[start + 1 :], _DECAYS[:start][::-1]):
-            _climb(best, [replace(default, unit=unit, decay=decay) for decay in path], attempt)
-    fading = {(found.part.unit, found.part.decay) for found in best.values()}
-    for variant, build in list(ingredient.variants.items())[1:]:
-        tables[variant] = judge.tables(build, weights)
-        for unit, decay in sorted(fading):
-            attempt(Chosen(ingredient.name, variant, decay, unit))
-    remembering = {
-        option: _remembering(judge, found, tables[found.part.variant], weights, exclude_seen=option)
-        for option, found in best.items()
-    }
-    return {option: [found, *remembering[option]] for option, found in best.items()}
-
-
-def _remembering(
-    judge: Judge, found: _Tried, tables: Sequence[Table], weights: TypeWeights, *, exclude_seen: bool
-) -> list[_Tried]:
-    """The same with a longer memory, where there is one and memory for its scores."""
-    part = replace(found.part, decay=_longer(found.part.decay))
-    if part == found.part or judge.sought.size > _CELLS_OF_BOTH:
-        return []
-    scores = judge.scores(tables, weights, part.decay, part.unit)
-    gain = judge.gain(scores, exclude_seen=exclude_seen)
-    return [_Tried(part, scores, gain, f"{part.name} with a longer memory")]
-
-
-def _longer(decay: float) -> float:
-    """Two steps slower, as far as there are any."""
-    return _DECAYS[min(_DECAYS.index(decay) + 2, len(_DECAYS) - 1)]
-
-
-def _climb(best: Mapping[bool, _Tried], path: Sequence[Chosen], attempt: Callable[[Chosen], None]) -> None:
-    """Follow the path as long as it leads upwards for somebody."""
-    for part in path:
-        before = [found.gain for found in best.values()]
-        attempt(part)
-        if [found.gain for found in best.values()] == before:
-            break
-
-
-def _distinct_units(judge: Judge, weights: TypeWeights) -> list[Unit]:
-    """Units that differ here: without two events in one second, events and seconds are the same."""
-    ages: dict[bytes, Unit] = {}
-    seen = judge.folds[0].occasions(weights)
-    for unit in _UNITS:
-        ages.setdefault(seen.ages(unit).tobytes(), unit)
-    return list(ages.values())
-
-
-def _mix(judge: Judge, tried: Sequence[_Tried], *, exclude_seen: bool) -> tuple[list[Chosen], Scores, float]:
+def _mix(
+    judge: Judge, tried: Sequence[Tried], *, exclude_seen: bool, cautious: bool
+) -> tuple[list[Chosen], Scores, float]:
     """Start with the best part; add the one that helps most, in its best share, until none does."""
     first = max(tried, key=lambda found: found.gain)
     rest = [found for found in tried if found is not first]
@@ -244,7 +152,9 @@ def _mix(judge: Judge, tried: Sequence[_Tried], *, exclude_seen: bool) -> tuple[
     parts, gain = [replace(first.part, weight=1 / spread)], first.gain
     mixture = first.scores / np.float32(spread)
     while rest:
-        added = [_added(judge, mixture, found, exclude_seen=exclude_seen) for found in rest]
+        added = [
+            _added(judge, mixture, found, exclude_seen=exclude_seen, cautious=cautious) for found in rest
+        ]
         best = max(range(len(rest)), key=lambda number: added[number][0])
         before = gain
         gain, share = added[best]
@@ -259,16 +169,19 @@ def _mix(judge: Judge, tried: Sequence[_Tried], *, exclude_seen: bool) -> tuple[
     return parts, mixture, gain
 
 
-def _added(judge: Judge, mixture: Scores, found: _Tried, *, exclude_seen: bool) -> tuple[float, float]:
-    """The gain of the mixture with one part more, and the share in which it is reached."""
+def _added(
+    judge: Judge, mixture: Scores, found: Tried, *, exclude_seen: bool, cautious: bool
+) -> tuple[float, float]:
+    """The gain of the mixture with one part more, and its share: the best, or the smallest as good."""
     spread = _spread(found.scores)
-    return max(
-        (
-            judge.gain((1 - share) * mixture + (share / spread) * found.scores, exclude_seen=exclude_seen),
-            share,
-        )
+    gains = {
+        share: judge.gains((1 - share) * mixture + (share / spread) * found.scores, exclude_seen=exclude_seen)
         for share in _SHARES
-    )
+    }
+    best = max(gains, key=lambda share: gains[share].mean())
+    if cautious:
+        best = next(share for share in _SHARES if as_good(gains[share], gains[best]))
+    return float(gains[best].mean()), best
 
 
 def _spread(scores: Scores) -> float:

@@ -27,11 +27,10 @@ class Line:
     spread: float | None = None
 
     def cells(self) -> list[str]:
-        """As text; a value below its bar, or below popularity, says so."""
+        """As text; a value that must be reached, and is below it or popularity, says so."""
         must = self.bars.must
-        short = (self.popular is not None and self.value < self.popular) or (
-            must is not None and self.value < must
-        )
+        bars = [bar for bar in (must, self.popular) if bar is not None]
+        short = must is not None and self.value < max(bars)
         value = f"{self.value:.4f}" + (f" ± {self.spread:.4f}" if self.spread is not None else "")
         others = [_text(number) for number in (self.popular, must, self.bars.goal)]
         return [self.task, self.metric, value, *others, self.bars.published, "SHORT" if short else ""]

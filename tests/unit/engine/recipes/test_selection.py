@@ -8,10 +8,11 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from services.engine.recipes import RECIPES, Dataset, ease, ingredients, judging, selection, train
+from services.engine.recipes import RECIPES, Dataset, ease, ingredients, judging, selection, train, trials
 from services.engine.recipes.judging import Judge, sampled
 from services.engine.recipes.recipe import silent
 from services.engine.recipes.weights import EVEN, GRADED, TypeWeights
+from shared.models.neighbours import Unit
 
 Read = Callable[[list[tuple[str, str, int, str]]], Dataset]
 
@@ -53,18 +54,16 @@ def test_half_of_the_held_out_are_strangers_to_the_training_data(judge: Judge) -
         )
 
 
-def test_the_gain_is_half_ndcg_and_half_precision_of_what_could_be_found(judge: Judge) -> None:
+def test_the_gain_is_half_ndcg_and_half_recall(judge: Judge) -> None:
     scores = np.random.default_rng(0).random(judge.sought.shape).astype(np.float32)
     expected = []
-    hits = most = 0
     for row, sought, barred in zip(scores, judge.sought, judge.barred, strict=True):
         order = [item for item in np.argsort(-row) if not barred[item]][:25]
         won = sum(1 / math.log2(rank + 2) for rank, item in enumerate(order) if sought[item])
         ideal = sum(1 / math.log2(rank + 2) for rank in range(min(25, sought.sum())))
-        expected.append(won / ideal)
-        hits += sum(sought[item] for item in order)
-        most += min(25, sought.sum())
-    assert judge.gain(scores, exclude_seen=True) == pytest.approx((np.mean(expected) + hits / most) / 2)
+        got = sum(sought[item] for item in order) / min(25, sought.sum())
+        expected.append((won / ideal + got) / 2)
+    assert judge.gain(scores, exclude_seen=True) == pytest.approx(np.mean(expected))
 
 
 def test_a_perfect_order_gains_everything(judge: Judge) -> None:
@@ -93,13 +92,29 @@ def test_large_data_is_judged_on_a_draw_of_its_users(
     assert judge.share == pytest.approx(len(kept) / len(two_tastes.user_ids))
 
 
-def test_a_longer_memory_of_a_part_is_offered_beside_it(judge: Judge, two_tastes: Dataset) -> None:
-    choice = selection.choose(
-        two_tastes, judge, ingredients.of_users(two_tastes), None, silent, exclude_seen=True
+def test_what_cannot_be_told_apart_is_settled_in_favour_of_the_longer_memory() -> None:
+    random = np.random.default_rng(6)
+    base = random.random(50)
+    noise = random.normal(0, 0.1, 50)
+
+    def attempt(decay: float, lost: float, unit: Unit = "event") -> trials._Attempt:
+        part = trials.Chosen("ease", "ridge 200", decay, unit)
+        return trials._Attempt(part, base - lost + noise * (decay != 0.8))
+
+    near = [attempt(0.8, 0.0), attempt(0.9, noise.mean()), attempt(0.98, 0.2), attempt(1.0, 0.0, "day")]
+    assert trials._longest(near[:3]).decay == 0.9
+    assert trials._longest([near[0], near[2]]).decay == 0.8
+    assert trials._longest([near[0], near[3]]).unit == trials._best([near[0], near[3]]).part.unit
+
+
+def test_caution_needs_several_things_to_be_found(judge: Judge, two_tastes: Dataset) -> None:
+    assert not judge.several
+    offered = ingredients.of_users(two_tastes)
+    bold, cautious = (
+        selection.choose(two_tastes, judge, offered, None, silent, exclude_seen=True, cautious=each)
+        for each in (False, True)
     )
-    assert "sequence with a longer memory, seen items left out" in choice.notes["alone"]
-    assert selection._longer(0.4) == 0.8
-    assert selection._longer(0.98) == selection._longer(1.0) == 1.0
+    assert bold == cautious
 
 
 def test_types_are_graded_where_that_finds_more(read: Read) -> None:
