@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +33,8 @@ _CELLS = 16_000_000
 _EVENTS_OF_NEWEST = 1_000_000
 _CELLS_OF_NEWEST = 32_000_000
 _FEWEST_USERS = 20
+_MOST_DRAWS = 6
+_ROWS_OF_ONE_DRAW = 1_400
 _SHARE = 0.25
 
 
@@ -139,10 +142,19 @@ class Judge:
             stacked.append(_scores(part, fold.occasions(weights), fold.barred.shape))
         return np.concatenate(stacked)
 
-    @property
-    def several(self) -> bool:
-        """Whether most rows have more than one thing to be found."""
-        return float(np.median(self.sought.sum(axis=1))) > 1
+    @cached_property
+    def draws(self) -> NDArray[np.float64]:
+        """Weights of the rows, which sum to 1: draws of as many rows with replacement, (draws, rows).
+
+        With few rows, what is best follows chance: it is asked of several draws. Many rows are one draw,
+        in which each counts alike.
+        """
+        rows = len(self.sought)
+        count = min(_MOST_DRAWS, _ROWS_OF_ONE_DRAW // rows)
+        if count < 2:
+            return np.full((1, rows), 1 / rows)
+        drawn = np.random.default_rng(4).multinomial(rows, np.full(rows, 1 / rows), size=count)
+        return np.asarray(drawn / rows, np.float64)
 
     def gain(self, scores: Scores, *, exclude_seen: bool) -> float:
         """The mean of what the rows gain."""
@@ -151,8 +163,9 @@ class Judge:
     def gains(self, scores: Scores, *, exclude_seen: bool) -> Gains:
         """What each row gains: half its NDCG@25, half the share of what is sought that is found at all.
 
-        The ideal list has everything sought at its top, and 25 things at most can be found. An item ranks
-        behind all that score as much: where nothing is known, nothing is gained.
+        Where one thing is sought, its place is everything: NDCG alone. The ideal list has everything
+        sought at its top, and 25 things at most can be found. An item ranks behind all that score as
+        much: where nothing is known, nothing is gained.
         """
         if exclude_seen:
             barred = places(self.barred)
@@ -169,7 +182,8 @@ class Judge:
         ideal = np.concatenate(([0.0], np.cumsum(discounts)))
         most = np.minimum(self.sought.sum(axis=1), DEPTH)
         won = np.bincount(rows[found], weights=discounts[ranks[found]], minlength=len(scores)) / ideal[most]
-        gained: Gains = (won + np.bincount(rows[found], minlength=len(scores)) / most) / 2
+        got = np.bincount(rows[found], minlength=len(scores)) / most
+        gained: Gains = np.where(most > 1, (won + got) / 2, won)
         return gained
 
     def _hopeful(self, scores: Scores, rows: Numbers, items: Numbers) -> NDArray[np.bool_]:

@@ -18,15 +18,13 @@ from shared.models import Model, Neighbours, Part, Scoring, Table
 class Mixture:
     """A recipe's fit: `offer` gives the ingredients that a data set affords, `draw` whom to judge them on.
 
-    `offer(dataset, share)` hears which share of the users the tables will be built from; `cautious` is how
-    what they can't tell apart is settled.
+    `offer(dataset, share)` hears which share of the users the tables will be built from.
     """
 
     name: str
     hyperparameters: Mapping[str, str]
     offer: Callable[[Dataset, float], Sequence[Ingredient]]
     draw: Callable[[Dataset], Judge | None]
-    cautious: bool = False
 
     def __call__(
         self, dataset: Dataset, config: Mapping[str, Any], progress: Progress, like: Model | None = None, /
@@ -38,13 +36,14 @@ class Mixture:
         choice = selection.taken_over(like, offered) if like else None
         choice = choice or self._chosen(counted, config, progress)
         parts: list[Part] = []
-        built: dict[str, Table] = {}
+        built: dict[tuple[str, str], Table] = {}
         for number, part in enumerate(choice.parts):
             progress(f"fit {part.name} on all users", 0.6 + 0.3 * number / len(choice.parts))
-            if part.name not in built:
+            kind = part.name, part.variant
+            if kind not in built:
                 table = offered[part.name].variants[part.variant](counted, choice.type_weights)
-                built[part.name] = table.evened() if isinstance(table, Neighbours) else table
-            parts.append(Part(part.name, built[part.name], part.weight, part.decay, part.unit))
+                built[kind] = table.evened() if isinstance(table, Neighbours) else table
+            parts.append(Part(part.name, built[kind], part.weight, part.decay, part.unit))
         progress("assemble", 0.9)
         names = weights.known_types(counted, choice.type_weights)
         scoring = Scoring(
@@ -71,5 +70,4 @@ class Mixture:
             weights.configured(config),
             lambda step, share: progress(step, 0.6 * share),
             exclude_seen=None if setting == "auto" else setting == "true",
-            cautious=self.cautious,
         )

@@ -6,6 +6,7 @@ chosen, with the gains that decided it, is kept in the model's notes.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
@@ -14,15 +15,16 @@ import numpy as np
 
 from services.engine.recipes.dataset import Dataset
 from services.engine.recipes.ingredients import AGAIN, Ingredient
-from services.engine.recipes.judging import Judge, Scores
+from services.engine.recipes.judging import Gains, Judge, Scores
 from services.engine.recipes.recipe import Progress
-from services.engine.recipes.trials import Chosen, Tried, as_good, default, tried
+from services.engine.recipes.trials import Chosen, Tried, default, tried
 from services.engine.recipes.weights import EVEN, GRADED, TypeWeights, numbered
 from shared.models import Model
 
 _SHARES = (0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.7)
 _TEMPERATURES = tuple(2.0**power for power in range(-4, 4))
 _WARMTH_ROWS = 200
+_MOST_PARTS = 5
 _CELLS_OF_BOTH = 20_000_000
 
 
@@ -45,40 +47,36 @@ def choose(
     progress: Progress,
     *,
     exclude_seen: bool | None,
-    cautious: bool = False,
 ) -> Choice:
     """Try the ingredients on the judge's users, keep what helps; the defaults without a judge.
 
-    `configured` type weights and `exclude_seen` are taken as given where they are not None. What the
-    held-out users can't tell apart is settled by gain alone or, where `cautious` and most of them have
-    several things to be found, in favour of the longer memory and the smaller addition: what came last
-    decides the first places of a list, what came before those further down.
+    `configured` type weights and `exclude_seen` are taken as given where they are not None. Where there
+    are few, several draws of them choose, and their mixtures are averaged.
     """
     if judge is None:
         return _untried(offered, configured or dict(EVEN), exclude_seen=exclude_seen is True)
-    cautious = cautious and judge.several
     weights = configured or _type_weights(judge, dataset, offered[0])
     repeats = float((judge.sought & judge.barred).sum() / judge.sought.sum())
     options = [exclude_seen] if exclude_seen is not None else _options(judge, repeats)
-    trials: dict[bool, list[Tried]] = {option: [] for option in options}
+    trials: dict[bool, list[list[Tried]]] = {option: [] for option in options}
     for number, ingredient in enumerate(offered):
         progress(f"try {ingredient.name} on held-out users", number / len(offered))
-        for option, found in tried(judge, ingredient, weights, options, cautious=cautious).items():
+        for option, found in tried(judge, ingredient, weights, options).items():
             trials[option].append(found)
-    mixtures = {
-        option: _mix(judge, found, exclude_seen=option, cautious=cautious) for option, found in trials.items()
-    }
+    mixtures = {option: _averaged(judge, found, exclude_seen=option) for option, found in trials.items()}
     option = max(options, key=lambda option: mixtures[option][2])
     parts, scores, gain = mixtures[option]
     notes = {
         "held_out_users": len(judge.sought),
         "repeats_among_sought": round(repeats, 4),
         "gain": round(gain, 4),
-        "cautious": cautious,
+        "draws": len(judge.draws),
         "alone": {
-            f"{found.part.name}, seen items {'left out' if option else 'kept'}": round(found.gain, 4)
+            f"{found.part.name}, seen items {'left out' if option else 'kept'}": round(
+                float(found.gains.mean()), 4
+            )
             for option, list_ in trials.items()
-            for found in list_
+            for found in (_best(winners) for winners in list_)
         },
         "parts": _written(parts),
         "exclude_seen": option,
@@ -99,14 +97,13 @@ def taken_over(model: Model, offered: Mapping[str, Ingredient]) -> Choice | None
 
     A catalogue that grew may be too wide for a part of the earlier model.
     """
-    variants = {part["name"]: part["variant"] for part in model.notes["parts"]}
-    if any(
-        name not in offered or variant not in offered[name].variants for name, variant in variants.items()
-    ):
-        return None
+    variants = [part["variant"] for part in model.notes["parts"]]
     parts = [
-        Chosen(part.name, variants[part.name], part.decay, part.unit, part.weight) for part in model.parts
+        Chosen(part.name, variant, part.decay, part.unit, part.weight)
+        for part, variant in zip(model.parts, variants, strict=True)
     ]
+    if any(part.name not in offered or part.variant not in offered[part.name].variants for part in parts):
+        return None
     scoring = model.scoring
     weights = dict(zip(scoring.event_types, scoring.type_weights, strict=True))
     return Choice(parts, weights, scoring.exclude_seen, scoring.temperature, model.notes)
@@ -142,19 +139,41 @@ def _type_weights(judge: Judge, dataset: Dataset, first: Ingredient) -> TypeWeig
     return dict(GRADED) if gains[1] > gains[0] else dict(EVEN)
 
 
-def _mix(
-    judge: Judge, tried: Sequence[Tried], *, exclude_seen: bool, cautious: bool
+def _best(winners: Sequence[Tried]) -> Tried:
+    return max(winners, key=lambda found: found.gains.mean())
+
+
+def _averaged(
+    judge: Judge, trials: Sequence[Sequence[Tried]], *, exclude_seen: bool
 ) -> tuple[list[Chosen], Scores, float]:
+    """The mean of the mixtures that each draw has chosen, cut down to its largest parts."""
+    weights: dict[Chosen, float] = defaultdict(float)
+    gains = []
+    for number, draw in enumerate(judge.draws):
+        entered = [next(found for found in winners if number in found.won) for winners in trials]
+        parts, gain = _mixed(judge, entered, draw, exclude_seen=exclude_seen)
+        gains.append(gain)
+        for part in parts:
+            weights[replace(part, weight=1.0)] += part.weight / len(judge.draws)
+    scores = {found.part: found.scores for winners in trials for found in winners}
+    shares = {part: weight * _spread(scores[part]) for part, weight in weights.items()}
+    largest = sorted(shares, key=lambda part: -shares[part])[:_MOST_PARTS]
+    mixture = sum((np.float32(weights[part]) * scores[part] for part in largest), np.float32(0))
+    chosen = [replace(part, weight=weights[part]) for part in largest]
+    return chosen, np.asarray(mixture, np.float32), float(np.mean(gains))
+
+
+def _mixed(
+    judge: Judge, tried: Sequence[Tried], draw: Gains, *, exclude_seen: bool
+) -> tuple[list[Chosen], float]:
     """Start with the best part; add the one that helps most, in its best share, until none does."""
-    first = max(tried, key=lambda found: found.gain)
+    first = max(tried, key=lambda found: float(draw @ found.gains))
     rest = [found for found in tried if found is not first]
     spread = _spread(first.scores)
-    parts, gain = [replace(first.part, weight=1 / spread)], first.gain
+    parts, gain = [replace(first.part, weight=1 / spread)], float(draw @ first.gains)
     mixture = first.scores / np.float32(spread)
     while rest:
-        added = [
-            _added(judge, mixture, found, exclude_seen=exclude_seen, cautious=cautious) for found in rest
-        ]
+        added = [_added(judge, mixture, found, draw, exclude_seen=exclude_seen) for found in rest]
         best = max(range(len(rest)), key=lambda number: added[number][0])
         before = gain
         gain, share = added[best]
@@ -166,22 +185,26 @@ def _mix(
         parts = [replace(part, weight=part.weight * (1 - share)) for part in parts]
         parts.append(replace(rest[best].part, weight=share / spread))
         rest = [found for number, found in enumerate(rest) if number != best and added[number][0] > before]
-    return parts, mixture, gain
+    return parts, gain
 
 
 def _added(
-    judge: Judge, mixture: Scores, found: Tried, *, exclude_seen: bool, cautious: bool
+    judge: Judge, mixture: Scores, found: Tried, draw: Gains, *, exclude_seen: bool
 ) -> tuple[float, float]:
-    """The gain of the mixture with one part more, and its share: the best, or the smallest as good."""
+    """The gain of the mixture with one part more, and the share in which it is reached."""
     spread = _spread(found.scores)
-    gains = {
-        share: judge.gains((1 - share) * mixture + (share / spread) * found.scores, exclude_seen=exclude_seen)
+    return max(
+        (
+            float(
+                draw
+                @ judge.gains(
+                    (1 - share) * mixture + (share / spread) * found.scores, exclude_seen=exclude_seen
+                )
+            ),
+            share,
+        )
         for share in _SHARES
-    }
-    best = max(gains, key=lambda share: gains[share].mean())
-    if cautious:
-        best = next(share for share in _SHARES if as_good(gains[share], gains[best]))
-    return float(gains[best].mean()), best
+    )
 
 
 def _spread(scores: Scores) -> float:

@@ -10,6 +10,7 @@ import numpy as np
 from services.engine.recipes.ingredients import Ingredient
 from services.engine.recipes.judging import Gains, Judge, Scores
 from services.engine.recipes.weights import TypeWeights
+from shared.models import Table
 from shared.models.neighbours import Unit
 
 _DECAYS = (0.4, 0.6, 0.8, 0.9, 0.95, 0.98, 1.0)
@@ -29,11 +30,12 @@ class Chosen:
 
 @dataclass(frozen=True)
 class Tried:
-    """A part with its scores on the held-out rows."""
+    """A part with its scores on the held-out rows, what each row gains, and the draws that it won."""
 
     part: Chosen
     scores: Scores
-    gain: float
+    gains: Gains
+    won: tuple[int, ...]
 
 
 def default(ingredient: Ingredient) -> Chosen:
@@ -46,10 +48,8 @@ def tried(
     ingredient: Ingredient,
     weights: TypeWeights,
     options: Sequence[bool],
-    *,
-    cautious: bool,
-) -> dict[bool, Tried]:
-    """The ingredient's best unit, decay and variant, for each way of treating seen items.
+) -> dict[bool, list[Tried]]:
+    """The ingredient's best unit, decay and variant in each draw, for each way of treating seen items.
 
     One thing at a time: the unit and then the decay with the default variant, then the variant.
     """
@@ -73,12 +73,7 @@ def tried(
         tables[variant] = judge.tables(build, weights)
         for unit, decay in sorted(fading):
             attempt(Chosen(ingredient.name, variant, decay, unit))
-    taken = {}
-    for option, attempts in found.items():
-        part = _longest(attempts) if cautious else _best(attempts).part
-        scores = judge.scores(tables[part.variant], weights, part.decay, part.unit)
-        taken[option] = Tried(part, scores, judge.gain(scores, exclude_seen=option))
-    return taken
+    return {option: _winners(judge, attempts, tables, weights) for option, attempts in found.items()}
 
 
 @dataclass(frozen=True)
@@ -93,21 +88,22 @@ def _best(attempts: Sequence[_Attempt]) -> _Attempt:
     return max(attempts, key=lambda attempt: attempt.gains.mean())
 
 
-def _longest(attempts: Sequence[_Attempt]) -> Chosen:
-    """The longest memory of those that are as good as the best; the default variant before others."""
-    best = _best(attempts)
-    alike = [
-        attempt.part
-        for attempt in attempts
-        if attempt.part.unit == best.part.unit and as_good(attempt.gains, best.gains)
-    ]
-    return max(alike, key=lambda part: part.decay)
-
-
-def as_good(gains: Gains, best: Gains) -> bool:
-    """Whether the rows can't tell two apart: the mean difference is within its standard error."""
-    lost = best - gains
-    return bool(lost.mean() <= lost.std() / np.sqrt(len(lost)))
+def _winners(
+    judge: Judge,
+    attempts: Sequence[_Attempt],
+    tables: Mapping[str, Sequence[Table]],
+    weights: TypeWeights,
+) -> list[Tried]:
+    """The best of each draw, each once."""
+    gains = np.array([attempt.gains for attempt in attempts])
+    best = np.argmax(judge.draws @ gains.T, axis=1)
+    winners = []
+    for number in dict.fromkeys(best.tolist()):
+        part = attempts[number].part
+        scores = judge.scores(tables[part.variant], weights, part.decay, part.unit)
+        won = tuple(np.flatnonzero(best == number).tolist())
+        winners.append(Tried(part, scores, attempts[number].gains, won))
+    return winners
 
 
 def _climb(

@@ -17,5 +17,5 @@ RECIPE = Recipe(
     hyperparameters=_HYPERPARAMETERS,
     allowed={"exclude_seen": ("auto", "true", "false")},
     objective=True,
-    fit=Mixture(_NAME, _HYPERPARAMETERS, ingredients.of_users, Judge.of, cautious=True),
+    fit=Mixture(_NAME, _HYPERPARAMETERS, ingredients.of_users, Judge.of),
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,7 +13,6 @@ from services.engine.recipes import RECIPES, Dataset, ease, ingredients, judging
 from services.engine.recipes.judging import Judge, sampled
 from services.engine.recipes.recipe import silent
 from services.engine.recipes.weights import EVEN, GRADED, TypeWeights
-from shared.models.neighbours import Unit
 
 Read = Callable[[list[tuple[str, str, int, str]]], Dataset]
 
@@ -54,7 +54,11 @@ def test_half_of_the_held_out_are_strangers_to_the_training_data(judge: Judge) -
         )
 
 
-def test_the_gain_is_half_ndcg_and_half_recall(judge: Judge) -> None:
+@pytest.mark.parametrize("more", [0.0, 0.1], ids=["one thing sought", "several"])
+def test_the_gain_is_half_ndcg_and_half_recall(judge: Judge, more: float) -> None:
+    random = np.random.default_rng(1)
+    added = (random.random(judge.sought.shape) < more) & ~judge.barred
+    judge = replace(judge, sought=judge.sought | added)
     scores = np.random.default_rng(0).random(judge.sought.shape).astype(np.float32)
     expected = []
     for row, sought, barred in zip(scores, judge.sought, judge.barred, strict=True):
@@ -62,7 +66,7 @@ def test_the_gain_is_half_ndcg_and_half_recall(judge: Judge) -> None:
         won = sum(1 / math.log2(rank + 2) for rank, item in enumerate(order) if sought[item])
         ideal = sum(1 / math.log2(rank + 2) for rank in range(min(25, sought.sum())))
         got = sum(sought[item] for item in order) / min(25, sought.sum())
-        expected.append((won / ideal + got) / 2)
+        expected.append((won / ideal + got) / 2 if sought.sum() > 1 else won / ideal)
     assert judge.gain(scores, exclude_seen=True) == pytest.approx(np.mean(expected))
 
 
@@ -92,29 +96,28 @@ def test_large_data_is_judged_on_a_draw_of_its_users(
     assert judge.share == pytest.approx(len(kept) / len(two_tastes.user_ids))
 
 
-def test_what_cannot_be_told_apart_is_settled_in_favour_of_the_longer_memory() -> None:
-    random = np.random.default_rng(6)
-    base = random.random(50)
-    noise = random.normal(0, 0.1, 50)
-
-    def attempt(decay: float, lost: float, unit: Unit = "event") -> trials._Attempt:
-        part = trials.Chosen("ease", "ridge 200", decay, unit)
-        return trials._Attempt(part, base - lost + noise * (decay != 0.8))
-
-    near = [attempt(0.8, 0.0), attempt(0.9, noise.mean()), attempt(0.98, 0.2), attempt(1.0, 0.0, "day")]
-    assert trials._longest(near[:3]).decay == 0.9
-    assert trials._longest([near[0], near[2]]).decay == 0.8
-    assert trials._longest([near[0], near[3]]).unit == trials._best([near[0], near[3]]).part.unit
+def test_few_rows_are_asked_in_several_draws(judge: Judge, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert judge.draws.shape == (6, len(judge.sought))
+    assert judge.draws.sum(axis=1) == pytest.approx(1)
+    assert len(np.unique(judge.draws, axis=0)) == 6
+    monkeypatch.setattr(judging, "_ROWS_OF_ONE_DRAW", len(judge.sought))
+    once = Judge(judge.folds, judge.share, judge.barred, judge.sought).draws
+    assert np.unique(once).tolist() == [1 / len(judge.sought)]
 
 
-def test_caution_needs_several_things_to_be_found(judge: Judge, two_tastes: Dataset) -> None:
-    assert not judge.several
+def test_the_mixtures_of_the_draws_are_averaged(judge: Judge, two_tastes: Dataset) -> None:
+    """Each draw's shares sum to 1, and so do those of the mean, but for parts that are cut off."""
     offered = ingredients.of_users(two_tastes)
-    bold, cautious = (
-        selection.choose(two_tastes, judge, offered, None, silent, exclude_seen=True, cautious=each)
-        for each in (False, True)
-    )
-    assert bold == cautious
+    found = [trials.tried(judge, each, dict(EVEN), [True])[True] for each in offered]
+    parts, scores, gain = selection._averaged(judge, found, exclude_seen=True)
+    known = {each.part: each.scores for winners in found for each in winners}
+    shares = [part.weight * known[replace(part, weight=1.0)].std() for part in parts]
+    assert 0.8 < sum(shares) <= 1.001
+    assert 0 < gain < 1.001
+    mixed = sum(part.weight * known[replace(part, weight=1.0)] for part in parts)
+    np.testing.assert_allclose(scores, mixed, rtol=1e-4, atol=1e-6)
+    for winners in found:
+        assert sorted(draw for each in winners for draw in each.won) == list(range(len(judge.draws)))
 
 
 def test_types_are_graded_where_that_finds_more(read: Read) -> None:
