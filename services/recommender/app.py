@@ -81,7 +81,7 @@ def build(settings: Settings) -> Serving:
     items = StateTable[ItemChanged](settings.kafka, ITEMS, catalogues.changed, catalogues.whole)
     deployed = StateTable[CampaignChanged](settings.kafka, CAMPAIGNS, campaigns.changed, campaigns.whole)
     filters = Filters(guarded)
-    filtering = StateTable[FilterChanged](settings.kafka, FILTERS, filters.changed)
+    filtering = StateTable[FilterChanged](settings.kafka, FILTERS, filters.changed, filters.whole)
     catalogues.follow(items)
 
     answers = Answers(lists, popular, catalogues, pointers, pointing)

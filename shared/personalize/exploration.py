@@ -6,8 +6,6 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from shared.personalize.errors import invalid_input
-
 WEIGHT, CUT_OFF = "explorationWeight", "explorationItemAgeCutOff"
 
 
@@ -21,19 +19,20 @@ class Exploration:
 
     @classmethod
     def of(cls, config: Mapping[str, str] | None) -> Exploration:
-        """Read the settings; InvalidInputException for names and values that mean nothing."""
+        """Read the settings; ValueError for names and values that mean nothing."""
         given = dict(config or {})
         weight = _number(given, WEIGHT, 0.3)
         cut_off = _number(given, CUT_OFF, 30.0)
         if not 0 <= weight <= 1:
-            raise invalid_input(f"{WEIGHT} must be between 0 and 1, not {weight:g}.")
+            message = f"{WEIGHT} must be between 0 and 1, not {weight:g}."
+            raise ValueError(message)
         if cut_off <= 0:
-            raise invalid_input(f"{CUT_OFF} must be a number of days above 0, not {cut_off:g}.")
+            message = f"{CUT_OFF} must be a number of days above 0, not {cut_off:g}."
+            raise ValueError(message)
         unknown = sorted(given.keys() - {WEIGHT, CUT_OFF})
         if unknown:
-            raise invalid_input(
-                f"itemExplorationConfig has no {unknown[0]!r}; it has {WEIGHT} and {CUT_OFF}."
-            )
+            message = f"itemExplorationConfig has no {unknown[0]!r}; it has {WEIGHT} and {CUT_OFF}."
+            raise ValueError(message)
         return cls(weight, cut_off, WEIGHT in given)
 
 
@@ -46,5 +45,12 @@ def _number(given: Mapping[str, str], name: str, usual: float) -> float:
     except ValueError:
         number = float("nan")
     if not math.isfinite(number):
-        raise invalid_input(f"{name} must be a number, not {text!r}.")
+        message = f"{name} must be a number, not {text!r}."
+        raise ValueError(message)
     return number
+
+
+def checked(config: dict[str, str]) -> dict[str, str]:
+    """The settings as they are, if they can be read; for requests."""
+    Exploration.of(config)
+    return config

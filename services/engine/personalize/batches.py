@@ -11,8 +11,8 @@ from services.engine.personalize import catalogue, filters, places
 from services.engine.personalize.control import Control, require_model
 from services.engine.personalize.members import (
     ArnText,
+    ExplorationConfig,
     Page,
-    Parameters,
     RankingInfluence,
     ResourceName,
     RoleArn,
@@ -33,7 +33,7 @@ MOST_RESULTS = 500
 class BatchInferenceJobConfig(WireModel):
     """How much is explored."""
 
-    item_exploration_config: Parameters | None = None
+    item_exploration_config: ExplorationConfig | None = None
     ranking_influence: RankingInfluence | None = None
 
 

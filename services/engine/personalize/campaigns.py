@@ -13,8 +13,8 @@ from services.engine.personalize import catalogue
 from services.engine.personalize.control import Control, require_model
 from services.engine.personalize.members import (
     ArnText,
+    ExplorationConfig,
     Page,
-    Parameters,
     RankingInfluence,
     ResourceName,
     StatusView,
@@ -35,7 +35,7 @@ LATEST = "/$LATEST"
 class CampaignConfig(WireModel):
     """How a campaign explores, and whether it follows its solution."""
 
-    item_exploration_config: Parameters | None = None
+    item_exploration_config: ExplorationConfig | None = None
     enable_metadata_with_recommendations: bool | None = None
     sync_with_latest_solution_version: bool | None = None
     ranking_influence: RankingInfluence | None = None

@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import Field, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints
 
 from services.engine.domain.resources import Resource, Status
-from shared.personalize import WireModel
+from shared.personalize import WireModel, exploration
 from shared.personalize.members import ArnText, ResourceName, Text, Timestamp
 
 MOST_TAGS = 50
@@ -25,6 +25,7 @@ ColumnName = Annotated[str, StringConstraints(max_length=150, pattern=r"^[A-Za-z
 ParameterName = Annotated[Text, StringConstraints(max_length=256)]
 ParameterValue = Annotated[Text, StringConstraints(max_length=1000)]
 Parameters = Annotated[dict[ParameterName, ParameterValue], Field(max_length=100)]
+ExplorationConfig = Annotated[Parameters, AfterValidator(exploration.checked)]
 Influence = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 RankingInfluence = dict[Literal["POPULARITY", "FRESHNESS"], Influence]
 
@@ -110,6 +111,7 @@ __all__ = [
     "ArnText",
     "ColumnName",
     "Domain",
+    "ExplorationConfig",
     "Influence",
     "KmsKeyArn",
     "Page",

@@ -15,8 +15,8 @@ from services.engine.personalize import catalogue, groups, recommender_trainings
 from services.engine.personalize.control import Control, in_use, require_active
 from services.engine.personalize.members import (
     ArnText,
+    ExplorationConfig,
     Page,
-    Parameters,
     ResourceName,
     StatusView,
     Tagged,
@@ -35,7 +35,7 @@ from shared.personalize import invalid_input
 class RecommenderConfig(WireModel):
     """How a recommender explores, what it shows, and which columns it is trained on."""
 
-    item_exploration_config: Parameters | None = None
+    item_exploration_config: ExplorationConfig | None = None
     min_recommendation_requests_per_second: Annotated[int, Field(ge=1)] | None = None
     training_data_config: TrainingDataConfig | None = None
     enable_metadata_with_recommendations: bool | None = None

@@ -47,10 +47,11 @@ def model(
 ) -> Model:
     """Put a model together; histories and seen items are kept only where users are asked for.
 
+    Every model knows the users and their attributes: its filters may ask for them.
+
     `dataset` holds the interactions that count; `fame` replaces unique users as the popularity.
     """
     by_user = scoring.kind == "user"
-    named = scoring.kind != "item"
     kept = dataset if by_user else dataset.where(np.zeros(len(dataset), bool))
     newest, older = _newest_and_older(
         kept, scoring.event_types, keep_older=scoring.exclude_seen or scoring.whole
@@ -59,14 +60,14 @@ def model(
         recipe=recipe,
         scoring=scoring,
         items=Ids.of(dataset.item_ids.tolist()),
-        users=Ids.of(dataset.user_ids.tolist() if named else []),
+        users=Ids.of(dataset.user_ids.tolist()),
         popularity=popularity(dataset) if fame is None else fame,
         histories=newest,
         older=older,
         parts=tuple(parts),
         notes=notes or {},
         item_attributes=Attributes.of(dataset.item_columns),
-        user_attributes=Attributes.of(dataset.user_columns if named else {}),
+        user_attributes=Attributes.of(dataset.user_columns),
         **ages(dataset),
     )
 

@@ -11,7 +11,6 @@ import numpy as np
 from services.recommender.domain.exploration import Bonus, eligible
 from services.recommender.domain.recipes import EXPLORING
 from shared.filters.syntax import key_of
-from shared.personalize import WireError
 from shared.personalize.exploration import Exploration
 
 if TYPE_CHECKING:
@@ -74,5 +73,5 @@ def _config(config: dict[str, object]) -> Exploration:
     given = config.get("itemExplorationConfig")
     try:
         return Exploration.of({k: str(v) for k, v in given.items()} if isinstance(given, dict) else None)
-    except WireError:
+    except ValueError:
         return Exploration()

@@ -35,6 +35,12 @@ class Filters:
         if announced is not None:
             self._take(tenant, name, announced.expression)
 
+    def whole(self, keys: set[str]) -> None:
+        """Drop what the view has told and filters-v1 has no more: its tombstone may be compacted away."""
+        for tenant, name in list(self._of):
+            if f"{tenant}:{name}" not in keys:
+                del self._of[tenant, name]
+
     async def find(self, tenant: str, name: str) -> Filter | None:
         """The filter of that name.
 

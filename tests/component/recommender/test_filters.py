@@ -199,6 +199,8 @@ async def test_a_purchase_is_gone_within_two_seconds_and_can_be_asked_for_again(
     unbought = await ask.list_of(userId="u2", filterArn=filter_arn("unbought"))
     assert len(ids(before)) == 1
     assert not set(ids(before)) & set(ids(unbought))
+    like = {"itemId": "tea-1", "userId": "u2", "filterArn": filter_arn("unbought")}
+    assert not set(ids(before)) & set(ids(await ask.list_of("similar", **like)))
     first = ids(unbought)[0]
     began = time.monotonic()
     await shop.publish(INTERACTIONS, shop.interaction("purchase", first, user_id="u2"))

@@ -10,10 +10,11 @@ import asyncpg
 import pytest
 
 from services.recommender.store.campaigns import Campaigns
+from services.recommender.store.filters import Filters
 from services.recommender.store.lists import Guarded
 from services.recommender.store.states import Catalogues
-from shared.events import CampaignChanged, ItemChanged
-from shared.events.topics import CAMPAIGNS, ITEMS
+from shared.events import CampaignChanged, FilterChanged, ItemChanged
+from shared.events.topics import CAMPAIGNS, FILTERS, ITEMS
 from shared.kafka import Publisher, StateTable
 from shared.postgres import Database as Pool
 from shared.settings import KafkaSettings, PostgresSettings
@@ -80,7 +81,7 @@ async def test_a_campaign_that_left_without_a_trace_is_forgotten(
         "'arn:aws:personalize:eu-west-1:000000000000:campaign/gone', 'gone', 'ACTIVE', '{}', "
         """'{"recipe": "r", "solution_version_arn": "v", "model_uri": "s3://b/m", "model_sha256": "0"}'""",
     )
-    campaigns = Campaigns(s3.client(), tmp_path, Guarded(pool, 5))
+    campaigns = Campaigns(s3.client(), tmp_path, Guarded(pool, 5), Catalogues(pool))
     before = await campaigns.find("shop", None, "gone")
 
     topic = await fresh_topic(kafka, CAMPAIGNS, service="engine")
@@ -92,3 +93,30 @@ async def test_a_campaign_that_left_without_a_trace_is_forgotten(
     assert before is not None
     assert await campaigns.find("shop", None, "gone") is None
     assert await campaigns.find(None, "000000000000", "gone") is None
+
+
+async def test_a_filter_is_read_from_the_view_and_left_without_a_trace(
+    kafka: KafkaSettings, database: Database, pool: Pool
+) -> None:
+    await make_tenant(database, "filtering")
+    await write(
+        database,
+        "INSERT INTO engine.resources (account, tenant, type, path, arn, name, status, document, facts) "
+        "SELECT '000000000000', 'filtering', 'filter', 'filter/' || name, 'arn:' || name, name, 'ACTIVE', "
+        "jsonb_build_object('filterExpression', expression), '{}' "
+        "FROM (VALUES ('cheap', 'INCLUDE ItemID WHERE Items.PRICE < 3'), ('odd', 'INCLUDE')) "
+        "AS made (name, expression)",
+    )
+    filters = Filters(Guarded(pool, 5))
+    found = await filters.find("filtering", "cheap")
+    assert found is not None
+    assert found.expression == "INCLUDE ItemID WHERE Items.PRICE < 3"
+    assert await filters.find("filtering", "odd") is None
+    assert await filters.find("another", "cheap") is None
+
+    topic = await fresh_topic(kafka, FILTERS, service="engine")
+    table = StateTable[FilterChanged](kafka, topic, filters.changed, filters.whole)
+    async with running(table):
+        await eventually(lambda: table.caught_up)
+    await write(database, "DELETE FROM engine.resources WHERE tenant = 'filtering'")
+    assert await filters.find("filtering", "cheap") is None

@@ -9,7 +9,6 @@ import pytest
 
 from services.recommender.domain.exploration import Bonus, eligible
 from shared.models import Histories, Ids, Model, Scoring, Seen
-from shared.personalize import WireError
 from shared.personalize.exploration import Exploration
 
 DAY = 86_400
@@ -70,7 +69,7 @@ def test_what_was_met_or_shown_often_is_lifted_less() -> None:
     ],
 )
 def test_settings_that_mean_nothing_are_refused(config: dict[str, str]) -> None:
-    with pytest.raises(WireError, match="xploration"):
+    with pytest.raises(ValueError, match="xploration"):
         Exploration.of(config)
 
 
