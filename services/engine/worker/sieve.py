@@ -119,8 +119,7 @@ def _values(given: Mapping[str, Any]) -> Values:
 def _require_deeds(chosen: Filter, model: Model) -> None:
     if chosen.needs_interactions and not model.deeds.known:
         raise Permanent(
-            "The filter asks what users did, and this solution version does not keep that: its recipe "
-            "knows no users, or it has to be trained again."
+            "The filter asks what users did, and this solution version does not keep that: train it again."
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from services.engine.worker.later import deeds_of
 from services.engine.worker.sieve import Asked, Sieve, UserSieve, passes
 from shared.errors import Permanent
 from shared.filters import FilterError
-from shared.models import Model, load, save
+from shared.models import Deeds, Model, load, save
 
 USERS, ITEMS = 30, 12
 TYPES = ("purchase", "refund", "view")
@@ -158,8 +159,16 @@ def test_popular_items_pass_the_filter_too(models: dict[str, Model]) -> None:
 def test_a_model_that_can_not_know_fails_the_job(
     models: dict[str, Model], recipe: str, expression: str, said: str
 ) -> None:
+    without_deeds = replace(models[recipe], deeds=Deeds())
     with pytest.raises(Permanent, match=said):
-        Sieve(expression, models[recipe])
+        Sieve(expression, without_deeds)
+
+
+def test_related_items_leave_out_what_the_line_s_user_bought(models: dict[str, Model]) -> None:
+    expression = "EXCLUDE ItemID WHERE Interactions.EVENT_TYPE = 'purchase'"
+    lines = [{"itemId": "i02"}, {"itemId": "i02", "userId": "u01"}]
+    everything, unbought = answered(models["aws-similar-items"], expression, *lines)
+    assert everything - unbought == ids(1)
 
 
 def test_what_was_imported_later_counts(models: dict[str, Model]) -> None:
