@@ -310,44 +310,6 @@ def test_a_version_that_is_not_trained_can_not_be_used(engine: Engine, group: st
     )
 
 
-@pytest.mark.parametrize("listed", ["dataset_groups", "schemas", "solutions", "dataset_import_jobs"])
-def test_pages_hold_everything_once(engine: Engine, group: str, dataset: str, listed: str) -> None:
-    personalize = engine.personalize
-    makers: dict[str, tuple[Callable[..., Any], str, dict[str, Any], dict[str, Any]]] = {
-        "dataset_groups": (personalize.create_dataset_group, "name", {}, {}),
-        "schemas": (personalize.create_schema, "name", {"schema": json.dumps(INTERACTIONS_SCHEMA)}, {}),
-        "solutions": (
-            personalize.create_solution,
-            "name",
-            {"datasetGroupArn": group, "recipeArn": RECIPE},
-            {"datasetGroupArn": group},
-        ),
-        "dataset_import_jobs": (
-            personalize.create_dataset_import_job,
-            "jobName",
-            {"datasetArn": dataset, "dataSource": {"dataLocation": "s3://a/b.csv"}, "roleArn": ROLE},
-            {"datasetArn": dataset},
-        ),
-    }
-    make, member, arguments, filters = makers[listed]
-    names = {f"page-{listed.replace('_', '-')}-{number}" for number in range(7)}
-    for name in names:
-        make(**{member: name}, **arguments)
-
-    pages = personalize.get_paginator(f"list_{listed}").paginate(**filters, PaginationConfig={"PageSize": 3})
-    key = "datasetGroups" if listed == "dataset_groups" else None
-    found = [
-        entry[member] for page in pages for entry in page[key or _only_list(page)] if entry[member] in names
-    ]
-
-    assert sorted(found) == sorted(names)
-
-
-def _only_list(page: dict[str, Any]) -> str:
-    [name] = [name for name, value in page.items() if isinstance(value, list)]
-    return name
-
-
 def test_a_token_that_was_tampered_with_is_refused(engine: Engine, group: str) -> None:
     personalize = engine.personalize
     for number in range(2):
