@@ -75,7 +75,9 @@ def build(settings: Settings) -> Serving:
     popular = Popular(lists, pointers)
     pointing = Pointing(pointers, redis, database, popular, settings.pointer_seconds)
     catalogues = Catalogues(database)
-    campaigns = Campaigns(s3.client(settings.s3), settings.models_folder, guarded, catalogues)
+    campaigns = Campaigns(
+        s3.client(settings.s3), settings.models_folder, guarded, catalogues, settings.models_kept
+    )
 
     caches = StateTable[CacheRefreshed](settings.kafka, CACHES, pointing.changed)
     items = StateTable[ItemChanged](settings.kafka, ITEMS, catalogues.changed, catalogues.whole)

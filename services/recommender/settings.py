@@ -39,6 +39,9 @@ class Settings(ServiceSettings):
         Path(tempfile.gettempdir()) / "endcap-models",
         description="local disk for the models of campaigns; they are mapped into memory from there",
     )
+    models_kept: int = Field(
+        3, ge=0, description="local copies of models that stay though no campaign serves them any more"
+    )
     postgres: PostgresSettings = Field(default_factory=lambda: PostgresSettings.of("recommender"))
     redis: RedisSettings = Field(default_factory=lambda: RedisSettings.of("recommender"))
     s3: S3Settings = Field(default_factory=lambda: S3Settings.of("recommender"))

@@ -16,6 +16,7 @@ import structlog
 
 from services.recommender.domain.shelf import Shelf
 from services.recommender.metrics import MODEL_LOADS, MODELS
+from services.recommender.store.copies import COPYING, tidy
 from services.recommender.store.lists import SQL, Guarded
 from shared.errors import EndcapError, Permanent
 from shared.events import CampaignChanged, derived_id
@@ -59,10 +60,14 @@ class Campaigns:
 
     name = "campaigns"
 
-    def __init__(self, s3: S3Client, folder: Path, database: Guarded, catalogues: Catalogues) -> None:
-        """Keep copies of models below `folder`."""
+    def __init__(
+        self, s3: S3Client, folder: Path, database: Guarded, catalogues: Catalogues, keep: int = 3
+    ) -> None:
+        """Keep copies of models below `folder`: those of campaigns, and the newest `keep` others."""
         self._s3 = s3
         self._folder = folder
+        self._keep = keep
+        self._is_whole = False
         self._database = database
         self._catalogues = catalogues
         self._deployed: dict[tuple[str, str], Deployed] = {}
@@ -103,6 +108,7 @@ class Campaigns:
                 del self._deployed[tenant, name]
                 self._tried((tenant, name))
                 self._by_account.pop((_account(before.campaign), name), None)
+                self._news.set()
             return
         self._deployed[tenant, name] = replace(before, campaign=campaign) if before else Deployed(campaign)
         self._by_account[_account(campaign), name] = (tenant, name)
@@ -115,6 +121,8 @@ class Campaigns:
         for tenant, name in list(self._deployed):
             if (key := f"{tenant}:{name}") not in keys:
                 self.changed(key, None)
+        self._is_whole = True
+        self._news.set()
 
     def of(self, tenant: str) -> dict[str, str]:
         """What answers for each active campaign of a tenant: its `model`, or `lists` until that is here."""
@@ -178,6 +186,9 @@ class Campaigns:
                 failed |= not await self._bring(key, deployed.campaign)
                 self._tried(key)
             MODELS.set(sum(deployed.model is not None for deployed in self._deployed.values()))
+            # Before all campaigns are known, any copy may be wanted in a moment.
+            if self._is_whole and not failed:
+                await self._tidy()
 
     async def _bring(self, key: tuple[str, str], campaign: CampaignChanged) -> bool:
         """Swap in the model of a campaign if it isn't there; False when that has to be tried again."""
@@ -198,20 +209,20 @@ class Campaigns:
         latest = self._deployed.get(key)
         if latest is not None:
             self._deployed[key] = Deployed(latest.campaign, model, self._shelf(key[0], model))
-            await self._forget(deployed.model)
         return True
 
     def _shelf(self, tenant: str, model: Model) -> Shelf:
         items = model.items
         return Shelf(items.strings, items.numbers, model.item_attributes, self._catalogues.of(tenant))
 
-    async def _forget(self, replaced: Model | None) -> None:
-        """Remove the copy of a model that serves no campaign any more; requests under way keep theirs."""
-        if replaced is None:
-            return
-        sha256 = replaced.notes["sha256"]
-        if all(one.campaign.model_sha256 != sha256 for one in self._deployed.values()):
-            await asyncio.to_thread(shutil.rmtree, self._folder / sha256, ignore_errors=True)
+    async def _tidy(self) -> None:
+        """Remove copies that serve no campaign any more; requests under way keep what they have mapped."""
+        deployed = self._deployed.values()
+        in_use = {one.campaign.model_sha256 for one in deployed}
+        in_use |= {one.model.notes["sha256"] for one in deployed if one.model is not None}
+        gone = await asyncio.to_thread(tidy, self._folder, in_use, self._keep)
+        if gone:
+            log.info("campaigns.copies_removed", sha256=gone)
 
     def _fetched(self, campaign: CampaignChanged, folder: Path) -> Model:
         """The model from the local copy, which is made first if need be. Runs in a thread."""
@@ -228,7 +239,7 @@ class Campaigns:
         bucket, prefix = split_uri(campaign.model_uri)
         prefix = prefix.rstrip("/") + "/"
         self._folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=self._folder, prefix=".copying-") as scratch:
+        with tempfile.TemporaryDirectory(dir=self._folder, prefix=COPYING) as scratch:
             begun = Path(scratch) / "model"
             begun.mkdir()
             pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
