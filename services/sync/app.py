@@ -11,7 +11,7 @@ from services.sync.handlers import Handlers
 from services.sync.settings import SERVICE, Settings
 from services.sync.store import Catalogue, Files, Imports, Orders, Staging
 from services.sync.store.imports import JOB
-from services.sync.worker import Importer, Sweep
+from services.sync.worker import Cleaning, Importer, Sweep
 from shared import s3
 from shared.auth import Authenticator
 from shared.events.topics import INTERACTIONS, ITEMS, ORDERS, PUTS, TRAINING_REQUESTS, UPLOADS, USERS
@@ -67,7 +67,8 @@ def worker(settings: Settings) -> FastAPI:
 
     jobs = JobWorker(database, {JOB: importer.run}, failed=importer.failed)
     sweep = Sweep(imports, files, settings.sweep_seconds)
-    return application(SERVICE, parts=[database, consumer, jobs, sweep])
+    cleaning = Cleaning(imports, files, settings.keep_files_days)
+    return application(SERVICE, parts=[database, consumer, jobs, sweep, cleaning])
 
 
 def relay(settings: Settings) -> FastAPI:

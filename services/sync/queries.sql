@@ -91,6 +91,18 @@ SELECT id FROM claimed ORDER BY finished_at DESC, id LIMIT 1;
 -- An import is relayed once all that stands in the outbox now has left it.
 UPDATE imports SET last_seq = (SELECT max(seq) FROM outbox) WHERE id = :id;
 
+-- with_old_files --
+-- Posted imports that ended so many days ago and whose files are still there, a page at a time.
+SELECT id, bucket, object_key FROM imports
+WHERE origin = 'request' AND file_deleted_at IS NULL
+  AND finished_at < now() - make_interval(secs => 86400 * :days::float8)
+ORDER BY finished_at
+LIMIT 100;
+
+-- file_deleted --
+-- The file of an import is gone.
+UPDATE imports SET file_deleted_at = now() WHERE id = :id;
+
 -- rejects --
 -- The refused rows of an import, a page at a time.
 SELECT line, code, reason, raw FROM import_rejects

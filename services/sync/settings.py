@@ -37,6 +37,9 @@ class Settings(ServiceSettings):
     sweep_seconds: float = Field(
         300.0, gt=0, description="how often the uploads are listed, in case a notice was lost"
     )
+    keep_files_days: float = Field(
+        7.0, ge=0, description="how long a posted file stays after its import has ended"
+    )
     chunk_rows: int = Field(5_000, ge=1, description="rows of a file in one transaction")
     kafka: KafkaSettings = Field(default_factory=lambda: KafkaSettings.of(SERVICE))
     postgres: PostgresSettings = Field(default_factory=lambda: PostgresSettings.of(SERVICE))

@@ -47,6 +47,10 @@ class Files:
         head = await _calling(lambda: self._client.head_object(Bucket=self.data_bucket, Key=key))
         return head["ETag"]
 
+    async def delete(self, bucket: str, key: str) -> None:
+        """Delete a file; one that is gone is no error."""
+        await _calling(lambda: self._client.delete_object(Bucket=bucket, Key=key))
+
     async def upload(self, key: str) -> Upload | None:
         """The newest version of an uploaded object; None when it is gone.
 

@@ -132,6 +132,15 @@ class Imports:
         """Let an import be relayed only with what was appended after its end, too."""
         await connection.execute(*SQL.published_by_now(id=identity))
 
+    async def with_old_files(self, days: float) -> list[tuple[str, str, str]]:
+        """(id, bucket, key) of posted imports that ended so long ago, and whose files are there still."""
+        rows = await self._database.fetch(*SQL.with_old_files(days=days))
+        return [(row["id"], row["bucket"], row["object_key"]) for row in rows]
+
+    async def file_deleted(self, identity: str) -> None:
+        """Remember that the file of an import is gone."""
+        await self._database.execute(*SQL.file_deleted(id=identity))
+
     async def newest_outbox_row(self, connection: Connection) -> int | None:
         """The row after which everything of this transaction and before it is published."""
         seq: int | None = await connection.fetchval(*SQL.newest_outbox_row())

@@ -10,7 +10,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from services.sync.metrics import UPLOADS
-from services.sync.worker import Sweep
+from services.sync.worker import Cleaning, Sweep
 from shared.errors import Permanent
 from shared.events import ItemPut, ObjectNotice, UserPut
 from tests.integration.sync.shop import TENANT, Shop, a_job
@@ -228,3 +228,22 @@ async def test_an_upload_of_no_tenant_waits_until_there_is_one(shop: Shop, datab
     found = await sweep.sweep()
 
     assert (counted, rows, found) == (2, [], 1)
+
+
+async def test_posted_files_go_days_after_their_end_and_uploads_stay(shop: Shop) -> None:
+    bucket, client = shop.files.uploads_bucket, shop.files._client
+    client.put_object(Bucket=bucket, Key=f"{TENANT}/orders.csv", Body=ORDERS)
+    await shop.handlers.objects_created([a_notice(bucket, f"{TENANT}/orders.csv")])
+    old, failed, new, waiting = [await shop.post("orders", ORDERS) for _ in range(4)]
+    await shop.importer().failed(a_job(failed, shop.pool), "not today")
+    for identity in (old, new):
+        await shop.run(identity)
+    await shop.pool.execute("UPDATE imports SET finished_at = now() - interval '8 days' WHERE id <> $1", new)
+    await shop.pool.execute("UPDATE imports SET finished_at = NULL WHERE id = $1", waiting)
+    cleaning = Cleaning(shop.imports, shop.files, 7)
+
+    deleted = [await cleaning.clean(), await cleaning.clean()]
+
+    left = {entry["Key"] for entry in client.list_objects_v2(Bucket=bucket)["Contents"]}
+    assert deleted == [2, 0]
+    assert left == {f"{TENANT}/orders.csv"} | {f"{TENANT}/imports/{one}/file.csv" for one in (new, waiting)}
