@@ -33,6 +33,7 @@ from shared.auth import Authenticator
 from shared.events import CacheRefreshed, CampaignChanged, FilterChanged, ItemChanged
 from shared.events.topics import CACHES, CAMPAIGNS, FILTERS, INTERACTIONS, ITEMS, USERS
 from shared.kafka import Consumer, StateTable
+from shared.observability import tracing
 from shared.postgres import Database
 from shared.redis import Multiplexer
 from shared.runtime import application
@@ -106,7 +107,7 @@ def build(settings: Settings) -> Serving:
         ],
         description="Recommendations for users, items and places; the runtime API of Amazon Personalize.",
     )  # fmt: skip
-    return Serving(Hot(app, answers, authenticator), app)
+    return Serving(tracing.TracedRequests(Hot(app, answers, authenticator)), app)
 
 
 def worker(settings: Settings) -> FastAPI:

@@ -27,6 +27,7 @@ from shared.auth import Authenticator
 from shared.errors import ApiError
 from shared.events.topics import EXPOSURES, INTERACTIONS
 from shared.kafka import Consumer, Publisher
+from shared.observability import tracing
 from shared.postgres import Database
 from shared.runtime import application
 
@@ -74,7 +75,7 @@ def build(settings: Settings) -> Serving:
         ],
         description="Recommendations by variant; experiments and their results.",
     )
-    return Serving(Hot(app, routing, authenticator), app)
+    return Serving(tracing.TracedRequests(Hot(app, routing, authenticator)), app)
 
 
 def worker(settings: Settings) -> FastAPI:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(?:-.*)?")
 _MAX_LINKS = 32
+_TRACED = "endcap.traced"
 
 _exporting = False
 
@@ -44,11 +45,18 @@ def configure(service: str, endpoint: str | None) -> None:
     _exporting = True
 
 
+def current() -> str | None:
+    """Return the `traceparent` of the work at hand; None when that belongs to no trace."""
+    here = trace.get_current_span().get_span_context()
+    if not here.is_valid:
+        return None
+    return f"00-{here.trace_id:032x}-{here.span_id:016x}-{int(here.trace_flags):02x}"
+
+
 def traceparent() -> str:
     """Return the `traceparent` to send along: of the work at hand, else a new trace's."""
-    here = trace.get_current_span().get_span_context()
-    if here.is_valid:
-        return f"00-{here.trace_id:032x}-{here.span_id:016x}-{int(here.trace_flags):02x}"
+    if (here := current()) is not None:
+        return here
     random = os.urandom(24).hex()
     return f"00-{random[:32]}-{random[32:]}-00"
 
@@ -78,7 +86,10 @@ def work(name: str, received: Sequence[str] = (), kind: SpanKind = SpanKind.SERV
 
 
 class TracedRequests:
-    """An ASGI application inside the trace of each request that it answers."""
+    """An ASGI application inside the trace of each request that it answers.
+
+    What is in front of an application may be wrapped too: a request gets one span.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         """Wrap the application."""
@@ -86,14 +97,14 @@ class TracedRequests:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer; without exported spans and without a `traceparent` there is nothing else to do."""
-        received = (
-            [value.decode("latin-1") for name, value in scope["headers"] if name == b"traceparent"]
-            if scope["type"] == "http"
-            else []
-        )
-        if scope["type"] != "http" or not (received or _exporting):
+        if scope["type"] != "http" or _TRACED in scope:
             await self._app(scope, receive, send)
             return
+        received = [value.decode("latin-1") for name, value in scope["headers"] if name == b"traceparent"]
+        if not (received or _exporting):
+            await self._app(scope, receive, send)
+            return
+        scope[_TRACED] = True
         with work(f"HTTP {scope['method']}", received):  # a path may hold a user's id
             await self._app(scope, receive, send)
 

@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import aiohttp
 import structlog
+from opentelemetry.trace import SpanKind
 from yarl import URL
 
 from services.router.metrics import ANSWERS
 from shared.errors import unavailable
+from shared.observability import tracing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -78,20 +80,26 @@ class Upstream:
         headers: Mapping[str, str] | None = None,
     ) -> Reply:
         """`target` is an encoded path with its query. 503 when there is no answer in time."""
-        assert self._session is not None
         sent = {"x-api-key": self._key, "x-endcap-tenant": tenant, **(headers or {})}
+        with tracing.work(f"recommender {method}", kind=SpanKind.CLIENT):
+            if (traceparent := tracing.current()) is not None:
+                sent["traceparent"] = traceparent
+            reply = await self._reply(method, target, body, sent)
+        ANSWERS.labels(str(reply.status)).inc()
+        return reply
+
+    async def _reply(self, method: str, target: str, body: bytes, sent: Mapping[str, str]) -> Reply:
+        assert self._session is not None
         url = URL(self._address + target, encoded=True)
         try:
             async with self._session.request(
                 method, url, data=body or None, headers=sent, allow_redirects=False
             ) as answer:
-                reply = Reply(answer.status, _kept(answer.headers), await answer.read())
+                return Reply(answer.status, _kept(answer.headers), await answer.read())
         except (aiohttp.ClientError, OSError) as error:  # TimeoutError is an OSError
             ANSWERS.labels("none").inc()
             log.warning("upstream.no_answer", target=target, error=repr(error))
             raise unavailable("The recommender") from error
-        ANSWERS.labels(str(reply.status)).inc()
-        return reply
 
 
 def _kept(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
