@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from services.recommender.api.metadata import Metadata
 from services.recommender.api.selection import Promotion, Wish
 from services.recommender.domain.recipes import USER
-from shared.personalize import Call, Operation, RestJson, WireModel, invalid_input, not_found
+from shared.personalize import Call, Operation, RestJson, WireModel, invalid_input
 from shared.personalize.protocols import declined
 from shared.personalize.runtime import (
     GetPersonalizedRankingRequest,
@@ -62,10 +62,11 @@ class Runtime:
     async def get_recommendations(
         self, call: Call, request: GetRecommendationsRequest
     ) -> GetRecommendationsResponse:
-        """Score a campaign's model now; scores are shown where Personalize shows them."""
+        """Score the model of a campaign or recommender now; scores are shown where Personalize shows them."""
         if request.campaign_arn is None:
-            raise not_found(f"There is no recommender {request.recommender_arn} here; use a campaign.")
-        target = await self._targets.find(call.principal, request.campaign_arn)
+            target = await self._targets.recommender(call.principal, request.recommender_arn or "")
+        else:
+            target = await self._targets.find(call.principal, request.campaign_arn)
         if target.only_ranks:
             raise invalid_input("The recipe of this campaign ranks given items: use GetPersonalizedRanking.")
         metadata = self._metadata(target, request)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from services.recommender.domain.recipes import POPULARITY, RANKING_ONLY, SIMILAR, list_recipe
+from services.recommender.domain.recipes import NEED_USER, POPULARITY, RANKING_ONLY, SIMILAR, list_recipe
 from shared.personalize import Arn, invalid_input, not_found
 
 if TYPE_CHECKING:
@@ -41,10 +41,16 @@ class Target:
 
     def check(self, user_id: str | None, item_id: str | None) -> None:
         """InvalidInputException when a query lacks what the recipe needs."""
-        if self.asks_for == "user" and not user_id:
-            raise invalid_input("userId is required by the recipe of this campaign.")
+        needs_user = self.deployed is not None and self.deployed.campaign.recipe in NEED_USER
+        if (self.asks_for == "user" or needs_user) and not user_id:
+            raise invalid_input(f"userId is required by the recipe of this {self._noun}.")
         if self.asks_for == "item" and not item_id:
-            raise invalid_input("itemId is required by the recipe of this campaign.")
+            raise invalid_input(f"itemId is required by the recipe of this {self._noun}.")
+
+    @property
+    def _noun(self) -> str:
+        is_campaign = self.deployed is None or "/" not in self.deployed.campaign.name
+        return "campaign" if is_campaign else "recommender"
 
 
 class Targets:
@@ -68,10 +74,17 @@ class Targets:
 
     async def campaign(self, tenant: str | None, account: str | None, text: str) -> Target:
         """The campaign that an ARN names, of a tenant or else anywhere in an account."""
-        name = Arn.parse(text, "campaign").name
+        return await self._deployed(tenant, account, Arn.parse(text, "campaign"), text)
+
+    async def recommender(self, principal: Principal, text: str) -> Target:
+        """The recommender that an ARN names; it is known among campaigns by its path."""
+        return await self._deployed(principal.tenant, principal.account, Arn.parse(text, "recommender"), text)
+
+    async def _deployed(self, tenant: str | None, account: str | None, arn: Arn, text: str) -> Target:
+        name = arn.name if arn.kind == "campaign" else f"{arn.kind}/{arn.name}"
         deployed = await self._campaigns.find(tenant, account, name)
         if deployed is None:
-            raise not_found(f"There is no campaign {name!r} here. Create it, or check the ARN: {text}")
+            raise not_found(f"There is no {arn.kind} {arn.name!r} here. Create it, or check the ARN: {text}")
         if deployed.campaign.status != "ACTIVE":
-            raise not_found(f"The campaign {name!r} is {deployed.campaign.status}, not ACTIVE.")
+            raise not_found(f"The {arn.kind} {arn.name!r} is {deployed.campaign.status}, not ACTIVE.")
         return Target(deployed.campaign.tenant, list_recipe(deployed.campaign.recipe), deployed)

@@ -18,6 +18,9 @@ EVERYBODY = "all"
 RANKING_ONLY = frozenset({"aws-personalized-ranking", "aws-personalized-ranking-v2"})
 """Engine recipes whose campaigns order given items, and recommend none by themselves."""
 
+NEED_USER = frozenset({"aws-ecomm-customers-who-viewed-x-also-viewed"})
+"""Engine recipes that ask for an item and want to know for whom, too."""
+
 EXPLORING = frozenset({"aws-user-personalization", "aws-ecomm-recommended-for-you"})
 """Engine recipes that show young items more often than their scores say."""
 
@@ -33,6 +36,9 @@ _OF_ENGINE = {
     "aws-sims": SIMILAR,
     "aws-semantic-similarity": SIMILAR,
     "aws-popularity-count": POPULARITY,
+    "aws-ecomm-recommended-for-you": USER,
+    "aws-ecomm-frequently-bought-together": SIMILAR,
+    "aws-ecomm-customers-who-viewed-x-also-viewed": SIMILAR,
     "endcap-item-affinity": AFFINITY,
     "endcap-next-basket": USER,
     "endcap-graph": USER,

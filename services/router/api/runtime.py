@@ -64,9 +64,7 @@ class Runtime:
         return handle
 
     async def _pass(self, path: str, call: Call, request: RuntimeRequest) -> dict[str, Any]:
-        if request.campaign_arn is None:
-            raise not_found("There are no recommenders here; use a campaign.")
-        name = Arn.parse(request.campaign_arn, "campaign").name
+        name, what = _asked(request)
         tenant = await self._tenant(call.principal, name)
         sent = request.model_dump(by_alias=True, exclude_none=True)
 
@@ -77,7 +75,6 @@ class Runtime:
                 tenant, "POST", path, orjson.dumps(body), {"content-type": "application/json"}
             )
 
-        what = Asked(campaign_surface(name), request.user_id) if request.user_id else None
         reply = await self._routing.answered(tenant, what, ask)
         call.answer_headers.extend(header for header in reply.headers if header[0].startswith(b"x-"))
         return _said(reply)
@@ -93,6 +90,14 @@ class Runtime:
         if found is None:
             raise not_found(f"There is no campaign {campaign!r} here. Create it, or check the ARN.")
         return found
+
+
+def _asked(request: RuntimeRequest) -> tuple[str, Asked | None]:
+    """What the engine calls the campaign or recommender, and the surface; recommenders have none."""
+    if isinstance(request, GetRecommendationsRequest) and request.recommender_arn is not None:
+        return f"recommender/{Arn.parse(request.recommender_arn, 'recommender').name}", None
+    name = Arn.parse(request.campaign_arn or "", "campaign").name
+    return name, Asked(campaign_surface(name), request.user_id) if request.user_id else None
 
 
 def _arn(strategy: str) -> str:

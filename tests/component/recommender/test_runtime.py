@@ -295,3 +295,55 @@ async def test_a_variant_may_be_a_campaign_also_in_rest_and_a_recipe_also_on_the
 
     assert rest.json()["source"] == "model"
     assert all(one["product_id"].startswith("tea") for one in rest.json()["recommendations"])
+
+
+async def test_a_recommender_answers_beside_a_campaign_of_its_name(
+    shop: Any, bucket: str, folders: dict[str, Path], until: Any
+) -> None:
+    recipe = "aws-ecomm-customers-who-viewed-x-also-viewed"
+    similar = fingerprint(folders["aws-similar-items"])
+
+    async def announce(status: str) -> None:
+        changed = campaign(shop, "recommender/user", recipe, bucket, similar, status)
+        where = {
+            "model_uri": f"s3://{bucket}/models/similar",
+            "arn": changed.arn.replace("campaign/recommender", "recommender"),
+        }
+        await shop.publish(CAMPAIGNS, changed.model_copy(update=where))
+
+    await announce("ACTIVE")
+    async with shop.listening() as url:
+        await loaded(url, shop.tenant, len(FITTED) + 1)
+        runtime = client(url)
+        named = {"recommenderArn": arn("user").replace("campaign", "recommender"), "numResults": 4}
+
+        def refused(code: str, **members: Any) -> str:
+            with pytest.raises(ClientError) as caught:
+                runtime.get_recommendations(**{**named, **members})
+            assert caught.value.response["Error"]["Code"] == code
+            return str(caught.value)
+
+        answer = await asyncio.to_thread(runtime.get_recommendations, **named, userId="u0", itemId="bolt-1")
+        beside = await asyncio.to_thread(
+            runtime.get_recommendations, campaignArn=arn("user"), userId="u0", numResults=4
+        )
+        assert all(item.startswith("bolt") for item in ids(answer))
+        assert all(item.startswith("tea") for item in ids(beside))
+        message = await asyncio.to_thread(refused, "InvalidInputException", itemId="bolt-1")
+        assert "userId is required by the recipe of this recommender" in message
+        nobody = arn("nobody").replace("campaign", "recommender")
+        await asyncio.to_thread(refused, "ResourceNotFoundException", recommenderArn=nobody, userId="u0")
+        await asyncio.to_thread(refused, "InvalidInputException", recommenderArn=arn("user"), userId="u0")
+        with pytest.raises(ClientError, match="no actions"):
+            await asyncio.to_thread(runtime.get_action_recommendations, campaignArn=arn("user"))
+
+        await announce("INACTIVE")
+
+        async def stopped() -> bool:
+            try:
+                await asyncio.to_thread(runtime.get_recommendations, **named, userId="u0", itemId="bolt-1")
+            except ClientError as error:
+                return "INACTIVE, not ACTIVE" in str(error)
+            return False
+
+        await until(stopped)

@@ -181,6 +181,12 @@ class World:
             (ACCOUNT, self.tenant, "campaign", "plain", "arn:aws:personalize:::campaign/plain"),
         )
         await self.sql(
+            "INSERT INTO engine.resources (account, tenant, type, path, arn, name, status, document, facts) "
+            "VALUES ($1, $2, 'recommender', 'recommender/' || $3, $4, $3, 'ACTIVE', '{}', "
+            '\'{"model_uri": "s3://a/b"}\')',
+            (ACCOUNT, self.tenant, "you", "arn:aws:personalize:::recommender/you"),
+        )
+        await self.sql(
             "INSERT INTO engine.keys (id, key_hash, kind, tenant, scopes, label) "
             "VALUES ($1, $2, 'key', $3, $4, 'test')",
             *((key, hash_key(key), self.tenant, [name]) for name, key in self.keys.items()),

@@ -174,6 +174,32 @@ async def test_an_unmodified_boto3_client_gets_its_variant(world: Any) -> None:
     assert {event["recommendation_id"] for event in events} == {"RID-1"}
 
 
+async def test_recommenders_are_passed_on(world: Any) -> None:
+    async with world.listening() as url:
+        client = boto3.client(
+            "personalize-runtime",
+            endpoint_url=url,
+            region_name="eu-west-1",
+            aws_access_key_id=world.access_key_id,
+            aws_secret_access_key=SECRET,
+            config=Config(retries={"max_attempts": 1}),
+        )
+        arn = "arn:aws:personalize:us-east-1:999999999999:recommender/you"
+
+        answer = await asyncio.to_thread(client.get_recommendations, recommenderArn=arn, userId="u1")
+        with pytest.raises(client.exceptions.ResourceNotFoundException, match="nobody"):
+            await asyncio.to_thread(
+                client.get_recommendations, recommenderArn=arn.replace("you", "nobody"), userId="u1"
+            )
+        with pytest.raises(client.exceptions.InvalidInputException, match="no actions"):
+            await asyncio.to_thread(client.get_action_recommendations, campaignArn=arn)
+
+    assert answer["itemList"] == [{"itemId": "i1", "score": 0.5}]
+    [asked] = world.recommender.asked
+    assert asked["tenant"] == world.tenant
+    assert asked["body"] == {"recommenderArn": arn, "userId": "u1"}
+
+
 async def test_a_strategy_that_can_not_be_answered_costs_nobody_an_answer(world: Any) -> None:
     broken = {**AB, "variants": [{"name": "a", "strategy": "refused-strategy"}, {"name": "b"}]}
     async with world.router() as caller:

@@ -1,0 +1,218 @@
+"""Recommenders: their statuses, their trainings, and what is announced of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from services.engine.domain.resources import Resource
+from services.engine.personalize import recommender_trainings
+from services.engine.personalize.surface import Surface
+from services.engine.schedule import AutoTraining
+from services.engine.settings import Settings
+from services.engine.store import resources
+from shared.personalize import WireError
+from shared.postgres import Database
+from tests.support.control import RECIPE, ask
+
+USE_CASE = "arn:aws:personalize:::recipe/aws-ecomm-recommended-for-you"
+COLUMNS = {"trainingDataConfig": {"excludedDatasetColumns": {"ITEMS": ["PRICE"]}}}
+
+
+@pytest.fixture
+async def group(surface: Surface) -> str:
+    made = await ask(surface, "CreateDatasetGroup", name="shop", domain="ECOMMERCE")
+    return str(made.dataset_group_arn)
+
+
+@pytest.fixture
+async def recommender(surface: Surface, group: str) -> str:
+    made = await ask(surface, "CreateRecommender", name="you", datasetGroupArn=group, recipeArn=USE_CASE)
+    return str(made.recommender_arn)
+
+
+async def described(surface: Surface, arn: str) -> Any:
+    return (await ask(surface, "DescribeRecommender", recommenderArn=arn)).recommender
+
+
+async def trainings(store: Database) -> list[Resource]:
+    rows = await store.fetch("SELECT id FROM resources WHERE type = 'recommender-training' ORDER BY id")
+    found = [await resources.by_id(store, row["id"]) for row in rows]
+    return [each for each in found if each is not None]
+
+
+async def train(store: Database, fingerprint: str) -> None:
+    """End the newest training as a worker does."""
+    training = (await trainings(store))[-1]
+    async with store.transaction() as connection:
+        beside = resources.beside(connection, training)
+        model = {"metrics": {"coverage": 0.123456}, "model_uri": "s3://a/b/", "model_sha256": fingerprint}
+        ended = await beside.update(training, status="ACTIVE", facts=model)
+        await recommender_trainings.trained(beside, ended, 24.0)
+
+
+async def fail(store: Database, sentence: str) -> None:
+    training = (await trainings(store))[-1]
+    async with store.transaction() as connection:
+        beside = resources.beside(connection, training)
+        ended = await beside.update(training, status="CREATE FAILED", failure_reason=sentence)
+        await recommender_trainings.failed(beside, ended, sentence)
+
+
+async def served(store: Database) -> list[tuple[str, str, str]]:
+    rows = await store.fetch("SELECT name, status, model_sha256 FROM campaigns_v1 ORDER BY name")
+    return [tuple(row) for row in rows]
+
+
+async def refused(surface: Surface, operation: str, **arguments: Any) -> str:
+    with pytest.raises(WireError) as caught:
+        await ask(surface, operation, **arguments)
+    return str(caught.value.code)
+
+
+async def test_a_recommender_is_active_when_it_is_trained(
+    surface: Surface, store: Database, recommender: str
+) -> None:
+    assert (await described(surface, recommender)).status == "CREATE PENDING"
+    assert await served(store) == []
+    assert await store.fetchval("SELECT kind FROM jobs") == "recommender-training"
+
+    await train(store, "one")
+
+    after = await described(surface, recommender)
+    assert after.status == "ACTIVE"
+    assert after.model_metrics == {"coverage": 0.1235}
+    assert await served(store) == [("recommender/you", "ACTIVE", "one")]
+
+
+async def test_a_recommender_fails_with_its_first_training_alone(
+    surface: Surface, store: Database, group: str, recommender: str
+) -> None:
+    await fail(store, "There is nothing to train on.")
+    failed = await described(surface, recommender)
+    assert (failed.status, failed.failure_reason) == ("CREATE FAILED", "There is nothing to train on.")
+    await ask(surface, "DeleteRecommender", recommenderArn=recommender)
+
+    again = await ask(surface, "CreateRecommender", name="you", datasetGroupArn=group, recipeArn=USE_CASE)
+    await train(store, "one")
+    await store.execute("UPDATE resources SET created_at = created_at - interval '8 days'")
+    assert len(await AutoTraining(store, Settings()).begin_due()) == 1
+    await fail(store, "The machine had no memory left.")
+
+    assert (await described(surface, again.recommender_arn)).status == "ACTIVE"
+    assert await served(store) == [("recommender/you", "ACTIVE", "one")]
+
+
+async def test_a_recommender_trains_weekly_and_not_while_it_is_stopped(
+    surface: Surface, store: Database, recommender: str
+) -> None:
+    schedule = AutoTraining(store, Settings())
+    await train(store, "one")
+
+    async def begun(later: str) -> int:
+        await store.execute("UPDATE resources SET created_at = created_at - $1::text::interval", later)
+        return len(await schedule.begin_due())
+
+    assert await begun("6 days") == 0
+    await ask(surface, "StopRecommender", recommenderArn=recommender)
+    assert await begun("2 days") == 0
+    await ask(surface, "StartRecommender", recommenderArn=recommender)
+    assert await begun("0 days") == 1
+    await train(store, "two")
+    assert await served(store) == [("recommender/you", "ACTIVE", "two")]
+    assert len(await trainings(store)) == 1, "what no model needs any more is gone"
+    assert await store.fetchval("SELECT count(*) FROM garbage") == 1
+
+
+async def test_other_columns_come_with_the_next_model_and_other_settings_at_once(
+    surface: Surface, store: Database, recommender: str
+) -> None:
+    await train(store, "one")
+    exploring = {"itemExplorationConfig": {"explorationWeight": "0.1"}}
+
+    await ask(surface, "UpdateRecommender", recommenderArn=recommender, recommenderConfig=exploring)
+    at_once = await described(surface, recommender)
+    assert at_once.recommender_config.item_exploration_config == {"explorationWeight": "0.1"}
+    assert at_once.latest_recommender_update.status == "ACTIVE"
+
+    await ask(surface, "UpdateRecommender", recommenderArn=recommender, recommenderConfig=COLUMNS)
+    waiting = await described(surface, recommender)
+    assert (waiting.status, waiting.latest_recommender_update.status) == ("ACTIVE", "CREATE PENDING")
+    assert waiting.recommender_config.training_data_config is None
+    update = {"recommenderArn": recommender, "recommenderConfig": COLUMNS}
+    assert await refused(surface, "UpdateRecommender", **update) == "ResourceInUseException"
+    assert (await trainings(store))[-1].document["solutionConfig"] == COLUMNS
+
+    await train(store, "two")
+    done = await described(surface, recommender)
+    assert done.latest_recommender_update.status == "ACTIVE"
+    assert done.recommender_config.training_data_config is not None
+    assert done.recommender_config.item_exploration_config == {"explorationWeight": "0.1"}
+
+
+async def test_an_update_that_can_not_be_trained_leaves_the_model_that_serves(
+    surface: Surface, store: Database, recommender: str
+) -> None:
+    await train(store, "one")
+    await ask(surface, "UpdateRecommender", recommenderArn=recommender, recommenderConfig=COLUMNS)
+    await fail(store, "It did not work.")
+
+    after = await described(surface, recommender)
+
+    assert (after.status, after.latest_recommender_update.status) == ("ACTIVE", "CREATE FAILED")
+    assert after.latest_recommender_update.failure_reason == "It did not work."
+    await ask(surface, "UpdateRecommender", recommenderArn=recommender, recommenderConfig=COLUMNS)
+
+
+async def test_stopping_starting_and_deleting_are_announced(
+    surface: Surface, store: Database, recommender: str
+) -> None:
+    await train(store, "one")
+    await ask(surface, "StopRecommender", recommenderArn=recommender)
+    assert await refused(surface, "StopRecommender", recommenderArn=recommender) == "ResourceInUseException"
+    assert (await described(surface, recommender)).status == "INACTIVE"
+    await ask(surface, "StartRecommender", recommenderArn=recommender)
+    assert await refused(surface, "StartRecommender", recommenderArn=recommender) == "ResourceInUseException"
+    await ask(surface, "DeleteRecommender", recommenderArn=recommender)
+
+    rows = await store.fetch("SELECT aggregateid, type, payload ->> 'status' AS status FROM outbox")
+
+    assert {row["aggregateid"] for row in rows} == {"shop:recommender/you"}
+    assert [row["status"] for row in rows] == ["INACTIVE", "ACTIVE", None]
+    assert rows[-1]["type"] == "tombstone"
+    missing = await refused(surface, "DescribeRecommender", recommenderArn=recommender)
+    assert missing == "ResourceNotFoundException"
+
+
+async def test_one_that_is_being_made_can_not_be_changed(surface: Surface, recommender: str) -> None:
+    for operation, more in (
+        ("DeleteRecommender", {}),
+        ("StopRecommender", {}),
+        ("StartRecommender", {}),
+        ("UpdateRecommender", {"recommenderConfig": COLUMNS}),
+    ):
+        code = await refused(surface, operation, recommenderArn=recommender, **more)
+        assert code == "ResourceInUseException", operation
+
+
+async def test_recommenders_are_for_use_cases_of_the_groups_domain(surface: Surface, group: str) -> None:
+    plain = (await ask(surface, "CreateDatasetGroup", name="plain")).dataset_group_arn
+    films = USE_CASE.replace("aws-ecomm-recommended-for-you", "aws-vod-top-picks")
+
+    for wanted, recipe in ((plain, USE_CASE), (group, RECIPE), (group, films)):
+        body = {"name": "a", "datasetGroupArn": wanted, "recipeArn": recipe}
+        assert await refused(surface, "CreateRecommender", **body) == "InvalidInputException"
+    solution = {"name": "a", "datasetGroupArn": group, "recipeArn": USE_CASE}
+    assert await refused(surface, "CreateSolution", **solution) == "InvalidInputException"
+
+
+async def test_a_group_with_a_recommender_is_in_use(surface: Surface, group: str, recommender: str) -> None:
+    assert await refused(surface, "DeleteDatasetGroup", datasetGroupArn=group) == "ResourceInUseException"
+    listed = await ask(surface, "ListRecommenders", datasetGroupArn=group)
+    assert [each.recommender_arn for each in listed.recommenders] == [recommender]
+    # Its training is not for anybody to see.
+    training = recommender + "/12345678"
+    assert await refused(surface, "DescribeRecommender", recommenderArn=training) == (
+        "ResourceNotFoundException"
+    )
