@@ -98,6 +98,15 @@ class Audience:
         self._spaces.append(space)
         return numbers, shown
 
+    def raw(self, users: Numbers) -> Scores:
+        """What items score for some users, (users, items), before scores are scaled; −inf where barred."""
+        events = self.histories.of(users)
+        space = Workspace(len(users), len(self.items))
+        scores = space.scores(self.parts, self._occasions(events, users), len(users), self.prior)
+        if self.scoring.exclude_seen:
+            self._bar_seen(scores, events, users)
+        return scores
+
     def many(
         self, queries: Sequence[str], limit: int, allowed: Allowed = None, later: Later | None = None
     ) -> Iterator[tuple[str, Found | None]]:

@@ -60,6 +60,7 @@ def save(model: Model, folder: Path | str) -> None:
         "users": len(model.users),
         "items": len(model.items),
         "newest": model.newest,
+        "tilted": len(model.tilt) > 0,
         "attributes": {owner: _kinds(attributes) for owner, attributes in _attributes(model)},
         "deeds": list(model.deeds.names) if model.deeds.known else None,
         "notes": dict(model.notes),
@@ -93,6 +94,7 @@ def load(folder: Path | str) -> Model:
             user_attributes=_read_attributes(folder, "user", columns.get("user", [])),
             born=_array(folder, "born") if meta["format"] > 1 else np.zeros(0, np.int64),
             newest=meta.get("newest", 0),
+            tilt=_array(folder, "tilt") if meta.get("tilted") else np.zeros(0, np.float32),
             deeds=_read_deeds(folder, meta.get("deeds")),
         )
     except (OSError, KeyError, TypeError, ValueError) as error:
@@ -124,6 +126,8 @@ def _arrays(model: Model) -> Iterator[tuple[str, NDArray[Any]]]:
     yield from _prefixed("older", model.older.arrays())
     if model.deeds.known:
         yield from _prefixed("deeds", model.deeds.arrays())
+    if len(model.tilt):
+        yield "tilt", model.tilt
     for number, part in enumerate(model.parts):
         yield from _prefixed(f"part{number}", part.table.arrays())
     yield "born", model.born

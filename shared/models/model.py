@@ -19,6 +19,7 @@ from shared.models.ids import Ids
 from shared.models.neighbours import Neighbours
 from shared.models.parts import Part
 from shared.models.scoring import DECIMALS, Numbers, Scores, Scoring
+from shared.models.standing import Standing
 
 PURCHASE = "purchase"
 
@@ -35,6 +36,9 @@ class Model:
     `born` is when each item was first met in an event, `newest` the newest event's time; both in epoch
     seconds, 0 for never. `born` is empty in models that were saved before it was kept. `deeds` are what
     filters by interactions ask for, and what a recipe asks for that keeps out what was bought.
+    `tilt` is added to each item's score for users: an objective beside relevance; empty for none.
+    `influence` is how much POPULARITY and FRESHNESS count beside an item's likeness to another, 0 … 1; it
+    belongs to a campaign or a job, not to the folder.
     """
 
     recipe: str
@@ -50,6 +54,8 @@ class Model:
     user_attributes: Attributes = field(default_factory=Attributes)
     born: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
     newest: int = 0
+    tilt: NDArray[np.float32] = field(default_factory=lambda: np.zeros(0, np.float32))
+    influence: Mapping[str, float] = field(default_factory=dict)
     deeds: Deeds = field(default_factory=Deeds)
 
     def recommend(
@@ -161,7 +167,16 @@ class Model:
         if self.scoring.prior > 0:
             fame = np.log1p(self.popularity.astype(np.float64))
             prior += self.scoring.prior * fame / max(fame.max(initial=0.0), 1.0)
-        return prior
+        return prior + self.tilt if len(self.tilt) else prior
+
+    def raw(self, users: Numbers) -> Scores:
+        """What items score for some users, (users, items), as training needs to know it."""
+        return self._audience.raw(users)
+
+    @cached_property
+    def _standing(self) -> Standing:
+        created = self.item_attributes.values("CREATION_TIMESTAMP")
+        return Standing.of(self.popularity, self.born if created is None else created)
 
     def _bought(self, user_id: str | None, history: Sequence[Event] = ()) -> list[int]:
         """What a user bought and shall not be shown again."""
@@ -217,6 +232,8 @@ class Model:
         table = self.parts[0].table
         assert isinstance(table, Neighbours), "an item's list is a row of a table"
         near, weights = table.row(item)
+        if self.influence:
+            near, weights = self._standing.influenced(near, weights, self.influence)
         barred = [*barred, item]
         kept = ~np.isin(near, barred)
         if allowed is not None:

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints
 
+from services.engine.domain import schemas
 from services.engine.domain.resources import UNFINISHED, NewResource, Resource, Type
 from services.engine.personalize import catalogue, groups
 from services.engine.personalize.control import Control, refuse_if_any
@@ -173,7 +174,7 @@ async def create(control: Control, request: CreateSolution) -> SolutionCreated:
         raise invalid_input("recipeArn is missing: name a recipe; ListRecipes shows them.")
     recipe = catalogue.find(request.recipe_arn)
     group = await groups.find_for_new(control, request.dataset_group_arn)
-    _check_config(recipe, request)
+    await _check_config(control, recipe, group, request)
     solution = await control.create(
         NewResource(
             Type.SOLUTION,
@@ -190,17 +191,29 @@ async def create(control: Control, request: CreateSolution) -> SolutionCreated:
     return SolutionCreated(solution_arn=solution.arn)
 
 
-def _check_config(recipe: Recipe, request: CreateSolution) -> None:
+async def _check_config(control: Control, recipe: Recipe, group: Resource, request: CreateSolution) -> None:
     """Refuse what no pattern can tell."""
     if recipe.domain:
         raise invalid_input(
             f"The recipe {recipe.name} is a use case of the {recipe.domain} domain: make a recommender of it."
         )
+    settings = settings_of(document(request))
     try:
-        configuration.check(recipe, settings_of(document(request)))
+        configuration.check(recipe, settings)
+        if "trainingDataConfig" in settings or "optimizationObjective" in settings:
+            configuration.check_columns(settings, await _schemas_of(control, group))
     except Permanent as error:
         raise invalid_input(str(error)) from None
     check_schedule(request.solution_config.auto_training_config if request.solution_config else None)
+
+
+async def _schemas_of(control: Control, group: Resource) -> dict[str, schemas.Schema]:
+    """The schemas of a group's datasets, by type."""
+    found = {}
+    for dataset in await control.resources.children(group.path, Type.DATASET):
+        schema = await control.find(dataset.document["schemaArn"], Type.SCHEMA)
+        found[dataset.document["datasetType"]] = schemas.parse(schema.document["schema"])
+    return found
 
 
 def check_schedule(config: AutoTrainingConfig | None) -> None:

@@ -13,6 +13,7 @@ from services.engine.recipes import (
     popularity_count,
     segment_attribute_affinity,
     segment_item_affinity,
+    semantic_similarity,
     session,
     similar_items,
     sims,
@@ -35,6 +36,7 @@ RECIPES: dict[str, Recipe] = {
         segment_attribute_affinity.RECIPE,
         graph_filter.RECIPE,
         sims.RECIPE,
+        semantic_similarity.RECIPE,
         trending_now.RECIPE,
         *ecommerce.RECIPES,
     )

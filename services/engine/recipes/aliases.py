@@ -6,9 +6,14 @@ https://docs.aws.amazon.com/personalize/latest/dg/working-with-predefined-recipe
 
 from __future__ import annotations
 
-from services.engine.recipes.recipe import SHARE, Allowed, Interval, Recipe
-from services.engine.recipes.user_personalization import RECIPE
+from dataclasses import replace
 
+from services.engine.recipes import objective, user_personalization
+from services.engine.recipes.recipe import SHARE, Allowed, Interval, Recipe
+
+RECIPE = replace(
+    user_personalization.RECIPE, fit=objective.under(user_personalization.RECIPE.fit), objective=True
+)
 _WORDS = ("true", "false")
 _ANY = Interval(0, 1_000_000)
 _RECURRENT: dict[str, Allowed] = {

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from services.engine.domain.schemas import REQUIRED, Schema
 from services.engine.recipes.recipe import Allowed, Interval, Recipe
 from shared.errors import Permanent
 
-SENSITIVITIES = ("OFF", "LOW", "MEDIUM", "HIGH")
+NUMERIC = frozenset({"int", "long", "float", "double"})
 
 
 def check(recipe: Recipe, config: Mapping[str, Any]) -> None:
@@ -23,6 +24,50 @@ def check(recipe: Recipe, config: Mapping[str, Any]) -> None:
     if (config.get("optimizationObjective") or {}).get("itemAttribute") and not recipe.objective:
         raise Permanent(f"The recipe {recipe.name} has no optimizationObjective.")
     _check_events(config)
+
+
+def check_columns(config: Mapping[str, Any], schemas: Mapping[str, Schema]) -> None:
+    """Refuse columns that the group's datasets have not, or that can't be meant; Permanent says which.
+
+    `schemas` are those of the datasets that the group has, by their upper-case type.
+    """
+    chosen = config.get("trainingDataConfig") or {}
+    for member in ("excludedDatasetColumns", "includedDatasetColumns"):
+        for dataset, columns in (chosen.get(member) or {}).items():
+            _check_choice(f"trainingDataConfig.{member}", dataset, columns, schemas)
+    attribute = (config.get("optimizationObjective") or {}).get("itemAttribute")
+    if attribute:
+        _check_attribute(attribute, schemas.get("ITEMS"))
+
+
+def _check_choice(member: str, dataset: str, columns: Sequence[str], schemas: Mapping[str, Schema]) -> None:
+    kind = dataset.upper()
+    schema = schemas.get(kind)
+    if schema is None:
+        present = ", ".join(sorted(schemas)) or "none"
+        raise Permanent(f"{member}: the dataset group has no {kind} dataset; it has: {present}.")
+    known = {name.upper() for name in schema.names}
+    missing = [column for column in columns if column.upper() not in known]
+    if missing:
+        raise Permanent(f"{member}: the {kind} dataset has no columns {missing}.")
+    needed = sorted({column.upper() for column in columns} & REQUIRED.get(kind, {}).keys())
+    if needed and member.endswith("excludedDatasetColumns"):
+        raise Permanent(f"{member}: the {kind} dataset can't do without {needed}.")
+
+
+def _check_attribute(name: str, schema: Schema | None) -> None:
+    where = "optimizationObjective.itemAttribute"
+    if schema is None:
+        raise Permanent(f"{where} {name} needs an Items dataset, which the dataset group has not.")
+    columns = {column.name.upper(): column for column in schema.columns}
+    column = columns.get(name.upper())
+    if column is None:
+        raise Permanent(f"{where}: the Items dataset has no column {name}.")
+    if column.type not in NUMERIC:
+        kind = "textual" if column.textual else column.type
+        raise Permanent(f"{where}: the column {name} is {kind}; an objective needs a numeric one.")
+    if column.nullable:
+        raise Permanent(f"{where}: the column {name} may be null; an objective needs one that may not.")
 
 
 def known(recipe: Recipe) -> dict[str, Allowed | None]:

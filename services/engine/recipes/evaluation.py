@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from services.engine.recipes import assembly, metrics, weights
+from services.engine.recipes import assembly, metrics, objective, weights
 from services.engine.recipes.dataset import Dataset
 from services.engine.recipes.holdout import Holdout, eligible, hold_out
 from services.engine.recipes.recipe import Progress, Recipe, silent
@@ -78,9 +78,12 @@ def _judged(
     parted = split(weights.counted(dataset, {**config, **recipe.fixed}), seed=seed)
     more = recipe.more_metrics(dataset, config) if recipe.more_metrics else {}
     if len(parted.users) == 0 or len(parted.train) == 0:
+        more |= objective.rewards([], dataset, config)
         return None, metrics.solution_metrics([], len(dataset.item_ids)) | more
     model = recipe.fit(parted.train, config, progress, like)
-    return model, metrics.solution_metrics(_lists(model, parted), len(dataset.item_ids)) | more
+    lists = list(_lists(model, parted))
+    more |= objective.rewards(lists, dataset, config)
+    return model, metrics.solution_metrics(lists, len(dataset.item_ids)) | more
 
 
 def _lists(model: Model, parted: Holdout) -> Iterator[tuple[list[str], set[str]]]:

@@ -67,7 +67,8 @@ def rewards(
     if not name:
         return {}
     values = np.nan_to_num(_values(dataset, name))
-    rewards = dict(zip(dataset.item_ids.tolist(), (values - min(values.min(initial=0), 0)).tolist(), strict=True))
+    values -= values.min(initial=0)
+    rewards = dict(zip(dataset.item_ids.tolist(), values.tolist(), strict=True))
     shares = []
     for items, truth in lists:
         possible = sum(rewards[item] for item in truth)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Protocol
 
@@ -93,6 +93,7 @@ class Recipe:
     objective: bool = field(default=False, kw_only=True)
     fixed: Mapping[str, Any] = field(default_factory=dict, kw_only=True)
     more_metrics: Metrics | None = field(default=None, kw_only=True)
+    needs_interactions: bool = field(default=True, kw_only=True)
     domain: Literal["ECOMMERCE"] | None = field(default=None, kw_only=True)
     event_type: str | None = field(default=None, kw_only=True)
     excludes_purchased: bool = field(default=False, kw_only=True)
@@ -148,9 +149,20 @@ class Hyperparameters:
         return value
 
 
-def excluded_columns(config: Mapping[str, Any], kind: str) -> frozenset[str]:
-    """The columns of a kind of dataset (ITEMS, USERS …) that the solution leaves out, upper-cased."""
-    chosen = (config.get("trainingDataConfig") or {}).get("excludedDatasetColumns") or {}
-    return frozenset(
-        column.upper() for dataset, columns in chosen.items() if dataset.upper() == kind for column in columns
+def excluded_columns(config: Mapping[str, Any], kind: str, present: Iterable[str] = ()) -> frozenset[str]:
+    """The columns of a kind of dataset (ITEMS, USERS …) that the solution leaves out, upper-cased.
+
+    Where it names columns to include, all others that are `present` are left out too.
+    """
+    chosen = config.get("trainingDataConfig") or {}
+    left_out, included = (
+        {
+            column.upper()
+            for dataset, columns in (chosen.get(member) or {}).items()
+            if dataset.upper() == kind
+            for column in columns
+        }
+        for member in ("excludedDatasetColumns", "includedDatasetColumns")
     )
+    others = {column.upper() for column in present} - included if included else set()
+    return frozenset(left_out | others)

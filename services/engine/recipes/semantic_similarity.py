@@ -20,14 +20,16 @@ _KEEP = 500
 def _fit(dataset: Dataset, config: Mapping[str, Any], progress: Progress, _: Model | None = None) -> Model:
     progress("read what items say", 0.1)
     counted = weights.counted(dataset, config) if len(dataset) else dataset
-    said = content.vectors(dataset, excluded_columns(config, "ITEMS", dataset.item_columns))
-    if said is None:
+    left_out = excluded_columns(config, "ITEMS", dataset.item_columns)
+    kinds = {name.upper(): column.dtype for name, column in dataset.item_columns.items()}
+    if not any(kind.kind == "O" for name, kind in kinds.items() if name not in left_out):
         raise Permanent(
-            "The Items dataset has no words that items share: aws-semantic-similarity needs a name and a "
-            "textual or categorical column."
+            "The Items dataset has no column of text: aws-semantic-similarity needs a name and a textual or "
+            "categorical column."
         )
+    said = content.vectors(dataset, left_out)
     progress("compare items", 0.3)
-    table = alike(said)
+    table = alike(_nothing(len(dataset.item_ids)) if said is None else said)
     progress("assemble", 0.9)
     popular = np.bincount(counted.items, minlength=len(counted.item_ids)).astype(np.float32)
     fitted = assembly.model(
@@ -36,10 +38,15 @@ def _fit(dataset: Dataset, config: Mapping[str, Any], progress: Progress, _: Mod
         Scoring(kind="item", scored=False),
         fame=popular,
         parts=[Part("words", table)],
-        notes={"interactions": len(counted), "words": said.shape[1]},
+        notes={"interactions": len(counted)},
     )
     progress("done", 1.0)
     return fitted
+
+
+def _nothing(items: int) -> sparse.csr_array:
+    """No word that two items share."""
+    return sparse.csr_array(np.zeros((items, 1), np.float32))
 
 
 def alike(said: sparse.csr_array) -> Neighbours:
@@ -62,6 +69,5 @@ RECIPE = Recipe(
     description="Items whose names, descriptions and categories read like those of an item.",
     needs=("itemId",),
     needs_interactions=False,
-    ranking_influence=True,
     fit=_fit,
 )

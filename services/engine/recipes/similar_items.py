@@ -35,7 +35,7 @@ def _fit(dataset: Dataset, config: Mapping[str, Any], progress: Progress, _: Mod
         counted,
         shrinkage=given.number("shrinkage"),
         keep=_KEEP,
-        words=content.vectors(counted, excluded_columns(config, "ITEMS")),
+        words=content.vectors(counted, excluded_columns(config, "ITEMS", counted.item_columns)),
         words_weight=given.number("content_weight"),
     )
     progress("assemble", 0.9)

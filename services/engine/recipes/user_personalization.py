@@ -16,6 +16,5 @@ RECIPE = Recipe(
     description="Items that a user will likely turn to next, from the order of everybody's events.",
     hyperparameters=_HYPERPARAMETERS,
     allowed={"exclude_seen": ("auto", "true", "false")},
-    objective=True,
     fit=Mixture(_NAME, _HYPERPARAMETERS, ingredients.of_users, Judge.of),
 )

@@ -42,6 +42,7 @@ class Spec:
     results: int
     filter: str | None = None
     later: list[str] = field(default_factory=list)
+    influence: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,7 @@ def run(spec: Spec, objects: Objects, workspace: Path, report: Report) -> dict[s
     """Answer every file; gives how many lines there were, and how many of them were bad."""
     report("copy the model", 0.0)
     model = fetch_model(spec.model, spec.model_sha256, objects, workspace / "model")
+    model = replace(model, influence=spec.influence)
     since = later.read(spec.later, objects, workspace) if _counts_later(spec, model) else None
     newer = later.of(since, model) if since is not None and model.scoring.kind == "user" else None
     sieve = None

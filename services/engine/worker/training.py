@@ -23,6 +23,12 @@ from shared.errors import Permanent
 
 FEWEST_INTERACTIONS = 1000
 FEWEST_USERS = 25
+NOTHING = (
+    "The dataset group has no interactions to train on: import a file of them, or send events with the event "
+    "tracker, and make a new solution version."
+)
+_COLUMNS: dict[str, pa.DataType] = {"USER_ID": pa.string(), "ITEM_ID": pa.string(), "TIMESTAMP": pa.int64()}
+NO_INTERACTIONS = pa.schema(_COLUMNS).empty_table()
 
 Report = Callable[[str, float], None]
 # The stubs of pyarrow lose the type of most computed columns.
@@ -53,9 +59,11 @@ def run(spec: Spec, objects: Objects, workspace: Path, report: Report) -> dict[s
     began = time.monotonic()
     report("read datasets", 0.0)
     dataset = _dataset(spec, objects, workspace)
+    if not len(dataset) and RECIPES[spec.recipe].needs_interactions:
+        raise Permanent(NOTHING)
     event_type = RECIPES[spec.recipe].event_type
     counting = {**spec.config, "eventType": event_type, "eventsConfig": None} if event_type else spec.config
-    warnings = too_little(dataset, counting, strict=spec.strict)
+    warnings = too_little(dataset, counting, strict=spec.strict) if len(dataset) else []
     like = None
     if spec.like is not None:
         like = fetch_model(spec.like, spec.like_sha256 or "", objects, workspace / "like")
@@ -94,12 +102,7 @@ def _dataset(spec: Spec, objects: Objects, workspace: Path) -> Dataset:
     }
     received = {kind: pq.read_table(path) for kind, path in spec.received.items()}
     given = [both["INTERACTIONS"] for both in (tables, received) if "INTERACTIONS" in both]
-    interactions = without(_joined(given), spec.erased) if given else None
-    if interactions is None or not interactions.num_rows:
-        raise Permanent(
-            "The dataset group has no interactions to train on: import a file of them, or send events "
-            "with the event tracker, and make a new solution version."
-        )
+    interactions = without(_joined([*given, NO_INTERACTIONS]), spec.erased)
     items, users = (
         overridden(tables.get(kind), received.get(kind), key)
         for kind, key in (("ITEMS", "ITEM_ID"), ("USERS", "USER_ID"))

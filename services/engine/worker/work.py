@@ -129,6 +129,7 @@ class Work(Runner):
             document["numResults"],
             resource.facts.get("filter"),
             await self._later(version),
+            document.get("batchInferenceJobConfig", {}).get("rankingInfluence", {}),
         )
         result = await self._compute(job, "inference", spec)
         await self._done(resource, result)

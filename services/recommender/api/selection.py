@@ -133,11 +133,11 @@ class Selection:
 
     async def _scored(self, target: Target) -> Scored | None:
         deployed = target.deployed
-        if deployed is None or deployed.model is None or deployed.open is None or deployed.shelf is None:
+        if deployed is None or deployed.asked is None or deployed.open is None or deployed.shelf is None:
             return None
         catalogue = self._catalogues.of(target.tenant)
         bonus = await self._explorer.bonus(target)
-        return Scored(deployed.model, deployed.open, deployed.shelf, catalogue, self._sieves, bonus)
+        return Scored(deployed.asked, deployed.open, deployed.shelf, catalogue, self._sieves, bonus)
 
     async def _listed(self, target: Target, user_id: str | None, item_id: str | None) -> FromLists:
         tenant, recipe = target.tenant, target.recipe

@@ -48,11 +48,17 @@ class Deployed:
     shelf: Shelf | None = None
 
     @cached_property
+    def asked(self) -> Model | None:
+        """The model with what the campaign says of popularity and freshness."""
+        influence = (self.campaign.config or {}).get("rankingInfluence")
+        return replace(self.model, influence=influence) if self.model and influence else self.model
+
+    @cached_property
     def open(self) -> Model | None:
-        """The model without a rule on what a user has seen: a filter says what is left out."""
-        if self.model is None or not self.model.scoring.exclude_seen:
-            return self.model
-        return replace(self.model, scoring=self.model.scoring.model_copy(update={"exclude_seen": False}))
+        """The same without a rule on what a user has seen: a filter says what is left out."""
+        if self.asked is None or not self.asked.scoring.exclude_seen:
+            return self.asked
+        return replace(self.asked, scoring=self.asked.scoring.model_copy(update={"exclude_seen": False}))
 
 
 class Campaigns:

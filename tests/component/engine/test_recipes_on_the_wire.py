@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,24 @@ PREFIX = "arn:aws:personalize:::"
 def group(engine: Engine) -> str:
     name = f"recipes-{uuid.uuid4().hex[:8]}"
     created: str = engine.personalize.create_dataset_group(name=name)["datasetGroupArn"]
+    fields = [
+        {"name": "ITEM_ID", "type": "string"},
+        {"name": "NAME", "type": "string", "textual": True},
+        {"name": "PRICE", "type": "float"},
+    ]
+    schema = {
+        "type": "record",
+        "name": "Items",
+        "namespace": "com.amazonaws.personalize.schema",
+        "fields": fields,
+        "version": "1.0",
+    }
+    engine.personalize.create_dataset(
+        name=f"{name}-items",
+        datasetGroupArn=created,
+        datasetType="Items",
+        schemaArn=engine.personalize.create_schema(name=name, schema=json.dumps(schema))["schemaArn"],
+    )
     return created
 
 
@@ -89,6 +108,23 @@ def test_next_best_action_is_declined(engine: Engine, group: str) -> None:
             {"optimizationObjective": {"itemAttribute": "PRICE"}},
             "has no optimizationObjective",
         ),
+        (
+            "aws-user-personalization",
+            {"optimizationObjective": {"itemAttribute": "NAME", "objectiveSensitivity": "LOW"}},
+            "the column NAME is textual",
+        ),
+        (
+            "aws-user-personalization",
+            {"trainingDataConfig": {"excludedDatasetColumns": {"Items": ["COLOUR"]}}},
+            "has no columns ['COLOUR']",
+        ),
+        (
+            "aws-trending-now",
+            {"featureTransformationParameters": {"trend_discovery_frequency": "2 hours"}},
+            "must be one of 3 hours, 30 minutes, 1 hour, 1 day",
+        ),
+        ("aws-sims", {"algorithmHyperParameters": {"min_cointeraction_count": "11"}}, "from 0 to 10"),
+        ("aws-ecomm-recommended-for-you", {}, "make a recommender of it"),
     ],
 )
 def test_a_wrong_configuration_is_refused_before_training(
@@ -100,6 +136,8 @@ def test_a_wrong_configuration_is_refused_before_training(
 def test_what_programs_for_the_service_set_is_taken(engine: Engine, group: str) -> None:
     config = {
         "algorithmHyperParameters": {"hidden_dimension": "149", "bptt": "32", "recency_mask": "true"},
+        "optimizationObjective": {"itemAttribute": "PRICE", "objectiveSensitivity": "MEDIUM"},
+        "trainingDataConfig": {"excludedDatasetColumns": {"Items": ["NAME"]}},
         "hpoConfig": {"hpoResourceConfig": {"maxNumberOfTrainingJobs": "2", "maxParallelTrainingJobs": "1"}},
     }
     solution = engine.personalize.create_solution(

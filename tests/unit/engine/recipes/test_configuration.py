@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
+from services.engine.domain import schemas
 from services.engine.recipes import RECIPES
-from services.engine.recipes.configuration import check, known
+from services.engine.recipes.configuration import check, check_columns, known
 from services.engine.recipes.recipe import Interval, Recipe
 from shared.errors import Permanent
 
@@ -90,3 +91,50 @@ def test_only_recipes_for_users_have_an_objective() -> None:
     check(RECIPES["aws-personalized-ranking"], objective)
     with pytest.raises(Permanent, match="aws-similar-items has no optimizationObjective"):
         check(RECIPES["aws-similar-items"], objective)
+
+
+ITEMS = schemas.Schema(
+    (
+        schemas.Column("ITEM_ID", "string"),
+        schemas.Column("NAME", "string", textual=True),
+        schemas.Column("PRICE", "float"),
+        schemas.Column("WEIGHT", "double", nullable=True),
+    )
+)
+
+
+def objective(attribute: str) -> dict[str, Any]:
+    return {"optimizationObjective": {"itemAttribute": attribute, "objectiveSensitivity": "LOW"}}
+
+
+def columns(member: str, **chosen: list[str]) -> dict[str, Any]:
+    return {"trainingDataConfig": {member: chosen}}
+
+
+@pytest.mark.parametrize(
+    "config", [objective("PRICE"), objective("price"), columns("excludedDatasetColumns", Items=["NAME"]), {}]
+)
+def test_columns_that_are_there_are_taken(config: dict[str, Any]) -> None:
+    check_columns(config, {"ITEMS": ITEMS})
+
+
+@pytest.mark.parametrize(
+    ("config", "sentence"),
+    [
+        (objective("NAME"), "the column NAME is textual; an objective needs a numeric one"),
+        (objective("ITEM_ID"), "the column ITEM_ID is string"),
+        (objective("WEIGHT"), "the column WEIGHT may be null"),
+        (objective("COLOUR"), "the Items dataset has no column COLOUR"),
+        (columns("excludedDatasetColumns", Users=["AGE"]), "has no USERS dataset; it has: ITEMS"),
+        (columns("includedDatasetColumns", ITEMS=["NAME", "X"]), r"no columns \['X'\]"),
+        (columns("excludedDatasetColumns", ITEMS=["ITEM_ID"]), r"can't do without \['ITEM_ID'\]"),
+    ],
+)
+def test_columns_that_can_not_be_meant_are_refused(config: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(Permanent, match=sentence):
+        check_columns(config, {"ITEMS": ITEMS})
+
+
+def test_an_objective_needs_items() -> None:
+    with pytest.raises(Permanent, match="needs an Items dataset"):
+        check_columns(objective("PRICE"), {})

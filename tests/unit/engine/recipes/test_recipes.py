@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from services.engine.recipes import RECIPES, Dataset, Recipe, evaluate, train
@@ -45,7 +46,10 @@ def recipe(request: pytest.FixtureRequest) -> Recipe:
 
 
 def suited(dataset: Dataset, recipe: Recipe) -> Dataset:
-    """The data with events of the type that a recipe asks for, where it has none."""
+    """The data with what a recipe asks for, where it has none: events of a type, or texts."""
+    if not recipe.needs_interactions and not dataset.item_columns:
+        names = np.array([f"item {name}" for name in dataset.item_ids], object)
+        dataset = replace(dataset, item_columns={"ITEM_NAME": names})
     wanted = canonical_type(recipe.event_type or "view")
     if not recipe.event_type or wanted in dataset.event_type_names:
         return dataset
@@ -199,6 +203,9 @@ def test_nothing_to_train_from_says_why(recipe: Recipe, shop: Dataset) -> None:
     else:
         with pytest.raises(Permanent, match=r"None of the .* interactions match.*nosuchtype.*purchase"):
             recipe.fit(shop, {"eventType": "nosuchtype"}, silent)
+    if not recipe.needs_interactions:
+        assert recipe.fit(shop.where(shop.users < 0), {}, silent).recommend(item_id="cup", limit=3)
+        return
     with pytest.raises(Permanent, match="has no interactions"):
         recipe.fit(shop.where(shop.users < 0), {}, silent)
 
