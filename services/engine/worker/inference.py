@@ -22,6 +22,7 @@ from shared.models import Later, Model
 INVALID_INPUT_PATH = "Invalid S3 input path."
 INVALID_OUTPUT_PATH = "Invalid S3 output path."
 LINES_AT_ONCE = 4096
+MOST_RANKED = 500
 
 Report = Callable[[str, float], None]
 
@@ -30,7 +31,8 @@ Report = Callable[[str, float], None]
 class Spec:
     """Which model (a prefix of the data bucket and its fingerprint), what to ask, where to answer.
 
-    `filter` is the expression of the job's filter.
+    `filter` is the expression of the job's filter, `influence` what counts beside an item's likeness.
+    With `ranks` each line brings the items that are put into its user's order.
     """
 
     model: str
@@ -43,6 +45,7 @@ class Spec:
     filter: str | None = None
     later: list[str] = field(default_factory=list)
     influence: dict[str, float] = field(default_factory=dict)
+    ranks: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +75,7 @@ def run(spec: Spec, objects: Objects, workspace: Path, report: Report) -> dict[s
     for file in files:
         name = file.key.removeprefix(spec.input_key) if source.is_folder else file.name
         key = f"{as_folder(spec.output_key)}{name}.out"
-        answerer = Answerer(model, spec.results, sieve, newer)
+        answerer = Answerer(model, spec.results, sieve, newer, spec.ranks)
         answered, bad = _answer_file(spec, file, key, answerer, objects, workspace)
         lines, errors, done = lines + answered, errors + bad, done + file.size
         report("answer", 0.1 + 0.9 * done / total)
@@ -121,6 +124,7 @@ class Answerer:
     results: int
     sieve: Sieve | None = None
     newer: Later | None = None
+    ranks: bool = False
 
     def lines(self, stream: IO[bytes]) -> Iterator[Line]:
         """The lines of a file, without empty ones; what the filter can't take is an error in its line."""
@@ -128,7 +132,8 @@ class Answerer:
         member = "itemId" if kind == "item" else "userId"
         for raw in stream:
             if raw.strip():
-                yield self._sifted(parse_line(raw, member, optional=kind == "popular"))
+                line = parse_line(raw, member, optional=kind == "popular")
+                yield self._sifted(with_items(line) if self.ranks else line)
 
     def answers(self, lines: list[Line]) -> Iterator[bytes]:
         """The output lines, in the order of the input; bad lines stay in place with their error."""
@@ -154,6 +159,8 @@ class Answerer:
 
     def _found(self, lines: list[Line]) -> Iterable[tuple[list[str], list[float]]]:
         """Items and scores of every line, in their order."""
+        if self.ranks:
+            return map(self._ranked, lines)
         if self.sieve is None:
             queries = [line.query for line in lines if line.query is not None]
             answered = self.model.recommend_many(queries, self.results, later=self.newer)
@@ -166,6 +173,26 @@ class Answerer:
                 for place in group[query][1]:
                     found[place] = items, scores
         return found
+
+    def _ranked(self, line: Line) -> tuple[list[str], list[float]]:
+        """The line's own items in its user's order; what training never saw comes last, with 0."""
+        given, numbers = list(dict.fromkeys(line.given["itemList"])), self.model.items.numbers
+        if self.sieve is not None and line.asked is not None:
+            mask = self.sieve.mask(line.asked)
+            given = [item for item in given if item not in numbers or mask[numbers[item]]]
+        user_id = line.query or ""
+        ranked = dict(self.model.rank(user_id, self._since(user_id), given))
+        scores = ranked | {item: 0.0 for item in given if item not in ranked}
+        return list(scores), list(scores.values())
+
+    def _since(self, user_id: str) -> list[tuple[str, str, int]]:
+        """What a user did after the training."""
+        user = None if self.newer is None else self.newer.users.find(user_id)
+        if self.newer is None or user is None:
+            return []
+        ids, names = self.model.items.strings, self.model.scoring.event_types
+        rows = self.newer.histories.table(user).tolist()
+        return [(ids[item], names[kind], when) for item, kind, when in rows]
 
     def _masks(self, group: Mapping[str, tuple[Asked, list[int]]]) -> Callable[[str], Mask]:
         assert self.sieve is not None
@@ -193,3 +220,19 @@ def parse_line(raw: bytes, member: str, *, optional: bool = False) -> Line:
     if not isinstance(query, str) or not 0 < len(query) <= 256:
         return Line(given, None, f"The line needs a {member} of 1 to 256 characters, as text.")
     return Line(given, query)
+
+
+def with_items(line: Line) -> Line:
+    """The line, or why it brings no items to rank."""
+    if line.query is None:
+        return line
+    items = line.given.get("itemList")
+    if isinstance(items, list) and 0 < len(items) <= MOST_RANKED and all(map(_is_id, items)):
+        return line
+    return Line(
+        line.given, None, f"The line needs an itemList of 1 to {MOST_RANKED} ids of 1 to 256 characters each."
+    )
+
+
+def _is_id(value: Any) -> bool:
+    return isinstance(value, str) and 0 < len(value) <= 256

@@ -15,6 +15,7 @@ from services.engine.domain import locations, schemas
 from services.engine.domain.resources import Resource, Status, Type
 from services.engine.personalize import campaigns, recommender_trainings
 from services.engine.personalize.solutions import settings_of
+from services.engine.recipes import RECIPES
 from services.engine.store import datasets, deletions, resources
 from services.engine.worker import child, collecting, importing, inference, training
 from services.engine.worker.deletions import Deletions
@@ -130,6 +131,7 @@ class Work(Runner):
             resource.facts.get("filter"),
             await self._later(version),
             document.get("batchInferenceJobConfig", {}).get("rankingInfluence", {}),
+            ranks=RECIPES[version.facts["recipe"]].ranks,
         )
         result = await self._compute(job, "inference", spec)
         await self._done(resource, result)

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from io import BytesIO
+
+import orjson
+import pyarrow as pa
 import pytest
 
-from services.engine.worker.inference import Line, parse_line
+from services.engine.recipes import RECIPES, Dataset
+from services.engine.recipes.recipe import silent
+from services.engine.worker.inference import Answerer, Line, parse_line, with_items
+from services.engine.worker.sieve import Sieve
 
 
 def test_a_good_line_asks_for_its_user() -> None:
@@ -34,3 +41,56 @@ def test_a_recipe_for_everybody_needs_no_user() -> None:
 )
 def test_a_bad_line_says_why(raw: bytes, given: object, error: str) -> None:
     assert parse_line(raw, "userId") == Line(given, None, error)
+
+
+@pytest.mark.parametrize(
+    "items", [b"", b', "itemList": []', b', "itemList": "a"', b', "itemList": [1]', b', "itemList": [""]']
+)
+def test_a_line_to_rank_brings_its_items(items: bytes) -> None:
+    line = with_items(parse_line(b'{"userId": "7"' + items + b"}", "userId"))
+
+    assert line.query is None
+    assert line.error == "The line needs an itemList of 1 to 500 ids of 1 to 256 characters each."
+
+
+def ranking() -> Answerer:
+    """Two tastes: tea people and bolt people."""
+    rows = [
+        (f"u{user}", f"{('tea', 'bolt')[user % 2]}-{(user + step) % 6}", user + step)
+        for user in range(60)
+        for step in range(4)
+    ]
+    users, items, times = zip(*rows, strict=True)
+    dataset = Dataset.from_arrow(pa.table({"USER_ID": users, "ITEM_ID": items, "TIMESTAMP": times}))
+    return Answerer(RECIPES["aws-personalized-ranking"].fit(dataset, {}, silent), 25, ranks=True)
+
+
+def answered(answerer: Answerer, *lines: bytes) -> list[dict[str, object]]:
+    parsed = list(answerer.lines(BytesIO(b"\n".join(lines))))
+    return [orjson.loads(line) for line in answerer.answers(parsed)]
+
+
+def test_a_ranking_orders_the_items_of_its_line() -> None:
+    given = b'{"userId": "u0", "itemList": ["stranger", "bolt-1", "tea-5", "bolt-2", "tea-4"]}'
+    good, bad = answered(ranking(), given, b'{"userId": "u0"}')
+
+    output = good["output"]
+    assert isinstance(output, dict)
+    items, scores = output["recommendedItems"], output["scores"]
+    assert {item[:3] for item in items[:2]} == {"tea"}
+    assert sorted(items) == ["bolt-1", "bolt-2", "stranger", "tea-4", "tea-5"]
+    assert items[-1] == "stranger"
+    assert scores[-1] == 0.0
+    assert sum(scores) == pytest.approx(1, abs=1e-5)
+    assert scores == sorted(scores, reverse=True)
+    assert bad["output"] is None
+
+
+def test_a_filter_takes_items_out_of_a_ranking() -> None:
+    plain = ranking()
+    sieve = Sieve('EXCLUDE ItemID WHERE Items.ITEM_ID IN ("tea-4")', plain.model)
+    line = b'{"userId": "u0", "itemList": ["tea-4", "tea-5", "stranger"]}'
+    (found,) = answered(Answerer(plain.model, 25, sieve, ranks=True), line)
+
+    assert isinstance(found["output"], dict)
+    assert found["output"]["recommendedItems"] == ["tea-5", "stranger"]
