@@ -26,7 +26,7 @@ async def group(surface: Surface) -> str:
 
 @pytest.fixture
 async def solution(surface: Surface, group: str) -> str:
-    config = {"algorithmHyperParameters": {"a": "1"}}
+    config = {"algorithmHyperParameters": {"shrinkage": "1"}}
     made = await ask(
         surface,
         "CreateSolution",
@@ -158,7 +158,7 @@ async def test_a_solution_changes_its_schedule_and_its_events(surface: Surface, 
 
     described = (await ask(surface, "DescribeSolution", solutionArn=solution)).solution
     assert described.perform_auto_training is False
-    assert described.solution_config == {"algorithmHyperParameters": {"a": "1"}, **update}
+    assert described.solution_config == {"algorithmHyperParameters": {"shrinkage": "1"}, **update}
     assert described.latest_solution_update["performAutoTraining"] is False
     assert "solutionUpdateConfig" not in described.latest_solution_update
 
