@@ -14,8 +14,8 @@ from shared.filters.errors import FilterError
 from shared.filters.predicates import Predicate
 from shared.filters.syntax import RANGES, Clause, Condition, Dataset, Operand, Selects, key_of
 
-# Every event has these, whatever the schema says.
-_OF_EVERY_EVENT = frozenset({"eventtype", "eventvalue", "itemid", "timestamp"})
+# What is kept of every event, by what a filter selects: all that is known when a filter is applied.
+_OF_EVENTS: Mapping[Selects, tuple[str, ...]] = {"item": ("EVENT_TYPE", "ITEM_ID"), "user": ("EVENT_TYPE",)}
 
 Given = Mapping[str, tuple[str, ...]]
 
@@ -83,7 +83,7 @@ class Filter:
         return frozenset(named)
 
     def check(self, columns: Mapping[str, Iterable[Column]]) -> None:
-        """Refuse fields that the schemas of the datasets (ITEMS, USERS, INTERACTIONS) don't have.
+        """Refuse fields that the schemas of the datasets (ITEMS, USERS) don't have, or that no event keeps.
 
         FilterError too for textual and boolean columns, and for numbers compared with texts.
         """
@@ -121,15 +121,18 @@ class Filter:
     def _column(
         self, known: Mapping[str, Mapping[str, Column]], dataset: Dataset, field: str, start: int
     ) -> Column | None:
-        """The column of a field; None for the id, and for what every event has."""
+        """The column of a field; None for an id, and for what is kept of every event."""
         key = key_of(field)
         if key == {"ITEMS": "itemid", "USERS": "userid"}.get(dataset):
             return None
-        column = known.get(dataset, {}).get(key)
-        if column is None and dataset == "INTERACTIONS" and key in _OF_EVERY_EVENT:
-            return None
         name = f"{dataset.title()}.{field}"
-        if column is None:
+        column = known.get(dataset, {}).get(key)
+        if dataset == "INTERACTIONS":
+            if key in map(key_of, _OF_EVENTS[self.selects]):
+                return None
+            kept = " and ".join(_OF_EVENTS[self.selects])
+            problem = f"{name} can't be filtered by: this filter knows {kept} of interactions."
+        elif column is None:
             lack = "has no such column" if dataset in known else "does not exist yet"
             problem = f"{name} is unknown: the {dataset.title()} dataset of the dataset group {lack}."
         elif column.textual:

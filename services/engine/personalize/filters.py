@@ -25,11 +25,7 @@ from services.engine.personalize.members import (
 from shared.events import FilterChanged
 from shared.events.topics import FILTERS
 from shared.filters import Filter
-from shared.filters.syntax import key_of
 from shared.personalize import invalid_input
-
-# What batch jobs know of an interaction, by what they select.
-_KNOWN = {"item": ("EVENT_TYPE", "ITEM_ID"), "user": ("EVENT_TYPE",)}
 
 
 class CreateFilter(Tagged):
@@ -112,12 +108,6 @@ async def of_job(
     chosen = Filter.parse(found.document["filterExpression"])
     if chosen.selects != selects:
         raise invalid_input(f"The filter {arn} selects {chosen.selects}s; this job needs one of {selects}s.")
-    known = {key_of(name) for name in _KNOWN[selects]}
-    asked = {name for dataset, name in chosen.fields if dataset == "INTERACTIONS"}
-    if unknown := sorted(name for name in asked if key_of(name) not in known):
-        raise invalid_input(
-            f"This job knows {' and '.join(_KNOWN[selects])} of interactions, not {', '.join(unknown)}."
-        )
     return {"filter": found.document["filterExpression"]}
 
 

@@ -180,8 +180,8 @@ COLUMNS = {
     [
         'INCLUDE ItemID WHERE Items.genres = "x" AND Items.Price < 3 AND Items.ITEM_ID = "7"',
         'INCLUDE ItemID WHERE Items.PRICE IN ("3", $P) IF CurrentUser.AGE > 3 AND CurrentUser.USER_ID = "1"',
-        "INCLUDE ItemID WHERE Interactions.EVENT_TYPE = * AND Interactions.EVENT_VALUE > 3",
-        'INCLUDE ItemID WHERE Interactions.TIMESTAMP > 0 AND Interactions.device = "phone"',
+        'INCLUDE ItemID WHERE Interactions.EVENT_TYPE = * AND Interactions.item_id NOT IN ("7")',
+        "INCLUDE UserID WHERE Interactions.eventType = *",
         "INCLUDE ItemID WHERE Items.PRICE < CurrentItem.PRICE",
     ],
 )
@@ -198,7 +198,13 @@ def test_fields_of_the_schemas_pass(expression: str) -> None:
         ('INCLUDE ItemID WHERE Items.GENRES = "x" AND Items.GENRES > 4', 45, "GENRES holds texts"),
         ('INCLUDE ItemID WHERE Items.PRICE IN (3, "cheap")', 41, "PRICE holds numbers, and 'cheap' is none"),
         ('INCLUDE ItemID WHERE Items.GENRES = "x" IF CurrentUser.WEIGHT > 4', 44, "Users.WEIGHT is unknown"),
-        ('INCLUDE ItemID WHERE Interactions.COLOUR = "x"', 22, "Interactions.COLOUR is unknown"),
+        (
+            'INCLUDE ItemID WHERE Interactions.DEVICE = "x"',
+            22,
+            "knows EVENT_TYPE and ITEM_ID of interactions",
+        ),
+        ("INCLUDE ItemID WHERE Interactions.EVENT_VALUE > 3", 22, "Interactions.EVENT_VALUE can't be"),
+        ('INCLUDE UserID WHERE Interactions.ITEM_ID = "x"', 22, "knows EVENT_TYPE of interactions"),
         ("INCLUDE ItemID WHERE Items.PRICE < CurrentItem.COST", 36, "Items.COST is unknown"),
     ],
 )
