@@ -161,7 +161,7 @@ class Judge:
         return float(self.gains(scores, exclude_seen=exclude_seen).mean())
 
     def gains(self, scores: Scores, *, exclude_seen: bool) -> Gains:
-        """What each row gains: half its NDCG@25, half the share of what is sought that is found at all.
+        """What each row gains: a third NDCG@25, two thirds the share found of what is sought.
 
         Where one thing is sought, its place is everything: NDCG alone. The ideal list has everything
         sought at its top, and 25 things at most can be found. An item ranks behind all that score as
@@ -183,7 +183,7 @@ class Judge:
         most = np.minimum(self.sought.sum(axis=1), DEPTH)
         won = np.bincount(rows[found], weights=discounts[ranks[found]], minlength=len(scores)) / ideal[most]
         got = np.bincount(rows[found], minlength=len(scores)) / most
-        gained: Gains = np.where(most > 1, (won + got) / 2, won)
+        gained: Gains = np.where(most > 1, (won + 2 * got) / 3, won)
         return gained
 
     def _hopeful(self, scores: Scores, rows: Numbers, items: Numbers) -> NDArray[np.bool_]:

@@ -202,10 +202,10 @@ def gowalla(folder: Path) -> list[Task]:
 
 def _pairs(archive: Any) -> dict[str, set[str]]:
     """A scipy matrix in compressed rows as the columns of each row."""
-    ends = archive["indptr"]
+    # Once: an archive reads an array anew whenever it is named.
+    ends, items = archive["indptr"].tolist(), archive["indices"].tolist()
     return {
-        f"u{row}": {str(item) for item in archive["indices"][ends[row] : ends[row + 1]]}
-        for row in range(len(ends) - 1)
+        f"u{row}": {str(item) for item in items[ends[row] : ends[row + 1]]} for row in range(len(ends) - 1)
     }
 
 
