@@ -16,4 +16,9 @@ TRAINING_SECONDS = histogram(
 )
 INFERRED_LINES = counter("endcap_engine_inferred_lines_total", "Lines of batch inference answered.")
 SEGMENT_LINES = counter("endcap_engine_segment_lines_total", "Lines of batch segment jobs answered.")
+ATTRIBUTED = counter(
+    "endcap_engine_attributed_total",
+    "What the events of metric attributions add up to; of quarters of an hour that are over.",
+    ["tenant", "metric", "event_type", "source"],
+)
 FAILED_JOBS = counter("endcap_engine_failed_jobs_total", "Jobs that ended in CREATE FAILED.", ["kind"])

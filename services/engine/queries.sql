@@ -388,3 +388,77 @@ RETURNING account, label;
 -- revoke_aws_key --
 -- An AWS key pair that ends now.
 UPDATE aws_keys SET active = false WHERE access_key_id = :access_key_id AND active RETURNING access_key_id;
+
+-- held_attributions --
+-- Every metric attribution that no other worker looks at now.
+SELECT * FROM resources WHERE type = 'metric-attribution' AND status = 'ACTIVE' ORDER BY id
+FOR UPDATE SKIP LOCKED;
+
+-- buckets_to_count --
+-- Closed quarters of an hour whose events are others than were counted, by what was stored lately.
+WITH touched AS MATERIALIZED (
+    SELECT DISTINCT date_bin('15 minutes', occurred_at, 'epoch') AS bucket
+    FROM tracker.interactions_v1
+    WHERE tenant = :tenant AND event_type = ANY(:types::text[]) AND NOT historical
+      AND stored_at > coalesce(
+          (SELECT looked_at FROM attribution_looks WHERE attribution = :attribution), :since::timestamptz
+      ) - interval '30 minutes'
+      AND occurred_at >= greatest(:since::timestamptz, now() - interval '14 days')
+      AND occurred_at < date_bin('15 minutes', now() - interval '30 seconds', 'epoch')
+)
+SELECT touched.bucket, found.events
+FROM touched
+CROSS JOIN LATERAL (
+    SELECT count(*) AS events
+    FROM tracker.interactions_v1 AS events
+    WHERE events.tenant = :tenant AND events.event_type = ANY(:types::text[]) AND NOT events.historical
+      AND events.occurred_at >= greatest(touched.bucket, :since::timestamptz)
+      AND events.occurred_at < touched.bucket + interval '15 minutes'
+) AS found
+LEFT JOIN attribution_buckets AS known ON known.attribution = :attribution AND known.bucket = touched.bucket
+WHERE known.events IS DISTINCT FROM found.events
+ORDER BY touched.bucket;
+
+-- looked_for_buckets --
+-- Everything stored until now was looked at.
+INSERT INTO attribution_looks (attribution, looked_at) VALUES (:attribution, now())
+ON CONFLICT (attribution) DO UPDATE SET looked_at = excluded.looked_at;
+
+-- attributed_events --
+-- The events of a bucket that may count.
+SELECT event_type, item_id, value, properties, attribution_source
+FROM tracker.interactions_v1
+WHERE tenant = :tenant AND occurred_at >= :begin AND occurred_at < :end
+  AND event_type = ANY(:types::text[]) AND NOT historical;
+
+-- attribution_sources --
+-- The sources that a metric attribution has met.
+SELECT DISTINCT source FROM attribution_values WHERE attribution = :attribution;
+
+-- counted_bucket --
+-- How many events of a bucket were counted.
+SELECT events FROM attribution_buckets WHERE attribution = :attribution AND bucket = :bucket;
+
+-- attribution_values --
+-- What a bucket adds up to.
+SELECT metric, source, value FROM attribution_values WHERE attribution = :attribution AND bucket = :bucket;
+
+-- save_bucket --
+-- A bucket is counted.
+INSERT INTO attribution_buckets (attribution, bucket, events) VALUES (:attribution, :bucket, :events)
+ON CONFLICT (attribution, bucket) DO UPDATE SET events = excluded.events;
+
+-- save_attribution_values --
+-- What a bucket adds up to now.
+INSERT INTO attribution_values (attribution, bucket, metric, source, value)
+SELECT :attribution, :bucket, metric, source, value
+FROM unnest(:metrics::text[], :sources::text[], :values::float8[]) AS said (metric, source, value)
+ON CONFLICT (attribution, bucket, metric, source) DO UPDATE SET value = excluded.value;
+
+-- forget_buckets --
+-- Events older than 14 days are not counted; their values go with their buckets.
+DELETE FROM attribution_buckets WHERE bucket < now() - interval '15 days';
+
+-- forget_attribution_jobs --
+-- A count that is done is not looked at again.
+DELETE FROM jobs WHERE kind = 'attribution' AND status = 'done' AND finished_at < now() - interval '1 day';

@@ -8,6 +8,7 @@ from services.engine import api
 from services.engine.personalize.surface import Surface
 from services.engine.schedule import AutoTraining
 from services.engine.store.objects import Objects
+from services.engine.worker.counting import Counting
 from services.engine.worker.sweeper import Sweeper
 from services.engine.worker.work import Work
 from shared.auth import Authenticator
@@ -57,5 +58,6 @@ def worker(settings: Settings) -> FastAPI:
             JobWorker(database, work.handlers, failed=work.failed, concurrency=settings.worker_concurrency),
             AutoTraining(database, settings),
             Sweeper(database, Objects.of(settings.s3), settings),
+            Counting(database),
         ],
     )

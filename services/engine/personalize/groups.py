@@ -122,6 +122,8 @@ async def delete(control: Control, request: DatasetGroupName) -> None:
     for left in await control.resources.children(group.path, Type.FILTER):
         await control.resources.delete(left)
         await control.announce.gone(FILTERS, left.owner, f"{left.owner}:{left.name}")
+    for left in await control.resources.children(group.path, Type.METRIC_ATTRIBUTION):
+        await control.resources.delete(left)
     await control.resources.delete(group)
     await control.resources.retire_tenant(group.owner)
     await control.resources.discard(f"{group.owner}/", control.settings.garbage_hours)

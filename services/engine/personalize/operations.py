@@ -11,6 +11,7 @@ from typing import Any
 
 from services.engine.personalize import (
     algorithms,
+    attributions,
     batches,
     campaigns,
     catalogue,
@@ -187,6 +188,24 @@ TABLE: dict[str, Row] = {
         segments.BatchSegmentJobName, segments.BatchSegmentJobDescribed, "II NF", segments.describe),
     "ListBatchSegmentJobs": Row(
         segments.ListBatchSegmentJobs, segments.BatchSegmentJobsListed, "II NT", segments.listed),
+
+    "CreateMetricAttribution": Row(
+        attributions.CreateMetricAttribution, attributions.MetricAttributionName, "II NF AE IU LE",
+        attributions.create),
+    "DescribeMetricAttribution": Row(
+        attributions.MetricAttributionName, attributions.MetricAttributionDescribed, "II NF",
+        attributions.describe),
+    "ListMetricAttributions": Row(
+        attributions.ListMetricAttributions, attributions.MetricAttributionsListed, "II NT",
+        attributions.listed),
+    "ListMetricAttributionMetrics": Row(
+        attributions.ListMetricAttributionMetrics, attributions.MetricsListed, "II NT",
+        attributions.metrics),
+    "UpdateMetricAttribution": Row(
+        attributions.UpdateMetricAttribution, attributions.MetricAttributionName, "II NF IU AE",
+        attributions.update),
+    "DeleteMetricAttribution": Row(
+        attributions.MetricAttributionName, None, "II NF IU", attributions.delete),
 
     "CreateCampaign": Row(
         campaigns.CreateCampaign, campaigns.CampaignName, "II NF AE LE IU TT", campaigns.create),

@@ -42,12 +42,12 @@ class Resources:
                 facts=new.facts,
             )
         )
-        return _resource(row)
+        return from_row(row)
 
     async def get(self, path: str, *, lock: bool = False) -> Resource | None:
         """The resource at a path; `lock` holds it until the transaction ends."""
         statement = SQL.locked_resource if lock else SQL.resource
-        return _resource(
+        return from_row(
             await self.connection.fetchrow(*statement(account=self.account, path=path, tenant=self.tenant))
         )
 
@@ -63,7 +63,7 @@ class Resources:
                 limit=limit,
             )
         )
-        return [found for row in rows if (found := _resource(row))]
+        return [found for row in rows if (found := from_row(row))]
 
     async def named(self, kind: Type, name: str) -> bool:
         """Whether a resource of a type has the name; for those whose path says something else."""
@@ -77,7 +77,7 @@ class Resources:
         rows = await self.connection.fetch(
             *SQL.children(account=self.account, parent=parent, types=[kind.value for kind in types])
         )
-        return [found for row in rows if (found := _resource(row))]
+        return [found for row in rows if (found := from_row(row))]
 
     async def count_unfinished(self, tenant: str, kind: Type) -> int:
         """How many resources of a type are pending or in progress."""
@@ -105,7 +105,7 @@ class Resources:
         failure_reason: str | None = None,
     ) -> Resource:
         """Merge members into the document and the facts, and set the status."""
-        updated = _resource(
+        updated = from_row(
             await self.connection.fetchrow(
                 *SQL.update_resource(
                     id=resource.id,
@@ -159,7 +159,7 @@ def beside(connection: Connection | Database, resource: Resource) -> Resources:
 
 async def by_id(connection: Connection | Database, identifier: int) -> Resource | None:
     """The resource of a job; None when it was deleted."""
-    return _resource(await connection.fetchrow(*SQL.resource_by_id(id=identifier)))
+    return from_row(await connection.fetchrow(*SQL.resource_by_id(id=identifier)))
 
 
 async def unfinished(connection: Connection, identifier: int) -> Resource | None:
@@ -167,7 +167,7 @@ async def unfinished(connection: Connection, identifier: int) -> Resource | None
 
     One that is being stopped comes to its end here.
     """
-    resource = _resource(await connection.fetchrow(*SQL.unfinished_resource(id=identifier)))
+    resource = from_row(await connection.fetchrow(*SQL.unfinished_resource(id=identifier)))
     if resource is not None and resource.status == Status.STOPPING:
         await beside(connection, resource).update(resource, status=Status.STOPPED)
         return None
@@ -182,13 +182,13 @@ async def is_wanted(database: Database, identifier: int) -> bool:
 async def solutions_due(connection: Connection) -> list[Resource]:
     """Solutions whose automatic training is due, held so that one worker alone begins it."""
     rows = await connection.fetch(*SQL.solutions_due())
-    return [found for row in rows if (found := _resource(row))]
+    return [found for row in rows if (found := from_row(row))]
 
 
 async def recommenders_due(connection: Connection) -> list[Resource]:
     """Recommenders whose model is a week old, held so that one worker alone trains them."""
     rows = await connection.fetch(*SQL.recommenders_due())
-    return [found for row in rows if (found := _resource(row))]
+    return [found for row in rows if (found := from_row(row))]
 
 
 async def jobs(
@@ -199,7 +199,8 @@ async def jobs(
     return [dict(row) for row in rows]
 
 
-def _resource(row: Any) -> Resource | None:
+def from_row(row: Any) -> Resource | None:
+    """The resource of a row of the table; None for none."""
     if row is None:
         return None
     values = {name: row[name] for name in _COLUMNS}

@@ -35,6 +35,7 @@ MODULES = {
     "segments": "services.engine.worker.segmenting",
     "deletion": "services.engine.worker.erasing",
     "export": "services.engine.worker.exporting",
+    "attribution": "services.engine.worker.attribution",
     "training": "services.engine.worker.training",
     "inference": "services.engine.worker.inference",
 }

@@ -60,7 +60,7 @@ class Runner:
     async def _while_wanted(self, job: Job, computing: Coroutine[Any, Any, dict[str, Any]]) -> dict[str, Any]:
         """Compute, but end that as soon as the job's resource was stopped or deleted."""
         work = asyncio.create_task(computing)
-        watch = asyncio.create_task(self._until_unwanted(int(job.key)))
+        watch = asyncio.create_task(self._until_unwanted(job.payload["resource"]))
         try:
             await asyncio.wait({work, watch}, return_when=asyncio.FIRST_COMPLETED)
             if not work.done():

@@ -17,7 +17,8 @@ from services.engine.personalize import campaigns, recommender_trainings
 from services.engine.personalize.solutions import settings_of
 from services.engine.recipes import RECIPES
 from services.engine.store import datasets, deletions, resources
-from services.engine.worker import child, collecting, importing, inference, training
+from services.engine.worker import attributions, child, collecting, importing, inference, training
+from services.engine.worker.attributions import Attributions
 from services.engine.worker.deletions import Deletions
 from services.engine.worker.exports import Exports
 from services.engine.worker.runner import Runner
@@ -48,6 +49,7 @@ class Work(Runner):
             Type.BATCH_INFERENCE_JOB.value: self.batch_inference,
             Type.DATASET_EXPORT_JOB.value: Exports(self.database, self.settings).dataset_export,
             Type.DATA_DELETION_JOB.value: Deletions(self.database, self.settings).data_deletion,
+            attributions.KIND: Attributions(self.database, self.settings).count,
             Type.BATCH_SEGMENT_JOB.value: Segments(self.database, self.settings).batch_segment,
         }
 
@@ -145,6 +147,9 @@ class Work(Runner):
 
     async def failed(self, job: Job, sentence: str) -> None:
         """Say why a job came to nothing; the next import of the same dataset may begin."""
+        if job.kind == attributions.KIND:
+            await Attributions(self.database, self.settings).failed(job, sentence)
+            return
         async with self.database.transaction() as connection:
             resource = await resources.by_id(connection, int(job.key))
             if resource is None:

@@ -1,0 +1,118 @@
+"""Metric attribution: what a metric adds up, and for whom an event counts."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from shared.errors import Permanent
+from shared.events import canonical_type
+from shared.events.spellings import folded
+
+UNDEFINED = "SOURCE_NAME_UNDEFINED"
+MOST_SOURCES = 100
+BUCKET_SECONDS = 15 * 60
+
+_SUM = re.compile(
+    r"\s*SUM\s*\(\s*(ITEMS|INTERACTIONS)\s*\.\s*([A-Za-z_][A-Za-z0-9_]*)\s*\)\s*", re.IGNORECASE
+)
+_COUNT = re.compile(r"\s*SAMPLECOUNT\s*\(\s*\)\s*", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One metric: how many events of a type there were, or the sum of a column over them."""
+
+    name: str
+    event_type: str
+    function: Literal["samplecount", "sum"]
+    dataset: Literal["ITEMS", "INTERACTIONS"] | None = None
+    column: str = ""
+
+    @classmethod
+    def parse(cls, name: str, event_type: str, expression: str) -> Metric:
+        """Read an expression; Permanent says which there are."""
+        if _COUNT.fullmatch(expression):
+            return cls(name, event_type, "samplecount")
+        match = _SUM.fullmatch(expression)
+        if match is None:
+            raise Permanent(
+                f"The metric {name} has the expression {expression!r}; there are SUM(Items.COLUMN), "
+                "SUM(Interactions.COLUMN) and SAMPLECOUNT()."
+            )
+        dataset: Literal["ITEMS", "INTERACTIONS"] = "ITEMS" if match[1].upper() == "ITEMS" else "INTERACTIONS"
+        return cls(name, event_type, "sum", dataset, match[2])
+
+    @property
+    def canonical(self) -> str:
+        """The event type, as events are stored."""
+        return canonical_type(self.event_type)
+
+
+Key = tuple[str, str]
+"""(metric, source)."""
+
+
+@dataclass
+class Tally:
+    """What the events of a bucket add up to, by metric and source.
+
+    `values` are complete; `items` count the events of each item where a column of the items is summed.
+    `sources` are those met before: of new ones beyond a hundred the events count as undefined.
+    """
+
+    metrics: tuple[Metric, ...]
+    sources: set[str]
+    events: int = 0
+    values: dict[Key, float] = field(default_factory=lambda: defaultdict(float))
+    items: dict[Key, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+
+    def add(self, events: Iterable[Mapping[str, Any]]) -> None:
+        """Count events: event_type (canonical), item_id, value, properties, attribution_source."""
+        for event in events:
+            self.events += 1
+            source = self._source(event["attribution_source"])
+            for metric in self.metrics:
+                if metric.canonical == event["event_type"]:
+                    self._count(metric, source, event)
+
+    def _count(self, metric: Metric, source: str, event: Mapping[str, Any]) -> None:
+        key = metric.name, source
+        if metric.dataset == "ITEMS":
+            if event["item_id"] is not None:
+                self.items[key][event["item_id"]] += 1
+            return
+        amount = 1.0 if metric.dataset is None else number(_value(metric.column, event))
+        if amount is not None:
+            self.values[key] += amount
+
+    def _source(self, said: str | None) -> str:
+        source = said or UNDEFINED
+        if source not in self.sources:
+            if len(self.sources) >= MOST_SOURCES:
+                return UNDEFINED
+            self.sources.add(source)
+        return source
+
+
+def _value(column: str, event: Mapping[str, Any]) -> Any:
+    wanted = folded(column)
+    if wanted == "eventvalue":
+        return event["value"]
+    properties = event["properties"] or {}
+    return next((value for name, value in properties.items() if folded(name) == wanted), None)
+
+
+def number(value: Any) -> float | None:
+    """A finite number, also as text; None for what is none."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        found = float(value)
+    except (ValueError, OverflowError):
+        return None
+    return found if math.isfinite(found) else None

@@ -1,0 +1,92 @@
+"""What metric attributions have counted, and the events that they count."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from services.engine.domain.attribution import BUCKET_SECONDS, Key
+from services.engine.store.resources import from_row
+from services.engine.store.statements import SQL
+
+if TYPE_CHECKING:
+    from services.engine.domain.resources import Resource
+    from shared.postgres import Connection, Database
+
+_ROWS_AT_ONCE = 5_000
+
+
+async def active(connection: Connection) -> list[Resource]:
+    """Every metric attribution, held so that one worker alone looks for its work."""
+    rows = await connection.fetch(*SQL.held_attributions())
+    return [found for row in rows if (found := from_row(row))]
+
+
+async def to_count(
+    connection: Connection, found: Resource, types: Sequence[str]
+) -> list[tuple[datetime, int]]:
+    """Closed buckets in which there are other events than were counted: their beginnings, and how many.
+
+    Looks at what was stored since the last time, and half an hour before.
+    """
+    rows = await connection.fetch(
+        *SQL.buckets_to_count(
+            attribution=found.id, tenant=found.owner, types=list(types), since=found.created_at
+        )
+    )
+    await connection.execute(*SQL.looked_for_buckets(attribution=found.id))
+    return [(row["bucket"], row["events"]) for row in rows]
+
+
+async def events(
+    database: Database, found: Resource, bucket: datetime, types: Sequence[str]
+) -> AsyncIterator[list[Any]]:
+    """The events of a bucket, some thousand at a time."""
+    text, *arguments = SQL.attributed_events(
+        tenant=found.owner,
+        begin=max(bucket, found.created_at),
+        end=bucket + timedelta(seconds=BUCKET_SECONDS),
+        types=list(types),
+    )
+    async with database.transaction("repeatable_read", readonly=True) as connection:
+        cursor = await connection.cursor(text, *arguments)
+        while rows := await cursor.fetch(_ROWS_AT_ONCE):
+            yield rows
+
+
+async def sources(database: Database, attribution: int) -> set[str]:
+    """The sources that were met so far."""
+    return {row["source"] for row in await database.fetch(*SQL.attribution_sources(attribution=attribution))}
+
+
+async def counted(
+    connection: Connection | Database, attribution: int, bucket: datetime
+) -> tuple[int | None, dict[Key, float]]:
+    """How many events of a bucket were counted (None: it never was), and what they added up to."""
+    known = await connection.fetchval(*SQL.counted_bucket(attribution=attribution, bucket=bucket))
+    rows = await connection.fetch(*SQL.attribution_values(attribution=attribution, bucket=bucket))
+    return known, {(row["metric"], row["source"]): row["value"] for row in rows}
+
+
+async def save(
+    connection: Connection, attribution: int, bucket: datetime, events: int, values: Mapping[Key, float]
+) -> None:
+    """Keep what a bucket adds up to."""
+    await connection.execute(*SQL.save_bucket(attribution=attribution, bucket=bucket, events=events))
+    keys = list(values)
+    await connection.execute(
+        *SQL.save_attribution_values(
+            attribution=attribution,
+            bucket=bucket,
+            metrics=[metric for metric, _ in keys],
+            sources=[source for _, source in keys],
+            values=[values[key] for key in keys],
+        )
+    )
+
+
+async def forget(database: Database) -> None:
+    """Forget what can't change any more: buckets of which no event is counted now, and their jobs."""
+    await database.execute(*SQL.forget_buckets())
+    await database.execute(*SQL.forget_attribution_jobs())

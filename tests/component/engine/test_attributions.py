@@ -1,0 +1,188 @@
+"""Metric attributions with boto3: what events add up to, each once, in files and as metrics."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import io
+import time
+import uuid
+from typing import Any
+
+import asyncpg
+import httpx
+import pytest
+
+from tests.component.engine.conftest import ROLE, Engine
+from tests.component.engine.groups import checked, dataset_group, imported
+from tests.component.engine.shop import INTERACTIONS_SCHEMA, ITEMS_SCHEMA
+from tests.support.processes import Process
+from tests.support.stack import Database
+
+pytestmark = [pytest.mark.timeout(240)]
+
+METRICS = [
+    {"eventType": "Purchase", "metricName": "bought", "expression": "SAMPLECOUNT()"},
+    {"eventType": "Purchase", "metricName": "worth", "expression": "SUM(Items.PRICE)"},
+    {"eventType": "Purchase", "metricName": "paid", "expression": "SUM(Interactions.EVENT_VALUE)"},
+]
+HOUR_AGO = int(time.time()) // 900 * 900 - 3600
+
+
+@pytest.fixture(scope="module")
+def shop(engine: Engine, worker: Process) -> dict[str, str]:
+    """A group with items that have prices."""
+    arns = dataset_group(engine, "attributed", {"Interactions": INTERACTIONS_SCHEMA, "Items": ITEMS_SCHEMA})
+    imported(engine, arns["Items"], "attributed-items", "ITEM_ID,CATEGORY,PRICE\na,tea,2\nb,cup,10\n")
+    return arns
+
+
+def create(engine: Engine, group: str, metrics: list[dict[str, str]], name: str) -> str:
+    arn: str = engine.personalize.create_metric_attribution(
+        name=name,
+        datasetGroupArn=group,
+        metrics=metrics,
+        metricsOutputConfig={
+            "roleArn": ROLE,
+            "s3DataDestination": {"path": f"s3://{engine.bucket}/attributed/"},
+        },
+    )["metricAttributionArn"]
+    return arn
+
+
+async def _change(url: str, *statements: tuple[Any, ...]) -> None:
+    connection = await asyncpg.connect(url)
+    try:
+        for text, *arguments in statements:
+            await connection.execute(text, *arguments)
+    finally:
+        await connection.close()
+
+
+def purchase(
+    item: str, second: int, value: float | None = None, source: str | None = None
+) -> tuple[Any, ...]:
+    text = (
+        "INSERT INTO tracker.interactions (tenant, event_id, user_id, item_id, event_type, value, source, "
+        "attribution_source, occurred_at, received_at, historical, fingerprint) VALUES "
+        "('attributed', $1, 'u', $2, 'purchase', $3, 'personalize', $4, to_timestamp($5), now(), false, 0)"
+    )
+    return text, uuid.uuid4().hex, item, value, source, second
+
+
+def files(engine: Engine, count: int) -> dict[str, list[dict[str, str]]]:
+    """The files, once there are so many."""
+    deadline = time.monotonic() + 60
+    while True:
+        listed = engine.s3.list_objects_v2(Bucket=engine.bucket, Prefix="attributed/").get("Contents", [])
+        if len(listed) >= count:
+            return {
+                entry["Key"].rpartition("/")[2]: list(
+                    csv.DictReader(io.StringIO(engine.get(entry["Key"]).decode()))
+                )
+                for entry in listed
+            }
+        assert time.monotonic() < deadline, listed
+        time.sleep(0.5)
+
+
+def totals(found: dict[str, list[dict[str, str]]]) -> dict[tuple[str, str, str], float]:
+    """What all the files say together, by metric, source and bucket."""
+    sums: dict[tuple[str, str, str], float] = {}
+    for rows in found.values():
+        for row in rows:
+            key = row["METRIC_NAME"], row["EVENT_ATTRIBUTION_SOURCE"], row["TIMESTAMP"]
+            sums[key] = sums.get(key, 0) + float(row["VALUE"])
+    return sums
+
+
+def test_events_add_up_by_source_and_late_ones_are_added_once(
+    engine: Engine, worker: Process, shop: dict[str, str], module_database: Database
+) -> None:
+    create(engine, shop["group"], METRICS, "counts")
+    # As if it had been made two hours ago.
+    back = "UPDATE engine.resources SET created_at = created_at - interval '2 hours' WHERE name = 'counts'"
+    first = [purchase("a", HOUR_AGO + 1, 1.5, "mail"), purchase("b", HOUR_AGO + 2, None, "mail")]
+    other = [purchase("a", HOUR_AGO + 900), purchase("a", HOUR_AGO - 7200)]
+    asyncio.run(_change(module_database.url, (back,), *first, *other))
+
+    found = files(engine, 2)
+
+    early, late = str(HOUR_AGO), str(HOUR_AGO + 900)
+    expected = {
+        ("bought", "mail", early): 2,
+        ("worth", "mail", early): 12,
+        ("paid", "mail", early): 1.5,
+        ("bought", "SOURCE_NAME_UNDEFINED", late): 1,
+        ("worth", "SOURCE_NAME_UNDEFINED", late): 2,
+    }
+    assert totals(found) == expected
+    assert all(name.startswith("AggregatedAttributionMetrics - PutEvents - ") for name in found)
+
+    asyncio.run(_change(module_database.url, purchase("b", HOUR_AGO + 3, 4.0, "mail")))
+    found = files(engine, 3)
+
+    more = {("bought", "mail", early): 3, ("worth", "mail", early): 22, ("paid", "mail", early): 5.5}
+    assert totals(found) == expected | more
+    assert shown(worker, "worth", "mail") == 22
+
+
+def shown(worker: Process, metric: str, source: str) -> float:
+    """What the worker's metrics say, once the job that wrote the file has ended."""
+    line = (
+        f'endcap_engine_attributed_total{{event_type="Purchase",metric="{metric}",source="{source}",'
+        'tenant="attributed"} '
+    )
+    time.sleep(1)
+    found = [each for each in httpx.get(f"{worker.url}/metrics").text.splitlines() if each.startswith(line)]
+    return float(found[0].removeprefix(line))
+
+
+def test_metrics_are_checked_and_one_attribution_is_in_a_group(engine: Engine) -> None:
+    personalize = engine.personalize
+    arns = dataset_group(engine, "attribution-rules", {"Items": ITEMS_SCHEMA})
+    wrong = personalize.exceptions.InvalidInputException
+    cases = [
+        ("AVG(Items.PRICE)", "there are SUM"),
+        ("SUM(Items.CATEGORY)", "no column of numbers"),
+        ("SUM(Interactions.AMOUNT)", "no column of numbers"),
+    ]
+    for expression, sentence in cases:
+        metric = {"eventType": "Purchase", "metricName": "m", "expression": expression}
+        with pytest.raises(wrong, match=sentence):
+            create(engine, arns["group"], [metric], "rules")
+    with pytest.raises(wrong, match="came twice: bought"):
+        create(engine, arns["group"], [METRICS[0], METRICS[0]], "rules")
+    arn = create(engine, arns["group"], METRICS[:1], "rules")
+    with pytest.raises(personalize.exceptions.LimitExceededException, match="already"):
+        create(engine, arns["group"], METRICS[:1], "more-rules")
+    with pytest.raises(personalize.exceptions.ResourceAlreadyExistsException):
+        personalize.update_metric_attribution(metricAttributionArn=arn, addMetrics=METRICS[:1])
+    with pytest.raises(personalize.exceptions.ResourceNotFoundException):
+        personalize.update_metric_attribution(metricAttributionArn=arn, removeMetrics=["nothing"])
+
+
+def test_the_answers_have_the_shape_that_botocore_expects(engine: Engine) -> None:
+    arns = dataset_group(engine, "attribution-shapes", {"Items": ITEMS_SCHEMA})
+    made = checked(
+        engine,
+        "CreateMetricAttribution",
+        name="attribution-shapes",
+        datasetGroupArn=arns["group"],
+        metrics=METRICS,
+        metricsOutputConfig={"roleArn": ROLE},
+    )
+    checked(engine, "UpdateMetricAttribution", **made, removeMetrics=["paid"])
+    described = checked(engine, "DescribeMetricAttribution", **made)["metricAttribution"]
+    listed = checked(engine, "ListMetricAttributions", datasetGroupArn=arns["group"])["metricAttributions"]
+    first = checked(engine, "ListMetricAttributionMetrics", **made, maxResults=1)
+    token = first["nextToken"]
+    second = checked(engine, "ListMetricAttributionMetrics", **made, maxResults=1, nextToken=token)
+    checked(engine, "DeleteMetricAttribution", **made)
+
+    assert described["status"] == "ACTIVE"
+    assert [each["metricAttributionArn"] for each in listed] == [made["metricAttributionArn"]]
+    assert [each["metricName"] for each in first["metrics"] + second["metrics"]] == ["bought", "worth"]
+    assert "nextToken" not in second
+    with pytest.raises(engine.personalize.exceptions.ResourceNotFoundException):
+        engine.personalize.describe_metric_attribution(**made)

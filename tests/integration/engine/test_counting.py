@@ -1,0 +1,86 @@
+"""What metric attributions have to count: closed quarters of an hour, each when its events changed."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import AsyncIterator
+
+import asyncpg
+import pytest
+
+from services.engine.domain.resources import NewResource, Type
+from services.engine.store import attributions
+from services.engine.store.keys import Keys
+from services.engine.store.resources import Resources
+from services.engine.worker.counting import Counting
+from shared.postgres import Database
+from shared.settings import PostgresSettings
+from tests.support.stack import Database as MigratedDatabase
+
+ACCOUNT = "000000000000"
+NOW = int(time.time()) // 900 * 900
+
+
+@pytest.fixture
+async def store(database: MigratedDatabase) -> AsyncIterator[Database]:
+    pool = Database(PostgresSettings(database_url=database.role_url("engine")), "engine")
+    await pool.start()
+    await Keys(pool).add_account(ACCOUNT)
+    async with pool.transaction() as connection:
+        resources = Resources(connection, ACCOUNT, None, "eu-west-1")
+        await resources.add_tenant("shop", "shop")
+        metric = {"metricName": "m", "eventType": "Purchase", "expression": "SAMPLECOUNT()"}
+        facts = {"metrics": [metric]}
+        new = NewResource(Type.METRIC_ATTRIBUTION, "metric-attribution/a", "a", "shop", {}, facts=facts)
+        await resources.add(new)
+        await connection.execute("UPDATE resources SET created_at = created_at - interval '1 day'")
+    yield pool
+    await pool.stop()
+
+
+async def happened(database: MigratedDatabase, *seconds: int, kind: str = "purchase") -> None:
+    """Events so many seconds before the last whole quarter of an hour, stored now."""
+    connection = await asyncpg.connect(database.url)
+    try:
+        for second in seconds:
+            await connection.execute(
+                "INSERT INTO tracker.interactions (tenant, event_id, user_id, item_id, event_type, source, "
+                "occurred_at, received_at, historical, fingerprint) "
+                "VALUES ('shop', $1, 'u', 'i', $2, 'personalize', to_timestamp($3), now(), false, 0)",
+                uuid.uuid4().hex,
+                kind,
+                NOW - second,
+            )
+    finally:
+        await connection.close()
+
+
+async def queued(store: Database) -> list[tuple[int, int]]:
+    """(bucket, events) of every count that was queued, in their order."""
+    await Counting(store).queue_due()
+    rows = await store.fetch("SELECT payload FROM jobs WHERE kind = 'attribution' ORDER BY id")
+    return [(row["payload"]["bucket"], row["payload"]["events"]) for row in rows]
+
+
+async def test_a_bucket_is_counted_when_its_events_changed(
+    store: Database, database: MigratedDatabase
+) -> None:
+    await happened(database, 1, 2, 901)
+    await happened(database, 1, 2000, kind="view")
+    await happened(database, -30, 3 * 86_400)
+
+    first = await queued(store)
+    again = await queued(store)
+
+    # Neither the open bucket, nor other types, nor what was before the metric attribution was made.
+    assert first == again == [(NOW - 1800, 1), (NOW - 900, 2)]
+
+    async with store.transaction() as connection:
+        [found] = await attributions.active(connection)
+        for bucket, events in await attributions.to_count(connection, found, ["purchase"]):
+            await attributions.save(connection, found.id, bucket, events, {("m", "mail"): float(events)})
+    assert await queued(store) == first
+    await happened(database, 3)
+
+    assert await queued(store) == [*first, (NOW - 900, 3)]

@@ -1,0 +1,84 @@
+"""What metrics add up, and for whom."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from services.engine.domain.attribution import UNDEFINED, Metric, Tally
+from services.engine.worker.attribution import written
+from shared.errors import Permanent
+
+
+def event(kind: str = "purchase", **said: Any) -> dict[str, Any]:
+    nothing = {"item_id": None, "value": None, "properties": None, "attribution_source": None}
+    return {"event_type": kind, **nothing, **said}
+
+
+@pytest.mark.parametrize(
+    ("expression", "expected"),
+    [
+        ("SAMPLECOUNT()", ("samplecount", None, "")),
+        ("sum(items.PRICE)", ("sum", "ITEMS", "PRICE")),
+        (" SUM ( Interactions.EVENT_VALUE ) ", ("sum", "INTERACTIONS", "EVENT_VALUE")),
+    ],
+)
+def test_expressions(expression: str, expected: tuple[Any, ...]) -> None:
+    metric = Metric.parse("m", "Purchase", expression)
+
+    assert (metric.function, metric.dataset, metric.column) == expected
+
+
+@pytest.mark.parametrize(
+    "expression", ["", "SUM(PRICE)", "AVG(Items.PRICE)", "SUM(Users.AGE)", "SAMPLECOUNT(*)"]
+)
+def test_other_expressions_are_refused(expression: str) -> None:
+    with pytest.raises(Permanent, match="SAMPLECOUNT"):
+        Metric.parse("m", "Purchase", expression)
+
+
+def test_a_tally_adds_up_by_source() -> None:
+    metrics = (
+        Metric.parse("bought", "Purchase", "SAMPLECOUNT()"),
+        Metric.parse("paid", "Purchase", "SUM(Interactions.EVENT_VALUE)"),
+        Metric.parse("saved", "Purchase", "SUM(Interactions.You_Saved)"),
+        Metric.parse("worth", "Purchase", "SUM(Items.PRICE)"),
+        Metric.parse("seen", "View", "SAMPLECOUNT()"),
+    )
+    tally = Tally(metrics, set())
+
+    tally.add([
+        event(item_id="a", value=2.5, attribution_source="mail", properties={"youSaved": "0.5"}),
+        event(item_id="a", value=1.0, attribution_source="mail", properties={"youSaved": "much"}),
+        event(item_id="b"),
+        event("view", item_id="a"),
+        event("click", item_id="a"),
+    ])  # fmt: skip
+
+    assert tally.events == 5
+    assert dict(tally.values) == {
+        ("bought", "mail"): 2, ("paid", "mail"): 3.5, ("saved", "mail"): 0.5,
+        ("bought", UNDEFINED): 1, ("seen", UNDEFINED): 1,
+    }  # fmt: skip
+    assert tally.items == {("worth", "mail"): {"a": 2}, ("worth", UNDEFINED): {"b": 1}}
+
+
+def test_of_more_than_a_hundred_sources_the_newer_ones_are_undefined() -> None:
+    tally = Tally((Metric.parse("m", "purchase", "SAMPLECOUNT()"),), {"known"})
+
+    tally.add(event(attribution_source=f"s{number}") for number in range(150))
+    tally.add([event(attribution_source="known")])
+
+    assert len(tally.values) == 101
+    assert tally.values["m", UNDEFINED] == 150 - 99
+    assert tally.values["m", "known"] == 1
+
+
+def test_the_file_has_the_services_columns() -> None:
+    file = written([("COUNTWATCHES", "WATCH", 12.0, "samplecount", "arn:x")], 1666924200).decode()
+
+    assert file.splitlines() == [
+        "METRIC_NAME,EVENT_TYPE,VALUE,MATH_FUNCTION,EVENT_ATTRIBUTION_SOURCE,TIMESTAMP",
+        "COUNTWATCHES,WATCH,12.0,samplecount,arn:x,1666924200",
+    ]
