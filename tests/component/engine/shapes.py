@@ -12,7 +12,10 @@ MODEL = botocore.session.get_session().get_service_model("personalize")
 LISTS = [
     name
     for name in TABLE
-    if name.startswith("List") and not MODEL.operation_model(name).input_shape.required_members
+    if name.startswith("List")
+    and not MODEL.operation_model(name).input_shape.required_members
+    # These are of one attribution, which the model calls optional and the guide does not.
+    and name != "ListMetricAttributionMetrics"
 ]
 """The operations that list everything when they are asked for nothing."""
 
