@@ -41,8 +41,8 @@ def run(stack: Stack, *, data: Path | None, empty: bool, detach: bool) -> int:
     if detach:
         say("everything runs; `make stop` ends it")
         return 0
-    say("everything runs; Ctrl-C ends it")
     try:
+        say("everything runs; Ctrl-C ends it")
         _watch(stack)
     except KeyboardInterrupt:
         _stop(stack)

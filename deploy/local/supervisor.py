@@ -111,9 +111,11 @@ class Supervisor:
             time.sleep(0.05)
 
     def is_running(self) -> bool:
-        """Whether it answers on its socket."""
+        """Whether it listens on its socket; one that is too busy to answer does."""
         try:
             return bool(call(self._socket, "supervisor.getPID"))
+        except TimeoutError:
+            return True
         except OSError:
             return False
 
@@ -166,6 +168,8 @@ class Supervisor:
         try:
             pid = self.pid()
             call(self._socket, "supervisor.shutdown")
+        except TimeoutError:
+            return False
         except OSError:
             self._reap()
             return True

@@ -570,7 +570,7 @@ async def test_starting_without_kafka_blocks_nothing_and_reads_once_it_is_there(
 
     began = monotonic()
     async with running(reader):
-        assert monotonic() - began < 0.5
+        assert monotonic() - began < 2
         await asyncio.sleep(1)
         assert (reader.alive(), reader.ready()) == (None, None), "it only waits"
         await broker.start()

@@ -23,6 +23,7 @@ from deploy.local.ports import LOOPBACK
 from shared.errors import Transient
 from shared.redis import CommandRefused, Multiplexer, Unavailable, client
 from shared.settings import RedisSettings
+from tests.support.lateness import lateness
 
 
 def free_port() -> int:
@@ -146,7 +147,7 @@ async def test_without_a_server_calls_fail_at_once_and_work_once_it_is_there(tmp
         for _ in range(10_000):
             with pytest.raises(Unavailable):
                 redis.execute(("PING",))
-        assert time.monotonic() - began < 1
+        assert time.monotonic() - began < 5, "a wait for each would be minutes"
 
         server.start()
         try:
@@ -178,16 +179,17 @@ async def test_a_frozen_redis_costs_a_few_callers_the_time_limit_and_the_rest_no
         server.signal(signal.SIGSTOP)
 
         slowest, refused_at_once = 0.0, 0
-        began = time.monotonic()
-        while time.monotonic() - began < 0.5:
-            asked = time.monotonic()
-            assert isinstance(await outcome(lambda: redis.execute(("GET", "a"))), Unavailable)
-            took = time.monotonic() - asked
-            slowest = max(slowest, took)
-            refused_at_once += took < 0.001
-            await asyncio.sleep(0.001)
+        async with lateness() as late:
+            began = time.monotonic()
+            while time.monotonic() - began < 0.5:
+                asked = time.monotonic()
+                assert isinstance(await outcome(lambda: redis.execute(("GET", "a"))), Unavailable)
+                took = time.monotonic() - asked
+                slowest = max(slowest, took)
+                refused_at_once += took < 0.001
+                await asyncio.sleep(0.001)
 
-        assert slowest < 0.06
+        assert slowest < 0.06 + late.worst
         assert refused_at_once > 50
 
         server.signal(signal.SIGCONT)
