@@ -77,7 +77,8 @@ class Campaigns:
         self._database = database
         self._catalogues = catalogues
         self._deployed: dict[tuple[str, str], Deployed] = {}
-        self._by_account: dict[tuple[str, str], tuple[str, str]] = {}
+        # Tenants by account and name. More than one while a campaign moves: its events are on two partitions.
+        self._by_account: dict[tuple[str, str], set[str]] = {}
         # Of campaigns whose first model was not tried yet.
         self._awaited: dict[tuple[str, str], asyncio.Event] = {}
         self._news = asyncio.Event()
@@ -113,11 +114,11 @@ class Campaigns:
             if before is not None:
                 del self._deployed[tenant, name]
                 self._tried((tenant, name))
-                self._by_account.pop((_account(before.campaign), name), None)
+                self._by_account.get((_account(before.campaign), name), set()).discard(tenant)
                 self._news.set()
             return
         self._deployed[tenant, name] = replace(before, campaign=campaign) if before else Deployed(campaign)
-        self._by_account[_account(campaign), name] = (tenant, name)
+        self._by_account.setdefault((_account(campaign), name), set()).add(tenant)
         if campaign.status == "ACTIVE" and (before is None or _lacks(before, campaign)):
             self._awaited.setdefault((tenant, name), asyncio.Event())
         self._news.set()
@@ -164,8 +165,9 @@ class Campaigns:
             awaited.set()
 
     def _known(self, tenant: str | None, account: str | None, name: str) -> Deployed | None:
-        key = (tenant, name) if tenant is not None else self._by_account.get((account or "", name))
-        return None if key is None else self._deployed.get(key)
+        tenants = {tenant} if tenant is not None else self._by_account.get((account or "", name), set())
+        found = [self._deployed[owner, name] for owner in tenants if (owner, name) in self._deployed]
+        return max(found, key=lambda one: one.campaign.occurred_at, default=None)
 
     async def _read_view(self) -> None:
         loop = asyncio.get_running_loop()

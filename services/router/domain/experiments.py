@@ -38,7 +38,9 @@ class Variant(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: Slug
-    weight: float = Field(1.0, gt=0, allow_inf_nan=False, description="relative to the other variants'")
+    weight: float = Field(
+        1.0, ge=1e-9, le=1e9, allow_inf_nan=False, description="relative to the other variants'"
+    )
     strategy: Strategy | None = Field(
         None, description="a recipe, or a campaign's ARN; none is what the surface answers without"
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -111,6 +112,15 @@ async def test_a_filter_is_read_from_the_view_and_left_without_a_trace(
     found = await filters.find("filtering", "cheap")
     assert found is not None
     assert found.expression == "INCLUDE ItemID WHERE Items.PRICE < 3"
+    await write(
+        database,
+        "INSERT INTO engine.resources (account, tenant, type, path, arn, name, status, document, facts) "
+        "VALUES ('000000000000', 'filtering', 'filter', 'filter/new', 'arn:new', 'new', 'ACTIVE', "
+        """'{"filterExpression": "EXCLUDE ItemID WHERE Items.PRICE < 3"}', '{}')""",
+    )
+    # A program asks as soon as it has made a filter, and several of its requests at once.
+    asked = await asyncio.gather(*(filters.find("filtering", "new") for _ in range(3)))
+    assert None not in asked
     assert await filters.find("filtering", "odd") is None
     assert await filters.find("another", "cheap") is None
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pyarrow as pa
+import pytest
 
 from services.engine.recipes import RECIPES, Dataset
 from services.engine.recipes.recipe import silent
-from services.recommender.store.campaigns import Deployed
+from services.recommender.store.campaigns import Campaigns, Deployed
 from shared.events import CampaignChanged
 from shared.models import Model
 
@@ -24,10 +26,14 @@ def model() -> Model:
 
 
 def deployed(**config: object) -> Deployed:
-    campaign = CampaignChanged(
+    return Deployed(announced("shop", **config), model())
+
+
+def announced(tenant: str, second: int = 0, **config: object) -> CampaignChanged:
+    return CampaignChanged(
         event_id="e",
-        tenant="shop",
-        occurred_at=datetime.now(UTC),
+        tenant=tenant,
+        occurred_at=datetime.fromtimestamp(1_700_000_000 + second, UTC),
         name="c",
         arn="arn:aws:personalize:eu-west-1:000000000000:campaign/c",
         status="ACTIVE",
@@ -37,7 +43,6 @@ def deployed(**config: object) -> Deployed:
         model_sha256="0" * 64,
         config=dict(config),
     )
-    return Deployed(campaign, model())
 
 
 def first(found: Deployed) -> str:
@@ -49,3 +54,20 @@ def test_popularity_counts_as_much_as_the_campaign_says() -> None:
     assert first(deployed()) == "twin"
     assert first(deployed(rankingInfluence={"POPULARITY": 0.0})) == "twin"
     assert first(deployed(rankingInfluence={"POPULARITY": 1.0})) == "hit"
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (1, 0, 2), (0, 2, 1)])
+async def test_a_key_pair_finds_a_campaign_that_moved_to_another_group_in_whatever_order_that_is_told(
+    order: tuple[int, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.recommender.store.campaigns.FIRST_MODEL_SECONDS", 0.0)
+    campaigns = Campaigns(None, tmp_path, None, None)  # type: ignore[arg-type]
+    # Two keys, so two partitions: what is read first after a restart is chance.
+    news = (("before:c", announced("before")), ("after:c", announced("after", 9)), ("before:c", None))
+    for number in order:
+        campaigns.changed(*news[number])
+
+    found = await campaigns.find(None, "000000000000", "c")
+
+    assert found is not None
+    assert found.campaign.tenant == "after"

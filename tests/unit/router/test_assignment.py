@@ -171,6 +171,7 @@ def test_the_salt_stays_while_the_ranges_do() -> None:
         {"variants": [{"name": "alone"}]},
         {"variants": [{"name": "twin"}, {"name": "twin"}]},
         {"variants": [{"name": "a", "weight": 0}, {"name": "b"}]},
+        {"variants": [{"name": "a", "weight": 1e308}, {"name": "b", "weight": 1e308}]},
         {"variants": [{"name": "a", "strategy": "No Recipe"}, {"name": "b"}]},
         {"traffic": 0},
         {"traffic": 1.01},
