@@ -120,10 +120,10 @@ def worker(settings: Settings) -> FastAPI:
         session=timedelta(days=settings.session_days),
     )
     histories = Histories(redis, kept)
-    handlers = Handlers(histories, Places(redis), Shown(redis), settings.bought_for)
+    places = Places(redis)
+    handlers = Handlers(histories, places, Shown(redis), settings.bought_for)
     consumer = Consumer(settings.kafka, "recommender")
     consumer.subscribe(INTERACTIONS, handlers.interactions_recorded, batch=2_000)
     consumer.subscribe(USERS, handlers.users_changed, purpose="users", batch=2_000)
-    return application(
-        "recommender", parts=[database, redis, Refill(redis, database, histories, kept), consumer]
-    )
+    refill = Refill(redis, database, histories, places, kept)
+    return application("recommender", parts=[database, redis, refill, consumer])

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from services.recommender.domain.facts import packed
 from services.recommender.domain.moments import moment, shown
 from services.recommender.metrics import EVENTS, FRESHNESS
 from services.recommender.store.histories import Histories
@@ -59,5 +58,4 @@ def _described(event: UserChanged | Tombstone) -> tuple[tuple[str, str], About |
         tenant, _, user_id = event.key.partition(":")
         return (tenant, user_id), None
     place = (event.city, event.province, event.country)
-    fields = dict(zip(("name", "city", "province", "country"), (event.name, *place), strict=True))
-    return (event.tenant, event.user_id), About(place, packed("user", fields, event.attributes))
+    return (event.tenant, event.user_id), About.of(event.name, place, event.attributes)

@@ -73,3 +73,11 @@ SELECT
 FROM tracker.interactions_v1
 WHERE occurred_at >= :since AND received_at >= :received_since AND item_id IS NOT NULL
 ORDER BY occurred_at;
+
+-- users_since --
+-- A page of the users whose state changed since a time, after the last user of the page before.
+SELECT tenant, user_id, name, city, province, country, attributes
+FROM sync.users_v1
+WHERE (tenant, user_id) > (:tenant, :user_id) AND updated_at >= :since
+ORDER BY tenant, user_id
+LIMIT :most;

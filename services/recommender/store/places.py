@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from services.recommender.domain.facts import packed
 from services.recommender.store.keys import facts_key, place_key
 
 if TYPE_CHECKING:
@@ -24,6 +25,12 @@ class About:
 
     place: Place
     facts: bytes
+
+    @classmethod
+    def of(cls, name: str | None, place: Place, attributes: Mapping[str, Any]) -> About:
+        """What is kept of a state of sync's."""
+        fields = dict(zip(("name", "city", "province", "country"), (name, *place), strict=True))
+        return cls(place, packed("user", fields, attributes))
 
 
 class Places:

@@ -1,6 +1,6 @@
-"""Making histories anew when Redis has lost them: after FLUSHALL, a lost disk, or with an older snapshot.
+"""Making histories and users anew when Redis has lost them: FLUSHALL, a lost disk, an older snapshot.
 
-A mark says until when histories are whole. A worker that keeps it up finds it gone, or gone back.
+A mark says until when Redis is whole. A worker that keeps it up finds it gone, or gone back.
 """
 
 from __future__ import annotations
@@ -16,11 +16,13 @@ from services.recommender.domain.moments import Moment, is_kept
 from services.recommender.metrics import REFILLED
 from services.recommender.store.keys import HISTORIES_WHOLE
 from services.recommender.store.lists import SQL
+from services.recommender.store.places import About
 from shared.errors import EndcapError
 from shared.postgres import UNAVAILABLE
 
 if TYPE_CHECKING:
     from services.recommender.store.histories import Histories, Kept
+    from services.recommender.store.places import Places
     from shared.postgres import Database
     from shared.redis import Multiplexer
 
@@ -34,17 +36,20 @@ log = structlog.get_logger()
 
 
 class Refill:
-    """Looks whether Redis still has what was written there, and if not reads it from the tracker's view.
+    """Looks whether Redis still has what was written there, and if not reads it from the owners' views.
 
     A part. Several workers may do it at once; a repetition changes nothing.
     """
 
     name = "refill"
 
-    def __init__(self, redis: Multiplexer, database: Database, histories: Histories, kept: Kept) -> None:
+    def __init__(
+        self, redis: Multiplexer, database: Database, histories: Histories, places: Places, kept: Kept
+    ) -> None:
         self._redis = redis
         self._database = database
         self._histories = histories
+        self._places = places
         self._kept = kept
         self._marked = 0
         self._task: asyncio.Task[None] | None = None
@@ -87,16 +92,23 @@ class Refill:
         # A worker that has just started knows no mark: then one that is fresh is as good.
         expected = self._marked or now - FRESH_SECONDS
         if marked < expected - TOLERATED_SECONDS:
-            await self._refill(marked)
+            await self.refill(datetime.fromtimestamp(marked, UTC) - MARGIN)
         await self._redis.execute(("SET", HISTORIES_WHOLE, now))
         self._marked = now
 
-    async def _refill(self, marked: int) -> None:
+    async def refill(self, lost_since: datetime) -> None:
+        """Read again what happened, and which users changed, since then."""
+        interactions = await self._refill_histories(lost_since)
+        users = await self._refill_users(lost_since)
+        REFILLED.inc(interactions)
+        log.info("refill.done", interactions=interactions, users=users, lost_since=lost_since.isoformat())
+
+    async def _refill_histories(self, lost_since: datetime) -> int:
         self._histories.forget_links()
         since, count = datetime.now(UTC) - self._kept.bought, 0
-        lost_since = max(since, datetime.fromtimestamp(marked, UTC) - MARGIN)
+        received_since = max(since, lost_since)
         async with self._database.transaction(readonly=True) as connection:
-            cursor = await connection.cursor(*SQL.since(since=since, received_since=lost_since))
+            cursor = await connection.cursor(*SQL.since(since=since, received_since=received_since))
             while rows := await cursor.fetch(BATCH):
                 await self._histories.record(
                     [
@@ -106,5 +118,30 @@ class Refill:
                     ]
                 )
                 count += len(rows)
-        REFILLED.inc(count)
-        log.info("refill.done", interactions=count, lost_since=lost_since.isoformat())
+        return count
+
+    async def _refill_users(self, lost_since: datetime) -> int:
+        """The number of users. Each page is read again after it was written, until it did not change.
+
+        Else a newer state that came from Kafka between reading and writing would be overwritten.
+        """
+        last, count = ("", ""), 0
+        while page := await self._users_after(last, lost_since):
+            written: dict[tuple[str, str], About] = {}
+            while page != written:
+                gone = dict.fromkeys(written.keys() - page.keys())
+                await self._places.put({**gone, **page})
+                written, page = page, await self._users_after(last, lost_since)
+            if not written:
+                break
+            last, count = next(reversed(written)), count + len(written)
+        return count
+
+    async def _users_after(self, last: tuple[str, str], since: datetime) -> dict[tuple[str, str], About]:
+        query = SQL.users_since(tenant=last[0], user_id=last[1], since=since, most=BATCH)
+        return {
+            (row["tenant"], row["user_id"]): About.of(
+                row["name"], (row["city"], row["province"], row["country"]), row["attributes"] or {}
+            )
+            for row in await self._database.fetch(*query)
+        }

@@ -151,6 +151,11 @@ async def test_after_flushall_purchases_are_known_again(world: Any, until: Any) 
         world.interaction("view", "i11", user_id="u", session_id="s", ago=timedelta(hours=1)),
     ]
     await store_interactions(world, *bought, *browsed)
+    await world.sql(
+        "INSERT INTO sync.users (tenant, user_id, country, updated_at) "
+        "VALUES ($1, 'u', 'Germany', '2001-01-01')",
+        (world.tenant,),
+    )
     async with world.worker(), world.recommender() as caller, world.redis as redis:
 
         async def filled() -> bool:
@@ -163,6 +168,7 @@ async def test_after_flushall_purchases_are_known_again(world: Any, until: Any) 
 
         assert await redis.zcard(f"endcap:bought:{world.tenant}:u") == 3
         assert await redis.llen(f"endcap:hist:{world.tenant}:u") == 5
+        assert await redis.get(f"endcap:place:{world.tenant}:u") == b'[null,null,"Germany"]'
         await world.lists(8, USER, {"u": LISTED})
         await world.publish(CACHES, world.pointer(2, user_personalization=8))
 

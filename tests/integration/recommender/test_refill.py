@@ -1,0 +1,120 @@
+"""Users come back from sync's view when Redis has lost them, each in its newest state."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from datetime import UTC, datetime, timedelta
+
+import asyncpg
+import pytest
+
+from services.recommender.store import refill
+from services.recommender.store.histories import Histories, Kept
+from services.recommender.store.keys import facts_key, place_key
+from services.recommender.store.places import About, Places
+from services.recommender.store.refill import Refill
+from shared.postgres import Database as Pool
+from shared.redis import Multiplexer
+from shared.settings import PostgresSettings, RedisSettings
+from tests.support.kafka import eventually, running
+from tests.support.stack import Database
+
+KEPT = Kept(bought=timedelta(days=30), history=timedelta(days=90), session=timedelta(days=14))
+EVER = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@pytest.fixture
+async def pool(database: Database) -> AsyncIterator[Pool]:
+    pool = Pool(PostgresSettings(database_url=database.role_url("recommender")), "recommender")
+    async with running(pool):
+        yield pool
+
+
+@pytest.fixture
+async def redis(redis_url: str) -> AsyncIterator[Multiplexer]:
+    connection = Multiplexer(RedisSettings(redis_url=redis_url), timeout=5.0)
+    async with running(connection):
+        await eventually(lambda: connection.up)
+        yield connection
+
+
+async def write(database: Database, statement: str) -> None:
+    connection = await asyncpg.connect(database.url)
+    await connection.execute(statement)
+    await connection.close()
+
+
+async def places(redis: Multiplexer, *users: str) -> list[bytes | None]:
+    (found,) = await redis.execute(("MGET", *(place_key("shop", user) for user in users)))
+    return list(found)
+
+
+class Interrupted(Places):
+    """Places to which something happens between the first reading and the first writing."""
+
+    def __init__(self, redis: Multiplexer, meanwhile: Callable[[], Awaitable[None]]) -> None:
+        super().__init__(redis)
+        self._meanwhile: Callable[[], Awaitable[None]] | None = meanwhile
+
+    async def put(self, users: Mapping[tuple[str, str], About | None]) -> None:
+        if self._meanwhile is not None:
+            meanwhile, self._meanwhile = self._meanwhile, None
+            await meanwhile()
+        await super().put(users)
+
+
+async def test_every_user_comes_back_page_by_page(
+    database: Database, pool: Pool, redis: Multiplexer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(refill, "BATCH", 2)
+    users = [f"{sign}{n}" for sign in "aBé" for n in range(3)]
+    rows = ", ".join(f"('shop', '{user}', '{user}-town', '{{\"tier\": \"gold\"}}')" for user in users)
+    await write(database, f"INSERT INTO sync.users (tenant, user_id, city, attributes) VALUES {rows}")
+
+    await Refill(redis, pool, Histories(redis, KEPT), Places(redis), KEPT).refill(EVER)
+
+    assert await places(redis, *users) == [f'["{user}-town",null,null]'.encode() for user in users]
+    (facts,) = await redis.execute(("GET", facts_key("shop", "a0")))
+    assert facts == b'{"tier":"gold","city":"a0-town"}'
+
+
+async def test_only_users_who_changed_since_are_read(
+    database: Database, pool: Pool, redis: Multiplexer
+) -> None:
+    await write(
+        database,
+        "INSERT INTO sync.users (tenant, user_id, city, updated_at) "
+        "VALUES ('shop', 'old', 'Ulm', '2026-01-01'), ('shop', 'new', 'Rom', '2026-03-01')",
+    )
+
+    await Refill(redis, pool, Histories(redis, KEPT), Places(redis), KEPT).refill(
+        datetime(2026, 2, 1, tzinfo=UTC)
+    )
+
+    assert await places(redis, "old", "new") == [None, b'["Rom",null,null]']
+
+
+async def test_a_state_that_came_from_kafka_meanwhile_is_not_overwritten(
+    database: Database, pool: Pool, redis: Multiplexer
+) -> None:
+    await write(
+        database,
+        "INSERT INTO sync.users (tenant, user_id, city) "
+        "VALUES ('shop', 'moved', 'Ulm'), ('shop', 'left', 'Ulm')",
+    )
+
+    async def meanwhile() -> None:
+        await write(
+            database,
+            "UPDATE sync.users SET city = 'Rom' WHERE user_id = 'moved'; "
+            "DELETE FROM sync.users WHERE user_id = 'left'",
+        )
+        heard = {("shop", "moved"): About.of(None, ("Rom", None, None), {}), ("shop", "left"): None}
+        await Places(redis).put(heard)
+
+    worker = Refill(redis, pool, Histories(redis, KEPT), Interrupted(redis, meanwhile), KEPT)
+    await worker.refill(EVER)
+
+    assert await places(redis, "moved", "left") == [b'["Rom",null,null]', None]
+    (facts,) = await redis.execute(("GET", facts_key("shop", "left")))
+    assert facts is None
