@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.events import canonical_type
+from shared.models.exploration import Bonus
 from shared.models.histories import Histories, Later, Occasions, Seen, occasions
 from shared.models.ids import Ids
 from shared.models.parts import Part
@@ -108,13 +109,18 @@ class Audience:
         return scores
 
     def many(
-        self, queries: Sequence[str], limit: int, allowed: Allowed = None, later: Later | None = None
+        self,
+        queries: Sequence[str],
+        limit: int,
+        allowed: Allowed = None,
+        later: Later | None = None,
+        bonus: Bonus | None = None,
     ) -> Iterator[tuple[str, Found | None]]:
         """The same for many users, from what training knows of them and what they did later."""
         rows = max(_ROWS_OF_SETS if self.scoring.whole else 1, _CELLS_PER_BLOCK // max(len(self.items), 1))
         space = Workspace(rows, len(self.items))
         for begin in range(0, len(queries), rows):
-            yield from self._block(space, queries[begin : begin + rows], limit, allowed, later)
+            yield from self._block(space, queries[begin : begin + rows], limit, allowed, later, bonus)
 
     def _block(
         self,
@@ -123,6 +129,7 @@ class Audience:
         limit: int,
         allowed: Allowed,
         later: Later | None,
+        bonus: Bonus | None,
     ) -> Iterator[tuple[str, Found | None]]:
         users = self.users.find_all(queries)
         newer = np.full(len(users), -1) if later is None else later.users.find_all(queries)
@@ -134,6 +141,8 @@ class Audience:
         seen = self._occasions(events, known)
         blank = np.bincount(seen.users, minlength=len(known)) == 0
         scores = space.scores(self.parts, seen, len(known), self.prior)
+        if bonus is not None:
+            bonus.lift(scores)
         highest, total = self._scale(space, scores)
         if self.scoring.exclude_seen:
             self._bar_seen(scores, events, known)

@@ -14,11 +14,12 @@ from shared.events import canonical_type
 from shared.models.attributes import Attributes
 from shared.models.audience import Allowed, Audience, Event, Mask, masks
 from shared.models.deeds import Deeds
+from shared.models.exploration import Bonus
 from shared.models.histories import Histories, Later, Seen
 from shared.models.ids import Ids
 from shared.models.neighbours import Neighbours
 from shared.models.parts import Part
-from shared.models.scoring import DECIMALS, Numbers, Scores, Scoring
+from shared.models.scoring import DECIMALS, Numbers, Scores, Scoring, shares_of
 from shared.models.standing import Standing
 
 PURCHASE = "purchase"
@@ -111,7 +112,7 @@ class Model:
         found = self._audience.one(user_id, history, [], len(given), among, among=True)
         numbers, scores = self._popular([], len(given), among) if found is None else found
         ids = self.items.strings
-        return list(zip([ids[number] for number in numbers], _shares(scores).tolist(), strict=True))
+        return list(zip([ids[number] for number in numbers], shares_of(scores).tolist(), strict=True))
 
     def popular(self, *, exclude: Collection[str] = (), allowed: Mask | None = None) -> list[str]:
         """All items but the excluded ones, the most popular first."""
@@ -126,20 +127,22 @@ class Model:
         limit: int = 25,
         allowed: Allowed = None,
         later: Later | None = None,
+        bonus: Bonus | None = None,
     ) -> Iterator[tuple[str, list[str], list[float]]]:
         """(query, items, scores) for many users or items, in their order, in blocks of memory.
 
         None asks for every user with an event, or every item. Scores are relevance for all recipes;
         `scoring.scored` says whether the wire shows them. `allowed` marks the items that may be
         recommended: one mask for all, or a function that gives a query's (None allows everything).
-        Where users are asked for, `later` adds what they did after training.
+        Where users are asked for, `later` adds what they did after training, and `bonus` lifts young items,
+        for each user by another draw.
         """
         queries = self._everybody() if queries is None else queries
         if limit <= 0:
             return ((query, [], []) for query in queries)
         if self.scoring.kind == "user":
             allowed = self._unbought(allowed) if self.scoring.exclude_bought else allowed
-            return self._for_users(queries, limit, allowed, later)
+            return self._for_users(queries, limit, allowed, later, bonus)
         return self._one_by_one(queries, limit, allowed)
 
     @cached_property
@@ -261,8 +264,13 @@ class Model:
                 numbers, scores = self._for_item(query, [], limit, mask(query))
             yield query, [ids[number] for number in numbers.tolist()], scores.tolist()
 
-    def _popular_for_many(self, limit: int, allowed: Allowed) -> Callable[[str], tuple[Numbers, Scores]]:
+    def _popular_for_many(
+        self, limit: int, allowed: Allowed, bonus: Bonus | None = None
+    ) -> Callable[[str], tuple[Numbers, Scores]]:
         """What is popular, by query; found once where the query makes no difference."""
+        if bonus is not None:
+            mask = masks(allowed)
+            return lambda query: self._popular([], limit, mask(query), bonus.drawn())
         if callable(allowed):
             return lambda query: self._popular([], limit, allowed(query))
         found = self._popular([], limit, allowed)
@@ -278,18 +286,15 @@ class Model:
         return [strings[user] for user in np.flatnonzero(np.diff(self.histories.offsets))]
 
     def _for_users(
-        self, queries: Sequence[str], limit: int, allowed: Allowed, later: Later | None
+        self,
+        queries: Sequence[str],
+        limit: int,
+        allowed: Allowed,
+        later: Later | None,
+        bonus: Bonus | None,
     ) -> Iterator[tuple[str, list[str], list[float]]]:
         ids = self.items.strings
-        popular = self._popular_for_many(limit, allowed)
-        for query, found in self._audience.many(queries, limit, allowed, later):
+        popular = self._popular_for_many(limit, allowed, bonus)
+        for query, found in self._audience.many(queries, limit, allowed, later, bonus):
             numbers, scores = popular(query) if found is None else found
             yield query, [ids[number] for number in numbers.tolist()], scores.tolist()
-
-
-def _shares(scores: Scores) -> Scores:
-    """Scores as shares of their sum; equal ones where all are nothing."""
-    total = float(scores.sum())
-    shares = scores / total if total > 0 else np.full(len(scores), 1 / len(scores))
-    rounded: Scores = shares.round(DECIMALS)
-    return rounded

@@ -59,3 +59,11 @@ def places(marked: NDArray[np.bool_]) -> tuple[Numbers, Numbers]:
     """Rows and columns of the marks: np.nonzero takes several times as long in two dimensions."""
     flat = np.flatnonzero(marked)
     return np.divmod(flat, marked.shape[1])
+
+
+def shares_of(scores: Scores) -> Scores:
+    """Scores as shares of their sum; equal ones where all are nothing."""
+    total = float(scores.sum())
+    shares = scores / total if total > 0 else np.full(len(scores), 1 / len(scores))
+    rounded: Scores = shares.round(DECIMALS)
+    return rounded

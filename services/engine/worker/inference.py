@@ -8,6 +8,7 @@ from itertools import islice
 from pathlib import Path
 from typing import IO, Any
 
+import numpy as np
 import orjson
 
 from services.engine.domain.locations import Location, as_folder
@@ -18,6 +19,8 @@ from shared import models
 from shared.errors import Permanent
 from shared.filters import Filter, FilterError
 from shared.models import Later, Model
+from shared.models.exploration import EXPLORING, Bonus, eligible
+from shared.personalize.exploration import Exploration
 
 INVALID_INPUT_PATH = "Invalid S3 input path."
 INVALID_OUTPUT_PATH = "Invalid S3 output path."
@@ -32,7 +35,8 @@ class Spec:
     """Which model (a prefix of the data bucket and its fingerprint), what to ask, where to answer.
 
     `filter` is the expression of the job's filter, `influence` what counts beside an item's likeness.
-    With `ranks` each line brings the items that are put into its user's order.
+    With `ranks` each line brings the items that are put into its user's order. `exploration` is the job's
+    itemExplorationConfig, `seed` what its chance begins with: another attempt writes the same.
     """
 
     model: str
@@ -46,6 +50,8 @@ class Spec:
     later: list[str] = field(default_factory=list)
     influence: dict[str, float] = field(default_factory=dict)
     ranks: bool = False
+    exploration: dict[str, str] = field(default_factory=dict)
+    seed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +74,7 @@ def run(spec: Spec, objects: Objects, workspace: Path, report: Report) -> dict[s
     sieve = None
     if spec.filter is not None:
         sieve = Sieve(spec.filter, model, later.deeds_of(since, model) if since is not None else None)
+    answerer = Answerer(model, spec.results, sieve, newer, spec.ranks, _bonus(spec, model))
     source = Location(spec.input_bucket, spec.input_key)
     files = objects.at(source, INVALID_INPUT_PATH)
     total = sum(file.size for file in files) or 1
@@ -75,7 +82,6 @@ def run(spec: Spec, objects: Objects, workspace: Path, report: Report) -> dict[s
     for file in files:
         name = file.key.removeprefix(spec.input_key) if source.is_folder else file.name
         key = f"{as_folder(spec.output_key)}{name}.out"
-        answerer = Answerer(model, spec.results, sieve, newer, spec.ranks)
         answered, bad = _answer_file(spec, file, key, answerer, objects, workspace)
         lines, errors, done = lines + answered, errors + bad, done + file.size
         report("answer", 0.1 + 0.9 * done / total)
@@ -87,6 +93,16 @@ def _counts_later(spec: Spec, model: Model) -> bool:
     return model.scoring.kind == "user" or (
         spec.filter is not None and Filter.parse(spec.filter).needs_interactions
     )
+
+
+def _bonus(spec: Spec, model: Model) -> Bonus | None:
+    """What lifts young items, where the job asks for that and the recipe explores."""
+    config = Exploration.of(spec.exploration)
+    if not spec.exploration or config.weight == 0 or model.recipe not in EXPLORING:
+        return None
+    young = eligible(model, model.item_attributes.values("CREATION_TIMESTAMP"), config)
+    met = model.popularity[young].astype(np.float64)
+    return Bonus.of(young, met, config.weight, len(model.items), np.random.default_rng(spec.seed))
 
 
 def fetch_model(prefix: str, sha256: str, objects: Objects, folder: Path) -> Model:
@@ -118,13 +134,14 @@ def _answer_file(
 
 @dataclass(frozen=True, slots=True)
 class Answerer:
-    """A model, how many items a line gets, what the job's filter lets through, and what users did later."""
+    """A model, how many items a line gets, and what is let through, added or lifted for all of them."""
 
     model: Model
     results: int
     sieve: Sieve | None = None
     newer: Later | None = None
     ranks: bool = False
+    bonus: Bonus | None = None
 
     def lines(self, stream: IO[bytes]) -> Iterator[Line]:
         """The lines of a file, without empty ones; what the filter can't take is an error in its line."""
@@ -163,12 +180,12 @@ class Answerer:
             return map(self._ranked, lines)
         if self.sieve is None:
             queries = [line.query for line in lines if line.query is not None]
-            answered = self.model.recommend_many(queries, self.results, later=self.newer)
+            answered = self.model.recommend_many(queries, self.results, None, self.newer, self.bonus)
             return ((items, scores) for _, items, scores in answered)
         found: list[tuple[list[str], list[float]]] = [([], [])] * len(lines)
         for group in passes([line.asked for line in lines if line.asked is not None]):
             allowed = self._masks(group)
-            answered = self.model.recommend_many(list(group), self.results, allowed, self.newer)
+            answered = self.model.recommend_many(list(group), self.results, allowed, self.newer, self.bonus)
             for query, items, scores in answered:
                 for place in group[query][1]:
                     found[place] = items, scores

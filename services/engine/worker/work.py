@@ -122,6 +122,7 @@ class Work(Runner):
         output = locations.parse(
             document["jobOutput"]["s3DataDestination"]["path"], "Invalid S3 output path."
         )
+        config = document.get("batchInferenceJobConfig", {})
         spec = inference.Spec(
             version.facts["folder"],
             version.facts["model_sha256"],
@@ -132,8 +133,10 @@ class Work(Runner):
             document["numResults"],
             resource.facts.get("filter"),
             await self._later(version),
-            document.get("batchInferenceJobConfig", {}).get("rankingInfluence", {}),
+            config.get("rankingInfluence", {}),
             ranks=RECIPES[version.facts["recipe"]].ranks,
+            exploration=config.get("itemExplorationConfig", {}),
+            seed=resource.id,
         )
         result = await self._compute(job, "inference", spec)
         await self._done(resource, result)

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from services.recommender.domain.exploration import Bonus, eligible
-from services.recommender.domain.recipes import EXPLORING
 from shared.filters.syntax import key_of
+from shared.models.exploration import EXPLORING, Bonus, eligible
 from shared.personalize.exploration import Exploration
 
 if TYPE_CHECKING:

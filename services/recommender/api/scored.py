@@ -13,9 +13,9 @@ from services.recommender.metrics import SCORE_SECONDS
 if TYPE_CHECKING:
     from services.recommender.api.sieves import Asker, Sieve, Sieves
     from services.recommender.domain.catalogue import Catalogue
-    from services.recommender.domain.exploration import Bonus
     from services.recommender.domain.shelf import Mask, Shelf
     from shared.models import Model
+    from shared.models.exploration import Bonus
 
 _SPARE = 20
 """So many items more than asked for are scored at first, in case some are not available."""

@@ -21,9 +21,6 @@ RANKING_ONLY = frozenset({"aws-personalized-ranking", "aws-personalized-ranking-
 NEED_USER = frozenset({"aws-ecomm-customers-who-viewed-x-also-viewed"})
 """Engine recipes that ask for an item and want to know for whom, too."""
 
-EXPLORING = frozenset({"aws-user-personalization", "aws-ecomm-recommended-for-you"})
-"""Engine recipes that show young items more often than their scores say."""
-
 _OF_ENGINE = {
     "aws-user-personalization": USER,
     "aws-user-personalization-v2": USER,

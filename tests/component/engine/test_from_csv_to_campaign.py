@@ -41,7 +41,7 @@ def shop(engine: Engine, worker: Process) -> dict[str, Any]:
     arns = {"group": group}
     for kind, schema, content in (
         ("Interactions", INTERACTIONS_SCHEMA, interactions_csv()),
-        ("Items", ITEMS_SCHEMA, items_csv()),
+        ("Items", ITEMS_SCHEMA, items_csv() + "i-unmet,shelf-0,1\n"),
     ):
         schema_arn = personalize.create_schema(name=f"shop-{kind}", schema=json.dumps(schema))["schemaArn"]
         dataset = personalize.create_dataset(
@@ -112,6 +112,31 @@ def test_a_batch_answers_every_line_in_its_place(engine: Engine, shop: dict[str,
     assert len(set(output["recommendedItems"])) == 10
     assert output["scores"] == sorted(output["scores"], reverse=True)
     assert answers[2]["output"]["recommendedItems"]
+
+
+def test_a_batch_explores_where_it_is_told_to(engine: Engine, shop: dict[str, Any]) -> None:
+    """All items are younger than the cut-off, and one that nobody has met is lifted most."""
+    source = engine.put("explored.json", "".join(f'{{"userId": "u{user}"}}\n' for user in range(120)))
+    answers = {}
+    for weight in ("none", "0", "1"):
+        config = {} if weight == "none" else {"itemExplorationConfig": {"explorationWeight": weight}}
+        job = engine.personalize.create_batch_inference_job(
+            jobName=f"explored-{weight}",
+            solutionVersionArn=shop["version"],
+            numResults=10,
+            jobInput={"s3DataSource": {"path": source}},
+            jobOutput={"s3DataDestination": {"path": f"s3://{engine.bucket}/explored-{weight}/"}},
+            batchInferenceJobConfig=config,
+            roleArn=ROLE,
+        )["batchInferenceJobArn"]
+        ended = engine.finished(engine.personalize.describe_batch_inference_job, batchInferenceJobArn=job)
+        assert ended["status"] == "ACTIVE", ended
+        lines = engine.get(f"explored-{weight}/explored.json.out").splitlines()
+        answers[weight] = [json.loads(line)["output"]["recommendedItems"] for line in lines]
+
+    assert answers["0"] == answers["none"]
+    assert all("i-unmet" not in items for items in answers["none"])
+    assert any("i-unmet" in items for items in answers["1"])
 
 
 def test_a_folder_of_inputs_makes_a_folder_of_outputs(engine: Engine, shop: dict[str, Any]) -> None:

@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from services.recommender.domain.exploration import Bonus, eligible
 from shared.models import Histories, Ids, Model, Scoring, Seen
+from shared.models.exploration import Bonus, eligible
 from shared.personalize.exploration import Exploration
 
 DAY = 86_400

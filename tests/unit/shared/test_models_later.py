@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.models import Histories, Ids, Later, Model, Neighbours, Part, Scoring, Seen
+from shared.models.exploration import Bonus
 
 ITEMS = [f"i{number}" for number in range(6)]
 
@@ -58,6 +59,30 @@ def test_a_batch_is_what_live_scoring_says(
         live = made.recommend(user_id=user, history=history, limit=4, relevance=True)
         assert items == [item for item, _ in live]
         assert scores == pytest.approx([score for _, score in live], abs=1e-6)
+
+
+def test_a_batch_explores_as_live_scoring_does() -> None:
+    """Each user gets a draw of their own, also who has no events."""
+    made = model([[(0, 1)], [(1, 1)], []], exclude_seen=False)
+
+    def bonus() -> Bonus:
+        young = np.array([2, 4])
+        return Bonus.of(young, np.array([0.0, 3.0]), 1.0, len(ITEMS), np.random.default_rng(3))
+
+    found = list(made.recommend_many(["u0", "u1", "u2"], 6, bonus=bonus()))
+
+    chance = bonus()
+    # Who has no events was drawn for beside the others, and again for what is popular.
+    drawn = [chance.drawn() for _ in range(4)]
+    for (user, items, scores), each in zip(found, (drawn[0], drawn[1], drawn[3]), strict=True):
+        live = made.recommend(user_id=user, limit=6, relevance=True, bonus=each)
+        assert items == [item for item, _ in live]
+        assert scores == pytest.approx([score for _, score in live], abs=1e-6)
+    plain = list(made.recommend_many(["u0", "u1", "u2"], 6))
+    assert all(
+        lifted.index("i2") < usual.index("i2")
+        for (_, lifted, _), (_, usual, _) in zip(found, plain, strict=True)
+    )
 
 
 def test_an_item_seen_long_ago_stays_left_out() -> None:

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from shared.models import Model
     from shared.personalize.exploration import Exploration
 
+EXPLORING = frozenset({"aws-user-personalization", "aws-ecomm-recommended-for-you"})
+"""Recipes that show young items more often than their scores say."""
+
 _DAY = 86_400
 _LEAST, _MOST = 0.5, 1.0
 """The bounds of chance."""
@@ -64,5 +67,16 @@ class Bonus:
     def drawn(self) -> NDArray[np.float64]:
         """Every item's bonus for one request."""
         bonus = np.zeros(self.count)
-        bonus[self.numbers] = self.shares * self.chance.uniform(_LEAST, _MOST, len(self.numbers))
+        bonus[self.numbers] = self._draw(1)[0]
         return bonus
+
+    def lift(self, scores: NDArray[np.floating]) -> None:
+        """Raise the young items' scores in place, in each row by shares of its best score."""
+        best = np.maximum(scores.max(axis=1, initial=0.0), 0.0)
+        scores[:, self.numbers] += self._draw(len(scores)) * best[:, None]
+
+    def _draw(self, rows: int) -> NDArray[np.float64]:
+        drawn: NDArray[np.float64] = self.shares * self.chance.uniform(
+            _LEAST, _MOST, (rows, len(self.numbers))
+        )
+        return drawn
