@@ -88,13 +88,11 @@ class Audience:
             scores[~allowed] = -np.inf
         scale = self._scale(space, block)
         scores[barred] = -np.inf
-        if allowed is not None:
-            scores[~allowed] = -np.inf
         if self.scoring.exclude_seen and not among:
             scores[events.items[self._type_weights[events.types] > 0]] = -np.inf
             if user is not None:
                 scores[self.older.row(user)] = -np.inf
-        numbers = best(scores, limit)
+        numbers = best(scores, limit, allowed)
         shown = self._shown(scores[numbers], *(column[0] for column in scale))
         self._spaces.append(space)
         return numbers, shown

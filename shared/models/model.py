@@ -19,7 +19,7 @@ from shared.models.histories import Histories, Later, Seen
 from shared.models.ids import Ids
 from shared.models.neighbours import Neighbours
 from shared.models.parts import Part
-from shared.models.scoring import DECIMALS, Numbers, Scores, Scoring, shares_of
+from shared.models.scoring import DECIMALS, Numbers, Scores, Scoring, best, shares_of
 from shared.models.standing import Standing
 
 PURCHASE = "purchase"
@@ -85,7 +85,9 @@ class Model:
         barred += self._bought(user_id, history)
         if self.scoring.kind == "user":
             found = self._audience.one(user_id, history, barred, limit, allowed, bonus)
-            numbers, scores = self._popular(barred, limit, allowed, bonus) if found is None else found
+            if found is None and bonus is not None:
+                found = self._popular_and_lifted(barred, limit, allowed, bonus)
+            numbers, scores = found or self._popular(barred, limit, allowed)
         elif self.scoring.kind == "item":
             numbers, scores = self._for_item(item_id, barred, limit, allowed)
         else:
@@ -206,16 +208,9 @@ class Model:
         return self.items.numbers.get(item_id)
 
     def _popular(
-        self,
-        barred: Sequence[int],
-        limit: int,
-        allowed: Mask | None = None,
-        bonus: Scores | None = None,
+        self, barred: Sequence[int], limit: int, allowed: Mask | None = None
     ) -> tuple[Numbers, Scores]:
         shares, numbers = self._popular_shares, self._by_popularity
-        if bonus is not None:
-            shares = shares + bonus * shares.max(initial=0.0)
-            numbers = np.argsort(-shares, kind="stable")
         if allowed is not None:
             numbers = numbers[allowed[numbers]]
         if barred:
@@ -224,6 +219,15 @@ class Model:
         numbers = numbers[:limit]
         scores: Scores = shares[numbers]
         return numbers, scores.round(DECIMALS)
+
+    def _popular_and_lifted(
+        self, barred: Sequence[int], limit: int, allowed: Mask | None, bonus: Scores
+    ) -> tuple[Numbers, Scores]:
+        """What is popular when a bonus counts, too: an order for this query alone, so all is not sorted."""
+        shares = self._popular_shares + bonus * self._popular_shares.max(initial=0.0)
+        shares[barred] = -np.inf
+        numbers = best(shares, limit, allowed)
+        return numbers, shares[numbers].round(DECIMALS)
 
     def _for_item(
         self, item_id: str | None, barred: Sequence[int], limit: int, allowed: Mask | None = None

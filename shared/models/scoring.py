@@ -41,8 +41,15 @@ class Scoring(BaseModel):
     type_weights: tuple[float, ...] = (1.0,)
 
 
-def best(scores: NDArray[Any], limit: int) -> Numbers:
-    """The numbers of the highest scores, best first; ties by number; −inf never."""
+def best(scores: NDArray[Any], limit: int, among: NDArray[np.bool_] | None = None) -> Numbers:
+    """The numbers of the highest scores, best first; ties by number; −inf never.
+
+    Only of those that `among` marks: to look at the marked ones alone is quicker than to bar the others,
+    since a partition is slow where many are equal.
+    """
+    if among is not None:
+        marked = np.flatnonzero(among)
+        return marked[best(scores[marked], limit)]
     count = len(scores)
     if limit < count:
         lowest = np.partition(scores, count - limit)[count - limit]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -19,12 +20,13 @@ if TYPE_CHECKING:
     from shared.models import Model
 
 LOOK_SECONDS = 2.0
+ITEMS_PER_SECOND = 10_000
+"""Of more items than a look can cover, counts are asked for less often: each is an answer of Redis."""
 _CREATED = "CREATION_TIMESTAMP"
 
 
 @dataclass(frozen=True, slots=True)
 class _Kept:
-    model: Model
     config: object
     until: float
     bonus: Bonus | None
@@ -35,7 +37,8 @@ class Explorer:
 
     def __init__(self, shown: Shown) -> None:
         self._shown = shown
-        self._kept: dict[tuple[str, str], _Kept] = {}
+        # A deployed model has a shelf of its own, and what is kept of it goes with that.
+        self._kept: WeakKeyDictionary[Shelf, _Kept] = WeakKeyDictionary()
         self._chance = np.random.default_rng()
 
     async def bonus(self, target: Target) -> Bonus | None:
@@ -46,13 +49,18 @@ class Explorer:
         campaign = deployed.campaign
         if campaign.recipe not in EXPLORING:
             return None
-        now, key = time.monotonic(), (campaign.tenant, campaign.name)
-        kept = self._kept.get(key)
-        if kept is None or kept.model is not model or kept.config is not campaign.config or now >= kept.until:
-            config = _config(campaign.config)
-            bonus = await self._worked_out(target.tenant, model, deployed.shelf, config, now)
-            kept = self._kept[key] = _Kept(model, campaign.config, now + LOOK_SECONDS, bonus)
-        return kept.bonus
+        now, shelf = time.monotonic(), deployed.shelf
+        kept = self._kept.get(shelf)
+        if kept is not None and kept.config is campaign.config:
+            if now < kept.until:
+                return kept.bonus
+            # Who asks meanwhile goes by the old counts, instead of asking for the same new ones.
+            self._kept[shelf] = replace(kept, until=now + LOOK_SECONDS)
+        bonus = await self._worked_out(target.tenant, model, shelf, _config(campaign.config), now)
+        young = 0 if bonus is None else len(bonus.numbers)
+        until = now + max(LOOK_SECONDS, young / ITEMS_PER_SECOND)
+        self._kept[shelf] = _Kept(campaign.config, until, bonus)
+        return bonus
 
     async def _worked_out(
         self, tenant: str, model: Model, shelf: Shelf, config: Exploration, now: float

@@ -96,7 +96,8 @@ class Selection:
             ranked = target.model.rank(user_id, asker.profile.history, wanted)
         else:
             found = (await self._listed(target, user_id, None)).found
-            known = [(item, score or 0.0) for item, score in found.listed if item in set(wanted)]
+            asked = set(wanted)
+            known = [(item, score or 0.0) for item, score in found.listed if item in asked]
             total = sum(score for _, score in known) or 1.0
             ranked = [(item, round(score / total, 7)) for item, score in known]
         picks = [Pick(item, score) for item, score in ranked]

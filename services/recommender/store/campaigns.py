@@ -4,37 +4,38 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import shutil
-import tempfile
+import time
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import structlog
 
 from services.recommender.domain.shelf import Shelf
 from services.recommender.metrics import MODEL_LOADS, MODELS
-from services.recommender.store.copies import COPYING, tidy
+from services.recommender.store.copies import Copies
 from services.recommender.store.lists import SQL, Guarded
-from shared.errors import EndcapError, Permanent
+from shared.errors import EndcapError
 from shared.events import CampaignChanged, derived_id
-from shared.models import Model, fingerprint, load
 from shared.personalize import Arn
-from shared.s3 import split_uri
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from asyncpg import Record
     from mypy_boto3_s3 import S3Client
 
     from services.recommender.store.states import Catalogues
+    from shared.models import Model
 
 RETRY_SECONDS = 5.0
+MAX_RETRY_SECONDS = 30.0
+"""A model that can't be had is copied whole at every try."""
 VIEW_SECONDS = 0.5
 """How often an unknown name may have the view read."""
 FIRST_MODEL_SECONDS = 3.0
-"""How long a question waits for the model of a campaign that was announced a moment ago."""
+"""How long after a campaign's announcement questions wait for its model."""
 
 log = structlog.get_logger()
 
@@ -61,6 +62,14 @@ class Deployed:
         return replace(self.asked, scoring=self.asked.scoring.model_copy(update={"exclude_seen": False}))
 
 
+@dataclass(frozen=True, slots=True)
+class _Awaited:
+    """The first model of a campaign: whether it was tried, and how long (by the clock) questions wait."""
+
+    tried: asyncio.Event
+    until: float
+
+
 class Campaigns:
     """Every campaign by tenant and name. A part: models are fetched while requests go on."""
 
@@ -70,9 +79,7 @@ class Campaigns:
         self, s3: S3Client, folder: Path, database: Guarded, catalogues: Catalogues, keep: int = 3
     ) -> None:
         """Keep copies of models below `folder`: those of campaigns, and the newest `keep` others."""
-        self._s3 = s3
-        self._folder = folder
-        self._keep = keep
+        self._copies = Copies(s3, folder, keep)
         self._is_whole = False
         self._database = database
         self._catalogues = catalogues
@@ -80,7 +87,9 @@ class Campaigns:
         # Tenants by account and name. More than one while a campaign moves: its events are on two partitions.
         self._by_account: dict[tuple[str, str], set[str]] = {}
         # Of campaigns whose first model was not tried yet.
-        self._awaited: dict[tuple[str, str], asyncio.Event] = {}
+        self._awaited: dict[tuple[str, str], _Awaited] = {}
+        # What went while the view was read: its rows may still tell of it.
+        self._gone: set[tuple[str, str]] = set()
         self._news = asyncio.Event()
         self._view = asyncio.Lock()
         self._view_read_at = float("-inf")
@@ -111,16 +120,18 @@ class Campaigns:
         tenant, _, name = key.partition(":")
         before = self._deployed.get((tenant, name))
         if campaign is None:
+            self._gone.add((tenant, name))
             if before is not None:
                 del self._deployed[tenant, name]
                 self._tried((tenant, name))
-                self._by_account.get((_account(before.campaign), name), set()).discard(tenant)
+                self._forget_account(before.campaign)
                 self._news.set()
             return
         self._deployed[tenant, name] = replace(before, campaign=campaign) if before else Deployed(campaign)
         self._by_account.setdefault((_account(campaign), name), set()).add(tenant)
         if campaign.status == "ACTIVE" and (before is None or _lacks(before, campaign)):
-            self._awaited.setdefault((tenant, name), asyncio.Event())
+            awaited = _Awaited(asyncio.Event(), time.monotonic() + FIRST_MODEL_SECONDS)
+            self._awaited.setdefault((tenant, name), awaited)
         self._news.set()
 
     def whole(self, keys: set[str]) -> None:
@@ -143,7 +154,7 @@ class Campaigns:
         """The campaign of that name, of a tenant or else anywhere in an account.
 
         One that is not known is looked for in the engine's view, twice a second at the most. A program asks
-        as soon as a campaign is ACTIVE, so for the first model of a new one it waits a little.
+        as soon as a campaign is ACTIVE, so in its first moments its first model is waited for.
         """
         found = self._known(tenant, account, name)
         if found is None:
@@ -154,15 +165,22 @@ class Campaigns:
         awaited = self._awaited.get((found.campaign.tenant, name))
         if awaited is not None:
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(FIRST_MODEL_SECONDS):
-                    await awaited.wait()
+                async with asyncio.timeout(awaited.until - time.monotonic()):
+                    await awaited.tried.wait()
         return self._known(tenant, account, name)
 
     def _tried(self, key: tuple[str, str]) -> None:
         """Nobody waits any longer: the model is there, or lists have to do."""
         awaited = self._awaited.pop(key, None)
         if awaited is not None:
-            awaited.set()
+            awaited.tried.set()
+
+    def _forget_account(self, gone: CampaignChanged) -> None:
+        place = _account(gone), gone.name
+        tenants = self._by_account.get(place, set())
+        tenants.discard(gone.tenant)
+        if not tenants:
+            self._by_account.pop(place, None)
 
     def _known(self, tenant: str | None, account: str | None, name: str) -> Deployed | None:
         tenants = {tenant} if tenant is not None else self._by_account.get((account or "", name), set())
@@ -177,37 +195,45 @@ class Campaigns:
                 return
             await asyncio.sleep(max(0.0, self._view_read_at + VIEW_SECONDS - loop.time()))
             self._view_read_at = loop.time()
+            self._gone.clear()
             for row in await self._database.fetch(*SQL.campaigns()) or ():
-                if (row["tenant"], row["name"]) not in self._deployed:
+                key = row["tenant"], row["name"]
+                if key not in self._deployed and key not in self._gone:
                     campaign = _campaign(row)
                     self.changed(campaign.key, campaign)
 
     async def _fetch_models(self) -> None:
-        failed = False
+        failures = 0
         while True:
+            pause = min(RETRY_SECONDS * 2 ** (failures - 1), MAX_RETRY_SECONDS) if failures else None
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(RETRY_SECONDS if failed else None):
+                async with asyncio.timeout(pause):
                     await self._news.wait()
+            failures = 0 if self._news.is_set() else failures
             self._news.clear()
-            failed = False
-            for key, deployed in list(self._deployed.items()):
-                failed |= not await self._bring(key, deployed.campaign)
-                self._tried(key)
+            failures = 0 if await self._bring_all() else failures + 1
             MODELS.set(sum(deployed.model is not None for deployed in self._deployed.values()))
             # Before all campaigns are known, any copy may be wanted in a moment.
-            if self._is_whole and not failed:
+            if self._is_whole:
                 await self._tidy()
+
+    async def _bring_all(self) -> bool:
+        """Fetch what is missing, one model after the other; False when any has to be tried again."""
+        all_there = True
+        for key, deployed in list(self._deployed.items()):
+            all_there &= await self._bring(key, deployed.campaign)
+            self._tried(key)
+        return all_there
 
     async def _bring(self, key: tuple[str, str], campaign: CampaignChanged) -> bool:
         """Swap in the model of a campaign if it isn't there; False when that has to be tried again."""
-        folder = self._folder / campaign.model_sha256
         deployed = self._deployed.get(key)
         if deployed is None or deployed.campaign.status != "ACTIVE":
             return True
         if deployed.model is not None and deployed.model.notes.get("sha256") == campaign.model_sha256:
             return True
         try:
-            model = await asyncio.to_thread(self._fetched, campaign, folder)
+            model = await asyncio.to_thread(self._copies.model, campaign)
         except Exception as error:  # noqa: BLE001 - boto3 raises many kinds, and each means "not now"
             MODEL_LOADS.labels("failed").inc()
             log.warning("campaigns.model_not_loaded", campaign=campaign.arn, error=repr(error))
@@ -228,45 +254,9 @@ class Campaigns:
         deployed = self._deployed.values()
         in_use = {one.campaign.model_sha256 for one in deployed}
         in_use |= {one.model.notes["sha256"] for one in deployed if one.model is not None}
-        gone = await asyncio.to_thread(tidy, self._folder, in_use, self._keep)
+        gone = await asyncio.to_thread(self._copies.tidy, in_use)
         if gone:
             log.info("campaigns.copies_removed", sha256=gone)
-
-    def _fetched(self, campaign: CampaignChanged, folder: Path) -> Model:
-        """The model from the local copy, which is made first if need be. Runs in a thread."""
-        if folder.is_dir() and fingerprint(folder) != campaign.model_sha256:
-            log.warning("campaigns.copy_spoilt", folder=str(folder))
-            shutil.rmtree(folder)
-        if not folder.is_dir():
-            self._copy(campaign, folder)
-        model = load(folder)
-        return replace(model, notes={**model.notes, "sha256": campaign.model_sha256})
-
-    def _copy(self, campaign: CampaignChanged, folder: Path) -> None:
-        """Copy a model folder beside its place, check it, and move it there whole."""
-        bucket, prefix = split_uri(campaign.model_uri)
-        prefix = prefix.rstrip("/") + "/"
-        self._folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=self._folder, prefix=COPYING) as scratch:
-            begun = Path(scratch) / "model"
-            begun.mkdir()
-            pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
-            for entry in (entry for page in pages for entry in page.get("Contents", [])):
-                name = entry["Key"].removeprefix(prefix)
-                if not name or Path(name).name != name:
-                    raise Permanent(f"{campaign.model_uri} holds {name!r}, which is no file of a model")
-                self._s3.download_file(bucket, entry["Key"], str(begun / name))
-            found = fingerprint(begun)
-            if found != campaign.model_sha256:
-                raise Permanent(
-                    f"{campaign.model_uri} has the sha256 {found}, not {campaign.model_sha256}: "
-                    "it was changed after it was announced"
-                )
-            try:
-                begun.rename(folder)
-            except OSError:
-                if not folder.is_dir():  # else another process was quicker
-                    raise
 
 
 def _lacks(before: Deployed, campaign: CampaignChanged) -> bool:

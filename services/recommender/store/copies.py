@@ -1,17 +1,84 @@
-"""The copies of models on local disk: those in use and the newest few stay."""
+"""The copies of models on local disk: checked when they are made; those in use and the newest few stay."""
 
 from __future__ import annotations
 
 import re
 import shutil
+import tempfile
 import time
 from collections.abc import Collection
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+import structlog
+
+from shared.errors import Permanent
+from shared.models import Model, fingerprint, load
+from shared.s3 import split_uri
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+    from shared.events import CampaignChanged
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 COPYING = ".copying-"
 """How the names of folders begin in which a copy is being made."""
 ABANDONED_SECONDS = 3600.0
+
+log = structlog.get_logger()
+
+
+class Copies:
+    """Copies models from the object store. What it does takes long: call it in a thread."""
+
+    def __init__(self, s3: S3Client, folder: Path, keep: int) -> None:
+        """Copies go below `folder`; of those that are not in use the newest `keep` stay."""
+        self._s3 = s3
+        self._folder = folder
+        self._keep = keep
+
+    def model(self, campaign: CampaignChanged) -> Model:
+        """The model of a campaign, from the local copy, which is made first if need be."""
+        folder = self._folder / campaign.model_sha256
+        if folder.is_dir() and fingerprint(folder) != campaign.model_sha256:
+            log.warning("campaigns.copy_spoilt", folder=str(folder))
+            shutil.rmtree(folder)
+        if not folder.is_dir():
+            self._copy(campaign, folder)
+        model = load(folder)
+        return replace(model, notes={**model.notes, "sha256": campaign.model_sha256})
+
+    def _copy(self, campaign: CampaignChanged, folder: Path) -> None:
+        """Copy a model folder beside its place, check it, and move it there whole."""
+        bucket, prefix = split_uri(campaign.model_uri)
+        prefix = prefix.rstrip("/") + "/"
+        self._folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=self._folder, prefix=COPYING) as scratch:
+            begun = Path(scratch) / "model"
+            begun.mkdir()
+            pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
+            for entry in (entry for page in pages for entry in page.get("Contents", [])):
+                name = entry["Key"].removeprefix(prefix)
+                if not name or Path(name).name != name:
+                    raise Permanent(f"{campaign.model_uri} holds {name!r}, which is no file of a model")
+                self._s3.download_file(bucket, entry["Key"], str(begun / name))
+            found = fingerprint(begun)
+            if found != campaign.model_sha256:
+                raise Permanent(
+                    f"{campaign.model_uri} has the sha256 {found}, not {campaign.model_sha256}: "
+                    "it was changed after it was announced"
+                )
+            try:
+                begun.rename(folder)
+            except OSError:
+                if not folder.is_dir():  # else another process was quicker
+                    raise
+
+    def tidy(self, in_use: Collection[str]) -> list[str]:
+        """Remove what is neither in use nor among the newest; gives the names of what went."""
+        return tidy(self._folder, in_use, self._keep)
 
 
 def tidy(folder: Path, in_use: Collection[str], keep: int) -> list[str]:

@@ -27,6 +27,8 @@ class Filters:
         """None is known yet."""
         self._database = database
         self._of: dict[tuple[str, str], Filter] = {}
+        # What went while the view was read: its rows may still tell of it.
+        self._gone: set[tuple[str, str]] = set()
         self._view = asyncio.Lock()
         self._view_read_at = float("-inf")
 
@@ -34,14 +36,16 @@ class Filters:
         """Take an event of filters-v1."""
         tenant, _, name = key.partition(":")
         self._of.pop((tenant, name), None)
-        if announced is not None:
+        if announced is None:
+            self._gone.add((tenant, name))
+        else:
             self._take(tenant, name, announced.expression)
 
     def whole(self, keys: set[str]) -> None:
         """Drop what the view has told and filters-v1 has no more: its tombstone may be compacted away."""
         for tenant, name in list(self._of):
-            if f"{tenant}:{name}" not in keys:
-                del self._of[tenant, name]
+            if (key := f"{tenant}:{name}") not in keys:
+                self.changed(key, None)
 
     async def find(self, tenant: str, name: str) -> Filter | None:
         """The filter of that name.
@@ -61,8 +65,10 @@ class Filters:
                 return
             await asyncio.sleep(max(0.0, self._view_read_at + VIEW_SECONDS - loop.time()))
             self._view_read_at = loop.time()
+            self._gone.clear()
             for row in await self._database.fetch(*SQL.filters()) or ():
-                if (row["tenant"], row["name"]) not in self._of:
+                key = row["tenant"], row["name"]
+                if key not in self._of and key not in self._gone:
                     self._take(row["tenant"], row["name"], row["expression"])
 
     def _take(self, tenant: str, name: str, expression: str) -> None:

@@ -6,6 +6,7 @@ import math
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -297,3 +298,31 @@ def test_a_bonus_lifts_an_item_by_a_share_of_the_best() -> None:
         assert [item for item, _ in plain] == before
         assert [item for item, _ in lifted][: len(after)] == after
         assert [score for _, score in lifted] == sorted((score for _, score in lifted), reverse=True)
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from([-math.inf, 0.0, 0.5, 1.0]), st.booleans()), min_size=1),
+    st.integers(1, 8),
+)
+def test_the_best_among_some_are_those_that_are_left_when_the_others_are_barred(
+    rows: list[tuple[float, bool]], limit: int
+) -> None:
+    scores = np.array([score for score, _ in rows])
+    among = np.array([marked for _, marked in rows])
+    barred = np.where(among, scores, -np.inf)
+    assert best(scores, limit, among).tolist() == best(barred, limit).tolist()
+
+
+def test_a_bonus_lifts_what_is_popular_for_a_stranger_too() -> None:
+    fitted = model([Part("p", table([{}] * ITEMS))])
+    bonus = np.zeros(ITEMS)
+    bonus[5] = 0.8
+    names = fitted.items.strings
+
+    def found(**asked: Any) -> list[str]:
+        return [item for item, _ in fitted.recommend(user_id="stranger", bonus=bonus, **asked)]
+
+    assert found(limit=3) == [names[5], names[0], names[1]]
+    assert found(limit=2, exclude={names[0]}) == [names[5], names[1]]
+    allowed = np.arange(ITEMS) % 2 == 0
+    assert found(limit=ITEMS, allowed=allowed) == [names[0], names[2], names[4], names[6]]

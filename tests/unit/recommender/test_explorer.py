@@ -1,0 +1,107 @@
+"""Bonuses are worked out once for all who ask, and go with their campaign."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import weakref
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import Any, cast
+
+import numpy as np
+import pytest
+
+from services.recommender.api import explorer as module
+from services.recommender.api.explorer import Explorer
+from services.recommender.api.targets import Target
+from services.recommender.domain.catalogue import Catalogue
+from services.recommender.domain.shelf import Shelf
+from services.recommender.store.campaigns import Deployed
+from shared.events import CampaignChanged
+from shared.models import Attributes, Histories, Ids, Model, Scoring, Seen
+from tests.support.kafka import eventually
+
+
+class Counts:
+    """Redis: no item was shown; answers when it is let."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+        self.answers = asyncio.Event()
+        self.answers.set()
+
+    async def times(self, _: str, items: Sequence[str]) -> list[int]:
+        self.asked += 1
+        await self.answers.wait()
+        return [0] * len(items)
+
+
+def a_target() -> Target:
+    empty = np.zeros(0, np.int32)
+    model = Model(
+        recipe="aws-user-personalization",
+        scoring=Scoring(kind="user", scored=True),
+        items=Ids.of("abcd"),
+        users=Ids.of([]),
+        popularity=np.zeros(4, np.float32),
+        histories=Histories(np.zeros(1, np.int64), empty, empty.astype(np.int16), empty.astype(np.int64)),
+        older=Seen(np.zeros(1, np.int64), empty),
+        born=np.array([1_000, 1_000, 0, 0]),
+        newest=1_000,
+    )
+    campaign = CampaignChanged(
+        event_id="e",
+        tenant="shop",
+        occurred_at=datetime.now(UTC),
+        name="c",
+        arn="arn:aws:personalize:eu-west-1:000000000000:campaign/c",
+        status="ACTIVE",
+        recipe="aws-user-personalization",
+        solution_version_arn="v",
+        model_uri="s3://bucket/model",
+        model_sha256="0" * 64,
+        config={"itemExplorationConfig": {"explorationWeight": "0.5"}},
+    )
+    shelf = Shelf(model.items.strings, model.items.numbers, Attributes(), Catalogue())
+    return Target("shop", "user-personalization", Deployed(campaign, model, shelf))
+
+
+async def test_nothing_is_kept_of_a_campaign_that_is_gone() -> None:
+    explorer, target = Explorer(cast("Any", Counts())), a_target()
+    assert await explorer.bonus(target) is not None
+    assert target.model is not None
+    gone = weakref.ref(target.model)
+    assert target.deployed is not None
+    assert target.deployed.shelf is not None
+    kept = weakref.ref(target.deployed.shelf)
+
+    del target
+    gc.collect()
+    assert gone() is None
+    assert kept() is None
+    assert len(explorer._kept) == 0
+
+
+async def test_one_asks_for_new_counts_while_the_others_go_by_the_old_ones(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    counts = Counts()
+    explorer, target = Explorer(cast("Any", counts)), a_target()
+    now = [100.0]
+    monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    first = await explorer.bonus(target)
+    assert await explorer.bonus(target) is first
+    assert counts.asked == 1
+
+    now[0] += module.LOOK_SECONDS
+    counts.answers.clear()
+    asking = asyncio.create_task(explorer.bonus(target))
+    await eventually(lambda: counts.asked == 2)
+    assert await explorer.bonus(target) is first
+    counts.answers.set()
+    second = await asking
+    assert second is not first
+    assert await explorer.bonus(target) is second
+    assert counts.asked == 2
