@@ -19,7 +19,8 @@ from shared.models.histories import Histories, Later, Seen
 from shared.models.ids import Ids
 from shared.models.neighbours import Neighbours
 from shared.models.parts import Part
-from shared.models.scoring import DECIMALS, Numbers, Scores, Scoring, best, shares_of
+from shared.models.popularity import Popularity
+from shared.models.scoring import DECIMALS, Numbers, Scores, Scoring, shares_of
 from shared.models.standing import Standing
 
 PURCHASE = "purchase"
@@ -85,13 +86,11 @@ class Model:
         barred += self._bought(user_id, history)
         if self.scoring.kind == "user":
             found = self._audience.one(user_id, history, barred, limit, allowed, bonus)
-            if found is None and bonus is not None:
-                found = self._popular_and_lifted(barred, limit, allowed, bonus)
-            numbers, scores = found or self._popular(barred, limit, allowed)
+            numbers, scores = found or self._popular.best(barred, limit, allowed, bonus)
         elif self.scoring.kind == "item":
             numbers, scores = self._for_item(item_id, barred, limit, allowed)
         else:
-            numbers, scores = self._popular(barred, limit, allowed)
+            numbers, scores = self._popular.best(barred, limit, allowed)
         shown = self.scoring.scored or relevance
         ids = self.items.strings
         return [
@@ -112,14 +111,14 @@ class Model:
         among = np.zeros(len(self.items), bool)
         among[given] = True
         found = self._audience.one(user_id, history, [], len(given), among, among=True)
-        numbers, scores = self._popular([], len(given), among) if found is None else found
+        numbers, scores = self._popular.best([], len(given), among) if found is None else found
         ids = self.items.strings
         return list(zip([ids[number] for number in numbers], shares_of(scores).tolist(), strict=True))
 
     def popular(self, *, exclude: Collection[str] = (), allowed: Mask | None = None) -> list[str]:
         """All items but the excluded ones, the most popular first."""
         barred = {number for text in exclude if (number := self._item(text)) is not None}
-        numbers, _ = self._popular([*barred], len(self.items), allowed)
+        numbers, _ = self._popular.best([*barred], len(self.items), allowed)
         ids = self.items.strings
         return [ids[number] for number in numbers.tolist()]
 
@@ -154,20 +153,14 @@ class Model:
         )
 
     @cached_property
-    def _by_popularity(self) -> Numbers:
-        return np.argsort(-self.popularity, kind="stable").astype(np.int64)
-
-    @cached_property
-    def _popular_shares(self) -> Scores:
-        total = float(self.popularity.sum(dtype=np.float64))
-        shares: Scores = np.round(self.popularity.astype(np.float64) / max(total, 1.0), DECIMALS)
-        return shares
+    def _popular(self) -> Popularity:
+        return Popularity(self.popularity)
 
     @cached_property
     def _prior(self) -> Scores:
         """What every item scores for everybody: its popularity's share, and a way out of ties."""
         ranks = np.empty(len(self.items))
-        ranks[self._by_popularity] = np.arange(len(self.items))
+        ranks[self._popular.order] = np.arange(len(self.items))
         prior: Scores = _TIE * (1 - ranks / max(len(self.items), 1))
         if self.scoring.prior > 0:
             fame = np.log1p(self.popularity.astype(np.float64))
@@ -207,35 +200,13 @@ class Model:
     def _item(self, item_id: str) -> int | None:
         return self.items.numbers.get(item_id)
 
-    def _popular(
-        self, barred: Sequence[int], limit: int, allowed: Mask | None = None
-    ) -> tuple[Numbers, Scores]:
-        shares, numbers = self._popular_shares, self._by_popularity
-        if allowed is not None:
-            numbers = numbers[allowed[numbers]]
-        if barred:
-            numbers = numbers[: limit + len(set(barred))]
-            numbers = numbers[~np.isin(numbers, barred)]
-        numbers = numbers[:limit]
-        scores: Scores = shares[numbers]
-        return numbers, scores.round(DECIMALS)
-
-    def _popular_and_lifted(
-        self, barred: Sequence[int], limit: int, allowed: Mask | None, bonus: Scores
-    ) -> tuple[Numbers, Scores]:
-        """What is popular when a bonus counts, too: an order for this query alone, so all is not sorted."""
-        shares = self._popular_shares + bonus * self._popular_shares.max(initial=0.0)
-        shares[barred] = -np.inf
-        numbers = best(shares, limit, allowed)
-        return numbers, shares[numbers].round(DECIMALS)
-
     def _for_item(
         self, item_id: str | None, barred: Sequence[int], limit: int, allowed: Mask | None = None
     ) -> tuple[Numbers, Scores]:
         """An item's neighbours, then popular items without relevance to fill the list up."""
         item = None if item_id is None else self._item(item_id)
         if item is None:
-            return self._popular(barred, limit, allowed)
+            return self._popular.best(barred, limit, allowed)
         table = self.parts[0].table
         assert isinstance(table, Neighbours), "an item's list is a row of a table"
         near, weights = table.row(item)
@@ -249,7 +220,7 @@ class Model:
         scores = weights[kept][:limit].astype(np.float64).round(DECIMALS)
         missing = limit - len(numbers)
         if missing > 0:
-            more, _ = self._popular([*barred, *numbers.tolist()], missing, allowed)
+            more, _ = self._popular.best([*barred, *numbers.tolist()], missing, allowed)
             numbers = np.concatenate((numbers, more))
             scores = np.concatenate((scores, np.zeros(len(more))))
         return numbers, scores
@@ -274,10 +245,10 @@ class Model:
         """What is popular, by query; found once where the query makes no difference."""
         if bonus is not None:
             mask = masks(allowed)
-            return lambda query: self._popular([], limit, mask(query), bonus.drawn())
+            return lambda query: self._popular.best([], limit, mask(query), bonus.drawn())
         if callable(allowed):
-            return lambda query: self._popular([], limit, allowed(query))
-        found = self._popular([], limit, allowed)
+            return lambda query: self._popular.best([], limit, allowed(query))
+        found = self._popular.best([], limit, allowed)
         return lambda _: found
 
     def _everybody(self) -> list[str]:
