@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from pathlib import Path
 from typing import ClassVar
@@ -52,6 +53,11 @@ class Settings(ServiceSettings):
         100, description="data deletion jobs of a dataset group that wait or run at once"
     )
     worker_concurrency: int = Field(2, ge=1, description="jobs that one worker does side by side")
+    job_threads: int = Field(
+        1,
+        ge=1,
+        description="cores that a job's linear algebra keeps busy; raise it where few jobs have many cores",
+    )
     work_folder: Path = Field(
         Path(tempfile.gettempdir()) / "endcap-engine",
         description="local disk for what a job downloads and writes; emptied after each job",
@@ -64,3 +70,12 @@ class Settings(ServiceSettings):
     garbage_hours: float = Field(
         24.0, description="how long replaced datasets and deleted models stay readable"
     )
+
+    def job_environment(self) -> dict[str, str]:
+        """What the process of a job is given: this one's environment, and how many threads to use.
+
+        Threads of a library that wait for each other do so busily: beside other jobs, two of them take
+        several times the processor time of one.
+        """
+        threads = str(self.job_threads)
+        return {**os.environ, "OPENBLAS_NUM_THREADS": threads, "OMP_NUM_THREADS": threads}

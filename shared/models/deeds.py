@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from shared.models.histories import distinct
+
 
 @dataclass(frozen=True)
 class Deeds:
@@ -36,7 +38,7 @@ class Deeds:
     ) -> Deeds:
         """From one row per event; all are numbers."""
         pairs = users.astype(np.int64) * item_count + items
-        pairs, types = np.divmod(np.unique(pairs * len(names) + types), max(len(names), 1))
+        pairs, types = np.divmod(distinct(pairs * len(names) + types), max(len(names), 1))
         owners, items = np.divmod(pairs, max(item_count, 1))
         offsets = np.concatenate(([0], np.cumsum(np.bincount(owners, minlength=user_count))))
         return cls(offsets.astype(np.int64), items.astype(np.int32), types.astype(np.int16), names)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import threading
 import time
@@ -17,17 +18,22 @@ _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 @dataclass(frozen=True)
 class Figure:
-    """One row of the table. `reference` says what the value stands beside, `budget` what is aimed at."""
+    """One row of the table. `reference` says what the value stands beside, `budget` what is aimed at.
+
+    A value above `most` is marked as over its budget.
+    """
 
     name: str
     value: float
     unit: str
     reference: str = ""
     budget: str = ""
+    most: float = math.inf
 
     def row(self) -> tuple[str, str, str, str]:
         """As text."""
-        return self.name, f"{self.value:,.4g} {self.unit}", self.reference, self.budget
+        budget = f"{self.budget}: over" if self.value > self.most else self.budget
+        return self.name, f"{self.value:,.4g} {self.unit}", self.reference, budget
 
 
 def table(figures: Sequence[Figure]) -> str:
@@ -47,6 +53,22 @@ def cpu_seconds(pid: int) -> float:
     """User and system time of a process so far."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / _TICKS
+
+
+def tree_cpu_seconds(pid: int) -> float:
+    """The same of a process and all its descendants, those included that have ended."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    except OSError:
+        return 0.0
+    return sum(map(int, fields[11:15])) / _TICKS + sum(map(tree_cpu_seconds, map(int, children)))
+
+
+def machine_cpu_seconds() -> float:
+    """What all processes of this machine have computed so far."""
+    user, nice, system, _, _, irq, soft = map(int, Path("/proc/stat").read_text().split()[1:8])
+    return (user + nice + system + irq + soft) / _TICKS
 
 
 class PeakMemory:

@@ -12,7 +12,7 @@ from services.engine.recipes.dataset import Dataset
 from services.engine.recipes.weights import numbered
 from shared.models import Attributes, Deeds, Histories, Ids, Model, Part, Scoring, Seen
 from shared.models.audience import HISTORY
-from shared.models.histories import Occasions, occasions, ranges
+from shared.models.histories import Occasions, distinct, occasions, ranges
 
 
 def occasions_of(dataset: Dataset, weights: Mapping[str, float]) -> Occasions:
@@ -25,8 +25,8 @@ def distinct_pairs(
     users: NDArray[Any], items: NDArray[Any], item_count: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """The distinct (user, item) pairs, sorted."""
-    cells = np.unique(users.astype(np.int64) * item_count + items)
-    return cells // item_count, cells % item_count
+    cells = distinct(users.astype(np.int64) * item_count + items)
+    return np.divmod(cells, item_count)
 
 
 def popularity(dataset: Dataset) -> NDArray[np.float32]:
@@ -72,6 +72,11 @@ def model(
     )
 
 
+def histories(dataset: Dataset, event_types: tuple[str, ...]) -> Histories:
+    """All that users did, with the numbers that a model has for types of events."""
+    return Histories(dataset.offsets(), dataset.items, _kinds(dataset, event_types), dataset.times)
+
+
 def deeds(dataset: Dataset) -> Deeds:
     """Who did what, ever, in events that count and in those that don't."""
     return Deeds.of(
@@ -107,17 +112,19 @@ def _newest_and_older(
     counts = np.diff(offsets)
     newest = np.minimum(counts, HISTORY)
     places = ranges(offsets[1:] - newest, newest)
-    renumbered = np.array([_number(name, event_types) for name in dataset.event_type_names], np.int16)
-    histories = Histories(
-        _offsets(newest),
-        dataset.items[places],
-        renumbered[dataset.event_types[places]],
-        dataset.times[places],
+    newest_events = Histories(
+        _offsets(newest), dataset.items[places], _kinds(dataset, event_types)[places], dataset.times[places]
     )
     old = counts - newest if keep_older else np.zeros(users, np.int64)
     places = ranges(offsets[:-1], old)
     rows, items = distinct_pairs(dataset.users[places], dataset.items[places], len(dataset.item_ids))
-    return histories, Seen(_offsets(np.bincount(rows, minlength=users)), items.astype(np.int32))
+    return newest_events, Seen(_offsets(np.bincount(rows, minlength=users)), items.astype(np.int32))
+
+
+def _kinds(dataset: Dataset, event_types: tuple[str, ...]) -> NDArray[np.int16]:
+    """The type of each event by the number that it has in a model."""
+    numbers = np.array([_number(name, event_types) for name in dataset.event_type_names], np.int16)
+    return numbers[dataset.event_types]
 
 
 def _number(name: str, event_types: tuple[str, ...]) -> int:

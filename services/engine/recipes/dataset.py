@@ -46,6 +46,7 @@ class Dataset:
     ) -> Dataset:
         """Read tables with Personalize's column names, in any order of rows.
 
+        Ids and types of interactions may be dictionary-encoded, which takes a tenth of the memory.
         Interactions without user, item or time are left out. Of rows that agree in user, item, second
         and type, the one with the largest value is kept, so the order of the rows never matters.
         """
@@ -60,16 +61,13 @@ class Dataset:
             "event_types": types,
             "values": _values(interactions),
         }
+        del interactions
         kept = _distinct_rows(columns)
         return cls(
             user_ids=_strings(user_ids),
             item_ids=_strings(item_ids),
-            users=columns["users"][kept].astype(np.int32),
-            items=columns["items"][kept].astype(np.int32),
-            times=columns["times"][kept],
-            event_types=types[kept],
+            **{name: columns.pop(name)[kept] for name in [*columns]},
             event_type_names=names,
-            values=columns["values"][kept],
             item_columns=_attributes(items, "ITEM_ID", item_ids),
             user_columns=_attributes(users, "USER_ID", user_ids),
         )
@@ -79,6 +77,8 @@ class Dataset:
 
     def where(self, kept: NDArray[Any]) -> Dataset:
         """The same users and items with some of the interactions (a mask or sorted places)."""
+        if kept.dtype == bool and kept.all():
+            return self
         return replace(
             self,
             users=self.users[kept],
@@ -101,14 +101,51 @@ class Dataset:
 
 
 def _complete(interactions: pa.Table) -> Arrow:
-    """Without the rows that lack user, item or time."""
+    """Without the rows that lack user, item or time, and with each id's text but once."""
     present = [pc.is_valid(interactions[name]) for name in ("USER_ID", "ITEM_ID", "TIMESTAMP")]
     kept: Arrow = pc.and_(pc.and_(present[0], present[1]), present[2])
-    return interactions.filter(kept)
+    if not pc.all(kept).as_py():
+        interactions = interactions.filter(kept)
+    for place, name in enumerate(interactions.column_names):
+        if name in {"USER_ID", "ITEM_ID", "EVENT_TYPE"}:
+            interactions = interactions.set_column(place, name, _encoded(interactions[name]))
+    return interactions
 
 
-def _distinct(name: str, *tables: pa.Table | None) -> Arrow:
-    chunks = [pc.drop_null(pc.unique(table[name].cast(pa.string()))) for table in tables if table is not None]
+def _encoded(column: Arrow) -> Arrow:
+    """Texts as numbers into one dictionary for all chunks, of which there is one at least."""
+    if not pa.types.is_dictionary(column.type):
+        column = column.cast(pa.string()).dictionary_encode()
+    if not column.num_chunks:
+        return pa.chunked_array([pa.array([], column.type)])
+    return column.unify_dictionaries()
+
+
+def _used(column: Arrow) -> Arrow:
+    """Which texts of an encoded column's dictionary occur in it."""
+    used = np.zeros(len(column.chunk(0).dictionary), bool)
+    for chunk in column.chunks:
+        used[pc.drop_null(chunk.indices).to_numpy()] = True
+    return pa.array(used)
+
+
+def _mapped(column: Arrow, numbers: Column) -> Column:
+    """For each row of an encoded column, the number of its text; the last one is that of null."""
+    mapped = np.empty(len(column), numbers.dtype)
+    begin = 0
+    for chunk in column.chunks:
+        places = pc.fill_null(chunk.indices, len(numbers) - 1).to_numpy()
+        np.take(numbers, places, out=mapped[begin : begin + len(chunk)], mode="clip")
+        begin += len(chunk)
+    return mapped
+
+
+def _distinct(name: str, interactions: Arrow, others: pa.Table | None) -> Arrow:
+    """The ids of both tables, sorted."""
+    column = interactions[name]
+    chunks = [column.chunk(0).dictionary.filter(_used(column))]
+    if others is not None:
+        chunks.append(pc.drop_null(pc.unique(others[name].cast(pa.string()))))
     ids: Arrow = pc.unique(pa.chunked_array(chunks, pa.string()))
     return ids.take(pc.sort_indices(ids))
 
@@ -117,10 +154,11 @@ def _strings(ids: Arrow) -> Column:
     return np.array(ids.to_pylist(), object)
 
 
-def _codes(column: Arrow, ids: Arrow) -> Column:
-    codes: Arrow = pc.index_in(column.cast(pa.string()), value_set=ids)
-    numbers: NDArray[np.int64] = codes.to_numpy().astype(np.int64)
-    return numbers
+def _codes(column: Arrow, ids: Arrow) -> NDArray[np.int32]:
+    """The place among `ids` of each text of an encoded column without nulls."""
+    found: Arrow = pc.index_in(column.chunk(0).dictionary, value_set=ids)
+    places = pc.fill_null(found, -1).to_numpy().astype(np.int32)
+    return _mapped(column, np.append(places, np.int32(-1)))
 
 
 def _seconds(column: Arrow) -> Column:
@@ -133,13 +171,12 @@ def _seconds(column: Arrow) -> Column:
 def _types(interactions: pa.Table) -> tuple[tuple[str, ...], NDArray[np.int16]]:
     if "EVENT_TYPE" not in interactions.column_names:
         return ("",), np.zeros(len(interactions), np.int16)
-    column: Arrow = interactions["EVENT_TYPE"].cast(pa.string())
-    column = pc.fill_null(column, "")
-    spellings: Arrow = pc.unique(column)
-    canonical = [canonical_type(spelling) for spelling in spellings.to_pylist()]
-    names = tuple(sorted(set(canonical))) or ("",)
-    numbers = np.array([names.index(name) for name in canonical], np.int16)
-    return names, numbers[_codes(column, spellings)]
+    column: Arrow = interactions["EVENT_TYPE"]
+    canonical = [canonical_type(spelling) for spelling in column.chunk(0).dictionary.to_pylist()]
+    used = {name for name, one in zip(canonical, _used(column).to_pylist(), strict=True) if one}
+    names = tuple(sorted(used | {""} if column.null_count or not used else used))
+    numbers = np.array([names.index(name) if name in names else 0 for name in [*canonical, ""]], np.int16)
+    return names, _mapped(column, numbers)
 
 
 def _values(interactions: pa.Table) -> NDArray[np.float32]:
@@ -151,15 +188,38 @@ def _values(interactions: pa.Table) -> NDArray[np.float32]:
 
 
 def _distinct_rows(columns: Mapping[str, Column]) -> NDArray[np.int64]:
-    """Places of the rows to keep, in the order of user, time, item, type."""
-    largest_first = -np.nan_to_num(columns["values"], nan=-np.inf)
-    keys = ("event_types", "items", "times", "users")
-    order = np.lexsort((largest_first, *(columns[key] for key in keys)))
-    new = np.ones(len(order), bool)
-    if len(order):
-        new[1:] = np.any([columns[key][order[1:]] != columns[key][order[:-1]] for key in keys], axis=0)
-    kept: NDArray[np.int64] = order[new]
-    return kept
+    """Places of the rows to keep, in the order of user, time, item, type.
+
+    One number, a user's second, sorts by user and time: most rows are alone in theirs, and only the
+    others are compared by what else there is to them.
+    """
+    moments = _moments(columns["users"], columns["times"])
+    order = np.argsort(moments)
+    moments = moments[order]
+    alike = np.zeros(len(order), bool)
+    alike[1:] = moments[1:] == moments[:-1]
+    together = np.flatnonzero(alike | np.append(alike[1:], False))
+    some, moments = order[together], moments[together]
+    largest_first = -np.nan_to_num(columns["values"][some], nan=-np.inf)
+    items, types = columns["items"][some], columns["event_types"][some]
+    ordered = np.lexsort((largest_first, types, items, moments))
+    order[together] = some[ordered]
+    again = np.zeros(len(some), bool)
+    again[1:] = True
+    for key in (moments, items[ordered], types[ordered]):
+        again[1:] &= key[1:] == key[:-1]
+    kept = np.ones(len(order), bool)
+    kept[together[again]] = False
+    return order[kept]
+
+
+def _moments(users: NDArray[np.int32], times: NDArray[np.int64]) -> NDArray[np.int64]:
+    """One number for each user and second, in their order."""
+    first, last = (int(times.min()), int(times.max())) if len(times) else (0, 0)
+    if (last - first + 1) * (int(users.max(initial=0)) + 1) > np.iinfo(np.int64).max:
+        _, times = np.unique(times, return_inverse=True)
+        first, last = 0, len(times)
+    return users * np.int64(last - first + 1) + (times - first)
 
 
 def _attributes(table: pa.Table | None, key: str, ids: Arrow) -> dict[str, Column]:

@@ -12,7 +12,7 @@ from services.engine.recipes import assembly, metrics, objective, weights
 from services.engine.recipes.dataset import Dataset
 from services.engine.recipes.holdout import Holdout, eligible, hold_out
 from services.engine.recipes.recipe import Progress, Recipe, silent
-from shared.models import Deeds, Model
+from shared.models import Deeds, Ids, Later, Model
 
 Event = tuple[str, str, int]
 
@@ -88,12 +88,32 @@ def _judged(
 
 def _lists(model: Model, parted: Holdout) -> Iterator[tuple[list[str], set[str]]]:
     """What each held-out user is recommended, and what the user then turned to."""
-    begins, ends = parted.seen.offsets(), parted.sought.offsets()
+    offsets, ids = parted.sought.offsets(), parted.sought.item_ids
+    found = lists_together(model, parted) if in_blocks(model) else lists_one_by_one(model, parted)
+    for user, items in zip(parted.users.tolist(), found, strict=True):
+        yield items, {ids[item] for item in parted.sought.items[offsets[user] : offsets[user + 1]]}
+
+
+def in_blocks(model: Model) -> bool:
+    """Whether many users can be asked for at once, with what the model itself does not know of them."""
+    return model.scoring.kind == "user" and not model.scoring.exclude_bought
+
+
+def lists_together(model: Model, parted: Holdout) -> Iterator[list[str]]:
+    """The lists of all held-out users, scored in blocks as a batch does."""
+    names = [str(name) for name in parted.seen.user_ids[parted.users]]
+    seen = assembly.histories(parted.seen, model.scoring.event_types).of(parted.users)
+    later = Later(Ids.of(names), seen)
+    return (items for _, items, _ in model.recommend_many(names, metrics.DEPTH, later=later))
+
+
+def lists_one_by_one(model: Model, parted: Holdout) -> Iterator[list[str]]:
+    """The same, each user alone, as a campaign scores; recipes of items get the newest one seen."""
+    begins = parted.seen.offsets()
     for user in parted.users:
         history = list(_events(parted.seen, int(begins[user]), int(begins[user + 1])))
         found = model.recommend(item_id=history[-1][0], history=history, limit=metrics.DEPTH)
-        sought = parted.sought.items[ends[user] : ends[user + 1]]
-        yield [item for item, _ in found], {parted.sought.item_ids[item] for item in sought}
+        yield [item for item, _ in found]
 
 
 def _events(dataset: Dataset, begin: int, end: int) -> Iterator[Event]:

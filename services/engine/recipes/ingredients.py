@@ -116,12 +116,17 @@ def interest(dataset: Dataset, weights: TypeWeights) -> sparse.csr_array:
     """Users with events × items, float32: the largest weight that an event of theirs had."""
     seen = occasions_of(dataset, weights)
     count = len(dataset.item_ids)
-    cells, places = np.unique(seen.users * count + seen.items, return_inverse=True)
-    largest = np.zeros(len(cells), np.float32)
-    np.maximum.at(largest, places, seen.weights.astype(np.float32))
-    _, users = np.unique(cells // count, return_inverse=True)
-    height = int(users[-1]) + 1 if len(users) else 0
-    return sparse.csr_array((largest, (users, cells % count)), shape=(height, count))
+    if len(seen.users) == 0:
+        return sparse.csr_array(np.zeros((0, count), np.float32))
+    cells = seen.users * count + seen.items
+    order = np.argsort(cells)
+    cells = cells[order]
+    begins = np.flatnonzero(np.diff(cells, prepend=-1))
+    largest = np.maximum.reduceat(seen.weights[order].astype(np.float32), begins)
+    users, items = np.divmod(cells[begins], count)
+    offsets = np.append(np.flatnonzero(np.diff(users, prepend=-1)), len(users))
+    interest: sparse.csr_array = sparse.csr_array((largest, items, offsets), shape=(len(offsets) - 1, count))
+    return interest
 
 
 def _followed(dataset: Dataset, weights: TypeWeights, *, fade: float, backward: float) -> Neighbours:

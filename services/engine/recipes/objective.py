@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import rankdata
 
 from services.engine.recipes.dataset import Dataset
 from services.engine.recipes.metrics import DEPTH
@@ -93,7 +92,9 @@ def _ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Ranks among the known values, from 0 to 1; 0 where none is known."""
     known = ~np.isnan(values)
     ranks = np.zeros(len(values))
-    ranks[known] = (rankdata(values[known]) - 1) / max(int(known.sum()) - 1, 1)
+    ordered = np.sort(values[known])
+    below, reached = (np.searchsorted(ordered, values[known], side) for side in ("left", "right"))
+    ranks[known] = (below + reached - 1) / 2 / max(len(ordered) - 1, 1)
     return ranks
 
 

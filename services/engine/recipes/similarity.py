@@ -22,9 +22,9 @@ def users_by_items(dataset: Dataset) -> sparse.csr_array:
     """1 where a user touched an item; float32, users × items."""
     count = len(dataset.item_ids)
     users, items = assembly.distinct_pairs(dataset.users, dataset.items, count)
-    return sparse.csr_array(
-        (np.ones(len(users), np.float32), (users, items)), shape=(len(dataset.user_ids), count)
-    )
+    height = len(dataset.user_ids)
+    offsets = np.searchsorted(users, np.arange(height + 1))
+    return sparse.csr_array((np.ones(len(users), np.float32), items, offsets), shape=(height, count))
 
 
 def similar(

@@ -7,7 +7,7 @@ import contextlib
 import shutil
 import signal
 import sys
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -22,8 +22,10 @@ LINE_LIMIT = 4 * 2**20
 Told = Callable[[dict[str, Any]], Awaitable[None]]
 
 
-async def compute(kind: str, spec: Any, workspace: Path, told: Told) -> dict[str, Any]:
-    """Run a computation to its end; `told` hears of its progress.
+async def compute(
+    kind: str, spec: Any, workspace: Path, told: Told, environment: Mapping[str, str] | None = None
+) -> dict[str, Any]:
+    """Run a computation to its end; `told` hears of its progress. Its environment is this one's by default.
 
     Permanent when the input is wrong or the process died, Transient when a dependency was away. When this
     is cancelled, the process ends too.
@@ -35,6 +37,7 @@ async def compute(kind: str, spec: Any, workspace: Path, told: Told) -> dict[str
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         limit=LINE_LIMIT,
+        env=environment,
     )
     assert process.stdin
     assert process.stdout

@@ -17,6 +17,8 @@ from shared.errors import Permanent
 
 INVALID_LOCATION = "Invalid Data location."
 FEWEST_INTERACTIONS = 1000
+# So much that the distinct ids of a batch of rows fit: they are then read back as numbers.
+_DICTIONARY_BYTES = 2 * reading.BLOCK_BYTES
 
 Report = Callable[[str, float], None]
 
@@ -73,7 +75,9 @@ def _convert(stream: IO[bytes], schema: schemas.Schema, name: str, path: Path) -
     """Write the rows of one file; gives how many."""
     rows = 0
     arrow = reading.arrow_schema(schema)
-    with pq.ParquetWriter(path, arrow, compression="zstd", compression_level=1) as writer:
+    with pq.ParquetWriter(
+        path, arrow, compression="zstd", compression_level=1, dictionary_pagesize_limit=_DICTIONARY_BYTES
+    ) as writer:
         for batch in reading.batches(stream, schema, name):
             writer.write_batch(batch.cast(arrow))
             rows += batch.num_rows

@@ -47,11 +47,12 @@ class Runner:
         async def told(progress: dict[str, Any]) -> None:
             await job.report(**progress)
 
+        environment = self.settings.job_environment()
         if workspace is not None:
-            result = await self._while_wanted(job, child.compute(kind, spec, workspace, told))
+            result = await self._while_wanted(job, child.compute(kind, spec, workspace, told, environment))
         else:
             with child.workspace(self.settings.work_folder, f"{job.kind}-{job.key}") as made:
-                result = await self._while_wanted(job, child.compute(kind, spec, made, told))
+                result = await self._while_wanted(job, child.compute(kind, spec, made, told, environment))
         for warning in result["warnings"]:
             log.warning("engine.warned", kind=job.kind, resource=job.key, warning=warning)
         await job.report(step="done", share=1.0, warnings=result["warnings"])

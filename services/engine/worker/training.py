@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,9 @@ NOTHING = (
     "The dataset group has no interactions to train on: import a file of them, or send events with the event "
     "tracker, and make a new solution version."
 )
-_COLUMNS: dict[str, pa.DataType] = {"USER_ID": pa.string(), "ITEM_ID": pa.string(), "TIMESTAMP": pa.int64()}
+_TEXTS = ("USER_ID", "ITEM_ID", "EVENT_TYPE")
+_ENCODED = pa.dictionary(pa.int32(), pa.string())
+_COLUMNS: dict[str, pa.DataType] = {"USER_ID": _ENCODED, "ITEM_ID": _ENCODED, "TIMESTAMP": pa.int64()}
 NO_INTERACTIONS = pa.schema(_COLUMNS).empty_table()
 
 Report = Callable[[str, float], None]
@@ -97,17 +100,25 @@ def part_of(report: Report, what: str, begin: float, share: float) -> Report:
 
 
 def _dataset(spec: Spec, objects: Objects, workspace: Path) -> Dataset:
-    tables = {
-        kind: _table(keys, objects, workspace / kind.lower()) for kind, keys in spec.parts.items() if keys
-    }
-    received = {kind: pq.read_table(path) for kind, path in spec.received.items()}
-    given = [both["INTERACTIONS"] for both in (tables, received) if "INTERACTIONS" in both]
-    interactions = without(_joined([*given, NO_INTERACTIONS]), spec.erased)
     items, users = (
-        overridden(tables.get(kind), received.get(kind), key)
+        overridden(_table(spec, kind, objects, workspace), _received(spec, kind), key)
         for kind, key in (("ITEMS", "ITEM_ID"), ("USERS", "USER_ID"))
     )
-    return Dataset.from_arrow(interactions, items, users)
+    return Dataset.from_arrow(_interactions(spec, objects, workspace), items, users)
+
+
+def _interactions(spec: Spec, objects: Objects, workspace: Path) -> pa.Table:
+    """The columns that train, of all files, without what deleted users did; texts are dictionary-encoded."""
+    kind = "INTERACTIONS"
+    received = [Path(spec.received[kind])] if kind in spec.received else []
+    paths = chain(_downloaded(spec.parts.get(kind, []), objects, workspace / kind.lower()), received)
+    return _joined([NO_INTERACTIONS, *(without(_events(path), spec.erased) for path in paths)])
+
+
+def _events(path: Path) -> pa.Table:
+    wanted = (*_TEXTS, "EVENT_VALUE", "TIMESTAMP")
+    present = [name for name in wanted if name in pq.read_schema(path).names]
+    return pq.read_table(path, columns=present, read_dictionary=[*_TEXTS])
 
 
 def overridden(imported: pa.Table | None, put: pa.Table | None, key: str) -> pa.Table | None:
@@ -135,14 +146,24 @@ def _rows(table: pa.Table, key: str, ids: Arrow) -> Arrow:
     return pc.subtract(pa.scalar(table.num_rows - 1), pc.index_in(ids, value_set=backwards))
 
 
-def _table(keys: list[str], objects: Objects, folder: Path) -> pa.Table:
-    tables = []
+def _table(spec: Spec, kind: str, objects: Objects, workspace: Path) -> pa.Table | None:
+    keys = spec.parts.get(kind)
+    if not keys:
+        return None
+    return _joined([pq.read_table(path) for path in _downloaded(keys, objects, workspace / kind.lower())])
+
+
+def _received(spec: Spec, kind: str) -> pa.Table | None:
+    return pq.read_table(spec.received[kind]) if kind in spec.received else None
+
+
+def _downloaded(keys: list[str], objects: Objects, folder: Path) -> Iterator[Path]:
+    """A local copy of each object, gone as soon as the next one is asked for."""
     for number, key in enumerate(keys):
         path = folder / f"{number:05}.parquet"
         objects.download(objects.data_bucket, key, path)
-        tables.append(pq.read_table(path))
+        yield path
         path.unlink()
-    return _joined(tables)
 
 
 def _joined(tables: list[pa.Table]) -> pa.Table:

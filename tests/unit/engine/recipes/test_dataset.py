@@ -120,3 +120,28 @@ def test_a_part_of_the_rows_keeps_the_numbering() -> None:
     part = dataset.where(dataset.users == 1)
     assert rows(part) == [("b", "y", 2, "")]
     assert part.offsets().tolist() == [0, 0, 1, 1]
+
+
+def test_encoded_texts_are_read_as_plain_ones_and_what_only_a_dictionary_holds_is_not() -> None:
+    plain = table([("b", "y", 9, "Purchase"), ("a", "x", 5, None), ("gone", "x", 5, "Refund")], "EVENT_TYPE")
+    encoded = plain
+    for place, name in enumerate(plain.column_names):
+        if name != "TIMESTAMP":
+            encoded = encoded.set_column(place, name, plain[name].dictionary_encode())
+    parts = pa.concat_tables([encoded.slice(0, 1), encoded.slice(1, 1)])
+
+    dataset = Dataset.from_arrow(parts)
+
+    assert rows(dataset) == rows(Dataset.from_arrow(plain.slice(0, 2)))
+    assert dataset.user_ids.tolist() == ["a", "b"]
+    assert dataset.event_type_names == ("", "purchase")
+
+
+def test_times_may_lie_as_far_apart_as_numbers_go() -> None:
+    far = [("b", "x", -(2**63)), ("a", "x", 2**63 - 1), ("a", "y", -5), ("b", "x", 7)]
+    assert rows(Dataset.from_arrow(table(far))) == [
+        ("a", "y", -5, ""),
+        ("a", "x", 2**63 - 1, ""),
+        ("b", "x", -(2**63), ""),
+        ("b", "x", 7, ""),
+    ]
