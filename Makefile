@@ -109,3 +109,4 @@ requirements: python
 	  .local/bootstrap/bin/uv export -q --no-header --no-annotate --no-default-groups --group $$group -o requirements/$$group.txt || exit 1; \
 	done
 	@.local/bootstrap/bin/uv export -q --no-header --no-annotate --only-group aws-cli -o requirements/aws-cli.txt
+	@.local/bootstrap/bin/uv export -q --no-header --no-annotate --only-group spark -o requirements/spark.txt

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
@@ -52,6 +52,10 @@ class Settings(ServiceSettings):
     max_pending_deletions: int = Field(
         100, description="data deletion jobs of a dataset group that wait or run at once"
     )
+    compute: Literal["local", "spark"] = Field(
+        "local", description="where trainings add up and batches answer: this machine, or Spark"
+    )
+    spark_master: str = Field("local[*]", description="Spark's master, with ENGINE_COMPUTE=spark")
     worker_concurrency: int = Field(2, ge=1, description="jobs that one worker does side by side")
     job_threads: int = Field(
         1,

@@ -11,6 +11,7 @@ import hashlib
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -34,6 +35,19 @@ def aws_command() -> Path:
         _run([*sync, "--python", python, str(lock)])
 
     return _installed("aws-cli", [lock], install) / "bin"
+
+
+@pytest.fixture(scope="session")
+def spark_packages() -> Path:
+    """A folder with PySpark, for the end of PYTHONPATH."""
+    lock = ROOT / "requirements" / "spark.txt"
+    uv = str(ROOT / ".local" / "bootstrap" / "bin" / "uv")
+
+    def install(folder: Path) -> None:
+        command = [uv, "pip", "install", "--quiet", "--require-hashes", "--no-deps"]
+        _run([*command, "--python", sys.executable, "--target", str(folder), "-r", str(lock)])
+
+    return _installed("spark", [lock], install)
 
 
 @pytest.fixture(scope="session")

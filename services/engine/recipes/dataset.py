@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from services.engine.recipes.elsewhere import Counts
 from shared.events import canonical_type
 
 Column = NDArray[Any]
@@ -27,6 +28,7 @@ class Dataset:
     user, time, item and type. `times` are epoch seconds, `event_types` number into
     `event_type_names` (canonical names; "" where none was given), `values` are NaN where none was.
     Attribute columns lie beside `item_ids` and `user_ids`: float64 with NaN, or objects with None.
+    `elsewhere` is what a second compute backend adds up, over more interactions than are held here.
     """
 
     user_ids: Column
@@ -39,6 +41,7 @@ class Dataset:
     values: NDArray[np.float32]
     item_columns: Mapping[str, Column] = field(default_factory=dict)
     user_columns: Mapping[str, Column] = field(default_factory=dict)
+    elsewhere: Counts | None = None
 
     @classmethod
     def from_arrow(
@@ -86,6 +89,7 @@ class Dataset:
             times=self.times[kept],
             event_types=self.event_types[kept],
             values=self.values[kept],
+            elsewhere=None,
         )
 
     def count(self, event_type: str) -> int:

@@ -29,7 +29,13 @@ def weights(seen: sparse.csr_array, ridge: float, keep: int) -> Neighbours:
     users, items = seen.shape
     if users < items:
         return _by_users(seen, ridge, keep)
-    gram = (seen.T @ seen).toarray().astype(np.float32)
+    return of_gram((seen.T @ seen).tocsr(), ridge, keep)
+
+
+def of_gram(together: sparse.csr_array, ridge: float, keep: int) -> Neighbours:
+    """The same from XᵀX, which may have been summed anywhere."""
+    items = together.shape[0]
+    gram = together.toarray().astype(np.float32)
     gram[np.diag_indices(items)] += ridge
     inverse = _inverse(gram)
     scale = (-1 / inverse.diagonal()).astype(np.float32)

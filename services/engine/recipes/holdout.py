@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,8 +54,12 @@ def hold_out(
     stranger = held.copy()
     if known is not None:
         stranger[known] = False
+    train = dataset.where(~mine | (~stranger[dataset.users] & ~late))
+    if dataset.elsewhere is not None:
+        left = dataset.where(mine & ~stranger[dataset.users] & ~late)
+        train = replace(train, elsewhere=dataset.elsewhere.without(dataset.user_ids[held], but=left))
     return Holdout(
-        dataset.where(~mine | (~stranger[dataset.users] & ~late)),
+        train,
         dataset.where(mine & ~late),
         dataset.where(mine & late),
         np.flatnonzero(held),

@@ -12,6 +12,7 @@ from scipy import sparse
 from services.engine.recipes import ease, graph, peers, sequence, similarity, tables
 from services.engine.recipes.assembly import occasions_of
 from services.engine.recipes.dataset import Dataset
+from services.engine.recipes.elsewhere import Asked
 from services.engine.recipes.judging import Build
 from services.engine.recipes.weights import TypeWeights
 from shared.models import Neighbours
@@ -129,9 +130,20 @@ def interest(dataset: Dataset, weights: TypeWeights) -> sparse.csr_array:
     return interest
 
 
+def _after(dataset: Dataset, weights: TypeWeights, fade: float, backward: float) -> sparse.csr_array:
+    if dataset.elsewhere is None:
+        seen = occasions_of(dataset, weights)
+        return sequence.followers(seen, len(dataset.item_ids), fade=fade, backward=backward)
+    total = dataset.elsewhere.summed(Asked("followers", weights, fade))
+    happened = total.diagonal()
+    forward = total.copy()
+    forward.setdiag(0)
+    return sequence.both_ways(forward, happened.astype(np.float64), backward)
+
+
 def _followed(dataset: Dataset, weights: TypeWeights, *, fade: float, backward: float) -> Neighbours:
     count = len(dataset.item_ids)
-    after = sequence.followers(occasions_of(dataset, weights), count, fade=fade, backward=backward)
+    after = _after(dataset, weights, fade, backward)
     height = max(1, tables.CELLS_PER_BLOCK // max(count, 1))
     return tables.strongest_of_sparse(lambda low, high: after[low:high], count, kept(dataset), height)
 
@@ -141,12 +153,14 @@ _FOLLOWED = partial(_followed, fade=0.8, backward=0.5)
 
 def _twice_followed(dataset: Dataset, weights: TypeWeights) -> Neighbours:
     count = len(dataset.item_ids)
-    after = sequence.followers(occasions_of(dataset, weights), count)
+    after = _after(dataset, weights, 0.8, 0.5)
     near = tables.strongest_of_sparse(lambda low, high: after[low:high], count, _KEEP_TWICE, count)
     return sequence.two_steps(near, kept(dataset))
 
 
 def _solved(dataset: Dataset, weights: TypeWeights, *, ridge: float) -> Neighbours:
+    if dataset.elsewhere is not None:
+        return ease.of_gram(dataset.elsewhere.summed(Asked("interest", weights)), ridge, kept(dataset))
     return ease.weights(interest(dataset, weights), ridge, kept(dataset))
 
 

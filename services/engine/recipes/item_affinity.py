@@ -51,5 +51,6 @@ RECIPE = Recipe(
         "decay": SHARE,
         "exclude_seen": ("true", "false"),
     },
+    adds_up=True,
     fit=_fit,
 )

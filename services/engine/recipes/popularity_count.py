@@ -27,5 +27,6 @@ RECIPE = Recipe(
     description="Counts the unique users of each item and recommends the items with the most.",
     needs=(),
     feature_transformation="sims",
+    adds_up=True,
     fit=_fit,
 )

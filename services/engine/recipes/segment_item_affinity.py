@@ -41,6 +41,7 @@ RECIPE = Recipe(
     name=NAME,
     recipe_type="USER_SEGMENTATION",
     description="Users who will most likely turn to an item; for batch segment jobs.",
+    adds_up=True,
     fit=fit,
     judge=_judge,
     needs=("itemId",),

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import sparse
 
 from services.engine.recipes import tables
@@ -22,11 +24,22 @@ def followers(seen: Occasions, count: int, *, fade: float = 0.8, backward: float
     A pair d steps apart counts fade ** d, its reverse `backward` times that. Both ends are weighted
     by their event types.
     """
-    forward = _pairs(seen, 0, 0, count, fade)
+    happened = np.bincount(seen.items, weights=seen.weights, minlength=count)
+    return both_ways(forward(seen, count, fade), happened, backward)
+
+
+def forward(seen: Occasions, count: int, fade: float) -> sparse.csr_array:
+    """The decayed counts alone, in one direction."""
+    counts = _pairs(seen, 0, 0, count, fade)
     for begin, end in _chunks(seen):
-        forward = (forward + _pairs(seen, begin, end, count, fade)).tocsr()
+        counts = (counts + _pairs(seen, begin, end, count, fade)).tocsr()
+    return counts
+
+
+def both_ways(forward: sparse.csr_array, happened: NDArray[Any], backward: float) -> sparse.csr_array:
+    """Counts with their reverse as cosines; `happened` is how often each item occurred."""
     counts: sparse.csr_array = forward + backward * forward.T.tocsr()
-    return as_cosines(counts, np.bincount(seen.items, weights=seen.weights, minlength=count))
+    return as_cosines(counts, happened)
 
 
 def _chunks(seen: Occasions) -> Iterator[tuple[int, int]]:

@@ -61,5 +61,6 @@ RECIPE = Recipe(
         **dict.fromkeys(_HIDDEN, Interval(30, 200, whole=True)),
     },
     needs=("itemId",),
+    adds_up=True,
     fit=_fit,
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +10,7 @@ from scipy import sparse
 
 from services.engine.recipes import assembly, ease, tables
 from services.engine.recipes.dataset import Dataset
+from services.engine.recipes.elsewhere import Asked
 from shared.models import Neighbours
 
 _PRODUCTS_PER_BLOCK = 20_000_000
@@ -42,23 +43,62 @@ def similar(
     words, times `words_weight` and 5 / (5 + min(n_i, n_j)): the less is known of an item's users, the
     more its words count.
     """
-    seen = users_by_items(dataset)
-    alike = _Likeness(seen, shrinkage, words if words_weight > 0 else None, words_weight)
-    count = seen.shape[1]
+    if dataset.elsewhere is None:
+        common: _Common = _Held(users_by_items(dataset))
+    else:
+        common = _Summed(dataset.elsewhere.summed(Asked("common", {})))
+    alike = _Likeness(common, shrinkage, words if words_weight > 0 else None, words_weight)
+    count = len(dataset.item_ids)
     if count <= ease.DENSE_ITEMS:
         return tables.strongest(alike.dense, count, keep)
     return tables.strongest_of_sparse(alike.sparse, count, keep, alike.height)
+
+
+class _Common(Protocol):
+    """How many users each two items have in common: `fame` on the diagonal, the rest in blocks of rows."""
+
+    fame: NDArray[np.float32]
+    work: float
+
+    def rows(self, begin: int, end: int) -> sparse.csr_array:
+        """Rows begin … end; float32."""
+        ...
+
+
+class _Held:
+    """From users × items in memory, a block at a time."""
+
+    def __init__(self, seen: sparse.csr_array) -> None:
+        self._seen = seen
+        self._holders = seen.T.tocsr()
+        self.fame = np.diff(self._holders.indptr).astype(np.float32)
+        self.work = float((np.diff(seen.indptr).astype(np.float64) ** 2).sum())
+
+    def rows(self, begin: int, end: int) -> sparse.csr_array:
+        block: sparse.csr_array = self._holders[begin:end] @ self._seen
+        return block
+
+
+class _Summed:
+    """As it was summed elsewhere."""
+
+    def __init__(self, matrix: sparse.csr_array) -> None:
+        self._matrix = matrix.astype(np.float32)
+        self.fame = self._matrix.diagonal()
+        self.work = float(matrix.nnz)
+
+    def rows(self, begin: int, end: int) -> sparse.csr_array:
+        return self._matrix[begin:end]
 
 
 class _Likeness:
     """Blocks of rows of the likeness, without its diagonal."""
 
     def __init__(
-        self, seen: sparse.csr_array, shrinkage: float, words: sparse.csr_array | None, words_weight: float
+        self, common: _Common, shrinkage: float, words: sparse.csr_array | None, words_weight: float
     ) -> None:
-        self._seen = seen
-        self._holders = seen.T.tocsr()
-        self._fame = np.diff(self._holders.indptr).astype(np.float32)
+        self._common = common
+        self._fame = common.fame
         self._norms = np.sqrt(np.maximum(self._fame, 1))
         self._shrinkage = np.float32(shrinkage)
         self._words = words
@@ -68,7 +108,7 @@ class _Likeness:
     @property
     def height(self) -> int:
         """How many sparse rows keep a block's work, and so its memory, bounded."""
-        work = float((np.diff(self._seen.indptr).astype(np.float64) ** 2).sum())
+        work = self._common.work
         if self._spoken is not None:
             work += float((np.diff(self._spoken.indptr).astype(np.float64) ** 2).sum())
         return max(1, int(len(self._fame) * min(1.0, _PRODUCTS_PER_BLOCK / max(work, 1.0))))
@@ -76,7 +116,7 @@ class _Likeness:
     def dense(self, begin: int, end: int) -> NDArray[np.float32]:
         """Rows begin … end as a dense block."""
         row, item = np.arange(begin, end)[:, None], np.arange(len(self._fame))
-        alike = self._together((self._holders[begin:end] @ self._seen).toarray(), row, item)
+        alike = self._together(self._common.rows(begin, end).toarray(), row, item)
         if self._words is not None and self._spoken is not None:
             alike += self._reading((self._words[begin:end] @ self._spoken).toarray(), row, item)
         alike[np.arange(end - begin), np.arange(begin, end)] = 0
@@ -84,7 +124,7 @@ class _Likeness:
 
     def sparse(self, begin: int, end: int) -> sparse.csr_array:
         """The same as a sparse block."""
-        common = (self._holders[begin:end] @ self._seen).tocoo()
+        common = self._common.rows(begin, end).tocoo()
         row, item = common.coords
         parts = [(row, item, self._together(common.data, row + begin, item))]
         if self._words is not None and self._spoken is not None:

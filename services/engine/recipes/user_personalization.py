@@ -16,5 +16,6 @@ RECIPE = Recipe(
     description="Items that a user will likely turn to next, from the order of everybody's events.",
     hyperparameters=_HYPERPARAMETERS,
     allowed={"exclude_seen": ("auto", "true", "false")},
+    adds_up=True,
     fit=Mixture(_NAME, _HYPERPARAMETERS, ingredients.of_users, Judge.of),
 )

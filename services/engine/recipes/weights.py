@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from services.engine.recipes.dataset import Dataset
+from services.engine.recipes.elsewhere import Rule, mask
 from shared.errors import Permanent
 from shared.events import canonical_type
 
@@ -49,20 +51,24 @@ def counted(dataset: Dataset, config: Mapping[str, Any]) -> Dataset:
 
     Raises Permanent when nothing is left, naming the setting that left nothing.
     """
-    weights = configured(config)
-    names = dataset.event_type_names
-    if weights is None:
-        kept = (numbered({**EVEN, "": 1.0}, names) > 0)[dataset.event_types]
-        kept = kept if kept.any() else np.ones(len(dataset), bool)
-    else:
-        kept = (numbered(weights, names) > 0)[dataset.event_types]
-    for number, threshold in _thresholds(config, names).items():
-        with np.errstate(invalid="ignore"):
-            reaches = dataset.values >= threshold
-        kept = kept & (reaches | (dataset.event_types != number))
+    present = [dataset.event_type_names[number] for number in np.unique(dataset.event_types)]
+    counts = rule(config, present)
+    kept = mask(dataset, counts)
     if not kept.any():
         raise Permanent(_nothing_left(dataset, config))
-    return dataset.where(kept)
+    left = dataset.where(kept)
+    return replace(left, elsewhere=dataset.elsewhere.ruled(counts)) if dataset.elsewhere else left
+
+
+def rule(config: Mapping[str, Any], present: Sequence[str]) -> Rule:
+    """What counts of the event types that are there."""
+    weights = configured(config)
+    wanted = {**EVEN, "": 1.0} if weights is None else weights
+    types = {name for name in present if numbered(wanted, (name,))[0] > 0}
+    if weights is None and not types:
+        types = set(present)
+    thresholds = {present[number]: value for number, value in _thresholds(config, tuple(present)).items()}
+    return Rule(frozenset(types), thresholds)
 
 
 def numbered(weights: Mapping[str, float], names: tuple[str, ...]) -> NDArray[np.float64]:

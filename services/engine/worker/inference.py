@@ -36,7 +36,8 @@ class Spec:
 
     `filter` is the expression of the job's filter, `influence` what counts beside an item's likeness.
     With `ranks` each line brings the items that are put into its user's order. `exploration` is the job's
-    itemExplorationConfig, `seed` what its chance begins with: another attempt writes the same.
+    itemExplorationConfig, `seed` what its chance begins with: another attempt writes the same. With a
+    `spark_master` Spark's executors answer.
     """
 
     model: str
@@ -52,6 +53,7 @@ class Spec:
     ranks: bool = False
     exploration: dict[str, str] = field(default_factory=dict)
     seed: int = 0
+    spark_master: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,14 +69,7 @@ class Line:
 def run(spec: Spec, objects: Objects, workspace: Path, report: Report) -> dict[str, Any]:
     """Answer every file; gives how many lines there were, and how many of them were bad."""
     report("copy the model", 0.0)
-    model = fetch_model(spec.model, spec.model_sha256, objects, workspace / "model")
-    model = replace(model, influence=spec.influence)
-    since = later.read(spec.later, objects, workspace) if _counts_later(spec, model) else None
-    newer = later.of(since, model) if since is not None and model.scoring.kind == "user" else None
-    sieve = None
-    if spec.filter is not None:
-        sieve = Sieve(spec.filter, model, later.deeds_of(since, model) if since is not None else None)
-    answerer = Answerer(model, spec.results, sieve, newer, spec.ranks, _bonus(spec, model))
+    answerer = Answerer.of(spec, objects, workspace)
     source = Location(spec.input_bucket, spec.input_key)
     files = objects.at(source, INVALID_INPUT_PATH)
     total = sum(file.size for file in files) or 1
@@ -120,13 +115,17 @@ def _answer_file(
     spec: Spec, file: Object, key: str, answerer: Answerer, objects: Objects, workspace: Path
 ) -> tuple[int, int]:
     path = workspace / "answers.out"
-    lines = errors = 0
     with path.open("wb") as output:
-        parsed = answerer.lines(objects.read(file, INVALID_INPUT_PATH))
-        while some := list(islice(parsed, LINES_AT_ONCE)):
-            output.writelines(answerer.answers(some))
-            lines += len(some)
-            errors += sum(line.error is not None for line in some)
+        if spec.spark_master is None:
+            lines, errors = answerer.write(objects.read(file, INVALID_INPUT_PATH), output)
+        else:
+            # Half a gigabyte of libraries that only this backend needs.
+            from services.engine.worker import cluster  # noqa: PLC0415
+
+            given = workspace / "lines.json"
+            objects.download(file.bucket, file.key, given)
+            lines, errors = cluster.answer(spec, given, output, workspace)
+            given.unlink()
     objects.upload(path, spec.output_bucket, key, INVALID_OUTPUT_PATH)
     path.unlink()
     return lines, errors
@@ -143,7 +142,29 @@ class Answerer:
     ranks: bool = False
     bonus: Bonus | None = None
 
-    def lines(self, stream: IO[bytes]) -> Iterator[Line]:
+    @classmethod
+    def of(cls, spec: Spec, objects: Objects, workspace: Path) -> Answerer:
+        """Copy all that a job's answers need."""
+        model = fetch_model(spec.model, spec.model_sha256, objects, workspace / "model")
+        model = replace(model, influence=spec.influence)
+        since = later.read(spec.later, objects, workspace) if _counts_later(spec, model) else None
+        newer = later.of(since, model) if since is not None and model.scoring.kind == "user" else None
+        sieve = None
+        if spec.filter is not None:
+            sieve = Sieve(spec.filter, model, later.deeds_of(since, model) if since is not None else None)
+        return cls(model, spec.results, sieve, newer, spec.ranks, _bonus(spec, model))
+
+    def write(self, stream: IO[bytes], output: IO[bytes]) -> tuple[int, int]:
+        """Answer a file; gives how many lines it has, and how many of them are bad."""
+        lines = errors = 0
+        parsed = self.lines(stream)
+        while some := list(islice(parsed, LINES_AT_ONCE)):
+            output.writelines(self.answers(some))
+            lines += len(some)
+            errors += sum(line.error is not None for line in some)
+        return lines, errors
+
+    def lines(self, stream: Iterable[bytes]) -> Iterator[Line]:
         """The lines of a file, without empty ones; what the filter can't take is an error in its line."""
         kind = self.model.scoring.kind
         member = "itemId" if kind == "item" else "userId"

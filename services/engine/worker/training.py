@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +43,8 @@ class Spec:
     """What to train on: keys of the data bucket and local files of received rows, both by dataset type.
 
     `like` is the model (a prefix of the data bucket, and its fingerprint) whose choices are taken over.
-    `erased` says of deleted users until which second nothing of theirs is used.
+    `erased` says of deleted users until which second nothing of theirs is used. With a `spark_master`
+    what is added up over all users is added up by Spark.
     """
 
     recipe: str
@@ -55,13 +56,22 @@ class Spec:
     like: str | None = None
     like_sha256: str | None = None
     erased: dict[str, int] = field(default_factory=dict)
+    spark_master: str | None = None
 
 
 def run(spec: Spec, objects: Objects, workspace: Path, report: Report) -> dict[str, Any]:
     """Fit, judge and upload; gives the metrics, the model's fingerprint and what to warn of."""
     began = time.monotonic()
     report("read datasets", 0.0)
-    dataset = _dataset(spec, objects, workspace)
+    with _data(spec, objects, workspace) as dataset:
+        return _trained(spec, dataset, objects, workspace, report) | {
+            "seconds": round(time.monotonic() - began, 3)
+        }
+
+
+def _trained(
+    spec: Spec, dataset: Dataset, objects: Objects, workspace: Path, report: Report
+) -> dict[str, Any]:
     if not len(dataset) and RECIPES[spec.recipe].needs_interactions:
         raise Permanent(NOTHING)
     event_type = RECIPES[spec.recipe].event_type
@@ -85,7 +95,6 @@ def run(spec: Spec, objects: Objects, workspace: Path, report: Report) -> dict[s
         "interactions": len(dataset),
         "users": len(dataset.user_ids),
         "items": len(dataset.item_ids),
-        "seconds": round(time.monotonic() - began, 3),
         "warnings": warnings,
     }
 
@@ -99,20 +108,36 @@ def part_of(report: Report, what: str, begin: float, share: float) -> Report:
     return progress
 
 
-def _dataset(spec: Spec, objects: Objects, workspace: Path) -> Dataset:
+@contextmanager
+def _data(spec: Spec, objects: Objects, workspace: Path) -> Iterator[Dataset]:
+    """The data set, for as long as its backend lives."""
     items, users = (
         overridden(_table(spec, kind, objects, workspace), _received(spec, kind), key)
         for kind, key in (("ITEMS", "ITEM_ID"), ("USERS", "USER_ID"))
     )
-    return Dataset.from_arrow(_interactions(spec, objects, workspace), items, users)
+    if spec.spark_master is None or not RECIPES[spec.recipe].adds_up:
+        yield Dataset.from_arrow(_interactions(spec, objects, workspace), items, users)
+        return
+    # Half a gigabyte of libraries that only this backend needs.
+    from services.engine.worker import cluster  # noqa: PLC0415
+
+    files = [path.rename(path.with_suffix(".kept")) for path in _files(spec, objects, workspace)]
+    with cluster.session(spec.spark_master, workspace) as running:
+        yield cluster.read(running, files, items, users, spec.erased, spec.config)
 
 
 def _interactions(spec: Spec, objects: Objects, workspace: Path) -> pa.Table:
     """The columns that train, of all files, without what deleted users did; texts are dictionary-encoded."""
+    files = _files(spec, objects, workspace)
+    return _joined([NO_INTERACTIONS, *(without(_events(path), spec.erased) for path in files)])
+
+
+def _files(spec: Spec, objects: Objects, workspace: Path) -> Iterator[Path]:
+    """The files of interactions, a local copy at a time."""
     kind = "INTERACTIONS"
-    received = [Path(spec.received[kind])] if kind in spec.received else []
-    paths = chain(_downloaded(spec.parts.get(kind, []), objects, workspace / kind.lower()), received)
-    return _joined([NO_INTERACTIONS, *(without(_events(path), spec.erased) for path in paths)])
+    yield from _downloaded(spec.parts.get(kind, []), objects, workspace / kind.lower())
+    if kind in spec.received:
+        yield Path(spec.received[kind])
 
 
 def _events(path: Path) -> pa.Table:
@@ -163,7 +188,7 @@ def _downloaded(keys: list[str], objects: Objects, folder: Path) -> Iterator[Pat
         path = folder / f"{number:05}.parquet"
         objects.download(objects.data_bucket, key, path)
         yield path
-        path.unlink()
+        path.unlink(missing_ok=True)
 
 
 def _joined(tables: list[pa.Table]) -> pa.Table:

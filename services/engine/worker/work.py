@@ -105,6 +105,7 @@ class Work(Runner):
                 like.facts["folder"] if like else None,
                 like.facts["model_sha256"] if like else None,
                 await deletions.erased(self.database, resource.owner),
+                spark_master=self._spark_master,
             )
             result = await self._compute(job, "training", spec, workspace)
         async with self.database.transaction() as connection:
@@ -137,10 +138,15 @@ class Work(Runner):
             ranks=RECIPES[version.facts["recipe"]].ranks,
             exploration=config.get("itemExplorationConfig", {}),
             seed=resource.id,
+            spark_master=self._spark_master,
         )
         result = await self._compute(job, "inference", spec)
         await self._done(resource, result)
         metrics.INFERRED_LINES.inc(result["lines"])
+
+    @property
+    def _spark_master(self) -> str | None:
+        return self.settings.spark_master if self.settings.compute == "spark" else None
 
     async def _later(self, version: Resource) -> list[str]:
         """The objects with interactions that were imported after the version was trained."""

@@ -1,0 +1,146 @@
+"""Spark adds up what one machine adds up: the same arrays, the same models, the same answers."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from services.engine.recipes import RECIPES, Dataset
+from services.engine.recipes.elsewhere import Asked, Rule, mask, partial
+from services.engine.recipes.weights import EVEN, GRADED
+from services.engine.worker import cluster
+from shared.models import Model
+
+pytestmark = [
+    pytest.mark.timeout(600),
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+]
+
+USERS = 400
+ITEMS = 90
+
+
+def interactions(*, seed: int = 3) -> pa.Table:
+    """Tastes, repeats, three types, and one user with more events than a model keeps."""
+    chance = np.random.default_rng(seed)
+    users = np.concatenate((chance.integers(0, USERS, 6_000), np.zeros(260, np.int64)))
+    items = (chance.integers(0, ITEMS // 5, len(users)) * 5 + users % 5) % ITEMS
+    times = 1_700_000_000 + chance.integers(0, 90 * 86_400, len(users))
+    types = np.array(["View", "AddToCart", "Purchase"], object)[chance.integers(0, 3, len(users))]
+    return pa.table(
+        {
+            "USER_ID": [f"u{user}" for user in users],
+            "ITEM_ID": [f"i{item}" for item in items],
+            "TIMESTAMP": pa.array(times, pa.int64()),
+            "EVENT_TYPE": pa.array(types, pa.string()),
+            "EVENT_VALUE": pa.array(chance.random(len(users)), pa.float32()),
+        }
+    )
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """The rows in two files; the second lacks a column, as an import of another schema does."""
+    folder, table = tmp_path_factory.mktemp("parts"), interactions()
+    pq.write_table(table.slice(0, 4_000), folder / "0.parquet")
+    pq.write_table(table.slice(4_000), folder / "1.parquet")
+    return [folder / "0.parquet", folder / "1.parquet"]
+
+
+@pytest.fixture(scope="module")
+def spark(tmp_path_factory: pytest.TempPathFactory, spark_packages: Path) -> Iterator[Any]:
+    """Two executors in one process."""
+    sys.path.append(str(spark_packages))
+    with cluster.session("local[2]", tmp_path_factory.mktemp("spark")) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def local() -> Dataset:
+    """Everything in memory."""
+    return Dataset.from_arrow(interactions())
+
+
+def spread(spark: Any, files: list[Path], **config: Any) -> Dataset:
+    return cluster.read(spark, files, None, None, {}, config)
+
+
+@pytest.mark.parametrize("weights", [EVEN, GRADED])
+@pytest.mark.parametrize("matrix", ["common", "interest", "followers"])
+def test_sums_over_users_are_those_of_one_machine(
+    spark: Any, files: list[Path], local: Dataset, matrix: str, weights: dict[str, float]
+) -> None:
+    asked = Asked(matrix, weights, 0.8)
+    dataset = spread(spark, files)
+    assert dataset.elsewhere is not None
+
+    summed = dataset.elsewhere.summed(asked)
+
+    assert abs(summed - partial(local, asked)).max() < 1e-6 * max(1.0, abs(summed).max())
+
+
+def test_what_counts_and_who_is_left_out_is_the_same(spark: Any, files: list[Path], local: Dataset) -> None:
+    rule, asked = Rule(frozenset({"purchase"}), {"purchase": 0.5}), Asked("common", {})
+    left_out = ["u1", "u2", "u3"]
+    elsewhere = spread(spark, files).elsewhere
+    assert elsewhere is not None
+
+    counted = local.where(mask(local, rule))
+    out = np.isin(counted.user_ids[counted.users], left_out)
+    back = out & (np.arange(len(counted)) % 3 > 0)
+
+    summed = elsewhere.ruled(rule).without(left_out, but=counted.where(back)).summed(asked)
+
+    kept = counted.where(~out | back)
+    assert abs(summed - partial(kept, asked)).max() == 0
+
+
+@pytest.mark.parametrize(
+    ("recipe", "config"),
+    [
+        ("aws-similar-items", {}),
+        ("aws-similar-items", {"eventType": "Purchase", "eventValueThreshold": "0.3"}),
+        ("aws-user-personalization", {}),
+        ("aws-popularity-count", {}),
+        ("endcap-item-affinity", {"eventType": "Purchase"}),
+    ],
+)
+def test_a_recipe_fits_the_same_model(
+    spark: Any, files: list[Path], local: Dataset, recipe: str, config: dict[str, Any]
+) -> None:
+    fit = RECIPES[recipe].fit
+    # What a mixture is made of is chosen on a sample, here and there; the arrays are what is compared.
+    like = fit(local, config, lambda *_: None)
+
+    there = fit(spread(spark, files, **config), config, lambda *_: None, like)
+    here = fit(local, config, lambda *_: None, like)
+
+    assert_alike(there, here)
+
+
+def assert_alike(there: Model, here: Model) -> None:
+    assert there.items.strings == here.items.strings
+    assert np.array_equal(there.popularity, here.popularity)
+    for name, array in here.histories.arrays().items():
+        assert np.array_equal(there.histories.arrays()[name], array), name
+    assert np.array_equal(there.older.items, here.older.items)
+    assert np.array_equal(there.born, here.born)
+    for mine, theirs in zip(here.parts, there.parts, strict=True):
+        for name, array in mine.table.arrays().items():
+            if name == "weights":
+                assert np.abs(array - theirs.table.arrays()[name]).max(initial=0) < 1e-6
+            elif name == "offsets":
+                assert np.array_equal(array, theirs.table.arrays()[name])
+    known = here.users.strings[:50]
+    for user in known:
+        mine_first = dict(here.recommend(user_id=user, item_id="i7", limit=10, relevance=True))
+        theirs_first = dict(there.recommend(user_id=user, item_id="i7", limit=10, relevance=True))
+        assert mine_first.keys() == theirs_first.keys()
