@@ -19,7 +19,16 @@ from shared.settings import PostgresSettings
 from tests.support.stack import Database as MigratedDatabase
 
 ACCOUNT = "000000000000"
-NOW = int(time.time()) // 900 * 900
+QUARTER = 900
+
+
+@pytest.fixture
+def now() -> int:
+    """The last whole quarter of an hour, with time enough left until the next for a test."""
+    left = QUARTER - time.time() % QUARTER
+    if left < 30:
+        time.sleep(left)
+    return int(time.time()) // QUARTER * QUARTER
 
 
 @pytest.fixture
@@ -39,7 +48,7 @@ async def store(database: MigratedDatabase) -> AsyncIterator[Database]:
     await pool.stop()
 
 
-async def happened(database: MigratedDatabase, *seconds: int, kind: str = "purchase") -> None:
+async def happened(database: MigratedDatabase, now: int, *seconds: int, kind: str = "purchase") -> None:
     """Events so many seconds before the last whole quarter of an hour, stored now."""
     connection = await asyncpg.connect(database.url)
     try:
@@ -50,7 +59,7 @@ async def happened(database: MigratedDatabase, *seconds: int, kind: str = "purch
                 "VALUES ('shop', $1, 'u', 'i', $2, 'personalize', to_timestamp($3), now(), false, 0)",
                 uuid.uuid4().hex,
                 kind,
-                NOW - second,
+                now - second,
             )
     finally:
         await connection.close()
@@ -64,23 +73,23 @@ async def queued(store: Database) -> list[tuple[int, int]]:
 
 
 async def test_a_bucket_is_counted_when_its_events_changed(
-    store: Database, database: MigratedDatabase
+    store: Database, database: MigratedDatabase, now: int
 ) -> None:
-    await happened(database, 1, 2, 901)
-    await happened(database, 1, 2000, kind="view")
-    await happened(database, -30, 3 * 86_400)
+    await happened(database, now, 1, 2, 901)
+    await happened(database, now, 1, 2000, kind="view")
+    await happened(database, now, -30, 3 * 86_400)
 
     first = await queued(store)
     again = await queued(store)
 
     # Neither the open bucket, nor other types, nor what was before the metric attribution was made.
-    assert first == again == [(NOW - 1800, 1), (NOW - 900, 2)]
+    assert first == again == [(now - 1800, 1), (now - 900, 2)]
 
     async with store.transaction() as connection:
         [found] = await attributions.active(connection)
         for bucket, events in await attributions.to_count(connection, found, ["purchase"]):
             await attributions.save(connection, found.id, bucket, events, {("m", "mail"): float(events)})
     assert await queued(store) == first
-    await happened(database, 3)
+    await happened(database, now, 3)
 
-    assert await queued(store) == [*first, (NOW - 900, 3)]
+    assert await queued(store) == [*first, (now - 900, 3)]
