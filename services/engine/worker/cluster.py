@@ -51,6 +51,7 @@ _ROW_TYPES: dict[str, pa.DataType] = {
 }
 _ROWS_PER_PART = 1_000_000
 _PARTS = 8
+_LOOPBACK = "127.0.0.1"
 _PROJECT = Path(__file__).parents[3]
 
 
@@ -59,14 +60,12 @@ def session(master: str, workspace: Path) -> Iterator[Session]:
     """A Spark session that leaves nothing behind."""
     from pyspark.sql import SparkSession  # noqa: PLC0415 - half a gigabyte that only this backend loads
 
-    os.environ["PYSPARK_PYTHON"] = sys.executable
-    os.environ["PYTHONPATH"] = os.pathsep.join([str(_PROJECT), *filter(None, sys.path)])
+    builder = SparkSession.builder.master(master).appName("endcap")
+    if master.startswith("local"):
+        # Nobody else has to reach this driver, and a machine's name may lead nowhere.
+        builder = builder.config("spark.driver.bindAddress", _LOOPBACK).config("spark.driver.host", _LOOPBACK)
     running = (
-        SparkSession.builder.master(master)
-        .appName("endcap")
-        .config("spark.ui.enabled", "false")
-        .config("spark.driver.bindAddress", "127.0.0.1")
-        .config("spark.driver.host", "127.0.0.1")
+        builder.config("spark.ui.enabled", "false")
         .config("spark.local.dir", str(workspace / "spark"))
         .config("spark.sql.warehouse.dir", str(workspace / "warehouse"))
         .config("spark.sql.execution.arrow.maxRecordsPerBatch", "100000")
@@ -74,9 +73,12 @@ def session(master: str, workspace: Path) -> Iterator[Session]:
         .config("spark.sql.shuffle.partitions", str(_PARTS))
         .config("spark.ui.showConsoleProgress", "false")
         .config("spark.driver.maxResultSize", "0")
+        .config("spark.executorEnv.PYTHONPATH", os.pathsep.join([str(_PROJECT), *filter(None, sys.path)]))
         .config("spark.log.level", "ERROR")
         .getOrCreate()
     )
+    # Executors run this interpreter; its only other name is a variable of the environment.
+    running.sparkContext.pythonExec = sys.executable
     try:
         yield running
     finally:
