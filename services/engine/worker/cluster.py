@@ -31,6 +31,7 @@ from services.engine.recipes.weights import rule
 from services.engine.store.objects import Objects
 from services.engine.worker import inference
 from services.engine.worker.erasing import without
+from shared.errors import Permanent
 from shared.events import canonical_type
 from shared.models.audience import HISTORY
 from shared.settings import S3Settings
@@ -58,8 +59,13 @@ _PROJECT = Path(__file__).parents[3]
 @contextmanager
 def session(master: str, workspace: Path) -> Iterator[Session]:
     """A Spark session that leaves nothing behind."""
-    from pyspark.sql import SparkSession  # noqa: PLC0415 - half a gigabyte that only this backend loads
-
+    try:
+        from pyspark.sql import SparkSession  # noqa: PLC0415 - half a gigabyte that only this backend loads
+    except ImportError as error:
+        raise Permanent(
+            "This worker is told to compute on Spark (ENGINE_COMPUTE=spark), and PySpark is not installed: "
+            "install requirements/spark.txt into its environment, or set ENGINE_COMPUTE=local."
+        ) from error
     builder = SparkSession.builder.master(master).appName("endcap")
     if master.startswith("local"):
         # Nobody else has to reach this driver, and a machine's name may lead nowhere.
@@ -200,17 +206,15 @@ def read(
 
 def _frame(running: Session, paths: Sequence[Path]) -> Frame:
     """All files as one frame with the same columns, whole users in each part."""
-    from pyspark.sql import functions as f  # noqa: PLC0415
-
     united = None
     for path in paths:
         file = running.read.parquet(str(path))
         wanted = dict(field.split(" ") for field in _ROWS.split(", "))
         columns = [
-            (f.col(name) if name in file.columns else f.lit(None)).cast(kind).alias(name)
+            f"CAST({name if name in file.columns else 'NULL'} AS {kind}) AS {name}"
             for name, kind in wanted.items()
         ]
-        united = file.select(*columns) if united is None else united.unionByName(file.select(*columns))
+        united = file.selectExpr(*columns) if united is None else united.union(file.selectExpr(*columns))
     assert united is not None
     known = united.where("USER_ID IS NOT NULL AND ITEM_ID IS NOT NULL AND TIMESTAMP IS NOT NULL")
     parts = max(2, -(-known.count() // _ROWS_PER_PART))
