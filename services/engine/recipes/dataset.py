@@ -69,7 +69,11 @@ class Dataset:
         return cls(
             user_ids=_strings(user_ids),
             item_ids=_strings(item_ids),
-            **{name: columns.pop(name)[kept] for name in [*columns]},
+            users=columns.pop("users")[kept],
+            items=columns.pop("items")[kept],
+            times=columns.pop("times")[kept],
+            event_types=columns.pop("event_types")[kept],
+            values=columns.pop("values")[kept],
             event_type_names=names,
             item_columns=_attributes(items, "ITEM_ID", item_ids),
             user_columns=_attributes(users, "USER_ID", user_ids),
