@@ -16,7 +16,7 @@ PRODUCT_TESTS := tests/e2e
 .PHONY: help  # List what can be done
 help:
 	@printf 'Endcap\n\n'
-	@sed -n 's/^\.PHONY: \([a-z-]*\)  # \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-20s %s\n", $$1, $$2}'
+	@sed -n 's/^\.PHONY: \([a-z-]*\)  # \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | awk -F'\t' '{printf "%-20s %s\n", $$1, $$2}'
 
 # --- the local stack ------------------------------------------------------------------------------
 
@@ -43,6 +43,10 @@ env: python
 .PHONY: load  # Load a shop into the running stack: DATA=file or folder
 load: python
 	@$(LOCAL) load $(if $(DATA),--data '$(DATA)')
+
+.PHONY: keys  # Make, list, rotate and revoke keys of the running stack [ARGS='create ingest']
+keys: python
+	@$(LOCAL) keys $(or $(ARGS),list)
 
 .PHONY: clean  # Stop, and remove the stack's data, logs and keys (what was installed stays)
 clean: stop

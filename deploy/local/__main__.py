@@ -1,10 +1,11 @@
-"""`python -m deploy.local run|stop|status|logs|env|load`: what the Makefile's verbs call."""
+"""`python -m deploy.local run|stop|status|logs|env|load|keys`: what the Makefile's verbs call."""
 
 from __future__ import annotations
 
 import argparse
 import os
 import shlex
+import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import suppress
@@ -57,6 +58,15 @@ def _load(options: argparse.Namespace) -> int:
     return 0
 
 
+def _keys(options: argparse.Namespace) -> int:
+    """The engine's command, with the addresses and secrets of the stack's processes."""
+    stack = Stack.of_run(options.root, os.environ)
+    if not stack.is_running:
+        raise StackError("nothing is running; start it with `make run`")
+    words = [sys.executable, "-m", "services.engine", "keys", *options.words]
+    return subprocess.run(words, cwd=PROJECT, env=dict(stack.environment), check=False).returncode
+
+
 def _arguments() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="deploy.local", description=__doc__)
     parser.add_argument("--root", type=Path, default=PROJECT / ".local", help="where data, logs and keys are")
@@ -78,6 +88,10 @@ def _arguments() -> argparse.ArgumentParser:
     command("env", _env, "print what a client needs")
     loading = command("load", _load, "load a shop into the running stack")
     loading.add_argument("--data", type=Path, help="a file or folder; the generated shop without")
+    managing = command("keys", _keys, "make, list, rotate and revoke keys")
+    managing.add_argument(
+        "words", nargs=argparse.REMAINDER, help="as `python -m services.engine keys` has them"
+    )
     return parser
 
 

@@ -34,9 +34,9 @@ make status   shows every process and its port; make logs S=trainer-worker   wha
 
 _COMMANDS = """
 # What may this customer like? What goes with this product? What sells in this country?
-curl -sSfH "x-api-key: $ENDCAP_READ_KEY" "$ENDCAP_RECOMMENDER_URL{api}/{user_path}?limit=5"
-curl -sSfH "x-api-key: $ENDCAP_READ_KEY" "$ENDCAP_RECOMMENDER_URL{api}/similar/{product_path}?limit=5"
-curl -sSfH "x-api-key: $ENDCAP_READ_KEY" "$ENDCAP_RECOMMENDER_URL{api}/by-location?country={country_path}"
+{ask} "$ENDCAP_RECOMMENDER_URL{api}/{user_path}?limit=5"
+{ask} "$ENDCAP_RECOMMENDER_URL{api}/similar/{product_path}?limit=5"
+{ask} "$ENDCAP_RECOMMENDER_URL{api}/by-location?country={country_path}"
 
 # An unmodified boto3 program: a look at a product, and what is recommended after it
 .local/venv/bin/python - <<'PYTHON'
@@ -53,6 +53,8 @@ print(*answer["itemList"], sep="\\n")
 PYTHON
 """
 
+# An answer has no line end of its own.
+_ASK = 'curl -sSfw "\\n" -H "x-api-key: $ENDCAP_READ_KEY"'
 _API = "/api/v1/personalize/recommendations"
 
 
@@ -70,6 +72,7 @@ def commands(stack: Stack) -> str:
         return ""
     user, product, country = (str(rows[0][0]) for rows in found)
     return _COMMANDS.format(
+        ask=_ASK,
         api=_API,
         user=user,
         product=product,

@@ -98,6 +98,10 @@ def test_compose_starts_every_process(process: str) -> None:
     assert "mem_limit" in container
 
 
+def test_the_object_store_waits_for_the_topic_without_which_it_ends() -> None:
+    assert "topics" in CONTAINERS["s3"]["depends_on"]
+
+
 def test_compose_starts_no_process_that_is_not_there() -> None:
     of_ours = {
         name for name, container in CONTAINERS.items() if container.get("command") and name in PROCESSES

@@ -110,6 +110,11 @@ def test_a_day_with_the_stack(terminal: Terminal) -> None:
         answer = httpx.post(f"{url}/v1/events", json=event, headers={"x-api-key": key}, trust_env=False)
         assert answer.is_success, answer.text
 
+        # Beside what a client is told, an AWS key pair needs the secret that encrypts it.
+        made = terminal.do("keys", "create", "aws")
+        assert made.returncode == 0, made.stderr
+        assert made.stdout.split()[0].removeprefix("AWS_ACCESS_KEY_ID=") in terminal.do("keys", "list").stdout
+
         again = terminal.do("run", "--empty")
         assert again.returncode == 1
         assert "runs already" in again.stderr
@@ -137,6 +142,7 @@ def test_without_a_stack_each_command_says_so(terminal: Terminal) -> None:
     assert "Nothing runs" in terminal.do("status").stdout
     assert "Nothing was running" in terminal.do("stop").stdout
     assert "make run" in terminal.do("load").stderr
+    assert "make run" in terminal.do("keys", "list").stderr
 
 
 def test_a_missing_file_is_said_before_anything_starts(terminal: Terminal) -> None:
@@ -163,3 +169,4 @@ def test_make_alone_lists_its_targets() -> None:
     verbs = "run stop status logs env load test bench check fmt lint types contracts clean"
     for verb in verbs.split():
         assert f"make {verb} " in done.stdout
+    assert "[DATA=file or folder | EMPTY=1] [DETACH=1]" in done.stdout
