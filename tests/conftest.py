@@ -5,6 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import structlog
+
+# Unconfigured, structlog paints tracebacks, which takes seconds for a deep one.
+structlog.configure(
+    processors=[structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
+)
 
 pytest_plugins = ["tests.support.stack", "tests.support.product", "tests.support.tools"]
 

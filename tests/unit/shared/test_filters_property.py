@@ -150,7 +150,7 @@ def chosen(
     }
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(filters=FILTERS, items=ITEMS, events=EVENTS, user=USERS, data=st.data())
 def test_a_mask_is_the_set_that_brute_force_finds(
     filters: tuple[Clause, ...],
