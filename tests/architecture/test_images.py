@@ -95,7 +95,13 @@ def test_compose_starts_every_process(process: str) -> None:
     assert container["image"] == f"endcap-{service}"
     assert container["command"] == [command or "serve"]
     assert f":{probe_port(Ports.usual({}), process)}/livez" in str(container["healthcheck"])
-    assert "mem_limit" in container
+
+
+def test_every_container_has_a_memory_limit_and_what_stays_has_a_health_check() -> None:
+    jobs = {name for name, container in CONTAINERS.items() if container["restart"] == "on-failure:5"}
+
+    assert {name for name, container in CONTAINERS.items() if "mem_limit" not in container} == set()
+    assert {name for name, container in CONTAINERS.items() if "healthcheck" not in container} == jobs
 
 
 def test_the_object_store_waits_for_the_topic_without_which_it_ends() -> None:
