@@ -1,0 +1,85 @@
+"""What the pages say is so: links lead somewhere, commands exist, tables are those of the code."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from deploy.local.ports import SERVICES, Ports
+from deploy.local.product import programs
+from shared.events.topics import TOPICS
+from tests.architecture.source import ROOT, tracked
+
+PAGES = [path for path in tracked() if path.suffix == ".md"]
+LINK = re.compile(r"\]\((?!https?:|mailto:|#)([^)#\s]+)")
+MAKE = re.compile(r"`make ([a-z-]+)")
+MODULE = re.compile(r"python -m ((?:services|shared|deploy|tests)[a-z_.]*)")
+
+
+def text(path: Path) -> str:
+    return (ROOT / path).read_text()
+
+
+def rows(path: str, heading: str) -> dict[str, list[str]]:
+    """The table under its heading line, by first cell; backticks left out."""
+    lines = text(Path(path)).splitlines()
+    begin = next(number for number, line in enumerate(lines) if line.startswith(f"| {heading}"))
+    found = {}
+    for line in lines[begin + 2 :]:
+        if not line.startswith("|"):
+            break
+        first, *rest = (cell.strip().replace("`", "") for cell in line.strip("|").split("|"))
+        found[first] = rest
+    return found
+
+
+@pytest.mark.parametrize("page", PAGES, ids=str)
+def test_every_link_leads_to_a_file(page: Path) -> None:
+    assert not [link for link in LINK.findall(text(page)) if not (ROOT / page.parent / link).exists()]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=str)
+def test_every_command_exists(page: Path) -> None:
+    targets = set(re.findall(r"^\.PHONY: ([a-z-]+)", text(Path("Makefile")), re.MULTILINE))
+    modules = {name.rstrip(".") for name in MODULE.findall(text(page))} - {"services"}
+
+    assert set(MAKE.findall(text(page))) <= targets
+    for module in modules:
+        place = ROOT / Path(*module.split("."))
+        assert (place / "__main__.py").is_file() or place.with_suffix(".py").is_file(), module
+
+
+def test_a_decision_has_a_number_of_its_own() -> None:
+    pages = [path for path in PAGES if path.parts[:2] == ("docs", "decisions")]
+
+    assert [number for number, count in Counter(path.name[:4] for path in pages).items() if count > 1] == []
+    for path in pages:
+        assert text(path).startswith(f"# {int(path.name[:4])}. "), path
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_the_page_on_architecture_has_the_topics_of_the_registry(service: str) -> None:
+    _, consumes, publishes, processes = rows("docs/architecture.md", "service")[service]
+
+    assert set(consumes.split(", ")) - {"–"} == {
+        topic.name for topic in TOPICS if service in topic.consumers | topic.readers
+    }
+    assert set(publishes.split(", ")) - {"–"} == {
+        topic.name for topic in TOPICS if service in topic.producers
+    }
+    assert processes.split(", ") == [
+        program.name.partition("-")[2] or "serve"
+        for program in programs()
+        if program.name.partition("-")[0] == service
+    ]
+
+
+def test_the_front_page_has_every_service_and_its_port() -> None:
+    ports = Ports.usual({})
+
+    assert {name: cells[1] for name, cells in rows("README.md", "service").items()} == {
+        service: str(ports[service]) for service in SERVICES
+    }
