@@ -389,10 +389,23 @@ RETURNING account, label;
 -- An AWS key pair that ends now.
 UPDATE aws_keys SET active = false WHERE access_key_id = :access_key_id AND active RETURNING access_key_id;
 
--- held_attributions --
--- Every metric attribution that no other worker looks at now.
-SELECT * FROM resources WHERE type = 'metric-attribution' AND status = 'ACTIVE' ORDER BY id
-FOR UPDATE SKIP LOCKED;
+-- attributions --
+-- Every metric attribution.
+SELECT * FROM resources WHERE type = 'metric-attribution' AND status = 'ACTIVE' ORDER BY id;
+
+-- first_look --
+-- Nobody has looked yet for what a metric attribution has to count; nothing where it is gone.
+INSERT INTO attribution_looks (attribution, looked_at)
+SELECT id, :since FROM resources WHERE id = :attribution
+ON CONFLICT (attribution) DO NOTHING;
+
+-- held_look --
+-- When that was looked for, held until the transaction ends; nothing while somebody else does it.
+SELECT looked_at FROM attribution_looks WHERE attribution = :attribution FOR UPDATE SKIP LOCKED;
+
+-- without_jit --
+-- Compile nothing in this transaction: the costs of the next statement are guessed far too high.
+SELECT set_config('jit', 'off', true);
 
 -- buckets_to_count --
 -- Closed quarters of an hour whose events are others than were counted, by what was stored lately.
@@ -400,9 +413,7 @@ WITH touched AS MATERIALIZED (
     SELECT DISTINCT date_bin('15 minutes', occurred_at, 'epoch') AS bucket
     FROM tracker.interactions_v1
     WHERE tenant = :tenant AND event_type = ANY(:types::text[]) AND NOT historical
-      AND stored_at > coalesce(
-          (SELECT looked_at FROM attribution_looks WHERE attribution = :attribution), :since::timestamptz
-      ) - interval '30 minutes'
+      AND stored_at > :stored_since
       AND occurred_at >= greatest(:since::timestamptz, now() - interval '14 days')
       AND occurred_at < date_bin('15 minutes', now() - interval '30 seconds', 'epoch')
 )
@@ -421,8 +432,7 @@ ORDER BY touched.bucket;
 
 -- looked_for_buckets --
 -- Everything stored until now was looked at.
-INSERT INTO attribution_looks (attribution, looked_at) VALUES (:attribution, now())
-ON CONFLICT (attribution) DO UPDATE SET looked_at = excluded.looked_at;
+UPDATE attribution_looks SET looked_at = now() WHERE attribution = :attribution;
 
 -- attributed_events --
 -- The events of a bucket that may count.

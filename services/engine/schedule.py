@@ -5,8 +5,8 @@ A manual version moves the next automatic one back, so the two never meet. Recom
 
 from __future__ import annotations
 
-import asyncio
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import structlog
@@ -17,7 +17,7 @@ from services.engine.personalize.control import Control
 from services.engine.personalize.surface import OutboxAnnounce
 from services.engine.settings import Settings
 from services.engine.store import resources
-from shared.personalize import PageTokens, WireError
+from shared.personalize import PageTokens
 from shared.postgres import UNAVAILABLE, Database
 
 if TYPE_CHECKING:
@@ -27,58 +27,53 @@ EVERY_SECONDS = 60.0
 
 log = structlog.get_logger()
 
+Make = Callable[[Control, Resource], Awaitable[Resource]]
 
-@dataclass
+
+@dataclass(frozen=True, slots=True)
 class AutoTraining:
     """Makes the versions that are due. Several at once make none twice."""
 
     database: Database
     settings: Settings
-    name: str = "auto-training"
-    _task: asyncio.Task[None] | None = field(default=None, repr=False)
-
-    async def start(self) -> None:
-        """Begin; Postgres may come later."""
-        self._task = asyncio.create_task(self._loop())
-
-    async def stop(self) -> None:
-        """Stop looking."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
-
-    def alive(self) -> str | None:
-        """The loop never ends by itself."""
-        return "the loop of automatic training has ended" if self._task and self._task.done() else None
-
-    def ready(self) -> str | None:
-        """Nobody waits for a schedule."""
-        return None
-
-    async def _loop(self) -> None:
-        while True:
-            try:
-                await self.begin_due()
-            except (WireError, *UNAVAILABLE) as error:
-                log.warning("engine.auto_training_put_off", error=str(error))
-            await asyncio.sleep(EVERY_SECONDS)
 
     async def begin_due(self) -> list[str]:
         """Train each solution and recommender that is due; gives the ARNs of the trainings."""
-        begun = []
         async with self.database.transaction() as connection:
-            for solution in await resources.solutions_due(connection):
-                request = versions.CreateSolutionVersion(solution_arn=solution.arn)
-                control = self._control(connection, solution)
-                begun.append(await versions.make(control, solution, request, "AUTOMATIC"))
-            for recommender in await resources.recommenders_due(connection):
-                config = recommender.document.get("recommenderConfig", {})
-                control = self._control(connection, recommender)
-                begun.append(await recommender_trainings.make(control, recommender, config))
-        for training in begun:
-            log.info("engine.auto_training", training=training.arn)
-        return [training.arn for training in begun]
+            begun = [
+                await self._begin(connection, resource, make)
+                for due, make in (
+                    (resources.solutions_due, _version),
+                    (resources.recommenders_due, _training),
+                )
+                for resource in await due(connection)
+            ]
+        arns = [training.arn for training in begun if training is not None]
+        for arn in arns:
+            log.info("engine.auto_training", training=arn)
+        return arns
+
+    async def _begin(self, connection: Connection, resource: Resource, make: Make) -> Resource | None:
+        """One that can't be begun is left for the next round, and does not hold up the others."""
+        try:
+            async with connection.transaction():
+                return await make(self._control(connection, resource), resource)
+        except UNAVAILABLE:
+            raise
+        except Exception:
+            log.exception("engine.auto_training_failed", resource=resource.arn)
+            return None
 
     def _control(self, connection: Connection, resource: Resource) -> Control:
         beside = resources.beside(connection, resource)
         return Control(beside, self.settings, PageTokens(), OutboxAnnounce(connection))
+
+
+async def _version(control: Control, solution: Resource) -> Resource:
+    request = versions.CreateSolutionVersion(solution_arn=solution.arn)
+    return await versions.make(control, solution, request, "AUTOMATIC")
+
+
+async def _training(control: Control, recommender: Resource) -> Resource:
+    config = recommender.document.get("recommenderConfig", {})
+    return await recommender_trainings.make(control, recommender, config)

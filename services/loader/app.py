@@ -9,7 +9,7 @@ from services.loader.domain import Limits
 from services.loader.handlers import Handlers
 from services.loader.settings import Settings
 from services.loader.store import Activations, Caches, Cleaning, Files, Generations
-from services.loader.worker import Following, Loading, Rounds
+from services.loader.worker import Following, Loading
 from shared import redis, s3
 from shared.auth import Authenticator
 from shared.events.topics import BATCHES, CACHES
@@ -17,6 +17,7 @@ from shared.jobs import JobWorker
 from shared.kafka import Consumer, Publisher
 from shared.outbox import Relay
 from shared.postgres import Database
+from shared.rounds import Rounds
 from shared.runtime import application
 
 DESCRIPTION = "Generations of recommendations: what is served, what was refused and why, and the way back."

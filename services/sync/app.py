@@ -11,7 +11,7 @@ from services.sync.handlers import Handlers
 from services.sync.settings import SERVICE, Settings
 from services.sync.store import Catalogue, Files, Imports, Orders, Staging
 from services.sync.store.imports import JOB
-from services.sync.worker import Cleaning, Importer, Sweep
+from services.sync.worker import Cleaning, Importer, Sweep, cleaning
 from shared import s3
 from shared.auth import Authenticator
 from shared.events.topics import INTERACTIONS, ITEMS, ORDERS, PUTS, TRAINING_REQUESTS, UPLOADS, USERS
@@ -19,6 +19,7 @@ from shared.jobs import JobWorker
 from shared.kafka import Consumer, Publisher
 from shared.outbox import Relay
 from shared.postgres import Database
+from shared.rounds import Rounds
 from shared.runtime import application
 
 
@@ -66,9 +67,17 @@ def worker(settings: Settings) -> FastAPI:
     consumer.subscribe(UPLOADS, handlers.objects_created)
 
     jobs = JobWorker(database, {JOB: importer.run}, failed=importer.failed)
-    sweep = Sweep(imports, files, settings.sweep_seconds)
-    cleaning = Cleaning(imports, files, settings.keep_files_days)
-    return application(SERVICE, parts=[database, consumer, jobs, sweep, cleaning])
+    sweep, clean = Sweep(imports, files).sweep, Cleaning(imports, files, settings.keep_files_days).clean
+    return application(
+        SERVICE,
+        parts=[
+            database,
+            consumer,
+            jobs,
+            Rounds("sweep", sweep, seconds=settings.sweep_seconds),
+            Rounds("cleaning", clean, seconds=cleaning.EVERY_SECONDS),
+        ],
+    )
 
 
 def relay(settings: Settings) -> FastAPI:

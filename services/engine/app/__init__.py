@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from services.engine import api
+from services.engine import api, schedule
 from services.engine.personalize.surface import Surface
 from services.engine.schedule import AutoTraining
 from services.engine.store.objects import Objects
+from services.engine.worker import counting, sweeper
 from services.engine.worker.counting import Counting
 from services.engine.worker.sweeper import Sweeper
 from services.engine.worker.work import Work
@@ -18,6 +19,7 @@ from shared.kafka import Publisher
 from shared.outbox import Relay
 from shared.personalize import Json11, PageTokens
 from shared.postgres import Database
+from shared.rounds import Rounds
 from shared.runtime import application
 
 if TYPE_CHECKING:
@@ -47,7 +49,8 @@ def build(settings: Settings) -> FastAPI:
 def worker(settings: Settings) -> FastAPI:
     """Imports, trainings, batch inferences; the outbox; clearing up."""
     database = Database(settings.postgres, "engine")
-    work = Work(database, settings)
+    work, training = Work(database, settings), AutoTraining(database, settings)
+    sweeping = Sweeper(database, Objects.of(settings.s3), settings)
     publisher = Publisher(settings.kafka, "engine", [CAMPAIGNS, FILTERS, TRACKERS])
     return application(
         "engine",
@@ -56,8 +59,8 @@ def worker(settings: Settings) -> FastAPI:
             publisher,
             Relay(database, publisher),
             JobWorker(database, work.handlers, failed=work.failed, concurrency=settings.worker_concurrency),
-            AutoTraining(database, settings),
-            Sweeper(database, Objects.of(settings.s3), settings),
-            Counting(database),
+            Rounds("auto-training", training.begin_due, seconds=schedule.EVERY_SECONDS),
+            Rounds("sweeper", sweeping.sweep, seconds=sweeper.EVERY_SECONDS),
+            Rounds("counting", Counting(database).look, seconds=counting.EVERY_SECONDS),
         ],
     )

@@ -15,24 +15,42 @@ if TYPE_CHECKING:
     from shared.postgres import Connection, Database
 
 _ROWS_AT_ONCE = 5_000
+_LATEST_TO_COMMIT = timedelta(minutes=30)
+"""Rows bear the time at which their transaction began, and are seen when it has ended."""
 
 
-async def active(connection: Connection) -> list[Resource]:
-    """Every metric attribution, held so that one worker alone looks for its work."""
-    rows = await connection.fetch(*SQL.held_attributions())
+async def active(database: Database) -> list[Resource]:
+    """Every metric attribution."""
+    rows = await database.fetch(*SQL.attributions())
     return [found for row in rows if (found := from_row(row))]
 
 
+async def held(connection: Connection, found: Resource) -> datetime | None:
+    """When work for a metric attribution was looked for last; None while another worker does that.
+
+    Until the transaction ends no other worker looks. The resource itself is not held: looking may take long.
+    """
+    since = found.created_at
+    await connection.execute(*SQL.first_look(attribution=found.id, since=since))
+    looked_at: datetime | None = await connection.fetchval(*SQL.held_look(attribution=found.id))
+    return looked_at
+
+
 async def to_count(
-    connection: Connection, found: Resource, types: Sequence[str]
+    connection: Connection, found: Resource, types: Sequence[str], looked_at: datetime
 ) -> list[tuple[datetime, int]]:
     """Closed buckets in which there are other events than were counted: their beginnings, and how many.
 
     Looks at what was stored since the last time, and half an hour before.
     """
+    await connection.execute(*SQL.without_jit())
     rows = await connection.fetch(
         *SQL.buckets_to_count(
-            attribution=found.id, tenant=found.owner, types=list(types), since=found.created_at
+            attribution=found.id,
+            tenant=found.owner,
+            types=list(types),
+            since=found.created_at,
+            stored_since=looked_at - _LATEST_TO_COMMIT,
         )
     )
     await connection.execute(*SQL.looked_for_buckets(attribution=found.id))

@@ -71,7 +71,10 @@ class Attributions(Runner):
         async with self.database.transaction() as connection:
             found = await resources.by_id(connection, job.payload["resource"])
             if found is not None:
-                await resources.beside(connection, found).update(found, failure_reason=sentence)
+                beside = resources.beside(connection, found)
+                held = await beside.get(found.path, lock=True)
+                if held is not None and held.id == found.id:
+                    await beside.update(held, failure_reason=sentence)
         metrics.FAILED_JOBS.labels(job.kind).inc()
 
     async def _spec(

@@ -2,65 +2,59 @@
 
 from __future__ import annotations
 
-import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import structlog
 
 from services.engine.store import attributions
 from services.engine.worker.attributions import KIND, metrics_of
 from shared import jobs
-from shared.postgres import UNAVAILABLE, Database
+from shared.postgres import UNAVAILABLE
+
+if TYPE_CHECKING:
+    from services.engine.domain.resources import Resource
+    from shared.postgres import Database
 
 EVERY_SECONDS = 10.0
 
 log = structlog.get_logger()
 
 
-@dataclass
+@dataclass(frozen=True, slots=True)
 class Counting:
     """Queues the counts that are due. Several at once queue none twice."""
 
     database: Database
-    name: str = "counting"
-    _task: asyncio.Task[None] | None = field(default=None, repr=False)
 
-    async def start(self) -> None:
-        """Begin; Postgres may come later."""
-        self._task = asyncio.create_task(self._loop())
-
-    async def stop(self) -> None:
-        """Stop looking."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
-
-    def alive(self) -> str | None:
-        """The loop never ends by itself."""
-        return "the loop of metric attributions has ended" if self._task and self._task.done() else None
-
-    def ready(self) -> str | None:
-        """Nobody waits for a count."""
-        return None
-
-    async def _loop(self) -> None:
-        while True:
-            try:
-                await self.queue_due()
-                await attributions.forget(self.database)
-            except UNAVAILABLE as error:
-                log.warning("engine.counting_put_off", error=str(error))
-            await asyncio.sleep(EVERY_SECONDS)
+    async def look(self) -> None:
+        """Queue what is due, and forget what can't change any more."""
+        await self.queue_due()
+        await attributions.forget(self.database)
 
     async def queue_due(self) -> int:
         """Queue a count of each bucket that needs one; gives how many."""
         queued = 0
+        for found in await attributions.active(self.database):
+            try:
+                queued += await self._queue(found)
+            except UNAVAILABLE:
+                raise
+            except Exception:
+                # One that can't be looked at does not hold up the others.
+                log.exception("engine.counting_failed", attribution=found.arn)
+        return queued
+
+    async def _queue(self, found: Resource) -> int:
+        types = sorted({metric.canonical for metric in metrics_of(found)})
+        queued = 0
         async with self.database.transaction() as connection:
-            for found in await attributions.active(connection):
-                types = sorted({metric.canonical for metric in metrics_of(found)})
-                for bucket, events in await attributions.to_count(connection, found, types):
-                    begin = int(bucket.timestamp())
-                    payload = {"resource": found.id, "bucket": begin, "events": events}
-                    key = f"{found.id}:{begin}:{events}"
-                    queued += await jobs.enqueue(connection, KIND, key, payload) is not None
+            looked_at = await attributions.held(connection, found)
+            if looked_at is None:
+                return 0
+            for bucket, events in await attributions.to_count(connection, found, types, looked_at):
+                begin = int(bucket.timestamp())
+                payload = {"resource": found.id, "bucket": begin, "events": events}
+                key = f"{found.id}:{begin}:{events}"
+                queued += await jobs.enqueue(connection, KIND, key, payload) is not None
         return queued

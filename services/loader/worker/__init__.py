@@ -2,6 +2,5 @@
 
 from services.loader.worker.following import Following
 from services.loader.worker.loading import Loading
-from services.loader.worker.rounds import Rounds
 
-__all__ = ["Following", "Loading", "Rounds"]
+__all__ = ["Following", "Loading"]

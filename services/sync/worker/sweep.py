@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import uuid
 from contextlib import aclosing
 from typing import TYPE_CHECKING
@@ -12,8 +11,6 @@ import structlog
 from services.sync.domain.imports import Import
 from services.sync.domain.uploads import Upload, meaning
 from services.sync.metrics import UPLOADS
-from shared.errors import Permanent, Transient
-from shared.postgres import UNAVAILABLE
 
 if TYPE_CHECKING:
     from services.sync.store import Files, Imports
@@ -61,34 +58,12 @@ def _nobodys(tenant: str, key: str) -> None:
 
 
 class Sweep:
-    """A part that lists the uploads now and then."""
+    """Lists the uploads, in case a notice was lost or came to nothing."""
 
-    name = "sweep"
-
-    def __init__(self, imports: Imports, files: Files, seconds: float) -> None:
+    def __init__(self, imports: Imports, files: Files) -> None:
         self._imports = imports
         self._files = files
-        self._seconds = seconds
         self._strangers: set[str] = set()
-        self._task: asyncio.Task[None] | None = None
-
-    async def start(self) -> None:
-        """Begin; the first sweep finds what came while no worker was there."""
-        self._task = asyncio.create_task(self._loop())
-
-    async def stop(self) -> None:
-        """End at once: the next worker sweeps again."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
-
-    def alive(self) -> str | None:
-        """Dead when the loop has ended, which it does not by itself."""
-        return "the sweep has ended" if self._task is not None and self._task.done() else None
-
-    def ready(self) -> str | None:
-        """Always: the sweep is only a net."""
-        return None
 
     async def sweep(self) -> int:
         """Look at every uploaded object; return how many became imports."""
@@ -106,14 +81,3 @@ class Sweep:
             _nobodys(tenant, strangers[tenant])
         self._strangers = set(strangers)
         return added
-
-    async def _loop(self) -> None:
-        while True:
-            try:
-                await self.sweep()
-            except (Transient, Permanent, *UNAVAILABLE) as error:
-                # Permanent: the bucket is not there yet. Whatever it is, the next sweep may work.
-                log.warning("sync.sweep_failed", error=str(error))
-            except Exception:
-                log.exception("sync.sweep_failed")
-            await asyncio.sleep(self._seconds)

@@ -150,3 +150,18 @@ async def test_a_solution_trains_itself_when_it_is_due_and_once(surface: Surface
     assert await begun("8 days") == ["daily", "weekly"]
     versions = (await ask(surface, "ListSolutionVersions")).solution_versions
     assert [version.training_type for version in versions].count("MANUAL") == 1
+
+
+async def test_a_solution_that_cannot_be_trained_does_not_hold_up_the_others(
+    surface: Surface, store: Database
+) -> None:
+    group = (await ask(surface, "CreateDatasetGroup", name="shop")).dataset_group_arn
+    recipe = "arn:aws:personalize:::recipe/aws-similar-items"
+    for name in ("first", "second"):
+        await ask(surface, "CreateSolution", name=name, datasetGroupArn=group, recipeArn=recipe)
+    await store.execute("UPDATE resources SET created_at = created_at - interval '1 hour'")
+    await store.execute("UPDATE resources SET facts = '{}' WHERE name = 'first'")
+
+    assert [arn.split("/")[1] for arn in await AutoTraining(store, Settings()).begin_due()] == ["second"]
+    versions = (await ask(surface, "ListSolutionVersions")).solution_versions
+    assert len(versions) == await store.fetchval("SELECT count(*) FROM jobs") == 1

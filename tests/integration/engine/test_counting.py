@@ -85,11 +85,34 @@ async def test_a_bucket_is_counted_when_its_events_changed(
     # Neither the open bucket, nor other types, nor what was before the metric attribution was made.
     assert first == again == [(now - 1800, 1), (now - 900, 2)]
 
+    [found] = await attributions.active(store)
     async with store.transaction() as connection:
-        [found] = await attributions.active(connection)
-        for bucket, events in await attributions.to_count(connection, found, ["purchase"]):
+        looked_at = await attributions.held(connection, found)
+        assert looked_at is not None
+        # Nobody else looks now, and the resource itself stays free for who changes it.
+        assert await Counting(store).queue_due() == 0
+        await store.execute("SELECT FROM resources WHERE id = $1 FOR UPDATE NOWAIT", found.id)
+        for bucket, events in await attributions.to_count(connection, found, ["purchase"], looked_at):
             await attributions.save(connection, found.id, bucket, events, {("m", "mail"): float(events)})
     assert await queued(store) == first
     await happened(database, now, 3)
 
     assert await queued(store) == [*first, (now - 900, 3)]
+
+
+async def test_one_that_cannot_be_looked_at_does_not_hold_up_the_others(
+    store: Database, database: MigratedDatabase, now: int
+) -> None:
+    async with store.transaction() as connection:
+        connected = Resources(connection, ACCOUNT, None, "eu-west-1")
+        first = await connected.get("metric-attribution/a")
+        assert first is not None
+        new = NewResource(Type.METRIC_ATTRIBUTION, "metric-attribution/b", "b", "shop", {}, facts=first.facts)
+        await connected.add(new)
+        unreadable = {**first.facts["metrics"][0], "expression": "what nobody can read"}
+        await connected.update(first, facts={"metrics": [unreadable]})
+        await connection.execute("UPDATE resources SET created_at = created_at - interval '1 day'")
+    await happened(database, now, 1)
+
+    assert [found.name for found in await attributions.active(store)] == ["a", "b"]
+    assert await queued(store) == [(now - 900, 1)]

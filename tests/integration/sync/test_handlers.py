@@ -99,7 +99,7 @@ async def test_an_announced_object_becomes_one_import_however_often_it_is_announ
 
     await shop.handlers.objects_created([notice, notice])
     await shop.handlers.objects_created([a_notice(bucket, f"{TENANT}/orders+1.csv")])  # as Amazon encodes it
-    await Sweep(shop.imports, shop.files, 60).sweep()
+    await Sweep(shop.imports, shop.files).sweep()
 
     (found,) = await shop.rows("SELECT id, tenant, kind, origin, filename FROM imports")
     assert (found["tenant"], found["kind"], found["origin"]) == (TENANT, "orders", "upload")
@@ -125,7 +125,7 @@ async def test_any_other_key_is_ignored(shop: Shop, key: str) -> None:
     shop.files._client.put_object(Bucket=bucket, Key=key, Body=ORDERS)
 
     await shop.handlers.objects_created([a_notice(bucket, key)])
-    await Sweep(shop.imports, shop.files, 60).sweep()
+    await Sweep(shop.imports, shop.files).sweep()
 
     assert await shop.rows("SELECT id FROM imports") == []
 
@@ -173,7 +173,7 @@ async def test_the_sweep_finds_what_nobody_announced(shop: Shop) -> None:
     bucket = shop.files.uploads_bucket
     for name in ("orders.csv", "items-1.csv.gz", "users.csv", "readme.md"):
         shop.files._client.put_object(Bucket=bucket, Key=f"{TENANT}/{name}", Body=ORDERS)
-    sweep = Sweep(shop.imports, shop.files, 60)
+    sweep = Sweep(shop.imports, shop.files)
 
     assert [await sweep.sweep(), await sweep.sweep()] == [3, 0]
 
@@ -181,7 +181,7 @@ async def test_the_sweep_finds_what_nobody_announced(shop: Shop) -> None:
 async def test_an_upload_that_failed_for_an_outage_is_imported_later(shop: Shop) -> None:
     bucket, key = shop.files.uploads_bucket, f"{TENANT}/orders.csv"
     shop.files._client.put_object(Bucket=bucket, Key=key, Body=ORDERS)
-    sweep, importer = Sweep(shop.imports, shop.files, 60), shop.importer()
+    sweep, importer = Sweep(shop.imports, shop.files), shop.importer()
     found = [await sweep.sweep()]
 
     for outage in (True, False):
@@ -216,7 +216,7 @@ async def test_a_failed_upload_that_is_put_again_is_another_import(shop: Shop) -
 async def test_an_upload_of_no_tenant_waits_until_there_is_one(shop: Shop, database: Database) -> None:
     bucket, key = shop.files.uploads_bucket, "soon/orders.csv"
     shop.files._client.put_object(Bucket=bucket, Key=key, Body=ORDERS)
-    sweep = Sweep(shop.imports, shop.files, 60)
+    sweep = Sweep(shop.imports, shop.files)
     before = UPLOADS.labels("unknown_tenant")._value.get()
 
     await shop.handlers.objects_created([a_notice(bucket, key)])

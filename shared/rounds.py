@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 
-from shared.errors import Transient
+from shared.errors import EndcapError
 from shared.postgres import UNAVAILABLE
 
 MAX_PAUSE_SECONDS = 30.0
@@ -16,9 +16,12 @@ log = structlog.get_logger()
 
 
 class Rounds:
-    """Calls `work` every so many seconds, less often while a dependency is away."""
+    """Calls `work` every so many seconds, less often while that fails. No failure ends it.
 
-    def __init__(self, name: str, work: Callable[[], Awaitable[None]], *, seconds: float) -> None:
+    Every process of a service may do the same rounds at the same time: `work` must bear that.
+    """
+
+    def __init__(self, name: str, work: Callable[[], Awaitable[object]], *, seconds: float) -> None:
         self.name = name
         self._work = work
         self._seconds = seconds
@@ -49,10 +52,14 @@ class Rounds:
             try:
                 await self._work()
                 pause = self._seconds
-            except (Transient, *UNAVAILABLE) as away:
-                pause = min(MAX_PAUSE_SECONDS, pause * 2)
-                log.warning("loader.round_failed", part=self.name, error=str(away), pause=pause)
-            except Exception:
-                pause = min(MAX_PAUSE_SECONDS, pause * 2)
-                log.exception("loader.round_failed", part=self.name, pause=pause)
+            except Exception as error:
+                pause = max(self._seconds, min(MAX_PAUSE_SECONDS, pause * 2))
+                expected = isinstance(error, (EndcapError, *UNAVAILABLE))
+                log.warning(
+                    "rounds.failed",
+                    part=self.name,
+                    error=str(error),
+                    pause=pause,
+                    exc_info=None if expected else error,
+                )
             await asyncio.sleep(pause)
