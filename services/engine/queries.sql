@@ -469,6 +469,15 @@ ON CONFLICT (attribution, bucket, metric, source) DO UPDATE SET value = excluded
 -- Events older than 14 days are not counted; their values go with their buckets.
 DELETE FROM attribution_buckets WHERE bucket < now() - interval '15 days';
 
+-- forget_failed_counts --
+-- Counts that failed are queued again after an hour, by looking at everything once more.
+WITH failed AS (
+    DELETE FROM jobs
+    WHERE kind = 'attribution' AND status = 'failed' AND finished_at < now() - interval '1 hour'
+    RETURNING (payload ->> 'resource')::bigint AS attribution
+)
+DELETE FROM attribution_looks WHERE attribution IN (SELECT attribution FROM failed);
+
 -- forget_attribution_jobs --
 -- A count that is done is not looked at again.
 DELETE FROM jobs WHERE kind = 'attribution' AND status = 'done' AND finished_at < now() - interval '1 day';

@@ -224,6 +224,10 @@ class JobWorker:
 
     async def _fail(self, job: Job, error: BaseException) -> None:
         sentence = _sentence(error)
+        if await self._renew(job, within=LEASE_SECONDS) is False:
+            # Another worker has it now, and may bring it to a good end.
+            log.warning("jobs.lease_lost", kind=job.kind, key=job.key, error=sentence)
+            return
         job.outage = isinstance(error, (Transient, *UNAVAILABLE))
         unexpected = not isinstance(error, (Permanent, Transient))
         log.error(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
@@ -16,6 +15,8 @@ from shared.events.spellings import folded
 UNDEFINED = "SOURCE_NAME_UNDEFINED"
 MOST_SOURCES = 100
 BUCKET_SECONDS = 15 * 60
+LARGEST = 3.4028235e38
+"""The largest float of 32 bits: sums of such numbers stay numbers."""
 
 _SUM = re.compile(
     r"\s*SUM\s*\(\s*(ITEMS|INTERACTIONS)\s*\.\s*([A-Za-z_][A-Za-z0-9_]*)\s*\)\s*", re.IGNORECASE
@@ -108,11 +109,11 @@ def _value(column: str, event: Mapping[str, Any]) -> Any:
 
 
 def number(value: Any) -> float | None:
-    """A finite number, also as text; None for what is none."""
+    """A number, also as text; None for what is none, or larger than a column of the service can hold."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
     try:
         found = float(value)
     except (ValueError, OverflowError):
         return None
-    return found if math.isfinite(found) else None
+    return found if abs(found) <= LARGEST else None

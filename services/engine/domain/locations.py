@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -54,7 +55,12 @@ class Buckets(NamedTuple):
 
 def check_readable(location: Location, tenant: str, buckets: Buckets, complaint: str) -> None:
     """Refuse another tenant's prefix of a bucket that tenants share."""
-    if location.bucket in buckets and not location.key.startswith(f"{tenant}/"):
+    if location.bucket not in buckets:
+        return
+    if "//" in location.key:
+        # Some stores take two slashes for one: then it would be another folder than is checked.
+        raise Permanent(f"{complaint} {location.uri} has an empty name in its path.")
+    if not location.key.startswith(f"{tenant}/"):
         raise Permanent(
             f"{complaint} {location.uri} belongs to another tenant: in the bucket {location.bucket} this "
             f"dataset group has the prefix {tenant}/."
@@ -78,9 +84,19 @@ def model_prefix(tenant: str, solution: str, version: str) -> str:
     return f"{tenant}/models/{solution}/{version}/"
 
 
-def deletion_prefix(tenant: str, job: int, attempt: int, done: int) -> str:
-    """The folder of what a deletion writes anew in the data bucket, in one round of one attempt."""
-    return f"{tenant}/datasets/deletions/{job}/{attempt}-{done}/"
+def deletion_prefix(tenant: str, job: int, attempt: int | None = None) -> str:
+    """The beginning of all keys of what a deletion writes anew in the data bucket, or one attempt of it."""
+    return f"{tenant}/datasets/deletions/{job}/{'' if attempt is None else f'{attempt}-'}"
+
+
+def leftovers(tenant: str, keys: Iterable[str]) -> set[str]:
+    """The prefixes to empty when a dataset has let go of parts.
+
+    An import's folder holds nothing but its dataset's parts. What a deletion has written may lie beside the
+    parts of another dataset, which are in use.
+    """
+    mixed = f"{tenant}/datasets/deletions/"
+    return {key if key.startswith(mixed) else key.rpartition("/")[0] + "/" for key in keys}
 
 
 def dataset_prefix(tenant: str, kind: str, import_id: int) -> str:

@@ -71,7 +71,7 @@ def parse(text: str) -> Schema:
     """Read an Avro schema; Permanent with a sentence for what is not one, or not a flat record."""
     try:
         document = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise Permanent(f"The schema is not valid JSON: {error}") from None
     if not isinstance(document, dict) or document.get("type") != "record":
         raise Permanent("The schema is not an Avro record: its type must be record.")

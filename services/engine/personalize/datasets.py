@@ -6,6 +6,7 @@ from typing import Annotated
 
 from pydantic import StringConstraints
 
+from services.engine.domain import locations
 from services.engine.domain import schemas as avro
 from services.engine.domain.resources import UNFINISHED, NewResource, Type
 from services.engine.personalize import groups
@@ -20,6 +21,7 @@ from services.engine.personalize.members import (
     WireModel,
     update_of,
 )
+from services.engine.store import datasets as stored
 from shared.personalize import WireError, invalid_input
 
 
@@ -163,12 +165,15 @@ async def update(control: Control, request: UpdateDataset) -> DatasetCreated:
 
 
 async def delete(control: Control, request: DatasetName) -> None:
-    """Delete a dataset and its import jobs; what was imported goes later."""
+    """Delete a dataset with its import and export jobs; what was imported goes later."""
     dataset = await control.find(request.dataset_arn, Type.DATASET, lock=True)
-    imports = await control.resources.children(dataset.path, Type.DATASET_IMPORT_JOB)
-    refuse_if_any([job for job in imports if job.status in UNFINISHED], dataset)
-    for job in imports:
+    jobs = await control.resources.children(dataset.path, Type.DATASET_IMPORT_JOB, Type.DATASET_EXPORT_JOB)
+    refuse_if_any([job for job in jobs if job.status in UNFINISHED], dataset)
+    parts = await stored.parts(control.resources.connection, dataset.id)
+    left = locations.leftovers(dataset.owner, [part.key for part in parts])
+    for job in jobs:
         await control.resources.delete(job)
-        for folder in job.facts.get("folders", []):
-            await control.resources.discard(folder, control.settings.garbage_hours)
+        left |= set(job.facts.get("folders", []))
+    for prefix in left:
+        await control.resources.discard(prefix, control.settings.garbage_hours)
     await control.resources.delete(dataset)

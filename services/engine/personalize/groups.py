@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from services.engine.domain.resources import NewResource, Resource, Status, Type, tenant_id
+from services.engine.domain.resources import UNFINISHED, NewResource, Resource, Status, Type, tenant_id
 from services.engine.personalize.control import Control, refuse_if_any
 from services.engine.personalize.members import (
     ArnText,
@@ -118,7 +118,10 @@ async def delete(control: Control, request: DatasetGroupName) -> None:
     inside = await control.resources.children(
         group.path, Type.DATASET, Type.SOLUTION, Type.RECOMMENDER, Type.EVENT_TRACKER
     )
-    refuse_if_any(inside, group)
+    deletions = await control.resources.children(group.path, Type.DATA_DELETION_JOB)
+    refuse_if_any([*inside, *(job for job in deletions if job.status in UNFINISHED)], group)
+    for job in deletions:
+        await control.resources.delete(job)
     for left in await control.resources.children(group.path, Type.FILTER):
         await control.resources.delete(left)
         await control.announce.gone(FILTERS, left.owner, f"{left.owner}:{left.name}")

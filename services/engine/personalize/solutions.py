@@ -257,8 +257,11 @@ async def delete(control: Control, request: SolutionName) -> None:
     """Delete a solution with its versions, unless a campaign or a job needs one of them."""
     solution = await control.find(request.solution_arn, Type.SOLUTION, lock=True)
     resources = control.resources
-    refuse_if_any(await resources.children(solution.path, Type.CAMPAIGN), solution)
     versions = await resources.children(solution.path, Type.SOLUTION_VERSION)
+    for version in versions:
+        # Whoever makes a campaign or a job of a version holds it: then that is seen here, once it is made.
+        await resources.get(version.path, lock=True)
+    refuse_if_any(await resources.children(solution.path, Type.CAMPAIGN), solution)
     refuse_if_any([version for version in versions if version.status in UNFINISHED], solution)
     for version in versions:
         await _delete_version(control, version, solution)
@@ -266,7 +269,7 @@ async def delete(control: Control, request: SolutionName) -> None:
 
 
 async def _delete_version(control: Control, version: Resource, solution: Resource) -> None:
-    batches = await control.resources.children(version.path, Type.BATCH_INFERENCE_JOB)
+    batches = await control.resources.children(version.path, Type.BATCH_INFERENCE_JOB, Type.BATCH_SEGMENT_JOB)
     refuse_if_any([job for job in batches if job.status in UNFINISHED], solution)
     for job in batches:
         await control.resources.delete(job)

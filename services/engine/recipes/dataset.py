@@ -242,7 +242,9 @@ def _attributes(table: pa.Table | None, key: str, ids: Arrow) -> dict[str, Colum
             continue
         column: Arrow = backwards[name].combine_chunks().take(rows)
         if pa.types.is_integer(column.type) or pa.types.is_floating(column.type):
-            columns[name] = pc.fill_null(column.cast(pa.float64()), float("nan")).to_numpy()
+            numbers = pc.fill_null(column.cast(pa.float64()), float("nan")).to_numpy()
+            # No price is infinite: sums and means over such a column would say nothing.
+            columns[name] = np.where(np.isfinite(numbers), numbers, np.nan)
         else:
             columns[name] = np.array(column.to_pylist(), object)
     return columns

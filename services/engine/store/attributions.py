@@ -105,6 +105,11 @@ async def save(
 
 
 async def forget(database: Database) -> None:
-    """Forget what can't change any more: buckets of which no event is counted now, and their jobs."""
+    """Forget what can't change any more, and what is to be tried once more.
+
+    The first are buckets of which no event is counted now, and their jobs; the second are counts that
+    failed, since the place of their files may be there by now.
+    """
     await database.execute(*SQL.forget_buckets())
+    await database.execute(*SQL.forget_failed_counts())
     await database.execute(*SQL.forget_attribution_jobs())

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from boto3.exceptions import S3UploadFailedError
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 
 from services.engine.domain.locations import Location
 from shared import s3
@@ -26,7 +26,10 @@ if TYPE_CHECKING:
 
     from shared.settings import S3Settings
 
-_WRONG = {"NoSuchBucket", "NoSuchKey", "AccessDenied", "403", "404", "InvalidBucketName", "KeyTooLongError"}
+# What the store says of a place that is wrong, and will be the next time; a HEAD has the status alone.
+_WRONG = frozenset(
+    ("NoSuchBucket", "NoSuchKey", "AccessDenied", "InvalidBucketName", "KeyTooLongError", "400", "403", "404")
+)
 _DELETE_AT_ONCE = 1000
 BUFFER_BYTES = 2**20
 
@@ -116,10 +119,12 @@ class Objects:
         for start in range(0, len(keys), _DELETE_AT_ONCE):
             some = [{"Key": key} for key in keys[start : start + _DELETE_AT_ONCE]]
             with _translated("Invalid S3 path.", f"s3://{self.data_bucket}/{prefix}"):
-                self._client.delete_objects(
+                answer = self._client.delete_objects(
                     Bucket=self.data_bucket,
                     Delete={"Objects": some, "Quiet": True},  # type: ignore[typeddict-item]
                 )
+            for left in answer.get("Errors", []):
+                raise Transient(f"The object store did not delete {left.get('Key')}: {left.get('Code')}.")
 
     def ensure_bucket(self, bucket: str) -> bool:
         """Make a bucket unless it is there; say whether it was made."""
@@ -170,6 +175,8 @@ def _translated(complaint: str, uri: str) -> Iterator[None]:
         if isinstance(error.__context__, ClientError):
             raise _answered(error.__context__, complaint, uri) from error
         raise _away(error, uri) from error
+    except ParamValidationError as error:
+        raise Permanent(f"{complaint} {uri} can't be read or written: {error}") from error
     except (BotoCoreError, ConnectionError) as error:
         raise _away(error, uri) from error
 

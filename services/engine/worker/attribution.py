@@ -29,7 +29,7 @@ class Spec:
     Each of `sums` has the metric, event_type, function and source, what is already `reported`, and either
     a `value` or a `column` with the number of events by item. `parts` (keys of the data bucket) and
     `received` (a local file) are the items, what is later overrides. Without `output_bucket` no file is
-    written.
+    written; `again` says that an earlier attempt may have written it.
     """
 
     bucket: int
@@ -39,6 +39,7 @@ class Spec:
     output_bucket: str | None
     output_key: str
     name: str
+    again: bool = False
 
 
 def run(spec: Spec, objects: Objects, workspace: Path, report: Report) -> dict[str, Any]:
@@ -57,7 +58,8 @@ def run(spec: Spec, objects: Objects, workspace: Path, report: Report) -> dict[s
         for each, value in zip(spec.sums, values, strict=True)
         if value != each["reported"]
     ]
-    if rows and spec.output_bucket is not None:
+    # Another count may have reported since what an attempt that died has written under this name.
+    if (rows or spec.again) and spec.output_bucket is not None:
         path = workspace / "metrics.csv"
         path.write_bytes(written(rows, spec.bucket))
         key = f"{as_folder(spec.output_key)}{spec.name}"

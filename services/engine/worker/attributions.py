@@ -47,7 +47,7 @@ class Attributions(Runner):
         async for some in attributions.events(self.database, found, bucket, types):
             tally.add(some)
         sums = list(_sums(tally, reported))
-        with child.workspace(self.settings.work_folder, f"{job.kind}-{job.id}") as workspace:
+        with child.workspace(self.settings.work_folder, job) as workspace:
             spec = await self._spec(job, found, sums, workspace)
             result = await self._compute(job, KIND, spec, workspace)
         keys: list[Key] = [(each["metric"], each["source"]) for each in sums]
@@ -96,6 +96,7 @@ class Attributions(Runner):
             output.bucket if output else None,
             output.key if output else "",
             f"AggregatedAttributionMetrics - PutEvents - {job.payload['bucket']}-{job.payload['events']}.csv",
+            again=job.attempt > 1,
         )
 
     async def _items(self, found: Resource, path: Path) -> tuple[list[str], str | None]:

@@ -10,12 +10,15 @@ import sys
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
 from services.engine.worker import computation
 from shared.errors import Permanent, Transient
+
+if TYPE_CHECKING:
+    from shared.jobs import Job
 
 LINE_LIMIT = 4 * 2**20
 
@@ -80,10 +83,14 @@ def _how_it_died(code: int) -> str:
 
 
 @contextmanager
-def workspace(folder: Path, name: str) -> Iterator[Path]:
-    """An empty folder for one job, gone afterwards; also what an earlier attempt has left goes."""
-    path = folder / name
-    shutil.rmtree(path, ignore_errors=True)
+def workspace(folder: Path, job: Job) -> Iterator[Path]:
+    """An empty folder for one attempt at a job, gone afterwards; what earlier attempts have left goes too.
+
+    Each attempt has its own: a worker that wakes up and finds its job taken over removes its own alone.
+    """
+    for left in folder.glob(f"{job.kind}-{job.id}-*"):
+        shutil.rmtree(left, ignore_errors=True)
+    path = folder / f"{job.kind}-{job.id}-{job.attempt}"
     path.mkdir(parents=True)
     try:
         yield path

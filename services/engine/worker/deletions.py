@@ -35,10 +35,11 @@ class Deletions(Runner):
         source = locations.parse(resource.document["dataSource"]["dataLocation"], importing.INVALID_LOCATION)
         done: dict[str, dict[str, Any]] = {}
         recorded = finished = False
-        with child.workspace(self.settings.work_folder, f"{job.kind}-{job.key}") as workspace:
+        with child.workspace(self.settings.work_folder, job) as workspace:
             while not finished:
                 parts = await _parts(self.database, resource)
-                folder = locations.deletion_prefix(resource.owner, resource.id, job.attempt, len(done))
+                written = locations.deletion_prefix(resource.owner, resource.id, job.attempt)
+                folder = f"{written}{len(done)}/"
                 missing = [part.key for some in parts.values() for part in some if part.key not in done]
                 spec = erasing.Spec(source.bucket, source.key, missing, folder)
                 result = await self._compute(job, "deletion", spec, workspace)
@@ -75,6 +76,7 @@ class Deletions(Runner):
         if unfinished is None:
             return True
         deleted = int(job.progress["received"])
+        unused = {said["fresh"] for said in done.values() if said["removed"]}
         for identifier, some in parts.items():
             for part in some:
                 said = done[part.key]
@@ -82,7 +84,12 @@ class Deletions(Runner):
                 if said["removed"]:
                     fresh = datasets.Part(said["fresh"], said["rows"], said["bytes"])
                     await deletions.replace_part(connection, identifier, part.key, fresh)
-                    await beside.discard(part.key, self.settings.garbage_hours)
+                    unused ^= {said["fresh"], part.key}
+        unused |= {
+            locations.deletion_prefix(resource.owner, resource.id, died) for died in range(1, job.attempt)
+        }
+        for prefix in unused:
+            await beside.discard(prefix, self.settings.garbage_hours)
         await beside.update(unfinished, status=Status.ACTIVE, document={"numDeleted": deleted})
         return True
 

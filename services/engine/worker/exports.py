@@ -31,7 +31,7 @@ class Exports(Runner):
             document["jobOutput"]["s3DataDestination"]["path"], exporting.INVALID_OUTPUT_PATH
         )
         mode = document["ingestionMode"]
-        with child.workspace(self.settings.work_folder, f"{job.kind}-{job.key}") as workspace:
+        with child.workspace(self.settings.work_folder, job) as workspace:
             path = workspace / "received.parquet"
             collected = mode in {"PUT", "ALL"} and await collecting.collect_whole(
                 self.database, resource.owner, kind, schemas.parse(text), path

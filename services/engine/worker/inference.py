@@ -11,9 +11,10 @@ from typing import IO, Any
 import numpy as np
 import orjson
 
-from services.engine.domain.locations import Location, as_folder
+from services.engine.domain.locations import Location
 from services.engine.store.objects import Object, Objects
 from services.engine.worker import later
+from services.engine.worker.lines import input_files, read_json
 from services.engine.worker.sieve import Asked, Mask, Sieve, passes
 from shared import models
 from shared.errors import Permanent
@@ -71,12 +72,11 @@ def run(spec: Spec, objects: Objects, workspace: Path, report: Report) -> dict[s
     report("copy the model", 0.0)
     answerer = Answerer.of(spec, objects, workspace)
     source = Location(spec.input_bucket, spec.input_key)
-    files = objects.at(source, INVALID_INPUT_PATH)
-    total = sum(file.size for file in files) or 1
+    output = Location(spec.output_bucket, spec.output_key)
+    files = input_files(objects, source, output, INVALID_INPUT_PATH)
+    total = sum(file.size for file, _ in files) or 1
     lines = errors = done = 0
-    for file in files:
-        name = file.key.removeprefix(spec.input_key) if source.is_folder else file.name
-        key = f"{as_folder(spec.output_key)}{name}.out"
+    for file, key in files:
         answered, bad = _answer_file(spec, file, key, answerer, objects, workspace)
         lines, errors, done = lines + answered, errors + bad, done + file.size
         report("answer", 0.1 + 0.9 * done / total)
@@ -245,11 +245,9 @@ def _written(given: Any, output: Any, error: str | None) -> bytes:
 
 def parse_line(raw: bytes, member: str, *, optional: bool = False) -> Line:
     """Read a line; `optional` for recipes that recommend the same to everybody."""
-    try:
-        given = orjson.loads(raw)
-    except ValueError:
-        text = raw.decode(errors="replace").rstrip("\r\n")
-        return Line(text, None, "The line is not valid JSON.")
+    given, error = read_json(raw)
+    if error is not None:
+        return Line(given, None, error)
     if not isinstance(given, dict):
         return Line(given, None, "The line is not a JSON object.")
     query = given.get(member)

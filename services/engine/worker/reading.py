@@ -86,7 +86,10 @@ def _header(stream: Arrow, name: str) -> list[str]:
         line = start.partition(b"\n")[0].decode()
     except UnicodeDecodeError:
         raise Permanent(f"{name} is not UTF-8: save it as UTF-8 and import it again.") from None
-    names = next(csv.reader([line.rstrip("\r")]), [])
+    try:
+        names = next(csv.reader([line.rstrip("\r")]), [])
+    except csv.Error as error:
+        raise Permanent(f"{name}: the first line is no header of a CSV file: {error}.") from None
     if not any(names):
         raise Permanent(f"{name} is empty: its first line must name the columns.")
     return names
@@ -124,9 +127,14 @@ def _check(values: Arrow, column: Column, name: str, before: int) -> None:
     if longest and column.type == "string":
         too_long = pc.greater(pc.utf8_length(values), pa.scalar(longest, pa.int32()))
         _refuse(too_long, column, name, before, f"is longer than {longest} characters")
+    if column.name in _IDS:
+        has_nul = pc.match_substring(values, "\0")
+        _refuse(has_nul, column, name, before, "holds a NUL character, which can't be stored")
     if column.name in _TIMES:
         too_late = pc.greater(values, pa.scalar(LATEST_SECOND, pa.int64()))
         _refuse(too_late, column, name, before, "is not in seconds since 1970 (are these milliseconds?)")
+        too_early = pc.less(values, pa.scalar(-LATEST_SECOND, pa.int64()))
+        _refuse(too_early, column, name, before, "is not in seconds since 1970")
 
 
 def _refuse(wrong: Any, column: Column, name: str, before: int, why: str) -> None:

@@ -51,7 +51,7 @@ class Runner:
         if workspace is not None:
             result = await self._while_wanted(job, child.compute(kind, spec, workspace, told, environment))
         else:
-            with child.workspace(self.settings.work_folder, f"{job.kind}-{job.key}") as made:
+            with child.workspace(self.settings.work_folder, job) as made:
                 result = await self._while_wanted(job, child.compute(kind, spec, made, told, environment))
         for warning in result["warnings"]:
             log.warning("engine.warned", kind=job.kind, resource=job.key, warning=warning)

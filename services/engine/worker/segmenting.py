@@ -13,11 +13,12 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from services.engine.domain.locations import Location, as_folder
+from services.engine.domain.locations import Location
 from services.engine.recipes import segment_attribute_affinity, segments
 from services.engine.recipes.segment_attribute_affinity import Kinds
 from services.engine.store.objects import Object, Objects
 from services.engine.worker.inference import INVALID_INPUT_PATH, INVALID_OUTPUT_PATH, Report, fetch_model
+from services.engine.worker.lines import input_files, read_json
 from services.engine.worker.sieve import Mask, UserSieve
 from shared.errors import Permanent
 from shared.models import Model
@@ -67,12 +68,11 @@ def run(spec: Spec, objects: Objects, workspace: Path, report: Report) -> dict[s
     report("copy the model", 0.0)
     model = fetch_model(spec.model, spec.model_sha256, objects, workspace / "model")
     source = Location(spec.input_bucket, spec.input_key)
-    files = objects.at(source, INVALID_INPUT_PATH)
+    output = Location(spec.output_bucket, spec.output_key)
+    files = input_files(objects, source, output, INVALID_INPUT_PATH)
     reader, lines, errors = Reader(model, spec.erased, spec.filter), 0, 0
-    for number, file in enumerate(files):
+    for number, (file, key) in enumerate(files):
         report("answer", 0.1 + 0.9 * number / len(files))
-        name = file.key.removeprefix(spec.input_key) if source.is_folder else file.name
-        key = f"{as_folder(spec.output_key)}{name}.out"
         answered, bad = _answer_file(spec, file, key, reader, objects, workspace)
         lines, errors = lines + answered, errors + bad
     return {"lines": lines, "errors": errors, "warnings": []}
@@ -133,11 +133,9 @@ class Reader:
 
     def line(self, raw: bytes) -> Line:
         """One line; the error of a bad one says what is wrong."""
-        try:
-            given = orjson.loads(raw)
-        except ValueError:
-            text = raw.decode(errors="replace").rstrip("\r\n")
-            return Line(text, error="The line is not valid JSON.")
+        given, error = read_json(raw)
+        if error is not None:
+            return Line(given, error=error)
         try:
             items = self._items(given)
             return Line(given, items, allowed=None if self._sieve is None else self._sieve.mask(given))

@@ -89,7 +89,7 @@ class Work(Runner):
         if resource.type is Type.RECOMMENDER_TRAINING:
             async with self.database.transaction() as connection:
                 await recommender_trainings.begun(resources.beside(connection, resource), resource)
-        with child.workspace(self.settings.work_folder, f"{job.kind}-{job.key}") as workspace:
+        with child.workspace(self.settings.work_folder, job) as workspace:
             await job.report(step="collect received events", share=0.0)
             parts, columns = await self._datasets_of(resource)
             received = await collecting.collect(self.database, resource.owner, columns, workspace)
@@ -184,6 +184,9 @@ class Work(Runner):
         elif failed.type is Type.DATASET_IMPORT_JOB and (dataset := await beside.get(failed.parent or "")):
             written = locations.dataset_prefix(failed.owner, dataset.document["datasetType"], failed.id)
             await beside.discard(written, self.settings.garbage_hours)
+        elif failed.type is Type.DATA_DELETION_JOB:
+            written = locations.deletion_prefix(failed.owner, failed.id)
+            await beside.discard(written, self.settings.garbage_hours)
 
     async def _datasets_of(self, version: Resource) -> tuple[dict[str, list[str]], dict[str, schemas.Schema]]:
         """The keys of the objects that the group's datasets consist of, and their schemas, both by type."""
@@ -223,7 +226,7 @@ class Work(Runner):
             return
         replacing = resource.document["importMode"] == "FULL"
         dropped = await datasets.add_parts(connection, dataset.id, resource.id, parts, replacing=replacing)
-        for old in {key.rpartition("/")[0] + "/" for key in dropped} - {folder}:
+        for old in locations.leftovers(resource.owner, dropped) - {folder}:
             await beside.discard(old, self.settings.garbage_hours)
         of_import, _, attempt = folder.rstrip("/").rpartition("/")
         for died in range(1, int(attempt)):

@@ -74,7 +74,17 @@ def test_a_bad_file_fails_its_import_with_a_sentence(
     assert sentence in job["failureReason"]
 
 
-@pytest.mark.parametrize("location", ["s3://no-such-bucket-here/a.csv", "nothing.csv", "nothing/"])
+@pytest.mark.parametrize(
+    "location",
+    [
+        "s3://no-such-bucket-here/a.csv",
+        "s3://No_Such_Bucket/a.csv",
+        "s3://no bucket!/a.csv",
+        "s3://no bucket!/",
+        "nothing.csv",
+        "nothing/",
+    ],
+)
 def test_a_place_where_nothing_is_fails_its_import(
     engine: Engine, worker: Process, datasets: dict[str, str], location: str
 ) -> None:

@@ -116,3 +116,23 @@ async def test_one_that_cannot_be_looked_at_does_not_hold_up_the_others(
 
     assert [found.name for found in await attributions.active(store)] == ["a", "b"]
     assert await queued(store) == [(now - 900, 1)]
+
+
+async def test_a_count_that_failed_is_queued_again_after_an_hour(
+    store: Database, database: MigratedDatabase, now: int
+) -> None:
+    await happened(database, now, 1)
+    first = await queued(store)
+    await store.execute("UPDATE jobs SET status = 'failed', finished_at = now() - interval '50 minutes'")
+    # Its events were stored long before anybody looks again.
+    connection = await asyncpg.connect(database.url)
+    await connection.execute("UPDATE tracker.interactions SET stored_at = now() - interval '2 hours'")
+    await connection.close()
+    await attributions.forget(store)
+    early = await queued(store)
+    await store.execute("UPDATE jobs SET finished_at = now() - interval '70 minutes'")
+    await attributions.forget(store)
+    gone = await store.fetch("TABLE jobs")
+
+    assert first == early == [(now - 900, 1)]
+    assert (gone, await queued(store)) == ([], first)

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import json
 from types import SimpleNamespace
 
 import pytest
 
-from services.engine.domain.resources import Resource, Status, Type
+from services.engine.domain.resources import NewResource, Resource, Status, Type
 from services.engine.personalize.surface import Surface
 from services.engine.settings import Settings
-from services.engine.store import resources
+from services.engine.store import datasets, resources
 from services.engine.store.objects import Objects
+from services.engine.worker.deletions import Deletions
 from services.engine.worker.sweeper import Sweeper
 from services.engine.worker.work import Work
+from shared.errors import Transient
 from shared.jobs import Job
 from shared.personalize import WireError
 from shared.postgres import Database
@@ -134,3 +138,151 @@ async def test_what_dead_attempts_of_an_import_have_written_is_cleared_away(
 
     rows = await store.fetch("SELECT prefix FROM garbage ORDER BY prefix")
     assert [row["prefix"] for row in rows] == [f"{folder}1/", f"{folder}2/"]
+
+
+async def test_what_the_store_does_not_delete_is_swept_again(
+    surface: Surface, store: Database, s3: ObjectStore, bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = s3.client()
+    client.put_object(Bucket=bucket, Key="gone/users.csv", Body=b"x")
+    await store.execute("INSERT INTO garbage VALUES ('gone/', now() - interval '1 second')")
+    refused = {"Errors": [{"Key": "gone/users.csv", "Code": "AccessDenied"}]}
+    with monkeypatch.context() as patch:
+        patch.setattr(client, "delete_objects", lambda **_: refused)
+        with pytest.raises(Transient, match="did not delete gone/users"):
+            await Sweeper(store, Objects(client, bucket), Settings()).sweep()
+    left = await store.fetch("TABLE garbage")
+    await Sweeper(store, Objects(client, bucket), Settings()).sweep()
+
+    assert len(left) == 1
+    assert client.list_objects_v2(Bucket=bucket).get("Contents", []) == []
+
+
+async def test_a_dataset_lets_go_of_its_own_files_alone_in_the_folder_of_a_deletion(
+    surface: Surface, store: Database
+) -> None:
+    """A deletion writes the parts of all datasets anew into one folder."""
+    users, events = [await dataset(surface, store, kind) for kind in ("Users", "Interactions")]
+    written = "shop/datasets/deletions/9/1-0/part-0000"
+    async with store.transaction() as connection:
+        for number, found in enumerate((users, events)):
+            await datasets.add_parts(
+                connection, found.id, 0, [datasets.Part(f"{written}{number}.parquet", 1, 1)], replacing=True
+            )
+        mode = {"importMode": "FULL"}
+        job = NewResource(Type.DATASET_IMPORT_JOB, "j", "j", "shop", mode, events.path, Status.PENDING)
+        added = await resources.beside(connection, events).add(job)
+        assert added is not None
+        await Work(store, Settings())._finish_import(connection, added, [], {"warnings": []}, "new/1/")
+
+    imported = {row["prefix"] for row in await store.fetch("SELECT prefix FROM garbage")}
+    await ask(surface, "DeleteDataset", datasetArn=users.arn)
+    both = {row["prefix"] for row in await store.fetch("SELECT prefix FROM garbage")}
+
+    assert imported == {f"{written}1.parquet"}
+    assert both == {f"{written}0.parquet", f"{written}1.parquet"}
+
+
+async def dataset(surface: Surface, store: Database, kind: str) -> Resource:
+    """A dataset of the group shop, which is made with the first."""
+    with contextlib.suppress(WireError):
+        await ask(surface, "CreateDatasetGroup", name="shop")
+    names = {"Users": ["USER_ID", "CITY"], "Interactions": ["USER_ID", "ITEM_ID", "TIMESTAMP"]}[kind]
+    fields = [{"name": name, "type": "long" if name == "TIMESTAMP" else "string"} for name in names]
+    avro = {"type": "record", "name": kind, "namespace": "n", "fields": fields, "version": "1.0"}
+    schema = (await ask(surface, "CreateSchema", name=kind, schema=json.dumps(avro))).schema_arn
+    group = "arn:aws:personalize:::dataset-group/shop"
+    made = await ask(
+        surface, "CreateDataset", name=kind, schemaArn=schema, datasetGroupArn=group, datasetType=kind
+    )
+    row = await store.fetchrow("SELECT id FROM resources WHERE arn = $1", made.dataset_arn)
+    assert row is not None
+    found = await resources.by_id(store, row["id"])
+    assert found is not None
+    return found
+
+
+async def test_what_dead_attempts_of_a_deletion_have_written_is_cleared_away(
+    surface: Surface, store: Database
+) -> None:
+    users = await dataset(surface, store, "Users")
+    ids = []
+    for name in ("done", "failed"):
+        await ask(
+            surface,
+            "CreateDataDeletionJob",
+            jobName=name,
+            datasetGroupArn="arn:aws:personalize:::dataset-group/shop",
+            dataSource={"dataLocation": "s3://in/users.csv"},
+            roleArn="arn:aws:iam::000000000000:role/r",
+        )
+        ids.append(await store.fetchval("SELECT max(id) FROM resources"))
+    done, failed = [await resources.by_id(store, identifier) for identifier in ids]
+    assert done is not None
+    assert failed is not None
+    fresh = f"shop/datasets/deletions/{done.id}/2-0/"
+    said = {key: {"key": key, "removed": 1, "rows": 1, "bytes": 1, "fresh": f"{fresh}{key}"} for key in "ab"}
+    job = Job(1, Type.DATA_DELETION_JOB.value, str(done.id), {}, 2, {"received": 0}, "test", store)
+    async with store.transaction() as connection:
+        await datasets.add_parts(connection, users.id, 0, [datasets.Part("a", 2, 2)], replacing=True)
+        # Meanwhile an import has replaced the part b.
+        assert await Deletions(store, Settings())._finish(connection, job, done, said)
+    other = Job(2, Type.DATA_DELETION_JOB.value, str(failed.id), {}, 1, {}, "test", store)
+    await Work(store, Settings()).failed(other, "no such file")
+
+    assert [part.key for part in await datasets.parts(store, users.id)] == [f"{fresh}a"]
+    assert {row["prefix"] for row in await store.fetch("SELECT prefix FROM garbage")} == {
+        "a",
+        f"{fresh}b",
+        f"shop/datasets/deletions/{done.id}/1-",
+        f"shop/datasets/deletions/{failed.id}/",
+    }
+
+
+async def test_jobs_go_with_what_they_belong_to(surface: Surface, store: Database, solution: str) -> None:
+    role = {"roleArn": "arn:aws:iam::000000000000:role/r"}
+    out = {"s3DataDestination": {"path": "s3://out/a/"}}
+    users = await dataset(surface, store, "Users")
+    await ask(surface, "CreateDatasetExportJob", jobName="e", datasetArn=users.arn, jobOutput=out, **role)
+    (version,) = await trained(surface, store, solution, 1)
+    await resources.beside(store, version).update(version, facts={"recipe": "aws-item-affinity"})
+    await ask(
+        surface,
+        "CreateBatchSegmentJob",
+        jobName="s",
+        solutionVersionArn=version.arn,
+        jobInput={"s3DataSource": {"path": "s3://in/a.json"}},
+        jobOutput=out,
+        **role,
+    )
+    group = {"datasetGroupArn": "arn:aws:personalize:::dataset-group/shop"}
+    source = {"dataSource": {"dataLocation": "s3://in/users.csv"}}
+    await ask(surface, "CreateDataDeletionJob", jobName="d", **group, **source, **role)
+    steps = (
+        ("dataset-export-job", "DeleteDataset", {"datasetArn": users.arn}),
+        ("batch-segment-job", "DeleteSolution", {"solutionArn": solution}),
+        ("data-deletion-job", "DeleteDatasetGroup", group),
+    )
+    for kind, operation, named in steps:
+        with pytest.raises(WireError, match=f"in use by arn.*{kind}"):
+            await ask(surface, operation, **named)
+        await store.execute("UPDATE resources SET status = 'ACTIVE' WHERE type = $1", kind)
+        await ask(surface, operation, **named)
+
+    assert {row["type"] for row in await store.fetch("SELECT type FROM resources")} == {"schema"}
+
+
+async def test_a_campaign_that_is_being_made_keeps_its_solution(
+    surface: Surface, store: Database, solution: str
+) -> None:
+    (version,) = await trained(surface, store, solution, 1)
+    async with store.transaction() as connection:
+        beside = resources.beside(connection, version)
+        await beside.get(version.path, lock=True)
+        deleting = asyncio.create_task(ask(surface, "DeleteSolution", solutionArn=solution))
+        await asyncio.sleep(0.3)
+        campaign = NewResource(Type.CAMPAIGN, "campaign/c", "c", "shop", {}, parent=version.parent)
+        await beside.add(campaign)
+
+    with pytest.raises(WireError, match=r"in use by arn.*campaign/c"):
+        await deleting

@@ -282,3 +282,30 @@ async def test_any_sentence_of_a_failure_is_kept(pool: Database) -> None:
     await worker.stop()
 
     assert (row["status"], row["error"]) == ("failed", "line 3: 'a\ufffdb?c' is no price")
+
+
+async def test_a_worker_that_has_lost_its_job_does_not_tell_that_it_failed(pool: Database) -> None:
+    told: list[str] = []
+
+    async def work(job: Job) -> None:
+        # Another worker takes the job over, since this one did not renew its lease.
+        await pool.execute("UPDATE jobs SET lease_until = now() - interval '1 second'")
+        await pool.fetchrow(*jobs.SQL.claim(kinds=["work"], owner="another", lease=60.0))
+        taken_over.set()
+        raise Permanent(f"attempt {job.attempt} came to nothing")
+
+    async def failed(_: Job, sentence: str) -> None:
+        told.append(sentence)
+
+    taken_over = asyncio.Event()
+    await enqueue(pool, "work", "a", {})
+    worker = JobWorker(pool, {"work": work}, failed=failed)
+    await worker.start()
+    async with asyncio.timeout(10):
+        await taken_over.wait()
+    await asyncio.sleep(0.3)
+    await worker.stop()
+
+    row = await pool.fetchrow(*jobs.SQL.job(kind="work", key="a"))
+    assert row is not None
+    assert (row["status"], row["error"], told) == ("running", None, [])

@@ -82,3 +82,11 @@ def test_the_file_has_the_services_columns() -> None:
         "METRIC_NAME,EVENT_TYPE,VALUE,MATH_FUNCTION,EVENT_ATTRIBUTION_SOURCE,TIMESTAMP",
         "COUNTWATCHES,WATCH,12.0,samplecount,arn:x,1666924200",
     ]
+
+
+def test_no_event_makes_a_sum_infinite() -> None:
+    tally = Tally((Metric.parse("paid", "Purchase", "SUM(Interactions.EVENT_VALUE)"),), set())
+
+    tally.add([event(value=1e308), event(value=1e308), event(value=3e38), event(value=2.0)])
+
+    assert tally.values["paid", UNDEFINED] == 3e38 + 2.0

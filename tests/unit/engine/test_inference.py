@@ -8,9 +8,12 @@ import orjson
 import pyarrow as pa
 import pytest
 
+from services.engine.domain.locations import Location
 from services.engine.recipes import RECIPES, Dataset
 from services.engine.recipes.recipe import silent
+from services.engine.store.objects import Object
 from services.engine.worker.inference import Answerer, Line, parse_line, with_items
+from services.engine.worker.lines import input_files
 from services.engine.worker.sieve import Sieve
 
 
@@ -94,3 +97,37 @@ def test_a_filter_takes_items_out_of_a_ranking() -> None:
 
     assert isinstance(found["output"], dict)
     assert found["output"]["recommendedItems"] == ["tea-5", "stranger"]
+
+
+DEEP = b'{"userId": "u0", "note": ' + b"[" * 400 + b"]" * 400 + b"}"
+
+
+def test_a_line_that_is_nested_too_deep_is_an_error_in_its_place() -> None:
+    good, bad = answered(ranking(), b'{"userId": "u0", "itemList": ["tea-5"]}', DEEP)
+
+    assert good["error"] is None
+    assert bad == {"input": DEEP.decode(), "output": None, "error": "The line is nested too deep."}
+
+
+class Bucket:
+    """Objects of one bucket by their keys."""
+
+    def __init__(self, *keys: str) -> None:
+        self.keys = keys
+
+    def at(self, location: Location, _: str) -> list[Object]:
+        return [Object(location.bucket, key, 1) for key in self.keys if key.startswith(location.key)]
+
+
+@pytest.mark.parametrize("output", ["in/", "in", "in/out/"])
+def test_what_was_answered_into_the_folder_of_the_questions_is_no_question(output: str) -> None:
+    answers = {"in/": "in/a.json.out", "in": "in/a.json.out", "in/out/": "in/out/a.json.out"}
+    bucket = Bucket("in/a.json", answers[output], "in/b.out")
+    source = Location("shop", "in/")
+
+    found = input_files(bucket, source, Location("shop", output), "No.")  # type: ignore[arg-type]
+    elsewhere = input_files(bucket, source, Location("other", output), "No.")  # type: ignore[arg-type]
+
+    assert [file.key for file, _ in found] == ["in/a.json", "in/b.out"]
+    assert found[0][1] == answers[output]
+    assert len(elsewhere) == 3

@@ -46,6 +46,20 @@ def test_the_engines_own_folders_can_be_read_but_not_written(key: str) -> None:
         locations.check_writable(location, "default", BUCKETS, "No.")
 
 
+@pytest.mark.parametrize("bucket", BUCKETS)
+def test_a_path_with_an_empty_name_in_a_shared_bucket_is_refused(bucket: str) -> None:
+    with pytest.raises(Permanent, match="empty name"):
+        locations.check_writable(Location(bucket, "default//models/s/1/"), "default", BUCKETS, "No.")
+    locations.check_writable(Location("my-bucket", "a//b"), "default", BUCKETS, "No.")
+
+
+def test_what_a_deletion_has_written_goes_file_by_file_and_imports_by_their_folders() -> None:
+    keys = ("t/datasets/users/7/1/part-00000.parquet", "t/datasets/users/7/1/part-00001.parquet")
+    mixed = locations.deletion_prefix("t", 9, 1) + "0/part-00000.parquet"
+
+    assert locations.leftovers("t", [*keys, mixed]) == {"t/datasets/users/7/1/", mixed}
+
+
 def test_the_tenants_own_prefix_and_other_buckets_are_free() -> None:
     for location in (
         Location("endcap-data", "default/runs/7/"),

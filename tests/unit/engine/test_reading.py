@@ -77,6 +77,8 @@ def test_missing_columns_are_named_in_the_services_words() -> None:
         ("u,i,yesterday,\n", "TIMESTAMP has the value 'yesterday', which is no int64."),
         ("u,i,5,dear\n", "EVENT_VALUE has the value 'dear', which is no float."),
         ("u,i,5,1,2\n", "Expected 4 columns, got 5"),
+        ("u,i,5,\nu\0,i,5,\n", "data row 2: USER_ID holds a NUL character"),
+        ("u,i,-9223372036854775808,\n", "data row 1: TIMESTAMP is not in seconds since 1970"),
     ],
 )
 def test_a_bad_row_is_named(rows: str, sentence: str) -> None:
@@ -103,6 +105,10 @@ def test_what_a_text_has_beyond_the_longest_is_cut_off() -> None:
 @pytest.mark.parametrize("content", [b"", b"\n", b"\xff\xfe\n"])
 def test_a_file_without_a_header_is_refused(content: bytes) -> None:
     assert "a.csv is" in refusal(content)
+
+
+def test_a_file_with_the_line_ends_of_an_old_mac_is_refused_with_a_sentence() -> None:
+    assert "no header" in refusal((HEADER + "u,i,5,1\n").replace("\n", "\r"))
 
 
 def test_other_encodings_are_refused() -> None:

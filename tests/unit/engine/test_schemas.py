@@ -39,6 +39,7 @@ def test_a_flat_record_is_read_with_its_marks() -> None:
     ("text", "sentence"),
     [
         ("{", "not valid JSON"),
+        ("[" * 20_000, "not valid JSON"),
         ("[]", "not an Avro record"),
         ('{"type": "enum", "fields": []}', "not an Avro record"),
         ('{"type": "record", "fields": []}', "has no fields"),

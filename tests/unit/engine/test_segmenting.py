@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import pyarrow as pa
 import pytest
 
-from services.engine.worker.segmenting import conditions
+from services.engine.recipes import RECIPES, Dataset
+from services.engine.recipes.recipe import silent
+from services.engine.worker.segmenting import Line, Reader, conditions
 from shared.errors import Permanent
 
 
@@ -37,3 +40,12 @@ def test_conditions_are_read(text: str, expected: list[tuple[str, str]]) -> None
 def test_errors_point_at_the_place(text: str, place: str) -> None:
     with pytest.raises(Permanent, match=place):
         conditions(text)
+
+
+def test_a_line_that_is_nested_too_deep_is_an_error_in_its_place() -> None:
+    deep = b'{"itemId": ' + b"[" * 400 + b"]" * 400 + b"}"
+
+    rows = pa.table({"USER_ID": ["u", "v"] * 9, "ITEM_ID": list("abc") * 6, "TIMESTAMP": list(range(18))})
+    reader = Reader(RECIPES["aws-item-affinity"].fit(Dataset.from_arrow(rows), {}, silent))
+
+    assert reader.line(deep) == Line(deep.decode(), error="The line is nested too deep.")

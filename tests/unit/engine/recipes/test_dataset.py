@@ -101,6 +101,14 @@ def test_items_and_users_without_interactions_are_there_with_their_columns() -> 
     assert np.array_equal(dataset.user_columns["AGE"], [np.nan, 30.0], equal_nan=True)
 
 
+def test_what_is_infinite_is_no_value() -> None:
+    items = pa.table({"ITEM_ID": ["x", "y", "z"], "PRICE": [float("inf"), float("-inf"), 3.0]})
+
+    prices = Dataset.from_arrow(table([("a", "x", 1), ("a", "y", 2)]), items).item_columns["PRICE"]
+
+    assert np.array_equal(prices, [np.nan, np.nan, 3.0], equal_nan=True)
+
+
 def test_timestamps_may_be_timestamps_and_ids_numbers() -> None:
     when = datetime(2024, 1, 2, 3, 4, 5, 600_000, tzinfo=UTC)
     dataset = Dataset.from_arrow(

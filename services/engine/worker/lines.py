@@ -1,0 +1,37 @@
+"""The files of lines that batch jobs answer, and what a line says."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+
+from services.engine.domain.locations import Location, as_folder
+from services.engine.store.objects import Object, Objects
+
+
+def input_files(
+    objects: Objects, source: Location, output: Location, complaint: str
+) -> list[tuple[Object, str]]:
+    """Each file to answer, with the key of its answers; Permanent with `complaint` when there is none.
+
+    Both may be in one folder: what an earlier attempt, or another job, has answered there is no input.
+    """
+    files = objects.at(source, complaint)
+    names = {file.key: file.key.removeprefix(source.key) if source.is_folder else file.name for file in files}
+    keys = {key: f"{as_folder(output.key)}{name}.out" for key, name in names.items()}
+    answers = set(keys.values()) if output.bucket == source.bucket else set()
+    return [(file, keys[file.key]) for file in files if file.key not in answers]
+
+
+def read_json(raw: bytes) -> tuple[Any, str | None]:
+    """What a line says; or the line as text, and what is wrong with it."""
+    text = raw.decode(errors="replace").rstrip("\r\n")
+    try:
+        given = orjson.loads(raw)
+        orjson.dumps(given)
+    except TypeError:  # orjson reads deeper than it writes
+        return text, "The line is nested too deep."
+    except ValueError:
+        return text, "The line is not valid JSON."
+    return given, None
