@@ -70,9 +70,9 @@ class Objects:
         """The store of the settings."""
         return cls(s3.client(settings), settings.endcap_data_bucket)
 
-    def below(self, bucket: str, prefix: str) -> Iterator[Object]:
+    def below(self, bucket: str, prefix: str, complaint: str = "Invalid S3 path.") -> Iterator[Object]:
         """Every object whose key begins with the prefix; folders themselves are left out."""
-        with _translated("Invalid S3 path.", f"s3://{bucket}/{prefix}"):
+        with _translated(complaint, f"s3://{bucket}/{prefix}"):
             pages = self._client.get_paginator("list_objects_v2")
             for page in pages.paginate(Bucket=bucket, Prefix=prefix):
                 for entry in page.get("Contents", []):
@@ -85,8 +85,7 @@ class Objects:
             with _translated(complaint, location.uri):
                 head = self._client.head_object(Bucket=location.bucket, Key=location.key)
             return [Object(location.bucket, location.key, head["ContentLength"])]
-        with _translated(complaint, location.uri):
-            found = list(self.below(location.bucket, location.key))
+        found = list(self.below(location.bucket, location.key, complaint))
         if not found:
             raise Permanent(f"{complaint} There is nothing in {location.uri}.")
         return found
@@ -176,7 +175,7 @@ def _translated(complaint: str, uri: str) -> Iterator[None]:
             raise _answered(error.__context__, complaint, uri) from error
         raise _away(error, uri) from error
     except ParamValidationError as error:
-        raise Permanent(f"{complaint} {uri} can't be read or written: {error}") from error
+        raise Permanent(f"{complaint} {uri} is no place that an object store can have.") from error
     except (BotoCoreError, ConnectionError) as error:
         raise _away(error, uri) from error
 
