@@ -24,6 +24,7 @@ from shared.errors import Permanent
 from shared.models import Model
 
 LINES_AT_ONCE = 500
+MASK_BYTES_AT_ONCE = 1 << 27
 
 _CONDITION = re.compile(
     r"""\s*ITEMS\s*\.\s*(?P<column>[A-Za-z_]\w*)\s*=\s*
@@ -85,7 +86,7 @@ def _answer_file(
     lines = errors = 0
     with path.open("wb") as output:
         parsed = reader.lines(objects.read(file, INVALID_INPUT_PATH))
-        at_once = min(LINES_AT_ONCE, segments.at_once(reader.model, spec.results))
+        at_once = reader.at_once(spec.results)
         while some := list(islice(parsed, at_once)):
             output.writelines(reader.answers(some, spec.results))
             lines += len(some)
@@ -101,18 +102,25 @@ class Reader:
     def __init__(self, model: Model, erased: Sequence[str] = (), expression: str | None = None) -> None:
         """For the items of this model, and its users but for the erased ones and what a filter bars."""
         self.model = model
-        self._sieve = UserSieve(expression, model) if expression is not None else None
         self._present = np.ones(len(model.users), bool)
         known = model.users.find_all(erased)
         self._present[known[known >= 0]] = False
+        self._sieve = UserSieve(expression, model, self._present) if expression is not None else None
         self._kinds = Kinds(model)
         self._by_attributes = model.recipe == segment_attribute_affinity.NAME
+
+    def at_once(self, results: int) -> int:
+        """How many lines to answer together; with values of its own a line has a mask of its own."""
+        masks = LINES_AT_ONCE
+        if self._sieve is not None and self._sieve.varies:
+            masks = MASK_BYTES_AT_ONCE // max(len(self.model.users), 1)
+        return max(1, min(LINES_AT_ONCE, masks, segments.at_once(self.model, results)))
 
     def answers(self, lines: list[Line], results: int) -> Iterator[bytes]:
         """The output lines, in the order of the input; bad lines stay in place with their error."""
         asked = [line.items for line in lines if line.items is not None]
         masks = [
-            self._present if line.allowed is None else self._present & line.allowed
+            self._present if line.allowed is None else line.allowed
             for line in lines
             if line.items is not None
         ]

@@ -87,9 +87,12 @@ class Sieve:
 class UserSieve:
     """A filter over a model's users."""
 
-    def __init__(self, expression: str, model: Model) -> None:
-        """Permanent when the model lacks what the filter asks for."""
+    def __init__(self, expression: str, model: Model, present: Mask) -> None:
+        """Of the users that are `present`. Permanent when the model lacks what the filter asks for."""
         self._filter = Filter.parse(expression)
+        self._present = present
+        self.varies = bool(self._filter.parameters)
+        """Whether lines may have masks that differ."""
         _require_deeds(self._filter, model)
         self._table = Table.of(model.users.strings, model.user_attributes)
         self._events: Events | tuple[()] = ()
@@ -105,7 +108,7 @@ class UserSieve:
         return self._masks(_values(given))
 
     def _mask(self, values: Values) -> Mask:
-        return self._filter.bind(dict(values)).mask(self._table, interactions=self._events)
+        return self._present & self._filter.bind(dict(values)).mask(self._table, interactions=self._events)
 
 
 def _values(given: Mapping[str, Any]) -> Values:

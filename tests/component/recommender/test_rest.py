@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from shared.events.topics import CACHES, ITEMS
+from tests.support.lateness import lateness
 
 USER = "user-personalization"
 AWAY = "127.0.0.1:1"
@@ -224,14 +225,15 @@ async def test_with_redis_and_postgres_away_it_answers_from_memory_in_time(shop:
         await until(lambda: _activated(caller))
 
         slowest = 0.0
-        for n in range(50):
-            began = time.perf_counter()
-            answer = await caller.get(f"/api/v1/personalize/recommendations/u{n}")
-            slowest = max(slowest, time.perf_counter() - began)
-            assert answer.status_code == 200
-            assert answer.json()["source"] == "popular"
+        async with lateness() as late:
+            for n in range(50):
+                began = time.perf_counter()
+                answer = await caller.get(f"/api/v1/personalize/recommendations/u{n}")
+                slowest = max(slowest, time.perf_counter() - began)
+                assert answer.status_code == 200
+                assert answer.json()["source"] == "popular"
 
-    assert slowest < 0.15
+    assert slowest < 0.15 + late.worst
 
 
 async def test_a_new_generation_is_served_whole_and_an_older_event_changes_nothing(

@@ -10,6 +10,7 @@ from typing import Any
 
 from shared.events import UserChanged
 from shared.events.topics import CACHES, INTERACTIONS, USERS
+from tests.support.lateness import lateness
 
 USER = "user-personalization"
 LISTED = [(f"i{n}", round(1 - n / 100, 2)) for n in range(30)]
@@ -52,15 +53,16 @@ async def test_a_purchase_is_gone_from_the_list_within_a_second(world: Any, unti
         await until(warm, 60)
 
         took = []
-        for n in range(20):
-            await world.publish(INTERACTIONS, world.interaction("purchase", "i0", user_id=f"u{n}"))
-            began = time.perf_counter()
-            while "i0" in await recommended(caller, f"u{n}"):
-                assert time.perf_counter() - began < 10
-                await asyncio.sleep(0.002)
-            took.append(time.perf_counter() - began)
+        async with lateness() as late:
+            for n in range(20):
+                await world.publish(INTERACTIONS, world.interaction("purchase", "i0", user_id=f"u{n}"))
+                began = time.perf_counter()
+                while "i0" in await recommended(caller, f"u{n}"):
+                    assert time.perf_counter() - began < 10 + late.worst
+                    await asyncio.sleep(0.002)
+                took.append(time.perf_counter() - began)
 
-    assert statistics.median(took) < 1.0
+    assert statistics.median(took) < 1.0 + late.worst
 
 
 async def test_sessions_history_places_and_imports(world: Any, until: Any) -> None:

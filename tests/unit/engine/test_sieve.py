@@ -11,6 +11,7 @@ import pyarrow as pa
 import pytest
 
 from services.engine.recipes import RECIPES, Dataset, train
+from services.engine.worker import segmenting
 from services.engine.worker.inference import Answerer
 from services.engine.worker.later import deeds_of
 from services.engine.worker.sieve import Asked, Sieve, UserSieve, passes
@@ -199,15 +200,34 @@ def test_what_was_imported_later_counts(models: dict[str, Model]) -> None:
 
 def test_users_of_segments_by_attributes_and_deeds(models: dict[str, Model]) -> None:
     model = models["aws-user-personalization"]
+    everybody = np.ones(len(model.users), bool)
 
     def found(expression: str, **values: str) -> list[int]:
-        return np.flatnonzero(UserSieve(expression, model).mask({"filterValues": values})).tolist()
+        return np.flatnonzero(UserSieve(expression, model, everybody).mask({"filterValues": values})).tolist()
 
     assert found("INCLUDE UserID WHERE Users.AGE < $AGE", AGE="13") == [0, 1, 2]
     assert found('INCLUDE UserID WHERE Interactions.EVENT_TYPE = "refund"') == [0]
     assert found("EXCLUDE UserID WHERE Interactions.EVENT_TYPE = *") == []
     with pytest.raises(FilterError, match="no parameter YEARS"):
-        UserSieve("INCLUDE UserID WHERE Users.AGE < $AGE", model).mask({"filterValues": {"YEARS": "1"}})
+        found("INCLUDE UserID WHERE Users.AGE < $AGE", YEARS="1")
+
+
+def test_lines_of_a_segment_job_share_masks_of_who_is_there(
+    models: dict[str, Model], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = models["aws-user-personalization"]
+    monkeypatch.setattr(segmenting, "MASK_BYTES_AT_ONCE", 3 * len(model.users))
+    erased = [model.users[1]]
+    same = segmenting.Reader(model, erased, "INCLUDE UserID WHERE Users.AGE < 13")
+    own = segmenting.Reader(model, erased, "INCLUDE UserID WHERE Users.AGE < $AGE")
+
+    lines = [same.line(orjson.dumps({"itemId": model.items[0]})) for _ in range(2)]
+    assert lines[0].allowed is not None
+    assert np.flatnonzero(lines[0].allowed).tolist() == [0, 2]
+    assert lines[1].allowed is lines[0].allowed
+    # So many lines are answered together as fit into memory with their masks.
+    assert same.at_once(1) == segmenting.LINES_AT_ONCE
+    assert own.at_once(1) == 3
 
 
 def test_lines_go_in_as_few_passes_as_can_be() -> None:
