@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Literal
 
 from pydantic import AwareDatetime, Field
@@ -38,6 +39,7 @@ _CANONICAL = {
 }
 
 
+@lru_cache(4096)
 def canonical_type(spelling: str) -> str:
     """The canonical name of an event type; any other type passes through in lower case."""
     return _CANONICAL.get(_NOISE.sub("", spelling.lower())) or spelling.lower()
