@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -17,6 +18,9 @@ from shared.events import canonical_type
 Column = NDArray[Any]
 # The stubs of pyarrow lose the type of most computed columns.
 Arrow = Any
+
+MOST_TYPES = 1000
+"""So many event types are told apart, the most frequent ones: whoever may send events may make up types."""
 
 
 @dataclass(frozen=True)
@@ -181,10 +185,20 @@ def _types(interactions: pa.Table) -> tuple[tuple[str, ...], NDArray[np.int16]]:
         return ("",), np.zeros(len(interactions), np.int16)
     column: Arrow = interactions["EVENT_TYPE"]
     canonical = [canonical_type(spelling) for spelling in column.chunk(0).dictionary.to_pylist()]
-    used = {name for name, one in zip(canonical, _used(column).to_pylist(), strict=True) if one}
-    names = tuple(sorted(used | {""} if column.null_count or not used else used))
-    numbers = np.array([names.index(name) if name in names else 0 for name in [*canonical, ""]], np.int16)
-    return names, _mapped(column, numbers)
+    counts: Counter[str] = Counter()
+    for chunk in column.chunks:
+        times = np.bincount(pc.drop_null(chunk.indices).to_numpy(), minlength=len(canonical)).tolist()
+        for place, count in enumerate(times):
+            if count:
+                counts[canonical[place]] += count
+    kept = sorted(counts, key=lambda name: (-counts[name], name))[:MOST_TYPES]
+    has_others = column.null_count or len(kept) < len(counts) or not kept
+    names = tuple(sorted({*kept, ""} if has_others else kept))
+    numbered = {name: number for number, name in enumerate(names)}
+    other = numbered.get("", 0)
+    return names, _mapped(
+        column, np.array([numbered.get(name, other) for name in [*canonical, ""]], np.int16)
+    )
 
 
 def _values(interactions: pa.Table) -> NDArray[np.float32]:

@@ -101,6 +101,19 @@ def test_items_and_users_without_interactions_are_there_with_their_columns() -> 
     assert np.array_equal(dataset.user_columns["AGE"], [np.nan, 30.0], equal_nan=True)
 
 
+def test_types_that_somebody_made_up_stop_no_training() -> None:
+    made_up = [("x", "i", second, f"t{second}") for second in range(40_000)]
+    real = [(f"u{user}", "i", 5, "View") for user in range(2)]
+
+    dataset = Dataset.from_arrow(table([*made_up, *real], "EVENT_TYPE"))
+
+    assert len(dataset) == 40_002
+    assert len(dataset.event_type_names) == 1001
+    assert {row[3] for row in rows(dataset) if row[0] != "x"} == {"view"}
+    assert dataset.count("t39999") == 0
+    assert np.bincount(dataset.event_types)[dataset.event_type_names.index("")] == 40_000 - 999
+
+
 def test_what_is_infinite_is_no_value() -> None:
     items = pa.table({"ITEM_ID": ["x", "y", "z"], "PRICE": [float("inf"), float("-inf"), 3.0]})
 
