@@ -30,12 +30,13 @@ class Rule:
 class Asked:
     """Which matrix: users in `common`, the Gram matrix of `interest`, or `followers` that fade with distance.
 
-    `weights` are those of the event types.
+    Followers are looked for within `reach` steps. `weights` are those of the event types.
     """
 
     matrix: str
     weights: Mapping[str, float]
     fade: float = 1.0
+    reach: int = 10
 
 
 class Counts(Protocol):
@@ -82,7 +83,7 @@ def partial(dataset: Dataset, asked: Asked) -> sparse.csr_array:
         gram: sparse.csr_array = (liked.T @ liked).tocsr()
         return gram
     occasions = occasions_of(dataset, asked.weights)
-    forward = sequence.forward(occasions, count, asked.fade)
+    forward = sequence.forward(occasions, count, asked.fade, asked.reach)
     happened = np.bincount(occasions.items, weights=occasions.weights, minlength=count)
     # Nothing follows itself: the diagonal is free to carry how often each item occurred.
     total: sparse.csr_array = (forward + sparse.diags_array(happened)).tocsr()

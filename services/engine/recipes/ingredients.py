@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 from scipy import sparse
@@ -23,6 +24,7 @@ _KEEP_OF_FEW = 600
 _FEW = 250_000
 _KEEP_WIDE = 100
 _KEEP_TWICE = 50
+_FAR = 50
 
 AGAIN = "again"
 
@@ -57,15 +59,28 @@ def of_users(dataset: Dataset, share: float = 1.0) -> list[Ingredient]:
         ]
     else:
         likeness = [Ingredient("graph", {"walks": _walked}, 0.9, "event")]
-    followers: dict[str, Build] = {
-        f"fade {fade}, backward {backward}": partial(_followed, fade=fade, backward=backward)
-        for fade, backward in ((0.8, 0.5), (0.8, 1.0), (0.9, 0.5))
-    }
     return [
-        Ingredient("sequence", followers, 0.8, "event"),
+        Ingredient("sequence", _followers(dataset), 0.8, "event"),
         *likeness,
         Ingredient(AGAIN, {"itself": itself}, 0.8, "day"),
     ]
+
+
+def _followers(dataset: Dataset) -> dict[str, Build]:
+    """Near followers for all; where there is little data, far ones too, and what is popular among them."""
+    near: dict[str, Build] = {
+        f"fade {fade}, backward {backward}": partial(_followed, fade=fade, backward=backward)
+        for fade, backward in ((0.8, 0.5), (0.8, 1.0), (0.9, 0.5))
+    }
+    if len(dataset) > _FEW:
+        return near
+    far: dict[str, Build] = {
+        f"fade 0.95, backward 0.25, reach {_FAR}, arrive {arrive}": partial(
+            _followed, fade=0.95, backward=0.25, reach=_FAR, arrive=arrive
+        )
+        for arrive in (0.5, 0.3)
+    }
+    return near | far
 
 
 def of_sessions(_: Dataset, __: float = 1.0) -> list[Ingredient]:
@@ -130,20 +145,27 @@ def interest(dataset: Dataset, weights: TypeWeights) -> sparse.csr_array:
     return interest
 
 
-def _after(dataset: Dataset, weights: TypeWeights, fade: float, backward: float) -> sparse.csr_array:
+def _after(
+    dataset: Dataset,
+    weights: TypeWeights,
+    *,
+    fade: float = 0.8,
+    backward: float = 0.5,
+    reach: int = sequence.REACH,
+    arrive: float = 0.5,
+) -> sparse.csr_array:
     if dataset.elsewhere is None:
-        seen = occasions_of(dataset, weights)
-        return sequence.followers(seen, len(dataset.item_ids), fade=fade, backward=backward)
-    total = dataset.elsewhere.summed(Asked("followers", weights, fade))
-    happened = total.diagonal()
-    forward = total.copy()
+        seen, count = occasions_of(dataset, weights), len(dataset.item_ids)
+        return sequence.followers(seen, count, fade=fade, backward=backward, reach=reach, arrive=arrive)
+    forward = dataset.elsewhere.summed(Asked("followers", weights, fade, reach)).copy()
+    happened = forward.diagonal()
     forward.setdiag(0)
-    return sequence.both_ways(forward, happened.astype(np.float64), backward)
+    return sequence.both_ways(forward, happened, backward, arrive)
 
 
-def _followed(dataset: Dataset, weights: TypeWeights, *, fade: float, backward: float) -> Neighbours:
+def _followed(dataset: Dataset, weights: TypeWeights, **settings: Any) -> Neighbours:
     count = len(dataset.item_ids)
-    after = _after(dataset, weights, fade, backward)
+    after = _after(dataset, weights, **settings)
     height = max(1, tables.CELLS_PER_BLOCK // max(count, 1))
     return tables.strongest_of_sparse(lambda low, high: after[low:high], count, kept(dataset), height)
 
@@ -153,7 +175,7 @@ _FOLLOWED = partial(_followed, fade=0.8, backward=0.5)
 
 def _twice_followed(dataset: Dataset, weights: TypeWeights) -> Neighbours:
     count = len(dataset.item_ids)
-    after = _after(dataset, weights, 0.8, 0.5)
+    after = _after(dataset, weights)
     near = tables.strongest_of_sparse(lambda low, high: after[low:high], count, _KEEP_TWICE, count)
     return sequence.two_steps(near, kept(dataset))
 

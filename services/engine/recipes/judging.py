@@ -161,11 +161,12 @@ class Judge:
         return float(self.gains(scores, exclude_seen=exclude_seen).mean())
 
     def gains(self, scores: Scores, *, exclude_seen: bool) -> Gains:
-        """What each row gains: a third NDCG@25, two thirds the share found of what is sought.
+        """What each row gains: a third NDCG@25, two thirds what was found of all that is sought.
 
-        Where one thing is sought, its place is everything: NDCG alone. The ideal list has everything
-        sought at its top, and 25 things at most can be found. An item ranks behind all that score as
-        much: where nothing is known, nothing is gained.
+        The ideal list has everything sought at its top, and 25 things at most can be found. A thing found
+        counts alike in all rows, in units that make the ideal's mean 1. Where one thing is sought, its
+        place is everything: NDCG alone. An item ranks behind all that score as much: where nothing is
+        known, nothing is gained.
         """
         if exclude_seen:
             barred = places(self.barred)
@@ -182,8 +183,10 @@ class Judge:
         ideal = np.concatenate(([0.0], np.cumsum(discounts)))
         most = np.minimum(self.sought.sum(axis=1), DEPTH)
         won = np.bincount(rows[found], weights=discounts[ranks[found]], minlength=len(scores)) / ideal[most]
-        got = np.bincount(rows[found], minlength=len(scores)) / most
-        gained: Gains = np.where(most > 1, (won + 2 * got) / 3, won)
+        several = most > 1
+        unit = most.mean(where=several) if several.any() else 1.0
+        got = np.bincount(rows[found], minlength=len(scores)) / unit
+        gained: Gains = np.where(several, (won + 2 * got) / 3, won)
         return gained
 
     def _hopeful(self, scores: Scores, rows: Numbers, items: Numbers) -> NDArray[np.bool_]:

@@ -14,48 +14,64 @@ from shared.models import Neighbours
 from shared.models.histories import Occasions
 
 REACH = 10
-_AT_ONCE = 2_000_000
+_PAIRS_AT_ONCE = 20_000_000
 _PRODUCTS_PER_BLOCK = 20_000_000
 
 
-def followers(seen: Occasions, count: int, *, fade: float = 0.8, backward: float = 0.5) -> sparse.csr_array:
-    """Decayed counts of pairs at most ten steps apart, as cosines: entry (i, j) is "j after i".
+def followers(
+    seen: Occasions,
+    count: int,
+    *,
+    fade: float = 0.8,
+    backward: float = 0.5,
+    reach: int = REACH,
+    arrive: float = 0.5,
+) -> sparse.csr_array:
+    """Decayed counts of pairs at most `reach` steps apart: entry (i, j) is "j after i".
 
     A pair d steps apart counts fade ** d, its reverse `backward` times that. Both ends are weighted
-    by their event types.
+    by their event types. Counts are divided by the root of i's occurrences and by j's to the power of
+    `arrive`: with ½ they are cosines, with less they favour what is popular.
     """
     happened = np.bincount(seen.items, weights=seen.weights, minlength=count)
-    return both_ways(forward(seen, count, fade), happened, backward)
+    return both_ways(forward(seen, count, fade, reach), happened, backward, arrive)
 
 
-def forward(seen: Occasions, count: int, fade: float) -> sparse.csr_array:
+def forward(seen: Occasions, count: int, fade: float, reach: int = REACH) -> sparse.csr_array:
     """The decayed counts alone, in one direction."""
-    counts = _pairs(seen, 0, 0, count, fade)
-    for begin, end in _chunks(seen):
-        counts = (counts + _pairs(seen, begin, end, count, fade)).tocsr()
+    counts = _pairs(seen, (0, 0), count, fade, reach)
+    for chunk in _chunks(seen, max(1, _PAIRS_AT_ONCE // reach)):
+        counts = (counts + _pairs(seen, chunk, count, fade, reach)).tocsr()
     return counts
 
 
-def both_ways(forward: sparse.csr_array, happened: NDArray[Any], backward: float) -> sparse.csr_array:
-    """Counts with their reverse as cosines; `happened` is how often each item occurred."""
+def both_ways(
+    forward: sparse.csr_array, happened: NDArray[Any], backward: float, arrive: float = 0.5
+) -> sparse.csr_array:
+    """Counts with their reverse, divided by how often both items `happened`."""
     counts: sparse.csr_array = forward + backward * forward.T.tocsr()
-    return as_cosines(counts, happened)
+    fame = np.maximum(happened, 1e-9).astype(np.float64)
+    from_row = sparse.diags_array((fame**-0.5).astype(np.float32))
+    to_column = sparse.diags_array((fame**-arrive).astype(np.float32))
+    divided: sparse.csr_array = (from_row @ counts @ to_column).tocsr()
+    return divided
 
 
-def _chunks(seen: Occasions) -> Iterator[tuple[int, int]]:
-    """Some millions of occasions at a time, whole users each: what pairs take is bounded by that."""
+def _chunks(seen: Occasions, at_once: int) -> Iterator[tuple[int, int]]:
+    """So many occasions at a time, whole users each: what pairs take is bounded by that."""
     begin, total = 0, len(seen.users)
     while begin < total:
-        end = min(begin + _AT_ONCE, total)
+        end = min(begin + at_once, total)
         end = int(np.searchsorted(seen.users, seen.users[end - 1], side="right"))
         yield begin, end
         begin = end
 
 
-def _pairs(seen: Occasions, begin: int, end: int, count: int, fade: float) -> sparse.csr_array:
-    users, items, strengths = seen.users[begin:end], seen.items[begin:end], seen.weights[begin:end]
+def _pairs(seen: Occasions, chunk: tuple[int, int], count: int, fade: float, reach: int) -> sparse.csr_array:
+    some = slice(*chunk)
+    users, items, strengths = seen.users[some], seen.items[some], seen.weights[some]
     heads, tails, weights = [], [], []
-    for step in range(1, REACH + 1):
+    for step in range(1, reach + 1):
         same = users[step:] == users[:-step]
         differ = same & (items[step:] != items[:-step])
         heads.append(items[:-step][differ])
@@ -87,10 +103,3 @@ def two_steps(table: Neighbours, keep: int) -> Neighbours:
 
     height = max(1, _PRODUCTS_PER_BLOCK // max(table.width**2, 1))
     return tables.strongest_of_sparse(rows, count, keep, height)
-
-
-def as_cosines(counts: sparse.csr_array, occurrences: np.ndarray) -> sparse.csr_array:
-    """Counts divided by the root of both items' occurrences."""
-    scale = sparse.diags_array((1 / np.sqrt(np.maximum(occurrences, 1e-9))).astype(np.float32))
-    cosines: sparse.csr_array = (scale @ counts @ scale).tocsr()
-    return cosines

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -51,29 +51,25 @@ def tried(
 ) -> dict[bool, list[Tried]]:
     """The ingredient's best unit, decay and variant in each draw, for each way of treating seen items.
 
-    One thing at a time: the unit and then the decay with the default variant, then the variant.
+    One thing at a time: the unit and then the decay with the default variant, then the variant. With few
+    rows, where a try is quick, unit and decay are sought again with the best variant.
     """
     start = default(ingredient)
-    found: dict[bool, list[_Attempt]] = {option: [] for option in options}
-    tables = {start.variant: judge.tables(ingredient.variants[start.variant], weights)}
-
-    def attempt(part: Chosen) -> None:
-        scores = judge.scores(tables[part.variant], weights, part.decay, part.unit)
-        for option, attempts in found.items():
-            attempts.append(_Attempt(part, judge.gains(scores, exclude_seen=option)))
-
-    for unit in _distinct_units(judge, weights):
-        attempt(replace(start, unit=unit))
-    for unit in sorted({_best(attempts).part.unit for attempts in found.values()}):
-        place = _DECAYS.index(start.decay)
-        for path in (_DECAYS[place + 1 :], _DECAYS[:place][::-1]):
-            _climb(found, [replace(start, unit=unit, decay=decay) for decay in path], attempt)
-    fading = {(_best(attempts).part.unit, _best(attempts).part.decay) for attempts in found.values()}
+    trials = _Trials(judge, weights, {option: [] for option in options}, {})
+    trials.tables[start.variant] = judge.tables(ingredient.variants[start.variant], weights)
+    trials.fade(start)
+    fading = {(part.unit, part.decay) for part in trials.bests()}
     for variant, build in list(ingredient.variants.items())[1:]:
-        tables[variant] = judge.tables(build, weights)
+        trials.tables[variant] = judge.tables(build, weights)
         for unit, decay in sorted(fading):
-            attempt(Chosen(ingredient.name, variant, decay, unit))
-    return {option: _winners(judge, attempts, tables, weights) for option, attempts in found.items()}
+            trials.attempt(Chosen(ingredient.name, variant, decay, unit))
+    if len(judge.draws) > 1:
+        for part in trials.bests():
+            if part.variant != start.variant:
+                trials.fade(part)
+    return {
+        option: _winners(judge, attempts, trials.tables, weights) for option, attempts in trials.found.items()
+    }
 
 
 @dataclass(frozen=True)
@@ -106,15 +102,43 @@ def _winners(
     return winners
 
 
-def _climb(
-    found: Mapping[bool, Sequence[_Attempt]], path: Sequence[Chosen], attempt: Callable[[Chosen], None]
-) -> None:
-    """Follow the path as long as it leads upwards for somebody."""
-    for part in path:
-        before = [_best(attempts) for attempts in found.values()]
-        attempt(part)
-        if all(_best(attempts) is best for attempts, best in zip(found.values(), before, strict=True)):
-            break
+@dataclass(frozen=True)
+class _Trials:
+    """What was tried of one ingredient, for each way of treating seen items; tables by variant."""
+
+    judge: Judge
+    weights: TypeWeights
+    found: Mapping[bool, list[_Attempt]]
+    tables: dict[str, Sequence[Table]]
+
+    def attempt(self, part: Chosen) -> None:
+        """See what a part gains, unless that is known."""
+        if any(part == attempt.part for attempts in self.found.values() for attempt in attempts):
+            return
+        scores = self.judge.scores(self.tables[part.variant], self.weights, part.decay, part.unit)
+        for option, attempts in self.found.items():
+            attempts.append(_Attempt(part, self.judge.gains(scores, exclude_seen=option)))
+
+    def bests(self) -> list[Chosen]:
+        """The best for each way of treating seen items, each once."""
+        return list(dict.fromkeys(_best(attempts).part for attempts in self.found.values()))
+
+    def fade(self, part: Chosen) -> None:
+        """Try the units, and from the best one on the decays."""
+        for unit in _distinct_units(self.judge, self.weights):
+            self.attempt(replace(part, unit=unit))
+        for unit in sorted({best.unit for best in self.bests()}):
+            place = _DECAYS.index(part.decay)
+            for path in (_DECAYS[place + 1 :], _DECAYS[:place][::-1]):
+                self._climb([replace(part, unit=unit, decay=decay) for decay in path])
+
+    def _climb(self, path: Sequence[Chosen]) -> None:
+        """Follow the path as long as it leads upwards for somebody."""
+        for part in path:
+            before = self.bests()
+            self.attempt(part)
+            if self.bests() == before:
+                break
 
 
 def _distinct_units(judge: Judge, weights: TypeWeights) -> list[Unit]:

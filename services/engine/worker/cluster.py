@@ -115,7 +115,7 @@ class Summing:
 
     def summed(self, asked: Asked) -> sparse.csr_array:
         """The matrix: each part's by an executor, and their sum."""
-        key = repr((asked.matrix, sorted(asked.weights.items()), asked.fade))
+        key = repr((asked.matrix, sorted(asked.weights.items()), asked.fade, asked.reach))
         if key not in self.last:
             found = self._added_up(asked)
             self.last.clear()

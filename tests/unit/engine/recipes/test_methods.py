@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from math import sqrt
+from typing import Any
 
 import numpy as np
 import pytest
@@ -28,20 +29,29 @@ def occasions(walks: list[list[int]]) -> Occasions:
     return Occasions(np.array(users), np.array(items, np.int32), np.arange(len(users)), np.ones(len(users)))
 
 
-@given(walks_of_users, st.sampled_from([0.5, 0.8, 1.0]), st.sampled_from([0.0, 0.5, 1.0]))
-def test_followers_are_decayed_directed_counts(walks: list[list[int]], fade: float, backward: float) -> None:
+@given(
+    walks_of_users,
+    st.sampled_from([0.5, 0.8, 1.0]),
+    st.sampled_from([0.0, 0.5, 1.0]),
+    st.sampled_from([(10, 0.5), (3, 0.5), (20, 0.3)]),
+)
+def test_followers_are_decayed_directed_counts(
+    walks: list[list[int]], fade: float, backward: float, far: tuple[int, float]
+) -> None:
+    reach, arrive = far
     counts: dict[tuple[int, int], float] = defaultdict(float)
     for walk in walks:
         for place, head in enumerate(walk):
-            for step, tail in enumerate(walk[place + 1 : place + 11], 1):
+            for step, tail in enumerate(walk[place + 1 : place + 1 + reach], 1):
                 if head != tail:
                     counts[head, tail] += fade**step
                     counts[tail, head] += backward * fade**step
     fame = Counter(item for walk in walks for item in walk)
-    found = sequence.followers(occasions(walks), ITEMS, fade=fade, backward=backward).toarray()
+    settings: dict[str, Any] = {"fade": fade, "backward": backward, "reach": reach, "arrive": arrive}
+    found = sequence.followers(occasions(walks), ITEMS, **settings).toarray()
     for head in range(ITEMS):
         for tail in range(ITEMS):
-            expected = counts[head, tail] / sqrt(max(fame[head] * fame[tail], 1e-9))
+            expected = counts[head, tail] / (max(fame[head], 1e-9) ** 0.5 * max(fame[tail], 1e-9) ** arrive)
             assert found[head, tail] == pytest.approx(expected, abs=1e-4)
 
 
@@ -49,7 +59,7 @@ def test_followers_are_the_same_in_chunks(monkeypatch: pytest.MonkeyPatch) -> No
     random = np.random.default_rng(4)
     walks = [random.integers(0, ITEMS, random.integers(1, 20)).tolist() for _ in range(30)]
     whole = sequence.followers(occasions(walks), ITEMS).toarray()
-    monkeypatch.setattr(sequence, "_AT_ONCE", 7)
+    monkeypatch.setattr(sequence, "_PAIRS_AT_ONCE", 70)
     np.testing.assert_allclose(sequence.followers(occasions(walks), ITEMS).toarray(), whole, rtol=1e-5)
 
 

@@ -5,14 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 
 from services.engine.recipes import RECIPES, Dataset, ease, ingredients, judging, selection, train, trials
-from services.engine.recipes.judging import Judge, sampled
+from services.engine.recipes.judging import Judge, Scores, sampled
 from services.engine.recipes.recipe import silent
 from services.engine.recipes.weights import EVEN, GRADED, TypeWeights
+from shared.models.neighbours import Unit
 
 Read = Callable[[list[tuple[str, str, int, str]]], Dataset]
 
@@ -55,23 +57,57 @@ def test_half_of_the_held_out_are_strangers_to_the_training_data(judge: Judge) -
 
 
 @pytest.mark.parametrize("more", [0.0, 0.1], ids=["one thing sought", "several"])
-def test_the_gain_is_a_third_ndcg_and_two_thirds_recall(judge: Judge, more: float) -> None:
+def test_the_gain_is_a_third_ndcg_and_two_thirds_what_is_found(judge: Judge, more: float) -> None:
     random = np.random.default_rng(1)
     added = (random.random(judge.sought.shape) < more) & ~judge.barred
     judge = replace(judge, sought=judge.sought | added)
     scores = np.random.default_rng(0).random(judge.sought.shape).astype(np.float32)
+    most = np.minimum(judge.sought.sum(axis=1), 25)
+    unit = most[most > 1].mean() if more else 1.0
     expected = []
     for row, sought, barred in zip(scores, judge.sought, judge.barred, strict=True):
         order = [item for item in np.argsort(-row) if not barred[item]][:25]
         won = sum(1 / math.log2(rank + 2) for rank, item in enumerate(order) if sought[item])
         ideal = sum(1 / math.log2(rank + 2) for rank in range(min(25, sought.sum())))
-        got = sum(sought[item] for item in order) / min(25, sought.sum())
+        got = sum(sought[item] for item in order) / unit
         expected.append((won / ideal + 2 * got) / 3 if sought.sum() > 1 else won / ideal)
     assert judge.gain(scores, exclude_seen=True) == pytest.approx(np.mean(expected))
 
 
 def test_a_perfect_order_gains_everything(judge: Judge) -> None:
     assert judge.gain(judge.sought.astype(np.float32), exclude_seen=False) == pytest.approx(1)
+
+
+def test_several_things_found_together_are_worth_more_than_a_lone_one(judge: Judge) -> None:
+    """Of two rows that find all they seek, the one that seeks more gains more; on average it is 1."""
+    sought = np.zeros_like(judge.sought)
+    sought[:, 0] = True
+    sought[::2, :2] = True
+    sought[1::2, :4] = True
+    scores = np.where(sought, np.arange(1.0, sought.shape[1] + 1), 0).astype(np.float32)
+    gains = replace(judge, sought=sought).gains(scores, exclude_seen=False)
+    assert gains[0] < 1 < gains[1]
+    assert gains[:2].mean() == pytest.approx(1)
+
+
+def test_the_best_variant_is_given_a_unit_and_a_decay_of_its_own(
+    judge: Judge, two_tastes: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the default variant finds nothing, it can't say how the events of the others fade."""
+    real = next(iter(ingredients.of_users(two_tastes)[0].variants.values()))
+    nothing = ingredients.itself
+    offered = ingredients.Ingredient("sequence", {"nothing": nothing, "real": real}, 0.8, "event")
+    tries = []
+    scored = Judge.scores
+
+    def watched(judge: Judge, tables: Any, weights: TypeWeights, decay: float, unit: Unit) -> Scores:
+        tries.append((len(tables[0].items), decay))
+        return scored(judge, tables, weights, decay, unit)
+
+    monkeypatch.setattr(Judge, "scores", watched)
+    trials.tried(judge, offered, dict(EVEN), [True])
+    items = len(two_tastes.item_ids)
+    assert len({decay for entries, decay in tries if entries != items}) > 1
 
 
 def test_too_few_users_are_not_held_out(two_tastes: Dataset) -> None:
