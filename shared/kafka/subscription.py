@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 Handler = Callable[[Sequence[Any]], Awaitable[None]]
 
 COMMIT_SECONDS = 5.0
+COMMIT_TRIES = 3
 BURY_SECONDS = 5.0
 FIRST_PAUSE_SECONDS = 0.1
 MAX_PAUSE_SECONDS = 10.0
@@ -241,8 +242,12 @@ class Subscription:
         self.session.stopping.set()
 
     async def _commit(self, records: Sequence[ConsumerRecord[bytes, bytes]]) -> None:
-        """Commit explicit offsets, until Kafka has taken them or somebody else has the partitions."""
-        positions = positions_after(records)
+        """Commit explicit offsets, until Kafka has taken them or somebody else has the partitions.
+
+        A client that has lost its coordinator may look for it for ever, also after Kafka has come back: when
+        one commit after the other has no end, it is replaced, and its successor gets the records again.
+        """
+        positions, unanswered = positions_after(records), 0
         while (consumer := self.session.consumer) is not None:
             mine = {tp: at for tp, at in positions.items() if tp in consumer.assignment()}
             if not mine:
@@ -260,6 +265,9 @@ class Subscription:
                 self.active_at = monotonic()
                 if self.session.stopping.is_set():
                     return
+                unanswered = unanswered + 1 if isinstance(error, TimeoutError) else 0
+                if unanswered == COMMIT_TRIES:
+                    raise
                 await asyncio.sleep(FIRST_PAUSE_SECONDS)
             else:
                 return

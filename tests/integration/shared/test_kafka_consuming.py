@@ -17,7 +17,17 @@ from faststream import AckPolicy
 from shared.errors import Permanent, Transient
 from shared.events import Event
 from shared.events.topics import Topic
-from shared.kafka import Consumer, Publisher, Record, committed, committed_up_to_end, end_offsets, missing
+from shared.kafka import (
+    Consumer,
+    Publisher,
+    Record,
+    committed,
+    committed_up_to_end,
+    end_offsets,
+    missing,
+    subscription,
+)
+from shared.kafka.polling import PolledConsumer
 from shared.observability import tracing
 from shared.postgres import Database
 from shared.settings import KafkaSettings, PostgresSettings
@@ -128,6 +138,30 @@ async def test_hazard_02_a_handler_that_raises_gets_the_same_events_again(kafka:
 
     assert sorted(handler.ids) == sorted(event.event_id for event in events), "each once in the end"
     assert await raw_records(kafka, topic.dlq("tracker")) == []
+
+
+async def test_a_client_whose_commits_have_no_end_is_replaced(
+    kafka: KafkaSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    topic, handler, clients = await fresh_topic(kafka), Collector(), list[PolledConsumer]()
+    events = interactions(50)
+    await publish(kafka, topic, events)
+    commit = PolledConsumer.commit
+
+    async def hangs_in_the_first(client: PolledConsumer, offsets: Any) -> None:
+        if client not in clients:
+            clients.append(client)
+        if client is clients[0]:
+            await asyncio.Event().wait()
+        await commit(client, offsets)
+
+    monkeypatch.setattr(PolledConsumer, "commit", hangs_in_the_first)
+    monkeypatch.setattr(subscription, "COMMIT_SECONDS", 0.3)
+    async with running(consumer(kafka, topic, handler)):
+        await until_committed(kafka, topic)
+
+    assert set(handler.ids) == {event.event_id for event in events}
+    assert len(clients) > 1
 
 
 async def test_hazard_03_a_failing_batch_over_many_partitions_loses_none_of_them(
