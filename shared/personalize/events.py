@@ -16,7 +16,11 @@ from shared.personalize.members import ArnText, Finite, Name, Text, Timestamp, W
 
 def _object(text: str) -> str:
     """Refuse what is not the text of a JSON object."""
-    if not isinstance(orjson.loads(text), dict):
+    try:
+        found = orjson.loads(text)
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
         message = "must be the text of a JSON object"
         raise ValueError(message)  # noqa: TRY004 - pydantic takes a ValueError
     if "\\u0000" in text:

@@ -52,14 +52,14 @@ class Call:
 class Operation(Generic[Request]):
     """An operation: its name, what it takes, which scope it needs, and who answers it.
 
-    One that is `declined` answers with a sentence that says so.
+    One that is `declined` answers with that sentence.
     """
 
     name: str
     request: type[Request]
     scope: Scope
     handle: Callable[[Call, Request], Awaitable[Reply]]
-    declined: bool = False
+    declined: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,8 +186,27 @@ def _encoded(value: object) -> float | dict[str, Any] | str:
 
 def _what_is_wrong(error: ValidationError) -> str:
     problems = error.errors(include_url=False, include_context=False, include_input=False)
+    places = [problem["loc"] for problem in problems]
+    # A list whose entries are wrong is also said to be too short: it has no good ones.
+    problems = [
+        problem
+        for problem in problems
+        if problem["type"] != "too_short" or not any(_is_inside(place, problem["loc"]) for place in places)
+    ]
     shown = [
-        f"{'.'.join(map(str, problem['loc'])) or 'the body'}: {problem['msg']}" for problem in problems[:5]
+        f"{'.'.join(map(str, each['loc'])) or 'the body'}: {_sentence(each['msg'])}" for each in problems[:5]
     ]
     count = f"{len(problems)} validation error{'s' if len(problems) > 1 else ''} detected"
     return f"{count}: {'; '.join(shown)}"
+
+
+def _is_inside(place: tuple[int | str, ...], outer: tuple[int | str, ...]) -> bool:
+    return len(place) > len(outer) and place[: len(outer)] == outer
+
+
+def _sentence(message: str) -> str:
+    """What pydantic says, in the words of who sends JSON."""
+    said = message.removeprefix("Value error, ").replace("Tuple", "List")
+    if said.startswith("Value should have"):
+        said = said.replace("item", "character")
+    return said.replace(" after validation", "")

@@ -63,6 +63,7 @@ class RestJson:
                 methods=["POST"],
                 operation_id=operation.name,
                 summary=f"{operation.name}: declined" if operation.declined else operation.name,
+                description=operation.declined,
                 response_class=Response,
                 responses=ERRORS,
                 openapi_extra=documented(operation.request),
@@ -123,8 +124,9 @@ async def _respond(request: Request, answering: Any) -> Response:
 
 def declined(name: str, request: type[Any]) -> Operation[Any]:
     """An operation that exists in Personalize and not here: it says so instead of seeming to work."""
+    sentence = f"{name} is not supported by Endcap: it has no actions, only items."
 
     async def handle(*_: object) -> None:
-        raise invalid_input(f"{name} is not supported by Endcap: it has no actions, only items.")
+        raise invalid_input(sentence)
 
-    return Operation(name, request, "read", handle, declined=True)
+    return Operation(name, request, "read", handle, declined=sentence)

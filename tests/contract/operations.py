@@ -7,7 +7,9 @@ import json
 
 import botocore.session
 
+from services.engine.personalize import catalogue, declined
 from services.engine.personalize.operations import TABLE
+from services.engine.recipes import RECIPES
 
 SESSION = botocore.session.get_session()
 HEAD = """# Operations of Amazon Personalize
@@ -17,6 +19,15 @@ HEAD = """# Operations of Amazon Personalize
 recommender. An operation that is declined answers InvalidInputException with a sentence that says so.
 """
 COLUMNS = "| operation | here | |\n|---|---|---|\n"
+DECLINED = """These answer InvalidInputException, too.
+
+"""
+RECIPE_HEAD = """Hyperparameters without effect belong to the networks of the hosted service: they are taken,
+checked and kept, so that programs which set them run.
+
+| recipe | type | hyperparameters | without effect |
+|---|---|---|---|
+"""
 
 
 def operations(tracker: bytes, recommender: bytes) -> bytes:
@@ -29,6 +40,8 @@ def operations(tracker: bytes, recommender: bytes) -> bytes:
             "Runtime (`personalize-runtime`, recommender, and router for experiments)",
             _routes("personalize-runtime", recommender),
         ),
+        f"## Declined within operations\n\n{DECLINED}| what | instead |\n|---|---|\n{_declined()}",
+        f"## Recipes\n\n{RECIPE_HEAD}{_recipes()}",
     ]
     return "\n".join(sections).encode()
 
@@ -37,6 +50,20 @@ def _section(title: str, rows: list[tuple[str, str, str]]) -> str:
     done = sum(here == "implemented" for _, here, _ in rows)
     lines = "".join(f"| {name} | {here} | {note} |\n" for name, here, note in rows)
     return f"## {title}\n\n{done} of {len(rows)} operations are implemented.\n\n{COLUMNS}{lines}"
+
+
+def _declined() -> str:
+    recipes = {f"recipe {name}": why for name, why in catalogue.DECLINED.items()}
+    return "".join(f"| {what} | {instead} |\n" for what, instead in (declined.INSTEAD | recipes).items())
+
+
+def _recipes() -> str:
+    lines = ""
+    for name, recipe in sorted(RECIPES.items()):
+        own = ", ".join([*recipe.hyperparameters, *recipe.transformations])
+        kind = f"{recipe.recipe_type}, {recipe.domain}" if recipe.domain else recipe.recipe_type
+        lines += f"| {name} | {kind} | {own} | {', '.join(recipe.without_effect)} |\n"
+    return lines
 
 
 def names(service: str) -> list[str]:
@@ -55,13 +82,13 @@ def _control() -> list[tuple[str, str, str]]:
 
 def _routes(service: str, page: bytes) -> list[tuple[str, str, str]]:
     summaries = {
-        operation["operationId"]: operation["summary"]
+        operation["operationId"]: (operation["summary"], operation.get("description", ""))
         for methods in json.loads(page)["paths"].values()
         for operation in methods.values()
     }
     rows = []
     for name in names(service):
-        summary = summaries.get(name, "unknown: not implemented")
+        summary, sentence = summaries.get(name, ("unknown: not implemented", ""))
         _, _, here = summary.partition(": ")
-        rows.append((name, here or "implemented", ""))
+        rows.append((name, here or "implemented", sentence if here else ""))
     return rows

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from services.engine.personalize import catalogue
 from services.engine.personalize.control import Control
 from services.engine.personalize.members import ArnText, Timestamp, WireModel
 from services.engine.recipes import RECIPES
+from services.engine.recipes.recipe import Recipe, shapes_data
 from shared.personalize import Arn, not_found
 
 
@@ -67,7 +70,9 @@ async def describe(_: Control, request: AlgorithmName) -> AlgorithmDescribed:
         algorithm=Algorithm(
             name=name,
             algorithm_arn=catalogue.arn_of(name, "algorithm"),
-            default_hyper_parameters=dict(recipe.hyperparameters),
+            default_hyper_parameters={
+                key: value for key, value in recipe.hyperparameters.items() if not shapes_data(key)
+            },
         )
     )
 
@@ -78,15 +83,18 @@ async def describe_transformation(
     """Show the feature transformation of a recipe."""
     arn = request.feature_transformation_arn
     name = Arn.parse(arn, "feature-transformation").path
-    recipe = next(
-        (each for each in RECIPES.values() if name == (each.feature_transformation or each.name)), None
-    )
-    if recipe is None:
+    recipes = [each for each in RECIPES.values() if name == (each.feature_transformation or each.name)]
+    if not recipes:
         raise not_found(f"There is no feature transformation with the ARN {arn}; DescribeRecipe names it.")
     return FeatureTransformationDescribed(
         feature_transformation=FeatureTransformation(
             name=name,
             feature_transformation_arn=catalogue.arn_of(name, "feature-transformation"),
-            default_parameters={key: words[0] for key, words in recipe.transformations.items()},
+            default_parameters={key: value for recipe in recipes for key, value in _defaults(recipe)},
         )
     )
+
+
+def _defaults(recipe: Recipe) -> Iterator[tuple[str, str]]:
+    yield from ((name, words[0]) for name, words in recipe.transformations.items())
+    yield from ((name, value) for name, value in recipe.hyperparameters.items() if shapes_data(name))

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from services.engine.domain.resources import NewResource, Status, Type
-from services.engine.personalize import catalogue, filters, places
+from services.engine.personalize import catalogue, declined, filters, places
 from services.engine.personalize.control import Control, require_model
 from services.engine.personalize.members import (
     ArnText,
@@ -109,7 +109,7 @@ class BatchInferenceJobsListed(WireModel):
 async def create(control: Control, request: CreateBatchInferenceJob) -> BatchInferenceJobCreated:
     """Queue a job over an ACTIVE version."""
     if request.batch_inference_job_mode == "THEME_GENERATION" or request.theme_generation_config:
-        raise invalid_input("batchInferenceJobMode THEME_GENERATION is not supported by Endcap.")
+        raise declined.refusal(declined.THEMES)
     version = await control.find(request.solution_version_arn, Type.SOLUTION_VERSION, lock=True)
     require_model(version)
     _check_recipe(version.facts["recipe"])

@@ -9,7 +9,7 @@ from pydantic import StringConstraints
 from services.engine.domain import locations
 from services.engine.domain import schemas as avro
 from services.engine.domain.resources import UNFINISHED, NewResource, Type
-from services.engine.personalize import groups
+from services.engine.personalize import declined, groups
 from services.engine.personalize.control import Control, refuse_if_any
 from services.engine.personalize.members import (
     ArnText,
@@ -100,6 +100,8 @@ class DatasetsListed(WireModel):
 async def create(control: Control, request: CreateDataset) -> DatasetCreated:
     """Make a dataset whose schema fits its type; it is ACTIVE at once, and empty."""
     kind = request.dataset_type.upper()
+    if f"datasetType {kind}" in declined.INSTEAD:
+        raise declined.refusal(f"datasetType {kind}")
     if kind not in avro.DATASET_TYPES:
         raise invalid_input(
             f"The dataset type {request.dataset_type!r} is not supported: it is one of "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from services.engine.domain.resources import UNFINISHED, NewResource, Resource, Status, Type, tenant_id
+from services.engine.personalize import declined
 from services.engine.personalize.control import Control, refuse_if_any
 from services.engine.personalize.members import (
     ArnText,
@@ -17,7 +18,7 @@ from services.engine.personalize.members import (
     document,
 )
 from shared.events.topics import FILTERS
-from shared.personalize import WireError, invalid_input
+from shared.personalize import WireError
 
 
 class CreateDatasetGroup(Tagged):
@@ -78,7 +79,7 @@ async def create(control: Control, request: CreateDatasetGroup) -> DatasetGroupC
         message = "An API key belongs to one dataset group; making another takes an AWS key pair."
         raise WireError("AccessDeniedException", message)
     if request.domain == "VIDEO_ON_DEMAND":
-        raise invalid_input("The domain VIDEO_ON_DEMAND is not supported by Endcap; ECOMMERCE is.")
+        raise declined.refusal(declined.VIDEO_ON_DEMAND)
     group = await make(control, request)
     return DatasetGroupCreated(dataset_group_arn=group.arn, domain=request.domain)
 

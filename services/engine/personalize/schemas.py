@@ -8,6 +8,7 @@ from pydantic import Field, StringConstraints
 
 from services.engine.domain import schemas as avro
 from services.engine.domain.resources import NewResource, Type
+from services.engine.personalize import declined
 from services.engine.personalize.control import Control, in_use
 from services.engine.personalize.members import (
     ArnText,
@@ -18,7 +19,6 @@ from services.engine.personalize.members import (
     View,
     WireModel,
 )
-from shared.personalize import invalid_input
 
 
 class CreateSchema(WireModel):
@@ -73,7 +73,7 @@ class SchemasListed(WireModel):
 async def create(control: Control, request: CreateSchema) -> SchemaCreated:
     """Keep a schema that describes a flat record."""
     if request.domain == "VIDEO_ON_DEMAND":
-        raise invalid_input("The domain VIDEO_ON_DEMAND is not supported by Endcap; ECOMMERCE is.")
+        raise declined.refusal(declined.VIDEO_ON_DEMAND)
     avro.parse(request.avro)
     schema = await control.create(
         NewResource(

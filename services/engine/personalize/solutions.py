@@ -10,7 +10,7 @@ from pydantic import Field, StringConstraints
 
 from services.engine.domain import schemas
 from services.engine.domain.resources import UNFINISHED, NewResource, Resource, Type
-from services.engine.personalize import catalogue, groups
+from services.engine.personalize import catalogue, declined, groups
 from services.engine.personalize.control import Control, refuse_if_any
 from services.engine.personalize.members import (
     ArnText,
@@ -169,7 +169,7 @@ class SolutionsListed(WireModel):
 async def create(control: Control, request: CreateSolution) -> SolutionCreated:
     """Keep a solution; versions of it are what is trained."""
     if request.perform_auto_ml:
-        raise invalid_input("performAutoML is not supported by Endcap: name a recipe in recipeArn.")
+        raise declined.refusal(declined.AUTO_ML)
     if request.recipe_arn is None:
         raise invalid_input("recipeArn is missing: name a recipe; ListRecipes shows them.")
     recipe = catalogue.find(request.recipe_arn)

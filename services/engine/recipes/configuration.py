@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from services.engine.domain.schemas import REQUIRED, Schema
-from services.engine.recipes.recipe import Allowed, Interval, Recipe
+from services.engine.recipes.recipe import Allowed, Interval, Recipe, shapes_data
 from shared.errors import Permanent
 
 NUMERIC = frozenset({"int", "long", "float", "double"})
@@ -15,9 +15,12 @@ NUMERIC = frozenset({"int", "long", "float", "double"})
 
 def check(recipe: Recipe, config: Mapping[str, Any]) -> None:
     """Refuse what the recipe does not know; Permanent says which member is wrong, and what is right."""
-    _check_hyperparameters(recipe, config.get("algorithmHyperParameters") or {})
-    _check_transformations(recipe, config.get("featureTransformationParameters") or {})
-    _check_percentiles(config.get("algorithmHyperParameters") or {})
+    hyperparameters = config.get("algorithmHyperParameters") or {}
+    transformations = config.get("featureTransformationParameters") or {}
+    shaping = {name: value for name, value in transformations.items() if name in _shaping(recipe)}
+    _check_hyperparameters(recipe, shaping | hyperparameters)
+    _check_transformations(recipe, transformations)
+    _check_percentiles(shaping | hyperparameters)
     threshold = config.get("eventValueThreshold")
     if threshold is not None and _number(threshold) is None:
         raise Permanent(f"solutionConfig.eventValueThreshold {threshold!r} is not a number.")
@@ -76,6 +79,11 @@ def known(recipe: Recipe) -> dict[str, Allowed | None]:
     return own | dict(recipe.without_effect)
 
 
+def _shaping(recipe: Recipe) -> list[str]:
+    """The hyperparameters that may be among featureTransformationParameters."""
+    return sorted(filter(shapes_data, known(recipe)))
+
+
 def _check_hyperparameters(recipe: Recipe, given: Mapping[str, str]) -> None:
     taken = known(recipe)
     for name, value in given.items():
@@ -99,14 +107,15 @@ def _check_percentiles(given: Mapping[str, str]) -> None:
 
 
 def _check_transformations(recipe: Recipe, given: Mapping[str, str]) -> None:
+    shaping = _shaping(recipe)
     for name, value in given.items():
         allowed = recipe.transformations.get(name)
-        if allowed is None:
-            names = ", ".join(recipe.transformations) or "none"
+        if allowed is None and name not in shaping:
+            names = ", ".join([*recipe.transformations, *shaping]) or "none"
             raise Permanent(
                 f"The recipe {recipe.name} has no feature transformation {name}; it has: {names}."
             )
-        if value not in allowed:
+        if allowed is not None and value not in allowed:
             raise Permanent(f"The feature transformation {name} must be {_said(allowed)}, not {value!r}.")
 
 

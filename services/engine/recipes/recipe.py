@@ -70,7 +70,7 @@ class Recipe:
     `hyperparameters` are names with default values, as strings, and `allowed` what they may be (any
     text where it says nothing). `without_effect` are the names of Personalize's own networks: taken,
     checked and kept, so that programs which set them run. `transformations` are the words that each of
-    the featureTransformationParameters may be.
+    the featureTransformationParameters may be, beside the hyperparameters that shape the data.
 
     A request must name the members in `needs`; a recipe that `ranks` orders given items and recommends
     none by itself. A `domain` recipe is made into recommenders, any other into solutions. `event_type`
@@ -122,16 +122,25 @@ def silent(step: str, share: float) -> None:
     """A progress that tells nobody."""
 
 
+def shapes_data(name: str) -> bool:
+    """Whether a hyperparameter is one of the guide's "featurization hyperparameters".
+
+    Programs give those in featureTransformationParameters as well as in algorithmHyperParameters.
+    """
+    return name.endswith("_percentile") or name.startswith("cold_start_")
+
+
 @dataclass(frozen=True)
 class Hyperparameters:
-    """A solution's algorithmHyperParameters over the recipe's defaults; all values are strings."""
+    """What a solution sets, over the recipe's defaults; all values are strings."""
 
     given: Mapping[str, str]
 
     @classmethod
     def of(cls, config: Mapping[str, Any], defaults: Mapping[str, str]) -> Hyperparameters:
         """The configuration's values where it has any; unknown names are ignored."""
-        chosen = config.get("algorithmHyperParameters") or {}
+        shaping = config.get("featureTransformationParameters") or {}
+        chosen = {**shaping, **(config.get("algorithmHyperParameters") or {})}
         return cls({name: str(chosen.get(name, value)) for name, value in defaults.items()})
 
     def number(self, name: str) -> float:

@@ -136,6 +136,7 @@ def test_a_wrong_configuration_is_refused_before_training(
 def test_what_programs_for_the_service_set_is_taken(engine: Engine, group: str) -> None:
     config = {
         "algorithmHyperParameters": {"hidden_dimension": "149", "bptt": "32", "recency_mask": "true"},
+        "featureTransformationParameters": {"max_user_history_length_percentile": "0.99"},
         "optimizationObjective": {"itemAttribute": "PRICE", "objectiveSensitivity": "MEDIUM"},
         "trainingDataConfig": {"excludedDatasetColumns": {"Items": ["NAME"]}},
         "hpoConfig": {"hpoResourceConfig": {"maxNumberOfTrainingJobs": "2", "maxParallelTrainingJobs": "1"}},

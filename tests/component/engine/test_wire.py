@@ -243,15 +243,29 @@ def test_the_server_checks_what_boto3_does_not(
 
 
 def test_declined_requests_say_so(engine: Engine, group: str) -> None:
+    personalize = engine.personalize
+    path = {"path": f"s3://{engine.bucket}/themes/"}
+    requests: list[tuple[Callable[..., Any], dict[str, Any]]] = [
+        (personalize.create_solution, {"datasetGroupArn": group, "performAutoML": True}),
+        (
+            personalize.create_dataset,
+            {"datasetGroupArn": group, "schemaArn": f"{NOBODY}:schema/a", "datasetType": "Actions"},
+        ),
+        (personalize.create_schema, {"schema": "{}", "domain": "VIDEO_ON_DEMAND"}),
+    ]
+
+    for call, arguments in requests:
+        assert "not supported by Endcap" in refused("InvalidInputException", call, name="no", **arguments)
     message = refused(
         "InvalidInputException",
-        engine.personalize.create_solution,
-        name="auto",
-        datasetGroupArn=group,
-        recipeArn=RECIPE,
-        performAutoML=True,
+        personalize.create_batch_inference_job,
+        jobName="themes",
+        solutionVersionArn=f"{NOBODY}:solution/a/12345678",
+        roleArn=ROLE,
+        jobInput={"s3DataSource": path},
+        jobOutput={"s3DataDestination": path},
+        batchInferenceJobMode="THEME_GENERATION",
     )
-
     assert "not supported by Endcap" in message
 
 

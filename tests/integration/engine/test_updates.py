@@ -196,5 +196,10 @@ async def test_algorithms_and_feature_transformations_come_from_the_recipes(surf
 
     assert algorithm.algorithm.algorithm_arn == recipe.algorithm_arn
     assert transformation.feature_transformation.status == "ACTIVE"
+    assert set(algorithm.algorithm.default_hyper_parameters) == {"exclude_seen"}
+    sims = "arn:aws:personalize:::feature-transformation/sims"
+    transformation = await ask(surface, "DescribeFeatureTransformation", featureTransformationArn=sims)
+    defaults = transformation.feature_transformation.default_parameters
+    assert defaults["max_item_interaction_count_percentile"] == "0.9"
     arn = f"{recipe.algorithm_arn}-nothing"
     assert await refused(surface, "DescribeAlgorithm", algorithmArn=arn) == "ResourceNotFoundException"

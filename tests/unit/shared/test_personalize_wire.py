@@ -240,6 +240,24 @@ def test_what_boto3_lets_through_is_checked(body: bytes) -> None:
     assert refused.value.code == "InvalidInputException"
 
 
+@pytest.mark.parametrize(
+    ("event", "sentence"),
+    [
+        (
+            {"recommendationId": "r" * 41},
+            "eventList.0.recommendationId: Value should have at most 40 characters, not 41",
+        ),
+        ({"properties": "{"}, "eventList.0.properties: must be the text of a JSON object"),
+        ({"impression": ["i"] * 26}, "eventList.0.impression: List should have at most 25 items, not 26"),
+    ],
+)
+def test_what_is_wrong_with_an_event_is_said_once(event: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(WireError) as refused:
+        parse(PutEventsRequest, put_events(an_event(**event)))
+
+    assert str(refused.value) == f"1 validation error detected: {sentence}"
+
+
 def test_an_event_at_its_limits_is_accepted() -> None:
     event = an_event(
         eventId="e" * 256,

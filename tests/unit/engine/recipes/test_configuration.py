@@ -28,6 +28,30 @@ def test_a_recipes_own_defaults_are_allowed(recipe: Recipe) -> None:
     check(recipe, {})
 
 
+@pytest.mark.parametrize(
+    ("name", "given"),
+    [
+        ("aws-sims", {"max_item_interaction_count_percentile": "0.9"}),
+        ("aws-user-personalization", {"max_user_history_length_percentile": "0.99"}),
+        (
+            "aws-hrnn-coldstart",
+            {
+                "cold_start_max_duration": "5",
+                "cold_start_relative_from": "latestItem",
+                "cold_start_max_interactions": "15",
+            },
+        ),
+    ],
+)
+def test_what_shapes_the_data_may_be_a_feature_transformation(name: str, given: dict[str, str]) -> None:
+    check(RECIPES[name], {"featureTransformationParameters": given})
+    for wrong in given:
+        with pytest.raises(Permanent, match=f"{wrong} must be"):
+            check(RECIPES[name], {"featureTransformationParameters": {wrong: "much"}})
+    with pytest.raises(Permanent, match=f"no feature transformation nosuch; it has: .*{min(given)}"):
+        check(RECIPES[name], {"featureTransformationParameters": {"nosuch": "1"}})
+
+
 def test_every_hyperparameter_has_its_values(recipe: Recipe) -> None:
     assert set(recipe.allowed) <= set(recipe.hyperparameters)
     assert not set(recipe.hyperparameters) & set(recipe.without_effect)
@@ -65,7 +89,7 @@ def test_words_are_compared_without_case() -> None:
         ({"eventValueThreshold": "nan"}, "is not a number"),
         (
             {"featureTransformationParameters": {"trend": "1 hour"}},
-            "has no feature transformation trend; it has: none",
+            "has no feature transformation trend; it has: max_user",
         ),
         ({"eventsConfig": {"eventParametersList": [{"weight": 0.5}]}}, "entry 0 names no eventType"),
         (

@@ -99,6 +99,8 @@ def test_percentiles_leave_out_the_shortest_and_longest_histories() -> None:
     assert lengths() == list(range(1, 21))
     assert lengths(min_user_history_length_percentile="0.5") == list(range(10, 21))
     assert lengths(max_user_history_length_percentile="0.5") == list(range(1, 12))
+    shaping = {"featureTransformationParameters": {**EVERYTHING, "max_user_history_length_percentile": "0.5"}}
+    assert len(usual(data, Hyperparameters.of(shaping, EVERYTHING))) == sum(range(1, 12))
 
 
 def test_percentiles_leave_out_the_rarest_and_most_frequent_items() -> None:
