@@ -436,10 +436,14 @@ UPDATE attribution_looks SET looked_at = now() WHERE attribution = :attribution;
 
 -- attributed_events --
 -- The events of a bucket that may count.
-SELECT event_type, item_id, value, properties, attribution_source
+SELECT event_type, item_id, value, properties, attribution_source, recommendation_id
 FROM tracker.interactions_v1
 WHERE tenant = :tenant AND occurred_at >= :begin AND occurred_at < :end
   AND event_type = ANY(:types::text[]) AND NOT historical;
+
+-- recommending --
+-- The campaigns and recommenders of a tenant, by the names that the recommender knows them by.
+SELECT name, arn FROM campaigns_v1 WHERE tenant = :tenant;
 
 -- attribution_sources --
 -- The sources that a metric attribution has met.

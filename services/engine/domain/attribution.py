@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -63,20 +63,22 @@ class Tally:
     """What the events of a bucket add up to, by metric and source.
 
     `values` are complete; `items` count the events of each item where a column of the items is summed.
-    `sources` are those met before: of new ones beyond a hundred the events count as undefined.
+    `sources` are those met before: of new ones beyond a hundred the events count as undefined. `origin` gives
+    the campaign or recommender whose answer a recommendationId is.
     """
 
     metrics: tuple[Metric, ...]
     sources: set[str]
+    origin: Callable[[str], str | None] = lambda _: None
     events: int = 0
     values: dict[Key, float] = field(default_factory=lambda: defaultdict(float))
     items: dict[Key, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
 
     def add(self, events: Iterable[Mapping[str, Any]]) -> None:
-        """Count events: event_type (canonical), item_id, value, properties, attribution_source."""
+        """Count events, rows of the query attributed_events."""
         for event in events:
             self.events += 1
-            source = self._source(event["attribution_source"])
+            source = self._source(event["attribution_source"], event["recommendation_id"])
             for metric in self.metrics:
                 if metric.canonical == event["event_type"]:
                     self._count(metric, source, event)
@@ -91,8 +93,8 @@ class Tally:
         if amount is not None:
             self.values[key] += amount
 
-    def _source(self, said: str | None) -> str:
-        source = said or UNDEFINED
+    def _source(self, said: str | None, recommendation_id: str | None) -> str:
+        source = said or (self.origin(recommendation_id) if recommendation_id else None) or UNDEFINED
         if source not in self.sources:
             if len(self.sources) >= MOST_SOURCES:
                 return UNDEFINED

@@ -42,7 +42,9 @@ class Attributions(Runner):
             return
         bucket = datetime.fromtimestamp(job.payload["bucket"], UTC)
         before, reported = await attributions.counted(self.database, found.id, bucket)
-        tally = Tally(metrics_of(found), await attributions.sources(self.database, found.id))
+        sources = await attributions.sources(self.database, found.id)
+        origin = await attributions.origins(self.database, found.owner)
+        tally = Tally(metrics_of(found), sources, origin)
         types = sorted({metric.canonical for metric in tally.metrics})
         async for some in attributions.events(self.database, found, bucket, types):
             tally.add(some)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from typing import TYPE_CHECKING
 
 from services.recommender.api.metadata import Metadata
@@ -79,7 +78,7 @@ class Runtime:
         )
         picks, _ = await self._selection.recommend(target, wish)
         return GetRecommendationsResponse(
-            item_list=_items(picks, metadata, scored=_shows_scores(target)), recommendation_id=_new_id()
+            item_list=_items(picks, metadata, scored=_shows_scores(target)), recommendation_id=target.new_id()
         )
 
     async def get_personalized_ranking(
@@ -93,7 +92,7 @@ class Runtime:
         sieve = await self._sieves.of(target.tenant, request.filter_arn, request.filter_values)
         picks = await self._selection.rank(target, request.user_id, request.input_list, sieve)
         return GetPersonalizedRankingResponse(
-            personalized_ranking=_items(picks, metadata, scored=True), recommendation_id=_new_id()
+            personalized_ranking=_items(picks, metadata, scored=True), recommendation_id=target.new_id()
         )
 
     async def _promotion(self, target: Target, asked: tuple[Asked, ...] | None) -> Promotion | None:
@@ -110,10 +109,6 @@ class Runtime:
     ) -> Metadata | None:
         names = (request.metadata_columns or {}).get("ITEMS", ())
         return Metadata.of(target, names, self._catalogues.of(target.tenant)) if names else None
-
-
-def _new_id() -> str:
-    return f"RID-{uuid.uuid4()}"
 
 
 def _shows_scores(target: Target) -> bool:

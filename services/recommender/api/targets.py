@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from services.recommender.domain.recipes import NEED_USER, POPULARITY, RANKING_ONLY, SIMILAR, list_recipe
 from shared.personalize import Arn, invalid_input, not_found
+from shared.personalize.recommendations import new_id
 
 if TYPE_CHECKING:
     from services.recommender.store.campaigns import Campaigns, Deployed
@@ -38,6 +39,10 @@ class Target:
         if self.model is not None:
             return self.model.scoring.kind
         return {SIMILAR: "item", POPULARITY: "popular"}.get(self.recipe, "user")
+
+    def new_id(self) -> str:
+        """A recommendationId."""
+        return new_id(self.tenant, self.deployed.campaign.name if self.deployed else self.recipe)
 
     def check(self, user_id: str | None, item_id: str | None) -> None:
         """InvalidInputException when a query lacks what the recipe needs."""

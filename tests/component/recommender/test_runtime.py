@@ -20,6 +20,7 @@ from services.engine.recipes import RECIPES, Dataset
 from services.engine.recipes.recipe import silent
 from shared.events.topics import CACHES, CAMPAIGNS, INTERACTIONS, ITEMS
 from shared.models import fingerprint, save
+from shared.personalize.recommendations import is_from
 from tests.component.recommender.campaigns import arn, campaign, client, ids, loaded
 from tests.support.kafka import eventually
 
@@ -94,6 +95,7 @@ async def test_a_model_answers_live_and_hears_of_what_just_happened(shop: Any, u
             (item["score"] for item in known["itemList"]), reverse=True
         )
         assert re.fullmatch(r"RID-[0-9a-f-]{36}", known["recommendationId"])
+        assert is_from(known["recommendationId"], shop.tenant, "user")
         assert {item[:3] for item in ids(nobody)} == {"tea", "bol"}
         assert all(item.startswith("bolt") for item in ids(similar))
         assert "score" not in similar["itemList"][0]

@@ -14,6 +14,7 @@ from services.engine.store import attributions
 from services.engine.store.keys import Keys
 from services.engine.store.resources import Resources
 from services.engine.worker.counting import Counting
+from shared.personalize.recommendations import new_id
 from shared.postgres import Database
 from shared.settings import PostgresSettings
 from tests.support.stack import Database as MigratedDatabase
@@ -70,6 +71,22 @@ async def queued(store: Database) -> list[tuple[int, int]]:
     await Counting(store).queue_due()
     rows = await store.fetch("SELECT payload FROM jobs WHERE kind = 'attribution' ORDER BY id")
     return [(row["payload"]["bucket"], row["payload"]["events"]) for row in rows]
+
+
+async def test_a_recommendation_is_of_the_campaign_or_recommender_that_gave_it(store: Database) -> None:
+    async with store.transaction() as connection:
+        resources = Resources(connection, ACCOUNT, None, "eu-west-1")
+        for kind, facts in ((Type.CAMPAIGN, {}), (Type.RECOMMENDER, {"model_uri": "s3://a/b"})):
+            await resources.add(NewResource(kind, f"{kind}/home", "home", "shop", {}, facts=facts))
+
+    origin = await attributions.origins(store, "shop")
+    arns = [origin(new_id("shop", name)) for name in ("home", "recommender/home", "gone")]
+
+    assert arns == [
+        f"arn:aws:personalize:eu-west-1:{ACCOUNT}:campaign/home",
+        f"arn:aws:personalize:eu-west-1:{ACCOUNT}:recommender/home",
+        None,
+    ]
 
 
 async def test_a_bucket_is_counted_when_its_events_changed(

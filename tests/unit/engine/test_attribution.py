@@ -12,8 +12,9 @@ from shared.errors import Permanent
 
 
 def event(kind: str = "purchase", **said: Any) -> dict[str, Any]:
-    nothing = {"item_id": None, "value": None, "properties": None, "attribution_source": None}
-    return {"event_type": kind, **nothing, **said}
+    nothing = {"item_id": None, "value": None, "properties": None}
+    whose = {"attribution_source": None, "recommendation_id": None}
+    return {"event_type": kind, **nothing, **whose, **said}
 
 
 @pytest.mark.parametrize(
@@ -62,6 +63,19 @@ def test_a_tally_adds_up_by_source() -> None:
         ("bought", UNDEFINED): 1, ("seen", UNDEFINED): 1,
     }  # fmt: skip
     assert tally.items == {("worth", "mail"): {"a": 2}, ("worth", UNDEFINED): {"b": 1}}
+
+
+def test_what_an_event_says_itself_outranks_whose_recommendation_it_was() -> None:
+    origin = {"RID-1": "arn:campaign"}.get
+    tally = Tally((Metric.parse("m", "purchase", "SAMPLECOUNT()"),), set(), origin)
+
+    tally.add([
+        event(recommendation_id="RID-1"),
+        event(recommendation_id="RID-1", attribution_source="mail"),
+        event(recommendation_id="RID-2"),
+    ])  # fmt: skip
+
+    assert dict(tally.values) == {("m", "arn:campaign"): 1, ("m", "mail"): 1, ("m", UNDEFINED): 1}
 
 
 def test_of_more_than_a_hundred_sources_the_newer_ones_are_undefined() -> None:
