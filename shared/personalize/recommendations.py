@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import uuid
+from collections.abc import Callable, Iterable
 
 _PREFIX = "RID-"
 _DIGEST_BYTES = 5
@@ -27,6 +28,12 @@ def is_from(recommendation_id: str, tenant: str, campaign: str) -> bool:
         return False
     drawn, digest = given[:-_DIGEST_BYTES], given[-_DIGEST_BYTES:]
     return _digest(drawn, tenant, campaign) == digest
+
+
+def source_among(known: Iterable[tuple[str, str]], tenant: str) -> Callable[[str], str | None]:
+    """What tells whose answer a recommendationId is; `known` are names of campaigns, and their ARNs."""
+    kept = tuple(known)
+    return lambda given: next((arn for name, arn in kept if is_from(given, tenant, name)), None)
 
 
 def _digest(drawn: bytes, tenant: str, campaign: str) -> bytes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -100,6 +100,29 @@ class Tally:
                 return UNDEFINED
             self.sources.add(source)
         return source
+
+
+def sums_of(tally: Tally, reported: Mapping[Key, float]) -> Iterator[dict[str, Any]]:
+    """Each metric and source with what is known of its value; also those whose events are gone.
+
+    A sum has either a `value` or a `column` of the items with the number of events by item; `reported` is
+    what was said of it before.
+    """
+    by_name = {metric.name: metric for metric in tally.metrics}
+    for key in sorted(tally.values.keys() | tally.items.keys() | reported.keys()):
+        metric = by_name.get(key[0])
+        if metric is None:
+            continue
+        yield {
+            "metric": metric.name,
+            "event_type": metric.event_type,
+            "function": metric.function,
+            "source": key[1],
+            "reported": reported.get(key, 0.0),
+            "value": tally.values.get(key, 0.0),
+            "column": metric.column if metric.dataset == "ITEMS" else "",
+            "items": dict(tally.items.get(key, {})),
+        }
 
 
 def _value(column: str, event: Mapping[str, Any]) -> Any:

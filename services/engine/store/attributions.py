@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from services.engine.domain.attribution import BUCKET_SECONDS, Key
 from services.engine.store.resources import from_row
 from services.engine.store.statements import SQL
-from shared.personalize.recommendations import is_from
 
 if TYPE_CHECKING:
     from services.engine.domain.resources import Resource
@@ -79,11 +78,9 @@ async def sources(database: Database, attribution: int) -> set[str]:
     return {row["source"] for row in await database.fetch(*SQL.attribution_sources(attribution=attribution))}
 
 
-async def origins(database: Database, tenant: str) -> Callable[[str], str | None]:
-    """What tells whose answer a recommendationId is: the ARN of a campaign or recommender that there is."""
-    rows = await database.fetch(*SQL.recommending(tenant=tenant))
-    known = [(row["name"], row["arn"]) for row in rows]
-    return lambda given: next((arn for name, arn in known if is_from(given, tenant, name)), None)
+async def origins(database: Database, tenant: str) -> list[tuple[str, str]]:
+    """The campaigns and recommenders of a tenant: names and ARNs."""
+    return [(row["name"], row["arn"]) for row in await database.fetch(*SQL.recommending(tenant=tenant))]
 
 
 async def counted(

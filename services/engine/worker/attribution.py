@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 import pyarrow.parquet as pq
 
 from services.engine.domain.attribution import number
@@ -22,80 +21,108 @@ HEADER = ("METRIC_NAME", "EVENT_TYPE", "VALUE", "MATH_FUNCTION", "EVENT_ATTRIBUT
 Report = Callable[[str, float], None]
 
 
+# A metric's value in a bucket, or what is new of it: metric, event type, value, function, source, bucket.
+Row = tuple[str, str, float, str, str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Items:
+    """A group's items: keys of the data bucket, and a local file of what was put; the later ones override."""
+
+    parts: list[str]
+    received: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a file goes; without a bucket none is written."""
+
+    bucket: str | None
+    key: str
+    name: str
+
+
 @dataclass(frozen=True, slots=True)
 class Spec:
     """What was counted in a bucket that begins at `bucket` (epoch seconds).
 
-    Each of `sums` has the metric, event_type, function and source, what is already `reported`, and either
-    a `value` or a `column` with the number of events by item. `parts` (keys of the data bucket) and
-    `received` (a local file) are the items, what is later overrides. Without `output_bucket` no file is
-    written; `again` says that an earlier attempt may have written it.
+    `sums` are those of `domain.attribution.sums_of`. `items` and `place` have the members of those classes;
+    `again` says that an earlier attempt may have written the file.
     """
 
     bucket: int
     sums: list[dict[str, Any]]
-    parts: list[str]
-    received: str | None
-    output_bucket: str | None
-    output_key: str
-    name: str
+    items: dict[str, Any]
+    place: dict[str, Any]
     again: bool = False
 
 
 def run(spec: Spec, objects: Objects, workspace: Path, report: Report) -> dict[str, Any]:
     """Write the differences to what is reported already; gives the values in the order of the sums."""
     report("read items", 0.0)
-    columns = sorted({each["column"] for each in spec.sums if each["column"]})
-    amounts = _amounts(spec, columns, objects, workspace) if columns else {}
-    values = [
-        sum(count * amounts[each["column"]].get(item, 0.0) for item, count in each["items"].items())
-        if each["column"]
-        else each["value"]
-        for each in spec.sums
-    ]
-    rows = [
-        (each["metric"], each["event_type"], value - each["reported"], each["function"], each["source"])
-        for each, value in zip(spec.sums, values, strict=True)
-        if value != each["reported"]
-    ]
+    values = valued(spec.sums, Items(**spec.items), objects, workspace)
+    rows = [row_of(each, value, spec.bucket) for each, value in zip(spec.sums, values, strict=True)]
+    new = [row for row in rows if row[2]]
     # Another count may have reported since what an attempt that died has written under this name.
-    if (rows or spec.again) and spec.output_bucket is not None:
-        path = workspace / "metrics.csv"
-        path.write_bytes(written(rows, spec.bucket))
-        key = f"{as_folder(spec.output_key)}{spec.name}"
-        objects.upload(path, spec.output_bucket, key, INVALID_OUTPUT_PATH)
+    if new or spec.again:
+        publish(new, Place(**spec.place), objects, workspace)
     return {"values": values, "warnings": []}
 
 
-def written(rows: list[tuple[str, str, float, str, str]], bucket: int) -> bytes:
-    """The rows as a CSV file, with the beginning of the bucket."""
+def row_of(each: Mapping[str, Any], value: float, bucket: int) -> Row:
+    """What is new of a sum."""
+    new = value - each["reported"]
+    return each["metric"], each["event_type"], new, each["function"], each["source"], bucket
+
+
+def valued(sums: Sequence[Mapping[str, Any]], items: Items, objects: Objects, workspace: Path) -> list[float]:
+    """The value of each sum; where a column of the items is summed, as the items say now."""
+    columns = sorted({each["column"] for each in sums if each["column"]})
+    wanted = {item for each in sums for item in each["items"]}
+    amounts = _amounts(columns, wanted, items, objects, workspace) if columns else {}
+    return [
+        sum(count * amounts[each["column"]].get(item, 0.0) for item, count in each["items"].items())
+        if each["column"]
+        else each["value"]
+        for each in sums
+    ]
+
+
+def publish(rows: Sequence[Row], place: Place, objects: Objects, workspace: Path) -> None:
+    """Write the file, if there is a place for it."""
+    if place.bucket is not None:
+        path = workspace / "metrics.csv"
+        path.write_bytes(written(rows))
+        objects.upload(path, place.bucket, f"{as_folder(place.key)}{place.name}", INVALID_OUTPUT_PATH)
+
+
+def written(rows: Iterable[Row]) -> bytes:
+    """The rows as a CSV file."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(HEADER)
-    writer.writerows((*row, bucket) for row in rows)
+    writer.writerows(rows)
     return text.getvalue().encode()
 
 
 def _amounts(
-    spec: Spec, columns: list[str], objects: Objects, workspace: Path
+    columns: list[str], known: set[str], items: Items, objects: Objects, workspace: Path
 ) -> dict[str, dict[str, float]]:
     """Column → item → number, of the items that were counted alone."""
-    wanted = pa.array(sorted({item for each in spec.sums for item in each.get("items", {})}), pa.string())
-    known = set(wanted.to_pylist())
     amounts: dict[str, dict[str, float]] = {column: {} for column in columns}
     paths = []
-    for number_, key in enumerate(spec.parts):
-        path = workspace / f"items-{number_:05}.parquet"
+    for place, key in enumerate(items.parts):
+        path = workspace / f"items-{place:05}.parquet"
         objects.download(objects.data_bucket, key, path)
         paths.append(path)
-    if spec.received is not None:
-        paths.append(Path(spec.received))
+    if items.received is not None:
+        paths.append(Path(items.received))
     for path in paths:
         _read(path, amounts, known)
     return amounts
 
 
-def _read(path: Path, amounts: dict[str, dict[str, float]], known: set[str | None]) -> None:
+def _read(path: Path, amounts: dict[str, dict[str, float]], known: set[str]) -> None:
     """Take over what a file says of the items; what it leaves out stays."""
     file = pq.ParquetFile(path)
     spelled = {name.upper(): name for name in file.schema_arrow.names}

@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import UTC, datetime
+import math
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from services.engine import metrics
 from services.engine.domain import locations, schemas
-from services.engine.domain.attribution import Key, Metric, Tally
+from services.engine.domain.attribution import Key, Metric, Tally, sums_of
 from services.engine.domain.resources import Resource, Type
 from services.engine.store import attributions, datasets, resources
-from services.engine.worker import attribution, child, collecting
+from services.engine.worker import attribution, bulk_attribution, child, collecting
+from services.engine.worker.attribution import Items, Place
 from services.engine.worker.runner import Runner
+from shared import jobs
 from shared.errors import Transient
+from shared.personalize.recommendations import source_among
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from shared.jobs import Job
+    from shared.postgres import Connection
 
 KIND = "attribution"
+MOST_DAYS = 14
 
 
 def metrics_of(found: Resource) -> tuple[Metric, ...]:
@@ -40,15 +46,18 @@ class Attributions(Runner):
         found = await resources.by_id(self.database, job.payload["resource"])
         if found is None:
             return
+        if "import" in job.payload:
+            await self._count_import(job, found)
+            return
         bucket = datetime.fromtimestamp(job.payload["bucket"], UTC)
         before, reported = await attributions.counted(self.database, found.id, bucket)
         sources = await attributions.sources(self.database, found.id)
-        origin = await attributions.origins(self.database, found.owner)
+        origin = source_among(await attributions.origins(self.database, found.owner), found.owner)
         tally = Tally(metrics_of(found), sources, origin)
         types = sorted({metric.canonical for metric in tally.metrics})
         async for some in attributions.events(self.database, found, bucket, types):
             tally.add(some)
-        sums = list(_sums(tally, reported))
+        sums = list(sums_of(tally, reported))
         with child.workspace(self.settings.work_folder, job) as workspace:
             spec = await self._spec(job, found, sums, workspace)
             result = await self._compute(job, KIND, spec, workspace)
@@ -82,26 +91,33 @@ class Attributions(Runner):
     async def _spec(
         self, job: Job, found: Resource, sums: list[dict[str, Any]], workspace: Path
     ) -> attribution.Spec:
-        parts: list[str] = []
-        received = None
-        if any(each["column"] for each in sums):
-            parts, received = await self._items(found, workspace / "received.parquet")
-        destination = found.document["metricsOutputConfig"].get("s3DataDestination")
-        output = (
-            locations.parse(destination["path"], attribution.INVALID_OUTPUT_PATH) if destination else None
-        )
-        return attribution.Spec(
-            job.payload["bucket"],
-            sums,
-            parts,
-            received,
-            output.bucket if output else None,
-            output.key if output else "",
-            f"AggregatedAttributionMetrics - PutEvents - {job.payload['bucket']}-{job.payload['events']}.csv",
-            again=job.attempt > 1,
-        )
+        read = any(each["column"] for each in sums)
+        items = await self._items(found, workspace / "received.parquet") if read else Items([], None)
+        name = f"PutEvents - {job.payload['bucket']}-{job.payload['events']}"
+        place, again = _place(found, name), job.attempt > 1
+        return attribution.Spec(job.payload["bucket"], sums, asdict(items), asdict(place), again=again)
 
-    async def _items(self, found: Resource, path: Path) -> tuple[list[str], str | None]:
+    async def _count_import(self, job: Job, found: Resource) -> None:
+        """Write the file of an import: once, or again under the same name."""
+        since = max(found.created_at, datetime.now(UTC) - timedelta(days=MOST_DAYS))
+        with child.workspace(self.settings.work_folder, job) as workspace:
+            items = await self._items(found, workspace / "received.parquet")
+            spec = bulk_attribution.Spec(
+                found.owner,
+                job.payload["rows"],
+                math.ceil(since.timestamp()),
+                [
+                    (each["metricName"], each["eventType"], each["expression"])
+                    for each in found.facts["metrics"]
+                ],
+                sorted(await attributions.sources(self.database, found.id)),
+                await attributions.origins(self.database, found.owner),
+                asdict(items),
+                asdict(_place(found, f"BULK - {job.payload['began']}-{job.payload['import']}")),
+            )
+            await self._compute(job, "bulk attribution", spec, workspace)
+
+    async def _items(self, found: Resource, path: Path) -> Items:
         """The imported items of the group, and a file of those that were put."""
         beside = resources.beside(self.database, found)
         for dataset in await beside.children(found.parent or "", Type.DATASET):
@@ -110,27 +126,27 @@ class Attributions(Runner):
             parts = [part.key for part in await datasets.parts(self.database, dataset.id)]
             schema = await beside.get(dataset.document["schemaArn"].split(":", 5)[5])
             if schema is None:
-                return parts, None
+                return Items(parts, None)
             columns = schemas.parse(schema.document["schema"])
             some = await collecting.collect_whole(self.database, found.owner, "ITEMS", columns, path)
-            return parts, str(path) if some else None
-        return [], None
+            return Items(parts, str(path) if some else None)
+        return Items([], None)
 
 
-def _sums(tally: Tally, reported: dict[Key, float]) -> Any:
-    """Each metric and source, with what is known of its value; also those whose events are gone."""
-    by_name = {metric.name: metric for metric in tally.metrics}
-    for key in sorted(tally.values.keys() | tally.items.keys() | reported.keys()):
-        metric = by_name.get(key[0])
-        if metric is None:
-            continue
-        yield {
-            "metric": metric.name,
-            "event_type": metric.event_type,
-            "function": metric.function,
-            "source": key[1],
-            "reported": reported.get(key, 0.0),
-            "value": tally.values.get(key, 0.0),
-            "column": metric.column if metric.dataset == "ITEMS" else "",
-            "items": dict(tally.items.get(key, {})),
-        }
+def _place(found: Resource, name: str) -> Place:
+    """Where a file of a metric attribution goes; `name` is what it counts, and when that was."""
+    name = f"AggregatedAttributionMetrics - {name}.csv"
+    destination = found.document["metricsOutputConfig"].get("s3DataDestination")
+    if destination is None:
+        return Place(None, "", name)
+    output = locations.parse(destination["path"], attribution.INVALID_OUTPUT_PATH)
+    return Place(output.bucket, output.key, name)
+
+
+async def publish_import(connection: Connection, ended: Resource, group: str, rows: list[str]) -> None:
+    """Queue the count of an import's rows, if the group has a metric attribution; once per import."""
+    beside = resources.beside(connection, ended)
+    for found in await beside.children(group, Type.METRIC_ATTRIBUTION):
+        payload = {"resource": found.id, "import": ended.id, "rows": rows}
+        payload["began"] = int(ended.created_at.timestamp())
+        await jobs.enqueue(connection, KIND, f"{found.id}:import:{ended.id}", payload)

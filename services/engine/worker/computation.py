@@ -36,6 +36,7 @@ MODULES = {
     "deletion": "services.engine.worker.erasing",
     "export": "services.engine.worker.exporting",
     "attribution": "services.engine.worker.attribution",
+    "bulk attribution": "services.engine.worker.bulk_attribution",
     "training": "services.engine.worker.training",
     "inference": "services.engine.worker.inference",
 }

@@ -233,6 +233,9 @@ class Work(Runner):
             await beside.discard(f"{of_import}/{died}/", self.settings.garbage_hours)
         facts = {"folders": [folder], "rows": sum(part.rows for part in parts)}
         await beside.update(unfinished, status=Status.ACTIVE, facts=facts | {"warnings": result["warnings"]})
+        if unfinished.document.get("publishAttributionMetricsToS3") and dataset.parent:
+            keys = [part.key for part in parts] if dataset.document["datasetType"] == "INTERACTIONS" else []
+            await attributions.publish_import(connection, unfinished, dataset.parent, keys)
         await _queue_next_import(connection, unfinished)
 
     async def _finish_training(

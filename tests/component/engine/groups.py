@@ -28,7 +28,7 @@ def dataset_group(engine: Engine, name: str, schemas: dict[str, Any]) -> dict[st
     return arns
 
 
-def imported(engine: Engine, dataset: str, name: str, content: str, mode: str = "FULL") -> None:
+def imported(engine: Engine, dataset: str, name: str, content: str, mode: str = "FULL", **more: Any) -> None:
     """Import a CSV file and wait for it."""
     personalize = engine.personalize
     arn = personalize.create_dataset_import_job(
@@ -37,6 +37,7 @@ def imported(engine: Engine, dataset: str, name: str, content: str, mode: str = 
         dataSource={"dataLocation": engine.put(f"{name}.csv", content)},
         roleArn=ROLE,
         importMode=mode,
+        **more,
     )["datasetImportJobArn"]
     ended = engine.finished(personalize.describe_dataset_import_job, datasetImportJobArn=arn)
     assert ended["status"] == "ACTIVE", ended

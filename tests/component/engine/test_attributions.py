@@ -13,6 +13,7 @@ import asyncpg
 import httpx
 import pytest
 
+from shared.personalize.recommendations import new_id
 from tests.component.engine.conftest import ROLE, Engine
 from tests.component.engine.groups import checked, dataset_group, imported
 from tests.component.engine.shop import INTERACTIONS_SCHEMA, ITEMS_SCHEMA
@@ -26,6 +27,7 @@ METRICS = [
     {"eventType": "Purchase", "metricName": "worth", "expression": "SUM(Items.PRICE)"},
     {"eventType": "Purchase", "metricName": "paid", "expression": "SUM(Interactions.EVENT_VALUE)"},
 ]
+ACCOUNT = "000000000000"
 HOUR_AGO = int(time.time()) // 900 * 900 - 3600
 
 
@@ -37,14 +39,16 @@ def shop(engine: Engine, worker: Process) -> dict[str, str]:
     return arns
 
 
-def create(engine: Engine, group: str, metrics: list[dict[str, str]], name: str) -> str:
+def create(
+    engine: Engine, group: str, metrics: list[dict[str, str]], name: str, folder: str = "attributed/"
+) -> str:
     arn: str = engine.personalize.create_metric_attribution(
         name=name,
         datasetGroupArn=group,
         metrics=metrics,
         metricsOutputConfig={
             "roleArn": ROLE,
-            "s3DataDestination": {"path": f"s3://{engine.bucket}/attributed/"},
+            "s3DataDestination": {"path": f"s3://{engine.bucket}/{folder}"},
         },
     )["metricAttributionArn"]
     return arn
@@ -70,11 +74,11 @@ def purchase(
     return text, uuid.uuid4().hex, item, value, source, second
 
 
-def files(engine: Engine, count: int) -> dict[str, list[dict[str, str]]]:
+def files(engine: Engine, count: int, folder: str = "attributed/") -> dict[str, list[dict[str, str]]]:
     """The files, once there are so many."""
     deadline = time.monotonic() + 60
     while True:
-        listed = engine.s3.list_objects_v2(Bucket=engine.bucket, Prefix="attributed/").get("Contents", [])
+        listed = engine.s3.list_objects_v2(Bucket=engine.bucket, Prefix=folder).get("Contents", [])
         if len(listed) >= count:
             return {
                 entry["Key"].rpartition("/")[2]: list(
@@ -125,6 +129,57 @@ def test_events_add_up_by_source_and_late_ones_are_added_once(
     more = {("bought", "mail", early): 3, ("worth", "mail", early): 22, ("paid", "mail", early): 5.5}
     assert totals(found) == expected | more
     assert shown(worker, "worth", "mail") == 22
+
+
+def test_an_import_publishes_what_its_rows_add_up_to(
+    engine: Engine, worker: Process, module_database: Database
+) -> None:
+    columns = ("EVENT_ATTRIBUTION_SOURCE", "RECOMMENDATION_ID")
+    more = [{"name": name, "type": ["null", "string"]} for name in columns]
+    schema = {**INTERACTIONS_SCHEMA, "fields": [*INTERACTIONS_SCHEMA["fields"], *more]}
+    arns = dataset_group(engine, "published", {"Interactions": schema, "Items": ITEMS_SCHEMA})
+    imported(engine, arns["Items"], "published-items", "ITEM_ID,CATEGORY,PRICE\na,tea,2\nb,cup,10\n")
+    create(engine, arns["group"], METRICS, "published", "published/")
+    back = "UPDATE engine.resources SET created_at = created_at - interval '2 hours' WHERE name = 'published'"
+    # A campaign that has answered once.
+    asyncio.run(_change(module_database.url, (back,), *made_campaign("published")))
+    given = new_id("published", "home")
+    rows = [
+        f"u,a,{HOUR_AGO + 1},Purchase,1.5,mail,{given}",
+        f"u,b,{HOUR_AGO + 2},purchase,,,{given}",
+        f"u,b,{HOUR_AGO + 3},View,,mail,",
+        f"u,b,{HOUR_AGO + 900},Purchase,4,,",
+        f"u,b,{HOUR_AGO - 7200},Purchase,4,mail,",
+    ]
+    header = "USER_ID,ITEM_ID,TIMESTAMP,EVENT_TYPE,EVENT_VALUE,EVENT_ATTRIBUTION_SOURCE,RECOMMENDATION_ID"
+    content = "\n".join([header, *rows]) + "\n"
+    imported(engine, arns["Interactions"], "published", content, publishAttributionMetricsToS3=True)
+
+    found = files(engine, 1, "published/")
+
+    home = f"arn:aws:personalize:eu-west-1:{ACCOUNT}:campaign/home"
+    early, late = str(HOUR_AGO), str(HOUR_AGO + 900)
+    assert totals(found) == {
+        ("bought", "mail", early): 1,
+        ("worth", "mail", early): 2,
+        ("paid", "mail", early): 1.5,
+        ("bought", home, early): 1,
+        ("worth", home, early): 10,
+        ("bought", "SOURCE_NAME_UNDEFINED", late): 1,
+        ("worth", "SOURCE_NAME_UNDEFINED", late): 10,
+        ("paid", "SOURCE_NAME_UNDEFINED", late): 4,
+    }
+    [name] = found
+    assert name.startswith("AggregatedAttributionMetrics - BULK - ")
+
+
+def made_campaign(tenant: str) -> list[tuple[Any, ...]]:
+    """A campaign without a model; that it is there is enough."""
+    statement = (
+        "INSERT INTO engine.resources (account, tenant, type, path, arn, name, status, document, facts) "
+        "VALUES ($1, $2, 'campaign', 'campaign/home', $3, 'home', 'ACTIVE', '{}', '{}')"
+    )
+    return [(statement, ACCOUNT, tenant, f"arn:aws:personalize:eu-west-1:{ACCOUNT}:campaign/home")]
 
 
 def shown(worker: Process, metric: str, source: str) -> float:

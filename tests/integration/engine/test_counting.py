@@ -14,7 +14,7 @@ from services.engine.store import attributions
 from services.engine.store.keys import Keys
 from services.engine.store.resources import Resources
 from services.engine.worker.counting import Counting
-from shared.personalize.recommendations import new_id
+from shared.personalize.recommendations import new_id, source_among
 from shared.postgres import Database
 from shared.settings import PostgresSettings
 from tests.support.stack import Database as MigratedDatabase
@@ -79,7 +79,7 @@ async def test_a_recommendation_is_of_the_campaign_or_recommender_that_gave_it(s
         for kind, facts in ((Type.CAMPAIGN, {}), (Type.RECOMMENDER, {"model_uri": "s3://a/b"})):
             await resources.add(NewResource(kind, f"{kind}/home", "home", "shop", {}, facts=facts))
 
-    origin = await attributions.origins(store, "shop")
+    origin = source_among(await attributions.origins(store, "shop"), "shop")
     arns = [origin(new_id("shop", name)) for name in ("home", "recommender/home", "gone")]
 
     assert arns == [

@@ -90,7 +90,7 @@ def test_of_more_than_a_hundred_sources_the_newer_ones_are_undefined() -> None:
 
 
 def test_the_file_has_the_services_columns() -> None:
-    file = written([("COUNTWATCHES", "WATCH", 12.0, "samplecount", "arn:x")], 1666924200).decode()
+    file = written([("COUNTWATCHES", "WATCH", 12.0, "samplecount", "arn:x", 1666924200)]).decode()
 
     assert file.splitlines() == [
         "METRIC_NAME,EVENT_TYPE,VALUE,MATH_FUNCTION,EVENT_ATTRIBUTION_SOURCE,TIMESTAMP",
