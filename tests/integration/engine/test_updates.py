@@ -196,10 +196,15 @@ async def test_algorithms_and_feature_transformations_come_from_the_recipes(surf
 
     assert algorithm.algorithm.algorithm_arn == recipe.algorithm_arn
     assert transformation.feature_transformation.status == "ACTIVE"
-    assert set(algorithm.algorithm.default_hyper_parameters) == {"exclude_seen"}
-    sims = "arn:aws:personalize:::feature-transformation/sims"
-    transformation = await ask(surface, "DescribeFeatureTransformation", featureTransformationArn=sims)
-    defaults = transformation.feature_transformation.default_parameters
-    assert defaults["max_item_interaction_count_percentile"] == "0.9"
+    prefix = "arn:aws:personalize:::"
+    sims = (await ask(surface, "DescribeAlgorithm", algorithmArn=f"{prefix}algorithm/aws-sims")).algorithm
+    assert set(sims.default_hyper_parameters) == {"popularity_discount_factor", "min_cointeraction_count"}
+    transformation = await ask(
+        surface,
+        "DescribeFeatureTransformation",
+        featureTransformationArn=f"{prefix}feature-transformation/sims",
+    )
+    shaping = transformation.feature_transformation.default_parameters
+    assert shaping["max_item_interaction_count_percentile"] == "0.9"
     arn = f"{recipe.algorithm_arn}-nothing"
     assert await refused(surface, "DescribeAlgorithm", algorithmArn=arn) == "ResourceNotFoundException"
