@@ -254,7 +254,7 @@ def parse_line(raw: bytes, member: str, *, optional: bool = False) -> Line:
     if query is None and optional:
         return Line(given, "")
     if not isinstance(query, str) or not 0 < len(query) <= 256:
-        return Line(given, None, f"The line needs a {member} of 1 to 256 characters, as text.")
+        return Line(given, None, f"The line needs {member}: 1 to 256 characters, as text.")
     return Line(given, query)
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import httpx
 
 from tests.component.engine import shapes
 from tests.component.engine.conftest import ROLE, Engine
+from tests.support.processes import Process
 
 RECIPES = "arn:aws:personalize:::recipe"
 
@@ -60,6 +62,13 @@ def new_version(engine: Engine, solution: str) -> str:
     ended = engine.finished(personalize.describe_solution_version, solutionVersionArn=arn)
     assert ended["status"] == "ACTIVE", ended
     return arn
+
+
+def computations(worker: Process) -> list[int]:
+    """The processes in which a worker has its work done."""
+    pid = worker.popen.pid
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [int(child) for child in children]
 
 
 def checked(engine: Engine, operation: str, **body: Any) -> Any:

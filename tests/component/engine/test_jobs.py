@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from tests.component.engine.conftest import ROLE, Engine
+from tests.component.engine.groups import computations
 from tests.component.engine.shop import INTERACTIONS_SCHEMA, ITEMS_SCHEMA, interactions_csv, items_csv
 from tests.support.processes import Process, process
 
@@ -169,12 +170,6 @@ def test_nothing_to_train_on_fails_the_version(
         personalize.create_campaign(name="barren", solutionVersionArn=version["solutionVersionArn"])
 
 
-def _computations(worker: int) -> list[int]:
-    """The processes in which a worker has its work done."""
-    children = Path(f"/proc/{worker}/task/{worker}/children").read_text().split()
-    return [int(child) for child in children]
-
-
 @pytest.fixture(scope="module")
 def trainable(engine: Engine, worker: Process, datasets: dict[str, str]) -> str:
     """A solution with data to train on."""
@@ -242,7 +237,7 @@ def _who_computes(*workers: Process, seconds: float = 30) -> tuple[Process, int]
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         for worker in workers:
-            if found := _computations(worker.popen.pid):
+            if found := computations(worker):
                 return worker, found[0]
         time.sleep(0.01)
     raise AssertionError("no computation was started")

@@ -37,9 +37,9 @@ def test_a_recipe_for_everybody_needs_no_user() -> None:
     [
         (b"nonsense\r\n", "nonsense", "The line is not valid JSON."),
         (b"[1]", [1], "The line is not a JSON object."),
-        (b"{}", {}, "The line needs a userId of 1 to 256 characters, as text."),
-        (b'{"userId": 7}', {"userId": 7}, "The line needs a userId of 1 to 256 characters, as text."),
-        (b'{"itemId": "7"}', {"itemId": "7"}, "The line needs a userId of 1 to 256 characters, as text."),
+        (b"{}", {}, "The line needs userId: 1 to 256 characters, as text."),
+        (b'{"userId": 7}', {"userId": 7}, "The line needs userId: 1 to 256 characters, as text."),
+        (b'{"itemId": "7"}', {"itemId": "7"}, "The line needs userId: 1 to 256 characters, as text."),
     ],
 )
 def test_a_bad_line_says_why(raw: bytes, given: object, error: str) -> None:

@@ -1,0 +1,81 @@
+"""Workers: a strict one refuses what the hosted service refuses, and several share the work."""
+
+from __future__ import annotations
+
+import time
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+
+from tests.component.engine.conftest import Engine
+from tests.component.engine.groups import RECIPES, computations, dataset_group, imported
+from tests.component.engine.shop import INTERACTIONS_SCHEMA, interactions_csv
+from tests.support.processes import process
+
+pytestmark = [pytest.mark.timeout(300)]
+# 1,200 events of 120 users; a tenth of them are purchases.
+ROWS = [
+    f"u{number % 120},i{number % 37},{1_700_000_000 + number},{'Purchase' if number % 10 == 0 else 'View'},"
+    for number in range(1200)
+]
+CSV = "\n".join(["USER_ID,ITEM_ID,TIMESTAMP,EVENT_TYPE,EVENT_VALUE", *ROWS]) + "\n"
+
+
+def trained(engine: Engine, group: str, name: str, **settings: Any) -> dict[str, Any]:
+    """What a version of these settings ends as."""
+    personalize = engine.personalize
+    solution = personalize.create_solution(
+        name=name,
+        datasetGroupArn=group,
+        recipeArn=f"{RECIPES}/aws-popularity-count",
+        performAutoTraining=False,
+        **settings,
+    )["solutionArn"]
+    version = personalize.create_solution_version(solutionArn=solution)["solutionVersionArn"]
+    return engine.finished(personalize.describe_solution_version, solutionVersionArn=version)
+
+
+def test_too_few_events_fail_a_strict_worker_and_train_elsewhere(engine: Engine) -> None:
+    strict = {**engine.environment, "ENGINE_STRICT": "1"}
+    with process("engine", "worker", strict, engine.folder):
+        arns = dataset_group(engine, "little", {"Interactions": INTERACTIONS_SCHEMA})
+        imported(engine, arns["Interactions"], "little", CSV)
+        refused = trained(engine, arns["group"], "strict", eventType="Purchase")
+        enough = trained(engine, arns["group"], "enough")
+    with process("engine", "worker", engine.environment, engine.folder):
+        accepted = trained(engine, arns["group"], "lenient", eventType="Purchase")
+
+    assert refused["status"] == "CREATE FAILED"
+    sentence = "Dataset has fewer than 1000 interactions after filtering by event type: Purchase"
+    assert sentence in refused["failureReason"]
+    assert enough["status"] == accepted["status"] == "ACTIVE"
+
+
+def test_several_workers_share_the_work(engine: Engine) -> None:
+    personalize = engine.personalize
+    alone = {**engine.environment, "ENGINE_WORKER_CONCURRENCY": "1"}
+    with ExitStack() as running:
+        workers = [running.enter_context(process("engine", "worker", alone, engine.folder)) for _ in range(3)]
+        arns = dataset_group(engine, "shared", {"Interactions": INTERACTIONS_SCHEMA})
+        imported(engine, arns["Interactions"], "shared", interactions_csv())
+        solution = personalize.create_solution(
+            name="shared",
+            datasetGroupArn=arns["group"],
+            recipeArn=f"{RECIPES}/aws-user-personalization",
+            performAutoTraining=False,
+        )["solutionArn"]
+        versions = [
+            personalize.create_solution_version(solutionArn=solution)["solutionVersionArn"] for _ in range(4)
+        ]
+        at_once, deadline = 0, time.monotonic() + 120
+        while at_once < len(workers) and time.monotonic() < deadline:
+            at_once = sum(1 for worker in workers if computations(worker))
+            time.sleep(0.02)
+        ended = [
+            engine.finished(personalize.describe_solution_version, seconds=180, solutionVersionArn=version)
+            for version in versions
+        ]
+
+    assert at_once == len(workers)
+    assert {version["status"] for version in ended} == {"ACTIVE"}
