@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+from collections.abc import Mapping
 
 import botocore.session
 
@@ -41,6 +42,7 @@ def operations(tracker: bytes, recommender: bytes) -> bytes:
             _routes("personalize-runtime", recommender),
         ),
         f"## Declined within operations\n\n{DECLINED}| what | instead |\n|---|---|\n{_declined()}",
+        f"## Taken without effect\n\n| what | why |\n|---|---|\n{_rows(declined.WITHOUT_EFFECT)}",
         f"## Recipes\n\n{RECIPE_HEAD}{_recipes()}",
     ]
     return "\n".join(sections).encode()
@@ -53,8 +55,11 @@ def _section(title: str, rows: list[tuple[str, str, str]]) -> str:
 
 
 def _declined() -> str:
-    recipes = {f"recipe {name}": why for name, why in catalogue.DECLINED.items()}
-    return "".join(f"| {what} | {instead} |\n" for what, instead in (declined.INSTEAD | recipes).items())
+    return _rows(declined.INSTEAD | {f"recipe {name}": why for name, why in catalogue.DECLINED.items()})
+
+
+def _rows(table: Mapping[str, str]) -> str:
+    return "".join(f"| {what} | {why} |\n" for what, why in table.items())
 
 
 def _recipes() -> str:

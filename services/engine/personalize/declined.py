@@ -1,4 +1,4 @@
-"""What a request may say to Amazon Personalize and not to Endcap, in operations that Endcap has."""
+"""What a request may say to Amazon Personalize, and what is declined or changes nothing here."""
 
 from __future__ import annotations
 
@@ -20,6 +20,17 @@ INSTEAD = {
     ACTION_INTERACTIONS: _NO_ACTIONS,
 }
 """What is declined, and what there is instead."""
+
+WITHOUT_EFFECT = {
+    "roleArn": "any role will do: who may read which bucket is the object store's business.",
+    "kmsKeyArn": "what is at rest is encrypted by the disks and the object store, if at all.",
+    "performHPO, hpoConfig": "each training chooses its settings on a part of its data anyway.",
+    "performIncrementalUpdate": "a schedule, or trainingMode UPDATE, takes new items in.",
+    "minProvisionedTPS, minRecommendationRequestsPerSecond": "a campaign that is idle costs nothing.",
+    "enableMetadataWithRecommendations": "metadata come wherever metadataColumns asks for them.",
+    "context": "it is checked; no model knows of it.",
+}
+"""What is taken and shown again but changes nothing, and why."""
 
 
 def refusal(what: str) -> WireError:
