@@ -91,7 +91,8 @@ def build(settings: Settings) -> Serving:
     profiles = Profiles(redis, guarded, settings.bought_for)
     sieves = Sieves(filters, profiles)
     targets = Targets(campaigns)
-    selection = Selection(profiles, lists, popular, catalogues, pointers, sieves, Explorer(Shown(redis)))
+    explorer = Explorer(Shown(redis))
+    selection = Selection(profiles, lists, popular, catalogues, pointers, sieves, explorer)
     live = Live(targets, selection, catalogues, pointers)
     status = Status(pointers, catalogues, campaigns, lambda: redis.up)
     app = application(
@@ -103,7 +104,7 @@ def build(settings: Settings) -> Serving:
         ],
         routers=[
             Rest(answers, live, status, authenticator).router(),
-            Runtime(targets, selection, sieves, catalogues, authenticator).routes.router(),
+            Runtime(targets, selection, sieves, catalogues, explorer, authenticator).routes.router(),
         ],
         description="Recommendations for users, items and places; the runtime API of Amazon Personalize.",
     )  # fmt: skip

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from services.recommender.domain.moments import moment, shown
+from services.recommender.domain.moments import implies_impressions, moment, shown
 from services.recommender.metrics import EVENTS, FRESHNESS
 from services.recommender.store.histories import Histories
 from services.recommender.store.places import About, Places
@@ -33,7 +33,12 @@ class Handlers:
         oldest = datetime.now(UTC) - self.bought_for
         moments = [one for event in events if (one := moment(event, oldest)) is not None]
         await self.histories.record(moments)
-        await self.shown.count(_counted(events))
+        counts = _counted(events)
+        implied = [event for event in events if implies_impressions(event)]
+        held = await self.shown.taken([(each.tenant, each.recommendation_id or "") for each in implied])
+        for event, items in zip(implied, held, strict=True):
+            counts.setdefault(event.tenant, Counter()).update({*items} - {event.item_id})
+        await self.shown.count(counts)
         _KEPT.inc(len(moments))
         _PASSED_OVER.inc(len(events) - len(moments))
         if not events[-1].historical:

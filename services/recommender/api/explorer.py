@@ -14,6 +14,8 @@ from shared.models.exploration import EXPLORING, Bonus, eligible
 from shared.personalize.exploration import Exploration
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from services.recommender.api.targets import Target
     from services.recommender.domain.shelf import Shelf
     from services.recommender.store.shown import Shown
@@ -61,6 +63,17 @@ class Explorer:
         until = now + max(LOOK_SECONDS, young / ITEMS_PER_SECOND)
         self._kept[shelf] = _Kept(campaign.config, until, bonus)
         return bonus
+
+    async def remember(self, target: Target, recommendation_id: str, item_ids: Sequence[str]) -> None:
+        """Keep which young items an answer held, so that an event which names it says what was shown."""
+        shelf = target.deployed.shelf if target.deployed else None
+        kept = self._kept.get(shelf) if shelf else None
+        if shelf is None or kept is None or kept.bonus is None:
+            return
+        numbers = ((item, shelf.rows.get(item)) for item in item_ids)
+        young = [item for item, number in numbers if number is not None and kept.bonus.lifts(number)]
+        if young:
+            await self._shown.remember(target.tenant, recommendation_id, young)
 
     async def _worked_out(
         self, tenant: str, model: Model, shelf: Shelf, config: Exploration, now: float

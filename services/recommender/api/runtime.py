@@ -18,6 +18,7 @@ from shared.personalize.runtime import (
 )
 
 if TYPE_CHECKING:
+    from services.recommender.api.explorer import Explorer
     from services.recommender.api.selection import Selection
     from services.recommender.api.sieves import Sieves
     from services.recommender.api.targets import Target, Targets
@@ -36,12 +37,14 @@ class Runtime:
         selection: Selection,
         sieves: Sieves,
         catalogues: Catalogues,
+        explorer: Explorer,
         authenticator: Authenticator,
     ) -> None:
         self._targets = targets
         self._selection = selection
         self._sieves = sieves
         self._catalogues = catalogues
+        self._explorer = explorer
         self.routes = RestJson(
             authenticator,
             {
@@ -77,8 +80,11 @@ class Runtime:
             await self._promotion(target, request.promotions),
         )
         picks, _ = await self._selection.recommend(target, wish)
+        recommendation_id = target.new_id()
+        await self._explorer.remember(target, recommendation_id, [pick.item for pick in picks])
         return GetRecommendationsResponse(
-            item_list=_items(picks, metadata, scored=_shows_scores(target)), recommendation_id=target.new_id()
+            item_list=_items(picks, metadata, scored=_shows_scores(target)),
+            recommendation_id=recommendation_id,
         )
 
     async def get_personalized_ranking(

@@ -63,3 +63,8 @@ def shown(event: InteractionRecorded) -> set[str]:
     if event.event_type == "impression":
         return {*(event.impression or ()), *((event.item_id,) if event.item_id else ())}
     return set(event.impression or ()) - {event.item_id}
+
+
+def implies_impressions(event: InteractionRecorded) -> bool:
+    """Whether what was shown is what the recommendation held: where the event does not say it itself."""
+    return event.recommendation_id is not None and not event.impression and not event.historical

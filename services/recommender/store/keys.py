@@ -9,6 +9,7 @@
     endcap:place:{tenant}:{user}                     JSON [city, province, country]
     endcap:facts:{tenant}:{user}                     JSON of what the shop says of a user; see `domain.facts`
     endcap:shown:{tenant}                            hash, item by how often it was shown
+    endcap:answer:{tenant}:{recommendation}          JSON of the young items that an answer held
     endcap:histories                                 until when histories are whole, in seconds; see `refill`
 
 The loader writes the first three. A subject is a user, or a session before login. Tenants and recipes hold
@@ -63,3 +64,8 @@ def facts_key(tenant: str, user: str) -> str:
 def shown_key(tenant: str) -> str:
     """Where it is counted how often items were shown."""
     return f"endcap:shown:{tenant}"
+
+
+def answer_key(tenant: str, recommendation_id: str) -> str:
+    """Where it is kept which young items an answer held."""
+    return f"endcap:answer:{tenant}:{recommendation_id}"

@@ -7,15 +7,17 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+import orjson
 import structlog
 
-from services.recommender.store.keys import shown_key
+from services.recommender.store.keys import answer_key, shown_key
 from shared.errors import EndcapError
 
 if TYPE_CHECKING:
     from shared.redis import Multiplexer
 
 KEPT = timedelta(days=60)
+ANSWERS_KEPT = timedelta(minutes=30)
 ASKED_AT_ONCE = 1_000
 
 log = structlog.get_logger()
@@ -36,6 +38,21 @@ class Shown:
             commands.append(("EXPIRE", key, int(KEPT.total_seconds())))
         if commands:
             await self._redis.execute(*commands)
+
+    async def remember(self, tenant: str, recommendation_id: str, item_ids: Sequence[str]) -> None:
+        """Keep for half an hour what an answer held; while Redis is away nothing is kept."""
+        key, seconds = answer_key(tenant, recommendation_id), int(ANSWERS_KEPT.total_seconds())
+        try:
+            await self._redis.execute(("SET", key, orjson.dumps(item_ids).decode(), "EX", seconds))
+        except EndcapError as error:
+            log.debug("shown.redis_passed_over", error=repr(error))
+
+    async def taken(self, answers: Sequence[tuple[str, str]]) -> list[list[str]]:
+        """What each answer (tenant, recommendation id) held; each is told once. Transient without Redis."""
+        if not answers:
+            return []
+        found = await self._redis.execute(*(("GETDEL", answer_key(*answer)) for answer in answers))
+        return [orjson.loads(items) if items else [] for items in found]
 
     async def times(self, tenant: str, item_ids: Sequence[str]) -> list[int]:
         """How often each of the items was shown; 0 when Redis can't tell."""

@@ -17,6 +17,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from services.engine.recipes import RECIPES, Dataset, train
+from services.recommender.store.keys import shown_key
 from shared.events import FilterChanged, UserChanged
 from shared.events.topics import CACHES, CAMPAIGNS, FILTERS, INTERACTIONS, ITEMS, USERS
 from shared.models import fingerprint, save
@@ -316,6 +317,31 @@ async def test_young_items_get_a_chance_and_lose_it_by_being_shown_in_vain(
         return not set(ids(await ask.list_of("daring", userId="u2", numResults=3))) & young
 
     await until(shown_in_vain)
+
+
+async def test_an_event_that_names_its_recommendation_says_what_was_shown(
+    shop: Any, ask: Asking, until: Any
+) -> None:
+    answer = await ask.list_of("daring", userId="u2", numResults=5)
+    young = set(reasons(answer))
+    assert young
+    said = {"recommendation_id": answer["recommendationId"], "session_id": "s"}
+    redis, key = shop.redis(), shown_key(shop.tenant)
+    taken = {item for item in young if item != min(young)}
+    try:
+        # Two events of one answer: what it held was shown once, but for what was turned to.
+        for _ in range(2):
+            await shop.publish(INTERACTIONS, shop.interaction("view", min(young), **said))
+        await shop.publish(INTERACTIONS, shop.interaction("view", "tea-1", impression=("last",), **said))
+
+        async def counted() -> Any:
+            return await redis.hget(key, "last")
+
+        await until(counted)
+        counts = {item.decode(): int(times) for item, times in (await redis.hgetall(key)).items()}
+        assert counts == {**dict.fromkeys(taken, 1), "last": 1}
+    finally:
+        await redis.aclose()
 
 
 async def test_a_ranking_is_a_permutation_of_what_passes(ask: Asking) -> None:
