@@ -326,7 +326,7 @@ async def test_an_event_that_names_its_recommendation_says_what_was_shown(
     young = set(reasons(answer))
     assert young
     said = {"recommendation_id": answer["recommendationId"], "session_id": "s"}
-    redis, key = shop.redis(), shown_key(shop.tenant)
+    redis, key = shop.redis, shown_key(shop.tenant)
     taken = {item for item in young if item != min(young)}
     try:
         # Two events of one answer: what it held was shown once, but for what was turned to.
