@@ -42,9 +42,9 @@ class Histories:
 
     def newest(self, count: int) -> Histories:
         """The histories cut down to each user's newest events."""
-        if len(self.items) <= count:
-            return self
         counts = np.diff(self.offsets)
+        if counts.max(initial=0) <= count:
+            return self
         kept = np.minimum(counts, count)
         places = ranges(self.offsets[1:] - kept, kept)
         offsets = np.concatenate(([0], np.cumsum(kept))).astype(np.int64)

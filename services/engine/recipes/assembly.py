@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 
 from services.engine.recipes.dataset import Dataset
 from services.engine.recipes.weights import numbered
-from shared.models import Attributes, Deeds, Histories, Ids, Model, Part, Scoring, Seen
+from shared.models import Attributes, Deeds, Histories, Ids, Model, Neighbours, Part, Scoring, Seen
 from shared.models.audience import HISTORY
 from shared.models.histories import Occasions, distinct, occasions, ranges
 
@@ -32,8 +33,11 @@ def distinct_pairs(
 def popularity(dataset: Dataset) -> NDArray[np.float32]:
     """Unique users per item."""
     count = len(dataset.item_ids)
-    _, items = distinct_pairs(dataset.users, dataset.items, count)
-    return np.bincount(items, minlength=count).astype(np.float32)
+    fame = np.zeros(count, np.int64)
+    for some in dataset.chunks():
+        _, items = distinct_pairs(some.users, some.items, count)
+        fame += np.bincount(items, minlength=count)
+    return fame.astype(np.float32)
 
 
 def model(
@@ -72,6 +76,15 @@ def model(
     )
 
 
+def choices_of(model: Model) -> Model:
+    """What a model chose, without what it fitted and what users did: that may be a gigabyte."""
+    begin, items = np.zeros(1, np.int64), np.zeros(0, np.int32)
+    events = Histories(begin, items, np.zeros(0, np.int16), np.zeros(0, np.int64))
+    nothing = Neighbours(begin, items, np.zeros(0, np.float32))
+    parts = tuple(replace(part, table=nothing) for part in model.parts)
+    return replace(model, histories=events, older=Seen(begin, items), parts=parts)
+
+
 def histories(dataset: Dataset, event_types: tuple[str, ...]) -> Histories:
     """All that users did, with the numbers that a model has for types of events."""
     return Histories(dataset.offsets(), dataset.items, _kinds(dataset, event_types), dataset.times)
@@ -79,13 +92,16 @@ def histories(dataset: Dataset, event_types: tuple[str, ...]) -> Histories:
 
 def deeds(dataset: Dataset) -> Deeds:
     """Who did what, ever, in events that count and in those that don't."""
-    return Deeds.of(
-        dataset.users,
-        dataset.items,
-        dataset.event_types,
-        dataset.event_type_names,
-        user_count=len(dataset.user_ids),
-        item_count=len(dataset.item_ids),
+    names, users, items = dataset.event_type_names, len(dataset.user_ids), len(dataset.item_ids)
+    found = [
+        Deeds.of(some.users, some.items, some.event_types, names, user_count=users, item_count=items)
+        for some in dataset.chunks()
+    ]
+    return Deeds(
+        sum((some.offsets for some in found), np.zeros(users + 1, np.int64)),
+        np.concatenate([np.zeros(0, np.int32), *(some.items for some in found)]),
+        np.concatenate([np.zeros(0, np.int16), *(some.types for some in found)]),
+        names,
     )
 
 
@@ -111,14 +127,11 @@ def _newest_and_older(
     offsets = offsets[: users + 1]
     counts = np.diff(offsets)
     newest = np.minimum(counts, HISTORY)
-    places = ranges(offsets[1:] - newest, newest)
-    newest_events = Histories(
-        _offsets(newest), dataset.items[places], _kinds(dataset, event_types)[places], dataset.times[places]
-    )
+    events = Histories(offsets, dataset.items, _kinds(dataset, event_types), dataset.times).newest(HISTORY)
     old = counts - newest if keep_older else np.zeros(users, np.int64)
     places = ranges(offsets[:-1], old)
     rows, items = distinct_pairs(dataset.users[places], dataset.items[places], len(dataset.item_ids))
-    return newest_events, Seen(_offsets(np.bincount(rows, minlength=users)), items.astype(np.int32))
+    return events, Seen(offsets_of(np.bincount(rows, minlength=users)), items.astype(np.int32))
 
 
 def _kinds(dataset: Dataset, event_types: tuple[str, ...]) -> NDArray[np.int16]:
@@ -131,5 +144,6 @@ def _number(name: str, event_types: tuple[str, ...]) -> int:
     return event_types.index(name) if name in event_types else len(event_types) - 1
 
 
-def _offsets(counts: NDArray[Any]) -> NDArray[np.int64]:
+def offsets_of(counts: NDArray[Any]) -> NDArray[np.int64]:
+    """Where each of so many things begins, and where the last one ends."""
     return np.concatenate(([0], np.cumsum(counts))).astype(np.int64)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -89,7 +89,7 @@ class Dataset:
     def where(self, kept: NDArray[Any]) -> Dataset:
         """The same users and items with some of the interactions (a mask or sorted places)."""
         if kept.dtype == bool and kept.all():
-            return self
+            return replace(self, elsewhere=None)
         return replace(
             self,
             users=self.users[kept],
@@ -105,6 +105,28 @@ class Dataset:
         names = self.event_type_names
         wanted = canonical_type(event_type)
         return int((self.event_types == names.index(wanted)).sum()) if wanted in names else 0
+
+    def chunks(self, most: int = 2_000_000) -> Iterator[Dataset]:
+        """The interactions in pieces of some millions, whole users each: what is made of them is bounded."""
+        begin = 0
+        while begin < len(self):
+            last = self.users[min(begin + most, len(self)) - 1]
+            end = int(np.searchsorted(self.users, last, side="right"))
+            yield self.between(begin, end)
+            begin = end
+
+    def between(self, begin: int, end: int) -> Dataset:
+        """The same users and items with the interactions from one place to another; views, no copies."""
+        some = slice(begin, end)
+        return replace(
+            self,
+            users=self.users[some],
+            items=self.items[some],
+            times=self.times[some],
+            event_types=self.event_types[some],
+            values=self.values[some],
+            elsewhere=None,
+        )
 
     def offsets(self) -> NDArray[np.int64]:
         """Where each user's interactions begin: user u owns offsets[u]:offsets[u + 1]."""

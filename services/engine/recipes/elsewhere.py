@@ -82,9 +82,9 @@ def partial(dataset: Dataset, asked: Asked) -> sparse.csr_array:
         liked = ingredients.interest(dataset, dict(asked.weights))
         gram: sparse.csr_array = (liked.T @ liked).tocsr()
         return gram
-    occasions = occasions_of(dataset, asked.weights)
-    forward = sequence.forward(occasions, count, asked.fade, asked.reach)
-    happened = np.bincount(occasions.items, weights=occasions.weights, minlength=count)
+    chunks = dataset.chunks(sequence.at_once(asked.reach))
+    occasions = (occasions_of(some, asked.weights) for some in chunks)
+    forward, happened = sequence.forward(occasions, count, asked.fade, asked.reach)
     # Nothing follows itself: the diagonal is free to carry how often each item occurred.
     total: sparse.csr_array = (forward + sparse.diags_array(happened)).tocsr()
     return total

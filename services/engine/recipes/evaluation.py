@@ -53,7 +53,8 @@ def train(
     on; the model of all users takes them over. With an earlier model, `like`, both take over its choices.
     """
     judged, found = _judged(recipe, dataset, config, 0, lambda step, share: progress(step, 0.6 * share), like)
-    chosen = judged if judged is not None else like
+    chosen = like if judged is None else assembly.choices_of(judged)
+    del judged
     model = recipe.fit(dataset, config, lambda step, share: progress(step, 0.6 + 0.4 * share), chosen)
     return replace(model, deeds=_deeds(model, dataset)), found
 

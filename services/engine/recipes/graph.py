@@ -12,7 +12,7 @@ from scipy import sparse
 from services.engine.recipes import tables
 from shared.models import Neighbours
 
-_PRODUCTS_PER_BLOCK = 20_000_000
+_PRODUCTS_PER_BLOCK = 4_000_000
 
 
 def walks(seen: sparse.csr_array, *, alpha: float = 0.7, beta: float = 0.3, keep: int = 200) -> Neighbours:
@@ -29,10 +29,7 @@ def walks(seen: sparse.csr_array, *, alpha: float = 0.7, beta: float = 0.3, keep
     height = max(1, int(items * min(1.0, _PRODUCTS_PER_BLOCK / max(work, 1.0))))
 
     def rows(begin: int, end: int) -> sparse.csr_array:
-        block = (out[begin:end] @ back).tocoo()
-        row, item = block.coords
-        other = row + begin != item
-        return sparse.coo_array((block.data[other], (row[other], item[other])), shape=block.shape).tocsr()
+        return tables.without_diagonal((out[begin:end] @ back).tocsr(), begin)
 
     return tables.strongest_of_sparse(rows, items, keep, height)
 

@@ -42,28 +42,26 @@ def hold_out(
     """
     held = np.zeros(len(dataset.user_ids), bool)
     held[users] = True
-    begins = _begins(dataset)
-    counts = np.bincount(dataset.users[begins], minlength=len(dataset.user_ids))
+    mine = held[dataset.users]
+    theirs = dataset.where(np.flatnonzero(mine))
+    begins = _begins(theirs)
+    counts = np.bincount(theirs.users[begins], minlength=len(dataset.user_ids))
     sought = np.clip(np.rint(counts * newest).astype(np.int64), 1, np.maximum(counts - 1, 1))
     before = np.cumsum(counts) - counts
-    place_in_user = np.cumsum(begins) - 1 - before[dataset.users]
-    late = place_in_user >= (counts - sought)[dataset.users]
+    place_in_user = np.cumsum(begins) - 1 - before[theirs.users]
+    late = place_in_user >= (counts - sought)[theirs.users]
     if whole_moments:
-        late = _with_their_moment(dataset, late)
-    mine = held[dataset.users]
+        late = _with_their_moment(theirs, late)
     stranger = held.copy()
     if known is not None:
         stranger[known] = False
-    train = dataset.where(~mine | (~stranger[dataset.users] & ~late))
+    trains = ~mine
+    trains[mine] = ~stranger[theirs.users] & ~late
+    train = dataset.where(trains)
     if dataset.elsewhere is not None:
-        left = dataset.where(mine & ~stranger[dataset.users] & ~late)
+        left = theirs.where(~stranger[theirs.users] & ~late)
         train = replace(train, elsewhere=dataset.elsewhere.without(dataset.user_ids[held], but=left))
-    return Holdout(
-        train,
-        dataset.where(mine & ~late),
-        dataset.where(mine & late),
-        np.flatnonzero(held),
-    )
+    return Holdout(train, theirs.where(~late), theirs.where(late), np.flatnonzero(held))
 
 
 def _with_their_moment(dataset: Dataset, late: NDArray[np.bool_]) -> NDArray[np.bool_]:

@@ -17,6 +17,7 @@ from services.engine.recipes.elsewhere import Asked
 from services.engine.recipes.judging import Build
 from services.engine.recipes.weights import TypeWeights
 from shared.models import Neighbours
+from shared.models.histories import Occasions
 from shared.models.neighbours import Unit
 
 _KEEP = 300
@@ -130,8 +131,14 @@ def itself(dataset: Dataset, _: TypeWeights) -> Neighbours:
 
 def interest(dataset: Dataset, weights: TypeWeights) -> sparse.csr_array:
     """Users with events × items, float32: the largest weight that an event of theirs had."""
-    seen = occasions_of(dataset, weights)
     count = len(dataset.item_ids)
+    nobody = sparse.csr_array((0, count), dtype=np.float32)
+    found = [_interest(occasions_of(some, weights), count) for some in dataset.chunks()]
+    together: sparse.csr_array = sparse.vstack([nobody, *found], format="csr", dtype=np.float32)
+    return together
+
+
+def _interest(seen: Occasions, count: int) -> sparse.csr_array:
     if len(seen.users) == 0:
         return sparse.csr_array(np.zeros((0, count), np.float32))
     cells = seen.users * count + seen.items
@@ -155,7 +162,8 @@ def _after(
     arrive: float = 0.5,
 ) -> sparse.csr_array:
     if dataset.elsewhere is None:
-        seen, count = occasions_of(dataset, weights), len(dataset.item_ids)
+        seen = (occasions_of(some, weights) for some in dataset.chunks(sequence.at_once(reach)))
+        count = len(dataset.item_ids)
         return sequence.followers(seen, count, fade=fade, backward=backward, reach=reach, arrive=arrive)
     forward = dataset.elsewhere.summed(Asked("followers", weights, fade, reach)).copy()
     happened = forward.diagonal()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -15,11 +15,16 @@ from shared.models.histories import Occasions
 
 REACH = 10
 _PAIRS_AT_ONCE = 20_000_000
-_PRODUCTS_PER_BLOCK = 20_000_000
+_PRODUCTS_PER_BLOCK = 4_000_000
+
+
+def at_once(reach: int) -> int:
+    """How many occasions make a chunk, so that what its pairs take is bounded."""
+    return max(1, _PAIRS_AT_ONCE // reach)
 
 
 def followers(
-    seen: Occasions,
+    chunks: Iterable[Occasions],
     count: int,
     *,
     fade: float = 0.8,
@@ -29,20 +34,25 @@ def followers(
 ) -> sparse.csr_array:
     """Decayed counts of pairs at most `reach` steps apart: entry (i, j) is "j after i".
 
-    A pair d steps apart counts fade ** d, its reverse `backward` times that. Both ends are weighted
-    by their event types. Counts are divided by the root of i's occurrences and by j's to the power of
-    `arrive`: with ½ they are cosines, with less they favour what is popular.
+    Chunks hold whole users. A pair d steps apart counts fade ** d, its reverse `backward` times that. Both
+    ends are weighted by their event types. Counts are divided by the root of i's occurrences and by j's to
+    the power of `arrive`: with ½ they are cosines, with less they favour what is popular.
     """
-    happened = np.bincount(seen.items, weights=seen.weights, minlength=count)
-    return both_ways(forward(seen, count, fade, reach), happened, backward, arrive)
+    return both_ways(*forward(chunks, count, fade, reach), backward, arrive)
 
 
-def forward(seen: Occasions, count: int, fade: float, reach: int = REACH) -> sparse.csr_array:
-    """The decayed counts alone, in one direction."""
-    counts = _pairs(seen, (0, 0), count, fade, reach)
-    for chunk in _chunks(seen, max(1, _PAIRS_AT_ONCE // reach)):
-        counts = (counts + _pairs(seen, chunk, count, fade, reach)).tocsr()
-    return counts
+def forward(
+    chunks: Iterable[Occasions], count: int, fade: float, reach: int = REACH
+) -> tuple[sparse.csr_array, NDArray[np.float64]]:
+    """The decayed counts alone, in one direction; and how often each item occurred, by its weights."""
+    counts: sparse.csr_array | None = None
+    happened = np.zeros(count)
+    for seen in chunks:
+        more = _pairs(seen, count, fade, reach)
+        counts = more if counts is None else (counts + more).tocsr()
+        happened += np.bincount(seen.items, weights=seen.weights, minlength=count)
+    nothing: Any = sparse.csr_array((count, count), dtype=np.float32)
+    return nothing if counts is None else counts, happened
 
 
 def both_ways(
@@ -57,19 +67,8 @@ def both_ways(
     return divided
 
 
-def _chunks(seen: Occasions, at_once: int) -> Iterator[tuple[int, int]]:
-    """So many occasions at a time, whole users each: what pairs take is bounded by that."""
-    begin, total = 0, len(seen.users)
-    while begin < total:
-        end = min(begin + at_once, total)
-        end = int(np.searchsorted(seen.users, seen.users[end - 1], side="right"))
-        yield begin, end
-        begin = end
-
-
-def _pairs(seen: Occasions, chunk: tuple[int, int], count: int, fade: float, reach: int) -> sparse.csr_array:
-    some = slice(*chunk)
-    users, items, strengths = seen.users[some], seen.items[some], seen.weights[some]
+def _pairs(seen: Occasions, count: int, fade: float, reach: int) -> sparse.csr_array:
+    users, items, strengths = seen.users, seen.items, seen.weights
     heads, tails, weights = [], [], []
     for step in range(1, reach + 1):
         same = users[step:] == users[:-step]
@@ -96,10 +95,7 @@ def two_steps(table: Neighbours, keep: int) -> Neighbours:
     shares = (sparse.diags_array((1 / totals).astype(np.float32)) @ once).tocsr()
 
     def rows(begin: int, end: int) -> sparse.csr_array:
-        block = (shares[begin:end] @ shares).tocoo()
-        row, item = block.coords
-        other = row + begin != item
-        return sparse.coo_array((block.data[other], (row[other], item[other])), shape=block.shape).tocsr()
+        return tables.without_diagonal((shares[begin:end] @ shares).tocsr(), begin)
 
     height = max(1, _PRODUCTS_PER_BLOCK // max(table.width**2, 1))
     return tables.strongest_of_sparse(rows, count, keep, height)

@@ -13,7 +13,7 @@ from services.engine.recipes.dataset import Dataset
 from services.engine.recipes.elsewhere import Asked
 from shared.models import Neighbours
 
-_PRODUCTS_PER_BLOCK = 20_000_000
+_PRODUCTS_PER_BLOCK = 4_000_000
 _ALMOST_NOTHING = np.float32(1e-9)
 _COLD = np.float32(5)
 """With so many users of the rarer item, what items say counts half."""
@@ -21,11 +21,14 @@ _COLD = np.float32(5)
 
 def users_by_items(dataset: Dataset) -> sparse.csr_array:
     """1 where a user touched an item; float32, users × items."""
-    count = len(dataset.item_ids)
-    users, items = assembly.distinct_pairs(dataset.users, dataset.items, count)
-    height = len(dataset.user_ids)
-    offsets = np.searchsorted(users, np.arange(height + 1))
-    return sparse.csr_array((np.ones(len(users), np.float32), items, offsets), shape=(height, count))
+    height, count = len(dataset.user_ids), len(dataset.item_ids)
+    lengths, items = np.zeros(height, np.int64), [np.zeros(0, np.int32)]
+    for some in dataset.chunks():
+        users, theirs = assembly.distinct_pairs(some.users, some.items, count)
+        lengths += np.bincount(users, minlength=height)
+        items.append(theirs.astype(np.int32))
+    places, offsets = np.concatenate(items), assembly.offsets_of(lengths)
+    return sparse.csr_array((np.ones(len(places), np.float32), places, offsets), shape=(height, count))
 
 
 def similar(
@@ -124,16 +127,14 @@ class _Likeness:
 
     def sparse(self, begin: int, end: int) -> sparse.csr_array:
         """The same as a sparse block."""
-        common = self._common.rows(begin, end).tocoo()
-        row, item = common.coords
-        parts = [(row, item, self._together(common.data, row + begin, item))]
+        common = self._common.rows(begin, end)
+        weights = self._together(common.data, tables.rows_of(common) + begin, common.indices)
+        alike = sparse.csr_array((weights, common.indices, common.indptr), shape=common.shape)
         if self._words is not None and self._spoken is not None:
-            read = (self._words[begin:end] @ self._spoken).tocoo()
-            row, item = read.coords
-            parts.append((row, item, self._reading(read.data, row + begin, item)))
-        row, item, weight = (np.concatenate(column) for column in zip(*parts, strict=True))
-        other = row + begin != item
-        return sparse.coo_array((weight[other], (row[other], item[other])), shape=common.shape).tocsr()
+            read = self._words[begin:end] @ self._spoken
+            read.data = self._reading(read.data, tables.rows_of(read) + begin, read.indices)
+            alike = alike + read
+        return tables.without_diagonal(alike.tocsr(), begin)
 
     def _together(
         self, common: NDArray[np.float32], row: NDArray[Any], item: NDArray[Any]

@@ -12,7 +12,7 @@ from shared.models import Neighbours
 from shared.models.scoring import places
 
 CELLS_PER_BLOCK = 4_000_000
-_PRODUCTS_PER_BLOCK = 20_000_000
+_PRODUCTS_PER_BLOCK = 4_000_000
 
 
 def strongest(rows: Callable[[int, int], NDArray[np.float32]], count: int, keep: int) -> Neighbours:
@@ -46,6 +46,17 @@ def strongest_of_sparse(
         row, item = block.coords
         pieces.append(_cut(row[found], item[found], block.data[found], block.shape[0], keep))
     return _joined(pieces)
+
+
+def rows_of(block: sparse.csr_array) -> NDArray[np.int64]:
+    """The row of each entry."""
+    return np.repeat(np.arange(block.shape[0]), np.diff(block.indptr))
+
+
+def without_diagonal(block: sparse.csr_array, begin: int) -> sparse.csr_array:
+    """Rows from `begin` on of an item-item matrix, changed in place: no item is its own neighbour."""
+    block.data[rows_of(block) + begin == block.indices] = 0
+    return block
 
 
 def height(*matrices: sparse.csr_array) -> int:

@@ -48,24 +48,24 @@ def test_followers_are_decayed_directed_counts(
                     counts[tail, head] += backward * fade**step
     fame = Counter(item for walk in walks for item in walk)
     settings: dict[str, Any] = {"fade": fade, "backward": backward, "reach": reach, "arrive": arrive}
-    found = sequence.followers(occasions(walks), ITEMS, **settings).toarray()
+    found = sequence.followers([occasions(walks)], ITEMS, **settings).toarray()
     for head in range(ITEMS):
         for tail in range(ITEMS):
             expected = counts[head, tail] / (max(fame[head], 1e-9) ** 0.5 * max(fame[tail], 1e-9) ** arrive)
             assert found[head, tail] == pytest.approx(expected, abs=1e-4)
 
 
-def test_followers_are_the_same_in_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_followers_are_the_same_in_chunks() -> None:
     random = np.random.default_rng(4)
     walks = [random.integers(0, ITEMS, random.integers(1, 20)).tolist() for _ in range(30)]
-    whole = sequence.followers(occasions(walks), ITEMS).toarray()
-    monkeypatch.setattr(sequence, "_PAIRS_AT_ONCE", 70)
-    np.testing.assert_allclose(sequence.followers(occasions(walks), ITEMS).toarray(), whole, rtol=1e-5)
+    whole = sequence.followers([occasions(walks)], ITEMS).toarray()
+    parts = [occasions(walks[:7]), occasions(walks[7:8]), occasions(walks[8:])]
+    np.testing.assert_allclose(sequence.followers(parts, ITEMS).toarray(), whole, rtol=1e-5)
 
 
 def test_followers_count_their_types_weights() -> None:
     seen = Occasions(np.array([0, 0]), np.array([0, 1], np.int32), np.arange(2), np.array([0.2, 1.0]))
-    found = sequence.followers(seen, 2, fade=0.8, backward=0.5).toarray()
+    found = sequence.followers([seen], 2, fade=0.8, backward=0.5).toarray()
     assert found[0, 1] == pytest.approx(0.8 * 0.2 / sqrt(0.2))
 
 
