@@ -116,7 +116,10 @@ def _data(spec: Spec, objects: Objects, workspace: Path) -> Iterator[Dataset]:
         for kind, key in (("ITEMS", "ITEM_ID"), ("USERS", "USER_ID"))
     )
     if spec.spark_master is None or not RECIPES[spec.recipe].adds_up:
-        yield Dataset.from_arrow(_interactions(spec, objects, workspace), items, users)
+        dataset = Dataset.from_arrow(_interactions(spec, objects, workspace), items, users)
+        # What Arrow has read with would stay with it, half a gigabyte for twenty million interactions.
+        pa.default_memory_pool().release_unused()
+        yield dataset
         return
     # Half a gigabyte of libraries that only this backend needs.
     from services.engine.worker import cluster  # noqa: PLC0415
