@@ -13,6 +13,7 @@ from shared.settings import KafkaSettings
 from tests.support.shop import Shop, eventually
 
 CAMPAIGN = "arn:aws:personalize:us-east-1:000000000000:campaign/user-personalization"
+GROUP = "arn:aws:personalize:us-east-1:000000000000:dataset-group/default"
 
 
 async def test_every_row_of_the_shop_arrived_once(shop: Shop) -> None:
@@ -115,10 +116,10 @@ def test_the_control_plane_shows_what_the_trainer_made(shop: Shop) -> None:
     personalize = shop.boto3("personalize")
 
     groups = personalize.list_dataset_groups()["datasetGroups"]
-    solutions = personalize.list_solutions(datasetGroupArn=groups[0]["datasetGroupArn"])["solutions"]
+    solutions = personalize.list_solutions(datasetGroupArn=GROUP)["solutions"]
     campaign = personalize.describe_campaign(campaignArn=CAMPAIGN)["campaign"]
 
-    assert [(group["name"], group["status"]) for group in groups] == [("default", "ACTIVE")]
+    assert [group["status"] for group in groups if group["datasetGroupArn"] == GROUP] == ["ACTIVE"]
     assert len(solutions) == 3
     assert campaign["status"] == "ACTIVE"
 
@@ -127,10 +128,9 @@ async def test_a_put_item_reaches_the_answers(shop: Shop) -> None:
     user = shop.buyer(2)
     first = shop.recommended(user)["recommendations"][0]
     personalize = shop.boto3("personalize")
-    group = personalize.list_dataset_groups()["datasetGroups"][0]["datasetGroupArn"]
     items = next(
         dataset["datasetArn"]
-        for dataset in personalize.list_datasets(datasetGroupArn=group)["datasets"]
+        for dataset in personalize.list_datasets(datasetGroupArn=GROUP)["datasets"]
         if dataset["datasetType"] == "ITEMS"
     )
 
@@ -144,6 +144,24 @@ async def test_a_put_item_reaches_the_answers(shop: Shop) -> None:
         return next((e["price"] for e in entries if e["product_id"] == first["product_id"]), 0)
 
     eventually(lambda: price() == 987.65, "the new price is in the answers")
+
+
+async def test_a_filter_keeps_an_item_from_the_answers(shop: Shop) -> None:
+    user, runtime = shop.buyer(2), shop.boto3("personalize-runtime")
+    made = shop.boto3("personalize").create_filter(
+        name=f"without-{uuid.uuid4().hex[:8]}",
+        datasetGroupArn=GROUP,
+        filterExpression="EXCLUDE ItemID WHERE Items.ITEM_ID IN ($ITEMS)",
+    )["filterArn"]
+
+    def ids(**filtered: Any) -> list[str]:
+        answer = runtime.get_recommendations(campaignArn=CAMPAIGN, userId=user, numResults=5, **filtered)
+        return [item["itemId"] for item in answer["itemList"]]
+
+    first, *rest = ids()
+    found = ids(filterArn=made, filterValues={"ITEMS": f'"{first}"'})
+    assert first not in found
+    assert found[: len(rest)] == rest
 
 
 async def test_an_uploaded_file_is_imported(shop: Shop) -> None:

@@ -53,7 +53,9 @@ class Shelf:
 
     def table(self, names: Sequence[str], now: float) -> Table:
         """The items as a table that has columns of these names, as far as anybody knows them."""
-        unknown = [name for name in names if name not in self._asked]
+        # The id is no column: a table knows its rows by it.
+        wanted = (name for name in names if key_of("item", name) != "itemid")
+        unknown = [name for name in wanted if name not in self._asked]
         if unknown or self._table is None or self._is_old(now):
             self._asked |= dict.fromkeys(unknown)
             self._version, self._looks_at = self._catalogue.version, now + self.patience

@@ -124,3 +124,10 @@ def test_news_wait_no_longer_than_they_may_and_masks_are_made_once(
     assert mask(shelf.patience).tolist() == [True, False, False, True]
     assert mask(10 * shelf.patience).tolist() == [True, False, False, True]
     assert len(made) == 2
+
+
+def test_items_are_told_apart_by_their_ids(shelf: Shelf) -> None:
+    assert passing(shelf, 'EXCLUDE ItemID WHERE Items.ITEM_ID IN ("w", "y")') == ["x", "z"]
+    assert passing(
+        shelf, 'INCLUDE ItemID WHERE Items.itemId = "z" | EXCLUDE ItemID WHERE Items.PRICE < 2'
+    ) == ["z"]
