@@ -8,9 +8,12 @@ from collections.abc import Awaitable, Callable
 import structlog
 
 from shared.errors import EndcapError
+from shared.observability import counter
 from shared.postgres import UNAVAILABLE
 
 MAX_PAUSE_SECONDS = 30.0
+
+FAILED = counter("endcap_rounds_failed_total", "Rounds that failed and are done again.", ["part"])
 
 log = structlog.get_logger()
 
@@ -53,6 +56,7 @@ class Rounds:
                 await self._work()
                 pause = self._seconds
             except Exception as error:
+                FAILED.labels(self.name).inc()
                 pause = max(self._seconds, min(MAX_PAUSE_SECONDS, pause * 2))
                 expected = isinstance(error, (EndcapError, *UNAVAILABLE))
                 log.warning(

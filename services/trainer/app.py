@@ -9,7 +9,7 @@ from fastapi import FastAPI
 
 from services.trainer import api
 from services.trainer.handlers import Handlers
-from services.trainer.schedule import Schedule
+from services.trainer.schedule import LOOK_SECONDS, Schedule
 from services.trainer.settings import Settings
 from services.trainer.store import Files, Personalize, Runs, Schedules, Snapshots
 from services.trainer.worker import Cleaning, Running, Steps
@@ -21,6 +21,7 @@ from shared.jobs import JobWorker
 from shared.kafka import Consumer, Publisher, committed, end_offsets
 from shared.outbox import Relay
 from shared.postgres import Database
+from shared.rounds import Rounds
 from shared.runtime import application
 
 DESCRIPTION = "Training runs: ask for one, and watch its steps from snapshot to finished lists."
@@ -57,11 +58,8 @@ def worker(settings: Settings) -> FastAPI:
     )
     running = Running(runs, steps.by_name(), settings.s3.endcap_data_bucket)
     cleaning = Cleaning(runs, files, settings.keep_runs)
-
-    async def rounds() -> None:
-        await runs.start_waiting()
-        await cleaning.clean()
-
+    catch_up = timedelta(minutes=settings.catch_up_minutes)
+    schedule = Schedule(settings.schedule, catch_up, Schedules(database, runs).ask)
     consumer = Consumer(settings.kafka, "trainer")
     consumer.subscribe(TRAINING_REQUESTS, Handlers(runs).training_requests)
     publisher = Publisher(settings.kafka, "trainer", [BATCHES])
@@ -71,12 +69,9 @@ def worker(settings: Settings) -> FastAPI:
             database,
             publisher,
             Relay(database, publisher),
-            Schedule(
-                settings.schedule,
-                timedelta(minutes=settings.catch_up_minutes),
-                Schedules(database, runs).ask,
-                rounds,
-            ),
+            Rounds("schedule", schedule.look_now, seconds=LOOK_SECONDS),
+            Rounds("waiting-runs", runs.start_waiting, seconds=LOOK_SECONDS),
+            Rounds("cleaning", cleaning.clean, seconds=LOOK_SECONDS),
             JobWorker(
                 database, {"run": running.run}, failed=running.failed, concurrency=settings.concurrency
             ),

@@ -11,6 +11,3 @@ STEP_SECONDS = histogram(
     ["step"],
     buckets=(0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0, 7200.0),
 )
-ROUNDS_FAILED = counter(
-    "endcap_trainer_schedule_failures_total", "Times that the schedule could not be looked at."
-)

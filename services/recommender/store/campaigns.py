@@ -16,6 +16,7 @@ from services.recommender.domain.shelf import Shelf
 from services.recommender.metrics import MODEL_LOADS, MODELS
 from services.recommender.store.copies import Copies
 from services.recommender.store.lists import SQL, Guarded
+from services.recommender.store.view import View
 from shared.errors import EndcapError
 from shared.events import CampaignChanged, derived_id
 from shared.personalize import Arn
@@ -32,8 +33,6 @@ if TYPE_CHECKING:
 RETRY_SECONDS = 5.0
 MAX_RETRY_SECONDS = 30.0
 """A model that can't be had is copied whole at every try."""
-VIEW_SECONDS = 0.5
-"""How often an unknown name may have the view read."""
 FIRST_MODEL_SECONDS = 3.0
 """How long after a campaign's announcement questions wait for its model."""
 
@@ -81,18 +80,14 @@ class Campaigns:
         """Keep copies of models below `folder`: those of campaigns, and the newest `keep` others."""
         self._copies = Copies(s3, folder, keep)
         self._is_whole = False
-        self._database = database
         self._catalogues = catalogues
         self._deployed: dict[tuple[str, str], Deployed] = {}
         # Tenants by account and name. More than one while a campaign moves: its events are on two partitions.
         self._by_account: dict[tuple[str, str], set[str]] = {}
         # Of campaigns whose first model was not tried yet.
         self._awaited: dict[tuple[str, str], _Awaited] = {}
-        # What went while the view was read: its rows may still tell of it.
-        self._gone: set[tuple[str, str]] = set()
         self._news = asyncio.Event()
-        self._view = asyncio.Lock()
-        self._view_read_at = float("-inf")
+        self._view = View(database, SQL.campaigns, self._deployed, self._take)
         self._fetcher: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -120,7 +115,7 @@ class Campaigns:
         tenant, _, name = key.partition(":")
         before = self._deployed.get((tenant, name))
         if campaign is None:
-            self._gone.add((tenant, name))
+            self._view.went((tenant, name))
             if before is not None:
                 del self._deployed[tenant, name]
                 self._tried((tenant, name))
@@ -158,7 +153,7 @@ class Campaigns:
         """
         found = self._known(tenant, account, name)
         if found is None:
-            await self._read_view()
+            await self._view.read()
             found = self._known(tenant, account, name)
         if found is None or found.model is not None:
             return found
@@ -187,20 +182,9 @@ class Campaigns:
         found = [self._deployed[owner, name] for owner in tenants if (owner, name) in self._deployed]
         return max(found, key=lambda one: one.campaign.occurred_at, default=None)
 
-    async def _read_view(self) -> None:
-        loop = asyncio.get_running_loop()
-        asked_at = loop.time()
-        async with self._view:
-            if self._view_read_at > asked_at:
-                return
-            await asyncio.sleep(max(0.0, self._view_read_at + VIEW_SECONDS - loop.time()))
-            self._view_read_at = loop.time()
-            self._gone.clear()
-            for row in await self._database.fetch(*SQL.campaigns()) or ():
-                key = row["tenant"], row["name"]
-                if key not in self._deployed and key not in self._gone:
-                    campaign = _campaign(row)
-                    self.changed(campaign.key, campaign)
+    def _take(self, row: Record) -> None:
+        campaign = _campaign(row)
+        self.changed(campaign.key, campaign)
 
     async def _fetch_models(self) -> None:
         failures = 0

@@ -29,10 +29,6 @@ def test_a_time_is_due_from_its_second_until_it_is_too_late(now: datetime, due: 
     assert due_time("0 2 * * *", now, HOUR) == due
 
 
-async def nothing() -> None:
-    pass
-
-
 async def test_what_is_due_is_asked_for_at_every_look() -> None:
     asked: list[datetime] = []
 
@@ -40,7 +36,7 @@ async def test_what_is_due_is_asked_for_at_every_look() -> None:
         asked.append(due)
         return []
 
-    schedule = Schedule("*/15 * * * *", HOUR, ask, nothing)
+    schedule = Schedule("*/15 * * * *", HOUR, ask)
     for minute in (0, 7, 15, 29, 30):
         await schedule.look(at(4, minute))
 
@@ -51,7 +47,7 @@ async def test_no_schedule_asks_for_nothing() -> None:
     async def ask(due: datetime) -> list[int]:
         raise AssertionError(due)
 
-    assert await Schedule("", HOUR, ask, nothing).look(at(2)) == []
+    assert await Schedule("", HOUR, ask).look(at(2)) == []
 
 
 def test_a_schedule_that_is_none_is_refused_when_it_is_read() -> None:
