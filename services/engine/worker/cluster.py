@@ -92,26 +92,46 @@ def session(master: str, workspace: Path) -> Iterator[Session]:
 
 
 @dataclass(frozen=True)
+class Chosen:
+    """Which interactions are meant; it travels to the executors."""
+
+    erased: Mapping[str, int]
+    rule: Rule | None = None
+    left_out: frozenset[str] = frozenset()
+
+    def of(self, batches: Iterator[pa.RecordBatch]) -> Dataset | None:
+        """Those of a part, whose users are whole; None when it holds none."""
+        known = list(batches)
+        table = without(pa.Table.from_batches(known), self.erased) if known else None
+        if table is None or not table.num_rows:
+            return None
+        dataset = Dataset.from_arrow(table)
+        if self.left_out:
+            out = np.array([user in self.left_out for user in dataset.user_ids])
+            dataset = dataset.where(~out[dataset.users])
+        return dataset if self.rule is None else dataset.where(mask(dataset, self.rule))
+
+
+@dataclass(frozen=True)
 class Summing:
     """`Counts` over Parquet files, by Spark."""
 
     frame: Frame
     item_ids: np.ndarray
-    erased: Mapping[str, int]
-    rule: Rule | None = None
-    left_out: frozenset[str] = frozenset()
+    chosen: Chosen
     put_back: tuple[Dataset, ...] = ()
     # Variants of an ingredient ask for the same matrix one after the other.
     last: dict[str, sparse.csr_array] = field(default_factory=dict, compare=False)
 
     def ruled(self, rule: Rule) -> Summing:
         """The same of the interactions that count."""
-        return replace(self, rule=rule, last={})
+        return replace(self, chosen=replace(self.chosen, rule=rule), last={})
 
     def without(self, users: Collection[str], *, but: Dataset) -> Summing:
         """The same without some users, of whom some interactions are put back."""
         put_back = (*self.put_back, but) if len(but) else self.put_back
-        return replace(self, left_out=self.left_out | frozenset(users), put_back=put_back, last={})
+        chosen = replace(self.chosen, left_out=self.chosen.left_out | frozenset(users))
+        return replace(self, chosen=chosen, put_back=put_back, last={})
 
     def summed(self, asked: Asked) -> sparse.csr_array:
         """The matrix: each part's by an executor, and their sum."""
@@ -123,12 +143,12 @@ class Summing:
         return self.last[key]
 
     def _added_up(self, asked: Asked) -> sparse.csr_array:
-        part = _part(self)
+        chosen, item_ids = self.chosen, self.item_ids
 
         def cells(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-            dataset = part(batches)
+            dataset = chosen.of(batches)
             if dataset is not None:
-                yield from _cells(partial(dataset, asked), dataset, part.item_ids)
+                yield from _cells(partial(dataset, asked), dataset, item_ids)
 
         found = (
             self.frame.mapInArrow(cells, _CELLS)
@@ -143,31 +163,6 @@ class Summing:
         for dataset in self.put_back:
             matrix = (matrix + partial(dataset, asked)).tocsr()
         return matrix
-
-
-@dataclass(frozen=True)
-class _part:  # noqa: N801 - it is used as a function, and travels to the executors
-    """What an executor needs to make a data set of its users."""
-
-    item_ids: np.ndarray
-    erased: Mapping[str, int]
-    rule: Rule | None
-    left_out: frozenset[str]
-
-    def __init__(self, summing: Summing) -> None:
-        for name in ("item_ids", "erased", "rule", "left_out"):
-            object.__setattr__(self, name, getattr(summing, name))
-
-    def __call__(self, batches: Iterator[pa.RecordBatch]) -> Dataset | None:
-        known = list(batches)
-        table = without(pa.Table.from_batches(known), self.erased) if known else None
-        if table is None or not table.num_rows:
-            return None
-        dataset = Dataset.from_arrow(table)
-        if self.left_out:
-            out = np.array([user in self.left_out for user in dataset.user_ids])
-            dataset = dataset.where(~out[dataset.users])
-        return dataset if self.rule is None else dataset.where(mask(dataset, self.rule))
 
 
 def _cells(matrix: sparse.csr_array, dataset: Dataset, item_ids: np.ndarray) -> Iterator[pa.RecordBatch]:
@@ -191,17 +186,17 @@ def read(
     frame = _frame(running, interactions)
     spelled = [row[0] or "" for row in frame.select("EVENT_TYPE").distinct().collect()]
     counts = rule(config, sorted({canonical_type(name) for name in spelled}))
-    part = _part(Summing(frame, np.zeros(0, object), erased))
+    everything = Chosen(erased)
 
     def needed(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        dataset = part(batches)
+        dataset = everything.of(batches)
         if dataset is not None:
             kept = dataset.where(newest_or_first(dataset, mask(dataset, counts)))
             yield from _rows(kept).to_batches(max_chunksize=500_000)
 
     compact = frame.mapInArrow(needed, _ROWS).toArrow()
     dataset = Dataset.from_arrow(compact, items, users)
-    return replace(dataset, elsewhere=Summing(frame, dataset.item_ids, erased))
+    return replace(dataset, elsewhere=Summing(frame, dataset.item_ids, everything))
 
 
 def _frame(running: Session, paths: Sequence[Path]) -> Frame:
@@ -257,24 +252,32 @@ def _rows(dataset: Dataset) -> pa.Table:
     )
 
 
-def answer(spec: inference.Spec, given: Path, output: IO[bytes], workspace: Path) -> tuple[int, int]:
-    """Answer the lines of a file, in their order; gives how many there are, and how many of them are bad."""
+@contextmanager
+def answering(spec: inference.Spec, workspace: Path) -> Iterator[inference.Write]:
+    """Answer files by executors, in one session for all of them."""
 
-    def written(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    def answered(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         answerer = _answerer(spec)
         for batch in batches:
             asked = [str(line).encode() for line in batch.column(0).to_pylist()]
             said = [line.decode() for line in answerer.answers(list(answerer.lines(asked)))]
             yield pa.record_batch([pa.array(said, pa.string())], names=["value"])
 
-    lines = errors = 0
     with session(spec.spark_master or "local[*]", workspace) as running:
-        frame = running.read.text(str(given)).mapInArrow(written, "value string")
-        for row in frame.toLocalIterator(prefetchPartitions=True):
-            output.write(row.value.encode())
-            lines += 1
-            errors += not row.value.endswith('"error":null}\n')
-    return lines, errors
+
+        def write(stream: IO[bytes], output: IO[bytes]) -> tuple[int, int]:
+            given = workspace / "lines.json"
+            with given.open("wb") as file:
+                shutil.copyfileobj(stream, file)
+            lines = errors = 0
+            frame = running.read.text(str(given)).mapInArrow(answered, "value string")
+            for row in frame.toLocalIterator(prefetchPartitions=True):
+                output.write(row.value.encode())
+                lines += 1
+                errors += not row.value.endswith('"error":null}\n')
+            return lines, errors
+
+        yield write
 
 
 @lru_cache(maxsize=1)

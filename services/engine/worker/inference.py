@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
@@ -29,6 +30,8 @@ LINES_AT_ONCE = 4096
 MOST_RANKED = 500
 
 Report = Callable[[str, float], None]
+Write = Callable[[IO[bytes], IO[bytes]], tuple[int, int]]
+"""Answers a file; gives how many lines it has, and how many of them are bad."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,16 +73,18 @@ class Line:
 def run(spec: Spec, objects: Objects, workspace: Path, report: Report) -> dict[str, Any]:
     """Answer every file; gives how many lines there were, and how many of them were bad."""
     report("copy the model", 0.0)
+    # Also where others answer: what the model or the filter can't do is said before anything begins.
     answerer = Answerer.of(spec, objects, workspace)
     source = Location(spec.input_bucket, spec.input_key)
     output = Location(spec.output_bucket, spec.output_key)
     files = input_files(objects, source, output, INVALID_INPUT_PATH)
     total = sum(file.size for file, _ in files) or 1
     lines = errors = done = 0
-    for file, key in files:
-        answered, bad = _answer_file(spec, file, key, answerer, objects, workspace)
-        lines, errors, done = lines + answered, errors + bad, done + file.size
-        report("answer", 0.1 + 0.9 * done / total)
+    with _writing(spec, answerer, workspace) as write:
+        for file, key in files:
+            answered, bad = _answer_file(spec, file, key, write, objects, workspace)
+            lines, errors, done = lines + answered, errors + bad, done + file.size
+            report("answer", 0.1 + 0.9 * done / total)
     return {"lines": lines, "errors": errors, "warnings": []}
 
 
@@ -111,21 +116,25 @@ def fetch_model(prefix: str, sha256: str, objects: Objects, folder: Path) -> Mod
     return models.load(folder)
 
 
+@contextmanager
+def _writing(spec: Spec, answerer: Answerer, workspace: Path) -> Iterator[Write]:
+    """What answers a file: this process, or Spark's executors, each with an answerer of its own."""
+    if spec.spark_master is None:
+        yield answerer.write
+        return
+    # Half a gigabyte of libraries that only this backend needs.
+    from services.engine.worker import cluster  # noqa: PLC0415
+
+    with cluster.answering(spec, workspace) as write:
+        yield write
+
+
 def _answer_file(
-    spec: Spec, file: Object, key: str, answerer: Answerer, objects: Objects, workspace: Path
+    spec: Spec, file: Object, key: str, write: Write, objects: Objects, workspace: Path
 ) -> tuple[int, int]:
     path = workspace / "answers.out"
     with path.open("wb") as output:
-        if spec.spark_master is None:
-            lines, errors = answerer.write(objects.read(file, INVALID_INPUT_PATH), output)
-        else:
-            # Half a gigabyte of libraries that only this backend needs.
-            from services.engine.worker import cluster  # noqa: PLC0415
-
-            given = workspace / "lines.json"
-            objects.download(file.bucket, file.key, given)
-            lines, errors = cluster.answer(spec, given, output, workspace)
-            given.unlink()
+        lines, errors = write(objects.read(file, INVALID_INPUT_PATH), output)
     objects.upload(path, spec.output_bucket, key, INVALID_OUTPUT_PATH)
     path.unlink()
     return lines, errors
