@@ -17,6 +17,8 @@ from deploy.local.stack import Stack
 from deploy.local.tour import tour
 
 _BEGAN = time.monotonic()
+# SIGINT too: a shell that starts it in the background has it ignored, and Python leaves it so.
+_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def say(text: str) -> None:
@@ -28,7 +30,7 @@ def run(stack: Stack, *, data: Path | None, empty: bool, detach: bool) -> int:
     """Start, load, show; then stay in the foreground, or return when detached."""
     if data is not None and not data.exists():
         raise StackError(f"DATA={data}: there is no such file or folder")
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    for number in _ENDING:
         signal.signal(number, _interrupt)
     with _only_one(stack.root / "run" / "lock"):
         stack.refuse_if_running()
@@ -79,7 +81,7 @@ def _watch(stack: Stack) -> None:
 
 
 def _stop(stack: Stack) -> None:
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for number in _ENDING:
         signal.signal(number, signal.SIG_IGN)  # a second Ctrl-C must not leave half of it running
     was_running = stack.is_running
     if was_running:
