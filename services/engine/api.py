@@ -24,7 +24,7 @@ class JobStatus(BaseModel):
 
     arn: str
     type: str = Field(
-        description="dataset-import-job, solution-version, recommender-training, batch-inference-job …"
+        description="dataset-import-job, solution-version, model-renewal, recommender-training …"
     )
     name: str
     status: str = Field(description="CREATE PENDING, CREATE IN_PROGRESS, ACTIVE or CREATE FAILED")

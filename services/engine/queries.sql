@@ -112,6 +112,7 @@ SELECT 1 FROM resources WHERE account = :account AND type = :type AND name = :na
 -- Solutions that train themselves: within an hour after they were made, and then every 7 days or as they say.
 SELECT solutions.* FROM resources AS solutions
 WHERE solutions.type = 'solution'
+  AND (:ids::bigint[] IS NULL OR solutions.id = ANY(:ids::bigint[]))
   AND solutions.status = 'ACTIVE'
   AND solutions.document -> 'performAutoTraining' = 'true'::jsonb
   AND coalesce(
@@ -135,6 +136,7 @@ FOR UPDATE SKIP LOCKED;
 -- Recommenders whose newest training is 7 days old.
 SELECT recommenders.* FROM resources AS recommenders
 WHERE recommenders.type = 'recommender'
+  AND (:ids::bigint[] IS NULL OR recommenders.id = ANY(:ids::bigint[]))
   AND recommenders.status = 'ACTIVE'
   AND (
       SELECT max(trainings.created_at) FROM resources AS trainings
@@ -145,6 +147,50 @@ WHERE recommenders.type = 'recommender'
 ORDER BY recommenders.id
 LIMIT 20
 FOR UPDATE SKIP LOCKED;
+
+-- versions_to_renew --
+-- The newest versions of solutions with incremental updates, where items came in since their model was made.
+SELECT versions.* FROM resources AS versions
+JOIN resources AS solutions
+    ON solutions.account = versions.account AND solutions.path = versions.parent AND solutions.type = 'solution'
+CROSS JOIN LATERAL (
+    SELECT greatest(versions.created_at, max(renewals.created_at)) AS made_at,
+           coalesce(bool_or(renewals.status IN ('CREATE PENDING', 'CREATE IN_PROGRESS')), false) AS under_way
+    FROM resources AS renewals
+    WHERE renewals.account = versions.account
+      AND renewals.parent = versions.path
+      AND renewals.type = 'model-renewal'
+) AS latest
+WHERE versions.type = 'solution-version'
+  AND (:ids::bigint[] IS NULL OR versions.id = ANY(:ids::bigint[]))
+  AND versions.status = 'ACTIVE'
+  AND versions.facts ? 'model_uri'
+  AND solutions.document -> 'performIncrementalUpdate' = 'true'::jsonb
+  AND NOT latest.under_way
+  AND latest.made_at < now() - make_interval(secs => 60 * :minutes::float8)
+  AND NOT EXISTS (
+      SELECT FROM resources AS newer
+      WHERE newer.account = versions.account AND newer.parent = versions.parent
+        AND newer.type = versions.type AND newer.status = 'ACTIVE' AND newer.id > versions.id
+  )
+  AND (
+      EXISTS (
+          SELECT FROM sync.items_v1 AS items
+          WHERE items.tenant = versions.tenant AND items.updated_at > latest.made_at
+      )
+      OR EXISTS (
+          SELECT FROM resources AS datasets
+          JOIN resources AS imports
+              ON imports.account = datasets.account AND imports.parent = datasets.path
+              AND imports.type = 'dataset-import-job'
+          WHERE datasets.account = solutions.account AND datasets.parent = solutions.parent
+            AND datasets.type = 'dataset' AND datasets.document ->> 'datasetType' = 'ITEMS'
+            AND imports.status = 'ACTIVE' AND imports.updated_at > latest.made_at
+      )
+  )
+ORDER BY versions.id
+LIMIT 20
+FOR UPDATE OF versions SKIP LOCKED;
 
 -- delete_resource --
 -- The resource is gone; Describe no longer finds it.

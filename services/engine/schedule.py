@@ -1,18 +1,20 @@
 """Automatic training: a solution gets a version within an hour after it was made, and then weekly.
 
-A manual version moves the next automatic one back, so the two never meet. Recommenders train weekly too.
+A manual version moves the next automatic one back, so the two never meet. Recommenders train weekly too, and
+models with incremental updates are made anew while items come in.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import structlog
 
 from services.engine.domain.resources import Resource
-from services.engine.personalize import recommender_trainings, versions
+from services.engine.personalize import recommender_trainings, renewals, versions
 from services.engine.personalize.control import Control
 from services.engine.personalize.surface import OutboxAnnounce
 from services.engine.settings import Settings
@@ -39,12 +41,14 @@ class AutoTraining:
 
     async def begin_due(self) -> list[str]:
         """Train each solution and recommender that is due; gives the ARNs of the trainings."""
+        minutes = self.settings.renewal_minutes
         async with self.database.transaction() as connection:
             begun = [
                 await self._begin(connection, resource, make)
                 for due, make in (
                     (resources.solutions_due, _version),
                     (resources.recommenders_due, _training),
+                    (partial(resources.versions_to_renew, minutes=minutes), renewals.make),
                 )
                 for resource in await due(connection)
             ]

@@ -71,6 +71,10 @@ class Settings(ServiceSettings):
         ge=1,
         description="of each solution so many newest models stay, and those in use",
     )
+    renewal_minutes: float = Field(
+        30.0,
+        description="with performIncrementalUpdate a model is made anew so often at the most",
+    )
     garbage_hours: float = Field(
         24.0, description="how long replaced datasets and deleted models stay readable"
     )

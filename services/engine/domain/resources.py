@@ -44,6 +44,7 @@ class Type(StrEnum):
     FILTER = "filter"
     RECOMMENDER = "recommender"
     RECOMMENDER_TRAINING = "recommender-training"
+    MODEL_RENEWAL = "model-renewal"
 
 
 NOUNS = {kind: kind.value.replace("-", " ") for kind in Type}

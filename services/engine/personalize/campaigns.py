@@ -227,6 +227,18 @@ async def follow(resources: Resources, version: Resource) -> list[CampaignChange
     return events
 
 
+async def renew(resources: Resources, version: Resource) -> list[CampaignChanged]:
+    """Let the campaigns that serve a version take its new model; gives what changed."""
+    assert version.parent is not None
+    events = []
+    for found in await resources.children(version.parent, Type.CAMPAIGN):
+        campaign = await resources.get(found.path, lock=True)
+        if campaign is not None and campaign.facts["solution_version_arn"] == version.arn:
+            updated = await resources.update(campaign, facts=_served(version))
+            events.append(changed(updated))
+    return events
+
+
 async def describe(control: Control, request: CampaignName) -> CampaignDescribed:
     """Show a campaign."""
     campaign = await control.find(request.campaign_arn, Type.CAMPAIGN)

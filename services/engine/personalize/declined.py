@@ -25,7 +25,6 @@ WITHOUT_EFFECT = {
     "roleArn": "any role will do: who may read which bucket is the object store's business.",
     "kmsKeyArn": "what is at rest is encrypted by the disks and the object store, if at all.",
     "performHPO, hpoConfig": "each training chooses its settings on a part of its data anyway.",
-    "performIncrementalUpdate": "a schedule, or trainingMode UPDATE, takes new items in.",
     "minProvisionedTPS, minRecommendationRequestsPerSecond": "a campaign that is idle costs nothing.",
     "enableMetadataWithRecommendations": "metadata come wherever metadataColumns asks for them.",
     "context": "it is checked; no model knows of it.",

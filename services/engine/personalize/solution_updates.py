@@ -9,8 +9,10 @@ from services.engine.personalize.solutions import (
     AutoTrainingConfig,
     EventsConfig,
     SolutionCreated,
+    check_incremental,
     check_schedule,
 )
+from services.engine.recipes import RECIPES
 from shared.personalize import invalid_input
 
 
@@ -48,6 +50,7 @@ async def update(control: Control, request: UpdateSolution) -> SolutionCreated:
     config = request.solution_update_config
     check_schedule(config.auto_training_config if config else None)
     solution = await control.find(request.solution_arn, Type.SOLUTION, lock=True)
+    check_incremental(RECIPES[solution.facts["recipe"]], perform=request.perform_incremental_update)
     before = solution.document.get("solutionConfig", {})
     settings = {name: value for name, value in asked.items() if name != "solutionUpdateConfig"}
     changed = {"solutionConfig": before | asked.get("solutionUpdateConfig", {})} | settings

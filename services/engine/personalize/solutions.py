@@ -197,6 +197,7 @@ async def _check_config(control: Control, recipe: Recipe, group: Resource, reque
         raise invalid_input(
             f"The recipe {recipe.name} is a use case of the {recipe.domain} domain: make a recommender of it."
         )
+    check_incremental(recipe, perform=request.perform_incremental_update)
     settings = settings_of(document(request))
     try:
         configuration.check(recipe, settings)
@@ -205,6 +206,15 @@ async def _check_config(control: Control, recipe: Recipe, group: Resource, reque
     except Permanent as error:
         raise invalid_input(str(error)) from None
     check_schedule(request.solution_config.auto_training_config if request.solution_config else None)
+
+
+def check_incremental(recipe: Recipe, *, perform: bool | None) -> None:
+    """InvalidInputException when incremental updates are asked of a recipe that has none."""
+    if perform and not recipe.incremental:
+        raise invalid_input(
+            f"performIncrementalUpdate is supported only by aws-semantic-similarity, not by {recipe.name}: "
+            "leave it out. A schedule, or trainingMode UPDATE, takes new items in."
+        )
 
 
 async def _schemas_of(control: Control, group: Resource) -> dict[str, schemas.Schema]:
@@ -269,10 +279,15 @@ async def delete(control: Control, request: SolutionName) -> None:
 
 
 async def _delete_version(control: Control, version: Resource, solution: Resource) -> None:
-    batches = await control.resources.children(version.path, Type.BATCH_INFERENCE_JOB, Type.BATCH_SEGMENT_JOB)
+    resources = control.resources
+    batches = await resources.children(version.path, Type.BATCH_INFERENCE_JOB, Type.BATCH_SEGMENT_JOB)
     refuse_if_any([job for job in batches if job.status in UNFINISHED], solution)
-    for job in batches:
-        await control.resources.delete(job)
+    # Nobody sees a renewal or could wait for it: one that is under way is given up.
+    renewals = await resources.children(version.path, Type.MODEL_RENEWAL)
+    for renewal in renewals:
+        await resources.discard(renewal.facts["folder"], control.settings.garbage_hours)
+    for job in [*batches, *renewals]:
+        await resources.delete(job)
     if folder := version.facts.get("folder"):
-        await control.resources.discard(folder, control.settings.garbage_hours)
-    await control.resources.delete(version)
+        await resources.discard(folder, control.settings.garbage_hours)
+    await resources.delete(version)

@@ -11,7 +11,7 @@ from services.engine.personalize.control import Control, tagged
 from services.engine.personalize.members import MOST_TAGS, ArnText, Tag, TagKey, WireModel
 from shared.personalize import WireError, invalid_input
 
-_UNTAGGED = (Type.SCHEMA, Type.RECOMMENDER_TRAINING)
+_UNTAGGED = (Type.SCHEMA, Type.RECOMMENDER_TRAINING, Type.MODEL_RENEWAL)
 
 
 class ResourceArn(WireModel):

@@ -76,7 +76,9 @@ def _judged(
 ) -> tuple[Model | None, dict[str, float]]:
     if recipe.judge is not None:
         return recipe.judge(dataset, config, progress)
-    parted = split(weights.counted(dataset, {**config, **recipe.fixed}), seed=seed)
+    # A recipe that needs no interactions is trained without any, and then there is nobody to ask.
+    counted = weights.counted(dataset, {**config, **recipe.fixed}) if len(dataset) else dataset
+    parted = split(counted, seed=seed)
     more = recipe.more_metrics(dataset, config) if recipe.more_metrics else {}
     if len(parted.users) == 0 or len(parted.train) == 0:
         more |= objective.rewards([], dataset, config)

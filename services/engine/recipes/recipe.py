@@ -77,7 +77,8 @@ class Recipe:
     is the type that must be there, as the service spells it, `fixed` are settings that are the recipe's own
     affair, and one that `excludes_purchased` never shows what the user bought. An `objective` may tilt
     its scores. One that `adds_up` makes its tables from sums over users, which another backend may add
-    up. `judge` replaces the metrics of lists of items, and `more_metrics` adds to them.
+    up. An `incremental` one may renew its models while items come in. `judge` replaces the metrics of
+    lists of items, and `more_metrics` adds to them.
     """
 
     name: str
@@ -102,6 +103,7 @@ class Recipe:
     feature_transformation: str | None = field(default=None, kw_only=True)
     judge: Judge | None = field(default=None, kw_only=True)
     adds_up: bool = field(default=False, kw_only=True)
+    incremental: bool = field(default=False, kw_only=True)
 
     def variant(self, name: str, description: str, **changes: Any) -> Recipe:
         """The same fit under another name, which its models carry."""

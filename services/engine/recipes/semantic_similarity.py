@@ -69,5 +69,6 @@ RECIPE = Recipe(
     description="Items whose names, descriptions and categories read like those of an item.",
     needs=("itemId",),
     needs_interactions=False,
+    incremental=True,
     fit=_fit,
 )

@@ -9,7 +9,7 @@ from services.engine.domain.resources import UNFINISHED, NewResource, Resource, 
 from services.engine.store.statements import SQL
 
 if TYPE_CHECKING:
-    from shared.postgres import Connection, Database
+    from shared.postgres import Connection, Database, Statement
 
 _COLUMNS = tuple(Resource.__dataclass_fields__)
 
@@ -181,14 +181,28 @@ async def is_wanted(database: Database, identifier: int) -> bool:
 
 async def solutions_due(connection: Connection) -> list[Resource]:
     """Solutions whose automatic training is due, held so that one worker alone begins it."""
-    rows = await connection.fetch(*SQL.solutions_due())
-    return [found for row in rows if (found := from_row(row))]
+    return await _held(connection, SQL.solutions_due)
 
 
 async def recommenders_due(connection: Connection) -> list[Resource]:
     """Recommenders whose model is a week old, held so that one worker alone trains them."""
-    rows = await connection.fetch(*SQL.recommenders_due())
-    return [found for row in rows if (found := from_row(row))]
+    return await _held(connection, SQL.recommenders_due)
+
+
+async def versions_to_renew(connection: Connection, minutes: float) -> list[Resource]:
+    """Versions that new items wait for, held so that one worker alone renews their models."""
+    return await _held(connection, SQL.versions_to_renew, minutes=minutes)
+
+
+async def _held(connection: Connection, statement: Statement, **values: Any) -> list[Resource]:
+    """The rows of a statement that locks what is due, looked at once more when they are held.
+
+    The first look may be older than the end of the transaction that held them before and made of them
+    what was due: a row that it did not change is given all the same.
+    """
+    due = await connection.fetch(*statement(ids=None, **values))
+    still = await connection.fetch(*statement(ids=[row["id"] for row in due], **values))
+    return [found for row in still if (found := from_row(row))]
 
 
 async def jobs(

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from services.engine import metrics
 from services.engine.domain import locations, schemas
 from services.engine.domain.resources import Resource, Status, Type
-from services.engine.personalize import campaigns, recommender_trainings
+from services.engine.personalize import campaigns, recommender_trainings, renewals
 from services.engine.personalize.solutions import settings_of
 from services.engine.recipes import RECIPES
 from services.engine.store import datasets, deletions, resources
@@ -32,7 +32,8 @@ if TYPE_CHECKING:
     from shared.postgres import Connection
 
 # What is locked before its job's own resource, as the operations lock the two.
-_PARENT_FIRST = (Type.DATASET_IMPORT_JOB, Type.RECOMMENDER_TRAINING)
+_PARENT_FIRST = (Type.DATASET_IMPORT_JOB, Type.RECOMMENDER_TRAINING, Type.MODEL_RENEWAL)
+_TRAININGS = (Type.SOLUTION_VERSION, Type.RECOMMENDER_TRAINING, Type.MODEL_RENEWAL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,7 @@ class Work(Runner):
             Type.DATASET_IMPORT_JOB.value: self.dataset_import,
             Type.SOLUTION_VERSION.value: self.training,
             Type.RECOMMENDER_TRAINING.value: self.training,
+            Type.MODEL_RENEWAL.value: self.training,
             Type.BATCH_INFERENCE_JOB.value: self.batch_inference,
             Type.DATASET_EXPORT_JOB.value: Exports(self.database, self.settings).dataset_export,
             Type.DATA_DELETION_JOB.value: Deletions(self.database, self.settings).data_deletion,
@@ -82,7 +84,7 @@ class Work(Runner):
         metrics.IMPORTED_ROWS.labels(kind).inc(sum(part.rows for part in parts))
 
     async def training(self, job: Job) -> None:
-        """Train a solution version, or a recommender."""
+        """Train a solution version, or its model anew, or a recommender."""
         resource = await self._begun(job)
         if resource is None:
             return
@@ -179,7 +181,7 @@ class Work(Runner):
 
     async def _discard_unfinished(self, beside: resources.Resources, failed: Resource) -> None:
         """Have what a failed job has written cleared away, if it came as far as that."""
-        if failed.type in {Type.SOLUTION_VERSION, Type.RECOMMENDER_TRAINING}:
+        if failed.type in _TRAININGS:
             await beside.discard(failed.facts["folder"], self.settings.garbage_hours)
         elif failed.type is Type.DATASET_IMPORT_JOB and (dataset := await beside.get(failed.parent or "")):
             written = locations.dataset_prefix(failed.owner, dataset.document["datasetType"], failed.id)
@@ -254,8 +256,10 @@ class Work(Runner):
             document={"trainingHours": round(result["seconds"] / 3600, 6)},
             facts={**result, "model_uri": f"s3://{bucket}/{unfinished.facts['folder']}"},
         )
-        if version.type is Type.RECOMMENDER_TRAINING:
-            hours = self.settings.garbage_hours
+        hours = self.settings.garbage_hours
+        if version.type is Type.MODEL_RENEWAL:
+            events = await renewals.renewed(beside, version, hours)
+        elif version.type is Type.RECOMMENDER_TRAINING:
             events = await recommender_trainings.trained(beside, version, hours)
         else:
             events = await campaigns.follow(beside, version)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import time
 from contextlib import ExitStack
 from typing import Any
 
 import pytest
 
-from tests.component.engine.conftest import Engine
-from tests.component.engine.groups import RECIPES, computations, dataset_group, imported
-from tests.component.engine.shop import INTERACTIONS_SCHEMA, interactions_csv
+from tests.component.engine.conftest import ROLE, Engine
+from tests.component.engine.groups import RECIPES, computations, dataset_group, imported, new_version
+from tests.component.engine.shop import INTERACTIONS_SCHEMA, ITEMS_SCHEMA, interactions_csv
 from tests.support.processes import process
 
 pytestmark = [pytest.mark.timeout(300)]
@@ -79,3 +80,46 @@ def test_several_workers_share_the_work(engine: Engine) -> None:
 
     assert at_once == len(workers)
     assert {version["status"] for version in ended} == {"ACTIVE"}
+
+
+def alike(engine: Engine, version: str, item: str) -> list[str]:
+    """What a version finds like an item, in a batch."""
+    personalize = engine.personalize
+    name = f"alike-{time.monotonic_ns()}"
+    job = personalize.create_batch_inference_job(
+        jobName=name,
+        solutionVersionArn=version,
+        jobInput={"s3DataSource": {"path": engine.put(f"{name}.json", json.dumps({"itemId": item}))}},
+        jobOutput={"s3DataDestination": {"path": f"s3://{engine.bucket}/answers/"}},
+        roleArn=ROLE,
+        numResults=1,
+    )["batchInferenceJobArn"]
+    ended = engine.finished(personalize.describe_batch_inference_job, batchInferenceJobArn=job)
+    assert ended["status"] == "ACTIVE", ended
+    found: list[str] = json.loads(engine.get(f"answers/{name}.json.out"))["output"]["recommendedItems"]
+    return found
+
+
+def test_incremental_updates_take_new_items_into_the_version_that_is_there(engine: Engine) -> None:
+    header = "ITEM_ID,CATEGORY,PRICE\n"
+    personalize = engine.personalize
+    with process("engine", "worker", engine.environment, engine.folder):
+        arns = dataset_group(engine, "growing", {"Items": ITEMS_SCHEMA})
+        imported(engine, arns["Items"], "growing", f"{header}hat,blue hat,1\nmug,clay mug,2\n")
+        solution = personalize.create_solution(
+            name="growing",
+            datasetGroupArn=arns["group"],
+            recipeArn=f"{RECIPES}/aws-semantic-similarity",
+            performAutoTraining=False,
+            performIncrementalUpdate=True,
+        )["solutionArn"]
+        version = new_version(engine, solution)
+        more = f"{header}cup,clay cup,3\n"
+        imported(engine, arns["Items"], "growing-on", more, "INCREMENTAL")
+        assert alike(engine, version, "mug") == ["hat"]
+
+    with process("engine", "worker", {**engine.environment, "ENGINE_RENEWAL_MINUTES": "0"}, engine.folder):
+        deadline = time.monotonic() + 60
+        while alike(engine, version, "mug") != ["cup"]:
+            assert time.monotonic() < deadline
+    assert len(personalize.list_solution_versions(solutionArn=solution)["solutionVersions"]) == 1

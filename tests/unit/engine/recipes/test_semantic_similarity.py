@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from services.engine.recipes import RECIPES, Dataset
+from services.engine.recipes import RECIPES, Dataset, train
 from services.engine.recipes.content import vectors
 from services.engine.recipes.recipe import silent
 from shared.errors import Permanent
@@ -41,6 +41,12 @@ def test_it_works_without_interactions(shop: Dataset) -> None:
     model = RECIPE.fit(shop.where(shop.users < 0), {}, silent)
     assert related(model, "mug")[0] == "cup"
     assert len(model.recommend(item_id="nothing known", limit=3)) == 3
+
+
+def test_it_is_trained_and_judged_without_interactions(shop: Dataset) -> None:
+    model, metrics = train(RECIPE, shop.where(shop.users < 0), {})
+    assert related(model, "mug")[0] == "cup"
+    assert metrics["coverage"] == metrics["mean_reciprocal_rank_at_25"] == 0
 
 
 def test_interactions_change_no_likeness(shop: Dataset) -> None:

@@ -1,0 +1,190 @@
+"""What trains by itself: once, however many workers look, and models that are made anew in their place."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import asyncpg
+import pytest
+
+from services.engine.domain.resources import Resource
+from services.engine.personalize import renewals
+from services.engine.personalize.surface import Surface
+from services.engine.schedule import AutoTraining
+from services.engine.settings import Settings
+from services.engine.store import resources
+from shared.personalize import WireError
+from shared.postgres import Database
+from shared.settings import PostgresSettings
+from tests.support.control import RECIPE, ask
+from tests.support.stack import Database as MigratedDatabase
+
+SEMANTIC = RECIPE.replace("aws-similar-items", "aws-semantic-similarity")
+MANY = 1500
+
+
+async def test_several_schedules_at_once_begin_one_training_of_a_solution(
+    surface: Surface, store: Database, database: MigratedDatabase
+) -> None:
+    """Among many solutions a look takes so long that another schedule's transaction ends within it."""
+    group = (await ask(surface, "CreateDatasetGroup", name="shop")).dataset_group_arn
+    await ask(surface, "CreateSolution", name="first", datasetGroupArn=group, recipeArn=RECIPE)
+    await store.execute(
+        "INSERT INTO resources (account, tenant, type, path, parent, arn, name, status, document, facts) "
+        "SELECT account, tenant, type, path || n, parent, arn || n, name || n, status, document, facts "
+        "FROM resources, generate_series(1, $1::int) AS n WHERE type = 'solution'",
+        MANY,
+    )
+    await store.execute("UPDATE resources SET created_at = created_at - interval '1 hour'")
+    others = [
+        Database(PostgresSettings(database_url=database.role_url("engine")), "engine") for _ in range(3)
+    ]
+    for other in others:
+        await other.start()
+
+    async def look(over: Database) -> list[str]:
+        schedule = AutoTraining(over, Settings())
+        return [arn for _ in range(12) for arn in await schedule.begin_due()]
+
+    try:
+        found = await asyncio.gather(*(look(each) for each in (store, *others)))
+    finally:
+        for other in others:
+            await other.stop()
+
+    trained = [arn.rpartition("/")[0] for arns in found for arn in arns]
+    assert len(trained) > 200
+    assert len(trained) == len(set(trained))
+
+
+@pytest.fixture
+async def solution(surface: Surface) -> str:
+    group = (await ask(surface, "CreateDatasetGroup", name="shop")).dataset_group_arn
+    made = await ask(
+        surface,
+        "CreateSolution",
+        name="alike",
+        datasetGroupArn=group,
+        recipeArn=SEMANTIC,
+        performAutoTraining=False,
+        performIncrementalUpdate=True,
+    )
+    return str(made.solution_arn)
+
+
+async def version_of(surface: Surface, store: Database, solution: str, sha256: str) -> str:
+    """A version as a worker leaves it."""
+    made = await ask(surface, "CreateSolutionVersion", solutionArn=solution)
+    arn = str(made.solution_version_arn)
+    version = await stored(store, arn)
+    facts = {"metrics": {}, "model_uri": f"s3://data/{version.facts['folder']}", "model_sha256": sha256}
+    await resources.beside(store, version).update(version, status="ACTIVE", facts=facts)
+    return arn
+
+
+async def stored(store: Database, arn: str) -> Resource:
+    found = await resources.by_id(store, await store.fetchval("SELECT id FROM resources WHERE arn = $1", arn))
+    assert found is not None
+    return found
+
+
+async def put_item(database: MigratedDatabase) -> None:
+    connection = await asyncpg.connect(database.url)
+    await connection.execute(
+        "INSERT INTO sync.items (tenant, item_id) VALUES ('shop', 'new') "
+        "ON CONFLICT (tenant, item_id) DO UPDATE SET updated_at = now()"
+    )
+    await connection.close()
+
+
+async def end(store: Database, arn: str, sha256: str) -> list[str]:
+    """End a renewal as a worker does; gives the names of the campaigns that changed."""
+    async with store.transaction() as connection:
+        renewal = await stored(store, arn)
+        beside = resources.beside(connection, renewal)
+        facts = {"metrics": {"coverage": 0.5}, "model_uri": "s3://data/fresh/", "model_sha256": sha256}
+        ended = await beside.update(renewal, status="ACTIVE", facts=facts)
+        return [event.name for event in await renewals.renewed(beside, ended, 24.0)]
+
+
+async def test_new_items_renew_the_newest_model_in_its_place(
+    surface: Surface, store: Database, database: MigratedDatabase, solution: str
+) -> None:
+    old = await version_of(surface, store, solution, "old")
+    new = await version_of(surface, store, solution, "new")
+    for name, version in (("pinned", old), ("served", new)):
+        await ask(surface, "CreateCampaign", name=name, solutionVersionArn=version)
+    schedule = AutoTraining(store, Settings())
+
+    async def begun(minutes: int) -> list[str]:
+        await store.execute(
+            "UPDATE resources SET created_at = created_at - make_interval(mins => $1)", minutes
+        )
+        return await schedule.begin_due()
+
+    assert await begun(31) == [], "nothing came in"
+    await put_item(database)
+    [renewal] = await begun(0)
+    assert renewal.startswith(f"{new}/")
+    assert await begun(31) == [], "one is under way"
+    folder = (await stored(store, new)).facts["folder"]
+
+    assert await end(store, renewal, "renewed") == ["served"]
+
+    served = await store.fetch("SELECT name, model_sha256 FROM campaigns_v1 ORDER BY name")
+    assert [tuple(row) for row in served] == [("pinned", "old"), ("served", "renewed")]
+    assert await store.fetchval("SELECT prefix FROM garbage") == folder
+    metrics = await ask(surface, "GetSolutionMetrics", solutionVersionArn=new)
+    assert metrics.metrics == {"coverage": 0.5}
+    listed = await ask(surface, "ListSolutionVersions", solutionArn=solution)
+    assert [each.solution_version_arn for each in listed.solution_versions] == [new, old]
+
+    await put_item(database)
+    [again] = await begun(0)
+    await end(store, again, "renewed again")
+    await put_item(database)
+    assert await begun(0) == [], "half an hour has not passed"
+    assert len(await begun(31)) == 1
+    await ask(surface, "DeleteCampaign", campaignArn=served_arn(solution, "pinned"))
+    await ask(surface, "DeleteCampaign", campaignArn=served_arn(solution, "served"))
+    await ask(surface, "DeleteSolution", solutionArn=solution)
+    assert await store.fetchval("SELECT count(*) FROM resources WHERE type = 'model-renewal'") == 0
+
+
+def served_arn(solution: str, name: str) -> str:
+    return solution.replace("solution/alike", f"campaign/{name}")
+
+
+async def test_a_renewal_that_fails_leaves_the_model(
+    surface: Surface, store: Database, database: MigratedDatabase, solution: str
+) -> None:
+    version = await version_of(surface, store, solution, "one")
+    await store.execute("UPDATE resources SET created_at = created_at - interval '1 hour'")
+    await put_item(database)
+    schedule = AutoTraining(store, Settings())
+    [failed] = await schedule.begin_due()
+    await resources.beside(store, await stored(store, failed)).update(
+        await stored(store, failed), status="CREATE FAILED", failure_reason="No memory was left."
+    )
+    await store.execute("UPDATE resources SET created_at = created_at - interval '1 hour'")
+
+    [again] = await schedule.begin_due()
+
+    assert again != failed
+    assert (await stored(store, version)).facts["model_sha256"] == "one"
+    assert await store.fetchval("SELECT count(*) FROM resources WHERE type = 'model-renewal'") == 1
+
+
+@pytest.mark.parametrize("operation", ["CreateSolution", "UpdateSolution"])
+async def test_incremental_updates_are_for_the_recipe_that_has_them(surface: Surface, operation: str) -> None:
+    group = (await ask(surface, "CreateDatasetGroup", name="shop")).dataset_group_arn
+    plain: dict[str, Any] = {"name": "plain", "datasetGroupArn": group, "recipeArn": RECIPE}
+    if operation == "UpdateSolution":
+        plain = {"solutionArn": (await ask(surface, "CreateSolution", **plain)).solution_arn}
+
+    with pytest.raises(WireError, match="only by aws-semantic-similarity") as caught:
+        await ask(surface, operation, **plain, performIncrementalUpdate=True)
+
+    assert caught.value.code == "InvalidInputException"
+    await ask(surface, operation, **plain, performIncrementalUpdate=False)
