@@ -96,7 +96,7 @@ async def answer(
         call = _call(scope, principal, request_id)
         reply = await known.handle(call, request)
     except Exception as error:  # noqa: BLE001 - every error becomes an answer
-        return _failed(protocol, as_wire_error(error), request_id)
+        return failed(protocol, error, request_id)
     return Answer(200, [*_headers(protocol, request_id), *call.answer_headers], encode(reply))
 
 
@@ -160,7 +160,9 @@ def _call(scope: AsgiScope, principal: Principal, request_id: str) -> Call:
     )
 
 
-def _failed(protocol: Protocol, error: WireError, request_id: str) -> Answer:
+def failed(protocol: Protocol, raised: Exception, request_id: str) -> Answer:
+    """Any error as the answer that an AWS client understands."""
+    error = as_wire_error(raised)
     headers = _headers(protocol, request_id)
     headers.append((b"x-amzn-errortype", error.code.encode()))
     if error.retry_after is not None:

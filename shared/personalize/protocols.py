@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import uuid
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter, Request, Response
@@ -12,8 +13,7 @@ from shared.auth import Authenticator
 from shared.body import documented, read_body
 from shared.errors import ApiError
 from shared.personalize.errors import JSON_11_STATUS, REST_JSON_STATUS, invalid_input
-from shared.personalize.operations import Answer, Operation, Protocol, answer
-from shared.runtime import error_response
+from shared.personalize.operations import Answer, Operation, Protocol, answer, failed
 
 if TYPE_CHECKING:
     from starlette.types import Scope
@@ -71,7 +71,7 @@ class RestJson:
         return router
 
     async def _route(self, request: Request) -> Response:
-        return await _respond(request, self.answer)
+        return await _respond(request, _REST_JSON, self.answer)
 
 
 class Json11:
@@ -108,15 +108,18 @@ class Json11:
         return router
 
     async def _route(self, request: Request) -> Response:
-        return await _respond(request, self.answer)
+        return await _respond(request, _JSON_11, self.answer)
 
 
-async def _respond(request: Request, answering: Any) -> Response:
+async def _respond(
+    request: Request, protocol: Protocol, answering: Callable[[Scope, bytes], Awaitable[Answer]]
+) -> Response:
     try:
         body = await read_body(request, MAX_BODY)
     except ApiError as error:
-        return error_response(error)
-    given: Answer = await answering(request.scope, body)
+        given = failed(protocol, error, str(uuid.uuid4()))
+    else:
+        given = await answering(request.scope, body)
     response = Response(given.body, given.status)
     response.raw_headers = [*given.headers, (b"content-length", str(len(given.body)).encode())]
     return response

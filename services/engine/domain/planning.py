@@ -210,13 +210,19 @@ def _campaign(solution: str, name: str, wanted: Campaign, there: Campaign | None
         campaignConfig=wanted.campaign_config,
     )
     if there is None:
-        given = {"name": name, "solutionVersionArn": Ref("solution", solution, LATEST)} | asked
-        yield _create("campaign", name, "create_campaign", given)
+        made = {"name": name, "solutionVersionArn": Ref("solution", solution, LATEST)} | asked
+        yield _create("campaign", name, "create_campaign", made)
         return
     known = {"minProvisionedTPS": there.min_provisioned_tps, "campaignConfig": there.campaign_config or {}}
     changed = {member: value for member, value in asked.items() if not _covered(value, known[member])}
     if changed:
-        call = ("update_campaign", {"campaignArn": Ref("campaign", name)} | changed)
+        given: dict[str, Any] = {"campaignArn": Ref("campaign", name)} | changed
+        if "campaignConfig" in changed:
+            # An update replaces the whole configuration, and a campaign follows its solution by $LATEST.
+            given["campaignConfig"] = {**(there.campaign_config or {}), **(wanted.campaign_config or {})}
+            if given["campaignConfig"].get("syncWithLatestSolutionVersion"):
+                given["solutionVersionArn"] = Ref("solution", solution, LATEST)
+        call = ("update_campaign", given)
         yield Step("update", "campaign", name, _listed(changed), (call,), Ref("campaign", name))
 
 

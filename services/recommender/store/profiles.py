@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -33,6 +33,31 @@ class Profile:
     bought: set[str] = field(default_factory=set)
 
 
+class Absent:
+    """Users of whom Postgres said a moment ago that the shop says nothing of them.
+
+    What the shop says since then is in Redis, which is asked first.
+    """
+
+    SECONDS = 10.0
+    MOST = 10_000
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._until: dict[tuple[str, str], float] = {}
+
+    def holds(self, who: tuple[str, str]) -> bool:
+        """Whether it was said of this user of a tenant lately."""
+        return self._until.get(who, 0.0) > self._clock()
+
+    def add(self, who: tuple[str, str]) -> None:
+        """Remember it for ten seconds, or until too many others are remembered."""
+        self._until.pop(who, None)
+        while len(self._until) >= self.MOST:
+            del self._until[next(iter(self._until))]
+        self._until[who] = self._clock() + self.SECONDS
+
+
 class Profiles:
     """Reads profiles from Redis, and from Postgres while Redis is away."""
 
@@ -40,6 +65,7 @@ class Profiles:
         self._redis = redis
         self._database = database
         self._bought_for = bought_for
+        self._undescribed = Absent()
 
     async def of(self, tenant: str, subject: str) -> Profile:
         """The profile; an empty one for somebody unknown, or when nobody can tell."""
@@ -68,9 +94,14 @@ class Profiles:
                 return unpacked(known)
         except (EndcapError, ValueError) as error:
             log.debug("profiles.redis_passed_over", error=repr(error))
-        row = await self._database.fetchrow(*SQL.user_facts(tenant=tenant, user_id=user))
-        if row is None:
+        if self._undescribed.holds((tenant, user)):
             return {}
+        rows = await self._database.fetch(*SQL.user_facts(tenant=tenant, user_id=user))
+        if not rows:
+            if rows is not None:
+                self._undescribed.add((tenant, user))
+            return {}
+        (row,) = rows
         fields = {name: row[name] for name in ("name", "city", "province", "country")}
         return unpacked(packed("user", fields, row["attributes"] or {}))
 

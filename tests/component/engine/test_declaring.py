@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from tests.component.engine.conftest import ROLE, Engine
+from tests.component.engine.groups import new_version
 from tests.component.engine.shop import INTERACTIONS_SCHEMA, interactions_csv
 from tests.support.engine import run
 from tests.support.processes import Process
@@ -120,6 +121,22 @@ def test_from_nothing_to_a_campaign_and_back_into_a_file(engine: Engine, command
         campaignArn="arn:aws:personalize:eu-west-1:000000000000:campaign/declared"
     )["campaign"]
     assert campaign["minProvisionedTPS"] == 4
+    _follow(raised, engine, commands)
+
+
+def _follow(document: Any, engine: Engine, commands: Commands) -> None:
+    """Let the campaign that is there follow its solution: the next version is served by itself."""
+    solution = document["datasetGroups"]["declared"]["solutions"]["declared"]
+    solution["campaigns"]["declared"]["campaignConfig"] = {"syncWithLatestSolutionVersion": True}
+    commands.apply(document, "--yes")
+    assert "Everything is as the file asks for." in commands.apply(document)
+
+    version = new_version(engine, "arn:aws:personalize:eu-west-1:000000000000:solution/declared")
+
+    campaign = engine.personalize.describe_campaign(
+        campaignArn="arn:aws:personalize:eu-west-1:000000000000:campaign/declared"
+    )["campaign"]
+    assert campaign["solutionVersionArn"] == version
 
 
 def test_a_conflict_stops_everything_before_anything_is_done(engine: Engine, commands: Commands) -> None:

@@ -93,6 +93,29 @@ def test_what_may_change_is_updated() -> None:
     )
 
 
+def test_a_campaign_that_is_to_follow_its_solution_is_given_its_latest_version() -> None:
+    exploring = {"itemExplorationConfig": {"explorationWeight": "0.1"}}
+    following = {"syncWithLatestSolutionVersion": True}
+    before = shop(campaigns={"home": {"campaignConfig": exploring}})
+    wanted = shop(campaigns={"home": {"campaignConfig": following}})
+
+    [step] = plan(wanted, Standing(before))
+
+    given = {
+        "campaignArn": Ref("campaign", "home"),
+        "campaignConfig": exploring | following,
+        "solutionVersionArn": Ref("solution", "for-you", "/$LATEST"),
+    }
+    assert step.calls == (("update_campaign", given),)
+    after = shop(campaigns={"home": {"campaignConfig": exploring | following}})
+    assert plan(wanted, Standing(after)) == []
+    [back] = plan(
+        shop(campaigns={"home": {"campaignConfig": {"syncWithLatestSolutionVersion": False}}}),
+        Standing(after),
+    )
+    assert "solutionVersionArn" not in back.calls[0][1]
+
+
 def test_members_that_the_service_added_are_no_difference() -> None:
     there = shop(
         solutionConfig={

@@ -5,11 +5,13 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+import httpx
 import orjson
 import pytest
 from botocore.loaders import Loader
 from botocore.model import ServiceModel
 from botocore.parsers import create_parser
+from fastapi import FastAPI
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -30,7 +32,7 @@ from shared.personalize import (
 )
 from shared.personalize.events import PutEventsRequest, PutItemsRequest
 from shared.personalize.operations import parse
-from shared.personalize.protocols import declined
+from shared.personalize.protocols import MAX_BODY, declined
 from shared.personalize.runtime import GetPersonalizedRankingRequest, GetRecommendationsRequest
 
 ARN = "arn:aws:personalize:eu-west-1:123456789012:campaign/home"
@@ -177,6 +179,36 @@ async def test_a_body_that_is_wrong_is_invalid_input(body: bytes) -> None:
     answer = await control(handle).answer(scope(**TARGET), body)
 
     assert (answer.status, json.loads(answer.body)["__type"]) == (400, "InvalidInputException")
+
+
+@pytest.mark.parametrize(
+    ("service", "operation", "path"),
+    [
+        ("personalize", "CreateSchema", "/"),
+        ("personalize-events", "PutItems", "/items"),
+        ("personalize-runtime", "GetRecommendations", "/recommendations"),
+    ],
+)
+async def test_a_body_that_is_too_large_is_invalid_input(service: str, operation: str, path: str) -> None:
+    async def handle(*_: object) -> None:
+        pytest.fail("nobody may be asked")
+
+    known = Operation(operation, Thing, "read", handle)
+    routes = Json11(Everybody(), [known]) if path == "/" else RestJson(Everybody(), {path: known})
+    app = FastAPI()
+    app.include_router(routes.router())
+    transport = httpx.ASGITransport(app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://endcap") as client:
+        answered = await client.post(
+            path, content=b" " * (MAX_BODY + 1), headers={"x-amz-target": f"AmazonPersonalize.{operation}"}
+        )
+
+    headers = [(name.encode(), value.encode()) for name, value in answered.headers.items()]
+    found = parsed(service, operation, Answer(answered.status_code, headers, answered.content))
+    assert found["Error"]["Code"] == "InvalidInputException"
+    assert f"larger than {MAX_BODY} bytes" in found["Error"]["Message"]
+    assert answered.status_code == 400
+    assert answered.headers["x-amzn-requestid"]
 
 
 async def test_an_unknown_operation_is_named_so() -> None:

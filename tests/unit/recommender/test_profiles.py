@@ -1,0 +1,90 @@
+"""What is known of a user: Redis first, and Postgres no oftener than it can tell something new."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+
+from services.recommender.store.profiles import Absent, Profiles
+
+if TYPE_CHECKING:
+    from services.recommender.store.lists import Guarded
+    from shared.redis import Multiplexer
+
+ROW = {"name": None, "city": "Graz", "province": None, "country": None, "attributes": {}}
+
+
+class Redis:
+    """Redis with one value for every key."""
+
+    def __init__(self) -> None:
+        self.value: bytes | None = None
+
+    async def execute(self, *_commands: object) -> list[bytes | None]:
+        return [self.value]
+
+
+class Postgres:
+    """Postgres that always answers the same, and counts."""
+
+    def __init__(self, rows: list[dict[str, Any]] | None) -> None:
+        self.rows = rows
+        self.asked = 0
+
+    async def fetch(self, *_arguments: object) -> list[dict[str, Any]] | None:
+        self.asked += 1
+        return self.rows
+
+
+def profiles(redis: Redis, postgres: Postgres) -> Profiles:
+    return Profiles(cast("Multiplexer", redis), cast("Guarded", postgres), timedelta(days=30))
+
+
+@pytest.mark.parametrize(
+    ("rows", "asked"), [([], 1), (None, 3), ([ROW], 3)], ids=["undescribed", "away", "described"]
+)
+async def test_a_user_whom_nobody_described_is_looked_up_once(
+    rows: list[dict[str, Any]] | None, asked: int
+) -> None:
+    postgres = Postgres(rows)
+    found = profiles(Redis(), postgres)
+
+    answers = [await found.facts("shop", "anna") for _ in range(3)]
+
+    assert answers == [{"city": "Graz"} if rows else {}] * 3
+    assert postgres.asked == asked
+
+
+async def test_what_the_shop_says_later_counts_at_once() -> None:
+    redis, postgres = Redis(), Postgres([])
+    found = profiles(redis, postgres)
+    assert await found.facts("shop", "anna") == {}
+
+    redis.value = b'{"city":"Graz"}'
+
+    assert await found.facts("shop", "anna") == {"city": "Graz"}
+
+
+async def test_users_of_another_tenant_are_looked_up_themselves() -> None:
+    postgres = Postgres([])
+    found = profiles(Redis(), postgres)
+    for tenant in ("shop", "other"):
+        await found.facts(tenant, "anna")
+    assert postgres.asked == 2
+
+
+def test_an_absence_is_forgotten_after_a_while_and_when_there_are_too_many(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = 0.0
+    monkeypatch.setattr(Absent, "MOST", 3)
+    absent = Absent(lambda: now)
+    for number in range(4):
+        absent.add(("shop", str(number)))
+    assert [absent.holds(("shop", str(number))) for number in range(4)] == [False, True, True, True]
+
+    now = Absent.SECONDS + 0.1
+
+    assert not absent.holds(("shop", "3"))
