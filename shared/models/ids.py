@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from array import array
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -34,16 +35,16 @@ class Ids:
     @classmethod
     def of(cls, strings: Iterable[str]) -> Ids:
         """Number the strings as they come; they must be distinct."""
-        encoded = [text.encode() for text in strings]
-        offsets = np.zeros(len(encoded) + 1, np.int64)
-        np.cumsum([len(text) for text in encoded], out=offsets[1:])
-        digests = np.array(
-            [int.from_bytes(blake2b(text, digest_size=8).digest(), "little") for text in encoded],
-            np.uint64,
-        )
-        order = np.argsort(digests, kind="stable").astype(np.int32)
-        text = np.frombuffer(b"".join(encoded), np.uint8)
-        return cls(text, offsets, digests[order], order)
+        text, lengths, digests = bytearray(), array("q", [0]), bytearray()
+        for string in strings:
+            encoded = string.encode()
+            text += encoded
+            lengths.append(len(encoded))
+            digests += blake2b(encoded, digest_size=8).digest()
+        found = np.frombuffer(digests, "<u8").astype(np.uint64)
+        order = np.argsort(found, kind="stable").astype(np.int32)
+        offsets = np.cumsum(np.frombuffer(lengths, np.int64))
+        return cls(np.frombuffer(text, np.uint8), offsets, found[order], order)
 
     def __len__(self) -> int:
         return len(self.order)

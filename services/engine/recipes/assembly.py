@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.engine.recipes.dataset import Dataset
+from services.engine.recipes.room import Filled
 from services.engine.recipes.weights import numbered
 from shared.models import Attributes, Deeds, Histories, Ids, Model, Neighbours, Part, Scoring, Seen
 from shared.models.audience import HISTORY
-from shared.models.histories import Occasions, distinct, occasions, ranges
+from shared.models.histories import Occasions, distinct, occasions
 
 
 def occasions_of(dataset: Dataset, weights: Mapping[str, float]) -> Occasions:
@@ -93,16 +94,14 @@ def histories(dataset: Dataset, event_types: tuple[str, ...]) -> Histories:
 def deeds(dataset: Dataset) -> Deeds:
     """Who did what, ever, in events that count and in those that don't."""
     names, users, items = dataset.event_type_names, len(dataset.user_ids), len(dataset.item_ids)
-    found = [
-        Deeds.of(some.users, some.items, some.event_types, names, user_count=users, item_count=items)
-        for some in dataset.chunks()
-    ]
-    return Deeds(
-        sum((some.offsets for some in found), np.zeros(users + 1, np.int64)),
-        np.concatenate([np.zeros(0, np.int32), *(some.items for some in found)]),
-        np.concatenate([np.zeros(0, np.int16), *(some.types for some in found)]),
-        names,
-    )
+    offsets = np.zeros(users + 1, np.int64)
+    filled = Filled(dataset.room, len(dataset), np.int32, np.int16)
+    for some in dataset.chunks():
+        done = Deeds.of(some.users, some.items, some.event_types, names, user_count=users, item_count=items)
+        offsets += done.offsets
+        filled.add(done.items, done.types)
+    columns = filled.columns()
+    return Deeds(offsets, columns[0], columns[1], names)
 
 
 def ages(dataset: Dataset) -> dict[str, Any]:
@@ -114,7 +113,8 @@ def _born(dataset: Dataset) -> NDArray[np.int64]:
     """When each item was first met, in epoch seconds; 0 for never."""
     never = np.iinfo(np.int64).max
     born = np.full(len(dataset.item_ids), never, np.int64)
-    np.minimum.at(born, dataset.items, dataset.times)
+    for some in dataset.chunks():
+        np.minimum.at(born, some.items, some.times)
     born[born == never] = 0
     return born
 
@@ -122,16 +122,22 @@ def _born(dataset: Dataset) -> NDArray[np.int64]:
 def _newest_and_older(
     dataset: Dataset, event_types: tuple[str, ...], *, keep_older: bool
 ) -> tuple[Histories, Seen]:
-    offsets = dataset.offsets()
-    users = len(dataset.user_ids) if len(dataset) else 0
-    offsets = offsets[: users + 1]
-    counts = np.diff(offsets)
-    newest = np.minimum(counts, HISTORY)
-    events = Histories(offsets, dataset.items, _kinds(dataset, event_types), dataset.times).newest(HISTORY)
-    old = counts - newest if keep_older else np.zeros(users, np.int64)
-    places = ranges(offsets[:-1], old)
-    rows, items = distinct_pairs(dataset.users[places], dataset.items[places], len(dataset.item_ids))
-    return events, Seen(offsets_of(np.bincount(rows, minlength=users)), items.astype(np.int32))
+    users, items = len(dataset.user_ids) if len(dataset) else 0, len(dataset.item_ids)
+    offsets = dataset.offsets()[: users + 1]
+    late = offsets[1:] - np.minimum(np.diff(offsets), HISTORY)
+    begins = offsets_of(offsets[1:] - late)
+    most_old = len(dataset) - int(begins[-1]) if keep_older else 0
+    newest = Filled(dataset.room, int(begins[-1]), np.int32, np.int16, np.int64)
+    older, distinct_older, met = Filled(dataset.room, most_old, np.int32), np.zeros(users, np.int64), 0
+    for some in dataset.chunks():
+        new = np.arange(met, met + len(some)) >= late[some.users]
+        met += len(some)
+        newest.add(some.items[new], _kinds(some, event_types)[new], some.times[new])
+        if keep_older:
+            rows, seen = distinct_pairs(some.users[~new], some.items[~new], items)
+            distinct_older += np.bincount(rows, minlength=users)
+            older.add(seen)
+    return Histories(begins, *newest.columns()), Seen(offsets_of(distinct_older), *older.columns())
 
 
 def _kinds(dataset: Dataset, event_types: tuple[str, ...]) -> NDArray[np.int16]:

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from services.engine.recipes.dataset import Column, Dataset
+from services.engine.recipes.dataset import Dataset
+from services.engine.recipes.room import Column
 
 _WORD = re.compile(r"\w+")
 _PRODUCTS = 200_000_000

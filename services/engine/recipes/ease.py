@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import linalg, sparse
 
-from services.engine.recipes import tables
+from services.engine.recipes import gram, tables
 from shared.models import Neighbours
 
 DENSE_ITEMS = 15_000
@@ -29,15 +29,14 @@ def weights(seen: sparse.csr_array, ridge: float, keep: int) -> Neighbours:
     users, items = seen.shape
     if users < items:
         return _by_users(seen, ridge, keep)
-    return of_gram((seen.T @ seen).tocsr(), ridge, keep)
+    return of_gram(gram.added_up([seen], items), ridge, keep)
 
 
-def of_gram(together: sparse.csr_array, ridge: float, keep: int) -> Neighbours:
-    """The same from XᵀX, which may have been summed anywhere."""
-    items = together.shape[0]
-    gram = together.toarray().astype(np.float32)
-    gram[np.diag_indices(items)] += ridge
-    inverse = _inverse(gram)
+def of_gram(together: NDArray[np.float32], ridge: float, keep: int) -> Neighbours:
+    """The same from XᵀX, which may have been summed anywhere. Overwrites it."""
+    items = len(together)
+    together[np.diag_indices(items)] += ridge
+    inverse = _inverse(together)
     scale = (-1 / inverse.diagonal()).astype(np.float32)
     np.fill_diagonal(inverse, 0)
     return tables.strongest(lambda begin, end: inverse[begin:end] * scale, items, keep)

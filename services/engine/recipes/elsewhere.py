@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 from scipy import sparse
 
+from services.engine.recipes.room import each
+
 if TYPE_CHECKING:
     from services.engine.recipes.dataset import Dataset
 
@@ -58,7 +60,7 @@ class Counts(Protocol):
 def mask(dataset: Dataset, rule: Rule) -> np.ndarray:
     """The rows of a data set that count."""
     names = dataset.event_type_names
-    kept = np.array([name in rule.types for name in names])[dataset.event_types]
+    kept = each(np.array([name in rule.types for name in names]), dataset.event_types)
     for number, name in enumerate(names):
         if name in rule.thresholds:
             with np.errstate(invalid="ignore"):

@@ -24,7 +24,7 @@ def split(dataset: Dataset, *, seed: int = 0, share: float = 0.1) -> Holdout:
     found. The choice depends on the seed and the data alone; a lone user is never held out.
     """
     candidates = eligible(dataset)
-    if len(np.unique(dataset.users)) < 2 or len(candidates) == 0:
+    if dataset.active < 2 or len(candidates) == 0:
         return hold_out(dataset, np.zeros(0, np.int64))
     shuffled = np.random.default_rng(seed).permutation(candidates)
     return hold_out(dataset, shuffled[: max(1, round(len(candidates) * share))])

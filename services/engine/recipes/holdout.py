@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.engine.recipes.dataset import Dataset
+from services.engine.recipes.room import each
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,10 @@ class Holdout:
 
 def eligible(dataset: Dataset) -> NDArray[np.int64]:
     """Users with two occasions (user, item, second) or more: something to see, something to find."""
-    counts = np.bincount(dataset.users[_begins(dataset)], minlength=len(dataset.user_ids))
+    users = len(dataset.user_ids)
+    counts = np.zeros(users, np.int64)
+    for some in dataset.chunks():
+        counts += np.bincount(some.users[_begins(some)], minlength=users)
     return np.flatnonzero(counts >= 2)
 
 
@@ -42,7 +46,7 @@ def hold_out(
     """
     held = np.zeros(len(dataset.user_ids), bool)
     held[users] = True
-    mine = held[dataset.users]
+    mine = each(held, dataset.users)
     theirs = dataset.where(np.flatnonzero(mine))
     begins = _begins(theirs)
     counts = np.bincount(theirs.users[begins], minlength=len(dataset.user_ids))

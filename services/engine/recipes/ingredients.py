@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-from services.engine.recipes import ease, graph, peers, sequence, similarity, tables
+from services.engine.recipes import ease, gram, graph, peers, sequence, similarity, tables
 from services.engine.recipes.assembly import occasions_of
 from services.engine.recipes.dataset import Dataset
 from services.engine.recipes.elsewhere import Asked
@@ -50,7 +50,7 @@ def of_users(dataset: Dataset, share: float = 1.0) -> list[Ingredient]:
     `share` is the share of the users that tables will be built from: a ridge of 200 for all of them
     is one of 50 for a quarter.
     """
-    users, items = len(np.unique(dataset.users)), len(dataset.item_ids)
+    users, items = dataset.active, len(dataset.item_ids)
     ridges = (200, 50, 800) if min(users, items) <= _QUICK_ITEMS else (200,)
     if ease.fits(users, items):
         solved = {f"ridge {ridge}": partial(_solved, ridge=ridge * share) for ridge in ridges}
@@ -133,9 +133,15 @@ def interest(dataset: Dataset, weights: TypeWeights) -> sparse.csr_array:
     """Users with events × items, float32: the largest weight that an event of theirs had."""
     count = len(dataset.item_ids)
     nobody = sparse.csr_array((0, count), dtype=np.float32)
-    found = [_interest(occasions_of(some, weights), count) for some in dataset.chunks()]
+    found = _interests(dataset, weights)
     together: sparse.csr_array = sparse.vstack([nobody, *found], format="csr", dtype=np.float32)
     return together
+
+
+def _interests(dataset: Dataset, weights: TypeWeights) -> Iterator[sparse.csr_array]:
+    """The same in pieces of users."""
+    for some in dataset.chunks():
+        yield _interest(occasions_of(some, weights), len(dataset.item_ids))
 
 
 def _interest(seen: Occasions, count: int) -> sparse.csr_array:
@@ -190,8 +196,12 @@ def _twice_followed(dataset: Dataset, weights: TypeWeights) -> Neighbours:
 
 def _solved(dataset: Dataset, weights: TypeWeights, *, ridge: float) -> Neighbours:
     if dataset.elsewhere is not None:
-        return ease.of_gram(dataset.elsewhere.summed(Asked("interest", weights)), ridge, kept(dataset))
-    return ease.weights(interest(dataset, weights), ridge, kept(dataset))
+        summed = dataset.elsewhere.summed(Asked("interest", weights))
+        return ease.of_gram(summed.toarray().astype(np.float32), ridge, kept(dataset))
+    count = len(dataset.item_ids)
+    if dataset.active < count:
+        return ease.weights(interest(dataset, weights), ridge, kept(dataset))
+    return ease.of_gram(gram.added_up(_interests(dataset, weights), count), ridge, kept(dataset))
 
 
 def _together(dataset: Dataset, _: TypeWeights) -> Neighbours:

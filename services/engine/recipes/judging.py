@@ -13,6 +13,7 @@ from services.engine.recipes import assembly
 from services.engine.recipes.dataset import Dataset
 from services.engine.recipes.holdout import Holdout, eligible, hold_out
 from services.engine.recipes.metrics import DEPTH
+from services.engine.recipes.room import each, tally
 from services.engine.recipes.weights import TypeWeights
 from shared.models import Part, Table
 from shared.models.audience import HISTORY
@@ -90,7 +91,7 @@ class Judge:
         strangers to the training data and half are known to it with what they are seen to do, as
         users will be when the model serves. The draw depends on the data alone.
         """
-        everybody = len(np.unique(dataset.users))
+        everybody = dataset.active
         dataset = sampled(dataset)
         users = eligible(dataset)
         if len(users) < _FEWEST_USERS:
@@ -103,7 +104,7 @@ class Judge:
         for turn in range(turns):
             drawn = shuffled[turn * size : (turn + 1) * size]
             folds.append(Fold.of(hold_out(dataset, drawn, whole_moments=True, known=drawn[::2])))
-        return cls._over(folds, len(np.unique(dataset.users)) / everybody)
+        return cls._over(folds, dataset.active / everybody)
 
     @classmethod
     def of_newest(cls, dataset: Dataset) -> Judge | None:
@@ -112,17 +113,18 @@ class Judge:
         So are sessions when a model serves. Of many sessions the newest that make a million
         interactions are drawn from.
         """
-        everybody = len(np.unique(dataset.users))
+        everybody = dataset.active
         users = eligible(dataset)
         if len(users) < _FEWEST_USERS:
             return None
         ended = np.zeros(len(dataset.user_ids), np.int64)
-        np.maximum.at(ended, dataset.users, dataset.times)
+        for some in dataset.chunks():
+            np.maximum.at(ended, some.users, some.times)
         newest = users[np.argsort(-ended[users], kind="stable")]
         most = min(_USERS, max(200, _CELLS_OF_NEWEST // len(dataset.item_ids)))
         held = newest[: min(most, int(len(users) * _SHARE))]
         dataset = newest_users(dataset, ended)
-        share = len(np.unique(dataset.users)) / everybody
+        share = dataset.active / everybody
         return cls._over([Fold.of(hold_out(dataset, held, whole_moments=True))], share)
 
     @classmethod
@@ -230,7 +232,7 @@ def sampled(dataset: Dataset) -> Dataset:
         return dataset
     users = len(dataset.user_ids)
     kept = np.random.default_rng(2).random(users) < _EVENTS / len(dataset)
-    return dataset.where(kept[dataset.users])
+    return dataset.where(each(kept, dataset.users))
 
 
 def newest_users(dataset: Dataset, ended: NDArray[np.int64]) -> Dataset:
@@ -238,10 +240,10 @@ def newest_users(dataset: Dataset, ended: NDArray[np.int64]) -> Dataset:
     if len(dataset) <= _EVENTS_OF_NEWEST:
         return dataset
     order = np.argsort(-ended, kind="stable")
-    counts = np.bincount(dataset.users, minlength=len(ended))
+    counts = tally(dataset.users, len(ended))
     kept = np.zeros(len(ended), bool)
     kept[order] = np.cumsum(counts[order]) <= _EVENTS_OF_NEWEST
-    return dataset.where(kept[dataset.users])
+    return dataset.where(each(kept, dataset.users))
 
 
 def _scores(part: Part, seen: Occasions, shape: tuple[int, int]) -> Scores:

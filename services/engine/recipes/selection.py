@@ -17,6 +17,7 @@ from services.engine.recipes.dataset import Dataset
 from services.engine.recipes.ingredients import AGAIN, Ingredient
 from services.engine.recipes.judging import Gains, Judge, Scores
 from services.engine.recipes.recipe import Progress
+from services.engine.recipes.room import tally
 from services.engine.recipes.trials import Chosen, Tried, default, tried
 from services.engine.recipes.weights import EVEN, GRADED, TypeWeights, numbered
 from shared.models import Model
@@ -127,7 +128,7 @@ def _written(parts: Sequence[Chosen]) -> list[dict[str, Any]]:
 
 def _type_weights(judge: Judge, dataset: Dataset, first: Ingredient) -> TypeWeights:
     """Even or graded, whichever finds more with the first ingredient; even where it is all one."""
-    counted = np.unique(dataset.event_types)
+    counted = np.flatnonzero(tally(dataset.event_types, len(dataset.event_type_names)))
     if len(np.unique(numbered(GRADED, dataset.event_type_names)[counted])) < 2:
         return dict(EVEN)
     part = default(first)

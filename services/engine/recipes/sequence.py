@@ -69,17 +69,19 @@ def both_ways(
 
 def _pairs(seen: Occasions, count: int, fade: float, reach: int) -> sparse.csr_array:
     users, items, strengths = seen.users, seen.items, seen.weights
-    heads, tails, weights = [], [], []
+    # As many as there may be: of what stays empty, nothing takes memory.
+    most = reach * len(users)
+    heads, tails, weights = np.empty(most, np.int32), np.empty(most, np.int32), np.empty(most, np.float32)
+    end = 0
     for step in range(1, reach + 1):
         same = users[step:] == users[:-step]
         differ = same & (items[step:] != items[:-step])
-        heads.append(items[:-step][differ])
-        tails.append(items[step:][differ])
         both = strengths[:-step][differ] * strengths[step:][differ]
-        weights.append((both * fade**step).astype(np.float32))
-    pairs = (np.concatenate(heads), np.concatenate(tails))
+        some = slice(end, end := end + len(both))
+        heads[some], tails[some] = items[:-step][differ], items[step:][differ]
+        weights[some] = both * fade**step
     counts: sparse.csr_array = sparse.coo_array(
-        (np.concatenate(weights), pairs), shape=(count, count)
+        (weights[:end], (heads[:end], tails[:end])), shape=(count, count)
     ).tocsr()
     return counts
 

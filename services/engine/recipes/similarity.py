@@ -8,12 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from services.engine.recipes import assembly, ease, tables
+from services.engine.recipes import assembly, ease, gram, tables
 from services.engine.recipes.dataset import Dataset
 from services.engine.recipes.elsewhere import Asked
 from shared.models import Neighbours
 
 _PRODUCTS_PER_BLOCK = 4_000_000
+# What users touched takes four times as much as a cell, while it is held both ways.
+_CELLS_PER_INTERACTION = 4
 _ALMOST_NOTHING = np.float32(1e-9)
 _COLD = np.float32(5)
 """With so many users of the rarer item, what items say counts half."""
@@ -46,11 +48,7 @@ def similar(
     words, times `words_weight` and 5 / (5 + min(n_i, n_j)): the less is known of an item's users, the
     more its words count.
     """
-    if dataset.elsewhere is None:
-        common: _Common = _Held(users_by_items(dataset))
-    else:
-        common = _Summed(dataset.elsewhere.summed(Asked("common", {})))
-    alike = _Likeness(common, shrinkage, words if words_weight > 0 else None, words_weight)
+    alike = _Likeness(_common(dataset), shrinkage, words if words_weight > 0 else None, words_weight)
     count = len(dataset.item_ids)
     if count <= ease.DENSE_ITEMS:
         return tables.strongest(alike.dense, count, keep)
@@ -67,6 +65,20 @@ class _Common(Protocol):
         """Rows begin … end; float32."""
         ...
 
+    def dense(self, begin: int, end: int) -> NDArray[np.float32]:
+        """The same as a dense block."""
+        ...
+
+
+def _common(dataset: Dataset) -> _Common:
+    """In the way that takes the least memory."""
+    if dataset.elsewhere is not None:
+        return _Summed(dataset.elsewhere.summed(Asked("common", {})))
+    count = len(dataset.item_ids)
+    if count <= ease.DENSE_ITEMS and count**2 <= _CELLS_PER_INTERACTION * len(dataset):
+        return _Counted(gram.added_up(map(users_by_items, dataset.chunks()), count))
+    return _Held(users_by_items(dataset))
+
 
 class _Held:
     """From users × items in memory, a block at a time."""
@@ -81,6 +93,27 @@ class _Held:
         block: sparse.csr_array = self._holders[begin:end] @ self._seen
         return block
 
+    def dense(self, begin: int, end: int) -> NDArray[np.float32]:
+        """The same as a dense block."""
+        return np.asarray(self.rows(begin, end).toarray(), np.float32)
+
+
+class _Counted:
+    """Counted over pieces of users, of whom none is held any more."""
+
+    def __init__(self, matrix: NDArray[np.float32]) -> None:
+        self._matrix = matrix
+        self.fame = matrix.diagonal()
+        self.work = float(matrix.size)
+
+    def rows(self, begin: int, end: int) -> sparse.csr_array:
+        """Rows begin … end; float32."""
+        return sparse.csr_array(self.dense(begin, end))
+
+    def dense(self, begin: int, end: int) -> NDArray[np.float32]:
+        """The same as a dense block."""
+        return self._matrix[begin:end]
+
 
 class _Summed:
     """As it was summed elsewhere."""
@@ -92,6 +125,10 @@ class _Summed:
 
     def rows(self, begin: int, end: int) -> sparse.csr_array:
         return self._matrix[begin:end]
+
+    def dense(self, begin: int, end: int) -> NDArray[np.float32]:
+        """The same as a dense block."""
+        return np.asarray(self.rows(begin, end).toarray(), np.float32)
 
 
 class _Likeness:
@@ -119,7 +156,7 @@ class _Likeness:
     def dense(self, begin: int, end: int) -> NDArray[np.float32]:
         """Rows begin … end as a dense block."""
         row, item = np.arange(begin, end)[:, None], np.arange(len(self._fame))
-        alike = self._together(self._common.rows(begin, end).toarray(), row, item)
+        alike = self._together(self._common.dense(begin, end), row, item)
         if self._words is not None and self._spoken is not None:
             alike += self._reading((self._words[begin:end] @ self._spoken).toarray(), row, item)
         alike[np.arange(end - begin), np.arange(begin, end)] = 0

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from services.engine.recipes.dataset import Dataset
 from services.engine.recipes.elsewhere import Rule, mask
+from services.engine.recipes.room import tally
 from shared.errors import Permanent
 from shared.events import canonical_type
 
@@ -51,8 +52,9 @@ def counted(dataset: Dataset, config: Mapping[str, Any]) -> Dataset:
 
     Raises Permanent when nothing is left, naming the setting that left nothing.
     """
+    names = dataset.event_type_names
     present = [
-        dataset.event_type_names[number] for number in np.flatnonzero(np.bincount(dataset.event_types))
+        name for name, count in zip(names, tally(dataset.event_types, len(names)), strict=True) if count
     ]
     counts = rule(config, present)
     kept = mask(dataset, counts)

@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from services.engine.recipes import RECIPES, Dataset, train, weights
+from services.engine.recipes.room import ROWS_AT_ONCE, Room
 from services.engine.store.objects import Objects, sha256_of
 from services.engine.worker.erasing import without
 from services.engine.worker.inference import fetch_model
@@ -29,9 +30,6 @@ NOTHING = (
     "tracker, and make a new solution version."
 )
 _TEXTS = ("USER_ID", "ITEM_ID", "EVENT_TYPE")
-_ENCODED = pa.dictionary(pa.int32(), pa.string())
-_COLUMNS: dict[str, pa.DataType] = {"USER_ID": _ENCODED, "ITEM_ID": _ENCODED, "TIMESTAMP": pa.int64()}
-NO_INTERACTIONS = pa.schema(_COLUMNS).empty_table()
 
 Report = Callable[[str, float], None]
 # The stubs of pyarrow lose the type of most computed columns.
@@ -115,38 +113,53 @@ def _data(spec: Spec, objects: Objects, workspace: Path) -> Iterator[Dataset]:
         overridden(_table(spec, kind, objects, workspace), _received(spec, kind), key)
         for kind, key in (("ITEMS", "ITEM_ID"), ("USERS", "USER_ID"))
     )
+    files = _files(spec, objects, workspace)
     if spec.spark_master is None or not RECIPES[spec.recipe].adds_up:
-        dataset = Dataset.from_arrow(_interactions(spec, objects, workspace), items, users)
-        # What Arrow has read with would stay with it, half a gigabyte for twenty million interactions.
+        rows = sum(pq.read_metadata(path).num_rows for path in files)
+        dataset = Dataset.read(_interactions(files, spec.erased), rows, items, users, Room(workspace))
+        # What Arrow has read with would stay with it.
         pa.default_memory_pool().release_unused()
         yield dataset
         return
     # Half a gigabyte of libraries that only this backend needs.
     from services.engine.worker import cluster  # noqa: PLC0415
 
-    files = [path.rename(path.with_suffix(".kept")) for path in _files(spec, objects, workspace)]
     with cluster.session(spec.spark_master, workspace) as running:
         yield cluster.read(running, files, items, users, spec.erased, spec.config)
 
 
-def _interactions(spec: Spec, objects: Objects, workspace: Path) -> pa.Table:
-    """The columns that train, of all files, without what deleted users did; texts are dictionary-encoded."""
-    files = _files(spec, objects, workspace)
-    return _joined([NO_INTERACTIONS, *(without(_events(path), spec.erased) for path in files)])
-
-
-def _files(spec: Spec, objects: Objects, workspace: Path) -> Iterator[Path]:
-    """The files of interactions, a local copy at a time."""
+def _files(spec: Spec, objects: Objects, workspace: Path) -> list[Path]:
+    """Local files of all interactions."""
     kind = "INTERACTIONS"
-    yield from _downloaded(spec.parts.get(kind, []), objects, workspace / kind.lower())
-    if kind in spec.received:
-        yield Path(spec.received[kind])
+    files = _downloaded(spec.parts.get(kind, []), objects, workspace / kind.lower())
+    return [*files, Path(spec.received[kind])] if kind in spec.received else files
 
 
-def _events(path: Path) -> pa.Table:
-    wanted = (*_TEXTS, "EVENT_VALUE", "TIMESTAMP")
-    present = [name for name in wanted if name in pq.read_schema(path).names]
-    return pq.read_table(path, columns=present, read_dictionary=[*_TEXTS])
+def _interactions(files: list[Path], erased: Mapping[str, int]) -> Iterator[pa.Table]:
+    """What trains of some files, without what deleted users did: some millions of rows at a time.
+
+    Texts are dictionary-encoded.
+    """
+    for path in files:
+        file = pq.ParquetFile(path, read_dictionary=[*_TEXTS])
+        wanted = (*_TEXTS, "EVENT_VALUE", "TIMESTAMP")
+        present = [name for name in wanted if name in file.schema_arrow.names]
+        for groups in _row_groups(file):
+            yield without(file.read_row_groups(groups, columns=present), erased)
+
+
+def _row_groups(file: pq.ParquetFile) -> Iterator[list[int]]:
+    """A file's row groups, as many together as hold some millions of rows."""
+    groups: list[int] = []
+    rows = 0
+    for number in range(file.num_row_groups):
+        more = file.metadata.row_group(number).num_rows
+        if groups and rows + more > ROWS_AT_ONCE:
+            yield groups
+            groups, rows = [], 0
+        groups, rows = [*groups, number], rows + more
+    if groups:
+        yield groups
 
 
 def overridden(imported: pa.Table | None, put: pa.Table | None, key: str) -> pa.Table | None:
@@ -178,25 +191,20 @@ def _table(spec: Spec, kind: str, objects: Objects, workspace: Path) -> pa.Table
     keys = spec.parts.get(kind)
     if not keys:
         return None
-    return _joined([pq.read_table(path) for path in _downloaded(keys, objects, workspace / kind.lower())])
+    paths = _downloaded(keys, objects, workspace / kind.lower())
+    return pa.concat_tables([pq.read_table(path) for path in paths], promote_options="permissive")
 
 
 def _received(spec: Spec, kind: str) -> pa.Table | None:
     return pq.read_table(spec.received[kind]) if kind in spec.received else None
 
 
-def _downloaded(keys: list[str], objects: Objects, folder: Path) -> Iterator[Path]:
-    """A local copy of each object, gone as soon as the next one is asked for."""
-    for number, key in enumerate(keys):
-        path = folder / f"{number:05}.parquet"
+def _downloaded(keys: list[str], objects: Objects, folder: Path) -> list[Path]:
+    """A local copy of each object."""
+    paths = [folder / f"{number:05}.parquet" for number in range(len(keys))]
+    for key, path in zip(keys, paths, strict=True):
         objects.download(objects.data_bucket, key, path)
-        yield path
-        path.unlink(missing_ok=True)
-
-
-def _joined(tables: list[pa.Table]) -> pa.Table:
-    """One table with every column that any of them has."""
-    return pa.concat_tables(tables, promote_options="permissive")
+    return paths
 
 
 def too_little(dataset: Dataset, config: Mapping[str, Any], *, strict: bool) -> list[str]:
@@ -210,7 +218,7 @@ def too_little(dataset: Dataset, config: Mapping[str, Any], *, strict: bool) -> 
     sentences = []
     if len(counted) < FEWEST_INTERACTIONS:
         sentences.append(f"Dataset has fewer than {FEWEST_INTERACTIONS} interactions{filtered or '.'}")
-    if int((np.bincount(counted.users, minlength=1) >= 2).sum()) < FEWEST_USERS:
+    if int((np.diff(counted.offsets()) >= 2).sum()) < FEWEST_USERS:
         sentences.append(f"Dataset has fewer than {FEWEST_USERS} users with at least 2 interactions each.")
     if sentences and strict:
         raise Permanent(" ".join(sentences))
