@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from services.engine.recipes.elsewhere import Counts
-from services.engine.recipes.room import MEMORY, ROWS_AT_ONCE, Column, Room, rest, tally
+from services.engine.recipes.room import MEMORY, Column, Room, rest, tally
 from services.engine.recipes.rows import Rows
 from shared.events import canonical_type
 
@@ -118,8 +118,9 @@ class Dataset:
         wanted = canonical_type(event_type)
         return int((self.event_types == names.index(wanted)).sum()) if wanted in names else 0
 
-    def chunks(self, most: int = ROWS_AT_ONCE) -> Iterator[Dataset]:
+    def chunks(self, most: int | None = None) -> Iterator[Dataset]:
         """The interactions in pieces of some millions, whole users each: what is made of them is bounded."""
+        most = self.room.at_once if most is None else most
         begin = 0
         while begin < len(self):
             last = self.users[min(begin + most, len(self)) - 1]

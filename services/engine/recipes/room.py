@@ -25,10 +25,14 @@ _MAPPED_FROM_BYTES = 1 << 25
 
 @dataclass(frozen=True)
 class Room:
-    """Makes columns; long ones lie in files of `folder`, which have no name and go with their columns."""
+    """Makes columns; long ones lie in files of `folder`, which have no name and go with their columns.
+
+    `at_once` is how many interactions are to be gone over together.
+    """
 
     folder: Path | None = None
     mapped_from: int = _MAPPED_FROM_BYTES
+    at_once: int = ROWS_AT_ONCE
 
     def empty(self, length: int, dtype: DTypeLike) -> Column:
         """A column to be filled."""

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from services.engine.recipes.room import ROWS_AT_ONCE, Column, Filled, Room, pieces, rest
+from services.engine.recipes.room import Column, Filled, Room, pieces, rest, tally
 from shared.events import canonical_type
 
 # The stubs of pyarrow lose the type of most computed columns.
@@ -81,6 +81,8 @@ class Rows:
         rows = cls(most, room)
         for table in tables:
             rows.add(table)
+            # Or it would be held while the next one is read.
+            del table
         return rows
 
     def add(self, table: Arrow) -> None:
@@ -138,29 +140,32 @@ class Rows:
         for some in pieces(self._count):
             columns["users"][some] = user_places[columns["users"][some]]
         ordered = Filled(self._room, self._count, *(_TYPES | {"event_types": np.int16}).values())
-        for rows in _pieces_of_users(columns["users"][: self._count], len(user_ids)):
-            found = {name: column[rows] for name, column in columns.items()}
+        users_of_rows = columns["users"][: self._count]
+        for rows in _pieces_of_users(users_of_rows, len(user_ids), self._room.at_once):
+            found = {name: _taken(column, rows) for name, column in columns.items()}
             found["items"] = item_places[found["items"]]
             found["event_types"] = types[found["event_types"]]
             kept = _distinct_rows(found)
             ordered.add(*(column[kept] for column in found.values()))
-            rest(*columns.values())
         return user_ids, item_ids, names, dict(zip(_TYPES, ordered.columns(), strict=True))
 
 
-def _pieces_of_users(users: Column, count: int) -> Iterator[NDArray[np.int64] | slice]:
-    """The rows of some millions of interactions, of whole users each, in the order of users."""
-    if len(users) <= ROWS_AT_ONCE:
+def _taken(column: Column, rows: NDArray[np.int64] | slice) -> Column:
+    taken = column[rows]
+    rest(column)
+    return taken
+
+
+def _pieces_of_users(users: Column, count: int, most: int) -> Iterator[NDArray[np.int64] | slice]:
+    """The rows of `most` interactions or fewer, of whole users each (one at least), in the order of users."""
+    if len(users) <= most:
         yield slice(0, len(users))
         return
-    ends = np.zeros(count, np.int64)
-    for some in pieces(len(users)):
-        ends += np.bincount(users[some], minlength=count)
-    np.cumsum(ends, out=ends)
+    ends = np.cumsum(tally(users, count))
     begin = 0
     while begin < count:
         before = ends[begin - 1] if begin else 0
-        end = max(begin + 1, int(np.searchsorted(ends, before + ROWS_AT_ONCE, side="right")))
+        end = max(begin + 1, int(np.searchsorted(ends, before + most, side="right")))
         found = [
             some.start + np.flatnonzero((users[some] >= begin) & (users[some] < end))
             for some in pieces(len(users))
