@@ -79,11 +79,11 @@ class Settings(ServiceSettings):
         24.0, description="how long replaced datasets and deleted models stay readable"
     )
 
-    def job_environment(self) -> dict[str, str]:
-        """What the process of a job is given: this one's environment, and how many threads to use.
+    def limit_threads(self) -> None:
+        """Tell processes that this one starts how many threads to use.
 
         Threads of a library that wait for each other do so busily: beside other jobs, two of them take
         several times the processor time of one.
         """
-        threads = str(self.job_threads)
-        return {**os.environ, "OPENBLAS_NUM_THREADS": threads, "OMP_NUM_THREADS": threads}
+        for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):
+            os.environ[name] = str(self.job_threads)

@@ -13,7 +13,6 @@ from types import TracebackType
 from typing import Self
 
 _TICKS = os.sysconf("SC_CLK_TCK")
-_PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
 @dataclass(frozen=True)
@@ -97,9 +96,11 @@ class PeakMemory:
 
 
 def _tree_mib(pid: int) -> float:
+    """What a process and its descendants hold; of what they share, each its part."""
     try:
-        resident = int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * _PAGE
+        shares = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
         children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     except OSError:
         return 0.0
-    return resident / 2**20 + sum(_tree_mib(int(child)) for child in children)
+    [proportional] = [int(line.split()[1]) for line in shares if line.startswith("Pss:")]
+    return proportional / 2**10 + sum(_tree_mib(int(child)) for child in children)

@@ -9,6 +9,7 @@ from services.engine.personalize.surface import Surface
 from services.engine.schedule import AutoTraining
 from services.engine.store.objects import Objects
 from services.engine.worker import counting, sweeper
+from services.engine.worker.child import Forks
 from services.engine.worker.counting import Counting
 from services.engine.worker.sweeper import Sweeper
 from services.engine.worker.work import Work
@@ -50,6 +51,7 @@ def worker(settings: Settings) -> FastAPI:
     """Imports, trainings, batch inferences; the outbox; clearing up."""
     database = Database(settings.postgres, "engine")
     work, training = Work(database, settings), AutoTraining(database, settings)
+    settings.limit_threads()
     sweeping = Sweeper(database, Objects.of(settings.s3), settings)
     publisher = Publisher(settings.kafka, "engine", [CAMPAIGNS, FILTERS, TRACKERS])
     return application(
@@ -58,6 +60,7 @@ def worker(settings: Settings) -> FastAPI:
             database,
             publisher,
             Relay(database, publisher),
+            Forks(),
             JobWorker(database, work.handlers, failed=work.failed, concurrency=settings.worker_concurrency),
             Rounds("auto-training", training.begin_due, seconds=schedule.EVERY_SECONDS),
             Rounds("sweeper", sweeping.sweep, seconds=sweeper.EVERY_SECONDS),

@@ -47,12 +47,11 @@ class Runner:
         async def told(progress: dict[str, Any]) -> None:
             await job.report(**progress)
 
-        environment = self.settings.job_environment()
         if workspace is not None:
-            result = await self._while_wanted(job, child.compute(kind, spec, workspace, told, environment))
+            result = await self._while_wanted(job, child.compute(kind, spec, workspace, told))
         else:
             with child.workspace(self.settings.work_folder, job) as made:
-                result = await self._while_wanted(job, child.compute(kind, spec, made, told, environment))
+                result = await self._while_wanted(job, child.compute(kind, spec, made, told))
         for warning in result["warnings"]:
             log.warning("engine.warned", kind=job.kind, resource=job.key, warning=warning)
         await job.report(step="done", share=1.0, warnings=result["warnings"])

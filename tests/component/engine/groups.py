@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -65,10 +66,21 @@ def new_version(engine: Engine, solution: str) -> str:
 
 
 def computations(worker: Process) -> list[int]:
-    """The processes in which a worker has its work done."""
-    pid = worker.popen.pid
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return [int(child) for child in children]
+    """The processes in which a worker has its work done: forks of a child of its own."""
+    forks = [child for child in _children(worker.popen.pid) if b"forkserver" in _command(child)]
+    return [fork for child in forks for fork in _children(child)]
+
+
+def _children(pid: int) -> list[int]:
+    with suppress(OSError):
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    return []
+
+
+def _command(pid: int) -> bytes:
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    return b""
 
 
 def checked(engine: Engine, operation: str, **body: Any) -> Any:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import time
 from contextlib import ExitStack
 from typing import Any
@@ -12,7 +14,7 @@ import pytest
 from tests.component.engine.conftest import ROLE, Engine
 from tests.component.engine.groups import RECIPES, computations, dataset_group, imported, new_version
 from tests.component.engine.shop import INTERACTIONS_SCHEMA, ITEMS_SCHEMA, interactions_csv
-from tests.support.processes import process
+from tests.support.processes import Process, process
 
 pytestmark = [pytest.mark.timeout(300)]
 # 1,200 events of 120 users; a tenth of them are purchases.
@@ -67,19 +69,32 @@ def test_several_workers_share_the_work(engine: Engine) -> None:
             performAutoTraining=False,
         )["solutionArn"]
         versions = [
-            personalize.create_solution_version(solutionArn=solution)["solutionVersionArn"] for _ in range(4)
+            personalize.create_solution_version(solutionArn=solution)["solutionVersionArn"] for _ in range(6)
         ]
-        at_once, deadline = 0, time.monotonic() + 120
-        while at_once < len(workers) and time.monotonic() < deadline:
-            at_once = sum(1 for worker in workers if computations(worker))
-            time.sleep(0.02)
+        held = _held(workers)
+        for computation in held.values():
+            os.kill(computation, signal.SIGCONT)
         ended = [
             engine.finished(personalize.describe_solution_version, seconds=180, solutionVersionArn=version)
             for version in versions
         ]
 
-    assert at_once == len(workers)
+    assert len(held) == len(workers)
     assert {version["status"] for version in ended} == {"ACTIVE"}
+
+
+def _held(workers: list[Process], seconds: float = 120) -> dict[int, int]:
+    """Stop the first computation of each worker; gives those by their workers' process ids."""
+    held: dict[int, int] = {}
+    deadline = time.monotonic() + seconds
+    while len(held) < len(workers) and time.monotonic() < deadline:
+        for worker in workers:
+            for computation in computations(worker)[:1]:
+                if worker.popen.pid not in held:
+                    os.kill(computation, signal.SIGSTOP)
+                    held[worker.popen.pid] = computation
+        time.sleep(0.002)
+    return held
 
 
 def alike(engine: Engine, version: str, item: str) -> list[str]:
