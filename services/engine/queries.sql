@@ -300,7 +300,8 @@ WITH logins AS MATERIALIZED (
     ORDER BY session_id, occurred_at, event_id
 )
 SELECT coalesce(events.user_id, logins.user_id, events.session_id) AS user_id, events.item_id,
-       events.event_type, events.value, floor(extract(epoch FROM events.occurred_at))::bigint AS timestamp
+       events.event_type, events.value, floor(extract(epoch FROM events.occurred_at))::bigint AS timestamp,
+       CASE WHEN :described::bool THEN events.properties END AS properties
 FROM tracker.interactions_v1 AS events
 LEFT JOIN logins ON events.user_id IS NULL AND logins.session_id = events.session_id
 LEFT JOIN deleted_users AS deleted

@@ -9,6 +9,7 @@ memory and scores live. Nothing here needs more than numpy.
 """
 
 from shared.models.attributes import Attributes
+from shared.models.context import Context
 from shared.models.deeds import Deeds
 from shared.models.diffusion import Tastes, Walks
 from shared.models.folder import fingerprint, load, save
@@ -22,6 +23,7 @@ from shared.models.scoring import Scoring
 
 __all__ = [
     "Attributes",
+    "Context",
     "Deeds",
     "Histories",
     "Ids",

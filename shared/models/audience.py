@@ -66,13 +66,15 @@ class Audience:
         limit: int,
         allowed: Mask | None = None,
         bonus: Scores | None = None,
+        factor: Scores | None = None,
         *,
         among: bool = False,
     ) -> Found | None:
         """The best items for one user, or None when no event is known that counts.
 
-        `bonus` is added to the items' scores, as shares of the highest one. With `among` the shown scores
-        are distributed over the allowed items alone, and what the user has seen may be among them.
+        `factor` multiplies the items' scores; `bonus` is added to them, as shares of the highest one. With
+        `among` the shown scores are distributed over the allowed items alone, and what the user has seen
+        may be among them.
         """
         user = None if user_id is None else self.users.find(user_id)
         events = self._merged(user, history)
@@ -82,6 +84,8 @@ class Audience:
         space = self._spaces.pop() if self._spaces else Workspace(1, len(self.items))
         block = space.scores(self.parts, seen, 1, self.prior)
         scores = block[0]
+        if factor is not None:
+            np.multiply(scores, factor, out=scores, where=scores > 0)
         if bonus is not None:
             scores += bonus * max(float(scores.max(initial=0.0)), 0.0)
         if among and allowed is not None:

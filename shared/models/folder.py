@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from shared.errors import Permanent
 from shared.models.attributes import Attributes, Column, Texts
+from shared.models.context import Context
 from shared.models.deeds import Deeds
 from shared.models.histories import Histories, Seen
 from shared.models.ids import Ids
@@ -63,6 +64,7 @@ def save(model: Model, folder: Path | str) -> None:
         "tilted": len(model.tilt) > 0,
         "attributes": {owner: _kinds(attributes) for owner, attributes in _attributes(model)},
         "deeds": list(model.deeds.names) if model.deeds.known else None,
+        "context": None if model.context.columns is None else [model.context.columns, model.context.counted],
         "notes": dict(model.notes),
     }
     text = json.dumps(meta, ensure_ascii=False, indent=1, sort_keys=True, allow_nan=False)
@@ -96,6 +98,7 @@ def load(folder: Path | str) -> Model:
             newest=meta.get("newest", 0),
             tilt=_array(folder, "tilt") if meta.get("tilted") else np.zeros(0, np.float32),
             deeds=_read_deeds(folder, meta.get("deeds")),
+            context=_read_context(folder, meta.get("context")),
         )
     except (OSError, KeyError, TypeError, ValueError) as error:
         raise Permanent(
@@ -126,6 +129,8 @@ def _arrays(model: Model) -> Iterator[tuple[str, NDArray[Any]]]:
     yield from _prefixed("older", model.older.arrays())
     if model.deeds.known:
         yield from _prefixed("deeds", model.deeds.arrays())
+    if model.context.counted:
+        yield from _prefixed("context", model.context.arrays())
     if len(model.tilt):
         yield "tilt", model.tilt
     for number, part in enumerate(model.parts):
@@ -169,6 +174,18 @@ def _read_deeds(folder: Path, names: list[str] | None) -> Deeds:
     if names is None:
         return Deeds()
     return Deeds(**_group(folder, "deeds", ("offsets", "items", "types")), names=tuple(names))
+
+
+def _read_context(folder: Path, known: list[list[str]] | None) -> Context:
+    """The columns of interactions; none in a folder that keeps none, as those of long ago."""
+    if known is None:
+        return Context()
+    columns, counted = map(tuple, known)
+    if not counted:
+        return Context(columns)
+    values = Ids(**_group(folder, "context-values", ("text", "offsets", "digests", "order")))
+    arrays = _group(folder, "context", ("offsets", "items", "counts", "met"))
+    return Context(columns, counted, values, **arrays)
 
 
 def _prefixed(group: str, arrays: dict[str, NDArray[Any]]) -> Iterator[tuple[str, NDArray[Any]]]:

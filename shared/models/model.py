@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from shared.events import canonical_type
 from shared.models.attributes import Attributes
 from shared.models.audience import Allowed, Audience, Event, Mask, masks
+from shared.models.context import Context
 from shared.models.deeds import Deeds
 from shared.models.exploration import Bonus
 from shared.models.histories import Histories, Later, Seen
@@ -37,7 +38,8 @@ class Model:
     `older` the items of their events before those. `notes` say what training chose and why.
     `born` is when each item was first met in an event, `newest` the newest event's time; both in epoch
     seconds, 0 for never. `born` is empty in models that were saved before it was kept. `deeds` are what
-    filters by interactions ask for, and what a recipe asks for that keeps out what was bought.
+    filters by interactions ask for, and what a recipe asks for that keeps out what was bought. `context` is
+    how items are spread over the values of the interactions' own columns.
     `tilt` is added to each item's score for users: an objective beside relevance; empty for none.
     `influence` is how much POPULARITY and FRESHNESS count beside an item's likeness to another, 0 … 1; it
     belongs to a campaign or a job, not to the folder.
@@ -59,6 +61,7 @@ class Model:
     tilt: NDArray[np.float32] = field(default_factory=lambda: np.zeros(0, np.float32))
     influence: Mapping[str, float] = field(default_factory=dict)
     deeds: Deeds = field(default_factory=Deeds)
+    context: Context = field(default_factory=Context)
 
     def recommend(
         self,
@@ -71,6 +74,7 @@ class Model:
         relevance: bool = False,
         allowed: Mask | None = None,
         bonus: Scores | None = None,
+        context: Mapping[str, str] | None = None,
     ) -> list[tuple[str, float | None]]:
         """The best items for one query, with scores that never rise.
 
@@ -78,15 +82,17 @@ class Model:
         A user without any event, or an unknown item, gets what is popular. Scores are None where
         Personalize shows none, unless `relevance` asks for the number behind the order. `allowed` marks the
         items, by their numbers, that may be recommended; `bonus` raises items' scores for a user, by
-        shares of that user's highest score.
+        shares of that user's highest score. `context` are values of the interactions' own columns: what
+        was met with them more than otherwise scores higher for a user.
         """
         if limit <= 0:
             return []
         barred = [number for text in exclude if (number := self._item(text)) is not None]
         barred += self._bought(user_id, history)
         if self.scoring.kind == "user":
-            found = self._audience.one(user_id, history, barred, limit, allowed, bonus)
-            numbers, scores = found or self._popular.best(barred, limit, allowed, bonus)
+            factor = self.context.factor(context) if context else None
+            found = self._audience.one(user_id, history, barred, limit, allowed, bonus, factor)
+            numbers, scores = found or self._popular.best(barred, limit, allowed, bonus, factor)
         elif self.scoring.kind == "item":
             numbers, scores = self._for_item(item_id, barred, limit, allowed)
         else:
@@ -99,7 +105,11 @@ class Model:
         ]
 
     def rank(
-        self, user_id: str, history: Sequence[Event], item_ids: Collection[str]
+        self,
+        user_id: str,
+        history: Sequence[Event],
+        item_ids: Collection[str],
+        context: Mapping[str, str] | None = None,
     ) -> list[tuple[str, float]]:
         """Those of the given items that training knows, best first, with shares that sum to 1.
 
@@ -110,8 +120,9 @@ class Model:
             return []
         among = np.zeros(len(self.items), bool)
         among[given] = True
-        found = self._audience.one(user_id, history, [], len(given), among, among=True)
-        numbers, scores = self._popular.best([], len(given), among) if found is None else found
+        factor = self.context.factor(context) if context else None
+        found = self._audience.one(user_id, history, [], len(given), among, factor=factor, among=True)
+        numbers, scores = found or self._popular.best([], len(given), among, factor=factor)
         ids = self.items.strings
         return list(zip([ids[number] for number in numbers], shares_of(scores).tolist(), strict=True))
 

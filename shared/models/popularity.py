@@ -36,13 +36,15 @@ class Popularity:
         limit: int,
         allowed: NDArray[np.bool_] | None = None,
         bonus: Scores | None = None,
+        factor: Scores | None = None,
     ) -> tuple[Numbers, Scores]:
         """The most popular of the items that are allowed and not barred, with their shares.
 
-        `bonus` raises items by shares of the highest share.
+        `factor` multiplies the shares, which then add up to 1 again; `bonus` raises items by shares of the
+        highest one.
         """
-        if bonus is not None:
-            return self._lifted(barred, limit, allowed, bonus)
+        if bonus is not None or factor is not None:
+            return self._moved(barred, limit, allowed, bonus, factor)
         numbers = self.order
         if allowed is not None:
             numbers = numbers[allowed[numbers]]
@@ -52,11 +54,21 @@ class Popularity:
         numbers = numbers[:limit]
         return numbers, self.shares[numbers]
 
-    def _lifted(
-        self, barred: Sequence[int], limit: int, allowed: NDArray[np.bool_] | None, bonus: Scores
+    def _moved(
+        self,
+        barred: Sequence[int],
+        limit: int,
+        allowed: NDArray[np.bool_] | None,
+        bonus: Scores | None,
+        factor: Scores | None,
     ) -> tuple[Numbers, Scores]:
-        """A bonus makes an order that holds once: to sort all items for it would cost the most."""
-        shares = self.shares + bonus * self.shares.max(initial=0.0)
+        """An order that holds once: to sort all items for it would cost the most."""
+        shares = self.shares.copy()
+        if factor is not None:
+            shares *= factor
+            shares /= max(float(shares.sum()), np.finfo(float).tiny)
+        if bonus is not None:
+            shares += bonus * shares.max(initial=0.0)
         shares[barred] = -np.inf
         numbers = best(shares, limit, allowed)
         scores: Scores = shares[numbers]

@@ -67,6 +67,12 @@ class Schema:
         return tuple(column.name for column in self.columns)
 
 
+def metadata(schema: Schema, kind: DatasetType) -> list[Column]:
+    """The columns that are neither required nor reserved."""
+    known = REQUIRED[kind].keys() | RESERVED[kind].keys()
+    return [column for column in schema.columns if column.name not in known]
+
+
 def parse(text: str) -> Schema:
     """Read an Avro schema; Permanent with a sentence for what is not one, or not a flat record."""
     try:
@@ -154,13 +160,12 @@ def _described(column: Column) -> str:
 
 
 def _check_metadata(schema: Schema, kind: DatasetType) -> None:
-    known = REQUIRED[kind].keys() | RESERVED[kind].keys()
-    metadata = [column for column in schema.columns if column.name not in known]
-    if kind != "INTERACTIONS" and not metadata and not _has_reserved(schema, kind):
+    described = metadata(schema, kind)
+    if kind != "INTERACTIONS" and not described and not _has_reserved(schema, kind):
         raise Permanent(f"A schema for {kind} needs at least one metadata field beside its id.")
-    if len(metadata) > MOST_METADATA[kind]:
+    if len(described) > MOST_METADATA[kind]:
         raise Permanent(
-            f"A schema for {kind} has at most {MOST_METADATA[kind]} metadata fields, not {len(metadata)}."
+            f"A schema for {kind} has at most {MOST_METADATA[kind]} metadata fields, not {len(described)}."
         )
     textual = [column.name for column in schema.columns if column.textual]
     if textual and kind != "ITEMS":

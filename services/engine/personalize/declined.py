@@ -27,7 +27,6 @@ WITHOUT_EFFECT = {
     "performHPO, hpoConfig": "each training chooses its settings on a part of its data anyway.",
     "minProvisionedTPS, minRecommendationRequestsPerSecond": "a campaign that is idle costs nothing.",
     "enableMetadataWithRecommendations": "metadata come wherever metadataColumns asks for them.",
-    "context": "it is checked; no model knows of it.",
 }
 """What is taken and shown again but changes nothing, and why."""
 

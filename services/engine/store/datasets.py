@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from services.engine.store.statements import SQL
@@ -53,8 +54,9 @@ async def received(database: Database, kind: str, tenant: str) -> AsyncIterator[
             yield rows
 
 
-_RECEIVED = {
-    "INTERACTIONS": SQL.tracked_interactions,
+_RECEIVED: dict[str, Callable[..., tuple[Any, ...]]] = {
+    "INTERACTIONS": partial(SQL.tracked_interactions, described=False),
+    "DESCRIBED_INTERACTIONS": partial(SQL.tracked_interactions, described=True),
     "EVENTS": SQL.tracked_events,
     "ITEMS": SQL.put_items,
     "USERS": SQL.put_users,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from services.engine.domain.schemas import Column, Schema
+from services.engine.domain.schemas import Column, Schema, metadata
 from services.engine.store import datasets
 from services.engine.worker.reading import arrow_schema
 from shared.events.spellings import field_of, folded
@@ -55,7 +55,7 @@ async def collect(
     for kind in ("INTERACTIONS", "ITEMS", "USERS"):
         path = folder / f"received-{kind.lower()}.parquet"
         if kind == "INTERACTIONS":
-            rows = await _write(database, kind, tenant, path, EVENTS, _event)
+            rows = await _interactions(database, tenant, path, schemas.get(kind))
         elif kind in schemas:
             schema = schemas[kind]
             rows = await _write(database, kind, tenant, path, arrow_schema(schema), _said(kind, schema))
@@ -72,6 +72,20 @@ async def collect_whole(database: Database, tenant: str, kind: str, schema: Sche
     if kind == "INTERACTIONS":
         return await _write(database, "EVENTS", tenant, path, arrow, _heard(schema)) > 0
     return await _write(database, kind, tenant, path, arrow, _said(kind, schema)) > 0
+
+
+async def _interactions(database: Database, tenant: str, path: Path, schema: Schema | None) -> int:
+    """What trains of the events; with a dataset its metadata columns too, for requests with a context."""
+    columns = [column for column in metadata(schema, "INTERACTIONS") if column.categorical] if schema else []
+    if not columns:
+        return await _write(database, "INTERACTIONS", tenant, path, EVENTS, _event)
+
+    def cells(row: Row) -> tuple[Any, ...]:
+        said = {folded(name): value for name, value in (row["properties"] or {}).items()}
+        return *_event(row), *(cell(said.get(folded(column.name)), column) for column in columns)
+
+    arrow = pa.schema([*EVENTS, *(pa.field(column.name, pa.string()) for column in columns)])
+    return await _write(database, "DESCRIBED_INTERACTIONS", tenant, path, arrow, cells)
 
 
 async def _write(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from services.engine.recipes import RECIPES, Dataset, train, weights
+from services.engine.recipes.recipe import excluded_columns
 from services.engine.recipes.room import ROWS_AT_ONCE, Room
 from services.engine.store.objects import Objects, sha256_of
+from services.engine.worker.circumstances import Tally
 from services.engine.worker.erasing import without
 from services.engine.worker.inference import fetch_model
 from shared import models
@@ -42,7 +44,8 @@ class Spec:
 
     `like` is the model (a prefix of the data bucket, and its fingerprint) whose choices are taken over.
     `erased` says of deleted users until which second nothing of theirs is used. With a `spark_master`
-    what is added up over all users is added up by Spark.
+    what is added up over all users is added up by Spark. `context` are the metadata columns of the
+    interactions, None without a dataset of them, and `counted` those whose values are counted.
     """
 
     recipe: str
@@ -55,20 +58,24 @@ class Spec:
     like_sha256: str | None = None
     erased: dict[str, int] = field(default_factory=dict)
     spark_master: str | None = None
+    context: list[str] | None = None
+    counted: list[str] = field(default_factory=list)
 
 
 def run(spec: Spec, objects: Objects, workspace: Path, report: Report) -> dict[str, Any]:
     """Fit, judge and upload; gives the metrics, the model's fingerprint and what to warn of."""
     began = time.monotonic()
     report("read datasets", 0.0)
-    with _data(spec, objects, workspace) as dataset:
-        return _trained(spec, dataset, objects, workspace, report) | {
+    left_out = excluded_columns(spec.config, "INTERACTIONS", spec.counted)
+    tally = Tally([name for name in spec.counted if name.upper() not in left_out])
+    with _data(spec, tally, objects, workspace) as dataset:
+        return _trained(spec, dataset, tally, objects, workspace, report) | {
             "seconds": round(time.monotonic() - began, 3)
         }
 
 
 def _trained(
-    spec: Spec, dataset: Dataset, objects: Objects, workspace: Path, report: Report
+    spec: Spec, dataset: Dataset, tally: Tally, objects: Objects, workspace: Path, report: Report
 ) -> dict[str, Any]:
     if not len(dataset) and RECIPES[spec.recipe].needs_interactions:
         raise Permanent(NOTHING)
@@ -80,6 +87,7 @@ def _trained(
         like = fetch_model(spec.like, spec.like_sha256 or "", objects, workspace / "like")
     told = part_of(report, "train", 0.1, 0.8)
     model, metrics = train(RECIPES[spec.recipe], dataset, spec.config, told, like)
+    model = replace(model, context=tally.context(spec.context, model.items))
     folder = workspace / "model"
     models.save(model, folder)
     report("upload the model", 0.9)
@@ -107,7 +115,7 @@ def part_of(report: Report, what: str, begin: float, share: float) -> Report:
 
 
 @contextmanager
-def _data(spec: Spec, objects: Objects, workspace: Path) -> Iterator[Dataset]:
+def _data(spec: Spec, tally: Tally, objects: Objects, workspace: Path) -> Iterator[Dataset]:
     """The data set, for as long as its backend lives."""
     items, users = (
         overridden(_table(spec, kind, objects, workspace), _received(spec, kind), key)
@@ -116,7 +124,7 @@ def _data(spec: Spec, objects: Objects, workspace: Path) -> Iterator[Dataset]:
     files = _files(spec, objects, workspace)
     if spec.spark_master is None or not RECIPES[spec.recipe].adds_up:
         rows = sum(pq.read_metadata(path).num_rows for path in files)
-        dataset = Dataset.read(_interactions(files, spec.erased), rows, items, users, Room(workspace))
+        dataset = Dataset.read(_interactions(files, spec.erased, tally), rows, items, users, Room(workspace))
         # What Arrow has read with would stay with it.
         pa.default_memory_pool().release_unused()
         yield dataset
@@ -124,6 +132,10 @@ def _data(spec: Spec, objects: Objects, workspace: Path) -> Iterator[Dataset]:
     # Half a gigabyte of libraries that only this backend needs.
     from services.engine.worker import cluster  # noqa: PLC0415
 
+    if tally.columns:
+        # Spark reads the columns that train alone.
+        for _ in _interactions(files, spec.erased, tally):
+            pass
     with cluster.session(spec.spark_master, workspace) as running:
         yield cluster.read(running, files, items, users, spec.erased, spec.config)
 
@@ -135,17 +147,19 @@ def _files(spec: Spec, objects: Objects, workspace: Path) -> list[Path]:
     return [*files, Path(spec.received[kind])] if kind in spec.received else files
 
 
-def _interactions(files: list[Path], erased: Mapping[str, int]) -> Iterator[pa.Table]:
+def _interactions(files: list[Path], erased: Mapping[str, int], tally: Tally) -> Iterator[pa.Table]:
     """What trains of some files, without what deleted users did: some millions of rows at a time.
 
-    Texts are dictionary-encoded.
+    Texts are dictionary-encoded. The tally counts the circumstances of the same rows.
     """
     for path in files:
         file = pq.ParquetFile(path, read_dictionary=[*_TEXTS])
-        wanted = (*_TEXTS, "EVENT_VALUE", "TIMESTAMP")
+        wanted = (*_TEXTS, "EVENT_VALUE", "TIMESTAMP", *tally.columns)
         present = [name for name in wanted if name in file.schema_arrow.names]
         for groups in _row_groups(file):
-            yield without(file.read_row_groups(groups, columns=present), erased)
+            rows = without(file.read_row_groups(groups, columns=present), erased)
+            tally.add(rows)
+            yield rows.drop_columns([name for name in tally.columns if name in present])
 
 
 def _row_groups(file: pq.ParquetFile) -> Iterator[list[int]]:

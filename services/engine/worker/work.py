@@ -97,6 +97,8 @@ class Work(Runner):
             received = await collecting.collect(self.database, resource.owner, columns, workspace)
             like = await self._taken_over(resource)
             document = resource.document
+            interactions = columns.get("INTERACTIONS")
+            context = None if interactions is None else schemas.metadata(interactions, "INTERACTIONS")
             spec = training.Spec(
                 resource.facts["recipe"],
                 settings_of(document),
@@ -108,6 +110,8 @@ class Work(Runner):
                 like.facts["model_sha256"] if like else None,
                 await deletions.erased(self.database, resource.owner),
                 spark_master=self._spark_master,
+                context=None if context is None else [column.name for column in context],
+                counted=[column.name for column in context or () if column.categorical],
             )
             result = await self._compute(job, "training", spec, workspace)
         async with self.database.transaction() as connection:

@@ -71,6 +71,7 @@ class Runtime:
             target = await self._targets.find(call.principal, request.campaign_arn)
         if target.only_ranks:
             raise invalid_input("The recipe of this campaign ranks given items: use GetPersonalizedRanking.")
+        target.check_context(request.context)
         metadata = self._metadata(target, request)
         wish = Wish(
             request.user_id,
@@ -78,6 +79,7 @@ class Runtime:
             request.wanted,
             await self._sieves.of(target.tenant, request.filter_arn, request.filter_values),
             await self._promotion(target, request.promotions),
+            request.context or {},
         )
         picks, _ = await self._selection.recommend(target, wish)
         recommendation_id = target.new_id()
@@ -94,9 +96,12 @@ class Runtime:
         target = await self._targets.find(call.principal, request.campaign_arn)
         if target.asks_for != "user":
             raise invalid_input("The recipe of this campaign does not rank for a user.")
+        target.check_context(request.context)
         metadata = self._metadata(target, request)
         sieve = await self._sieves.of(target.tenant, request.filter_arn, request.filter_values)
-        picks = await self._selection.rank(target, request.user_id, request.input_list, sieve)
+        picks = await self._selection.rank(
+            target, request.user_id, request.input_list, sieve, request.context or {}
+        )
         return GetPersonalizedRankingResponse(
             personalized_ranking=_items(picks, metadata, scored=True), recommendation_id=target.new_id()
         )

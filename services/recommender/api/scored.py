@@ -66,6 +66,7 @@ class Scored:
                 relevance=related,
                 allowed=allowed,
                 bonus=lifted,
+                context=asker.context,
             )
             kept = self.catalogue.allowed(scored, set(), limit)
             if len(kept) == limit or len(scored) < asked:

@@ -6,8 +6,8 @@ Filters and promotions hold whatever the picks come from. What was just bought, 
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from services.recommender.api.listed import FromLists
@@ -47,6 +47,7 @@ class Wish:
     limit: int
     sieve: Sieve | None = None
     promotion: Promotion | None = None
+    context: Mapping[str, str] = field(default_factory=dict)
 
 
 class Selection:
@@ -76,7 +77,7 @@ class Selection:
         target.check(wish.user_id, wish.item_id)
         known = wish.user_id and (target.model or wish.sieve or wish.promotion)
         profile = await self._profiles.of(target.tenant, wish.user_id or "") if known else Profile()
-        asker = Asker(target.tenant, wish.user_id, wish.item_id, profile)
+        asker = Asker(target.tenant, wish.user_id, wish.item_id, profile, wish.context)
         source = await self._scored(target) or await self._listed(target, wish.user_id, wish.item_id)
         picks = await source.picks(asker, wish.sieve, wish.limit)
         if wish.promotion is not None:
@@ -85,7 +86,12 @@ class Selection:
         return picks, source.source
 
     async def rank(
-        self, target: Target, user_id: str, given: Sequence[str], sieve: Sieve | None
+        self,
+        target: Target,
+        user_id: str,
+        given: Sequence[str],
+        sieve: Sieve | None,
+        context: Mapping[str, str],
     ) -> list[Pick]:
         """The given items that pass, best first; those that training never saw come last, without a score."""
         wanted = list(dict.fromkeys(given))
@@ -93,7 +99,7 @@ class Selection:
         if sieve is not None:
             wanted = await self._passing(target, asker, wanted, sieve)
         if target.model is not None:
-            ranked = target.model.rank(user_id, asker.profile.history, wanted)
+            ranked = target.model.rank(user_id, asker.profile.history, wanted, context)
         else:
             found = (await self._listed(target, user_id, None)).found
             asked = set(wanted)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -34,12 +34,13 @@ _KEPT_BOUND = 1_000
 
 @dataclass(frozen=True, slots=True)
 class Asker:
-    """Who asks, for what: a user with what is known of them, and the item that others should be like."""
+    """Who asks, for what and under which circumstances: a user with what is known, an item to be like."""
 
     tenant: str
     user_id: str | None
     item_id: str | None
     profile: Profile
+    context: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

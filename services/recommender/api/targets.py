@@ -10,6 +10,8 @@ from shared.personalize import Arn, invalid_input, not_found
 from shared.personalize.recommendations import new_id
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from services.recommender.store.campaigns import Campaigns, Deployed
     from shared.auth import Principal
     from shared.models import Model
@@ -51,6 +53,17 @@ class Target:
             raise invalid_input(f"userId is required by the recipe of this {self._noun}.")
         if self.asks_for == "item" and not item_id:
             raise invalid_input(f"itemId is required by the recipe of this {self._noun}.")
+
+    def check_context(self, context: Mapping[str, str] | None) -> None:
+        """InvalidInputException for a name that is no metadata column of the interactions."""
+        known = self.model.context if self.model is not None else None
+        unknown = known.unknown(context) if known is not None and context else []
+        if known is not None and unknown:
+            columns = ", ".join(known.columns or ()) or "none"
+            raise invalid_input(
+                f"context: {unknown[0]!r} is no metadata column of the Interactions dataset that the model "
+                f"was trained on; it has {columns}."
+            )
 
     @property
     def _noun(self) -> str:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from shared.models import load
 from tests.component.engine.conftest import ROLE, Engine
+from tests.component.engine.groups import dataset_group, imported, new_version
 from tests.component.engine.shop import (
     EVENTS,
     INTERACTIONS_SCHEMA,
@@ -175,3 +178,42 @@ def test_an_increment_counts_in_a_batch_without_another_training(engine: Engine,
 
     assert found[:5] != popular[:5]
     assert sum(item in shelf for item in found[:8]) >= 6
+
+
+def test_a_model_knows_the_circumstances_of_its_interactions(
+    engine: Engine, worker: Process, tmp_path: Path
+) -> None:
+    fields = [
+        *INTERACTIONS_SCHEMA["fields"],
+        {"name": "DAY_PART", "type": ["null", "string"], "categorical": True},
+        {"name": "STORE", "type": ["null", "string"], "categorical": True},
+        {"name": "NOTE", "type": ["null", "string"]},
+    ]
+    arns = dataset_group(engine, "parts", {"Interactions": INTERACTIONS_SCHEMA | {"fields": fields}})
+    rows = [
+        f"u{number % 40},{'coffee' if number % 2 else 'tea'},{1_700_000_000 + number},View,,"
+        f"{'morning' if number % 2 else 'evening'},graz,x"
+        for number in range(400)
+    ]
+    header = f"{HEADER},DAY_PART,STORE,NOTE"
+    imported(engine, arns["Interactions"], "parts", "\n".join([header, *rows]) + "\n")
+    solution = engine.personalize.create_solution(
+        name="parts",
+        datasetGroupArn=arns["group"],
+        recipeArn=f"{RECIPES}/aws-user-personalization",
+        performAutoTraining=False,
+        solutionConfig={
+            "trainingDataConfig": {"excludedDatasetColumns": {"Interactions": ["STORE"]}},
+        },
+    )["solutionArn"]
+    version = new_version(engine, solution)
+
+    folder = f"parts/models/parts/{version.rpartition('/')[2]}/"
+    for file in engine.s3.list_objects_v2(Bucket="endcap-data", Prefix=folder)["Contents"]:
+        engine.s3.download_file("endcap-data", file["Key"], tmp_path / file["Key"].removeprefix(folder))
+    model = load(tmp_path)
+
+    assert model.context.columns == ("DAY_PART", "STORE", "NOTE")
+    assert model.context.counted == ("DAY_PART",)
+    for part, item in (("morning", "coffee"), ("evening", "tea")):
+        assert model.recommend(user_id="new", context={"dayPart": part})[0][0] == item

@@ -8,6 +8,7 @@ import time
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from services.engine.recipes import RECIPES, Dataset, train
+from services.engine.worker.circumstances import Tally
 from services.recommender.store.keys import shown_key
 from shared.events import FilterChanged, UserChanged
 from shared.events.topics import CACHES, CAMPAIGNS, FILTERS, INTERACTIONS, ITEMS, USERS
@@ -77,6 +79,15 @@ def dataset() -> Dataset:
     return Dataset.from_arrow(interactions, items, users)
 
 
+def devices() -> Tally:
+    """Even teas are looked at on phones, odd ones at desks."""
+    tally = Tally(["DEVICE"])
+    teas = TEAS[:10] * 20
+    device = [("phone", "desk")[n % 2] for n in range(10)] * 20
+    tally.add(pa.table({"ITEM_ID": teas, "DEVICE": device}))
+    return tally
+
+
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """A model by recipe, and who bought what in it."""
@@ -84,7 +95,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     for recipe in set(RECIPES_OF.values()):
         made[recipe] = tmp_path_factory.mktemp(recipe)
         model, _ = train(RECIPES[recipe], shop, {})
-        save(model, made[recipe])
+        save(replace(model, context=devices().context(["DEVICE", "NOTE"], model.items)), made[recipe])
     return made
 
 
@@ -342,6 +353,29 @@ async def test_an_event_that_names_its_recommendation_says_what_was_shown(
         assert counts == {**dict.fromkeys(taken, 1), "last": 1}
     finally:
         await redis.aclose()
+
+
+@pytest.mark.parametrize(("device", "digits"), [("phone", "02468"), ("desk", "13579")])
+async def test_a_context_prefers_what_was_met_in_it(ask: Asking, device: str, digits: str) -> None:
+    # Somebody new, so what is popular: among the teas that depends on the device alone.
+    listed = ids(await ask.list_of(userId="new", context={"DEVICE": device}))
+    teas = [item[-1] for item in listed if item in TEAS[:10]]
+    ranked = await ask.rank(userId="new", inputList=["tea-3", "tea-4"], context={"device": device})
+
+    assert {*teas[:5]} == {*digits}
+    assert ids(ranked)[0][-1] in digits
+
+
+async def test_a_context_of_unknown_columns_is_refused(ask: Asking) -> None:
+    for asked in (
+        ask.list_of(userId="u2", context={"COLOUR": "red"}),
+        ask.rank(userId="u2", inputList=["tea-3"], context={"DEVICE": "phone", "COLOUR": "red"}),
+    ):
+        with pytest.raises(
+            ClientError, match=r"'COLOUR' is no metadata column .* it has DEVICE, NOTE"
+        ) as caught:
+            await asked
+        assert caught.value.response["Error"]["Code"] == "InvalidInputException"
 
 
 async def test_a_ranking_is_a_permutation_of_what_passes(ask: Asking) -> None:

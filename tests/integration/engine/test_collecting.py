@@ -27,6 +27,14 @@ ITEMS = schemas.Schema(
         schemas.Column("PURCHASE_COUNT", "int"),
     )
 )
+INTERACTIONS = schemas.Schema(
+    (
+        *(schemas.Column(name, "string") for name in ("USER_ID", "ITEM_ID", "EVENT_TYPE")),
+        schemas.Column("TIMESTAMP", "long"),
+        schemas.Column("DAY_PART", "string", nullable=True, categorical=True),
+        schemas.Column("NOTE", "string", nullable=True),
+    )
+)
 USERS = schemas.Schema((schemas.Column("USER_ID", "string"), schemas.Column("CITY", "string")))
 
 
@@ -88,6 +96,22 @@ async def test_a_session_trains_as_the_user_who_first_logged_in_to_it(
         ("bob", "i2", SECOND + 9),
         ("s-2", "i3", SECOND),
     }
+
+
+async def test_an_event_brings_what_its_properties_say_of_the_datasets_columns(
+    store: Database, shop: asyncpg.Connection[Any], tmp_path: Path
+) -> None:
+    await happened(shop, "ann", "i1")
+    await happened(shop, "bob", "i2")
+    await shop.execute(
+        'UPDATE tracker.interactions SET properties = \'{"dayPart": "morning", "note": "a"}\' '
+        "WHERE user_id = 'ann'"
+    )
+
+    rows = (await collected(store, tmp_path, INTERACTIONS=INTERACTIONS))["INTERACTIONS"]
+
+    assert {(row["USER_ID"], row["DAY_PART"]) for row in rows} == {("ann", "morning"), ("bob", None)}
+    assert all("NOTE" not in row for row in rows), "only categorical columns tell circumstances"
 
 
 async def test_what_was_put_is_in_the_schemas_columns(
