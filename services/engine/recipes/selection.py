@@ -215,14 +215,14 @@ def _spread(scores: Scores) -> float:
 
 def _temperature(judge: Judge, scores: Scores) -> float:
     """The softmax temperature under which what was to be found is most likely."""
-    rows = scores[:_WARMTH_ROWS].astype(np.float64)
-    sought = judge.sought[:_WARMTH_ROWS]
     spread = _spread(scores)
 
     def likelihood(temperature: float) -> float:
-        logits = rows / (temperature * spread)
-        logits -= logits.max(axis=1, keepdims=True)
-        logits -= np.log(np.exp(logits).sum(axis=1, keepdims=True))
-        return float(logits[sought].mean())
+        found = []
+        for row, sought in zip(scores[:_WARMTH_ROWS], judge.sought[:_WARMTH_ROWS], strict=True):
+            logits = row.astype(np.float64) / (temperature * spread)
+            logits -= logits.max()
+            found.append(logits[sought] - np.log(np.exp(logits).sum()))
+        return float(np.concatenate(found).mean())
 
     return max(_TEMPERATURES, key=likelihood) * spread

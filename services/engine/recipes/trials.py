@@ -67,9 +67,8 @@ def tried(
         for part in trials.bests():
             if part.variant != start.variant:
                 trials.fade(part)
-    return {
-        option: _winners(judge, attempts, trials.tables, weights) for option, attempts in trials.found.items()
-    }
+    scores: dict[Chosen, Scores] = {}
+    return {option: _winners(trials, attempts, scores) for option, attempts in trials.found.items()}
 
 
 @dataclass(frozen=True)
@@ -84,21 +83,17 @@ def _best(attempts: Sequence[_Attempt]) -> _Attempt:
     return max(attempts, key=lambda attempt: attempt.gains.mean())
 
 
-def _winners(
-    judge: Judge,
-    attempts: Sequence[_Attempt],
-    tables: Mapping[str, Sequence[Table]],
-    weights: TypeWeights,
-) -> list[Tried]:
-    """The best of each draw, each once."""
+def _winners(trials: _Trials, attempts: Sequence[_Attempt], scores: dict[Chosen, Scores]) -> list[Tried]:
+    """The best of each draw, each once; `scores` are those of the parts that have won already."""
     gains = np.array([attempt.gains for attempt in attempts])
-    best = np.argmax(judge.draws @ gains.T, axis=1)
+    best = np.argmax(trials.judge.draws @ gains.T, axis=1)
     winners = []
     for number in dict.fromkeys(best.tolist()):
         part = attempts[number].part
-        scores = judge.scores(tables[part.variant], weights, part.decay, part.unit)
+        if part not in scores:
+            scores[part] = trials.scores(part)
         won = tuple(np.flatnonzero(best == number).tolist())
-        winners.append(Tried(part, scores, attempts[number].gains, won))
+        winners.append(Tried(part, scores[part], attempts[number].gains, won))
     return winners
 
 
@@ -115,9 +110,13 @@ class _Trials:
         """See what a part gains, unless that is known."""
         if any(part == attempt.part for attempts in self.found.values() for attempt in attempts):
             return
-        scores = self.judge.scores(self.tables[part.variant], self.weights, part.decay, part.unit)
+        scores = self.scores(part)
         for option, attempts in self.found.items():
             attempts.append(_Attempt(part, self.judge.gains(scores, exclude_seen=option)))
+
+    def scores(self, part: Chosen) -> Scores:
+        """A part's scores for the judge's rows."""
+        return self.judge.scores(self.tables[part.variant], self.weights, part.decay, part.unit)
 
     def bests(self) -> list[Chosen]:
         """The best for each way of treating seen items, each once."""
