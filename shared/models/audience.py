@@ -13,8 +13,10 @@ from shared.events import canonical_type
 from shared.models.exploration import Bonus
 from shared.models.histories import Histories, Later, Occasions, Seen, occasions
 from shared.models.ids import Ids
+from shared.models.neighbours import Neighbours
 from shared.models.parts import Part
 from shared.models.scoring import DECIMALS, Numbers, Scores, Scoring, best
+from shared.models.wide import FEWEST_ITEMS, WideWorkspace
 from shared.models.workspace import Workspace
 
 HISTORY = 100
@@ -28,6 +30,8 @@ Event = tuple[str, str, int]
 """(item id, event type, epoch seconds)."""
 
 Found = tuple[Numbers, Scores]
+
+_NOTHING = (np.zeros(0, np.int64), np.zeros(0, np.int64))
 
 Mask = NDArray[np.bool_]
 """By the number of an item: whether it may be recommended."""
@@ -119,6 +123,9 @@ class Audience:
         bonus: Bonus | None = None,
     ) -> Iterator[tuple[str, Found | None]]:
         """The same for many users, from what training knows of them and what they did later."""
+        if self._wide and allowed is None and bonus is None:
+            yield from self._many_of_wide(queries, limit, later)
+            return
         rows = max(_ROWS_OF_SETS if self.scoring.whole else 1, _CELLS_PER_BLOCK // max(len(self.items), 1))
         space = Workspace(rows, len(self.items))
         for begin in range(0, len(queries), rows):
@@ -133,15 +140,8 @@ class Audience:
         later: Later | None,
         bonus: Bonus | None,
     ) -> Iterator[tuple[str, Found | None]]:
-        users = self.users.find_all(queries)
-        newer = np.full(len(users), -1) if later is None else later.users.find_all(queries)
-        asked = (users >= 0) | (newer >= 0)
-        known = users[asked]
-        events = self.histories.of(known)
-        if later is not None and (newer >= 0).any():
-            events = events.joined(later.histories.of(newer[asked]))
+        asked, known, events = self._events(queries, later)
         seen = self._occasions(events, known)
-        blank = np.bincount(seen.users, minlength=len(known)) == 0
         scores = space.scores(self.parts, seen, len(known), self.prior)
         if bonus is not None:
             bonus.lift(scores)
@@ -152,14 +152,39 @@ class Audience:
         offsets, numbers = space.best(scores, limit)
         rows = np.repeat(np.arange(len(known)), np.diff(offsets))
         shown = self._shown(scores[rows, numbers], highest[rows], total[rows])
-        row = -1
-        for query, one in zip(queries, asked.tolist(), strict=True):
-            row += one
-            if not one or blank[row]:
-                yield query, None
-            else:
-                some = slice(offsets[row], offsets[row + 1])
-                yield query, (numbers[some], shown[some])
+        yield from _answers(queries, asked, seen, offsets, (numbers, shown))
+
+    @property
+    def _wide(self) -> bool:
+        """Whether a row's events move few of the items."""
+        tables = all(isinstance(part.table, Neighbours) for part in self.parts)
+        return tables and len(self.items) >= FEWEST_ITEMS
+
+    def _many_of_wide(
+        self, queries: Sequence[str], limit: int, later: Later | None
+    ) -> Iterator[tuple[str, Found | None]]:
+        """The same where to look at every item would cost the most."""
+        temperature = self.scoring.temperature if self.scoring.scale == "softmax" else None
+        space = WideWorkspace(self.prior, limit, temperature)
+        for begin in range(0, len(queries), space.rows):
+            some = queries[begin : begin + space.rows]
+            asked, known, events = self._events(some, later)
+            seen = self._occasions(events, known)
+            barred = self._seen(events, known) if self.scoring.exclude_seen else _NOTHING
+            offsets, numbers, raw, highest, total = space.found(self.parts, seen, len(known), barred)
+            rows = np.repeat(np.arange(len(known)), np.diff(offsets))
+            shown = self._shown(raw, highest[rows], total[rows])
+            yield from _answers(some, asked, seen, offsets, (numbers, shown))
+
+    def _events(self, queries: Sequence[str], later: Later | None) -> tuple[Mask, Numbers, Histories]:
+        """Which queries name known users; the numbers of those, −1 for new ones; and their events."""
+        users = self.users.find_all(queries)
+        newer = np.full(len(users), -1) if later is None else later.users.find_all(queries)
+        asked = (users >= 0) | (newer >= 0)
+        events = self.histories.of(users[asked])
+        if later is not None and (newer >= 0).any():
+            events = events.joined(later.histories.of(newer[asked]))
+        return asked, users[asked], events
 
     def _occasions(self, events: Histories, users: Numbers) -> Occasions:
         """What the events of some users (−1 is unknown) say to the parts."""
@@ -211,10 +236,14 @@ class Audience:
         )
 
     def _bar_seen(self, scores: Scores, events: Histories, users: Numbers) -> None:
+        scores[self._seen(events, users)] = -np.inf
+
+    def _seen(self, events: Histories, users: Numbers) -> tuple[Numbers, Numbers]:
+        """(row, item) of all that users have seen."""
         row = np.repeat(np.arange(len(users)), np.diff(events.offsets))
         counted = self._type_weights[events.types] > 0
-        scores[row[counted], events.items[counted]] = -np.inf
-        scores[self.older.pairs(users)] = -np.inf
+        older_row, older = self.older.pairs(users)
+        return np.concatenate((row[counted], older_row)), np.concatenate((events.items[counted], older))
 
     def _scale(self, space: Workspace, scores: Scores) -> tuple[Scores, Scores]:
         """What turns a row's raw scores into shown ones: its highest, and a softmax's divisor."""
@@ -227,6 +256,22 @@ class Audience:
             raw = np.exp((raw - highest) / self.scoring.temperature) / total
         shown: Scores = np.round(raw, DECIMALS)
         return shown
+
+
+def _answers(
+    queries: Sequence[str], asked: Mask, seen: Occasions, offsets: Numbers, found: Found
+) -> Iterator[tuple[str, Found | None]]:
+    """Each query's part of what was found for those that were `asked`; None without an event that counts."""
+    numbers, shown = found
+    blank = np.bincount(seen.users, minlength=len(offsets) - 1) == 0
+    row = -1
+    for query, one in zip(queries, asked.tolist(), strict=True):
+        row += one
+        if not one or blank[row]:
+            yield query, None
+        else:
+            some = slice(offsets[row], offsets[row + 1])
+            yield query, (numbers[some], shown[some])
 
 
 def _bar(scores: Scores, queries: Sequence[str], allowed: Allowed) -> None:

@@ -44,6 +44,11 @@ class Workspace:
         """`start` plus the parts' weighted means over each row's events: a view, (rows, items)."""
         scores = self._scores[:rows]
         scores[:] = start
+        self._add_parts(scores, parts, seen)
+        return scores
+
+    def _add_parts(self, scores: Scores, parts: Sequence[Part], seen: Occasions) -> None:
+        """Add the parts' weighted means to the first rows, of which `scores` is a view."""
         for part in parts:
             shares = seen.shares(part.decay, part.unit) * part.weight
             if not isinstance(part.table, Neighbours):
@@ -53,7 +58,6 @@ class Workspace:
             for begin in range(0, len(seen.users), height):
                 some = slice(begin, begin + height)
                 self._add(part.table, seen.users[some], seen.items[some], shares[some])
-        return scores
 
     def best(self, scores: Scores, limit: int) -> tuple[Numbers, Numbers]:
         """Each row's highest scores, best first: (offsets, numbers), ties by number, −inf never.

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.models import Histories, Ids, Model, Neighbours, Part, Scoring, Seen
+from shared.models import Histories, Ids, Later, Model, Neighbours, Part, Scoring, Seen, audience, wide
 from shared.models.audience import HISTORY
 from shared.models.scoring import best
 from shared.models.workspace import Workspace
@@ -142,6 +142,45 @@ def test_batch_scores_are_the_live_ones(
         live = fitted.recommend(user_id=query, limit=3)
         assert items == [item for item, _ in live]
         assert scores == pytest.approx([score for _, score in live], abs=1e-6)
+
+
+@given(
+    parts,
+    st.lists(events, min_size=1, max_size=4),
+    st.booleans(),
+    st.sampled_from(["softmax", "plain"]),
+    st.integers(1, ITEMS),
+    st.integers(0, 3),
+)
+def test_lists_of_a_wide_catalogue_are_those_of_any_other(
+    given_: list[tuple[list[Row], float, float, str]],
+    users: list[list[Event]],
+    exclude_seen: bool,  # noqa: FBT001
+    scale: str,
+    limit: int,
+    spare: int,
+) -> None:
+    fitted = model(made(given_), users, exclude_seen=exclude_seen)
+    older = Seen(np.arange(len(users) + 1, dtype=np.int64), np.full(len(users), 2, np.int32))
+    scoring = fitted.scoring.model_copy(update={"scale": scale, "temperature": 0.3})
+    later = Later(Ids.of(["u0", "new"]), histories([[(3, "view", 9 * DAY)], [(4, "purchase", 0)]]))
+    queries = ["u0", "nobody", "new", *(f"u{number}" for number in range(len(users)))]
+
+    def lists() -> list[tuple[str, list[str], list[float]]]:
+        # A model of its own, which keeps nothing of the one before.
+        asked = replace(fitted, scoring=scoring, older=older)
+        return [*asked.recommend_many(queries, limit, later=later), *asked.recommend_many(queries, limit)]
+
+    expected = lists()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(audience, "FEWEST_ITEMS", 1)
+        patch.setattr(wide, "_SPARE", spare)
+        patch.setattr(wide, "_CELLS", 2 * ITEMS)
+        found = lists()
+
+    assert [(query, items) for query, items, _ in found] == [(query, items) for query, items, _ in expected]
+    for (_, _, scores), (_, _, wanted) in zip(found, expected, strict=True):
+        assert scores == pytest.approx(wanted, abs=2e-7)
 
 
 @given(parts, events, events)
