@@ -13,6 +13,10 @@ from pydantic import AfterValidator, Field, StringConstraints
 
 from shared.personalize.members import ArnText, Finite, Name, Text, Timestamp, WireModel
 
+_NO_PROPERTIES = frozenset(
+    ("userid", "sessionid", "eventtype", "timestamp", "recommendationid", "impression")
+)
+
 
 def _object(text: str) -> str:
     """Refuse what is not the text of a JSON object."""
@@ -25,6 +29,15 @@ def _object(text: str) -> str:
         raise ValueError(message)  # noqa: TRY004 - pydantic takes a ValueError
     if "\\u0000" in text:
         message = "holds a NUL character, which can't be stored"
+        raise ValueError(message)
+    return text
+
+
+def _without_members(text: str) -> str:
+    """Refuse properties that are said to be something else: what the guide forbids, in whatever case."""
+    wrong = [name for name in properties(text) if name.lower() in _NO_PROPERTIES]
+    if wrong:
+        message = f"can't hold {', '.join(wrong)}, which is no property of an event"
         raise ValueError(message)
     return text
 
@@ -55,6 +68,7 @@ class PutEvent(WireModel):
             str,
             StringConstraints(min_length=1, max_length=1024),
             AfterValidator(_object),
+            AfterValidator(_without_members),
         ]
         | None
     ) = None

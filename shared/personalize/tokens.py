@@ -37,7 +37,7 @@ class PageTokens:
             raw = b""
         mac, document = raw[:_MAC_BYTES], raw[_MAC_BYTES:]
         if not hmac.compare_digest(mac, self._mac(operation, document)):
-            message = f"nextToken is not one that {operation} gave out; start again without it."
+            message = f"nextToken is not one that {operation} gave out; start again without one."
             raise WireError("InvalidNextTokenException", message)
         return orjson.loads(document)
 

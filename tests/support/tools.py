@@ -19,7 +19,8 @@ import pytest
 
 from tests.support.processes import ROOT
 
-_TOOLS = ROOT / ".local" / "tools"
+# Programs keep the path that they were installed at, so it is that of the folder itself, not of a link to it.
+_TOOLS = (ROOT / ".local").resolve() / "tools"
 
 
 @pytest.fixture(scope="session")
@@ -67,10 +68,11 @@ def javascript_sdk() -> Path:
 
 
 def _installed(name: str, locks: Sequence[Path], install: Callable[[Path], None]) -> Path:
-    """The folder of a tool, installed unless it was installed from the same locks."""
+    """The folder of a tool, installed unless it was installed there from the same locks."""
     folder = _TOOLS / name
     stamp = folder / ".installed"
-    wanted = hashlib.sha256(b"".join(lock.read_bytes() for lock in locks)).hexdigest()
+    said = b"".join([str(folder).encode(), *(lock.read_bytes() for lock in locks)])
+    wanted = hashlib.sha256(said).hexdigest()
     _TOOLS.mkdir(parents=True, exist_ok=True)
     with (_TOOLS / f"{name}.lock").open("w") as lock_file:
         fcntl.flock(lock_file, fcntl.LOCK_EX)

@@ -79,7 +79,8 @@ class Control:
         self, request: Page, kind: Type, view: type[ViewType], parent: Resource | None = None
     ) -> tuple[list[ViewType], str | None]:
         """One page of the resources of a type, and the token of the next one."""
-        listed = f"List {kind.value} of {self.resources.account} {parent.path if parent else ''}"
+        of = f"of {parent.path}" if parent else "of everything"
+        listed = f"the list of {kind.value} {of} in account {self.resources.account}"
         before = self.tokens.read(listed, request.next_token) if request.next_token else None
         found = await self.resources.page(
             kind, parent.path if parent else None, before, request.max_results + 1

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from services.engine import metrics
 from services.engine.personalize.control import Control
-from services.engine.personalize.operations import TABLE, Row, is_change
+from services.engine.personalize.operations import ERRORS, TABLE, Row, is_change
 from services.engine.settings import Settings
 from services.engine.store import calls
 from services.engine.store.resources import Resources
 from shared import outbox
 from shared.auth import Principal
-from shared.personalize import Call, Operation, PageTokens, WireError
+from shared.personalize import Call, Operation, PageTokens, WireError, invalid_input
 
 if TYPE_CHECKING:
     from shared.events import Event
@@ -70,8 +70,9 @@ class Surface:
                 reply = await answered(name, row, caller, call, request)
                 outcome = "ok"
             except WireError as error:
-                outcome = error.code
-                raise
+                told = _as_declared(row, error)
+                outcome = told.code
+                raise told from None
             finally:
                 metrics.CALLS.labels(name, outcome).inc()
             return reply
@@ -113,6 +114,15 @@ async def account_of(database: Database, principal: Principal, settings: Setting
         message = f"There is no tenant {principal.tenant}: its dataset group was deleted, or never made."
         raise WireError("AccessDeniedException", message)
     return account
+
+
+def _as_declared(row: Row, error: WireError) -> WireError:
+    """An exception of the service that the operation does not declare is InvalidInputException there.
+
+    Most lists are such: what they are asked for may not be there, and they know no ResourceNotFoundException.
+    """
+    undeclared = error.code in ERRORS.values() and error.code not in row.declared
+    return invalid_input(error.message) if undeclared and ERRORS["II"] in row.declared else error
 
 
 class _Silence:

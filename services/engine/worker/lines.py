@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from typing import Any
 
 import orjson
@@ -25,7 +26,11 @@ def input_files(
 
 
 def read_json(raw: bytes) -> tuple[Any, str | None]:
-    """What a line says; or the line as text, and what is wrong with it."""
+    """What a line says; or the line as text, and what is wrong with it.
+
+    Programs for Windows begin a file with a byte order mark, which is no part of its first line.
+    """
+    raw = raw.removeprefix(codecs.BOM_UTF8)
     text = raw.decode(errors="replace").rstrip("\r\n")
     try:
         given = orjson.loads(raw)

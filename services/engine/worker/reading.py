@@ -107,6 +107,9 @@ def _spelled(header: list[str], schema: Schema) -> dict[str, str]:
     missing = [name for name in schema.names if name not in spelled]
     if missing:
         raise Permanent(f"Input CSV is missing the following columns:[{', '.join(missing)}]")
+    doubled = [name for name in spelled.values() if header.count(name) > 1]
+    if doubled:
+        raise Permanent(f"Input CSV has more than one of the following columns:[{', '.join(doubled)}]")
     return spelled
 
 

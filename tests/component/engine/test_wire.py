@@ -11,6 +11,7 @@ from typing import Any
 import boto3
 import httpx
 import pytest
+from botocore import xform_name
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
@@ -218,6 +219,30 @@ def test_what_is_not_there_is_not_found(engine: Engine, operation: str, argument
     message = refused("ResourceNotFoundException", getattr(personalize, operation), **arguments)
 
     assert "There is no" in message
+
+
+PARENTS = {
+    "datasetGroupArn": "dataset-group/nothing",
+    "datasetArn": "dataset/nothing/ITEMS",
+    "solutionArn": "solution/nothing",
+    "solutionVersionArn": "solution/nothing/12345678",
+    "metricAttributionArn": "metric-attribution/nothing",
+    "resourceArn": "campaign/nothing",
+}
+
+
+def test_a_list_of_what_is_not_there_is_refused_with_an_error_that_it_declares(engine: Engine) -> None:
+    told = set()
+    for operation in (name for name in TABLE if name.startswith("List")):
+        members = shapes.MODEL.operation_model(operation).input_shape.members.keys()
+        for member in members & PARENTS.keys():
+            with pytest.raises(ClientError, match="There is no") as caught:
+                getattr(engine.personalize, xform_name(operation))(**{member: f"{NOBODY}:{PARENTS[member]}"})
+            code = caught.value.response["Error"]["Code"]
+            assert code in TABLE[operation].declared, operation
+            told.add(code)
+
+    assert told == {"InvalidInputException", "ResourceNotFoundException"}
 
 
 @pytest.mark.parametrize(

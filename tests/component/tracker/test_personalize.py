@@ -96,6 +96,7 @@ async def test_an_event_before_login_is_stored_under_its_session(
         {"eventList": [{"eventType": "View", "sentAt": NOW, "impression": ["i"] * 26}]},
         {"eventList": [{"eventType": "View", "sentAt": NOW, "properties": json.dumps({"a": "x" * 1020})}]},
         {"eventList": [{"eventType": "View", "sentAt": NOW, "properties": "no json"}]},
+        {"eventList": [{"eventType": "View", "sentAt": NOW, "properties": '{"a": 1, "USERID": "me"}'}]},
         {"eventList": [{"eventType": "View", "sentAt": NOW, "recommendationId": "r" * 41}]},
         {"eventList": [{"eventType": "View", "sentAt": NOW, "itemId": "nul\x00"}]},
         {"trackingId": "00000000-0000-0000-0000-000000000000"},

@@ -21,6 +21,10 @@ def test_a_good_line_asks_for_its_user() -> None:
     assert parse_line(b'{"userId": "7"}\n', "userId") == Line({"userId": "7"}, "7")
 
 
+def test_a_byte_order_mark_is_no_part_of_a_line() -> None:
+    assert parse_line(b'\xef\xbb\xbf{"userId": "7"}\r\n', "userId") == Line({"userId": "7"}, "7")
+
+
 def test_members_beside_the_id_are_echoed() -> None:
     line = parse_line(b'{"itemId": "7", "filterValues": {"A": "\\"b\\""}}', "itemId")
 

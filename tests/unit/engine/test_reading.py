@@ -68,6 +68,13 @@ def test_missing_columns_are_named_in_the_services_words() -> None:
     )
 
 
+def test_a_column_that_is_there_twice_is_refused_and_an_exact_name_outranks_another_case() -> None:
+    assert refusal("USER_ID,ITEM_ID,ITEM_ID,TIMESTAMP,EVENT_VALUE\nu,i,j,5,\n") == (
+        "Input CSV has more than one of the following columns:[ITEM_ID]"
+    )
+    assert read("X,X,user_id," + HEADER + "1,2,no,u,i,5,\n")[0]["USER_ID"] == "u"
+
+
 @pytest.mark.parametrize(
     ("rows", "sentence"),
     [
