@@ -14,7 +14,7 @@ from services.tracker.api import (
     reading_routes,
 )
 from services.tracker.handlers import Handlers
-from services.tracker.store import Store, Tenants
+from services.tracker.store import Datasets, Store, Tenants
 from shared.auth import Authenticator
 from shared.events import TrackerChanged
 from shared.events.topics import INTERACTIONS, ORDERS, PUTS, TRACKERS
@@ -45,7 +45,9 @@ def build(settings: Settings) -> FastAPI:
         routers=[
             native_routes(intake),
             backend_routes(intake),
-            personalize_routes(intake, tenants, authenticator, settings.max_put_events_per_second),
+            personalize_routes(
+                intake, tenants, Datasets(database), authenticator, settings.max_put_events_per_second
+            ),
             reading_routes(Store(database), authenticator),
         ],
         description=DESCRIPTION,

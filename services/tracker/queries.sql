@@ -93,3 +93,10 @@ SELECT tenant, dataset_group_arn
 FROM engine.accounts_v1
 WHERE tenant = :tenant
    OR account = :account;
+
+-- dataset_schema --
+-- The Avro schema of a tenant's dataset.
+SELECT schema
+FROM engine.datasets_v1
+WHERE tenant = :tenant
+  AND dataset_type = :dataset_type;

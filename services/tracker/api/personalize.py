@@ -12,7 +12,7 @@ from services.tracker.api.intake import Intake
 from services.tracker.domain.allowance import Allowance
 from services.tracker.domain.native import what_is_wrong
 from services.tracker.domain.personalize import interactions, item_puts, user_puts
-from services.tracker.store import Tenants
+from services.tracker.store import Datasets, Tenants
 from shared.auth import Authenticator
 from shared.events.topics import PUTS
 from shared.personalize import Arn, Call, Operation, RestJson, WireError, WireModel, invalid_input, not_found
@@ -26,9 +26,12 @@ EVENT_BYTES = 512
 class PersonalizeEvents:
     """PutEvents, PutItems, PutUsers."""
 
-    def __init__(self, intake: Intake, tenants: Tenants, most_per_second: float | None) -> None:
+    def __init__(
+        self, intake: Intake, tenants: Tenants, datasets: Datasets, most_per_second: float | None
+    ) -> None:
         self._intake = intake
         self._tenants = tenants
+        self._datasets = datasets
         self._allowance = None if most_per_second is None else Allowance(most_per_second)
 
     async def put_events(self, call: Call, request: PutEventsRequest) -> None:
@@ -53,12 +56,14 @@ class PersonalizeEvents:
         """Publish what was said about items; the shop's state is merged elsewhere."""
         reception = self._intake.reception(await self._tenant(call, request.dataset_arn, "ITEMS"))
         puts = item_puts(request, reception, call.invocation_id)
+        await self._datasets.check(reception.tenant, "item", [put.fields for put in puts])
         await self._intake.publish(PUTS, puts, "puts", len(puts) * EVENT_BYTES)
 
     async def put_users(self, call: Call, request: PutUsersRequest) -> None:
         """Publish what was said about users."""
         reception = self._intake.reception(await self._tenant(call, request.dataset_arn, "USERS"))
         puts = user_puts(request, reception, call.invocation_id)
+        await self._datasets.check(reception.tenant, "user", [put.fields for put in puts])
         await self._intake.publish(PUTS, puts, "puts", len(puts) * EVENT_BYTES)
 
     async def _tenant(self, call: Call, dataset_arn: str, dataset_type: str) -> str:
@@ -72,10 +77,14 @@ class PersonalizeEvents:
 
 
 def personalize_routes(
-    intake: Intake, tenants: Tenants, authenticator: Authenticator, most_per_second: float | None = None
+    intake: Intake,
+    tenants: Tenants,
+    datasets: Datasets,
+    authenticator: Authenticator,
+    most_per_second: float | None = None,
 ) -> APIRouter:
     """A POST route for each operation of the client `personalize-events`."""
-    events = PersonalizeEvents(intake, tenants, most_per_second)
+    events = PersonalizeEvents(intake, tenants, datasets, most_per_second)
     operations: dict[str, Operation[Any]] = {
         "/events": Operation("PutEvents", PutEventsRequest, "ingest", events.put_events),
         "/items": Operation("PutItems", PutItemsRequest, "ingest", events.put_items),

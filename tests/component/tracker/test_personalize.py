@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import boto3
 import pytest
 from botocore import UNSIGNED
@@ -26,6 +27,8 @@ from tests.component.tracker.conftest import Tracker
 from tests.component.tracker.test_events import until_stored
 from tests.support.kafka import eventually, raw_records, settings_for
 from tests.support.processes import Process, process
+from tests.support.stack import Database
+from tests.support.tenants import Tenant
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 
@@ -218,6 +221,54 @@ async def test_put_items_and_put_users_become_puts(tracker: Tracker, user: str) 
     item = found[f"{tracker.tenant.name}:i-{user}"]
     assert (item["item_id"], item["fields"]) == (f"i-{user}", {"genres": "a|b", "price": 2.5})
     assert found[f"{tracker.tenant.name}:{user}"]["fields"] == {"city": "Köln"}
+
+
+async def test_what_a_datasets_schema_has_no_column_for_is_refused(
+    tracker: Tracker, module_database: Database
+) -> None:
+    fields = [{"name": "USER_ID", "type": "string"}, {"name": "ORDER_COUNT", "type": "int"}]
+    await _make_dataset(module_database, tracker.other, "USERS", fields)
+    client = tracker.client(tracker.other)
+
+    def put_user(**said: Any) -> None:
+        users = [{"userId": "u", "properties": json.dumps(said)}]
+        client.put_users(datasetArn=tracker.other.dataset_arn("USERS"), users=users)
+
+    put_user(orderCount="3", city="Graz")
+    for wrong, sentence in (
+        ({"shoeSize": 43}, r"users\.0\.properties: 'shoeSize' is no column"),
+        ({"orderCount": "many"}, "the column ORDER_COUNT is of type int"),
+    ):
+        with pytest.raises(ClientError, match=sentence) as refused:
+            put_user(**wrong)
+        assert code_of(refused) == ("InvalidInputException", 400, 0)
+
+
+async def _make_dataset(database: Database, tenant: Tenant, kind: str, fields: list[dict[str, Any]]) -> None:
+    """A dataset and its schema, as the engine keeps them."""
+    arn = f"arn:aws:personalize:eu-west-1:{tenant.account}"
+    avro = json.dumps({"type": "record", "name": kind, "fields": fields})
+    schema = json.dumps({"schema": avro})
+    document = json.dumps({"datasetType": kind, "schemaArn": f"{arn}:schema/own"})
+    connection = await asyncpg.connect(database.url, server_settings={"search_path": "engine"})
+    try:
+        await connection.executemany(
+            "INSERT INTO resources (account, tenant, type, path, arn, name, status, document) "
+            "VALUES ($1, $2, $3, $4, $5, 'own', 'ACTIVE', $6)",
+            [
+                (tenant.account, None, "schema", "schema/own", f"{arn}:schema/own", schema),
+                (
+                    tenant.account,
+                    tenant.name,
+                    "dataset",
+                    f"dataset/{tenant.name}/{kind}",
+                    tenant.dataset_arn(kind),
+                    document,
+                ),
+            ],
+        )
+    finally:
+        await connection.close()
 
 
 @pytest.mark.parametrize(
