@@ -329,10 +329,10 @@ WHERE events.tenant = :tenant AND events.source = 'personalize'
   AND (deleted.deleted_at IS NULL OR events.occurred_at > deleted.deleted_at);
 
 -- put_items --
--- What was said about a tenant's items, outside of imports.
+-- What was said about a tenant's items, or some of them, outside of imports.
 SELECT item_id AS id, attributes, name, category, price, currency, available, created_at
 FROM sync.items_v1
-WHERE tenant = :tenant;
+WHERE tenant = :tenant AND (:ids::text[] IS NULL OR item_id = ANY(:ids::text[]));
 
 -- put_users --
 -- What was said about a tenant's users, outside of imports.
@@ -519,6 +519,14 @@ ON CONFLICT (attribution, bucket, metric, source) DO UPDATE SET value = excluded
 -- forget_buckets --
 -- Events older than 14 days are not counted; their values go with their buckets.
 DELETE FROM attribution_buckets WHERE bucket < now() - interval '15 days';
+
+-- requeue_failed_imports --
+-- Files of imports that failed are tried again every hour, for as long as the imported rows are surely there.
+UPDATE jobs
+SET status = 'queued', attempts = 0, retries = 0, retrying_since = NULL, run_after = now(), owner = NULL,
+    finished_at = NULL, error = NULL
+WHERE kind = 'attribution' AND status = 'failed' AND payload ? 'import'
+  AND finished_at < now() - interval '1 hour' AND created_at > now() - make_interval(secs => 3600 * :hours::float8);
 
 -- forget_failed_counts --
 -- Counts that failed are queued again after an hour, by looking at everything once more.

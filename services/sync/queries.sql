@@ -94,9 +94,9 @@ UPDATE imports SET last_seq = (SELECT max(seq) FROM outbox) WHERE id = :id;
 -- with_old_files --
 -- Posted imports that ended so many days ago and whose files are still there, a page at a time.
 SELECT id, bucket, object_key FROM imports
-WHERE origin = 'request' AND file_deleted_at IS NULL
+WHERE origin = 'request' AND file_deleted_at IS NULL AND id > :after
   AND finished_at < now() - make_interval(secs => 86400 * :days::float8)
-ORDER BY finished_at
+ORDER BY id
 LIMIT 100;
 
 -- file_deleted --

@@ -64,6 +64,8 @@ def worker(settings: Settings) -> FastAPI:
             JobWorker(database, work.handlers, failed=work.failed, concurrency=settings.worker_concurrency),
             Rounds("auto-training", training.begin_due, seconds=schedule.EVERY_SECONDS),
             Rounds("sweeper", sweeping.sweep, seconds=sweeper.EVERY_SECONDS),
-            Rounds("counting", Counting(database).look, seconds=counting.EVERY_SECONDS),
+            Rounds(
+                "counting", Counting(database, settings.garbage_hours).look, seconds=counting.EVERY_SECONDS
+            ),
         ],
     )

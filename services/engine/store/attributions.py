@@ -109,12 +109,14 @@ async def save(
     )
 
 
-async def forget(database: Database) -> None:
+async def forget(database: Database, hours: float) -> None:
     """Forget what can't change any more, and what is to be tried once more.
 
     The first are buckets of which no event is counted now, and their jobs; the second are counts that
-    failed, since the place of their files may be there by now.
+    failed, since the place of their files may be there by now. The file of an import is tried again for
+    so many hours, in which nobody clears its rows away.
     """
     await database.execute(*SQL.forget_buckets())
+    await database.execute(*SQL.requeue_failed_imports(hours=hours))
     await database.execute(*SQL.forget_failed_counts())
     await database.execute(*SQL.forget_attribution_jobs())

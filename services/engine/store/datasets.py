@@ -44,9 +44,14 @@ async def add_parts(
     return dropped
 
 
-async def received(database: Database, kind: str, tenant: str) -> AsyncIterator[list[Any]]:
-    """What has come in beside the imports of a dataset of this type, some thousand rows at a time."""
-    statement = _RECEIVED[kind]
+async def received(
+    database: Database, kind: str, tenant: str, ids: Sequence[str] | None = None
+) -> AsyncIterator[list[Any]]:
+    """What has come in beside the imports of a dataset of this type, some thousand rows at a time.
+
+    Of items only those of the `ids`, where there are any.
+    """
+    statement = _RECEIVED[kind] if ids is None else partial(SQL.put_items, ids=list(ids))
     async with database.transaction("repeatable_read", readonly=True) as connection:
         text, *arguments = statement(tenant=tenant)
         cursor = await connection.cursor(text, *arguments)
@@ -58,6 +63,6 @@ _RECEIVED: dict[str, Callable[..., tuple[Any, ...]]] = {
     "INTERACTIONS": partial(SQL.tracked_interactions, described=False),
     "DESCRIBED_INTERACTIONS": partial(SQL.tracked_interactions, described=True),
     "EVENTS": SQL.tracked_events,
-    "ITEMS": SQL.put_items,
+    "ITEMS": partial(SQL.put_items, ids=None),
     "USERS": SQL.put_users,
 }

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, cast
 
 from boto3.exceptions import S3UploadFailedError
 from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
@@ -96,6 +96,13 @@ class Objects:
             body = self._client.get_object(Bucket=source.bucket, Key=source.key)["Body"]
         return io.BufferedReader(_Body(body, source.uri, seen), BUFFER_BYTES)
 
+    def seekable(self, bucket: str, key: str) -> IO[bytes]:
+        """An object of which only the parts travel that are read, as of a file with columns."""
+        uri = f"s3://{bucket}/{key}"
+        with _translated("Invalid S3 path.", uri):
+            size = self._client.head_object(Bucket=bucket, Key=key)["ContentLength"]
+        return cast("IO[bytes]", _Ranges(self._client, Object(bucket, key, size)))
+
     def download(self, bucket: str, key: str, path: Path) -> None:
         """Copy an object to a file."""
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -154,6 +161,42 @@ class _Body(io.RawIOBase):
             chunk = self._body.read(len(buffer))
         buffer[: len(chunk)] = chunk
         self._seen(len(chunk))
+        return len(chunk)
+
+
+class _Ranges(io.RawIOBase):
+    """An object as Python's own kind of file, each read a question of its own."""
+
+    def __init__(self, client: S3Client, source: Object) -> None:
+        self._client = client
+        self._source = source
+        self._at = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._at
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        begin = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._source.size}[whence]
+        self._at = begin + offset
+        return self._at
+
+    def readinto(self, buffer: Any) -> int:
+        end = min(self._at + len(buffer), self._source.size)
+        if end <= self._at:
+            return 0
+        with _translated("Invalid S3 path.", self._source.uri):
+            found = self._client.get_object(
+                Bucket=self._source.bucket, Key=self._source.key, Range=f"bytes={self._at}-{end - 1}"
+            )
+            chunk = found["Body"].read()
+        buffer[: len(chunk)] = chunk
+        self._at += len(chunk)
         return len(chunk)
 
 

@@ -60,7 +60,7 @@ class Spec:
 def run(spec: Spec, objects: Objects, workspace: Path, report: Report) -> dict[str, Any]:
     """Write the differences to what is reported already; gives the values in the order of the sums."""
     report("read items", 0.0)
-    values = valued(spec.sums, Items(**spec.items), objects, workspace)
+    values = valued(spec.sums, Items(**spec.items), objects)
     rows = [row_of(each, value, spec.bucket) for each, value in zip(spec.sums, values, strict=True)]
     new = [row for row in rows if row[2]]
     # Another count may have reported since what an attempt that died has written under this name.
@@ -75,11 +75,11 @@ def row_of(each: Mapping[str, Any], value: float, bucket: int) -> Row:
     return each["metric"], each["event_type"], new, each["function"], each["source"], bucket
 
 
-def valued(sums: Sequence[Mapping[str, Any]], items: Items, objects: Objects, workspace: Path) -> list[float]:
+def valued(sums: Sequence[Mapping[str, Any]], items: Items, objects: Objects) -> list[float]:
     """The value of each sum; where a column of the items is summed, as the items say now."""
     columns = sorted({each["column"] for each in sums if each["column"]})
-    wanted = {item for each in sums for item in each["items"]}
-    amounts = _amounts(columns, wanted, items, objects, workspace) if columns else {}
+    wanted = {item for each in sums if each["column"] for item in each["items"]}
+    amounts = _amounts(columns, wanted, items, objects)
     return [
         sum(count * amounts[each["column"]].get(item, 0.0) for item, count in each["items"].items())
         if each["column"]
@@ -106,25 +106,22 @@ def written(rows: Iterable[Row]) -> bytes:
 
 
 def _amounts(
-    columns: list[str], known: set[str], items: Items, objects: Objects, workspace: Path
+    columns: list[str], known: set[str], items: Items, objects: Objects
 ) -> dict[str, dict[str, float]]:
-    """Column → item → number, of the items that were counted alone."""
+    """Column → item → number, of the items that were counted alone; nothing is read for none."""
     amounts: dict[str, dict[str, float]] = {column: {} for column in columns}
-    paths = []
-    for place, key in enumerate(items.parts):
-        path = workspace / f"items-{place:05}.parquet"
-        objects.download(objects.data_bucket, key, path)
-        paths.append(path)
+    if not known:
+        return amounts
+    for key in items.parts:
+        with objects.seekable(objects.data_bucket, key) as stored:
+            _read(pq.ParquetFile(stored), amounts, known)
     if items.received is not None:
-        paths.append(Path(items.received))
-    for path in paths:
-        _read(path, amounts, known)
+        _read(pq.ParquetFile(items.received), amounts, known)
     return amounts
 
 
-def _read(path: Path, amounts: dict[str, dict[str, float]], known: set[str]) -> None:
+def _read(file: pq.ParquetFile, amounts: dict[str, dict[str, float]], known: set[str]) -> None:
     """Take over what a file says of the items; what it leaves out stays."""
-    file = pq.ParquetFile(path)
     spelled = {name.upper(): name for name in file.schema_arrow.names}
     asked = {column: spelled[column.upper()] for column in amounts if column.upper() in spelled}
     for batch in file.iter_batches(columns=["ITEM_ID", *asked.values()]):

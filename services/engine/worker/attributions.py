@@ -91,8 +91,8 @@ class Attributions(Runner):
     async def _spec(
         self, job: Job, found: Resource, sums: list[dict[str, Any]], workspace: Path
     ) -> attribution.Spec:
-        read = any(each["column"] for each in sums)
-        items = await self._items(found, workspace / "received.parquet") if read else Items([], None)
+        wanted = {item for each in sums if each["column"] for item in each["items"]}
+        items = await self._items(found, workspace / "received.parquet", sorted(wanted))
         name = f"PutEvents - {job.payload['bucket']}-{job.payload['events']}"
         place, again = _place(found, name), job.attempt > 1
         return attribution.Spec(job.payload["bucket"], sums, asdict(items), asdict(place), again=again)
@@ -116,9 +116,15 @@ class Attributions(Runner):
                 asdict(_place(found, f"BULK - {job.payload['began']}-{job.payload['import']}")),
             )
             await self._compute(job, "bulk attribution", spec, workspace)
+        async with self.database.transaction() as connection:
+            held = await resources.beside(connection, found).get(found.path, lock=True)
+            if held is not None and held.id == found.id and held.failure_reason is not None:
+                await resources.beside(connection, found).update(held)
 
-    async def _items(self, found: Resource, path: Path) -> Items:
-        """The imported items of the group, and a file of those that were put."""
+    async def _items(self, found: Resource, path: Path, ids: list[str] | None = None) -> Items:
+        """The imported items of the group, and a file of those that were put; with `ids` of these alone."""
+        if ids is not None and not ids:
+            return Items([], None)
         beside = resources.beside(self.database, found)
         for dataset in await beside.children(found.parent or "", Type.DATASET):
             if dataset.document["datasetType"] != "ITEMS":
@@ -128,7 +134,7 @@ class Attributions(Runner):
             if schema is None:
                 return Items(parts, None)
             columns = schemas.parse(schema.document["schema"])
-            some = await collecting.collect_whole(self.database, found.owner, "ITEMS", columns, path)
+            some = await collecting.collect_whole(self.database, found.owner, "ITEMS", columns, path, ids)
             return Items(parts, str(path) if some else None)
         return Items([], None)
 

@@ -53,7 +53,7 @@ def run(spec: Spec, objects: Objects, workspace: Path, report: Report) -> dict[s
             tallies[bucket].add([event])
         path.unlink()
     sums = [(bucket, each) for bucket in sorted(tallies) for each in sums_of(tallies[bucket], {})]
-    values = valued([each for _, each in sums], Items(**spec.items), objects, workspace)
+    values = valued([each for _, each in sums], Items(**spec.items), objects)
     rows = [row_of(each, value, bucket) for (bucket, each), value in zip(sums, values, strict=True)]
     if rows := [row for row in rows if row[2]]:
         publish(rows, Place(**spec.place), objects, workspace)

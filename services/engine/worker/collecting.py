@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -66,12 +66,17 @@ async def collect(
     return files
 
 
-async def collect_whole(database: Database, tenant: str, kind: str, schema: Schema, path: Path) -> bool:
-    """All that was received of one type, in its dataset's columns, as a file; False when that is nothing."""
+async def collect_whole(
+    database: Database, tenant: str, kind: str, schema: Schema, path: Path, ids: Sequence[str] | None = None
+) -> bool:
+    """All that was received of one type, in its dataset's columns, as a file; False when that is nothing.
+
+    Of items only these `ids`, where there are any.
+    """
     arrow = arrow_schema(schema)
     if kind == "INTERACTIONS":
         return await _write(database, "EVENTS", tenant, path, arrow, _heard(schema)) > 0
-    return await _write(database, kind, tenant, path, arrow, _said(kind, schema)) > 0
+    return await _write(database, kind, tenant, path, arrow, _said(kind, schema), ids) > 0
 
 
 async def _interactions(database: Database, tenant: str, path: Path, schema: Schema | None) -> int:
@@ -95,10 +100,11 @@ async def _write(
     path: Path,
     schema: pa.Schema,
     cells: Callable[[Row], tuple[Any, ...]],
+    ids: Sequence[str] | None = None,
 ) -> int:
     rows = 0
     with pq.ParquetWriter(path, schema) as writer:
-        async for some in datasets.received(database, kind, tenant):
+        async for some in datasets.received(database, kind, tenant, ids):
             columns = zip(*(cells(row) for row in some), strict=True)
             arrays = [pa.array(column, field.type) for column, field in zip(columns, schema, strict=True)]
             writer.write_batch(pa.RecordBatch.from_arrays(arrays, schema=schema))

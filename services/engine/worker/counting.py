@@ -26,11 +26,13 @@ class Counting:
     """Queues the counts that are due. Several at once queue none twice."""
 
     database: Database
+    hours: float
+    """How long replaced rows of imports stay readable."""
 
     async def look(self) -> None:
         """Queue what is due, and forget what can't change any more."""
         await self.queue_due()
-        await attributions.forget(self.database)
+        await attributions.forget(self.database, self.hours)
 
     async def queue_due(self) -> int:
         """Queue a count of each bucket that needs one; gives how many."""

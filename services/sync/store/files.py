@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
 from typing import IO, TYPE_CHECKING, TypeVar
@@ -29,7 +30,7 @@ class _Gone(Permanent):
     """The object isn't there, any more or at all."""
 
 
-class _Refused(Transient):
+class Refused(Transient):
     """The store answered, and declined."""
 
 
@@ -48,8 +49,9 @@ class Files:
         return head["ETag"]
 
     async def delete(self, bucket: str, key: str) -> None:
-        """Delete a file; one that is gone is no error."""
-        await _calling(lambda: self._client.delete_object(Bucket=bucket, Key=key))
+        """Delete a file; one that is gone is no error. Refused when the store keeps this one."""
+        with suppress(_Gone):
+            await _calling(lambda: self._client.delete_object(Bucket=bucket, Key=key))
 
     async def upload(self, key: str) -> Upload | None:
         """The newest version of an uploaded object; None when it is gone.
@@ -60,7 +62,7 @@ class Files:
             head = await _calling(lambda: self._client.head_object(Bucket=self.uploads_bucket, Key=key))
         except _Gone:
             return None
-        except _Refused as refusal:
+        except Refused as refusal:
             raise Permanent(
                 f"{key} in {self.uploads_bucket} can't be looked at: {refusal} Let sync read the bucket; its "
                 "sweep then finds the file, or replay this notice."
@@ -119,7 +121,7 @@ async def _calling(call: Callable[[], Result]) -> Result:
             raise _Gone("The file is gone from the object store.") from error
         if status == 412:
             raise Permanent("The file was replaced; the newer one is imported by itself.") from error
-        kind = _Refused if status in _REFUSALS else Transient
+        kind = Refused if status in _REFUSALS else Transient
         raise kind(f"The object store refused: {error}.") from error
     except (BotoCoreError, OSError) as error:
         raise Transient(f"The object store can't be reached: {error}") from error

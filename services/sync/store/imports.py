@@ -132,9 +132,12 @@ class Imports:
         """Let an import be relayed only with what was appended after its end, too."""
         await connection.execute(*SQL.published_by_now(id=identity))
 
-    async def with_old_files(self, days: float) -> list[tuple[str, str, str]]:
-        """(id, bucket, key) of posted imports that ended so long ago, and whose files are there still."""
-        rows = await self._database.fetch(*SQL.with_old_files(days=days))
+    async def with_old_files(self, days: float, after: str) -> list[tuple[str, str, str]]:
+        """(id, bucket, key) of posted imports that ended so long ago, and whose files are there still.
+
+        A page of them by their ids, of those `after` one.
+        """
+        rows = await self._database.fetch(*SQL.with_old_files(days=days, after=after))
         return [(row["id"], row["bucket"], row["object_key"]) for row in rows]
 
     async def file_deleted(self, identity: str) -> None:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from services.sync.store import Refused
+
 if TYPE_CHECKING:
     from services.sync.store import Files, Imports
 
@@ -26,10 +28,20 @@ class Cleaning:
     async def clean(self) -> int:
         """Delete the files whose time has come; return how many."""
         deleted = 0
-        while due := await self.imports.with_old_files(self.days):
+        last = ""
+        while due := await self.imports.with_old_files(self.days, last):
             for identity, bucket, key in due:
-                await self.files.delete(bucket, key)
-                await self.imports.file_deleted(identity)
-                log.info("sync.file_deleted", import_id=identity, key=key)
-            deleted += len(due)
+                deleted += await self._delete(identity, bucket, key)
+            last = due[-1][0]
         return deleted
+
+    async def _delete(self, identity: str, bucket: str, key: str) -> bool:
+        """Delete one file; one that the store keeps is tried in the next round, and holds up no other."""
+        try:
+            await self.files.delete(bucket, key)
+        except Refused as refusal:
+            log.warning("sync.file_kept", import_id=identity, key=key, error=str(refusal))
+            return False
+        await self.imports.file_deleted(identity)
+        log.info("sync.file_deleted", import_id=identity, key=key)
+        return True

@@ -14,6 +14,7 @@ from services.engine.store import attributions
 from services.engine.store.keys import Keys
 from services.engine.store.resources import Resources
 from services.engine.worker.counting import Counting
+from shared import jobs
 from shared.personalize.recommendations import new_id, source_among
 from shared.postgres import Database
 from shared.settings import PostgresSettings
@@ -68,7 +69,7 @@ async def happened(database: MigratedDatabase, now: int, *seconds: int, kind: st
 
 async def queued(store: Database) -> list[tuple[int, int]]:
     """(bucket, events) of every count that was queued, in their order."""
-    await Counting(store).queue_due()
+    await Counting(store, 24.0).queue_due()
     rows = await store.fetch("SELECT payload FROM jobs WHERE kind = 'attribution' ORDER BY id")
     return [(row["payload"]["bucket"], row["payload"]["events"]) for row in rows]
 
@@ -107,7 +108,7 @@ async def test_a_bucket_is_counted_when_its_events_changed(
         looked_at = await attributions.held(connection, found)
         assert looked_at is not None
         # Nobody else looks now, and the resource itself stays free for who changes it.
-        assert await Counting(store).queue_due() == 0
+        assert await Counting(store, 24.0).queue_due() == 0
         await store.execute("SELECT FROM resources WHERE id = $1 FOR UPDATE NOWAIT", found.id)
         for bucket, events in await attributions.to_count(connection, found, ["purchase"], looked_at):
             await attributions.save(connection, found.id, bucket, events, {("m", "mail"): float(events)})
@@ -145,11 +146,31 @@ async def test_a_count_that_failed_is_queued_again_after_an_hour(
     connection = await asyncpg.connect(database.url)
     await connection.execute("UPDATE tracker.interactions SET stored_at = now() - interval '2 hours'")
     await connection.close()
-    await attributions.forget(store)
+    await attributions.forget(store, 24.0)
     early = await queued(store)
     await store.execute("UPDATE jobs SET finished_at = now() - interval '70 minutes'")
-    await attributions.forget(store)
+    await attributions.forget(store, 24.0)
     gone = await store.fetch("TABLE jobs")
 
     assert first == early == [(now - 900, 1)]
     assert (gone, await queued(store)) == ([], first)
+
+
+async def test_the_file_of_an_import_that_failed_is_tried_again_while_its_rows_are_there(
+    store: Database,
+) -> None:
+    [found] = await attributions.active(store)
+    payload = {"resource": found.id, "import": 7, "rows": ["shop/datasets/a.parquet"], "began": 1}
+    for key in ("late", "soon", "gone"):
+        async with store.transaction() as connection:
+            await jobs.enqueue(connection, "attribution", key, payload)
+    await store.execute(
+        "UPDATE jobs SET status = 'failed', attempts = 3, retries = 9, error = 'away', "
+        "finished_at = now() - make_interval(mins => CASE key WHEN 'soon' THEN 50 ELSE 70 END), "
+        "created_at = now() - make_interval(hours => CASE key WHEN 'gone' THEN 25 ELSE 2 END)"
+    )
+
+    await attributions.forget(store, 24.0)
+
+    rows = await store.fetch("SELECT key, status, attempts, retries, error FROM jobs ORDER BY key")
+    assert [tuple(row) for row in rows] == [("late", "queued", 0, 0, None), ("soon", "failed", 3, 9, "away")]

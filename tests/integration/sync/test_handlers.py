@@ -10,6 +10,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from services.sync.metrics import UPLOADS
+from services.sync.store import Refused
 from services.sync.worker import Cleaning, Sweep
 from shared.errors import Permanent
 from shared.events import ItemPut, ObjectNotice, UserPut
@@ -247,3 +248,23 @@ async def test_posted_files_go_days_after_their_end_and_uploads_stay(shop: Shop)
     left = {entry["Key"] for entry in client.list_objects_v2(Bucket=bucket)["Contents"]}
     assert deleted == [2, 0]
     assert left == {f"{TENANT}/orders.csv"} | {f"{TENANT}/imports/{one}/file.csv" for one in (new, waiting)}
+
+
+async def test_a_file_that_the_store_keeps_holds_up_no_other(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept, *others = sorted([await shop.post("orders", ORDERS) for _ in range(3)])
+    await shop.pool.execute("UPDATE imports SET finished_at = now() - interval '8 days'")
+    cleaning, delete = Cleaning(shop.imports, shop.files, 7), shop.files.delete
+
+    async def refusing(bucket: str, key: str) -> None:
+        if kept in key:
+            raise Refused("The object store refused: AccessDenied.")
+        await delete(bucket, key)
+
+    monkeypatch.setattr(shop.files, "delete", refusing)
+    first = [await cleaning.clean(), await cleaning.clean()]
+    monkeypatch.undo()
+
+    assert first == [len(others), 0]
+    assert await cleaning.clean() == 1
