@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-from services.engine.recipes import assembly, similarity, tuning, weights
+from services.engine.recipes import assembly, similarity, spectrum, tuning, weights
 from services.engine.recipes.dataset import Dataset
 from services.engine.recipes.recipe import Hyperparameters, Progress, Recipe
 from services.engine.recipes.spectrum import Filter, tastes, walks
 from shared.models import Model, Part, Scoring, Tastes
 
+_METHODS = ("gf-cf", "tuned", "even")
 _WARMTH_ROWS = 50
 
 
@@ -24,16 +25,18 @@ def _fit(dataset: Dataset, config: Mapping[str, Any], progress: Progress, like: 
     given = Hyperparameters.of(config, RECIPE.hyperparameters)
     seen = similarity.users_by_items(counted)
     settings = Filter(alpha=given.number("alpha"), tastes=max(0, int(given.number("tastes"))))
-    notes: dict[str, Any] = {"method": given.choice("method", "gf-cf", "tuned")}
+    notes: dict[str, Any] = {"method": given.choice("method", *_METHODS)}
     if like is not None:
         notes = dict(like.notes)
         settings = Filter(**notes["filter"])
     elif notes["method"] == "tuned":
         progress("choose the filter on held-out interactions", 0.1)
         settings, notes["tried"] = tuning.chosen(seen, settings)
+    elif notes["method"] == "even":
+        settings = spectrum.even(settings, tuning.more(settings.tastes, seen.shape[1]))
     notes["filter"] = asdict(settings)
     progress("find the main tastes", 0.5)
-    low = tastes(seen, settings.tastes)
+    low = tastes(seen, settings.tastes, roughly=notes["method"] != "gf-cf")
     progress("assemble", 0.9)
     type_weights = weights.configured(config) or dict(weights.EVEN)
     names = weights.known_types(counted, type_weights)

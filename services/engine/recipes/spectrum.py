@@ -7,16 +7,19 @@ holds R̃'s first right singular vectors and D the items' degrees.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
+from scipy import linalg, sparse
 from scipy.sparse.linalg import svds
 
 from shared.models import Tastes, Walks
 
 _DENSE_SIDE = 400
+_SPARE_VECTORS = 64
+_ITERATIONS = 6
+_ROWS_AT_ONCE = 50_000
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,15 @@ class Filter:
     arrive: float = 0.5
     alpha: float = 0.3
     tastes: int = 256
+
+
+def even(settings: Filter, tastes: int) -> Filter:
+    """The walks in the same space as the tastes: r D^(−½) (R̃ᵀR̃ + α V Vᵀ) D^½, with as many tastes.
+
+    The paper divides the walks' scores by the root of the degree once more. Without that a walk is one of a
+    random walker: it leaves an item for each of its users, and a user for each of the items, alike.
+    """
+    return replace(settings, leave=1.0, through=1.0, arrive=0.0, tastes=tastes)
 
 
 def degrees(seen: sparse.csr_array) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -62,11 +74,13 @@ def walks(seen: sparse.csr_array, settings: Filter) -> Walks:
     )
 
 
-def tastes(seen: sparse.csr_array, count: int) -> Tastes:
-    """The second part, without its weight."""
+def tastes(seen: sparse.csr_array, count: int, *, roughly: bool = False) -> Tastes:
+    """The second part, without its weight; `roughly` takes a fifth of the time for several hundred tastes."""
     users, items = degrees(seen)
     even = (sparse.diags_array(users**-0.5) @ seen @ sparse.diags_array(items**-0.5)).tocsr()
-    vectors = _right_singular(even.astype(np.float32), min(count, min(seen.shape) - 1))
+    count = min(count, min(seen.shape) - 1)
+    find = _main_directions if roughly else _right_singular
+    vectors = find(even.astype(np.float32), count)
     root = np.sqrt(items)[:, None]
     return Tastes((vectors / root).astype(np.float32), np.ascontiguousarray((vectors * root).T, np.float32))
 
@@ -79,5 +93,28 @@ def _right_singular(matrix: sparse.csr_array, count: int) -> NDArray[np.float32]
         _, _, rows = np.linalg.svd(matrix.toarray(), full_matrices=False)
         return np.asarray(rows[:count].T, np.float32)
     start = np.random.default_rng(0).random(min(matrix.shape)).astype(np.float32)
-    _, _, rows = svds(matrix, count, v0=start)
-    return np.asarray(rows.T, np.float32)
+    _, values, rows = svds(matrix, count, v0=start)
+    return np.asarray(rows[np.argsort(-values)].T, np.float32)
+
+
+def _main_directions(matrix: sparse.csr_array, count: int) -> NDArray[np.float32]:
+    """The same by subspace iteration, largest first: those of nearly equal values may be mixed up.
+
+    Nathan Halko and others, "Finding Structure with Randomness", 2011, algorithm 4.4.
+    """
+    width = count + _SPARE_VECTORS
+    if count < 1 or width >= min(matrix.shape) or min(matrix.shape) <= _DENSE_SIDE:
+        return _right_singular(matrix, count)
+    blocks = [matrix[begin : begin + _ROWS_AT_ONCE] for begin in range(0, matrix.shape[0], _ROWS_AT_ONCE)]
+    basis = np.random.default_rng(0).standard_normal((matrix.shape[1], width)).astype(np.float32)
+    for _ in range(_ITERATIONS):
+        reached = np.zeros_like(basis)
+        for block in blocks:
+            reached += block.T @ np.ascontiguousarray(block @ basis)
+        basis = np.ascontiguousarray(linalg.qr(reached, mode="economic", overwrite_a=True)[0])
+    within = np.zeros((width, width))
+    for block in blocks:
+        image = block @ basis
+        within += image.T @ image
+    _, turns = np.linalg.eigh(within)
+    return np.asarray(basis @ turns[:, ::-1][:, :count].astype(np.float32))

@@ -196,7 +196,7 @@ def gowalla(folder: Path) -> list[Task]:
             depth=20,
             hyperparameters={"method": method},
         )
-        for method in ("gf-cf", "tuned")
+        for method in ("gf-cf", "tuned", "even")
     ]
 
 

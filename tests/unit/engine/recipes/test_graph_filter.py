@@ -60,6 +60,20 @@ def test_the_order_is_the_papers(seen: np.ndarray) -> None:
         np.testing.assert_allclose(expected[user, found], expected[user, best], atol=1e-5)
 
 
+def test_even_walks_are_those_of_a_random_walker_beside_twice_as_many_tastes(seen: np.ndarray) -> None:
+    config = {"algorithmHyperParameters": {"method": "even", "tastes": "4", "exclude_seen": "false"}}
+    model = RECIPE.fit(shop(seen), config, silent)
+    items = np.maximum(seen.sum(axis=0), 1)
+    walker = (seen / items).T @ (seen / seen.sum(axis=1)[:, None])
+    tastes = scores(seen, 1.0, 8) - scores(seen, 0.0, 8)
+    expected = seen @ walker + 0.3 * tastes
+    assert model.notes["filter"]["tastes"] == 8
+    for user in range(len(seen)):
+        found = order(model, user, 10)
+        best = np.argsort(-expected[user], kind="stable")[:10]
+        np.testing.assert_allclose(expected[user, found], expected[user, best], atol=1e-5)
+
+
 def test_more_than_the_newest_hundred_items_count(seen: np.ndarray) -> None:
     """The first user's 135 items: with a hundred of them only, the scores would be others."""
     model = RECIPE.fit(shop(seen), {"algorithmHyperParameters": {"exclude_seen": "false"}}, silent)
@@ -85,6 +99,32 @@ def test_the_few_tastes_of_a_wide_matrix_are_the_same_ones(monkeypatch: pytest.M
     np.testing.assert_allclose(thin.enter @ thin.leave, dense.enter @ dense.leave, atol=1e-5)
 
 
+def test_tastes_sought_roughly_span_what_the_exact_ones_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Eight groups of users with items of their own: the rest of the spectrum lies far below."""
+    random = np.random.default_rng(5)
+    matrix = np.kron(np.eye(8), np.ones((40, 30))) * (random.random((320, 240)) < 0.4)
+    seen = sparse.csr_array(matrix.astype(np.float32))
+    exact = spectrum.tastes(seen, 8)
+    monkeypatch.setattr(spectrum, "_DENSE_SIDE", 10)
+    monkeypatch.setattr(spectrum, "_ROWS_AT_ONCE", 70)
+    rough = spectrum.tastes(seen, 8, roughly=True)
+    assert rough.leave.shape == (8, 240)
+    np.testing.assert_allclose(rough.enter @ rough.leave, exact.enter @ exact.leave, atol=2e-3)
+
+
+def test_twice_as_many_tastes_are_taken_where_they_find_more() -> None:
+    """Sixteen groups of users: eight tastes can't tell them apart, sixteen can."""
+    random = np.random.default_rng(6)
+    matrix = np.kron(np.eye(16), np.ones((12, 20))) * (random.random((192, 320)) < 0.5)
+    matrix += random.random(matrix.shape) < 0.02
+    seen = sparse.csr_array((matrix > 0).astype(np.float32))
+    found, tried = tuning.chosen(seen, Filter(alpha=3.0, tastes=8))
+    assert found.tastes == 16
+    powers = "leave 0.5, through 1.0, arrive 0.5"
+    start, more = (tried[f"{powers}, alpha 3.0, tastes {count}"] for count in (8, 16))
+    assert more > start
+
+
 def test_a_tuned_filter_is_the_best_of_those_tried() -> None:
     """Two tastes, in which the popular items say the least."""
     random = np.random.default_rng(2)
@@ -97,11 +137,17 @@ def test_a_tuned_filter_is_the_best_of_those_tried() -> None:
     config = {"algorithmHyperParameters": {"method": "tuned", "tastes": "4"}}
     model = RECIPE.fit(dataset, config, silent)
     tried, found = model.notes["tried"], Filter(**model.notes["filter"])
-    name = f"leave {found.leave}, through {found.through}, arrive {found.arrive}, alpha {found.alpha}"
+    powers = f"leave {found.leave}, through {found.through}, arrive {found.arrive}"
+    name = f"{powers}, alpha {found.alpha}, tastes {found.tastes}"
     assert tried[name] == max(tried.values())
     assert len(tried) > 5
     taken = RECIPE.fit(dataset, config, silent, model)
     assert taken.notes == model.notes
+
+
+def test_twice_as_many_tastes_must_fit_into_memory() -> None:
+    assert tuning.more(256, 41_000) == 512
+    assert tuning.more(256, 100_000) == 256
 
 
 def test_nobody_with_enough_items_leaves_the_papers_settings() -> None:
