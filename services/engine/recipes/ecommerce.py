@@ -14,6 +14,7 @@ import numpy as np
 from services.engine.recipes import assembly, similarity, user_personalization, weights
 from services.engine.recipes.dataset import Dataset
 from services.engine.recipes.recipe import Fit, Progress, Recipe
+from services.engine.recipes.room import Filled, tally
 from shared.models import Ids, Model, Neighbours, Part, Scoring
 from shared.models.histories import SECONDS_PER_DAY
 
@@ -29,7 +30,7 @@ def _most_frequent(
     """Items by how many times they were viewed, or purchased."""
     progress("count events", 0.0)
     counted = weights.counted(dataset, config)
-    times = np.bincount(counted.items, minlength=len(counted.item_ids)).astype(np.float32)
+    times = tally(counted.items, len(counted.item_ids)).astype(np.float32)
     fitted = assembly.model("", counted, Scoring(kind="popular", scored=False), fame=times)
     progress("done", 1.0)
     return fitted
@@ -49,9 +50,14 @@ def _bought_together(
 
 def baskets(dataset: Dataset) -> Dataset:
     """The same events with a user for each user's day: what was bought together."""
-    days = dataset.users.astype(np.int64) << 32 | dataset.times // SECONDS_PER_DAY
-    found, numbers = np.unique(days, return_inverse=True)
-    return replace(dataset, user_ids=found, users=numbers.astype(np.int32), user_columns={})
+    numbers, found, count = Filled(dataset.room, len(dataset), np.int32), [np.zeros(0, np.int64)], 0
+    for some in dataset.chunks():
+        days = some.users.astype(np.int64) << 32 | some.times // SECONDS_PER_DAY
+        theirs, places = np.unique(days, return_inverse=True)
+        numbers.add(places.reshape(-1) + count)
+        found.append(theirs)
+        count += len(theirs)
+    return replace(dataset, user_ids=np.concatenate(found), users=numbers.columns()[0], user_columns={})
 
 
 def _also_viewed(

@@ -30,9 +30,7 @@ def sessions(dataset: Dataset, weights: TypeWeights, *, reach: float) -> Peers:
     What few sessions hold says more of two that have it in common (log of sessions per holder). A session
     counts by its age, the oldest e times less than the newest, and by the root of its length.
     """
-    seen = occasions_of(dataset, weights)
-    recent = seen.ages("event") < _EVENTS
-    seen = Occasions(seen.users[recent], seen.items[recent], seen.times[recent], seen.weights[recent])
+    seen = _newest(dataset, weights)
     rows, ended = _by_their_end(seen)
     order = np.argsort(rows, kind="stable")
     rows, items = rows[order], seen.items[order]
@@ -50,6 +48,23 @@ def sessions(dataset: Dataset, weights: TypeWeights, *, reach: float) -> Peers:
         items_known=len(dataset.item_ids),
         nearest=_SESSIONS,
         reach=reach,
+    )
+
+
+def _newest(dataset: Dataset, weights: TypeWeights) -> Occasions:
+    """Each user's newest 50 occasions."""
+    found = [occasions_of(dataset.between(0, 0), weights)]
+    for some in dataset.chunks():
+        seen = occasions_of(some, weights)
+        recent = seen.ages("event") < _EVENTS
+        found.append(
+            Occasions(seen.users[recent], seen.items[recent], seen.times[recent], seen.weights[recent])
+        )
+    return Occasions(
+        np.concatenate([seen.users for seen in found]),
+        np.concatenate([seen.items for seen in found]),
+        np.concatenate([seen.times for seen in found]),
+        np.concatenate([seen.weights for seen in found]),
     )
 
 

@@ -53,7 +53,7 @@ class Room:
             found = column[some][kept[some]] if marks else column[kept[some]]
             taken[end : end + len(found)] = found
             end += len(found)
-        rest(column, taken)
+            rest(column, taken)
         return taken
 
 
@@ -83,7 +83,7 @@ def each(values: Column, numbers: Column) -> Column:
     found = np.empty(len(numbers), values.dtype)
     for some in pieces(len(numbers)):
         found[some] = values[numbers[some]]
-    rest(numbers)
+        rest(numbers)
     return found
 
 
@@ -92,7 +92,7 @@ def tally(numbers: Column, length: int) -> NDArray[np.int64]:
     counts = np.zeros(length, np.int64)
     for some in pieces(len(numbers)):
         counts += np.bincount(numbers[some], minlength=length)
-    rest(numbers)
+        rest(numbers)
     return counts
 
 

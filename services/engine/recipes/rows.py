@@ -139,6 +139,7 @@ class Rows:
         columns, self._columns = self._columns, {}
         for some in pieces(self._count):
             columns["users"][some] = user_places[columns["users"][some]]
+            rest(columns["users"])
         ordered = Filled(self._room, self._count, *(_TYPES | {"event_types": np.int16}).values())
         users_of_rows = columns["users"][: self._count]
         for rows in _pieces_of_users(users_of_rows, len(user_ids), self._room.at_once):

@@ -11,6 +11,7 @@ from scipy import sparse
 from services.engine.recipes import assembly, content, tables, weights
 from services.engine.recipes.dataset import Dataset
 from services.engine.recipes.recipe import Progress, Recipe, excluded_columns
+from services.engine.recipes.room import tally
 from shared.errors import Permanent
 from shared.models import Model, Neighbours, Part, Scoring
 
@@ -31,7 +32,7 @@ def _fit(dataset: Dataset, config: Mapping[str, Any], progress: Progress, _: Mod
     progress("compare items", 0.3)
     table = alike(_nothing(len(dataset.item_ids)) if said is None else said)
     progress("assemble", 0.9)
-    popular = np.bincount(counted.items, minlength=len(counted.item_ids)).astype(np.float32)
+    popular = tally(counted.items, len(counted.item_ids)).astype(np.float32)
     fitted = assembly.model(
         RECIPE.name,
         counted,

@@ -15,6 +15,7 @@ from scipy import sparse
 from services.engine.recipes import assembly, tables, weights
 from services.engine.recipes.dataset import Dataset
 from services.engine.recipes.recipe import SHARE, Hyperparameters, Interval, Progress, Recipe
+from services.engine.recipes.room import each, tally
 from services.engine.recipes.similarity import users_by_items
 from shared.models import Model, Neighbours, Part, Scoring
 
@@ -45,16 +46,16 @@ def _fit(dataset: Dataset, config: Mapping[str, Any], progress: Progress, _: Mod
 def usual(dataset: Dataset, given: Hyperparameters) -> Dataset:
     """Without the users and items that have unusually few or many interactions."""
     users = _between(
-        np.bincount(dataset.users, minlength=len(dataset.user_ids)),
+        tally(dataset.users, len(dataset.user_ids)),
         given.number("min_user_history_length_percentile"),
         given.number("max_user_history_length_percentile"),
     )
     items = _between(
-        np.bincount(dataset.items, minlength=len(dataset.item_ids)),
+        tally(dataset.items, len(dataset.item_ids)),
         given.number("min_item_interaction_count_percentile"),
         given.number("max_item_interaction_count_percentile"),
     )
-    return dataset.where(users[dataset.users] & items[dataset.items])
+    return dataset.where(each(users, dataset.users) & each(items, dataset.items))
 
 
 def _between(counts: NDArray[np.int64], low: float, high: float) -> NDArray[np.bool_]:

@@ -55,8 +55,11 @@ def rises(dataset: Dataset, end: int, seconds: int) -> NDArray[np.float64]:
     beside a hundred after fifty.
     """
     count = len(dataset.item_ids)
-    age = (end - 1 - dataset.times) // seconds
-    now, before = (np.bincount(dataset.items[age == step], minlength=count) for step in (0, 1))
+    now, before = np.zeros(count, np.int64), np.zeros(count, np.int64)
+    for some in dataset.chunks():
+        age = (end - 1 - some.times) // seconds
+        now += np.bincount(some.items[age == 0], minlength=count)
+        before += np.bincount(some.items[age == 1], minlength=count)
     rise: NDArray[np.float64] = (now - before) / np.sqrt(now + before + 1.0)
     return rise
 

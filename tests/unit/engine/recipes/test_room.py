@@ -10,10 +10,20 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from services.engine.recipes import RECIPES, Dataset, room, similarity, train
+from services.engine.recipes import RECIPES, Dataset, ecommerce, room, similarity, train
 from services.engine.recipes.room import Room
 from shared import models
 from tests.unit.engine.recipes.conftest import START, crowd, interactions
+
+RECIPES_IN_PIECES = [
+    "aws-user-personalization",
+    "aws-similar-items",
+    "aws-sims",
+    "aws-trending-now",
+    "aws-popularity-count",
+    "endcap-session",
+    "aws-item-affinity",
+]
 
 
 @pytest.fixture
@@ -99,7 +109,7 @@ def test_what_was_gone_over_takes_no_memory(files: Room, tmp_path: Path) -> None
     assert resident(tmp_path) == 0
 
 
-@pytest.mark.parametrize("recipe", ["aws-user-personalization", "aws-similar-items", "aws-sims"])
+@pytest.mark.parametrize("recipe", RECIPES_IN_PIECES)
 def test_a_model_is_the_same_from_files(
     recipe: str, files: Room, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -127,6 +137,17 @@ def test_users_in_common_are_the_same_counted_in_pieces_and_held(
 
     np.testing.assert_array_equal(counted.items, held.items)
     np.testing.assert_array_equal(counted.weights, held.weights)
+
+
+def test_baskets_are_the_same_in_pieces(files: Room) -> None:
+    table = shop()
+    held = ecommerce.baskets(Dataset.from_arrow(table))
+
+    piecewise = ecommerce.baskets(Dataset.read(slices(table, 300), len(table), room=files))
+
+    assert len(held.user_ids) > 1000
+    np.testing.assert_array_equal(piecewise.user_ids, held.user_ids)
+    np.testing.assert_array_equal(piecewise.users, held.users)
 
 
 def test_a_full_disk_is_told_of(tmp_path: Path) -> None:
