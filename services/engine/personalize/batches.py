@@ -6,20 +6,18 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from services.engine.domain.resources import NewResource, Status, Type
-from services.engine.personalize import catalogue, declined, filters, places
+from services.engine.domain.resources import Type
+from services.engine.personalize import catalogue, declined, filters, jobs, places
 from services.engine.personalize.control import Control, require_model
+from services.engine.personalize.jobs import NewJob
 from services.engine.personalize.members import (
     ArnText,
     ExplorationConfig,
     Page,
     RankingInfluence,
-    ResourceName,
     RoleArn,
     StatusView,
-    Tagged,
     WireModel,
-    document,
 )
 from services.engine.personalize.places import JobInput, JobOutput
 from services.engine.personalize.tuning import ThemeGenerationConfig
@@ -37,10 +35,9 @@ class BatchInferenceJobConfig(WireModel):
     ranking_influence: RankingInfluence | None = None
 
 
-class CreateBatchInferenceJob(Tagged):
+class CreateBatchInferenceJob(NewJob):
     """A new job."""
 
-    job_name: ResourceName
     solution_version_arn: ArnText
     filter_arn: ArnText | None = None
     num_results: Annotated[int, Field(ge=1, le=MOST_RESULTS)] = DEFAULT_RESULTS
@@ -115,20 +112,13 @@ async def create(control: Control, request: CreateBatchInferenceJob) -> BatchInf
     _check_recipe(version.facts["recipe"])
     catalogue.refuse_segments(version, "batch inference jobs")
     check_places(control, request.job_input, request.job_output, version.owner)
-    limit = control.settings.max_pending_batches
-    await control.refuse_beyond(limit, version.owner, Type.BATCH_INFERENCE_JOB)
-    job = await control.create(
-        NewResource(
-            Type.BATCH_INFERENCE_JOB,
-            f"{Type.BATCH_INFERENCE_JOB}/{request.job_name}",
-            request.job_name,
-            version.owner,
-            document(request, "solution_version_arn") | {"solutionVersionArn": version.arn},
-            parent=version.path,
-            status=Status.PENDING,
-            facts=await filters.of_job(control, request.filter_arn, version.owner, "item"),
-        ),
+    job = await jobs.make(
+        control,
         request,
+        Type.BATCH_INFERENCE_JOB,
+        version,
+        control.settings.max_pending_batches,
+        **await filters.of_job(control, request.filter_arn, version.owner, "item"),
     )
     await control.start(job)
     return BatchInferenceJobCreated(batch_inference_job_arn=job.arn)

@@ -7,19 +7,17 @@ from __future__ import annotations
 
 from typing import Any, Self
 
-from services.engine.domain.resources import NewResource, Resource, Status, Type
-from services.engine.personalize import places
+from services.engine.domain.resources import Resource, Status, Type
+from services.engine.personalize import jobs, places
 from services.engine.personalize.control import Control
 from services.engine.personalize.groups import find_for_new
+from services.engine.personalize.jobs import NewJob
 from services.engine.personalize.members import (
     ArnText,
     Page,
-    ResourceName,
     RoleArn,
     StatusView,
-    Tagged,
     WireModel,
-    document,
 )
 from services.engine.personalize.places import DataSource
 from shared.personalize import invalid_input
@@ -32,10 +30,9 @@ WORDS = {
 }
 
 
-class CreateDataDeletionJob(Tagged):
+class CreateDataDeletionJob(NewJob):
     """A new deletion."""
 
-    job_name: ResourceName
     dataset_group_arn: ArnText
     data_source: DataSource
     role_arn: RoleArn
@@ -103,18 +100,8 @@ async def create(control: Control, request: CreateDataDeletionJob) -> DataDeleti
         raise invalid_input(f"{places.INVALID_DATA_LOCATION} dataSource.dataLocation is missing.")
     group = await find_for_new(control, request.dataset_group_arn)
     places.check_readable(control, location, group.owner, places.INVALID_DATA_LOCATION)
-    await control.refuse_beyond(control.settings.max_pending_deletions, group.owner, Type.DATA_DELETION_JOB)
-    job = await control.create(
-        NewResource(
-            Type.DATA_DELETION_JOB,
-            f"{Type.DATA_DELETION_JOB}/{request.job_name}",
-            request.job_name,
-            group.owner,
-            document(request, "dataset_group_arn") | {"datasetGroupArn": group.arn},
-            parent=group.path,
-            status=Status.PENDING,
-        ),
-        request,
+    job = await jobs.make(
+        control, request, Type.DATA_DELETION_JOB, group, control.settings.max_pending_deletions
     )
     await control.start(job)
     return DataDeletionJobCreated(data_deletion_job_arn=job.arn)

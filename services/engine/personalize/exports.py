@@ -4,28 +4,25 @@ from __future__ import annotations
 
 from typing import Literal
 
-from services.engine.domain.resources import NewResource, Status, Type
-from services.engine.personalize import places
+from services.engine.domain.resources import Type
+from services.engine.personalize import jobs, places
 from services.engine.personalize.control import Control
+from services.engine.personalize.jobs import NewJob
 from services.engine.personalize.members import (
     ArnText,
     Page,
-    ResourceName,
     RoleArn,
     StatusView,
-    Tagged,
     WireModel,
-    document,
 )
 from services.engine.personalize.places import JobOutput
 
 IngestionMode = Literal["BULK", "PUT", "ALL"]
 
 
-class CreateDatasetExportJob(Tagged):
+class CreateDatasetExportJob(NewJob):
     """A new export; by default of what was put, as the service has it."""
 
-    job_name: ResourceName
     dataset_arn: ArnText
     ingestion_mode: IngestionMode = "PUT"
     role_arn: RoleArn
@@ -86,19 +83,8 @@ async def create(control: Control, request: CreateDatasetExportJob) -> DatasetEx
     """Queue an export of what the dataset holds when the export begins."""
     dataset = await control.find(request.dataset_arn, Type.DATASET, lock=True)
     places.check_writable(control, request.job_output.s3_data_destination.path, dataset.owner)
-    limit = control.settings.max_pending_exports
-    await control.refuse_beyond(limit, dataset.owner, Type.DATASET_EXPORT_JOB)
-    job = await control.create(
-        NewResource(
-            Type.DATASET_EXPORT_JOB,
-            f"{Type.DATASET_EXPORT_JOB}/{request.job_name}",
-            request.job_name,
-            dataset.owner,
-            document(request, "dataset_arn") | {"datasetArn": dataset.arn},
-            parent=dataset.path,
-            status=Status.PENDING,
-        ),
-        request,
+    job = await jobs.make(
+        control, request, Type.DATASET_EXPORT_JOB, dataset, control.settings.max_pending_exports
     )
     await control.start(job)
     return DatasetExportJobCreated(dataset_export_job_arn=job.arn)

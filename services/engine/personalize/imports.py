@@ -4,27 +4,24 @@ from __future__ import annotations
 
 from typing import Literal
 
-from services.engine.domain.resources import UNFINISHED, NewResource, Resource, Status, Type
-from services.engine.personalize import places
+from services.engine.domain.resources import UNFINISHED, Resource, Status, Type
+from services.engine.personalize import jobs, places
 from services.engine.personalize.control import Control
+from services.engine.personalize.jobs import NewJob
 from services.engine.personalize.members import (
     ArnText,
     Page,
-    ResourceName,
     RoleArn,
     StatusView,
-    Tagged,
     WireModel,
-    document,
 )
 from services.engine.personalize.places import DataSource
 from shared.personalize import invalid_input
 
 
-class CreateDatasetImportJob(Tagged):
+class CreateDatasetImportJob(NewJob):
     """A new import."""
 
-    job_name: ResourceName
     dataset_arn: ArnText
     data_source: DataSource
     role_arn: RoleArn | None = None
@@ -90,25 +87,14 @@ async def create(control: Control, request: CreateDatasetImportJob) -> DatasetIm
     dataset = await control.find(request.dataset_arn, Type.DATASET, lock=True)
     location = request.data_source.data_location
     places.check_readable(control, location, dataset.owner, places.INVALID_DATA_LOCATION)
-    limit = control.settings.max_pending_imports
-    await control.refuse_beyond(limit, dataset.owner, Type.DATASET_IMPORT_JOB)
     earlier = await control.resources.children(dataset.path, Type.DATASET_IMPORT_JOB)
     if request.import_mode == "INCREMENTAL" and not _could_have_rows(earlier):
         raise invalid_input(
             f"The dataset {dataset.arn} holds no rows of a FULL import yet; make one before an "
             "INCREMENTAL one."
         )
-    job = await control.create(
-        NewResource(
-            Type.DATASET_IMPORT_JOB,
-            f"{Type.DATASET_IMPORT_JOB}/{request.job_name}",
-            request.job_name,
-            dataset.owner,
-            document(request, "dataset_arn") | {"datasetArn": dataset.arn},
-            parent=dataset.path,
-            status=Status.PENDING,
-        ),
-        request,
+    job = await jobs.make(
+        control, request, Type.DATASET_IMPORT_JOB, dataset, control.settings.max_pending_imports
     )
     # The worker that ends an import queues the next one of the same dataset.
     if not any(other.status in UNFINISHED for other in earlier):

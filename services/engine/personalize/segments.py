@@ -6,19 +6,17 @@ from typing import Annotated
 
 from pydantic import Field
 
-from services.engine.domain.resources import NewResource, Status, Type
-from services.engine.personalize import catalogue, filters
+from services.engine.domain.resources import Type
+from services.engine.personalize import catalogue, filters, jobs
 from services.engine.personalize.batches import check_places
 from services.engine.personalize.control import Control, require_model
+from services.engine.personalize.jobs import NewJob
 from services.engine.personalize.members import (
     ArnText,
     Page,
-    ResourceName,
     RoleArn,
     StatusView,
-    Tagged,
     WireModel,
-    document,
 )
 from services.engine.personalize.places import JobInput, JobOutput
 from shared.personalize import invalid_input
@@ -27,10 +25,9 @@ DEFAULT_RESULTS = 25
 MOST_RESULTS = 5_000_000
 
 
-class CreateBatchSegmentJob(Tagged):
+class CreateBatchSegmentJob(NewJob):
     """A new job."""
 
-    job_name: ResourceName
     solution_version_arn: ArnText
     filter_arn: ArnText | None = None
     num_results: Annotated[int, Field(ge=1, le=MOST_RESULTS)] = DEFAULT_RESULTS
@@ -101,20 +98,13 @@ async def create(control: Control, request: CreateBatchSegmentJob) -> BatchSegme
             "campaign of this version, or train one with aws-item-affinity or aws-item-attribute-affinity."
         )
     check_places(control, request.job_input, request.job_output, version.owner)
-    limit = control.settings.max_pending_batches
-    await control.refuse_beyond(limit, version.owner, Type.BATCH_SEGMENT_JOB)
-    job = await control.create(
-        NewResource(
-            Type.BATCH_SEGMENT_JOB,
-            f"{Type.BATCH_SEGMENT_JOB}/{request.job_name}",
-            request.job_name,
-            version.owner,
-            document(request, "solution_version_arn") | {"solutionVersionArn": version.arn},
-            parent=version.path,
-            status=Status.PENDING,
-            facts=await filters.of_job(control, request.filter_arn, version.owner, "user"),
-        ),
+    job = await jobs.make(
+        control,
         request,
+        Type.BATCH_SEGMENT_JOB,
+        version,
+        control.settings.max_pending_batches,
+        **await filters.of_job(control, request.filter_arn, version.owner, "user"),
     )
     await control.start(job)
     return BatchSegmentJobCreated(batch_segment_job_arn=job.arn)
