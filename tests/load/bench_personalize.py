@@ -32,6 +32,7 @@ from tests.load.product import product
 from tests.support.product import Endcap
 
 SECONDS = 10.0
+EVENT_SECONDS = 60.0
 EVENTS_OF_A_CALL = 10
 ROLE = "arn:aws:iam::000000000000:role/bench"
 RECIPE = "arn:aws:personalize:::recipe/aws-user-personalization"
@@ -62,12 +63,12 @@ def _events(endcap: Endcap, group: str) -> list[Figure]:
     tracking_id = _client(endcap, "personalize").create_event_tracker(name="bench", datasetGroupArn=group)[
         "trackingId"
     ]
-    calls = int(1000 * SECONDS)
+    calls = int(1000 * EVENT_SECONDS)
     bodies = (_put(tracking_id, number) for number in range(calls))
     wire = [_signed(endcap, "PERSONALIZE_EVENTS", "/events", body) for body in bodies]
     before, pid = _on_topic(endcap), endcap.pid("tracker")
     used = cpu_seconds(pid)
-    seen = _drive(endcap, "tracker", wire, 1000, SECONDS)
+    seen = _drive(endcap, "tracker", wire, 1000, EVENT_SECONDS)
     used = cpu_seconds(pid) - used
     _require_success(seen)
     sent = calls * EVENTS_OF_A_CALL

@@ -20,9 +20,9 @@ LISTS = [
 """The operations that list everything when they are asked for nothing."""
 
 
-def differences(operation: str, body: Any) -> list[str]:
+def differences(operation: str, body: Any, model: Any = MODEL) -> list[str]:
     """Where a body is not what the model of the operation says."""
-    shape = MODEL.operation_model(operation).output_shape
+    shape = model.operation_model(operation).output_shape
     if shape is None:
         return [] if body is None else [f"{operation} has no body"]
     return _walk(shape, body, operation)

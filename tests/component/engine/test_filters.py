@@ -89,6 +89,58 @@ def test_a_filter_is_made_described_listed_and_deleted(engine: Engine, group: di
     refused("ResourceNotFoundException", personalize.delete_filter, filterArn=arn)
 
 
+ITEMS, USER = "ItemID WHERE Items", "IF CurrentUser"
+EXPRESSIONS = [
+    f'INCLUDE {ITEMS}.CATEGORY IN ("shelf-1")',
+    f'INCLUDE {ITEMS}.CATEGORY IN ("shelf-1", "shelf-2", "día|日本語")',
+    f'EXCLUDE {ITEMS}.CATEGORY NOT IN ("shelf-1")',
+    f"EXCLUDE {ITEMS}.CATEGORY IN ('shelf-1', 'it\\'s')",
+    f'INCLUDE {ITEMS}.CATEGORY = "shelf-1"',
+    f'EXCLUDE {ITEMS}.CATEGORY IN ($CATEGORIES, "shelf-3")',
+    f"EXCLUDE {ITEMS}.CATEGORY = $CATEGORY",
+    f'INCLUDE {ITEMS}.ITEM_ID IN ("i1", "i2")',
+    f"EXCLUDE {ITEMS}.ITEM_ID IN ($IDS)",
+    f"INCLUDE {ITEMS}.PRICE < 2",
+    f"INCLUDE {ITEMS}.PRICE <= 2.5",
+    f"EXCLUDE {ITEMS}.PRICE > -1",
+    f"EXCLUDE {ITEMS}.PRICE >= 1e3",
+    f"INCLUDE {ITEMS}.PRICE = .5",
+    f"INCLUDE {ITEMS}.PRICE IN (1, 2.5, $PRICE)",
+    f"INCLUDE {ITEMS}.PRICE >= $LOW AND Items.PRICE <= $HIGH",
+    f'INCLUDE {ITEMS}.CATEGORY = "a" AND Items.PRICE > 1 OR Items.CATEGORY NOT IN ("b")',
+    'EXCLUDE ItemID WHERE Interactions.EVENT_TYPE IN ("Purchase")',
+    'EXCLUDE ItemID WHERE Interactions.event_type IN ("Purchase", "Click")',
+    "EXCLUDE ItemID WHERE Interactions.EVENT_TYPE IN (*)",
+    'EXCLUDE ItemID WHERE Interactions.EVENT_TYPE = "*"',
+    'INCLUDE ItemID WHERE Interactions.EVENT_TYPE NOT IN ("View")',
+    "EXCLUDE ItemID WHERE Interactions.EVENT_TYPE = $TYPE",
+    f'EXCLUDE {ITEMS}.CATEGORY IN ("shelf-1") {USER}.AGE < 18',
+    f'INCLUDE {ITEMS}.CATEGORY IN ("shelf-1") {USER}.AGE >= $AGE AND CurrentUser.AGE <= 99',
+    f'INCLUDE {ITEMS}.CATEGORY IN ("a") | EXCLUDE {ITEMS}.PRICE > 9',
+    (
+        f'INCLUDE {ITEMS}.CATEGORY IN ("a")|INCLUDE {ITEMS}.PRICE < 9|'
+        'EXCLUDE ItemID WHERE Interactions.EVENT_TYPE IN ("View")'
+    ),
+    'exclude itemid where items.category in ("a") if currentuser.age = 7',
+    "INCLUDE UserID WHERE Users.AGE > 30",
+    "exclude UserId where users.age in (30, 31) or users.age not in ($AGES)",
+    f'\n INCLUDE\t{ITEMS} . CATEGORY IN("a")\n',
+]
+
+
+def test_the_whole_grammar_makes_filters(engine: Engine, group: dict[str, str]) -> None:
+    """One for every rule, and every freedom that it leaves."""
+    made = [
+        make(engine, group, f"grammar-{number}", expression) for number, expression in enumerate(EXPRESSIONS)
+    ]
+
+    assert len(made) >= 28
+    for arn, expression in zip(made, EXPRESSIONS, strict=True):
+        described = engine.personalize.describe_filter(filterArn=arn)["filter"]
+        assert (described["status"], described["filterExpression"]) == ("ACTIVE", expression)
+        engine.personalize.delete_filter(filterArn=arn)
+
+
 @pytest.mark.parametrize(
     ("expression", "said"),
     [

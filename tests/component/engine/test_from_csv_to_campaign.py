@@ -19,6 +19,7 @@ from shared.models import fingerprint, load
 from shared.settings import KafkaSettings
 from tests.component.engine import shapes
 from tests.component.engine.conftest import ROLE, Engine
+from tests.component.engine.groups import active_version
 from tests.component.engine.shop import INTERACTIONS_SCHEMA, ITEMS_SCHEMA, interactions_csv, items_csv
 from tests.support.processes import Process
 
@@ -209,6 +210,36 @@ def test_similar_items_are_asked_for_by_item_and_have_no_scores(engine: Engine, 
     assert "scores" not in good["output"]
     assert "i1" not in good["output"]["recommendedItems"]
     assert bad["error"]
+
+
+def test_a_ranking_batch_puts_the_items_of_each_line_in_order(engine: Engine, shop: dict[str, Any]) -> None:
+    """u1 keeps to shelf 1, whose items are i1, i5, i9 …"""
+    version = active_version(engine, shop["group"], "aws-personalized-ranking")
+    given = ["i2", "stranger", "i1", "i3", "i5", "i1"]
+    lines = [{"userId": "u1", "itemList": given}, {"userId": "u1"}, {"userId": "new", "itemList": ["i2"]}]
+    source = engine.put("ranked.json", "".join(f"{json.dumps(line)}\n" for line in lines))
+    job = engine.personalize.create_batch_inference_job(
+        jobName="shop-ranked",
+        solutionVersionArn=version,
+        jobInput={"s3DataSource": {"path": source}},
+        jobOutput={"s3DataDestination": {"path": f"s3://{engine.bucket}/ranked"}},
+        roleArn=ROLE,
+    )["batchInferenceJobArn"]
+    ended = engine.finished(engine.personalize.describe_batch_inference_job, batchInferenceJobArn=job)
+    assert ended["status"] == "ACTIVE", ended
+
+    first, bad, new = (json.loads(line) for line in engine.get("ranked/ranked.json.out").splitlines())
+
+    assert first["input"] == lines[0]
+    items, scores = first["output"]["recommendedItems"], first["output"]["scores"]
+    assert sorted(items) == sorted(set(given))
+    assert set(items[:2]) == {"i1", "i5"}
+    assert items[-1] == "stranger"
+    assert scores == sorted(scores, reverse=True)
+    assert sum(scores) == pytest.approx(1, abs=1e-5)
+    assert bad["output"] is None
+    assert "itemList" in bad["error"]
+    assert new == {"input": lines[2], "output": {"recommendedItems": ["i2"], "scores": [1.0]}, "error": None}
 
 
 def test_a_campaign_is_active_at_once_and_follows_the_newest_version(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,6 +11,7 @@ import httpx
 from botocore.config import Config
 
 from shared.events import CampaignChanged
+from tests.component.engine.shapes import differences
 from tests.support.kafka import eventually
 
 AWS = ("ENDCTESTTESTTESTTEST", "a secret access key of forty characters!")
@@ -35,8 +37,8 @@ def campaign(
 
 
 def client(url: str) -> Any:
-    """boto3's client."""
-    return boto3.client(
+    """boto3's client; what is answered has the shape that botocore's model gives it."""
+    made = boto3.client(
         "personalize-runtime",
         endpoint_url=url,
         region_name="eu-west-1",
@@ -44,6 +46,14 @@ def client(url: str) -> Any:
         aws_secret_access_key=AWS[1],
         config=Config(retries={"max_attempts": 1}),
     )
+    made.meta.events.register("before-parse.personalize-runtime", _walk)
+    return made
+
+
+def _walk(operation_model: Any, response_dict: Any, **_: Any) -> None:
+    if response_dict["status_code"] == 200:
+        body = json.loads(response_dict["body"])
+        assert differences(operation_model.name, body, operation_model.service_model) == []
 
 
 def arn(name: str) -> str:
