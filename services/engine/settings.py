@@ -64,7 +64,8 @@ class Settings(ServiceSettings):
     )
     work_folder: Path = Field(
         Path(tempfile.gettempdir()) / "endcap-engine",
-        description="local disk for what a job downloads and writes; emptied after each job",
+        description="local disk (no tmpfs) for what a job downloads and writes, in a training up to 80 bytes "
+        "for each interaction; emptied after each job",
     )
     keep_models: int = Field(
         5,
