@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import pyarrow as pa
 import pytest
 
-from services.engine.recipes import RECIPES, Dataset, evaluate
+from services.engine.recipes import RECIPES, Dataset, evaluate, ingredients
 from services.engine.recipes.recipe import silent
 from shared.errors import Permanent
+from shared.models import Neighbours
 
 RECIPE = RECIPES["aws-user-personalization"]
 POPULAR = RECIPES["aws-popularity-count"]
@@ -58,8 +60,36 @@ def test_it_says_what_it_chose_and_why(two_tastes: Dataset) -> None:
     notes = RECIPE.fit(two_tastes, {}, silent).notes
     assert notes["held_out_users"] == 60
     assert 0 < notes["gain"] <= 1
-    assert {part["name"] for part in notes["parts"]} <= {"sequence", "ease", "together", "again"}
+    offered = {"sequence", "ease", "together", "sessions", "two steps", "again"}
+    assert {part["name"] for part in notes["parts"]} <= offered
+    assert {name.partition(",")[0] for name in notes["alone"]} == offered
     assert all(0 <= gain <= 1 for gain in notes["alone"].values())
+
+
+def test_a_larger_shop_does_without_what_takes_time_to_answer(
+    two_tastes: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ingredients, "_FEW", len(two_tastes) - 1)
+    names = {name.partition(",")[0] for name in RECIPE.fit(two_tastes, {}, silent).notes["alone"]}
+    assert names == {"sequence", "ease", "together", "again"}
+
+
+def test_two_steps_reach_what_was_never_together() -> None:
+    """Half of the users go from a to b, the others from b to c: only two steps lead from a to c."""
+    first = [(f"u{user}", item, place) for user in range(40) for place, item in enumerate("ab")]
+    second = [(f"v{user}", item, place) for user in range(40) for place, item in enumerate("bc")]
+    users, items_, times = zip(*first, *second, strict=True)
+    dataset = Dataset.from_arrow(pa.table({"USER_ID": users, "ITEM_ID": items_, "TIMESTAMP": times}))
+    offered = {ingredient.name: ingredient for ingredient in ingredients.of_users(dataset)}
+    [build] = offered["two steps"].variants.values()
+    table = build(dataset, {})
+    assert isinstance(table, Neighbours)
+    a, c = 0, 2
+    assert c in table.row(a)[0]
+    [near, *_] = offered["sequence"].variants.values()
+    once = near(dataset, {})
+    assert isinstance(once, Neighbours)
+    assert c not in once.row(a)[0]
 
 
 def test_events_already_known_count_once(two_tastes: Dataset) -> None:
