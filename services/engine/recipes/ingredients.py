@@ -26,6 +26,8 @@ _FEW = 250_000
 _KEEP_WIDE = 100
 _KEEP_TWICE = 50
 _FAR = 50
+_SHORT = 50
+"""Events per user: of more than so many, a session's peers see only the end."""
 
 AGAIN = "again"
 
@@ -63,13 +65,13 @@ def of_users(dataset: Dataset, share: float = 1.0) -> list[Ingredient]:
     return [
         Ingredient("sequence", _followers(dataset), 0.8, "event"),
         *likeness,
-        *([] if len(dataset) > _FEW else _of_few()),
+        *(_of_few() if len(dataset) <= min(_FEW, _SHORT * users) else []),
         Ingredient(AGAIN, {"itself": itself}, 0.8, "day"),
     ]
 
 
 def _of_few() -> list[Ingredient]:
-    """Where there is little data: users whose order is like this one's, and what two steps reach."""
+    """Where little is known of many: users whose order is like this one's, and what two steps reach."""
     return [
         Ingredient("sessions", {"reach 3.0": partial(peers.sessions, reach=3.0)}, 0.6, "event"),
         Ingredient("two steps", {"fade 0.8, backward 0.5": _twice_followed}, 0.6, "event"),

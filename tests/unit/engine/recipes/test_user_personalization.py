@@ -66,10 +66,11 @@ def test_it_says_what_it_chose_and_why(two_tastes: Dataset) -> None:
     assert all(0 <= gain <= 1 for gain in notes["alone"].values())
 
 
-def test_a_larger_shop_does_without_what_takes_time_to_answer(
-    two_tastes: Dataset, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("bound", ["_FEW", "_SHORT"])
+def test_larger_shops_and_long_histories_do_without_sessions(
+    two_tastes: Dataset, monkeypatch: pytest.MonkeyPatch, bound: str
 ) -> None:
-    monkeypatch.setattr(ingredients, "_FEW", len(two_tastes) - 1)
+    monkeypatch.setattr(ingredients, bound, 1)
     names = {name.partition(",")[0] for name in RECIPE.fit(two_tastes, {}, silent).notes["alone"]}
     assert names == {"sequence", "ease", "together", "again"}
 
