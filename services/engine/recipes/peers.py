@@ -38,7 +38,7 @@ def sessions(dataset: Dataset, weights: TypeWeights, *, reach: float) -> Peers:
     fame = np.bincount(items, minlength=len(dataset.item_ids))
     rarity = np.log(1 + len(ended) / np.maximum(fame, 1))
     span = max(int(ended[-1] - ended[0]), 1) if len(ended) else 1
-    fresh = np.exp((ended - ended.max(initial=0)) / span)
+    fresh = np.exp((ended - ended[-1:]) / span)
     return _peers(
         rows,
         items,

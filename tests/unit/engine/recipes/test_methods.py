@@ -7,12 +7,14 @@ from math import sqrt
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import sparse
 
-from services.engine.recipes import ease, graph, sequence, tables
+from services.engine.recipes import ease, graph, peers, sequence, tables
+from services.engine.recipes.dataset import Dataset
 from services.engine.recipes.ease import weights as ease_weights
 from shared.models.histories import Occasions
 
@@ -132,3 +134,15 @@ def test_sparse_and_dense_rows_are_cut_alike(count: int, keep: int, height: int,
             near, weights = table.row(item)
             assert np.abs(weights).tolist() == expected
             assert values[item, near].tolist() == weights.tolist()
+
+
+def test_sessions_before_1970_count_by_their_age_as_others_do() -> None:
+    """The newest one in full, the oldest e times less, whatever the clock said."""
+    rows = {"USER_ID": ["a", "a", "b", "b"], "ITEM_ID": ["x", "y", "x", "z"]}
+    scales = []
+    for start in (-1_000_000, 1_000_000):
+        times = [start, start + 1, start + 50, start + 60]
+        dataset = Dataset.from_arrow(pa.table({**rows, "TIMESTAMP": times}))
+        scales.append(peers.sessions(dataset, {}, reach=3.0).scale)
+    np.testing.assert_allclose(scales[0], scales[1])
+    np.testing.assert_allclose(scales[0], np.array([np.exp(-1), 1]) / np.sqrt(2), rtol=1e-6)
