@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 import structlog
+from xdist.remote import Producer
+from xdist.scheduler import LoadFileScheduling
 
 # Unconfigured, structlog paints tracebacks, which takes seconds for a deep one.
 structlog.configure(
@@ -24,3 +26,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         folder = Path(item.path).relative_to(root).parts[0] if item.path.is_relative_to(root) else ""
         if folder in _FOLDERS:
             item.add_marker(folder)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFileScheduling:
+    """Where several processes share the tests, a file's stay together, and so do those of the one product."""
+    return _Together(config, log)
+
+
+class _Together(LoadFileScheduling):
+    def _split_scope(self, nodeid: str) -> str:
+        return "tests/e2e" if nodeid.startswith("tests/e2e/") else super()._split_scope(nodeid)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -10,6 +11,9 @@ from deploy.local.load import load
 from deploy.local.shop import write_shop
 from tests.support.product import Endcap
 from tests.support.shop import Shop
+
+if TYPE_CHECKING:
+    from xdist.workermanage import WorkerController
 
 
 @pytest.fixture(scope="session")
@@ -28,6 +32,18 @@ _KILLS = pytest.StashKey[list[str]]()
 def kill_table(request: pytest.FixtureRequest) -> list[str]:
     """What was killed and what became of it; shown at the end of the run."""
     return request.config.stash.setdefault(_KILLS, [])
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Where several processes share the tests, the first one is told by the one that had these."""
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["kills"] = session.config.stash.get(_KILLS, [])
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: WorkerController) -> None:
+    """Hear what the other process has killed."""
+    node.config.stash.setdefault(_KILLS, []).extend(getattr(node, "workeroutput", {}).get("kills", []))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
