@@ -55,6 +55,7 @@ def environment(endcap: Endcap) -> Iterator[dict[str, str]]:
     with pytest.MonkeyPatch.context() as patch:
         for name, value in known.items():
             patch.setenv(name, value)
+        patch.setattr(boto3, "DEFAULT_SESSION", None)  # one that was there keeps the keys of then
         yield {**known, "PATH": os.environ["PATH"], "NO_PROXY": "127.0.0.1"}
 
 

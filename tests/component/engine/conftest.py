@@ -89,6 +89,7 @@ def engine(
         patch.setenv("AWS_ACCESS_KEY_ID", keys["access_key_id"])
         patch.setenv("AWS_SECRET_ACCESS_KEY", keys["secret_access_key"])
         patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+        patch.setattr(boto3, "DEFAULT_SESSION", None)  # one that was there keeps the keys of then
         yield Engine(server, environment, keys, bucket, folder)
 
 
