@@ -153,9 +153,10 @@ def _interactions(files: list[Path], erased: Mapping[str, int], tally: Tally) ->
     Texts are dictionary-encoded. The tally counts the circumstances of the same rows.
     """
     for path in files:
-        file = pq.ParquetFile(path, read_dictionary=[*_TEXTS])
         wanted = (*_TEXTS, "EVENT_VALUE", "TIMESTAMP", *tally.columns)
-        present = [name for name in wanted if name in file.schema_arrow.names]
+        known = pq.read_schema(path).names
+        present = [name for name in wanted if name in known]
+        file = pq.ParquetFile(path, read_dictionary=[name for name in _TEXTS if name in known])
         for groups in _row_groups(file):
             rows = without(file.read_row_groups(groups, columns=present), erased)
             tally.add(rows)

@@ -31,12 +31,12 @@ HEADER = "USER_ID,ITEM_ID,TIMESTAMP,EVENT_TYPE,EVENT_VALUE"
 class Group:
     """A dataset group whose versions tell what they were trained on."""
 
-    def __init__(self, engine: Engine, name: str) -> None:
+    def __init__(self, engine: Engine, name: str, interactions: dict[str, Any] = INTERACTIONS_SCHEMA) -> None:
         self.engine, self.name = engine, name
         self.arn = engine.personalize.create_dataset_group(name=name)["datasetGroupArn"]
         self.datasets = {
             kind: self._dataset(kind, schema)
-            for kind, schema in (("Interactions", INTERACTIONS_SCHEMA), ("Items", ITEMS_SCHEMA))
+            for kind, schema in (("Interactions", interactions), ("Items", ITEMS_SCHEMA))
         }
         self.solution = engine.personalize.create_solution(
             name=name, datasetGroupArn=self.arn, recipeArn=f"{RECIPES}/aws-user-personalization"
@@ -162,6 +162,26 @@ def test_an_increment_replaces_the_rows_of_its_ids(engine: Engine, worker: Proce
     _, details = group.trained("FULL")
 
     assert details["items"] == 60 + 2
+
+
+def test_three_columns_are_enough(
+    engine: Engine, worker: Process, tracked_event: Callable[..., None]
+) -> None:
+    least = {**INTERACTIONS_SCHEMA, "fields": INTERACTIONS_SCHEMA["fields"][:3]}
+    group = Group(engine, "least", least)
+    rows = [line.rsplit(",", 2)[0] for line in interactions_csv().splitlines()]
+    group.imported("Interactions", "\n".join(rows), "FULL")
+    alone, _ = group.trained("FULL")
+    tracked_event("least", user="u1", item="only-tracked", second=1)
+    shelf = [f"i{item}" for item in range(3, 60, SHELVES)]
+    later = [f"newcomer,{item},{1_800_000_000 + number}" for number, item in enumerate(shelf[:4])]
+    group.imported("Interactions", "\n".join([rows[0], *later]), "INCREMENTAL")
+    found = group.recommended(alone["solutionVersionArn"], "newcomer")
+
+    _, details = group.trained("FULL")
+
+    assert details["interactions"] == USERS * EVENTS + 1 + len(later)
+    assert sum(item in shelf for item in found[:8]) >= 6
 
 
 def test_an_increment_counts_in_a_batch_without_another_training(engine: Engine, worker: Process) -> None:
