@@ -46,26 +46,26 @@ class Place:
 class Spec:
     """What was counted in a bucket that begins at `bucket` (epoch seconds).
 
-    `sums` are those of `domain.attribution.sums_of`. `items` and `place` have the members of those classes;
-    `again` says that an earlier attempt may have written the file.
+    `sums` are those of `domain.attribution.sums_of`; `again` says that an earlier attempt may have written
+    the file.
     """
 
     bucket: int
     sums: list[dict[str, Any]]
-    items: dict[str, Any]
-    place: dict[str, Any]
+    items: Items
+    place: Place
     again: bool = False
 
 
 def run(spec: Spec, objects: Objects, workspace: Path, report: Report) -> dict[str, Any]:
     """Write the differences to what is reported already; gives the values in the order of the sums."""
     report("read items", 0.0)
-    values = valued(spec.sums, Items(**spec.items), objects)
+    values = valued(spec.sums, spec.items, objects)
     rows = [row_of(each, value, spec.bucket) for each, value in zip(spec.sums, values, strict=True)]
     new = [row for row in rows if row[2]]
     # Another count may have reported since what an attempt that died has written under this name.
     if new or spec.again:
-        publish(new, Place(**spec.place), objects, workspace)
+        publish(new, spec.place, objects, workspace)
     return {"values": values, "warnings": []}
 
 

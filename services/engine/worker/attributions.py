@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -95,7 +95,7 @@ class Attributions(Runner):
         items = await self._items(found, workspace / "received.parquet", sorted(wanted))
         name = f"PutEvents - {job.payload['bucket']}-{job.payload['events']}"
         place, again = _place(found, name), job.attempt > 1
-        return attribution.Spec(job.payload["bucket"], sums, asdict(items), asdict(place), again=again)
+        return attribution.Spec(job.payload["bucket"], sums, items, place, again=again)
 
     async def _count_import(self, job: Job, found: Resource) -> None:
         """Write the file of an import: once, or again under the same name."""
@@ -112,8 +112,8 @@ class Attributions(Runner):
                 ],
                 sorted(await attributions.sources(self.database, found.id)),
                 await attributions.origins(self.database, found.owner),
-                asdict(items),
-                asdict(_place(found, f"BULK - {job.payload['began']}-{job.payload['import']}")),
+                items,
+                _place(found, f"BULK - {job.payload['began']}-{job.payload['import']}"),
             )
             await self._compute(job, "bulk attribution", spec, workspace)
         async with self.database.transaction() as connection:

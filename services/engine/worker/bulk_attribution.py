@@ -25,7 +25,7 @@ class Spec:
     """What to count: `rows` are keys of the data bucket, `since` epoch seconds.
 
     Each metric has its name, event type and expression. `origins` are names and ARNs of what recommends in
-    the tenant, `sources` those that were met before. `items` and `place` are as in `attribution.Spec`.
+    the tenant, `sources` those that were met before.
     """
 
     tenant: str
@@ -34,8 +34,8 @@ class Spec:
     metrics: list[tuple[str, str, str]]
     sources: list[str]
     origins: list[tuple[str, str]]
-    items: dict[str, Any]
-    place: dict[str, Any]
+    items: Items
+    place: Place
 
 
 def run(spec: Spec, objects: Objects, workspace: Path, report: Report) -> dict[str, Any]:
@@ -53,10 +53,10 @@ def run(spec: Spec, objects: Objects, workspace: Path, report: Report) -> dict[s
             tallies[bucket].add([event])
         path.unlink()
     sums = [(bucket, each) for bucket in sorted(tallies) for each in sums_of(tallies[bucket], {})]
-    values = valued([each for _, each in sums], Items(**spec.items), objects)
+    values = valued([each for _, each in sums], spec.items, objects)
     rows = [row_of(each, value, bucket) for (bucket, each), value in zip(sums, values, strict=True)]
     if rows := [row for row in rows if row[2]]:
-        publish(rows, Place(**spec.place), objects, workspace)
+        publish(rows, spec.place, objects, workspace)
     return {"warnings": []}
 
 
