@@ -56,6 +56,7 @@ class Solution(_Declared):
     recipe: str
     event_type: str | None = None
     perform_auto_training: bool | None = None
+    perform_incremental_update: bool | None = None
     solution_config: Config | None = None
     campaigns: dict[Name, Campaign] = Field(default_factory=dict)
 

@@ -10,6 +10,8 @@ from services.engine.domain.declared import Campaign, Declaration, Group, Recomm
 
 RECIPE_PREFIX = "arn:aws:personalize:::recipe/"
 LATEST = "/$LATEST"
+_UPDATED = ("autoTrainingConfig", "eventsConfig")
+"""The settings of a solution that UpdateSolution changes; others never change."""
 
 Sign = Literal["create", "update", "replace", "train", "conflict"]
 
@@ -159,6 +161,7 @@ def _solution(
         } | _given(
             eventType=wanted.event_type,
             performAutoTraining=wanted.perform_auto_training,
+            performIncrementalUpdate=wanted.perform_incremental_update,
             solutionConfig=wanted.solution_config,
         )
         yield _create("solution", name, "create_solution", given)
@@ -184,21 +187,28 @@ def _changed_solution(name: str, wanted: Solution, there: Solution) -> Iterator[
     fixed = {
         "recipe": (_recipe(wanted.recipe), _recipe(there.recipe)),
         "eventType": (wanted.event_type, there.event_type),
-        "solutionConfig": (_unscheduled(wanted.solution_config), _unscheduled(there.solution_config)),
+        "solutionConfig": (_fixed(wanted.solution_config), _fixed(there.solution_config)),
     }
     for member, (asked, known) in fixed.items():
         if asked is not None and not _covered(asked, known):
             why = f"its {member} is {known}, not {asked}, and never changes; give the new one another name"
             yield Step("conflict", "solution", name, why)
     given: dict[str, Any] = {}
-    asked_auto = wanted.perform_auto_training
-    if asked_auto is not None and asked_auto != there.perform_auto_training:
-        given["performAutoTraining"] = asked_auto
-    schedule = (wanted.solution_config or {}).get("autoTrainingConfig")
-    if schedule is not None and not _covered(
-        schedule, (there.solution_config or {}).get("autoTrainingConfig")
-    ):
-        given["solutionUpdateConfig"] = {"autoTrainingConfig": schedule}
+    switches = {
+        "performAutoTraining": (wanted.perform_auto_training, there.perform_auto_training),
+        "performIncrementalUpdate": (wanted.perform_incremental_update, there.perform_incremental_update),
+    }
+    for member, (switch, known_switch) in switches.items():
+        if switch is not None and switch != bool(known_switch):
+            given[member] = switch
+    asked_config, known_config = wanted.solution_config or {}, there.solution_config or {}
+    settings = {
+        member: asked_config[member]
+        for member in _UPDATED
+        if member in asked_config and not _covered(asked_config[member], known_config.get(member))
+    }
+    if settings:
+        given["solutionUpdateConfig"] = settings
     if given:
         call = ("update_solution", {"solutionArn": Ref("solution", name)} | given)
         yield Step("update", "solution", name, _listed(given), (call,), Ref("solution", name))
@@ -267,8 +277,8 @@ def _covered(asked: Any, known: Any) -> bool:
     return bool(asked == known)
 
 
-def _unscheduled(config: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    """A solution's settings without those that may change: the schedule of its training."""
+def _fixed(config: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """A solution's settings without those that UpdateSolution changes."""
     if config is None:
         return None
-    return {name: value for name, value in config.items() if name != "autoTrainingConfig"}
+    return {name: value for name, value in config.items() if name not in _UPDATED}

@@ -18,6 +18,8 @@ NAMESPACE = "com.amazonaws.personalize.schema"
 DatasetType = Literal["INTERACTIONS", "ITEMS", "USERS"]
 DATASET_TYPES: tuple[DatasetType, ...] = ("INTERACTIONS", "ITEMS", "USERS")
 
+_RECORDS = {*DATASET_TYPES, "ACTIONS", "ACTION_INTERACTIONS", "ACTIONINTERACTIONS"}
+
 # Column → the types it may have, by the type of the dataset.
 REQUIRED: dict[str, dict[str, set[str]]] = {
     "INTERACTIONS": {"USER_ID": {"string"}, "ITEM_ID": {"string"}, "TIMESTAMP": {"long"}},
@@ -57,9 +59,10 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Schema:
-    """The columns of a dataset, in the schema's order."""
+    """The columns of a dataset, in the schema's order, and what the record is called."""
 
     columns: tuple[Column, ...]
+    record: str = ""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -90,7 +93,10 @@ def parse(text: str) -> Schema:
     doubled = [column.name for column in columns if counts[column.name.replace("_", "").upper()] > 1]
     if doubled:
         raise Permanent(f"The schema has columns that differ in underscores or case only: {doubled}")
-    return Schema(columns)
+    name = document.get("name", "")
+    if not isinstance(name, str):
+        raise Permanent(f"The schema's name must be a text, not {name!r}.")
+    return Schema(columns, name)
 
 
 def _column(field: Any) -> Column:
@@ -116,6 +122,7 @@ def _column(field: Any) -> Column:
 
 def check(schema: Schema, kind: DatasetType, domain: str | None = None) -> None:
     """Refuse a schema that can't describe a dataset of this type; Permanent says why."""
+    _check_record(schema, kind)
     columns = {column.name: column for column in schema.columns}
     wanted = REQUIRED[kind] | (ECOMMERCE[kind] if domain == "ECOMMERCE" else {})
     missing = [name for name in wanted if name not in columns]
@@ -133,6 +140,16 @@ def check(schema: Schema, kind: DatasetType, domain: str | None = None) -> None:
         if columns[name].nullable:
             raise Permanent(f"Field {name} is required and must not be nullable.")
     _check_metadata(schema, kind)
+
+
+def _check_record(schema: Schema, kind: DatasetType) -> None:
+    """Refuse a schema that is called after another type of dataset."""
+    called = schema.record.upper()
+    if called != kind and called in _RECORDS:
+        raise Permanent(
+            f"The schema's name is {schema.record}, so it is not for {kind}: the name in a schema must match "
+            f"the type of its dataset; call it {kind.title()}."
+        )
 
 
 def check_replaces(fresh: Schema, before: Schema) -> None:

@@ -30,6 +30,7 @@ from shared.events.topics import CAMPAIGNS
 from shared.personalize import invalid_input
 
 LATEST = "/$LATEST"
+_SYNC = "syncWithLatestSolutionVersion"
 
 
 class CampaignConfig(WireModel):
@@ -147,6 +148,10 @@ async def update(control: Control, request: UpdateCampaign) -> CampaignName:
         _check_sync(request.campaign_config, wanted)
         facts = _served(version)
         fresh["solutionVersionArn"] = version.arn
+        before = campaign.document.get("campaignConfig", {})
+        if not wanted.endswith(LATEST) and "campaignConfig" not in fresh and before.get(_SYNC):
+            # Who pins a version means it: the next one must not take its place.
+            fresh["campaignConfig"] = before | {_SYNC: False}
     elif request.campaign_config and request.campaign_config.sync_with_latest_solution_version:
         _check_sync(request.campaign_config, campaign.document["solutionVersionArn"])
     updated = await _update(control.resources, campaign, fresh, facts)
@@ -220,7 +225,7 @@ async def follow(resources: Resources, version: Resource) -> list[CampaignChange
     events = []
     for campaign in await resources.children(version.parent, Type.CAMPAIGN):
         config = campaign.document.get("campaignConfig", {})
-        if config.get("syncWithLatestSolutionVersion"):
+        if config.get(_SYNC):
             fresh = {"solutionVersionArn": version.arn}
             updated = await _update(resources, campaign, fresh, _served(version))
             events.append(changed(updated))

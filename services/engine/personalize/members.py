@@ -32,14 +32,22 @@ RankingInfluence = dict[Literal["POPULARITY", "FRESHNESS"], Influence]
 _TAG_PATTERN = r"^([\p{L}\p{Z}\p{N}_.:/=+\-@]*)$"
 
 
-TagKey = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=_TAG_PATTERN)]
+def _unreserved(text: str) -> str:
+    if text.startswith("aws:"):
+        raise ValueError("must not begin with aws:, which Amazon Web Services keep for tags of their own")
+    return text
+
+
+_Unreserved = AfterValidator(_unreserved)
+TagKey = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=_TAG_PATTERN), _Unreserved]
+TagValue = Annotated[str, StringConstraints(max_length=256, pattern=_TAG_PATTERN), _Unreserved]
 
 
 class Tag(WireModel):
     """A label that the owner gives a resource."""
 
     tag_key: TagKey
-    tag_value: Annotated[str, StringConstraints(max_length=256, pattern=_TAG_PATTERN)]
+    tag_value: TagValue
 
 
 class Tagged(WireModel):

@@ -192,6 +192,7 @@ class Account:
             recipe=described["recipeArn"].removeprefix(RECIPE_PREFIX),
             event_type=described.get("eventType"),
             perform_auto_training=described.get("performAutoTraining"),
+            perform_incremental_update=described.get("performIncrementalUpdate"),
             solution_config=described.get("solutionConfig"),
             campaigns=campaigns,
         )

@@ -36,8 +36,9 @@ _TYPES: dict[str, pa.DataType] = {
     "boolean": pa.bool_(),
 }
 _CONVERSION = re.compile(
-    r"In CSV column #(\d+): (?:Row #(\d+): )?CSV conversion error to (\S+): invalid value '(.*)'", re.DOTALL
+    r"In CSV column #(\d+): Row #(\d+): CSV conversion error to (\S+): invalid value '(.*)'", re.DOTALL
 )
+_COLUMNS = re.compile(r"CSV parse error: Row #(\d+): Expected (\d+) columns, got (\d+)")
 
 
 def arrow_schema(schema: Schema) -> pa.Schema:
@@ -48,14 +49,16 @@ def arrow_schema(schema: Schema) -> pa.Schema:
 def batches(stream: IO[bytes], schema: Schema, name: str) -> Iterator[pa.RecordBatch]:
     """The rows of a CSV file (a buffered stream) in the schema's columns, some megabytes at a time.
 
-    Permanent, with the file, the row and what to do, for a file that breaks the rules.
+    Permanent, with the file, the row and what to do, for a file that breaks the rules. Rows are counted as
+    a spreadsheet shows them, the header being row 1; empty lines are none.
     """
     header = _header(stream, name)
     spelled = _spelled(header, schema)
     try:
         reader = arrow_csv.open_csv(
             stream,
-            arrow_csv.ReadOptions(block_size=BLOCK_BYTES),
+            # One thread is as fast on such blocks, and knows the rows that it complains of.
+            arrow_csv.ReadOptions(block_size=BLOCK_BYTES, use_threads=False),
             arrow_csv.ParseOptions(escape_char="\\", newlines_in_values=True),
             arrow_csv.ConvertOptions(
                 column_types={spelled[c.name]: _TYPES[c.type] for c in schema.columns},
@@ -66,7 +69,7 @@ def batches(stream: IO[bytes], schema: Schema, name: str) -> Iterator[pa.RecordB
                 false_values=["false", "False", "FALSE"],
             ),
         )
-        before = 0
+        before = 1  # the header
         for batch in reader:
             renamed = _shortened(batch.rename_columns(list(schema.names)), schema)
             for column in schema.columns:
@@ -143,17 +146,24 @@ def _check(values: Arrow, column: Column, name: str, before: int) -> None:
 def _refuse(wrong: Any, column: Column, name: str, before: int, why: str) -> None:
     first = pc.index(wrong, value=True).as_py()
     if first >= 0:
-        raise Permanent(f"{name}, data row {before + first + 1}: {column.name} {why}.")
+        raise Permanent(f"{_place(name, before + first + 1)}: {column.name} {why}.")
+
+
+def _place(name: str, row: int | str) -> str:
+    return f"{name}, row {row} (the header is row 1)"
 
 
 def _sentence(error: str, header: list[str], name: str) -> str:
-    """What pyarrow says, for people."""
+    """What pyarrow says, for people. It too counts the header as row 1."""
     match = _CONVERSION.search(error)
     if match:
         number, row, kind, value = match.groups()
         column = header[int(number)] if int(number) < len(header) else f"#{number}"
-        where = f", row {row}" if row else ""
-        return f"{name}{where}: {column} has the value {value[:100]!r}, which is no {kind}."
+        return f"{_place(name, row)}: {column} has the value {value[:100]!r}, which is no {kind}."
+    match = _COLUMNS.search(error)
+    if match:
+        row, expected, found = match.groups()
+        return f"{_place(name, row)}: it has {found} values, and the header {expected} columns."
     if "invalid UTF8" in error:
         return f"{name} is not UTF-8: save it as UTF-8 and import it again."
     return f"{name}: {error[:300]}"

@@ -139,6 +139,23 @@ def _follow(document: Any, engine: Engine, commands: Commands) -> None:
     assert campaign["solutionVersionArn"] == version
 
 
+def test_incremental_updates_are_switched_in_a_file(engine: Engine, commands: Commands) -> None:
+    def learning(*, perform: bool) -> dict[str, Any]:
+        solution = {
+            "recipe": "aws-semantic-similarity",
+            "performAutoTraining": False,
+            "performIncrementalUpdate": perform,
+        }
+        return {"datasetGroups": {"incremental": {"solutions": {"incremental": solution}}}}
+
+    for perform in (True, False):
+        commands.apply(learning(perform=perform), "--yes")
+        assert "Everything is as the file asks for." in commands.apply(learning(perform=perform))
+        exported = commands.export("--group", "incremental")["datasetGroups"]["incremental"]
+        assert exported["solutions"]["incremental"]["performIncrementalUpdate"] is perform
+    assert "performIncrementalUpdate → True" in commands.apply(learning(perform=True), "--plan")
+
+
 def test_a_conflict_stops_everything_before_anything_is_done(engine: Engine, commands: Commands) -> None:
     wrong = {
         "schemas": {"bootstrapped": {"schema": INTERACTIONS_SCHEMA}},

@@ -19,7 +19,7 @@ from shared.models import fingerprint, load
 from shared.settings import KafkaSettings
 from tests.component.engine import shapes
 from tests.component.engine.conftest import ROLE, Engine
-from tests.component.engine.groups import active_version
+from tests.component.engine.groups import active_version, new_version
 from tests.component.engine.shop import INTERACTIONS_SCHEMA, ITEMS_SCHEMA, interactions_csv, items_csv
 from tests.support.processes import Process
 
@@ -267,6 +267,19 @@ def test_a_campaign_is_active_at_once_and_follows_the_newest_version(
     campaign = personalize.describe_campaign(campaignArn=fixed)["campaign"]
     assert campaign["solutionVersionArn"] == second
     assert campaign["latestCampaignUpdate"]["status"] == "ACTIVE"
+    _pinned(engine, shop, following, shop["version"])
+
+
+def _pinned(engine: Engine, shop: dict[str, Any], campaign: str, version: str) -> None:
+    """Give a campaign that follows its solution one version: it keeps it when the next one is there."""
+    personalize = engine.personalize
+    personalize.update_campaign(campaignArn=campaign, solutionVersionArn=version)
+    new_version(engine, shop["solution"])
+
+    found = personalize.describe_campaign(campaignArn=campaign)["campaign"]
+    assert found["solutionVersionArn"] == version
+    assert found["campaignConfig"] == {"syncWithLatestSolutionVersion": False}
+    assert found["latestCampaignUpdate"]["campaignConfig"] == found["campaignConfig"]
 
 
 async def test_campaigns_and_trackers_are_known_on_their_topics(

@@ -294,6 +294,35 @@ def test_declined_requests_say_so(engine: Engine, group: str) -> None:
     assert "not supported by Endcap" in message
 
 
+def test_what_begins_with_aws_is_no_tag_of_the_owners(engine: Engine, group: str) -> None:
+    personalize, invalid = engine.personalize, "InvalidInputException"
+    reserved = {"tagKey": "aws:stack", "tagValue": "shop"}
+
+    for message in (
+        refused(invalid, personalize.create_dataset_group, name="tagged", tags=[reserved]),
+        refused(invalid, personalize.tag_resource, resourceArn=group, tags=[reserved]),
+        refused(invalid, personalize.untag_resource, resourceArn=group, tagKeys=["aws:stack"]),
+    ):
+        assert "must not begin with aws:" in message
+
+
+def test_a_schema_that_is_called_after_another_dataset_is_refused(engine: Engine, group: str) -> None:
+    personalize = engine.personalize
+    text = json.dumps(ITEMS_SCHEMA | {"name": "Interactions"})
+    schema = personalize.create_schema(name="misnamed", schema=text)["schemaArn"]
+
+    message = refused(
+        "InvalidInputException",
+        personalize.create_dataset,
+        name="misnamed",
+        schemaArn=schema,
+        datasetGroupArn=group,
+        datasetType="Items",
+    )
+
+    assert "The schema's name is Interactions, so it is not for ITEMS" in message
+
+
 def test_an_arn_of_another_account_and_region_finds_the_same_resource(engine: Engine, group: str) -> None:
     copied = group.replace("eu-west-1:000000000000", "us-west-2:999999999999")
 

@@ -93,6 +93,26 @@ def test_what_may_change_is_updated() -> None:
     )
 
 
+def test_incremental_updates_and_event_weights_may_change_too() -> None:
+    def weighted(weight: float) -> dict[str, Any]:
+        return {"eventsConfig": {"eventParametersList": [{"eventType": "View", "weight": weight}]}}
+
+    before = shop(performIncrementalUpdate=False, solutionConfig=weighted(0.1))
+    [step] = plan(shop(performIncrementalUpdate=True, solutionConfig=weighted(0.2)), Standing(before))
+
+    given = {
+        "solutionArn": Ref("solution", "for-you"),
+        "performIncrementalUpdate": True,
+        "solutionUpdateConfig": weighted(0.2),
+    }
+    assert step.calls == (("update_solution", given),)
+    # Where nobody said anything, they are off.
+    assert plan(shop(performIncrementalUpdate=False), Standing(shop())) == []
+    created = plan(shop(performIncrementalUpdate=True), NOTHING)
+    [(_, arguments)] = next(step.calls for step in created if step.kind == "solution")
+    assert arguments["performIncrementalUpdate"] is True
+
+
 def test_a_campaign_that_is_to_follow_its_solution_is_given_its_latest_version() -> None:
     exploring = {"itemExplorationConfig": {"explorationWeight": "0.1"}}
     following = {"syncWithLatestSolutionVersion": True}

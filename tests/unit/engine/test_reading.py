@@ -78,18 +78,25 @@ def test_a_column_that_is_there_twice_is_refused_and_an_exact_name_outranks_anot
 @pytest.mark.parametrize(
     ("rows", "sentence"),
     [
-        ("u,i,5,\nu,,6,\n", "a.csv, data row 2: ITEM_ID is empty, and the schema doesn't allow that."),
-        ("u,i,1553631760123,\n", "a.csv, data row 1: TIMESTAMP is not in seconds since 1970"),
-        (f"{'u' * 257},i,5,\n", "a.csv, data row 1: USER_ID is longer than 256 characters."),
-        ("u,i,yesterday,\n", "TIMESTAMP has the value 'yesterday', which is no int64."),
-        ("u,i,5,dear\n", "EVENT_VALUE has the value 'dear', which is no float."),
-        ("u,i,5,1,2\n", "Expected 4 columns, got 5"),
-        ("u,i,5,\nu\0,i,5,\n", "data row 2: USER_ID holds a NUL character"),
-        ("u,i,-9223372036854775808,\n", "data row 1: TIMESTAMP is not in seconds since 1970"),
+        ("u,i,5,\nu,,6,\n", "ITEM_ID is empty, and the schema doesn't allow that."),
+        ("u,i,5,\nu,i,1553631760123,\n", "TIMESTAMP is not in seconds since 1970"),
+        (f"u,i,5,\n{'u' * 257},i,5,\n", "USER_ID is longer than 256 characters."),
+        ("u,i,5,\nu,i,yesterday,\n", "TIMESTAMP has the value 'yesterday', which is no int64."),
+        ("u,i,5,\nu,i,5,dear\n", "EVENT_VALUE has the value 'dear', which is no float."),
+        ("u,i,5,\nu,i,5,1,2\n", "it has 5 values, and the header 4 columns."),
+        ("u,i,5,\nu\0,i,5,\n", "USER_ID holds a NUL character"),
+        ("u,i,5,\nu,i,-9223372036854775808,\n", "TIMESTAMP is not in seconds since 1970"),
+        ('"a\nb",i,5,\n\n\nu,i,never,\n', "TIMESTAMP has the value 'never'"),
     ],
 )
-def test_a_bad_row_is_named(rows: str, sentence: str) -> None:
-    assert sentence in refusal(HEADER + rows)
+@pytest.mark.parametrize("before", [0, 5000])
+def test_a_bad_row_is_named_as_a_spreadsheet_counts_it(
+    rows: str, sentence: str, before: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading, "BLOCK_BYTES", 1000)
+    place = f"a.csv, row {3 + before} (the header is row 1): "
+
+    assert refusal(HEADER + "u,i,5,\n" * before + rows).startswith(place + sentence)
 
 
 def test_a_long_category_is_refused_and_a_long_text_is_not() -> None:

@@ -17,8 +17,8 @@ INTERACTIONS: list[dict[str, Any]] = [
 ]
 
 
-def record(*fields: dict[str, Any]) -> str:
-    return json.dumps({"type": "record", "name": "Interactions", "fields": list(fields), "version": "1.0"})
+def record(*fields: dict[str, Any], name: str = "Shop") -> str:
+    return json.dumps({"type": "record", "name": name, "fields": list(fields), "version": "1.0"})
 
 
 def test_a_flat_record_is_read_with_its_marks() -> None:
@@ -41,6 +41,10 @@ def test_a_flat_record_is_read_with_its_marks() -> None:
         ("{", "not valid JSON"),
         ("[" * 20_000, "not valid JSON"),
         ("[]", "not an Avro record"),
+        (
+            '{"type": "record", "name": 5, "fields": [{"name": "A", "type": "int"}]}',
+            "name must be a text, not 5",
+        ),
         ('{"type": "enum", "fields": []}', "not an Avro record"),
         ('{"type": "record", "fields": []}', "has no fields"),
         ('{"type": "record", "fields": [{"type": "string"}]}', "needs a name"),
@@ -97,6 +101,19 @@ def test_a_schema_must_fit_the_type_of_its_dataset(
 ) -> None:
     with pytest.raises(Permanent, match=sentence):
         schemas.check(schemas.parse(record(*fields)), kind)
+
+
+@pytest.mark.parametrize("name", ["Interactions", "users", "Actions", "Action_Interactions"])
+def test_a_schema_that_is_called_after_another_type_of_dataset_is_refused(name: str) -> None:
+    fields = [{"name": "ITEM_ID", "type": "string"}, {"name": "PRICE", "type": "float"}]
+
+    with pytest.raises(Permanent, match=f"name is {name}, so it is not for ITEMS: .*; call it Items"):
+        schemas.check(schemas.parse(record(*fields, name=name)), "ITEMS")
+
+
+@pytest.mark.parametrize("name", ["Interactions", "interactions", "INTERACTIONS", "Clicks", ""])
+def test_a_schema_may_be_called_after_its_dataset_in_any_case_or_otherwise(name: str) -> None:
+    schemas.check(schemas.parse(record(*INTERACTIONS, name=name)), "INTERACTIONS")
 
 
 def test_the_playbooks_schemas_fit() -> None:
