@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.architecture.source import SERVICES, imports, parsed, python_files, tracked
+from tests.architecture.source import ROOT, SERVICES, imports, parsed, python_files, tracked
 
 STATEMENT = re.compile(
     r"^\s*(SELECT\s|INSERT\s+INTO\s|UPDATE\s+\S+\s+SET\s|DELETE\s+FROM\s|WITH\s+\S+\s+AS\s*\(|COPY\s+\S+\s*(\(|FROM)"
@@ -16,6 +16,8 @@ STATEMENT = re.compile(
     re.IGNORECASE,
 )
 CODE = python_files("services", "shared")
+STACK_TESTS = {"support", "integration", "component", "e2e"}
+DEADLINE = re.compile(r"monotonic\(\) \+")
 
 
 @pytest.mark.parametrize("path", [p for p in CODE if p.parts[:2] != ("shared", "postgres")], ids=str)
@@ -141,3 +143,12 @@ def test_no_folder_is_left_without_a_reader() -> None:
     top = {path.parts[0] for path in tracked() if len(path.parts) > 1}
 
     assert top <= {".ci", "deploy", "docs", "requirements", "services", "shared", "tests", "examples"}
+
+
+def test_tests_on_a_stack_wait_in_one_way() -> None:
+    """A deadline of a test's own is sooner or later too short for a machine that is busy."""
+    patient = {Path("tests/support/waiting.py")}
+    waiting = [p for p in python_files("tests") if p.parts[1] in STACK_TESTS and p not in patient]
+    found = [str(path) for path in waiting if DEADLINE.search((ROOT / path).read_text())]
+
+    assert not found, "tests.support.waiting has `until` and `eventually`"

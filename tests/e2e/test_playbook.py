@@ -8,12 +8,9 @@ import subprocess
 import uuid
 from pathlib import Path
 
-import pytest
-
 from deploy.local.tools import PROJECT
 from tests.support.product import Endcap
-
-pytestmark = [pytest.mark.timeout(600)]
+from tests.support.waiting import PATIENCE
 
 
 def played(endcap: Endcap, aws_command: Path, **settings: str) -> subprocess.CompletedProcess[str]:
@@ -30,7 +27,7 @@ def played(endcap: Endcap, aws_command: Path, **settings: str) -> subprocess.Com
         env=environment,
         capture_output=True,
         text=True,
-        timeout=500,
+        timeout=2 * PATIENCE,
         check=False,
     )
 

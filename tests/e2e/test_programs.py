@@ -32,9 +32,8 @@ from tests.component.engine.shop import (
     items_csv,
 )
 from tests.support.product import Endcap
-from tests.support.shop import eventually
+from tests.support.waiting import PATIENCE, until
 
-pytestmark = [pytest.mark.timeout(600)]
 ROLE = "arn:aws:iam::123456789012:role/PersonalizeRole"
 RECIPE = "arn:aws:personalize:::recipe/aws-user-personalization"
 USERS_SCHEMA = {
@@ -96,9 +95,7 @@ class Program:
     def stored(self, user: str) -> list[dict[str, Any]]:
         """A user's events in the log, once they are there."""
         sql = "SELECT * FROM tracker.interactions WHERE tenant = $1 AND user_id = $2 ORDER BY event_id"
-        found: list[dict[str, Any]] = eventually(
-            lambda: self.rows(sql, user), f"an event of {user} is in the log"
-        )
+        found: list[dict[str, Any]] = until(lambda: self.rows(sql, user), f"an event of {user} is in the log")
         return found
 
 
@@ -112,15 +109,14 @@ async def _rows(url: str, sql: str, *arguments: Any) -> list[dict[str, Any]]:
 
 def until_active(describe: Callable[..., Any], **arn: str) -> None:
     """Poll as every program does."""
-    deadline = time.monotonic() + 300
-    while True:
+
+    def described() -> dict[str, Any]:
         answer = describe(**arn)
-        [described] = [value for name, value in answer.items() if name != "ResponseMetadata"]
-        assert described["status"] in STATUSES, described
-        if described["status"] == "ACTIVE":
-            return
-        assert time.monotonic() < deadline, described
-        time.sleep(0.2)
+        [found] = [value for name, value in answer.items() if name != "ResponseMetadata"]
+        assert found["status"] in STATUSES, found
+        return dict(found)
+
+    until(described, f"{arn} is active", enough=lambda found: found["status"] == "ACTIVE", every=0.2)
 
 
 def train(solution: str, mode: str = "FULL") -> str:
@@ -237,7 +233,9 @@ def _smoke(program: Program, environment: dict[str, str], sdk: Path, user: str) 
 
 
 def _run(command: list[str], environment: dict[str, str]) -> str:
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(
+        command, env=environment, capture_output=True, text=True, timeout=PATIENCE, check=False
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
@@ -249,18 +247,18 @@ def test_a_list_follows_what_a_new_visitor_looks_at(program: Program) -> None:
     for item in ("i2", "i6", "i10"):
         program.put_event(item, session="s", userId=user)
 
-    eventually(lambda: _on_shelf(program.recommended(user), 2) > before, "the list turns to shelf 2")
+    until(lambda: _on_shelf(program.recommended(user), 2) > before, "the list turns to shelf 2")
 
 
 def test_a_session_has_recommendations_and_hands_them_to_who_logs_in(program: Program) -> None:
     session, user = (f"{kind}-{uuid.uuid4().hex[:8]}" for kind in ("session", "user"))
     for item in ("i3", "i7", "i11"):
         program.put_event(item, session=session)
-    eventually(lambda: _on_shelf(program.recommended(session), 3) >= 5, "the session's list turns to shelf 3")
+    until(lambda: _on_shelf(program.recommended(session), 3) >= 5, "the session's list turns to shelf 3")
 
     program.put_event("i15", session=session, userId=user)
 
-    eventually(lambda: _on_shelf(program.recommended(user), 3) >= 5, "the user has the session's list")
+    until(lambda: _on_shelf(program.recommended(user), 3) >= 5, "the user has the session's list")
 
 
 def _on_shelf(items: list[str], shelf: int) -> int:
@@ -291,8 +289,8 @@ def test_items_and_users_that_are_put_count_at_once(program: Program) -> None:
         return {item["itemId"] for item in answer["itemList"]}
 
     shelf = {f"i{number}" for number in range(1, ITEMS, 4)}
-    eventually(lambda: passing("spared") & shelf, "whose age nobody knows gets shelf 1")
-    eventually(lambda: passing("cheap", PRICE="1.05") == {"i0"}, "i0 alone costs less than 1.05")
+    until(lambda: passing("spared") & shelf, "whose age nobody knows gets shelf 1")
+    until(lambda: passing("cheap", PRICE="1.05") == {"i0"}, "i0 alone costs less than 1.05")
 
     events.put_users(
         datasetArn=program.datasets["Users"], users=[{"userId": user, "properties": '{"age": 10}'}]
@@ -300,8 +298,8 @@ def test_items_and_users_that_are_put_count_at_once(program: Program) -> None:
     cheaper = json.dumps({"price": 0.5, "category": "shelf-3"})
     events.put_items(datasetArn=program.datasets["Items"], items=[{"itemId": "i59", "properties": cheaper}])
 
-    eventually(lambda: not passing("spared") & shelf, "a child does not")
-    eventually(lambda: passing("cheap", PRICE="1.05") == {"i0", "i59"}, "i59 has become cheap")
+    until(lambda: not passing("spared") & shelf, "a child does not")
+    until(lambda: passing("cheap", PRICE="1.05") == {"i0", "i59"}, "i59 has become cheap")
     for arn in filters.values():
         personalize.delete_filter(filterArn=arn)
 
@@ -319,7 +317,7 @@ def test_what_was_sent_counts_in_the_next_training_and_the_campaign_changes_over
         program.put_event("put", session=f"s-{number}", kind="Purchase", userId=f"u{number}")
     program.stored(f"u{1 + 4 * ((USERS - 2) // 4)}")
     sql = "SELECT count(*) AS n FROM sync.items WHERE tenant = $1 AND item_id = 'put'"
-    eventually(lambda: program.rows(sql)[0]["n"], "the item that was put is there")
+    until(lambda: program.rows(sql)[0]["n"], "the item that was put is there")
     second = train(program.solution, "UPDATE")
     assert "put" not in program.recommended("somebody", 500)
 
@@ -328,7 +326,7 @@ def test_what_was_sent_counts_in_the_next_training_and_the_campaign_changes_over
             personalize.update_campaign(campaignArn=program.campaign, solutionVersionArn=version)
             until_active(personalize.describe_campaign, campaignArn=program.campaign)
             served = partial(_serves, program, knows_put=version == second)
-            eventually(served, f"{version} is served")
+            until(served, f"{version} is served")
             time.sleep(1)
 
     assert asking.failures == []

@@ -8,6 +8,7 @@ import subprocess
 from deploy.local.tools import PROJECT
 from deploy.local.tour import commands
 from tests.support.shop import Shop
+from tests.support.waiting import PATIENCE
 
 
 def test_every_printed_command_works(shop: Shop) -> None:
@@ -19,7 +20,7 @@ def test_every_printed_command_works(shop: Shop) -> None:
         env={**os.environ, **shop.endcap.environment, "NO_PROXY": "127.0.0.1"},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE,
         check=False,
     )
 

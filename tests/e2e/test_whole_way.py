@@ -10,7 +10,8 @@ import pytest
 from shared.events.topics import TOPICS, Topic
 from shared.kafka import committed, end_offsets
 from shared.settings import KafkaSettings
-from tests.support.shop import Shop, eventually
+from tests.support.shop import Shop
+from tests.support.waiting import until
 
 CAMPAIGN = "arn:aws:personalize:us-east-1:000000000000:campaign/user-personalization"
 GROUP = "arn:aws:personalize:us-east-1:000000000000:dataset-group/default"
@@ -78,7 +79,7 @@ def test_what_was_bought_a_moment_ago_is_gone_from_the_list(shop: Shop) -> None:
     answer = shop.send({"user_id": user, "event_type": "purchase", "item_id": first})
 
     assert answer.status_code == 200
-    eventually(
+    until(
         lambda: first not in [item["product_id"] for item in shop.recommended(user)["recommendations"]],
         f"{first} is gone from the list of {user}",
     )
@@ -109,7 +110,7 @@ def test_unmodified_boto3_sends_events_and_gets_live_recommendations(shop: Shop)
     )
 
     assert len(before) == 10
-    eventually(lambda: ids() != before, "the list follows the click")
+    until(lambda: ids() != before, "the list follows the click")
 
 
 def test_the_control_plane_shows_what_the_trainer_made(shop: Shop) -> None:
@@ -143,7 +144,7 @@ async def test_a_put_item_reaches_the_answers(shop: Shop) -> None:
         entries = shop.recommended(user)["recommendations"]
         return next((e["price"] for e in entries if e["product_id"] == first["product_id"]), 0)
 
-    eventually(lambda: price() == 987.65, "the new price is in the answers")
+    until(lambda: price() == 987.65, "the new price is in the answers")
 
 
 async def test_a_filter_keeps_an_item_from_the_answers(shop: Shop) -> None:
@@ -177,7 +178,7 @@ async def test_an_uploaded_file_is_imported(shop: Shop) -> None:
     def arrived() -> Any:
         return shop.call("GET", "sync", f"/v1/orders/{order}").status_code == 200
 
-    eventually(arrived, "the order of the uploaded file is there", seconds=60)
+    until(arrived, "the order of the uploaded file is there")
 
 
 def test_an_experiment_splits_and_counts(shop: Shop) -> None:
@@ -204,7 +205,7 @@ def test_an_experiment_splits_and_counts(shop: Shop) -> None:
         exposed = {variant["name"]: variant["exposed"] for variant in found["variants"]}
         return exposed if sum(exposed.values()) == len(users) else None
 
-    exposed = eventually(counted, "every exposure is counted")
+    exposed = until(counted, "every exposure is counted")
     shop.call("POST", "router", f"/v1/experiments/{name}/stop")
     assert exposed == {v: list(variants.values()).count(v) for v in ("control", "affinity")}
     assert min(exposed.values()) > 0

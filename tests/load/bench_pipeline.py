@@ -21,7 +21,8 @@ from shared.settings import KafkaSettings
 from tests.load.figures import Figure, PeakMemory
 from tests.load.product import product
 from tests.support.product import Endcap
-from tests.support.shop import Shop, eventually
+from tests.support.shop import Shop
+from tests.support.waiting import until
 
 USERS = 180_000
 ITEMS = 4_200
@@ -162,12 +163,12 @@ async def _load(endcap: Endcap, shop: Shop, body: bytes) -> float:
         known = answer.json() if answer.status_code == 200 else {"status": "unknown"}
         return known if known["status"] in {"loaded", "refused", "failed"} else None
 
-    found = eventually(ended, "180,000 lists are loaded", seconds=120)
+    found = until(ended, "180,000 lists are loaded")
     if found["status"] == "refused":
         # The lists' items are made up, which the loader rightly doubts: load them all the same.
         began = time.monotonic()
         shop.call("POST", "loader", f"/v1/generations/{number}/activate", json={"force": True})
-        eventually(
+        until(
             lambda: shop.get("loader", f"/v1/generations/{number}")["status"] == "loaded",
             "180,000 lists are loaded by force",
             seconds=120,

@@ -11,6 +11,7 @@ from pathlib import Path
 from tests.support.processes import ROOT
 from tests.support.stack import Database, ObjectStore
 from tests.support.tenants import SECRET_KEY, SERVICE_KEY
+from tests.support.waiting import PATIENCE
 
 
 def engine_environment(database: Database, s3: ObjectStore, kafka: str, folder: Path) -> dict[str, str]:
@@ -33,7 +34,7 @@ def run(*words: str, environment: dict[str, str]) -> subprocess.CompletedProcess
         env={"PATH": os.environ["PATH"], **environment},
         capture_output=True,
         text=True,
-        timeout=90,
+        timeout=PATIENCE,
         check=False,
     )
 

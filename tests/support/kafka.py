@@ -6,7 +6,7 @@ import asyncio
 import signal
 import tempfile
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -25,6 +25,7 @@ from shared.kafka.offsets import offsets
 from shared.kafka.topics import make_topics
 from shared.runtime import Part
 from shared.settings import KafkaSettings
+from tests.support.waiting import eventually
 
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 
@@ -105,14 +106,14 @@ class Collector:
         """Ids in the order they came."""
         return [event.event_id for event in self.events]
 
-    async def until(self, condition: Callable[[Collector], bool], seconds: float = 30) -> None:
+    async def until(self, condition: Callable[[Collector], bool]) -> None:
         """Wait for something to be true of what came."""
-        await eventually(lambda: condition(self), seconds)
+        await eventually(lambda: condition(self), "the handler was given what is needed")
 
-    async def until_ids(self, events: Sequence[Event], seconds: float = 30) -> None:
+    async def until_ids(self, events: Sequence[Event]) -> None:
         """Wait until every one of `events` came at least once."""
         wanted = {event.event_id for event in events}
-        await eventually(lambda: wanted <= set(self.ids), seconds)
+        await eventually(lambda: wanted <= set(self.ids), f"{len(wanted)} events came to the handler")
 
 
 @asynccontextmanager
@@ -123,21 +124,6 @@ async def running(*parts: Part) -> AsyncIterator[None]:
             stack.push_async_callback(part.stop)
             await part.start()
         yield
-
-
-async def eventually(
-    condition: Callable[[], bool | Awaitable[bool]], seconds: float = 30, *, every: float = 0.02
-) -> None:
-    """Wait until the condition holds; AssertionError when it doesn't in time."""
-    try:
-        async with asyncio.timeout(seconds):
-            while True:
-                holds = condition()
-                if holds if isinstance(holds, bool) else await holds:
-                    return
-                await asyncio.sleep(every)
-    except TimeoutError:
-        raise AssertionError(f"not true after {seconds} s") from None
 
 
 async def raw_records(
@@ -169,16 +155,15 @@ async def raw_records(
 
 
 async def until_letters(
-    settings: KafkaSettings, graveyard: str, count: int, seconds: float = 30
+    settings: KafkaSettings, graveyard: str, count: int
 ) -> list[ConsumerRecord[bytes, bytes]]:
     """The dead letters of a topic, once there are `count`."""
-    letters: list[ConsumerRecord[bytes, bytes]] = []
-
-    async def enough() -> bool:
-        letters[:] = await raw_records(settings, graveyard)
-        return len(letters) >= count
-
-    await eventually(enough, seconds, every=0.1)
+    letters: list[ConsumerRecord[bytes, bytes]] = await eventually(
+        lambda: raw_records(settings, graveyard),
+        f"{count} letters in {graveyard}",
+        enough=lambda found: len(found) >= count,
+        every=0.1,
+    )
     return letters
 
 
@@ -214,9 +199,9 @@ class Broker:
         await asyncio.to_thread(self.stack.supervisor.start, "kafka")
         await self.until_ready()
 
-    async def until_ready(self, seconds: float = 60) -> None:
+    async def until_ready(self) -> None:
         """Wait until it answers, and no earlier than it can."""
-        await eventually(self._answers, seconds, every=0.2)
+        await eventually(self._answers, "the broker answers", every=0.2)
 
     async def _answers(self) -> bool:
         admin = AIOKafkaAdminClient(bootstrap_servers=self.settings.kafka_bootstrap_servers)

@@ -6,7 +6,6 @@ import os
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,7 +13,10 @@ from pathlib import Path
 
 import httpx
 
+from tests.support.waiting import until
+
 ROOT = Path(__file__).resolve().parents[2]
+_ONE_ANSWER_SECONDS = 10
 OFFSETS = {"serve": 0, "worker": 100, "relay": 200}
 
 
@@ -31,22 +33,22 @@ class Process:
         self.popen.kill()
         self.popen.wait()
 
-    def wait_until(self, path: str, status: int = 200, seconds: float = 30) -> None:
+    def wait_until(self, path: str, status: int = 200) -> None:
         """Wait until a GET of `path` has this status."""
-        deadline = time.monotonic() + seconds
-        last: object = None
-        while time.monotonic() < deadline:
+
+        def answer() -> tuple[int, str]:
             if self.popen.poll() is not None:
-                break
+                raise AssertionError(f"it ended before {path} was {status}:\n{self._end_of_log()}")
             try:
-                answer = httpx.get(self.url + path, timeout=2)
-                last = answer.text
-                if answer.status_code == status:
-                    return
+                answered = httpx.get(self.url + path, timeout=_ONE_ANSWER_SECONDS)
             except httpx.TransportError as error:
-                last = error
-            time.sleep(0.05)
-        raise AssertionError(f"{path} was not {status}: {last}\n{self.log.read_text()[-2000:]}")
+                return 0, f"{error!r}; the end of its log:\n{self._end_of_log()}"
+            return answered.status_code, answered.text
+
+        until(answer, f"{path} is {status}", enough=lambda seen: seen[0] == status)
+
+    def _end_of_log(self) -> str:
+        return self.log.read_text()[-2000:]
 
 
 @contextmanager

@@ -17,8 +17,8 @@ from deploy.local.components import postgres
 from deploy.local.environment import client_environment
 from deploy.local.ports import LOOPBACK, SERVICES, Ports
 from deploy.local.stack import Stack
-from deploy.local.supervisor import ended
 from tests.support.stack import given_components
+from tests.support.waiting import PATIENCE, until
 
 
 @dataclass(frozen=True)
@@ -38,31 +38,30 @@ class Endcap:
         """Send a signal, SIGKILL by default; gives the process id it had. It is restarted."""
         return self.stack.kill(process, number)
 
-    def kill_and_wait(self, process: str, *, seconds: float = 60) -> None:
+    def kill_and_wait(self, process: str) -> None:
         """Kill a process and wait until another one has taken its place and is ready."""
         before = self.kill(process)
-        if not ended(lambda: self.pid(process) not in {0, before}, seconds):
-            raise AssertionError(f"{process} was not restarted within {seconds} s")
-        self.wait_healthy(process, seconds=seconds)
+        until(lambda: self.pid(process) not in {0, before}, f"{process} was restarted")
+        self.wait_healthy(process)
 
     def stop(self, process: str) -> None:
         """Stop a process, which then stays stopped."""
         self.stack.supervisor.stop(process)
 
-    def start(self, process: str, *, seconds: float = 60) -> None:
+    def start(self, process: str) -> None:
         """Start a stopped process and wait until it is ready."""
         self.stack.supervisor.start(process)
-        self.wait_healthy(process, seconds=seconds)
+        self.wait_healthy(process)
 
-    def restart(self, process: str, *, seconds: float = 60) -> None:
+    def restart(self, process: str) -> None:
         """Stop a process in order, and start it again."""
         self.stop(process)
-        self.start(process, seconds=seconds)
+        self.start(process)
 
-    def wait_healthy(self, *processes: str, seconds: float = 60) -> None:
+    def wait_healthy(self, *processes: str) -> None:
         """Wait until the named processes, or all of them, are ready."""
         for process in processes or [known.name for known in self.stack.processes()]:
-            self.stack.wait_until_ready(process, seconds=seconds)
+            self.stack.wait_until_ready(process, seconds=PATIENCE)
 
     def log(self, process: str) -> str:
         """What the process has written so far."""

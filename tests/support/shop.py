@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import csv
-import time
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 from urllib.parse import quote
 
 import asyncpg
@@ -15,22 +14,9 @@ import boto3
 import httpx
 
 from tests.support.product import Endcap
-
-Found = TypeVar("Found")
+from tests.support.waiting import PATIENCE, until
 
 _RECOMMENDATIONS = "/api/v1/personalize/recommendations"
-
-
-def eventually(look: Callable[[], Found | None], what: str, *, seconds: float = 60) -> Found:
-    """Look until there is something true to be seen; how long it may take is no promise."""
-    deadline = time.monotonic() + seconds
-    while True:
-        found = look()
-        if found:
-            return found
-        if time.monotonic() > deadline:
-            raise AssertionError(f"after {seconds:.0f} s still not: {what}")
-        time.sleep(0.05)
 
 
 class Shop:
@@ -39,7 +25,7 @@ class Shop:
     def __init__(self, endcap: Endcap, folder: Path) -> None:
         self.endcap = endcap
         self.folder = folder
-        self.http = httpx.Client(timeout=30, trust_env=False)
+        self.http = httpx.Client(timeout=PATIENCE, trust_env=False)
 
     def __enter__(self) -> Self:
         """Use it."""
@@ -96,40 +82,37 @@ class Shop:
         assert answer.status_code == 202, answer.text
         address = f"/v1/imports/{answer.json()['id']}"
 
-        def ended() -> Any:
-            known = self.get("sync", address)
-            return known if known["status"] == "failed" or known["relayed"] else None
+        return until(
+            lambda: self.get("sync", address),
+            f"the import of {path.name} ended",
+            enough=lambda known: known["status"] == "failed" or known["relayed"],
+        )
 
-        return eventually(ended, f"the import of {path.name} ended", seconds=180)
-
-    def trained(self, *, seconds: float = 240) -> Any:
+    def trained(self) -> Any:
         """Ask for a run and wait until it has ended."""
         answer = self.call("POST", "trainer", "/v1/runs", json={"reason": "test"})
         assert answer.status_code == 202, answer.text
-        return self.ended_run(answer.json()["id"], seconds=seconds)
+        return self.ended_run(answer.json()["id"])
 
-    def ended_run(self, number: int, *, seconds: float = 240) -> Any:
+    def ended_run(self, number: int) -> Any:
         """Wait for a run to end."""
+        return until(
+            lambda: self.get("trainer", f"/v1/runs/{number}"),
+            f"run {number} ended",
+            enough=lambda run: run["status"] in {"completed", "failed"},
+        )
 
-        def ended() -> Any:
-            run = self.get("trainer", f"/v1/runs/{number}")
-            return run if run["status"] in {"completed", "failed"} else None
-
-        return eventually(ended, f"run {number} ended", seconds=seconds)
-
-    def served(self, number: int, *, seconds: float = 120) -> Any:
+    def served(self, number: int) -> Any:
         """Wait until a generation is active, in Postgres and in what the recommender answers."""
         user = self.buyer()
-
-        def active() -> Any:
-            found = self.get("loader", f"/v1/generations/{number}")
-            return found if found["active"] else None
-
-        generation = eventually(active, f"generation {number} is active", seconds=seconds)
-        eventually(
+        generation = until(
+            lambda: self.get("loader", f"/v1/generations/{number}"),
+            f"generation {number} is active",
+            enough=lambda found: bool(found["active"]),
+        )
+        until(
             lambda: self.recommended(user, service="recommender")["generation"] == number,
             f"the recommender answers from generation {number}",
-            seconds=seconds,
         )
         return generation
 

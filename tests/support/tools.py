@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.processes import ROOT
+from tests.support.waiting import PATIENCE
 
 # Programs keep the path that they were installed at, so it is that of the folder itself, not of a link to it.
 _TOOLS = (ROOT / ".local").resolve() / "tools"
@@ -85,6 +86,12 @@ def _installed(name: str, locks: Sequence[Path], install: Callable[[Path], None]
 
 def _run(command: Sequence[str], folder: Path = ROOT) -> None:
     done = subprocess.run(
-        command, cwd=folder, env=dict(os.environ), capture_output=True, text=True, timeout=300, check=False
+        command,
+        cwd=folder,
+        env=dict(os.environ),
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
     )
     assert done.returncode == 0, f"{' '.join(command)} failed:\n{done.stdout}{done.stderr}"

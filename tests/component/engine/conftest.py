@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from botocore.config import Config
 from tests.support.engine import bootstrap, engine_environment
 from tests.support.processes import Process, process
 from tests.support.stack import Database, ObjectStore
+from tests.support.waiting import until
 
 ROLE = "arn:aws:iam::000000000000:role/anything"
 ENDS = {"ACTIVE", "CREATE FAILED", "CREATE STOPPED"}
@@ -56,17 +56,16 @@ class Engine:
         content: bytes = self.s3.get_object(Bucket=self.bucket, Key=key)["Body"].read()
         return content
 
-    def finished(self, describe: Callable[..., Any], seconds: float = 90, **arn: str) -> dict[str, Any]:
+    def finished(self, describe: Callable[..., Any], **arn: str) -> dict[str, Any]:
         """Poll as every program does, until the status is one of the last words."""
-        deadline = time.monotonic() + seconds
-        while True:
+
+        def described() -> dict[str, Any]:
             answer = describe(**arn)
-            [described] = [value for name, value in answer.items() if name != "ResponseMetadata"]
-            assert described["status"] in STATUSES
-            if described["status"] in ENDS:
-                return dict(described)
-            assert time.monotonic() < deadline, described
-            time.sleep(0.1)
+            [found] = [value for name, value in answer.items() if name != "ResponseMetadata"]
+            assert found["status"] in STATUSES
+            return dict(found)
+
+        return until(described, f"{arn} ended", enough=lambda found: found["status"] in ENDS, every=0.1)
 
 
 @pytest.fixture(scope="module")

@@ -12,6 +12,7 @@ import httpx
 from tests.component.engine import shapes
 from tests.component.engine.conftest import ROLE, Engine
 from tests.support.processes import Process
+from tests.support.waiting import PATIENCE
 
 RECIPES = "arn:aws:personalize:::recipe"
 
@@ -89,7 +90,7 @@ def checked(engine: Engine, operation: str, **body: Any) -> Any:
         "x-amz-target": f"AmazonPersonalize.{operation}",
         "x-api-key": engine.environment["ENDCAP_SERVICE_KEY"],
     }
-    answer = httpx.post(engine.server.url, json=body, headers=headers)
+    answer = httpx.post(engine.server.url, json=body, headers=headers, timeout=PATIENCE)
     assert answer.status_code == 200, answer.text
     found = answer.json() if answer.content else None
     assert shapes.differences(operation, found) == []

@@ -19,8 +19,7 @@ from tests.component.engine.groups import checked, dataset_group, imported
 from tests.component.engine.shop import INTERACTIONS_SCHEMA, ITEMS_SCHEMA
 from tests.support.processes import Process
 from tests.support.stack import Database
-
-pytestmark = [pytest.mark.timeout(240)]
+from tests.support.waiting import PATIENCE, until
 
 METRICS = [
     {"eventType": "Purchase", "metricName": "bought", "expression": "SAMPLECOUNT()"},
@@ -76,18 +75,16 @@ def purchase(
 
 def files(engine: Engine, count: int, folder: str = "attributed/") -> dict[str, list[dict[str, str]]]:
     """The files, once there are so many."""
-    deadline = time.monotonic() + 60
-    while True:
-        listed = engine.s3.list_objects_v2(Bucket=engine.bucket, Prefix=folder).get("Contents", [])
-        if len(listed) >= count:
-            return {
-                entry["Key"].rpartition("/")[2]: list(
-                    csv.DictReader(io.StringIO(engine.get(entry["Key"]).decode()))
-                )
-                for entry in listed
-            }
-        assert time.monotonic() < deadline, listed
-        time.sleep(0.5)
+    listed = until(
+        lambda: engine.s3.list_objects_v2(Bucket=engine.bucket, Prefix=folder).get("Contents", []),
+        f"{count} files in {folder}",
+        enough=lambda found: len(found) >= count,
+        every=0.2,
+    )
+    return {
+        entry["Key"].rpartition("/")[2]: list(csv.DictReader(io.StringIO(engine.get(entry["Key"]).decode())))
+        for entry in listed
+    }
 
 
 def totals(found: dict[str, list[dict[str, str]]]) -> dict[tuple[str, str, str], float]:
@@ -189,7 +186,11 @@ def shown(worker: Process, metric: str, source: str) -> float:
         'tenant="attributed"} '
     )
     time.sleep(1)
-    found = [each for each in httpx.get(f"{worker.url}/metrics").text.splitlines() if each.startswith(line)]
+    found = [
+        each
+        for each in httpx.get(f"{worker.url}/metrics", timeout=PATIENCE).text.splitlines()
+        if each.startswith(line)
+    ]
     return float(found[0].removeprefix(line))
 
 

@@ -14,8 +14,6 @@ from tests.component.engine.shop import INTERACTIONS_SCHEMA, interactions_csv
 from tests.support.engine import run
 from tests.support.processes import Process
 
-pytestmark = [pytest.mark.timeout(600)]
-
 # Without the data there is nothing that a campaign could serve.
 BEFORE_DATA: dict[str, Any] = {
     "schemas": {"declared": {"schema": INTERACTIONS_SCHEMA}},

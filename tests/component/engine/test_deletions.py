@@ -15,8 +15,7 @@ from tests.component.engine.shop import INTERACTIONS_SCHEMA, interactions_csv
 from tests.component.engine.test_exports import exported
 from tests.component.engine.test_segments import segmented
 from tests.support.processes import Process
-
-pytestmark = [pytest.mark.timeout(240)]
+from tests.support.waiting import until
 
 USERS_SCHEMA = {
     "type": "record",
@@ -36,16 +35,15 @@ def deleted(engine: Engine, group: str, name: str, location: str) -> dict[str, A
     arn = personalize.create_data_deletion_job(
         jobName=name, datasetGroupArn=group, dataSource={"dataLocation": location}, roleArn=ROLE
     )["dataDeletionJobArn"]
-    deadline = time.monotonic() + 60
-    while True:
+
+    def described() -> dict[str, Any]:
         job: dict[str, Any] = personalize.describe_data_deletion_job(dataDeletionJobArn=arn)[
             "dataDeletionJob"
         ]
         assert job["status"] in {"PENDING", "IN_PROGRESS", "COMPLETED", "FAILED"}
-        if job["status"] in {"COMPLETED", "FAILED"}:
-            return job
-        assert time.monotonic() < deadline, job
-        time.sleep(0.1)
+        return job
+
+    return until(described, f"{arn} ended", enough=lambda job: job["status"] in {"COMPLETED", "FAILED"})
 
 
 @pytest.fixture(scope="module")

@@ -17,8 +17,6 @@ from tests.component.engine.shop import INTERACTIONS_SCHEMA, ITEMS_SCHEMA
 from tests.support.processes import Process
 from tests.support.stack import Database
 
-pytestmark = [pytest.mark.timeout(240)]
-
 WIDE = {
     **INTERACTIONS_SCHEMA,
     "fields": [

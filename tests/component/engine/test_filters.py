@@ -20,8 +20,8 @@ from tests.component.engine.groups import active_version, checked, dataset_group
 from tests.component.engine.shop import INTERACTIONS_SCHEMA, ITEMS_SCHEMA, interactions_csv, items_csv
 from tests.support.processes import Process
 from tests.support.stack import Database
+from tests.support.waiting import eventually
 
-pytestmark = [pytest.mark.timeout(600)]
 USERS_SCHEMA = {
     "type": "record",
     "name": "Users",
@@ -214,14 +214,6 @@ async def seen_by_the_recommender(database: Database) -> set[str]:
         return {row["name"] for row in rows}
     finally:
         await connection.close()
-
-
-async def eventually(holds: Callable[[], bool]) -> None:
-    for _ in range(400):
-        if holds():
-            return
-        await asyncio.sleep(0.05)
-    pytest.fail("did not come to hold within 20 s")
 
 
 @pytest.fixture(scope="module")

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import urllib.request
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +20,8 @@ from tests.component.engine.conftest import ROLE, Engine
 from tests.component.engine.groups import active_version, new_version
 from tests.component.engine.shop import INTERACTIONS_SCHEMA, ITEMS_SCHEMA, interactions_csv, items_csv
 from tests.support.processes import Process
+from tests.support.waiting import PATIENCE, eventually
 
-pytestmark = [pytest.mark.timeout(600)]
 RECIPES = "arn:aws:personalize:::recipe"
 METRICS = {
     "coverage",
@@ -317,12 +315,6 @@ def _fingerprint_of(engine: Engine, uri: str, folder: Path) -> str:
     return fingerprint(folder)
 
 
-async def eventually(holds: Callable[[], bool], seconds: float = 30) -> None:
-    async with asyncio.timeout(seconds):
-        while not holds():  # noqa: ASYNC110 - what is waited for tells nobody
-            await asyncio.sleep(0.05)
-
-
 def test_a_solution_in_use_can_not_be_deleted(engine: Engine, shop: dict[str, Any]) -> None:
     personalize = engine.personalize
 
@@ -404,7 +396,7 @@ def test_the_rest_of_the_answers_has_the_shape_that_botocore_expects(
             "x-amz-target": f"AmazonPersonalize.{operation}",
             "x-api-key": engine.environment["ENDCAP_SERVICE_KEY"],
         }
-        answer = httpx.post(engine.server.url, json=body, headers=headers)
+        answer = httpx.post(engine.server.url, json=body, headers=headers, timeout=PATIENCE)
         assert answer.status_code == 200, answer.text
         found = answer.json() if answer.content else None
         assert shapes.differences(operation, found) == []

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import time
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +15,8 @@ from tests.component.engine.conftest import ROLE, Engine
 from tests.component.engine.groups import computations
 from tests.component.engine.shop import INTERACTIONS_SCHEMA, ITEMS_SCHEMA, interactions_csv, items_csv
 from tests.support.processes import Process, process
+from tests.support.waiting import PATIENCE, until
 
-pytestmark = [pytest.mark.timeout(600)]
 RECIPE = "arn:aws:personalize:::recipe/aws-user-personalization"
 
 
@@ -140,6 +139,7 @@ def status(engine: Engine, tenant: str = "jobs") -> dict[str, Any]:
     answer = httpx.get(
         f"{engine.server.url}/v1/status?limit=200",
         headers={"x-api-key": engine.environment["ENDCAP_SERVICE_KEY"], "x-endcap-tenant": tenant},
+        timeout=PATIENCE,
     )
     found: dict[str, Any] = answer.json()
     return found
@@ -204,13 +204,15 @@ def test_a_training_that_is_stopped_ends_soon(engine: Engine, worker: Process, t
     personalize = engine.personalize
     version = personalize.create_solution_version(solutionArn=trainable)["solutionVersionArn"]
     _, computation = _who_computes(worker)
+    # Frozen, it can't end by having done its work.
+    os.kill(computation, signal.SIGSTOP)
 
     personalize.stop_solution_version_creation(solutionVersionArn=version)
     described = personalize.describe_solution_version(solutionVersionArn=version)["solutionVersion"]
     assert described["status"] in {"CREATE STOPPING", "CREATE STOPPED"}
 
     eventually_gone(computation)
-    ended = engine.finished(personalize.describe_solution_version, solutionVersionArn=version, seconds=10)
+    ended = engine.finished(personalize.describe_solution_version, solutionVersionArn=version)
     assert ended["status"] == "CREATE STOPPED"
     assert "failureReason" not in ended
 
@@ -225,26 +227,18 @@ def test_a_killed_worker_leaves_no_version_stuck(engine: Engine, worker: Process
         victim.kill()
 
         eventually_gone(computation)
-        trained = engine.finished(
-            personalize.describe_solution_version, seconds=120, solutionVersionArn=version
-        )
+        trained = engine.finished(personalize.describe_solution_version, solutionVersionArn=version)
     assert trained["status"] == "ACTIVE", trained
     [job] = [job for job in status(engine)["jobs"] if job["arn"] == version]
     assert job["attempts"] == 2
 
 
-def _who_computes(*workers: Process, seconds: float = 30) -> tuple[Process, int]:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        for worker in workers:
-            if found := computations(worker):
-                return worker, found[0]
-        time.sleep(0.01)
-    raise AssertionError("no computation was started")
+def _who_computes(*workers: Process) -> tuple[Process, int]:
+    def found() -> tuple[Process, int] | None:
+        return next(((worker, each) for worker in workers for each in computations(worker)), None)
+
+    return until(found, "a computation was started", every=0.01)
 
 
-def eventually_gone(pid: int, seconds: float = 10) -> None:
-    deadline = time.monotonic() + seconds
-    while Path(f"/proc/{pid}").exists():
-        assert time.monotonic() < deadline, "the computation outlived its worker"
-        time.sleep(0.05)
+def eventually_gone(pid: int) -> None:
+    until(lambda: not Path(f"/proc/{pid}").exists(), "the computation ended")

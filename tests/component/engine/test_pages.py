@@ -22,7 +22,6 @@ from tests.component.engine.shop import (
 )
 from tests.support.processes import Process
 
-pytestmark = [pytest.mark.timeout(240)]
 PAGINATORS = set(botocore.session.get_session().get_paginator_model("personalize")._paginator_config)
 SEVEN = [f"page-{number}" for number in range(7)]
 METRICS = [

@@ -17,7 +17,6 @@ from tests.component.engine.shop import INTERACTIONS_SCHEMA, interactions_csv
 from tests.support.processes import Process
 from tests.support.stack import Database
 
-pytestmark = [pytest.mark.timeout(240)]
 RECIPES = "arn:aws:personalize:::recipe"
 USE_CASES = (
     "popular-items-by-views",

@@ -12,8 +12,6 @@ from tests.component.engine.groups import active_version, checked, dataset_group
 from tests.component.engine.shop import INTERACTIONS_SCHEMA, ITEMS_SCHEMA, interactions_csv, items_csv
 from tests.support.processes import Process
 
-pytestmark = [pytest.mark.timeout(240)]
-
 
 @pytest.fixture(scope="module")
 def shop(engine: Engine, worker: Process) -> dict[str, str]:

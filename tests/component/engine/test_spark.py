@@ -17,10 +17,6 @@ from tests.component.engine.groups import RECIPES, dataset_group, imported
 from tests.component.engine.shop import INTERACTIONS_SCHEMA, USERS, interactions_csv
 from tests.support.processes import process
 
-SECONDS = 280
-
-pytestmark = [pytest.mark.timeout(2 * SECONDS)]
-
 DEVICE = {"name": "DEVICE", "type": ["null", "string"], "categorical": True}
 WITH_DEVICE = INTERACTIONS_SCHEMA | {"fields": [*INTERACTIONS_SCHEMA["fields"], DEVICE]}
 
@@ -48,7 +44,7 @@ def trained_and_asked(engine: Engine, solution: str, name: str, folder: Path) ->
     """A version of its own, its model's context, and what it answers."""
     personalize = engine.personalize
     version = personalize.create_solution_version(solutionArn=solution)["solutionVersionArn"]
-    ended = engine.finished(personalize.describe_solution_version, SECONDS, solutionVersionArn=version)
+    ended = engine.finished(personalize.describe_solution_version, solutionVersionArn=version)
     assert ended["status"] == "ACTIVE", ended
     lines = [f'{{"userId": "u{user}"}}' for user in range(USERS)]
     lines.insert(7, "nonsense")
@@ -60,7 +56,7 @@ def trained_and_asked(engine: Engine, solution: str, name: str, folder: Path) ->
         jobOutput={"s3DataDestination": {"path": f"s3://{engine.bucket}/{name}/"}},
         roleArn=ROLE,
     )["batchInferenceJobArn"]
-    ended = engine.finished(personalize.describe_batch_inference_job, SECONDS, batchInferenceJobArn=job)
+    ended = engine.finished(personalize.describe_batch_inference_job, batchInferenceJobArn=job)
     assert ended["status"] == "ACTIVE", ended
     answers = [json.loads(line) for line in engine.get(f"{name}/{name}.json.out").splitlines()]
     return Trained(answers, context_of(engine, version, folder / name), "")

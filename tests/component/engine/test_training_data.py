@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import pytest
 
 from shared.models import load
 from tests.component.engine.conftest import ROLE, Engine
@@ -22,8 +21,8 @@ from tests.component.engine.shop import (
     interactions_csv,
 )
 from tests.support.processes import Process
+from tests.support.waiting import PATIENCE
 
-pytestmark = [pytest.mark.timeout(240)]
 RECIPES = "arn:aws:personalize:::recipe"
 HEADER = "USER_ID,ITEM_ID,TIMESTAMP,EVENT_TYPE,EVENT_VALUE"
 
@@ -82,6 +81,7 @@ class Group:
                 "x-api-key": self.engine.environment["ENDCAP_SERVICE_KEY"],
                 "x-endcap-tenant": self.name,
             },
+            timeout=PATIENCE,
         ).json()["jobs"]
         [details] = [job["details"] for job in jobs if job["arn"] == arn]
         return version, details

@@ -19,6 +19,7 @@ from services.engine.personalize.operations import TABLE
 from tests.component.engine import shapes
 from tests.component.engine.conftest import ROLE, Engine
 from tests.component.engine.shop import INTERACTIONS_SCHEMA, ITEMS_SCHEMA
+from tests.support.waiting import PATIENCE
 
 RECIPE = "arn:aws:personalize:::recipe/aws-similar-items"
 NOBODY = "arn:aws:personalize:eu-west-1:000000000000"
@@ -55,6 +56,7 @@ def raw(engine: Engine) -> Raw:
                 "x-amz-target": f"AmazonPersonalize.{operation}",
                 "x-api-key": engine.environment["ENDCAP_SERVICE_KEY"],
             },
+            timeout=PATIENCE,
         )
         assert answer.status_code == 200, answer.text
         assert answer.headers["x-amzn-requestid"]
@@ -388,12 +390,15 @@ def test_a_repeated_call_changes_nothing_and_gets_the_first_answer(engine: Engin
     group = engine.personalize.create_dataset_group(name="repeated")["datasetGroupArn"]
     body = {"name": "repeated", "datasetGroupArn": group}
 
-    first = httpx.post(engine.server.url, json=body, headers=headers)
-    second = httpx.post(engine.server.url, json=body, headers=headers)
+    first = httpx.post(engine.server.url, json=body, headers=headers, timeout=PATIENCE)
+    second = httpx.post(engine.server.url, json=body, headers=headers, timeout=PATIENCE)
     headers["x-amz-target"] = "AmazonPersonalize.DeleteEventTracker"
     gone = [
         httpx.post(
-            engine.server.url, json={"eventTrackerArn": first.json()["eventTrackerArn"]}, headers=headers
+            engine.server.url,
+            json={"eventTrackerArn": first.json()["eventTrackerArn"]},
+            headers=headers,
+            timeout=PATIENCE,
         )
         for _ in range(2)
     ]
@@ -406,7 +411,7 @@ def test_a_repeated_call_changes_nothing_and_gets_the_first_answer(engine: Engin
 def test_who_calls_decides_what_is_seen(engine: Engine, group: str) -> None:
     def call(operation: str, body: dict[str, Any], **headers: str) -> httpx.Response:
         target = {"x-amz-target": f"AmazonPersonalize.{operation}"}
-        return httpx.post(engine.server.url, json=body, headers=target | headers)
+        return httpx.post(engine.server.url, json=body, headers=target | headers, timeout=PATIENCE)
 
     nobody = call("ListDatasetGroups", {})
     reader = call("ListDatasetGroups", {}, **{"x-api-key": engine.keys["read"]})
@@ -441,6 +446,7 @@ def test_an_unknown_operation_is_named(engine: Engine) -> None:
             "x-amz-target": "AmazonPersonalize.ListWishes",
             "x-api-key": engine.environment["ENDCAP_SERVICE_KEY"],
         },
+        timeout=PATIENCE,
     )
 
     assert (answer.status_code, answer.json()["__type"]) == (400, "UnknownOperationException")

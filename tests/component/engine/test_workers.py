@@ -9,14 +9,12 @@ import time
 from contextlib import ExitStack
 from typing import Any
 
-import pytest
-
 from tests.component.engine.conftest import ROLE, Engine
 from tests.component.engine.groups import RECIPES, computations, dataset_group, imported, new_version
 from tests.component.engine.shop import INTERACTIONS_SCHEMA, ITEMS_SCHEMA, interactions_csv
 from tests.support.processes import Process, process
+from tests.support.waiting import until
 
-pytestmark = [pytest.mark.timeout(300)]
 # 1,200 events of 120 users; a tenth of them are purchases.
 ROWS = [
     f"u{number % 120},i{number % 37},{1_700_000_000 + number},{'Purchase' if number % 10 == 0 else 'View'},"
@@ -75,7 +73,7 @@ def test_several_workers_share_the_work(engine: Engine) -> None:
         for computation in held.values():
             os.kill(computation, signal.SIGCONT)
         ended = [
-            engine.finished(personalize.describe_solution_version, seconds=180, solutionVersionArn=version)
+            engine.finished(personalize.describe_solution_version, solutionVersionArn=version)
             for version in versions
         ]
 
@@ -83,17 +81,19 @@ def test_several_workers_share_the_work(engine: Engine) -> None:
     assert {version["status"] for version in ended} == {"ACTIVE"}
 
 
-def _held(workers: list[Process], seconds: float = 120) -> dict[int, int]:
+def _held(workers: list[Process]) -> dict[int, int]:
     """Stop the first computation of each worker; gives those by their workers' process ids."""
     held: dict[int, int] = {}
-    deadline = time.monotonic() + seconds
-    while len(held) < len(workers) and time.monotonic() < deadline:
+
+    def all_held() -> bool:
         for worker in workers:
             for computation in computations(worker)[:1]:
                 if worker.popen.pid not in held:
                     os.kill(computation, signal.SIGSTOP)
                     held[worker.popen.pid] = computation
-        time.sleep(0.002)
+        return len(held) == len(workers)
+
+    until(all_held, "each worker computes", every=0.002)
     return held
 
 
@@ -134,7 +134,5 @@ def test_incremental_updates_take_new_items_into_the_version_that_is_there(engin
         assert alike(engine, version, "mug") == ["hat"]
 
     with process("engine", "worker", {**engine.environment, "ENGINE_RENEWAL_MINUTES": "0"}, engine.folder):
-        deadline = time.monotonic() + 60
-        while alike(engine, version, "mug") != ["cup"]:
-            assert time.monotonic() < deadline
+        until(lambda: alike(engine, version, "mug") == ["cup"], "the new item is found")
     assert len(personalize.list_solution_versions(solutionArn=solution)["solutionVersions"]) == 1

@@ -7,7 +7,6 @@ import uuid
 
 import asyncpg
 import orjson
-import pytest
 from redis.asyncio import Redis
 
 from services.loader.store.caches import filled_key, list_key, pointer_key
@@ -17,8 +16,9 @@ from shared.events.topics import BATCHES, CACHES
 from shared.kafka import Publisher, StateTable
 from tests.component.loader.conftest import Worker
 from tests.support.batches import Batch, a_line
-from tests.support.kafka import eventually, settings_for
+from tests.support.kafka import settings_for
 from tests.support.stack import ObjectStore
+from tests.support.waiting import PATIENCE, eventually
 
 LISTS = 40_000
 ITEMS = [f"item-{number}" for number in range(20)]
@@ -38,7 +38,7 @@ def a_batch(tenant: str, run: int) -> Batch:
 async def tell(trainer: Publisher, batch: Batch, bucket: str) -> None:
     async def published() -> bool:
         try:
-            await trainer.publish(BATCHES, [batch.completed(bucket)])
+            await trainer.publish(BATCHES, [batch.completed(bucket)], within=PATIENCE)
         except Transient:
             return False
         return True
@@ -91,7 +91,6 @@ class Witness:
         )
 
 
-@pytest.mark.timeout(600)
 async def test_a_worker_killed_anywhere_leaves_no_mixture(
     worker: Worker,
     trainer: Publisher,

@@ -9,6 +9,7 @@ import uuid
 from aiokafka import AIOKafkaConsumer
 
 from tests.support.stack import Components, ObjectStore
+from tests.support.waiting import PATIENCE
 
 
 async def test_an_uploaded_object_becomes_a_record(
@@ -21,7 +22,7 @@ async def test_an_uploaded_object_becomes_a_record(
     try:
         s3.client().put_object(Bucket=bucket, Key=key, Body=b"a,b\n")
 
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             while True:
                 record = json.loads((await consumer.getone()).value)
                 # The server also says s3:TestEvent when it starts.

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from deploy.local.tools import PROJECT
+from tests.support.waiting import PATIENCE
 
 # What a shell script may take for granted anywhere.
 _PLAIN = """
@@ -45,7 +46,7 @@ def _install(clone: Path, **environment: str) -> subprocess.CompletedProcess[str
         env={**os.environ, **environment},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE,
         check=False,
     )
 

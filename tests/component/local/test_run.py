@@ -19,8 +19,8 @@ import pytest
 
 from deploy.local.ports import Ports, is_open, variable
 from deploy.local.stack import Stack
-from deploy.local.supervisor import ended
 from deploy.local.tools import PROJECT
+from tests.support.waiting import PATIENCE, until
 
 _ADDRESSES = ("KAFKA_BOOTSTRAP_SERVERS", "DATABASE_URL", "REDIS_URL", "AWS_ENDPOINT_URL_S3")
 
@@ -41,14 +41,14 @@ class Terminal:
     def words(self, *arguments: str) -> list[str]:
         return [sys.executable, "-m", "deploy.local", "--root", str(self.root), *arguments]
 
-    def do(self, *arguments: str, seconds: float = 30) -> subprocess.CompletedProcess[str]:
+    def do(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             self.words(*arguments),
             cwd=PROJECT,
             env=self.environment,
             capture_output=True,
             text=True,
-            timeout=seconds,
+            timeout=PATIENCE,
             check=False,
         )
 
@@ -95,7 +95,6 @@ def terminal() -> Iterator[Terminal]:
         Stack(terminal.root, terminal.ports).stop()
 
 
-@pytest.mark.timeout(600)
 def test_a_day_with_the_stack(terminal: Terminal) -> None:
     """One start is a third of a minute, so the things that need one are told as one story."""
     with terminal.in_foreground("run", "--empty") as run:
@@ -103,11 +102,13 @@ def test_a_day_with_the_stack(terminal: Terminal) -> None:
             line.removeprefix("export ").split("=", maxsplit=1)
             for line in terminal.do("env").stdout.splitlines()
         )
-        assert ended(terminal.is_all_ready, 60), terminal.do("status").stdout
+        until(terminal.is_all_ready, every=1)
 
         url, key = (shlex.split(told[name])[0] for name in ("ENDCAP_TRACKER_URL", "ENDCAP_INGEST_KEY"))
         event = {"user_id": "c-1", "event_type": "view", "item_id": "i-1"}
-        answer = httpx.post(f"{url}/v1/events", json=event, headers={"x-api-key": key}, trust_env=False)
+        answer = httpx.post(
+            f"{url}/v1/events", json=event, headers={"x-api-key": key}, trust_env=False, timeout=PATIENCE
+        )
         assert answer.is_success, answer.text
 
         # Beside what a client is told, an AWS key pair needs the secret that encrypts it.
@@ -118,11 +119,11 @@ def test_a_day_with_the_stack(terminal: Terminal) -> None:
         again = terminal.do("run", "--empty")
         assert again.returncode == 1
         assert "runs already" in again.stderr
-        assert ended(terminal.is_all_ready, 60)
+        until(terminal.is_all_ready, every=1)
 
         run.send_signal(signal.SIGKILL)
-        run.wait(10)
-        assert ended(terminal.is_all_ready, 60)
+        run.wait(PATIENCE)
+        until(terminal.is_all_ready, every=1)
 
     begin = time.monotonic()
     stopped = terminal.do("stop")
@@ -133,7 +134,7 @@ def test_a_day_with_the_stack(terminal: Terminal) -> None:
     with terminal.in_foreground("run", "--empty") as run:
         begin = time.monotonic()
         run.send_signal(signal.SIGINT)
-        run.wait(60)
+        run.wait(PATIENCE)
         assert time.monotonic() - begin < 20
     assert terminal.anything_listens() == []
 
@@ -164,7 +165,7 @@ def test_an_unknown_log_names_those_that_are(terminal: Terminal) -> None:
 
 
 def test_make_alone_lists_its_targets() -> None:
-    done = subprocess.run(["make"], cwd=PROJECT, capture_output=True, text=True, timeout=30, check=True)
+    done = subprocess.run(["make"], cwd=PROJECT, capture_output=True, text=True, timeout=PATIENCE, check=True)
 
     verbs = "run stop status logs env load test bench check fmt lint types contracts clean"
     for verb in verbs.split():

@@ -20,9 +20,9 @@ from deploy.local.components import postgres
 from deploy.local.failure import StackError
 from deploy.local.ports import LOOPBACK, Ports, is_open
 from deploy.local.stack import Stack
-from deploy.local.supervisor import ended
 from deploy.local.sweep import end_orphans
 from deploy.local.tools import PROJECT
+from tests.support.waiting import PATIENCE, until
 
 
 @pytest.fixture
@@ -72,7 +72,7 @@ def test_a_killed_process_is_restarted_with_its_data(stack: Stack) -> None:
 
     before = stack.kill("redis")
 
-    assert ended(lambda: stack.supervisor.process("redis").pid not in {0, before}, 10)
+    until(lambda: stack.supervisor.process("redis").pid not in {0, before}, "Redis was restarted")
     stack.wait_until_ready("redis")
     assert _get(stack, "kept") == b"yes"
 
@@ -97,7 +97,7 @@ def test_everything_ends_although_the_supervisor_was_killed(stack: Stack) -> Non
     stack.launch(("redis", "postgres"), tied=True)
     stack.start("redis", "postgres")
     os.kill(stack.supervisor.pid(), signal.SIGKILL)
-    assert ended(lambda: not stack.is_running, 5)
+    until(lambda: not stack.is_running, "the supervisor is gone")
     assert stack.is_ready("redis")
 
     seconds = stack.stop()
@@ -112,7 +112,7 @@ def test_a_start_after_such_a_kill_takes_over(stack: Stack) -> None:
     stack.start("redis")
     _set(stack, "kept", "yes")
     os.kill(stack.supervisor.pid(), signal.SIGKILL)
-    assert ended(lambda: not stack.is_running, 5)
+    until(lambda: not stack.is_running, "the supervisor is gone")
 
     stack.launch(("redis",), tied=True)
     stack.start("redis")
@@ -138,14 +138,14 @@ def test_a_tied_stack_ends_with_a_killed_parent(root: Path) -> None:
         cwd=PROJECT,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE,
         check=False,
     )
 
     port = int(done.stdout)
     try:
         assert done.returncode == -signal.SIGKILL
-        assert ended(lambda: not is_open(port), 10)
+        until(lambda: not is_open(port), "nothing listens")
     finally:
         end_orphans(root, seconds=5)
 

@@ -12,7 +12,7 @@ from botocore.config import Config
 
 from shared.events import CampaignChanged
 from tests.component.engine.shapes import differences
-from tests.support.kafka import eventually
+from tests.support.waiting import PATIENCE, eventually
 
 AWS = ("ENDCTESTTESTTESTTEST", "a secret access key of forty characters!")
 
@@ -69,7 +69,7 @@ async def loaded(url: str, tenant: str, count: int = 3) -> None:
         status = (await caller.get("/api/v1/personalize/status", headers=headers)).json()
         return list(status["campaigns"].values()).count("model") == count
 
-    async with httpx.AsyncClient(base_url=url) as caller:
+    async with httpx.AsyncClient(base_url=url, timeout=PATIENCE) as caller:
         await eventually(whole)
 
 

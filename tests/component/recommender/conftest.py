@@ -30,6 +30,7 @@ from shared.kafka.producer import Producer
 from shared.postgres import migrate
 from shared.redis import client
 from shared.settings import AuthSettings, KafkaSettings, PostgresSettings, RedisSettings, S3Settings
+from tests.support.waiting import PATIENCE, eventually
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -94,7 +95,7 @@ class World:
         """The serving process, as the service key sees it, for this world's tenant."""
         serving = app.build(self.settings(**changes))
         async with (
-            LifespanManager(serving, startup_timeout=20, shutdown_timeout=20),
+            LifespanManager(serving, startup_timeout=PATIENCE, shutdown_timeout=PATIENCE),
             httpx.AsyncClient(
                 transport=httpx.ASGITransport(serving),
                 base_url="http://recommender",
@@ -124,7 +125,7 @@ class World:
     async def worker(self, **changes: Any) -> AsyncIterator[None]:
         """The worker process."""
         async with LifespanManager(
-            app.worker(self.settings(**changes)), startup_timeout=20, shutdown_timeout=20
+            app.worker(self.settings(**changes)), startup_timeout=PATIENCE, shutdown_timeout=PATIENCE
         ):
             yield
 
@@ -191,7 +192,7 @@ class World:
         async with AsyncExitStack() as stack:
             producer.start()
             stack.push_async_callback(producer.stop)
-            await producer.deliver(topic.name, records, 20.0)
+            await producer.deliver(topic.name, records, PATIENCE)
 
     async def keys(self) -> None:
         """Make the tenant's keys: one API key per scope, and a key pair of the account."""
@@ -245,19 +246,3 @@ def world(
     """A world of its own: database, Redis database and tenant."""
     with postgres_server.database(template=views) as database:
         yield World(database, redis_url, kafka_bootstrap, tmp_path / "models")
-
-
-async def eventually(condition: Any, seconds: float = 20.0) -> Any:
-    """Call until it returns something true; return that."""
-    async with asyncio.timeout(seconds):
-        while True:
-            found = await condition()
-            if found:
-                return found
-            await asyncio.sleep(0.01)
-
-
-@pytest.fixture(scope="session")
-def until() -> Any:
-    """`eventually`, for test modules, which import nothing from here."""
-    return eventually

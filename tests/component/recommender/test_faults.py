@@ -17,8 +17,8 @@ from typing import Any
 import pytest
 
 from shared.events.topics import CACHES
-from tests.support.kafka import eventually
 from tests.support.lateness import lateness
+from tests.support.waiting import eventually
 
 USER = "user-personalization"
 PATH = "/api/v1/personalize/recommendations"
@@ -95,8 +95,8 @@ async def ask_for(caller: Any, seconds: float) -> tuple[list[float], set[str]]:
     """
     times, sources, n = [], set(), 0
     async with lateness() as late:
-        until = time.monotonic() + seconds
-        while time.monotonic() < until:
+        since = time.monotonic()
+        while time.monotonic() - since < seconds:
             n = n % 49 + 1
             began = time.perf_counter()
             answer = await caller.get(f"{PATH}/u{n}")

@@ -25,6 +25,7 @@ from shared.events.topics import CACHES, CAMPAIGNS, FILTERS, INTERACTIONS, ITEMS
 from shared.models import fingerprint, save
 from tests.component.recommender.campaigns import arn, campaign, client, ids, loaded
 from tests.support.lateness import lateness
+from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
     from tests.support.stack import ObjectStore
@@ -206,7 +207,7 @@ async def test_mistakes_say_what_is_wrong(ask: Asking) -> None:
 
 
 async def test_a_purchase_is_gone_within_two_seconds_and_can_be_asked_for_again(
-    shop: Any, ask: Asking, until: Any
+    shop: Any, ask: Asking
 ) -> None:
     before = await ask.list_of(userId="u2", filterArn=filter_arn("again"))
     unbought = await ask.list_of(userId="u2", filterArn=filter_arn("unbought"))
@@ -222,14 +223,14 @@ async def test_a_purchase_is_gone_within_two_seconds_and_can_be_asked_for_again(
     async with lateness() as late:
         began = time.monotonic()
         await shop.publish(INTERACTIONS, shop.interaction("purchase", first, user_id="u2"))
-        await until(gone)
+        await eventually(gone)
         took = time.monotonic() - began
     assert took < 2 + late.worst
     again = await ask.list_of(userId="u2", filterArn=filter_arn("again"))
     assert set(ids(again)) == {*ids(before), first}
 
 
-async def test_the_current_user_is_who_the_shop_says(shop: Any, ask: Asking, until: Any) -> None:
+async def test_the_current_user_is_who_the_shop_says(shop: Any, ask: Asking) -> None:
     child = await ask.list_of(userId="u2", filterArn=filter_arn("adults"))
     adult = await ask.list_of(userId="u8", filterArn=filter_arn("adults"))
     assert set(ids(child)) == set(BOLTS)
@@ -248,10 +249,10 @@ async def test_the_current_user_is_who_the_shop_says(shop: Any, ask: Asking, unt
     async def grown() -> bool:
         return set(TEAS) <= set(ids(await ask.list_of(userId="u2", filterArn=filter_arn("adults"))))
 
-    await until(grown)
+    await eventually(grown)
 
 
-async def test_the_shop_s_newer_word_on_an_item_counts(shop: Any, ask: Asking, until: Any) -> None:
+async def test_the_shop_s_newer_word_on_an_item_counts(shop: Any, ask: Asking) -> None:
     await shop.publish(ITEMS, shop.item("bolt-11", price=0.5, attributes={"genres": ["tea", "odd"]}))
     wanted = {"filterArn": filter_arn("kind"), "filterValues": {"KIND": '"tea"'}}
 
@@ -261,7 +262,7 @@ async def test_the_shop_s_newer_word_on_an_item_counts(shop: Any, ask: Asking, u
         )
         return "bolt-11" in ids(answer) and answer
 
-    answer = await until(told)
+    answer = await eventually(told)
     described = {item["itemId"]: item["metadata"] for item in answer["itemList"]}
     assert described["bolt-11"] == {"PRICE": "0.5", "GENRES": "tea|odd", "NAME": "bolt11"}
     assert described["tea-3"] == {"PRICE": "3", "GENRES": "tea|drink", "NAME": "tea3"}
@@ -305,9 +306,7 @@ async def test_promotions_take_their_share_of_the_places(ask: Asking) -> None:
     assert len(ids(answer)) == 20
 
 
-async def test_young_items_get_a_chance_and_lose_it_by_being_shown_in_vain(
-    shop: Any, ask: Asking, until: Any
-) -> None:
+async def test_young_items_get_a_chance_and_lose_it_by_being_shown_in_vain(shop: Any, ask: Asking) -> None:
     plain = [ids(await ask.list_of(userId="u2", numResults=5)) for _ in range(2)]
     assert plain[0] == plain[1]
     young = {"tea-10", "tea-11", "bolt-10", "bolt-11"}
@@ -327,12 +326,10 @@ async def test_young_items_get_a_chance_and_lose_it_by_being_shown_in_vain(
     async def shown_in_vain() -> bool:
         return not set(ids(await ask.list_of("daring", userId="u2", numResults=3))) & young
 
-    await until(shown_in_vain)
+    await eventually(shown_in_vain)
 
 
-async def test_an_event_that_names_its_recommendation_says_what_was_shown(
-    shop: Any, ask: Asking, until: Any
-) -> None:
+async def test_an_event_that_names_its_recommendation_says_what_was_shown(shop: Any, ask: Asking) -> None:
     answer = await ask.list_of("daring", userId="u2", numResults=5)
     young = set(reasons(answer))
     assert young
@@ -348,7 +345,7 @@ async def test_an_event_that_names_its_recommendation_says_what_was_shown(
         async def counted() -> Any:
             return await redis.hget(key, "last")
 
-        await until(counted)
+        await eventually(counted)
         counts = {item.decode(): int(times) for item, times in (await redis.hgetall(key)).items()}
         assert counts == {**dict.fromkeys(taken, 1), "last": 1}
     finally:
@@ -400,7 +397,7 @@ async def test_a_ranking_is_a_permutation_of_what_passes(ask: Asking) -> None:
     }
 
 
-async def test_a_session_is_somebody_too(shop: Any, ask: Asking, until: Any) -> None:
+async def test_a_session_is_somebody_too(shop: Any, ask: Asking) -> None:
     await shop.publish(
         INTERACTIONS, *(shop.interaction("view", f"bolt-{n}", session_id="anonymous") for n in range(3))
     )
@@ -409,10 +406,10 @@ async def test_a_session_is_somebody_too(shop: Any, ask: Asking, until: Any) -> 
         listed = ids(await ask.list_of(userId="anonymous", numResults=4))
         return all(item.startswith("bolt") for item in listed)
 
-    await until(heard)
+    await eventually(heard)
 
 
-async def test_lists_are_filtered_too_while_there_is_no_model(shop: Any, ask: Asking, until: Any) -> None:
+async def test_lists_are_filtered_too_while_there_is_no_model(shop: Any, ask: Asking) -> None:
     await shop.lists(7, "user-personalization", {"u1": [("tea-1", 0.5), ("bolt-1", 0.4), ("bolt-2", 0.1)]})
     await shop.lists(7, "popularity", {"all": [("tea-2", 0.5), ("bolt-3", 0.2)]})
     await shop.publish(CACHES, shop.pointer(1, user_personalization=7, popularity=7))
@@ -432,13 +429,13 @@ async def test_lists_are_filtered_too_while_there_is_no_model(shop: Any, ask: As
             return None
         return len(ids(answer)) == 3 and answer
 
-    answer = await until(listed)
+    answer = await eventually(listed)
     assert ids(answer) == ["bolt-1", "bolt-2", "bolt-3"]
     assert reasons(answer) == {"bolt-3": ["Popular item"]}
     assert ["score" in item for item in answer["itemList"]] == [True, True, False]
 
 
-async def test_a_deleted_filter_is_refused(shop: Any, ask: Asking, until: Any) -> None:
+async def test_a_deleted_filter_is_refused(shop: Any, ask: Asking) -> None:
     await ask.list_of(userId="u1", filterArn=filter_arn("cheap"))
     await shop.delete(FILTERS, f"{shop.tenant}:cheap")
 
@@ -449,4 +446,4 @@ async def test_a_deleted_filter_is_refused(shop: Any, ask: Asking, until: Any) -
             return True
         return False
 
-    await until(refused)
+    await eventually(refused)

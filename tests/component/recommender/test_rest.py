@@ -11,6 +11,7 @@ import pytest
 
 from shared.events.topics import CACHES, ITEMS
 from tests.support.lateness import lateness
+from tests.support.waiting import eventually
 
 USER = "user-personalization"
 AWAY = "127.0.0.1:1"
@@ -35,21 +36,21 @@ async def shop(world: Any) -> Any:
     return world
 
 
-async def ready(caller: Any, until: Any, items: int = 30) -> None:
+async def ready(caller: Any, items: int = 30) -> None:
     async def whole() -> bool:
         status = (await caller.get("/api/v1/personalize/status")).json()
         return bool(status["activation"] and status["items"] >= items and status["redis"])
 
-    await until(whole)
+    await eventually(whole)
 
 
 def ids(answer: Any) -> list[str]:
     return [entry["product_id"] for entry in answer.json()["recommendations"]]
 
 
-async def test_a_list_comes_decorated_from_redis(shop: Any, until: Any) -> None:
+async def test_a_list_comes_decorated_from_redis(shop: Any) -> None:
     async with shop.recommender() as caller:
-        await ready(caller, until)
+        await ready(caller)
         answer = await caller.get("/api/v1/personalize/recommendations/u1")
 
     assert answer.status_code == 200
@@ -107,10 +108,10 @@ ROUTES: list[tuple[str, dict[str, str], Sequence[int]]] = [
 ]
 
 
-async def test_every_route_from_redis_and_without_redis_from_postgres(shop: Any, until: Any) -> None:
+async def test_every_route_from_redis_and_without_redis_from_postgres(shop: Any) -> None:
     async with shop.recommender() as caller, shop.recommender(redis=f"redis://{AWAY}/0") as without:
-        await ready(caller, until)
-        await until(lambda: _activated(without))
+        await ready(caller)
+        await eventually(lambda: _activated(without))
         for path, names, expected in ROUTES:
             for asked, source in ((caller, "redis"), (without, "postgres")):
                 answer = await asked.get(path)
@@ -124,11 +125,11 @@ async def _activated(caller: Any) -> bool:
     return bool((await caller.get("/api/v1/personalize/status")).json()["activation"])
 
 
-async def test_who_has_no_list_gets_what_is_popular_where_they_live(shop: Any, until: Any) -> None:
+async def test_who_has_no_list_gets_what_is_popular_where_they_live(shop: Any) -> None:
     async with shop.redis as store:
         await store.set(f"endcap:place:{shop.tenant}:german", b'[null,null,"Germany"]')
     async with shop.recommender() as caller:
-        await ready(caller, until)
+        await ready(caller)
         german = await caller.get("/api/v1/personalize/recommendations/german")
         unknown = await caller.get("/api/v1/personalize/recommendations/nobody")
         unknown_item = await caller.get("/api/v1/personalize/similar-items/i11")
@@ -140,21 +141,19 @@ async def test_who_has_no_list_gets_what_is_popular_where_they_live(shop: Any, u
     assert unknown_item.json()["source"] == "popular"
 
 
-async def test_a_short_list_is_filled_up_with_what_is_popular_and_then_with_what_is_sold(
-    shop: Any, until: Any
-) -> None:
+async def test_a_short_list_is_filled_up_with_what_is_popular_and_then_with_what_is_sold(shop: Any) -> None:
     async with shop.redis as store:
         now = time.time()
         await store.zadd(f"endcap:bought:{shop.tenant}:a/b:c ü", {"i1": now, "i11": now})
     await shop.publish(ITEMS, *(shop.item(f"i{n}", available=False) for n in (0, 12)))
     async with shop.recommender() as caller:
-        await ready(caller, until)
+        await ready(caller)
 
         async def left_out() -> Any:
             listed = await caller.get("/api/v1/personalize/recommendations/a%2Fb%3Ac%20%C3%BC?limit=5")
             return "i0" not in ids(listed) and listed
 
-        listed = await until(left_out)
+        listed = await eventually(left_out)
         everything = await caller.get("/api/v1/personalize/recommendations/a%2Fb%3Ac%20%C3%BC?limit=100")
 
     assert ids(listed) == ["i2", "i10", "i13", "i14", "i15"]
@@ -164,9 +163,9 @@ async def test_a_short_list_is_filled_up_with_what_is_popular_and_then_with_what
     assert len(ids(everything)) == 26
 
 
-async def test_redis_that_lost_everything_is_passed_over(shop: Any, until: Any) -> None:
+async def test_redis_that_lost_everything_is_passed_over(shop: Any) -> None:
     async with shop.recommender() as caller:
-        await ready(caller, until)
+        await ready(caller)
         async with shop.redis as store:
             await store.flushdb()
         answer = await caller.get("/api/v1/personalize/recommendations/u1")
@@ -175,9 +174,9 @@ async def test_redis_that_lost_everything_is_passed_over(shop: Any, until: Any) 
     assert ids(answer)[0] == "i0"
 
 
-async def test_what_is_not_available_or_gone_is_not_shown(shop: Any, until: Any) -> None:
+async def test_what_is_not_available_or_gone_is_not_shown(shop: Any) -> None:
     async with shop.recommender() as caller:
-        await ready(caller, until)
+        await ready(caller)
         await shop.publish(ITEMS, shop.item("i0", name="Item 0", available=False))
         await shop.delete(ITEMS, f"{shop.tenant}:i1")
 
@@ -185,7 +184,7 @@ async def test_what_is_not_available_or_gone_is_not_shown(shop: Any, until: Any)
             answer = await caller.get("/api/v1/personalize/recommendations/u1")
             return ids(answer)[0] == "i2" and answer
 
-        answer = await until(left_out)
+        answer = await eventually(left_out)
         assert len(ids(answer)) == 10
 
         await shop.publish(ITEMS, shop.item("i0", name="Item 0", price=9))
@@ -193,10 +192,10 @@ async def test_what_is_not_available_or_gone_is_not_shown(shop: Any, until: Any)
         async def back() -> bool:
             return ids(await caller.get("/api/v1/personalize/recommendations/u1"))[0] == "i0"
 
-        await until(back)
+        await eventually(back)
 
 
-async def test_what_was_bought_is_not_recommended_also_without_redis(shop: Any, until: Any) -> None:
+async def test_what_was_bought_is_not_recommended_also_without_redis(shop: Any) -> None:
     bought = shop.interaction("purchase", "i0", user_id="u1")
     long_ago = shop.interaction("purchase", "i1", user_id="u1", ago=timedelta(days=40))
     await shop.sql(
@@ -211,18 +210,18 @@ async def test_what_was_bought_is_not_recommended_also_without_redis(shop: Any, 
             {one.item_id: one.occurred_at.timestamp() for one in (bought, long_ago)},
         )
     async with shop.recommender() as caller, shop.recommender(redis=f"redis://{AWAY}/0") as without:
-        await ready(caller, until)
-        await until(lambda: _activated(without))
+        await ready(caller)
+        await eventually(lambda: _activated(without))
         answers = [await one.get("/api/v1/personalize/recommendations/u1") for one in (caller, without)]
 
     assert [answer.json()["source"] for answer in answers] == ["redis", "postgres"]
     assert all(ids(answer)[:2] == ["i1", "i2"] for answer in answers)
 
 
-async def test_with_redis_and_postgres_away_it_answers_from_memory_in_time(shop: Any, until: Any) -> None:
+async def test_with_redis_and_postgres_away_it_answers_from_memory_in_time(shop: Any) -> None:
     nowhere = f"postgresql://recommender:x@{AWAY}/endcap"
     async with shop.recommender(redis=f"redis://{AWAY}/0", postgres=nowhere) as caller:
-        await until(lambda: _activated(caller))
+        await eventually(lambda: _activated(caller))
 
         slowest = 0.0
         async with lateness() as late:
@@ -236,27 +235,25 @@ async def test_with_redis_and_postgres_away_it_answers_from_memory_in_time(shop:
     assert slowest < 0.15 + late.worst
 
 
-async def test_a_new_generation_is_served_whole_and_an_older_event_changes_nothing(
-    shop: Any, until: Any
-) -> None:
+async def test_a_new_generation_is_served_whole_and_an_older_event_changes_nothing(shop: Any) -> None:
     await shop.lists(8, USER, {"u1": [("new", 1.0)]})
     async with shop.recommender() as caller:
-        await ready(caller, until)
+        await ready(caller)
         await shop.publish(CACHES, shop.pointer(2, user_personalization=8, popularity=7))
 
         async def flipped() -> bool:
             return (await caller.get("/api/v1/personalize/recommendations/u1")).json()["generation"] == 8
 
-        await until(flipped)
+        await eventually(flipped)
         await shop.publish(CACHES, shop.pointer(1, user_personalization=7))
         await shop.publish(ITEMS, shop.item("later"))
-        await ready(caller, until, items=31)
+        await ready(caller, items=31)
 
         listed = ids(await caller.get("/api/v1/personalize/recommendations/u1"))
         assert listed == ["new", *(f"i{n}" for n in range(10, 19))]
 
 
-async def test_without_kafka_the_views_say_what_is_active_and_what_items_are(shop: Any, until: Any) -> None:
+async def test_without_kafka_the_views_say_what_is_active_and_what_items_are(shop: Any) -> None:
     await shop.sql(
         "INSERT INTO sync.items (tenant, item_id, name, price, available) "
         "VALUES ($1, $2, 'From a view', 5, $3)",
@@ -264,14 +261,14 @@ async def test_without_kafka_the_views_say_what_is_active_and_what_items_are(sho
         (shop.tenant, "i1", False),
     )
     async with shop.recommender(kafka=AWAY) as caller:
-        await ready(caller, until, items=2)
+        await ready(caller, items=2)
         answer = await caller.get("/api/v1/personalize/recommendations/u1")
 
     assert answer.json()["recommendations"][0]["product_name"] == "From a view"
     assert ids(answer)[1] == "i2"
 
 
-async def test_without_kafka_and_postgres_redis_says_what_is_active(shop: Any, until: Any) -> None:
+async def test_without_kafka_and_postgres_redis_says_what_is_active(shop: Any) -> None:
     async with shop.redis as store:
         await store.set(
             f"endcap:gen:{shop.tenant}", b'{"activation":3,"generations":{"user-personalization":7}}'
@@ -283,7 +280,7 @@ async def test_without_kafka_and_postgres_redis_says_what_is_active(shop: Any, u
             answer = await caller.get("/api/v1/personalize/recommendations/u1")
             return bool(answer.json()["source"] == "redis")
 
-        await until(listed)
+        await eventually(listed)
 
 
 async def test_before_the_first_batch_the_answer_is_empty_and_valid(world: Any) -> None:
@@ -318,7 +315,7 @@ async def test_what_is_wrong_is_said(world: Any) -> None:
             assert complaint in answer.json()["detail"]
 
 
-async def test_the_short_way_and_the_long_way_say_the_same(shop: Any, until: Any) -> None:
+async def test_the_short_way_and_the_long_way_say_the_same(shop: Any) -> None:
     paths = [
         "/api/v1/personalize/recommendations/u1",
         "/api/v1/personalize/recommendations/u1?limit=7",
@@ -328,7 +325,7 @@ async def test_the_short_way_and_the_long_way_say_the_same(shop: Any, until: Any
         "/api/personalize/recommendations/i1",
     ]
     async with shop.recommender() as caller:
-        await ready(caller, until)
+        await ready(caller)
         for path in paths:
             joint = "&" if "?" in path else "?"
             short, long = await caller.get(path), await caller.get(f"{path}{joint}unused=1")
@@ -336,11 +333,11 @@ async def test_the_short_way_and_the_long_way_say_the_same(shop: Any, until: Any
             assert dict(short.headers) == dict(long.headers)
 
 
-async def test_who_may_ask(shop: Any, until: Any) -> None:
+async def test_who_may_ask(shop: Any) -> None:
     await shop.keys()
     path = "/api/v1/personalize/recommendations/u1"
     async with shop.recommender() as caller:
-        await ready(caller, until)
+        await ready(caller)
         for _ in range(2):  # first the long way, which looks the key up; then the short one
             allowed = await caller.get(path, headers={"x-api-key": "ek_read_test"})
             assert allowed.status_code == 200

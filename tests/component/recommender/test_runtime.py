@@ -22,7 +22,7 @@ from shared.events.topics import CACHES, CAMPAIGNS, INTERACTIONS, ITEMS
 from shared.models import fingerprint, save
 from shared.personalize.recommendations import is_from
 from tests.component.recommender.campaigns import arn, campaign, client, ids, loaded
-from tests.support.kafka import eventually
+from tests.support.waiting import PATIENCE, eventually
 
 if TYPE_CHECKING:
     from tests.support.stack import ObjectStore
@@ -77,7 +77,7 @@ async def shop(world: Any, s3: ObjectStore, bucket: str, folders: dict[str, Path
     return world
 
 
-async def test_a_model_answers_live_and_hears_of_what_just_happened(shop: Any, until: Any) -> None:
+async def test_a_model_answers_live_and_hears_of_what_just_happened(shop: Any) -> None:
     async with shop.listening() as url, shop.worker():
         await loaded(url, shop.tenant, len(FITTED))
         runtime = client(url)
@@ -110,7 +110,7 @@ async def test_a_model_answers_live_and_hears_of_what_just_happened(shop: Any, u
             answer = await asyncio.to_thread(ask, campaignArn=arn("user"), userId="new", numResults=5)
             return all(item.startswith("bolt") for item in ids(answer)) and answer
 
-        await until(heard)
+        await eventually(heard)
         first = ids(await heard())[0]
         await shop.publish(INTERACTIONS, shop.interaction("purchase", first, user_id="new"))
 
@@ -118,7 +118,7 @@ async def test_a_model_answers_live_and_hears_of_what_just_happened(shop: Any, u
             answer = await asyncio.to_thread(ask, campaignArn=arn("user"), userId="new", numResults=24)
             return first not in ids(answer)
 
-        await until(gone)
+        await eventually(gone)
 
 
 async def test_the_first_answer_of_a_new_campaign_waits_for_its_model(
@@ -167,7 +167,7 @@ async def test_a_ranking_orders_what_is_given_and_puts_strangers_last(shop: Any)
     assert sum(scores[:-2]) == pytest.approx(1, abs=1e-5)
 
 
-async def test_what_can_not_be_sold_is_not_recommended(shop: Any, until: Any) -> None:
+async def test_what_can_not_be_sold_is_not_recommended(shop: Any) -> None:
     await shop.publish(ITEMS, *(shop.item(item, available=False) for item in TEAS[:6]))
     async with shop.listening() as url:
         await loaded(url, shop.tenant, len(FITTED))
@@ -179,11 +179,11 @@ async def test_what_can_not_be_sold_is_not_recommended(shop: Any, until: Any) ->
             )
             return not set(ids(answer)) & set(TEAS[:6]) and len(ids(answer)) >= 10
 
-        await until(left_out)
+        await eventually(left_out)
 
 
 async def test_a_model_that_was_tampered_with_is_not_loaded_and_lists_answer(
-    shop: Any, until: Any, bucket: str, folders: dict[str, Path]
+    shop: Any, bucket: str, folders: dict[str, Path]
 ) -> None:
     await shop.activate(7, 1, ["user-personalization", "popularity"])
     await shop.lists(7, "user-personalization", {"u0": [("listed", 0.5)]})
@@ -203,7 +203,7 @@ async def test_a_model_that_was_tampered_with_is_not_loaded_and_lists_answer(
             )
             return ids(answer) == ["listed"]
 
-        await until(listed)
+        await eventually(listed)
         unknown = await asyncio.to_thread(runtime.get_recommendations, campaignArn=arn("wrong"), userId="x")
         assert ids(unknown) == ["famous"]
         with pytest.raises(runtime.exceptions.ResourceNotFoundException, match="CREATE PENDING"):
@@ -271,12 +271,10 @@ async def test_mistakes_have_the_names_that_aws_gives_them(shop: Any) -> None:
             assert raised.value.response["Error"]["Code"] == error, members
 
 
-async def test_a_variant_may_be_a_campaign_also_in_rest_and_a_recipe_also_on_the_wire(
-    shop: Any, until: Any
-) -> None:
+async def test_a_variant_may_be_a_campaign_also_in_rest_and_a_recipe_also_on_the_wire(shop: Any) -> None:
     await shop.lists(7, "popularity", {"all": [("famous", 0.5)]})
     await shop.publish(CACHES, shop.pointer(1, popularity=7))
-    async with shop.listening() as url, httpx.AsyncClient(base_url=url) as caller:
+    async with shop.listening() as url, httpx.AsyncClient(base_url=url, timeout=PATIENCE) as caller:
         await loaded(url, shop.tenant, len(FITTED))
         headers = {"x-api-key": "ek_service_test", "x-endcap-tenant": shop.tenant}
         rest = await caller.get(
@@ -293,14 +291,14 @@ async def test_a_variant_may_be_a_campaign_also_in_rest_and_a_recipe_also_on_the
             )
             return answer.status_code == 200 and ids(answer.json()) == ["famous"]
 
-        await until(wired)
+        await eventually(wired)
 
     assert rest.json()["source"] == "model"
     assert all(one["product_id"].startswith("tea") for one in rest.json()["recommendations"])
 
 
 async def test_a_recommender_answers_beside_a_campaign_of_its_name(
-    shop: Any, bucket: str, folders: dict[str, Path], until: Any
+    shop: Any, bucket: str, folders: dict[str, Path]
 ) -> None:
     recipe = "aws-ecomm-customers-who-viewed-x-also-viewed"
     similar = fingerprint(folders["aws-similar-items"])
@@ -348,4 +346,4 @@ async def test_a_recommender_answers_beside_a_campaign_of_its_name(
                 return "INACTIVE, not ACTIVE" in str(error)
             return False
 
-        await until(stopped)
+        await eventually(stopped)

@@ -11,6 +11,7 @@ from typing import Any
 from shared.events import UserChanged
 from shared.events.topics import CACHES, INTERACTIONS, USERS
 from tests.support.lateness import lateness
+from tests.support.waiting import eventually
 
 USER = "user-personalization"
 LISTED = [(f"i{n}", round(1 - n / 100, 2)) for n in range(30)]
@@ -35,7 +36,7 @@ async def store_interactions(world: Any, *events: Any) -> None:
     )
 
 
-async def test_a_purchase_is_gone_from_the_list_within_a_second(world: Any, until: Any) -> None:
+async def test_a_purchase_is_gone_from_the_list_within_a_second(world: Any) -> None:
     await world.lists(7, USER, {f"u{n}": LISTED for n in range(30)})
     await world.publish(CACHES, world.pointer(1, user_personalization=7))
     async with world.worker(), world.recommender() as caller:
@@ -43,14 +44,14 @@ async def test_a_purchase_is_gone_from_the_list_within_a_second(world: Any, unti
         async def ready() -> bool:
             return bool(await recommended(caller, "u29"))
 
-        await until(ready)
+        await eventually(ready)
         # The group has to be formed once before anything can be fast.
         await world.publish(INTERACTIONS, world.interaction("purchase", "i0", user_id="u29"))
 
         async def warm() -> bool:
             return "i0" not in await recommended(caller, "u29")
 
-        await until(warm, 60)
+        await eventually(warm)
 
         took = []
         async with lateness() as late:
@@ -65,7 +66,7 @@ async def test_a_purchase_is_gone_from_the_list_within_a_second(world: Any, unti
     assert statistics.median(took) < 1.0 + late.worst
 
 
-async def test_sessions_history_places_and_imports(world: Any, until: Any) -> None:
+async def test_sessions_history_places_and_imports(world: Any) -> None:
     old = world.interaction("view", "i8", user_id="u", ago=timedelta(days=60), historical=True)
     recent = world.interaction("purchase", "i9", user_id="u", ago=timedelta(days=3), historical=True)
     async with world.worker(), world.redis as redis:
@@ -99,14 +100,14 @@ async def test_sessions_history_places_and_imports(world: Any, until: Any) -> No
             found = [entry.split(b'"')[1] for entry in entries]
             return found == [b"i3", b"i1", b"i9"]
 
-        await until(items, 60)
+        await eventually(items)
 
         async def placed() -> bool:
             return await redis.get(f"endcap:place:{world.tenant}:u") == b'[null,null,"Germany"]' and not (
                 await redis.exists(f"endcap:place:{world.tenant}:gone")
             )
 
-        await until(placed, 60)
+        await eventually(placed)
         bought = await redis.zrange(f"endcap:bought:{world.tenant}:u", 0, -1)
         guests = await redis.keys(f"endcap:*:{world.tenant}:order:*")
 
@@ -114,7 +115,7 @@ async def test_sessions_history_places_and_imports(world: Any, until: Any) -> No
     assert guests == []
 
 
-async def test_a_replay_of_the_topic_changes_nothing(world: Any, until: Any) -> None:
+async def test_a_replay_of_the_topic_changes_nothing(world: Any) -> None:
     events = [world.interaction("purchase", f"i{n % 9}", user_id=f"u{n % 3}") for n in range(60)]
     async with world.worker(), world.redis as redis:
         await world.publish(INTERACTIONS, *events)
@@ -131,7 +132,7 @@ async def test_a_replay_of_the_topic_changes_nothing(world: Any, until: Any) -> 
         async def whole() -> bool:
             return [len(history) for history, _ in await state()] == [20, 20, 20]
 
-        await until(whole, 60)
+        await eventually(whole)
         before = await state()
         last = world.interaction("view", "last", user_id="other")
         await world.publish(INTERACTIONS, *events, *reversed(events), last)
@@ -139,11 +140,11 @@ async def test_a_replay_of_the_topic_changes_nothing(world: Any, until: Any) -> 
         async def through() -> bool:
             return bool(await redis.exists(f"endcap:hist:{world.tenant}:other"))
 
-        await until(through, 60)
+        await eventually(through)
         assert await state() == before
 
 
-async def test_after_flushall_purchases_are_known_again(world: Any, until: Any) -> None:
+async def test_after_flushall_purchases_are_known_again(world: Any) -> None:
     await world.activate(7, 1, [USER])
     await world.lists(7, USER, {"u": LISTED})
     await world.publish(CACHES, world.pointer(1, user_personalization=7))
@@ -163,10 +164,10 @@ async def test_after_flushall_purchases_are_known_again(world: Any, until: Any) 
         async def filled() -> bool:
             return bool(await redis.exists("endcap:histories"))
 
-        await until(filled, 30)
+        await eventually(filled)
         await redis.flushdb()
         assert (await recommended(caller, "u"))[0] == "i3"  # from Postgres, at once
-        await until(filled, 30)
+        await eventually(filled)
 
         assert await redis.zcard(f"endcap:bought:{world.tenant}:u") == 3
         assert await redis.llen(f"endcap:hist:{world.tenant}:u") == 5
@@ -179,27 +180,27 @@ async def test_after_flushall_purchases_are_known_again(world: Any, until: Any) 
             body = answer.json()
             return bool(body["source"] == "redis" and body["recommendations"][0]["product_id"] == "i3")
 
-        await until(from_redis)
+        await eventually(from_redis)
 
 
-async def test_an_older_snapshot_of_redis_is_brought_up_to_date(world: Any, until: Any) -> None:
+async def test_an_older_snapshot_of_redis_is_brought_up_to_date(world: Any) -> None:
     bought = [world.interaction("purchase", f"i{n}", user_id="u") for n in range(3)]
     async with world.worker(), world.redis as redis:
 
         async def marked() -> bool:
             return bool(await redis.exists("endcap:histories"))
 
-        await until(marked, 30)
+        await eventually(marked)
         await store_interactions(world, *bought)
         await redis.set("endcap:histories", int(time.time()) - 30)
 
         async def known() -> bool:
             return await redis.zcard(f"endcap:bought:{world.tenant}:u") == 3
 
-        await until(known, 30)
+        await eventually(known)
 
 
-async def test_redis_away_holds_events_back_and_loses_none(world: Any, until: Any) -> None:
+async def test_redis_away_holds_events_back_and_loses_none(world: Any) -> None:
     events = [world.interaction("purchase", f"i{n}", user_id="u") for n in range(5)]
     async with world.worker(redis="redis://127.0.0.1:1/0"):
         await world.publish(INTERACTIONS, *events)
@@ -209,4 +210,4 @@ async def test_redis_away_holds_events_back_and_loses_none(world: Any, until: An
         async def taken() -> bool:
             return await redis.llen(f"endcap:hist:{world.tenant}:u") == 5
 
-        await until(taken, 60)
+        await eventually(taken)

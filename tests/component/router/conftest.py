@@ -29,7 +29,7 @@ from shared.kafka import encoded
 from shared.kafka.producer import Producer
 from shared.postgres import migrate
 from shared.settings import AuthSettings, KafkaSettings, PostgresSettings
-from tests.support.kafka import eventually
+from tests.support.waiting import PATIENCE, eventually
 
 if TYPE_CHECKING:
     from tests.support.stack import Database, PostgresServer
@@ -124,7 +124,7 @@ class World:
         """The serving process, as this tenant's read key sees it."""
         serving = app.build(self.settings(**changes))
         async with (
-            LifespanManager(serving, startup_timeout=20, shutdown_timeout=20),
+            LifespanManager(serving, startup_timeout=PATIENCE, shutdown_timeout=PATIENCE),
             httpx.AsyncClient(
                 transport=httpx.ASGITransport(serving),
                 base_url="http://router",
@@ -151,7 +151,9 @@ class World:
     @asynccontextmanager
     async def worker(self) -> AsyncIterator[None]:
         """The worker process."""
-        async with LifespanManager(app.worker(self.settings()), startup_timeout=20, shutdown_timeout=20):
+        async with LifespanManager(
+            app.worker(self.settings()), startup_timeout=PATIENCE, shutdown_timeout=PATIENCE
+        ):
             yield
 
     @property
@@ -204,7 +206,7 @@ class World:
             producer.start()
             stack.push_async_callback(producer.stop)
             records = [encoded(event, "test", f"00-{'1' * 32}-{'2' * 16}-00") for event in events]
-            await producer.deliver(topic.name, records, 20.0)
+            await producer.deliver(topic.name, records, PATIENCE)
 
     def purchase(self, user: str, **fields: Any) -> InteractionRecorded:
         """Somebody bought something just now."""

@@ -14,7 +14,8 @@ import pytest
 from botocore.config import Config
 
 from shared.events.topics import EXPOSURES, INTERACTIONS
-from tests.support.kafka import eventually, raw_records, settings_for
+from tests.support.kafka import raw_records, settings_for
+from tests.support.waiting import eventually
 
 SECRET = "a secret access key of forty characters!"
 NOWHERE = "127.0.0.1:1"
@@ -115,7 +116,7 @@ async def test_what_came_of_it_is_counted_once_per_event_whatever_comes_first(wo
                 events = sum(one["events"].get("purchase", {}).get("events", 0) for one in result["variants"])
                 return events >= 10 and sum(one["exposed"] for one in result["variants"]) == 10
 
-            await eventually(counted, 60)
+            await eventually(counted)
             await asyncio.sleep(0.5)
             result = (await caller.get("/v1/experiments/affinity", headers=world.admin)).json()
 

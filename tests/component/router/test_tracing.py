@@ -17,6 +17,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from tests.support.processes import process
 from tests.support.stack import Database, ObjectStore
 from tests.support.tenants import SECRET_KEY, SERVICE_KEY, make_tenant
+from tests.support.waiting import PATIENCE, until
 
 TRACE, CALLER = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 GIVEN = f"00-{TRACE}-{CALLER}-01"
@@ -85,14 +86,17 @@ def test_a_request_has_one_trace_from_the_router_to_the_recommender(
     ):
         # The first goes the long way, since the key is not known yet; the second goes the short one.
         for _ in range(2):
-            asked = httpx.get(f"{router.url}/api/v1/personalize/recommendations/u1", headers=headers)
+            asked = httpx.get(
+                f"{router.url}/api/v1/personalize/recommendations/u1", headers=headers, timeout=PATIENCE
+            )
             assert asked.status_code == 200, asked.text
-        deadline = time.monotonic() + 20
-        while time.monotonic() < deadline and not all(
-            sum(service == f"endcap-{name}-serve" for service, *_ in collector.spans) >= count
-            for name, count in (("router", 4), ("recommender", 2))
-        ):
-            time.sleep(0.1)
+        until(
+            lambda: all(
+                sum(service == f"endcap-{name}-serve" for service, *_ in collector.spans) >= count
+                for name, count in (("router", 4), ("recommender", 2))
+            ),
+            "the spans of both services came",
+        )
         time.sleep(0.5)
 
     names = {span: (service, name) for service, name, trace, span, _ in collector.spans if trace == TRACE}

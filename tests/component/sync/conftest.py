@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +18,7 @@ from tests.support.kafka import raw_records, settings_for
 from tests.support.processes import Process, process
 from tests.support.stack import Database, ObjectStore
 from tests.support.tenants import SECRET_KEY, SERVICE_KEY, Tenant, make_tenant
+from tests.support.waiting import PATIENCE, until
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -67,15 +67,14 @@ class Sync:
         report: dict[str, Any] = answer.json()
         return report
 
-    def ended(self, identity: str, *, relayed: bool = False, seconds: float = 90) -> dict[str, Any]:
+    def ended(self, identity: str, *, relayed: bool = False) -> dict[str, Any]:
         """Wait until an import has ended (and is relayed); its report."""
-        deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
-            report = self.report(identity)
-            if report["status"] == "failed" or report["relayed" if relayed else "finished_at"]:
-                return report
-            time.sleep(0.1)
-        raise AssertionError(f"the import has not ended: {report}")
+        last = "relayed" if relayed else "finished_at"
+        return until(
+            lambda: self.report(identity),
+            "the import ended",
+            enough=lambda report: bool(report["status"] == "failed" or report[last]),
+        )
 
     def rows(self, query: str, *arguments: object) -> list[dict[str, Any]]:
         """Whatever a query finds, in sync's schema."""
@@ -132,7 +131,7 @@ def sync(
             client.create_bucket(Bucket=bucket)
     with (
         process("sync", "serve", environment, folder) as serve,
-        httpx.Client(base_url=serve.url, timeout=30) as http,
+        httpx.Client(base_url=serve.url, timeout=PATIENCE) as http,
     ):
         yield Sync(
             serve,

@@ -6,7 +6,6 @@ import asyncio
 import os
 import signal
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,6 +21,7 @@ from tests.component.sync.test_kills import a_file
 from tests.support.processes import process
 from tests.support.stack import Database, PostgresServer
 from tests.support.tenants import make_tenant
+from tests.support.waiting import PATIENCE, until
 
 if TYPE_CHECKING:
     from tests.component.sync.conftest import Sync
@@ -69,25 +69,23 @@ def test_an_import_goes_on_when_postgres_has_crashed(sync: Sync, tmp_path: Path)
         with (
             process("sync", "serve", environment, tmp_path) as serve,
             process("sync", "worker", environment, tmp_path),
-            httpx.Client(base_url=serve.url, headers={"x-api-key": tenant.admin}, timeout=30) as http,
+            httpx.Client(base_url=serve.url, headers={"x-api-key": tenant.admin}, timeout=PATIENCE) as http,
         ):
             answer = http.post("/v1/imports", files={"file": ("o.csv", content)}, data={"kind": "orders"})
             address = f"/v1/imports/{answer.json()['id']}"
 
-            def until(field: str, least: float) -> dict[str, Any]:
-                deadline = time.monotonic() + 90
-                while time.monotonic() < deadline:
-                    known = http.get(address)
+            def reached(progress: float) -> dict[str, Any]:
+                return until(
                     # While Postgres recovers, the answer is a 503.
-                    if known.status_code == 200 and float(known.json()[field] or 0) >= least:
-                        report: dict[str, Any] = known.json()
-                        return report
-                    time.sleep(0.01)
-                raise AssertionError(f"{field} is not {least}: {known.text}")
+                    lambda: known.json() if (known := http.get(address)).status_code == 200 else None,
+                    f"the import is at {progress}",
+                    enough=lambda report: float(report["progress"] or 0) >= progress,
+                    every=0.01,
+                )
 
-            assert until("progress", 0.6)["step"] == "orders"
+            assert reached(0.6)["step"] == "orders"
             crash(database)
-            report = until("progress", 1.0)
+            report = reached(1.0)
 
         orders, lines, events = (
             # The worker also imports what other tests have uploaded to the same object store.

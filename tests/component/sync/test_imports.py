@@ -9,7 +9,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,9 +18,10 @@ import pytest
 from shared.events import ItemPut
 from shared.events.topics import PUTS
 from shared.kafka import Publisher
-from tests.support.kafka import eventually, running
+from tests.support.kafka import running
 from tests.support.processes import ROOT, Process
 from tests.support.tenants import SERVICE_KEY
+from tests.support.waiting import PATIENCE, eventually, until
 
 if TYPE_CHECKING:
     from tests.component.sync.conftest import Sync
@@ -167,9 +167,7 @@ def test_an_uploaded_file_is_imported_when_the_store_announces_it(
     )
     sync.s3.put_object(Bucket="endcap-uploads", Key=f"{sync.tenant.name}/notes.csv", Body=content)
 
-    deadline = time.monotonic() + 60
-    while not (found := uploads(sync)) and time.monotonic() < deadline:
-        time.sleep(0.1)
+    found = until(lambda: uploads(sync), "the upload is an import")
     report = sync.ended(found[0], relayed=True)
 
     assert (report["origin"], report["file"], report["changes"]["orders"]) == (
@@ -189,9 +187,7 @@ def test_an_upload_that_is_no_orders_file_fails_with_a_sentence(sync: Sync, work
     before = set(uploads(sync))
     sync.s3.put_object(Bucket="endcap-uploads", Key=f"{sync.tenant.name}/orders-bad.csv", Body=b"a,b\n1,2\n")
 
-    deadline = time.monotonic() + 60
-    while not (found := set(uploads(sync)) - before) and time.monotonic() < deadline:
-        time.sleep(0.1)
+    found = until(lambda: set(uploads(sync)) - before, "the upload is an import")
     report = sync.ended(found.pop())
 
     assert report["status"] == "failed"
@@ -210,9 +206,9 @@ async def test_what_a_storefront_puts_is_merged_and_published(
     )
     publisher = Publisher(sync.kafka, "tracker", [PUTS])
     async with running(publisher):
-        await publisher.publish(PUTS, [put], within=20)
+        await publisher.publish(PUTS, [put], within=PATIENCE)
 
-    await eventually(lambda: sync.get("/v1/items/put-1").status_code == 200, 60, every=0.1)
+    await eventually(lambda: sync.get("/v1/items/put-1").status_code == 200, every=0.1)
 
     item = sync.get("/v1/items/put-1").json()
     assert (item["name"], item["category"], item["attributes"]) == ("Vase", "Glass", {"Colour": "blue"})
@@ -254,6 +250,6 @@ def load_command(sync: Sync, *arguments: str) -> subprocess.CompletedProcess[str
         },
         capture_output=True,
         text=True,
-        timeout=90,
+        timeout=PATIENCE,
         check=False,
     )

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import random
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import httpx
 
 from tests.support.processes import process
+from tests.support.waiting import PATIENCE, until
 
 if TYPE_CHECKING:
     from tests.component.sync.conftest import Sync
@@ -31,11 +30,12 @@ def a_file(prefix: str, orders: int, seed: int = 7) -> bytes:
     return (HEADER + "".join(rows)).encode()
 
 
-def wait_until(holds: Callable[[], bool], seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
+def until_progress(sync: Sync, identity: str, progress: float) -> None:
+    until(lambda: sync.report(identity)["progress"] >= progress, f"the import is at {progress}", every=0.005)
+
+
+def until_left(sync: Sync, most: float) -> None:
+    until(lambda: left(sync) < most, f"fewer than {most} events are left in the outbox", every=0.005)
 
 
 def left(sync: Sync) -> int:
@@ -62,7 +62,7 @@ def test_an_import_whose_worker_is_killed_five_times_changes_nothing_twice(
     environment = {**sync.environment, "SYNC_CHUNK_ROWS": "100"}
     for progress in (0.05, 0.2, 0.45, 0.6, 0.8):
         with process("sync", "worker", environment, tmp_path) as worker:
-            wait_until(lambda: sync.report(identity)["progress"] >= progress)  # noqa: B023
+            until_progress(sync, identity, progress)
             worker.kill()
         assert sync.report(identity)["finished_at"] is None
         # A dead worker's lease runs out after fifteen seconds; the test does not wait for it.
@@ -101,7 +101,7 @@ def test_a_relay_that_is_killed_again_and_again_loses_nothing(sync: Sync, tmp_pa
     kills = 0
     for share in (0.95, 0.5):
         with process("sync", "relay", sync.environment, tmp_path, ready=False) as relay:
-            wait_until(lambda: left(sync) < share * len(waiting))  # noqa: B023
+            until_left(sync, share * len(waiting))
             relay.kill()
             kills += left(sync) > 0
     assert kills == 2
@@ -128,9 +128,9 @@ def test_without_the_object_store_a_file_is_taken_back_and_the_shop_can_be_seen(
             files={"file": ("o.csv", a_file("s", 1))},
             data={"kind": "orders"},
             headers=headers,
-            timeout=60,
+            timeout=PATIENCE,
         )
-        listed = httpx.get(f"{serve.url}/v1/imports", headers=headers)
+        listed = httpx.get(f"{serve.url}/v1/imports", headers=headers, timeout=PATIENCE)
 
     assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
     assert listed.status_code == 200

@@ -17,6 +17,7 @@ from botocore.config import Config
 from tests.support.processes import Process, process
 from tests.support.stack import Database
 from tests.support.tenants import SECRET_KEY, SERVICE_KEY, Tenant, make_tenant
+from tests.support.waiting import PATIENCE
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,7 @@ def tracker(module_database: Database, environment: dict[str, str], folder: Path
     other = asyncio.run(make_tenant(module_database, f"other-{tenant.name}", "222222222222"))
     with (
         process("tracker", "serve", environment, folder) as serve,
-        httpx.Client(base_url=serve.url, timeout=10) as http,
+        httpx.Client(base_url=serve.url, timeout=PATIENCE) as http,
     ):
         yield Tracker(serve, tenant, other, environment, http)
 

@@ -13,9 +13,10 @@ import pytest
 
 from shared.events.topics import INTERACTIONS
 from tests.component.tracker.conftest import Tracker
-from tests.support.kafka import eventually, raw_records, settings_for
+from tests.support.kafka import raw_records, settings_for
 from tests.support.processes import Process, process
 from tests.support.tenants import SERVICE_KEY
+from tests.support.waiting import PATIENCE, eventually
 
 
 def an_event(user: str, **changes: Any) -> dict[str, Any]:
@@ -28,7 +29,7 @@ def user() -> str:
 
 
 async def until_stored(tracker: Tracker, count: int, **query: Any) -> list[dict[str, Any]]:
-    await eventually(lambda: len(tracker.stored(**query)) >= count, 20)
+    await eventually(lambda: len(tracker.stored(**query)) >= count)
     return tracker.stored(**query)
 
 
@@ -239,9 +240,13 @@ def test_keyless_calls_from_this_machine_are_a_setting(tracker: Tracker, tmp_pat
     keyless = tracker.environment | {"ENDCAP_KEYLESS_LOOPBACK": "1"}
     with process("tracker", "serve", keyless, tmp_path) as running:
         url = f"{running.url}/v1/events"
-        plain = httpx.post(url, json=an_event("u"))
-        proxied = httpx.post(url, json=an_event("u"), headers={"x-forwarded-for": "10.0.0.1"})
-        foreign = httpx.post(url, json=an_event("u"), headers={"origin": "https://evil.example"})
+        plain = httpx.post(url, json=an_event("u"), timeout=PATIENCE)
+        proxied = httpx.post(
+            url, json=an_event("u"), headers={"x-forwarded-for": "10.0.0.1"}, timeout=PATIENCE
+        )
+        foreign = httpx.post(
+            url, json=an_event("u"), headers={"origin": "https://evil.example"}, timeout=PATIENCE
+        )
 
     assert [plain.status_code, proxied.status_code, foreign.status_code] == [200, 401, 401]
 

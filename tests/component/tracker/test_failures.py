@@ -20,11 +20,12 @@ from shared.events.topics import ORDERS, TOPICS
 from shared.kafka import encoded
 from shared.kafka.producer import Producer
 from shared.kafka.topics import make_topics
-from tests.support.kafka import Broker, eventually, own_broker
+from tests.support.kafka import Broker, own_broker
 from tests.support.lateness import lateness
 from tests.support.processes import Process, process
 from tests.support.stack import Database
 from tests.support.tenants import SECRET_KEY, SERVICE_KEY, make_tenant
+from tests.support.waiting import PATIENCE, eventually
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 
@@ -79,7 +80,7 @@ async def test_it_starts_without_kafka_says_503_in_time_and_recovers_by_itself(
 ) -> None:
     await broker.stop()
     with process("tracker", "serve", environment, tmp_path, ready=False) as tracker:
-        async with httpx.AsyncClient(base_url=tracker.url, timeout=10) as http:
+        async with httpx.AsyncClient(base_url=tracker.url, timeout=PATIENCE) as http:
             took = []
             async with lateness() as late:
                 for _ in range(3):
@@ -99,14 +100,14 @@ async def test_it_starts_without_kafka_says_503_in_time_and_recovers_by_itself(
                 answer = await http.post("/v1/events", json=an_event(), headers=headers("t-start"))
                 return answer.status_code == 200
 
-            await eventually(accepted, 30, every=0.2)
+            await eventually(accepted, every=0.2)
 
 
 async def test_while_kafka_is_frozen_every_answer_comes_in_time_and_is_a_503(
     broker: Broker, environment: dict[str, str], tmp_path: Path
 ) -> None:
     with process("tracker", "serve", environment, tmp_path) as tracker:
-        async with httpx.AsyncClient(base_url=tracker.url, timeout=10) as http:
+        async with httpx.AsyncClient(base_url=tracker.url, timeout=PATIENCE) as http:
 
             async def post(_: int) -> tuple[int, float]:
                 began = time.monotonic()
@@ -129,7 +130,7 @@ async def test_while_kafka_is_frozen_every_answer_comes_in_time_and_is_a_503(
             async def accepted() -> bool:
                 return (await post(0))[0] == 200
 
-            await eventually(accepted, 30, every=0.2)
+            await eventually(accepted, every=0.2)
 
 
 async def test_more_than_fits_into_memory_is_told_to_come_again_at_once(
@@ -137,7 +138,7 @@ async def test_more_than_fits_into_memory_is_told_to_come_again_at_once(
 ) -> None:
     small = environment | {"TRACKER_MAX_WAITING_BYTES": "100000"}
     with process("tracker", "serve", small, tmp_path) as tracker:
-        async with httpx.AsyncClient(base_url=tracker.url, timeout=10) as http:
+        async with httpx.AsyncClient(base_url=tracker.url, timeout=PATIENCE) as http:
             large = [an_event(name="x" * 900) for _ in range(80)]
             assert (await http.post("/v1/events", json=large, headers=headers("t-much"))).status_code == 200
             broker.freeze()
@@ -185,7 +186,7 @@ async def test_what_was_acknowledged_is_stored_once_whatever_is_killed(
     acknowledged: list[str] = []
     environment = environment | {"TRACKER_STORE_BATCH": "100"}
     with process("tracker", "serve", environment, tmp_path) as tracker:
-        async with httpx.AsyncClient(base_url=tracker.url, timeout=10) as http:
+        async with httpx.AsyncClient(base_url=tracker.url, timeout=PATIENCE) as http:
             senders = [
                 asyncio.create_task(_send_until_accepted(http, tenant, acknowledged, stop)) for _ in range(3)
             ]
@@ -195,7 +196,7 @@ async def test_what_was_acknowledged_is_stored_once_whatever_is_killed(
             broker.kill()
             await broker.until_ready()
             before = len(acknowledged)
-            await eventually(lambda: len(acknowledged) > before, 30)
+            await eventually(lambda: len(acknowledged) > before)
             stop.set()
             repeated = sum(await asyncio.gather(*senders))
 
@@ -204,7 +205,7 @@ async def test_what_was_acknowledged_is_stored_once_whatever_is_killed(
         async def all_stored() -> bool:
             return set(acknowledged) <= set(await stored_ids(module_database, tenant))
 
-        await eventually(all_stored, 60, every=0.3)
+        await eventually(all_stored, every=0.3)
     stored = await stored_ids(module_database, tenant)
 
     assert len(stored) == len(set(stored)) == await counted(module_database, tenant)
@@ -217,7 +218,7 @@ async def _until_more(database: Database, tenant: str) -> None:
     async def grown() -> bool:
         return len(await stored_ids(database, tenant)) > before
 
-    await eventually(grown, 60, every=0.02)
+    await eventually(grown, every=0.02)
 
 
 async def test_orders_become_purchases_once_and_cancellations_none(
@@ -244,7 +245,7 @@ async def test_orders_become_purchases_once_and_cancellations_none(
     )
     producer = Producer(broker.settings, "test")
     records = [encoded(event, "sync", "") for event in [*orders, cancelled, *orders]]
-    await producer.deliver(ORDERS.name, records, 10)
+    await producer.deliver(ORDERS.name, records, PATIENCE)
     await producer.stop()
 
     with process("tracker", "worker", environment, tmp_path):
@@ -252,7 +253,7 @@ async def test_orders_become_purchases_once_and_cancellations_none(
         async def all_there() -> bool:
             return await counted(module_database, tenant) >= 300
 
-        await eventually(all_there, 60, every=0.1)
+        await eventually(all_there, every=0.1)
 
     connection = await asyncpg.connect(module_database.url)
     try:
@@ -282,7 +283,7 @@ async def test_it_serves_known_callers_while_postgres_is_away(
 ) -> None:
     away = environment | {"TRACKER_DATABASE_URL": "postgresql://tracker@127.0.0.1:1/endcap"}
     with process("tracker", "serve", away, tmp_path) as tracker:
-        async with httpx.AsyncClient(base_url=tracker.url, timeout=10) as http:
+        async with httpx.AsyncClient(base_url=tracker.url, timeout=PATIENCE) as http:
             service = await http.post("/v1/events", json=an_event(), headers=headers("t-away"))
             stranger = await http.post("/v1/events", json=an_event(), headers={"x-api-key": "ek_ingest_x"})
             reading = await http.get("/v1/stats", headers=headers("t-away"))
@@ -302,4 +303,6 @@ async def test_a_tenant_made_later_is_let_in_by_the_next_request(
 
 
 def _posted(tracker: Process, key: str) -> httpx.Response:
-    return httpx.post(f"{tracker.url}/v1/events", json=an_event(), headers={"x-api-key": key})
+    return httpx.post(
+        f"{tracker.url}/v1/events", json=an_event(), headers={"x-api-key": key}, timeout=PATIENCE
+    )

@@ -25,10 +25,11 @@ from shared.kafka import encoded
 from shared.kafka.producer import Producer
 from tests.component.tracker.conftest import Tracker
 from tests.component.tracker.test_events import until_stored
-from tests.support.kafka import eventually, raw_records, settings_for
+from tests.support.kafka import raw_records, settings_for
 from tests.support.processes import Process, process
 from tests.support.stack import Database
 from tests.support.tenants import Tenant
+from tests.support.waiting import PATIENCE, eventually
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 
@@ -189,10 +190,10 @@ async def test_a_new_tracker_is_known_at_once_and_a_deleted_one_no_more(
     producer = Producer(settings, "test")
     record = encoded(made, "engine", "")
 
-    await producer.deliver(TRACKERS.name, [record], 10)
-    await eventually(lambda: _accepted(tracker, user, made.tracking_id), 10, every=0.2)
-    await producer.deliver(TRACKERS.name, [type(record)(record.key, None)], 10)
-    await eventually(lambda: not _accepted(tracker, user, made.tracking_id), 10, every=0.2)
+    await producer.deliver(TRACKERS.name, [record], PATIENCE)
+    await eventually(lambda: _accepted(tracker, user, made.tracking_id), every=0.2)
+    await producer.deliver(TRACKERS.name, [type(record)(record.key, None)], PATIENCE)
+    await eventually(lambda: not _accepted(tracker, user, made.tracking_id), every=0.2)
     await producer.stop()
 
 
@@ -379,5 +380,5 @@ async def test_an_attempt_whose_answer_was_lost_is_repeated_and_stored_once(
 
     assert [answer.split(b"\r\n")[0] for answer in answers] == [b"HTTP/1.1 200 OK"] * 2
     put(tracker, user, {"eventType": "last", "sentAt": NOW})
-    await eventually(lambda: any(r["event_type"] == "last" for r in tracker.stored(user_id=user)), 20)
+    await eventually(lambda: any(r["event_type"] == "last" for r in tracker.stored(user_id=user)))
     assert sorted(row["event_type"] for row in tracker.stored(user_id=user)) == ["click", "last", "view"]

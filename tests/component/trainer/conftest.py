@@ -23,6 +23,7 @@ import redis
 from tests.support.processes import ROOT, Process, process
 from tests.support.stack import Components, Database, ObjectStore
 from tests.support.tenants import SECRET_KEY, SERVICE_KEY
+from tests.support.waiting import PATIENCE
 
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
 USERS, ITEMS, EVENTS = 80, 60, 2_500
@@ -55,7 +56,7 @@ class Installation:
             f"{self.running['trainer-serve'].url}/v1/runs",
             json=body,
             headers={"x-api-key": self.keys["admin"]},
-            timeout=10,
+            timeout=PATIENCE,
         )
         assert answer.status_code == 202, answer.text
         return int(answer.json()["run"])
@@ -70,7 +71,7 @@ class Installation:
         answer = httpx.get(
             f"{self.running['trainer-serve'].url}/v1/runs/{number}",
             headers={"x-api-key": self.keys["read"]},
-            timeout=10,
+            timeout=PATIENCE,
         )
         assert answer.status_code == 200, answer.text
         return dict(answer.json())
@@ -110,7 +111,7 @@ def installation(
         cwd=ROOT,
         env={"PATH": "/usr/bin:/bin", **environment},
         check=True,
-        timeout=60,
+        timeout=PATIENCE,
     )
     with ExitStack() as started:
         parts = Installation(environment, folder, started, json.loads(keys.read_text()), s3.client())

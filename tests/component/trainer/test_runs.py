@@ -9,7 +9,6 @@ from typing import Any
 
 import asyncpg
 import orjson
-import pytest
 from redis.asyncio import Redis
 
 from shared.errors import Transient
@@ -17,24 +16,21 @@ from shared.events import TrainingRequested
 from shared.events.topics import TRAINING_REQUESTS
 from shared.kafka import Publisher
 from tests.component.trainer.conftest import ITEMS, NOON, USERS, Installation
-from tests.support.kafka import eventually, settings_for
-
-pytestmark = pytest.mark.timeout(600)
+from tests.support.kafka import settings_for
+from tests.support.waiting import PATIENCE, eventually
 
 # What a tenant keeps from run to run, and what each run makes anew.
 LASTING = Counter({"dataset": 3, "schema": 3, "solution": 3, "campaign": 1})
 PER_RUN = Counter({"dataset-import-job": 3, "solution-version": 3, "batch-inference-job": 3})
 
 
-async def ended(installation: Installation, number: int, *, seconds: float = 180) -> dict[str, Any]:
-    last: dict[str, Any] = {}
-
-    async def done() -> bool:
-        last.update(await asyncio.to_thread(installation.run, number))
-        return last["status"] in {"completed", "failed"}
-
-    await eventually(done, seconds, every=0.1)
-    return last
+async def ended(installation: Installation, number: int) -> dict[str, Any]:
+    return await eventually(
+        lambda: asyncio.to_thread(installation.run, number),
+        f"run {number} ended",
+        enough=lambda run: run["status"] in {"completed", "failed"},
+        every=0.1,
+    )
 
 
 async def made(administrator: asyncpg.Connection) -> Counter[str]:
@@ -78,7 +74,7 @@ async def test_a_request_from_kafka_is_a_run(
 
     async def published() -> bool:
         try:
-            await publisher.publish(TRAINING_REQUESTS, [request, request])
+            await publisher.publish(TRAINING_REQUESTS, [request, request], within=PATIENCE)
         except Transient:
             return False
         return True
@@ -156,7 +152,7 @@ async def test_a_worker_killed_in_every_step_makes_nothing_twice(
         async def first_file() -> bool:
             return bool(await asyncio.to_thread(installation.objects, f"default/runs/{number}/snapshot/"))
 
-        await eventually(first_file, 60)
+        await eventually(first_file)
         installation.kill("trainer-worker")
     await killed()
     for step in ("import", "train", "batch"):
@@ -168,7 +164,7 @@ async def test_a_worker_killed_in_every_step_makes_nothing_twice(
             assert found in {"pending", "running"}, f"{step} was over before its worker could be killed"
             return found == "running"
 
-        await eventually(running, 120, every=0.005)
+        await eventually(running, every=0.005)
         installation.kill("trainer-worker")
         await killed()
     run = await ended(installation, number)
@@ -194,7 +190,7 @@ async def test_the_next_run_serves_live_what_it_trained_and_removes_old_files(
         keys = await asyncio.to_thread(installation.objects, "default/runs/")
         return {key.split("/")[2] for key in keys} == {str(number)}
 
-    await eventually(alone, 60)
+    await eventually(alone)
 
 
 async def test_amazons_endpoint_gets_no_recipe_of_ours_and_no_campaign(

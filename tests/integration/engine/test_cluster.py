@@ -19,7 +19,6 @@ from services.engine.worker import cluster
 from shared.models import Model
 
 pytestmark = [
-    pytest.mark.timeout(600),
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
     pytest.mark.filterwarnings("ignore::ResourceWarning"),
 ]

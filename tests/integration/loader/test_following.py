@@ -14,7 +14,7 @@ from shared.errors import ApiError, Transient
 from shared.postgres import UNAVAILABLE
 from tests.integration.loader.conftest import Loader
 from tests.support.batches import Batch
-from tests.support.kafka import eventually
+from tests.support.waiting import eventually
 
 ITEMS = [f"item-{number}" for number in range(5)]
 

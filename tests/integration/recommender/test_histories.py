@@ -17,7 +17,7 @@ from services.recommender.store.histories import Histories, Kept
 from services.recommender.store.keys import bought_key, history_key
 from shared.redis import Multiplexer
 from shared.settings import RedisSettings
-from tests.support.kafka import eventually
+from tests.support.waiting import PATIENCE, eventually
 
 KEPT = Kept(bought=timedelta(days=30), history=timedelta(days=90), session=timedelta(days=14))
 NOW = float(int(time.time()))
@@ -25,7 +25,7 @@ NOW = float(int(time.time()))
 
 @pytest.fixture
 async def redis(redis_url: str) -> AsyncIterator[Multiplexer]:
-    connection = Multiplexer(RedisSettings(redis_url=redis_url), timeout=5.0)
+    connection = Multiplexer(RedisSettings(redis_url=redis_url), timeout=PATIENCE)
     await connection.start()
     await eventually(lambda: connection.up)
     yield connection

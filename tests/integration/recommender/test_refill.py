@@ -16,8 +16,9 @@ from services.recommender.store.refill import Refill
 from shared.postgres import Database as Pool
 from shared.redis import Multiplexer
 from shared.settings import PostgresSettings, RedisSettings
-from tests.support.kafka import eventually, running
+from tests.support.kafka import running
 from tests.support.stack import Database
+from tests.support.waiting import PATIENCE, eventually
 
 KEPT = Kept(bought=timedelta(days=30), history=timedelta(days=90), session=timedelta(days=14))
 EVER = datetime(1970, 1, 1, tzinfo=UTC)
@@ -32,7 +33,7 @@ async def pool(database: Database) -> AsyncIterator[Pool]:
 
 @pytest.fixture
 async def redis(redis_url: str) -> AsyncIterator[Multiplexer]:
-    connection = Multiplexer(RedisSettings(redis_url=redis_url), timeout=5.0)
+    connection = Multiplexer(RedisSettings(redis_url=redis_url), timeout=PATIENCE)
     async with running(connection):
         await eventually(lambda: connection.up)
         yield connection

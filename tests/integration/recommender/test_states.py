@@ -19,9 +19,10 @@ from shared.events.topics import CAMPAIGNS, FILTERS, ITEMS
 from shared.kafka import Publisher, StateTable
 from shared.postgres import Database as Pool
 from shared.settings import KafkaSettings, PostgresSettings
-from tests.support.kafka import eventually, fresh_topic, running, settings_for
+from tests.support.kafka import fresh_topic, running, settings_for
 from tests.support.stack import Database, ObjectStore
 from tests.support.tenants import make_tenant
+from tests.support.waiting import PATIENCE, eventually
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 
@@ -56,7 +57,7 @@ async def test_an_item_that_left_without_a_trace_is_withheld(
     kept = ItemChanged(event_id="1", tenant="shop", occurred_at=NOW, item_id="kept", name="Cup")
     publisher = Publisher(kafka, "sync", [topic])
     async with running(publisher):
-        await publisher.publish(topic, [kept], within=20)
+        await publisher.publish(topic, [kept], within=PATIENCE)
     catalogues = Catalogues(pool)
     await catalogues._read_view()
     before = [catalogues.of("shop").withheld(item) for item in ("kept", "gone")]

@@ -15,6 +15,7 @@ from shared.jobs import Job, JobWorker, enqueue
 from shared.postgres import Database, migrate
 from shared.settings import PostgresSettings
 from tests.support.stack import Database as OwnDatabase
+from tests.support.waiting import PATIENCE, eventually
 
 TABLE = Path(jobs.__file__).with_name("table.sql")
 
@@ -30,12 +31,13 @@ async def pool(empty_database: OwnDatabase, tmp_path: Path) -> AsyncIterator[Dat
 
 
 async def until_finished(pool: Database, key: str) -> dict[str, object]:
-    async with asyncio.timeout(20):
-        while True:
-            row = await pool.fetchrow(*jobs.SQL.job(kind="work", key=key))
-            if row is not None and row["status"] in {"done", "failed"}:
-                return dict(row)
-            await asyncio.sleep(0.05)
+    row = await eventually(
+        lambda: pool.fetchrow(*jobs.SQL.job(kind="work", key=key)),
+        f"job {key} finished",
+        enough=lambda row: row["status"] in {"done", "failed"},
+        every=0.05,
+    )
+    return dict(row)
 
 
 async def test_a_key_is_worked_on_once_whoever_asks(pool: Database) -> None:
@@ -125,7 +127,7 @@ async def test_a_worker_that_lost_its_lease_stops_its_handler(
     await started.wait()
     await pool.execute("UPDATE jobs SET owner = 'somebody else'")
 
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         await stopped.wait()
     await worker.stop()
 
@@ -301,7 +303,7 @@ async def test_a_worker_that_has_lost_its_job_does_not_tell_that_it_failed(pool:
     await enqueue(pool, "work", "a", {})
     worker = JobWorker(pool, {"work": work}, failed=failed)
     await worker.start()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         await taken_over.wait()
     await asyncio.sleep(0.3)
     await worker.stop()

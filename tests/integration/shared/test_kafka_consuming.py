@@ -35,7 +35,6 @@ from tests.support.kafka import (
     STATES,
     Broker,
     Collector,
-    eventually,
     fresh_topic,
     interaction,
     interactions,
@@ -46,6 +45,7 @@ from tests.support.kafka import (
 )
 from tests.support.lateness import lateness
 from tests.support.stack import Database as OwnDatabase
+from tests.support.waiting import PATIENCE, eventually
 
 
 @pytest.fixture(autouse=True)
@@ -65,13 +65,13 @@ async def publish(settings: KafkaSettings, topic: Topic, events: Sequence[Event]
     publisher = Publisher(settings, "tracker", [topic])
     async with running(publisher):
         for begin in range(0, len(events), 500):
-            await publisher.publish(topic, events[begin : begin + 500], within=20)
+            await publisher.publish(topic, events[begin : begin + 500], within=PATIENCE)
 
 
 async def publish_raw(settings: KafkaSettings, topic: Topic, *records: Record) -> None:
     publisher = Publisher(settings, "tracker", [topic])
     async with running(publisher):
-        await publisher.publish_raw(topic.name, records, within=20)
+        await publisher.publish_raw(topic.name, records, within=PATIENCE)
 
 
 async def until_committed(settings: KafkaSettings, topic: Topic, group: str = "tracker") -> None:
@@ -612,7 +612,7 @@ async def test_starting_without_kafka_blocks_nothing_and_reads_once_it_is_there(
         await asyncio.sleep(1)
         assert (reader.alive(), reader.ready()) == (None, None), "it only waits"
         await broker.start()
-        await handler.until_ids(events, seconds=40)
+        await handler.until_ids(events)
     finally:
         await reader.stop()
 
@@ -639,10 +639,10 @@ async def test_nothing_confirmed_is_lost_when_the_broker_is_killed_while_consumi
         await asyncio.sleep(1)
         await broker.until_ready()
         before = len(confirmed)
-        await eventually(lambda: len(confirmed) > before + 500, 60)
+        await eventually(lambda: len(confirmed) > before + 500)
         stopping.set()
         await task
-        await handler.until_ids(confirmed, seconds=60)
+        await handler.until_ids(confirmed)
         await until_committed(broker.settings, topic)
 
 

@@ -18,7 +18,6 @@ from shared.kafka.producer import Producer
 from shared.settings import KafkaSettings
 from tests.support.kafka import (
     Broker,
-    eventually,
     fresh_topic,
     interaction,
     interactions,
@@ -27,6 +26,7 @@ from tests.support.kafka import (
     running,
 )
 from tests.support.lateness import lateness
+from tests.support.waiting import PATIENCE, eventually
 
 
 @pytest.fixture(autouse=True)
@@ -47,7 +47,7 @@ async def test_hazard_05_each_event_lands_on_its_own_keys_partition_in_order(kaf
 
     async with running(publisher):
         for begin in range(0, len(events), 100):
-            await publisher.publish(topic, events[begin : begin + 100], within=10)
+            await publisher.publish(topic, events[begin : begin + 100], within=PATIENCE)
 
     records = await raw_records(kafka, topic.name)
     assert sorted(ids(records)) == sorted(event.event_id for event in events)
@@ -69,7 +69,7 @@ async def test_hazard_12_every_record_is_confirmed_by_all_and_the_producer_is_id
     publisher = Publisher(kafka, "tracker", [topic])
 
     async with running(publisher):
-        await publisher.publish(topic, [interaction()], within=10)
+        await publisher.publish(topic, [interaction()], within=PATIENCE)
         producer = publisher._producer._current
         assert producer is not None
         assert (producer._sender._acks, producer._txn_manager is not None) == (-1, True)
@@ -81,7 +81,7 @@ async def test_many_callers_at_once_are_all_confirmed(kafka: KafkaSettings) -> N
     events = interactions(1_000)
 
     async with running(publisher):
-        await asyncio.gather(*(publisher.publish(topic, [event], within=10) for event in events))
+        await asyncio.gather(*(publisher.publish(topic, [event], within=PATIENCE) for event in events))
 
     assert sorted(ids(await raw_records(kafka, topic.name))) == sorted(e.event_id for e in events)
 
@@ -95,14 +95,14 @@ async def test_hazard_09_a_fatal_error_of_the_sender_costs_a_new_producer_and_no
     events = interactions(300)
 
     async with running(publisher):
-        await publisher.publish(topic, events[:100], within=10)
+        await publisher.publish(topic, events[:100], within=PATIENCE)
         broken = publisher._producer._current
         assert broken is not None
         # What aiokafka itself does when its sender dies: every later send raises until it is replaced.
         broken._message_accumulator.fail_all(error)
-        await publisher.publish(topic, events[100:200], within=10)
+        await publisher.publish(topic, events[100:200], within=PATIENCE)
         assert publisher._producer._current is not broken
-        await publisher.publish(topic, events[200:], within=10)
+        await publisher.publish(topic, events[200:], within=PATIENCE)
 
     assert set(ids(await raw_records(kafka, topic.name))) == {event.event_id for event in events}
 
@@ -115,12 +115,12 @@ async def test_hazard_09_a_sequence_that_the_broker_refuses_is_sent_again_by_a_n
     events = interactions(200)
 
     async with running(publisher):
-        await publisher.publish(topic, events[:100], within=10)
+        await publisher.publish(topic, events[:100], within=PATIENCE)
         producer = publisher._producer._current
         assert producer is not None
         for partition in list(producer._txn_manager._sequence_numbers):
             producer._txn_manager._sequence_numbers[partition] += 1_000
-        await publisher.publish(topic, events[100:], within=10)
+        await publisher.publish(topic, events[100:], within=PATIENCE)
 
     assert ids(await raw_records(kafka, topic.name)) == [event.event_id for event in events]
 
@@ -132,9 +132,9 @@ async def test_an_event_that_is_too_large_is_refused_alone(kafka: KafkaSettings)
 
     async with running(publisher):
         with pytest.raises(Permanent, match="1000000 at the most"):
-            await publisher.publish(topic, [interaction(), large], within=10)
+            await publisher.publish(topic, [interaction(), large], within=PATIENCE)
         assert await raw_records(kafka, topic.name) == [], "nothing of the call was sent"
-        await publisher.publish(topic, [interaction()], within=10)
+        await publisher.publish(topic, [interaction()], within=PATIENCE)
 
 
 async def test_a_topic_that_does_not_exist_is_no_reason_to_lose_the_producer(kafka: KafkaSettings) -> None:
@@ -145,7 +145,7 @@ async def test_a_topic_that_does_not_exist_is_no_reason_to_lose_the_producer(kaf
     async with running(publisher):
         with pytest.raises(Transient):
             await publisher.publish(missing, [interaction()], within=1)
-        await publisher.publish(topic, [interaction()], within=10)
+        await publisher.publish(topic, [interaction()], within=PATIENCE)
 
 
 async def test_the_registry_decides_who_publishes_what(kafka: KafkaSettings) -> None:
@@ -174,7 +174,7 @@ async def test_records_without_key_and_tombstones_go_as_they_are(kafka: KafkaSet
         await publisher.publish_raw(
             topic.name,
             [Record(None, b"\xff", (("odd", None), ("bytes", b"\xff"))), Record(b"k", None)],
-            within=10,
+            within=PATIENCE,
         )
 
     first, second = await raw_records(kafka, topic.name)
@@ -202,7 +202,7 @@ async def test_starting_without_kafka_blocks_nothing_and_sends_once_it_is_there(
             await publisher.publish(topic, [interaction()], within=0.5)
         await broker.start()
         await eventually(lambda: publisher.up)
-        await publisher.publish(topic, [interaction()], within=10)
+        await publisher.publish(topic, [interaction()], within=PATIENCE)
         assert publisher.ready() is None
     finally:
         await publisher.stop()
@@ -216,7 +216,7 @@ async def test_hazard_07_a_dead_broker_costs_two_seconds_and_no_more_also_when_s
     topic = await fresh_topic(broker.settings)
     publisher = Publisher(broker.settings, "tracker", [topic])
     await publisher.start()
-    await publisher.publish(topic, [interaction()], within=10)
+    await publisher.publish(topic, [interaction()], within=PATIENCE)
     await broker.stop()
     try:
         async with lateness() as late:
@@ -243,7 +243,7 @@ async def test_hazard_08_after_an_unknown_outcome_the_same_ids_are_sent_again(br
     events = interactions(100)
 
     async with running(publisher):
-        await publisher.publish(topic, [interaction(event_id="before")], within=10)
+        await publisher.publish(topic, [interaction(event_id="before")], within=PATIENCE)
         broker.freeze()
         try:
             with pytest.raises(Transient):
@@ -260,7 +260,7 @@ async def test_hazard_08_after_an_unknown_outcome_the_same_ids_are_sent_again(br
 
 async def publish_somehow(publisher: Publisher, topic: object, events: list[InteractionRecorded]) -> None:
     """As a client does: again until it is confirmed."""
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(PATIENCE):
         while True:
             try:
                 await publisher.publish(topic, events)  # type: ignore[arg-type]
@@ -308,7 +308,7 @@ async def test_a_producer_that_is_silent_for_long_is_replaced(
     topic = await fresh_topic(broker.settings)
     producer = Producer(broker.settings, "tracker")
     record = Record(b"k", b"v")
-    await producer.deliver(topic.name, [record], within=10)
+    await producer.deliver(topic.name, [record], within=PATIENCE)
     first = producer._current
     broker.freeze()
     try:
@@ -317,5 +317,5 @@ async def test_a_producer_that_is_silent_for_long_is_replaced(
         assert producer._current is not first
     finally:
         broker.thaw()
-    await producer.deliver(topic.name, [record], within=20)
+    await producer.deliver(topic.name, [record], within=PATIENCE)
     await producer.stop()

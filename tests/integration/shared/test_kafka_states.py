@@ -12,8 +12,9 @@ from shared.events import CacheRefreshed, Event
 from shared.events.topics import Topic
 from shared.kafka import Publisher, Record, StateTable
 from shared.settings import KafkaSettings
-from tests.support.kafka import STATES, Broker, eventually, fresh_topic, refreshed, running
+from tests.support.kafka import STATES, Broker, fresh_topic, refreshed, running
 from tests.support.lateness import lateness
+from tests.support.waiting import PATIENCE, eventually
 
 
 @pytest.fixture(autouse=True)
@@ -27,9 +28,9 @@ async def publish(settings: KafkaSettings, topic: Topic, events: Sequence[Event]
     publisher = Publisher(settings, "tracker", [topic])
     async with running(publisher):
         for begin in range(0, len(events), 1_000):
-            await publisher.publish(topic, events[begin : begin + 1_000], within=20)
+            await publisher.publish(topic, events[begin : begin + 1_000], within=PATIENCE)
         tombstones = [Record(key.encode(), None) for key in deleted]
-        await publisher.publish_raw(topic.name, tombstones, within=20)
+        await publisher.publish_raw(topic.name, tombstones, within=PATIENCE)
 
 
 def activations(table: StateTable[CacheRefreshed]) -> dict[str, int]:
@@ -82,7 +83,7 @@ async def test_who_read_a_view_before_is_told_what_there_is(kafka: KafkaSettings
     publisher = Publisher(kafka, "tracker", [topic])
     await publish(kafka, topic, [refreshed("a", 1), refreshed("gone", 1)], "gone", "never seen")
     async with running(publisher):
-        await publisher.publish_raw(topic.name, [Record(b"of a newer version", b"{")], within=20)
+        await publisher.publish_raw(topic.name, [Record(b"of a newer version", b"{")], within=PATIENCE)
     told: list[set[str]] = []
     table: StateTable[CacheRefreshed] = StateTable(kafka, topic, whole=lambda keys: told.append(set(keys)))
 
@@ -108,7 +109,7 @@ async def test_an_unreadable_state_leaves_the_last_one_in_force(kafka: KafkaSett
     await publish(kafka, topic, [refreshed("a", 1), refreshed("b", 1)])
     publisher = Publisher(kafka, "tracker", [topic])
     async with running(publisher):
-        await publisher.publish_raw(topic.name, [Record(b"a", b"{")], within=20)
+        await publisher.publish_raw(topic.name, [Record(b"a", b"{")], within=PATIENCE)
     await publish(kafka, topic, [refreshed("b", 2)])
     table: StateTable[CacheRefreshed] = StateTable(kafka, topic)
 
@@ -151,7 +152,7 @@ async def test_states_stay_in_force_while_the_broker_is_away_and_follow_it_again
         assert activations(table) == {"a": 1}
         await broker.until_ready()
         await publish(broker.settings, topic, [refreshed("a", 2)])
-        await eventually(lambda: activations(table) == {"a": 2}, 60)
+        await eventually(lambda: activations(table) == {"a": 2})
 
 
 async def test_starting_without_kafka_waits_and_stopping_does_not(broker: Broker) -> None:

@@ -22,6 +22,7 @@ from shared.kafka import Consumer, Publisher, Record
 from shared.kafka.topics import make_topics, wanted
 from shared.settings import KafkaSettings
 from tests.support.kafka import Collector, fresh_topic, interactions, raw_records, running, until_letters
+from tests.support.waiting import PATIENCE
 
 ROOT = Path(__file__).parents[3]
 
@@ -118,7 +119,7 @@ async def test_dead_letters_are_replayed_as_they_were_and_once(kafka: KafkaSetti
     events = interactions(12, users=5)
     publisher = Publisher(kafka, "tracker", [topic])
     async with running(publisher):
-        await publisher.publish(topic, events, within=20)
+        await publisher.publish(topic, events, within=PATIENCE)
     before = await raw_records(kafka, topic.name)
     refusing = Collector(fail=lambda _: Permanent("no"))
     await buried(kafka, topic, refusing, len(events))
@@ -150,7 +151,7 @@ async def test_a_letter_that_dies_again_is_buried_again(kafka: KafkaSettings) ->
     topic = await fresh_topic(kafka, partitions=1)
     publisher = Publisher(kafka, "tracker", [topic])
     async with running(publisher):
-        await publisher.publish_raw(topic.name, [Record(b"k", b"{bad", (("x", b"\xff"),))], within=20)
+        await publisher.publish_raw(topic.name, [Record(b"k", b"{bad", (("x", b"\xff"),))], within=PATIENCE)
     await buried(kafka, topic, Collector(), 1)
 
     await command(kafka, "replay", topic.dlq("tracker"))

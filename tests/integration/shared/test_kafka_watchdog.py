@@ -17,7 +17,8 @@ from shared.errors import Transient
 from shared.events.topics import Topic
 from shared.kafka import Consumer, Publisher
 from shared.settings import KafkaSettings
-from tests.support.kafka import Broker, Collector, eventually, fresh_topic, interactions, running
+from tests.support.kafka import Broker, Collector, fresh_topic, interactions, running
+from tests.support.waiting import PATIENCE, eventually
 
 ROOT = Path(__file__).parents[3]
 STALL_SECONDS = 2.0
@@ -34,7 +35,7 @@ def ended(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 async def publish(settings: KafkaSettings, topic: Topic, count: int) -> None:
     publisher = Publisher(settings, "tracker", [topic])
     async with running(publisher):
-        await publisher.publish(topic, interactions(count), within=20)
+        await publisher.publish(topic, interactions(count), within=PATIENCE)
 
 
 def watched(
@@ -123,7 +124,7 @@ async def test_hazard_11_while_kafka_is_away_nobody_is_to_blame(broker: Broker, 
         finally:
             await broker.start()
         await publish(broker.settings, topic, 5)
-        await handler.until(lambda seen: len(seen.events) == 10, seconds=40)
+        await handler.until(lambda seen: len(seen.events) == 10)
 
     assert ended == []
 
@@ -171,7 +172,7 @@ async def test_hazard_10_the_process_really_ends(kafka: KafkaSettings) -> None:
     await publish(kafka, topic, 5)
     consumer = await process(kafka, topic, seconds=3600, stall=STALL_SECONDS)
 
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(PATIENCE):
         assert await consumer.wait() == 1
 
 
@@ -180,7 +181,7 @@ async def test_hazard_14_what_a_killed_process_had_is_handled_by_the_next(kafka:
     events = interactions(400)
     publisher = Publisher(kafka, "tracker", [topic])
     async with running(publisher):
-        await publisher.publish(topic, events, within=20)
+        await publisher.publish(topic, events, within=PATIENCE)
     handled: set[str] = set()
 
     consumer = await process(kafka, topic, seconds=0.002, stall=60)
@@ -195,4 +196,4 @@ async def test_hazard_14_what_a_killed_process_had_is_handled_by_the_next(kafka:
     last.subscribe(topic, handler)
     async with running(last):
         # The group first waits until the session of the killed member has run out.
-        await eventually(lambda: {*handled, *handler.ids} >= {event.event_id for event in events}, 60)
+        await eventually(lambda: {*handled, *handler.ids} >= {event.event_id for event in events})

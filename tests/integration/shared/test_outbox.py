@@ -24,7 +24,6 @@ from shared.postgres import UNAVAILABLE, Database, migrate
 from shared.settings import KafkaSettings, PostgresSettings
 from tests.support.kafka import (
     STATES,
-    eventually,
     fresh_topic,
     interaction,
     interactions,
@@ -33,6 +32,7 @@ from tests.support.kafka import (
     running,
 )
 from tests.support.stack import Database as OwnDatabase
+from tests.support.waiting import PATIENCE, eventually
 
 TABLE = Path(outbox.__file__).with_name("table.sql")
 
@@ -110,7 +110,7 @@ async def test_a_relayed_record_is_the_one_that_a_publisher_would_have_sent(
     publisher = Publisher(kafka, "tracker", [topic])
 
     async with running(publisher, Relay(pool, publisher)):
-        await publisher.publish(topic, [event], within=10)
+        await publisher.publish(topic, [event], within=PATIENCE)
         await append(pool, topic, event)
         await until_relayed(pool)
 

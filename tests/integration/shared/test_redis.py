@@ -24,6 +24,7 @@ from shared.errors import Transient
 from shared.redis import CommandRefused, Multiplexer, Unavailable, client
 from shared.settings import RedisSettings
 from tests.support.lateness import lateness
+from tests.support.waiting import eventually
 
 
 def free_port() -> int:
@@ -73,19 +74,10 @@ async def connected(url: str, patience: float = 0.5, *, wait: bool = True) -> As
     await redis.start()
     try:
         if wait:
-            await until(lambda: redis.up)
+            await eventually(lambda: redis.up)
         yield redis
     finally:
         await redis.stop()
-
-
-async def until(condition: Callable[[], bool], seconds: float = 10) -> float:
-    began = time.monotonic()
-    while not condition():
-        if time.monotonic() - began > seconds:
-            raise AssertionError("it did not come true")
-        await asyncio.sleep(0.005)
-    return time.monotonic() - began
 
 
 async def outcome(attempt: Callable[[], Awaitable[Any]]) -> Any:
@@ -151,7 +143,7 @@ async def test_without_a_server_calls_fail_at_once_and_work_once_it_is_there(tmp
 
         server.start()
         try:
-            await until(lambda: redis.up)
+            await eventually(lambda: redis.up)
             assert await redis.execute(("PING",)) == [b"PONG"]
         finally:
             server.end()
@@ -169,7 +161,7 @@ async def test_kill_fails_who_waits_and_a_restart_heals(server: Server) -> None:
             assert not redis.up
 
             server.start()
-            await until(lambda: redis.up)
+            await eventually(lambda: redis.up)
             assert await redis.execute(("PING",)) == [b"PONG"]
 
 
@@ -195,7 +187,9 @@ async def test_a_frozen_redis_costs_a_few_callers_the_time_limit_and_the_rest_no
 
         server.signal(signal.SIGCONT)
         async with lateness() as late:
-            took = await until(lambda: redis.up)
+            began = time.monotonic()
+            await eventually(lambda: redis.up, every=0.005)
+            took = time.monotonic() - began
         assert took < 3 + late.worst
         assert await redis.execute(("GET", "a")) == [b"1"]
 
@@ -210,7 +204,7 @@ async def test_a_redis_frozen_for_long_is_left_and_found_again(server: Server) -
         assert not redis.up
 
         server.signal(signal.SIGCONT)
-        await until(lambda: redis.up)
+        await eventually(lambda: redis.up)
         assert await redis.execute(("GET", "a")) == [b"1"]
 
 
@@ -316,7 +310,7 @@ async def test_garbage_ends_the_connection_not_the_process(garbage: bytes) -> No
         assert not redis.up
 
         spoilt = False
-        await until(lambda: redis.up)
+        await eventually(lambda: redis.up)
         assert await redis.execute(("GET", "a")) == [b"a"]
 
 

@@ -13,7 +13,6 @@ DATA = Path(__file__).resolve().parents[4] / "shared" / "data" / "online_retail"
 
 
 @pytest.mark.skipif(not DATA.exists(), reason=f"the data set Online Retail is not at {DATA}")
-@pytest.mark.timeout(600)
 async def test_every_row_of_online_retail_is_where_it_belongs(shop: Shop) -> None:
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     identity = await shop.post("orders", DATA.read_bytes())

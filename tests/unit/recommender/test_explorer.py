@@ -21,7 +21,7 @@ from services.recommender.domain.shelf import Shelf
 from services.recommender.store.campaigns import Deployed
 from shared.events import CampaignChanged
 from shared.models import Attributes, Histories, Ids, Model, Scoring, Seen
-from tests.support.kafka import eventually
+from tests.support.waiting import eventually
 
 
 class Counts:
