@@ -22,15 +22,19 @@ from tests.support.stack import Database as MigratedDatabase
 
 ACCOUNT = "000000000000"
 QUARTER = 900
+# So many seconds after its end a quarter of an hour is closed, and one more for clocks that differ.
+CLOSING = 31
+# So many seconds has a test before the next one is closed.
+ENOUGH = 60
 
 
 @pytest.fixture
 def now() -> int:
-    """The last whole quarter of an hour, with time enough left until the next for a test."""
-    left = QUARTER - time.time() % QUARTER
-    if left < 30:
+    """The end of the last closed quarter of an hour, with time enough left until the next for a test."""
+    left = QUARTER - (time.time() - CLOSING) % QUARTER
+    if left < ENOUGH:
         time.sleep(left)
-    return int(time.time()) // QUARTER * QUARTER
+    return int(time.time() - CLOSING) // QUARTER * QUARTER
 
 
 @pytest.fixture
