@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -34,34 +33,19 @@ from shared.events import CacheRefreshed, CampaignChanged, FilterChanged, ItemCh
 from shared.events.topics import CACHES, CAMPAIGNS, FILTERS, INTERACTIONS, ITEMS, USERS
 from shared.kafka import Consumer, StateTable
 from shared.observability import tracing
+from shared.personalize import Shortcut
 from shared.postgres import Database
 from shared.redis import Multiplexer
 from shared.runtime import application
+from shared.serving import Serving
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
-    from starlette.types import ASGIApp, Receive, Scope, Send
 
     from services.recommender.settings import Settings
 
 WORKER_REDIS_SECONDS = 5.0
 """A worker would rather wait than do its work twice."""
-
-
-@dataclass(frozen=True, slots=True)
-class Serving:
-    """The application with its short way in front."""
-
-    hot: ASGIApp
-    app: FastAPI
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request."""
-        await self.hot(scope, receive, send)
-
-    def openapi(self) -> dict[str, object]:
-        """Every route, those with a short way included."""
-        return self.app.openapi()
 
 
 def build(settings: Settings) -> Serving:
@@ -95,6 +79,7 @@ def build(settings: Settings) -> Serving:
     selection = Selection(profiles, lists, popular, catalogues, pointers, sieves, explorer)
     live = Live(targets, selection, catalogues, pointers)
     status = Status(pointers, catalogues, campaigns, lambda: redis.up)
+    runtime = Runtime(targets, selection, sieves, catalogues, explorer, authenticator)
     app = application(
         "recommender",
         parts=[
@@ -104,11 +89,12 @@ def build(settings: Settings) -> Serving:
         ],
         routers=[
             Rest(answers, live, status, authenticator).router(),
-            Runtime(targets, selection, sieves, catalogues, explorer, authenticator).routes.router(),
+            runtime.routes.router(),
         ],
         description="Recommendations for users, items and places; the runtime API of Amazon Personalize.",
     )  # fmt: skip
-    return Serving(tracing.TracedRequests(Hot(app, answers, authenticator)), app)
+    front = Hot(Shortcut(app, runtime.routes), answers, authenticator)
+    return Serving(tracing.TracedRequests(front), app)
 
 
 def worker(settings: Settings) -> FastAPI:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,30 +27,15 @@ from shared.errors import ApiError
 from shared.events.topics import EXPOSURES, INTERACTIONS
 from shared.kafka import Consumer, Publisher
 from shared.observability import tracing
+from shared.personalize import Shortcut
 from shared.postgres import Database
 from shared.runtime import application
+from shared.serving import Serving
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
-    from starlette.types import ASGIApp, Receive, Scope, Send
 
     from services.router.settings import Settings
-
-
-@dataclass(frozen=True, slots=True)
-class Serving:
-    """The application with its short way in front."""
-
-    hot: ASGIApp
-    app: FastAPI
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request."""
-        await self.hot(scope, receive, send)
-
-    def openapi(self) -> dict[str, object]:
-        """Every route, those with a short way included."""
-        return self.app.openapi()
 
 
 def build(settings: Settings) -> Serving:
@@ -75,7 +59,8 @@ def build(settings: Settings) -> Serving:
         ],
         description="Recommendations by variant; experiments and their results.",
     )
-    return Serving(tracing.TracedRequests(Hot(app, routing, authenticator)), app)
+    front = Hot(Shortcut(app, runtime.routes), routing, authenticator)
+    return Serving(tracing.TracedRequests(front), app)
 
 
 def worker(settings: Settings) -> FastAPI:

@@ -10,7 +10,7 @@ from services.tracker.api import (
     Intake,
     backend_routes,
     native_routes,
-    personalize_routes,
+    personalize_operations,
     reading_routes,
 )
 from services.tracker.handlers import Handlers
@@ -19,8 +19,11 @@ from shared.auth import Authenticator
 from shared.events import TrackerChanged
 from shared.events.topics import INTERACTIONS, ORDERS, PUTS, TRACKERS
 from shared.kafka import Consumer, Publisher, StateTable
+from shared.observability import tracing
+from shared.personalize import Shortcut
 from shared.postgres import Database
 from shared.runtime import application
+from shared.serving import Serving
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -30,7 +33,7 @@ if TYPE_CHECKING:
 DESCRIPTION = "Takes what users do in a shop, in each wire format, and keeps it once."
 
 
-def build(settings: Settings) -> FastAPI:
+def build(settings: Settings) -> Serving:
     """The HTTP process: events in, confirmed by Kafka."""
     database = Database(settings.postgres, "tracker")
     publisher = Publisher(settings.kafka, "tracker", [INTERACTIONS, PUTS])
@@ -38,6 +41,9 @@ def build(settings: Settings) -> FastAPI:
     tenants = Tenants(database)
     trackers: StateTable[TrackerChanged] = StateTable(settings.kafka, TRACKERS, tenants.tracker_changed)
     intake = Intake(publisher, authenticator, settings)
+    operations = personalize_operations(
+        intake, tenants, Datasets(database), authenticator, settings.max_put_events_per_second
+    )
 
     app = application(
         "tracker",
@@ -45,9 +51,7 @@ def build(settings: Settings) -> FastAPI:
         routers=[
             native_routes(intake),
             backend_routes(intake),
-            personalize_routes(
-                intake, tenants, Datasets(database), authenticator, settings.max_put_events_per_second
-            ),
+            operations.router(),
             reading_routes(Store(database), authenticator),
         ],
         description=DESCRIPTION,
@@ -60,7 +64,7 @@ def build(settings: Settings) -> FastAPI:
         allow_headers=["*"],  # SDKs add their own: x-retry-count, amz-sdk-invocation-id, …
         max_age=86_400,
     )
-    return app
+    return Serving(tracing.TracedRequests(Shortcut(app, operations)), app)
 
 
 def worker(settings: Settings) -> FastAPI:

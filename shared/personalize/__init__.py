@@ -9,6 +9,7 @@ from shared.personalize.errors import WireError, invalid_input, not_found
 from shared.personalize.members import WireModel
 from shared.personalize.operations import Answer, Call, Operation
 from shared.personalize.protocols import Json11, RestJson
+from shared.personalize.shortcut import Shortcut
 from shared.personalize.tokens import PageTokens
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "Operation",
     "PageTokens",
     "RestJson",
+    "Shortcut",
     "WireError",
     "WireModel",
     "invalid_input",

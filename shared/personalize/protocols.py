@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Container, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter, Request, Response
@@ -47,6 +47,11 @@ class RestJson:
         """`operations` maps a path, such as `/events`, to what is done there."""
         self._authenticator = authenticator
         self._operations = dict(operations)
+
+    @property
+    def paths(self) -> Container[str]:
+        """Where something is answered."""
+        return self._operations
 
     async def answer(self, scope: Scope, body: bytes) -> Answer:
         """Answer a raw ASGI request, for routes too busy for a framework."""

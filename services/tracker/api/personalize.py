@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from fastapi import APIRouter
 from pydantic import ValidationError
 
 from services.tracker.api.intake import Intake
@@ -76,14 +75,14 @@ class PersonalizeEvents:
         return tenant
 
 
-def personalize_routes(
+def personalize_operations(
     intake: Intake,
     tenants: Tenants,
     datasets: Datasets,
     authenticator: Authenticator,
     most_per_second: float | None = None,
-) -> APIRouter:
-    """A POST route for each operation of the client `personalize-events`."""
+) -> RestJson:
+    """The operations of the client `personalize-events`."""
     events = PersonalizeEvents(intake, tenants, datasets, most_per_second)
     operations: dict[str, Operation[Any]] = {
         "/events": Operation("PutEvents", PutEventsRequest, "ingest", events.put_events),
@@ -92,4 +91,4 @@ def personalize_routes(
         "/actions": declined("PutActions", WireModel),
         "/action-interactions": declined("PutActionInteractions", WireModel),
     }
-    return RestJson(authenticator, operations).router()
+    return RestJson(authenticator, operations)
