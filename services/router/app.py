@@ -38,6 +38,10 @@ if TYPE_CHECKING:
     from services.router.settings import Settings
 
 
+COUNT_SECONDS = 0.1
+"""Results are read by people: each call of the handler asks Postgres what runs, so it gets many events."""
+
+
 def build(settings: Settings) -> Serving:
     """The process that routes."""
     database = Database(settings.postgres, "router")
@@ -70,7 +74,7 @@ def worker(settings: Settings) -> FastAPI:
     handlers = Handlers(Counting(database), running)
     consumer = Consumer(settings.kafka, "router")
     consumer.subscribe(EXPOSURES, handlers.variants_exposed)
-    consumer.subscribe(INTERACTIONS, handlers.interactions_recorded, batch=2_000)
+    consumer.subscribe(INTERACTIONS, handlers.interactions_recorded, batch=2_000, gather=COUNT_SECONDS)
     return application("router", parts=[database, running, consumer])
 
 

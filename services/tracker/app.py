@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 
     from services.tracker.settings import Settings
 
+STORE_SECONDS = 0.1
+"""People and trainings read the log: one transaction for many events is worth more than some milliseconds."""
+
 DESCRIPTION = "Takes what users do in a shop, in each wire format, and keeps it once."
 
 
@@ -76,6 +79,10 @@ def worker(settings: Settings) -> FastAPI:
     consumer = Consumer(settings.kafka, "tracker")
     consumer.subscribe(ORDERS, handlers.orders_changed, purpose="orders")
     consumer.subscribe(
-        INTERACTIONS, handlers.interactions_recorded, purpose="store", batch=settings.store_batch
+        INTERACTIONS,
+        handlers.interactions_recorded,
+        purpose="store",
+        batch=settings.store_batch,
+        gather=STORE_SECONDS,
     )
     return application("tracker-worker", parts=[database, publisher, consumer], description=DESCRIPTION)

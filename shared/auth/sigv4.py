@@ -114,7 +114,7 @@ def verify(
 
 def _check_time(claimed: Claim, signed_at: str, now: datetime) -> None:
     try:
-        at = datetime.strptime(signed_at, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+        at = _moment(signed_at)
     except ValueError:
         detail = "A signed request needs the header x-amz-date, such as 20261121T080000Z."
         raise AuthError(401, "IncompleteSignature", detail, aws_code="IncompleteSignature") from None
@@ -126,6 +126,12 @@ def _check_time(claimed: Claim, signed_at: str, now: datetime) -> None:
         raise AuthError(401, "RequestExpired", detail, aws_code="RequestExpired")
     if not signed_at.startswith(claimed.date):
         raise _mismatch("The day in the credential scope is another than that of x-amz-date.")
+
+
+@lru_cache(maxsize=1024)
+def _moment(signed_at: str) -> datetime:
+    """The time of x-amz-date, or ValueError; remembered, since many requests are signed in one second."""
+    return datetime.strptime(signed_at, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
 
 
 def _mismatch(detail: str) -> AuthError:

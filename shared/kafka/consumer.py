@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from shared.kafka.polling import GATHER_SECONDS
 from shared.kafka.producer import Producer
 from shared.kafka.subscription import Handler, Subscription
 from shared.kafka.watchdog import Watchdog
@@ -59,8 +60,12 @@ class Consumer:
         group: str | None = None,
         purpose: str | None = None,
         batch: int = 500,
+        gather: float = GATHER_SECONDS,
     ) -> None:
         """Give the events of each poll of `topic`, at most `batch`, to `handler`.
+
+        A handler that costs much for each call, and isn't waited for, lets events `gather` for that many
+        seconds between two polls; the first event after a silence comes at once all the same.
 
         Events come in order per key. The group is the service's name, or `<service>-<purpose>`. On a
         compacted topic the handler also gets `Tombstone`s. The handler raises Transient to be called
@@ -78,6 +83,7 @@ class Consumer:
                 service=self._service,
                 group=group or (f"{self._service}-{purpose}" if purpose else self._service),
                 batch=batch,
+                gather=gather,
                 dead_letters=self._dead_letters,
                 max_consecutive_bad=self._max_consecutive_bad,
             )

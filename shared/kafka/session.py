@@ -20,7 +20,7 @@ from faststream import AckPolicy, BaseMiddleware
 from faststream.kafka import KafkaBroker, KafkaMessage
 
 from shared.kafka.connection import client_options
-from shared.kafka.polling import CONSUMER_OPTIONS, PolledConsumer
+from shared.kafka.polling import CONSUMER_OPTIONS, GATHER_SECONDS, PolledConsumer
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -56,8 +56,12 @@ class Session:
         batch: int,
         receive: Receive,
         opened: Callable[[], Awaitable[None]] | None = None,
+        gather: float = GATHER_SECONDS,
     ) -> None:
-        """`receive` gets each poll's records; `opened` is called for each new consumer."""
+        """`receive` gets each poll's records; `opened` is called for each new consumer.
+
+        `gather` is how long records may gather after a poll that found some.
+        """
         self.topic = topic
         self.group = group
         self._settings = settings
@@ -65,6 +69,7 @@ class Session:
         self._batch = batch
         self._receive = receive
         self._opened = opened
+        self._gather = gather
         self._task: asyncio.Task[None] | None = None
         self._stopping = asyncio.Event()
         self.opening = False
@@ -183,6 +188,7 @@ class Session:
         consumer = PolledConsumer(**{**given, **options, **CONSUMER_OPTIONS})
         consumer.failed = asyncio.Event()
         consumer.polled_at = monotonic()
+        consumer.gather = self._gather
         self.consumer = consumer
         return consumer
 
@@ -236,4 +242,5 @@ async def _close(broker: KafkaBroker) -> None:
 
 def positions_after(records: Sequence[ConsumerRecord[bytes, bytes]]) -> dict[TopicPartition, int]:
     """Return, per partition, the offset after the last of `records`."""
-    return {TopicPartition(record.topic, record.partition): record.offset + 1 for record in records}
+    last = {(record.topic, record.partition): record.offset for record in records}
+    return {TopicPartition(*place): offset + 1 for place, offset in last.items()}

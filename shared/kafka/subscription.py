@@ -68,6 +68,7 @@ class Subscription:
         service: str,
         group: str,
         batch: int,
+        gather: float,
         dead_letters: Producer,
         max_consecutive_bad: int,
     ) -> None:
@@ -84,6 +85,7 @@ class Subscription:
             topic.name,
             group=group,
             batch=batch,
+            gather=gather,
             receive=self._receive,
         )
         self._handler = handler

@@ -89,7 +89,7 @@ async def answer(
     """Authenticate, parse, check, call, and write the reply or the error."""
     request_id = str(uuid.uuid4())
     try:
-        principal = authenticator.known(scope) or await authenticator.of_scope(scope, body)
+        principal = await authenticator.of_scope(scope, body)
         known = _existing(operation)
         principal.may(known.scope)
         request = parse(known.request, body)

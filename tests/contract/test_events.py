@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+import uuid
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import pytest
 
 from shared.events import Event, OrderLine, derived_id, line_id
 from shared.events.documents import SCHEMAS, asyncapi, event_classes, file_stem, schemas
+from shared.events.envelope import EVENT_NAMESPACE
 from shared.events.topics import TOPICS, Topic
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -117,6 +119,12 @@ def test_the_topics_events_start_their_keys_with_the_tenant() -> None:
 def test_an_id_that_nobody_could_store_is_refused(bad: str) -> None:
     with pytest.raises(ValueError, match="event_id"):
         Event(event_id=bad, tenant="default", occurred_at="2026-01-01T00:00:00Z")
+
+
+def test_derived_ids_are_those_of_the_standard_library() -> None:
+    for n in range(50):
+        name = json.dumps(["shop", f"é{n}", n], separators=(",", ":"), ensure_ascii=False)
+        assert derived_id("shop", f"é{n}", n) == str(uuid.uuid5(EVENT_NAMESPACE, name))
 
 
 def test_derived_ids_repeat_and_differ() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from typing import Any
+from typing import Any, NamedTuple
 
 from services.tracker.domain.reception import MAX_DEPTH, Reception, nests_too_deep, with_adjustment
 from shared.events import InteractionRecorded, ItemPut, UserPut, canonical_type, derived_id
@@ -76,10 +76,7 @@ def _interaction(
 ) -> InteractionRecorded:
     occurred_at, claimed = reception.moment(event.sent_at)
     document = _document(event.properties)
-    by_name = {_NOISE.sub("", name.lower()): name for name in document}
-    # Half of the programs in the wild send these two inside the properties: both ways give the same event.
-    inner_item = document.pop(by_name["itemid"], None) if "itemid" in by_name else None
-    inner_value = document.pop(by_name["eventvalue"], None) if "eventvalue" in by_name else None
+    inside = _inside(document) if document else _NOTHING
     attribution = event.metric_attribution
     return InteractionRecorded(
         event_id=event_id,
@@ -90,11 +87,11 @@ def _interaction(
         session_id=request.session_id,
         event_type=canonical_type(event.event_type),
         sender_type=event.event_type,
-        item_id=event.item_id or _name(inner_item),
-        value=event.event_value if event.event_value is not None else _number(inner_value),
-        quantity=_number(document.get(by_name.get("quantity", ""))),
-        price=_number(document.get(by_name.get("price", ""))),
-        order_id=_name(document.get(by_name.get("orderid", ""))),
+        item_id=event.item_id or inside.item_id,
+        value=event.event_value if event.event_value is not None else inside.value,
+        quantity=inside.quantity,
+        price=inside.price,
+        order_id=inside.order_id,
         recommendation_id=event.recommendation_id,
         impression=event.impression,
         attribution_source=attribution.event_attribution_source if attribution else None,
@@ -103,7 +100,37 @@ def _interaction(
     )
 
 
+class _Inside(NamedTuple):
+    """What an event says among its properties, in whatever spelling."""
+
+    item_id: str | None
+    value: float | None
+    quantity: float | None
+    price: float | None
+    order_id: str | None
+
+
+_NOTHING = _Inside(None, None, None, None, None)
+
+
+def _inside(document: dict[str, Any]) -> _Inside:
+    """Item and value are taken out of the properties, the others stay there too.
+
+    Half of the programs in the wild send these two inside the properties: both ways give the same event.
+    """
+    by_name = {_NOISE.sub("", name.lower()): name for name in document}
+    return _Inside(
+        _name(document.pop(by_name["itemid"])) if "itemid" in by_name else None,
+        _number(document.pop(by_name["eventvalue"])) if "eventvalue" in by_name else None,
+        _number(document.get(by_name.get("quantity", ""))),
+        _number(document.get(by_name.get("price", ""))),
+        _name(document.get(by_name.get("orderid", ""))),
+    )
+
+
 def _document(text: str | None) -> dict[str, Any]:
+    if text is None:
+        return {}
     document = properties(text)
     if nests_too_deep(document):
         raise invalid_input(f"properties: nested deeper than {MAX_DEPTH} levels")
