@@ -34,52 +34,51 @@ _PUT = (
     """
 -- The time of an entry. Inside a JSON string every quote has a backslash before it, so the pattern can only
 -- match the time and the id at the end.
+-- Events of one second look at the same few entries, so what was read is kept.
+local times = {}
 local function at(entry)
-  return tonumber(string.match(entry, ',([%d.]+),"[^"]*"%]$')) or cjson.decode(entry)[3]
-end
-
--- The end of an entry, which holds the id; nil for an id with a quote in it.
-local function tail(entry)
-  return string.match(entry, ',"[^"]*"%]$')
-end
-
--- The entries of a list and the set of their ends.
-local function read(history)
-  local entries, tails = redis.call('LRANGE', history, 0, -1), {}
-  for _, entry in ipairs(entries) do tails[tail(entry) or entry] = true end
-  return entries, tails
-end
-
--- Whether an event is among the entries. Only for an id with a quote in it do they have to be searched.
-local function is_among(entries, tails, event)
-  if tails[event[3]] then return true end
-  if tail(event[3]) then return false end
-  for _, entry in ipairs(entries) do
-    if string.sub(entry, -#event[3]) == event[3] then return true end
+  local seconds = times[entry]
+  if not seconds then
+    seconds = tonumber(string.match(entry, ',([%d.]+),"[^"]*"%]$')) or cjson.decode(entry)[3]
+    times[entry] = seconds
   end
-  return false
+  return seconds
+end
+
+-- Whether an entry ends like this. The ends are kept by their length, which most ids have in common.
+local function is_end(of, entries, ends)
+  local known = ends[#of]
+  if not known then
+    known = {}
+    for _, entry in ipairs(entries) do known[string.sub(entry, -#of)] = true end
+    ends[#of] = known
+  end
+  return known[of]
+end
+
+-- Insert an entry into a table at a place.
+local function insert(entries, ends, place, entry)
+  table.insert(entries, place, entry)
+  for length, known in pairs(ends) do known[string.sub(entry, -length)] = true end
 end
 
 -- Insert events {entry, seconds, end of the entry, item bought or ''}; the list is newest first.
 local function put(history, bought, events, since)
   local head = redis.call('LINDEX', history, 0)
   local newest = head and at(head) or -1
-  local entries, tails, purchases
+  local entries, ends, purchases
   local size = 0
   for _, event in ipairs(events) do
     local entry, seconds = event[1], event[2]
     if seconds > newest then
       -- Nothing there is as new, so this event is not there either.
       size = redis.call('LPUSH', history, entry)
-      if entries then
-        table.insert(entries, 1, entry)
-        tails[event[3]] = true
-      end
+      if entries then insert(entries, ends, 1, entry) end
       newest = seconds
     else
-      if not entries then entries, tails = read(history) end
+      if not entries then entries, ends = redis.call('LRANGE', history, 0, -1), {} end
       local too_old = #entries >= MOST and seconds <= at(entries[#entries])
-      if not too_old and not is_among(entries, tails, event) then
+      if not too_old and not is_end(event[3], entries, ends) then
         local low, high = 1, #entries + 1
         while low < high do
           local middle = math.floor((low + high) / 2)
@@ -87,8 +86,7 @@ local function put(history, bought, events, since)
         end
         if low > #entries then size = redis.call('RPUSH', history, entry)
         else size = redis.call('LINSERT', history, 'BEFORE', entries[low], entry) end
-        table.insert(entries, low, entry)
-        tails[event[3]] = true
+        insert(entries, ends, low, entry)
       end
     end
     if event[4] ~= '' and seconds >= since then
@@ -142,7 +140,7 @@ redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[3])
 local since, events = tonumber(ARGV[2]), {}
 local entries = redis.call('LRANGE', KEYS[2], 0, -1)
 for i = #entries, 1, -1 do
-  events[#events + 1] = {entries[i], at(entries[i]), tail(entries[i]) or entries[i], ''}
+  events[#events + 1] = {entries[i], at(entries[i]), entries[i], ''}
 end
 put(KEYS[4], KEYS[5], events, since)
 redis.call('ZUNIONSTORE', KEYS[5], 2, KEYS[5], KEYS[3], 'AGGREGATE', 'MAX')
