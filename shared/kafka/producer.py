@@ -25,6 +25,7 @@ from aiokafka.errors import (
 
 from shared.errors import Permanent, Transient
 from shared.kafka.connection import client_options
+from shared.kafka.departures import Departures
 from shared.kafka.records import check_sizes, partition_of
 
 if TYPE_CHECKING:
@@ -35,7 +36,6 @@ MAX_REQUEST_BYTES = 1_100_000
 """What a dead letter may hold with its further headers; a record in itself holds less."""
 
 MAX_BATCH_BYTES = 256 * 1024
-LINGER_MS = 1
 CONNECT_SECONDS = 15.0
 """Longer than a request may take: aiokafka forgets to close a first connection that is cut off."""
 
@@ -60,6 +60,7 @@ class Producer:
         self._keeper: asyncio.Task[None] | None = None
         self._closing: set[asyncio.Task[None]] = set()
         self._waiting = 0
+        self._departures = Departures()
         self._last_progress = 0.0
         self._failing = False
         self._trouble = "not reachable"
@@ -107,6 +108,7 @@ class Producer:
         try:
             while left:
                 producer = await self._connected_by(deadline)
+                await self._departures.wait()
                 left = await self._attempt(producer, topic, left, deadline)
         finally:
             self._waiting -= 1
@@ -175,7 +177,7 @@ class Producer:
                 **client_options(self._settings, self._client_id),
                 acks="all",
                 enable_idempotence=True,
-                linger_ms=LINGER_MS,
+                linger_ms=0,  # see Departures
                 max_batch_size=MAX_BATCH_BYTES,
                 max_request_size=MAX_REQUEST_BYTES,
             )

@@ -37,7 +37,6 @@ BURY_SECONDS = 5.0
 FIRST_PAUSE_SECONDS = 0.1
 MAX_PAUSE_SECONDS = 10.0
 UNEXPECTED_TRIES = 3
-MAX_LINKS = 32
 
 CONSUMED = counter("endcap_kafka_consumed_total", "Events that a handler has taken.", ["topic", "group"])
 RETRIED = counter(
@@ -176,7 +175,7 @@ class Subscription:
     def _span(
         self, records: Sequence[ConsumerRecord[bytes, bytes]]
     ) -> contextlib.AbstractContextManager[None]:
-        received = [header(record, "traceparent") or "" for record in records[:MAX_LINKS]]
+        received = (header(record, "traceparent") or "" for record in records)
         return tracing.work(f"{self.topic.name} process", received, SpanKind.CONSUMER)
 
     async def _call(self, events: Sequence[BaseModel | Tombstone], tries: int) -> Failure | None:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from opentelemetry import context, trace
@@ -62,18 +63,18 @@ def traceparent() -> str:
 
 
 @contextlib.contextmanager
-def work(name: str, received: Sequence[str] = (), kind: SpanKind = SpanKind.SERVER) -> Iterator[None]:
+def work(name: str, received: Iterable[str] = (), kind: SpanKind = SpanKind.SERVER) -> Iterator[None]:
     """Do the work of a request or a batch inside the trace that it came with.
 
     `received` holds the `traceparent` of the request, or of each record: the first becomes the
-    parent, and the rest are linked.
+    parent, and the rest are linked. Those are only read where spans are exported.
     """
-    parents = [parsed for parsed in map(_parse, received[:_MAX_LINKS]) if parsed]
+    parents = filter(None, map(_parse, islice(received, _MAX_LINKS)))
     above = context.get_current()
-    if parents:
-        above = trace.set_span_in_context(NonRecordingSpan(parents[0]), above)
+    if (parent := next(parents, None)) is not None:
+        above = trace.set_span_in_context(NonRecordingSpan(parent), above)
     if _exporting:
-        links = [Link(parent) for parent in dict.fromkeys(parents[1:])]
+        links = [Link(other) for other in dict.fromkeys(parents)]
         tracer = trace.get_tracer("endcap")
         with tracer.start_as_current_span(name, context=above, kind=kind, links=links):
             yield
