@@ -70,11 +70,14 @@ async def describe(_: Control, request: AlgorithmName) -> AlgorithmDescribed:
         algorithm=Algorithm(
             name=name,
             algorithm_arn=catalogue.arn_of(name, "algorithm"),
-            default_hyper_parameters={
-                key: value for key, value in recipe.hyperparameters.items() if not shapes_data(key)
-            },
+            default_hyper_parameters=hyperparameters(recipe),
         )
     )
+
+
+def hyperparameters(recipe: Recipe) -> dict[str, str]:
+    """What a recipe's hyperparameters are when a solution names none."""
+    return {key: value for key, value in recipe.hyperparameters.items() if not shapes_data(key)}
 
 
 async def describe_transformation(

@@ -26,7 +26,6 @@ WITHOUT_EFFECT = {
     "kmsKeyArn": "what is at rest is encrypted by the disks and the object store, if at all.",
     "performHPO, hpoConfig": "each training chooses its settings on a part of its data anyway.",
     "minProvisionedTPS, minRecommendationRequestsPerSecond": "a campaign that is idle costs nothing.",
-    "enableMetadataWithRecommendations": "metadata come wherever metadataColumns asks for them.",
 }
 """What is taken and shown again but changes nothing, and why."""
 

@@ -9,9 +9,11 @@ from pydantic import Field
 
 from services.engine.domain.locations import model_prefix
 from services.engine.domain.resources import UNFINISHED, NewResource, Resource, Status, Type
+from services.engine.personalize import algorithms
 from services.engine.personalize.control import Control, in_use, require_active
 from services.engine.personalize.members import ArnText, Page, ResourceName, Tagged, WireModel
 from services.engine.personalize.solutions import VersionSummary
+from services.engine.recipes import RECIPES
 from shared.personalize import WireError, invalid_input
 
 
@@ -41,6 +43,12 @@ class ListSolutionVersions(Page):
     solution_arn: ArnText | None = None
 
 
+class TunedHpoParams(WireModel):
+    """The hyperparameters that a version was made with."""
+
+    algorithm_hyper_parameters: dict[str, str]
+
+
 class SolutionVersion(VersionSummary):
     """A version."""
 
@@ -54,6 +62,7 @@ class SolutionVersion(VersionSummary):
     event_type: str | None = None
     solution_config: dict[str, Any] | None = None
     training_hours: float | None = None
+    tuned_hpo_params: Annotated[TunedHpoParams | None, Field(alias="tunedHPOParams")] = None
 
 
 class SolutionVersionDescribed(WireModel):
@@ -153,7 +162,18 @@ async def stop(control: Control, request: SolutionVersionName) -> None:
 async def describe(control: Control, request: SolutionVersionName) -> SolutionVersionDescribed:
     """Show a version."""
     version = await control.find(request.solution_version_arn, Type.SOLUTION_VERSION)
-    return SolutionVersionDescribed(solution_version=SolutionVersion.of(version))
+    return SolutionVersionDescribed(
+        solution_version=SolutionVersion.of(version, tunedHPOParams=_tuned(version))
+    )
+
+
+def _tuned(version: Resource) -> TunedHpoParams | None:
+    """What an ACTIVE version was made with, for who asked for a search."""
+    if version.status != Status.ACTIVE or not version.document.get("performHPO"):
+        return None
+    given = version.document.get("solutionConfig", {}).get("algorithmHyperParameters", {})
+    defaults = algorithms.hyperparameters(RECIPES[version.facts["recipe"]])
+    return TunedHpoParams(algorithm_hyper_parameters=defaults | given)
 
 
 async def listed(control: Control, request: ListSolutionVersions) -> SolutionVersionsListed:

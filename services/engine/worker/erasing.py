@@ -61,7 +61,7 @@ def run(spec: Spec, objects: Objects, workspace: Path, report: Report) -> dict[s
 
 def _users(spec: Spec, objects: Objects) -> Arrow:
     found: list[Arrow] = []
-    for source in importing.csv_files(objects, Location(spec.bucket, spec.key)):
+    for source in importing.csv_files(objects, Location(spec.bucket, spec.key), deep=True):
         stream = objects.read(source, importing.INVALID_LOCATION)
         found += [batch.column("USER_ID") for batch in reading.batches(stream, USERS, source.name)]
     return pc.unique(pa.chunked_array(found, pa.string()))

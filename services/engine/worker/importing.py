@@ -38,7 +38,7 @@ class Spec:
 
 def run(spec: Spec, objects: Objects, workspace: Path, report: Report) -> dict[str, Any]:
     """Read every file, write one Parquet object for each; gives the parts and what to warn of."""
-    sources = csv_files(objects, Location(spec.bucket, spec.key))
+    sources = csv_files(objects, Location(spec.bucket, spec.key), deep=False)
     schema = schemas.parse(spec.schema)
     total = sum(source.size for source in sources) or 1
     done = 0
@@ -60,15 +60,20 @@ def run(spec: Spec, objects: Objects, workspace: Path, report: Report) -> dict[s
     return {"parts": parts, "warnings": warnings_of(spec, sum(part["rows"] for part in parts))}
 
 
-def csv_files(objects: Objects, location: Location) -> list[Object]:
-    """The file at a location, or the CSV files in a folder; Permanent when there is none."""
+def csv_files(objects: Objects, location: Location, *, deep: bool) -> list[Object]:
+    """The file at a location, or the CSV files in a folder; Permanent when there is none.
+
+    Those in its sub-folders too only when `deep`: the service reads them for deletions, and not for imports.
+    """
     found = objects.at(location, INVALID_LOCATION)
     if not location.is_folder:
         return found
     files = [source for source in found if source.name.lower().endswith(".csv")]
-    if not files:
-        raise Permanent(f"{INVALID_LOCATION} There is no .csv file in {location.uri}.")
-    return files
+    read = [source for source in files if deep or "/" not in source.key.removeprefix(location.key)]
+    if not read:
+        nearby = ": those in its sub-folders are not imported" if files else ""
+        raise Permanent(f"{INVALID_LOCATION} There is no .csv file in {location.uri}{nearby}.")
+    return read
 
 
 def _convert(stream: IO[bytes], schema: schemas.Schema, name: str, path: Path) -> int:

@@ -36,7 +36,7 @@ _TYPES: dict[str, pa.DataType] = {
     "boolean": pa.bool_(),
 }
 _CONVERSION = re.compile(
-    r"In CSV column #(\d+): Row #(\d+): CSV conversion error to (\S+): invalid value '(.*)'", re.DOTALL
+    r"In CSV column #(\d+): Row #(\d+): CSV conversion error to \S+: invalid value '(.*)'", re.DOTALL
 )
 _COLUMNS = re.compile(r"CSV parse error: Row #(\d+): Expected (\d+) columns, got (\d+)")
 
@@ -77,7 +77,7 @@ def batches(stream: IO[bytes], schema: Schema, name: str) -> Iterator[pa.RecordB
             before += renamed.num_rows
             yield renamed
     except pa.ArrowInvalid as error:
-        raise Permanent(_sentence(str(error), header, name)) from None
+        raise Permanent(_sentence(str(error), header, schema, name)) from None
     except OSError as error:
         raise Transient(f"The object store broke off while {name} was read: {error}") from error
 
@@ -153,13 +153,13 @@ def _place(name: str, row: int | str) -> str:
     return f"{name}, row {row} (the header is row 1)"
 
 
-def _sentence(error: str, header: list[str], name: str) -> str:
+def _sentence(error: str, header: list[str], schema: Schema, name: str) -> str:
     """What pyarrow says, for people. It too counts the header as row 1."""
     match = _CONVERSION.search(error)
     if match:
-        number, row, kind, value = match.groups()
-        column = header[int(number)] if int(number) < len(header) else f"#{number}"
-        return f"{_place(name, row)}: {column} has the value {value[:100]!r}, which is no {kind}."
+        number, row, value = match.groups()
+        column = next(c for c in schema.columns if c.name.upper() == header[int(number)].strip().upper())
+        return f"{_place(name, row)}: {column.name} has the value {value[:100]!r}, which is no {column.type}."
     match = _COLUMNS.search(error)
     if match:
         row, expected, found = match.groups()

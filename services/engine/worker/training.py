@@ -29,7 +29,7 @@ FEWEST_INTERACTIONS = 1000
 FEWEST_USERS = 25
 NOTHING = (
     "The dataset group has no interactions to train on: import a file of them, or send events with the event "
-    "tracker, and make a new solution version."
+    "tracker, and train again."
 )
 _TEXTS = ("USER_ID", "ITEM_ID", "EVENT_TYPE")
 

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 MOST_COLUMNS = 10
 _ENABLED = "enableMetadataWithRecommendations"
+_WITHOUT_ASKING = frozenset({"aws-user-personalization-v2", "aws-personalized-ranking-v2"})
+"""Recipes whose campaigns have metadata unless their configuration says no, as the guide has it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +31,8 @@ class Metadata:
     @classmethod
     def of(cls, target: Target, names: Sequence[str], catalogue: Catalogue) -> Metadata:
         """InvalidInputException when the campaign has no metadata, or not these columns."""
-        config = target.deployed.campaign.config if target.deployed else {}
-        if not config.get(_ENABLED):
+        campaign = target.deployed.campaign if target.deployed else None
+        if campaign is None or not campaign.config.get(_ENABLED, campaign.recipe in _WITHOUT_ASKING):
             raise invalid_input(f"Metadata needs a campaign whose campaignConfig has {_ENABLED}.")
         if len(names) > MOST_COLUMNS:
             raise invalid_input(

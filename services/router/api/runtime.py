@@ -88,7 +88,8 @@ class Runtime:
         found = next((tenant for tenant in tenants if self._running.on(tenant, surface)), None)
         found = found or await self._accounts.tenant_of_campaign(principal.account, campaign)
         if found is None:
-            raise not_found(f"There is no campaign {campaign!r} here. Create it, or check the ARN.")
+            kind, _, name = campaign.rpartition("/")
+            raise not_found(f"There is no {kind or 'campaign'} {name!r} here. Create it, or check the ARN.")
         return found
 
 

@@ -56,7 +56,11 @@ def shop(engine: Engine, worker: Process) -> dict[str, Any]:
         assert ended["status"] == "ACTIVE", ended
         arns |= {kind: dataset, f"{kind}-import": job}
     solution = personalize.create_solution(
-        name="shop", datasetGroupArn=group, recipeArn=f"{RECIPES}/aws-user-personalization"
+        name="shop",
+        datasetGroupArn=group,
+        recipeArn=f"{RECIPES}/aws-user-personalization",
+        performHPO=True,
+        solutionConfig={"algorithmHyperParameters": {"hidden_dimension": "43"}},
     )["solutionArn"]
     version = personalize.create_solution_version(solutionArn=solution)["solutionVersionArn"]
     ended = engine.finished(personalize.describe_solution_version, solutionVersionArn=version)
@@ -77,6 +81,8 @@ def test_the_resources_are_described_as_the_service_does(engine: Engine, shop: d
     assert version["name"] == shop["version"].split(":solution/")[1]
     assert version["trainingMode"] == "FULL"
     assert version["trainingHours"] > 0
+    tuned = version["tunedHPOParams"]["algorithmHyperParameters"]
+    assert tuned == {"exclude_seen": "auto", "hidden_dimension": "43"}
 
 
 def test_the_metrics_have_the_services_names(engine: Engine, shop: dict[str, Any]) -> None:

@@ -104,6 +104,7 @@ def test_a_folder_is_imported_whole_and_increments_come_after(
     engine.put("parts/1.csv", "\n".join([lines[0], *lines[1:30]]))
     engine.put("parts/2.csv", "\n".join([lines[0], *lines[30:]]))
     engine.put("parts/readme.txt", "not a CSV file")
+    engine.put("parts/old/3.csv", "in a sub-folder")
     more = engine.put("more.csv", f"{lines[0]}\nnew-item,shelf-0,5\n")
 
     # Queued at once: they run one after the other, in this order.

@@ -347,9 +347,11 @@ def test_another_tenants_prefix_is_refused(engine: Engine, dataset: str) -> None
     assert "belongs to another tenant" in message
 
 
-def test_a_version_that_is_not_trained_can_not_be_used(engine: Engine, group: str) -> None:
+def test_a_version_that_is_not_trained_can_not_be_used(engine: Engine, group: str, dataset: str) -> None:
     personalize = engine.personalize
-    solution = personalize.create_solution(name="wire-untrained", datasetGroupArn=group, recipeArn=RECIPE)
+    solution = personalize.create_solution(
+        name="wire-untrained", datasetGroupArn=group, recipeArn=RECIPE, performHPO=True
+    )
     version = personalize.create_solution_version(solutionArn=solution["solutionArn"])["solutionVersionArn"]
 
     in_use = "ResourceInUseException"
@@ -362,6 +364,9 @@ def test_a_version_that_is_not_trained_can_not_be_used(engine: Engine, group: st
         solutionVersionArn=f"{solution['solutionArn']}/$LATEST",
     )
     refused(in_use, personalize.delete_solution, solutionArn=solution["solutionArn"])
+    assert "is being trained" in refused(in_use, personalize.delete_dataset, datasetArn=dataset)
+    described = personalize.describe_solution_version(solutionVersionArn=version)["solutionVersion"]
+    assert "tunedHPOParams" not in described
     refused(
         "InvalidInputException",
         personalize.create_solution_version,

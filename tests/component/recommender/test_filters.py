@@ -37,11 +37,18 @@ RECIPES_OF = {
     "user": "aws-user-personalization",
     "similar": "aws-similar-items",
     "daring": "aws-user-personalization",
+    "second": "aws-user-personalization-v2",
+    "silent": "aws-user-personalization-v2",
 }
 DARING = {"itemExplorationConfig": {"explorationWeight": "1", "explorationItemAgeCutOff": "30"}}
 PLAIN = {
     "itemExplorationConfig": {"explorationWeight": "0"},
     "enableMetadataWithRecommendations": True,
+}
+CONFIGS: dict[str, dict[str, Any]] = {
+    "daring": DARING,
+    "second": {},
+    "silent": {"enableMetadataWithRecommendations": False},
 }
 FILTER_TEXTS = {
     "kind": "INCLUDE ItemID WHERE Items.GENRES IN ($KIND)",
@@ -119,13 +126,13 @@ class Asking:
 
 @pytest.fixture
 async def shop(world: Any, s3: ObjectStore, bucket: str, folders: dict[str, Path]) -> Any:
-    """Three campaigns, and the filters."""
+    """The campaigns, and the filters."""
     world.store = s3
     await world.keys()
     for name, recipe in RECIPES_OF.items():
         for file in folders[recipe].iterdir():
             s3.client().upload_file(str(file), bucket, f"models/{name}/{file.name}")
-        config = DARING if name == "daring" else PLAIN
+        config = CONFIGS.get(name, PLAIN)
         sha256 = fingerprint(folders[recipe])
         await world.publish(CAMPAIGNS, campaign(world, name, recipe, bucket, sha256, **config))
     await world.publish(FILTERS, *(announced(world, name, text) for name, text in FILTER_TEXTS.items()))
@@ -200,10 +207,18 @@ async def test_mistakes_say_what_is_wrong(ask: Asking) -> None:
         with pytest.raises(ClientError, match=said) as raised:
             await ask.list_of(userId="u1", **members)
         assert raised.value.response["Error"]["Code"] == code, members
-    with pytest.raises(ClientError, match="enableMetadata"):
-        await ask.list_of("daring", userId="u1", metadataColumns={"ITEMS": ["PRICE"]})
+    for unready in ("daring", "silent"):
+        with pytest.raises(ClientError, match="enableMetadata"):
+            await ask.list_of(unready, userId="u1", metadataColumns={"ITEMS": ["PRICE"]})
     with pytest.raises(ClientError, match="userId is required by the filter"):
         await ask.list_of("similar", itemId="tea-1", filterArn=filter_arn("unbought"))
+
+
+async def test_recipes_of_the_second_version_have_metadata_without_asking(ask: Asking) -> None:
+    answer = await ask.list_of("second", userId="u1", numResults=3, metadataColumns={"ITEMS": ["PRICE"]})
+
+    prices = {item["itemId"]: item["metadata"]["PRICE"] for item in answer["itemList"]}
+    assert prices == {item: item.partition("-")[2] for item in ids(answer)}
 
 
 async def test_a_purchase_is_gone_within_two_seconds_and_can_be_asked_for_again(

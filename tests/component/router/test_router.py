@@ -188,7 +188,9 @@ async def test_recommenders_are_passed_on(world: Any) -> None:
         arn = "arn:aws:personalize:us-east-1:999999999999:recommender/you"
 
         answer = await asyncio.to_thread(client.get_recommendations, recommenderArn=arn, userId="u1")
-        with pytest.raises(client.exceptions.ResourceNotFoundException, match="nobody"):
+        with pytest.raises(
+            client.exceptions.ResourceNotFoundException, match=r"no recommender .nobody. here"
+        ):
             await asyncio.to_thread(
                 client.get_recommendations, recommenderArn=arn.replace("you", "nobody"), userId="u1"
             )

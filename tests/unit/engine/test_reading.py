@@ -81,7 +81,7 @@ def test_a_column_that_is_there_twice_is_refused_and_an_exact_name_outranks_anot
         ("u,i,5,\nu,,6,\n", "ITEM_ID is empty, and the schema doesn't allow that."),
         ("u,i,5,\nu,i,1553631760123,\n", "TIMESTAMP is not in seconds since 1970"),
         (f"u,i,5,\n{'u' * 257},i,5,\n", "USER_ID is longer than 256 characters."),
-        ("u,i,5,\nu,i,yesterday,\n", "TIMESTAMP has the value 'yesterday', which is no int64."),
+        ("u,i,5,\nu,i,yesterday,\n", "TIMESTAMP has the value 'yesterday', which is no long."),
         ("u,i,5,\nu,i,5,dear\n", "EVENT_VALUE has the value 'dear', which is no float."),
         ("u,i,5,\nu,i,5,1,2\n", "it has 5 values, and the header 4 columns."),
         ("u,i,5,\nu\0,i,5,\n", "USER_ID holds a NUL character"),
@@ -97,6 +97,12 @@ def test_a_bad_row_is_named_as_a_spreadsheet_counts_it(
     place = f"a.csv, row {3 + before} (the header is row 1): "
 
     assert refusal(HEADER + "u,i,5,\n" * before + rows).startswith(place + sentence)
+
+
+def test_a_wrong_value_is_named_as_the_schema_names_its_column() -> None:
+    assert refusal("extra,item_id,user_id,event_value,timestamp\nx,i,u,1,soon\n") == (
+        "a.csv, row 2 (the header is row 1): TIMESTAMP has the value 'soon', which is no long."
+    )
 
 
 def test_a_long_category_is_refused_and_a_long_text_is_not() -> None:
