@@ -90,6 +90,10 @@ SET status = :status, failure_reason = :failure_reason, document = :document, fa
 WHERE id = :id
 RETURNING *;
 
+-- move_resource --
+-- Below which resource lists find this one.
+UPDATE resources SET parent = :parent WHERE id = :id;
+
 -- unfinished_resource --
 -- The resource of a job that has not reached its end, held until the transaction ends.
 SELECT * FROM resources

@@ -133,7 +133,7 @@ async def create(control: Control, request: CreateCampaign) -> CampaignName:
 
 
 async def update(control: Control, request: UpdateCampaign) -> CampaignName:
-    """Serve another version, or with other settings."""
+    """Serve another version, of this or another solution of the group, or with other settings."""
     # The version first: that is the order in which the worker locks the two when a training ends.
     wanted = request.solution_version_arn
     version = await _version(control, wanted) if wanted is not None else None
@@ -141,10 +141,12 @@ async def update(control: Control, request: UpdateCampaign) -> CampaignName:
     fresh = document(request, "campaign_arn", "solution_version_arn")
     facts: dict[str, Any] = {}
     if version is not None and wanted is not None:
-        if version.parent != campaign.parent:
-            raise invalid_input(
-                f"{version.arn} belongs to another solution than the campaign's; make a new campaign for it."
+        catalogue.refuse_segments(version, "campaigns")
+        if version.owner != campaign.owner:
+            message = (
+                f"{version.arn} belongs to another dataset group than the campaign; make a new campaign."
             )
+            raise invalid_input(message)
         _check_sync(request.campaign_config, wanted)
         facts = _served(version)
         fresh["solutionVersionArn"] = version.arn
@@ -155,6 +157,8 @@ async def update(control: Control, request: UpdateCampaign) -> CampaignName:
     elif request.campaign_config and request.campaign_config.sync_with_latest_solution_version:
         _check_sync(request.campaign_config, campaign.document["solutionVersionArn"])
     updated = await _update(control.resources, campaign, fresh, facts)
+    if version is not None and version.parent != campaign.parent:
+        await control.resources.move(campaign, version.parent)
     await control.announce.event(CAMPAIGNS, changed(updated))
     return CampaignName(campaign_arn=updated.arn)
 

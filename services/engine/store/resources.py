@@ -119,6 +119,10 @@ class Resources:
         assert updated is not None
         return updated
 
+    async def move(self, resource: Resource, parent: str | None) -> None:
+        """Have lists find the resource below another one."""
+        await self.connection.execute(*SQL.move_resource(id=resource.id, parent=parent))
+
     async def set_facts(self, resource: Resource, **facts: Any) -> None:
         """Merge facts that say nothing of the resource's state, such as its tags."""
         await self.connection.execute(*SQL.set_facts(id=resource.id, facts=resource.facts | facts))

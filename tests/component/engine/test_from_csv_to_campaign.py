@@ -286,6 +286,27 @@ def _pinned(engine: Engine, shop: dict[str, Any], campaign: str, version: str) -
     assert found["latestCampaignUpdate"]["campaignConfig"] == found["campaignConfig"]
 
 
+def test_a_campaign_may_go_over_to_another_solution(engine: Engine, shop: dict[str, Any]) -> None:
+    personalize = engine.personalize
+    campaign = personalize.create_campaign(name="moving", solutionVersionArn=shop["version"])["campaignArn"]
+    version = active_version(engine, shop["group"], "aws-trending-now")
+    solution = version.rpartition("/")[0]
+
+    personalize.update_campaign(campaignArn=campaign, solutionVersionArn=version)
+
+    found = personalize.describe_campaign(campaignArn=campaign)["campaign"]
+    assert found["solutionVersionArn"] == version
+    assert found["latestCampaignUpdate"]["solutionVersionArn"] == version
+    below = {
+        name: {one["name"] for one in personalize.list_campaigns(solutionArn=arn)["campaigns"]}
+        for name, arn in (("old", shop["solution"]), ("new", solution))
+    }
+    assert "moving" not in below["old"]
+    assert below["new"] == {"moving"}
+    with pytest.raises(personalize.exceptions.ResourceInUseException, match="campaign/moving"):
+        personalize.delete_solution(solutionArn=solution)
+
+
 async def test_campaigns_and_trackers_are_known_on_their_topics(
     engine: Engine, shop: dict[str, Any], kafka_bootstrap: str, tmp_path: Path
 ) -> None:

@@ -186,6 +186,29 @@ async def test_a_version_that_waits_is_stopped_at_once(surface: Surface, solutio
     await ask(surface, "DeleteSolution", solutionArn=solution)
 
 
+async def test_a_campaign_serves_no_version_of_another_group(
+    surface: Surface, store: Database, solution: str
+) -> None:
+    other = (await ask(surface, "CreateDatasetGroup", name="other")).dataset_group_arn
+    elsewhere = await ask(
+        surface, "CreateSolution", name="elsewhere", datasetGroupArn=other, recipeArn=RECIPE
+    )
+    mine, theirs = [
+        (await ask(surface, "CreateSolutionVersion", solutionArn=arn)).solution_version_arn
+        for arn in (solution, elsewhere.solution_arn)
+    ]
+    await store.execute(
+        "UPDATE resources SET status = 'ACTIVE', facts = facts || $1 WHERE type = 'solution-version'",
+        {"model_uri": "s3://endcap-data/shop/models/", "model_sha256": "0" * 64},
+    )
+    campaign = (await ask(surface, "CreateCampaign", name="home", solutionVersionArn=mine)).campaign_arn
+
+    with pytest.raises(WireError, match="belongs to another dataset group") as caught:
+        await ask(surface, "UpdateCampaign", campaignArn=campaign, solutionVersionArn=theirs)
+
+    assert caught.value.code == "InvalidInputException"
+
+
 async def test_algorithms_and_feature_transformations_come_from_the_recipes(surface: Surface) -> None:
     recipe = (await ask(surface, "DescribeRecipe", recipeArn=RECIPE)).recipe
 
