@@ -8,7 +8,7 @@ from pydantic import StringConstraints
 
 from services.engine.domain import locations
 from services.engine.domain import schemas as avro
-from services.engine.domain.resources import NOUNS, UNFINISHED, NewResource, Type
+from services.engine.domain.resources import UNFINISHED, NewResource, Type
 from services.engine.personalize import declined, groups
 from services.engine.personalize.control import Control, in_use, refuse_if_any
 from services.engine.personalize.members import (
@@ -171,7 +171,7 @@ async def delete(control: Control, request: DatasetName) -> None:
     dataset = await control.find(request.dataset_arn, Type.DATASET, lock=True)
     for kind in (Type.SOLUTION_VERSION, Type.RECOMMENDER_TRAINING):
         if await control.resources.count_unfinished(dataset.owner, kind):
-            raise in_use(f"{dataset.arn} is in use: a {NOUNS[kind]} of its group is being trained.")
+            raise in_use(f"{dataset.arn} is in use: a version of its group is being trained; wait for it.")
     jobs = await control.resources.children(dataset.path, Type.DATASET_IMPORT_JOB, Type.DATASET_EXPORT_JOB)
     refuse_if_any([job for job in jobs if job.status in UNFINISHED], dataset)
     parts = await stored.parts(control.resources.connection, dataset.id)

@@ -63,7 +63,8 @@ def _users(spec: Spec, objects: Objects) -> Arrow:
     found: list[Arrow] = []
     for source in importing.csv_files(objects, Location(spec.bucket, spec.key), deep=True):
         stream = objects.read(source, importing.INVALID_LOCATION)
-        found += [batch.column("USER_ID") for batch in reading.batches(stream, USERS, source.name)]
+        rows = reading.batches(stream, USERS, source.name, alone=True)
+        found += [batch.column("USER_ID") for batch in rows]
     return pc.unique(pa.chunked_array(found, pa.string()))
 
 

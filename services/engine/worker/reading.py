@@ -46,14 +46,18 @@ def arrow_schema(schema: Schema) -> pa.Schema:
     return pa.schema([(column.name, _TYPES[column.type]) for column in schema.columns])
 
 
-def batches(stream: IO[bytes], schema: Schema, name: str) -> Iterator[pa.RecordBatch]:
+def batches(stream: IO[bytes], schema: Schema, name: str, *, alone: bool = False) -> Iterator[pa.RecordBatch]:
     """The rows of a CSV file (a buffered stream) in the schema's columns, some megabytes at a time.
 
     Permanent, with the file, the row and what to do, for a file that breaks the rules. Rows are counted as
-    a spreadsheet shows them, the header being row 1; empty lines are none.
+    a spreadsheet shows them, the header being row 1; empty lines are none. With `alone` the file must have
+    no other columns.
     """
     header = _header(stream, name)
     spelled = _spelled(header, schema)
+    if alone and len(header) > len(spelled):
+        wanted = ", ".join(schema.names)
+        raise Permanent(f"{name} has the columns {', '.join(header)}; it must have {wanted} and no other.")
     try:
         reader = arrow_csv.open_csv(
             stream,

@@ -127,13 +127,20 @@ def test_a_segment_of_an_older_model_leaves_deleted_users_out(engine: Engine, sh
     assert after["output"]["usersList"][0] == second
 
 
-def test_a_file_that_names_no_users_fails_the_job_with_a_sentence(
-    engine: Engine, shop: dict[str, str]
+@pytest.mark.parametrize(
+    ("name", "content", "sentence"),
+    [
+        ("wrong", "ITEM_ID\ni1\n", "missing the following columns:[USER_ID]"),
+        ("whole", "USER_ID,CITY\nu50,Ulm\n", "it must have USER_ID and no other"),
+    ],
+)
+def test_a_file_that_is_no_list_of_users_fails_the_job_with_a_sentence(
+    engine: Engine, shop: dict[str, str], name: str, content: str, sentence: str
 ) -> None:
-    job = deleted(engine, shop["group"], "wrong", engine.put("wrong.csv", "ITEM_ID\ni1\n"))
+    job = deleted(engine, shop["group"], name, engine.put(f"{name}.csv", content))
 
     assert job["status"] == "FAILED"
-    assert "missing the following columns:[USER_ID]" in job["failureReason"]
+    assert sentence in job["failureReason"]
 
 
 def test_the_answers_have_the_shape_that_botocore_expects(engine: Engine, shop: dict[str, str]) -> None:

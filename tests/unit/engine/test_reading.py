@@ -99,6 +99,23 @@ def test_a_bad_row_is_named_as_a_spreadsheet_counts_it(
     assert refusal(HEADER + "u,i,5,\n" * before + rows).startswith(place + sentence)
 
 
+def test_a_list_of_users_has_no_other_column() -> None:
+    def users(text: str) -> list[dict[str, Any]]:
+        stream = io.BufferedReader(io.BytesIO(text.encode()))  # type: ignore[type-var]
+        schema = Schema((Column("USER_ID", "string"),))
+        return [
+            row
+            for batch in reading.batches(stream, schema, "gone.csv", alone=True)
+            for row in batch.to_pylist()
+        ]
+
+    assert users("user_id\nu\n") == [{"USER_ID": "u"}]
+    with pytest.raises(
+        Permanent, match=r"gone\.csv has the columns USER_ID, CITY; it must have USER_ID and no other"
+    ):
+        users("USER_ID,CITY\nu,Ulm\n")
+
+
 def test_a_wrong_value_is_named_as_the_schema_names_its_column() -> None:
     assert refusal("extra,item_id,user_id,event_value,timestamp\nx,i,u,1,soon\n") == (
         "a.csv, row 2 (the header is row 1): TIMESTAMP has the value 'soon', which is no long."
