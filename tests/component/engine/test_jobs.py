@@ -57,7 +57,7 @@ def ended(engine: Engine, arn: str) -> dict[str, Any]:
         ("columns", "ITEM_ID,NAME\na,b\n", "Input CSV is missing the following columns:[CATEGORY, PRICE]"),
         ("number", "ITEM_ID,CATEGORY,PRICE\na,b,dear\n", "PRICE has the value 'dear'"),
         ("null", "ITEM_ID,CATEGORY,PRICE\na,b,1\n,b,2\n", "row 3 (the header is row 1): ITEM_ID is empty"),
-        ("ragged", "ITEM_ID,CATEGORY,PRICE\na,b,1,more\n", "Expected 3 columns, got 4"),
+        ("ragged", "ITEM_ID,CATEGORY,PRICE\na,b,1,more\n", "it has 4 values, and the header 3 columns"),
         ("header-only", "ITEM_ID,CATEGORY,PRICE\n", "has no rows"),
         ("empty", "", "is empty"),
         ("latin", "ITEM_ID,CATEGORY,PRICE\nJürgen,b,1\n".encode("latin-1"), "is not UTF-8"),
