@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from services.engine.domain.declared import Declaration
-from services.engine.domain.planning import Step, plan
+from services.engine.domain.planning import plan
+from services.engine.domain.steps import Step
 from services.engine.store.account import Account
 from shared.errors import EndcapError, Permanent
 

@@ -3,56 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 from services.engine.domain.declared import Campaign, Declaration, Group, Recommender, Solution
+from services.engine.domain.steps import Ref, Standing, Step
 
 RECIPE_PREFIX = "arn:aws:personalize:::recipe/"
 LATEST = "/$LATEST"
 _UPDATED = ("autoTrainingConfig", "eventsConfig")
 """The settings of a solution that UpdateSolution changes; others never change."""
-
-Sign = Literal["create", "update", "replace", "train", "conflict"]
-
-
-@dataclass(frozen=True)
-class Ref:
-    """The ARN of another resource, known when the step is taken."""
-
-    kind: str
-    name: str
-    suffix: str = ""
-
-
-@dataclass(frozen=True)
-class Step:
-    """One change: what people read, and the calls that make it (of boto3's client, in order).
-
-    `makes` is the resource that the last call creates, `waits` the one that has to be ACTIVE afterwards.
-    A conflict has no calls: it is what can't be reached by any.
-    """
-
-    sign: Sign
-    kind: str
-    name: str
-    why: str = ""
-    calls: tuple[tuple[str, Mapping[str, Any]], ...] = ()
-    makes: Ref | None = None
-
-    def __str__(self) -> str:
-        mark = {"create": "+", "update": "~", "replace": "±", "train": "▸", "conflict": "!"}[self.sign]
-        return f"{mark} {self.sign} {self.kind} {self.name}" + (f": {self.why}" if self.why else "")
-
-
-@dataclass(frozen=True)
-class Standing:
-    """What an account holds, and what a declaration can't say of it."""
-
-    declaration: Declaration
-    failed: Mapping[tuple[str, str], str] = field(default_factory=dict)
-    trained: frozenset[str] = frozenset()
-    """Solutions with an ACTIVE version."""
 
 
 def plan(wanted: Declaration, present: Standing) -> list[Step]:
@@ -60,12 +19,33 @@ def plan(wanted: Declaration, present: Standing) -> list[Step]:
     steps = [*_schemas(wanted, present)]
     for name, group in wanted.dataset_groups.items():
         steps += _group(name, group, present)
+    reasons = {
+        name: f"it is there and has failed ({why}); delete it first" for name, why in present.failed.items()
+    } | {
+        name: f"the dataset group {group} has one of this name, and names are an account's"
+        for name, group in _holders(present.declaration).items()
+    }
     broken = [
-        Step("conflict", step.kind, step.name, f"it is there and has failed ({why}); delete it first")
+        Step("conflict", step.kind, step.name, why)
         for step in steps
-        if step.sign == "create" and (why := present.failed.get((step.kind, step.name)))
+        if step.sign == "create" and (why := reasons.get((step.kind, step.name)))
     ]
     return [*broken, *steps]
+
+
+def _holders(present: Declaration) -> dict[tuple[str, str], str]:
+    """The group that has a resource, by its kind and name: of those that are unique in an account."""
+    return {
+        (kind, name): group
+        for group, held in present.dataset_groups.items()
+        for kind, names in (
+            ("filter", held.filters),
+            ("solution", held.solutions),
+            ("campaign", [name for solution in held.solutions.values() for name in solution.campaigns]),
+            ("recommender", held.recommenders),
+        )
+        for name in names
+    }
 
 
 def _schemas(wanted: Declaration, present: Standing) -> Iterator[Step]:
@@ -179,8 +159,18 @@ def _solution(
             (("create_solution_version", given),),
             Ref("solution version", name),
         )
+    deployed = {
+        campaign: described
+        for solution in _there(group, present).solutions.values()
+        for campaign, described in solution.campaigns.items()
+    }
     for campaign, described in wanted.campaigns.items():
-        yield from _campaign(name, campaign, described, there.campaigns.get(campaign))
+        moves = campaign not in there.campaigns
+        yield from _campaign(name, campaign, described, deployed.get(campaign), moves=moves)
+
+
+def _there(group: str, present: Standing) -> Group:
+    return present.declaration.dataset_groups.get(group) or Group()
 
 
 def _changed_solution(name: str, wanted: Solution, there: Solution) -> Iterator[Step]:
@@ -214,7 +204,9 @@ def _changed_solution(name: str, wanted: Solution, there: Solution) -> Iterator[
         yield Step("update", "solution", name, _listed(given), (call,), Ref("solution", name))
 
 
-def _campaign(solution: str, name: str, wanted: Campaign, there: Campaign | None) -> Iterator[Step]:
+def _campaign(
+    solution: str, name: str, wanted: Campaign, there: Campaign | None, *, moves: bool
+) -> Iterator[Step]:
     asked = _given(
         minProvisionedTPS=wanted.min_provisioned_tps,
         campaignConfig=wanted.campaign_config,
@@ -225,15 +217,17 @@ def _campaign(solution: str, name: str, wanted: Campaign, there: Campaign | None
         return
     known = {"minProvisionedTPS": there.min_provisioned_tps, "campaignConfig": there.campaign_config or {}}
     changed = {member: value for member, value in asked.items() if not _covered(value, known[member])}
-    if changed:
+    if changed or moves:
         given: dict[str, Any] = {"campaignArn": Ref("campaign", name)} | changed
+        latest = {"solutionVersionArn": Ref("solution", solution, LATEST)} if moves else {}
         if "campaignConfig" in changed:
             # An update replaces the whole configuration, and a campaign follows its solution by $LATEST.
             given["campaignConfig"] = {**(there.campaign_config or {}), **(wanted.campaign_config or {})}
             if given["campaignConfig"].get("syncWithLatestSolutionVersion"):
-                given["solutionVersionArn"] = Ref("solution", solution, LATEST)
-        call = ("update_campaign", given)
-        yield Step("update", "campaign", name, _listed(changed), (call,), Ref("campaign", name))
+                latest = {"solutionVersionArn": Ref("solution", solution, LATEST)}
+        call = ("update_campaign", given | latest)
+        why = _listed(({"solution": solution} if moves else {}) | changed)
+        yield Step("update", "campaign", name, why, (call,), Ref("campaign", name))
 
 
 def _recommender(group: str, name: str, wanted: Recommender, there: Recommender | None) -> Iterator[Step]:

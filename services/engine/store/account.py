@@ -20,7 +20,8 @@ from services.engine.domain.declared import (
     Schema,
     Solution,
 )
-from services.engine.domain.planning import RECIPE_PREFIX, Ref, Standing, Step
+from services.engine.domain.planning import RECIPE_PREFIX
+from services.engine.domain.steps import Ref, Standing, Step
 from shared.errors import Permanent, Transient
 
 Described = dict[str, Any]

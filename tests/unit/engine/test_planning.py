@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from services.engine.domain.declared import Declaration
-from services.engine.domain.planning import Ref, Standing, plan
+from services.engine.domain.planning import plan
+from services.engine.domain.steps import Ref, Standing
 from shared.errors import Permanent
 
 AVRO = {"type": "record", "name": "Interactions", "fields": [{"name": "USER_ID", "type": "string"}]}
@@ -134,6 +135,42 @@ def test_a_campaign_that_is_to_follow_its_solution_is_given_its_latest_version()
         Standing(after),
     )
     assert "solutionVersionArn" not in back.calls[0][1]
+
+
+def test_a_campaign_goes_over_to_another_solution_of_its_group() -> None:
+    group = SHOP["datasetGroups"]["shop"]
+    like = {"recipe": "aws-similar-items", "campaigns": {"home": {"minProvisionedTPS": 2}}}
+    wanted = Declaration.read({"datasetGroups": {"shop": {"solutions": {"like-this": like}}}})
+    both = group | {"solutions": group["solutions"] | {"like-this": {"recipe": "aws-similar-items"}}}
+    present = Declaration.read({**SHOP, "datasetGroups": {"shop": both}})
+
+    train, update = plan(wanted, Standing(present))
+
+    assert (train.sign, train.name) == ("train", "like-this")
+    assert str(update) == "~ update campaign home: solution → like-this, minProvisionedTPS → 2"
+    given = {
+        "campaignArn": Ref("campaign", "home"),
+        "minProvisionedTPS": 2,
+        "solutionVersionArn": Ref("solution", "like-this", "/$LATEST"),
+    }
+    assert update.calls == (("update_campaign", given),)
+
+
+@pytest.mark.parametrize(
+    ("kind", "held"),
+    [
+        ("filter", {"filters": {"cheap": "INCLUDE ItemID WHERE Items.PRICE < 10"}}),
+        ("solution", {"solutions": {"for-you": {"recipe": "aws-sims"}}}),
+        ("campaign", {"solutions": {"other": {"recipe": "aws-sims", "campaigns": {"home": {}}}}}),
+    ],
+)
+def test_a_name_that_another_group_has_is_a_conflict(kind: str, held: dict[str, Any]) -> None:
+    wanted = Declaration.read({"datasetGroups": {"second": held}})
+
+    conflicts = [step for step in plan(wanted, Standing(shop())) if step.sign == "conflict"]
+
+    assert [step.kind for step in conflicts] == [kind]
+    assert "the dataset group shop has one of this name" in conflicts[0].why
 
 
 def test_members_that_the_service_added_are_no_difference() -> None:
