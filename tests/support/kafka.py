@@ -21,7 +21,7 @@ from deploy.local.ports import Ports
 from deploy.local.stack import Stack
 from shared.events import CacheRefreshed, Event, InteractionRecorded
 from shared.events.topics import CACHES, INTERACTIONS, Topic
-from shared.kafka.offsets import offsets
+from shared.kafka.offsets import end_offsets, offsets
 from shared.kafka.topics import make_topics
 from shared.runtime import Part
 from shared.settings import KafkaSettings
@@ -124,6 +124,23 @@ async def running(*parts: Part) -> AsyncIterator[None]:
             stack.push_async_callback(part.stop)
             await part.start()
         yield
+
+
+async def skip_to_end(settings: KafkaSettings, topic: Topic, group: str) -> None:
+    """Let a group without members begin behind what other tests have published."""
+    ends = await end_offsets(settings, topic)
+    positions = {TopicPartition(topic.name, partition): end for partition, end in ends.items()}
+    if not positions:
+        return
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=settings.kafka_bootstrap_servers, group_id=group, enable_auto_commit=False
+    )
+    consumer.assign([*positions])
+    await consumer.start()
+    try:
+        await consumer.commit(positions)
+    finally:
+        await consumer.stop()
 
 
 async def raw_records(

@@ -59,7 +59,7 @@ def process(
     port = _free_port()
     log = folder / f"{service}-{command}-{port}.log"
     variables = {
-        "PATH": os.environ["PATH"],
+        **{name: os.environ[name] for name in ("PATH", "JDK_JAVA_OPTIONS")},
         **environment,
         f"{service.upper()}_PORT": str(port - OFFSETS[command]),
     }

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from botocore.config import Config
 
 from tests.support.engine import bootstrap, engine_environment
 from tests.support.processes import Process, process
-from tests.support.stack import Database, ObjectStore
+from tests.support.stack import Database, ObjectStore, PostgresServer
 from tests.support.waiting import until
 
 ROLE = "arn:aws:iam::000000000000:role/anything"
@@ -33,6 +34,7 @@ class Engine:
     keys: dict[str, str]
     bucket: str
     folder: Path
+    database: Database
 
     @property
     def personalize(self) -> Any:
@@ -68,36 +70,77 @@ class Engine:
         return until(described, f"{arn} ended", enough=lambda found: found["status"] in ENDS, every=0.1)
 
 
-@pytest.fixture(scope="module")
-def engine(
-    module_database: Database,
+@contextmanager
+def _running(database: Database, s3: ObjectStore, kafka: str, folder: Path) -> Iterator[Engine]:
+    """The control plane, bootstrapped."""
+    environment = engine_environment(database, s3, kafka, folder)
+    keys = bootstrap(environment, folder / "keys.json")
+    with process("engine", "serve", environment, folder) as server:
+        yield Engine(server, environment, keys, "", folder, database)
+
+
+@contextmanager
+def _known(engine: Engine, s3: ObjectStore) -> Iterator[Engine]:
+    """It has a bucket, and is what boto3 finds in the environment."""
+    bucket = f"shop-{uuid.uuid4().hex[:8]}"
+    s3.client().create_bucket(Bucket=bucket)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AWS_ENDPOINT_URL_PERSONALIZE", engine.server.url)
+        patch.setenv("AWS_ENDPOINT_URL_S3", s3.endpoint)
+        patch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
+        patch.setenv("AWS_ACCESS_KEY_ID", engine.keys["access_key_id"])
+        patch.setenv("AWS_SECRET_ACCESS_KEY", engine.keys["secret_access_key"])
+        patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+        patch.setattr(boto3, "DEFAULT_SESSION", None)  # one that was there keeps the keys of then
+        yield replace(engine, bucket=bucket)
+
+
+@pytest.fixture(scope="session")
+def shared_engine(
+    postgres_server: PostgresServer,
+    migrated_template: str,
     s3: ObjectStore,
     kafka_bootstrap: str,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Engine]:
-    """The control plane, bootstrapped; the worker is another fixture."""
+    """One for all modules whose dataset groups have names of their own: a start is seconds of processor."""
+    with (
+        postgres_server.database(template=migrated_template) as database,
+        _running(database, s3, kafka_bootstrap, tmp_path_factory.mktemp("engine")) as engine,
+    ):
+        yield engine
+
+
+@pytest.fixture(scope="session")
+def shared_worker(shared_engine: Engine) -> Iterator[Process]:
+    """Its worker."""
+    with process("engine", "worker", shared_engine.environment, shared_engine.folder) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def engine(shared_engine: Engine, s3: ObjectStore) -> Iterator[Engine]:
+    """The control plane; the worker is another fixture. A module may have `own_engine` in its place."""
+    with _known(shared_engine, s3) as engine:
+        yield engine
+
+
+@pytest.fixture(scope="module")
+def own_engine(
+    module_database: Database, s3: ObjectStore, kafka_bootstrap: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Engine]:
+    """A control plane that belongs to one module: nobody else makes anything in it, or works for it."""
     folder = tmp_path_factory.mktemp("engine")
-    environment = engine_environment(module_database, s3, kafka_bootstrap, folder)
-    keys = bootstrap(environment, folder / "keys.json")
-    bucket = f"shop-{uuid.uuid4().hex[:8]}"
-    s3.client().create_bucket(Bucket=bucket)
-    with process("engine", "serve", environment, folder) as server, pytest.MonkeyPatch.context() as patch:
-        patch.setenv("AWS_ENDPOINT_URL_PERSONALIZE", server.url)
-        patch.setenv("AWS_ENDPOINT_URL_S3", s3.endpoint)
-        patch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
-        patch.setenv("AWS_ACCESS_KEY_ID", keys["access_key_id"])
-        patch.setenv("AWS_SECRET_ACCESS_KEY", keys["secret_access_key"])
-        patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-        patch.setattr(boto3, "DEFAULT_SESSION", None)  # one that was there keeps the keys of then
-        yield Engine(server, environment, keys, bucket, folder)
+    with _running(module_database, s3, kafka_bootstrap, folder) as running, _known(running, s3) as engine:
+        yield engine
 
 
 @pytest.fixture
-def tracked_event(module_database: Database) -> Callable[..., None]:
+def tracked_event(engine: Engine) -> Callable[..., None]:
     """Write an event as the tracker stores those of PutEvents."""
 
     def write(tenant: str, *, user: str, item: str, second: int) -> None:
-        asyncio.run(_insert_event(module_database.url, tenant, user, item, second))
+        asyncio.run(_insert_event(engine.database.url, tenant, user, item, second))
 
     return write
 
@@ -120,7 +163,13 @@ async def _insert_event(url: str, tenant: str, user: str, item: str, second: int
 
 
 @pytest.fixture(scope="module")
-def worker(engine: Engine) -> Iterator[Process]:
+def worker(shared_worker: Process) -> Process:
     """The engine's worker."""
-    with process("engine", "worker", engine.environment, engine.folder) as running:
+    return shared_worker
+
+
+@pytest.fixture(scope="module")
+def own_worker(own_engine: Engine) -> Iterator[Process]:
+    """The worker of a module's own engine."""
+    with process("engine", "worker", own_engine.environment, own_engine.folder) as running:
         yield running

@@ -18,7 +18,6 @@ from tests.component.engine.conftest import ROLE, Engine
 from tests.component.engine.groups import checked, dataset_group, imported
 from tests.component.engine.shop import INTERACTIONS_SCHEMA, ITEMS_SCHEMA
 from tests.support.processes import Process
-from tests.support.stack import Database
 from tests.support.waiting import PATIENCE, until
 
 METRICS = [
@@ -98,14 +97,14 @@ def totals(found: dict[str, list[dict[str, str]]]) -> dict[tuple[str, str, str],
 
 
 def test_events_add_up_by_source_and_late_ones_are_added_once(
-    engine: Engine, worker: Process, shop: dict[str, str], module_database: Database
+    engine: Engine, worker: Process, shop: dict[str, str]
 ) -> None:
     create(engine, shop["group"], METRICS, "counts")
     # As if it had been made two hours ago.
     back = "UPDATE engine.resources SET created_at = created_at - interval '2 hours' WHERE name = 'counts'"
     first = [purchase("a", HOUR_AGO + 1, 1.5, "mail"), purchase("b", HOUR_AGO + 2, None, "mail")]
     other = [purchase("a", HOUR_AGO + 900), purchase("a", HOUR_AGO - 7200)]
-    asyncio.run(_change(module_database.url, (back,), *first, *other))
+    asyncio.run(_change(engine.database.url, (back,), *first, *other))
 
     found = files(engine, 2)
 
@@ -120,7 +119,7 @@ def test_events_add_up_by_source_and_late_ones_are_added_once(
     assert totals(found) == expected
     assert all(name.startswith("AggregatedAttributionMetrics - PutEvents - ") for name in found)
 
-    asyncio.run(_change(module_database.url, purchase("b", HOUR_AGO + 3, 4.0, "mail")))
+    asyncio.run(_change(engine.database.url, purchase("b", HOUR_AGO + 3, 4.0, "mail")))
     found = files(engine, 3)
 
     more = {("bought", "mail", early): 3, ("worth", "mail", early): 22, ("paid", "mail", early): 5.5}
@@ -128,9 +127,7 @@ def test_events_add_up_by_source_and_late_ones_are_added_once(
     assert shown(worker, "worth", "mail") == 22
 
 
-def test_an_import_publishes_what_its_rows_add_up_to(
-    engine: Engine, worker: Process, module_database: Database
-) -> None:
+def test_an_import_publishes_what_its_rows_add_up_to(engine: Engine, worker: Process) -> None:
     columns = ("EVENT_ATTRIBUTION_SOURCE", "RECOMMENDATION_ID")
     more = [{"name": name, "type": ["null", "string"]} for name in columns]
     schema = {**INTERACTIONS_SCHEMA, "fields": [*INTERACTIONS_SCHEMA["fields"], *more]}
@@ -139,7 +136,7 @@ def test_an_import_publishes_what_its_rows_add_up_to(
     create(engine, arns["group"], METRICS, "published", "published/")
     back = "UPDATE engine.resources SET created_at = created_at - interval '2 hours' WHERE name = 'published'"
     # A campaign that has answered once.
-    asyncio.run(_change(module_database.url, (back,), *made_campaign("published")))
+    asyncio.run(_change(engine.database.url, (back,), *made_campaign("published")))
     given = new_id("published", "home")
     rows = [
         f"u,a,{HOUR_AGO + 1},Purchase,1.5,mail,{given}",

@@ -43,6 +43,18 @@ WITH_CAMPAIGN: dict[str, Any] = {
 }
 
 
+@pytest.fixture(scope="module")
+def engine(own_engine: Engine) -> Engine:
+    """One without anybody else's schemas."""
+    return own_engine
+
+
+@pytest.fixture(scope="module")
+def worker(own_worker: Process) -> Process:
+    """Its worker."""
+    return own_worker
+
+
 class Commands:
     """`apply` and `export` as a person runs them against the engine."""
 

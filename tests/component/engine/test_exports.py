@@ -15,7 +15,6 @@ from tests.component.engine.conftest import ROLE, Engine
 from tests.component.engine.groups import checked, dataset_group, imported
 from tests.component.engine.shop import INTERACTIONS_SCHEMA, ITEMS_SCHEMA
 from tests.support.processes import Process
-from tests.support.stack import Database
 
 WIDE = {
     **INTERACTIONS_SCHEMA,
@@ -32,13 +31,13 @@ bob,"i,2",1700000001,Purchase,2.5,"a ""big"" \\\\ one",mail
 
 
 @pytest.fixture(scope="module")
-def shop(engine: Engine, worker: Process, module_database: Database) -> dict[str, str]:
+def shop(engine: Engine, worker: Process) -> dict[str, str]:
     """Two imports of items, of which the second changes one; two events that came by the tracker."""
     arns = dataset_group(engine, "exports", {"Interactions": WIDE, "Items": ITEMS_SCHEMA})
     imported(engine, arns["Interactions"], "exports-interactions", INTERACTIONS)
     imported(engine, arns["Items"], "exports-items", "ITEM_ID,CATEGORY,PRICE\na,tea,1\nb,cup,2\n")
     imported(engine, arns["Items"], "exports-more", "ITEM_ID,CATEGORY,PRICE\nb,cup,3\nc,,4\n", "INCREMENTAL")
-    asyncio.run(_received(module_database.url))
+    asyncio.run(_received(engine.database.url))
     return arns
 
 

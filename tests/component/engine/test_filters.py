@@ -177,7 +177,6 @@ def test_a_bad_expression_is_refused_with_the_place(
 async def test_a_filter_is_announced_until_it_is_gone(
     engine: Engine,
     worker: Process,
-    module_database: Database,
     kafka_bootstrap: str,
 ) -> None:
     # The worker relays; the group goes with its filters.
@@ -191,7 +190,7 @@ async def test_a_filter_is_announced_until_it_is_gone(
 
         announced = topic.states["announced:first"]
         assert (announced.arn, announced.status, announced.expression) == (arns[0], "ACTIVE", BY_CATEGORY)
-        assert await seen_by_the_recommender(module_database) == {"first", "second"}
+        assert await seen_by_the_recommender(engine.database) == {"first", "second"}
 
         engine.personalize.delete_filter(filterArn=arns[0])
         await eventually(lambda: "announced:first" not in topic.states)

@@ -459,11 +459,11 @@ def test_the_rest_of_the_answers_has_the_shape_that_botocore_expects(
 
 def test_everything_is_taken_down_in_the_guides_order(engine: Engine, shop: dict[str, Any]) -> None:
     personalize = engine.personalize
-    for page in personalize.get_paginator("list_campaigns").paginate():
-        for campaign in page["campaigns"]:
-            personalize.delete_campaign(campaignArn=campaign["campaignArn"])
     for solution in personalize.list_solutions(datasetGroupArn=shop["group"])["solutions"]:
-        personalize.delete_solution(solutionArn=solution["solutionArn"])
+        arn = solution["solutionArn"]
+        for campaign in personalize.list_campaigns(solutionArn=arn)["campaigns"]:
+            personalize.delete_campaign(campaignArn=campaign["campaignArn"])
+        personalize.delete_solution(solutionArn=arn)
     for kind in ("Interactions", "Items"):
         schema = personalize.describe_dataset(datasetArn=shop[kind])["dataset"]["schemaArn"]
         personalize.delete_dataset(datasetArn=shop[kind])

@@ -21,6 +21,18 @@ RECIPE = "arn:aws:personalize:::recipe/aws-user-personalization"
 
 
 @pytest.fixture(scope="module")
+def engine(own_engine: Engine) -> Engine:
+    """One whose worker may be killed."""
+    return own_engine
+
+
+@pytest.fixture(scope="module")
+def worker(own_worker: Process) -> Process:
+    """Its worker."""
+    return own_worker
+
+
+@pytest.fixture(scope="module")
 def datasets(engine: Engine) -> dict[str, str]:
     """A group with an interactions and an items dataset, both empty."""
     personalize = engine.personalize

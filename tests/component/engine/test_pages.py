@@ -31,6 +31,18 @@ METRICS = [
 
 
 @pytest.fixture(scope="module")
+def engine(own_engine: Engine) -> Engine:
+    """One without anybody else's resources."""
+    return own_engine
+
+
+@pytest.fixture(scope="module")
+def worker(own_worker: Process) -> Process:
+    """Its worker."""
+    return own_worker
+
+
+@pytest.fixture(scope="module")
 def shop(engine: Engine, worker: Process) -> dict[str, str]:
     """A group with data, and an ACTIVE version of a recipe for users and one for segments."""
     shop = dataset_group(engine, "pages", {"Interactions": INTERACTIONS_SCHEMA, "Items": ITEMS_SCHEMA})

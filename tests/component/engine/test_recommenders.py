@@ -15,7 +15,6 @@ from tests.component.engine.conftest import Engine
 from tests.component.engine.groups import checked, imported
 from tests.component.engine.shop import INTERACTIONS_SCHEMA, interactions_csv
 from tests.support.processes import Process
-from tests.support.stack import Database
 
 RECIPES = "arn:aws:personalize:::recipe"
 USE_CASES = (
@@ -54,11 +53,11 @@ def purchases(user: str) -> set[str]:
     return {item for buyer, item, _, kind, *_ in rows if buyer == user and kind == "Purchase"}
 
 
-def model_of(engine: Engine, database: Database, arn: str, folder: Path) -> Model:
+def model_of(engine: Engine, arn: str, folder: Path) -> Model:
     """What a recommender service loads."""
 
     async def asked() -> str:
-        connection = await asyncpg.connect(database.url)
+        connection = await asyncpg.connect(engine.database.url)
         try:
             query = "SELECT model_uri FROM engine.campaigns_v1 WHERE arn = $1 AND name LIKE 'recommender/%'"
             return str(await connection.fetchval(query, arn))
@@ -72,9 +71,9 @@ def model_of(engine: Engine, database: Database, arn: str, folder: Path) -> Mode
 
 
 def test_what_was_purchased_is_not_recommended_for_you(
-    engine: Engine, shop: dict[str, str], module_database: Database, tmp_path: Path
+    engine: Engine, shop: dict[str, str], tmp_path: Path
 ) -> None:
-    model = model_of(engine, module_database, shop["recommended-for-you"], tmp_path)
+    model = model_of(engine, shop["recommended-for-you"], tmp_path)
 
     for user in ("u1", "u2", "u3"):
         bought = purchases(user)

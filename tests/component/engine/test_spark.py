@@ -21,6 +21,12 @@ DEVICE = {"name": "DEVICE", "type": ["null", "string"], "categorical": True}
 WITH_DEVICE = INTERACTIONS_SCHEMA | {"fields": [*INTERACTIONS_SCHEMA["fields"], DEVICE]}
 
 
+@pytest.fixture(scope="module")
+def engine(own_engine: Engine) -> Engine:
+    """One without another worker."""
+    return own_engine
+
+
 @dataclass(frozen=True)
 class Trained:
     """What came of a version: its answers to everybody and to a bad line, its context, its worker's log."""

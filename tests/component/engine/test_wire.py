@@ -28,6 +28,12 @@ Raw = Callable[..., Any]
 
 
 @pytest.fixture(scope="module")
+def engine(own_engine: Engine) -> Engine:
+    """One without a worker, and without anybody else's resources."""
+    return own_engine
+
+
+@pytest.fixture(scope="module")
 def group(engine: Engine) -> str:
     """A dataset group without a worker, so that its jobs stay CREATE PENDING."""
     arn: str = engine.personalize.create_dataset_group(name="wire")["datasetGroupArn"]

@@ -9,6 +9,8 @@ import time
 from contextlib import ExitStack
 from typing import Any
 
+import pytest
+
 from tests.component.engine.conftest import ROLE, Engine
 from tests.component.engine.groups import RECIPES, computations, dataset_group, imported, new_version
 from tests.component.engine.shop import INTERACTIONS_SCHEMA, ITEMS_SCHEMA, interactions_csv
@@ -21,6 +23,12 @@ ROWS = [
     for number in range(1200)
 ]
 CSV = "\n".join(["USER_ID,ITEM_ID,TIMESTAMP,EVENT_TYPE,EVENT_VALUE", *ROWS]) + "\n"
+
+
+@pytest.fixture(scope="module")
+def engine(own_engine: Engine) -> Engine:
+    """One without another worker."""
+    return own_engine
 
 
 def trained(engine: Engine, group: str, name: str, **settings: Any) -> dict[str, Any]:

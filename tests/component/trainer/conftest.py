@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import random
 import subprocess
@@ -20,6 +21,8 @@ import pytest
 import pytest_asyncio
 import redis
 
+from shared.events.topics import BATCHES, TRAINING_REQUESTS
+from tests.support.kafka import settings_for, skip_to_end
 from tests.support.processes import ROOT, Process, process
 from tests.support.stack import Components, Database, ObjectStore
 from tests.support.tenants import SECRET_KEY, SERVICE_KEY
@@ -105,6 +108,8 @@ def installation(
         "TRAINER_SCHEDULE": "",
         "TRAINER_KEEP_RUNS": "1",
     }
+    for topic, group in ((TRAINING_REQUESTS, "trainer"), (BATCHES, "loader")):
+        asyncio.run(skip_to_end(settings_for(kafka_bootstrap), topic, group))
     keys = folder / "keys.json"
     subprocess.run(
         [sys.executable, "-m", "services.engine", "bootstrap", "--keys", str(keys)],
