@@ -90,9 +90,13 @@ class Store:
 
 
 def _columns(batch: Sequence[InteractionRecorded]) -> dict[str, Sequence[Any]]:
+    """The batch by column. One without any value is empty: `unnest` fills it up with NULL, at no cost."""
     columns = zip(*map(_values, batch), strict=True)
     return {
-        **dict(zip(_COLUMNS, columns, strict=True)),
+        **{
+            name: () if column.count(None) == len(column) else column
+            for name, column in zip(_COLUMNS, columns, strict=True)
+        },
         "fingerprint": [fingerprint(event) for event in batch],
     }
 
