@@ -27,7 +27,8 @@ class Load:
         self.finished = asyncio.Event()
         """Set when all are answered, or can't be any more."""
         self._count = count
-        self.idle: list[Connection] = []
+        # In turn, since a server closes a connection that is not used for some seconds.
+        self.idle: deque[Connection] = deque()
         self.latencies: list[float] = []
         self.statuses: Counter[str] = Counter()
         self._waiting: deque[tuple[bytes, float]] = deque()
@@ -36,7 +37,7 @@ class Load:
     def offer(self, request: bytes, due: float) -> None:
         """Send a request over an idle connection, or as soon as there is one."""
         if self.idle:
-            self.idle.pop().ask(request, due)
+            self.idle.popleft().ask(request, due)
         else:
             self._waiting.append((request, due))
 
