@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from itertools import pairwise
 from time import monotonic
 from typing import Any
 
@@ -493,6 +494,29 @@ async def test_a_purpose_is_a_group_of_its_own(kafka: KafkaSettings) -> None:
         await store.until_ids(events)
         await count.until_ids(events)
         await until_committed(kafka, topic, "tracker-count")
+
+
+async def test_events_gather_for_a_handler_that_nobody_waits_for(kafka: KafkaSettings) -> None:
+    topic, handler, gather, began = await fresh_topic(kafka), Collector(), 1.0, list[float]()
+
+    async def timed(events: Sequence[Any]) -> None:
+        began.append(monotonic())
+        await handler(events)
+
+    reader = Consumer(kafka, "tracker")
+    reader.subscribe(topic, timed, gather=gather)
+    first, *others = interactions(21)
+
+    async with running(reader, publisher := Publisher(kafka, "tracker", [topic])):
+        await publisher.publish(topic, [first], within=PATIENCE)
+        await handler.until_ids([first])
+        for event in others:
+            await publisher.publish(topic, [event], within=PATIENCE)
+        await handler.until_ids(others)
+        await until_committed(kafka, topic)
+
+    # From the poll that found the first to the next poll; between a poll and its call passes almost nothing.
+    assert min(after - before for before, after in pairwise(began)) > gather / 2
 
 
 async def test_hazard_12_what_was_there_before_the_first_join_is_read(kafka: KafkaSettings) -> None:
