@@ -43,6 +43,16 @@ ECOMMERCE: dict[str, dict[str, set[str]]] = {
     "ITEMS": {"PRICE": {"float", "double"}, "CATEGORY_L1": {"string"}},
     "USERS": {},
 }
+# Columns that the domain has a meaning for, and so the mark that a dataset of its items gives them.
+ECOMMERCE_MARKS: dict[str, Literal["categorical", "textual"]] = {
+    "CATEGORY_L1": "categorical",
+    "CATEGORY_L2": "categorical",
+    "CATEGORY_L3": "categorical",
+    "AGE_GROUP": "categorical",
+    "ADULT": "categorical",
+    "GENDER": "categorical",
+    "PRODUCT_DESCRIPTION": "textual",
+}
 MOST_METADATA = {"INTERACTIONS": 5, "ITEMS": 100, "USERS": 25}
 
 
@@ -134,8 +144,10 @@ def check(schema: Schema, kind: DatasetType, domain: str | None = None) -> None:
                 f"Field {name} of a schema for {kind} must be of type {' or '.join(sorted(types))}, "
                 f"not {columns[name].type}."
             )
-    if domain == "ECOMMERCE" and kind == "ITEMS" and not columns["CATEGORY_L1"].categorical:
-        raise Permanent("Field CATEGORY_L1 of the ECOMMERCE domain must be categorical.")
+    marks = ECOMMERCE_MARKS if domain == "ECOMMERCE" and kind == "ITEMS" else {}
+    for name, mark in marks.items():
+        if name in columns and (columns[name].type != "string" or not getattr(columns[name], mark)):
+            raise Permanent(f"Field {name} of the ECOMMERCE domain must be a {mark} string.")
     for name in REQUIRED[kind]:
         if columns[name].nullable:
             raise Permanent(f"Field {name} is required and must not be nullable.")

@@ -138,8 +138,19 @@ def test_the_ecommerce_domain_asks_for_more() -> None:
     category = {"name": "CATEGORY_L1", "type": ["string"]}
     price = {"name": "PRICE", "type": ["float", "null"]}
     fields = [{"name": "ITEM_ID", "type": "string"}, price]
-    with pytest.raises(Permanent, match="must be categorical"):
+    with pytest.raises(Permanent, match="must be a categorical string"):
         schemas.check(schemas.parse(record(*fields, category)), "ITEMS", "ECOMMERCE")
-    schemas.check(schemas.parse(record(*fields, {**category, "categorical": True})), "ITEMS", "ECOMMERCE")
+    marked = {**category, "categorical": True}
+    schemas.check(schemas.parse(record(*fields, marked)), "ITEMS", "ECOMMERCE")
+    for name, kind, mark in (
+        ("CATEGORY_L2", "string", "categorical"),
+        ("ADULT", "boolean", "categorical"),
+        ("PRODUCT_DESCRIPTION", "string", "textual"),
+    ):
+        known = schemas.parse(record(*fields, marked, {"name": name, "type": kind}))
+        with pytest.raises(Permanent, match=f"{name} of the ECOMMERCE domain must be a {mark} string"):
+            schemas.check(known, "ITEMS", "ECOMMERCE")
+        right = {"name": name, "type": ["null", "string"], mark: True}
+        schemas.check(schemas.parse(record(*fields, marked, right)), "ITEMS", "ECOMMERCE")
     with pytest.raises(Permanent, match="EVENT_TYPE"):
         schemas.check(schemas.parse(record(*INTERACTIONS)), "INTERACTIONS", "ECOMMERCE")
