@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-from services.engine.recipes import ease, gram, graph, peers, sequence, similarity, tables
+from services.engine.recipes import content, ease, gram, graph, peers, sequence, similarity, tables
 from services.engine.recipes.assembly import occasions_of
 from services.engine.recipes.dataset import Dataset
 from services.engine.recipes.elsewhere import Asked
-from services.engine.recipes.judging import Build
+from services.engine.recipes.judging import FEW_EVENTS, Build
 from services.engine.recipes.weights import TypeWeights
 from shared.models import Neighbours
 from shared.models.histories import Occasions
@@ -22,7 +22,6 @@ from shared.models.neighbours import Unit
 
 _KEEP = 300
 _KEEP_OF_FEW = 600
-_FEW = 250_000
 _KEEP_WIDE = 100
 _KEEP_TWICE = 50
 _FAR = 50
@@ -65,7 +64,8 @@ def of_users(dataset: Dataset, share: float = 1.0) -> list[Ingredient]:
     return [
         Ingredient("sequence", _followers(dataset), 0.8, "event"),
         *likeness,
-        *(_of_few() if len(dataset) <= min(_FEW, _SHORT * users) else []),
+        *(_of_few() if len(dataset) <= min(FEW_EVENTS, _SHORT * users) else []),
+        *([Ingredient("words", {"cosines": _said}, 0.8, "event")] if content.told(dataset) else []),
         Ingredient(AGAIN, {"itself": itself}, 0.8, "day"),
     ]
 
@@ -84,7 +84,7 @@ def _followers(dataset: Dataset) -> dict[str, Build]:
         f"fade {fade}, backward {backward}": partial(_followed, fade=fade, backward=backward)
         for fade, backward in ((0.8, 0.5), (0.8, 1.0), (0.9, 0.5))
     }
-    if len(dataset) > _FEW:
+    if len(dataset) > FEW_EVENTS:
         return near
     far: dict[str, Build] = {
         f"fade 0.95, backward 0.25, reach {_FAR}, arrive {arrive}": partial(
@@ -127,7 +127,7 @@ def kept(dataset: Dataset) -> int:
     """
     if len(dataset.item_ids) > ease.DENSE_ITEMS:
         return _KEEP_WIDE
-    return _KEEP_OF_FEW if len(dataset) <= _FEW else _KEEP
+    return _KEEP_OF_FEW if len(dataset) <= FEW_EVENTS else _KEEP
 
 
 def itself(dataset: Dataset, _: TypeWeights) -> Neighbours:
@@ -217,6 +217,10 @@ def _solved(dataset: Dataset, weights: TypeWeights, *, ridge: float) -> Neighbou
 
 def _together(dataset: Dataset, _: TypeWeights) -> Neighbours:
     return similarity.similar(dataset, shrinkage=_SHRINKAGE, keep=kept(dataset))
+
+
+def _said(dataset: Dataset, _: TypeWeights) -> Neighbours:
+    return content.alike(dataset, kept(dataset))
 
 
 def _walked(dataset: Dataset, weights: TypeWeights) -> Neighbours:

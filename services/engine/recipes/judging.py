@@ -27,13 +27,19 @@ Gains = NDArray[np.float64]
 Build = Callable[[Dataset, TypeWeights], Table]
 
 _CELLS_PER_CHUNK = 1 << 17
+FEW_EVENTS = 250_000
+"""Up to so many, choosing is quick, and what it chooses depends most on who is asked."""
+
 _MANY = 4
 _USERS = 1_500
+_USERS_OF_FEW = 3_000
 _EVENTS = 500_000
 _CELLS = 16_000_000
+_CELLS_WITHOUT_REPEATS = 32_000_000
 _EVENTS_OF_NEWEST = 1_000_000
 _CELLS_OF_NEWEST = 32_000_000
 _FEWEST_USERS = 20
+_FEWEST_ASKED = 200
 _MOST_DRAWS = 6
 _ROWS_OF_ONE_DRAW = 1_400
 _SHARE = 0.25
@@ -96,7 +102,7 @@ class Judge:
         users = eligible(dataset)
         if len(users) < _FEWEST_USERS:
             return None
-        most = min(_USERS, max(200, _CELLS // len(dataset.item_ids)))
+        most = _most(dataset)
         size = min(most, int(len(users) * _SHARE))
         shuffled = np.random.default_rng(1).permutation(users)
         turns = max(1, min(2, most // (2 * size)))
@@ -121,7 +127,7 @@ class Judge:
         for some in dataset.chunks():
             np.maximum.at(ended, some.users, some.times)
         newest = users[np.argsort(-ended[users], kind="stable")]
-        most = min(_USERS, max(200, _CELLS_OF_NEWEST // len(dataset.item_ids)))
+        most = min(_USERS, max(_FEWEST_ASKED, _CELLS_OF_NEWEST // len(dataset.item_ids)))
         held = newest[: min(most, int(len(users) * _SHARE))]
         dataset = newest_users(dataset, ended)
         share = dataset.active / everybody
@@ -221,6 +227,19 @@ def _ranks(scores: Scores, rows: Numbers, items: Numbers) -> Numbers:
         np.greater_equal(block[:count], own[some, None], out=reached[:count])
         ranks[some] = np.count_nonzero(reached[:count], axis=1) - 1
     return ranks
+
+
+def _most(dataset: Dataset) -> int:
+    """How many users to ask: by the events, for the time, and by the items, for the memory.
+
+    Where nobody comes back to an item, one way of treating seen items is tried, and twice the rows fit.
+    """
+    width = len(dataset.item_ids)
+    if len(dataset) > FEW_EVENTS:
+        return min(_USERS, max(_FEWEST_ASKED, _CELLS // width))
+    pairs, _ = assembly.distinct_pairs(dataset.users, dataset.items, width)
+    cells = _CELLS_WITHOUT_REPEATS if len(pairs) == len(dataset) else _CELLS
+    return min(_USERS_OF_FEW, max(_FEWEST_ASKED, cells // width))
 
 
 def sampled(dataset: Dataset) -> Dataset:

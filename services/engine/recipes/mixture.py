@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from services.engine.recipes import assembly, selection, weights
 from services.engine.recipes.dataset import Dataset
 from services.engine.recipes.ingredients import Ingredient
 from services.engine.recipes.judging import Judge
-from services.engine.recipes.recipe import Hyperparameters, Progress
+from services.engine.recipes.recipe import Hyperparameters, Progress, excluded_columns
 from shared.models import Model, Neighbours, Part, Scoring, Table
 
 
@@ -32,16 +32,17 @@ class Mixture:
         """Choose, unless an earlier model of the recipe has chosen, and fit the parts on all users."""
         progress("read interactions", 0.0)
         counted = weights.counted(dataset, config)
-        offered = {ingredient.name: ingredient for ingredient in self.offer(counted, 1.0)}
+        learnt = _without(excluded_columns(config, "ITEMS", counted.item_columns), counted)
+        offered = {ingredient.name: ingredient for ingredient in self.offer(learnt, 1.0)}
         choice = selection.taken_over(like, offered) if like else None
-        choice = choice or self._chosen(counted, config, progress)
+        choice = choice or self._chosen(learnt, config, progress)
         parts: list[Part] = []
         built: dict[tuple[str, str], Table] = {}
         for number, part in enumerate(choice.parts):
             progress(f"fit {part.name} on all users", 0.6 + 0.3 * number / len(choice.parts))
             kind = part.name, part.variant
             if kind not in built:
-                table = offered[part.name].variants[part.variant](counted, choice.type_weights)
+                table = offered[part.name].variants[part.variant](learnt, choice.type_weights)
                 built[kind] = table.evened() if isinstance(table, Neighbours) else table
             parts.append(Part(part.name, built[kind], part.weight, part.decay, part.unit))
         progress("assemble", 0.9)
@@ -59,15 +60,21 @@ class Mixture:
         progress("done", 1.0)
         return fitted
 
-    def _chosen(self, counted: Dataset, config: Mapping[str, Any], progress: Progress) -> selection.Choice:
+    def _chosen(self, learnt: Dataset, config: Mapping[str, Any], progress: Progress) -> selection.Choice:
         given = Hyperparameters.of(config, self.hyperparameters)
         setting = given.choice("exclude_seen", "auto", "true", "false")
-        judge = self.draw(counted)
+        judge = self.draw(learnt)
         return selection.choose(
-            counted,
+            learnt,
             judge,
-            self.offer(counted, judge.share if judge else 1.0),
+            self.offer(learnt, judge.share if judge else 1.0),
             weights.configured(config),
             lambda step, share: progress(step, 0.6 * share),
             exclude_seen=None if setting == "auto" else setting == "true",
         )
+
+
+def _without(columns: Collection[str], dataset: Dataset) -> Dataset:
+    """What may be learnt from: some columns of the items are for filters alone."""
+    kept = {name: column for name, column in dataset.item_columns.items() if name.upper() not in columns}
+    return replace(dataset, item_columns=kept)

@@ -6,14 +6,13 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from scipy import sparse
 
-from services.engine.recipes import assembly, content, tables, weights
+from services.engine.recipes import assembly, content, weights
 from services.engine.recipes.dataset import Dataset
 from services.engine.recipes.recipe import Progress, Recipe, excluded_columns
 from services.engine.recipes.room import tally
 from shared.errors import Permanent
-from shared.models import Model, Neighbours, Part, Scoring
+from shared.models import Model, Part, Scoring
 
 _KEEP = 500
 
@@ -22,15 +21,13 @@ def _fit(dataset: Dataset, config: Mapping[str, Any], progress: Progress, _: Mod
     progress("read what items say", 0.1)
     counted = weights.counted(dataset, config) if len(dataset) else dataset
     left_out = excluded_columns(config, "ITEMS", dataset.item_columns)
-    kinds = {name.upper(): column.dtype for name, column in dataset.item_columns.items()}
-    if not any(kind.kind == "O" for name, kind in kinds.items() if name not in left_out):
+    if not content.told(dataset, left_out):
         raise Permanent(
             "The Items dataset has no column of text: aws-semantic-similarity needs a name and a textual or "
             "categorical column."
         )
-    said = content.vectors(dataset, left_out)
     progress("compare items", 0.3)
-    table = alike(_nothing(len(dataset.item_ids)) if said is None else said)
+    table = content.alike(dataset, _KEEP, left_out)
     progress("assemble", 0.9)
     popular = tally(counted.items, len(counted.item_ids)).astype(np.float32)
     fitted = assembly.model(
@@ -43,25 +40,6 @@ def _fit(dataset: Dataset, config: Mapping[str, Any], progress: Progress, _: Mod
     )
     progress("done", 1.0)
     return fitted
-
-
-def _nothing(items: int) -> sparse.csr_array:
-    """No word that two items share."""
-    return sparse.csr_array(np.zeros((items, 1), np.float32))
-
-
-def alike(said: sparse.csr_array) -> Neighbours:
-    """Each item's neighbours by the cosine of their words; `said` is items × words with rows of length 1."""
-    spoken = said.T.tocsr()
-
-    def rows(begin: int, end: int) -> sparse.csr_array:
-        block = (said[begin:end] @ spoken).tocoo()
-        row, item = block.coords
-        other = row + begin != item
-        cosine = np.minimum(block.data[other], 1).astype(np.float32)
-        return sparse.coo_array((cosine, (row[other], item[other])), shape=block.shape).tocsr()
-
-    return tables.strongest_of_sparse(rows, said.shape[0], _KEEP, tables.height(spoken))
 
 
 RECIPE = Recipe(

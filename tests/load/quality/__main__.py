@@ -22,7 +22,7 @@ from tests.load.quality import scores
 from tests.load.quality.direct import Direct
 from tests.load.quality.lines import Bars, Line, table
 from tests.load.quality.product import Product, engine
-from tests.load.quality.tasks import TASKS, Task, personalize_poc
+from tests.load.quality.tasks import TASKS, Task, personalize_poc, personalize_poc_items
 
 _OURS = "aws-user-personalization"
 _POPULAR = "aws-popularity-count"
@@ -39,15 +39,15 @@ Way = Product | Direct
 
 
 def workshop(way: Way, folder: Path, seeds: int) -> Iterator[Line]:
-    """What GetSolutionMetrics says of ten random splits."""
-    interactions = personalize_poc(folder)
-    ours, popular = (
-        [way.metrics(interactions, recipe, seed) for seed in range(seeds)] for recipe in (_OURS, _POPULAR)
-    )
-    for key, bars in _POC_BARS.items():
-        values = [found[key] for found in ours]
-        most = None if key == "coverage" else float(np.mean([found[key] for found in popular]))
-        yield Line("Personalize POC", key, float(np.mean(values)), most, bars, float(np.std(values)))
+    """What GetSolutionMetrics says of ten random splits, without and with what is told of the films."""
+    interactions, items = personalize_poc(folder), personalize_poc_items(folder)
+    popular = [way.metrics(interactions, None, _POPULAR, seed) for seed in range(seeds)]
+    for name, catalogue in {"Personalize POC": None, "Personalize POC, with genres": items}.items():
+        ours = [way.metrics(interactions, catalogue, _OURS, seed) for seed in range(seeds)]
+        for key, bars in _POC_BARS.items():
+            values = [found[key] for found in ours]
+            most = None if key == "coverage" else float(np.mean([found[key] for found in popular]))
+            yield Line(name, key, float(np.mean(values)), most, bars, float(np.std(values)))
 
 
 def compared(way: Way, task: Task) -> Iterator[Line]:

@@ -20,10 +20,9 @@ class Direct:
 
     def lists(self, task: Task, recipe: str) -> Iterator[tuple[str, list[str]]]:
         """What a recipe recommends to every user of a task who is asked for."""
-        catalogue = pa.table({"ITEM_ID": pa.array(sorted(task.items), pa.string())})
         own = recipe == task.recipe
         config: dict[str, Any] = {"algorithmHyperParameters": dict(task.hyperparameters)} if own else {}
-        model = RECIPES[recipe].fit(Dataset.from_arrow(task.train, catalogue), config, silent)
+        model = RECIPES[recipe].fit(Dataset.from_arrow(task.train, task.items), config, silent)
         newer = None if task.later is None else later.of(Dataset.from_arrow(task.later), model)
         asked: Collection[str] = list(task.sought)
         for user, items, _ in model.recommend_many(
@@ -31,6 +30,8 @@ class Direct:
         ):
             yield user, task.judged(user, items)
 
-    def metrics(self, interactions: pa.Table, recipe: str, seed: int) -> dict[str, float]:
+    def metrics(
+        self, interactions: pa.Table, items: pa.Table | None, recipe: str, seed: int
+    ) -> dict[str, float]:
         """What GetSolutionMetrics would say, with the test users drawn by this seed."""
-        return evaluate(RECIPES[recipe], Dataset.from_arrow(interactions), {}, seed=seed)
+        return evaluate(RECIPES[recipe], Dataset.from_arrow(interactions, items), {}, seed=seed)

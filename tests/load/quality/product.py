@@ -27,6 +27,7 @@ _BUCKET = "quality"
 _ROLE = "arn:aws:iam::000000000000:role/quality"
 _SECONDS = 1800
 _MOST = 500
+_REQUIRED = {"USER_ID", "ITEM_ID", "TIMESTAMP"}
 _TYPES = {pa.string(): "string", pa.int64(): "long"}
 
 
@@ -64,10 +65,9 @@ class Product:
         """What a recipe recommends to every user of a task who is asked for."""
         name = self._name()
         group = self._group(name)
-        catalogue = pa.table({"ITEM_ID": pa.array(sorted(task.items), pa.string())})
         dataset = self._dataset(name, group, "Interactions", task.train.schema)
         self._import(name, dataset, task.train, "FULL")
-        self._import(name, self._dataset(name, group, "Items", catalogue.schema), catalogue, "FULL")
+        self._catalogue(name, group, task.items)
         own = dict(task.hyperparameters) if recipe == task.recipe else {}
         version = self._version(name, group, recipe, own)
         if task.later is not None:
@@ -75,7 +75,9 @@ class Product:
         for user, items in self._batch(name, version, list(task.sought), _MOST if task.seen else task.depth):
             yield user, task.judged(user, items)
 
-    def metrics(self, interactions: pa.Table, recipe: str, seed: int) -> dict[str, float]:
+    def metrics(
+        self, interactions: pa.Table, items: pa.Table | None, recipe: str, seed: int
+    ) -> dict[str, float]:
         """GetSolutionMetrics of a dataset group whose users were numbered anew by this seed.
 
         The engine draws the tenth to be tested by the order of the users' ids, always in the same way:
@@ -89,6 +91,8 @@ class Product:
         column = pa.array([renamed[user] for user in interactions["USER_ID"].to_pylist()])
         numbered = interactions.set_column(0, "USER_ID", column)
         self._import(name, self._dataset(name, group, "Interactions", numbered.schema), numbered, "FULL")
+        if items is not None:
+            self._catalogue(name, group, items)
         version = self._version(name, group, recipe, {})
         found = self._personalize.get_solution_metrics(solutionVersionArn=version)
         return dict(found["metrics"])
@@ -102,17 +106,20 @@ class Product:
         self._finished(self._personalize.describe_dataset_group, datasetGroupArn=arn)
         return arn
 
+    def _catalogue(self, name: str, group: str, items: pa.Table) -> None:
+        if len(items.schema) == 1:
+            # The service wants something said of items beside their ids.
+            items = items.append_column("CREATION_TIMESTAMP", pa.nulls(len(items), pa.int64()))
+        self._import(name, self._dataset(name, group, "Items", items.schema), items, "FULL")
+
     def _dataset(self, name: str, group: str, kind: str, columns: pa.Schema) -> str:
         schema = {
             "type": "record",
             "name": kind,
             "namespace": "com.amazonaws.personalize.schema",
-            "fields": [{"name": column.name, "type": _TYPES[column.type]} for column in columns],
+            "fields": [_field(column) for column in columns],
             "version": "1.0",
         }
-        if kind == "Items":
-            # The service wants something said of items beside their ids.
-            schema["fields"] = [*_fields(schema), {"name": "CREATION_TIMESTAMP", "type": ["null", "long"]}]
         made = self._personalize.create_schema(name=f"{name}-{kind}", schema=json.dumps(schema))
         arn: str = self._personalize.create_dataset(
             name=f"{name}-{kind}", schemaArn=made["schemaArn"], datasetGroupArn=group, datasetType=kind
@@ -121,8 +128,6 @@ class Product:
 
     def _import(self, name: str, dataset: str, table: pa.Table, mode: str) -> None:
         kind = dataset.rpartition("/")[2].lower()
-        if kind == "items":
-            table = table.append_column("CREATION_TIMESTAMP", pa.nulls(len(table), pa.int64()))
         content = io.BytesIO()
         csv.write_csv(table, content)
         content.seek(0)
@@ -179,8 +184,13 @@ class Product:
         raise RuntimeError(f"{next(iter(arn.values()))} was not ACTIVE after {_SECONDS} s")
 
 
-def _fields(schema: Mapping[str, Any]) -> list[dict[str, Any]]:
-    return list(schema["fields"])
+def _field(column: pa.Field) -> dict[str, Any]:
+    """A column as a schema says it; what is told of an item may be missing, and a text is a category."""
+    kind = _TYPES[column.type]
+    if column.name in _REQUIRED:
+        return {"name": column.name, "type": kind}
+    told = {"name": column.name, "type": ["null", kind]}
+    return told | {"categorical": True} if kind == "string" else told
 
 
 def _client(service: str, endpoint: str, environment: Mapping[str, str]) -> Any:

@@ -7,10 +7,11 @@ events where a file has no times.
 from __future__ import annotations
 
 import gzip
+import json
 import re
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -41,14 +42,14 @@ class Task:
     """One protocol on one data set.
 
     `train` and `later` are interactions (USER_ID, ITEM_ID, TIMESTAMP), the latter imported after
-    training; `items` is the whole catalogue, `sought` what each user asked for turns to next, and `seen`
-    what is taken out of a list before it is judged.
+    training; `items` is the whole catalogue (ITEM_ID, and what else is told of items), `sought` what each
+    user asked for turns to next, and `seen` what is taken out of a list before it is judged.
     """
 
     name: str
     recipe: str
     train: pa.Table
-    items: Collection[str]
+    items: pa.Table
     sought: Mapping[str, Collection[str]]
     figures: tuple[Figure, ...]
     later: pa.Table | None = None
@@ -72,11 +73,25 @@ def interactions(rows: Rows) -> pa.Table:
     return pa.table(columns)
 
 
+def catalogue(items: Collection[str], attributes: Mapping[str, str] | None = None) -> pa.Table:
+    """Items, and what is told of them where anything is."""
+    ids = sorted(items)
+    columns = {"ITEM_ID": pa.array(ids, pa.string())}
+    if attributes is not None:
+        columns["ATTRIBUTES"] = pa.array([attributes.get(item) for item in ids], pa.string())
+    return pa.table(columns)
+
+
 def personalize_poc(folder: Path) -> pa.Table:
     """Amazon's workshop: its interactions, which GetSolutionMetrics splits itself."""
     table = _read(folder / "interactions.csv.gz", as_text=("USER_ID", "ITEM_ID"))
     # A watch comes with a click in the same second: the protocol counts a user and an item once.
     return table.select(["USER_ID", "ITEM_ID", "TIMESTAMP"])
+
+
+def personalize_poc_items(folder: Path) -> pa.Table:
+    """The genres and the year of each film of the workshop's."""
+    return _read(folder / "item-meta.csv.gz", as_text=("ITEM_ID", "GENRE"))
 
 
 def amazon_beauty(folder: Path) -> list[Task]:
@@ -89,21 +104,23 @@ def amazon_beauty(folder: Path) -> list[Task]:
     train = (
         (user, item, _START + place) for user, items in users.items() for place, item in enumerate(items[:-2])
     )
-    return [
-        Task(
-            "Amazon Beauty",
-            "aws-user-personalization",
-            interactions(train),
-            {item for items in users.values() for item in items},
-            {user: items[-1:] for user, items in users.items()},
-            (
-                Figure("HR@10", recall(10), Bars(0.079, 0.0885, "SASRec .0605, BSARec .1002")),
-                Figure("NDCG@10", gain(10), Bars(0.049, 0.0531, "SASRec .0318, BSARec .0610")),
-            ),
-            later=interactions((user, items[-2], _START + len(items)) for user, items in users.items()),
-            seen={user: set(items[:-1]) for user, items in users.items()},
-        )
-    ]
+    with gzip.open(folder / "item_attributes.json.gz", "rt") as file:
+        told = {item: "|".join(map(str, attributes)) for item, attributes in json.load(file).items()}
+    items = {item for items in users.values() for item in items}
+    plain = Task(
+        "Amazon Beauty",
+        "aws-user-personalization",
+        interactions(train),
+        catalogue(items),
+        {user: items[-1:] for user, items in users.items()},
+        (
+            Figure("HR@10", recall(10), Bars(0.079, 0.0885, "SASRec .0605, BSARec .1002")),
+            Figure("NDCG@10", gain(10), Bars(0.049, 0.0531, "SASRec .0318, BSARec .0610")),
+        ),
+        later=interactions((user, items[-2], _START + len(items)) for user, items in users.items()),
+        seen={user: set(items[:-1]) for user, items in users.items()},
+    )
+    return [plain, replace(plain, name="Amazon Beauty, with attributes", items=catalogue(items, told))]
 
 
 def diginetica(folder: Path) -> list[Task]:
@@ -129,9 +146,11 @@ def diginetica(folder: Path) -> list[Task]:
             "Diginetica",
             "endcap-session",
             interactions(train),
-            known
-            | {target for _, target in prefixes}
-            | {i for prefix, _ in prefixes for i in prefix.split()},
+            catalogue(
+                known
+                | {target for _, target in prefixes}
+                | {i for prefix, _ in prefixes for i in prefix.split()}
+            ),
             {f"p{number}": [target] for number, (_, target) in enumerate(prefixes)},
             (
                 Figure("HR@20", recall(20), Bars(0.520, 0.542, "SR-GNN .5073, GCE-GNN .5422")),
@@ -162,7 +181,7 @@ def online_retail(folder: Path) -> list[Task]:
             "Online Retail",
             "endcap-next-basket",
             interactions(train),
-            {item for days in baskets.values() for basket in days.values() for item in basket},
+            catalogue({item for days in baskets.values() for basket in days.values() for item in basket}),
             {customer: set(basket) for customer, basket in last.items()},
             (
                 Figure("R@10", recall(10), Bars(0.212, 0.2164, published)),
@@ -183,7 +202,7 @@ def gowalla(folder: Path) -> list[Task]:
         Figure("NDCG@20", gain(20), Bars(0.1515, 0.1518, "GF-CF .1518, LightGCN .1547, BSPM-EM .1597")),
     )
     rows = interactions((user, item, _START) for user, items in known.items() for item in items)
-    items = [str(item) for item in range(int(train["shape"][1]))]
+    items = catalogue([str(item) for item in range(int(train["shape"][1]))])
     return [
         Task(
             f"gowalla, {method}",

@@ -218,3 +218,33 @@ def test_the_temperature_makes_what_happens_likely(two_tastes: Dataset) -> None:
     assert top is not None
     assert second is not None
     assert top > 3 * second
+
+
+@pytest.mark.parametrize(
+    ("events", "asked"),
+    [
+        pytest.param(
+            [(f"u{user}", f"i{item}", item, "view") for user in range(40) for item in (0, 1)],
+            8,
+            id="no repeats",
+        ),
+        pytest.param(
+            [(f"u{user}", "i0", time, "view") for user in range(40) for time in (0, 1)], 4, id="repeats"
+        ),
+    ],
+)
+def test_twice_as_many_are_asked_where_nobody_comes_back(
+    read: Read, monkeypatch: pytest.MonkeyPatch, events: list[tuple[str, str, int, str]], asked: int
+) -> None:
+    dataset = read(events)
+    width = len(dataset.item_ids)
+    monkeypatch.setattr(judging, "_FEWEST_ASKED", 1)
+    monkeypatch.setattr(judging, "_CELLS", 4 * width)
+    monkeypatch.setattr(judging, "_CELLS_WITHOUT_REPEATS", 8 * width)
+    judge = Judge.of(dataset)
+    assert judge is not None
+    assert len(judge.sought) == asked
+    monkeypatch.setattr(judging, "FEW_EVENTS", len(dataset) - 1)
+    judge = Judge.of(dataset)
+    assert judge is not None
+    assert len(judge.sought) == 4

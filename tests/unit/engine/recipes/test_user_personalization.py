@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import numpy as np
 import pyarrow as pa
 import pytest
 
@@ -66,7 +67,7 @@ def test_it_says_what_it_chose_and_why(two_tastes: Dataset) -> None:
     assert all(0 <= gain <= 1 for gain in notes["alone"].values())
 
 
-@pytest.mark.parametrize("bound", ["_FEW", "_SHORT"])
+@pytest.mark.parametrize("bound", ["FEW_EVENTS", "_SHORT"])
 def test_larger_shops_and_long_histories_do_without_sessions(
     two_tastes: Dataset, monkeypatch: pytest.MonkeyPatch, bound: str
 ) -> None:
@@ -107,3 +108,37 @@ def test_only_the_configured_type_counts(shop: Dataset) -> None:
     popular = model.recommend(user_id="nobody", limit=3)
     assert model.recommend(history=[("lamp", "View", 1)], limit=3) == popular
     assert model.recommend(history=[("bulb", "purchase", 1)], limit=3) != popular
+
+
+@pytest.fixture
+def shelves() -> Dataset:
+    """A hundred users keep to one of twenty shelves, and meet four of its twelve things; one is untouched."""
+    random = np.random.default_rng(5)
+    rows = [
+        (f"u{user}", f"{user % 20}-{item}", place)
+        for user in range(100)
+        for place, item in enumerate(random.choice(12, 4, replace=False))
+    ]
+    users, met, times = zip(*rows, strict=True)
+    names = [f"{shelf}-{item}" for shelf in range(20) for item in range(12)] + ["0-new"]
+    told = {
+        "ITEM_ID": names,
+        "CATEGORY": [f"shelf {name.partition('-')[0]}" for name in names],
+        "STORE": ["one"] * len(names),
+    }
+    return Dataset.from_arrow(
+        pa.table({"USER_ID": users, "ITEM_ID": met, "TIMESTAMP": times}), pa.table(told)
+    )
+
+
+def test_what_is_told_of_items_reaches_those_that_nobody_met(shelves: Dataset) -> None:
+    model = RECIPE.fit(shelves, {}, silent)
+    assert "words" in {part["name"] for part in model.notes["parts"]}
+    assert "0-new" in items(model.recommend(user_id="u0", limit=12))
+
+
+def test_excluded_columns_are_for_filters_alone(shelves: Dataset) -> None:
+    config = {"trainingDataConfig": {"excludedDatasetColumns": {"ITEMS": ["CATEGORY", "STORE"]}}}
+    model = RECIPE.fit(shelves, config, silent)
+    assert not any(name.startswith("words") for name in model.notes["alone"])
+    assert set(model.item_attributes.columns) == {"CATEGORY", "STORE"}
