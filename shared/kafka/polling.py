@@ -38,7 +38,7 @@ class PolledConsumer(AIOKafkaConsumer):  # type: ignore[misc]  # aiokafka has no
     failure: BaseException | None = None
     failed: asyncio.Event
     gather: float = GATHER_SECONDS
-    _pause: float = 0
+    _not_before: float = 0.0
 
     async def getmany(
         self,
@@ -48,10 +48,10 @@ class PolledConsumer(AIOKafkaConsumer):  # type: ignore[misc]  # aiokafka has no
     ) -> dict[TopicPartition, list[ConsumerRecord[bytes, bytes]]]:
         """Poll for up to a second: FastStream sleeps as long as its poll after finding nothing.
 
-        A poll that found little is not repeated at once, since a poll and its commit cost as much for
-        one record as for a thousand. The first record after a silence is not kept waiting.
+        A poll that found little is not repeated within `gather` seconds, since a poll and its commit cost as
+        much for one record as for a thousand. The first record after a silence is not kept waiting.
         """
-        await asyncio.sleep(self._pause)
+        await asyncio.sleep(self._not_before - monotonic())
         self.polled_at = monotonic()
         try:
             found: dict[TopicPartition, list[ConsumerRecord[bytes, bytes]]] = await super().getmany(
@@ -66,7 +66,7 @@ class PolledConsumer(AIOKafkaConsumer):  # type: ignore[misc]  # aiokafka has no
         finally:
             self.polled_at = monotonic()
         full = sum(map(len, found.values())) == max_records
-        self._pause = 0 if full or not found else self.gather
+        self._not_before = 0.0 if full or not found else self.polled_at + self.gather
         return found
 
     async def stop(self) -> None:

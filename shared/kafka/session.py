@@ -60,7 +60,7 @@ class Session:
     ) -> None:
         """`receive` gets each poll's records; `opened` is called for each new consumer.
 
-        `gather` is how long records may gather after a poll that found some.
+        `gather` is how long records may gather after a poll that found some, handling included.
         """
         self.topic = topic
         self.group = group
