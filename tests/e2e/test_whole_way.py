@@ -47,10 +47,14 @@ async def test_importing_twice_changes_nothing(shop: Shop) -> None:
 
 
 def test_a_customer_gets_a_list_with_names_and_prices_from_redis(shop: Shop) -> None:
-    answer = shop.recommended(shop.buyer(), limit=10)
+    # Redis may be late now and then, on a busy machine.
+    answer = until(
+        lambda: shop.recommended(shop.buyer(), limit=10),
+        "Redis answers",
+        enough=lambda found: found["source"] == "redis",
+    )
 
     names = {row["item_id"]: row["name"] for row in shop.rows("items")}
-    assert answer["source"] == "redis"
     assert answer["generation"] >= 1
     assert len(answer["recommendations"]) == 10
     for item in answer["recommendations"]:
