@@ -38,7 +38,7 @@ def vectors(dataset: Dataset, excluded: Collection[str] = ()) -> sparse.csr_arra
     if not words:
         return None
     counts = np.bincount(words, minlength=len(numbers))
-    kept = _affordable(counts, len(dataset.item_ids))
+    kept = _affordable(counts)
     weights = np.log1p(len(dataset.item_ids) / counts).astype(np.float32) * kept
     matrix = sparse.csr_array((weights[words], (items, words)), shape=(len(dataset.item_ids), len(numbers)))
     matrix.eliminate_zeros()
@@ -89,10 +89,10 @@ def _said(columns: Mapping[str, Column], count: int) -> Iterator[list[str]]:
         yield sorted(words)
 
 
-def _affordable(counts: NDArray[np.int64], items: int) -> NDArray[np.bool_]:
-    """The rarest words whose pairs of items are not too many; a word of one item or of all likens nothing."""
+def _affordable(counts: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """The rarest words whose pairs of items are not too many; a word of one item likens nothing."""
     order = np.argsort(counts, kind="stable")
     spent = np.cumsum(counts[order].astype(np.float64) ** 2)
     kept = np.zeros(len(counts), bool)
     kept[order[spent <= _PRODUCTS]] = True
-    return kept & (counts > 1) & (counts < items)
+    return kept & (counts > 1)

@@ -97,10 +97,3 @@ def test_popularity_and_freshness_order_what_is_as_like(socks: Dataset) -> None:
     assert first(POPULARITY=1.0) == "popular"
     assert first(FRESHNESS=1.0) == "fresh"
     assert first(POPULARITY=1.0, FRESHNESS=0.1) == "popular"
-
-
-def test_a_word_that_all_items_share_likens_none() -> None:
-    told = pa.table({"ITEM_ID": ["mug", "cup", "pan"], "STORE": ["one", "one", "one"]})
-    dataset = Dataset.from_arrow(interactions([("u", "mug", START, "view")]), told)
-    assert vectors(dataset) is None
-    assert related(RECIPE.fit(dataset, {}, silent), "mug") == []
