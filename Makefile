@@ -7,7 +7,7 @@ RUN := .local/venv/bin
 LOCAL := $(PYTHON) -m deploy.local
 SERVICES := tracker sync trainer loader recommender router engine
 
-# Where `make check` and `make test` look. The tests on a stack mostly wait, so four of them share the machine;
+# Where `make check` and `make test` look. The tests on a stack mostly wait, so three of them share the machine;
 # the longest begin first.
 SOURCES := shared services deploy tests
 OFFLINE_TESTS := tests/architecture tests/contract tests/unit
@@ -57,7 +57,7 @@ clean: stop
 
 .PHONY: test  # Run `check`, then every other test on a private stack
 test: install check
-	$(RUN)/pytest -n 4 --dist loadfile --no-loadscope-reorder $(wildcard $(STACK_TESTS))
+	$(RUN)/pytest -n 3 --dist loadfile --no-loadscope-reorder $(wildcard $(STACK_TESTS))
 
 .PHONY: check  # Everything that needs no stack: format, lint, types, imports, offline tests
 check: python
