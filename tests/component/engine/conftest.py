@@ -119,20 +119,24 @@ def shared_worker(shared_engine: Engine) -> Iterator[Process]:
 
 
 @pytest.fixture(scope="module")
-def engine(shared_engine: Engine, s3: ObjectStore) -> Iterator[Engine]:
-    """The control plane; the worker is another fixture. A module may have `own_engine` in its place."""
-    with _known(shared_engine, s3) as engine:
-        yield engine
-
-
-@pytest.fixture(scope="module")
 def own_engine(
     module_database: Database, s3: ObjectStore, kafka_bootstrap: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Engine]:
     """A control plane that belongs to one module: nobody else makes anything in it, or works for it."""
     folder = tmp_path_factory.mktemp("engine")
-    with _running(module_database, s3, kafka_bootstrap, folder) as running, _known(running, s3) as engine:
+    with _running(module_database, s3, kafka_bootstrap, folder) as engine:
         yield engine
+
+
+@pytest.fixture(scope="module")
+def engine(request: pytest.FixtureRequest, s3: ObjectStore) -> Iterator[Engine]:
+    """The control plane; the worker is another fixture. A module marked `own_engine` shares neither."""
+    with _known(request.getfixturevalue(f"{_whose(request)}_engine"), s3) as engine:
+        yield engine
+
+
+def _whose(request: pytest.FixtureRequest) -> str:
+    return "own" if request.node.get_closest_marker("own_engine") else "shared"
 
 
 @pytest.fixture
@@ -163,9 +167,10 @@ async def _insert_event(url: str, tenant: str, user: str, item: str, second: int
 
 
 @pytest.fixture(scope="module")
-def worker(shared_worker: Process) -> Process:
+def worker(request: pytest.FixtureRequest) -> Process:
     """The engine's worker."""
-    return shared_worker
+    found: Process = request.getfixturevalue(f"{_whose(request)}_worker")
+    return found
 
 
 @pytest.fixture(scope="module")

@@ -14,6 +14,9 @@ from tests.component.engine.shop import INTERACTIONS_SCHEMA, interactions_csv
 from tests.support.engine import run
 from tests.support.processes import Process
 
+# Nobody else's schemas may be in what is exported.
+pytestmark = pytest.mark.own_engine
+
 # Without the data there is nothing that a campaign could serve.
 BEFORE_DATA: dict[str, Any] = {
     "schemas": {"declared": {"schema": INTERACTIONS_SCHEMA}},
@@ -41,18 +44,6 @@ WITH_CAMPAIGN: dict[str, Any] = {
         }
     },
 }
-
-
-@pytest.fixture(scope="module")
-def engine(own_engine: Engine) -> Engine:
-    """One without anybody else's schemas."""
-    return own_engine
-
-
-@pytest.fixture(scope="module")
-def worker(own_worker: Process) -> Process:
-    """Its worker."""
-    return own_worker
 
 
 class Commands:

@@ -17,19 +17,10 @@ from tests.component.engine.shop import INTERACTIONS_SCHEMA, ITEMS_SCHEMA, inter
 from tests.support.processes import Process, process
 from tests.support.waiting import PATIENCE, until
 
+# The worker is killed here.
+pytestmark = pytest.mark.own_engine
+
 RECIPE = "arn:aws:personalize:::recipe/aws-user-personalization"
-
-
-@pytest.fixture(scope="module")
-def engine(own_engine: Engine) -> Engine:
-    """One whose worker may be killed."""
-    return own_engine
-
-
-@pytest.fixture(scope="module")
-def worker(own_worker: Process) -> Process:
-    """Its worker."""
-    return own_worker
 
 
 @pytest.fixture(scope="module")

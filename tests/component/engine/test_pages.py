@@ -22,24 +22,15 @@ from tests.component.engine.shop import (
 )
 from tests.support.processes import Process
 
+# Lists hold what was made here, and nothing else.
+pytestmark = pytest.mark.own_engine
+
 PAGINATORS = set(botocore.session.get_session().get_paginator_model("personalize")._paginator_config)
 SEVEN = [f"page-{number}" for number in range(7)]
 METRICS = [
     {"eventType": f"type-{number}", "metricName": name, "expression": "SAMPLECOUNT()"}
     for number, name in enumerate(SEVEN)
 ]
-
-
-@pytest.fixture(scope="module")
-def engine(own_engine: Engine) -> Engine:
-    """One without anybody else's resources."""
-    return own_engine
-
-
-@pytest.fixture(scope="module")
-def worker(own_worker: Process) -> Process:
-    """Its worker."""
-    return own_worker
 
 
 @pytest.fixture(scope="module")

@@ -17,14 +17,11 @@ from tests.component.engine.groups import RECIPES, dataset_group, imported
 from tests.component.engine.shop import INTERACTIONS_SCHEMA, USERS, interactions_csv
 from tests.support.processes import process
 
+# The worker at work is one with Spark.
+pytestmark = pytest.mark.own_engine
+
 DEVICE = {"name": "DEVICE", "type": ["null", "string"], "categorical": True}
 WITH_DEVICE = INTERACTIONS_SCHEMA | {"fields": [*INTERACTIONS_SCHEMA["fields"], DEVICE]}
-
-
-@pytest.fixture(scope="module")
-def engine(own_engine: Engine) -> Engine:
-    """One without another worker."""
-    return own_engine
 
 
 @dataclass(frozen=True)

@@ -21,16 +21,13 @@ from tests.component.engine.conftest import ROLE, Engine
 from tests.component.engine.shop import INTERACTIONS_SCHEMA, ITEMS_SCHEMA
 from tests.support.waiting import PATIENCE
 
+# There is no worker, and nobody else's resources are in lists.
+pytestmark = pytest.mark.own_engine
+
 RECIPE = "arn:aws:personalize:::recipe/aws-similar-items"
 NOBODY = "arn:aws:personalize:eu-west-1:000000000000"
 
 Raw = Callable[..., Any]
-
-
-@pytest.fixture(scope="module")
-def engine(own_engine: Engine) -> Engine:
-    """One without a worker, and without anybody else's resources."""
-    return own_engine
 
 
 @pytest.fixture(scope="module")

@@ -17,18 +17,15 @@ from tests.component.engine.shop import INTERACTIONS_SCHEMA, ITEMS_SCHEMA, inter
 from tests.support.processes import Process, process
 from tests.support.waiting import until
 
+# Workers are counted here.
+pytestmark = pytest.mark.own_engine
+
 # 1,200 events of 120 users; a tenth of them are purchases.
 ROWS = [
     f"u{number % 120},i{number % 37},{1_700_000_000 + number},{'Purchase' if number % 10 == 0 else 'View'},"
     for number in range(1200)
 ]
 CSV = "\n".join(["USER_ID,ITEM_ID,TIMESTAMP,EVENT_TYPE,EVENT_VALUE", *ROWS]) + "\n"
-
-
-@pytest.fixture(scope="module")
-def engine(own_engine: Engine) -> Engine:
-    """One without another worker."""
-    return own_engine
 
 
 def trained(engine: Engine, group: str, name: str, **settings: Any) -> dict[str, Any]:
