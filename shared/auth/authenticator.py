@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import base64
 import binascii
-import ipaddress
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
-from urllib.parse import urlsplit
 
 import structlog
 from fastapi import Request
 
-from shared.auth import sigv4
+from shared.auth import loopback, sigv4
 from shared.auth.credentials import decrypt, hash_key
 from shared.auth.principal import SCOPES, AuthError, Principal, Scope
 from shared.auth.recall import Recall
@@ -98,7 +96,9 @@ class Authenticator:
         if key is None:
             if self._keyless_loopback and b"authorization" not in headers:
                 client = scope.get("client")
-                return _from_loopback(headers, client[0] if client else None)
+                client_host = client[0] if client else None
+                refused = loopback.refusal(scope["headers"], client_host, scope.get("http_version", "1.1"))
+                return _LOOPBACK if refused is None else None
             return None
         hashed = hash_key(key)
         if hashed == self._service_hash:
@@ -118,6 +118,7 @@ class Authenticator:
             query=scope["query_string"],
             body=body,
             client_host=client[0] if client else None,
+            http_version=scope.get("http_version", "1.1"),
         )
 
     async def authenticate(
@@ -129,6 +130,7 @@ class Authenticator:
         query: str | bytes,
         body: bytes,
         client_host: str | None,
+        http_version: str = "1.1",
     ) -> Principal:
         """The caller of a request as it came over the wire: raw headers, `path` and `query` encoded.
 
@@ -142,9 +144,12 @@ class Authenticator:
             return _speaking_for(await self._by_key(key), headers)
         authorization = headers.get(b"authorization")
         if authorization is None:
-            if self._keyless_loopback and (found := _from_loopback(headers, client_host)):
-                return found
-            _refuse_missing()
+            if not self._keyless_loopback:
+                _refuse_missing()
+            refused = loopback.refusal(raw, client_host, http_version)
+            if refused is not None:
+                _refuse_missing(f" This request may not go without, as {refused}.")
+            return _LOOPBACK
         if not authorization.startswith(b"AWS4-"):
             _refuse_missing()
         claimed = sigv4.claim(authorization.decode("latin-1"))
@@ -245,36 +250,10 @@ def _speaking_for(principal: Principal, headers: Mapping[bytes, bytes]) -> Princ
     return Principal(tenant.decode("latin-1"), None, principal.scopes, "service")
 
 
-def _from_loopback(headers: Mapping[bytes, bytes], client_host: str | None) -> Principal | None:
-    """The default tenant for a caller on this machine: no proxy in between, and no page of another site."""
-    if any(name == b"forwarded" or name.startswith(b"x-forwarded-") for name in headers):
-        return None
-    origin = headers.get(b"origin")
-    if origin is not None and not _is_loopback(_host_of(origin.decode("latin-1"))):
-        return None
-    return _LOOPBACK if _is_loopback(client_host) else None
-
-
-def _host_of(url: str) -> str | None:
-    try:
-        return urlsplit(url).hostname
-    except ValueError:
-        return None
-
-
-def _is_loopback(host: str | None) -> bool:
-    if host is None or host == "localhost":
-        return host is not None
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
-def _refuse_missing() -> NoReturn:
+def _refuse_missing(why: str = "") -> NoReturn:
     detail = (
         "No credentials: send an API key as `x-api-key: …` or `Authorization: Bearer …`, or sign the "
-        "request with an AWS key pair."
+        f"request with an AWS key pair.{why}"
     )
     raise AuthError(401, "MissingCredentials", detail, aws_code="MissingAuthenticationToken")
 

@@ -36,7 +36,7 @@ async def test_a_subject_is_text_that_can_be_stored(query: str, status: int) -> 
     routes = reading_routes(cast("Any", Store()), authenticator)
     app = application("tracker", parts=[], routers=[routes])
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
-    async with httpx.AsyncClient(transport=transport, base_url="http://test") as http:
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as http:
         answer = await http.get(f"/v1/events?{query}")
 
     assert answer.status_code == status, answer.text
