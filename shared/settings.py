@@ -85,6 +85,21 @@ class AuthSettings(Block):
     endcap_keyless_loopback: bool = Field(
         False, description="keyless calls from loopback act as tenant `default` (ingest, read)"
     )
+    endcap_ingest_calls_per_second: float = Field(
+        2_000.0, ge=0, description="calls with events of one key and process; 0 sets no limit"
+    )
+    endcap_read_calls_per_second: float = Field(
+        5_000.0, ge=0, description="calls that read of one key and process; 0 sets no limit"
+    )
+    endcap_admin_calls_per_second: float = Field(
+        200.0, ge=0, description="calls of the control plane of one key and process; 0 sets no limit"
+    )
+    endcap_burst_seconds: float = Field(
+        5.0, gt=0, description="how many seconds' worth of calls a key that was idle may make at once"
+    )
+    endcap_tenant_rate_factor: float = Field(
+        4.0, ge=1, description="all keys of a tenant together may make so many times the calls of one"
+    )
     endcap_unverified_account: str | None = Field(
         None,
         pattern=r"^\d{12}$",

@@ -73,6 +73,14 @@ SELECT * FROM resources
 WHERE account = :account AND parent = :parent AND type = ANY(:types::text[])
 ORDER BY id DESC;
 
+-- count_resources --
+-- How many resources of a type an account has, or one of its tenants; counted no further than the limit.
+SELECT count(*) FROM (
+    SELECT FROM resources
+    WHERE account = :account AND type = :type AND (:tenant::text IS NULL OR tenant = :tenant)
+    LIMIT :limit
+) AS counted;
+
 -- count_unfinished --
 -- How many resources of a type a tenant has that wait or are in progress.
 SELECT count(*) FROM resources

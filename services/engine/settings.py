@@ -36,6 +36,12 @@ class Settings(ServiceSettings):
         False,
         description="fail where Amazon Personalize does for too little data, instead of warning",
     )
+    max_dataset_groups: int = Field(500, ge=1, description="dataset groups of an account")
+    max_schemas: int = Field(500, ge=1, description="schemas of an account")
+    max_solutions: int = Field(100, ge=1, description="solutions of a dataset group")
+    max_campaigns: int = Field(100, ge=1, description="campaigns of a dataset group")
+    max_recommenders: int = Field(100, ge=1, description="recommenders of a dataset group")
+    max_filters: int = Field(200, ge=1, description="filters of a dataset group")
     max_pending_imports: int = Field(
         100, description="import jobs of a dataset group that wait or run at once"
     )

@@ -49,7 +49,7 @@ def build(settings: Settings) -> Serving:
     upstream = Upstream(settings.upstream.endcap_recommender_url, settings.auth, settings.upstream_seconds)
     publisher = Publisher(settings.kafka, "router", [EXPOSURES], essential=False)
     exposures = Exposures(publisher, settings.exposures_kept)
-    experiments = Experiments(database)
+    experiments = Experiments(database, settings)
     running = Running(experiments, settings.poll_seconds)
     routing = Routing(running, upstream, exposures)
     runtime = Runtime(routing, upstream, running, Accounts(database), authenticator)
@@ -70,7 +70,7 @@ def build(settings: Settings) -> Serving:
 def worker(settings: Settings) -> FastAPI:
     """The process that counts."""
     database = Database(settings.postgres, "router")
-    running = Running(Experiments(database), settings.poll_seconds)
+    running = Running(Experiments(database, settings), settings.poll_seconds)
     handlers = Handlers(Counting(database), running)
     consumer = Consumer(settings.kafka, "router")
     consumer.subscribe(EXPOSURES, handlers.variants_exposed)
@@ -103,7 +103,7 @@ def apply(settings: Settings, arguments: list[str]) -> int:
 async def _apply(settings: Settings, tenant: str, wanted: list[tuple[bool, Definition]]) -> int:
     database = Database(settings.postgres, "router")
     await database.start()
-    experiments = Experiments(database)
+    experiments = Experiments(database, settings)
     try:
         for runs, definition in wanted:
             found, is_new = await experiments.define(tenant, definition)

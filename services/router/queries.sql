@@ -24,6 +24,20 @@ FROM experiments
 WHERE tenant = :tenant
 ORDER BY name, version DESC;
 
+-- count_open --
+-- Experiments of a tenant that may serve now or later, and the versions of one of them.
+SELECT
+    count(DISTINCT name) FILTER (WHERE status IN ('draft', 'running') AND name <> :name) AS others,
+    count(*) FILTER (WHERE name = :name) AS versions
+FROM experiments
+WHERE tenant = :tenant;
+
+-- delete_drafts --
+-- The versions of an experiment that never served.
+DELETE FROM experiments
+WHERE tenant = :tenant AND name = :name AND status = 'draft'
+RETURNING version;
+
 -- relevant --
 -- What is running, and what was stopped lately, whose last events may still come.
 SELECT tenant, name, version, surface, traffic, salt, variants, status, created_at, started_at, stopped_at

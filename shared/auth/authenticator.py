@@ -16,6 +16,7 @@ from fastapi import Request
 from shared.auth import loopback, sigv4
 from shared.auth.credentials import decrypt, hash_key
 from shared.auth.principal import SCOPES, AuthError, Principal, Scope
+from shared.auth.rates import RateLimits
 from shared.auth.recall import Recall
 from shared.errors import ApiError, unavailable
 from shared.postgres import Database, statements
@@ -67,6 +68,7 @@ class Authenticator:
         # Known without Postgres, so that services reach each other while it is away.
         self._service_hash = hash_key(service_key.get_secret_value()) if service_key else None
         self._service = Principal(None, None, frozenset(SCOPES), "service")
+        self._rates = RateLimits(settings)
         self._keys = Recall(self._api_key)
         self._pairs = Recall(self._key_pair)
 
@@ -178,9 +180,19 @@ class Authenticator:
             found = self.known(request.scope)
             if found is None:
                 found = await self.of_scope(request.scope, await _signed_body(request))
-            return found.may(scope)
+            return self.admit(found, scope)
 
         return principal
+
+    def admit(self, principal: Principal, scope: Scope) -> Principal:
+        """Return the same principal and count its call; 403 without the scope, 429 beyond its rate limit."""
+        principal.may(scope)
+        self._rates.check(principal, scope)
+        return principal
+
+    def admits(self, principal: Principal, scope: Scope) -> bool:
+        """Count a call and return True, or return False for what `admit` would refuse."""
+        return scope in principal.scopes and not self._rates.wait_seconds(principal, scope)
 
     async def _by_key(self, key: bytes) -> Principal:
         hashed = hash_key(key)
@@ -205,6 +217,7 @@ class Authenticator:
             None,
             frozenset(row["scopes"]),
             "service" if service else "key",
+            hashed.hex()[:16],
         )
         expires_at = row["expires_at"]
         return _ApiKey(principal, expires_at.timestamp() if expires_at else None)
@@ -216,7 +229,7 @@ class Authenticator:
         if self._secret_key is None:
             raise unavailable("ENDCAP_SECRET_KEY, which signed requests are checked with,")
         secret = decrypt(row["secret_encrypted"], self._secret_key.get_secret_value())
-        return _KeyPair(Principal(None, row["account"], _KEY_PAIR_SCOPES, "sigv4"), secret)
+        return _KeyPair(Principal(None, row["account"], _KEY_PAIR_SCOPES, "sigv4", access_key_id), secret)
 
 
 def _presented_key(headers: Mapping[bytes, bytes]) -> bytes | None:

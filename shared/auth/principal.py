@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 from shared.errors import ApiError
@@ -34,6 +34,8 @@ class Principal:
     account: str | None
     scopes: frozenset[str]
     kind: Literal["key", "sigv4", "service", "loopback"]
+    credential: str = field(default="", compare=False)
+    """Names the key among others, for its rate limit; says nothing of its secret."""
 
     def may(self, scope: Scope) -> Principal:
         """Return the same principal; 403 without the scope."""

@@ -28,6 +28,7 @@ Reply = BaseModel | Mapping[str, Any] | None
 RawHeaders = list[tuple[bytes, bytes]]
 
 RETRY_SECONDS = 1
+_API_ERROR_CODES = {429: "ThrottlingException", 503: "ServiceUnavailable"}
 _REGION = re.compile(rb"Credential=[^/]+/\d{8}/([a-z0-9-]+)/")
 
 log = structlog.get_logger()
@@ -91,7 +92,7 @@ async def answer(
     try:
         principal = await authenticator.of_scope(scope, body)
         known = _existing(operation)
-        principal.may(known.scope)
+        authenticator.admit(principal, known.scope)
         request = parse(known.request, body)
         call = _call(scope, principal, request_id)
         reply = await known.handle(call, request)
@@ -128,8 +129,8 @@ def as_wire_error(error: Exception) -> WireError:
             return error
         case AuthError():
             return WireError(error.aws_code, error.detail)
-        case ApiError(status=503) | ApiError(status=429):
-            return WireError("ServiceUnavailable", error.detail, retry_after=error.retry_after)
+        case ApiError() if error.status in _API_ERROR_CODES:
+            return WireError(_API_ERROR_CODES[error.status], error.detail, retry_after=error.retry_after)
         case ApiError() | Permanent():
             return invalid_input(str(error))
         case _ if isinstance(error, (Transient, *UNAVAILABLE)):

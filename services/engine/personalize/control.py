@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from services.engine.domain.resources import NOUNS, NewResource, Resource, Status, Type
+from services.engine.personalize import quotas
 from services.engine.personalize.members import MOST_TAGS, Page, Tag, Tagged, View
 from services.engine.settings import Settings
 from services.engine.store.resources import Resources
@@ -57,7 +58,11 @@ class Control:
         return resource
 
     async def create(self, new: NewResource, request: Tagged | None = None) -> Resource:
-        """Store a new resource; ResourceAlreadyExistsException when its name is taken."""
+        """Store a new resource.
+
+        ResourceAlreadyExistsException when its name is taken, LimitExceededException beyond the quota.
+        """
+        await quotas.check(new, self.resources, self.settings)
         facts = new.facts
         if request is not None and request.tags:
             facts = facts | {"tags": tagged({}, request.tags)}

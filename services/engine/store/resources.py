@@ -79,6 +79,13 @@ class Resources:
         )
         return [found for row in rows if (found := from_row(row))]
 
+    async def has_at_least(self, limit: int, kind: Type, tenant: str | None) -> bool:
+        """Return whether the account, or one of its tenants, has so many resources of a type."""
+        count = await self.connection.fetchval(
+            *SQL.count_resources(account=self.account, type=kind.value, tenant=tenant, limit=limit)
+        )
+        return int(count) >= limit
+
     async def count_unfinished(self, tenant: str, kind: Type) -> int:
         """How many resources of a type are pending or in progress."""
         return int(

@@ -74,7 +74,7 @@ class Hot:
         if limit is None or identifier == _BY_LOCATION:
             return None
         principal = self._authenticator.known(scope)
-        if principal is None or principal.tenant is None or "read" not in principal.scopes:
+        if principal is None or principal.tenant is None or not self._authenticator.admits(principal, "read"):
             return None
         if route.asks == "user":
             return await self._answers.for_user(principal.tenant, identifier, limit, route.recipe)

@@ -33,6 +33,10 @@ _CONFLICT: dict[int | str, dict[str, Any]] = {
     409: {"model": ErrorBody, "description": "Another experiment has the surface, or it was stopped."},
 }
 
+_LIMIT: dict[int | str, dict[str, Any]] = {
+    409: {"model": ErrorBody, "description": "There are as many experiments or versions as are allowed."}
+}
+
 
 class VariantResult(Variant):
     """A variant and what came of it."""
@@ -81,7 +85,7 @@ class Routes:
         router = APIRouter(prefix="/v1/experiments", tags=["Experiments"])
         admin = self._admin
 
-        @router.post("", operation_id="define_experiment", status_code=201)
+        @router.post("", operation_id="define_experiment", status_code=201, responses=_LIMIT)
         async def define(
             definition: Definition, response: Response, principal: Principal = admin
         ) -> ExperimentBody:
@@ -118,6 +122,13 @@ class Routes:
             stopped = await self._experiments.stop(principal.own_tenant, name)
             await self._running.refresh()
             return _body(stopped)
+
+        @router.delete(
+            "/{name}", operation_id="delete_experiment_drafts", status_code=204, responses=_CONFLICT
+        )
+        async def delete(name: Name, principal: Principal = admin) -> None:
+            """Delete the versions that never served."""
+            await self._experiments.delete_drafts(principal.own_tenant, name)
 
         return router
 

@@ -84,7 +84,9 @@ class Hot:
         if scope["type"] != "http" or scope["method"] != "GET" or not scope["path"].startswith(_STARTS):
             return None
         principal = self._authenticator.known(scope)
-        return principal.tenant if principal is not None and "read" in principal.scopes else None
+        if principal is None or principal.tenant is None or not self._authenticator.admits(principal, "read"):
+            return None
+        return principal.tenant
 
 
 async def _asked(routing: Routing, scope: Scope, tenant: str) -> Reply:

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
 from services.router.domain.experiments import Counts, Definition, Experiment, Outcome, next_version
+from services.router.settings import Settings
 from services.router.store import SQL
 from shared.errors import ApiError
 
@@ -26,8 +27,11 @@ class Reader(Protocol):
 class Experiments:
     """Adds, starts, stops and lists the experiments of tenants."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, settings: Settings) -> None:
+        """Keep to the quotas of the settings."""
         self._database = database
+        self._most = settings.max_experiments
+        self._most_versions = settings.max_experiment_versions
 
     async def define(self, tenant: str, definition: Definition) -> tuple[Experiment, bool]:
         """The version that a definition makes, or the latest if it says the same; and whether it is new."""
@@ -37,6 +41,7 @@ class Experiments:
             fields = next_version(definition, latest, secrets.token_hex(8))
             if fields is None and latest is not None:
                 return latest, False
+            await self._check_quota(connection, tenant, definition.name)
             await connection.execute(*SQL.add(tenant=tenant, **(fields or {})))
             return await self._found(connection, tenant, definition.name), True
 
@@ -73,6 +78,35 @@ class Experiments:
             row = await connection.fetchrow(*SQL.one(tenant=tenant, name=name, version=version))
             assert row is not None
             return experiment(row)
+
+    async def delete_drafts(self, tenant: str, name: str) -> None:
+        """Delete the versions of an experiment that never served; 404 where the name is unknown.
+
+        409 where every version of it has served: its counts stay.
+        """
+        async with self._database.transaction() as connection:
+            await connection.execute(*SQL.lock_tenant(tenant=tenant))
+            await self._found(connection, tenant, name)
+            if not await connection.fetch(*SQL.delete_drafts(tenant=tenant, name=name)):
+                detail = f"{name} has no draft; versions that have served stay, with their counts."
+                raise ApiError(409, "NoDraft", detail)
+
+    async def _check_quota(self, connection: Connection, tenant: str, name: str) -> None:
+        """ApiError 409 when the tenant, or the experiment, may have no further version."""
+        row = await connection.fetchrow(*SQL.count_open(tenant=tenant, name=name))
+        assert row is not None
+        if row["others"] >= self._most:
+            detail = (
+                f"A tenant may have {self._most} draft and running experiments. Stop some, delete drafts, or "
+                "raise the setting ROUTER_MAX_EXPERIMENTS."
+            )
+            raise ApiError(409, "LimitExceeded", detail)
+        if row["versions"] >= self._most_versions:
+            detail = (
+                f"{name} has {row['versions']} versions, which is the limit. Use another name, or raise the "
+                "setting ROUTER_MAX_EXPERIMENT_VERSIONS."
+            )
+            raise ApiError(409, "LimitExceeded", detail)
 
     async def every(self, tenant: str) -> list[Experiment]:
         """The newest version of each."""

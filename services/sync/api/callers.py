@@ -18,6 +18,6 @@ def reader(authenticator: Authenticator) -> Callable[[Request], Awaitable[Princi
 
     async def principal(request: Request) -> Principal:
         found = authenticator.known(request.scope) or await authenticator.of_scope(request.scope)
-        return found if "admin" in found.scopes else found.may("read")
+        return authenticator.admit(found, "admin" if "admin" in found.scopes else "read")
 
     return principal

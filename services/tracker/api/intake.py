@@ -39,7 +39,7 @@ class Intake:
         """Who sends events."""
         scope = request.scope
         found = self._authenticator.known(scope) or await self._authenticator.of_scope(scope, body)
-        return found.may("ingest")
+        return self._authenticator.admit(found, "ingest")
 
     async def body(self, request: Request) -> bytes:
         """The body, unpacked if it is gzipped; 413 beyond the limits, 408 if it takes too long."""

@@ -8,7 +8,6 @@ from typing import Any
 from pydantic import ValidationError
 
 from services.tracker.api.intake import Intake
-from services.tracker.domain.allowance import Allowance
 from services.tracker.domain.native import what_is_wrong
 from services.tracker.domain.personalize import interactions, item_puts, user_puts
 from services.tracker.store import Datasets, Tenants
@@ -17,6 +16,7 @@ from shared.events.topics import PUTS
 from shared.personalize import Arn, Call, Operation, RestJson, WireError, WireModel, invalid_input, not_found
 from shared.personalize.events import PutEventsRequest, PutItemsRequest, PutUsersRequest
 from shared.personalize.protocols import declined
+from shared.rates import TokenBuckets
 
 EVENT_BYTES = 512
 """Roughly what an event of a request holds in memory while it waits for Kafka."""
@@ -31,7 +31,7 @@ class PersonalizeEvents:
         self._intake = intake
         self._tenants = tenants
         self._datasets = datasets
-        self._allowance = None if most_per_second is None else Allowance(most_per_second)
+        self._rates = TokenBuckets(most_per_second or 0.0)
 
     async def put_events(self, call: Call, request: PutEventsRequest) -> None:
         """Record events under the tenant of the event tracker; an empty answer when they are in the log."""
@@ -41,8 +41,8 @@ class PersonalizeEvents:
                 f"The tracking id {request.tracking_id} is not known here, or its tracker is not active."
             )
             raise invalid_input(message)
-        if self._allowance is not None and not self._allowance.takes(tenant, time.monotonic()):
-            message = f"Rate exceeded: at most {self._allowance.per_second:g} calls of PutEvents a second."
+        if self._rates.wait_seconds(tenant, time.monotonic()):
+            message = f"Rate exceeded: at most {self._rates.per_second:g} calls of PutEvents a second."
             raise WireError("ThrottlingException", message)
         reception = self._intake.reception(tenant)
         try:

@@ -113,7 +113,8 @@ class World:
             kafka=KafkaSettings(kafka_bootstrap_servers=changes.pop("kafka", self.kafka)),
             postgres=PostgresSettings(database_url=postgres),
             upstream=UpstreamSettings(endcap_recommender_url=changes.pop("upstream", self.recommender.url)),
-            auth=AuthSettings(
+            auth=changes.pop("auth", None)
+            or AuthSettings(
                 endcap_service_key=SecretStr(SERVICE_KEY), endcap_secret_key=SecretStr(self.secret_key)
             ),
             **({"poll_seconds": 0.2} | changes),

@@ -323,3 +323,37 @@ async def test_a_file_is_applied_once(world: Any, tmp_path: Path) -> None:
     assert "surface" in broken.stderr
     rows = await world.sql("SELECT name, status FROM router.experiments")
     assert [tuple(row) for row in rows] == [("affinity", "running")]
+
+
+async def test_a_tenant_has_a_limit_of_experiments_and_can_delete_drafts(world: Any) -> None:
+    async with world.router(max_experiments=2, max_experiment_versions=2) as caller:
+
+        async def define(name: str, salt: str = "a") -> tuple[int, str]:
+            body = {**AB, "name": name, "salt": salt}
+            answer = await caller.post("/v1/experiments", json=body, headers=world.admin)
+            return answer.status_code, answer.json().get("error", "")
+
+        async def delete(name: str) -> tuple[int, str]:
+            answer = await caller.delete(f"/v1/experiments/{name}", headers=world.admin)
+            return answer.status_code, answer.json()["error"] if answer.content else ""
+
+        assert [await define(name) for name in ("one", "two")] == [(201, ""), (201, "")]
+        assert await define("three") == (409, "LimitExceeded")
+        assert [await define("one", salt) for salt in "bc"] == [(201, ""), (409, "LimitExceeded")]
+        assert [await delete(name) for name in ("two", "two")] == [(204, ""), (404, "UnknownExperiment")]
+        await run(caller, world, {**AB, "name": "three"})
+        assert await delete("three") == (409, "NoDraft")
+
+
+async def test_a_key_that_calls_too_often_is_told_when_to_come_back(world: Any) -> None:
+    settings = world.settings()
+    auth = settings.auth.model_copy(
+        update={"endcap_read_calls_per_second": 0.01, "endcap_burst_seconds": 300.0}
+    )
+    async with world.router(auth=auth) as caller:
+        # The first goes the long way, which looks the key up; the others the short way.
+        answers = [await caller.get(f"{V1}/recommendations/u1") for _ in range(5)]
+
+    assert [answer.status_code for answer in answers] == [200, 200, 200, 429, 429]
+    assert answers[-1].json()["error"] == "TooManyRequests"
+    assert 0 < int(answers[-1].headers["retry-after"]) <= 100

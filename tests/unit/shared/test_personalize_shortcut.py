@@ -7,7 +7,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from shared.auth import AuthError, Principal
+from shared.auth import AuthError, Principal, Scope
 from shared.personalize import Call, Operation, RestJson, Shortcut, WireModel, not_found
 from shared.personalize.protocols import MAX_BODY
 
@@ -24,6 +24,9 @@ class Callers:
 
     def known(self, _: Mapping[str, Any]) -> Principal | None:
         return None
+
+    def admit(self, principal: Principal, scope: Scope) -> Principal:
+        return principal.may(scope)
 
     async def of_scope(self, scope: Mapping[str, Any], _: bytes) -> Principal:
         if (b"x-api-key", b"wrong") in scope["headers"]:

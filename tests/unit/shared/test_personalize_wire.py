@@ -15,7 +15,7 @@ from fastapi import FastAPI
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.auth import AuthError, Principal
+from shared.auth import AuthError, Principal, Scope
 from shared.errors import ApiError, Transient
 from shared.personalize import (
     Answer,
@@ -47,6 +47,9 @@ class Everybody:
 
     def known(self, _: Mapping[str, Any]) -> Principal | None:
         return None
+
+    def admit(self, principal: Principal, scope: Scope) -> Principal:
+        return principal.may(scope)
 
     async def of_scope(self, *_: object) -> Principal:
         if isinstance(self.result, Exception):

@@ -1,0 +1,75 @@
+"""How many resources an account and a dataset group may have."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+
+from services.engine.personalize.surface import Surface
+from services.engine.settings import Settings
+from shared.personalize import PageTokens, WireError
+from shared.postgres import Database
+from tests.support.control import RECIPE, ask
+
+SCHEMA = {
+    "type": "record",
+    "name": "Interactions",
+    "namespace": "com.amazonaws.personalize.schema",
+    "fields": [
+        {"name": "USER_ID", "type": "string"},
+        {"name": "ITEM_ID", "type": "string"},
+        {"name": "TIMESTAMP", "type": "long"},
+    ],
+    "version": "1.0",
+}
+QUOTAS = Settings(max_dataset_groups=2, max_schemas=2, max_solutions=2, max_filters=2)
+
+
+@pytest.fixture
+def surface(store: Database) -> Surface:
+    return Surface(store, QUOTAS, PageTokens())
+
+
+async def refusal(surface: Surface, operation: str, **members: Any) -> str:
+    with pytest.raises(WireError) as caught:
+        await ask(surface, operation, **members)
+    assert caught.value.code == "LimitExceededException"
+    return caught.value.message
+
+
+async def test_each_quota_is_kept_and_a_deletion_makes_room(surface: Surface) -> None:
+    groups = [(await ask(surface, "CreateDatasetGroup", name=name)).dataset_group_arn for name in "ab"]
+    of_a = {"datasetGroupArn": groups[0]}
+    requests = {
+        "CreateSchema": {"schema": json.dumps(SCHEMA)},
+        "CreateFilter": {"filterExpression": 'INCLUDE ItemID WHERE Items.ITEM_ID IN ("1")', **of_a},
+        "CreateSolution": {"recipeArn": RECIPE, "performAutoTraining": False, **of_a},
+    }
+
+    message = await refusal(surface, "CreateDatasetGroup", name="c")
+    assert "An account may have 2 dataset groups" in message
+    assert "ENGINE_MAX_DATASET_GROUPS" in message
+    for operation, members in requests.items():
+        for name in "ab":
+            await ask(surface, operation, name=name, **members)
+        await refusal(surface, operation, name="c", **members)
+
+    # Another group has its own room; the account's schemas get room when one goes.
+    other = requests["CreateFilter"] | {"datasetGroupArn": groups[1]}
+    await ask(surface, "CreateFilter", name="c", **other)
+    listed = await ask(surface, "ListSchemas")
+    await ask(surface, "DeleteSchema", schemaArn=listed.schemas[0].schema_arn)
+    await ask(surface, "CreateSchema", name="c", **requests["CreateSchema"])
+
+
+async def test_calls_at_the_same_moment_do_not_pass_the_quota_together(surface: Surface) -> None:
+    calls = [ask(surface, "CreateSchema", name=f"s{n}", schema=json.dumps(SCHEMA)) for n in range(8)]
+
+    outcomes = await asyncio.gather(*calls, return_exceptions=True)
+
+    refused = [one for one in outcomes if isinstance(one, WireError)]
+    assert [one.code for one in refused] == ["LimitExceededException"] * 6
+    assert len((await ask(surface, "ListSchemas")).schemas) == 2
