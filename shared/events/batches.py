@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from pydantic import AwareDatetime, Field
+from pydantic import Field
 
 from shared.events.envelope import Event, Name, Text
+from shared.events.values import BucketName, Instant, ObjectKey, RecipeName, Whole
 
 
 class TrainingRequested(Event):
@@ -20,16 +21,16 @@ class BatchCompleted(Event):
     `run` comes from one sequence for the installation and is the generation that the lists become.
     """
 
-    run: int = Field(ge=1)
-    bucket: Name
-    manifest: Text = Field(description="object key of _manifest.json")
-    recipes: tuple[Name, ...]
-    started_at: AwareDatetime
+    run: Whole
+    bucket: BucketName
+    manifest: ObjectKey = Field(description="object key of _manifest.json")
+    recipes: tuple[RecipeName, ...]
+    started_at: Instant
 
 
 class BatchFailed(Event):
     """A run ended without lists; `step` and `reason` say where and why."""
 
-    run: int = Field(ge=1)
+    run: Whole
     step: Name
     reason: Text

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from pydantic import Field
-
-from shared.events.envelope import Event, Name
+from shared.events.envelope import Event
+from shared.events.values import RecipeName, Whole
 
 
 class CacheRefreshed(Event):
@@ -14,5 +13,5 @@ class CacheRefreshed(Event):
     the greater number holds.
     """
 
-    activation: int = Field(ge=1)
-    generations: dict[Name, int]
+    activation: Whole
+    generations: dict[RecipeName, Whole]

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from shared.events.envelope import Event, Name, Text
+from shared.events.envelope import Document, Event, Name, Text
+from shared.events.values import CampaignName, ObjectUri, RecipeName, ResourceName, Sha256
 
 
 class CampaignChanged(Event):
     """A campaign and the model that scores it: a folder of arrays and the sha256 of its manifest."""
 
-    name: Name
+    name: CampaignName
     arn: Text
     status: Text
-    recipe: Name
+    recipe: RecipeName
     solution_version_arn: Text
-    model_uri: Text
-    model_sha256: Name
-    config: dict[str, Any] = {}
+    model_uri: ObjectUri
+    model_sha256: Sha256
+    config: Document = {}
 
     @property
     def key(self) -> str:
@@ -28,7 +27,7 @@ class CampaignChanged(Event):
 class FilterChanged(Event):
     """A filter: what it lets through, in the language of docs/filters.md."""
 
-    name: Name
+    name: ResourceName
     arn: Text
     status: Text
     expression: Text
@@ -42,7 +41,7 @@ class FilterChanged(Event):
 class TrackerChanged(Event):
     """An event tracker: its tracking id lets a storefront send events to the tenant."""
 
-    name: Name
+    name: ResourceName
     arn: Text
     tracking_id: Name
     status: Text

@@ -5,45 +5,17 @@ from __future__ import annotations
 import hashlib
 import uuid
 from datetime import datetime
-from typing import Annotated, Any, ClassVar
+from typing import ClassVar
 
 import orjson
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, StringConstraints
+from pydantic import BaseModel, ConfigDict
+
+from shared.events.values import Document, Instant, Name, Tenant, Text
+
+__all__ = ["EVENT_NAMESPACE", "Document", "Event", "Name", "Text", "derived_id"]
 
 # Namespace of the ids that Endcap derives: uuid5(NAMESPACE_URL, "https://endcap.dev/events").
 EVENT_NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "https://endcap.dev/events")
-
-
-def _storable(text: str) -> str:
-    """Refuse what UTF-8 or Postgres can't hold, before it reaches either."""
-    if "\x00" in text:
-        message = "holds a NUL character, which can't be stored"
-        raise ValueError(message)
-    text.encode()  # a lone surrogate raises UnicodeEncodeError, a ValueError
-    return text
-
-
-Text = Annotated[str, AfterValidator(_storable)]
-"""Any text that can be stored."""
-
-Name = Annotated[str, StringConstraints(min_length=1, max_length=256), AfterValidator(_storable)]
-"""An id or a short name: 1 to 256 characters."""
-
-
-def _storable_json(document: dict[str, Any]) -> dict[str, Any]:
-    try:
-        text = orjson.dumps(document)
-    except TypeError as error:  # a lone surrogate, nesting beyond 254 levels, a key that is no string
-        message = f"can't be written as JSON: {error}"
-        raise ValueError(message) from None
-    if b"\\u0000" in text:
-        message = "holds a NUL character, which can't be stored"
-        raise ValueError(message)
-    return document
-
-
-Document = Annotated[dict[str, Any], AfterValidator(_storable_json)]
-"""A JSON object of any shape that Postgres can store."""
 
 
 class Event(BaseModel):
@@ -57,8 +29,8 @@ class Event(BaseModel):
     version: ClassVar[int] = 1
 
     event_id: Name
-    tenant: Name
-    occurred_at: AwareDatetime
+    tenant: Tenant
+    occurred_at: Instant
 
     @property
     def key(self) -> str:

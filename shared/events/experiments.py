@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from shared.events.envelope import Event, Name, Text
+from shared.events.values import LARGEST_INT4
 
 
 class VariantExposed(Event):
@@ -14,7 +15,7 @@ class VariantExposed(Event):
     """
 
     experiment: Name
-    experiment_version: int = Field(ge=1)
+    experiment_version: int = Field(ge=1, le=LARGEST_INT4)
     variant: Name
     unit: Name
     surface: Text

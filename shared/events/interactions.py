@@ -6,9 +6,8 @@ import re
 from functools import lru_cache
 from typing import Literal
 
-from pydantic import AwareDatetime, Field
-
 from shared.events.envelope import Document, Event, Name, Text
+from shared.events.values import Finite, Instant
 
 Source = Literal["events", "backend", "personalize", "segment", "order", "import"]
 
@@ -58,9 +57,9 @@ class InteractionRecorded(Event):
     event_type: Name
     sender_type: Name | None = None
     item_id: Name | None = None
-    value: float | None = Field(None, allow_inf_nan=False)
-    quantity: float | None = Field(None, allow_inf_nan=False)
-    price: float | None = Field(None, allow_inf_nan=False)
+    value: Finite | None = None
+    quantity: Finite | None = None
+    price: Finite | None = None
     order_id: Name | None = None
     recommendation_id: Name | None = None
     impression: tuple[Name, ...] | None = None
@@ -70,7 +69,7 @@ class InteractionRecorded(Event):
     province: Text | None = None
     country: Text | None = None
     source: Source = "events"
-    received_at: AwareDatetime
+    received_at: Instant
     historical: bool = False
 
     @property

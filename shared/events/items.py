@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from pydantic import AwareDatetime, Field
-
 from shared.events.envelope import Document, Event, Name, Text
+from shared.events.values import Finite, Instant
 
 
 class ItemChanged(Event):
@@ -13,9 +12,9 @@ class ItemChanged(Event):
     item_id: Name
     name: Text | None = None
     category: Text | None = None
-    price: float | None = Field(None, allow_inf_nan=False)
+    price: Finite | None = None
     currency: Text | None = None
-    created_at: AwareDatetime | None = None
+    created_at: Instant | None = None
     available: bool = True
     attributes: Document = {}
 

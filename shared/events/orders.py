@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 from pydantic import BaseModel, ConfigDict, Field
 
 from shared.events.envelope import Event, Name, Text, derived_id
-
-Finite = Annotated[float, Field(allow_inf_nan=False)]
+from shared.events.values import LARGEST_INT4, Finite
 
 
 class OrderLine(BaseModel):
@@ -17,7 +14,7 @@ class OrderLine(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     item_id: Name
-    n: int = Field(1, ge=1)
+    n: int = Field(1, ge=1, le=LARGEST_INT4)
     name: Text | None = None
     category: Text | None = None
     quantity: Finite = 1.0

@@ -17,7 +17,7 @@ from services.engine.store.objects import Object, Objects
 from services.engine.worker import later
 from services.engine.worker.lines import input_files, read_json
 from services.engine.worker.sieve import Asked, Mask, Sieve, passes
-from shared import models
+from shared import folders, models
 from shared.errors import Permanent
 from shared.filters import Filter, FilterError
 from shared.models import Later, Model
@@ -108,7 +108,7 @@ def _bonus(spec: Spec, model: Model) -> Bonus | None:
 def fetch_model(prefix: str, sha256: str, objects: Objects, folder: Path) -> Model:
     """Copy a model folder, check that it is the one that was trained, and map it into memory."""
     for file in objects.below(objects.data_bucket, prefix):
-        objects.download(file.bucket, file.key, folder / file.key.removeprefix(prefix))
+        objects.download(file.bucket, file.key, folders.inside(folder, file.key.removeprefix(prefix)))
     if not folder.is_dir() or models.fingerprint(folder) != sha256:
         raise Permanent(
             f"The model in {prefix} is not the one that was trained: train a new solution version."

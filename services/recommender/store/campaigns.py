@@ -11,6 +11,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 import structlog
+from pydantic import ValidationError
 
 from services.recommender.domain.shelf import Shelf
 from services.recommender.metrics import MODEL_LOADS, MODELS
@@ -183,7 +184,12 @@ class Campaigns:
         return max(found, key=lambda one: one.campaign.occurred_at, default=None)
 
     def _take(self, row: Record) -> None:
-        campaign = _campaign(row)
+        try:
+            campaign = _campaign(row)
+        except ValidationError as error:
+            # One row that nobody could have announced does not hold up the others.
+            log.error("campaigns.row_invalid", tenant=row["tenant"], name=row["name"], error=str(error))  # noqa: TRY400
+            return
         self.changed(campaign.key, campaign)
 
     async def _fetch_models(self) -> None:

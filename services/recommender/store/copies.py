@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 import tempfile
 import time
 from collections.abc import Collection
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from shared import folders
 from shared.errors import Permanent
 from shared.models import Model, fingerprint, load
 from shared.s3 import split_uri
@@ -41,10 +41,10 @@ class Copies:
 
     def model(self, campaign: CampaignChanged) -> Model:
         """The model of a campaign, from the local copy, which is made first if need be."""
-        folder = self._folder / campaign.model_sha256
-        if folder.is_dir() and fingerprint(folder) != campaign.model_sha256:
+        folder = _copy_of(self._folder, campaign.model_sha256)
+        if folder.is_symlink() or (folder.is_dir() and fingerprint(folder) != campaign.model_sha256):
             log.warning("campaigns.copy_spoilt", folder=str(folder))
-            shutil.rmtree(folder)
+            folders.remove(self._folder, folder.name)
         if not folder.is_dir():
             self._copy(campaign, folder)
         model = load(folder)
@@ -61,9 +61,7 @@ class Copies:
             pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
             for entry in (entry for page in pages for entry in page.get("Contents", [])):
                 name = entry["Key"].removeprefix(prefix)
-                if not name or Path(name).name != name:
-                    raise Permanent(f"{campaign.model_uri} holds {name!r}, which is no file of a model")
-                self._s3.download_file(bucket, entry["Key"], str(begun / name))
+                self._s3.download_file(bucket, entry["Key"], str(folders.inside(begun, name)))
             found = fingerprint(begun)
             if found != campaign.model_sha256:
                 raise Permanent(
@@ -96,12 +94,19 @@ def tidy(folder: Path, in_use: Collection[str], keep: int) -> list[str]:
     long_ago = time.time() - ABANDONED_SECONDS
     gone += [entry for entry, at in found.items() if entry.name.startswith(COPYING) and at < long_ago]
     for entry in gone:
-        shutil.rmtree(entry, ignore_errors=True)
+        folders.remove(folder, entry.name, missing_ok=True)
     return [entry.name for entry in gone]
+
+
+def _copy_of(folder: Path, sha256: str) -> Path:
+    """Return where the copy of a model is. Permanent for what is not the SHA-256 of a model."""
+    if _SHA256.fullmatch(sha256) is None:
+        raise Permanent(f"{sha256!r} is not the SHA-256 of a model")
+    return folders.inside(folder, sha256)
 
 
 def _changed_at(entry: Path) -> float:
     try:
-        return entry.stat().st_mtime
+        return entry.lstat().st_mtime
     except FileNotFoundError:  # another process was quicker
         return 0.0

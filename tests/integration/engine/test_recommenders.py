@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any
 
 import pytest
@@ -42,12 +43,21 @@ async def trainings(store: Database) -> list[Resource]:
     return [each for each in found if each is not None]
 
 
+def digest(name: str) -> str:
+    """The SHA-256 of a model of that name."""
+    return hashlib.sha256(name.encode()).hexdigest()
+
+
 async def train(store: Database, fingerprint: str) -> None:
     """End the newest training as a worker does."""
     training = (await trainings(store))[-1]
     async with store.transaction() as connection:
         beside = resources.beside(connection, training)
-        model = {"metrics": {"coverage": 0.123456}, "model_uri": "s3://a/b/", "model_sha256": fingerprint}
+        model = {
+            "metrics": {"coverage": 0.123456},
+            "model_uri": "s3://a/b/",
+            "model_sha256": digest(fingerprint),
+        }
         ended = await beside.update(training, status="ACTIVE", facts=model)
         await recommender_trainings.trained(beside, ended, 24.0)
 
@@ -83,7 +93,7 @@ async def test_a_recommender_is_active_when_it_is_trained(
     after = await described(surface, recommender)
     assert after.status == "ACTIVE"
     assert after.model_metrics == {"coverage": 0.1235}
-    assert await served(store) == [("recommender/you", "ACTIVE", "one")]
+    assert await served(store) == [("recommender/you", "ACTIVE", digest("one"))]
 
 
 async def test_a_recommender_fails_with_its_first_training_alone(
@@ -101,7 +111,7 @@ async def test_a_recommender_fails_with_its_first_training_alone(
     await fail(store, "The machine had no memory left.")
 
     assert (await described(surface, again.recommender_arn)).status == "ACTIVE"
-    assert await served(store) == [("recommender/you", "ACTIVE", "one")]
+    assert await served(store) == [("recommender/you", "ACTIVE", digest("one"))]
 
 
 async def test_a_recommender_trains_weekly_and_not_while_it_is_stopped(
@@ -120,7 +130,7 @@ async def test_a_recommender_trains_weekly_and_not_while_it_is_stopped(
     await ask(surface, "StartRecommender", recommenderArn=recommender)
     assert await begun("0 days") == 1
     await train(store, "two")
-    assert await served(store) == [("recommender/you", "ACTIVE", "two")]
+    assert await served(store) == [("recommender/you", "ACTIVE", digest("two"))]
     assert len(await trainings(store)) == 1, "what no model needs any more is gone"
     assert await store.fetchval("SELECT count(*) FROM garbage") == 1
 

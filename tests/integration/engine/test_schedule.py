@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from typing import Any
 
 import asyncpg
@@ -73,12 +74,21 @@ async def solution(surface: Surface) -> str:
     return str(made.solution_arn)
 
 
+def digest(name: str) -> str:
+    """The SHA-256 of a model of that name."""
+    return hashlib.sha256(name.encode()).hexdigest()
+
+
 async def version_of(surface: Surface, store: Database, solution: str, sha256: str) -> str:
     """A version as a worker leaves it."""
     made = await ask(surface, "CreateSolutionVersion", solutionArn=solution)
     arn = str(made.solution_version_arn)
     version = await stored(store, arn)
-    facts = {"metrics": {}, "model_uri": f"s3://data/{version.facts['folder']}", "model_sha256": sha256}
+    facts = {
+        "metrics": {},
+        "model_uri": f"s3://data/{version.facts['folder']}",
+        "model_sha256": digest(sha256),
+    }
     await resources.beside(store, version).update(version, status="ACTIVE", facts=facts)
     return arn
 
@@ -103,7 +113,11 @@ async def end(store: Database, arn: str, sha256: str) -> list[str]:
     async with store.transaction() as connection:
         renewal = await stored(store, arn)
         beside = resources.beside(connection, renewal)
-        facts = {"metrics": {"coverage": 0.5}, "model_uri": "s3://data/fresh/", "model_sha256": sha256}
+        facts = {
+            "metrics": {"coverage": 0.5},
+            "model_uri": "s3://data/fresh/",
+            "model_sha256": digest(sha256),
+        }
         ended = await beside.update(renewal, status="ACTIVE", facts=facts)
         return [event.name for event in await renewals.renewed(beside, ended, 24.0)]
 
@@ -133,7 +147,7 @@ async def test_new_items_renew_the_newest_model_in_its_place(
     assert await end(store, renewal, "renewed") == ["served"]
 
     served = await store.fetch("SELECT name, model_sha256 FROM campaigns_v1 ORDER BY name")
-    assert [tuple(row) for row in served] == [("pinned", "old"), ("served", "renewed")]
+    assert [tuple(row) for row in served] == [("pinned", digest("old")), ("served", digest("renewed"))]
     assert await store.fetchval("SELECT prefix FROM garbage") == folder
     metrics = await ask(surface, "GetSolutionMetrics", solutionVersionArn=new)
     assert metrics.metrics == {"coverage": 0.5}
@@ -172,7 +186,7 @@ async def test_a_renewal_that_fails_leaves_the_model(
     [again] = await schedule.begin_due()
 
     assert again != failed
-    assert (await stored(store, version)).facts["model_sha256"] == "one"
+    assert (await stored(store, version)).facts["model_sha256"] == digest("one")
     assert await store.fetchval("SELECT count(*) FROM resources WHERE type = 'model-renewal'") == 1
 
 

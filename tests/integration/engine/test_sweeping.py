@@ -38,7 +38,7 @@ async def trained(surface: Surface, store: Database, solution: str, count: int) 
     for _ in range(count):
         await ask(surface, "CreateSolutionVersion", solutionArn=solution)
         version = (await all_versions(store))[-1]
-        facts = {"model_uri": f"s3://data/{version.facts['folder']}", "model_sha256": "0", "metrics": {}}
+        facts = {"model_uri": f"s3://data/{version.facts['folder']}", "model_sha256": "0" * 64, "metrics": {}}
         versions.append(
             await resources.beside(store, version).update(version, status=Status.ACTIVE, facts=facts)
         )

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import asyncpg
+import orjson
 import pytest
 
 from services.recommender.store.campaigns import Campaigns
@@ -16,7 +18,8 @@ from services.recommender.store.lists import Guarded
 from services.recommender.store.states import Catalogues
 from shared.events import CampaignChanged, FilterChanged, ItemChanged
 from shared.events.topics import CAMPAIGNS, FILTERS, ITEMS
-from shared.kafka import Publisher, StateTable
+from shared.kafka import Publisher, StateTable, encoded
+from shared.kafka.producer import Producer
 from shared.postgres import Database as Pool
 from shared.settings import KafkaSettings, PostgresSettings
 from tests.support.kafka import fresh_topic, running, settings_for
@@ -81,7 +84,8 @@ async def test_a_campaign_that_left_without_a_trace_is_forgotten(
         "INSERT INTO engine.resources (account, tenant, type, path, arn, name, status, document, facts) "
         "SELECT '000000000000', 'shop', 'campaign', 'campaign/gone', "
         "'arn:aws:personalize:eu-west-1:000000000000:campaign/gone', 'gone', 'ACTIVE', '{}', "
-        """'{"recipe": "r", "solution_version_arn": "v", "model_uri": "s3://b/m", "model_sha256": "0"}'""",
+        """'{"recipe": "r", "solution_version_arn": "v", "model_uri": "s3://b/m", """
+        f"""\"model_sha256\": \"{"0" * 64}\"}}'""",
     )
     campaigns = Campaigns(s3.client(), tmp_path, Guarded(pool, 5), Catalogues(pool))
     before = await campaigns.find("shop", None, "gone")
@@ -95,6 +99,67 @@ async def test_a_campaign_that_left_without_a_trace_is_forgotten(
     assert before is not None
     assert await campaigns.find("shop", None, "gone") is None
     assert await campaigns.find(None, "000000000000", "gone") is None
+
+
+async def test_a_campaign_whose_model_is_a_path_removes_nothing(
+    kafka: KafkaSettings, database: Database, pool: Pool, s3: ObjectStore, bucket: str, tmp_path: Path
+) -> None:
+    """Neither a record nor a row of the view that names ../victim reaches the disk; their neighbours do."""
+    victim, models = tmp_path / "victim", tmp_path / "models"
+    for folder in (victim, models):
+        folder.mkdir()
+    (victim / "file").write_text("not a model")
+    topic = await fresh_topic(kafka, CAMPAIGNS, service="engine")
+    good = campaign_changed("good", bucket)
+    document = orjson.loads(good.model_dump_json())
+    await make_tenant(database, "shop")
+    await write(
+        database,
+        "INSERT INTO engine.resources (account, tenant, type, path, arn, name, status, document, facts) "
+        "SELECT '000000000000', 'shop', 'campaign', 'campaign/told', 'arn:told', 'told', 'ACTIVE', '{}', "
+        """'{"recipe": "r", "solution_version_arn": "v", "model_uri": "s3://b/m", """
+        """"model_sha256": "../victim"}'""",
+    )
+    records = [
+        replace(
+            encoded(good, "engine", ""), key=f"shop:{name}".encode(), value=orjson.dumps(document | change)
+        )
+        for name, change in (
+            ("bad", {"name": "bad", "model_sha256": "../victim"}),
+            ("worse", {"name": "worse", "model_uri": f"s3://{bucket}/../victim"}),
+            ("good", {}),
+        )
+    ]
+    producer = Producer(kafka, "test")
+    producer.start()
+    await producer.deliver(topic.name, records, PATIENCE)
+    await producer.stop()
+
+    campaigns = Campaigns(s3.client(), models, Guarded(pool, 5), Catalogues(pool), keep=0)
+    table = StateTable[CampaignChanged](kafka, topic, campaigns.changed, campaigns.whole)
+    async with running(campaigns), running(table):
+        await eventually(lambda: table.caught_up)
+        known = await campaigns.find("shop", None, "good")
+        refused = [await campaigns.find("shop", None, name) for name in ("bad", "worse", "told")]
+
+    assert known is not None
+    assert refused == [None, None, None]
+    assert (victim / "file").read_text() == "not a model"
+
+
+def campaign_changed(name: str, bucket: str) -> CampaignChanged:
+    return CampaignChanged(
+        event_id=name,
+        tenant="shop",
+        occurred_at=NOW,
+        name=name,
+        arn=f"arn:aws:personalize:eu-west-1:000000000000:campaign/{name}",
+        status="ACTIVE",
+        recipe="r",
+        solution_version_arn="v",
+        model_uri=f"s3://{bucket}/models/{name}",
+        model_sha256="0" * 64,
+    )
 
 
 async def test_a_filter_is_read_from_the_view_and_left_without_a_trace(

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
-from services.recommender.store.copies import tidy
+import pytest
+
+from services.recommender.store.copies import Copies, tidy
+from shared.errors import Permanent
 
 
 def a_folder(parent: Path, name: str, age: float) -> str:
@@ -37,3 +42,71 @@ def test_what_a_killed_process_was_copying_goes_later(tmp_path: Path) -> None:
 
 def test_no_folder_is_nothing_to_do(tmp_path: Path) -> None:
     assert tidy(tmp_path / "none", set(), keep=0) == []
+
+
+@pytest.mark.parametrize(
+    "sha256", ["../victim", "..", "", ".", "/victim", "A" * 64, "a" * 63, "a" * 64 + "/.."]
+)
+def test_what_is_no_sha256_names_no_folder(tmp_path: Path, sha256: str) -> None:
+    """Also for a record that got past the contract: the copy is checked where it is made."""
+    models, victim = tmp_path / "models", tmp_path / "victim"
+    for folder in (models, victim):
+        folder.mkdir()
+    campaign = cast("Any", SimpleNamespace(model_sha256=sha256, model_uri="s3://bucket/model"))
+
+    with pytest.raises(Permanent, match="SHA-256"):
+        Copies(cast("Any", None), models, keep=0).model(campaign)
+
+    assert victim.is_dir()
+    assert models.is_dir()
+
+
+def test_a_link_among_the_copies_is_removed_and_not_what_it_leads_to(tmp_path: Path) -> None:
+    models, victim = tmp_path / "models", tmp_path / "victim"
+    for folder in (models, victim):
+        folder.mkdir()
+    (victim / "file").write_text("kept")
+    (models / ("a" * 64)).symlink_to(victim)
+    (models / ("b" * 64)).symlink_to(victim)
+
+    assert sorted(tidy(models, {"b" * 64}, keep=0)) == ["a" * 64]
+    with pytest.raises(OSError, match="no store"):
+        Copies(cast("Any", NoStore()), models, keep=0).model(
+            cast("Any", SimpleNamespace(model_sha256="b" * 64, model_uri="s3://bucket/model"))
+        )
+
+    assert list(models.iterdir()) == []
+    assert (victim / "file").read_text() == "kept"
+
+
+@pytest.mark.parametrize("key", ["../victim", "..", "deep/er", "."])
+def test_an_object_whose_name_is_a_path_is_no_file_of_a_model(tmp_path: Path, key: str) -> None:
+    with pytest.raises(Permanent, match="name of a file"):
+        Copies(cast("Any", OneObject(f"model/{key}")), tmp_path / "models", keep=0).model(
+            cast("Any", SimpleNamespace(model_sha256="b" * 64, model_uri="s3://bucket/model"))
+        )
+
+    assert [entry.name for entry in tmp_path.iterdir()] == ["models"]
+
+
+class NoStore:
+    """An object store that is away."""
+
+    def get_paginator(self, _: str) -> Any:
+        raise OSError("no store")
+
+
+class OneObject:
+    """An object store with one object."""
+
+    def __init__(self, key: str) -> None:
+        self._key = key
+
+    def get_paginator(self, _: str) -> Any:
+        return self
+
+    def paginate(self, **_: Any) -> Any:
+        return [{"Contents": [{"Key": self._key}]}]
+
+    def download_file(self, _: str, __: str, path: str) -> None:
+        Path(path).write_text("a file")
