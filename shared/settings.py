@@ -86,7 +86,7 @@ class AuthSettings(Block):
         False, description="keyless calls from loopback act as tenant `default` (ingest, read)"
     )
     endcap_ingest_calls_per_second: float = Field(
-        2_000.0, ge=0, description="calls with events of one key and process; 0 sets no limit"
+        2_000.0, ge=0, description="calls with events, or puts, of one key and process; 0: no limit"
     )
     endcap_read_calls_per_second: float = Field(
         5_000.0, ge=0, description="calls that read of one key and process; 0 sets no limit"

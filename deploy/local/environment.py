@@ -89,6 +89,7 @@ def client_environment(
         **urls,
         "ENDCAP_INGEST_KEY": keys["ingest"],
         "ENDCAP_READ_KEY": keys["read"],
+        "ENDCAP_CATALOGUE_KEY": keys["catalogue"],
         "ENDCAP_ADMIN_KEY": keys["admin"],
         "ENDCAP_TRACKING_ID": keys["tracking_id"],
         "AWS_ENDPOINT_URL_S3": processes["AWS_ENDPOINT_URL_S3"],

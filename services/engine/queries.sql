@@ -402,8 +402,10 @@ LIMIT :limit;
 
 -- add_key --
 -- An API key, by its hash; the same key again changes nothing.
-INSERT INTO keys (id, key_hash, kind, tenant, scopes, label, expires_at)
-VALUES (:id, :key_hash, :kind, :tenant, :scopes, :label, :expires_at)
+INSERT INTO keys
+    (id, key_hash, kind, tenant, scopes, label, expires_at, allowed_origins, requires_origin)
+VALUES
+    (:id, :key_hash, :kind, :tenant, :scopes, :label, :expires_at, :allowed_origins, :requires_origin)
 ON CONFLICT (key_hash) DO NOTHING;
 
 -- key_by_hash --
@@ -412,11 +414,15 @@ SELECT id, kind, tenant, scopes FROM keys WHERE key_hash = :key_hash;
 
 -- keys --
 -- Every API key, without the key itself.
-SELECT id, kind, tenant, scopes, label, created_at, expires_at FROM keys ORDER BY created_at, id;
+SELECT id, kind, tenant, scopes, label, created_at, expires_at, allowed_origins, requires_origin
+FROM keys
+ORDER BY created_at, id;
 
 -- key --
 -- What a key that has not ended is for.
-SELECT tenant, scopes, label FROM keys WHERE id = :id AND coalesce(expires_at > now(), true);
+SELECT tenant, scopes, label, allowed_origins, requires_origin
+FROM keys
+WHERE id = :id AND coalesce(expires_at > now(), true);
 
 -- end_key --
 -- Let an API key end at a time, unless it ends earlier anyway.
@@ -427,22 +433,24 @@ UPDATE keys SET expires_at = least(expires_at, :ends_at) WHERE id = :id;
 DELETE FROM keys WHERE id = :id RETURNING id;
 
 -- add_aws_key --
--- An AWS key pair; the same id again takes the new secret.
-INSERT INTO aws_keys (access_key_id, account, secret_encrypted, label)
-VALUES (:access_key_id, :account, :secret_encrypted, :label)
+-- An AWS key pair; the same id again takes the new secret and keeps its scopes.
+INSERT INTO aws_keys (access_key_id, account, secret_encrypted, label, scopes)
+VALUES (:access_key_id, :account, :secret_encrypted, :label, :scopes)
 ON CONFLICT (access_key_id) DO UPDATE
 SET secret_encrypted = excluded.secret_encrypted, account = excluded.account, active = true,
     ends_at = NULL;
 
 -- aws_keys --
 -- Every AWS key pair, without its secret.
-SELECT access_key_id, account, label, active, created_at, ends_at FROM aws_keys ORDER BY created_at;
+SELECT access_key_id, account, label, active, created_at, ends_at, scopes
+FROM aws_keys
+ORDER BY created_at;
 
 -- end_aws_key --
 -- Let an AWS key pair end at a time, unless it ends earlier anyway; says what it was for.
 UPDATE aws_keys SET ends_at = least(ends_at, :ends_at)
 WHERE access_key_id = :access_key_id AND active AND coalesce(ends_at > now(), true)
-RETURNING account, label;
+RETURNING account, label, scopes;
 
 -- revoke_aws_key --
 -- An AWS key pair that ends now.

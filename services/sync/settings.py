@@ -23,7 +23,8 @@ class LoadSettings(Block):
     """Where `load` sends a file, and as whom."""
 
     endcap_sync_url: str = Field("http://127.0.0.1:8002", description="a running sync")
-    endcap_admin_key: SecretStr | None = Field(None, description="an API key with the scope admin")
+    endcap_catalogue_key: SecretStr | None = Field(None, description="an API key with the scope catalogue")
+    endcap_admin_key: SecretStr | None = Field(None, description="used where there is no catalogue key")
 
 
 class Settings(ServiceSettings):

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from fastapi.middleware.cors import CORSMiddleware
-
 from services.tracker.api import (
     Intake,
+    KeyedCors,
     backend_routes,
     native_routes,
     personalize_operations,
@@ -61,7 +60,7 @@ def build(settings: Settings) -> Serving:
     )
     # Storefronts send events from the browser; keys for that are public by nature and can only ingest.
     app.add_middleware(
-        CORSMiddleware,
+        KeyedCors,
         allow_origins=settings.cors_origins,
         allow_methods=["POST"],
         allow_headers=["*"],  # SDKs add their own: x-retry-count, amz-sdk-invocation-id, …

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
-from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -15,7 +12,8 @@ from fastapi import Request
 
 from shared.auth import loopback, sigv4
 from shared.auth.credentials import decrypt, hash_key
-from shared.auth.principal import SCOPES, AuthError, Principal, Scope
+from shared.auth.keys import ApiKey, KeyPair, presented_key
+from shared.auth.principal import PAIR_SCOPES, SCOPES, AuthError, OriginNotAllowed, Principal, Scope
 from shared.auth.rates import RateLimits
 from shared.auth.recall import Recall
 from shared.errors import ApiError, unavailable
@@ -30,24 +28,10 @@ log = structlog.get_logger()
 MAX_SIGNED_BODY = 8 * 2**20
 
 _LOOPBACK = Principal("default", None, frozenset({"ingest", "read"}), "loopback")
-_KEY_PAIR_SCOPES = frozenset({"ingest", "read", "admin"})
 _TENANT_HEADER = b"x-endcap-tenant"
 
-
-@dataclass(frozen=True, slots=True)
-class _ApiKey:
-    principal: Principal
-    expires_at: float | None
-
-    def holds(self) -> bool:
-        """Whether the key has not run out."""
-        return self.expires_at is None or datetime.now(UTC).timestamp() < self.expires_at
-
-
-@dataclass(frozen=True, slots=True)
-class _KeyPair:
-    principal: Principal
-    secret: str
+ORIGIN_REFUSED = "endcap.origin_refused"
+"""The entry of an ASGI scope whose request was refused because of its origin: CORS must not allow it."""
 
 
 class Authenticator:
@@ -63,7 +47,7 @@ class Authenticator:
         self._secret_key = settings.endcap_secret_key
         self._keyless_loopback = settings.endcap_keyless_loopback
         account = settings.endcap_unverified_account
-        self._unverified = Principal(None, account, _KEY_PAIR_SCOPES, "sigv4") if account else None
+        self._unverified = Principal(None, account, frozenset(PAIR_SCOPES), "sigv4") if account else None
         service_key = settings.endcap_service_key
         # Known without Postgres, so that services reach each other while it is away.
         self._service_hash = hash_key(service_key.get_secret_value()) if service_key else None
@@ -94,7 +78,7 @@ class Authenticator:
         Costs 2 µs for an API key that was looked up within the last minute.
         """
         headers = dict(scope["headers"])
-        key = _presented_key(headers)
+        key = presented_key(headers)
         if key is None:
             if self._keyless_loopback and b"authorization" not in headers:
                 client = scope.get("client")
@@ -106,22 +90,29 @@ class Authenticator:
         if hashed == self._service_hash:
             return _speaking_for(self._service, headers)
         found = self._keys.fresh(hashed)
-        if found is None or not found.holds():
+        if found is None or found.has_expired() or not found.accepts(headers):
             return None
         return _speaking_for(found.principal, headers)
 
-    async def of_scope(self, scope: Mapping[str, Any], body: bytes = b"") -> Principal:
-        """The caller of a raw ASGI scope; `body` is needed where the request may be signed."""
+    async def of_scope(self, scope: MutableMapping[str, Any], body: bytes = b"") -> Principal:
+        """The caller of a raw ASGI scope; `body` is needed where the request may be signed.
+
+        Sets `ORIGIN_REFUSED` in the scope of a request whose key does not accept its origin.
+        """
         client = scope.get("client")
-        return self.known(scope) or await self.authenticate(
-            scope["headers"],
-            method=scope["method"],
-            path=scope.get("raw_path") or scope["path"],
-            query=scope["query_string"],
-            body=body,
-            client_host=client[0] if client else None,
-            http_version=scope.get("http_version", "1.1"),
-        )
+        try:
+            return self.known(scope) or await self.authenticate(
+                scope["headers"],
+                method=scope["method"],
+                path=scope.get("raw_path") or scope["path"],
+                query=scope["query_string"],
+                body=body,
+                client_host=client[0] if client else None,
+                http_version=scope.get("http_version", "1.1"),
+            )
+        except OriginNotAllowed:
+            scope[ORIGIN_REFUSED] = True
+            raise
 
     async def authenticate(
         self,
@@ -136,14 +127,14 @@ class Authenticator:
     ) -> Principal:
         """The caller of a request as it came over the wire: raw headers, `path` and `query` encoded.
 
-        AuthError 401 without or with wrong credentials; ApiError 503 for a key that was never seen while
-        Postgres is away.
+        AuthError 401 without or with wrong credentials, 403 from another origin; ApiError 503 for a key that
+        was never seen while Postgres is away.
         """
         raw = list(request_headers)
         headers = dict(raw)
-        key = _presented_key(headers)
+        key = presented_key(headers)
         if key is not None:
-            return _speaking_for(await self._by_key(key), headers)
+            return _speaking_for(await self._by_key(key, headers), headers)
         authorization = headers.get(b"authorization")
         if authorization is None:
             if not self._keyless_loopback:
@@ -194,7 +185,7 @@ class Authenticator:
         """Count a call and return True, or return False for what `admit` would refuse."""
         return scope in principal.scopes and not self._rates.wait_seconds(principal, scope)
 
-    async def _by_key(self, key: bytes) -> Principal:
+    async def _by_key(self, key: bytes, headers: Mapping[bytes, bytes]) -> Principal:
         hashed = hash_key(key)
         if hashed == self._service_hash:
             return self._service
@@ -202,55 +193,26 @@ class Authenticator:
         if found is None:
             detail = "This API key is not known here. Check it, and the installation it belongs to."
             raise AuthError(401, "UnknownKey", detail, aws_code="InvalidClientTokenId")
-        if not found.holds():
+        if found.has_expired():
             detail = "This API key has expired. Ask an administrator for a new one."
             raise AuthError(401, "ExpiredKey", detail, aws_code="InvalidClientTokenId")
+        if not found.accepts(headers):
+            raise OriginNotAllowed(headers.get(b"origin"))
         return found.principal
 
-    async def _api_key(self, hashed: bytes) -> _ApiKey | None:
+    async def _api_key(self, hashed: bytes) -> ApiKey | None:
         row = await self._database.fetchrow(*SQL.api_key(key_hash=hashed))
-        if row is None:
-            return None
-        service = row["kind"] == "service"
-        principal = Principal(
-            None if service else row["tenant"],
-            None,
-            frozenset(row["scopes"]),
-            "service" if service else "key",
-            hashed.hex()[:16],
-        )
-        expires_at = row["expires_at"]
-        return _ApiKey(principal, expires_at.timestamp() if expires_at else None)
+        return None if row is None else ApiKey.of_row(row, hashed.hex()[:16])
 
-    async def _key_pair(self, access_key_id: str) -> _KeyPair | None:
+    async def _key_pair(self, access_key_id: str) -> KeyPair | None:
         row = await self._database.fetchrow(*SQL.aws_key(access_key_id=access_key_id))
         if row is None:
             return None
         if self._secret_key is None:
             raise unavailable("ENDCAP_SECRET_KEY, which signed requests are checked with,")
         secret = decrypt(row["secret_encrypted"], self._secret_key.get_secret_value())
-        return _KeyPair(Principal(None, row["account"], _KEY_PAIR_SCOPES, "sigv4", access_key_id), secret)
-
-
-def _presented_key(headers: Mapping[bytes, bytes]) -> bytes | None:
-    """The API key of `x-api-key`, of `Authorization: Bearer`, or the user of `Authorization: Basic`."""
-    key = headers.get(b"x-api-key")
-    if key is not None:
-        return key.strip()
-    authorization = headers.get(b"authorization")
-    if authorization is None:
-        return None
-    scheme, _, rest = authorization.partition(b" ")
-    match scheme.lower():
-        case b"bearer":
-            return rest.strip()
-        case b"basic":
-            try:
-                return base64.b64decode(rest).partition(b":")[0]
-            except binascii.Error:
-                return b""
-        case _:
-            return None
+        scopes = frozenset(row["scopes"])
+        return KeyPair(Principal(None, row["account"], scopes, "sigv4", access_key_id), secret)
 
 
 def _speaking_for(principal: Principal, headers: Mapping[bytes, bytes]) -> Principal:

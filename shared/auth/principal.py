@@ -7,8 +7,11 @@ from typing import Literal, get_args
 
 from shared.errors import ApiError
 
-Scope = Literal["ingest", "read", "admin", "service"]
+Scope = Literal["ingest", "read", "catalogue", "admin", "service"]
 SCOPES: tuple[Scope, ...] = get_args(Scope)
+
+PAIR_SCOPES: tuple[Scope, ...] = ("ingest", "read", "catalogue", "admin")
+"""What an AWS key pair may be made for, and what it is made for by default."""
 
 
 class AuthError(ApiError):
@@ -20,6 +23,20 @@ class AuthError(ApiError):
     def __init__(self, status: int, code: str, detail: str, *, aws_code: str) -> None:
         super().__init__(status, code, detail)
         self.aws_code = aws_code
+
+
+class OriginNotAllowed(AuthError):
+    """The key accepts requests from certain origins only, and this request has another or none (403)."""
+
+    def __init__(self, origin: bytes | None) -> None:
+        """`origin` is the header of the request."""
+        detail = (
+            "This API key needs an Origin header: it is for pages of certain sites only."
+            if origin is None
+            else f"Pages of {origin.decode('latin-1')} may not use this API key. An administrator can make "
+            "a key for this origin with `keys create … --origin`."
+        )
+        super().__init__(403, "OriginNotAllowed", detail, aws_code="AccessDeniedException")
 
 
 @dataclass(frozen=True, slots=True)

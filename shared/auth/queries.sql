@@ -1,12 +1,12 @@
 -- api_key --
--- The API key with this hash: its tenant, what it may do, and until when.
-SELECT tenant, scopes, kind, expires_at
+-- The API key with this hash: its tenant, what it may do, until when, and from which origins.
+SELECT tenant, scopes, kind, expires_at, allowed_origins, requires_origin
 FROM engine.keys_v1
 WHERE key_hash = :key_hash;
 
 -- aws_key --
--- The account and the encrypted secret of an AWS access key id.
-SELECT account, secret_encrypted
+-- The account, the encrypted secret and the scopes of an AWS access key id.
+SELECT account, secret_encrypted, scopes
 FROM engine.aws_keys_v1
 WHERE access_key_id = :access_key_id
   AND active;

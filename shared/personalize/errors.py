@@ -17,6 +17,7 @@ _COMMON = {
 JSON_11_STATUS = _COMMON
 REST_JSON_STATUS = {
     **_COMMON,
+    "AccessDeniedException": 403,
     "ResourceNotFoundException": 404,
     "ResourceInUseException": 409,
 }

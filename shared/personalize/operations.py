@@ -51,7 +51,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Operation(Generic[Request]):
-    """An operation: its name, what it takes, which scope it needs, and who answers it.
+    """An operation: its name, what it takes, which scopes it needs (all of them), and who answers it.
 
     One that is `declined` answers with that sentence.
     """
@@ -61,6 +61,7 @@ class Operation(Generic[Request]):
     scope: Scope
     handle: Callable[[Call, Request], Awaitable[Reply]]
     declined: str = ""
+    also_needs: tuple[Scope, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +93,8 @@ async def answer(
     try:
         principal = await authenticator.of_scope(scope, body)
         known = _existing(operation)
+        for needed in known.also_needs:
+            principal.may(needed)
         authenticator.admit(principal, known.scope)
         request = parse(known.request, body)
         call = _call(scope, principal, request_id)

@@ -26,6 +26,7 @@ class Tenant:
     account: str
     ingest: str
     read: str
+    catalogue: str
     admin: str
     access_key_id: str
     secret_access_key: str
@@ -38,7 +39,7 @@ class Tenant:
 
 
 async def make_tenant(database: Database, name: str = "default", account: str = "000000000000") -> Tenant:
-    """Make a tenant with an ingest, a read and an admin key, an AWS key pair and an event tracker."""
+    """Make a tenant with an API key of each kind, an AWS key pair and an event tracker."""
     access_key_id, secret = new_access_key()
     tracker = uuid.uuid4().hex[:8]
     arn = f"arn:aws:personalize:eu-west-1:{account}"
@@ -47,6 +48,7 @@ async def make_tenant(database: Database, name: str = "default", account: str = 
         account=account,
         ingest=new_api_key("ingest"),
         read=new_api_key("read"),
+        catalogue=new_api_key("catalogue"),
         admin=new_api_key("admin"),
         access_key_id=access_key_id,
         secret_access_key=secret,
@@ -73,7 +75,8 @@ async def _insert(connection: asyncpg.Connection[asyncpg.Record], tenant: Tenant
         [
             (uuid.uuid4().hex, hash_key(tenant.ingest), name, ["ingest"]),
             (uuid.uuid4().hex, hash_key(tenant.read), name, ["read"]),
-            (uuid.uuid4().hex, hash_key(tenant.admin), name, ["ingest", "read", "admin"]),
+            (uuid.uuid4().hex, hash_key(tenant.catalogue), name, ["ingest", "catalogue"]),
+            (uuid.uuid4().hex, hash_key(tenant.admin), name, ["ingest", "read", "catalogue", "admin"]),
         ],
     )
     await connection.execute(

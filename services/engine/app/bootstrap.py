@@ -22,7 +22,7 @@ from services.engine.personalize.surface import OutboxAnnounce
 from services.engine.store.keys import Keys
 from services.engine.store.objects import Objects
 from services.engine.store.resources import Resources
-from shared.auth import new_access_key, new_api_key
+from shared.auth import SCOPES, new_access_key, new_api_key
 from shared.errors import Permanent, Transient
 from shared.personalize import PageTokens
 from shared.postgres import Database
@@ -36,9 +36,12 @@ TENANT = "default"
 TENANT_SCOPES: dict[Scope, tuple[str, ...]] = {
     "ingest": ("ingest",),
     "read": ("read",),
-    "admin": ("ingest", "read", "admin"),
+    "catalogue": ("ingest", "catalogue"),
+    "admin": ("ingest", "read", "catalogue", "admin"),
 }
-SERVICE_SCOPES = ("ingest", "read", "admin", "service")
+"""The API keys of a tenant. An `ingest` key is public: it is in the pages of the shop."""
+
+SERVICE_SCOPES = SCOPES
 RETRY_SECONDS = 2.0
 
 

@@ -31,6 +31,7 @@ from services.engine.personalize import (
     versions,
 )
 from services.engine.personalize.members import Page
+from shared.auth import Scope
 from shared.personalize import WireModel
 
 ERRORS = {
@@ -47,12 +48,16 @@ ERRORS = {
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One operation. `errors` are the exceptions that the service declares for it."""
+    """One operation. `errors` are the exceptions that the service declares for it.
+
+    Every operation needs the scope `admin`; `also_needs` are those that it needs beside it.
+    """
 
     request: type[WireModel]
     answer: type[WireModel] | None
     errors: str
     handle: Callable[..., Awaitable[Any]]
+    also_needs: tuple[Scope, ...] = ()
 
     @property
     def declared(self) -> frozenset[str]:
@@ -98,7 +103,7 @@ TABLE: dict[str, Row] = {
 
     "CreateDatasetImportJob": Row(
         imports.CreateDatasetImportJob, imports.DatasetImportJobCreated, "II NF AE LE IU TT",
-        imports.create),
+        imports.create, also_needs=("catalogue",)),
     "DescribeDatasetImportJob": Row(
         imports.DatasetImportJobName, imports.DatasetImportJobDescribed, "II NF", imports.describe),
     "ListDatasetImportJobs": Row(

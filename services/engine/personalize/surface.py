@@ -57,7 +57,8 @@ class Surface:
     def operations(self) -> list[Operation[Any]]:
         """Every operation, ready for the wire kit."""
         return [
-            Operation(name, row.request, "admin", self._handler(name, row)) for name, row in TABLE.items()
+            Operation(name, row.request, "admin", self._handler(name, row), also_needs=row.also_needs)
+            for name, row in TABLE.items()
         ]
 
     def _handler(self, name: str, row: Row) -> Callable[[Call, Any], Awaitable[Any]]:

@@ -9,20 +9,35 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from services.engine.store.statements import SQL
-from shared.auth import encrypt, hash_key
+from shared.auth import PAIR_SCOPES, encrypt, hash_key
 
 if TYPE_CHECKING:
     from shared.postgres import Connection, Database
 
 
 @dataclass(frozen=True, slots=True)
+class Origins:
+    """Origins whose pages may use a key. None for `allowed`: every request may, whatever its origin.
+
+    `required` refuses requests without an Origin header, too.
+    """
+
+    allowed: tuple[str, ...] | None = None
+    required: bool = False
+
+
+ANY_ORIGIN = Origins()
+
+
+@dataclass(frozen=True, slots=True)
 class Ended:
-    """What a key was for: a pair has an account, an API key scopes and, but for services, a tenant."""
+    """What a key was for: a pair has an account, an API key (but for those of services) a tenant."""
 
     label: str
+    scopes: tuple[str, ...]
     account: str | None = None
     tenant: str | None = None
-    scopes: tuple[str, ...] = ()
+    origins: Origins = ANY_ORIGIN
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +58,7 @@ class Keys:
         scopes: Sequence[str],
         label: str,
         expires_at: datetime | None = None,
+        origins: Origins = ANY_ORIGIN,
     ) -> str:
         """Register an API key (a service key when it has no tenant); gives its id."""
         await self.connection.execute(
@@ -54,6 +70,8 @@ class Keys:
                 scopes=list(scopes),
                 label=label,
                 expires_at=expires_at,
+                allowed_origins=None if origins.allowed is None else list(origins.allowed),
+                requires_origin=origins.required,
             )
         )
         row = await self.connection.fetchrow(*SQL.key_by_hash(key_hash=hash_key(key)))
@@ -67,7 +85,14 @@ class Keys:
         return str(row["id"])
 
     async def add_pair(
-        self, access_key_id: str, secret: str, *, account: str, secret_key: str, label: str
+        self,
+        access_key_id: str,
+        secret: str,
+        *,
+        account: str,
+        secret_key: str,
+        label: str,
+        scopes: Sequence[str] = PAIR_SCOPES,
     ) -> None:
         """Register an AWS key pair, its secret encrypted with `secret_key`."""
         await self.connection.execute(
@@ -76,6 +101,7 @@ class Keys:
                 account=account,
                 secret_encrypted=encrypt(secret, secret_key),
                 label=label,
+                scopes=list(scopes),
             )
         )
 
@@ -89,12 +115,14 @@ class Keys:
         """Let a key of either kind end at a time; gives what it was for, None when there is none."""
         pair = await self.connection.fetchrow(*SQL.end_aws_key(access_key_id=identifier, ends_at=at))
         if pair is not None:
-            return Ended(pair["label"], account=pair["account"])
+            return Ended(pair["label"], tuple(pair["scopes"]), account=pair["account"])
         key = await self.connection.fetchrow(*SQL.key(id=identifier))
         if key is None:
             return None
         await self.connection.execute(*SQL.end_key(id=identifier, ends_at=at))
-        return Ended(key["label"], tenant=key["tenant"], scopes=tuple(key["scopes"]))
+        allowed = key["allowed_origins"]
+        origins = Origins(None if allowed is None else tuple(allowed), key["requires_origin"])
+        return Ended(key["label"], tuple(key["scopes"]), tenant=key["tenant"], origins=origins)
 
     async def listed(self) -> list[dict[str, Any]]:
         """Every key as people see it."""
@@ -104,7 +132,9 @@ class Keys:
                 "id": row["access_key_id"],
                 "kind": "aws",
                 "tenant": f"account {row['account']}",
-                "scopes": ["ingest", "read", "admin"] if row["active"] else ["revoked"],
+                "scopes": row["scopes"] if row["active"] else ["revoked"],
+                "allowed_origins": None,
+                "requires_origin": False,
                 "label": row["label"],
                 "created_at": row["created_at"],
                 "expires_at": row["ends_at"],

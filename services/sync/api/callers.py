@@ -1,4 +1,4 @@
-"""Who may read: the scopes read and admin alike."""
+"""Who may read: any of several scopes."""
 
 from __future__ import annotations
 
@@ -10,14 +10,16 @@ from fastapi import Request
 from shared.auth import Principal
 
 if TYPE_CHECKING:
-    from shared.auth import Authenticator
+    from shared.auth import Authenticator, Scope
 
 
-def reader(authenticator: Authenticator) -> Callable[[Request], Awaitable[Principal]]:
-    """A dependency: the principal of the request, which has `read` or `admin`."""
+def reader(authenticator: Authenticator, *also: Scope) -> Callable[[Request], Awaitable[Principal]]:
+    """Return a dependency: the principal of the request, which has `read`, `admin` or one of `also`."""
+    scopes: tuple[Scope, ...] = ("admin", "read", *also)
 
     async def principal(request: Request) -> Principal:
         found = authenticator.known(request.scope) or await authenticator.of_scope(request.scope)
-        return authenticator.admit(found, "admin" if "admin" in found.scopes else "read")
+        sufficient: Scope = next((scope for scope in scopes if scope in found.scopes), "read")
+        return authenticator.admit(found, sufficient)
 
     return principal

@@ -33,11 +33,11 @@ def imports_router(
 ) -> APIRouter:
     """The routes of imports."""
     router = APIRouter(prefix="/v1/imports", tags=["imports"], responses=_MORE_ERRORS)
-    caller = Depends(reader(authenticator))
-    administrator = Depends(authenticator.require("admin"))
+    caller = Depends(reader(authenticator, "catalogue"))
+    loader = Depends(authenticator.require("catalogue"))
 
     @router.post("", status_code=202, operation_id="create_import", openapi_extra=FORM)
-    async def create_import(request: Request, principal: Principal = administrator) -> Accepted:
+    async def create_import(request: Request, principal: Principal = loader) -> Accepted:
         """Take a CSV file of orders, items, users or interactions. Its work begins when this answers.
 
         The columns are recognised by the first line, or named by `source`, or by a `mapping` of our

@@ -33,9 +33,9 @@ class LoadFailed(Exception):
 def load(settings: Settings, arguments: list[str]) -> int:
     """Post the file, show progress, and return 0 once Kafka has everything that it brought."""
     options = _parser().parse_args(arguments)
-    key = settings.load.endcap_admin_key
+    key = settings.load.endcap_catalogue_key or settings.load.endcap_admin_key
     if key is None:
-        sys.stderr.write('Set ENDCAP_ADMIN_KEY, as `eval "$(make -s env)"` does.\n')
+        sys.stderr.write('Set ENDCAP_CATALOGUE_KEY, as `eval "$(make -s env)"` does.\n')
         return 2
     service = _Service(settings.load.endcap_sync_url, key.get_secret_value(), options.tenant)
     show = _Line(sys.stderr)

@@ -86,8 +86,8 @@ def personalize_operations(
     events = PersonalizeEvents(intake, tenants, datasets, most_per_second)
     operations: dict[str, Operation[Any]] = {
         "/events": Operation("PutEvents", PutEventsRequest, "ingest", events.put_events),
-        "/items": Operation("PutItems", PutItemsRequest, "ingest", events.put_items),
-        "/users": Operation("PutUsers", PutUsersRequest, "ingest", events.put_users),
+        "/items": Operation("PutItems", PutItemsRequest, "catalogue", events.put_items),
+        "/users": Operation("PutUsers", PutUsersRequest, "catalogue", events.put_users),
         "/actions": declined("PutActions", WireModel),
         "/action-interactions": declined("PutActionInteractions", WireModel),
     }

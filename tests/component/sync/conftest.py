@@ -47,7 +47,7 @@ class Sync:
             "/v1/imports",
             files={"file": ("file.csv", content)},
             data={"kind": kind, **form},
-            headers={"x-api-key": key or self.tenant.admin},
+            headers={"x-api-key": key or self.tenant.catalogue},
         )
 
     def get(self, path: str, key: str | None = None) -> httpx.Response:

@@ -94,11 +94,13 @@ def test_imports_are_listed_newest_first(sync: Sync, loaded: dict[str, object]) 
     assert again["changes"] == {}
 
 
-def test_only_administrators_import_and_only_readers_look(sync: Sync) -> None:
+def test_only_keys_of_the_catalogue_import_and_only_readers_look(sync: Sync) -> None:
     assert sync.post(ORDERS, key=sync.tenant.ingest).status_code == 403
     assert sync.post(ORDERS, key=sync.tenant.read).status_code == 403
     assert sync.post(ORDERS, key="nobody").status_code == 401
     assert sync.get("/v1/imports", key=sync.tenant.ingest).status_code == 403
+    assert sync.get("/v1/imports", key=sync.tenant.catalogue).status_code == 200
+    assert sync.get("/v1/items/anything", key=sync.tenant.catalogue).status_code == 403
     assert sync.get("/v1/imports", key=sync.tenant.admin).status_code == 200
     assert sync.http.get("/v1/imports").status_code == 401
 
@@ -246,7 +248,7 @@ def load_command(sync: Sync, *arguments: str) -> subprocess.CompletedProcess[str
         env={
             "PATH": os.environ["PATH"],
             "ENDCAP_SYNC_URL": sync.serve.url,
-            "ENDCAP_ADMIN_KEY": SERVICE_KEY,
+            "ENDCAP_CATALOGUE_KEY": SERVICE_KEY,
         },
         capture_output=True,
         text=True,

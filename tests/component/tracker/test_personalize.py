@@ -224,6 +224,29 @@ async def test_put_items_and_put_users_become_puts(tracker: Tracker, user: str) 
     assert found[f"{tracker.tenant.name}:{user}"]["fields"] == {"city": "Köln"}
 
 
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/items", {"items": [{"itemId": "i", "properties": '{"price": 0.01}'}]}),
+        ("/users", {"users": [{"userId": "u", "properties": '{"city": "Graz"}'}]}),
+    ],
+)
+async def test_a_key_of_a_storefront_changes_no_item_and_no_user(
+    tracker: Tracker, user: str, path: str, body: dict[str, Any]
+) -> None:
+    marked = json.loads(json.dumps(body).replace('"i"', f'"i-{user}"').replace('"u"', f'"{user}"'))
+    marked["datasetArn"] = tracker.tenant.dataset_arn(path[1:].upper())
+
+    public = tracker.post(path, marked)
+    server = tracker.post(path, marked, x_api_key=tracker.tenant.catalogue)
+
+    assert (public.status_code, public.json()["__type"]) == (403, "AccessDeniedException")
+    assert "needs catalogue" in public.json()["message"]
+    assert server.status_code == 200
+    records = await raw_records(settings_for(tracker.environment["KAFKA_BOOTSTRAP_SERVERS"]), PUTS.name)
+    assert len([record for record in records if user in str(record.key)]) == 1
+
+
 async def test_what_a_datasets_schema_has_no_column_for_is_refused(
     tracker: Tracker, module_database: Database
 ) -> None:

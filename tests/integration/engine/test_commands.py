@@ -38,7 +38,7 @@ async def test_bootstrap_makes_a_tenant_that_the_other_services_can_see(
     keys = bootstrap(environment, tmp_path / "keys.json")
 
     assert set(keys) == {
-        *("ingest", "read", "admin", "service"),
+        *("ingest", "read", "catalogue", "admin", "service"),
         *("tracking_id", "access_key_id", "secret_access_key"),
     }
     assert keys["service"] == SERVICE_KEY
@@ -47,7 +47,7 @@ async def test_bootstrap_makes_a_tenant_that_the_other_services_can_see(
     [admin] = await rows(
         database, "SELECT * FROM engine.keys_v1 WHERE key_hash = $1", hash_key(keys["admin"])
     )
-    assert (admin["tenant"], set(admin["scopes"])) == ("default", {"ingest", "read", "admin"})
+    assert (admin["tenant"], set(admin["scopes"])) == ("default", {"ingest", "read", "catalogue", "admin"})
     [pair] = await rows(database, "SELECT * FROM engine.aws_keys_v1")
     assert decrypt(pair["secret_encrypted"], SECRET_KEY) == keys["secret_access_key"]
     [tracker] = await rows(database, "SELECT * FROM engine.trackers_v1")
@@ -69,7 +69,7 @@ async def test_bootstrap_twice_changes_nothing(
 
     assert second == first
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert len(await rows(database, "SELECT * FROM engine.keys_v1")) == 4
+    assert len(await rows(database, "SELECT * FROM engine.keys_v1")) == 5
     assert len(await rows(database, "SELECT * FROM engine.trackers_v1")) == 1
 
 
@@ -203,11 +203,51 @@ async def test_a_rotated_key_goes_on_until_its_users_have_changed_over(
     assert before["expires_at"] is not None
 
 
+async def test_keys_have_origins_and_key_pairs_scopes_also_after_a_rotation(
+    database: Database, environment: dict[str, str], tmp_path: Path
+) -> None:
+    bootstrap(environment, tmp_path / "keys.json")
+
+    def keys(*words: str) -> str:
+        done = run("services.engine", "keys", *words, environment=environment)
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
+
+    async def of_key(key: str) -> dict[str, Any]:
+        [row] = await rows(database, "SELECT * FROM engine.keys_v1 WHERE key_hash = $1", hash_key(key))
+        return row
+
+    async def of_pair(printed: str) -> list[str]:
+        identifier = printed.splitlines()[0].removeprefix("AWS_ACCESS_KEY_ID=")
+        query = "SELECT scopes FROM engine.aws_keys_v1 WHERE access_key_id = $1"
+        [row] = await rows(database, query, identifier)
+        return list(row["scopes"])
+
+    origins = ("--origin", "https://Shop.example/", "--origin", "http://localhost:3000")
+    made = await of_key(keys("create", "ingest", *origins, "--require-origin"))
+    rotated = await of_key(keys("rotate", made["id"]))
+    pair = keys("create", "aws", "--scopes", "catalogue,ingest")
+    pair_id = pair.splitlines()[0].removeprefix("AWS_ACCESS_KEY_ID=")
+
+    for row in (made, rotated):
+        assert row["scopes"] == ["ingest"]
+        assert row["allowed_origins"] == ["https://shop.example", "http://localhost:3000"]
+        assert row["requires_origin"]
+    assert "https://shop.example,http://localhost:3000" in keys("list")
+    assert await of_pair(pair) == ["ingest", "catalogue"]
+    assert await of_pair(keys("rotate", pair_id)) == ["ingest", "catalogue"]
+    assert await of_pair(keys("create", "aws")) == ["ingest", "read", "catalogue", "admin"]
+
+
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
         (("create", "read", "--tenant", "nobody"), "There is no tenant nobody"),
         (("create", "aws", "--account", "12"), "is no account"),
+        (("create", "aws", "--origin", "https://shop.example"), "--origin is for the API keys of a tenant"),
+        (("create", "ingest", "--require-origin"), "--require-origin needs --origin"),
+        (("create", "ingest", "--origin", "shop.example"), "is no origin"),
+        (("create", "ingest", "--scopes", "read"), "--scopes is for AWS key pairs"),
         (("revoke", "nothing"), "There is no active key nothing"),
     ],
 )

@@ -10,7 +10,7 @@ from deploy.local.environment import client_environment, process_environment, ro
 from deploy.local.ports import SERVICES, Ports
 from deploy.local.secrets import Secrets
 
-KEYS = {"ingest": "i", "read": "r", "admin": "a", "service": "s", "tracking_id": "t"}
+KEYS = {"ingest": "i", "read": "r", "catalogue": "c", "admin": "a", "service": "s", "tracking_id": "t"}
 
 
 @pytest.fixture
@@ -31,6 +31,7 @@ def test_a_client_is_told_exactly_this(secrets: Secrets) -> None:
         *(f"ENDCAP_{service.upper()}_URL" for service in SERVICES),
         "ENDCAP_INGEST_KEY",
         "ENDCAP_READ_KEY",
+        "ENDCAP_CATALOGUE_KEY",
         "ENDCAP_ADMIN_KEY",
         "ENDCAP_TRACKING_ID",
         "AWS_ENDPOINT_URL_S3",

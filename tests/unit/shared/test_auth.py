@@ -18,6 +18,7 @@ from shared.auth import (
     new_access_key,
     new_api_key,
     new_secret_key,
+    normalized_origin,
 )
 from shared.errors import ApiError, Permanent
 from shared.settings import AuthSettings
@@ -40,12 +41,15 @@ class Rows:
                 "scopes": ["read"],
                 "kind": "read",
                 "expires_at": None,
+                "allowed_origins": None,
+                "requires_origin": False,
             }
         }
         self.aws = {
             "ENDCEXAMPLE": {
                 "account": "000000000000",
                 "secret_encrypted": encrypt(SECRET, SECRET_KEY),
+                "scopes": ["ingest", "read", "catalogue", "admin"],
             }
         }
 
@@ -191,7 +195,9 @@ async def test_a_signed_request_belongs_to_its_account(rows: Rows) -> None:
 
     found = await callers.of_scope({**scope(), "headers": headers}, BODY)
 
-    assert found == Principal(None, "000000000000", frozenset({"ingest", "read", "admin"}), "sigv4")
+    assert found == Principal(
+        None, "000000000000", frozenset({"ingest", "read", "catalogue", "admin"}), "sigv4"
+    )
     with pytest.raises(AuthError, match="account"):
         _ = found.own_tenant
     with pytest.raises(AuthError) as refused:
@@ -289,3 +295,44 @@ async def test_signatures_go_unverified_only_where_a_setting_says_so() -> None:
     with pytest.raises(AuthError) as refused:
         await lenient.authenticate([], client_host="10.1.2.3", **request)
     assert refused.value.aws_code == "MissingAuthenticationToken"
+
+
+@pytest.mark.parametrize(
+    ("written", "origin"),
+    [
+        ("https://shop.example", "https://shop.example"),
+        ("HTTPS://Shop.Example/", "https://shop.example"),
+        ("https://shop.example:443", "https://shop.example"),
+        ("http://localhost:3000", "http://localhost:3000"),
+        ("https://shop.example:8443", "https://shop.example:8443"),
+        ("https://müller.example", "https://xn--mller-kva.example"),
+        ("http://[::1]:8080", "http://[::1]:8080"),
+    ],
+)
+def test_an_origin_is_kept_as_browsers_send_it(written: str, origin: str) -> None:
+    assert normalized_origin(written) == origin
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        *("", "*", "null", "shop.example", "https://", "ftp://shop.example", "https://*.shop.example"),
+        *("https://shop.example/path", "https://shop.example?a", "https://user@shop.example"),
+        *("https://shop.example:99999", "https://a b", "https://[::1"),
+    ],
+)
+def test_what_is_no_origin_is_refused(written: str) -> None:
+    with pytest.raises(ValueError, match="is no origin"):
+        normalized_origin(written)
+
+
+async def test_a_key_pair_has_the_scopes_that_it_was_made_for(rows: Rows) -> None:
+    rows.aws["ENDCEXAMPLE"]["scopes"] = ["ingest", "catalogue"]
+    _, _, headers = signed()
+
+    found = await authenticator(rows).of_scope({**scope(), "headers": headers}, BODY)
+
+    assert found.scopes == {"ingest", "catalogue"}
+    with pytest.raises(AuthError) as refused:
+        found.may("admin")
+    assert (refused.value.status, refused.value.aws_code) == (403, "AccessDeniedException")
