@@ -42,6 +42,8 @@ class Settings(ServiceSettings):
     max_campaigns: int = Field(100, ge=1, description="campaigns of a dataset group")
     max_recommenders: int = Field(100, ge=1, description="recommenders of a dataset group")
     max_filters: int = Field(200, ge=1, description="filters of a dataset group")
+    max_import_bytes: int = Field(10 * 2**30, ge=1, description="CSV files of one dataset import, together")
+    max_import_rows: int = Field(100_000_000, ge=1, description="rows of one dataset import")
     max_pending_imports: int = Field(
         100, description="import jobs of a dataset group that wait or run at once"
     )
@@ -62,7 +64,11 @@ class Settings(ServiceSettings):
         "local", description="where trainings add up and batches answer: this machine, or Spark"
     )
     spark_master: str = Field("local[*]", description="Spark's master, with ENGINE_COMPUTE=spark")
-    worker_concurrency: int = Field(2, ge=1, description="jobs that one worker does side by side")
+    worker_concurrency: int = Field(
+        2,
+        ge=1,
+        description="jobs of one tenant that one worker does side by side; it does one more of other tenants",
+    )
     job_threads: int = Field(
         1,
         ge=1,

@@ -120,7 +120,7 @@ class Operations:
                 raise _unknown(generation)
             if state.status != "loaded":
                 _require_loadable(generation, state, force=force)
-                await self.generations.load_again(connection, generation, force=force)
+                await self.generations.load_again(connection, tenant, generation, force=force)
                 return ActivationAnswer(status="loading", activation=None, generations={})
             served = await self.activations.by_request(connection, tenant, generation)
         await self._follow(served)

@@ -37,6 +37,7 @@ def build(settings: Settings) -> FastAPI:
                 imports,
                 _files(settings),
                 max_upload_bytes=settings.max_upload_bytes,
+                max_pending_imports=settings.max_pending_imports,
             ),
             shop_router(authenticator, Orders(database), Catalogue(database)),
         ],
@@ -60,14 +61,22 @@ def worker(settings: Settings) -> FastAPI:
         catalogue,
         files,
         chunk_rows=settings.chunk_rows,
+        limits=settings.limits(),
     )
 
     consumer = Consumer(settings.kafka, SERVICE)
     consumer.subscribe(PUTS, handlers.put)
     consumer.subscribe(UPLOADS, handlers.objects_created)
 
-    jobs = JobWorker(database, {JOB: importer.run}, failed=importer.failed)
-    sweep, clean = Sweep(imports, files).sweep, Cleaning(imports, files, settings.keep_files_days).clean
+    jobs = JobWorker(
+        database,
+        {JOB: importer.run},
+        failed=importer.failed,
+        concurrency=settings.import_concurrency,
+        per_tenant=1,
+    )
+    sweep = Sweep(imports, files).sweep
+    clean = Cleaning(imports, files, settings.keep_files_days, settings.keep_rejects_days).clean
     return application(
         SERVICE,
         parts=[
@@ -89,4 +98,6 @@ def relay(settings: Settings) -> FastAPI:
 
 def _files(settings: Settings) -> Files:
     blocks = settings.s3
-    return Files(s3.client(blocks), blocks.endcap_data_bucket, blocks.endcap_uploads_bucket)
+    return Files(
+        s3.client(blocks), blocks.endcap_data_bucket, blocks.endcap_uploads_bucket, settings.limits()
+    )

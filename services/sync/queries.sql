@@ -58,7 +58,8 @@ UPDATE imports
 SET version = version + 1, status = :status, step = :step, position = :position::jsonb,
     source = :source, encoding = :encoding, bytes_read = :bytes_read, rows_read = :rows_read,
     rows_staged = :rows_staged, rows_accepted = :rows_accepted, rows_duplicate = :rows_duplicate,
-    rows_rejected = :rows_rejected, reasons = :reasons::jsonb, changes = :changes::jsonb,
+    rows_rejected = :rows_rejected, rejects_kept = :rejects_kept, reject_bytes = :reject_bytes,
+    reasons = :reasons::jsonb, changes = :changes::jsonb,
     last_seq = :last_seq, error = :error,
     training_wanted = (:status = 'done' AND :changes::jsonb <> '{}'), started_at = coalesce(started_at, now()),
     finished_at = CASE WHEN :status IN ('done', 'failed') THEN now() END
@@ -103,6 +104,27 @@ LIMIT 100;
 -- The file of an import is gone.
 UPDATE imports SET file_deleted_at = now() WHERE id = :id;
 
+-- with_old_rejects --
+-- Imports that ended so many days ago and whose refused rows are still there, some at a time.
+SELECT id FROM imports
+WHERE rejects_kept > 0 AND rejects_deleted_at IS NULL
+  AND finished_at < now() - make_interval(secs => 86400 * :days::float8)
+ORDER BY finished_at
+LIMIT 20;
+
+-- delete_rejects --
+-- The refused rows of imports are not kept any longer.
+WITH deleted AS (
+    DELETE FROM import_rejects WHERE import_id = ANY(:ids::text[])
+)
+UPDATE imports SET rejects_deleted_at = now() WHERE id = ANY(:ids::text[]);
+
+-- pending --
+-- How many imports of a tenant wait or run, counted up to a bound.
+SELECT count(*) FROM (
+    SELECT FROM imports WHERE tenant = :tenant AND status IN ('queued', 'running') LIMIT :most
+) AS counted;
+
 -- rejects --
 -- The refused rows of an import, a page at a time.
 SELECT line, code, reason, raw FROM import_rejects
@@ -120,7 +142,8 @@ SELECT (SELECT count(*) FROM staged_lines WHERE import_id = :import_id)
     + (SELECT count(*) FROM staged_puts WHERE import_id = :import_id);
 
 -- refuse_too_large --
--- Move the lines of orders that have more than an event can carry to the refused ones; count them.
+-- Refuse the lines of orders that have more than an event can carry: count them, and keep the first ones for the
+-- report as far as there is room for `rows` and `bytes`.
 WITH large AS MATERIALIZED (
     SELECT kind, order_id FROM staged_lines
     WHERE import_id = :import_id
@@ -130,11 +153,21 @@ WITH large AS MATERIALIZED (
     DELETE FROM staged_lines s USING large l
     WHERE s.import_id = :import_id AND s.kind = l.kind AND s.order_id = l.order_id
     RETURNING s.file_line, s.order_id, s.raw
+), shown AS (
+    SELECT file_line, format(:reason, order_id) AS reason, left(raw, :raw) AS raw FROM moved
+), measured AS (
+    SELECT file_line, reason, raw, row_number() OVER places AS place,
+        sum(octet_length(reason) + octet_length(raw)) OVER places AS size
+    FROM shown
+    WINDOW places AS (ORDER BY file_line)
 ), kept AS (
     INSERT INTO import_rejects (import_id, line, code, reason, raw)
-    SELECT :import_id, file_line, 'order_too_large', format(:reason, order_id), raw FROM moved
+    SELECT :import_id, file_line, 'order_too_large', reason, raw FROM measured
+    WHERE place <= :rows AND size <= :bytes
+    RETURNING octet_length(reason) + octet_length(raw) AS size
 )
-SELECT count(*) FROM moved;
+SELECT (SELECT count(*) FROM moved) AS refused, (SELECT count(*) FROM kept) AS kept,
+    (SELECT coalesce(sum(size), 0) FROM kept)::bigint AS bytes;
 
 -- staged_orders --
 -- The waiting lines behind an order, sorted so that the lines of an order stand together.
@@ -145,16 +178,26 @@ WHERE import_id = :import_id AND order_id > :after
 ORDER BY order_id, kind DESC, file_line;
 
 -- refuse_staged --
--- Move waiting lines to the refused ones.
+-- Refuse waiting lines: keep the first ones for the report as far as there is room for `rows` and `bytes`.
 WITH refused AS (
     SELECT * FROM unnest(:lines::int[], :codes::text[], :reasons::text[]) AS r (line, code, reason)
 ), moved AS (
     DELETE FROM staged_lines s USING refused r
     WHERE s.import_id = :import_id AND s.file_line = r.line
-    RETURNING s.file_line, r.code, r.reason, s.raw
+    RETURNING s.file_line, r.code, r.reason, left(s.raw, :raw) AS raw
+), measured AS (
+    SELECT file_line, code, reason, raw, row_number() OVER places AS place,
+        sum(octet_length(reason) + octet_length(raw)) OVER places AS size
+    FROM moved
+    WINDOW places AS (ORDER BY file_line)
+), kept AS (
+    INSERT INTO import_rejects (import_id, line, code, reason, raw)
+    SELECT :import_id, file_line, code, reason, raw FROM measured
+    WHERE place <= :rows AND size <= :bytes
+    RETURNING octet_length(reason) + octet_length(raw) AS size
 )
-INSERT INTO import_rejects (import_id, line, code, reason, raw)
-SELECT :import_id, file_line, code, reason, raw FROM moved;
+SELECT (SELECT count(*) FROM moved) AS refused, (SELECT count(*) FROM kept) AS kept,
+    (SELECT coalesce(sum(size), 0) FROM kept)::bigint AS bytes;
 
 -- drop_staged --
 -- The waiting rows of an import are not needed any more.

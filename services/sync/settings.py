@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import ClassVar
 
 from pydantic import Field, SecretStr
 from pydantic_settings import SettingsConfigDict
 
+from services.sync.domain.limits import Limits
 from shared.settings import (
     AuthSettings,
     Block,
@@ -41,9 +43,33 @@ class Settings(ServiceSettings):
     keep_files_days: float = Field(
         7.0, ge=0, description="how long a posted file stays after its import has ended"
     )
+    keep_rejects_days: float = Field(
+        30.0, ge=0, description="how long refused rows stay after their import has ended"
+    )
+    max_kept_rejects: int = Field(
+        10_000, ge=0, description="refused rows of an import that are kept; the others are counted"
+    )
+    max_kept_reject_bytes: int = Field(
+        8 * 2**20, ge=0, description="bytes of the refused rows of an import that are kept"
+    )
+    max_unpacked_bytes: int = Field(4 * 2**30, ge=1, description="what a file may hold when it is unpacked")
+    max_unpack_ratio: int = Field(
+        100, ge=1, description="how many times its size a gzip file may hold, beyond the first MiB"
+    )
+    max_import_rows: int = Field(50_000_000, ge=1, lt=2**31 - 1, description="lines of one file")
+    max_pending_imports: int = Field(
+        100, ge=1, description="imports of a tenant that wait or run at once; beyond that 429"
+    )
+    import_concurrency: int = Field(
+        4, ge=1, description="imports of different tenants that a worker runs at a time, one of each tenant"
+    )
     chunk_rows: int = Field(5_000, ge=1, description="rows of a file in one transaction")
     kafka: KafkaSettings = Field(default_factory=lambda: KafkaSettings.of(SERVICE))
     postgres: PostgresSettings = Field(default_factory=lambda: PostgresSettings.of(SERVICE))
     s3: S3Settings = Field(default_factory=lambda: S3Settings.of(SERVICE))
     auth: AuthSettings = Field(default_factory=lambda: AuthSettings.of(SERVICE))
     load: LoadSettings = Field(default_factory=lambda: LoadSettings.of(SERVICE))
+
+    def limits(self) -> Limits:
+        """Return how much one file may be."""
+        return Limits(**{field.name: getattr(self, field.name) for field in fields(Limits)})

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import os
 import socket
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -54,6 +55,7 @@ class Job:
     progress: dict[str, Any]
     owner: str
     database: Database = field(repr=False)
+    tenant: str = ""
     retries: int = 0
     """How many of the earlier attempts ended because something was away."""
     retried: float | None = None
@@ -73,10 +75,10 @@ Handler = Callable[[Job], Awaitable[None]]
 
 
 async def enqueue(
-    connection: Connection | Database, kind: str, key: str, payload: dict[str, Any]
+    connection: Connection | Database, kind: str, key: str, payload: dict[str, Any], *, tenant: str
 ) -> int | None:
-    """Add a job; None when a job of this kind and key exists already, whatever became of it."""
-    identifier = await connection.fetchval(*SQL.enqueue(kind=kind, key=key, payload=payload))
+    """Add a job of `tenant`; None when one of this kind and key exists already, whatever became of it."""
+    identifier = await connection.fetchval(*SQL.enqueue(kind=kind, key=key, payload=payload, tenant=tenant))
     return None if identifier is None else int(identifier)
 
 
@@ -86,6 +88,9 @@ class JobWorker:
     A handler that raises `Transient` (or finds Postgres away) is tried again with back-off for an hour; any
     other error fails the job, and `failed(job, sentence)` is told so that it can say it on. A job whose
     worker dies eight times fails as well.
+
+    Tenants take turns, and one of them occupies at most `per_tenant` of this worker's places, so that the
+    others' jobs never wait for the end of its jobs.
     """
 
     name = "jobs"
@@ -97,12 +102,16 @@ class JobWorker:
         *,
         failed: Callable[[Job, str], Awaitable[None]] | None = None,
         concurrency: int = 1,
+        per_tenant: int | None = None,
     ) -> None:
-        """Serve the kinds of job in `handlers`."""
+        """Serve the kinds of job in `handlers`; without `per_tenant` a tenant may occupy every place."""
         self._database = database
         self._handlers = dict(handlers)
         self._failed = failed
         self._concurrency = concurrency
+        self._per_tenant = concurrency if per_tenant is None else per_tenant
+        self._running: Counter[str] = Counter()
+        self._claiming = asyncio.Lock()
         self._tasks: list[asyncio.Task[None]] = []
         self._stopping = asyncio.Event()
 
@@ -134,11 +143,12 @@ class JobWorker:
         while True:
             try:
                 asked = monotonic()
-                row = await self._database.fetchrow(
-                    *SQL.claim(kinds=list(self._handlers), owner=owner, lease=LEASE_SECONDS)
-                )
-                if row is not None:
-                    await self._run(_job(row, owner, self._database), asked)
+                job = await self._claim(owner)
+                if job is not None:
+                    try:
+                        await self._run(job, asked)
+                    finally:
+                        self._running[job.tenant] -= 1
                     continue
             except (Transient, *UNAVAILABLE) as error:
                 log.warning("jobs.postgres_away", error=repr(error))
@@ -147,6 +157,19 @@ class JobWorker:
             ):  # a table that is not there yet, say; the job's lease runs out, the loop goes on
                 log.exception("jobs.loop_failed")
             await asyncio.sleep(POLL_SECONDS)
+
+    async def _claim(self, owner: str) -> Job | None:
+        """Claim the next job of a tenant that has a place left here; None when there is none."""
+        async with self._claiming:
+            self._running = +self._running
+            full = [tenant for tenant, count in self._running.items() if count >= self._per_tenant]
+            row = await self._database.fetchrow(
+                *SQL.claim(kinds=list(self._handlers), owner=owner, lease=LEASE_SECONDS, full=full)
+            )
+            if row is None:
+                return None
+            self._running[row["tenant"]] += 1
+        return _job(row, owner, self._database)
 
     async def _run(self, job: Job, claimed: float) -> None:
         """Work on a job whose lease began at `claimed`, and say what became of it."""
@@ -267,6 +290,7 @@ def _job(row: asyncpg.Record, owner: str, database: Database) -> Job:
         progress=row["progress"],
         owner=owner,
         database=database,
+        tenant=row["tenant"],
         retries=row["retries"],
         retried=row["retried"],
     )

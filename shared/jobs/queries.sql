@@ -1,24 +1,44 @@
 -- enqueue --
 -- Add a job, unless one of this kind and key exists.
-INSERT INTO jobs (kind, key, payload) VALUES (:kind, :key, :payload)
+INSERT INTO jobs (kind, key, payload, tenant) VALUES (:kind, :key, :payload, :tenant)
 ON CONFLICT (kind, key) DO NOTHING
 RETURNING id;
 
 -- claim --
--- Take the oldest job that is due, or whose worker let its lease run out.
+-- Claim a job that is due, or whose worker let its lease run out: of the tenants that have one, and that are not
+-- in `full`, the one with the fewest running jobs, then the one that was served longest ago; its oldest job.
+WITH due AS MATERIALIZED (
+    SELECT id, tenant FROM jobs
+    WHERE kind = ANY(:kinds::text[])
+      AND tenant <> ALL(:full::text[])
+      AND ((status = 'queued' AND run_after <= now()) OR (status = 'running' AND lease_until < now()))
+), turns AS MATERIALIZED (
+    SELECT tenant,
+        (
+            SELECT count(*) FROM jobs AS busy
+            WHERE busy.tenant = waiting.tenant AND busy.kind = ANY(:kinds::text[])
+              AND busy.status = 'running' AND busy.lease_until >= now()
+        ) AS running,
+        (SELECT max(claimed_at) FROM jobs AS served WHERE served.tenant = waiting.tenant) AS served_at
+    FROM (SELECT DISTINCT tenant FROM due) AS waiting
+)
 UPDATE jobs
-SET status = 'running', attempts = attempts + 1, owner = :owner,
+SET status = 'running', attempts = attempts + 1, owner = :owner, claimed_at = now(),
     lease_until = now() + make_interval(secs => :lease),
     started_at = coalesce(started_at, now()), error = NULL
 WHERE id = (
-    SELECT id FROM jobs
-    WHERE kind = ANY(:kinds::text[])
-      AND ((status = 'queued' AND run_after <= now()) OR (status = 'running' AND lease_until < now()))
-    ORDER BY id
-    FOR UPDATE SKIP LOCKED
+    SELECT jobs.id
+    FROM jobs
+    JOIN due USING (id)
+    JOIN turns ON turns.tenant = due.tenant
+    -- Once more, as it is when the row is locked.
+    WHERE (jobs.status = 'queued' AND jobs.run_after <= now())
+       OR (jobs.status = 'running' AND jobs.lease_until < now())
+    ORDER BY turns.running, turns.served_at NULLS FIRST, jobs.id
+    FOR UPDATE OF jobs SKIP LOCKED
     LIMIT 1
 )
-RETURNING id, kind, key, payload, attempts, progress, retries,
+RETURNING id, kind, key, payload, attempts, progress, retries, tenant,
           extract(epoch FROM now() - retrying_since)::float8 AS retried;
 
 -- heartbeat --

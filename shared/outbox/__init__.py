@@ -43,6 +43,7 @@ STOP_SECONDS = 5.0
 MAX_EVENT_BYTES = 900_000
 
 PENDING = gauge("endcap_outbox_pending", "Rows that are not published yet.", ["schema"])
+SET_ASIDE = gauge("endcap_outbox_set_aside", "Rows that Kafka refused; people have to look.", ["schema"])
 OLDEST = gauge("endcap_outbox_oldest_age_seconds", "Age of the oldest such row.", ["schema"])
 
 log = structlog.get_logger()
@@ -110,6 +111,7 @@ class Relay:
         self._database = database
         self._publisher = publisher
         self._batch = batch
+        self._size = batch
         self._stopping = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._stuck: str | None = None
@@ -156,19 +158,32 @@ class Relay:
             pause = min(pause * 2, MAX_PAUSE_SECONDS)
 
     async def _publish_next(self) -> int:
-        """Publish the oldest rows and delete them; return how many there were."""
+        """Publish the oldest rows and delete them; return how many there were.
+
+        When Kafka refuses a record for what it is, the next rounds take half as many rows each, down to the
+        one that is to blame: it is set aside with the reason, and those behind it go on.
+        """
         if not await self._database.fetchval(*SQL.waiting()):
             return 0
         async with self._database.transaction() as connection:
             if not await connection.fetchval(*SQL.lock()):
                 return 0
-            rows = await connection.fetch(*SQL.next(count=self._batch))
-            # Topic by topic: order matters per key, and a key belongs to one topic.
-            for topic, group in groupby(sorted(rows, key=_topic), key=_topic):
-                await self._publisher.publish_raw(
-                    topic, [_record(row) for row in group], within=PUBLISH_SECONDS
-                )
+            rows = await connection.fetch(*SQL.next(count=self._size))
+            try:
+                # Topic by topic: order matters per key, and a key belongs to one topic.
+                for topic, group in groupby(sorted(rows, key=_topic), key=_topic):
+                    await self._publisher.publish_raw(
+                        topic, [_record(row) for row in group], within=PUBLISH_SECONDS
+                    )
+            except Permanent as refusal:
+                if len(rows) == 1:
+                    (row,) = rows
+                    await connection.execute(*SQL.set_aside(seq=row["seq"], reason=str(refusal)))
+                    log.exception("outbox.set_aside", seq=row["seq"], topic=row["topic"])
+                self._size = max(1, len(rows) // 2)
+                return len(rows)
             await connection.execute(*SQL.done(rows=[row["seq"] for row in rows]))
+        self._size = min(self._batch, self._size * 2)
         return len(rows)
 
     async def _measure(self) -> None:
@@ -178,6 +193,7 @@ class Relay:
                 if row is not None:
                     PENDING.labels(self._database.schema).set(row["pending"])
                     OLDEST.labels(self._database.schema).set(row["age"])
+                    SET_ASIDE.labels(self._database.schema).set(row["set_aside"])
             await self._wait(MEASURE_SECONDS)
 
     async def _wait(self, seconds: float) -> None:

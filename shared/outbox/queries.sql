@@ -26,9 +26,21 @@ FROM outbox ORDER BY seq LIMIT :count;
 -- Forget rows that Kafka has acknowledged.
 DELETE FROM outbox WHERE seq = ANY(:rows::bigint[]);
 
+-- set_aside --
+-- Move a row that Kafka refuses for what it is out of the way of the others.
+WITH moved AS (
+    DELETE FROM outbox WHERE seq = :seq
+    RETURNING seq, id, aggregatetype, aggregateid, type, payload, tenant, headers, created_at
+)
+INSERT INTO outbox_set_aside (
+    seq, id, aggregatetype, aggregateid, type, payload, tenant, headers, created_at, reason
+)
+SELECT seq, id, aggregatetype, aggregateid, type, payload, tenant, headers, created_at, :reason FROM moved;
+
 -- backlog --
--- How many rows wait (counted up to a hundred thousand), and how old the oldest is.
+-- How many rows wait (counted up to a hundred thousand), how old the oldest is, and how many are set aside.
 SELECT (SELECT count(*) FROM (SELECT FROM outbox LIMIT 100000) AS counted) AS pending,
        coalesce(
            (SELECT extract(epoch FROM now() - created_at) FROM outbox ORDER BY seq LIMIT 1), 0
-       )::float8 AS age;
+       )::float8 AS age,
+       (SELECT count(*) FROM outbox_set_aside) AS set_aside;

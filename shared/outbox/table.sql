@@ -11,3 +11,18 @@ CREATE TABLE outbox (
     headers jsonb NOT NULL DEFAULT '{}',
     created_at timestamptz NOT NULL DEFAULT now()
 ) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000);
+
+-- Rows that Kafka refused for what they are, with its reason; they wait for a person.
+CREATE TABLE outbox_set_aside (
+    seq bigint PRIMARY KEY,
+    id text NOT NULL,
+    aggregatetype text NOT NULL,
+    aggregateid text NOT NULL,
+    type text NOT NULL,
+    payload json,
+    tenant text NOT NULL,
+    headers jsonb NOT NULL,
+    created_at timestamptz NOT NULL,
+    reason text NOT NULL,
+    set_aside_at timestamptz NOT NULL DEFAULT now()
+);

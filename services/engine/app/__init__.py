@@ -61,7 +61,14 @@ def worker(settings: Settings) -> FastAPI:
             publisher,
             Relay(database, publisher),
             Forks(),
-            JobWorker(database, work.handlers, failed=work.failed, concurrency=settings.worker_concurrency),
+            # One place more than a tenant may occupy, so that no tenant waits for another's jobs to end.
+            JobWorker(
+                database,
+                work.handlers,
+                failed=work.failed,
+                concurrency=settings.worker_concurrency + 1,
+                per_tenant=settings.worker_concurrency,
+            ),
             Rounds("auto-training", training.begin_due, seconds=schedule.EVERY_SECONDS),
             Rounds("sweeper", sweeping.sweep, seconds=sweeper.EVERY_SECONDS),
             Rounds(

@@ -78,7 +78,10 @@ class Control:
     async def start(self, resource: Resource) -> None:
         """Queue the job of a resource that workers bring to its end."""
         key = str(resource.id)
-        await jobs.enqueue(self.resources.connection, resource.type.value, key, {"resource": resource.id})
+        payload = {"resource": resource.id}
+        await jobs.enqueue(
+            self.resources.connection, resource.type.value, key, payload, tenant=resource.owner
+        )
 
     async def page(
         self, request: Page, kind: Type, view: type[ViewType], parent: Resource | None = None

@@ -155,4 +155,4 @@ async def publish_import(connection: Connection, ended: Resource, group: str, ro
     for found in await beside.children(group, Type.METRIC_ATTRIBUTION):
         payload = {"resource": found.id, "import": ended.id, "rows": rows}
         payload["began"] = int(ended.created_at.timestamp())
-        await jobs.enqueue(connection, KIND, f"{found.id}:import:{ended.id}", payload)
+        await jobs.enqueue(connection, KIND, f"{found.id}:import:{ended.id}", payload, tenant=found.owner)

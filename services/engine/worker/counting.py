@@ -58,5 +58,6 @@ class Counting:
                 begin = int(bucket.timestamp())
                 payload = {"resource": found.id, "bucket": begin, "events": events}
                 key = f"{found.id}:{begin}:{events}"
-                queued += await jobs.enqueue(connection, KIND, key, payload) is not None
+                job = await jobs.enqueue(connection, KIND, key, payload, tenant=found.owner)
+                queued += job is not None
         return queued

@@ -17,6 +17,8 @@ from shared.errors import Permanent
 
 INVALID_LOCATION = "Invalid Data location."
 FEWEST_INTERACTIONS = 1000
+MOST_FILES = 10_000
+"""Each becomes a part of the dataset, which every training opens."""
 # So much that the distinct ids of a batch of rows fit: they are then read back as numbers.
 _DICTIONARY_BYTES = 2 * reading.BLOCK_BYTES
 
@@ -25,7 +27,7 @@ Report = Callable[[str, float], None]
 
 @dataclass(frozen=True, slots=True)
 class Spec:
-    """What to import and where to: `folder` is a prefix of the data bucket."""
+    """What to import and where to: `folder` is a prefix of the data bucket; the bounds are of all files."""
 
     bucket: str
     key: str
@@ -34,6 +36,8 @@ class Spec:
     mode: str
     folder: str
     strict: bool
+    max_bytes: int
+    max_rows: int
 
 
 def run(spec: Spec, objects: Objects, workspace: Path, report: Report) -> dict[str, Any]:
@@ -41,6 +45,11 @@ def run(spec: Spec, objects: Objects, workspace: Path, report: Report) -> dict[s
     sources = csv_files(objects, Location(spec.bucket, spec.key), deep=False)
     schema = schemas.parse(spec.schema)
     total = sum(source.size for source in sources) or 1
+    if len(sources) > MOST_FILES:
+        raise Permanent(f"{INVALID_LOCATION} It has {len(sources):,} CSV files; {MOST_FILES:,} are allowed.")
+    if total > spec.max_bytes:
+        raise Permanent(f"The files have {total:,} bytes; {spec.max_bytes:,} are allowed. Split the import.")
+    left = spec.max_rows
     done = 0
 
     def progress(count: int) -> None:
@@ -52,7 +61,8 @@ def run(spec: Spec, objects: Objects, workspace: Path, report: Report) -> dict[s
     for number, source in enumerate(sources):
         path = workspace / f"part-{number:05}.parquet"
         stream = objects.read(source, INVALID_LOCATION, progress)
-        rows = _convert(stream, schema, source.name, path)
+        rows = _convert(stream, schema, source.name, path, left)
+        left -= rows
         key = f"{spec.folder}{path.name}"
         objects.upload(path, objects.data_bucket, key, INVALID_LOCATION)
         parts.append({"key": key, "rows": rows, "bytes": path.stat().st_size})
@@ -76,16 +86,18 @@ def csv_files(objects: Objects, location: Location, *, deep: bool) -> list[Objec
     return read
 
 
-def _convert(stream: IO[bytes], schema: schemas.Schema, name: str, path: Path) -> int:
-    """Write the rows of one file; gives how many."""
+def _convert(stream: IO[bytes], schema: schemas.Schema, name: str, path: Path, most: int) -> int:
+    """Write the rows of one file; gives how many. Permanent when there are more than `most`."""
     rows = 0
     arrow = reading.arrow_schema(schema)
     with pq.ParquetWriter(
         path, arrow, compression="zstd", compression_level=1, dictionary_pagesize_limit=_DICTIONARY_BYTES
     ) as writer:
         for batch in reading.batches(stream, schema, name):
-            writer.write_batch(batch.cast(arrow))
             rows += batch.num_rows
+            if rows > most:
+                raise Permanent(f"With {name} the import has too many rows. Split the import.")
+            writer.write_batch(batch.cast(arrow))
     if not rows:
         raise Permanent(f"{name} has no rows below its header.")
     return rows

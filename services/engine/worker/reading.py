@@ -18,6 +18,9 @@ BLOCK_BYTES = 8 * 2**20
 LONGEST_ID = 256
 LONGEST_CATEGORY = 1000
 LONGEST_TEXT = 20_000
+MOST_COLUMNS = 1_000
+"""Ten times what the schema of items may have; columns beyond the schema's are ignored."""
+
 # Seconds beyond the year 5138: what is meant is milliseconds.
 LATEST_SECOND = 100_000_000_000
 
@@ -97,6 +100,8 @@ def _header(stream: Arrow, name: str) -> list[str]:
         names = next(csv.reader([line.rstrip("\r")]), [])
     except csv.Error as error:
         raise Permanent(f"{name}: the first line is no header of a CSV file: {error}.") from None
+    if len(names) > MOST_COLUMNS:
+        raise Permanent(f"{name} has {len(names):,} columns; {MOST_COLUMNS:,} are allowed.")
     if not any(names):
         raise Permanent(f"{name} is empty: its first line must name the columns.")
     return names

@@ -76,6 +76,8 @@ class Work(Runner):
             document["importMode"],
             folder,
             self.settings.strict,
+            self.settings.max_import_bytes,
+            self.settings.max_import_rows,
         )
         result = await self._compute(job, "import", spec)
         parts = [datasets.Part(**part) for part in result["parts"]]
@@ -277,4 +279,4 @@ async def _queue_next_import(connection: Connection, ended: Resource) -> None:
     if waiting:
         oldest = min(waiting, key=lambda other: other.id)
         kind = Type.DATASET_IMPORT_JOB.value
-        await jobs.enqueue(connection, kind, str(oldest.id), {"resource": oldest.id})
+        await jobs.enqueue(connection, kind, str(oldest.id), {"resource": oldest.id}, tenant=oldest.owner)

@@ -65,7 +65,7 @@ class Generations:
             if added is None:
                 await self._require_owner(connection, batch.run, batch.tenant)
                 return False
-            await _enqueue_load(connection, batch.run, 1, force=False, asked=False)
+            await _enqueue_load(connection, batch.tenant, batch.run, 1, force=False, asked=False)
             return True
 
     async def receive_failure(self, batch: BatchFailed) -> None:
@@ -83,10 +83,10 @@ class Generations:
         row = await connection.fetchrow(*SQL.lock_generation(tenant=tenant, generation=generation))
         return State(**dict(row)) if row else None
 
-    async def load_again(self, connection: Connection, generation: int, *, force: bool) -> None:
+    async def load_again(self, connection: Connection, tenant: str, generation: int, *, force: bool) -> None:
         """Load a refused or failed generation because somebody asks for it, and activate it then."""
         loads = await connection.fetchval(*SQL.load_again(generation=generation))
-        await _enqueue_load(connection, generation, loads, force=force, asked=True)
+        await _enqueue_load(connection, tenant, generation, loads, force=force, asked=True)
 
     async def begin(self, generation: int) -> Generation | None:
         """The generation, whose load begins (again); None when nobody knows it."""
@@ -204,10 +204,10 @@ class Generations:
 
 
 async def _enqueue_load(
-    connection: Connection, generation: int, load: int, *, force: bool, asked: bool
+    connection: Connection, tenant: str, generation: int, load: int, *, force: bool, asked: bool
 ) -> None:
     payload = {"generation": generation, "load": load, "force": force, "asked": asked}
-    await jobs.enqueue(connection, "load", f"{generation}/{load}", payload)
+    await jobs.enqueue(connection, "load", f"{generation}/{load}", payload, tenant=tenant)
 
 
 async def _keep_rejects(connection: Connection, generation: int, rejects: list[Reject]) -> None:

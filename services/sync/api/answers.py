@@ -44,6 +44,8 @@ class ImportReport(BaseModel):
     progress: float = Field(description="0 to 1")
     rows: Rows
     reasons: dict[str, int] = Field(description="rejected rows by reason")
+    rejects_kept: int = Field(description="how many of the rejected rows can be looked at: the first ones")
+    rejects_deleted_at: datetime | None = Field(description="when those were deleted")
     changes: dict[str, int] = Field(description="what is new in the shop; empty when nothing is")
     relayed: bool = Field(description="done, and Kafka has everything that it published")
     error: str | None
@@ -72,6 +74,8 @@ class ImportReport(BaseModel):
                 duplicate=account.rows_duplicate,
             ),
             reasons=account.reasons,
+            rejects_kept=0 if account.rejects_deleted_at else account.rejects_kept,
+            rejects_deleted_at=account.rejects_deleted_at,
             changes=account.changes,
             relayed=relayed,
             error=account.error,

@@ -15,6 +15,7 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 
 from services.sync.domain import sources
 from services.sync.domain.imports import Import
+from services.sync.domain.limits import HEADER_BYTES
 from services.sync.domain.mapping import KINDS, SHAPES, Kind, Mapping, layout
 from services.sync.domain.packing import Unpacker
 from services.sync.domain.table import Table
@@ -157,17 +158,25 @@ def _usable(kind: Kind, own: Mapping | None, source: object, table: Table) -> Ma
 
 
 async def _header_table(file: UploadFile, own: Mapping | None) -> Table:
-    """A table that has read the file's first line."""
+    """Return a table that has read the file's first line; Permanent when that does not come soon."""
     table = Table(own.encoding, own.delimiter) if own else Table()
-    unpacker = Unpacker()
-    while table.header is None and (piece := await file.read(_HEAD)):
-        for plain in unpacker.feed(piece):
-            table.feed(plain)
-    if table.header is None:
+    unpacker, size = Unpacker(), 0
+    try:
+        while piece := await file.read(_HEAD):
+            for plain in unpacker.feed(piece):
+                table.feed(plain)
+                if table.header is not None:
+                    return table
+                size += len(plain)
+                if size > HEADER_BYTES:
+                    raise Permanent(
+                        f"The first {HEADER_BYTES:,} bytes do not name the columns; is this a CSV file?"
+                    )
         for plain in unpacker.close():
             table.feed(plain)
         table.close()
-    await file.seek(0)
+    finally:
+        await file.seek(0)
     return table
 
 

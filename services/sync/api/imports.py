@@ -13,6 +13,7 @@ from fastapi.responses import StreamingResponse
 from services.sync.api.answers import Accepted, ImportList, ImportReport
 from services.sync.api.callers import reader
 from services.sync.api.form import FORM, posted
+from services.sync.domain.cells import as_text
 from shared.auth import Principal
 from shared.errors import ApiError
 from shared.runtime import ERRORS, ErrorBody
@@ -25,11 +26,17 @@ _MORE_ERRORS = {
     **ERRORS,
     404: {"model": ErrorBody, "description": "No import of this tenant has this id."},
     413: {"model": ErrorBody, "description": "The file is too large."},
+    429: {"model": ErrorBody, "description": "Too many imports of this tenant wait already."},
 }
 
 
 def imports_router(
-    authenticator: Authenticator, imports: Imports, files: Files, *, max_upload_bytes: int
+    authenticator: Authenticator,
+    imports: Imports,
+    files: Files,
+    *,
+    max_upload_bytes: int,
+    max_pending_imports: int,
 ) -> APIRouter:
     """The routes of imports."""
     router = APIRouter(prefix="/v1/imports", tags=["imports"], responses=_MORE_ERRORS)
@@ -43,6 +50,13 @@ def imports_router(
         The columns are recognised by the first line, or named by `source`, or by a `mapping` of our
         fields to the file's columns. Sending the same file again changes nothing.
         """
+        if await imports.pending(principal.own_tenant, max_pending_imports) >= max_pending_imports:
+            raise ApiError(
+                429,
+                "TooManyImports",
+                f"{max_pending_imports} imports wait or run already; send this file when some have ended.",
+                retry_after=60,
+            )
         async with posted(request, principal.own_tenant, max_upload_bytes) as (new, file):
             new.bucket = files.data_bucket
             new.object_key = f"{new.tenant}/imports/{new.id}/{new.filename}"
@@ -71,13 +85,27 @@ def imports_router(
         """How far an import is, and what became of its rows."""
         return await one(principal, import_id)
 
-    @router.get("/{import_id}/rejects", operation_id="get_rejects", response_class=StreamingResponse)
+    @router.get(
+        "/{import_id}/rejects",
+        operation_id="get_rejects",
+        response_class=StreamingResponse,
+        responses={410: {"model": ErrorBody, "description": "The refused rows were deleted."}},
+    )
     async def get_rejects(import_id: str, principal: Principal = caller) -> StreamingResponse:
-        """Every refused row as CSV: its line in the file, the reason, and the row itself."""
+        """The first refused rows as CSV: each with its line in the file, the reason, and the row itself.
+
+        How many there are of each reason says the import. A cell that a spreadsheet would take for a formula
+        begins with an apostrophe.
+        """
         report = await one(principal, import_id)
+        if report.rejects_deleted_at is not None:
+            detail = (
+                f"The refused rows of this import were deleted at {report.rejects_deleted_at.isoformat()}."
+            )
+            raise ApiError(410, "RejectsDeleted", detail)
         name = f"rejects-{report.id}.csv"
         return StreamingResponse(
-            _rejects(imports, report.id),
+            _rejects(imports, report),
             media_type="text/csv; charset=utf-8",
             headers={"Content-Disposition": f'attachment; filename="{name}"'},
         )
@@ -85,13 +113,16 @@ def imports_router(
     return router
 
 
-async def _rejects(imports: Imports, identity: str) -> AsyncIterator[str]:
+async def _rejects(imports: Imports, report: ImportReport) -> AsyncIterator[str]:
     text = io.StringIO()
     writer = csv.writer(text)
     writer.writerow(("line", "reason", "raw row", "code"))
-    async for page in imports.rejects(identity):
-        writer.writerows((row.line, row.reason, row.raw, row.code) for row in page)
+    async for page in imports.rejects(report.id):
+        writer.writerows((row.line, as_text(row.reason), as_text(row.raw), row.code) for row in page)
         yield text.getvalue()
         text.seek(0)
         text.truncate()
+    left_out = report.rows.rejected - report.rejects_kept
+    if left_out > 0:
+        writer.writerow(("", f"{left_out} more rows were refused, and are only counted", "", "more"))
     yield text.getvalue()

@@ -11,9 +11,20 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
+import orjson
+
 from shared.errors import Permanent
 from shared.events import ItemChanged, ItemPut, UserChanged, UserPut, derived_id
 from shared.events.spellings import field_of
+
+MOST_PROPERTIES = 1_000
+"""Attributes of one item or user: ten times the columns of an items dataset of Amazon Personalize."""
+
+MOST_PROPERTY_BYTES = 100_000
+"""One field or attribute as JSON; Amazon Personalize takes 20,000 characters, each up to four bytes."""
+
+MOST_STATE_BYTES = 500_000
+"""One item or user as JSON: half of what a Kafka record may hold, since the whole state is one event."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _CLOCK_SKEW = timedelta(minutes=5)
@@ -23,6 +34,10 @@ _ATTRIBUTE = "@"
 def microseconds(at: datetime) -> int:
     """A time as a whole number, for the times of fields."""
     return (at - _EPOCH) // timedelta(microseconds=1)
+
+
+class StateTooLarge(Permanent):
+    """What was said of one item or user would make it larger than it may be."""
 
 
 @dataclass(slots=True)
@@ -35,6 +50,7 @@ class State:
     times: dict[str, int] = field(default_factory=dict)
     is_new: bool = False
     is_touched: bool = False
+    _bytes: int | None = field(default=None, init=False, repr=False)
     _before: tuple[dict[str, Any], dict[str, Any]] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -42,25 +58,63 @@ class State:
         self._before = (dict(self.fields), dict(self.attributes))
 
     def put(self, fields: Mapping[str, Any], attributes: Mapping[str, Any], at: int) -> None:
-        """Take over what is newer than what is known. The same put again changes nothing."""
-        for name, value in fields.items():
-            if self._is_news(name, at):
-                self.fields[name] = value
-        for name, value in attributes.items():
-            if self._is_news(_ATTRIBUTE + name, at):
-                self.attributes[name] = value
+        """Take over what is newer than what is known. The same put again changes nothing.
 
-    def _is_news(self, name: str, at: int) -> bool:
-        if at <= self.times.get(name, -1):
-            return False
-        self.times[name] = at
+        StateTooLarge when the state would grow beyond the limits; then nothing is taken over. What makes a
+        state smaller is always taken.
+        """
+        times = self.times
+        new_fields = {name: value for name, value in fields.items() if at > times.get(name, -1)}
+        new_attributes = {
+            name: value for name, value in attributes.items() if at > times.get(_ATTRIBUTE + name, -1)
+        }
+        if not new_fields and not new_attributes:
+            return
+        self._bytes = self._checked_size(new_fields, new_attributes)
+        self.fields |= new_fields
+        self.attributes |= new_attributes
+        times |= dict.fromkeys(new_fields, at)
+        times |= {_ATTRIBUTE + name: at for name in new_attributes}
         self.is_touched = True
-        return True
+
+    def _checked_size(self, fields: Mapping[str, Any], attributes: Mapping[str, Any]) -> int:
+        """Return the bytes of the state with the new values; StateTooLarge."""
+        before = _size(self.fields) + _size(self.attributes) if self._bytes is None else self._bytes
+        after = before
+        for known, new in ((self.fields, fields), (self.attributes, attributes)):
+            for name, value in new.items():
+                size = _size_of(name, value)
+                if size > MOST_PROPERTY_BYTES:
+                    raise StateTooLarge(
+                        f"{name[:60]!r} of {self.id!r} has {size:,} bytes; "
+                        f"{MOST_PROPERTY_BYTES:,} are allowed"
+                    )
+                after += size - (_size_of(name, known[name]) if name in known else 0)
+        if after > MOST_STATE_BYTES and after > before:
+            raise StateTooLarge(
+                f"{self.id!r} would have {after:,} bytes of properties; {MOST_STATE_BYTES:,} are allowed"
+            )
+        count = len(self.attributes.keys() | attributes.keys())
+        if count > MOST_PROPERTIES and count > len(self.attributes):
+            raise StateTooLarge(
+                f"{self.id!r} would have {count:,} properties; {MOST_PROPERTIES:,} are allowed"
+            )
+        return after
 
     @property
     def is_published(self) -> bool:
         """Whether there is something to tell the others: a new state, or another one."""
         return self.is_new or self._before != (self.fields, self.attributes)
+
+
+def _size(properties: Mapping[str, Any]) -> int:
+    """Return the bytes of properties as JSON."""
+    return sum(_size_of(name, value) for name, value in properties.items())
+
+
+def _size_of(name: str, value: Any) -> int:
+    """Return the bytes of one property as JSON, with its colon and comma."""
+    return len(orjson.dumps(name)) + len(orjson.dumps(value)) + 2
 
 
 def item_changed(tenant: str, state: State, now: datetime) -> ItemChanged:

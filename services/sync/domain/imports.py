@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, NamedTuple
 
+from services.sync.domain.limits import Limits
 from services.sync.domain.mapping import Kind, Mapping
 
 Status = Literal["queued", "running", "done", "failed"]
@@ -24,6 +25,18 @@ class Reject(NamedTuple):
     code: str
     reason: str
     raw: str
+
+    @property
+    def size(self) -> int:
+        """Return the bytes of what is kept of it, in UTF-8."""
+        return len(self.reason.encode()) + len(self.raw.encode())
+
+
+class Room(NamedTuple):
+    """How many refused rows of an import may still be kept, and how many bytes of them."""
+
+    rows: int
+    bytes: int
 
 
 @dataclass(slots=True)
@@ -56,6 +69,8 @@ class Import:
     rows_accepted: int = 0
     rows_duplicate: int = 0
     rows_rejected: int = 0
+    rejects_kept: int = 0
+    reject_bytes: int = 0
     reasons: dict[str, int] = field(default_factory=dict)
     changes: dict[str, int] = field(default_factory=dict)
     last_seq: int | None = None
@@ -63,6 +78,7 @@ class Import:
     created_at: datetime | None = None
     started_at: datetime | None = None
     finished_at: datetime | None = None
+    rejects_deleted_at: datetime | None = None
 
     def later(self) -> Import:
         """A copy to write on; it replaces this one when its transaction has committed."""
@@ -73,6 +89,26 @@ class Import:
         for code in codes:
             self.rows_rejected += 1
             self.reasons[code] = self.reasons.get(code, 0) + 1
+
+    def keep(self, rejects: Sequence[Reject], limits: Limits) -> list[Reject]:
+        """Count refused rows, and return those that are kept for the report: the first ones."""
+        self.refuse(reject.code for reject in rejects)
+        kept: list[Reject] = []
+        for reject in rejects[: self.room(limits).rows]:
+            if self.reject_bytes + reject.size > limits.max_kept_reject_bytes:
+                self.reject_bytes = limits.max_kept_reject_bytes  # None behind it is kept, however short.
+                break
+            kept.append(reject)
+            self.rejects_kept += 1
+            self.reject_bytes += reject.size
+        return kept
+
+    def room(self, limits: Limits) -> Room:
+        """Return how many refused rows may still be kept."""
+        return Room(
+            max(0, limits.max_kept_rejects - self.rejects_kept),
+            max(0, limits.max_kept_reject_bytes - self.reject_bytes),
+        )
 
     def change(self, **counts: int) -> None:
         """Count what the import has changed."""
@@ -85,6 +121,7 @@ class Import:
         self.begin("read")
         self.bytes_read = self.rows_read = self.rows_staged = 0
         self.rows_accepted = self.rows_duplicate = self.rows_rejected = 0
+        self.rejects_kept = self.reject_bytes = 0
         self.reasons = {}
         self.changes = {what: self.changes[what] for what in ("items", "users") if what in self.changes}
 

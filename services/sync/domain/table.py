@@ -12,12 +12,15 @@ from collections import deque
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from services.sync.domain.limits import MOST_COLUMNS
 from services.sync.domain.text import LONGEST, LineReader
 from shared.errors import Permanent
 
 DELIMITERS = ",;\t|"
 _DAMAGED = re.compile("[\ud800-\udfff\0]")
-_RAW_KEPT = 2_000
+RAW_KEPT = 2_000
+"""Characters of a refused row that are kept."""
+
 # Lines of one row. Without this bound a file whose every row leaves a quote open would be read over and over.
 _MOST_LINES = 50
 
@@ -75,6 +78,10 @@ class Table:
                 delimiter = self._delimiter or max(DELIMITERS, key=line.count)
                 if _DAMAGED.search(line):
                     raise Permanent("The first line is no text; is this a CSV file, or gzip of one?")
+                if len(line) > LONGEST:
+                    raise Permanent(
+                        f"The first line is longer than {LONGEST:,} characters; is this a CSV file?"
+                    )
                 self.header = _names(line, delimiter)
                 self._records = csv.reader(self._feed, delimiter=delimiter, strict=True)
                 return True
@@ -97,6 +104,8 @@ class Table:
                     feed.put_back(0)  # The rest of the record comes with the next piece.
                     return
                 fields, problem, detail = [], "bad_quotes", _explained(error)
+            if problem:
+                fields = []  # Nobody reads them, and a row of commas has tens of thousands.
             if problem and len(feed.taken) > 1:
                 # Only the first line is to blame: the others may be rows of their own.
                 feed.put_back(1)
@@ -153,14 +162,17 @@ class _Feed:
 def kept(raw: str) -> str:
     """A refused row as it is shown: without its line end, without what can't be stored, and not endless."""
     text = _DAMAGED.sub(lambda found: f"\\x{ord(found[0]) & 0xFF:02x}", raw.rstrip("\r\n"))
-    return text if len(text) <= _RAW_KEPT else f"{text[:_RAW_KEPT]}…"
+    return text if len(text) <= RAW_KEPT else f"{text[:RAW_KEPT]}…"
 
 
 def _names(line: str, delimiter: str) -> list[str]:
     try:
-        return [name.strip() for name in next(csv.reader([line], delimiter=delimiter, strict=True))]
+        names = [name.strip() for name in next(csv.reader([line], delimiter=delimiter, strict=True))]
     except csv.Error as error:
         raise Permanent(f"The first line doesn't name the columns: {_explained(error)}.") from error
+    if len(names) > MOST_COLUMNS:
+        raise Permanent(f"The first line has {len(names):,} columns; {MOST_COLUMNS:,} are allowed.")
+    return names
 
 
 def _damage(raw: str) -> tuple[str, str]:

@@ -11,6 +11,7 @@ from typing import IO, TYPE_CHECKING, TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from services.sync.domain.limits import Limits
 from services.sync.domain.packing import PIECE, Unpacker
 from services.sync.domain.uploads import Upload
 from shared.errors import Permanent, Transient
@@ -37,8 +38,15 @@ class Refused(Transient):
 class Files:
     """Posted files in Endcap's own bucket, and uploads in the one that people write to."""
 
-    def __init__(self, client: S3Client, data_bucket: str, uploads_bucket: str) -> None:
+    def __init__(
+        self,
+        client: S3Client,
+        data_bucket: str,
+        uploads_bucket: str,
+        limits: Limits | None = None,
+    ) -> None:
         self._client = client
+        self._limits = limits
         self.data_bucket = data_bucket
         self.uploads_bucket = uploads_bucket
 
@@ -92,18 +100,20 @@ class Files:
     ) -> AsyncGenerator[tuple[bytes, int], None]:
         """The unpacked bytes of a file in pieces, each with how many packed bytes are read by then.
 
-        Permanent when the object is gone or was replaced, and when it is damaged.
+        Permanent when the object is gone or was replaced, when it is damaged, and when it holds too much.
         """
         guard = {"IfMatch": etag} if etag else {}
         found = await _calling(
             lambda: self._client.get_object(Bucket=bucket, Key=key, **guard)  # type: ignore[arg-type]
         )
-        body, unpacker, read = found["Body"], Unpacker(), 0
+        body, unpacker, read = found["Body"], Unpacker(self._limits), 0
         try:
             while piece := await _calling(lambda: body.read(PIECE)):
                 read += len(piece)
                 for plain in unpacker.feed(piece):
                     yield plain, read
+                    # A piece may hold a thousand: heartbeats and other imports have their turns between them.
+                    await asyncio.sleep(0)
             for plain in unpacker.close():
                 yield plain, read
         finally:

@@ -49,7 +49,7 @@ class Imports:
             )
             if created is None:
                 return False
-            await enqueue(connection, JOB, new.id, {})
+            await enqueue(connection, JOB, new.id, {}, tenant=new.tenant)
         return True
 
     async def known_tenants(self, names: Iterable[str]) -> set[str]:
@@ -101,6 +101,8 @@ class Imports:
                 rows_accepted=account.rows_accepted,
                 rows_duplicate=account.rows_duplicate,
                 rows_rejected=account.rows_rejected,
+                rejects_kept=account.rejects_kept,
+                reject_bytes=account.reject_bytes,
                 reasons=account.reasons,
                 changes=account.changes,
                 last_seq=account.last_seq,
@@ -158,6 +160,17 @@ class Imports:
                 records=records,
                 columns=["import_id", "line", "code", "reason", "raw"],
             )
+
+    async def delete_old_rejects(self, days: float) -> int:
+        """Delete the refused rows of some imports that ended so many days ago; return of how many."""
+        ids = [row["id"] for row in await self._database.fetch(*SQL.with_old_rejects(days=days))]
+        if ids:
+            await self._database.pool.execute(*SQL.delete_rejects(ids=ids), timeout=PATIENCE)
+        return len(ids)
+
+    async def pending(self, tenant: str, most: int) -> int:
+        """Return how many imports of a tenant wait or run, counted up to `most`."""
+        return int(await self._database.fetchval(*SQL.pending(tenant=tenant, most=most)))
 
     async def drop_rejects(self, connection: Connection, identity: str) -> None:
         """Forget the report of an import that begins again."""

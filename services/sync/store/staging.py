@@ -8,9 +8,10 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from services.sync.domain.catalogue import microseconds
-from services.sync.domain.imports import Import
+from services.sync.domain.imports import Import, Room
 from services.sync.domain.orders import MOST_LINES, TOO_LARGE, RefusedLine, StagedLine
 from services.sync.domain.rows import OrderRow, PutRow
+from services.sync.domain.table import RAW_KEPT
 from services.sync.store.statements import PATIENCE, SQL
 
 if TYPE_CHECKING:
@@ -24,12 +25,24 @@ _PUTS = ("import_id", "file_line", "id", "fields", "attributes")
 
 
 class Said(NamedTuple):
-    """What a file says of one item or user, and when that was said (µs since 1970)."""
+    """What a file says of one item or user, and when that was said (µs since 1970).
+
+    `line` is the line of an item or user file; of an order file several lines may say it.
+    """
 
     id: str
     fields: dict[str, Any]
     attributes: dict[str, Any]
     at: int
+    line: int | None = None
+
+
+class RefusedCount(NamedTuple):
+    """How many waiting lines were refused, how many of them are kept for the report, and their bytes."""
+
+    refused: int
+    kept: int
+    bytes: int
 
 
 class Staging:
@@ -67,26 +80,40 @@ class Staging:
         """Forget an import's waiting rows."""
         await connection.execute(*SQL.drop_staged(import_id=import_id), timeout=PATIENCE)
 
-    async def refuse(self, connection: Connection, import_id: str, refused: Sequence[RefusedLine]) -> None:
-        """Move waiting order lines to the report."""
-        if refused:
-            await connection.execute(
-                *SQL.refuse_staged(
-                    import_id=import_id,
-                    lines=[line.file_line for line in refused],
-                    codes=[line.code for line in refused],
-                    reasons=[line.detail for line in refused],
-                ),
-                timeout=PATIENCE,
-            )
-
-    async def refuse_too_large(self, connection: Connection, import_id: str) -> int:
-        """Move the lines of orders that have too many to the report; return how many lines."""
-        count = await connection.fetchval(
-            *SQL.refuse_too_large(import_id=import_id, most=MOST_LINES, reason=TOO_LARGE),
+    async def refuse(
+        self, connection: Connection, import_id: str, refused: Sequence[RefusedLine], room: Room
+    ) -> RefusedCount:
+        """Take waiting order lines away; keep the first of them for the report, as far as there is room."""
+        if not refused:
+            return RefusedCount(0, 0, 0)
+        row = await connection.fetchrow(
+            *SQL.refuse_staged(
+                import_id=import_id,
+                lines=[line.file_line for line in refused],
+                codes=[line.code for line in refused],
+                reasons=[line.detail for line in refused],
+                rows=room.rows,
+                bytes=room.bytes,
+                raw=RAW_KEPT,
+            ),
             timeout=PATIENCE,
         )
-        return int(count)
+        return RefusedCount(*(row or (0, 0, 0)))
+
+    async def refuse_too_large(self, connection: Connection, import_id: str, room: Room) -> RefusedCount:
+        """Take the lines of orders that have too many away, and keep some of them for the report."""
+        row = await connection.fetchrow(
+            *SQL.refuse_too_large(
+                import_id=import_id,
+                most=MOST_LINES,
+                reason=TOO_LARGE,
+                rows=room.rows,
+                bytes=room.bytes,
+                raw=RAW_KEPT,
+            ),
+            timeout=PATIENCE,
+        )
+        return RefusedCount(*(row or (0, 0, 0)))
 
     async def lines(self, import_id: str, after: str) -> AsyncGenerator[StagedLine, None]:
         """The order lines behind an order, those of an order together."""
@@ -114,7 +141,7 @@ class Staging:
             async for page in pages:
                 for line, identity, fields, attributes in page:
                     # Of two rows about the same thing the later one holds.
-                    yield Said(identity, _revived(fields), attributes, said_at + line)
+                    yield Said(identity, _revived(fields), attributes, said_at + line, line)
 
     async def _pages(self, text: str, *args: Any) -> AsyncGenerator[list[asyncpg.Record], None]:
         """The rows of a query, read in a transaction of its own: one state of the table."""

@@ -1,4 +1,4 @@
-"""Posted files go some days after their import has ended; what people uploaded themselves stays."""
+"""Posted files and refused rows go some days after their import; what people uploaded themselves stays."""
 
 from __future__ import annotations
 
@@ -19,11 +19,12 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Cleaning:
-    """Deletes old files. Several at once do no harm."""
+    """Deletes old files and refused rows. Several at once do no harm."""
 
     imports: Imports
     files: Files
     days: float
+    reject_days: float = 30.0
 
     async def clean(self) -> int:
         """Delete the files whose time has come; return how many."""
@@ -33,6 +34,8 @@ class Cleaning:
             for identity, bucket, key in due:
                 deleted += await self._delete(identity, bucket, key)
             last = due[-1][0]
+        while imports := await self.imports.delete_old_rejects(self.reject_days):
+            log.info("sync.rejects_deleted", imports=imports)
         return deleted
 
     async def _delete(self, identity: str, bucket: str, key: str) -> bool:

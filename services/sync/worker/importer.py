@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from services.sync.domain.imports import Import, Step
+from services.sync.domain.limits import Limits
 from services.sync.metrics import IMPORTS, REJECTS, ROWS, SECONDS
 from services.sync.worker.learning import Learning
 from services.sync.worker.reading import Reading
@@ -42,13 +43,14 @@ class Importer:
         files: Files,
         *,
         chunk_rows: int,
+        limits: Limits,
     ) -> None:
         self._database = database
         self._imports = imports
         self._staging = staging
-        reading = Reading(database, imports, orders, staging, files, chunk_rows=chunk_rows)
-        settling = Settling(database, imports, orders, staging, chunk_rows=chunk_rows)
-        learning = Learning(database, imports, staging, catalogue)
+        reading = Reading(database, imports, orders, staging, files, chunk_rows=chunk_rows, limits=limits)
+        settling = Settling(database, imports, orders, staging, chunk_rows=chunk_rows, limits=limits)
+        learning = Learning(database, imports, staging, catalogue, limits=limits)
         self._steps: dict[Step, Callable[[Import], Awaitable[Import]]] = {
             "read": reading.read,
             "orders": settling.settle,

@@ -9,25 +9,44 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Literal
 
-from services.sync.domain.catalogue import State
-from services.sync.domain.imports import Import
+import orjson
+import structlog
+
+from services.sync.domain.catalogue import State, StateTooLarge
+from services.sync.domain.imports import Import, Reject
+from services.sync.domain.limits import Limits
+from services.sync.domain.table import kept
+from services.sync.metrics import TOO_LARGE
 
 if TYPE_CHECKING:
     from services.sync.store import Catalogue, Imports, Staging
     from services.sync.store.staging import Said
-    from shared.postgres import Database
+    from shared.postgres import Connection, Database
 
-_CHUNK = 5_000
+_CHUNK_ROWS = 5_000
+_CHUNK_IDS = 1_000
+"""What one transaction merges at most; the whole states of its ids are in memory."""
+
+log = structlog.get_logger()
 
 
 class Learning:
     """Merges what a file says, each field with the time when it was said."""
 
-    def __init__(self, database: Database, imports: Imports, staging: Staging, catalogue: Catalogue) -> None:
+    def __init__(
+        self,
+        database: Database,
+        imports: Imports,
+        staging: Staging,
+        catalogue: Catalogue,
+        *,
+        limits: Limits,
+    ) -> None:
         self._database = database
         self._imports = imports
         self._staging = staging
         self._catalogue = catalogue
+        self._limits = limits
 
     async def learn_items(self, account: Import) -> Import:
         """Merge what the file says of items behind the account's position."""
@@ -37,7 +56,7 @@ class Learning:
                 later, ids = _moved(account, chunk)
                 async with self._database.transaction() as connection:
                     states = await self._catalogue.items_to_merge(connection, account.tenant, ids)
-                    _merge(later, states, chunk)
+                    await self._merge(connection, later, states, chunk)
                     changed = await self._catalogue.save_items(connection, account.tenant, states)
                     later.change(items=changed)
                     await self._imports.save(connection, later)
@@ -52,12 +71,39 @@ class Learning:
                 later, ids = _moved(account, chunk)
                 async with self._database.transaction() as connection:
                     states = await self._catalogue.users_to_merge(connection, account.tenant, ids)
-                    _merge(later, states, chunk)
+                    await self._merge(connection, later, states, chunk)
                     changed = await self._catalogue.save_users(connection, account.tenant, states)
                     later.change(users=changed)
                     await self._imports.save(connection, later)
                 account = later
         return await self._next(account, "finish")
+
+    async def _merge(
+        self, connection: Connection, account: Import, states: dict[str, State], chunk: list[Said]
+    ) -> None:
+        """Merge what is said into the states; what makes one too large is refused, and the others go on."""
+        merged: list[Said] = []
+        rejects: list[Reject] = []
+        for said in chunk:
+            try:
+                states[said.id].put(said.fields, said.attributes, said.at)
+            except StateTooLarge as refusal:
+                rejects.append(_reject(said, refusal))
+            else:
+                merged.append(said)
+        for identity in {said.id for said in chunk} - {said.id for said in merged}:
+            if states[identity].is_new:
+                del states[identity]
+        TOO_LARGE.labels(account.kind).inc(len(rejects))
+        if account.kind == "orders":
+            # Rows of order files were counted as orders, which stay; a name or a price is not taken over.
+            if rejects:
+                log.warning("sync.states_too_large", import_id=account.id, first=rejects[0].reason)
+            return
+        await self._imports.refuse(connection, account.id, account.keep(rejects, self._limits))
+        news = sum(states[said.id].is_published for said in merged)
+        account.rows_accepted += news
+        account.rows_duplicate += len(merged) - news
 
     async def _next(self, account: Import, step: Literal["users", "finish"]) -> Import:
         later = account.later()
@@ -70,11 +116,14 @@ class Learning:
 async def _chunks(said: AsyncGenerator[Said, None]) -> AsyncGenerator[list[Said], None]:
     """Lists that never part what is said of one thing."""
     waiting: list[Said] = []
+    ids = 0
     async for one in said:
-        if len(waiting) >= _CHUNK and one.id != waiting[-1].id:
+        is_another = not waiting or one.id != waiting[-1].id
+        if is_another and (len(waiting) >= _CHUNK_ROWS or ids >= _CHUNK_IDS):
             yield waiting
-            waiting = []
+            waiting, ids = [], 0
         waiting.append(one)
+        ids += is_another
     if waiting:
         yield waiting
 
@@ -86,11 +135,6 @@ def _moved(account: Import, chunk: list[Said]) -> tuple[Import, list[str]]:
     return later, list(dict.fromkeys(said.id for said in chunk))
 
 
-def _merge(account: Import, states: dict[str, State], chunk: list[Said]) -> None:
-    for said in chunk:
-        states[said.id].put(said.fields, said.attributes, said.at)
-    if account.kind != "orders":
-        # Each of these is a row of the file; the rows of order files were counted as orders.
-        news = sum(states[said.id].is_published for said in chunk)
-        account.rows_accepted += news
-        account.rows_duplicate += len(chunk) - news
+def _reject(said: Said, refusal: StateTooLarge) -> Reject:
+    raw = orjson.dumps({**said.fields, **said.attributes}).decode()
+    return Reject(said.line or 0, "too_large", str(refusal), kept(raw))

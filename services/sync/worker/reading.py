@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
 from services.sync.domain import sources
 from services.sync.domain.cells import Refused
 from services.sync.domain.imports import Import, Reject
+from services.sync.domain.limits import CHUNK_BYTES, CHUNK_CELLS, Limits
 from services.sync.domain.mapping import Mapping, layout
 from services.sync.domain.rows import interaction_rows, item_rows, order_rows, user_rows
 from services.sync.domain.table import Record, Table, kept
 from shared import outbox
+from shared.errors import Permanent
 from shared.events.topics import INTERACTIONS
 
 if TYPE_CHECKING:
@@ -35,6 +37,7 @@ class Reading:
         files: Files,
         *,
         chunk_rows: int,
+        limits: Limits,
     ) -> None:
         self._database = database
         self._imports = imports
@@ -42,6 +45,7 @@ class Reading:
         self._staging = staging
         self._files = files
         self._chunk_rows = chunk_rows
+        self._limits = limits
         self._take: dict[str, Callable[[Connection, Import, list[Row]], Awaitable[None]]] = {
             "orders": self._stage_lines,
             "items": self._stage_puts,
@@ -68,20 +72,31 @@ class Reading:
         return later
 
     async def _chunks(self, table: Table, account: Import) -> AsyncGenerator[tuple[list[Record], int], None]:
-        """The records behind the account's line, and how much of the packed file is read by then."""
+        """Yield the records behind the account's line, and how much of the packed file is read by then.
+
+        A chunk is bounded by its rows, its bytes and its cells. Permanent for a file of too many lines.
+        """
         after = account.position.get("line", 0)
-        waiting: list[Record] = []
+        chunk = _Chunk(self._chunk_rows)
         packed_bytes = 0
         file = self._files.pieces(account.bucket, account.object_key, account.etag)
         async with aclosing(file) as pieces:
             async for piece, packed_bytes in pieces:
-                waiting += (record for record in table.feed(piece) if record.line > after)
-                while len(waiting) >= self._chunk_rows:
-                    yield waiting[: self._chunk_rows], packed_bytes
-                    del waiting[: self._chunk_rows]
-        waiting += (record for record in table.close() if record.line > after)
-        if waiting:
-            yield waiting, packed_bytes
+                for record in self._counted(table.feed(piece)):
+                    if record.line > after and chunk.add(record):
+                        yield chunk.taken(), packed_bytes
+        for record in self._counted(table.close()):
+            if record.line > after and chunk.add(record):
+                yield chunk.taken(), packed_bytes
+        if chunk.records:
+            yield chunk.taken(), packed_bytes
+
+    def _counted(self, records: Iterable[Record]) -> Iterator[Record]:
+        most = self._limits.max_import_rows + 1  # the header
+        for record in records:
+            if record.line > most:
+                raise Permanent(f"The file has more than {most - 1:,} lines below the first; split it.")
+            yield record
 
     async def _chunk(
         self,
@@ -94,11 +109,11 @@ class Reading:
         taken, rejects = _sorted_out(records, reader)
         later = account.later()
         later.rows_read += len(records)
-        later.refuse(reject.code for reject in rejects)
+        kept = later.keep(rejects, self._limits)
         later.position = {"line": records[-1].line}
         later.bytes_read, later.encoding = packed_bytes, table.encoding
         async with self._database.transaction() as connection:
-            await self._imports.refuse(connection, account.id, rejects)
+            await self._imports.refuse(connection, account.id, kept)
             if taken:
                 await self._take[account.kind](connection, later, taken)
             await self._imports.save(connection, later)
@@ -123,6 +138,30 @@ class Reading:
         await outbox.append(
             connection, INTERACTIONS, [event for event in events.values() if event.event_id in new]
         )
+
+
+class _Chunk:
+    """The records of the next transaction."""
+
+    def __init__(self, most_rows: int) -> None:
+        self.records: list[Record] = []
+        self._most_rows = most_rows
+        self._bytes = self._cells = 0
+
+    def add(self, record: Record) -> bool:
+        """Take a record; return whether it is time for the transaction."""
+        self.records.append(record)
+        self._bytes += len(record.raw)
+        self._cells += len(record.fields)
+        return (
+            len(self.records) >= self._most_rows or self._bytes >= CHUNK_BYTES or self._cells >= CHUNK_CELLS
+        )
+
+    def taken(self) -> list[Record]:
+        """Return the records, and begin anew."""
+        records, self.records = self.records, []
+        self._bytes = self._cells = 0
+        return records
 
 
 def _row_reader(account: Import, own: Mapping | None, table: Table) -> Callable[[list[str]], Any]:

@@ -6,6 +6,7 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING
 
 from services.sync.domain.imports import Import
+from services.sync.domain.limits import Limits
 from services.sync.domain.orders import (
     Order,
     RefusedLine,
@@ -21,6 +22,7 @@ from shared.events.topics import ORDERS
 if TYPE_CHECKING:
     from services.sync.store import Imports, Orders, Staging
     from services.sync.store.orders import Key, Known
+    from services.sync.store.staging import RefusedCount
     from shared.postgres import Connection, Database
 
 
@@ -28,13 +30,21 @@ class Settling:
     """Decides of each order: new, the same again, or another under a known id."""
 
     def __init__(
-        self, database: Database, imports: Imports, orders: Orders, staging: Staging, *, chunk_rows: int
+        self,
+        database: Database,
+        imports: Imports,
+        orders: Orders,
+        staging: Staging,
+        *,
+        chunk_rows: int,
+        limits: Limits,
     ) -> None:
         self._database = database
         self._imports = imports
         self._orders = orders
         self._staging = staging
         self._chunk_rows = chunk_rows
+        self._limits = limits
 
     async def settle(self, account: Import) -> Import:
         """Settle every order behind the account's position."""
@@ -60,9 +70,8 @@ class Settling:
         later = account.later()
         later.position = {"after": ""}
         async with self._database.transaction() as connection:
-            refused = await self._staging.refuse_too_large(connection, account.id)
-            later.refuse(["order_too_large"] * refused)
-            later.rows_staged -= refused
+            refused = await self._staging.refuse_too_large(connection, account.id, later.room(self._limits))
+            _count(later, refused, ["order_too_large"] * refused.refused)
             await self._imports.save(connection, later)
         return later
 
@@ -95,9 +104,15 @@ class Settling:
         return later
 
     async def _refuse(self, connection: Connection, account: Import, refused: list[RefusedLine]) -> None:
-        await self._staging.refuse(connection, account.id, refused)
-        account.refuse(line.code for line in refused)
-        account.rows_staged -= len(refused)
+        moved = await self._staging.refuse(connection, account.id, refused, account.room(self._limits))
+        _count(account, moved, [line.code for line in refused])
+
+
+def _count(account: Import, refused: RefusedCount, codes: list[str]) -> None:
+    account.refuse(codes)
+    account.rows_staged -= len(codes)
+    account.rejects_kept += refused.kept
+    account.reject_bytes += refused.bytes
 
 
 def _key(order: Order) -> Key:

@@ -166,4 +166,4 @@ class Runs:
         """Give the tenant's queued run its job, when no other one is running."""
         run = await connection.fetchval(*SQL.next_to_start(tenant=tenant))
         if run is not None:
-            await jobs.enqueue(connection, "run", str(run), {"run": run})
+            await jobs.enqueue(connection, "run", str(run), {"run": run}, tenant=tenant)

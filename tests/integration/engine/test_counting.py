@@ -167,7 +167,7 @@ async def test_the_file_of_an_import_that_failed_is_tried_again_while_its_rows_a
     payload = {"resource": found.id, "import": 7, "rows": ["shop/datasets/a.parquet"], "began": 1}
     for key in ("late", "soon", "gone"):
         async with store.transaction() as connection:
-            await jobs.enqueue(connection, "attribution", key, payload)
+            await jobs.enqueue(connection, "attribution", key, payload, tenant="shop")
     await store.execute(
         "UPDATE jobs SET status = 'failed', attempts = 3, retries = 9, error = 'away', "
         "finished_at = now() - make_interval(mins => CASE key WHEN 'soon' THEN 50 ELSE 70 END), "

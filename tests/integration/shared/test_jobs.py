@@ -46,8 +46,8 @@ async def test_a_key_is_worked_on_once_whoever_asks(pool: Database) -> None:
     async def work(job: Job) -> None:
         done.append(job.key)
 
-    first = await enqueue(pool, "work", "a", {})
-    second = await enqueue(pool, "work", "a", {})
+    first = await enqueue(pool, "work", "a", {}, tenant="shop")
+    second = await enqueue(pool, "work", "a", {}, tenant="shop")
     workers = [JobWorker(pool, {"work": work}, concurrency=2) for _ in range(2)]
     for worker in workers:
         await worker.start()
@@ -71,7 +71,7 @@ async def test_a_transient_error_is_tried_again_and_a_permanent_one_is_told(pool
     async def failed(job: Job, sentence: str) -> None:
         told.append(f"{job.key}: {sentence}")
 
-    await enqueue(pool, "work", "a", {})
+    await enqueue(pool, "work", "a", {}, tenant="shop")
     worker = JobWorker(pool, {"work": work}, failed=failed)
     await worker.start()
     row = await until_finished(pool, "a")
@@ -96,8 +96,8 @@ async def test_the_job_of_a_dead_worker_is_taken_over_with_its_progress(
     async def go_on(job: Job) -> None:
         seen.append((job.attempt, job.progress))
 
-    await enqueue(pool, "work", "a", {})
-    row = await pool.fetchrow(*jobs.SQL.claim(kinds=["work"], owner="dead", lease=0.5))
+    await enqueue(pool, "work", "a", {}, tenant="shop")
+    row = await pool.fetchrow(*jobs.SQL.claim(kinds=["work"], owner="dead", lease=0.5, full=[]))
     assert row is not None
     await pool.execute(*jobs.SQL.report(id=row["id"], owner="dead", progress={"step": "snapshot"}))
     worker = JobWorker(pool, {"work": go_on})
@@ -121,7 +121,7 @@ async def test_a_worker_that_lost_its_lease_stops_its_handler(
         finally:
             stopped.set()
 
-    await enqueue(pool, "work", "a", {})
+    await enqueue(pool, "work", "a", {}, tenant="shop")
     worker = JobWorker(pool, {"work": work})
     await worker.start()
     await started.wait()
@@ -139,7 +139,7 @@ async def test_a_worker_that_stops_puts_its_job_back(pool: Database) -> None:
         started.set()
         await asyncio.Event().wait()
 
-    await enqueue(pool, "work", "a", {})
+    await enqueue(pool, "work", "a", {}, tenant="shop")
     worker = JobWorker(pool, {"work": work})
     await worker.start()
     await started.wait()
@@ -156,9 +156,9 @@ async def test_a_job_that_kills_its_worker_is_given_up(
     async def work(job: Job) -> None:
         raise AssertionError("must not be tried again")
 
-    await enqueue(pool, "work", "a", {})
+    await enqueue(pool, "work", "a", {}, tenant="shop")
     for _ in range(jobs.MAX_DEATHS):
-        await pool.fetchrow(*jobs.SQL.claim(kinds=["work"], owner="dies", lease=-1.0))
+        await pool.fetchrow(*jobs.SQL.claim(kinds=["work"], owner="dies", lease=-1.0, full=[]))
     worker = JobWorker(pool, {"work": work})
     await worker.start()
     row = await until_finished(pool, "a")
@@ -178,7 +178,7 @@ async def test_a_job_outlives_an_outage_of_many_attempts(
         if job.attempt <= away:
             raise Transient("the object store is away")
 
-    await enqueue(pool, "work", "a", {})
+    await enqueue(pool, "work", "a", {}, tenant="shop")
     worker = JobWorker(pool, {"work": work})
     await worker.start()
     row = await until_finished(pool, "a")
@@ -196,7 +196,7 @@ async def test_a_job_is_given_up_when_something_stays_away(
     async def work(_: Job) -> None:
         raise Transient("the object store is away")
 
-    await enqueue(pool, "work", "a", {})
+    await enqueue(pool, "work", "a", {}, tenant="shop")
 
     async def failed(job: Job, sentence: str) -> None:
         told.append((job.outage, sentence))
@@ -230,7 +230,7 @@ async def test_the_loops_go_on_when_postgres_refuses_a_statement(
     await asyncio.sleep(0.2)
     not_migrated = worker.alive()
     await pool.execute("ALTER TABLE jobs RENAME COLUMN elsewhere TO lease_until")
-    await enqueue(pool, "work", "a", {})
+    await enqueue(pool, "work", "a", {}, tenant="shop")
     await begun.wait()
     await pool.execute("ALTER TABLE jobs RENAME COLUMN lease_until TO elsewhere")
     await asyncio.sleep(0.3)
@@ -257,7 +257,7 @@ async def test_a_renewal_that_hangs_stops_the_handler_before_the_lease_ends(
         finally:
             stopped.set()
 
-    await enqueue(pool, "work", "a", {})
+    await enqueue(pool, "work", "a", {}, tenant="shop")
     worker = JobWorker(pool, {"work": work})
     await worker.start()
     await begun.wait()
@@ -277,7 +277,7 @@ async def test_any_sentence_of_a_failure_is_kept(pool: Database) -> None:
     async def work(_: Job) -> None:
         raise Permanent("line 3: 'a\x00b\ud800c' is no price")
 
-    await enqueue(pool, "work", "a", {})
+    await enqueue(pool, "work", "a", {}, tenant="shop")
     worker = JobWorker(pool, {"work": work})
     await worker.start()
     row = await until_finished(pool, "a")
@@ -292,7 +292,7 @@ async def test_a_worker_that_has_lost_its_job_does_not_tell_that_it_failed(pool:
     async def work(job: Job) -> None:
         # Another worker takes the job over, since this one did not renew its lease.
         await pool.execute("UPDATE jobs SET lease_until = now() - interval '1 second'")
-        await pool.fetchrow(*jobs.SQL.claim(kinds=["work"], owner="another", lease=60.0))
+        await pool.fetchrow(*jobs.SQL.claim(kinds=["work"], owner="another", lease=60.0, full=[]))
         taken_over.set()
         raise Permanent(f"attempt {job.attempt} came to nothing")
 
@@ -300,7 +300,7 @@ async def test_a_worker_that_has_lost_its_job_does_not_tell_that_it_failed(pool:
         told.append(sentence)
 
     taken_over = asyncio.Event()
-    await enqueue(pool, "work", "a", {})
+    await enqueue(pool, "work", "a", {}, tenant="shop")
     worker = JobWorker(pool, {"work": work}, failed=failed)
     await worker.start()
     async with asyncio.timeout(PATIENCE):

@@ -11,6 +11,8 @@ from pathlib import Path
 import orjson
 import pytest
 import pytest_asyncio
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from deploy.local.ports import Ports
 from deploy.local.stack import Stack
@@ -291,6 +293,51 @@ async def test_an_event_that_kafka_would_refuse_is_refused_before_it_is_in_the_w
         await append(pool, topic, interaction(properties={"text": "x" * 1_000_000}))
 
     assert await pending(pool) == 0
+
+
+@pytest.mark.parametrize("too_large_for", ["kafka", "the topic"])
+async def test_a_row_that_kafka_refuses_is_set_aside_and_the_others_go_on(
+    kafka: KafkaSettings, pool: Database, too_large_for: str
+) -> None:
+    topic = await fresh_topic(kafka)
+    events = interactions(40, users=4)
+    large = interaction(properties={"text": "x" * 300_000})
+    if too_large_for == "the topic":
+        await set_topic_config(kafka, topic.name, {"max.message.bytes": "200000"})
+    await append(pool, topic, *events[:20], large, *events[20:])
+    if too_large_for == "kafka":
+        # What no service appends, since `append` measures.
+        await pool.execute(
+            "UPDATE outbox SET payload = json_build_object('text', repeat('x', 1100000)) WHERE id = $1",
+            large.event_id,
+        )
+    publisher = Publisher(kafka, "tracker", [topic])
+    relay = Relay(pool, publisher)
+
+    async with running(publisher, relay):
+        await until_relayed(pool)
+        await append(pool, topic, interaction(event_id="later"))
+        await until_relayed(pool)
+
+    published = [
+        InteractionRecorded.model_validate_json(record.value).event_id
+        for record in await raw_records(kafka, topic.name)
+    ]
+    (aside,) = await pool.fetch("SELECT id, aggregatetype, reason FROM outbox_set_aside")
+    assert set(published) == {event.event_id for event in events} | {"later"}
+    assert (aside["id"], aside["aggregatetype"]) == (large.event_id, topic.name)
+    assert "bytes" in aside["reason"]
+    assert relay.ready() is None
+
+
+async def set_topic_config(kafka: KafkaSettings, topic: str, values: dict[str, str]) -> None:
+    """Change what a broker says of a topic."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=kafka.kafka_bootstrap_servers)
+    await admin.start()
+    try:
+        await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic, configs=values)])
+    finally:
+        await admin.close()
 
 
 async def test_an_event_is_published_with_the_text_that_was_measured(

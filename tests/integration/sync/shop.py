@@ -9,6 +9,7 @@ from io import BytesIO
 from typing import Any
 
 from services.sync.domain.imports import Import
+from services.sync.domain.limits import Limits
 from services.sync.domain.mapping import Kind
 from services.sync.handlers import Handlers
 from services.sync.store import Catalogue, Files, Imports, Orders, Staging
@@ -36,7 +37,9 @@ class Shop:
         self.catalogue = Catalogue(self.pool)
         self.handlers = Handlers(self.pool, self.imports, self.catalogue, self.files)
 
-    def importer(self, *, chunk_rows: int = 3, imports: Imports | None = None) -> Importer:
+    def importer(
+        self, *, chunk_rows: int = 3, imports: Imports | None = None, limits: Limits | None = None
+    ) -> Importer:
         """An importer with small chunks, so that a small file has many."""
         return Importer(
             self.pool,
@@ -46,17 +49,19 @@ class Shop:
             self.catalogue,
             self.files,
             chunk_rows=chunk_rows,
+            limits=limits or Limits(),
         )
 
     async def post(self, kind: Kind, content: str | bytes, **values: Any) -> str:
         """Keep a file and add its import, as the HTTP process does; return the import's id."""
         data = content.encode() if isinstance(content, str) else content
         identity = str(uuid.uuid4())
-        key = f"{TENANT}/imports/{identity}/file.csv"
+        tenant = values.pop("tenant", TENANT)
+        key = f"{tenant}/imports/{identity}/file.csv"
         etag = await self.files.keep(key, BytesIO(data))
         new = Import(
             id=identity,
-            tenant=TENANT,
+            tenant=tenant,
             kind=kind,
             filename="file.csv",
             origin="request",

@@ -1,15 +1,28 @@
-"""Which files of a folder are read."""
+"""Which files of a folder are read, and how much of them."""
 
 from __future__ import annotations
 
-from typing import cast
+import io
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO, cast
 
 import pytest
 
 from services.engine.domain.locations import Location
 from services.engine.store.objects import Object, Objects
-from services.engine.worker.importing import csv_files
+from services.engine.worker.importing import Spec, csv_files, run
 from shared.errors import Permanent
+
+SCHEMA = json.dumps(
+    {
+        "type": "record",
+        "name": "Users",
+        "fields": [{"name": "USER_ID", "type": "string"}, {"name": "AGE", "type": ["null", "int"]}],
+    }
+)
 
 
 class Folder:
@@ -20,6 +33,15 @@ class Folder:
 
     def at(self, location: Location, _: str) -> list[Object]:
         return [Object(location.bucket, key, 1) for key in self.keys if key.startswith(location.key)]
+
+    data_bucket = "endcap-data"
+
+    def read(self, _: Object, __: str, seen: Callable[[int], None]) -> IO[bytes]:
+        seen(1)
+        return io.BufferedReader(io.BytesIO(b"USER_ID,AGE\nu1,3\nu2,\n"))  # type: ignore[type-var]
+
+    def upload(self, path: Path, *_: str) -> None:
+        assert path.exists()
 
 
 def read(place: str, *keys: str, deep: bool = False) -> list[str]:
@@ -45,3 +67,29 @@ def test_a_folder_without_csv_files_is_refused() -> None:
         read("in/", "in/readme.txt")
     with pytest.raises(Permanent, match="those in its sub-folders are not imported"):
         read("in/", "in/old/c.csv")
+
+
+@pytest.mark.parametrize(
+    ("max_bytes", "max_rows", "files", "what"),
+    [
+        (1, 9, 2, "The files have 2 bytes; 1 are allowed. Split the import."),
+        (9, 3, 2, "With 1.csv the import has too many rows. Split the import."),
+        (10**6, 9, 10_001, "It has 10,001 CSV files; 10,000 are allowed."),
+    ],
+)
+def test_an_import_is_bounded(tmp_path: Path, max_bytes: int, max_rows: int, files: int, what: str) -> None:
+    objects = cast("Objects", Folder(*(f"in/{number}.csv" for number in range(files))))
+    spec = Spec("bucket", "in/", SCHEMA, "USERS", "FULL", "shop/", False, max_bytes, max_rows)
+
+    with pytest.raises(Permanent, match=re.escape(what)):
+        run(spec, objects, tmp_path, lambda *_: None)
+
+
+def test_an_import_within_its_bounds_is_taken(tmp_path: Path) -> None:
+    objects = cast("Objects", Folder("in/0.csv", "in/1.csv"))
+
+    spec = Spec("bucket", "in/", SCHEMA, "USERS", "FULL", "shop/", False, 2, 4)
+
+    result = run(spec, objects, tmp_path, lambda *_: None)
+
+    assert [part["rows"] for part in result["parts"]] == [2, 2]

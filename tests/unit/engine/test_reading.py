@@ -165,3 +165,9 @@ def test_the_types_of_a_schema_are_the_types_of_the_columns() -> None:
     rows = read("ITEM_ID,STOCK,PRICE,SOLD\na,3,2.5,true\n", schema)
 
     assert rows == [{"ITEM_ID": "a", "STOCK": 3, "PRICE": 2.5, "SOLD": True}]
+
+
+def test_a_file_of_more_columns_than_anybody_has_is_refused() -> None:
+    header = ",".join(f"C{number}" for number in range(1_001))
+
+    assert refusal(f"{header}\n") == "a.csv has 1,001 columns; 1,000 are allowed."

@@ -10,7 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.sync.domain.catalogue import (
+    MOST_PROPERTIES,
+    MOST_PROPERTY_BYTES,
+    MOST_STATE_BYTES,
     State,
+    StateTooLarge,
     item_changed,
     item_put,
     microseconds,
@@ -20,6 +24,8 @@ from services.sync.domain.catalogue import (
 )
 from shared.errors import Permanent
 from shared.events import ItemPut, UserPut
+from shared.kafka import encoded
+from shared.outbox import MAX_EVENT_BYTES
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -129,3 +135,60 @@ def test_events_carry_the_whole_state_and_an_id_of_its_times() -> None:
     assert event.attributes == {"colour": "red"}
     assert event.event_id == again.event_id != other.event_id
     assert user_changed("default", merged([({"city": "Graz"}, {}, 1)]), NOON).city == "Graz"
+
+
+def test_a_put_that_would_make_a_state_too_large_changes_nothing() -> None:
+    state = State("a", is_new=True)
+    for number in range(5):
+        state.put({}, {f"p{number}": "x" * 99_000}, number)
+    before = dict(state.attributes), dict(state.times)
+
+    with pytest.raises(StateTooLarge, match=r"'a' would have 511,\d+ bytes of properties"):
+        state.put({"name": "Cup"}, {"p5": "x" * 16_000}, 9)
+    state.put({"name": "Cup"}, {"p4": "short"}, 10)
+
+    assert (state.attributes, state.times.keys() - {"name"}) == ({**before[0], "p4": "short"}, set(before[1]))
+    assert state.fields == {"name": "Cup"}
+
+
+def test_a_state_that_is_too_large_already_may_become_smaller_and_not_larger() -> None:
+    state = State("a", {}, {f"p{number}": "x" * 90_000 for number in range(9)}, {})
+
+    state.put({}, {"p0": ""}, 1)
+
+    with pytest.raises(StateTooLarge):
+        state.put({}, {"p0": "xx"}, 2)
+    assert state.attributes["p0"] == ""
+
+
+def test_a_property_and_their_number_have_limits() -> None:
+    state = State("a", {}, {str(number): 1 for number in range(MOST_PROPERTIES)}, {})
+
+    with pytest.raises(StateTooLarge, match="1,001 properties"):
+        state.put({}, {"another": 1}, 1)
+    with pytest.raises(StateTooLarge, match="'7' of 'a' has"):
+        state.put({}, {"7": "x" * MOST_PROPERTY_BYTES}, 1)
+    state.put({}, {"7": 2}, 1)
+
+    assert state.attributes["7"] == 2
+
+
+storable = st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\0"), max_size=40)
+
+
+@given(puts=st.lists(st.dictionaries(storable, storable | st.floats(allow_nan=False) | st.lists(storable))))
+def test_the_size_of_a_state_is_that_of_its_event(puts: list[dict[str, Any]]) -> None:
+    state = State("a", is_new=True)
+    for at, attributes in enumerate(puts):
+        state.put({"name": f"Cup {at}"}, attributes, at)
+    again = State("a", state.fields, state.attributes, state.times)
+
+    size = again._checked_size({}, {})
+
+    event = item_changed("shop", state, NOON)
+    assert size == (state._bytes or 0)
+    assert abs(len(encoded(event, "sync", "").value or b"") - size) < 300
+
+
+def test_the_largest_state_fits_into_a_record() -> None:
+    assert MOST_STATE_BYTES + MOST_PROPERTY_BYTES < MAX_EVENT_BYTES

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from services.sync.domain import sources
-from services.sync.domain.cells import Refused
+from services.sync.domain.cells import Refused, as_text
 from services.sync.domain.mapping import SHAPES, Kind, Mapping, layout
 from services.sync.domain.rows import (
     OrderRow,
@@ -279,3 +279,13 @@ def test_an_interaction_needs_somebody() -> None:
     code = refusal(interaction, "user_id,session_id,event_type,timestamp", ",,view,1772366400")
 
     assert code == "missing_value"
+
+
+@pytest.mark.parametrize("cell", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1"])
+def test_a_cell_that_a_spreadsheet_would_calculate_becomes_text(cell: str) -> None:
+    assert as_text(cell) == f"'{cell}"
+
+
+@pytest.mark.parametrize("cell", ["", "1,-2", "Cup = 1", "'=1"])
+def test_any_other_cell_stays_as_it_is(cell: str) -> None:
+    assert as_text(cell) == cell

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.sync.domain.table import Record, Table
+from services.sync.domain.limits import MOST_COLUMNS
+from services.sync.domain.table import RAW_KEPT, Record, Table
 from services.sync.domain.text import LONGEST
 from shared.errors import Permanent
 
@@ -157,3 +158,26 @@ def test_the_delimiter_is_found_in_the_header(delimiter: str) -> None:
 def test_a_file_that_is_no_table_is_refused_with_a_reason(content: bytes, sentence: str) -> None:
     with pytest.raises(Permanent, match=sentence):
         read(content)
+
+
+@pytest.mark.parametrize(
+    ("header", "what"),
+    [
+        (
+            b",".join(b"c%d" % number for number in range(MOST_COLUMNS + 1)),
+            "1,001 columns; 1,000 are allowed",
+        ),
+        (b"a" * (LONGEST + 1), "first line is longer than 65,536 characters"),
+    ],
+)
+def test_a_first_line_that_is_too_wide_or_too_long_is_refused(header: bytes, what: str) -> None:
+    with pytest.raises(Permanent, match=what):
+        read(header + b"\n1\n")
+
+
+def test_the_cells_of_a_refused_row_are_not_kept() -> None:
+    _, records = read(HEADER + b"," * 60_000 + b"\n1,2,3\n")
+
+    assert (bad(records), records[0].fields) == ([(2, "ragged_row")], [])
+    assert len(records[0].raw) <= RAW_KEPT + 1
+    assert good(records) == [["1", "2", "3"]]
