@@ -21,6 +21,7 @@ from services.recommender.store.campaigns import Campaigns
 from services.recommender.store.filters import Filters
 from services.recommender.store.histories import Histories, Kept
 from services.recommender.store.lists import Guarded, Lists
+from services.recommender.store.overflow import Overflow
 from services.recommender.store.places import Places
 from services.recommender.store.popular import Popular
 from services.recommender.store.profiles import Profiles
@@ -62,13 +63,13 @@ def build(settings: Settings) -> Serving:
     lists = Lists(redis, guarded, settings.bought_for)
     popular = Popular(lists, pointers)
     pointing = Pointing(pointers, redis, database, popular, settings.pointer_seconds)
-    catalogues = Catalogues(database)
+    catalogues = Catalogues(database, Overflow(settings.models_folder))
     campaigns = Campaigns(
         s3.client(settings.s3), settings.models_folder, guarded, catalogues, settings.models_kept
     )
 
     caches = StateTable[CacheRefreshed](settings.kafka, CACHES, pointing.changed)
-    items = StateTable[ItemChanged](settings.kafka, ITEMS, catalogues.changed, catalogues.whole)
+    items = StateTable[ItemChanged](settings.kafka, ITEMS, catalogues.changed, catalogues.whole, keep=False)
     deployed = StateTable[CampaignChanged](settings.kafka, CAMPAIGNS, campaigns.changed, campaigns.whole)
     filters = Filters(guarded)
     filtering = StateTable[FilterChanged](settings.kafka, FILTERS, filters.changed, filters.whole)

@@ -23,3 +23,8 @@ FRESHNESS = histogram(
     "From the tracker's receipt of an interaction to its place in Redis.",
 )
 REFILLED = counter("endcap_recommender_refilled_total", "Interactions read again after Redis lost them.")
+ITEMS = gauge("endcap_recommender_items", "Items of all tenants in memory.")
+ITEM_BYTES = gauge("endcap_recommender_item_bytes", "Memory that the items of all tenants take, roughly.")
+LONG_FACT_BYTES = gauge(
+    "endcap_recommender_long_fact_bytes", "Facts of items that are too long for memory, in a file on disk."
+)

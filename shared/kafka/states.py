@@ -46,8 +46,14 @@ class StateTable(Generic[State]):
         topic: Topic,
         changed: Callable[[str, State | None], None] | None = None,
         whole: Callable[[set[str]], None] | None = None,
+        *,
+        keep: bool = True,
     ) -> None:
-        """Read `topic`, which must be compacted."""
+        """Read `topic`, which must be compacted.
+
+        Without `keep` the table holds no states: `changed` keeps what it needs of them, and is called for
+        each tombstone, whether it has met the key before or not.
+        """
         if not topic.compacted:
             message = f"{topic.name} holds facts, not states: read it with a Consumer"
             raise ValueError(message)
@@ -55,6 +61,7 @@ class StateTable(Generic[State]):
         self.name = f"states-{topic.name}"
         self.states: dict[str, State] = {}
         self.caught_up = False
+        self._keep = keep
         self._changed = changed
         self._whole = whole
         self._decoder = Decoder(topic)
@@ -120,7 +127,7 @@ class StateTable(Generic[State]):
         self.caught_up = True
         if self._whole is not None:
             self._whole(there)
-        log.info("kafka.states_whole", topic=self.topic.name, states=len(self.states))
+        log.info("kafka.states_whole", topic=self.topic.name, states=len(there))
 
     async def _receive(self, records: Records) -> None:
         self._begin()
@@ -140,7 +147,8 @@ class StateTable(Generic[State]):
                 )
                 continue
             self._set(key, None if isinstance(state, Tombstone) else cast("State", state))
-        STATES.labels(self.topic.name).set(len(self.states))
+        if self._keep:
+            STATES.labels(self.topic.name).set(len(self.states))
 
     def _see(self, key: str, *, is_there: bool) -> None:
         if self._seen is not None and is_there:
@@ -149,7 +157,9 @@ class StateTable(Generic[State]):
             self._seen.discard(key)
 
     def _set(self, key: str, state: State | None) -> None:
-        if state is not None:
+        if not self._keep:
+            pass
+        elif state is not None:
             self.states[key] = state
         elif self.states.pop(key, None) is None:
             return

@@ -18,15 +18,21 @@ Value = str | float
 
 
 def packed(kind: Kind, fields: Mapping[str, Any], attributes: Mapping[str, Any]) -> bytes:
-    """The facts as bytes; none for nothing. What a field says wins over an attribute of its name."""
+    """The facts as bytes; none for nothing."""
+    facts = plain(kind, fields, attributes)
+    return orjson.dumps(facts) if facts else b""
+
+
+def plain(kind: Kind, fields: Mapping[str, Any], attributes: Mapping[str, Any]) -> dict[str, Value]:
+    """Return the facts by their keys. What a field says wins over an attribute of its name."""
     facts: dict[str, Value] = {}
     for name, value in attributes.items():
-        if (plain := _plain(value)) is not None:
-            facts[key_of(kind, name)] = plain
+        if (cell := _plain(value)) is not None:
+            facts[key_of(kind, name)] = cell
     for name, value in fields.items():
-        if (plain := _plain(value)) is not None:
-            facts[name] = plain
-    return orjson.dumps(facts) if facts else b""
+        if (cell := _plain(value)) is not None:
+            facts[name] = cell
+    return facts
 
 
 def unpacked(facts: bytes) -> dict[str, Value]:

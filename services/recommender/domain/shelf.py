@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from services.recommender.domain.facts import Value, key_of, spelled, unpacked
+from services.recommender.domain.facts import Value, key_of, spelled
 from shared.filters import Table
 from shared.models import Attributes
 
@@ -78,7 +78,7 @@ class Shelf:
 
     def cells(self, item_id: str, names: Sequence[str]) -> dict[str, Value]:
         """Some attributes of one item; those that nobody knows are left out."""
-        facts = unpacked(self._catalogue.facts(item_id))
+        facts = self._catalogue.facts(item_id)
         row, found = self.rows.get(item_id), {}
         for name in names:
             value = facts.get(key_of("item", name))
@@ -117,12 +117,12 @@ class _Overlaid:
         self._seen: list[bytes] = [b""] * len(trained)
 
     def look(self, ids: Sequence[str], catalogue: Catalogue) -> Column:
-        facts, seen, values = catalogue.facts, self._seen, self._values
+        mark, seen, values = catalogue.mark, self._seen, self._values
         for row, item_id in enumerate(ids):
-            told = facts(item_id)
-            if told is not seen[row]:
-                seen[row] = told
-                values[row] = self._merged(unpacked(told).get(self._key), row)
+            latest = mark(item_id)
+            if latest is not seen[row]:
+                seen[row] = latest
+                values[row] = self._merged(catalogue.facts(item_id).get(self._key), row)
         return values
 
     def _merged(self, told: Value | None, row: int) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import TYPE_CHECKING
 
 import asyncpg
@@ -10,8 +11,9 @@ import orjson
 import structlog
 
 from services.recommender.domain.catalogue import Catalogue
-from services.recommender.domain.facts import packed
+from services.recommender.domain.facts import plain
 from services.recommender.domain.pointers import Pointer, Pointers
+from services.recommender.metrics import ITEM_BYTES, ITEMS, LONG_FACT_BYTES
 from services.recommender.store.keys import pointer_key
 from services.recommender.store.lists import SQL
 from shared.errors import EndcapError
@@ -21,6 +23,7 @@ from shared.postgres import UNAVAILABLE
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from services.recommender.domain.catalogue import LongFacts
     from services.recommender.store.popular import Popular
     from shared.kafka import StateTable
     from shared.postgres import Database
@@ -121,8 +124,10 @@ class Catalogues:
 
     name = "catalogues"
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, long_facts: LongFacts | None = None) -> None:
+        """Keep facts that are too long for memory in `long_facts`."""
         self._database = database
+        self._long_facts = long_facts
         self._of: dict[str, Catalogue] = {}
         self._topic: StateTable[ItemChanged] | None = None
         self._task: asyncio.Task[None] | None = None
@@ -131,7 +136,7 @@ class Catalogues:
         """The catalogue of a tenant; empty for one that never described an item."""
         found = self._of.get(tenant)
         if found is None:
-            found = self._of[tenant] = Catalogue()
+            found = self._of[tenant] = Catalogue(self._long_facts)
         return found
 
     def follow(self, topic: StateTable[ItemChanged]) -> None:
@@ -150,20 +155,19 @@ class Catalogues:
                 item.price,
                 available=item.available,
                 as_of=item.occurred_at,
-                facts=packed("item", {name: getattr(item, name) for name in _FIELDS}, item.attributes),
+                facts=plain("item", {name: getattr(item, name) for name in _FIELDS}, item.attributes),
             )
 
     def whole(self, keys: set[str]) -> None:
         """Withhold what the view has told and items-v1 has no more: its tombstone may be compacted away."""
-        items: dict[str, set[str]] = {}
-        for key in keys:
-            tenant, _, item_id = key.partition(":")
-            items.setdefault(tenant, set()).add(item_id)
         for tenant, catalogue in self._of.items():
-            catalogue.keep_only(items.get(tenant, ()))
+            catalogue.keep_only(partial(_holds, keys, f"{tenant}:"))
 
     async def start(self) -> None:
         """Give Kafka a moment; then read the view."""
+        ITEMS.set_function(lambda: sum(map(len, self._of.values())))
+        ITEM_BYTES.set_function(lambda: sum(catalogue.memory_bytes for catalogue in self._of.values()))
+        LONG_FACT_BYTES.set_function(lambda: self._long_facts.held_bytes if self._long_facts else 0)
         self._task = asyncio.create_task(self._until_read(), name="catalogues")
 
     async def stop(self) -> None:
@@ -187,22 +191,26 @@ class Catalogues:
             await asyncio.sleep(10)
 
     async def _read_view(self) -> None:
-        items: dict[str, list[str]] = {}
+        items: dict[str, set[str]] = {}
         rows = await self._database.fetch(*SQL.items())
         if self._topic is not None and self._topic.caught_up:
             return  # what was read may be older by now
         for row in rows:
-            items.setdefault(row["tenant"], []).append(row["item_id"])
+            items.setdefault(row["tenant"], set()).add(row["item_id"])
             self.of(row["tenant"]).put(
                 row["item_id"],
                 row["name"],
                 row["price"],
                 available=row["available"],
                 as_of=row["updated_at"],
-                facts=packed("item", {name: row[name] for name in _FIELDS}, row["attributes"] or {}),
+                facts=plain("item", {name: row[name] for name in _FIELDS}, row["attributes"] or {}),
             )
         for tenant, known in items.items():
-            self.of(tenant).keep_only(known)
+            self.of(tenant).keep_only(known.__contains__)
+
+
+def _holds(keys: set[str], prefix: str, item_id: str) -> bool:
+    return prefix + item_id in keys
 
 
 async def _for_ever(work: Callable[[], Awaitable[None]], pause: float) -> None:

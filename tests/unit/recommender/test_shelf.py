@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from services.recommender.domain.catalogue import Catalogue
-from services.recommender.domain.facts import packed, unpacked
+from services.recommender.domain.facts import packed, plain, unpacked
 from services.recommender.domain.shelf import Shelf
 from shared.filters import Filter
 from shared.models import Attributes
@@ -18,7 +18,7 @@ NOW = datetime.now(UTC)
 
 
 def put(catalogue: Catalogue, item: str, fields: dict[str, Any] | None = None, **attributes: Any) -> None:
-    facts = packed("item", fields or {}, attributes)
+    facts = plain("item", fields or {}, attributes)
     catalogue.put(item, None, None, available=True, as_of=datetime.now(UTC), facts=facts)
 
 
