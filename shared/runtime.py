@@ -28,8 +28,9 @@ from starlette.exceptions import HTTPException
 
 from shared import observability
 from shared.errors import ApiError, Transient, unavailable
-from shared.postgres import UNAVAILABLE, migrate
+from shared.postgres import REFUSED, UNAVAILABLE, migrate, refusal
 from shared.settings import PostgresSettings, ServiceSettings
+from shared.unexpected import UnexpectedErrors
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
@@ -116,6 +117,7 @@ def application(
     for router in routers:
         app.include_router(router)
     app.include_router(_probes(parts))
+    app.add_middleware(UnexpectedErrors)
     app.add_middleware(observability.tracing.TracedRequests)
     _answer_errors(app)
     _document_errors(app)
@@ -203,10 +205,11 @@ def _answer_errors(app: FastAPI) -> None:
         code = HTTPStatus(error.status_code).phrase.title().replace(" ", "")
         return error_response(ApiError(error.status_code, code, str(error.detail)))
 
-    async def unexpected(request: Request, error: Exception) -> Response:
-        log.error("http.unexpected_error", path=request.url.path, exc_info=error)
-        detail = "An unexpected error; it is in the service's log. The same request may work later."
-        return error_response(ApiError(500, "InternalError", detail))
+    async def value_refused(_: Request, error: Exception) -> Response:
+        if (why := refusal(error)) is None:
+            raise error
+        log.warning("http.value_refused", error=repr(error))
+        return error_response(ApiError(400, "InvalidRequest", why))
 
     app.add_exception_handler(ApiError, api_error)
     app.add_exception_handler(Transient, transient)
@@ -214,7 +217,8 @@ def _answer_errors(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, http)
     for away in UNAVAILABLE:
         app.add_exception_handler(away, postgres_away)
-    app.add_exception_handler(Exception, unexpected)
+    for kind in REFUSED:
+        app.add_exception_handler(kind, value_refused)
 
 
 def _what_is_wrong(error: RequestValidationError) -> str:

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from shared.unexpected import UnexpectedErrors
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
     from starlette.types import ASGIApp, Receive, Scope, Send
 
 
-@dataclass(frozen=True, slots=True)
 class Serving:
     """What a process serves: `front` is asked first, and hands to `app` what it doesn't answer."""
 
-    front: ASGIApp
-    app: FastAPI
+    def __init__(self, front: ASGIApp, app: FastAPI) -> None:
+        """Answer for unexpected errors of `front` too; those of `app` never leave it."""
+        self._guarded = UnexpectedErrors(front)
+        self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
-        await self.front(scope, receive, send)
+        await self._guarded(scope, receive, send)
 
     def openapi(self) -> dict[str, object]:
         """Every route, those with a short way included."""

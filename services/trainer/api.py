@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field
 from services.trainer.store import Runs
 from shared.auth import Authenticator, Principal
 from shared.errors import ApiError
+from shared.events.values import Text
 from shared.runtime import ErrorBody
 
 
@@ -48,7 +49,7 @@ class RunsPage(BaseModel):
 class RunRequest(BaseModel):
     """Why a run is wanted."""
 
-    reason: str = Field("asked for by hand", min_length=1, max_length=500)
+    reason: Text = Field("asked for by hand", min_length=1, max_length=500)
 
 
 class RunAsked(BaseModel):

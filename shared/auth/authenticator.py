@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -29,6 +30,7 @@ MAX_SIGNED_BODY = 8 * 2**20
 
 _LOOPBACK = Principal("default", None, frozenset({"ingest", "read"}), "loopback")
 _TENANT_HEADER = b"x-endcap-tenant"
+_TENANT_ID = re.compile(rb"[a-z0-9][a-z0-9-]{0,79}")  # as shared.events.values.Tenant has it
 
 ORIGIN_REFUSED = "endcap.origin_refused"
 """The entry of an ASGI scope whose request was refused because of its origin: CORS must not allow it."""
@@ -134,7 +136,7 @@ class Authenticator:
         headers = dict(raw)
         key = presented_key(headers)
         if key is not None:
-            return _speaking_for(await self._by_key(key, headers), headers)
+            return _speaking_for(await self._by_key(key, headers), headers) or _refuse_tenant()
         authorization = headers.get(b"authorization")
         if authorization is None:
             if not self._keyless_loopback:
@@ -215,14 +217,23 @@ class Authenticator:
         return KeyPair(Principal(None, row["account"], scopes, "sigv4", access_key_id), secret)
 
 
-def _speaking_for(principal: Principal, headers: Mapping[bytes, bytes]) -> Principal:
-    """A service names the tenant that it speaks for; nobody else's header counts."""
+def _speaking_for(principal: Principal, headers: Mapping[bytes, bytes]) -> Principal | None:
+    """A service names the tenant that it speaks for; nobody else's header counts. None for no tenant's id."""
     if principal.kind != "service":
         return principal
     tenant = headers.get(_TENANT_HEADER)
     if tenant is None:
         return principal
-    return Principal(tenant.decode("latin-1"), None, principal.scopes, "service")
+    if _TENANT_ID.fullmatch(tenant) is None:
+        return None
+    return Principal(tenant.decode(), None, principal.scopes, "service")
+
+
+def _refuse_tenant() -> NoReturn:
+    detail = (
+        "The header x-endcap-tenant names no tenant: an id has small letters, digits and hyphens, 80 at most."
+    )
+    raise AuthError(400, "InvalidTenant", detail, aws_code="InvalidInputException")
 
 
 def _refuse_missing(why: str = "") -> NoReturn:

@@ -15,10 +15,11 @@ from pydantic import BaseModel, ValidationError
 
 from shared.auth import Authenticator, AuthError, Principal, Scope
 from shared.errors import ApiError, Permanent, Transient
+from shared.events.values import LONGEST_ID
 from shared.personalize.arns import Arn
 from shared.personalize.errors import WireError, invalid_input
 from shared.personalize.members import WireModel, to_epoch
-from shared.postgres import UNAVAILABLE
+from shared.postgres import UNAVAILABLE, refusal
 
 if TYPE_CHECKING:
     from starlette.types import Scope as AsgiScope
@@ -29,7 +30,8 @@ RawHeaders = list[tuple[bytes, bytes]]
 
 RETRY_SECONDS = 1
 _API_ERROR_CODES = {429: "ThrottlingException", 503: "ServiceUnavailable"}
-_REGION = re.compile(rb"Credential=[^/]+/\d{8}/([a-z0-9-]+)/")
+_REGION = re.compile(rb"Credential=[^/]+/\d{8}/([a-z0-9-]{1,32})/")
+_LONGEST_INVOCATION_ID = LONGEST_ID  # SDKs send a UUID of 36 characters
 
 log = structlog.get_logger()
 
@@ -141,9 +143,16 @@ def as_wire_error(error: Exception) -> WireError:
             message = "A dependency is not reachable right now; send the same request again in a moment."
             return WireError("ServiceUnavailable", message, retry_after=RETRY_SECONDS)
         case _:
-            log.error("personalize.unexpected_error", exc_info=error)
-            message = "An unexpected error; it is in the service's log."
-            return WireError("InternalFailure", message)
+            return _unexpected(error)
+
+
+def _unexpected(error: Exception) -> WireError:
+    """InvalidInputException where Postgres can't hold a value, else a fault of ours."""
+    if (why := refusal(error)) is not None:
+        log.warning("personalize.value_refused", error=repr(error))
+        return invalid_input(why)
+    log.error("personalize.unexpected_error", exc_info=error)
+    return WireError("InternalFailure", "An unexpected error; it is in the service's log.")
 
 
 def _existing(operation: Operation[Any] | None) -> Operation[Any]:
@@ -155,6 +164,11 @@ def _existing(operation: Operation[Any] | None) -> Operation[Any]:
 def _call(scope: AsgiScope, principal: Principal, request_id: str) -> Call:
     headers = dict(scope["headers"])
     invocation = headers.get(b"amz-sdk-invocation-id")
+    if invocation is not None and len(invocation) > _LONGEST_INVOCATION_ID:
+        raise invalid_input(
+            f"The header amz-sdk-invocation-id has {len(invocation)} characters; "
+            f"{_LONGEST_INVOCATION_ID} are allowed."
+        )
     region = _REGION.search(headers.get(b"authorization", b""))
     return Call(
         principal,

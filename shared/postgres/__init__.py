@@ -10,17 +10,20 @@ from typing import TYPE_CHECKING
 
 from shared.postgres.database import UNAVAILABLE, Database
 from shared.postgres.migrations import make_roles, migrate
+from shared.postgres.refusals import REFUSED, refusal
 from shared.postgres.statements import Statement, Statements, statements
 
 if TYPE_CHECKING:
     from shared.postgres.database import Connection as Connection
 
 __all__ = [
+    "REFUSED",
     "UNAVAILABLE",
     "Database",
     "Statement",
     "Statements",
     "make_roles",
     "migrate",
+    "refusal",
     "statements",
 ]

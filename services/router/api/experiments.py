@@ -17,6 +17,7 @@ from services.router.domain.experiments import (
     sample_ratio_p,
 )
 from shared.auth import Authenticator, Principal
+from shared.events.values import LARGEST_INT4
 from shared.runtime import ErrorBody
 
 if TYPE_CHECKING:
@@ -103,7 +104,9 @@ class Routes:
         @router.get("/{name}", operation_id="experiment", responses=_NOT_FOUND)
         async def one(
             name: Name,
-            version: Annotated[int | None, Query(ge=1, description="the newest if none is given")] = None,
+            version: Annotated[
+                int | None, Query(ge=1, le=LARGEST_INT4, description="the newest if none is given")
+            ] = None,
             principal: Principal = admin,
         ) -> ExperimentResult:
             """A version and what came of it so far."""

@@ -18,7 +18,7 @@ from pydantic import (
 )
 
 from services.router.domain.assignment import chosen, ends, is_eligible
-from shared.events.envelope import Name
+from shared.events.values import Name, Text
 
 Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
 Surface = Annotated[
@@ -27,7 +27,11 @@ Surface = Annotated[
         pattern=r"^(recommendations|similar-items|item-affinity|campaign/[a-zA-Z0-9][a-zA-Z0-9\-_]{0,62})$"
     ),
 ]
-Strategy = Annotated[str, StringConstraints(pattern=r"^([a-z0-9][a-z0-9-]*|arn:.*:campaign/.+)$")]
+Strategy = Annotated[
+    str,
+    StringConstraints(max_length=256, pattern=r"^([a-z0-9][a-z0-9-]*|arn:[!-~]*:campaign/[!-~]+)$"),
+]
+"""A recipe, or a campaign's ARN: printable ASCII of at most 256 characters, as Amazon Personalize has it."""
 
 _NAME = TypeAdapter[str](Name)
 
@@ -55,7 +59,7 @@ class Definition(BaseModel):
     surface: Surface = Field(description="recommendations, similar-items, item-affinity or campaign/<name>")
     variants: tuple[Variant, ...] = Field(min_length=2, max_length=20)
     traffic: float = Field(1.0, gt=0, le=1, description="share of the units that take part")
-    salt: str | None = Field(
+    salt: Text | None = Field(
         None, min_length=1, max_length=100, description="changes who gets what; made if there is none"
     )
 

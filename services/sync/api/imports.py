@@ -7,7 +7,7 @@ import io
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Annotated
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Depends, Path, Query, Request
 from fastapi.responses import StreamingResponse
 
 from services.sync.api.answers import Accepted, ImportList, ImportReport
@@ -16,11 +16,14 @@ from services.sync.api.form import FORM, posted
 from services.sync.domain.cells import as_text
 from shared.auth import Principal
 from shared.errors import ApiError
+from shared.events.values import Name
 from shared.runtime import ERRORS, ErrorBody
 
 if TYPE_CHECKING:
     from services.sync.store import Files, Imports
     from shared.auth import Authenticator
+
+ImportId = Annotated[Name, Path()]
 
 _MORE_ERRORS = {
     **ERRORS,
@@ -81,7 +84,7 @@ def imports_router(
         return ImportReport.of(account, relayed=relayed)
 
     @router.get("/{import_id}", operation_id="get_import")
-    async def get_import(import_id: str, principal: Principal = caller) -> ImportReport:
+    async def get_import(import_id: ImportId, principal: Principal = caller) -> ImportReport:
         """How far an import is, and what became of its rows."""
         return await one(principal, import_id)
 
@@ -91,7 +94,7 @@ def imports_router(
         response_class=StreamingResponse,
         responses={410: {"model": ErrorBody, "description": "The refused rows were deleted."}},
     )
-    async def get_rejects(import_id: str, principal: Principal = caller) -> StreamingResponse:
+    async def get_rejects(import_id: ImportId, principal: Principal = caller) -> StreamingResponse:
         """The first refused rows as CSV: each with its line in the file, the reason, and the row itself.
 
         How many there are of each reason says the import. A cell that a spreadsheet would take for a formula

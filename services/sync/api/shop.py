@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Path
 
 from services.sync.api.answers import ItemShown, OrdersShown, UserShown
 from services.sync.api.callers import reader
 from shared.auth import Principal
 from shared.errors import ApiError
+from shared.events.values import Name
 from shared.runtime import ERRORS, ErrorBody
 
 if TYPE_CHECKING:
     from services.sync.store import Catalogue, Orders
     from shared.auth import Authenticator
+
+Identifier = Annotated[Name, Path()]
 
 _NOT_FOUND = {**ERRORS, 404: {"model": ErrorBody, "description": "Nothing is known under this id."}}
 
@@ -25,7 +28,7 @@ def shop_router(authenticator: Authenticator, orders: Orders, catalogue: Catalog
     caller = Depends(reader(authenticator))
 
     @router.get("/orders/{order_id:path}", operation_id="get_order")
-    async def get_order(order_id: str, principal: Principal = caller) -> OrdersShown:
+    async def get_order(order_id: Identifier, principal: Principal = caller) -> OrdersShown:
         """An order with its lines, and a cancellation of the same id if there is one."""
         found = await orders.by_id(principal.own_tenant, order_id)
         if not found:
@@ -33,7 +36,7 @@ def shop_router(authenticator: Authenticator, orders: Orders, catalogue: Catalog
         return OrdersShown.model_validate({"orders": found})
 
     @router.get("/items/{item_id:path}", operation_id="get_item")
-    async def get_item(item_id: str, principal: Principal = caller) -> ItemShown:
+    async def get_item(item_id: Identifier, principal: Principal = caller) -> ItemShown:
         """An item: its name, category, price and whatever else was said of it last."""
         found = await catalogue.item(principal.own_tenant, item_id)
         if found is None:
@@ -41,7 +44,7 @@ def shop_router(authenticator: Authenticator, orders: Orders, catalogue: Catalog
         return ItemShown.model_validate(found)
 
     @router.get("/users/{user_id:path}", operation_id="get_user")
-    async def get_user(user_id: str, principal: Principal = caller) -> UserShown:
+    async def get_user(user_id: Identifier, principal: Principal = caller) -> UserShown:
         """A user: name, place and whatever else was said of them last."""
         found = await catalogue.user(principal.own_tenant, user_id)
         if found is None:

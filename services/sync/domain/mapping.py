@@ -64,19 +64,19 @@ class Mapping(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     source: Name = "custom"
-    columns: dict[str, str] = {}
-    constants: dict[str, Text] = Field({}, description="our field → its value in every row")
-    date_formats: tuple[str, ...] = Field(
+    columns: dict[Text, Text] = {}
+    constants: dict[Text, Text] = Field({}, description="our field → its value in every row")
+    date_formats: tuple[Text, ...] = Field(
         (), description="strptime formats; without one ISO 8601, or seconds since 1970"
     )
     timezone: str = Field("UTC", description="of dates that name none, such as Europe/Berlin")
     decimal: Literal[".", ","] = "."
     delimiter: str | None = Field(None, min_length=1, max_length=1)
     encoding: Literal["utf-8", "cp1252", "latin-1"] | None = None
-    cancellation_prefix: str | None = Field(
+    cancellation_prefix: Text | None = Field(
         None, min_length=1, description="orders whose id begins so are cancellations"
     )
-    service_codes: frozenset[str] = Field(
+    service_codes: frozenset[Text] = Field(
         frozenset(), description="product ids that are no products, such as POSTAGE"
     )
     upper_case_products: bool = Field(False, description="product ids are compared in upper case")

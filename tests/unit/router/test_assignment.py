@@ -177,6 +177,9 @@ def test_the_salt_stays_while_the_ranges_do() -> None:
         {"traffic": 1.01},
         {"name": "Not A Slug"},
         {"colour": "red"},
+        {"salt": "a\0b"},
+        {"variants": [{"name": "a", "strategy": "arn:\0:campaign/a"}, {"name": "b"}]},
+        {"variants": [{"name": "a", "strategy": f"arn:aws:campaign/{'a' * 300}"}, {"name": "b"}]},
     ],
 )
 def test_a_wrong_definition_is_refused(mistake: dict[str, object]) -> None:

@@ -179,6 +179,18 @@ async def test_only_a_service_names_the_tenant(rows: Rows) -> None:
     assert callers.known(scope(x_api_key=SERVICE_KEY, x_endcap_tenant="b")).own_tenant == "b"
 
 
+@pytest.mark.parametrize("tenant", ["", "Shop", "a/b", "..", "t" * 81, "\xff", "a b"])
+async def test_a_service_names_a_tenant_as_the_engine_makes_them(rows: Rows, tenant: str) -> None:
+    callers, named = authenticator(rows), scope(x_api_key=SERVICE_KEY)
+    named["headers"].append((b"x-endcap-tenant", tenant.encode("latin-1")))
+
+    with pytest.raises(AuthError, match="names no tenant") as refused:
+        await callers.of_scope(named)
+
+    assert refused.value.status == 400
+    assert callers.known(named) is None
+
+
 async def test_the_service_key_of_the_settings_works_without_postgres(rows: Rows) -> None:
     rows.away = True
 

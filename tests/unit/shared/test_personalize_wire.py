@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+import asyncpg
 import httpx
 import orjson
 import pytest
@@ -96,6 +97,17 @@ TARGET = {"x_amz_target": "AmazonPersonalize.DescribeCampaign"}
 THING = b'{"someName": "x", "unknown": [1]}'
 
 
+async def test_an_invocation_id_that_no_sdk_makes_is_refused() -> None:
+    async def handle(call: Call, thing: Thing) -> None:
+        raise AssertionError("it comes too far")
+
+    answer = await control(handle).answer(scope(**TARGET, amz_sdk_invocation_id="i" * 3_000), THING)
+
+    body = json.loads(answer.body)
+    assert (answer.status, body["__type"]) == (400, "InvalidInputException")
+    assert "amz-sdk-invocation-id has 3000 characters" in body["message"]
+
+
 async def test_a_reply_of_the_control_plane_is_read_by_botocore() -> None:
     at = datetime(2026, 11, 21, 8, 0, 0, 123456, tzinfo=UTC)
 
@@ -130,6 +142,9 @@ async def test_a_reply_of_the_control_plane_is_read_by_botocore() -> None:
         (Transient("Kafka is away"), 503, 503, "ServiceUnavailable"),
         (ConnectionRefusedError(), 503, 503, "ServiceUnavailable"),
         (ApiError(503, "Unavailable", "no", retry_after=1), 503, 503, "ServiceUnavailable"),
+        (asyncpg.DataError("value out of int32 range"), 400, 400, "InvalidInputException"),
+        (asyncpg.UntranslatableCharacterError("\\u0000"), 400, 400, "InvalidInputException"),
+        (asyncpg.DivisionByZeroError(), 500, 500, "InternalFailure"),
         (ZeroDivisionError(), 500, 500, "InternalFailure"),
     ],
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+import asyncpg
 import httpx
 import pytest
 from asgi_lifespan import LifespanManager
@@ -38,7 +39,7 @@ class Recorder:
 
 
 def client(app: Any) -> httpx.AsyncClient:
-    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    transport = httpx.ASGITransport(app)
     return httpx.AsyncClient(transport=transport, base_url="http://test")
 
 
@@ -83,6 +84,22 @@ def routes() -> APIRouter:
     async def bug() -> None:
         raise KeyError("secret detail")
 
+    @router.get("/nul")
+    async def nul() -> None:
+        raise asyncpg.CharacterNotInRepertoireError('invalid byte sequence for encoding "UTF8": 0x00')
+
+    @router.get("/beyond")
+    async def beyond() -> None:
+        raise asyncpg.DataError("invalid input for query argument $1: 2147483648 (value out of int32 range)")
+
+    @router.get("/long")
+    async def long() -> None:
+        raise asyncpg.ProgramLimitExceededError("index row size 3008 exceeds btree version 4 maximum 2704")
+
+    @router.get("/by-zero")
+    async def by_zero() -> None:
+        raise asyncpg.DivisionByZeroError("division by zero")
+
     @router.get("/typed/{number}")
     async def typed(number: int) -> int:
         return number
@@ -97,6 +114,10 @@ def routes() -> APIRouter:
         ("/transient", 503, "Unavailable", "within 2 s"),
         ("/postgres", 503, "Unavailable", "Postgres is not reachable"),
         ("/bug", 500, "InternalError", "in the service's log"),
+        ("/nul", 400, "InvalidRequest", "NUL character"),
+        ("/beyond", 400, "InvalidRequest", "out of range"),
+        ("/long", 400, "InvalidRequest", "at most 256 characters"),
+        ("/by-zero", 500, "InternalError", "in the service's log"),
         ("/typed/seven", 400, "InvalidRequest", "path.number"),
         ("/nowhere", 404, "NotFound", "Not Found"),
     ],

@@ -193,6 +193,10 @@ def test_a_mapping_of_ones_own() -> None:
         ('{"timezone": "Mars/Base"}', "Mars/Base"),
         ('{"delimiter": "\\n"}', "part columns"),
         ('{"constants": {"currency": "\\u0000"}}', "NUL"),
+        ('{"columns": {"item_id": "\\u0000"}}', "NUL"),
+        ('{"date_formats": ["%d\\u0000"]}', "NUL"),
+        ('{"cancellation_prefix": "\\u0000"}', "NUL"),
+        ('{"service_codes": ["\\u0000"]}', "NUL"),
         ("{", "not valid"),
     ],
 )
