@@ -483,6 +483,13 @@ WITH touched AS MATERIALIZED (
       AND stored_at > :stored_since
       AND occurred_at >= greatest(:since::timestamptz, now() - interval '14 days')
       AND occurred_at < date_bin('15 minutes', now() - interval '30 seconds', 'epoch')
+    UNION
+    -- What does not count any more has left its bucket.
+    SELECT date_bin('15 minutes', occurred_at, 'epoch')
+    FROM tracker.replaced_claims_v1
+    WHERE tenant = :tenant AND event_type = ANY(:types::text[]) AND replaced_at > :stored_since
+      AND occurred_at >= greatest(:since::timestamptz, now() - interval '14 days')
+      AND occurred_at < date_bin('15 minutes', now() - interval '30 seconds', 'epoch')
 )
 SELECT touched.bucket, found.events
 FROM touched

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from services.recommender.domain.moments import implies_impressions, moment, shown
+from services.recommender.domain.moments import claimed, implies_impressions, moment, shown
 from services.recommender.metrics import EVENTS, FRESHNESS
 from services.recommender.store.histories import Histories
 from services.recommender.store.places import About, Places
@@ -29,10 +29,22 @@ class Handlers:
     bought_for: timedelta
 
     async def interactions_recorded(self, events: Sequence[InteractionRecorded]) -> None:
-        """Take the events into histories; what was imported from long ago is in the models anyway."""
+        """Take the events into histories; what was imported from long ago is in the models anyway.
+
+        A correction takes the claim out of its subject's history before the event itself is taken in.
+        """
         oldest = datetime.now(UTC) - self.bought_for
+        corrections = [event for event in events if event.replaces is not None]
+        if corrections:
+            events = [event for event in events if event.replaces is None]
         moments = [one for event in events if (one := moment(event, oldest)) is not None]
         await self.histories.record(moments)
+        if corrections:
+            await self.histories.remove([claimed(event) for event in corrections])
+            corrected = [one for event in corrections if (one := moment(event, oldest)) is not None]
+            await self.histories.record(corrected)
+            if not events:
+                return
         counts = _counted(events)
         implied = [event for event in events if implies_impressions(event)]
         held = await self.shown.taken([(each.tenant, each.recommendation_id or "") for each in implied])

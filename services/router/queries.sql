@@ -90,6 +90,29 @@ FROM unnest(
 )
 ON CONFLICT DO NOTHING;
 
+-- correct_outcomes --
+-- The outcomes of claims that an order contradicts, in every experiment that ever ran: a unit of the claim that the
+-- order names as well keeps its outcome with what the order says, any other unit of the claim loses it.
+WITH correction AS (
+    SELECT c.*, e.name AS experiment, e.version
+    FROM unnest(
+        :tenants::text[], :event_ids::text[], :units::text[], :stays::boolean[], :event_types::text[],
+        :values::float8[], :times::timestamptz[]
+    ) AS c (tenant, event_id, unit, stays, event_type, value, occurred_at)
+    JOIN experiments AS e ON e.tenant = c.tenant AND e.started_at IS NOT NULL
+), gone AS (
+    DELETE FROM outcomes AS o USING correction AS c
+    WHERE (o.tenant, o.experiment, o.version, o.event_id, o.unit)
+        = (c.tenant, c.experiment, c.version, c.event_id, c.unit)
+      AND NOT c.stays
+)
+UPDATE outcomes AS o
+SET event_type = c.event_type, value = c.value, occurred_at = c.occurred_at
+FROM correction AS c
+WHERE (o.tenant, o.experiment, o.version, o.event_id, o.unit)
+    = (c.tenant, c.experiment, c.version, c.event_id, c.unit)
+  AND c.stays;
+
 -- units --
 -- How many units each variant was shown to.
 SELECT variant, count(*) AS units, count(*) FILTER (WHERE mixed) AS mixed

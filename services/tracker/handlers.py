@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import structlog
 
 from services.tracker.domain.orders import purchases
-from services.tracker.metrics import CONFLICTING, REPEATED, STORED
+from services.tracker.metrics import CLAIMS, CONFLICTING, REPEATED, STORED
 from services.tracker.store import Store
 from shared.events import InteractionRecorded, OrderCancelled, OrderPlaced, OrderRefunded
 from shared.events.topics import INTERACTIONS
@@ -17,6 +17,8 @@ from shared.kafka import Publisher
 
 PUBLISH_AT_ONCE = 1_000
 PUBLISH_SECONDS = 10.0
+
+_CONFIRMED, _REPLACED, _REFUSED = (CLAIMS.labels(outcome) for outcome in ("confirmed", "replaced", "refused"))
 
 log = structlog.get_logger()
 
@@ -40,15 +42,29 @@ class Handlers:
             if isinstance(order, OrderPlaced)
             for purchase in purchases(order, now)
         ]
-        for begin in range(0, len(found), PUBLISH_AT_ONCE):
-            part = found[begin : begin + PUBLISH_AT_ONCE]
-            await self.publisher.publish(INTERACTIONS, part, within=PUBLISH_SECONDS)
+        await self._publish(found)
 
     async def interactions_recorded(self, events: Sequence[InteractionRecorded]) -> None:
-        """Store each event once, and count it with it."""
+        """Store each event once, and count it with it; publish what holds in place of wrong claims.
+
+        Corrections are this handler's own: it passes them over.
+        """
+        events = [event for event in events if event.replaces is None]
+        if not events:
+            return
         kept = await self.store.keep(events)
         STORED.inc(kept.stored)
         REPEATED.inc(kept.repeated)
         if kept.conflicting:
             CONFLICTING.inc(kept.conflicting)
             log.warning("tracker.events_conflict", conflicting=kept.conflicting)
+        settled = kept.settled
+        _CONFIRMED.inc(settled.confirmed)
+        _REPLACED.inc(settled.replaced)
+        _REFUSED.inc(settled.refused)
+        await self._publish(settled.corrections)
+
+    async def _publish(self, events: Sequence[InteractionRecorded]) -> None:
+        for begin in range(0, len(events), PUBLISH_AT_ONCE):
+            part = events[begin : begin + PUBLISH_AT_ONCE]
+            await self.publisher.publish(INTERACTIONS, part, within=PUBLISH_SECONDS)

@@ -17,3 +17,8 @@ REPEATED = counter("endcap_tracker_events_repeated_total", "Events that the log 
 CONFLICTING = counter(
     "endcap_tracker_events_conflicting_total", "Events that came again under the same id with other content."
 )
+CLAIMS = counter(
+    "endcap_tracker_claims_total",
+    "Events that claimed a line of the shop's orders: confirmed by it, replaced by it, refused behind it.",
+    ["outcome"],
+)

@@ -9,7 +9,7 @@ from shared.events.caches import CacheRefreshed
 from shared.events.campaigns import CampaignChanged, FilterChanged, TrackerChanged
 from shared.events.envelope import Event, derived_id
 from shared.events.experiments import VariantExposed
-from shared.events.interactions import InteractionRecorded, canonical_type
+from shared.events.interactions import Claim, InteractionRecorded, canonical_type
 from shared.events.items import ItemChanged, ItemPut
 from shared.events.orders import OrderCancelled, OrderLine, OrderPlaced, OrderRefunded, line_id
 from shared.events.uploads import ObjectCreated, ObjectNotice
@@ -20,6 +20,7 @@ __all__ = [
     "BatchFailed",
     "CacheRefreshed",
     "CampaignChanged",
+    "Claim",
     "Event",
     "FilterChanged",
     "InteractionRecorded",

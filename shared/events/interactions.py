@@ -6,6 +6,8 @@ import re
 from functools import lru_cache
 from typing import Literal
 
+from pydantic import BaseModel, ConfigDict
+
 from shared.events.envelope import Document, Event, Name, Text
 from shared.events.values import Finite, Instant
 
@@ -44,12 +46,33 @@ def canonical_type(spelling: str) -> str:
     return _CANONICAL.get(_NOISE.sub("", spelling.lower())) or spelling.lower()
 
 
+class Claim(BaseModel):
+    """What somebody else than the shop had said under the id of an event."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    user_id: Name | None = None
+    session_id: Name | None = None
+    event_type: Name
+    item_id: Name | None = None
+    occurred_at: Instant
+
+    @property
+    def subject(self) -> str:
+        """Who did it, as the claim says: the user, else the session."""
+        return self.user_id or self.session_id or ""
+
+
 class InteractionRecorded(Event):
     """A user (or, before login, a session) did something, mostly with an item.
 
     `event_type` is canonical (see `canonical_type`); `sender_type` keeps the sender's own spelling.
     At least one of `user_id` and `session_id` is set. `value` is the sender's event value, `price` is
     the price of one piece.
+
+    With `replaces` it is a correction: the shop's own order says so, and what was claimed under this id no
+    longer counts. A correction has the key of the claim, so that it comes behind the claim; the event itself
+    may have come under its own key before.
     """
 
     user_id: Name | None = None
@@ -71,6 +94,7 @@ class InteractionRecorded(Event):
     source: Source = "events"
     received_at: Instant
     historical: bool = False
+    replaces: Claim | None = None
 
     @property
     def subject(self) -> str:
@@ -79,5 +103,5 @@ class InteractionRecorded(Event):
 
     @property
     def key(self) -> str:
-        """`tenant:user`, or `tenant:session` before login."""
-        return f"{self.tenant}:{self.subject}"
+        """`tenant:user`, or `tenant:session` before login; of a correction that of the claim."""
+        return f"{self.tenant}:{self.subject if self.replaces is None else self.replaces.subject}"

@@ -56,6 +56,21 @@ def moment(event: InteractionRecorded, oldest: datetime) -> Moment | None:
     )
 
 
+def claimed(correction: InteractionRecorded) -> Moment:
+    """Return the moment of the claim that a correction replaces; without an item there is none to remove."""
+    claim = correction.replaces
+    assert claim is not None
+    return Moment(
+        correction.tenant,
+        claim.user_id,
+        claim.session_id,
+        claim.item_id or "",
+        claim.event_type,
+        round(claim.occurred_at.timestamp(), 3),
+        correction.event_id,
+    )
+
+
 def shown(event: InteractionRecorded) -> set[str]:
     """The items that the event says were shown and not turned to."""
     if event.historical:

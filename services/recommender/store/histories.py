@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from services.recommender.store.corrections import REMOVE as _REMOVE
 from services.recommender.store.keys import bought_key, history_key, link_key
 from services.recommender.store.profiles import HISTORY
 from shared.redis import CommandRefused
@@ -158,7 +159,7 @@ class _Script:
         self.sha1 = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
 
 
-RECORD, LINK = _Script(_RECORD), _Script(_LINK)
+RECORD, LINK, REMOVE = _Script(_RECORD), _Script(_LINK), _Script(_REMOVE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,6 +206,12 @@ class Histories:
             self._linked.clear()
         self._linked |= dict.fromkeys(links, now)
 
+    async def remove(self, moments: Sequence[Moment]) -> None:
+        """Take moments out of the histories of their subjects, and of the users whose sessions those are."""
+        calls = [self._removed(one) for one in moments]
+        for begin in range(0, len(calls), CALLS_PER_ROUND_TRIP):
+            await self._call(calls[begin : begin + CALLS_PER_ROUND_TRIP])
+
     def forget_links(self) -> None:
         """Redis lost everything: sessions have to be linked again when they come."""
         self._linked.clear()
@@ -216,7 +223,7 @@ class Histories:
             if "NOSCRIPT" not in str(error):
                 raise
             # Redis was started anew: give it the scripts, and all the calls again.
-            loads = [("SCRIPT", "LOAD", script.text) for script in (RECORD, LINK)]
+            loads = [("SCRIPT", "LOAD", script.text) for script in (RECORD, LINK, REMOVE)]
             await self._redis.execute(*loads, *calls)
 
     def _recorded(
@@ -240,10 +247,26 @@ class Histories:
         ]
         group.sort(key=_time)
         for one in group:
-            tail = b"," + orjson.dumps(one.event_id) + b"]"
+            tail = _end(one)
             head = orjson.dumps((one.item_id, one.event_type, one.seconds))
             call += (head[:-1] + tail, one.seconds, tail, one.item_id if one.is_purchase else "")
         return call
+
+    def _removed(self, one: Moment) -> list[Any]:
+        subject = one.user_id or one.session_id or ""
+        return [
+            "EVALSHA",
+            REMOVE.sha1,
+            3,
+            history_key(one.tenant, subject),
+            bought_key(one.tenant, subject),
+            "" if one.user_id else link_key(one.tenant, subject),
+            _end(one),
+            one.item_id if one.is_purchase else "",
+            one.seconds if one.is_purchase else "",
+            history_key(one.tenant, ""),
+            bought_key(one.tenant, ""),
+        ]
 
     def _link(self, tenant: str, session: str, user: str, since: float) -> list[Any]:
         kept = self._kept
@@ -262,6 +285,11 @@ class Histories:
             _seconds(kept.history),
             _seconds(kept.bought),
         ]
+
+
+def _end(one: Moment) -> bytes:
+    """Return the end of an entry of a history, by which an event is met again."""
+    return b"," + orjson.dumps(one.event_id) + b"]"
 
 
 def _time(one: Moment) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from services.router.domain.experiments import Counts, Definition, Experiment, Outcome, next_version
 from services.router.settings import Settings
@@ -157,6 +157,18 @@ def experiment(row: Record) -> Experiment:
     return Experiment.model_validate(dict(row))
 
 
+class Correction(NamedTuple):
+    """What an order says of the outcome of one unit that claimed it; see `correct_outcomes`."""
+
+    tenant: str
+    event_id: str
+    unit: str
+    stays: bool
+    event_type: str
+    value: float | None
+    occurred_at: datetime
+
+
 class Counting:
     """Counts exposures and what followed; a repetition changes nothing."""
 
@@ -186,6 +198,24 @@ class Counting:
                     times=times,
                 )
             )
+
+    async def correct(self, rows: list[Correction]) -> None:
+        """Take claims back that an order contradicts."""
+        if not rows:
+            return
+        columns = map(list, zip(*rows, strict=True))
+        tenants, event_ids, units, stays, types, values, times = columns
+        await self._database.execute(
+            *SQL.correct_outcomes(
+                tenants=tenants,
+                event_ids=event_ids,
+                units=units,
+                stays=stays,
+                event_types=types,
+                values=values,
+                times=times,
+            )
+        )
 
     async def record(self, rows: list[tuple[str, str, int, str, str, str, float | None, datetime]]) -> None:
         """(tenant, experiment, version, event id, unit, event type, value, time) of what units did."""

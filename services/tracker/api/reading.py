@@ -2,10 +2,10 @@
 
 # No postponed annotations here: FastAPI could not resolve those that are made inside a function.
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query
-from pydantic import BaseModel, StringConstraints
+from pydantic import BaseModel, Field, StringConstraints
 
 from services.tracker.store import Store
 from shared.auth import Authenticator, Principal
@@ -46,6 +46,23 @@ class StoredEvents(BaseModel):
     events: list[StoredEvent]
 
 
+class Conflict(BaseModel):
+    """An event that says something else than what the log has under its id."""
+
+    event_id: str
+    kept: Literal["first", "order"] = Field(
+        description="what holds instead: the first event of the id, or the line of the shop's order"
+    )
+    noticed_at: datetime
+    event: dict[str, Any] = Field(description="the event that does not count, as it was sent")
+
+
+class Conflicts(BaseModel):
+    """Events that do not count, newest first."""
+
+    conflicts: list[Conflict]
+
+
 class Stats(BaseModel):
     """How many events the log has."""
 
@@ -54,7 +71,7 @@ class Stats(BaseModel):
 
 
 def reading_routes(store: Store, authenticator: Authenticator) -> APIRouter:
-    """The two routes."""
+    """The three routes."""
     router = APIRouter(tags=["Log"])
     reader = Annotated[Principal, Depends(authenticator.require("read"))]
 
@@ -70,6 +87,12 @@ def reading_routes(store: Store, authenticator: Authenticator) -> APIRouter:
             raise ApiError(400, "InvalidRequest", "Give either user_id or session_id.")
         rows = await store.events_of(caller.own_tenant, user_id=user_id, session_id=session_id, limit=limit)
         return StoredEvents(events=[StoredEvent(**row) for row in rows])
+
+    @router.get("/v1/conflicts", operation_id="conflicts", summary="Events that contradict what is kept")
+    async def conflicts(caller: reader, limit: Annotated[int, Query(ge=1, le=1000)] = 50) -> Conflicts:
+        """The newest events that came under the id of another and say something else; see `kept`."""
+        rows = await store.conflicts(caller.own_tenant, limit)
+        return Conflicts(conflicts=[Conflict(**row) for row in rows])
 
     @router.get("/v1/stats", operation_id="stats", summary="How many events the log has of each type")
     async def stats(caller: reader) -> Stats:

@@ -6,14 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from services.tracker.domain.fingerprint import fingerprint
+from services.tracker.store.claims import NOTHING, Settled, settle
 from shared.events import InteractionRecorded
 from shared.postgres import Database, statements
-
-if TYPE_CHECKING:
-    from shared.postgres import Connection
 
 SQL = statements(Path(__file__).parents[1] / "queries.sql")
 
@@ -46,11 +44,15 @@ _values = attrgetter(*_COLUMNS)
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """What became of a batch: rows written, events that were there before, ids used for two things."""
+    """What became of a batch: rows written, events that were there before, ids used for two things.
+
+    `settled` says more of those that were there before.
+    """
 
     stored: int
     repeated: int
     conflicting: int
+    settled: Settled = NOTHING
 
 
 class Store:
@@ -69,8 +71,8 @@ class Store:
         async with self._database.transaction() as connection:
             rows = await connection.fetch(*SQL.keep(**_columns(batch)))
             again += [batch[row["place"] - 1] for row in rows]
-            conflicting = await _note_conflicts(connection, again) if again else 0
-        return Kept(len(batch) - len(rows), len(again), conflicting)
+            conflicting, settled = await settle(connection, again, _columns) if again else (0, NOTHING)
+        return Kept(len(batch) - len(rows), len(again), conflicting, settled)
 
     async def events_of(
         self, tenant: str, *, user_id: str | None, session_id: str | None, limit: int
@@ -82,6 +84,10 @@ class Store:
             else SQL.events_of_session(tenant=tenant, session_id=session_id, limit=limit)
         )
         return [dict(row) for row in await self._database.fetch(*statement)]
+
+    async def conflicts(self, tenant: str, limit: int) -> list[dict[str, Any]]:
+        """The newest events that say something else than what is kept under their ids."""
+        return [dict(row) for row in await self._database.fetch(*SQL.conflicts(tenant=tenant, limit=limit))]
 
     async def counts(self, tenant: str) -> dict[str, int]:
         """Event type → how many rows the log has of it."""
@@ -99,15 +105,3 @@ def _columns(batch: Sequence[InteractionRecorded]) -> dict[str, Sequence[Any]]:
         },
         "fingerprint": [fingerprint(event) for event in batch],
     }
-
-
-async def _note_conflicts(connection: Connection, events: Sequence[InteractionRecorded]) -> int:
-    rows = await connection.fetch(
-        *SQL.note_conflicts(
-            tenant=[event.tenant for event in events],
-            event_id=[event.event_id for event in events],
-            fingerprint=[fingerprint(event) for event in events],
-            event=[event.model_dump(mode="json", exclude_none=True) for event in events],
-        )
-    )
-    return len(rows)

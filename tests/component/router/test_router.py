@@ -13,6 +13,7 @@ import boto3
 import pytest
 from botocore.config import Config
 
+from shared.events import Claim
 from shared.events.topics import EXPOSURES, INTERACTIONS
 from tests.support.kafka import raw_records, settings_for
 from tests.support.waiting import eventually
@@ -125,6 +126,36 @@ async def test_what_came_of_it_is_counted_once_per_event_whatever_comes_first(wo
     assert sum(one["events"]["purchase"]["value"] for one in result["variants"]) == 25
     assert result["mixed_units"] == 0
     assert result["status"] == "running"
+
+
+async def test_what_an_order_contradicts_is_taken_back_and_its_user_counts(world: Any) -> None:
+    async with world.router() as caller:
+        await run(caller, world, AB)
+        for n in range(3):
+            await caller.get(f"{V1}/recommendations/u{n}")
+        stolen, agreed = world.purchase("u0", event_id="line-1", value=900), world.purchase("u2")
+        order = world.purchase("u1", event_id="line-1", value=5)
+        cheaper = world.purchase("u2", event_id=agreed.event_id, value=3, historical=True)
+        corrections = [
+            truth.model_copy(update={"replaces": Claim.model_validate(claim, from_attributes=True)})
+            for truth, claim in ((order, stolen), (cheaper, agreed))
+        ]
+        async with world.worker():
+            # The order may come first under its own key; everything twice, as a replay does it.
+            for _ in range(2):
+                await world.publish(INTERACTIONS, stolen, order, agreed, *corrections)
+
+            async def outcomes() -> Any:
+                return await world.sql(
+                    "SELECT event_id, unit, value FROM router.outcomes ORDER BY value DESC"
+                )
+
+            await eventually(
+                outcomes,
+                enough=lambda rows: (
+                    [tuple(row) for row in rows] == [("line-1", "u1", 5.0), (agreed.event_id, "u2", 3.0)]
+                ),
+            )
 
 
 async def test_an_unmodified_boto3_client_gets_its_variant(world: Any) -> None:

@@ -166,3 +166,55 @@ async def test_a_redis_without_the_scripts_gets_them(redis: Multiplexer) -> None
         await histories.record([moment(n, NOW + n)])
 
     assert len(await history(redis)) == 3
+
+
+def purchase(n: int, seconds: float, user: str | None = "u", session: str | None = None) -> Moment:
+    return Moment("shop", user, session, "cup", "purchase", seconds, event_id(n))
+
+
+@pytest.mark.parametrize("n", [0, 1], ids=["plain id", "id with a quote"])
+async def test_a_moment_that_is_taken_back_is_neither_in_the_history_nor_bought(
+    redis: Multiplexer, n: int
+) -> None:
+    histories = Histories(redis, KEPT)
+    await histories.record([moment(2, NOW - 5), purchase(n, NOW - 3)])
+
+    for _ in range(2):
+        await histories.remove([purchase(n, NOW - 3)])
+
+    assert [event for _, _, event in await history(redis)] == [event_id(2)]
+    assert await bought(redis) == {}
+
+
+async def test_another_purchase_of_the_item_stays_bought(redis: Multiplexer) -> None:
+    histories = Histories(redis, KEPT)
+    await histories.record([purchase(1, NOW - 9), purchase(2, NOW - 5), purchase(3, NOW - 2)])
+
+    await histories.remove([purchase(3, NOW - 2)])
+    after_the_newest = await bought(redis)
+    await histories.remove([purchase(1, NOW - 9)])
+
+    assert after_the_newest == await bought(redis) == {"cup": NOW - 5}
+    assert [event for _, _, event in await history(redis)] == [event_id(2)]
+
+
+async def test_what_a_session_claimed_is_taken_from_its_user_too(redis: Multiplexer) -> None:
+    histories = Histories(redis, KEPT)
+    await histories.record([purchase(1, NOW - 3, user=None, session="s"), moment(2, NOW - 1, session="s")])
+    assert await bought(redis) == {"cup": NOW - 3}
+
+    await histories.remove([purchase(1, NOW - 3, user=None, session="s")])
+
+    assert (await bought(redis), await bought(redis, "s")) == ({}, {})
+    assert [event for _, _, event in await history(redis)] == [event_id(2)]
+    assert await history(redis, "s") == []
+
+
+async def test_a_redis_without_the_scripts_takes_a_moment_back_all_the_same(redis: Multiplexer) -> None:
+    histories = Histories(redis, KEPT)
+    await histories.record([purchase(1, NOW - 3)])
+    await redis.execute(("SCRIPT", "FLUSH"))
+
+    await histories.remove([purchase(1, NOW - 3)])
+
+    assert await history(redis) == []
