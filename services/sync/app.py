@@ -39,7 +39,7 @@ def build(settings: Settings) -> FastAPI:
                 max_upload_bytes=settings.max_upload_bytes,
                 max_pending_imports=settings.max_pending_imports,
             ),
-            shop_router(authenticator, Orders(database), Catalogue(database)),
+            shop_router(authenticator, Orders(database), Catalogue(database, settings.quotas())),
         ],
         description="Orders, items and users of the shop.",
     )
@@ -51,7 +51,7 @@ def worker(settings: Settings) -> FastAPI:
     # cycles among them took half of an import's processor time.
     gc.set_threshold(100_000, 50, 100)
     database = Database(settings.postgres, SERVICE)
-    imports, catalogue, files = Imports(database), Catalogue(database), _files(settings)
+    imports, catalogue, files = Imports(database), Catalogue(database, settings.quotas()), _files(settings)
     handlers = Handlers(database, imports, catalogue, files)
     importer = Importer(
         database,

@@ -15,10 +15,10 @@ SECONDS = histogram(
     ["kind"],
     buckets=(0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 900, 3600),
 )
-TOO_LARGE = counter(
-    "endcap_sync_states_too_large_total",
-    "Rows that would have made an item or a user larger than it may be.",
-    ["kind"],
+STATES_REFUSED = counter(
+    "endcap_sync_states_refused_total",
+    "Rows of items and users that were refused when they were merged: too large, or beyond a quota.",
+    ["kind", "reason"],
 )
 UPLOADS = counter("endcap_sync_uploads_total", "Announced or swept objects.", ["outcome"])
 PUTS = counter("endcap_sync_puts_total", "Puts of storefronts that were merged.", ["kind"])

@@ -342,6 +342,14 @@ ORDER BY kind DESC, file_line, product_id, n;
 -- One at a time merges the items and users of a tenant, so that their events leave in order.
 SELECT pg_advisory_xact_lock(hashtextextended('sync.catalogue:' || :tenant, 0));
 
+-- catalogue_count --
+-- How many items or users a tenant has.
+SELECT rows FROM catalogue_counts WHERE tenant = :tenant AND kind = :kind;
+
+-- delete_item --
+-- Delete an item; gives its id if it was there.
+DELETE FROM items WHERE tenant = :tenant AND item_id = :item_id RETURNING item_id;
+
 -- items --
 -- The states of items.
 SELECT item_id AS id, name, category, price, currency, available, created_at, attributes, times, updated_at

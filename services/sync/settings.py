@@ -8,7 +8,7 @@ from typing import ClassVar
 from pydantic import Field, SecretStr
 from pydantic_settings import SettingsConfigDict
 
-from services.sync.domain.limits import Limits
+from services.sync.domain.limits import Limits, Quotas
 from shared.settings import (
     AuthSettings,
     Block,
@@ -63,6 +63,8 @@ class Settings(ServiceSettings):
     import_concurrency: int = Field(
         4, ge=1, description="imports of different tenants that a worker runs at a time, one of each tenant"
     )
+    max_items: int = Field(1_000_000, ge=1, description="items of a tenant; new ones beyond are refused")
+    max_users: int = Field(10_000_000, ge=1, description="users of a tenant; new ones beyond are refused")
     chunk_rows: int = Field(5_000, ge=1, description="rows of a file in one transaction")
     kafka: KafkaSettings = Field(default_factory=lambda: KafkaSettings.of(SERVICE))
     postgres: PostgresSettings = Field(default_factory=lambda: PostgresSettings.of(SERVICE))
@@ -73,3 +75,7 @@ class Settings(ServiceSettings):
     def limits(self) -> Limits:
         """Return how much one file may be."""
         return Limits(**{field.name: getattr(self, field.name) for field in fields(Limits)})
+
+    def quotas(self) -> Quotas:
+        """Return how many items and users a tenant may have."""
+        return Quotas(self.max_items, self.max_users)

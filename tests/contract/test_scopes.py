@@ -115,6 +115,7 @@ def test_only_these_change_items_and_users(declared: dict[Route, frozenset[str]]
         "POST /items",
         "POST /users",
         "POST /v1/imports",
+        "DELETE /v1/items/{item_id:path}",
         "CreateDatasetImportJob",
     }
 

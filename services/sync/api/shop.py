@@ -26,6 +26,7 @@ def shop_router(authenticator: Authenticator, orders: Orders, catalogue: Catalog
     """The routes of the shop."""
     router = APIRouter(prefix="/v1", tags=["shop"], responses=_NOT_FOUND)
     caller = Depends(reader(authenticator))
+    editor = Depends(authenticator.require("catalogue"))
 
     @router.get("/orders/{order_id:path}", operation_id="get_order")
     async def get_order(order_id: Identifier, principal: Principal = caller) -> OrdersShown:
@@ -42,6 +43,14 @@ def shop_router(authenticator: Authenticator, orders: Orders, catalogue: Catalog
         if found is None:
             raise _unknown("UnknownItem", f"There is no item {item_id}.")
         return ItemShown.model_validate(found)
+
+    @router.delete("/items/{item_id:path}", operation_id="delete_item", status_code=204)
+    async def delete_item(item_id: str, principal: Principal = editor) -> None:
+        """Delete an item: recommenders leave it out from now on. The same again changes nothing.
+
+        Whatever is said of it later, by a file, an order or PutItems, makes it anew.
+        """
+        await catalogue.delete_item(principal.own_tenant, item_id)
 
     @router.get("/users/{user_id:path}", operation_id="get_user")
     async def get_user(user_id: Identifier, principal: Principal = caller) -> UserShown:

@@ -36,8 +36,22 @@ def microseconds(at: datetime) -> int:
     return (at - _EPOCH) // timedelta(microseconds=1)
 
 
-class StateTooLarge(Permanent):
+class StateRefused(Permanent):
+    """What was said of one item or user can't be taken; `code` is one word for reports."""
+
+    code = "refused"
+
+
+class StateTooLarge(StateRefused):
     """What was said of one item or user would make it larger than it may be."""
+
+    code = "too_large"
+
+
+class QuotaReached(StateRefused):
+    """The tenant has as many items or users as it may have, and this one is new."""
+
+    code = "quota_reached"
 
 
 @dataclass(slots=True)
@@ -50,6 +64,8 @@ class State:
     times: dict[str, int] = field(default_factory=dict)
     is_new: bool = False
     is_touched: bool = False
+    refusal: str | None = None
+    """Why a new one can't be added; those that are known can be changed all the same."""
     _bytes: int | None = field(default=None, init=False, repr=False)
     _before: tuple[dict[str, Any], dict[str, Any]] = field(init=False, repr=False)
 
@@ -60,9 +76,11 @@ class State:
     def put(self, fields: Mapping[str, Any], attributes: Mapping[str, Any], at: int) -> None:
         """Take over what is newer than what is known. The same put again changes nothing.
 
-        StateTooLarge when the state would grow beyond the limits; then nothing is taken over. What makes a
-        state smaller is always taken.
+        QuotaReached when the tenant may have no more, and StateTooLarge when the state would grow beyond the
+        limits; then nothing is taken over. What makes a state smaller is always taken.
         """
+        if self.refusal is not None:
+            raise QuotaReached(self.refusal)
         times = self.times
         new_fields = {name: value for name, value in fields.items() if at > times.get(name, -1)}
         new_attributes = {
@@ -100,6 +118,11 @@ class State:
                 f"{self.id!r} would have {count:,} properties; {MOST_PROPERTIES:,} are allowed"
             )
         return after
+
+    @property
+    def is_saved(self) -> bool:
+        """Whether there is something to write."""
+        return self.refusal is None and (self.is_new or self.is_touched)
 
     @property
     def is_published(self) -> bool:

@@ -36,3 +36,11 @@ class Limits:
 
     max_kept_reject_bytes: int = 8 * 2**20
     """Of reasons and rows in UTF-8."""
+
+
+@dataclass(frozen=True, slots=True)
+class Quotas:
+    """How many items and users a tenant may have: each is held by every recommender, or by Redis."""
+
+    max_items: int
+    max_users: int

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from services.sync.domain.catalogue import State, item_changed, user_changed
+from services.sync.domain.limits import Quotas
 from services.sync.store.statements import SQL
 from shared import outbox
 from shared.events.spellings import ITEM_FIELDS, USER_FIELDS
@@ -21,8 +22,9 @@ if TYPE_CHECKING:
 class Catalogue:
     """Items and users. A merge holds the tenant's lock until its transaction ends."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, quotas: Quotas) -> None:
         self._database = database
+        self._quotas = quotas
 
     async def items_to_merge(
         self, connection: Connection, tenant: str, ids: Sequence[str]
@@ -30,7 +32,9 @@ class Catalogue:
         """The states of items, also of those that are new."""
         await connection.execute(*SQL.lock_catalogue(tenant=tenant))
         rows = await connection.fetch(*SQL.items(tenant=tenant, ids=list(ids)))
-        return _states(rows, ids, ITEM_FIELDS)
+        states = _states(rows, ids, ITEM_FIELDS)
+        await self._refuse_beyond(connection, tenant, states, "items", self._quotas.max_items)
+        return states
 
     async def users_to_merge(
         self, connection: Connection, tenant: str, ids: Sequence[str]
@@ -38,11 +42,13 @@ class Catalogue:
         """The states of users, also of those that are new."""
         await connection.execute(*SQL.lock_catalogue(tenant=tenant))
         rows = await connection.fetch(*SQL.users(tenant=tenant, ids=list(ids)))
-        return _states(rows, ids, USER_FIELDS)
+        states = _states(rows, ids, USER_FIELDS)
+        await self._refuse_beyond(connection, tenant, states, "users", self._quotas.max_users)
+        return states
 
     async def save_items(self, connection: Connection, tenant: str, states: Mapping[str, State]) -> int:
         """Write what was merged and publish what really changed; return how many items did."""
-        touched = [state for state in states.values() if state.is_new or state.is_touched]
+        touched = [state for state in states.values() if state.is_saved]
         changed = [state for state in touched if state.is_published]
         if touched:
             await connection.execute(
@@ -67,7 +73,7 @@ class Catalogue:
 
     async def save_users(self, connection: Connection, tenant: str, states: Mapping[str, State]) -> int:
         """Write what was merged and publish what really changed; return how many users did."""
-        touched = [state for state in states.values() if state.is_new or state.is_touched]
+        touched = [state for state in states.values() if state.is_saved]
         changed = [state for state in touched if state.is_published]
         if touched:
             await connection.execute(
@@ -87,6 +93,30 @@ class Catalogue:
         events = [user_changed(tenant, state, now) for state in changed]
         await outbox.append(connection, USERS, events)
         return len(changed)
+
+    async def delete_item(self, tenant: str, item_id: str) -> bool:
+        """Delete an item and tell everybody; return False when there was none."""
+        async with self._database.transaction() as connection:
+            await connection.execute(*SQL.lock_catalogue(tenant=tenant))
+            known = await connection.fetchval(*SQL.delete_item(tenant=tenant, item_id=item_id))
+            if known is None:
+                return False
+            await outbox.append_tombstone(connection, ITEMS, tenant, f"{tenant}:{item_id}")
+        return True
+
+    async def _refuse_beyond(
+        self, connection: Connection, tenant: str, states: Mapping[str, State], kind: str, most: int
+    ) -> None:
+        """Let the new states refuse what is said of them that a tenant may not have."""
+        new = [state for state in states.values() if state.is_new]
+        if not new:
+            return
+        count = await connection.fetchval(*SQL.catalogue_count(tenant=tenant, kind=kind)) or 0
+        for state in new[max(0, most - count) :]:
+            state.refusal = (
+                f"{state.id!r} is new, and {tenant!r} has {count:,} {kind} of {most:,} that it may have; "
+                f"delete some, or raise SYNC_MAX_{kind.upper()}"
+            )
 
     async def item(self, tenant: str, item_id: str) -> dict[str, Any] | None:
         """One item as people see it."""

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Literal
 import orjson
 import structlog
 
-from services.sync.domain.catalogue import State, StateTooLarge
+from services.sync.domain.catalogue import State, StateRefused
 from services.sync.domain.imports import Import, Reject
 from services.sync.domain.limits import Limits
 from services.sync.domain.table import kept
-from services.sync.metrics import TOO_LARGE
+from services.sync.metrics import STATES_REFUSED
 
 if TYPE_CHECKING:
     from services.sync.store import Catalogue, Imports, Staging
@@ -81,24 +81,25 @@ class Learning:
     async def _merge(
         self, connection: Connection, account: Import, states: dict[str, State], chunk: list[Said]
     ) -> None:
-        """Merge what is said into the states; what makes one too large is refused, and the others go on."""
+        """Merge what is said into the states; what one can't take is refused, and the others go on."""
         merged: list[Said] = []
         rejects: list[Reject] = []
         for said in chunk:
             try:
                 states[said.id].put(said.fields, said.attributes, said.at)
-            except StateTooLarge as refusal:
+            except StateRefused as refusal:
                 rejects.append(_reject(said, refusal))
             else:
                 merged.append(said)
         for identity in {said.id for said in chunk} - {said.id for said in merged}:
             if states[identity].is_new:
                 del states[identity]
-        TOO_LARGE.labels(account.kind).inc(len(rejects))
+        for reject in rejects:
+            STATES_REFUSED.labels(account.kind, reject.code).inc()
         if account.kind == "orders":
             # Rows of order files were counted as orders, which stay; a name or a price is not taken over.
             if rejects:
-                log.warning("sync.states_too_large", import_id=account.id, first=rejects[0].reason)
+                log.warning("sync.states_refused", import_id=account.id, first=rejects[0].reason)
             return
         await self._imports.refuse(connection, account.id, account.keep(rejects, self._limits))
         news = sum(states[said.id].is_published for said in merged)
@@ -135,6 +136,6 @@ def _moved(account: Import, chunk: list[Said]) -> tuple[Import, list[str]]:
     return later, list(dict.fromkeys(said.id for said in chunk))
 
 
-def _reject(said: Said, refusal: StateTooLarge) -> Reject:
+def _reject(said: Said, refusal: StateRefused) -> Reject:
     raw = orjson.dumps({**said.fields, **said.attributes}).decode()
-    return Reject(said.line or 0, "too_large", str(refusal), kept(raw))
+    return Reject(said.line or 0, refusal.code, str(refusal), kept(raw))

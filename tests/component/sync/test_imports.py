@@ -215,6 +215,13 @@ async def test_what_a_storefront_puts_is_merged_and_published(
     item = sync.get("/v1/items/put-1").json()
     assert (item["name"], item["category"], item["attributes"]) == ("Vase", "Glass", {"Colour": "blue"})
 
+    keys = {"x-api-key": sync.tenant.read}
+    assert sync.http.delete("/v1/items/put-1", headers=keys).status_code == 403
+    keys = {"x-api-key": sync.tenant.catalogue}
+    for _ in range(2):
+        assert sync.http.delete("/v1/items/put-1", headers=keys).status_code == 204
+    assert sync.get("/v1/items/put-1").status_code == 404
+
 
 def test_the_load_command_shows_progress_until_all_is_relayed(
     sync: Sync, worker: Process, relay: Process, tmp_path: Path

@@ -9,7 +9,7 @@ from io import BytesIO
 from typing import Any
 
 from services.sync.domain.imports import Import
-from services.sync.domain.limits import Limits
+from services.sync.domain.limits import Limits, Quotas
 from services.sync.domain.mapping import Kind
 from services.sync.handlers import Handlers
 from services.sync.store import Catalogue, Files, Imports, Orders, Staging
@@ -18,6 +18,7 @@ from shared.jobs import Job
 from shared.postgres import Database as Pool
 
 TENANT = "shop"
+ROOMY = Quotas(1_000_000, 1_000_000)
 
 
 @dataclass
@@ -26,6 +27,7 @@ class Shop:
 
     pool: Pool
     files: Files
+    quotas: Quotas = ROOMY
     imports: Imports = field(init=False)
     orders: Orders = field(init=False)
     catalogue: Catalogue = field(init=False)
@@ -34,7 +36,7 @@ class Shop:
     def __post_init__(self) -> None:
         self.imports = Imports(self.pool)
         self.orders = Orders(self.pool)
-        self.catalogue = Catalogue(self.pool)
+        self.catalogue = Catalogue(self.pool, self.quotas)
         self.handlers = Handlers(self.pool, self.imports, self.catalogue, self.files)
 
     def importer(
