@@ -567,3 +567,87 @@ DELETE FROM attribution_looks WHERE attribution IN (SELECT attribution FROM fail
 -- forget_attribution_jobs --
 -- A count that is done is not looked at again.
 DELETE FROM jobs WHERE kind = 'attribution' AND status = 'done' AND finished_at < now() - interval '1 day';
+
+-- request_erasures --
+-- Request the erasure of users for a job, once; gives those that are new, with the time up to which.
+INSERT INTO erasures (job, tenant, user_id, requested_at)
+SELECT :job, :tenant, user_id, now() FROM unnest(:users::text[]) AS user_id
+ON CONFLICT DO NOTHING
+RETURNING user_id, requested_at;
+
+-- sessions_of --
+-- The newest sessions of users, at most a thousand of each.
+SELECT user_id, (array_agg(session_id ORDER BY last_at DESC))[1:1000] AS session_ids
+FROM (
+    SELECT user_id, session_id, max(occurred_at) AS last_at
+    FROM tracker.interactions_v1
+    WHERE tenant = :tenant AND user_id = ANY(:users::text[]) AND session_id IS NOT NULL
+      AND session_id <> user_id
+    GROUP BY user_id, session_id
+) AS sessions
+GROUP BY user_id;
+
+-- erasures_of_job --
+-- The users of a deletion job.
+SELECT user_id FROM erasures WHERE job = :job ORDER BY user_id;
+
+-- add_erasure_receipts --
+-- What services have confirmed; a repeated confirmation changes nothing.
+INSERT INTO erasure_receipts (job, user_id, service, rows, erased_at)
+SELECT one.job, one.user_id, one.service, one.rows, one.erased_at
+FROM unnest(:jobs::bigint[], :users::text[], :services::text[], :rows::jsonb[], :times::timestamptz[])
+    AS one (job, user_id, service, rows, erased_at)
+JOIN erasures ON erasures.job = one.job AND erasures.user_id = one.user_id AND erasures.tenant = ANY(:tenants)
+ON CONFLICT DO NOTHING;
+
+-- erasure_counts --
+-- How many users of a job each service has confirmed.
+SELECT service, count(*) AS users
+FROM erasure_receipts
+WHERE job = :job
+GROUP BY service;
+
+-- erasure_rows --
+-- What each service has erased for a job, by the place where it was.
+SELECT service, count(DISTINCT user_id) AS users, max(erased_at) AS erased_at,
+    coalesce(
+        (SELECT jsonb_object_agg(place, number) FROM (
+            SELECT place, sum(number::bigint) AS number
+            FROM erasure_receipts AS own, jsonb_each_text(own.rows) AS counted (place, number)
+            WHERE own.job = :job AND own.service = receipts.service
+            GROUP BY place
+        ) AS summed),
+        '{}'
+    ) AS rows
+FROM erasure_receipts AS receipts
+WHERE job = :job
+GROUP BY service
+ORDER BY service;
+
+-- count_erasures --
+-- How many users a job has.
+SELECT count(*) FROM erasures WHERE job = :job;
+
+-- finish_erasures --
+-- Everything about the users of a job is gone.
+UPDATE erasures SET finished_at = now() WHERE job = :job AND finished_at IS NULL;
+
+-- erasures_to_end --
+-- Users whose erasure is long over, so that nobody needs to be told to leave them out any more.
+SELECT DISTINCT tenant, user_id FROM erasures AS ended
+WHERE finished_at < now() - make_interval(hours => 1)
+  AND NOT EXISTS (
+      SELECT FROM erasures AS other
+      WHERE other.tenant = ended.tenant AND other.user_id = ended.user_id
+        AND (other.finished_at IS NULL OR other.finished_at >= now() - make_interval(hours => 1))
+  )
+LIMIT 1000;
+
+-- drop_erasures --
+-- Forget the erasures of users; receipts go with them.
+WITH ended AS (
+    DELETE FROM erasures WHERE tenant = :tenant AND user_id = ANY(:users::text[]) RETURNING job, user_id
+)
+DELETE FROM erasure_receipts AS receipts
+USING ended
+WHERE receipts.job = ended.job AND receipts.user_id = ended.user_id;

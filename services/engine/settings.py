@@ -84,6 +84,10 @@ class Settings(ServiceSettings):
         ge=1,
         description="of each solution so many newest models stay, and those in use",
     )
+    erasure_services: tuple[str, ...] = Field(
+        ("tracker", "sync", "trainer", "loader", "recommender", "router"),
+        description="services that must confirm a data deletion job before it is COMPLETED, as a JSON array",
+    )
     renewal_minutes: float = Field(
         30.0,
         description="with performIncrementalUpdate a model is made anew so often at the most",

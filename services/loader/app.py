@@ -8,11 +8,11 @@ from services.loader import api
 from services.loader.domain import Limits
 from services.loader.handlers import Handlers
 from services.loader.settings import Settings
-from services.loader.store import Activations, Caches, Cleaning, Files, Generations
+from services.loader.store import Activations, Caches, Cleaning, Erasures, Files, Generations
 from services.loader.worker import Following, Loading
 from shared import redis, s3
 from shared.auth import Authenticator
-from shared.events.topics import BATCHES, CACHES
+from shared.events.topics import BATCHES, CACHES, ERASURE_RECEIPTS, ERASURES
 from shared.jobs import JobWorker
 from shared.kafka import Consumer, Publisher
 from shared.outbox import Relay
@@ -45,12 +45,14 @@ def worker(settings: Settings) -> FastAPI:
     """The process that loads, follows, cleans and relays."""
     database = Database(settings.postgres, "loader")
     generations, activations = Generations(database), Activations(database)
-    caches = Caches(redis.client(settings.redis), database)
+    client = redis.client(settings.redis)
+    caches, erasures = Caches(client, database), Erasures(client, database)
     loading = Loading(
         database=database,
         generations=generations,
         activations=activations,
         caches=caches,
+        erasures=erasures,
         files=Files(s3.client(settings.s3)),
         limits=Limits(
             least_share_of_last=settings.least_share_of_last,
@@ -64,10 +66,11 @@ def worker(settings: Settings) -> FastAPI:
         failed=loading.failed,
         concurrency=settings.load_concurrency,
     )
-    handlers = Handlers(generations, settings.s3.endcap_data_bucket)
+    handlers = Handlers(generations, erasures, settings.s3.endcap_data_bucket)
     consumer = Consumer(settings.kafka, "loader")
     consumer.subscribe(BATCHES, handlers.batches)
-    publisher = Publisher(settings.kafka, "loader", [CACHES])
+    consumer.subscribe(ERASURES, handlers.erasures_requested)
+    publisher = Publisher(settings.kafka, "loader", [CACHES, ERASURE_RECEIPTS])
     following = Following(activations, caches)
     cleaning = Cleaning(database, caches, keep=settings.keep_generations)
     return application(

@@ -23,6 +23,8 @@ _ID_FIELDS = {
     "similar-items": ("itemId",),
     "popularity": ("listId",),
 }
+RECIPES_WITHOUT_USERS = ("similar-items", "popularity")
+"""Recipes whose lists belong to no user; every other recipe may have lists of users."""
 _ANY_ID_FIELD = ("userId", "itemId", "listId")
 _TEXT_KEPT = 1000
 

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from services.loader.domain import require_own_key
-from services.loader.store import Generations
+from services.loader.store import Erasures, Generations
 from shared.errors import Permanent
-from shared.events import BatchCompleted, BatchFailed, Event
+from shared.events import BatchCompleted, BatchFailed, Event, UserErasureRequested
+from shared.kafka import Tombstone
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +17,7 @@ class Handlers:
     """Takes what the trainer says; the work itself is a job of the worker."""
 
     generations: Generations
+    erasures: Erasures
     bucket: str
 
     async def batches(self, events: Sequence[Event]) -> None:
@@ -26,6 +28,15 @@ class Handlers:
                     await self.batch_completed(event)
                 case BatchFailed():
                     await self.batch_failed(event)
+
+    async def erasures_requested(self, events: Sequence[UserErasureRequested | Tombstone]) -> None:
+        """Erase users; a tombstone ends an erasure."""
+        for event in events:
+            if isinstance(event, Tombstone):
+                tenant, _, user_id = event.key.partition(":")
+                await self.erasures.end(tenant, user_id)
+            else:
+                await self.erasures.erase(event)
 
     async def batch_completed(self, batch: BatchCompleted) -> None:
         """Have the batch loaded, once. Raises Permanent for a batch that is not where it belongs."""

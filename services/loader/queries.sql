@@ -256,3 +256,73 @@ LIMIT :limit;
 -- Some of the lines of a generation that could not be used.
 SELECT recipe, file, line, reason, text FROM rejects
 WHERE generation = :generation ORDER BY file, line LIMIT :limit;
+
+-- add_erased_user --
+-- A user's lists may not be kept; gives what earlier handling of the same request has counted.
+INSERT INTO erased_users (tenant, user_id, erasure_id, erased_at)
+VALUES (:tenant, :user_id, :erasure_id, :erased_at)
+ON CONFLICT (tenant, user_id) DO UPDATE
+SET erasure_id = excluded.erasure_id, erased_at = greatest(erased_users.erased_at, excluded.erased_at),
+    rows = CASE WHEN erased_users.erasure_id = excluded.erasure_id THEN erased_users.rows ELSE '{}' END
+RETURNING rows;
+
+-- count_erased --
+-- What went of a user.
+UPDATE erased_users SET rows = :rows WHERE tenant = :tenant AND user_id = :user_id;
+
+-- end_erasure --
+-- The erasure is over: no run that began before it is left.
+DELETE FROM erased_users WHERE tenant = :tenant AND user_id = :user_id;
+
+-- erased_users --
+-- Users whose lists may not be kept.
+SELECT user_id FROM erased_users WHERE tenant = :tenant;
+
+-- delete_lists_of_user --
+-- The lists of a user in every generation; lists of items and of popular items have other ids.
+WITH gone AS (
+    DELETE FROM lists
+    WHERE tenant = :tenant AND id = :user_id AND recipe <> ALL (:recipes_without_users::text[])
+    RETURNING generation, recipe
+), of_recipes AS (
+    UPDATE generation_recipes AS counted SET rows = counted.rows - less.rows
+    FROM (SELECT generation, recipe, count(*) AS rows FROM gone GROUP BY generation, recipe) AS less
+    WHERE counted.generation = less.generation AND counted.recipe = less.recipe
+), of_generations AS (
+    UPDATE generations AS counted SET rows = counted.rows - less.rows
+    FROM (SELECT generation, count(*) AS rows FROM gone GROUP BY generation) AS less
+    WHERE counted.generation = less.generation
+)
+SELECT count(*) FROM gone;
+
+-- delete_rejects_of_user --
+-- Rejected lines that name a user.
+DELETE FROM rejects
+USING generations
+WHERE generations.generation = rejects.generation AND generations.tenant = :tenant
+  AND position(:user_id IN rejects.text) > 0
+RETURNING rejects.line;
+
+-- delete_erased_lists --
+-- The lists of erased users in a generation whose run began before their erasure; gives whose.
+WITH gone AS (
+    DELETE FROM lists
+    USING erased_users AS erased, generations AS own
+    WHERE own.generation = :generation AND lists.generation = own.generation
+      AND lists.recipe <> ALL (:recipes_without_users::text[])
+      AND erased.tenant = own.tenant AND erased.user_id = lists.id
+      AND erased.erased_at >= coalesce(own.started_at, own.received_at)
+    RETURNING lists.recipe
+), of_recipes AS (
+    UPDATE generation_recipes AS counted SET rows = counted.rows - less.rows
+    FROM (SELECT recipe, count(*) AS rows FROM gone GROUP BY recipe) AS less
+    WHERE counted.generation = :generation AND counted.recipe = less.recipe
+)
+SELECT count(*) FROM gone;
+
+-- lists_in_redis --
+-- Generations and recipes of a tenant that may be in Redis, and how many lists each generation has.
+SELECT g.generation, g.rows, r.recipe
+FROM generations g JOIN generation_recipes r USING (generation)
+WHERE g.tenant = :tenant AND g.status IN ('loaded', 'dropping')
+  AND r.recipe <> ALL (:recipes_without_users::text[]);

@@ -18,13 +18,14 @@ from services.router.api.runtime import Runtime
 from services.router.domain.experiments import Definition
 from services.router.handlers import Handlers
 from services.router.store.accounts import Accounts
+from services.router.store.erasures import Erasures
 from services.router.store.experiments import Counting, Experiments
 from services.router.store.exposures import Exposures
 from services.router.store.running import Running
 from services.router.store.upstream import Upstream
 from shared.auth import Authenticator
 from shared.errors import ApiError
-from shared.events.topics import EXPOSURES, INTERACTIONS
+from shared.events.topics import ERASURE_RECEIPTS, ERASURES, EXPOSURES, INTERACTIONS
 from shared.kafka import Consumer, Publisher
 from shared.observability import tracing
 from shared.personalize import Shortcut
@@ -71,11 +72,13 @@ def worker(settings: Settings) -> FastAPI:
     """The process that counts."""
     database = Database(settings.postgres, "router")
     running = Running(Experiments(database, settings), settings.poll_seconds)
-    handlers = Handlers(Counting(database), running)
+    publisher = Publisher(settings.kafka, "router", [ERASURE_RECEIPTS], essential=False)
+    handlers = Handlers(Counting(database), running, Erasures(database, publisher))
     consumer = Consumer(settings.kafka, "router")
     consumer.subscribe(EXPOSURES, handlers.variants_exposed)
+    consumer.subscribe(ERASURES, handlers.erasures_requested)
     consumer.subscribe(INTERACTIONS, handlers.interactions_recorded, batch=2_000, gather=COUNT_SECONDS)
-    return application("router", parts=[database, running, consumer])
+    return application("router", parts=[database, publisher, running, consumer])
 
 
 def apply(settings: Settings, arguments: list[str]) -> int:

@@ -6,9 +6,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from services.router.metrics import OUTCOMES
+from services.router.store.erasures import Erasures
 from services.router.store.experiments import Correction, Counting
 from services.router.store.running import Running
-from shared.events import InteractionRecorded, VariantExposed
+from shared.events import InteractionRecorded, UserErasureRequested, VariantExposed
+from shared.kafka import Tombstone
 
 # Whoever was shown something has not done anything yet.
 _NO_OUTCOME = frozenset({"impression", "exposure"})
@@ -20,6 +22,13 @@ class Handlers:
 
     counting: Counting
     running: Running
+    erasures: Erasures
+
+    async def erasures_requested(self, events: Sequence[UserErasureRequested | Tombstone]) -> None:
+        """Erase users. The end of an erasure changes nothing: old records may still come for a while."""
+        for event in events:
+            if not isinstance(event, Tombstone):
+                await self.erasures.erase(event)
 
     async def variants_exposed(self, events: Sequence[VariantExposed]) -> None:
         """Count each unit once."""

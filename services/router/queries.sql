@@ -71,10 +71,14 @@ WHERE tenant = :tenant AND name = :name AND version = :version;
 -- expose --
 -- Units that were exposed: the first time counts, in whatever order the events come.
 INSERT INTO exposed_units (tenant, experiment, version, unit, variant, first_at)
-SELECT *
+SELECT one.*
 FROM unnest(
     :tenants::text[], :experiments::text[], :versions::int[], :units::text[], :variants::text[],
     :times::timestamptz[]
+) AS one (tenant, experiment, version, unit, variant, at)
+WHERE NOT EXISTS (
+    SELECT FROM erased_units AS erased
+    WHERE erased.tenant = one.tenant AND erased.unit = one.unit AND one.at <= erased.erased_at
 )
 ON CONFLICT (tenant, experiment, version, unit) DO UPDATE
 SET first_at = least(exposed_units.first_at, excluded.first_at),
@@ -83,10 +87,14 @@ SET first_at = least(exposed_units.first_at, excluded.first_at),
 -- record_outcomes --
 -- What units did, each event once.
 INSERT INTO outcomes (tenant, experiment, version, event_id, unit, event_type, value, occurred_at)
-SELECT *
+SELECT one.*
 FROM unnest(
     :tenants::text[], :experiments::text[], :versions::int[], :event_ids::text[], :units::text[],
     :event_types::text[], :values::float8[], :times::timestamptz[]
+) AS one (tenant, experiment, version, event_id, unit, event_type, value, at)
+WHERE NOT EXISTS (
+    SELECT FROM erased_units AS erased
+    WHERE erased.tenant = one.tenant AND erased.unit = one.unit AND one.at <= erased.erased_at
 )
 ON CONFLICT DO NOTHING;
 
@@ -145,3 +153,36 @@ FROM engine.campaigns_v1 c
 JOIN engine.accounts_v1 a ON a.tenant = c.tenant
 WHERE a.account = :account AND c.name = :name
 LIMIT 1;
+
+-- lock_erasures --
+-- One erasure of a tenant at a time.
+SELECT pg_advisory_xact_lock(hashtext('router.erasures'), hashtext(:tenant));
+
+-- add_erased_units --
+-- Nothing of these units may be kept; gives what earlier handling of the same request has counted.
+INSERT INTO erased_units (tenant, unit, erasure_id, erased_at)
+SELECT :tenant, unit, :erasure_id, :erased_at FROM unnest(:units::text[]) AS unit
+ON CONFLICT (tenant, unit) DO UPDATE
+SET erasure_id = excluded.erasure_id, erased_at = greatest(erased_units.erased_at, excluded.erased_at),
+    rows = CASE WHEN erased_units.erasure_id = excluded.erasure_id THEN erased_units.rows ELSE '{}' END
+RETURNING unit, rows;
+
+-- count_erased --
+-- What went of a unit.
+UPDATE erased_units SET rows = :rows WHERE tenant = :tenant AND unit = :unit;
+
+-- forget_erased_units --
+-- Units whose records of before have left every topic.
+DELETE FROM erased_units WHERE erased_at < now() - interval '15 days';
+
+-- rename_exposed --
+-- Exposures keep counting, under a name that says nothing of whose they were.
+UPDATE exposed_units SET unit = :name
+WHERE tenant = :tenant AND unit = :unit AND first_at <= :erased_at
+RETURNING experiment;
+
+-- rename_outcomes --
+-- Outcomes keep counting, under the same name.
+UPDATE outcomes SET unit = :name
+WHERE tenant = :tenant AND unit = :unit AND occurred_at <= :erased_at
+RETURNING experiment;

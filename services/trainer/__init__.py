@@ -1,8 +1,8 @@
 """Trainer: what the shop knows → a snapshot → models and lists, through the Personalize API.
 
 Owns        runs with their steps, the schedule
-Consumes    training-requests-v1 (TrainingRequested)
-Publishes   batches-v1 (BatchCompleted, BatchFailed)
+Consumes    training-requests-v1 (TrainingRequested), erasures-v1
+Publishes   batches-v1 (BatchCompleted, BatchFailed), erasure-receipts-v1 (UserErased)
 HTTP        runs: ask for one, watch it
 
 When it fails   a run is a job: another worker goes on with the step at hand, and what is in the object

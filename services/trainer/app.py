@@ -11,18 +11,20 @@ from services.trainer import api
 from services.trainer.handlers import Handlers
 from services.trainer.schedule import LOOK_SECONDS, Schedule
 from services.trainer.settings import Settings
-from services.trainer.store import Files, Personalize, Runs, Schedules, Snapshots
-from services.trainer.worker import Cleaning, Running, Steps
+from services.trainer.store import Erasures, Files, Personalize, Runs, Schedules, Snapshots
+from services.trainer.worker import Cleaning, Erasing, Running, Steps
 from services.trainer.worker.waiting import Waiting
 from shared import s3
 from shared.auth import Authenticator
-from shared.events.topics import BATCHES, TRAINING_REQUESTS
+from shared.events.topics import BATCHES, ERASURE_RECEIPTS, ERASURES, TRAINING_REQUESTS
 from shared.jobs import JobWorker
 from shared.kafka import Consumer, Publisher, committed, end_offsets
 from shared.outbox import Relay
 from shared.postgres import Database
 from shared.rounds import Rounds
 from shared.runtime import application
+
+ERASE_SECONDS = 1.0
 
 DESCRIPTION = "Training runs: ask for one, and watch its steps from snapshot to finished lists."
 
@@ -61,8 +63,12 @@ def worker(settings: Settings) -> FastAPI:
     catch_up = timedelta(minutes=settings.catch_up_minutes)
     schedule = Schedule(settings.schedule, catch_up, Schedules(database, runs).ask)
     consumer = Consumer(settings.kafka, "trainer")
-    consumer.subscribe(TRAINING_REQUESTS, Handlers(runs).training_requests)
-    publisher = Publisher(settings.kafka, "trainer", [BATCHES])
+    erasures = Erasures(database)
+    handlers = Handlers(runs, erasures)
+    erasing = Erasing(runs, files, erasures, settings.load_seconds)
+    consumer.subscribe(TRAINING_REQUESTS, handlers.training_requests)
+    consumer.subscribe(ERASURES, handlers.erasures_requested)
+    publisher = Publisher(settings.kafka, "trainer", [BATCHES, ERASURE_RECEIPTS])
     return application(
         "trainer",
         parts=[
@@ -71,6 +77,7 @@ def worker(settings: Settings) -> FastAPI:
             Relay(database, publisher),
             Rounds("schedule", schedule.look_now, seconds=LOOK_SECONDS),
             Rounds("waiting-runs", runs.start_waiting, seconds=LOOK_SECONDS),
+            Rounds("erasing", erasing.erase, seconds=ERASE_SECONDS),
             Rounds("cleaning", cleaning.clean, seconds=LOOK_SECONDS),
             JobWorker(
                 database, {"run": running.run}, failed=running.failed, concurrency=settings.concurrency

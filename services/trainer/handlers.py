@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from services.trainer.store import Runs
-from shared.events import Event, TrainingRequested
+from services.trainer.store import Erasures, Runs
+from shared.events import Event, TrainingRequested, UserErasureRequested
+from shared.kafka import Tombstone
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,6 +15,7 @@ class Handlers:
     """Takes requests; the work itself is a job of the worker."""
 
     runs: Runs
+    erasures: Erasures
 
     async def training_requests(self, events: Sequence[Event]) -> None:
         """One poll of training-requests-v1."""
@@ -26,3 +28,9 @@ class Handlers:
         await self.runs.ask(
             request.tenant, request.reason, import_id=request.import_id, event_id=request.event_id
         )
+
+    async def erasures_requested(self, events: Sequence[UserErasureRequested | Tombstone]) -> None:
+        """Keep requests; files go as soon as no run reads them. A tombstone changes nothing."""
+        for event in events:
+            if not isinstance(event, Tombstone):
+                await self.erasures.add(event)

@@ -243,3 +243,32 @@ SELECT item_id AS id FROM tracker.interactions_v1
 WHERE tenant = :tenant AND item_id IS NOT NULL AND event_type <> ALL (:excluded::text[])
 UNION
 SELECT item_id FROM sync.items_v1 WHERE tenant = :tenant AND available;
+
+-- add_erasure --
+-- The files of runs that began before a time are to go.
+INSERT INTO erasures (tenant, user_id, erasure_id, requested_at, request)
+VALUES (:tenant, :user_id, :erasure_id, :requested_at, :request)
+ON CONFLICT DO NOTHING;
+
+-- erasures_due --
+-- Tenants with erasures that no run stands in the way of, and the newest time among these.
+SELECT e.tenant, max(e.requested_at) AS requested_at
+FROM erasures e
+WHERE NOT EXISTS (
+    SELECT FROM runs r
+    WHERE r.tenant = e.tenant AND r.started_at <= e.requested_at AND r.files_removed_at IS NULL
+      AND (r.status = 'running' OR r.finished_at > now() - make_interval(secs => :load_seconds::float8))
+)
+GROUP BY e.tenant;
+
+-- runs_before --
+-- Ended runs of a tenant that began before a time and have files.
+SELECT run FROM runs
+WHERE tenant = :tenant AND started_at <= :before AND status IN ('completed', 'failed')
+  AND files_removed_at IS NULL
+ORDER BY run;
+
+-- end_erasures --
+-- No file of a run that began before a time is left.
+DELETE FROM erasures WHERE tenant = :tenant AND requested_at <= :before
+RETURNING request;

@@ -55,6 +55,11 @@ class Settings(ServiceSettings):
     longest_poll_hours: float = Field(
         12, gt=0, description="a training or batch job that takes longer fails the run"
     )
+    load_seconds: float = Field(
+        120.0,
+        ge=0,
+        description="how long a finished run keeps its files for the loader when users are erased",
+    )
     concurrency: int = Field(2, ge=1, description="runs (of different tenants) at a time in a worker")
     postgres: PostgresSettings = Field(default_factory=lambda: PostgresSettings.of("trainer"))
     s3: S3Settings = Field(default_factory=lambda: S3Settings.of("trainer"))

@@ -8,6 +8,7 @@ from shared.events.batches import BatchCompleted, BatchFailed, TrainingRequested
 from shared.events.caches import CacheRefreshed
 from shared.events.campaigns import CampaignChanged, FilterChanged, TrackerChanged
 from shared.events.envelope import Event, derived_id
+from shared.events.erasures import UserErased, UserErasureRequested
 from shared.events.experiments import VariantExposed
 from shared.events.interactions import Claim, InteractionRecorded, canonical_type
 from shared.events.items import ItemChanged, ItemPut
@@ -35,6 +36,8 @@ __all__ = [
     "TrackerChanged",
     "TrainingRequested",
     "UserChanged",
+    "UserErased",
+    "UserErasureRequested",
     "UserPut",
     "VariantExposed",
     "canonical_type",

@@ -14,6 +14,7 @@ from pydantic import BaseModel
 from shared.events.batches import BatchCompleted, BatchFailed, TrainingRequested
 from shared.events.caches import CacheRefreshed
 from shared.events.campaigns import CampaignChanged, FilterChanged, TrackerChanged
+from shared.events.erasures import UserErased, UserErasureRequested
 from shared.events.experiments import VariantExposed
 from shared.events.interactions import InteractionRecorded
 from shared.events.items import ItemChanged, ItemPut
@@ -158,6 +159,24 @@ EXPOSURES = Topic(
     producers=_names("router"),
     consumers=_names("router"),
 )
+ERASURES = Topic(
+    "erasures-v1",
+    (UserErasureRequested,),
+    key="tenant:user",
+    partitions=6,
+    producers=_names("engine"),
+    consumers=_names("tracker sync trainer loader recommender router"),
+    readers=_names("recommender"),
+    retention=None,
+)
+ERASURE_RECEIPTS = Topic(
+    "erasure-receipts-v1",
+    (UserErased,),
+    key="tenant:user",
+    partitions=1,
+    producers=_names("tracker sync trainer loader recommender router"),
+    consumers=_names("engine"),
+)
 UPLOADS = Topic(
     "uploads-v1",
     (ObjectNotice,),
@@ -181,5 +200,7 @@ TOPICS = (
     FILTERS,
     TRACKERS,
     EXPOSURES,
+    ERASURES,
+    ERASURE_RECEIPTS,
     UPLOADS,
 )

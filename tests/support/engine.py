@@ -22,6 +22,8 @@ def engine_environment(database: Database, s3: ObjectStore, kafka: str, folder: 
         "KAFKA_BOOTSTRAP_SERVERS": kafka,
         "ENDCAP_SECRET_KEY": SECRET_KEY,
         "ENDCAP_SERVICE_KEY": SERVICE_KEY,
+        # Where the engine runs alone, nobody else confirms a deletion.
+        "ENGINE_ERASURE_SERVICES": "[]",
         "ENGINE_WORK_FOLDER": str(folder / "work"),
     }
 

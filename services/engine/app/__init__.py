@@ -1,10 +1,11 @@
-"""The engine's processes: one that answers, one that works. Neither reads a topic."""
+"""The engine's processes: one that answers, one that works."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from services.engine import api, schedule
+from services.engine.handlers import Handlers
 from services.engine.personalize.surface import Surface
 from services.engine.schedule import AutoTraining
 from services.engine.store.objects import Objects
@@ -14,9 +15,9 @@ from services.engine.worker.counting import Counting
 from services.engine.worker.sweeper import Sweeper
 from services.engine.worker.work import Work
 from shared.auth import Authenticator
-from shared.events.topics import CAMPAIGNS, FILTERS, TRACKERS
+from shared.events.topics import CAMPAIGNS, ERASURE_RECEIPTS, ERASURES, FILTERS, TRACKERS
 from shared.jobs import JobWorker
-from shared.kafka import Publisher
+from shared.kafka import Consumer, Publisher
 from shared.outbox import Relay
 from shared.personalize import Json11, PageTokens
 from shared.postgres import Database
@@ -53,7 +54,9 @@ def worker(settings: Settings) -> FastAPI:
     work, training = Work(database, settings), AutoTraining(database, settings)
     settings.limit_threads()
     sweeping = Sweeper(database, Objects.of(settings.s3), settings)
-    publisher = Publisher(settings.kafka, "engine", [CAMPAIGNS, FILTERS, TRACKERS])
+    publisher = Publisher(settings.kafka, "engine", [CAMPAIGNS, ERASURES, FILTERS, TRACKERS])
+    consumer = Consumer(settings.kafka, "engine")
+    consumer.subscribe(ERASURE_RECEIPTS, Handlers(database).users_erased)
     return application(
         "engine",
         parts=[
@@ -74,5 +77,6 @@ def worker(settings: Settings) -> FastAPI:
             Rounds(
                 "counting", Counting(database, settings.garbage_hours).look, seconds=counting.EVERY_SECONDS
             ),
+            consumer,
         ],
     )

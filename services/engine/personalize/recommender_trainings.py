@@ -76,6 +76,15 @@ async def trained(resources: Resources, training: Resource, hours: float) -> lis
     return [changed(updated)]
 
 
+async def replaced(resources: Resources, training: Resource) -> list[CampaignChanged]:
+    """Deploy what took the place of a training's model, if that is in use; gives what changed."""
+    recommender = await resources.get(training.parent or "", lock=True)
+    if recommender is None or recommender.facts.get("solution_version_arn") != training.arn:
+        return []
+    facts = {name: training.facts[name] for name in ("model_uri", "model_sha256")}
+    return [changed(await resources.update(recommender, facts=facts))]
+
+
 async def failed(resources: Resources, training: Resource, sentence: str) -> None:
     """A new recommender fails with its first training; any other keeps the model that it has."""
     recommender = await resources.get(training.parent or "", lock=True)

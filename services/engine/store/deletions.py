@@ -29,9 +29,9 @@ async def count_received(database: Database, tenant: str, users: Sequence[str]) 
     return int(await database.fetchval(*SQL.count_received_of(tenant=tenant, users=list(users))))
 
 
-async def delete(database: Database, tenant: str, users: Sequence[str]) -> None:
+async def delete(connection: Connection, tenant: str, users: Sequence[str]) -> None:
     """Use nothing of these users any more that is known by now."""
-    await database.execute(*SQL.delete_users(tenant=tenant, users=list(users)))
+    await connection.execute(*SQL.delete_users(tenant=tenant, users=list(users)))
 
 
 async def replace_part(connection: Connection, dataset: int, key: str, fresh: Part) -> None:

@@ -31,6 +31,7 @@ MODULES = {
     "import": "services.engine.worker.importing",
     "segments": "services.engine.worker.segmenting",
     "deletion": "services.engine.worker.erasing",
+    "forgetting": "services.engine.worker.forgetting",
     "export": "services.engine.worker.exporting",
     "attribution": "services.engine.worker.attribution",
     "bulk attribution": "services.engine.worker.bulk_attribution",

@@ -1,26 +1,43 @@
-"""Jobs of deletions: the users are left out at once, then their rows leave what was imported."""
+"""Jobs of deletions: users leave imports, models, and every other service.
+
+The steps: leave the users out of trainings and request their erasure of every service; wait until every
+service has confirmed; write the imported parts anew without the users, and then the models. Each step finds
+what an earlier attempt has done.
+"""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from services.engine import metrics
 from services.engine.domain import locations
 from services.engine.domain.resources import Resource, Status, Type
-from services.engine.store import datasets, deletions, resources
-from services.engine.worker import child, erasing, importing
+from services.engine.personalize import models
+from services.engine.store import datasets, deletions, erasures, resources
+from services.engine.worker import child, erasing, forgetting, importing
 from services.engine.worker.runner import Runner
+from shared import outbox
+from shared.errors import Transient
+from shared.events.topics import CAMPAIGNS
 
 if TYPE_CHECKING:
     from shared.jobs import Job
     from shared.postgres import Connection, Database
 
-_USERS_AT_ONCE = 5_000
+_USERS_AT_ONCE = 1_000
+_GRACE_HOURS = 1.0
+"""How long replaced parts and models stay, since a training, batch or recommender may be reading them."""
+_LOOK_SECONDS = 0.5
+_WAIT_SECONDS = 60.0
+"""How long one attempt waits for other services; the job is then tried again for an hour."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,40 +45,60 @@ class Deletions(Runner):
     """The job of a data deletion job."""
 
     async def data_deletion(self, job: Job) -> None:
-        """Delete users. Imports that end meanwhile are looked through too, before the job ends."""
+        """Delete users. Imports and trainings that end meanwhile are looked through too."""
         resource = await self._begun(job)
         if resource is None:
             return
+        if "users" not in job.progress:
+            await self._request(job, resource)
+        # The trainer confirms when no run is left that has read the users before: its imports are then over.
+        await self._await_services(job, resource)
+        if not resource.facts.get("rows_erased"):
+            await self._erase_rows(job, resource)
+        await self._erase_from_models(job, resource)
+        await self._complete(resource)
+        metrics.DELETED_USERS.inc(job.progress["users"])
+
+    async def _request(self, job: Job, resource: Resource) -> None:
+        """Leave the users out from now on, request their erasure, and count their received rows, once."""
         source = locations.parse(resource.document["dataSource"]["dataLocation"], importing.INVALID_LOCATION)
-        done: dict[str, dict[str, Any]] = {}
-        recorded = finished = False
         with child.workspace(self.settings.work_folder, job) as workspace:
+            spec = erasing.Spec((source.bucket, source.key), [], "")
+            result = await self._compute(job, "deletion", spec, workspace)
+            path = workspace / erasing.USERS_FILE
+            if "received" not in job.progress:
+                received = 0
+                for users in _some(path):
+                    received += await deletions.count_received(self.database, resource.owner, users)
+                await job.report(received=received)
+            for users in _some(path):
+                async with self.database.transaction() as connection:
+                    requested = await erasures.request(connection, resource.id, resource.owner, users)
+                    await deletions.delete(connection, resource.owner, requested)
+        await job.report(users=result["users"])
+
+    async def _erase_rows(self, job: Job, resource: Resource) -> None:
+        """Write anew the parts of the imports that have rows of the users."""
+        done: dict[str, dict[str, Any]] = {}
+        finished = False
+        with child.workspace(self.settings.work_folder, job) as workspace:
+            await self._write_users(resource, workspace)
             while not finished:
                 parts = await _parts(self.database, resource)
                 written = locations.deletion_prefix(resource.owner, resource.id, job.attempt)
                 folder = f"{written}{len(done)}/"
                 missing = [part.key for some in parts.values() for part in some if part.key not in done]
-                spec = erasing.Spec(source.bucket, source.key, missing, folder)
-                result = await self._compute(job, "deletion", spec, workspace)
+                result = await self._compute(job, "deletion", erasing.Spec(None, missing, folder), workspace)
                 done |= {part["key"]: part for part in result["parts"]}
-                if not recorded:
-                    await self._record(job, resource, workspace / erasing.USERS_FILE)
-                    recorded = True
                 async with self.database.transaction() as connection:
-                    finished = await self._finish(connection, job, resource, done)
-        metrics.DELETED_USERS.inc(result["users"])
+                    finished = await self._replace_parts(connection, job, resource, done)
 
-    async def _record(self, job: Job, resource: Resource, path: Path) -> None:
-        """Leave the users out from now on; count their received rows when that was not done before."""
-        if "received" not in job.progress:
-            received = 0
-            for users in _some(path):
-                received += await deletions.count_received(self.database, resource.owner, users)
-            await job.report(received=received)
-        for users in _some(path):
-            await deletions.delete(self.database, resource.owner, users)
+    async def _write_users(self, resource: Resource, workspace: Path) -> None:
+        """Leave the ids of the job's users where its computations look for them."""
+        users = await erasures.users_of(self.database, resource.id)
+        pq.write_table(pa.table({"USER_ID": pa.array(users, pa.string())}), workspace / erasing.USERS_FILE)
 
-    async def _finish(
+    async def _replace_parts(
         self, connection: Connection, job: Job, resource: Resource, done: dict[str, dict[str, Any]]
     ) -> bool:
         """Put the new parts in their places; False when a part is there that was not looked through."""
@@ -76,22 +113,79 @@ class Deletions(Runner):
         if unfinished is None:
             return True
         deleted = int(job.progress["received"])
-        unused = {said["fresh"] for said in done.values() if said["removed"]}
+        unused = {outcome["fresh"] for outcome in done.values() if outcome["removed"]}
         for identifier, some in parts.items():
             for part in some:
-                said = done[part.key]
-                deleted += said["removed"]
-                if said["removed"]:
-                    fresh = datasets.Part(said["fresh"], said["rows"], said["bytes"])
+                outcome = done[part.key]
+                deleted += outcome["removed"]
+                if outcome["removed"]:
+                    fresh = datasets.Part(outcome["fresh"], outcome["rows"], outcome["bytes"])
                     await deletions.replace_part(connection, identifier, part.key, fresh)
-                    unused ^= {said["fresh"], part.key}
+                    unused ^= {outcome["fresh"], part.key}
         unused |= {
             locations.deletion_prefix(resource.owner, resource.id, died) for died in range(1, job.attempt)
         }
         for prefix in unused:
-            await beside.discard(prefix, self.settings.garbage_hours)
-        await beside.update(unfinished, status=Status.ACTIVE, document={"numDeleted": deleted})
+            await beside.discard(prefix, min(_GRACE_HOURS, self.settings.garbage_hours))
+        # In one transaction with the parts: no later attempt may take these parts for its own leftovers.
+        await beside.update(unfinished, facts={"rows_erased": True, "deleted": deleted})
         return True
+
+    async def _erase_from_models(self, job: Job, resource: Resource) -> None:
+        """Write anew the models that know the users, those too that are being trained right now."""
+        training = job.progress.get("trainings")
+        if training is None:
+            training = await models.being_trained(self.database, resource)
+            await job.report(trainings=training)
+        await self._wait_for(lambda: models.unfinished(self.database, training), "trainings")
+        with child.workspace(self.settings.work_folder, job) as workspace:
+            await self._write_users(resource, workspace)
+            found = await models.of_group(self.database, resource)
+            spec = forgetting.Spec(
+                [(each.folder, each.sha256, each.folder_without(resource.id)) for each in found]
+            )
+            result = await self._compute(job, "forgetting", spec, workspace)
+        for each, outcome in zip(found, result["models"], strict=True):
+            if outcome["removed"]:
+                fresh = models.Fresh(outcome["fresh"], outcome["sha256"], outcome["users"])
+                async with self.database.transaction() as connection:
+                    events = await models.replace(
+                        connection, resource, each, fresh, self.settings.s3.endcap_data_bucket, _GRACE_HOURS
+                    )
+                    await outbox.append(connection, CAMPAIGNS, events)
+
+    async def _await_services(self, job: Job, resource: Resource) -> None:
+        """Return when every service has confirmed every user; Transient when that takes too long."""
+        services = self.settings.erasure_services
+        await job.report(step="wait for the services", share=0.9)
+
+        async def missing() -> list[str]:
+            left = await erasures.missing(self.database, resource.id, services)
+            return [f"{service} ({users} users)" for service, users in left.items()]
+
+        await self._wait_for(missing, "confirmations")
+
+    async def _wait_for(self, missing: Any, what: str) -> None:
+        until = monotonic() + _WAIT_SECONDS
+        while names := await missing():
+            if monotonic() > until:
+                raise Transient(f"The deletion waits for {what}: {', '.join(map(str, names))}.")
+            await asyncio.sleep(_LOOK_SECONDS)
+
+    async def _complete(self, resource: Resource) -> None:
+        """The job is COMPLETED, with its receipt."""
+        async with self.database.transaction() as connection:
+            unfinished = await resources.unfinished(connection, resource.id)
+            await erasures.finish(connection, resource.id)
+            if unfinished is None:
+                return
+            receipt = await erasures.receipt(connection, resource.id)
+            await resources.beside(connection, unfinished).update(
+                unfinished,
+                status=Status.ACTIVE,
+                document={"numDeleted": unfinished.facts["deleted"]},
+                facts={"receipt": receipt},
+            )
 
 
 async def _datasets(connection: Connection | Database, resource: Resource) -> list[Resource]:

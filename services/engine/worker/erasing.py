@@ -26,14 +26,14 @@ USERS_FILE = "users.parquet"
 
 @dataclass(frozen=True, slots=True)
 class Spec:
-    """Which users (a CSV file, or a folder of them), which parts, and where new parts go.
+    """Which users, which parts, and where new parts go.
 
-    `parts` are keys of the data bucket, `folder` is a prefix of it. The ids are left in the workspace, in
-    the file `users.parquet`.
+    `source` is the bucket and key of a CSV file of users, or of a folder of such files; their ids are left in
+    the workspace, in the file `users.parquet`. Without a source the ids are there already. `parts` are keys
+    of the data bucket, `folder` is a prefix of it.
     """
 
-    bucket: str
-    key: str
+    source: tuple[str, str] | None
     parts: list[str]
     folder: str
 
@@ -41,8 +41,11 @@ class Spec:
 def run(spec: Spec, objects: Objects, workspace: Path, report: Report) -> dict[str, Any]:
     """Write anew each part that has rows of these users; gives what became of every part."""
     report("read the user ids", 0.0)
-    users = _users(spec, objects)
-    pq.write_table(pa.table({"USER_ID": users}), workspace / USERS_FILE)
+    if spec.source is None:
+        users: Arrow = pq.read_table(workspace / USERS_FILE).column("USER_ID")
+    else:
+        users = _users(Location(*spec.source), objects)
+        pq.write_table(pa.table({"USER_ID": users}), workspace / USERS_FILE)
     parts = []
     for number, key in enumerate(spec.parts):
         report("delete rows", number / len(spec.parts))
@@ -59,9 +62,9 @@ def run(spec: Spec, objects: Objects, workspace: Path, report: Report) -> dict[s
     return {"parts": parts, "users": len(users), "warnings": []}
 
 
-def _users(spec: Spec, objects: Objects) -> Arrow:
+def _users(location: Location, objects: Objects) -> Arrow:
     found: list[Arrow] = []
-    for source in importing.csv_files(objects, Location(spec.bucket, spec.key), deep=True):
+    for source in importing.csv_files(objects, location, deep=True):
         stream = objects.read(source, importing.INVALID_LOCATION)
         rows = reading.batches(stream, USERS, source.name, alone=True)
         found += [batch.column("USER_ID") for batch in rows]

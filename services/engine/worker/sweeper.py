@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import structlog
 
 from services.engine.settings import Settings
-from services.engine.store import sweeping
+from services.engine.store import erasures, sweeping
 from services.engine.store.objects import Objects
 from shared.postgres import Database
 
@@ -28,6 +28,8 @@ class Sweeper:
     async def sweep(self) -> None:
         """Empty what is due now."""
         await sweeping.forget_invocations(self.database)
+        if users := await erasures.end(self.database):
+            log.info("engine.erasures_ended", users=users)
         keep, hours = self.settings.keep_models, self.settings.garbage_hours
         for folder in await sweeping.retire_models(self.database, keep, hours):
             log.info("engine.model_retired", prefix=folder)

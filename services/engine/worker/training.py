@@ -92,7 +92,7 @@ def _trained(
     models.save(model, folder)
     report("upload the model", 0.9)
     fingerprint = models.fingerprint(folder)
-    _upload(folder, spec.folder, fingerprint, objects)
+    upload(folder, spec.folder, fingerprint, objects)
     return {
         "metrics": metrics,
         "model_sha256": fingerprint,
@@ -240,7 +240,7 @@ def too_little(dataset: Dataset, config: Mapping[str, Any], *, strict: bool) -> 
     return sentences
 
 
-def _upload(folder: Path, prefix: str, fingerprint: str, objects: Objects) -> None:
+def upload(folder: Path, prefix: str, fingerprint: str, objects: Objects) -> None:
     """Copy the model's files, and then, beside their folder, the manifest that says they are whole."""
     files = []
     for path in sorted(folder.iterdir()):

@@ -192,7 +192,7 @@ class Work(Runner):
         elif failed.type is Type.DATASET_IMPORT_JOB and (dataset := await beside.get(failed.parent or "")):
             written = locations.dataset_prefix(failed.owner, dataset.document["datasetType"], failed.id)
             await beside.discard(written, self.settings.garbage_hours)
-        elif failed.type is Type.DATA_DELETION_JOB:
+        elif failed.type is Type.DATA_DELETION_JOB and not failed.facts.get("rows_erased"):
             written = locations.deletion_prefix(failed.owner, failed.id)
             await beside.discard(written, self.settings.garbage_hours)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import asyncpg
 import orjson
 
-from services.loader.domain import Entry, Manifest, Refused, Reject, Tally
+from services.loader.domain import RECIPES_WITHOUT_USERS, Entry, Manifest, Refused, Reject, Tally
 from services.loader.store.sql import SQL
 from shared import jobs
 from shared.errors import Permanent
@@ -147,6 +147,8 @@ class Generations:
         """
         number = generation.generation
         async with self._database.transaction() as connection:
+            # Users who are erased meanwhile are erased before or after this, never beside it.
+            await connection.execute(*SQL.lock_tenant(tenant=generation.tenant))
             if await connection.fetchval(*SQL.lock_loading(generation=number)) is None:
                 return False
             await connection.execute(*SQL.attach_staging(staging=staging, generation=number))
@@ -165,9 +167,12 @@ class Generations:
                     )
                 )
             await _keep_rejects(connection, number, tally.rejects)
+            erased = await connection.fetchval(
+                *SQL.delete_erased_lists(generation=number, recipes_without_users=list(RECIPES_WITHOUT_USERS))
+            )
             await connection.execute(
                 *SQL.finish_loading(
-                    generation=number, rows=tally.rows.total(), rejected=tally.rejected.total()
+                    generation=number, rows=tally.rows.total() - erased, rejected=tally.rejected.total()
                 )
             )
             return True

@@ -24,6 +24,7 @@ from services.loader.domain import (
 from services.loader.store import (
     Activations,
     Caches,
+    Erasures,
     Files,
     Generation,
     Generations,
@@ -46,6 +47,7 @@ class Loading:
     generations: Generations
     activations: Activations
     caches: Caches
+    erasures: Erasures
     files: Files
     limits: Limits
 
@@ -127,6 +129,7 @@ class Loading:
         tenant, number = generation.tenant, generation.generation
         try:
             await self.caches.fill(tenant, number, generation.rows)
+            await self.erasures.forget_erased(tenant)
         except Transient as away:
             # Clients are served from Postgres meanwhile; the follower fills Redis when it is back.
             log.warning("loader.redis_away", tenant=tenant, generation=number, error=str(away))

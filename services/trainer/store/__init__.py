@@ -1,5 +1,6 @@
 """Postgres, the object store and the Personalize API, as the trainer uses them."""
 
+from services.trainer.store.erasures import Erasures
 from services.trainer.store.files import Files, Upload
 from services.trainer.store.personalize import Personalize
 from services.trainer.store.runs import Asked, Runs, StepState
@@ -8,6 +9,7 @@ from services.trainer.store.snapshots import Snapshots
 
 __all__ = [
     "Asked",
+    "Erasures",
     "Files",
     "Personalize",
     "Runs",

@@ -79,11 +79,11 @@ def test_deleted_users_leave_imports_exports_and_trainings(
     assert trained_users(engine, version) == 118
 
 
-def trained_users(engine: Engine, version: str) -> int:
+def trained_users(engine: Engine, version: str, when: str = "now") -> int:
     """How many users a version's model knows, by its answers: strangers get what is popular."""
     personalize = engine.personalize
     lines = "\n".join(f'{{"userId": "u{user}"}}' for user in [*range(120), 10_000])
-    name = f"ask-{version.rpartition('/')[2]}"
+    name = f"ask-{version.rpartition('/')[2]}-{when}"
     arn = personalize.create_batch_inference_job(
         jobName=name,
         solutionVersionArn=version,
@@ -113,6 +113,26 @@ def test_what_was_before_does_not_come_back_and_what_comes_later_counts(
         (row["ITEM_ID"], name) for name, found in files.items() for row in found if row["USER_ID"] == "u3"
     ]
     assert sorted(mine) == [("i7", "after-again-bulk-00001.csv"), ("i9", "after-again-put.csv")]
+
+
+def test_a_model_that_was_trained_before_forgets_deleted_users_and_nothing_else(
+    engine: Engine, shop: dict[str, str]
+) -> None:
+    version = active_version(engine, shop["group"], "aws-user-personalization")
+    campaign = engine.personalize.create_campaign(name="deletions", solutionVersionArn=version)["campaignArn"]
+    before = trained_users(engine, version, "before")
+
+    deleted(engine, shop["group"], "of-models", engine.put("gone-models.csv", "USER_ID\nu11\nu12\nnobody\n"))
+
+    assert trained_users(engine, version, "after") == before - 2
+    status = engine.personalize.describe_campaign(campaignArn=campaign)["campaign"]["status"]
+    assert status == "ACTIVE"
+    rows = engine.sql(
+        "SELECT facts ->> 'model_uri' AS uri, facts ->> 'model_sha256' AS sha256 FROM engine.resources "
+        "WHERE arn = ANY($1)",
+        [campaign, version],
+    )
+    assert len({tuple(row.values()) for row in rows}) == 1
 
 
 def test_a_segment_of_an_older_model_leaves_deleted_users_out(engine: Engine, shop: dict[str, str]) -> None:

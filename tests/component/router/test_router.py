@@ -6,6 +6,7 @@ import asyncio
 import json
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,8 @@ import boto3
 import pytest
 from botocore.config import Config
 
-from shared.events import Claim
-from shared.events.topics import EXPOSURES, INTERACTIONS
+from shared.events import Claim, UserErasureRequested
+from shared.events.topics import ERASURE_RECEIPTS, ERASURES, EXPOSURES, INTERACTIONS
 from tests.support.kafka import raw_records, settings_for
 from tests.support.waiting import eventually
 
@@ -388,3 +389,61 @@ async def test_a_key_that_calls_too_often_is_told_when_to_come_back(world: Any) 
     assert [answer.status_code for answer in answers] == [200, 200, 200, 429, 429]
     assert answers[-1].json()["error"] == "TooManyRequests"
     assert 0 < int(answers[-1].headers["retry-after"]) <= 100
+
+
+async def test_an_erased_user_keeps_counting_without_a_name(world: Any) -> None:
+    request = UserErasureRequested(
+        event_id="e",
+        tenant=world.tenant,
+        occurred_at=datetime.now(UTC) + timedelta(minutes=1),
+        erasure_id=world.tenant,
+        user_id="u0",
+        session_ids=("s0",),
+    )
+    async with world.router() as caller:
+        await run(caller, world, AB)
+        for n in range(4):
+            await caller.get(f"{V1}/recommendations/u{n}")
+        bought = [world.purchase(f"u{n}") for n in range(4)]
+        async with world.worker():
+            await world.publish(INTERACTIONS, *bought)
+
+            async def result() -> list[tuple[int, int]]:
+                answer = await caller.get("/v1/experiments/affinity", headers=world.admin)
+                return [
+                    (each["exposed"], each["events"].get("purchase", {}).get("events", 0))
+                    for each in answer.json()["variants"]
+                ]
+
+            async def counted() -> bool:
+                return [sum(column) for column in zip(*await result(), strict=True)] == [4, 4]
+
+            await eventually(counted)
+            before = await result()
+            # Twice, as a replay brings it, and then what was on its way meanwhile.
+            await world.publish(ERASURES, request, request)
+
+            async def receipts() -> list[dict[str, Any]]:
+                records = await raw_records(settings_for(world.kafka), ERASURE_RECEIPTS.name)
+                found = [json.loads(record.value) for record in records]
+                return [each["rows"] for each in found if each["tenant"] == world.tenant]
+
+            async def confirmed() -> bool:
+                return len(await receipts()) == 2
+
+            await eventually(confirmed)
+            await world.publish(INTERACTIONS, world.purchase("u0"), world.purchase("u1"))
+
+            async def counted_again() -> bool:
+                return sum(events for _, events in await result()) == 5
+
+            await eventually(counted_again)
+
+            after = await result()
+
+    assert await receipts() == [{"exposed_units": 1, "outcomes": 1}] * 2
+    assert [exposed for exposed, _ in after] == [exposed for exposed, _ in before]
+    names = await world.sql(
+        "SELECT unit FROM router.exposed_units UNION ALL SELECT unit FROM router.outcomes"
+    )
+    assert "u0" not in {row["unit"] for row in names}

@@ -226,9 +226,11 @@ async def test_what_dead_attempts_of_a_deletion_have_written_is_cleared_away(
     async with store.transaction() as connection:
         await datasets.add_parts(connection, users.id, 0, [datasets.Part("a", 2, 2)], replacing=True)
         # Meanwhile an import has replaced the part b.
-        assert await Deletions(store, Settings())._finish(connection, job, done, said)
+        assert await Deletions(store, Settings())._replace_parts(connection, job, done, said)
     other = Job(2, Type.DATA_DELETION_JOB.value, str(failed.id), {}, 1, {}, "test", store)
     await Work(store, Settings()).failed(other, "no such file")
+    # What has taken the place of parts stays, also when the job fails later.
+    await Work(store, Settings()).failed(job, "a service did not confirm")
 
     assert [part.key for part in await datasets.parts(store, users.id)] == [f"{fresh}a"]
     assert {row["prefix"] for row in await store.fetch("SELECT prefix FROM garbage")} == {

@@ -11,7 +11,7 @@ import pytest_asyncio
 from redis.asyncio import Redis
 
 from services.loader.domain import Limits
-from services.loader.store import Activations, Caches, Cleaning, Files, Generations
+from services.loader.store import Activations, Caches, Cleaning, Erasures, Files, Generations
 from services.loader.store.caches import list_key, pointer_key
 from services.loader.worker import Following, Loading
 from shared.jobs import Job
@@ -36,6 +36,7 @@ class Loader:
     generations: Generations = field(init=False)
     activations: Activations = field(init=False)
     caches: Caches = field(init=False)
+    erasures: Erasures = field(init=False)
     loading: Loading = field(init=False)
     following: Following = field(init=False)
     cleaning: Cleaning = field(init=False)
@@ -44,11 +45,13 @@ class Loader:
         self.generations = Generations(self.database)
         self.activations = Activations(self.database)
         self.caches = Caches(self.redis, self.database)
+        self.erasures = Erasures(self.redis, self.database)
         self.loading = Loading(
             self.database,
             self.generations,
             self.activations,
             self.caches,
+            self.erasures,
             Files(self.s3),
             LIMITS,
         )

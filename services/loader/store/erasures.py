@@ -1,0 +1,90 @@
+"""Erasing users: their lists leave every generation, in Postgres and in Redis."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import redis.exceptions
+
+from services.loader.domain import RECIPES_WITHOUT_USERS
+from services.loader.store.caches import filled_key, list_key
+from services.loader.store.sql import SQL
+from shared import outbox
+from shared.errors import Transient
+from shared.events import UserErased, UserErasureRequested
+from shared.events.topics import ERASURE_RECEIPTS
+
+if TYPE_CHECKING:
+    from redis.asyncio import Redis
+
+    from shared.postgres import Database
+
+_WITHOUT_USERS = list(RECIPES_WITHOUT_USERS)
+
+
+class Erasures:
+    """Removes users from what the loader owns. Every method may be cut off and called again."""
+
+    def __init__(self, client: Redis, database: Database) -> None:
+        self._client = client
+        self._database = database
+
+    async def erase(self, request: UserErasureRequested) -> None:
+        """Remove the lists of a user, and publish the receipt. Transient while Redis is away."""
+        tenant, user_id = request.tenant, request.user_id
+        rows = await self._from_postgres(request)
+        await self._from_redis(tenant, [user_id])
+        async with self._database.transaction() as connection:
+            await outbox.append(connection, ERASURE_RECEIPTS, [UserErased.of(request, "loader", rows)])
+
+    async def forget_erased(self, tenant: str) -> None:
+        """Remove from Redis what a fill may have copied before the lists left Postgres."""
+        rows = await self._database.fetch(*SQL.erased_users(tenant=tenant))
+        await self._from_redis(tenant, [row["user_id"] for row in rows])
+
+    async def end(self, tenant: str, user_id: str) -> None:
+        """No run that began before the erasure is left: loads need not look for the user."""
+        await self._database.execute(*SQL.end_erasure(tenant=tenant, user_id=user_id))
+
+    async def _from_postgres(self, request: UserErasureRequested) -> dict[str, int]:
+        """Delete rows; gives how many, also those that an earlier attempt has deleted."""
+        tenant, user_id = request.tenant, request.user_id
+        async with self._database.transaction() as connection:
+            await connection.execute(*SQL.lock_tenant(tenant=tenant))
+            before = await connection.fetchval(
+                *SQL.add_erased_user(
+                    tenant=tenant,
+                    user_id=user_id,
+                    erasure_id=request.erasure_id,
+                    erased_at=request.occurred_at,
+                )
+            )
+            lists = await connection.fetchval(
+                *SQL.delete_lists_of_user(
+                    tenant=tenant, user_id=user_id, recipes_without_users=_WITHOUT_USERS
+                )
+            )
+            rejects = await connection.fetch(*SQL.delete_rejects_of_user(tenant=tenant, user_id=user_id))
+            rows = {
+                "lists": lists + before.get("lists", 0),
+                "rejects": len(rejects) + before.get("rejects", 0),
+            }
+            await connection.execute(*SQL.count_erased(tenant=tenant, user_id=user_id, rows=rows))
+        return rows
+
+    async def _from_redis(self, tenant: str, users: Sequence[str]) -> None:
+        if not users:
+            return
+        rows = await self._database.fetch(
+            *SQL.lists_in_redis(tenant=tenant, recipes_without_users=_WITHOUT_USERS)
+        )
+        keys = [list_key(tenant, row["generation"], row["recipe"], user) for row in rows for user in users]
+        try:
+            if keys:
+                await self._client.unlink(*keys)
+            for generation, count in {row["generation"]: row["rows"] for row in rows}.items():
+                # Only where the generation is whole there already: its number of lists is smaller now.
+                await self._client.set(filled_key(tenant, generation), count, xx=True)
+        except redis.exceptions.RedisError as error:
+            raise Transient(f"Redis did not forget lists of users: {error!r}") from error

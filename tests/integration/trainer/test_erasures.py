@@ -1,0 +1,85 @@
+"""A user is erased: the files of runs that began before go, as soon as nobody reads them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from services.trainer.domain import run_prefix
+from services.trainer.store import Erasures
+from services.trainer.worker import Erasing
+from tests.integration.trainer.conftest import Trainer
+from tests.integration.trainer.test_runs import completed
+from tests.support.erasures import erasure
+
+
+async def begun(trainer: Trainer) -> int:
+    """A run that is at work, with a file."""
+    asked = await trainer.runs.ask("default", "test")
+    await trainer.runs.begin(asked.run)
+    trainer.client.put_object(
+        Bucket=trainer.bucket, Key=f"{run_prefix('default', asked.run)}interactions.csv", Body=b"u1"
+    )
+    return asked.run
+
+
+async def ended(trainer: Trainer) -> int:
+    number = await begun(trainer)
+    await trainer.runs.complete(await trainer.runs.begin(number), completed(number))
+    return number
+
+
+async def receipts(trainer: Trainer) -> list[tuple[str, int]]:
+    rows = await trainer.database.fetch(
+        "SELECT payload FROM outbox WHERE aggregatetype = 'erasure-receipts-v1' ORDER BY seq"
+    )
+    return [(row["payload"]["user_id"], row["payload"]["rows"]["runs_with_files"]) for row in rows]
+
+
+async def files_of(trainer: Trainer, run: int) -> int:
+    return len(await trainer.files.keys(run_prefix("default", run)))
+
+
+async def test_files_go_when_no_earlier_run_is_at_work_and_only_then_is_it_confirmed(
+    trainer: Trainer,
+) -> None:
+    erasures = Erasures(trainer.database)
+    erasing = Erasing(trainer.runs, trainer.files, erasures, load_seconds=0.0)
+    old, current = await ended(trainer), await begun(trainer)
+    for request in [erasure("u1"), erasure("u1"), erasure("u2")]:
+        await erasures.add(request)
+
+    await erasing.erase()
+    assert (await files_of(trainer, old), await files_of(trainer, current)) == (1, 1)
+    assert await receipts(trainer) == []
+
+    await trainer.runs.complete(await trainer.runs.begin(current), completed(current))
+    later = await begun(trainer)
+    for _ in range(2):
+        await erasing.erase()
+
+    assert (await files_of(trainer, old), await files_of(trainer, current)) == (0, 0)
+    assert await files_of(trainer, later) == 1
+    assert sorted(await receipts(trainer)) == [("u1", 2), ("u2", 2)]
+
+
+async def test_what_was_just_handed_to_the_loader_stays_for_a_while(trainer: Trainer) -> None:
+    erasures = Erasures(trainer.database)
+    run = await ended(trainer)
+    await erasures.add(erasure("u1"))
+
+    await Erasing(trainer.runs, trainer.files, erasures, load_seconds=60.0).erase()
+    assert await files_of(trainer, run) == 1
+    await Erasing(trainer.runs, trainer.files, erasures, load_seconds=0.0).erase()
+
+    assert await files_of(trainer, run) == 0
+
+
+async def test_a_run_of_afterwards_is_not_touched(trainer: Trainer) -> None:
+    erasures = Erasures(trainer.database)
+    await erasures.add(erasure("u1", occurred_at=datetime.now(UTC) - timedelta(hours=1)))
+    run = await ended(trainer)
+
+    await Erasing(trainer.runs, trainer.files, erasures, load_seconds=0.0).erase()
+
+    assert await files_of(trainer, run) == 1
+    assert await receipts(trainer) == [("u1", 0)]
