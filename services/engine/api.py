@@ -3,16 +3,20 @@
 from datetime import datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends, Path, Query
 from pydantic import BaseModel, Field
 
+from services.engine.domain.resources import Status, Type
+from services.engine.personalize.deletions import WORDS
 from services.engine.personalize.surface import account_of
 from services.engine.settings import Settings
-from services.engine.store import resources
+from services.engine.store import erasures, resources
+from services.engine.store.resources import Resources
 from shared.auth import Authenticator, Principal
 from shared.errors import ApiError
 from shared.personalize import WireError
 from shared.postgres import Database
+from shared.runtime import ErrorBody
 
 _DETAILS = frozenset(
     ("rows", "lines", "errors", "metrics", "notes", "interactions", "users", "items", "seconds")
@@ -48,9 +52,30 @@ class JobStatuses(BaseModel):
     jobs: list[JobStatus]
 
 
+class ErasureOfService(BaseModel):
+    """What one service has erased."""
+
+    users: int = Field(description="users that the service has confirmed")
+    erased_at: datetime = Field(alias="erasedAt", description="when it confirmed the last of them")
+    rows: dict[str, int] = Field(description="rows that were erased, by the place where they were")
+
+
+class ErasureReceipt(BaseModel):
+    """A data deletion job and what it has erased where."""
+
+    job: str
+    status: str = Field(description="PENDING, IN_PROGRESS, COMPLETED or FAILED")
+    requested_at: datetime
+    deleted_rows: int | None = Field(description="imported and received rows, as numDeleted of the job")
+    models: int | None = Field(description="models that were written anew without the users")
+    services: dict[str, ErasureOfService]
+    waits_for: dict[str, int] = Field(description="services that have not confirmed, and of how many users")
+
+
 def router(database: Database, authenticator: Authenticator, settings: Settings) -> APIRouter:
     """The routes."""
     api = APIRouter(tags=["Status"])
+    Administrator = Annotated[Principal, Depends(authenticator.require("admin"))]  # noqa: N806
     Reader = Annotated[Principal, Depends(authenticator.require("read"))]  # noqa: N806
 
     @api.get("/v1/status", operation_id="status", summary="What the workers are at")
@@ -65,6 +90,39 @@ def router(database: Database, authenticator: Authenticator, settings: Settings)
             raise ApiError(403, "UnknownTenant", error.message) from None
         rows = await resources.jobs(database, account, principal.tenant, limit)
         return JobStatuses(jobs=[_status(row) for row in rows])
+
+    @api.get(
+        "/v1/erasures/{name}",
+        operation_id="erasure_receipt",
+        summary="What a data deletion job has erased",
+        responses={404: {"model": ErrorBody, "description": "There is no such job."}},
+    )
+    async def receipt(
+        principal: Administrator, name: Annotated[str, Path(max_length=63, description="the job's name")]
+    ) -> ErasureReceipt:
+        """The confirmations of all services, also of a job that still waits for some of them."""
+        try:
+            account = await account_of(database, principal, settings)
+        except WireError as error:
+            raise ApiError(403, "UnknownTenant", error.message) from None
+        job = await Resources(database, account, principal.tenant, "").get(f"{Type.DATA_DELETION_JOB}/{name}")
+        if job is None:
+            raise ApiError(404, "UnknownJob", f"There is no data deletion job {name!r}.")
+        services = job.facts.get("receipt") or await erasures.receipt(database, job.id)
+        missing = (
+            {}
+            if "receipt" in job.facts
+            else await erasures.missing(database, job.id, settings.erasure_services)
+        )
+        return ErasureReceipt(
+            job=job.name,
+            status=WORDS[Status(job.status)],
+            requested_at=job.created_at,
+            deleted_rows=job.facts.get("deleted"),
+            models=job.facts.get("models"),
+            services=services,
+            waits_for=missing,
+        )
 
     return api
 

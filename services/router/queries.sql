@@ -154,10 +154,6 @@ JOIN engine.accounts_v1 a ON a.tenant = c.tenant
 WHERE a.account = :account AND c.name = :name
 LIMIT 1;
 
--- lock_erasures --
--- One erasure of a tenant at a time.
-SELECT pg_advisory_xact_lock(hashtext('router.erasures'), hashtext(:tenant));
-
 -- add_erased_units --
 -- Nothing of these units may be kept; gives what earlier handling of the same request has counted.
 INSERT INTO erased_units (tenant, unit, erasure_id, erased_at)
@@ -186,3 +182,7 @@ RETURNING experiment;
 UPDATE outcomes SET unit = :name
 WHERE tenant = :tenant AND unit = :unit AND occurred_at <= :erased_at
 RETURNING experiment;
+
+-- lock_counts --
+-- Wait for batches that are being counted, and let no other begin until the erasure is there to be seen.
+LOCK TABLE exposed_units, outcomes IN SHARE ROW EXCLUSIVE MODE;

@@ -9,12 +9,22 @@ from fastapi import FastAPI
 from services.sync.api import imports_router, shop_router
 from services.sync.handlers import Handlers
 from services.sync.settings import SERVICE, Settings
-from services.sync.store import Catalogue, Files, Imports, Orders, Staging
+from services.sync.store import Catalogue, Erasures, Files, Imports, Orders, Staging
 from services.sync.store.imports import JOB
 from services.sync.worker import Cleaning, Importer, Sweep, cleaning
 from shared import s3
 from shared.auth import Authenticator
-from shared.events.topics import INTERACTIONS, ITEMS, ORDERS, PUTS, TRAINING_REQUESTS, UPLOADS, USERS
+from shared.events.topics import (
+    ERASURE_RECEIPTS,
+    ERASURES,
+    INTERACTIONS,
+    ITEMS,
+    ORDERS,
+    PUTS,
+    TRAINING_REQUESTS,
+    UPLOADS,
+    USERS,
+)
 from shared.jobs import JobWorker
 from shared.kafka import Consumer, Publisher
 from shared.outbox import Relay
@@ -52,7 +62,7 @@ def worker(settings: Settings) -> FastAPI:
     gc.set_threshold(100_000, 50, 100)
     database = Database(settings.postgres, SERVICE)
     imports, catalogue, files = Imports(database), Catalogue(database, settings.quotas()), _files(settings)
-    handlers = Handlers(database, imports, catalogue, files)
+    handlers = Handlers(database, imports, catalogue, files, Erasures(database))
     importer = Importer(
         database,
         imports,
@@ -67,6 +77,7 @@ def worker(settings: Settings) -> FastAPI:
     consumer = Consumer(settings.kafka, SERVICE)
     consumer.subscribe(PUTS, handlers.put)
     consumer.subscribe(UPLOADS, handlers.objects_created)
+    consumer.subscribe(ERASURES, handlers.erasures_requested)
 
     jobs = JobWorker(
         database,
@@ -92,7 +103,8 @@ def worker(settings: Settings) -> FastAPI:
 def relay(settings: Settings) -> FastAPI:
     """The relay process: it publishes what the others' transactions appended."""
     database = Database(settings.postgres, SERVICE)
-    publisher = Publisher(settings.kafka, SERVICE, [ORDERS, ITEMS, USERS, INTERACTIONS, TRAINING_REQUESTS])
+    topics = [ORDERS, ITEMS, USERS, INTERACTIONS, TRAINING_REQUESTS, ERASURE_RECEIPTS]
+    publisher = Publisher(settings.kafka, SERVICE, topics)
     return application(SERVICE, parts=[database, publisher, Relay(database, publisher)])
 
 

@@ -14,10 +14,11 @@ from services.sync.domain.uploads import meaning
 from services.sync.metrics import PUTS, UPLOADS
 from services.sync.worker.sweep import add_upload
 from shared.errors import Permanent
-from shared.events import ItemPut, ObjectNotice, UserPut
+from shared.events import ItemPut, ObjectNotice, UserErasureRequested, UserPut
+from shared.kafka import Tombstone
 
 if TYPE_CHECKING:
-    from services.sync.store import Catalogue, Files, Imports
+    from services.sync.store import Catalogue, Erasures, Files, Imports
     from shared.postgres import Connection, Database
 
 
@@ -29,6 +30,7 @@ class Handlers:
     imports: Imports
     catalogue: Catalogue
     files: Files
+    erasures: Erasures
 
     async def put(self, puts: Sequence[ItemPut | UserPut]) -> None:
         """Merge what storefronts say of items and users, field by field, in one transaction."""
@@ -46,6 +48,12 @@ class Handlers:
                 await self._put_users(connection, tenant, users[tenant])
         PUTS.labels("item").inc(sum(map(len, items.values())))
         PUTS.labels("user").inc(sum(map(len, users.values())))
+
+    async def erasures_requested(self, events: Sequence[UserErasureRequested | Tombstone]) -> None:
+        """Erase users. The end of an erasure changes nothing: what was said before stays refused."""
+        for event in events:
+            if not isinstance(event, Tombstone):
+                await self.erasures.erase(event)
 
     async def objects_created(self, notices: Sequence[ObjectNotice]) -> None:
         """Make an import of each announced object that is one; the store's test message has none."""
@@ -88,7 +96,10 @@ class Handlers:
             return
         ids = list(dict.fromkeys(put.user_id for put in puts))
         states = await self.catalogue.users_to_merge(connection, tenant, ids)
+        erased = await self.erasures.erased(connection, tenant, ids)
+        later = [put for put in puts if put.user_id not in erased or put.occurred_at > erased[put.user_id]]
         now = datetime.now(UTC)
-        for put in puts:
+        for put in later:
             states[put.user_id].put(*user_put(put), said_at(put, now))
-        await self.catalogue.save_users(connection, tenant, states)
+        changed = {put.user_id: states[put.user_id] for put in later}
+        await self.catalogue.save_users(connection, tenant, changed)

@@ -400,3 +400,64 @@ RETURNING event_id;
 -- newest_outbox_row --
 -- The newest row that waits to be published.
 SELECT max(seq) FROM outbox;
+
+-- add_erased_user --
+-- Nothing that was said of a user before may be kept; gives what earlier handling has counted.
+INSERT INTO erased_users (tenant, user_id, erasure_id, erased_at)
+VALUES (:tenant, :user_id, :erasure_id, :erased_at)
+ON CONFLICT (tenant, user_id) DO UPDATE
+SET erasure_id = excluded.erasure_id, erased_at = greatest(erased_users.erased_at, excluded.erased_at),
+    rows = CASE WHEN erased_users.erasure_id = excluded.erasure_id THEN erased_users.rows ELSE '{}' END
+RETURNING rows;
+
+-- count_erased --
+-- What went of a user.
+UPDATE erased_users SET rows = :rows WHERE tenant = :tenant AND user_id = :user_id;
+
+-- erased_users --
+-- Those of the users who were erased, and when.
+SELECT user_id, erased_at FROM erased_users WHERE tenant = :tenant AND user_id = ANY(:ids::text[]);
+
+-- delete_user --
+-- The state of a user.
+WITH gone AS (DELETE FROM users WHERE tenant = :tenant AND user_id = :user_id RETURNING user_id)
+SELECT count(*) FROM gone;
+
+-- anonymize_orders --
+-- Orders stay for the shop's figures, without whose they were. A file with the same order still adds nothing.
+WITH changed AS (
+    UPDATE orders SET unified_customer_id = NULL, customer_name = NULL, city = NULL
+    WHERE tenant = :tenant AND unified_customer_id = :user_id
+    RETURNING order_id
+)
+SELECT count(*) FROM changed;
+
+-- anonymize_order_items --
+-- The same for the lines of orders.
+WITH changed AS (
+    UPDATE order_items SET unified_customer_id = NULL, customer_name = NULL, city = NULL
+    WHERE tenant = :tenant AND unified_customer_id = :user_id
+    RETURNING order_id
+)
+SELECT count(*) FROM changed;
+
+-- anonymize_staged_lines --
+-- The same for lines of an import that is at work.
+WITH changed AS (
+    UPDATE staged_lines SET user_id = NULL, customer_name = NULL, city = NULL, raw = ''
+    FROM imports
+    WHERE imports.id = staged_lines.import_id AND imports.tenant = :tenant AND staged_lines.user_id = :user_id
+    RETURNING staged_lines.order_id
+)
+SELECT count(*) FROM changed;
+
+-- delete_rejects_of_user --
+-- Rejected rows of files that name a user.
+WITH gone AS (
+    DELETE FROM import_rejects
+    USING imports
+    WHERE imports.id = import_rejects.import_id AND imports.tenant = :tenant
+      AND position(:user_id IN import_rejects.raw) > 0
+    RETURNING import_rejects.line
+)
+SELECT count(*) FROM gone;

@@ -13,10 +13,10 @@ from services.tracker.api import (
     reading_routes,
 )
 from services.tracker.handlers import Handlers
-from services.tracker.store import Datasets, Store, Tenants
+from services.tracker.store import Datasets, Erasures, Store, Tenants
 from shared.auth import Authenticator
 from shared.events import TrackerChanged
-from shared.events.topics import INTERACTIONS, ORDERS, PUTS, TRACKERS
+from shared.events.topics import ERASURE_RECEIPTS, ERASURES, INTERACTIONS, ORDERS, PUTS, TRACKERS
 from shared.kafka import Consumer, Publisher, StateTable
 from shared.observability import tracing
 from shared.personalize import Shortcut
@@ -72,11 +72,12 @@ def build(settings: Settings) -> Serving:
 def worker(settings: Settings) -> FastAPI:
     """The process that turns orders into purchases, and stores what happened."""
     database = Database(settings.postgres, "tracker")
-    publisher = Publisher(settings.kafka, "tracker", [INTERACTIONS])
-    handlers = Handlers(Store(database), publisher)
+    publisher = Publisher(settings.kafka, "tracker", [INTERACTIONS, ERASURE_RECEIPTS])
+    handlers = Handlers(Store(database), publisher, Erasures(database, publisher))
 
     consumer = Consumer(settings.kafka, "tracker")
     consumer.subscribe(ORDERS, handlers.orders_changed, purpose="orders")
+    consumer.subscribe(ERASURES, handlers.erasures_requested, purpose="erasures")
     consumer.subscribe(
         INTERACTIONS,
         handlers.interactions_recorded,

@@ -10,10 +10,16 @@ import structlog
 
 from services.tracker.domain.orders import purchases
 from services.tracker.metrics import CLAIMS, CONFLICTING, REPEATED, STORED
-from services.tracker.store import Store
-from shared.events import InteractionRecorded, OrderCancelled, OrderPlaced, OrderRefunded
+from services.tracker.store import Erasures, Store
+from shared.events import (
+    InteractionRecorded,
+    OrderCancelled,
+    OrderPlaced,
+    OrderRefunded,
+    UserErasureRequested,
+)
 from shared.events.topics import INTERACTIONS
-from shared.kafka import Publisher
+from shared.kafka import Publisher, Tombstone
 
 PUBLISH_AT_ONCE = 1_000
 PUBLISH_SECONDS = 10.0
@@ -29,6 +35,7 @@ class Handlers:
 
     store: Store
     publisher: Publisher
+    erasures: Erasures
 
     async def orders_changed(self, events: Sequence[OrderPlaced | OrderCancelled | OrderRefunded]) -> None:
         """Publish a purchase for each line that was ordered; what was taken back is no interaction.
@@ -43,6 +50,12 @@ class Handlers:
             for purchase in purchases(order, now)
         ]
         await self._publish(found)
+
+    async def erasures_requested(self, events: Sequence[UserErasureRequested | Tombstone]) -> None:
+        """Erase users. The end of an erasure changes nothing: what happened before stays refused."""
+        for event in events:
+            if not isinstance(event, Tombstone):
+                await self.erasures.erase(event)
 
     async def interactions_recorded(self, events: Sequence[InteractionRecorded]) -> None:
         """Store each event once, and count it with it; publish what holds in place of wrong claims.

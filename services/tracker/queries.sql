@@ -14,6 +14,11 @@ WITH given AS (
         order_id, recommendation_id, impression, attribution_source, properties, city, province, country,
         source, occurred_at, received_at, historical, fingerprint, place
     )
+    WHERE NOT EXISTS (
+        SELECT FROM erased_subjects AS erased
+        WHERE erased.tenant = one.tenant AND erased.subject = coalesce(one.user_id, one.session_id)
+          AND one.occurred_at <= erased.erased_at
+    )
 ), inserted AS (
     INSERT INTO interactions (
         tenant, event_id, user_id, session_id, event_type, sender_type, item_id, value, quantity, price,
@@ -251,3 +256,54 @@ SELECT schema
 FROM engine.datasets_v1
 WHERE tenant = :tenant
   AND dataset_type = :dataset_type;
+
+-- sessions_of --
+-- The sessions of a user.
+SELECT DISTINCT session_id
+FROM interactions
+WHERE tenant = :tenant AND user_id = :user_id AND session_id IS NOT NULL;
+
+-- add_erased_subjects --
+-- Nothing of a user and their sessions that happened before may be kept; gives what was counted before.
+INSERT INTO erased_subjects (tenant, subject, erasure_id, erased_at)
+SELECT :tenant, subject, :erasure_id, :erased_at FROM unnest(:subjects::text[]) AS subject
+ON CONFLICT (tenant, subject) DO UPDATE
+SET erasure_id = excluded.erasure_id, erased_at = greatest(erased_subjects.erased_at, excluded.erased_at),
+    rows = CASE WHEN erased_subjects.erasure_id = excluded.erasure_id THEN erased_subjects.rows ELSE '{}' END
+RETURNING subject, rows;
+
+-- count_erased --
+-- What went of a user.
+UPDATE erased_subjects SET rows = :rows WHERE tenant = :tenant AND subject = :user_id;
+
+-- delete_interactions --
+-- The events of a user, and those of the user's sessions before they were known to be the user's.
+WITH gone AS (
+    DELETE FROM interactions
+    WHERE tenant = :tenant AND occurred_at <= :erased_at
+      AND (user_id = :user_id OR (user_id IS NULL AND session_id = ANY(:session_ids::text[])))
+    RETURNING event_type
+), counted AS (
+    UPDATE interaction_counts AS counts SET rows = counts.rows - less.rows
+    FROM (SELECT event_type, count(*) AS rows FROM gone GROUP BY event_type) AS less
+    WHERE counts.tenant = :tenant AND counts.event_type = less.event_type
+)
+SELECT count(*) FROM gone;
+
+-- delete_conflicts --
+-- The same for events that came under ids of other events.
+WITH gone AS (
+    DELETE FROM event_conflicts
+    WHERE tenant = :tenant
+      AND (event ->> 'occurred_at')::timestamptz <= :erased_at
+      AND (
+          event ->> 'user_id' = :user_id
+          OR (event ->> 'user_id' IS NULL AND event ->> 'session_id' = ANY(:session_ids::text[]))
+      )
+    RETURNING event_id
+)
+SELECT count(*) FROM gone;
+
+-- lock_log --
+-- Wait for batches that are being stored, and let no other begin until the erasure is there to be seen.
+LOCK TABLE interactions IN SHARE ROW EXCLUSIVE MODE;

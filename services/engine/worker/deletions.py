@@ -148,11 +148,18 @@ class Deletions(Runner):
         for each, outcome in zip(found, result["models"], strict=True):
             if outcome["removed"]:
                 fresh = models.Fresh(outcome["fresh"], outcome["sha256"], outcome["users"])
-                async with self.database.transaction() as connection:
-                    events = await models.replace(
-                        connection, resource, each, fresh, self.settings.s3.endcap_data_bucket, _GRACE_HOURS
-                    )
-                    await outbox.append(connection, CAMPAIGNS, events)
+                await self._replace_model(resource, each, fresh)
+
+    async def _replace_model(self, resource: Resource, old: models.TrainedModel, fresh: models.Fresh) -> None:
+        """Put a model in the place of another, deploy it, and count it, in one transaction."""
+        bucket = self.settings.s3.endcap_data_bucket
+        async with self.database.transaction() as connection:
+            events = await models.replace(connection, resource, old, fresh, bucket, _GRACE_HOURS)
+            await outbox.append(connection, CAMPAIGNS, events)
+            unfinished = await resources.unfinished(connection, resource.id)
+            if unfinished is not None:
+                count = unfinished.facts.get("models", 0) + 1
+                await resources.beside(connection, unfinished).set_facts(unfinished, models=count)
 
     async def _await_services(self, job: Job, resource: Resource) -> None:
         """Return when every service has confirmed every user; Transient when that takes too long."""

@@ -33,7 +33,7 @@ class Erasures:
         """Rename; gives how many rows, also those that an earlier attempt has renamed."""
         tenant, units = request.tenant, sorted({request.user_id, *request.session_ids})
         async with self._database.transaction() as connection:
-            await connection.execute(*SQL.lock_erasures(tenant=tenant))
+            await connection.execute(*SQL.lock_counts())
             await connection.execute(*SQL.forget_erased_units())
             known = await connection.fetch(
                 *SQL.add_erased_units(

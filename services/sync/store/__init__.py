@@ -1,9 +1,10 @@
 """Where the shop is kept: Postgres for its state, the object store for its files."""
 
 from services.sync.store.catalogue import Catalogue
+from services.sync.store.erasures import Erasures
 from services.sync.store.files import Files, Refused
 from services.sync.store.imports import Imports
 from services.sync.store.orders import Orders
 from services.sync.store.staging import Staging
 
-__all__ = ["Catalogue", "Files", "Imports", "Orders", "Refused", "Staging"]
+__all__ = ["Catalogue", "Erasures", "Files", "Imports", "Orders", "Refused", "Staging"]

@@ -1,7 +1,8 @@
 """What the tracker keeps in Postgres, and what it looks up there."""
 
 from services.tracker.store.datasets import Datasets
+from services.tracker.store.erasures import Erasures
 from services.tracker.store.interactions import Kept, Store
 from services.tracker.store.tenants import Tenants
 
-__all__ = ["Datasets", "Kept", "Store", "Tenants"]
+__all__ = ["Datasets", "Erasures", "Kept", "Store", "Tenants"]

@@ -444,6 +444,6 @@ async def test_an_erased_user_keeps_counting_without_a_name(world: Any) -> None:
     assert await receipts() == [{"exposed_units": 1, "outcomes": 1}] * 2
     assert [exposed for exposed, _ in after] == [exposed for exposed, _ in before]
     names = await world.sql(
-        "SELECT unit FROM router.exposed_units UNION ALL SELECT unit FROM router.outcomes"
+        "SELECT tenant, unit FROM router.exposed_units UNION ALL SELECT tenant, unit FROM router.outcomes"
     )
-    assert "u0" not in {row["unit"] for row in names}
+    assert "u0" not in {row["unit"] for row in names if row["tenant"] == world.tenant}

@@ -122,6 +122,7 @@ async def test_redis_follows_an_activation_that_it_never_heard_of(loader: Loader
         loader.generations,
         loader.activations,
         away,
+        loader.erasures,
         loader.loading.files,
         loader.loading.limits,
     )
