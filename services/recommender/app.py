@@ -15,9 +15,11 @@ from services.recommender.api.selection import Selection
 from services.recommender.api.sieves import Sieves
 from services.recommender.api.status import Status
 from services.recommender.api.targets import Targets
+from services.recommender.domain.erased import Erased
 from services.recommender.domain.pointers import Pointers
 from services.recommender.handlers import Handlers
 from services.recommender.store.campaigns import Campaigns
+from services.recommender.store.erasures import Erasures
 from services.recommender.store.filters import Filters
 from services.recommender.store.histories import Histories, Kept
 from services.recommender.store.lists import Guarded, Lists
@@ -30,9 +32,18 @@ from services.recommender.store.shown import Shown
 from services.recommender.store.states import Catalogues, Pointing
 from shared import s3
 from shared.auth import Authenticator
-from shared.events import CacheRefreshed, CampaignChanged, FilterChanged, ItemChanged
-from shared.events.topics import CACHES, CAMPAIGNS, FILTERS, INTERACTIONS, ITEMS, USERS
-from shared.kafka import Consumer, StateTable
+from shared.events import CacheRefreshed, CampaignChanged, FilterChanged, ItemChanged, UserErasureRequested
+from shared.events.topics import (
+    CACHES,
+    CAMPAIGNS,
+    ERASURE_RECEIPTS,
+    ERASURES,
+    FILTERS,
+    INTERACTIONS,
+    ITEMS,
+    USERS,
+)
+from shared.kafka import Consumer, Publisher, StateTable
 from shared.observability import tracing
 from shared.personalize import Shortcut
 from shared.postgres import Database
@@ -74,13 +85,15 @@ def build(settings: Settings) -> Serving:
     filters = Filters(guarded)
     filtering = StateTable[FilterChanged](settings.kafka, FILTERS, filters.changed, filters.whole)
     catalogues.follow(items)
+    erased = Erased()
+    erasing = StateTable[UserErasureRequested](settings.kafka, ERASURES, erased.changed, keep=False)
 
     answers = Answers(lists, popular, catalogues, pointers, pointing)
     profiles = Profiles(redis, guarded, settings.bought_for)
     sieves = Sieves(filters, profiles)
     targets = Targets(campaigns)
     explorer = Explorer(Shown(redis))
-    selection = Selection(profiles, lists, popular, catalogues, pointers, sieves, explorer)
+    selection = Selection(profiles, lists, popular, catalogues, pointers, sieves, explorer, erased)
     live = Live(targets, selection, catalogues, pointers)
     status = Status(pointers, catalogues, campaigns, lambda: redis.up)
     runtime = Runtime(targets, selection, sieves, catalogues, explorer, authenticator)
@@ -88,7 +101,7 @@ def build(settings: Settings) -> Serving:
         "recommender",
         parts=[
             database, redis, authenticator,
-            caches, items, deployed, filtering,
+            caches, items, deployed, filtering, erasing,
             pointing, catalogues, campaigns,
         ],
         routers=[
@@ -112,9 +125,15 @@ def worker(settings: Settings) -> FastAPI:
     )
     histories = Histories(redis, kept)
     places = Places(redis)
-    handlers = Handlers(histories, places, Shown(redis), settings.bought_for)
+    publisher = Publisher(settings.kafka, "recommender", [ERASURE_RECEIPTS], essential=False)
+    erased = Erased()
+    erasing = StateTable[UserErasureRequested](settings.kafka, ERASURES, erased.changed, keep=False)
+    handlers = Handlers(
+        histories, places, Shown(redis), settings.bought_for, erased, Erasures(redis, publisher)
+    )
     consumer = Consumer(settings.kafka, "recommender")
     consumer.subscribe(INTERACTIONS, handlers.interactions_recorded, batch=2_000, gather=FOLLOW_SECONDS)
+    consumer.subscribe(ERASURES, handlers.erasures_requested, purpose="erasures")
     consumer.subscribe(USERS, handlers.users_changed, purpose="users", batch=2_000)
     refill = Refill(redis, database, histories, places, kept)
-    return application("recommender", parts=[database, redis, refill, consumer])
+    return application("recommender", parts=[database, redis, publisher, erasing, refill, consumer])

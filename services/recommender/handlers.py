@@ -8,12 +8,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from services.recommender.domain.erased import Erased
 from services.recommender.domain.moments import claimed, implies_impressions, moment, shown
 from services.recommender.metrics import EVENTS, FRESHNESS
+from services.recommender.store.erasures import Erasures
 from services.recommender.store.histories import Histories
 from services.recommender.store.places import About, Places
 from services.recommender.store.shown import Shown
-from shared.events import InteractionRecorded, UserChanged
+from shared.events import InteractionRecorded, UserChanged, UserErasureRequested
 from shared.kafka import Tombstone
 
 _KEPT, _PASSED_OVER = EVENTS.labels("kept"), EVENTS.labels("passed_over")
@@ -27,12 +29,17 @@ class Handlers:
     places: Places
     shown: Shown
     bought_for: timedelta
+    erased: Erased
+    erasures: Erasures
 
     async def interactions_recorded(self, events: Sequence[InteractionRecorded]) -> None:
         """Take the events into histories; what was imported from long ago is in the models anyway.
 
         A correction takes the claim out of its subject's history before the event itself is taken in.
         """
+        events = self.erased.kept([*events])
+        if not events:
+            return
         oldest = datetime.now(UTC) - self.bought_for
         corrections = [event for event in events if event.replaces is not None]
         if corrections:
@@ -55,6 +62,13 @@ class Handlers:
         _PASSED_OVER.inc(len(events) - len(moments))
         if not events[-1].historical:
             FRESHNESS.observe(max(0.0, time.time() - events[-1].received_at.timestamp()))
+
+    async def erasures_requested(self, events: Sequence[UserErasureRequested | Tombstone]) -> None:
+        """Erase users. `erased` hears of the end of an erasure by itself."""
+        for event in events:
+            if not isinstance(event, Tombstone):
+                self.erased.changed(event.key, event)
+                await self.erasures.erase(event)
 
     async def users_changed(self, events: Sequence[UserChanged | Tombstone]) -> None:
         """Remember what the shop says of users, and forget those who are gone."""

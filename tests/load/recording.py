@@ -6,8 +6,9 @@ import asyncio
 import random
 import time
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
+from services.recommender.domain.erased import Erased
 from services.recommender.handlers import Handlers
 from services.recommender.store.histories import Histories, Kept
 from services.recommender.store.places import Places
@@ -50,7 +51,9 @@ def _events() -> list[bytes]:
 
 async def _recorded(redis_url: str, values: Sequence[bytes]) -> Figure:
     redis = Multiplexer(RedisSettings(redis_url=redis_url), timeout=10.0)
-    handlers = Handlers(Histories(redis, KEPT), Places(redis), Shown(redis), KEPT.bought)
+    handlers = Handlers(
+        Histories(redis, KEPT), Places(redis), Shown(redis), KEPT.bought, Erased(), cast("Any", None)
+    )
     await redis.start()
     try:
         async with asyncio.timeout(10):

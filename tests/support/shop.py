@@ -12,6 +12,7 @@ from urllib.parse import quote
 import asyncpg
 import boto3
 import httpx
+import redis
 
 from tests.support.product import Endcap
 from tests.support.waiting import PATIENCE, until
@@ -131,6 +132,12 @@ class Shop:
             return list(await connection.fetch(sql, *arguments))
         finally:
             await connection.close()
+
+    def redis_keys(self, identifier: str) -> list[str]:
+        """The keys in Redis that end with an id."""
+        with redis.Redis.from_url(self.endcap.environment["REDIS_URL"]) as client:
+            keys: list[bytes] = list(client.scan_iter(match=f"*:{identifier}", count=10_000))
+        return [key.decode() for key in keys]
 
     def boto3(self, service: str) -> Any:
         """An unmodified boto3 client: only the environment of `make env`, given as arguments."""

@@ -58,7 +58,7 @@ class Scored:
         lifted = None if bonus is None else bonus.drawn()
         while True:
             scored = model.recommend(
-                user_id=asker.user_id,
+                user_id=asker.name_in_models,
                 item_id=asker.item_id,
                 history=asker.profile.history,
                 exclude=() if _rules_history(sieve) else asker.profile.bought,

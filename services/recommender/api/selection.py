@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from services.recommender.api.listed import FromLists
 from services.recommender.api.scored import Scored
 from services.recommender.api.sieves import Asker
+from services.recommender.domain.erased import Erased
 from services.recommender.domain.placing import PROMOTED, Pick, placed, slots
 from services.recommender.domain.recipes import EVERYBODY
 from services.recommender.metrics import LIVE
@@ -62,6 +63,7 @@ class Selection:
         pointers: Pointers,
         sieves: Sieves,
         explorer: Explorer,
+        erased: Erased,
     ) -> None:
         self._profiles = profiles
         self._lists = lists
@@ -70,6 +72,7 @@ class Selection:
         self._pointers = pointers
         self._sieves = sieves
         self._explorer = explorer
+        self._erased = erased
         self._chance = random.Random()  # noqa: S311 - places in a list, no secrets
 
     async def recommend(self, target: Target, wish: Wish) -> tuple[list[Pick], bytes]:
@@ -77,7 +80,8 @@ class Selection:
         target.check(wish.user_id, wish.item_id)
         known = wish.user_id and (target.model or wish.sieve or wish.promotion)
         profile = await self._profiles.of(target.tenant, wish.user_id or "") if known else Profile()
-        asker = Asker(target.tenant, wish.user_id, wish.item_id, profile, wish.context)
+        name = self._erased.name_in_models(target.tenant, wish.user_id)
+        asker = Asker(target.tenant, wish.user_id, wish.item_id, profile, wish.context, name)
         source = await self._scored(target) or await self._listed(target, wish.user_id, wish.item_id)
         picks = await source.picks(asker, wish.sieve, wish.limit)
         if wish.promotion is not None:
@@ -95,11 +99,13 @@ class Selection:
     ) -> list[Pick]:
         """The given items that pass, best first; those that training never saw come last, without a score."""
         wanted = list(dict.fromkeys(given))
-        asker = Asker(target.tenant, user_id, None, await self._profiles.of(target.tenant, user_id))
+        profile = await self._profiles.of(target.tenant, user_id)
+        name = self._erased.name_in_models(target.tenant, user_id)
+        asker = Asker(target.tenant, user_id, None, profile, name_in_models=name)
         if sieve is not None:
             wanted = await self._passing(target, asker, wanted, sieve)
         if target.model is not None:
-            ranked = target.model.rank(user_id, asker.profile.history, wanted, context)
+            ranked = target.model.rank(name or "", asker.profile.history, wanted, context)
         else:
             found = (await self._listed(target, user_id, None)).found
             asked = set(wanted)

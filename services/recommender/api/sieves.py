@@ -41,6 +41,8 @@ class Asker:
     item_id: str | None
     profile: Profile
     context: Mapping[str, str] = field(default_factory=dict)
+    name_in_models: str | None = None
+    """The id by which models know the user: another one than `user_id` while the user is being erased."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +126,7 @@ class Sieves:
         """What is known of the user, of the fields that the filter asks for: the shop's word first."""
         user_id = asker.user_id or ""
         told = await self._profiles.facts(asker.tenant, user_id)
-        row = model.users.find(user_id) if model else None
+        row = model.users.find(asker.name_in_models or "") if model else None
         found = {}
         for name in sieve.names("USERS"):
             value = told.get(key_of("user", name))
@@ -145,7 +147,7 @@ def _events(shelf: Shelf, model: Model | None, asker: Asker) -> Events:
     done += [(item, _PURCHASE) for item in profile.bought]
     names: dict[str, int] = {}
     items, types = np.zeros(0, np.int64), np.zeros(0, np.int64)
-    user = model.users.find(asker.user_id or "") if model is not None and model.deeds.known else None
+    user = model.users.find(asker.name_in_models or "") if model is not None and model.deeds.known else None
     if model is not None and user is not None:
         names = {name: number for number, name in enumerate(model.deeds.names)}
         items, types = _on(shelf, model, *model.deeds.row(user))

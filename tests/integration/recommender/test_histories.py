@@ -13,10 +13,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from services.recommender.domain.moments import Moment
+from services.recommender.store.erasures import Erasures
 from services.recommender.store.histories import Histories, Kept
 from services.recommender.store.keys import bought_key, history_key
+from shared.events import UserErased
+from shared.events.topics import Topic
 from shared.redis import Multiplexer
 from shared.settings import RedisSettings
+from tests.support.erasures import erasure
 from tests.support.waiting import PATIENCE, eventually
 
 KEPT = Kept(bought=timedelta(days=30), history=timedelta(days=90), session=timedelta(days=14))
@@ -218,3 +222,25 @@ async def test_a_redis_without_the_scripts_takes_a_moment_back_all_the_same(redi
     await histories.remove([purchase(1, NOW - 3)])
 
     assert await history(redis) == []
+
+
+async def test_an_erased_user_leaves_no_key_and_the_receipt_counts_them(redis: Multiplexer) -> None:
+    class Receipts:
+        published: list[UserErased] = []
+
+        async def publish(self, _: Topic, events: Sequence[UserErased], *, within: float) -> None:
+            assert within > 0
+            self.published.extend(events)
+
+    histories, receipts = Histories(redis, KEPT), Receipts()
+    await histories.record([moment(n, NOW - n, session="s") for n in range(10)])
+    await histories.record([moment(n, NOW - n, user=None, session="s") for n in range(20, 23)])
+    await histories.record([moment(n, NOW - n, user="other") for n in range(30, 33)])
+
+    erasures = Erasures(redis, receipts)  # type: ignore[arg-type]
+    await erasures.erase(erasure("u", tenant="shop", session_ids=("s",)))
+
+    (keys,) = await redis.execute(("KEYS", "endcap:*:shop:*"))
+    assert {key.decode().rpartition(":")[2] for key in keys} == {"other"}
+    (receipt,) = receipts.published
+    assert receipt.rows == {"histories": 2, "purchases": 1, "links": 1, "attributes": 0}

@@ -15,7 +15,7 @@ NOW = datetime.now(UTC)
 
 def put(user: str, at: datetime) -> UserPut:
     return UserPut(
-        event_id=f"{user}-{at}", tenant="default", occurred_at=at, user_id=user, fields={"city": "Ulm"}
+        event_id=f"{user}-{at}", tenant=TENANT, occurred_at=at, user_id=user, fields={"city": "Ulm"}
     )
 
 
