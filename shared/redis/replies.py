@@ -10,7 +10,11 @@ import hiredis
 
 from shared.errors import Permanent, Transient
 
-_BUSY = ("LOADING", "OOM", "BUSY", "READONLY", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "MISCONF")
+_BUSY = (
+    "LOADING", "OOM", "BUSY", "READONLY", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "MISCONF", "NOREPLICAS",
+    # A password or its rights are being changed: no command is to blame.
+    "NOAUTH", "WRONGPASS", "NOPERM",
+)  # fmt: skip
 
 
 class Unavailable(Transient):
