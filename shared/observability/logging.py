@@ -7,6 +7,7 @@ themselves ten times a second while a broker is away are held to one line in ten
 from __future__ import annotations
 
 import contextlib
+import json
 import logging
 import sys
 import time
@@ -107,4 +108,9 @@ def _add_trace(_: object, __: str, event: EventDict) -> EventDict:
 
 def _render(_: object, __: str, event: EventDict) -> bytes:
     name = event.pop("event", "")
-    return orjson.dumps({"event": name, **event}, default=repr, option=orjson.OPT_NON_STR_KEYS)
+    line = {"event": name, **event}
+    try:
+        return orjson.dumps(line, default=repr, option=orjson.OPT_NON_STR_KEYS)
+    except TypeError:
+        # Text that is no Unicode, such as half of a surrogate pair: no line may stop whoever writes it.
+        return json.dumps(line, default=repr, skipkeys=True).encode()
