@@ -44,6 +44,11 @@ class KafkaSettings(Block):
     kafka_password: SecretStr | None = Field(None, description="SASL password")
     kafka_ca_file: str | None = Field(None, description="CA certificate of the brokers, for SSL")
     kafka_replication_factor: int = Field(1, ge=1, description="of the topics that are made")
+    kafka_halt_tenants: int = Field(
+        3,
+        ge=1,
+        description="so many tenants' bad records in a row halt a consumer; 1 for a single shop",
+    )
 
 
 class PostgresSettings(Block):

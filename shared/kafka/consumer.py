@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import structlog
 
+from shared.kafka.calling import Handler
 from shared.kafka.polling import GATHER_SECONDS
 from shared.kafka.producer import Producer
-from shared.kafka.subscription import Handler, Subscription
+from shared.kafka.subscription import Subscription
 from shared.kafka.watchdog import Watchdog
 
 if TYPE_CHECKING:
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
     from shared.settings import KafkaSettings
 
 MAX_CONSECUTIVE_BAD = 200
+"""As many as Sentry's consumers allow; fewer may be one batch of one shop."""
+
 STALL_SECONDS = 60.0
 
 log = structlog.get_logger()
@@ -42,8 +46,9 @@ class Consumer:
     ) -> None:
         """Consume for `service`.
 
-        After `max_consecutive_bad` bad records in a row a subscription stops, since then the fault is
-        rather ours than theirs. A process that doesn't get on for `stall_seconds` ends.
+        After `max_consecutive_bad` bad records in a row, of several tenants, a subscription halts for a
+        while, since then the fault is rather ours than theirs. A process that doesn't get on for
+        `stall_seconds` ends.
         """
         self._settings = settings
         self._service = service
@@ -96,18 +101,22 @@ class Consumer:
         self._watchdog.start(self.subscriptions, end=_end_process)
 
     async def stop(self) -> None:
-        """Finish the records at hand and end, within a few seconds."""
+        """End within a few seconds; calls of handlers that are under way may end, and no other begins."""
         await self._watchdog.stop()
-        await asyncio.gather(*(one.session.stop() for one in self.subscriptions))
+        await asyncio.gather(*(subscription.session.stop() for subscription in self.subscriptions))
         await self._dead_letters.stop()
 
     def alive(self) -> str | None:
-        """Return which subscription ended by a defect."""
-        return next(filter(None, (one.session.failure() for one in self.subscriptions)), None)
+        """Return which subscription only a restart may help, and why."""
+        return _all(subscription.alive() for subscription in self.subscriptions)
 
     def ready(self) -> str | None:
-        """Return which subscription stopped itself, and why."""
-        return next(filter(None, (one.halted for one in self.subscriptions)), None)
+        """Return which subscriptions have halted or wait for a dependency for long, and why."""
+        return _all(subscription.ready() for subscription in self.subscriptions)
+
+
+def _all(sentences: Iterable[str | None]) -> str | None:
+    return "; ".join(filter(None, sentences)) or None
 
 
 def _end_process(reason: str) -> None:

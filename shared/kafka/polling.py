@@ -1,13 +1,19 @@
-"""The consumer that FastStream polls: aiokafka's, with a clock, a pace, and an end after any failure."""
+"""The consumer that FastStream polls: aiokafka's, with a clock, a pace, and an end that is one."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from time import monotonic
-from typing import Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
-from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, ConsumerRecord, TopicPartition
 from aiokafka.errors import ConsumerStoppedError
+
+from shared.kafka.progress import Progress
+
+if TYPE_CHECKING:
+    from shared.kafka.records import Received
 
 LEAVE_SECONDS = 1.5
 POLL_MS = 1_000
@@ -28,17 +34,28 @@ CONSUMER_OPTIONS: dict[str, Any] = {
 
 
 class PolledConsumer(AIOKafkaConsumer):  # type: ignore[misc]  # aiokafka has no types
-    """A consumer that remembers when it was polled, and whose first failing poll is its last.
+    """A consumer that remembers when it was polled, and returns no record once it is to end.
 
-    When a poll fails for one partition, what it had already taken from others is gone, though their
-    positions have moved on. Only a new consumer, which begins at the committed offsets, has it all.
+    It ends when its process stops, when its subscription halts, and after its first failing poll: when a
+    poll fails for one partition, what it had already taken from others is gone, though their positions have
+    moved on. Only a new consumer, which begins at the committed offsets, has it all.
     """
 
     polled_at: float = 0.0
+    opened_at: float = 0.0
     failure: BaseException | None = None
-    failed: asyncio.Event
+    ending: asyncio.Event
+    progress: Progress | None = None
+    """None without a group: nothing is committed."""
+
     gather: float = GATHER_SECONDS
     _not_before: float = 0.0
+
+    def end(self, failure: BaseException | None = None) -> None:
+        """Return no further records; `failure` says why the consumer is to be replaced."""
+        if not self.ending.is_set():
+            self.failure = failure
+            self.ending.set()
 
     async def getmany(
         self,
@@ -50,24 +67,60 @@ class PolledConsumer(AIOKafkaConsumer):  # type: ignore[misc]  # aiokafka has no
 
         A poll that found little is not repeated within `gather` seconds, since a poll and its commit cost as
         much for one record as for a thousand. The first record after a silence is not kept waiting.
+        Raises ConsumerStoppedError, which ends FastStream's loop, once the consumer is to end.
         """
         await asyncio.sleep(self._not_before - monotonic())
+        self._refuse_at_the_end()
         self.polled_at = monotonic()
         try:
-            found: dict[TopicPartition, list[ConsumerRecord[bytes, bytes]]] = await super().getmany(
+            records: dict[TopicPartition, list[ConsumerRecord[bytes, bytes]]] = await super().getmany(
                 *partitions, timeout_ms=POLL_MS, max_records=max_records
             )
         except ConsumerStoppedError:
             raise
         except Exception as error:
-            self.failure = error
-            self.failed.set()
+            self.end(error)
             raise ConsumerStoppedError from error
         finally:
             self.polled_at = monotonic()
-        full = sum(map(len, found.values())) == max_records
-        self._not_before = 0.0 if full or not found else self.polled_at + self.gather
-        return found
+        self._refuse_at_the_end()
+        if self.progress is not None:
+            for partition, some in records.items():
+                self.progress.receive(partition.partition, [record.offset for record in some])
+        full = sum(map(len, records.values())) == max_records
+        self._not_before = 0.0 if full or not records else self.polled_at + self.gather
+        return records
+
+    def _refuse_at_the_end(self) -> None:
+        if self.ending.is_set():
+            raise ConsumerStoppedError
+
+    async def commit(self, offsets: object = None) -> NoReturn:  # noqa: ARG002 - as aiokafka has it
+        """Refuse: offsets come from `progress` alone, see `commit_finished`."""
+        message = "commit_finished() is the only way to commit"
+        raise TypeError(message)
+
+    def finish(self, records: Iterable[Received]) -> None:
+        """Mark records as handled or dead-lettered."""
+        if self.progress is not None:
+            self.progress.finish(records)
+
+    def uncommitted(self) -> dict[TopicPartition, int]:
+        """Return the offsets that `commit_finished` would commit, of the partitions that are assigned now."""
+        if self.progress is None:
+            return {}
+        positions = self.progress.uncommitted()
+        if not positions:
+            return {}
+        return {tp: positions[tp.partition] for tp in self.assignment() if tp.partition in positions}
+
+    async def commit_finished(self) -> dict[TopicPartition, int]:
+        """Commit, per partition, the offset of the first record that is not finished; return what is new."""
+        positions = self.uncommitted()
+        if positions and self.progress is not None:
+            await super().commit(positions)
+            self.progress.committed({tp.partition: offset for tp, offset in positions.items()})
+        return positions
 
     async def stop(self) -> None:
         """Leave the group and close, within `LEAVE_SECONDS` and a little.
@@ -91,3 +144,17 @@ class PolledConsumer(AIOKafkaConsumer):  # type: ignore[misc]  # aiokafka has no
         for part in (self._fetcher, self._client):
             if part is not None:
                 await asyncio.wait([asyncio.create_task(part.close())], timeout=0.5)
+
+
+class ForgetRevoked(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no types
+    """Takes revoked partitions out of a consumer's progress."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+
+    def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
+        """Leave the partitions to their next owner, who begins at the committed offsets."""
+        self._progress.forget(tp.partition for tp in revoked)
+
+    def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
+        """Begin with what the next poll returns."""

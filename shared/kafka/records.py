@@ -54,6 +54,7 @@ class Received(Protocol):
     topic: str
     partition: int
     offset: int
+    timestamp: int
     key: bytes | None
     value: bytes | None
     headers: Any
@@ -119,7 +120,22 @@ class Decoder:
         self._only = topic.events[0] if len(topic.events) == 1 else None
 
     def decode(self, record: Received) -> BaseModel | Tombstone:
-        """Read one record, or raise `Undecodable`."""
+        """Read one record, or raise `Undecodable`: a validator's own failure is the record's, too."""
+        try:
+            return self._decoded(record)
+        except Undecodable:
+            raise
+        except Exception as error:
+            raise Undecodable("invalid", f"a record of {self._topic.name}: {error!r}") from error
+
+    def tenant(self, record: Received) -> str:
+        """Return whose record it is, as its producer says; "" for a foreign record."""
+        if self._only is not None and not issubclass(self._only, Event):
+            return ""
+        named = header(record, "ce_tenantid")
+        return (record.key or b"").partition(b":")[0].decode(errors="replace") if named is None else named
+
+    def _decoded(self, record: Received) -> BaseModel | Tombstone:
         if record.value is None:
             if not self._topic.compacted or record.key is None:
                 raise Undecodable("no_value", f"{self._topic.name} holds facts, not states to delete")

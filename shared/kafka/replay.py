@@ -10,7 +10,7 @@ from aiokafka.errors import KafkaError
 
 from shared.errors import Permanent, Transient
 from shared.kafka.connection import client_options
-from shared.kafka.deadletters import without_ours
+from shared.kafka.deadletters import ORIGINAL, without_ours
 from shared.kafka.offsets import offsets
 from shared.kafka.producer import Producer
 from shared.kafka.records import Record, header
@@ -22,11 +22,14 @@ if TYPE_CHECKING:
 
 POLL_MS = 1_000
 DELIVER_SECONDS = 10.0
+MAX_REMEMBERED = 100_000
+"""Letters among which a second one of the same record is recognized; the two lie close to each other."""
 
 
 async def replay(settings: KafkaSettings, graveyard: str, limit: int | None = None) -> int:
     """Publish the letters in `graveyard` to their topics again, `limit` at the most; return how many.
 
+    A record that has two letters, because its consumer ended between letter and commit, is published once.
     The letters stay where they are; the group `<graveyard>-replay` remembers which were replayed, so
     that the next replay goes on from there. All keep key, bytes and headers, and so their ids.
     """
@@ -44,6 +47,7 @@ async def replay(settings: KafkaSettings, graveyard: str, limit: int | None = No
     )
     consumer.assign([TopicPartition(graveyard, partition) for partition in ends])
     done = 0
+    sent: dict[tuple[str | None, ...], None] = {}
     try:
         if not ends:
             return 0
@@ -52,7 +56,12 @@ async def replay(settings: KafkaSettings, graveyard: str, limit: int | None = No
             room = 500 if limit is None else min(500, limit - done)
             for partition, letters in (await consumer.getmany(timeout_ms=POLL_MS, max_records=room)).items():
                 for letter in letters:
-                    await _resend(producer, letter)
+                    original = tuple(header(letter, name) for name in ORIGINAL)
+                    if original not in sent:
+                        await _resend(producer, letter)
+                        sent[original] = None
+                    if len(sent) > MAX_REMEMBERED:
+                        del sent[next(iter(sent))]
                     done += 1
                     await consumer.commit({partition: letter.offset + 1})
     except (KafkaError, OSError) as error:

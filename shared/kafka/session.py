@@ -8,25 +8,27 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING, Any, cast
 
 import structlog
-from aiokafka import ConsumerRecord, TopicPartition
+from aiokafka import ConsumerRecord
 from aiokafka.errors import KafkaError
 from faststream import AckPolicy, BaseMiddleware
 from faststream.kafka import KafkaBroker, KafkaMessage
 
 from shared.kafka.connection import client_options
-from shared.kafka.polling import CONSUMER_OPTIONS, GATHER_SECONDS, PolledConsumer
+from shared.kafka.polling import CONSUMER_OPTIONS, GATHER_SECONDS, ForgetRevoked, PolledConsumer
+from shared.kafka.progress import Progress
 
 if TYPE_CHECKING:
     from types import TracebackType
 
     from faststream import ContextRepo
 
+    from shared.kafka.activity import Activity
     from shared.settings import KafkaSettings
 
 Records = tuple[ConsumerRecord[bytes, bytes], ...]
@@ -44,7 +46,12 @@ log = structlog.get_logger()
 
 
 class Session:
-    """Reads a topic, as a member of `group` or (without one) whole, from its first record on."""
+    """Reads a topic, as a member of `group` or (without one) whole, from its first record on.
+
+    One consumer follows the other. Each ends when the process stops, when it can't be trusted any more, or
+    when the subscription halts; nothing is handled and nothing more is committed by it from then on, but for
+    the call of a handler that is under way.
+    """
 
     def __init__(
         self,
@@ -57,10 +64,12 @@ class Session:
         receive: Receive,
         opened: Callable[[], Awaitable[None]] | None = None,
         gather: float = GATHER_SECONDS,
+        activity: Activity | None = None,
     ) -> None:
         """`receive` gets each poll's records; `opened` is called for each new consumer.
 
-        `gather` is how long records may gather after a poll that found some, handling included.
+        `gather` is how long records may gather after a poll that found some, handling included. `activity`
+        notes when Kafka can't be reached.
         """
         self.topic = topic
         self.group = group
@@ -70,8 +79,11 @@ class Session:
         self._receive = receive
         self._opened = opened
         self._gather = gather
+        self._activity = activity
         self._task: asyncio.Task[None] | None = None
         self._stopping = asyncio.Event()
+        self._rest_seconds: float | None = None
+        self._progress: Progress | None = None
         self.opening = False
         """Whether a consumer is being opened, which ends or is tried again by itself."""
         self.consumer: PolledConsumer | None = None
@@ -81,8 +93,9 @@ class Session:
         self._task = asyncio.create_task(self._run(), name=f"kafka-{self.topic}")
 
     async def stop(self) -> None:
-        """Let the records at hand be finished for `GRACE_SECONDS`, then end."""
+        """Let the call of a handler that is under way end within `GRACE_SECONDS`, then close."""
         self._stopping.set()
+        self._end()
         if self._task is not None:
             if self.opening:
                 self._task.cancel()
@@ -90,10 +103,10 @@ class Session:
             if late:
                 self._task.cancel()
 
-    @property
-    def stopping(self) -> asyncio.Event:
-        """Set when whoever waits for something should give up."""
-        return self._stopping
+    def rest(self, seconds: float) -> None:
+        """End this consumer and open the next one after so many seconds, at the committed offsets."""
+        self._rest_seconds = seconds
+        self._end()
 
     def failure(self) -> str | None:
         """Why reading ended for good, which only a defect can make it."""
@@ -109,28 +122,25 @@ class Session:
             try:
                 consumer = await self._open(broker)
                 log.info("kafka.consumer_open", topic=self.topic, group=self.group)
-                await self._until_broken(consumer)
+                await self._until_its_end(consumer)
             except (KafkaError, OSError) as error:  # TimeoutError is an OSError
                 log.warning("kafka.consumer_waits", topic=self.topic, group=self.group, error=repr(error))
+                if self._activity is not None:
+                    self._activity.waits(f"Kafka is not reachable, {error!r}")
             except Exception:
                 log.exception("kafka.consumer_broken", topic=self.topic, group=self.group)
             finally:
-                # Records at hand may still be finished and committed while the broker closes.
+                # A call of the handler may still end, and what it finished be committed, while it closes.
                 await _close(broker)
                 self.consumer = None
             if monotonic() - began > LONG_LIFE_SECONDS:
                 pause = FIRST_PAUSE_SECONDS
-            await self._pause(pause)
+            rest, self._rest_seconds = self._rest_seconds, None
+            await self._pause(pause if rest is None else rest)
             pause = min(pause * 2, MAX_PAUSE_SECONDS)
 
-    async def _until_broken(self, consumer: PolledConsumer) -> None:
-        broken = asyncio.create_task(consumer.failed.wait())
-        stopping = asyncio.create_task(self._stopping.wait())
-        try:
-            await asyncio.wait([broken, stopping], return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            broken.cancel()
-            stopping.cancel()
+    async def _until_its_end(self, consumer: PolledConsumer) -> None:
+        await consumer.ending.wait()
         if consumer.failure is not None and not self._stopping.is_set():
             log.error(
                 "kafka.consumer_failed",
@@ -153,8 +163,9 @@ class Session:
             apply_types=False,
             graceful_timeout=GRACE_SECONDS,
             logger=None,
-            middlewares=[partial(_Guard, self._fail)],
+            middlewares=[partial(_Guard, self._end)],
         )
+        self._progress = Progress() if self.group is not None else None
         subscriber = broker.subscriber(
             self.topic,
             group_id=self.group,
@@ -163,6 +174,7 @@ class Session:
             batch_timeout_ms=SLEEP_AFTER_NOTHING_MS,
             ack_policy=AckPolicy.MANUAL,
             auto_offset_reset="earliest",
+            listener=None if self._progress is None else ForgetRevoked(self._progress),
             parser=self._parsed,
             decoder=_undecoded,
         )
@@ -182,21 +194,25 @@ class Session:
                     await self._opened()
         finally:
             self.opening = False
-        return cast("PolledConsumer", self.consumer)
+        consumer = cast("PolledConsumer", self.consumer)
+        consumer.opened_at = monotonic()
+        if self._activity is not None:
+            self._activity.worked()
+        return consumer
 
     def _consumer(self, options: dict[str, Any], **given: Any) -> PolledConsumer:
         consumer = PolledConsumer(**{**given, **options, **CONSUMER_OPTIONS})
-        consumer.failed = asyncio.Event()
-        consumer.polled_at = monotonic()
+        consumer.ending = asyncio.Event()
+        consumer.polled_at = consumer.opened_at = monotonic()
+        consumer.progress = self._progress
         consumer.gather = self._gather
         self.consumer = consumer
         return consumer
 
-    def _fail(self, error: BaseException) -> None:
-        """Have the consumer replaced by one that begins at the committed offsets."""
-        if self.consumer is not None and not self.consumer.failed.is_set():
-            self.consumer.failure = error
-            self.consumer.failed.set()
+    def _end(self, failure: BaseException | None = None) -> None:
+        """End the consumer; with a failure, have it replaced by one that begins at the committed offsets."""
+        if self.consumer is not None:
+            self.consumer.end(failure)
 
     async def _parsed(self, records: Records) -> KafkaMessage:
         """Leave key, value and headers as the bytes that they are."""
@@ -210,10 +226,10 @@ class _Guard(BaseMiddleware[Any, Any]):
     """
 
     def __init__(
-        self, fail: Callable[[BaseException], None], message: Any, /, *, context: ContextRepo
+        self, end: Callable[[BaseException], None], message: Any, /, *, context: ContextRepo
     ) -> None:
         super().__init__(message, context=context)
-        self._fail = fail
+        self._end = end
 
     async def __aexit__(
         self,
@@ -222,7 +238,7 @@ class _Guard(BaseMiddleware[Any, Any]):
         exc_tb: TracebackType | None = None,
     ) -> bool | None:
         if exc_val is not None:
-            self._fail(exc_val)
+            self._end(exc_val)
         return False
 
 
@@ -238,9 +254,3 @@ async def _close(broker: KafkaBroker) -> None:
         log.warning("kafka.consumer_close_timed_out")
     except Exception:
         log.exception("kafka.consumer_close_failed")
-
-
-def positions_after(records: Sequence[ConsumerRecord[bytes, bytes]]) -> dict[TopicPartition, int]:
-    """Return, per partition, the offset after the last of `records`."""
-    last = {(record.topic, record.partition): record.offset for record in records}
-    return {TopicPartition(*place): offset + 1 for place, offset in last.items()}

@@ -70,12 +70,14 @@ class Watchdog:
         behind = missing(ends, done)
         LAG.labels(one.topic.name, one.group).set(behind)
         consumer = one.session.consumer
-        if one.halted or consumer is None or one.session.opening:
+        if consumer is None or one.session.opening:
             return None
-        quiet = monotonic() - max(one.active_at, self._away_at)
-        unpolled = quiet if one.busy else monotonic() - max(consumer.polled_at, self._away_at)
+        quiet = monotonic() - max(one.activity.active_at, consumer.opened_at, self._away_at)
+        unpolled = quiet if one.activity.busy else monotonic() - max(consumer.polled_at, self._away_at)
         mine = {tp.partition for tp in consumer.assignment()}
         waiting = missing({at: end for at, end in ends.items() if at in mine}, done)
+        if not waiting:
+            one.caught_up()
         if unpolled > self._stall_seconds:
             return f"{one.group} has not polled {one.topic.name} for {unpolled:.0f} s"
         if waiting and quiet > self._stall_seconds:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from datetime import datetime
 from itertools import pairwise
 from time import monotonic
 from typing import Any
@@ -14,6 +15,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions
 from aiokafka.errors import CorruptRecordException
 from faststream import AckPolicy
+from prometheus_client import REGISTRY
 
 from shared.errors import Permanent, Transient
 from shared.events import Event
@@ -33,6 +35,7 @@ from shared.observability import tracing
 from shared.postgres import Database
 from shared.settings import KafkaSettings, PostgresSettings
 from tests.support.kafka import (
+    NOW,
     STATES,
     Broker,
     Collector,
@@ -80,6 +83,11 @@ async def until_committed(settings: KafkaSettings, topic: Topic, group: str = "t
 
 
 BAD = Record(b"shop:u1", b"{not json")
+
+
+def bad_ones(count: int, tenants: int = 3) -> list[Record]:
+    """Records that nobody can read, of so many tenants in turn."""
+    return [Record(f"shop-{n % tenants}:u1".encode(), b"{not json") for n in range(count)]
 
 
 async def test_events_come_in_batches_in_order_per_key_and_are_committed(kafka: KafkaSettings) -> None:
@@ -147,7 +155,8 @@ async def test_a_client_whose_commits_have_no_end_is_replaced(
     topic, handler, clients = await fresh_topic(kafka), Collector(), list[PolledConsumer]()
     events = interactions(50)
     await publish(kafka, topic, events)
-    commit = PolledConsumer.commit
+    await publish_raw(kafka, topic, BAD)
+    commit = AIOKafkaConsumer.commit
 
     async def hangs_in_the_first(client: PolledConsumer, offsets: Any) -> None:
         if client not in clients:
@@ -156,13 +165,14 @@ async def test_a_client_whose_commits_have_no_end_is_replaced(
             await asyncio.Event().wait()
         await commit(client, offsets)
 
-    monkeypatch.setattr(PolledConsumer, "commit", hangs_in_the_first)
+    monkeypatch.setattr(AIOKafkaConsumer, "commit", hangs_in_the_first)
     monkeypatch.setattr(subscription, "COMMIT_SECONDS", 0.3)
     async with running(consumer(kafka, topic, handler)):
         await until_committed(kafka, topic)
 
     assert set(handler.ids) == {event.event_id for event in events}
     assert len(clients) > 1
+    assert len(await raw_records(kafka, topic.dlq("tracker"))) == 1, "no second letter where it comes again"
 
 
 async def test_hazard_03_a_failing_batch_over_many_partitions_loses_none_of_them(
@@ -280,7 +290,7 @@ async def test_too_many_bad_records_in_a_row_stop_the_consumer_and_skip_none(kaf
     topic, handler = await fresh_topic(kafka, partitions=1), Collector()
     good = interactions(3)
     await publish(kafka, topic, good[:1])
-    await publish_raw(kafka, topic, *[BAD] * 9)
+    await publish_raw(kafka, topic, *bad_ones(9))
     await publish(kafka, topic, good[1:])
     reader = consumer(kafka, topic, handler, max_consecutive_bad=6)
 
@@ -325,7 +335,7 @@ async def test_a_consumer_that_stops_amid_a_run_does_not_bury_the_same_records_a
     kafka: KafkaSettings,
 ) -> None:
     topic = await fresh_topic(kafka, partitions=1)
-    events = interactions(8)
+    events = [interaction(tenant=f"shop-{n % 3}") for n in range(8)]
     good = events[0].event_id
 
     def fail(batch: Sequence[Any]) -> Exception | None:
@@ -343,10 +353,112 @@ async def test_a_consumer_that_stops_amid_a_run_does_not_bury_the_same_records_a
     assert len(await raw_records(kafka, topic.dlq("tracker"))) == 2
 
 
+async def test_a_halted_consumer_tries_again_by_itself_and_writes_no_further_letters(
+    kafka: KafkaSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shared.kafka.halting.FIRST_REST_SECONDS", 0.1)
+    monkeypatch.setattr("shared.kafka.halting.MAX_REST_SECONDS", 0.2)
+    topic, defects = await fresh_topic(kafka, partitions=1), [ZeroDivisionError("a defect")]
+    handler = Collector(fail=lambda _: next(iter(defects), None))
+    events = [interaction(tenant=f"shop-{n % 3}") for n in range(12)]
+    await publish(kafka, topic, events)
+    reader = consumer(kafka, topic, handler, max_consecutive_bad=6)
+    labels = {"topic": topic.name, "group": "tracker"}
+
+    async with running(reader):
+        await eventually(lambda: reader.ready() is not None)
+        assert REGISTRY.get_sample_value("endcap_kafka_consumer_halted", labels) == 1
+        calls = len(handler.calls)
+        await eventually(lambda: len(handler.calls) > calls + 30, "it has tried a few times more")
+        assert len(await raw_records(kafka, topic.dlq("tracker"))) == 5
+        assert await committed(kafka, "tracker", topic) == {0: 5}
+        assert (reader.alive(), handler.ids) == (None, [])
+
+        defects.clear()
+        await handler.until_ids(events[5:])
+        await until_committed(kafka, topic)
+        assert reader.ready() is None
+
+    assert REGISTRY.get_sample_value("endcap_kafka_consumer_halted", labels) == 0
+    assert handler.ids == [event.event_id for event in events[5:]], "in order, and none is skipped"
+    assert len(await raw_records(kafka, topic.dlq("tracker"))) == 5
+
+
+async def test_whatever_one_tenant_sends_halts_nobody_else(kafka: KafkaSettings) -> None:
+    topic = await fresh_topic(kafka, partitions=1)
+    broken = [interaction(tenant="noisy", event_type="broken") for _ in range(10)]
+    good = [interaction(tenant="other") for _ in range(5)]
+
+    def fail(batch: Sequence[Any]) -> Exception | None:
+        return ZeroDivisionError("a defect") if "noisy" in {event.tenant for event in batch} else None
+
+    handler = Collector(fail=fail)
+    await publish(kafka, topic, broken)
+    await publish_raw(kafka, topic, *[Record(b"noisy:u1", b"{not json")] * 10)
+    await publish(kafka, topic, good)
+    reader = consumer(kafka, topic, handler, max_consecutive_bad=6)
+
+    async with running(reader):
+        await handler.until_ids(good)
+        await until_committed(kafka, topic)
+        assert (reader.ready(), reader.alive()) == (None, None)
+
+    assert len(await raw_records(kafka, topic.dlq("tracker"))) == 20
+
+
+REFUSED_BY_POSTGRES: dict[str, tuple[Any, ...]] = {
+    "nul": ("\x00", 1, NOW, {}),
+    "integer": ("a", 2**31, NOW, {}),
+    "time": ("a", 1, datetime.fromisoformat("9999-12-31T23:59:59-14:00"), {}),
+    "nul in json": ("a", 1, NOW, {"name": "\x00"}),
+    "too long for an index": ("".join(f"{n:x}" for n in range(30_000)), 1, NOW, {}),
+    "contradicts a check": ("a", 13, NOW, {}),
+    "a text for a number": ("a", "many", NOW, {}),
+}
+
+
+async def test_values_that_postgres_refuses_are_dead_letters_of_their_own(
+    kafka: KafkaSettings, empty_database: OwnDatabase
+) -> None:
+    topic = await fresh_topic(kafka, partitions=1)
+    pool = Database(PostgresSettings(database_url=empty_database.url), "public")
+    bad = [interaction(item_id=kind) for kind in REFUSED_BY_POSTGRES for _ in range(2)]
+    good = interactions(20)
+    mixed = [*good[:5], *bad, *good[5:]]
+
+    async def store(batch: Sequence[Any]) -> None:
+        async with pool.transaction() as connection:
+            for event in batch:
+                text, number, at, document = REFUSED_BY_POSTGRES.get(event.item_id, ("a", 1, NOW, {}))
+                await connection.execute(
+                    "INSERT INTO kept VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING",
+                    event.event_id, text, number, at, document,
+                )  # fmt: skip
+
+    await publish(kafka, topic, mixed)
+    async with running(pool):
+        await pool.execute(
+            "CREATE TABLE kept (id text PRIMARY KEY, t text, n int CHECK (n <> 13), at timestamptz, d jsonb)"
+        )
+        await pool.execute("CREATE INDEX ON kept (t)")
+        reader = consumer(kafka, topic, store, max_consecutive_bad=3)
+        async with running(reader):
+            await until_committed(kafka, topic)
+            assert (reader.ready(), reader.alive()) == (None, None)
+        kept = {row["id"] for row in await pool.fetch("SELECT id FROM kept")}
+
+    letters = await raw_records(kafka, topic.dlq("tracker"))
+    assert kept == {event.event_id for event in good}
+    assert {dict(letter.headers)["ce_id"].decode() for letter in letters} == {event.event_id for event in bad}
+    assert len(letters) == len(bad)
+    assert {dict(letter.headers)["dlq-attempts"] for letter in letters} == {b"1", b"3"}, "3 for a check"
+
+
 async def test_a_good_record_between_bad_ones_begins_the_count_anew(kafka: KafkaSettings) -> None:
     topic, handler = await fresh_topic(kafka, partitions=1), Collector()
-    for event in (events := interactions(4)):
-        await publish_raw(kafka, topic, BAD, BAD)
+    bad = bad_ones(8)
+    for n, event in enumerate(events := interactions(4)):
+        await publish_raw(kafka, topic, *bad[2 * n : 2 * n + 2])
         await publish(kafka, topic, [event])
     reader = consumer(kafka, topic, handler, max_consecutive_bad=4)
 

@@ -19,6 +19,7 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from shared.errors import Permanent, Transient
 from shared.events.topics import CACHES, INTERACTIONS, TOPICS, Topic
 from shared.kafka import Consumer, Publisher, Record
+from shared.kafka.producer import Producer
 from shared.kafka.topics import make_topics, wanted
 from shared.settings import KafkaSettings
 from tests.support.kafka import Collector, fresh_topic, interactions, raw_records, running, until_letters
@@ -145,6 +146,25 @@ async def test_dead_letters_are_replayed_as_they_were_and_once(kafka: KafkaSetti
     reader.subscribe(topic, accepting)
     async with running(reader):
         await accepting.until_ids(events)
+
+
+async def test_a_record_with_two_letters_is_replayed_once(kafka: KafkaSettings) -> None:
+    """Its consumer ended between the letter and the commit."""
+    topic = await fresh_topic(kafka, partitions=1)
+    publisher = Publisher(kafka, "tracker", [topic])
+    async with running(publisher):
+        await publisher.publish(topic, interactions(1), within=PATIENCE)
+    await buried(kafka, topic, Collector(fail=lambda _: Permanent("no")), 1)
+    (letter,) = await raw_records(kafka, topic.dlq("tracker"))
+    producer = Producer(kafka, "test")
+    await producer.deliver(
+        topic.dlq("tracker"), [Record(letter.key, letter.value, tuple(letter.headers))], PATIENCE
+    )
+    await producer.stop()
+
+    await command(kafka, "replay", topic.dlq("tracker"))
+
+    assert len(await raw_records(kafka, topic.name)) == 2, "the record, and its replay"
 
 
 async def test_a_letter_that_dies_again_is_buried_again(kafka: KafkaSettings) -> None:

@@ -11,7 +11,7 @@ from aiokafka.partitioner import murmur2
 
 from shared.events import InteractionRecorded, ItemPut, ObjectNotice, OrderCancelled, UserPut
 from shared.events.topics import CACHES, INTERACTIONS, ORDERS, PUTS, UPLOADS, Topic
-from shared.kafka.deadletters import Failure, dead_letter, without_ours
+from shared.kafka.deadletters import Failure, dead_letters, without_ours
 from shared.kafka.records import Decoder, Headers, Tombstone, Undecodable, encoded, header
 from tests.support.kafka import NOW, interaction
 
@@ -28,6 +28,7 @@ class Given:
     topic: str = "interactions-v1"
     partition: int = 3
     offset: int = 17
+    timestamp: int = 1_000
 
 
 def as_read(event: object) -> Given:
@@ -207,8 +208,8 @@ def test_no_value_is_a_tombstone_on_a_compacted_topic_only() -> None:
 
 def test_a_dead_letter_is_the_record_and_its_story() -> None:
     headers = (("ce_id", b"e1"), ("odd", None), ("bytes", b"\xff"))
-    letter = dead_letter(
-        Given(b"\xffbad", headers), Failure("not_json", "no JSON at all", attempts=2), "tracker"
+    letter = next(
+        dead_letters(Given(b"\xffbad", headers), Failure("not_json", "no JSON at all", attempts=2), "tracker")
     )
 
     assert (letter.key, letter.value) == (b"shop:u1", b"\xffbad")
@@ -228,9 +229,9 @@ def test_a_dead_letter_is_the_record_and_its_story() -> None:
 
 
 def test_a_second_death_replaces_the_story_of_the_first() -> None:
-    first = dead_letter(Given(b"x"), Failure("invalid", "first", 1), "tracker")
+    first = next(dead_letters(Given(b"x"), Failure("invalid", "first", 1), "tracker"))
 
-    second = dead_letter(Given(b"x", first.headers), Failure("invalid", "second", 1), "tracker")
+    second = next(dead_letters(Given(b"x", first.headers), Failure("invalid", "second", 1), "tracker"))
 
     assert [name for name, _ in second.headers] == [name for name, _ in first.headers]
     assert header(Given(b"x", second.headers), "dlq-reason") == "second"
