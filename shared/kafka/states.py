@@ -26,6 +26,9 @@ BATCH = 5_000
 LOOK_SECONDS = 0.02
 
 UNREADABLE = counter("endcap_kafka_unreadable_states_total", "States that could not be decoded.", ["topic"])
+REFUSED = counter(
+    "endcap_kafka_refused_states_total", "States that the reader of a topic failed to take.", ["topic"]
+)
 STATES = gauge("endcap_kafka_states", "States in memory.", ["topic"])
 
 log = structlog.get_logger()
@@ -35,7 +38,8 @@ class StateTable(Generic[State]):
     """The states of a topic by key. A part: it lives as long as its process.
 
     Every process reads the topic from its first record, without a consumer group. `changed(key, state)` is
-    called for each state that comes, and with None when one goes. `whole(keys)` is called with the keys of
+    called for each state that comes, and with None when one goes; a state for which it fails, and one that
+    can't be decoded, are counted and logged, and hold up no other. `whole(keys)` is called with the keys of
     all that there is whenever the topic was read from its first record: who has read states elsewhere
     before, from the owner's view, then drops those that are gone without a trace.
     """
@@ -126,7 +130,7 @@ class StateTable(Generic[State]):
         self._seen = None
         self.caught_up = True
         if self._whole is not None:
-            self._whole(there)
+            self._tell("every key", self._whole, there)
         log.info("kafka.states_whole", topic=self.topic.name, states=len(there))
 
     async def _receive(self, records: Records) -> None:
@@ -164,7 +168,15 @@ class StateTable(Generic[State]):
         elif self.states.pop(key, None) is None:
             return
         if self._changed is not None:
-            self._changed(key, state)
+            self._tell(key, self._changed, key, state)
+
+    def _tell(self, what: str, listener: Callable[..., None], *arguments: object) -> None:
+        """Call a listener; what it fails for is passed over, so that all other states are followed."""
+        try:
+            listener(*arguments)
+        except Exception:
+            REFUSED.labels(self.topic.name).inc()
+            log.exception("kafka.state_refused", topic=self.topic.name, key=what)
 
 
 async def _read_up_to(consumer: PolledConsumer, ends: dict[TopicPartition, int]) -> bool:

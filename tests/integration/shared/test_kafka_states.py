@@ -119,6 +119,30 @@ async def test_an_unreadable_state_leaves_the_last_one_in_force(kafka: KafkaSett
     assert activations(table) == {"a": 1, "b": 2}
 
 
+async def test_a_state_that_its_listener_fails_for_holds_up_no_other(kafka: KafkaSettings) -> None:
+    topic = await fresh_topic(kafka, STATES, partitions=1)
+    await publish(kafka, topic, [refreshed("bad", 1), refreshed("good", 1)])
+    seen: list[str] = []
+
+    def changed(key: str, _: CacheRefreshed | None) -> None:
+        if key == "bad":
+            raise OverflowError("date value out of range")
+        seen.append(key)
+
+    def whole(_: set[str]) -> None:
+        raise KeyError("a defect")
+
+    table: StateTable[CacheRefreshed] = StateTable(kafka, topic, changed, whole)
+    async with running(table):
+        await eventually(lambda: table.caught_up)
+        reader = table._session.consumer
+        await publish(kafka, topic, [refreshed("bad", 2), refreshed("later", 1)])
+        await eventually(lambda: "later" in seen)
+        assert (table.alive(), table._session.consumer) == (None, reader), "it reads on"
+
+    assert seen == ["good", "later"]
+
+
 async def test_only_a_compacted_topic_can_be_a_table(kafka: KafkaSettings) -> None:
     with pytest.raises(ValueError, match="facts"):
         StateTable(kafka, await fresh_topic(kafka))
@@ -134,7 +158,7 @@ async def test_a_reader_that_begins_anew_forgets_what_was_deleted_meanwhile(kafk
         await eventually(lambda: table.caught_up)
         table.states["gone"] = refreshed("gone", 1)
         table.caught_up = False
-        table._session._fail(RuntimeError("a poll failed"))
+        table._session._end(RuntimeError("a poll failed"))
         await eventually(lambda: table.caught_up)
 
     assert activations(table) == {"a": 1}
