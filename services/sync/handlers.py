@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote_plus
 
 from services.sync.domain.catalogue import item_put, said_at, user_put
-from services.sync.domain.uploads import meaning
+from services.sync.domain.uploads import meaning, require_possible
 from services.sync.metrics import PUTS, UPLOADS
 from services.sync.worker.sweep import add_upload
 from shared.errors import Permanent
@@ -56,19 +56,29 @@ class Handlers:
                 await self.erasures.erase(event)
 
     async def objects_created(self, notices: Sequence[ObjectNotice]) -> None:
-        """Make an import of each announced object that is one; the store's test message has none."""
+        """Make an import of each announced object that is one; the store's test message has none.
+
+        Raises Permanent, after all others were taken, for an object that is refused.
+        """
+        refusal: Permanent | None = None
         for notice in notices:
             for created in notice.records:
                 if created.s3.bucket.name == self.files.uploads_bucket:
-                    await self._object_created(created.s3.object.key)
+                    try:
+                        await self._object_created(created.s3.object.key)
+                    except Permanent as error:
+                        refusal = refusal or error
+        if refusal is not None:
+            raise refusal
 
     async def _object_created(self, key: str) -> None:
         # Amazon S3 encodes the key in its notices, other stores don't.
         refusal: Permanent | None = None
         for spelling in dict.fromkeys((key, unquote_plus(key))):
-            if meaning(spelling) is None:
-                continue
             try:
+                require_possible(spelling)
+                if meaning(spelling) is None:
+                    continue
                 upload = await self.files.upload(spelling)
             except Permanent as error:
                 # Who may not list a bucket is refused what isn't there: the other spelling may be the one.

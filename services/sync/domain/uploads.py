@@ -7,8 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from services.sync.domain.mapping import KINDS, Kind
+from shared.errors import Permanent
 
 _KEY = re.compile(rf"(?P<tenant>[a-z0-9-]{{1,63}})/(?P<kind>{'|'.join(KINDS)})[^/]*\.csv(\.gz)?")
+
+MAX_KEY_BYTES = 1_024
+"""Amazon S3's limit; other stores keep less."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,3 +31,11 @@ def meaning(key: str) -> tuple[str, Kind] | None:
     if match is None:
         return None
     return match["tenant"], next(kind for kind in KINDS if kind == match["kind"])
+
+
+def require_possible(key: str) -> None:
+    """Raise Permanent for what can't be the key of an object, or none that is an import."""
+    if "\x00" in key:
+        raise Permanent(f"{key[:100]!r} is no object's key: it has a NUL character. The notice is damaged.")
+    if meaning(key) is not None and len(key.encode(errors="replace")) > MAX_KEY_BYTES:
+        raise Permanent(f"{key[:100]!r}… is no object's key: it is longer than {MAX_KEY_BYTES} bytes.")

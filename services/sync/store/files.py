@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 # The store won't say better to the same question: of one object, this is no outage.
 _REFUSALS = frozenset({400, 401, 403})
+_FAILURES = frozenset({500, 501, 502, 504})
 _MISSING = frozenset({"404", "NoSuchKey", "NotFound", "NoSuchBucket"})
 
 Result = TypeVar("Result")
@@ -33,6 +34,10 @@ class _Gone(Permanent):
 
 class Refused(Transient):
     """The store answered, and declined."""
+
+
+class Failed(Transient):
+    """The store answered that it failed, which it may do for this object alone."""
 
 
 class Files:
@@ -75,6 +80,14 @@ class Files:
                 f"{key} in {self.uploads_bucket} can't be looked at: {refusal} Let sync read the bucket; its "
                 "sweep then finds the file, or replay this notice."
             ) from refusal
+        except Failed as failure:
+            # The client has tried five times: is it the store that fails, or this object?
+            with suppress(Refused):
+                await _calling(lambda: self._client.head_bucket(Bucket=self.uploads_bucket))
+            raise Permanent(
+                f"{key} in {self.uploads_bucket} can't be looked at, though the store answers: {failure} "
+                "The sweep finds the file once the store shows it."
+            ) from failure
         return Upload(key, head["ETag"], _whole(head["LastModified"]), head["ContentLength"])
 
     async def uploads(self) -> AsyncGenerator[list[Upload], None]:
@@ -131,7 +144,8 @@ async def _calling(call: Callable[[], Result]) -> Result:
             raise _Gone("The file is gone from the object store.") from error
         if status == 412:
             raise Permanent("The file was replaced; the newer one is imported by itself.") from error
-        kind = Refused if status in _REFUSALS else Transient
+        # A store that is too busy says 503.
+        kind = Refused if status in _REFUSALS else Failed if status in _FAILURES else Transient
         raise kind(f"The object store refused: {error}.") from error
     except (BotoCoreError, OSError) as error:
         raise Transient(f"The object store can't be reached: {error}") from error

@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 from services.sync.metrics import UPLOADS
 from services.sync.store import Refused
 from services.sync.worker import Cleaning, Sweep
-from shared.errors import Permanent
+from shared.errors import Permanent, Transient
 from shared.events import ItemPut, ObjectNotice, UserPut
 from tests.integration.sync.shop import TENANT, Shop, a_job
 from tests.support.stack import Database
@@ -168,6 +168,54 @@ async def test_an_object_that_the_store_refuses_to_show_fails_its_own_notice_onl
     await shop.handlers.objects_created([a_notice(bucket, f"{TENANT}/orders+2.csv")])
 
     assert [row["filename"] for row in await shop.rows("SELECT filename FROM imports")] == ["orders 2.csv"]
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("orders\x00.csv", "NUL"),
+        ("orders%00.csv", "NUL"),
+        ("no\x00import", "NUL"),
+        ("orders" + 2_000 * "x" + ".csv", "longer"),
+    ],
+    ids=["nul", "encoded-nul", "nul-elsewhere", "long"],
+)
+async def test_a_notice_of_an_impossible_key_is_refused_and_its_neighbours_are_taken(
+    shop: Shop, name: str, why: str
+) -> None:
+    bucket, key = shop.files.uploads_bucket, f"{TENANT}/orders 3.csv"
+    shop.files._client.put_object(Bucket=bucket, Key=key, Body=ORDERS)
+
+    with pytest.raises(Permanent, match=why):
+        await shop.handlers.objects_created([a_notice(bucket, f"{TENANT}/{name}"), a_notice(bucket, key)])
+
+    assert [row["filename"] for row in await shop.rows("SELECT filename FROM imports")] == ["orders 3.csv"]
+
+
+async def test_an_object_that_the_store_fails_to_show_is_refused_only_while_the_store_answers(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bucket, notice = shop.files.uploads_bucket, a_notice(shop.files.uploads_bucket, f"{TENANT}/orders.csv")
+
+    def failing(status: int) -> Any:
+        def answer(**_: Any) -> Any:
+            said: Any = {"Error": {"Code": str(status)}, "ResponseMetadata": {"HTTPStatusCode": status}}
+            raise ClientError(said, "HeadObject")
+
+        return answer
+
+    monkeypatch.setattr(shop.files._client, "head_object", failing(500))
+    with pytest.raises(Permanent, match=f"in {bucket} can't be looked at, though the store answers"):
+        await shop.handlers.objects_created([notice])
+
+    monkeypatch.setattr(shop.files._client, "head_object", failing(503))
+    with pytest.raises(Transient, match="503"):
+        await shop.handlers.objects_created([notice])
+
+    monkeypatch.setattr(shop.files._client, "head_object", failing(500))
+    monkeypatch.setattr(shop.files._client, "head_bucket", failing(500))
+    with pytest.raises(Transient, match="500"):
+        await shop.handlers.objects_created([notice])
 
 
 async def test_the_sweep_finds_what_nobody_announced(shop: Shop) -> None:
