@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import orjson
 from pydantic import AfterValidator, Field, StringConstraints
 
-from shared.personalize.members import ArnText, Finite, Name, Text, Timestamp, WireModel
+from shared.personalize.members import ArnText, Name, Number, Text, Timestamp, WireModel
 
 _NO_PROPERTIES = frozenset(
     ("userid", "sessionid", "eventtype", "timestamp", "recommendationid", "impression")
@@ -61,7 +61,7 @@ class PutEvent(WireModel):
 
     event_id: Name | None = None
     event_type: Name
-    event_value: Finite | None = None
+    event_value: Number | None = None
     item_id: Name | None = None
     properties: (
         Annotated[

@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, StringConstraints
 from pydantic.alias_generators import to_camel
 
-from shared.events.envelope import Name, Text
+from shared.events.values import Name, Number, ResourceName, Text
 
 ARN_PATTERN = r"^arn:([a-z\d-]+):personalize:.*:.*:.+$"
 
@@ -53,18 +53,10 @@ Timestamp = Annotated[datetime, BeforeValidator(from_epoch), AfterValidator(_awa
 ArnText = Annotated[Text, StringConstraints(max_length=256, pattern=ARN_PATTERN)]
 """An ARN of Personalize, of any partition, region and account."""
 
-ResourceName = Annotated[
-    str, StringConstraints(min_length=1, max_length=63, pattern=r"^[a-zA-Z0-9][a-zA-Z0-9\-_]*$")
-]
-"""What a person may call a resource."""
-
-Finite = Annotated[float, Field(allow_inf_nan=False)]
-"""A number that JSON can hold."""
-
 __all__ = [
     "ArnText",
-    "Finite",
     "Name",
+    "Number",
     "ResourceName",
     "Text",
     "Timestamp",

@@ -13,6 +13,7 @@ from pyarrow import csv as arrow_csv
 
 from services.engine.domain.schemas import Column, Schema
 from shared.errors import Permanent, Transient
+from shared.events.values import EARLIEST, LARGEST, LATEST
 
 BLOCK_BYTES = 8 * 2**20
 LONGEST_ID = 256
@@ -20,9 +21,12 @@ LONGEST_CATEGORY = 1000
 LONGEST_TEXT = 20_000
 MOST_COLUMNS = 1_000
 """Ten times what the schema of items may have; columns beyond the schema's are ignored."""
-
-# Seconds beyond the year 5138: what is meant is milliseconds.
-LATEST_SECOND = 100_000_000_000
+# Of the same bounds as times at every other door; what is beyond them is mostly in milliseconds.
+EARLIEST_SECOND = int(EARLIEST.timestamp())
+LATEST_SECOND = int(LATEST.timestamp())
+LARGEST_CELL = 3.4028235e38
+"""The largest float of 32 bits: the type `float` of a schema holds no more, and sums of such numbers stay
+finite in 64 bits. `EVENT_VALUE` has the bound of every event's value."""
 
 # The stubs of pyarrow lose the type of most computed columns.
 Arrow = Any
@@ -146,10 +150,15 @@ def _check(values: Arrow, column: Column, name: str, before: int) -> None:
         has_nul = pc.match_substring(values, "\0")
         _refuse(has_nul, column, name, before, "holds a NUL character, which can't be stored")
     if column.name in _TIMES:
-        too_late = pc.greater(values, pa.scalar(LATEST_SECOND, pa.int64()))
+        too_late = pc.greater_equal(values, pa.scalar(LATEST_SECOND, pa.int64()))
         _refuse(too_late, column, name, before, "is not in seconds since 1970 (are these milliseconds?)")
-        too_early = pc.less(values, pa.scalar(-LATEST_SECOND, pa.int64()))
+        too_early = pc.less(values, pa.scalar(EARLIEST_SECOND, pa.int64()))
         _refuse(too_early, column, name, before, "is not in seconds since 1970")
+    if column.type in {"float", "double"}:
+        largest = LARGEST if column.name == "EVENT_VALUE" else LARGEST_CELL
+        # The type float has become infinite where the file says more than it holds.
+        beyond = pc.greater(pc.abs(values), pa.scalar(largest, values.type))
+        _refuse(beyond, column, name, before, f"is beyond {largest:g}, the largest number that it can have")
 
 
 def _refuse(wrong: Any, column: Column, name: str, before: int, why: str) -> None:

@@ -139,9 +139,8 @@ async def _own_mapping(form: FormData) -> Mapping | None:
     if given is None or given == "":
         return None
     document = await given.read() if isinstance(given, UploadFile) else given
-    mapping = Mapping.parsed(document)
     source = form.get("source")
-    return mapping.model_copy(update={"source": source}) if isinstance(source, str) and source else mapping
+    return Mapping.parsed(document, source if isinstance(source, str) else None)
 
 
 def _usable(kind: Kind, own: Mapping | None, source: object, table: Table) -> Mapping:

@@ -5,23 +5,16 @@ Each field remembers when it was said: what was said later wins, whichever way a
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any, Literal
+from typing import Any
 
 import orjson
 
 from shared.errors import Permanent
 from shared.events import ItemChanged, ItemPut, UserChanged, UserPut, derived_id
-from shared.events.spellings import field_of
-
-MOST_PROPERTIES = 1_000
-"""Attributes of one item or user: ten times the columns of an items dataset of Amazon Personalize."""
-
-MOST_PROPERTY_BYTES = 100_000
-"""One field or attribute as JSON; Amazon Personalize takes 20,000 characters, each up to four bytes."""
+from shared.events.fields import MOST_PROPERTIES, MOST_PROPERTY_BYTES, item_fields, user_fields
 
 MOST_STATE_BYTES = 500_000
 """One item or user as JSON: half of what a Kafka record may hold, since the whole state is one event."""
@@ -172,71 +165,14 @@ def _change_id(tenant: str, what: str, state: State) -> str:
 
 def item_put(put: ItemPut) -> tuple[dict[str, Any], dict[str, Any]]:
     """(fields, attributes) that a put of an item says. Permanent when a value can't be a field's."""
-    return _sorted_out(put.fields, "item")
+    return item_fields(put.fields)
 
 
 def user_put(put: UserPut) -> tuple[dict[str, Any], dict[str, Any]]:
     """(fields, attributes) that a put of a user says."""
-    return _sorted_out(put.fields, "user")
+    return user_fields(put.fields)
 
 
 def said_at(put: ItemPut | UserPut, now: datetime) -> int:
     """When it was said; a clock that runs ahead must not win for ever."""
     return microseconds(min(put.occurred_at, now + _CLOCK_SKEW))
-
-
-def _sorted_out(
-    given: Mapping[str, Any], kind: Literal["item", "user"]
-) -> tuple[dict[str, Any], dict[str, Any]]:
-    fields: dict[str, Any] = {}
-    attributes: dict[str, Any] = {}
-    for name, value in given.items():
-        target = field_of(kind, name)
-        if target is None:
-            attributes[name] = value
-        elif value is not None or target != "available":
-            # Whether something is available is never unknown.
-            fields[target] = None if value is None else _READERS[target](value, name)
-    return fields, attributes
-
-
-def _text(value: Any, name: str) -> str | None:
-    if isinstance(value, (str, int, float)) and not isinstance(value, bool):
-        return str(value).strip() or None
-    raise Permanent(f"{name} is {value!r}, which is no text")
-
-
-def _price(value: Any, name: str) -> float:
-    try:
-        price = float(value)
-    except (TypeError, ValueError):
-        price = math.nan
-    if isinstance(value, bool) or not math.isfinite(price):
-        raise Permanent(f"{name} is {value!r}, which is no number")
-    return price
-
-
-def _truth(value: Any, name: str) -> bool:
-    if isinstance(value, str) and value.strip().lower() in {"true", "false", "yes", "no"}:
-        return value.strip().lower() in {"true", "yes"}
-    if value in (0, 1):
-        return bool(value)
-    raise Permanent(f"{name} is {value!r}, which is neither true nor false")
-
-
-def _moment(value: Any, name: str) -> datetime:
-    try:
-        if isinstance(value, (int, float)):
-            return datetime.fromtimestamp(value, UTC)
-        moment = datetime.fromisoformat(value)
-    except (TypeError, ValueError, OverflowError, OSError) as error:
-        raise Permanent(f"{name} is {value!r}, which is no date") from error
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-
-
-_READERS: dict[str, Callable[[Any, str], Any]] = {
-    "price": _price,
-    "available": _truth,
-    "created_at": _moment,
-    **dict.fromkeys(("name", "category", "currency", "city", "province", "country"), _text),
-}

@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 from services.sync.domain.mapping import Mapping
+from shared.events.values import LARGEST, LONGEST_ID, is_usable
 
-LONGEST_ID = 256
 LONGEST_TEXT = 2_000
 EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 LATEST = datetime(2200, 1, 1, tzinfo=UTC)
@@ -85,9 +85,11 @@ def numbers(mapping: Mapping) -> Callable[[str, str], float | None]:
             return None
         plain = text.replace(",", ".") if comma else text
         # float() alone would also take nan, inf, 1_000 and other scripts' digits.
-        value = float(plain) if _NUMBER.fullmatch(plain) and plain.isascii() else math.inf
-        if not math.isfinite(value):
-            raise Refused("bad_number", f"{field} is {text[:60]!r}, which is no number")
+        is_number = plain.isascii() and _NUMBER.fullmatch(plain) is not None
+        value = float(plain) if is_number else math.nan
+        if not is_usable(value):
+            what = f"beyond {LARGEST:g}" if is_number else "no number"
+            raise Refused("bad_number", f"{field} is {text[:60]!r}, which is {what}")
         return value
 
     return number

@@ -69,9 +69,9 @@ class Mapping(BaseModel):
     date_formats: tuple[Text, ...] = Field(
         (), description="strptime formats; without one ISO 8601, or seconds since 1970"
     )
-    timezone: str = Field("UTC", description="of dates that name none, such as Europe/Berlin")
+    timezone: Text = Field("UTC", description="of dates that name none, such as Europe/Berlin")
     decimal: Literal[".", ","] = "."
-    delimiter: str | None = Field(None, min_length=1, max_length=1)
+    delimiter: Text | None = Field(None, min_length=1, max_length=1)
     encoding: Literal["utf-8", "cp1252", "latin-1"] | None = None
     cancellation_prefix: Text | None = Field(
         None, min_length=1, description="orders whose id begins so are cancellations"
@@ -109,10 +109,14 @@ class Mapping(BaseModel):
         return name
 
     @classmethod
-    def parsed(cls, document: bytes | str) -> Self:
-        """Read the JSON that somebody sent along; Permanent says what is wrong with it."""
+    def parsed(cls, document: bytes | str, source: str | None = None) -> Self:
+        """Return the mapping in a JSON document, under another name if `source` is one.
+
+        Permanent says what is wrong with it.
+        """
         try:
-            return cls.model_validate_json(document)
+            mapping = cls.model_validate_json(document)
+            return cls.model_validate(mapping.model_dump() | {"source": source}) if source else mapping
         except ValidationError as error:
             problems = "; ".join(
                 f"{'.'.join(map(str, problem['loc'])) or 'the document'}: {problem['msg']}"

@@ -9,7 +9,7 @@ from datetime import datetime
 from services.sync.domain.mapping import KINDS, Kind
 from shared.errors import Permanent
 
-_KEY = re.compile(rf"(?P<tenant>[a-z0-9-]{{1,63}})/(?P<kind>{'|'.join(KINDS)})[^/]*\.csv(\.gz)?")
+_KEY = re.compile(rf"(?P<tenant>[a-z0-9][a-z0-9-]{{0,79}})/(?P<kind>{'|'.join(KINDS)})[^/]*\.csv(\.gz)?")
 
 MAX_KEY_BYTES = 1_024
 """Amazon S3's limit; other stores keep less."""

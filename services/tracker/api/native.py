@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from typing import Any, Literal
 
@@ -27,6 +28,10 @@ LINES = frozenset(
         "application/json-lines",
     }
 )
+
+
+_MOST_DIGITS = 300
+"""Digits of a whole number that a float still holds; Python itself refuses to read more than 4,300."""
 
 
 class EventResult(BaseModel):
@@ -108,13 +113,32 @@ def _document(body: bytes) -> Any:
         # One event with half a surrogate pair or a NaN must not take the others with it: the tolerant
         # parser lets them in, and that event alone is refused.
         try:
-            return json.loads(body)
+            return json.loads(body, parse_constant=NotFinite, parse_float=_float, parse_int=_int)
         except (ValueError, RecursionError):
             detail = (
                 f"The body is no valid JSON: {error}. Send one object, an array, or lines with "
                 "Content-Type application/x-ndjson."
             )
             raise ApiError(400, "InvalidJson", detail) from None
+
+
+class NotFinite:
+    """A number that JSON can't hold: NaN, Infinity, 1e400. Whatever field it is in refuses it."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def __repr__(self) -> str:
+        return self._text[:40]
+
+
+def _float(text: str) -> float | NotFinite:
+    number = float(text)
+    return number if math.isfinite(number) else NotFinite(text)
+
+
+def _int(text: str) -> int | NotFinite:
+    return int(text) if len(text) <= _MOST_DIGITS else NotFinite(text)
 
 
 def _line(line: bytes) -> Any:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any, Self
+from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic.alias_generators import to_camel
 
 from services.tracker.domain.reception import Reception, with_adjustment
 from shared.events import InteractionRecorded
-from shared.events.envelope import Name, Text
+from shared.events.values import Name, Number, Text
 
-Finite = Annotated[float, Field(allow_inf_nan=False)]
 MAX_ITEMS = 500
 
 
@@ -27,7 +26,7 @@ class ProductData(_Tracked):
 
     name: Text | None = None
     category: Text | None = None
-    price: Finite | None = None
+    price: Number | None = None
 
 
 class _OfSomebody(_Tracked):
@@ -55,15 +54,15 @@ class TrackView(_OfSomebody):
 class TrackCart(TrackView):
     """A product was put into the cart."""
 
-    quantity: Finite = 1.0
+    quantity: Number = 1.0
 
 
 class PurchasedItem(_Tracked):
     """One line of a purchase."""
 
     product_id: Name
-    quantity: Finite = 1.0
-    price: Finite | None = None
+    quantity: Number = 1.0
+    price: Number | None = None
 
 
 class TrackPurchase(_OfSomebody):

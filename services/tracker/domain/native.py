@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Any
 
 import orjson
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
 
 from services.tracker.domain.reception import MAX_DEPTH, Reception, Rejected, nests_too_deep, with_adjustment
 from shared.events import InteractionRecorded, canonical_type
-from shared.events.envelope import Document, Name, Text
-
-Finite = Annotated[float, Field(allow_inf_nan=False)]
+from shared.events.values import Document, Name, Number, Text
 
 
 def _also(*names: str) -> Any:
@@ -34,9 +32,9 @@ class NativeEvent(BaseModel):
     session_id: Name | None = _also("session_id", "sessionId", "anonymousId")
     event_type: Name = Field(validation_alias=AliasChoices("event_type", "type", "event", "eventType"))
     item_id: Name | None = _also("item_id", "itemId", "productId", "product_id")
-    value: Finite | None = None
-    price: Finite | None = None
-    quantity: Finite | None = None
+    value: Number | None = None
+    price: Number | None = None
+    quantity: Number | None = None
     order_id: Name | None = _also("order_id", "orderId")
     timestamp: datetime | None = None
     properties: Document | None = None

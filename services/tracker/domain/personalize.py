@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from services.tracker.domain.reception import MAX_DEPTH, Reception, nests_too_deep, with_adjustment
+from shared.errors import Permanent
 from shared.events import InteractionRecorded, ItemPut, UserPut, canonical_type, derived_id
+from shared.events.fields import item_fields, user_fields
+from shared.events.values import LARGEST, LONGEST_ID, is_usable
 from shared.personalize import invalid_input
 from shared.personalize.events import (
     PutEvent,
@@ -18,7 +22,6 @@ from shared.personalize.events import (
 )
 
 _NOISE = re.compile(r"[^a-z0-9]")
-MAX_NAME = 256
 
 
 def interactions(
@@ -36,28 +39,28 @@ def interactions(
 
 
 def item_puts(request: PutItemsRequest, reception: Reception, invocation_id: str | None) -> list[ItemPut]:
-    """The fields of each item, as they were sent."""
+    """The fields of each item, as they were sent; InvalidInputException for a value that none can have."""
     return [
         ItemPut(
             event_id=_id(None, reception, invocation_id, index),
             tenant=reception.tenant,
             occurred_at=reception.received_at,
             item_id=item.item_id,
-            fields=_document(item.properties),
+            fields=_fields(item.properties, item_fields, f"items.{index}"),
         )
         for index, item in enumerate(request.items)
     ]
 
 
 def user_puts(request: PutUsersRequest, reception: Reception, invocation_id: str | None) -> list[UserPut]:
-    """The fields of each user, as they were sent."""
+    """The fields of each user, as they were sent; InvalidInputException for a value that none can have."""
     return [
         UserPut(
             event_id=_id(None, reception, invocation_id, index),
             tenant=reception.tenant,
             occurred_at=reception.received_at,
             user_id=user.user_id,
-            fields=_document(user.properties),
+            fields=_fields(user.properties, user_fields, f"users.{index}"),
         )
         for index, user in enumerate(request.users)
     ]
@@ -137,20 +140,37 @@ def _document(text: str | None) -> dict[str, Any]:
     return document
 
 
+def _fields(text: str | None, read: Callable[[Mapping[str, Any]], object], place: str) -> dict[str, Any]:
+    """Return the properties of an item or a user, of which sync will take every value."""
+    document = _document(text)
+    try:
+        read(document)
+    except Permanent as error:
+        raise invalid_input(f"{place}.properties: {error}") from None
+    return document
+
+
 def _name(value: object) -> str | None:
     """An id that came among the properties, also as a number; None when it is none."""
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return None
     text = str(value)
-    return text if 1 <= len(text) <= MAX_NAME and "\x00" not in text else None
+    return text if 1 <= len(text) <= LONGEST_ID and "\x00" not in text else None
 
 
 def _number(value: object) -> float | None:
-    """A number that came as one or as text; None when it is neither, and the event stays."""
+    """Return a number that came as one or as text; None when it is neither, and the event stays.
+
+    Raises InvalidInputException for a number beyond what intake accepts.
+    """
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return None
     try:
         number = float(value)
     except (ValueError, OverflowError):
         return None
-    return number if math.isfinite(number) else None
+    if not math.isfinite(number):
+        return None
+    if not is_usable(number):
+        raise invalid_input(f"properties: {number:g} is beyond {LARGEST:g}, the largest number of an event")
+    return number

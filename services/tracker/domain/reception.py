@@ -26,7 +26,7 @@ class Reception:
     _lines: Counter[tuple[str, str]] = field(default_factory=Counter)
 
     def moment(self, claimed: datetime | None) -> tuple[datetime, str | None]:
-        """When an event happened: the sender's time, kept within bounds, else now.
+        """When an event happened, in UTC: the sender's time, kept within bounds, else now.
 
         A clock that runs ahead would make an event newer than everything for ever, so it is moved back
         to five minutes from now; what was claimed is the second result.
@@ -36,7 +36,8 @@ class Reception:
         if claimed.tzinfo is None:
             claimed = claimed.replace(tzinfo=UTC)
         kept = min(max(claimed, self.oldest), self.received_at + FUTURE)
-        return kept, None if kept == claimed else claimed.isoformat()
+        # Converted once it is within bounds: what is beyond them may have no counterpart in UTC.
+        return kept.astimezone(UTC), None if kept == claimed else claimed.isoformat()
 
     def order_line_id(self, order_id: str, item_id: str, kind: str = "purchase") -> str:
         """The id that this line of an order has from every source; equal lines of a request stay apart."""

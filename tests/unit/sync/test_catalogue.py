@@ -111,7 +111,8 @@ def test_null_takes_a_field_back_but_never_the_availability() -> None:
 @pytest.mark.parametrize(
     "fields",
     [{"price": "cheap"}, {"price": True}, {"price": "nan"}, {"available": "perhaps"}, {"name": ["x"]},
-     {"created_at": "soon"}],
+     {"created_at": "soon"}, {"created_at": "9999-12-31T23:59:59-14:00"}, {"created_at": True},
+     {"price": 1e39}],
 )  # fmt: skip
 def test_a_value_that_can_be_no_fields_is_refused(fields: dict[str, Any]) -> None:
     with pytest.raises(Permanent, match=next(iter(fields))):
