@@ -35,7 +35,7 @@ class JobStatus(BaseModel):
     failure_reason: str | None = Field(description="why it failed")
     step: str | None = Field(description="what is being done, in words")
     share: float | None = Field(description="how much of the work is done, 0 to 1")
-    warnings: list[str] = Field(description="what Personalize would have refused")
+    warnings: list[str] = Field(description="what Personalize would have refused, and what was left out")
     details: dict[str, Any] = Field(
         description="of an import its rows, of a version its metrics and what it chose and why, of a batch "
         "its lines"

@@ -129,8 +129,11 @@ WHERE tenant = :tenant AND experiment = :name AND version = :version
 GROUP BY variant;
 
 -- results --
--- What the exposed did from their first exposure on, by variant and type.
-SELECT u.variant, o.event_type, count(*) AS events, count(DISTINCT o.unit) AS units, sum(o.value) AS value
+-- What the exposed did from their first exposure on, by variant and type. A value beyond the largest that
+-- intake accepts is older than that bound: the sum leaves it out, or it could overflow for ever.
+SELECT u.variant, o.event_type, count(*) AS events, count(DISTINCT o.unit) AS units,
+    sum(o.value) FILTER (WHERE abs(o.value) <= :largest) AS value,
+    count(o.value) FILTER (WHERE NOT abs(o.value) <= :largest) AS values_left_out
 FROM exposed_units u
 JOIN outcomes o USING (tenant, experiment, version, unit)
 WHERE u.tenant = :tenant

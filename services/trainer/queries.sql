@@ -146,7 +146,8 @@ SELECT set_config('work_mem', '128MB', true), set_config('jit', 'off', true),
 
 -- interactions_csv --
 -- The training rows: one per user, item, second and type; a guest's order is a user, and so is a session
--- until somebody logs in to it.
+-- until somebody logs in to it. Rows that are older than the bounds of intake may hold times and values
+-- beyond them, which the import of this file would refuse. `real` refuses what is too small for it, too.
 WITH logins AS MATERIALIZED (
     SELECT DISTINCT ON (session_id) session_id, user_id
     FROM tracker.interactions_v1
@@ -155,19 +156,40 @@ WITH logins AS MATERIALIZED (
 )
 SELECT coalesce(i.user_id, logins.user_id, i.session_id) AS "USER_ID", i.item_id AS "ITEM_ID",
        floor(extract(epoch FROM i.occurred_at))::bigint AS "TIMESTAMP", i.event_type AS "EVENT_TYPE",
-       max(i.value)::real AS "EVENT_VALUE"
+       max(CASE WHEN abs(i.value) < 1e-37 THEN 0 WHEN abs(i.value) <= :largest THEN i.value END)::real
+           AS "EVENT_VALUE"
 FROM tracker.interactions_v1 i
 LEFT JOIN logins ON i.user_id IS NULL AND logins.session_id = i.session_id
 WHERE i.tenant = :tenant AND i.item_id IS NOT NULL AND i.event_type <> ALL (:excluded::text[])
+  AND i.occurred_at >= :earliest AND i.occurred_at < :latest
 GROUP BY 1, 2, 3, 4;
+
+-- left_out --
+-- What of the same rows and of the catalogue is beyond the bounds of intake, and is left out.
+SELECT count(*) FILTER (WHERE occurred_at < :earliest OR occurred_at >= :latest) AS interactions,
+       count(value) FILTER (WHERE NOT abs(value) <= :largest) AS interaction_values,
+       (
+           SELECT count(price) FILTER (WHERE NOT abs(price) <= :largest)
+           FROM sync.items_v1 WHERE tenant = :tenant
+       ) AS item_prices,
+       (
+           SELECT count(*) FILTER (WHERE created_at < :earliest OR created_at >= :latest)
+           FROM sync.items_v1 WHERE tenant = :tenant
+       ) AS item_times
+FROM tracker.interactions_v1
+WHERE tenant = :tenant AND item_id IS NOT NULL AND event_type <> ALL (:excluded::text[]);
 
 -- items_csv --
 -- The catalogue; an item of unknown age counts as old as the first interaction.
 SELECT item_id AS "ITEM_ID", nullif(left(name, 1000), '') AS "ITEM_NAME",
-       nullif(left(category, 1000), '') AS "CATEGORY", price::real AS "PRICE",
+       nullif(left(category, 1000), '') AS "CATEGORY",
+       CASE WHEN abs(price) < 1e-37 THEN 0 WHEN abs(price) <= :largest THEN price END::real AS "PRICE",
        floor(extract(epoch FROM coalesce(
-           created_at,
-           (SELECT min(occurred_at) FROM tracker.interactions_v1 WHERE tenant = :tenant),
+           CASE WHEN created_at >= :earliest AND created_at < :latest THEN created_at END,
+           (
+               SELECT min(occurred_at) FROM tracker.interactions_v1
+               WHERE tenant = :tenant AND occurred_at >= :earliest AND occurred_at < :latest
+           ),
            updated_at
        )))::bigint AS "CREATION_TIMESTAMP"
 FROM sync.items_v1
@@ -191,6 +213,7 @@ WITH visits AS MATERIALIZED (
     FROM tracker.interactions_v1 i
     LEFT JOIN sync.users_v1 u ON u.tenant = i.tenant AND u.user_id = i.user_id
     WHERE i.tenant = :tenant AND i.item_id IS NOT NULL AND i.event_type <> ALL (:excluded::text[])
+      AND i.occurred_at >= :earliest AND i.occurred_at < :latest
     ORDER BY i.item_id COLLATE "C", coalesce(i.user_id, i.session_id) COLLATE "C", i.occurred_at DESC
 ),
 weighted AS (

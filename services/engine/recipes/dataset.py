@@ -19,6 +19,8 @@ from shared.events import canonical_type
 # The stubs of pyarrow lose the type of most computed columns.
 Arrow = Any
 
+_LARGEST_CELL = float(np.finfo(np.float32).max)
+
 
 @dataclass(frozen=True)
 class Dataset:
@@ -30,7 +32,8 @@ class Dataset:
     `event_type_names` (canonical names; "" where none was given), `values` are NaN where none was.
     Attribute columns lie beside `item_ids` and `user_ids`: float64 with NaN, or objects with None.
     `elsewhere` is what a second compute backend adds up, over more interactions than are held here.
-    Long columns, and those made of them, lie in `room`.
+    Long columns, and those made of them, lie in `room`. `left_out` counts the interactions whose
+    value no event may have, and which count without it.
     """
 
     user_ids: Column
@@ -45,6 +48,7 @@ class Dataset:
     user_columns: Mapping[str, Column] = field(default_factory=dict)
     elsewhere: Counts | None = None
     room: Room = MEMORY
+    left_out: int = 0
 
     @classmethod
     def from_arrow(
@@ -82,6 +86,7 @@ class Dataset:
             event_types=columns["event_types"],
             values=columns["values"],
             room=room,
+            left_out=rows.left_out,
         )
 
     def __len__(self) -> int:
@@ -171,7 +176,7 @@ def _attributes(table: pa.Table | None, key: str, ids: Arrow) -> dict[str, Colum
         if pa.types.is_integer(column.type) or pa.types.is_floating(column.type):
             numbers = pc.fill_null(column.cast(pa.float64()), float("nan")).to_numpy()
             # No price is infinite: sums and means over such a column would say nothing.
-            columns[name] = np.where(np.isfinite(numbers), numbers, np.nan)
+            columns[name] = np.where(np.abs(numbers) <= _LARGEST_CELL, numbers, np.nan)
         else:
             columns[name] = np.array(column.to_pylist(), object)
     return columns

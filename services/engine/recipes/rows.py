@@ -14,6 +14,9 @@ from numpy.typing import NDArray
 
 from services.engine.recipes.room import Column, Filled, Room, pieces, rest, tally
 from shared.events import canonical_type
+from shared.events.values import LARGEST
+
+_LARGEST = np.float32(LARGEST)
 
 # The stubs of pyarrow lose the type of most computed columns.
 Arrow = Any
@@ -74,6 +77,8 @@ class Rows:
         self._users, self._items, self._types = Texts.none(), Texts.none(), Texts.none()
         self._of_type = np.zeros(0, np.int64)
         self._untyped = 0
+        self.left_out = 0
+        """Interactions whose value no event may have (rows older than that bound); they count without it."""
 
     @classmethod
     def of(cls, tables: Iterable[pa.Table], most: int, room: Room) -> Rows:
@@ -97,7 +102,7 @@ class Rows:
         self._columns["items"][some] = self._items.numbers(table["ITEM_ID"])
         self._columns["times"][some] = _seconds(table["TIMESTAMP"])
         self._columns["event_types"][some] = self._kinds(table)
-        self._columns["values"][some] = _values(table)
+        self._columns["values"][some] = self._values(table)
         rest(*self._columns.values())
 
     def _kinds(self, table: Arrow) -> Column:
@@ -111,6 +116,18 @@ class Rows:
         counts[1 : len(self._of_type) + 1] += self._of_type
         self._of_type = counts[1:]
         return numbers
+
+    def _values(self, table: Arrow) -> Column:
+        """The value of each row, float32; NaN where it has none, or one that no event may have."""
+        if "EVENT_VALUE" not in table.column_names:
+            return np.full(len(table), np.nan, np.float32)
+        column: Arrow = table["EVENT_VALUE"].cast(pa.float32())
+        values: NDArray[np.float32] = pc.fill_null(column, float("nan")).to_numpy()
+        beyond = np.abs(values) > _LARGEST
+        if beyond.any():
+            self.left_out += int(np.count_nonzero(beyond))
+            values = np.where(beyond, np.float32(np.nan), values)
+        return values
 
     def types(self) -> tuple[tuple[str, ...], NDArray[np.int16]]:
         """The canonical names that are told apart; and the number of each spelling's, last that of none."""
@@ -208,14 +225,6 @@ def _seconds(column: Arrow) -> Column:
         column = column.cast(pa.timestamp("s"), safe=False)
     seconds: NDArray[np.int64] = column.cast(pa.int64()).to_numpy()
     return seconds
-
-
-def _values(table: Arrow) -> NDArray[np.float32]:
-    if "EVENT_VALUE" not in table.column_names:
-        return np.full(len(table), np.nan, np.float32)
-    column: Arrow = table["EVENT_VALUE"].cast(pa.float32())
-    values: NDArray[np.float32] = pc.fill_null(column, float("nan")).to_numpy()
-    return values
 
 
 def _distinct_rows(columns: Mapping[str, Column]) -> NDArray[np.int64]:

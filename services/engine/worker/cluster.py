@@ -33,6 +33,7 @@ from services.engine.worker import inference
 from services.engine.worker.erasing import without
 from shared.errors import Permanent
 from shared.events import canonical_type
+from shared.events.values import LARGEST
 from shared.models.audience import HISTORY
 from shared.settings import S3Settings
 
@@ -196,7 +197,9 @@ def read(
 
     compact = frame.mapInArrow(needed, _ROWS).toArrow()
     dataset = Dataset.from_arrow(compact, items, users)
-    return replace(dataset, elsewhere=Summing(frame, dataset.item_ids, everything))
+    # What is compact has lost them already. Spark takes NaN, which is no value, for the largest number.
+    left_out = frame.where(f"NOT isnan(EVENT_VALUE) AND abs(EVENT_VALUE) > {LARGEST!r}").count()
+    return replace(dataset, elsewhere=Summing(frame, dataset.item_ids, everything), left_out=left_out)
 
 
 def _frame(running: Session, paths: Sequence[Path]) -> Frame:

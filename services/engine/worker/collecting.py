@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from services.engine.domain.schemas import Column, Schema, metadata
 from services.engine.store import datasets
-from services.engine.worker.reading import arrow_schema
+from services.engine.worker.reading import LARGEST_CELL, arrow_schema
 from shared.events.spellings import field_of, folded
 
 if TYPE_CHECKING:
@@ -177,6 +177,11 @@ def _whole(bits: int) -> Callable[[Any], int | None]:
     return read
 
 
+def _float(value: Any) -> float | None:
+    number = float(value)
+    return number if abs(number) <= LARGEST_CELL else None
+
+
 def _truth(value: Any) -> bool:
     return value if isinstance(value, bool) else {"true": True, "false": False}[str(value).lower()]
 
@@ -186,6 +191,6 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "boolean": _truth,
     "int": _whole(32),
     "long": _whole(64),
-    "float": float,
-    "double": float,
+    "float": _float,
+    "double": _float,
 }

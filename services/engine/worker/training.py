@@ -24,6 +24,7 @@ from services.engine.worker.erasing import without
 from services.engine.worker.inference import fetch_model
 from shared import models
 from shared.errors import Permanent
+from shared.events.values import LARGEST
 
 FEWEST_INTERACTIONS = 1000
 FEWEST_USERS = 25
@@ -101,8 +102,15 @@ def _trained(
         "interactions": len(dataset),
         "users": len(dataset.user_ids),
         "items": len(dataset.item_ids),
-        "warnings": warnings,
+        "warnings": [*warnings, *left_out(dataset.left_out)],
     }
+
+
+def left_out(values: int) -> list[str]:
+    """Say how many values were left out: they were stored before intake had a bound."""
+    if not values:
+        return []
+    return [f"{values} interactions have an EVENT_VALUE beyond {LARGEST:g}; they count without it."]
 
 
 def part_of(report: Report, what: str, begin: float, share: float) -> Report:

@@ -116,6 +116,9 @@ class Outcome(BaseModel):
     events: int
     units: int = Field(description="how many of the exposed units did it at least once")
     value: float | None = Field(None, description="sum of the events' values, where they had one")
+    values_left_out: int = Field(
+        0, description="values beyond 1e12 among them, which the sum leaves out; the events count"
+    )
 
 
 class Counts(BaseModel):

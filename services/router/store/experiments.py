@@ -10,6 +10,7 @@ from services.router.domain.experiments import Counts, Definition, Experiment, O
 from services.router.settings import Settings
 from services.router.store import SQL
 from shared.errors import ApiError
+from shared.events.values import LARGEST
 
 if TYPE_CHECKING:
     from asyncpg import Record
@@ -130,9 +131,12 @@ class Experiments:
         which = {"tenant": found.tenant, "name": found.name, "version": found.version}
         units = await self._database.fetch(*SQL.units(**which))
         outcomes: dict[str, dict[str, Outcome]] = {}
-        for row in await self._database.fetch(*SQL.results(**which)):
+        for row in await self._database.fetch(*SQL.results(largest=LARGEST, **which)):
             outcomes.setdefault(row["variant"], {})[row["event_type"]] = Outcome(
-                events=row["events"], units=row["units"], value=row["value"]
+                events=row["events"],
+                units=row["units"],
+                value=row["value"],
+                values_left_out=row["values_left_out"],
             )
         return Counts(
             units={row["variant"]: row["units"] for row in units},

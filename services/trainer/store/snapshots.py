@@ -11,6 +11,7 @@ import orjson
 
 from services.trainer.domain import EXCLUDED_TYPES, StoredFile
 from services.trainer.store.sql import SQL
+from shared.events.values import EARLIEST, LARGEST, LATEST
 
 if TYPE_CHECKING:
     from services.trainer.store.files import Files
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 IDS_AT_A_TIME = 10_000
 COPY_SECONDS = 4 * 3600.0
+_TIMES = {"earliest": EARLIEST, "latest": LATEST}
 
 # What Postgres gives, the object store gets; the columns of text, so that their backslashes are escaped.
 _TEXT_COLUMNS = {
@@ -39,16 +41,16 @@ class Snapshots:
         self, tenant: str, prefix: str, *, half_life_seconds: float, length: int
     ) -> dict[str, StoredFile]:
         """Write every file of a snapshot below `prefix`; each is as of the same moment."""
-        popular = {"half_life_seconds": half_life_seconds, "length": length, "tenant": tenant}
-        rows = {"tenant": tenant, "excluded": list(EXCLUDED_TYPES)}
+        rows: dict[str, Any] = {"tenant": tenant, "excluded": list(EXCLUDED_TYPES)}
+        popular = {"half_life_seconds": half_life_seconds, "length": length, **rows, **_TIMES}
         taken: dict[str, StoredFile] = {}
         async with self._database.transaction("repeatable_read", readonly=True) as connection:
             await connection.execute(*SQL.more_memory())
             for name, statement in (
-                ("interactions", SQL.interactions_csv(**rows)),
-                ("items", SQL.items_csv(tenant=tenant)),
+                ("interactions", SQL.interactions_csv(**rows, **_TIMES, largest=LARGEST)),
+                ("items", SQL.items_csv(tenant=tenant, **_TIMES, largest=LARGEST)),
                 ("users", SQL.users_csv(tenant=tenant)),
-                ("popularity", SQL.popularity_csv(excluded=rows["excluded"], **popular)),
+                ("popularity", SQL.popularity_csv(**popular)),
             ):
                 taken[name] = await self._csv(connection, f"{prefix}{name}.csv", name, statement)
             for name, member, statement in (
@@ -57,6 +59,25 @@ class Snapshots:
             ):
                 taken[name] = await self._ids(connection, f"{prefix}{name}.jsonl", member, statement)
         return taken
+
+    async def left_out(self, tenant: str) -> list[str]:
+        """Say, a sentence each, what a snapshot leaves out because it is beyond the bounds of intake.
+
+        Such rows were stored before there were bounds, so that there are no more of them than a moment ago.
+        """
+        bounds = {"largest": LARGEST, "excluded": list(EXCLUDED_TYPES), **_TIMES}
+        async with self._database.transaction("repeatable_read", readonly=True) as connection:
+            await connection.execute(*SQL.more_memory())
+            row = await connection.fetchrow(*SQL.left_out(tenant=tenant, **bounds), timeout=COPY_SECONDS)
+        assert row is not None
+        years = f"not between the years {EARLIEST.year} and {LATEST.year}"
+        sentences = {
+            "interactions": f"interactions are left out: their time is {years}",
+            "interaction_values": f"interactions have a value beyond {LARGEST:g}; they count without it",
+            "item_prices": f"items have a price beyond {LARGEST:g}; they count without it",
+            "item_times": f"items have a creation time that is {years}; they count as of unknown age",
+        }
+        return [f"{row[name]} {sentence}" for name, sentence in sentences.items() if row[name]]
 
     async def _csv(
         self, connection: Connection, key: str, name: str, statement: tuple[Any, ...]

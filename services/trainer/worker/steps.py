@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import structlog
+
 from services.trainer.domain import (
     DATASET_TYPES,
     LIVE_RECIPE,
@@ -31,6 +33,8 @@ _INPUTS = {"users": "user-ids", "items": "item-ids"}
 SECONDS_A_DAY = 86_400
 
 Result = TypeVar("Result")
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +76,10 @@ class Steps:
             )
             taken = {name: file.document() for name, file in written.items()}
             await self.files.put_json(page, taken)
-        await work.report(files=taken)
+        left_out = await self.snapshots.left_out(work.run.tenant)
+        for sentence in left_out:
+            log.warning("trainer.rows_left_out", tenant=work.run.tenant, run=work.run.run, what=sentence)
+        await work.report(files=taken, left_out=left_out)
         if not taken["interactions"]["rows"]:
             raise Permanent(
                 f"tenant {work.run.tenant} has no interactions yet: send events or import orders, then "

@@ -159,6 +159,29 @@ async def test_what_an_order_contradicts_is_taken_back_and_its_user_counts(world
             )
 
 
+async def test_values_that_were_stored_without_a_bound_do_not_break_the_results(world: Any) -> None:
+    """Two of 1.7e308 made the sum overflow: a 500 at every look."""
+    async with world.router() as caller:
+        await run(caller, world, AB)
+        await world.sql(
+            "INSERT INTO router.exposed_units (tenant, experiment, version, unit, variant, first_at) "
+            "VALUES ($1, 'affinity', 1, 'u', 'control', now() - interval '1 hour')",
+            (world.tenant,),
+        )
+        await world.sql(
+            "INSERT INTO router.outcomes (tenant, experiment, version, event_id, unit, event_type, value, "
+            "occurred_at) VALUES ($1, 'affinity', 1, $2, 'u', 'purchase', $3, now())",
+            *((world.tenant, f"e{n}", value) for n, value in enumerate((1.7e308, 1.7e308, 1e39, 2.5, None))),
+            *((world.tenant, f"f{n}", value) for n, value in enumerate((float("nan"), float("inf"), 1e-320))),
+        )
+
+        answer = await caller.get("/v1/experiments/affinity", headers=world.admin)
+
+    assert answer.status_code == 200, answer.text
+    control = next(one for one in answer.json()["variants"] if one["name"] == "control")
+    assert control["events"] == {"purchase": {"events": 8, "units": 1, "value": 2.5, "values_left_out": 5}}
+
+
 async def test_an_unmodified_boto3_client_gets_its_variant(world: Any) -> None:
     definition = {
         "name": "home",

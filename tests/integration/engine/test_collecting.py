@@ -8,11 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
 from services.engine.domain import schemas
+from services.engine.recipes import Dataset
 from services.engine.worker.collecting import collect
+from services.engine.worker.training import left_out
 from shared.postgres import Database
 from shared.settings import PostgresSettings
 from tests.support.stack import Database as MigratedDatabase
@@ -112,6 +115,31 @@ async def test_an_event_brings_what_its_properties_say_of_the_datasets_columns(
 
     assert {(row["USER_ID"], row["DAY_PART"]) for row in rows} == {("ann", "morning"), ("bob", None)}
     assert all("NOTE" not in row for row in rows), "only categorical columns tell circumstances"
+
+
+async def test_values_that_were_stored_without_a_bound_train_as_none(
+    store: Database, shop: asyncpg.Connection[Any], tmp_path: Path
+) -> None:
+    """1e39 is infinite in 32 bits; the interaction counts, and its value is reported as left out."""
+    for number, value in enumerate((1e39, -1.7e308, 1e13, float("nan"), 1e-50, 2.5)):
+        await happened(shop, f"u{number}", "i1")
+        await shop.execute(
+            "UPDATE tracker.interactions SET value = $1 WHERE user_id = $2", value, f"u{number}"
+        )
+    await shop.execute(
+        "INSERT INTO sync.items (tenant, item_id, category, price, attributes) VALUES "
+        "('t', 'i1', 'tea', 1e39, '{}'), ('t', 'i2', 'tea', 1e-50, '{}')"
+    )
+
+    files = await collect(store, "t", {"ITEMS": ITEMS}, tmp_path)
+    dataset = Dataset.from_arrow(pq.read_table(files["INTERACTIONS"]), pq.read_table(files["ITEMS"]))
+
+    assert len(dataset) == 6
+    assert np.nan_to_num(dataset.values, nan=-1).tolist() == [-1, -1, -1, -1, 0, 2.5]
+    assert np.nan_to_num(dataset.item_columns["PRICE"], nan=-1).tolist() == [-1, 0]
+    assert left_out(dataset.left_out) == [
+        "3 interactions have an EVENT_VALUE beyond 1e+12; they count without it."
+    ]
 
 
 async def test_what_was_put_is_in_the_schemas_columns(

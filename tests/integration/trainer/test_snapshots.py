@@ -5,12 +5,16 @@ from __future__ import annotations
 import asyncio
 import csv
 import io
-from datetime import timedelta
+import math
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import orjson
 import pytest
 
+from services.engine.domain import schemas
+from services.engine.worker import reading
+from services.trainer.domain import schema
 from services.trainer.store import Upload
 from services.trainer.store.files import PART_BYTES
 from shared.errors import Transient
@@ -59,6 +63,39 @@ async def test_a_row_is_one_user_item_second_and_type(trainer: Trainer) -> None:
     ]
     assert files["interactions"].rows == 4
     assert files["interactions"].bytes == len(trainer.text(f"{PREFIX}interactions.csv"))
+
+
+async def test_what_was_stored_without_a_bound_is_left_out_and_said(trainer: Trainer) -> None:
+    """One value of 1e39, or of 1e-50, made every later snapshot fail; imports take these files."""
+    for number, value in enumerate((1e39, 1.7e308, math.nan, 1e-50, -2.5)):
+        await trainer.happened(f"u{number}", "i1", value=value)
+    for year in (9999, 500):
+        await trainer.happened("late", "i2", occurred_at=datetime(year, 6, 1, tzinfo=UTC))
+    await trainer.item("i1", price=1e39, created_at=datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC))
+    await trainer.item("i2", price=1e-50, created_at=datetime(1000, 1, 1, tzinfo=UTC))
+    await trainer.item("i3", price=2.5, created_at=NOON, name="a" * 3)
+
+    files = await taken(trainer)
+    said = await trainer.snapshots.left_out("default")
+
+    assert {row["USER_ID"]: row["EVENT_VALUE"] for row in rows(trainer, "interactions")} == {
+        "u0": "", "u1": "", "u2": "", "u3": "0", "u4": "-2.5"
+    }  # fmt: skip
+    assert [(row["PRICE"], row["CREATION_TIMESTAMP"]) for row in rows(trainer, "items")] == [
+        ("", str(int(NOON.timestamp()))), ("0", "-30610224000"), ("2.5", str(int(NOON.timestamp())))
+    ]  # fmt: skip
+    assert files["popularity"].rows == 1
+    years = "not between the years 1000 and 3000"
+    assert said == [
+        f"2 interactions are left out: their time is {years}",
+        "3 interactions have a value beyond 1e+12; they count without it",
+        "1 items have a price beyond 1e+12; they count without it",
+        f"1 items have a creation time that is {years}; they count as of unknown age",
+    ]
+    for kind in ("INTERACTIONS", "ITEMS"):
+        text = trainer.text(f"{PREFIX}{kind.lower()}.csv").encode()
+        stream: Any = io.BufferedReader(io.BytesIO(text))  # type: ignore[type-var]
+        assert list(reading.batches(stream, schemas.parse(schema(kind)), "snapshot.csv"))
 
 
 async def test_a_session_trains_as_the_user_who_first_logged_in_to_it(trainer: Trainer) -> None:
