@@ -96,7 +96,7 @@ def test_a_type_that_is_not_there_at_all_is_too_little_too() -> None:
 
 
 def _spec(kind: str, *, strict: bool) -> importing.Spec:
-    return importing.Spec("b", "k", "{}", kind, "FULL", "f/", strict)
+    return importing.Spec("b", "k", "{}", kind, "FULL", "f/", strict, max_bytes=10**9, max_rows=10**6)
 
 
 def test_a_small_import_is_warned_of_and_refused_when_strict() -> None:
