@@ -119,10 +119,10 @@ WITH given AS (
     ) AS said
     ON CONFLICT DO NOTHING
 ), earlier AS (
-    -- What was claimed beside the first claim, and has not counted in the log.
+    -- What was claimed beside the first claim: the log has not counted it, others may have.
     UPDATE event_conflicts AS conflict SET kept = 'order'
-    FROM replaced
-    WHERE conflict.tenant = replaced.tenant AND conflict.event_id = replaced.event_id
+    FROM claims
+    WHERE conflict.tenant = claims.tenant AND conflict.event_id = claims.event_id
       AND conflict.event ->> 'source' <> 'order'
 ), counted AS (
     INSERT INTO interaction_counts AS counts (tenant, event_type, rows)

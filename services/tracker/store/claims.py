@@ -6,7 +6,7 @@ guesses it may come before the shop. See docs/decisions/0192.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -57,18 +57,15 @@ async def settle(
         confirmed, replaced = row or (0, 0)
     contrary = await _contrary(connection, again)
     late = [again[row["place"] - 1] for row in contrary if row["is_of_order"]]
-    claims: dict[tuple[Key, str], Claim] = {}
+    claims: dict[tuple[Key, Claim], None] = {}
     if lines:
         tenants, ids = zip(*lines, strict=True)
         for tenant, event_id, event in await connection.fetch(
             *SQL.claims_against(tenant=tenants, event_id=ids)
         ):
-            claim = Claim.model_validate(event)
-            claims[(tenant, event_id), claim.subject] = claim
+            claims[(tenant, event_id), Claim.model_validate(event)] = None
     for event in late:
-        claims[(event.tenant, event.event_id), event.subject] = Claim.model_validate(
-            event, from_attributes=True
-        )
+        claims[(event.tenant, event.event_id), Claim.model_validate(event, from_attributes=True)] = None
     conflicting = replaced + (contrary[0]["noted"] if contrary else 0)
     return conflicting, Settled(
         confirmed=confirmed,
@@ -95,11 +92,9 @@ async def _contrary(connection: Connection, again: Sequence[InteractionRecorded]
 
 
 async def _corrections(
-    connection: Connection, claims: Mapping[tuple[Key, str], Claim]
+    connection: Connection, claims: Iterable[tuple[Key, Claim]]
 ) -> tuple[InteractionRecorded, ...]:
-    tenants, ids = zip(*{key for key, _ in claims}, strict=True)
+    tenants, ids = zip(*dict.fromkeys(key for key, _ in claims), strict=True)
     rows = await connection.fetch(*SQL.kept_events(tenant=tenants, event_id=ids))
     kept = {(row["tenant"], row["event_id"]): InteractionRecorded(**dict(row)) for row in rows}
-    return tuple(
-        kept[key].model_copy(update={"replaces": claim}) for (key, _), claim in claims.items() if key in kept
-    )
+    return tuple(kept[key].model_copy(update={"replaces": claim}) for key, claim in claims if key in kept)

@@ -122,6 +122,34 @@ async def test_a_bucket_is_counted_when_its_events_changed(
     assert await queued(store) == [*first, (now - 900, 3)]
 
 
+async def test_a_bucket_that_a_claim_has_left_is_counted_again(
+    store: Database, database: MigratedDatabase, now: int
+) -> None:
+    await happened(database, now, 1, 2, 901)
+    await queued(store)
+    [found] = await attributions.active(store)
+    async with store.transaction() as connection:
+        looked_at = await attributions.held(connection, found)
+        assert looked_at is not None
+        for bucket, events in await attributions.to_count(connection, found, ["purchase"], looked_at):
+            await attributions.save(connection, found.id, bucket, events, {("m", "mail"): float(events)})
+    tracker = await asyncpg.connect(database.url)
+    try:
+        # As the tracker does when an order takes the place of a claim: another time, and long ago stored.
+        await tracker.execute(
+            "WITH moved AS (UPDATE tracker.interactions SET occurred_at = occurred_at - interval '20 days', "
+            "stored_at = now() WHERE occurred_at = to_timestamp($1) RETURNING event_id) "
+            "INSERT INTO tracker.event_conflicts (tenant, event_id, fingerprint, event, kept) "
+            "SELECT 'shop', event_id, 1, jsonb_build_object('event_type', 'purchase', "
+            "'occurred_at', to_timestamp($1)), 'order' FROM moved",
+            float(now - 2),
+        )
+    finally:
+        await tracker.close()
+
+    assert (await queued(store))[-1] == (now - 900, 1)
+
+
 async def test_one_that_cannot_be_looked_at_does_not_hold_up_the_others(
     store: Database, database: MigratedDatabase, now: int
 ) -> None:

@@ -202,6 +202,25 @@ async def test_another_purchase_of_the_item_stays_bought(redis: Multiplexer) -> 
     assert [event for _, _, event in await history(redis)] == [event_id(2)]
 
 
+async def test_a_claim_that_came_twice_leaves_nothing_bought(redis: Multiplexer) -> None:
+    histories = Histories(redis, KEPT)
+    await histories.record([purchase(1, NOW - 9)])
+    await histories.record([purchase(1, NOW - 4)])
+
+    await histories.remove([purchase(1, NOW - 9)])
+
+    assert (await history(redis), await bought(redis)) == ([], {})
+
+
+async def test_what_was_bought_before_the_kept_events_stays_bought(redis: Multiplexer) -> None:
+    histories = Histories(redis, KEPT)
+    await histories.record([purchase(1, NOW - 500)])
+    await histories.record([moment(5 * n + 6, NOW - 300 + n) for n in range(100)])
+    await histories.remove([purchase(3, NOW - 2)])
+
+    assert await bought(redis) == {"cup": NOW - 500}
+
+
 async def test_what_a_session_claimed_is_taken_from_its_user_too(redis: Multiplexer) -> None:
     histories = Histories(redis, KEPT)
     await histories.record([purchase(1, NOW - 3, user=None, session="s"), moment(2, NOW - 1, session="s")])

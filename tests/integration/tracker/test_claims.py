@@ -203,6 +203,16 @@ async def test_every_wrong_claim_is_corrected_in_whatever_order_they_come(
     assert corrected == {"thief", "other thief"}
 
 
+async def test_a_wrong_claim_beside_one_that_the_order_confirms_is_corrected(
+    store: Store, opened: Database
+) -> None:
+    settled = await kept(store, [a_claim(), a_claim(user_id="thief"), an_order()], together=False)
+
+    assert (settled[-1].confirmed, settled[-1].replaced) == (1, 0)
+    assert [one.replaces and one.replaces.user_id for one in settled[-1].corrections] == ["thief"]
+    assert [conflict["kept"] for conflict in await store.conflicts("shop", 10)] == ["order"]
+
+
 async def test_a_claim_behind_a_confirmed_one_is_refused(store: Store, opened: Database) -> None:
     settled = await kept(store, [a_claim(), an_order(), a_claim(user_id="thief")], together=False)
 
