@@ -97,6 +97,7 @@ def _arguments() -> argparse.ArgumentParser:
 
 def main() -> int:
     """Do what was asked; what a person can put right is one line and exit code 1."""
+    os.umask(0o077)  # everything below the root is for its owner alone
     options = _arguments().parse_args()
     try:
         return int(options.does(options))

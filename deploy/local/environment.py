@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from deploy.local.components import postgres, redis, s3
 from deploy.local.ports import LOOPBACK, SERVICES, Ports
-from deploy.local.secrets import Secrets
+from deploy.local.secrets import KAFKA_ADMINISTRATOR, Secrets
 
 REGION = "us-east-1"
 
@@ -41,7 +41,7 @@ def addresses(ports: Ports, secrets: Secrets, external: Mapping[str, str]) -> di
     own = {
         "kafka": f"{LOOPBACK}:{ports['kafka']}",
         "postgres": postgres.url(ports, secrets.postgres),
-        "redis": redis.url(ports),
+        "redis": redis.url(ports, secrets.redis),
         "s3": s3.url(ports),
     }
     return {variable: external.get(name, own[name]) for name, variable in ADDRESS.items()}
@@ -65,6 +65,8 @@ def process_environment(
         **inherited,
         **where,
         **pair,
+        **({} if "kafka" in external else kafka_login(secrets)),
+        **({} if "s3" in external else _s3_accounts(secrets)),
         **_service_variables(ports, secrets, where["DATABASE_URL"], given="postgres" in external),
         "AWS_DEFAULT_REGION": pair["AWS_REGION"],
         "AWS_EC2_METADATA_DISABLED": "true",
@@ -103,8 +105,31 @@ def client_environment(
         "AWS_SECRET_ACCESS_KEY": processes["AWS_SECRET_ACCESS_KEY"],
         "DATABASE_URL": processes["DATABASE_URL"],
         "REDIS_URL": processes["REDIS_URL"],
-        "KAFKA_BOOTSTRAP_SERVERS": processes["KAFKA_BOOTSTRAP_SERVERS"],
+        **{name: value for name, value in processes.items() if name.startswith("KAFKA_")},
     }
+
+
+def kafka_login(secrets: Secrets) -> dict[str, str]:
+    """How the administrator and each service log in to the stack's own Kafka."""
+    variables = {
+        "KAFKA_SECURITY_PROTOCOL": "SASL_PLAINTEXT",
+        "KAFKA_SASL_MECHANISM": "PLAIN",
+        "KAFKA_USERNAME": KAFKA_ADMINISTRATOR,
+        "KAFKA_PASSWORD": secrets.kafka_users[KAFKA_ADMINISTRATOR],
+    }
+    for service in SERVICES:
+        variables[f"{service.upper()}_KAFKA_USERNAME"] = service
+        variables[f"{service.upper()}_KAFKA_PASSWORD"] = secrets.kafka_users[service]
+    return variables
+
+
+def _s3_accounts(secrets: Secrets) -> dict[str, str]:
+    """The key pair of each service that uses the stack's own object store."""
+    variables = {}
+    for service, secret in secrets.s3_accounts.items():
+        variables[f"{service.upper()}_AWS_ACCESS_KEY_ID"] = s3.account_name(service)
+        variables[f"{service.upper()}_AWS_SECRET_ACCESS_KEY"] = secret
+    return variables
 
 
 def role_url(administrator: str, role: str, password: str) -> str:

@@ -20,6 +20,7 @@ RELAY_OFFSET = 200
 _USUAL = {
     "kafka": 19092,
     "kafka-controller": 19093,
+    "kafka-objects": 19094,
     "postgres": 15432,
     "redis": 16379,
     "s3": 17070,

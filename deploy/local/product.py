@@ -84,14 +84,15 @@ def migrate(environment: Mapping[str, str], log: Path) -> None:
         _note(log, f"{service}: {', '.join(applied) or 'nothing to migrate'}\n")
 
 
-def create_topics(environment: Mapping[str, str], log: Path) -> None:
-    """Every topic of the registry, with its partitions and its retention."""
-    _once(["shared.kafka", "topics"], environment, log)
+def create_topics(environment: Mapping[str, str], log: Path, *, grants: bool) -> None:
+    """Every topic of the registry, with its partitions, its retention and (`grants`) who may do what."""
+    _once(["shared.kafka", "topics", *(["--grants"] if grants else [])], environment, log)
 
 
-def bootstrap(environment: Mapping[str, str], log: Path, keys: Path) -> None:
-    """The tenant `default`, its event tracker, the buckets, and the keys at the first time."""
-    _once(["services.engine", "bootstrap", "--keys", str(keys)], environment, log)
+def bootstrap(environment: Mapping[str, str], log: Path, keys: Path, *, policies: bool) -> None:
+    """The tenant `default`, its event tracker, the buckets with (`policies`) theirs, and the keys."""
+    words = ["services.engine", "bootstrap", "--keys", str(keys)]
+    _once([*words, "--bucket-policies"] if policies else words, environment, log)
 
 
 def _once(words: list[str], environment: Mapping[str, str], log: Path) -> None:
@@ -126,5 +127,6 @@ def _in_database(what: str, work: Coroutine[Any, Any, list[str]]) -> list[str]:
 
 
 def _note(log: Path, text: str) -> None:
+    log.touch(mode=0o600)
     with log.open("a") as output:
         output.write(text)

@@ -28,9 +28,9 @@ def call(path: Path, method: str, *arguments: object) -> Any:
             raise StackError(message) from fault
 
 
-def socket_path(run: Path) -> Path:
-    """The socket of the stack whose run folder this is."""
-    path = run / "supervisord.sock"
+def socket_path(run: Path, name: str = "supervisord.sock") -> Path:
+    """The socket of this name of the stack whose run folder this is."""
+    path = run / name
     if len(os.fsencode(path)) <= _LONGEST_SOCKET_PATH:
         return path
     # A deep clone: a short private folder instead, found again by the root's digest.
@@ -39,7 +39,7 @@ def socket_path(run: Path) -> Path:
     folder.mkdir(mode=0o700, exist_ok=True)
     if folder.stat().st_uid != os.getuid():
         raise StackError(f"{folder} belongs to somebody else; remove it or move the clone to a shorter path")
-    return folder / "supervisord.sock"
+    return folder / name
 
 
 class _UnixConnection(http.client.HTTPConnection):

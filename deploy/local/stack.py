@@ -19,7 +19,7 @@ from deploy.local import product
 from deploy.local.components import kafka, postgres, redis, s3
 from deploy.local.environment import external_components, process_environment
 from deploy.local.failure import StackError
-from deploy.local.ports import SERVICES, Ports, is_open, variable
+from deploy.local.ports import LOOPBACK, SERVICES, Ports, is_open, variable
 from deploy.local.secrets import Secrets, write_private
 from deploy.local.supervisor import Process, Program, Supervisor
 from deploy.local.sweep import end_orphans
@@ -51,8 +51,12 @@ class Stack:
         """Make the folders and the secrets, once."""
         self.root = self.root.absolute()
         for name in ("data", "logs", "run", "keys"):
-            (self.root / name).mkdir(parents=True, exist_ok=True)
-        (self.root / "keys").chmod(0o700)
+            folder = self.root / name
+            folder.mkdir(parents=True, exist_ok=True)
+            folder.chmod(0o700)
+        if os.getuid() == 0:
+            # PostgreSQL's own user passes through to its folder, without the right to list this one.
+            (self.root / "data").chmod(0o711)
         self.secrets = Secrets.kept_in(self.root / "keys")
         self.supervisor = Supervisor(self.root)
 
@@ -136,7 +140,7 @@ class Stack:
             case "postgres":
                 return is_open(self.ports["postgres"]) and postgres.answers(self.postgres_admin)
             case "redis":
-                return redis.answers(self.ports)
+                return redis.answers(self.ports, self.secrets.redis)
             case "kafka":
                 return is_open(self.ports["kafka"])
             case "s3":
@@ -158,11 +162,12 @@ class Stack:
 
     def create_topics(self) -> None:
         """Every topic of the registry."""
-        product.create_topics(self.environment, self.preparation_log)
+        product.create_topics(self.environment, self.preparation_log, grants="kafka" not in self.external)
 
     def bootstrap(self) -> None:
         """The tenant `default`, its keys and the buckets."""
-        product.bootstrap(self.environment, self.preparation_log, self.keys_file)
+        policies = "s3" not in self.external
+        product.bootstrap(self.environment, self.preparation_log, self.keys_file, policies=policies)
 
     def start_product(self, names: Iterable[str] | None = None) -> None:
         """Start the services and their workers, and wait until all are ready."""
@@ -216,22 +221,31 @@ class Stack:
 
     def _component(self, name: str) -> Program:
         data = self.root / "data" / name
+        if name != "postgres":  # which belongs to a user of its own where we are root
+            data.mkdir(exist_ok=True)
+            data.chmod(0o700)
         match name:
             case "postgres":
                 password = self.secrets.postgres
                 return postgres.program(self.tools, data, self.ports, password, durable=self.durable)
             case "redis":
-                return redis.program(self.tools, data, self.ports)
+                return redis.program(self.tools, data, self.ports, self.secrets.redis)
             case "kafka":
-                return kafka.program(self.tools, data, self.ports)
+                return kafka.program(self.tools, data, self.ports, self.secrets.kafka_users)
             case _:
-                address = self.environment["KAFKA_BOOTSTRAP_SERVERS"]
-                return s3.program(self.tools, data, self.ports, address)
+                return s3.program(self.tools, data, self.ports, self.secrets, self.kafka_of_s3)
+
+    @property
+    def kafka_of_s3(self) -> str:
+        """The address to which the S3 server writes; of our own Kafka it is a listener without a password."""
+        if "kafka" in self.external:
+            return self.external["kafka"]
+        return f"{LOOPBACK}:{self.ports['kafka-objects']}"
 
     def _refuse_taken_ports(self, names: Iterable[str]) -> None:
         wanted = list(names)
         if "kafka" in wanted:
-            wanted.append("kafka-controller")
+            wanted += ["kafka-controller", "kafka-objects"]
         taken = [
             f"port {port} for {name} is taken; end what listens there, or choose another with "
             f"{variable(name)}=… in front of the command"

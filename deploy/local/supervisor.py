@@ -18,6 +18,7 @@ from pathlib import Path
 
 from deploy.local.failure import StackError
 from deploy.local.rpc import call, socket_path
+from deploy.local.secrets import write_private
 
 _PR_SET_PDEATHSIG = 1
 _LAUNCH_SECONDS = 60
@@ -43,6 +44,7 @@ class Program:
 command={command}
 directory={_escaped(str(folder))}
 environment={variables}
+umask=077
 autostart=false
 autorestart=true
 startsecs=1
@@ -90,8 +92,9 @@ class Supervisor:
         """Start supervisord with nothing running in it yet; returns as soon as it answers."""
         self._reap()
         config = self._run / "supervisord.conf"
-        config.write_text(self._config(programs, folder))
+        write_private(config, self._config(programs, folder))
         log = self._logs / "supervisord.log"
+        log.touch(mode=0o600)
         with log.open("ab") as output:
             daemon = subprocess.Popen(
                 [sys.executable, "-m", "supervisor.supervisord", "-n", "-c", str(config)],
@@ -101,6 +104,7 @@ class Supervisor:
                 stdout=output,
                 stderr=output,
                 start_new_session=True,
+                umask=0o077,
                 preexec_fn=_end_with_parent if ends_with_caller else None,  # noqa: PLW1509 - one thread
             )
         self._daemon = daemon
@@ -226,7 +230,7 @@ def _supervisord_section(socket_path: Path, pid_file: Path, logs: Path) -> str:
     return f"""\
 [unix_http_server]
 file={_escaped(str(socket_path))}
-chmod=0700
+chmod=0600
 
 [supervisord]
 nodaemon=true

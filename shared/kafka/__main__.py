@@ -11,6 +11,7 @@ import structlog
 
 from shared.errors import EndcapError
 from shared.events.topics import TOPICS
+from shared.kafka.grants import grants
 from shared.kafka.replay import replay
 from shared.kafka.topics import make_topics
 from shared.settings import KafkaSettings
@@ -22,6 +23,9 @@ def main() -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     topics = commands.add_parser("topics", help="make the topics of the registry, or check them")
     topics.add_argument("--patience", type=float, default=30, help="seconds to wait for Kafka")
+    topics.add_argument(
+        "--grants", action="store_true", help="also give each service's user the rights of the registry"
+    )
     again = commands.add_parser("replay", help="publish dead letters to their topics again")
     again.add_argument("topic", help="a dead-letter topic, such as orders-v1-tracker-dlq")
     again.add_argument("--limit", type=int, help="how many at the most")
@@ -36,6 +40,7 @@ def main() -> int:
                 make_topics(
                     settings,
                     TOPICS,
+                    rights=grants(TOPICS) if arguments.grants else (),
                     replication=settings.kafka_replication_factor,
                     patience=arguments.patience,
                 )

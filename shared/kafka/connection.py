@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any
 
 from aiokafka.helpers import create_ssl_context
@@ -27,9 +28,16 @@ def client_options(settings: KafkaSettings, client_id: str) -> dict[str, Any]:
     }
     if settings.kafka_security_protocol.endswith("SSL"):
         options["ssl_context"] = create_ssl_context(cafile=settings.kafka_ca_file)
+    if settings.kafka_security_protocol == "SASL_PLAINTEXT":
+        # The settings say so, and docs/security.md says where that is safe: no warning for each connection.
+        logging.getLogger("aiokafka.conn").addFilter(_without_password_warning)
     if settings.kafka_security_protocol.startswith("SASL"):
         password = settings.kafka_password
         options["sasl_mechanism"] = settings.kafka_sasl_mechanism
         options["sasl_plain_username"] = settings.kafka_username
         options["sasl_plain_password"] = password.get_secret_value() if password else None
     return options
+
+
+def _without_password_warning(record: logging.LogRecord) -> bool:
+    return not str(record.msg).startswith("Sending username and password in the clear")

@@ -15,13 +15,16 @@ from aiokafka.errors import KafkaError, for_code
 from shared.errors import Permanent, Transient
 from shared.events.topics import FORTNIGHT
 from shared.kafka.connection import client_options
+from shared.kafka.grants import make_grants
 from shared.kafka.producer import MAX_REQUEST_BYTES
 
 if TYPE_CHECKING:
     from shared.events.topics import Topic
+    from shared.kafka.grants import Grant
     from shared.settings import KafkaSettings
 
 ASK_SECONDS = 10.0
+KNOWN_SECONDS = 0.02
 _ALREADY_EXISTS = 36
 _DAY_MS = 24 * 60 * 60 * 1000
 
@@ -75,9 +78,16 @@ def _milliseconds(seconds: float) -> str:
 
 
 async def make_topics(
-    settings: KafkaSettings, topics: Iterable[Topic], *, replication: int = 1, patience: float = 30
+    settings: KafkaSettings,
+    topics: Iterable[Topic],
+    *,
+    rights: Sequence[Grant] = (),
+    replication: int = 1,
+    patience: float = 30,
 ) -> list[str]:
-    """Make the topics that are missing and return their names, within `patience` seconds.
+    """Make the topics that are missing, give the rights, and return the names of the topics made.
+
+    It tries for `patience` seconds.
 
     Raises Permanent when one that exists differs from the registry in what can't be changed under its
     readers, and Transient when Kafka is away all the time.
@@ -86,22 +96,27 @@ async def make_topics(
     deadline = asyncio.get_running_loop().time() + patience
     while True:
         try:
-            return await _make(settings, todo, replication)
+            return await _make(settings, todo, rights, replication)
         except Transient:
             if asyncio.get_running_loop().time() > deadline:
                 raise
             await asyncio.sleep(0.5)
 
 
-async def _make(settings: KafkaSettings, todo: Sequence[Wanted], replication: int) -> list[str]:
+async def _make(
+    settings: KafkaSettings, todo: Sequence[Wanted], rights: Sequence[Grant], replication: int
+) -> list[str]:
     admin = AIOKafkaAdminClient(**client_options(settings, "topics"))
     try:
         async with asyncio.timeout(ASK_SECONDS):
             await admin.start()
             existing = set(await admin.list_topics())
             missing = [one for one in todo if one.name not in existing]
+            if rights:
+                await make_grants(admin, rights)
             await _create(admin, missing, replication)
             await _validate(admin, [one for one in todo if one.name in existing])
+            await _until_known(admin, [one.name for one in missing])
             return [one.name for one in missing]
     except (KafkaError, OSError) as error:  # TimeoutError is an OSError
         message = f"Kafka at {settings.kafka_bootstrap_servers} does not make topics: {error!r}"
@@ -120,6 +135,14 @@ async def _create(admin: AIOKafkaAdminClient, missing: Sequence[Wanted], replica
     for topic in answer.to_object()["topic_errors"]:
         if topic["error_code"] not in {0, _ALREADY_EXISTS}:
             raise for_code(topic["error_code"])(f"{topic['topic']}: {topic.get('error_message')}")
+
+
+async def _until_known(admin: AIOKafkaAdminClient, names: Sequence[str]) -> None:
+    """Wait until the broker knows what its controller made, and so the rights that were given before."""
+    while names:
+        if not any(topic["error_code"] for topic in await admin.describe_topics(list(names))):
+            return
+        await asyncio.sleep(KNOWN_SECONDS)
 
 
 async def _validate(admin: AIOKafkaAdminClient, existing: Sequence[Wanted]) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from shared.events.topics import TOPICS, Topic
 from shared.kafka import committed, end_offsets
-from shared.settings import KafkaSettings
+from tests.support.kafka import settings_for
 from tests.support.shop import Shop
 from tests.support.waiting import until
 
@@ -222,7 +222,7 @@ def _edges() -> list[tuple[Topic, str]]:
 @pytest.mark.parametrize(("topic", "consumer"), _edges(), ids=lambda value: getattr(value, "name", value))
 async def test_every_edge_of_the_diagram_was_crossed(shop: Shop, topic: Topic, consumer: str) -> None:
     """The consumer's group has handled records of the topic, up to its end."""
-    settings = KafkaSettings(kafka_bootstrap_servers=shop.endcap.environment["KAFKA_BOOTSTRAP_SERVERS"])
+    settings = settings_for(shop.endcap.environment)
     groups = [consumer, *(f"{consumer}-{purpose}" for purpose in PURPOSES)]
 
     ends = await end_offsets(settings, topic)
@@ -237,7 +237,7 @@ PURPOSES = ("orders", "store", "users", "interactions", "exposures", "uploads", 
 
 @pytest.mark.parametrize("topic", [topic for topic in TOPICS if topic.readers], ids=lambda topic: topic.name)
 async def test_every_state_topic_holds_states(shop: Shop, topic: Topic) -> None:
-    settings = KafkaSettings(kafka_bootstrap_servers=shop.endcap.environment["KAFKA_BOOTSTRAP_SERVERS"])
+    settings = settings_for(shop.endcap.environment)
 
     assert sum((await end_offsets(settings, topic)).values()) > 0
 

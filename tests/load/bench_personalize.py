@@ -25,10 +25,10 @@ from botocore.credentials import Credentials
 
 from shared.events.topics import INTERACTIONS
 from shared.kafka import end_offsets
-from shared.settings import KafkaSettings
 from tests.component.engine.shop import INTERACTIONS_SCHEMA, USERS, interactions_csv
 from tests.load.figures import Figure, tree_cpu_seconds
 from tests.load.product import product
+from tests.support.kafka import settings_for
 from tests.support.product import Endcap
 
 SECONDS = 10.0
@@ -193,7 +193,7 @@ def _require_success(seen: dict[str, Any]) -> None:
 
 
 def _on_topic(endcap: Endcap) -> int:
-    settings = KafkaSettings(kafka_bootstrap_servers=endcap.environment["KAFKA_BOOTSTRAP_SERVERS"])
+    settings = settings_for(endcap.environment)
     return sum(asyncio.run(end_offsets(settings, INTERACTIONS)).values())
 
 

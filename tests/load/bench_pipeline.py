@@ -17,9 +17,9 @@ from deploy.local.shop import write_shop
 from shared.events import BatchCompleted
 from shared.events.topics import BATCHES
 from shared.kafka import Publisher
-from shared.settings import KafkaSettings
 from tests.load.figures import Figure, PeakMemory
 from tests.load.product import product
+from tests.support.kafka import settings_for
 from tests.support.product import Endcap
 from tests.support.shop import Shop
 from tests.support.waiting import until
@@ -151,7 +151,7 @@ async def _load(endcap: Endcap, shop: Shop, body: bytes) -> float:
         recipes=("user-personalization",),
         started_at=now,
     )
-    settings = KafkaSettings(kafka_bootstrap_servers=endcap.environment["KAFKA_BOOTSTRAP_SERVERS"])
+    settings = settings_for(endcap.environment)
     publisher = Publisher(settings, "bench", [BATCHES])
     await publisher.start()
     began = time.monotonic()

@@ -10,8 +10,11 @@ from urllib.parse import urlsplit
 import orjson
 from aiokafka import AIOKafkaProducer
 
+from shared.kafka.connection import client_options
+from shared.settings import KafkaSettings
 from tests.load.figures import Figure, cpu_seconds
 from tests.load.product import product
+from tests.support.kafka import settings_for
 from tests.support.product import Endcap
 
 SECONDS = 8.0
@@ -22,7 +25,7 @@ def run() -> list[Figure]:
     """Batches of 1 and of 100, and the reference."""
     with product() as endcap, ProcessPoolExecutor(1) as client:
         client.submit(_posts, endcap.urls["tracker"], endcap.keys["ingest"], 100, 2.0).result()
-        plain = asyncio.run(_plain_producer(endcap.environment["KAFKA_BOOTSTRAP_SERVERS"]))
+        plain = asyncio.run(_plain_producer(settings_for(endcap.environment)))
         return [
             _measured(endcap, client, 1, plain, ""),
             _measured(endcap, client, 100, plain, "≥ 20,000 events/s"),
@@ -86,10 +89,14 @@ def _event(number: int) -> dict[str, object]:
     return {"user_id": f"user-{number}", "event_type": "view", "item_id": f"item-{number}", "price": 9.5}
 
 
-async def _plain_producer(bootstrap: str) -> float:
+async def _plain_producer(settings: KafkaSettings) -> float:
     """The same number of bytes to the same topic, as fast as aiokafka confirms them."""
     producer = AIOKafkaProducer(
-        bootstrap_servers=bootstrap, acks="all", enable_idempotence=True, linger_ms=5, max_batch_size=2**17
+        **client_options(settings, "bench"),
+        acks="all",
+        enable_idempotence=True,
+        linger_ms=5,
+        max_batch_size=2**17,
     )
     await producer.start()
     value, count = b"x" * 300, 0

@@ -16,6 +16,7 @@ from shared.events.topics import ITEMS as ITEMS_TOPIC
 from shared.kafka import encoded
 from shared.kafka.producer import Producer
 from shared.settings import KafkaSettings
+from tests.support.kafka import settings_for
 
 TENANT = "bench"
 USERS, ITEMS, LISTED = 20_000, 5_000, 25
@@ -28,7 +29,7 @@ NOW = datetime(2026, 11, 20, tzinfo=UTC)
 
 def fill(environment: Mapping[str, str]) -> None:
     """Put items and a pointer onto their topics, and lists and purchases into Redis."""
-    asyncio.run(_publish(environment["KAFKA_BOOTSTRAP_SERVERS"]))
+    asyncio.run(_publish(settings_for(environment)))
     chance = random.Random(1)
     with redis.Redis.from_url(environment["REDIS_URL"]) as store:
         pipeline = store.pipeline(transaction=False)
@@ -56,8 +57,8 @@ def _answer(user: int, listed: list[list[object]]) -> bytes:
     )
 
 
-async def _publish(bootstrap: str) -> None:
-    producer = Producer(KafkaSettings(kafka_bootstrap_servers=bootstrap), "bench")
+async def _publish(settings: KafkaSettings) -> None:
+    producer = Producer(settings, "bench")
     producer.start()
     items = [
         ItemChanged(

@@ -12,8 +12,10 @@ from docker.errors import DockerException, ImageNotFound
 from testcontainers.core.config import testcontainers_config
 from testcontainers.core.container import DockerContainer
 
+from deploy.local.components import kafka, s3
 from deploy.local.failure import StackError
 from deploy.local.ports import LOOPBACK
+from deploy.local.secrets import KAFKA_ADMINISTRATOR, KAFKA_BROKER
 from deploy.local.stack import Stack
 
 IMAGES = {
@@ -59,15 +61,24 @@ def _require_image(component: str, image: str) -> None:
 
 def _kafka(container: DockerContainer, stack: Stack) -> DockerContainer:
     broker, controller = stack.ports["kafka"], stack.ports["kafka-controller"]
+    objects, users = stack.ports["kafka-objects"], stack.secrets.kafka_users
     return container.with_envs(
         KAFKA_NODE_ID="1",
         KAFKA_PROCESS_ROLES="broker,controller",
         KAFKA_CONTROLLER_QUORUM_VOTERS=f"1@{LOOPBACK}:{controller}",
-        KAFKA_LISTENERS=f"PLAINTEXT://{LOOPBACK}:{broker},CONTROLLER://{LOOPBACK}:{controller}",
-        KAFKA_ADVERTISED_LISTENERS=f"PLAINTEXT://{LOOPBACK}:{broker}",
-        KAFKA_LISTENER_SECURITY_PROTOCOL_MAP="PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
-        KAFKA_INTER_BROKER_LISTENER_NAME="PLAINTEXT",
+        KAFKA_LISTENERS=f"CLIENTS://{LOOPBACK}:{broker},OBJECTS://{LOOPBACK}:{objects},"
+        f"CONTROLLER://{LOOPBACK}:{controller}",
+        KAFKA_ADVERTISED_LISTENERS=f"CLIENTS://{LOOPBACK}:{broker},OBJECTS://{LOOPBACK}:{objects}",
+        KAFKA_LISTENER_SECURITY_PROTOCOL_MAP="CLIENTS:SASL_PLAINTEXT,OBJECTS:PLAINTEXT,CONTROLLER:SASL_PLAINTEXT",
+        KAFKA_INTER_BROKER_LISTENER_NAME="CLIENTS",
         KAFKA_CONTROLLER_LISTENER_NAMES="CONTROLLER",
+        KAFKA_SASL_ENABLED_MECHANISMS="PLAIN",
+        KAFKA_SASL_MECHANISM_INTER_BROKER_PROTOCOL="PLAIN",
+        KAFKA_SASL_MECHANISM_CONTROLLER_PROTOCOL="PLAIN",
+        KAFKA_LISTENER_NAME_CLIENTS_PLAIN_SASL_JAAS_CONFIG=kafka.login(users, users),
+        KAFKA_LISTENER_NAME_CONTROLLER_PLAIN_SASL_JAAS_CONFIG=kafka.login(users, [KAFKA_BROKER]),
+        KAFKA_AUTHORIZER_CLASS_NAME="org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+        KAFKA_SUPER_USERS=f"User:{KAFKA_BROKER};User:{KAFKA_ADMINISTRATOR}",
         KAFKA_OFFSETS_TOPIC_REPLICATION_FACTOR="1",
         KAFKA_TRANSACTION_STATE_LOG_REPLICATION_FACTOR="1",
         KAFKA_TRANSACTION_STATE_LOG_MIN_ISR="1",
@@ -86,17 +97,19 @@ def _postgres(container: DockerContainer, stack: Stack) -> DockerContainer:
 
 
 def _redis(container: DockerContainer, stack: Stack) -> DockerContainer:
-    return container.with_command(f"redis-server --bind {LOOPBACK} --port {stack.ports['redis']}")
+    return container.with_command(
+        f"redis-server --bind {LOOPBACK} --port {stack.ports['redis']} --requirepass {stack.secrets.redis}"
+    )
 
 
 def _s3(container: DockerContainer, stack: Stack) -> DockerContainer:
-    container.with_envs(
-        ROOT_ACCESS_KEY_ID=stack.secrets.aws_access_key_id,
-        ROOT_SECRET_ACCESS_KEY=stack.secrets.aws_secret_access_key,
-    )
+    accounts = stack.root / "data" / "s3-accounts"
+    s3.write_accounts(accounts / "users.json", stack.secrets)
+    container.with_volume_mapping(str(accounts), "/accounts")
+    container.with_envs(ROOT_ACCESS_KEY_ID=s3.ROOT_ACCOUNT, ROOT_SECRET_ACCESS_KEY=stack.secrets.s3_root)
     return container.with_command(
-        f"--port {LOOPBACK}:{stack.ports['s3']} --health /health "
-        f"--event-kafka-url {stack.environment['KAFKA_BOOTSTRAP_SERVERS']} "
+        f"--port {LOOPBACK}:{stack.ports['s3']} --health /health --iam-dir /accounts "
+        f"--event-kafka-url {stack.kafka_of_s3} "
         "--event-kafka-topic uploads-v1 posix --sidecar /tmp/metadata /tmp"
     )
 

@@ -8,18 +8,22 @@ import subprocess
 import sys
 from pathlib import Path
 
+from shared.settings import KafkaSettings
+from tests.support.kafka import kafka_environment
 from tests.support.processes import ROOT
 from tests.support.stack import Database, ObjectStore
 from tests.support.tenants import SECRET_KEY, SERVICE_KEY
 from tests.support.waiting import PATIENCE
 
 
-def engine_environment(database: Database, s3: ObjectStore, kafka: str, folder: Path) -> dict[str, str]:
+def engine_environment(
+    database: Database, s3: ObjectStore, kafka: KafkaSettings, folder: Path
+) -> dict[str, str]:
     """What the engine's processes read."""
     return {
         **database.environment,
         **s3.environment,
-        "KAFKA_BOOTSTRAP_SERVERS": kafka,
+        **kafka_environment(kafka),
         "ENDCAP_SECRET_KEY": SECRET_KEY,
         "ENDCAP_SERVICE_KEY": SERVICE_KEY,
         # Where the engine runs alone, nobody else confirms a deletion.

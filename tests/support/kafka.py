@@ -6,7 +6,7 @@ import asyncio
 import signal
 import tempfile
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -16,11 +16,13 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
+from pydantic import SecretStr
 
 from deploy.local.ports import Ports
 from deploy.local.stack import Stack
 from shared.events import CacheRefreshed, Event, InteractionRecorded
 from shared.events.topics import CACHES, INTERACTIONS, Topic
+from shared.kafka.connection import client_options
 from shared.kafka.offsets import end_offsets, offsets
 from shared.kafka.topics import make_topics
 from shared.runtime import Part
@@ -30,9 +32,21 @@ from tests.support.waiting import eventually
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 
 
-def settings_for(bootstrap: str) -> KafkaSettings:
-    """Settings of a broker."""
-    return KafkaSettings(kafka_bootstrap_servers=bootstrap)
+def settings_for(environment: Mapping[str, str]) -> KafkaSettings:
+    """Settings of the broker that an environment names, with its login."""
+    return KafkaSettings.model_validate(
+        {name.lower(): value for name, value in environment.items() if name.startswith("KAFKA_")}
+    )
+
+
+def kafka_environment(settings: KafkaSettings) -> dict[str, str]:
+    """The variables by which a process reaches a broker."""
+    values = {name: getattr(settings, name) for name in KafkaSettings.model_fields}
+    return {
+        name.upper(): value.get_secret_value() if isinstance(value, SecretStr) else str(value)
+        for name, value in values.items()
+        if value is not None
+    }
 
 
 async def fresh_topic(
@@ -132,9 +146,7 @@ async def skip_to_end(settings: KafkaSettings, topic: Topic, group: str) -> None
     positions = {TopicPartition(topic.name, partition): end for partition, end in ends.items()}
     if not positions:
         return
-    consumer = AIOKafkaConsumer(
-        bootstrap_servers=settings.kafka_bootstrap_servers, group_id=group, enable_auto_commit=False
-    )
+    consumer = AIOKafkaConsumer(**client_options(settings, "test"), group_id=group, enable_auto_commit=False)
     consumer.assign([*positions])
     await consumer.start()
     try:
@@ -151,7 +163,7 @@ async def raw_records(
     async with offsets(settings) as asked:
         ends = await asked.ends(topic)
     consumer = AIOKafkaConsumer(
-        bootstrap_servers=settings.kafka_bootstrap_servers,
+        **client_options(settings, "test"),
         auto_offset_reset="earliest",
         enable_auto_commit=False,
     )
@@ -193,7 +205,7 @@ class Broker:
     @property
     def settings(self) -> KafkaSettings:
         """Its address."""
-        return settings_for(self.stack.environment["KAFKA_BOOTSTRAP_SERVERS"])
+        return settings_for(self.stack.environment)
 
     def kill(self) -> None:
         """Kill -9; it is started again at once."""
@@ -221,7 +233,7 @@ class Broker:
         await eventually(self._answers, "the broker answers", every=0.2)
 
     async def _answers(self) -> bool:
-        admin = AIOKafkaAdminClient(bootstrap_servers=self.settings.kafka_bootstrap_servers)
+        admin = AIOKafkaAdminClient(**client_options(self.settings, "test"))
         try:
             async with asyncio.timeout(3):
                 await admin.start()

@@ -25,11 +25,14 @@ from botocore.config import Config
 
 from deploy.local import product
 from deploy.local.components import postgres as postgres_component
+from deploy.local.components import s3 as s3_component
 from deploy.local.environment import external_components, role_url
 from deploy.local.ports import SERVICES, Ports
 from deploy.local.stack import Stack, addresses_of_run
 from deploy.local.tools import PROJECT
+from shared.settings import KafkaSettings
 from tests.support import containers
+from tests.support.kafka import settings_for
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -169,11 +172,11 @@ def components() -> Iterator[Components]:
 
 
 @pytest.fixture(scope="session")
-def kafka_bootstrap(components: Components) -> str:
-    """Kafka's address, with every topic of the registry made."""
+def kafka_settings(components: Components) -> KafkaSettings:
+    """Kafka as its administrator reaches it, with every topic of the registry made."""
     stack = components.start("kafka")
     stack.create_topics()
-    return stack.environment["KAFKA_BOOTSTRAP_SERVERS"]
+    return settings_for(stack.environment)
 
 
 @pytest.fixture(scope="session")
@@ -243,13 +246,24 @@ def redis_url(components: Components) -> str:
 @pytest.fixture(scope="session")
 def s3(components: Components) -> ObjectStore:
     """The S3 server; an uploaded object becomes a record on uploads-v1."""
-    known = components.start("s3").environment
+    stack = components.start("s3")
+    known = stack.environment
     return ObjectStore(
         endpoint=known["AWS_ENDPOINT_URL_S3"],
         region=known["AWS_REGION"],
-        access_key_id=known["AWS_ACCESS_KEY_ID"],
-        secret_access_key=known["AWS_SECRET_ACCESS_KEY"],
+        **_root_pair(stack),
     )
+
+
+def _root_pair(stack: Stack) -> dict[str, str]:
+    """The key pair that may do everything."""
+    if "s3" in stack.external:
+        known = stack.environment
+        return {
+            "access_key_id": known["AWS_ACCESS_KEY_ID"],
+            "secret_access_key": known["AWS_SECRET_ACCESS_KEY"],
+        }
+    return {"access_key_id": s3_component.ROOT_ACCOUNT, "secret_access_key": stack.secrets.s3_root}
 
 
 @pytest.fixture

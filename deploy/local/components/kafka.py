@@ -5,24 +5,40 @@ from __future__ import annotations
 import base64
 import subprocess
 import uuid
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from deploy.local.failure import StackError
 from deploy.local.ports import LOOPBACK, Ports
+from deploy.local.secrets import KAFKA_ADMINISTRATOR, KAFKA_BROKER, write_private
 from deploy.local.supervisor import Program
 from deploy.local.tools import Tools
 
 _LOGGING = Path(__file__).resolve().parents[1] / "kafka" / "log4j2.xml"
 
+# PLAIN over loopback. `broker` is Kafka's own user, on both listeners that ask for a password; `admin`
+# makes the topics; each service has a user that may do what the registry of topics says, see
+# shared/kafka/grants.py. The S3 server knows no SASL: its listener takes anybody, who may write to
+# uploads-v1 and do nothing else.
+#
 # A session of 2 s instead of 9 s brings a killed broker back in 4 s instead of 12 s. The small
 # cleaner buffer and the few internal partitions are what one machine needs.
 _PROPERTIES = """\
 process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@{host}:{controller}
-listeners=PLAINTEXT://{host}:{broker},CONTROLLER://{host}:{controller}
-advertised.listeners=PLAINTEXT://{host}:{broker}
+listeners=CLIENTS://{bind}:{broker},OBJECTS://{bind}:{objects},CONTROLLER://{host}:{controller}
+advertised.listeners=CLIENTS://{advertised}:{broker},OBJECTS://{advertised}:{objects}
+listener.security.protocol.map=CLIENTS:SASL_PLAINTEXT,OBJECTS:PLAINTEXT,CONTROLLER:SASL_PLAINTEXT
+inter.broker.listener.name=CLIENTS
 controller.listener.names=CONTROLLER
+sasl.enabled.mechanisms=PLAIN
+sasl.mechanism.inter.broker.protocol=PLAIN
+sasl.mechanism.controller.protocol=PLAIN
+listener.name.clients.plain.sasl.jaas.config={clients_login}
+listener.name.controller.plain.sasl.jaas.config={controller_login}
+authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer
+super.users=User:{broker_user};User:{administrator}
 log.dirs={data}
 broker.session.timeout.ms=2000
 broker.heartbeat.interval.ms=500
@@ -41,13 +57,10 @@ log.cleaner.dedupe.buffer.size=16777216
 """
 
 
-def program(tools: Tools, data: Path, ports: Ports) -> Program:
+def program(tools: Tools, data: Path, ports: Ports, users: Mapping[str, str]) -> Program:
     """Write the configuration, format the storage once, and say how the broker is run."""
     config = data.with_name("kafka.properties")
-    properties = _PROPERTIES.format(
-        host=LOOPBACK, broker=ports["kafka"], controller=ports["kafka-controller"], data=data
-    )
-    config.write_text(properties)
+    write_private(config, properties(users, ports, data))
     java = [str(tools.program("java")), "-cp", f"{tools.kafka_libraries}/*"]
     if not (data / "meta.properties").exists():
         _format(java, config)
@@ -55,12 +68,44 @@ def program(tools: Tools, data: Path, ports: Ports) -> Program:
     return Program("kafka", [*java, *options, "kafka.Kafka", str(config)], group="kafka", stop_seconds=5)
 
 
+def properties(
+    users: Mapping[str, str],
+    ports: Mapping[str, int] | Ports,
+    data: Path,
+    *,
+    bind: str = LOOPBACK,
+    advertised: str = LOOPBACK,
+) -> str:
+    """Return the broker's configuration with the users' passwords; its controller stays on loopback."""
+    return _PROPERTIES.format(
+        host=LOOPBACK,
+        bind=bind,
+        advertised=advertised,
+        broker=ports["kafka"],
+        objects=ports["kafka-objects"],
+        controller=ports["kafka-controller"],
+        clients_login=login(users, users),
+        controller_login=login(users, [KAFKA_BROKER]),
+        broker_user=KAFKA_BROKER,
+        administrator=KAFKA_ADMINISTRATOR,
+        data=data,
+    )
+
+
+def login(passwords: Mapping[str, str], accepted: Iterable[str]) -> str:
+    """Return a JAAS entry: Kafka itself logs in as `broker`, and accepts these users."""
+    options = {"username": KAFKA_BROKER, "password": passwords[KAFKA_BROKER]}
+    options |= {f"user_{user}": passwords[user] for user in accepted}
+    words = " ".join(f'{name}="{value}"' for name, value in options.items())
+    return f"org.apache.kafka.common.security.plain.PlainLoginModule required {words};"
+
+
 def _format(java: list[str], config: Path) -> None:
     cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
     # Kafka parses what follows -t, so an id that begins with a dash would be an option.
     command = [*java, "kafka.tools.StorageTool", "format", f"--cluster-id={cluster}"]
     done = subprocess.run(
-        [*command, "-c", str(config)], capture_output=True, text=True, timeout=60, check=False
+        [*command, "-c", str(config)], capture_output=True, text=True, timeout=60, check=False, umask=0o077
     )
     if done.returncode != 0:
         raise StackError(f"Kafka's storage could not be formatted: {done.stdout}{done.stderr}")

@@ -6,13 +6,15 @@ import socket
 from pathlib import Path
 
 from deploy.local.ports import LOOPBACK, Ports
+from deploy.local.secrets import write_private
 from deploy.local.supervisor import Program
 from deploy.local.tools import Tools
 
 # Without `set-proc-title no` Redis overwrites its environment, by which a stack knows its own.
 _CONFIG = """\
-bind {host}
+bind {bind}
 port {port}
+requirepass {password}
 dir "{data}"
 daemonize no
 appendonly yes
@@ -21,24 +23,29 @@ set-proc-title no
 """
 
 
-def program(tools: Tools, data: Path, ports: Ports) -> Program:
+def program(tools: Tools, data: Path, ports: Ports, password: str) -> Program:
     """Write the configuration, and say how the server is run."""
-    data.mkdir(parents=True, exist_ok=True)
     config = data.with_name("redis.conf")
-    config.write_text(_CONFIG.format(host=LOOPBACK, port=ports["redis"], data=data))
+    write_private(config, configuration(LOOPBACK, ports["redis"], password, data))
     return Program("redis", [str(tools.program("redis-server")), str(config)], group="redis", stop_seconds=2)
 
 
-def url(ports: Ports) -> str:
+def configuration(bind: str, port: int, password: str, data: Path) -> str:
+    """Return the text of redis.conf."""
+    return _CONFIG.format(bind=bind, port=port, password=password, data=data)
+
+
+def url(ports: Ports, password: str) -> str:
     """The address of database 0."""
-    return f"redis://{LOOPBACK}:{ports['redis']}/0"
+    return f"redis://:{password}@{LOOPBACK}:{ports['redis']}/0"
 
 
-def answers(ports: Ports) -> bool:
-    """Whether it answers PING, which it does only after its file is read."""
+def answers(ports: Ports, password: str) -> bool:
+    """Whether it takes the password and answers PING, which it does only after its file is read."""
     try:
         with socket.create_connection((LOOPBACK, ports["redis"]), timeout=2) as connection:
-            connection.sendall(b"PING\r\n")
-            return connection.recv(16).startswith(b"+PONG")
+            connection.sendall(f"AUTH {password}\r\nPING\r\n".encode())
+            with connection.makefile("rb") as answers:
+                return answers.readline() == b"+OK\r\n" and answers.readline() == b"+PONG\r\n"
     except OSError:
         return False

@@ -8,38 +8,78 @@ import os
 from pathlib import Path
 
 from deploy.local.ports import LOOPBACK, Ports
+from deploy.local.rpc import socket_path
+from deploy.local.secrets import Secrets, write_private
 from deploy.local.supervisor import Program
 from deploy.local.tools import Tools
 
 _HEALTH = "/health"
 UPLOADS_TOPIC = "uploads-v1"
+ROOT_ACCOUNT = "endcap-root"
 
 
-def program(tools: Tools, data: Path, ports: Ports, kafka: str) -> Program:
-    """Say how the server is run; it ends at once while Kafka or its topic is away."""
-    data.mkdir(parents=True, exist_ok=True)
+def program(tools: Tools, data: Path, ports: Ports, secrets: Secrets, kafka: str) -> Program:
+    """Say how the server is run; it ends at once while Kafka or its topic is away.
+
+    Accounts are made and changed over a socket in the folder `run`, for the owner of the stack alone.
+    """
     events = data.with_name("s3-events.json")
-    events.write_text(json.dumps({"s3:ObjectCreated:*": True}))
+    write_private(events, json.dumps({"s3:ObjectCreated:*": True}))
+    folder = data.with_name("s3-accounts")
+    write_accounts(folder / "users.json", secrets)
     options = {
         "--port": f"{LOOPBACK}:{ports['s3']}",
+        "--admin-port": str(socket_path(data.parents[1] / "run", "s3-admin.sock")),
+        "--socket-perm": "0600",
+        "--iam-dir": str(folder),
         "--health": _HEALTH,
         "--event-kafka-url": kafka.split(",", maxsplit=1)[0],
         "--event-kafka-topic": UPLOADS_TOPIC,
         "--event-filter": str(events),
     }
     words = [word for pair in options.items() for word in pair]
-    command = [str(tools.program("versitygw")), "--quiet", *words, "posix"]
+    command = [str(tools.program("versitygw")), "--quiet", *words, "posix", "--dir-perms", "0700"]
     return Program(
         "s3",
         [*command, *_metadata_options(data), str(data)],
         group="s3",
         stop_seconds=2,
         environment={
-            "ROOT_ACCESS_KEY_ID": "%(ENV_AWS_ACCESS_KEY_ID)s",
-            "ROOT_SECRET_ACCESS_KEY": "%(ENV_AWS_SECRET_ACCESS_KEY)s",
+            "ROOT_ACCESS_KEY_ID": ROOT_ACCOUNT,
+            "ROOT_SECRET_ACCESS_KEY": secrets.s3_root,
             "VGW_REGION": "%(ENV_AWS_REGION)s",
         },
     )
+
+
+def account_name(service: str) -> str:
+    """The access key id of a service."""
+    return f"endcap-{service}"
+
+
+def write_accounts(path: Path, secrets: Secrets) -> None:
+    """Write the server's accounts, and keep those that somebody else has made."""
+    known = json.loads(path.read_text()) if path.exists() else {}
+    write_private(
+        path, json.dumps({"accessAccounts": (known.get("accessAccounts") or {}) | accounts(secrets)})
+    )
+
+
+def accounts(secrets: Secrets) -> dict[str, dict[str, object]]:
+    """Return the accounts of the services and of the clients, by their access key ids.
+
+    The engine reads and writes the buckets of its clients, which takes the role `admin`. Clients make
+    buckets of their own; the policies of the two shared buckets let them and the other services in.
+    """
+    pairs = [
+        (account_name(service), secret, "admin" if service == "engine" else "user")
+        for service, secret in secrets.s3_accounts.items()
+    ]
+    pairs.append((secrets.aws_access_key_id, secrets.aws_secret_access_key, "userplus"))
+    return {
+        name: {"access": name, "secret": secret, "role": role, "userID": 0, "groupID": 0, "projectID": 0}
+        for name, secret, role in pairs
+    }
 
 
 def url(ports: Ports) -> str:
@@ -66,7 +106,7 @@ def _metadata_options(data: Path) -> list[str]:
     """
     sidecar = data.with_name("s3-metadata")
     if not sidecar.exists() and not any(data.iterdir()) and not _has_attributes(data):
-        sidecar.mkdir()
+        sidecar.mkdir(mode=0o700)
     return ["--sidecar", str(sidecar)] if sidecar.exists() else []
 
 

@@ -15,17 +15,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from services.engine.app.buckets import make_buckets
 from services.engine.domain.resources import Resource, Type
 from services.engine.personalize import groups, trackers
 from services.engine.personalize.control import Control
 from services.engine.personalize.surface import OutboxAnnounce
 from services.engine.store.keys import Keys
-from services.engine.store.objects import Objects
 from services.engine.store.resources import Resources
 from shared.auth import SCOPES, new_access_key, new_api_key
 from shared.errors import Permanent, Transient
 from shared.personalize import PageTokens
 from shared.postgres import Database
+from shared.settings import S3Settings
 
 if TYPE_CHECKING:
     from services.engine.settings import Settings
@@ -42,7 +43,8 @@ TENANT_SCOPES: dict[Scope, tuple[str, ...]] = {
 """The API keys of a tenant. An `ingest` key is public: it is in the pages of the shop."""
 
 SERVICE_SCOPES = SCOPES
-RETRY_SECONDS = 2.0
+TRAINER_SCOPES = ("catalogue", "admin")
+"""What runs need: they import items and users, and make trainings and batches."""
 
 
 def command(settings: Settings, arguments: list[str]) -> int:
@@ -58,16 +60,22 @@ def command(settings: Settings, arguments: list[str]) -> int:
     parser.add_argument(
         "--wait", type=float, default=90.0, help="seconds to wait for the object store (default %(default)s)"
     )
+    parser.add_argument(
+        "--bucket-policies",
+        action="store_true",
+        help="let each account of a versitygw into what it needs of the buckets: the clients' pair and "
+        "<SERVICE>_AWS_ACCESS_KEY_ID",
+    )
     given = parser.parse_args(arguments)
     try:
-        asyncio.run(_bootstrap(settings, given.keys, given.wait))
+        asyncio.run(_bootstrap(settings, given.keys, given.wait, policies=given.bucket_policies))
     except (Permanent, Transient, ValueError) as error:
         sys.stderr.write(f"bootstrap: {error}\n")
         return 1
     return 0
 
 
-async def _bootstrap(settings: Settings, path: Path, wait: float) -> None:
+async def _bootstrap(settings: Settings, path: Path, wait: float, *, policies: bool) -> None:
     keys = _read(path)
     database = Database(settings.postgres, "engine")
     await database.start()
@@ -75,7 +83,7 @@ async def _bootstrap(settings: Settings, path: Path, wait: float) -> None:
         async with database.transaction() as connection:
             made = await _register(Installation(settings, keys, connection))
         _write(path, made)
-        await _make_buckets(settings, wait)
+        await make_buckets(settings, wait=wait, clients=made["access_key_id"] if policies else None)
     finally:
         await database.stop()
     sys.stdout.write(f"tenant {TENANT} is ready; its keys are in {path}\n")
@@ -124,7 +132,7 @@ async def _register(installation: Installation) -> dict[str, str]:
         service.get_secret_value() if service else new_api_key("service")
     )
     await store.add(made["service"], tenant=None, scopes=SERVICE_SCOPES, label="bootstrap service")
-    made |= _key_pair(settings, known)
+    made |= _key_pair(known)
     await store.add_pair(
         made["access_key_id"],
         made["secret_access_key"],
@@ -132,18 +140,34 @@ async def _register(installation: Installation) -> dict[str, str]:
         secret_key=installation.secret_key,
         label="bootstrap",
     )
+    trainer = S3Settings.of("trainer")
+    if trainer.aws_access_key_id and trainer.aws_access_key_id != made["access_key_id"]:
+        # With a pair of its own for the object store, the trainer signs its calls of Personalize with it.
+        await store.add_pair(
+            trainer.aws_access_key_id,
+            _plain(trainer),
+            account=settings.account,
+            secret_key=installation.secret_key,
+            label="bootstrap trainer",
+            scopes=TRAINER_SCOPES,
+        )
     return made
 
 
-def _key_pair(settings: Settings, known: dict[str, str]) -> dict[str, str]:
-    """The pair of the file, else the object store's own (so that one pair opens both), else a new one."""
+def _plain(pair: S3Settings) -> str:
+    secret = pair.aws_secret_access_key
+    return secret.get_secret_value() if secret else ""
+
+
+def _key_pair(known: dict[str, str]) -> dict[str, str]:
+    """The pair of the file, else that of the environment (which opens the store, too), else a new one."""
     if known.get("access_key_id") and known.get("secret_access_key"):
         return {name: known[name] for name in ("access_key_id", "secret_access_key")}
-    secret = settings.s3.aws_secret_access_key
-    if settings.s3.aws_access_key_id and secret:
+    environment = S3Settings()
+    if environment.aws_access_key_id and environment.aws_secret_access_key:
         return {
-            "access_key_id": settings.s3.aws_access_key_id,
-            "secret_access_key": secret.get_secret_value(),
+            "access_key_id": environment.aws_access_key_id,
+            "secret_access_key": _plain(environment),
         }
     identifier, made = new_access_key()
     return {"access_key_id": identifier, "secret_access_key": made}
@@ -169,25 +193,6 @@ async def _tracker(control: Control, group: Resource, tracking_id: str | None) -
     request = trackers.CreateEventTracker(name=TENANT, dataset_group_arn=group.arn)
     tracker = await trackers.make(control, request, group, tracking_id or str(uuid.uuid4()))
     return str(tracker.document["trackingId"])
-
-
-async def _make_buckets(settings: Settings, wait: float) -> None:
-    """Make the two buckets; the object store may come a little later than we do."""
-    objects = Objects.of(settings.s3)
-    deadline = asyncio.get_running_loop().time() + wait
-    for bucket in (settings.s3.endcap_uploads_bucket, settings.s3.endcap_data_bucket):
-        while True:
-            try:
-                made = await asyncio.to_thread(objects.ensure_bucket, bucket)
-            except Transient as error:
-                sys.stdout.write(f"waiting for the object store: {error}\n")
-                sys.stdout.flush()
-                if asyncio.get_running_loop().time() > deadline:
-                    raise
-                await asyncio.sleep(RETRY_SECONDS)
-            else:
-                sys.stdout.write(f"bucket {bucket} {'made' if made else 'is there'}\n")
-                break
 
 
 def _read(path: Path) -> dict[str, str]:

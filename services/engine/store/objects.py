@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Callable, Iterator
+import json
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -143,6 +144,11 @@ class Objects:
                 self._client.create_bucket(Bucket=bucket)
                 return True
         return False
+
+    def set_policy(self, bucket: str, policy: Mapping[str, Any]) -> None:
+        """Replace the policy of a bucket."""
+        with _translated("The bucket's policy can't be set.", f"s3://{bucket}"):
+            self._client.put_bucket_policy(Bucket=bucket, Policy=json.dumps(policy))
 
 
 class _Body(io.RawIOBase):

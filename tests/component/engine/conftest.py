@@ -15,6 +15,7 @@ import boto3
 import pytest
 from botocore.config import Config
 
+from shared.settings import KafkaSettings
 from tests.support.engine import bootstrap, engine_environment
 from tests.support.processes import Process, process
 from tests.support.stack import Database, ObjectStore, PostgresServer
@@ -71,7 +72,7 @@ class Engine:
 
 
 @contextmanager
-def _running(database: Database, s3: ObjectStore, kafka: str, folder: Path) -> Iterator[Engine]:
+def _running(database: Database, s3: ObjectStore, kafka: KafkaSettings, folder: Path) -> Iterator[Engine]:
     """The control plane, bootstrapped."""
     environment = engine_environment(database, s3, kafka, folder)
     keys = bootstrap(environment, folder / "keys.json")
@@ -100,13 +101,13 @@ def shared_engine(
     postgres_server: PostgresServer,
     migrated_template: str,
     s3: ObjectStore,
-    kafka_bootstrap: str,
+    kafka_settings: KafkaSettings,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Engine]:
     """One for all modules whose dataset groups have names of their own: a start is seconds of processor."""
     with (
         postgres_server.database(template=migrated_template) as database,
-        _running(database, s3, kafka_bootstrap, tmp_path_factory.mktemp("engine")) as engine,
+        _running(database, s3, kafka_settings, tmp_path_factory.mktemp("engine")) as engine,
     ):
         yield engine
 
@@ -120,11 +121,14 @@ def shared_worker(shared_engine: Engine) -> Iterator[Process]:
 
 @pytest.fixture(scope="module")
 def own_engine(
-    module_database: Database, s3: ObjectStore, kafka_bootstrap: str, tmp_path_factory: pytest.TempPathFactory
+    module_database: Database,
+    s3: ObjectStore,
+    kafka_settings: KafkaSettings,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Engine]:
     """A control plane that belongs to one module: nobody else makes anything in it, or works for it."""
     folder = tmp_path_factory.mktemp("engine")
-    with _running(module_database, s3, kafka_bootstrap, folder) as engine:
+    with _running(module_database, s3, kafka_settings, folder) as engine:
         yield engine
 
 

@@ -177,12 +177,12 @@ def test_a_bad_expression_is_refused_with_the_place(
 async def test_a_filter_is_announced_until_it_is_gone(
     engine: Engine,
     worker: Process,
-    kafka_bootstrap: str,
+    kafka_settings: KafkaSettings,
 ) -> None:
     # The worker relays; the group goes with its filters.
     schemas = {"Items": {**ITEMS_SCHEMA}}
     group = await asyncio.to_thread(dataset_group, engine, "announced", schemas)
-    topic = StateTable[FilterChanged](KafkaSettings(kafka_bootstrap_servers=kafka_bootstrap), FILTERS)
+    topic = StateTable[FilterChanged](kafka_settings, FILTERS)
     await topic.start()
     try:
         arns = [make(engine, group, name, BY_CATEGORY) for name in ("first", "second")]

@@ -308,10 +308,10 @@ def test_a_campaign_may_go_over_to_another_solution(engine: Engine, shop: dict[s
 
 
 async def test_campaigns_and_trackers_are_known_on_their_topics(
-    engine: Engine, shop: dict[str, Any], kafka_bootstrap: str, tmp_path: Path
+    engine: Engine, shop: dict[str, Any], kafka_settings: KafkaSettings, tmp_path: Path
 ) -> None:
     personalize = engine.personalize
-    settings = KafkaSettings(kafka_bootstrap_servers=kafka_bootstrap)
+    settings = kafka_settings
     campaigns, trackers = StateTable(settings, CAMPAIGNS), StateTable(settings, TRACKERS)
     await campaigns.start()
     await trackers.start()

@@ -13,7 +13,8 @@ import pytest_asyncio
 
 from shared.events.topics import BATCHES
 from shared.kafka import Publisher
-from tests.support.kafka import settings_for
+from shared.settings import KafkaSettings
+from tests.support.kafka import kafka_environment
 from tests.support.processes import Process, process
 from tests.support.stack import Database, ObjectStore
 
@@ -43,14 +44,14 @@ def worker(
     redis_url: str,
     s3: ObjectStore,
     bucket: str,
-    kafka_bootstrap: str,
+    kafka_settings: KafkaSettings,
     tmp_path: Path,
 ) -> Iterator[Worker]:
     environment = {
         **database.environment,
         **s3.environment,
         "REDIS_URL": redis_url,
-        "KAFKA_BOOTSTRAP_SERVERS": kafka_bootstrap,
+        **kafka_environment(kafka_settings),
         "ENDCAP_DATA_BUCKET": bucket,
         "LOADER_FOLLOW_SECONDS": "0.2",
         "LOADER_CLEAN_SECONDS": "1",
@@ -67,9 +68,9 @@ async def administrator(database: Database) -> AsyncIterator[asyncpg.Connection]
 
 
 @pytest_asyncio.fixture
-async def trainer(kafka_bootstrap: str) -> AsyncIterator[Publisher]:
+async def trainer(kafka_settings: KafkaSettings) -> AsyncIterator[Publisher]:
     """Says that runs are done, as the trainer does."""
-    publisher = Publisher(settings_for(kafka_bootstrap), "trainer", [BATCHES])
+    publisher = Publisher(kafka_settings, "trainer", [BATCHES])
     await publisher.start()
     yield publisher
     await publisher.stop()

@@ -14,9 +14,9 @@ from shared.errors import Transient
 from shared.events import CacheRefreshed
 from shared.events.topics import BATCHES, CACHES
 from shared.kafka import Publisher, StateTable
+from shared.settings import KafkaSettings
 from tests.component.loader.conftest import Worker
 from tests.support.batches import Batch, a_line
-from tests.support.kafka import settings_for
 from tests.support.stack import ObjectStore
 from tests.support.waiting import PATIENCE, eventually
 
@@ -98,7 +98,7 @@ async def test_a_worker_killed_anywhere_leaves_no_mixture(
     redis_url: str,
     s3: ObjectStore,
     bucket: str,
-    kafka_bootstrap: str,
+    kafka_settings: KafkaSettings,
 ) -> None:
     tenant = f"shop-{uuid.uuid4().hex[:8]}"
     redis = Redis.from_url(redis_url)
@@ -169,7 +169,7 @@ async def test_a_worker_killed_anywhere_leaves_no_mixture(
 
     assert witness.mixtures == []
     assert witness.reads > 100
-    states: StateTable[CacheRefreshed] = StateTable(settings_for(kafka_bootstrap), CACHES)
+    states: StateTable[CacheRefreshed] = StateTable(kafka_settings, CACHES)
     await states.start()
 
     def announced() -> bool:

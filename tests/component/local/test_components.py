@@ -8,6 +8,8 @@ import uuid
 
 from aiokafka import AIOKafkaConsumer
 
+from shared.kafka.connection import client_options
+from tests.support.kafka import settings_for
 from tests.support.stack import Components, ObjectStore
 from tests.support.waiting import PATIENCE
 
@@ -16,8 +18,8 @@ async def test_an_uploaded_object_becomes_a_record(
     components: Components, s3: ObjectStore, bucket: str
 ) -> None:
     key = f"default/orders-{uuid.uuid4().hex}.csv"
-    address = components.stack.environment["KAFKA_BOOTSTRAP_SERVERS"]
-    consumer = AIOKafkaConsumer("uploads-v1", bootstrap_servers=address, auto_offset_reset="earliest")
+    options = client_options(settings_for(components.stack.environment), "test")
+    consumer = AIOKafkaConsumer("uploads-v1", **options, auto_offset_reset="earliest")
     await consumer.start()
     try:
         s3.client().put_object(Bucket=bucket, Key=key, Body=b"a,b\n")

@@ -42,12 +42,12 @@ def stack(root: Path) -> Iterator[Stack]:
 
 
 def _set(stack: Stack, name: str, value: str) -> None:
-    with redis.Redis(port=stack.ports["redis"]) as client:
+    with redis.Redis.from_url(stack.environment["REDIS_URL"]) as client:
         client.set(name, value)
 
 
 def _get(stack: Stack, name: str) -> object:
-    with redis.Redis(port=stack.ports["redis"]) as client:
+    with redis.Redis.from_url(stack.environment["REDIS_URL"]) as client:
         return client.get(name)
 
 

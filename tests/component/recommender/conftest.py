@@ -58,7 +58,7 @@ class World:
 
     database: Database
     redis_url: str
-    kafka: str
+    kafka: KafkaSettings
     models: Path
     store: ObjectStore | None = None
     tenant: str = field(default_factory=lambda: f"shop-{uuid.uuid4().hex[:8]}")
@@ -74,7 +74,7 @@ class World:
         kafka, redis = changes.pop("kafka", self.kafka), changes.pop("redis", self.redis_url)
         postgres = changes.pop("postgres", self.database.role_url("recommender"))
         return Settings(
-            kafka=KafkaSettings(kafka_bootstrap_servers=kafka),
+            kafka=kafka,
             redis=RedisSettings(redis_url=redis),
             postgres=PostgresSettings(database_url=postgres),
             s3=S3Settings(
@@ -188,7 +188,7 @@ class World:
         await self._deliver(topic, [Record(key.encode(), None)])
 
     async def _deliver(self, topic: Topic, records: Sequence[Record]) -> None:
-        producer = Producer(KafkaSettings(kafka_bootstrap_servers=self.kafka), "test")
+        producer = Producer(self.kafka, "test")
         async with AsyncExitStack() as stack:
             producer.start()
             stack.push_async_callback(producer.stop)
@@ -241,8 +241,8 @@ class World:
 
 @pytest.fixture
 def world(
-    postgres_server: PostgresServer, views: str, redis_url: str, kafka_bootstrap: str, tmp_path: Path
+    postgres_server: PostgresServer, views: str, redis_url: str, kafka_settings: KafkaSettings, tmp_path: Path
 ) -> Any:
     """A world of its own: database, Redis database and tenant."""
     with postgres_server.database(template=views) as database:
-        yield World(database, redis_url, kafka_bootstrap, tmp_path / "models")
+        yield World(database, redis_url, kafka_settings, tmp_path / "models")

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from shared.events.topics import CACHES, ITEMS
+from shared.settings import KafkaSettings
 from tests.support.lateness import lateness
 from tests.support.waiting import eventually
 
@@ -260,7 +261,7 @@ async def test_without_kafka_the_views_say_what_is_active_and_what_items_are(sho
         (shop.tenant, "i0", True),
         (shop.tenant, "i1", False),
     )
-    async with shop.recommender(kafka=AWAY) as caller:
+    async with shop.recommender(kafka=KafkaSettings(kafka_bootstrap_servers=AWAY)) as caller:
         await ready(caller, items=2)
         answer = await caller.get("/api/v1/personalize/recommendations/u1")
 
@@ -274,7 +275,9 @@ async def test_without_kafka_and_postgres_redis_says_what_is_active(shop: Any) -
             f"endcap:gen:{shop.tenant}", b'{"activation":3,"generations":{"user-personalization":7}}'
         )
     nowhere = f"postgresql://recommender:x@{AWAY}/endcap"
-    async with shop.recommender(kafka=AWAY, postgres=nowhere) as caller:
+    async with shop.recommender(
+        kafka=KafkaSettings(kafka_bootstrap_servers=AWAY), postgres=nowhere
+    ) as caller:
 
         async def listed() -> bool:
             answer = await caller.get("/api/v1/personalize/recommendations/u1")

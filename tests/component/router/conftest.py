@@ -97,7 +97,7 @@ class World:
     """What surrounds the router."""
 
     database: Database
-    kafka: str
+    kafka: KafkaSettings
     recommender: Recommender
     tenant: str = field(default_factory=lambda: f"shop-{uuid.uuid4().hex[:8]}")
     secret_key: str = field(default_factory=new_secret_key)
@@ -110,7 +110,7 @@ class World:
         """Settings of a router in this world."""
         postgres = changes.pop("postgres", self.database.role_url("router"))
         return Settings(
-            kafka=KafkaSettings(kafka_bootstrap_servers=changes.pop("kafka", self.kafka)),
+            kafka=changes.pop("kafka", self.kafka),
             postgres=PostgresSettings(database_url=postgres),
             upstream=UpstreamSettings(endcap_recommender_url=changes.pop("upstream", self.recommender.url)),
             auth=changes.pop("auth", None)
@@ -202,7 +202,7 @@ class World:
 
     async def publish(self, topic: Topic, *events: Event) -> None:
         """Write events to Kafka, whoever may."""
-        producer = Producer(KafkaSettings(kafka_bootstrap_servers=self.kafka), "test")
+        producer = Producer(self.kafka, "test")
         async with AsyncExitStack() as stack:
             producer.start()
             stack.push_async_callback(producer.stop)
@@ -219,10 +219,12 @@ class World:
 
 
 @pytest.fixture
-async def world(postgres_server: PostgresServer, views: str, kafka_bootstrap: str) -> AsyncIterator[World]:
+async def world(
+    postgres_server: PostgresServer, views: str, kafka_settings: KafkaSettings
+) -> AsyncIterator[World]:
     """A world of its own: database, tenant, stand-in."""
     with postgres_server.database(template=views) as database:
         async with Recommender().running() as recommender:
-            made = World(database, kafka_bootstrap, recommender)
+            made = World(database, kafka_settings, recommender)
             await made.prepare()
             yield made

@@ -16,7 +16,8 @@ from botocore.config import Config
 
 from shared.events import Claim, UserErasureRequested
 from shared.events.topics import ERASURE_RECEIPTS, ERASURES, EXPOSURES, INTERACTIONS
-from tests.support.kafka import raw_records, settings_for
+from shared.settings import KafkaSettings
+from tests.support.kafka import raw_records
 from tests.support.waiting import eventually
 
 SECRET = "a secret access key of forty characters!"
@@ -37,7 +38,7 @@ async def run(caller: Any, world: Any, definition: dict[str, Any]) -> None:
 
 
 async def exposures(world: Any) -> list[dict[str, Any]]:
-    records = await raw_records(settings_for(world.kafka), EXPOSURES.name)
+    records = await raw_records(world.kafka, EXPOSURES.name)
     found = [json.loads(record.value) for record in records]
     return [event for event in found if event["tenant"] == world.tenant]
 
@@ -272,7 +273,7 @@ async def test_a_strategy_that_can_not_be_answered_costs_nobody_an_answer(world:
 
 async def test_postgres_and_kafka_away_stop_nobody(world: Any) -> None:
     nowhere = f"postgresql://router:x@{NOWHERE}/endcap"
-    async with world.router(postgres=nowhere, kafka=NOWHERE) as caller:
+    async with world.router(postgres=nowhere, kafka=KafkaSettings(kafka_bootstrap_servers=NOWHERE)) as caller:
         headers = {"x-api-key": "ek_service_test", "x-endcap-tenant": world.tenant}
         answer = await caller.get(f"{V1}/recommendations/u1", headers=headers)
 
@@ -281,7 +282,9 @@ async def test_postgres_and_kafka_away_stop_nobody(world: Any) -> None:
 
 
 async def test_an_experiment_goes_on_while_kafka_is_away_and_losses_are_bounded(world: Any) -> None:
-    async with world.router(kafka=NOWHERE, exposures_kept=10) as caller:
+    async with world.router(
+        kafka=KafkaSettings(kafka_bootstrap_servers=NOWHERE), exposures_kept=10
+    ) as caller:
         await run(caller, world, AB)
         answers = [await caller.get(f"{V1}/recommendations/u{n}") for n in range(50)]
         metrics = (await caller.get("/metrics")).text
@@ -447,7 +450,7 @@ async def test_an_erased_user_keeps_counting_without_a_name(world: Any) -> None:
             await world.publish(ERASURES, request, request)
 
             async def receipts() -> list[dict[str, Any]]:
-                records = await raw_records(settings_for(world.kafka), ERASURE_RECEIPTS.name)
+                records = await raw_records(world.kafka, ERASURE_RECEIPTS.name)
                 found = [json.loads(record.value) for record in records]
                 return [each["rows"] for each in found if each["tenant"] == world.tenant]
 

@@ -14,6 +14,8 @@ import httpx
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
+from shared.settings import KafkaSettings
+from tests.support.kafka import kafka_environment
 from tests.support.processes import process
 from tests.support.stack import Database, ObjectStore
 from tests.support.tenants import SECRET_KEY, SERVICE_KEY, make_tenant
@@ -63,13 +65,13 @@ def collector() -> Iterator[Collector]:
 
 
 def test_a_request_has_one_trace_from_the_router_to_the_recommender(
-    database: Database, kafka_bootstrap: str, redis_url: str, s3: ObjectStore, collector: Collector
+    database: Database, kafka_settings: KafkaSettings, redis_url: str, s3: ObjectStore, collector: Collector
 ) -> None:
     tenant = asyncio.run(make_tenant(database, "traced"))
     environment = {
         **database.environment,
         **s3.environment,
-        "KAFKA_BOOTSTRAP_SERVERS": kafka_bootstrap,
+        **kafka_environment(kafka_settings),
         "REDIS_URL": redis_url,
         "ENDCAP_SECRET_KEY": SECRET_KEY,
         "ENDCAP_SERVICE_KEY": SERVICE_KEY,

@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from shared.settings import KafkaSettings
-from tests.support.kafka import raw_records, settings_for
+from tests.support.kafka import kafka_environment, raw_records, settings_for
 from tests.support.processes import Process, process
 from tests.support.stack import Database, ObjectStore
 from tests.support.tenants import SECRET_KEY, SERVICE_KEY, Tenant, make_tenant
@@ -106,12 +106,12 @@ def folder() -> Iterator[Path]:
 
 
 @pytest.fixture(scope="module")
-def environment(module_database: Database, kafka_bootstrap: str, s3: ObjectStore) -> dict[str, str]:
+def environment(module_database: Database, kafka_settings: KafkaSettings, s3: ObjectStore) -> dict[str, str]:
     """What every process of sync is told."""
     return {
         **module_database.environment,
         **s3.environment,
-        "KAFKA_BOOTSTRAP_SERVERS": kafka_bootstrap,
+        **kafka_environment(kafka_settings),
         "ENDCAP_SECRET_KEY": SECRET_KEY,
         "ENDCAP_SERVICE_KEY": SERVICE_KEY,
         "SYNC_CHUNK_ROWS": "500",
@@ -138,7 +138,7 @@ def sync(
             tenant,
             environment,
             module_database,
-            settings_for(environment["KAFKA_BOOTSTRAP_SERVERS"]),
+            settings_for(environment),
             client,
             http,
         )

@@ -14,6 +14,8 @@ import httpx
 import pytest
 from botocore.config import Config
 
+from shared.settings import KafkaSettings
+from tests.support.kafka import kafka_environment
 from tests.support.processes import Process, process
 from tests.support.stack import Database
 from tests.support.tenants import SECRET_KEY, SERVICE_KEY, Tenant, make_tenant
@@ -69,11 +71,11 @@ def folder() -> Iterator[Path]:
 
 
 @pytest.fixture(scope="module")
-def environment(module_database: Database, kafka_bootstrap: str) -> dict[str, str]:
+def environment(module_database: Database, kafka_settings: KafkaSettings) -> dict[str, str]:
     """What both processes are told."""
     return {
         **module_database.environment,
-        "KAFKA_BOOTSTRAP_SERVERS": kafka_bootstrap,
+        **kafka_environment(kafka_settings),
         "ENDCAP_SECRET_KEY": SECRET_KEY,
         "ENDCAP_SERVICE_KEY": SERVICE_KEY,
     }

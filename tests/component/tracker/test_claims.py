@@ -28,15 +28,13 @@ async def placed(tracker: Tracker, order_id: str, user: str) -> None:
         user_id=user,
         lines=(OrderLine(item_id="cup", quantity=2, price=5.0),),
     )
-    producer = Producer(settings_for(tracker.environment["KAFKA_BOOTSTRAP_SERVERS"]), "test")
+    producer = Producer(settings_for(tracker.environment), "test")
     await producer.deliver(ORDERS.name, [encoded(order, "sync", "")], PATIENCE)
     await producer.stop()
 
 
 async def corrections(tracker: Tracker, order_id: str) -> list[InteractionRecorded]:
-    records = await raw_records(
-        settings_for(tracker.environment["KAFKA_BOOTSTRAP_SERVERS"]), INTERACTIONS.name
-    )
+    records = await raw_records(settings_for(tracker.environment), INTERACTIONS.name)
     events = [InteractionRecorded.model_validate_json(record.value) for record in records]
     return [event for event in events if event.order_id == order_id and event.replaces is not None]
 

@@ -260,7 +260,7 @@ async def test_the_trace_of_a_request_goes_with_its_events(tracker: Tracker, use
     trace = uuid.uuid4().hex
     tracker.post("/v1/events", an_event(user), traceparent=f"00-{trace}-00f067aa0ba902b7-01")
 
-    settings = settings_for(tracker.environment["KAFKA_BOOTSTRAP_SERVERS"])
+    settings = settings_for(tracker.environment)
     records = await raw_records(settings, INTERACTIONS.name)
 
     (headers,) = [dict(record.headers) for record in records if user.encode() in (record.key or b"")]

@@ -20,7 +20,7 @@ from shared.events.topics import ORDERS, TOPICS
 from shared.kafka import encoded
 from shared.kafka.producer import Producer
 from shared.kafka.topics import make_topics
-from tests.support.kafka import Broker, own_broker
+from tests.support.kafka import Broker, kafka_environment, own_broker
 from tests.support.lateness import lateness
 from tests.support.processes import Process, process
 from tests.support.stack import Database
@@ -42,7 +42,7 @@ def broker() -> Iterator[Broker]:
 def environment(module_database: Database, broker: Broker) -> dict[str, str]:
     return {
         **module_database.environment,
-        "KAFKA_BOOTSTRAP_SERVERS": broker.settings.kafka_bootstrap_servers,
+        **kafka_environment(broker.settings),
         "ENDCAP_SECRET_KEY": SECRET_KEY,
         "ENDCAP_SERVICE_KEY": SERVICE_KEY,
     }

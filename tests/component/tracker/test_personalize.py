@@ -175,7 +175,7 @@ def test_wrong_credentials_have_the_errors_of_aws(tracker: Tracker, change: str,
 async def test_a_new_tracker_is_known_at_once_and_a_deleted_one_no_more(
     tracker: Tracker, worker: Process, user: str
 ) -> None:
-    settings = settings_for(tracker.environment["KAFKA_BOOTSTRAP_SERVERS"])
+    settings = settings_for(tracker.environment)
     made = TrackerChanged(
         event_id=str(uuid.uuid4()),
         tenant=tracker.tenant.name,
@@ -217,7 +217,7 @@ async def test_put_items_and_put_users_become_puts(tracker: Tracker, user: str) 
         users=[{"userId": user, "properties": json.dumps({"city": "Köln"})}],
     )
 
-    records = await raw_records(settings_for(tracker.environment["KAFKA_BOOTSTRAP_SERVERS"]), PUTS.name)
+    records = await raw_records(settings_for(tracker.environment), PUTS.name)
     found = {record.key.decode(): json.loads(record.value) for record in records if user in str(record.key)}
     item = found[f"{tracker.tenant.name}:i-{user}"]
     assert (item["item_id"], item["fields"]) == (f"i-{user}", {"genres": "a|b", "price": 2.5})
@@ -243,7 +243,7 @@ async def test_a_key_of_a_storefront_changes_no_item_and_no_user(
     assert (public.status_code, public.json()["__type"]) == (403, "AccessDeniedException")
     assert "needs catalogue" in public.json()["message"]
     assert server.status_code == 200
-    records = await raw_records(settings_for(tracker.environment["KAFKA_BOOTSTRAP_SERVERS"]), PUTS.name)
+    records = await raw_records(settings_for(tracker.environment), PUTS.name)
     assert len([record for record in records if user in str(record.key)]) == 1
 
 

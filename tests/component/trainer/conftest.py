@@ -22,7 +22,8 @@ import pytest_asyncio
 import redis
 
 from shared.events.topics import BATCHES, TRAINING_REQUESTS
-from tests.support.kafka import settings_for, skip_to_end
+from shared.settings import KafkaSettings
+from tests.support.kafka import kafka_environment, skip_to_end
 from tests.support.processes import ROOT, Process, process
 from tests.support.stack import Components, Database, ObjectStore
 from tests.support.tenants import SECRET_KEY, SERVICE_KEY
@@ -85,7 +86,7 @@ def installation(
     components: Components,
     module_database: Database,
     s3: ObjectStore,
-    kafka_bootstrap: str,
+    kafka_settings: KafkaSettings,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Installation]:
     """One for all tests of a module, since seven processes take their time to start."""
@@ -99,7 +100,7 @@ def installation(
         **module_database.environment,
         **s3.environment,
         "REDIS_URL": address,
-        "KAFKA_BOOTSTRAP_SERVERS": kafka_bootstrap,
+        **kafka_environment(kafka_settings),
         "ENDCAP_DATA_BUCKET": bucket,
         "ENDCAP_UPLOADS_BUCKET": f"{bucket}-uploads",
         "ENDCAP_SECRET_KEY": SECRET_KEY,
@@ -109,7 +110,7 @@ def installation(
         "TRAINER_KEEP_RUNS": "1",
     }
     for topic, group in ((TRAINING_REQUESTS, "trainer"), (BATCHES, "loader")):
-        asyncio.run(skip_to_end(settings_for(kafka_bootstrap), topic, group))
+        asyncio.run(skip_to_end(kafka_settings, topic, group))
     keys = folder / "keys.json"
     subprocess.run(
         [sys.executable, "-m", "services.engine", "bootstrap", "--keys", str(keys)],

@@ -15,8 +15,8 @@ from shared.errors import Transient
 from shared.events import TrainingRequested
 from shared.events.topics import TRAINING_REQUESTS
 from shared.kafka import Publisher
+from shared.settings import KafkaSettings
 from tests.component.trainer.conftest import ITEMS, NOON, USERS, Installation
-from tests.support.kafka import settings_for
 from tests.support.waiting import PATIENCE, eventually
 
 # What a tenant keeps from run to run, and what each run makes anew.
@@ -63,9 +63,9 @@ async def test_a_shop_without_interactions_gets_a_sentence(
 
 
 async def test_a_request_from_kafka_is_a_run(
-    installation: Installation, administrator: asyncpg.Connection, kafka_bootstrap: str
+    installation: Installation, administrator: asyncpg.Connection, kafka_settings: KafkaSettings
 ) -> None:
-    publisher = Publisher(settings_for(kafka_bootstrap), "sync", [TRAINING_REQUESTS])
+    publisher = Publisher(kafka_settings, "sync", [TRAINING_REQUESTS])
     await publisher.start()
     tenant = f"shop-{uuid.uuid4().hex[:8]}"
     request = TrainingRequested(

@@ -56,7 +56,7 @@ from shared.kafka.producer import Producer
 from shared.postgres import Database as Pool
 from shared.redis import client
 from shared.settings import KafkaSettings, PostgresSettings, RedisSettings
-from tests.support.kafka import raw_records, running, skip_to_end
+from tests.support.kafka import kafka_environment, raw_records, running, skip_to_end
 from tests.support.outage import stopped
 from tests.support.stack import Components, Database, ObjectStore
 from tests.support.tenants import SECRET_KEY, SERVICE_KEY, make_tenant
@@ -219,7 +219,7 @@ EVENTS = {case.topic: case.make for case in CASES}
 @pytest.fixture
 def environment(
     database: Database,
-    kafka_bootstrap: str,
+    kafka_settings: KafkaSettings,
     redis_url: str,
     s3: ObjectStore,
     monkeypatch: pytest.MonkeyPatch,
@@ -228,7 +228,7 @@ def environment(
     variables = {
         **database.environment,
         **s3.environment,
-        "KAFKA_BOOTSTRAP_SERVERS": kafka_bootstrap,
+        **kafka_environment(kafka_settings),
         "REDIS_URL": redis_url,
         "ENDCAP_SECRET_KEY": SECRET_KEY,
         "ENDCAP_SERVICE_KEY": SERVICE_KEY,
@@ -241,20 +241,21 @@ def environment(
 
 
 @pytest.fixture
-async def world(environment: None, database: Database, kafka_bootstrap: str, redis_url: str) -> World:
+async def world(
+    environment: None, database: Database, kafka_settings: KafkaSettings, redis_url: str
+) -> World:
     """A tenant with an experiment that takes everybody, and groups that have read what others published."""
     del environment
-    kafka = KafkaSettings(kafka_bootstrap_servers=kafka_bootstrap)
     tenant = await make_tenant(database, f"t-{uuid.uuid4().hex[:8]}")
     for topic, group in {(case.topic, case.group) for case in CASES} | {(UPLOADS, "sync")}:
-        await _asked(partial(skip_to_end, kafka, topic, group))
+        await _asked(partial(skip_to_end, kafka_settings, topic, group))
     async with running(pool := Pool(PostgresSettings(database_url=database.role_url("router")), "router")):
         experiments = Experiments(pool, Settings())
         variants = (Variant(name="red"), Variant(name="blue"))
         definition = Definition(name="colours", surface="recommendations", variants=variants)
         await experiments.define(tenant.name, definition)
         await experiments.start(tenant.name, "colours")
-    return World(kafka, database, redis_url, tenant.name)
+    return World(kafka_settings, database, redis_url, tenant.name)
 
 
 async def _asked(ask: Callable[[], Awaitable[Any]]) -> Any:

@@ -12,11 +12,12 @@ import asyncpg
 import pytest
 
 from shared.auth import decrypt, hash_key
+from shared.settings import KafkaSettings
 from tests.support.engine import bootstrap, engine_environment, run
 from tests.support.stack import Database, ObjectStore
 from tests.support.tenants import SECRET_KEY, SERVICE_KEY
 
-NO_KAFKA = "127.0.0.1:1"
+NO_KAFKA = KafkaSettings(kafka_bootstrap_servers="127.0.0.1:1")
 
 
 @pytest.fixture
@@ -94,6 +95,20 @@ async def test_bootstrap_registers_the_keys_that_the_file_holds(
     assert [row["tracking_id"] for row in await rows(database, "SELECT * FROM engine.trackers_v1")] == [
         "our-tracker"
     ]
+
+
+async def test_a_key_pair_of_the_trainers_own_is_registered_with_what_runs_need(
+    database: Database, environment: dict[str, str], tmp_path: Path
+) -> None:
+    own = {"TRAINER_AWS_ACCESS_KEY_ID": "endcap-trainer", "TRAINER_AWS_SECRET_ACCESS_KEY": "s" * 40}
+
+    keys = bootstrap({**environment, **own}, tmp_path / "keys.json")
+
+    pairs = await rows(database, "SELECT access_key_id, scopes, secret_encrypted FROM engine.aws_keys_v1")
+    by_id = {pair["access_key_id"]: pair for pair in pairs}
+    assert by_id.keys() == {keys["access_key_id"], "endcap-trainer"}
+    assert set(by_id["endcap-trainer"]["scopes"]) == {"catalogue", "admin"}
+    assert decrypt(by_id["endcap-trainer"]["secret_encrypted"], SECRET_KEY) == "s" * 40
 
 
 async def test_the_tracker_is_announced(

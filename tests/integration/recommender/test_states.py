@@ -22,7 +22,7 @@ from shared.kafka import Publisher, Record, StateTable, encoded
 from shared.kafka.producer import Producer
 from shared.postgres import Database as Pool
 from shared.settings import KafkaSettings, PostgresSettings
-from tests.support.kafka import fresh_topic, running, settings_for
+from tests.support.kafka import fresh_topic, running
 from tests.support.stack import Database, ObjectStore
 from tests.support.tenants import make_tenant
 from tests.support.waiting import PATIENCE, eventually
@@ -31,8 +31,8 @@ NOW = datetime(2026, 3, 1, tzinfo=UTC)
 
 
 @pytest.fixture
-def kafka(kafka_bootstrap: str) -> KafkaSettings:
-    return settings_for(kafka_bootstrap)
+def kafka(kafka_settings: KafkaSettings) -> KafkaSettings:
+    return kafka_settings
 
 
 @pytest.fixture

@@ -7,13 +7,13 @@ from collections.abc import Iterator
 import pytest
 
 from shared.settings import KafkaSettings
-from tests.support.kafka import Broker, own_broker, settings_for
+from tests.support.kafka import Broker, own_broker
 
 
 @pytest.fixture(scope="session")
-def kafka(kafka_bootstrap: str) -> KafkaSettings:
+def kafka(kafka_settings: KafkaSettings) -> KafkaSettings:
     """Settings of the broker that all tests share."""
-    return settings_for(kafka_bootstrap)
+    return kafka_settings
 
 
 @pytest.fixture(scope="session")

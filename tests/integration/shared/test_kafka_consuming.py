@@ -30,6 +30,7 @@ from shared.kafka import (
     missing,
     subscription,
 )
+from shared.kafka.connection import client_options
 from shared.kafka.polling import PolledConsumer
 from shared.observability import tracing
 from shared.postgres import Database
@@ -496,7 +497,7 @@ async def test_foreign_headers_break_nothing(kafka: KafkaSettings) -> None:
 
 async def test_a_bad_record_that_is_too_large_for_a_letter_is_pointed_to(kafka: KafkaSettings) -> None:
     topic, handler = await fresh_topic(kafka, partitions=1), Collector()
-    foreign = AIOKafkaProducer(bootstrap_servers=kafka.kafka_bootstrap_servers, max_request_size=4_000_000)
+    foreign = AIOKafkaProducer(**client_options(kafka, "test"), max_request_size=4_000_000)
     await foreign.start()
     await foreign.send_and_wait(topic.name, b"x" * 2_000_000, key=b"k")
     await foreign.stop()
@@ -647,7 +648,7 @@ async def test_hazard_12_a_partition_that_is_added_later_is_read_from_its_first_
 ) -> None:
     monkeypatch.setattr("shared.kafka.connection.METADATA_MAX_AGE_MS", 1_000)
     topic, handler = await fresh_topic(kafka, partitions=1), Collector()
-    admin = AIOKafkaAdminClient(bootstrap_servers=kafka.kafka_bootstrap_servers)
+    admin = AIOKafkaAdminClient(**client_options(kafka, "test"))
 
     async with running(consumer(kafka, topic, handler)):
         await publish(kafka, topic, first := interactions(10))
@@ -661,7 +662,7 @@ async def test_hazard_12_a_partition_that_is_added_later_is_read_from_its_first_
 
 
 async def four_partitions(settings: KafkaSettings, topic: Topic) -> bool:
-    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap_servers)
+    admin = AIOKafkaAdminClient(**client_options(settings, "test"))
     await admin.start()
     try:
         (described,) = await admin.describe_topics([topic.name])

@@ -19,7 +19,7 @@ from shared.events import Event
 from shared.kafka import Publisher, committed, committed_up_to_end
 from shared.kafka.records import header
 from shared.settings import KafkaSettings
-from tests.support.kafka import fresh_topic, interactions, raw_records, running
+from tests.support.kafka import fresh_topic, interactions, kafka_environment, raw_records, running
 from tests.support.loops import SERVICE, STATES, Loop
 from tests.support.waiting import PATIENCE, eventually
 
@@ -168,7 +168,7 @@ async def test_a_consumer_that_is_killed_in_any_state_loses_nothing(
         str(tmp_path),
         *(f"{one.loop.state}={one.loop.topic.name}" for one in loops),
         cwd=ROOT,
-        env={**os.environ, "KAFKA_BOOTSTRAP_SERVERS": kafka.kafka_bootstrap_servers},
+        env={**os.environ, **kafka_environment(kafka)},
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.DEVNULL,
     )

@@ -19,10 +19,19 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from shared.errors import Permanent, Transient
 from shared.events.topics import CACHES, INTERACTIONS, TOPICS, Topic
 from shared.kafka import Consumer, Publisher, Record
+from shared.kafka.connection import client_options
 from shared.kafka.producer import Producer
 from shared.kafka.topics import make_topics, wanted
 from shared.settings import KafkaSettings
-from tests.support.kafka import Collector, fresh_topic, interactions, raw_records, running, until_letters
+from tests.support.kafka import (
+    Collector,
+    fresh_topic,
+    interactions,
+    kafka_environment,
+    raw_records,
+    running,
+    until_letters,
+)
 from tests.support.waiting import PATIENCE
 
 ROOT = Path(__file__).parents[3]
@@ -36,7 +45,7 @@ async def command(settings: KafkaSettings, *arguments: str) -> tuple[int, str, s
         "shared.kafka",
         *arguments,
         cwd=ROOT,
-        env={**os.environ, "KAFKA_BOOTSTRAP_SERVERS": settings.kafka_bootstrap_servers, "LOG_LEVEL": "ERROR"},
+        env={**os.environ, **kafka_environment(settings), "LOG_LEVEL": "ERROR"},
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
@@ -45,7 +54,7 @@ async def command(settings: KafkaSettings, *arguments: str) -> tuple[int, str, s
 
 
 async def configs(settings: KafkaSettings, topic: str) -> dict[str, str]:
-    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap_servers)
+    admin = AIOKafkaAdminClient(**client_options(settings, "test"))
     await admin.start()
     try:
         (answer,) = await admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, topic)])
@@ -59,7 +68,7 @@ async def test_the_command_makes_what_the_registry_says_and_can_be_repeated(kafk
     status, out, err = await command(kafka, "topics")
 
     assert (status, out, err) == (0, "topics: all there\n", "")
-    admin = AIOKafkaAdminClient(bootstrap_servers=kafka.kafka_bootstrap_servers)
+    admin = AIOKafkaAdminClient(**client_options(kafka, "test"))
     await admin.start()
     try:
         described = await admin.describe_topics([one.name for one in wanted(TOPICS)])

@@ -17,7 +17,7 @@ from shared.errors import Transient
 from shared.events.topics import Topic
 from shared.kafka import Consumer, Publisher
 from shared.settings import KafkaSettings
-from tests.support.kafka import Broker, Collector, fresh_topic, interactions, running
+from tests.support.kafka import Broker, Collector, fresh_topic, interactions, kafka_environment, running
 from tests.support.waiting import PATIENCE, eventually
 
 ROOT = Path(__file__).parents[3]
@@ -161,7 +161,7 @@ async def process(settings: KafkaSettings, topic: Topic, **values: float) -> asy
         PROGRAM.format(**values),
         topic.name,
         cwd=ROOT,
-        env={**os.environ, "KAFKA_BOOTSTRAP_SERVERS": settings.kafka_bootstrap_servers},
+        env={**os.environ, **kafka_environment(settings)},
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.DEVNULL,
     )

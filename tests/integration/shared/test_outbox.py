@@ -21,6 +21,7 @@ from shared.errors import Permanent, Transient
 from shared.events import CacheRefreshed, InteractionRecorded
 from shared.events.topics import Topic
 from shared.kafka import Publisher, StateTable, encoded
+from shared.kafka.connection import client_options
 from shared.outbox import Relay
 from shared.postgres import UNAVAILABLE, Database, migrate
 from shared.settings import KafkaSettings, PostgresSettings
@@ -332,7 +333,7 @@ async def test_a_row_that_kafka_refuses_is_set_aside_and_the_others_go_on(
 
 async def set_topic_config(kafka: KafkaSettings, topic: str, values: dict[str, str]) -> None:
     """Change what a broker says of a topic."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=kafka.kafka_bootstrap_servers)
+    admin = AIOKafkaAdminClient(**client_options(kafka, "test"))
     await admin.start()
     try:
         await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic, configs=values)])

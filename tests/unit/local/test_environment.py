@@ -45,6 +45,10 @@ def test_a_client_is_told_exactly_this(secrets: Secrets) -> None:
         "DATABASE_URL",
         "REDIS_URL",
         "KAFKA_BOOTSTRAP_SERVERS",
+        "KAFKA_SECURITY_PROTOCOL",
+        "KAFKA_SASL_MECHANISM",
+        "KAFKA_USERNAME",
+        "KAFKA_PASSWORD",
     }
     assert told["AWS_ENDPOINT_URL_PERSONALIZE_RUNTIME"] == told["ENDCAP_ROUTER_URL"]
     assert told["AWS_ENDPOINT_URL_PERSONALIZE_EVENTS"] == told["ENDCAP_TRACKER_URL"]
