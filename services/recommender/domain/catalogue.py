@@ -98,12 +98,9 @@ class Catalogue:
         if before is not None and microseconds < _HEAD.unpack_from(before)[0]:
             return
         self._removed.pop(item_id, None)
-        card, own = None, facts or {}
-        if available:
-            card, shown = _card(item_id, name, price), {"name": name, "price": price}
-            own = {key: value for key, value in own.items() if key not in shown or value != shown[key]}
-        packed = self._shapes.pack(own)
-        if before is None or packed != self._packed(before) or card != self._cards.get(item_id):
+        card = _card(item_id, name, price) if available else None
+        packed = self._shapes.pack(facts or {})
+        if packed != (self._packed(before) if before else b""):
             self.version += 1
         if before is not None:
             self._forget(item_id, before)
@@ -134,15 +131,14 @@ class Catalogue:
         record = self._records.get(item_id)
         if record is None:
             return {}
-        facts = self._shapes.unpack(self._packed(record))
-        card = self._cards[item_id]
-        if card is not None:
-            shown = orjson.loads(card + b"null}")
-            if shown["product_name"]:
-                facts.setdefault("name", shown["product_name"])
-            if shown["price"] is not None:
-                facts.setdefault("price", float(shown["price"]))
-        return facts
+        return self._shapes.unpack(self._packed(record))
+
+    def fact(self, item_id: str, key: str) -> Value | None:
+        """Return one of an item's facts; None where nothing is said of it."""
+        record = self._records.get(item_id)
+        if record is None:
+            return None
+        return self._shapes.value(self._packed(record), key)
 
     def keep_only(self, is_there: Callable[[str], bool]) -> None:
         """Withhold whatever is not there: `is_there` was read as the whole catalogue."""

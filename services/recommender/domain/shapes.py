@@ -52,3 +52,13 @@ class Shapes:
             return own
         values: list[Any] = content
         return dict(zip(self._names[int.from_bytes(head, "big")], values, strict=True))
+
+    def value(self, packed: bytes, key: str) -> Value | None:
+        """Return one fact from what `pack` made; None when it is not among them."""
+        if not packed or packed[:_NUMBER] == _OWN_NAMES:
+            return self.unpack(packed).get(key)
+        names = self._names[int.from_bytes(packed[:_NUMBER], "big")]
+        if key not in names:
+            return None
+        found: Value = orjson.loads(packed[_NUMBER:])[names.index(key)]
+        return found

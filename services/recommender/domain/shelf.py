@@ -122,7 +122,7 @@ class _Overlaid:
             latest = mark(item_id)
             if latest is not seen[row]:
                 seen[row] = latest
-                values[row] = self._merged(catalogue.facts(item_id).get(self._key), row)
+                values[row] = self._merged(catalogue.fact(item_id, self._key), row)
         return values
 
     def _merged(self, told: Value | None, row: int) -> Any:

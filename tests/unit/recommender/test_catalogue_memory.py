@@ -57,7 +57,12 @@ def test_facts_are_what_was_put(facts: dict[str, Value], *, available: bool) -> 
     shop.put("a", name, price, available=available, as_of=NOW, facts=facts)  # type: ignore[arg-type]
 
     assert shop.facts("a") == facts
-    assert shop.facts("unknown") == {}
+    assert {key: shop.fact("a", key) for key in facts} == facts
+    assert (shop.facts("unknown"), shop.fact("unknown", "price"), shop.fact("a", "colour")) == (
+        {},
+        None,
+        None,
+    )
 
 
 def test_long_facts_are_read_from_the_file_and_their_room_is_used_again(overflow: Overflow) -> None:
