@@ -18,6 +18,7 @@ from services.recommender.api.targets import Targets
 from services.recommender.domain.erased import Erased
 from services.recommender.domain.pointers import Pointers
 from services.recommender.handlers import Handlers
+from services.recommender.store.budget import Budget
 from services.recommender.store.campaigns import Campaigns
 from services.recommender.store.erasures import Erasures
 from services.recommender.store.filters import Filters
@@ -123,7 +124,9 @@ def worker(settings: Settings) -> FastAPI:
         history=timedelta(days=settings.history_days),
         session=timedelta(days=settings.session_days),
     )
-    histories = Histories(redis, kept)
+    megabytes = settings.history_megabytes
+    budget = Budget(redis, None if megabytes is None else megabytes * 2**20)
+    histories = Histories(redis, kept, budget)
     places = Places(redis)
     publisher = Publisher(settings.kafka, "recommender", [ERASURE_RECEIPTS], essential=False)
     erased = Erased()
@@ -136,4 +139,4 @@ def worker(settings: Settings) -> FastAPI:
     consumer.subscribe(ERASURES, handlers.erasures_requested, purpose="erasures")
     consumer.subscribe(USERS, handlers.users_changed, purpose="users", batch=2_000)
     refill = Refill(redis, database, histories, places, kept)
-    return application("recommender", parts=[database, redis, publisher, erasing, refill, consumer])
+    return application("recommender", parts=[database, redis, publisher, erasing, budget, refill, consumer])

@@ -28,3 +28,7 @@ ITEM_BYTES = gauge("endcap_recommender_item_bytes", "Memory that the items of al
 LONG_FACT_BYTES = gauge(
     "endcap_recommender_long_fact_bytes", "Facts of items that are too long for memory, in a file on disk."
 )
+DROPPED_HISTORIES = counter(
+    "endcap_recommender_histories_dropped_total",
+    "Users and sessions whose history was dropped because their tenant's took too much of Redis.",
+)

@@ -32,6 +32,12 @@ class Settings(ServiceSettings):
     bought_days: int = Field(30, ge=1, description="what was bought within these days is not recommended")
     history_days: int = Field(90, ge=1, description="how long a customer's last events stay in Redis")
     session_days: int = Field(14, ge=1, description="how long those of a session without a customer stay")
+    history_megabytes: int | None = Field(
+        None,
+        ge=1,
+        description="Redis memory that the histories of one tenant may take; "
+        "a quarter of what Redis may take if it is not set",
+    )
     pointer_seconds: float = Field(
         30.0, gt=0, description="how often Postgres is asked what is active, beside the events"
     )

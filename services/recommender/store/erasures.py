@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from services.recommender.store.keys import bought_key, facts_key, history_key, link_key, place_key
+from services.recommender.store.keys import (
+    bought_key,
+    facts_key,
+    history_key,
+    link_key,
+    place_key,
+    subjects_key,
+)
 from shared.events import UserErased, UserErasureRequested
 from shared.events.topics import ERASURE_RECEIPTS
 
@@ -33,6 +40,9 @@ class Erasures:
             "links": await self._delete([link_key(tenant, session) for session in request.session_ids]),
             "attributes": await self._delete([place_key(tenant, user_id), facts_key(tenant, user_id)]),
         }
+        for begin in range(0, len(subjects), KEYS_AT_ONCE):
+            part = subjects[begin : begin + KEYS_AT_ONCE]
+            await self._redis.execute(("ZREM", subjects_key(tenant), *part))
         receipt = UserErased.of(request, "recommender", rows)
         await self._publisher.publish(ERASURE_RECEIPTS, [receipt], within=PUBLISH_SECONDS)
 

@@ -8,7 +8,9 @@
     endcap:link:{tenant}:{session}                   the user whose session this became
     endcap:place:{tenant}:{user}                     JSON [city, province, country]
     endcap:facts:{tenant}:{user}                     JSON of what the shop says of a user; see `domain.facts`
-    endcap:shown:{tenant}                            hash, item by how often it was shown
+    endcap:subjects:{tenant}                         sorted set, subject by until when its keys are kept
+    endcap:subjects                                  set of the tenants that have any
+    endcap:shown:{tenant}                            hash, young item by how often it was shown
     endcap:answer:{tenant}:{recommendation}          JSON of the young items that an answer held
     endcap:histories                                 until when histories are whole, in seconds; see `refill`
 
@@ -19,6 +21,7 @@ no colon, so an id may.
 from __future__ import annotations
 
 HISTORIES_WHOLE = "endcap:histories"
+TENANTS_WITH_SUBJECTS = "endcap:subjects"
 
 
 def pointer_key(tenant: str) -> str:
@@ -49,6 +52,11 @@ def bought_key(tenant: str, subject: str) -> str:
 def link_key(tenant: str, session: str) -> str:
     """Where a session's user is."""
     return f"endcap:link:{tenant}:{session}"
+
+
+def subjects_key(tenant: str) -> str:
+    """Where a tenant's subjects are, by until when their keys are kept."""
+    return f"endcap:subjects:{tenant}"
 
 
 def place_key(tenant: str, user: str) -> str:

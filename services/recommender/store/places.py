@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from services.recommender.store.lists import Place
     from shared.redis import Multiplexer
 
+MOST_FACT_BYTES = 2_048
+"""Longer facts of a user are left to Postgres, where who needs them looks next. Arbitrary."""
+
 
 @dataclass(frozen=True, slots=True)
 class About:
@@ -51,5 +54,5 @@ def _commands(who: tuple[str, str], about: About | None) -> list[tuple[str | byt
     place, facts = (about.place, about.facts) if about else ((), b"")
     return [
         ("SET", place_key(*who), orjson.dumps(place)) if any(place) else ("DEL", place_key(*who)),
-        ("SET", facts_key(*who), facts) if facts else ("DEL", facts_key(*who)),
+        ("SET", facts_key(*who), facts) if 0 < len(facts) <= MOST_FACT_BYTES else ("DEL", facts_key(*who)),
     ]

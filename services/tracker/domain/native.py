@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 
 import orjson
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
@@ -12,6 +12,9 @@ from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
 from services.tracker.domain.reception import MAX_DEPTH, Reception, Rejected, nests_too_deep, with_adjustment
 from shared.events import InteractionRecorded, canonical_type
 from shared.events.values import Document, Name, Number, Text
+
+MAX_IMPRESSION = 500
+"""Items that one event may say were shown: as many as one answer of recommendations can hold."""
 
 
 def _also(*names: str) -> Any:
@@ -39,7 +42,7 @@ class NativeEvent(BaseModel):
     timestamp: datetime | None = None
     properties: Document | None = None
     recommendation_id: Name | None = _also("recommendation_id", "recommendationId")
-    impression: tuple[Name, ...] | None = None
+    impression: Annotated[tuple[Name, ...], Field(max_length=MAX_IMPRESSION)] | None = None
     city: Text | None = None
     province: Text | None = None
     country: Text | None = None

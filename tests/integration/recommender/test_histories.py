@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from services.recommender.domain.moments import Moment
 from services.recommender.store.erasures import Erasures
 from services.recommender.store.histories import Histories, Kept
-from services.recommender.store.keys import bought_key, history_key
+from services.recommender.store.keys import bought_key, history_key, subjects_key
 from shared.events import UserErased
 from shared.events.topics import Topic
 from shared.redis import Multiplexer
@@ -159,7 +159,7 @@ async def test_everything_expires(redis: Multiplexer) -> None:
 
     ttls = await redis.execute(*(("TTL", key) for key in keys))
 
-    assert len(keys) == 5
+    assert len(keys) == 6
     assert all(0 < ttl <= 90 * 86_400 for ttl in ttls)
 
 
@@ -263,3 +263,5 @@ async def test_an_erased_user_leaves_no_key_and_the_receipt_counts_them(redis: M
     assert {key.decode().rpartition(":")[2] for key in keys} == {"other"}
     (receipt,) = receipts.published
     assert receipt.rows == {"histories": 2, "purchases": 2, "links": 1, "attributes": 0}
+    (subjects,) = await redis.execute(("ZRANGE", subjects_key(receipt.tenant), 0, -1))
+    assert subjects == [b"other"]

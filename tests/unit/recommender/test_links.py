@@ -11,7 +11,8 @@ import pytest
 
 from services.recommender.domain.moments import Moment
 from services.recommender.store import histories
-from services.recommender.store.histories import LINK, Histories, Kept
+from services.recommender.store.histories import Histories, Kept
+from services.recommender.store.scripts import LINK
 
 if TYPE_CHECKING:
     from shared.redis import Multiplexer

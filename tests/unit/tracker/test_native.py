@@ -58,6 +58,16 @@ def test_numbers_as_ids_are_taken_for_text() -> None:
     assert (found.user_id, found.item_id, found.event_id, found.price) == ("17850", "85123", "7", 2.55)
 
 
+def test_an_event_shows_no_more_items_than_an_answer_holds() -> None:
+    shown = [f"item {n}" for n in range(500)]
+
+    assert recorded(EVENT | {"impression": shown}).impression == tuple(shown)
+    assert (
+        "impression: Tuple should have at most 500 items"
+        in refused(EVENT | {"impression": [*shown, "one"]}).reason
+    )
+
+
 def test_every_field_is_carried() -> None:
     event = EVENT | {
         "event_id": "e",
