@@ -12,15 +12,62 @@ from pathlib import Path
 from typing import Any, ClassVar, Self
 
 from pydantic import BaseModel, Field, SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
 
 _PASSWORD_IN_URL = re.compile(r"(?<=://)([^:/@\s]*):([^@\s]+)@")
 
 
+class _Files(EnvSettingsSource):
+    """Reads `<NAME>_FILE`: the path of a file that holds the value, as containers get their secrets."""
+
+    def __call__(self) -> dict[str, Any]:
+        """Return the values of the files that are named; ValueError when one can't be read."""
+        values = {}
+        for field in self.settings_cls.model_fields:
+            name = f"{self.env_prefix}{field}".upper()
+            path = self.env_vars.get(f"{name}_FILE".lower())
+            if not path:
+                continue
+            if self.env_vars.get(name.lower()):
+                message = f"{name} and {name}_FILE are both set: leave one of them out"
+                raise ValueError(message)
+            values[field] = _text_of(f"{name}_FILE", path)
+        return values
+
+
+def _text_of(variable: str, path: str) -> str:
+    try:
+        return Path(path).read_text().strip()
+    except (OSError, UnicodeDecodeError) as error:
+        message = f"{variable}={path} can't be read: {error}"
+        raise ValueError(message) from error
+
+
 class Block(BaseSettings):
-    """The settings of one dependency, named by the variables that its own tools use."""
+    """The settings of one dependency, named by the variables that its own tools use.
+
+    Each value may lie in a file whose path `<NAME>_FILE` tells, such as DATABASE_URL_FILE.
+    """
 
     model_config = SettingsConfigDict(extra="ignore", frozen=True)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - there are no .env files
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - nor a folder of secrets
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Arguments first, then variables, then the files that variables name."""
+        prefix = env_settings.env_prefix if isinstance(env_settings, EnvSettingsSource) else None
+        return init_settings, env_settings, _Files(settings_cls, env_prefix=prefix)
 
     @classmethod
     def of(cls, service: str) -> Self:
@@ -122,8 +169,14 @@ class ObservabilitySettings(Block):
 
 
 def service_database_urls() -> list[str]:
-    """Every `<SERVICE>_DATABASE_URL` of the environment, in the order of their names."""
-    return [url for name, url in sorted(os.environ.items()) if name.endswith("_DATABASE_URL")]
+    """Every `<SERVICE>_DATABASE_URL` of the environment, or its file's, in the order of their names."""
+    urls = {}
+    for name, value in sorted(os.environ.items()):
+        if name.endswith("_DATABASE_URL"):
+            urls[name] = value
+        elif name.endswith("_DATABASE_URL_FILE"):
+            urls[name.removesuffix("_FILE")] = _text_of(name, value)
+    return [urls[name] for name in sorted(urls)]
 
 
 class ServiceSettings(BaseSettings):

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from importlib import import_module
+from pathlib import Path
 
 import orjson
 import pytest
+
+from shared.settings import KafkaSettings, PostgresSettings, RedisSettings, service_database_urls
 
 SECRETS = {
     "AWS_SECRET_ACCESS_KEY": "the-secret-of-aws",
@@ -29,3 +32,42 @@ def test_settings_can_be_shown_without_a_secret(monkeypatch: pytest.MonkeyPatch,
 
     assert "********" in shown
     assert not [value for value in SECRETS.values() if value.rpartition(":")[2].partition("@")[0] in shown]
+
+
+def test_a_value_may_lie_in_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "common").write_text("postgresql://common@db/endcap\n")
+    (tmp_path / "own").write_text("postgresql://tracker:p%40ss@db/endcap\n")
+    for name in ("DATABASE_URL", "TRACKER_DATABASE_URL", "SYNC_DATABASE_URL"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("DATABASE_URL_FILE", str(tmp_path / "common"))
+    monkeypatch.setenv("TRACKER_DATABASE_URL_FILE", str(tmp_path / "own"))
+
+    assert PostgresSettings.of("tracker").database_url == "postgresql://tracker:p%40ss@db/endcap"
+    assert PostgresSettings.of("sync").database_url == "postgresql://common@db/endcap"
+    assert service_database_urls() == ["postgresql://tracker:p%40ss@db/endcap"]
+
+
+def test_a_secret_from_a_file_is_masked_too(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "password").write_text("the-password-of-kafka\n")
+    monkeypatch.delenv("KAFKA_PASSWORD", raising=False)
+    monkeypatch.setenv("KAFKA_PASSWORD_FILE", str(tmp_path / "password"))
+
+    password = KafkaSettings().kafka_password
+
+    assert password is not None
+    assert password.get_secret_value() == "the-password-of-kafka"
+    assert "the-password-of-kafka" not in repr(KafkaSettings())
+
+
+def test_a_file_that_is_not_there_and_a_value_given_twice_are_refused(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delenv("REDIS_URL", raising=False)
+    monkeypatch.setenv("REDIS_URL_FILE", str(tmp_path / "missing"))
+    with pytest.raises(ValueError, match=r"REDIS_URL_FILE=.*missing can't be read"):
+        RedisSettings()
+
+    (tmp_path / "missing").write_text("redis://here")
+    monkeypatch.setenv("REDIS_URL", "redis://there")
+    with pytest.raises(ValueError, match="REDIS_URL and REDIS_URL_FILE are both set"):
+        RedisSettings()

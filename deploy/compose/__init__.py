@@ -1,0 +1,1 @@
+"""Endcap on Docker Compose: its secrets, one file for each, so that a container gets only what it needs."""
