@@ -8,9 +8,15 @@ EndcapError
 
 from __future__ import annotations
 
+from shared.masking import masked
+
 
 class EndcapError(Exception):
-    """Every error that Endcap raises on purpose."""
+    """Every error that Endcap raises on purpose. Its texts hold no password, as that of a URL may be."""
+
+    def __init__(self, *texts: object) -> None:
+        """Keep the texts with asterisks for passwords: they go to callers, jobs and logs."""
+        super().__init__(*(masked(text) if isinstance(text, str) else text for text in texts))
 
 
 class Permanent(EndcapError):
@@ -31,7 +37,7 @@ class ApiError(EndcapError):
         super().__init__(detail)
         self.status = status
         self.code = code
-        self.detail = detail
+        self.detail = str(self)
         self.retry_after = retry_after
 
 

@@ -7,7 +7,6 @@ The environment is read here and nowhere else. A service's own variable comes fi
 from __future__ import annotations
 
 import os
-import re
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -19,7 +18,7 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
-_PASSWORD_IN_URL = re.compile(r"(?<=://)([^:/@\s]*):([^@\s]+)@")
+from shared.masking import MASK, masked
 
 
 class _Files(EnvSettingsSource):
@@ -54,7 +53,7 @@ class Block(BaseSettings):
     Each value may lie in a file whose path `<NAME>_FILE` tells, such as DATABASE_URL_FILE.
     """
 
-    model_config = SettingsConfigDict(extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(extra="ignore", frozen=True, hide_input_in_errors=True)
 
     @classmethod
     def settings_customise_sources(
@@ -182,7 +181,7 @@ def service_database_urls() -> list[str]:
 class ServiceSettings(BaseSettings):
     """What every service has. A subclass sets `service` and the prefix `<SERVICE>_`."""
 
-    model_config = SettingsConfigDict(extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(extra="ignore", frozen=True, hide_input_in_errors=True)
     service: ClassVar[str]
 
     host: str = Field("127.0.0.1", description="address to listen on")
@@ -199,10 +198,12 @@ def _masked(value: object) -> Any:
         case BaseModel():
             return {name: _masked(getattr(value, name)) for name in type(value).model_fields}
         case SecretStr():
-            return "********"
+            return MASK
         case Path():
             return str(value)
         case str():
-            return _PASSWORD_IN_URL.sub(r"\1:********@", value)
+            return masked(value)
+        case tuple() | list():
+            return [_masked(each) for each in value]
         case _:
             return value

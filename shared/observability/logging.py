@@ -18,6 +18,8 @@ import orjson
 import structlog
 from opentelemetry import trace
 
+from shared.masking import masked
+
 NOISY = ("aiokafka", "faststream", "opentelemetry")
 QUIET_SECONDS = 10.0
 
@@ -108,9 +110,26 @@ def _add_trace(_: object, __: str, event: EventDict) -> EventDict:
 
 def _render(_: object, __: str, event: EventDict) -> bytes:
     name = event.pop("event", "")
-    line = {"event": name, **event}
+    line = _without_passwords({"event": name, **event})
     try:
-        return orjson.dumps(line, default=repr, option=orjson.OPT_NON_STR_KEYS)
+        return orjson.dumps(line, default=_masked_repr, option=orjson.OPT_NON_STR_KEYS)
     except TypeError:
         # Text that is no Unicode, such as half of a surrogate pair: no line may stop whoever writes it.
-        return json.dumps(line, default=repr, skipkeys=True).encode()
+        return json.dumps(line, default=_masked_repr, skipkeys=True).encode()
+
+
+def _masked_repr(value: object) -> str:
+    return masked(repr(value))
+
+
+def _without_passwords(value: Any) -> Any:
+    """Return what is logged with asterisks for passwords, as URLs in the texts of errors have them."""
+    match value:
+        case str():
+            return masked(value)
+        case dict():
+            return {key: _without_passwords(each) for key, each in value.items()}
+        case list() | tuple():
+            return [_without_passwords(each) for each in value]
+        case _:
+            return value

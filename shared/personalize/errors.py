@@ -29,7 +29,7 @@ class WireError(EndcapError):
     def __init__(self, code: str, message: str, *, retry_after: int | None = None) -> None:
         super().__init__(message)
         self.code = code
-        self.message = message
+        self.message = str(self)
         self.retry_after = retry_after
 
 
