@@ -60,6 +60,9 @@ class RunAsked(BaseModel):
     joined: bool = Field(description="whether it was queued before, so that this request joins it")
 
 
+_NO_TENANT: dict[int | str, dict[str, Any]] = {
+    404: {"model": ErrorBody, "description": "There is no tenant that a service spoke for."}
+}
 _UNKNOWN: dict[int | str, dict[str, Any]] = {
     404: {"model": ErrorBody, "description": "The tenant has no such run."}
 }
@@ -71,13 +74,17 @@ def router(authenticator: Authenticator, runs: Runs) -> APIRouter:
     Reader = Annotated[Principal, Depends(authenticator.require("read"))]  # noqa: N806
     Administrator = Annotated[Principal, Depends(authenticator.require("admin"))]  # noqa: N806
 
-    @routes.post("", operation_id="start_run", status_code=202)
+    @routes.post("", operation_id="start_run", status_code=202, responses=_NO_TENANT)
     async def start_run(
         principal: Administrator, request: Annotated[RunRequest | None, Body()] = None
     ) -> RunAsked:
         """Ask for a training run; while one is queued, the request joins it."""
         reason = (request or RunRequest()).reason
-        asked = await runs.ask(principal.own_tenant, reason)
+        tenant = principal.own_tenant
+        # The tenant of an API key was there when the key was made; a service may name any.
+        if await runs.dataset_group(tenant) is None:
+            raise ApiError(404, "UnknownTenant", f"There is no tenant {tenant}; a dataset group makes one.")
+        asked = await runs.ask(tenant, reason)
         return RunAsked(id=asked.run, run=asked.run, joined=asked.joined)
 
     @routes.get("", operation_id="list_runs")

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from services.trainer.store import Erasures, Runs
+from shared.errors import Permanent
 from shared.events import Event, TrainingRequested, UserErasureRequested
 from shared.kafka import Tombstone
 
@@ -24,7 +25,12 @@ class Handlers:
                 await self.training_requested(event)
 
     async def training_requested(self, request: TrainingRequested) -> None:
-        """Ask for a run, once; while one is queued, the request joins it."""
+        """Ask for a run, once; while one is queued, the request joins it. Permanent for an unknown tenant."""
+        if await self.runs.dataset_group(request.tenant) is None:
+            raise Permanent(
+                f"There is no tenant {request.tenant} to train: no dataset group has that tenant, or it was "
+                "deleted. Make the dataset group first, and have its rows imported under its own tenant."
+            )
         await self.runs.ask(
             request.tenant, request.reason, import_id=request.import_id, event_id=request.event_id
         )

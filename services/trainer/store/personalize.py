@@ -7,10 +7,13 @@ earlier one made instead of making it twice.
 from __future__ import annotations
 
 import asyncio
+import contextvars
+import copy
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import boto3
+from botocore import UNSIGNED
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
 
@@ -36,10 +39,21 @@ _SERVER_ERROR = 500
 Described = dict[str, Any]
 
 
+# The tenant that a call is made for, in the thread of that call.
+_TENANT: contextvars.ContextVar[str] = contextvars.ContextVar("tenant")
+
+
 class Personalize:
-    """Each method returns when what it is about exists (or is ACTIVE); ARNs in, ARNs out."""
+    """Each method returns when what it is about exists (or is ACTIVE); ARNs in, ARNs out.
+
+    At the engine every call is made for one tenant, with the service key: a key pair would belong to one
+    account, and a dataset group of another account be unknown, or mistaken for one of the same name.
+    """
 
     def __init__(self, settings: Settings) -> None:
+        """Make a client that speaks for no tenant yet; see `of`."""
+        service_key = settings.auth.endcap_service_key
+        self.tenant: str | None = None
         secret = settings.s3.aws_secret_access_key
         self._amazon = settings.amazon
         self._role = settings.role_arn
@@ -52,24 +66,41 @@ class Personalize:
             aws_access_key_id=settings.s3.aws_access_key_id,
             aws_secret_access_key=secret.get_secret_value() if secret else None,
             config=Config(
-                connect_timeout=5, read_timeout=60, retries={"max_attempts": 5, "mode": "standard"}
+                connect_timeout=5,
+                read_timeout=60,
+                retries={"max_attempts": 5, "mode": "standard"},
+                signature_version=UNSIGNED if service_key and not self._amazon else None,
             ),
         )
+        if service_key is not None and not self._amazon:
+            headers = _Headers(service_key.get_secret_value())
+            self._client.meta.events.register("before-call.personalize", headers.add)
 
-    async def dataset_group(self, name: str, known: str | None) -> str:
-        """The dataset group that a tenant is: at the engine its ARN is known, else the name counts."""
-        arn = None if self._amazon else known
-        if arn is None:
+    def of(self, tenant: str) -> Self:
+        """Return the same client, speaking for a tenant."""
+        bound = copy.copy(self)
+        bound.tenant = tenant
+        return bound
+
+    async def dataset_group(self, name: str, known: str) -> str:
+        """The dataset group that a tenant is: at the engine its ARN is known, at Amazon the name counts."""
+        arn = known
+        if self._amazon:
             arn = await self._ensure(
                 "dataset group",
                 lambda: self._find("list_dataset_groups", "datasetGroups", name=name),
                 lambda: self._client.create_dataset_group(name=name)["datasetGroupArn"],
                 "datasetGroupArn",
             )
-        await self._until_active(
+        described = await self._until_active(
             f"dataset group {name}",
             lambda: self._client.describe_dataset_group(datasetGroupArn=arn)["datasetGroup"],
         )
+        if not self._amazon and described["datasetGroupArn"] != arn:
+            raise Permanent(
+                f"the engine took {arn} for {described['datasetGroupArn']}, which is another account's: set "
+                "ENDCAP_SERVICE_KEY, so that the trainer can speak for every tenant"
+            )
         return arn
 
     async def dataset(self, group: str, name: str, kind: DatasetType) -> str:
@@ -270,12 +301,26 @@ class Personalize:
 
     async def _call(self, function: Callable[[], Any]) -> Any:
         """Call boto3 in a thread. Raises Transient when the service is away or busy, else Permanent."""
+        context = contextvars.copy_context()
+        if self.tenant is not None:
+            context.run(_TENANT.set, self.tenant)
         try:
-            return await asyncio.to_thread(function)
+            return await asyncio.get_running_loop().run_in_executor(None, context.run, function)
         except ClientError as error:
             raise _translated(error) from error
         except (BotoCoreError, HTTPClientError, OSError) as error:
             raise Transient(f"the Personalize API is not reachable: {error}") from error
+
+
+class _Headers:
+    """Adds what a service says of itself to the requests of a client, instead of a signature."""
+
+    def __init__(self, service_key: str) -> None:
+        self._service_key = service_key
+
+    def add(self, params: dict[str, Any], **_: Any) -> None:
+        """Add the headers; botocore calls this before each call, in the thread that makes it."""
+        params["headers"] |= {"x-api-key": self._service_key, "x-endcap-tenant": _TENANT.get()}
 
 
 class _Exists(Permanent):

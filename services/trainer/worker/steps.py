@@ -89,9 +89,10 @@ class Steps:
 
     async def imports(self, work: Work) -> bool:
         """Give the snapshot to the Personalize API."""
-        group = await self.personalize.dataset_group(
-            work.run.tenant, await self.runs.dataset_group(work.run.tenant)
-        )
+        known = await self.runs.dataset_group(work.run.tenant)
+        if known is None:
+            raise Permanent(f"there is no tenant {work.run.tenant}: its dataset group was deleted")
+        group = await self._personalize(work).dataset_group(work.run.tenant, known)
         await work.report(0.1, dataset_group=group)
         files = work.of("snapshot")["files"]
         wanted = [kind for kind in DATASET_TYPES if files[_FILES[kind]]["rows"]]
@@ -119,7 +120,7 @@ class Steps:
             return False
         model = work.of("train")["models"][LIVE_RECIPE]
         name = resource_name(work.run.tenant, LIVE_RECIPE)
-        arn = await self.personalize.campaign(model["solution"], model["version"], name)
+        arn = await self._personalize(work).campaign(model["solution"], model["version"], name)
         await work.report(1.0, campaign=arn)
         return True
 
@@ -165,41 +166,44 @@ class Steps:
         self, work: Work, group: str, kind: DatasetType, files: Mapping[str, Mapping[str, Any]]
     ) -> str:
         name = resource_name(work.run.tenant, _FILES[kind])
-        dataset = await self.personalize.dataset(group, name, kind)
+        dataset = await self._personalize(work).dataset(group, name, kind)
         job_name = work.run.job_name(_FILES[kind])
-        job = await self.personalize.import_rows(
+        job = await self._personalize(work).import_rows(
             dataset, job_name, self.files.uri(files[_FILES[kind]]["key"])
         )
         return str(job["datasetImportJobArn"])
 
     async def _train(self, work: Work, group: str, recipe: Recipe) -> dict[str, Any]:
         name = resource_name(work.run.tenant, recipe.name)
-        solution = await self.personalize.solution(group, name, recipe.arn)
-        version = await self.personalize.version(
+        solution = await self._personalize(work).solution(group, name, recipe.arn)
+        version = await self._personalize(work).version(
             solution, work.run.job_name(recipe.name), known=work.detail.get(recipe.name)
         )
         await work.report(None, **{recipe.name: version})
-        trained = await self.personalize.trained(version)
+        trained = await self._personalize(work).trained(version)
         return {"solution": solution, "version": version, **trained}
 
     async def _infer(
         self, work: Work, recipe: Recipe, version: str, snapshot: Mapping[str, Mapping[str, Any]]
     ) -> dict[str, Any]:
         name = work.run.job_name(recipe.name)
-        arn = await self.personalize.infer(
+        arn = await self._personalize(work).infer(
             version,
             name,
             source=self.files.uri(snapshot[_INPUTS[recipe.inputs]]["key"]),
             target=self.files.uri(self._output(work, recipe.name)),
             results=self.settings.list_length,
         )
-        described = await self.personalize.inferred(arn)
+        described = await self._personalize(work).inferred(arn)
         return {
             "name": name,
             "arn": arn,
             "started_at": described["creationDateTime"].isoformat(),
             "completed_at": described["lastUpdatedDateTime"].isoformat(),
         }
+
+    def _personalize(self, work: Work) -> Personalize:
+        return self.personalize.of(work.run.tenant)
 
     def _output(self, work: Work, recipe: str) -> str:
         return f"{work.run.prefix}batch/{recipe}/"

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
+import boto3
 import httpx
 import pytest
 import pytest_asyncio
@@ -23,6 +24,7 @@ import redis
 
 from shared.events.topics import BATCHES, TRAINING_REQUESTS
 from shared.settings import KafkaSettings
+from tests.support.engine import run
 from tests.support.kafka import kafka_environment, skip_to_end
 from tests.support.processes import ROOT, Process, process
 from tests.support.stack import Components, Database, ObjectStore
@@ -54,27 +56,31 @@ class Installation:
     def kill(self, name: str) -> None:
         self.running.pop(name).kill()
 
-    def ask(self, **body: str) -> int:
+    def ask(self, tenant: str = "default", **body: str) -> int:
         """Start a run as an operator does."""
-        answer = httpx.post(
-            f"{self.running['trainer-serve'].url}/v1/runs",
-            json=body,
-            headers={"x-api-key": self.keys["admin"]},
-            timeout=PATIENCE,
-        )
+        answer = self.post_run(tenant, **body)
         assert answer.status_code == 202, answer.text
         return int(answer.json()["run"])
+
+    def post_run(self, tenant: str, **body: str) -> httpx.Response:
+        """Ask for a run of a tenant with the service key."""
+        return httpx.post(
+            f"{self.running['trainer-serve'].url}/v1/runs",
+            json=body,
+            headers={"x-api-key": SERVICE_KEY, "x-endcap-tenant": tenant},
+            timeout=PATIENCE,
+        )
 
     def objects(self, prefix: str) -> list[str]:
         """The keys below a prefix of the data bucket."""
         found = self.s3.list_objects_v2(Bucket=self.environment["ENDCAP_DATA_BUCKET"], Prefix=prefix)
         return [entry["Key"] for entry in found.get("Contents", [])]
 
-    def run(self, number: int) -> dict[str, Any]:
+    def run(self, number: int, tenant: str = "default") -> dict[str, Any]:
         """What an operator sees of it."""
         answer = httpx.get(
             f"{self.running['trainer-serve'].url}/v1/runs/{number}",
-            headers={"x-api-key": self.keys["read"]},
+            headers={"x-api-key": SERVICE_KEY, "x-endcap-tenant": tenant},
             timeout=PATIENCE,
         )
         assert answer.status_code == 200, answer.text
@@ -163,3 +169,23 @@ async def shop(administrator: asyncpg.Connection) -> None:
         "VALUES ('default', $1, $2, $3, 'purchase', $4, 'order', $5, $5, true, $6)",
         rows,
     )
+
+
+@pytest.fixture(scope="module")
+def second_account(installation: Installation) -> str:
+    """The tenant of another account's dataset group, which has the name of the first account's group."""
+    account = "000000000001"
+    made = run(
+        "services.engine", "keys", "create", "aws", "--account", account, environment=installation.environment
+    )
+    assert made.returncode == 0, made.stderr
+    pair = dict(line.split("=", 1) for line in made.stdout.split())
+    client = boto3.client(
+        "personalize",
+        endpoint_url=installation.running["engine-serve"].url,
+        region_name=installation.environment["AWS_REGION"],
+        aws_access_key_id=pair["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=pair["AWS_SECRET_ACCESS_KEY"],
+    )
+    client.create_dataset_group(name="default")
+    return "default-2"

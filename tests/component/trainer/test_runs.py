@@ -17,6 +17,7 @@ from shared.events.topics import TRAINING_REQUESTS
 from shared.kafka import Publisher
 from shared.settings import KafkaSettings
 from tests.component.trainer.conftest import ITEMS, NOON, USERS, Installation
+from tests.support.kafka import raw_records
 from tests.support.waiting import PATIENCE, eventually
 
 # What a tenant keeps from run to run, and what each run makes anew.
@@ -24,9 +25,9 @@ LASTING = Counter({"dataset": 3, "schema": 3, "solution": 3, "campaign": 1})
 PER_RUN = Counter({"dataset-import-job": 3, "solution-version": 3, "batch-inference-job": 3})
 
 
-async def ended(installation: Installation, number: int) -> dict[str, Any]:
+async def ended(installation: Installation, number: int, tenant: str = "default") -> dict[str, Any]:
     return await eventually(
-        lambda: asyncio.to_thread(installation.run, number),
+        lambda: asyncio.to_thread(installation.run, number, tenant),
         f"run {number} ended",
         enough=lambda run: run["status"] in {"completed", "failed"},
         every=0.1,
@@ -62,19 +63,25 @@ async def test_a_shop_without_interactions_gets_a_sentence(
     await eventually(listed)
 
 
-async def test_a_request_from_kafka_is_a_run(
-    installation: Installation, administrator: asyncpg.Connection, kafka_settings: KafkaSettings
+async def test_a_request_from_kafka_is_a_run_unless_nobody_knows_the_tenant(
+    installation: Installation,
+    administrator: asyncpg.Connection,
+    kafka_settings: KafkaSettings,
+    second_account: str,
 ) -> None:
     publisher = Publisher(kafka_settings, "sync", [TRAINING_REQUESTS])
     await publisher.start()
-    tenant = f"shop-{uuid.uuid4().hex[:8]}"
-    request = TrainingRequested(
-        event_id=str(uuid.uuid4()), tenant=tenant, occurred_at=NOON, reason="someone's import"
+    tenant, unknown = second_account, f"shop-{uuid.uuid4().hex[:8]}"
+    stranger, request = (
+        TrainingRequested(
+            event_id=str(uuid.uuid4()), tenant=whose, occurred_at=NOON, reason="someone's import"
+        )
+        for whose in (unknown, tenant)
     )
 
     async def published() -> bool:
         try:
-            await publisher.publish(TRAINING_REQUESTS, [request, request], within=PATIENCE)
+            await publisher.publish(TRAINING_REQUESTS, [stranger, request, request], within=PATIENCE)
         except Transient:
             return False
         return True
@@ -91,6 +98,25 @@ async def test_a_request_from_kafka_is_a_run(
     await publisher.stop()
     runs = await administrator.fetch("SELECT reasons FROM trainer.runs WHERE tenant = $1", tenant)
     assert [row["reasons"] for row in runs] == [["someone's import"]]
+
+    topic = f"{TRAINING_REQUESTS.name}-trainer-dlq"
+
+    async def letters() -> list[str]:
+        """The reasons of the dead letters about the stranger."""
+        records = await raw_records(kafka_settings, topic)
+        return [
+            dict(record.headers)["dlq-reason"].decode()
+            for record in records
+            if record.value and unknown.encode() in record.value
+        ]
+
+    reasons = await eventually(letters)
+    assert f"There is no tenant {unknown}" in reasons[0]
+    assert await administrator.fetchval("SELECT count(*) FROM trainer.runs WHERE tenant = $1", unknown) == 0
+    named = "SELECT count(*) FROM engine.resources WHERE name = $1"
+    assert await administrator.fetchval(named, unknown) == 0
+    refused = await asyncio.to_thread(installation.post_run, unknown)
+    assert (refused.status_code, refused.json()["error"]) == (404, "UnknownTenant")
 
 
 async def test_a_run_ends_in_lists_that_are_served(
@@ -191,6 +217,45 @@ async def test_the_next_run_serves_live_what_it_trained_and_removes_old_files(
         return {key.split("/")[2] for key in keys} == {str(number)}
 
     await eventually(alone)
+
+
+async def test_a_group_of_another_account_is_trained_as_well(
+    installation: Installation, shop: None, administrator: asyncpg.Connection, second_account: str
+) -> None:
+    for table in ("sync.items", "sync.users", "tracker.interactions"):
+        schema, name = table.split(".")
+        columns = await administrator.fetchval(
+            "SELECT string_agg(column_name, ', ') FROM information_schema.columns "
+            "WHERE table_schema = $1 AND table_name = $2 AND is_generated = 'NEVER' "
+            "AND is_identity = 'NO' AND column_name <> 'tenant'",
+            schema,
+            name,
+        )
+        await administrator.execute(
+            f"INSERT INTO {table} (tenant, {columns}) "
+            f"SELECT $1, {columns} FROM {table} WHERE tenant = 'default'",
+            second_account,
+        )
+    of_account = "SELECT type, count(*) FROM engine.resources WHERE account = $1 GROUP BY type"
+
+    async def owned(account: str) -> Counter[str]:
+        return Counter({row["type"]: row["count"] for row in await administrator.fetch(of_account, account)})
+
+    firsts = await owned("000000000000")
+    run = await ended(installation, installation.ask(second_account), second_account)
+
+    assert (run["status"], run["error"]) == ("completed", None)
+    assert await owned("000000000000") == firsts
+    assert LASTING + PER_RUN + Counter({"dataset-group": 1}) == await owned("000000000001")
+    assert f"{second_account}/runs/{run['run']}/_manifest.json" in installation.objects(
+        f"{second_account}/runs/"
+    )
+
+    async def served() -> bool:
+        query = "SELECT status FROM loader.generations WHERE tenant = $1 AND generation = $2"
+        return await administrator.fetchval(query, second_account, run["run"]) == "loaded"
+
+    await eventually(served)
 
 
 async def test_amazons_endpoint_gets_no_recipe_of_ours_and_no_campaign(
