@@ -82,6 +82,7 @@ async def create(control: Control, request: CreateSchema) -> SchemaCreated:
             request.name,
             None,
             {"schema": request.avro} | ({"domain": request.domain} if request.domain else {}),
+            facts={"made_by": control.resources.tenant},
         )
     )
     return SchemaCreated(schema_arn=schema.arn)
@@ -100,8 +101,17 @@ async def listed(control: Control, request: Page) -> SchemasListed:
 
 
 async def delete(control: Control, request: SchemaName) -> None:
-    """Delete a schema that no dataset uses."""
+    """Delete a schema that no dataset uses.
+
+    A schema belongs to the account. A key of one tenant deletes those that were made with that tenant's keys.
+    """
     schema = await control.find(request.schema_arn, Type.SCHEMA, lock=True)
+    tenant = control.resources.tenant
+    if tenant is not None and schema.facts.get("made_by") != tenant:
+        raise in_use(
+            f"The schema {schema.arn} belongs to the account, and other dataset groups may use it; delete it "
+            "with an AWS key pair of the account."
+        )
     users = await control.resources.count_with(Type.DATASET, schemaArn=schema.arn)
     if users:
         raise in_use(f"The schema {schema.arn} is used by {users} dataset(s); delete them first.")

@@ -1,0 +1,87 @@
+"""Schemas belong to an account: which of its tenants, and which strangers, may delete one."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from services.engine.personalize.surface import Surface
+from shared.auth import Principal
+from shared.personalize import Call, WireError
+from tests.support.control import ask, caller
+
+SCHEMA = json.dumps(
+    {
+        "type": "record",
+        "name": "Items",
+        "namespace": "com.amazonaws.personalize.schema",
+        "fields": [{"name": "ITEM_ID", "type": "string"}, {"name": "CATEGORY", "type": "string"}],
+    }
+)
+
+
+def administrator(tenant: str) -> Call:
+    """Somebody with an admin API key of a tenant."""
+    return Call(Principal(tenant, None, frozenset({"admin"}), "key"), "request", None, "eu-west-1")
+
+
+async def schema(surface: Surface, call: Call, name: str) -> str:
+    """The ARN of a new schema."""
+    return str((await ask(surface, "CreateSchema", call, name=name, schema=SCHEMA)).schema_arn)
+
+
+async def refused(surface: Surface, call: Call, arn: str) -> str:
+    """The code with which a deletion is refused."""
+    with pytest.raises(WireError) as error:
+        await ask(surface, "DeleteSchema", call, schemaArn=arn)
+    return error.value.code
+
+
+async def exists(surface: Surface, arn: str) -> Any:
+    return await ask(surface, "DescribeSchema", schemaArn=arn)
+
+
+async def test_a_tenants_key_deletes_its_own_schemas_alone(surface: Surface) -> None:
+    for name in ("shop", "mall"):
+        await ask(surface, "CreateDatasetGroup", name=name)
+    shop, mall = administrator("shop"), administrator("mall")
+    of_account = await schema(surface, caller(), "of-account")
+    of_mall = await schema(surface, mall, "of-mall")
+
+    for arn in (of_account, of_mall):
+        assert await refused(surface, shop, arn) == "ResourceInUseException"
+        assert await exists(surface, arn)
+    await ask(surface, "DeleteSchema", mall, schemaArn=of_mall)
+    await ask(surface, "DeleteSchema", caller(), schemaArn=of_account)
+
+
+async def test_a_schema_that_another_tenant_uses_stays(surface: Surface) -> None:
+    groups = {}
+    for name in ("shop", "mall"):
+        made = await ask(surface, "CreateDatasetGroup", name=name)
+        groups[name] = made.dataset_group_arn
+    arn = await schema(surface, administrator("shop"), "shared")
+    # The same schema under the region of another client.
+    spelled = arn.replace("eu-west-1", "us-east-1")
+    await ask(
+        surface,
+        "CreateDataset",
+        administrator("mall"),
+        name="items",
+        schemaArn=spelled,
+        datasetGroupArn=groups["mall"],
+        datasetType="Items",
+    )
+
+    for call in (administrator("shop"), administrator("mall"), caller()):
+        assert await refused(surface, call, arn) == "ResourceInUseException"
+    assert await exists(surface, arn)
+
+
+async def test_a_schema_of_another_account_is_not_there(surface: Surface) -> None:
+    arn = await schema(surface, caller(), "ours")
+
+    assert await refused(surface, caller("000000000001"), arn) == "ResourceNotFoundException"
+    assert await exists(surface, arn)
