@@ -48,6 +48,10 @@ load: python
 keys: python
 	@$(LOCAL) keys $(or $(ARGS),list)
 
+.PHONY: buckets  # Allow tenants further places of the object store [ARGS='allow --tenant shop s3://bucket/folder/']
+buckets: python
+	@$(LOCAL) buckets $(or $(ARGS),list)
+
 .PHONY: clean  # Stop, and remove the stack's data, logs and keys (what was installed stays)
 clean: stop
 	rm -rf .local/data .local/logs .local/run .local/keys .local/shop

@@ -1,4 +1,4 @@
-"""`python -m deploy.local run|stop|status|logs|env|load|keys`: what the Makefile's verbs call."""
+"""`python -m deploy.local run|stop|status|logs|env|load|keys|buckets`: what the Makefile's verbs call."""
 
 from __future__ import annotations
 
@@ -58,12 +58,12 @@ def _load(options: argparse.Namespace) -> int:
     return 0
 
 
-def _keys(options: argparse.Namespace) -> int:
-    """The engine's command, with the addresses and secrets of the stack's processes."""
+def _engine(options: argparse.Namespace) -> int:
+    """Run a command of the engine with the addresses and secrets of the stack's processes."""
     stack = Stack.of_run(options.root, os.environ)
     if not stack.is_running:
         raise StackError("nothing is running; start it with `make run`")
-    words = [sys.executable, "-m", "services.engine", "keys", *options.words]
+    words = [sys.executable, "-m", "services.engine", options.engine, *options.words]
     return subprocess.run(words, cwd=PROJECT, env=dict(stack.environment), check=False).returncode
 
 
@@ -88,10 +88,15 @@ def _arguments() -> argparse.ArgumentParser:
     command("env", _env, "print what a client needs")
     loading = command("load", _load, "load a shop into the running stack")
     loading.add_argument("--data", type=Path, help="a file or folder; the generated shop without")
-    managing = command("keys", _keys, "make, list, rotate and revoke keys")
-    managing.add_argument(
-        "words", nargs=argparse.REMAINDER, help="as `python -m services.engine keys` has them"
-    )
+    for name, about in (
+        ("keys", "make, list, rotate and revoke keys"),
+        ("buckets", "allow tenants places of the object store"),
+    ):
+        managing = command(name, _engine, about)
+        managing.set_defaults(engine=name)
+        managing.add_argument(
+            "words", nargs=argparse.REMAINDER, help=f"as `python -m services.engine {name}` has them"
+        )
     return parser
 
 

@@ -1,7 +1,7 @@
-"""`python -m services.engine [serve|worker|bootstrap|keys|apply|export|migrate|settings|openapi]`."""
+"""`python -m services.engine [serve|worker|bootstrap|keys|buckets|apply|export|migrate|settings|openapi]`."""
 
 from services.engine import app
-from services.engine.app import bootstrap, declaring, keys
+from services.engine.app import bootstrap, declaring, grants, keys
 from services.engine.settings import Settings
 from shared.runtime import main
 
@@ -11,6 +11,7 @@ main(
     commands={
         "bootstrap": bootstrap.command,
         "keys": keys.command,
+        "buckets": grants.command,
         "apply": declaring.apply,
         "export": declaring.export,
     },

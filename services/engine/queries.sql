@@ -400,6 +400,10 @@ WHERE resources.account = :account AND (:tenant::text IS NULL OR resources.tenan
 ORDER BY resources.id DESC
 LIMIT :limit;
 
+-- has_account --
+-- Whether there is such an account.
+SELECT EXISTS (SELECT FROM accounts WHERE id = :account);
+
 -- add_key --
 -- An API key, by its hash; the same key again changes nothing.
 INSERT INTO keys
@@ -434,11 +438,11 @@ DELETE FROM keys WHERE id = :id RETURNING id;
 
 -- add_aws_key --
 -- An AWS key pair; the same id again takes the new secret and keeps its scopes.
-INSERT INTO aws_keys (access_key_id, account, secret_encrypted, label, scopes)
-VALUES (:access_key_id, :account, :secret_encrypted, :label, :scopes)
+INSERT INTO aws_keys (access_key_id, account, secret_encrypted, label, scopes, opens_store)
+VALUES (:access_key_id, :account, :secret_encrypted, :label, :scopes, :opens_store)
 ON CONFLICT (access_key_id) DO UPDATE
 SET secret_encrypted = excluded.secret_encrypted, account = excluded.account, active = true,
-    ends_at = NULL;
+    ends_at = NULL, opens_store = excluded.opens_store;
 
 -- aws_keys --
 -- Every AWS key pair, without its secret.
@@ -651,3 +655,64 @@ WITH ended AS (
 DELETE FROM erasure_receipts AS receipts
 USING ended
 WHERE receipts.job = ended.job AND receipts.user_id = ended.user_id;
+
+-- bucket_grants --
+-- The places that a tenant may use, by a grant of its own or of its account.
+SELECT bucket, prefix, read_only
+FROM bucket_grants
+WHERE account = :account AND (tenant IS NULL OR tenant = :tenant);
+
+-- all_bucket_grants --
+-- Every grant, with the access key id that jobs use there.
+SELECT grants.account, grants.tenant, grants.bucket, grants.prefix, grants.read_only, grants.created_at,
+    coalesce(own.access_key_id, everyone.access_key_id) AS access_key_id
+FROM bucket_grants AS grants
+LEFT JOIN bucket_keys AS own ON own.account = grants.account AND own.tenant = grants.tenant
+LEFT JOIN bucket_keys AS everyone ON everyone.account = grants.account AND everyone.tenant IS NULL
+ORDER BY grants.account, grants.tenant NULLS FIRST, grants.bucket, grants.prefix;
+
+-- add_bucket_grant --
+-- Allow a place; again says anew whether it may be written.
+INSERT INTO bucket_grants (account, tenant, bucket, prefix, read_only)
+VALUES (:account, :tenant, :bucket, :prefix, :read_only)
+ON CONFLICT (account, tenant, bucket, prefix) DO UPDATE SET read_only = excluded.read_only;
+
+-- remove_bucket_grant --
+-- Take a place back.
+DELETE FROM bucket_grants
+WHERE account = :account AND tenant IS NOT DISTINCT FROM CAST(:tenant AS text)
+  AND bucket = :bucket AND prefix = :prefix
+RETURNING bucket;
+
+-- bucket_keys --
+-- The key pair that a tenant's jobs use outside the shared buckets: its own before that of its account.
+SELECT access_key_id, secret_encrypted
+FROM bucket_keys
+WHERE account = :account AND (tenant IS NULL OR tenant = :tenant)
+ORDER BY tenant NULLS LAST
+LIMIT 1;
+
+-- store_pair --
+-- The secret of a key pair that opens the object store, too; nothing when it does not, or has ended.
+SELECT secret_encrypted
+FROM aws_keys
+WHERE access_key_id = :access_key_id AND account = :account AND opens_store
+  AND active AND coalesce(ends_at > now(), true);
+
+-- set_bucket_keys --
+-- Have jobs use a key pair.
+INSERT INTO bucket_keys (account, tenant, access_key_id, secret_encrypted)
+VALUES (:account, :tenant, :access_key_id, :secret_encrypted)
+ON CONFLICT (account, tenant) DO UPDATE
+SET access_key_id = excluded.access_key_id, secret_encrypted = excluded.secret_encrypted, created_at = now();
+
+-- drop_bucket_keys --
+-- Have jobs use the engine's own keys again.
+DELETE FROM bucket_keys
+WHERE account = :account AND tenant IS NOT DISTINCT FROM CAST(:tenant AS text)
+RETURNING access_key_id;
+
+-- drop_tenant_buckets --
+-- A tenant that is retired uses no bucket any more.
+WITH dropped AS (DELETE FROM bucket_keys WHERE tenant = :tenant)
+DELETE FROM bucket_grants WHERE tenant = :tenant;

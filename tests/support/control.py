@@ -13,9 +13,13 @@ ACCOUNT = "000000000000"
 RECIPE = "arn:aws:personalize:::recipe/aws-similar-items"
 
 
-def caller(account: str = ACCOUNT, invocation: str | None = None) -> Call:
-    """Somebody with a key pair of the account."""
-    principal = Principal(None, account, frozenset({"admin"}), "sigv4")
+STORE_KEY_ID = "ENDCSTORE"
+"""The access key id of a pair of the account that opens the object store as well."""
+
+
+def caller(account: str = ACCOUNT, invocation: str | None = None, credential: str = STORE_KEY_ID) -> Call:
+    """Somebody with a key pair of the account; by default with that of the object store."""
+    principal = Principal(None, account, frozenset({"admin"}), "sigv4", credential)
     return Call(principal, "request", invocation, "eu-west-1")
 
 

@@ -139,6 +139,7 @@ async def _register(installation: Installation) -> dict[str, str]:
         account=settings.account,
         secret_key=installation.secret_key,
         label="bootstrap",
+        opens_store=made["access_key_id"] in {settings.s3.aws_access_key_id, S3Settings().aws_access_key_id},
     )
     trainer = S3Settings.of("trainer")
     if trainer.aws_access_key_id and trainer.aws_access_key_id != made["access_key_id"]:

@@ -127,7 +127,7 @@ async def create(control: Control, request: CreateMetricAttribution) -> MetricAt
     if others:
         message = f"The dataset group {group.arn} has the metric attribution {others[0].arn} already."
         raise WireError("LimitExceededException", message)
-    _check_output(control, request.metrics_output_config, group.owner)
+    facts = await _facts_of_output(control, request.metrics_output_config, group.owner)
     await _check_metrics(control, group, request.metrics)
     made = await control.create(
         NewResource(
@@ -137,7 +137,7 @@ async def create(control: Control, request: CreateMetricAttribution) -> MetricAt
             group.owner,
             document(request, "dataset_group_arn", "metrics") | {"datasetGroupArn": group.arn},
             parent=group.path,
-            facts={"metrics": _kept(request.metrics)},
+            facts=facts | {"metrics": _kept(request.metrics)},
         )
     )
     return MetricAttributionName(metric_attribution_arn=made.arn)
@@ -158,10 +158,11 @@ async def update(control: Control, request: UpdateMetricAttribution) -> MetricAt
     metrics = [MetricAttribute.model_validate(metric) for metric in kept.values()] + [*request.add_metrics]
     await _check_metrics(control, group, metrics)
     fresh: dict[str, Any] = {}
+    facts: dict[str, Any] = {"metrics": _kept(metrics)}
     if request.metrics_output_config is not None:
-        _check_output(control, request.metrics_output_config, found.owner)
+        facts |= await _facts_of_output(control, request.metrics_output_config, found.owner)
         fresh = document(request, "metric_attribution_arn", "add_metrics", "remove_metrics")
-    await control.resources.update(found, document=fresh, facts={"metrics": _kept(metrics)})
+    await control.resources.update(found, document=fresh, facts=facts)
     return MetricAttributionName(metric_attribution_arn=found.arn)
 
 
@@ -169,9 +170,10 @@ def _kept(metrics: Sequence[MetricAttribute]) -> list[dict[str, Any]]:
     return [metric.model_dump(by_alias=True) for metric in metrics]
 
 
-def _check_output(control: Control, output: MetricAttributionOutput, tenant: str) -> None:
-    if output.s3_data_destination is not None:
-        places.check_writable(control, output.s3_data_destination.path, tenant)
+async def _facts_of_output(control: Control, output: MetricAttributionOutput, tenant: str) -> dict[str, Any]:
+    destination = output.s3_data_destination
+    writes = [] if destination is None else [(destination.path, places.INVALID_OUTPUT_PATH)]
+    return await places.facts_of(control, tenant, writes=writes)
 
 
 async def _check_metrics(control: Control, group: Resource, metrics: Sequence[MetricAttribute]) -> None:

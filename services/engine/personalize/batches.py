@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -111,7 +111,7 @@ async def create(control: Control, request: CreateBatchInferenceJob) -> BatchInf
     require_model(version)
     _check_recipe(version.facts["recipe"])
     catalogue.refuse_segments(version, "batch inference jobs")
-    check_places(control, request.job_input, request.job_output, version.owner)
+    facts = await facts_of_places(control, request.job_input, request.job_output, version.owner)
     job = await jobs.make(
         control,
         request,
@@ -119,6 +119,7 @@ async def create(control: Control, request: CreateBatchInferenceJob) -> BatchInf
         version,
         control.settings.max_pending_batches,
         **await filters.of_job(control, request.filter_arn, version.owner, "item"),
+        **facts,
     )
     await control.start(job)
     return BatchInferenceJobCreated(batch_inference_job_arn=job.arn)
@@ -130,10 +131,13 @@ def _check_recipe(name: str) -> None:
         raise invalid_input(f"The recipe {name} gives no batch recommendations: ask a campaign for them.")
 
 
-def check_places(control: Control, job_input: JobInput, job_output: JobOutput, tenant: str) -> None:
-    """InvalidInputException when a job may not read its input, or not write its output."""
-    places.check_readable(control, job_input.s3_data_source.path, tenant, places.INVALID_INPUT_PATH)
-    places.check_writable(control, job_output.s3_data_destination.path, tenant)
+async def facts_of_places(
+    control: Control, job_input: JobInput, job_output: JobOutput, tenant: str
+) -> dict[str, Any]:
+    """Return a job's facts; InvalidInputException when it may not read its input, or not write its output."""
+    reads = [(job_input.s3_data_source.path, places.INVALID_INPUT_PATH)]
+    writes = [(job_output.s3_data_destination.path, places.INVALID_OUTPUT_PATH)]
+    return await places.facts_of(control, tenant, reads=reads, writes=writes)
 
 
 async def describe(control: Control, request: BatchInferenceJobName) -> BatchInferenceJobDescribed:

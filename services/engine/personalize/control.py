@@ -33,12 +33,16 @@ class Announce(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Control:
-    """What a handler works with. All changes of one call are one transaction."""
+    """What a handler works with. All changes of one call are one transaction.
+
+    `signed_with` is the access key id of a call whose signature was checked.
+    """
 
     resources: Resources
     settings: Settings
     tokens: PageTokens
     announce: Announce
+    signed_with: str = ""
 
     async def find(self, arn: str, kind: Type, *, lock: bool = False) -> Resource:
         """The resource that an ARN names, whatever its account and region; ResourceNotFoundException."""

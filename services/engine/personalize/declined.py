@@ -22,7 +22,8 @@ INSTEAD = {
 """What is declined, and what there is instead."""
 
 WITHOUT_EFFECT = {
-    "roleArn": "any role will do: who may read which bucket is the object store's business.",
+    "roleArn": "any role will do: `buckets allow` of the engine says which places a dataset group may use, "
+    "and `buckets keys` with which key pair.",
     "kmsKeyArn": "what is at rest is encrypted by the disks and the object store, if at all.",
     "performHPO, hpoConfig": "each training chooses its settings on a part of its data anyway.",
     "minProvisionedTPS, minRecommendationRequestsPerSecond": "a campaign that is idle costs nothing.",

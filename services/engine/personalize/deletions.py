@@ -99,9 +99,10 @@ async def create(control: Control, request: CreateDataDeletionJob) -> DataDeleti
     if location is None:
         raise invalid_input(f"{places.INVALID_DATA_LOCATION} dataSource.dataLocation is missing.")
     group = await find_for_new(control, request.dataset_group_arn)
-    places.check_readable(control, location, group.owner, places.INVALID_DATA_LOCATION)
+    reads = [(location, places.INVALID_DATA_LOCATION)]
+    facts = await places.facts_of(control, group.owner, reads=reads)
     job = await jobs.make(
-        control, request, Type.DATA_DELETION_JOB, group, control.settings.max_pending_deletions
+        control, request, Type.DATA_DELETION_JOB, group, control.settings.max_pending_deletions, **facts
     )
     await control.start(job)
     return DataDeletionJobCreated(data_deletion_job_arn=job.arn)

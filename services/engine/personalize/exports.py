@@ -82,9 +82,10 @@ class DatasetExportJobsListed(WireModel):
 async def create(control: Control, request: CreateDatasetExportJob) -> DatasetExportJobCreated:
     """Queue an export of what the dataset holds when the export begins."""
     dataset = await control.find(request.dataset_arn, Type.DATASET, lock=True)
-    places.check_writable(control, request.job_output.s3_data_destination.path, dataset.owner)
+    writes = [(request.job_output.s3_data_destination.path, places.INVALID_OUTPUT_PATH)]
+    facts = await places.facts_of(control, dataset.owner, writes=writes)
     job = await jobs.make(
-        control, request, Type.DATASET_EXPORT_JOB, dataset, control.settings.max_pending_exports
+        control, request, Type.DATASET_EXPORT_JOB, dataset, control.settings.max_pending_exports, **facts
     )
     await control.start(job)
     return DatasetExportJobCreated(dataset_export_job_arn=job.arn)

@@ -86,7 +86,8 @@ async def create(control: Control, request: CreateDatasetImportJob) -> DatasetIm
         raise invalid_input(f"{places.INVALID_DATA_LOCATION} dataSource.dataLocation is missing.")
     dataset = await control.find(request.dataset_arn, Type.DATASET, lock=True)
     location = request.data_source.data_location
-    places.check_readable(control, location, dataset.owner, places.INVALID_DATA_LOCATION)
+    reads = [(location, places.INVALID_DATA_LOCATION)]
+    facts = await places.facts_of(control, dataset.owner, reads=reads)
     earlier = await control.resources.children(dataset.path, Type.DATASET_IMPORT_JOB)
     if request.import_mode == "INCREMENTAL" and not _could_have_rows(earlier):
         raise invalid_input(
@@ -94,7 +95,7 @@ async def create(control: Control, request: CreateDatasetImportJob) -> DatasetIm
             "INCREMENTAL one."
         )
     job = await jobs.make(
-        control, request, Type.DATASET_IMPORT_JOB, dataset, control.settings.max_pending_imports
+        control, request, Type.DATASET_IMPORT_JOB, dataset, control.settings.max_pending_imports, **facts
     )
     # The worker that ends an import queues the next one of the same dataset.
     if not any(other.status in UNFINISHED for other in earlier):

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 from services.engine.domain import locations
+from services.engine.domain.locations import Access
 from services.engine.personalize.control import Control
 from services.engine.personalize.members import KmsKeyArn, S3Location, WireModel
+from services.engine.store import buckets
 
-INVALID_INPUT_PATH = "Invalid S3 input path."
-INVALID_OUTPUT_PATH = "Invalid S3 output path."
+Place = tuple[str, str]
+"""A URI, and the complaint of the wire about it."""
+
+INVALID_INPUT_PATH = locations.INVALID_INPUT_PATH
+INVALID_OUTPUT_PATH = locations.INVALID_OUTPUT_PATH
 INVALID_DATA_LOCATION = "Invalid Data location."
 
 
@@ -36,16 +44,20 @@ class JobOutput(WireModel):
     s3_data_destination: S3DataConfig
 
 
-def check_readable(control: Control, uri: str, tenant: str, complaint: str) -> None:
-    """InvalidInputException for a place that a tenant's jobs may not read."""
-    locations.check_readable(locations.parse(uri, complaint), tenant, _buckets(control), complaint)
+async def facts_of(
+    control: Control, tenant: str, *, reads: Sequence[Place] = (), writes: Sequence[Place] = ()
+) -> dict[str, Any]:
+    """Return what a worker has to know of who made a job that uses these places.
 
-
-def check_writable(control: Control, uri: str, tenant: str, complaint: str = INVALID_OUTPUT_PATH) -> None:
-    """InvalidInputException for a place that a tenant's jobs may not write."""
-    locations.check_writable(locations.parse(uri, complaint), tenant, _buckets(control), complaint)
-
-
-def _buckets(control: Control) -> locations.Buckets:
-    s3 = control.settings.s3
-    return locations.Buckets(s3.endcap_data_bucket, s3.endcap_uploads_bucket)
+    InvalidInputException for a place that the tenant's jobs may not read, or not write.
+    """
+    connection, account = control.resources.connection, control.resources.account
+    key_id = control.signed_with
+    opens_store = bool(key_id) and await buckets.opens_store(connection, account, key_id)
+    grants = await buckets.grants(connection, account, tenant)
+    access = Access(tenant, buckets.shared_of(control.settings.s3), grants, any_bucket=opens_store)
+    for uri, complaint in reads:
+        access.check_readable(locations.parse(uri, complaint), complaint)
+    for uri, complaint in writes:
+        access.check_writable(locations.parse(uri, complaint), complaint)
+    return {"store_key": key_id if opens_store else None}

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from services.engine.domain.resources import Type
 from services.engine.personalize import catalogue, filters, jobs
-from services.engine.personalize.batches import check_places
+from services.engine.personalize.batches import facts_of_places
 from services.engine.personalize.control import Control, require_model
 from services.engine.personalize.jobs import NewJob
 from services.engine.personalize.members import (
@@ -97,7 +97,7 @@ async def create(control: Control, request: CreateBatchSegmentJob) -> BatchSegme
             f"The recipe {version.facts['recipe']} makes no user segments: make a batch inference job or a "
             "campaign of this version, or train one with aws-item-affinity or aws-item-attribute-affinity."
         )
-    check_places(control, request.job_input, request.job_output, version.owner)
+    facts = await facts_of_places(control, request.job_input, request.job_output, version.owner)
     job = await jobs.make(
         control,
         request,
@@ -105,6 +105,7 @@ async def create(control: Control, request: CreateBatchSegmentJob) -> BatchSegme
         version,
         control.settings.max_pending_batches,
         **await filters.of_job(control, request.filter_arn, version.owner, "user"),
+        **facts,
     )
     await control.start(job)
     return BatchSegmentJobCreated(batch_segment_job_arn=job.arn)

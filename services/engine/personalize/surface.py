@@ -39,11 +39,15 @@ class OutboxAnnounce:
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """An account, or one tenant in it, and the region that the call was signed for."""
+    """An account, or one tenant in it, and the region that the call was signed for.
+
+    `signed_with` is the access key id of a signature that was checked.
+    """
 
     account: str
     tenant: str | None
     region: str
+    signed_with: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +95,8 @@ class Surface:
             if not await invocation.begin():
                 return await invocation.answer()
             resources = Resources(connection, caller.account, caller.tenant, caller.region)
-            control = Control(resources, self.settings, self.tokens, OutboxAnnounce(connection))
+            announce = OutboxAnnounce(connection)
+            control = Control(resources, self.settings, self.tokens, announce, caller.signed_with)
             reply = await row.handle(control, request)
             shown = reply.model_dump(mode="json", by_alias=True, exclude_none=True) if reply else None
             await invocation.finish(shown)
@@ -101,7 +106,8 @@ class Surface:
         """Whose resources the call is about."""
         region = call.region or self.settings.s3.aws_region
         account = await account_of(self.database, call.principal, self.settings)
-        return Caller(account, call.principal.tenant, region)
+        signed_with = call.principal.credential if call.principal.kind == "sigv4" else ""
+        return Caller(account, call.principal.tenant, region, signed_with)
 
 
 async def account_of(database: Database, principal: Principal, settings: Settings) -> str:

@@ -93,8 +93,12 @@ class Keys:
         secret_key: str,
         label: str,
         scopes: Sequence[str] = PAIR_SCOPES,
+        opens_store: bool = False,
     ) -> None:
-        """Register an AWS key pair, its secret encrypted with `secret_key`."""
+        """Register an AWS key pair, its secret encrypted with `secret_key`.
+
+        One that opens the object store, too, is used there by the jobs that are made with it.
+        """
         await self.connection.execute(
             *SQL.add_aws_key(
                 access_key_id=access_key_id,
@@ -102,6 +106,7 @@ class Keys:
                 secret_encrypted=encrypt(secret, secret_key),
                 label=label,
                 scopes=list(scopes),
+                opens_store=opens_store,
             )
         )
 
@@ -142,6 +147,10 @@ class Keys:
             for row in await self.connection.fetch(*SQL.aws_keys())
         ]
         return [*keys, *pairs]
+
+    async def has_account(self, account: str) -> bool:
+        """Return whether there is such an account."""
+        return bool(await self.connection.fetchval(*SQL.has_account(account=account)))
 
     async def account_of(self, tenant: str) -> str | None:
         """The account of a living tenant."""

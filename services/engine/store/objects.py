@@ -18,6 +18,7 @@ from boto3.exceptions import S3UploadFailedError
 from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 
 from services.engine.domain.locations import Location
+from services.engine.store.buckets import shared_of
 from shared import s3
 from shared.errors import Permanent, Transient
 
@@ -25,11 +26,16 @@ if TYPE_CHECKING:
     from botocore.response import StreamingBody
     from mypy_boto3_s3 import S3Client
 
+    from services.engine.store.buckets import TenantStore
     from shared.settings import S3Settings
 
 # What the store says of a place that is wrong, and will be the next time; a HEAD has the status alone.
 _WRONG = frozenset(
-    ("NoSuchBucket", "NoSuchKey", "AccessDenied", "InvalidBucketName", "KeyTooLongError", "400", "403", "404")
+    {
+        *("NoSuchBucket", "NoSuchKey", "AccessDenied", "InvalidBucketName", "KeyTooLongError"),
+        *("InvalidAccessKeyId", "SignatureDoesNotMatch"),
+        *("400", "403", "404"),
+    }
 )
 _DELETE_AT_ONCE = 1000
 BUFFER_BYTES = 2**20
@@ -59,22 +65,38 @@ class Object:
 
 
 class Objects:
-    """The buckets that the engine's own key pair may reach."""
+    """The object store: the shared buckets with the engine's own keys, others with those of a tenant."""
 
-    def __init__(self, client: S3Client, data_bucket: str) -> None:
+    def __init__(self, client: S3Client, data_bucket: str, store: TenantStore | None = None) -> None:
         """Use a client; `data_bucket` is the one that Endcap writes."""
         self._client = client
+        self._outside = client
+        self._shared = frozenset({data_bucket})
+        self._access = store.access if store else None
         self.data_bucket = data_bucket
 
     @classmethod
-    def of(cls, settings: S3Settings) -> Objects:
-        """The store of the settings."""
-        return cls(s3.client(settings), settings.endcap_data_bucket)
+    def of(cls, settings: S3Settings, store: TenantStore | None = None) -> Objects:
+        """The store of the settings, for jobs as that of a tenant."""
+        made = cls(s3.client(settings), settings.endcap_data_bucket, store)
+        made._shared = frozenset(shared_of(settings))
+        if store is not None and store.keys is not None:
+            own = {"aws_access_key_id": store.keys.access_key_id, "aws_secret_access_key": store.keys.secret}
+            made._outside = s3.client(settings.model_copy(update=own))
+        return made
+
+    def check_writable(self, location: Location, complaint: str) -> None:
+        """Permanent for a place that the tenant's jobs may not write."""
+        if self._access is not None:
+            self._access.check_writable(location, complaint)
+
+    def _reaching(self, bucket: str) -> S3Client:
+        return self._client if bucket in self._shared else self._outside
 
     def below(self, bucket: str, prefix: str, complaint: str = "Invalid S3 path.") -> Iterator[Object]:
         """Every object whose key begins with the prefix; folders themselves are left out."""
         with _translated(complaint, f"s3://{bucket}/{prefix}"):
-            pages = self._client.get_paginator("list_objects_v2")
+            pages = self._reaching(bucket).get_paginator("list_objects_v2")
             for page in pages.paginate(Bucket=bucket, Prefix=prefix):
                 for entry in page.get("Contents", []):
                     if not entry["Key"].endswith("/"):
@@ -84,7 +106,7 @@ class Objects:
         """The object at a location, or those in a folder; Permanent with `complaint` when there is none."""
         if not location.is_folder:
             with _translated(complaint, location.uri):
-                head = self._client.head_object(Bucket=location.bucket, Key=location.key)
+                head = self._reaching(location.bucket).head_object(Bucket=location.bucket, Key=location.key)
             return [Object(location.bucket, location.key, head["ContentLength"])]
         found = list(self.below(location.bucket, location.key, complaint))
         if not found:
@@ -94,26 +116,26 @@ class Objects:
     def read(self, source: Object, complaint: str, seen: Callable[[int], None] = _unseen) -> IO[bytes]:
         """The bytes of an object as a buffered stream; `seen` hears how many have come."""
         with _translated(complaint, source.uri):
-            body = self._client.get_object(Bucket=source.bucket, Key=source.key)["Body"]
+            body = self._reaching(source.bucket).get_object(Bucket=source.bucket, Key=source.key)["Body"]
         return io.BufferedReader(_Body(body, source.uri, seen), BUFFER_BYTES)
 
     def seekable(self, bucket: str, key: str) -> IO[bytes]:
         """An object of which only the parts travel that are read, as of a file with columns."""
         uri = f"s3://{bucket}/{key}"
         with _translated("Invalid S3 path.", uri):
-            size = self._client.head_object(Bucket=bucket, Key=key)["ContentLength"]
-        return cast("IO[bytes]", _Ranges(self._client, Object(bucket, key, size)))
+            size = self._reaching(bucket).head_object(Bucket=bucket, Key=key)["ContentLength"]
+        return cast("IO[bytes]", _Ranges(self._reaching(bucket), Object(bucket, key, size)))
 
     def download(self, bucket: str, key: str, path: Path) -> None:
         """Copy an object to a file."""
         path.parent.mkdir(parents=True, exist_ok=True)
         with _translated("Invalid S3 path.", f"s3://{bucket}/{key}"):
-            self._client.download_file(bucket, key, str(path))
+            self._reaching(bucket).download_file(bucket, key, str(path))
 
     def upload(self, path: Path, bucket: str, key: str, complaint: str) -> None:
         """Copy a file to an object, which appears whole or not at all."""
         with _translated(complaint, f"s3://{bucket}/{key}"):
-            self._client.upload_file(str(path), bucket, key)
+            self._reaching(bucket).upload_file(str(path), bucket, key)
 
     def put(self, body: bytes, key: str) -> None:
         """Write a small object into the data bucket."""

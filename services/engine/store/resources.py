@@ -153,9 +153,10 @@ class Resources:
         )
 
     async def retire_tenant(self, tenant: str) -> None:
-        """End a tenant: its keys go, its id stays used."""
+        """End a tenant: its keys and its buckets go, its id stays used."""
         await self.connection.execute(*SQL.retire_tenant(tenant=tenant))
         await self.connection.execute(*SQL.drop_tenant_keys(tenant=tenant))
+        await self.connection.execute(*SQL.drop_tenant_buckets(tenant=tenant))
 
     async def discard(self, prefix: str, hours: float) -> None:
         """Have a prefix of the data bucket emptied after a while."""

@@ -22,6 +22,7 @@ from shared.personalize.recommendations import source_among
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from services.engine.store.buckets import TenantStore
     from shared.jobs import Job
     from shared.postgres import Connection
 
@@ -58,9 +59,10 @@ class Attributions(Runner):
         async for some in attributions.events(self.database, found, bucket, types):
             tally.add(some)
         sums = list(sums_of(tally, reported))
+        store = await self._output_of(found)
         with child.workspace(self.settings.work_folder, job) as workspace:
             spec = await self._spec(job, found, sums, workspace)
-            result = await self._compute(job, KIND, spec, workspace)
+            result = await self._compute(job, KIND, spec, workspace, store)
         keys: list[Key] = [(each["metric"], each["source"]) for each in sums]
         values = dict(zip(keys, result["values"], strict=True))
         async with self.database.transaction() as connection:
@@ -99,6 +101,7 @@ class Attributions(Runner):
 
     async def _count_import(self, job: Job, found: Resource) -> None:
         """Write the file of an import: once, or again under the same name."""
+        store = await self._output_of(found)
         since = max(found.created_at, datetime.now(UTC) - timedelta(days=MOST_DAYS))
         with child.workspace(self.settings.work_folder, job) as workspace:
             items = await self._items(found, workspace / "received.parquet")
@@ -115,11 +118,18 @@ class Attributions(Runner):
                 items,
                 _place(found, f"BULK - {job.payload['began']}-{job.payload['import']}"),
             )
-            await self._compute(job, "bulk attribution", spec, workspace)
+            await self._compute(job, "bulk attribution", spec, workspace, store)
         async with self.database.transaction() as connection:
             held = await resources.beside(connection, found).get(found.path, lock=True)
             if held is not None and held.id == found.id and held.failure_reason is not None:
                 await resources.beside(connection, found).update(held)
+
+    async def _output_of(self, found: Resource) -> TenantStore:
+        """What the files of a metric attribution may reach; Permanent where its place was taken back."""
+        place = _place(found, "")
+        complaint = attribution.INVALID_OUTPUT_PATH
+        output = [] if place.bucket is None else [(locations.Location(place.bucket, place.key), complaint)]
+        return await self._store_of(found, writes=output)
 
     async def _items(self, found: Resource, path: Path, ids: list[str] | None = None) -> Items:
         """The imported items of the group, and a file of those that were put; with `ids` of these alone."""

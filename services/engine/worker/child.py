@@ -25,6 +25,7 @@ from shared.errors import Permanent, Transient
 if TYPE_CHECKING:
     from multiprocessing.context import ForkServerProcess
 
+    from services.engine.store.buckets import TenantStore
     from shared.jobs import Job
 
 LINE_LIMIT = 4 * 2**20
@@ -56,14 +57,18 @@ class Forks:
         return None
 
 
-async def compute(kind: str, spec: Any, workspace: Path, told: Told) -> dict[str, Any]:
-    """Run a computation to its end; `told` hears of its progress.
+async def compute(
+    kind: str, spec: Any, workspace: Path, told: Told, store: TenantStore | None = None
+) -> dict[str, Any]:
+    """Run a computation to its end; `told` hears of its progress, `store` is what its tenant may reach.
 
     Permanent when the input is wrong or the process died, Transient when a dependency was away. When this
     is cancelled, the process ends too.
     """
     ours, theirs = socket.socketpair()
-    process = _forks.Process(target=computation.main, args=(theirs, kind, spec, workspace), daemon=True)
+    process = _forks.Process(
+        target=computation.main, args=(theirs, kind, spec, workspace, store), daemon=True
+    )
     with theirs:
         process.start()
     reader, writer = await asyncio.open_unix_connection(sock=ours, limit=LINE_LIMIT)

@@ -18,6 +18,7 @@ from typing import Any
 
 import orjson
 
+from services.engine.store.buckets import TenantStore
 from services.engine.store.objects import Objects
 from shared.errors import Permanent, Transient
 from shared.settings import S3Settings
@@ -40,14 +41,16 @@ MODULES = {
 }
 
 
-def main(worker: socket.socket, kind: str, spec: Any, workspace: Path) -> None:
-    """Do it, and tell the worker what became of it."""
+def main(
+    worker: socket.socket, kind: str, spec: Any, workspace: Path, store: TenantStore | None = None
+) -> None:
+    """Do it, and tell the worker what became of it. `store` is what the job's tenant may reach."""
     threading.Thread(target=_end_with, args=(worker,), daemon=True).start()
     with contextlib.suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text(_OOM_SCORE)
     try:
         module = importlib.import_module(MODULES[kind])
-        objects = Objects.of(S3Settings.of("engine"))
+        objects = Objects.of(S3Settings.of("engine"), store)
         result = module.run(spec, objects, workspace, Reporter(worker))
     except Permanent as error:
         _say(worker, "failed", str(error))

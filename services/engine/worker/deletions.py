@@ -62,9 +62,10 @@ class Deletions(Runner):
     async def _request(self, job: Job, resource: Resource) -> None:
         """Leave the users out from now on, request their erasure, and count their received rows, once."""
         source = locations.parse(resource.document["dataSource"]["dataLocation"], importing.INVALID_LOCATION)
+        store = await self._store_of(resource, reads=[(source, importing.INVALID_LOCATION)])
         with child.workspace(self.settings.work_folder, job) as workspace:
             spec = erasing.Spec((source.bucket, source.key), [], "")
-            result = await self._compute(job, "deletion", spec, workspace)
+            result = await self._compute(job, "deletion", spec, workspace, store)
             path = workspace / erasing.USERS_FILE
             if "received" not in job.progress:
                 received = 0

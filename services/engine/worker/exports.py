@@ -30,6 +30,7 @@ class Exports(Runner):
         output = locations.parse(
             document["jobOutput"]["s3DataDestination"]["path"], exporting.INVALID_OUTPUT_PATH
         )
+        store = await self._store_of(resource, writes=[(output, exporting.INVALID_OUTPUT_PATH)])
         mode = document["ingestionMode"]
         with child.workspace(self.settings.work_folder, job) as workspace:
             path = workspace / "received.parquet"
@@ -47,6 +48,6 @@ class Exports(Runner):
                 resource.name,
                 await deletions.erased(self.database, resource.owner) if kind == "INTERACTIONS" else {},
             )
-            result = await self._compute(job, "export", spec, workspace)
+            result = await self._compute(job, "export", spec, workspace, store)
         await self._done(resource, result)
         metrics.EXPORTED_ROWS.labels(kind).inc(result["rows"])

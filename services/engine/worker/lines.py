@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from services.engine.domain.locations import Location, as_folder
+from services.engine.domain.locations import INVALID_OUTPUT_PATH, Location, as_folder, parse
 from services.engine.store.objects import Object, Objects
 
 
@@ -21,6 +21,9 @@ def input_files(
     files = objects.at(source, complaint)
     names = {file.key: file.key.removeprefix(source.key) if source.is_folder else file.name for file in files}
     keys = {key: f"{as_folder(output.key)}{name}.out" for key, name in names.items()}
+    for key in keys.values():
+        # A name below the input may hold anything: what it becomes below the output is checked, too.
+        objects.check_writable(parse(f"s3://{output.bucket}/{key}", INVALID_OUTPUT_PATH), INVALID_OUTPUT_PATH)
     answers = set(keys.values()) if output.bucket == source.bucket else set()
     return [(file, keys[file.key]) for file in files if file.key not in answers]
 

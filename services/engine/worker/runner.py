@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import structlog
 
+from services.engine.domain import locations
 from services.engine.domain.resources import Resource, Status
-from services.engine.store import resources
+from services.engine.store import buckets, resources
 from services.engine.worker import child
 from shared.errors import Permanent
 from shared.postgres import UNAVAILABLE
@@ -19,7 +20,9 @@ from shared.postgres import UNAVAILABLE
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from services.engine.domain.locations import Location
     from services.engine.settings import Settings
+    from services.engine.store.buckets import TenantStore
     from shared.jobs import Job
     from shared.postgres import Database
 
@@ -43,15 +46,40 @@ class Runner:
                 return None
             return await resources.beside(connection, resource).update(resource, status=Status.IN_PROGRESS)
 
-    async def _compute(self, job: Job, kind: str, spec: Any, workspace: Path | None = None) -> dict[str, Any]:
+    async def _store_of(
+        self,
+        resource: Resource,
+        *,
+        reads: Sequence[tuple[Location, str]] = (),
+        writes: Sequence[tuple[Location, str]] = (),
+    ) -> TenantStore:
+        """Return what a job may reach now; Permanent where that does not include its places any more.
+
+        `reads` and `writes` are places with the wire's complaint about each.
+        """
+        store = await buckets.store_of(self.database, self.settings, resource)
+        for location, complaint in reads:
+            store.access.check_readable(location, complaint)
+        for location, complaint in writes:
+            store.access.check_writable(location, complaint)
+        return store
+
+    async def _compute(
+        self,
+        job: Job,
+        kind: str,
+        spec: Any,
+        workspace: Path | None = None,
+        store: TenantStore | None = None,
+    ) -> dict[str, Any]:
         async def told(progress: dict[str, Any]) -> None:
             await job.report(**progress)
 
         if workspace is not None:
-            result = await self._while_wanted(job, child.compute(kind, spec, workspace, told))
+            result = await self._while_wanted(job, child.compute(kind, spec, workspace, told, store))
         else:
             with child.workspace(self.settings.work_folder, job) as made:
-                result = await self._while_wanted(job, child.compute(kind, spec, made, told))
+                result = await self._while_wanted(job, child.compute(kind, spec, made, told, store))
         for warning in result["warnings"]:
             log.warning("engine.warned", kind=job.kind, resource=job.key, warning=warning)
         await job.report(step="done", share=1.0, warnings=result["warnings"])
@@ -96,6 +124,15 @@ class Runner:
         if schema is None:
             raise Permanent("The schema of this job's dataset was deleted.")
         return dataset, schema
+
+    async def _batch_places(self, resource: Resource) -> tuple[Location, Location, TenantStore]:
+        """The input and the output of a batch job, and what the job may reach."""
+        reads, writes = locations.INVALID_INPUT_PATH, locations.INVALID_OUTPUT_PATH
+        document = resource.document
+        source = locations.parse(document["jobInput"]["s3DataSource"]["path"], reads)
+        output = locations.parse(document["jobOutput"]["s3DataDestination"]["path"], writes)
+        store = await self._store_of(resource, reads=[(source, reads)], writes=[(output, writes)])
+        return source, output, store
 
     async def _version_of(self, resource: Resource) -> Resource:
         version = await resources.beside(self.database, resource).get(resource.parent or "")

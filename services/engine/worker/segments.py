@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from services.engine import metrics
-from services.engine.domain import locations
 from services.engine.store import deletions
-from services.engine.worker import inference, segmenting
+from services.engine.worker import segmenting
 from services.engine.worker.runner import Runner
 
 if TYPE_CHECKING:
@@ -26,10 +25,7 @@ class Segments(Runner):
             return
         version = await self._version_of(resource)
         document = resource.document
-        source = locations.parse(document["jobInput"]["s3DataSource"]["path"], inference.INVALID_INPUT_PATH)
-        output = locations.parse(
-            document["jobOutput"]["s3DataDestination"]["path"], inference.INVALID_OUTPUT_PATH
-        )
+        source, output, store = await self._batch_places(resource)
         spec = segmenting.Spec(
             version.facts["folder"],
             version.facts["model_sha256"],
@@ -41,6 +37,6 @@ class Segments(Runner):
             await deletions.deleted_since(self.database, resource.owner, version.created_at),
             resource.facts.get("filter"),
         )
-        result = await self._compute(job, "segments", spec)
+        result = await self._compute(job, "segments", spec, store=store)
         await self._done(resource, result)
         metrics.SEGMENT_LINES.inc(result["lines"])

@@ -64,7 +64,8 @@ class Work(Runner):
         dataset, schema = await self._dataset_of(resource)
         if document["importMode"] == "INCREMENTAL" and not await datasets.parts(self.database, dataset.id):
             raise Permanent("The dataset holds no rows of a FULL import; make one before an INCREMENTAL one.")
-        source = locations.parse(document["dataSource"]["dataLocation"], "Invalid Data location.")
+        source = locations.parse(document["dataSource"]["dataLocation"], importing.INVALID_LOCATION)
+        store = await self._store_of(resource, reads=[(source, importing.INVALID_LOCATION)])
         kind = dataset.document["datasetType"]
         # A folder per attempt: what a killed attempt has written is never mistaken for ours.
         folder = f"{locations.dataset_prefix(resource.owner, kind, resource.id)}{job.attempt}/"
@@ -79,7 +80,7 @@ class Work(Runner):
             self.settings.max_import_bytes,
             self.settings.max_import_rows,
         )
-        result = await self._compute(job, "import", spec)
+        result = await self._compute(job, "import", spec, store=store)
         parts = [datasets.Part(**part) for part in result["parts"]]
         async with self.database.transaction() as connection:
             await self._finish_import(connection, resource, parts, result, folder)
@@ -127,10 +128,7 @@ class Work(Runner):
             return
         version = await self._version_of(resource)
         document = resource.document
-        source = locations.parse(document["jobInput"]["s3DataSource"]["path"], "Invalid S3 input path.")
-        output = locations.parse(
-            document["jobOutput"]["s3DataDestination"]["path"], "Invalid S3 output path."
-        )
+        source, output, store = await self._batch_places(resource)
         config = document.get("batchInferenceJobConfig", {})
         spec = inference.Spec(
             version.facts["folder"],
@@ -148,7 +146,7 @@ class Work(Runner):
             seed=resource.id,
             spark_master=self._spark_master,
         )
-        result = await self._compute(job, "inference", spec)
+        result = await self._compute(job, "inference", spec, store=store)
         await self._done(resource, result)
         metrics.INFERRED_LINES.inc(result["lines"])
 

@@ -12,8 +12,9 @@ from services.engine.store.keys import Keys
 from shared.personalize import PageTokens
 from shared.postgres import Database
 from shared.settings import PostgresSettings
-from tests.support.control import ACCOUNT
+from tests.support.control import ACCOUNT, STORE_KEY_ID
 from tests.support.stack import Database as MigratedDatabase
+from tests.support.tenants import SECRET_KEY
 
 
 @pytest.fixture
@@ -22,6 +23,14 @@ async def store(database: MigratedDatabase) -> AsyncIterator[Database]:
     await pool.start()
     await Keys(pool).add_account(ACCOUNT)
     await Keys(pool).add_account("000000000001")
+    await Keys(pool).add_pair(
+        STORE_KEY_ID,
+        "secret of the store",
+        account=ACCOUNT,
+        secret_key=SECRET_KEY,
+        label="also of the object store",
+        opens_store=True,
+    )
     yield pool
     await pool.stop()
 

@@ -8,13 +8,14 @@ import orjson
 import pyarrow as pa
 import pytest
 
-from services.engine.domain.locations import Location
+from services.engine.domain.locations import Access, Buckets, Grant, Location
 from services.engine.recipes import RECIPES, Dataset
 from services.engine.recipes.recipe import silent
 from services.engine.store.objects import Object
 from services.engine.worker.inference import Answerer, Line, parse_line, with_items
 from services.engine.worker.lines import input_files
 from services.engine.worker.sieve import Sieve
+from shared.errors import Permanent
 
 
 def test_a_good_line_asks_for_its_user() -> None:
@@ -121,6 +122,21 @@ class Bucket:
 
     def at(self, location: Location, _: str) -> list[Object]:
         return [Object(location.bucket, key, 1) for key in self.keys if key.startswith(location.key)]
+
+    def check_writable(self, location: Location, complaint: str) -> None:
+        Access("shop", Buckets("data", "uploads"), (Grant("other"), Grant("shop"))).check_writable(
+            location, complaint
+        )
+
+
+@pytest.mark.parametrize(
+    "name", ["../../mall/models/a.json", "a/../../b.json", "./a.json", "models/s/a.json"]
+)
+def test_the_name_of_an_input_leads_to_no_place_that_is_forbidden(name: str) -> None:
+    bucket = Bucket(f"in/{name}")
+
+    with pytest.raises(Permanent, match="Invalid S3 output path"):
+        input_files(bucket, Location("shop", "in/"), Location("data", "shop/"), "No.")  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("output", ["in/", "in", "in/out/"])

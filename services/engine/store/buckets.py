@@ -1,0 +1,155 @@
+"""Which buckets tenants may use beside their own prefixes, and with which keys."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from pydantic import SecretStr
+
+from services.engine.domain.locations import Access, Buckets, Grant
+from services.engine.store.statements import SQL
+from shared.auth import decrypt, encrypt
+from shared.errors import Permanent
+
+if TYPE_CHECKING:
+    from services.engine.domain.resources import Resource
+    from services.engine.settings import Settings
+    from shared.postgres import Connection, Database
+    from shared.settings import S3Settings
+
+
+@dataclass(frozen=True, slots=True)
+class StoreKeys:
+    """A key pair of the object store."""
+
+    access_key_id: str
+    secret: SecretStr
+
+
+@dataclass(frozen=True, slots=True)
+class TenantStore:
+    """What the jobs of a tenant may reach, and with which keys; the engine's own for None."""
+
+    access: Access
+    keys: StoreKeys | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """A tenant, or for None all tenants of the account, those of later included."""
+
+    account: str
+    tenant: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A grant as people see it."""
+
+    holder: Holder
+    grant: Grant
+    access_key_id: str | None
+    created_at: datetime
+
+
+def shared_of(settings: S3Settings) -> Buckets:
+    """Return the buckets in which every tenant has a prefix."""
+    return Buckets(settings.endcap_data_bucket, settings.endcap_uploads_bucket)
+
+
+async def grants(connection: Connection | Database, account: str, tenant: str) -> tuple[Grant, ...]:
+    """Return the grants of a tenant and of its account."""
+    rows = await connection.fetch(*SQL.bucket_grants(account=account, tenant=tenant))
+    return tuple(Grant(row["bucket"], row["prefix"], row["read_only"]) for row in rows)
+
+
+async def opens_store(connection: Connection | Database, account: str, access_key_id: str) -> bool:
+    """Return whether a key pair of the account is one of the object store as well."""
+    pair = await connection.fetchrow(*SQL.store_pair(account=account, access_key_id=access_key_id))
+    return pair is not None
+
+
+async def store_of(database: Database, settings: Settings, resource: Resource) -> TenantStore:
+    """Return what the job of a resource may reach now. Permanent when its keys can't be decrypted.
+
+    A job that was made with a key pair of the object store uses that pair, any other one that of its tenant.
+    """
+    account, tenant = resource.account, resource.owner
+    found = await grants(database, account, tenant)
+    if store_key := resource.facts.get("store_key"):
+        row = await database.fetchrow(*SQL.store_pair(account=account, access_key_id=store_key))
+        if row is not None:
+            access = Access(tenant, shared_of(settings.s3), found, any_bucket=True)
+            return TenantStore(access, _keys(store_key, row["secret_encrypted"], settings))
+    access = Access(tenant, shared_of(settings.s3), found)
+    row = await database.fetchrow(*SQL.bucket_keys(account=account, tenant=tenant))
+    if row is None:
+        return TenantStore(access)
+    return TenantStore(access, _keys(row["access_key_id"], row["secret_encrypted"], settings))
+
+
+def _keys(access_key_id: str, secret_encrypted: bytes, settings: Settings) -> StoreKeys:
+    return StoreKeys(access_key_id, SecretStr(decrypt(secret_encrypted, _secret_key(settings))))
+
+
+async def allow(connection: Connection, holder: Holder, grant: Grant) -> None:
+    """Allow a place; allowing it again says anew whether it may be written."""
+    await connection.execute(
+        *SQL.add_bucket_grant(
+            account=holder.account,
+            tenant=holder.tenant,
+            bucket=grant.bucket,
+            prefix=grant.prefix,
+            read_only=grant.read_only,
+        )
+    )
+
+
+async def remove(connection: Connection, holder: Holder, grant: Grant) -> bool:
+    """Take a place back; return whether it was allowed."""
+    removed = await connection.fetchval(
+        *SQL.remove_bucket_grant(
+            account=holder.account, tenant=holder.tenant, bucket=grant.bucket, prefix=grant.prefix
+        )
+    )
+    return removed is not None
+
+
+async def listed(connection: Connection) -> list[Listed]:
+    """Return every grant with the access key id that its holder's jobs use, if it has one."""
+    return [
+        Listed(
+            Holder(row["account"], row["tenant"]),
+            Grant(row["bucket"], row["prefix"], row["read_only"]),
+            row["access_key_id"],
+            row["created_at"],
+        )
+        for row in await connection.fetch(*SQL.all_bucket_grants())
+    ]
+
+
+async def set_keys(connection: Connection, holder: Holder, keys: StoreKeys, settings: Settings) -> None:
+    """Have the jobs of a holder use a key pair, which is stored encrypted, outside the shared buckets."""
+    await connection.execute(
+        *SQL.set_bucket_keys(
+            account=holder.account,
+            tenant=holder.tenant,
+            access_key_id=keys.access_key_id,
+            secret_encrypted=encrypt(keys.secret.get_secret_value(), _secret_key(settings)),
+        )
+    )
+
+
+async def drop_keys(connection: Connection, holder: Holder) -> bool:
+    """Have the jobs of a holder use the engine's own keys again; return whether there were others."""
+    dropped = await connection.fetchval(*SQL.drop_bucket_keys(account=holder.account, tenant=holder.tenant))
+    return dropped is not None
+
+
+def _secret_key(settings: Settings) -> str:
+    secret = settings.auth.endcap_secret_key
+    if secret is None:
+        raise Permanent("ENDCAP_SECRET_KEY is not set: it encrypts the keys of tenants' buckets.")
+    return secret.get_secret_value()
