@@ -143,7 +143,10 @@ class Objects:
             self._client.put_object(Bucket=self.data_bucket, Key=key, Body=body)
 
     def delete_below(self, prefix: str) -> None:
-        """Empty a prefix of the data bucket."""
+        """Empty a prefix of the data bucket, which begins with a tenant and a slash; else Permanent."""
+        tenant, slash, _ = prefix.partition("/")
+        if not tenant or not slash:
+            raise Permanent(f"{prefix!r} is not a prefix of one tenant's objects")
         keys = [found.key for found in self.below(self.data_bucket, prefix)]
         for start in range(0, len(keys), _DELETE_AT_ONCE):
             some = [{"Key": key} for key in keys[start : start + _DELETE_AT_ONCE]]

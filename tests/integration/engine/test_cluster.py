@@ -86,6 +86,18 @@ def test_sums_over_users_are_those_of_one_machine(
     assert abs(summed - partial(local, asked)).max() < 1e-6 * max(1.0, abs(summed).max())
 
 
+def test_values_beyond_the_bound_are_left_out_and_counted(spark: Any, tmp_path: Path) -> None:
+    values = [np.inf, 1e13, -1e39, np.nan, None, 2.5]
+    table = interactions().slice(0, len(values))
+    table = table.set_column(4, "EVENT_VALUE", pa.array(values, pa.float64()))
+    pq.write_table(table, tmp_path / "values.parquet")
+
+    there, here = spread(spark, [tmp_path / "values.parquet"]), Dataset.from_arrow(table)
+
+    assert there.left_out == here.left_out == 3
+    assert np.nansum(there.values) == np.nansum(here.values) == 2.5
+
+
 def test_what_counts_and_who_is_left_out_is_the_same(spark: Any, files: list[Path], local: Dataset) -> None:
     rule, asked = Rule(frozenset({"purchase"}), {"purchase": 0.5}), Asked("common", {})
     left_out = ["u1", "u2", "u3"]
