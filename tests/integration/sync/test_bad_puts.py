@@ -10,8 +10,9 @@ from shared.events import ItemPut
 from shared.events.topics import PUTS
 from shared.kafka import Consumer, committed_up_to_end, encoded
 from shared.kafka.producer import Producer
+from shared.settings import KafkaSettings
 from tests.integration.sync.shop import TENANT, Shop
-from tests.support.kafka import fresh_topic, raw_records, running, settings_for
+from tests.support.kafka import fresh_topic, raw_records, running
 from tests.support.waiting import PATIENCE, eventually
 
 BAD: tuple[dict[str, Any], ...] = (
@@ -34,8 +35,8 @@ def put(tenant: str, n: int, fields: dict[str, Any]) -> ItemPut:
     )
 
 
-async def test_puts_that_postgres_refuses_halt_nobody(shop: Shop, kafka_bootstrap: str) -> None:
-    kafka = settings_for(kafka_bootstrap)
+async def test_puts_that_postgres_refuses_halt_nobody(shop: Shop, kafka_settings: KafkaSettings) -> None:
+    kafka = kafka_settings
     topic = await fresh_topic(kafka, PUTS, partitions=1, service="sync")
     bad = [put("noisy", n, BAD[n % len(BAD)]) for n in range(COUNT)]
     good = [put(TENANT, n, {"name": "tea"}) for n in range(20)]
