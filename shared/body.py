@@ -10,6 +10,7 @@ from fastapi import Request
 from pydantic import BaseModel
 
 from shared.errors import ApiError
+from shared.http import READING, UNKNOWN, allow_bytes, declared_bytes, too_large
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _GZIP_WINDOW = 31
@@ -18,14 +19,14 @@ _MOST_MEMBERS = 100
 
 
 async def read_body(request: Request, limit: int, *, unpacked_limit: int | None = None) -> bytes:
-    """The whole body; ApiError 413 beyond `limit` bytes on the wire.
+    """The whole body; ApiError 413 beyond `limit` bytes on the wire, 503 beyond what all may hold together.
 
     With `unpacked_limit` a gzipped body is unpacked, whether or not its header says so (some SDKs don't
     say), and 413 is also the answer when it grows beyond that.
     """
-    declared = request.headers.get("content-length", "")
-    if declared.isdigit() and int(declared) > limit:
-        raise _too_large(limit)
+    allow_bytes(request.scope, limit)
+    if limit < declared_bytes(request.scope) < UNKNOWN:
+        raise too_large(limit)
     body = await _joined(request.stream(), limit)
     if unpacked_limit is not None and body.startswith(_GZIP_MAGIC):
         return _unpacked(body, unpacked_limit)
@@ -35,11 +36,15 @@ async def read_body(request: Request, limit: int, *, unpacked_limit: int | None 
 async def _joined(stream: AsyncIterator[bytes], limit: int) -> bytes:
     chunks: list[bytes] = []
     size = 0
-    async for chunk in stream:
-        size += len(chunk)
-        if size > limit:
-            raise _too_large(limit)
-        chunks.append(chunk)
+    try:
+        async for chunk in stream:
+            size += len(chunk)
+            READING.take(len(chunk))
+            if size > limit:
+                raise too_large(limit)
+            chunks.append(chunk)
+    finally:
+        READING.give_back(size)
     return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
 
@@ -60,7 +65,7 @@ def _unpacked(body: bytes, limit: int) -> bytes:
             raise ApiError(400, "InvalidGzip", detail) from None
         size += len(member)
         if size > limit:
-            raise _too_large(limit)
+            raise too_large(limit)
         if not unpacker.eof:
             raise ApiError(400, "InvalidGzip", "The gzipped body ends too early.")
         members.append(member)
@@ -70,10 +75,6 @@ def _unpacked(body: bytes, limit: int) -> bytes:
         # Zeros behind the last member are padding.
         rest = unpacker.unused_data.lstrip(b"\0")
     return members[0] if len(members) == 1 else b"".join(members)
-
-
-def _too_large(limit: int) -> ApiError:
-    return ApiError(413, "TooLarge", f"The body is larger than {limit} bytes; send it in smaller parts.")
 
 
 def documented(model: type[BaseModel]) -> dict[str, Any]:

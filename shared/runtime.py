@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import orjson
 import structlog
-import uvicorn
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
@@ -28,6 +27,7 @@ from starlette.exceptions import HTTPException
 
 from shared import observability
 from shared.errors import ApiError, Transient, unavailable
+from shared.http import BoundedBodies, server
 from shared.postgres import REFUSED, UNAVAILABLE, migrate, refusal
 from shared.settings import PostgresSettings, ServiceSettings
 from shared.unexpected import UnexpectedErrors
@@ -117,6 +117,7 @@ def application(
     for router in routers:
         app.include_router(router)
     app.include_router(_probes(parts))
+    app.add_middleware(BoundedBodies)
     app.add_middleware(UnexpectedErrors)
     app.add_middleware(observability.tracing.TracedRequests)
     _answer_errors(app)
@@ -176,9 +177,15 @@ def _probes(parts: Sequence[Part]) -> APIRouter:
     return router
 
 
+_CLOSING = frozenset({408, 413})
+"""After these the client may go on to send what nobody reads."""
+
+
 def error_response(error: ApiError) -> Response:
     """Write an `ApiError` in the documented shape."""
     headers = {} if error.retry_after is None else {"Retry-After": str(error.retry_after)}
+    if error.status in _CLOSING:
+        headers["Connection"] = "close"
     body = orjson.dumps({"error": error.code, "detail": error.detail})
     return Response(body, error.status, headers, "application/json")
 
@@ -202,7 +209,8 @@ def _answer_errors(app: FastAPI) -> None:
 
     async def http(_: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
-        code = HTTPStatus(error.status_code).phrase.title().replace(" ", "")
+        phrase = HTTPStatus(error.status_code).phrase.title().replace(" ", "")
+        code = "TooLarge" if error.status_code == HTTPStatus.REQUEST_ENTITY_TOO_LARGE else phrase
         return error_response(ApiError(error.status_code, code, str(error.detail)))
 
     async def value_refused(_: Request, error: Exception) -> Response:
@@ -275,18 +283,7 @@ def _serve(process: str, app: ASGIApp, settings: ServiceSettings, offset: int) -
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 50)
-    uvicorn.run(
-        app,
-        host=settings.host,
-        port=settings.port + offset,
-        loop="uvloop",
-        http="httptools",
-        lifespan="on",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=5,
-    )
+    server.run(app, settings.host, settings.port + offset, settings.http)
 
 
 def _migrate(service: str) -> int:

@@ -10,7 +10,7 @@ import os
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
-from pydantic import BaseModel, Field, SecretStr
+from pydantic import BaseModel, Field, SecretStr, model_validator
 from pydantic_settings import (
     BaseSettings,
     EnvSettingsSource,
@@ -105,6 +105,9 @@ class PostgresSettings(Block):
         description="postgresql://role:password@host/db",
     )
     database_pool_size: int = Field(8, ge=1, description="connections per process at the most")
+    database_request_seconds: float = Field(
+        1.5, gt=0, description="how long an HTTP request may wait for Postgres at a time; then it gets a 503"
+    )
 
 
 class RedisSettings(Block):
@@ -158,6 +161,30 @@ class AuthSettings(Block):
     )
 
 
+class HttpSettings(Block):
+    """Limits of HTTP in one process; docs/limits.md says what a client gets beyond each."""
+
+    http_max_header_bytes: int = Field(32 * 1024, ge=1024, description="request line and headers together")
+    http_max_headers: int = Field(100, ge=8, description="headers of a request")
+    http_header_seconds: float = Field(10.0, gt=0, description="how long the headers of a request may take")
+    http_body_bytes_per_second: int = Field(4_096, ge=1, description="the least rate at which a body comes")
+    http_body_seconds: float = Field(10.0, gt=0, description="how far a body may be behind that rate")
+    http_idle_seconds: float = Field(75.0, gt=0, description="how long a connection may wait for a request")
+    http_write_seconds: float = Field(
+        30.0, gt=0, description="how long a client may read nothing of its answer"
+    )
+    http_max_connections: int = Field(
+        4_096, ge=1, description="connections of a process; less where it has fewer file descriptors"
+    )
+    http_max_connections_per_client: int = Field(
+        2_048, ge=1, description="connections of one address; a proxy is one address"
+    )
+    http_max_requests: int = Field(1_000, ge=1, description="requests that a process works on at once")
+    http_max_reading_bytes: int = Field(
+        64 * 2**20, ge=2**20, description="large bodies that a process reads at once, together"
+    )
+
+
 class ObservabilitySettings(Block):
     """Logs, metrics and traces."""
 
@@ -187,6 +214,13 @@ class ServiceSettings(BaseSettings):
     host: str = Field("127.0.0.1", description="address to listen on")
     port: int = Field(8000, description="HTTP port; a worker's probes listen on port + 100")
     observability: ObservabilitySettings = Field(default_factory=ObservabilitySettings)
+    http: HttpSettings = Field(default_factory=HttpSettings)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_own_http(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """`TRACKER_HTTP_IDLE_SECONDS` comes before `HTTP_IDLE_SECONDS`."""
+        return {"http": HttpSettings.of(cls.service), **values}
 
     def described(self) -> dict[str, Any]:
         """The effective settings as nested plain values, with every secret masked."""

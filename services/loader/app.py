@@ -26,12 +26,13 @@ DESCRIPTION = "Generations of recommendations: what is served, what was refused 
 def build(settings: Settings) -> FastAPI:
     """The HTTP process. It needs Postgres alone; Redis follows what it decides."""
     database = Database(settings.postgres, "loader")
-    authenticator = Authenticator(database, settings.auth)
+    requests = database.for_requests()
+    authenticator = Authenticator(requests, settings.auth)
     operations = api.Operations(
-        database=database,
-        generations=Generations(database),
-        activations=Activations(database),
-        caches=Caches(redis.client(settings.redis), database),
+        database=requests,
+        generations=Generations(requests),
+        activations=Activations(requests),
+        caches=Caches(redis.client(settings.redis), requests),
     )
     return application(
         "loader",

@@ -67,9 +67,10 @@ WORKER_REDIS_SECONDS = 5.0
 def build(settings: Settings) -> Serving:
     """The process that answers."""
     database = Database(settings.postgres, "recommender")
-    guarded = Guarded(database, settings.postgres_milliseconds / 1000)
+    requests = database.for_requests()
+    guarded = Guarded(requests, settings.postgres_milliseconds / 1000)
     redis = Multiplexer(settings.redis, timeout=settings.redis_milliseconds / 1000)
-    authenticator = Authenticator(database, settings.auth)
+    authenticator = Authenticator(requests, settings.auth)
 
     pointers = Pointers()
     lists = Lists(redis, guarded, settings.bought_for)

@@ -46,14 +46,15 @@ COUNT_SECONDS = 0.1
 def build(settings: Settings) -> Serving:
     """The process that routes."""
     database = Database(settings.postgres, "router")
-    authenticator = Authenticator(database, settings.auth)
+    requests = database.for_requests()
+    authenticator = Authenticator(requests, settings.auth)
     upstream = Upstream(settings.upstream.endcap_recommender_url, settings.auth, settings.upstream_seconds)
     publisher = Publisher(settings.kafka, "router", [EXPOSURES], essential=False)
     exposures = Exposures(publisher, settings.exposures_kept)
-    experiments = Experiments(database, settings)
+    experiments = Experiments(requests, settings)
     running = Running(experiments, settings.poll_seconds)
     routing = Routing(running, upstream, exposures)
-    runtime = Runtime(routing, upstream, running, Accounts(database), authenticator)
+    runtime = Runtime(routing, upstream, running, Accounts(requests), authenticator)
     app = application(
         "router",
         parts=[database, authenticator, publisher, exposures, upstream, running],

@@ -36,8 +36,9 @@ from shared.runtime import application
 def build(settings: Settings) -> FastAPI:
     """The HTTP process: it takes files and shows what is known."""
     database = Database(settings.postgres, SERVICE)
-    authenticator = Authenticator(database, settings.auth)
-    imports = Imports(database)
+    requests = database.for_requests()
+    authenticator = Authenticator(requests, settings.auth)
+    imports = Imports(requests)
     return application(
         SERVICE,
         parts=[database, authenticator],
@@ -49,7 +50,7 @@ def build(settings: Settings) -> FastAPI:
                 max_upload_bytes=settings.max_upload_bytes,
                 max_pending_imports=settings.max_pending_imports,
             ),
-            shop_router(authenticator, Orders(database), Catalogue(database, settings.quotas())),
+            shop_router(authenticator, Orders(requests), Catalogue(requests, settings.quotas())),
         ],
         description="Orders, items and users of the shop.",
     )

@@ -39,12 +39,13 @@ def build(settings: Settings) -> Serving:
     """The HTTP process: events in, confirmed by Kafka."""
     database = Database(settings.postgres, "tracker")
     publisher = Publisher(settings.kafka, "tracker", [INTERACTIONS, PUTS])
-    authenticator = Authenticator(database, settings.auth)
-    tenants = Tenants(database)
+    requests = database.for_requests()
+    authenticator = Authenticator(requests, settings.auth)
+    tenants = Tenants(requests)
     trackers: StateTable[TrackerChanged] = StateTable(settings.kafka, TRACKERS, tenants.tracker_changed)
     intake = Intake(publisher, authenticator, settings)
     operations = personalize_operations(
-        intake, tenants, Datasets(database), authenticator, settings.max_put_events_per_second
+        intake, tenants, Datasets(requests), authenticator, settings.max_put_events_per_second
     )
 
     app = application(
@@ -54,7 +55,7 @@ def build(settings: Settings) -> Serving:
             native_routes(intake),
             backend_routes(intake),
             operations.router(),
-            reading_routes(Store(database), authenticator),
+            reading_routes(Store(requests), authenticator),
         ],
         description=DESCRIPTION,
     )

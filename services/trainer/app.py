@@ -32,11 +32,12 @@ DESCRIPTION = "Training runs: ask for one, and watch its steps from snapshot to 
 def build(settings: Settings) -> FastAPI:
     """The HTTP process. It needs Postgres alone."""
     database = Database(settings.postgres, "trainer")
-    authenticator = Authenticator(database, settings.auth)
+    requests = database.for_requests()
+    authenticator = Authenticator(requests, settings.auth)
     return application(
         "trainer",
         parts=[database, authenticator],
-        routers=[api.router(authenticator, Runs(database))],
+        routers=[api.router(authenticator, Runs(requests))],
         description=DESCRIPTION,
     )
 

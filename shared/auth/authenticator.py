@@ -17,7 +17,9 @@ from shared.auth.keys import ApiKey, KeyPair, presented_key
 from shared.auth.principal import PAIR_SCOPES, SCOPES, AuthError, OriginNotAllowed, Principal, Scope
 from shared.auth.rates import RateLimits
 from shared.auth.recall import Recall
-from shared.errors import ApiError, unavailable
+from shared.body import read_body
+from shared.errors import unavailable
+from shared.http import SMALL_BODY_BYTES, declared_bytes
 from shared.postgres import Database, statements
 
 if TYPE_CHECKING:
@@ -150,10 +152,7 @@ class Authenticator:
         claimed = sigv4.claim(authorization.decode("latin-1"))
         if self._unverified is not None:
             return self._unverified
-        pair = await self._pairs.get(claimed.access_key_id)
-        if pair is None:
-            detail = f"The access key id {claimed.access_key_id} is not known here, or not active."
-            raise AuthError(401, "UnknownKey", detail, aws_code="InvalidClientTokenId")
+        pair = await self._pair_of(claimed)
         sigv4.verify(
             claimed,
             pair.secret,
@@ -166,13 +165,31 @@ class Authenticator:
         )
         return pair.principal
 
+    async def check_headers(self, scope: MutableMapping[str, Any], needed: Scope | None = None) -> None:
+        """Refuse an unknown caller, or one without the scope `needed`, before a large body is read.
+
+        Raises what `authenticate` does. A signature covers the body: here its time and key id must be right.
+        """
+        headers = dict(scope["headers"])
+        authorization = headers.get(b"authorization", b"")
+        if not authorization.startswith(b"AWS4-") or presented_key(headers) is not None:
+            principal = await self.of_scope(scope)
+        elif self._unverified is not None:
+            principal = self._unverified
+        else:
+            claimed = sigv4.claim(authorization.decode("latin-1"))
+            sigv4.check_time(claimed, headers.get(b"x-amz-date", b"").decode("latin-1"), datetime.now(UTC))
+            principal = (await self._pair_of(claimed)).principal
+        if needed is not None:
+            principal.may(needed)
+
     def require(self, scope: Scope) -> Callable[[Request], Awaitable[Principal]]:
         """A FastAPI dependency: the principal of the request, which has `scope`."""
 
         async def principal(request: Request) -> Principal:
             found = self.known(request.scope)
             if found is None:
-                found = await self.of_scope(request.scope, await _signed_body(request))
+                found = await self.of_scope(request.scope, await self._signed_body(request))
             return self.admit(found, scope)
 
         return principal
@@ -186,6 +203,23 @@ class Authenticator:
     def admits(self, principal: Principal, scope: Scope) -> bool:
         """Count a call and return True, or return False for what `admit` would refuse."""
         return scope in principal.scopes and not self._rates.wait_seconds(principal, scope)
+
+    async def _signed_body(self, request: Request) -> bytes:
+        """Return the body where a signature covers it, else nothing: other bodies are read by their route."""
+        if not request.headers.get("authorization", "").startswith("AWS4-"):
+            return b""
+        if declared_bytes(request.scope) > SMALL_BODY_BYTES:
+            await self.check_headers(request.scope)
+        # Where Starlette keeps a body, so that the route can read it again.
+        request._body = await read_body(request, MAX_SIGNED_BODY)  # noqa: SLF001
+        return request._body  # noqa: SLF001
+
+    async def _pair_of(self, claimed: sigv4.Claim) -> KeyPair:
+        pair = await self._pairs.get(claimed.access_key_id)
+        if pair is None:
+            detail = f"The access key id {claimed.access_key_id} is not known here, or not active."
+            raise AuthError(401, "UnknownKey", detail, aws_code="InvalidClientTokenId")
+        return pair
 
     async def _by_key(self, key: bytes, headers: Mapping[bytes, bytes]) -> Principal:
         hashed = hash_key(key)
@@ -242,17 +276,6 @@ def _refuse_missing(why: str = "") -> NoReturn:
         f"request with an AWS key pair.{why}"
     )
     raise AuthError(401, "MissingCredentials", detail, aws_code="MissingAuthenticationToken")
-
-
-async def _signed_body(request: Request) -> bytes:
-    """The body where a signature covers it, else nothing: other bodies are read by their route."""
-    if not request.headers.get("authorization", "").startswith("AWS4-"):
-        return b""
-    size = request.headers.get("content-length", "")
-    if not size.isdigit() or int(size) > MAX_SIGNED_BODY:
-        detail = f"A signed request needs a Content-Length of at most {MAX_SIGNED_BODY} bytes."
-        raise ApiError(413, "TooLarge", detail)
-    return await request.body()
 
 
 def _text(part: str | bytes) -> str:

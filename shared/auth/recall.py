@@ -21,7 +21,12 @@ FRESH_SECONDS = 60.0
 UNKNOWN_SECONDS = 5.0
 RETRY_SECONDS = 5.0
 LOOK_UP_SECONDS = 1.0
+AWAY_SECONDS = 1.0
+"""How long, after a look-up that failed, others are not tried: they would wait as long for the same."""
+
 MAX_UNKNOWN = 10_000
+MAX_RUNNING = 64
+"""Look-ups of keys that were never seen, at once: eight for each connection of the default pool."""
 
 log = structlog.get_logger()
 
@@ -36,7 +41,8 @@ class Recall(Generic[Key, Value]):
     """A cache in front of one look-up: known keys 60 s, unknown ones 5 s.
 
     A key that was seen keeps its answer while Postgres is away; it is asked for again every 5 s. However
-    many requests wait for one key, one query runs.
+    many requests wait for one key, one query runs. After a failure, and while many look-ups run, a key that
+    was never seen is a 503 at once.
     """
 
     def __init__(
@@ -50,6 +56,7 @@ class Recall(Generic[Key, Value]):
         self._known: dict[Key, _Entry[Value]] = {}
         self._unknown: dict[Key, float] = {}
         self._running: dict[Key, asyncio.Task[Value | None]] = {}
+        self._away_until = 0.0
 
     def fresh(self, key: Key) -> Value | None:
         """The answer of the last minute, without waiting; None when there is none."""
@@ -58,11 +65,13 @@ class Recall(Generic[Key, Value]):
 
     async def get(self, key: Key) -> Value | None:
         """The answer; None for an unknown key. ApiError 503 if it can't be known right now."""
-        found = self.fresh(key)
-        if found is not None or self._unknown.get(key, 0.0) > self._clock():
+        found, now = self.fresh(key), self._clock()
+        if found is not None or self._unknown.get(key, 0.0) > now:
             return found
         task = self._running.get(key)
         if task is None:
+            if now < self._away_until or (len(self._running) >= MAX_RUNNING and key not in self._known):
+                return self._remembered(key, self._away_until)
             task = self._running[key] = asyncio.create_task(self._ask(key))
             task.add_done_callback(lambda done: self._ended(key, done))
         # One waiter that is cancelled must not take the answer from the others.
@@ -83,12 +92,10 @@ class Recall(Generic[Key, Value]):
             async with asyncio.timeout(LOOK_UP_SECONDS):
                 value = await self._look_up(key)
         except (*UNAVAILABLE, asyncpg.PostgresError) as error:
-            entry = self._known.get(key)
-            log.warning("auth.look_up_failed", error=repr(error), kept=entry is not None)
-            if entry is None:
-                raise unavailable("The database of keys") from error
-            entry.fresh_until = self._clock() + RETRY_SECONDS
-            return entry.value
+            log.warning("auth.look_up_failed", error=repr(error), kept=key in self._known)
+            now = self._clock()
+            self._away_until = now + AWAY_SECONDS
+            return self._remembered(key, now + RETRY_SECONDS)
         if value is None:
             self._known.pop(key, None)
             self._remember_unknown(key)
@@ -96,6 +103,14 @@ class Recall(Generic[Key, Value]):
         self._unknown.pop(key, None)
         self._known[key] = _Entry(value, self._clock() + FRESH_SECONDS)
         return value
+
+    def _remembered(self, key: Key, until: float) -> Value:
+        """Return the last answer for a key, which is then fresh `until`; ApiError 503 if there is none."""
+        entry = self._known.get(key)
+        if entry is None:
+            raise unavailable("The database of keys")
+        entry.fresh_until = until
+        return entry.value
 
     def _remember_unknown(self, key: Key) -> None:
         self._unknown.pop(key, None)

@@ -85,7 +85,7 @@ def verify(
     """
     values = _joined(headers)
     signed_at = values.get("x-amz-date", "")
-    _check_time(claimed, signed_at, now)
+    check_time(claimed, signed_at, now)
     if claimed.service not in SERVICES:
         raise _mismatch(f"The signature is scoped to {claimed.service}, not to personalize.")
     needed = {"host", "x-amz-date"} | ({"x-amz-target"} & values.keys())
@@ -112,7 +112,8 @@ def verify(
         )
 
 
-def _check_time(claimed: Claim, signed_at: str, now: datetime) -> None:
+def check_time(claimed: Claim, signed_at: str, now: datetime) -> None:
+    """Check `signed_at`, the header x-amz-date; AuthError when it is more than 15 minutes from `now`."""
     try:
         at = _moment(signed_at)
     except ValueError:

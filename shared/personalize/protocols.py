@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Awaitable, Callable, Container, Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field
+from starlette.requests import ClientDisconnect
 
 from shared.auth import Authenticator
 from shared.body import documented, read_body
-from shared.errors import ApiError
+from shared.http import SMALL_BODY_BYTES, declared_bytes
 from shared.personalize.errors import JSON_11_STATUS, REST_JSON_STATUS, invalid_input
 from shared.personalize.operations import Answer, Operation, Protocol, answer, failed
 
@@ -55,8 +56,10 @@ class RestJson:
 
     async def answer(self, scope: Scope, body: bytes) -> Answer:
         """Answer a raw ASGI request, for routes too busy for a framework."""
-        operation = self._operations.get(scope["path"])
-        return await answer(_REST_JSON, operation, scope, body, self._authenticator)
+        return await answer(_REST_JSON, self._operation(scope), scope, body, self._authenticator)
+
+    def _operation(self, scope: Scope) -> Operation[Any] | None:
+        return self._operations.get(scope["path"])
 
     def router(self) -> APIRouter:
         """A POST route for each operation."""
@@ -76,7 +79,7 @@ class RestJson:
         return router
 
     async def _route(self, request: Request) -> Response:
-        return await _respond(request, _REST_JSON, self.answer)
+        return await _respond(request, _REST_JSON, self._operation(request.scope), self._authenticator)
 
 
 class Json11:
@@ -93,9 +96,10 @@ class Json11:
 
     async def answer(self, scope: Scope, body: bytes) -> Answer:
         """Answer a raw ASGI request."""
-        target = dict(scope["headers"]).get(b"x-amz-target", b"")
-        operation = self._operations.get(target)
-        return await answer(_JSON_11, operation, scope, body, self._authenticator)
+        return await answer(_JSON_11, self._operation(scope), scope, body, self._authenticator)
+
+    def _operation(self, scope: Scope) -> Operation[Any] | None:
+        return self._operations.get(dict(scope["headers"]).get(b"x-amz-target", b""))
 
     def router(self) -> APIRouter:
         """The one route."""
@@ -113,18 +117,22 @@ class Json11:
         return router
 
     async def _route(self, request: Request) -> Response:
-        return await _respond(request, _JSON_11, self.answer)
+        return await _respond(request, _JSON_11, self._operation(request.scope), self._authenticator)
 
 
 async def _respond(
-    request: Request, protocol: Protocol, answering: Callable[[Scope, bytes], Awaitable[Answer]]
+    request: Request, protocol: Protocol, operation: Operation[Any] | None, authenticator: Authenticator
 ) -> Response:
     try:
+        if declared_bytes(request.scope) > SMALL_BODY_BYTES:
+            await authenticator.check_headers(request.scope, operation.scope if operation else None)
         body = await read_body(request, MAX_BODY)
-    except ApiError as error:
+    except ClientDisconnect:
+        raise
+    except Exception as error:  # noqa: BLE001 - every error becomes an answer
         given = failed(protocol, error, str(uuid.uuid4()))
     else:
-        given = await answering(request.scope, body)
+        given = await answer(protocol, operation, request.scope, body, authenticator)
     response = Response(given.body, given.status)
     response.raw_headers = [*given.headers, (b"content-length", str(len(given.body)).encode())]
     return response

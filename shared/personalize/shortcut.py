@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from shared.personalize.protocols import MAX_BODY, RestJson
+from shared.http import SMALL_BODY_BYTES
+from shared.personalize.protocols import RestJson
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
@@ -35,12 +36,12 @@ class Shortcut:
         await send({"type": "http.response.body", "body": given.body})
 
     def _is_plain(self, scope: Scope) -> bool:
-        """A POST that says how long it is, within the limit, and comes from no page of a browser."""
+        """A POST that says how long it is, is small, and comes from no page of a browser."""
         if scope["type"] != "http" or scope["method"] != "POST" or scope["path"] not in self._routes.paths:
             return False
         headers = dict(scope["headers"])
         size = headers.get(b"content-length", b"")
-        return b"origin" not in headers and size.isdigit() and int(size) <= MAX_BODY
+        return b"origin" not in headers and size.isdigit() and int(size) <= SMALL_BODY_BYTES
 
 
 async def _body(receive: Receive) -> bytes | None:

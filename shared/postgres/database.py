@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import asyncpg
 import orjson
+import structlog
 
 from shared.settings import PostgresSettings
 
@@ -42,6 +43,15 @@ UNAVAILABLE = (
 """What asyncpg raises when Postgres is away or busy: the same statement may work later."""
 
 
+TAKE_BACK_SECONDS = 0.3
+"""How long a statement that took too long may take to end; then its connection is cut.
+
+asyncpg has statements cancelled over another connection, and waits for that: for ever where the server hangs.
+"""
+
+log = structlog.get_logger()
+
+
 class Database:
     """The pool of one process, in the schema of its service. Nothing connects before the first use."""
 
@@ -52,6 +62,17 @@ class Database:
         self._settings = settings
         self._schema = schema
         self._pool: asyncpg.Pool[asyncpg.Record] | None = None
+        self._owner = self
+        self._seconds: float | None = None
+
+    def for_requests(self) -> Database:
+        """Return the same pool for uses that may take `database_request_seconds` each, else TimeoutError.
+
+        A use is one statement or one transaction; the time includes the wait for a connection.
+        """
+        bounded = Database(self._settings, self._schema)
+        bounded._owner, bounded._seconds = self._owner, self._settings.database_request_seconds
+        return bounded
 
     async def start(self) -> None:
         """Make the pool; with no connection kept open at least, this needs no server."""
@@ -94,6 +115,8 @@ class Database:
     @property
     def pool(self) -> asyncpg.Pool[asyncpg.Record]:
         """The pool, for COPY and cursors."""
+        if self._owner is not self:
+            return self._owner.pool
         if self._pool is None:
             message = "the database is used before start()"
             raise RuntimeError(message)
@@ -101,20 +124,24 @@ class Database:
 
     async def fetch(self, text: str, *args: Any) -> list[asyncpg.Record]:
         """All rows."""
-        rows: list[asyncpg.Record] = await self.pool.fetch(text, *args)
-        return rows
+        async with self._connection() as connection:
+            rows: list[asyncpg.Record] = await connection.fetch(text, *args)
+            return rows
 
     async def fetchrow(self, text: str, *args: Any) -> asyncpg.Record | None:
         """The first row, or None."""
-        return await self.pool.fetchrow(text, *args)
+        async with self._connection() as connection:
+            return await connection.fetchrow(text, *args)
 
     async def fetchval(self, text: str, *args: Any) -> Any:
         """The first column of the first row."""
-        return await self.pool.fetchval(text, *args)
+        async with self._connection() as connection:
+            return await connection.fetchval(text, *args)
 
     async def execute(self, text: str, *args: Any) -> str:
         """The command tag."""
-        return str(await self.pool.execute(text, *args))
+        async with self._connection() as connection:
+            return str(await connection.execute(text, *args))
 
     @asynccontextmanager
     async def transaction(
@@ -124,11 +151,40 @@ class Database:
         readonly: bool = False,
     ) -> AsyncIterator[Connection]:
         """A connection inside a transaction: commits at the end, rolls back on any error."""
-        async with (
-            self.pool.acquire() as connection,
-            connection.transaction(isolation=isolation, readonly=readonly),
-        ):
-            yield connection
+        async with self._connection() as connection:
+            transaction = connection.transaction(isolation=isolation, readonly=readonly)
+            await transaction.start()
+            try:
+                yield connection
+            except BaseException:
+                await self._roll_back(connection, transaction)
+                raise
+            await transaction.commit()
+
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator[Connection]:
+        async with asyncio.timeout(self._seconds):
+            connection = await self.pool.acquire()
+            try:
+                yield connection
+            finally:
+                await self._release(connection)
+
+    async def _release(self, connection: Connection) -> None:
+        take_back = None if self._seconds is None else TAKE_BACK_SECONDS
+        try:
+            await self.pool.release(connection, timeout=take_back)
+        except TimeoutError:
+            log.warning("postgres.statement_not_cancelled", schema=self._schema)
+
+    async def _roll_back(self, connection: Connection, transaction: Any) -> None:
+        """Roll back, or cut the connection where that fails; the error that led here is the one to raise."""
+        try:
+            async with asyncio.timeout(None if self._seconds is None else TAKE_BACK_SECONDS):
+                await transaction.rollback()
+        except Exception as error:  # noqa: BLE001 - whatever it is, Postgres rolls back without us
+            log.warning("postgres.not_rolled_back", schema=self._schema, error=repr(error))
+            connection.terminate()
 
 
 async def _codecs(connection: asyncpg.Connection[asyncpg.Record]) -> None:

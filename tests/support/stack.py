@@ -101,7 +101,8 @@ class Database:
     def environment(self) -> dict[str, str]:
         """The variables that a service and its migrations read."""
         own = {f"{service.upper()}_DATABASE_URL": self.role_url(service) for service in SERVICES}
-        return {"DATABASE_URL": self.url, **own}
+        # A busy machine may be slow; what a request may wait has a test of its own.
+        return {"DATABASE_URL": self.url, **own, "DATABASE_REQUEST_SECONDS": "30"}
 
 
 @dataclass(frozen=True)

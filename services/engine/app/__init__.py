@@ -33,16 +33,17 @@ if TYPE_CHECKING:
 def build(settings: Settings) -> FastAPI:
     """The control plane."""
     database = Database(settings.postgres, "engine")
-    authenticator = Authenticator(database, settings.auth)
+    requests = database.for_requests()
+    authenticator = Authenticator(requests, settings.auth)
     secret = settings.auth.endcap_secret_key
     tokens = PageTokens(secret.get_secret_value() if secret else None)
-    surface = Surface(database, settings, tokens)
+    surface = Surface(requests, settings, tokens)
     return application(
         "engine",
         parts=[database, authenticator],
         routers=[
             Json11(authenticator, surface.operations()).router(),
-            api.router(database, authenticator, settings),
+            api.router(requests, authenticator, settings),
         ],
         description="Amazon Personalize's control plane, and what its workers are at.",
     )

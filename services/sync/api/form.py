@@ -20,6 +20,7 @@ from services.sync.domain.mapping import KINDS, SHAPES, Kind, Mapping, layout
 from services.sync.domain.packing import Unpacker
 from services.sync.domain.table import Table
 from shared.errors import ApiError, Permanent
+from shared.http import allow_bytes
 
 _HEAD = 2**16
 _MAX_FIELD = 2**18
@@ -180,6 +181,7 @@ async def _header_table(file: UploadFile, own: Mapping | None) -> Table:
 
 
 async def _limited(request: Request, most: int) -> AsyncGenerator[bytes, None]:
+    allow_bytes(request.scope, most)
     size = 0
     async for piece in request.stream():
         size += len(piece)

@@ -53,8 +53,8 @@ def _add(
     summary: str,
 ) -> None:
     async def track(request: Request) -> Response:
-        body = await intake.body(request)
-        tenant = (await intake.caller(request, body)).own_tenant
+        caller, body = await intake.read(request)
+        tenant = caller.own_tenant
         events = interactions(_parsed(model, body), intake.reception(tenant))
         await intake.accept(events, "backend", len(body))
         return answer({"success": True, "accepted": len(events), "ids": [one.event_id for one in events]})

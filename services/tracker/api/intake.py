@@ -19,6 +19,7 @@ from shared.auth import Authenticator, Principal
 from shared.body import read_body
 from shared.errors import ApiError, Transient, unavailable
 from shared.events.topics import INTERACTIONS, Topic
+from shared.http import SMALL_BODY_BYTES, declared_bytes
 from shared.kafka import Publisher
 
 if TYPE_CHECKING:
@@ -35,13 +36,19 @@ class Intake:
         self._oldest = timedelta(days=settings.oldest_event_days)
         self._waiting_bytes = 0
 
-    async def caller(self, request: Request, body: bytes) -> Principal:
-        """Who sends events."""
+    async def read(self, request: Request) -> tuple[Principal, bytes]:
+        """Return who sends events, and the body; a large one is read only for a caller who may send it."""
+        if declared_bytes(request.scope) > SMALL_BODY_BYTES:
+            await self._authenticator.check_headers(request.scope, "ingest")
+        body = await self._body(request)
+        return await self._caller(request, body), body
+
+    async def _caller(self, request: Request, body: bytes) -> Principal:
         scope = request.scope
         found = self._authenticator.known(scope) or await self._authenticator.of_scope(scope, body)
         return self._authenticator.admit(found, "ingest")
 
-    async def body(self, request: Request) -> bytes:
+    async def _body(self, request: Request) -> bytes:
         """The body, unpacked if it is gzipped; 413 beyond the limits, 408 if it takes too long."""
         most = self.settings.max_batch_bytes
         try:

@@ -85,8 +85,8 @@ def native_routes(intake: Intake) -> APIRouter:
         The answer comes when the events are in the log: 2xx if and only if they are. Of a batch in which
         some events are not valid the others are kept, and each has its result. Gzipped bodies are unpacked.
         """
-        body = await intake.body(request)
-        tenant = (await intake.caller(request, body)).own_tenant
+        caller, body = await intake.read(request)
+        tenant = caller.own_tenant
         sent = _events(body, request.headers.get("content-type", ""))
         _check_limits(body, sent, intake)
         most = intake.settings.max_event_bytes

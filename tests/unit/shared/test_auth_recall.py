@@ -113,3 +113,34 @@ async def test_guesses_do_not_fill_the_memory(source: Source, monkeypatch: pytes
         await source.recall.get(f"guess {number}")
 
     assert len(source.recall._unknown) == 10
+
+
+async def test_after_a_failure_keys_that_were_never_seen_are_refused_without_a_look_up(
+    source: Source,
+) -> None:
+    source.away = True
+    with pytest.raises(ApiError):
+        await source.recall.get("x")
+    for number in range(100):
+        with pytest.raises(ApiError) as refused:
+            await source.recall.get(f"never seen {number}")
+        assert refused.value.status == 503
+    assert source.asked == 1
+    source.away, source.now = False, recall.AWAY_SECONDS
+    assert await source.recall.get("a") == 1
+
+
+async def test_a_flood_of_keys_waits_in_no_queue_but_known_ones_are_looked_up(
+    source: Source, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recall, "MAX_RUNNING", 4)
+    await source.recall.get("a")
+    source.now = 61
+    flood = [asyncio.create_task(source.recall.get(f"guess {number}")) for number in range(10)]
+    await asyncio.sleep(0)
+    source.values["a"] = 2
+
+    assert await source.recall.get("a") == 2
+    answers = await asyncio.gather(*flood, return_exceptions=True)
+    assert answers[:4] == [None] * 4
+    assert all(isinstance(answer, ApiError) and answer.status == 503 for answer in answers[4:])

@@ -28,6 +28,9 @@ class Callers:
     def admit(self, principal: Principal, scope: Scope) -> Principal:
         return principal.may(scope)
 
+    async def check_headers(self, scope: Mapping[str, Any], _: Scope | None = None) -> None:
+        await self.of_scope(scope, b"")
+
     async def of_scope(self, scope: Mapping[str, Any], _: bytes) -> Principal:
         if (b"x-api-key", b"wrong") in scope["headers"]:
             raise AuthError(401, "UnknownKey", "This key is not known.", aws_code="InvalidClientTokenId")

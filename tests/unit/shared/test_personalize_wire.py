@@ -52,6 +52,9 @@ class Everybody:
     def admit(self, principal: Principal, scope: Scope) -> Principal:
         return principal.may(scope)
 
+    async def check_headers(self, *_: object) -> None:
+        await self.of_scope()
+
     async def of_scope(self, *_: object) -> Principal:
         if isinstance(self.result, Exception):
             raise self.result

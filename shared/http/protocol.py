@@ -1,0 +1,292 @@
+"""uvicorn's HTTP protocol with bounds: bytes and number of headers, time for headers, bodies and answers.
+
+uvicorn (0.54) has none of these with httptools: a header is collected without end, and a connection whose
+request does not arrive stays open for ever.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import httptools
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+
+from shared.http.connections import PROBES, REFUSED, SWEEP_SECONDS, Phase, busy
+from shared.http.refused import INVALID, Refused
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from shared.http.connections import Connections
+
+MAX_PIPELINED: Final = 16
+"""Requests that a client may send before it has the answer to the first; clients in use send one."""
+
+_FRAMING_BYTES: Final = 8
+"""Framing of a chunk per byte of body: a chunk of one byte is `1\\r\\nx\\r\\n`."""
+
+NEW, IDLE, HEAD, BODY, DRAIN, ANSWER, CLOSING = Phase  # plain names: these are looked up for each request
+_READS_BODY: Final = (BODY, DRAIN)
+
+
+class _Writer:
+    """What a request writes to: the transport, but `close` first reads what the client still sends.
+
+    A socket that is closed with unread data resets the connection, and the client may lose the answer.
+    """
+
+    __slots__ = ("close", "is_closing", "write")
+
+    def __init__(self, protocol: BoundedProtocol, transport: asyncio.Transport) -> None:
+        self.write = transport.write
+        self.is_closing = protocol.is_closing
+        self.close = protocol.close
+
+
+class BoundedProtocol(HttpToolsProtocol):
+    """One connection. `Connections` calls `check` twice a second.
+
+    Phases only change here; when one began is written down by the first `check` that sees it, so a request
+    costs no look at the clock.
+    """
+
+    def __init__(self, shared: Connections, **options: Any) -> None:
+        """`options` are uvicorn's."""
+        super().__init__(**options)
+        self.phase = NEW
+        self.since = 0.0
+        self._shared = shared
+        self._limits = shared.limits
+        self._is_surplus = False
+        self._client_host = ""
+        self._raw: asyncio.Transport = None  # type: ignore[assignment] # as uvicorn's own transport
+        self._begun = 0  # messages of this connection
+        self._head_bytes = 0  # of the message whose headers are coming
+        self._body_bytes = 0  # of the message whose body is coming, without framing
+        self._wire_bytes = 0  # the same with framing
+        self._seen_bytes = 0  # of the body, by the last check
+        self._lag_seconds = 0.0  # how far the body is behind the least rate
+        self._unsent_bytes = 0
+        self._stalled_seconds = 0.0
+        self._refusal: Refused | None = None
+        self._answered: RequestResponseCycle | None = None  # the request whose answer is due
+
+    # The transport's side
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn's
+        """Count the connection, or cut it."""
+        super().connection_made(transport)
+        self._raw = transport
+        self.transport = _Writer(self, transport)  # type: ignore[assignment] # what uvicorn uses of it
+        self._client_host = self.client[0] if self.client else ""
+        admitted = self._shared.add(self, self._client_host)
+        self._is_surplus = not admitted
+        if admitted is None:
+            self.phase = CLOSING
+            transport.abort()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget the connection."""
+        self.phase = CLOSING
+        self._shared.remove(self, self._client_host)
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Parse within the limits."""
+        if self.phase == CLOSING:
+            return
+        if self.phase <= HEAD and self._head_bytes + len(data) > self._limits.http_max_header_bytes:
+            self._feed_in_pieces(memoryview(data))
+        else:
+            self._feed(data)
+
+    def _feed_in_pieces(self, data: memoryview) -> None:
+        """Parse no more than the headers may have, and see whether they have ended, and so on."""
+        most = self._limits.http_max_header_bytes
+        while data and self.phase != CLOSING:
+            room = most - self._head_bytes if self.phase <= HEAD else len(data)
+            self._feed(data[:room])
+            data = data[room:]
+            if self.phase == HEAD and self._head_bytes >= most:
+                detail = f"The request line and headers have more than {most} bytes."
+                self._refuse(Refused("header_bytes", 431, "HeadersTooLarge", detail))
+
+    def _feed(self, data: bytes | memoryview) -> None:
+        before, begun = self.phase, self._begun
+        if before <= IDLE:
+            self.phase, self.since, self._head_bytes = HEAD, 0.0, 0
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            pass  # no protocol to upgrade to; the request is answered as it is
+        except httptools.HttpParserError:
+            self._refuse(self._refusal or INVALID)
+            return
+        if self.phase == HEAD:
+            # Of several requests in one piece only the last is incomplete, by an unknown number of bytes.
+            begun = self._begun - begun
+            if begun == 0 or (begun == 1 and before <= IDLE):
+                self._head_bytes += len(data)
+        elif before == self.phase and before in _READS_BODY:
+            self._wire_bytes += len(data)
+            if self._wire_bytes > _FRAMING_BYTES * self._body_bytes + self._limits.http_max_header_bytes:
+                detail = "The body has more framing than data: extensions of chunks, or trailers."
+                self._refuse(Refused("framing", 400, "InvalidHttp", detail))
+
+    # The parser's side
+
+    def on_message_begin(self) -> None:
+        """Begin a request."""
+        if len(self.pipeline) >= MAX_PIPELINED:
+            raise self._refused("pipelined", 400, "TooManyRequests", "Too many requests without a pause.")
+        self._begun += 1
+        self._head_bytes = 0
+        self.phase, self.since = HEAD, 0.0
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        """Start the application, or `busy` in its place."""
+        most = self._limits.http_max_headers
+        if len(self.headers) > most:
+            detail = f"The request has {len(self.headers)} headers; {most} are allowed."
+            raise self._refused("headers", 431, "TooManyHeaders", detail)
+        self.phase, self.since = BODY, 0.0
+        self._body_bytes = self._wire_bytes = self._seen_bytes = 0
+        self._lag_seconds = 0.0
+        app = self.app
+        if self._is_surplus or len(self.tasks) >= self._limits.http_max_requests:
+            self.app = app if self.url in PROBES else busy
+        super().on_headers_complete()
+        self.app = app
+        # uvicorn adds trailers to the headers that the application is reading.
+        self.headers = _NOTHING
+
+    def on_body(self, body: bytes) -> None:
+        """Count, and hand on."""
+        self._body_bytes += len(body)
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """Wait for the answer, or for the next request if there was an early one."""
+        self.phase, self.since = IDLE if self.phase == DRAIN else ANSWER, 0.0
+        super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        """Start the next request, or wait for it; the rest of a body whose answer is out is read and dropped.
+
+        uvicorn's method, with phases in the place of its timer.
+        """
+        self.server_state.total_requests += 1
+        if self.is_closing():
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+        elif self.phase == ANSWER:
+            self.phase, self.since = IDLE, 0.0
+        elif self.phase == BODY:
+            self.phase, self.since = DRAIN, 0.0
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._answered = cycle
+        super()._start_asgi_task(cycle, app)
+
+    def _refused(self, reason: str, status: int, code: str, detail: str) -> Refused:
+        """Return what a callback of the parser raises; the parser itself raises another error for it."""
+        self._refusal = Refused(reason, status, code, detail)
+        return self._refusal
+
+    # Ends
+
+    def check(self, now: float, allowed_seconds: tuple[float, ...]) -> None:
+        """End the connection if it has been in its phase for too long, or does not take its answer."""
+        phase = self.phase
+        unsent = self._raw.get_write_buffer_size()
+        if unsent or self._unsent_bytes:
+            self._check_unsent(unsent)
+        if self.since == 0.0:
+            self.since = now
+            return
+        if phase == BODY:
+            self._check_body(now, allowed_seconds[phase])
+        elif now - self.since > allowed_seconds[phase]:
+            self._time_out(phase)
+
+    def _check_body(self, now: float, most_seconds: float) -> None:
+        """Let time go by, and bytes give time back, up to what a body has at its beginning."""
+        if not self.flow.read_paused:  # else the application does not read, which is not the client's fault
+            new_seconds = (self._body_bytes - self._seen_bytes) / self._limits.http_body_bytes_per_second
+            self._lag_seconds = max(self._lag_seconds + now - self.since - new_seconds, 0.0)
+        self.since, self._seen_bytes = now, self._body_bytes
+        if self._lag_seconds > most_seconds:
+            self._time_out(BODY)
+
+    def _check_unsent(self, unsent: int) -> None:
+        is_stalled = 0 < unsent >= self._unsent_bytes
+        self._stalled_seconds = self._stalled_seconds + SWEEP_SECONDS if is_stalled else 0.0
+        self._unsent_bytes = unsent
+        if self._stalled_seconds > self._limits.http_write_seconds:
+            REFUSED.labels("unread_answer").inc()
+            self._raw.abort()
+
+    def _time_out(self, phase: Phase) -> None:
+        match phase:
+            case Phase.HEAD:
+                seconds = self._limits.http_header_seconds
+                detail = f"The request line and headers did not arrive within {seconds:g} seconds."
+                self._refuse(Refused("header_time", 408, "RequestTimeout", detail))
+            case Phase.BODY:
+                rate = self._limits.http_body_bytes_per_second
+                detail = f"The body came too slowly: {rate} bytes a second are the least."
+                self._refuse(Refused("body_time", 408, "RequestTimeout", detail))
+            case Phase.CLOSING:
+                self._raw.abort()
+            case _:
+                self._raw.close()
+
+    def _refuse(self, refusal: Refused) -> None:
+        """Answer in place of the application, and close.
+
+        Without an answer where that of an earlier request of this connection is under way.
+        """
+        REFUSED.labels(refusal.reason).inc()
+        answered = self._answered
+        if answered is None or answered.response_complete:
+            can_answer = self.phase == HEAD
+        else:
+            can_answer = self.phase == BODY and answered is self.cycle and not answered.response_started
+            answered.disconnected = True
+            answered.message_event.set()
+        self.pipeline.clear()
+        if can_answer:
+            self._raw.write(refusal.answer())
+        self._close_after_reading()
+
+    def is_closing(self) -> bool:
+        """Return whether nothing can be sent any more."""
+        return self.phase == CLOSING or self._raw.is_closing()
+
+    def close(self) -> None:
+        """Close the connection for the application or uvicorn."""
+        if self.phase == BODY:
+            self._close_after_reading()
+        else:
+            self._raw.close()
+
+    def _close_after_reading(self) -> None:
+        """End our side, and drop what the client still sends, for a moment."""
+        self.phase, self.since = CLOSING, 0.0
+        if self._raw.is_closing():
+            return
+        self.flow.resume_reading()
+        self._raw.write_eof()
+
+
+class _Nothing(list[tuple[bytes, bytes]]):
+    """A list that stays empty."""
+
+    def append(self, _: tuple[bytes, bytes]) -> None:
+        """Drop it."""
+
+
+_NOTHING: Final = _Nothing()

@@ -1,0 +1,127 @@
+"""Memory of the tracker under 1,000 connections that send without end, slowly or nothing.
+
+Each kind runs against a tracker of its own. A well-behaved client sends an event every 50 ms meanwhile.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+
+from deploy.local import product
+from deploy.local.components import postgres
+from tests.load.figures import Figure
+from tests.support.processes import process
+from tests.support.slow_clients import BEHAVIOURS, Target, attack, resident_mib
+from tests.support.stack import Components, Database
+from tests.support.tenants import SECRET_KEY, SERVICE_KEY, make_tenant
+
+CONNECTIONS = 1_000
+SECONDS = 20.0
+MOST_MIB = 100.0
+"""1,000 idle connections cost about 10 MiB; a request that is read may hold 64 KiB for a moment."""
+
+
+def run() -> list[Figure]:
+    """Measure each kind of client."""
+    os.environ.setdefault("JDK_JAVA_OPTIONS", "")
+    with tempfile.TemporaryDirectory(prefix="endcap-bench-", ignore_cleanup_errors=True) as folder:
+        Path(folder).chmod(0o711)
+        components = Components.below(Path(folder))
+        try:
+            stack = components.start("kafka", "postgres")
+            stack.create_topics()
+            postgres.create_database(stack.postgres_admin, "endcap")
+            product.create_roles(stack.environment, stack.preparation_log)
+            product.migrate(stack.environment, stack.preparation_log)
+            database = Database(stack.environment["DATABASE_URL"], stack.secrets.roles)
+            key = asyncio.run(make_tenant(database, "bench")).ingest
+            environment = {
+                **stack.environment,
+                "ENDCAP_SECRET_KEY": SECRET_KEY,
+                "ENDCAP_SERVICE_KEY": SERVICE_KEY,
+                "LOG_LEVEL": "ERROR",
+            }
+            with ProcessPoolExecutor(1) as clients:
+                return [
+                    figure
+                    for name in BEHAVIOURS
+                    for figure in _measured(name, environment, key, Path(folder), clients)
+                ]
+        finally:
+            components.stop()
+
+
+def _measured(
+    name: str, environment: dict[str, str], key: str, folder: Path, clients: ProcessPoolExecutor
+) -> Iterator[Figure]:
+    with process("tracker", "serve", environment, folder) as tracker:
+        target = Target(tracker.url, key)
+        _post(tracker.url, key, 200)
+        before = resident_mib(tracker.popen.pid)
+        attacking = clients.submit(attack, target, [name], CONNECTIONS, SECONDS)
+        with _served(tracker.url, key) as served:
+            most = before
+            while not attacking.done():
+                most = max(most, resident_mib(tracker.popen.pid))
+                time.sleep(0.1)
+        outcome = attacking.result()[name]
+        time.sleep(2)
+        after = resident_mib(tracker.popen.pid)
+    statuses = ", ".join(f"{count} × {status}" for status, count in sorted(outcome.statuses.items()))
+    said = (
+        f"{before:.0f} MiB before, {after:.0f} after; {outcome.opened} opened, {outcome.closed} closed by us"
+        f"{', ' if statuses else ''}{statuses}; others: {served.accepted} served, {served.failed} not, "
+        f"{served.worst * 1000:.0f} ms at worst"
+    )
+    yield Figure(f"{CONNECTIONS} connections, {name}", most - before, "MiB more", said, "", MOST_MIB)
+
+
+@dataclass
+class Served:
+    """What a well-behaved client saw."""
+
+    accepted: int = 0
+    failed: int = 0
+    worst: float = 0.0
+    stop: threading.Event = field(default_factory=threading.Event)
+
+
+@contextmanager
+def _served(url: str, key: str) -> Iterator[Served]:
+    served = Served()
+
+    def send() -> None:
+        while not served.stop.wait(0.05):
+            began = time.monotonic()
+            try:
+                accepted = _post(url, key, 1)
+            except httpx.HTTPError:
+                accepted = False
+            served.accepted += accepted
+            served.failed += not accepted
+            served.worst = max(served.worst, time.monotonic() - began)
+
+    sending = threading.Thread(target=send)
+    sending.start()
+    try:
+        yield served
+    finally:
+        served.stop.set()
+        sending.join()
+
+
+def _post(url: str, key: str, times: int) -> bool:
+    event = {"user_id": "u", "event_type": "view", "item_id": "i"}
+    with httpx.Client(headers={"x-api-key": key}, timeout=10) as http:
+        return all(http.post(f"{url}/v1/events", json=event).status_code == 200 for _ in range(times))
