@@ -86,12 +86,13 @@ async def _insert(connection: asyncpg.Connection[asyncpg.Record], tenant: Tenant
         encrypt(tenant.secret_access_key, SECRET_KEY),
     )
     tracker = tenant.tracker_arn.rpartition(":")[2]
-    document = orjson.dumps({"trackingId": tenant.tracking_id}).decode()
+    group = f"{arn}:dataset-group/{name}"
+    document = orjson.dumps({"trackingId": tenant.tracking_id, "datasetGroupArn": group}).decode()
     await connection.executemany(
         "INSERT INTO resources (account, tenant, type, path, arn, name, status, document) "
         "VALUES ($1, $2, $3, $4, $5, $2, 'ACTIVE', $6)",
         [
-            (account, name, "dataset-group", f"dataset-group/{name}", f"{arn}:dataset-group/{name}", "{}"),
+            (account, name, "dataset-group", f"dataset-group/{name}", group, "{}"),
             (account, name, "event-tracker", tracker, tenant.tracker_arn, document),
         ],
     )

@@ -1,0 +1,200 @@
+"""Right values for members and parameters: the names of what `shop.filled` made."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+from typing import Any
+
+from tests.component.engine.conftest import ROLE
+from tests.component.fuzz.shop import FILTER, INTERACTIONS_SCHEMA, ITEMS_SCHEMA, METRIC, RECIPES, ROWS
+from tests.support.fuzz.documents import Embedded
+from tests.support.fuzz.targets import UNDOCUMENTED_QUERY, Known
+
+MAPPING = {
+    "source": "till",
+    "columns": {"item_id": "item_id", "name": "name"},
+    "constants": {"currency": "EUR"},
+    "date_formats": ["%d.%m.%Y"],
+    "timezone": "Europe/Berlin",
+    "decimal": ".",
+    "delimiter": ",",
+    "encoding": "utf-8",
+    "cancellation_prefix": "C",
+    "service_codes": ["POSTAGE"],
+    "whole_user_ids": True,
+}
+
+_numbers = itertools.count()
+
+
+def _new() -> str:
+    return f"new-{next(_numbers)}"
+
+
+def known(made: Mapping[str, str], tracking_id: str) -> Known:
+    """Values by the name of a member, for every target."""
+    place = f"s3://{made['bucket']}/"
+    recipes = [
+        f"{RECIPES}/aws-{name}" for name in ("user-personalization", "similar-items", "popularity-count")
+    ]
+    return {
+        **_arns(made, recipes),
+        "name": [_new],
+        "jobName": [_new],
+        "nextToken": [None],
+        "maxResults": [1, 2, 100],
+        "tags": [[{"tagKey": "team", "tagValue": "search"}]],
+        "tagKeys": [["team"], ["none"]],
+        "roleArn": [ROLE],
+        "kmsKeyArn": ["arn:aws:kms:eu-west-1:000000000000:key/a"],
+        "schema": [Embedded(ITEMS_SCHEMA), Embedded(INTERACTIONS_SCHEMA)],
+        "datasetType": ["Interactions", "Items", "Users", "Actions"],
+        "domain": ["ECOMMERCE"],
+        "performAutoML": [False],
+        "dataLocation": [f"{place}Items.csv", f"{place}Interactions.csv"],
+        "path": [f"{place}users.json", f"{place}out/"],
+        "filterExpression": [FILTER, 'EXCLUDE ItemID WHERE Interactions.EVENT_TYPE IN ("View")'],
+        "metrics": [[METRIC]],
+        "addMetrics": [[{**METRIC, "metricName": "more"}]],
+        "removeMetrics": [["more"]],
+        "itemAttribute": ["PRICE"],
+        "schedulingExpression": ["rate(7 days)"],
+        "excludedDatasetColumns": [{"Items": ["CATEGORY"]}],
+        "includedDatasetColumns": [None],
+        "algorithmHyperParameters": [{"hidden_dimension": "43"}],
+        "featureTransformationParameters": [{}],
+        "itemExplorationConfig": [{"explorationWeight": "0.3", "explorationItemAgeCutOff": "30"}],
+        "rankingInfluence": [{"POPULARITY": 0.2}],
+        "eventValueThreshold": ["0.5"],
+        "eventsConfig": [{"eventParametersList": [{"eventType": "View", "weight": 0.5}]}],
+        "autoMLConfig": [None],
+        "trainingMode": ["FULL"],
+        "batchInferenceJobMode": ["BATCH_INFERENCE"],
+        "themeGenerationConfig": [None],
+        "eventType": ["View", "Purchase"],
+        "event_type": ["view", "purchase"],
+        **_ids(tracking_id),
+    }
+
+
+def _arns(made: Mapping[str, str], recipes: list[str]) -> dict[str, list[Any]]:
+    campaigns = [made["user-campaign"], made["similar-campaign"]]
+    return {
+        "datasetGroupArn": [made["group"]],
+        "schemaArn": [made["Items-schema"], made["spare-schema"]],
+        "datasetArn": [made["Items"], made["Users"]],
+        "datasetImportJobArn": [made["import"]],
+        "datasetExportJobArn": [made["export"]],
+        "dataDeletionJobArn": [made["deletion"]],
+        "solutionArn": [made["user-solution"], made["similar-solution"]],
+        "solutionVersionArn": [made["user-version"], made["similar-version"]],
+        "batchInferenceJobArn": [made["batch"]],
+        "campaignArn": campaigns,
+        "filterArn": [made["filter"]],
+        "eventTrackerArn": [made["tracker"]],
+        "metricAttributionArn": [made["attribution"]],
+        "recommenderArn": [made["recommender"]],
+        "batchSegmentJobArn": [made["segment"]],
+        "resourceArn": [made["group"], made["filter"], *campaigns],
+        "recipeArn": recipes,
+        "algorithmArn": ["arn:aws:personalize:::algorithm/aws-user-personalization"],
+        "featureTransformationArn": [
+            "arn:aws:personalize:::feature-transformation/JSON-percentile-filtering"
+        ],
+    }
+
+
+def _ids(tracking_id: str) -> dict[str, list[Any]]:
+    users, items = ["u1", "u2", "nobody"], ["i1", "i2", "i3"]
+    return {
+        "userId": users,
+        "user_id": users,
+        "sessionId": ["session"],
+        "session_id": ["session"],
+        "itemId": items,
+        "item_id": items,
+        "productId": items,
+        "product_id": items,
+        "order_id": ["o1"],
+        "trackingId": [tracking_id],
+        "inputList": [items],
+        "impression": [items],
+        "context": [None],
+        "filterValues": [{"CATEGORY": '"shelf-1"'}],
+        "metadataColumns": [{"ITEMS": ["CATEGORY", "PRICE"]}],
+        "properties": [Embedded({"colour": "red", "discount": 0.5})],
+        "recommendationId": ["RID-6f1a5b0e-5d0c-4b55-9c5e-000000000000"],
+        "promotions": [None],
+        "strategy": ["popularity"],
+        "traffic": [1.0],
+        "salt": ["pepper"],
+        "surface": ["recommendations", "campaign/user"],
+    }
+
+
+def exceptions(made: Mapping[str, str], tokens: Mapping[str, str]) -> dict[str, Known]:
+    """Values that are right for one target alone. What is deleted is there for that."""
+    item = [Embedded({"CATEGORY": "shelf-1", "PRICE": 2.5})]
+    of_the_user = {"campaignArn": [made["user-campaign"]], "itemId": [None], "recommenderArn": [None]}
+    recommendation = {**of_the_user, "numResults": [0, 5, 25]}
+    native = {"properties": [{"colour": "red"}], "impression": [["i1"]]}
+    variants = [{"name": "a", "weight": 1}, {"name": "b", "strategy": "popularity"}]
+    return {
+        "engine DeleteSchema": {"schemaArn": [made["spare-schema"], made["Items-schema"]]},
+        "engine DeleteCampaign": {"campaignArn": [made["spare-campaign"]]},
+        "engine DeleteFilter": {"filterArn": [made["spare-filter"]]},
+        "engine DeleteDatasetGroup": {"datasetGroupArn": [made["group"]]},
+        "engine DeleteDataset": {"datasetArn": [made["Interactions"]]},
+        "engine DeleteEventTracker": {"eventTrackerArn": [made["spare-tracker"]]},
+        "engine DeleteMetricAttribution": {"metricAttributionArn": [made["spare-attribution"]]},
+        "engine DeleteRecommender": {"recommenderArn": [made["spare-recommender"]]},
+        "engine CreateBatchSegmentJob": {"solutionVersionArn": [made["segment-version"]]},
+        "engine StopSolutionVersionCreation": {"solutionVersionArn": [made["pending-version"]]},
+        "engine DeleteSolution": {"solutionArn": [made["user-solution"]]},
+        "engine UpdateDataset": {"datasetArn": [made["Items"]], "schemaArn": [made["Items-schema"]]},
+        "engine CreateRecommender": {
+            "datasetGroupArn": [made["domain-group"]],
+            "recipeArn": [f"{RECIPES}/aws-ecomm-popular-items-by-views"],
+        },
+        "engine ListSchemas": {"nextToken": [None, tokens["schemas"]]},
+        "engine ListCampaigns": {"nextToken": [None, tokens["campaigns"]], "solutionArn": [None]},
+        "tracker POST /items": {"datasetArn": [made["Items"]], "properties": item},
+        "tracker POST /users": {"datasetArn": [made["Users"]], "properties": [Embedded({"AGE": 30})]},
+        "tracker POST /v1/events": native,
+        "recommender POST /recommendations": recommendation,
+        "recommender POST /personalize-ranking": of_the_user,
+        "router POST /recommendations": recommendation,
+        "router POST /personalize-ranking": of_the_user,
+        **{
+            f"router GET {prefix}/{{path}}": {
+                "path": ["recommendations/u1", "similar-items/i1", "i1", "status"]
+            }
+            for prefix in ("/api/v1/personalize", "/api/personalize/recommendations")
+        },
+        "router GET /api/personalize/recommendations": {UNDOCUMENTED_QUERY: [[("userId", "u1")]]},
+        "router DELETE /v1/experiments/{name}": {"name": [made["draft"]]},
+        "router POST /v1/experiments": {"variants": [variants], "strategy": ["popularity", None]},
+        **{
+            f"router {route}": {"name": [made["experiment"]], "version": [1]}
+            for route in (
+                "GET /v1/experiments/{name}",
+                "POST /v1/experiments/{name}/start",
+                "POST /v1/experiments/{name}/stop",
+            )
+        },
+        "loader GET /v1/generations/{generation}": {"generation": [1]},
+        "loader POST /v1/generations/{generation}/activate": {"generation": [1], "force": [True]},
+        "trainer GET /v1/runs/{run}": {"run": [made["run"]]},
+        "sync POST /v1/imports": {
+            "kind": ["items"],
+            "file": [ROWS["items"]],
+            "source": ["", "endcap"],
+            "mapping": [Embedded(MAPPING), ""],
+        },
+        "sync GET /v1/items/{item_id}": {"item_id": ["i1"]},
+        "sync GET /v1/users/{user_id}": {"user_id": ["u1"]},
+        "engine GET /v1/erasures/{name}": {"name": ["deletion"]},
+        "sync GET /v1/imports/{import_id}": {"import_id": [made["sync-import"]]},
+        "sync GET /v1/imports/{import_id}/rejects": {"import_id": [made["sync-import"]]},
+    }

@@ -1,0 +1,136 @@
+"""Bad input to every route and operation: a 4xx with a sentence, and the connection stays usable."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from random import Random
+from urllib.parse import urlsplit
+
+import orjson
+
+from tests.component.fuzz import names
+from tests.component.fuzz.installation import Installation
+from tests.support.fuzz import INPUTS, SEED
+from tests.support.fuzz.documents import places
+from tests.support.fuzz.mutations import mutated
+from tests.support.fuzz.requests import KeyPair, Request
+from tests.support.fuzz.session import Session, Tally
+from tests.support.fuzz.targets import SERVICES, Callers, Target, operations, routes
+from tests.support.processes import Process
+from tests.support.tenants import SERVICE_KEY
+
+_NOBODY = Callers(b"", b"", b"", KeyPair("", ""))
+
+HTTP_SHARE = 0.7
+"""Of the inputs of a run; the rest are Kafka records."""
+
+
+async def test_every_bad_request_is_refused_with_a_sentence(
+    installation: Installation, made: dict[str, str]
+) -> None:
+    tenant = installation.tenant
+    callers = Callers(
+        admin=tenant.admin.encode(),
+        service=SERVICE_KEY.encode(),
+        tenant=tenant.name.encode(),
+        pair=KeyPair(tenant.access_key_id, tenant.secret_access_key),
+    )
+    tokens = {
+        kind: installation.call(f"List{kind.title()}", maxResults=1)["nextToken"]
+        for kind in ("schemas", "campaigns")
+    }
+    known, exceptions = names.known(made, tenant.tracking_id), names.exceptions(made, tokens)
+    targets = [*routes(), *operations()]
+    shares = {target.name: _share(target, known) for target in targets}
+    each = INPUTS * HTTP_SHARE / sum(shares.values())
+    counts = {name: max(1, round(share * each)) for name, share in shares.items()}
+    tally = Tally()
+    sessions = []
+    for service in SERVICES:
+        address = urlsplit(installation.services[service].url)
+        session = Session(
+            address.hostname or "", address.port or 0, _log(installation.services[service]), tally
+        )
+        own = [target for target in targets if target.service == service]
+        sessions.append(session.run(_inputs(own, counts, known, exceptions, callers)))
+    began = time.perf_counter()
+    await asyncio.gather(*sessions)
+    sys.stdout.write(_report(tally, time.perf_counter() - began))
+
+    assert not tally.faults
+    if INPUTS >= 10_000:
+        unreached = {target.name for target in targets if not target.is_declined} - tally.reached
+        assert not unreached, "no request of these was ever taken, so no change of one reaches their depth"
+
+
+def _share(target: Target, known: names.Known) -> float:
+    """How many inputs a target gets beside others: the more there is in its requests, the more."""
+    request = target.valid(known, _NOBODY, Random(0))
+    members = len(list(places(request.document))) if request.encoding != "none" else 0
+    return 2 + len(request.in_path) * 3 + len(request.query) + members / 4
+
+
+def _inputs(
+    targets: list[Target],
+    counts: Mapping[str, int],
+    known: names.Known,
+    exceptions: Mapping[str, names.Known],
+    callers: Callers,
+) -> Iterator[Request]:
+    """The targets in turn, so that what one changes is met by the others."""
+    random = Random(f"{SEED} {targets[0].service}")
+    for turn in range(max(counts.values())):
+        for target in targets:
+            if turn < counts[target.name]:
+                right = {**known, **exceptions.get(target.name, {})}
+                request = target.valid(right, callers, random)
+                yield request if turn == 0 else mutated(request, random)
+
+
+def _log(process: Process) -> Callable[[], str]:
+    """Return a function that gives the exceptions in the log since it was called before."""
+    seen = 0
+
+    def written() -> str:
+        nonlocal seen
+        with Path(process.log).open("rb") as log:
+            log.seek(seen)
+            text = log.read().decode(errors="replace")
+            seen = log.tell()
+        return "\n".join(_exceptions(text))
+
+    return written
+
+
+def _exceptions(log: str) -> Iterator[str]:
+    """The last frames of our own code, and the error itself."""
+    for line in log.splitlines():
+        if '"exception"' in line:
+            frames = str(orjson.loads(line)["exception"]).splitlines()
+            own = [frame.strip() for frame in frames if "/services/" in frame or "/shared/" in frame]
+            yield "\n".join([*own[-4:], frames[-1][:600]])
+
+
+def _report(tally: Tally, seconds: float) -> str:
+    by_status = Counter[int]()
+    for (_, status), count in tally.statuses.items():
+        by_status[status] += count
+    lines = [f"seed {SEED}: {tally.inputs} inputs in {seconds:.0f} s; {dict(sorted(by_status.items()))}"]
+    targets = sorted({target for target, _ in tally.statuses})
+    for target in targets:
+        statuses = {
+            status: count for (name, status), count in sorted(tally.statuses.items()) if name == target
+        }
+        lines.append(f"  {target}: {statuses}")
+    for fault in tally.faults:
+        lines += [
+            f"\n{fault.problem} ({fault.status}; {tally.wrong[fault.kind]} times; seed {SEED})",
+            fault.request.described(),
+            fault.detail[-1_500:],
+        ]
+    return "\n".join(lines)

@@ -1,0 +1,12 @@
+"""Seeded generators of bad input: HTTP requests from OpenAPI pages and the operation table; Kafka records.
+
+`FUZZ_SEED` and `FUZZ_INPUTS` in the environment choose another sequence and another number of inputs.
+"""
+
+from __future__ import annotations
+
+import os
+
+SEED = int(os.environ.get("FUZZ_SEED", "20261128"))
+INPUTS = int(os.environ.get("FUZZ_INPUTS", "10000"))
+"""Inputs of HTTP tests and record tests together."""

@@ -1,0 +1,106 @@
+"""One kept connection to a server, for requests that no HTTP client would send."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+
+import httptools
+
+from tests.support.waiting import PATIENCE
+
+
+class ConnectionBroken(Exception):
+    """The server closed the connection before it answered, or sent what is no HTTP."""
+
+
+@dataclass
+class Answer:
+    """A response."""
+
+    status: int = 0
+    headers: list[tuple[bytes, bytes]] = field(default_factory=list)
+    body: bytes = b""
+    closes: bool = False
+    """Whether the server says that the connection ends here."""
+
+    def header(self, name: bytes) -> bytes:
+        """Return the first header of this name, or nothing."""
+        return next((value for known, value in self.headers if known.lower() == name), b"")
+
+
+class Connection:
+    """Sends requests one after another and reads their answers; opens itself again after `close`."""
+
+    def __init__(self, host: str, port: int) -> None:
+        self._host, self._port = host, port
+        self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the next request goes over a connection that was used before."""
+        return self._streams is not None
+
+    async def send(self, request: bytes) -> Answer:
+        """Return the answer; ConnectionBroken without one, TimeoutError when none comes in time."""
+        if self._streams is None:
+            self._streams = await asyncio.open_connection(self._host, self._port)
+        reader, writer = self._streams
+        try:
+            async with asyncio.timeout(PATIENCE):
+                writer.write(request)
+                drained = asyncio.ensure_future(writer.drain())
+                try:
+                    return await self._answer(reader)
+                finally:
+                    drained.cancel()
+        except (OSError, EOFError, httptools.HttpParserError) as error:
+            if isinstance(error, TimeoutError):
+                raise
+            await self.close()
+            raise ConnectionBroken(repr(error)) from error
+
+    async def close(self) -> None:
+        """Close the connection, if one is open."""
+        if self._streams is not None:
+            self._streams[1].close()
+            self._streams = None
+
+    async def _answer(self, reader: asyncio.StreamReader) -> Answer:
+        reading = _Reading()
+        while not reading.is_complete:
+            data = await reader.read(2**16)
+            if not data:
+                raise EOFError(f"the connection ended after {len(reading.answer.body)} bytes of a body")
+            reading.parser.feed_data(data)
+        reading.answer.closes = b"close" in reading.answer.header(b"connection").lower()
+        return reading.answer
+
+
+class _Reading:
+    """The final response, put together from what httptools reports; interim ones (100) are skipped."""
+
+    def __init__(self) -> None:
+        self.answer = Answer()
+        self.is_complete = False
+        self.parser = httptools.HttpResponseParser(self)
+
+    def on_message_begin(self) -> None:
+        """Start over: what came before was an interim response."""
+        self.answer = Answer()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Keep a header."""
+        self.answer.headers.append((name, value))
+
+    def on_headers_complete(self) -> None:
+        """Keep the status."""
+        self.answer.status = self.parser.get_status_code()
+
+    def on_body(self, data: bytes) -> None:
+        """Keep a part of the body."""
+        self.answer.body += data
+
+    def on_message_complete(self) -> None:
+        """Note the end of a final response."""
+        self.is_complete = self.answer.status >= 200
