@@ -29,7 +29,7 @@ OF_SERVICES = {
     "sync-worker": "database_url kafka_password s3_secret",
     "sync-relay": "database_url kafka_password",
     "trainer": "database_url",
-    "trainer-worker": "database_url kafka_password s3_secret",
+    "trainer-worker": "database_url kafka_password s3_secret service_key",
     "loader": "database_url redis_url",
     "loader-worker": "database_url redis_url kafka_password s3_secret",
     "recommender": "database_url redis_url kafka_password s3_secret secret_key service_key",
@@ -37,7 +37,7 @@ OF_SERVICES = {
     "router": "database_url kafka_password secret_key service_key",
     "router-worker": "database_url kafka_password",
     "engine": "database_url secret_key",
-    "engine-worker": "database_url kafka_password s3_secret",
+    "engine-worker": "database_url kafka_password s3_secret secret_key",
 }
 SHARED = {"redis_url", "secret_key", "service_key"}
 OF_OTHERS = {
@@ -100,7 +100,8 @@ def test_no_secret_is_in_two_services_but_those_that_the_table_shares() -> None:
     assert several == {
         "redis_url": {"loader", "recommender"},  # one writes what the other serves
         "secret_key": {"tracker", "recommender", "router", "engine"},  # they check AWS signatures
-        "service_key": {"recommender", "router"},  # one calls the other with it
+        # The router calls the recommender with it, and the trainer the engine.
+        "service_key": {"recommender", "router", "trainer"},
     }
 
 

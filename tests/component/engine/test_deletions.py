@@ -176,12 +176,13 @@ def test_a_file_that_is_no_list_of_users_fails_the_job_with_a_sentence(
 
 
 def test_the_answers_have_the_shape_that_botocore_expects(engine: Engine, shop: dict[str, str]) -> None:
+    engine.s3.put_object(Bucket="endcap-uploads", Key="deletions/nobody.csv", Body=b"USER_ID\nnobody\n")
     job = checked(
         engine,
         "CreateDataDeletionJob",
         jobName="deletion-shapes",
         datasetGroupArn=shop["group"],
-        dataSource={"dataLocation": engine.put("nobody.csv", "USER_ID\nnobody\n")},
+        dataSource={"dataLocation": "s3://endcap-uploads/deletions/nobody.csv"},
         roleArn=ROLE,
     )
     checked(engine, "DescribeDataDeletionJob", **job)

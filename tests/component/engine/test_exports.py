@@ -143,7 +143,7 @@ def test_the_answers_have_the_shape_that_botocore_expects(engine: Engine, shop: 
         jobName="export-shapes",
         datasetArn=shop["Items"],
         roleArn=ROLE,
-        jobOutput={"s3DataDestination": {"path": f"s3://{engine.bucket}/shapes/"}},
+        jobOutput={"s3DataDestination": {"path": "s3://endcap-uploads/exports/shapes/"}},
     )
     described = checked(engine, "DescribeDatasetExportJob", **job)["datasetExportJob"]
     listed = checked(engine, "ListDatasetExportJobs", datasetArn=shop["Items"])

@@ -433,11 +433,12 @@ def test_the_rest_of_the_answers_has_the_shape_that_botocore_expects(
     checked("GetSolutionMetrics", **version)
     checked("DescribeSolutionVersion", **version)
     checked("DescribeSolution", solutionArn=shop["solution"])
+    engine.s3.put_object(Bucket="endcap-uploads", Key="shop/one.json", Body=b'{"userId": "u1"}')
     batch = checked(
         "CreateBatchInferenceJob",
         jobName="shapes",
-        jobInput={"s3DataSource": {"path": engine.put("one.json", '{"userId": "u1"}')}},
-        jobOutput={"s3DataDestination": {"path": f"s3://{engine.bucket}/one/"}},
+        jobInput={"s3DataSource": {"path": "s3://endcap-uploads/shop/one.json"}},
+        jobOutput={"s3DataDestination": {"path": "s3://endcap-uploads/shop/one/"}},
         roleArn=ROLE,
         batchInferenceJobConfig={"itemExplorationConfig": {"explorationWeight": "0"}},
         **version,

@@ -114,8 +114,8 @@ def test_the_answers_have_the_shape_that_botocore_expects(engine: Engine, shop: 
         "CreateBatchSegmentJob",
         jobName="segment-shapes",
         solutionVersionArn=shop["aws-item-affinity"],
-        jobInput={"s3DataSource": {"path": engine.put("one.json", '{"itemId": "i1"}')}},
-        jobOutput={"s3DataDestination": {"path": f"s3://{engine.bucket}/one/"}},
+        jobInput={"s3DataSource": {"path": "s3://endcap-uploads/segments/one.json"}},
+        jobOutput={"s3DataDestination": {"path": "s3://endcap-uploads/segments/one/"}},
         roleArn=ROLE,
     )
     described = checked(engine, "DescribeBatchSegmentJob", **job)["batchSegmentJob"]

@@ -98,7 +98,7 @@ def test_every_answer_has_the_shape_that_botocore_expects(raw: Raw, engine: Engi
         "CreateDatasetImportJob",
         jobName="shapes",
         datasetArn=dataset,
-        dataSource={"dataLocation": "s3://somewhere/a.csv"},
+        dataSource={"dataLocation": "s3://endcap-uploads/shapes/a.csv"},
         roleArn=ROLE,
         publishAttributionMetricsToS3=False,
         tags=[{"tagKey": "a", "tagValue": "b"}],
