@@ -13,12 +13,14 @@ from services.tracker.settings import Settings
 from shared.auth import hash_key, new_api_key
 from shared.postgres import Database
 
-BOUND, FREE, PAGES_ONLY = (new_api_key("ingest") for _ in range(3))
+# By name: each test process has other keys, and all must collect the same tests.
+KEYS = {name: new_api_key("ingest") for name in ("bound", "free", "pages only")}
+BOUND, FREE, PAGES_ONLY = KEYS
 SHOP = "https://shop.example"
 ORIGINS = {
-    hash_key(BOUND): ([SHOP], False),
-    hash_key(FREE): (None, False),
-    hash_key(PAGES_ONLY): ([SHOP], True),
+    hash_key(KEYS[BOUND]): ([SHOP], False),
+    hash_key(KEYS[FREE]): (None, False),
+    hash_key(KEYS[PAGES_ONLY]): ([SHOP], True),
 }
 EVENTS = ("/v1/events", "/events")
 
@@ -46,7 +48,7 @@ async def client(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[httpx.AsyncCl
 async def post(client: httpx.AsyncClient, path: str, key: str, origin: str | None) -> httpx.Response:
     """Send no event: what is let in is a 400."""
     return await client.post(
-        path, json=[], headers={"x-api-key": key} | ({} if origin is None else {"origin": origin})
+        path, json=[], headers={"x-api-key": KEYS[key]} | ({} if origin is None else {"origin": origin})
     )
 
 
