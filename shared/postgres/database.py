@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any, Literal
 
 import asyncpg
@@ -153,8 +153,8 @@ class Database:
         """A connection inside a transaction: commits at the end, rolls back on any error."""
         async with self._connection() as connection:
             transaction = connection.transaction(isolation=isolation, readonly=readonly)
-            await transaction.start()
             try:
+                await transaction.start()
                 yield connection
             except BaseException:
                 await self._roll_back(connection, transaction)
@@ -184,7 +184,8 @@ class Database:
                 await transaction.rollback()
         except Exception as error:  # noqa: BLE001 - whatever it is, Postgres rolls back without us
             log.warning("postgres.not_rolled_back", schema=self._schema, error=repr(error))
-            connection.terminate()
+            with suppress(asyncpg.InterfaceError):  # it was lost, and has left the pool
+                connection.terminate()
 
 
 async def _codecs(connection: asyncpg.Connection[asyncpg.Record]) -> None:
