@@ -45,6 +45,11 @@ class Installation:
     http: httpx.Client
     s3: Any
 
+    @property
+    def place(self) -> str:
+        """Where the tenant's jobs may read and write, as an address that ends with a slash."""
+        return f"s3://{self.bucket}/{self.tenant.name}/"
+
     def call(self, operation: str, *, key: str | None = None, **body: Any) -> Any:
         """Call an operation of the control plane, which must succeed."""
         headers = {"x-amz-target": f"AmazonPersonalize.{operation}", "x-api-key": key or self.tenant.admin}
@@ -65,7 +70,7 @@ def running(
     """Start the services side by side, since each start is seconds of waiting."""
     bucket = f"fuzz-{uuid.uuid4().hex[:8]}"
     client = s3.client()
-    for name in (bucket, f"{bucket}-data", f"{bucket}-uploads"):
+    for name in (f"{bucket}-data", f"{bucket}-uploads"):
         client.create_bucket(Bucket=name)
     environment = _environment(components, database, s3, kafka, folder) | {
         "ENDCAP_DATA_BUCKET": f"{bucket}-data",
@@ -82,7 +87,7 @@ def running(
         services = {service: future.result() for service, future in first.items()}
         services["router"] = start("router", ENDCAP_RECOMMENDER_URL=services["recommender"].url)
         http = started.enter_context(httpx.Client(timeout=PATIENCE, trust_env=False))
-        yield Installation(services, worker.result(), tenant, database, bucket, http, client)
+        yield Installation(services, worker.result(), tenant, database, f"{bucket}-uploads", http, client)
 
 
 def _environment(

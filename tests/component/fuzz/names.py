@@ -34,7 +34,7 @@ def _new() -> str:
 
 def known(made: Mapping[str, str], tracking_id: str) -> Known:
     """Values by the name of a member, for every target."""
-    place = f"s3://{made['bucket']}/"
+    place = made["place"]
     recipes = [
         f"{RECIPES}/aws-{name}" for name in ("user-personalization", "similar-items", "popularity-count")
     ]

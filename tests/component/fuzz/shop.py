@@ -49,7 +49,7 @@ def filled(installation: Installation) -> dict[str, str]:
     """Make the resources; gives their ARNs and names by kind."""
     call, tenant = installation.call, installation.tenant
     group = f"arn:aws:personalize:eu-west-1:{tenant.account}:dataset-group/{tenant.name}"
-    made = {"group": group, "tracker": tenant.tracker_arn, "bucket": installation.bucket}
+    made = {"group": group, "tracker": tenant.tracker_arn, "place": installation.place}
     for kind, schema in SCHEMAS.items():
         name = f"{tenant.name}-{kind}"
         made[f"{kind}-schema"] = call("CreateSchema", name=name, schema=json.dumps(schema))["schemaArn"]
@@ -132,7 +132,7 @@ def _others(installation: Installation, made: dict[str, str]) -> None:
 def _jobs(installation: Installation, made: dict[str, str]) -> None:
     """Jobs that nobody works on, since the worker has to be stopped by then; some are declared done."""
     installation.worker.kill()
-    call, place = installation.call, f"s3://{made['bucket']}/"
+    call, place = installation.call, installation.place
     output = {"s3DataDestination": {"path": f"{place}out/"}}
     batch = {
         "jobInput": {"s3DataSource": {"path": f"{place}users.json"}},
@@ -251,8 +251,9 @@ async def _executed(installation: Installation, statements: Sequence[tuple[Any, 
 
 
 def _put(installation: Installation, key: str, content: str) -> str:
-    installation.s3.put_object(Bucket=installation.bucket, Key=key, Body=content.encode())
-    return f"s3://{installation.bucket}/{key}"
+    path = f"{installation.tenant.name}/{key}"
+    installation.s3.put_object(Bucket=installation.bucket, Key=path, Body=content.encode())
+    return f"{installation.place}{key}"
 
 
 def _wait(installation: Installation, operation: str, member: str, arn: str) -> None:
