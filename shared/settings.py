@@ -145,6 +145,9 @@ class AuthSettings(Block):
     endcap_read_calls_per_second: float = Field(
         5_000.0, ge=0, description="calls that read of one key and process; 0 sets no limit"
     )
+    endcap_catalogue_calls_per_second: float = Field(
+        100.0, ge=0, description="calls that change items or users of one key and process; 0 sets no limit"
+    )
     endcap_admin_calls_per_second: float = Field(
         200.0, ge=0, description="calls of the control plane of one key and process; 0 sets no limit"
     )

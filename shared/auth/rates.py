@@ -33,7 +33,7 @@ class RateLimits:
         rates: dict[Scope, float] = dict.fromkeys(SCOPES, 0.0) | {
             "ingest": settings.endcap_ingest_calls_per_second,
             "read": settings.endcap_read_calls_per_second,
-            "catalogue": settings.endcap_ingest_calls_per_second,
+            "catalogue": settings.endcap_catalogue_calls_per_second,
             "admin": settings.endcap_admin_calls_per_second,
         }
         burst, factor = settings.endcap_burst_seconds, settings.endcap_tenant_rate_factor

@@ -18,7 +18,9 @@ from tests.load.figures import Figure, table
 NAMES = sorted(path.stem.removeprefix("bench_") for path in Path(__file__).parent.glob("bench_*.py"))
 
 # One key sends all the load of a benchmark, and more of it than one key may send.
-NO_RATE_LIMITS = {f"ENDCAP_{scope}_CALLS_PER_SECOND": "0" for scope in ("INGEST", "READ", "ADMIN")}
+NO_RATE_LIMITS = {
+    f"ENDCAP_{scope}_CALLS_PER_SECOND": "0" for scope in ("INGEST", "READ", "CATALOGUE", "ADMIN")
+}
 
 
 def main(names: list[str]) -> int:

@@ -15,10 +15,11 @@ SETTINGS = AuthSettings(
     endcap_ingest_calls_per_second=2,
     endcap_read_calls_per_second=0,
     endcap_admin_calls_per_second=1,
+    endcap_catalogue_calls_per_second=1,
     endcap_burst_seconds=1,
     endcap_tenant_rate_factor=2,
 )
-SCOPES = frozenset({"ingest", "read", "admin"})
+SCOPES = frozenset({"ingest", "read", "catalogue", "admin"})
 
 
 def caller(credential: str, tenant: str | None = "shop", account: str | None = None) -> Principal:
