@@ -185,6 +185,51 @@ async def test_an_uploaded_file_is_imported(shop: Shop) -> None:
     until(arrived, "the order of the uploaded file is there")
 
 
+async def test_an_erased_user_is_gone_everywhere_with_a_receipt(shop: Shop) -> None:
+    user, kept = shop.buyer(40), shop.buyer(41)
+    personalize, s3 = shop.boto3("personalize"), shop.boto3("s3")
+    session = f"visit-{uuid.uuid4()}"
+    sent = shop.send({"user_id": user, "session_id": session, "event_type": "view", "item_id": "i-0001"})
+    assert sent.status_code == 200
+    assert shop.recommended(user)["source"] == "redis"
+    name = f"erasure-{uuid.uuid4().hex[:8]}"
+    location = f"s3://endcap-uploads/default/{name}.csv"
+    s3.put_object(Bucket="endcap-uploads", Key=f"default/{name}.csv", Body=f"USER_ID\n{user}\n".encode())
+
+    arn = personalize.create_data_deletion_job(
+        jobName=name,
+        datasetGroupArn=GROUP,
+        dataSource={"dataLocation": location},
+        roleArn="arn:aws:iam::000000000000:role/any",
+    )["dataDeletionJobArn"]
+
+    def status() -> Any:
+        return personalize.describe_data_deletion_job(dataDeletionJobArn=arn)["dataDeletionJob"]["status"]
+
+    until(status, f"{name} ended", enough=lambda said: said in {"COMPLETED", "FAILED"})
+    receipt = shop.get("engine", f"/v1/erasures/{name}")
+    assert receipt["status"] == "COMPLETED", receipt
+    assert receipt["waits_for"] == {}
+    assert set(receipt["services"]) == {"tracker", "sync", "trainer", "loader", "recommender", "router"}
+    assert receipt["services"]["tracker"]["rows"]["interactions"] > 1
+    assert receipt["services"]["loader"]["rows"]["lists"] >= 2
+    assert receipt["models"] >= 1
+
+    for table, column in (
+        ("tracker.interactions", "user_id"),
+        ("sync.users", "user_id"),
+        ("sync.orders", "unified_customer_id"),
+        ("loader.lists", "id"),
+    ):
+        (left,) = await shop.query(f"SELECT count(*) AS n FROM {table} WHERE {column} = $1", user)
+        (others,) = await shop.query(f"SELECT count(*) AS n FROM {table} WHERE {column} = $1", kept)
+        assert (left["n"], others["n"] > 0) == (0, True), table
+    assert shop.redis_keys(user) == []
+    assert shop.redis_keys(session) == []
+    assert shop.recommended(user)["source"] == "popular"
+    assert shop.recommended(kept)["source"] != "popular"
+
+
 def test_an_experiment_splits_and_counts(shop: Shop) -> None:
     experiment = {
         "name": f"home-{uuid.uuid4().hex[:8]}",
@@ -252,48 +297,3 @@ async def test_operators_read_the_lists_with_sql(shop: Shop) -> None:
     assert {"product_id", "similar_products"} <= set(similar[0].keys())
     assert {"user_id", "item_affinities"} <= set(affinity[0].keys())
     assert jobs
-
-
-async def test_an_erased_user_is_gone_everywhere_with_a_receipt(shop: Shop) -> None:
-    user, kept = shop.buyer(40), shop.buyer(41)
-    personalize, s3 = shop.boto3("personalize"), shop.boto3("s3")
-    session = f"visit-{uuid.uuid4()}"
-    sent = shop.send({"user_id": user, "session_id": session, "event_type": "view", "item_id": "i-0001"})
-    assert sent.status_code == 200
-    assert shop.recommended(user)["source"] == "redis"
-    name = f"erasure-{uuid.uuid4().hex[:8]}"
-    location = f"s3://endcap-uploads/default/{name}.csv"
-    s3.put_object(Bucket="endcap-uploads", Key=f"default/{name}.csv", Body=f"USER_ID\n{user}\n".encode())
-
-    arn = personalize.create_data_deletion_job(
-        jobName=name,
-        datasetGroupArn=GROUP,
-        dataSource={"dataLocation": location},
-        roleArn="arn:aws:iam::000000000000:role/any",
-    )["dataDeletionJobArn"]
-
-    def status() -> Any:
-        return personalize.describe_data_deletion_job(dataDeletionJobArn=arn)["dataDeletionJob"]["status"]
-
-    until(status, f"{name} ended", enough=lambda said: said in {"COMPLETED", "FAILED"})
-    receipt = shop.get("engine", f"/v1/erasures/{name}")
-    assert receipt["status"] == "COMPLETED", receipt
-    assert receipt["waits_for"] == {}
-    assert set(receipt["services"]) == {"tracker", "sync", "trainer", "loader", "recommender", "router"}
-    assert receipt["services"]["tracker"]["rows"]["interactions"] > 1
-    assert receipt["services"]["loader"]["rows"]["lists"] >= 2
-    assert receipt["models"] >= 1
-
-    for table, column in (
-        ("tracker.interactions", "user_id"),
-        ("sync.users", "user_id"),
-        ("sync.orders", "unified_customer_id"),
-        ("loader.lists", "id"),
-    ):
-        (left,) = await shop.query(f"SELECT count(*) AS n FROM {table} WHERE {column} = $1", user)
-        (others,) = await shop.query(f"SELECT count(*) AS n FROM {table} WHERE {column} = $1", kept)
-        assert (left["n"], others["n"] > 0) == (0, True), table
-    assert shop.redis_keys(user) == []
-    assert shop.redis_keys(session) == []
-    assert shop.recommended(user)["source"] == "popular"
-    assert shop.recommended(kept)["source"] != "popular"

@@ -16,7 +16,7 @@ from services.engine.worker.erasing import USERS_FILE
 from services.engine.worker.inference import fetch_model
 from services.engine.worker.training import upload
 from shared import models
-from shared.models import Histories, Ids, Model, Seen
+from shared.models import Ids, Model, Seen
 from shared.models.attributes import Attributes, Texts
 from shared.models.deeds import Deeds
 from shared.models.histories import ranges
@@ -57,30 +57,37 @@ def run(spec: Spec, objects: Objects, workspace: Path, report: Report) -> dict[s
 def without_users(model: Model, users: NDArray[np.int64]) -> Model:
     """Return the model without the rows of some users (int64[U], distinct numbers of `model.users`).
 
-    What it holds of items, and what users add up to, stays: no user can be told from it.
+    What it holds of items, and what users add up to, stays: no user can be told from it. Recipes that do not
+    ask for users' events keep no rows of them.
     """
     kept = np.delete(np.arange(len(model.users), dtype=np.int64), users)
-    older_offsets, older = _rows(model.older.offsets, kept)
-    deeds = model.deeds
-    if deeds.known:
+    histories, older, deeds = model.histories, model.older, model.deeds
+    if _has_rows(histories.offsets, model):
+        histories = histories.of(kept)
+    if _has_rows(older.offsets, model):
+        offsets, places = _rows(older.offsets, kept)
+        older = Seen(offsets, older.items[places])
+    if _has_rows(deeds.offsets, model):
         offsets, places = _rows(deeds.offsets, kept)
         deeds = Deeds(offsets, deeds.items[places], deeds.types[places], deeds.names)
-    histories: Histories = model.histories.of(kept)
     strings = model.users.strings
-    columns = model.user_attributes.columns
+    columns = {
+        name: _texts(column, kept) if isinstance(column, Texts) else column[kept]
+        for name, column in model.user_attributes.columns.items()
+    }
     return replace(
         model,
         users=Ids.of(strings[user] for user in kept.tolist()),
         histories=histories,
-        older=Seen(older_offsets, model.older.items[older]),
+        older=older,
         deeds=deeds,
-        user_attributes=Attributes(
-            {
-                name: _texts(column, kept) if isinstance(column, Texts) else column[kept]
-                for name, column in columns.items()
-            }
-        ),
+        user_attributes=Attributes(columns),
     )
+
+
+def _has_rows(offsets: NDArray[np.int64], model: Model) -> bool:
+    """Whether a table has a row for each user of the model."""
+    return len(offsets) == len(model.users) + 1
 
 
 def _rows(offsets: NDArray[np.int64], kept: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
