@@ -37,10 +37,13 @@ from shared.events import (
     OrderPlaced,
     TrainingRequested,
     UserChanged,
+    UserErasureRequested,
     VariantExposed,
 )
 from shared.events.topics import (
     BATCHES,
+    ERASURE_RECEIPTS,
+    ERASURES,
     EXPOSURES,
     INTERACTIONS,
     ORDERS,
@@ -67,6 +70,7 @@ NOW = datetime.now(UTC).replace(microsecond=0)
 FIRST, COUNT = 60, 160
 """So many are in the first poll or polls; the others wait behind them."""
 
+RECEIPTS = ERASURE_RECEIPTS.name
 BACK_OFF_CALLS = 5
 """The pause after so many calls is longer than a second."""
 
@@ -87,6 +91,15 @@ class World:
             return {str(row[0]) for row in await connection.fetch(sql, self.tenant)}
         finally:
             await connection.close()
+
+    async def receipts(self, service: str) -> set[str]:
+        """The users whose erasure a service has confirmed."""
+        events = [orjson.loads(each.value or b"{}") for each in await raw_records(self.kafka, RECEIPTS)]
+        return {
+            event["user_id"]
+            for event in events
+            if (event.get("tenant"), event.get("service")) == (self.tenant, service)
+        }
 
     async def keys(self, kind: str) -> set[str]:
         """The last parts of the tenant's keys of a kind in Redis."""
@@ -156,6 +169,21 @@ def exposure(world: World, n: int) -> Event:
     )
 
 
+def erasure(world: World, n: int) -> Event:
+    return UserErasureRequested(**common(world, n), erasure_id="1", user_id=f"gone{n}")
+
+
+async def erased_by_trainer(world: World) -> set[str]:
+    """Users whose request is kept, or whose erasure is confirmed already."""
+    return await world.column("SELECT user_id FROM trainer.erasures WHERE tenant = $1") | (
+        await world.column(
+            "SELECT payload::json ->> 'user_id' FROM trainer.outbox "
+            "WHERE tenant = $1 AND aggregatetype = 'erasure-receipts-v1'"
+        )
+        | await world.receipts("trainer")
+    )
+
+
 def common(world: World, n: int) -> dict[str, Any]:
     return {"event_id": f"c{n}-{world.tenant}", "tenant": world.tenant, "occurred_at": NOW}
 
@@ -210,8 +238,30 @@ CASES = (
         "router", INTERACTIONS, "router", interaction, "user_id",
         lambda world: world.column("SELECT unit FROM router.outcomes WHERE tenant = $1"),
     ),
+    Case(
+        "tracker", ERASURES, "tracker-erasures", erasure, "user_id",
+        lambda world: world.column("SELECT subject FROM tracker.erased_subjects WHERE tenant = $1"),
+    ),
+    Case(
+        "sync", ERASURES, "sync", erasure, "user_id",
+        lambda world: world.column("SELECT user_id FROM sync.erased_users WHERE tenant = $1"),
+    ),
+    Case("trainer", ERASURES, "trainer", erasure, "user_id", erased_by_trainer),
+    Case(
+        "loader", ERASURES, "loader", erasure, "user_id",
+        lambda world: world.column("SELECT user_id FROM loader.erased_users WHERE tenant = $1"),
+    ),
+    Case(
+        "recommender", ERASURES, "recommender-erasures", erasure, "user_id",
+        lambda world: world.receipts("recommender"),
+    ),
+    Case(
+        "router", ERASURES, "router", erasure, "user_id",
+        lambda world: world.column("SELECT unit FROM router.erased_units WHERE tenant = $1"),
+    ),
 )  # fmt: skip
-"""Every subscription but uploads-v1, whose records are the object store's own."""
+"""Every subscription but two: uploads-v1, whose records are the object store's own, and the engine's, whose
+worker also trains."""
 
 EVENTS = {case.topic: case.make for case in CASES}
 
@@ -331,7 +381,10 @@ class Ended:
 def test_every_subscription_is_here() -> None:
     registered = {(service, topic.name) for topic in TOPICS for service in topic.consumers}
 
-    assert {(case.service, case.topic.name) for case in CASES} == registered - {("sync", UPLOADS.name)}
+    assert {(case.service, case.topic.name) for case in CASES} == registered - {
+        ("sync", UPLOADS.name),
+        ("engine", ERASURE_RECEIPTS.name),
+    }
 
 
 async def test_a_worker_that_ends_in_its_back_off_leaves_everything_to_the_next(
