@@ -257,6 +257,10 @@ LIMIT :limit;
 SELECT recipe, file, line, reason, text FROM rejects
 WHERE generation = :generation ORDER BY file, line LIMIT :limit;
 
+-- lock_erasures --
+-- A generation becomes a partition before or after a user of its tenant is erased, never meanwhile.
+SELECT pg_advisory_xact_lock(hashtextextended('loader.erase:' || :tenant, 0));
+
 -- add_erased_user --
 -- A user's lists may not be kept; gives what earlier handling of the same request has counted.
 INSERT INTO erased_users (tenant, user_id, erasure_id, erased_at)

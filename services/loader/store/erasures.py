@@ -51,7 +51,7 @@ class Erasures:
         """Delete rows; gives how many, also those that an earlier attempt has deleted."""
         tenant, user_id = request.tenant, request.user_id
         async with self._database.transaction() as connection:
-            await connection.execute(*SQL.lock_tenant(tenant=tenant))
+            await connection.execute(*SQL.lock_erasures(tenant=tenant))
             before = await connection.fetchval(
                 *SQL.add_erased_user(
                     tenant=tenant,

@@ -148,7 +148,7 @@ class Generations:
         number = generation.generation
         async with self._database.transaction() as connection:
             # Users who are erased meanwhile are erased before or after this, never beside it.
-            await connection.execute(*SQL.lock_tenant(tenant=generation.tenant))
+            await connection.execute(*SQL.lock_erasures(tenant=generation.tenant))
             if await connection.fetchval(*SQL.lock_loading(generation=number)) is None:
                 return False
             await connection.execute(*SQL.attach_staging(staging=staging, generation=number))
