@@ -277,7 +277,7 @@ async def test_every_edge_of_the_diagram_was_crossed(shop: Shop, topic: Topic, c
     assert any(sum(found.values()) > 0 for found in offsets), f"{consumer} handled nothing of {topic.name}"
 
 
-PURPOSES = ("orders", "store", "users", "interactions", "exposures", "uploads", "puts")
+PURPOSES = ("orders", "store", "users", "interactions", "exposures", "uploads", "puts", "erasures")
 
 
 @pytest.mark.parametrize("topic", [topic for topic in TOPICS if topic.readers], ids=lambda topic: topic.name)
