@@ -12,35 +12,16 @@ import copy
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Self
 
-import boto3
-from botocore import UNSIGNED
-from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
 
 from services.trainer.domain import DatasetType, schema, schema_name
+from services.trainer.store.personalize_client import TENANT, Exists, client, translated
 from shared.errors import Permanent, Transient
 
 if TYPE_CHECKING:
     from services.trainer.settings import Settings
 
-_EXISTS = "ResourceAlreadyExistsException"
-_MISSING = "ResourceNotFoundException"
-# LimitExceeded is a queue that is full: it empties by itself.
-_LATER = {
-    "InternalFailure",
-    "LimitExceededException",
-    "ResourceInUseException",
-    "ServiceUnavailable",
-    "ThrottlingException",
-    "TooManyRequestsException",
-}
-_SERVER_ERROR = 500
-
 Described = dict[str, Any]
-
-
-# The tenant that a call is made for, in the thread of that call.
-_TENANT: contextvars.ContextVar[str] = contextvars.ContextVar("tenant")
 
 
 class Personalize:
@@ -52,29 +33,12 @@ class Personalize:
 
     def __init__(self, settings: Settings) -> None:
         """Make a client that speaks for no tenant yet; see `of`."""
-        service_key = settings.auth.endcap_service_key
         self.tenant: str | None = None
-        secret = settings.s3.aws_secret_access_key
         self._amazon = settings.amazon
         self._role = settings.role_arn
         self._pause = settings.amazon_poll_seconds if settings.amazon else settings.poll_seconds
         self._longest = settings.longest_poll_hours * 3600
-        self._client: Any = boto3.client(
-            "personalize",
-            endpoint_url=settings.personalize.aws_endpoint_url_personalize or None,
-            region_name=settings.s3.aws_region,
-            aws_access_key_id=settings.s3.aws_access_key_id,
-            aws_secret_access_key=secret.get_secret_value() if secret else None,
-            config=Config(
-                connect_timeout=5,
-                read_timeout=60,
-                retries={"max_attempts": 5, "mode": "standard"},
-                signature_version=UNSIGNED if service_key and not self._amazon else None,
-            ),
-        )
-        if service_key is not None and not self._amazon:
-            headers = _Headers(service_key.get_secret_value())
-            self._client.meta.events.register("before-call.personalize", headers.add)
+        self._client: Any = client(settings)
 
     def of(self, tenant: str) -> Self:
         """Return the same client, speaking for a tenant."""
@@ -255,7 +219,7 @@ class Personalize:
             return str(found[arn])
         try:
             return str(await self._call(create))
-        except _Exists as error:
+        except Exists as error:
             found = await self._call(find)
             if found is None:
                 raise Permanent(f"the {what} exists, but belongs to somebody else: {error}") from error
@@ -303,38 +267,10 @@ class Personalize:
         """Call boto3 in a thread. Raises Transient when the service is away or busy, else Permanent."""
         context = contextvars.copy_context()
         if self.tenant is not None:
-            context.run(_TENANT.set, self.tenant)
+            context.run(TENANT.set, self.tenant)
         try:
             return await asyncio.get_running_loop().run_in_executor(None, context.run, function)
         except ClientError as error:
-            raise _translated(error) from error
+            raise translated(error) from error
         except (BotoCoreError, HTTPClientError, OSError) as error:
             raise Transient(f"the Personalize API is not reachable: {error}") from error
-
-
-class _Headers:
-    """Adds what a service says of itself to the requests of a client, instead of a signature."""
-
-    def __init__(self, service_key: str) -> None:
-        self._service_key = service_key
-
-    def add(self, params: dict[str, Any], **_: Any) -> None:
-        """Add the headers; botocore calls this before each call, in the thread that makes it."""
-        params["headers"] |= {"x-api-key": self._service_key, "x-endcap-tenant": _TENANT.get()}
-
-
-class _Exists(Permanent):
-    """Something has this name."""
-
-
-def _translated(error: ClientError) -> Permanent | Transient:
-    code = error.response["Error"]["Code"]
-    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-    message = (
-        f"the Personalize API refused {error.operation_name}: {code}: {error.response['Error']['Message']}"
-    )
-    if code == _EXISTS:
-        return _Exists(message)
-    if code in _LATER or status >= _SERVER_ERROR:
-        return Transient(message)
-    return Permanent(message)
