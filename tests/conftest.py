@@ -25,7 +25,12 @@ hypothesis.settings.load_profile("patient")
 # A broker and a Spark live for minutes here: a second compiler of Java costs more than it earns in that time.
 os.environ.setdefault("JDK_JAVA_OPTIONS", "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC")
 
-pytest_plugins = ["tests.support.stack", "tests.support.product", "tests.support.tools"]
+pytest_plugins = [
+    "tests.support.processes",
+    "tests.support.stack",
+    "tests.support.product",
+    "tests.support.tools",
+]
 
 _FOLDERS = {"architecture", "contract", "unit", "integration", "component", "e2e", "load"}
 

@@ -6,7 +6,6 @@ after a `kill -9` of `make run`.
 
 from __future__ import annotations
 
-import ctypes
 import os
 import signal
 import subprocess
@@ -17,10 +16,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from deploy.local.failure import StackError
+from deploy.local.parent import end_with_parent
 from deploy.local.rpc import call, socket_path
 from deploy.local.secrets import write_private
 
-_PR_SET_PDEATHSIG = 1
 _LAUNCH_SECONDS = 60
 
 
@@ -105,7 +104,7 @@ class Supervisor:
                 stderr=output,
                 start_new_session=True,
                 umask=0o077,
-                preexec_fn=_end_with_parent if ends_with_caller else None,  # noqa: PLW1509 - one thread
+                preexec_fn=end_with_parent() if ends_with_caller else None,  # noqa: PLW1509 - one thread
             )
         self._daemon = daemon
         deadline = time.monotonic() + _LAUNCH_SECONDS
@@ -253,9 +252,3 @@ def _quoted(word: str) -> str:
     if any(character in word for character in "\"'\\ \t;"):
         word = '"' + word.replace("\\", "\\\\").replace('"', '\\"') + '"'
     return _escaped(word)
-
-
-def _end_with_parent() -> None:
-    """In the child, before exec: be told to stop when the starting process dies, even of SIGKILL."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

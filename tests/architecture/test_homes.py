@@ -152,3 +152,12 @@ def test_tests_on_a_stack_wait_in_one_way() -> None:
     found = [str(path) for path in waiting if DEADLINE.search((ROOT / path).read_text())]
 
     assert not found, "tests.support.waiting has `until` and `eventually`"
+
+
+def test_what_tests_start_ends_with_the_run() -> None:
+    """A process is known to belong to the run by its environment, so one of its own needs the mark."""
+    without_mark = re.compile(r"env=\{(?!\s*\*\*(os\.environ|marked\(\)))")
+    tests = [path for path in python_files("tests") if path.parts[1] in STACK_TESTS]
+    found = [str(path) for path in tests if without_mark.search((ROOT / path).read_text())]
+
+    assert not found, "tests.support.processes has `marked`"

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
 
 from shared.settings import KafkaSettings
 from tests.support.kafka import kafka_environment
-from tests.support.processes import ROOT
+from tests.support.processes import ROOT, marked
 from tests.support.stack import Database, ObjectStore
 from tests.support.tenants import SECRET_KEY, SERVICE_KEY
 from tests.support.waiting import PATIENCE
@@ -37,7 +36,7 @@ def run(*words: str, environment: dict[str, str]) -> subprocess.CompletedProcess
     return subprocess.run(
         [sys.executable, "-m", *words],
         cwd=ROOT,
-        env={"PATH": os.environ["PATH"], **environment},
+        env={**marked(), **environment},
         capture_output=True,
         text=True,
         timeout=PATIENCE,

@@ -1,23 +1,77 @@
-"""A process of Endcap, started as in production, for tests that talk to it over HTTP."""
+"""Processes that tests start. None of them outlives the test run, however that ends.
+
+As a plugin of pytest it marks the environment of the run, which every process that is started from it
+inherits, and starts a watcher: once the run has ended, `leftovers.py` ends what still carries the mark.
+"""
 
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 import httpx
+import pytest
 
+from deploy.local.parent import end_with_parent
 from tests.support.waiting import until
 
 ROOT = Path(__file__).resolve().parents[2]
 _ONE_ANSWER_SECONDS = 10
 OFFSETS = {"serve": 0, "worker": 100, "relay": 200}
+RUN_VARIABLE = "ENDCAP_TEST_RUN"
+"""Says in the environment of a process which test run it belongs to."""
+_END_SECONDS = 20
+"""How long what is left of a run may take to end in order: as long as a stack may take to stop."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure() -> None:
+    """Mark the run, and start its watcher, which is in no process group that a terminal signals."""
+    inherited = {name: value for name, value in os.environ.items() if name != RUN_VARIABLE}
+    mark = f"{RUN_VARIABLE}={os.getpid()}-{uuid.uuid4().hex}"
+    program = Path(__file__).with_name("leftovers.py")
+    words = [sys.executable, "-I", "-S", str(program), str(os.getpid()), mark, str(_END_SECONDS)]
+    os.posix_spawn(sys.executable, words, inherited, setsid=True, file_actions=_without_files())
+    os.environ[RUN_VARIABLE] = mark.partition("=")[2]
+
+
+def _without_files() -> list[tuple[int, int, str, int, int]]:
+    """The watcher must not keep the pipes open that somebody reads the run's output from."""
+    return [(os.POSIX_SPAWN_OPEN, number, os.devnull, os.O_RDWR, 0) for number in range(3)]
+
+
+def start(
+    command: Sequence[str],
+    environment: Mapping[str, str] | None = None,
+    *,
+    stdout: IO[bytes] | int | None = None,
+    stderr: IO[bytes] | int | None = None,
+) -> subprocess.Popen[bytes]:
+    """Start a process that is killed when this one dies; without `environment` it has that of this one."""
+    variables = os.environ if environment is None else {**marked(), **environment}
+    return subprocess.Popen(
+        command,
+        cwd=ROOT,
+        env=dict(variables),
+        stdout=stdout,
+        stderr=stderr,
+        preexec_fn=end_with_parent(signal.SIGKILL),  # noqa: PLW1509 - it makes one system call
+    )
+
+
+def marked() -> dict[str, str]:
+    """The least that a process is given: where programs are, and whose process it is."""
+    names = ("PATH", "JDK_JAVA_OPTIONS", RUN_VARIABLE)
+    return {name: os.environ[name] for name in names if name in os.environ}
 
 
 @dataclass(frozen=True)
@@ -58,19 +112,10 @@ def process(
     """Run `python -m services.<service> <command>` on a free port; wait for /readyz (else /livez)."""
     port = _free_port()
     log = folder / f"{service}-{command}-{port}.log"
-    variables = {
-        **{name: os.environ[name] for name in ("PATH", "JDK_JAVA_OPTIONS")},
-        **environment,
-        f"{service.upper()}_PORT": str(port - OFFSETS[command]),
-    }
+    variables = {**environment, f"{service.upper()}_PORT": str(port - OFFSETS[command])}
     with log.open("wb") as output:
-        popen = subprocess.Popen(
-            [sys.executable, "-m", f"services.{service}", command],
-            cwd=ROOT,
-            env=variables,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-        )
+        words = [sys.executable, "-m", f"services.{service}", command]
+        popen = start(words, variables, stdout=output, stderr=subprocess.STDOUT)
     running = Process(popen, f"http://127.0.0.1:{port}", log)
     try:
         running.wait_until("/readyz" if ready else "/livez")

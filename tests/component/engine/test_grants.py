@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from typing import Any
@@ -14,7 +13,7 @@ from botocore.exceptions import ClientError
 
 from tests.component.engine.conftest import ROLE, Engine
 from tests.support.engine import run
-from tests.support.processes import ROOT, Process
+from tests.support.processes import ROOT, Process, marked
 from tests.support.waiting import PATIENCE
 
 NAME = "bucketed"
@@ -31,7 +30,7 @@ def buckets(engine: Engine, *words: str, secret: str = "") -> None:
     done = subprocess.run(
         [sys.executable, "-m", "services.engine", "buckets", *words],
         cwd=ROOT,
-        env={"PATH": os.environ["PATH"], **engine.environment},
+        env={**marked(), **engine.environment},
         input=secret,
         capture_output=True,
         text=True,

@@ -18,6 +18,7 @@ import pytest
 
 from shared.events.topics import CACHES
 from tests.support.lateness import lateness
+from tests.support.processes import start
 from tests.support.waiting import eventually
 
 USER = "user-personalization"
@@ -41,7 +42,7 @@ def redis_server(tmp_path: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]
         "--dir",
         str(tmp_path),
     ]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    process = start(command, stdout=subprocess.DEVNULL)
     yield f"redis://127.0.0.1:{port}/0", process
     process.kill()
     process.wait()

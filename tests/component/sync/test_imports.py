@@ -6,7 +6,6 @@ import csv
 import gzip
 import io
 import json
-import os
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -19,7 +18,7 @@ from shared.events import ItemPut
 from shared.events.topics import PUTS
 from shared.kafka import Publisher
 from tests.support.kafka import running
-from tests.support.processes import ROOT, Process
+from tests.support.processes import ROOT, Process, marked
 from tests.support.tenants import SERVICE_KEY
 from tests.support.waiting import PATIENCE, eventually, until
 
@@ -253,7 +252,7 @@ def load_command(sync: Sync, *arguments: str) -> subprocess.CompletedProcess[str
         [sys.executable, "-m", "services.sync", "load", *arguments, "--tenant", sync.tenant.name],
         cwd=ROOT,
         env={
-            "PATH": os.environ["PATH"],
+            **marked(),
             "ENDCAP_SYNC_URL": sync.serve.url,
             "ENDCAP_CATALOGUE_KEY": SERVICE_KEY,
         },

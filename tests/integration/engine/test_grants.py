@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -25,7 +24,7 @@ from shared.postgres import Database
 from shared.settings import AuthSettings
 from tests.support.control import ACCOUNT, STORE_KEY_ID, ask, caller
 from tests.support.engine import run
-from tests.support.processes import ROOT
+from tests.support.processes import ROOT, marked
 from tests.support.stack import Database as MigratedDatabase
 from tests.support.tenants import SECRET_KEY
 from tests.support.waiting import PATIENCE
@@ -240,7 +239,7 @@ def test_an_operator_allows_lists_and_takes_back(database: MigratedDatabase, tmp
         done = subprocess.run(
             [sys.executable, "-m", "services.engine", "buckets", *words],
             cwd=ROOT,
-            env={"PATH": os.environ["PATH"], **environment},
+            env={**marked(), **environment},
             input=secret or "",
             capture_output=True,
             text=True,

@@ -24,6 +24,7 @@ from shared.errors import Transient
 from shared.redis import CommandRefused, Multiplexer, Unavailable, client
 from shared.settings import RedisSettings
 from tests.support.lateness import lateness
+from tests.support.processes import start
 from tests.support.waiting import eventually
 
 
@@ -48,7 +49,7 @@ class Server:
     def start(self) -> None:
         command = ["redis-server", "--bind", LOOPBACK, "--save", "", "--dir", str(self.folder)]
         port = () if "--tls-port" in self.options else ("--port", str(self.port))
-        self.process = subprocess.Popen([*command, *port, *self.options], stdout=subprocess.DEVNULL)
+        self.process = start([*command, *port, *self.options], stdout=subprocess.DEVNULL)
 
     def signal(self, number: signal.Signals) -> None:
         assert self.process is not None
