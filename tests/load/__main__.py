@@ -3,13 +3,17 @@
     python -m tests.load [name ...]      all benchmarks, or those named: personalize, tracker …
 
 Each benchmark is a module `bench_<name>` with `run() -> list[Figure]`. Wall times on a shared machine are
-noisy: compare CPU seconds, and ratios to the reference of the same run.
+noisy: compare CPU seconds, and ratios to the reference of the same run. A benchmark that fails says why, and
+the others go on; the exit code is 1 then.
 """
 
 from __future__ import annotations
 
 import os
 import sys
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 
@@ -31,13 +35,30 @@ def main(names: list[str]) -> int:
         )
         return 2
     os.environ.update(NO_RATE_LIMITS)
+    return measure({name: partial(_run, name) for name in names or NAMES})
+
+
+def measure(benchmarks: Mapping[str, Callable[[], Sequence[Figure]]]) -> int:
+    """Run the benchmarks one after the other and print their figures; return the exit code."""
     figures: list[Figure] = []
-    for name in names or NAMES:
+    failures: dict[str, Exception] = {}
+    for name, run in benchmarks.items():
         sys.stdout.write(f"measuring {name} …\n")
         sys.stdout.flush()
-        figures += import_module(f"tests.load.bench_{name}").run()
+        try:
+            figures += run()
+        except Exception as error:  # noqa: BLE001 - whatever it is, the other benchmarks go on
+            failures[name] = error
+            sys.stdout.write(f"{name} failed:\n{''.join(traceback.format_exception(error))}\n")
     sys.stdout.write(f"\n{table(figures)}\n")
-    return 0
+    for name, failure in failures.items():
+        sys.stdout.write(f"{name} failed: {failure!r}\n")
+    return 1 if failures else 0
+
+
+def _run(name: str) -> list[Figure]:
+    figures: list[Figure] = import_module(f"tests.load.bench_{name}").run()
+    return figures
 
 
 if __name__ == "__main__":

@@ -24,13 +24,15 @@ from pyarrow import csv
 
 from tests.load.figures import Figure, PeakMemory, machine_cpu_seconds, tree_cpu_seconds
 from tests.load.product import product
+from tests.support.product import Endcap
 from tests.support.shop import Shop
 
 Numbers = np.ndarray[Any, Any]
 
 _ROLE = "arn:aws:iam::000000000000:role/bench"
 _RECIPE = "arn:aws:personalize:::recipe/aws-"
-_BUCKET = "bench"
+_NAME = "bench-engine"
+"""Of the bucket and of every resource."""
 _SHELVES = 60
 _BUSIEST = 500
 """How much more than the calmest customer the busiest one does."""
@@ -51,7 +53,7 @@ _SCHEMA = {
 }
 
 
-_TYPES = {"string": pa.string(), "long": pa.int64()}
+_TYPES: dict[str, pa.DataType] = {"string": pa.string(), "long": pa.int64()}
 _COLUMNS = pa.schema([(field["name"], _TYPES[field["type"]]) for field in _FIELDS])
 
 
@@ -155,24 +157,28 @@ def _chosen(
     return pa.table(columns, schema=_COLUMNS)
 
 
-def _named(letter: str, numbers: Numbers) -> pa.Array:
+def _named(letter: str, numbers: Numbers) -> pa.Array[Any]:
     return pa.array(np.char.add(letter, numbers.astype("U8")))
 
 
 def _measured(size: Size) -> tuple[list[Step], list[Figure]]:
-    """What every step took, and what memory the worker and its jobs held at most."""
     with product() as endcap:
-        shop = Shop(endcap, endcap.stack.root)
-        s3 = shop.boto3("s3")
-        s3.create_bucket(Bucket=_BUCKET)
-        write_events(size, endcap.stack.root)
-        for name in ("interactions.csv", "users.json", "items.json"):
-            path = endcap.stack.root / name
-            s3.upload_file(str(path), _BUCKET, name)
-            path.unlink()
-        worker = endcap.pid("engine-worker")
-        with PeakMemory(worker) as memory:
-            steps = _Shop(shop.boto3("personalize"), worker).steps()
+        return measure(endcap, size)
+
+
+def measure(endcap: Endcap, size: Size) -> tuple[list[Step], list[Figure]]:
+    """What every step took, and what memory the worker and its jobs held at most."""
+    with Shop(endcap, endcap.stack.root) as shop:
+        s3, personalize = shop.boto3("s3"), shop.boto3("personalize")
+    s3.create_bucket(Bucket=_NAME)
+    write_events(size, endcap.stack.root)
+    for name in ("interactions.csv", "users.json", "items.json"):
+        path = endcap.stack.root / name
+        s3.upload_file(str(path), _NAME, name)
+        path.unlink()
+    worker = endcap.pid("engine-worker")
+    with PeakMemory(worker) as memory:
+        steps = _Shop(personalize, worker).steps()
     name = f"engine, {size.name}: peak memory"
     return steps, [Figure(name, memory.mib, "MiB", "worker and its jobs", "< 2,048 MiB", MEMORY_MIB)]
 
@@ -186,7 +192,7 @@ class _Shop:
         self._took: list[Step] = []
 
     def steps(self) -> list[Step]:
-        group = self._wire.create_dataset_group(name="bench")["datasetGroupArn"]
+        group = self._wire.create_dataset_group(name=_NAME)["datasetGroupArn"]
         self._import(group)
         users = self._version(group, "user-personalization")
         items = self._version(group, "similar-items")
@@ -195,22 +201,25 @@ class _Shop:
         return self._took
 
     def _import(self, group: str) -> None:
-        schema = self._wire.create_schema(name="bench", schema=json.dumps(_SCHEMA))["schemaArn"]
+        schema = self._wire.create_schema(name=_NAME, schema=json.dumps(_SCHEMA))["schemaArn"]
         dataset = self._wire.create_dataset(
-            name="bench", schemaArn=schema, datasetGroupArn=group, datasetType="Interactions"
+            name=_NAME, schemaArn=schema, datasetGroupArn=group, datasetType="Interactions"
         )["datasetArn"]
         with self._timed("import"):
             job = self._wire.create_dataset_import_job(
-                jobName="bench",
+                jobName=_NAME,
                 datasetArn=dataset,
-                dataSource={"dataLocation": f"s3://{_BUCKET}/interactions.csv"},
+                dataSource={"dataLocation": f"s3://{_NAME}/interactions.csv"},
                 roleArn=_ROLE,
             )["datasetImportJobArn"]
             _ended(self._wire.describe_dataset_import_job, datasetImportJobArn=job)
 
     def _version(self, group: str, recipe: str) -> str:
         solution = self._wire.create_solution(
-            name=recipe, datasetGroupArn=group, recipeArn=_RECIPE + recipe, performAutoTraining=False
+            name=f"{_NAME}-{recipe}",
+            datasetGroupArn=group,
+            recipeArn=_RECIPE + recipe,
+            performAutoTraining=False,
         )["solutionArn"]
         with self._timed(f"train {recipe}"):
             version: str = self._wire.create_solution_version(solutionArn=solution)["solutionVersionArn"]
@@ -220,11 +229,11 @@ class _Shop:
     def _batch(self, version: str, whose: str) -> None:
         with self._timed(f"batch, all {whose}"):
             batch = self._wire.create_batch_inference_job(
-                jobName=f"bench-{whose}",
+                jobName=f"{_NAME}-{whose}",
                 solutionVersionArn=version,
                 numResults=25,
-                jobInput={"s3DataSource": {"path": f"s3://{_BUCKET}/{whose}.json"}},
-                jobOutput={"s3DataDestination": {"path": f"s3://{_BUCKET}/out/"}},
+                jobInput={"s3DataSource": {"path": f"s3://{_NAME}/{whose}.json"}},
+                jobOutput={"s3DataDestination": {"path": f"s3://{_NAME}/out/"}},
                 roleArn=_ROLE,
             )["batchInferenceJobArn"]
             _ended(self._wire.describe_batch_inference_job, batchInferenceJobArn=batch)

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 import uuid
+from dataclasses import dataclass
 from typing import Any
 
 import asyncpg
@@ -31,43 +32,64 @@ from tests.load.product import product
 from tests.support.kafka import settings_for
 from tests.support.product import Endcap
 
-SECONDS = 10.0
-EVENT_SECONDS = 60.0
 EVENTS_OF_A_CALL = 10
+NAME = "bench-personalize"
+"""Of the dataset group, so of the tenant too."""
 ROLE = "arn:aws:iam::000000000000:role/bench"
 RECIPE = "arn:aws:personalize:::recipe/aws-user-personalization"
 
 
+@dataclass(frozen=True)
+class Size:
+    """Rates in calls per second, and for how many seconds each is kept up."""
+
+    recommendations_per_second: int
+    recommendation_seconds: float
+    puts_per_second: int
+    put_seconds: float
+
+
+FULL = Size(
+    recommendations_per_second=500, recommendation_seconds=10.0, puts_per_second=1_000, put_seconds=60.0
+)
+
+
 def run() -> list[Figure]:
-    """Recommendations first, then events."""
+    """Measure a product of its own."""
     with product() as endcap:
-        group, campaign = _campaign(endcap)
-        figures = _recommendations(endcap, campaign)
-        return [*figures, *_events(endcap, group)]
+        return measure(endcap, FULL)
 
 
-def _recommendations(endcap: Endcap, campaign: str) -> list[Figure]:
+def measure(endcap: Endcap, size: Size) -> list[Figure]:
+    """Recommendations first, then events."""
+    group, campaign = _campaign(endcap)
+    figures = _recommendations(endcap, campaign, size)
+    return [*figures, *_events(endcap, group, size)]
+
+
+def _recommendations(endcap: Endcap, campaign: str, size: Size) -> list[Figure]:
     bodies = [{"campaignArn": campaign, "userId": f"u{user}", "numResults": 25} for user in range(USERS)]
     wire = [_signed(endcap, "PERSONALIZE_RUNTIME", "/recommendations", body) for body in bodies]
-    _drive(endcap, "router", wire, 500, 2.0)
-    seen = _drive(endcap, "router", wire, 500, SECONDS)
+    rate, seconds = size.recommendations_per_second, size.recommendation_seconds
+    _drive(endcap, "router", wire, rate, seconds / 5)
+    seen = _drive(endcap, "router", wire, rate, seconds)
     _require_success(seen)
-    name = "GetRecommendations, 500 a second, scored live: p99"
+    name = f"GetRecommendations, {rate:,} a second, scored live: p99"
     reference = (
         f"median {seen['p50'] * 1e3:.1f} ms, worst {seen['worst'] * 1e3:.0f} ms; signed, by the router"
     )
     return [Figure(name, seen["p99"] * 1e3, "ms", reference, "< 50 ms")]
 
 
-def _events(endcap: Endcap, group: str) -> list[Figure]:
-    tracking_id = _client(endcap, "personalize").create_event_tracker(name="bench", datasetGroupArn=group)[
+def _events(endcap: Endcap, group: str, size: Size) -> list[Figure]:
+    tracking_id = _client(endcap, "personalize").create_event_tracker(name=NAME, datasetGroupArn=group)[
         "trackingId"
     ]
-    calls = int(1000 * EVENT_SECONDS)
+    calls = int(size.puts_per_second * size.put_seconds)
     bodies = (_put(tracking_id, number) for number in range(calls))
     wire = [_signed(endcap, "PERSONALIZE_EVENTS", "/events", body) for body in bodies]
     before, used = _on_topic(endcap), _cpu(endcap)
-    seen = _drive(endcap, "tracker", wire, 1000, EVENT_SECONDS)
+    seen = _drive(endcap, "tracker", wire, size.puts_per_second, size.put_seconds)
     _require_success(seen)
     sent = calls * EVENTS_OF_A_CALL
     arrived = _on_topic(endcap) - before
@@ -78,7 +100,7 @@ def _events(endcap: Endcap, group: str) -> list[Figure]:
         raise RuntimeError(f"{sent} events were sent, {arrived} are on the topic and {stored} in the log")
     micros = {name: (end - used[name]) / sent * 1e6 for name, end in _cpu(endcap).items() if name in used}
     reference = f"p99 {seen['p99'] * 1e3:.0f} ms; {sent:,} sent = on the topic = in the log"
-    name = "PutEvents, 1,000 calls of 10 a second"
+    name = f"PutEvents, {size.puts_per_second:,} calls of {EVENTS_OF_A_CALL} a second"
     return [
         Figure(name, sent / seen["seconds"], "events/s", reference, "10,000, none lost"),
         Figure("… CPU of all processes", sum(micros.values()), "µs/event", _shares(micros)),
@@ -110,23 +132,22 @@ def _put(tracking_id: str, number: int) -> dict[str, Any]:
 def _campaign(endcap: Endcap) -> tuple[str, str]:
     """A small dataset group with a campaign: (the group, the campaign)."""
     personalize, s3 = _client(endcap, "personalize"), _client(endcap, "s3")
-    s3.create_bucket(Bucket="bench")
-    s3.put_object(Bucket="bench", Key="a.csv", Body=interactions_csv().encode())
-    group = personalize.create_dataset_group(name="bench")["datasetGroupArn"]
-    schema = personalize.create_schema(name="bench", schema=json.dumps(INTERACTIONS_SCHEMA))["schemaArn"]
+    s3.create_bucket(Bucket=NAME)
+    s3.put_object(Bucket=NAME, Key="a.csv", Body=interactions_csv().encode())
+    group = personalize.create_dataset_group(name=NAME)["datasetGroupArn"]
+    schema = personalize.create_schema(name=NAME, schema=json.dumps(INTERACTIONS_SCHEMA))["schemaArn"]
     dataset = personalize.create_dataset(
-        name="bench", schemaArn=schema, datasetGroupArn=group, datasetType="Interactions"
+        name=NAME, schemaArn=schema, datasetGroupArn=group, datasetType="Interactions"
     )["datasetArn"]
     job = personalize.create_dataset_import_job(
-        jobName="bench", datasetArn=dataset, dataSource={"dataLocation": "s3://bench/a.csv"}, roleArn=ROLE
+        jobName=NAME, datasetArn=dataset, dataSource={"dataLocation": f"s3://{NAME}/a.csv"}, roleArn=ROLE
     )["datasetImportJobArn"]
     _until_active(personalize.describe_dataset_import_job, datasetImportJobArn=job)
-    solution = personalize.create_solution(name="bench", datasetGroupArn=group, recipeArn=RECIPE)[
-        "solutionArn"
-    ]
+    solution = personalize.create_solution(name=NAME, datasetGroupArn=group, recipeArn=RECIPE)["solutionArn"]
     version = personalize.create_solution_version(solutionArn=solution)["solutionVersionArn"]
     _until_active(personalize.describe_solution_version, solutionVersionArn=version)
-    campaign = personalize.create_campaign(name="bench", solutionVersionArn=version)["campaignArn"]
+    campaign = personalize.create_campaign(name=NAME, solutionVersionArn=version)["campaignArn"]
+    _until_active(personalize.describe_campaign, campaignArn=campaign)
     return group, str(campaign)
 
 
@@ -214,7 +235,7 @@ def _asked(endcap: Endcap, what: str) -> int:
     async def ask() -> int:
         connection = await asyncpg.connect(endcap.environment["DATABASE_URL"])
         try:
-            sql = f"SELECT {what} WHERE tenant = 'bench'"
+            sql = f"SELECT {what} WHERE tenant = '{NAME}'"
             return int(await connection.fetchval(sql) or 0)
         finally:
             await connection.close()

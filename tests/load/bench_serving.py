@@ -15,8 +15,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.request import Request, urlopen
@@ -26,6 +27,7 @@ import orjson
 
 from deploy.local import product
 from deploy.local.components import postgres
+from deploy.local.parent import end_with_parent
 from deploy.local.ports import LOOPBACK
 from shared.models import Histories, Ids, Model, Neighbours, Part, Scoring, Seen
 from tests.load import serving_shop as shop
@@ -33,9 +35,6 @@ from tests.load.figures import Figure, cpu_seconds
 from tests.load.recording import recorded
 from tests.support.stack import Components
 
-REQUESTS = 30_000
-ROUTED_REQUESTS = 8_000
-ROUNDS = 3
 PREFIX = "/api/v1/personalize"
 EXPERIMENT = {
     "name": "bench",
@@ -44,55 +43,93 @@ EXPERIMENT = {
 }
 
 
+@dataclass(frozen=True)
+class Size:
+    """The shop, and how often each thing is done to be measured."""
+
+    users: int
+    items: int
+    asking: int
+    requests: int
+    routed_requests: int
+    rounds: int
+    scorings: int
+    events: int
+
+
+FULL = Size(
+    users=20_000,
+    items=5_000,
+    asking=2_000,
+    requests=30_000,
+    routed_requests=8_000,
+    rounds=3,
+    scorings=200,
+    events=40_000,
+)
+
+
 def run() -> list[Figure]:
-    """Measure answers from lists, live scores, and the router's decision."""
+    """Measure over components of its own."""
     with tempfile.TemporaryDirectory(prefix="endcap-bench-", ignore_cleanup_errors=True) as folder:
         Path(folder).chmod(0o711)
         components = Components.below(Path(folder))
         try:
             stack = components.start("kafka", "postgres", "redis")
             stack.create_topics()
-            environment = {**stack.environment, **shop.SETTINGS}
+            environment = stack.environment
             postgres.create_database(stack.postgres_admin, "endcap")
             product.create_roles(environment, stack.preparation_log)
             product.migrate(environment, stack.preparation_log)
-            shop.fill(environment)
-            return [*_served(environment), _scored(), recorded(environment["REDIS_URL"])]
+            return measure(environment, FULL)
         finally:
             components.stop()
 
 
-def _served(environment: Mapping[str, str]) -> Iterator[Figure]:
-    users = [f"u{random.randrange(shop.USERS)}" for _ in range(2_000)]
+def measure(environment: Mapping[str, str], size: Size) -> list[Figure]:
+    """Measure answers from lists, live scores, and the router's decision."""
+    environment = {**environment, **shop.SETTINGS}
+    shop.fill(environment, size.users, size.items)
+    return [
+        *_served(environment, size),
+        _scored(size),
+        recorded(environment["REDIS_URL"], size.events, size.users),
+    ]
+
+
+def _served(environment: Mapping[str, str], size: Size) -> Iterator[Figure]:
+    users = [f"u{random.randrange(size.users)}" for _ in range(size.asking)]
     paths = [f"{PREFIX}/recommendations/{user}" for user in users]
     with _server("tests.load.raw_asgi", environment) as (pid, port):
-        raw = _micros(pid, port, [f"/{shop.TENANT}{user}" for user in users])
+        raw = _micros(pid, port, [f"/{shop.TENANT}{user}" for user in users], size.requests, size.rounds)
     yield Figure("raw ASGI answer over one Redis connection", raw, "µs CPU")
     with _server("services.recommender", environment) as (pid, port):
-        _wait_until(lambda: _is_filled(port))
+        _wait_until(lambda: _is_filled(port, size.items))
         for limit, budget in ((10, "≤ 60 µs from cache, ≤ 120 µs decorated"), (25, "")):
-            micros = _micros(pid, port, [f"{path}?limit={limit}" for path in paths])
+            limited = [f"{path}?limit={limit}" for path in paths]
+            micros = _micros(pid, port, limited, size.requests, size.rounds)
             name = f"recommender: a cached list, filtered, {limit} items decorated"
             yield Figure(name, micros, "µs CPU", f"{micros / raw:.1f} × raw ASGI", budget)
-        yield from _routed({**environment, "ENDCAP_RECOMMENDER_URL": f"http://{LOOPBACK}:{port}"}, paths)
+        routed = {**environment, "ENDCAP_RECOMMENDER_URL": f"http://{LOOPBACK}:{port}"}
+        yield from _routed(routed, paths, size)
 
 
-def _routed(environment: Mapping[str, str], paths: list[str]) -> Iterator[Figure]:
+def _routed(environment: Mapping[str, str], paths: list[str], size: Size) -> Iterator[Figure]:
     with _server("services.router", environment) as (pid, port):
-        passed = _micros(pid, port, paths, ROUTED_REQUESTS)
+        passed = _micros(pid, port, paths, size.routed_requests, size.rounds)
         yield Figure("router: passed through", passed, "µs CPU")
         _call(port, "/v1/experiments", EXPERIMENT)
         _call(port, "/v1/experiments/bench/start", {})
         # Once to expose every user of the day; what is repeated is not published again.
         _load(port, paths, 2 * len(paths))
-        decided = _micros(pid, port, paths, ROUTED_REQUESTS) - passed
+        decided = _micros(pid, port, paths, size.routed_requests, size.rounds) - passed
         reference = f"beside {passed:.0f} µs of the proxied call"
         yield Figure("router: a decision on top", decided, "µs CPU", reference, "≤ 30 µs")
 
 
-def _scored() -> Figure:
-    """A user with 50 recent events, in a model of 5,000 items with two parts of 200 neighbours each."""
-    chance, items, width = np.random.default_rng(1), shop.ITEMS, 200
+def _scored(size: Size) -> Figure:
+    """A user with 50 recent events, in a model of two parts with 200 neighbours of each item."""
+    chance, items, width = np.random.default_rng(1), size.items, 200
     parts = tuple(
         Part(
             name,
@@ -118,14 +155,14 @@ def _scored() -> Figure:
         older=Seen(nobody, np.zeros(0, np.int32)),
         parts=parts,
     )
-    history = [(f"product-{n * 7}", "view", 1_700_000_000 + n) for n in range(50)]
+    history = [(f"product-{n * 7 % items}", "view", 1_700_000_000 + n) for n in range(50)]
     best = float("inf")
     for _ in range(5):
         began = time.process_time()
-        for _ in range(200):
+        for _ in range(size.scorings):
             model.recommend(user_id="somebody", history=history, limit=25)
-        best = min(best, (time.process_time() - began) / 200 * 1e6)
-    return Figure("live scoring, 50 recent events, 5,000 items", best, "µs CPU", "", "≤ 400 µs")
+        best = min(best, (time.process_time() - began) / size.scorings * 1e6)
+    return Figure(f"live scoring, 50 recent events, {items:,} items", best, "µs CPU", "", "≤ 400 µs")
 
 
 @contextmanager
@@ -134,11 +171,11 @@ def _server(module: str, environment: Mapping[str, str]) -> Iterator[tuple[int, 
     with socket.create_server((LOOPBACK, 0)) as probe:
         port = int(probe.getsockname()[1])
     ports = {f"{service}_PORT": str(port) for service in ("RECOMMENDER", "ROUTER")}
-    core = min(os.sched_getaffinity(0))
+    core, tie = min(os.sched_getaffinity(0)), end_with_parent()
     process = subprocess.Popen(
         [sys.executable, "-m", module],
         env={**os.environ, **environment, **ports, "LOG_LEVEL": "ERROR"},
-        preexec_fn=lambda: os.sched_setaffinity(0, {core}),  # noqa: PLW1509 - one thread here
+        preexec_fn=lambda: _tie(tie, core),  # noqa: PLW1509 - one thread here
     )
     try:
         _wait_until(lambda: _listens(port))
@@ -146,6 +183,11 @@ def _server(module: str, environment: Mapping[str, str]) -> Iterator[tuple[int, 
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(timeout=30)
+
+
+def _tie(to_parent: Callable[[], None], core: int) -> None:
+    to_parent()
+    os.sched_setaffinity(0, {core})
 
 
 def _wait_until(condition: Any, seconds: float = 60) -> None:
@@ -162,9 +204,9 @@ def _listens(port: int) -> bool:
         return probe.connect_ex((LOOPBACK, port)) == 0
 
 
-def _is_filled(port: int) -> bool:
+def _is_filled(port: int, items: int) -> bool:
     status = _call(port, f"{PREFIX}/status")
-    return bool(status["items"] >= shop.ITEMS and status["activation"] and status["redis"])
+    return bool(status["items"] >= items and status["activation"] and status["redis"])
 
 
 def _call(port: int, path: str, body: object = None) -> dict[str, Any]:
@@ -174,11 +216,11 @@ def _call(port: int, path: str, body: object = None) -> dict[str, Any]:
         return dict(json.load(answer))
 
 
-def _micros(pid: int, port: int, paths: list[str], requests: int = REQUESTS) -> float:
+def _micros(pid: int, port: int, paths: list[str], requests: int, rounds: int) -> float:
     """µs of CPU per request: the best of some rounds, since others use the machine too."""
     _load(port, paths, requests // 5)
     found = []
-    for _ in range(ROUNDS):
+    for _ in range(rounds):
         before = cpu_seconds(pid)
         _load(port, paths, requests)
         found.append((cpu_seconds(pid) - before) / requests * 1e6)

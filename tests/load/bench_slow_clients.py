@@ -10,10 +10,11 @@ import os
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from multiprocessing import get_context
 from pathlib import Path
 
 import httpx
@@ -26,14 +27,24 @@ from tests.support.slow_clients import BEHAVIOURS, Target, attack, resident_mib
 from tests.support.stack import Components, Database
 from tests.support.tenants import SECRET_KEY, SERVICE_KEY, make_tenant
 
-CONNECTIONS = 1_000
-SECONDS = 20.0
 MOST_MIB = 100.0
 """1,000 idle connections cost about 10 MiB; a request that is read may hold 64 KiB for a moment."""
 
 
+@dataclass(frozen=True)
+class Size:
+    """How many connections of each kind, and for how many seconds they try."""
+
+    connections: int
+    seconds: float
+    behaviours: Sequence[str]
+
+
+FULL = Size(connections=1_000, seconds=20.0, behaviours=tuple(BEHAVIOURS))
+
+
 def run() -> list[Figure]:
-    """Measure each kind of client."""
+    """Measure over components of its own."""
     os.environ.setdefault("JDK_JAVA_OPTIONS", "")
     with tempfile.TemporaryDirectory(prefix="endcap-bench-", ignore_cleanup_errors=True) as folder:
         Path(folder).chmod(0o711)
@@ -52,31 +63,37 @@ def run() -> list[Figure]:
                 "ENDCAP_SERVICE_KEY": SERVICE_KEY,
                 "LOG_LEVEL": "ERROR",
             }
-            with ProcessPoolExecutor(1) as clients:
-                return [
-                    figure
-                    for name in BEHAVIOURS
-                    for figure in _measured(name, environment, key, Path(folder), clients)
-                ]
+            return measure(environment, key, Path(folder), FULL)
         finally:
             components.stop()
 
 
+def measure(environment: Mapping[str, str], key: str, folder: Path, size: Size) -> list[Figure]:
+    """Measure each kind of client. `key` is an ingest key of a tenant."""
+    with ProcessPoolExecutor(1, get_context("spawn")) as clients:
+        return [_measured(name, environment, key, folder, clients, size) for name in size.behaviours]
+
+
 def _measured(
-    name: str, environment: dict[str, str], key: str, folder: Path, clients: ProcessPoolExecutor
-) -> Iterator[Figure]:
+    name: str,
+    environment: Mapping[str, str],
+    key: str,
+    folder: Path,
+    clients: ProcessPoolExecutor,
+    size: Size,
+) -> Figure:
     with process("tracker", "serve", environment, folder) as tracker:
         target = Target(tracker.url, key)
         _post(tracker.url, key, 200)
         before = resident_mib(tracker.popen.pid)
-        attacking = clients.submit(attack, target, [name], CONNECTIONS, SECONDS)
+        attacking = clients.submit(attack, target, [name], size.connections, size.seconds)
         with _served(tracker.url, key) as served:
             most = before
             while not attacking.done():
                 most = max(most, resident_mib(tracker.popen.pid))
                 time.sleep(0.1)
         outcome = attacking.result()[name]
-        time.sleep(2)
+        time.sleep(size.seconds / 10)
         after = resident_mib(tracker.popen.pid)
     statuses = ", ".join(f"{count} × {status}" for status, count in sorted(outcome.statuses.items()))
     said = (
@@ -84,7 +101,7 @@ def _measured(
         f"{', ' if statuses else ''}{statuses}; others: {served.accepted} served, {served.failed} not, "
         f"{served.worst * 1000:.0f} ms at worst"
     )
-    yield Figure(f"{CONNECTIONS} connections, {name}", most - before, "MiB more", said, "", MOST_MIB)
+    return Figure(f"{size.connections} connections, {name}", most - before, "MiB more", said, "", MOST_MIB)
 
 
 @dataclass

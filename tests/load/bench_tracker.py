@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Mapping
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from multiprocessing import get_context
 from urllib.parse import urlsplit
 
 import orjson
@@ -17,27 +20,55 @@ from tests.load.product import product
 from tests.support.kafka import settings_for
 from tests.support.product import Endcap
 
-SECONDS = 8.0
-CONNECTIONS = 32
+
+@dataclass(frozen=True)
+class Size:
+    """How long each part sends, over how many connections."""
+
+    seconds: float
+    connections: int
+
+
+FULL = Size(seconds=8.0, connections=32)
+
+
+@dataclass(frozen=True)
+class Sender:
+    """The headers and the size of a load, and the process that it comes from."""
+
+    endcap: Endcap
+    headers: Mapping[str, str]
+    size: Size
+    process: ProcessPoolExecutor
+
+    def send(self, batch: int, seconds: float) -> tuple[int, float]:
+        """Post batches for some time; return (events acknowledged, seconds)."""
+        url, connections = self.endcap.urls["tracker"], self.size.connections
+        return self.process.submit(_posts, url, dict(self.headers), batch, seconds, connections).result()
 
 
 def run() -> list[Figure]:
+    """Measure a product of its own."""
+    with product() as endcap:
+        return measure(endcap, FULL, {"x-api-key": endcap.keys["ingest"]})
+
+
+def measure(endcap: Endcap, size: Size, headers: Mapping[str, str]) -> list[Figure]:
     """Batches of 1 and of 100, and the reference."""
-    with product() as endcap, ProcessPoolExecutor(1) as client:
-        client.submit(_posts, endcap.urls["tracker"], endcap.keys["ingest"], 100, 2.0).result()
-        plain = asyncio.run(_plain_producer(settings_for(endcap.environment)))
+    with ProcessPoolExecutor(1, get_context("spawn")) as process:
+        sender = Sender(endcap, headers, size, process)
+        sender.send(100, size.seconds / 4)
+        plain = asyncio.run(_plain_producer(settings_for(endcap.environment), size.seconds / 2))
         return [
-            _measured(endcap, client, 1, plain, ""),
-            _measured(endcap, client, 100, plain, "≥ 20,000 events/s"),
+            _measured(sender, 1, plain, ""),
+            _measured(sender, 100, plain, "≥ 20,000 events/s"),
         ]
 
 
-def _measured(endcap: Endcap, client: ProcessPoolExecutor, batch: int, plain: float, budget: str) -> Figure:
-    pid = endcap.pid("tracker")
+def _measured(sender: Sender, batch: int, plain: float, budget: str) -> Figure:
+    pid = sender.endcap.pid("tracker")
     before = cpu_seconds(pid)
-    events, seconds = client.submit(
-        _posts, endcap.urls["tracker"], endcap.keys["ingest"], batch, SECONDS
-    ).result()
+    events, seconds = sender.send(batch, sender.size.seconds)
     micros = (cpu_seconds(pid) - before) / events * 1e6
     return Figure(
         f"tracker, confirmed, batches of {batch}",
@@ -48,23 +79,28 @@ def _measured(endcap: Endcap, client: ProcessPoolExecutor, batch: int, plain: fl
     )
 
 
-def _posts(url: str, key: str, batch: int, seconds: float) -> tuple[int, float]:
-    return asyncio.run(_connections(url, key, batch, seconds))
+def _posts(
+    url: str, headers: Mapping[str, str], batch: int, seconds: float, connections: int
+) -> tuple[int, float]:
+    return asyncio.run(_connections(url, headers, batch, seconds, connections))
 
 
-async def _connections(url: str, key: str, batch: int, seconds: float) -> tuple[int, float]:
+async def _connections(
+    url: str, headers: Mapping[str, str], batch: int, seconds: float, connections: int
+) -> tuple[int, float]:
     """Post for some time over several connections; (events acknowledged, seconds)."""
     address = urlsplit(url)
     body = orjson.dumps([_event(number) for number in range(batch)])
+    lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
     request = (
-        f"POST /v1/events HTTP/1.1\r\nhost: {address.netloc}\r\nx-api-key: {key}\r\n"
+        f"POST /v1/events HTTP/1.1\r\nhost: {address.netloc}\r\n{lines}"
         f"content-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
     ).encode() + body
     began = time.monotonic()
     counts = await asyncio.gather(
         *(
             _connection(address.hostname or "", address.port or 0, request, seconds)
-            for _ in range(CONNECTIONS)
+            for _ in range(connections)
         )
     )
     return sum(counts) * batch, time.monotonic() - began
@@ -89,7 +125,7 @@ def _event(number: int) -> dict[str, object]:
     return {"user_id": f"user-{number}", "event_type": "view", "item_id": f"item-{number}", "price": 9.5}
 
 
-async def _plain_producer(settings: KafkaSettings) -> float:
+async def _plain_producer(settings: KafkaSettings, seconds: float) -> float:
     """The same number of bytes to the same topic, as fast as aiokafka confirms them."""
     producer = AIOKafkaProducer(
         **client_options(settings, "bench"),
@@ -101,7 +137,7 @@ async def _plain_producer(settings: KafkaSettings) -> float:
     await producer.start()
     value, count = b"x" * 300, 0
     began = time.monotonic()
-    while time.monotonic() - began < SECONDS / 2:
+    while time.monotonic() - began < seconds:
         futures = [
             await producer.send("puts-v1-sync-dlq", value, key=str(number).encode())
             for number in range(2_000)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -27,3 +27,10 @@ def product() -> Iterator[Endcap]:
             yield running(stack)
         finally:
             stack.stop()
+
+
+def of_service(environment: Mapping[str, str], service: str) -> dict[str, str]:
+    """The variables of a stack as one service reads them: its own come before those of all."""
+    prefix = f"{service.upper()}_"
+    own = {name.removeprefix(prefix): value for name, value in environment.items() if name.startswith(prefix)}
+    return {**environment, **own}

@@ -21,16 +21,16 @@ from tests.load.figures import Figure, cpu_seconds
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-EVENTS, BATCH, USERS = 40_000, 2_000, 20_000
+BATCH = 2_000
 KEPT = Kept(bought=timedelta(days=30), history=timedelta(days=90), session=timedelta(days=14))
 
 
-def recorded(redis_url: str) -> Figure:
+def recorded(redis_url: str, events: int, users: int) -> Figure:
     """CPU of the worker and of Redis for an event; a tenth are purchases, a tenth carry a session too."""
-    return asyncio.run(_recorded(redis_url, _events()))
+    return asyncio.run(_recorded(redis_url, _events(events, users)))
 
 
-def _events() -> list[bytes]:
+def _events(count: int, users: int) -> list[bytes]:
     chance, now = random.Random(1), datetime.now(UTC)
     return [
         InteractionRecorded(
@@ -38,14 +38,14 @@ def _events() -> list[bytes]:
             tenant="bench",
             occurred_at=now + timedelta(milliseconds=n),
             received_at=now,
-            user_id=f"customer-{chance.randrange(USERS)}",
+            user_id=f"customer-{chance.randrange(users)}",
             session_id=f"session-{n}" if n % 10 == 0 else None,
             event_type="purchase" if n % 10 == 5 else "view",
             item_id=f"product-{chance.randrange(5_000)}",
         )
         .model_dump_json()
         .encode()
-        for n in range(EVENTS)
+        for n in range(count)
     ]
 
 

@@ -1,4 +1,4 @@
-"""The shop that serving is measured with: 20,000 users with 25 items each, of 5,000 items."""
+"""The shop that serving is measured with: users with 25 items each."""
 
 from __future__ import annotations
 
@@ -11,15 +11,14 @@ import orjson
 import redis
 
 from shared.events import CacheRefreshed, ItemChanged
-from shared.events.topics import CACHES, Topic
-from shared.events.topics import ITEMS as ITEMS_TOPIC
+from shared.events.topics import CACHES, ITEMS, Topic
 from shared.kafka import encoded
 from shared.kafka.producer import Producer
 from shared.settings import KafkaSettings
 from tests.support.kafka import settings_for
 
 TENANT = "bench"
-USERS, ITEMS, LISTED = 20_000, 5_000, 25
+LISTED = 25
 RECIPE = "user-personalization"
 SERVICE_KEY = "ek_service_bench"
 HEADERS = {"x-api-key": SERVICE_KEY, "x-endcap-tenant": TENANT}
@@ -27,20 +26,20 @@ SETTINGS = {"ENDCAP_SERVICE_KEY": SERVICE_KEY}
 NOW = datetime(2026, 11, 20, tzinfo=UTC)
 
 
-def fill(environment: Mapping[str, str]) -> None:
+def fill(environment: Mapping[str, str], users: int, items: int) -> None:
     """Put items and a pointer onto their topics, and lists and purchases into Redis."""
-    asyncio.run(_publish(settings_for(environment)))
+    asyncio.run(_publish(settings_for(environment), items))
     chance = random.Random(1)
     with redis.Redis.from_url(environment["REDIS_URL"]) as store:
         pipeline = store.pipeline(transaction=False)
-        for user in range(USERS):
-            items = chance.sample(range(ITEMS), LISTED)
-            listed = [[f"product-{item}", round(1 - place / 40, 7)] for place, item in enumerate(items)]
+        for user in range(users):
+            chosen = chance.sample(range(items), LISTED)
+            listed = [[f"product-{item}", round(1 - place / 40, 7)] for place, item in enumerate(chosen)]
             pipeline.set(f"endcap:rec:{TENANT}:1:{RECIPE}:u{user}", orjson.dumps(listed))
             # What the raw answer sends: the bytes of a whole decorated answer.
             pipeline.set(f"{TENANT}u{user}", _answer(user, listed[:10]))
             if user % 4 == 0:
-                bought = {f"product-{item}": datetime.now(UTC).timestamp() for item in items[:3]}
+                bought = {f"product-{item}": datetime.now(UTC).timestamp() for item in chosen[:3]}
                 pipeline.zadd(f"endcap:bought:{TENANT}:u{user}", bought)
             if user % 1_000 == 0:
                 pipeline.execute()
@@ -57,10 +56,10 @@ def _answer(user: int, listed: list[list[object]]) -> bytes:
     )
 
 
-async def _publish(settings: KafkaSettings) -> None:
+async def _publish(settings: KafkaSettings, items: int) -> None:
     producer = Producer(settings, "bench")
     producer.start()
-    items = [
+    changes = [
         ItemChanged(
             event_id=f"item-{n}",
             tenant=TENANT,
@@ -69,13 +68,13 @@ async def _publish(settings: KafkaSettings) -> None:
             name=f"A product called product-{n}",
             price=9.99,
         )
-        for n in range(ITEMS)
+        for n in range(items)
     ]
     pointer = CacheRefreshed(
         event_id="pointer", tenant=TENANT, occurred_at=NOW, activation=1, generations={RECIPE: 1}
     )
     try:
-        await _deliver(producer, ITEMS_TOPIC, items)
+        await _deliver(producer, ITEMS, changes)
         await _deliver(producer, CACHES, [pointer])
     finally:
         await producer.stop()

@@ -85,10 +85,10 @@ class Product:
         """
         name = self._name()
         group = self._group(name)
-        users = sorted(set(interactions["USER_ID"].to_pylist()))
+        users = sorted({str(user) for user in interactions["USER_ID"].to_pylist()})
         numbers = np.random.default_rng(seed).permutation(len(users))
         renamed = {user: f"{number:09}" for user, number in zip(users, numbers.tolist(), strict=True)}
-        column = pa.array([renamed[user] for user in interactions["USER_ID"].to_pylist()])
+        column = pa.array([renamed[str(user)] for user in interactions["USER_ID"].to_pylist()])
         numbered = interactions.set_column(0, "USER_ID", column)
         self._import(name, self._dataset(name, group, "Interactions", numbered.schema), numbered, "FULL")
         if items is not None:
@@ -184,7 +184,7 @@ class Product:
         raise RuntimeError(f"{next(iter(arn.values()))} was not ACTIVE after {_SECONDS} s")
 
 
-def _field(column: pa.Field) -> dict[str, Any]:
+def _field(column: pa.Field[Any]) -> dict[str, Any]:
     """A column as a schema says it; what is told of an item may be missing, and a text is a category."""
     kind = _TYPES[column.type]
     if column.name in _REQUIRED:

@@ -106,12 +106,12 @@ def amazon_beauty(folder: Path) -> list[Task]:
     )
     with gzip.open(folder / "item_attributes.json.gz", "rt") as file:
         told = {item: "|".join(map(str, attributes)) for item, attributes in json.load(file).items()}
-    items = {item for items in users.values() for item in items}
+    every_item = {item for items in users.values() for item in items}
     plain = Task(
         "Amazon Beauty",
         "aws-user-personalization",
         interactions(train),
-        catalogue(items),
+        catalogue(every_item),
         {user: items[-1:] for user, items in users.items()},
         (
             Figure("HR@10", recall(10), Bars(0.079, 0.0885, "SASRec .0605, BSARec .1002")),
@@ -186,8 +186,10 @@ def online_retail(folder: Path) -> list[Task]:
             (
                 Figure("R@10", recall(10), Bars(0.212, 0.2164, published)),
                 Figure("NDCG@10", gain(10), Bars(published="personal frequency .3182, TIFU .3252")),
-                Figure("R@10 of repeats", recall(10), Bars(), lambda user, sought: sought & bought[user]),
-                Figure("R@10 of new items", recall(10), Bars(), lambda user, sought: sought - bought[user]),
+                Figure("R@10 of repeats", recall(10), Bars(), lambda user, sought: {*sought} & bought[user]),
+                Figure(
+                    "R@10 of new items", recall(10), Bars(), lambda user, sought: {*sought} - bought[user]
+                ),
             ),
         )
     ]
