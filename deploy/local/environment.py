@@ -24,6 +24,9 @@ ADDRESS = {
     "s3": "AWS_ENDPOINT_URL_S3",
 }
 
+# Bad records of so many tenants in a row halt a consumer. One tenant is made here; with several, 3 is better.
+_HALT_TENANTS = "KAFKA_HALT_TENANTS"
+
 # A person's AWS session would be signed into requests to our own S3 server, which knows no such.
 _NOT_HANDED_ON = {"AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN", "AWS_PROFILE", "AWS_DEFAULT_PROFILE"}
 _CLOUD_CREDENTIALS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION")
@@ -72,6 +75,7 @@ def process_environment(
         "AWS_EC2_METADATA_DISABLED": "true",
         "ENDCAP_SECRET_KEY": secrets.secret_key,
         "ENDCAP_SERVICE_KEY": secrets.service_key,
+        _HALT_TENANTS: os.environ.get(_HALT_TENANTS, "1"),
         "ENDCAP_KEYLESS_LOOPBACK": "1" if keyless else "0",
         "ENDCAP_RECOMMENDER_URL": _service_url(ports, "recommender"),
         "AWS_ENDPOINT_URL_PERSONALIZE": _personalize(ports, external),
@@ -105,7 +109,11 @@ def client_environment(
         "AWS_SECRET_ACCESS_KEY": processes["AWS_SECRET_ACCESS_KEY"],
         "DATABASE_URL": processes["DATABASE_URL"],
         "REDIS_URL": processes["REDIS_URL"],
-        **{name: value for name, value in processes.items() if name.startswith("KAFKA_")},
+        **{
+            name: value
+            for name, value in processes.items()
+            if name.startswith("KAFKA_") and name != _HALT_TENANTS
+        },
     }
 
 

@@ -25,12 +25,12 @@ CONTAINERS: dict[str, dict[str, Any]] = COMPOSE["services"]
 OF_SERVICES = {
     "tracker": "database_url kafka_password secret_key",
     "tracker-worker": "database_url kafka_password",
-    "sync": "database_url s3_secret",
+    "sync": "database_url s3_secret secret_key",
     "sync-worker": "database_url kafka_password s3_secret",
     "sync-relay": "database_url kafka_password",
-    "trainer": "database_url",
+    "trainer": "database_url secret_key",
     "trainer-worker": "database_url kafka_password s3_secret service_key",
-    "loader": "database_url redis_url",
+    "loader": "database_url redis_url secret_key",
     "loader-worker": "database_url redis_url kafka_password s3_secret",
     "recommender": "database_url redis_url kafka_password s3_secret secret_key service_key",
     "recommender-worker": "database_url redis_url kafka_password",
@@ -99,10 +99,29 @@ def test_no_secret_is_in_two_services_but_those_that_the_table_shares() -> None:
 
     assert several == {
         "redis_url": {"loader", "recommender"},  # one writes what the other serves
-        "secret_key": {"tracker", "recommender", "router", "engine"},  # they check AWS signatures
+        "secret_key": {*SERVICES},  # whoever answers checks AWS signatures
         # The router calls the recommender with it, and the trainer the engine.
         "service_key": {"recommender", "router", "trainer"},
     }
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_whoever_answers_can_check_aws_signatures(service: str) -> None:
+    """Without the secret key a signed call is a 503. Of the workers, only the engine's decrypts anything."""
+    assert "secret_key" in mounted(CONTAINERS[service])
+    if service != "engine":
+        assert "secret_key" not in mounted(CONTAINERS[f"{service}-worker"])
+
+
+def test_the_only_shop_may_halt_a_consumer() -> None:
+    """Compose and `make run` make one tenant, so bad records of several in a row will never come."""
+    consuming = {
+        name: container["environment"]["KAFKA_HALT_TENANTS"]
+        for name, container in CONTAINERS.items()
+        if "KAFKA_USERNAME" in container.get("environment", {})
+    }
+
+    assert set(consuming.values()) == {"${KAFKA_HALT_TENANTS:-1}"}
 
 
 @pytest.mark.parametrize("name", CONTAINERS)
@@ -204,7 +223,8 @@ def test_a_service_finds_its_secrets_by_the_variables_of_its_container(
         if re.search(r"DATABASE_URL|REDIS_URL|KAFKA_|AWS_|ENDCAP_", variable):
             monkeypatch.delenv(variable)
     for variable, value in CONTAINERS[name]["environment"].items():
-        monkeypatch.setenv(variable, str(value).replace("/run/secrets", str(tmp_path)))
+        default = re.sub(r"\$\{\w+:-(.*)\}", r"\1", str(value))
+        monkeypatch.setenv(variable, default.replace("/run/secrets", str(tmp_path)))
 
     settings = import_module(f"services.{service}.settings").Settings()
 

@@ -54,6 +54,22 @@ def test_a_client_is_told_exactly_this(secrets: Secrets) -> None:
     assert told["AWS_ENDPOINT_URL_PERSONALIZE_EVENTS"] == told["ENDCAP_TRACKER_URL"]
 
 
+def test_the_one_shop_of_a_local_stack_may_halt_a_consumer(
+    secrets: Secrets, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("KAFKA_HALT_TENANTS", raising=False)
+    assert (
+        process_environment(Ports.usual({}), secrets, {}, keyless=True, root=Path())["KAFKA_HALT_TENANTS"]
+        == "1"
+    )
+
+    monkeypatch.setenv("KAFKA_HALT_TENANTS", "3")
+    assert (
+        process_environment(Ports.usual({}), secrets, {}, keyless=True, root=Path())["KAFKA_HALT_TENANTS"]
+        == "3"
+    )
+
+
 def test_a_service_connects_as_itself_to_the_administrators_database(secrets: Secrets) -> None:
     known = process_environment(Ports.usual({}), secrets, {}, keyless=True, root=Path("/r"))
 
