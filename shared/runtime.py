@@ -1,8 +1,8 @@
 """How a process lives: settings → logs → parts → HTTP → signals.
 
 Every process of every service is an ASGI application under uvicorn: a service's own routes (or none, for a
-worker) beside `/livez`, `/readyz` and `/metrics`, and the parts (pools, producers, consumers, loops) that
-start before the first request and stop after the last one.
+worker) beside the probes and `/metrics`, and the parts (pools, producers, consumers, loops) that start before
+the first request and stop after the last one.
 """
 
 from __future__ import annotations
@@ -21,15 +21,14 @@ import orjson
 import structlog
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
 from shared import observability
 from shared.errors import ApiError, Transient, unavailable
-from shared.http import BoundedBodies, server
+from shared.http import BoundedBodies, UnknownParameters, probes, server
 from shared.postgres import REFUSED, UNAVAILABLE, migrate, refusal
-from shared.settings import PostgresSettings, ServiceSettings
+from shared.settings import HttpSettings, PostgresSettings, ServiceSettings
 from shared.unexpected import UnexpectedErrors
 
 if TYPE_CHECKING:
@@ -88,6 +87,7 @@ def application(
     parts: Sequence[Part],
     routers: Sequence[APIRouter] = (),
     description: str = "",
+    http: HttpSettings | None = None,
 ) -> FastAPI:
     """One process as an ASGI application: routes, probes, metrics, errors, and parts with their order."""
 
@@ -116,8 +116,10 @@ def application(
     )
     for router in routers:
         app.include_router(router)
-    app.include_router(_probes(parts))
+    app.include_router(probes(parts))
     app.add_middleware(BoundedBodies)
+    if http is not None and http.http_report_unknown_parameters:
+        app.add_middleware(UnknownParameters)
     app.add_middleware(UnexpectedErrors)
     app.add_middleware(observability.tracing.TracedRequests)
     _answer_errors(app)
@@ -149,32 +151,6 @@ async def _stop(part: Part) -> None:
         log.warning("runtime.part_stop_timed_out", part=part.name, seconds=STOP_SECONDS)
     except Exception:
         log.exception("runtime.part_stop_failed", part=part.name)
-
-
-def _probes(parts: Sequence[Part]) -> APIRouter:
-    router = APIRouter(include_in_schema=False)
-
-    def report(checks: Mapping[str, str | None]) -> Response:
-        failing = {name: reason for name, reason in checks.items() if reason}
-        body = {
-            "status": "failing" if failing else "ok",
-            "checks": {name: reason or "ok" for name, reason in checks.items()},
-        }
-        return Response(orjson.dumps(body), 503 if failing else 200, media_type="application/json")
-
-    @router.get("/livez")
-    async def livez() -> Response:
-        return report({part.name: part.alive() for part in parts})
-
-    @router.get("/readyz")
-    async def readyz() -> Response:
-        return report({part.name: part.alive() or part.ready() for part in parts})
-
-    @router.get("/metrics")
-    async def metrics() -> Response:
-        return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
-
-    return router
 
 
 _CLOSING = frozenset({408, 413})

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from shared.http import Cors
 from shared.unexpected import UnexpectedErrors
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
     from starlette.types import ASGIApp, Receive, Scope, Send
 
+    from shared.settings import HttpSettings
+
 
 class Serving:
-    """What a process serves: `front` is asked first, and hands to `app` what it doesn't answer."""
+    """What a process serves, to browsers too: `front` is asked first, and hands on what it doesn't answer."""
 
-    def __init__(self, front: ASGIApp, app: FastAPI) -> None:
+    def __init__(self, front: ASGIApp, app: FastAPI, http: HttpSettings) -> None:
         """Answer for unexpected errors of `front` too; those of `app` never leave it."""
-        self._guarded = UnexpectedErrors(front)
+        self._guarded = Cors(UnexpectedErrors(front), http.cors_origins)
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -183,6 +183,13 @@ class HttpSettings(Block):
         2_048, ge=1, description="connections of one address; a proxy is one address"
     )
     http_max_requests: int = Field(1_000, ge=1, description="requests that a process works on at once")
+    http_report_unknown_parameters: bool = Field(
+        False, description="name query parameters that a route does not read in a header of its answer"
+    )
+    cors_origins: tuple[str, ...] = Field(
+        ("*",),
+        description="origins whose pages may read answers of tracker, recommender and router; [] for none",
+    )
     http_max_reading_bytes: int = Field(
         64 * 2**20, ge=2**20, description="large bodies that a process reads at once, together"
     )

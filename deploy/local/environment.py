@@ -77,6 +77,7 @@ def process_environment(
         "ENDCAP_SERVICE_KEY": secrets.service_key,
         _HALT_TENANTS: os.environ.get(_HALT_TENANTS, "1"),
         "ENDCAP_KEYLESS_LOOPBACK": "1" if keyless else "0",
+        "HTTP_REPORT_UNKNOWN_PARAMETERS": "1",
         "ENDCAP_RECOMMENDER_URL": _service_url(ports, "recommender"),
         "AWS_ENDPOINT_URL_PERSONALIZE": _personalize(ports, external),
         "NO_PROXY": ",".join(filter(None, [os.environ.get("NO_PROXY"), LOOPBACK, "localhost"])),

@@ -111,9 +111,10 @@ def build(settings: Settings) -> Serving:
             runtime.routes.router(),
         ],
         description="Recommendations for users, items and places; the runtime API of Amazon Personalize.",
+        http=settings.http,
     )  # fmt: skip
     front = Hot(Shortcut(app, runtime.routes), answers, authenticator)
-    return Serving(tracing.TracedRequests(front), app)
+    return Serving(tracing.TracedRequests(front), app, settings.http)
 
 
 def worker(settings: Settings) -> FastAPI:

@@ -64,9 +64,10 @@ def build(settings: Settings) -> Serving:
             Passing(routing, authenticator).router(),
         ],
         description="Recommendations by variant; experiments and their results.",
+        http=settings.http,
     )
     front = Hot(Shortcut(app, runtime.routes), routing, authenticator)
-    return Serving(tracing.TracedRequests(front), app)
+    return Serving(tracing.TracedRequests(front), app, settings.http)
 
 
 def worker(settings: Settings) -> FastAPI:

@@ -53,6 +53,7 @@ def build(settings: Settings) -> FastAPI:
             shop_router(authenticator, Orders(requests), Catalogue(requests, settings.quotas())),
         ],
         description="Orders, items and users of the shop.",
+        http=settings.http,
     )
 
 

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from services.tracker.api import (
     Intake,
-    KeyedCors,
     backend_routes,
     native_routes,
     personalize_operations,
@@ -58,16 +57,9 @@ def build(settings: Settings) -> Serving:
             reading_routes(Store(requests), authenticator),
         ],
         description=DESCRIPTION,
+        http=settings.http,
     )
-    # Storefronts send events from the browser; keys for that are public by nature and can only ingest.
-    app.add_middleware(
-        KeyedCors,
-        allow_origins=settings.cors_origins,
-        allow_methods=["POST"],
-        allow_headers=["*"],  # SDKs add their own: x-retry-count, amz-sdk-invocation-id, …
-        max_age=86_400,
-    )
-    return Serving(tracing.TracedRequests(Shortcut(app, operations)), app)
+    return Serving(tracing.TracedRequests(Shortcut(app, operations)), app, settings.http)
 
 
 def worker(settings: Settings) -> FastAPI:

@@ -39,7 +39,4 @@ class Settings(ServiceSettings):
     oldest_event_days: int = Field(
         7_300, description="an event that claims to be older has a wrong clock, and is moved up to this"
     )
-    cors_origins: tuple[str, ...] = Field(
-        ("*",), description="origins whose pages may send events from a browser"
-    )
     store_batch: int = Field(2_000, ge=1, description="events stored in one transaction at the most")

@@ -39,6 +39,7 @@ def build(settings: Settings) -> FastAPI:
         parts=[database, authenticator],
         routers=[api.router(authenticator, Runs(requests))],
         description=DESCRIPTION,
+        http=settings.http,
     )
 
 

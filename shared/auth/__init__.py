@@ -5,7 +5,7 @@ A service makes one `Authenticator`, gives it to its parts, and guards a route w
 costs a few microseconds and never waits, and `await authenticator.of_scope(scope, body)` when that is None.
 """
 
-from shared.auth.authenticator import ORIGIN_REFUSED, Authenticator
+from shared.auth.authenticator import Authenticator
 from shared.auth.credentials import (
     decrypt,
     encrypt,
@@ -18,7 +18,6 @@ from shared.auth.origins import normalized_origin
 from shared.auth.principal import PAIR_SCOPES, SCOPES, AuthError, Principal, Scope
 
 __all__ = [
-    "ORIGIN_REFUSED",
     "PAIR_SCOPES",
     "SCOPES",
     "AuthError",

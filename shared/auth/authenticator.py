@@ -19,7 +19,7 @@ from shared.auth.rates import RateLimits
 from shared.auth.recall import Recall
 from shared.body import read_body
 from shared.errors import unavailable
-from shared.http import SMALL_BODY_BYTES, declared_bytes
+from shared.http import ORIGIN_REFUSED, SMALL_BODY_BYTES, declared_bytes
 from shared.postgres import Database, statements
 
 if TYPE_CHECKING:
@@ -33,9 +33,6 @@ MAX_SIGNED_BODY = 8 * 2**20
 _LOOPBACK = Principal("default", None, frozenset({"ingest", "read"}), "loopback")
 _TENANT_HEADER = b"x-endcap-tenant"
 _TENANT_ID = re.compile(rb"[a-z0-9][a-z0-9-]{0,79}")  # as shared.events.values.Tenant has it
-
-ORIGIN_REFUSED = "endcap.origin_refused"
-"""The entry of an ASGI scope whose request was refused because of its origin: CORS must not allow it."""
 
 
 class Authenticator:

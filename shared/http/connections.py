@@ -34,7 +34,7 @@ CROWDED_SECONDS: Final = 1.0
 SURPLUS: Final = 256
 """Connections above the limit that get a 503, or an answer of /livez and /readyz; further ones are cut."""
 
-PROBES: Final = frozenset({b"/livez", b"/readyz", b"/metrics"})
+PROBES: Final = frozenset({b"/livez", b"/readyz", b"/health", b"/metrics"})
 
 CONNECTIONS = gauge("endcap_http_connections", "Open HTTP connections.")
 REFUSED = counter(

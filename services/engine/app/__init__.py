@@ -46,6 +46,7 @@ def build(settings: Settings) -> FastAPI:
             api.router(requests, authenticator, settings),
         ],
         description="Amazon Personalize's control plane, and what its workers are at.",
+        http=settings.http,
     )
 
 

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Depends, Request, Response
 from services.router.domain.surfaces import BACKEND, PREFIX
 from shared.auth import Authenticator, Principal
 from shared.errors import ApiError
+from shared.http import accept_any_parameters
 from shared.runtime import error_response
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ class Passing:
         return router
 
     async def _pass(self, request: Request, principal: Principal) -> Response:
+        accept_any_parameters(request.scope)  # the recommender says which it does not know
         reply = await _asked(self._routing, request.scope, principal.own_tenant)
         response = Response(reply.body, reply.status)
         response.raw_headers = _headers(reply)

@@ -11,6 +11,7 @@ from yarl import URL
 
 from services.router.metrics import ANSWERS
 from shared.errors import unavailable
+from shared.http import UNKNOWN_PARAMETERS
 from shared.observability import tracing
 
 if TYPE_CHECKING:
@@ -20,7 +21,14 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-HANDED_ON = ("content-type", "x-recs-source", "x-recs-generation", "x-amzn-errortype", "retry-after")
+HANDED_ON = (
+    "content-type",
+    "x-recs-source",
+    "x-recs-generation",
+    "x-amzn-errortype",
+    "retry-after",
+    UNKNOWN_PARAMETERS,
+)
 
 
 class Reply(NamedTuple):

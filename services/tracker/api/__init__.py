@@ -1,7 +1,6 @@
 """The tracker's HTTP: intake in each wire format, and a little reading."""
 
 from services.tracker.api.backend import backend_routes
-from services.tracker.api.cors import KeyedCors
 from services.tracker.api.intake import Intake
 from services.tracker.api.native import native_routes
 from services.tracker.api.personalize import personalize_operations
@@ -9,7 +8,6 @@ from services.tracker.api.reading import reading_routes
 
 __all__ = [
     "Intake",
-    "KeyedCors",
     "backend_routes",
     "native_routes",
     "personalize_operations",

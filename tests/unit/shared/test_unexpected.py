@@ -9,6 +9,7 @@ import pytest
 from starlette.requests import ClientDisconnect
 
 from shared.serving import Serving
+from shared.settings import HttpSettings
 from shared.unexpected import UnexpectedErrors
 
 if TYPE_CHECKING:
@@ -33,11 +34,11 @@ async def answered(app: Any) -> list[Message]:
     async def receive() -> Message:
         return {"type": "http.request"}
 
-    await app({"type": "http", "path": "/bug"}, receive, send)
+    await app({"type": "http", "path": "/bug", "headers": []}, receive, send)
     return sent
 
 
-@pytest.mark.parametrize("served", [UnexpectedErrors, lambda app: Serving(app, app)])
+@pytest.mark.parametrize("served", [UnexpectedErrors, lambda app: Serving(app, app, HttpSettings())])
 async def test_an_error_is_answered_and_not_raised_so_that_the_server_keeps_the_connection(
     served: Any,
 ) -> None:

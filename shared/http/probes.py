@@ -1,0 +1,42 @@
+"""The routes that every process has for those who watch it: probes and metrics."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import orjson
+from fastapi import APIRouter, Response
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from shared.runtime import Part
+
+
+def probes(parts: Sequence[Part]) -> APIRouter:
+    """Return `/livez`, `/readyz`, `/metrics`, and `/health`, which answers as `/readyz` does."""
+    router = APIRouter(include_in_schema=False)
+
+    def report(checks: Mapping[str, str | None]) -> Response:
+        failing = {name: reason for name, reason in checks.items() if reason}
+        body = {
+            "status": "failing" if failing else "ok",
+            "checks": {name: reason or "ok" for name, reason in checks.items()},
+        }
+        return Response(orjson.dumps(body), 503 if failing else 200, media_type="application/json")
+
+    @router.get("/livez")
+    async def livez() -> Response:
+        return report({part.name: part.alive() for part in parts})
+
+    @router.get("/health")  # where probes of load balancers and dashboards look
+    @router.get("/readyz")
+    async def readyz() -> Response:
+        return report({part.name: part.alive() or part.ready() for part in parts})
+
+    @router.get("/metrics")
+    async def metrics() -> Response:
+        return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+
+    return router
