@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import orjson
@@ -19,13 +19,13 @@ from services.recommender.domain.recipes import (
     place_ids,
 )
 from services.recommender.metrics import ANSWERS
-from services.recommender.store.lists import POSTGRES, REDIS
+from services.recommender.store.lists import POSTGRES, REDIS, Found
 from shared.errors import ApiError
 
 if TYPE_CHECKING:
     from services.recommender.domain.catalogue import Listed
     from services.recommender.domain.pointers import Pointers
-    from services.recommender.store.lists import Found, Lists
+    from services.recommender.store.lists import Lists
     from services.recommender.store.popular import Popular
     from services.recommender.store.states import Catalogues, Pointing
 
@@ -52,6 +52,11 @@ class Reply:
             (b"x-recs-source", self.source),
             (b"x-recs-generation", b"" if self.generation is None else b"%d" % self.generation),
         ]
+
+    def for_backend(self) -> Reply:
+        """Return the same answer with the two fields that backends of shops read first."""
+        is_fallback = b"true" if self.source == POPULAR else b"false"
+        return replace(self, body=b'{"success":true,"isFallback":%b,%b' % (is_fallback, self.body[1:]))
 
 
 class Popularity(NamedTuple):
@@ -83,6 +88,13 @@ class Answers:
         subject = b'"user_id":' + orjson.dumps(user_id)
         return await self._listed(tenant, recipe, user_id, user_id, limit, subject)
 
+    async def for_guest(self, tenant: str, limit: int) -> Reply:
+        """What is popular everywhere, for somebody without an id."""
+        await self._generation(tenant, POPULARITY)
+        entries: list[bytes] = []
+        popular = await self._fill_up(tenant, entries, Found(), set(), limit)
+        return _reply(b'"user_id":null', entries, POPULAR, popular.generation if popular else None)
+
     async def for_item(self, tenant: str, item_id: str, limit: int, recipe: str = SIMILAR) -> Reply:
         """What is like an item."""
         subject = b'"product_id":' + orjson.dumps(item_id)
@@ -101,13 +113,13 @@ class Answers:
         if generation is not None:
             for identifier in place_ids(city, province, country):
                 found = await self._lists.find(tenant, generation, POPULARITY, identifier, None)
-                entries += catalogue.entries(found.listed, listed, limit - len(entries))
+                entries += catalogue.entries(found.listed, listed, limit - len(entries), POPULARITY)
                 source = source or (found.source if entries else b"")
                 if len(entries) == limit:
                     return _reply(subject, entries, source, generation)
                 listed |= {item for item, _ in found.listed}
         everywhere, newest = await self._popular.named(tenant, EVERYBODY)
-        entries += catalogue.entries(everywhere, listed, limit - len(entries))
+        entries += catalogue.entries(everywhere, listed, limit - len(entries), POPULARITY)
         return _reply(subject, entries, source or POPULAR, generation if source else newest)
 
     def check_strategy(self, tenant: str, strategy: str | None, usual: str) -> str:
@@ -139,7 +151,8 @@ class Answers:
         else:
             generation = await self._generation(tenant, recipe)
             found = await self._lists.find(tenant, generation, recipe, identifier, user_id)
-        source, entries = found.source, self._catalogues.of(tenant).entries(found.listed, found.bought, limit)
+        source = found.source
+        entries = self._catalogues.of(tenant).entries(found.listed, found.bought, limit, recipe)
         if len(entries) < limit:
             left_out = found.bought | {identifier} if user_id is None else found.bought
             popular = await self._fill_up(tenant, entries, found, left_out, limit)
@@ -160,7 +173,7 @@ class Answers:
         listed = left_out | {item for item, _ in found.listed}
         for popular in (near.listed, everywhere):
             if len(entries) < limit:
-                entries += catalogue.entries(popular, listed, limit - len(entries))
+                entries += catalogue.entries(popular, listed, limit - len(entries), POPULARITY)
                 listed |= {item for item, _ in popular}
         if entries and len(entries) < limit:
             entries += catalogue.others(listed, limit - len(entries))

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
-from services.recommender.api.rest import DEFAULT_LIMIT, DEFAULT_SIMILAR, LEGACY, MAX_LIMIT, PREFIX
+from services.recommender.api.parameters import DEFAULT_LIMIT, DEFAULT_SIMILAR, LIMIT_NAMES, MAX_LIMIT
+from services.recommender.api.rest import LEGACY, PREFIX, RESERVED
 from services.recommender.domain.recipes import AFFINITY, SIMILAR, USER
 
 if TYPE_CHECKING:
@@ -23,12 +24,12 @@ class _Route(NamedTuple):
     asks: Literal["user", "item"]
     recipe: str
     limit: int
-    parameter: bytes
+    for_backends: bool = False
 
 
-_USER = _Route("user", USER, DEFAULT_LIMIT, b"limit=")
-_AFFINITY = _Route("user", AFFINITY, DEFAULT_LIMIT, b"limit=")
-_SIMILAR = _Route("item", SIMILAR, DEFAULT_LIMIT, b"limit=")
+_USER = _Route("user", USER, DEFAULT_LIMIT)
+_AFFINITY = _Route("user", AFFINITY, DEFAULT_LIMIT)
+_SIMILAR = _Route("item", SIMILAR, DEFAULT_LIMIT)
 
 ROUTES: Final = {
     f"{PREFIX}/recommendations": _USER,
@@ -36,11 +37,11 @@ ROUTES: Final = {
     f"{PREFIX}/item-affinity": _AFFINITY,
     f"{PREFIX}/recommendations/similar": _SIMILAR,
     f"{PREFIX}/similar-items": _SIMILAR,
-    LEGACY: _Route("item", SIMILAR, DEFAULT_SIMILAR, b"numResults="),
+    LEGACY: _Route("item", SIMILAR, DEFAULT_SIMILAR, for_backends=True),
 }
 """The path before the last slash → what is asked for by the id behind it."""
 
-_BY_LOCATION = "by-location"
+_LIMITS: Final = frozenset(name.encode() for name in LIMIT_NAMES)
 _MAX_ID = 256
 
 
@@ -71,22 +72,23 @@ class Hot:
         if "\0" in identifier:
             return None
         limit = _limit(scope["query_string"], route)
-        if limit is None or identifier == _BY_LOCATION:
+        if limit is None or identifier in RESERVED:
             return None
         principal = self._authenticator.known(scope)
         if principal is None or principal.tenant is None or not self._authenticator.admits(principal, "read"):
             return None
         if route.asks == "user":
             return await self._answers.for_user(principal.tenant, identifier, limit, route.recipe)
-        return await self._answers.for_item(principal.tenant, identifier, limit, route.recipe)
+        reply = await self._answers.for_item(principal.tenant, identifier, limit, route.recipe)
+        return reply.for_backend() if route.for_backends else reply
 
 
 def _limit(query: bytes, route: _Route) -> int | None:
     """The limit that a query asks for; None for one that says anything else."""
     if not query:
         return route.limit
-    digits = query.removeprefix(route.parameter)
-    if len(digits) > 3 or len(digits) == len(query) or not digits.isdigit():
+    name, _, digits = query.partition(b"=")
+    if len(digits) > 3 or name not in _LIMITS or not digits.isdigit():
         return None
     limit = int(digits)
     return limit if 1 <= limit <= MAX_LIMIT else None

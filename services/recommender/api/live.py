@@ -6,14 +6,15 @@ from typing import TYPE_CHECKING
 
 import orjson
 
-from services.recommender.api.answers import MODEL, Reply
+from services.recommender.api.answers import MODEL, POPULAR, Reply
 from services.recommender.api.selection import Wish
 from services.recommender.domain.catalogue import body
+from services.recommender.domain.recipes import POPULARITY
 from shared.errors import ApiError, EndcapError
 
 if TYPE_CHECKING:
     from services.recommender.api.selection import Selection
-    from services.recommender.api.targets import Targets
+    from services.recommender.api.targets import Target, Targets
     from services.recommender.domain.pointers import Pointers
     from services.recommender.store.states import Catalogues
 
@@ -34,6 +35,10 @@ class Live:
         subject = b'"user_id":' + orjson.dumps(user_id)
         return await self._answer(tenant, text, Wish(user_id, None, limit), subject)
 
+    async def for_guest(self, tenant: str, text: str, limit: int) -> Reply:
+        """For somebody without an id; 400 where the campaign's recipe needs one."""
+        return await self._answer(tenant, text, Wish(None, None, limit), b'"user_id":null')
+
     async def for_item(self, tenant: str, text: str, item_id: str, limit: int) -> Reply:
         """For an item."""
         subject = b'"product_id":' + orjson.dumps(item_id)
@@ -46,6 +51,15 @@ class Live:
         except EndcapError as error:
             raise ApiError(400, "UnknownStrategy", str(error)) from None
         listed = [(pick.item, pick.score) for pick in picks]
-        entries = self._catalogues.of(tenant).entries(listed, set(), wish.limit)
+        entries = self._catalogues.of(tenant).entries(listed, set(), wish.limit, _algorithm(target, source))
         generation = None if source == MODEL else self._pointers.of(tenant).generations.get(target.recipe)
         return Reply(body(subject, entries, source, generation), source, generation)
+
+
+def _algorithm(target: Target, source: bytes) -> str:
+    """Return the recipe that chose the items: the model's, or that of the lists in its place."""
+    if source == POPULAR:
+        return POPULARITY
+    if source == MODEL and target.deployed is not None:
+        return target.deployed.campaign.recipe.rpartition("/")[2]
+    return target.recipe

@@ -2,34 +2,29 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Path, Query, Response
-from pydantic import BaseModel, Field, StringConstraints
+from pydantic import BaseModel, Field
 
+from services.recommender.api.parameters import Limit, Place, SimilarLimit, Strategy, unit_of_experiment
 from services.recommender.domain.recipes import AFFINITY, SIMILAR, USER
 from shared.auth import Authenticator, Principal
 from shared.errors import ApiError
-from shared.events.envelope import Name, Text
+from shared.events.envelope import Name
 
 if TYPE_CHECKING:
     from services.recommender.api.answers import Answers, Reply
     from services.recommender.api.live import Live
     from services.recommender.api.status import Status
 
-MAX_LIMIT = 100
-DEFAULT_LIMIT = 10
-DEFAULT_SIMILAR = 6
 PREFIX = "/api/v1/personalize"
 LEGACY = "/api/personalize/recommendations"
 
+RESERVED = frozenset({"by-location", "by-segment", "by-category", "similar", "item-affinity"})
+"""What stands where the id of a user may stand, in the paths of this API and of those it takes after."""
+
 Identifier = Annotated[Name, Path(description="as the shop's events name it")]
-Place = Annotated[Annotated[Text, StringConstraints(max_length=256)] | None, Query()]
-Limit = Annotated[int, Query(ge=1, le=MAX_LIMIT, description="how many items to return at most")]
-Strategy = Annotated[
-    Annotated[Text, StringConstraints(max_length=2048)] | None,
-    Query(description="a recipe to answer by instead of the usual one, or the ARN of a campaign"),
-]
 
 
 class RecommendedItem(BaseModel):
@@ -39,12 +34,21 @@ class RecommendedItem(BaseModel):
     product_name: str | None = None
     price: float | None = None
     score: float | None = Field(None, description="comparable within one list only")
+    algorithm: str | None = Field(
+        description="the recipe that chose the item; null for what fills a list up because it is for sale"
+    )
 
 
 class _Recommendations(BaseModel):
     recommendations: list[RecommendedItem]
+    count: int = Field(description="how many there are")
     source: str = Field(description="redis, postgres or popular; model for the ARN of a campaign")
     generation: int | None = Field(description="the batch that made the list; null if there was none yet")
+
+
+class _ForBackend(BaseModel):
+    success: bool = Field(description="always true: what goes wrong has another status")
+    is_fallback: bool = Field(alias="isFallback", description="whether this is what is popular")
 
 
 class UserRecommendations(_Recommendations):
@@ -53,10 +57,20 @@ class UserRecommendations(_Recommendations):
     user_id: str
 
 
+class BackendUserRecommendations(_ForBackend, _Recommendations):
+    """Items for a user, or for a guest."""
+
+    user_id: str | None = Field(description="null for a guest")
+
+
 class ItemRecommendations(_Recommendations):
     """Items that go with an item."""
 
     product_id: str
+
+
+class BackendItemRecommendations(_ForBackend, ItemRecommendations):
+    """Items that go with an item."""
 
 
 class PlaceRecommendations(_Recommendations):
@@ -115,10 +129,10 @@ class Rest:
             responses=_documented(PlaceRecommendations),
         )
         async def by_location(
+            limit: Limit,
             city: Place = None,
             province: Place = None,
             country: Place = None,
-            limit: Limit = DEFAULT_LIMIT,
             principal: Principal = reader,
         ) -> Response:
             """What is popular there: in the nearest of the places given that has a list."""
@@ -130,21 +144,23 @@ class Rest:
         @router.get(
             f"{PREFIX}/recommendations/similar/{{product_id:path}}",
             operation_id="similar_items",
+            dependencies=[Depends(unit_of_experiment)],
             responses=_documented(ItemRecommendations),
         )
         @router.get(
             f"{PREFIX}/similar-items/{{product_id:path}}",
             operation_id="similar_items_short",
+            dependencies=[Depends(unit_of_experiment)],
             responses=_documented(ItemRecommendations),
         )
         async def similar(
             product_id: Identifier,
-            limit: Limit = DEFAULT_LIMIT,
+            limit: Limit,
             strategy: Strategy = None,
             principal: Principal = reader,
         ) -> Response:
             """Items that go with an item."""
-            return await self._for_item(principal.own_tenant, product_id, limit, strategy)
+            return _response(await self._for_item(principal.own_tenant, product_id, limit, strategy))
 
         @router.get(
             f"{PREFIX}/recommendations/item-affinity/{{user_id:path}}",
@@ -158,12 +174,13 @@ class Rest:
         )
         async def affinity(
             user_id: Identifier,
-            limit: Limit = DEFAULT_LIMIT,
+            limit: Limit,
             strategy: Strategy = None,
             principal: Principal = reader,
         ) -> Response:
             """Items like those that a user bought."""
-            return await self._for_user(principal.own_tenant, user_id, limit, strategy, AFFINITY)
+            tenant = principal.own_tenant
+            return _response(await self._for_user(tenant, user_id, limit, strategy, AFFINITY))
 
         @router.get(
             f"{PREFIX}/recommendations/{{user_id:path}}",
@@ -172,56 +189,81 @@ class Rest:
         )
         async def recommendations(
             user_id: Identifier,
-            limit: Limit = DEFAULT_LIMIT,
+            limit: Limit,
             strategy: Strategy = None,
             principal: Principal = reader,
         ) -> Response:
             """What a user is recommended."""
-            return await self._for_user(principal.own_tenant, user_id, limit, strategy, USER)
+            if user_id.partition("/")[0] in RESERVED:
+                raise ApiError(
+                    404, "NotFound", f"There is no recommendations/{user_id}, nor a user of that id."
+                )
+            return _response(await self._for_user(principal.own_tenant, user_id, limit, strategy, USER))
+
+        self._add_backend_routes(router)
+        return router
+
+    def _add_backend_routes(self, router: APIRouter) -> None:
+        """Add the routes that backends of shops call; the answers have two fields more."""
+        reader = self._reader
 
         @router.get(
             LEGACY,
             operation_id="backend_recommendations",
-            responses=_documented(UserRecommendations),
+            responses=_documented(BackendUserRecommendations),
         )
         async def backend_recommendations(
-            user_id: Annotated[Name, Query(alias="userId")],
-            limit: Annotated[int, Query(alias="numResults", ge=1, le=MAX_LIMIT)] = DEFAULT_LIMIT,
+            limit: Limit,
+            user_id: Annotated[
+                Name | Literal[""] | None,
+                Query(alias="userId", description="without one, the answer is what is popular"),
+            ] = None,
             strategy: Strategy = None,
             principal: Principal = reader,
         ) -> Response:
-            """What a user is recommended, as a shop's backend asks for it."""
-            return await self._for_user(principal.own_tenant, user_id, limit, strategy, USER)
+            """What a user is recommended, as a shop's backend asks for it; what is popular for a guest."""
+            tenant = principal.own_tenant
+            if user_id:
+                reply = await self._for_user(tenant, user_id, limit, strategy, USER)
+            else:
+                reply = await self._for_guest(tenant, limit, strategy)
+            return _response(reply.for_backend())
 
         @router.get(
             f"{LEGACY}/{{product_id:path}}",
             operation_id="backend_similar_items",
-            responses=_documented(ItemRecommendations),
+            dependencies=[Depends(unit_of_experiment)],
+            responses=_documented(BackendItemRecommendations),
         )
         async def backend_similar(
             product_id: Identifier,
-            limit: Annotated[int, Query(alias="numResults", ge=1, le=MAX_LIMIT)] = DEFAULT_SIMILAR,
+            limit: SimilarLimit,
             strategy: Strategy = None,
             principal: Principal = reader,
         ) -> Response:
             """Items that go with an item, as a shop's backend asks for them."""
-            return await self._for_item(principal.own_tenant, product_id, limit, strategy)
-
-        return router
+            reply = await self._for_item(principal.own_tenant, product_id, limit, strategy)
+            return _response(reply.for_backend())
 
     async def _for_user(
         self, tenant: str, user_id: str, limit: int, strategy: str | None, usual: str
-    ) -> Response:
+    ) -> Reply:
         if strategy is not None and strategy.startswith("arn:"):
-            return _response(await self._live.for_user(tenant, strategy, user_id, limit))
+            return await self._live.for_user(tenant, strategy, user_id, limit)
         recipe = self._answers.check_strategy(tenant, strategy, usual)
-        return _response(await self._answers.for_user(tenant, user_id, limit, recipe))
+        return await self._answers.for_user(tenant, user_id, limit, recipe)
 
-    async def _for_item(self, tenant: str, item_id: str, limit: int, strategy: str | None) -> Response:
+    async def _for_guest(self, tenant: str, limit: int, strategy: str | None) -> Reply:
         if strategy is not None and strategy.startswith("arn:"):
-            return _response(await self._live.for_item(tenant, strategy, item_id, limit))
+            return await self._live.for_guest(tenant, strategy, limit)
+        self._answers.check_strategy(tenant, strategy, USER)
+        return await self._answers.for_guest(tenant, limit)
+
+    async def _for_item(self, tenant: str, item_id: str, limit: int, strategy: str | None) -> Reply:
+        if strategy is not None and strategy.startswith("arn:"):
+            return await self._live.for_item(tenant, strategy, item_id, limit)
         recipe = self._answers.check_strategy(tenant, strategy, SIMILAR)
-        return _response(await self._answers.for_item(tenant, item_id, limit, recipe))
+        return await self._answers.for_item(tenant, item_id, limit, recipe)
 
 
 def _response(reply: Reply) -> Response:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from functools import lru_cache
 from itertools import islice
 from struct import Struct
 from typing import Protocol
@@ -149,9 +150,9 @@ class Catalogue:
         """Whether the item must not be shown."""
         return self._cards.get(item_id, b"") is None
 
-    def entries(self, listed: Listed, bought: set[str], limit: int) -> list[bytes]:
+    def entries(self, listed: Listed, bought: set[str], limit: int, algorithm: str) -> list[bytes]:
         """The first `limit` items that may be shown and were not bought, as JSON objects."""
-        cards, chosen = self._cards, []
+        cards, chosen, end = self._cards, [], _end(algorithm)
         for item, score in listed:
             if item in bought:
                 continue
@@ -160,7 +161,7 @@ class Catalogue:
             except KeyError:
                 card = _card(item, None, None)
             if card is not None:
-                chosen.append(b"%b%b}" % (card, b"null" if score is None else b"%r" % score))
+                chosen.append(b"%b%b%b" % (card, b"null" if score is None else b"%r" % score, end))
                 if len(chosen) == limit:
                     break
         return chosen
@@ -168,7 +169,8 @@ class Catalogue:
     def others(self, left_out: set[str], limit: int) -> list[bytes]:
         """Some more items that may be shown, as entries without a score; not all of a large catalogue."""
         seen = islice(self._cards.items(), MOST_SEEN)
-        return list(islice((card + b"null}" for item, card in seen if card and item not in left_out), limit))
+        end = b"null" + _end(None)
+        return list(islice((card + end for item, card in seen if card and item not in left_out), limit))
 
     def allowed(self, listed: Listed, bought: set[str], limit: int) -> Listed:
         """The same choice, undecorated."""
@@ -225,11 +227,18 @@ def _card(item_id: str, name: str | None, price: float | None) -> bytes:
     return described[:-1] + b',"score":'
 
 
+@lru_cache(maxsize=1024)
+def _end(algorithm: str | None) -> bytes:
+    """Return the end of an item's object, which says which recipe chose it."""
+    return b',"algorithm":%b}' % orjson.dumps(algorithm)
+
+
 def body(subject: bytes, entries: list[bytes], source: bytes, generation: int | None) -> bytes:
     """A whole answer; `subject` is the JSON of who or what was asked for, without its braces."""
-    return b'{%b,"recommendations":[%b],"source":"%b","generation":%b}' % (
+    return b'{%b,"recommendations":[%b],"count":%d,"source":"%b","generation":%b}' % (
         subject,
         b",".join(entries),
+        len(entries),
         source,
         b"null" if generation is None else b"%d" % generation,
     )

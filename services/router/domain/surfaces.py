@@ -9,7 +9,9 @@ PREFIX = "/api/v1/personalize"
 BACKEND = "/api/personalize/recommendations"
 RECOMMENDATIONS, SIMILAR, AFFINITY = "recommendations", "similar-items", "item-affinity"
 
-_FIXED = frozenset({f"{PREFIX}/recommendations/by-location", f"{PREFIX}/status"})
+_RESERVED = frozenset({"by-location", "by-segment", "by-category", "similar", "item-affinity"})
+"""Words of the recommender's paths: what stands there is nobody's id."""
+
 # The longest first: an id may hold slashes.
 _BY_PATH = (
     (f"{PREFIX}/recommendations/similar/", SIMILAR),
@@ -34,8 +36,6 @@ def asked(path: str, query: str) -> Asked | None:
     `path` is decoded, `query` is not. For an item the unit is the parameter userId, else sessionId. A
     caller who names a strategy has chosen.
     """
-    if path in _FIXED:
-        return None
     given = parse_qs(query) if query else {}
     if "strategy" in given:
         return None
@@ -45,13 +45,18 @@ def asked(path: str, query: str) -> Asked | None:
         if path.startswith(prefix) and len(path) > len(prefix):
             if surface == SIMILAR:
                 return _for(SIMILAR, given.get("userId") or given.get("sessionId"))
-            return Asked(surface, path[len(prefix) :])
+            return _of_path(surface, path[len(prefix) :])
     return None
 
 
 def campaign_surface(name: str) -> str:
     """The surface of a campaign: every call of the runtime API that names it."""
     return f"campaign/{name}"
+
+
+def _of_path(surface: str, unit: str) -> Asked | None:
+    is_reserved = surface == RECOMMENDATIONS and unit.partition("/")[0] in _RESERVED
+    return None if is_reserved else Asked(surface, unit)
 
 
 def _for(surface: str, units: list[str] | None) -> Asked | None:

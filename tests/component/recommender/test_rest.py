@@ -58,14 +58,15 @@ async def test_a_list_comes_decorated_from_redis(shop: Any) -> None:
     assert answer.headers["x-recs-source"] == "redis"
     assert answer.headers["x-recs-generation"] == "7"
     body = answer.json()
-    assert list(body) == ["user_id", "recommendations", "source", "generation"]
+    assert list(body) == ["user_id", "recommendations", "count", "source", "generation"]
     assert (body["user_id"], body["source"], body["generation"]) == ("u1", "redis", 7)
-    assert len(body["recommendations"]) == 10
+    assert len(body["recommendations"]) == body["count"] == 10
     assert body["recommendations"][0] == {
         "product_id": "i0",
         "product_name": "Item 0",
         "price": 0.5,
         "score": 1.0,
+        "algorithm": USER,
     }
 
 
@@ -88,7 +89,10 @@ ROUTES: list[tuple[str, dict[str, str], Sequence[int]]] = [
         {"user_id": "a/b:c ü"},
         [*range(3), *FAMOUS[:7]],
     ),
+    ("/api/v1/personalize/recommendations/u1?num_results=12", {"user_id": "u1"}, range(12)),
+    ("/api/v1/personalize/recommendations/u1?numResults=12&strategy=user-personalization", {}, range(12)),
     ("/api/personalize/recommendations?userId=u1&numResults=4", {"user_id": "u1"}, range(4)),
+    ("/api/personalize/recommendations?userId=u1&limit=12", {"user_id": "u1"}, range(12)),
     ("/api/personalize/recommendations/i1", {"product_id": "i1"}, range(2, 8)),
     ("/api/personalize/recommendations/i1?numResults=2", {"product_id": "i1"}, range(2, 4)),
     (
@@ -162,6 +166,32 @@ async def test_a_short_list_is_filled_up_with_what_is_popular_and_then_with_what
     assert listed.json()["generation"] == 7
     assert set(ids(everything)) == {f"i{n}" for n in range(30)} - {"i0", "i1", "i11", "i12"}
     assert len(ids(everything)) == 26
+
+
+async def test_a_guest_gets_what_is_popular(shop: Any) -> None:
+    async with shop.recommender() as caller:
+        await ready(caller)
+        answers = [
+            await caller.get(f"/api/personalize/recommendations{query}")
+            for query in ("?numResults=17", "?userId=&numResults=17", "?numResults=17&strategy=item-affinity")
+        ]
+        needs_user = await caller.get("/api/personalize/recommendations/i1")
+
+    for answer in answers:
+        assert answer.status_code == 200
+        assert ids(answer) == [*(f"i{n}" for n in FAMOUS), "i0", "i1"]
+        body = answer.json()
+        assert (body["user_id"], body["source"], body["generation"], body["count"]) == (
+            None,
+            "popular",
+            7,
+            17,
+        )
+        assert (body["success"], body["isFallback"]) == (True, True)
+        chosen_by = [entry["algorithm"] for entry in body["recommendations"]]
+        assert chosen_by == ["popularity"] * 15 + [None] * 2
+    assert needs_user.json()["success"]
+    assert not needs_user.json()["isFallback"]
 
 
 async def test_redis_that_lost_everything_is_passed_over(shop: Any) -> None:
@@ -291,7 +321,8 @@ async def test_before_the_first_batch_the_answer_is_empty_and_valid(world: Any) 
         answer = await caller.get("/api/v1/personalize/recommendations/u1")
 
     assert answer.status_code == 200
-    assert answer.json() == {"user_id": "u1", "recommendations": [], "source": "popular", "generation": None}
+    empty = {"recommendations": [], "count": 0, "source": "popular", "generation": None}
+    assert answer.json() == {"user_id": "u1", **empty}
 
 
 MISTAKES = [
@@ -303,7 +334,7 @@ MISTAKES = [
     ("/api/v1/personalize/recommendations/u1?strategy=magic", "user-personalization, item-affinity"),
     ("/api/v1/personalize/similar-items/i1?strategy=user-personalization", "similar-items, popularity"),
     ("/api/v1/personalize/recommendations/by-location", "country"),
-    ("/api/personalize/recommendations", "userId"),
+    ("/api/v1/personalize/recommendations/u1?limit=5&num_results=6", "one parameter"),
     ("/api/personalize/recommendations?userId=u1&numResults=500", "numResults"),
     ("/api/v1/personalize/recommendations/u1?strategy=arn:aws:personalize:::campaign/none", "none"),
 ]
@@ -325,6 +356,8 @@ async def test_the_short_way_and_the_long_way_say_the_same(shop: Any) -> None:
         "/api/v1/personalize/recommendations/nobody",
         "/api/v1/personalize/item-affinity/u1?limit=2",
         "/api/v1/personalize/recommendations/similar/i1?limit=2",
+        "/api/v1/personalize/similar-items/i1?num_results=3",
+        "/api/personalize/recommendations/i1?limit=3",
         "/api/personalize/recommendations/i1",
     ]
     async with shop.recommender() as caller:

@@ -44,12 +44,14 @@ def test_an_answer_is_the_list_without_what_is_left_out(
 ) -> None:
     shop = catalogue(*known, withheld=tuple(withheld))
 
-    answer = orjson.loads(body(b'"user_id":"u"', shop.entries(listed, bought, limit), b"redis", 7))
+    answer = orjson.loads(body(b'"user_id":"u"', shop.entries(listed, bought, limit, "sims"), b"redis", 7))
 
     allowed = [(item, score) for item, score in listed if item not in bought and item not in withheld]
     shown = [(one["product_id"], one["score"]) for one in answer["recommendations"]]
     assert shown == allowed[:limit] == shop.allowed(listed, bought, limit)
+    assert answer["count"] == len(shown)
     for one in answer["recommendations"]:
+        assert one["algorithm"] == "sims"
         described = one["product_id"] in known
         assert one["product_name"] == (f"The {one['product_id']}" if described else None)
         assert one["price"] == (2.5 if described else None)

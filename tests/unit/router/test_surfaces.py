@@ -26,6 +26,10 @@ V1 = "/api/v1/personalize"
         ("/api/personalize/recommendations", "", None),
         # no surface
         (f"{V1}/recommendations/by-location", "country=Germany", None),
+        (f"{V1}/recommendations/by-segment", "segment=champions", None),
+        (f"{V1}/recommendations/by-segment/champions", "", None),
+        (f"{V1}/recommendations/similar", "", None),
+        (f"{V1}/item-affinity/by-segment", "", ("item-affinity", "by-segment")),
         (f"{V1}/status", "", None),
         ("/v1/experiments", "", None),
         # the caller has chosen

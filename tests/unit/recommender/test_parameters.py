@@ -1,0 +1,144 @@
+"""Query parameters of the REST routes: the names of the limit, guests, reserved words, misspelt names."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import httpx
+import pytest
+from pydantic import SecretStr
+
+from services.recommender.api.answers import Reply
+from services.recommender.api.hot import Hot
+from services.recommender.api.rest import LEGACY, PREFIX, Rest
+from shared.auth import Authenticator
+from shared.runtime import application
+from shared.settings import AuthSettings, HttpSettings
+
+HEADERS = {"x-api-key": "between-services", "x-endcap-tenant": "shop"}
+UNKNOWN = "x-endcap-unknown-parameters"
+
+
+class Answers:
+    """Remembers the limit of each request."""
+
+    def __init__(self) -> None:
+        self.limits: list[tuple[str, int]] = []
+
+    def check_strategy(self, _tenant: str, _strategy: str | None, usual: str) -> str:
+        return usual
+
+    async def for_user(self, _tenant: str, identifier: str, limit: int, _recipe: str) -> Reply:
+        self.limits.append((identifier, limit))
+        return Reply(b'{"count":0}', b"popular", None)
+
+    for_item = for_user
+
+    async def for_guest(self, _tenant: str, limit: int) -> Reply:
+        self.limits.append(("", limit))
+        return Reply(b'{"count":0}', b"popular", None)
+
+    async def for_place(self, *asked: Any) -> Reply:
+        self.limits.append(("place", asked[-1]))
+        return Reply(b'{"count":0}', b"popular", None)
+
+
+def client(answers: Answers, *, hot: bool = True) -> httpx.AsyncClient:
+    authenticator = Authenticator(
+        cast("Any", None), AuthSettings(endcap_service_key=SecretStr("between-services"))
+    )
+    rest = Rest(cast("Any", answers), cast("Any", None), cast("Any", None), authenticator)
+    app = application(
+        "recommender",
+        parts=[],
+        routers=[rest.router()],
+        http=HttpSettings(http_report_unknown_parameters=True),
+    )
+    front = Hot(app, cast("Any", answers), authenticator) if hot else app
+    return httpx.AsyncClient(transport=httpx.ASGITransport(front), base_url="http://test", headers=HEADERS)
+
+
+@pytest.mark.parametrize("hot", [True, False])
+@pytest.mark.parametrize("name", ["limit", "num_results", "numResults"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        f"{PREFIX}/recommendations/u1?",
+        f"{PREFIX}/recommendations/item-affinity/u1?",
+        f"{PREFIX}/item-affinity/u1?",
+        f"{PREFIX}/recommendations/similar/i1?",
+        f"{PREFIX}/similar-items/i1?",
+        f"{PREFIX}/recommendations/by-location?country=Germany&",
+        f"{LEGACY}?userId=u1&",
+        f"{LEGACY}/i1?",
+        f"{LEGACY}?",
+    ],
+)
+async def test_the_limit_has_three_names_everywhere(path: str, name: str, *, hot: bool) -> None:
+    answers = Answers()
+    async with client(answers, hot=hot) as http:
+        right = await http.get(f"{path}{name}=17")
+        too_large = await http.get(f"{path}{name}=101")
+
+    assert right.status_code == 200, right.text
+    assert [limit for _, limit in answers.limits] == [17]
+    assert UNKNOWN not in right.headers
+    assert too_large.status_code == 400
+    assert name in too_large.json()["detail"]
+
+
+async def test_names_of_one_parameter_may_not_differ() -> None:
+    answers = Answers()
+    async with client(answers) as http:
+        same = await http.get(f"{PREFIX}/recommendations/u1?limit=5&numResults=5")
+        different = await http.get(f"{PREFIX}/recommendations/u1?limit=5&numResults=6")
+
+    assert (same.status_code, different.status_code) == (200, 400)
+    assert "limit, num_results, numResults" in different.json()["detail"]
+
+
+@pytest.mark.parametrize("query", ["", "?userId=", "?unrelated=1"])
+async def test_a_guest_has_no_id(query: str) -> None:
+    answers = Answers()
+    async with client(answers) as http:
+        answer = await http.get(f"{LEGACY}{query}")
+
+    assert answer.status_code == 200
+    assert answer.json() == {"success": True, "isFallback": True, "count": 0}
+    assert answers.limits == [("", 10)]
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["by-segment", "by-segment?segment=champions", "by-segment/champions", "by-category", "similar",
+     "item-affinity", "by-location/Berlin"],
+)  # fmt: skip
+async def test_a_reserved_word_is_no_user(path: str) -> None:
+    answers = Answers()
+    async with client(answers) as http:
+        answer = await http.get(f"{PREFIX}/recommendations/{path}")
+
+    assert (answer.status_code, answer.json()["error"]) == (404, "NotFound")
+    assert answers.limits == []
+
+
+@pytest.mark.parametrize(
+    ("path", "names"),
+    [
+        (f"{PREFIX}/recommendations/u1?limti=5", "limti"),
+        (f"{PREFIX}/recommendations/u1?limit=5&1=1&order_source=oe&1=2", "1, order_source"),
+        (f"{PREFIX}/recommendations/u1?user_id=u1", "user_id"),
+        (f"{PREFIX}/recommendations/u1?a%0d%0ab=1&%C3%BC=1&c+d", "a%0D%0Ab, %C3%BC, c%20d"),
+        (f"{PREFIX}/recommendations/u1?limit=zero&limti=5", "limti"),
+        (f"{PREFIX}/recommendations/u1?{'x' * 500}=1", "x" * 64),
+        (f"{LEGACY}/i1?userId=u1&sessionId=s&user=u1", "user"),
+        (f"{PREFIX}/recommendations/u1?limit=5&strategy=popularity", None),
+        (f"{PREFIX}/recommendations/u1", None),
+        ("/nowhere?limit=5", None),
+    ],
+)
+async def test_a_parameter_that_nobody_reads_is_named(path: str, names: str | None) -> None:
+    async with client(Answers()) as http:
+        answer = await http.get(path)
+
+    assert answer.headers.get(UNKNOWN) == names
