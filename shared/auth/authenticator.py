@@ -215,7 +215,7 @@ class Authenticator:
         pair = await self._pairs.get(claimed.access_key_id)
         if pair is None:
             detail = f"The access key id {claimed.access_key_id} is not known here, or not active."
-            raise AuthError(401, "UnknownKey", detail, aws_code="InvalidClientTokenId")
+            raise AuthError(401, "UnknownKey", detail, aws_code="UnrecognizedClientException")
         return pair
 
     async def _by_key(self, key: bytes, headers: Mapping[bytes, bytes]) -> Principal:
@@ -225,10 +225,10 @@ class Authenticator:
         found = await self._keys.get(hashed)
         if found is None:
             detail = "This API key is not known here. Check it, and the installation it belongs to."
-            raise AuthError(401, "UnknownKey", detail, aws_code="InvalidClientTokenId")
+            raise AuthError(401, "UnknownKey", detail, aws_code="UnrecognizedClientException")
         if found.has_expired():
             detail = "This API key has expired. Ask an administrator for a new one."
-            raise AuthError(401, "ExpiredKey", detail, aws_code="InvalidClientTokenId")
+            raise AuthError(401, "ExpiredKey", detail, aws_code="ExpiredTokenException")
         if not found.accepts(headers):
             raise OriginNotAllowed(headers.get(b"origin"))
         return found.principal
@@ -272,7 +272,7 @@ def _refuse_missing(why: str = "") -> NoReturn:
         "No credentials: send an API key as `x-api-key: …` or `Authorization: Bearer …`, or sign the "
         f"request with an AWS key pair.{why}"
     )
-    raise AuthError(401, "MissingCredentials", detail, aws_code="MissingAuthenticationToken")
+    raise AuthError(401, "MissingCredentials", detail, aws_code="MissingAuthenticationTokenException")
 
 
 def _text(part: str | bytes) -> str:

@@ -57,7 +57,7 @@ def claim(authorization: str) -> Claim:
             "The Authorization header is no complete AWS4-HMAC-SHA256 signature: it needs Credential, "
             "SignedHeaders and Signature."
         )
-        raise AuthError(401, "IncompleteSignature", detail, aws_code="IncompleteSignature")
+        raise AuthError(401, "IncompleteSignature", detail, aws_code="IncompleteSignatureException")
     return Claim(
         match["access_key_id"],
         match["date"],
@@ -118,13 +118,13 @@ def check_time(claimed: Claim, signed_at: str, now: datetime) -> None:
         at = _moment(signed_at)
     except ValueError:
         detail = "A signed request needs the header x-amz-date, such as 20261121T080000Z."
-        raise AuthError(401, "IncompleteSignature", detail, aws_code="IncompleteSignature") from None
+        raise AuthError(401, "IncompleteSignature", detail, aws_code="IncompleteSignatureException") from None
     if abs(now - at) > SKEW:
         detail = (
-            f"The request was signed at {at:%Y-%m-%dT%H:%M:%SZ}; here it is {now:%Y-%m-%dT%H:%M:%SZ}. "
+            f"Signature expired: signed at {at:%Y-%m-%dT%H:%M:%SZ}; here it is {now:%Y-%m-%dT%H:%M:%SZ}. "
             "More than 15 minutes apart is too far: set the clock."
         )
-        raise AuthError(401, "RequestExpired", detail, aws_code="RequestExpired")
+        raise AuthError(401, "RequestExpired", detail, aws_code="InvalidSignatureException")
     if not signed_at.startswith(claimed.date):
         raise _mismatch("The day in the credential scope is another than that of x-amz-date.")
 
@@ -136,7 +136,7 @@ def _moment(signed_at: str) -> datetime:
 
 
 def _mismatch(detail: str) -> AuthError:
-    return AuthError(401, "SignatureDoesNotMatch", detail, aws_code="SignatureDoesNotMatch")
+    return AuthError(401, "SignatureDoesNotMatch", detail, aws_code="InvalidSignatureException")
 
 
 def _joined(headers: RawHeaders) -> dict[str, str]:

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from shared.errors import EndcapError
 
-# HTTP status of the codes that are not 400. The exceptions that an operation declares are 400 in JSON 1.1
-# and have a status of their own in REST-JSON. boto3 repeats a request on 429, 500 and 503 whatever the code,
-# so no error that will stay may have one of these.
+# HTTP status of the codes that are not 400. The exceptions that an operation declares, and those of the
+# caller's credentials, are 400 in JSON 1.1 (as DynamoDB, Cognito, ECS answer) and have a status of their own
+# in REST-JSON (as Lambda answers). boto3 repeats a request on 429, 500 and 503 whatever the code, so no error
+# that will stay may have one of these.
 _COMMON = {
-    "MissingAuthenticationToken": 403,
-    "InvalidClientTokenId": 403,
-    "SignatureDoesNotMatch": 403,
     "InternalFailure": 500,
     "ServiceUnavailable": 503,
 }
@@ -18,6 +16,11 @@ JSON_11_STATUS = _COMMON
 REST_JSON_STATUS = {
     **_COMMON,
     "AccessDeniedException": 403,
+    "ExpiredTokenException": 403,
+    "IncompleteSignatureException": 403,
+    "InvalidSignatureException": 403,
+    "MissingAuthenticationTokenException": 403,
+    "UnrecognizedClientException": 403,
     "ResourceNotFoundException": 404,
     "ResourceInUseException": 409,
 }

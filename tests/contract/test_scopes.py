@@ -20,7 +20,12 @@ from tests.contract.documents import SERVICES
 KEYS = {kind: new_api_key("read") for kind in (*TENANT_SCOPES, "service")}
 SECRET_KEY = new_secret_key()
 PAIR = Credentials("ENDCEXAMPLE", "the secret of a test")
-REFUSALS = {"MissingScope", "MissingCredentials", "AccessDeniedException", "MissingAuthenticationToken"}
+REFUSALS = {
+    "MissingScope",
+    "MissingCredentials",
+    "AccessDeniedException",
+    "MissingAuthenticationTokenException",
+}
 
 
 async def rows(_: Database, text: str, *arguments: Any) -> dict[str, Any] | None:

@@ -149,9 +149,9 @@ def test_the_tracker_of_another_account_is_unknown(tracker: Tracker, user: str) 
 @pytest.mark.parametrize(
     ("change", "code"),
     [
-        ("secret", "SignatureDoesNotMatch"),
-        ("id", "InvalidClientTokenId"),
-        ("none", "MissingAuthenticationToken"),
+        ("secret", "InvalidSignatureException"),
+        ("id", "UnrecognizedClientException"),
+        ("none", "MissingAuthenticationTokenException"),
     ],
 )
 def test_wrong_credentials_have_the_errors_of_aws(tracker: Tracker, change: str, code: str) -> None:

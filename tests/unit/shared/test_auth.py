@@ -122,7 +122,7 @@ async def test_an_unknown_key_is_refused_and_remembered(rows: Rows) -> None:
     for _ in range(3):
         with pytest.raises(AuthError) as refused:
             await callers.of_scope(scope(x_api_key="ek_read_nobody"))
-        assert (refused.value.status, refused.value.aws_code) == (401, "InvalidClientTokenId")
+        assert (refused.value.status, refused.value.aws_code) == (401, "UnrecognizedClientException")
 
     assert rows.asked == 1
 
@@ -164,8 +164,9 @@ async def test_a_key_ends_when_it_expires_even_if_it_is_remembered(rows: Rows) -
     await asyncio.sleep(0.06)
 
     assert callers.known(scope(x_api_key=KEY)) is None
-    with pytest.raises(AuthError, match="expired"):
+    with pytest.raises(AuthError, match="expired") as refused:
         await callers.of_scope(scope(x_api_key=KEY))
+    assert refused.value.aws_code == "ExpiredTokenException"
 
 
 async def test_only_a_service_names_the_tenant(rows: Rows) -> None:
@@ -214,7 +215,7 @@ async def test_a_signed_request_belongs_to_its_account(rows: Rows) -> None:
         _ = found.own_tenant
     with pytest.raises(AuthError) as refused:
         await callers.of_scope({**scope(), "headers": headers}, BODY + b" ")
-    assert refused.value.aws_code == "SignatureDoesNotMatch"
+    assert refused.value.aws_code == "InvalidSignatureException"
 
 
 async def test_an_unknown_access_key_id_has_its_own_code(rows: Rows) -> None:
@@ -224,7 +225,7 @@ async def test_an_unknown_access_key_id_has_its_own_code(rows: Rows) -> None:
     with pytest.raises(AuthError) as refused:
         await authenticator(rows).of_scope({**scope(), "headers": headers}, BODY)
 
-    assert refused.value.aws_code == "InvalidClientTokenId"
+    assert refused.value.aws_code == "UnrecognizedClientException"
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.9.9.9", "::1"])
@@ -259,7 +260,7 @@ async def test_every_other_keyless_caller_is_refused(
     with pytest.raises(AuthError) as refused:
         await callers.of_scope(scope(host, **headers))
 
-    assert (refused.value.status, refused.value.aws_code) == (401, "MissingAuthenticationToken")
+    assert (refused.value.status, refused.value.aws_code) == (401, "MissingAuthenticationTokenException")
 
 
 async def test_a_keyless_caller_learns_why_it_is_refused(rows: Rows) -> None:
@@ -306,7 +307,7 @@ async def test_signatures_go_unverified_only_where_a_setting_says_so() -> None:
     assert (principal.account, principal.tenant, principal.kind) == ("000000000000", None, "sigv4")
     with pytest.raises(AuthError) as refused:
         await lenient.authenticate([], client_host="10.1.2.3", **request)
-    assert refused.value.aws_code == "MissingAuthenticationToken"
+    assert refused.value.aws_code == "MissingAuthenticationTokenException"
 
 
 @pytest.mark.parametrize(

@@ -64,7 +64,7 @@ def test_the_target_of_the_control_plane_is_covered_by_the_signature() -> None:
     with pytest.raises(AuthError) as refused:
         check(path, query, changed)
 
-    assert refused.value.aws_code == "SignatureDoesNotMatch"
+    assert refused.value.aws_code == "InvalidSignatureException"
 
 
 def test_an_unsigned_target_is_refused() -> None:
@@ -93,7 +93,7 @@ def test_a_changed_request_is_refused(change: str) -> None:
     with pytest.raises(AuthError) as refused:
         check(path, query, headers, **arguments)
 
-    assert (refused.value.status, refused.value.aws_code) == (401, "SignatureDoesNotMatch")
+    assert (refused.value.status, refused.value.aws_code) == (401, "InvalidSignatureException")
 
 
 def test_the_clock_may_differ_by_fifteen_minutes_and_no_more() -> None:
@@ -105,7 +105,7 @@ def test_the_clock_may_differ_by_fifteen_minutes_and_no_more() -> None:
     for away in (timedelta(minutes=16), timedelta(minutes=-16)):
         with pytest.raises(AuthError) as refused:
             check(*request, now=now + away)
-        assert refused.value.aws_code == "RequestExpired"
+        assert refused.value.aws_code == "InvalidSignatureException"
 
 
 def test_a_signature_for_another_service_is_refused() -> None:
@@ -125,4 +125,4 @@ def test_an_incomplete_header_is_named(header: str) -> None:
     with pytest.raises(AuthError) as refused:
         claim(header)
 
-    assert refused.value.aws_code == "IncompleteSignature"
+    assert refused.value.aws_code == "IncompleteSignatureException"

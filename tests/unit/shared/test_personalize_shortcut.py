@@ -33,7 +33,9 @@ class Callers:
 
     async def of_scope(self, scope: Mapping[str, Any], _: bytes) -> Principal:
         if (b"x-api-key", b"wrong") in scope["headers"]:
-            raise AuthError(401, "UnknownKey", "This key is not known.", aws_code="InvalidClientTokenId")
+            raise AuthError(
+                401, "UnknownKey", "This key is not known.", aws_code="UnrecognizedClientException"
+            )
         return PRINCIPAL
 
 

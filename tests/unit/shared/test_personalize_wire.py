@@ -173,23 +173,37 @@ async def test_an_error_has_its_name_and_status_in_both_protocols(
 
 
 @pytest.mark.parametrize(
-    ("refused", "status", "code"),
+    ("refused", "json_11", "rest_json", "code"),
     [
-        (AuthError(401, "x", "no", aws_code="MissingAuthenticationToken"), 403, "MissingAuthenticationToken"),
-        (AuthError(401, "x", "no", aws_code="InvalidClientTokenId"), 403, "InvalidClientTokenId"),
-        (AuthError(401, "x", "no", aws_code="SignatureDoesNotMatch"), 403, "SignatureDoesNotMatch"),
-        (Principal("t", None, frozenset({"read"}), "key"), 400, "AccessDeniedException"),
+        *(
+            (AuthError(401, "x", "no", aws_code=code), 400, 403, code)
+            for code in (
+                "ExpiredTokenException",
+                "IncompleteSignatureException",
+                "InvalidSignatureException",
+                "MissingAuthenticationTokenException",
+                "UnrecognizedClientException",
+            )
+        ),
+        (Principal("t", None, frozenset(), "key"), 400, 403, "AccessDeniedException"),
     ],
 )
 async def test_a_caller_who_is_refused_hears_it_in_the_words_of_aws(
-    refused: Principal | Exception, status: int, code: str
+    refused: Principal | Exception, json_11: int, rest_json: int, code: str
 ) -> None:
     async def handle(*_: object) -> None:
         pytest.fail("must not be called")
 
-    answer = await control(handle, refused).answer(scope(**TARGET), THING)
+    of_control = await control(handle, refused).answer(scope(**TARGET), THING)
+    of_runtime = await runtime(handle, refused).answer(
+        scope("/recommendations"), orjson.dumps({"campaignArn": ARN})
+    )
 
-    assert (answer.status, json.loads(answer.body)["__type"]) == (status, code)
+    assert (of_control.status, of_runtime.status) == (json_11, rest_json)
+    control_error = parsed("personalize", "DescribeCampaign", of_control)["Error"]
+    runtime_error = parsed("personalize-runtime", "GetRecommendations", of_runtime)["Error"]
+    assert control_error["Code"] == runtime_error["Code"] == code
+    assert control_error["Message"]
 
 
 @pytest.mark.parametrize("body", [b"{", b"[]", b"3", b"", b"null", b'{"someName": "\\ud800"}', b"\xff"])
