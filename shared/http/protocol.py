@@ -13,6 +13,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 
 from shared.http.connections import PROBES, REFUSED, SWEEP_SECONDS, Phase, busy
 from shared.http.refused import INVALID, Refused
+from shared.http.writer import Writer
 
 if TYPE_CHECKING:
     import asyncio
@@ -27,20 +28,6 @@ _FRAMING_BYTES: Final = 8
 
 NEW, IDLE, HEAD, BODY, DRAIN, ANSWER, CLOSING = Phase  # plain names: these are looked up for each request
 _READS_BODY: Final = (BODY, DRAIN)
-
-
-class _Writer:
-    """What a request writes to: the transport, but `close` first reads what the client still sends.
-
-    A socket that is closed with unread data resets the connection, and the client may lose the answer.
-    """
-
-    __slots__ = ("close", "is_closing", "write")
-
-    def __init__(self, protocol: BoundedProtocol, transport: asyncio.Transport) -> None:
-        self.write = transport.write
-        self.is_closing = protocol.is_closing
-        self.close = protocol.close
 
 
 class BoundedProtocol(HttpToolsProtocol):
@@ -69,7 +56,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._unsent_bytes = 0
         self._stalled_seconds = 0.0
         self._refusal: Refused | None = None
-        self._answered: RequestResponseCycle | None = None  # the request whose answer is due
+        self.answered: RequestResponseCycle | None = None  # the request whose answer is due
 
     # The transport's side
 
@@ -77,7 +64,7 @@ class BoundedProtocol(HttpToolsProtocol):
         """Count the connection, or cut it."""
         super().connection_made(transport)
         self._raw = transport
-        self.transport = _Writer(self, transport)  # type: ignore[assignment] # what uvicorn uses of it
+        self._writer = self.transport = Writer(self, transport)  # type: ignore[assignment] # what uvicorn uses
         self._client_host = self.client[0] if self.client else ""
         admitted = self._shared.add(self, self._client_host)
         self._is_surplus = not admitted
@@ -176,6 +163,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
         uvicorn's method, with phases in the place of its timer.
         """
+        self._writer.flush()
         self.server_state.total_requests += 1
         if self.is_closing():
             return
@@ -188,7 +176,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self.phase, self.since = DRAIN, 0.0
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
-        self._answered = cycle
+        self.answered = cycle
         super()._start_asgi_task(cycle, app)
 
     def _refused(self, reason: str, status: int, code: str, detail: str) -> Refused:
@@ -250,7 +238,7 @@ class BoundedProtocol(HttpToolsProtocol):
         Without an answer where that of an earlier request of this connection is under way.
         """
         REFUSED.labels(refusal.reason).inc()
-        answered = self._answered
+        answered = self.answered
         if answered is None or answered.response_complete:
             can_answer = self.phase == HEAD
         else:
@@ -268,6 +256,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def close(self) -> None:
         """Close the connection for the application or uvicorn."""
+        self._writer.flush()
         if self.phase == BODY:
             self._close_after_reading()
         else:
@@ -275,6 +264,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _close_after_reading(self) -> None:
         """End our side, and drop what the client still sends, for a moment."""
+        self._writer.flush()
         self.phase, self.since = CLOSING, 0.0
         if self._raw.is_closing():
             return

@@ -10,7 +10,8 @@ from typing import Annotated, Any
 import orjson
 import pytest
 import uvicorn
-from fastapi import APIRouter, Body, Request
+from fastapi import APIRouter, Body, Request, Response
+from fastapi.responses import StreamingResponse
 
 from shared.body import read_body
 from shared.http import BoundedProtocol, Connections, connections
@@ -54,6 +55,41 @@ def routes(released: asyncio.Event) -> APIRouter:
     return router
 
 
+def odd_routes() -> APIRouter:
+    """Answers whose head and body are not the usual pair of messages."""
+    router = APIRouter()
+
+    @router.get("/medium")
+    async def medium() -> str:
+        return "x" * 100 * 1024
+
+    @router.get("/pieces")
+    async def pieces() -> StreamingResponse:
+        async def content() -> AsyncIterator[bytes]:
+            for piece in (b"HTTP/1.1 ", b"is no head", b" here"):
+                yield piece
+
+        return StreamingResponse(content())
+
+    @router.get("/broken")
+    async def broken() -> StreamingResponse:
+        async def content() -> AsyncIterator[bytes]:
+            raise RuntimeError("it breaks off")
+            yield b""
+
+        return StreamingResponse(content(), headers={"content-length": "5"})
+
+    @router.get("/nothing", status_code=204)
+    async def nothing() -> None:
+        pass
+
+    @router.head("/small")
+    async def head_of_small() -> Response:
+        return Response(headers={"content-length": "7"})
+
+    return router
+
+
 class Client:
     """One connection, which writes bytes and reads answers."""
 
@@ -72,6 +108,10 @@ class Client:
             headers = dict(line.lower().split(": ", 1) for line in head[1:] if line)
             body = await self._reader.readexactly(int(headers["content-length"]))
         return int(head[0].split()[1]), headers, orjson.loads(body)
+
+    async def rest(self) -> bytes:
+        """All that the server sends until it closes the connection."""
+        return await self._reader.read()
 
     async def is_closed(self) -> bool:
         """Wait for the end of what the server sends."""
@@ -109,7 +149,7 @@ async def served(**limits: float) -> AsyncIterator[Served]:
     settings = HttpSettings(**{f"http_{name}": value for name, value in limits.items()})
     shared, released = Connections(settings), asyncio.Event()
     config = uvicorn.Config(
-        application("test", parts=[], routers=[routes(released)]),
+        application("test", parts=[], routers=[routes(released), odd_routes()]),
         port=0,
         http=partial(BoundedProtocol, shared),  # type: ignore[arg-type]
         ws="none",
@@ -139,6 +179,74 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def refused(reason: str) -> float:
     return REFUSED.labels(reason)._value.get()
+
+
+@pytest.fixture
+def writes(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
+    """What is written to the transports of connections, write by write."""
+    written: list[bytes] = []
+    made = BoundedProtocol.connection_made
+
+    def counting(self: BoundedProtocol, transport: Any) -> None:
+        write = transport.write
+
+        def counted(data: bytes) -> None:
+            written.append(bytes(data))
+            write(data)
+
+        transport.write = counted
+        made(self, transport)
+
+    monkeypatch.setattr(BoundedProtocol, "connection_made", counting)
+    return written
+
+
+@pytest.mark.parametrize(
+    ("request_line", "last_bytes", "count"),
+    [
+        ("GET /small", b'"small"', 1),
+        ("GET /nowhere", b"}", 1),
+        ("GET /readyz", b"}", 1),
+        ("HEAD /small", b"\r\n\r\n", 1),
+        ("GET /nothing", b"\r\n\r\n", 1),
+        ("GET /medium", b'x"', 2),  # too large to be worth a copy
+        ("GET /pieces", b"0\r\n\r\n", 4),
+    ],
+)
+async def test_the_head_of_an_answer_leaves_with_its_body(
+    writes: list[bytes], request_line: str, last_bytes: bytes, count: int
+) -> None:
+    async with served() as server:
+        request = f"{request_line} HTTP/1.1\r\nHost: x\r\n\r\n".encode()
+        client = await server.connect(request)
+
+        for answers in (1, 2):
+            if answers == 2:
+                await client.send(request)
+            await eventually(lambda n=answers: len(writes) == n * count)  # type: ignore[misc]
+            assert writes[-count].startswith(b"HTTP/1.1 ")
+            assert writes[-1].endswith(last_bytes)
+
+    assert b"".join(writes).count(b"HTTP/1.1 2") + b"".join(writes).count(b"HTTP/1.1 4") == 2
+
+
+async def test_a_head_whose_body_breaks_off_is_sent() -> None:
+    async with served() as server:
+        client = await server.connect(b"GET /broken HTTP/1.1\r\nHost: x\r\n\r\n")
+        async with asyncio.timeout(PATIENCE):
+            answer = await client.rest()
+
+    assert answer.startswith(b"HTTP/1.1 200")
+    assert b"content-length: 5" in answer
+
+
+async def test_pipelined_answers_are_one_write_each(writes: list[bytes]) -> None:
+    async with served() as server:
+        client = await server.connect(GET * 3)
+        answers = [(await client.answer())[2] for _ in range(3)]
+
+    assert answers == ["small"] * 3
+    assert len(writes) == 3
 
 
 async def test_requests_follow_each_other_on_one_connection() -> None:
