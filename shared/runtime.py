@@ -26,7 +26,7 @@ from starlette.exceptions import HTTPException
 
 from shared import observability
 from shared.errors import ApiError, Transient, unavailable
-from shared.http import BoundedBodies, UnknownParameters, probes, server
+from shared.http import BoundedBodies, UnknownParameters, api_pages, probes, server
 from shared.postgres import REFUSED, UNAVAILABLE, migrate, refusal
 from shared.settings import HttpSettings, PostgresSettings, ServiceSettings
 from shared.unexpected import UnexpectedErrors
@@ -112,11 +112,14 @@ def application(
         lifespan=lifespan,
         responses=ERRORS,
         redirect_slashes=False,
+        docs_url=None,  # FastAPI's pages load their scripts from another host
+        redoc_url=None,
         generate_unique_id_function=lambda route: route.name,
     )
     for router in routers:
         app.include_router(router)
     app.include_router(probes(parts))
+    app.include_router(api_pages(app))
     app.add_middleware(BoundedBodies)
     if http is not None and http.http_report_unknown_parameters:
         app.add_middleware(UnknownParameters)

@@ -16,6 +16,7 @@ from shared.http.bodies import (
 )
 from shared.http.connections import Connections
 from shared.http.cors import ORIGIN_REFUSED, Cors
+from shared.http.pages import api_pages
 from shared.http.parameters import UNKNOWN_PARAMETERS, UnknownParameters, accept_any_parameters
 from shared.http.probes import probes
 from shared.http.protocol import BoundedProtocol
@@ -33,6 +34,7 @@ __all__ = [
     "UnknownParameters",
     "accept_any_parameters",
     "allow_bytes",
+    "api_pages",
     "declared_bytes",
     "probes",
     "too_large",
