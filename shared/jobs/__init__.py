@@ -12,8 +12,6 @@ import os
 import socket
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -21,54 +19,28 @@ from uuid import uuid4
 import structlog
 
 from shared.errors import Permanent, Transient
-from shared.postgres import UNAVAILABLE, Database, statements
+from shared.jobs.job import SQL, Job, LeaseLost, claimed
+from shared.postgres import UNAVAILABLE, Database
 
 if TYPE_CHECKING:
-    import asyncpg
+    from shared.postgres import Connection, Notice
 
-    from shared.postgres import Connection
+__all__ = ["SQL", "Handler", "Job", "JobWorker", "LeaseLost", "enqueue"]
 
-SQL = statements(Path(__file__).with_name("queries.sql"))
 LEASE_SECONDS = 15.0
 HEARTBEAT_SECONDS = 4.0
-POLL_SECONDS = 0.5
+POLL_SECONDS = 2.0
+"""How often a worker looks for jobs that no notice told it of; a job that is due later is looked for then."""
+
+DEAF_POLL_SECONDS = 0.5
+"""The same while no notice can come, and the pause after an error."""
+
+LEAST_POLL_SECONDS = 0.05
 MAX_DEATHS = 8
 RETRY_SECONDS = 3600.0
 MAX_BACKOFF_SECONDS = 60.0
 
 log = structlog.get_logger()
-
-
-class LeaseLost(Exception):
-    """Another worker has this job now: stop at once and write nothing more."""
-
-
-@dataclass
-class Job:
-    """One claimed job. `attempt` counts from 1; more than 1 means that somebody began before."""
-
-    id: int
-    kind: str
-    key: str
-    payload: dict[str, Any]
-    attempt: int
-    progress: dict[str, Any]
-    owner: str
-    database: Database = field(repr=False)
-    tenant: str = ""
-    retries: int = 0
-    """How many of the earlier attempts ended because something was away."""
-    retried: float | None = None
-    """For how many seconds it has been tried again, when this attempt began."""
-    outage: bool = False
-    """It has failed because something stayed away for too long: the same work may succeed another time."""
-
-    async def report(self, **progress: Any) -> None:
-        """Merge `progress` into the row, where people and a later attempt can see it."""
-        self.progress |= progress
-        tag = await self.database.execute(*SQL.report(id=self.id, owner=self.owner, progress=self.progress))
-        if tag == "UPDATE 0":
-            raise LeaseLost(self.key)
 
 
 Handler = Callable[[Job], Awaitable[None]]
@@ -113,15 +85,16 @@ class JobWorker:
         self._running: Counter[str] = Counter()
         self._claiming = asyncio.Lock()
         self._tasks: list[asyncio.Task[None]] = []
+        self._notice: Notice | None = None
         self._stopping = asyncio.Event()
 
     async def start(self) -> None:
         """Start claiming; Postgres may come later."""
-        self._tasks = [
-            # Hosts and process ids may be the same in two containers.
-            asyncio.create_task(self._loop(f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex[:8]}:{slot}"))
-            for slot in range(self._concurrency)
-        ]
+        self._notice = notice = self._database.notices("jobs")
+        # Hosts and process ids may be the same in two containers.
+        worker = f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex[:8]}"
+        slots = range(self._concurrency)
+        self._tasks = [asyncio.create_task(self._loop(f"{worker}:{slot}", notice)) for slot in slots]
 
     async def stop(self) -> None:
         """Give the running handlers up; their jobs go back to the queue at once."""
@@ -139,37 +112,42 @@ class JobWorker:
         """Ready once the loops run."""
         return None if self._tasks else "the job loops are not started"
 
-    async def _loop(self, owner: str) -> None:
+    async def _loop(self, owner: str, notice: Notice) -> None:
         while True:
             try:
-                asked = monotonic()
-                job = await self._claim(owner)
-                if job is not None:
-                    try:
-                        await self._run(job, asked)
-                    finally:
-                        self._running[job.tenant] -= 1
-                    continue
+                job, asked = await self._next(owner, notice)
+                try:
+                    await self._run(job, asked)
+                finally:
+                    self._running[job.tenant] -= 1
+                    notice.give()  # another job of this tenant may have waited for the place
+                continue
             except (Transient, *UNAVAILABLE) as error:
                 log.warning("jobs.postgres_away", error=repr(error))
             except (
                 Exception
             ):  # a table that is not there yet, say; the job's lease runs out, the loop goes on
                 log.exception("jobs.loop_failed")
-            await asyncio.sleep(POLL_SECONDS)
+            await asyncio.sleep(DEAF_POLL_SECONDS)
 
-    async def _claim(self, owner: str) -> Job | None:
-        """Claim the next job of a tenant that has a place left here; None when there is none."""
+    async def _next(self, owner: str, notice: Notice) -> tuple[Job, float]:
+        """Claim the next job of a tenant that has a place left here; return it with the time of the claim.
+
+        One place waits for a job at a time, so that the others cost nothing.
+        """
         async with self._claiming:
-            self._running = +self._running
-            full = [tenant for tenant, count in self._running.items() if count >= self._per_tenant]
-            row = await self._database.fetchrow(
-                *SQL.claim(kinds=list(self._handlers), owner=owner, lease=LEASE_SECONDS, full=full)
-            )
-            if row is None:
-                return None
-            self._running[row["tenant"]] += 1
-        return _job(row, owner, self._database)
+            while True:
+                notice.clear()
+                self._running = +self._running
+                full = [tenant for tenant, count in self._running.items() if count >= self._per_tenant]
+                jobs, asked = {"kinds": list(self._handlers), "full": full}, monotonic()
+                row = await self._database.fetchrow(*SQL.claim(owner=owner, lease=LEASE_SECONDS, **jobs))
+                if row is not None:
+                    self._running[row["tenant"]] += 1
+                    return claimed(row, owner, self._database), asked
+                due = await self._database.fetchval(*SQL.next_due(**jobs))
+                most = POLL_SECONDS if notice.heard else DEAF_POLL_SECONDS
+                await notice.wait(most if due is None else min(max(due, LEAST_POLL_SECONDS), most))
 
     async def _run(self, job: Job, claimed: float) -> None:
         """Work on a job whose lease began at `claimed`, and say what became of it."""
@@ -278,19 +256,3 @@ def _sentence(error: BaseException) -> str:
     """What went wrong, in characters that Postgres keeps: no NUL, no half of a surrogate pair."""
     text = str(error) if isinstance(error, (Permanent, Transient)) else repr(error)
     return text.replace("\0", "\ufffd").encode(errors="replace").decode()
-
-
-def _job(row: asyncpg.Record, owner: str, database: Database) -> Job:
-    return Job(
-        id=row["id"],
-        kind=row["kind"],
-        key=row["key"],
-        payload=row["payload"],
-        attempt=row["attempts"],
-        progress=row["progress"],
-        owner=owner,
-        database=database,
-        tenant=row["tenant"],
-        retries=row["retries"],
-        retried=row["retried"],
-    )

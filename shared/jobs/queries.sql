@@ -1,8 +1,14 @@
 -- enqueue --
--- Add a job, unless one of this kind and key exists.
+-- Add a job, unless one of this kind and key exists, and notify the workers when it is committed.
 INSERT INTO jobs (kind, key, payload, tenant) VALUES (:kind, :key, :payload, :tenant)
 ON CONFLICT (kind, key) DO NOTHING
-RETURNING id;
+RETURNING id, pg_notify(current_schema(), 'jobs');
+
+-- next_due --
+-- In how many seconds a job is due next, or a lease runs out, of the tenants that are not in `full`; null without any.
+SELECT extract(epoch FROM min(CASE status WHEN 'queued' THEN run_after ELSE lease_until END) - now())::float8
+FROM jobs
+WHERE kind = ANY(:kinds::text[]) AND tenant <> ALL(:full::text[]) AND status IN ('queued', 'running');
 
 -- claim --
 -- Claim a job that is due, or whose worker let its lease run out: of the tenants that have one, and that are not
@@ -64,10 +70,11 @@ SET status = 'queued', lease_until = NULL, owner = NULL, error = :error, retries
 WHERE id = :id AND owner = :owner AND status = 'running';
 
 -- release --
--- The worker stops: put the job back as if it had not been tried.
+-- The worker stops: put the job back as if it had not been tried, and notify other workers.
 UPDATE jobs
 SET status = 'queued', lease_until = NULL, owner = NULL, attempts = attempts - 1, run_after = now()
-WHERE id = :id AND owner = :owner AND status = 'running';
+WHERE id = :id AND owner = :owner AND status = 'running'
+RETURNING pg_notify(current_schema(), 'jobs');
 
 -- fail --
 -- The job will not work.

@@ -1,12 +1,16 @@
 -- append --
--- Add rows, in the order of the arrays; the schema is the name of the service they come from.
-INSERT INTO outbox (id, aggregatetype, aggregateid, type, payload, tenant, headers)
-SELECT id, :topic, key, type, payload, tenant,
-       headers || jsonb_build_object('ce_source', '/endcap/' || current_schema())
-FROM unnest(
-    :ids::text[], :keys::text[], :types::text[], :payloads::json[], :tenants::text[], :headers::jsonb[]
-) WITH ORDINALITY AS rows (id, key, type, payload, tenant, headers, position)
-ORDER BY position;
+-- Add rows, in the order of the arrays, and notify the relay when they are committed; the schema is the name of
+-- the service they come from.
+WITH added AS (
+    INSERT INTO outbox (id, aggregatetype, aggregateid, type, payload, tenant, headers)
+    SELECT id, :topic, key, type, payload, tenant,
+           headers || jsonb_build_object('ce_source', '/endcap/' || current_schema())
+    FROM unnest(
+        :ids::text[], :keys::text[], :types::text[], :payloads::json[], :tenants::text[], :headers::jsonb[]
+    ) WITH ORDINALITY AS rows (id, key, type, payload, tenant, headers, position)
+    ORDER BY position
+)
+SELECT pg_notify(current_schema(), 'outbox');
 
 -- waiting --
 -- Whether there is anything to publish.

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from shared.postgres.database import UNAVAILABLE, Database
 from shared.postgres.migrations import make_roles, migrate
+from shared.postgres.notices import Notice
 from shared.postgres.refusals import REFUSED, refusal
 from shared.postgres.statements import Statement, Statements, statements
 
@@ -20,6 +21,7 @@ __all__ = [
     "REFUSED",
     "UNAVAILABLE",
     "Database",
+    "Notice",
     "Statement",
     "Statements",
     "make_roles",

@@ -11,6 +11,7 @@ import asyncpg
 import orjson
 import structlog
 
+from shared.postgres.notices import Notice, Notices
 from shared.settings import PostgresSettings
 
 if TYPE_CHECKING:
@@ -64,6 +65,7 @@ class Database:
         self._pool: asyncpg.Pool[asyncpg.Record] | None = None
         self._owner = self
         self._seconds: float | None = None
+        self._notices = Notices(self._connect_alone, schema)
 
     def for_requests(self) -> Database:
         """Return the same pool for uses that may take `database_request_seconds` each, else TimeoutError.
@@ -89,8 +91,13 @@ class Database:
             server_settings={"search_path": self._schema, "application_name": self._schema},
         )
 
+    def notices(self, table: str) -> Notice:
+        """Return the notices of new rows in a table of the schema; all of them share one connection."""
+        return self._notices.of(table) if self._owner is self else self._owner.notices(table)
+
     async def stop(self) -> None:
         """Close within five seconds, whatever the connections do."""
+        await self._notices.stop()
         if self._pool is None:
             return
         try:
@@ -98,6 +105,14 @@ class Database:
                 await self._pool.close()
         except TimeoutError:
             self._pool.terminate()
+
+    async def _connect_alone(self) -> asyncpg.Connection[asyncpg.Record]:
+        """Connect outside of the pool."""
+        return await asyncpg.connect(
+            self._settings.database_url,
+            timeout=5,
+            server_settings={"application_name": f"{self._schema}-notices"},
+        )
 
     @property
     def schema(self) -> str:

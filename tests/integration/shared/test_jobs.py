@@ -171,7 +171,7 @@ async def test_a_job_outlives_an_outage_of_many_attempts(
     pool: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(jobs, "MAX_BACKOFF_SECONDS", 0.0)
-    monkeypatch.setattr(jobs, "POLL_SECONDS", 0.01)
+    monkeypatch.setattr(jobs, "LEAST_POLL_SECONDS", 0.01)
     away = 2 * jobs.MAX_DEATHS
 
     async def work(job: Job) -> None:
