@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from enum import Enum
 
 import asyncpg
@@ -31,25 +32,33 @@ def cause_of(error: Exception) -> Cause:
             if isinstance(error, asyncpg.InterfaceError) and isinstance(error, ValueError):
                 return Cause.REFUSED
             return cause
-    return Cause.UNEXPECTED
+    return _cause_in_redis(error) or Cause.UNEXPECTED
 
 
-def _redis() -> tuple[tuple[type[Exception], ...], tuple[type[Exception], ...]]:
-    """What redis-py raises for a value, and while Redis is away, full or starting."""
-    try:
-        from redis import exceptions  # noqa: PLC0415 - not every service has Redis
-    except ImportError:
-        return (), ()
-    return (exceptions.DataError,), (
-        exceptions.ConnectionError,
-        exceptions.TimeoutError,
-        exceptions.BusyLoadingError,
-        exceptions.OutOfMemoryError,
-        exceptions.ReadOnlyError,
-    )
+_REDIS_ERRORS = {
+    # A value that redis-py can't send.
+    Cause.REFUSED: ("DataError",),
+    # Redis is away, full or starting.
+    Cause.DEPENDENCY: (
+        "ConnectionError",
+        "TimeoutError",
+        "BusyLoadingError",
+        "OutOfMemoryError",
+        "ReadOnlyError",
+    ),
+}
 
 
-_REDIS_REFUSES, _REDIS_IS_AWAY = _redis()
+def _cause_in_redis(error: Exception) -> Cause | None:
+    """Return the cause of an error of redis-py, which most processes don't import."""
+    errors = sys.modules.get("redis.exceptions")
+    if errors is None:
+        return None
+    for cause, names in _REDIS_ERRORS.items():
+        if isinstance(error, tuple(getattr(errors, name) for name in names)):
+            return cause
+    return None
+
 
 _CAUSES: tuple[tuple[Cause, tuple[type[Exception], ...]], ...] = (
     (
@@ -63,7 +72,6 @@ _CAUSES: tuple[tuple[Cause, tuple[type[Exception], ...]], ...] = (
             asyncpg.WithCheckOptionViolationError,
             MessageSizeTooLargeError,
             RecordListTooLargeError,
-            *_REDIS_REFUSES,
         ),
     ),
     (Cause.DISPUTED, (asyncpg.IntegrityConstraintViolationError,)),
@@ -86,7 +94,6 @@ _CAUSES: tuple[tuple[Cause, tuple[type[Exception], ...]], ...] = (
             asyncpg.UndefinedFunctionError,
             asyncpg.InvalidSchemaNameError,
             asyncpg.InsufficientPrivilegeError,
-            *_REDIS_IS_AWAY,
         ),
     ),
 )
