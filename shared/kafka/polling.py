@@ -18,6 +18,14 @@ if TYPE_CHECKING:
 LEAVE_SECONDS = 1.5
 POLL_MS = 1_000
 GATHER_SECONDS = 0.01
+FETCH_WAIT_MS = 500
+"""How long Kafka may keep a fetch that finds nothing. Kafka answers a connection's requests one after the
+other, so that is also how long the first fetch after a rebalance may have to wait."""
+
+IDLE_FETCH_WAIT_MS = 3_000
+"""The same once nothing has come for `IDLE_SECONDS`: each costs a millisecond. A record ends it at once."""
+
+IDLE_SECONDS = 10.0
 """How long records gather after a poll that found some, where nobody says otherwise."""
 
 CONSUMER_OPTIONS: dict[str, Any] = {
@@ -30,6 +38,7 @@ CONSUMER_OPTIONS: dict[str, Any] = {
     # A handler that waits for a dependency keeps its partitions; the watchdog ends one that hangs.
     "max_poll_interval_ms": 24 * 60 * 60 * 1000,
     "retry_backoff_ms": 200,
+    "fetch_max_wait_ms": FETCH_WAIT_MS,
 }
 
 
@@ -43,6 +52,7 @@ class PolledConsumer(AIOKafkaConsumer):  # type: ignore[misc]  # aiokafka has no
 
     polled_at: float = 0.0
     opened_at: float = 0.0
+    received_at: float = 0.0
     failure: BaseException | None = None
     ending: asyncio.Event
     progress: Progress | None = None
@@ -89,6 +99,10 @@ class PolledConsumer(AIOKafkaConsumer):  # type: ignore[misc]  # aiokafka has no
                 self.progress.receive(partition.partition, [record.offset for record in some])
         full = sum(map(len, records.values())) == max_records
         self._not_before = 0.0 if full or not records else self.polled_at + self.gather
+        if records:
+            self.received_at = self.polled_at
+        idle = self.polled_at - max(self.received_at, self.opened_at) > IDLE_SECONDS
+        self._fetcher._fetch_max_wait_ms = IDLE_FETCH_WAIT_MS if idle else FETCH_WAIT_MS  # noqa: SLF001
         return records
 
     def _refuse_at_the_end(self) -> None:
