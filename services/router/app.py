@@ -18,8 +18,9 @@ from services.router.api.runtime import Runtime
 from services.router.domain.experiments import Definition
 from services.router.handlers import Handlers
 from services.router.store.accounts import Accounts
+from services.router.store.counting import Counting
 from services.router.store.erasures import Erasures
-from services.router.store.experiments import Counting, Experiments
+from services.router.store.experiments import Experiments
 from services.router.store.exposures import Exposures
 from services.router.store.running import Running
 from services.router.store.upstream import Upstream

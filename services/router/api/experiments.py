@@ -71,6 +71,9 @@ class ExperimentResult(ExperimentBody):
         description="how likely such unequal groups are by chance; below 0.001 believe no result"
     )
     mixed_units: int = Field(description="units that saw more than one variant; anything above 0 is a defect")
+    crossed_users: int = Field(
+        description="users who saw more than one variant: as a visitor, and after they had logged in"
+    )
 
 
 class Routes:
@@ -150,6 +153,7 @@ class Routes:
             variants=results,
             sample_ratio_p=sample_ratio_p([one.exposed for one in results], [one.weight for one in results]),
             mixed_units=counts.mixed,
+            crossed_users=counts.crossed,
         )
 
 

@@ -99,6 +99,10 @@ class Experiment(BaseModel):
             return None
         return self.variants[chosen(self.salt, unit, self._ends)]
 
+    def takes_part(self, unit: str) -> bool:
+        """Return whether a unit, which is a valid name, has a variant."""
+        return self.traffic == 1 or is_eligible(self.salt, unit, self.traffic)
+
     def was_running(self, at: datetime) -> bool:
         """Whether it was running at that time."""
         return (
@@ -122,12 +126,16 @@ class Outcome(BaseModel):
 
 
 class Counts(BaseModel):
-    """What came of a version: units and outcomes by variant; units that saw several variants."""
+    """What came of a version: units and outcomes by variant.
+
+    `mixed` are units that saw several variants, `crossed` users who did under ids of their own.
+    """
 
     model_config = ConfigDict(frozen=True)
 
     units: dict[str, int]
     mixed: int
+    crossed: int
     outcomes: dict[str, dict[str, Outcome]]
 
 

@@ -44,7 +44,8 @@ class Erasures:
                 )
             )
             rows = {"exposed_units": 0, "outcomes": 0}
-            for row in known:
+            # The user first: an outcome that is renamed for user and session is one row of the receipt.
+            for row in sorted(known, key=lambda each: each["unit"] != request.user_id):
                 which = {
                     "tenant": tenant,
                     "unit": row["unit"],
@@ -53,6 +54,7 @@ class Erasures:
                 }
                 exposed = await connection.fetch(*SQL.rename_exposed(**which))
                 outcomes = await connection.fetch(*SQL.rename_outcomes(**which))
+                await connection.execute(*SQL.rename_ties(**which))
                 of_unit = {
                     "exposed_units": len(exposed) + row["rows"].get("exposed_units", 0),
                     "outcomes": len(outcomes) + row["rows"].get("outcomes", 0),

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from datetime import datetime
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from services.router.domain.experiments import Counts, Definition, Experiment, Outcome, next_version
 from services.router.settings import Settings
@@ -141,6 +140,7 @@ class Experiments:
         return Counts(
             units={row["variant"]: row["units"] for row in units},
             mixed=sum(row["mixed"] for row in units),
+            crossed=await self._database.fetchval(*SQL.crossed(**which)),
             outcomes=outcomes,
         )
 
@@ -159,83 +159,3 @@ class Experiments:
 def experiment(row: Record) -> Experiment:
     """A row as an experiment."""
     return Experiment.model_validate(dict(row))
-
-
-class Correction(NamedTuple):
-    """What an order says of the outcome of one unit that claimed it; see `correct_outcomes`."""
-
-    tenant: str
-    event_id: str
-    unit: str
-    stays: bool
-    event_type: str
-    value: float | None
-    occurred_at: datetime
-
-
-class Counting:
-    """Counts exposures and what followed; a repetition changes nothing."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
-
-    async def expose(self, rows: list[tuple[str, str, int, str, str, datetime]]) -> None:
-        """(tenant, experiment, version, unit, variant, time) of exposures."""
-        first: dict[tuple[str, str, int, str, str], datetime] = {}
-        for tenant, name, version, unit, variant, at in rows:
-            key = (tenant, name, version, unit, variant)
-            first[key] = min(at, first.get(key, at))
-        # One statement may not touch a row twice, so a unit with two variants takes two.
-        while first:
-            batch = {key[:4]: (*key, at) for key, at in first.items()}
-            chosen = list(batch.values())
-            for row in chosen:
-                del first[row[:5]]
-            tenants, experiments, versions, units, variants, times = map(list, zip(*chosen, strict=True))
-            await self._database.execute(
-                *SQL.expose(
-                    tenants=tenants,
-                    experiments=experiments,
-                    versions=versions,
-                    units=units,
-                    variants=variants,
-                    times=times,
-                )
-            )
-
-    async def correct(self, rows: list[Correction]) -> None:
-        """Take claims back that an order contradicts."""
-        if not rows:
-            return
-        columns = map(list, zip(*rows, strict=True))
-        tenants, event_ids, units, stays, types, values, times = columns
-        await self._database.execute(
-            *SQL.correct_outcomes(
-                tenants=tenants,
-                event_ids=event_ids,
-                units=units,
-                stays=stays,
-                event_types=types,
-                values=values,
-                times=times,
-            )
-        )
-
-    async def record(self, rows: list[tuple[str, str, int, str, str, str, float | None, datetime]]) -> None:
-        """(tenant, experiment, version, event id, unit, event type, value, time) of what units did."""
-        if not rows:
-            return
-        columns = zip(*rows, strict=True)
-        tenants, experiments, versions, event_ids, units, types, values, times = map(list, columns)
-        await self._database.execute(
-            *SQL.record_outcomes(
-                tenants=tenants,
-                experiments=experiments,
-                versions=versions,
-                event_ids=event_ids,
-                units=units,
-                event_types=types,
-                values=values,
-                times=times,
-            )
-        )

@@ -56,6 +56,10 @@ class Running:
         """What runs on a surface."""
         return self._on.get((tenant, surface))
 
+    def of_tenant(self, tenant: str) -> Sequence[Experiment]:
+        """Return a tenant's experiments that run, or were stopped within the last day."""
+        return self._of_tenant.get(tenant, ())
+
     def counting(self, tenant: str, at: datetime) -> Sequence[Experiment]:
         """The experiments of a tenant that were running at a time."""
         return [one for one in self._of_tenant.get(tenant, ()) if one.was_running(at)]

@@ -41,9 +41,9 @@ SECRET = "a secret access key of forty characters!"
 
 @pytest.fixture(scope="session")
 async def views(postgres_server: PostgresServer) -> AsyncIterator[str]:
-    """A database with the router's schema and the engine's; cloned, never used."""
+    """A database with the schemas of the router, the engine and the tracker; cloned, never used."""
     with postgres_server.database() as database:
-        for service in ("engine", "router"):
+        for service in ("engine", "tracker", "router"):
             await migrate(database.url, service, Path("services") / service / "migrations")
         yield database.url.rpartition("/")[2]
 
