@@ -46,7 +46,7 @@ class PersonalizeEvents:
             raise WireError("ThrottlingException", message)
         reception = self._intake.reception(tenant)
         try:
-            events = interactions(request, reception, call.invocation_id)
+            events = interactions(request, reception)
         except ValidationError as error:
             raise invalid_input(what_is_wrong(error)) from None
         await self._intake.accept(events, "personalize", len(events) * EVENT_BYTES)

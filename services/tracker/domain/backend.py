@@ -9,8 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic.alias_generators import to_camel
 
 from services.tracker.domain.reception import Reception, with_adjustment
-from shared.events import InteractionRecorded
-from shared.events.values import Name, Number, Text
+from shared.events import InteractionRecorded, derived_id
+from shared.events.values import LONGEST_ID, Name, Number, Text
 
 MAX_ITEMS = 500
 
@@ -114,8 +114,21 @@ def _line_id(request: TrackPurchase, item: PurchasedItem, number: int, reception
     if request.order_id is not None:
         return reception.order_line_id(request.order_id, item.product_id)
     if request.id is not None:
-        return request.id if len(request.items) == 1 else f"{request.id[:248]}#{number}"
-    return reception.new_id()
+        if len(request.items) == 1:
+            return request.id
+        own = f"{request.id}#{number}"
+        return own if len(own) <= LONGEST_ID else derived_id(reception.tenant, own)
+    return reception.event_id(
+        request.timestamp,
+        request.user_id,
+        request.session_id,
+        "purchase",
+        item.product_id,
+        item.quantity,
+        item.price,
+        request.recommendation_id,
+        number,
+    )
 
 
 def _of_product(
@@ -129,7 +142,18 @@ def _of_product(
         if value is not None
     }
     return InteractionRecorded(
-        event_id=request.id or reception.new_id(),
+        event_id=request.id
+        or reception.event_id(
+            request.timestamp,
+            request.user_id,
+            request.session_id,
+            event_type,
+            request.product_id,
+            quantity,
+            product.price,
+            request.recommendation_id,
+            properties,
+        ),
         tenant=reception.tenant,
         occurred_at=occurred_at,
         received_at=reception.received_at,

@@ -25,7 +25,8 @@ class NativeEvent(BaseModel):
     """What a user did. Either `user_id` or `session_id` is needed, and `event_type`.
 
     Fields that are not listed are kept in `properties`. `timestamp` is ISO 8601 or seconds or milliseconds
-    since 1970; `historical` marks a replay of the past, which needs no user's attention now.
+    since 1970; `historical` marks a replay of the past, which needs no user's attention now. Of events
+    without an id that have the same timestamp and say the same, one is kept.
     """
 
     model_config = ConfigDict(extra="allow", coerce_numbers_to_str=True)
@@ -89,7 +90,7 @@ def _interaction(event: NativeEvent, reception: Reception) -> InteractionRecorde
         if event_type == "purchase" and event.order_id is not None and event.item_id is not None:
             event_id = reception.order_line_id(event.order_id, event.item_id)
         else:
-            event_id = reception.new_id()
+            event_id = reception.event_id(event.timestamp, *_said(event, event_type, properties))
     return InteractionRecorded(
         event_id=event_id,
         tenant=reception.tenant,
@@ -112,6 +113,26 @@ def _interaction(event: NativeEvent, reception: Reception) -> InteractionRecorde
         country=event.country,
         source="events",
         historical=event.historical,
+    )
+
+
+def _said(event: NativeEvent, event_type: str, properties: dict[str, Any] | None) -> tuple[object, ...]:
+    """Return what makes two events different, but for tenant and time."""
+    return (
+        event.user_id,
+        event.session_id,
+        event_type,
+        event.item_id,
+        event.value,
+        event.quantity,
+        event.price,
+        event.order_id,
+        event.recommendation_id,
+        event.impression,
+        properties or None,
+        event.city,
+        event.province,
+        event.country,
     )
 
 

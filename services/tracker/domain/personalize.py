@@ -24,25 +24,20 @@ from shared.personalize.events import (
 _NOISE = re.compile(r"[^a-z0-9]")
 
 
-def interactions(
-    request: PutEventsRequest, reception: Reception, invocation_id: str | None
-) -> list[InteractionRecorded]:
-    """Each event as an interaction.
+def interactions(request: PutEventsRequest, reception: Reception) -> list[InteractionRecorded]:
+    """Return each event as an interaction.
 
-    An event without an id gets one from the SDK's invocation id and its place in the list: every attempt
-    that the SDK makes at a call has the same, so a repeated attempt counts once.
+    The id of an event without one is made of all that it says: of events with the same timestamp and
+    identical properties one is kept, as in Amazon Personalize, in whichever calls they come.
     """
-    return [
-        _interaction(request, event, _id(event.event_id, reception, invocation_id, index), reception)
-        for index, event in enumerate(request.event_list)
-    ]
+    return [_interaction(request, event, reception) for event in request.event_list]
 
 
 def item_puts(request: PutItemsRequest, reception: Reception, invocation_id: str | None) -> list[ItemPut]:
     """The fields of each item, as they were sent; InvalidInputException for a value that none can have."""
     return [
         ItemPut(
-            event_id=_id(None, reception, invocation_id, index),
+            event_id=_id(reception, invocation_id, index),
             tenant=reception.tenant,
             occurred_at=reception.received_at,
             item_id=item.item_id,
@@ -56,7 +51,7 @@ def user_puts(request: PutUsersRequest, reception: Reception, invocation_id: str
     """The fields of each user, as they were sent; InvalidInputException for a value that none can have."""
     return [
         UserPut(
-            event_id=_id(None, reception, invocation_id, index),
+            event_id=_id(reception, invocation_id, index),
             tenant=reception.tenant,
             occurred_at=reception.received_at,
             user_id=user.user_id,
@@ -66,38 +61,50 @@ def user_puts(request: PutUsersRequest, reception: Reception, invocation_id: str
     ]
 
 
-def _id(own: str | None, reception: Reception, invocation_id: str | None, index: int) -> str:
-    if own is not None:
-        return own
+def _id(reception: Reception, invocation_id: str | None, index: int) -> str:
+    """Return the id of a put: the same for every attempt that an AWS SDK makes at a call."""
     if invocation_id is None:
         return reception.new_id()
     return derived_id(reception.tenant, invocation_id, index)
 
 
-def _interaction(
-    request: PutEventsRequest, event: PutEvent, event_id: str, reception: Reception
-) -> InteractionRecorded:
+def _interaction(request: PutEventsRequest, event: PutEvent, reception: Reception) -> InteractionRecorded:
     occurred_at, claimed = reception.moment(event.sent_at)
     document = _document(event.properties)
     inside = _inside(document) if document else _NOTHING
     attribution = event.metric_attribution
+    attribution_source = attribution.event_attribution_source if attribution else None
+    event_type, item_id = canonical_type(event.event_type), event.item_id or inside.item_id
+    value = event.event_value if event.event_value is not None else inside.value
     return InteractionRecorded(
-        event_id=event_id,
+        event_id=event.event_id
+        or reception.event_id(
+            event.sent_at,
+            request.user_id,
+            request.session_id,
+            event_type,
+            item_id,
+            value,
+            event.recommendation_id,
+            event.impression,
+            attribution_source,
+            document,
+        ),
         tenant=reception.tenant,
         occurred_at=occurred_at,
         received_at=reception.received_at,
         user_id=request.user_id,
         session_id=request.session_id,
-        event_type=canonical_type(event.event_type),
+        event_type=event_type,
         sender_type=event.event_type,
-        item_id=event.item_id or inside.item_id,
-        value=event.event_value if event.event_value is not None else inside.value,
+        item_id=item_id,
+        value=value,
         quantity=inside.quantity,
         price=inside.price,
         order_id=inside.order_id,
         recommendation_id=event.recommendation_id,
         impression=event.impression,
-        attribution_source=attribution.event_attribution_source if attribution else None,
+        attribution_source=attribution_source,
         properties=with_adjustment(document, claimed),
         source="personalize",
     )

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from services.tracker.domain.identity import content_id
 from shared.events import OrderLine, line_id
 
 FUTURE = timedelta(minutes=5)
@@ -38,6 +39,13 @@ class Reception:
         kept = min(max(claimed, self.oldest), self.received_at + FUTURE)
         # Converted once it is within bounds: what is beyond them may have no counterpart in UTC.
         return kept.astimezone(UTC), None if kept == claimed else claimed.isoformat()
+
+    def event_id(self, claimed: datetime | None, *said: object) -> str:
+        """Return the id of an event that came without one; `said` is what it says, as JSON values.
+
+        It follows from the event where its time does; an event dated by its arrival gets an unused id.
+        """
+        return self.new_id() if claimed is None else content_id(self.tenant, claimed, *said)
 
     def order_line_id(self, order_id: str, item_id: str, kind: str = "purchase") -> str:
         """The id that this line of an order has from every source; equal lines of a request stay apart."""

@@ -131,7 +131,6 @@ NUMBERS: dict[str, Callable[[str], Any]] = {
             f'"eventValue": {text}}}]}}'
         ),
         reception(),
-        None,
     )[0].value,
     "PutEvents: price among the properties": lambda text: put_events(
         PutEventsRequest.model_validate(
@@ -142,7 +141,6 @@ NUMBERS: dict[str, Callable[[str], Any]] = {
             }
         ),
         reception(),
-        None,
     )[0].price,
     "PutItems: price": lambda text: item_of(f'{{"price": {text}}}')["price"],
     "PutItems: price as text": lambda text: item_of(f'{{"PRICE": "{text}"}}')["price"],

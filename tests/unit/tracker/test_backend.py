@@ -80,6 +80,26 @@ def test_a_purchase_without_an_order_counts_beside_it() -> None:
     assert [one.event_id for one in purchased(purchase(), reception())] == ["new-1", "new-2", "new-3"]
 
 
+def test_a_request_with_a_timestamp_counts_once() -> None:
+    at = {"timestamp": "2026-11-21T07:59:00Z"}
+    products = [TrackView.model_validate({"userId": "u", "productId": p, **at}) for p in ("p", "p", "q")]
+    cart = TrackCart.model_validate({"userId": "u", "productId": "p", **at})
+    first, again = (purchased(purchase(**at), reception()) for _ in range(2))
+
+    ids = [one.event_id for product in products for one in viewed(product, reception())]
+    assert ids[0] == ids[1] != ids[2]
+    assert put_into_cart(cart, reception())[0].event_id not in ids
+    assert [one.event_id for one in first] == [one.event_id for one in again]
+    assert len({one.event_id for one in first}) == 3
+    assert purchased(purchase(timestamp="2026-11-21T07:59:01Z"), reception())[0].event_id != first[0].event_id
+
+
+def test_long_ids_of_purchases_stay_apart() -> None:
+    ids = [purchased(purchase(id="e" * 250 + end), reception())[0].event_id for end in "ab"]
+
+    assert ids[0] != ids[1]
+
+
 def test_a_purchase_with_an_id_counts_once() -> None:
     first, again = (purchased(purchase(id="e"), reception()) for _ in range(2))
 

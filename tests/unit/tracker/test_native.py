@@ -108,6 +108,40 @@ def test_an_event_without_an_id_gets_one_and_another_gets_another() -> None:
     assert (first.event_id, second.event_id) == ("new-1", "new-2")
 
 
+def test_an_event_with_a_timestamp_and_without_an_id_has_the_same_one_again() -> None:
+    at = "2026-11-21T07:59:00.123456Z"
+    same = [
+        EVENT | {"timestamp": at, "shelf": "left", "rank": 1},
+        EVENT | {"timestamp": at, "properties": {"rank": 1, "shelf": "left"}},
+        EVENT | {"timestamp": "2026-11-21T08:59:00.123456+01:00", "rank": 1, "shelf": "left"},
+        EVENT
+        | {"timestamp": "2026-11-21T07:59:00.123456", "type": "Product Viewed", "rank": 1, "shelf": "left"},
+    ]
+    same[3].pop("event_type")
+    other = [
+        EVENT | {"timestamp": at, "shelf": "left", "rank": 2},
+        EVENT | {"timestamp": "2026-11-21T07:59:00.123457Z", "shelf": "left", "rank": 1},
+        EVENT | {"timestamp": at, "shelf": "left", "rank": 1, "session_id": "s"},
+        EVENT | {"timestamp": at, "shelf": "left", "rank": 1, "price": 1},
+        EVENT | {"timestamp": at, "shelf": "left", "rank": 1, "city": "Bonn"},
+    ]
+
+    assert len({recorded(event).event_id for event in same}) == 1
+    assert len({recorded(event).event_id for event in (same[0], *other)}) == 1 + len(other)
+
+
+@pytest.mark.parametrize("at", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "1969-12-31"])
+def test_an_event_from_any_time_has_an_id(at: str) -> None:
+    assert recorded(EVENT | {"timestamp": at}).event_id == recorded(EVENT | {"timestamp": at}).event_id
+
+
+def test_ids_of_later_events_are_larger() -> None:
+    """The log's index is fast when new ids come at its end."""
+    ids = [recorded(EVENT | {"timestamp": f"2026-11-21T07:{n:02}:00Z"}).event_id for n in range(60)]
+
+    assert ids == sorted(ids)
+
+
 def test_lines_of_an_order_have_the_ids_that_the_shop_gives_them() -> None:
     line = {"user_id": "u", "event_type": "Order Completed", "order_id": "o-1", "item_id": "i"}
 

@@ -1,6 +1,7 @@
 """PutEvents, PutItems and PutUsers as events of ours."""
 
 import json
+import uuid
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any
@@ -22,14 +23,14 @@ def reception() -> Reception:
     return Reception("shop", NOW, NOW - timedelta(days=7300), lambda: f"new-{next(numbers)}")
 
 
-def put(*events: dict[str, Any], invocation: str | None = "inv", **changes: Any) -> list[InteractionRecorded]:
+def put(*events: dict[str, Any], **changes: Any) -> list[InteractionRecorded]:
     request = {
         "trackingId": "t",
         "sessionId": "s",
         "userId": "u",
         "eventList": [{"eventType": "View", "sentAt": SENT} | event for event in events],
     } | changes
-    return interactions(PutEventsRequest.model_validate(request), reception(), invocation)
+    return interactions(PutEventsRequest.model_validate(request), reception())
 
 
 def test_members_and_properties_say_the_same() -> None:
@@ -78,16 +79,48 @@ def test_types_have_one_spelling_and_keep_their_own_beside_it() -> None:
     ]
 
 
-def test_an_attempt_that_is_repeated_has_the_same_ids() -> None:
-    first, again = (put({}, {"eventId": "own"}, {}) for _ in range(2))
+def test_events_with_the_same_time_and_properties_have_one_id() -> None:
+    """Whatever calls they come in: a queue's redelivery has another invocation id than the first delivery."""
+    said = {"itemId": "i", "properties": '{"shelf": "left", "rank": 2}'}
+    alike = {"properties": '{"rank": 2, "shelf": "left", "ITEM_ID": "i"}', "eventType": "product viewed"}
 
-    assert [one.event_id for one in first] == [one.event_id for one in again]
-    assert [one.event_id for one in first] == [
-        derived_id("shop", "inv", 0),
-        "own",
-        derived_id("shop", "inv", 2),
-    ]
-    assert put({}, invocation=None)[0].event_id == "new-1"
+    ids = {put(one)[0].event_id for one in (said, said, alike)} | {one.event_id for one in put(said, said)}
+
+    assert len(ids) == 1
+    assert uuid.UUID(*ids).version == 8
+    assert put(said | {"eventId": "own"})[0].event_id == "own"
+
+
+@pytest.mark.parametrize(
+    ("event", "request_"),
+    [
+        ({"sentAt": SENT + 1}, {}),
+        ({"eventType": "Click"}, {}),
+        ({"itemId": "j"}, {}),
+        ({"itemId": None}, {}),
+        ({"eventValue": 1.0}, {}),
+        ({"properties": '{"shelf": "right"}'}, {}),
+        ({"properties": None}, {}),
+        ({"recommendationId": "RID-1"}, {}),
+        ({"impression": ["i"]}, {}),
+        ({"metricAttribution": {"eventAttributionSource": "mail"}}, {}),
+        ({}, {"userId": "v"}),
+        ({}, {"userId": None}),
+        ({}, {"sessionId": "other"}),
+    ],
+)
+def test_an_event_that_differs_in_anything_has_another_id(
+    event: dict[str, Any], request_: dict[str, Any]
+) -> None:
+    said = {"itemId": "i", "properties": '{"shelf": "left"}'}
+
+    assert put(said | event, **request_)[0].event_id != put(said)[0].event_id
+
+
+def test_an_event_from_the_future_has_its_id_from_the_time_that_it_claims() -> None:
+    ahead = {"sentAt": SENT + 86_400}
+
+    assert put(ahead)[0].event_id == put(ahead)[0].event_id != put({"sentAt": SENT + 86_401})[0].event_id
 
 
 def test_an_event_before_login_belongs_to_its_session() -> None:
