@@ -304,7 +304,8 @@ SELECT prefix FROM garbage WHERE delete_after < now() ORDER BY delete_after LIMI
 DELETE FROM garbage WHERE prefix = :prefix;
 
 -- tracked_interactions --
--- What a tenant's event tracker has received, once per event; a session is the user who first logged in to it.
+-- What a tenant's event tracker has received, once per event; a session is the user who first logged in to it. Events
+-- of a session without a user are left out, unless :sessions: then the session stands for its user.
 WITH logins AS MATERIALIZED (
     SELECT DISTINCT ON (session_id) session_id, user_id
     FROM tracker.interactions_v1
@@ -319,6 +320,7 @@ LEFT JOIN logins ON events.user_id IS NULL AND logins.session_id = events.sessio
 LEFT JOIN deleted_users AS deleted
     ON deleted.tenant = events.tenant AND deleted.user_id = coalesce(events.user_id, logins.user_id)
 WHERE events.tenant = :tenant AND events.source = 'personalize' AND events.item_id IS NOT NULL
+  AND (:sessions::bool OR coalesce(events.user_id, logins.user_id) IS NOT NULL)
   AND (deleted.deleted_at IS NULL OR events.occurred_at > deleted.deleted_at);
 
 -- tracked_events --

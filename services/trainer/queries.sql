@@ -145,16 +145,16 @@ SELECT set_config('work_mem', '128MB', true), set_config('jit', 'off', true),
        set_config('statement_timeout', '0', true);
 
 -- interactions_csv --
--- The training rows: one per user, item, second and type; a guest's order is a user, and so is a session
--- until somebody logs in to it. Rows that are older than the bounds of intake may hold times and values
--- beyond them, which the import of this file would refuse. `real` refuses what is too small for it, too.
+-- The training rows: one per user, item, second and type; a session is the user who first logged in to it, and does
+-- not train before, and neither does a guest's order. Rows that are older than the bounds of intake may hold times and
+-- values beyond them, which the import of this file would refuse. `real` refuses what is too small for it, too.
 WITH logins AS MATERIALIZED (
     SELECT DISTINCT ON (session_id) session_id, user_id
     FROM tracker.interactions_v1
     WHERE tenant = :tenant AND user_id IS NOT NULL AND session_id IS NOT NULL
     ORDER BY session_id, occurred_at, event_id
 )
-SELECT coalesce(i.user_id, logins.user_id, i.session_id) AS "USER_ID", i.item_id AS "ITEM_ID",
+SELECT coalesce(i.user_id, logins.user_id) AS "USER_ID", i.item_id AS "ITEM_ID",
        floor(extract(epoch FROM i.occurred_at))::bigint AS "TIMESTAMP", i.event_type AS "EVENT_TYPE",
        max(CASE WHEN abs(i.value) < 1e-37 THEN 0 WHEN abs(i.value) <= :largest THEN i.value END)::real
            AS "EVENT_VALUE"
@@ -162,6 +162,7 @@ FROM tracker.interactions_v1 i
 LEFT JOIN logins ON i.user_id IS NULL AND logins.session_id = i.session_id
 WHERE i.tenant = :tenant AND i.item_id IS NOT NULL AND i.event_type <> ALL (:excluded::text[])
   AND i.occurred_at >= :earliest AND i.occurred_at < :latest
+  AND coalesce(i.user_id, logins.user_id) IS NOT NULL
 GROUP BY 1, 2, 3, 4;
 
 -- left_out --

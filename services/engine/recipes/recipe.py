@@ -77,8 +77,9 @@ class Recipe:
     is the type that must be there, as the service spells it, `fixed` are settings that are the recipe's own
     affair, and one that `excludes_purchased` never shows what the user bought. An `objective` may tilt
     its scores. One that `adds_up` makes its tables from sums over users, which another backend may add
-    up. An `incremental` one may renew its models while items come in. `judge` replaces the metrics of
-    lists of items, and `more_metrics` adds to them.
+    up. An `incremental` one may renew its models while items come in. One that `trains_sessions` learns from
+    events of sessions to which no user has logged in, as if each were a user; any other recipe leaves them
+    out. `judge` replaces the metrics of lists of items, and `more_metrics` adds to them.
     """
 
     name: str
@@ -104,6 +105,7 @@ class Recipe:
     judge: Judge | None = field(default=None, kw_only=True)
     adds_up: bool = field(default=False, kw_only=True)
     incremental: bool = field(default=False, kw_only=True)
+    trains_sessions: bool = field(default=False, kw_only=True)
 
     def variant(self, name: str, description: str, **changes: Any) -> Recipe:
         """The same fit under another name, which its models carry."""

@@ -13,8 +13,10 @@ _HYPERPARAMETERS = {"exclude_seen": "auto"}
 RECIPE = Recipe(
     name=_NAME,
     recipe_type="USER_PERSONALIZATION",
-    description="What comes next in a session (a user of the data), from recent sessions like it.",
+    description="What comes next in a session (a user of the data), from recent sessions like it; also of "
+    "sessions to which no user has logged in.",
     hyperparameters=_HYPERPARAMETERS,
     allowed={"exclude_seen": ("auto", "true", "false")},
+    trains_sessions=True,
     fit=Mixture(_NAME, _HYPERPARAMETERS, ingredients.of_sessions, Judge.of_newest),
 )

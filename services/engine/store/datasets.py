@@ -45,13 +45,16 @@ async def add_parts(
 
 
 async def received(
-    database: Database, kind: str, tenant: str, ids: Sequence[str] | None = None
+    database: Database, kind: str, tenant: str, ids: Sequence[str] | None = None, *, sessions: bool = False
 ) -> AsyncIterator[list[Any]]:
-    """What has come in beside the imports of a dataset of this type, some thousand rows at a time.
+    """Yield what has come in beside the imports of a dataset of this type, some thousand rows at a time.
 
-    Of items only those of the `ids`, where there are any.
+    Of items only those of the `ids`, where there are any; of interactions those of sessions to which no user
+    has logged in only with `sessions`.
     """
     statement = _RECEIVED[kind] if ids is None else partial(SQL.put_items, ids=list(ids))
+    if kind in _TRAINED:
+        statement = partial(statement, sessions=sessions)
     async with database.transaction("repeatable_read", readonly=True) as connection:
         text, *arguments = statement(tenant=tenant)
         cursor = await connection.cursor(text, *arguments)
@@ -59,6 +62,7 @@ async def received(
             yield rows
 
 
+_TRAINED = frozenset({"INTERACTIONS", "DESCRIBED_INTERACTIONS"})
 _RECEIVED: dict[str, Callable[..., tuple[Any, ...]]] = {
     "INTERACTIONS": partial(SQL.tracked_interactions, described=False),
     "DESCRIBED_INTERACTIONS": partial(SQL.tracked_interactions, described=True),

@@ -44,18 +44,19 @@ Row = Mapping[str, Any]
 
 
 async def collect(
-    database: Database, tenant: str, schemas: Mapping[str, Schema], folder: Path
+    database: Database, tenant: str, schemas: Mapping[str, Schema], folder: Path, *, sessions: bool = False
 ) -> dict[str, str]:
-    """Files of received rows by the type of the dataset; none for a type without rows.
+    """Return files of received rows by the type of the dataset; none for a type without rows.
 
     Events are collected for every group, items and users only where there is a dataset (`schemas`, by its
-    type) that says which columns they have.
+    type) that says which columns they have. Events of sessions to which no user has logged in are collected
+    only with `sessions`.
     """
     files = {}
     for kind in ("INTERACTIONS", "ITEMS", "USERS"):
         path = folder / f"received-{kind.lower()}.parquet"
         if kind == "INTERACTIONS":
-            rows = await _interactions(database, tenant, path, schemas.get(kind))
+            rows = await _interactions(database, tenant, path, schemas.get(kind), sessions=sessions)
         elif kind in schemas:
             schema = schemas[kind]
             rows = await _write(database, kind, tenant, path, arrow_schema(schema), _said(kind, schema))
@@ -79,18 +80,20 @@ async def collect_whole(
     return await _write(database, kind, tenant, path, arrow, _said(kind, schema), ids) > 0
 
 
-async def _interactions(database: Database, tenant: str, path: Path, schema: Schema | None) -> int:
+async def _interactions(
+    database: Database, tenant: str, path: Path, schema: Schema | None, *, sessions: bool
+) -> int:
     """What trains of the events; with a dataset its metadata columns too, for requests with a context."""
     columns = [column for column in metadata(schema, "INTERACTIONS") if column.categorical] if schema else []
     if not columns:
-        return await _write(database, "INTERACTIONS", tenant, path, EVENTS, _event)
+        return await _write(database, "INTERACTIONS", tenant, path, EVENTS, _event, sessions=sessions)
 
     def cells(row: Row) -> tuple[Any, ...]:
         said = {folded(name): value for name, value in (row["properties"] or {}).items()}
         return *_event(row), *(cell(said.get(folded(column.name)), column) for column in columns)
 
     arrow = pa.schema([*EVENTS, *(pa.field(column.name, pa.string()) for column in columns)])
-    return await _write(database, "DESCRIBED_INTERACTIONS", tenant, path, arrow, cells)
+    return await _write(database, "DESCRIBED_INTERACTIONS", tenant, path, arrow, cells, sessions=sessions)
 
 
 async def _write(
@@ -101,10 +104,12 @@ async def _write(
     schema: pa.Schema,
     cells: Callable[[Row], tuple[Any, ...]],
     ids: Sequence[str] | None = None,
+    *,
+    sessions: bool = False,
 ) -> int:
     rows = 0
     with pq.ParquetWriter(path, schema) as writer:
-        async for some in datasets.received(database, kind, tenant, ids):
+        async for some in datasets.received(database, kind, tenant, ids, sessions=sessions):
             columns = zip(*(cells(row) for row in some), strict=True)
             arrays = [pa.array(column, field.type) for column, field in zip(columns, schema, strict=True)]
             writer.write_batch(pa.RecordBatch.from_arrays(arrays, schema=schema))

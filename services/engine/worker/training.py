@@ -30,7 +30,8 @@ FEWEST_INTERACTIONS = 1000
 FEWEST_USERS = 25
 NOTHING = (
     "The dataset group has no interactions to train on: import a file of them, or send events with the event "
-    "tracker, and train again."
+    "tracker, and train again. Events without a userId train once an event with a userId has the same "
+    "sessionId."
 )
 _TEXTS = ("USER_ID", "ITEM_ID", "EVENT_TYPE")
 

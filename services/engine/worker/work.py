@@ -97,7 +97,10 @@ class Work(Runner):
         with child.workspace(self.settings.work_folder, job) as workspace:
             await job.report(step="collect received events", share=0.0)
             parts, columns = await self._datasets_of(resource)
-            received = await collecting.collect(self.database, resource.owner, columns, workspace)
+            sessions = RECIPES[resource.facts["recipe"]].trains_sessions
+            received = await collecting.collect(
+                self.database, resource.owner, columns, workspace, sessions=sessions
+            )
             like = await self._taken_over(resource)
             document = resource.document
             interactions = columns.get("INTERACTIONS")

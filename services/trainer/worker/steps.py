@@ -80,7 +80,7 @@ class Steps:
         for sentence in left_out:
             log.warning("trainer.rows_left_out", tenant=work.run.tenant, run=work.run.run, what=sentence)
         await work.report(files=taken, left_out=left_out)
-        if not taken["interactions"]["rows"]:
+        if not taken["interactions"]["rows"] and not taken["popularity"]["rows"]:
             raise Permanent(
                 f"tenant {work.run.tenant} has no interactions yet: send events or import orders, then "
                 "start a run again"
@@ -88,7 +88,9 @@ class Steps:
         return True
 
     async def imports(self, work: Work) -> bool:
-        """Give the snapshot to the Personalize API."""
+        """Give the snapshot to the Personalize API; False when no user has done anything."""
+        if not _has_users(work):
+            return False
         known = await self.runs.dataset_group(work.run.tenant)
         if known is None:
             raise Permanent(f"there is no tenant {work.run.tenant}: its dataset group was deleted")
@@ -101,7 +103,9 @@ class Steps:
         return True
 
     async def train(self, work: Work) -> bool:
-        """Train one model per recipe, all at once."""
+        """Train one model per recipe, all at once; False when no user has done anything."""
+        if not _has_users(work):
+            return False
         group = work.of("import")["dataset_group"]
         wanted = recipes(amazon=self.settings.amazon)
         trained = dict(
@@ -116,7 +120,7 @@ class Steps:
 
     async def campaign(self, work: Work) -> bool:
         """Let the tenant's campaign serve the new model live."""
-        if self.settings.amazon and not self.settings.amazon_campaigns:
+        if not _has_users(work) or (self.settings.amazon and not self.settings.amazon_campaigns):
             return False
         model = work.of("train")["models"][LIVE_RECIPE]
         name = resource_name(work.run.tenant, LIVE_RECIPE)
@@ -125,7 +129,9 @@ class Steps:
         return True
 
     async def batch(self, work: Work) -> bool:
-        """Have the lists of every user and item made."""
+        """Have the lists of every user and item made; False when no user has done anything."""
+        if not _has_users(work):
+            return False
         models, snapshot = work.of("train")["models"], work.of("snapshot")["files"]
         wanted = [
             recipe
@@ -148,7 +154,7 @@ class Steps:
 
     async def manifest(self, work: Work) -> bool:
         """Count and sum up every file, and write down what belongs to the run, last of all."""
-        jobs: dict[str, Any] = work.of("batch")["jobs"]
+        jobs: dict[str, Any] = work.of("batch").get("jobs", {})
         files: dict[str, list[dict[str, Any]]] = {POPULARITY: [work.of("popularity")["file"]]}
         for position, name in enumerate(jobs, start=1):
             keys = [key for key in await self.files.keys(self._output(work, name)) if key.endswith(".out")]
@@ -207,6 +213,11 @@ class Steps:
 
     def _output(self, work: Work, recipe: str) -> str:
         return f"{work.run.prefix}batch/{recipe}/"
+
+
+def _has_users(work: Work) -> bool:
+    """Return whether the snapshot has anything to train on: events without a user only make popularity."""
+    return bool(work.of("snapshot")["files"]["interactions"]["rows"])
 
 
 async def _all(work: Iterable[Coroutine[Any, Any, Result]]) -> list[Result]:

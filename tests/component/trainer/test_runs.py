@@ -227,6 +227,32 @@ async def test_the_next_run_serves_live_what_it_trained_and_removes_old_files(
     await eventually(alone)
 
 
+async def test_a_shop_where_nobody_logs_in_gets_popularity(
+    installation: Installation, administrator: asyncpg.Connection, second_account: str
+) -> None:
+    await administrator.executemany(
+        "INSERT INTO tracker.interactions (tenant, event_id, session_id, event_type, item_id, source, "
+        "occurred_at, received_at, historical, fingerprint) "
+        "VALUES ($1, $2, $3, 'view', 'item-1', 'events', $4, $4, false, 0)",
+        [(second_account, f"visit-{number}", f"session-{number}", NOON) for number in range(3)],
+    )
+    before = await made(administrator)
+    run = await ended(installation, installation.ask(second_account), second_account)
+
+    assert (run["status"], run["error"]) == ("completed", None)
+    skipped = {step["name"] for step in run["steps"] if step["status"] == "skipped"}
+    assert skipped == {"wait", "import", "train", "campaign", "batch"}
+    assert details(run)["manifest"]["recipes"] == ["popularity"]
+    assert await made(administrator) == before
+
+    async def served() -> bool:
+        query = "SELECT status FROM loader.generations WHERE tenant = $1 AND generation = $2"
+        return await administrator.fetchval(query, second_account, run["run"]) == "loaded"
+
+    await eventually(served)
+    await administrator.execute("DELETE FROM tracker.interactions WHERE tenant = $1", second_account)
+
+
 async def test_a_group_of_another_account_is_trained_as_well(
     installation: Installation, shop: None, administrator: asyncpg.Connection, second_account: str
 ) -> None:

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from services.engine.domain import schemas
-from services.engine.recipes import Dataset
+from services.engine.recipes import RECIPES, Dataset
 from services.engine.worker.collecting import collect
 from services.engine.worker.training import left_out
 from shared.postgres import Database
@@ -78,8 +78,10 @@ async def happened(
     )
 
 
-async def collected(store: Database, folder: Path, **known: schemas.Schema) -> dict[str, Any]:
-    files = await collect(store, "t", known, folder)
+async def collected(
+    store: Database, folder: Path, *, sessions: bool = False, **known: schemas.Schema
+) -> dict[str, Any]:
+    files = await collect(store, "t", known, folder, sessions=sessions)
     return {kind: pq.read_table(path).to_pylist() for kind, path in files.items()}
 
 
@@ -97,8 +99,25 @@ async def test_a_session_trains_as_the_user_who_first_logged_in_to_it(
     assert {(row["USER_ID"], row["ITEM_ID"], row["TIMESTAMP"]) for row in rows} == {
         ("ann", "i1", SECOND),
         ("bob", "i2", SECOND + 9),
-        ("s-2", "i3", SECOND),
     }
+
+
+async def test_a_session_without_a_user_trains_for_recipes_of_sessions_alone(
+    store: Database, shop: asyncpg.Connection[Any], tmp_path: Path
+) -> None:
+    """Sessions that never log in were users of every model, and so of its segments."""
+    for second in range(3):
+        await happened(shop, None, "i1", session="null", second=SECOND + second)
+
+    schemas_known: tuple[dict[str, Any], ...] = ({}, {"INTERACTIONS": INTERACTIONS})
+    for known in schemas_known:
+        assert "INTERACTIONS" not in await collected(store, tmp_path, **known)
+        rows = (await collected(store, tmp_path, sessions=True, **known))["INTERACTIONS"]
+        assert [row["USER_ID"] for row in rows] == ["null"] * 3
+    assert {recipe.name for recipe in RECIPES.values() if recipe.trains_sessions} == {"endcap-session"}
+
+    await happened(shop, "ann", None, session="null", second=SECOND + 5)
+    assert {row["USER_ID"] for row in (await collected(store, tmp_path))["INTERACTIONS"]} == {"ann"}
 
 
 async def test_an_event_brings_what_its_properties_say_of_the_datasets_columns(
