@@ -16,8 +16,8 @@ from shared.kafka import Tombstone
 if TYPE_CHECKING:
     from services.router.domain.experiments import Experiment
 
-# Whoever was shown something has not done anything yet.
-_NO_OUTCOME = frozenset({"impression", "exposure"})
+# Whoever was shown something, or logged in, has not done anything yet.
+_NO_OUTCOME = frozenset({"impression", "exposure", "identify", "alias"})
 
 
 @dataclass(frozen=True, slots=True)

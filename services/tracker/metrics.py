@@ -8,6 +8,11 @@ ACCEPTED = counter("endcap_tracker_events_accepted_total", "Events that Kafka ha
 REJECTED = counter(
     "endcap_tracker_events_rejected_total", "Events that were not valid, each with its reason.", ["source"]
 )
+IGNORED = counter(
+    "endcap_tracker_events_ignored_total",
+    "Calls that say nothing which is kept, each with its reason.",
+    ["source"],
+)
 UNCONFIRMED = counter(
     "endcap_tracker_events_unconfirmed_total", "Events whose sender was told to send them again.", ["source"]
 )

@@ -22,6 +22,8 @@ EXCLUDED_TYPES = (
     "begin_checkout",
     "remove_from_cart",
     "refund",
+    "order_update",
+    "cancel",
 )
 
 DatasetType = Literal["INTERACTIONS", "ITEMS", "USERS"]

@@ -27,6 +27,8 @@ _CANONICAL = {
         "begin_checkout": "begincheckout checkoutstarted",
         "purchase": ("purchase ordercompleted completedorder purchasecomplete checkoutcompleted buy"),
         "refund": "refund orderrefunded refundscreate",
+        "order_update": "orderupdate orderupdated",
+        "cancel": "cancel ordercancelled ordercanceled orderscancelled",
         "wishlist": "wishlist productaddedtowishlist addtowishlist",
         "search": "search productssearched viewsearchresults searchsubmitted",
         "list_view": (

@@ -15,7 +15,10 @@ from services.engine.recipes.room import tally
 from shared.errors import Permanent
 from shared.events import canonical_type
 
-UNCOUNTED = ("remove_from_cart", "refund", "search", "list_view", "impression", "exposure")
+UNCOUNTED = (
+    *("remove_from_cart", "refund", "search", "list_view", "impression", "exposure"),
+    *("order_update", "cancel"),
+)
 """Types that say nothing good about an item; they count only when nothing else is there."""
 
 EVEN: Mapping[str, float] = dict.fromkeys(UNCOUNTED, 0.0)

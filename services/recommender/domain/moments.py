@@ -8,7 +8,12 @@ from typing import NamedTuple
 from shared.events import InteractionRecorded
 
 # Seen in passing, or not about one item: they say nothing about taste.
-_NOT_KEPT = frozenset({"impression", "exposure", "search", "list_view", "view_cart", "begin_checkout"})
+_NOT_KEPT = frozenset(
+    (
+        *("impression", "exposure", "search", "list_view", "view_cart", "begin_checkout"),
+        *("order_update", "cancel"),
+    )
+)
 _GUEST_ORDER = "order:"
 
 

@@ -26,6 +26,10 @@ if TYPE_CHECKING:
     from shared.events import Event, InteractionRecorded
 
 
+EVENT_BYTES = 512
+"""Roughly what an event of a request holds in memory while it waits for Kafka."""
+
+
 class Intake:
     """Takes events: published and confirmed, or an error after which the client sends them again."""
 

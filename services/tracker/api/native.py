@@ -11,10 +11,11 @@ import orjson
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field
 
-from services.tracker.api.intake import Intake, answer
-from services.tracker.domain.native import NativeEvent, interactions
+from services.tracker.api.intake import EVENT_BYTES, Intake, answer
+from services.tracker.domain.calls import Call, Ignored, Lines
+from services.tracker.domain.native import NativeEvent, Outcome, interactions
 from services.tracker.domain.reception import Rejected
-from services.tracker.metrics import REJECTED
+from services.tracker.metrics import IGNORED, REJECTED
 from shared.errors import ApiError
 from shared.events import InteractionRecorded
 
@@ -39,24 +40,28 @@ class EventResult(BaseModel):
 
     index: int = Field(description="its place in the request, from 0")
     id: str | None = Field(description="its id: the sender's, or the one it got")
-    status: Literal["accepted", "rejected"]
-    reason: str | None = Field(None, description="why it was rejected")
+    ids: list[str] | None = Field(None, description="the ids of its events, where a call became several")
+    status: Literal["accepted", "rejected", "ignored"]
+    reason: str | None = Field(None, description="why it was rejected or ignored")
 
 
 class EventsAnswer(BaseModel):
-    """What became of the events of a request. Rejected ones need not be sent again."""
+    """What became of the events of a request. Rejected and ignored ones need not be sent again."""
 
     accepted: int
     rejected: int
+    ignored: int | None = Field(None, description="calls that say nothing which is kept, where there are any")
     results: list[EventResult]
 
 
-_SCHEMA = NativeEvent.model_json_schema()
+_SCHEMAS = [NativeEvent.model_json_schema(), Call.model_json_schema()]
 _DOCUMENTED = {
     "requestBody": {
         "required": True,
         "content": {
-            "application/json": {"schema": {"anyOf": [_SCHEMA, {"type": "array", "items": _SCHEMA}]}},
+            "application/json": {
+                "schema": {"anyOf": [*_SCHEMAS, {"type": "array", "items": {"anyOf": _SCHEMAS}}]}
+            },
             "application/x-ndjson": {"schema": {"type": "string", "description": "one event in each line"}},
         },
     }
@@ -84,17 +89,22 @@ def native_routes(intake: Intake) -> APIRouter:
 
         The answer comes when the events are in the log: 2xx if and only if they are. Of a batch in which
         some events are not valid the others are kept, and each has its result. Gzipped bodies are unpacked.
+
+        Calls of Segment and RudderStack (`type` is track, page, screen, identify, alias or group) may stand
+        among the events: `event` names what happened, `properties` hold the item, and each of their
+        `products` is an event.
         """
         caller, body = await intake.read(request)
         tenant = caller.own_tenant
         sent = _events(body, request.headers.get("content-type", ""))
         _check_limits(body, sent, intake)
         most = intake.settings.max_event_bytes
-        found = interactions(sent, intake.reception(tenant), most_bytes=most if len(body) > most else None)
-        good = [one for one in found if isinstance(one, InteractionRecorded)]
-        if good:
-            await intake.accept(good, "events", len(body))
-        return _answered(found, len(good))
+        outcomes = interactions(sent, intake.reception(tenant), most_bytes=most if len(body) > most else None)
+        events = [event for outcome in outcomes for event in _events_of(outcome)]
+        if events:
+            more = max(0, len(events) - len(outcomes))
+            await intake.accept(events, "events", len(body) + more * EVENT_BYTES)
+        return _answered(outcomes)
 
     return router
 
@@ -160,19 +170,39 @@ def _check_limits(body: bytes, events: Sequence[Any], intake: Intake) -> None:
         raise ApiError(413, "TooLarge", detail)
 
 
-def _answered(found: Sequence[InteractionRecorded | Rejected], accepted: int) -> Response:
-    document: dict[str, Any] = {"accepted": accepted, "rejected": len(found) - accepted}
-    if document["rejected"]:
-        REJECTED.labels("events").inc(document["rejected"])
-    if not accepted:
-        first = next(one.reason for one in found if isinstance(one, Rejected))
+def _events_of(outcome: Outcome) -> tuple[InteractionRecorded, ...]:
+    if isinstance(outcome, InteractionRecorded):
+        return (outcome,)
+    return outcome.events if isinstance(outcome, Lines) else ()
+
+
+def _answered(outcomes: Sequence[Outcome]) -> Response:
+    rejected = [outcome for outcome in outcomes if isinstance(outcome, Rejected)]
+    ignored = sum(isinstance(outcome, Ignored) for outcome in outcomes)
+    document: dict[str, Any] = {
+        "accepted": len(outcomes) - len(rejected) - ignored,
+        "rejected": len(rejected),
+    }
+    if ignored:
+        document["ignored"] = ignored
+        IGNORED.labels("events").inc(ignored)
+    if rejected:
+        REJECTED.labels("events").inc(len(rejected))
+    if len(rejected) == len(outcomes):
         document["error"] = "InvalidEvents"
-        document["detail"] = f"None of the {len(found)} events is valid. The first: {first}"
-    document["results"] = [_result(index, one) for index, one in enumerate(found)]
-    return answer(document, 200 if accepted else 400)
+        document["detail"] = f"None of the {len(outcomes)} events is valid. The first: {rejected[0].reason}"
+    document["results"] = [_result(index, outcome) for index, outcome in enumerate(outcomes)]
+    return answer(document, 400 if len(rejected) == len(outcomes) else 200)
 
 
-def _result(index: int, one: InteractionRecorded | Rejected) -> dict[str, Any]:
-    if isinstance(one, Rejected):
-        return {"index": index, "id": one.id, "status": "rejected", "reason": one.reason}
-    return {"index": index, "id": one.event_id, "status": "accepted"}
+def _result(index: int, outcome: Outcome) -> dict[str, Any]:
+    if isinstance(outcome, Rejected):
+        return {"index": index, "id": outcome.id, "status": "rejected", "reason": outcome.reason}
+    if isinstance(outcome, Ignored):
+        return {"index": index, "id": outcome.id, "status": "ignored", "reason": outcome.reason}
+    if isinstance(outcome, InteractionRecorded):
+        return {"index": index, "id": outcome.event_id, "status": "accepted"}
+    result: dict[str, Any] = {"index": index, "id": outcome.id, "status": "accepted"}
+    if len(outcome.events) > 1:
+        result["ids"] = [event.event_id for event in outcome.events]
+    return result

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from services.tracker.api.intake import Intake
+from services.tracker.api.intake import EVENT_BYTES, Intake
 from services.tracker.domain.native import what_is_wrong
 from services.tracker.domain.personalize import interactions, item_puts, user_puts
 from services.tracker.store import Datasets, Tenants
@@ -17,9 +17,6 @@ from shared.personalize import Arn, Call, Operation, RestJson, WireError, WireMo
 from shared.personalize.events import PutEventsRequest, PutItemsRequest, PutUsersRequest
 from shared.personalize.protocols import declined
 from shared.rates import TokenBuckets
-
-EVENT_BYTES = 512
-"""Roughly what an event of a request holds in memory while it waits for Kafka."""
 
 
 class PersonalizeEvents:

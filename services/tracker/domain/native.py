@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import orjson
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
 
+from services.tracker.domain import calls
 from services.tracker.domain.reception import MAX_DEPTH, Reception, Rejected, nests_too_deep, with_adjustment
 from shared.events import InteractionRecorded, canonical_type
 from shared.events.values import Document, Name, Number, Text
@@ -50,24 +51,38 @@ class NativeEvent(BaseModel):
     historical: bool = False
 
 
-def interactions(
-    events: Sequence[Any], reception: Reception, *, most_bytes: int | None
-) -> list[InteractionRecorded | Rejected]:
-    """Each event as an interaction, or why it is none.
+Outcome = InteractionRecorded | calls.Lines | calls.Ignored | Rejected
+"""What becomes of one event of a request."""
+
+
+def interactions(events: Sequence[Any], reception: Reception, *, most_bytes: int | None) -> list[Outcome]:
+    """Return each event as an interaction, a call as what it says, or why it is none.
 
     `most_bytes` bounds one event; None where the whole request is no larger than that.
     """
-    return [_one(event, reception, most_bytes) for event in events]
+    outcomes: list[Outcome] = []
+    lines = 0
+    for event in events:
+        outcome = _one(event, reception, most_bytes)
+        if isinstance(outcome, calls.Lines):
+            lines += len(outcome.events)
+            if lines > calls.MAX_LINES:
+                reason = (
+                    f"The products of a request are more than {calls.MAX_LINES:,}. Send fewer calls in one."
+                )
+                outcome = Rejected(reason, outcome.id)
+        outcomes.append(outcome)
+    return outcomes
 
 
-def _one(event: Any, reception: Reception, most_bytes: int | None) -> InteractionRecorded | Rejected:
-    if isinstance(event, Rejected):
-        return event
+def _one(event: Any, reception: Reception, most_bytes: int | None) -> Outcome:
     if not isinstance(event, dict):
-        return Rejected("An event is a JSON object.")
+        return event if isinstance(event, Rejected) else Rejected("An event is a JSON object.")
     try:
         if most_bytes is not None and len(orjson.dumps(event)) > most_bytes:
             return Rejected(f"The event is larger than {most_bytes} bytes.", _id_of(event))
+        if calls.is_call(event):
+            return calls.recorded(event, reception)
         return _interaction(NativeEvent.model_validate(event), reception)
     except ValidationError as error:
         return Rejected(what_is_wrong(error), _id_of(event))

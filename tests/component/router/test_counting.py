@@ -264,7 +264,8 @@ async def test_an_erased_visitor_who_had_logged_in_keeps_counting_without_names(
         assert await shop.purchases() == {"a": (1, 1, 2.5)}
         rows = await world.sql(
             "SELECT unit AS name FROM router.exposed_units UNION ALL SELECT unit FROM router.outcomes "
-            "UNION ALL SELECT session_id FROM router.outcomes UNION ALL SELECT user_id FROM router.session_users "
+            "UNION ALL SELECT session_id FROM router.outcomes "
+            "UNION ALL SELECT user_id FROM router.session_users "
             "UNION ALL SELECT session_id FROM router.session_users"
         )
         assert all(row["name"].startswith("erased:") for row in rows)

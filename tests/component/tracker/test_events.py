@@ -61,6 +61,38 @@ async def test_the_same_event_twice_is_stored_once(tracker: Tracker, worker: Pro
     assert len(await until_stored(tracker, 2, user_id=user)) == 2
 
 
+async def test_calls_of_segment_are_what_their_events_name(
+    tracker: Tracker, worker: Process, user: str
+) -> None:
+    """They were stored as type `track`, without an item."""
+    products = [
+        {"product_id": "sku-42", "quantity": 2, "price": 12.5},
+        {"product_id": "sku-43", "price": "3"},
+    ]
+    calls = [
+        {"type": "track", "event": "Product Added", "properties": {"product_id": "sku-42", "price": 12.5}},
+        {"type": "track", "event": "Order Completed", "properties": {"order_id": user, "products": products}},
+        {"type": "group", "groupId": "g"},
+        {"type": "track", "event": "Product Viewed", "properties": {"name": "no item"}},
+    ]
+    sent = [call | {"userId": user, "messageId": f"{user}-{n}"} for n, call in enumerate(calls)]
+
+    for _ in range(2):
+        answer = tracker.post("/v1/events", sent).json()
+        assert (answer["accepted"], answer["rejected"], answer["ignored"]) == (2, 1, 1)
+    assert [result["status"] for result in answer["results"]] == ["accepted"] * 2 + ["ignored", "rejected"]
+    assert len(answer["results"][1]["ids"]) == 2
+    tracker.post("/v1/events", an_event(user, event_id=f"{user}-last"))
+
+    stored = await until_stored(tracker, 4, user_id=user)
+    assert sorted((row["event_type"], row["item_id"], row["price"]) for row in stored) == [
+        ("add_to_cart", "sku-42", 12.5),
+        ("purchase", "sku-42", 12.5),
+        ("purchase", "sku-43", 3.0),
+        ("view", "85123A", None),
+    ]
+
+
 async def test_good_events_are_kept_beside_bad_ones(tracker: Tracker, worker: Process, user: str) -> None:
     body = json.dumps([an_event(user), {"event_type": "view"}, 7, an_event(user, item_id="half \ud800")])
 

@@ -1,0 +1,268 @@
+"""Calls of Segment and RudderStack among the events of `/v1/events`."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from typing import Any
+
+import pytest
+
+from services.tracker.domain.calls import MAX_LINES, MAX_PRODUCTS, Ignored, Lines
+from services.tracker.domain.native import interactions
+from services.tracker.domain.reception import Reception, Rejected
+from shared.events import InteractionRecorded, OrderLine, line_id
+
+NOW = datetime(2026, 11, 21, 8, 0, tzinfo=UTC)
+TRACK = {"type": "track", "userId": "u", "anonymousId": "a", "messageId": "m", "event": "Product Added"}
+# The examples of Segment's specification, as far as they matter here.
+ORDER = TRACK | {
+    "event": "Order Completed",
+    "properties": {
+        "checkout_id": "fksdjfsdjfisjf9sdfjsd9f",
+        "order_id": "50314b8e9bcf000000000000",
+        "affiliation": "Google Store",
+        "total": 27.50,
+        "currency": "USD",
+        "products": [
+            {"product_id": "507f1f77bcf86cd799439011", "name": "Monopoly", "price": "19", "quantity": 1},
+            {"product_id": "505bd76785ebb509fc183733", "name": "Uno", "price": 3, "quantity": 2},
+            {"product_id": "505bd76785ebb509fc183733", "name": "Uno, blue", "price": 3, "quantity": 2},
+        ],
+    },
+}
+
+
+def reception() -> Reception:
+    numbers = count(1)
+    return Reception("shop", NOW, NOW - timedelta(days=7300), lambda: f"new-{next(numbers)}")
+
+
+def outcome(event: Any) -> Any:
+    (found,) = interactions([event], reception(), most_bytes=None)
+    return found
+
+
+def recorded(event: Any) -> tuple[InteractionRecorded, ...]:
+    found = outcome(event)
+    assert isinstance(found, Lines), found
+    return found.events
+
+
+def one(event: Any) -> InteractionRecorded:
+    (found,) = recorded(event)
+    return found
+
+
+def test_a_track_call_is_what_its_event_names_with_the_item_of_its_properties() -> None:
+    found = one(
+        TRACK
+        | {
+            "timestamp": "2026-11-20T11:26:09.8002130Z",
+            "properties": {"product_id": "sku-42", "price": 12.5, "quantity": 2, "cart_id": "c"},
+            "context": {"ip": "192.0.2.1"},
+            "integrations": {"All": True},
+        }
+    )
+
+    assert (found.event_type, found.sender_type, found.item_id) == ("add_to_cart", "Product Added", "sku-42")
+    assert (found.price, found.quantity, found.user_id, found.session_id) == (12.5, 2, "u", "a")
+    assert (found.event_id, found.source) == ("m", "segment")
+    assert found.occurred_at == datetime(2026, 11, 20, 11, 26, 9, 800_213, tzinfo=UTC)
+    assert found.properties == {"product_id": "sku-42", "price": 12.5, "quantity": 2, "cart_id": "c"}
+
+
+@pytest.mark.parametrize(
+    ("event", "canonical"),
+    [
+        ("Product Viewed", "view"),
+        ("Viewed Product", "view"),
+        ("product_clicked", "click"),
+        ("Product Added", "add_to_cart"),
+        ("Product Removed", "remove_from_cart"),
+        ("Product Added to Wishlist", "wishlist"),
+        ("Cart Viewed", "view_cart"),
+        ("Checkout Started", "begin_checkout"),
+        ("Products Searched", "search"),
+        ("Order Refunded", "refund"),
+        ("Order Updated", "order_update"),
+        ("Order Cancelled", "cancel"),
+        ("Subscribed", "subscribed"),
+    ],
+)
+def test_names_of_the_specification_are_the_types_of_every_other_format(event: str, canonical: str) -> None:
+    assert one(TRACK | {"event": event, "properties": {"sku": "i"}}).event_type == canonical
+
+
+@pytest.mark.parametrize(
+    ("properties", "item"),
+    [
+        ({"product_id": "i", "sku": "s"}, "i"),
+        ({"productId": "i"}, "i"),
+        ({"Product ID": 17}, "17"),
+        ({"item_id": "i", "id": "x"}, "i"),
+        ({"sku": "s", "product_id": ""}, "s"),
+        ({"sku": "s", "product_id": None}, "s"),
+    ],
+)
+def test_the_item_goes_by_the_names_of_the_specification(properties: dict[str, Any], item: str) -> None:
+    assert one(TRACK | {"properties": properties}).item_id == item
+
+
+def test_each_product_of_an_order_is_the_line_that_the_shop_reports_too() -> None:
+    lines = recorded(ORDER)
+    monopoly, uno = "507f1f77bcf86cd799439011", "505bd76785ebb509fc183733"
+    order = "50314b8e9bcf000000000000"
+
+    assert [(line.event_type, line.item_id, line.price, line.quantity, line.order_id) for line in lines] == [
+        ("purchase", monopoly, 19.0, 1.0, order),
+        ("purchase", uno, 3.0, 2.0, order),
+        ("purchase", uno, 3.0, 2.0, order),
+    ]
+    assert [line.event_id for line in lines] == [
+        line_id("shop", order, OrderLine(item_id=item, n=n), "purchase")
+        for item, n in ((monopoly, 1), (uno, 1), (uno, 2))
+    ]
+    assert lines[0].properties == ORDER["properties"]["products"][0] | {"currency": "USD"}  # type: ignore[index]
+    assert outcome(ORDER).id == "m"
+
+
+def test_the_same_order_twice_in_a_request_is_one() -> None:
+    found = interactions([ORDER, ORDER | {"messageId": "m2"}], reception(), most_bytes=None)
+
+    first, second = (lines.events for lines in found if isinstance(lines, Lines))
+    assert [line.event_id for line in first] == [line.event_id for line in second]
+
+
+def test_products_without_an_order_have_ids_of_the_message() -> None:
+    products = [{"product_id": "i"}, {"id": 7}, {"sku": "i"}]
+    call = TRACK | {"event": "Product List Viewed", "properties": {"list_id": "l", "products": products}}
+
+    assert [(line.event_id, line.item_id) for line in recorded(call)] == [
+        ("m#1", "i"),
+        ("m#2", "7"),
+        ("m#3", "i"),
+    ]
+    long = [line.event_id for line in recorded(call | {"messageId": "m" * 256})]
+    assert long == [line.event_id for line in recorded(call | {"messageId": "m" * 256})]
+    assert len(set(long)) == 3
+
+
+def test_a_call_without_a_message_id_has_the_same_ids_again_when_it_has_a_time() -> None:
+    call = {key: value for key, value in TRACK.items() if key != "messageId"}
+    dated = call | {"originalTimestamp": "2026-11-20T11:00:00Z", "properties": {"sku": "i"}}
+    listed = dated | {"event": "Cart Viewed", "properties": {"products": [{"sku": "i"}, {"sku": "i"}]}}
+
+    assert one(dated).event_id == one(dated).event_id
+    first, again = ([line.event_id for line in recorded(listed)] for _ in range(2))
+    assert first == again
+    assert len(set(first)) == 2
+    assert one(call | {"properties": {"sku": "i"}}).event_id == "new-1"
+
+
+def test_an_order_without_products_counts_with_its_value() -> None:
+    found = one(ORDER | {"properties": {"order_id": 7, "revenue": "25.00", "total": 27.5}})
+
+    assert (found.event_type, found.item_id, found.order_id, found.value) == ("purchase", None, "7", 25.0)
+    assert found.event_id == "m"
+
+
+def test_page_and_screen_calls_are_events_of_these_types() -> None:
+    page = one(
+        {"type": "page", "anonymousId": "a", "userId": "", "name": "Home", "properties": {"path": "/"}}
+    )
+    screen = one({"type": "Screen", "userId": "u", "anonymousId": None, "messageId": "m"})
+
+    assert (page.event_type, page.user_id, page.session_id) == ("page", None, "a")
+    assert page.properties == {"path": "/", "name": "Home"}
+    assert (screen.event_type, screen.user_id, screen.session_id) == ("screen", "u", None)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        {"type": "identify", "userId": "u", "anonymousId": "a", "traits": {"email": "x@example.org"}},
+        {"type": "alias", "userId": "u", "previousId": "a"},
+        {"type": "alias", "userId": "u", "anonymousId": "a"},
+    ],
+)
+def test_identify_and_alias_tie_a_session_to_a_user_and_keep_no_traits(call: dict[str, Any]) -> None:
+    found = one(call | {"messageId": "m"})
+
+    assert (found.user_id, found.session_id, found.item_id) == ("u", "a", None)
+    assert (found.event_type, found.properties) == (call["type"], None)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        {"type": "identify", "userId": "u"},
+        {"type": "identify", "anonymousId": "a"},
+        {"type": "alias", "userId": "u", "previousId": "u"},
+        {"type": "group", "userId": "u", "groupId": "g"},
+        {"type": "group"},
+    ],
+)
+def test_calls_that_say_nothing_that_is_kept_are_ignored_with_a_reason(call: dict[str, Any]) -> None:
+    found = outcome(call | {"messageId": "m"})
+
+    assert isinstance(found, Ignored)
+    assert found.id == "m"
+    assert found.reason.endswith(".")
+
+
+@pytest.mark.parametrize(
+    ("call", "reason"),
+    [
+        (TRACK | {"event": None}, "`event`"),
+        (TRACK | {"properties": {}}, "Product Added needs product_id, item_id or sku in properties."),
+        (TRACK, "needs product_id"),
+        (TRACK | {"event": {"name": "Product Added"}}, "event: Input should be a valid string"),
+        (TRACK | {"userId": "", "anonymousId": None}, "userId or anonymousId"),
+        (TRACK | {"userId": "u" * 257, "properties": {"sku": "i"}}, "userId"),
+        (TRACK | {"timestamp": "soon", "properties": {"sku": "i"}}, "timestamp"),
+        (TRACK | {"properties": ["i"]}, "properties"),
+        (TRACK | {"properties": {"sku": "i" * 257}}, "item_id"),
+        (TRACK | {"properties": {"sku": "i", "price": 1e13}}, "1e+12"),
+        (TRACK | {"properties": {"sku": "i", "note": "a\0"}}, "NUL"),
+        (ORDER | {"properties": {"order_id": "o", "products": [{"sku": "i"}, {"name": "?"}]}}, "each entry"),
+        (ORDER | {"properties": {"order_id": "o", "products": ["i"]}}, "must be an object"),
+        (ORDER | {"properties": {"products": [{"sku": "i"}] * (MAX_PRODUCTS + 1)}}, "500 are allowed"),
+    ],
+)
+def test_a_call_that_can_not_be_kept_is_refused_with_a_sentence(call: dict[str, Any], reason: str) -> None:
+    found = outcome(call)
+
+    assert isinstance(found, Rejected), found
+    assert reason in found.reason
+
+
+def test_products_of_a_request_are_bounded() -> None:
+    call = TRACK | {"event": "Cart Viewed", "properties": {"products": [{"sku": "i"}] * MAX_PRODUCTS}}
+    most = MAX_LINES // MAX_PRODUCTS
+
+    found = interactions([call] * (most + 1), reception(), most_bytes=None)
+
+    assert [isinstance(each, Lines) for each in found] == [True] * most + [False]
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        {"user_id": "u", "event_type": "track", "item_id": "i"},
+        {"userId": "u", "eventType": "page", "type": "track", "itemId": "i"},
+        {"userId": "u", "event": "Product Added", "itemId": "i", "properties": {"sku": "other"}},
+        {"userId": "u", "type": "View", "itemId": "i"},
+    ],
+)
+def test_events_of_our_own_format_stay_what_they_were(event: dict[str, Any]) -> None:
+    found = outcome(event)
+
+    assert isinstance(found, InteractionRecorded)
+    assert (found.item_id, found.source) == ("i", "events")
+
+
+def test_a_track_call_without_a_type_is_one_by_its_members() -> None:
+    call = {key: value for key, value in TRACK.items() if key != "type"} | {"properties": {"sku": "i"}}
+
+    assert one(call).item_id == "i"
