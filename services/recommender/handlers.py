@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from services.recommender.domain.erased import Erased
-from services.recommender.domain.moments import claimed, implies_impressions, moment, shown
+from services.recommender.domain.moments import claimed, implies_impressions, login, moment, shown
 from services.recommender.metrics import EVENTS, FRESHNESS
 from services.recommender.store.erasures import Erasures
 from services.recommender.store.histories import Histories
@@ -45,7 +45,8 @@ class Handlers:
         if corrections:
             events = [event for event in events if event.replaces is None]
         moments = [one for event in events if (one := moment(event, oldest)) is not None]
-        await self.histories.record(moments)
+        logins = {tie for event in events if (tie := login(event)) is not None}
+        await self.histories.record(moments, logins)
         if corrections:
             await self.histories.remove([claimed(event) for event in corrections])
             corrected = [one for event in corrections if (one := moment(event, oldest)) is not None]

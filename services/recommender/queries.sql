@@ -61,7 +61,7 @@ ORDER BY occurred_at DESC
 LIMIT 100;
 
 -- since --
--- Interactions since a time that were received since another, from which histories are made anew.
+-- Interactions since a time that were received since another, and logins, from which histories are made anew.
 SELECT
     tenant,
     user_id,
@@ -71,7 +71,8 @@ SELECT
     round(extract(epoch FROM occurred_at), 3)::float8 AS seconds,
     event_id
 FROM tracker.interactions_v1
-WHERE occurred_at >= :since AND received_at >= :received_since AND item_id IS NOT NULL
+WHERE occurred_at >= :since AND received_at >= :received_since
+  AND (item_id IS NOT NULL OR (user_id IS NOT NULL AND session_id IS NOT NULL))
 ORDER BY occurred_at;
 
 -- users_since --

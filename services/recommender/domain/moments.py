@@ -17,6 +17,14 @@ _NOT_KEPT = frozenset(
 _GUEST_ORDER = "order:"
 
 
+class Login(NamedTuple):
+    """An event that names a session and its user, whatever it is of."""
+
+    tenant: str
+    session_id: str
+    user_id: str
+
+
 class Moment(NamedTuple):
     """An interaction as a history keeps it; times are epoch seconds."""
 
@@ -42,6 +50,14 @@ def is_kept(event_type: str, user_id: str | None, session_id: str | None) -> boo
     if event_type in _NOT_KEPT:
         return False
     return user_id is not None or not (session_id or _GUEST_ORDER).startswith(_GUEST_ORDER)
+
+
+def login(event: InteractionRecorded) -> Login | None:
+    """Return whose session the event says it is; None when it does not say, or was imported."""
+    user, session = event.user_id, event.session_id
+    if event.historical or user is None or session is None or user == session:
+        return None
+    return Login(event.tenant, session, user)
 
 
 def moment(event: InteractionRecorded, oldest: datetime) -> Moment | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -17,7 +17,7 @@ from services.recommender.store.scripts import LINK, RECORD, REMOVE, call
 from shared.errors import Transient
 
 if TYPE_CHECKING:
-    from services.recommender.domain.moments import Moment
+    from services.recommender.domain.moments import Login, Moment
     from services.recommender.store.budget import Budget
     from shared.redis import Multiplexer
 
@@ -51,8 +51,10 @@ class Histories:
         # Half of the time that a link is kept, where that is not even two days.
         self._link_again = min(LINK_AGAIN_SECONDS, kept.session.total_seconds() / 2)
 
-    async def record(self, moments: Sequence[Moment]) -> None:
+    async def record(self, moments: Sequence[Moment], logins: Iterable[Login] = ()) -> None:
         """Take moments of any number of subjects, and link sessions to the users who logged in.
+
+        `logins` are those of events that are no moments.
 
         Transient while Redis is away or full; then all of it may be given again.
         """
@@ -70,6 +72,7 @@ class Histories:
             for one in moments
             if one.user_id and one.session_id and one.session_id != one.user_id
         }
+        links.update(logins)
         links = {link for link in links if now - self._linked.get(link, -math.inf) >= self._link_again}
         calls += [self._link(*link, since) for link in sorted(links)]
         for begin in range(0, len(calls), CALLS_PER_ROUND_TRIP):

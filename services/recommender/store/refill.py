@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import asyncpg
 import structlog
 
-from services.recommender.domain.moments import Moment, is_kept
+from services.recommender.domain.moments import Login, Moment, is_kept
 from services.recommender.metrics import REFILLED
 from services.recommender.store.keys import HISTORIES_WHOLE
 from services.recommender.store.lists import SQL
@@ -114,8 +114,13 @@ class Refill:
                     [
                         Moment(*row)
                         for row in rows
-                        if is_kept(row["event_type"], row["user_id"], row["session_id"])
-                    ]
+                        if row["item_id"] and is_kept(row["event_type"], row["user_id"], row["session_id"])
+                    ],
+                    [
+                        Login(row["tenant"], row["session_id"], row["user_id"])
+                        for row in rows
+                        if row["user_id"] and row["session_id"] and row["user_id"] != row["session_id"]
+                    ],
                 )
                 count += len(rows)
         return count

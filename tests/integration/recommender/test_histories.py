@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from services.recommender.domain.moments import Moment
+from services.recommender.domain.moments import Login, Moment
 from services.recommender.store.erasures import Erasures
 from services.recommender.store.histories import Histories, Kept
 from services.recommender.store.keys import bought_key, history_key, subjects_key
@@ -132,6 +132,16 @@ async def test_a_session_becomes_its_users_at_login_whatever_comes_first(redis: 
         assert events == [login.event_id, *(one.event_id for one in reversed(anonymous))]
         assert {"item 0", "item 5", "item 3", "item 1"} <= (await bought(redis, "u")).keys()
         assert login.event_id not in [event for _, _, event in await history(redis, "s")]
+
+
+async def test_a_login_that_is_of_no_item_makes_a_session_its_users(redis: Multiplexer) -> None:
+    histories = Histories(redis, KEPT)
+    await histories.record([moment(1, NOW, user=None, session="s")])
+    for _ in range(2):
+        await histories.record([], [Login("shop", "s", "u")])
+    await histories.record([moment(2, NOW + 1, user=None, session="s")])
+
+    assert [event for _, _, event in await history(redis)] == [event_id(2), event_id(1)]
 
 
 async def test_a_session_belongs_to_who_logged_in_first(redis: Multiplexer) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import orjson
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.recommender.domain.catalogue import Catalogue, body
-from services.recommender.domain.moments import is_kept, moment
+from services.recommender.domain.moments import Login, is_kept, login, moment
 from services.recommender.domain.pointers import Pointer, Pointers
 from services.recommender.domain.recipes import list_recipe, place_ids
 from shared.events import InteractionRecorded
@@ -140,3 +141,23 @@ def test_what_was_imported_from_long_ago_is_passed_over(*, historical: bool, age
     )
 
     assert (moment(event, NOW - timedelta(days=30)) is not None) is kept
+
+
+@pytest.mark.parametrize(
+    ("fields", "tie"),
+    [
+        ({"user_id": "u", "session_id": "s"}, Login("shop", "s", "u")),
+        ({"user_id": "u", "session_id": "s", "event_type": "search"}, Login("shop", "s", "u")),
+        ({"user_id": "u", "session_id": "u"}, None),
+        ({"user_id": "u"}, None),
+        ({"session_id": "s"}, None),
+        ({"user_id": "u", "session_id": "s", "historical": True}, None),
+    ],
+)
+def test_an_event_with_user_and_session_is_a_login_whatever_it_is_of(
+    fields: dict[str, Any], tie: Login | None
+) -> None:
+    said = {"event_type": "identify"} | fields
+    event = InteractionRecorded(event_id="e", tenant="shop", occurred_at=NOW, received_at=NOW, **said)
+
+    assert login(event) == tie
