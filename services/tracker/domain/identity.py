@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from hashlib import blake2b
 
 import orjson
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
 _LATEST_MS = (1 << 48) - 1
 
 
@@ -21,10 +20,12 @@ def content_id(tenant: str, claimed: datetime, *said: object) -> str:
     """
     if claimed.tzinfo is None:
         claimed = claimed.replace(tzinfo=UTC)
-    microseconds = (claimed - _EPOCH) // _MICROSECOND
-    text = orjson.dumps((tenant, microseconds, said), option=orjson.OPT_SORT_KEYS)
-    bits = int.from_bytes(blake2b(text, digest_size=10).digest())
-    value = min(max(microseconds // 1_000, 0), _LATEST_MS) << 80 | bits
-    value = value & ~(0xF << 76) & ~(0x3 << 62) | (0x8 << 76) | (0x2 << 62)
-    text_id = f"{value:032x}"
-    return f"{text_id[:8]}-{text_id[8:12]}-{text_id[12:16]}-{text_id[16:20]}-{text_id[20:]}"
+    since = claimed - _EPOCH
+    text = orjson.dumps(
+        (tenant, since.days, since.seconds, since.microseconds, said), option=orjson.OPT_SORT_KEYS
+    )
+    bits = blake2b(text, digest_size=10).hexdigest()
+    milliseconds = (since.days * 86_400 + since.seconds) * 1_000 + since.microseconds // 1_000
+    at = f"{min(max(milliseconds, 0), _LATEST_MS):012x}"
+    variant = "89ab"[int(bits[3], 16) & 3]
+    return f"{at[:8]}-{at[8:]}-8{bits[:3]}-{variant}{bits[4:7]}-{bits[7:19]}"
