@@ -86,7 +86,8 @@ def _events(endcap: Endcap, group: str, size: Size) -> list[Figure]:
         "trackingId"
     ]
     calls = int(size.puts_per_second * size.put_seconds)
-    bodies = (_put(tracking_id, number) for number in range(calls))
+    now = int(time.time())
+    bodies = (_put(tracking_id, number, now) for number in range(calls))
     wire = [_signed(endcap, "PERSONALIZE_EVENTS", "/events", body) for body in bodies]
     before, used = _on_topic(endcap), _cpu(endcap)
     seen = _drive(endcap, "tracker", wire, size.puts_per_second, size.put_seconds)
@@ -120,12 +121,13 @@ def _shares(micros: dict[str, float]) -> str:
     return ", ".join(f"{name} {micros[name]:.0f}" for name in largest)
 
 
-def _put(tracking_id: str, number: int) -> dict[str, Any]:
+def _put(tracking_id: str, number: int, now: int) -> dict[str, Any]:
+    # Each time that a user comes again is a second of its own: the same view in the same second counts once.
+    before, user = number // 5_000, f"u{number % 5_000}"
     events = [
-        {"eventType": "View", "itemId": f"i{(number + place) % 60}", "sentAt": int(time.time())}
+        {"eventType": "View", "itemId": f"i{(number + place) % 60}", "sentAt": now - before}
         for place in range(EVENTS_OF_A_CALL)
     ]
-    user = f"u{number % 5000}"
     return {"trackingId": tracking_id, "userId": user, "sessionId": f"s-{user}", "eventList": events}
 
 

@@ -73,8 +73,8 @@ async def test_both_shapes_of_an_event_are_stored_the_same(
     put(
         tracker,
         user,
-        {"itemId": "i", "eventValue": 4.5, "properties": json.dumps(cabin)},
-        {"properties": json.dumps({"itemId": "i", "eventValue": "4.5", **cabin})},
+        {"eventId": f"{user}-1", "itemId": "i", "eventValue": 4.5, "properties": json.dumps(cabin)},
+        {"eventId": f"{user}-2", "properties": json.dumps({"itemId": "i", "eventValue": "4.5", **cabin})},
     )
 
     first, second = await until_stored(tracker, 2, user_id=user)
