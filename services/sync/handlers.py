@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from urllib.parse import unquote_plus
 
-from services.sync.domain.catalogue import item_put, said_at, user_put
+from services.sync.domain.catalogue import merge_put
 from services.sync.domain.uploads import meaning, require_possible
 from services.sync.metrics import PUTS, UPLOADS
 from services.sync.worker.sweep import add_upload
@@ -33,7 +33,7 @@ class Handlers:
     erasures: Erasures
 
     async def put(self, puts: Sequence[ItemPut | UserPut]) -> None:
-        """Merge what storefronts say of items and users, field by field, in one transaction."""
+        """Merge what is put about items and users, in one transaction."""
         items: dict[str, list[ItemPut]] = defaultdict(list)
         users: dict[str, list[UserPut]] = defaultdict(list)
         for put in puts:
@@ -98,7 +98,7 @@ class Handlers:
         states = await self.catalogue.items_to_merge(connection, tenant, ids)
         now = datetime.now(UTC)
         for put in puts:
-            states[put.item_id].put(*item_put(put), said_at(put, now))
+            merge_put(states[put.item_id], put, now)
         await self.catalogue.save_items(connection, tenant, states)
 
     async def _put_users(self, connection: Connection, tenant: str, puts: Sequence[UserPut]) -> None:
@@ -110,6 +110,6 @@ class Handlers:
         later = [put for put in puts if put.user_id not in erased or put.occurred_at > erased[put.user_id]]
         now = datetime.now(UTC)
         for put in later:
-            states[put.user_id].put(*user_put(put), said_at(put, now))
+            merge_put(states[put.user_id], put, now)
         changed = {put.user_id: states[put.user_id] for put in later}
         await self.catalogue.save_users(connection, tenant, changed)

@@ -352,42 +352,44 @@ DELETE FROM items WHERE tenant = :tenant AND item_id = :item_id RETURNING item_i
 
 -- items --
 -- The states of items.
-SELECT item_id AS id, name, category, price, currency, available, created_at, attributes, times, updated_at
+SELECT item_id AS id, name, category, price, currency, available, created_at, attributes, times, record,
+    updated_at
 FROM items WHERE tenant = :tenant AND item_id = ANY(:ids::text[]);
 
 -- save_items --
 -- Write states of items; updated_at moves when the state did, not when it was only confirmed.
 INSERT INTO items (
-    tenant, item_id, name, category, price, currency, available, created_at, attributes, times
+    tenant, item_id, name, category, price, currency, available, created_at, attributes, times, record
 )
 SELECT :tenant, id, name, category, price, currency, coalesce(available, true), created_at,
-    attributes, times
+    attributes, times, record
 FROM unnest(
     :ids::text[], :names::text[], :categories::text[], :prices::float8[], :currencies::text[],
-    :availables::bool[], :created_ats::timestamptz[], :attributes::jsonb[], :times::jsonb[]
-) AS i (id, name, category, price, currency, available, created_at, attributes, times)
+    :availables::bool[], :created_ats::timestamptz[], :attributes::jsonb[], :times::jsonb[], :records::jsonb[]
+) AS i (id, name, category, price, currency, available, created_at, attributes, times, record)
 ON CONFLICT (tenant, item_id) DO UPDATE
 SET name = excluded.name, category = excluded.category, price = excluded.price,
     currency = excluded.currency, available = excluded.available, created_at = excluded.created_at,
-    attributes = excluded.attributes, times = excluded.times,
+    attributes = excluded.attributes, times = excluded.times, record = excluded.record,
     updated_at = CASE WHEN excluded.item_id = ANY(:changed_ids::text[]) THEN now() ELSE items.updated_at END;
 
 -- users --
 -- The states of users.
-SELECT user_id AS id, name, city, province, country, attributes, times, updated_at
+SELECT user_id AS id, name, city, province, country, attributes, times, record, updated_at
 FROM users WHERE tenant = :tenant AND user_id = ANY(:ids::text[]);
 
 -- save_users --
 -- Write states of users; updated_at moves when the state did, not when it was only confirmed.
-INSERT INTO users (tenant, user_id, name, city, province, country, attributes, times)
-SELECT :tenant, id, name, city, province, country, attributes, times
+INSERT INTO users (tenant, user_id, name, city, province, country, attributes, times, record)
+SELECT :tenant, id, name, city, province, country, attributes, times, record
 FROM unnest(
     :ids::text[], :names::text[], :cities::text[], :provinces::text[], :countries::text[],
-    :attributes::jsonb[], :times::jsonb[]
-) AS u (id, name, city, province, country, attributes, times)
+    :attributes::jsonb[], :times::jsonb[], :records::jsonb[]
+) AS u (id, name, city, province, country, attributes, times, record)
 ON CONFLICT (tenant, user_id) DO UPDATE
 SET name = excluded.name, city = excluded.city, province = excluded.province,
     country = excluded.country, attributes = excluded.attributes, times = excluded.times,
+    record = excluded.record,
     updated_at = CASE WHEN excluded.user_id = ANY(:changed_ids::text[]) THEN now() ELSE users.updated_at END;
 
 -- new_interactions --

@@ -251,9 +251,9 @@ WHERE tenant = :tenant
    OR account = :account;
 
 -- dataset_schema --
--- The Avro schema of a tenant's dataset.
-SELECT schema
-FROM engine.datasets_v1
+-- The Avro schema of a tenant's dataset, and whether the trainer has made it for itself.
+SELECT schema, of_trainer
+FROM engine.datasets_v2
 WHERE tenant = :tenant
   AND dataset_type = :dataset_type;
 

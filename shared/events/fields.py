@@ -42,19 +42,33 @@ def user_fields(said: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]
 def _sorted_out(
     said: Mapping[str, Any], kind: Literal["item", "user"]
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    if len(said) > MOST_PROPERTIES:
-        raise Permanent(f"{len(said):,} properties in one put; {MOST_PROPERTIES:,} are allowed")
+    check_sizes(said)
     fields: dict[str, Any] = {}
     attributes: dict[str, Any] = {}
     for name, value in said.items():
-        _check_size(name, value)
         target = field_of(kind, name)
         if target is None:
             attributes[name] = value
         elif value is not None or target != "available":
             # Whether something is available is never unknown.
-            fields[target] = None if value is None else _READERS[target](value, name)
+            fields[target] = field_value(target, value, name)
     return fields, attributes
+
+
+def field_value(field: str, value: Any, name: str) -> Any:
+    """Return a JSON value as that of a field of the shop's state; None stays None.
+
+    Permanent, with the `name` that the sender gave it, when it can't be the field's.
+    """
+    return None if value is None else _READERS[field](value, name)
+
+
+def check_sizes(said: Mapping[str, Any]) -> None:
+    """Permanent for more properties than one put may have, or for one that is larger than a state takes."""
+    if len(said) > MOST_PROPERTIES:
+        raise Permanent(f"{len(said):,} properties in one put; {MOST_PROPERTIES:,} are allowed")
+    for name, value in said.items():
+        _check_size(name, value)
 
 
 def _check_size(name: str, value: Any) -> None:

@@ -25,10 +25,16 @@ class ItemChanged(Event):
 
 
 class ItemPut(Event):
-    """Some fields of an item, as a storefront or a PutItems call sent them."""
+    """What a PutItems call says of an item.
+
+    With `columns` it is the item's whole record in the Items dataset, which replaces the record before it:
+    `columns` are the cells that no field of the shop's state holds, `fields` values of such fields by their
+    names. Without, as older puts are, `fields` are properties in their sender's spelling, merged one by one.
+    """
 
     item_id: Name
     fields: Document
+    columns: Document | None = None
 
     @property
     def key(self) -> str:

@@ -7,6 +7,7 @@ name; anything else that was said is an attribute under its sender's name.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Literal
 
 ITEM_FIELDS = ("name", "category", "price", "currency", "available", "created_at")
@@ -40,3 +41,17 @@ def folded(name: str) -> str:
 def field_of(kind: Literal["item", "user"], name: str) -> str | None:
     """The field that a name means, such as `category` for CATEGORY_L1; None when it is an attribute."""
     return _SPELLINGS[kind].get(folded(name))
+
+
+def columns_of_fields(kind: Literal["item", "user"], columns: Iterable[str]) -> dict[str, str]:
+    """Return, for each field of the shop's state, the one column of a dataset that stands for it.
+
+    Of several columns that mean a field (CATEGORY_L1, PRODUCT_CATEGORY) it is the one with the field's own
+    name, else the first; the others are columns like any other.
+    """
+    chosen: dict[str, str] = {}
+    for column in columns:
+        field = field_of(kind, column)
+        if field is not None and (field not in chosen or folded(column) == folded(field)):
+            chosen[field] = column
+    return chosen

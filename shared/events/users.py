@@ -22,10 +22,11 @@ class UserChanged(Event):
 
 
 class UserPut(Event):
-    """Some fields of a user, as a storefront or a PutUsers call sent them."""
+    """What a PutUsers call says of a user; `fields` and `columns` are as those of ItemPut."""
 
     user_id: Name
     fields: Document
+    columns: Document | None = None
 
     @property
     def key(self) -> str:

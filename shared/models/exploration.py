@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from shared.events.values import LATEST
+
 if TYPE_CHECKING:
     from shared.models import Model
     from shared.personalize.exploration import Exploration
@@ -31,6 +33,8 @@ def eligible(model: Model, created: NDArray[np.float64] | None, config: Explorat
     counts from the item's first event; an item without any is new.
     """
     made = np.full(len(model.items), np.nan) if created is None else created
+    # A shop may put milliseconds into the column: that says nothing of an item's age.
+    made = np.where(made < LATEST.timestamp(), made, np.nan)
     if config.is_asked_for and len(model.born):
         first = np.where(model.born > 0, model.born, model.newest)
         made = np.where(np.isnan(made), first, made)

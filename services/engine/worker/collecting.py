@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
@@ -14,8 +13,9 @@ import pyarrow.parquet as pq
 
 from services.engine.domain.schemas import Column, Schema, metadata
 from services.engine.store import datasets
-from services.engine.worker.reading import LARGEST_CELL, arrow_schema
-from shared.events.spellings import field_of, folded
+from services.engine.worker.reading import EARLIEST_SECOND, LATEST_SECOND, arrow_schema
+from shared.events.cells import LARGEST_CELL, cell_of
+from shared.events.spellings import columns_of_fields, folded
 
 if TYPE_CHECKING:
     from shared.postgres import Database
@@ -133,69 +133,47 @@ def _heard(schema: Schema) -> Callable[[Row], tuple[Any, ...]]:
 
 
 def _said(kind: str, schema: Schema) -> Callable[[Row], tuple[Any, ...]]:
-    """How a row of the shop's state becomes cells of the dataset's columns; what was not said is None."""
+    """How a row of the shop's state becomes cells of the dataset's columns; what was not said is None.
+
+    A column that was put as such comes before the field that it stands for.
+    """
     what: Literal["item", "user"] = "item" if kind == "ITEMS" else "user"
     identity = "ITEM_ID" if kind == "ITEMS" else "USER_ID"
+    fields = {column: field for field, column in columns_of_fields(what, schema.names).items()}
+
+    def value(row: Row, attributes: Row, column: Column) -> Any:
+        key, field = folded(column.name), fields.get(column.name)
+        if key in attributes or field is None:
+            return attributes.get(key)
+        # Every item is available until somebody says it is not, so `true` may have been said by nobody.
+        return None if field == "available" and row[field] else row[field]
 
     def cells(row: Row) -> tuple[Any, ...]:
         attributes = {folded(name): value for name, value in row["attributes"].items()}
         return tuple(
-            row["id"] if column.name == identity else cell(_value(what, column, row, attributes), column)
+            row["id"] if column.name == identity else cell(value(row, attributes, column), column)
             for column in schema.columns
         )
 
     return cells
 
 
-def _value(what: Literal["item", "user"], column: Column, row: Row, attributes: Row) -> Any:
-    field = field_of(what, column.name)
-    value = row[field] if field else attributes.get(folded(column.name))
-    # Every item is available until somebody says it is not, so `true` may have been said by nobody.
-    return None if field == "available" and value else value
-
-
 def cell(value: Any, column: Column) -> Any:
-    """A value that came as JSON as one of the column's type; None for what is none, as if it was not said."""
+    """A value that came as JSON as one of the column's type; None for what is none, as if it was not said.
+
+    A time of the shop's state is seconds since 1970 there, and a number becomes whole where the column is.
+    `CREATION_TIMESTAMP` beyond the bounds of times is None: nothing computes with it.
+    """
     if isinstance(value, datetime):
         value = int(value.timestamp())
-    if value is None or isinstance(value, dict):
+    elif isinstance(value, int | float) and column.type in {"int", "long"}:
+        value = math.floor(value) if abs(value) <= LARGEST_CELL else None
+    if value is None:
         return None
-    with contextlib.suppress(ValueError, TypeError, KeyError, OverflowError):
-        return _READERS[column.type](value)
-    return None
-
-
-def _text(value: Any) -> str | None:
-    """Several values of a categorical column stand between bars, as in a file."""
-    if isinstance(value, list):
-        return "|".join(text for text in map(_text, value) if text) or None
-    if isinstance(value, bool):
-        return str(value).lower()
-    return None if isinstance(value, dict) else str(value) or None
-
-
-def _whole(bits: int) -> Callable[[Any], int | None]:
-    def read(value: Any) -> int | None:
-        number = int(value) if isinstance(value, str) else math.floor(value)
-        return number if -(2 ** (bits - 1)) <= number < 2 ** (bits - 1) else None
-
-    return read
-
-
-def _float(value: Any) -> float | None:
-    number = float(value)
-    return number if abs(number) <= LARGEST_CELL else None
-
-
-def _truth(value: Any) -> bool:
-    return value if isinstance(value, bool) else {"true": True, "false": False}[str(value).lower()]
-
-
-_READERS: dict[str, Callable[[Any], Any]] = {
-    "string": _text,
-    "boolean": _truth,
-    "int": _whole(32),
-    "long": _whole(64),
-    "float": _float,
-    "double": _float,
-}
+    try:
+        known = cell_of(value, column.type)
+    except ValueError:
+        return None
+    if column.name == "CREATION_TIMESTAMP" and not EARLIEST_SECOND <= int(known) < LATEST_SECOND:
+        return None
+    return None if known == "" else known

@@ -13,6 +13,7 @@ from pyarrow import csv as arrow_csv
 
 from services.engine.domain.schemas import Column, Schema
 from shared.errors import Permanent, Transient
+from shared.events.cells import LARGEST_CELL
 from shared.events.values import EARLIEST, LARGEST, LATEST
 
 BLOCK_BYTES = 8 * 2**20
@@ -24,9 +25,6 @@ MOST_COLUMNS = 1_000
 # Of the same bounds as times at every other door; what is beyond them is mostly in milliseconds.
 EARLIEST_SECOND = int(EARLIEST.timestamp())
 LATEST_SECOND = int(LATEST.timestamp())
-LARGEST_CELL = 3.4028235e38
-"""The largest float of 32 bits: the type `float` of a schema holds no more, and sums of such numbers stay
-finite in 64 bits. `EVENT_VALUE` has the bound of every event's value."""
 
 # The stubs of pyarrow lose the type of most computed columns.
 Arrow = Any

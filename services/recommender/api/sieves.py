@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from services.recommender.domain.facts import key_of, spelled
+from services.recommender.domain.facts import fact, spelled
 from services.recommender.domain.shelf import Shelf
 from shared.events import canonical_type
+from shared.events.spellings import folded
 from shared.filters import Events, Filter, FilterError
 from shared.models import Attributes
 from shared.personalize import Arn, invalid_input, not_found
@@ -129,11 +130,11 @@ class Sieves:
         row = model.users.find(asker.name_in_models or "") if model else None
         found = {}
         for name in sieve.names("USERS"):
-            value = told.get(key_of("user", name))
+            value = fact(told, "user", name)
             if value is None and model is not None and row is not None:
                 column = spelled("user", name, model.user_attributes.columns)
                 value = None if column is None else model.user_attributes.value(column, row)
-            if key_of("user", name) == "userid":
+            if folded(name) == "userid":
                 value = user_id
             if value is not None:
                 found[name] = value

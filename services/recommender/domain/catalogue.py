@@ -134,12 +134,12 @@ class Catalogue:
             return {}
         return self._shapes.unpack(self._packed(record))
 
-    def fact(self, item_id: str, key: str) -> Value | None:
-        """Return one of an item's facts; None where nothing is said of it."""
+    def fact(self, item_id: str, keys: tuple[str, ...]) -> Value | None:
+        """Return the fact of an item that is kept under the first of the keys; None where none is."""
         record = self._records.get(item_id)
         if record is None:
             return None
-        return self._shapes.value(self._packed(record), key)
+        return self._shapes.value(self._packed(record), keys)
 
     def keep_only(self, is_there: Callable[[str], bool]) -> None:
         """Withhold whatever is not there: `is_there` was read as the whole catalogue."""

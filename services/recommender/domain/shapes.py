@@ -53,12 +53,16 @@ class Shapes:
         values: list[Any] = content
         return dict(zip(self._names[int.from_bytes(head, "big")], values, strict=True))
 
-    def value(self, packed: bytes, key: str) -> Value | None:
-        """Return one fact from what `pack` made; None when it is not among them."""
-        if not packed or packed[:_NUMBER] == _OWN_NAMES:
-            return self.unpack(packed).get(key)
-        names = self._names[int.from_bytes(packed[:_NUMBER], "big")]
-        if key not in names:
+    def value(self, packed: bytes, keys: tuple[str, ...]) -> Value | None:
+        """Return the fact under the first of the keys that what `pack` made has; else None."""
+        if not packed:
             return None
-        found: Value = orjson.loads(packed[_NUMBER:])[names.index(key)]
-        return found
+        if packed[:_NUMBER] == _OWN_NAMES:
+            own = self.unpack(packed)
+            return next((own[key] for key in keys if key in own), None)
+        names = self._names[int.from_bytes(packed[:_NUMBER], "big")]
+        for key in keys:
+            if key in names:
+                found: Value = orjson.loads(packed[_NUMBER:])[names.index(key)]
+                return found
+        return None

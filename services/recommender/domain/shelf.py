@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from services.recommender.domain.facts import Value, key_of, spelled
+from services.recommender.domain.facts import Value, keys_of, spelled
+from shared.events.spellings import columns_of_fields, folded
 from shared.filters import Table
 from shared.models import Attributes
 
@@ -54,7 +55,7 @@ class Shelf:
     def table(self, names: Sequence[str], now: float) -> Table:
         """The items as a table that has columns of these names, as far as anybody knows them."""
         # The id is no column: a table knows its rows by it.
-        wanted = (name for name in names if key_of("item", name) != "itemid")
+        wanted = (name for name in names if folded(name) != "itemid")
         unknown = [name for name in wanted if name not in self._asked]
         if unknown or self._table is None or self._is_old(now):
             self._asked |= dict.fromkeys(unknown)
@@ -81,7 +82,7 @@ class Shelf:
         facts = self._catalogue.facts(item_id)
         row, found = self.rows.get(item_id), {}
         for name in names:
-            value = facts.get(key_of("item", name))
+            value = next((facts[key] for key in self._keys(name) if key in facts), None)
             if value is None and row is not None:
                 value = self._attributes.value(self._trained(name), row)
             if value is not None:
@@ -97,21 +98,29 @@ class Shelf:
             return name
         return spelled("item", name, self._attributes.columns) or name
 
+    def _keys(self, name: str) -> tuple[str, ...]:
+        """Return the keys of the facts of a column; a field is one of the column that stands for it alone."""
+        column, columns = self._trained(name), self._attributes.columns
+        keys = keys_of("item", column)
+        if column in columns and column not in columns_of_fields("item", columns).values():
+            return keys[:1]
+        return keys
+
     def _column(self, name: str) -> Column:
         overlaid = self._columns.get(name)
         if overlaid is None:
             values = self._attributes.values(self._trained(name))
             if values is None:
                 values = np.full(len(self.ids), None, object)
-            overlaid = self._columns[name] = _Overlaid(key_of("item", name), values)
+            overlaid = self._columns[name] = _Overlaid(self._keys(name), values)
         return overlaid.look(self.ids, self._catalogue)
 
 
 class _Overlaid:
     """A column of the training data under what the shop says; only what changed is read again."""
 
-    def __init__(self, key: str, trained: Column) -> None:
-        self._key = key
+    def __init__(self, keys: tuple[str, ...], trained: Column) -> None:
+        self._keys = keys
         self._trained = trained
         self._values = trained.copy()
         self._seen: list[bytes] = [b""] * len(trained)
@@ -122,7 +131,7 @@ class _Overlaid:
             latest = mark(item_id)
             if latest is not seen[row]:
                 seen[row] = latest
-                values[row] = self._merged(catalogue.fact(item_id, self._key), row)
+                values[row] = self._merged(catalogue.fact(item_id, self._keys), row)
         return values
 
     def _merged(self, told: Value | None, row: int) -> Any:

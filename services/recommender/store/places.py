@@ -33,7 +33,7 @@ class About:
     def of(cls, name: str | None, place: Place, attributes: Mapping[str, Any]) -> About:
         """What is kept of a state of sync's."""
         fields = dict(zip(("name", "city", "province", "country"), (name, *place), strict=True))
-        return cls(place, packed("user", fields, attributes))
+        return cls(place, packed(fields, attributes))
 
 
 class Places:

@@ -103,7 +103,7 @@ class Profiles:
             return {}
         (row,) = rows
         fields = {name: row[name] for name in ("name", "city", "province", "country")}
-        return unpacked(packed("user", fields, row["attributes"] or {}))
+        return unpacked(packed(fields, row["attributes"] or {}))
 
 
 def _oldest_first(entries: Sequence[bytes]) -> list[tuple[str, str, int]]:

@@ -155,7 +155,7 @@ class Catalogues:
                 item.price,
                 available=item.available,
                 as_of=item.occurred_at,
-                facts=plain("item", {name: getattr(item, name) for name in _FIELDS}, item.attributes),
+                facts=plain({name: getattr(item, name) for name in _FIELDS}, item.attributes),
             )
 
     def whole(self, keys: set[str]) -> None:
@@ -203,7 +203,7 @@ class Catalogues:
                 row["price"],
                 available=row["available"],
                 as_of=row["updated_at"],
-                facts=plain("item", {name: row[name] for name in _FIELDS}, row["attributes"] or {}),
+                facts=plain({name: row[name] for name in _FIELDS}, row["attributes"] or {}),
             )
         for tenant, known in items.items():
             self.of(tenant).keep_only(known.__contains__)

@@ -1,6 +1,8 @@
 """The one state of an item or a user, merged field by field from order files, catalogues and puts.
 
-Each field remembers when it was said: what was said later wins, whichever way and order it arrives in.
+Each field remembers when it was said: what was said later wins, whichever way and order it arrives in. A put
+of a dataset is one record, which replaces the record before it; of a field or an attribute that the shop's
+own sources name too, the later one wins.
 """
 
 from __future__ import annotations
@@ -15,9 +17,15 @@ import orjson
 from shared.errors import Permanent
 from shared.events import ItemChanged, ItemPut, UserChanged, UserPut, derived_id
 from shared.events.fields import MOST_PROPERTIES, MOST_PROPERTY_BYTES, item_fields, user_fields
+from shared.events.spellings import folded
 
 MOST_STATE_BYTES = 500_000
-"""One item or user as JSON: half of what a Kafka record may hold, since the whole state is one event."""
+"""What the shop's own sources say of one item or user, as JSON: half of what a Kafka record may hold, since
+the whole state is one event."""
+
+MOST_RECORD_BYTES = 4 * 32_000 + 100_000
+"""A dataset's record as JSON: the 32,000 characters of a put have four bytes each at most, and a number may
+become longer. It is bounded where it is accepted, so that no record is refused here."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _CLOCK_SKEW = timedelta(minutes=5)
@@ -47,14 +55,41 @@ class QuotaReached(StateRefused):
     code = "quota_reached"
 
 
+@dataclass(frozen=True, slots=True)
+class Record:
+    """The newest record of a dataset, when it was put (µs), and what the shop's own sources say beside it."""
+
+    at: int
+    fields: dict[str, Any]
+    attributes: dict[str, Any]
+    own_fields: dict[str, Any]
+    own_attributes: dict[str, Any]
+
+    def merged(self, times: Mapping[str, int]) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Return (fields, attributes) of both; `times` says when the shop's own sources said theirs.
+
+        Attributes whose names differ in case and punctuation alone are one.
+        """
+        newer = {name: value for name, value in self.fields.items() if self.at >= times.get(name, -1)}
+        put = {folded(name): name for name in self.attributes}
+        attributes = {}
+        for name, value in self.own_attributes.items():
+            same = put.get(folded(name))
+            if same is None or times.get(_ATTRIBUTE + name, -1) > self.at:
+                attributes[name] = value
+                put.pop(folded(name), None)
+        return self.own_fields | newer, attributes | {name: self.attributes[name] for name in put.values()}
+
+
 @dataclass(slots=True)
 class State:
-    """The fields and attributes of one item or user, each with the time (µs) when it was said."""
+    """The fields and attributes of one item or user, and the time (µs) when the shop said each of them."""
 
     id: str
     fields: dict[str, Any] = field(default_factory=dict)
     attributes: dict[str, Any] = field(default_factory=dict)
     times: dict[str, int] = field(default_factory=dict)
+    record: Record | None = None
     is_new: bool = False
     is_touched: bool = False
     refusal: str | None = None
@@ -67,7 +102,7 @@ class State:
         self._before = (dict(self.fields), dict(self.attributes))
 
     def put(self, fields: Mapping[str, Any], attributes: Mapping[str, Any], at: int) -> None:
-        """Take over what is newer than what is known. The same put again changes nothing.
+        """Take over what is newer than what the shop said before. The same put again changes nothing.
 
         QuotaReached when the tenant may have no more, and StateTooLarge when the state would grow beyond the
         limits; then nothing is taken over. What makes a state smaller is always taken.
@@ -82,17 +117,42 @@ class State:
         if not new_fields and not new_attributes:
             return
         self._bytes = self._checked_size(new_fields, new_attributes)
-        self.fields |= new_fields
-        self.attributes |= new_attributes
+        own_fields, own_attributes = self._own
+        own_fields |= new_fields
+        own_attributes |= new_attributes
         times |= dict.fromkeys(new_fields, at)
         times |= {_ATTRIBUTE + name: at for name in new_attributes}
         self.is_touched = True
+        if self.record is not None:
+            self.fields, self.attributes = self.record.merged(times)
+
+    def replace(self, fields: dict[str, Any], attributes: dict[str, Any], at: int) -> None:
+        """Take over a record of a dataset, unless a newer one is known; nothing of an older one stays.
+
+        QuotaReached when the tenant may have no more items or users.
+        """
+        if self.refusal is not None:
+            raise QuotaReached(self.refusal)
+        if self.record is not None and at < self.record.at:
+            return
+        own_fields, own_attributes = self._own
+        self.record = Record(at, fields, attributes, own_fields, own_attributes)
+        self.fields, self.attributes = self.record.merged(self.times)
+        self.is_touched = True
+
+    @property
+    def _own(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """What the shop's own sources say."""
+        if self.record is None:
+            return self.fields, self.attributes
+        return self.record.own_fields, self.record.own_attributes
 
     def _checked_size(self, fields: Mapping[str, Any], attributes: Mapping[str, Any]) -> int:
         """Return the bytes of the state with the new values; StateTooLarge."""
-        before = _size(self.fields) + _size(self.attributes) if self._bytes is None else self._bytes
+        own_fields, own_attributes = self._own
+        before = _size(own_fields) + _size(own_attributes) if self._bytes is None else self._bytes
         after = before
-        for known, new in ((self.fields, fields), (self.attributes, attributes)):
+        for known, new in ((own_fields, fields), (own_attributes, attributes)):
             for name, value in new.items():
                 size = _size_of(name, value)
                 if size > MOST_PROPERTY_BYTES:
@@ -105,8 +165,8 @@ class State:
             raise StateTooLarge(
                 f"{self.id!r} would have {after:,} bytes of properties; {MOST_STATE_BYTES:,} are allowed"
             )
-        count = len(self.attributes.keys() | attributes.keys())
-        if count > MOST_PROPERTIES and count > len(self.attributes):
+        count = len(own_attributes.keys() | attributes.keys())
+        if count > MOST_PROPERTIES and count > len(own_attributes):
             raise StateTooLarge(
                 f"{self.id!r} would have {count:,} properties; {MOST_PROPERTIES:,} are allowed"
             )
@@ -158,19 +218,31 @@ def user_changed(tenant: str, state: State, now: datetime) -> UserChanged:
     )
 
 
+def revived(fields: dict[str, Any]) -> dict[str, Any]:
+    """Return fields that were kept as JSON, which has no times, with their times."""
+    if fields.get("created_at") is not None:
+        return {**fields, "created_at": datetime.fromisoformat(fields["created_at"])}
+    return fields
+
+
 def _change_id(tenant: str, what: str, state: State) -> str:
     times = ",".join(f"{name}={at}" for name, at in sorted(state.times.items()))
+    if state.record is not None:
+        times += f";{state.record.at}"
     return derived_id(tenant, what, state.id, times)
 
 
-def item_put(put: ItemPut) -> tuple[dict[str, Any], dict[str, Any]]:
-    """(fields, attributes) that a put of an item says. Permanent when a value can't be a field's."""
-    return item_fields(put.fields)
+def merge_put(state: State, put: ItemPut | UserPut, now: datetime) -> None:
+    """Merge a put into the state of its item or user: a record, or properties one by one as older puts are.
 
-
-def user_put(put: UserPut) -> tuple[dict[str, Any], dict[str, Any]]:
-    """(fields, attributes) that a put of a user says."""
-    return user_fields(put.fields)
+    Permanent when a value can't be a field's; what the tracker accepts always can.
+    """
+    fields, attributes = (item_fields if isinstance(put, ItemPut) else user_fields)(put.fields)
+    at = said_at(put, now)
+    if put.columns is None:
+        state.put(fields, attributes, at)
+    else:
+        state.replace(fields, attributes | put.columns, at)
 
 
 def said_at(put: ItemPut | UserPut, now: datetime) -> int:

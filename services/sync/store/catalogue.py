@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from services.sync.domain.catalogue import State, item_changed, user_changed
+from services.sync.domain.catalogue import Record, State, item_changed, revived, user_changed
 from services.sync.domain.limits import Quotas
 from services.sync.store.statements import SQL
 from shared import outbox
@@ -63,6 +64,7 @@ class Catalogue:
                     created_ats=_column(touched, "created_at"),
                     attributes=[state.attributes for state in touched],
                     times=[state.times for state in touched],
+                    records=[_stored(state.record) for state in touched],
                     changed_ids=[state.id for state in changed],
                 )
             )
@@ -86,6 +88,7 @@ class Catalogue:
                     countries=_column(touched, "country"),
                     attributes=[state.attributes for state in touched],
                     times=[state.times for state in touched],
+                    records=[_stored(state.record) for state in touched],
                     changed_ids=[state.id for state in changed],
                 )
             )
@@ -136,10 +139,22 @@ def _states(rows: Sequence[asyncpg.Record], ids: Sequence[str], fields: Sequence
             fields={name: row[name] for name in fields},
             attributes=row["attributes"],
             times=row["times"],
+            record=_record(row["record"]),
         )
         for row in rows
     }
     return {identity: known.get(identity) or State(identity, is_new=True) for identity in ids}
+
+
+def _record(stored: Mapping[str, Any] | None) -> Record | None:
+    if stored is None:
+        return None
+    fields, own_fields = revived(stored["fields"]), revived(stored["own_fields"])
+    return Record(stored["at"], fields, stored["attributes"], own_fields, stored["own_attributes"])
+
+
+def _stored(record: Record | None) -> dict[str, Any] | None:
+    return None if record is None else asdict(record)
 
 
 def _column(states: Sequence[State], field: str) -> list[Any]:
@@ -148,5 +163,5 @@ def _column(states: Sequence[State], field: str) -> list[Any]:
 
 def _shown(row: asyncpg.Record, identity: str) -> dict[str, Any]:
     shown = dict(row)
-    del shown["times"]
+    del shown["times"], shown["record"]
     return {identity: shown.pop("id"), **shown}

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
-from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from services.sync.domain.catalogue import microseconds
+from services.sync.domain.catalogue import microseconds, revived
 from services.sync.domain.imports import Import, Room
 from services.sync.domain.orders import MOST_LINES, TOO_LARGE, RefusedLine, StagedLine
 from services.sync.domain.rows import OrderRow, PutRow
@@ -141,7 +140,7 @@ class Staging:
             async for page in pages:
                 for line, identity, fields, attributes in page:
                     # Of two rows about the same thing the later one holds.
-                    yield Said(identity, _revived(fields), attributes, said_at + line, line)
+                    yield Said(identity, revived(fields), attributes, said_at + line, line)
 
     async def _pages(self, text: str, *args: Any) -> AsyncGenerator[list[asyncpg.Record], None]:
         """The rows of a query, read in a transaction of its own: one state of the table."""
@@ -149,10 +148,3 @@ class Staging:
             cursor = await connection.cursor(text, *args)
             while page := await cursor.fetch(_PAGE, timeout=PATIENCE):
                 yield page
-
-
-def _revived(fields: dict[str, Any]) -> dict[str, Any]:
-    """JSON has no times."""
-    if "created_at" in fields:
-        return {**fields, "created_at": datetime.fromisoformat(fields["created_at"])}
-    return fields

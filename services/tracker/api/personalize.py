@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from typing import Any
 
 from pydantic import ValidationError
@@ -49,17 +50,17 @@ class PersonalizeEvents:
         await self._intake.accept(events, "personalize", len(events) * EVENT_BYTES)
 
     async def put_items(self, call: Call, request: PutItemsRequest) -> None:
-        """Publish what was said about items; the shop's state is merged elsewhere."""
+        """Publish records of the Items dataset; sync merges them with what else it knows of the items."""
         reception = self._intake.reception(await self._tenant(call, request.dataset_arn, "ITEMS"))
-        puts = item_puts(request, reception, call.invocation_id)
-        await self._datasets.check(reception.tenant, "item", [put.fields for put in puts])
+        read = partial(item_puts, request, reception, call.invocation_id)
+        puts = await self._datasets.read(reception.tenant, "item", request.dataset_arn, read)
         await self._intake.publish(PUTS, puts, "puts", len(puts) * EVENT_BYTES)
 
     async def put_users(self, call: Call, request: PutUsersRequest) -> None:
-        """Publish what was said about users."""
+        """Publish records of the Users dataset."""
         reception = self._intake.reception(await self._tenant(call, request.dataset_arn, "USERS"))
-        puts = user_puts(request, reception, call.invocation_id)
-        await self._datasets.check(reception.tenant, "user", [put.fields for put in puts])
+        read = partial(user_puts, request, reception, call.invocation_id)
+        puts = await self._datasets.read(reception.tenant, "user", request.dataset_arn, read)
         await self._intake.publish(PUTS, puts, "puts", len(puts) * EVENT_BYTES)
 
     async def _tenant(self, call: Call, dataset_arn: str, dataset_type: str) -> str:
@@ -68,7 +69,7 @@ class PersonalizeEvents:
             raise invalid_input(f"{dataset_arn} is not the ARN of a dataset of type {dataset_type}.")
         tenant = await self._tenants.of_dataset(arn, call.principal)
         if tenant is None:
-            raise not_found(f"There is no dataset {dataset_arn} here.")
+            raise not_found(f"There is no dataset with the ARN {dataset_arn}.")
         return tenant
 
 

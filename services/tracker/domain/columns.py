@@ -3,98 +3,162 @@
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from datetime import datetime
+from typing import Any, Literal, NamedTuple
 
-from shared.events.spellings import field_of, folded
+from shared.errors import Permanent
+from shared.events.cells import cell_of
+from shared.events.fields import field_value, item_fields, user_fields
+from shared.events.spellings import columns_of_fields, field_of, folded
 
 Kind = Literal["item", "user"]
 
 
+class Record(NamedTuple):
+    """What one put says: values of the shop's own fields, and the cells of columns that no field holds.
+
+    Both are JSON: a time is ISO 8601. Every field's value is one that `shared.events.fields` accepts.
+    """
+
+    fields: dict[str, Any]
+    columns: dict[str, Any]
+
+
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column: its name, its Avro type, and whether it may be null."""
+    """One column: its name, its Avro type, whether it may be null, and the field that it stands for."""
 
     name: str
     type: str
     nullable: bool
+    field: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """The columns of a dataset, by what their names mean: `genres` and GENRES are one."""
+    """The columns of a dataset: by their folded names, and by the fields that they stand for."""
 
     kind: Kind
-    by_key: Mapping[str, Column]
+    by_name: Mapping[str, Column]
+    by_field: Mapping[str, Column]
 
     @classmethod
     def of(cls, kind: Kind, schema: str) -> Columns:
-        """Those of an Avro schema, as the engine has checked it."""
-        columns = [_column(field) for field in json.loads(schema)["fields"]]
-        return cls(kind, {_key(kind, column.name): column for column in columns})
+        """Return those of an Avro schema, as the engine has checked it."""
+        described = json.loads(schema)["fields"]
+        fields = {
+            name: field for field, name in columns_of_fields(kind, (f["name"] for f in described)).items()
+        }
+        columns = [_column(one, fields.get(one["name"])) for one in described]
+        return cls(
+            kind,
+            {folded(column.name): column for column in columns},
+            {column.field: column for column in columns if column.field},
+        )
 
-    def problem(self, said: Mapping[str, Any]) -> str | None:
-        """What of an item's or a user's properties the columns can't take; None when all is well.
+    def record(self, said: Mapping[str, Any]) -> Record:
+        """Return the properties of an item or a user as a record of the dataset.
 
-        What the shop's own state has a field for (a price, a city) may be said without a column.
+        A value that fits its column is kept as that column. It also becomes the shop's own field (a price, a
+        city) where it converts, and then is a column of its own only if the field would not give it back. A
+        field may be said without a column. Availability is the shop's alone: a column does not change it.
+        Raises Permanent for a property that fits neither a column nor a field.
         """
+        fields: dict[str, Any] = {}
+        columns: dict[str, tuple[str, Any]] = {}
         for name, value in said.items():
-            column = self.by_key.get(_key(self.kind, name))
-            if column is None and field_of(self.kind, name) is None:
-                names = ", ".join(each.name for each in self.by_key.values())
-                return f"{name!r} is no column of the dataset's schema, which has {names}"
-            if column is not None and not _fits(value, column):
-                return f"{name!r} is {_shown(value)}, and the column {column.name} is of type {column.type}"
+            column = self._column_of(name)
+            if column is None:
+                fields |= self._field_alone(name, value)
+                continue
+            # Of two spellings of a column the last holds.
+            columns.pop(column.name, None)
+            fields.pop(column.field or "", None)
+            cell = _cell(name, value, column)
+            field = _field(name, value if cell is _NO_CELL else cell, column)
+            if field is not _NO_FIELD and column.field is not None:
+                fields[column.field] = field
+            if cell is _NO_CELL and field is _NO_FIELD:
+                raise Permanent(
+                    f"{name!r} is {_shown(value)}, and the column {column.name} is of type {column.type}"
+                )
+            if cell is not _NO_CELL and (field is _NO_FIELD or not _gives_back(field, cell, column)):
+                columns[column.name] = name, cell
+        return Record(fields, dict(columns.values()))
+
+    def _column_of(self, name: str) -> Column | None:
+        column = self.by_name.get(folded(name))
+        return column or self.by_field.get(field_of(self.kind, name) or "")
+
+    def _field_alone(self, name: str, value: Any) -> dict[str, Any]:
+        """Return the field that a property without a column sets; Permanent when it is none."""
+        field = field_of(self.kind, name)
+        if field is None:
+            names = ", ".join(column.name for column in self.by_name.values())
+            raise Permanent(f"{name!r} is no column of the dataset's schema, which has {names}")
+        if value is None and field == "available":
+            return {}
+        return {field: _as_json(field_value(field, value, name))}
+
+
+def without_schema(kind: Kind, said: Mapping[str, Any]) -> Record:
+    """Return the properties as a record of a dataset whose columns say nothing of what may be put.
+
+    Raises Permanent for a value that can't be its field's.
+    """
+    fields, attributes = (item_fields if kind == "item" else user_fields)(said)
+    return Record({name: _as_json(value) for name, value in fields.items()}, attributes)
+
+
+_NO_CELL: Any = object()
+_NO_FIELD: Any = object()
+
+
+def _column(described: Mapping[str, Any], field: str | None) -> Column:
+    kinds = described["type"] if isinstance(described["type"], list) else [described["type"]]
+    return Column(described["name"], next(kind for kind in kinds if kind != "null"), "null" in kinds, field)
+
+
+def _cell(name: str, value: Any, column: Column) -> Any:
+    """Return the value as the column's cell, None for null, or `_NO_CELL` when it is none."""
+    if value is None:
+        if not column.nullable:
+            raise Permanent(f"{name!r} is null, and the column {column.name} is not nullable")
         return None
+    try:
+        return cell_of(value, column.type)
+    except ValueError:
+        return _NO_CELL
 
 
-def _column(field: Mapping[str, Any]) -> Column:
-    kinds = field["type"] if isinstance(field["type"], list) else [field["type"]]
-    return Column(field["name"], next(kind for kind in kinds if kind != "null"), "null" in kinds)
+def _field(name: str, value: Any, column: Column) -> Any:
+    """Return the value as the field that the column stands for, or `_NO_FIELD` when it does not convert."""
+    if column.field is None or column.field == "available":
+        return _NO_FIELD
+    try:
+        return _as_json(field_value(column.field, value, name))
+    except Permanent:
+        return _NO_FIELD
 
 
-def _key(kind: Kind, name: str) -> str:
-    return field_of(kind, name) or folded(name)
+def _gives_back(field: Any, cell: Any, column: Column) -> bool:
+    """Return whether the engine would read the same cell from the field."""
+    if field is None or cell is None:
+        return field is cell
+    if column.field == "created_at":
+        field = datetime.fromisoformat(field).timestamp()
+    try:
+        return bool(cell_of(field, column.type) == cell)
+    except ValueError:
+        return False
+
+
+def _as_json(value: Any) -> Any:
+    return value.isoformat() if isinstance(value, datetime) else value
 
 
 def _shown(value: Any) -> str:
     text = json.dumps(value, ensure_ascii=False)
     return text if len(text) <= 60 else f"{text[:60]}…"
-
-
-def _fits(value: Any, column: Column) -> bool:
-    """Numbers and truths may come as text, as in the guide's examples; several texts as a list."""
-    if value is None:
-        return column.nullable
-    if column.type == "string" and isinstance(value, list):
-        return all(isinstance(one, str | int | float) for one in value)
-    if not isinstance(value, str | int | float):
-        return False
-    return _TAKEN[column.type](value)
-
-
-def _is_number(value: str | float) -> bool:
-    try:
-        return not isinstance(value, bool) and math.isfinite(float(value))
-    except (ValueError, OverflowError):
-        return False
-
-
-def _is_whole(value: str | float) -> bool:
-    return _is_number(value) and float(value).is_integer()
-
-
-def _is_truth(value: str | float) -> bool:
-    return isinstance(value, bool) or str(value).lower() in {"true", "false"}
-
-
-_TAKEN: dict[str, Callable[[str | float], bool]] = {
-    "string": lambda _: True,
-    "boolean": _is_truth,
-    "int": _is_whole,
-    "long": _is_whole,
-    "float": _is_number,
-    "double": _is_number,
-}

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
+from services.tracker.domain.columns import Columns, Kind, Record, without_schema
 from services.tracker.domain.reception import MAX_DEPTH, Reception, nests_too_deep, with_adjustment
 from shared.errors import Permanent
 from shared.events import InteractionRecorded, ItemPut, UserPut, canonical_type, derived_id
-from shared.events.fields import item_fields, user_fields
+from shared.events.fields import check_sizes
 from shared.events.values import LARGEST, LONGEST_ID, is_usable
 from shared.personalize import invalid_input
 from shared.personalize.events import (
@@ -33,29 +33,37 @@ def interactions(request: PutEventsRequest, reception: Reception) -> list[Intera
     return [_interaction(request, event, reception) for event in request.event_list]
 
 
-def item_puts(request: PutItemsRequest, reception: Reception, invocation_id: str | None) -> list[ItemPut]:
-    """The fields of each item, as they were sent; InvalidInputException for a value that none can have."""
+def item_puts(
+    request: PutItemsRequest, reception: Reception, invocation_id: str | None, columns: Columns | None
+) -> list[ItemPut]:
+    """Return each item as the record that it becomes in the dataset with these columns.
+
+    Without `columns` the dataset says nothing of what may be put. InvalidInputException for a property that
+    neither a column nor a field of the shop's can hold.
+    """
     return [
         ItemPut(
             event_id=_id(reception, invocation_id, index),
             tenant=reception.tenant,
             occurred_at=reception.received_at,
             item_id=item.item_id,
-            fields=_fields(item.properties, item_fields, f"items.{index}"),
+            **_record("item", item.properties, columns, f"items.{index}")._asdict(),
         )
         for index, item in enumerate(request.items)
     ]
 
 
-def user_puts(request: PutUsersRequest, reception: Reception, invocation_id: str | None) -> list[UserPut]:
-    """The fields of each user, as they were sent; InvalidInputException for a value that none can have."""
+def user_puts(
+    request: PutUsersRequest, reception: Reception, invocation_id: str | None, columns: Columns | None
+) -> list[UserPut]:
+    """Return each user as the record that they become in the dataset; as `item_puts`."""
     return [
         UserPut(
             event_id=_id(reception, invocation_id, index),
             tenant=reception.tenant,
             occurred_at=reception.received_at,
             user_id=user.user_id,
-            fields=_fields(user.properties, user_fields, f"users.{index}"),
+            **_record("user", user.properties, columns, f"users.{index}")._asdict(),
         )
         for index, user in enumerate(request.users)
     ]
@@ -147,14 +155,14 @@ def _document(text: str | None) -> dict[str, Any]:
     return document
 
 
-def _fields(text: str | None, read: Callable[[Mapping[str, Any]], object], place: str) -> dict[str, Any]:
-    """Return the properties of an item or a user, of which sync will take every value."""
+def _record(kind: Kind, text: str | None, columns: Columns | None, place: str) -> Record:
+    """Return the properties of an item or a user as a record, every value of which sync will take."""
     document = _document(text)
     try:
-        read(document)
+        check_sizes(document)
+        return columns.record(document) if columns is not None else without_schema(kind, document)
     except Permanent as error:
-        raise invalid_input(f"{place}.properties: {error}") from None
-    return document
+        raise invalid_input(f"{place}.properties: {error}.") from None
 
 
 def _name(value: object) -> str | None:

@@ -2,48 +2,56 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TypeVar
 
 from services.tracker.domain.columns import Columns, Kind
 from services.tracker.store.tenants import SQL
 from shared.auth.recall import Recall
-from shared.personalize import invalid_input
+from shared.personalize import WireError, not_found
 from shared.postgres import Database
+
+Puts = TypeVar("Puts")
 
 _TYPES: Mapping[Kind, str] = {"item": "ITEMS", "user": "USERS"}
 
 
+@dataclass(frozen=True, slots=True)
+class _Dataset:
+    """A dataset; its `columns` are None where they say nothing of what may be put into it."""
+
+    columns: Columns | None
+
+
 class Datasets:
-    """What the datasets of tenants take, remembered for a minute."""
+    """The datasets of tenants and their columns, remembered for a minute."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._columns = Recall(self._columns_of)
+        self._datasets = Recall(self._dataset_of)
 
-    async def check(self, tenant: str, kind: Kind, said: Sequence[Mapping[str, Any]]) -> None:
-        """InvalidInputException for properties that the dataset's schema can't take.
+    async def read(self, tenant: str, kind: Kind, arn: str, read: Callable[[Columns | None], Puts]) -> Puts:
+        """Return what `read` makes of the columns of a tenant's dataset, whose ARN is for the error alone.
 
-        Anything is taken where there is no dataset, or one that the trainer has made for itself.
+        Before it refuses, the dataset is looked up again: it may be younger than what is remembered, or have
+        another schema by now. Raises ResourceNotFoundException where the tenant has no such dataset.
         """
-        if self._problem(await self._columns.get((tenant, kind)), said) is None:
-            return
-        # The dataset may have got another schema since its columns were remembered.
-        self._columns.forget((tenant, kind))
-        problem = self._problem(await self._columns.get((tenant, kind)), said)
-        if problem is not None:
-            raise invalid_input(problem)
+        dataset = await self._datasets.get((tenant, kind))
+        if dataset is not None:
+            try:
+                return read(dataset.columns)
+            except WireError:
+                pass
+        self._datasets.forget((tenant, kind))
+        dataset = await self._datasets.get((tenant, kind))
+        if dataset is None:
+            raise not_found(f"There is no dataset with the ARN {arn}: create the dataset first.")
+        return read(dataset.columns)
 
-    def _problem(self, columns: Columns | None, said: Sequence[Mapping[str, Any]]) -> str | None:
-        if columns is None:
-            return None
-        for place, one in enumerate(said):
-            problem = columns.problem(one)
-            if problem is not None:
-                return f"{columns.kind}s.{place}.properties: {problem}."
-        return None
-
-    async def _columns_of(self, key: tuple[str, Kind]) -> Columns | None:
+    async def _dataset_of(self, key: tuple[str, Kind]) -> _Dataset | None:
         tenant, kind = key
         row = await self._database.fetchrow(*SQL.dataset_schema(tenant=tenant, dataset_type=_TYPES[kind]))
-        return Columns.of(kind, row["schema"]) if row else None
+        if row is None:
+            return None
+        return _Dataset(None if row["of_trainer"] else Columns.of(kind, row["schema"]))

@@ -205,11 +205,28 @@ def _accepted(tracker: Tracker, user: str, tracking_id: str) -> bool:
     return True
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _datasets(tracker: Tracker, module_database: Database) -> None:
+    """The datasets of the tenant, as the engine keeps them; the other tenant has no Items dataset."""
+    fields: dict[str, dict[str, Any]] = {
+        "ITEMS": {"ITEM_ID": "string", "GENRES": "string", "PRICE": "float", "IN_STOCK": "int"},
+        "USERS": {"USER_ID": "string", "CITY": "string", "AGE": "int"},
+    }
+    for kind, columns in fields.items():
+        described = [{"name": name, "type": type_} for name, type_ in columns.items()]
+        asyncio.run(_make_dataset(module_database, tracker.tenant, kind, described))
+
+
 async def test_put_items_and_put_users_become_puts(tracker: Tracker, user: str) -> None:
     client = tracker.client()
     client.put_items(
         datasetArn=tracker.tenant.dataset_arn("ITEMS"),
-        items=[{"itemId": f"i-{user}", "properties": json.dumps({"genres": "a|b", "price": 2.5})}],
+        items=[
+            {
+                "itemId": f"i-{user}",
+                "properties": json.dumps({"genres": ["a", "b"], "price": "2.5", "inStock": 0}),
+            }
+        ],
     )
     # An ARN that was copied from AWS has another account and region in it.
     client.put_users(
@@ -220,7 +237,8 @@ async def test_put_items_and_put_users_become_puts(tracker: Tracker, user: str) 
     records = await raw_records(settings_for(tracker.environment), PUTS.name)
     found = {record.key.decode(): json.loads(record.value) for record in records if user in str(record.key)}
     item = found[f"{tracker.tenant.name}:i-{user}"]
-    assert (item["item_id"], item["fields"]) == (f"i-{user}", {"genres": "a|b", "price": 2.5})
+    assert (item["item_id"], item["fields"]) == (f"i-{user}", {"price": 2.5})
+    assert item["columns"] == {"genres": "a|b", "inStock": 0}
     assert found[f"{tracker.tenant.name}:{user}"]["fields"] == {"city": "Köln"}
 
 
@@ -273,14 +291,14 @@ async def _make_dataset(database: Database, tenant: Tenant, kind: str, fields: l
     arn = f"arn:aws:personalize:eu-west-1:{tenant.account}"
     avro = json.dumps({"type": "record", "name": kind, "fields": fields})
     schema = json.dumps({"schema": avro})
-    document = json.dumps({"datasetType": kind, "schemaArn": f"{arn}:schema/own"})
+    document = json.dumps({"datasetType": kind, "schemaArn": f"{arn}:schema/{kind}"})
     connection = await asyncpg.connect(database.url, server_settings={"search_path": "engine"})
     try:
         await connection.executemany(
             "INSERT INTO resources (account, tenant, type, path, arn, name, status, document) "
             "VALUES ($1, $2, $3, $4, $5, 'own', 'ACTIVE', $6)",
             [
-                (tenant.account, None, "schema", "schema/own", f"{arn}:schema/own", schema),
+                (tenant.account, None, "schema", f"schema/{kind}", f"{arn}:schema/{kind}", schema),
                 (
                     tenant.account,
                     tenant.name,
@@ -309,6 +327,15 @@ def test_a_dataset_that_is_not_there(tracker: Tracker, arn: str, code: str, stat
         tracker.client().put_items(datasetArn=arn, items=[{"itemId": "i"}])
 
     assert code_of(refused) == (code, status, 0)
+
+
+def test_a_dataset_that_the_group_lacks_is_not_there(tracker: Tracker) -> None:
+    arn = tracker.other.dataset_arn("ITEMS")
+
+    with pytest.raises(ClientError, match=f"There is no dataset with the ARN {arn}") as refused:
+        tracker.client(tracker.other).put_items(datasetArn=arn, items=[{"itemId": "i"}])
+
+    assert code_of(refused) == ("ResourceNotFoundException", 404, 0)
 
 
 def test_the_dataset_of_another_account_is_not_there(tracker: Tracker) -> None:

@@ -194,6 +194,31 @@ async def test_what_was_put_is_in_the_schemas_columns(
     assert "INTERACTIONS" not in found
 
 
+async def test_a_column_that_was_put_comes_before_the_field_that_it_stands_for(
+    store: Database, shop: asyncpg.Connection[Any], tmp_path: Path
+) -> None:
+    schema = schemas.Schema(
+        (
+            schemas.Column("ITEM_ID", "string"),
+            schemas.Column("PRICE", "string", nullable=True),
+            schemas.Column("CREATION_TIMESTAMP", "long", nullable=True),
+            schemas.Column("IN_STOCK", "int", nullable=True),
+            schemas.Column("AVAILABLE", "string", nullable=True),
+            schemas.Column("CATEGORY_L1", "string", nullable=True),
+            schemas.Column("PRODUCT_CATEGORY", "string", nullable=True),
+        )
+    )
+    await shop.execute(
+        "INSERT INTO sync.items (tenant, item_id, category, price, available, attributes) VALUES "
+        "('t', 'i1', 'tea', 2.5, true, $1)",
+        '{"price": "2.50", "creationTimestamp": 1700000000000, "inStock": 7, "available": "Y"}',
+    )
+
+    found = await collected(store, tmp_path, ITEMS=schema)
+
+    assert list(found["ITEMS"][0].values()) == ["i1", "2.50", None, 7, "Y", "tea", None]
+
+
 async def test_without_a_dataset_nothing_says_which_columns_there_are(
     store: Database, shop: asyncpg.Connection[Any], tmp_path: Path
 ) -> None:

@@ -56,6 +56,51 @@ async def test_puts_are_merged_field_by_field(shop: Shop) -> None:
     assert events[-1]["attributes"] == {"Colour": "red"}
 
 
+def a_record(after: int, fields: dict[str, Any], **columns: Any) -> ItemPut:
+    return an_item_put(after, **fields).model_copy(update={"columns": columns})
+
+
+async def test_a_record_of_a_dataset_replaces_the_one_before_it_and_not_what_a_file_says(shop: Shop) -> None:
+    created = "2023-11-14T22:13:20+00:00"
+    await shop.load("items", "item_id,name,price\na,Cup,4\n", said_at=NOON)
+    await shop.handlers.put([a_record(10, {"price": 5.0, "created_at": created}, promoted="Y", inStock=0)])
+    put = await shop.rows("SELECT name, price, available, created_at, attributes FROM items")
+    record = a_record(20, {}, inStock=7)
+
+    await shop.handlers.put([record])
+    await shop.handlers.put([record, a_record(5, {"price": 9.0}, promoted="N")])
+
+    after = await shop.rows("SELECT name, price, available, created_at, attributes FROM items")
+    assert put == [
+        {
+            "name": "Cup",
+            "price": 5.0,
+            "available": True,
+            "created_at": datetime.fromisoformat(created),
+            "attributes": {"promoted": "Y", "inStock": 0},
+        }
+    ]
+    assert after == [put[0] | {"price": 4.0, "created_at": None, "attributes": {"inStock": 7}}]
+    assert [event.get("price") for event in await shop.published("items-v1")] == [4.0, 5.0, 4.0]
+
+
+async def test_a_record_of_a_user_replaces_the_one_before_it(shop: Shop) -> None:
+    for after, columns in enumerate(({"age": 30, "tier": "gold"}, {"age": 31})):
+        put = UserPut(
+            event_id=f"u{after}",
+            tenant=TENANT,
+            occurred_at=NOON + timedelta(seconds=after),
+            user_id="u",
+            fields={} if after else {"city": "Graz"},
+            columns=columns,
+        )
+        await shop.handlers.put([put])
+
+    assert await shop.rows("SELECT city, attributes FROM users") == [
+        {"city": None, "attributes": {"age": 31}}
+    ]
+
+
 async def test_a_batch_that_comes_again_publishes_nothing(shop: Shop) -> None:
     user = UserPut(event_id="u", tenant=TENANT, occurred_at=NOON, user_id="u", fields={"city": "Graz"})
     batch = [an_item_put(0, name="Cup"), an_item_put(1, name="Mug"), user]

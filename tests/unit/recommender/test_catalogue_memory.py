@@ -57,8 +57,8 @@ def test_facts_are_what_was_put(facts: dict[str, Value], *, available: bool) -> 
     shop.put("a", name, price, available=available, as_of=NOW, facts=facts)  # type: ignore[arg-type]
 
     assert shop.facts("a") == facts
-    assert {key: shop.fact("a", key) for key in facts} == facts
-    assert (shop.facts("unknown"), shop.fact("unknown", "price"), shop.fact("a", "colour")) == (
+    assert {key: shop.fact("a", (key,)) for key in facts} == facts
+    assert (shop.facts("unknown"), shop.fact("unknown", ("price",)), shop.fact("a", ("colour",))) == (
         {},
         None,
         None,

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from services.recommender.domain.catalogue import Catalogue
-from services.recommender.domain.facts import packed, plain, unpacked
+from services.recommender.domain.facts import fact, packed, plain, unpacked
 from services.recommender.domain.shelf import Shelf
 from shared.filters import Filter
 from shared.models import Attributes
@@ -18,7 +18,7 @@ NOW = datetime.now(UTC)
 
 
 def put(catalogue: Catalogue, item: str, fields: dict[str, Any] | None = None, **attributes: Any) -> None:
-    facts = plain("item", fields or {}, attributes)
+    facts = plain(fields or {}, attributes)
     catalogue.put(item, None, None, available=True, as_of=datetime.now(UTC), facts=facts)
 
 
@@ -49,12 +49,11 @@ def passing(shelf: Shelf, expression: str, now: float = 0.0) -> list[str]:
 def test_facts_are_plain_and_known_by_any_spelling() -> None:
     facts = unpacked(
         packed(
-            "item",
             {"category": "tea", "price": 3, "created_at": NOW, "currency": None},
             {
                 "Fair Trade": True,
                 "sizes": ["s", "m"],
-                "CATEGORY_L1": "lost",
+                "CATEGORY_L1": "put",
                 "nested": {"a": 1},
                 "gone": None,
             },
@@ -66,8 +65,11 @@ def test_facts_are_plain_and_known_by_any_spelling() -> None:
         "created_at": NOW.timestamp(),
         "fairtrade": "true",
         "sizes": "s|m",
+        "categoryl1": "put",
     }
-    assert packed("user", {"city": None}, {}) == b""
+    assert fact(facts, "item", "CATEGORY_L1") == "put", "what was put as a column is that column"
+    assert fact(facts, "item", "category") == "tea"
+    assert packed({"city": None}, {}) == b""
 
 
 def test_training_is_asked_where_the_shop_says_nothing(shelf: Shelf) -> None:

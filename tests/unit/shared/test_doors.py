@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from itertools import count
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from hypothesis import example, given
@@ -20,21 +20,25 @@ from pydantic import ValidationError
 
 from services.engine.domain.schemas import Column, Schema
 from services.engine.worker import reading
+from services.engine.worker.collecting import _said
 from services.router.domain.experiments import Definition
 from services.sync.domain import sources
-from services.sync.domain.catalogue import State, item_changed, item_put, user_changed, user_put
+from services.sync.domain.catalogue import State, item_changed, merge_put, user_changed
 from services.sync.domain.cells import Refused
 from services.sync.domain.mapping import Kind, Mapping, layout
 from services.sync.domain.rows import interaction_rows, item_rows, order_rows
 from services.tracker.api.native import _events
 from services.tracker.domain.backend import TrackCart, TrackPurchase, purchased, put_into_cart
+from services.tracker.domain.columns import Columns
 from services.tracker.domain.native import interactions as native
 from services.tracker.domain.personalize import interactions as put_events
 from services.tracker.domain.personalize import item_puts, user_puts
 from services.tracker.domain.reception import Reception, Rejected
 from services.trainer.api import RunRequest
 from shared.errors import Permanent
-from shared.events import ItemChanged, UserChanged, values
+from shared.events import ItemChanged, ItemPut, UserChanged, UserPut, values
+from shared.events.spellings import ITEM_FIELDS
+from shared.kafka import encoded
 from shared.personalize import WireError
 from shared.personalize.events import PutEventsRequest, PutItemsRequest, PutUsersRequest
 
@@ -66,8 +70,15 @@ def item_of(properties: str) -> dict[str, Any]:
     """The fields of an item as the tracker accepts them and sync then merges them."""
     request = {"datasetArn": "arn:aws:personalize:eu-west-1:0:dataset/shop/ITEMS"}
     request |= {"items": [{"itemId": "i", "properties": properties}]}  # type: ignore[dict-item]
-    (put,) = item_puts(PutItemsRequest.model_validate(request), reception(), None)
-    return item_put(put)[0]
+    (put,) = item_puts(PutItemsRequest.model_validate(request), reception(), None, None)
+    return merged(put).fields
+
+
+def merged(put: ItemPut | UserPut) -> State:
+    """The state that sync makes of a put, from the put as it lies in Kafka."""
+    state = State("i", is_new=True)
+    merge_put(state, type(put).model_validate_json(encoded(put, "tracker", "").value or b""), NOW)
+    return state
 
 
 def a_row(kind: Kind, **cells: str) -> Any:
@@ -301,18 +312,30 @@ json_values = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=2),
     max_leaves=4,
 )
-names = st.sampled_from(
-    ["price", "name", "CATEGORY_L1", "currency", "in_stock", "CREATION_TIMESTAMP", "city", "state", "colour"]
-)
+NAMES = ("price", "name", "CATEGORY_L1", "currency", "in_stock", "CREATION_TIMESTAMP", "city", "state", "hue")
+names = st.sampled_from(NAMES)
+types = st.sampled_from(["string", "int", "long", "float", "double", "boolean"])
+schemas = st.none() | st.lists(types, min_size=len(NAMES), max_size=len(NAMES))
 
 
-@given(properties=st.dictionaries(names, json_values, min_size=1, max_size=4))
-@example({"CREATION_TIMESTAMP": "9999-12-31T23:59:59-14:00"})
-@example({"CATEGORY_L1": ["a", "b"]})
+def says(value: Any) -> bool:
+    return any(one not in (None, "") for one in value) if isinstance(value, list) else value not in (None, "")
+
+
+def columns(kind: Literal["item", "user"], types: list[str] | None) -> Columns | None:
+    fields = [{"name": name, "type": ["null", each]} for name, each in zip(NAMES, types or (), strict=False)]
+    return Columns.of(kind, json.dumps({"fields": fields})) if types else None
+
+
+@given(properties=st.dictionaries(names, json_values, min_size=1, max_size=4), types=schemas)
+@example({"CREATION_TIMESTAMP": "9999-12-31T23:59:59-14:00"}, None)
+@example({"CREATION_TIMESTAMP": "1700000000000"}, ["long"] * len(NAMES))
+@example({"CATEGORY_L1": ["a", "b"]}, ["string"] * len(NAMES))
+@example({"price": 1e38, "in_stock": 7}, ["double"] * len(NAMES))
 def test_what_the_tracker_takes_of_items_and_users_sync_can_merge_and_publish(
-    properties: dict[str, Any],
+    properties: dict[str, Any], types: list[str] | None
 ) -> None:
-    """After a 2xx no later step may refuse: the put, the merged state and its event."""
+    """After a 2xx no later step may refuse: the put, the merged state and its event; and no cell is lost."""
     text = json.dumps(properties)
     items = {"datasetArn": "arn:aws:personalize:eu-west-1:0:dataset/shop/ITEMS"}
     users = {"datasetArn": "arn:aws:personalize:eu-west-1:0:dataset/shop/USERS"}
@@ -323,19 +346,25 @@ def test_what_the_tracker_takes_of_items_and_users_sync_can_merge_and_publish(
         user_request = PutUsersRequest.model_validate(
             users | {"users": [{"userId": "u", "properties": text}]}
         )
-        (item,) = item_puts(item_request, reception(), None)
-        (user,) = user_puts(user_request, reception(), None)
+        (item,) = item_puts(item_request, reception(), None, columns("item", types))
+        (user,) = user_puts(user_request, reception(), None, columns("user", types))
     except REFUSALS:
         return
 
-    item_state, user_state = State("i", is_new=True), State("u", is_new=True)
-    item_state.put(*item_put(item), 1)
-    user_state.put(*user_put(user), 1)
+    item_state, user_state = merged(item), merged(user)
     changed = ItemChanged.model_validate_json(item_changed("shop", item_state, NOW).model_dump_json())
     UserChanged.model_validate_json(user_changed("shop", user_state, NOW).model_dump_json())
 
     assert changed.price is None or values.is_usable(changed.price)
     assert changed.created_at is None or values.EARLIEST <= changed.created_at < values.LATEST
+    if types is not None:
+        assert changed.available, "a column hides no item"
+        schema = Schema(tuple(Column(*each, nullable=True) for each in zip(NAMES, types, strict=True)))
+        row = {name: getattr(changed, name) for name in ITEM_FIELDS} | {"id": "i"}
+        cells = _said("ITEMS", schema)({**row, "attributes": changed.attributes})
+        trained = dict(zip(NAMES, cells, strict=True))
+        lost = {name for name, value in properties.items() if says(value) and trained[name] is None}
+        assert lost <= {"CREATION_TIMESTAMP"}
 
 
 def test_several_categories_are_one_text() -> None:

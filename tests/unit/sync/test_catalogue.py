@@ -12,15 +12,15 @@ from hypothesis import strategies as st
 from services.sync.domain.catalogue import (
     MOST_PROPERTIES,
     MOST_PROPERTY_BYTES,
+    MOST_RECORD_BYTES,
     MOST_STATE_BYTES,
     State,
     StateTooLarge,
     item_changed,
-    item_put,
+    merge_put,
     microseconds,
     said_at,
     user_changed,
-    user_put,
 )
 from shared.errors import Permanent
 from shared.events import ItemPut, UserPut
@@ -85,15 +85,22 @@ def test_a_new_item_is_published_even_when_nothing_is_said_of_it() -> None:
     assert State("a", is_new=True).is_published
 
 
+def put_into(*puts: ItemPut | UserPut) -> State:
+    state = State("a", is_new=True)
+    for put in puts:
+        merge_put(state, put, NOON)
+    return state
+
+
 def test_putitems_spellings_find_their_fields() -> None:
-    fields, attributes = item_put(
+    state = put_into(
         an_item_put(
             title="Cup", CATEGORY_L1="Kitchen", Price="2.5", CREATION_TIMESTAMP=1772366400, Colour="red"
         )
     )
 
-    assert fields == {"name": "Cup", "category": "Kitchen", "price": 2.5, "created_at": NOON}
-    assert attributes == {"Colour": "red"}
+    assert state.fields == {"name": "Cup", "category": "Kitchen", "price": 2.5, "created_at": NOON}
+    assert state.attributes == {"Colour": "red"}
 
 
 def test_users_spellings_find_their_fields() -> None:
@@ -101,11 +108,13 @@ def test_users_spellings_find_their_fields() -> None:
         event_id="e", tenant="t", occurred_at=NOON, user_id="u", fields={"state": "Styria", "age": 4}
     )
 
-    assert user_put(put) == ({"province": "Styria"}, {"age": 4})
+    state = put_into(put)
+    assert (state.fields, state.attributes) == ({"province": "Styria"}, {"age": 4})
 
 
 def test_null_takes_a_field_back_but_never_the_availability() -> None:
-    assert item_put(an_item_put(name=None, available=None)) == ({"name": None}, {})
+    state = put_into(an_item_put(name=None, available=None))
+    assert (state.fields, state.attributes) == ({"name": None}, {})
 
 
 @pytest.mark.parametrize(
@@ -116,7 +125,7 @@ def test_null_takes_a_field_back_but_never_the_availability() -> None:
 )  # fmt: skip
 def test_a_value_that_can_be_no_fields_is_refused(fields: dict[str, Any]) -> None:
     with pytest.raises(Permanent, match=next(iter(fields))):
-        item_put(an_item_put(**fields))
+        put_into(an_item_put(**fields))
 
 
 def test_a_clock_that_runs_ahead_does_not_win_for_ever() -> None:
@@ -192,4 +201,93 @@ def test_the_size_of_a_state_is_that_of_its_event(puts: list[dict[str, Any]]) ->
 
 
 def test_the_largest_state_fits_into_a_record() -> None:
-    assert MOST_STATE_BYTES + MOST_PROPERTY_BYTES < MAX_EVENT_BYTES
+    assert MOST_STATE_BYTES + MOST_PROPERTY_BYTES + MOST_RECORD_BYTES < MAX_EVENT_BYTES
+
+
+def a_record(minute: int, fields: dict[str, Any], **columns: Any) -> ItemPut:
+    return an_item_put(**fields).model_copy(
+        update={"columns": columns, "occurred_at": NOON - timedelta(hours=1) + timedelta(minutes=minute)}
+    )
+
+
+def said(minute: int) -> int:
+    return microseconds(NOON - timedelta(hours=1) + timedelta(minutes=minute))
+
+
+def test_a_record_replaces_the_record_before_it_and_nothing_of_the_shop_s_own() -> None:
+    state = State("a", is_new=True)
+    state.put({"name": "Cup", "price": 4.0}, {"Colour": "red"}, said(1))
+
+    merge_put(state, a_record(2, {"price": 5}, promoted="Y", stock=7), NOON)
+    both = dict(state.fields), dict(state.attributes)
+    merge_put(state, a_record(3, {}, stock=8), NOON)
+
+    assert both == ({"name": "Cup", "price": 5.0}, {"Colour": "red", "promoted": "Y", "stock": 7})
+    assert (state.fields, state.attributes) == (
+        {"name": "Cup", "price": 4.0},
+        {"Colour": "red", "stock": 8},
+    )
+
+
+def test_of_a_record_and_the_shop_s_own_word_the_later_one_holds() -> None:
+    state = put_into(a_record(2, {"price": 5}, colour="red"))
+
+    state.put({"price": 4.0}, {"Colour": "blue"}, said(1))
+    earlier = state.fields["price"], dict(state.attributes)
+    state.put({"price": 6.0}, {"Colour": "green"}, said(3))
+
+    assert earlier == (5.0, {"colour": "red"})
+    assert (state.fields["price"], state.attributes) == (6.0, {"Colour": "green"})
+
+
+steps = st.lists(
+    st.tuples(
+        st.booleans(),
+        st.dictionaries(st.sampled_from(["name", "category"]), st.sampled_from("abc"), max_size=2),
+        st.dictionaries(st.sampled_from(["colour", "Colour", "size"]), st.integers(0, 3), max_size=2),
+    ),
+    max_size=6,
+)
+
+
+@given(steps=steps, data=st.data())
+def test_with_records_too_the_state_does_not_depend_on_the_order_of_arrival(
+    steps: list[Any], data: st.DataObject
+) -> None:
+    def after(order: list[tuple[int, Any]]) -> tuple[dict[str, Any], dict[str, Any]]:
+        state = State("a", is_new=True)
+        for minute, (is_record, fields, attributes) in order:
+            if is_record:
+                merge_put(state, a_record(minute, fields, **attributes), NOON)
+            else:
+                state.put(fields, attributes, said(minute))
+        return state.fields, state.attributes
+
+    timed = list(enumerate(steps))
+    assert after(data.draw(st.permutations(timed))) == after(timed)
+
+
+@given(steps=steps)
+def test_the_same_records_again_change_nothing(steps: list[Any]) -> None:
+    records = [a_record(minute, fields, **attributes) for minute, (_, fields, attributes) in enumerate(steps)]
+    known = put_into(*records)
+    again = State("a", known.fields, known.attributes, known.times, known.record)
+
+    for record in records:
+        merge_put(again, record, NOON)
+
+    assert not again.is_published
+
+
+def test_a_state_that_has_no_room_for_more_takes_a_record_all_the_same() -> None:
+    """The tracker has accepted it: what the shop's own sources said is bounded apart from it."""
+    state = State("a", is_new=True)
+    for number in range(5):
+        state.put({}, {f"p{number}": "x" * 99_000}, number)
+    largest = {f"r{number}": "👍" * 8_000 for number in range(4)}
+
+    merge_put(state, a_record(1, {"name": "Cup"}, **largest), NOON)
+
+    event = item_changed("shop", state, NOON)
+    assert event.attributes.keys() == {f"p{n}" for n in range(5)} | largest.keys()
+    assert len(encoded(event, "sync", "").value or b"") < MAX_EVENT_BYTES

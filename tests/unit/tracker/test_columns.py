@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import pytest
 
 from services.tracker.domain.columns import Columns
+from services.tracker.domain.personalize import item_puts
+from services.tracker.domain.reception import Reception
 from services.tracker.store import Datasets
+from shared.errors import Permanent
 from shared.personalize import WireError
+from shared.personalize.events import PutItemsRequest
+
+ARN = "arn:aws:personalize:eu-west-1:1:dataset/shop/ITEMS"
 
 FIELDS = [
     {"name": "ITEM_ID", "type": "string"},
@@ -17,23 +25,52 @@ FIELDS = [
     {"name": "PRICE", "type": "float"},
     {"name": "NUMBER_OF_RATINGS", "type": ["int", "null"]},
     {"name": "VEGAN", "type": "boolean"},
+    {"name": "CREATION_TIMESTAMP", "type": "long"},
+    {"name": "IN_STOCK", "type": "int"},
+    {"name": "AVAILABLE", "type": "string"},
+    {"name": "TITLE", "type": "string"},
+    {"name": "NAME", "type": "string"},
 ]
 ITEMS = Columns.of("item", json.dumps({"type": "record", "name": "Items", "fields": FIELDS}))
 
 
 @pytest.mark.parametrize(
-    "said",
+    ("said", "fields", "columns"),
     [
-        {},
-        {"numberOfRatings": 12, "price": 2, "vegan": True, "category_l1": "tea|green"},
-        {"numberOfRatings": "12", "PRICE": "2.5", "vegan": "TRUE", "category": ["tea", "green"]},
-        {"categoryL1": None, "number_of_ratings": None},
+        ({}, {}, {}),
+        (
+            {"numberOfRatings": 12, "price": 2, "vegan": True, "category_l1": "tea|green"},
+            {"price": 2.0, "category": "tea|green"},
+            {"numberOfRatings": 12, "vegan": True},
+        ),
+        (
+            {"numberOfRatings": "12.0", "PRICE": "2.5", "vegan": "TRUE", "category": ["tea", 5]},
+            {"price": 2.5, "category": "tea|5"},
+            {"numberOfRatings": 12, "vegan": True},
+        ),
+        ({"categoryL1": None, "number_of_ratings": None}, {"category": None}, {"number_of_ratings": None}),
         # Of the shop's own state, without a column.
-        {"inStock": False, "currency": "EUR"},
+        ({"currency": "EUR"}, {"currency": "EUR"}, {}),
+        # Availability is the shop's alone: a column of that name is a column.
+        ({"inStock": 7, "available": "Y"}, {}, {"inStock": 7, "available": "Y"}),
+        ({"IN_STOCK": 0}, {}, {"IN_STOCK": 0}),
+        # What the field can't hold, or would not give back, is kept as the column.
+        ({"creationTimestamp": "1700000000"}, {"created_at": "2023-11-14T22:13:20+00:00"}, {}),
+        ({"creationTimestamp": 1_700_000_000_000}, {}, {"creationTimestamp": 1_700_000_000_000}),
+        ({"price": 2e12}, {}, {"price": 2e12}),
+        ({"name": " Cup "}, {"name": "Cup"}, {"name": " Cup "}),
+        # What the field can hold, and the column can't.
+        ({"creationTimestamp": "2023-11-14T22:13:20Z"}, {"created_at": "2023-11-14T22:13:20+00:00"}, {}),
+        # Of several columns that mean a field, the one with its name stands for it.
+        ({"title": "Mug", "name": "Cup"}, {"name": "Cup"}, {"title": "Mug"}),
+        # Of two spellings of a column the last holds.
+        ({"PRICE": 3, "price": 2e12}, {}, {"price": 2e12}),
     ],
 )
-def test_what_has_a_column_or_a_field_is_taken(said: dict[str, Any]) -> None:
-    assert ITEMS.problem(said) is None
+def test_a_value_that_fits_is_kept_as_its_column_and_as_the_field_it_converts_to(
+    said: dict[str, Any], fields: dict[str, Any], columns: dict[str, Any]
+) -> None:
+    assert ITEMS.record(said) == (fields, columns)
 
 
 @pytest.mark.parametrize(
@@ -46,44 +83,84 @@ def test_what_has_a_column_or_a_field_is_taken(said: dict[str, Any]) -> None:
         ({"price": "dear"}, "'price' is \"dear\", and the column PRICE is of type float"),
         ({"price": None}, "'price' is null"),
         ({"price": "inf"}, "of type float"),
+        ({"price": 1e39}, "of type float"),
         ({"price": True}, "of type float"),
         ({"numberOfRatings": 1.5}, "of type int"),
+        ({"numberOfRatings": 2**31}, "of type int"),
+        ({"creationTimestamp": 1e300}, "of type long"),
         ({"vegan": 1}, "of type boolean"),
+        ({"inStock": "many"}, "of type int"),
         ({"category": {"l1": "tea"}}, "of type string"),
         ({"category": [["tea"]]}, "of type string"),
+        ({"currency": ["EUR"]}, "currency is ['EUR'], which is no text"),
     ],
 )
-def test_what_has_none_or_is_of_another_type_is_a_problem(said: dict[str, Any], sentence: str) -> None:
-    assert sentence in (ITEMS.problem(said) or "")
+def test_what_fits_neither_a_column_nor_a_field_is_refused(said: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(Permanent) as caught:
+        ITEMS.record(said)
+
+    assert sentence in str(caught.value)
 
 
 class View:
     """Stands for the engine's view."""
 
-    def __init__(self, fields: list[dict[str, Any]] | None) -> None:
+    def __init__(self, fields: list[dict[str, Any]] | None, *, of_trainer: bool = False) -> None:
         self.fields = fields
+        self.of_trainer = of_trainer
         self.asked = 0
 
-    async def fetchrow(self, _: str, *_arguments: object) -> dict[str, str] | None:
+    async def fetchrow(self, _: str, *_arguments: object) -> dict[str, Any] | None:
         self.asked += 1
-        return None if self.fields is None else {"schema": json.dumps({"fields": self.fields})}
+        if self.fields is None:
+            return None
+        return {"schema": json.dumps({"fields": self.fields}), "of_trainer": self.of_trainer}
 
 
-async def test_a_problem_names_its_place_and_a_new_schema_counts_at_once() -> None:
+async def put_items(view: View, *said: dict[str, Any], datasets: Datasets | None = None) -> list[Any]:
+    """The puts of a PutItems call, with a view of datasets in place of Postgres."""
+    items = [{"itemId": "i", "properties": json.dumps(properties)} for properties in said]
+    request = PutItemsRequest.model_validate({"datasetArn": ARN, "items": items})
+    now = datetime.now(UTC)
+    reception = Reception("shop", now, now, lambda: "id")
+    datasets = datasets or Datasets(view)  # type: ignore[arg-type]
+    return await datasets.read("shop", "item", ARN, partial(item_puts, request, reception, None))
+
+
+async def test_a_refusal_names_its_place_and_a_new_schema_counts_at_once() -> None:
     view = View(FIELDS)
     datasets = Datasets(view)  # type: ignore[arg-type]
     puts = [{"price": 1}, {"colour": "red"}]
 
     with pytest.raises(WireError, match=r"items\.1\.properties: 'colour' is no column") as caught:
-        await datasets.check("shop", "item", puts)
+        await put_items(view, *puts, datasets=datasets)
     assert caught.value.code == "InvalidInputException"
 
     view.fields = [*FIELDS, {"name": "COLOUR", "type": ["null", "string"]}]
-    await datasets.check("shop", "item", puts)
+    await put_items(view, *puts, datasets=datasets)
     asked = view.asked
-    await datasets.check("shop", "item", puts)
+    await put_items(view, *puts, datasets=datasets)
     assert view.asked == asked, "what is well is not asked for again"
 
 
-async def test_without_a_dataset_anything_is_taken() -> None:
-    await Datasets(View(None)).check("shop", "user", [{"colour": "red"}])  # type: ignore[arg-type]
+async def test_a_dataset_that_the_group_lacks_is_not_found_until_it_is_made() -> None:
+    view = View(None)
+    datasets = Datasets(view)  # type: ignore[arg-type]
+
+    with pytest.raises(WireError, match=f"no dataset with the ARN {ARN}") as caught:
+        await put_items(view, {"price": 1}, datasets=datasets)
+    assert caught.value.code == "ResourceNotFoundException"
+
+    view.fields = FIELDS
+    (put,) = await put_items(view, {"price": 1}, datasets=datasets)
+    assert (put.fields, put.columns) == ({"price": 1.0}, {})
+
+
+async def test_a_dataset_of_the_trainer_takes_any_property() -> None:
+    view = View(FIELDS, of_trainer=True)
+
+    (put,) = await put_items(view, {"colour": "red", "inStock": "no", "price": "2"})
+    assert (put.fields, put.columns) == ({"available": False, "price": 2.0}, {"colour": "red"})
+
+    with pytest.raises(WireError, match=r"items\.0\.properties: price is 'dear', which is no number"):
+        await put_items(view, {"price": "dear"})

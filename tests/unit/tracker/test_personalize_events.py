@@ -159,7 +159,7 @@ def test_properties_that_nest_too_deep_are_invalid_input() -> None:
         put({"properties": '{"a": ' + "[" * 40 + "]" * 40 + "}"})
 
 
-def test_items_and_users_become_puts_with_the_fields_as_sent() -> None:
+def test_items_and_users_become_records_of_their_datasets() -> None:
     items = PutItemsRequest.model_validate(
         {
             "datasetArn": "arn:aws:personalize:eu:1:dataset/shop/ITEMS",
@@ -173,10 +173,12 @@ def test_items_and_users_become_puts_with_the_fields_as_sent() -> None:
         }
     )
 
-    first, second = item_puts(items, reception(), "inv")
-    (user,) = user_puts(users, reception(), "inv-2")
+    first, second = item_puts(items, reception(), "inv", None)
+    (user,) = user_puts(users, reception(), "inv-2", None)
 
-    assert (first.item_id, first.fields, first.tenant) == ("i", {"genres": "a|b", "price": 2}, "shop")
-    assert (second.item_id, second.fields) == ("j", {})
-    assert (user.user_id, user.fields, user.occurred_at) == ("u", {"gender": "f"}, NOW)
+    assert (first.item_id, first.tenant) == ("i", "shop")
+    assert (first.fields, first.columns) == ({"price": 2.0}, {"genres": "a|b"})
+    assert (second.item_id, second.fields, second.columns) == ("j", {}, {})
+    assert (user.user_id, user.fields, user.columns) == ("u", {}, {"gender": "f"})
+    assert user.occurred_at == NOW
     assert first.event_id == derived_id("shop", "inv", 0)

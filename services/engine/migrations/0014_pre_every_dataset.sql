@@ -1,0 +1,17 @@
+-- Every dataset. What the columns of the trainer's own are is what it reads, and nobody's word on what a shop may say of
+-- its items and users; datasets_v1 leaves them out.
+
+CREATE VIEW datasets_v2 AS
+SELECT
+    datasets.tenant,
+    datasets.document ->> 'datasetType' AS dataset_type,
+    schemas.document ->> 'schema' AS schema,
+    schemas.name ~ '^endcap-(interactions|items|users)-[0-9a-f]{8}$' AS of_trainer
+FROM resources AS datasets
+JOIN resources AS schemas
+    ON schemas.account = datasets.account
+    AND schemas.path = split_part(datasets.document ->> 'schemaArn', ':', 6)
+    AND schemas.type = 'schema'
+WHERE datasets.type = 'dataset';
+
+GRANT SELECT ON datasets_v2 TO tracker;
