@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,22 +52,31 @@ class Texts:
 
 Column = NDArray[np.float64] | Texts
 Value = str | float
+NumberKind = Literal["whole", "float", "double"]
+"""What a dataset's schema says of a column of numbers: int and long, or the two kinds of floats."""
 
 
 @dataclass(frozen=True)
 class Attributes:
-    """Columns by name, with one cell per item or user: float64 with NaN for missing, or texts."""
+    """Columns by name, with one cell per item or user: float64 with NaN for missing, or texts.
+
+    `kinds` says of columns of numbers what they are in the dataset; of models of earlier releases nothing.
+    """
 
     columns: Mapping[str, Column] = field(default_factory=dict)
+    kinds: Mapping[str, NumberKind] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, columns: Mapping[str, NDArray[Any]]) -> Attributes:
+    def of(
+        cls, columns: Mapping[str, NDArray[Any]], kinds: Mapping[str, NumberKind] | None = None
+    ) -> Attributes:
         """From a dataset's columns: numbers as they are, everything else as text."""
         return cls(
             {
                 name: column.astype(np.float64) if column.dtype.kind in "iuf" else Texts.of(column.tolist())
                 for name, column in columns.items()
-            }
+            },
+            {name: kind for name, kind in (kinds or {}).items() if name in columns},
         )
 
     def values(self, name: str) -> NDArray[Any] | None:

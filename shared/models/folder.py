@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.errors import Permanent
-from shared.models.attributes import Attributes, Column, Texts
+from shared.models.attributes import Attributes, Column, NumberKind, Texts
 from shared.models.context import Context
 from shared.models.deeds import Deeds
 from shared.models.histories import Histories, Seen
@@ -28,6 +28,7 @@ from shared.models.scoring import Scoring
 FORMAT = 2
 """Since 2 a folder holds attributes and when items were first met; a folder of format 1 has none."""
 _READ = (1, FORMAT)
+_NUMBER_KINDS: dict[str, NumberKind] = {"whole": "whole", "float": "float", "double": "double"}
 _META = "meta.json"
 # Below this size a plain read is quicker than a mapping.
 _MAPPED_FROM_BYTES = 1 << 16
@@ -152,9 +153,12 @@ def _attributes(model: Model) -> Iterator[tuple[str, Attributes]]:
 
 
 def _kinds(attributes: Attributes) -> list[list[str]]:
-    """The columns' names and kinds, in the order of their files: a name may be no file's name."""
+    """The columns' names and kinds, in the order of their files: a name may be no file's name.
+
+    Whatever is not `text` is a column of numbers.
+    """
     return [
-        [name, "text" if isinstance(column, Texts) else "number"]
+        [name, "text" if isinstance(column, Texts) else attributes.kinds.get(name, "number")]
         for name, column in attributes.columns.items()
     ]
 
@@ -166,7 +170,7 @@ def _read_attributes(folder: Path, owner: str, columns: list[list[str]]) -> Attr
         found[name] = (
             Texts(**_group(folder, file, ("text", "offsets"))) if kind == "text" else _array(folder, file)
         )
-    return Attributes(found)
+    return Attributes(found, {name: _NUMBER_KINDS[kind] for name, kind in columns if kind in _NUMBER_KINDS})
 
 
 def _read_deeds(folder: Path, names: list[str] | None) -> Deeds:

@@ -71,8 +71,8 @@ def model(
         older=older,
         parts=tuple(parts),
         notes=notes or {},
-        item_attributes=Attributes.of(dataset.item_columns),
-        user_attributes=Attributes.of(dataset.user_columns),
+        item_attributes=Attributes.of(dataset.item_columns, dataset.kinds.get("ITEMS")),
+        user_attributes=Attributes.of(dataset.user_columns, dataset.kinds.get("USERS")),
         **ages(dataset),
     )
 

@@ -15,6 +15,7 @@ from services.engine.recipes.elsewhere import Counts
 from services.engine.recipes.room import MEMORY, Column, Room, rest, tally
 from services.engine.recipes.rows import Rows
 from shared.events import canonical_type
+from shared.models.attributes import NumberKind
 
 # The stubs of pyarrow lose the type of most computed columns.
 Arrow = Any
@@ -30,7 +31,8 @@ class Dataset:
     and items without interactions. There is one row per user, item, second and event type, sorted by
     user, time, item and type. `times` are epoch seconds, `event_types` number into
     `event_type_names` (canonical names; "" where none was given), `values` are NaN where none was.
-    Attribute columns lie beside `item_ids` and `user_ids`: float64 with NaN, or objects with None.
+    Attribute columns lie beside `item_ids` and `user_ids`: float64 with NaN, or objects with None; `kinds`
+    says of those of numbers what they were, by the type of the dataset.
     `elsewhere` is what a second compute backend adds up, over more interactions than are held here.
     Long columns, and those made of them, lie in `room`. `left_out` counts the interactions whose
     value no event may have, and which count without it.
@@ -46,6 +48,7 @@ class Dataset:
     values: NDArray[np.float32]
     item_columns: Mapping[str, Column] = field(default_factory=dict)
     user_columns: Mapping[str, Column] = field(default_factory=dict)
+    kinds: Mapping[str, Mapping[str, NumberKind]] = field(default_factory=dict)
     elsewhere: Counts | None = None
     room: Room = MEMORY
     left_out: int = 0
@@ -80,6 +83,7 @@ class Dataset:
             event_type_names=names,
             item_columns=_attributes(items, "ITEM_ID", item_ids),
             user_columns=_attributes(users, "USER_ID", user_ids),
+            kinds={"ITEMS": _number_kinds(items), "USERS": _number_kinds(users)},
             users=columns["users"],
             items=columns["items"],
             times=columns["times"],
@@ -160,6 +164,16 @@ def _ids(table: pa.Table | None, key: str) -> Arrow | None:
 
 def _strings(ids: Arrow) -> Column:
     return np.array(ids.to_pylist(), object)
+
+
+def _number_kinds(table: Arrow) -> dict[str, NumberKind]:
+    kinds: dict[str, NumberKind] = {}
+    for column in table.schema if table is not None else ():
+        if pa.types.is_integer(column.type):
+            kinds[column.name] = "whole"
+        elif pa.types.is_floating(column.type):
+            kinds[column.name] = "double" if pa.types.is_float64(column.type) else "float"
+    return kinds
 
 
 def _attributes(table: pa.Table | None, key: str, ids: Arrow) -> dict[str, Column]:

@@ -81,7 +81,7 @@ def without_users(model: Model, users: NDArray[np.int64]) -> Model:
         histories=histories,
         older=older,
         deeds=deeds,
-        user_attributes=Attributes(columns),
+        user_attributes=Attributes(columns, model.user_attributes.kinds),
     )
 
 

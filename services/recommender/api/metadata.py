@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from services.recommender.domain.shelf import Shelf
 from shared.models import Attributes
 from shared.personalize import invalid_input
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
     from services.recommender.api.targets import Target
     from services.recommender.domain.catalogue import Catalogue
     from services.recommender.domain.facts import Value
+    from shared.models.attributes import NumberKind
 
 MOST_COLUMNS = 10
 _ENABLED = "enableMetadataWithRecommendations"
@@ -23,10 +26,10 @@ _WITHOUT_ASKING = frozenset({"aws-user-personalization-v2", "aws-personalized-ra
 
 @dataclass(frozen=True, slots=True)
 class Metadata:
-    """Some columns of the items that a target knows."""
+    """Some columns of the items that a target knows, in the training data's own spelling."""
 
     shelf: Shelf
-    names: Sequence[str]
+    columns: Sequence[str]
 
     @classmethod
     def of(cls, target: Target, names: Sequence[str], catalogue: Catalogue) -> Metadata:
@@ -41,18 +44,28 @@ class Metadata:
         shelf = target.deployed.shelf if target.deployed else None
         if shelf is None:
             return cls(Shelf([], {}, Attributes(), catalogue), names)
-        unknown = [name for name in names if not shelf.knows(name)]
-        if unknown:
-            raise invalid_input(f"The items have no column {unknown[0]!r}: see the schema of the dataset.")
-        return cls(shelf, names)
+        columns = []
+        for name in names:
+            column = shelf.column(name)
+            if column is None:
+                raise invalid_input(f"The items have no column {name!r}: see the schema of the dataset.")
+            columns.append(column)
+        return cls(shelf, columns)
 
     def about(self, item_id: str) -> dict[str, str]:
-        """The columns of an item that have a value."""
-        return {name: _text(value) for name, value in self.shelf.cells(item_id, self.names).items()}
+        """Return the columns of an item that have a value as texts, by their names in lower case."""
+        cells = self.shelf.cells(item_id, self.columns)
+        return {name.lower(): _text(value, self.shelf.kind(name)) for name, value in cells.items()}
 
 
-def _text(value: Value) -> str:
-    """Whole numbers without a fraction, as schemas of whole numbers have them."""
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))
-    return str(value)
+def _text(value: Value, kind: NumberKind | None) -> str:
+    """Return a cell as the service writes it: a float with its fraction, a whole number without.
+
+    Of models of earlier releases nobody knows the kinds: whole values have no fraction there.
+    """
+    if not isinstance(value, float):
+        return value
+    if kind == "float":
+        # As few digits as tell it from its neighbours of 32 bits: 130.1, not 130.10000228881836.
+        return str(float(str(np.float32(value))))
+    return str(int(value)) if value.is_integer() and kind != "double" else str(value)

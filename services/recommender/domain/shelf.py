@@ -16,6 +16,7 @@ from shared.models import Attributes
 
 if TYPE_CHECKING:
     from services.recommender.domain.catalogue import Catalogue
+    from shared.models.attributes import NumberKind
 
 Mask = NDArray[np.bool_]
 Column = NDArray[Any]
@@ -73,9 +74,13 @@ class Shelf:
                 self._masks.popitem(last=False)
         return found
 
-    def knows(self, name: str) -> bool:
-        """Whether the training data had such a column."""
-        return spelled("item", name, self._attributes.columns) is not None
+    def column(self, name: str) -> str | None:
+        """Return the training data's own spelling of a column; None where it had none of that name."""
+        return spelled("item", name, self._attributes.columns)
+
+    def kind(self, column: str) -> NumberKind | None:
+        """Return what a column of numbers is in the dataset; None for texts and where nobody knows."""
+        return self._attributes.kinds.get(column)
 
     def cells(self, item_id: str, names: Sequence[str]) -> dict[str, Value]:
         """Some attributes of one item; those that nobody knows are left out."""
@@ -96,7 +101,7 @@ class Shelf:
         """The training data's own spelling of a column."""
         if name in self._attributes.columns:
             return name
-        return spelled("item", name, self._attributes.columns) or name
+        return self.column(name) or name
 
     def _keys(self, name: str) -> tuple[str, ...]:
         """Return the keys of the facts of a column; a field is one of the column that stands for it alone."""

@@ -217,8 +217,8 @@ async def test_mistakes_say_what_is_wrong(ask: Asking) -> None:
 async def test_recipes_of_the_second_version_have_metadata_without_asking(ask: Asking) -> None:
     answer = await ask.list_of("second", userId="u1", numResults=3, metadataColumns={"ITEMS": ["PRICE"]})
 
-    prices = {item["itemId"]: item["metadata"]["PRICE"] for item in answer["itemList"]}
-    assert prices == {item: item.partition("-")[2] for item in ids(answer)}
+    prices = {item["itemId"]: item["metadata"]["price"] for item in answer["itemList"]}
+    assert prices == {item: f"{item.partition('-')[2]}.0" for item in ids(answer)}
 
 
 async def test_a_purchase_is_gone_within_two_seconds_and_can_be_asked_for_again(
@@ -279,8 +279,8 @@ async def test_the_shop_s_newer_word_on_an_item_counts(shop: Any, ask: Asking) -
 
     answer = await eventually(told)
     described = {item["itemId"]: item["metadata"] for item in answer["itemList"]}
-    assert described["bolt-11"] == {"PRICE": "0.5", "GENRES": "tea|odd", "NAME": "bolt11"}
-    assert described["tea-3"] == {"PRICE": "3", "GENRES": "tea|drink", "NAME": "tea3"}
+    assert described["bolt-11"] == {"price": "0.5", "genres": "tea|odd", "name": "bolt11"}
+    assert described["tea-3"] == {"price": "3.0", "genres": "tea|drink", "name": "tea3"}
 
 
 async def test_popular_items_that_pass_follow_where_too_few_are_alike(ask: Asking) -> None:

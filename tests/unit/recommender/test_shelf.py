@@ -91,7 +91,7 @@ def test_the_shop_overrides_field_by_field_and_adds_columns(shelf: Shelf, catalo
         "category": "bolt",
     }
     assert shelf.cells("nobody", ["PRICE"]) == {}
-    assert (shelf.knows("category"), shelf.knows("SEASON")) == (True, False)
+    assert (shelf.column("category"), shelf.column("SEASON")) == ("CATEGORY_L1", None)
 
 
 def test_what_the_shop_takes_back_is_training_s_again(shelf: Shelf, catalogue: Catalogue) -> None:

@@ -151,7 +151,8 @@ def described() -> Model:
                 "PRICE": np.array([1.5, np.nan, 3.0]),
                 "GENRES": np.array(["a|ü", None, ""], object),
                 "odd/../name": np.array([True, False, None], object),
-            }
+            },
+            {"PRICE": "float"},
         ),
         user_attributes=Attributes.of({"CITY": np.array(["Köln", "Łódź"], object)}),
         born=np.array([5, 0, 7]),
@@ -168,6 +169,7 @@ def test_attributes_travel_with_the_model(tmp_path: Path) -> None:
     assert items.values("GENRES").tolist() == ["a|ü", None, None]
     assert items.values("odd/../name").tolist() == ["true", "false", None]
     assert items.values("nothing") is None
+    assert items.kinds == {"PRICE": "float"}
     assert items.row(0) == {"PRICE": 1.5, "GENRES": "a|ü", "odd/../name": "true"}
     assert items.row(1) == {"odd/../name": "false"}
     assert loaded.user_attributes.row(1) == {"CITY": "Łódź"}

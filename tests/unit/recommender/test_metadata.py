@@ -1,0 +1,77 @@
+"""metadataColumns: how cells of items are written, whichever way they came."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pyarrow as pa
+import pytest
+
+from services.engine.recipes import Dataset
+from services.recommender.api.metadata import Metadata
+from services.recommender.domain.catalogue import Catalogue
+from services.recommender.domain.facts import plain
+from services.recommender.domain.shelf import Shelf
+from shared.models import Attributes
+
+NOW = datetime(2023, 11, 14, 22, 13, 20, tzinfo=UTC)
+
+
+def shelf(catalogue: Catalogue, *, has_kinds: bool = True) -> Shelf:
+    """The shelf of a model that was trained on one item, with a column of each type."""
+    items = pa.table(
+        {
+            "ITEM_ID": ["i"],
+            "PRICE": pa.array([200.0], pa.float32()),
+            "WEIGHT": pa.array([130.1], pa.float32()),
+            "MARGIN": pa.array([3.0], pa.float64()),
+            "YEAR": pa.array([2007], pa.int32()),
+            "CREATION_TIMESTAMP": pa.array([1_700_000_000], pa.int64()),
+            "VEGAN": [True],
+            "PRODUCT_NOTE": ["note 7"],
+        }
+    )
+    interactions = pa.table({"USER_ID": ["u"], "ITEM_ID": ["i"], "TIMESTAMP": [1]})
+    dataset = Dataset.from_arrow(interactions, items)
+    kinds = dataset.kinds["ITEMS"] if has_kinds else None
+    return Shelf(["i"], {"i": 0}, Attributes.of(dataset.item_columns, kinds), catalogue)
+
+
+def metadata(shelf: Shelf, *names: str) -> dict[str, str]:
+    return Metadata(shelf, [shelf.column(name) or "" for name in names]).about("i")
+
+
+def test_names_are_in_lower_case_and_floats_have_their_fraction() -> None:
+    assert metadata(shelf(Catalogue()), "PRODUCT_NOTE", "PRICE") == {
+        "product_note": "note 7",
+        "price": "200.0",
+    }
+    assert metadata(
+        shelf(Catalogue()), "weight", "Margin", "year", "creationTimestamp", "VEGAN", "productNote"
+    ) == {
+        "weight": "130.1",
+        "margin": "3.0",
+        "year": "2007",
+        "creation_timestamp": "1700000000",
+        "vegan": "true",
+        "product_note": "note 7",
+    }
+
+
+@pytest.mark.parametrize("price", [180, 180.0])
+def test_what_the_shop_says_since_is_written_the_same_way(price: float) -> None:
+    catalogue = Catalogue()
+    facts = plain({"price": price, "created_at": NOW}, {"Year": 2008})
+    catalogue.put("i", None, None, available=True, as_of=NOW, facts=facts)
+
+    assert metadata(shelf(catalogue), "PRICE", "YEAR", "CREATION_TIMESTAMP") == {
+        "price": "180.0",
+        "year": "2008",
+        "creation_timestamp": "1700000000",
+    }
+
+
+def test_a_model_of_an_earlier_release_shows_whole_values_without_a_fraction() -> None:
+    known = metadata(shelf(Catalogue(), has_kinds=False), "PRICE", "YEAR")
+
+    assert known == {"price": "200", "year": "2007"}
