@@ -31,6 +31,8 @@ from shared.personalize import invalid_input
 
 LATEST = "/$LATEST"
 _SYNC = "syncWithLatestSolutionVersion"
+_UNSET: dict[str, Any] = {"campaignConfig": {}}
+"""What members of a campaign are that nobody has set."""
 
 
 class CampaignConfig(WireModel):
@@ -156,6 +158,11 @@ async def update(control: Control, request: UpdateCampaign) -> CampaignName:
             fresh["campaignConfig"] = before | {_SYNC: False}
     elif request.campaign_config and request.campaign_config.sync_with_latest_solution_version:
         _check_sync(request.campaign_config, campaign.document["solutionVersionArn"])
+    if all(campaign.document.get(name, _UNSET.get(name)) == value for name, value in fresh.items()):
+        raise invalid_input(
+            f"The campaign {campaign.arn} has this version and these settings already: the update changes "
+            "nothing."
+        )
     updated = await _update(control.resources, campaign, fresh, facts)
     if version is not None and version.parent != campaign.parent:
         await control.resources.move(campaign, version.parent)

@@ -129,15 +129,20 @@ async def describe(_: Control, request: RecipeName) -> RecipeDescribed:
 
 
 async def listed(control: Control, request: ListRecipes) -> RecipesListed:
-    """List the recipes: those of a domain, which are made into recommenders, or all."""
+    """List the recipes: those of a domain, which are made into recommenders, or all.
+
+    The service filters by the domain behind its pages, so that its first page of a domain has a token always,
+    which programs read. Here it leads to what is left, if only to an empty page.
+    """
     purpose = f"ListRecipes {request.domain or ''}"
     found = [recipe for _, recipe in sorted(RECIPES.items()) if request.domain in {None, recipe.domain}]
     begin = control.tokens.read(purpose, request.next_token) if request.next_token else 0
     end = begin + request.max_results
+    is_first_of_domain = request.domain is not None and request.next_token is None
     return RecipesListed(
         recipes=[
             RecipeSummary(name=recipe.name, recipe_arn=arn_of(recipe.name), domain=recipe.domain)
             for recipe in found[begin:end]
         ],
-        next_token=control.tokens.issue(purpose, end) if end < len(found) else None,
+        next_token=control.tokens.issue(purpose, end) if end < len(found) or is_first_of_domain else None,
     )

@@ -152,6 +152,10 @@ async def update(control: Control, request: UpdateRecommender) -> RecommenderNam
         raise in_use(f"The recommender {recommender.arn} is being updated; wait until that is done.")
     before = _config(recommender)
     after = before | document(request)["recommenderConfig"]
+    if after == before:
+        raise invalid_input(
+            f"The recommender {recommender.arn} has this configuration already: the update changes nothing."
+        )
     latest = update_of(recommenderConfig=after)
     if after.get("trainingDataConfig") != before.get("trainingDataConfig"):
         training = await recommender_trainings.make(control, recommender, after)

@@ -76,6 +76,20 @@ def test_a_domain_lists_its_own(engine: Engine) -> None:
     assert names(recipeProvider="SERVICE") == set(RECIPES)
 
 
+def test_the_first_page_of_a_domain_has_a_token_and_pages_end(engine: Engine) -> None:
+    own = {name for name, recipe in RECIPES.items() if recipe.domain}
+    first = engine.personalize.list_recipes(domain="ECOMMERCE")
+    second = engine.personalize.list_recipes(domain="ECOMMERCE", nextToken=first["nextToken"])
+    pages = engine.personalize.get_paginator("list_recipes").paginate(
+        domain="ECOMMERCE", PaginationConfig={"PageSize": 2}
+    )
+
+    assert {recipe["name"] for recipe in first["recipes"]} == own
+    assert second["recipes"] == []
+    assert "nextToken" not in second
+    assert {recipe["name"] for page in pages for recipe in page["recipes"]} == own
+
+
 @pytest.mark.parametrize(
     ("name", "kind", "transformation"),
     [

@@ -142,6 +142,10 @@ async def test_other_columns_come_with_the_next_model_and_other_settings_at_once
     exploring = {"itemExplorationConfig": {"explorationWeight": "0.1"}}
 
     await ask(surface, "UpdateRecommender", recommenderArn=recommender, recommenderConfig=exploring)
+    update = {"recommenderArn": recommender, "recommenderConfig": exploring}
+    assert await refused(surface, "UpdateRecommender", **update) == "InvalidInputException"
+    update["recommenderConfig"] = {}
+    assert await refused(surface, "UpdateRecommender", **update) == "InvalidInputException"
     at_once = await described(surface, recommender)
     assert at_once.recommender_config.item_exploration_config == {"explorationWeight": "0.1"}
     assert at_once.latest_recommender_update.status == "ACTIVE"

@@ -209,6 +209,34 @@ async def test_a_campaign_serves_no_version_of_another_group(
     assert caught.value.code == "InvalidInputException"
 
 
+async def test_an_update_of_a_campaign_that_changes_nothing_is_refused(
+    surface: Surface, store: Database, solution: str
+) -> None:
+    version = (await ask(surface, "CreateSolutionVersion", solutionArn=solution)).solution_version_arn
+    await store.execute(
+        "UPDATE resources SET status = 'ACTIVE', facts = facts || $1 WHERE type = 'solution-version'",
+        {"model_uri": "s3://endcap-data/shop/models/", "model_sha256": "0" * 64},
+    )
+    made = await ask(surface, "CreateCampaign", name="home", solutionVersionArn=version)
+    arn, exploring = made.campaign_arn, {"itemExplorationConfig": {"explorationWeight": "0.1"}}
+    same: list[dict[str, Any]] = [
+        {},
+        {"solutionVersionArn": version},
+        {"solutionVersionArn": f"{solution}/$LATEST"},
+        {"campaignConfig": {}},
+    ]
+
+    for members in same:
+        assert await refused(surface, "UpdateCampaign", campaignArn=arn, **members) == "InvalidInputException"
+    described = (await ask(surface, "DescribeCampaign", campaignArn=arn)).campaign
+    assert described.latest_campaign_update is None
+
+    for members in ({"campaignConfig": exploring, "solutionVersionArn": version}, {"minProvisionedTPS": 2}):
+        await ask(surface, "UpdateCampaign", campaignArn=arn, **members)
+        with pytest.raises(WireError, match="the update changes nothing"):
+            await ask(surface, "UpdateCampaign", campaignArn=arn, **members)
+
+
 async def test_algorithms_and_feature_transformations_come_from_the_recipes(surface: Surface) -> None:
     recipe = (await ask(surface, "DescribeRecipe", recipeArn=RECIPE)).recipe
 
