@@ -6,6 +6,11 @@ from shared.observability import counter, histogram
 
 CALLS = counter("endcap_engine_calls_total", "Calls of the control plane.", ["operation", "outcome"])
 IMPORTED_ROWS = counter("endcap_engine_imported_rows_total", "Rows imported into datasets.", ["type"])
+NULL_CELLS = counter(
+    "endcap_engine_null_cells_total",
+    "Cells of imported items and users that are null: they did not fit.",
+    ["type"],
+)
 EXPORTED_ROWS = counter("endcap_engine_exported_rows_total", "Rows exported from datasets.", ["type"])
 DELETED_USERS = counter("endcap_engine_deleted_users_total", "Users that deletions named.")
 TRAINING_SECONDS = histogram(

@@ -13,7 +13,8 @@ import pyarrow.parquet as pq
 
 from services.engine.domain.schemas import Column, Schema, metadata
 from services.engine.store import datasets
-from services.engine.worker.reading import EARLIEST_SECOND, LATEST_SECOND, arrow_schema
+from services.engine.worker.cells import EARLIEST_SECOND, LATEST_SECOND
+from services.engine.worker.reading import arrow_schema
 from shared.events.cells import LARGEST_CELL, cell_of
 from shared.events.spellings import columns_of_fields, folded
 

@@ -13,6 +13,7 @@ from services.engine.domain import schemas
 from services.engine.domain.locations import Location
 from services.engine.store.objects import Object, Objects
 from services.engine.worker import reading
+from services.engine.worker.cells import NullCells
 from shared.errors import Permanent
 
 INVALID_LOCATION = "Invalid Data location."
@@ -51,6 +52,7 @@ def run(spec: Spec, objects: Objects, workspace: Path, report: Report) -> dict[s
         raise Permanent(f"The files have {total:,} bytes; {spec.max_bytes:,} are allowed. Split the import.")
     left = spec.max_rows
     done = 0
+    nulls = None if spec.kind == "INTERACTIONS" else NullCells()
 
     def progress(count: int) -> None:
         nonlocal done
@@ -61,13 +63,17 @@ def run(spec: Spec, objects: Objects, workspace: Path, report: Report) -> dict[s
     for number, source in enumerate(sources):
         path = workspace / f"part-{number:05}.parquet"
         stream = objects.read(source, INVALID_LOCATION, progress)
-        rows = _convert(stream, schema, source.name, path, left)
+        rows = _convert(stream, schema, source.name, path, left, nulls)
         left -= rows
         key = f"{spec.folder}{path.name}"
         objects.upload(path, objects.data_bucket, key, INVALID_LOCATION)
         parts.append({"key": key, "rows": rows, "bytes": path.stat().st_size})
         path.unlink()
-    return {"parts": parts, "warnings": warnings_of(spec, sum(part["rows"] for part in parts))}
+    warnings = warnings_of(spec, sum(part["rows"] for part in parts))
+    if nulls is not None:
+        nulls.check()
+        warnings += nulls.warnings(schema.columns)
+    return {"parts": parts, "warnings": warnings, "null_cells": dict(nulls.counts) if nulls else {}}
 
 
 def csv_files(objects: Objects, location: Location, *, deep: bool) -> list[Object]:
@@ -86,14 +92,16 @@ def csv_files(objects: Objects, location: Location, *, deep: bool) -> list[Objec
     return read
 
 
-def _convert(stream: IO[bytes], schema: schemas.Schema, name: str, path: Path, most: int) -> int:
+def _convert(
+    stream: IO[bytes], schema: schemas.Schema, name: str, path: Path, most: int, nulls: NullCells | None
+) -> int:
     """Write the rows of one file; gives how many. Permanent when there are more than `most`."""
     rows = 0
     arrow = reading.arrow_schema(schema)
     with pq.ParquetWriter(
         path, arrow, compression="zstd", compression_level=1, dictionary_pagesize_limit=_DICTIONARY_BYTES
     ) as writer:
-        for batch in reading.batches(stream, schema, name):
+        for batch in reading.batches(stream, schema, name, nulls=nulls):
             rows += batch.num_rows
             if rows > most:
                 raise Permanent(f"With {name} the import has too many rows. Split the import.")

@@ -12,9 +12,10 @@ import pyarrow.compute as pc
 from pyarrow import csv as arrow_csv
 
 from services.engine.domain.schemas import Column, Schema
+from services.engine.worker.cells import EARLIEST_SECOND, IDS, LATEST_SECOND, NullCells, converted
 from shared.errors import Permanent, Transient
 from shared.events.cells import LARGEST_CELL
-from shared.events.values import EARLIEST, LARGEST, LATEST
+from shared.events.values import LARGEST
 
 BLOCK_BYTES = 8 * 2**20
 LONGEST_ID = 256
@@ -22,15 +23,11 @@ LONGEST_CATEGORY = 1000
 LONGEST_TEXT = 20_000
 MOST_COLUMNS = 1_000
 """Ten times what the schema of items may have; columns beyond the schema's are ignored."""
-# Of the same bounds as times at every other door; what is beyond them is mostly in milliseconds.
-EARLIEST_SECOND = int(EARLIEST.timestamp())
-LATEST_SECOND = int(LATEST.timestamp())
 
 # The stubs of pyarrow lose the type of most computed columns.
 Arrow = Any
 
 _HEADER_BYTES = 64 * 1024
-_IDS = frozenset({"USER_ID", "ITEM_ID"})
 _TIMES = frozenset({"TIMESTAMP", "CREATION_TIMESTAMP"})
 _TYPES: dict[str, pa.DataType] = {
     "string": pa.string(),
@@ -51,18 +48,21 @@ def arrow_schema(schema: Schema) -> pa.Schema:
     return pa.schema([(column.name, _TYPES[column.type]) for column in schema.columns])
 
 
-def batches(stream: IO[bytes], schema: Schema, name: str, *, alone: bool = False) -> Iterator[pa.RecordBatch]:
+def batches(
+    stream: IO[bytes], schema: Schema, name: str, *, alone: bool = False, nulls: NullCells | None = None
+) -> Iterator[pa.RecordBatch]:
     """The rows of a CSV file (a buffered stream) in the schema's columns, some megabytes at a time.
 
     Permanent, with the file, the row and what to do, for a file that breaks the rules. Rows are counted as
     a spreadsheet shows them, the header being row 1; empty lines are none. With `alone` the file must have
-    no other columns.
+    no other columns. With `nulls` a cell that does not fit is null and counted there; ids must fit.
     """
     header = _header(stream, name)
     spelled = _spelled(header, schema)
     if alone and len(header) > len(spelled):
         wanted = ", ".join(schema.names)
         raise Permanent(f"{name} has the columns {', '.join(header)}; it must have {wanted} and no other.")
+    lenient = [column for column in schema.columns if nulls is not None and column.name not in IDS]
     try:
         reader = arrow_csv.open_csv(
             stream,
@@ -70,7 +70,9 @@ def batches(stream: IO[bytes], schema: Schema, name: str, *, alone: bool = False
             arrow_csv.ReadOptions(block_size=BLOCK_BYTES, use_threads=False),
             arrow_csv.ParseOptions(escape_char="\\", newlines_in_values=True),
             arrow_csv.ConvertOptions(
-                column_types={spelled[c.name]: _TYPES[c.type] for c in schema.columns},
+                column_types={
+                    spelled[c.name]: pa.string() if c in lenient else _TYPES[c.type] for c in schema.columns
+                },
                 include_columns=[spelled[c.name] for c in schema.columns],
                 null_values=[""],
                 strings_can_be_null=True,
@@ -81,8 +83,13 @@ def batches(stream: IO[bytes], schema: Schema, name: str, *, alone: bool = False
         before = 1  # the header
         for batch in reader:
             renamed = _shortened(batch.rename_columns(list(schema.names)), schema)
-            for column in schema.columns:
-                _check(renamed.column(column.name), column, name, before)
+            for place, column in enumerate(schema.columns):
+                if nulls is not None and column in lenient:
+                    texts = renamed.column(place)
+                    values = converted(texts, column, _TYPES[column.type])
+                    nulls.add(column, texts, values, name, before)
+                    renamed = renamed.set_column(place, column.name, values)
+                _check(renamed.column(place), column, name, before, has_nulls=column in lenient)
             before += renamed.num_rows
             yield renamed
     except pa.ArrowInvalid as error:
@@ -136,15 +143,18 @@ def _shortened(batch: pa.RecordBatch, schema: Schema) -> pa.RecordBatch:
     return batch
 
 
-def _check(values: Arrow, column: Column, name: str, before: int) -> None:
-    """Refuse what the schema or the service's limits forbid; names the first such row."""
-    if not column.nullable and values.null_count:
+def _check(values: Arrow, column: Column, name: str, before: int, *, has_nulls: bool) -> None:
+    """Refuse what the schema or the service's limits forbid; names the first such row.
+
+    With `has_nulls` the column has them where a cell does not fit.
+    """
+    if not column.nullable and values.null_count and not has_nulls:
         _refuse(pc.is_null(values), column, name, before, "is empty, and the schema doesn't allow that")
-    longest = LONGEST_ID if column.name in _IDS else LONGEST_CATEGORY if column.categorical else 0
+    longest = LONGEST_ID if column.name in IDS else LONGEST_CATEGORY if column.categorical else 0
     if longest and column.type == "string":
         too_long = pc.greater(pc.utf8_length(values), pa.scalar(longest, pa.int32()))
         _refuse(too_long, column, name, before, f"is longer than {longest} characters")
-    if column.name in _IDS:
+    if column.name in IDS:
         has_nul = pc.match_substring(values, "\0")
         _refuse(has_nul, column, name, before, "holds a NUL character, which can't be stored")
     if column.name in _TIMES:

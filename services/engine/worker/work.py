@@ -85,6 +85,7 @@ class Work(Runner):
         async with self.database.transaction() as connection:
             await self._finish_import(connection, resource, parts, result, folder)
         metrics.IMPORTED_ROWS.labels(kind).inc(sum(part.rows for part in parts))
+        metrics.NULL_CELLS.labels(kind).inc(sum(result["null_cells"].values()))
 
     async def training(self, job: Job) -> None:
         """Train a solution version, or its model anew, or a recommender."""
@@ -241,7 +242,8 @@ class Work(Runner):
         for died in range(1, int(attempt)):
             await beside.discard(f"{of_import}/{died}/", self.settings.garbage_hours)
         facts = {"folders": [folder], "rows": sum(part.rows for part in parts)}
-        await beside.update(unfinished, status=Status.ACTIVE, facts=facts | {"warnings": result["warnings"]})
+        facts |= {"warnings": result["warnings"], "null_cells": result.get("null_cells", {})}
+        await beside.update(unfinished, status=Status.ACTIVE, facts=facts)
         if unfinished.document.get("publishAttributionMetricsToS3") and dataset.parent:
             keys = [part.key for part in parts] if dataset.document["datasetType"] == "INTERACTIONS" else []
             await attributions.publish_import(connection, unfinished, dataset.parent, keys)
