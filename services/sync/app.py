@@ -32,6 +32,9 @@ from shared.postgres import Database
 from shared.rounds import Rounds
 from shared.runtime import application
 
+QUOTA_SECONDS = 60.0
+"""How often a worker writes down its quotas, which are settings: another release may have written others."""
+
 
 def build(settings: Settings) -> FastAPI:
     """The HTTP process: it takes files and shows what is known."""
@@ -96,6 +99,7 @@ def worker(settings: Settings) -> FastAPI:
             database,
             consumer,
             jobs,
+            Rounds("quotas", catalogue.publish_quotas, seconds=QUOTA_SECONDS),
             Rounds("sweep", sweep, seconds=settings.sweep_seconds),
             Rounds("cleaning", clean, seconds=cleaning.EVERY_SECONDS),
         ],

@@ -95,7 +95,7 @@ class Handlers:
         if not puts:
             return
         ids = list(dict.fromkeys(put.item_id for put in puts))
-        states = await self.catalogue.items_to_merge(connection, tenant, ids)
+        states = await self.catalogue.items_to_merge(connection, tenant, ids, accepted=True)
         now = datetime.now(UTC)
         for put in puts:
             merge_put(states[put.item_id], put, now)
@@ -105,7 +105,7 @@ class Handlers:
         if not puts:
             return
         ids = list(dict.fromkeys(put.user_id for put in puts))
-        states = await self.catalogue.users_to_merge(connection, tenant, ids)
+        states = await self.catalogue.users_to_merge(connection, tenant, ids, accepted=True)
         erased = await self.erasures.erased(connection, tenant, ids)
         later = [put for put in puts if put.user_id not in erased or put.occurred_at > erased[put.user_id]]
         now = datetime.now(UTC)

@@ -463,3 +463,8 @@ WITH gone AS (
     RETURNING import_rejects.line
 )
 SELECT count(*) FROM gone;
+
+-- save_quotas --
+-- How many items and users a tenant may have, for those who accept them.
+INSERT INTO catalogue_quotas (kind, most) VALUES ('items', :items), ('users', :users)
+ON CONFLICT (kind) DO UPDATE SET most = excluded.most WHERE catalogue_quotas.most <> excluded.most;

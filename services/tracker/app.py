@@ -12,7 +12,7 @@ from services.tracker.api import (
     reading_routes,
 )
 from services.tracker.handlers import Handlers
-from services.tracker.store import Datasets, Erasures, Store, Tenants
+from services.tracker.store import Datasets, Erasures, Rooms, Store, Tenants
 from shared.auth import Authenticator
 from shared.events import TrackerChanged
 from shared.events.topics import ERASURE_RECEIPTS, ERASURES, INTERACTIONS, ORDERS, PUTS, TRACKERS
@@ -44,7 +44,12 @@ def build(settings: Settings) -> Serving:
     trackers: StateTable[TrackerChanged] = StateTable(settings.kafka, TRACKERS, tenants.tracker_changed)
     intake = Intake(publisher, authenticator, settings)
     operations = personalize_operations(
-        intake, tenants, Datasets(requests), authenticator, settings.max_put_events_per_second
+        intake,
+        tenants,
+        Datasets(requests),
+        Rooms(requests),
+        authenticator,
+        settings.max_put_events_per_second,
     )
 
     app = application(

@@ -307,3 +307,15 @@ SELECT count(*) FROM gone;
 -- lock_log --
 -- Wait for batches that are being stored, and let no other begin until the erasure is there to be seen.
 LOCK TABLE interactions IN SHARE ROW EXCLUSIVE MODE;
+
+-- catalogue_room --
+-- How many items or users a tenant has, and may have; nothing where sync knows none yet.
+SELECT rows, most FROM sync.catalogue_rooms_v1 WHERE tenant = :tenant AND kind = :kind;
+
+-- known_items --
+-- How many of the items are known.
+SELECT count(*) FROM sync.items_v1 WHERE tenant = :tenant AND item_id = ANY(:ids::text[]);
+
+-- known_users --
+-- How many of the users are known.
+SELECT count(*) FROM sync.users_v1 WHERE tenant = :tenant AND user_id = ANY(:ids::text[]);

@@ -20,6 +20,11 @@ if TYPE_CHECKING:
     from shared.postgres import Connection, Database
 
 
+HEADROOM = 10_000
+"""New items or users beyond the quota that are merged when the tracker has accepted them: it sees what
+is merged already. What a key may put in ten seconds (100 calls a second of 10 items)."""
+
+
 class Catalogue:
     """Items and users. A merge holds the tenant's lock until its transaction ends."""
 
@@ -27,24 +32,35 @@ class Catalogue:
         self._database = database
         self._quotas = quotas
 
+    async def publish_quotas(self) -> None:
+        """Write how many items and users a tenant may have, for those who accept them."""
+        await self._database.execute(
+            *SQL.save_quotas(items=self._quotas.max_items, users=self._quotas.max_users)
+        )
+
     async def items_to_merge(
-        self, connection: Connection, tenant: str, ids: Sequence[str]
+        self, connection: Connection, tenant: str, ids: Sequence[str], *, accepted: bool = False
     ) -> dict[str, State]:
-        """The states of items, also of those that are new."""
+        """The states of items, also of those that are new.
+
+        `accepted` items were answered with a 2xx: they are merged up to `HEADROOM` beyond the quota.
+        """
         await connection.execute(*SQL.lock_catalogue(tenant=tenant))
         rows = await connection.fetch(*SQL.items(tenant=tenant, ids=list(ids)))
         states = _states(rows, ids, ITEM_FIELDS)
-        await self._refuse_beyond(connection, tenant, states, "items", self._quotas.max_items)
+        room = HEADROOM if accepted else 0
+        await self._refuse_beyond(connection, tenant, states, "items", self._quotas.max_items, room)
         return states
 
     async def users_to_merge(
-        self, connection: Connection, tenant: str, ids: Sequence[str]
+        self, connection: Connection, tenant: str, ids: Sequence[str], *, accepted: bool = False
     ) -> dict[str, State]:
-        """The states of users, also of those that are new."""
+        """The states of users, also of those that are new; `accepted` as in `items_to_merge`."""
         await connection.execute(*SQL.lock_catalogue(tenant=tenant))
         rows = await connection.fetch(*SQL.users(tenant=tenant, ids=list(ids)))
         states = _states(rows, ids, USER_FIELDS)
-        await self._refuse_beyond(connection, tenant, states, "users", self._quotas.max_users)
+        room = HEADROOM if accepted else 0
+        await self._refuse_beyond(connection, tenant, states, "users", self._quotas.max_users, room)
         return states
 
     async def save_items(self, connection: Connection, tenant: str, states: Mapping[str, State]) -> int:
@@ -108,14 +124,20 @@ class Catalogue:
         return True
 
     async def _refuse_beyond(
-        self, connection: Connection, tenant: str, states: Mapping[str, State], kind: str, most: int
+        self,
+        connection: Connection,
+        tenant: str,
+        states: Mapping[str, State],
+        kind: str,
+        most: int,
+        room: int,
     ) -> None:
-        """Let the new states refuse what is said of them that a tenant may not have."""
+        """Let the new states refuse what is said of them that a tenant may not have, with `room` beyond."""
         new = [state for state in states.values() if state.is_new]
         if not new:
             return
         count = await connection.fetchval(*SQL.catalogue_count(tenant=tenant, kind=kind)) or 0
-        for state in new[max(0, most - count) :]:
+        for state in new[max(0, most + room - count) :]:
             state.refusal = (
                 f"{state.id!r} is new, and {tenant!r} has {count:,} {kind} of {most:,} that it may have; "
                 f"delete some, or raise SYNC_MAX_{kind.upper()}"

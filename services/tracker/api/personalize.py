@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from services.tracker.api.intake import EVENT_BYTES, Intake
 from services.tracker.domain.native import what_is_wrong
 from services.tracker.domain.personalize import interactions, item_puts, user_puts
-from services.tracker.store import Datasets, Tenants
+from services.tracker.store import Datasets, Rooms, Tenants
 from shared.auth import Authenticator
 from shared.events.topics import PUTS
 from shared.personalize import Arn, Call, Operation, RestJson, WireError, WireModel, invalid_input, not_found
@@ -24,11 +24,17 @@ class PersonalizeEvents:
     """PutEvents, PutItems, PutUsers."""
 
     def __init__(
-        self, intake: Intake, tenants: Tenants, datasets: Datasets, most_per_second: float | None
+        self,
+        intake: Intake,
+        tenants: Tenants,
+        datasets: Datasets,
+        rooms: Rooms,
+        most_per_second: float | None,
     ) -> None:
         self._intake = intake
         self._tenants = tenants
         self._datasets = datasets
+        self._rooms = rooms
         self._rates = TokenBuckets(most_per_second or 0.0)
 
     async def put_events(self, call: Call, request: PutEventsRequest) -> None:
@@ -54,6 +60,7 @@ class PersonalizeEvents:
         reception = self._intake.reception(await self._tenant(call, request.dataset_arn, "ITEMS"))
         read = partial(item_puts, request, reception, call.invocation_id)
         puts = await self._datasets.read(reception.tenant, "item", request.dataset_arn, read)
+        await self._rooms.check(reception.tenant, "item", [put.item_id for put in puts])
         await self._intake.publish(PUTS, puts, "puts", len(puts) * EVENT_BYTES)
 
     async def put_users(self, call: Call, request: PutUsersRequest) -> None:
@@ -61,6 +68,7 @@ class PersonalizeEvents:
         reception = self._intake.reception(await self._tenant(call, request.dataset_arn, "USERS"))
         read = partial(user_puts, request, reception, call.invocation_id)
         puts = await self._datasets.read(reception.tenant, "user", request.dataset_arn, read)
+        await self._rooms.check(reception.tenant, "user", [put.user_id for put in puts])
         await self._intake.publish(PUTS, puts, "puts", len(puts) * EVENT_BYTES)
 
     async def _tenant(self, call: Call, dataset_arn: str, dataset_type: str) -> str:
@@ -77,11 +85,12 @@ def personalize_operations(
     intake: Intake,
     tenants: Tenants,
     datasets: Datasets,
+    rooms: Rooms,
     authenticator: Authenticator,
     most_per_second: float | None = None,
 ) -> RestJson:
     """The operations of the client `personalize-events`."""
-    events = PersonalizeEvents(intake, tenants, datasets, most_per_second)
+    events = PersonalizeEvents(intake, tenants, datasets, rooms, most_per_second)
     operations: dict[str, Operation[Any]] = {
         "/events": Operation("PutEvents", PutEventsRequest, "ingest", events.put_events),
         "/items": Operation("PutItems", PutItemsRequest, "catalogue", events.put_items),

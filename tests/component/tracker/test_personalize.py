@@ -329,6 +329,33 @@ def test_a_dataset_that_is_not_there(tracker: Tracker, arn: str, code: str, stat
     assert code_of(refused) == (code, status, 0)
 
 
+async def test_new_users_beyond_the_quota_are_refused_before_they_are_accepted(
+    tracker: Tracker, user: str, module_database: Database
+) -> None:
+    connection = await asyncpg.connect(module_database.url, server_settings={"search_path": "sync"})
+    await connection.execute("INSERT INTO catalogue_quotas VALUES ('users', 2)")
+    await connection.execute(
+        "INSERT INTO users (tenant, user_id) VALUES ($1, $2)", tracker.tenant.name, f"{user}-known"
+    )
+
+    def put_users(*names: str) -> None:
+        tracker.client().put_users(
+            datasetArn=tracker.tenant.dataset_arn("USERS"),
+            users=[{"userId": f"{user}-{name}", "properties": '{"age": 30}'} for name in names],
+        )
+
+    try:
+        put_users("known", "new")
+        with pytest.raises(
+            ClientError, match="2 of these users are new, and the dataset group has 1 users of 2"
+        ) as refused:
+            put_users("known", "new", "newer")
+        assert code_of(refused) == ("InvalidInputException", 400, 0)
+    finally:
+        await connection.execute("DELETE FROM catalogue_quotas")
+        await connection.close()
+
+
 def test_a_dataset_that_the_group_lacks_is_not_there(tracker: Tracker) -> None:
     arn = tracker.other.dataset_arn("ITEMS")
 

@@ -8,6 +8,7 @@ import pytest
 
 from services.sync.domain.catalogue import QuotaReached
 from services.sync.domain.limits import Quotas
+from services.sync.store import Catalogue, catalogue
 from shared.events import ItemPut, UserPut
 from tests.integration.sync.shop import TENANT, Shop
 
@@ -35,7 +36,33 @@ async def names(shop: Shop) -> dict[str, str]:
     return {row["item_id"]: row["name"] for row in rows}
 
 
-async def test_a_new_item_beyond_the_quota_is_refused_alone(small: Shop) -> None:
+async def test_accepted_puts_are_merged_some_way_beyond_the_quota_and_known_items_always(
+    small: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The tracker has answered 200 by the items that were merged then."""
+    monkeypatch.setattr(catalogue, "HEADROOM", 1)
+    await small.handlers.put([item("a"), item("b")])
+    await small.handlers.put([item("c")])
+
+    with pytest.raises(QuotaReached, match="'d' is new, and 'shop' has 3 items of 2"):
+        await small.handlers.put([item("d")])
+
+    assert list(await names(small)) == ["a", "b", "c"]
+
+
+async def test_whoever_accepts_items_sees_how_many_there_may_be(small: Shop) -> None:
+    await small.handlers.put([item("a"), user("u")])
+    for quotas in (Quotas(5, 6), Quotas(2, 3)):
+        await Catalogue(small.pool, quotas).publish_quotas()
+
+    rows = await small.rows("SELECT kind, rows, most FROM catalogue_rooms_v1 ORDER BY 1")
+    assert rows == [{"kind": "items", "rows": 1, "most": 2}, {"kind": "users", "rows": 1, "most": 3}]
+
+
+async def test_a_new_item_beyond_the_quota_is_refused_alone(
+    small: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(catalogue, "HEADROOM", 0)
     await small.handlers.put([item("a"), item("b"), user("a"), user("b"), item("c", tenant="other")])
 
     with pytest.raises(QuotaReached, match=r"'c' is new, and 'shop' has 2 items of 2 .* SYNC_MAX_ITEMS"):

@@ -1,6 +1,8 @@
 """The log on a real Postgres: each event once, whatever comes twice."""
 
 import asyncio
+import itertools
+import json
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -9,8 +11,12 @@ import asyncpg
 import pytest
 import pytest_asyncio
 
+from services.tracker.domain.personalize import interactions
+from services.tracker.domain.reception import Reception
 from services.tracker.store import Kept, Store
 from shared.events import InteractionRecorded
+from shared.kafka import encoded
+from shared.personalize.events import PutEventsRequest
 from shared.postgres import Database
 from shared.settings import PostgresSettings
 from tests.support.stack import Database as OwnDatabase
@@ -179,3 +185,28 @@ async def test_a_history_is_read_by_its_index(store: Store, opened: Database) ->
     )
 
     assert "interactions_by_user" in str(plan)
+
+
+ODD_EVENTS: tuple[dict[str, Any], ...] = (
+    {"properties": '{"price": "", "quantity": [], "orderId": {}, "eventValue": "many", "itemId": true}'},
+    {"properties": '{"a": {"b": [null, 1e308, "👍", "\\u0001"]}, "": "", "itemId": "i", "price": -1e12}'},
+    {"properties": json.dumps({"x": "y" * 1_000})},
+    {"properties": '{"orderId": "o", "quantity": 1e-300, "n": 18446744073709551615}'},
+    {"eventType": "👍" * 256, "itemId": "'\\\"|" * 64, "eventId": "e" * 256},
+    {"eventValue": -1e12, "impression": ["i" * 256] * 25, "recommendationId": "RID-1"},
+    {"sentAt": 0},
+    {"sentAt": 32_503_679_999},
+    {"metricAttribution": {"eventAttributionSource": "~" * 1024}},
+)
+
+
+async def test_no_event_of_putevents_that_was_accepted_is_refused_later(store: Store) -> None:
+    request = {"trackingId": "t", "userId": "\u00fc" * 256, "sessionId": "\x01" * 256}
+    request["eventList"] = [{"eventType": "View", "sentAt": 1_795_000_000} | odd for odd in ODD_EVENTS]  # type: ignore[assignment]
+    numbers = itertools.count()
+    reception = Reception("shop", NOW, NOW - timedelta(days=7_300), lambda: f"new-{next(numbers)}")
+
+    events = interactions(PutEventsRequest.model_validate(request), reception, None)
+    read = [InteractionRecorded.model_validate_json(encoded(e, "tracker", "").value or b"") for e in events]
+
+    assert await store.keep(read) == Kept(len(ODD_EVENTS), 0, 0)
