@@ -63,11 +63,11 @@ def field_value(field: str, value: Any, name: str) -> Any:
     return None if value is None else _READERS[field](value, name)
 
 
-def check_sizes(said: Mapping[str, Any]) -> None:
+def check_sizes(properties: Mapping[str, Any]) -> None:
     """Permanent for more properties than one put may have, or for one that is larger than a state takes."""
-    if len(said) > MOST_PROPERTIES:
-        raise Permanent(f"{len(said):,} properties in one put; {MOST_PROPERTIES:,} are allowed")
-    for name, value in said.items():
+    if len(properties) > MOST_PROPERTIES:
+        raise Permanent(f"{len(properties):,} properties in one put; {MOST_PROPERTIES:,} are allowed")
+    for name, value in properties.items():
         _check_size(name, value)
 
 

@@ -58,17 +58,17 @@ class Columns:
             {column.field: column for column in columns if column.field},
         )
 
-    def record(self, said: Mapping[str, Any]) -> Record:
+    def record(self, properties: Mapping[str, Any]) -> Record:
         """Return the properties of an item or a user as a record of the dataset.
 
         A value that fits its column is kept as that column. It also becomes the shop's own field (a price, a
         city) where it converts, and then is a column of its own only if the field would not give it back. A
-        field may be said without a column. Availability is the shop's alone: a column does not change it.
+        field may come without a column. Availability is the shop's alone: a column does not change it.
         Raises Permanent for a property that fits neither a column nor a field.
         """
         fields: dict[str, Any] = {}
         columns: dict[str, tuple[str, Any]] = {}
-        for name, value in said.items():
+        for name, value in properties.items():
             column = self._column_of(name)
             if column is None:
                 fields |= self._field_alone(name, value)
@@ -103,12 +103,12 @@ class Columns:
         return {field: _as_json(field_value(field, value, name))}
 
 
-def without_schema(kind: Kind, said: Mapping[str, Any]) -> Record:
+def without_schema(kind: Kind, properties: Mapping[str, Any]) -> Record:
     """Return the properties as a record of a dataset whose columns say nothing of what may be put.
 
     Raises Permanent for a value that can't be its field's.
     """
-    fields, attributes = (item_fields if kind == "item" else user_fields)(said)
+    fields, attributes = (item_fields if kind == "item" else user_fields)(properties)
     return Record({name: _as_json(value) for name, value in fields.items()}, attributes)
 
 
