@@ -253,7 +253,7 @@ WHERE tenant = :tenant
 -- dataset_schema --
 -- The Avro schema of a tenant's dataset, and whether the trainer has made it for itself.
 SELECT schema, of_trainer
-FROM engine.datasets_v2
+FROM engine.all_datasets_v1
 WHERE tenant = :tenant
   AND dataset_type = :dataset_type;
 

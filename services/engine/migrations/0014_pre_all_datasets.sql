@@ -1,7 +1,7 @@
 -- Every dataset. What the columns of the trainer's own are is what it reads, and nobody's word on what a shop may say of
 -- its items and users; datasets_v1 leaves them out.
 
-CREATE VIEW datasets_v2 AS
+CREATE VIEW all_datasets_v1 AS
 SELECT
     datasets.tenant,
     datasets.document ->> 'datasetType' AS dataset_type,
@@ -14,4 +14,4 @@ JOIN resources AS schemas
     AND schemas.type = 'schema'
 WHERE datasets.type = 'dataset';
 
-GRANT SELECT ON datasets_v2 TO tracker;
+GRANT SELECT ON all_datasets_v1 TO tracker;
