@@ -6,7 +6,10 @@ from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any
 
+import orjson
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from services.tracker.domain.calls import MAX_LINES, MAX_PRODUCTS, Ignored, Lines
 from services.tracker.domain.native import interactions
@@ -266,3 +269,56 @@ def test_a_track_call_without_a_type_is_one_by_its_members() -> None:
     call = {key: value for key, value in TRACK.items() if key != "type"} | {"properties": {"sku": "i"}}
 
     assert one(call).item_id == "i"
+
+
+def _mostly(good: st.SearchStrategy[Any], bad: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    """Nine times out of ten what is right: else hardly any call would have events."""
+    return st.integers(0, 9).flatmap(lambda number: bad if number == 0 else good)
+
+
+_TEXT = st.text(max_size=5) | st.sampled_from(["", "u", "\0", "\ud800", "x" * 257])
+_SCALAR = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | _TEXT
+_JSON = st.recursive(
+    _SCALAR, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_TEXT, inner, max_size=3)
+)
+_ID = _mostly(st.text("ab", min_size=1, max_size=3) | st.integers(0, 9), _SCALAR)
+_NUMBER = _mostly(st.integers(0, 9) | st.just("2.5"), _SCALAR)
+_PRODUCT = st.fixed_dictionaries(
+    {"product_id": _ID},
+    optional={"id": _ID, "price": _NUMBER, "quantity": _NUMBER, "name": _mostly(_ID, _JSON)},
+)
+_PROPERTIES = st.fixed_dictionaries(
+    {"sku": _ID},
+    optional={
+        "order_id": _ID,
+        "price": _NUMBER,
+        "value": _NUMBER,
+        "currency": _ID,
+        "note": _mostly(_ID, _JSON),
+    }
+    | {"products": _mostly(st.lists(_PRODUCT, max_size=3), _JSON)},
+)
+_TIME = _mostly(st.sampled_from(["2026-11-20T11:26:09Z", 1_790_000_000, "0001-01-01"]), _JSON)
+_CALL = st.fixed_dictionaries(
+    {"type": st.sampled_from(["track", "track", "track", "page", "screen", "identify", "alias", "group"])}
+    | {
+        "userId": _ID,
+        "event": _mostly(st.sampled_from(["Order Completed", "Product Viewed", "Cart Viewed"]), _JSON),
+    }
+    | {"properties": _mostly(_PROPERTIES, _JSON)},
+    optional=dict.fromkeys(("anonymousId", "previousId", "messageId", "name"), _ID)
+    | dict.fromkeys(("timestamp", "originalTimestamp"), _TIME),
+)
+
+
+@given(_CALL)
+def test_whatever_a_call_holds_its_events_are_records_that_every_consumer_reads(call: dict[str, Any]) -> None:
+    found = outcome(call)
+
+    assert isinstance(found, Lines | Ignored | Rejected)
+    if isinstance(found, Lines):
+        for event in found.events:
+            document = event.model_dump_json(exclude_none=True)
+            assert InteractionRecorded.model_validate_json(document) == event
+            assert orjson.loads(document)["event_id"] == event.event_id
+        assert len({event.event_id for event in found.events}) == len(found.events)
