@@ -64,7 +64,8 @@ class Columns:
         A value that fits its column is kept as that column. It also becomes the shop's own field (a price, a
         city) where it converts, and then is a column of its own only if the field would not give it back. A
         field may come without a column. Availability is the shop's alone: a column does not change it.
-        Raises Permanent for a property that fits neither a column nor a field.
+        A value that fits the field alone must give a cell of the column. Raises Permanent for a property that
+        fits neither a column nor a field.
         """
         fields: dict[str, Any] = {}
         columns: dict[str, tuple[str, Any]] = {}
@@ -80,7 +81,7 @@ class Columns:
             field = _field(name, value if cell is _NO_CELL else cell, column)
             if field is not _NO_FIELD and column.field is not None:
                 fields[column.field] = field
-            if cell is _NO_CELL and field is _NO_FIELD:
+            if cell is _NO_CELL and _cell_of_field(field, column) is _NO_CELL:
                 raise Permanent(
                     f"{name!r} is {_shown(value)}, and the column {column.name} is of type {column.type}"
                 )
@@ -145,14 +146,19 @@ def _field(name: str, value: Any, column: Column) -> Any:
 
 def _gives_back(field: Any, cell: Any, column: Column) -> bool:
     """Return whether the engine would read the same cell from the field."""
-    if field is None or cell is None:
-        return field is cell
+    return field is cell if field is None or cell is None else bool(_cell_of_field(field, column) == cell)
+
+
+def _cell_of_field(field: Any, column: Column) -> Any:
+    """Return the cell that the engine reads from a value of the field, or `_NO_CELL`."""
+    if field is _NO_FIELD or field is None:
+        return _NO_CELL
     if column.field == "created_at":
-        field = datetime.fromisoformat(field).timestamp()
+        field = int(datetime.fromisoformat(field).timestamp())
     try:
-        return bool(cell_of(field, column.type) == cell)
+        return cell_of(field, column.type)
     except ValueError:
-        return False
+        return _NO_CELL
 
 
 def _as_json(value: Any) -> Any:

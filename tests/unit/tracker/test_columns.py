@@ -102,6 +102,16 @@ def test_what_fits_neither_a_column_nor_a_field_is_refused(said: dict[str, Any],
     assert sentence in str(caught.value)
 
 
+def test_a_value_of_the_field_alone_must_give_a_cell_of_the_column() -> None:
+    fields = [{"name": "CURRENCY", "type": "int"}, {"name": "PRICE", "type": "int"}]
+    numbered = Columns.of("item", json.dumps({"fields": fields}))
+
+    assert numbered.record({"currency": 978, "price": "7"}) == ({"currency": "978", "price": 7.0}, {})
+    for properties in ({"currency": "EUR"}, {"currency": 2**31}, {"price": 2.5}):
+        with pytest.raises(Permanent, match="of type int"):
+            numbered.record(properties)
+
+
 class View:
     """Stands for the engine's view."""
 
