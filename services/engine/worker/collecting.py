@@ -175,6 +175,10 @@ def cell(value: Any, column: Column) -> Any:
         known = cell_of(value, column.type)
     except ValueError:
         return None
-    if column.name == "CREATION_TIMESTAMP" and not EARLIEST_SECOND <= int(known) < LATEST_SECOND:
+    if column.name == "CREATION_TIMESTAMP" and _is_no_time(known):
         return None
     return None if known == "" else known
+
+
+def _is_no_time(value: Any) -> bool:
+    return isinstance(value, int | float) and not EARLIEST_SECOND <= value < LATEST_SECOND

@@ -331,6 +331,7 @@ def columns(kind: Literal["item", "user"], types: list[str] | None) -> Columns |
 @example({"CREATION_TIMESTAMP": "9999-12-31T23:59:59-14:00"}, None)
 @example({"CREATION_TIMESTAMP": "1700000000000"}, ["long"] * len(NAMES))
 @example({"CATEGORY_L1": ["a", "b"]}, ["string"] * len(NAMES))
+@example({"CREATION_TIMESTAMP": []}, ["string"] * len(NAMES))
 @example({"name": 2147483648.0}, ["int"] * len(NAMES))
 @example({"price": 1e38, "in_stock": 7}, ["double"] * len(NAMES))
 def test_what_the_tracker_takes_of_items_and_users_sync_can_merge_and_publish(
