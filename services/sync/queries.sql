@@ -141,6 +141,46 @@ DELETE FROM import_rejects WHERE import_id = :import_id;
 SELECT (SELECT count(*) FROM staged_lines WHERE import_id = :import_id)
     + (SELECT count(*) FROM staged_puts WHERE import_id = :import_id);
 
+-- refuse_incomplete --
+-- Refuse the waiting lines of orders of which a row was refused: count them, and keep the first ones for the
+-- report as far as there is room for `rows` and `bytes`.
+WITH faults AS MATERIALIZED (
+    SELECT order_id, min(file_line) AS file_line FROM staged_faults
+    WHERE import_id = :import_id
+    GROUP BY order_id
+), moved AS (
+    DELETE FROM staged_lines s USING faults f
+    WHERE s.import_id = :import_id AND s.order_id = f.order_id
+    RETURNING s.file_line, s.order_id, s.raw, f.file_line AS fault
+), shown AS (
+    SELECT file_line, format(:reason, order_id, fault) AS reason, left(raw, :raw) AS raw FROM moved
+), measured AS (
+    SELECT file_line, reason, raw, row_number() OVER places AS place,
+        sum(octet_length(reason) + octet_length(raw)) OVER places AS size
+    FROM shown
+    WINDOW places AS (ORDER BY file_line)
+), kept AS (
+    INSERT INTO import_rejects (import_id, line, code, reason, raw)
+    SELECT :import_id, file_line, :code, reason, raw FROM measured
+    WHERE place <= :rows AND size <= :bytes
+    RETURNING octet_length(reason) + octet_length(raw) AS size
+)
+SELECT (SELECT count(*) FROM moved) AS refused, (SELECT count(*) FROM kept) AS kept,
+    (SELECT coalesce(sum(size), 0) FROM kept)::bigint AS bytes;
+
+-- carry_staged --
+-- Fill cells of waiting order lines, which are named by where they stand in the table.
+UPDATE staged_lines s
+SET kind = c.kind, user_id = c.user_id, customer_name = c.customer_name, ordered_at = c.ordered_at,
+    quantity = c.quantity, currency = c.currency, city = c.city, province = c.province, country = c.country
+FROM unnest(
+    :places::tid[], :kinds::text[], :user_ids::text[], :customer_names::text[], :ordered_ats::timestamptz[],
+    :quantities::float8[], :currencies::text[], :cities::text[], :provinces::text[], :countries::text[]
+) AS c (
+    place, kind, user_id, customer_name, ordered_at, quantity, currency, city, province, country
+)
+WHERE s.ctid = c.place;
+
 -- refuse_too_large --
 -- Refuse the lines of orders that have more than an event can carry: count them, and keep the first ones for the
 -- report as far as there is room for `rows` and `bytes`.
@@ -171,7 +211,7 @@ SELECT (SELECT count(*) FROM moved) AS refused, (SELECT count(*) FROM kept) AS k
 
 -- staged_orders --
 -- The waiting lines behind an order, sorted so that the lines of an order stand together.
-SELECT file_line, kind, order_id, position, user_id, customer_name, ordered_at, product_id,
+SELECT ctid AS place, file_line, kind, order_id, position, user_id, customer_name, ordered_at, product_id,
     product_name, category, quantity, price, currency, city, province, country
 FROM staged_lines
 WHERE import_id = :import_id AND order_id > :after
@@ -203,6 +243,8 @@ SELECT (SELECT count(*) FROM moved) AS refused, (SELECT count(*) FROM kept) AS k
 -- The waiting rows of an import are not needed any more.
 WITH puts AS (
     DELETE FROM staged_puts WHERE import_id = :import_id
+), faults AS (
+    DELETE FROM staged_faults WHERE import_id = :import_id
 )
 DELETE FROM staged_lines WHERE import_id = :import_id;
 
@@ -221,14 +263,14 @@ FROM (
         SELECT DISTINCT ON (product_id)
             product_id AS id, 'name' AS field, to_jsonb(product_name) AS value, ordered_at AS said_at
         FROM staged_lines
-        WHERE import_id = :import_id AND product_name IS NOT NULL
+        WHERE import_id = :import_id AND ordered_at IS NOT NULL AND product_name IS NOT NULL
         ORDER BY product_id, ordered_at DESC, file_line DESC
     )
     UNION ALL
     (
         SELECT DISTINCT ON (product_id) product_id, 'category', to_jsonb(category), ordered_at
         FROM staged_lines
-        WHERE import_id = :import_id AND category IS NOT NULL
+        WHERE import_id = :import_id AND ordered_at IS NOT NULL AND category IS NOT NULL
         ORDER BY product_id, ordered_at DESC, file_line DESC
     )
     UNION ALL
@@ -236,20 +278,20 @@ FROM (
         -- What is paid back may be an old price.
         SELECT DISTINCT ON (product_id) product_id, 'price', to_jsonb(price), ordered_at
         FROM staged_lines
-        WHERE import_id = :import_id AND price IS NOT NULL AND kind = 'order'
+        WHERE import_id = :import_id AND ordered_at IS NOT NULL AND price IS NOT NULL AND kind = 'order'
         ORDER BY product_id, ordered_at DESC, file_line DESC
     )
     UNION ALL
     (
         SELECT DISTINCT ON (product_id) product_id, 'currency', to_jsonb(currency), ordered_at
         FROM staged_lines
-        WHERE import_id = :import_id AND currency IS NOT NULL AND price IS NOT NULL AND kind = 'order'
+        WHERE import_id = :import_id AND ordered_at IS NOT NULL AND currency IS NOT NULL AND price IS NOT NULL AND kind = 'order'
         ORDER BY product_id, ordered_at DESC, file_line DESC
     )
     UNION ALL
     SELECT product_id, NULL, NULL, max(ordered_at)
     FROM staged_lines
-    WHERE import_id = :import_id
+    WHERE import_id = :import_id AND ordered_at IS NOT NULL
     GROUP BY product_id
 ) AS facts
 WHERE id > :after
@@ -263,34 +305,34 @@ FROM (
         SELECT DISTINCT ON (user_id)
             user_id AS id, 'name' AS field, to_jsonb(customer_name) AS value, ordered_at AS said_at
         FROM staged_lines
-        WHERE import_id = :import_id AND user_id IS NOT NULL AND customer_name IS NOT NULL
+        WHERE import_id = :import_id AND ordered_at IS NOT NULL AND user_id IS NOT NULL AND customer_name IS NOT NULL
         ORDER BY user_id, ordered_at DESC, file_line DESC
     )
     UNION ALL
     (
         SELECT DISTINCT ON (user_id) user_id, 'city', to_jsonb(city), ordered_at
         FROM staged_lines
-        WHERE import_id = :import_id AND user_id IS NOT NULL AND city IS NOT NULL
+        WHERE import_id = :import_id AND ordered_at IS NOT NULL AND user_id IS NOT NULL AND city IS NOT NULL
         ORDER BY user_id, ordered_at DESC, file_line DESC
     )
     UNION ALL
     (
         SELECT DISTINCT ON (user_id) user_id, 'province', to_jsonb(province), ordered_at
         FROM staged_lines
-        WHERE import_id = :import_id AND user_id IS NOT NULL AND province IS NOT NULL
+        WHERE import_id = :import_id AND ordered_at IS NOT NULL AND user_id IS NOT NULL AND province IS NOT NULL
         ORDER BY user_id, ordered_at DESC, file_line DESC
     )
     UNION ALL
     (
         SELECT DISTINCT ON (user_id) user_id, 'country', to_jsonb(country), ordered_at
         FROM staged_lines
-        WHERE import_id = :import_id AND user_id IS NOT NULL AND country IS NOT NULL
+        WHERE import_id = :import_id AND ordered_at IS NOT NULL AND user_id IS NOT NULL AND country IS NOT NULL
         ORDER BY user_id, ordered_at DESC, file_line DESC
     )
     UNION ALL
     SELECT user_id, NULL, NULL, max(ordered_at)
     FROM staged_lines
-    WHERE import_id = :import_id AND user_id IS NOT NULL
+    WHERE import_id = :import_id AND ordered_at IS NOT NULL AND user_id IS NOT NULL
     GROUP BY user_id
 ) AS facts
 WHERE id > :after

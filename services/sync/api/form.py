@@ -64,7 +64,8 @@ FORM: dict[str, Any] = {
                         },
                         "mapping": {
                             "type": "string",
-                            "description": "JSON, as text or a file: which column is which field",
+                            "description": "JSON, as text or a file: which column is which field; without "
+                            "columns and with a built-in source it changes that one",
                             "examples": ['{"columns": {"order_id": "Nr"}, "date_format": "%d.%m.%Y"}'],
                         },
                     },
@@ -141,7 +142,7 @@ async def _own_mapping(form: FormData) -> Mapping | None:
         return None
     document = await given.read() if isinstance(given, UploadFile) else given
     source = form.get("source")
-    return Mapping.parsed(document, source if isinstance(source, str) else None)
+    return sources.own_mapping(document, source if isinstance(source, str) else None)
 
 
 def _usable(kind: Kind, own: Mapping | None, source: object, table: Table) -> Mapping:

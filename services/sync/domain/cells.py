@@ -8,6 +8,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
+from services.sync.domain.dateorder import parsed, swapped
 from services.sync.domain.mapping import Mapping
 from shared.events.values import LARGEST, LONGEST_ID, is_usable
 
@@ -15,7 +16,16 @@ LONGEST_TEXT = 2_000
 EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 LATEST = datetime(2200, 1, 1, tzinfo=UTC)
 
-_NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
+# [0-9], since \d and float() alone would also take other scripts' digits; float() nan, inf and 1_000, too.
+_NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+_COMMA_NUMBER = re.compile(r"[+-]?(?:[0-9]+,?[0-9]*|,[0-9]+)(?:[eE][+-]?[0-9]+)?")
+# Marks of thousands that are no decimal mark anywhere: blanks (also those that don't break) and apostrophes.
+_MARK = "[ \u00a0\u2009\u202f'\u2019]"
+_THOUSANDS = re.compile(rf"[+-]?[1-9][0-9]{{0,2}}({_MARK})[0-9]{{3}}(?:\1[0-9]{{3}})*(?:\.[0-9]+)?")
+_COMMA_THOUSANDS = re.compile(rf"[+-]?[1-9][0-9]{{0,2}}({_MARK}|\.)[0-9]{{3}}(?:\1[0-9]{{3}})*(?:,[0-9]+)?")
+# With commas only what no decimal comma could mean: 1,234 alone may be either.
+_POINT_AND_COMMAS = re.compile(r"[+-]?[1-9][0-9]{0,2}(?:(?:,[0-9]{3})+\.[0-9]+|,[0-9]{3}(?:,[0-9]{3})+)")
+_MARKS = re.compile(_MARK)
 _SECONDS = re.compile(r"\d{9,10}(?:\.\d+)?")
 _MILLISECONDS = re.compile(r"\d{12,13}")
 _TRUE = frozenset({"true", "t", "yes", "y", "1"})
@@ -76,23 +86,47 @@ def truth(text: str, field: str) -> bool | None:
 
 
 def numbers(mapping: Mapping) -> Callable[[str, str], float | None]:
-    """The reader of numbers as this source writes them."""
+    """Return the reader of numbers as this source writes them, None for an empty cell.
+
+    Thousands may be grouped by blanks and apostrophes, and by dots where the decimal mark is a comma. Refused
+    for what could also be another number, and for what is beyond the bounds of values.
+    """
     comma = mapping.decimal == ","
 
     def number(text: str, field: str) -> float | None:
         text = text.strip()
         if not text:
             return None
-        plain = text.replace(",", ".") if comma else text
-        # float() alone would also take nan, inf, 1_000 and other scripts' digits.
-        is_number = plain.isascii() and _NUMBER.fullmatch(plain) is not None
-        value = float(plain) if is_number else math.nan
+        plain = _with_commas(text) if comma else _with_points(text)
+        value = math.nan if plain is None else float(plain)
         if not is_usable(value):
-            what = f"beyond {LARGEST:g}" if is_number else "no number"
+            what = f"beyond {LARGEST:g}" if plain is not None else f"no number{_written(mapping)}"
             raise Refused("bad_number", f"{field} is {text[:60]!r}, which is {what}")
         return value
 
     return number
+
+
+def _with_points(text: str) -> str | None:
+    if _NUMBER.fullmatch(text):
+        return text
+    if _THOUSANDS.fullmatch(text):
+        return _MARKS.sub("", text)
+    return text.replace(",", "") if _POINT_AND_COMMAS.fullmatch(text) else None
+
+
+def _with_commas(text: str) -> str | None:
+    if _COMMA_NUMBER.fullmatch(text):
+        return text.replace(",", ".")
+    if _COMMA_THOUSANDS.fullmatch(text):
+        return _MARKS.sub("", text).replace(".", "").replace(",", ".")
+    return None
+
+
+def _written(mapping: Mapping) -> str:
+    return (
+        " like 1.234,5: the mapping's decimal mark is a comma" if mapping.decimal == "," else " like 1234.5"
+    )
 
 
 def dates(mapping: Mapping) -> Callable[[str, str], datetime]:
@@ -114,7 +148,10 @@ def dates(mapping: Mapping) -> Callable[[str, str], datetime]:
         except OverflowError:
             found = None
         if found is None or not EARLIEST <= found < LATEST:
-            raise Refused("bad_date", f"{field} is {text[:60]!r}, which is no date {_like(formats)}")
+            raise Refused(
+                "bad_date",
+                f"{field} is {text[:60]!r}, which is no date {_like(formats)}{_hint(text.strip(), formats)}",
+            )
         if len(seen) >= _REMEMBERED:
             seen.clear()
         seen[text] = found
@@ -127,7 +164,10 @@ def _first(text: str, formats: tuple[str, ...]) -> datetime | None:
     for form in formats:
         try:
             if form != "iso":
-                return datetime.strptime(text, form)  # noqa: DTZ007 - the caller adds the zone
+                found = parsed(text, form)
+                if found is None:
+                    continue
+                return found
             if _SECONDS.fullmatch(text):
                 return datetime.fromtimestamp(float(text), UTC)
             if _MILLISECONDS.fullmatch(text):
@@ -141,3 +181,9 @@ def _first(text: str, formats: tuple[str, ...]) -> datetime | None:
 def _like(formats: tuple[str, ...]) -> str:
     names = ["such as 2026-01-31 13:45:00" if form == "iso" else f"like {form}" for form in formats]
     return " or ".join(names)
+
+
+def _hint(text: str, formats: tuple[str, ...]) -> str:
+    """Say so when a text would be a date with day and month in each other's places."""
+    would_be = any(parsed(text, swapped(form)) is not None for form in formats if form != "iso")
+    return "; with day and month in each other's places it would be one" if would_be else ""

@@ -53,6 +53,9 @@ SHAPES: dict[Kind, Shape] = {
     ),
 }  # fmt: skip
 
+DATE_FIELDS: dict[Kind, str] = {"orders": "ordered_at", "items": "created_at", "interactions": "timestamp"}
+"""The field of each kind of file that holds dates."""
+
 
 class Mapping(BaseModel):
     """How one source writes its files. `columns` maps our field to their column; see `SHAPES`.
@@ -67,10 +70,14 @@ class Mapping(BaseModel):
     columns: dict[Text, Text] = {}
     constants: dict[Text, Text] = Field({}, description="our field → its value in every row")
     date_formats: tuple[Text, ...] = Field(
-        (), description="strptime formats; without one ISO 8601, or seconds since 1970"
+        (),
+        description="strptime formats; without one ISO 8601, or seconds since 1970. Where a format is there "
+        "with the month and with the day first, the rows of a file decide for all of them",
     )
     timezone: Text = Field("UTC", description="of dates that name none, such as Europe/Berlin")
-    decimal: Literal[".", ","] = "."
+    decimal: Literal[".", ","] = Field(
+        ".", description="blanks and apostrophes group thousands, and dots where this is a comma"
+    )
     delimiter: Text | None = Field(None, min_length=1, max_length=1)
     encoding: Literal["utf-8", "cp1252", "latin-1"] | None = None
     cancellation_prefix: Text | None = Field(

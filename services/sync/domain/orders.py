@@ -1,6 +1,8 @@
 """Lines of a file → whole orders, each with its lines counted, its content's hash and its event.
 
-An order comes in one file. The hash tells whether an order that comes again is the same: then it adds
+An order comes in one file, and whole: one of which a line can't be taken is refused with all its lines, so
+that a mended file can bring it. Cells of the whole order, such as its date, may stand in some of its rows
+only. The hash tells whether an order that comes again is the same: then it adds
 nothing, else its rows are refused, because its event has been published and its lines counted.
 """
 
@@ -11,25 +13,36 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import groupby
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import orjson
 
-from services.sync.domain.rows import CANCELLATION, OrderRow
+from services.sync.domain.cells import Refused
+from services.sync.domain.rows import CANCELLATION, KIND_OF_ORDER, ORDER, OrderRow, pieces
 from shared.events import OrderCancelled, OrderLine, OrderPlaced, derived_id
 
 MOST_LINES = 5_000
 MOST_BYTES = 800_000
 """Lines and bytes of one order, so that its event stays below what a Kafka record may hold."""
 
+NOT_WHOLE = "order_incomplete"
+"""The code of lines that are refused because another line of their order is."""
+
+INCOMPLETE = "order %s is not taken, because its line %s is refused; mend that and send the order again"
+
 TOO_LARGE = f"order %s is larger than {MOST_LINES:,} lines or {MOST_BYTES:,} bytes; split it"
 
 
 class StagedLine(NamedTuple):
-    """An order line and where in the file it stands."""
+    """An order line, where in the file it stands, and its place in the table of waiting lines (a ctid).
+
+    `is_carried`: cells of the row are from other rows of its order, and not yet in that table.
+    """
 
     file_line: int
     row: OrderRow
+    place: tuple[int, int] | None = None
+    is_carried: bool = False
 
 
 class RefusedLine(NamedTuple):
@@ -52,7 +65,9 @@ class Item:
 class Order:
     """An order, or a cancellation, with all its lines in one file.
 
-    `content` is the sha256 of everything that it says, whatever the order of its lines in the file.
+    `content` is the sha256 of everything that it says, whatever the order of its lines in the file and
+    wherever cells of the whole order stand; `written` is that of its rows as they were written, by which
+    earlier releases knew it. `carried` are its lines that got cells from others.
     """
 
     kind: str
@@ -67,6 +82,12 @@ class Order:
     content: bytes
     items: tuple[Item, ...] = field(repr=False)
     file_lines: tuple[int, ...] = field(repr=False)
+    written: bytes = b""
+    carried: tuple[StagedLine, ...] = field(default=(), repr=False)
+
+    def is_content(self, content: bytes) -> bool:
+        """Return whether an order that is known by a hash says the same."""
+        return content in {self.content, self.written}
 
     def event(self, tenant: str, source: str, *, names_its_order: bool) -> OrderPlaced | OrderCancelled:
         """What goes to Kafka. A cancellation may name by its id the order that it cancels."""
@@ -103,37 +124,69 @@ def _line(item: Item) -> OrderLine:
 
 
 def orders_in(lines: Iterable[StagedLine]) -> Iterator[tuple[Order | None, list[RefusedLine]]]:
-    """Group lines that come sorted by kind and order; each order with the lines it had to refuse."""
-    for _, group in groupby(lines, lambda line: (line.row.kind, line.row.order_id)):
-        yield _assembled(list(group))
+    """Group lines that come sorted by order; each order with the lines that are refused.
+
+    An order and its cancellation may have one id.
+    """
+    for _, group in groupby(lines, lambda line: line.row.order_id):
+        known, refused = _with_kinds(list(group))
+        if refused:
+            yield None, refused
+        known.sort(key=lambda line: line.row.kind, reverse=True)
+        for _, same in groupby(known, lambda line: line.row.kind):
+            yield _assembled(list(same))
+
+
+def _with_kinds(lines: list[StagedLine]) -> tuple[list[StagedLine], list[RefusedLine]]:
+    """Give rows without a kind that of the row before them in the file, and refuse those that it excludes."""
+    if all(line.row.kind != KIND_OF_ORDER for line in lines):
+        return lines, []
+    lines.sort()
+    kind = next((line.row.kind for line in lines if line.row.kind != KIND_OF_ORDER), ORDER)
+    known: list[StagedLine] = []
+    refused: list[RefusedLine] = []
+    for line in lines:
+        if line.row.kind != KIND_OF_ORDER:
+            kind = line.row.kind
+            known.append(line)
+            continue
+        try:
+            row = line.row._replace(kind=kind, quantity=pieces(line.row.quantity, kind))
+        except Refused as error:
+            refused.append(RefusedLine(line.file_line, error.code, error.detail))
+        else:
+            known.append(line._replace(row=row, is_carried=True))
+    return known, refused
 
 
 def _assembled(lines: list[StagedLine]) -> tuple[Order | None, list[RefusedLine]]:
     first = lines[0].row
-    said = sorted(orjson.dumps((*line.row[:2], *line.row[3:])) for line in lines)
+    said = _said(lines)
     # Each line of the event has some 60 bytes of names that the row has not.
     if len(lines) > MOST_LINES or sum(map(len, said)) + 60 * len(said) > MOST_BYTES:
         sentence = TOO_LARGE % first.order_id
         return None, [RefusedLine(line.file_line, "order_too_large", sentence) for line in lines]
     lines.sort(key=_place)
-    taken, refused = _consistent(lines)
-    rows = [line.row for line in taken]
+    lines, repeated = _once(lines)
+    if faults := _faults(lines):
+        return None, [*repeated, *_all_refused(lines, faults)]
+    whole = _whole([line.row for line in lines])
+    lines = [_filled(line, whole) for line in lines]
+    rows = [line.row for line in lines]
+    carried = tuple(line for line in lines if line.is_carried)
+    written = _hash(said)
     return (
         Order(
             kind=first.kind,
             order_id=first.order_id,
-            user_id=_first([row.user_id for row in rows]),
-            customer_name=_first([row.customer_name for row in rows]),
-            city=_first([row.city for row in rows]),
-            province=_first([row.province for row in rows]),
-            country=_first([row.country for row in rows]),
-            currency=_first([row.currency for row in rows]),
-            ordered_at=min(row.ordered_at for row in rows),
-            content=hashlib.sha256(b"\n".join(said)).digest(),
+            content=_hash(_said(lines)) if repeated or carried else written,
             items=tuple(_counted(rows)),
-            file_lines=tuple(line.file_line for line in taken),
+            file_lines=tuple(line.file_line for line in lines),
+            written=written,
+            carried=carried,
+            **whole,
         ),
-        refused,
+        repeated,
     )
 
 
@@ -142,24 +195,77 @@ def _place(line: StagedLine) -> tuple[int, int]:
     return (line.file_line if position is None else position, line.file_line)
 
 
-def _consistent(lines: list[StagedLine]) -> tuple[list[StagedLine], list[RefusedLine]]:
-    """Leave out lines that stand in the order twice, and those that name another customer."""
-    taken: list[StagedLine] = []
-    refused: list[RefusedLine] = []
-    positions: set[int | None] = set()
+def _said(lines: Sequence[StagedLine]) -> list[bytes]:
+    return sorted(orjson.dumps((*line.row[:2], *line.row[3:])) for line in lines)
+
+
+def _hash(said: list[bytes]) -> bytes:
+    return hashlib.sha256(b"\n".join(said)).digest()
+
+
+def _whole(rows: Sequence[OrderRow]) -> dict[str, Any]:
+    """Return the cells of the whole order: its first ones, and its earliest time."""
+    return {
+        "user_id": _first([row.user_id for row in rows]),
+        "customer_name": _first([row.customer_name for row in rows]),
+        "city": _first([row.city for row in rows]),
+        "province": _first([row.province for row in rows]),
+        "country": _first([row.country for row in rows]),
+        "currency": _first([row.currency for row in rows]),
+        "ordered_at": min(row.ordered_at for row in rows if row.ordered_at is not None),
+    }
+
+
+def _filled(line: StagedLine, whole: dict[str, Any]) -> StagedLine:
+    """Return the line with the order's values in its empty cells; the same line when there are none."""
+    row = line.row
+    blank = {name: value for name, value in whole.items() if value is not None and getattr(row, name) is None}
+    return line._replace(row=row._replace(**blank), is_carried=True) if blank else line
+
+
+def _once(lines: list[StagedLine]) -> tuple[list[StagedLine], list[RefusedLine]]:
+    """Leave out lines that repeat another one under its number."""
+    kept: list[StagedLine] = []
+    repeated: list[RefusedLine] = []
+    rows: dict[int, OrderRow] = {}
+    for line in lines:
+        row = line.row
+        if row.position is not None and rows.get(row.position) == row:
+            sentence = f"line {row.position} of order {row.order_id} stands in the file twice"
+            repeated.append(RefusedLine(line.file_line, "line_repeated", sentence))
+            continue
+        kept.append(line)
+        if row.position is not None:
+            rows.setdefault(row.position, row)
+    return kept, repeated
+
+
+def _faults(lines: list[StagedLine]) -> list[RefusedLine]:
+    """Return the lines for which the order can't be taken."""
+    order_id = lines[0].row.order_id
+    if all(line.row.ordered_at is None for line in lines):
+        sentence = f"no row of order {order_id} has ordered_at"
+        return [RefusedLine(line.file_line, "missing_value", sentence) for line in lines]
+    faults: list[RefusedLine] = []
+    positions: set[int] = set()
     user_id = _first([line.row.user_id for line in lines])
     for line in lines:
         row = line.row
         if row.position is not None and row.position in positions:
-            sentence = f"line {row.position} of order {row.order_id} stands in the file twice"
-            refused.append(RefusedLine(line.file_line, "line_repeated", sentence))
+            sentence = f"line {row.position} of order {order_id} stands in the file twice, with other content"
+            faults.append(RefusedLine(line.file_line, "line_repeated", sentence))
         elif row.user_id not in {None, user_id}:
-            sentence = f"order {row.order_id} is of user {user_id} on another line"
-            refused.append(RefusedLine(line.file_line, "order_inconsistent", sentence))
-        else:
-            taken.append(line)
+            sentence = f"order {order_id} is of user {user_id} on another line"
+            faults.append(RefusedLine(line.file_line, "order_inconsistent", sentence))
+        if row.position is not None:
             positions.add(row.position)
-    return taken, refused
+    return faults
+
+
+def _all_refused(lines: list[StagedLine], faults: list[RefusedLine]) -> list[RefusedLine]:
+    reasons = {fault.file_line: fault for fault in faults}
+    sentence = INCOMPLETE % (lines[0].row.order_id, faults[0].file_line)
+    return [reasons.get(line.file_line) or RefusedLine(line.file_line, NOT_WHOLE, sentence) for line in lines]
 
 
 def _counted(rows: list[OrderRow]) -> Iterator[Item]:

@@ -28,6 +28,12 @@ from shared.events import InteractionRecorded, canonical_type, derived_id
 
 ORDER = "order"
 CANCELLATION = "cancellation"
+KIND_OF_ORDER = ""
+"""The kind of a row that names neither its kind nor its date: that of its order's other rows."""
+
+NOTHING_SOLD = frozenset({"service_code", "price_not_positive", "price_negative", "quantity_not_positive"})
+"""Codes of rows that are no order lines, such as postage or a discount: an order is whole without them."""
+
 _KINDS = {
     "": ORDER,
     "order": ORDER,
@@ -41,14 +47,17 @@ _LAST_POSITION = 2**31 - 1
 
 
 class OrderRow(NamedTuple):
-    """One order line as the file has it. `position` is its number in the order, where the file has one."""
+    """One order line as the file has it. `position` is its number in the order, where the file has one.
+
+    A cell of the whole order, its date too, may be empty: other rows of the order have it.
+    """
 
     kind: str
     order_id: str
     position: int | None
     user_id: str | None
     customer_name: str | None
-    ordered_at: datetime
+    ordered_at: datetime | None
     product_id: str
     product_name: str | None
     category: str | None
@@ -78,6 +87,9 @@ class _Cells:
         self._where |= layout.columns
         self._empty = width
 
+    def __contains__(self, field: str) -> bool:
+        return field in self._where
+
     def __getitem__(self, field: str) -> int:
         return self._where.get(field, self._empty)
 
@@ -96,6 +108,7 @@ def order_rows(mapping: Mapping, layout: Layout, width: int) -> Callable[[list[s
     service_codes = {code.upper() for code in mapping.service_codes}
     prefix = (mapping.cancellation_prefix or "\0").upper()
     lowest = "price_not_positive" if mapping.positive_price else "price_negative"
+    has_kinds = "kind" in at
 
     def row(cells: list[str]) -> OrderRow:
         cells += tail
@@ -109,18 +122,24 @@ def order_rows(mapping: Mapping, layout: Layout, width: int) -> Callable[[list[s
             raise Refused("missing_value", "price is empty")
         if cost is not None and (cost < 0 or (cost == 0 and mapping.positive_price)):
             raise Refused(lowest, f"price is {cells[price].strip()}, nothing that was sold")
-        what = CANCELLATION if order.upper().startswith(prefix) else _kind(cells[kind])
+        ordered = date(cells[ordered_at], "ordered_at") if cells[ordered_at].strip() else None
+        if order.upper().startswith(prefix):
+            what = CANCELLATION
+        elif has_kinds and ordered is None and not cells[kind].strip():
+            what = KIND_OF_ORDER
+        else:
+            what = _kind(cells[kind])
         return OrderRow(
             what,
             order,
             _position(cells[line]),
             _user(cells[user_id], whole=mapping.whole_user_ids),
             words(cells[customer], "customer_name"),
-            date(cells[ordered_at], "ordered_at"),
+            ordered,
             code if mapping.upper_case_products else product,
             words(cells[product_name], "product_name"),
             words(cells[category], "category"),
-            _pieces(number(cells[quantity], "quantity"), what),
+            pieces(number(cells[quantity], "quantity"), what),
             cost,
             words(cells[currency], "currency"),
             words(cells[city], "city"),
@@ -154,10 +173,16 @@ def _user(text: str, *, whole: bool) -> str | None:
     return user
 
 
-def _pieces(quantity: float | None, kind: str) -> float:
-    """Pieces of a line; those that were taken back count below zero, so that sums are net."""
+def pieces(quantity: float | None, kind: str) -> float:
+    """Return the pieces of a line; those that were taken back count below zero, so that sums are net.
+
+    Refused for none, and for an order's line below zero. Of a row whose kind is not known they stay as they
+    are until it is.
+    """
     if quantity is None:
         raise Refused("missing_value", "quantity is empty")
+    if kind == KIND_OF_ORDER and quantity != 0:
+        return quantity
     if kind == CANCELLATION and quantity != 0:
         return -abs(quantity)
     if quantity <= 0:

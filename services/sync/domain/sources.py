@@ -26,7 +26,8 @@ ONLINE_RETAIL = Mapping(
         "country": "Country",
     },
     constants={"currency": "GBP"},
-    date_formats=("iso", "%m/%d/%Y %H:%M"),
+    # As published, and as exported from a spreadsheet in Europe: the rows of a file tell which.
+    date_formats=("iso", "%m/%d/%Y %H:%M", "%d/%m/%Y %H:%M"),
     cancellation_prefix="C",
     service_codes=frozenset({"POST", "DOT", "M", "C2", "D", "S", "BANK CHARGES", "AMAZONFEE", "CRUK", "B"}),
     upper_case_products=True,
@@ -56,3 +57,17 @@ def built_in(source: str) -> Mapping:
             f"There is no mapping {source!r}; there are {' and '.join(sorted(BUILT_IN))}, "
             "and any other is sent along as the field mapping."
         ) from None
+
+
+def own_mapping(document: bytes | str, source: str | None) -> Mapping:
+    """Return the mapping in a JSON document, under another name if `source` is one.
+
+    One without columns that has the name of a built-in mapping changes that one. Permanent says what is
+    wrong.
+    """
+    own = Mapping.parsed(document)
+    known = BUILT_IN.get(source or own.source)
+    if known is None or own.columns:
+        return Mapping.parsed(document, source)
+    changes = own.model_dump(exclude_unset=True) | {"source": known.source}
+    return Mapping.model_validate(known.model_dump() | changes)

@@ -17,6 +17,8 @@ from services.sync.domain.text import LONGEST, LineReader
 from shared.errors import Permanent
 
 DELIMITERS = ",;\t|"
+# Spreadsheets write and read such a first line; it is no part of RFC 4180.
+_SEPARATOR_LINE = re.compile(r'"?sep=([^"\s\w]|\t)"?\s*', re.IGNORECASE)
 _DAMAGED = re.compile("[\ud800-\udfff\0]")
 RAW_KEPT = 2_000
 """Characters of a refused row that are kept."""
@@ -36,13 +38,14 @@ class Record(NamedTuple):
 
 
 class Table:
-    """Feed it pieces of a file. `header` is there once the first line is."""
+    """Feed it pieces of a file. `header` is there once the first line is; a line `sep=;` may precede it."""
 
     def __init__(self, encoding: str | None = None, delimiter: str | None = None) -> None:
         """What isn't given is found out: the delimiter from the header."""
         self.header: list[str] | None = None
+        self.delimiter = delimiter
+        """What parts columns, once the header is there."""
         self._lines = LineReader(encoding)
-        self._delimiter = delimiter
         self._feed = _Feed()
         self._records: Iterator[list[str]] = iter(())
         self._line = 0
@@ -74,8 +77,10 @@ class Table:
         while pending:
             line = pending.popleft()
             self._line += 1
-            if line.strip():
-                delimiter = self._delimiter or max(DELIMITERS, key=line.count)
+            if separator := self._line == 1 and _SEPARATOR_LINE.fullmatch(line):
+                self.delimiter = self.delimiter or separator[1]
+            elif line.strip():
+                delimiter = self.delimiter = self.delimiter or max(DELIMITERS, key=line.count)
                 if _DAMAGED.search(line):
                     raise Permanent("The first line is no text; is this a CSV file, or gzip of one?")
                 if len(line) > LONGEST:

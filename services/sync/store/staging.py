@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from services.sync.domain.catalogue import microseconds, revived
 from services.sync.domain.imports import Import, Room
-from services.sync.domain.orders import MOST_LINES, TOO_LARGE, RefusedLine, StagedLine
+from services.sync.domain.orders import INCOMPLETE, MOST_LINES, NOT_WHOLE, TOO_LARGE, RefusedLine, StagedLine
 from services.sync.domain.rows import OrderRow, PutRow
 from services.sync.domain.table import RAW_KEPT
 from services.sync.store.statements import PATIENCE, SQL
@@ -60,6 +60,37 @@ class Staging:
             columns=_LINES,
         )
 
+    async def add_faults(
+        self, connection: Connection, import_id: str, faults: Sequence[tuple[str, int]]
+    ) -> None:
+        """Remember orders of which a row was refused: (order id, line of the file)."""
+        await connection.copy_records_to_table(
+            "staged_faults",
+            records=[(import_id, *fault) for fault in faults],
+            columns=("import_id", "order_id", "file_line"),
+        )
+
+    async def carry(self, connection: Connection, lines: Sequence[StagedLine]) -> None:
+        """Write into waiting order lines the cells that they have from other lines of their orders."""
+        if not lines:
+            return
+        rows = [line.row for line in lines]
+        await connection.execute(
+            *SQL.carry_staged(
+                places=[line.place for line in lines],
+                kinds=[row.kind for row in rows],
+                user_ids=[row.user_id for row in rows],
+                customer_names=[row.customer_name for row in rows],
+                ordered_ats=[row.ordered_at for row in rows],
+                quantities=[row.quantity for row in rows],
+                currencies=[row.currency for row in rows],
+                cities=[row.city for row in rows],
+                provinces=[row.province for row in rows],
+                countries=[row.country for row in rows],
+            ),
+            timeout=PATIENCE,
+        )
+
     async def add_puts(
         self, connection: Connection, import_id: str, puts: Sequence[tuple[int, PutRow]]
     ) -> None:
@@ -99,6 +130,21 @@ class Staging:
         )
         return RefusedCount(*(row or (0, 0, 0)))
 
+    async def refuse_incomplete(self, connection: Connection, import_id: str, room: Room) -> RefusedCount:
+        """Take the other lines of orders away of which a row was refused, and keep some for the report."""
+        row = await connection.fetchrow(
+            *SQL.refuse_incomplete(
+                import_id=import_id,
+                code=NOT_WHOLE,
+                reason=INCOMPLETE,
+                rows=room.rows,
+                bytes=room.bytes,
+                raw=RAW_KEPT,
+            ),
+            timeout=PATIENCE,
+        )
+        return RefusedCount(*(row or (0, 0, 0)))
+
     async def refuse_too_large(self, connection: Connection, import_id: str, room: Room) -> RefusedCount:
         """Take the lines of orders that have too many away, and keep some of them for the report."""
         row = await connection.fetchrow(
@@ -119,8 +165,8 @@ class Staging:
         query = SQL.staged_orders(import_id=import_id, after=after)
         async with aclosing(self._pages(*query)) as pages:
             async for page in pages:
-                for file_line, *cells in page:
-                    yield StagedLine(file_line, OrderRow._make(cells))
+                for place, file_line, *cells in page:
+                    yield StagedLine(file_line, OrderRow._make(cells), place)
 
     async def said_of(
         self, what: Literal["items", "users"], account: Import, after: str

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from services.sync.domain import sources
 from services.sync.domain.cells import Refused
+from services.sync.domain.dateorder import DateOrder
+from services.sync.domain.faults import Faults
 from services.sync.domain.imports import Import, Reject
 from services.sync.domain.limits import CHUNK_BYTES, CHUNK_CELLS, Limits
-from services.sync.domain.mapping import Mapping, layout
+from services.sync.domain.mapping import DATE_FIELDS, Mapping, layout
 from services.sync.domain.rows import interaction_rows, item_rows, order_rows, user_rows
 from services.sync.domain.table import Record, Table, kept
 from shared import outbox
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
 
 Row = tuple[Record, Any]
 """A record and what it says: an order line, a put, or an interaction."""
+
+RowReader = Callable[[list[str]], Any]
 
 
 class Reading:
@@ -55,13 +59,15 @@ class Reading:
 
     async def read(self, account: Import) -> Import:
         """Read the file from where the account stands to its end."""
-        own = account.own_mapping
+        own = await self._decided(account)
         table = Table(own.encoding, own.delimiter) if own else Table()
-        reader: Callable[[list[str]], Any] | None = None
+        reader: RowReader | None = None
+        faults: Faults | None = None
         async with aclosing(self._chunks(table, account)) as chunks:
             async for records, packed_bytes in chunks:
-                reader = reader or _row_reader(account, own, table)
-                account = await self._chunk(account, records, reader, table, packed_bytes)
+                if reader is None:
+                    reader, faults = _row_reader(account, own, table)
+                account = await self._chunk(account, records, reader, faults, table, packed_bytes)
         if reader is None:
             _row_reader(account, own, table)  # A file without rows still has to have our columns.
         later = account.later()
@@ -70,6 +76,32 @@ class Reading:
         async with self._database.transaction() as connection:
             await self._imports.save(connection, later)
         return later
+
+    async def _decided(self, account: Import) -> Mapping | None:
+        """Return the mapping with one order of day and month, or None if the first line is to tell it.
+
+        Where the mapping leaves that open, every row of the file is looked at before the first is taken.
+        Permanent when the rows don't tell.
+        """
+        mapping = account.own_mapping or (sources.built_in(account.source) if account.source else None)
+        if mapping is not None and not DateOrder(mapping).is_open:
+            return mapping
+        table = Table(mapping.encoding, mapping.delimiter) if mapping else Table()
+        order: DateOrder | None = None
+        column = -1
+        file = self._files.pieces(account.bucket, account.object_key, account.etag)
+        async with aclosing(file) as pieces:
+            async for piece, _ in pieces:
+                records = table.feed(piece)
+                if order is None and table.header is not None:
+                    mapping = mapping or sources.recognised(account.kind, table.header)
+                    order = DateOrder(mapping)
+                    if not order.is_open:
+                        return mapping
+                    column = layout(mapping, account.kind, table.header)[DATE_FIELDS.get(account.kind, "")]
+                _look(order, column, self._counted(records))
+        _look(order, column, self._counted(table.close()))
+        return order.decided() if order else mapping
 
     async def _chunks(self, table: Table, account: Import) -> AsyncGenerator[tuple[list[Record], int], None]:
         """Yield the records behind the account's line, and how much of the packed file is read by then.
@@ -102,11 +134,12 @@ class Reading:
         self,
         account: Import,
         records: list[Record],
-        reader: Callable[[list[str]], Any],
+        reader: RowReader,
+        faults: Faults | None,
         table: Table,
         packed_bytes: int,
     ) -> Import:
-        taken, rejects = _sorted_out(records, reader)
+        taken, rejects = _sorted_out(records, reader, faults)
         later = account.later()
         later.rows_read += len(records)
         kept = later.keep(rejects, self._limits)
@@ -114,6 +147,9 @@ class Reading:
         later.bytes_read, later.encoding = packed_bytes, table.encoding
         async with self._database.transaction() as connection:
             await self._imports.refuse(connection, account.id, kept)
+            if faults is not None:
+                later.position["order"] = faults.previous
+                await self._staging.add_faults(connection, account.id, faults.taken())
             if taken:
                 await self._take[account.kind](connection, later, taken)
             await self._imports.save(connection, later)
@@ -164,38 +200,56 @@ class _Chunk:
         return records
 
 
-def _row_reader(account: Import, own: Mapping | None, table: Table) -> Callable[[list[str]], Any]:
-    """The reader for the columns that the file has; Permanent when some are missing."""
+def _row_reader(account: Import, own: Mapping | None, table: Table) -> tuple[RowReader, Faults | None]:
+    """Return the reader for the columns that the file has, and where order files keep their faults.
+
+    Permanent when columns are missing.
+    """
     header = table.header or []
-    mapping = own or (
-        sources.built_in(account.source) if account.source else sources.recognised(account.kind, header)
-    )
+    mapping = own or sources.recognised(account.kind, header)
     account.source = mapping.source
     places, width = layout(mapping, account.kind, header), len(header)
     match account.kind:
         case "orders":
-            return order_rows(mapping, places, width)
+            faults = Faults(places, table.delimiter or ",", account.position.get("order", ""))
+            return order_rows(mapping, places, width), faults
         case "items":
-            return item_rows(mapping, places, width)
+            return item_rows(mapping, places, width), None
         case "users":
-            return user_rows(mapping, places, width)
+            return user_rows(mapping, places, width), None
         case "interactions":
-            return interaction_rows(
+            reader = interaction_rows(
                 mapping, places, width, tenant=account.tenant, received_at=account.said_at
             )
+            return reader, None
+
+
+def _look(order: DateOrder | None, column: int, records: Iterable[Record]) -> None:
+    """Show the dates of rows to what decides between day and month first."""
+    for record in records:
+        if order is not None and not record.problem and column >= 0:
+            order.see(record.fields[column].strip(), record.line)
 
 
 def _sorted_out(
-    records: Sequence[Record], reader: Callable[[list[str]], Any]
+    records: Sequence[Record], reader: RowReader, faults: Faults | None
 ) -> tuple[list[Row], list[Reject]]:
     taken: list[Row] = []
     rejects: list[Reject] = []
     for record in records:
         if record.problem:
-            rejects.append(Reject(record.line, record.problem, record.detail, record.raw))
-            continue
-        try:
-            taken.append((record, reader(record.fields)))
-        except Refused as refused:
-            rejects.append(Reject(record.line, refused.code, refused.detail, kept(record.raw)))
+            reject = Reject(record.line, record.problem, record.detail, record.raw)
+        else:
+            try:
+                row = reader(record.fields)
+            except Refused as refused:
+                reject = Reject(record.line, refused.code, refused.detail, kept(record.raw))
+            else:
+                taken.append((record, row))
+                if faults is not None:
+                    faults.previous = row.order_id
+                continue
+        rejects.append(reject)
+        if faults is not None:
+            faults.note(record, reject.code)
     return taken, rejects

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from services.sync.domain.imports import Import
 from services.sync.domain.limits import Limits
 from services.sync.domain.orders import (
+    NOT_WHOLE,
     Order,
     RefusedLine,
     StagedLine,
@@ -49,7 +50,7 @@ class Settling:
     async def settle(self, account: Import) -> Import:
         """Settle every order behind the account's position."""
         if not account.position:
-            account = await self._refuse_too_large(account)
+            account = await self._refuse_whole_orders(account)
         waiting: list[StagedLine] = []
         async with aclosing(self._staging.lines(account.id, account.position["after"])) as lines:
             async for line in lines:
@@ -66,10 +67,13 @@ class Settling:
             await self._imports.save(connection, later)
         return later
 
-    async def _refuse_too_large(self, account: Import) -> Import:
+    async def _refuse_whole_orders(self, account: Import) -> Import:
+        """Refuse the orders of which a row was refused, and those of too many lines."""
         later = account.later()
         later.position = {"after": ""}
         async with self._database.transaction() as connection:
+            refused = await self._staging.refuse_incomplete(connection, account.id, later.room(self._limits))
+            _count(later, refused, [NOT_WHOLE] * refused.refused)
             refused = await self._staging.refuse_too_large(connection, account.id, later.room(self._limits))
             _count(later, refused, ["order_too_large"] * refused.refused)
             await self._imports.save(connection, later)
@@ -90,6 +94,7 @@ class Settling:
             known = await self._orders.known(connection, account.tenant, others) if others else {}
             refused += _account_for(later, orders, known)
             await self._refuse(connection, later, refused)
+            await self._staging.carry(connection, [line for order in orders for line in order.carried])
             names_its_order = account.source == ENDCAP.source
             await outbox.append(
                 connection,
@@ -124,7 +129,7 @@ def _account_for(account: Import, orders: list[Order], known: dict[Key, Known]) 
     refused: list[RefusedLine] = []
     for order in orders:
         before = known.get(_key(order))
-        if before is not None and before.content != order.content:
+        if before is not None and not order.is_content(before.content):
             refused += changed(order)
         elif before is not None and before.import_id != account.id:
             account.rows_duplicate += len(order.items)

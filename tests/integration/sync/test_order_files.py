@@ -26,7 +26,7 @@ FILE = HEADER + (
     "1,u1,Ada,2026-03-01T10:00:00Z,a,Cup,2,5.00,EUR,Austria,\n"
     "1,u1,Ada,2026-03-01T10:00:00Z,b,Plate,1,8.00,EUR,Austria,\n"
     "2,,,2026-03-01T11:00:00Z,a,Mug,1,5.50,EUR,Germany,\n"
-    "3,u2,Bo,2026-03-02T10:00:00Z,c,Bowl,1,oops,EUR,France,\n"
+    "5,u2,Bo,2026-03-02T10:00:00Z,c,Bowl,1,oops,EUR,France,\n"
     "3,u2,Bo,2026-03-02T10:00:00Z,a,,1,5.20,EUR,France,\n"
     "1,u1,Ada,2026-03-01T10:00:00Z,a,Cup,1,5.00,EUR,Austria,order\n"
     "4,u1,Ada,2026-03-03T10:00:00Z,a,Old cup,1,1.00,EUR,Italy,cancellation\n"

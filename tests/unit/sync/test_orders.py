@@ -5,11 +5,15 @@ from __future__ import annotations
 import random
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from services.sync.domain.faults import Faults
+from services.sync.domain.mapping import Layout
 from services.sync.domain.orders import MOST_LINES, Order, RefusedLine, StagedLine, changed, orders_in
-from services.sync.domain.rows import OrderRow
+from services.sync.domain.rows import KIND_OF_ORDER, NOTHING_SOLD, OrderRow
+from services.sync.domain.table import Record
 from shared.events import OrderCancelled, OrderPlaced, line_id
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -77,11 +81,103 @@ def test_an_order_is_as_old_as_its_first_line_and_knows_its_customer_from_any() 
     assert (order.user_id, order.customer_name, order.ordered_at) == ("u", "Ada", NOON)
 
 
-def test_another_customer_in_the_same_order_is_refused() -> None:
-    (order,), refused = settled([a_line(2), a_line(3, user_id="v")])
+def test_an_order_of_two_customers_is_refused_whole() -> None:
+    orders, refused = settled([a_line(2), a_line(3, user_id="v"), a_line(4, order="2")])
+
+    assert [order.order_id for order in orders] == ["2"]
+    assert [(line.file_line, line.code) for line in refused] == [
+        (2, "order_incomplete"), (3, "order_inconsistent"),
+    ]  # fmt: skip
+    assert "its line 3 is refused; mend that and send the order again" in refused[0].detail
+
+
+def test_a_line_number_that_comes_twice_with_other_content_refuses_the_order() -> None:
+    orders, refused = settled([a_line(2, position=1), a_line(3, position=1, quantity=2.0)])
+
+    assert orders == []
+    assert [(line.file_line, line.code) for line in refused] == [
+        (2, "order_incomplete"), (3, "line_repeated"),
+    ]  # fmt: skip
+
+
+BLANK: dict[str, object] = dict.fromkeys(
+    ("user_id", "customer_name", "ordered_at", "currency", "city", "province", "country")
+)
+
+
+def test_cells_of_the_order_may_stand_in_any_one_row() -> None:
+    full = [a_line(at, name, city="Graz") for at, name in enumerate("abc", 2)]
+    sparse = [StagedLine(line.file_line, line.row._replace(**BLANK), (0, 1)) for line in full]
+
+    for at in range(3):
+        lines = [*sparse[:at], full[at], *sparse[at + 1 :]]
+        (order,), refused = settled(lines)
+        assert refused == []
+        assert [item.row for item in order.items] == [line.row for line in full]
+        assert [line.file_line for line in order.carried] == [line.file_line for line in lines if line.place]
+        # So a mended file brings the same again; and so does the same file to an order of an earlier release.
+        assert order.content == settled(full)[0][0].content
+        assert order.is_content(order.content)
+        assert order.is_content(order.written)
+    assert settled(full)[0][0].carried == ()
+
+
+def test_an_order_without_any_date_is_refused_whole() -> None:
+    orders, refused = settled([a_line(2, ordered_at=None), a_line(3, ordered_at=None)])
+
+    assert orders == []
+    assert [(line.file_line, line.code) for line in refused] == [(2, "missing_value"), (3, "missing_value")]
+
+
+def test_a_row_without_kind_and_date_is_of_the_kind_before_it() -> None:
+    lines = [
+        a_line(2, "a"),
+        a_line(3, "b", kind=KIND_OF_ORDER, ordered_at=None),
+        a_line(4, "a", kind="cancellation", quantity=-1.0, ordered_at=NOON + timedelta(days=1)),
+        a_line(5, "b", kind=KIND_OF_ORDER, ordered_at=None, quantity=2.0),
+        a_line(6, "c", kind=KIND_OF_ORDER, ordered_at=None, quantity=-3.0),
+    ]
+
+    (order, cancellation), refused = settled(lines)
+
+    assert refused == []
+    assert [(item.row.product_id, item.row.quantity) for item in order.items] == [("a", 1.0), ("b", 1.0)]
+    assert [(item.row.product_id, item.row.quantity) for item in cancellation.items] == [
+        ("a", -1.0), ("b", -2.0), ("c", -3.0),
+    ]  # fmt: skip
+    assert [item.row.ordered_at for item in cancellation.items] == [NOON + timedelta(days=1)] * 3
+
+
+def test_a_row_that_takes_nothing_from_the_shop_leaves_the_order_whole() -> None:
+    (order,), refused = settled([a_line(2), a_line(3, kind=KIND_OF_ORDER, ordered_at=None, quantity=-1.0)])
 
     assert len(order.items) == 1
-    assert [(line.file_line, line.code) for line in refused] == [(3, "order_inconsistent")]
+    assert [(line.file_line, line.code) for line in refused] == [(3, "quantity_not_positive")]
+
+
+def noted(*rows: str, codes: tuple[str, ...] = ()) -> list[tuple[str, int]]:
+    """Return the orders of refused rows of a file with the columns order_id, product_id and name."""
+    names = Layout({"order_id": 0, "product_id": 1, "name": 2}, ())
+    faults = Faults(names, ";")
+    for line, row in enumerate(rows, 2):
+        faults.note(Record(line, [], row), codes[line - 2] if codes else "bad_number")
+    return faults.taken()
+
+
+def test_a_refused_row_tells_its_order_however_damaged_it_is() -> None:
+    assert noted("1;a;x", '2;"left open;x', "3;a", '"4";b;c;d;e', "1;a;x") == [
+        ("1", 2), ("2", 3), ("3", 4), ("4", 5),
+    ]  # fmt: skip
+
+
+def test_a_refused_row_with_a_product_and_no_order_is_of_the_order_before() -> None:
+    assert noted("1;POSTAGE;x", ";a;x", codes=("service_code", "missing_value")) == [("1", 3)]
+    assert noted("1;POSTAGE;x", ";;Sum", ";;", codes=("service_code", "ragged_row", "ragged_row")) == []
+
+
+@pytest.mark.parametrize("code", sorted(NOTHING_SOLD))
+def test_a_row_that_is_no_order_line_leaves_the_order_whole(code: str) -> None:
+    assert noted("1;a;x", codes=(code,)) == []
 
 
 def test_a_line_number_that_comes_twice_is_refused() -> None:

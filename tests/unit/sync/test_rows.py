@@ -7,9 +7,11 @@ from datetime import UTC, datetime
 import pytest
 
 from services.sync.domain import sources
-from services.sync.domain.cells import Refused, as_text
+from services.sync.domain.cells import Refused
+from services.sync.domain.dateorder import DateOrder
 from services.sync.domain.mapping import SHAPES, Kind, Mapping, layout
 from services.sync.domain.rows import (
+    KIND_OF_ORDER,
     OrderRow,
     PutRow,
     interaction_rows,
@@ -34,10 +36,11 @@ def retail(
     price: str = "2.55",
     customer: str = "17850",
 ) -> OrderRow:
-    places = layout(sources.ONLINE_RETAIL, "orders", RETAIL)
+    mapping = DateOrder(sources.ONLINE_RETAIL).decided()
+    places = layout(mapping, "orders", RETAIL)
     cells = [invoice, code, name, quantity, date, price, customer, "United Kingdom"]
     assert RETAIL[1:3] == ["StockCode", "Description"]
-    return order_rows(sources.ONLINE_RETAIL, places, len(RETAIL))(cells)
+    return order_rows(mapping, places, len(RETAIL))(cells)
 
 
 def native(mapping: Mapping = sources.ENDCAP, **cells: str) -> OrderRow:
@@ -135,7 +138,6 @@ def test_a_native_cancellation_counts_below_zero() -> None:
         ({"order_id": " "}, "missing_value"),
         ({"product_id": ""}, "missing_value"),
         ({"quantity": ""}, "missing_value"),
-        ({"ordered_at": ""}, "missing_value"),
         ({"order_id": "x" * 257}, "too_long"),
         ({"product_name": "x" * 2_001}, "too_long"),
         ({"quantity": "two"}, "bad_number"),
@@ -160,6 +162,14 @@ def test_a_native_cancellation_counts_below_zero() -> None:
 )
 def test_a_bad_cell_refuses_the_line_with_its_reason(cells: dict[str, str], code: str) -> None:
     assert refusal(native, **cells) == code
+
+
+def test_a_row_without_a_date_waits_for_that_of_its_order() -> None:
+    row = native(ordered_at=" ", quantity="-2")
+
+    assert (row.ordered_at, row.kind, row.quantity) == (None, KIND_OF_ORDER, -2.0)
+    assert native(ordered_at="", kind="order").kind == "order"
+    assert refusal(native, ordered_at="", quantity="0") == "quantity_not_positive"
 
 
 @pytest.mark.parametrize(
@@ -283,13 +293,3 @@ def test_an_interaction_needs_somebody() -> None:
     code = refusal(interaction, "user_id,session_id,event_type,timestamp", ",,view,1772366400")
 
     assert code == "missing_value"
-
-
-@pytest.mark.parametrize("cell", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1"])
-def test_a_cell_that_a_spreadsheet_would_calculate_becomes_text(cell: str) -> None:
-    assert as_text(cell) == f"'{cell}"
-
-
-@pytest.mark.parametrize("cell", ["", "1,-2", "Cup = 1", "'=1"])
-def test_any_other_cell_stays_as_it_is(cell: str) -> None:
-    assert as_text(cell) == cell

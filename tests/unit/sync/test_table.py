@@ -181,3 +181,34 @@ def test_the_cells_of_a_refused_row_are_not_kept() -> None:
     assert (bad(records), records[0].fields) == ([(2, "ragged_row")], [])
     assert len(records[0].raw) <= RAW_KEPT + 1
     assert good(records) == [["1", "2", "3"]]
+
+
+@pytest.mark.parametrize("first", ["sep=;", "SEP=;", '"sep=;"', "\ufeffsep=;\r"])
+def test_a_first_line_that_names_the_separator_is_skipped_and_believed(first: str) -> None:
+    table, records = read(f"{first}\nid;name,with,many,commas;price\n1;a,b;2\n".encode())
+
+    assert table.header == ["id", "name,with,many,commas", "price"]
+    assert [(record.line, record.fields) for record in records] == [(3, ["1", "a,b", "2"])]
+
+
+def test_the_separator_may_be_a_tab_and_a_mapping_outranks_it() -> None:
+    assert read(b"sep=\t\nid\tname\n1\ta\n")[0].header == ["id", "name"]
+    table = Table(delimiter="|")
+    table.feed(b"sep=;\nid|name\n")
+    assert table.header == ["id", "name"]
+
+
+@pytest.mark.parametrize("line", ["sep=a", "sep=", "sep=;;", "sep=;x"])
+def test_any_other_first_line_names_the_columns(line: str) -> None:
+    assert read(f"{line}\n".encode())[0].header == line.split(";")
+    # Only the first line is one.
+    assert read(b"\nsep=;\n")[0].header == ["sep=", ""]
+
+
+def test_a_backslash_before_a_quote_costs_no_neighbour() -> None:
+    rows = b'1,"folder C:\\parts\\",2\n2,"5\\" disk",3\n3,last,4\n'
+
+    _, records = read(HEADER + rows)
+
+    assert good(records) == [["1", "folder C:\\parts\\", "2"], ["3", "last", "4"]]
+    assert bad(records) == [(3, "bad_quotes")]
