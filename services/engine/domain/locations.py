@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -24,7 +25,10 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 @dataclass(frozen=True, slots=True)
 class Location:
-    """An object, or a folder when the key is empty or ends with a slash."""
+    """An object, or a folder when the key is empty or ends with a slash.
+
+    Without a slash it may also be a folder, or the beginning of keys, where it names no object.
+    """
 
     bucket: str
     key: str
@@ -118,8 +122,19 @@ class Access:
     any_bucket: bool = False
 
     def check_readable(self, location: Location, complaint: str) -> None:
-        """Permanent, with the wire's own complaint, for a place that the tenant may not read."""
-        self._check(location, complaint, write=False)
+        """Permanent, with the wire's own complaint, for a place that the tenant may not read.
+
+        A place without a closing slash may be read as the folder of that name: then only what is in it.
+        """
+        if not self.is_readable(Location(location.bucket, as_folder(location.key))):
+            self._check(location, complaint, write=False)
+
+    def is_readable(self, location: Location) -> bool:
+        """Return whether the tenant may read this very object or folder."""
+        with suppress(Permanent):
+            self._check(location, "", write=False)
+            return True
+        return False
 
     def check_writable(self, location: Location, complaint: str) -> None:
         """Permanent for a place that the tenant may not write, or where the engine keeps its own files."""

@@ -37,8 +37,13 @@ _WRONG = frozenset(
         *("400", "403", "404"),
     }
 )
+_MISSING = frozenset({"NoSuchKey", "404"})
 _DELETE_AT_ONCE = 1000
 BUFFER_BYTES = 2**20
+
+
+class _Missing(Permanent):
+    """There is no such object."""
 
 
 def _unseen(_: int) -> None:
@@ -102,16 +107,33 @@ class Objects:
                     if not entry["Key"].endswith("/"):
                         yield Object(bucket, entry["Key"], entry["Size"])
 
-    def at(self, location: Location, complaint: str) -> list[Object]:
-        """The object at a location, or those in a folder; Permanent with `complaint` when there is none."""
-        if not location.is_folder:
+    def find(self, location: Location, complaint: str) -> Object | None:
+        """Return the object of a location, or None when there is none that the tenant's jobs may read."""
+        if location.is_folder or not self._may_read(location):
+            return None
+        try:
             with _translated(complaint, location.uri):
                 head = self._reaching(location.bucket).head_object(Bucket=location.bucket, Key=location.key)
-            return [Object(location.bucket, location.key, head["ContentLength"])]
-        found = list(self.below(location.bucket, location.key, complaint))
-        if not found:
-            raise Permanent(f"{complaint} There is nothing in {location.uri}.")
-        return found
+        except _Missing:
+            return None
+        return Object(location.bucket, location.key, head["ContentLength"])
+
+    def matching(self, location: Location, complaint: str) -> list[Object]:
+        """Return the readable objects in a folder, or whose keys begin with a key that is none.
+
+        Permanent with `complaint` when there is none.
+        """
+        objects = [
+            each
+            for each in self.below(location.bucket, location.key, complaint)
+            if self._may_read(Location(each.bucket, each.key))
+        ]
+        if not objects:
+            raise Permanent(f"{complaint} There is no object whose address begins with {location.uri}.")
+        return objects
+
+    def _may_read(self, location: Location) -> bool:
+        return self._access is None or self._access.is_readable(location)
 
     def read(self, source: Object, complaint: str, seen: Callable[[int], None] = _unseen) -> IO[bytes]:
         """The bytes of an object as a buffered stream; `seen` hears how many have come."""
@@ -258,7 +280,8 @@ def _answered(error: ClientError, complaint: str, uri: str) -> Permanent | Trans
     """What an answer of the store that is no success means."""
     code = error.response.get("Error", {}).get("Code", "")
     if code in _WRONG:
-        return Permanent(f"{complaint} {uri} can't be read or written: {code}.")
+        kind = _Missing if code in _MISSING else Permanent
+        return kind(f"{complaint} {uri} can't be read or written: {code}.")
     return Transient(f"The object store answered {code} for {uri}.")
 
 

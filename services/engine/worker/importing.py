@@ -10,7 +10,7 @@ from typing import IO, Any
 import pyarrow.parquet as pq
 
 from services.engine.domain import schemas
-from services.engine.domain.locations import Location
+from services.engine.domain.locations import Location, as_folder
 from services.engine.store.objects import Object, Objects
 from services.engine.worker import reading
 from services.engine.worker.cells import NullCells
@@ -77,14 +77,20 @@ def run(spec: Spec, objects: Objects, workspace: Path, report: Report) -> dict[s
 
 
 def csv_files(objects: Objects, location: Location, *, deep: bool) -> list[Object]:
-    """The file at a location, or the CSV files in a folder; Permanent when there is none.
+    """Return the file at a location, or the CSV files in a folder; Permanent when there is none.
 
-    Those in its sub-folders too only when `deep`: the service reads them for deletions, and not for imports.
+    A folder may be named without its slash. Those in its sub-folders too only when `deep`: the service reads
+    them for deletions, and not for imports.
     """
-    found = objects.at(location, INVALID_LOCATION)
-    if not location.is_folder:
-        return found
-    files = [source for source in found if source.name.lower().endswith(".csv")]
+    file = objects.find(location, INVALID_LOCATION)
+    if file is not None:
+        return [file]
+    location = Location(location.bucket, as_folder(location.key))
+    files = [
+        source
+        for source in objects.matching(location, INVALID_LOCATION)
+        if source.name.lower().endswith(".csv")
+    ]
     read = [source for source in files if deep or "/" not in source.key.removeprefix(location.key)]
     if not read:
         nearby = ": those in its sub-folders are not imported" if files else ""

@@ -14,18 +14,30 @@ from services.engine.store.objects import Object, Objects
 def input_files(
     objects: Objects, source: Location, output: Location, complaint: str
 ) -> list[tuple[Object, str]]:
-    """Each file to answer, with the key of its answers; Permanent with `complaint` when there is none.
+    """Return each file to answer, with the key of its answers; Permanent when there is none.
 
-    Both may be in one folder: what an earlier attempt, or another job, has answered there is no input.
+    The source is an object, a folder, or the beginning of keys. Both may be in one folder: what
+    an earlier attempt, or another job, has answered there is no input.
     """
-    files = objects.at(source, complaint)
-    names = {file.key: file.key.removeprefix(source.key) if source.is_folder else file.name for file in files}
+    file = objects.find(source, complaint)
+    files = [file] if file is not None else objects.matching(source, complaint)
+    base = _folder_of(files, source)
+    names = {file.key: file.key.removeprefix(base) for file in files}
     keys = {key: f"{as_folder(output.key)}{name}.out" for key, name in names.items()}
     for key in keys.values():
         # A name below the input may hold anything: what it becomes below the output is checked, too.
         objects.check_writable(parse(f"s3://{output.bucket}/{key}", INVALID_OUTPUT_PATH), INVALID_OUTPUT_PATH)
     answers = set(keys.values()) if output.bucket == source.bucket else set()
     return [(file, keys[file.key]) for file in files if file.key not in answers]
+
+
+def _folder_of(files: list[Object], source: Location) -> str:
+    """Return the folder below which the names of answers begin."""
+    folder = as_folder(source.key)
+    if all(file.key.startswith(folder) for file in files):
+        return folder
+    parent, slash, _ = source.key.rpartition("/")
+    return parent + slash
 
 
 def read_json(raw: bytes) -> tuple[Any, str | None]:

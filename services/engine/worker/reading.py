@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import re
 from collections.abc import Iterator
 from typing import IO, Any
@@ -12,7 +13,9 @@ import pyarrow.compute as pc
 from pyarrow import csv as arrow_csv
 
 from services.engine.domain.schemas import Column, Schema
+from services.engine.store.objects import BUFFER_BYTES
 from services.engine.worker.cells import EARLIEST_SECOND, IDS, LATEST_SECOND, NullCells, converted
+from services.engine.worker.quoting import Rows
 from shared.errors import Permanent, Transient
 from shared.events.cells import LARGEST_CELL
 from shared.events.values import LARGEST
@@ -63,12 +66,13 @@ def batches(
         wanted = ", ".join(schema.names)
         raise Permanent(f"{name} has the columns {', '.join(header)}; it must have {wanted} and no other.")
     lenient = [column for column in schema.columns if nulls is not None and column.name not in IDS]
+    rows = Rows(stream, len(header), BLOCK_BYTES)
     try:
         reader = arrow_csv.open_csv(
-            stream,
+            io.BufferedReader(rows, BUFFER_BYTES),
             # One thread is as fast on such blocks, and knows the rows that it complains of.
             arrow_csv.ReadOptions(block_size=BLOCK_BYTES, use_threads=False),
-            arrow_csv.ParseOptions(escape_char="\\", newlines_in_values=True),
+            arrow_csv.ParseOptions(newlines_in_values=True),
             arrow_csv.ConvertOptions(
                 column_types={
                     spelled[c.name]: pa.string() if c in lenient else _TYPES[c.type] for c in schema.columns
@@ -92,6 +96,8 @@ def batches(
                 _check(renamed.column(place), column, name, before, has_nulls=column in lenient)
             before += renamed.num_rows
             yield renamed
+        if rows.fault is not None:
+            raise Permanent(f"{_place(name, before + 1)}: {rows.fault}.")
     except pa.ArrowInvalid as error:
         raise Permanent(_sentence(str(error), header, schema, name)) from None
     except OSError as error:

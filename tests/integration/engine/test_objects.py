@@ -9,8 +9,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from services.engine.domain.locations import Access, Buckets, Grant, Location
+from services.engine.store.buckets import TenantStore
 from services.engine.store.objects import Objects
 from services.engine.worker.attribution import Items, valued
+from services.engine.worker.importing import csv_files
+from services.engine.worker.lines import input_files
 from shared.errors import Permanent
 from tests.support.stack import ObjectStore
 
@@ -44,3 +48,47 @@ def test_the_price_of_an_item_is_read_without_its_description(s3: ObjectStore, b
 def test_an_object_that_is_not_there_is_said_so(s3: ObjectStore, bucket: str) -> None:
     with pytest.raises(Permanent, match=r"nothing\.parquet"):
         Objects(s3.client(), bucket).seekable(bucket, "nothing.parquet")
+
+
+@pytest.fixture
+def objects(s3: ObjectStore, bucket: str) -> Objects:
+    """The store as a tenant reaches it who may use the folder `in/` of a bucket."""
+    client = s3.client()
+    for key in (
+        "in/users_1.json",
+        "in/users_2.json",
+        "in/a.csv",
+        "in/old/b.csv",
+        "in-2/users.json",
+        "in.csv",
+    ):
+        client.put_object(Bucket=bucket, Key=key, Body=b"x")
+    access = Access("t", Buckets("endcap-data", "endcap-uploads"), (Grant(bucket, "in/"),))
+    return Objects(client, "endcap-data", TenantStore(access))
+
+
+@pytest.mark.parametrize(
+    ("source", "keys"),
+    [
+        ("in/users", ["in/users_1.json", "in/users_2.json"]),
+        ("in/users_1.json", ["in/users_1.json"]),
+        # A prefix reaches no further than the tenant does.
+        ("in", ["in/a.csv", "in/old/b.csv", "in/users_1.json", "in/users_2.json"]),
+        ("in/", ["in/a.csv", "in/old/b.csv", "in/users_1.json", "in/users_2.json"]),
+    ],
+)
+def test_the_input_of_a_batch_job_is_what_its_path_begins(
+    objects: Objects, bucket: str, source: str, keys: list[str]
+) -> None:
+    found = input_files(objects, Location(bucket, source), Location(bucket, "in/out/"), "Invalid S3 path.")
+
+    assert sorted(file.key for file, _ in found) == keys
+
+
+def test_a_folder_of_csv_files_needs_no_slash(objects: Objects, bucket: str) -> None:
+    for source in ("in", "in/"):
+        (file,) = csv_files(objects, Location(bucket, source), deep=False)
+        assert file.key == "in/a.csv"
+    for source in ("in.csv", "in-2", "in/nothing"):
+        with pytest.raises(Permanent, match=f"There is no object whose address begins with s3://{bucket}/in"):
+            csv_files(objects, Location(bucket, source), deep=True)

@@ -31,7 +31,10 @@ class Folder:
     def __init__(self, *keys: str) -> None:
         self.keys = keys
 
-    def at(self, location: Location, _: str) -> list[Object]:
+    def find(self, location: Location, _: str) -> Object | None:
+        return Object(location.bucket, location.key, 1) if location.key in self.keys else None
+
+    def matching(self, location: Location, _: str) -> list[Object]:
         return [Object(location.bucket, key, 1) for key in self.keys if key.startswith(location.key)]
 
     data_bucket = "endcap-data"
@@ -56,6 +59,15 @@ def test_a_folder_is_its_csv_files_and_for_deletions_those_of_its_sub_folders_to
     assert read("in/", *KEYS) == ["in/a.csv", "in/b.CSV"]
     assert read("in/", *KEYS, deep=True) == ["in/a.csv", "in/b.CSV", "in/old/c.csv", "in/old/older/d.csv"]
     assert read("", "a.csv", "in/b.csv") == ["a.csv"]
+
+
+@pytest.mark.parametrize("deep", [False, True])
+def test_a_folder_may_be_named_without_its_slash(*, deep: bool) -> None:
+    beside = (*KEYS, "in-2/e.csv", "in.csv")
+
+    assert read("in", *beside, deep=deep) == read("in/", *KEYS, deep=deep)
+    # An object of that very name is meant first.
+    assert read("in", "in", *beside, deep=deep) == ["in"]
 
 
 def test_a_file_is_taken_whatever_it_is_called() -> None:

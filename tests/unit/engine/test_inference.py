@@ -120,7 +120,10 @@ class Bucket:
     def __init__(self, *keys: str) -> None:
         self.keys = keys
 
-    def at(self, location: Location, _: str) -> list[Object]:
+    def find(self, location: Location, _: str) -> Object | None:
+        return Object(location.bucket, location.key, 1) if location.key in self.keys else None
+
+    def matching(self, location: Location, _: str) -> list[Object]:
         return [Object(location.bucket, key, 1) for key in self.keys if key.startswith(location.key)]
 
     def check_writable(self, location: Location, complaint: str) -> None:
@@ -137,6 +140,28 @@ def test_the_name_of_an_input_leads_to_no_place_that_is_forbidden(name: str) -> 
 
     with pytest.raises(Permanent, match="Invalid S3 output path"):
         input_files(bucket, Location("shop", "in/"), Location("data", "shop/"), "No.")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("source", "answers"),
+    [
+        ("in/users", {"in/users_1.json": "users_1.json.out", "in/users_2.json": "users_2.json.out"}),
+        ("in", {"in/users_1.json": "in/users_1.json.out", "in/users_2.json": "in/users_2.json.out",
+                "in/x/a.json": "in/x/a.json.out", "in-2.json": "in-2.json.out"}),
+        ("in/", {"in/users_1.json": "users_1.json.out", "in/users_2.json": "users_2.json.out",
+                 "in/x/a.json": "x/a.json.out"}),
+        ("in/x", {"in/x/a.json": "a.json.out"}),
+        ("in/users_1.json", {"in/users_1.json": "users_1.json.out"}),
+        ("", {"in-2.json": "in-2.json.out", "in/users_1.json": "in/users_1.json.out",
+              "in/users_2.json": "in/users_2.json.out", "in/x/a.json": "in/x/a.json.out"}),
+    ],
+)  # fmt: skip
+def test_the_input_is_an_object_a_folder_or_a_prefix(source: str, answers: dict[str, str]) -> None:
+    bucket = Bucket("in-2.json", "in/users_1.json", "in/users_2.json", "in/x/a.json")
+
+    found = input_files(bucket, Location("in", source), Location("other", "out"), "No.")  # type: ignore[arg-type]
+
+    assert {file.key: key.removeprefix("out/") for file, key in found} == answers
 
 
 @pytest.mark.parametrize("output", ["in/", "in", "in/out/"])

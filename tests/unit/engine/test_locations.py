@@ -75,7 +75,9 @@ def test_another_tenants_prefix_of_a_shared_bucket_is_refused(access: Access, bu
 def test_the_tenants_own_prefixes_may_be_used(access: Access) -> None:
     for uri in ("s3://endcap-data/default/runs/7/", "s3://endcap-uploads/default/items.csv"):
         assert may(access, uri) == "rw"
-    assert may(access, "s3://endcap-data/default") == "w"  # an output folder; no object has that name
+    assert may(access, "s3://endcap-data/default") == "rw"  # as a folder; no object has that name
+    assert not access.is_readable(Location("endcap-data", "default"))
+    assert not access.is_readable(Location("endcap-data", "default-2/a"))
 
 
 @pytest.mark.parametrize("key", ["models/s/1/", "datasets/items/4/", "Models/s", "DATASETS", "models"])
@@ -104,7 +106,7 @@ def test_any_other_bucket_needs_a_grant_or_keys_of_the_store() -> None:
         ("s3://Shop/a", ""),
         ("s3://lake/default/a.csv", "rw"),
         ("s3://lake/default/", "rw"),
-        ("s3://lake/default", "w"),
+        ("s3://lake/default", "rw"),
         ("s3://lake/default-2/a.csv", ""),
         ("s3://lake/defaults", ""),
         ("s3://lake/", ""),
@@ -114,7 +116,8 @@ def test_any_other_bucket_needs_a_grant_or_keys_of_the_store() -> None:
         ("s3://lake/default%2F../a", ""),
         ("s3://lake/other/default/a", ""),
         ("s3://reports/in/a.csv", "r"),
-        ("s3://reports/in", ""),
+        ("s3://reports/in", "r"),
+        ("s3://reports/in-2", ""),
         ("s3://x/A/b/c", "rw"),
         ("s3://x/a/b/c", ""),
     ],

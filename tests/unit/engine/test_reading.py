@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import csv
 import io
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from services.engine.domain.schemas import Column, Schema
 from services.engine.worker import reading
@@ -171,3 +174,104 @@ def test_a_file_of_more_columns_than_anybody_has_is_refused() -> None:
     header = ",".join(f"C{number}" for number in range(1_001))
 
     assert refusal(f"{header}\n") == "a.csv has 1,001 columns; 1,000 are allowed."
+
+
+NOTES = Schema((Column("ITEM_ID", "string"), Column("NOTE", "string", nullable=True)))
+
+
+def notes(rows: str) -> list[tuple[str, str | None]]:
+    return [(row["ITEM_ID"], row["NOTE"]) for row in read(f"ITEM_ID,NOTE\n{rows}", NOTES)]
+
+
+def test_backslashes_as_spreadsheets_write_them_swallow_no_row() -> None:
+    rows = 'SKU\\123,plain\nb,"folder C:\\parts\\"\nc,last\n'
+
+    assert notes(rows) == [("SKU\\123", "plain"), ("b", "folder C:\\parts\\"), ("c", "last")]
+
+
+@pytest.mark.parametrize(
+    ("cell", "text"),
+    [
+        ('"say \\"hi\\", ok"', 'say "hi", ok'),
+        ('"say ""hi"", ok"', 'say "hi", ok'),
+        ('"C:\\\\parts\\\\"', "C:\\parts\\"),
+        ("C:\\\\parts", "C:\\parts"),
+        ('say \\"hi\\"', 'say "hi"'),
+        ("a\\, b", "a, b"),
+        ('"a\\, b"', "a\\, b"),
+        ('"two\\"\nlines"', 'two"\nlines'),
+        ('7" plate', '7" plate'),
+        ('"C:\\new\\table"', "C:\\new\\table"),
+        ('"closed" loosely', "closed loosely"),
+        ('"a\\b ""c"" \\"d\\""', 'a\\b "c" "d"'),
+    ],
+)
+def test_a_row_is_read_as_the_guide_asks_or_else_by_rfc_4180(cell: str, text: str) -> None:
+    assert notes(f"a,{cell}\nb,last\n") == [("a", text), ("b", "last")]
+
+
+@pytest.mark.parametrize("end", ["\n", ""])
+@pytest.mark.parametrize(
+    "rows",
+    [
+        'b,"open\nc,last',
+        'b,"open\nc,"x"\nd,last',
+        'b,"a" b "c"\nd,"e',
+        # As the guide asks one row of two lines; after RFC 4180 two rows.
+        'b,"x\\"\nc,y"',
+    ],
+)
+@pytest.mark.parametrize("before", [0, 5000])
+def test_a_quote_that_is_not_closed_fails_the_import_with_its_row(
+    rows: str, end: str, before: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading, "BLOCK_BYTES", 1000)
+    good = "a,x\n\n" + '"a\n",\\x\n' * before
+
+    sentence = refusal(f"ITEM_ID,NOTE\n{good}{rows}{end}", NOTES)
+
+    assert sentence.startswith(f"a.csv, row {3 + before} (the header is row 1): ")
+    assert "quoted text is not closed" in sentence or "one row with a line break" in sentence
+
+
+def test_a_row_longer_than_a_block_is_refused_with_its_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading, "BLOCK_BYTES", 1000)
+
+    assert refusal(f"ITEM_ID,NOTE\na,x\nb,{'x' * 3000}\n", NOTES) == (
+        "a.csv, row 3 (the header is row 1): the row is longer than 1,000 bytes."
+    )
+
+
+TEXTS = st.text(st.sampled_from('ab,"\\\n '), max_size=8)
+
+
+@given(st.lists(st.tuples(TEXTS, TEXTS), max_size=8), st.sampled_from([csv.QUOTE_ALL, csv.QUOTE_MINIMAL]))
+def test_no_row_of_rfc_4180_disappears(rows: list[tuple[str, str]], quoting: Any) -> None:
+    file = io.StringIO()
+    writer = csv.writer(file, quoting=quoting, lineterminator="\n")
+    writer.writerows((f"i{first}", second) for first, second in rows)
+    try:
+        found = notes(file.getvalue())
+    except Permanent:
+        return  # with the row's number
+    assert len(found) == len(rows)
+    for (first, second), row in zip(rows, found, strict=True):
+        if "\\" not in first + second:
+            assert row == (f"i{first}", second or None)
+
+
+@given(st.lists(st.tuples(TEXTS, TEXTS), max_size=8), st.sampled_from(['""', '\\"']))
+def test_what_the_guide_asks_for_is_read_as_it_was_meant(rows: list[tuple[str, str]], quote: str) -> None:
+    def written(text: str) -> str:
+        return '"' + text.replace("\\", "\\\\").replace('"', quote) + '"'
+
+    file = "".join(f"{written('i' + first)},{written(second)}\n" for first, second in rows)
+    try:
+        found = notes(file)
+    except Permanent as error:
+        sentence = str(error)
+    else:
+        assert found == [(f"i{first}", second or None) for first, second in rows]
+        return
+    # Only where RFC 4180 reads it as other rows.
+    assert "one row with a line break" in sentence
