@@ -59,7 +59,7 @@ SET version = version + 1, status = :status, step = :step, position = :position:
     source = :source, encoding = :encoding, bytes_read = :bytes_read, rows_read = :rows_read,
     rows_staged = :rows_staged, rows_accepted = :rows_accepted, rows_duplicate = :rows_duplicate,
     rows_rejected = :rows_rejected, rejects_kept = :rejects_kept, reject_bytes = :reject_bytes,
-    reasons = :reasons::jsonb, changes = :changes::jsonb,
+    reasons = :reasons::jsonb, shortened = :shortened::jsonb, changes = :changes::jsonb,
     last_seq = :last_seq, error = :error,
     training_wanted = (:status = 'done' AND :changes::jsonb <> '{}'), started_at = coalesce(started_at, now()),
     finished_at = CASE WHEN :status IN ('done', 'failed') THEN now() END

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 from services.engine.domain.attribution import number
 from services.engine.domain.locations import as_folder
 from services.engine.store.objects import Objects
+from shared.spreadsheets import as_text
 
 INVALID_OUTPUT_PATH = "Invalid S3 output path."
 HEADER = ("METRIC_NAME", "EVENT_TYPE", "VALUE", "MATH_FUNCTION", "EVENT_ATTRIBUTION_SOURCE", "TIMESTAMP")
@@ -97,11 +98,11 @@ def publish(rows: Sequence[Row], place: Place, objects: Objects, workspace: Path
 
 
 def written(rows: Iterable[Row]) -> bytes:
-    """The rows as a CSV file."""
+    """Return the rows as a CSV file, whose texts no spreadsheet takes for formulas."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(HEADER)
-    writer.writerows(rows)
+    writer.writerows([as_text(cell) if isinstance(cell, str) else cell for cell in row] for row in rows)
     return text.getvalue().encode()
 
 

@@ -44,6 +44,9 @@ class ImportReport(BaseModel):
     progress: float = Field(description="0 to 1")
     rows: Rows
     reasons: dict[str, int] = Field(description="rejected rows by reason")
+    shortened: dict[str, int] = Field(
+        {}, description="cells of columns without a field that were cut to what a property holds, by column"
+    )
     rejects_kept: int = Field(description="how many of the rejected rows can be looked at: the first ones")
     rejects_deleted_at: datetime | None = Field(description="when those were deleted")
     changes: dict[str, int] = Field(description="what is new in the shop; empty when nothing is")
@@ -74,6 +77,7 @@ class ImportReport(BaseModel):
                 duplicate=account.rows_duplicate,
             ),
             reasons=account.reasons,
+            shortened=account.shortened,
             rejects_kept=0 if account.rejects_deleted_at else account.rejects_kept,
             rejects_deleted_at=account.rejects_deleted_at,
             changes=account.changes,

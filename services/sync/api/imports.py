@@ -13,11 +13,11 @@ from fastapi.responses import StreamingResponse
 from services.sync.api.answers import Accepted, ImportList, ImportReport
 from services.sync.api.callers import reader
 from services.sync.api.form import FORM, posted
-from services.sync.domain.cells import as_text
 from shared.auth import Principal
 from shared.errors import ApiError
 from shared.events.values import Name
 from shared.runtime import ERRORS, ErrorBody
+from shared.spreadsheets import as_text
 
 if TYPE_CHECKING:
     from services.sync.store import Files, Imports

@@ -105,6 +105,9 @@ def summary(report: dict[str, Any]) -> str:
         reasons = ", ".join(f"{why} {count:,}" for why, count in sorted(report["reasons"].items()))
         lines.append(f"  rejected: {reasons}")
         lines.append(f"  every rejected row: GET /v1/imports/{report['id']}/rejects")
+    if report["shortened"]:
+        columns = ", ".join(f"{column} {count:,}" for column, count in sorted(report["shortened"].items()))
+        lines.append(f"  cut to what a property holds: {columns}")
     return "\n".join(lines)
 
 

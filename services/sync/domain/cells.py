@@ -31,7 +31,6 @@ _MILLISECONDS = re.compile(r"\d{12,13}")
 _TRUE = frozenset({"true", "t", "yes", "y", "1"})
 _FALSE = frozenset({"false", "f", "no", "n", "0"})
 _REMEMBERED = 20_000
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
 class Refused(Exception):
@@ -41,14 +40,6 @@ class Refused(Exception):
         super().__init__(detail)
         self.code = code
         self.detail = detail
-
-
-def as_text(cell: str) -> str:
-    """Return a cell that no spreadsheet takes for a formula: an apostrophe goes before = + - @ and blanks.
-
-    Source: OWASP, "CSV Injection".
-    """
-    return f"'{cell}" if cell.startswith(_FORMULA) else cell
 
 
 def identifier(text: str, field: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -72,6 +73,8 @@ class Import:
     rejects_kept: int = 0
     reject_bytes: int = 0
     reasons: dict[str, int] = field(default_factory=dict)
+    shortened: dict[str, int] = field(default_factory=dict)
+    """How many cells were cut, by column."""
     changes: dict[str, int] = field(default_factory=dict)
     last_seq: int | None = None
     error: str | None = None
@@ -116,6 +119,12 @@ class Import:
             if count:
                 self.changes[what] = self.changes.get(what, 0) + count
 
+    def shorten(self, columns: Counter[str]) -> None:
+        """Count cells that were cut, by column; the counter is then empty."""
+        for column, count in columns.items():
+            self.shortened[column] = self.shortened.get(column, 0) + count
+        columns.clear()
+
     def restart(self) -> None:
         """Read the file again from its beginning; what it has changed so far stays as it is."""
         self.begin("read")
@@ -123,6 +132,7 @@ class Import:
         self.rows_accepted = self.rows_duplicate = self.rows_rejected = 0
         self.rejects_kept = self.reject_bytes = 0
         self.reasons = {}
+        self.shortened = {}
         self.changes = {what: self.changes[what] for what in ("items", "users") if what in self.changes}
 
     def begin(self, step: Step) -> None:

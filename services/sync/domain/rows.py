@@ -6,6 +6,7 @@ A row that can't be taken raises `Refused`.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -13,8 +14,8 @@ from typing import Any, NamedTuple
 import orjson
 from pydantic import ValidationError
 
+from services.sync.domain.attributes import attributes
 from services.sync.domain.cells import (
-    LONGEST_TEXT,
     Refused,
     dates,
     identifier,
@@ -190,8 +191,11 @@ def pieces(quantity: float | None, kind: str) -> float:
     return quantity
 
 
-def item_rows(mapping: Mapping, layout: Layout, width: int) -> Callable[[list[str]], PutRow]:
-    """The reader of items."""
+def item_rows(
+    mapping: Mapping, layout: Layout, width: int, shortened: Counter[str] | None = None
+) -> Callable[[list[str]], PutRow]:
+    """Return the reader of items; it counts cells that it has to cut in `shortened`, by column."""
+    cut = Counter[str]() if shortened is None else shortened
     at = _Cells("items", mapping, layout, width)
     number, date = numbers(mapping), dates(mapping)
 
@@ -206,40 +210,44 @@ def item_rows(mapping: Mapping, layout: Layout, width: int) -> Callable[[list[st
             "available": truth(cells[at["available"]], "available"),
             "created_at": date(created, "created_at") if created.strip() else None,
         }
-        return _put(identifier(cells[at["item_id"]], "item_id"), fields, _others(cells, layout))
+        return _put(identifier(cells[at["item_id"]], "item_id"), fields, attributes(cells, layout, cut))
 
     return row
 
 
-def user_rows(mapping: Mapping, layout: Layout, width: int) -> Callable[[list[str]], PutRow]:
-    """The reader of users."""
+def user_rows(
+    mapping: Mapping, layout: Layout, width: int, shortened: Counter[str] | None = None
+) -> Callable[[list[str]], PutRow]:
+    """Return the reader of users; it counts cells that it has to cut in `shortened`, by column."""
+    cut = Counter[str]() if shortened is None else shortened
     at = _Cells("users", mapping, layout, width)
 
     def row(cells: list[str]) -> PutRow:
         cells += at.tail
         fields = {name: words(cells[at[name]], name) for name in ("name", "city", "province", "country")}
-        return _put(identifier(cells[at["user_id"]], "user_id"), fields, _others(cells, layout))
+        return _put(identifier(cells[at["user_id"]], "user_id"), fields, attributes(cells, layout, cut))
 
     return row
 
 
-def _put(identity: str, fields: dict[str, Any], attributes: dict[str, Any]) -> PutRow:
-    given = {name: value for name, value in fields.items() if value is not None}
-    return PutRow(identity, given, attributes)
-
-
-def _others(cells: list[str], layout: Layout) -> dict[str, Any]:
-    others = {name: cells[index].strip() for name, index in layout.others if cells[index].strip()}
-    for name, value in others.items():
-        if len(name) > LONGEST_TEXT or len(value) > LONGEST_TEXT:
-            raise Refused("too_long", f"{name[:60]} is longer than {LONGEST_TEXT:,} characters")
-    return others
+def _put(identity: str, fields: dict[str, Any], others: dict[str, Any]) -> PutRow:
+    return PutRow(identity, {name: value for name, value in fields.items() if value is not None}, others)
 
 
 def interaction_rows(
-    mapping: Mapping, layout: Layout, width: int, *, tenant: str, received_at: datetime
+    mapping: Mapping,
+    layout: Layout,
+    width: int,
+    shortened: Counter[str] | None = None,
+    *,
+    tenant: str,
+    received_at: datetime,
 ) -> Callable[[list[str]], InteractionRecorded]:
-    """The reader of interactions. Two rows that are equal in everything are one interaction."""
+    """Return the reader of interactions. Two rows that are equal in everything are one interaction.
+
+    It counts cells that it has to cut in `shortened`, by column.
+    """
+    cut = Counter[str]() if shortened is None else shortened
     at = _Cells("interactions", mapping, layout, width)
     number, date = numbers(mapping), dates(mapping)
 
@@ -254,7 +262,7 @@ def interaction_rows(
         if not fields["user_id"] and not fields["session_id"]:
             raise Refused("missing_value", "user_id and session_id are both empty")
         happened = date(cells[at["timestamp"]], "timestamp")
-        kind, properties = canonical_type(spelling), _others(cells, layout)
+        kind, properties = canonical_type(spelling), attributes(cells, layout, cut)
         identity = fields.pop("event_id") or _interaction_id(tenant, kind, happened, fields, properties)
         try:
             return InteractionRecorded(

@@ -104,6 +104,7 @@ class Imports:
                 rejects_kept=account.rejects_kept,
                 reject_bytes=account.reject_bytes,
                 reasons=account.reasons,
+                shortened=account.shortened,
                 changes=account.changes,
                 last_seq=account.last_seq,
                 error=account.error,

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import aclosing
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from services.sync.domain import sources
 from services.sync.domain.cells import Refused
@@ -26,7 +27,13 @@ if TYPE_CHECKING:
 Row = tuple[Record, Any]
 """A record and what it says: an order line, a put, or an interaction."""
 
-RowReader = Callable[[list[str]], Any]
+
+class _Rows(NamedTuple):
+    """The reader of a file's rows, the columns of cells that it had to cut, and the faults of order files."""
+
+    read: Callable[[list[str]], Any]
+    shortened: Counter[str]
+    faults: Faults | None = None
 
 
 class Reading:
@@ -61,14 +68,12 @@ class Reading:
         """Read the file from where the account stands to its end."""
         own = await self._decided(account)
         table = Table(own.encoding, own.delimiter) if own else Table()
-        reader: RowReader | None = None
-        faults: Faults | None = None
+        rows: _Rows | None = None
         async with aclosing(self._chunks(table, account)) as chunks:
             async for records, packed_bytes in chunks:
-                if reader is None:
-                    reader, faults = _row_reader(account, own, table)
-                account = await self._chunk(account, records, reader, faults, table, packed_bytes)
-        if reader is None:
+                rows = rows or _row_reader(account, own, table)
+                account = await self._chunk(account, records, rows, table, packed_bytes)
+        if rows is None:
             _row_reader(account, own, table)  # A file without rows still has to have our columns.
         later = account.later()
         later.begin("finish" if account.kind == "interactions" else account.kind)
@@ -134,22 +139,22 @@ class Reading:
         self,
         account: Import,
         records: list[Record],
-        reader: RowReader,
-        faults: Faults | None,
+        rows: _Rows,
         table: Table,
         packed_bytes: int,
     ) -> Import:
-        taken, rejects = _sorted_out(records, reader, faults)
+        taken, rejects = _sorted_out(records, rows)
         later = account.later()
+        later.shorten(rows.shortened)
         later.rows_read += len(records)
         kept = later.keep(rejects, self._limits)
         later.position = {"line": records[-1].line}
         later.bytes_read, later.encoding = packed_bytes, table.encoding
         async with self._database.transaction() as connection:
             await self._imports.refuse(connection, account.id, kept)
-            if faults is not None:
-                later.position["order"] = faults.previous
-                await self._staging.add_faults(connection, account.id, faults.taken())
+            if rows.faults is not None:
+                later.position["order"] = rows.faults.previous
+                await self._staging.add_faults(connection, account.id, rows.faults.taken())
             if taken:
                 await self._take[account.kind](connection, later, taken)
             await self._imports.save(connection, later)
@@ -200,28 +205,26 @@ class _Chunk:
         return records
 
 
-def _row_reader(account: Import, own: Mapping | None, table: Table) -> tuple[RowReader, Faults | None]:
-    """Return the reader for the columns that the file has, and where order files keep their faults.
-
-    Permanent when columns are missing.
-    """
+def _row_reader(account: Import, own: Mapping | None, table: Table) -> _Rows:
+    """Return the reader for the columns that the file has; Permanent when some are missing."""
     header = table.header or []
     mapping = own or sources.recognised(account.kind, header)
     account.source = mapping.source
     places, width = layout(mapping, account.kind, header), len(header)
+    shortened = Counter[str]()
     match account.kind:
         case "orders":
             faults = Faults(places, table.delimiter or ",", account.position.get("order", ""))
-            return order_rows(mapping, places, width), faults
+            return _Rows(order_rows(mapping, places, width), shortened, faults)
         case "items":
-            return item_rows(mapping, places, width), None
+            return _Rows(item_rows(mapping, places, width, shortened), shortened)
         case "users":
-            return user_rows(mapping, places, width), None
+            return _Rows(user_rows(mapping, places, width, shortened), shortened)
         case "interactions":
-            reader = interaction_rows(
-                mapping, places, width, tenant=account.tenant, received_at=account.said_at
+            read = interaction_rows(
+                mapping, places, width, shortened, tenant=account.tenant, received_at=account.said_at
             )
-            return reader, None
+            return _Rows(read, shortened)
 
 
 def _look(order: DateOrder | None, column: int, records: Iterable[Record]) -> None:
@@ -231,9 +234,8 @@ def _look(order: DateOrder | None, column: int, records: Iterable[Record]) -> No
             order.see(record.fields[column].strip(), record.line)
 
 
-def _sorted_out(
-    records: Sequence[Record], reader: RowReader, faults: Faults | None
-) -> tuple[list[Row], list[Reject]]:
+def _sorted_out(records: Sequence[Record], rows: _Rows) -> tuple[list[Row], list[Reject]]:
+    faults = rows.faults
     taken: list[Row] = []
     rejects: list[Reject] = []
     for record in records:
@@ -241,7 +243,7 @@ def _sorted_out(
             reject = Reject(record.line, record.problem, record.detail, record.raw)
         else:
             try:
-                row = reader(record.fields)
+                row = rows.read(record.fields)
             except Refused as refused:
                 reject = Reject(record.line, refused.code, refused.detail, kept(record.raw))
             else:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from typing import Any
 
 import pytest
@@ -104,3 +106,12 @@ def test_no_event_makes_a_sum_infinite() -> None:
     tally.add([event(value=1e308), event(value=1e308), event(value=3e38), event(value=2.0)])
 
     assert tally.values["paid", UNDEFINED] == 3e38 + 2.0
+
+
+def test_no_text_of_the_file_is_a_formula() -> None:
+    row = ("=1+1", "@view", -5.0, "sum", '=HYPERLINK("http://x")', 1666924200)
+
+    [_, line] = csv.reader(io.StringIO(written([row]).decode()))
+
+    # A number below zero stays one.
+    assert line == ["'=1+1", "'@view", "-5.0", "sum", '\'=HYPERLINK("http://x")', "1666924200"]

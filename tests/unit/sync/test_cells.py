@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from services.sync.domain import sources
-from services.sync.domain.cells import Refused, as_text, dates, numbers
+from services.sync.domain.cells import Refused, dates, numbers
 from services.sync.domain.dateorder import DateOrder
 from services.sync.domain.mapping import Mapping
 from shared.errors import Permanent
@@ -128,13 +128,3 @@ def test_a_mapping_with_columns_of_its_own_changes_no_built_in_one() -> None:
     own = sources.own_mapping('{"columns": {"order_id": "Nr"}}', "online-retail")
 
     assert (own.source, own.constants, own.positive_price) == ("online-retail", {}, False)
-
-
-@pytest.mark.parametrize("cell", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1"])
-def test_a_cell_that_a_spreadsheet_would_calculate_becomes_text(cell: str) -> None:
-    assert as_text(cell) == f"'{cell}"
-
-
-@pytest.mark.parametrize("cell", ["", "1,-2", "Cup = 1", "'=1"])
-def test_any_other_cell_stays_as_it_is(cell: str) -> None:
-    assert as_text(cell) == cell
