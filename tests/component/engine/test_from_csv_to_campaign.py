@@ -148,20 +148,25 @@ def test_a_folder_of_inputs_makes_a_folder_of_outputs(engine: Engine, shop: dict
     personalize = engine.personalize
     for name in ("a.json", "b.json"):
         engine.put(f"many/{name}", '{"userId": "u1"}\n')
+    # A folder, and the beginning of keys.
+    targets = {"many/": "many-answers/", "many/b": "prefix-answers/"}
 
-    job = personalize.create_batch_inference_job(
-        jobName="shop-folder",
-        solutionVersionArn=shop["version"],
-        jobInput={"s3DataSource": {"path": f"s3://{engine.bucket}/many/"}},
-        jobOutput={"s3DataDestination": {"path": f"s3://{engine.bucket}/many-answers/"}},
-        roleArn=ROLE,
-    )["batchInferenceJobArn"]
+    jobs = [
+        personalize.create_batch_inference_job(
+            jobName=f"shop-{target.removesuffix('/')}",
+            solutionVersionArn=shop["version"],
+            jobInput={"s3DataSource": {"path": f"s3://{engine.bucket}/{source}"}},
+            jobOutput={"s3DataDestination": {"path": f"s3://{engine.bucket}/{target}"}},
+            roleArn=ROLE,
+        )["batchInferenceJobArn"]
+        for source, target in targets.items()
+    ]
 
-    assert (
-        engine.finished(personalize.describe_batch_inference_job, batchInferenceJobArn=job)["status"]
-        == "ACTIVE"
-    )
+    for job in jobs:
+        ended = engine.finished(personalize.describe_batch_inference_job, batchInferenceJobArn=job)
+        assert ended["status"] == "ACTIVE"
     assert engine.get("many-answers/a.json.out") == engine.get("many-answers/b.json.out")
+    assert engine.get("prefix-answers/b.json.out") == engine.get("many-answers/b.json.out")
     answer = json.loads(engine.get("many-answers/a.json.out"))
     assert len(answer["output"]["recommendedItems"]) == 25
 

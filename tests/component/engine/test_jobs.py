@@ -61,6 +61,11 @@ def ended(engine: Engine, arn: str) -> dict[str, Any]:
         ("number", "ITEM_ID,CATEGORY,PRICE\na,b,dear\n", "PRICE has the value 'dear'"),
         ("null", "ITEM_ID,CATEGORY,PRICE\na,b,1\n,b,2\n", "row 3 (the header is row 1): ITEM_ID is empty"),
         ("ragged", "ITEM_ID,CATEGORY,PRICE\na,b,1,more\n", "it has 4 values, and the header 3 columns"),
+        (
+            "quote",
+            'ITEM_ID,CATEGORY,PRICE\na,b,1\n"b\n,c,2\nd,e,3\n',
+            "row 3 (the header is row 1): a quoted text",
+        ),
         ("header-only", "ITEM_ID,CATEGORY,PRICE\n", "has no rows"),
         ("empty", "", "is empty"),
         ("latin", "ITEM_ID,CATEGORY,PRICE\nJürgen,b,1\n".encode("latin-1"), "is not UTF-8"),
@@ -108,7 +113,9 @@ def test_a_folder_is_imported_whole_and_increments_come_after(
     engine.put("parts/2.csv", "\n".join([lines[0], *lines[30:]]))
     engine.put("parts/readme.txt", "not a CSV file")
     engine.put("parts/old/3.csv", "in a sub-folder")
-    more = engine.put("more.csv", f"{lines[0]}\nnew-item,shelf-0,5\n")
+    engine.put("more/1.csv", f'{lines[0]}\nnew-item,"shelf\\",5\nnewer-item,shelf-0,6\n')
+    # A folder without its slash, and a backslash that escapes no quote.
+    more = f"s3://{engine.bucket}/more"
 
     # Queued at once: they run one after the other, in this order.
     full = start_import(engine, "folder", datasets["Items"], f"s3://{engine.bucket}/parts/")
