@@ -5,6 +5,7 @@ Read row by row, 05/12/2010 and 13/12/2010 of one file would be taken for May an
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from typing import NamedTuple
 
@@ -13,6 +14,9 @@ from shared.errors import Permanent
 
 _REMEMBERED = 20_000
 """Different dates that are looked at once; an arbitrary bound of memory."""
+
+_DIGITS = {"Y": b"[0-9]{4}", "y": b"[0-9]{2}"} | dict.fromkeys("HIMSj", b"[0-9]{1,3}")
+"""What strptime reads for its directives."""
 
 
 class _Cell(NamedTuple):
@@ -33,6 +37,7 @@ class DateOrder:
             for form in mapping.date_formats
             if _is_month_first(form) and swapped(form) in mapping.date_formats
         ]
+        self._traces = [re.compile(trace) for trace in {_trace(pair[0]) for pair in self._pairs}]
         self._month_first: _Cell | None = None
         self._day_first: _Cell | None = None
         self._either: _Cell | None = None
@@ -42,6 +47,13 @@ class DateOrder:
     def is_open(self) -> bool:
         """Whether the file has to say it."""
         return bool(self._pairs)
+
+    def is_traced(self, piece: bytes) -> bool:
+        """Return whether a piece of the file may hold a date that only the order of day and month tells.
+
+        That is some ten times as fast as reading rows, and most files have no such date.
+        """
+        return any(trace.search(piece) for trace in self._traces)
 
     def see(self, text: str, line: int) -> None:
         """Take the date in a row of the file into account; what is no such date says nothing."""
@@ -104,8 +116,21 @@ def swapped(form: str) -> str:
     return form.replace("%d", "\0").replace("%m", "%d").replace("\0", "%m")
 
 
+def _trace(form: str) -> bytes:
+    """Return a regular expression of a date from behind its month on, in a format with the month first."""
+    month, day = form.index("%m"), form.index("%d")
+    before = re.escape(form[month + 2 : day]).encode()
+    trace = b"%b(?<=[0-9]%b)[0-9]{1,2}" % (before, before)
+    for literal, directive in re.findall(r"([^%]*)%(.)", form[day + 2 :]):
+        if directive not in _DIGITS:
+            break
+        trace += re.sub(r"(\\\s)+", r"\\s+", re.escape(literal)).encode() + _DIGITS[directive]
+    return trace
+
+
 def _is_month_first(form: str) -> bool:
-    return -1 < form.find("%m") < form.find("%d")
+    month, day = form.find("%m"), form.find("%d")
+    return -1 < month < day and "%" not in form[month + 2 : day]
 
 
 def parsed(text: str, form: str) -> datetime | None:

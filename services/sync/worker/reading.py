@@ -28,6 +28,10 @@ Row = tuple[Record, Any]
 """A record and what it says: an order line, a put, or an interaction."""
 
 
+_TRACE_BYTES = 64
+"""Bytes of a piece that are looked at again with the next one: more than stand around a date's separator."""
+
+
 class _Rows(NamedTuple):
     """The reader of a file's rows, the columns of cells that it had to cut, and the faults of order files."""
 
@@ -66,15 +70,15 @@ class Reading:
 
     async def read(self, account: Import) -> Import:
         """Read the file from where the account stands to its end."""
-        own = await self._decided(account)
-        table = Table(own.encoding, own.delimiter) if own else Table()
+        mapping = await self._decided(account)
+        table = Table(mapping.encoding, mapping.delimiter)
         rows: _Rows | None = None
         async with aclosing(self._chunks(table, account)) as chunks:
             async for records, packed_bytes in chunks:
-                rows = rows or _row_reader(account, own, table)
+                rows = rows or _row_reader(account, mapping, table)
                 account = await self._chunk(account, records, rows, table, packed_bytes)
         if rows is None:
-            _row_reader(account, own, table)  # A file without rows still has to have our columns.
+            _row_reader(account, mapping, table)  # A file without rows still has to have our columns.
         later = account.later()
         later.begin("finish" if account.kind == "interactions" else account.kind)
         later.bytes_read, later.encoding = account.size, table.encoding
@@ -82,31 +86,60 @@ class Reading:
             await self._imports.save(connection, later)
         return later
 
-    async def _decided(self, account: Import) -> Mapping | None:
-        """Return the mapping with one order of day and month, or None if the first line is to tell it.
+    async def _decided(self, account: Import) -> Mapping:
+        """Return the file's mapping with one order of day and month.
 
-        Where the mapping leaves that open, every row of the file is looked at before the first is taken.
-        Permanent when the rows don't tell.
+        Where the mapping leaves that open, the rows are looked at before the first is taken. Permanent when
+        they don't tell.
         """
         mapping = account.own_mapping or (sources.built_in(account.source) if account.source else None)
-        if mapping is not None and not DateOrder(mapping).is_open:
-            return mapping
-        table = Table(mapping.encoding, mapping.delimiter) if mapping else Table()
-        order: DateOrder | None = None
-        column = -1
+        mapping = mapping or sources.recognised(account.kind, (await self._header(account)).header or [])
+        order = DateOrder(mapping)
+        if order.is_open and await self._is_traced(account, order):
+            await self._look(account, mapping, order)
+        return order.decided()
+
+    async def _header(self, account: Import) -> Table:
+        """Return a table that has read the first line; Permanent when there is none."""
+        table = Table()
         file = self._files.pieces(account.bucket, account.object_key, account.etag)
         async with aclosing(file) as pieces:
             async for piece, _ in pieces:
-                records = table.feed(piece)
-                if order is None and table.header is not None:
-                    mapping = mapping or sources.recognised(account.kind, table.header)
-                    order = DateOrder(mapping)
-                    if not order.is_open:
-                        return mapping
-                    column = layout(mapping, account.kind, table.header)[DATE_FIELDS.get(account.kind, "")]
-                _look(order, column, self._counted(records))
-        _look(order, column, self._counted(table.close()))
-        return order.decided() if order else mapping
+                table.feed(piece)
+                if table.header is not None:
+                    return table
+        table.close()
+        return table
+
+    async def _is_traced(self, account: Import, order: DateOrder) -> bool:
+        """Return whether the file may hold a date that the order of day and month tells."""
+        file = self._files.pieces(account.bucket, account.object_key, account.etag)
+        tail = b""
+        async with aclosing(file) as pieces:
+            async for piece, _ in pieces:
+                if order.is_traced(tail + piece):
+                    return True
+                tail = piece[-_TRACE_BYTES:]
+        return False
+
+    async def _look(self, account: Import, mapping: Mapping, order: DateOrder) -> None:
+        """Show the dates of all rows to what decides between day and month first."""
+        table = Table(mapping.encoding, mapping.delimiter)
+        column: int | None = None
+
+        def look(records: list[Record]) -> None:
+            nonlocal column
+            if column is None and table.header is not None:
+                column = layout(mapping, account.kind, table.header)[DATE_FIELDS.get(account.kind, "")]
+            for record in self._counted(records):
+                if not record.problem and column is not None and column >= 0:
+                    order.see(record.fields[column].strip(), record.line)
+
+        file = self._files.pieces(account.bucket, account.object_key, account.etag)
+        async with aclosing(file) as pieces:
+            async for piece, _ in pieces:
+                look(table.feed(piece))
+        look(table.close())
 
     async def _chunks(self, table: Table, account: Import) -> AsyncGenerator[tuple[list[Record], int], None]:
         """Yield the records behind the account's line, and how much of the packed file is read by then.
@@ -205,10 +238,9 @@ class _Chunk:
         return records
 
 
-def _row_reader(account: Import, own: Mapping | None, table: Table) -> _Rows:
+def _row_reader(account: Import, mapping: Mapping, table: Table) -> _Rows:
     """Return the reader for the columns that the file has; Permanent when some are missing."""
     header = table.header or []
-    mapping = own or sources.recognised(account.kind, header)
     account.source = mapping.source
     places, width = layout(mapping, account.kind, header), len(header)
     shortened = Counter[str]()
@@ -225,13 +257,6 @@ def _row_reader(account: Import, own: Mapping | None, table: Table) -> _Rows:
                 mapping, places, width, shortened, tenant=account.tenant, received_at=account.said_at
             )
             return _Rows(read, shortened)
-
-
-def _look(order: DateOrder | None, column: int, records: Iterable[Record]) -> None:
-    """Show the dates of rows to what decides between day and month first."""
-    for record in records:
-        if order is not None and not record.problem and column >= 0:
-            order.see(record.fields[column].strip(), record.line)
 
 
 def _sorted_out(records: Sequence[Record], rows: _Rows) -> tuple[list[Row], list[Reject]]:

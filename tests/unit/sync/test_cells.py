@@ -114,6 +114,21 @@ def test_a_mapping_with_one_format_says_it_for_the_file() -> None:
         dates(explicit)("13/12/2010", "ordered_at")
 
 
+@pytest.mark.parametrize(
+    ("piece", "is_traced"),
+    [
+        (b"1,05/12/2010 08:26,x", True), (b"1,5/1/2010,x", True), (b"21/5/10 adjustment", False),
+        (b"1,2010-12-05 08:26:00,1/2 LITRE", False),
+        (b"1,2010-12-05 08:26:00,CUP / PLATE 3/", False), (b"", False), (b"1,05.12.2010,x", False),
+    ],
+)  # fmt: skip
+def test_a_file_without_a_trace_of_such_a_date_needs_no_look_at_its_rows(
+    piece: bytes, *, is_traced: bool
+) -> None:
+    assert DateOrder(OPEN).is_traced(piece) is is_traced
+    assert not DateOrder(POINT).is_traced(piece)
+
+
 def test_online_retail_leaves_it_to_the_rows_unless_the_mapping_says_it() -> None:
     assert DateOrder(sources.ONLINE_RETAIL).is_open
     assert decided(sources.ONLINE_RETAIL, "12/1/2010 8:26", "12/13/2010 8:26") == ("iso", "%m/%d/%Y %H:%M")
