@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from collections.abc import Mapping as Values
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Literal, Self
 from zoneinfo import ZoneInfo
 
@@ -98,6 +100,19 @@ class Mapping(BaseModel):
             rest = {name: value for name, value in data.items() if name != "date_format"}
             return {**rest, "date_formats": [data["date_format"]]}
         return data
+
+    @field_validator("date_formats")
+    @classmethod
+    def _are_formats(cls, formats: tuple[str, ...]) -> tuple[str, ...]:
+        for form in formats:
+            try:
+                datetime.strptime("", form)  # noqa: DTZ007 - only the format is of interest
+            except re.error as error:
+                raise ValueError(f"{form!r} names a part of the date twice") from error
+            except ValueError as error:
+                if "does not match" not in str(error):
+                    raise
+        return formats
 
     @field_validator("delimiter")
     @classmethod

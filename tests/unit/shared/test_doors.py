@@ -26,6 +26,7 @@ from services.sync.domain import sources
 from services.sync.domain.catalogue import State, item_changed, merge_put, user_changed
 from services.sync.domain.cells import Refused
 from services.sync.domain.mapping import Kind, Mapping, layout
+from services.sync.domain.orders import StagedLine, orders_in
 from services.sync.domain.rows import interaction_rows, item_rows, order_rows
 from services.tracker.api.native import _events
 from services.tracker.domain.backend import TrackCart, TrackPurchase, purchased, put_into_cart
@@ -95,6 +96,14 @@ def a_row(kind: Kind, **cells: str) -> Any:
 def an_order(**cells: str) -> Any:
     said = {"order_id": "1", "ordered_at": "2026-03-01", "product_id": "a", "quantity": "1", "price": "1"}
     return a_row("orders", **said | cells)
+
+
+def ordered_at(text: str) -> Any:
+    """The time of an order of one row: a row without one is refused when its order is settled."""
+    ((order, refused),) = orders_in([StagedLine(2, an_order(ordered_at=text))])
+    if order is None:
+        raise Refused(refused[0].code, refused[0].detail)
+    return order.ordered_at
 
 
 def imported(kind: str, text: str, **column: str) -> Any:
@@ -203,7 +212,7 @@ def test_a_number_that_json_can_not_hold_takes_no_neighbour_with_it(text: str, f
 TIMES: dict[str, Callable[[str], Any]] = {
     "PutItems": lambda text: item_of(json.dumps({"CREATION_TIMESTAMP": text}))["created_at"],
     "item file": lambda text: a_row("items", item_id="i", created_at=text).fields["created_at"],
-    "order file": lambda text: an_order(ordered_at=text).ordered_at,
+    "order file": lambda text: ordered_at(text),
     "interaction file": lambda text: (
         a_row("interactions", event_type="v", timestamp=text, user_id="u").occurred_at
     ),

@@ -205,6 +205,8 @@ def test_a_mapping_of_ones_own() -> None:
         ('{"constants": {"currency": "\\u0000"}}', "NUL"),
         ('{"columns": {"item_id": "\\u0000"}}', "NUL"),
         ('{"date_formats": ["%d\\u0000"]}', "NUL"),
+        ('{"date_format": "%d %d"}', "twice"),
+        ('{"date_format": "%Q"}', "bad directive"),
         ('{"cancellation_prefix": "\\u0000"}', "NUL"),
         ('{"service_codes": ["\\u0000"]}', "NUL"),
         ("{", "not valid"),
