@@ -19,6 +19,7 @@ from shared.errors import Permanent
 DELIMITERS = ",;\t|"
 # Spreadsheets write and read such a first line; it is no part of RFC 4180.
 _SEPARATOR_LINE = re.compile(r'"?sep=([^"\s\w]|\t)"?\s*', re.IGNORECASE)
+_BACKSLASH = re.compile(r'\\(["\\])?')
 _DAMAGED = re.compile("[\ud800-\udfff\0]")
 RAW_KEPT = 2_000
 """Characters of a refused row that are kept."""
@@ -97,21 +98,12 @@ class Table:
         while feed.pending:
             feed.begin()
             line = self._line + 1
-            try:
-                fields = next(self._records)
-                problem = "" if len(fields) == columns else "ragged_row"
-                detail = f"{len(fields)} columns where the header has {columns}" if problem else ""
-            except _TooLong:
-                fields, problem = [], "row_too_long"
-                detail = f"longer than {LONGEST:,} characters"
-            except csv.Error as error:
-                if feed.ran_out and not final:
-                    feed.put_back(0)  # The rest of the record comes with the next piece.
-                    return
-                fields, problem, detail = [], "bad_quotes", _explained(error)
-            if problem:
-                fields = []  # Nobody reads them, and a row of commas has tens of thousands.
-            if problem and len(feed.taken) > 1:
+            found = self._fields(columns, final=final)
+            if found is None:
+                feed.put_back(0)  # The rest of the record comes with the next piece.
+                return
+            fields, problem, detail = found
+            if len(feed.taken) > 1 and problem:
                 # Only the first line is to blame: the others may be rows of their own.
                 feed.put_back(1)
                 problem, detail = "bad_quotes", "a quote is opened and not closed on this line"
@@ -123,6 +115,47 @@ class Table:
                 problem, detail = _damage(raw)
             if not problem or raw.strip():
                 yield Record(line, fields, kept(raw) if problem else raw, problem, detail)
+
+    def _fields(self, columns: int, *, final: bool) -> tuple[list[str], str, str] | None:
+        """Return the next record's fields, or the code and sentence of what is wrong with it.
+
+        None when it may go on in the next piece.
+        """
+        feed = self._feed
+        fields: list[str] = []
+        problem = detail = ""
+        try:
+            fields = next(self._records)
+            if len(fields) != columns:
+                problem, detail = "ragged_row", f"{len(fields)} columns where the header has {columns}"
+        except _TooLong:
+            problem, detail = "row_too_long", f"longer than {LONGEST:,} characters"
+        except csv.Error as error:
+            if feed.ran_out and not final:
+                return None
+            problem, detail = "bad_quotes", _explained(error)
+        if (problem or len(feed.taken) > 1) and '\\"' in feed.taken[0]:
+            escaped = self._unescaped(feed.taken[0], columns)
+            if escaped and problem:
+                feed.put_back(1)
+                return escaped, "", ""
+            if escaped:
+                problem = "bad_quotes"  # One row or several? Nobody can tell.
+        # Nobody reads the fields of a wrong one, and a row of commas has tens of thousands.
+        return [] if problem else fields, problem, detail
+
+    def _unescaped(self, line: str, columns: int) -> list[str]:
+        """Return the fields of a line whose quotes backslashes escape, as Amazon Personalize asks; else none.
+
+        A backslash before anything else than a quote or a backslash is itself.
+        """
+        doubled = _BACKSLASH.sub(lambda found: found[0] if found[1] else "\\\\", line)
+        try:
+            reader = csv.reader([doubled], delimiter=self.delimiter or ",", escapechar="\\", strict=True)
+            fields = next(reader)
+        except csv.Error:
+            return []
+        return fields if len(fields) == columns else []
 
 
 class _TooLong(Exception):

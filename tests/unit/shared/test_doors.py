@@ -212,7 +212,7 @@ def test_a_number_that_json_can_not_hold_takes_no_neighbour_with_it(text: str, f
 TIMES: dict[str, Callable[[str], Any]] = {
     "PutItems": lambda text: item_of(json.dumps({"CREATION_TIMESTAMP": text}))["created_at"],
     "item file": lambda text: a_row("items", item_id="i", created_at=text).fields["created_at"],
-    "order file": lambda text: ordered_at(text),
+    "order file": ordered_at,
     "interaction file": lambda text: (
         a_row("interactions", event_type="v", timestamp=text, user_id="u").occurred_at
     ),

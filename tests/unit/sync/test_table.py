@@ -205,10 +205,23 @@ def test_any_other_first_line_names_the_columns(line: str) -> None:
     assert read(b"\nsep=;\n")[0].header == ["sep=", ""]
 
 
-def test_a_backslash_before_a_quote_costs_no_neighbour() -> None:
-    rows = b'1,"folder C:\\parts\\",2\n2,"5\\" disk",3\n3,last,4\n'
+def test_a_backslash_before_a_quote_is_text_or_escapes_it_and_costs_no_neighbour() -> None:
+    rows = [
+        *('1,"folder C:\\parts\\",2', '2,"5\\" disk \\n",3', '3,"5\\"",4', '4,"a \\\\ ""b"" \\"c\\", d",5'),
+        *('5,"open \\",6,7', "6,last,8"),
+    ]
 
-    _, records = read(HEADER + rows)
+    _, records = read(HEADER + "\n".join(rows).encode())
 
-    assert good(records) == [["1", "folder C:\\parts\\", "2"], ["3", "last", "4"]]
-    assert bad(records) == [(3, "bad_quotes")]
+    assert good(records) == [
+        ["1", "folder C:\\parts\\", "2"], ["2", '5" disk \\n', "3"], ["3", '5"', "4"],
+        ["4", 'a \\ "b" "c", d', "5"], ["6", "last", "8"],
+    ]  # fmt: skip
+    assert bad(records) == [(6, "ragged_row")]
+
+
+def test_what_reads_as_one_row_of_two_lines_and_as_two_rows_is_refused() -> None:
+    _, records = read(HEADER + b'1,"5\\"",4\n2,7",5\n3,c,6\n')
+
+    assert good(records) == [["2", '7"', "5"], ["3", "c", "6"]]
+    assert bad(records) == [(2, "bad_quotes")]
