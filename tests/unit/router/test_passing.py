@@ -1,0 +1,54 @@
+"""What the recommender says of a request's parameters is what the router's caller reads."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import httpx
+import pytest
+from pydantic import SecretStr
+
+from services.router.api.passing import Hot, Passing
+from services.router.domain.surfaces import BACKEND, PREFIX
+from services.router.store.upstream import Reply, _kept
+from shared.auth import Authenticator
+from shared.http import UNKNOWN_PARAMETERS
+from shared.runtime import application
+from shared.settings import AuthSettings, HttpSettings
+
+HEADERS = {"x-api-key": "between-services", "x-endcap-tenant": "shop"}
+
+
+class Recommender:
+    """Knows `limit` alone."""
+
+    async def rest(self, _tenant: str, _path: str, _raw_path: str, query: str) -> Reply:
+        said = {"content-type": "application/json", "date": "today"}
+        if query and not query.startswith("limit="):
+            said[UNKNOWN_PARAMETERS] = query.partition("=")[0]
+        return Reply(200, _kept(said), b"{}")
+
+
+@pytest.mark.parametrize("hot", [True, False])
+@pytest.mark.parametrize("path", [f"{PREFIX}/recommendations/u1", BACKEND, f"{BACKEND}/i1"])
+@pytest.mark.parametrize(("query", "names"), [("", None), ("?limit=5", None), ("?limti=5", "limti")])
+async def test_unknown_parameters_are_those_of_the_recommender(
+    path: str, query: str, names: str | None, *, hot: bool
+) -> None:
+    settings = AuthSettings(endcap_service_key=SecretStr("between-services"))
+    authenticator = Authenticator(cast("Any", None), settings)
+    routing = cast("Any", Recommender())
+    app = application(
+        "router",
+        parts=[],
+        routers=[Passing(routing, authenticator).router()],
+        http=HttpSettings(http_report_unknown_parameters=True),
+    )
+    front = Hot(app, routing, authenticator) if hot else app
+    transport = httpx.ASGITransport(front)
+    async with httpx.AsyncClient(transport=transport, base_url="http://test", headers=HEADERS) as http:
+        answer = await http.get(f"{path}{query}")
+
+    assert answer.status_code == 200
+    assert answer.headers.get_list(UNKNOWN_PARAMETERS) == ([] if names is None else [names])
+    assert "date" not in answer.headers
