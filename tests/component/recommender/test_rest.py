@@ -179,7 +179,8 @@ async def test_a_guest_gets_what_is_popular(shop: Any) -> None:
 
     for answer in answers:
         assert answer.status_code == 200
-        assert ids(answer) == [*(f"i{n}" for n in FAMOUS), "i0", "i1"]
+        assert ids(answer)[:15] == [f"i{n}" for n in FAMOUS]
+        assert len(set(ids(answer))) == 17
         body = answer.json()
         assert (body["user_id"], body["source"], body["generation"], body["count"]) == (
             None,
