@@ -39,29 +39,32 @@ RETURNING *;
 
 -- resource --
 -- The resource at a path of an account, as one tenant (or, with null, the whole account) sees it.
-SELECT * FROM resources
+SELECT *, extract(epoch FROM now() - updated_at)::float8 AS age_seconds FROM resources
 WHERE account = :account
   AND path = :path
-  AND (:tenant::text IS NULL OR tenant IS NULL OR tenant = :tenant);
+  AND (:tenant::text IS NULL OR tenant IS NULL OR tenant = :tenant)
+  AND (status <> 'DELETE PENDING' OR updated_at > now() - make_interval(secs => :delete_seconds::float8));
 
 -- locked_resource --
 -- The same, held until the end of the transaction, so that nothing is made below a resource that goes.
-SELECT * FROM resources
+SELECT *, extract(epoch FROM now() - updated_at)::float8 AS age_seconds FROM resources
 WHERE account = :account
   AND path = :path
   AND (:tenant::text IS NULL OR tenant IS NULL OR tenant = :tenant)
+  AND (status <> 'DELETE PENDING' OR updated_at > now() - make_interval(secs => :delete_seconds::float8))
 FOR UPDATE;
 
 -- resource_by_id --
--- The resource of a job.
-SELECT * FROM resources WHERE id = :id;
+-- The resource of a job, unless it was deleted.
+SELECT * FROM resources WHERE id = :id AND status <> 'DELETE PENDING';
 
 -- resources --
 -- One page of the resources of a type, newest first.
-SELECT * FROM resources
+SELECT *, extract(epoch FROM now() - updated_at)::float8 AS age_seconds FROM resources
 WHERE account = :account
   AND type = :type
   AND (:tenant::text IS NULL OR tenant IS NULL OR tenant = :tenant)
+  AND (status <> 'DELETE PENDING' OR updated_at > now() - make_interval(secs => :delete_seconds::float8))
   AND (:parent::text IS NULL OR parent = :parent)
   AND (:before::bigint IS NULL OR id < :before)
 ORDER BY id DESC
@@ -69,8 +72,12 @@ LIMIT :limit;
 
 -- children --
 -- The resources of some types below a parent, newest first.
-SELECT * FROM resources
+SELECT *, extract(epoch FROM now() - updated_at)::float8 AS age_seconds FROM resources
 WHERE account = :account AND parent = :parent AND type = ANY(:types::text[])
+  AND (
+      status <> 'DELETE PENDING'
+      OR (:with_deleting::boolean AND updated_at > now() - make_interval(secs => :delete_seconds::float8))
+  )
 ORDER BY id DESC;
 
 -- count_resources --
@@ -78,6 +85,7 @@ ORDER BY id DESC;
 SELECT count(*) FROM (
     SELECT FROM resources
     WHERE account = :account AND type = :type AND (:tenant::text IS NULL OR tenant = :tenant)
+      AND status <> 'DELETE PENDING'
     LIMIT :limit
 ) AS counted;
 
@@ -105,12 +113,14 @@ UPDATE resources SET parent = :parent WHERE id = :id;
 -- unfinished_resource --
 -- The resource of a job that has not reached its end, held until the transaction ends.
 SELECT * FROM resources
-WHERE id = :id AND status <> ALL(ARRAY['ACTIVE', 'CREATE FAILED', 'CREATE STOPPED'])
+WHERE id = :id AND status <> ALL(ARRAY['ACTIVE', 'CREATE FAILED', 'CREATE STOPPED', 'DELETE PENDING'])
 FOR UPDATE;
 
 -- is_wanted --
--- Whether the resource of a job is there, and nobody stops it.
-SELECT EXISTS (SELECT FROM resources WHERE id = :id AND status <> 'CREATE STOPPING');
+-- Whether the resource of a job is there, and nobody stops or deletes it.
+SELECT EXISTS (
+    SELECT FROM resources WHERE id = :id AND status <> ALL(ARRAY['CREATE STOPPING', 'DELETE PENDING'])
+);
 
 -- set_facts --
 -- What Endcap alone knows of a resource; that doesn't count as an update of it.
@@ -207,6 +217,18 @@ FOR UPDATE OF versions SKIP LOCKED;
 -- delete_resource --
 -- The resource is gone; Describe no longer finds it.
 DELETE FROM resources WHERE id = :id;
+
+-- end_deletions --
+-- Resources whose deletion was shown for long enough, of one account or (with null) of all.
+DELETE FROM resources
+WHERE id IN (
+    SELECT id FROM resources
+    WHERE status = 'DELETE PENDING'
+      AND (:account::text IS NULL OR account = :account)
+      AND updated_at <= now() - make_interval(secs => :delete_seconds::float8)
+    ORDER BY id
+    FOR UPDATE
+);
 
 -- begin_invocation --
 -- Claim a call by the id that its retries share; no row when it was made before.

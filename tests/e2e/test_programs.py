@@ -31,6 +31,7 @@ from tests.component.engine.shop import (
     interactions_csv,
     items_csv,
 )
+from tests.support.deletions import until_deleted
 from tests.support.product import Endcap
 from tests.support.waiting import PATIENCE, until
 
@@ -413,6 +414,8 @@ def test_everything_is_taken_down_in_the_guides_order(program: Program) -> None:
 
     for kind, member, arn in taken_down:
         getattr(personalize, f"delete_{kind}")(**{member: arn})
+        if kind != "schema":
+            until_deleted(getattr(personalize, f"describe_{kind}"), **{member: arn})
 
     for kind, member, arn in taken_down:
         with pytest.raises(personalize.exceptions.ResourceNotFoundException):

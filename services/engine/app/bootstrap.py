@@ -176,6 +176,7 @@ def _key_pair(known: dict[str, str]) -> dict[str, str]:
 
 async def _group(control: Control) -> Resource:
     await control.resources.lock_account()
+    await control.resources.end_deletions()
     group = await control.resources.get(f"{Type.DATASET_GROUP}/{TENANT}")
     if group is None:
         group = await groups.make(control, groups.CreateDatasetGroup(name=TENANT))

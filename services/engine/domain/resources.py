@@ -20,9 +20,19 @@ class Status(StrEnum):
     STOPPING = "CREATE STOPPING"
     STOPPED = "CREATE STOPPED"
     INACTIVE = "INACTIVE"
+    DELETE_PENDING = "DELETE PENDING"
+    DELETE_IN_PROGRESS = "DELETE IN_PROGRESS"
 
 
 UNFINISHED = (Status.PENDING, Status.IN_PROGRESS, Status.STOPPING)
+DELETING = (Status.DELETE_PENDING, Status.DELETE_IN_PROGRESS)
+
+DELETE_PENDING_SECONDS = 0.5
+DELETE_SECONDS = 1.0
+"""How long a deleted resource is shown, first as DELETE PENDING, then as DELETE IN_PROGRESS.
+
+Arbitrary: long enough for the first look of a program that waits for its end, which AWS lets take minutes.
+"""
 
 
 class Type(StrEnum):
@@ -68,6 +78,11 @@ class Resource:
     facts: dict[str, Any]
     created_at: datetime
     updated_at: datetime
+
+    @property
+    def is_deleting(self) -> bool:
+        """Whether the resource was deleted, and is shown for a moment more."""
+        return self.status in DELETING
 
     @property
     def owner(self) -> str:

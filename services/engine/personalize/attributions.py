@@ -123,7 +123,7 @@ class MetricsListed(WireModel):
 async def create(control: Control, request: CreateMetricAttribution) -> MetricAttributionName:
     """Count from now on; there is one metric attribution in a dataset group."""
     group = await find_for_new(control, request.dataset_group_arn)
-    others = await control.resources.children(group.path, Type.METRIC_ATTRIBUTION)
+    others = await control.resources.children(group.path, Type.METRIC_ATTRIBUTION, with_deleting=True)
     if others:
         message = f"The dataset group {group.arn} has the metric attribution {others[0].arn} already."
         raise WireError("LimitExceededException", message)
@@ -243,4 +243,4 @@ async def metrics(control: Control, request: ListMetricAttributionMetrics) -> Me
 async def delete(control: Control, request: MetricAttributionName) -> None:
     """Delete a metric attribution, and what it has counted; its files stay."""
     found = await _find(control, request.metric_attribution_arn, lock=True)
-    await control.resources.delete(found)
+    await control.resources.begin_deletion(found)

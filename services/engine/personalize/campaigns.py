@@ -271,5 +271,5 @@ async def listed(control: Control, request: ListCampaigns) -> CampaignsListed:
 async def delete(control: Control, request: CampaignName) -> None:
     """Delete a campaign."""
     campaign = await control.find(request.campaign_arn, Type.CAMPAIGN, lock=True)
-    await control.resources.delete(campaign)
+    await control.resources.begin_deletion(campaign)
     await control.announce.gone(CAMPAIGNS, campaign.owner, changed(campaign).key)

@@ -35,7 +35,8 @@ class Announce(Protocol):
 class Control:
     """What a handler works with. All changes of one call are one transaction.
 
-    `signed_with` is the access key id of a call whose signature was checked.
+    `signed_with` is the access key id of a call whose signature was checked. A call that only `reads` sees
+    resources that are being deleted; one that changes anything can't use them.
     """
 
     resources: Resources
@@ -43,15 +44,19 @@ class Control:
     tokens: PageTokens
     announce: Announce
     signed_with: str = ""
+    reads: bool = False
 
     async def find(self, arn: str, kind: Type, *, lock: bool = False) -> Resource:
-        """The resource that an ARN names, whatever its account and region; ResourceNotFoundException."""
+        """The resource that an ARN names, whatever its account and region.
+
+        ResourceNotFoundException, or ResourceInUseException for a change of what is being deleted.
+        """
         prefix = "solution" if kind is Type.SOLUTION_VERSION else kind.value
         parsed = Arn.parse(arn, prefix)
         resource = await self.resources.get(f"{prefix}/{parsed.path}", lock=lock)
         if resource is None or resource.type is not kind:
             raise not_found(f"There is no {NOUNS[kind]} with the ARN {arn}.")
-        return resource
+        return self._usable(resource)
 
     async def any(self, arn: str, *, lock: bool = False) -> Resource:
         """The resource of whatever type that an ARN names; ResourceNotFoundException."""
@@ -59,6 +64,11 @@ class Control:
         resource = await self.resources.get(f"{parsed.kind}/{parsed.path}", lock=lock)
         if resource is None:
             raise not_found(f"There is no resource with the ARN {arn}.")
+        return self._usable(resource)
+
+    def _usable(self, resource: Resource) -> Resource:
+        if resource.is_deleting and not self.reads:
+            raise in_use(f"The {NOUNS[resource.type]} {resource.arn} is being deleted: {resource.status}.")
         return resource
 
     async def create(self, new: NewResource, request: Tagged | None = None) -> Resource:
@@ -149,4 +159,5 @@ def refuse_if_any(children: Sequence[Resource], parent: Resource) -> None:
     """ResourceInUseException when something still depends on what is to be deleted."""
     if children:
         names = ", ".join(child.arn for child in children[:3])
-        raise in_use(f"The {NOUNS[parent.type]} {parent.arn} is in use by {names}; delete that first.")
+        how = "wait until that is deleted" if all(c.is_deleting for c in children) else "delete that first"
+        raise in_use(f"The {NOUNS[parent.type]} {parent.arn} is in use by {names}; {how}.")

@@ -110,7 +110,7 @@ async def create(control: Control, request: CreateDataset) -> DatasetCreated:
     group = await groups.find_for_new(control, request.dataset_group_arn)
     schema = await control.find(request.schema_arn, Type.SCHEMA, lock=True)
     avro.check(avro.parse(schema.document["schema"]), kind, group.document.get("domain"))
-    siblings = await control.resources.children(group.path, Type.DATASET)
+    siblings = await control.resources.children(group.path, Type.DATASET, with_deleting=True)
     if any(sibling.document["datasetType"] == kind for sibling in siblings):
         message = f"The dataset group {group.arn} has a dataset of type {kind} already."
         raise WireError("ResourceAlreadyExistsException", message)
@@ -181,4 +181,4 @@ async def delete(control: Control, request: DatasetName) -> None:
         left |= set(job.facts.get("folders", []))
     for prefix in left:
         await control.resources.discard(prefix, control.settings.garbage_hours)
-    await control.resources.delete(dataset)
+    await control.resources.begin_deletion(dataset)

@@ -153,5 +153,5 @@ async def listed(control: Control, request: ListFilters) -> FiltersListed:
 async def delete(control: Control, request: FilterName) -> None:
     """Delete a filter: requests that name it are refused from now on; batch jobs under way go on."""
     found = await control.find(request.filter_arn, Type.FILTER, lock=True)
-    await control.resources.delete(found)
+    await control.resources.begin_deletion(found)
     await control.announce.gone(FILTERS, found.owner, changed(found).key)

@@ -117,18 +117,18 @@ async def delete(control: Control, request: DatasetGroupName) -> None:
     """Delete a group that holds nothing any more; its tenant's data goes later."""
     group = await control.find(request.dataset_group_arn, Type.DATASET_GROUP, lock=True)
     inside = await control.resources.children(
-        group.path, Type.DATASET, Type.SOLUTION, Type.RECOMMENDER, Type.EVENT_TRACKER
+        group.path, Type.DATASET, Type.SOLUTION, Type.RECOMMENDER, Type.EVENT_TRACKER, with_deleting=True
     )
     deletions = await control.resources.children(group.path, Type.DATA_DELETION_JOB)
     refuse_if_any([*inside, *(job for job in deletions if job.status in UNFINISHED)], group)
     for job in deletions:
         await control.resources.delete(job)
-    for left in await control.resources.children(group.path, Type.FILTER):
+    for left in await control.resources.children(group.path, Type.FILTER, with_deleting=True):
         await control.resources.delete(left)
         await control.announce.gone(FILTERS, left.owner, f"{left.owner}:{left.name}")
-    for left in await control.resources.children(group.path, Type.METRIC_ATTRIBUTION):
+    for left in await control.resources.children(group.path, Type.METRIC_ATTRIBUTION, with_deleting=True):
         await control.resources.delete(left)
-    await control.resources.delete(group)
+    await control.resources.begin_deletion(group)
     await control.resources.retire_tenant(group.owner)
     await control.resources.discard(f"{group.owner}/", control.settings.garbage_hours)
 

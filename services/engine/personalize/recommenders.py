@@ -218,6 +218,6 @@ async def delete(control: Control, request: RecommenderName) -> None:
     for training in await control.resources.children(recommender.path, Type.RECOMMENDER_TRAINING):
         await control.resources.discard(training.facts["folder"], control.settings.garbage_hours)
         await control.resources.delete(training)
-    await control.resources.delete(recommender)
+    await control.resources.begin_deletion(recommender)
     key = recommender_trainings.key(recommender)
     await control.announce.gone(CAMPAIGNS, recommender.owner, f"{recommender.owner}:{key}")

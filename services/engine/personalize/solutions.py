@@ -271,11 +271,11 @@ async def delete(control: Control, request: SolutionName) -> None:
     for version in versions:
         # Whoever makes a campaign or a job of a version holds it: then that is seen here, once it is made.
         await resources.get(version.path, lock=True)
-    refuse_if_any(await resources.children(solution.path, Type.CAMPAIGN), solution)
+    refuse_if_any(await resources.children(solution.path, Type.CAMPAIGN, with_deleting=True), solution)
     refuse_if_any([version for version in versions if version.status in UNFINISHED], solution)
     for version in versions:
         await _delete_version(control, version, solution)
-    await resources.delete(solution)
+    await resources.begin_deletion(solution)
 
 
 async def _delete_version(control: Control, version: Resource, solution: Resource) -> None:

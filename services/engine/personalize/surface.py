@@ -86,7 +86,8 @@ class Surface:
 
     async def _read(self, _: str, row: Row, caller: Caller, __: Call, request: Any) -> Any:
         resources = Resources(self.database, caller.account, caller.tenant, caller.region)
-        return await row.handle(Control(resources, self.settings, self.tokens, _Silence()), request)
+        control = Control(resources, self.settings, self.tokens, _Silence(), reads=True)
+        return await row.handle(control, request)
 
     async def _changed(self, name: str, row: Row, caller: Caller, call: Call, request: Any) -> Any:
         """Make the change once: a repeated invocation gets the answer of the first."""
@@ -95,6 +96,7 @@ class Surface:
             if not await invocation.begin():
                 return await invocation.answer()
             resources = Resources(connection, caller.account, caller.tenant, caller.region)
+            await resources.end_deletions()
             announce = OutboxAnnounce(connection)
             control = Control(resources, self.settings, self.tokens, announce, caller.signed_with)
             reply = await row.handle(control, request)

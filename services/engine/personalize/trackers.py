@@ -87,7 +87,7 @@ async def create(control: Control, request: CreateEventTracker) -> EventTrackerC
 
 async def make(control: Control, request: CreateEventTracker, group: Resource, tracking_id: str) -> Resource:
     """A tracker with a given tracking id."""
-    if await control.resources.children(group.path, Type.EVENT_TRACKER):
+    if await control.resources.children(group.path, Type.EVENT_TRACKER, with_deleting=True):
         message = f"The dataset group {group.arn} has an event tracker already; it can have one."
         raise WireError("ResourceAlreadyExistsException", message)
     if await control.resources.named(Type.EVENT_TRACKER, request.name):
@@ -141,5 +141,5 @@ async def listed(control: Control, request: ListEventTrackers) -> EventTrackersL
 async def delete(control: Control, request: EventTrackerName) -> None:
     """Delete a tracker: events with its id are refused from now on."""
     tracker = await control.find(request.event_tracker_arn, Type.EVENT_TRACKER, lock=True)
-    await control.resources.delete(tracker)
+    await control.resources.begin_deletion(tracker)
     await control.announce.gone(TRACKERS, tracker.owner, changed(tracker).key)

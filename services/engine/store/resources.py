@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from services.engine.domain.resources import UNFINISHED, NewResource, Resource, Status, Type, arn_of
+from services.engine.domain.resources import (
+    DELETE_PENDING_SECONDS,
+    DELETE_SECONDS,
+    UNFINISHED,
+    NewResource,
+    Resource,
+    Status,
+    Type,
+    arn_of,
+)
 from services.engine.store.statements import SQL
 
 if TYPE_CHECKING:
@@ -48,7 +57,9 @@ class Resources:
         """The resource at a path; `lock` holds it until the transaction ends."""
         statement = SQL.locked_resource if lock else SQL.resource
         return from_row(
-            await self.connection.fetchrow(*statement(account=self.account, path=path, tenant=self.tenant))
+            await self.connection.fetchrow(
+                *statement(account=self.account, path=path, tenant=self.tenant, delete_seconds=DELETE_SECONDS)
+            )
         )
 
     async def page(self, kind: Type, parent: str | None, before: int | None, limit: int) -> list[Resource]:
@@ -61,6 +72,7 @@ class Resources:
                 parent=parent,
                 before=before,
                 limit=limit,
+                delete_seconds=DELETE_SECONDS,
             )
         )
         return [found for row in rows if (found := from_row(row))]
@@ -72,10 +84,16 @@ class Resources:
         )
         return found is not None
 
-    async def children(self, parent: str, *types: Type) -> list[Resource]:
-        """The resources of these types below a parent, newest first."""
+    async def children(self, parent: str, *types: Type, with_deleting: bool = False) -> list[Resource]:
+        """The resources of these types below a parent, newest first; `with_deleting`: also deleted ones."""
         rows = await self.connection.fetch(
-            *SQL.children(account=self.account, parent=parent, types=[kind.value for kind in types])
+            *SQL.children(
+                account=self.account,
+                parent=parent,
+                types=[kind.value for kind in types],
+                with_deleting=with_deleting,
+                delete_seconds=DELETE_SECONDS,
+            )
         )
         return [found for row in rows if (found := from_row(row))]
 
@@ -134,8 +152,16 @@ class Resources:
         """Merge facts that say nothing of the resource's state, such as its tags."""
         await self.connection.execute(*SQL.set_facts(id=resource.id, facts=resource.facts | facts))
 
+    async def begin_deletion(self, resource: Resource) -> None:
+        """Show the resource as being deleted for `DELETE_SECONDS`; then it is gone, whoever runs or not."""
+        await self.update(resource, status=Status.DELETE_PENDING)
+
+    async def end_deletions(self) -> None:
+        """Delete the rows of the account that are shown no more, so that their names are free."""
+        await self.connection.execute(*SQL.end_deletions(account=self.account, delete_seconds=DELETE_SECONDS))
+
     async def delete(self, resource: Resource) -> None:
-        """Delete the row."""
+        """Delete the row at once, of a resource that nobody waits for."""
         await self.connection.execute(*SQL.delete_resource(id=resource.id))
 
     async def lock_account(self) -> None:
@@ -226,8 +252,13 @@ async def jobs(
 
 
 def from_row(row: Any) -> Resource | None:
-    """The resource of a row of the table; None for none."""
+    """The resource of a row of the table; None for none.
+
+    A row says when its deletion began; what is shown is worked out from that, by Postgres's clock.
+    """
     if row is None:
         return None
     values = {name: row[name] for name in _COLUMNS}
+    if values["status"] == Status.DELETE_PENDING and row.get("age_seconds", 0) >= DELETE_PENDING_SECONDS:
+        values["status"] = Status.DELETE_IN_PROGRESS.value
     return Resource(**{**values, "type": Type(values["type"])})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from services.engine.domain.resources import DELETE_SECONDS
 from services.engine.store.statements import SQL
 
 if TYPE_CHECKING:
@@ -28,6 +29,11 @@ async def retire_models(database: Database, keep: int, hours: float) -> list[str
         for row in rows:
             await connection.execute(*SQL.add_garbage(prefix=row["folder"], hours=hours))
     return [row["folder"] for row in rows]
+
+
+async def end_deletions(database: Database) -> None:
+    """Delete the rows of resources whose deletion was shown for long enough, of every account."""
+    await database.execute(*SQL.end_deletions(account=None, delete_seconds=DELETE_SECONDS))
 
 
 async def forget_invocations(database: Database) -> None:

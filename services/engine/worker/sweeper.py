@@ -28,6 +28,7 @@ class Sweeper:
     async def sweep(self) -> None:
         """Empty what is due now."""
         await sweeping.forget_invocations(self.database)
+        await sweeping.end_deletions(self.database)
         if users := await erasures.end(self.database):
             log.info("engine.erasures_ended", users=users)
         keep, hours = self.settings.keep_models, self.settings.garbage_hours

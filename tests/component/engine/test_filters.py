@@ -18,6 +18,7 @@ from shared.settings import KafkaSettings
 from tests.component.engine.conftest import ROLE, Engine
 from tests.component.engine.groups import active_version, checked, dataset_group, imported
 from tests.component.engine.shop import INTERACTIONS_SCHEMA, ITEMS_SCHEMA, interactions_csv, items_csv
+from tests.support.deletions import until_deleted
 from tests.support.processes import Process
 from tests.support.stack import Database
 from tests.support.waiting import eventually
@@ -85,7 +86,7 @@ def test_a_filter_is_made_described_listed_and_deleted(engine: Engine, group: di
     )
     for each in {arn, *others}:
         personalize.delete_filter(filterArn=each)
-    refused("ResourceNotFoundException", personalize.describe_filter, filterArn=arn)
+    until_deleted(personalize.describe_filter, filterArn=arn)
     refused("ResourceNotFoundException", personalize.delete_filter, filterArn=arn)
 
 
@@ -197,6 +198,7 @@ async def test_a_filter_is_announced_until_it_is_gone(
         assert "announced:second" in topic.states
 
         engine.personalize.delete_dataset(datasetArn=group["Items"])
+        until_deleted(engine.personalize.describe_dataset, datasetArn=group["Items"])
         engine.personalize.delete_dataset_group(datasetGroupArn=group["group"])
         await eventually(lambda: "announced:second" not in topic.states)
         refused("ResourceNotFoundException", engine.personalize.describe_filter, filterArn=arns[1])

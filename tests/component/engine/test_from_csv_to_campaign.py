@@ -19,6 +19,7 @@ from tests.component.engine import shapes
 from tests.component.engine.conftest import ROLE, Engine
 from tests.component.engine.groups import active_version, new_version
 from tests.component.engine.shop import INTERACTIONS_SCHEMA, ITEMS_SCHEMA, interactions_csv, items_csv
+from tests.support.deletions import until_deleted
 from tests.support.processes import Process
 from tests.support.waiting import PATIENCE, eventually
 
@@ -411,12 +412,10 @@ def test_a_deleted_group_is_gone_and_its_tenant_is_never_used_again(engine: Engi
     tracker = personalize.create_event_tracker(name="shortlived", datasetGroupArn=arn)["eventTrackerArn"]
 
     personalize.delete_event_tracker(eventTrackerArn=tracker)
+    until_deleted(personalize.describe_event_tracker, eventTrackerArn=tracker)
     personalize.delete_dataset_group(datasetGroupArn=arn)
+    until_deleted(personalize.describe_dataset_group, datasetGroupArn=arn)
 
-    with pytest.raises(personalize.exceptions.ResourceNotFoundException):
-        personalize.describe_dataset_group(datasetGroupArn=arn)
-    with pytest.raises(personalize.exceptions.ResourceNotFoundException):
-        personalize.describe_event_tracker(eventTrackerArn=tracker)
     assert personalize.create_dataset_group(name="shortlived")["datasetGroupArn"] == arn
 
 
@@ -469,12 +468,16 @@ def test_everything_is_taken_down_in_the_guides_order(engine: Engine, shop: dict
         arn = solution["solutionArn"]
         for campaign in personalize.list_campaigns(solutionArn=arn)["campaigns"]:
             personalize.delete_campaign(campaignArn=campaign["campaignArn"])
+            until_deleted(personalize.describe_campaign, campaignArn=campaign["campaignArn"])
         personalize.delete_solution(solutionArn=arn)
+        until_deleted(personalize.describe_solution, solutionArn=arn)
     for kind in ("Interactions", "Items"):
         schema = personalize.describe_dataset(datasetArn=shop[kind])["dataset"]["schemaArn"]
         personalize.delete_dataset(datasetArn=shop[kind])
+        until_deleted(personalize.describe_dataset, datasetArn=shop[kind])
         personalize.delete_schema(schemaArn=schema)
     personalize.delete_dataset_group(datasetGroupArn=shop["group"])
+    until_deleted(personalize.describe_dataset_group, datasetGroupArn=shop["group"])
 
     missing = personalize.exceptions.ResourceNotFoundException
     for describe, arn in (

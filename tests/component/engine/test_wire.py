@@ -19,6 +19,7 @@ from services.engine.personalize.operations import TABLE
 from tests.component.engine import shapes
 from tests.component.engine.conftest import ROLE, Engine
 from tests.component.engine.shop import INTERACTIONS_SCHEMA, ITEMS_SCHEMA
+from tests.support.deletions import until_deleted
 from tests.support.waiting import PATIENCE
 
 # There is no worker, and nobody else's resources are in lists.
@@ -149,6 +150,7 @@ def test_every_answer_has_the_shape_that_botocore_expects(raw: Raw, engine: Engi
         checked(operation)
     checked("DeleteFilter", filterArn=chosen)
     checked("DeleteEventTracker", eventTrackerArn=tracker["eventTrackerArn"])
+    until_deleted(engine.personalize.describe_event_tracker, eventTrackerArn=tracker["eventTrackerArn"])
 
 
 def test_every_answer_is_compared_with_botocores_model_somewhere() -> None:
@@ -194,6 +196,7 @@ def test_a_group_has_one_tracker(engine: Engine, group: str) -> None:
     )
 
     personalize.delete_event_tracker(eventTrackerArn=first["eventTrackerArn"])
+    until_deleted(personalize.describe_event_tracker, eventTrackerArn=first["eventTrackerArn"])
 
 
 def test_what_is_used_can_not_be_deleted(engine: Engine, group: str, dataset: str) -> None:

@@ -16,6 +16,7 @@ from services.engine.worker.sweeper import Sweeper
 from shared.personalize import PageTokens, WireError
 from shared.postgres import Database
 from tests.support.control import ask, caller
+from tests.support.deletions import end_deletions
 from tests.support.stack import ObjectStore
 
 
@@ -34,13 +35,14 @@ async def test_two_attempts_at_one_call_at_the_same_time_make_one_resource(surfa
     assert len(ids) == 1
 
 
-async def test_a_call_that_failed_is_not_remembered(surface: Surface) -> None:
+async def test_a_call_that_failed_is_not_remembered(surface: Surface, store: Database) -> None:
     call = caller(invocation="one")
     with pytest.raises(WireError):
         await ask(surface, "DeleteDatasetGroup", call, datasetGroupArn=f"arn:aws:personalize:::{'x'}/y")
 
     group = (await ask(surface, "CreateDatasetGroup", caller(invocation="two"), name="a")).dataset_group_arn
     await ask(surface, "DeleteDatasetGroup", call, datasetGroupArn=group)
+    await end_deletions(store)
 
     with pytest.raises(WireError, match="There is no dataset group"):
         await ask(surface, "DescribeDatasetGroup", datasetGroupArn=group)
@@ -62,6 +64,7 @@ async def test_a_tenants_id_is_never_used_twice(surface: Surface, store: Databas
     for _ in range(3):
         arn = (await ask(surface, "CreateDatasetGroup", name="Again_1")).dataset_group_arn
         await ask(surface, "DeleteDatasetGroup", datasetGroupArn=arn)
+        await end_deletions(store)
 
     rows = await store.fetch("TABLE tenants")
     assert {row["id"] for row in rows} == {"again-1", "again-1-2", "again-1-3"}

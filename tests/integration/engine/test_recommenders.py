@@ -16,6 +16,7 @@ from services.engine.store import resources
 from shared.personalize import WireError
 from shared.postgres import Database
 from tests.support.control import RECIPE, ask
+from tests.support.deletions import end_deletions
 
 USE_CASE = "arn:aws:personalize:::recipe/aws-ecomm-recommended-for-you"
 COLUMNS = {"trainingDataConfig": {"excludedDatasetColumns": {"ITEMS": ["PRICE"]}}}
@@ -103,6 +104,7 @@ async def test_a_recommender_fails_with_its_first_training_alone(
     failed = await described(surface, recommender)
     assert (failed.status, failed.failure_reason) == ("CREATE FAILED", "There is nothing to train on.")
     await ask(surface, "DeleteRecommender", recommenderArn=recommender)
+    await end_deletions(store)
 
     again = await ask(surface, "CreateRecommender", name="you", datasetGroupArn=group, recipeArn=USE_CASE)
     await train(store, "one")
@@ -189,6 +191,7 @@ async def test_stopping_starting_and_deleting_are_announced(
     await ask(surface, "StartRecommender", recommenderArn=recommender)
     assert await refused(surface, "StartRecommender", recommenderArn=recommender) == "ResourceInUseException"
     await ask(surface, "DeleteRecommender", recommenderArn=recommender)
+    await end_deletions(store)
 
     rows = await store.fetch("SELECT aggregateid, type, payload ->> 'status' AS status FROM outbox")
 

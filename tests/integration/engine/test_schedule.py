@@ -19,6 +19,7 @@ from shared.personalize import WireError
 from shared.postgres import Database
 from shared.settings import PostgresSettings
 from tests.support.control import RECIPE, ask
+from tests.support.deletions import end_deletions
 from tests.support.stack import Database as MigratedDatabase
 
 SEMANTIC = RECIPE.replace("aws-similar-items", "aws-semantic-similarity")
@@ -162,6 +163,7 @@ async def test_new_items_renew_the_newest_model_in_its_place(
     assert len(await begun(31)) == 1
     await ask(surface, "DeleteCampaign", campaignArn=served_arn(solution, "pinned"))
     await ask(surface, "DeleteCampaign", campaignArn=served_arn(solution, "served"))
+    await end_deletions(store)
     await ask(surface, "DeleteSolution", solutionArn=solution)
     assert await store.fetchval("SELECT count(*) FROM resources WHERE type = 'model-renewal'") == 0
 

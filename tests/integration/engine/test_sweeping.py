@@ -12,7 +12,7 @@ import pytest
 from services.engine.domain.resources import NewResource, Resource, Status, Type
 from services.engine.personalize.surface import Surface
 from services.engine.settings import Settings
-from services.engine.store import datasets, resources
+from services.engine.store import datasets, resources, sweeping
 from services.engine.store.objects import Objects
 from services.engine.worker.deletions import Deletions
 from services.engine.worker.sweeper import Sweeper
@@ -22,6 +22,7 @@ from shared.jobs import Job
 from shared.personalize import WireError
 from shared.postgres import Database
 from tests.support.control import RECIPE, ask
+from tests.support.deletions import end_deletions
 from tests.support.stack import ObjectStore
 
 
@@ -270,7 +271,9 @@ async def test_jobs_go_with_what_they_belong_to(surface: Surface, store: Databas
             await ask(surface, operation, **named)
         await store.execute("UPDATE resources SET status = 'ACTIVE' WHERE type = $1", kind)
         await ask(surface, operation, **named)
+        await end_deletions(store)
 
+    await sweeping.end_deletions(store)
     assert {row["type"] for row in await store.fetch("SELECT type FROM resources")} == {"schema"}
 
 

@@ -1,0 +1,229 @@
+"""A deleted resource is DELETE PENDING, then DELETE IN_PROGRESS, then gone, as programs wait for it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, NamedTuple
+
+import pytest
+
+from services.engine.domain.resources import NewResource, Type
+from services.engine.personalize.surface import Surface
+from services.engine.settings import Settings
+from services.engine.store import resources, sweeping
+from services.engine.store.resources import Resources
+from shared.personalize import PageTokens, WireError
+from shared.postgres import Database
+from tests.support.control import ACCOUNT, RECIPE, ask
+from tests.support.deletions import end_deletions
+
+FIELDS = [{"name": name, "type": "string"} for name in ("USER_ID", "ITEM_ID")]
+SCHEMA = {"type": "record", "name": "I", "namespace": "n", "version": "1.0"}
+METRICS = [{"eventType": "view", "metricName": "views", "expression": "SAMPLECOUNT()"}]
+
+
+class Deletable(NamedTuple):
+    """A kind of resource by the names that its operations and members have."""
+
+    type: Type
+    word: str
+    listed: str
+
+    @property
+    def member(self) -> str:
+        return f"{self.word[0].lower()}{self.word[1:]}Arn"
+
+
+KINDS = (
+    Deletable(Type.CAMPAIGN, "Campaign", "campaigns"),
+    Deletable(Type.FILTER, "Filter", "filters"),
+    Deletable(Type.RECOMMENDER, "Recommender", "recommenders"),
+    Deletable(Type.EVENT_TRACKER, "EventTracker", "event_trackers"),
+    Deletable(Type.METRIC_ATTRIBUTION, "MetricAttribution", "metric_attributions"),
+    Deletable(Type.SOLUTION, "Solution", "solutions"),
+    Deletable(Type.DATASET, "Dataset", "datasets"),
+    Deletable(Type.DATASET_GROUP, "DatasetGroup", "dataset_groups"),
+)
+"""In the order in which they can be deleted."""
+
+
+SECONDS = 3_600.0
+"""How long deletions are shown here: no test may depend on how fast the machine is."""
+
+
+@pytest.fixture(autouse=True)
+def _slow(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resources, "DELETE_PENDING_SECONDS", SECONDS / 2)
+    monkeypatch.setattr(resources, "DELETE_SECONDS", SECONDS)
+    monkeypatch.setattr(sweeping, "DELETE_SECONDS", SECONDS)
+
+
+@pytest.fixture
+async def shop(surface: Surface, store: Database) -> dict[Type, str]:
+    """One resource of each kind; those that a model is needed for are stored as a worker leaves them."""
+    group = (await ask(surface, "CreateDatasetGroup", name="shop", domain="ECOMMERCE")).dataset_group_arn
+    of_group = {"datasetGroupArn": group}
+    fields = [*FIELDS, {"name": "TIMESTAMP", "type": "long"}, {"name": "EVENT_TYPE", "type": "string"}]
+    schema = await ask(
+        surface, "CreateSchema", name="i", schema=json.dumps(SCHEMA | {"fields": fields}), domain="ECOMMERCE"
+    )
+    dataset = await ask(
+        surface,
+        "CreateDataset",
+        name="i",
+        schemaArn=schema.schema_arn,
+        datasetType="Interactions",
+        **of_group,
+    )
+    solution = await ask(surface, "CreateSolution", name="s", recipeArn=RECIPE, **of_group)
+    tracker = await ask(surface, "CreateEventTracker", name="t", **of_group)
+    kept = await ask(
+        surface,
+        "CreateFilter",
+        name="f",
+        filterExpression='INCLUDE ItemID WHERE Interactions.EVENT_TYPE IN ("view")',
+        **of_group,
+    )
+    arns = {
+        Type.DATASET_GROUP: group,
+        Type.DATASET: dataset.dataset_arn,
+        Type.SOLUTION: solution.solution_arn,
+        Type.EVENT_TRACKER: tracker.event_tracker_arn,
+        Type.FILTER: kept.filter_arn,
+    }
+    stored = Resources(store, ACCOUNT, None, "eu-west-1")
+    config = {
+        "metricsOutputConfig": {"roleArn": "arn:aws:iam::000000000000:role/r"},
+        "datasetGroupArn": group,
+    }
+    served = {
+        "recipe": "aws-sims",
+        "solution_version_arn": f"{solution.solution_arn}/1",
+        "model_uri": "s3://endcap-data/shop/models/s/1/",
+        "model_sha256": "0" * 64,
+    }
+    for new in (
+        NewResource(
+            Type.CAMPAIGN, "campaign/c", "c", "shop",
+            {"solutionVersionArn": f"{solution.solution_arn}/1", "minProvisionedTPS": 1},
+            "solution/s", facts=served,
+        ),
+        NewResource(
+            Type.RECOMMENDER, "recommender/r", "r", "shop",
+            {"datasetGroupArn": group, "recipeArn": RECIPE}, "dataset-group/shop", facts={"model_uri": "s3://endcap-data/shop/models/s/1/"},
+        ),
+        NewResource(
+            Type.METRIC_ATTRIBUTION, "metric-attribution/m", "m", "shop",
+            config, "dataset-group/shop", facts={"metrics": METRICS},
+        ),
+    ):  # fmt: skip
+        made = await stored.add(new)
+        assert made is not None
+        arns[new.type] = made.arn
+    return arns
+
+
+async def status(surface: Surface, kind: Deletable, arn: str) -> str:
+    """Return what Describe and List both say."""
+    described = await ask(surface, f"Describe{kind.word}", **{kind.member: arn})
+    [found] = [value for _, value in described if hasattr(value, "status")]
+    listing = await ask(surface, f"List{kind.word}s")
+    assert [each.status for each in getattr(listing, kind.listed)] == [found.status]
+    return str(found.status)
+
+
+async def refused(surface: Surface, operation: str, **body: Any) -> WireError:
+    with pytest.raises(WireError) as caught:
+        await ask(surface, operation, **body)
+    return caught.value
+
+
+async def pass_time(store: Database, share: float) -> None:
+    """Let a share of the time go by that deletions are shown for."""
+    await store.execute(
+        "UPDATE resources SET updated_at = now() - make_interval(secs => $1) WHERE status = 'DELETE PENDING'",
+        SECONDS * share,
+    )
+
+
+async def test_every_kind_is_pending_then_in_progress_then_gone(
+    surface: Surface, store: Database, shop: dict[Type, str]
+) -> None:
+    parents = {Type.CAMPAIGN: KINDS[5], Type.DATASET: KINDS[7], Type.SOLUTION: KINDS[7]}
+    for kind in KINDS:
+        named = {kind.member: shop[kind.type]}
+        await ask(surface, f"Delete{kind.word}", **named)
+
+        await pass_time(store, 0)
+        assert await status(surface, kind, shop[kind.type]) == "DELETE PENDING"
+        again = await refused(surface, f"Delete{kind.word}", **named)
+        assert (again.code, "is being deleted" in again.message) == ("ResourceInUseException", True)
+        if parent := parents.get(kind.type):
+            held = await refused(surface, f"Delete{parent.word}", **{parent.member: shop[parent.type]})
+            assert held.code == "ResourceInUseException"
+            if kind.type is Type.CAMPAIGN:
+                assert "wait until that is deleted" in held.message
+
+        await pass_time(store, 0.75)
+        assert await status(surface, kind, shop[kind.type]) == "DELETE IN_PROGRESS"
+
+        await pass_time(store, 1.1)
+        gone = await refused(surface, f"Describe{kind.word}", **named)
+        assert gone.code == "ResourceNotFoundException"
+        listing = await ask(surface, f"List{kind.word}s")
+        assert getattr(listing, kind.listed) == []
+        gone = await refused(surface, f"Delete{kind.word}", **named)
+        assert gone.code == "ResourceNotFoundException"
+
+
+async def test_a_name_is_free_when_its_deletion_is_over(
+    surface: Surface, store: Database, shop: dict[Type, str]
+) -> None:
+    tracker = {"name": "t", "datasetGroupArn": shop[Type.DATASET_GROUP]}
+    solution = {"name": "s", "recipeArn": RECIPE, "datasetGroupArn": shop[Type.DATASET_GROUP]}
+    for kind in (KINDS[0], KINDS[3]):
+        await ask(surface, f"Delete{kind.word}", **{kind.member: shop[kind.type]})
+    await pass_time(store, 0)
+    taken = await refused(surface, "CreateEventTracker", **tracker)
+    await end_deletions(store)
+    await ask(surface, "DeleteSolution", solutionArn=shop[Type.SOLUTION])
+    await pass_time(store, 0)
+    also_taken = await refused(surface, "CreateSolution", **solution)
+    below = await refused(surface, "CreateSolutionVersion", solutionArn=shop[Type.SOLUTION])
+    await end_deletions(store)
+
+    assert taken.code == also_taken.code == "ResourceAlreadyExistsException"
+    assert below.code == "ResourceInUseException"
+    assert (await ask(surface, "CreateEventTracker", **tracker)).event_tracker_arn != shop[Type.EVENT_TRACKER]
+    assert (await ask(surface, "CreateSolution", **solution)).solution_arn == shop[Type.SOLUTION]
+
+
+async def test_a_process_that_dies_holds_up_no_deletion(
+    surface: Surface, store: Database, shop: dict[Type, str]
+) -> None:
+    """Nothing in memory ends a deletion: whoever looks, then or later, sees the same."""
+    await ask(surface, "DeleteFilter", filterArn=shop[Type.FILTER])
+    await pass_time(store, 0)
+    another = Surface(store, Settings(), PageTokens())
+    assert await status(another, KINDS[1], shop[Type.FILTER]) == "DELETE PENDING"
+
+    await end_deletions(store)
+    gone = await refused(another, "DescribeFilter", filterArn=shop[Type.FILTER])
+    await sweeping.end_deletions(store)
+
+    assert gone.code == "ResourceNotFoundException"
+    assert await store.fetchval("SELECT count(*) FROM resources WHERE type = 'filter'") == 0
+    assert await store.fetchval("SELECT count(*) FROM resources WHERE type = 'campaign'") == 1
+
+
+async def test_other_services_see_no_deleted_resource(
+    surface: Surface, store: Database, shop: dict[Type, str]
+) -> None:
+    views = ("campaigns_v1", "filters_v1", "trackers_v1", "datasets_v1", "all_datasets_v1")
+    before = [await store.fetchval(f"SELECT count(*) FROM {view}") for view in views]
+    for kind in (KINDS[0], KINDS[1], KINDS[2], KINDS[3], KINDS[6]):
+        await ask(surface, f"Delete{kind.word}", **{kind.member: shop[kind.type]})
+    after = [await store.fetchval(f"SELECT count(*) FROM {view}") for view in views]
+
+    assert before == [2, 1, 1, 1, 1]
+    assert after == [0, 0, 0, 0, 0]
