@@ -24,7 +24,7 @@ from shared.postgres import Database
 from shared.rounds import Rounds
 from shared.runtime import application
 
-ERASE_SECONDS = 1.0
+ERASE_SECONDS = 5.0
 
 DESCRIPTION = "Training runs: ask for one, and watch its steps from snapshot to finished lists."
 

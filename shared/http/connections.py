@@ -15,6 +15,8 @@ from shared.http.refused import error_body
 from shared.observability import counter, gauge
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from starlette.types import Receive, Scope, Send
 
     from shared.http.protocol import BoundedProtocol
@@ -64,6 +66,8 @@ class Connections:
         self.limits = limits
         self.most = min(limits.http_max_connections, most_connections or limits.http_max_connections)
         self.open: set[BoundedProtocol] = set()
+        self.first: Callable[[], None] = lambda: None
+        """Called when a connection is made while there is no other."""
         self._by_client: Counter[str] = Counter()
         self._timer: asyncio.TimerHandle | None = None
         CONNECTIONS.set_function(lambda: len(self.open))
@@ -73,6 +77,8 @@ class Connections:
         if len(self.open) >= self.most + SURPLUS:
             REFUSED.labels("connections").inc()
             return None
+        if not self.open:
+            self.first()
         self.open.add(connection)
         self._by_client[client] += 1
         if self._timer is None:

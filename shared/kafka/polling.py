@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 LEAVE_SECONDS = 1.5
 POLL_MS = 1_000
+IDLE_POLL_MS = 3_000
 GATHER_SECONDS = 0.01
 FETCH_WAIT_MS = 500
 """How long Kafka may keep a fetch that finds nothing. Kafka answers a connection's requests one after the
@@ -33,12 +34,14 @@ CONSUMER_OPTIONS: dict[str, Any] = {
     "auto_offset_reset": "earliest",
     "isolation_level": "read_committed",
     "session_timeout_ms": 10_000,
-    "heartbeat_interval_ms": 2_000,
+    "heartbeat_interval_ms": 3_000,
     "rebalance_timeout_ms": 30_000,
     # A handler that waits for a dependency keeps its partitions; the watchdog ends one that hangs.
     "max_poll_interval_ms": 24 * 60 * 60 * 1000,
     "retry_backoff_ms": 200,
     "fetch_max_wait_ms": FETCH_WAIT_MS,
+    # How often the fetcher looks what there is to fetch by itself; an answer, a poll and a rebalance wake it.
+    "consumer_timeout_ms": 2_000,
 }
 
 
@@ -70,10 +73,10 @@ class PolledConsumer(AIOKafkaConsumer):  # type: ignore[misc]  # aiokafka has no
     async def getmany(
         self,
         *partitions: TopicPartition,
-        timeout_ms: int = 0,  # noqa: ARG002 - see POLL_MS
+        timeout_ms: int = 0,  # noqa: ARG002 - see POLL_MS and IDLE_POLL_MS
         max_records: int | None = None,
     ) -> dict[TopicPartition, list[ConsumerRecord[bytes, bytes]]]:
-        """Poll for up to a second: FastStream sleeps as long as its poll after finding nothing.
+        """Poll for up to a second, or three while idle: FastStream sleeps as long as its poll after nothing.
 
         A poll that found little is not repeated within `gather` seconds, since a poll and its commit cost as
         much for one record as for a thousand. The first record after a silence is not kept waiting.
@@ -82,9 +85,11 @@ class PolledConsumer(AIOKafkaConsumer):  # type: ignore[misc]  # aiokafka has no
         await asyncio.sleep(self._not_before - monotonic())
         self._refuse_at_the_end()
         self.polled_at = monotonic()
+        idle = self.polled_at - max(self.received_at, self.opened_at) > IDLE_SECONDS
+        self._fetcher._fetch_max_wait_ms = IDLE_FETCH_WAIT_MS if idle else FETCH_WAIT_MS  # noqa: SLF001
         try:
             records: dict[TopicPartition, list[ConsumerRecord[bytes, bytes]]] = await super().getmany(
-                *partitions, timeout_ms=POLL_MS, max_records=max_records
+                *partitions, timeout_ms=IDLE_POLL_MS if idle else POLL_MS, max_records=max_records
             )
         except ConsumerStoppedError:
             raise
@@ -101,8 +106,6 @@ class PolledConsumer(AIOKafkaConsumer):  # type: ignore[misc]  # aiokafka has no
         self._not_before = 0.0 if full or not records else self.polled_at + self.gather
         if records:
             self.received_at = self.polled_at
-        idle = self.polled_at - max(self.received_at, self.opened_at) > IDLE_SECONDS
-        self._fetcher._fetch_max_wait_ms = IDLE_FETCH_WAIT_MS if idle else FETCH_WAIT_MS  # noqa: SLF001
         return records
 
     def _refuse_at_the_end(self) -> None:

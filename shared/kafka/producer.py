@@ -41,6 +41,9 @@ CONNECT_SECONDS = 15.0
 
 CLOSE_SECONDS = 3.0
 STALL_SECONDS = 15.0
+QUIET_SECONDS = 5.0
+"""How often a producer is looked at that nobody uses."""
+
 RETRY_SECONDS = 0.1
 MAX_PAUSE_SECONDS = 2.0
 
@@ -57,6 +60,7 @@ class Producer:
         self._current: AIOKafkaProducer | None = None
         self._connected = asyncio.Event()
         self._broken = asyncio.Event()
+        self._alert = asyncio.Event()
         self._keeper: asyncio.Task[None] | None = None
         self._closing: set[asyncio.Task[None]] = set()
         self._waiting = 0
@@ -134,6 +138,7 @@ class Producer:
                 await _send(producer, topic, records, sent)
         except TimeoutError:
             self._failing = True
+            self._alert.set()
             message = f"Kafka did not confirm {len(records)} records for {topic} in time"
             raise Transient(message) from None
         except (UnknownTopicOrPartitionError, InvalidTopicError) as error:
@@ -159,6 +164,7 @@ class Producer:
             log.warning("kafka.producer_replaced", client=self._client_id, error=repr(error))
             self._retire()
             self._broken.set()
+            self._alert.set()
 
     def _retire(self) -> None:
         """Stop using the current producer, and close it in the background."""
@@ -204,9 +210,11 @@ class Producer:
     async def _watch(self, producer: AIOKafkaProducer) -> None:
         """Return when the producer has to be replaced."""
         while not self._broken.is_set():
+            self._alert.clear()
+            quiet = not self._waiting and not self._failing
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(1.0):
-                    await self._broken.wait()
+                async with asyncio.timeout(min(QUIET_SECONDS, STALL_SECONDS / 3) if quiet else 1.0):
+                    await self._alert.wait()
             if self._failing and await _answers(producer):
                 self._failing = False
             silent = asyncio.get_running_loop().time() - self._last_progress

@@ -28,6 +28,7 @@ from shared.kafka import (
     committed_up_to_end,
     end_offsets,
     missing,
+    polling,
     subscription,
 )
 from shared.kafka.connection import client_options
@@ -89,6 +90,28 @@ BAD = Record(b"shop:u1", b"{not json")
 def bad_ones(count: int, tenants: int = 3) -> list[Record]:
     """Records that nobody can read, of so many tenants in turn."""
     return [Record(f"shop-{n % tenants}:u1".encode(), b"{not json") for n in range(count)]
+
+
+async def test_an_idle_consumer_fetches_less_often_and_gets_the_next_record(
+    kafka: KafkaSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    topic = await fresh_topic(kafka)
+    collector = Collector()
+    idle = consumer(kafka, topic, collector)
+    client = idle.subscriptions[0].session
+
+    def wait_ms() -> int | None:
+        return client.consumer and client.consumer._fetcher._fetch_max_wait_ms
+
+    async with running(idle):
+        await eventually(lambda: wait_ms() == polling.FETCH_WAIT_MS, "it has begun")
+        monkeypatch.setattr(polling, "IDLE_SECONDS", 0.0)
+        await eventually(lambda: wait_ms() == polling.IDLE_FETCH_WAIT_MS, "it is idle")
+        events = interactions(5)
+        await publish(kafka, topic, events)
+        await collector.until_ids(events)
+        monkeypatch.undo()
+        await eventually(lambda: wait_ms() == polling.FETCH_WAIT_MS, "it is not idle any more")
 
 
 async def test_events_come_in_batches_in_order_per_key_and_are_committed(kafka: KafkaSettings) -> None:

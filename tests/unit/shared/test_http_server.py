@@ -10,7 +10,9 @@ import pytest
 import uvicorn
 
 from shared.http import server
+from shared.http.connections import Connections
 from shared.http.server import QuietServer
+from shared.settings import HttpSettings
 
 
 async def app(scope: Any, receive: Any, send: Any) -> None:
@@ -22,7 +24,7 @@ async def test_a_signal_ends_it_though_it_does_not_look(
     number: signal.Signals, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(server, "DATE_SECONDS", 3_600.0)
-    quiet = QuietServer(uvicorn.Config(app))
+    quiet = QuietServer(uvicorn.Config(app), Connections(HttpSettings()))
     waiting = asyncio.create_task(quiet.main_loop())
     await asyncio.sleep(0)
 
@@ -32,18 +34,33 @@ async def test_a_signal_ends_it_though_it_does_not_look(
         await waiting
 
 
-async def test_the_date_header_follows_the_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_date_header_follows_the_clock_while_somebody_is_connected(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(server, "DATE_SECONDS", 0.001)
     clock = iter(range(1_000_000_000, 2_000_000_000))
-    monkeypatch.setattr("uvicorn.server.time.time", lambda: next(clock))
-    quiet = QuietServer(uvicorn.Config(app))
+    monkeypatch.setattr(server.time, "time", lambda: next(clock))
+    connections = Connections(HttpSettings())
+    quiet = QuietServer(uvicorn.Config(app), connections)
     quiet.config.load()
     waiting = asyncio.create_task(quiet.main_loop())
-    seen = set()
+    await asyncio.sleep(0)
 
+    def date() -> bytes:
+        return dict(quiet.server_state.default_headers)[b"date"]
+
+    alone = date()
+    await asyncio.sleep(0.01)
+    assert date() == alone
+
+    connection: Any = object()
+    connections.add(connection, "127.0.0.1")
+    assert date() != alone
+    seen = set()
     async with asyncio.timeout(60):
         while len(seen) < 3:
             await asyncio.sleep(0)
-            seen |= {value for name, value in quiet.server_state.default_headers if name == b"date"}
+            seen.add(date())
+    connections.open.clear()
     quiet.handle_exit(signal.SIGTERM, None)
     await waiting
