@@ -24,7 +24,8 @@ ADDRESS = {
     "s3": "AWS_ENDPOINT_URL_S3",
 }
 
-# Bad records of so many tenants in a row halt a consumer. One tenant is made here; with several, 3 is better.
+# Bad records of so many tenants in a row halt a consumer. The stack of `make run`, the keyless one, has one
+# tenant; with several, 3 is better, which is the default.
 _HALT_TENANTS = "KAFKA_HALT_TENANTS"
 
 # A person's AWS session would be signed into requests to our own S3 server, which knows no such.
@@ -75,7 +76,7 @@ def process_environment(
         "AWS_EC2_METADATA_DISABLED": "true",
         "ENDCAP_SECRET_KEY": secrets.secret_key,
         "ENDCAP_SERVICE_KEY": secrets.service_key,
-        _HALT_TENANTS: os.environ.get(_HALT_TENANTS, "1"),
+        **({_HALT_TENANTS: os.environ.get(_HALT_TENANTS, "1")} if keyless else {}),
         "ENDCAP_KEYLESS_LOOPBACK": "1" if keyless else "0",
         "HTTP_REPORT_UNKNOWN_PARAMETERS": "1",
         "ENDCAP_RECOMMENDER_URL": _service_url(ports, "recommender"),
@@ -110,11 +111,7 @@ def client_environment(
         "AWS_SECRET_ACCESS_KEY": processes["AWS_SECRET_ACCESS_KEY"],
         "DATABASE_URL": processes["DATABASE_URL"],
         "REDIS_URL": processes["REDIS_URL"],
-        **{
-            name: value
-            for name, value in processes.items()
-            if name.startswith("KAFKA_") and name != _HALT_TENANTS
-        },
+        **{name: value for name, value in processes.items() if name.startswith("KAFKA_")},
     }
 
 

@@ -101,7 +101,8 @@ async def test_an_idle_consumer_fetches_less_often_and_gets_the_next_record(
     client = idle.subscriptions[0].session
 
     def wait_ms() -> int | None:
-        return client.consumer and client.consumer._fetcher._fetch_max_wait_ms
+        fetcher = client.consumer and client.consumer._fetcher
+        return fetcher and fetcher._fetch_max_wait_ms
 
     async with running(idle):
         await eventually(lambda: wait_ms() == polling.FETCH_WAIT_MS, "it has begun")
