@@ -30,6 +30,9 @@ class Settings(ServiceSettings):
     poll_seconds: float = Field(2.0, gt=0, description="how often running experiments are read")
     max_experiments: int = Field(200, ge=1, description="draft and running experiments of a tenant")
     max_experiment_versions: int = Field(200, ge=1, description="versions of one experiment")
+    results_seconds: float = Field(
+        20.0, gt=0, description="how long a look at an experiment's results may take"
+    )
     exposures_kept: int = Field(10_000, ge=1, description="exposures that wait for Kafka at the most")
     postgres: PostgresSettings = Field(default_factory=lambda: PostgresSettings.of("router"))
     kafka: KafkaSettings = Field(default_factory=lambda: KafkaSettings.of("router"))

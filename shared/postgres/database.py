@@ -67,13 +67,15 @@ class Database:
         self._seconds: float | None = None
         self._notices = Notices(self._connect_alone, schema)
 
-    def for_requests(self) -> Database:
-        """Return the same pool for uses that may take `database_request_seconds` each, else TimeoutError.
+    def for_requests(self, seconds: float | None = None) -> Database:
+        """Return the same pool for uses that may take so long each, else TimeoutError.
 
-        A use is one statement or one transaction; the time includes the wait for a connection.
+        `seconds` is `database_request_seconds` unless a request is known to read much. A use is one statement
+        or one transaction; the time includes the wait for a connection.
         """
         bounded = Database(self._settings, self._schema)
-        bounded._owner, bounded._seconds = self._owner, self._settings.database_request_seconds
+        bounded._owner = self._owner
+        bounded._seconds = self._settings.database_request_seconds if seconds is None else seconds
         return bounded
 
     async def start(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
     from shared.postgres import Connection, Database
 
 
+RESULTS_AT_ONCE = 2
+"""Looks at results that a process works on at once, so that they never take the whole pool of connections."""
+
+
 class Reader(Protocol):
     """A pool or one of its connections."""
 
@@ -30,6 +35,8 @@ class Experiments:
     def __init__(self, database: Database, settings: Settings) -> None:
         """Keep to the quotas of the settings."""
         self._database = database
+        self._results = database.for_requests(settings.results_seconds)
+        self._looking = asyncio.Semaphore(RESULTS_AT_ONCE)
         self._most = settings.max_experiments
         self._most_versions = settings.max_experiment_versions
 
@@ -126,11 +133,15 @@ class Experiments:
         return [experiment(row) for row in await self._database.fetch(*SQL.relevant())]
 
     async def counts(self, found: Experiment) -> Counts:
-        """What came of a version so far."""
+        """Return what came of a version so far; TimeoutError when it is too much to add up in time."""
+        async with self._looking:
+            return await self._counts(found)
+
+    async def _counts(self, found: Experiment) -> Counts:
         which = {"tenant": found.tenant, "name": found.name, "version": found.version}
-        units = await self._database.fetch(*SQL.units(**which))
+        units = await self._results.fetch(*SQL.units(**which))
         outcomes: dict[str, dict[str, Outcome]] = {}
-        for row in await self._database.fetch(*SQL.results(largest=LARGEST, **which)):
+        for row in await self._results.fetch(*SQL.results(largest=LARGEST, **which)):
             outcomes.setdefault(row["variant"], {})[row["event_type"]] = Outcome(
                 events=row["events"],
                 units=row["units"],
@@ -140,7 +151,7 @@ class Experiments:
         return Counts(
             units={row["variant"]: row["units"] for row in units},
             mixed=sum(row["mixed"] for row in units),
-            crossed=await self._database.fetchval(*SQL.crossed(**which)),
+            crossed=await self._results.fetchval(*SQL.crossed(**which)),
             outcomes=outcomes,
         )
 

@@ -184,6 +184,14 @@ async def test_values_that_were_stored_without_a_bound_do_not_break_the_results(
     assert control["events"] == {"purchase": {"events": 8, "units": 1, "value": 2.5, "values_left_out": 5}}
 
 
+async def test_results_that_take_too_long_are_a_503(world: Any) -> None:
+    async with world.router(results_seconds=1e-6) as caller:
+        await run(caller, world, AB)
+        answer = await caller.get("/v1/experiments/affinity", headers=world.admin)
+
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+
+
 async def test_an_unmodified_boto3_client_gets_its_variant(world: Any) -> None:
     definition = {
         "name": "home",
