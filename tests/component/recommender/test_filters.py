@@ -409,8 +409,8 @@ async def test_a_ranking_is_a_permutation_of_what_passes(ask: Asking) -> None:
     assert sum(item.get("score", 0) for item in passed["personalizedRanking"]) == pytest.approx(1, abs=1e-6)
     assert {item["itemId"]: item["metadata"] for item in passed["personalizedRanking"]} == {
         "stranger": {},
-        "tea-3": {"PRICE": "3"},
-        "tea-4": {"PRICE": "4"},
+        "tea-3": {"price": "3.0"},
+        "tea-4": {"price": "4.0"},
     }
 
 
