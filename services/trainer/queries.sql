@@ -140,9 +140,11 @@ ORDER BY run;
 UPDATE runs SET files_removed_at = now() WHERE run = :run;
 
 -- more_memory --
--- Let the sorts and hashes of a snapshot stay in memory, and its plans uncompiled.
+-- Let the sorts and hashes of a snapshot stay in memory, and its plans uncompiled. Every join of a snapshot reads
+-- whole tables. Tables without statistics, as after a first import, count as empty: the planner would then compare
+-- each row of one with each row of the other.
 SELECT set_config('work_mem', '128MB', true), set_config('jit', 'off', true),
-       set_config('statement_timeout', '0', true);
+       set_config('enable_nestloop', 'off', true), set_config('statement_timeout', '0', true);
 
 -- interactions_csv --
 -- The training rows: one per user, item, second and type; a session is the user who first logged in to it, and does
@@ -221,9 +223,11 @@ weighted AS (
     SELECT v.item_id, v.country, v.province, v.city,
            -- What is a hundred half-lives old counts as such: exp() refuses to underflow.
            exp(-ln(2) * least(
-               100, extract(epoch FROM newest.at - v.occurred_at)::float8 / :half_life_seconds
+               100,
+               extract(epoch FROM (SELECT max(occurred_at) FROM visits) - v.occurred_at)::float8
+                   / :half_life_seconds
            )) AS weight
-    FROM visits v CROSS JOIN (SELECT max(occurred_at) AS at FROM visits) AS newest
+    FROM visits v
 ),
 summed AS (
     SELECT w.item_id, w.country, w.province, w.city, sum(w.weight) AS score,
@@ -231,26 +235,29 @@ summed AS (
     FROM weighted w
     GROUP BY GROUPING SETS ((w.item_id), (w.item_id, w.country), (w.item_id, w.province), (w.item_id, w.city))
 ),
-scored AS (
-    -- A visit without a place belongs to no list of places: NULL in, NULL out.
-    SELECT l.list, s.item_id, s.score
+available AS (
+    SELECT s.*, items.category
     FROM summed s
     LEFT JOIN sync.items_v1 items ON items.tenant = :tenant AND items.item_id = s.item_id
-    CROSS JOIN LATERAL (VALUES
-        (CASE s.without
-            WHEN 7 THEN 'all'
-            WHEN 3 THEN 'country:' || s.country
-            WHEN 5 THEN 'province:' || s.province
-            WHEN 6 THEN 'city:' || s.city
-        END),
-        (CASE s.without WHEN 7 THEN 'category:' || items.category END)
-    ) AS l (list)
-    WHERE l.list IS NOT NULL AND items.available IS NOT FALSE AND length(l.list) <= 256
+    WHERE items.available IS NOT FALSE
+),
+scored AS (
+    -- A visit without a place belongs to no list of places: NULL in, NULL out.
+    SELECT CASE without
+               WHEN 7 THEN 'all'
+               WHEN 3 THEN 'country:' || country
+               WHEN 5 THEN 'province:' || province
+               WHEN 6 THEN 'city:' || city
+           END AS list, item_id, score
+    FROM available
+    UNION ALL
+    SELECT 'category:' || category, item_id, score FROM available WHERE without = 7
 )
 SELECT list, item_id, round(score::numeric, 7) AS score FROM (
     SELECT list, item_id, score,
            row_number() OVER (PARTITION BY list ORDER BY score DESC, item_id) AS place
     FROM scored
+    WHERE list IS NOT NULL AND length(list) <= 256
 ) AS ranked
 WHERE place <= :length
 ORDER BY list, place;

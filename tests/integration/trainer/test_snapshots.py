@@ -14,10 +14,12 @@ import pytest
 
 from services.engine.domain import schemas
 from services.engine.worker import reading
-from services.trainer.domain import schema
+from services.trainer.domain import EXCLUDED_TYPES, schema
 from services.trainer.store import Upload
 from services.trainer.store.files import PART_BYTES
+from services.trainer.store.sql import SQL
 from shared.errors import Transient
+from shared.events.values import EARLIEST, LARGEST, LATEST
 from tests.integration.trainer.conftest import NOON, Trainer
 
 PREFIX = "default/runs/7/snapshot/"
@@ -190,6 +192,30 @@ async def test_popularity_is_known_by_place_and_category(trainer: Trainer) -> No
         "country:Germany": {"i1": 1.0},
         "province:Bayern": {"i1": 1.0},
     }
+
+
+async def test_no_plan_of_a_snapshot_compares_each_row_with_each_other(trainer: Trainer) -> None:
+    """Without statistics, as after a first import, the popularity of 95,000 interactions took minutes."""
+    rows: dict[str, Any] = {"tenant": "default", "excluded": list(EXCLUDED_TYPES)}
+    times = {"earliest": EARLIEST, "latest": LATEST}
+    statements = (
+        SQL.interactions_csv(**rows, **times, largest=LARGEST),
+        SQL.items_csv(tenant="default", **times, largest=LARGEST),
+        SQL.users_csv(tenant="default"),
+        SQL.popularity_csv(half_life_seconds=86_400.0, length=100, **rows, **times),
+        SQL.user_ids(**rows),
+        SQL.item_ids(**rows),
+        SQL.left_out(**rows, **times, largest=LARGEST),
+    )
+    plans = []
+    async with trainer.database.transaction("repeatable_read", readonly=True) as connection:
+        await connection.execute(*SQL.more_memory())
+        for query, *values in statements:
+            lines = await connection.fetch(f"EXPLAIN {query}", *values)
+            plans.append("\n".join(line[0] for line in lines))
+
+    assert [plan for plan in plans if "Nested Loop" in plan] == []
+    assert any("Join" in plan for plan in plans)
 
 
 async def test_a_list_has_only_its_best(trainer: Trainer) -> None:
