@@ -13,7 +13,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
-from pyarrow import csv as arrow_csv
 
 from services.engine.domain import schemas
 from services.engine.domain.locations import as_folder
@@ -27,6 +26,9 @@ Report = Callable[[str, float], None]
 # The stubs of pyarrow lose the type of most computed columns.
 Arrow = Any
 
+_QUOTED = r'^$|[",\r\n]|^\s|\s$'
+_ESCAPED = r'(\\+)("|$)|(\\{2,})'
+_ENDS_WITH_ONE = r"(^|[^\\])\\$"
 _IDENTITY = {"ITEMS": "ITEM_ID", "USERS": "USER_ID"}
 
 
@@ -129,24 +131,42 @@ def _batches(
 
 
 def write(batches: Iterator[pa.RecordBatch], schema: schemas.Schema, path: Path) -> int:
-    """One CSV file, its header as an import reads it; gives how many rows it has."""
-    arrow = reading.arrow_schema(schema)
+    """Write one CSV file, its header as an import reads it, and return how many rows it has."""
     rows = 0
     with path.open("wb") as file:
         file.write(",".join(schema.names).encode() + b"\n")
-        with arrow_csv.CSVWriter(
-            file, arrow, write_options=arrow_csv.WriteOptions(include_header=False)
-        ) as writer:
-            for batch in batches:
-                writer.write_batch(_escaped(batch))
+        for batch in batches:
+            if batch.num_rows:
+                file.write("\n".join(_lines(batch).to_pylist()).encode() + b"\n")
                 rows += batch.num_rows
     return rows
 
 
-def _escaped(batch: pa.RecordBatch) -> pa.RecordBatch:
-    """A backslash escapes what comes after it, so one that is meant is written twice."""
-    columns: list[Arrow] = [
-        pc.replace_substring(column, "\\", "\\\\") if pa.types.is_string(column.type) else column
-        for column in batch.columns
+def _lines(batch: pa.RecordBatch) -> Arrow:
+    """Return the rows as lines of CSV, without their ends."""
+    last = batch.num_columns - 1
+    columns: list[Arrow] = batch.columns
+    cells = [
+        _cells(column, is_last=number == last)
+        if pa.types.is_string(column.type)
+        else pc.fill_null(column.cast(pa.string()), "")
+        for number, column in enumerate(columns)
     ]
-    return pa.RecordBatch.from_arrays(columns, schema=batch.schema)
+    separator: Arrow = ","
+    return pc.binary_join_element_wise(*cells, separator)
+
+
+def _cells(texts: Arrow, *, is_last: bool) -> Arrow:
+    r"""Return texts as cells: quoted only if they must be, so that RFC 4180 reads most backslashes as well.
+
+    An import reads `\\` and `\"` as escapes, so backslashes before a quote or the end of a cell, and two
+    side by side, are doubled. At the end of a line, an unquoted one is none.
+    """
+    is_quoted = pc.match_substring_regex(texts, _QUOTED)
+    doubled = pc.replace_substring_regex(texts, _ESCAPED, r"\1\1\2\3\3")
+    quoted = pc.binary_join_element_wise("", pc.replace_substring(doubled, '"', '""'), "", '"')
+    plain = doubled
+    if is_last:
+        is_kept = pc.match_substring_regex(texts, _ENDS_WITH_ONE)
+        plain = pc.if_else(is_kept, pc.utf8_slice_codeunits(doubled, 0, -1), doubled)
+    return pc.fill_null(pc.if_else(is_quoted, quoted, plain), "")
