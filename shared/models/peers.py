@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
@@ -69,10 +70,12 @@ class Peers:
         places = self.holders[ranges(begins, counts)]
         if len(places) == 0:
             return
-        # Stable: of a row's places, the last is the one that the query touched last.
-        rows = self.row_of[places]
-        order = np.argsort(rows, kind="stable")
-        rows, places = rows[order], places[order]
+        # By row and, within a row, in the query's order: the last place is the one it touched last. Sorting
+        # integers that hold both takes a tenth of the time of a stable argsort.
+        keys = (self.row_of[places].astype(np.int64) << 32) + np.arange(len(places))
+        keys.sort()
+        order = keys & 0xFFFFFFFF
+        rows, places = keys >> 32, places[order]
         first = np.concatenate(([0], np.flatnonzero(rows[1:] != rows[:-1]) + 1))
         likeness = np.add.reduceat(np.repeat(shares, counts)[order] * self.matches[places], first)
         near = rows[first]
@@ -83,12 +86,19 @@ class Peers:
             near, likeness, anchors = near[kept], likeness[kept], anchors[kept]
         self._say(scores, near, likeness * (float(shares.sum()) / likeness.sum()), anchors)
 
-    def _say(self, scores: Scores, near: NDArray[np.int32], says: Scores, anchors: NDArray[np.int32]) -> None:
+    @cached_property
+    def _fades(self) -> Scores:
+        """What a place counts at each distance, in steps, from what the query did last: there, nothing."""
+        longest = int(np.diff(self.offsets).max(initial=0))
+        fades = np.exp(np.arange(longest + 1) / -self.reach)
+        fades[0] = 0.0
+        return fades
+
+    def _say(self, scores: Scores, near: NDArray[np.int64], says: Scores, anchors: NDArray[np.int32]) -> None:
         begins = self.offsets[near]
         counts = self.offsets[near + 1] - begins
         places = ranges(begins, counts)
         said = np.repeat(says, counts) * self.weights[places]
         if self.reach > 0:
-            steps = np.abs(places - np.repeat(anchors, counts))
-            said *= np.where(steps > 0, np.exp(steps / -self.reach), 0.0)
+            said *= self._fades[np.abs(places - np.repeat(anchors, counts))]
         np.add.at(scores, self.items[places], said)

@@ -9,14 +9,15 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from services.engine.recipes import assembly
+from services.engine.recipes import assembly, dense
 from services.engine.recipes.dataset import Dataset
-from services.engine.recipes.holdout import Holdout, eligible, hold_out
+from services.engine.recipes.dense import Dense
+from services.engine.recipes.folds import Fold
+from services.engine.recipes.holdout import eligible, hold_out
 from services.engine.recipes.metrics import DEPTH
 from services.engine.recipes.room import each, tally
 from services.engine.recipes.weights import TypeWeights
-from shared.models import Part, Table
-from shared.models.audience import HISTORY
+from shared.models import Neighbours, Part, Table
 from shared.models.histories import Occasions
 from shared.models.neighbours import Unit
 from shared.models.scoring import Numbers, places
@@ -25,6 +26,7 @@ from shared.models.workspace import Workspace
 Scores = NDArray[np.float32]
 Gains = NDArray[np.float64]
 Build = Callable[[Dataset, TypeWeights], Table]
+Candidate = Table | Dense
 
 _CELLS_PER_CHUNK = 1 << 17
 FEW_EVENTS = 250_000
@@ -41,40 +43,10 @@ _CELLS_OF_NEWEST = 32_000_000
 _FEWEST_USERS = 20
 _FEWEST_ASKED = 200
 _MOST_DRAWS = 6
-_ROWS_OF_ONE_DRAW = 1_400
+_ROWS_OF_ALL_DRAWS = 1_400
+_ENOUGH = 440
+"""So many users, a quarter of all, are enough in one fold and one draw."""
 _SHARE = 0.25
-
-
-@dataclass(frozen=True)
-class Fold:
-    """One way of holding users out, in rows: who saw what, and what is to be found."""
-
-    train: Dataset
-    held: Holdout
-    barred: NDArray[np.bool_]
-    sought: NDArray[np.bool_]
-
-    @classmethod
-    def of(cls, held: Holdout) -> Fold:
-        """Number the held-out users as rows."""
-        shape = (len(held.users), len(held.train.item_ids))
-        marks = []
-        for part in (held.seen, held.sought):
-            mark = np.zeros(shape, bool)
-            mark[np.searchsorted(held.users, part.users), part.items] = True
-            marks.append(mark)
-        return cls(held.train, held, marks[0], marks[1])
-
-    def occasions(self, weights: TypeWeights) -> Occasions:
-        """What the rows saw, each one's newest only, as the model will score it."""
-        seen = assembly.occasions_of(self.held.seen, weights)
-        recent = seen.ages("event") < HISTORY
-        return Occasions(
-            np.searchsorted(self.held.users, seen.users[recent]),
-            seen.items[recent],
-            seen.times[recent],
-            seen.weights[recent],
-        )
 
 
 @dataclass(frozen=True)
@@ -93,8 +65,8 @@ class Judge:
     def of(cls, dataset: Dataset) -> Judge | None:
         """Hold out enough users to tell candidates apart; None when there are too few to do so.
 
-        A quarter of the users at most; with few users, two such quarters in turn. Half of them are
-        strangers to the training data and half are known to it with what they are seen to do, as
+        A quarter of the users at most; where that is fewer than 440, two such quarters in turn. Half of them
+        are strangers to the training data and half are known to it with what they are seen to do, as
         users will be when the model serves. The draw depends on the data alone.
         """
         everybody = dataset.active
@@ -105,7 +77,7 @@ class Judge:
         most = _most(dataset)
         size = min(most, int(len(users) * _SHARE))
         shuffled = np.random.default_rng(1).permutation(users)
-        turns = max(1, min(2, most // (2 * size)))
+        turns = 2 if size < _ENOUGH and 4 * size <= most else 1
         folds = []
         for turn in range(turns):
             drawn = shuffled[turn * size : (turn + 1) * size]
@@ -138,16 +110,30 @@ class Judge:
         barred = np.concatenate([fold.barred for fold in folds])
         return cls(folds, share, barred, np.concatenate([fold.sought for fold in folds]))
 
-    def tables(self, build: Build, weights: TypeWeights) -> list[Table]:
-        """One table per fold, from its training data."""
-        return [build(fold.train, weights) for fold in self.folds]
+    def some(self, most: int) -> Judge:
+        """The same with `most` of the rows at most, evenly spaced, to compare candidates quickly."""
+        step = -(-len(self.sought) // most)
+        if step == 1:
+            return self
+        return Judge._over([fold.every(step) for fold in self.folds], self.share)
 
-    def scores(self, tables: Sequence[Table], weights: TypeWeights, decay: float, unit: Unit) -> Scores:
-        """A part's scores for every row, float32."""
+    def tables(self, build: Build, weights: TypeWeights) -> list[Candidate]:
+        """One table per fold, from its training data."""
+        tables = [build(fold.train, weights) for fold in self.folds]
+        return [
+            dense.of(table) if isinstance(table, Neighbours) and dense.fits(table) else table
+            for table in tables
+        ]
+
+    def scores(self, tables: Sequence[Candidate], weights: TypeWeights, decay: float, unit: Unit) -> Scores:
+        """A part's scores for every row, (rows, items) float32."""
         stacked = []
         for fold, table in zip(self.folds, tables, strict=True):
-            part = Part("candidate", table, 1.0, decay, unit)
-            stacked.append(_scores(part, fold.occasions(weights), fold.barred.shape))
+            seen, shape = fold.occasions(weights), fold.barred.shape
+            if isinstance(table, Dense):
+                stacked.append(table.scores(seen, seen.shares(decay, unit), shape[0]))
+            else:
+                stacked.append(_scores(Part("candidate", table, 1.0, decay, unit), seen, shape))
         return np.concatenate(stacked)
 
     @cached_property
@@ -158,8 +144,8 @@ class Judge:
         in which each counts alike.
         """
         rows = len(self.sought)
-        count = min(_MOST_DRAWS, _ROWS_OF_ONE_DRAW // rows)
-        if count < 2:
+        count = min(_MOST_DRAWS, _ROWS_OF_ALL_DRAWS // rows)
+        if rows >= _ENOUGH or count < 2:
             return np.full((1, rows), 1 / rows)
         drawn = np.random.default_rng(4).multinomial(rows, np.full(rows, 1 / rows), size=count)
         return np.asarray(drawn / rows, np.float64)

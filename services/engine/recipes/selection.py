@@ -64,7 +64,8 @@ def choose(
         progress(f"try {ingredient.name} on held-out users", number / len(offered))
         for option, found in tried(judge, ingredient, weights, options).items():
             trials[option].append(found)
-    mixtures = {option: _averaged(judge, found, exclude_seen=option) for option, found in trials.items()}
+    options = _promising(trials)
+    mixtures = {option: _averaged(judge, trials[option], exclude_seen=option) for option in options}
     option = max(options, key=lambda option: mixtures[option][2])
     parts, scores, gain = mixtures[option]
     notes = {
@@ -91,6 +92,15 @@ def _options(judge: Judge, repeats: float) -> list[bool]:
     if not repeats:
         return [True]
     return [True, False] if judge.sought.size <= _CELLS_OF_BOTH else [False]
+
+
+def _promising(trials: Mapping[bool, Sequence[Sequence[Tried]]]) -> list[bool]:
+    """The ways of treating seen items whose best part gains at least half as much as the other's."""
+    best = {
+        option: max(found.gains.mean() for winners in tried for found in winners)
+        for option, tried in trials.items()
+    }
+    return [option for option, gain in best.items() if gain >= max(best.values()) / 2]
 
 
 def taken_over(model: Model, offered: Mapping[str, Ingredient]) -> Choice | None:

@@ -8,12 +8,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from services.engine.recipes.ingredients import Ingredient
-from services.engine.recipes.judging import Gains, Judge, Scores
+from services.engine.recipes.judging import Candidate, Gains, Judge, Scores
 from services.engine.recipes.weights import TypeWeights
-from shared.models import Table
 from shared.models.neighbours import Unit
 
 _DECAYS = (0.4, 0.6, 0.8, 0.9, 0.95, 0.98, 1.0)
+_MANY_ROWS = 1_500
 _UNITS: tuple[Unit, ...] = ("event", "second", "day")
 
 
@@ -52,10 +52,12 @@ def tried(
     """The ingredient's best unit, decay and variant in each draw, for each way of treating seen items.
 
     One thing at a time: the unit and then the decay with the default variant, then the variant. With few
-    rows, where a try is quick, unit and decay are sought again with the best variant.
+    rows, where a try is quick, unit and decay are sought again with the best variant. With many rows, a
+    third of them is asked, and all of them about the best alone.
     """
     start = default(ingredient)
-    trials = _Trials(judge, weights, {option: [] for option in options}, {})
+    quick = judge.some(len(judge.sought) // 3) if len(judge.sought) > _MANY_ROWS else judge
+    trials = _Trials(quick, weights, {option: [] for option in options}, {})
     trials.tables[start.variant] = judge.tables(ingredient.variants[start.variant], weights)
     trials.fade(start)
     fading = {(part.unit, part.decay) for part in trials.bests()}
@@ -68,7 +70,13 @@ def tried(
             if part.variant != start.variant:
                 trials.fade(part)
     scores: dict[Chosen, Scores] = {}
-    return {option: _winners(trials, attempts, scores) for option, attempts in trials.found.items()}
+    if quick is judge:
+        return {option: _winners(trials, attempts, scores) for option, attempts in trials.found.items()}
+    whole = replace(trials, judge=judge)
+    return {
+        option: [_on_all_rows(whole, _best(attempts).part, scores, exclude_seen=option)]
+        for option, attempts in trials.found.items()
+    }
 
 
 @dataclass(frozen=True)
@@ -97,6 +105,13 @@ def _winners(trials: _Trials, attempts: Sequence[_Attempt], scores: dict[Chosen,
     return winners
 
 
+def _on_all_rows(trials: _Trials, best: Chosen, scores: dict[Chosen, Scores], *, exclude_seen: bool) -> Tried:
+    """The best part with its scores and gains on all rows; `scores` are those that are known already."""
+    if best not in scores:
+        scores[best] = trials.scores(best)
+    return Tried(best, scores[best], trials.judge.gains(scores[best], exclude_seen=exclude_seen), (0,))
+
+
 @dataclass(frozen=True)
 class _Trials:
     """What was tried of one ingredient, for each way of treating seen items; tables by variant."""
@@ -104,7 +119,7 @@ class _Trials:
     judge: Judge
     weights: TypeWeights
     found: Mapping[bool, list[_Attempt]]
-    tables: dict[str, Sequence[Table]]
+    tables: dict[str, Sequence[Candidate]]
 
     def attempt(self, part: Chosen) -> None:
         """See what a part gains, unless that is known."""

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from services.engine.recipes import RECIPES, Dataset, ease, ingredients, judging, selection, train, trials
+from services.engine.recipes.dense import Dense
 from services.engine.recipes.judging import Judge, Scores, sampled
 from services.engine.recipes.recipe import silent
 from services.engine.recipes.weights import EVEN, GRADED, TypeWeights
@@ -101,7 +102,8 @@ def test_the_best_variant_is_given_a_unit_and_a_decay_of_its_own(
     scored = Judge.scores
 
     def watched(judge: Judge, tables: Any, weights: TypeWeights, decay: float, unit: Unit) -> Scores:
-        tries.append((len(tables[0].items), decay))
+        entries = (tables[0].weights != 0).sum() if isinstance(tables[0], Dense) else len(tables[0].items)
+        tries.append((entries, decay))
         return scored(judge, tables, weights, decay, unit)
 
     monkeypatch.setattr(Judge, "scores", watched)
@@ -136,7 +138,7 @@ def test_few_rows_are_asked_in_several_draws(judge: Judge, monkeypatch: pytest.M
     assert judge.draws.shape == (6, len(judge.sought))
     assert judge.draws.sum(axis=1) == pytest.approx(1)
     assert len(np.unique(judge.draws, axis=0)) == 6
-    monkeypatch.setattr(judging, "_ROWS_OF_ONE_DRAW", len(judge.sought))
+    monkeypatch.setattr(judging, "_ROWS_OF_ALL_DRAWS", len(judge.sought))
     once = Judge(judge.folds, judge.share, judge.barred, judge.sought).draws
     assert np.unique(once).tolist() == [1 / len(judge.sought)]
 

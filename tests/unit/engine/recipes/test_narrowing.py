@@ -1,0 +1,101 @@
+"""Choosing quickly: fewer rows tell what is worth trying on all of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from services.engine.recipes import dense, ingredients, selection, trials
+from services.engine.recipes.dataset import Dataset
+from services.engine.recipes.dense import Dense
+from services.engine.recipes.judging import Judge, Scores
+from services.engine.recipes.trials import Chosen, Tried
+from services.engine.recipes.weights import EVEN, TypeWeights
+from shared.models import Neighbours, Part
+from shared.models.workspace import Workspace
+
+
+@pytest.fixture
+def judge(two_tastes: Dataset) -> Judge:
+    found = Judge.of(two_tastes)
+    assert found is not None
+    return found
+
+
+def test_some_rows_are_evenly_spaced_rows_of_the_whole(judge: Judge) -> None:
+    fold, some = judge.folds[0], judge.some(len(judge.sought) // 3)
+
+    assert len(some.sought) <= len(judge.sought) // 3
+    step = -(-len(judge.sought) // (len(judge.sought) // 3))
+    assert (some.folds[0].held.users == fold.held.users[::step]).all()
+    assert (some.folds[0].sought == fold.sought[::step]).all()
+    seen, all_seen = some.folds[0].occasions(dict(EVEN)), fold.occasions(dict(EVEN))
+    kept = all_seen.users % step == 0
+    assert (seen.users == all_seen.users[kept] // step).all()
+    assert (seen.items == all_seen.items[kept]).all()
+    assert judge.some(len(judge.sought)) is judge
+
+
+def test_a_dense_table_scores_as_its_neighbours_do(judge: Judge, two_tastes: Dataset) -> None:
+    fold = judge.folds[0]
+    table = ingredients.of_users(two_tastes)[0].variants["fade 0.8, backward 0.5"](fold.train, dict(EVEN))
+    assert isinstance(table, Neighbours)
+    assert dense.fits(table)
+    seen, (rows, items) = fold.occasions(dict(EVEN)), fold.sought.shape
+
+    scores = dense.of(table).scores(seen, seen.shares(0.8, "event"), rows)
+
+    expected = Workspace(rows, items).scores([Part("p", table, 1.0, 0.8, "event")], seen, rows)
+    np.testing.assert_allclose(scores, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize(("items", "entries"), [(100, 100 * 100 // 64 - 1), (5_001, 5_001 * 5_001 // 32)])
+def test_a_sparse_or_very_large_table_stays_as_it_is(items: int, entries: int) -> None:
+    counts = np.full(items, entries // items)
+    counts[: entries % items] += 1
+    offsets = np.concatenate(([0], np.cumsum(counts)))
+    table = Neighbours(offsets, np.zeros(entries, np.int32), np.ones(entries, np.float32))
+
+    assert not dense.fits(table)
+
+
+def test_many_rows_are_asked_about_the_best_of_some_rows_only(
+    judge: Judge, two_tastes: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trials, "_MANY_ROWS", len(judge.sought) - 1)
+    asked: list[int] = []
+    scored = Judge.scores
+
+    def watched(judge: Judge, tables: Any, weights: TypeWeights, decay: float, unit: Any) -> Scores:
+        asked.append(len(judge.sought))
+        return scored(judge, tables, weights, decay, unit)
+
+    monkeypatch.setattr(Judge, "scores", watched)
+    tried = trials.tried(judge, ingredients.of_users(two_tastes)[0], dict(EVEN), [True, False])
+
+    assert asked.count(len(judge.sought)) <= 2 < len(asked)
+    for option, (winner,) in tried.items():
+        assert winner.scores.shape == judge.sought.shape
+        assert winner.gains == pytest.approx(judge.gains(winner.scores, exclude_seen=option))
+
+
+def tried(gain: float) -> Tried:
+    return Tried(Chosen("p", "v", 1.0, "event"), np.zeros((2, 2), np.float32), np.full(2, gain), (0,))
+
+
+def test_a_way_of_treating_seen_items_that_gains_less_than_half_is_not_mixed() -> None:
+    far, near = [[tried(0.1)], [tried(0.14)]], [[tried(0.3)], [tried(0.2)]]
+
+    assert selection._promising({True: far, False: near}) == [False]
+    assert selection._promising({True: [[tried(0.15)]], False: near}) == [True, False]
+
+
+def test_dense_weights_are_those_of_the_table() -> None:
+    table = Neighbours(
+        np.array([0, 2, 2, 3]), np.array([1, 2, 0], np.int32), np.array([0.5, 0.25, 2.0], np.float32)
+    )
+
+    assert isinstance(dense.of(table), Dense)
+    assert dense.of(table).weights.tolist() == [[0, 0.5, 0.25], [0, 0, 0], [2.0, 0, 0]]
