@@ -79,7 +79,7 @@ def exported(engine: Engine, dataset: str, name: str, mode: str | None) -> dict[
     listed = engine.s3.list_objects_v2(Bucket=engine.bucket, Prefix=f"{name}/")["Contents"]
     return {
         entry["Key"].removeprefix(f"{name}/"): list(
-            csv.DictReader(io.StringIO(engine.get(entry["Key"]).decode()), escapechar="\\")
+            csv.DictReader(io.StringIO(engine.get(entry["Key"]).decode(), newline=""))
         )
         for entry in listed
     }

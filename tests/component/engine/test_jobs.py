@@ -58,7 +58,7 @@ def ended(engine: Engine, arn: str) -> dict[str, Any]:
     ("name", "content", "sentence"),
     [
         ("columns", "ITEM_ID,NAME\na,b\n", "Input CSV is missing the following columns:[CATEGORY, PRICE]"),
-        ("number", "ITEM_ID,CATEGORY,PRICE\na,b,dear\n", "PRICE has the value 'dear'"),
+        ("long", f"ITEM_ID,CATEGORY,PRICE\n{'a' * 257},b,1\n", "ITEM_ID is longer than 256 characters"),
         ("null", "ITEM_ID,CATEGORY,PRICE\na,b,1\n,b,2\n", "row 3 (the header is row 1): ITEM_ID is empty"),
         ("ragged", "ITEM_ID,CATEGORY,PRICE\na,b,1,more\n", "it has 4 values, and the header 3 columns"),
         (
