@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from services.engine.recipes import assembly, dense
 from services.engine.recipes.dataset import Dataset
-from services.engine.recipes.dense import Dense
 from services.engine.recipes.folds import Fold
 from services.engine.recipes.holdout import eligible, hold_out
 from services.engine.recipes.metrics import DEPTH
@@ -26,7 +25,6 @@ from shared.models.workspace import Workspace
 Scores = NDArray[np.float32]
 Gains = NDArray[np.float64]
 Build = Callable[[Dataset, TypeWeights], Table]
-Candidate = Table | Dense
 
 _CELLS_PER_CHUNK = 1 << 17
 FEW_EVENTS = 250_000
@@ -117,21 +115,17 @@ class Judge:
             return self
         return Judge._over([fold.every(step) for fold in self.folds], self.share)
 
-    def tables(self, build: Build, weights: TypeWeights) -> list[Candidate]:
+    def tables(self, build: Build, weights: TypeWeights) -> list[Table]:
         """One table per fold, from its training data."""
-        tables = [build(fold.train, weights) for fold in self.folds]
-        return [
-            dense.of(table) if isinstance(table, Neighbours) and dense.fits(table) else table
-            for table in tables
-        ]
+        return [build(fold.train, weights) for fold in self.folds]
 
-    def scores(self, tables: Sequence[Candidate], weights: TypeWeights, decay: float, unit: Unit) -> Scores:
+    def scores(self, tables: Sequence[Table], weights: TypeWeights, decay: float, unit: Unit) -> Scores:
         """A part's scores for every row, (rows, items) float32."""
         stacked = []
         for fold, table in zip(self.folds, tables, strict=True):
             seen, shape = fold.occasions(weights), fold.barred.shape
-            if isinstance(table, Dense):
-                stacked.append(table.scores(seen, seen.shares(decay, unit), shape[0]))
+            if isinstance(table, Neighbours) and dense.fits(table):
+                stacked.append(dense.scores(table, seen, seen.shares(decay, unit), shape[0]))
             else:
                 stacked.append(_scores(Part("candidate", table, 1.0, decay, unit), seen, shape))
         return np.concatenate(stacked)

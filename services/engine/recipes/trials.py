@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from services.engine.recipes.ingredients import Ingredient
-from services.engine.recipes.judging import Candidate, Gains, Judge, Scores
+from services.engine.recipes.judging import Gains, Judge, Scores
 from services.engine.recipes.weights import TypeWeights
+from shared.models import Table
 from shared.models.neighbours import Unit
 
 _DECAYS = (0.4, 0.6, 0.8, 0.9, 0.95, 0.98, 1.0)
@@ -119,7 +120,7 @@ class _Trials:
     judge: Judge
     weights: TypeWeights
     found: Mapping[bool, list[_Attempt]]
-    tables: dict[str, Sequence[Candidate]]
+    tables: dict[str, Sequence[Table]]
 
     def attempt(self, part: Chosen) -> None:
         """See what a part gains, unless that is known."""

@@ -9,7 +9,6 @@ import pytest
 
 from services.engine.recipes import dense, ingredients, selection, trials
 from services.engine.recipes.dataset import Dataset
-from services.engine.recipes.dense import Dense
 from services.engine.recipes.judging import Judge, Scores
 from services.engine.recipes.trials import Chosen, Tried
 from services.engine.recipes.weights import EVEN, TypeWeights
@@ -45,7 +44,7 @@ def test_a_dense_table_scores_as_its_neighbours_do(judge: Judge, two_tastes: Dat
     assert dense.fits(table)
     seen, (rows, items) = fold.occasions(dict(EVEN)), fold.sought.shape
 
-    scores = dense.of(table).scores(seen, seen.shares(0.8, "event"), rows)
+    scores = dense.scores(table, seen, seen.shares(0.8, "event"), rows)
 
     expected = Workspace(rows, items).scores([Part("p", table, 1.0, 0.8, "event")], seen, rows)
     np.testing.assert_allclose(scores, expected, atol=1e-6)
@@ -90,12 +89,3 @@ def test_a_way_of_treating_seen_items_that_gains_less_than_half_is_not_mixed() -
 
     assert selection._promising({True: far, False: near}) == [False]
     assert selection._promising({True: [[tried(0.15)]], False: near}) == [True, False]
-
-
-def test_dense_weights_are_those_of_the_table() -> None:
-    table = Neighbours(
-        np.array([0, 2, 2, 3]), np.array([1, 2, 0], np.int32), np.array([0.5, 0.25, 2.0], np.float32)
-    )
-
-    assert isinstance(dense.of(table), Dense)
-    assert dense.of(table).weights.tolist() == [[0, 0.5, 0.25], [0, 0, 0], [2.0, 0, 0]]
