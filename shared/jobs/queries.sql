@@ -31,7 +31,8 @@ WITH due AS MATERIALIZED (
 UPDATE jobs
 SET status = 'running', attempts = attempts + 1, owner = :owner, claimed_at = now(),
     lease_until = now() + make_interval(secs => :lease),
-    started_at = coalesce(started_at, now()), error = NULL
+    -- A claim may have waited for the transaction that ended the job before it.
+    started_at = coalesce(started_at, clock_timestamp()), error = NULL
 WHERE id = (
     SELECT jobs.id
     FROM jobs

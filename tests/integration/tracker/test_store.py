@@ -206,7 +206,7 @@ async def test_no_event_of_putevents_that_was_accepted_is_refused_later(store: S
     numbers = itertools.count()
     reception = Reception("shop", NOW, NOW - timedelta(days=7_300), lambda: f"new-{next(numbers)}")
 
-    events = interactions(PutEventsRequest.model_validate(request), reception, None)
+    events = interactions(PutEventsRequest.model_validate(request), reception)
     read = [InteractionRecorded.model_validate_json(encoded(e, "tracker", "").value or b"") for e in events]
 
     assert await store.keep(read) == Kept(len(ODD_EVENTS), 0, 0)
