@@ -71,14 +71,16 @@ class Record:
         Attributes whose names differ in case and punctuation alone are one.
         """
         newer = {name: value for name, value in self.fields.items() if self.at >= times.get(name, -1)}
-        put = {folded(name): name for name in self.attributes}
-        attributes = {}
-        for name, value in self.own_attributes.items():
-            same = put.get(folded(name))
-            if same is None or times.get(_ATTRIBUTE + name, -1) > self.at:
-                attributes[name] = value
-                put.pop(folded(name), None)
-        return self.own_fields | newer, attributes | {name: self.attributes[name] for name in put.values()}
+        put = {folded(name) for name in self.attributes}
+        later = {name for name in self.own_attributes if times.get(_ATTRIBUTE + name, -1) > self.at}
+        replaced = {folded(name) for name in later}
+        own = {
+            name: value
+            for name, value in self.own_attributes.items()
+            if name in later or folded(name) not in put
+        }
+        record = {name: value for name, value in self.attributes.items() if folded(name) not in replaced}
+        return self.own_fields | newer, own | record
 
 
 @dataclass(slots=True)

@@ -240,6 +240,18 @@ def test_of_a_record_and_the_shop_s_own_word_the_later_one_holds() -> None:
     assert (state.fields["price"], state.attributes) == (6.0, {"Colour": "green"})
 
 
+def test_spellings_of_one_attribute_in_any_order_leave_the_same_state() -> None:
+    record = a_record(2, {}, colour=0)
+    states = []
+    for spellings in ((("colour", 1), ("Colour", 3)), (("Colour", 3), ("colour", 1))):
+        state = put_into(record)
+        for name, minute in spellings:
+            state.put({}, {name: 0}, said(minute))
+        states.append(state.attributes)
+
+    assert states == [{"Colour": 0}, {"Colour": 0}]
+
+
 steps = st.lists(
     st.tuples(
         st.booleans(),
