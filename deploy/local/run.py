@@ -18,7 +18,7 @@ from deploy.local.tour import tour
 
 _BEGAN = time.monotonic()
 _WATCH_SECONDS = 5.0
-"""How often the supervisor is asked for its processes, which costs both of us some milliseconds."""
+"""Seconds between two calls to the supervisor for the states of its processes."""
 
 # SIGINT too: a shell that starts it in the background has it ignored, and Python leaves it so.
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)

@@ -68,6 +68,8 @@ class Connections:
         self.open: set[BoundedProtocol] = set()
         self.first: Callable[[], None] = lambda: None
         """Called when a connection is made while there is no other."""
+        self.reading = 0
+        """Connections that waited for the rest of a body at the last sweep: their requests hold no place."""
         self._by_client: Counter[str] = Counter()
         self._timer: asyncio.TimerHandle | None = None
         CONNECTIONS.set_function(lambda: len(self.open))
@@ -100,8 +102,11 @@ class Connections:
         self._timer = loop.call_later(SWEEP_SECONDS, self._sweep) if self.open else None
         now = loop.time()
         allowed = self._allowed_seconds()
+        reading = 0
         for connection in list(self.open):
             connection.check(now, allowed)
+            reading += connection.phase == Phase.BODY
+        self.reading = reading
 
     def _allowed_seconds(self) -> tuple[float, ...]:
         """Return how long a connection may stay in each phase."""

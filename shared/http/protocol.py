@@ -141,7 +141,8 @@ class BoundedProtocol(HttpToolsProtocol):
         self._body_bytes = self._wire_bytes = self._seen_bytes = 0
         self._lag_seconds = 0.0
         app = self.app
-        if self._is_surplus or len(self.tasks) >= self._limits.http_max_requests:
+        working = len(self.tasks) - self._shared.reading
+        if self._is_surplus or working >= self._limits.http_max_requests:
             self.app = app if self.url in PROBES else busy
         super().on_headers_complete()
         self.app = app

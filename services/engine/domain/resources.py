@@ -29,9 +29,9 @@ DELETING = (Status.DELETE_PENDING, Status.DELETE_IN_PROGRESS)
 
 DELETE_PENDING_SECONDS = 0.5
 DELETE_SECONDS = 1.0
-"""How long a deleted resource is shown, first as DELETE PENDING, then as DELETE IN_PROGRESS.
+"""Seconds after a deletion at which DELETE PENDING ends, and at which DELETE IN_PROGRESS ends.
 
-Arbitrary: long enough for the first look of a program that waits for its end, which AWS lets take minutes.
+Arbitrary: a program that polls right after the deletion sees both. In AWS a deletion takes minutes.
 """
 
 
@@ -81,7 +81,7 @@ class Resource:
 
     @property
     def is_deleting(self) -> bool:
-        """Whether the resource was deleted, and is shown for a moment more."""
+        """Return whether the resource is deleted but still listed."""
         return self.status in DELETING
 
     @property

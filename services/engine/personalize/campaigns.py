@@ -32,7 +32,7 @@ from shared.personalize import invalid_input
 LATEST = "/$LATEST"
 _SYNC = "syncWithLatestSolutionVersion"
 _UNSET: dict[str, Any] = {"campaignConfig": {}}
-"""What members of a campaign are that nobody has set."""
+"""Default values of a campaign's members."""
 
 
 class CampaignConfig(WireModel):

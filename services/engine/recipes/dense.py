@@ -17,7 +17,7 @@ _FEWEST_SHARE = 1 / 64
 
 
 def fits(table: Neighbours) -> bool:
-    """Whether a table is small enough in all, and full enough, for scores to come faster from a matrix."""
+    """Return whether a dense matrix of the table fits into memory and makes scoring faster."""
     cells = (len(table.offsets) - 1) ** 2
     return cells <= _MOST_CELLS and len(table.items) >= cells * _FEWEST_SHARE
 

@@ -26,7 +26,7 @@ class Fold:
 
     @classmethod
     def of(cls, held: Holdout) -> Fold:
-        """Number the held-out users as rows."""
+        """Make the held-out users the rows of `barred` (seen items) and `sought` (items to find)."""
         shape = (len(held.users), len(held.train.item_ids))
         marks = []
         for part in (held.seen, held.sought):
@@ -45,7 +45,7 @@ class Fold:
         return Fold(self.train, held, self.barred[::step], self.sought[::step])
 
     def occasions(self, weights: TypeWeights) -> Occasions:
-        """What the rows saw, each one's newest only, as the model will score it."""
+        """Return the newest events that each row has seen, as many as a model scores."""
         seen = assembly.occasions_of(self.held.seen, weights)
         recent = seen.ages("event") < HISTORY
         return Occasions(

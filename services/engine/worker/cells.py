@@ -37,11 +37,11 @@ class NullCells:
 
     counts: Counter[str] = field(default_factory=Counter)
     first: dict[str, str] = field(default_factory=dict)
-    """Where the first of each column is, and what it holds."""
+    """For each column, the place and the text of the first such cell."""
     kept: Counter[str] = field(default_factory=Counter)
     """Cells that have a value."""
     unfit: dict[str, str] = field(default_factory=dict)
-    """The first of each column that is not empty."""
+    """For each column, the first such cell that is not empty."""
 
     def add(self, column: Column, texts: Arrow, values: Arrow, name: str, before: int) -> None:
         """Count the cells that have become null, of rows behind `before` (see `reading.batches`)."""

@@ -134,7 +134,7 @@ def _heard(schema: Schema) -> Callable[[Row], tuple[Any, ...]]:
 
 
 def _said(kind: str, schema: Schema) -> Callable[[Row], tuple[Any, ...]]:
-    """How a row of the shop's state becomes cells of the dataset's columns; what was not said is None.
+    """Return a function from a row of an item or user to cells of the dataset; missing ones are None.
 
     A column that was put as such comes before the field that it stands for.
     """

@@ -89,7 +89,7 @@ class Answers:
         return await self._listed(tenant, recipe, user_id, user_id, limit, subject)
 
     async def for_guest(self, tenant: str, limit: int) -> Reply:
-        """What is popular everywhere, for somebody without an id."""
+        """Return the most popular items, for a visitor without an id."""
         await self._generation(tenant, POPULARITY)
         entries: list[bytes] = []
         popular = await self._fill_up(tenant, entries, Found(), set(), limit)

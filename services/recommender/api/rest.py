@@ -22,7 +22,7 @@ PREFIX = "/api/v1/personalize"
 LEGACY = "/api/personalize/recommendations"
 
 RESERVED = frozenset({"by-location", "by-segment", "by-category", "similar", "item-affinity"})
-"""What stands where the id of a user may stand, in the paths of this API and of those it takes after."""
+"""Words of paths in this API and in similar ones. In the place of a user's id they are refused with 404."""
 
 Identifier = Annotated[Name, Path(description="as the shop's events name it")]
 
