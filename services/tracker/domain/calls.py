@@ -5,7 +5,6 @@ https://segment.com/docs/connections/spec/ and …/spec/ecommerce/v2/
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,10 +14,11 @@ from typing import Annotated, Any, NamedTuple
 from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
+from services.tracker.domain.numbers import BeyondLimits, parse_number
 from services.tracker.domain.reception import MAX_DEPTH, Reception, Rejected, nests_too_deep, with_adjustment
 from shared.events import InteractionRecorded, OrderLine, canonical_type, derived_id, line_id
 from shared.events.spellings import folded
-from shared.events.values import LARGEST, LONGEST_ID, Document, Name, is_usable
+from shared.events.values import LONGEST_ID, Document, Name
 
 CALLS = frozenset({"track", "page", "screen", "identify", "alias", "group"})
 MAX_PRODUCTS = 500
@@ -39,10 +39,6 @@ _PRODUCT_ITEM = (*_ITEM, "id")
 _ORDER_VALUE = ("value", "revenue", "total")
 _OF_ITEMS = frozenset({"view", "click", "add_to_cart", "remove_from_cart", "wishlist"})
 """What is done to an item: without one it says nothing."""
-
-
-class _BeyondLimits(ValueError):
-    """A number that intake does not accept."""
 
 
 def _no_empty(value: object) -> object:
@@ -114,7 +110,7 @@ def recorded(event: Mapping[str, Any], reception: Reception) -> Lines | Ignored 
     call = Call.model_validate(event)
     try:
         return _recorded(call, call.type.lower(), reception)
-    except _BeyondLimits as error:
+    except BeyondLimits as error:
         return Rejected(f"properties: {error}.", call.message_id)
 
 
@@ -195,9 +191,11 @@ def _said(properties: dict[str, Any], items: tuple[str, ...], values: tuple[str,
     by_name = {folded(name): value for name, value in properties.items()}
     return _Said(
         item_id=next((name for key in items if (name := _name(by_name.get(key)))), None),
-        value=next((number for key in values if (number := _number(by_name.get(key))) is not None), None),
-        price=_number(by_name.get("price")),
-        quantity=_number(by_name.get("quantity")),
+        value=next(
+            (number for key in values if (number := parse_number(by_name.get(key))) is not None), None
+        ),
+        price=parse_number(by_name.get("price")),
+        quantity=parse_number(by_name.get("quantity")),
         order_id=_name(by_name.get("orderid")),
         recommendation_id=_name(by_name.get("recommendationid")),
         properties=properties or None,
@@ -261,22 +259,3 @@ def _name(value: object) -> str | None:
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return None
     return str(value).strip() or None
-
-
-def _number(value: object) -> float | None:
-    """Return a number that came as one or as text; None when it is neither, and the event stays.
-
-    Raises _BeyondLimits for a number beyond what intake accepts.
-    """
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
-        return None
-    try:
-        number = float(value)
-    except (ValueError, OverflowError):
-        return None
-    if not math.isfinite(number):
-        return None
-    if not is_usable(number):
-        message = f"{number:g} is beyond {LARGEST:g}, the largest number of an event"
-        raise _BeyondLimits(message)
-    return number

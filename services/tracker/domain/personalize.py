@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import math
 import re
 from typing import Any, NamedTuple
 
 from services.tracker.domain.columns import Columns, Kind, Record, without_schema
+from services.tracker.domain.numbers import BeyondLimits, parse_number
 from services.tracker.domain.reception import MAX_DEPTH, Reception, nests_too_deep, with_adjustment
 from shared.errors import Permanent
 from shared.events import InteractionRecorded, ItemPut, UserPut, canonical_type, derived_id
 from shared.events.fields import check_sizes
-from shared.events.values import LARGEST, LONGEST_ID, is_usable
+from shared.events.values import LONGEST_ID
 from shared.personalize import invalid_input
 from shared.personalize.events import (
     PutEvent,
@@ -174,18 +174,8 @@ def _name(value: object) -> str | None:
 
 
 def _number(value: object) -> float | None:
-    """Return a number that came as one or as text; None when it is neither, and the event stays.
-
-    Raises InvalidInputException for a number beyond what intake accepts.
-    """
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
-        return None
+    """Parse a number; InvalidInputException for one beyond what intake accepts."""
     try:
-        number = float(value)
-    except (ValueError, OverflowError):
-        return None
-    if not math.isfinite(number):
-        return None
-    if not is_usable(number):
-        raise invalid_input(f"properties: {number:g} is beyond {LARGEST:g}, the largest number of an event")
-    return number
+        return parse_number(value)
+    except BeyondLimits as error:
+        raise invalid_input(f"properties: {error}") from None
