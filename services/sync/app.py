@@ -33,7 +33,7 @@ from shared.rounds import Rounds
 from shared.runtime import application
 
 QUOTA_SECONDS = 60.0
-"""How often a worker writes down its quotas, which are settings: another release may have written others."""
+"""Seconds after which a worker stores its quotas again: one with other settings may have stored others."""
 
 
 def build(settings: Settings) -> FastAPI:

@@ -1,4 +1,4 @@
-"""The registry of topics says what every process really publishes, subscribes and reads whole."""
+"""What services agree on: the registry of topics and their processes, the router and the recommender."""
 
 from __future__ import annotations
 
@@ -58,3 +58,13 @@ def test_the_registry_says_what_a_service_does(service: str, wiring: Wiring) -> 
     assert wiring.published == {topic.name for topic in TOPICS if service in topic.producers}
     assert set(wiring.consumed) == {topic.name for topic in TOPICS if service in topic.consumers}
     assert wiring.read_whole == {topic.name for topic in TOPICS if service in topic.readers}
+
+
+def test_the_router_reserves_the_words_that_the_recommender_does() -> None:
+    """A word that one of them took for an id of a user would get a variant, or an answer, by itself."""
+    words = [
+        import_module("services.router.domain.surfaces").RESERVED,
+        import_module("services.recommender.api.rest").RESERVED,
+    ]
+
+    assert words[0] == words[1]

@@ -13,7 +13,7 @@ from shared.models.scoring import Scores
 
 _MOST_CELLS = 25_000_000
 _FEWEST_SHARE = 1 / 64
-"""Of the cells. A product with a dense row takes as long as one with a sixty-fourth of it, item by item."""
+"""Least share of cells with a weight. A dense row costs as much as a sixty-fourth of its cells one by one."""
 
 
 def fits(table: Neighbours) -> bool:

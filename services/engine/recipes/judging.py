@@ -43,7 +43,7 @@ _FEWEST_ASKED = 200
 _MOST_DRAWS = 6
 _ROWS_OF_ALL_DRAWS = 1_400
 _ENOUGH = 440
-"""So many users, a quarter of all, are enough in one fold and one draw."""
+"""Held-out users from which on one fold and one draw are used."""
 _SHARE = 0.25
 
 

@@ -95,7 +95,7 @@ def _options(judge: Judge, repeats: float) -> list[bool]:
 
 
 def _promising(trials: Mapping[bool, Sequence[Sequence[Tried]]]) -> list[bool]:
-    """The ways of treating seen items whose best part gains at least half as much as the other's."""
+    """Return the values of exclude_seen whose best part gains at least half of the best of all."""
     best = {
         option: max(found.gains.mean() for winners in tried for found in winners)
         for option, tried in trials.items()

@@ -107,7 +107,7 @@ def _winners(trials: _Trials, attempts: Sequence[_Attempt], scores: dict[Chosen,
 
 
 def _on_all_rows(trials: _Trials, best: Chosen, scores: dict[Chosen, Scores], *, exclude_seen: bool) -> Tried:
-    """The best part with its scores and gains on all rows; `scores` are those that are known already."""
+    """Score the best part on all rows; `scores` holds what was scored before, and is added to."""
     if best not in scores:
         scores[best] = trials.scores(best)
     return Tried(best, scores[best], trials.judge.gains(scores[best], exclude_seen=exclude_seen), (0,))

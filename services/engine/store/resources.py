@@ -252,7 +252,7 @@ async def jobs(
 
 
 def from_row(row: Any) -> Resource | None:
-    """The resource of a row of the table; None for none.
+    """Make the resource of a row of the table; None without a row.
 
     A row says when its deletion began; what is shown is worked out from that, by Postgres's clock.
     """

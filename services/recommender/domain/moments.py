@@ -18,7 +18,7 @@ _GUEST_ORDER = "order:"
 
 
 class Login(NamedTuple):
-    """An event that names a session and its user, whatever it is of."""
+    """An event of any type that names a session and its user."""
 
     tenant: str
     session_id: str

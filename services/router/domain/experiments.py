@@ -126,7 +126,7 @@ class Outcome(BaseModel):
 
 
 class Counts(BaseModel):
-    """What came of a version: units and outcomes by variant.
+    """Units and outcomes of a version, by variant.
 
     `mixed` are units that saw several variants, `crossed` users who did under ids of their own.
     """

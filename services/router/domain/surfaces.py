@@ -9,8 +9,8 @@ PREFIX = "/api/v1/personalize"
 BACKEND = "/api/personalize/recommendations"
 RECOMMENDATIONS, SIMILAR, AFFINITY = "recommendations", "similar-items", "item-affinity"
 
-_RESERVED = frozenset({"by-location", "by-segment", "by-category", "similar", "item-affinity"})
-"""Words of the recommender's paths: what stands there is nobody's id."""
+RESERVED = frozenset({"by-location", "by-segment", "by-category", "similar", "item-affinity"})
+"""Words of the recommender's paths, which it refuses as ids of users."""
 
 # The longest first: an id may hold slashes.
 _BY_PATH = (
@@ -55,7 +55,7 @@ def campaign_surface(name: str) -> str:
 
 
 def _of_path(surface: str, unit: str) -> Asked | None:
-    is_reserved = surface == RECOMMENDATIONS and unit.partition("/")[0] in _RESERVED
+    is_reserved = surface == RECOMMENDATIONS and unit.partition("/")[0] in RESERVED
     return None if is_reserved else Asked(surface, unit)
 
 

@@ -17,7 +17,7 @@ MOST_EVENTS = 10_000
 
 
 class RecordedOutcome(NamedTuple):
-    """What a user, else a session, did while an experiment ran.
+    """An outcome of a user, or of a session without a user, while an experiment ran.
 
     `session_id` is the session of a user's event; None where `unit` is the session.
     """
@@ -44,7 +44,7 @@ class Tie(NamedTuple):
 
 
 class Correction(NamedTuple):
-    """What an order says of the outcome of one unit that claimed it; see `correct_outcomes`."""
+    """The correction of an outcome that a unit claimed, by the shop's order; see `correct_outcomes`."""
 
     tenant: str
     event_id: str
@@ -63,7 +63,7 @@ class Counting:
         self._database = database
 
     async def expose(self, rows: list[tuple[str, str, int, str, str, datetime]]) -> None:
-        """(tenant, experiment, version, unit, variant, time) of exposures."""
+        """Record exposures: rows of (tenant, experiment, version, unit, variant, time)."""
         first: dict[tuple[str, str, int, str, str], datetime] = {}
         for tenant, name, version, unit, variant, at in rows:
             key = (tenant, name, version, unit, variant)

@@ -144,7 +144,7 @@ class State:
 
     @property
     def _own(self) -> tuple[dict[str, Any], dict[str, Any]]:
-        """What the shop's own sources say."""
+        """Return the (fields, attributes) of the shop's own sources."""
         if self.record is None:
             return self.fields, self.attributes
         return self.record.own_fields, self.record.own_attributes

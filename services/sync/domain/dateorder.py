@@ -16,7 +16,7 @@ _REMEMBERED = 20_000
 """Different dates that are looked at once; an arbitrary bound of memory."""
 
 _DIGITS = {"Y": b"[0-9]{4}", "y": b"[0-9]{2}"} | dict.fromkeys("HIMSj", b"[0-9]{1,3}")
-"""What strptime reads for its directives."""
+"""Digits that strptime accepts for a directive."""
 
 
 class _Cell(NamedTuple):

@@ -1,4 +1,4 @@
-"""Of which order a refused row is, so that no order is taken without one of its lines."""
+"""The orders of refused rows, so that no order is taken without one of its lines."""
 
 from __future__ import annotations
 

@@ -45,7 +45,7 @@ class Table:
         """What isn't given is found out: the delimiter from the header."""
         self.header: list[str] | None = None
         self.delimiter = delimiter
-        """What parts columns, once the header is there."""
+        """The delimiter of the columns, which is known once the header is read."""
         self._lines = LineReader(encoding)
         self._feed = _Feed()
         self._records: Iterator[list[str]] = iter(())

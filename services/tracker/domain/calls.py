@@ -38,7 +38,7 @@ _ITEM = ("productid", "itemid", "sku")
 _PRODUCT_ITEM = (*_ITEM, "id")
 _ORDER_VALUE = ("value", "revenue", "total")
 _OF_ITEMS = frozenset({"view", "click", "add_to_cart", "remove_from_cart", "wishlist"})
-"""What is done to an item: without one it says nothing."""
+"""Event types that are refused without an item."""
 
 
 def _no_empty(value: object) -> object:
@@ -86,7 +86,7 @@ class Lines:
 
 @dataclass(frozen=True, slots=True)
 class Ignored:
-    """A call that is right and says nothing that is kept; `reason` is a sentence for people."""
+    """A valid call with nothing to store; `reason` is a sentence that says why."""
 
     reason: str
     id: str | None = None
