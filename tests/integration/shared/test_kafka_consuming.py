@@ -550,19 +550,27 @@ async def test_a_tombstone_reaches_the_handler_of_a_compacted_topic(kafka: Kafka
 async def test_hazard_06_a_rebalance_in_the_middle_of_a_batch_loses_nothing(kafka: KafkaSettings) -> None:
     topic = await fresh_topic(kafka, partitions=6)
     first, second = Collector(seconds=0.05), Collector(seconds=0.05)
-    events = interactions(3_000, users=200)
+    events = interactions(1_500, users=200)
     one = Consumer(kafka, "tracker")
+
+    async def publish_until_the_second_reads() -> bool:
+        batch = interactions(100, users=200)
+        events.extend(batch)
+        await publish(kafka, topic, batch)
+        return len(second.events) > 100
+
     one.subscribe(topic, first, batch=50)
 
     async with running(one):
-        await publish(kafka, topic, events[:1_500])
+        await publish(kafka, topic, events)
         await first.until(lambda seen: len(seen.events) > 100)
         two = Consumer(kafka, "tracker")
         two.subscribe(topic, second, batch=50)
         async with running(two):
-            await publish(kafka, topic, events[1_500:2_500])
-            await second.until(lambda seen: len(seen.events) > 100)
-        await publish(kafka, topic, events[2_500:])
+            await eventually(publish_until_the_second_reads, every=0.05)
+        last = interactions(500, users=200)
+        events += last
+        await publish(kafka, topic, last)
         wanted = {event.event_id for event in events}
         await eventually(lambda: wanted <= {*first.ids, *second.ids})
         await until_committed(kafka, topic)
