@@ -1,0 +1,136 @@
+"""Names and docstrings follow docs/glossary.md and CONTRIBUTING.md, as far as a test can tell."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from tests.architecture.source import parsed, python_files
+
+PENDING: tuple[str, ...] = (
+    "deploy",
+    "services/engine",
+    "services/loader",
+    "services/recommender",
+    "services/router",
+    "services/sync",
+    "services/tracker",
+    "services/trainer",
+    "shared",
+    "tests/load",
+    "tests/support",
+)
+"""Folders whose names and docstrings are still to be revised."""
+
+VAGUE_NAMES = frozenset(
+    {
+        "again",
+        "asked",
+        "away",
+        "found",
+        "given",
+        "itself",
+        "meant",
+        "one",
+        "other",
+        "others",
+        "some",
+        "sought",
+        "such",
+        "them",
+        "these",
+        "told",
+        "wanted",
+        "what",
+        "who",
+        "whose",
+    }
+)
+"""Names that tell the history of a value, or nothing, instead of what it is."""
+
+ARRAY = re.compile(r"NDArray|ndarray|csr_array|csr_matrix|csc_array")
+SHAPE = re.compile(r"\b(?:bool|u?int\d*|float\d*|object|str|CSR(?: float\d*)?|dtype)\[[^\]]+\]")
+
+
+def _revised() -> list[Path]:
+    paths = python_files("services", "shared", "deploy", "tests")
+    read = (path for path in paths if path.parts[0] != "tests" or path.parts[1] in {"support", "load"})
+    return [path for path in read if not str(path).startswith(PENDING)]
+
+
+def _functions(path: Path) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
+    for node in ast.walk(parsed(path)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield node
+
+
+def _public(path: Path) -> Iterator[tuple[ast.FunctionDef | ast.AsyncFunctionDef, str]]:
+    """Yield the public functions of a module with their docstrings, without overrides and setters."""
+    for function in _functions(path):
+        if not function.name.startswith("_") and not {"override", "setter"} & _decorators(function):
+            yield function, ast.get_docstring(function) or ""
+
+
+def _decorators(function: ast.FunctionDef | ast.AsyncFunctionDef) -> set[str]:
+    return {getattr(decorator, "attr", getattr(decorator, "id", "")) for decorator in function.decorator_list}
+
+
+def _bound_names(path: Path) -> Iterator[tuple[int, str]]:
+    for node in ast.walk(parsed(path)):
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            yield node.lineno, node.id
+        elif isinstance(node, ast.arg):
+            yield node.lineno, node.arg
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            yield node.lineno, node.name
+
+
+def _raised(function: ast.FunctionDef | ast.AsyncFunctionDef) -> set[str]:
+    """Return the classes of the exceptions that a function raises itself; nested functions are left out."""
+    names, nodes = set(), list(ast.iter_child_nodes(function))
+    while nodes:
+        node = nodes.pop()
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            continue
+        if isinstance(node, ast.Raise) and node.exc is not None:
+            callee = node.exc.func if isinstance(node.exc, ast.Call) else node.exc
+            names.add(getattr(callee, "attr", getattr(callee, "id", "")))
+        nodes += ast.iter_child_nodes(node)
+    return {
+        name for name in names if name[:1].isupper() and name not in {"NotImplementedError", "AssertionError"}
+    }
+
+
+def test_names_say_what_a_value_is() -> None:
+    vague = [
+        f"{path}:{line} {name}"
+        for path in _revised()
+        for line, name in _bound_names(path)
+        if name.strip("_").lower() in VAGUE_NAMES
+    ]
+
+    assert not vague, "\n".join(vague)
+
+
+def test_docstrings_of_functions_that_return_arrays_state_dtype_and_shape() -> None:
+    silent = [
+        f"{path}:{function.lineno} {function.name} -> {ast.unparse(function.returns)}"
+        for path in _revised()
+        for function, docstring in _public(path)
+        if function.returns and ARRAY.search(ast.unparse(function.returns)) and not SHAPE.search(docstring)
+    ]
+
+    assert not silent, "state dtype and shape, such as float32[users, items]:\n" + "\n".join(silent)
+
+
+def test_docstrings_of_functions_that_raise_name_the_exception() -> None:
+    silent = [
+        f"{path}:{function.lineno} {function.name}: {', '.join(sorted(missing))}"
+        for path in _revised()
+        for function, docstring in _public(path)
+        if (missing := {name for name in _raised(function) if name not in docstring})
+    ]
+
+    assert not silent, "\n".join(silent)
