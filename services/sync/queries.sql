@@ -53,7 +53,7 @@ ORDER BY i.created_at DESC, i.id
 LIMIT :limit;
 
 -- save_import --
--- Write an import's account, unless somebody else has written it since it was read.
+-- Update the state of an import, unless another process has updated it since it was read.
 UPDATE imports
 SET version = version + 1, status = :status, step = :step, position = :position::jsonb,
     source = :source, encoding = :encoding, bytes_read = :bytes_read, rows_read = :rows_read,

@@ -57,35 +57,35 @@ class ImportReport(BaseModel):
     finished_at: datetime | None
 
     @classmethod
-    def of(cls, account: Import, *, relayed: bool) -> Self:
-        """Show an account."""
+    def of(cls, import_: Import, *, relayed: bool) -> Self:
+        """Return the report of an import."""
         return cls(
-            id=account.id,
-            kind=account.kind,
-            source=account.source,
-            file=account.filename,
-            origin="upload" if account.origin == "upload" else "request",
-            size=account.size,
-            encoding=account.encoding,
-            status=account.status,
-            step=account.step,
-            progress=account.progress,
+            id=import_.id,
+            kind=import_.kind,
+            source=import_.source,
+            file=import_.filename,
+            origin="upload" if import_.origin == "upload" else "request",
+            size=import_.size,
+            encoding=import_.encoding,
+            status=import_.status,
+            step=import_.step,
+            progress=import_.progress,
             rows=Rows(
-                read=account.rows_read,
-                accepted=account.rows_accepted,
-                rejected=account.rows_rejected,
-                duplicate=account.rows_duplicate,
+                read=import_.rows_read,
+                accepted=import_.rows_accepted,
+                rejected=import_.rows_rejected,
+                duplicate=import_.rows_duplicate,
             ),
-            reasons=account.reasons,
-            shortened=account.shortened,
-            rejects_kept=0 if account.rejects_deleted_at else account.rejects_kept,
-            rejects_deleted_at=account.rejects_deleted_at,
-            changes=account.changes,
+            reasons=import_.reasons,
+            shortened=import_.shortened,
+            rejects_kept=0 if import_.rejects_deleted_at else import_.rejects_kept,
+            rejects_deleted_at=import_.rejects_deleted_at,
+            changes=import_.changes,
             relayed=relayed,
-            error=account.error,
-            created_at=account.created_at,
-            started_at=account.started_at,
-            finished_at=account.finished_at,
+            error=import_.error,
+            created_at=import_.created_at,
+            started_at=import_.started_at,
+            finished_at=import_.finished_at,
         )
 
 

@@ -1,4 +1,4 @@
-"""Files over HTTP: accepted at once, worked on by a worker, and accounted for row by row."""
+"""Routes of imports: a file is accepted at once, imported by a worker, and every row has its outcome."""
 
 from __future__ import annotations
 
@@ -74,14 +74,14 @@ def imports_router(
     ) -> ImportList:
         """The newest imports, posted and uploaded ones."""
         found = await imports.newest(principal.own_tenant, limit)
-        return ImportList(imports=[ImportReport.of(account, relayed=relayed) for account, relayed in found])
+        return ImportList(imports=[ImportReport.of(import_, relayed=relayed) for import_, relayed in found])
 
     async def one(principal: Principal, import_id: str) -> ImportReport:
         found = await imports.of_tenant(principal.own_tenant, import_id)
         if found is None:
             raise ApiError(404, "UnknownImport", f"There is no import {import_id}.")
-        account, relayed = found
-        return ImportReport.of(account, relayed=relayed)
+        import_, relayed = found
+        return ImportReport.of(import_, relayed=relayed)
 
     @router.get("/{import_id}", operation_id="get_import")
     async def get_import(import_id: ImportId, principal: Principal = caller) -> ImportReport:

@@ -1,4 +1,4 @@
-"""One import and its account: what was read, taken, refused and already there, and where to go on."""
+"""The state of an import: rows read, accepted, rejected and duplicate, and where to continue."""
 
 from __future__ import annotations
 

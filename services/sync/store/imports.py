@@ -23,7 +23,7 @@ _FIELDS = tuple(entry.name for entry in dataclasses.fields(Import))
 
 
 class Imports:
-    """The accounts of imports; whoever writes one proves that nobody else has since."""
+    """The state of imports. A write is rejected when the row has changed since it was read."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -84,35 +84,35 @@ class Imports:
         rows = await self._database.fetch(*SQL.imports_of_tenant(tenant=tenant, limit=limit))
         return [(_import(row), row["relayed"]) for row in rows]
 
-    async def save(self, connection: Connection, account: Import) -> None:
-        """Write the account in the transaction of what it counts; LeaseLost when somebody else did."""
+    async def save(self, connection: Connection, import_: Import) -> None:
+        """Write the import in the transaction of what it counts; LeaseLost when somebody else did."""
         row = await connection.fetchrow(
             *SQL.save_import(
-                id=account.id,
-                version=account.version,
-                status=account.status,
-                step=account.step,
-                position=account.position,
-                source=account.source,
-                encoding=account.encoding,
-                bytes_read=account.bytes_read,
-                rows_read=account.rows_read,
-                rows_staged=account.rows_staged,
-                rows_accepted=account.rows_accepted,
-                rows_duplicate=account.rows_duplicate,
-                rows_rejected=account.rows_rejected,
-                rejects_kept=account.rejects_kept,
-                reject_bytes=account.reject_bytes,
-                reasons=account.reasons,
-                shortened=account.shortened,
-                changes=account.changes,
-                last_seq=account.last_seq,
-                error=account.error,
+                id=import_.id,
+                version=import_.version,
+                status=import_.status,
+                step=import_.step,
+                position=import_.position,
+                source=import_.source,
+                encoding=import_.encoding,
+                bytes_read=import_.bytes_read,
+                rows_read=import_.rows_read,
+                rows_staged=import_.rows_staged,
+                rows_accepted=import_.rows_accepted,
+                rows_duplicate=import_.rows_duplicate,
+                rows_rejected=import_.rows_rejected,
+                rejects_kept=import_.rejects_kept,
+                reject_bytes=import_.reject_bytes,
+                reasons=import_.reasons,
+                shortened=import_.shortened,
+                changes=import_.changes,
+                last_seq=import_.last_seq,
+                error=import_.error,
             )
         )
         if row is None:
-            raise LeaseLost(account.id)
-        account.version, account.started_at = row["version"], row["started_at"]
+            raise LeaseLost(import_.id)
+        import_.version, import_.started_at = row["version"], row["started_at"]
 
     async def fail(
         self, connection: Connection, identity: str, sentence: str, *, outage: bool

@@ -35,13 +35,13 @@ class Orders:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def add(self, connection: Connection, account: Import, orders: Sequence[Order]) -> set[Key]:
+    async def add(self, connection: Connection, import_: Import, orders: Sequence[Order]) -> set[Key]:
         """Add the orders that are not known yet, with their lines; return which those are."""
         rows = await connection.fetch(
             *SQL.add_orders(
-                tenant=account.tenant,
-                source=account.source,
-                import_id=account.id,
+                tenant=import_.tenant,
+                source=import_.source,
+                import_id=import_.id,
                 kinds=[order.kind for order in orders],
                 order_ids=[order.order_id for order in orders],
                 user_ids=[order.user_id for order in orders],
@@ -60,7 +60,7 @@ class Orders:
             record
             for order in orders
             if (order.kind, order.order_id) in new
-            for record in _item_records(account, order)
+            for record in _item_records(import_, order)
         ]
         if records:
             await connection.copy_records_to_table("order_items", records=records, columns=_ITEMS)
@@ -94,8 +94,8 @@ class Orders:
         return {row["event_id"] for row in rows}
 
 
-def _item_records(account: Import, order: Order) -> list[tuple[Any, ...]]:
-    tenant, import_id = account.tenant, account.id
+def _item_records(import_: Import, order: Order) -> list[tuple[Any, ...]]:
+    tenant, import_id = import_.tenant, import_.id
     return [
         (
             tenant,

@@ -169,19 +169,19 @@ class Staging:
                     yield StagedLine(file_line, OrderRow._make(cells), place)
 
     async def said_of(
-        self, what: Literal["items", "users"], account: Import, after: str
+        self, what: Literal["items", "users"], import_: Import, after: str
     ) -> AsyncGenerator[Said, None]:
         """What the file says of items or users behind one, sorted by their ids."""
-        if account.kind == "orders":
+        if import_.kind == "orders":
             facts = {"items": SQL.item_facts, "users": SQL.user_facts}[what]
-            async with aclosing(self._pages(*facts(import_id=account.id, after=after))) as pages:
+            async with aclosing(self._pages(*facts(import_id=import_.id, after=after))) as pages:
                 async for page in pages:
                     for identity, field, value, said_at in page:
                         fields = {} if field is None else {field: value}
                         yield Said(identity, fields, {}, microseconds(said_at))
             return
-        said_at = microseconds(account.said_at)
-        query = SQL.staged_puts(import_id=account.id, after=after)
+        said_at = microseconds(import_.said_at)
+        query = SQL.staged_puts(import_id=import_.id, after=after)
         async with aclosing(self._pages(*query)) as pages:
             async for page in pages:
                 for line, identity, fields, attributes in page:

@@ -61,14 +61,14 @@ class Importer:
 
     async def run(self, job: Job) -> None:
         """Bring one import to its end."""
-        account = await self._imports.by_id(job.key)
-        if account is None or account.status in {"done", "failed"}:
+        import_ = await self._imports.by_id(job.key)
+        if import_ is None or import_.status in {"done", "failed"}:
             return
-        account.status = "running"
-        account = await self._with_its_rows(account)
-        while account.status == "running":
-            account = await self._steps[account.step](account)
-        _measure(account)
+        import_.status = "running"
+        import_ = await self._with_its_rows(import_)
+        while import_.status == "running":
+            import_ = await self._steps[import_.step](import_)
+        _measure(import_)
 
     async def failed(self, job: Job, sentence: str) -> None:
         """Tell people that an import will not work, and why."""
@@ -80,29 +80,29 @@ class Importer:
             await self._ask_for_training(connection, tenant, job.key)
         IMPORTS.labels(kind, "failed").inc()
 
-    async def _with_its_rows(self, account: Import) -> Import:
+    async def _with_its_rows(self, import_: Import) -> Import:
         """Begin again when the waiting rows are not all there: a crash of Postgres drops them."""
-        if account.rows_staged == await self._staging.count(account.id):
-            return account
-        log.warning("sync.import_begins_again", import_id=account.id)
-        later = account.later()
+        if import_.rows_staged == await self._staging.count(import_.id):
+            return import_
+        log.warning("sync.import_begins_again", import_id=import_.id)
+        later = import_.later()
         later.restart()
         async with self._database.transaction() as connection:
-            await self._staging.drop(connection, account.id)
-            await self._imports.drop_rejects(connection, account.id)
+            await self._staging.drop(connection, import_.id)
+            await self._imports.drop_rejects(connection, import_.id)
             await self._imports.save(connection, later)
         return later
 
-    async def _finish(self, account: Import) -> Import:
+    async def _finish(self, import_: Import) -> Import:
         """End the import, and ask for training if it was the last one."""
-        later = account.later()
+        later = import_.later()
         later.status = "done"
         async with self._database.transaction() as connection:
-            await self._staging.drop(connection, account.id)
-            if account.changes:
+            await self._staging.drop(connection, import_.id)
+            if import_.changes:
                 later.last_seq = await self._imports.newest_outbox_row(connection)
             await self._imports.save(connection, later)
-            await self._ask_for_training(connection, account.tenant, account.id)
+            await self._ask_for_training(connection, import_.tenant, import_.id)
         return later
 
     async def _ask_for_training(self, connection: Connection, tenant: str, ended: str) -> None:
@@ -123,25 +123,25 @@ def _request(tenant: str, import_id: str) -> TrainingRequested:
     )
 
 
-def _measure(account: Import) -> None:
-    IMPORTS.labels(account.kind, "done").inc()
+def _measure(import_: Import) -> None:
+    IMPORTS.labels(import_.kind, "done").inc()
     for outcome, count in (
-        ("accepted", account.rows_accepted),
-        ("duplicate", account.rows_duplicate),
-        ("rejected", account.rows_rejected),
+        ("accepted", import_.rows_accepted),
+        ("duplicate", import_.rows_duplicate),
+        ("rejected", import_.rows_rejected),
     ):
-        ROWS.labels(account.kind, outcome).inc(count)
-    for code, count in account.reasons.items():
-        REJECTS.labels(account.kind, code).inc(count)
-    if account.started_at is not None:
-        seconds = (datetime.now(UTC) - account.started_at).total_seconds()
-        SECONDS.labels(account.kind).observe(seconds)
+        ROWS.labels(import_.kind, outcome).inc(count)
+    for code, count in import_.reasons.items():
+        REJECTS.labels(import_.kind, code).inc(count)
+    if import_.started_at is not None:
+        seconds = (datetime.now(UTC) - import_.started_at).total_seconds()
+        SECONDS.labels(import_.kind).observe(seconds)
     log.info(
         "sync.import_done",
-        import_id=account.id,
-        kind=account.kind,
-        accepted=account.rows_accepted,
-        duplicate=account.rows_duplicate,
-        rejected=account.rows_rejected,
-        changes=account.changes,
+        import_id=import_.id,
+        kind=import_.kind,
+        accepted=import_.rows_accepted,
+        duplicate=import_.rows_duplicate,
+        rejected=import_.rows_rejected,
+        changes=import_.changes,
     )

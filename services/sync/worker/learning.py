@@ -48,38 +48,38 @@ class Learning:
         self._catalogue = catalogue
         self._limits = limits
 
-    async def learn_items(self, account: Import) -> Import:
-        """Merge what the file says of items behind the account's position."""
-        said = self._staging.said_of("items", account, account.position.get("after", ""))
+    async def learn_items(self, import_: Import) -> Import:
+        """Merge what the file says of items behind the import's position."""
+        said = self._staging.said_of("items", import_, import_.position.get("after", ""))
         async with aclosing(said), aclosing(_chunks(said)) as chunks:
             async for chunk in chunks:
-                later, ids = _moved(account, chunk)
+                later, ids = _moved(import_, chunk)
                 async with self._database.transaction() as connection:
-                    states = await self._catalogue.items_to_merge(connection, account.tenant, ids)
+                    states = await self._catalogue.items_to_merge(connection, import_.tenant, ids)
                     await self._merge(connection, later, states, chunk)
-                    changed = await self._catalogue.save_items(connection, account.tenant, states)
+                    changed = await self._catalogue.save_items(connection, import_.tenant, states)
                     later.change(items=changed)
                     await self._imports.save(connection, later)
-                account = later
-        return await self._next(account, "users" if account.kind == "orders" else "finish")
+                import_ = later
+        return await self._next(import_, "users" if import_.kind == "orders" else "finish")
 
-    async def learn_users(self, account: Import) -> Import:
-        """Merge what the file says of users behind the account's position."""
-        said = self._staging.said_of("users", account, account.position.get("after", ""))
+    async def learn_users(self, import_: Import) -> Import:
+        """Merge what the file says of users behind the import's position."""
+        said = self._staging.said_of("users", import_, import_.position.get("after", ""))
         async with aclosing(said), aclosing(_chunks(said)) as chunks:
             async for chunk in chunks:
-                later, ids = _moved(account, chunk)
+                later, ids = _moved(import_, chunk)
                 async with self._database.transaction() as connection:
-                    states = await self._catalogue.users_to_merge(connection, account.tenant, ids)
+                    states = await self._catalogue.users_to_merge(connection, import_.tenant, ids)
                     await self._merge(connection, later, states, chunk)
-                    changed = await self._catalogue.save_users(connection, account.tenant, states)
+                    changed = await self._catalogue.save_users(connection, import_.tenant, states)
                     later.change(users=changed)
                     await self._imports.save(connection, later)
-                account = later
-        return await self._next(account, "finish")
+                import_ = later
+        return await self._next(import_, "finish")
 
     async def _merge(
-        self, connection: Connection, account: Import, states: dict[str, State], chunk: list[Said]
+        self, connection: Connection, import_: Import, states: dict[str, State], chunk: list[Said]
     ) -> None:
         """Merge what is said into the states; what one can't take is refused, and the others go on."""
         merged: list[Said] = []
@@ -95,19 +95,19 @@ class Learning:
             if states[identity].is_new:
                 del states[identity]
         for reject in rejects:
-            STATES_REFUSED.labels(account.kind, reject.code).inc()
-        if account.kind == "orders":
+            STATES_REFUSED.labels(import_.kind, reject.code).inc()
+        if import_.kind == "orders":
             # Rows of order files were counted as orders, which stay; a name or a price is not taken over.
             if rejects:
-                log.warning("sync.states_refused", import_id=account.id, first=rejects[0].reason)
+                log.warning("sync.states_refused", import_id=import_.id, first=rejects[0].reason)
             return
-        await self._imports.refuse(connection, account.id, account.keep(rejects, self._limits))
+        await self._imports.refuse(connection, import_.id, import_.keep(rejects, self._limits))
         news = sum(states[said.id].is_published for said in merged)
-        account.rows_accepted += news
-        account.rows_duplicate += len(merged) - news
+        import_.rows_accepted += news
+        import_.rows_duplicate += len(merged) - news
 
-    async def _next(self, account: Import, step: Literal["users", "finish"]) -> Import:
-        later = account.later()
+    async def _next(self, import_: Import, step: Literal["users", "finish"]) -> Import:
+        later = import_.later()
         later.begin(step)
         async with self._database.transaction() as connection:
             await self._imports.save(connection, later)
@@ -129,9 +129,9 @@ async def _chunks(said: AsyncGenerator[Said, None]) -> AsyncGenerator[list[Said]
         yield waiting
 
 
-def _moved(account: Import, chunk: list[Said]) -> tuple[Import, list[str]]:
-    """The account behind a chunk, and the ids that the chunk is about."""
-    later = account.later()
+def _moved(import_: Import, chunk: list[Said]) -> tuple[Import, list[str]]:
+    """The import behind a chunk, and the ids that the chunk is about."""
+    later = import_.later()
     later.position = {"after": chunk[-1].id}
     return later, list(dict.fromkeys(said.id for said in chunk))
 

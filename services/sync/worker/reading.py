@@ -41,7 +41,7 @@ class _Rows(NamedTuple):
 
 
 class Reading:
-    """Reads files chunk by chunk, each in one transaction with the import's account."""
+    """Reads files chunk by chunk, each in one transaction with the import's state."""
 
     def __init__(
         self,
@@ -68,41 +68,41 @@ class Reading:
             "interactions": self._publish,
         }
 
-    async def read(self, account: Import) -> Import:
-        """Read the file from where the account stands to its end."""
-        mapping = await self._decided(account)
+    async def read(self, import_: Import) -> Import:
+        """Read the file from the import's position to its end."""
+        mapping = await self._decided(import_)
         table = Table(mapping.encoding, mapping.delimiter)
         rows: _Rows | None = None
-        async with aclosing(self._chunks(table, account)) as chunks:
+        async with aclosing(self._chunks(table, import_)) as chunks:
             async for records, packed_bytes in chunks:
-                rows = rows or _row_reader(account, mapping, table)
-                account = await self._chunk(account, records, rows, table, packed_bytes)
+                rows = rows or _row_reader(import_, mapping, table)
+                import_ = await self._chunk(import_, records, rows, table, packed_bytes)
         if rows is None:
-            _row_reader(account, mapping, table)  # A file without rows still has to have our columns.
-        later = account.later()
-        later.begin("finish" if account.kind == "interactions" else account.kind)
-        later.bytes_read, later.encoding = account.size, table.encoding
+            _row_reader(import_, mapping, table)  # A file without rows still has to have our columns.
+        later = import_.later()
+        later.begin("finish" if import_.kind == "interactions" else import_.kind)
+        later.bytes_read, later.encoding = import_.size, table.encoding
         async with self._database.transaction() as connection:
             await self._imports.save(connection, later)
         return later
 
-    async def _decided(self, account: Import) -> Mapping:
+    async def _decided(self, import_: Import) -> Mapping:
         """Return the file's mapping with one order of day and month.
 
         Where the mapping leaves that open, the rows are looked at before the first is taken. Permanent when
         they don't tell.
         """
-        mapping = account.own_mapping or (sources.built_in(account.source) if account.source else None)
-        mapping = mapping or sources.recognised(account.kind, (await self._header(account)).header or [])
+        mapping = import_.own_mapping or (sources.built_in(import_.source) if import_.source else None)
+        mapping = mapping or sources.recognised(import_.kind, (await self._header(import_)).header or [])
         order = DateOrder(mapping)
-        if order.is_open and await self._is_traced(account, order):
-            await self._look(account, mapping, order)
+        if order.is_open and await self._is_traced(import_, order):
+            await self._look(import_, mapping, order)
         return order.decided()
 
-    async def _header(self, account: Import) -> Table:
+    async def _header(self, import_: Import) -> Table:
         """Return a table that has read the first line; Permanent when there is none."""
         table = Table()
-        file = self._files.pieces(account.bucket, account.object_key, account.etag)
+        file = self._files.pieces(import_.bucket, import_.object_key, import_.etag)
         async with aclosing(file) as pieces:
             async for piece, _ in pieces:
                 table.feed(piece)
@@ -111,9 +111,9 @@ class Reading:
         table.close()
         return table
 
-    async def _is_traced(self, account: Import, order: DateOrder) -> bool:
+    async def _is_traced(self, import_: Import, order: DateOrder) -> bool:
         """Return whether the file may hold a date that the order of day and month tells."""
-        file = self._files.pieces(account.bucket, account.object_key, account.etag)
+        file = self._files.pieces(import_.bucket, import_.object_key, import_.etag)
         tail = b""
         async with aclosing(file) as pieces:
             async for piece, _ in pieces:
@@ -122,7 +122,7 @@ class Reading:
                 tail = piece[-_TRACE_BYTES:]
         return False
 
-    async def _look(self, account: Import, mapping: Mapping, order: DateOrder) -> None:
+    async def _look(self, import_: Import, mapping: Mapping, order: DateOrder) -> None:
         """Show the dates of all rows to what decides between day and month first."""
         table = Table(mapping.encoding, mapping.delimiter)
         column: int | None = None
@@ -130,26 +130,26 @@ class Reading:
         def look(records: list[Record]) -> None:
             nonlocal column
             if column is None and table.header is not None:
-                column = layout(mapping, account.kind, table.header)[DATE_FIELDS.get(account.kind, "")]
+                column = layout(mapping, import_.kind, table.header)[DATE_FIELDS.get(import_.kind, "")]
             for record in self._counted(records):
                 if not record.problem and column is not None and column >= 0:
                     order.see(record.fields[column].strip(), record.line)
 
-        file = self._files.pieces(account.bucket, account.object_key, account.etag)
+        file = self._files.pieces(import_.bucket, import_.object_key, import_.etag)
         async with aclosing(file) as pieces:
             async for piece, _ in pieces:
                 look(table.feed(piece))
         look(table.close())
 
-    async def _chunks(self, table: Table, account: Import) -> AsyncGenerator[tuple[list[Record], int], None]:
-        """Yield the records behind the account's line, and how much of the packed file is read by then.
+    async def _chunks(self, table: Table, import_: Import) -> AsyncGenerator[tuple[list[Record], int], None]:
+        """Yield the records behind the import's line, and how much of the packed file is read by then.
 
         A chunk is bounded by its rows, its bytes and its cells. Permanent for a file of too many lines.
         """
-        after = account.position.get("line", 0)
+        after = import_.position.get("line", 0)
         chunk = _Chunk(self._chunk_rows)
         packed_bytes = 0
-        file = self._files.pieces(account.bucket, account.object_key, account.etag)
+        file = self._files.pieces(import_.bucket, import_.object_key, import_.etag)
         async with aclosing(file) as pieces:
             async for piece, packed_bytes in pieces:
                 for record in self._counted(table.feed(piece)):
@@ -170,45 +170,45 @@ class Reading:
 
     async def _chunk(
         self,
-        account: Import,
+        import_: Import,
         records: list[Record],
         rows: _Rows,
         table: Table,
         packed_bytes: int,
     ) -> Import:
         taken, rejects = _sorted_out(records, rows)
-        later = account.later()
+        later = import_.later()
         later.shorten(rows.shortened)
         later.rows_read += len(records)
         kept = later.keep(rejects, self._limits)
         later.position = {"line": records[-1].line}
         later.bytes_read, later.encoding = packed_bytes, table.encoding
         async with self._database.transaction() as connection:
-            await self._imports.refuse(connection, account.id, kept)
+            await self._imports.refuse(connection, import_.id, kept)
             if rows.faults is not None:
                 later.position["order"] = rows.faults.previous
-                await self._staging.add_faults(connection, account.id, rows.faults.taken())
+                await self._staging.add_faults(connection, import_.id, rows.faults.taken())
             if taken:
-                await self._take[account.kind](connection, later, taken)
+                await self._take[import_.kind](connection, later, taken)
             await self._imports.save(connection, later)
         return later
 
-    async def _stage_lines(self, connection: Connection, account: Import, rows: list[Row]) -> None:
+    async def _stage_lines(self, connection: Connection, import_: Import, rows: list[Row]) -> None:
         lines = [(record.line, record.raw.rstrip("\r\n"), row) for record, row in rows]
-        await self._staging.add_lines(connection, account.id, lines)
-        account.rows_staged += len(rows)
+        await self._staging.add_lines(connection, import_.id, lines)
+        import_.rows_staged += len(rows)
 
-    async def _stage_puts(self, connection: Connection, account: Import, rows: list[Row]) -> None:
+    async def _stage_puts(self, connection: Connection, import_: Import, rows: list[Row]) -> None:
         puts = [(record.line, row) for record, row in rows]
-        await self._staging.add_puts(connection, account.id, puts)
-        account.rows_staged += len(rows)
+        await self._staging.add_puts(connection, import_.id, puts)
+        import_.rows_staged += len(rows)
 
-    async def _publish(self, connection: Connection, account: Import, rows: list[Row]) -> None:
+    async def _publish(self, connection: Connection, import_: Import, rows: list[Row]) -> None:
         events = {event.event_id: event for _, event in rows}
-        new = await self._orders.new_interactions(connection, account.tenant, list(events))
-        account.rows_accepted += len(new)
-        account.rows_duplicate += len(rows) - len(new)
-        account.change(interactions=len(new))
+        new = await self._orders.new_interactions(connection, import_.tenant, list(events))
+        import_.rows_accepted += len(new)
+        import_.rows_duplicate += len(rows) - len(new)
+        import_.change(interactions=len(new))
         await outbox.append(
             connection, INTERACTIONS, [event for event in events.values() if event.event_id in new]
         )
@@ -238,15 +238,15 @@ class _Chunk:
         return records
 
 
-def _row_reader(account: Import, mapping: Mapping, table: Table) -> _Rows:
+def _row_reader(import_: Import, mapping: Mapping, table: Table) -> _Rows:
     """Return the reader for the columns that the file has; Permanent when some are missing."""
     header = table.header or []
-    account.source = mapping.source
-    places, width = layout(mapping, account.kind, header), len(header)
+    import_.source = mapping.source
+    places, width = layout(mapping, import_.kind, header), len(header)
     shortened = Counter[str]()
-    match account.kind:
+    match import_.kind:
         case "orders":
-            faults = Faults(places, table.delimiter or ",", account.position.get("order", ""))
+            faults = Faults(places, table.delimiter or ",", import_.position.get("order", ""))
             return _Rows(order_rows(mapping, places, width), shortened, faults)
         case "items":
             return _Rows(item_rows(mapping, places, width, shortened), shortened)
@@ -254,7 +254,7 @@ def _row_reader(account: Import, mapping: Mapping, table: Table) -> _Rows:
             return _Rows(user_rows(mapping, places, width, shortened), shortened)
         case "interactions":
             read = interaction_rows(
-                mapping, places, width, shortened, tenant=account.tenant, received_at=account.said_at
+                mapping, places, width, shortened, tenant=import_.tenant, received_at=import_.said_at
             )
             return _Rows(read, shortened)
 

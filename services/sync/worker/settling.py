@@ -47,40 +47,40 @@ class Settling:
         self._chunk_rows = chunk_rows
         self._limits = limits
 
-    async def settle(self, account: Import) -> Import:
-        """Settle every order behind the account's position."""
-        if not account.position:
-            account = await self._refuse_whole_orders(account)
+    async def settle(self, import_: Import) -> Import:
+        """Settle every order behind the import's position."""
+        if not import_.position:
+            import_ = await self._refuse_whole_orders(import_)
         waiting: list[StagedLine] = []
-        async with aclosing(self._staging.lines(account.id, account.position["after"])) as lines:
+        async with aclosing(self._staging.lines(import_.id, import_.position["after"])) as lines:
             async for line in lines:
                 # An order and its cancellation are settled together: the position is their id.
                 if len(waiting) >= self._chunk_rows and line.row.order_id != waiting[-1].row.order_id:
-                    account = await self._chunk(account, waiting)
+                    import_ = await self._chunk(import_, waiting)
                     waiting = []
                 waiting.append(line)
         if waiting:
-            account = await self._chunk(account, waiting)
-        later = account.later()
+            import_ = await self._chunk(import_, waiting)
+        later = import_.later()
         later.begin("items")
         async with self._database.transaction() as connection:
             await self._imports.save(connection, later)
         return later
 
-    async def _refuse_whole_orders(self, account: Import) -> Import:
+    async def _refuse_whole_orders(self, import_: Import) -> Import:
         """Refuse the orders of which a row was refused, and those of too many lines."""
-        later = account.later()
+        later = import_.later()
         later.position = {"after": ""}
         async with self._database.transaction() as connection:
-            refused = await self._staging.refuse_incomplete(connection, account.id, later.room(self._limits))
+            refused = await self._staging.refuse_incomplete(connection, import_.id, later.room(self._limits))
             _count(later, refused, [NOT_WHOLE] * refused.refused)
-            refused = await self._staging.refuse_too_large(connection, account.id, later.room(self._limits))
+            refused = await self._staging.refuse_too_large(connection, import_.id, later.room(self._limits))
             _count(later, refused, ["order_too_large"] * refused.refused)
             await self._imports.save(connection, later)
         return later
 
-    async def _chunk(self, account: Import, lines: list[StagedLine]) -> Import:
-        later = account.later()
+    async def _chunk(self, import_: Import, lines: list[StagedLine]) -> Import:
+        later = import_.later()
         later.position = {"after": lines[-1].row.order_id}
         orders: list[Order] = []
         refused: list[RefusedLine] = []
@@ -89,18 +89,18 @@ class Settling:
             if order is not None:
                 orders.append(order)
         async with self._database.transaction() as connection:
-            new = await self._orders.add(connection, account, orders)
+            new = await self._orders.add(connection, import_, orders)
             others = [order for order in orders if _key(order) not in new]
-            known = await self._orders.known(connection, account.tenant, others) if others else {}
+            known = await self._orders.known(connection, import_.tenant, others) if others else {}
             refused += _account_for(later, orders, known)
             await self._refuse(connection, later, refused)
             await self._staging.carry(connection, [line for order in orders for line in order.carried])
-            names_its_order = account.source == ENDCAP.source
+            names_its_order = import_.source == ENDCAP.source
             await outbox.append(
                 connection,
                 ORDERS,
                 [
-                    order.event(account.tenant, account.source or "import", names_its_order=names_its_order)
+                    order.event(import_.tenant, import_.source or "import", names_its_order=names_its_order)
                     for order in orders
                     if _key(order) in new
                 ],
@@ -108,35 +108,35 @@ class Settling:
             await self._imports.save(connection, later)
         return later
 
-    async def _refuse(self, connection: Connection, account: Import, refused: list[RefusedLine]) -> None:
-        moved = await self._staging.refuse(connection, account.id, refused, account.room(self._limits))
-        _count(account, moved, [line.code for line in refused])
+    async def _refuse(self, connection: Connection, import_: Import, refused: list[RefusedLine]) -> None:
+        moved = await self._staging.refuse(connection, import_.id, refused, import_.room(self._limits))
+        _count(import_, moved, [line.code for line in refused])
 
 
-def _count(account: Import, refused: RefusedCount, codes: list[str]) -> None:
-    account.refuse(codes)
-    account.rows_staged -= len(codes)
-    account.rejects_kept += refused.kept
-    account.reject_bytes += refused.bytes
+def _count(import_: Import, refused: RefusedCount, codes: list[str]) -> None:
+    import_.refuse(codes)
+    import_.rows_staged -= len(codes)
+    import_.rejects_kept += refused.kept
+    import_.reject_bytes += refused.bytes
 
 
 def _key(order: Order) -> Key:
     return order.kind, order.order_id
 
 
-def _account_for(account: Import, orders: list[Order], known: dict[Key, Known]) -> list[RefusedLine]:
+def _account_for(import_: Import, orders: list[Order], known: dict[Key, Known]) -> list[RefusedLine]:
     """Count each order as new or the same again; return the lines of those that are neither."""
     refused: list[RefusedLine] = []
     for order in orders:
         before = known.get(_key(order))
         if before is not None and not order.is_content(before.content):
             refused += changed(order)
-        elif before is not None and before.import_id != account.id:
-            account.rows_duplicate += len(order.items)
+        elif before is not None and before.import_id != import_.id:
+            import_.rows_duplicate += len(order.items)
         else:
-            account.rows_accepted += len(order.items)
+            import_.rows_accepted += len(order.items)
             if order.kind == CANCELLATION:
-                account.change(cancellations=1, cancellation_lines=len(order.items))
+                import_.change(cancellations=1, cancellation_lines=len(order.items))
             else:
-                account.change(orders=1, order_lines=len(order.items))
+                import_.change(orders=1, order_lines=len(order.items))
     return refused

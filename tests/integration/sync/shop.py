@@ -77,11 +77,11 @@ class Shop:
         return identity
 
     async def run(self, identity: str, importer: Importer | None = None) -> Import:
-        """Run an import's job to its end; return its account."""
+        """Run an import's job to its end; return the import."""
         await (importer or self.importer()).run(a_job(identity, self.pool))
-        account = await self.imports.by_id(identity)
-        assert account is not None
-        return account
+        import_ = await self.imports.by_id(identity)
+        assert import_ is not None
+        return import_
 
     async def load(self, kind: Kind, content: str | bytes, **values: Any) -> Import:
         """Post a file and run its import."""

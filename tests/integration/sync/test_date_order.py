@@ -19,9 +19,9 @@ ORDERS = "SELECT order_id, ordered_at::date::text AS day FROM orders ORDER BY 1"
 
 @pytest.mark.parametrize("source", [None, "online-retail"])
 async def test_the_last_row_decides_for_the_first(shop: Shop, source: str | None) -> None:
-    account = await shop.load("orders", HEADER + EITHER + PROOF, source=source)
+    import_ = await shop.load("orders", HEADER + EITHER + PROOF, source=source)
 
-    assert (account.status, account.reasons, account.rows_accepted) == ("done", {}, 3)
+    assert (import_.status, import_.reasons, import_.rows_accepted) == ("done", {}, 3)
     assert [row["day"] for row in await shop.rows(ORDERS)] == ["2010-12-05", "2010-12-07", "2010-12-13"]
 
 
@@ -32,7 +32,7 @@ async def test_a_file_that_stays_ambiguous_is_taken_only_with_a_mapping(shop: Sh
         await shop.run(identity)
     assert await shop.rows("SELECT FROM staged_lines") == []
     own = sources.own_mapping('{"date_format": "%d/%m/%Y %H:%M"}', "online-retail")
-    account = await shop.load("orders", HEADER + EITHER, mapping=own.model_dump(mode="json"))
+    import_ = await shop.load("orders", HEADER + EITHER, mapping=own.model_dump(mode="json"))
 
-    assert (account.status, account.source, account.rows_accepted) == ("done", "online-retail", 2)
+    assert (import_.status, import_.source, import_.rows_accepted) == ("done", "online-retail", 2)
     assert [row["day"] for row in await shop.rows(ORDERS)] == ["2010-12-05", "2010-12-07"]

@@ -41,11 +41,11 @@ async def test_of_refused_rows_the_first_are_kept_and_all_are_counted(shop: Shop
     content = HEADER + b"1,2026-03-01,a,1\n" + b"2,never,b,1\n" * 10 + b"3,2026-03-01,c,1\n" + b"x\n" * 10
     importer = shop.importer(chunk_rows=4, limits=Limits(max_kept_rejects=12))
 
-    account = await shop.run(await shop.post("orders", content), importer)
+    import_ = await shop.run(await shop.post("orders", content), importer)
 
-    assert (account.rows_accepted, account.rows_rejected, account.rejects_kept) == (2, 20, 12)
-    assert account.reasons == {"bad_date": 10, "ragged_row": 10}
-    assert [line for line, _, _ in await shop.rejects(account.id)] == [*range(3, 13), 14, 15]
+    assert (import_.rows_accepted, import_.rows_rejected, import_.rejects_kept) == (2, 20, 12)
+    assert import_.reasons == {"bad_date": 10, "ragged_row": 10}
+    assert [line for line, _, _ in await shop.rejects(import_.id)] == [*range(3, 13), 14, 15]
 
 
 async def test_the_refused_lines_of_orders_share_the_room_with_those_of_rows(shop: Shop) -> None:
@@ -53,13 +53,13 @@ async def test_the_refused_lines_of_orders_share_the_room_with_those_of_rows(sho
     content = b"order_id,ordered_at,product_id,quantity,line\n" + b"bad\n" * 3 + same * 5
     importer = shop.importer(limits=Limits(max_kept_rejects=5))
 
-    account = await shop.run(await shop.post("orders", content), importer)
+    import_ = await shop.run(await shop.post("orders", content), importer)
 
-    assert (account.rows_accepted, account.rows_rejected, account.rejects_kept) == (1, 7, 5)
-    assert account.reasons == {"ragged_row": 3, "line_repeated": 4}
-    assert [line for line, _, _ in await shop.rejects(account.id)] == [2, 3, 4, 6, 7]
+    assert (import_.rows_accepted, import_.rows_rejected, import_.rejects_kept) == (1, 7, 5)
+    assert import_.reasons == {"ragged_row": 3, "line_repeated": 4}
+    assert [line for line, _, _ in await shop.rejects(import_.id)] == [2, 3, 4, 6, 7]
     kept = await shop.rows("SELECT sum(octet_length(reason) + octet_length(raw)) AS size FROM import_rejects")
-    assert kept == [{"size": account.reject_bytes}]
+    assert kept == [{"size": import_.reject_bytes}]
 
 
 async def test_a_file_of_too_many_lines_fails_with_a_sentence(shop: Shop) -> None:
@@ -125,11 +125,11 @@ async def test_an_item_that_is_full_is_refused_alone(shop: Shop) -> None:
     wide = "item_id,name," + ",".join(f"q{n}" for n in range(11)) + "\na,Cup" + "," * 11 + "\nlarge,Vase"
     wide += "".join("," + "y" * 1_900 for _ in range(11)) + "\nz,Bowl" + "," * 11 + "\n"
 
-    account = await shop.load("items", wide)
+    import_ = await shop.load("items", wide)
 
-    assert (account.status, account.rows_accepted, account.rows_rejected) == ("done", 2, 1)
-    assert account.reasons == {"too_large": 1}
-    ((line, code, raw),) = await shop.rejects(account.id)
+    assert (import_.status, import_.rows_accepted, import_.rows_rejected) == ("done", 2, 1)
+    assert import_.reasons == {"too_large": 1}
+    ((line, code, raw),) = await shop.rejects(import_.id)
     assert (line, code, raw[:15]) == (3, "too_large", '{"name":"Vase",')
     items = await shop.rows("SELECT item_id, name FROM items ORDER BY 1")
     assert items == [
@@ -143,9 +143,9 @@ async def test_an_order_of_a_full_item_is_taken_all_the_same(shop: Shop) -> None
     content = "order_id,ordered_at,product_id,quantity,product_name\n"
     content += f"1,2026-03-01,large,1,{'n' * 1_900}\n2,2026-03-01,b,1,Cup\n"
 
-    account = await shop.load("orders", content)
+    import_ = await shop.load("orders", content)
 
-    assert (account.status, account.rows_accepted, account.rows_rejected) == ("done", 2, 0)
+    assert (import_.status, import_.rows_accepted, import_.rows_rejected) == ("done", 2, 0)
     assert await shop.rows("SELECT item_id, name FROM items ORDER BY 1") == [
         {"item_id": "b", "name": "Cup"}, {"item_id": "large", "name": None},
     ]  # fmt: skip

@@ -17,12 +17,12 @@ async def test_every_row_of_online_retail_is_where_it_belongs(shop: Shop) -> Non
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     identity = await shop.post("orders", DATA.read_bytes())
 
-    account = await shop.run(identity, shop.importer(chunk_rows=5_000))
+    import_ = await shop.run(identity, shop.importer(chunk_rows=5_000))
 
-    assert account.source == "online-retail"
-    assert account.reasons == {"service_code": 2_912, "price_not_positive": 2_501}
-    assert (account.rows_read, account.rows_accepted, account.rows_duplicate) == (541_909, 536_496, 0)
-    assert account.changes == {
+    assert import_.source == "online-retail"
+    assert import_.reasons == {"service_code": 2_912, "price_not_positive": 2_501}
+    assert (import_.rows_read, import_.rows_accepted, import_.rows_duplicate) == (541_909, 536_496, 0)
+    assert import_.changes == {
         "orders": 19_773, "order_lines": 527_792, "cancellations": 3_422, "cancellation_lines": 8_704,
         "items": 3_818, "users": 4_362,
     }  # fmt: skip

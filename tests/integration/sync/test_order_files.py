@@ -49,15 +49,15 @@ async def state(shop: Shop) -> dict[str, list[dict[str, Any]]]:
     return {name: await shop.rows(query) for name, query in STATE.items()}
 
 
-def counts(account: Import) -> tuple[int, int, int, int]:
-    return account.rows_read, account.rows_accepted, account.rows_rejected, account.rows_duplicate
+def counts(import_: Import) -> tuple[int, int, int, int]:
+    return import_.rows_read, import_.rows_accepted, import_.rows_rejected, import_.rows_duplicate
 
 
 async def test_rows_become_orders_and_one_event_each(shop: Shop) -> None:
-    account = await shop.load("orders", FILE)
+    import_ = await shop.load("orders", FILE)
 
-    assert (account.status, account.source, counts(account)) == ("done", "endcap", (7, 6, 1, 0))
-    assert account.changes == {
+    assert (import_.status, import_.source, counts(import_)) == ("done", "endcap", (7, 6, 1, 0))
+    assert import_.changes == {
         "orders": 3, "order_lines": 5, "cancellations": 1, "cancellation_lines": 1, "items": 2, "users": 2,
     }  # fmt: skip
     events = await shop.published("orders-v1")
@@ -96,23 +96,23 @@ async def test_items_and_users_are_learnt_from_the_newest_lines(shop: Shop) -> N
 
 
 async def test_every_refused_row_is_reported_with_its_line(shop: Shop) -> None:
-    account = await shop.load("orders", FILE)
+    import_ = await shop.load("orders", FILE)
 
-    ((line, code, raw),) = await shop.rejects(account.id)
+    ((line, code, raw),) = await shop.rejects(import_.id)
 
     assert (line, code) == (5, "bad_number")
     assert raw == FILE.splitlines()[4]
-    assert account.reasons == {"bad_number": 1}
+    assert import_.reasons == {"bad_number": 1}
 
 
 async def test_training_is_asked_for_behind_everything_else(shop: Shop) -> None:
-    account = await shop.load("orders", FILE)
+    import_ = await shop.load("orders", FILE)
 
     newest = (await shop.rows("SELECT seq, type, payload FROM outbox ORDER BY seq DESC LIMIT 1"))[0]
 
     assert newest["type"] == "endcap.TrainingRequested.v1"
-    assert (newest["payload"]["reason"], newest["payload"]["import_id"]) == ("import", account.id)
-    assert account.last_seq == newest["seq"]
+    assert (newest["payload"]["reason"], newest["payload"]["import_id"]) == ("import", import_.id)
+    assert import_.last_seq == newest["seq"]
 
 
 async def test_imports_that_come_together_ask_for_training_once(shop: Shop) -> None:
@@ -150,15 +150,15 @@ async def test_two_imports_that_end_at_once_ask_for_training_once(shop: Shop) ->
 
 
 async def test_an_import_is_relayed_once_its_rows_have_left_the_outbox(shop: Shop) -> None:
-    account = await shop.load("orders", FILE)
+    import_ = await shop.load("orders", FILE)
 
     async def relayed() -> bool:
-        found = await shop.imports.of_tenant("shop", account.id)
+        found = await shop.imports.of_tenant("shop", import_.id)
         assert found is not None
         return found[1]
 
     assert not await relayed()
-    await shop.pool.execute("DELETE FROM outbox WHERE seq < $1", account.last_seq)
+    await shop.pool.execute("DELETE FROM outbox WHERE seq < $1", import_.last_seq)
     assert not await relayed()
     await shop.pool.execute("DELETE FROM outbox")
     assert await relayed()
@@ -214,24 +214,24 @@ async def test_an_order_that_comes_again_with_other_content_is_refused(shop: Sho
 async def test_an_order_larger_than_an_event_is_refused_and_its_neighbours_go_on(shop: Shop) -> None:
     rows = "".join(f"big,,,2026-03-01,{at},,1,1,,,\n" for at in range(5_001))
 
-    account = await shop.load("orders", HEADER + rows + "small,,,2026-03-01,a,,1,1,,,\n")
+    import_ = await shop.load("orders", HEADER + rows + "small,,,2026-03-01,a,,1,1,,,\n")
 
-    assert (account.reasons, account.changes["orders"]) == ({"order_too_large": 5_001}, 1)
-    assert len(await shop.rejects(account.id)) == 5_001
+    assert (import_.reasons, import_.changes["orders"]) == ({"order_too_large": 5_001}, 1)
+    assert len(await shop.rejects(import_.id)) == 5_001
 
 
 class Dying(Imports):
-    """Dies when the account is saved for the n-th time: before it is written, or after the commit."""
+    """Dies when the import is saved for the n-th time: before it is written, or after the commit."""
 
     def __init__(self, shop: Shop, at: int) -> None:
         super().__init__(shop.pool)
         self.left = at
 
-    async def save(self, connection: Connection, account: Import) -> None:
+    async def save(self, connection: Connection, import_: Import) -> None:
         self.left -= 1
         if self.left == 0:
             raise asyncio.CancelledError
-        await super().save(connection, account)
+        await super().save(connection, import_)
 
 
 @pytest.mark.parametrize("at", range(1, 12))
@@ -246,9 +246,9 @@ async def test_a_worker_that_dies_is_taken_over_without_loss_or_double(shop: Sho
 
     with pytest.raises(asyncio.CancelledError):
         await shop.run(identity, shop.importer(imports=Dying(shop, at)))
-    account = await shop.run(identity)
+    import_ = await shop.run(identity)
 
-    assert (account.status, counts(account), account.changes) == ("done", expected_counts, expected_changes)
+    assert (import_.status, counts(import_), import_.changes) == ("done", expected_counts, expected_changes)
     assert await state(shop) == expected
     assert len(await shop.published("training-requests-v1")) == 1
 
@@ -262,19 +262,19 @@ async def test_lines_that_postgres_lost_in_a_crash_are_read_again(shop: Shop, st
 
         saved = 0
 
-        async def save(self, connection: Connection, account: Import) -> None:
-            self.saved += account.step == step
+        async def save(self, connection: Connection, import_: Import) -> None:
+            self.saved += import_.step == step
             if self.saved == 2:
                 raise asyncio.CancelledError
-            await super().save(connection, account)
+            await super().save(connection, import_)
 
     with pytest.raises(asyncio.CancelledError):
         await shop.run(identity, shop.importer(imports=DyingInStep(shop.pool)))
     await shop.pool.execute("TRUNCATE staged_lines")
-    account = await shop.run(identity)
+    import_ = await shop.run(identity)
 
-    assert (account.status, counts(account)) == ("done", (7, 6, 1, 0))
-    assert {name: account.changes[name] for name in ("orders", "order_lines")} == {
+    assert (import_.status, counts(import_)) == ("done", (7, 6, 1, 0))
+    assert {name: import_.changes[name] for name in ("orders", "order_lines")} == {
         "orders": 3,
         "order_lines": 5,
     }
@@ -296,10 +296,10 @@ async def test_a_worker_that_lost_its_lease_writes_nothing_more(shop: Shop) -> N
 async def test_two_imports_of_the_same_orders_at_once_add_them_once(shop: Shop) -> None:
     identities = [await shop.post("orders", FILE) for _ in range(3)]
 
-    accounts = await asyncio.gather(*map(shop.run, identities))
+    imports = await asyncio.gather(*map(shop.run, identities))
 
-    assert sum(account.changes.get("orders", 0) for account in accounts) == 3
-    assert sum(account.rows_accepted for account in accounts) == 6
+    assert sum(import_.changes.get("orders", 0) for import_ in imports) == 3
+    assert sum(import_.rows_accepted for import_ in imports) == 6
     assert len(await shop.published("orders-v1")) == 4
 
 
@@ -308,9 +308,9 @@ async def test_a_file_of_another_tenant_is_another_shop(shop: Shop) -> None:
     identity = await shop.post("orders", FILE)
     await shop.pool.execute("UPDATE imports SET tenant = 'other' WHERE id = $1", identity)
 
-    account = await shop.run(identity)
+    import_ = await shop.run(identity)
 
-    assert account.changes["orders"] == 3
+    assert import_.changes["orders"] == 3
 
 
 @pytest.mark.parametrize(
@@ -340,10 +340,10 @@ async def test_a_mapping_that_came_along_is_used(shop: Shop) -> None:
         "date_formats": ["%d.%m.%Y"],
     }
 
-    account = await shop.load("orders", "Nr;Datum;Art;Menge\n1;01.03.2026;x;2\n", mapping=mapping)
+    import_ = await shop.load("orders", "Nr;Datum;Art;Menge\n1;01.03.2026;x;2\n", mapping=mapping)
 
     (line,) = await shop.rows("SELECT order_id, product_id, quantity, ordered_at FROM order_items")
-    assert account.source == "erp"
+    assert import_.source == "erp"
     assert line == {
         "order_id": "1", "product_id": "x", "quantity": 2.0, "ordered_at": datetime(2026, 3, 1, tzinfo=UTC),
     }  # fmt: skip
@@ -351,9 +351,9 @@ async def test_a_mapping_that_came_along_is_used(shop: Shop) -> None:
 
 async def test_an_object_that_was_replaced_meanwhile_is_not_mixed(shop: Shop) -> None:
     identity = await shop.post("orders", FILE)
-    account = await shop.imports.by_id(identity)
-    assert account is not None
-    shop.files._client.put_object(Bucket=account.bucket, Key=account.object_key, Body=HEADER.encode())
+    import_ = await shop.imports.by_id(identity)
+    assert import_ is not None
+    shop.files._client.put_object(Bucket=import_.bucket, Key=import_.object_key, Body=HEADER.encode())
 
     with pytest.raises(Permanent, match="replaced"):
         await shop.run(identity)

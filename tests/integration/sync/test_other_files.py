@@ -35,15 +35,15 @@ INTERACTIONS = (
 )
 
 
-def counts(account: Import) -> tuple[int, int, int, int]:
-    return account.rows_read, account.rows_accepted, account.rows_rejected, account.rows_duplicate
+def counts(import_: Import) -> tuple[int, int, int, int]:
+    return import_.rows_read, import_.rows_accepted, import_.rows_rejected, import_.rows_duplicate
 
 
 async def test_items_are_merged_and_published_once_each(shop: Shop) -> None:
-    account = await shop.load("items", ITEMS)
+    import_ = await shop.load("items", ITEMS)
 
     events = {event["item_id"]: event for event in await shop.published("items-v1")}
-    assert (counts(account), account.changes) == ((4, 3, 1, 0), {"items": 2})
+    assert (counts(import_), import_.changes) == ((4, 3, 1, 0), {"items": 2})
     assert events.keys() == {"a", "c"}
     assert (events["a"]["name"], events["a"]["price"], events["a"]["attributes"]) == (
         "Mug", 5.0, {"Colour": "red"},
@@ -89,10 +89,10 @@ async def test_a_file_from_before_a_put_does_not_overwrite_it(shop: Shop) -> Non
 
 
 async def test_interactions_go_to_their_topic_once(shop: Shop) -> None:
-    account = await shop.load("interactions", INTERACTIONS)
+    import_ = await shop.load("interactions", INTERACTIONS)
 
     events = [InteractionRecorded(**event) for event in await shop.published("interactions-v1")]
-    assert (counts(account), account.changes) == ((5, 3, 1, 1), {"interactions": 3})
+    assert (counts(import_), import_.changes) == ((5, 3, 1, 1), {"interactions": 3})
     assert [(event.subject, event.event_type, event.item_id) for event in events] == [
         ("u1", "view", "a"), ("s1", "add_to_cart", "b"), ("u2", "search", None),
     ]  # fmt: skip
@@ -116,34 +116,34 @@ async def test_a_worker_that_dies_publishes_no_interaction_twice(shop: Shop, at:
     class Dying(Imports):
         saved = 0
 
-        async def save(self, connection: Connection, account: Import) -> None:
+        async def save(self, connection: Connection, import_: Import) -> None:
             self.saved += 1
             if self.saved == at:
                 raise asyncio.CancelledError
-            await super().save(connection, account)
+            await super().save(connection, import_)
 
     with pytest.raises(asyncio.CancelledError):
         await shop.run(identity, shop.importer(imports=Dying(shop.pool), chunk_rows=2))
-    account = await shop.run(identity)
+    import_ = await shop.run(identity)
 
-    assert counts(account) == (5, 3, 1, 1)
+    assert counts(import_) == (5, 3, 1, 1)
     assert len(await shop.published("interactions-v1")) == 3
 
 
 async def test_a_file_with_a_header_only_changes_nothing(shop: Shop) -> None:
-    account = await shop.load("users", "user_id,name\n")
+    import_ = await shop.load("users", "user_id,name\n")
 
-    assert (account.status, account.changes) == ("done", {})
+    assert (import_.status, import_.changes) == ("done", {})
     assert await shop.published("training-requests-v1") == []
 
 
 async def test_rejects_of_a_damaged_file_can_be_stored_and_shown(shop: Shop) -> None:
     content = USERS.encode() + b'u3,\xff\xfe,,\nu4,\x00,,\nu5,"open,,\nu6,Dee,,\n' + b"x" * 200_000 + b"\n"
 
-    account = await shop.load("users", content)
+    import_ = await shop.load("users", content)
 
-    assert account.reasons == {"bad_encoding": 2, "bad_quotes": 1, "row_too_long": 1}
-    assert [(line, code) for line, code, _ in await shop.rejects(account.id)] == [
+    assert import_.reasons == {"bad_encoding": 2, "bad_quotes": 1, "row_too_long": 1}
+    assert [(line, code) for line, code, _ in await shop.rejects(import_.id)] == [
         (4, "bad_encoding"), (5, "bad_encoding"), (6, "bad_quotes"), (8, "row_too_long"),
     ]  # fmt: skip
     assert [row["user_id"] for row in await shop.rows("SELECT user_id FROM users ORDER BY 1")] == [

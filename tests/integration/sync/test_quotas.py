@@ -80,23 +80,23 @@ async def test_a_new_item_beyond_the_quota_is_refused_alone(
 async def test_rows_of_a_file_beyond_the_quota_are_refused_with_their_lines(small: Shop) -> None:
     await small.handlers.put([item("b")])
 
-    account = await small.load("items", "item_id,name\na,Mug\nb,Plate\nc,Bowl\nd,Pan\n")
+    import_ = await small.load("items", "item_id,name\na,Mug\nb,Plate\nc,Bowl\nd,Pan\n")
 
-    assert (account.status, account.rows_accepted, account.reasons) == ("done", 2, {"quota_reached": 2})
+    assert (import_.status, import_.rows_accepted, import_.reasons) == ("done", 2, {"quota_reached": 2})
     assert await names(small) == {"a": "Mug", "b": "Plate"}
-    assert [(line, code) for line, code, _ in await small.rejects(account.id)] == [
+    assert [(line, code) for line, code, _ in await small.rejects(import_.id)] == [
         (4, "quota_reached"), (5, "quota_reached"),
     ]  # fmt: skip
     assert len(await small.published("items-v1")) == 3
 
 
 async def test_an_order_of_an_item_beyond_the_quota_is_taken_all_the_same(small: Shop) -> None:
-    account = await small.load(
+    import_ = await small.load(
         "orders",
         "order_id,ordered_at,product_id,quantity\n1,2026-03-01,a,1\n1,2026-03-01,b,1\n1,2026-03-01,c,1\n",
     )
 
-    assert account.changes == {"orders": 1, "order_lines": 3, "items": 2}
+    assert import_.changes == {"orders": 1, "order_lines": 3, "items": 2}
     assert list(await names(small)) == ["a", "b"]
 
 

@@ -25,12 +25,12 @@ LINES = "SELECT order_id, product_id, quantity, currency, unified_customer_id, o
 
 
 async def test_the_date_and_other_cells_of_an_order_stand_in_its_first_row_only(shop: Shop) -> None:
-    account = await shop.load("orders", SPARSE, mapping=MAPPING)
+    import_ = await shop.load("orders", SPARSE, mapping=MAPPING)
     lines, items = await shop.rows(LINES), await shop.rows("SELECT item_id, price, currency FROM items")
 
     again = await shop.load("orders", FULL, mapping=MAPPING)
 
-    assert (account.reasons, account.rows_accepted, account.changes["orders"]) == ({}, 4, 2)
+    assert (import_.reasons, import_.rows_accepted, import_.changes["orders"]) == ({}, 4, 2)
     order = [line for line in lines if line["order_id"] == "#501"]
     assert [(line["product_id"], line["quantity"]) for line in order] == [
         ("LAMP", 1),
@@ -50,13 +50,13 @@ async def test_the_date_and_other_cells_of_an_order_stand_in_its_first_row_only(
 async def test_an_order_with_a_refused_row_waits_for_a_mended_file(shop: Shop) -> None:
     bad = FULL.replace(",2,BULB", ",two,BULB")
 
-    account = await shop.load("orders", bad, mapping=MAPPING)
+    import_ = await shop.load("orders", bad, mapping=MAPPING)
     orders = await shop.rows("SELECT order_id FROM orders")
     rejects = await shop.rows("SELECT line, code, reason FROM import_rejects ORDER BY line")
     mended = await shop.load("orders", FULL, mapping=MAPPING)
 
-    assert (account.rows_read, account.rows_accepted, account.rows_rejected) == (4, 1, 3)
-    assert account.reasons == {"bad_number": 1, "order_incomplete": 2}
+    assert (import_.rows_read, import_.rows_accepted, import_.rows_rejected) == (4, 1, 3)
+    assert import_.reasons == {"bad_number": 1, "order_incomplete": 2}
     assert orders == [{"order_id": "#502"}]
     assert [(row["line"], row["code"]) for row in rejects] == [
         (2, "order_incomplete"), (4, "bad_number"), (5, "order_incomplete"),

@@ -67,15 +67,15 @@ def test_users_and_interactions_keep_long_columns_too(kind: Kind) -> None:
 
 
 def test_an_import_counts_cut_cells_by_column() -> None:
-    account, shortened = (
+    import_, shortened = (
         Import("i", "shop", "items", "f.csv", "request", "b", "k", None, 1, NOON),
         Counter(a=2, b=1),
     )
 
-    account.shorten(shortened)
-    account.shorten(shortened)
-    account.shorten(Counter(a=1))
+    import_.shorten(shortened)
+    import_.shorten(shortened)
+    import_.shorten(Counter(a=1))
 
-    assert account.shortened == {"a": 3, "b": 1}
-    account.restart()
-    assert account.shortened == {}
+    assert import_.shortened == {"a": 3, "b": 1}
+    import_.restart()
+    assert import_.shortened == {}

@@ -1,4 +1,4 @@
-"""The account of an import: every refused row is counted, the first ones are kept."""
+"""The state of an import: every refused row is counted, the first ones are kept."""
 
 from __future__ import annotations
 
@@ -25,25 +25,25 @@ def an_import() -> Import:
 def test_refused_rows_are_kept_in_order_until_there_is_no_room(
     chunks: list[list[str]], rows: int, size: int
 ) -> None:
-    account, limits = an_import(), Limits(max_kept_rejects=rows, max_kept_reject_bytes=size)
+    import_, limits = an_import(), Limits(max_kept_rejects=rows, max_kept_reject_bytes=size)
     rejects = [[Reject(1, "bad", "why", raw) for raw in chunk] for chunk in chunks]
 
-    kept = [reject for chunk in rejects for reject in account.keep(chunk, limits)]
+    kept = [reject for chunk in rejects for reject in import_.keep(chunk, limits)]
 
     every = [reject for chunk in rejects for reject in chunk]
     assert kept == every[: len(kept)]
     assert len(kept) <= rows
     assert sum(reject.size for reject in kept) <= size
-    assert account.rows_rejected == account.reasons.get("bad", 0) == len(every)
-    assert account.rejects_kept == len(kept)
+    assert import_.rows_rejected == import_.reasons.get("bad", 0) == len(every)
+    assert import_.rejects_kept == len(kept)
     if len(kept) < min(rows, len(every)):
         assert sum(reject.size for reject in every[: len(kept) + 1]) > size
 
 
 def test_an_import_that_begins_again_keeps_its_rejects_anew() -> None:
-    account, limits = an_import(), Limits(max_kept_rejects=1)
-    account.keep([Reject(2, "bad", "why", "raw")], limits)
+    import_, limits = an_import(), Limits(max_kept_rejects=1)
+    import_.keep([Reject(2, "bad", "why", "raw")], limits)
 
-    account.restart()
+    import_.restart()
 
-    assert account.room(limits) == (1, limits.max_kept_reject_bytes)
+    assert import_.room(limits) == (1, limits.max_kept_reject_bytes)

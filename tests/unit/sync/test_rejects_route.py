@@ -38,14 +38,14 @@ class Imports:
 
     def __init__(self, kept: list[Reject], rejected: int, deleted_at: datetime | None = None) -> None:
         self.kept = kept
-        self.account = Import(
+        self.import_ = Import(
             "i", "shop", "orders", "f.csv", "request", "b", "k", None, 1, NOON, status="done"
         )
-        self.account.rows_rejected, self.account.rejects_kept = rejected, len(kept)
-        self.account.rejects_deleted_at = deleted_at
+        self.import_.rows_rejected, self.import_.rejects_kept = rejected, len(kept)
+        self.import_.rejects_deleted_at = deleted_at
 
     async def of_tenant(self, _: str, __: str) -> tuple[Import, bool]:
-        return self.account, True
+        return self.import_, True
 
     async def rejects(self, _: str) -> AsyncIterator[list[Reject]]:
         yield self.kept
