@@ -3,7 +3,7 @@
 from services.engine import app
 from services.engine.app import bootstrap, declaring, grants, keys
 from services.engine.settings import Settings
-from shared.runtime import main
+from shared.http.runtime import main
 
 main(
     Settings,

@@ -13,10 +13,10 @@ from services.engine.settings import Settings
 from services.engine.store import erasures, resources
 from services.engine.store.resources import Resources
 from shared.auth import Authenticator, Principal
+from shared.aws import WireError
 from shared.errors import ApiError
-from shared.personalize import WireError
+from shared.http.runtime import ErrorBody
 from shared.postgres import Database
-from shared.runtime import ErrorBody
 
 _DETAILS = frozenset(
     ("rows", "lines", "errors", "metrics", "notes", "interactions", "users", "items", "seconds")

@@ -19,7 +19,7 @@ from services.engine.personalize.control import Control
 from services.engine.personalize.surface import OutboxAnnounce
 from services.engine.settings import Settings
 from services.engine.store import resources
-from shared.personalize import PageTokens
+from shared.aws import PageTokens
 from shared.postgres import UNAVAILABLE, Database
 
 if TYPE_CHECKING:

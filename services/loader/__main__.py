@@ -2,6 +2,6 @@
 
 from services.loader import app
 from services.loader.settings import Settings
-from shared.runtime import main
+from shared.http.runtime import main
 
 main(Settings, {"serve": app.build, "worker": app.worker})

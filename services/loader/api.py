@@ -13,8 +13,8 @@ from services.loader.domain import Served
 from services.loader.store import Activations, Caches, Generations, State
 from shared.auth import Authenticator, Principal
 from shared.errors import ApiError, Transient
+from shared.http.runtime import ErrorBody
 from shared.postgres import Database
-from shared.runtime import ErrorBody
 
 log = structlog.get_logger()
 

@@ -13,12 +13,12 @@ from services.loader.worker import Following, Loading
 from shared import redis, s3
 from shared.auth import Authenticator
 from shared.events.topics import BATCHES, CACHES, ERASURE_RECEIPTS, ERASURES
+from shared.http.runtime import application
 from shared.jobs import JobWorker
 from shared.kafka import Consumer, Publisher
 from shared.outbox import Relay
 from shared.postgres import Database
 from shared.rounds import Rounds
-from shared.runtime import application
 
 DESCRIPTION = "Generations of recommendations: what is served, what was refused and why, and the way back."
 

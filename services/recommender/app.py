@@ -44,13 +44,12 @@ from shared.events.topics import (
     ITEMS,
     USERS,
 )
+from shared.http.fast_path import AwsFastPath, FastPathApplication
+from shared.http.runtime import application
 from shared.kafka import Consumer, Publisher, StateTable
 from shared.observability import tracing
-from shared.personalize import Shortcut
 from shared.postgres import Database
 from shared.redis import Multiplexer
-from shared.runtime import application
-from shared.serving import Serving
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -64,7 +63,7 @@ WORKER_REDIS_SECONDS = 5.0
 """A worker would rather wait than do its work twice."""
 
 
-def build(settings: Settings) -> Serving:
+def build(settings: Settings) -> FastPathApplication:
     """The process that answers."""
     database = Database(settings.postgres, "recommender")
     requests = database.for_requests()
@@ -113,8 +112,8 @@ def build(settings: Settings) -> Serving:
         description="Recommendations for users, items and places; the runtime API of Amazon Personalize.",
         http=settings.http,
     )  # fmt: skip
-    front = Hot(Shortcut(app, runtime.routes), answers, authenticator)
-    return Serving(tracing.TracedRequests(front), app, settings.http)
+    front = Hot(AwsFastPath(app, runtime.routes), answers, authenticator)
+    return FastPathApplication(tracing.TracedRequests(front), app, settings.http)
 
 
 def worker(settings: Settings) -> FastAPI:

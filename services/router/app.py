@@ -27,12 +27,11 @@ from services.router.store.upstream import Upstream
 from shared.auth import Authenticator
 from shared.errors import ApiError
 from shared.events.topics import ERASURE_RECEIPTS, ERASURES, EXPOSURES, INTERACTIONS
+from shared.http.fast_path import AwsFastPath, FastPathApplication
+from shared.http.runtime import application
 from shared.kafka import Consumer, Publisher
 from shared.observability import tracing
-from shared.personalize import Shortcut
 from shared.postgres import Database
-from shared.runtime import application
-from shared.serving import Serving
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -44,7 +43,7 @@ COUNT_SECONDS = 0.1
 """Results are read by people: each call of the handler asks Postgres what runs, so it gets many events."""
 
 
-def build(settings: Settings) -> Serving:
+def build(settings: Settings) -> FastPathApplication:
     """The process that routes."""
     database = Database(settings.postgres, "router")
     requests = database.for_requests()
@@ -67,8 +66,8 @@ def build(settings: Settings) -> Serving:
         description="Recommendations by variant; experiments and their results.",
         http=settings.http,
     )
-    front = Hot(Shortcut(app, runtime.routes), routing, authenticator)
-    return Serving(tracing.TracedRequests(front), app, settings.http)
+    front = Hot(AwsFastPath(app, runtime.routes), routing, authenticator)
+    return FastPathApplication(tracing.TracedRequests(front), app, settings.http)
 
 
 def worker(settings: Settings) -> FastAPI:

@@ -3,7 +3,7 @@
 from services.sync import app
 from services.sync.api import load
 from services.sync.settings import Settings
-from shared.runtime import main
+from shared.http.runtime import main
 
 main(
     Settings,

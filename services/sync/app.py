@@ -25,12 +25,12 @@ from shared.events.topics import (
     UPLOADS,
     USERS,
 )
+from shared.http.runtime import application
 from shared.jobs import JobWorker
 from shared.kafka import Consumer, Publisher
 from shared.outbox import Relay
 from shared.postgres import Database
 from shared.rounds import Rounds
-from shared.runtime import application
 
 QUOTA_SECONDS = 60.0
 """Seconds after which a worker stores its quotas again: one with other settings may have stored others."""

@@ -2,6 +2,6 @@
 
 from services.tracker import app
 from services.tracker.settings import Settings
-from shared.runtime import main
+from shared.http.runtime import main
 
 main(Settings, {"serve": app.build, "worker": app.worker})

@@ -16,12 +16,11 @@ from services.tracker.store import Datasets, Erasures, Rooms, Store, Tenants
 from shared.auth import Authenticator
 from shared.events import TrackerChanged
 from shared.events.topics import ERASURE_RECEIPTS, ERASURES, INTERACTIONS, ORDERS, PUTS, TRACKERS
+from shared.http.fast_path import AwsFastPath, FastPathApplication
+from shared.http.runtime import application
 from shared.kafka import Consumer, Publisher, StateTable
 from shared.observability import tracing
-from shared.personalize import Shortcut
 from shared.postgres import Database
-from shared.runtime import application
-from shared.serving import Serving
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -34,7 +33,7 @@ STORE_SECONDS = 0.1
 DESCRIPTION = "Takes what users do in a shop, in each wire format, and keeps it once."
 
 
-def build(settings: Settings) -> Serving:
+def build(settings: Settings) -> FastPathApplication:
     """The HTTP process: events in, confirmed by Kafka."""
     database = Database(settings.postgres, "tracker")
     publisher = Publisher(settings.kafka, "tracker", [INTERACTIONS, PUTS])
@@ -64,7 +63,7 @@ def build(settings: Settings) -> Serving:
         description=DESCRIPTION,
         http=settings.http,
     )
-    return Serving(tracing.TracedRequests(Shortcut(app, operations)), app, settings.http)
+    return FastPathApplication(tracing.TracedRequests(AwsFastPath(app, operations)), app, settings.http)
 
 
 def worker(settings: Settings) -> FastAPI:

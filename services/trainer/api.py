@@ -10,7 +10,7 @@ from services.trainer.store import Runs
 from shared.auth import Authenticator, Principal
 from shared.errors import ApiError
 from shared.events.values import Text
-from shared.runtime import ErrorBody
+from shared.http.runtime import ErrorBody
 
 
 class Step(BaseModel):

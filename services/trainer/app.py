@@ -17,12 +17,12 @@ from services.trainer.worker.waiting import Waiting
 from shared import s3
 from shared.auth import Authenticator
 from shared.events.topics import BATCHES, ERASURE_RECEIPTS, ERASURES, TRAINING_REQUESTS
+from shared.http.runtime import application
 from shared.jobs import JobWorker
 from shared.kafka import Consumer, Publisher, committed, end_offsets
 from shared.outbox import Relay
 from shared.postgres import Database
 from shared.rounds import Rounds
-from shared.runtime import application
 
 ERASE_SECONDS = 5.0
 

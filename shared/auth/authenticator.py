@@ -17,9 +17,9 @@ from shared.auth.keys import ApiKey, KeyPair, presented_key
 from shared.auth.principal import PAIR_SCOPES, SCOPES, AuthError, OriginNotAllowed, Principal, Scope
 from shared.auth.rates import RateLimits
 from shared.auth.recall import Recall
-from shared.body import read_body
 from shared.errors import unavailable
 from shared.http import ORIGIN_REFUSED, SMALL_BODY_BYTES, declared_bytes
+from shared.http.request_bodies import read_body
 from shared.postgres import Database, statements
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@
 `UnknownParameters` names what a route does not read. The limits are `HttpSettings`, listed in docs/limits.md.
 """
 
-from shared.http.bodies import (
+from shared.http.body_limits import (
     READING,
     SMALL_BODY_BYTES,
     UNKNOWN,

@@ -11,7 +11,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from shared.runtime import Part
+    from shared.http.runtime import Part
 
 
 def probes(parts: Sequence[Part]) -> APIRouter:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 import uvicorn
 
-from shared.http.bodies import READING
+from shared.http.body_limits import READING
 from shared.http.connections import Connections
 from shared.http.protocol import BoundedProtocol
 

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from shared.events.values import LATEST
 
 if TYPE_CHECKING:
+    from shared.aws.personalize.exploration import Exploration
     from shared.models import Model
-    from shared.personalize.exploration import Exploration
 
 EXPLORING = frozenset({"aws-user-personalization", "aws-ecomm-recommended-for-you"})
 """Recipes that show young items more often than their scores say."""

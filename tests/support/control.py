@@ -7,7 +7,7 @@ from typing import Any
 from services.engine.personalize.operations import TABLE
 from services.engine.personalize.surface import Surface
 from shared.auth import Principal
-from shared.personalize import Call
+from shared.aws_server import Call
 
 ACCOUNT = "000000000000"
 RECIPE = "arn:aws:personalize:::recipe/aws-similar-items"

@@ -22,10 +22,10 @@ from deploy.local.ports import Ports
 from deploy.local.stack import Stack
 from shared.events import CacheRefreshed, Event, InteractionRecorded
 from shared.events.topics import CACHES, INTERACTIONS, Topic
+from shared.http.runtime import Part
 from shared.kafka.connection import client_options
 from shared.kafka.offsets import end_offsets, offsets
 from shared.kafka.topics import make_topics
-from shared.runtime import Part
 from shared.settings import KafkaSettings
 from tests.support.waiting import eventually
 

@@ -15,14 +15,15 @@ from services.engine.worker.counting import Counting
 from services.engine.worker.sweeper import Sweeper
 from services.engine.worker.work import Work
 from shared.auth import Authenticator
+from shared.aws import PageTokens
+from shared.aws_server import Json11
 from shared.events.topics import CAMPAIGNS, ERASURE_RECEIPTS, ERASURES, FILTERS, TRACKERS
+from shared.http.runtime import application
 from shared.jobs import JobWorker
 from shared.kafka import Consumer, Publisher
 from shared.outbox import Relay
-from shared.personalize import Json11, PageTokens
 from shared.postgres import Database
 from shared.rounds import Rounds
-from shared.runtime import application
 
 if TYPE_CHECKING:
     from fastapi import FastAPI

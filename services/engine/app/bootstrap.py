@@ -23,8 +23,8 @@ from services.engine.personalize.surface import OutboxAnnounce
 from services.engine.store.keys import Keys
 from services.engine.store.resources import Resources
 from shared.auth import SCOPES, new_access_key, new_api_key
+from shared.aws import PageTokens
 from shared.errors import Permanent, Transient
-from shared.personalize import PageTokens
 from shared.postgres import Database
 from shared.settings import S3Settings
 

@@ -9,7 +9,7 @@ from services.engine.personalize.control import Control
 from services.engine.personalize.members import ArnText, Timestamp, WireModel
 from services.engine.recipes import RECIPES
 from services.engine.recipes.recipe import Recipe, shapes_data
-from shared.personalize import Arn, not_found
+from shared.aws import Arn, not_found
 
 
 class AlgorithmName(WireModel):

@@ -24,8 +24,8 @@ from services.engine.personalize.members import (
     document,
 )
 from services.engine.personalize.places import S3DataConfig
+from shared.aws import WireError, invalid_input, not_found
 from shared.errors import Permanent
-from shared.personalize import WireError, invalid_input, not_found
 
 MOST_METRICS = 10
 

@@ -22,7 +22,7 @@ from services.engine.personalize.members import (
 from services.engine.personalize.places import JobInput, JobOutput
 from services.engine.personalize.tuning import ThemeGenerationConfig
 from services.engine.recipes import RECIPES
-from shared.personalize import invalid_input
+from shared.aws import invalid_input
 
 DEFAULT_RESULTS = 25
 MOST_RESULTS = 500

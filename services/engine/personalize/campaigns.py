@@ -25,9 +25,9 @@ from services.engine.personalize.members import (
     update_of,
 )
 from services.engine.store.resources import Resources
+from shared.aws import invalid_input
 from shared.events import CampaignChanged
 from shared.events.topics import CAMPAIGNS
-from shared.personalize import invalid_input
 
 LATEST = "/$LATEST"
 _SYNC = "syncWithLatestSolutionVersion"

@@ -10,7 +10,7 @@ from services.engine.personalize.control import Control
 from services.engine.personalize.members import ArnText, Domain, Page, Timestamp, WireModel
 from services.engine.recipes import RECIPES
 from services.engine.recipes import Recipe as FittingRecipe
-from shared.personalize import Arn, invalid_input, not_found
+from shared.aws import Arn, invalid_input, not_found
 
 DECLINED = {
     "aws-next-best-action": "there are no Actions datasets here; use aws-user-personalization over items.",

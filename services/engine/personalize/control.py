@@ -12,7 +12,7 @@ from services.engine.personalize.members import MOST_TAGS, Page, Tag, Tagged, Vi
 from services.engine.settings import Settings
 from services.engine.store.resources import Resources
 from shared import jobs
-from shared.personalize import Arn, PageTokens, WireError, invalid_input, not_found
+from shared.aws import Arn, PageTokens, WireError, invalid_input, not_found
 
 if TYPE_CHECKING:
     from shared.events import Event

@@ -22,7 +22,7 @@ from services.engine.personalize.members import (
     update_of,
 )
 from services.engine.store import datasets as stored
-from shared.personalize import WireError, invalid_input
+from shared.aws import WireError, invalid_input
 
 
 class CreateDataset(Tagged):

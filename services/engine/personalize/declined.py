@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from shared.personalize import WireError, invalid_input
+from shared.aws import WireError, invalid_input
 
 _NO_ACTIONS = "there are items and no actions; the dataset types are INTERACTIONS, ITEMS and USERS."
 

@@ -20,7 +20,7 @@ from services.engine.personalize.members import (
     WireModel,
 )
 from services.engine.personalize.places import DataSource
-from shared.personalize import invalid_input
+from shared.aws import invalid_input
 
 WORDS = {
     Status.PENDING: "PENDING",

@@ -22,10 +22,10 @@ from services.engine.personalize.members import (
     WireModel,
     document,
 )
+from shared.aws import invalid_input
 from shared.events import FilterChanged
 from shared.events.topics import FILTERS
 from shared.filters import Filter
-from shared.personalize import invalid_input
 
 
 class CreateFilter(Tagged):

@@ -17,8 +17,8 @@ from services.engine.personalize.members import (
     WireModel,
     document,
 )
+from shared.aws import WireError
 from shared.events.topics import FILTERS
-from shared.personalize import WireError
 
 
 class CreateDatasetGroup(Tagged):

@@ -16,7 +16,7 @@ from services.engine.personalize.members import (
     WireModel,
 )
 from services.engine.personalize.places import DataSource
-from shared.personalize import invalid_input
+from shared.aws import invalid_input
 
 
 class CreateDatasetImportJob(NewJob):

@@ -8,8 +8,9 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 from pydantic import AfterValidator, Field, StringConstraints
 
 from services.engine.domain.resources import Resource, Status
-from shared.personalize import WireModel, exploration
-from shared.personalize.members import ArnText, ResourceName, Text, Timestamp
+from shared.aws import WireModel
+from shared.aws.members import ArnText, ResourceName, Text, Timestamp
+from shared.aws.personalize import exploration
 
 MOST_TAGS = 50
 

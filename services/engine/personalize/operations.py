@@ -32,7 +32,7 @@ from services.engine.personalize import (
 )
 from services.engine.personalize.members import Page
 from shared.auth import Scope
-from shared.personalize import WireModel
+from shared.aws import WireModel
 
 ERRORS = {
     "II": "InvalidInputException",

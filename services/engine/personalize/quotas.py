@@ -5,7 +5,7 @@ from __future__ import annotations
 from services.engine.domain.resources import NOUNS, NewResource, Type
 from services.engine.settings import Settings
 from services.engine.store.resources import Resources
-from shared.personalize import WireError
+from shared.aws import WireError
 
 SETTINGS = {
     Type.DATASET_GROUP: "max_dataset_groups",

@@ -28,8 +28,8 @@ from services.engine.personalize.members import (
 )
 from services.engine.personalize.solutions import TrainingDataConfig
 from services.engine.recipes import Recipe
+from shared.aws import invalid_input
 from shared.events.topics import CAMPAIGNS
-from shared.personalize import invalid_input
 
 
 class RecommenderConfig(WireModel):

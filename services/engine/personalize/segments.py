@@ -19,7 +19,7 @@ from services.engine.personalize.members import (
     WireModel,
 )
 from services.engine.personalize.places import JobInput, JobOutput
-from shared.personalize import invalid_input
+from shared.aws import invalid_input
 
 DEFAULT_RESULTS = 25
 MOST_RESULTS = 5_000_000

@@ -13,7 +13,7 @@ from services.engine.personalize.solutions import (
     check_schedule,
 )
 from services.engine.recipes import RECIPES
-from shared.personalize import invalid_input
+from shared.aws import invalid_input
 
 
 class SolutionUpdateConfig(WireModel):

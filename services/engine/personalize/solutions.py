@@ -27,8 +27,8 @@ from services.engine.personalize.members import (
 )
 from services.engine.personalize.tuning import AutoMlConfig, HpoConfig
 from services.engine.recipes import Recipe, configuration
+from shared.aws import invalid_input
 from shared.errors import Permanent
-from shared.personalize import invalid_input
 
 DatasetTypeName = Annotated[str, StringConstraints(max_length=256, pattern=r"^[A-Za-z_]+$")]
 Columns = Annotated[

@@ -14,7 +14,8 @@ from services.engine.store import calls
 from services.engine.store.resources import Resources
 from shared import outbox
 from shared.auth import Principal
-from shared.personalize import Call, Operation, PageTokens, WireError, invalid_input
+from shared.aws import PageTokens, WireError, invalid_input
+from shared.aws_server import Call, Operation
 
 if TYPE_CHECKING:
     from shared.events import Event

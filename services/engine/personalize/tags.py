@@ -9,7 +9,7 @@ from pydantic import Field
 from services.engine.domain.resources import NOUNS, Resource, Type
 from services.engine.personalize.control import Control, tagged
 from services.engine.personalize.members import MOST_TAGS, ArnText, Tag, TagKey, WireModel
-from shared.personalize import WireError, invalid_input
+from shared.aws import WireError, invalid_input
 
 _UNTAGGED = (Type.SCHEMA, Type.RECOMMENDER_TRAINING, Type.MODEL_RENEWAL)
 

@@ -17,9 +17,9 @@ from services.engine.personalize.members import (
     Tagged,
     WireModel,
 )
+from shared.aws import WireError
 from shared.events import TrackerChanged
 from shared.events.topics import TRACKERS
-from shared.personalize import WireError
 
 
 class CreateEventTracker(Tagged):

@@ -14,7 +14,7 @@ from services.engine.personalize.control import Control, in_use, require_active
 from services.engine.personalize.members import ArnText, Page, ResourceName, Tagged, WireModel
 from services.engine.personalize.solutions import VersionSummary
 from services.engine.recipes import RECIPES
-from shared.personalize import WireError, invalid_input
+from shared.aws import WireError, invalid_input
 
 
 class CreateSolutionVersion(Tagged):

@@ -16,8 +16,8 @@ from services.engine.worker import attribution, bulk_attribution, child, collect
 from services.engine.worker.attribution import Items, Place
 from services.engine.worker.runner import Runner
 from shared import jobs
+from shared.aws.personalize.recommendation_ids import source_among
 from shared.errors import Transient
-from shared.personalize.recommendations import source_among
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -14,8 +14,8 @@ import pyarrow.parquet as pq
 from services.engine.domain.attribution import BUCKET_SECONDS, Metric, Tally, sums_of
 from services.engine.store.objects import Objects
 from services.engine.worker.attribution import Items, Place, publish, row_of, valued
+from shared.aws.personalize.recommendation_ids import source_among
 from shared.events import canonical_type
-from shared.personalize.recommendations import source_among
 
 Report = Callable[[str, float], None]
 

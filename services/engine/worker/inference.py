@@ -18,11 +18,11 @@ from services.engine.worker import later
 from services.engine.worker.lines import input_files, read_json
 from services.engine.worker.sieve import Asked, Mask, Sieve, passes
 from shared import folders, models
+from shared.aws.personalize.exploration import Exploration
 from shared.errors import Permanent
 from shared.filters import Filter, FilterError
 from shared.models import Later, Model
 from shared.models.exploration import EXPLORING, Bonus, eligible
-from shared.personalize.exploration import Exploration
 
 INVALID_INPUT_PATH = "Invalid S3 input path."
 INVALID_OUTPUT_PATH = "Invalid S3 output path."

@@ -9,9 +9,9 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
+from shared.aws.personalize.exploration import Exploration
 from shared.filters.syntax import key_of
 from shared.models.exploration import EXPLORING, Bonus, eligible
-from shared.personalize.exploration import Exploration
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from services.recommender.domain.shelf import Shelf
+from shared.aws import invalid_input
 from shared.models import Attributes
-from shared.personalize import invalid_input
 
 if TYPE_CHECKING:
     from services.recommender.api.targets import Target

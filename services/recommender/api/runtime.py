@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING
 from services.recommender.api.metadata import Metadata
 from services.recommender.api.selection import Promotion, Wish
 from services.recommender.domain.recipes import USER
-from shared.personalize import Call, Operation, RestJson, WireModel, invalid_input
-from shared.personalize.protocols import declined
-from shared.personalize.runtime import (
+from shared.aws import WireModel, invalid_input
+from shared.aws.personalize.runtime import (
     GetPersonalizedRankingRequest,
     GetPersonalizedRankingResponse,
     GetRecommendationsRequest,
     GetRecommendationsResponse,
     PredictedItem,
 )
+from shared.aws_server import Call, Operation, RestJson
+from shared.aws_server.operations import declined
 
 if TYPE_CHECKING:
     from services.recommender.api.explorer import Explorer
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from services.recommender.domain.placing import Pick
     from services.recommender.store.states import Catalogues
     from shared.auth import Authenticator
-    from shared.personalize.runtime import Promotion as Asked
+    from shared.aws.personalize.runtime import Promotion as Asked
 
 
 class Runtime:

@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 from services.recommender.domain.facts import fact, spelled
 from services.recommender.domain.shelf import Shelf
+from shared.aws import Arn, invalid_input, not_found
 from shared.events import canonical_type
 from shared.events.spellings import folded
 from shared.filters import Events, Filter, FilterError
 from shared.models import Attributes
-from shared.personalize import Arn, invalid_input, not_found
 
 if TYPE_CHECKING:
     from services.recommender.domain.catalogue import Catalogue

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from services.recommender.domain.recipes import NEED_USER, POPULARITY, RANKING_ONLY, SIMILAR, list_recipe
-from shared.personalize import Arn, invalid_input, not_found
-from shared.personalize.recommendations import new_id
+from shared.aws import Arn, invalid_input, not_found
+from shared.aws.personalize.recommendation_ids import new_id
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

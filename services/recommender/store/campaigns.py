@@ -18,9 +18,9 @@ from services.recommender.metrics import MODEL_LOADS, MODELS
 from services.recommender.store.copies import Copies
 from services.recommender.store.lists import SQL, Guarded
 from services.recommender.store.view import View
+from shared.aws import Arn
 from shared.errors import EndcapError
 from shared.events import CampaignChanged, derived_id
-from shared.personalize import Arn
 
 if TYPE_CHECKING:
     from pathlib import Path

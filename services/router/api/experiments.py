@@ -18,7 +18,7 @@ from services.router.domain.experiments import (
 )
 from shared.auth import Authenticator, Principal
 from shared.events.values import LARGEST_INT4
-from shared.runtime import ErrorBody
+from shared.http.runtime import ErrorBody
 
 if TYPE_CHECKING:
     from services.router.store.experiments import Experiments

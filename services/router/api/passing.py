@@ -10,7 +10,7 @@ from services.router.domain.surfaces import BACKEND, PREFIX
 from shared.auth import Authenticator, Principal
 from shared.errors import ApiError
 from shared.http import accept_any_parameters
-from shared.runtime import error_response
+from shared.http.runtime import error_response
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send

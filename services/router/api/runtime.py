@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from services.router.domain.surfaces import Asked, campaign_surface
-from shared.personalize import Arn, Call, Operation, RestJson, WireError, WireModel, not_found
-from shared.personalize.protocols import declined
-from shared.personalize.runtime import GetPersonalizedRankingRequest, GetRecommendationsRequest
+from shared.aws import Arn, WireError, WireModel, not_found
+from shared.aws.personalize.runtime import GetPersonalizedRankingRequest, GetRecommendationsRequest
+from shared.aws_server import Call, Operation, RestJson
+from shared.aws_server.operations import declined
 
 if TYPE_CHECKING:
     from services.router.api.routing import Routing

@@ -16,7 +16,7 @@ from services.sync.api.form import FORM, posted
 from shared.auth import Principal
 from shared.errors import ApiError
 from shared.events.values import Name
-from shared.runtime import ERRORS, ErrorBody
+from shared.http.runtime import ERRORS, ErrorBody
 from shared.spreadsheets import as_text
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from services.sync.api.callers import reader
 from shared.auth import Principal
 from shared.errors import ApiError
 from shared.events.values import Name
-from shared.runtime import ERRORS, ErrorBody
+from shared.http.runtime import ERRORS, ErrorBody
 
 if TYPE_CHECKING:
     from services.sync.store import Catalogue, Orders

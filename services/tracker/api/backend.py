@@ -20,9 +20,9 @@ from services.tracker.domain.backend import (
 from services.tracker.domain.native import what_is_wrong
 from services.tracker.domain.reception import Reception
 from services.tracker.metrics import REJECTED
-from shared.body import documented
 from shared.errors import ApiError
 from shared.events import InteractionRecorded
+from shared.http.request_bodies import documented
 
 Tracked = TypeVar("Tracked", bound=BaseModel)
 

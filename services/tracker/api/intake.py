@@ -16,10 +16,10 @@ from services.tracker.domain.reception import Reception
 from services.tracker.metrics import ACCEPTED, UNCONFIRMED, WAITING
 from services.tracker.settings import Settings
 from shared.auth import Authenticator, Principal
-from shared.body import read_body
 from shared.errors import ApiError, Transient, unavailable
 from shared.events.topics import INTERACTIONS, Topic
 from shared.http import SMALL_BODY_BYTES, declared_bytes
+from shared.http.request_bodies import read_body
 from shared.kafka import Publisher
 
 if TYPE_CHECKING:

@@ -13,10 +13,11 @@ from services.tracker.domain.native import what_is_wrong
 from services.tracker.domain.personalize import interactions, item_puts, user_puts
 from services.tracker.store import Datasets, Rooms, Tenants
 from shared.auth import Authenticator
+from shared.aws import Arn, WireError, WireModel, invalid_input, not_found
+from shared.aws.personalize.events import PutEventsRequest, PutItemsRequest, PutUsersRequest
+from shared.aws_server import Call, Operation, RestJson
+from shared.aws_server.operations import declined
 from shared.events.topics import PUTS
-from shared.personalize import Arn, Call, Operation, RestJson, WireError, WireModel, invalid_input, not_found
-from shared.personalize.events import PutEventsRequest, PutItemsRequest, PutUsersRequest
-from shared.personalize.protocols import declined
 from shared.rates import TokenBuckets
 
 

@@ -8,18 +8,18 @@ from typing import Any, NamedTuple
 from services.tracker.domain.columns import Columns, Kind, Record, without_schema
 from services.tracker.domain.numbers import BeyondLimits, parse_number
 from services.tracker.domain.reception import MAX_DEPTH, Reception, nests_too_deep, with_adjustment
-from shared.errors import Permanent
-from shared.events import InteractionRecorded, ItemPut, UserPut, canonical_type, derived_id
-from shared.events.fields import check_sizes
-from shared.events.values import LONGEST_ID
-from shared.personalize import invalid_input
-from shared.personalize.events import (
+from shared.aws import invalid_input
+from shared.aws.personalize.events import (
     PutEvent,
     PutEventsRequest,
     PutItemsRequest,
     PutUsersRequest,
     properties,
 )
+from shared.errors import Permanent
+from shared.events import InteractionRecorded, ItemPut, UserPut, canonical_type, derived_id
+from shared.events.fields import check_sizes
+from shared.events.values import LONGEST_ID
 
 _NOISE = re.compile(r"[^a-z0-9]")
 

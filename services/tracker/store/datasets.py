@@ -9,7 +9,7 @@ from typing import TypeVar
 from services.tracker.domain.columns import Columns, Kind
 from services.tracker.store.tenants import SQL
 from shared.auth.recall import Recall
-from shared.personalize import WireError, not_found
+from shared.aws import WireError, not_found
 from shared.postgres import Database
 
 Puts = TypeVar("Puts")

@@ -10,7 +10,7 @@ import structlog
 
 from services.tracker.domain.columns import Kind
 from services.tracker.store.tenants import SQL
-from shared.personalize import invalid_input
+from shared.aws import invalid_input
 from shared.postgres import UNAVAILABLE
 
 if TYPE_CHECKING:

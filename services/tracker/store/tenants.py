@@ -7,8 +7,8 @@ from pathlib import Path
 
 from shared.auth import Principal
 from shared.auth.recall import Recall
+from shared.aws import Arn
 from shared.events import TrackerChanged
-from shared.personalize import Arn
 from shared.postgres import Database, statements
 
 SQL = statements(Path(__file__).parents[1] / "queries.sql")

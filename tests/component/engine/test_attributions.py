@@ -13,7 +13,7 @@ import asyncpg
 import httpx
 import pytest
 
-from shared.personalize.recommendations import new_id
+from shared.aws.personalize.recommendation_ids import new_id
 from tests.component.engine.conftest import ROLE, Engine
 from tests.component.engine.groups import checked, dataset_group, imported
 from tests.component.engine.shop import INTERACTIONS_SCHEMA, ITEMS_SCHEMA

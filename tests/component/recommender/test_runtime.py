@@ -18,9 +18,9 @@ from botocore.exceptions import ClientError
 
 from services.engine.recipes import RECIPES, Dataset
 from services.engine.recipes.recipe import silent
+from shared.aws.personalize.recommendation_ids import is_from
 from shared.events.topics import CACHES, CAMPAIGNS, INTERACTIONS, ITEMS
 from shared.models import fingerprint, save
-from shared.personalize.recommendations import is_from
 from tests.component.recommender.campaigns import arn, campaign, client, ids, loaded
 from tests.support.waiting import PATIENCE, eventually
 

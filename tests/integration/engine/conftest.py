@@ -9,7 +9,7 @@ import pytest
 from services.engine.personalize.surface import Surface
 from services.engine.settings import Settings
 from services.engine.store.keys import Keys
-from shared.personalize import PageTokens
+from shared.aws import PageTokens
 from shared.postgres import Database
 from shared.settings import PostgresSettings
 from tests.support.control import ACCOUNT, STORE_KEY_ID

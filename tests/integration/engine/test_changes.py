@@ -13,7 +13,7 @@ from services.engine.schedule import AutoTraining
 from services.engine.settings import Settings
 from services.engine.store.objects import Objects
 from services.engine.worker.sweeper import Sweeper
-from shared.personalize import PageTokens, WireError
+from shared.aws import PageTokens, WireError
 from shared.postgres import Database
 from tests.support.control import ask, caller
 from tests.support.deletions import end_deletions

@@ -15,7 +15,7 @@ from services.engine.store.keys import Keys
 from services.engine.store.resources import Resources
 from services.engine.worker.counting import Counting
 from shared import jobs
-from shared.personalize.recommendations import new_id, source_among
+from shared.aws.personalize.recommendation_ids import new_id, source_among
 from shared.postgres import Database
 from shared.settings import PostgresSettings
 from tests.support.stack import Database as MigratedDatabase

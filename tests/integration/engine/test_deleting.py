@@ -12,7 +12,7 @@ from services.engine.personalize.surface import Surface
 from services.engine.settings import Settings
 from services.engine.store import resources, sweeping
 from services.engine.store.resources import Resources
-from shared.personalize import PageTokens, WireError
+from shared.aws import PageTokens, WireError
 from shared.postgres import Database
 from tests.support.control import ACCOUNT, RECIPE, ask
 from tests.support.deletions import end_deletions

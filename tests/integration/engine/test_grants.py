@@ -18,8 +18,8 @@ from services.engine.store.buckets import Holder
 from services.engine.store.keys import Keys
 from services.engine.store.resources import Resources
 from shared.auth import Principal
+from shared.aws_server import Call
 from shared.errors import Permanent
-from shared.personalize import Call
 from shared.postgres import Database
 from shared.settings import AuthSettings
 from tests.support.control import ACCOUNT, STORE_KEY_ID, ask, caller

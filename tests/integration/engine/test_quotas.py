@@ -10,7 +10,7 @@ import pytest
 
 from services.engine.personalize.surface import Surface
 from services.engine.settings import Settings
-from shared.personalize import PageTokens, WireError
+from shared.aws import PageTokens, WireError
 from shared.postgres import Database
 from tests.support.control import RECIPE, ask
 

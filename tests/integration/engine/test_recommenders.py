@@ -13,7 +13,7 @@ from services.engine.personalize.surface import Surface
 from services.engine.schedule import AutoTraining
 from services.engine.settings import Settings
 from services.engine.store import resources
-from shared.personalize import WireError
+from shared.aws import WireError
 from shared.postgres import Database
 from tests.support.control import RECIPE, ask
 from tests.support.deletions import end_deletions

@@ -9,7 +9,8 @@ import pytest
 
 from services.engine.personalize.surface import Surface
 from shared.auth import Principal
-from shared.personalize import Call, WireError
+from shared.aws import WireError
+from shared.aws_server import Call
 from tests.support.control import ask, caller
 
 SCHEMA = json.dumps(

@@ -17,9 +17,9 @@ from services.engine.store.objects import Objects
 from services.engine.worker.deletions import Deletions
 from services.engine.worker.sweeper import Sweeper
 from services.engine.worker.work import Work
+from shared.aws import WireError
 from shared.errors import Transient
 from shared.jobs import Job
-from shared.personalize import WireError
 from shared.postgres import Database
 from tests.support.control import RECIPE, ask
 from tests.support.deletions import end_deletions

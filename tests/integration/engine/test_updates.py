@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from services.engine.personalize.surface import Surface
+from shared.aws import WireError
 from shared.errors import Permanent
-from shared.personalize import WireError
 from shared.postgres import Database
 from tests.support.control import RECIPE, ask
 

@@ -13,10 +13,10 @@ import uvicorn
 from fastapi import APIRouter, Body, Request, Response
 from fastapi.responses import StreamingResponse
 
-from shared.body import read_body
 from shared.http import BoundedProtocol, Connections, connections
 from shared.http.connections import REFUSED
-from shared.runtime import application
+from shared.http.request_bodies import read_body
+from shared.http.runtime import application
 from shared.settings import HttpSettings
 from tests.support.waiting import PATIENCE, eventually
 

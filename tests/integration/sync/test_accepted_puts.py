@@ -12,10 +12,10 @@ import pytest
 from services.tracker.domain.columns import Columns
 from services.tracker.domain.personalize import item_puts, user_puts
 from services.tracker.domain.reception import Reception
+from shared.aws import WireError
+from shared.aws.personalize.events import PutItemsRequest, PutUsersRequest
 from shared.events import ItemChanged, ItemPut, UserChanged, UserPut
 from shared.kafka import encoded
-from shared.personalize import WireError
-from shared.personalize.events import PutItemsRequest, PutUsersRequest
 from tests.integration.sync.shop import TENANT, Shop
 
 NOW = datetime.now(UTC)

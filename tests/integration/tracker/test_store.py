@@ -14,9 +14,9 @@ import pytest_asyncio
 from services.tracker.domain.personalize import interactions
 from services.tracker.domain.reception import Reception
 from services.tracker.store import Kept, Store
+from shared.aws.personalize.events import PutEventsRequest
 from shared.events import InteractionRecorded
 from shared.kafka import encoded
-from shared.personalize.events import PutEventsRequest
 from shared.postgres import Database
 from shared.settings import PostgresSettings
 from tests.support.stack import Database as OwnDatabase

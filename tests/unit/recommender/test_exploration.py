@@ -7,9 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from shared.aws.personalize.exploration import Exploration
 from shared.models import Histories, Ids, Model, Scoring, Seen
 from shared.models.exploration import Bonus, eligible
-from shared.personalize.exploration import Exploration
 
 DAY = 86_400
 NEWEST = 1_000 * DAY

@@ -12,7 +12,7 @@ from services.recommender.api.answers import Reply
 from services.recommender.api.hot import Hot
 from services.recommender.api.rest import LEGACY, PREFIX, Rest
 from shared.auth import Authenticator
-from shared.runtime import application
+from shared.http.runtime import application
 from shared.settings import AuthSettings
 
 HEADERS = {"x-api-key": "between-services", "x-endcap-tenant": "shop"}

@@ -13,7 +13,7 @@ from services.router.domain.surfaces import BACKEND, PREFIX
 from services.router.store.upstream import Reply, _kept
 from shared.auth import Authenticator
 from shared.http import UNKNOWN_PARAMETERS
-from shared.runtime import application
+from shared.http.runtime import application
 from shared.settings import AuthSettings, HttpSettings
 
 HEADERS = {"x-api-key": "between-services", "x-endcap-tenant": "shop"}

@@ -14,9 +14,10 @@ from services.tracker.api import Intake, native_routes
 from services.tracker.settings import Settings
 from shared.auth import Authenticator, encrypt, hash_key, new_api_key, new_secret_key
 from shared.auth.authenticator import MAX_SIGNED_BODY
+from shared.aws import WireModel
+from shared.aws_server import Json11, Operation, RestJson
 from shared.http import SMALL_BODY_BYTES
-from shared.personalize import Json11, Operation, RestJson, WireModel
-from shared.runtime import application
+from shared.http.runtime import application
 from shared.settings import AuthSettings
 from tests.support.signing import SECRET, signed
 

@@ -7,8 +7,8 @@ import gzip
 import pytest
 from fastapi import Request
 
-from shared.body import read_body
 from shared.errors import ApiError
+from shared.http.request_bodies import read_body
 
 
 async def unpacked(body: bytes, limit: int = 100_000) -> bytes:

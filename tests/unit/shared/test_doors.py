@@ -36,12 +36,12 @@ from services.tracker.domain.personalize import interactions as put_events
 from services.tracker.domain.personalize import item_puts, user_puts
 from services.tracker.domain.reception import Reception, Rejected
 from services.trainer.api import RunRequest
+from shared.aws import WireError
+from shared.aws.personalize.events import PutEventsRequest, PutItemsRequest, PutUsersRequest
 from shared.errors import Permanent
 from shared.events import ItemChanged, ItemPut, UserChanged, UserPut, values
 from shared.events.spellings import ITEM_FIELDS
 from shared.kafka import encoded
-from shared.personalize import WireError
-from shared.personalize.events import PutEventsRequest, PutItemsRequest, PutUsersRequest
 
 NOW = datetime(2026, 11, 21, 8, 0, tzinfo=UTC)
 

@@ -10,9 +10,9 @@ import structlog
 from pydantic import ValidationError
 
 from shared import observability
+from shared.aws import WireError
 from shared.errors import ApiError, Permanent, Transient
 from shared.masking import masked
-from shared.personalize import WireError
 from shared.settings import AuthSettings, ObservabilitySettings, PostgresSettings
 
 SECRET = "hush-1"

@@ -12,7 +12,7 @@ from asgi_lifespan import LifespanManager
 from fastapi import APIRouter
 
 from shared.errors import ApiError, Transient
-from shared.runtime import application
+from shared.http.runtime import application
 
 
 @dataclass

@@ -8,9 +8,9 @@ import orjson
 import pytest
 from starlette.requests import ClientDisconnect
 
-from shared.serving import Serving
+from shared.http.fast_path import FastPathApplication
+from shared.http.unexpected_errors import UnexpectedErrors
 from shared.settings import HttpSettings
-from shared.unexpected import UnexpectedErrors
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -38,7 +38,9 @@ async def answered(app: Any) -> list[Message]:
     return sent
 
 
-@pytest.mark.parametrize("served", [UnexpectedErrors, lambda app: Serving(app, app, HttpSettings())])
+@pytest.mark.parametrize(
+    "served", [UnexpectedErrors, lambda app: FastPathApplication(app, app, HttpSettings())]
+)
 async def test_an_error_is_answered_and_not_raised_so_that_the_server_keeps_the_connection(
     served: Any,
 ) -> None:

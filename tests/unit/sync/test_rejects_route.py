@@ -14,7 +14,7 @@ import pytest
 from services.sync.api import imports_router
 from services.sync.domain.imports import Import, Reject
 from shared.auth import Principal
-from shared.runtime import application
+from shared.http.runtime import application
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 CALLER = Principal("shop", None, frozenset({"admin", "read", "catalogue"}), "key")

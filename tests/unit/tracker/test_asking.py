@@ -9,7 +9,7 @@ import pytest
 
 from services.tracker.api.reading import reading_routes
 from shared.auth import Authenticator
-from shared.runtime import application
+from shared.http.runtime import application
 from shared.settings import AuthSettings
 
 

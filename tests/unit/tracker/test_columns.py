@@ -13,9 +13,9 @@ from services.tracker.domain.columns import Columns
 from services.tracker.domain.personalize import item_puts
 from services.tracker.domain.reception import Reception
 from services.tracker.store import Datasets
+from shared.aws import WireError
+from shared.aws.personalize.events import PutItemsRequest
 from shared.errors import Permanent
-from shared.personalize import WireError
-from shared.personalize.events import PutItemsRequest
 
 ARN = "arn:aws:personalize:eu-west-1:1:dataset/shop/ITEMS"
 

@@ -10,9 +10,9 @@ import pytest
 
 from services.tracker.domain.personalize import interactions, item_puts, user_puts
 from services.tracker.domain.reception import ADJUSTED, Reception
+from shared.aws import WireError
+from shared.aws.personalize.events import PutEventsRequest, PutItemsRequest, PutUsersRequest
 from shared.events import InteractionRecorded, derived_id
-from shared.personalize import WireError
-from shared.personalize.events import PutEventsRequest, PutItemsRequest, PutUsersRequest
 
 NOW = datetime(2026, 11, 21, 8, 0, tzinfo=UTC)
 SENT = int(NOW.timestamp()) - 60

@@ -7,8 +7,8 @@ import pytest
 
 from services.tracker.store import Tenants
 from shared.auth import Principal
+from shared.aws import Arn
 from shared.events import TrackerChanged
-from shared.personalize import Arn
 
 EVERYTHING = frozenset({"ingest", "read", "admin"})
 PAIR = Principal(None, "000000000000", EVERYTHING, "sigv4")

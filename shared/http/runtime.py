@@ -27,9 +27,9 @@ from starlette.exceptions import HTTPException
 from shared import observability
 from shared.errors import ApiError, Transient, unavailable
 from shared.http import BoundedBodies, UnknownParameters, api_pages, probes, server
+from shared.http.unexpected_errors import UnexpectedErrors
 from shared.postgres import REFUSED, UNAVAILABLE, migrate, refusal
 from shared.settings import HttpSettings, PostgresSettings, ServiceSettings
-from shared.unexpected import UnexpectedErrors
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp

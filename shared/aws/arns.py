@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from shared.personalize.errors import WireError, invalid_input
+from shared.aws.errors import WireError, invalid_input
 
 _ARN = re.compile(
     r"arn:(?P<partition>[a-z\d-]+):personalize:(?P<region>[^:]*):(?P<account>[^:]*):"

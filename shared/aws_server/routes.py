@@ -1,4 +1,4 @@
-"""The two ways an AWS SDK says which operation it means: a header (JSON 1.1) or the path (REST-JSON)."""
+"""Routes of the AWS protocols: JSON 1.1 names the operation in a header, REST-JSON in the path."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from pydantic import BaseModel, Field
 from starlette.requests import ClientDisconnect
 
 from shared.auth import Authenticator
-from shared.body import documented, read_body
+from shared.aws.protocols import JSON_11, REST_JSON, Protocol
+from shared.aws_server.operations import Answer, Operation, answer, error_answer
 from shared.http import SMALL_BODY_BYTES, declared_bytes
-from shared.personalize.errors import JSON_11_STATUS, REST_JSON_STATUS, invalid_input
-from shared.personalize.operations import Answer, Operation, Protocol, answer, failed
+from shared.http.request_bodies import documented, read_body
 
 if TYPE_CHECKING:
     from starlette.types import Scope
@@ -33,36 +33,36 @@ ERRORS: dict[int | str, dict[str, Any]] = {
     400: {"model": WireErrorBody, "description": "The request is not valid, or not allowed."},
     403: {"model": WireErrorBody, "description": "The signature or the key is missing or wrong."},
     404: {"model": WireErrorBody, "description": "The ARN names nothing here."},
-    503: {"model": WireErrorBody, "description": "A dependency is away; SDKs send the request again."},
+    503: {
+        "model": WireErrorBody,
+        "description": "A dependency is not reachable; SDKs send the request again.",
+    },
 }
 """The errors of a route that speaks an AWS protocol."""
-
-_JSON_11 = Protocol(b"application/x-amz-json-1.1", JSON_11_STATUS)
-_REST_JSON = Protocol(b"application/json", REST_JSON_STATUS)
 
 
 class RestJson:
     """Operations by path: personalize-events and personalize-runtime."""
 
     def __init__(self, authenticator: Authenticator, operations: Mapping[str, Operation[Any]]) -> None:
-        """`operations` maps a path, such as `/events`, to what is done there."""
+        """`operations` maps a path, such as `/events`, to its operation."""
         self._authenticator = authenticator
         self._operations = dict(operations)
 
     @property
     def paths(self) -> Container[str]:
-        """Where something is answered."""
+        """Return the paths that have an operation."""
         return self._operations
 
     async def answer(self, scope: Scope, body: bytes) -> Answer:
-        """Answer a raw ASGI request, for routes too busy for a framework."""
-        return await answer(_REST_JSON, self._operation(scope), scope, body, self._authenticator)
+        """Answer a raw ASGI request, for busy routes that bypass FastAPI."""
+        return await answer(REST_JSON, self._operation(scope), scope, body, self._authenticator)
 
     def _operation(self, scope: Scope) -> Operation[Any] | None:
         return self._operations.get(scope["path"])
 
     def router(self) -> APIRouter:
-        """A POST route for each operation."""
+        """Return a POST route for each operation."""
         router = APIRouter(tags=["Amazon Personalize"])
         for path, operation in self._operations.items():
             router.add_api_route(
@@ -79,7 +79,7 @@ class RestJson:
         return router
 
     async def _route(self, request: Request) -> Response:
-        return await _respond(request, _REST_JSON, self._operation(request.scope), self._authenticator)
+        return await _respond(request, REST_JSON, self._operation(request.scope), self._authenticator)
 
 
 class Json11:
@@ -96,13 +96,13 @@ class Json11:
 
     async def answer(self, scope: Scope, body: bytes) -> Answer:
         """Answer a raw ASGI request."""
-        return await answer(_JSON_11, self._operation(scope), scope, body, self._authenticator)
+        return await answer(JSON_11, self._operation(scope), scope, body, self._authenticator)
 
     def _operation(self, scope: Scope) -> Operation[Any] | None:
         return self._operations.get(dict(scope["headers"]).get(b"x-amz-target", b""))
 
     def router(self) -> APIRouter:
-        """The one route."""
+        """Return the single route."""
         router = APIRouter(tags=["Amazon Personalize"])
         router.add_api_route(
             "/",
@@ -117,7 +117,7 @@ class Json11:
         return router
 
     async def _route(self, request: Request) -> Response:
-        return await _respond(request, _JSON_11, self._operation(request.scope), self._authenticator)
+        return await _respond(request, JSON_11, self._operation(request.scope), self._authenticator)
 
 
 async def _respond(
@@ -130,19 +130,9 @@ async def _respond(
     except ClientDisconnect:
         raise
     except Exception as error:  # noqa: BLE001 - every error becomes an answer
-        given = failed(protocol, error, str(uuid.uuid4()))
+        answered = error_answer(protocol, error, str(uuid.uuid4()))
     else:
-        given = await answer(protocol, operation, request.scope, body, authenticator)
-    response = Response(given.body, given.status)
-    response.raw_headers = [*given.headers, (b"content-length", str(len(given.body)).encode())]
+        answered = await answer(protocol, operation, request.scope, body, authenticator)
+    response = Response(answered.body, answered.status)
+    response.raw_headers = [*answered.headers, (b"content-length", str(len(answered.body)).encode())]
     return response
-
-
-def declined(name: str, request: type[Any]) -> Operation[Any]:
-    """An operation that exists in Personalize and not here: it says so instead of seeming to work."""
-    sentence = f"{name} is not supported by Endcap: it has no actions, only items."
-
-    async def handle(*_: object) -> None:
-        raise invalid_input(sentence)
-
-    return Operation(name, request, "read", handle, declined=sentence)

@@ -6,7 +6,7 @@ import uuid
 
 import pytest
 
-from shared.personalize.recommendations import is_from, new_id
+from shared.aws.personalize.recommendation_ids import is_from, new_id
 
 
 def test_it_has_the_form_of_the_service() -> None:

@@ -17,24 +17,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.auth import AuthError, Principal, Scope
+from shared.aws import Arn, PageTokens, WireError, WireModel, invalid_input, not_found
+from shared.aws.personalize.events import PutEventsRequest, PutItemsRequest
+from shared.aws.personalize.runtime import GetPersonalizedRankingRequest, GetRecommendationsRequest
+from shared.aws.protocols import parse
+from shared.aws_server import Answer, Call, Json11, Operation, RestJson
+from shared.aws_server.operations import declined
+from shared.aws_server.routes import MAX_BODY
 from shared.errors import ApiError, Transient
-from shared.personalize import (
-    Answer,
-    Arn,
-    Call,
-    Json11,
-    Operation,
-    PageTokens,
-    RestJson,
-    WireError,
-    WireModel,
-    invalid_input,
-    not_found,
-)
-from shared.personalize.events import PutEventsRequest, PutItemsRequest
-from shared.personalize.operations import parse
-from shared.personalize.protocols import MAX_BODY, declined
-from shared.personalize.runtime import GetPersonalizedRankingRequest, GetRecommendationsRequest
 
 ARN = "arn:aws:personalize:eu-west-1:123456789012:campaign/home"
 PRINCIPAL = Principal(None, "000000000000", frozenset({"read", "admin"}), "sigv4")

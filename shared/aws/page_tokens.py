@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 
-from shared.personalize.errors import WireError
+from shared.aws.errors import WireError
 
 _MAC_BYTES = 16
 

@@ -9,7 +9,7 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
-from shared.personalize.members import ArnText, Name, ResourceName, Text, WireModel
+from shared.aws.members import ArnText, Name, ResourceName, Text, WireModel
 
 MAX_RESULTS = 500
 MAX_RESULTS_WITH_METADATA = 50

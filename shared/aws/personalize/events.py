@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import orjson
 from pydantic import AfterValidator, Field, StringConstraints
 
-from shared.personalize.members import ArnText, Name, Number, Text, Timestamp, WireModel
+from shared.aws.members import ArnText, Name, Number, Text, Timestamp, WireModel
 
 _NO_PROPERTIES = frozenset(
     ("userid", "sessionid", "eventtype", "timestamp", "recommendationid", "impression")

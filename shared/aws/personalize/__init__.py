@@ -1,0 +1,1 @@
+"""Models of Amazon Personalize that two services read: events, runtime, exploration, recommendation ids."""

@@ -1,0 +1,10 @@
+"""Answer operations of AWS services over HTTP: authentication, validation, dispatch, errors, routes.
+
+A service states which operations it answers (`Operation`: name, request model, scope, handler) and gets its
+routes from `RestJson` or `Json11`.
+"""
+
+from shared.aws_server.operations import Answer, Call, Operation
+from shared.aws_server.routes import Json11, RestJson
+
+__all__ = ["Answer", "Call", "Json11", "Operation", "RestJson"]

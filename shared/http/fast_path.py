@@ -1,0 +1,112 @@
+"""Fast paths: busy routes answered in raw ASGI, in front of the FastAPI application that documents them.
+
+For a PutEvents request of ten events FastAPI takes a third of the CPU time (docs/decisions/0168).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container
+from typing import TYPE_CHECKING, Protocol
+
+from shared.http.body_limits import SMALL_BODY_BYTES
+from shared.http.cors import Cors
+from shared.http.unexpected_errors import UnexpectedErrors
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+    from starlette.types import ASGIApp, Receive, Scope, Send
+
+    from shared.settings import HttpSettings
+
+
+class FastPathApplication:
+    """A fast path with its FastAPI application, readable by the browser pages that CORS allows."""
+
+    def __init__(self, front: ASGIApp, app: FastAPI, http: HttpSettings) -> None:
+        """`front` answers first and passes the other requests on to `app`.
+
+        Unexpected errors of `front` become a 500 here; those of `app` never leave it.
+        """
+        self._guarded = Cors(UnexpectedErrors(front), http.cors_origins)
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request."""
+        await self._guarded(scope, receive, send)
+
+    def openapi(self) -> dict[str, object]:
+        """Return the OpenAPI document of every route, those with a fast path included."""
+        return self.app.openapi()
+
+
+class RawAnswer(Protocol):
+    """A status, raw headers and a body, as ASGI sends them."""
+
+    @property
+    def status(self) -> int:
+        """Return the HTTP status."""
+
+    @property
+    def headers(self) -> list[tuple[bytes, bytes]]:
+        """Return the headers, without the content-length."""
+
+    @property
+    def body(self) -> bytes:
+        """Return the whole body."""
+
+
+class RawRoutes(Protocol):
+    """Routes that answer a raw ASGI request, such as `shared.aws_server.RestJson`."""
+
+    @property
+    def paths(self) -> Container[str]:
+        """Return the paths that are answered."""
+
+    async def answer(self, scope: Scope, body: bytes) -> RawAnswer:
+        """Answer a request with this body."""
+
+
+class AwsFastPath:
+    """Answers plain requests of an AWS protocol in raw ASGI and passes all others on.
+
+    The routes of FastAPI call the same `RestJson.answer`, so both ways differ in nothing but speed.
+    """
+
+    def __init__(self, app: ASGIApp, routes: RawRoutes) -> None:
+        """Pass to `app` what is not a plain request for one of `routes`."""
+        self._app = app
+        self._routes = routes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request, or pass it on."""
+        if not self._is_plain(scope):
+            await self._app(scope, receive, send)
+            return
+        body = await _body(receive)
+        if body is None:
+            return
+        answer = await self._routes.answer(scope, body)
+        headers = [*answer.headers, (b"content-length", b"%d" % len(answer.body))]
+        await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+        await send({"type": "http.response.body", "body": answer.body})
+
+    def _is_plain(self, scope: Scope) -> bool:
+        """Return whether it is a small POST with a content-length that no page of a browser sent."""
+        if scope["type"] != "http" or scope["method"] != "POST" or scope["path"] not in self._routes.paths:
+            return False
+        headers = dict(scope["headers"])
+        size = headers.get(b"content-length", b"")
+        return b"origin" not in headers and size.isdigit() and int(size) <= SMALL_BODY_BYTES
+
+
+async def _body(receive: Receive) -> bytes | None:
+    """Return the whole body; None if the client disconnects before its end."""
+    chunks = []
+    more = True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return None
+        chunks.append(message.get("body", b""))
+        more = message.get("more_body", False)
+    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
