@@ -23,10 +23,10 @@ _LINES = ("import_id", "file_line", "raw", *OrderRow._fields)
 _PUTS = ("import_id", "file_line", "id", "fields", "attributes")
 
 
-class Said(NamedTuple):
-    """What a file says of one item or user, and when that was said (µs since 1970).
+class FieldUpdate(NamedTuple):
+    """New fields and attributes of an item or user from a file; `at` is their time in µs since 1970.
 
-    `line` is the line of an item or user file; of an order file several lines may say it.
+    `line` is the line of an item or user file. It is None for order files, where several lines may agree.
     """
 
     id: str
@@ -168,17 +168,17 @@ class Staging:
                 for place, file_line, *cells in page:
                     yield StagedLine(file_line, OrderRow._make(cells), place)
 
-    async def said_of(
-        self, what: Literal["items", "users"], import_: Import, after: str
-    ) -> AsyncGenerator[Said, None]:
-        """What the file says of items or users behind one, sorted by their ids."""
+    async def field_updates(
+        self, kind: Literal["items", "users"], import_: Import, after: str
+    ) -> AsyncGenerator[FieldUpdate, None]:
+        """Yield the updates of items or users whose ids follow `after`, sorted by id."""
         if import_.kind == "orders":
-            facts = {"items": SQL.item_facts, "users": SQL.user_facts}[what]
+            facts = {"items": SQL.item_facts, "users": SQL.user_facts}[kind]
             async with aclosing(self._pages(*facts(import_id=import_.id, after=after))) as pages:
                 async for page in pages:
                     for identity, field, value, said_at in page:
                         fields = {} if field is None else {field: value}
-                        yield Said(identity, fields, {}, microseconds(said_at))
+                        yield FieldUpdate(identity, fields, {}, microseconds(said_at))
             return
         said_at = microseconds(import_.said_at)
         query = SQL.staged_puts(import_id=import_.id, after=after)
@@ -186,7 +186,7 @@ class Staging:
             async for page in pages:
                 for line, identity, fields, attributes in page:
                     # Of two rows about the same thing the later one holds.
-                    yield Said(identity, revived(fields), attributes, said_at + line, line)
+                    yield FieldUpdate(identity, revived(fields), attributes, said_at + line, line)
 
     async def _pages(self, text: str, *args: Any) -> AsyncGenerator[list[asyncpg.Record], None]:
         """The rows of a query, read in a transaction of its own: one state of the table."""

@@ -1,4 +1,4 @@
-"""The job of an import: read the file, and for order files group, settle and learn from its lines.
+"""The job of an import: read the file, assemble the orders of an order file, merge items and users.
 
 Each chunk is one transaction that changes the shop, appends the events and moves the import's position, so
 a worker that dies loses the chunk at hand and nothing else; the next one goes on behind the last.
@@ -15,7 +15,7 @@ import structlog
 from services.sync.domain.imports import Import, Step
 from services.sync.domain.limits import Limits
 from services.sync.metrics import IMPORTS, REJECTS, ROWS, SECONDS
-from services.sync.worker.learning import Learning
+from services.sync.worker.catalogue_merge import CatalogueMerge
 from services.sync.worker.reading import Reading
 from services.sync.worker.settling import Settling
 from shared import outbox
@@ -50,12 +50,12 @@ class Importer:
         self._staging = staging
         reading = Reading(database, imports, orders, staging, files, chunk_rows=chunk_rows, limits=limits)
         settling = Settling(database, imports, orders, staging, chunk_rows=chunk_rows, limits=limits)
-        learning = Learning(database, imports, staging, catalogue, limits=limits)
+        merge = CatalogueMerge(database, imports, staging, catalogue, limits=limits)
         self._steps: dict[Step, Callable[[Import], Awaitable[Import]]] = {
             "read": reading.read,
             "orders": settling.settle,
-            "items": learning.learn_items,
-            "users": learning.learn_users,
+            "items": merge.merge_items,
+            "users": merge.merge_users,
             "finish": self._finish,
         }
 
