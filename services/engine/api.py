@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field
 
 from services.engine.domain.resources import Status, Type
 from services.engine.personalize.deletions import WORDS
-from services.engine.personalize.surface import account_of
+from services.engine.personalize.dispatcher import account_of
 from services.engine.settings import Settings
 from services.engine.store import erasures, resources
 from services.engine.store.resources import Resources

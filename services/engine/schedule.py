@@ -16,7 +16,7 @@ import structlog
 from services.engine.domain.resources import Resource
 from services.engine.personalize import recommender_trainings, renewals, versions
 from services.engine.personalize.control import Control
-from services.engine.personalize.surface import OutboxAnnounce
+from services.engine.personalize.dispatcher import OutboxAnnounce
 from services.engine.settings import Settings
 from services.engine.store import resources
 from shared.aws import PageTokens

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from services.engine.personalize.dispatcher import OperationDispatcher
 from services.engine.personalize.operations import TABLE
-from services.engine.personalize.surface import Surface
 from shared.auth import Principal
 from shared.aws_server import Call
 
@@ -23,8 +23,8 @@ def caller(account: str = ACCOUNT, invocation: str | None = None, credential: st
     return Call(principal, "request", invocation, "eu-west-1")
 
 
-async def ask(surface: Surface, operation: str, call: Call | None = None, **body: Any) -> Any:
+async def ask(dispatcher: OperationDispatcher, operation: str, call: Call | None = None, **body: Any) -> Any:
     """The answer of an operation; WireError when it is refused."""
-    handlers = {each.name: each.handle for each in surface.operations()}
+    handlers = {each.name: each.handle for each in dispatcher.operations()}
     request = TABLE[operation].request.model_validate(body)
     return await handlers[operation](call or caller(), request)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from services.engine import api, schedule
 from services.engine.handlers import Handlers
-from services.engine.personalize.surface import Surface
+from services.engine.personalize.dispatcher import OperationDispatcher
 from services.engine.schedule import AutoTraining
 from services.engine.store.objects import Objects
 from services.engine.worker import counting, sweeper
@@ -38,12 +38,12 @@ def build(settings: Settings) -> FastAPI:
     authenticator = Authenticator(requests, settings.auth)
     secret = settings.auth.endcap_secret_key
     tokens = PageTokens(secret.get_secret_value() if secret else None)
-    surface = Surface(requests, settings, tokens)
+    dispatcher = OperationDispatcher(requests, settings, tokens)
     return application(
         "engine",
         parts=[database, authenticator],
         routers=[
-            Json11(authenticator, surface.operations()).router(),
+            Json11(authenticator, dispatcher.operations()).router(),
             api.router(requests, authenticator, settings),
         ],
         description="Amazon Personalize's control plane, and what its workers are at.",

@@ -19,7 +19,7 @@ from services.engine.app.buckets import make_buckets
 from services.engine.domain.resources import Resource, Type
 from services.engine.personalize import groups, trackers
 from services.engine.personalize.control import Control
-from services.engine.personalize.surface import OutboxAnnounce
+from services.engine.personalize.dispatcher import OutboxAnnounce
 from services.engine.store.keys import Keys
 from services.engine.store.resources import Resources
 from shared.auth import SCOPES, new_access_key, new_api_key

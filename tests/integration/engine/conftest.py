@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from services.engine.personalize.surface import Surface
+from services.engine.personalize.dispatcher import OperationDispatcher
 from services.engine.settings import Settings
 from services.engine.store.keys import Keys
 from shared.aws import PageTokens
@@ -36,5 +36,5 @@ async def store(database: MigratedDatabase) -> AsyncIterator[Database]:
 
 
 @pytest.fixture
-def surface(store: Database) -> Surface:
-    return Surface(store, Settings(), PageTokens())
+def dispatcher(store: Database) -> OperationDispatcher:
+    return OperationDispatcher(store, Settings(), PageTokens())

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from services.engine.domain.resources import NewResource, Type
-from services.engine.personalize.surface import Surface
+from services.engine.personalize.dispatcher import OperationDispatcher
 from services.engine.settings import Settings
 from services.engine.store import resources, sweeping
 from services.engine.store.resources import Resources
@@ -59,26 +59,30 @@ def _slow(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-async def shop(surface: Surface, store: Database) -> dict[Type, str]:
+async def shop(dispatcher: OperationDispatcher, store: Database) -> dict[Type, str]:
     """One resource of each kind; those that a model is needed for are stored as a worker leaves them."""
-    group = (await ask(surface, "CreateDatasetGroup", name="shop", domain="ECOMMERCE")).dataset_group_arn
+    group = (await ask(dispatcher, "CreateDatasetGroup", name="shop", domain="ECOMMERCE")).dataset_group_arn
     of_group = {"datasetGroupArn": group}
     fields = [*FIELDS, {"name": "TIMESTAMP", "type": "long"}, {"name": "EVENT_TYPE", "type": "string"}]
     schema = await ask(
-        surface, "CreateSchema", name="i", schema=json.dumps(SCHEMA | {"fields": fields}), domain="ECOMMERCE"
+        dispatcher,
+        "CreateSchema",
+        name="i",
+        schema=json.dumps(SCHEMA | {"fields": fields}),
+        domain="ECOMMERCE",
     )
     dataset = await ask(
-        surface,
+        dispatcher,
         "CreateDataset",
         name="i",
         schemaArn=schema.schema_arn,
         datasetType="Interactions",
         **of_group,
     )
-    solution = await ask(surface, "CreateSolution", name="s", recipeArn=RECIPE, **of_group)
-    tracker = await ask(surface, "CreateEventTracker", name="t", **of_group)
+    solution = await ask(dispatcher, "CreateSolution", name="s", recipeArn=RECIPE, **of_group)
+    tracker = await ask(dispatcher, "CreateEventTracker", name="t", **of_group)
     kept = await ask(
-        surface,
+        dispatcher,
         "CreateFilter",
         name="f",
         filterExpression='INCLUDE ItemID WHERE Interactions.EVENT_TYPE IN ("view")',
@@ -123,18 +127,18 @@ async def shop(surface: Surface, store: Database) -> dict[Type, str]:
     return arns
 
 
-async def status(surface: Surface, kind: Deletable, arn: str) -> str:
+async def status(dispatcher: OperationDispatcher, kind: Deletable, arn: str) -> str:
     """Return what Describe and List both say."""
-    described = await ask(surface, f"Describe{kind.word}", **{kind.member: arn})
+    described = await ask(dispatcher, f"Describe{kind.word}", **{kind.member: arn})
     [found] = [value for _, value in described if hasattr(value, "status")]
-    listing = await ask(surface, f"List{kind.word}s")
+    listing = await ask(dispatcher, f"List{kind.word}s")
     assert [each.status for each in getattr(listing, kind.listed)] == [found.status]
     return str(found.status)
 
 
-async def refused(surface: Surface, operation: str, **body: Any) -> WireError:
+async def refused(dispatcher: OperationDispatcher, operation: str, **body: Any) -> WireError:
     with pytest.raises(WireError) as caught:
-        await ask(surface, operation, **body)
+        await ask(dispatcher, operation, **body)
     return caught.value
 
 
@@ -147,64 +151,66 @@ async def pass_time(store: Database, share: float) -> None:
 
 
 async def test_every_kind_is_pending_then_in_progress_then_gone(
-    surface: Surface, store: Database, shop: dict[Type, str]
+    dispatcher: OperationDispatcher, store: Database, shop: dict[Type, str]
 ) -> None:
     parents = {Type.CAMPAIGN: KINDS[5], Type.DATASET: KINDS[7], Type.SOLUTION: KINDS[7]}
     for kind in KINDS:
         named = {kind.member: shop[kind.type]}
-        await ask(surface, f"Delete{kind.word}", **named)
+        await ask(dispatcher, f"Delete{kind.word}", **named)
 
         await pass_time(store, 0)
-        assert await status(surface, kind, shop[kind.type]) == "DELETE PENDING"
-        again = await refused(surface, f"Delete{kind.word}", **named)
+        assert await status(dispatcher, kind, shop[kind.type]) == "DELETE PENDING"
+        again = await refused(dispatcher, f"Delete{kind.word}", **named)
         assert (again.code, "is being deleted" in again.message) == ("ResourceInUseException", True)
         if parent := parents.get(kind.type):
-            held = await refused(surface, f"Delete{parent.word}", **{parent.member: shop[parent.type]})
+            held = await refused(dispatcher, f"Delete{parent.word}", **{parent.member: shop[parent.type]})
             assert held.code == "ResourceInUseException"
             if kind.type is Type.CAMPAIGN:
                 assert "wait until that is deleted" in held.message
 
         await pass_time(store, 0.75)
-        assert await status(surface, kind, shop[kind.type]) == "DELETE IN_PROGRESS"
+        assert await status(dispatcher, kind, shop[kind.type]) == "DELETE IN_PROGRESS"
 
         await pass_time(store, 1.1)
-        gone = await refused(surface, f"Describe{kind.word}", **named)
+        gone = await refused(dispatcher, f"Describe{kind.word}", **named)
         assert gone.code == "ResourceNotFoundException"
-        listing = await ask(surface, f"List{kind.word}s")
+        listing = await ask(dispatcher, f"List{kind.word}s")
         assert getattr(listing, kind.listed) == []
-        gone = await refused(surface, f"Delete{kind.word}", **named)
+        gone = await refused(dispatcher, f"Delete{kind.word}", **named)
         assert gone.code == "ResourceNotFoundException"
 
 
 async def test_a_name_is_free_when_its_deletion_is_over(
-    surface: Surface, store: Database, shop: dict[Type, str]
+    dispatcher: OperationDispatcher, store: Database, shop: dict[Type, str]
 ) -> None:
     tracker = {"name": "t", "datasetGroupArn": shop[Type.DATASET_GROUP]}
     solution = {"name": "s", "recipeArn": RECIPE, "datasetGroupArn": shop[Type.DATASET_GROUP]}
     for kind in (KINDS[0], KINDS[3]):
-        await ask(surface, f"Delete{kind.word}", **{kind.member: shop[kind.type]})
+        await ask(dispatcher, f"Delete{kind.word}", **{kind.member: shop[kind.type]})
     await pass_time(store, 0)
-    taken = await refused(surface, "CreateEventTracker", **tracker)
+    taken = await refused(dispatcher, "CreateEventTracker", **tracker)
     await end_deletions(store)
-    await ask(surface, "DeleteSolution", solutionArn=shop[Type.SOLUTION])
+    await ask(dispatcher, "DeleteSolution", solutionArn=shop[Type.SOLUTION])
     await pass_time(store, 0)
-    also_taken = await refused(surface, "CreateSolution", **solution)
-    below = await refused(surface, "CreateSolutionVersion", solutionArn=shop[Type.SOLUTION])
+    also_taken = await refused(dispatcher, "CreateSolution", **solution)
+    below = await refused(dispatcher, "CreateSolutionVersion", solutionArn=shop[Type.SOLUTION])
     await end_deletions(store)
 
     assert taken.code == also_taken.code == "ResourceAlreadyExistsException"
     assert below.code == "ResourceInUseException"
-    assert (await ask(surface, "CreateEventTracker", **tracker)).event_tracker_arn != shop[Type.EVENT_TRACKER]
-    assert (await ask(surface, "CreateSolution", **solution)).solution_arn == shop[Type.SOLUTION]
+    assert (await ask(dispatcher, "CreateEventTracker", **tracker)).event_tracker_arn != shop[
+        Type.EVENT_TRACKER
+    ]
+    assert (await ask(dispatcher, "CreateSolution", **solution)).solution_arn == shop[Type.SOLUTION]
 
 
 async def test_a_process_that_dies_holds_up_no_deletion(
-    surface: Surface, store: Database, shop: dict[Type, str]
+    dispatcher: OperationDispatcher, store: Database, shop: dict[Type, str]
 ) -> None:
     """Nothing in memory ends a deletion: whoever looks, then or later, sees the same."""
-    await ask(surface, "DeleteFilter", filterArn=shop[Type.FILTER])
+    await ask(dispatcher, "DeleteFilter", filterArn=shop[Type.FILTER])
     await pass_time(store, 0)
-    another = Surface(store, Settings(), PageTokens())
+    another = OperationDispatcher(store, Settings(), PageTokens())
     assert await status(another, KINDS[1], shop[Type.FILTER]) == "DELETE PENDING"
 
     await end_deletions(store)
@@ -217,12 +223,12 @@ async def test_a_process_that_dies_holds_up_no_deletion(
 
 
 async def test_other_services_see_no_deleted_resource(
-    surface: Surface, store: Database, shop: dict[Type, str]
+    dispatcher: OperationDispatcher, store: Database, shop: dict[Type, str]
 ) -> None:
     views = ("campaigns_v1", "filters_v1", "trackers_v1", "datasets_v1", "all_datasets_v1")
     before = [await store.fetchval(f"SELECT count(*) FROM {view}") for view in views]
     for kind in (KINDS[0], KINDS[1], KINDS[2], KINDS[3], KINDS[6]):
-        await ask(surface, f"Delete{kind.word}", **{kind.member: shop[kind.type]})
+        await ask(dispatcher, f"Delete{kind.word}", **{kind.member: shop[kind.type]})
     after = [await store.fetchval(f"SELECT count(*) FROM {view}") for view in views]
 
     assert before == [2, 1, 1, 1, 1]

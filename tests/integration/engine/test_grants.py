@@ -11,7 +11,7 @@ import pytest
 from pydantic import SecretStr
 
 from services.engine.domain.locations import Grant
-from services.engine.personalize.surface import Surface
+from services.engine.personalize.dispatcher import OperationDispatcher
 from services.engine.settings import Settings
 from services.engine.store import buckets
 from services.engine.store.buckets import Holder
@@ -40,12 +40,12 @@ OTHER_ACCOUNT = "000000000001"
 SETTINGS = Settings(auth=AuthSettings(endcap_secret_key=SecretStr(SECRET_KEY)))
 
 
-async def dataset(surface: Surface, name: str, call: Call) -> str:
+async def dataset(dispatcher: OperationDispatcher, name: str, call: Call) -> str:
     """The ARN of an Items dataset in a group of its own."""
-    group = (await ask(surface, "CreateDatasetGroup", call, name=name)).dataset_group_arn
-    schema = (await ask(surface, "CreateSchema", call, name=name, schema=json.dumps(SCHEMA))).schema_arn
+    group = (await ask(dispatcher, "CreateDatasetGroup", call, name=name)).dataset_group_arn
+    schema = (await ask(dispatcher, "CreateSchema", call, name=name, schema=json.dumps(SCHEMA))).schema_arn
     made = await ask(
-        surface,
+        dispatcher,
         "CreateDataset",
         call,
         name=name,
@@ -56,10 +56,10 @@ async def dataset(surface: Surface, name: str, call: Call) -> str:
     return str(made.dataset_arn)
 
 
-async def import_(surface: Surface, call: Call, arn: str, uri: str, name: str) -> str:
+async def import_(dispatcher: OperationDispatcher, call: Call, arn: str, uri: str, name: str) -> str:
     """The ARN of a new import job."""
     made = await ask(
-        surface,
+        dispatcher,
         "CreateDatasetImportJob",
         call,
         jobName=name,
@@ -70,10 +70,10 @@ async def import_(surface: Surface, call: Call, arn: str, uri: str, name: str) -
     return str(made.dataset_import_job_arn)
 
 
-async def export(surface: Surface, call: Call, arn: str, uri: str, name: str) -> None:
+async def export(dispatcher: OperationDispatcher, call: Call, arn: str, uri: str, name: str) -> None:
     """A new export job."""
     await ask(
-        surface,
+        dispatcher,
         "CreateDatasetExportJob",
         call,
         jobName=name,
@@ -98,17 +98,17 @@ def administrator(tenant: str) -> Call:
     ids=["admin-key", "another-key-pair", "unverified"],
 )
 async def test_a_bucket_is_for_those_who_were_allowed_it(
-    surface: Surface, store: Database, call: Call
+    dispatcher: OperationDispatcher, store: Database, call: Call
 ) -> None:
-    arn = await dataset(surface, "shop", caller())
+    arn = await dataset(dispatcher, "shop", caller())
 
     for uri in ("s3://lake/items.csv", "s3://endcap-uploads/other/items.csv", "s3://endcap-data/"):
         with pytest.raises(Exception, match=r"Invalid Data location\. .*(privileges|another tenant)"):
-            await import_(surface, call, arn, uri, "refused")
-    await import_(surface, call, arn, "s3://endcap-uploads/shop/items.csv", "own")
+            await import_(dispatcher, call, arn, uri, "refused")
+    await import_(dispatcher, call, arn, "s3://endcap-uploads/shop/items.csv", "own")
     async with store.transaction() as connection:
         await buckets.allow(connection, Holder(ACCOUNT, "shop"), Grant("lake", "shop/", read_only=True))
-    await import_(surface, call, arn, "s3://lake/shop/items.csv", "allowed")
+    await import_(dispatcher, call, arn, "s3://lake/shop/items.csv", "allowed")
     for uri in (
         "s3://lake/shop-2/items.csv",
         "s3://lake/shop/../a.csv",
@@ -116,15 +116,17 @@ async def test_a_bucket_is_for_those_who_were_allowed_it(
         "s3://lake/",
     ):
         with pytest.raises(Exception, match="Invalid Data location"):
-            await import_(surface, call, arn, uri, "refused")
+            await import_(dispatcher, call, arn, uri, "refused")
     with pytest.raises(Exception, match=r"Invalid S3 output path\. Insufficient privileges"):
-        await export(surface, call, arn, "s3://lake/shop/out/", "refused")
+        await export(dispatcher, call, arn, "s3://lake/shop/out/", "refused")
 
 
-async def test_a_key_pair_of_the_object_store_needs_no_grant(surface: Surface, store: Database) -> None:
-    arn = await dataset(surface, "shop", caller())
+async def test_a_key_pair_of_the_object_store_needs_no_grant(
+    dispatcher: OperationDispatcher, store: Database
+) -> None:
+    arn = await dataset(dispatcher, "shop", caller())
 
-    job = await import_(surface, caller(), arn, "s3://anywhere/items.csv", "any")
+    job = await import_(dispatcher, caller(), arn, "s3://anywhere/items.csv", "any")
 
     resource = await Resources(store, ACCOUNT, None, "eu-west-1").get(job.split(":", 5)[5])
     assert resource is not None
@@ -137,30 +139,37 @@ async def test_a_key_pair_of_the_object_store_needs_no_grant(surface: Surface, s
     )
     for uri in ("s3://endcap-data/other/a.csv", "s3://Endcap-data/shop/a.csv"):
         with pytest.raises(Permanent, match="another tenant"):
-            await import_(surface, caller(), arn, uri, "refused")
+            await import_(dispatcher, caller(), arn, uri, "refused")
     await Keys(store).revoke(STORE_KEY_ID)
     ended = await buckets.store_of(store, SETTINGS, resource)
     assert (ended.access.any_bucket, ended.keys) == (False, None)
 
 
-async def test_a_grant_of_an_account_holds_for_its_tenants_alone(surface: Surface, store: Database) -> None:
+async def test_a_grant_of_an_account_holds_for_its_tenants_alone(
+    dispatcher: OperationDispatcher, store: Database
+) -> None:
     ours, theirs = caller(credential="ENDCONE"), caller(OTHER_ACCOUNT, credential="ENDCTWO")
     async with store.transaction() as connection:
         await buckets.allow(connection, Holder(OTHER_ACCOUNT), Grant("lake"))
-    our_dataset, their_dataset = await dataset(surface, "shop", ours), await dataset(surface, "mall", theirs)
+    our_dataset, their_dataset = (
+        await dataset(dispatcher, "shop", ours),
+        await dataset(dispatcher, "mall", theirs),
+    )
 
-    await import_(surface, theirs, their_dataset, "s3://lake/items.csv", "allowed")
+    await import_(dispatcher, theirs, their_dataset, "s3://lake/items.csv", "allowed")
     with pytest.raises(Permanent, match="Insufficient privileges"):
-        await import_(surface, ours, our_dataset, "s3://lake/items.csv", "refused")
+        await import_(dispatcher, ours, our_dataset, "s3://lake/items.csv", "refused")
 
 
-async def test_a_grant_that_was_taken_back_ends_what_waits(surface: Surface, store: Database) -> None:
+async def test_a_grant_that_was_taken_back_ends_what_waits(
+    dispatcher: OperationDispatcher, store: Database
+) -> None:
     call = caller(credential="ENDCONE")
-    arn = await dataset(surface, "shop", call)
+    arn = await dataset(dispatcher, "shop", call)
     holder, grant = Holder(ACCOUNT, "shop"), Grant("lake")
     async with store.transaction() as connection:
         await buckets.allow(connection, holder, grant)
-    job = await import_(surface, call, arn, "s3://lake/items.csv", "waiting")
+    job = await import_(dispatcher, call, arn, "s3://lake/items.csv", "waiting")
     resource = await Resources(store, ACCOUNT, None, "eu-west-1").get(job.split(":", 5)[5])
     assert resource is not None
 
@@ -172,8 +181,10 @@ async def test_a_grant_that_was_taken_back_ends_what_waits(surface: Surface, sto
     assert (access.any_bucket, access.grants) == (False, ())
 
 
-async def test_keys_of_a_tenant_come_before_those_of_its_account(surface: Surface, store: Database) -> None:
-    arn = await dataset(surface, "shop", caller())
+async def test_keys_of_a_tenant_come_before_those_of_its_account(
+    dispatcher: OperationDispatcher, store: Database
+) -> None:
+    arn = await dataset(dispatcher, "shop", caller())
     group = await Resources(store, ACCOUNT, None, "eu-west-1").get("dataset-group/shop")
     assert group is not None
     assert arn
@@ -196,23 +207,27 @@ async def test_keys_of_a_tenant_come_before_those_of_its_account(surface: Surfac
     assert await used() == ("ALL", "secret of ALL")
 
 
-async def test_a_tenant_that_is_gone_leaves_no_grant(surface: Surface, store: Database) -> None:
+async def test_a_tenant_that_is_gone_leaves_no_grant(
+    dispatcher: OperationDispatcher, store: Database
+) -> None:
     call = caller()
-    group = (await ask(surface, "CreateDatasetGroup", call, name="shop")).dataset_group_arn
+    group = (await ask(dispatcher, "CreateDatasetGroup", call, name="shop")).dataset_group_arn
     async with store.transaction() as connection:
         await buckets.allow(connection, Holder(ACCOUNT, "shop"), Grant("lake"))
 
-    await ask(surface, "DeleteDatasetGroup", call, datasetGroupArn=group)
+    await ask(dispatcher, "DeleteDatasetGroup", call, datasetGroupArn=group)
 
     async with store.transaction() as connection:
         assert await buckets.listed(connection) == []
 
 
-async def test_metric_attributions_that_are_there_keep_their_place(surface: Surface, store: Database) -> None:
+async def test_metric_attributions_that_are_there_keep_their_place(
+    dispatcher: OperationDispatcher, store: Database
+) -> None:
     call = caller()
-    group = (await ask(surface, "CreateDatasetGroup", call, name="shop")).dataset_group_arn
+    group = (await ask(dispatcher, "CreateDatasetGroup", call, name="shop")).dataset_group_arn
     await ask(
-        surface,
+        dispatcher,
         "CreateMetricAttribution",
         call,
         name="m",

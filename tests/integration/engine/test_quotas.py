@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from services.engine.personalize.surface import Surface
+from services.engine.personalize.dispatcher import OperationDispatcher
 from services.engine.settings import Settings
 from shared.aws import PageTokens, WireError
 from shared.postgres import Database
@@ -29,19 +29,19 @@ QUOTAS = Settings(max_dataset_groups=2, max_schemas=2, max_solutions=2, max_filt
 
 
 @pytest.fixture
-def surface(store: Database) -> Surface:
-    return Surface(store, QUOTAS, PageTokens())
+def dispatcher(store: Database) -> OperationDispatcher:
+    return OperationDispatcher(store, QUOTAS, PageTokens())
 
 
-async def refusal(surface: Surface, operation: str, **members: Any) -> str:
+async def refusal(dispatcher: OperationDispatcher, operation: str, **members: Any) -> str:
     with pytest.raises(WireError) as caught:
-        await ask(surface, operation, **members)
+        await ask(dispatcher, operation, **members)
     assert caught.value.code == "LimitExceededException"
     return caught.value.message
 
 
-async def test_each_quota_is_kept_and_a_deletion_makes_room(surface: Surface) -> None:
-    groups = [(await ask(surface, "CreateDatasetGroup", name=name)).dataset_group_arn for name in "ab"]
+async def test_each_quota_is_kept_and_a_deletion_makes_room(dispatcher: OperationDispatcher) -> None:
+    groups = [(await ask(dispatcher, "CreateDatasetGroup", name=name)).dataset_group_arn for name in "ab"]
     of_a = {"datasetGroupArn": groups[0]}
     requests = {
         "CreateSchema": {"schema": json.dumps(SCHEMA)},
@@ -49,27 +49,29 @@ async def test_each_quota_is_kept_and_a_deletion_makes_room(surface: Surface) ->
         "CreateSolution": {"recipeArn": RECIPE, "performAutoTraining": False, **of_a},
     }
 
-    message = await refusal(surface, "CreateDatasetGroup", name="c")
+    message = await refusal(dispatcher, "CreateDatasetGroup", name="c")
     assert "An account may have 2 dataset groups" in message
     assert "ENGINE_MAX_DATASET_GROUPS" in message
     for operation, members in requests.items():
         for name in "ab":
-            await ask(surface, operation, name=name, **members)
-        await refusal(surface, operation, name="c", **members)
+            await ask(dispatcher, operation, name=name, **members)
+        await refusal(dispatcher, operation, name="c", **members)
 
     # Another group has its own room; the account's schemas get room when one goes.
     other = requests["CreateFilter"] | {"datasetGroupArn": groups[1]}
-    await ask(surface, "CreateFilter", name="c", **other)
-    listed = await ask(surface, "ListSchemas")
-    await ask(surface, "DeleteSchema", schemaArn=listed.schemas[0].schema_arn)
-    await ask(surface, "CreateSchema", name="c", **requests["CreateSchema"])
+    await ask(dispatcher, "CreateFilter", name="c", **other)
+    listed = await ask(dispatcher, "ListSchemas")
+    await ask(dispatcher, "DeleteSchema", schemaArn=listed.schemas[0].schema_arn)
+    await ask(dispatcher, "CreateSchema", name="c", **requests["CreateSchema"])
 
 
-async def test_calls_at_the_same_moment_do_not_pass_the_quota_together(surface: Surface) -> None:
-    calls = [ask(surface, "CreateSchema", name=f"s{n}", schema=json.dumps(SCHEMA)) for n in range(8)]
+async def test_calls_at_the_same_moment_do_not_pass_the_quota_together(
+    dispatcher: OperationDispatcher,
+) -> None:
+    calls = [ask(dispatcher, "CreateSchema", name=f"s{n}", schema=json.dumps(SCHEMA)) for n in range(8)]
 
     outcomes = await asyncio.gather(*calls, return_exceptions=True)
 
     refused = [one for one in outcomes if isinstance(one, WireError)]
     assert [one.code for one in refused] == ["LimitExceededException"] * 6
-    assert len((await ask(surface, "ListSchemas")).schemas) == 2
+    assert len((await ask(dispatcher, "ListSchemas")).schemas) == 2

@@ -9,7 +9,7 @@ import pytest
 
 from services.engine.domain.resources import Resource
 from services.engine.personalize import recommender_trainings
-from services.engine.personalize.surface import Surface
+from services.engine.personalize.dispatcher import OperationDispatcher
 from services.engine.schedule import AutoTraining
 from services.engine.settings import Settings
 from services.engine.store import resources
@@ -23,19 +23,19 @@ COLUMNS = {"trainingDataConfig": {"excludedDatasetColumns": {"ITEMS": ["PRICE"]}
 
 
 @pytest.fixture
-async def group(surface: Surface) -> str:
-    made = await ask(surface, "CreateDatasetGroup", name="shop", domain="ECOMMERCE")
+async def group(dispatcher: OperationDispatcher) -> str:
+    made = await ask(dispatcher, "CreateDatasetGroup", name="shop", domain="ECOMMERCE")
     return str(made.dataset_group_arn)
 
 
 @pytest.fixture
-async def recommender(surface: Surface, group: str) -> str:
-    made = await ask(surface, "CreateRecommender", name="you", datasetGroupArn=group, recipeArn=USE_CASE)
+async def recommender(dispatcher: OperationDispatcher, group: str) -> str:
+    made = await ask(dispatcher, "CreateRecommender", name="you", datasetGroupArn=group, recipeArn=USE_CASE)
     return str(made.recommender_arn)
 
 
-async def described(surface: Surface, arn: str) -> Any:
-    return (await ask(surface, "DescribeRecommender", recommenderArn=arn)).recommender
+async def described(dispatcher: OperationDispatcher, arn: str) -> Any:
+    return (await ask(dispatcher, "DescribeRecommender", recommenderArn=arn)).recommender
 
 
 async def trainings(store: Database) -> list[Resource]:
@@ -76,48 +76,48 @@ async def served(store: Database) -> list[tuple[str, str, str]]:
     return [tuple(row) for row in rows]
 
 
-async def refused(surface: Surface, operation: str, **arguments: Any) -> str:
+async def refused(dispatcher: OperationDispatcher, operation: str, **arguments: Any) -> str:
     with pytest.raises(WireError) as caught:
-        await ask(surface, operation, **arguments)
+        await ask(dispatcher, operation, **arguments)
     return str(caught.value.code)
 
 
 async def test_a_recommender_is_active_when_it_is_trained(
-    surface: Surface, store: Database, recommender: str
+    dispatcher: OperationDispatcher, store: Database, recommender: str
 ) -> None:
-    assert (await described(surface, recommender)).status == "CREATE PENDING"
+    assert (await described(dispatcher, recommender)).status == "CREATE PENDING"
     assert await served(store) == []
     assert await store.fetchval("SELECT kind FROM jobs") == "recommender-training"
 
     await train(store, "one")
 
-    after = await described(surface, recommender)
+    after = await described(dispatcher, recommender)
     assert after.status == "ACTIVE"
     assert after.model_metrics == {"coverage": 0.1235}
     assert await served(store) == [("recommender/you", "ACTIVE", digest("one"))]
 
 
 async def test_a_recommender_fails_with_its_first_training_alone(
-    surface: Surface, store: Database, group: str, recommender: str
+    dispatcher: OperationDispatcher, store: Database, group: str, recommender: str
 ) -> None:
     await fail(store, "There is nothing to train on.")
-    failed = await described(surface, recommender)
+    failed = await described(dispatcher, recommender)
     assert (failed.status, failed.failure_reason) == ("CREATE FAILED", "There is nothing to train on.")
-    await ask(surface, "DeleteRecommender", recommenderArn=recommender)
+    await ask(dispatcher, "DeleteRecommender", recommenderArn=recommender)
     await end_deletions(store)
 
-    again = await ask(surface, "CreateRecommender", name="you", datasetGroupArn=group, recipeArn=USE_CASE)
+    again = await ask(dispatcher, "CreateRecommender", name="you", datasetGroupArn=group, recipeArn=USE_CASE)
     await train(store, "one")
     await store.execute("UPDATE resources SET created_at = created_at - interval '8 days'")
     assert len(await AutoTraining(store, Settings()).begin_due()) == 1
     await fail(store, "The machine had no memory left.")
 
-    assert (await described(surface, again.recommender_arn)).status == "ACTIVE"
+    assert (await described(dispatcher, again.recommender_arn)).status == "ACTIVE"
     assert await served(store) == [("recommender/you", "ACTIVE", digest("one"))]
 
 
 async def test_a_recommender_trains_weekly_and_not_while_it_is_stopped(
-    surface: Surface, store: Database, recommender: str
+    dispatcher: OperationDispatcher, store: Database, recommender: str
 ) -> None:
     schedule = AutoTraining(store, Settings())
     await train(store, "one")
@@ -127,9 +127,9 @@ async def test_a_recommender_trains_weekly_and_not_while_it_is_stopped(
         return len(await schedule.begin_due())
 
     assert await begun("6 days") == 0
-    await ask(surface, "StopRecommender", recommenderArn=recommender)
+    await ask(dispatcher, "StopRecommender", recommenderArn=recommender)
     assert await begun("2 days") == 0
-    await ask(surface, "StartRecommender", recommenderArn=recommender)
+    await ask(dispatcher, "StartRecommender", recommenderArn=recommender)
     assert await begun("0 days") == 1
     await train(store, "two")
     assert await served(store) == [("recommender/you", "ACTIVE", digest("two"))]
@@ -138,59 +138,63 @@ async def test_a_recommender_trains_weekly_and_not_while_it_is_stopped(
 
 
 async def test_other_columns_come_with_the_next_model_and_other_settings_at_once(
-    surface: Surface, store: Database, recommender: str
+    dispatcher: OperationDispatcher, store: Database, recommender: str
 ) -> None:
     await train(store, "one")
     exploring = {"itemExplorationConfig": {"explorationWeight": "0.1"}}
 
-    await ask(surface, "UpdateRecommender", recommenderArn=recommender, recommenderConfig=exploring)
+    await ask(dispatcher, "UpdateRecommender", recommenderArn=recommender, recommenderConfig=exploring)
     update = {"recommenderArn": recommender, "recommenderConfig": exploring}
-    assert await refused(surface, "UpdateRecommender", **update) == "InvalidInputException"
+    assert await refused(dispatcher, "UpdateRecommender", **update) == "InvalidInputException"
     update["recommenderConfig"] = {}
-    assert await refused(surface, "UpdateRecommender", **update) == "InvalidInputException"
-    at_once = await described(surface, recommender)
+    assert await refused(dispatcher, "UpdateRecommender", **update) == "InvalidInputException"
+    at_once = await described(dispatcher, recommender)
     assert at_once.recommender_config.item_exploration_config == {"explorationWeight": "0.1"}
     assert at_once.latest_recommender_update.status == "ACTIVE"
 
-    await ask(surface, "UpdateRecommender", recommenderArn=recommender, recommenderConfig=COLUMNS)
-    waiting = await described(surface, recommender)
+    await ask(dispatcher, "UpdateRecommender", recommenderArn=recommender, recommenderConfig=COLUMNS)
+    waiting = await described(dispatcher, recommender)
     assert (waiting.status, waiting.latest_recommender_update.status) == ("ACTIVE", "CREATE PENDING")
     assert waiting.recommender_config.training_data_config is None
     update = {"recommenderArn": recommender, "recommenderConfig": COLUMNS}
-    assert await refused(surface, "UpdateRecommender", **update) == "ResourceInUseException"
+    assert await refused(dispatcher, "UpdateRecommender", **update) == "ResourceInUseException"
     assert (await trainings(store))[-1].document["solutionConfig"] == COLUMNS
 
     await train(store, "two")
-    done = await described(surface, recommender)
+    done = await described(dispatcher, recommender)
     assert done.latest_recommender_update.status == "ACTIVE"
     assert done.recommender_config.training_data_config is not None
     assert done.recommender_config.item_exploration_config == {"explorationWeight": "0.1"}
 
 
 async def test_an_update_that_can_not_be_trained_leaves_the_model_that_serves(
-    surface: Surface, store: Database, recommender: str
+    dispatcher: OperationDispatcher, store: Database, recommender: str
 ) -> None:
     await train(store, "one")
-    await ask(surface, "UpdateRecommender", recommenderArn=recommender, recommenderConfig=COLUMNS)
+    await ask(dispatcher, "UpdateRecommender", recommenderArn=recommender, recommenderConfig=COLUMNS)
     await fail(store, "It did not work.")
 
-    after = await described(surface, recommender)
+    after = await described(dispatcher, recommender)
 
     assert (after.status, after.latest_recommender_update.status) == ("ACTIVE", "CREATE FAILED")
     assert after.latest_recommender_update.failure_reason == "It did not work."
-    await ask(surface, "UpdateRecommender", recommenderArn=recommender, recommenderConfig=COLUMNS)
+    await ask(dispatcher, "UpdateRecommender", recommenderArn=recommender, recommenderConfig=COLUMNS)
 
 
 async def test_stopping_starting_and_deleting_are_announced(
-    surface: Surface, store: Database, recommender: str
+    dispatcher: OperationDispatcher, store: Database, recommender: str
 ) -> None:
     await train(store, "one")
-    await ask(surface, "StopRecommender", recommenderArn=recommender)
-    assert await refused(surface, "StopRecommender", recommenderArn=recommender) == "ResourceInUseException"
-    assert (await described(surface, recommender)).status == "INACTIVE"
-    await ask(surface, "StartRecommender", recommenderArn=recommender)
-    assert await refused(surface, "StartRecommender", recommenderArn=recommender) == "ResourceInUseException"
-    await ask(surface, "DeleteRecommender", recommenderArn=recommender)
+    await ask(dispatcher, "StopRecommender", recommenderArn=recommender)
+    assert (
+        await refused(dispatcher, "StopRecommender", recommenderArn=recommender) == "ResourceInUseException"
+    )
+    assert (await described(dispatcher, recommender)).status == "INACTIVE"
+    await ask(dispatcher, "StartRecommender", recommenderArn=recommender)
+    assert (
+        await refused(dispatcher, "StartRecommender", recommenderArn=recommender) == "ResourceInUseException"
+    )
+    await ask(dispatcher, "DeleteRecommender", recommenderArn=recommender)
     await end_deletions(store)
 
     rows = await store.fetch("SELECT aggregateid, type, payload ->> 'status' AS status FROM outbox")
@@ -198,38 +202,44 @@ async def test_stopping_starting_and_deleting_are_announced(
     assert {row["aggregateid"] for row in rows} == {"shop:recommender/you"}
     assert [row["status"] for row in rows] == ["INACTIVE", "ACTIVE", None]
     assert rows[-1]["type"] == "tombstone"
-    missing = await refused(surface, "DescribeRecommender", recommenderArn=recommender)
+    missing = await refused(dispatcher, "DescribeRecommender", recommenderArn=recommender)
     assert missing == "ResourceNotFoundException"
 
 
-async def test_one_that_is_being_made_can_not_be_changed(surface: Surface, recommender: str) -> None:
+async def test_one_that_is_being_made_can_not_be_changed(
+    dispatcher: OperationDispatcher, recommender: str
+) -> None:
     for operation, more in (
         ("DeleteRecommender", {}),
         ("StopRecommender", {}),
         ("StartRecommender", {}),
         ("UpdateRecommender", {"recommenderConfig": COLUMNS}),
     ):
-        code = await refused(surface, operation, recommenderArn=recommender, **more)
+        code = await refused(dispatcher, operation, recommenderArn=recommender, **more)
         assert code == "ResourceInUseException", operation
 
 
-async def test_recommenders_are_for_use_cases_of_the_groups_domain(surface: Surface, group: str) -> None:
-    plain = (await ask(surface, "CreateDatasetGroup", name="plain")).dataset_group_arn
+async def test_recommenders_are_for_use_cases_of_the_groups_domain(
+    dispatcher: OperationDispatcher, group: str
+) -> None:
+    plain = (await ask(dispatcher, "CreateDatasetGroup", name="plain")).dataset_group_arn
     films = USE_CASE.replace("aws-ecomm-recommended-for-you", "aws-vod-top-picks")
 
     for wanted, recipe in ((plain, USE_CASE), (group, RECIPE), (group, films)):
         body = {"name": "a", "datasetGroupArn": wanted, "recipeArn": recipe}
-        assert await refused(surface, "CreateRecommender", **body) == "InvalidInputException"
+        assert await refused(dispatcher, "CreateRecommender", **body) == "InvalidInputException"
     solution = {"name": "a", "datasetGroupArn": group, "recipeArn": USE_CASE}
-    assert await refused(surface, "CreateSolution", **solution) == "InvalidInputException"
+    assert await refused(dispatcher, "CreateSolution", **solution) == "InvalidInputException"
 
 
-async def test_a_group_with_a_recommender_is_in_use(surface: Surface, group: str, recommender: str) -> None:
-    assert await refused(surface, "DeleteDatasetGroup", datasetGroupArn=group) == "ResourceInUseException"
-    listed = await ask(surface, "ListRecommenders", datasetGroupArn=group)
+async def test_a_group_with_a_recommender_is_in_use(
+    dispatcher: OperationDispatcher, group: str, recommender: str
+) -> None:
+    assert await refused(dispatcher, "DeleteDatasetGroup", datasetGroupArn=group) == "ResourceInUseException"
+    listed = await ask(dispatcher, "ListRecommenders", datasetGroupArn=group)
     assert [each.recommender_arn for each in listed.recommenders] == [recommender]
     # Its training is not for anybody to see.
     training = recommender + "/12345678"
-    assert await refused(surface, "DescribeRecommender", recommenderArn=training) == (
+    assert await refused(dispatcher, "DescribeRecommender", recommenderArn=training) == (
         "ResourceNotFoundException"
     )

@@ -11,7 +11,7 @@ import pytest
 
 from services.engine.domain.resources import Resource
 from services.engine.personalize import renewals
-from services.engine.personalize.surface import Surface
+from services.engine.personalize.dispatcher import OperationDispatcher
 from services.engine.schedule import AutoTraining
 from services.engine.settings import Settings
 from services.engine.store import resources
@@ -27,11 +27,11 @@ MANY = 1500
 
 
 async def test_several_schedules_at_once_begin_one_training_of_a_solution(
-    surface: Surface, store: Database, database: MigratedDatabase
+    dispatcher: OperationDispatcher, store: Database, database: MigratedDatabase
 ) -> None:
     """Among many solutions a look takes so long that another schedule's transaction ends within it."""
-    group = (await ask(surface, "CreateDatasetGroup", name="shop")).dataset_group_arn
-    await ask(surface, "CreateSolution", name="first", datasetGroupArn=group, recipeArn=RECIPE)
+    group = (await ask(dispatcher, "CreateDatasetGroup", name="shop")).dataset_group_arn
+    await ask(dispatcher, "CreateSolution", name="first", datasetGroupArn=group, recipeArn=RECIPE)
     await store.execute(
         "INSERT INTO resources (account, tenant, type, path, parent, arn, name, status, document, facts) "
         "SELECT account, tenant, type, path || n, parent, arn || n, name || n, status, document, facts "
@@ -61,10 +61,10 @@ async def test_several_schedules_at_once_begin_one_training_of_a_solution(
 
 
 @pytest.fixture
-async def solution(surface: Surface) -> str:
-    group = (await ask(surface, "CreateDatasetGroup", name="shop")).dataset_group_arn
+async def solution(dispatcher: OperationDispatcher) -> str:
+    group = (await ask(dispatcher, "CreateDatasetGroup", name="shop")).dataset_group_arn
     made = await ask(
-        surface,
+        dispatcher,
         "CreateSolution",
         name="alike",
         datasetGroupArn=group,
@@ -80,9 +80,9 @@ def digest(name: str) -> str:
     return hashlib.sha256(name.encode()).hexdigest()
 
 
-async def version_of(surface: Surface, store: Database, solution: str, sha256: str) -> str:
+async def version_of(dispatcher: OperationDispatcher, store: Database, solution: str, sha256: str) -> str:
     """A version as a worker leaves it."""
-    made = await ask(surface, "CreateSolutionVersion", solutionArn=solution)
+    made = await ask(dispatcher, "CreateSolutionVersion", solutionArn=solution)
     arn = str(made.solution_version_arn)
     version = await stored(store, arn)
     facts = {
@@ -124,12 +124,12 @@ async def end(store: Database, arn: str, sha256: str) -> list[str]:
 
 
 async def test_new_items_renew_the_newest_model_in_its_place(
-    surface: Surface, store: Database, database: MigratedDatabase, solution: str
+    dispatcher: OperationDispatcher, store: Database, database: MigratedDatabase, solution: str
 ) -> None:
-    old = await version_of(surface, store, solution, "old")
-    new = await version_of(surface, store, solution, "new")
+    old = await version_of(dispatcher, store, solution, "old")
+    new = await version_of(dispatcher, store, solution, "new")
     for name, version in (("pinned", old), ("served", new)):
-        await ask(surface, "CreateCampaign", name=name, solutionVersionArn=version)
+        await ask(dispatcher, "CreateCampaign", name=name, solutionVersionArn=version)
     schedule = AutoTraining(store, Settings())
 
     async def begun(minutes: int) -> list[str]:
@@ -150,9 +150,9 @@ async def test_new_items_renew_the_newest_model_in_its_place(
     served = await store.fetch("SELECT name, model_sha256 FROM campaigns_v1 ORDER BY name")
     assert [tuple(row) for row in served] == [("pinned", digest("old")), ("served", digest("renewed"))]
     assert await store.fetchval("SELECT prefix FROM garbage") == folder
-    metrics = await ask(surface, "GetSolutionMetrics", solutionVersionArn=new)
+    metrics = await ask(dispatcher, "GetSolutionMetrics", solutionVersionArn=new)
     assert metrics.metrics == {"coverage": 0.5}
-    listed = await ask(surface, "ListSolutionVersions", solutionArn=solution)
+    listed = await ask(dispatcher, "ListSolutionVersions", solutionArn=solution)
     assert [each.solution_version_arn for each in listed.solution_versions] == [new, old]
 
     await put_item(database)
@@ -161,10 +161,10 @@ async def test_new_items_renew_the_newest_model_in_its_place(
     await put_item(database)
     assert await begun(0) == [], "half an hour has not passed"
     assert len(await begun(31)) == 1
-    await ask(surface, "DeleteCampaign", campaignArn=served_arn(solution, "pinned"))
-    await ask(surface, "DeleteCampaign", campaignArn=served_arn(solution, "served"))
+    await ask(dispatcher, "DeleteCampaign", campaignArn=served_arn(solution, "pinned"))
+    await ask(dispatcher, "DeleteCampaign", campaignArn=served_arn(solution, "served"))
     await end_deletions(store)
-    await ask(surface, "DeleteSolution", solutionArn=solution)
+    await ask(dispatcher, "DeleteSolution", solutionArn=solution)
     assert await store.fetchval("SELECT count(*) FROM resources WHERE type = 'model-renewal'") == 0
 
 
@@ -173,9 +173,9 @@ def served_arn(solution: str, name: str) -> str:
 
 
 async def test_a_renewal_that_fails_leaves_the_model(
-    surface: Surface, store: Database, database: MigratedDatabase, solution: str
+    dispatcher: OperationDispatcher, store: Database, database: MigratedDatabase, solution: str
 ) -> None:
-    version = await version_of(surface, store, solution, "one")
+    version = await version_of(dispatcher, store, solution, "one")
     await store.execute("UPDATE resources SET created_at = created_at - interval '1 hour'")
     await put_item(database)
     schedule = AutoTraining(store, Settings())
@@ -193,14 +193,16 @@ async def test_a_renewal_that_fails_leaves_the_model(
 
 
 @pytest.mark.parametrize("operation", ["CreateSolution", "UpdateSolution"])
-async def test_incremental_updates_are_for_the_recipe_that_has_them(surface: Surface, operation: str) -> None:
-    group = (await ask(surface, "CreateDatasetGroup", name="shop")).dataset_group_arn
+async def test_incremental_updates_are_for_the_recipe_that_has_them(
+    dispatcher: OperationDispatcher, operation: str
+) -> None:
+    group = (await ask(dispatcher, "CreateDatasetGroup", name="shop")).dataset_group_arn
     plain: dict[str, Any] = {"name": "plain", "datasetGroupArn": group, "recipeArn": RECIPE}
     if operation == "UpdateSolution":
-        plain = {"solutionArn": (await ask(surface, "CreateSolution", **plain)).solution_arn}
+        plain = {"solutionArn": (await ask(dispatcher, "CreateSolution", **plain)).solution_arn}
 
     with pytest.raises(WireError, match="only by aws-semantic-similarity") as caught:
-        await ask(surface, operation, **plain, performIncrementalUpdate=True)
+        await ask(dispatcher, operation, **plain, performIncrementalUpdate=True)
 
     assert caught.value.code == "InvalidInputException"
-    await ask(surface, operation, **plain, performIncrementalUpdate=False)
+    await ask(dispatcher, operation, **plain, performIncrementalUpdate=False)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from services.engine.personalize.surface import Surface
+from services.engine.personalize.dispatcher import OperationDispatcher
 from shared.auth import Principal
 from shared.aws import WireError
 from shared.aws_server import Call
@@ -28,46 +28,46 @@ def administrator(tenant: str) -> Call:
     return Call(Principal(tenant, None, frozenset({"admin"}), "key"), "request", None, "eu-west-1")
 
 
-async def schema(surface: Surface, call: Call, name: str) -> str:
+async def schema(dispatcher: OperationDispatcher, call: Call, name: str) -> str:
     """The ARN of a new schema."""
-    return str((await ask(surface, "CreateSchema", call, name=name, schema=SCHEMA)).schema_arn)
+    return str((await ask(dispatcher, "CreateSchema", call, name=name, schema=SCHEMA)).schema_arn)
 
 
-async def refused(surface: Surface, call: Call, arn: str) -> str:
+async def refused(dispatcher: OperationDispatcher, call: Call, arn: str) -> str:
     """The code with which a deletion is refused."""
     with pytest.raises(WireError) as error:
-        await ask(surface, "DeleteSchema", call, schemaArn=arn)
+        await ask(dispatcher, "DeleteSchema", call, schemaArn=arn)
     return error.value.code
 
 
-async def exists(surface: Surface, arn: str) -> Any:
-    return await ask(surface, "DescribeSchema", schemaArn=arn)
+async def exists(dispatcher: OperationDispatcher, arn: str) -> Any:
+    return await ask(dispatcher, "DescribeSchema", schemaArn=arn)
 
 
-async def test_a_tenants_key_deletes_its_own_schemas_alone(surface: Surface) -> None:
+async def test_a_tenants_key_deletes_its_own_schemas_alone(dispatcher: OperationDispatcher) -> None:
     for name in ("shop", "mall"):
-        await ask(surface, "CreateDatasetGroup", name=name)
+        await ask(dispatcher, "CreateDatasetGroup", name=name)
     shop, mall = administrator("shop"), administrator("mall")
-    of_account = await schema(surface, caller(), "of-account")
-    of_mall = await schema(surface, mall, "of-mall")
+    of_account = await schema(dispatcher, caller(), "of-account")
+    of_mall = await schema(dispatcher, mall, "of-mall")
 
     for arn in (of_account, of_mall):
-        assert await refused(surface, shop, arn) == "ResourceInUseException"
-        assert await exists(surface, arn)
-    await ask(surface, "DeleteSchema", mall, schemaArn=of_mall)
-    await ask(surface, "DeleteSchema", caller(), schemaArn=of_account)
+        assert await refused(dispatcher, shop, arn) == "ResourceInUseException"
+        assert await exists(dispatcher, arn)
+    await ask(dispatcher, "DeleteSchema", mall, schemaArn=of_mall)
+    await ask(dispatcher, "DeleteSchema", caller(), schemaArn=of_account)
 
 
-async def test_a_schema_that_another_tenant_uses_stays(surface: Surface) -> None:
+async def test_a_schema_that_another_tenant_uses_stays(dispatcher: OperationDispatcher) -> None:
     groups = {}
     for name in ("shop", "mall"):
-        made = await ask(surface, "CreateDatasetGroup", name=name)
+        made = await ask(dispatcher, "CreateDatasetGroup", name=name)
         groups[name] = made.dataset_group_arn
-    arn = await schema(surface, administrator("shop"), "shared")
+    arn = await schema(dispatcher, administrator("shop"), "shared")
     # The same schema under the region of another client.
     spelled = arn.replace("eu-west-1", "us-east-1")
     await ask(
-        surface,
+        dispatcher,
         "CreateDataset",
         administrator("mall"),
         name="items",
@@ -77,12 +77,12 @@ async def test_a_schema_that_another_tenant_uses_stays(surface: Surface) -> None
     )
 
     for call in (administrator("shop"), administrator("mall"), caller()):
-        assert await refused(surface, call, arn) == "ResourceInUseException"
-    assert await exists(surface, arn)
+        assert await refused(dispatcher, call, arn) == "ResourceInUseException"
+    assert await exists(dispatcher, arn)
 
 
-async def test_a_schema_of_another_account_is_not_there(surface: Surface) -> None:
-    arn = await schema(surface, caller(), "ours")
+async def test_a_schema_of_another_account_is_not_there(dispatcher: OperationDispatcher) -> None:
+    arn = await schema(dispatcher, caller(), "ours")
 
-    assert await refused(surface, caller("000000000001"), arn) == "ResourceNotFoundException"
-    assert await exists(surface, arn)
+    assert await refused(dispatcher, caller("000000000001"), arn) == "ResourceNotFoundException"
+    assert await exists(dispatcher, arn)

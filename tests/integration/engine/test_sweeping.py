@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 
 from services.engine.domain.resources import NewResource, Resource, Status, Type
-from services.engine.personalize.surface import Surface
+from services.engine.personalize.dispatcher import OperationDispatcher
 from services.engine.settings import Settings
 from services.engine.store import datasets, resources, sweeping
 from services.engine.store.objects import Objects
@@ -27,17 +27,19 @@ from tests.support.stack import ObjectStore
 
 
 @pytest.fixture
-async def solution(surface: Surface) -> str:
-    group = (await ask(surface, "CreateDatasetGroup", name="shop")).dataset_group_arn
-    made = await ask(surface, "CreateSolution", name="s", datasetGroupArn=group, recipeArn=RECIPE)
+async def solution(dispatcher: OperationDispatcher) -> str:
+    group = (await ask(dispatcher, "CreateDatasetGroup", name="shop")).dataset_group_arn
+    made = await ask(dispatcher, "CreateSolution", name="s", datasetGroupArn=group, recipeArn=RECIPE)
     return str(made.solution_arn)
 
 
-async def trained(surface: Surface, store: Database, solution: str, count: int) -> list[Resource]:
+async def trained(
+    dispatcher: OperationDispatcher, store: Database, solution: str, count: int
+) -> list[Resource]:
     """Versions as the worker leaves them, oldest first."""
     versions = []
     for _ in range(count):
-        await ask(surface, "CreateSolutionVersion", solutionArn=solution)
+        await ask(dispatcher, "CreateSolutionVersion", solutionArn=solution)
         version = (await all_versions(store))[-1]
         facts = {"model_uri": f"s3://data/{version.facts['folder']}", "model_sha256": "0" * 64, "metrics": {}}
         versions.append(
@@ -53,15 +55,15 @@ async def all_versions(store: Database) -> list[Resource]:
 
 
 async def test_old_models_go_but_those_in_use(
-    surface: Surface, store: Database, solution: str, s3: ObjectStore, bucket: str
+    dispatcher: OperationDispatcher, store: Database, solution: str, s3: ObjectStore, bucket: str
 ) -> None:
     client = s3.client()
-    versions = await trained(surface, store, solution, 6)
+    versions = await trained(dispatcher, store, solution, 6)
     for version in versions:
         client.put_object(Bucket=bucket, Key=f"{version.facts['folder']}meta.json", Body=b"{}")
-    await ask(surface, "CreateCampaign", name="old", solutionVersionArn=versions[0].arn)
+    await ask(dispatcher, "CreateCampaign", name="old", solutionVersionArn=versions[0].arn)
     await ask(
-        surface,
+        dispatcher,
         "CreateBatchInferenceJob",
         jobName="reads",
         solutionVersionArn=versions[1].arn,
@@ -80,24 +82,26 @@ async def test_old_models_go_but_those_in_use(
     assert left == {f"{versions[place].facts['folder']}meta.json" for place in (0, 1, 4, 5)}
 
 
-async def test_a_version_without_its_model_says_so(surface: Surface, store: Database, solution: str) -> None:
-    versions = await trained(surface, store, solution, 2)
+async def test_a_version_without_its_model_says_so(
+    dispatcher: OperationDispatcher, store: Database, solution: str
+) -> None:
+    versions = await trained(dispatcher, store, solution, 2)
     objects = SimpleNamespace(delete_below=lambda _: None)
     await Sweeper(store, objects, Settings(keep_models=1)).sweep()  # type: ignore[arg-type]
 
     with pytest.raises(WireError, match="was cleared away") as refusal:
-        await ask(surface, "CreateCampaign", name="c", solutionVersionArn=versions[0].arn)
-    described = await ask(surface, "DescribeSolutionVersion", solutionVersionArn=versions[0].arn)
-    await ask(surface, "CreateCampaign", name="c", solutionVersionArn=versions[1].arn)
+        await ask(dispatcher, "CreateCampaign", name="c", solutionVersionArn=versions[0].arn)
+    described = await ask(dispatcher, "DescribeSolutionVersion", solutionVersionArn=versions[0].arn)
+    await ask(dispatcher, "CreateCampaign", name="c", solutionVersionArn=versions[1].arn)
 
     assert refusal.value.code == "InvalidInputException"
     assert described.solution_version.status == "ACTIVE"
 
 
 async def test_what_a_failed_training_has_written_is_cleared_away(
-    surface: Surface, store: Database, solution: str
+    dispatcher: OperationDispatcher, store: Database, solution: str
 ) -> None:
-    await ask(surface, "CreateSolutionVersion", solutionArn=solution)
+    await ask(dispatcher, "CreateSolutionVersion", solutionArn=solution)
     (version,) = await all_versions(store)
     job = Job(1, Type.SOLUTION_VERSION.value, str(version.id), {}, 1, {}, "test", store)
 
@@ -108,17 +112,17 @@ async def test_what_a_failed_training_has_written_is_cleared_away(
 
 
 async def test_what_dead_attempts_of_an_import_have_written_is_cleared_away(
-    surface: Surface, store: Database
+    dispatcher: OperationDispatcher, store: Database
 ) -> None:
-    group = (await ask(surface, "CreateDatasetGroup", name="shop")).dataset_group_arn
+    group = (await ask(dispatcher, "CreateDatasetGroup", name="shop")).dataset_group_arn
     fields = [{"name": "ITEM_ID", "type": "string"}, {"name": "PRICE", "type": "float"}]
     avro = {"type": "record", "name": "Items", "namespace": "n", "fields": fields, "version": "1.0"}
-    schema = (await ask(surface, "CreateSchema", name="items", schema=json.dumps(avro))).schema_arn
+    schema = (await ask(dispatcher, "CreateSchema", name="items", schema=json.dumps(avro))).schema_arn
     dataset = await ask(
-        surface, "CreateDataset", name="i", schemaArn=schema, datasetGroupArn=group, datasetType="Items"
+        dispatcher, "CreateDataset", name="i", schemaArn=schema, datasetGroupArn=group, datasetType="Items"
     )
     await ask(
-        surface,
+        dispatcher,
         "CreateDatasetImportJob",
         jobName="i",
         datasetArn=dataset.dataset_arn,
@@ -142,7 +146,11 @@ async def test_what_dead_attempts_of_an_import_have_written_is_cleared_away(
 
 
 async def test_what_the_store_does_not_delete_is_swept_again(
-    surface: Surface, store: Database, s3: ObjectStore, bucket: str, monkeypatch: pytest.MonkeyPatch
+    dispatcher: OperationDispatcher,
+    store: Database,
+    s3: ObjectStore,
+    bucket: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     client = s3.client()
     client.put_object(Bucket=bucket, Key="gone/users.csv", Body=b"x")
@@ -160,10 +168,10 @@ async def test_what_the_store_does_not_delete_is_swept_again(
 
 
 async def test_a_dataset_lets_go_of_its_own_files_alone_in_the_folder_of_a_deletion(
-    surface: Surface, store: Database
+    dispatcher: OperationDispatcher, store: Database
 ) -> None:
     """A deletion writes the parts of all datasets anew into one folder."""
-    users, events = [await dataset(surface, store, kind) for kind in ("Users", "Interactions")]
+    users, events = [await dataset(dispatcher, store, kind) for kind in ("Users", "Interactions")]
     written = "shop/datasets/deletions/9/1-0/part-0000"
     async with store.transaction() as connection:
         for number, found in enumerate((users, events)):
@@ -177,24 +185,24 @@ async def test_a_dataset_lets_go_of_its_own_files_alone_in_the_folder_of_a_delet
         await Work(store, Settings())._finish_import(connection, added, [], {"warnings": []}, "new/1/")
 
     imported = {row["prefix"] for row in await store.fetch("SELECT prefix FROM garbage")}
-    await ask(surface, "DeleteDataset", datasetArn=users.arn)
+    await ask(dispatcher, "DeleteDataset", datasetArn=users.arn)
     both = {row["prefix"] for row in await store.fetch("SELECT prefix FROM garbage")}
 
     assert imported == {f"{written}1.parquet"}
     assert both == {f"{written}0.parquet", f"{written}1.parquet"}
 
 
-async def dataset(surface: Surface, store: Database, kind: str) -> Resource:
+async def dataset(dispatcher: OperationDispatcher, store: Database, kind: str) -> Resource:
     """A dataset of the group shop, which is made with the first."""
     with contextlib.suppress(WireError):
-        await ask(surface, "CreateDatasetGroup", name="shop")
+        await ask(dispatcher, "CreateDatasetGroup", name="shop")
     names = {"Users": ["USER_ID", "CITY"], "Interactions": ["USER_ID", "ITEM_ID", "TIMESTAMP"]}[kind]
     fields = [{"name": name, "type": "long" if name == "TIMESTAMP" else "string"} for name in names]
     avro = {"type": "record", "name": kind, "namespace": "n", "fields": fields, "version": "1.0"}
-    schema = (await ask(surface, "CreateSchema", name=kind, schema=json.dumps(avro))).schema_arn
+    schema = (await ask(dispatcher, "CreateSchema", name=kind, schema=json.dumps(avro))).schema_arn
     group = "arn:aws:personalize:::dataset-group/shop"
     made = await ask(
-        surface, "CreateDataset", name=kind, schemaArn=schema, datasetGroupArn=group, datasetType=kind
+        dispatcher, "CreateDataset", name=kind, schemaArn=schema, datasetGroupArn=group, datasetType=kind
     )
     row = await store.fetchrow("SELECT id FROM resources WHERE arn = $1", made.dataset_arn)
     assert row is not None
@@ -204,13 +212,13 @@ async def dataset(surface: Surface, store: Database, kind: str) -> Resource:
 
 
 async def test_what_dead_attempts_of_a_deletion_have_written_is_cleared_away(
-    surface: Surface, store: Database
+    dispatcher: OperationDispatcher, store: Database
 ) -> None:
-    users = await dataset(surface, store, "Users")
+    users = await dataset(dispatcher, store, "Users")
     ids = []
     for name in ("done", "failed"):
         await ask(
-            surface,
+            dispatcher,
             "CreateDataDeletionJob",
             jobName=name,
             datasetGroupArn="arn:aws:personalize:::dataset-group/shop",
@@ -242,15 +250,17 @@ async def test_what_dead_attempts_of_a_deletion_have_written_is_cleared_away(
     }
 
 
-async def test_jobs_go_with_what_they_belong_to(surface: Surface, store: Database, solution: str) -> None:
+async def test_jobs_go_with_what_they_belong_to(
+    dispatcher: OperationDispatcher, store: Database, solution: str
+) -> None:
     role = {"roleArn": "arn:aws:iam::000000000000:role/r"}
     out = {"s3DataDestination": {"path": "s3://out/a/"}}
-    users = await dataset(surface, store, "Users")
-    await ask(surface, "CreateDatasetExportJob", jobName="e", datasetArn=users.arn, jobOutput=out, **role)
-    (version,) = await trained(surface, store, solution, 1)
+    users = await dataset(dispatcher, store, "Users")
+    await ask(dispatcher, "CreateDatasetExportJob", jobName="e", datasetArn=users.arn, jobOutput=out, **role)
+    (version,) = await trained(dispatcher, store, solution, 1)
     await resources.beside(store, version).update(version, facts={"recipe": "aws-item-affinity"})
     await ask(
-        surface,
+        dispatcher,
         "CreateBatchSegmentJob",
         jobName="s",
         solutionVersionArn=version.arn,
@@ -260,7 +270,7 @@ async def test_jobs_go_with_what_they_belong_to(surface: Surface, store: Databas
     )
     group = {"datasetGroupArn": "arn:aws:personalize:::dataset-group/shop"}
     source = {"dataSource": {"dataLocation": "s3://in/users.csv"}}
-    await ask(surface, "CreateDataDeletionJob", jobName="d", **group, **source, **role)
+    await ask(dispatcher, "CreateDataDeletionJob", jobName="d", **group, **source, **role)
     steps = (
         ("dataset-export-job", "DeleteDataset", {"datasetArn": users.arn}),
         ("batch-segment-job", "DeleteSolution", {"solutionArn": solution}),
@@ -268,9 +278,9 @@ async def test_jobs_go_with_what_they_belong_to(surface: Surface, store: Databas
     )
     for kind, operation, named in steps:
         with pytest.raises(WireError, match=f"in use by arn.*{kind}"):
-            await ask(surface, operation, **named)
+            await ask(dispatcher, operation, **named)
         await store.execute("UPDATE resources SET status = 'ACTIVE' WHERE type = $1", kind)
-        await ask(surface, operation, **named)
+        await ask(dispatcher, operation, **named)
         await end_deletions(store)
 
     await sweeping.end_deletions(store)
@@ -278,13 +288,13 @@ async def test_jobs_go_with_what_they_belong_to(surface: Surface, store: Databas
 
 
 async def test_a_campaign_that_is_being_made_keeps_its_solution(
-    surface: Surface, store: Database, solution: str
+    dispatcher: OperationDispatcher, store: Database, solution: str
 ) -> None:
-    (version,) = await trained(surface, store, solution, 1)
+    (version,) = await trained(dispatcher, store, solution, 1)
     async with store.transaction() as connection:
         beside = resources.beside(connection, version)
         await beside.get(version.path, lock=True)
-        deleting = asyncio.create_task(ask(surface, "DeleteSolution", solutionArn=solution))
+        deleting = asyncio.create_task(ask(dispatcher, "DeleteSolution", solutionArn=solution))
         await asyncio.sleep(0.3)
         campaign = NewResource(Type.CAMPAIGN, "campaign/c", "c", "shop", {}, parent=version.parent)
         await beside.add(campaign)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from services.engine.personalize.surface import Surface
+from services.engine.personalize.dispatcher import OperationDispatcher
 from shared.aws import WireError
 from shared.errors import Permanent
 from shared.postgres import Database
@@ -18,17 +18,17 @@ NAME = {"name": "NAME", "type": ["null", "string"]}
 
 
 @pytest.fixture
-async def group(surface: Surface) -> str:
+async def group(dispatcher: OperationDispatcher) -> str:
     tags = [{"tagKey": "team", "tagValue": "shop"}]
-    made = await ask(surface, "CreateDatasetGroup", name="shop", tags=tags)
+    made = await ask(dispatcher, "CreateDatasetGroup", name="shop", tags=tags)
     return str(made.dataset_group_arn)
 
 
 @pytest.fixture
-async def solution(surface: Surface, group: str) -> str:
+async def solution(dispatcher: OperationDispatcher, group: str) -> str:
     config = {"algorithmHyperParameters": {"shrinkage": "1"}}
     made = await ask(
-        surface,
+        dispatcher,
         "CreateSolution",
         name="shop",
         datasetGroupArn=group,
@@ -38,38 +38,38 @@ async def solution(surface: Surface, group: str) -> str:
     return str(made.solution_arn)
 
 
-async def tags(surface: Surface, arn: str) -> dict[str, str]:
-    listed = await ask(surface, "ListTagsForResource", resourceArn=arn)
+async def tags(dispatcher: OperationDispatcher, arn: str) -> dict[str, str]:
+    listed = await ask(dispatcher, "ListTagsForResource", resourceArn=arn)
     return {tag.tag_key: tag.tag_value for tag in listed.tags}
 
 
-async def test_tags_are_kept_added_and_removed(surface: Surface, group: str) -> None:
+async def test_tags_are_kept_added_and_removed(dispatcher: OperationDispatcher, group: str) -> None:
     more = [{"tagKey": "team", "tagValue": "search"}, {"tagKey": "cost", "tagValue": ""}]
 
-    assert await tags(surface, group) == {"team": "shop"}
-    await ask(surface, "TagResource", resourceArn=group, tags=more)
-    assert await tags(surface, group) == {"team": "search", "cost": ""}
-    await ask(surface, "UntagResource", resourceArn=group, tagKeys=["team", "nothing"])
-    assert await tags(surface, group) == {"cost": ""}
+    assert await tags(dispatcher, group) == {"team": "shop"}
+    await ask(dispatcher, "TagResource", resourceArn=group, tags=more)
+    assert await tags(dispatcher, group) == {"team": "search", "cost": ""}
+    await ask(dispatcher, "UntagResource", resourceArn=group, tagKeys=["team", "nothing"])
+    assert await tags(dispatcher, group) == {"cost": ""}
 
 
 async def test_a_tag_leaves_the_state_of_its_resource_alone(
-    surface: Surface, store: Database, group: str
+    dispatcher: OperationDispatcher, store: Database, group: str
 ) -> None:
     await store.execute("UPDATE resources SET status = 'CREATE FAILED', failure_reason = 'It is broken.'")
-    before = await ask(surface, "DescribeDatasetGroup", datasetGroupArn=group)
+    before = await ask(dispatcher, "DescribeDatasetGroup", datasetGroupArn=group)
 
-    await ask(surface, "TagResource", resourceArn=group, tags=[{"tagKey": "a", "tagValue": "b"}])
+    await ask(dispatcher, "TagResource", resourceArn=group, tags=[{"tagKey": "a", "tagValue": "b"}])
 
-    assert await ask(surface, "DescribeDatasetGroup", datasetGroupArn=group) == before
+    assert await ask(dispatcher, "DescribeDatasetGroup", datasetGroupArn=group) == before
 
 
 def numbered(count: int) -> list[dict[str, str]]:
     return [{"tagKey": f"k{number}", "tagValue": "v"} for number in range(count)]
 
 
-async def test_a_resource_has_fifty_tags_at_the_most(surface: Surface, group: str) -> None:
-    await ask(surface, "TagResource", resourceArn=group, tags=numbered(49))
+async def test_a_resource_has_fifty_tags_at_the_most(dispatcher: OperationDispatcher, group: str) -> None:
+    await ask(dispatcher, "TagResource", resourceArn=group, tags=numbered(49))
 
     for operation, code, arguments in (
         ("TagResource", "TooManyTagsException", {"resourceArn": group, "tags": numbered(50)}),
@@ -81,34 +81,36 @@ async def test_a_resource_has_fifty_tags_at_the_most(surface: Surface, group: st
         ),
         ("TagResource", "InvalidInputException", {"resourceArn": group, "tags": numbered(1) * 2}),
     ):
-        assert await refused(surface, operation, **arguments) == code
+        assert await refused(dispatcher, operation, **arguments) == code
 
 
-async def refused(surface: Surface, operation: str, **arguments: Any) -> str:
+async def refused(dispatcher: OperationDispatcher, operation: str, **arguments: Any) -> str:
     with pytest.raises((WireError, Permanent)) as caught:
-        await ask(surface, operation, **arguments)
+        await ask(dispatcher, operation, **arguments)
     return getattr(caught.value, "code", "InvalidInputException")
 
 
-async def test_what_has_no_tags_says_so(surface: Surface) -> None:
-    schema = await make_schema(surface, "plain", *ITEMS)
+async def test_what_has_no_tags_says_so(dispatcher: OperationDispatcher) -> None:
+    schema = await make_schema(dispatcher, "plain", *ITEMS)
     nothing = schema.replace("schema/plain", "solution/nothing")
 
-    assert await refused(surface, "ListTagsForResource", resourceArn=schema) == "InvalidInputException"
-    assert await refused(surface, "ListTagsForResource", resourceArn=nothing) == "ResourceNotFoundException"
+    assert await refused(dispatcher, "ListTagsForResource", resourceArn=schema) == "InvalidInputException"
+    assert (
+        await refused(dispatcher, "ListTagsForResource", resourceArn=nothing) == "ResourceNotFoundException"
+    )
 
 
-async def make_schema(surface: Surface, name: str, *fields: dict[str, Any]) -> str:
+async def make_schema(dispatcher: OperationDispatcher, name: str, *fields: dict[str, Any]) -> str:
     document = {"type": "record", "name": "Items", "fields": list(fields), "version": "1.0"}
-    return str((await ask(surface, "CreateSchema", name=name, schema=json.dumps(document))).schema_arn)
+    return str((await ask(dispatcher, "CreateSchema", name=name, schema=json.dumps(document))).schema_arn)
 
 
-async def test_a_dataset_gets_a_wider_schema(surface: Surface, group: str) -> None:
-    narrow = await make_schema(surface, "narrow", *ITEMS)
-    wide = await make_schema(surface, "wide", *ITEMS, NAME)
+async def test_a_dataset_gets_a_wider_schema(dispatcher: OperationDispatcher, group: str) -> None:
+    narrow = await make_schema(dispatcher, "narrow", *ITEMS)
+    wide = await make_schema(dispatcher, "wide", *ITEMS, NAME)
     dataset = (
         await ask(
-            surface,
+            dispatcher,
             "CreateDataset",
             name="items",
             schemaArn=narrow,
@@ -117,13 +119,13 @@ async def test_a_dataset_gets_a_wider_schema(surface: Surface, group: str) -> No
         )
     ).dataset_arn
 
-    await ask(surface, "UpdateDataset", datasetArn=dataset, schemaArn=wide)
+    await ask(dispatcher, "UpdateDataset", datasetArn=dataset, schemaArn=wide)
 
-    described = (await ask(surface, "DescribeDataset", datasetArn=dataset)).dataset
+    described = (await ask(dispatcher, "DescribeDataset", datasetArn=dataset)).dataset
     assert described.schema_arn == described.latest_dataset_update.schema_arn == wide
     assert described.latest_dataset_update.status == "ACTIVE"
-    await ask(surface, "DeleteSchema", schemaArn=narrow)
-    assert await refused(surface, "DeleteSchema", schemaArn=wide) == "ResourceInUseException"
+    await ask(dispatcher, "DeleteSchema", schemaArn=narrow)
+    assert await refused(dispatcher, "DeleteSchema", schemaArn=wide) == "ResourceInUseException"
 
 
 @pytest.mark.parametrize(
@@ -135,89 +137,98 @@ async def test_a_dataset_gets_a_wider_schema(surface: Surface, group: str) -> No
     ],
 )
 async def test_a_schema_that_the_datasets_rows_would_not_fit_is_refused(
-    surface: Surface, group: str, fields: list[dict[str, Any]], sentence: str
+    dispatcher: OperationDispatcher, group: str, fields: list[dict[str, Any]], sentence: str
 ) -> None:
-    before = await make_schema(surface, "before", *ITEMS)
-    after = await make_schema(surface, "after", *fields)
+    before = await make_schema(dispatcher, "before", *ITEMS)
+    after = await make_schema(dispatcher, "after", *fields)
     dataset = await ask(
-        surface, "CreateDataset", name="items", schemaArn=before, datasetGroupArn=group, datasetType="Items"
+        dispatcher,
+        "CreateDataset",
+        name="items",
+        schemaArn=before,
+        datasetGroupArn=group,
+        datasetType="Items",
     )
 
     with pytest.raises(Permanent, match=sentence):
-        await ask(surface, "UpdateDataset", datasetArn=dataset.dataset_arn, schemaArn=after)
+        await ask(dispatcher, "UpdateDataset", datasetArn=dataset.dataset_arn, schemaArn=after)
 
 
-async def test_a_solution_changes_its_schedule_and_its_events(surface: Surface, solution: str) -> None:
+async def test_a_solution_changes_its_schedule_and_its_events(
+    dispatcher: OperationDispatcher, solution: str
+) -> None:
     update = {
         "autoTrainingConfig": {"schedulingExpression": "rate(3 days)"},
         "eventsConfig": {"eventParametersList": [{"eventType": "View", "weight": 0.1}]},
     }
 
-    await ask(surface, "UpdateSolution", solutionArn=solution, solutionUpdateConfig=update)
-    await ask(surface, "UpdateSolution", solutionArn=solution, performAutoTraining=False)
+    await ask(dispatcher, "UpdateSolution", solutionArn=solution, solutionUpdateConfig=update)
+    await ask(dispatcher, "UpdateSolution", solutionArn=solution, performAutoTraining=False)
 
-    described = (await ask(surface, "DescribeSolution", solutionArn=solution)).solution
+    described = (await ask(dispatcher, "DescribeSolution", solutionArn=solution)).solution
     assert described.perform_auto_training is False
     assert described.solution_config == {"algorithmHyperParameters": {"shrinkage": "1"}, **update}
     assert described.latest_solution_update["performAutoTraining"] is False
     assert "solutionUpdateConfig" not in described.latest_solution_update
 
 
-async def test_a_solutions_update_says_what_to_change(surface: Surface, solution: str) -> None:
+async def test_a_solutions_update_says_what_to_change(dispatcher: OperationDispatcher, solution: str) -> None:
     too_rare = {"autoTrainingConfig": {"schedulingExpression": "rate(31 days)"}}
 
-    assert await refused(surface, "UpdateSolution", solutionArn=solution) == "InvalidInputException"
+    assert await refused(dispatcher, "UpdateSolution", solutionArn=solution) == "InvalidInputException"
     assert (
-        await refused(surface, "UpdateSolution", solutionArn=solution, solutionUpdateConfig=too_rare)
+        await refused(dispatcher, "UpdateSolution", solutionArn=solution, solutionUpdateConfig=too_rare)
         == "InvalidInputException"
     )
 
 
-async def test_a_version_that_waits_is_stopped_at_once(surface: Surface, solution: str) -> None:
-    version = (await ask(surface, "CreateSolutionVersion", solutionArn=solution)).solution_version_arn
+async def test_a_version_that_waits_is_stopped_at_once(
+    dispatcher: OperationDispatcher, solution: str
+) -> None:
+    version = (await ask(dispatcher, "CreateSolutionVersion", solutionArn=solution)).solution_version_arn
 
-    await ask(surface, "StopSolutionVersionCreation", solutionVersionArn=version)
+    await ask(dispatcher, "StopSolutionVersionCreation", solutionVersionArn=version)
 
-    described = await ask(surface, "DescribeSolutionVersion", solutionVersionArn=version)
+    described = await ask(dispatcher, "DescribeSolutionVersion", solutionVersionArn=version)
     assert described.solution_version.status == "CREATE STOPPED"
     stop = {"solutionVersionArn": version}
-    assert await refused(surface, "StopSolutionVersionCreation", **stop) == "ResourceInUseException"
-    assert await refused(surface, "GetSolutionMetrics", **stop) == "InvalidInputException"
-    await ask(surface, "DeleteSolution", solutionArn=solution)
+    assert await refused(dispatcher, "StopSolutionVersionCreation", **stop) == "ResourceInUseException"
+    assert await refused(dispatcher, "GetSolutionMetrics", **stop) == "InvalidInputException"
+    await ask(dispatcher, "DeleteSolution", solutionArn=solution)
 
 
 async def test_a_campaign_serves_no_version_of_another_group(
-    surface: Surface, store: Database, solution: str
+    dispatcher: OperationDispatcher, store: Database, solution: str
 ) -> None:
-    other = (await ask(surface, "CreateDatasetGroup", name="other")).dataset_group_arn
+    other = (await ask(dispatcher, "CreateDatasetGroup", name="other")).dataset_group_arn
     elsewhere = await ask(
-        surface, "CreateSolution", name="elsewhere", datasetGroupArn=other, recipeArn=RECIPE
+        dispatcher, "CreateSolution", name="elsewhere", datasetGroupArn=other, recipeArn=RECIPE
     )
     mine, theirs = [
-        (await ask(surface, "CreateSolutionVersion", solutionArn=arn)).solution_version_arn
+        (await ask(dispatcher, "CreateSolutionVersion", solutionArn=arn)).solution_version_arn
         for arn in (solution, elsewhere.solution_arn)
     ]
     await store.execute(
         "UPDATE resources SET status = 'ACTIVE', facts = facts || $1 WHERE type = 'solution-version'",
         {"model_uri": "s3://endcap-data/shop/models/", "model_sha256": "0" * 64},
     )
-    campaign = (await ask(surface, "CreateCampaign", name="home", solutionVersionArn=mine)).campaign_arn
+    campaign = (await ask(dispatcher, "CreateCampaign", name="home", solutionVersionArn=mine)).campaign_arn
 
     with pytest.raises(WireError, match="belongs to another dataset group") as caught:
-        await ask(surface, "UpdateCampaign", campaignArn=campaign, solutionVersionArn=theirs)
+        await ask(dispatcher, "UpdateCampaign", campaignArn=campaign, solutionVersionArn=theirs)
 
     assert caught.value.code == "InvalidInputException"
 
 
 async def test_an_update_of_a_campaign_that_changes_nothing_is_refused(
-    surface: Surface, store: Database, solution: str
+    dispatcher: OperationDispatcher, store: Database, solution: str
 ) -> None:
-    version = (await ask(surface, "CreateSolutionVersion", solutionArn=solution)).solution_version_arn
+    version = (await ask(dispatcher, "CreateSolutionVersion", solutionArn=solution)).solution_version_arn
     await store.execute(
         "UPDATE resources SET status = 'ACTIVE', facts = facts || $1 WHERE type = 'solution-version'",
         {"model_uri": "s3://endcap-data/shop/models/", "model_sha256": "0" * 64},
     )
-    made = await ask(surface, "CreateCampaign", name="home", solutionVersionArn=version)
+    made = await ask(dispatcher, "CreateCampaign", name="home", solutionVersionArn=version)
     arn, exploring = made.campaign_arn, {"itemExplorationConfig": {"explorationWeight": "0.1"}}
     same: list[dict[str, Any]] = [
         {},
@@ -227,35 +238,41 @@ async def test_an_update_of_a_campaign_that_changes_nothing_is_refused(
     ]
 
     for members in same:
-        assert await refused(surface, "UpdateCampaign", campaignArn=arn, **members) == "InvalidInputException"
-    described = (await ask(surface, "DescribeCampaign", campaignArn=arn)).campaign
+        assert (
+            await refused(dispatcher, "UpdateCampaign", campaignArn=arn, **members) == "InvalidInputException"
+        )
+    described = (await ask(dispatcher, "DescribeCampaign", campaignArn=arn)).campaign
     assert described.latest_campaign_update is None
 
     for members in ({"campaignConfig": exploring, "solutionVersionArn": version}, {"minProvisionedTPS": 2}):
-        await ask(surface, "UpdateCampaign", campaignArn=arn, **members)
+        await ask(dispatcher, "UpdateCampaign", campaignArn=arn, **members)
         with pytest.raises(WireError, match="the update changes nothing"):
-            await ask(surface, "UpdateCampaign", campaignArn=arn, **members)
+            await ask(dispatcher, "UpdateCampaign", campaignArn=arn, **members)
 
 
-async def test_algorithms_and_feature_transformations_come_from_the_recipes(surface: Surface) -> None:
-    recipe = (await ask(surface, "DescribeRecipe", recipeArn=RECIPE)).recipe
+async def test_algorithms_and_feature_transformations_come_from_the_recipes(
+    dispatcher: OperationDispatcher,
+) -> None:
+    recipe = (await ask(dispatcher, "DescribeRecipe", recipeArn=RECIPE)).recipe
 
-    algorithm = await ask(surface, "DescribeAlgorithm", algorithmArn=recipe.algorithm_arn)
+    algorithm = await ask(dispatcher, "DescribeAlgorithm", algorithmArn=recipe.algorithm_arn)
     transformation = await ask(
-        surface, "DescribeFeatureTransformation", featureTransformationArn=recipe.feature_transformation_arn
+        dispatcher,
+        "DescribeFeatureTransformation",
+        featureTransformationArn=recipe.feature_transformation_arn,
     )
 
     assert algorithm.algorithm.algorithm_arn == recipe.algorithm_arn
     assert transformation.feature_transformation.status == "ACTIVE"
     prefix = "arn:aws:personalize:::"
-    sims = (await ask(surface, "DescribeAlgorithm", algorithmArn=f"{prefix}algorithm/aws-sims")).algorithm
+    sims = (await ask(dispatcher, "DescribeAlgorithm", algorithmArn=f"{prefix}algorithm/aws-sims")).algorithm
     assert set(sims.default_hyper_parameters) == {"popularity_discount_factor", "min_cointeraction_count"}
     transformation = await ask(
-        surface,
+        dispatcher,
         "DescribeFeatureTransformation",
         featureTransformationArn=f"{prefix}feature-transformation/sims",
     )
     shaping = transformation.feature_transformation.default_parameters
     assert shaping["max_item_interaction_count_percentile"] == "0.9"
     arn = f"{recipe.algorithm_arn}-nothing"
-    assert await refused(surface, "DescribeAlgorithm", algorithmArn=arn) == "ResourceNotFoundException"
+    assert await refused(dispatcher, "DescribeAlgorithm", algorithmArn=arn) == "ResourceNotFoundException"

@@ -52,7 +52,7 @@ class Caller:
 
 
 @dataclass(frozen=True, slots=True)
-class Surface:
+class OperationDispatcher:
     """The operations of the table, over a database."""
 
     database: Database
