@@ -15,7 +15,7 @@ import structlog
 
 from services.engine.domain.resources import Resource
 from services.engine.personalize import recommender_trainings, renewals, versions
-from services.engine.personalize.control import Control
+from services.engine.personalize.context import OperationContext
 from services.engine.personalize.dispatcher import OutboxAnnounce
 from services.engine.settings import Settings
 from services.engine.store import resources
@@ -29,7 +29,7 @@ EVERY_SECONDS = 60.0
 
 log = structlog.get_logger()
 
-Make = Callable[[Control, Resource], Awaitable[Resource]]
+Make = Callable[[OperationContext, Resource], Awaitable[Resource]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,23 +61,23 @@ class AutoTraining:
         """One that can't be begun is left for the next round, and does not hold up the others."""
         try:
             async with connection.transaction():
-                return await make(self._control(connection, resource), resource)
+                return await make(self._context(connection, resource), resource)
         except UNAVAILABLE:
             raise
         except Exception:
             log.exception("engine.auto_training_failed", resource=resource.arn)
             return None
 
-    def _control(self, connection: Connection, resource: Resource) -> Control:
+    def _context(self, connection: Connection, resource: Resource) -> OperationContext:
         beside = resources.beside(connection, resource)
-        return Control(beside, self.settings, PageTokens(), OutboxAnnounce(connection))
+        return OperationContext(beside, self.settings, PageTokens(), OutboxAnnounce(connection))
 
 
-async def _version(control: Control, solution: Resource) -> Resource:
+async def _version(context: OperationContext, solution: Resource) -> Resource:
     request = versions.CreateSolutionVersion(solution_arn=solution.arn)
-    return await versions.make(control, solution, request, "AUTOMATIC")
+    return await versions.make(context, solution, request, "AUTOMATIC")
 
 
-async def _training(control: Control, recommender: Resource) -> Resource:
+async def _training(context: OperationContext, recommender: Resource) -> Resource:
     config = recommender.document.get("recommenderConfig", {})
-    return await recommender_trainings.make(control, recommender, config)
+    return await recommender_trainings.make(context, recommender, config)

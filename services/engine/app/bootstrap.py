@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from services.engine.app.buckets import make_buckets
 from services.engine.domain.resources import Resource, Type
 from services.engine.personalize import groups, trackers
-from services.engine.personalize.control import Control
+from services.engine.personalize.context import OperationContext
 from services.engine.personalize.dispatcher import OutboxAnnounce
 from services.engine.store.keys import Keys
 from services.engine.store.resources import Resources
@@ -115,14 +115,14 @@ async def _register(installation: Installation) -> dict[str, str]:
     settings, known = installation.settings, installation.keys
     store = Keys(installation.connection)
     await store.add_account(settings.account)
-    control = Control(
+    context = OperationContext(
         Resources(installation.connection, settings.account, None, settings.s3.aws_region),
         settings,
         PageTokens(),
         OutboxAnnounce(installation.connection),
     )
-    group = await _group(control)
-    tracking_id = await _tracker(control, group, known.get("tracking_id"))
+    group = await _group(context)
+    tracking_id = await _tracker(context, group, known.get("tracking_id"))
     made: dict[str, str] = {"tracking_id": tracking_id}
     for scope, scopes in TENANT_SCOPES.items():
         made[scope] = known.get(scope) or new_api_key(scope)
@@ -174,12 +174,12 @@ def _key_pair(known: dict[str, str]) -> dict[str, str]:
     return {"access_key_id": identifier, "secret_access_key": made}
 
 
-async def _group(control: Control) -> Resource:
-    await control.resources.lock_account()
-    await control.resources.end_deletions()
-    group = await control.resources.get(f"{Type.DATASET_GROUP}/{TENANT}")
+async def _group(context: OperationContext) -> Resource:
+    await context.resources.lock_account()
+    await context.resources.end_deletions()
+    group = await context.resources.get(f"{Type.DATASET_GROUP}/{TENANT}")
     if group is None:
-        group = await groups.make(control, groups.CreateDatasetGroup(name=TENANT))
+        group = await groups.make(context, groups.CreateDatasetGroup(name=TENANT))
     if group.owner != TENANT:
         raise Permanent(
             f"The dataset group {TENANT} was deleted once, so its tenant is called {group.owner} now; "
@@ -188,12 +188,12 @@ async def _group(control: Control) -> Resource:
     return group
 
 
-async def _tracker(control: Control, group: Resource, tracking_id: str | None) -> str:
-    existing = await control.resources.children(group.path, Type.EVENT_TRACKER)
+async def _tracker(context: OperationContext, group: Resource, tracking_id: str | None) -> str:
+    existing = await context.resources.children(group.path, Type.EVENT_TRACKER)
     if existing:
         return str(existing[0].document["trackingId"])
     request = trackers.CreateEventTracker(name=TENANT, dataset_group_arn=group.arn)
-    tracker = await trackers.make(control, request, group, tracking_id or str(uuid.uuid4()))
+    tracker = await trackers.make(context, request, group, tracking_id or str(uuid.uuid4()))
     return str(tracker.document["trackingId"])
 
 

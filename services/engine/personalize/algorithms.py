@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from services.engine.personalize import catalogue
-from services.engine.personalize.control import Control
+from services.engine.personalize.context import OperationContext
 from services.engine.personalize.members import ArnText, Timestamp, WireModel
 from services.engine.recipes import RECIPES
 from services.engine.recipes.recipe import Recipe, shapes_data
@@ -58,7 +58,7 @@ class FeatureTransformationDescribed(WireModel):
     feature_transformation: FeatureTransformation
 
 
-async def describe(_: Control, request: AlgorithmName) -> AlgorithmDescribed:
+async def describe(_: OperationContext, request: AlgorithmName) -> AlgorithmDescribed:
     """Show the algorithm of a recipe."""
     name = Arn.parse(request.algorithm_arn, "algorithm").path
     recipe = next((each for each in RECIPES.values() if name == (each.algorithm or each.name)), None)
@@ -81,7 +81,7 @@ def hyperparameters(recipe: Recipe) -> dict[str, str]:
 
 
 async def describe_transformation(
-    _: Control, request: FeatureTransformationName
+    _: OperationContext, request: FeatureTransformationName
 ) -> FeatureTransformationDescribed:
     """Show the feature transformation of a recipe."""
     arn = request.feature_transformation_arn

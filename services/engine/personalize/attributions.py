@@ -11,7 +11,7 @@ from services.engine.domain import schemas
 from services.engine.domain.attribution import Metric
 from services.engine.domain.resources import NewResource, Resource, Type
 from services.engine.personalize import places
-from services.engine.personalize.control import Control
+from services.engine.personalize.context import OperationContext
 from services.engine.personalize.groups import find_for_new
 from services.engine.personalize.members import (
     ArnText,
@@ -120,16 +120,16 @@ class MetricsListed(WireModel):
     next_token: str | None = None
 
 
-async def create(control: Control, request: CreateMetricAttribution) -> MetricAttributionName:
+async def create(context: OperationContext, request: CreateMetricAttribution) -> MetricAttributionName:
     """Count from now on; there is one metric attribution in a dataset group."""
-    group = await find_for_new(control, request.dataset_group_arn)
-    others = await control.resources.children(group.path, Type.METRIC_ATTRIBUTION, with_deleting=True)
+    group = await find_for_new(context, request.dataset_group_arn)
+    others = await context.resources.children(group.path, Type.METRIC_ATTRIBUTION, with_deleting=True)
     if others:
         message = f"The dataset group {group.arn} has the metric attribution {others[0].arn} already."
         raise WireError("LimitExceededException", message)
-    facts = await _facts_of_output(control, request.metrics_output_config, group.owner)
-    await _check_metrics(control, group, request.metrics)
-    made = await control.create(
+    facts = await _facts_of_output(context, request.metrics_output_config, group.owner)
+    await _check_metrics(context, group, request.metrics)
+    made = await context.create(
         NewResource(
             Type.METRIC_ATTRIBUTION,
             f"{Type.METRIC_ATTRIBUTION}/{request.name}",
@@ -143,9 +143,9 @@ async def create(control: Control, request: CreateMetricAttribution) -> MetricAt
     return MetricAttributionName(metric_attribution_arn=made.arn)
 
 
-async def update(control: Control, request: UpdateMetricAttribution) -> MetricAttributionName:
+async def update(context: OperationContext, request: UpdateMetricAttribution) -> MetricAttributionName:
     """Add and remove metrics, or move the files; what was counted stays."""
-    found = await _find(control, request.metric_attribution_arn, lock=True)
+    found = await _find(context, request.metric_attribution_arn, lock=True)
     kept = {metric["metricName"]: metric for metric in found.facts["metrics"]}
     for name in request.remove_metrics:
         if kept.pop(name, None) is None:
@@ -154,15 +154,15 @@ async def update(control: Control, request: UpdateMetricAttribution) -> MetricAt
         if metric.metric_name in kept:
             message = f"{found.arn} has a metric {metric.metric_name} already."
             raise WireError("ResourceAlreadyExistsException", message)
-    group = await control.find(found.document["datasetGroupArn"], Type.DATASET_GROUP)
+    group = await context.find(found.document["datasetGroupArn"], Type.DATASET_GROUP)
     metrics = [MetricAttribute.model_validate(metric) for metric in kept.values()] + [*request.add_metrics]
-    await _check_metrics(control, group, metrics)
+    await _check_metrics(context, group, metrics)
     fresh: dict[str, Any] = {}
     facts: dict[str, Any] = {"metrics": _kept(metrics)}
     if request.metrics_output_config is not None:
-        facts |= await _facts_of_output(control, request.metrics_output_config, found.owner)
+        facts |= await _facts_of_output(context, request.metrics_output_config, found.owner)
         fresh = document(request, "metric_attribution_arn", "add_metrics", "remove_metrics")
-    await control.resources.update(found, document=fresh, facts=facts)
+    await context.resources.update(found, document=fresh, facts=facts)
     return MetricAttributionName(metric_attribution_arn=found.arn)
 
 
@@ -170,20 +170,24 @@ def _kept(metrics: Sequence[MetricAttribute]) -> list[dict[str, Any]]:
     return [metric.model_dump(by_alias=True) for metric in metrics]
 
 
-async def _facts_of_output(control: Control, output: MetricAttributionOutput, tenant: str) -> dict[str, Any]:
+async def _facts_of_output(
+    context: OperationContext, output: MetricAttributionOutput, tenant: str
+) -> dict[str, Any]:
     destination = output.s3_data_destination
     writes = [] if destination is None else [(destination.path, places.INVALID_OUTPUT_PATH)]
-    return await places.facts_of(control, tenant, writes=writes)
+    return await places.facts_of(context, tenant, writes=writes)
 
 
-async def _check_metrics(control: Control, group: Resource, metrics: Sequence[MetricAttribute]) -> None:
+async def _check_metrics(
+    context: OperationContext, group: Resource, metrics: Sequence[MetricAttribute]
+) -> None:
     if len(metrics) > MOST_METRICS:
         raise invalid_input(f"A metric attribution has at most {MOST_METRICS} metrics, not {len(metrics)}.")
     names = [metric.metric_name for metric in metrics]
     doubled = sorted({name for name in names if names.count(name) > 1})
     if doubled:
         raise invalid_input(f"Each metric needs a name of its own; these came twice: {', '.join(doubled)}.")
-    columns = await _numbers(control, group)
+    columns = await _numbers(context, group)
     for metric in metrics:
         try:
             parsed = Metric.parse(metric.metric_name, metric.event_type, metric.expression)
@@ -196,51 +200,51 @@ async def _check_metrics(control: Control, group: Resource, metrics: Sequence[Me
             )
 
 
-async def _numbers(control: Control, group: Resource) -> dict[str, set[str]]:
+async def _numbers(context: OperationContext, group: Resource) -> dict[str, set[str]]:
     """The columns of numbers of the group's datasets, in upper case, by type."""
     columns = {"INTERACTIONS": {"EVENT_VALUE"}}
-    for dataset in await control.resources.children(group.path, Type.DATASET):
-        schema = await control.find(dataset.document["schemaArn"], Type.SCHEMA)
+    for dataset in await context.resources.children(group.path, Type.DATASET):
+        schema = await context.find(dataset.document["schemaArn"], Type.SCHEMA)
         found = schemas.parse(schema.document["schema"]).columns
         numbers = {column.name.upper() for column in found if column.type not in {"string", "boolean"}}
         columns.setdefault(dataset.document["datasetType"], set()).update(numbers)
     return columns
 
 
-async def _find(control: Control, arn: str | None, *, lock: bool = False) -> Resource:
+async def _find(context: OperationContext, arn: str | None, *, lock: bool = False) -> Resource:
     if arn is None:
         raise invalid_input("metricAttributionArn is missing.")
-    return await control.find(arn, Type.METRIC_ATTRIBUTION, lock=lock)
+    return await context.find(arn, Type.METRIC_ATTRIBUTION, lock=lock)
 
 
-async def describe(control: Control, request: MetricAttributionName) -> MetricAttributionDescribed:
+async def describe(context: OperationContext, request: MetricAttributionName) -> MetricAttributionDescribed:
     """Show a metric attribution."""
-    found = await _find(control, request.metric_attribution_arn)
+    found = await _find(context, request.metric_attribution_arn)
     return MetricAttributionDescribed(metric_attribution=MetricAttribution.of(found))
 
 
-async def listed(control: Control, request: ListMetricAttributions) -> MetricAttributionsListed:
+async def listed(context: OperationContext, request: ListMetricAttributions) -> MetricAttributionsListed:
     """List metric attributions."""
     arn = request.dataset_group_arn
-    group = await control.find(arn, Type.DATASET_GROUP) if arn else None
-    shown, token = await control.page(request, Type.METRIC_ATTRIBUTION, MetricAttributionSummary, group)
+    group = await context.find(arn, Type.DATASET_GROUP) if arn else None
+    shown, token = await context.page(request, Type.METRIC_ATTRIBUTION, MetricAttributionSummary, group)
     return MetricAttributionsListed(metric_attributions=shown, next_token=token)
 
 
-async def metrics(control: Control, request: ListMetricAttributionMetrics) -> MetricsListed:
+async def metrics(context: OperationContext, request: ListMetricAttributionMetrics) -> MetricsListed:
     """List the metrics of one."""
-    found = await _find(control, request.metric_attribution_arn)
+    found = await _find(context, request.metric_attribution_arn)
     listing = f"ListMetricAttributionMetrics {found.id}"
-    begin = control.tokens.read(listing, request.next_token) if request.next_token else 0
+    begin = context.tokens.read(listing, request.next_token) if request.next_token else 0
     end = begin + request.max_results
     kept = found.facts["metrics"]
     return MetricsListed(
         metrics=[MetricAttribute.model_validate(metric) for metric in kept[begin:end]],
-        next_token=control.tokens.issue(listing, end) if end < len(kept) else None,
+        next_token=context.tokens.issue(listing, end) if end < len(kept) else None,
     )
 
 
-async def delete(control: Control, request: MetricAttributionName) -> None:
+async def delete(context: OperationContext, request: MetricAttributionName) -> None:
     """Delete a metric attribution, and what it has counted; its files stay."""
-    found = await _find(control, request.metric_attribution_arn, lock=True)
-    await control.resources.begin_deletion(found)
+    found = await _find(context, request.metric_attribution_arn, lock=True)
+    await context.resources.begin_deletion(found)

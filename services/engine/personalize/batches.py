@@ -8,7 +8,7 @@ from pydantic import Field
 
 from services.engine.domain.resources import Type
 from services.engine.personalize import catalogue, declined, filters, jobs, places
-from services.engine.personalize.control import Control, require_model
+from services.engine.personalize.context import OperationContext, require_model
 from services.engine.personalize.jobs import NewJob
 from services.engine.personalize.members import (
     ArnText,
@@ -103,25 +103,25 @@ class BatchInferenceJobsListed(WireModel):
     next_token: str | None = None
 
 
-async def create(control: Control, request: CreateBatchInferenceJob) -> BatchInferenceJobCreated:
+async def create(context: OperationContext, request: CreateBatchInferenceJob) -> BatchInferenceJobCreated:
     """Queue a job over an ACTIVE version."""
     if request.batch_inference_job_mode == "THEME_GENERATION" or request.theme_generation_config:
         raise declined.refusal(declined.THEMES)
-    version = await control.find(request.solution_version_arn, Type.SOLUTION_VERSION, lock=True)
+    version = await context.find(request.solution_version_arn, Type.SOLUTION_VERSION, lock=True)
     require_model(version)
     _check_recipe(version.facts["recipe"])
     catalogue.refuse_segments(version, "batch inference jobs")
-    facts = await facts_of_places(control, request.job_input, request.job_output, version.owner)
+    facts = await facts_of_places(context, request.job_input, request.job_output, version.owner)
     job = await jobs.make(
-        control,
+        context,
         request,
         Type.BATCH_INFERENCE_JOB,
         version,
-        control.settings.max_pending_batches,
-        **await filters.of_job(control, request.filter_arn, version.owner, "item"),
+        context.settings.max_pending_batches,
+        **await filters.of_job(context, request.filter_arn, version.owner, "item"),
         **facts,
     )
-    await control.start(job)
+    await context.start(job)
     return BatchInferenceJobCreated(batch_inference_job_arn=job.arn)
 
 
@@ -132,26 +132,26 @@ def _check_recipe(name: str) -> None:
 
 
 async def facts_of_places(
-    control: Control, job_input: JobInput, job_output: JobOutput, tenant: str
+    context: OperationContext, job_input: JobInput, job_output: JobOutput, tenant: str
 ) -> dict[str, Any]:
     """Return a job's facts; InvalidInputException when it may not read its input, or not write its output."""
     reads = [(job_input.s3_data_source.path, places.INVALID_INPUT_PATH)]
     writes = [(job_output.s3_data_destination.path, places.INVALID_OUTPUT_PATH)]
-    return await places.facts_of(control, tenant, reads=reads, writes=writes)
+    return await places.facts_of(context, tenant, reads=reads, writes=writes)
 
 
-async def describe(control: Control, request: BatchInferenceJobName) -> BatchInferenceJobDescribed:
+async def describe(context: OperationContext, request: BatchInferenceJobName) -> BatchInferenceJobDescribed:
     """Show a job."""
-    job = await control.find(request.batch_inference_job_arn, Type.BATCH_INFERENCE_JOB)
+    job = await context.find(request.batch_inference_job_arn, Type.BATCH_INFERENCE_JOB)
     return BatchInferenceJobDescribed(batch_inference_job=BatchInferenceJob.of(job))
 
 
-async def listed(control: Control, request: ListBatchInferenceJobs) -> BatchInferenceJobsListed:
+async def listed(context: OperationContext, request: ListBatchInferenceJobs) -> BatchInferenceJobsListed:
     """List jobs."""
     version = (
-        await control.find(request.solution_version_arn, Type.SOLUTION_VERSION)
+        await context.find(request.solution_version_arn, Type.SOLUTION_VERSION)
         if request.solution_version_arn
         else None
     )
-    shown, token = await control.page(request, Type.BATCH_INFERENCE_JOB, BatchInferenceJobSummary, version)
+    shown, token = await context.page(request, Type.BATCH_INFERENCE_JOB, BatchInferenceJobSummary, version)
     return BatchInferenceJobsListed(batch_inference_jobs=shown, next_token=token)

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from services.engine.domain.resources import NewResource, Resource, Status, Type
 from services.engine.personalize import catalogue
-from services.engine.personalize.control import Control, require_model
+from services.engine.personalize.context import OperationContext, require_model
 from services.engine.personalize.members import (
     ArnText,
     ExplorationConfig,
@@ -113,12 +113,12 @@ class CampaignsListed(WireModel):
     next_token: str | None = None
 
 
-async def create(control: Control, request: CreateCampaign) -> CampaignName:
+async def create(context: OperationContext, request: CreateCampaign) -> CampaignName:
     """Deploy an ACTIVE version, at once."""
-    version = await _version(control, request.solution_version_arn)
+    version = await _version(context, request.solution_version_arn)
     catalogue.refuse_segments(version, "campaigns")
     _check_sync(request.campaign_config, request.solution_version_arn)
-    campaign = await control.create(
+    campaign = await context.create(
         NewResource(
             Type.CAMPAIGN,
             f"{Type.CAMPAIGN}/{request.name}",
@@ -130,16 +130,16 @@ async def create(control: Control, request: CreateCampaign) -> CampaignName:
         ),
         request,
     )
-    await control.announce.event(CAMPAIGNS, changed(campaign))
+    await context.announce.event(CAMPAIGNS, changed(campaign))
     return CampaignName(campaign_arn=campaign.arn)
 
 
-async def update(control: Control, request: UpdateCampaign) -> CampaignName:
+async def update(context: OperationContext, request: UpdateCampaign) -> CampaignName:
     """Serve another version, of this or another solution of the group, or with other settings."""
     # The version first: that is the order in which the worker locks the two when a training ends.
     wanted = request.solution_version_arn
-    version = await _version(control, wanted) if wanted is not None else None
-    campaign = await control.find(request.campaign_arn, Type.CAMPAIGN, lock=True)
+    version = await _version(context, wanted) if wanted is not None else None
+    campaign = await context.find(request.campaign_arn, Type.CAMPAIGN, lock=True)
     fresh = document(request, "campaign_arn", "solution_version_arn")
     facts: dict[str, Any] = {}
     if version is not None and wanted is not None:
@@ -163,10 +163,10 @@ async def update(control: Control, request: UpdateCampaign) -> CampaignName:
             f"The campaign {campaign.arn} has this version and these settings already: the update changes "
             "nothing."
         )
-    updated = await _update(control.resources, campaign, fresh, facts)
+    updated = await _update(context.resources, campaign, fresh, facts)
     if version is not None and version.parent != campaign.parent:
-        await control.resources.move(campaign, version.parent)
-    await control.announce.event(CAMPAIGNS, changed(updated))
+        await context.resources.move(campaign, version.parent)
+    await context.announce.event(CAMPAIGNS, changed(updated))
     return CampaignName(campaign_arn=updated.arn)
 
 
@@ -183,14 +183,14 @@ async def _update(
     return await resources.update(campaign, document=fresh | latest, facts=facts)
 
 
-async def _version(control: Control, arn: str) -> Resource:
+async def _version(context: OperationContext, arn: str) -> Resource:
     """The version to serve: an ACTIVE one, or with `$LATEST` the newest ACTIVE one of a solution."""
     if not arn.endswith(LATEST):
-        version = await control.find(arn, Type.SOLUTION_VERSION, lock=True)
+        version = await context.find(arn, Type.SOLUTION_VERSION, lock=True)
         require_model(version)
         return version
-    solution = await control.find(arn.removesuffix(LATEST), Type.SOLUTION, lock=True)
-    versions = await control.resources.children(solution.path, Type.SOLUTION_VERSION)
+    solution = await context.find(arn.removesuffix(LATEST), Type.SOLUTION, lock=True)
+    versions = await context.resources.children(solution.path, Type.SOLUTION_VERSION)
     active = [version for version in versions if version.status == Status.ACTIVE]
     if not active:
         raise invalid_input(f"The solution {solution.arn} has no ACTIVE version yet.")
@@ -255,21 +255,21 @@ async def renew(resources: Resources, version: Resource) -> list[CampaignChanged
     return events
 
 
-async def describe(control: Control, request: CampaignName) -> CampaignDescribed:
+async def describe(context: OperationContext, request: CampaignName) -> CampaignDescribed:
     """Show a campaign."""
-    campaign = await control.find(request.campaign_arn, Type.CAMPAIGN)
+    campaign = await context.find(request.campaign_arn, Type.CAMPAIGN)
     return CampaignDescribed(campaign=Campaign.of(campaign))
 
 
-async def listed(control: Control, request: ListCampaigns) -> CampaignsListed:
+async def listed(context: OperationContext, request: ListCampaigns) -> CampaignsListed:
     """List campaigns."""
-    solution = await control.find(request.solution_arn, Type.SOLUTION) if request.solution_arn else None
-    shown, token = await control.page(request, Type.CAMPAIGN, CampaignSummary, solution)
+    solution = await context.find(request.solution_arn, Type.SOLUTION) if request.solution_arn else None
+    shown, token = await context.page(request, Type.CAMPAIGN, CampaignSummary, solution)
     return CampaignsListed(campaigns=shown, next_token=token)
 
 
-async def delete(control: Control, request: CampaignName) -> None:
+async def delete(context: OperationContext, request: CampaignName) -> None:
     """Delete a campaign."""
-    campaign = await control.find(request.campaign_arn, Type.CAMPAIGN, lock=True)
-    await control.resources.begin_deletion(campaign)
-    await control.announce.gone(CAMPAIGNS, campaign.owner, changed(campaign).key)
+    campaign = await context.find(request.campaign_arn, Type.CAMPAIGN, lock=True)
+    await context.resources.begin_deletion(campaign)
+    await context.announce.gone(CAMPAIGNS, campaign.owner, changed(campaign).key)

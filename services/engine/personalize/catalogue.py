@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Literal
 
 from services.engine.domain.resources import Resource
-from services.engine.personalize.control import Control
+from services.engine.personalize.context import OperationContext
 from services.engine.personalize.members import ArnText, Domain, Page, Timestamp, WireModel
 from services.engine.recipes import RECIPES
 from services.engine.recipes import Recipe as FittingRecipe
@@ -111,7 +111,7 @@ def refuse_segments(version: Resource, what: str) -> None:
         )
 
 
-async def describe(_: Control, request: RecipeName) -> RecipeDescribed:
+async def describe(_: OperationContext, request: RecipeName) -> RecipeDescribed:
     """Show a recipe."""
     recipe = find(request.recipe_arn)
     return RecipeDescribed(
@@ -128,7 +128,7 @@ async def describe(_: Control, request: RecipeName) -> RecipeDescribed:
     )
 
 
-async def listed(control: Control, request: ListRecipes) -> RecipesListed:
+async def listed(context: OperationContext, request: ListRecipes) -> RecipesListed:
     """List the recipes: those of a domain, which are made into recommenders, or all.
 
     The service filters by the domain behind its pages, so that its first page of a domain has a token always,
@@ -136,7 +136,7 @@ async def listed(control: Control, request: ListRecipes) -> RecipesListed:
     """
     purpose = f"ListRecipes {request.domain or ''}"
     found = [recipe for _, recipe in sorted(RECIPES.items()) if request.domain in {None, recipe.domain}]
-    begin = control.tokens.read(purpose, request.next_token) if request.next_token else 0
+    begin = context.tokens.read(purpose, request.next_token) if request.next_token else 0
     end = begin + request.max_results
     is_first_of_domain = request.domain is not None and request.next_token is None
     return RecipesListed(
@@ -144,5 +144,5 @@ async def listed(control: Control, request: ListRecipes) -> RecipesListed:
             RecipeSummary(name=recipe.name, recipe_arn=arn_of(recipe.name), domain=recipe.domain)
             for recipe in found[begin:end]
         ],
-        next_token=control.tokens.issue(purpose, end) if end < len(found) or is_first_of_domain else None,
+        next_token=context.tokens.issue(purpose, end) if end < len(found) or is_first_of_domain else None,
     )

@@ -10,7 +10,7 @@ from services.engine.domain import locations
 from services.engine.domain import schemas as avro
 from services.engine.domain.resources import UNFINISHED, NewResource, Type
 from services.engine.personalize import declined, groups
-from services.engine.personalize.control import Control, in_use, refuse_if_any
+from services.engine.personalize.context import OperationContext, in_use, refuse_if_any
 from services.engine.personalize.members import (
     ArnText,
     Page,
@@ -97,7 +97,7 @@ class DatasetsListed(WireModel):
     next_token: str | None = None
 
 
-async def create(control: Control, request: CreateDataset) -> DatasetCreated:
+async def create(context: OperationContext, request: CreateDataset) -> DatasetCreated:
     """Make a dataset whose schema fits its type; it is ACTIVE at once, and empty."""
     kind = request.dataset_type.upper()
     if f"datasetType {kind}" in declined.INSTEAD:
@@ -107,14 +107,14 @@ async def create(control: Control, request: CreateDataset) -> DatasetCreated:
             f"The dataset type {request.dataset_type!r} is not supported: it is one of "
             f"{', '.join(avro.DATASET_TYPES)}."
         )
-    group = await groups.find_for_new(control, request.dataset_group_arn)
-    schema = await control.find(request.schema_arn, Type.SCHEMA, lock=True)
+    group = await groups.find_for_new(context, request.dataset_group_arn)
+    schema = await context.find(request.schema_arn, Type.SCHEMA, lock=True)
     avro.check(avro.parse(schema.document["schema"]), kind, group.document.get("domain"))
-    siblings = await control.resources.children(group.path, Type.DATASET, with_deleting=True)
+    siblings = await context.resources.children(group.path, Type.DATASET, with_deleting=True)
     if any(sibling.document["datasetType"] == kind for sibling in siblings):
         message = f"The dataset group {group.arn} has a dataset of type {kind} already."
         raise WireError("ResourceAlreadyExistsException", message)
-    dataset = await control.create(
+    dataset = await context.create(
         NewResource(
             Type.DATASET,
             f"{Type.DATASET}/{group.name}/{kind}",
@@ -128,57 +128,57 @@ async def create(control: Control, request: CreateDataset) -> DatasetCreated:
     return DatasetCreated(dataset_arn=dataset.arn)
 
 
-async def describe(control: Control, request: DatasetName) -> DatasetDescribed:
+async def describe(context: OperationContext, request: DatasetName) -> DatasetDescribed:
     """Show a dataset; one of interactions shows its group's tracking id."""
-    dataset = await control.find(request.dataset_arn, Type.DATASET)
+    dataset = await context.find(request.dataset_arn, Type.DATASET)
     more = {}
     if dataset.document["datasetType"] == "INTERACTIONS" and dataset.parent:
-        trackers = await control.resources.children(dataset.parent, Type.EVENT_TRACKER)
+        trackers = await context.resources.children(dataset.parent, Type.EVENT_TRACKER)
         if trackers:
             more = {"trackingId": trackers[0].document["trackingId"]}
     return DatasetDescribed(dataset=Dataset.of(dataset, **more))
 
 
-async def listed(control: Control, request: ListDatasets) -> DatasetsListed:
+async def listed(context: OperationContext, request: ListDatasets) -> DatasetsListed:
     """List datasets."""
     group = (
-        await control.find(request.dataset_group_arn, Type.DATASET_GROUP)
+        await context.find(request.dataset_group_arn, Type.DATASET_GROUP)
         if request.dataset_group_arn
         else None
     )
-    shown, token = await control.page(request, Type.DATASET, DatasetSummary, group)
+    shown, token = await context.page(request, Type.DATASET, DatasetSummary, group)
     return DatasetsListed(datasets=shown, next_token=token)
 
 
-async def update(control: Control, request: UpdateDataset) -> DatasetCreated:
+async def update(context: OperationContext, request: UpdateDataset) -> DatasetCreated:
     """Give a dataset a wider schema: what it holds already must fit the new one too."""
     # The schema first: that is the order in which Create locks the two.
-    schema = await control.find(request.schema_arn, Type.SCHEMA, lock=True)
-    dataset = await control.find(request.dataset_arn, Type.DATASET, lock=True)
-    group = await control.find(dataset.document["datasetGroupArn"], Type.DATASET_GROUP)
+    schema = await context.find(request.schema_arn, Type.SCHEMA, lock=True)
+    dataset = await context.find(request.dataset_arn, Type.DATASET, lock=True)
+    group = await context.find(dataset.document["datasetGroupArn"], Type.DATASET_GROUP)
     fresh = avro.parse(schema.document["schema"])
     avro.check(fresh, dataset.document["datasetType"], group.document.get("domain"))
-    before = await control.find(dataset.document["schemaArn"], Type.SCHEMA)
+    before = await context.find(dataset.document["schemaArn"], Type.SCHEMA)
     avro.check_replaces(fresh, avro.parse(before.document["schema"]))
     changed = {"schemaArn": schema.arn}
     latest = {"latestDatasetUpdate": update_of(**changed)}
-    await control.resources.update(dataset, document=changed | latest)
+    await context.resources.update(dataset, document=changed | latest)
     return DatasetCreated(dataset_arn=dataset.arn)
 
 
-async def delete(control: Control, request: DatasetName) -> None:
+async def delete(context: OperationContext, request: DatasetName) -> None:
     """Delete a dataset with its jobs, unless its group is being trained; what was imported goes later."""
-    dataset = await control.find(request.dataset_arn, Type.DATASET, lock=True)
+    dataset = await context.find(request.dataset_arn, Type.DATASET, lock=True)
     for kind in (Type.SOLUTION_VERSION, Type.RECOMMENDER_TRAINING):
-        if await control.resources.count_unfinished(dataset.owner, kind):
+        if await context.resources.count_unfinished(dataset.owner, kind):
             raise in_use(f"{dataset.arn} is in use: a version of its group is being trained; wait for it.")
-    jobs = await control.resources.children(dataset.path, Type.DATASET_IMPORT_JOB, Type.DATASET_EXPORT_JOB)
+    jobs = await context.resources.children(dataset.path, Type.DATASET_IMPORT_JOB, Type.DATASET_EXPORT_JOB)
     refuse_if_any([job for job in jobs if job.status in UNFINISHED], dataset)
-    parts = await stored.parts(control.resources.connection, dataset.id)
+    parts = await stored.parts(context.resources.connection, dataset.id)
     left = locations.leftovers(dataset.owner, [part.key for part in parts])
     for job in jobs:
-        await control.resources.delete(job)
+        await context.resources.delete(job)
         left |= set(job.facts.get("folders", []))
     for prefix in left:
-        await control.resources.discard(prefix, control.settings.garbage_hours)
-    await control.resources.begin_deletion(dataset)
+        await context.resources.discard(prefix, context.settings.garbage_hours)
+    await context.resources.begin_deletion(dataset)

@@ -9,7 +9,7 @@ from typing import Any, Self
 
 from services.engine.domain.resources import Resource, Status, Type
 from services.engine.personalize import jobs, places
-from services.engine.personalize.control import Control
+from services.engine.personalize.context import OperationContext
 from services.engine.personalize.groups import find_for_new
 from services.engine.personalize.jobs import NewJob
 from services.engine.personalize.members import (
@@ -93,30 +93,30 @@ class DataDeletionJobsListed(WireModel):
     next_token: str | None = None
 
 
-async def create(control: Control, request: CreateDataDeletionJob) -> DataDeletionJobCreated:
+async def create(context: OperationContext, request: CreateDataDeletionJob) -> DataDeletionJobCreated:
     """Queue a deletion."""
     location = request.data_source.data_location
     if location is None:
         raise invalid_input(f"{places.INVALID_DATA_LOCATION} dataSource.dataLocation is missing.")
-    group = await find_for_new(control, request.dataset_group_arn)
+    group = await find_for_new(context, request.dataset_group_arn)
     reads = [(location, places.INVALID_DATA_LOCATION)]
-    facts = await places.facts_of(control, group.owner, reads=reads)
+    facts = await places.facts_of(context, group.owner, reads=reads)
     job = await jobs.make(
-        control, request, Type.DATA_DELETION_JOB, group, control.settings.max_pending_deletions, **facts
+        context, request, Type.DATA_DELETION_JOB, group, context.settings.max_pending_deletions, **facts
     )
-    await control.start(job)
+    await context.start(job)
     return DataDeletionJobCreated(data_deletion_job_arn=job.arn)
 
 
-async def describe(control: Control, request: DataDeletionJobName) -> DataDeletionJobDescribed:
+async def describe(context: OperationContext, request: DataDeletionJobName) -> DataDeletionJobDescribed:
     """Show a deletion."""
-    job = await control.find(request.data_deletion_job_arn, Type.DATA_DELETION_JOB)
+    job = await context.find(request.data_deletion_job_arn, Type.DATA_DELETION_JOB)
     return DataDeletionJobDescribed(data_deletion_job=DataDeletionJob.of(job))
 
 
-async def listed(control: Control, request: ListDataDeletionJobs) -> DataDeletionJobsListed:
+async def listed(context: OperationContext, request: ListDataDeletionJobs) -> DataDeletionJobsListed:
     """List deletions."""
     arn = request.dataset_group_arn
-    group = await control.find(arn, Type.DATASET_GROUP) if arn else None
-    shown, token = await control.page(request, Type.DATA_DELETION_JOB, DataDeletionJobSummary, group)
+    group = await context.find(arn, Type.DATASET_GROUP) if arn else None
+    shown, token = await context.page(request, Type.DATA_DELETION_JOB, DataDeletionJobSummary, group)
     return DataDeletionJobsListed(data_deletion_jobs=shown, next_token=token)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from services.engine import metrics
-from services.engine.personalize.control import Control
+from services.engine.personalize.context import OperationContext
 from services.engine.personalize.operations import ERRORS, TABLE, Row, is_change
 from services.engine.settings import Settings
 from services.engine.store import calls
@@ -87,8 +87,8 @@ class OperationDispatcher:
 
     async def _read(self, _: str, row: Row, caller: Caller, __: Call, request: Any) -> Any:
         resources = Resources(self.database, caller.account, caller.tenant, caller.region)
-        control = Control(resources, self.settings, self.tokens, _Silence(), reads=True)
-        return await row.handle(control, request)
+        context = OperationContext(resources, self.settings, self.tokens, _Silence(), reads=True)
+        return await row.handle(context, request)
 
     async def _changed(self, name: str, row: Row, caller: Caller, call: Call, request: Any) -> Any:
         """Make the change once: a repeated invocation gets the answer of the first."""
@@ -99,8 +99,8 @@ class OperationDispatcher:
             resources = Resources(connection, caller.account, caller.tenant, caller.region)
             await resources.end_deletions()
             announce = OutboxAnnounce(connection)
-            control = Control(resources, self.settings, self.tokens, announce, caller.signed_with)
-            reply = await row.handle(control, request)
+            context = OperationContext(resources, self.settings, self.tokens, announce, caller.signed_with)
+            reply = await row.handle(context, request)
             shown = reply.model_dump(mode="json", by_alias=True, exclude_none=True) if reply else None
             await invocation.finish(shown)
             return reply

@@ -6,7 +6,7 @@ from typing import Literal
 
 from services.engine.domain.resources import Type
 from services.engine.personalize import jobs, places
-from services.engine.personalize.control import Control
+from services.engine.personalize.context import OperationContext
 from services.engine.personalize.jobs import NewJob
 from services.engine.personalize.members import (
     ArnText,
@@ -79,26 +79,26 @@ class DatasetExportJobsListed(WireModel):
     next_token: str | None = None
 
 
-async def create(control: Control, request: CreateDatasetExportJob) -> DatasetExportJobCreated:
+async def create(context: OperationContext, request: CreateDatasetExportJob) -> DatasetExportJobCreated:
     """Queue an export of what the dataset holds when the export begins."""
-    dataset = await control.find(request.dataset_arn, Type.DATASET, lock=True)
+    dataset = await context.find(request.dataset_arn, Type.DATASET, lock=True)
     writes = [(request.job_output.s3_data_destination.path, places.INVALID_OUTPUT_PATH)]
-    facts = await places.facts_of(control, dataset.owner, writes=writes)
+    facts = await places.facts_of(context, dataset.owner, writes=writes)
     job = await jobs.make(
-        control, request, Type.DATASET_EXPORT_JOB, dataset, control.settings.max_pending_exports, **facts
+        context, request, Type.DATASET_EXPORT_JOB, dataset, context.settings.max_pending_exports, **facts
     )
-    await control.start(job)
+    await context.start(job)
     return DatasetExportJobCreated(dataset_export_job_arn=job.arn)
 
 
-async def describe(control: Control, request: DatasetExportJobName) -> DatasetExportJobDescribed:
+async def describe(context: OperationContext, request: DatasetExportJobName) -> DatasetExportJobDescribed:
     """Show an export."""
-    job = await control.find(request.dataset_export_job_arn, Type.DATASET_EXPORT_JOB)
+    job = await context.find(request.dataset_export_job_arn, Type.DATASET_EXPORT_JOB)
     return DatasetExportJobDescribed(dataset_export_job=DatasetExportJob.of(job))
 
 
-async def listed(control: Control, request: ListDatasetExportJobs) -> DatasetExportJobsListed:
+async def listed(context: OperationContext, request: ListDatasetExportJobs) -> DatasetExportJobsListed:
     """List exports."""
-    dataset = await control.find(request.dataset_arn, Type.DATASET) if request.dataset_arn else None
-    shown, token = await control.page(request, Type.DATASET_EXPORT_JOB, DatasetExportJobSummary, dataset)
+    dataset = await context.find(request.dataset_arn, Type.DATASET) if request.dataset_arn else None
+    shown, token = await context.page(request, Type.DATASET_EXPORT_JOB, DatasetExportJobSummary, dataset)
     return DatasetExportJobsListed(dataset_export_jobs=shown, next_token=token)

@@ -11,7 +11,7 @@ from pydantic import Field, StringConstraints
 from services.engine.domain import schemas as avro
 from services.engine.domain.resources import NewResource, Resource, Type
 from services.engine.personalize import groups
-from services.engine.personalize.control import Control
+from services.engine.personalize.context import OperationContext
 from services.engine.personalize.members import (
     ArnText,
     Page,
@@ -77,11 +77,11 @@ class FiltersListed(WireModel):
     next_token: str | None = None
 
 
-async def create(control: Control, request: CreateFilter) -> FilterName:
+async def create(context: OperationContext, request: CreateFilter) -> FilterName:
     """Keep an expression that can be read and names fields of the group's schemas; ACTIVE at once."""
-    group = await groups.find_for_new(control, request.dataset_group_arn)
-    Filter.parse(request.filter_expression).check(await _columns(control, group))
-    made = await control.create(
+    group = await groups.find_for_new(context, request.dataset_group_arn)
+    Filter.parse(request.filter_expression).check(await _columns(context, group))
+    made = await context.create(
         NewResource(
             Type.FILTER,
             f"{Type.FILTER}/{request.name}",
@@ -92,17 +92,17 @@ async def create(control: Control, request: CreateFilter) -> FilterName:
         ),
         request,
     )
-    await control.announce.event(FILTERS, changed(made))
+    await context.announce.event(FILTERS, changed(made))
     return FilterName(filter_arn=made.arn)
 
 
 async def of_job(
-    control: Control, arn: str | None, tenant: str, selects: Literal["item", "user"]
+    context: OperationContext, arn: str | None, tenant: str, selects: Literal["item", "user"]
 ) -> dict[str, str]:
     """The facts of a batch job: the expression of its filter, which must suit the job and its group."""
     if arn is None:
         return {}
-    found = await control.find(arn, Type.FILTER)
+    found = await context.find(arn, Type.FILTER)
     if found.owner != tenant:
         raise invalid_input(f"The filter {arn} belongs to another dataset group than the solution version.")
     chosen = Filter.parse(found.document["filterExpression"])
@@ -111,11 +111,11 @@ async def of_job(
     return {"filter": found.document["filterExpression"]}
 
 
-async def _columns(control: Control, group: Resource) -> dict[str, tuple[avro.Column, ...]]:
+async def _columns(context: OperationContext, group: Resource) -> dict[str, tuple[avro.Column, ...]]:
     """The columns of the group's datasets, by type."""
     columns = {}
-    for dataset in await control.resources.children(group.path, Type.DATASET):
-        schema = await control.find(dataset.document["schemaArn"], Type.SCHEMA)
+    for dataset in await context.resources.children(group.path, Type.DATASET):
+        schema = await context.find(dataset.document["schemaArn"], Type.SCHEMA)
         columns[dataset.document["datasetType"]] = avro.parse(schema.document["schema"]).columns
     return columns
 
@@ -133,25 +133,25 @@ def changed(made: Resource) -> FilterChanged:
     )
 
 
-async def describe(control: Control, request: FilterName) -> FilterDescribed:
+async def describe(context: OperationContext, request: FilterName) -> FilterDescribed:
     """Show a filter."""
-    found = await control.find(request.filter_arn, Type.FILTER)
+    found = await context.find(request.filter_arn, Type.FILTER)
     return FilterDescribed(described=FilterView.of(found))
 
 
-async def listed(control: Control, request: ListFilters) -> FiltersListed:
+async def listed(context: OperationContext, request: ListFilters) -> FiltersListed:
     """List filters."""
     group = (
-        await control.find(request.dataset_group_arn, Type.DATASET_GROUP)
+        await context.find(request.dataset_group_arn, Type.DATASET_GROUP)
         if request.dataset_group_arn
         else None
     )
-    shown, token = await control.page(request, Type.FILTER, FilterSummary, group)
+    shown, token = await context.page(request, Type.FILTER, FilterSummary, group)
     return FiltersListed(filters=shown, next_token=token)
 
 
-async def delete(control: Control, request: FilterName) -> None:
+async def delete(context: OperationContext, request: FilterName) -> None:
     """Delete a filter: requests that name it are refused from now on; batch jobs under way go on."""
-    found = await control.find(request.filter_arn, Type.FILTER, lock=True)
-    await control.resources.begin_deletion(found)
-    await control.announce.gone(FILTERS, found.owner, changed(found).key)
+    found = await context.find(request.filter_arn, Type.FILTER, lock=True)
+    await context.resources.begin_deletion(found)
+    await context.announce.gone(FILTERS, found.owner, changed(found).key)

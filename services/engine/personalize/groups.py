@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from services.engine.domain.resources import UNFINISHED, NewResource, Resource, Status, Type, tenant_id
 from services.engine.personalize import declined
-from services.engine.personalize.control import Control, refuse_if_any
+from services.engine.personalize.context import OperationContext, refuse_if_any
 from services.engine.personalize.members import (
     ArnText,
     Domain,
@@ -73,20 +73,20 @@ class DatasetGroupsListed(WireModel):
     next_token: str | None = None
 
 
-async def create(control: Control, request: CreateDatasetGroup) -> DatasetGroupCreated:
+async def create(context: OperationContext, request: CreateDatasetGroup) -> DatasetGroupCreated:
     """Make the group and its tenant; both are ACTIVE at once."""
-    if control.resources.tenant is not None:
+    if context.resources.tenant is not None:
         message = "An API key belongs to one dataset group; making another takes an AWS key pair."
         raise WireError("AccessDeniedException", message)
     if request.domain == "VIDEO_ON_DEMAND":
         raise declined.refusal(declined.VIDEO_ON_DEMAND)
-    group = await make(control, request)
+    group = await make(context, request)
     return DatasetGroupCreated(dataset_group_arn=group.arn, domain=request.domain)
 
 
-async def make(control: Control, request: CreateDatasetGroup) -> Resource:
+async def make(context: OperationContext, request: CreateDatasetGroup) -> Resource:
     """The group and its tenant, for whoever may make one."""
-    resources = control.resources
+    resources = context.resources
     await resources.lock_account()
     path = f"{Type.DATASET_GROUP}/{request.name}"
     if await resources.get(path) is not None:
@@ -96,46 +96,46 @@ async def make(control: Control, request: CreateDatasetGroup) -> Resource:
     used = await resources.used_tenant_ids(wanted)
     tenant = tenant_id(request.name, used.__contains__)
     await resources.add_tenant(tenant, request.name)
-    return await control.create(
+    return await context.create(
         NewResource(Type.DATASET_GROUP, path, request.name, tenant, document(request)), request
     )
 
 
-async def describe(control: Control, request: DatasetGroupName) -> DatasetGroupDescribed:
+async def describe(context: OperationContext, request: DatasetGroupName) -> DatasetGroupDescribed:
     """Show a group."""
-    group = await control.find(request.dataset_group_arn, Type.DATASET_GROUP)
+    group = await context.find(request.dataset_group_arn, Type.DATASET_GROUP)
     return DatasetGroupDescribed(dataset_group=DatasetGroup.of(group))
 
 
-async def listed(control: Control, request: Page) -> DatasetGroupsListed:
+async def listed(context: OperationContext, request: Page) -> DatasetGroupsListed:
     """List the account's groups."""
-    shown, token = await control.page(request, Type.DATASET_GROUP, DatasetGroupSummary)
+    shown, token = await context.page(request, Type.DATASET_GROUP, DatasetGroupSummary)
     return DatasetGroupsListed(dataset_groups=shown, next_token=token)
 
 
-async def delete(control: Control, request: DatasetGroupName) -> None:
+async def delete(context: OperationContext, request: DatasetGroupName) -> None:
     """Delete a group that holds nothing any more; its tenant's data goes later."""
-    group = await control.find(request.dataset_group_arn, Type.DATASET_GROUP, lock=True)
-    inside = await control.resources.children(
+    group = await context.find(request.dataset_group_arn, Type.DATASET_GROUP, lock=True)
+    inside = await context.resources.children(
         group.path, Type.DATASET, Type.SOLUTION, Type.RECOMMENDER, Type.EVENT_TRACKER, with_deleting=True
     )
-    deletions = await control.resources.children(group.path, Type.DATA_DELETION_JOB)
+    deletions = await context.resources.children(group.path, Type.DATA_DELETION_JOB)
     refuse_if_any([*inside, *(job for job in deletions if job.status in UNFINISHED)], group)
     for job in deletions:
-        await control.resources.delete(job)
-    for left in await control.resources.children(group.path, Type.FILTER, with_deleting=True):
-        await control.resources.delete(left)
-        await control.announce.gone(FILTERS, left.owner, f"{left.owner}:{left.name}")
-    for left in await control.resources.children(group.path, Type.METRIC_ATTRIBUTION, with_deleting=True):
-        await control.resources.delete(left)
-    await control.resources.begin_deletion(group)
-    await control.resources.retire_tenant(group.owner)
-    await control.resources.discard(f"{group.owner}/", control.settings.garbage_hours)
+        await context.resources.delete(job)
+    for left in await context.resources.children(group.path, Type.FILTER, with_deleting=True):
+        await context.resources.delete(left)
+        await context.announce.gone(FILTERS, left.owner, f"{left.owner}:{left.name}")
+    for left in await context.resources.children(group.path, Type.METRIC_ATTRIBUTION, with_deleting=True):
+        await context.resources.delete(left)
+    await context.resources.begin_deletion(group)
+    await context.resources.retire_tenant(group.owner)
+    await context.resources.discard(f"{group.owner}/", context.settings.garbage_hours)
 
 
-async def find_for_new(control: Control, arn: str) -> Resource:
+async def find_for_new(context: OperationContext, arn: str) -> Resource:
     """The group that something is about to be made in, held so that it isn't deleted meanwhile."""
-    group = await control.find(arn, Type.DATASET_GROUP, lock=True)
+    group = await context.find(arn, Type.DATASET_GROUP, lock=True)
     if group.status != Status.ACTIVE:
         raise WireError("ResourceInUseException", f"The dataset group {arn} is {group.status}.")
     return group

@@ -6,7 +6,7 @@ from typing import Literal
 
 from services.engine.domain.resources import UNFINISHED, Resource, Status, Type
 from services.engine.personalize import jobs, places
-from services.engine.personalize.control import Control
+from services.engine.personalize.context import OperationContext
 from services.engine.personalize.jobs import NewJob
 from services.engine.personalize.members import (
     ArnText,
@@ -80,26 +80,26 @@ class DatasetImportJobsListed(WireModel):
     next_token: str | None = None
 
 
-async def create(control: Control, request: CreateDatasetImportJob) -> DatasetImportJobCreated:
+async def create(context: OperationContext, request: CreateDatasetImportJob) -> DatasetImportJobCreated:
     """Queue an import; those of one dataset run one after the other, in the order of their creation."""
     if request.data_source.data_location is None:
         raise invalid_input(f"{places.INVALID_DATA_LOCATION} dataSource.dataLocation is missing.")
-    dataset = await control.find(request.dataset_arn, Type.DATASET, lock=True)
+    dataset = await context.find(request.dataset_arn, Type.DATASET, lock=True)
     location = request.data_source.data_location
     reads = [(location, places.INVALID_DATA_LOCATION)]
-    facts = await places.facts_of(control, dataset.owner, reads=reads)
-    earlier = await control.resources.children(dataset.path, Type.DATASET_IMPORT_JOB)
+    facts = await places.facts_of(context, dataset.owner, reads=reads)
+    earlier = await context.resources.children(dataset.path, Type.DATASET_IMPORT_JOB)
     if request.import_mode == "INCREMENTAL" and not _could_have_rows(earlier):
         raise invalid_input(
             f"The dataset {dataset.arn} holds no rows of a FULL import yet; make one before an "
             "INCREMENTAL one."
         )
     job = await jobs.make(
-        control, request, Type.DATASET_IMPORT_JOB, dataset, control.settings.max_pending_imports, **facts
+        context, request, Type.DATASET_IMPORT_JOB, dataset, context.settings.max_pending_imports, **facts
     )
     # The worker that ends an import queues the next one of the same dataset.
     if not any(other.status in UNFINISHED for other in earlier):
-        await control.start(job)
+        await context.start(job)
     return DatasetImportJobCreated(dataset_import_job_arn=job.arn)
 
 
@@ -107,14 +107,14 @@ def _could_have_rows(earlier: list[Resource]) -> bool:
     return any(job.document["importMode"] == "FULL" and job.status != Status.FAILED for job in earlier)
 
 
-async def describe(control: Control, request: DatasetImportJobName) -> DatasetImportJobDescribed:
+async def describe(context: OperationContext, request: DatasetImportJobName) -> DatasetImportJobDescribed:
     """Show an import."""
-    job = await control.find(request.dataset_import_job_arn, Type.DATASET_IMPORT_JOB)
+    job = await context.find(request.dataset_import_job_arn, Type.DATASET_IMPORT_JOB)
     return DatasetImportJobDescribed(dataset_import_job=DatasetImportJob.of(job))
 
 
-async def listed(control: Control, request: ListDatasetImportJobs) -> DatasetImportJobsListed:
+async def listed(context: OperationContext, request: ListDatasetImportJobs) -> DatasetImportJobsListed:
     """List imports."""
-    dataset = await control.find(request.dataset_arn, Type.DATASET) if request.dataset_arn else None
-    shown, token = await control.page(request, Type.DATASET_IMPORT_JOB, DatasetImportJobSummary, dataset)
+    dataset = await context.find(request.dataset_arn, Type.DATASET) if request.dataset_arn else None
+    shown, token = await context.page(request, Type.DATASET_IMPORT_JOB, DatasetImportJobSummary, dataset)
     return DatasetImportJobsListed(dataset_import_jobs=shown, next_token=token)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from services.engine.domain.resources import NewResource, Resource, Status, Type
-from services.engine.personalize.control import Control
+from services.engine.personalize.context import OperationContext
 from services.engine.personalize.members import ResourceName, Tagged, document
 
 _PARENT_MEMBERS = {
@@ -22,10 +22,10 @@ class NewJob(Tagged):
 
 
 async def make(
-    control: Control, request: NewJob, kind: Type, parent: Resource, most: int, **facts: Any
+    context: OperationContext, request: NewJob, kind: Type, parent: Resource, most: int, **facts: Any
 ) -> Resource:
     """A job that waits; LimitExceededException where so many of its kind wait or run already."""
-    await control.refuse_beyond(most, parent.owner, kind)
+    await context.refuse_beyond(most, parent.owner, kind)
     new = NewResource(
         kind,
         f"{kind}/{request.job_name}",
@@ -37,4 +37,4 @@ async def make(
         status=Status.PENDING,
         facts=facts,
     )
-    return await control.create(new, request)
+    return await context.create(new, request)

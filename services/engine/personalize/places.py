@@ -7,7 +7,7 @@ from typing import Any
 
 from services.engine.domain import locations
 from services.engine.domain.locations import Access
-from services.engine.personalize.control import Control
+from services.engine.personalize.context import OperationContext
 from services.engine.personalize.members import KmsKeyArn, S3Location, WireModel
 from services.engine.store import buckets
 
@@ -45,17 +45,17 @@ class JobOutput(WireModel):
 
 
 async def facts_of(
-    control: Control, tenant: str, *, reads: Sequence[Place] = (), writes: Sequence[Place] = ()
+    context: OperationContext, tenant: str, *, reads: Sequence[Place] = (), writes: Sequence[Place] = ()
 ) -> dict[str, Any]:
     """Return what a worker has to know of who made a job that uses these places.
 
     InvalidInputException for a place that the tenant's jobs may not read, or not write.
     """
-    connection, account = control.resources.connection, control.resources.account
-    key_id = control.signed_with
+    connection, account = context.resources.connection, context.resources.account
+    key_id = context.signed_with
     opens_store = bool(key_id) and await buckets.opens_store(connection, account, key_id)
     grants = await buckets.grants(connection, account, tenant)
-    access = Access(tenant, buckets.shared_of(control.settings.s3), grants, any_bucket=opens_store)
+    access = Access(tenant, buckets.shared_of(context.settings.s3), grants, any_bucket=opens_store)
     for uri, complaint in reads:
         access.check_readable(locations.parse(uri, complaint), complaint)
     for uri, complaint in writes:

@@ -9,18 +9,18 @@ from typing import Any
 
 from services.engine.domain.locations import model_prefix
 from services.engine.domain.resources import UNFINISHED, NewResource, Resource, Status, Type
-from services.engine.personalize.control import Control
+from services.engine.personalize.context import OperationContext
 from services.engine.store.resources import Resources
 from shared.events import CampaignChanged
 
 _MODEL = ("metrics", "model_uri", "model_sha256")
 
 
-async def make(control: Control, recommender: Resource, config: dict[str, Any]) -> Resource:
+async def make(context: OperationContext, recommender: Resource, config: dict[str, Any]) -> Resource:
     """A training that waits for a worker, with the settings of a recommender's configuration."""
     identifier = secrets.token_hex(4)
     columns = {name: config[name] for name in ("trainingDataConfig",) if name in config}
-    training = await control.create(
+    training = await context.create(
         NewResource(
             Type.RECOMMENDER_TRAINING,
             f"{recommender.path}/{identifier}",
@@ -39,7 +39,7 @@ async def make(control: Control, recommender: Resource, config: dict[str, Any]) 
             },
         )
     )
-    await control.start(training)
+    await context.start(training)
     return training
 
 

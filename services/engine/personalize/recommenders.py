@@ -12,7 +12,7 @@ from pydantic import Field
 
 from services.engine.domain.resources import UNFINISHED, NewResource, Resource, Status, Type
 from services.engine.personalize import catalogue, groups, recommender_trainings
-from services.engine.personalize.control import Control, in_use, require_active
+from services.engine.personalize.context import OperationContext, in_use, require_active
 from services.engine.personalize.members import (
     ArnText,
     ExplorationConfig,
@@ -108,12 +108,12 @@ class RecommendersListed(WireModel):
     next_token: str | None = None
 
 
-async def create(control: Control, request: CreateRecommender) -> RecommenderName:
+async def create(context: OperationContext, request: CreateRecommender) -> RecommenderName:
     """Make a recommender and train it; it is ACTIVE when that is done."""
-    group = await groups.find_for_new(control, request.dataset_group_arn)
+    group = await groups.find_for_new(context, request.dataset_group_arn)
     recipe = catalogue.find(request.recipe_arn)
     _check_domain(recipe, group)
-    recommender = await control.create(
+    recommender = await context.create(
         NewResource(
             Type.RECOMMENDER,
             f"{Type.RECOMMENDER}/{request.name}",
@@ -127,7 +127,7 @@ async def create(control: Control, request: CreateRecommender) -> RecommenderNam
         ),
         request,
     )
-    await recommender_trainings.make(control, recommender, _config(recommender))
+    await recommender_trainings.make(context, recommender, _config(recommender))
     return RecommenderName(recommender_arn=recommender.arn)
 
 
@@ -144,9 +144,9 @@ def _check_domain(recipe: Recipe, group: Resource) -> None:
         )
 
 
-async def update(control: Control, request: UpdateRecommender) -> RecommenderName:
+async def update(context: OperationContext, request: UpdateRecommender) -> RecommenderName:
     """Change settings: at once, or, when other columns are to be trained on, with the next model."""
-    recommender = await control.find(request.recommender_arn, Type.RECOMMENDER, lock=True)
+    recommender = await context.find(request.recommender_arn, Type.RECOMMENDER, lock=True)
     require_active(recommender)
     if recommender.document.get("latestRecommenderUpdate", {}).get("status") in UNFINISHED:
         raise in_use(f"The recommender {recommender.arn} is being updated; wait until that is done.")
@@ -158,13 +158,13 @@ async def update(control: Control, request: UpdateRecommender) -> RecommenderNam
         )
     latest = update_of(recommenderConfig=after)
     if after.get("trainingDataConfig") != before.get("trainingDataConfig"):
-        training = await recommender_trainings.make(control, recommender, after)
+        training = await recommender_trainings.make(context, recommender, after)
         pending = {"latestRecommenderUpdate": latest | {"status": Status.PENDING}}
         facts = {"update_training": training.id}
-        await control.resources.update(recommender, document=pending, facts=facts)
+        await context.resources.update(recommender, document=pending, facts=facts)
         return RecommenderName(recommender_arn=recommender.arn)
     fresh = {"recommenderConfig": after, "latestRecommenderUpdate": latest}
-    await _announced(control, await control.resources.update(recommender, document=fresh))
+    await _announced(context, await context.resources.update(recommender, document=fresh))
     return RecommenderName(recommender_arn=recommender.arn)
 
 
@@ -173,51 +173,51 @@ def _config(recommender: Resource) -> dict[str, Any]:
     return config
 
 
-async def stop(control: Control, request: RecommenderName) -> RecommenderName:
+async def stop(context: OperationContext, request: RecommenderName) -> RecommenderName:
     """Stop answering and training; the model is kept."""
-    recommender = await control.find(request.recommender_arn, Type.RECOMMENDER, lock=True)
+    recommender = await context.find(request.recommender_arn, Type.RECOMMENDER, lock=True)
     require_active(recommender)
-    await _announced(control, await control.resources.update(recommender, status=Status.INACTIVE))
+    await _announced(context, await context.resources.update(recommender, status=Status.INACTIVE))
     return RecommenderName(recommender_arn=recommender.arn)
 
 
-async def start(control: Control, request: RecommenderName) -> RecommenderName:
+async def start(context: OperationContext, request: RecommenderName) -> RecommenderName:
     """Answer again with the model that there is; it is trained anew if it has become too old."""
-    recommender = await control.find(request.recommender_arn, Type.RECOMMENDER, lock=True)
+    recommender = await context.find(request.recommender_arn, Type.RECOMMENDER, lock=True)
     if recommender.status != Status.INACTIVE:
         raise in_use(f"The recommender {recommender.arn} is not INACTIVE but {recommender.status}.")
-    await _announced(control, await control.resources.update(recommender, status=Status.ACTIVE))
+    await _announced(context, await context.resources.update(recommender, status=Status.ACTIVE))
     return RecommenderName(recommender_arn=recommender.arn)
 
 
-async def _announced(control: Control, recommender: Resource) -> None:
-    await control.announce.event(CAMPAIGNS, recommender_trainings.changed(recommender))
+async def _announced(context: OperationContext, recommender: Resource) -> None:
+    await context.announce.event(CAMPAIGNS, recommender_trainings.changed(recommender))
 
 
-async def describe(control: Control, request: RecommenderName) -> RecommenderDescribed:
+async def describe(context: OperationContext, request: RecommenderName) -> RecommenderDescribed:
     """Show a recommender with the metrics of its model."""
-    recommender = await control.find(request.recommender_arn, Type.RECOMMENDER)
+    recommender = await context.find(request.recommender_arn, Type.RECOMMENDER)
     metrics = recommender.facts.get("metrics")
     shown = {name: round(value, 4) for name, value in metrics.items()} if metrics else None
     return RecommenderDescribed(recommender=Recommender.of(recommender, modelMetrics=shown))
 
 
-async def listed(control: Control, request: ListRecommenders) -> RecommendersListed:
+async def listed(context: OperationContext, request: ListRecommenders) -> RecommendersListed:
     """List recommenders."""
     arn = request.dataset_group_arn
-    group = await control.find(arn, Type.DATASET_GROUP) if arn else None
-    shown, token = await control.page(request, Type.RECOMMENDER, RecommenderSummary, group)
+    group = await context.find(arn, Type.DATASET_GROUP) if arn else None
+    shown, token = await context.page(request, Type.RECOMMENDER, RecommenderSummary, group)
     return RecommendersListed(recommenders=shown, next_token=token)
 
 
-async def delete(control: Control, request: RecommenderName) -> None:
+async def delete(context: OperationContext, request: RecommenderName) -> None:
     """Delete a recommender with its trainings; one that is under way ends."""
-    recommender = await control.find(request.recommender_arn, Type.RECOMMENDER, lock=True)
+    recommender = await context.find(request.recommender_arn, Type.RECOMMENDER, lock=True)
     if recommender.status in UNFINISHED:
         raise in_use(f"The recommender {recommender.arn} is {recommender.status}; wait until that is done.")
-    for training in await control.resources.children(recommender.path, Type.RECOMMENDER_TRAINING):
-        await control.resources.discard(training.facts["folder"], control.settings.garbage_hours)
-        await control.resources.delete(training)
-    await control.resources.begin_deletion(recommender)
+    for training in await context.resources.children(recommender.path, Type.RECOMMENDER_TRAINING):
+        await context.resources.discard(training.facts["folder"], context.settings.garbage_hours)
+        await context.resources.delete(training)
+    await context.resources.begin_deletion(recommender)
     key = recommender_trainings.key(recommender)
-    await control.announce.gone(CAMPAIGNS, recommender.owner, f"{recommender.owner}:{key}")
+    await context.announce.gone(CAMPAIGNS, recommender.owner, f"{recommender.owner}:{key}")

@@ -11,7 +11,7 @@ import secrets
 from services.engine.domain.locations import model_prefix
 from services.engine.domain.resources import UNFINISHED, NewResource, Resource, Status, Type
 from services.engine.personalize import campaigns
-from services.engine.personalize.control import Control
+from services.engine.personalize.context import OperationContext
 from services.engine.store.resources import Resources
 from shared.events import CampaignChanged
 
@@ -19,13 +19,13 @@ _SETTINGS = ("eventType", "solutionConfig", "datasetGroupArn")
 _OF_ITS_OWN = ("recipe", "tags")
 
 
-async def make(control: Control, version: Resource) -> Resource:
+async def make(context: OperationContext, version: Resource) -> Resource:
     """A renewal that waits for a worker, with the version's settings; earlier ones are forgotten."""
-    for other in await control.resources.children(version.path, Type.MODEL_RENEWAL):
+    for other in await context.resources.children(version.path, Type.MODEL_RENEWAL):
         if other.status not in UNFINISHED:
-            await control.resources.delete(other)
+            await context.resources.delete(other)
     identifier = secrets.token_hex(4)
-    renewal = await control.create(
+    renewal = await context.create(
         NewResource(
             Type.MODEL_RENEWAL,
             f"{version.path}/{identifier}",
@@ -43,7 +43,7 @@ async def make(control: Control, version: Resource) -> Resource:
             },
         )
     )
-    await control.start(renewal)
+    await context.start(renewal)
     return renewal
 
 

@@ -9,7 +9,7 @@ from pydantic import Field, StringConstraints
 from services.engine.domain import schemas as avro
 from services.engine.domain.resources import NewResource, Type
 from services.engine.personalize import declined
-from services.engine.personalize.control import Control, in_use
+from services.engine.personalize.context import OperationContext, in_use
 from services.engine.personalize.members import (
     ArnText,
     Domain,
@@ -70,49 +70,49 @@ class SchemasListed(WireModel):
     next_token: str | None = None
 
 
-async def create(control: Control, request: CreateSchema) -> SchemaCreated:
+async def create(context: OperationContext, request: CreateSchema) -> SchemaCreated:
     """Keep a schema that describes a flat record."""
     if request.domain == "VIDEO_ON_DEMAND":
         raise declined.refusal(declined.VIDEO_ON_DEMAND)
     avro.parse(request.avro)
-    schema = await control.create(
+    schema = await context.create(
         NewResource(
             Type.SCHEMA,
             f"{Type.SCHEMA}/{request.name}",
             request.name,
             None,
             {"schema": request.avro} | ({"domain": request.domain} if request.domain else {}),
-            facts={"made_by": control.resources.tenant},
+            facts={"made_by": context.resources.tenant},
         )
     )
     return SchemaCreated(schema_arn=schema.arn)
 
 
-async def describe(control: Control, request: SchemaName) -> SchemaDescribed:
+async def describe(context: OperationContext, request: SchemaName) -> SchemaDescribed:
     """Show a schema."""
-    schema = await control.find(request.schema_arn, Type.SCHEMA)
+    schema = await context.find(request.schema_arn, Type.SCHEMA)
     return SchemaDescribed(described=Schema.of(schema))
 
 
-async def listed(control: Control, request: Page) -> SchemasListed:
+async def listed(context: OperationContext, request: Page) -> SchemasListed:
     """List the account's schemas."""
-    shown, token = await control.page(request, Type.SCHEMA, SchemaSummary)
+    shown, token = await context.page(request, Type.SCHEMA, SchemaSummary)
     return SchemasListed(schemas=shown, next_token=token)
 
 
-async def delete(control: Control, request: SchemaName) -> None:
+async def delete(context: OperationContext, request: SchemaName) -> None:
     """Delete a schema that no dataset uses.
 
     A schema belongs to the account. A key of one tenant deletes those that were made with that tenant's keys.
     """
-    schema = await control.find(request.schema_arn, Type.SCHEMA, lock=True)
-    tenant = control.resources.tenant
+    schema = await context.find(request.schema_arn, Type.SCHEMA, lock=True)
+    tenant = context.resources.tenant
     if tenant is not None and schema.facts.get("made_by") != tenant:
         raise in_use(
             f"The schema {schema.arn} belongs to the account, and other dataset groups may use it; delete it "
             "with an AWS key pair of the account."
         )
-    users = await control.resources.count_with(Type.DATASET, schemaArn=schema.arn)
+    users = await context.resources.count_with(Type.DATASET, schemaArn=schema.arn)
     if users:
         raise in_use(f"The schema {schema.arn} is used by {users} dataset(s); delete them first.")
-    await control.resources.delete(schema)
+    await context.resources.delete(schema)

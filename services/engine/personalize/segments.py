@@ -9,7 +9,7 @@ from pydantic import Field
 from services.engine.domain.resources import Type
 from services.engine.personalize import catalogue, filters, jobs
 from services.engine.personalize.batches import facts_of_places
-from services.engine.personalize.control import Control, require_model
+from services.engine.personalize.context import OperationContext, require_model
 from services.engine.personalize.jobs import NewJob
 from services.engine.personalize.members import (
     ArnText,
@@ -88,38 +88,38 @@ class BatchSegmentJobsListed(WireModel):
     next_token: str | None = None
 
 
-async def create(control: Control, request: CreateBatchSegmentJob) -> BatchSegmentJobCreated:
+async def create(context: OperationContext, request: CreateBatchSegmentJob) -> BatchSegmentJobCreated:
     """Queue a job over an ACTIVE version of a recipe that makes segments."""
-    version = await control.find(request.solution_version_arn, Type.SOLUTION_VERSION, lock=True)
+    version = await context.find(request.solution_version_arn, Type.SOLUTION_VERSION, lock=True)
     require_model(version)
     if not catalogue.makes_segments(version):
         raise invalid_input(
             f"The recipe {version.facts['recipe']} makes no user segments: make a batch inference job or a "
             "campaign of this version, or train one with aws-item-affinity or aws-item-attribute-affinity."
         )
-    facts = await facts_of_places(control, request.job_input, request.job_output, version.owner)
+    facts = await facts_of_places(context, request.job_input, request.job_output, version.owner)
     job = await jobs.make(
-        control,
+        context,
         request,
         Type.BATCH_SEGMENT_JOB,
         version,
-        control.settings.max_pending_batches,
-        **await filters.of_job(control, request.filter_arn, version.owner, "user"),
+        context.settings.max_pending_batches,
+        **await filters.of_job(context, request.filter_arn, version.owner, "user"),
         **facts,
     )
-    await control.start(job)
+    await context.start(job)
     return BatchSegmentJobCreated(batch_segment_job_arn=job.arn)
 
 
-async def describe(control: Control, request: BatchSegmentJobName) -> BatchSegmentJobDescribed:
+async def describe(context: OperationContext, request: BatchSegmentJobName) -> BatchSegmentJobDescribed:
     """Show a job."""
-    job = await control.find(request.batch_segment_job_arn, Type.BATCH_SEGMENT_JOB)
+    job = await context.find(request.batch_segment_job_arn, Type.BATCH_SEGMENT_JOB)
     return BatchSegmentJobDescribed(batch_segment_job=BatchSegmentJob.of(job))
 
 
-async def listed(control: Control, request: ListBatchSegmentJobs) -> BatchSegmentJobsListed:
+async def listed(context: OperationContext, request: ListBatchSegmentJobs) -> BatchSegmentJobsListed:
     """List jobs."""
     arn = request.solution_version_arn
-    version = await control.find(arn, Type.SOLUTION_VERSION) if arn else None
-    shown, token = await control.page(request, Type.BATCH_SEGMENT_JOB, BatchSegmentJobSummary, version)
+    version = await context.find(arn, Type.SOLUTION_VERSION) if arn else None
+    shown, token = await context.page(request, Type.BATCH_SEGMENT_JOB, BatchSegmentJobSummary, version)
     return BatchSegmentJobsListed(batch_segment_jobs=shown, next_token=token)

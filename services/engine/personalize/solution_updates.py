@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from services.engine.domain.resources import Type
-from services.engine.personalize.control import Control
+from services.engine.personalize.context import OperationContext
 from services.engine.personalize.members import ArnText, Update, WireModel, document, update_of
 from services.engine.personalize.solutions import (
     AutoTrainingConfig,
@@ -40,7 +40,7 @@ class SolutionUpdate(Update):
     perform_incremental_update: bool | None = None
 
 
-async def update(control: Control, request: UpdateSolution) -> SolutionCreated:
+async def update(context: OperationContext, request: UpdateSolution) -> SolutionCreated:
     """Change a solution; the versions that it has keep the settings they were made with."""
     asked = document(request, "solution_arn")
     if not asked:
@@ -49,11 +49,11 @@ async def update(control: Control, request: UpdateSolution) -> SolutionCreated:
         )
     config = request.solution_update_config
     check_schedule(config.auto_training_config if config else None)
-    solution = await control.find(request.solution_arn, Type.SOLUTION, lock=True)
+    solution = await context.find(request.solution_arn, Type.SOLUTION, lock=True)
     check_incremental(RECIPES[solution.facts["recipe"]], perform=request.perform_incremental_update)
     before = solution.document.get("solutionConfig", {})
     settings = {name: value for name, value in asked.items() if name != "solutionUpdateConfig"}
     changed = {"solutionConfig": before | asked.get("solutionUpdateConfig", {})} | settings
     latest = {"latestSolutionUpdate": update_of(**asked)}
-    updated = await control.resources.update(solution, document=changed | latest)
+    updated = await context.resources.update(solution, document=changed | latest)
     return SolutionCreated(solution_arn=updated.arn)

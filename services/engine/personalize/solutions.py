@@ -11,7 +11,7 @@ from pydantic import Field, StringConstraints
 from services.engine.domain import schemas
 from services.engine.domain.resources import UNFINISHED, NewResource, Resource, Type
 from services.engine.personalize import catalogue, declined, groups
-from services.engine.personalize.control import Control, refuse_if_any
+from services.engine.personalize.context import OperationContext, refuse_if_any
 from services.engine.personalize.members import (
     ArnText,
     ColumnName,
@@ -166,16 +166,16 @@ class SolutionsListed(WireModel):
     next_token: str | None = None
 
 
-async def create(control: Control, request: CreateSolution) -> SolutionCreated:
+async def create(context: OperationContext, request: CreateSolution) -> SolutionCreated:
     """Keep a solution; versions of it are what is trained."""
     if request.perform_auto_ml:
         raise declined.refusal(declined.AUTO_ML)
     if request.recipe_arn is None:
         raise invalid_input("recipeArn is missing: name a recipe; ListRecipes shows them.")
     recipe = catalogue.find(request.recipe_arn)
-    group = await groups.find_for_new(control, request.dataset_group_arn)
-    await _check_config(control, recipe, group, request)
-    solution = await control.create(
+    group = await groups.find_for_new(context, request.dataset_group_arn)
+    await _check_config(context, recipe, group, request)
+    solution = await context.create(
         NewResource(
             Type.SOLUTION,
             f"{Type.SOLUTION}/{request.name}",
@@ -191,7 +191,9 @@ async def create(control: Control, request: CreateSolution) -> SolutionCreated:
     return SolutionCreated(solution_arn=solution.arn)
 
 
-async def _check_config(control: Control, recipe: Recipe, group: Resource, request: CreateSolution) -> None:
+async def _check_config(
+    context: OperationContext, recipe: Recipe, group: Resource, request: CreateSolution
+) -> None:
     """Refuse what no pattern can tell."""
     if recipe.domain:
         raise invalid_input(
@@ -202,7 +204,7 @@ async def _check_config(control: Control, recipe: Recipe, group: Resource, reque
     try:
         configuration.check(recipe, settings)
         if "trainingDataConfig" in settings or "optimizationObjective" in settings:
-            configuration.check_columns(settings, await _schemas_of(control, group))
+            configuration.check_columns(settings, await _schemas_of(context, group))
     except Permanent as error:
         raise invalid_input(str(error)) from None
     check_schedule(request.solution_config.auto_training_config if request.solution_config else None)
@@ -217,11 +219,11 @@ def check_incremental(recipe: Recipe, *, perform: bool | None) -> None:
         )
 
 
-async def _schemas_of(control: Control, group: Resource) -> dict[str, schemas.Schema]:
+async def _schemas_of(context: OperationContext, group: Resource) -> dict[str, schemas.Schema]:
     """The schemas of a group's datasets, by type."""
     found = {}
-    for dataset in await control.resources.children(group.path, Type.DATASET):
-        schema = await control.find(dataset.document["schemaArn"], Type.SCHEMA)
+    for dataset in await context.resources.children(group.path, Type.DATASET):
+        schema = await context.find(dataset.document["schemaArn"], Type.SCHEMA)
         found[dataset.document["datasetType"]] = schemas.parse(schema.document["schema"])
     return found
 
@@ -244,29 +246,29 @@ def settings_of(document: Mapping[str, Any]) -> dict[str, Any]:
     return {"eventType": document["eventType"], **settings} if "eventType" in document else settings
 
 
-async def describe(control: Control, request: SolutionName) -> SolutionDescribed:
+async def describe(context: OperationContext, request: SolutionName) -> SolutionDescribed:
     """Show a solution with its newest version."""
-    solution = await control.find(request.solution_arn, Type.SOLUTION)
-    versions = await control.resources.page(Type.SOLUTION_VERSION, solution.path, None, 1)
+    solution = await context.find(request.solution_arn, Type.SOLUTION)
+    versions = await context.resources.page(Type.SOLUTION_VERSION, solution.path, None, 1)
     latest = VersionSummary.of(versions[0]) if versions else None
     return SolutionDescribed(solution=Solution.of(solution, latestSolutionVersion=latest))
 
 
-async def listed(control: Control, request: ListSolutions) -> SolutionsListed:
+async def listed(context: OperationContext, request: ListSolutions) -> SolutionsListed:
     """List solutions."""
     group = (
-        await control.find(request.dataset_group_arn, Type.DATASET_GROUP)
+        await context.find(request.dataset_group_arn, Type.DATASET_GROUP)
         if request.dataset_group_arn
         else None
     )
-    shown, token = await control.page(request, Type.SOLUTION, SolutionSummary, group)
+    shown, token = await context.page(request, Type.SOLUTION, SolutionSummary, group)
     return SolutionsListed(solutions=shown, next_token=token)
 
 
-async def delete(control: Control, request: SolutionName) -> None:
+async def delete(context: OperationContext, request: SolutionName) -> None:
     """Delete a solution with its versions, unless a campaign or a job needs one of them."""
-    solution = await control.find(request.solution_arn, Type.SOLUTION, lock=True)
-    resources = control.resources
+    solution = await context.find(request.solution_arn, Type.SOLUTION, lock=True)
+    resources = context.resources
     versions = await resources.children(solution.path, Type.SOLUTION_VERSION)
     for version in versions:
         # Whoever makes a campaign or a job of a version holds it: then that is seen here, once it is made.
@@ -274,20 +276,20 @@ async def delete(control: Control, request: SolutionName) -> None:
     refuse_if_any(await resources.children(solution.path, Type.CAMPAIGN, with_deleting=True), solution)
     refuse_if_any([version for version in versions if version.status in UNFINISHED], solution)
     for version in versions:
-        await _delete_version(control, version, solution)
+        await _delete_version(context, version, solution)
     await resources.begin_deletion(solution)
 
 
-async def _delete_version(control: Control, version: Resource, solution: Resource) -> None:
-    resources = control.resources
+async def _delete_version(context: OperationContext, version: Resource, solution: Resource) -> None:
+    resources = context.resources
     batches = await resources.children(version.path, Type.BATCH_INFERENCE_JOB, Type.BATCH_SEGMENT_JOB)
     refuse_if_any([job for job in batches if job.status in UNFINISHED], solution)
     # Nobody sees a renewal or could wait for it: one that is under way is given up.
     renewals = await resources.children(version.path, Type.MODEL_RENEWAL)
     for renewal in renewals:
-        await resources.discard(renewal.facts["folder"], control.settings.garbage_hours)
+        await resources.discard(renewal.facts["folder"], context.settings.garbage_hours)
     for job in [*batches, *renewals]:
         await resources.delete(job)
     if folder := version.facts.get("folder"):
-        await resources.discard(folder, control.settings.garbage_hours)
+        await resources.discard(folder, context.settings.garbage_hours)
     await resources.delete(version)

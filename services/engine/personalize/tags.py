@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import Field
 
 from services.engine.domain.resources import NOUNS, Resource, Type
-from services.engine.personalize.control import Control, tagged
+from services.engine.personalize.context import OperationContext, tagged
 from services.engine.personalize.members import MOST_TAGS, ArnText, Tag, TagKey, WireModel
 from shared.aws import WireError, invalid_input
 
@@ -42,34 +42,34 @@ class TagsListed(WireModel):
     tags: list[Tag]
 
 
-async def add(control: Control, request: TagResource) -> TagsChanged:
+async def add(context: OperationContext, request: TagResource) -> TagsChanged:
     """Tag a resource."""
-    resource = await _taggable(control, request.resource_arn, lock=True)
-    await control.resources.set_facts(resource, tags=tagged(resource.facts.get("tags", {}), request.tags))
+    resource = await _taggable(context, request.resource_arn, lock=True)
+    await context.resources.set_facts(resource, tags=tagged(resource.facts.get("tags", {}), request.tags))
     return TagsChanged()
 
 
-async def remove(control: Control, request: UntagResource) -> TagsChanged:
+async def remove(context: OperationContext, request: UntagResource) -> TagsChanged:
     """Remove tags from a resource."""
     if len(request.tag_keys) > MOST_TAGS:
         message = f"A resource has at most {MOST_TAGS} tags, so {len(request.tag_keys)} can't be removed."
         raise WireError("TooManyTagKeysException", message)
-    resource = await _taggable(control, request.resource_arn, lock=True)
+    resource = await _taggable(context, request.resource_arn, lock=True)
     tags = resource.facts.get("tags", {})
     left = {key: value for key, value in tags.items() if key not in request.tag_keys}
-    await control.resources.set_facts(resource, tags=left)
+    await context.resources.set_facts(resource, tags=left)
     return TagsChanged()
 
 
-async def listed(control: Control, request: ResourceArn) -> TagsListed:
+async def listed(context: OperationContext, request: ResourceArn) -> TagsListed:
     """Show the tags of a resource."""
-    resource = await _taggable(control, request.resource_arn)
+    resource = await _taggable(context, request.resource_arn)
     tags = sorted(resource.facts.get("tags", {}).items())
     return TagsListed(tags=[Tag(tag_key=key, tag_value=value) for key, value in tags])
 
 
-async def _taggable(control: Control, arn: str, *, lock: bool = False) -> Resource:
-    resource = await control.any(arn, lock=lock)
+async def _taggable(context: OperationContext, arn: str, *, lock: bool = False) -> Resource:
+    resource = await context.any(arn, lock=lock)
     if resource.type in _UNTAGGED:
         raise invalid_input(f"A {NOUNS[resource.type]} can't have tags: {arn}.")
     return resource

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from services.engine.domain.resources import NewResource, Resource, Type
 from services.engine.personalize import groups
-from services.engine.personalize.control import Control
+from services.engine.personalize.context import OperationContext
 from services.engine.personalize.members import (
     ArnText,
     Page,
@@ -78,22 +78,24 @@ class EventTrackersListed(WireModel):
     next_token: str | None = None
 
 
-async def create(control: Control, request: CreateEventTracker) -> EventTrackerCreated:
+async def create(context: OperationContext, request: CreateEventTracker) -> EventTrackerCreated:
     """Make the group's tracker."""
-    group = await groups.find_for_new(control, request.dataset_group_arn)
-    tracker = await make(control, request, group, str(uuid.uuid4()))
+    group = await groups.find_for_new(context, request.dataset_group_arn)
+    tracker = await make(context, request, group, str(uuid.uuid4()))
     return EventTrackerCreated(event_tracker_arn=tracker.arn, tracking_id=tracker.document["trackingId"])
 
 
-async def make(control: Control, request: CreateEventTracker, group: Resource, tracking_id: str) -> Resource:
+async def make(
+    context: OperationContext, request: CreateEventTracker, group: Resource, tracking_id: str
+) -> Resource:
     """A tracker with a given tracking id."""
-    if await control.resources.children(group.path, Type.EVENT_TRACKER, with_deleting=True):
+    if await context.resources.children(group.path, Type.EVENT_TRACKER, with_deleting=True):
         message = f"The dataset group {group.arn} has an event tracker already; it can have one."
         raise WireError("ResourceAlreadyExistsException", message)
-    if await control.resources.named(Type.EVENT_TRACKER, request.name):
+    if await context.resources.named(Type.EVENT_TRACKER, request.name):
         message = f"Another event tracker with the name {request.name} already exists."
         raise WireError("ResourceAlreadyExistsException", message)
-    tracker = await control.create(
+    tracker = await context.create(
         NewResource(
             Type.EVENT_TRACKER,
             f"{Type.EVENT_TRACKER}/{secrets.token_hex(4)}",
@@ -104,7 +106,7 @@ async def make(control: Control, request: CreateEventTracker, group: Resource, t
         ),
         request,
     )
-    await control.announce.event(TRACKERS, changed(tracker))
+    await context.announce.event(TRACKERS, changed(tracker))
     return tracker
 
 
@@ -121,25 +123,25 @@ def changed(tracker: Resource) -> TrackerChanged:
     )
 
 
-async def describe(control: Control, request: EventTrackerName) -> EventTrackerDescribed:
+async def describe(context: OperationContext, request: EventTrackerName) -> EventTrackerDescribed:
     """Show a tracker."""
-    tracker = await control.find(request.event_tracker_arn, Type.EVENT_TRACKER)
+    tracker = await context.find(request.event_tracker_arn, Type.EVENT_TRACKER)
     return EventTrackerDescribed(event_tracker=EventTracker.of(tracker, accountId=tracker.account))
 
 
-async def listed(control: Control, request: ListEventTrackers) -> EventTrackersListed:
+async def listed(context: OperationContext, request: ListEventTrackers) -> EventTrackersListed:
     """List trackers."""
     group = (
-        await control.find(request.dataset_group_arn, Type.DATASET_GROUP)
+        await context.find(request.dataset_group_arn, Type.DATASET_GROUP)
         if request.dataset_group_arn
         else None
     )
-    shown, token = await control.page(request, Type.EVENT_TRACKER, EventTrackerSummary, group)
+    shown, token = await context.page(request, Type.EVENT_TRACKER, EventTrackerSummary, group)
     return EventTrackersListed(event_trackers=shown, next_token=token)
 
 
-async def delete(control: Control, request: EventTrackerName) -> None:
+async def delete(context: OperationContext, request: EventTrackerName) -> None:
     """Delete a tracker: events with its id are refused from now on."""
-    tracker = await control.find(request.event_tracker_arn, Type.EVENT_TRACKER, lock=True)
-    await control.resources.begin_deletion(tracker)
-    await control.announce.gone(TRACKERS, tracker.owner, changed(tracker).key)
+    tracker = await context.find(request.event_tracker_arn, Type.EVENT_TRACKER, lock=True)
+    await context.resources.begin_deletion(tracker)
+    await context.announce.gone(TRACKERS, tracker.owner, changed(tracker).key)

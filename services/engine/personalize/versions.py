@@ -10,7 +10,7 @@ from pydantic import Field
 from services.engine.domain.locations import model_prefix
 from services.engine.domain.resources import UNFINISHED, NewResource, Resource, Status, Type
 from services.engine.personalize import algorithms
-from services.engine.personalize.control import Control, in_use, require_active
+from services.engine.personalize.context import OperationContext, in_use, require_active
 from services.engine.personalize.members import ArnText, Page, ResourceName, Tagged, WireModel
 from services.engine.personalize.solutions import VersionSummary
 from services.engine.recipes import RECIPES
@@ -96,12 +96,12 @@ _FROM_SOLUTION = (
 )
 
 
-async def create(control: Control, request: CreateSolutionVersion) -> SolutionVersionCreated:
+async def create(context: OperationContext, request: CreateSolutionVersion) -> SolutionVersionCreated:
     """Queue a training with the solution's settings of now."""
-    solution = await control.find(request.solution_arn, Type.SOLUTION, lock=True)
-    limit = control.settings.max_pending_versions
-    await control.refuse_beyond(limit, solution.owner, Type.SOLUTION_VERSION)
-    earlier = await control.resources.children(solution.path, Type.SOLUTION_VERSION)
+    solution = await context.find(request.solution_arn, Type.SOLUTION, lock=True)
+    limit = context.settings.max_pending_versions
+    await context.refuse_beyond(limit, solution.owner, Type.SOLUTION_VERSION)
+    earlier = await context.resources.children(solution.path, Type.SOLUTION_VERSION)
     if request.name and any(version.name == request.name for version in earlier):
         message = f"Another solution version with the name {request.name} already exists."
         raise WireError("ResourceAlreadyExistsException", message)
@@ -109,12 +109,12 @@ async def create(control: Control, request: CreateSolutionVersion) -> SolutionVe
         raise invalid_input(
             f"trainingMode UPDATE needs an ACTIVE version of {solution.arn} trained with FULL first."
         )
-    version = await make(control, solution, request, "MANUAL")
+    version = await make(context, solution, request, "MANUAL")
     return SolutionVersionCreated(solution_version_arn=version.arn)
 
 
 async def make(
-    control: Control,
+    context: OperationContext,
     solution: Resource,
     request: CreateSolutionVersion,
     training_type: Literal["MANUAL", "AUTOMATIC"],
@@ -122,7 +122,7 @@ async def make(
     """A version that waits to be trained, with the solution's settings of now."""
     identifier = secrets.token_hex(4)
     document = {name: solution.document[name] for name in _FROM_SOLUTION if name in solution.document}
-    version = await control.create(
+    version = await context.create(
         NewResource(
             Type.SOLUTION_VERSION,
             f"{solution.path}/{identifier}",
@@ -143,25 +143,25 @@ async def make(
         ),
         request,
     )
-    await control.start(version)
+    await context.start(version)
     return version
 
 
-async def stop(control: Control, request: SolutionVersionName) -> None:
+async def stop(context: OperationContext, request: SolutionVersionName) -> None:
     """Stop a training: at once while it waits, and as soon as its worker looks when it runs."""
-    version = await control.find(request.solution_version_arn, Type.SOLUTION_VERSION, lock=True)
+    version = await context.find(request.solution_version_arn, Type.SOLUTION_VERSION, lock=True)
     if version.status == Status.STOPPING:
         return
     if version.status not in UNFINISHED:
         raise in_use(f"The training of {version.arn} can't be stopped: it is {version.status}.")
     waits = version.status == Status.PENDING
-    await control.resources.update(version, status=Status.STOPPED if waits else Status.STOPPING)
-    await control.resources.discard(version.facts["folder"], control.settings.garbage_hours)
+    await context.resources.update(version, status=Status.STOPPED if waits else Status.STOPPING)
+    await context.resources.discard(version.facts["folder"], context.settings.garbage_hours)
 
 
-async def describe(control: Control, request: SolutionVersionName) -> SolutionVersionDescribed:
+async def describe(context: OperationContext, request: SolutionVersionName) -> SolutionVersionDescribed:
     """Show a version."""
-    version = await control.find(request.solution_version_arn, Type.SOLUTION_VERSION)
+    version = await context.find(request.solution_version_arn, Type.SOLUTION_VERSION)
     return SolutionVersionDescribed(
         solution_version=SolutionVersion.of(version, tunedHPOParams=_tuned(version))
     )
@@ -176,16 +176,16 @@ def _tuned(version: Resource) -> TunedHpoParams | None:
     return TunedHpoParams(algorithm_hyper_parameters=defaults | given)
 
 
-async def listed(control: Control, request: ListSolutionVersions) -> SolutionVersionsListed:
+async def listed(context: OperationContext, request: ListSolutionVersions) -> SolutionVersionsListed:
     """List versions."""
-    solution = await control.find(request.solution_arn, Type.SOLUTION) if request.solution_arn else None
-    shown, token = await control.page(request, Type.SOLUTION_VERSION, VersionSummary, solution)
+    solution = await context.find(request.solution_arn, Type.SOLUTION) if request.solution_arn else None
+    shown, token = await context.page(request, Type.SOLUTION_VERSION, VersionSummary, solution)
     return SolutionVersionsListed(solution_versions=shown, next_token=token)
 
 
-async def metrics(control: Control, request: SolutionVersionName) -> SolutionMetrics:
+async def metrics(context: OperationContext, request: SolutionVersionName) -> SolutionMetrics:
     """The metrics of an ACTIVE version."""
-    version = await control.find(request.solution_version_arn, Type.SOLUTION_VERSION)
+    version = await context.find(request.solution_version_arn, Type.SOLUTION_VERSION)
     require_active(version)
     return SolutionMetrics(
         solution_version_arn=version.arn,

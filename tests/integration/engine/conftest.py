@@ -12,7 +12,7 @@ from services.engine.store.keys import Keys
 from shared.aws import PageTokens
 from shared.postgres import Database
 from shared.settings import PostgresSettings
-from tests.support.control import ACCOUNT, STORE_KEY_ID
+from tests.support.control_plane import ACCOUNT, STORE_KEY_ID
 from tests.support.stack import Database as MigratedDatabase
 from tests.support.tenants import SECRET_KEY
 

@@ -15,7 +15,7 @@ from services.engine.store.objects import Objects
 from services.engine.worker.sweeper import Sweeper
 from shared.aws import PageTokens, WireError
 from shared.postgres import Database
-from tests.support.control import ask, caller
+from tests.support.control_plane import ask, caller
 from tests.support.deletions import end_deletions
 from tests.support.stack import ObjectStore
 

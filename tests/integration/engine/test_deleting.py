@@ -14,7 +14,7 @@ from services.engine.store import resources, sweeping
 from services.engine.store.resources import Resources
 from shared.aws import PageTokens, WireError
 from shared.postgres import Database
-from tests.support.control import ACCOUNT, RECIPE, ask
+from tests.support.control_plane import ACCOUNT, RECIPE, ask
 from tests.support.deletions import end_deletions
 
 FIELDS = [{"name": name, "type": "string"} for name in ("USER_ID", "ITEM_ID")]

@@ -22,7 +22,7 @@ from shared.aws_server import Call
 from shared.errors import Permanent
 from shared.postgres import Database
 from shared.settings import AuthSettings
-from tests.support.control import ACCOUNT, STORE_KEY_ID, ask, caller
+from tests.support.control_plane import ACCOUNT, STORE_KEY_ID, ask, caller
 from tests.support.engine import run
 from tests.support.processes import ROOT, marked
 from tests.support.stack import Database as MigratedDatabase

@@ -12,7 +12,7 @@ from services.engine.personalize.dispatcher import OperationDispatcher
 from services.engine.settings import Settings
 from shared.aws import PageTokens, WireError
 from shared.postgres import Database
-from tests.support.control import RECIPE, ask
+from tests.support.control_plane import RECIPE, ask
 
 SCHEMA = {
     "type": "record",

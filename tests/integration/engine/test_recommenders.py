@@ -15,7 +15,7 @@ from services.engine.settings import Settings
 from services.engine.store import resources
 from shared.aws import WireError
 from shared.postgres import Database
-from tests.support.control import RECIPE, ask
+from tests.support.control_plane import RECIPE, ask
 from tests.support.deletions import end_deletions
 
 USE_CASE = "arn:aws:personalize:::recipe/aws-ecomm-recommended-for-you"

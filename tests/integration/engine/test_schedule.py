@@ -18,7 +18,7 @@ from services.engine.store import resources
 from shared.aws import WireError
 from shared.postgres import Database
 from shared.settings import PostgresSettings
-from tests.support.control import RECIPE, ask
+from tests.support.control_plane import RECIPE, ask
 from tests.support.deletions import end_deletions
 from tests.support.stack import Database as MigratedDatabase
 

@@ -21,7 +21,7 @@ from shared.aws import WireError
 from shared.errors import Transient
 from shared.jobs import Job
 from shared.postgres import Database
-from tests.support.control import RECIPE, ask
+from tests.support.control_plane import RECIPE, ask
 from tests.support.deletions import end_deletions
 from tests.support.stack import ObjectStore
 

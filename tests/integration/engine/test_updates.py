@@ -11,7 +11,7 @@ from services.engine.personalize.dispatcher import OperationDispatcher
 from shared.aws import WireError
 from shared.errors import Permanent
 from shared.postgres import Database
-from tests.support.control import RECIPE, ask
+from tests.support.control_plane import RECIPE, ask
 
 ITEMS = [{"name": "ITEM_ID", "type": "string"}, {"name": "PRICE", "type": "float"}]
 NAME = {"name": "NAME", "type": ["null", "string"]}

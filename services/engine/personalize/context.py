@@ -32,7 +32,7 @@ class Announce(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Control:
+class OperationContext:
     """What a handler works with. All changes of one call are one transaction.
 
     `signed_with` is the access key id of a call whose signature was checked. A call that only `reads` sees
