@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, Path, Query
 from pydantic import BaseModel, Field
 
 from services.engine.domain.resources import Status, Type
-from services.engine.personalize.deletions import WORDS
+from services.engine.personalize.data_deletion_jobs import WORDS
 from services.engine.personalize.dispatcher import account_of
 from services.engine.settings import Settings
 from services.engine.store import erasures, resources

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from services.engine.domain.resources import Resource
-from services.engine.personalize import recommender_trainings, renewals, versions
+from services.engine.personalize import incremental_updates, recommender_trainings, solution_versions
 from services.engine.personalize.context import OperationContext
 from services.engine.personalize.dispatcher import OutboxAnnounce
 from services.engine.settings import Settings
@@ -48,7 +48,7 @@ class AutoTraining:
                 for due, make in (
                     (resources.solutions_due, _version),
                     (resources.recommenders_due, _training),
-                    (partial(resources.versions_to_renew, minutes=minutes), renewals.make),
+                    (partial(resources.versions_to_renew, minutes=minutes), incremental_updates.make),
                 )
                 for resource in await due(connection)
             ]
@@ -74,8 +74,8 @@ class AutoTraining:
 
 
 async def _version(context: OperationContext, solution: Resource) -> Resource:
-    request = versions.CreateSolutionVersion(solution_arn=solution.arn)
-    return await versions.make(context, solution, request, "AUTOMATIC")
+    request = solution_versions.CreateSolutionVersion(solution_arn=solution.arn)
+    return await solution_versions.make(context, solution, request, "AUTOMATIC")
 
 
 async def _training(context: OperationContext, recommender: Resource) -> Resource:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 import botocore.session
 
-from services.engine.personalize import catalogue, declined
+from services.engine.personalize import recipes, unsupported
 from services.engine.personalize.operations import TABLE
 from services.engine.recipes import RECIPES
 
@@ -42,7 +42,7 @@ def operations(tracker: bytes, recommender: bytes) -> bytes:
             _routes("personalize-runtime", recommender),
         ),
         f"## Declined within operations\n\n{DECLINED}| what | instead |\n|---|---|\n{_declined()}",
-        f"## Taken without effect\n\n| what | why |\n|---|---|\n{_rows(declined.WITHOUT_EFFECT)}",
+        f"## Taken without effect\n\n| what | why |\n|---|---|\n{_rows(unsupported.WITHOUT_EFFECT)}",
         f"## Recipes\n\n{RECIPE_HEAD}{_recipes()}",
     ]
     return "\n".join(sections).encode()
@@ -55,7 +55,7 @@ def _section(title: str, rows: list[tuple[str, str, str]]) -> str:
 
 
 def _declined() -> str:
-    return _rows(declined.INSTEAD | {f"recipe {name}": why for name, why in catalogue.DECLINED.items()})
+    return _rows(unsupported.INSTEAD | {f"recipe {name}": why for name, why in recipes.DECLINED.items()})
 
 
 def _rows(table: Mapping[str, str]) -> str:

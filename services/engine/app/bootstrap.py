@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from services.engine.app.buckets import make_buckets
 from services.engine.domain.resources import Resource, Type
-from services.engine.personalize import groups, trackers
+from services.engine.personalize import dataset_groups, event_trackers
 from services.engine.personalize.context import OperationContext
 from services.engine.personalize.dispatcher import OutboxAnnounce
 from services.engine.store.keys import Keys
@@ -179,7 +179,7 @@ async def _group(context: OperationContext) -> Resource:
     await context.resources.end_deletions()
     group = await context.resources.get(f"{Type.DATASET_GROUP}/{TENANT}")
     if group is None:
-        group = await groups.make(context, groups.CreateDatasetGroup(name=TENANT))
+        group = await dataset_groups.make(context, dataset_groups.CreateDatasetGroup(name=TENANT))
     if group.owner != TENANT:
         raise Permanent(
             f"The dataset group {TENANT} was deleted once, so its tenant is called {group.owner} now; "
@@ -192,8 +192,8 @@ async def _tracker(context: OperationContext, group: Resource, tracking_id: str 
     existing = await context.resources.children(group.path, Type.EVENT_TRACKER)
     if existing:
         return str(existing[0].document["trackingId"])
-    request = trackers.CreateEventTracker(name=TENANT, dataset_group_arn=group.arn)
-    tracker = await trackers.make(context, request, group, tracking_id or str(uuid.uuid4()))
+    request = event_trackers.CreateEventTracker(name=TENANT, dataset_group_arn=group.arn)
+    tracker = await event_trackers.make(context, request, group, tracking_id or str(uuid.uuid4()))
     return str(tracker.document["trackingId"])
 
 

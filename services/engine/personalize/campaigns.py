@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from services.engine.domain.resources import NewResource, Resource, Status, Type
-from services.engine.personalize import catalogue
+from services.engine.personalize import recipes
 from services.engine.personalize.context import OperationContext, require_model
 from services.engine.personalize.members import (
     ArnText,
@@ -116,7 +116,7 @@ class CampaignsListed(WireModel):
 async def create(context: OperationContext, request: CreateCampaign) -> CampaignName:
     """Deploy an ACTIVE version, at once."""
     version = await _version(context, request.solution_version_arn)
-    catalogue.refuse_segments(version, "campaigns")
+    recipes.refuse_segments(version, "campaigns")
     _check_sync(request.campaign_config, request.solution_version_arn)
     campaign = await context.create(
         NewResource(
@@ -143,7 +143,7 @@ async def update(context: OperationContext, request: UpdateCampaign) -> Campaign
     fresh = document(request, "campaign_arn", "solution_version_arn")
     facts: dict[str, Any] = {}
     if version is not None and wanted is not None:
-        catalogue.refuse_segments(version, "campaigns")
+        recipes.refuse_segments(version, "campaigns")
         if version.owner != campaign.owner:
             message = (
                 f"{version.arn} belongs to another dataset group than the campaign; make a new campaign."

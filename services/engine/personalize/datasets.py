@@ -9,7 +9,7 @@ from pydantic import StringConstraints
 from services.engine.domain import locations
 from services.engine.domain import schemas as avro
 from services.engine.domain.resources import UNFINISHED, NewResource, Type
-from services.engine.personalize import declined, groups
+from services.engine.personalize import dataset_groups, unsupported
 from services.engine.personalize.context import OperationContext, in_use, refuse_if_any
 from services.engine.personalize.members import (
     ArnText,
@@ -100,14 +100,14 @@ class DatasetsListed(WireModel):
 async def create(context: OperationContext, request: CreateDataset) -> DatasetCreated:
     """Make a dataset whose schema fits its type; it is ACTIVE at once, and empty."""
     kind = request.dataset_type.upper()
-    if f"datasetType {kind}" in declined.INSTEAD:
-        raise declined.refusal(f"datasetType {kind}")
+    if f"datasetType {kind}" in unsupported.INSTEAD:
+        raise unsupported.refusal(f"datasetType {kind}")
     if kind not in avro.DATASET_TYPES:
         raise invalid_input(
             f"The dataset type {request.dataset_type!r} is not supported: it is one of "
             f"{', '.join(avro.DATASET_TYPES)}."
         )
-    group = await groups.find_for_new(context, request.dataset_group_arn)
+    group = await dataset_groups.find_for_new(context, request.dataset_group_arn)
     schema = await context.find(request.schema_arn, Type.SCHEMA, lock=True)
     avro.check(avro.parse(schema.document["schema"]), kind, group.document.get("domain"))
     siblings = await context.resources.children(group.path, Type.DATASET, with_deleting=True)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from services.engine import metrics
 from services.engine.personalize.context import OperationContext
-from services.engine.personalize.operations import ERRORS, TABLE, Row, is_change
+from services.engine.personalize.operations import ERRORS, TABLE, OperationSpec, is_change
 from services.engine.settings import Settings
 from services.engine.store import calls
 from services.engine.store.resources import Resources
@@ -62,21 +62,21 @@ class OperationDispatcher:
     def operations(self) -> list[Operation[Any]]:
         """Every operation, ready for the wire kit."""
         return [
-            Operation(name, row.request, "admin", self._handler(name, row), also_needs=row.also_needs)
-            for name, row in TABLE.items()
+            Operation(name, spec.request, "admin", self._handler(name, spec), also_needs=spec.also_needs)
+            for name, spec in TABLE.items()
         ]
 
-    def _handler(self, name: str, row: Row) -> Callable[[Call, Any], Awaitable[Any]]:
+    def _handler(self, name: str, spec: OperationSpec) -> Callable[[Call, Any], Awaitable[Any]]:
         answered = self._changed if is_change(name) else self._read
 
         async def handle(call: Call, request: Any) -> Any:
             outcome = "InternalFailure"
             try:
                 caller = await self._caller(call)
-                reply = await answered(name, row, caller, call, request)
+                reply = await answered(name, spec, caller, call, request)
                 outcome = "ok"
             except WireError as error:
-                told = _as_declared(row, error)
+                told = _as_declared(spec, error)
                 outcome = told.code
                 raise told from None
             finally:
@@ -85,12 +85,12 @@ class OperationDispatcher:
 
         return handle
 
-    async def _read(self, _: str, row: Row, caller: Caller, __: Call, request: Any) -> Any:
+    async def _read(self, _: str, spec: OperationSpec, caller: Caller, __: Call, request: Any) -> Any:
         resources = Resources(self.database, caller.account, caller.tenant, caller.region)
         context = OperationContext(resources, self.settings, self.tokens, _Silence(), reads=True)
-        return await row.handle(context, request)
+        return await spec.handle(context, request)
 
-    async def _changed(self, name: str, row: Row, caller: Caller, call: Call, request: Any) -> Any:
+    async def _changed(self, name: str, spec: OperationSpec, caller: Caller, call: Call, request: Any) -> Any:
         """Make the change once: a repeated invocation gets the answer of the first."""
         async with self.database.transaction() as connection:
             invocation = calls.Invocation(connection, caller.account, caller.tenant, name, call.invocation_id)
@@ -100,7 +100,7 @@ class OperationDispatcher:
             await resources.end_deletions()
             announce = OutboxAnnounce(connection)
             context = OperationContext(resources, self.settings, self.tokens, announce, caller.signed_with)
-            reply = await row.handle(context, request)
+            reply = await spec.handle(context, request)
             shown = reply.model_dump(mode="json", by_alias=True, exclude_none=True) if reply else None
             await invocation.finish(shown)
             return reply
@@ -126,13 +126,13 @@ async def account_of(database: Database, principal: Principal, settings: Setting
     return account
 
 
-def _as_declared(row: Row, error: WireError) -> WireError:
+def _as_declared(spec: OperationSpec, error: WireError) -> WireError:
     """An exception of the service that the operation does not declare is InvalidInputException there.
 
     Most lists are such: what they are asked for may not be there, and they know no ResourceNotFoundException.
     """
-    undeclared = error.code in ERRORS.values() and error.code not in row.declared
-    return invalid_input(error.message) if undeclared and ERRORS["II"] in row.declared else error
+    undeclared = error.code in ERRORS.values() and error.code not in spec.declared
+    return invalid_input(error.message) if undeclared and ERRORS["II"] in spec.declared else error
 
 
 class _Silence:

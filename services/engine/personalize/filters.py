@@ -10,7 +10,7 @@ from pydantic import Field, StringConstraints
 
 from services.engine.domain import schemas as avro
 from services.engine.domain.resources import NewResource, Resource, Type
-from services.engine.personalize import groups
+from services.engine.personalize import dataset_groups
 from services.engine.personalize.context import OperationContext
 from services.engine.personalize.members import (
     ArnText,
@@ -79,7 +79,7 @@ class FiltersListed(WireModel):
 
 async def create(context: OperationContext, request: CreateFilter) -> FilterName:
     """Keep an expression that can be read and names fields of the group's schemas; ACTIVE at once."""
-    group = await groups.find_for_new(context, request.dataset_group_arn)
+    group = await dataset_groups.find_for_new(context, request.dataset_group_arn)
     Filter.parse(request.filter_expression).check(await _columns(context, group))
     made = await context.create(
         NewResource(

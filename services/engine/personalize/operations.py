@@ -1,36 +1,37 @@
-"""The control plane as one table: operation → request, answer, errors, handler.
+"""The table of the control-plane operations: the name of each with its exceptions and its handler.
 
-Dispatch, checks, idempotency, pages and errors exist once, for all of them.
+https://docs.aws.amazon.com/personalize/latest/dg/API_Operations_Amazon_Personalize.html lists them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any
+from types import NoneType
+from typing import Any, get_type_hints
 
 from services.engine.personalize import (
     algorithms,
-    attributions,
-    batches,
+    batch_inference_jobs,
+    batch_segment_jobs,
     campaigns,
-    catalogue,
+    data_deletion_jobs,
+    dataset_export_jobs,
+    dataset_groups,
+    dataset_import_jobs,
     datasets,
-    deletions,
-    exports,
+    event_trackers,
+    feature_transformations,
     filters,
-    groups,
-    imports,
+    metric_attributions,
+    recipes,
     recommenders,
     schemas,
-    segments,
     solution_updates,
+    solution_versions,
     solutions,
     tags,
-    trackers,
-    versions,
 )
-from services.engine.personalize.members import Page
 from shared.auth import Scope
 from shared.aws import WireModel
 
@@ -47,203 +48,112 @@ ERRORS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
-    """One operation. `errors` are the exceptions that the service declares for it.
+class OperationSpec:
+    """The exceptions that Amazon Personalize declares for an operation, and the function that handles it.
 
-    Every operation needs the scope `admin`; `also_needs` are those that it needs beside it.
+    `errors` abbreviates the exceptions as in ERRORS. Every operation requires the scope `admin`, and also the
+    scopes in `also_needs`. The annotations of the handler are the request and the answer of the operation.
     """
 
-    request: type[WireModel]
-    answer: type[WireModel] | None
     errors: str
     handle: Callable[..., Awaitable[Any]]
     also_needs: tuple[Scope, ...] = ()
 
     @property
+    def request(self) -> type[WireModel]:
+        """Return the model of the request."""
+        request: type[WireModel] = get_type_hints(self.handle)["request"]
+        return request
+
+    @property
+    def answer(self) -> type[WireModel] | None:
+        """Return the model of the answer, or None for an operation that answers with an empty body."""
+        answer: Any = get_type_hints(self.handle)["return"]
+        return None if answer is NoneType else answer
+
+    @property
     def declared(self) -> frozenset[str]:
-        """The names of its exceptions."""
-        return frozenset(ERRORS[short] for short in self.errors.split())
+        """Return the full names of the declared exceptions."""
+        return frozenset(ERRORS[abbreviation] for abbreviation in self.errors.split())
 
 
 def is_change(operation: str) -> bool:
-    """Whether a repeated call must be told from a new one."""
+    """Return whether the operation changes state, so that a repeated call must not run it twice."""
     return not operation.startswith(("Describe", "List", "Get"))
 
 
-# fmt: off
-TABLE: dict[str, Row] = {
-    "CreateDatasetGroup": Row(
-        groups.CreateDatasetGroup, groups.DatasetGroupCreated, "II AE LE TT", groups.create),
-    "DescribeDatasetGroup": Row(
-        groups.DatasetGroupName, groups.DatasetGroupDescribed, "II NF", groups.describe),
-    "ListDatasetGroups": Row(
-        Page, groups.DatasetGroupsListed, "NT", groups.listed),
-    "DeleteDatasetGroup": Row(
-        groups.DatasetGroupName, None, "II NF IU", groups.delete),
-
-    "CreateSchema": Row(
-        schemas.CreateSchema, schemas.SchemaCreated, "II AE LE", schemas.create),
-    "DescribeSchema": Row(
-        schemas.SchemaName, schemas.SchemaDescribed, "II NF", schemas.describe),
-    "ListSchemas": Row(
-        Page, schemas.SchemasListed, "NT", schemas.listed),
-    "DeleteSchema": Row(
-        schemas.SchemaName, None, "II NF IU", schemas.delete),
-
-    "CreateDataset": Row(
-        datasets.CreateDataset, datasets.DatasetCreated, "II NF AE LE IU TT", datasets.create),
-    "DescribeDataset": Row(
-        datasets.DatasetName, datasets.DatasetDescribed, "II NF", datasets.describe),
-    "ListDatasets": Row(
-        datasets.ListDatasets, datasets.DatasetsListed, "II NT", datasets.listed),
-    "UpdateDataset": Row(
-        datasets.UpdateDataset, datasets.DatasetCreated, "II NF IU", datasets.update),
-    "DeleteDataset": Row(
-        datasets.DatasetName, None, "II NF IU", datasets.delete),
-
-    "CreateDatasetImportJob": Row(
-        imports.CreateDatasetImportJob, imports.DatasetImportJobCreated, "II NF AE LE IU TT",
-        imports.create, also_needs=("catalogue",)),
-    "DescribeDatasetImportJob": Row(
-        imports.DatasetImportJobName, imports.DatasetImportJobDescribed, "II NF", imports.describe),
-    "ListDatasetImportJobs": Row(
-        imports.ListDatasetImportJobs, imports.DatasetImportJobsListed, "II NT", imports.listed),
-
-    "CreateDatasetExportJob": Row(
-        exports.CreateDatasetExportJob, exports.DatasetExportJobCreated, "II NF AE LE IU TT",
-        exports.create),
-    "DescribeDatasetExportJob": Row(
-        exports.DatasetExportJobName, exports.DatasetExportJobDescribed, "II NF", exports.describe),
-    "ListDatasetExportJobs": Row(
-        exports.ListDatasetExportJobs, exports.DatasetExportJobsListed, "II NT", exports.listed),
-
-    "CreateDataDeletionJob": Row(
-        deletions.CreateDataDeletionJob, deletions.DataDeletionJobCreated, "II NF AE LE IU TT",
-        deletions.create),
-    "DescribeDataDeletionJob": Row(
-        deletions.DataDeletionJobName, deletions.DataDeletionJobDescribed, "II NF", deletions.describe),
-    "ListDataDeletionJobs": Row(
-        deletions.ListDataDeletionJobs, deletions.DataDeletionJobsListed, "II NT", deletions.listed),
-
-    "DescribeRecipe": Row(
-        catalogue.RecipeName, catalogue.RecipeDescribed, "II NF", catalogue.describe),
-    "ListRecipes": Row(
-        catalogue.ListRecipes, catalogue.RecipesListed, "NT II", catalogue.listed),
-    "DescribeAlgorithm": Row(
-        algorithms.AlgorithmName, algorithms.AlgorithmDescribed, "II NF", algorithms.describe),
-    "DescribeFeatureTransformation": Row(
-        algorithms.FeatureTransformationName, algorithms.FeatureTransformationDescribed, "II NF",
-        algorithms.describe_transformation),
-
-    "CreateSolution": Row(
-        solutions.CreateSolution, solutions.SolutionCreated, "II AE NF LE IU TT", solutions.create),
-    "DescribeSolution": Row(
-        solutions.SolutionName, solutions.SolutionDescribed, "II NF", solutions.describe),
-    "ListSolutions": Row(
-        solutions.ListSolutions, solutions.SolutionsListed, "II NT", solutions.listed),
-    "UpdateSolution": Row(
-        solution_updates.UpdateSolution, solutions.SolutionCreated, "II NF IU LE",
-        solution_updates.update),
-    "DeleteSolution": Row(
-        solutions.SolutionName, None, "II NF IU", solutions.delete),
-
-    "CreateSolutionVersion": Row(
-        versions.CreateSolutionVersion, versions.SolutionVersionCreated, "II NF LE IU TT AE",
-        versions.create),
-    "DescribeSolutionVersion": Row(
-        versions.SolutionVersionName, versions.SolutionVersionDescribed, "II NF", versions.describe),
-    "ListSolutionVersions": Row(
-        versions.ListSolutionVersions, versions.SolutionVersionsListed, "II NF NT", versions.listed),
-    "StopSolutionVersionCreation": Row(
-        versions.SolutionVersionName, None, "II NF IU", versions.stop),
-    "GetSolutionMetrics": Row(
-        versions.SolutionVersionName, versions.SolutionMetrics, "II NF IU", versions.metrics),
-
-    "CreateBatchInferenceJob": Row(
-        batches.CreateBatchInferenceJob, batches.BatchInferenceJobCreated, "II AE LE NF IU TT",
-        batches.create),
-    "DescribeBatchInferenceJob": Row(
-        batches.BatchInferenceJobName, batches.BatchInferenceJobDescribed, "II NF", batches.describe),
-    "ListBatchInferenceJobs": Row(
-        batches.ListBatchInferenceJobs, batches.BatchInferenceJobsListed, "II NT", batches.listed),
-
-    "CreateEventTracker": Row(
-        trackers.CreateEventTracker, trackers.EventTrackerCreated, "II AE NF LE IU TT",
-        trackers.create),
-    "DescribeEventTracker": Row(
-        trackers.EventTrackerName, trackers.EventTrackerDescribed, "II NF", trackers.describe),
-    "ListEventTrackers": Row(
-        trackers.ListEventTrackers, trackers.EventTrackersListed, "II NT", trackers.listed),
-    "DeleteEventTracker": Row(
-        trackers.EventTrackerName, None, "II NF IU", trackers.delete),
-
-    "CreateFilter": Row(
-        filters.CreateFilter, filters.FilterName, "II AE NF LE TT", filters.create),
-    "DescribeFilter": Row(
-        filters.FilterName, filters.FilterDescribed, "II NF", filters.describe),
-    "ListFilters": Row(
-        filters.ListFilters, filters.FiltersListed, "II NT", filters.listed),
-    "DeleteFilter": Row(
-        filters.FilterName, None, "II NF IU", filters.delete),
-
-    "CreateBatchSegmentJob": Row(
-        segments.CreateBatchSegmentJob, segments.BatchSegmentJobCreated, "II AE LE NF IU TT",
-        segments.create),
-    "DescribeBatchSegmentJob": Row(
-        segments.BatchSegmentJobName, segments.BatchSegmentJobDescribed, "II NF", segments.describe),
-    "ListBatchSegmentJobs": Row(
-        segments.ListBatchSegmentJobs, segments.BatchSegmentJobsListed, "II NT", segments.listed),
-
-    "CreateMetricAttribution": Row(
-        attributions.CreateMetricAttribution, attributions.MetricAttributionName, "II NF AE IU LE",
-        attributions.create),
-    "DescribeMetricAttribution": Row(
-        attributions.MetricAttributionName, attributions.MetricAttributionDescribed, "II NF",
-        attributions.describe),
-    "ListMetricAttributions": Row(
-        attributions.ListMetricAttributions, attributions.MetricAttributionsListed, "II NT",
-        attributions.listed),
-    "ListMetricAttributionMetrics": Row(
-        attributions.ListMetricAttributionMetrics, attributions.MetricsListed, "II NT",
-        attributions.metrics),
-    "UpdateMetricAttribution": Row(
-        attributions.UpdateMetricAttribution, attributions.MetricAttributionName, "II NF IU AE",
-        attributions.update),
-    "DeleteMetricAttribution": Row(
-        attributions.MetricAttributionName, None, "II NF IU", attributions.delete),
-
-    "CreateCampaign": Row(
-        campaigns.CreateCampaign, campaigns.CampaignName, "II NF AE LE IU TT", campaigns.create),
-    "DescribeCampaign": Row(
-        campaigns.CampaignName, campaigns.CampaignDescribed, "II NF", campaigns.describe),
-    "ListCampaigns": Row(
-        campaigns.ListCampaigns, campaigns.CampaignsListed, "II NT", campaigns.listed),
-    "UpdateCampaign": Row(
-        campaigns.UpdateCampaign, campaigns.CampaignName, "II NF IU", campaigns.update),
-    "DeleteCampaign": Row(
-        campaigns.CampaignName, None, "II NF IU", campaigns.delete),
-
-    "CreateRecommender": Row(
-        recommenders.CreateRecommender, recommenders.RecommenderName, "II AE NF LE IU TT",
-        recommenders.create),
-    "DescribeRecommender": Row(
-        recommenders.RecommenderName, recommenders.RecommenderDescribed, "II NF", recommenders.describe),
-    "ListRecommenders": Row(
-        recommenders.ListRecommenders, recommenders.RecommendersListed, "II NT", recommenders.listed),
-    "UpdateRecommender": Row(
-        recommenders.UpdateRecommender, recommenders.RecommenderName, "II NF IU", recommenders.update),
-    "StopRecommender": Row(
-        recommenders.RecommenderName, recommenders.RecommenderName, "II NF IU", recommenders.stop),
-    "StartRecommender": Row(
-        recommenders.RecommenderName, recommenders.RecommenderName, "II NF IU", recommenders.start),
-    "DeleteRecommender": Row(
-        recommenders.RecommenderName, None, "II NF IU", recommenders.delete),
-
-    "TagResource": Row(
-        tags.TagResource, tags.TagsChanged, "II NF TT IU LE", tags.add),
-    "UntagResource": Row(
-        tags.UntagResource, tags.TagsChanged, "II NF TK IU", tags.remove),
-    "ListTagsForResource": Row(
-        tags.ResourceArn, tags.TagsListed, "II NF IU", tags.listed),
+TABLE: dict[str, OperationSpec] = {
+    "CreateDatasetGroup": OperationSpec("II AE LE TT", dataset_groups.create),
+    "DescribeDatasetGroup": OperationSpec("II NF", dataset_groups.describe),
+    "ListDatasetGroups": OperationSpec("NT", dataset_groups.listed),
+    "DeleteDatasetGroup": OperationSpec("II NF IU", dataset_groups.delete),
+    "CreateSchema": OperationSpec("II AE LE", schemas.create),
+    "DescribeSchema": OperationSpec("II NF", schemas.describe),
+    "ListSchemas": OperationSpec("NT", schemas.listed),
+    "DeleteSchema": OperationSpec("II NF IU", schemas.delete),
+    "CreateDataset": OperationSpec("II NF AE LE IU TT", datasets.create),
+    "DescribeDataset": OperationSpec("II NF", datasets.describe),
+    "ListDatasets": OperationSpec("II NT", datasets.listed),
+    "UpdateDataset": OperationSpec("II NF IU", datasets.update),
+    "DeleteDataset": OperationSpec("II NF IU", datasets.delete),
+    "CreateDatasetImportJob": OperationSpec(
+        "II NF AE LE IU TT", dataset_import_jobs.create, also_needs=("catalogue",)
+    ),
+    "DescribeDatasetImportJob": OperationSpec("II NF", dataset_import_jobs.describe),
+    "ListDatasetImportJobs": OperationSpec("II NT", dataset_import_jobs.listed),
+    "CreateDatasetExportJob": OperationSpec("II NF AE LE IU TT", dataset_export_jobs.create),
+    "DescribeDatasetExportJob": OperationSpec("II NF", dataset_export_jobs.describe),
+    "ListDatasetExportJobs": OperationSpec("II NT", dataset_export_jobs.listed),
+    "CreateDataDeletionJob": OperationSpec("II NF AE LE IU TT", data_deletion_jobs.create),
+    "DescribeDataDeletionJob": OperationSpec("II NF", data_deletion_jobs.describe),
+    "ListDataDeletionJobs": OperationSpec("II NT", data_deletion_jobs.listed),
+    "DescribeRecipe": OperationSpec("II NF", recipes.describe),
+    "ListRecipes": OperationSpec("NT II", recipes.listed),
+    "DescribeAlgorithm": OperationSpec("II NF", algorithms.describe),
+    "DescribeFeatureTransformation": OperationSpec("II NF", feature_transformations.describe),
+    "CreateSolution": OperationSpec("II AE NF LE IU TT", solutions.create),
+    "DescribeSolution": OperationSpec("II NF", solutions.describe),
+    "ListSolutions": OperationSpec("II NT", solutions.listed),
+    "UpdateSolution": OperationSpec("II NF IU LE", solution_updates.update),
+    "DeleteSolution": OperationSpec("II NF IU", solutions.delete),
+    "CreateSolutionVersion": OperationSpec("II NF LE IU TT AE", solution_versions.create),
+    "DescribeSolutionVersion": OperationSpec("II NF", solution_versions.describe),
+    "ListSolutionVersions": OperationSpec("II NF NT", solution_versions.listed),
+    "StopSolutionVersionCreation": OperationSpec("II NF IU", solution_versions.stop),
+    "GetSolutionMetrics": OperationSpec("II NF IU", solution_versions.metrics),
+    "CreateBatchInferenceJob": OperationSpec("II AE LE NF IU TT", batch_inference_jobs.create),
+    "DescribeBatchInferenceJob": OperationSpec("II NF", batch_inference_jobs.describe),
+    "ListBatchInferenceJobs": OperationSpec("II NT", batch_inference_jobs.listed),
+    "CreateEventTracker": OperationSpec("II AE NF LE IU TT", event_trackers.create),
+    "DescribeEventTracker": OperationSpec("II NF", event_trackers.describe),
+    "ListEventTrackers": OperationSpec("II NT", event_trackers.listed),
+    "DeleteEventTracker": OperationSpec("II NF IU", event_trackers.delete),
+    "CreateFilter": OperationSpec("II AE NF LE TT", filters.create),
+    "DescribeFilter": OperationSpec("II NF", filters.describe),
+    "ListFilters": OperationSpec("II NT", filters.listed),
+    "DeleteFilter": OperationSpec("II NF IU", filters.delete),
+    "CreateBatchSegmentJob": OperationSpec("II AE LE NF IU TT", batch_segment_jobs.create),
+    "DescribeBatchSegmentJob": OperationSpec("II NF", batch_segment_jobs.describe),
+    "ListBatchSegmentJobs": OperationSpec("II NT", batch_segment_jobs.listed),
+    "CreateMetricAttribution": OperationSpec("II NF AE IU LE", metric_attributions.create),
+    "DescribeMetricAttribution": OperationSpec("II NF", metric_attributions.describe),
+    "ListMetricAttributions": OperationSpec("II NT", metric_attributions.listed),
+    "ListMetricAttributionMetrics": OperationSpec("II NT", metric_attributions.metrics),
+    "UpdateMetricAttribution": OperationSpec("II NF IU AE", metric_attributions.update),
+    "DeleteMetricAttribution": OperationSpec("II NF IU", metric_attributions.delete),
+    "CreateCampaign": OperationSpec("II NF AE LE IU TT", campaigns.create),
+    "DescribeCampaign": OperationSpec("II NF", campaigns.describe),
+    "ListCampaigns": OperationSpec("II NT", campaigns.listed),
+    "UpdateCampaign": OperationSpec("II NF IU", campaigns.update),
+    "DeleteCampaign": OperationSpec("II NF IU", campaigns.delete),
+    "CreateRecommender": OperationSpec("II AE NF LE IU TT", recommenders.create),
+    "DescribeRecommender": OperationSpec("II NF", recommenders.describe),
+    "ListRecommenders": OperationSpec("II NT", recommenders.listed),
+    "UpdateRecommender": OperationSpec("II NF IU", recommenders.update),
+    "StopRecommender": OperationSpec("II NF IU", recommenders.stop),
+    "StartRecommender": OperationSpec("II NF IU", recommenders.start),
+    "DeleteRecommender": OperationSpec("II NF IU", recommenders.delete),
+    "TagResource": OperationSpec("II NF TT IU LE", tags.add),
+    "UntagResource": OperationSpec("II NF TK IU", tags.remove),
+    "ListTagsForResource": OperationSpec("II NF IU", tags.listed),
 }
-# fmt: on

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from services.engine.domain.resources import UNFINISHED, NewResource, Resource, Status, Type
-from services.engine.personalize import catalogue, groups, recommender_trainings
+from services.engine.personalize import dataset_groups, recipes, recommender_trainings
 from services.engine.personalize.context import OperationContext, in_use, require_active
 from services.engine.personalize.members import (
     ArnText,
@@ -110,8 +110,8 @@ class RecommendersListed(WireModel):
 
 async def create(context: OperationContext, request: CreateRecommender) -> RecommenderName:
     """Make a recommender and train it; it is ACTIVE when that is done."""
-    group = await groups.find_for_new(context, request.dataset_group_arn)
-    recipe = catalogue.find(request.recipe_arn)
+    group = await dataset_groups.find_for_new(context, request.dataset_group_arn)
+    recipe = recipes.find(request.recipe_arn)
     _check_domain(recipe, group)
     recommender = await context.create(
         NewResource(
@@ -120,7 +120,7 @@ async def create(context: OperationContext, request: CreateRecommender) -> Recom
             request.name,
             group.owner,
             document(request, "dataset_group_arn", "recipe_arn")
-            | {"datasetGroupArn": group.arn, "recipeArn": catalogue.arn_of(recipe.name)},
+            | {"datasetGroupArn": group.arn, "recipeArn": recipes.arn_of(recipe.name)},
             parent=group.path,
             status=Status.PENDING,
             facts={"recipe": recipe.name},

@@ -8,7 +8,7 @@ from pydantic import Field, StringConstraints
 
 from services.engine.domain import schemas as avro
 from services.engine.domain.resources import NewResource, Type
-from services.engine.personalize import declined
+from services.engine.personalize import unsupported
 from services.engine.personalize.context import OperationContext, in_use
 from services.engine.personalize.members import (
     ArnText,
@@ -73,7 +73,7 @@ class SchemasListed(WireModel):
 async def create(context: OperationContext, request: CreateSchema) -> SchemaCreated:
     """Keep a schema that describes a flat record."""
     if request.domain == "VIDEO_ON_DEMAND":
-        raise declined.refusal(declined.VIDEO_ON_DEMAND)
+        raise unsupported.refusal(unsupported.VIDEO_ON_DEMAND)
     avro.parse(request.avro)
     schema = await context.create(
         NewResource(

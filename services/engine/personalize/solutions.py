@@ -10,8 +10,9 @@ from pydantic import Field, StringConstraints
 
 from services.engine.domain import schemas
 from services.engine.domain.resources import UNFINISHED, NewResource, Resource, Type
-from services.engine.personalize import catalogue, declined, groups
+from services.engine.personalize import dataset_groups, recipes, unsupported
 from services.engine.personalize.context import OperationContext, refuse_if_any
+from services.engine.personalize.hpo import AutoMlConfig, HpoConfig
 from services.engine.personalize.members import (
     ArnText,
     ColumnName,
@@ -25,7 +26,6 @@ from services.engine.personalize.members import (
     WireModel,
     document,
 )
-from services.engine.personalize.tuning import AutoMlConfig, HpoConfig
 from services.engine.recipes import Recipe, configuration
 from shared.aws import invalid_input
 from shared.errors import Permanent
@@ -169,11 +169,11 @@ class SolutionsListed(WireModel):
 async def create(context: OperationContext, request: CreateSolution) -> SolutionCreated:
     """Keep a solution; versions of it are what is trained."""
     if request.perform_auto_ml:
-        raise declined.refusal(declined.AUTO_ML)
+        raise unsupported.refusal(unsupported.AUTO_ML)
     if request.recipe_arn is None:
         raise invalid_input("recipeArn is missing: name a recipe; ListRecipes shows them.")
-    recipe = catalogue.find(request.recipe_arn)
-    group = await groups.find_for_new(context, request.dataset_group_arn)
+    recipe = recipes.find(request.recipe_arn)
+    group = await dataset_groups.find_for_new(context, request.dataset_group_arn)
     await _check_config(context, recipe, group, request)
     solution = await context.create(
         NewResource(
@@ -182,7 +182,7 @@ async def create(context: OperationContext, request: CreateSolution) -> Solution
             request.name,
             group.owner,
             document(request, "dataset_group_arn", "recipe_arn")
-            | {"datasetGroupArn": group.arn, "recipeArn": catalogue.arn_of(recipe.name)},
+            | {"datasetGroupArn": group.arn, "recipeArn": recipes.arn_of(recipe.name)},
             parent=group.path,
             facts={"recipe": recipe.name},
         ),

@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 from services.engine import metrics
 from services.engine.domain import locations
 from services.engine.domain.resources import Resource, Status, Type
-from services.engine.personalize import models
+from services.engine.personalize import trained_models
 from services.engine.store import datasets, deletions, erasures, resources
 from services.engine.worker import child, erasing, forgetting, importing
 from services.engine.worker.runner import Runner
@@ -136,26 +136,28 @@ class Deletions(Runner):
         """Write anew the models that know the users, those too that are being trained right now."""
         training = job.progress.get("trainings")
         if training is None:
-            training = await models.being_trained(self.database, resource)
+            training = await trained_models.being_trained(self.database, resource)
             await job.report(trainings=training)
-        await self._wait_for(lambda: models.unfinished(self.database, training), "trainings")
+        await self._wait_for(lambda: trained_models.unfinished(self.database, training), "trainings")
         with child.workspace(self.settings.work_folder, job) as workspace:
             await self._write_users(resource, workspace)
-            found = await models.of_group(self.database, resource)
+            found = await trained_models.of_group(self.database, resource)
             spec = forgetting.Spec(
                 [(each.folder, each.sha256, each.folder_without(resource.id)) for each in found]
             )
             result = await self._compute(job, "forgetting", spec, workspace)
         for each, outcome in zip(found, result["models"], strict=True):
             if outcome["removed"]:
-                fresh = models.Fresh(outcome["fresh"], outcome["sha256"], outcome["users"])
+                fresh = trained_models.Fresh(outcome["fresh"], outcome["sha256"], outcome["users"])
                 await self._replace_model(resource, each, fresh)
 
-    async def _replace_model(self, resource: Resource, old: models.TrainedModel, fresh: models.Fresh) -> None:
+    async def _replace_model(
+        self, resource: Resource, old: trained_models.TrainedModel, fresh: trained_models.Fresh
+    ) -> None:
         """Put a model in the place of another, deploy it, and count it, in one transaction."""
         bucket = self.settings.s3.endcap_data_bucket
         async with self.database.transaction() as connection:
-            events = await models.replace(connection, resource, old, fresh, bucket, _GRACE_HOURS)
+            events = await trained_models.replace(connection, resource, old, fresh, bucket, _GRACE_HOURS)
             await outbox.append(connection, CAMPAIGNS, events)
             unfinished = await resources.unfinished(connection, resource.id)
             if unfinished is not None:

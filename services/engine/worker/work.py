@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from services.engine import metrics
 from services.engine.domain import locations, schemas
 from services.engine.domain.resources import Resource, Status, Type
-from services.engine.personalize import campaigns, recommender_trainings, renewals
+from services.engine.personalize import campaigns, incremental_updates, recommender_trainings
 from services.engine.personalize.solutions import settings_of
 from services.engine.recipes import RECIPES
 from services.engine.store import datasets, deletions, resources
@@ -267,7 +267,7 @@ class Work(Runner):
         )
         hours = self.settings.garbage_hours
         if version.type is Type.MODEL_RENEWAL:
-            events = await renewals.renewed(beside, version, hours)
+            events = await incremental_updates.renewed(beside, version, hours)
         elif version.type is Type.RECOMMENDER_TRAINING:
             events = await recommender_trainings.trained(beside, version, hours)
         else:

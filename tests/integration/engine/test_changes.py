@@ -7,7 +7,7 @@ import uuid
 
 import pytest
 
-from services.engine.personalize import trackers
+from services.engine.personalize import event_trackers
 from services.engine.personalize.dispatcher import OperationDispatcher
 from services.engine.schedule import AutoTraining
 from services.engine.settings import Settings
@@ -31,7 +31,7 @@ async def test_two_attempts_at_one_call_at_the_same_time_make_one_resource(
     )
 
     ids = {
-        answer.tracking_id if isinstance(answer, trackers.EventTrackerCreated) else answer["trackingId"]
+        answer.tracking_id if isinstance(answer, event_trackers.EventTrackerCreated) else answer["trackingId"]
         for answer in answers
     }
     assert len(ids) == 1

@@ -10,7 +10,7 @@ import asyncpg
 import pytest
 
 from services.engine.domain.resources import Resource
-from services.engine.personalize import renewals
+from services.engine.personalize import incremental_updates
 from services.engine.personalize.dispatcher import OperationDispatcher
 from services.engine.schedule import AutoTraining
 from services.engine.settings import Settings
@@ -120,7 +120,7 @@ async def end(store: Database, arn: str, sha256: str) -> list[str]:
             "model_sha256": digest(sha256),
         }
         ended = await beside.update(renewal, status="ACTIVE", facts=facts)
-        return [event.name for event in await renewals.renewed(beside, ended, 24.0)]
+        return [event.name for event in await incremental_updates.renewed(beside, ended, 24.0)]
 
 
 async def test_new_items_renew_the_newest_model_in_its_place(

@@ -9,10 +9,9 @@ import pytest
 
 from services.engine.personalize.dispatcher import OperationDispatcher
 from shared.auth import Principal
-from tests.support.control_plane import ask, caller
 from shared.aws import WireError
 from shared.aws_server import Call
-from tests.support.control import ask, caller
+from tests.support.control_plane import ask, caller
 
 SCHEMA = json.dumps(
     {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from pydantic import BaseModel, ValidationError
 
-from services.engine.personalize.batches import BatchInferenceJobConfig
+from services.engine.personalize.batch_inference_jobs import BatchInferenceJobConfig
 from services.engine.personalize.campaigns import CampaignConfig
 from services.engine.personalize.recommenders import RecommenderConfig
 

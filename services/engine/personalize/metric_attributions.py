@@ -10,9 +10,10 @@ from pydantic import Field
 from services.engine.domain import schemas
 from services.engine.domain.attribution import Metric
 from services.engine.domain.resources import NewResource, Resource, Type
-from services.engine.personalize import places
+from services.engine.personalize import job_locations
 from services.engine.personalize.context import OperationContext
-from services.engine.personalize.groups import find_for_new
+from services.engine.personalize.dataset_groups import find_for_new
+from services.engine.personalize.job_locations import S3DataConfig
 from services.engine.personalize.members import (
     ArnText,
     Page,
@@ -23,7 +24,6 @@ from services.engine.personalize.members import (
     WireModel,
     document,
 )
-from services.engine.personalize.places import S3DataConfig
 from shared.aws import WireError, invalid_input, not_found
 from shared.errors import Permanent
 
@@ -174,8 +174,8 @@ async def _facts_of_output(
     context: OperationContext, output: MetricAttributionOutput, tenant: str
 ) -> dict[str, Any]:
     destination = output.s3_data_destination
-    writes = [] if destination is None else [(destination.path, places.INVALID_OUTPUT_PATH)]
-    return await places.facts_of(context, tenant, writes=writes)
+    writes = [] if destination is None else [(destination.path, job_locations.INVALID_OUTPUT_PATH)]
+    return await job_locations.facts_of(context, tenant, writes=writes)
 
 
 async def _check_metrics(

@@ -7,8 +7,10 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from services.engine.domain.resources import Type
-from services.engine.personalize import catalogue, declined, filters, jobs, places
+from services.engine.personalize import filters, job_locations, jobs, recipes, unsupported
 from services.engine.personalize.context import OperationContext, require_model
+from services.engine.personalize.hpo import ThemeGenerationConfig
+from services.engine.personalize.job_locations import JobInput, JobOutput
 from services.engine.personalize.jobs import NewJob
 from services.engine.personalize.members import (
     ArnText,
@@ -19,8 +21,6 @@ from services.engine.personalize.members import (
     StatusView,
     WireModel,
 )
-from services.engine.personalize.places import JobInput, JobOutput
-from services.engine.personalize.tuning import ThemeGenerationConfig
 from services.engine.recipes import RECIPES
 from shared.aws import invalid_input
 
@@ -106,11 +106,11 @@ class BatchInferenceJobsListed(WireModel):
 async def create(context: OperationContext, request: CreateBatchInferenceJob) -> BatchInferenceJobCreated:
     """Queue a job over an ACTIVE version."""
     if request.batch_inference_job_mode == "THEME_GENERATION" or request.theme_generation_config:
-        raise declined.refusal(declined.THEMES)
+        raise unsupported.refusal(unsupported.THEMES)
     version = await context.find(request.solution_version_arn, Type.SOLUTION_VERSION, lock=True)
     require_model(version)
     _check_recipe(version.facts["recipe"])
-    catalogue.refuse_segments(version, "batch inference jobs")
+    recipes.refuse_segments(version, "batch inference jobs")
     facts = await facts_of_places(context, request.job_input, request.job_output, version.owner)
     job = await jobs.make(
         context,
@@ -135,9 +135,9 @@ async def facts_of_places(
     context: OperationContext, job_input: JobInput, job_output: JobOutput, tenant: str
 ) -> dict[str, Any]:
     """Return a job's facts; InvalidInputException when it may not read its input, or not write its output."""
-    reads = [(job_input.s3_data_source.path, places.INVALID_INPUT_PATH)]
-    writes = [(job_output.s3_data_destination.path, places.INVALID_OUTPUT_PATH)]
-    return await places.facts_of(context, tenant, reads=reads, writes=writes)
+    reads = [(job_input.s3_data_source.path, job_locations.INVALID_INPUT_PATH)]
+    writes = [(job_output.s3_data_destination.path, job_locations.INVALID_OUTPUT_PATH)]
+    return await job_locations.facts_of(context, tenant, reads=reads, writes=writes)
 
 
 async def describe(context: OperationContext, request: BatchInferenceJobName) -> BatchInferenceJobDescribed:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Literal
 
 from services.engine.domain.resources import UNFINISHED, Resource, Status, Type
-from services.engine.personalize import jobs, places
+from services.engine.personalize import job_locations, jobs
 from services.engine.personalize.context import OperationContext
+from services.engine.personalize.job_locations import DataSource
 from services.engine.personalize.jobs import NewJob
 from services.engine.personalize.members import (
     ArnText,
@@ -15,7 +16,6 @@ from services.engine.personalize.members import (
     StatusView,
     WireModel,
 )
-from services.engine.personalize.places import DataSource
 from shared.aws import invalid_input
 
 
@@ -83,11 +83,11 @@ class DatasetImportJobsListed(WireModel):
 async def create(context: OperationContext, request: CreateDatasetImportJob) -> DatasetImportJobCreated:
     """Queue an import; those of one dataset run one after the other, in the order of their creation."""
     if request.data_source.data_location is None:
-        raise invalid_input(f"{places.INVALID_DATA_LOCATION} dataSource.dataLocation is missing.")
+        raise invalid_input(f"{job_locations.INVALID_DATA_LOCATION} dataSource.dataLocation is missing.")
     dataset = await context.find(request.dataset_arn, Type.DATASET, lock=True)
     location = request.data_source.data_location
-    reads = [(location, places.INVALID_DATA_LOCATION)]
-    facts = await places.facts_of(context, dataset.owner, reads=reads)
+    reads = [(location, job_locations.INVALID_DATA_LOCATION)]
+    facts = await job_locations.facts_of(context, dataset.owner, reads=reads)
     earlier = await context.resources.children(dataset.path, Type.DATASET_IMPORT_JOB)
     if request.import_mode == "INCREMENTAL" and not _could_have_rows(earlier):
         raise invalid_input(

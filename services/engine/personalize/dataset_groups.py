@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from services.engine.domain.resources import UNFINISHED, NewResource, Resource, Status, Type, tenant_id
-from services.engine.personalize import declined
+from services.engine.personalize import unsupported
 from services.engine.personalize.context import OperationContext, refuse_if_any
 from services.engine.personalize.members import (
     ArnText,
@@ -79,7 +79,7 @@ async def create(context: OperationContext, request: CreateDatasetGroup) -> Data
         message = "An API key belongs to one dataset group; making another takes an AWS key pair."
         raise WireError("AccessDeniedException", message)
     if request.domain == "VIDEO_ON_DEMAND":
-        raise declined.refusal(declined.VIDEO_ON_DEMAND)
+        raise unsupported.refusal(unsupported.VIDEO_ON_DEMAND)
     group = await make(context, request)
     return DatasetGroupCreated(dataset_group_arn=group.arn, domain=request.domain)
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Literal
 
 from services.engine.domain.resources import Type
-from services.engine.personalize import jobs, places
+from services.engine.personalize import job_locations, jobs
 from services.engine.personalize.context import OperationContext
+from services.engine.personalize.job_locations import JobOutput
 from services.engine.personalize.jobs import NewJob
 from services.engine.personalize.members import (
     ArnText,
@@ -15,7 +16,6 @@ from services.engine.personalize.members import (
     StatusView,
     WireModel,
 )
-from services.engine.personalize.places import JobOutput
 
 IngestionMode = Literal["BULK", "PUT", "ALL"]
 
@@ -82,8 +82,8 @@ class DatasetExportJobsListed(WireModel):
 async def create(context: OperationContext, request: CreateDatasetExportJob) -> DatasetExportJobCreated:
     """Queue an export of what the dataset holds when the export begins."""
     dataset = await context.find(request.dataset_arn, Type.DATASET, lock=True)
-    writes = [(request.job_output.s3_data_destination.path, places.INVALID_OUTPUT_PATH)]
-    facts = await places.facts_of(context, dataset.owner, writes=writes)
+    writes = [(request.job_output.s3_data_destination.path, job_locations.INVALID_OUTPUT_PATH)]
+    facts = await job_locations.facts_of(context, dataset.owner, writes=writes)
     job = await jobs.make(
         context, request, Type.DATASET_EXPORT_JOB, dataset, context.settings.max_pending_exports, **facts
     )

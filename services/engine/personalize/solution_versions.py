@@ -172,7 +172,7 @@ def _tuned(version: Resource) -> TunedHpoParams | None:
     if version.status != Status.ACTIVE or not version.document.get("performHPO"):
         return None
     given = version.document.get("solutionConfig", {}).get("algorithmHyperParameters", {})
-    defaults = algorithms.hyperparameters(RECIPES[version.facts["recipe"]])
+    defaults = algorithms.default_hyperparameters(RECIPES[version.facts["recipe"]])
     return TunedHpoParams(algorithm_hyper_parameters=defaults | given)
 
 

@@ -7,7 +7,7 @@ import uuid
 from datetime import UTC, datetime
 
 from services.engine.domain.resources import NewResource, Resource, Type
-from services.engine.personalize import groups
+from services.engine.personalize import dataset_groups
 from services.engine.personalize.context import OperationContext
 from services.engine.personalize.members import (
     ArnText,
@@ -80,7 +80,7 @@ class EventTrackersListed(WireModel):
 
 async def create(context: OperationContext, request: CreateEventTracker) -> EventTrackerCreated:
     """Make the group's tracker."""
-    group = await groups.find_for_new(context, request.dataset_group_arn)
+    group = await dataset_groups.find_for_new(context, request.dataset_group_arn)
     tracker = await make(context, request, group, str(uuid.uuid4()))
     return EventTrackerCreated(event_tracker_arn=tracker.arn, tracking_id=tracker.document["trackingId"])
 

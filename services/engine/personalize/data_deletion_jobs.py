@@ -8,9 +8,10 @@ from __future__ import annotations
 from typing import Any, Self
 
 from services.engine.domain.resources import Resource, Status, Type
-from services.engine.personalize import jobs, places
+from services.engine.personalize import job_locations, jobs
 from services.engine.personalize.context import OperationContext
-from services.engine.personalize.groups import find_for_new
+from services.engine.personalize.dataset_groups import find_for_new
+from services.engine.personalize.job_locations import DataSource
 from services.engine.personalize.jobs import NewJob
 from services.engine.personalize.members import (
     ArnText,
@@ -19,7 +20,6 @@ from services.engine.personalize.members import (
     StatusView,
     WireModel,
 )
-from services.engine.personalize.places import DataSource
 from shared.aws import invalid_input
 
 WORDS = {
@@ -97,10 +97,10 @@ async def create(context: OperationContext, request: CreateDataDeletionJob) -> D
     """Queue a deletion."""
     location = request.data_source.data_location
     if location is None:
-        raise invalid_input(f"{places.INVALID_DATA_LOCATION} dataSource.dataLocation is missing.")
+        raise invalid_input(f"{job_locations.INVALID_DATA_LOCATION} dataSource.dataLocation is missing.")
     group = await find_for_new(context, request.dataset_group_arn)
-    reads = [(location, places.INVALID_DATA_LOCATION)]
-    facts = await places.facts_of(context, group.owner, reads=reads)
+    reads = [(location, job_locations.INVALID_DATA_LOCATION)]
+    facts = await job_locations.facts_of(context, group.owner, reads=reads)
     job = await jobs.make(
         context, request, Type.DATA_DELETION_JOB, group, context.settings.max_pending_deletions, **facts
     )

@@ -7,9 +7,10 @@ from typing import Annotated
 from pydantic import Field
 
 from services.engine.domain.resources import Type
-from services.engine.personalize import catalogue, filters, jobs
-from services.engine.personalize.batches import facts_of_places
+from services.engine.personalize import filters, jobs, recipes
+from services.engine.personalize.batch_inference_jobs import facts_of_places
 from services.engine.personalize.context import OperationContext, require_model
+from services.engine.personalize.job_locations import JobInput, JobOutput
 from services.engine.personalize.jobs import NewJob
 from services.engine.personalize.members import (
     ArnText,
@@ -18,7 +19,6 @@ from services.engine.personalize.members import (
     StatusView,
     WireModel,
 )
-from services.engine.personalize.places import JobInput, JobOutput
 from shared.aws import invalid_input
 
 DEFAULT_RESULTS = 25
@@ -92,7 +92,7 @@ async def create(context: OperationContext, request: CreateBatchSegmentJob) -> B
     """Queue a job over an ACTIVE version of a recipe that makes segments."""
     version = await context.find(request.solution_version_arn, Type.SOLUTION_VERSION, lock=True)
     require_model(version)
-    if not catalogue.makes_segments(version):
+    if not recipes.makes_segments(version):
         raise invalid_input(
             f"The recipe {version.facts['recipe']} makes no user segments: make a batch inference job or a "
             "campaign of this version, or train one with aws-item-affinity or aws-item-attribute-affinity."
