@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from shared.models.histories import Occasions, ranges
 from shared.models.scoring import Scores
 
+_ROWS_PER_PLACE = 4
+
 
 @dataclass(frozen=True)
 class Peers:
@@ -68,23 +70,41 @@ class Peers:
         begins = self.holder_offsets[items]
         counts = self.holder_offsets[items + 1] - begins
         places = self.holders[ranges(begins, counts)]
-        if len(places) == 0:
-            return
-        # By row and, within a row, in the query's order: the last place is the one it touched last. Sorting
-        # integers that hold both takes a tenth of the time of a stable argsort.
-        keys = (self.row_of[places].astype(np.int64) << 32) + np.arange(len(places))
-        keys.sort()
-        order = keys & 0xFFFFFFFF
-        rows, places = keys >> 32, places[order]
-        first = np.concatenate(([0], np.flatnonzero(rows[1:] != rows[:-1]) + 1))
-        likeness = np.add.reduceat(np.repeat(shares, counts)[order] * self.matches[places], first)
-        near = rows[first]
-        likeness = likeness * self.scale[near]
-        anchors = places[np.concatenate((first[1:], [len(places)])) - 1]
+        matches = np.repeat(shares, counts) * self.matches[places]
+        near, likeness, anchors = self._by_row(places, matches)
         if len(near) > self.nearest:
             kept = np.argpartition(-likeness, self.nearest)[: self.nearest]
             near, likeness, anchors = near[kept], likeness[kept], anchors[kept]
-        self._say(scores, near, likeness * (float(shares.sum()) / likeness.sum()), anchors)
+        if len(near):
+            self._say(scores, near, likeness * (float(shares.sum()) / likeness.sum()), anchors)
+
+    def _by_row(
+        self, places: NDArray[np.int32], matches: Scores
+    ) -> tuple[NDArray[np.int64], NDArray[Any], NDArray[np.int32]]:
+        """Return the rows that `places` are of, how alike they are, and the last place of each.
+
+        `places` are in the order of the query, so the last one is what the query touched last. To count by
+        row takes a fifth of the time of sorting, where the rows are not many times as many as the places.
+        """
+        rows = self.row_of[places]
+        if len(self.scale) <= _ROWS_PER_PLACE * len(places):
+            likeness = np.bincount(rows, matches, minlength=len(self.scale)) * self.scale
+            touched: NDArray[np.int64] = np.flatnonzero(likeness)
+            last = np.empty(len(self.scale), np.int32)
+            last[rows] = places
+            return touched, likeness[touched], last[touched]
+        if len(places) == 0:
+            return np.zeros(0, np.int64), np.zeros(0), places
+        # Sorting integers that hold the row and the place in the query's order takes a tenth of the time of a
+        # stable argsort.
+        keys: NDArray[np.int64] = (rows.astype(np.int64) << 32) + np.arange(len(places))
+        keys.sort()
+        order, ordered = keys & 0xFFFFFFFF, keys >> 32
+        first = np.concatenate(([0], np.flatnonzero(ordered[1:] != ordered[:-1]) + 1))
+        near: NDArray[np.int64] = ordered[first]
+        likeness = np.add.reduceat(matches[order], first) * self.scale[near]
+        anchors = places[order[np.concatenate((first[1:], [len(places)])) - 1]]
+        return near, likeness, anchors
 
     @cached_property
     def _fades(self) -> Scores:

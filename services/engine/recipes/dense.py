@@ -6,7 +6,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from services.engine.recipes.tables import matrix
 from shared.models import Neighbours
 from shared.models.histories import Occasions
 from shared.models.scoring import Scores
@@ -22,13 +21,40 @@ def fits(table: Neighbours) -> bool:
     return cells <= _MOST_CELLS and len(table.items) >= cells * _FEWEST_SHARE
 
 
-def scores(table: Neighbours, seen: Occasions, shares: Scores, rows: int) -> NDArray[np.float32]:
-    """Return the weighted mean over each row's events, (rows, items) float32.
+class DenseTables:
+    """Dense copies of the tables that were scored last.
 
-    `shares` has the share of each event in its row, (events,) float64. Events are ordered by row. Sums are
-    float64, so that items which are worth as much score as much.
+    Decays of one table are tried one after the other, and filling a matrix takes longer than scoring with it.
+    Together the copies have 25 million cells at most (200 MB). Not to be shared between threads.
     """
-    weights = matrix(table).astype(np.float64).toarray()
-    offsets = np.searchsorted(seen.users, np.arange(rows + 1))
-    events = sparse.csr_array((shares, seen.items, offsets), shape=(rows, len(weights)))
-    return np.asarray(events @ weights, np.float32)
+
+    def __init__(self) -> None:
+        self._copies: list[tuple[Neighbours, NDArray[np.float64]]] = []
+
+    def scores(self, table: Neighbours, seen: Occasions, shares: Scores, rows: int) -> NDArray[np.float32]:
+        """Return the weighted mean over each row's events, float32[rows, items].
+
+        `shares` has the share of each event in its row, float64[events]. Events are ordered by row. Sums are
+        float64, so that items which are worth as much score as much.
+        """
+        weights = self._dense(table)
+        offsets = np.searchsorted(seen.users, np.arange(rows + 1))
+        events = sparse.csr_array((shares, seen.items, offsets), shape=(rows, len(weights)))
+        return np.asarray(events @ weights, np.float32)
+
+    def _dense(self, table: Neighbours) -> NDArray[np.float64]:
+        """Return the table as float64[items, items]."""
+        for known, copy in self._copies:
+            if known is table:
+                return copy
+        count = len(table.offsets) - 1
+        filled = sparse.csr_array(
+            (table.weights.astype(np.float64), table.items, table.offsets), shape=(count, count)
+        )
+        # A matrix that is filled anew takes no new memory, which is what takes the time.
+        spare = None
+        while self._copies and (len(self._copies) + 1) * count**2 > _MOST_CELLS:
+            _, spare = self._copies.pop(0)
+        copy = filled.toarray(out=spare if spare is not None and spare.shape == filled.shape else None)
+        self._copies.append((table, copy))
+        return copy

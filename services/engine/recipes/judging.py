@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -58,6 +58,7 @@ class Judge:
     share: float
     barred: NDArray[np.bool_]
     sought: NDArray[np.bool_]
+    dense_tables: dense.DenseTables = field(default_factory=dense.DenseTables, repr=False, compare=False)
 
     @classmethod
     def of(cls, dataset: Dataset) -> Judge | None:
@@ -113,7 +114,8 @@ class Judge:
         step = -(-len(self.sought) // most)
         if step == 1:
             return self
-        return Judge._over([fold.every(step) for fold in self.folds], self.share)
+        some = Judge._over([fold.every(step) for fold in self.folds], self.share)
+        return replace(some, dense_tables=self.dense_tables)
 
     def tables(self, build: Build, weights: TypeWeights) -> list[Table]:
         """One table per fold, from its training data."""
@@ -125,7 +127,8 @@ class Judge:
         for fold, table in zip(self.folds, tables, strict=True):
             seen, shape = fold.occasions(weights), fold.barred.shape
             if isinstance(table, Neighbours) and dense.fits(table):
-                stacked.append(dense.scores(table, seen, seen.shares(decay, unit), shape[0]))
+                shares = seen.shares(decay, unit)
+                stacked.append(self.dense_tables.scores(table, seen, shares, shape[0]))
             else:
                 stacked.append(_scores(Part("candidate", table, 1.0, decay, unit), seen, shape))
         return np.concatenate(stacked)

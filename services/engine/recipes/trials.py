@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from services.engine.recipes.ingredients import Ingredient
 from services.engine.recipes.judging import Gains, Judge, Scores
@@ -58,7 +59,7 @@ def tried(
     """
     start = default(ingredient)
     quick = judge.some(len(judge.sought) // 3) if len(judge.sought) > _MANY_ROWS else judge
-    trials = _Trials(quick, weights, {option: [] for option in options}, {})
+    trials = _Trials(quick, weights, {option: [] for option in options})
     trials.tables[start.variant] = judge.tables(ingredient.variants[start.variant], weights)
     trials.fade(start)
     fading = {(part.unit, part.decay) for part in trials.bests()}
@@ -70,10 +71,10 @@ def tried(
         for part in trials.bests():
             if part.variant != start.variant:
                 trials.fade(part)
-    scores: dict[Chosen, Scores] = {}
     if quick is judge:
-        return {option: _winners(trials, attempts, scores) for option, attempts in trials.found.items()}
+        return {option: _winners(trials, attempts) for option, attempts in trials.found.items()}
     whole = replace(trials, judge=judge)
+    scores: dict[Chosen, Scores] = {}
     return {
         option: [_on_all_rows(whole, _best(attempts).part, scores, exclude_seen=option)]
         for option, attempts in trials.found.items()
@@ -92,18 +93,21 @@ def _best(attempts: Sequence[_Attempt]) -> _Attempt:
     return max(attempts, key=lambda attempt: attempt.gains.mean())
 
 
-def _winners(trials: _Trials, attempts: Sequence[_Attempt], scores: dict[Chosen, Scores]) -> list[Tried]:
-    """The best of each draw, each once; `scores` are those of the parts that have won already."""
+def _winners(trials: _Trials, attempts: Sequence[_Attempt]) -> list[Tried]:
+    """The best of each draw, each once."""
+    best = _best_by_draw(trials.judge, attempts)
+    return [
+        Tried(attempts[number].part, trials.leading[attempts[number].part], attempts[number].gains, won)
+        for number in dict.fromkeys(best.tolist())
+        for won in [tuple(np.flatnonzero(best == number).tolist())]
+    ]
+
+
+def _best_by_draw(judge: Judge, attempts: Sequence[_Attempt]) -> NDArray[np.int64]:
+    """Return the place of the best attempt in each draw, int64[draws]."""
     gains = np.array([attempt.gains for attempt in attempts])
-    best = np.argmax(trials.judge.draws @ gains.T, axis=1)
-    winners = []
-    for number in dict.fromkeys(best.tolist()):
-        part = attempts[number].part
-        if part not in scores:
-            scores[part] = trials.scores(part)
-        won = tuple(np.flatnonzero(best == number).tolist())
-        winners.append(Tried(part, scores[part], attempts[number].gains, won))
-    return winners
+    best: NDArray[np.int64] = np.argmax(judge.draws @ gains.T, axis=1)
+    return best
 
 
 def _on_all_rows(trials: _Trials, best: Chosen, scores: dict[Chosen, Scores], *, exclude_seen: bool) -> Tried:
@@ -115,12 +119,16 @@ def _on_all_rows(trials: _Trials, best: Chosen, scores: dict[Chosen, Scores], *,
 
 @dataclass(frozen=True)
 class _Trials:
-    """What was tried of one ingredient, for each way of treating seen items; tables by variant."""
+    """What was tried of one ingredient, for each way of treating seen items; tables by variant.
+
+    `leading` holds the scores of the parts that are the best of a draw so far.
+    """
 
     judge: Judge
     weights: TypeWeights
     found: Mapping[bool, list[_Attempt]]
-    tables: dict[str, Sequence[Table]]
+    tables: dict[str, Sequence[Table]] = field(default_factory=dict)
+    leading: dict[Chosen, Scores] = field(default_factory=dict)
 
     def attempt(self, part: Chosen) -> None:
         """See what a part gains, unless that is known."""
@@ -129,6 +137,14 @@ class _Trials:
         scores = self.scores(part)
         for option, attempts in self.found.items():
             attempts.append(_Attempt(part, self.judge.gains(scores, exclude_seen=option)))
+        self.leading[part] = scores
+        best = {
+            attempts[number].part
+            for attempts in self.found.values()
+            for number in _best_by_draw(self.judge, attempts).tolist()
+        }
+        for behind in self.leading.keys() - best:
+            del self.leading[behind]
 
     def scores(self, part: Chosen) -> Scores:
         """A part's scores for the judge's rows."""

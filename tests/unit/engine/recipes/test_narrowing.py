@@ -44,7 +44,7 @@ def test_a_dense_table_scores_as_its_neighbours_do(judge: Judge, two_tastes: Dat
     assert dense.fits(table)
     seen, (rows, items) = fold.occasions(dict(EVEN)), fold.sought.shape
 
-    scores = dense.scores(table, seen, seen.shares(0.8, "event"), rows)
+    scores = dense.DenseTables().scores(table, seen, seen.shares(0.8, "event"), rows)
 
     expected = Workspace(rows, items).scores([Part("p", table, 1.0, 0.8, "event")], seen, rows)
     np.testing.assert_allclose(scores, expected, atol=1e-6)
