@@ -16,10 +16,10 @@ from shared.auth.credentials import decrypt, hash_key
 from shared.auth.keys import ApiKey, KeyPair, presented_key
 from shared.auth.principal import PAIR_SCOPES, SCOPES, AuthError, OriginNotAllowed, Principal, Scope
 from shared.auth.rates import RateLimits
-from shared.auth.recall import Recall
 from shared.errors import unavailable
 from shared.http import ORIGIN_REFUSED, SMALL_BODY_BYTES, declared_bytes
 from shared.http.request_bodies import read_body
+from shared.lookup_cache import LookupCache
 from shared.postgres import Database, statements
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ _TENANT_ID = re.compile(rb"[a-z0-9][a-z0-9-]{0,79}")  # as shared.events.values.
 
 
 class Authenticator:
-    """Knows callers by what Postgres says of their keys, and remembers it (see `Recall`).
+    """Knows callers by what Postgres says of their keys, and remembers it (see `LookupCache`).
 
     `database` is that of the service, whose role may read the engine's views of keys.
     """
@@ -54,8 +54,8 @@ class Authenticator:
         self._service_hash = hash_key(service_key.get_secret_value()) if service_key else None
         self._service = Principal(None, None, frozenset(SCOPES), "service")
         self._rates = RateLimits(settings)
-        self._keys = Recall(self._api_key)
-        self._pairs = Recall(self._key_pair)
+        self._keys = LookupCache(self._api_key)
+        self._pairs = LookupCache(self._key_pair)
 
     async def start(self) -> None:
         """Nothing to start: keys are looked up when they come."""

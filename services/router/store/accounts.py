@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from services.router.store import SQL
-from shared.auth.recall import Recall
+from shared.lookup_cache import LookupCache
 
 if TYPE_CHECKING:
     from shared.postgres import Database
@@ -16,8 +16,8 @@ class Accounts:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._tenants: Recall[str, list[str]] = Recall(self._ask_tenants)
-        self._campaigns: Recall[tuple[str, str], str] = Recall(self._ask_campaign)
+        self._tenants: LookupCache[str, list[str]] = LookupCache(self._ask_tenants)
+        self._campaigns: LookupCache[tuple[str, str], str] = LookupCache(self._ask_campaign)
 
     async def tenants(self, account: str) -> list[str]:
         """The tenants of an account; 503 while that can't be known."""

@@ -8,8 +8,8 @@ from typing import TypeVar
 
 from services.tracker.domain.columns import Columns, Kind
 from services.tracker.store.tenants import SQL
-from shared.auth.recall import Recall
 from shared.aws import WireError, not_found
+from shared.lookup_cache import LookupCache
 from shared.postgres import Database
 
 Puts = TypeVar("Puts")
@@ -29,7 +29,7 @@ class Datasets:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._datasets = Recall(self._dataset_of)
+        self._datasets = LookupCache(self._dataset_of)
 
     async def read(self, tenant: str, kind: Kind, arn: str, read: Callable[[Columns | None], Puts]) -> Puts:
         """Return what `read` makes of the columns of a tenant's dataset, whose ARN is for the error alone.

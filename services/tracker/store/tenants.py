@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from shared.auth import Principal
-from shared.auth.recall import Recall
 from shared.aws import Arn
 from shared.events import TrackerChanged
+from shared.lookup_cache import LookupCache
 from shared.postgres import Database, statements
 
 SQL = statements(Path(__file__).parents[1] / "queries.sql")
@@ -35,8 +35,8 @@ class Tenants:
         self._database = database
         self._by_key: dict[str, TrackerChanged] = {}
         self._by_tracking_id: dict[str, _Tracker] = {}
-        self._looked_up = Recall(self._tracker)
-        self._groups = Recall(self._groups_of)
+        self._looked_up = LookupCache(self._tracker)
+        self._groups = LookupCache(self._groups_of)
 
     def tracker_changed(self, key: str, state: TrackerChanged | None) -> None:
         """Follow trackers-v1; a tombstone takes the tracker away."""
