@@ -17,8 +17,8 @@ from shared.http.runtime import application
 from shared.jobs import JobWorker
 from shared.kafka import Consumer, Publisher
 from shared.outbox import Relay
+from shared.periodic_task import PeriodicTask
 from shared.postgres import Database
-from shared.rounds import Rounds
 
 DESCRIPTION = "Generations of recommendations: what is served, what was refused and why, and the way back."
 
@@ -81,8 +81,8 @@ def worker(settings: Settings) -> FastAPI:
             database,
             publisher,
             Relay(database, publisher),
-            Rounds("redis-follower", following.follow, seconds=settings.follow_seconds),
-            Rounds("cleaner", cleaning.clean, seconds=settings.clean_seconds),
+            PeriodicTask("redis-follower", following.follow, seconds=settings.follow_seconds),
+            PeriodicTask("cleaner", cleaning.clean, seconds=settings.clean_seconds),
             jobs,
             consumer,
         ],

@@ -29,8 +29,8 @@ from shared.http.runtime import application
 from shared.jobs import JobWorker
 from shared.kafka import Consumer, Publisher
 from shared.outbox import Relay
+from shared.periodic_task import PeriodicTask
 from shared.postgres import Database
-from shared.rounds import Rounds
 
 QUOTA_SECONDS = 60.0
 """Seconds after which a worker stores its quotas again: one with other settings may have stored others."""
@@ -99,9 +99,9 @@ def worker(settings: Settings) -> FastAPI:
             database,
             consumer,
             jobs,
-            Rounds("quotas", catalogue.publish_quotas, seconds=QUOTA_SECONDS),
-            Rounds("sweep", sweep, seconds=settings.sweep_seconds),
-            Rounds("cleaning", clean, seconds=cleaning.EVERY_SECONDS),
+            PeriodicTask("quotas", catalogue.publish_quotas, seconds=QUOTA_SECONDS),
+            PeriodicTask("sweep", sweep, seconds=settings.sweep_seconds),
+            PeriodicTask("cleaning", clean, seconds=cleaning.EVERY_SECONDS),
         ],
     )
 

@@ -21,8 +21,8 @@ from shared.http.runtime import application
 from shared.jobs import JobWorker
 from shared.kafka import Consumer, Publisher, committed, end_offsets
 from shared.outbox import Relay
+from shared.periodic_task import PeriodicTask
 from shared.postgres import Database
-from shared.rounds import Rounds
 
 ERASE_SECONDS = 5.0
 
@@ -77,10 +77,10 @@ def worker(settings: Settings) -> FastAPI:
             database,
             publisher,
             Relay(database, publisher),
-            Rounds("schedule", schedule.look_now, seconds=LOOK_SECONDS),
-            Rounds("waiting-runs", runs.start_waiting, seconds=LOOK_SECONDS),
-            Rounds("erasing", erasing.erase, seconds=ERASE_SECONDS),
-            Rounds("cleaning", cleaning.clean, seconds=LOOK_SECONDS),
+            PeriodicTask("schedule", schedule.look_now, seconds=LOOK_SECONDS),
+            PeriodicTask("waiting-runs", runs.start_waiting, seconds=LOOK_SECONDS),
+            PeriodicTask("erasing", erasing.erase, seconds=ERASE_SECONDS),
+            PeriodicTask("cleaning", cleaning.clean, seconds=LOOK_SECONDS),
             JobWorker(
                 database, {"run": running.run}, failed=running.failed, concurrency=settings.concurrency
             ),

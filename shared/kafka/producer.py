@@ -25,7 +25,7 @@ from aiokafka.errors import (
 
 from shared.errors import Permanent, Transient
 from shared.kafka.connection import client_options
-from shared.kafka.departures import Departures
+from shared.kafka.micro_batcher import MicroBatcher
 from shared.kafka.records import check_sizes, partition_of
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ class Producer:
         self._keeper: asyncio.Task[None] | None = None
         self._closing: set[asyncio.Task[None]] = set()
         self._waiting = 0
-        self._departures = Departures()
+        self._batcher = MicroBatcher()
         self._last_progress = 0.0
         self._failing = False
         self._trouble = "not reachable"
@@ -112,7 +112,7 @@ class Producer:
         try:
             while left:
                 producer = await self._connected_by(deadline)
-                await self._departures.wait()
+                await self._batcher.wait()
                 left = await self._attempt(producer, topic, left, deadline)
         finally:
             self._waiting -= 1
@@ -183,7 +183,7 @@ class Producer:
                 **client_options(self._settings, self._client_id),
                 acks="all",
                 enable_idempotence=True,
-                linger_ms=0,  # see Departures
+                linger_ms=0,  # see MicroBatcher
                 max_batch_size=MAX_BATCH_BYTES,
                 max_request_size=MAX_REQUEST_BYTES,
             )

@@ -22,8 +22,8 @@ from shared.http.runtime import application
 from shared.jobs import JobWorker
 from shared.kafka import Consumer, Publisher
 from shared.outbox import Relay
+from shared.periodic_task import PeriodicTask
 from shared.postgres import Database
-from shared.rounds import Rounds
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -75,9 +75,9 @@ def worker(settings: Settings) -> FastAPI:
                 concurrency=settings.worker_concurrency + 1,
                 per_tenant=settings.worker_concurrency,
             ),
-            Rounds("auto-training", training.begin_due, seconds=schedule.EVERY_SECONDS),
-            Rounds("sweeper", sweeping.sweep, seconds=sweeper.EVERY_SECONDS),
-            Rounds(
+            PeriodicTask("auto-training", training.begin_due, seconds=schedule.EVERY_SECONDS),
+            PeriodicTask("sweeper", sweeping.sweep, seconds=sweeper.EVERY_SECONDS),
+            PeriodicTask(
                 "counting", Counting(database, settings.garbage_hours).look, seconds=counting.EVERY_SECONDS
             ),
             consumer,

@@ -1,9 +1,10 @@
-"""Something that is done again and again, as a part of a process."""
+"""A function that a process calls every few seconds, as one of its parts."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from typing import Final
 
 import structlog
 
@@ -11,17 +12,18 @@ from shared.errors import EndcapError
 from shared.observability import counter
 from shared.postgres import UNAVAILABLE
 
-MAX_PAUSE_SECONDS = 30.0
+MAX_PAUSE_SECONDS: Final = 30.0
+"""The longest pause after failures, unless the period itself is longer; arbitrary."""
 
-FAILED = counter("endcap_rounds_failed_total", "Rounds that failed and are done again.", ["part"])
+FAILED = counter("endcap_rounds_failed_total", "Runs of a periodic task that failed.", ["part"])
 
 log = structlog.get_logger()
 
 
-class Rounds:
-    """Calls `work` every so many seconds, less often while that fails. No failure ends it.
+class PeriodicTask:
+    """Calls `work` every `seconds`, and less often while it fails. No failure of `work` ends the task.
 
-    Every process of a service may do the same rounds at the same time: `work` must bear that.
+    Several processes of a service may run the same task at the same time, so `work` must tolerate that.
     """
 
     def __init__(self, name: str, work: Callable[[], Awaitable[object]], *, seconds: float) -> None:
@@ -31,22 +33,22 @@ class Rounds:
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Begin with a round at once: it may mend what an earlier process was cut off in."""
+        """Start, with a first call at once: it may complete what an earlier process left unfinished."""
         self._task = asyncio.create_task(self._run())
 
     async def stop(self) -> None:
-        """End; a round that is cut off is made good by the next one."""
+        """Cancel the task; a later call repeats what was cut off."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
 
     def alive(self) -> str | None:
-        """Dead when the loop has ended by itself, which it never should."""
+        """Return a reason to restart if the loop has ended by itself, which only a defect can cause."""
         ended = self._task is not None and self._task.done() and not self._task.cancelled()
         return f"{self.name} has ended" if ended else None
 
     def ready(self) -> str | None:
-        """Nobody waits for it."""
+        """Return None: no request depends on a periodic task."""
         return None
 
     async def _run(self) -> None:
@@ -58,12 +60,12 @@ class Rounds:
             except Exception as error:
                 FAILED.labels(self.name).inc()
                 pause = max(self._seconds, min(MAX_PAUSE_SECONDS, pause * 2))
-                expected = isinstance(error, (EndcapError, *UNAVAILABLE))
+                is_expected = isinstance(error, (EndcapError, *UNAVAILABLE))
                 log.warning(
-                    "rounds.failed",
+                    "periodic_task.failed",
                     part=self.name,
                     error=str(error),
-                    pause=pause,
-                    exc_info=None if expected else error,
+                    pause_seconds=pause,
+                    exc_info=None if is_expected else error,
                 )
             await asyncio.sleep(pause)
