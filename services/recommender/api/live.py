@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import orjson
 
 from services.recommender.api.answers import MODEL, POPULAR, Reply
-from services.recommender.api.selection import Wish
+from services.recommender.api.selection import RecommendationQuery
 from services.recommender.domain.catalogue import body
 from services.recommender.domain.recipes import POPULARITY
 from shared.errors import ApiError, EndcapError
@@ -33,25 +33,25 @@ class Live:
     async def for_user(self, tenant: str, text: str, user_id: str, limit: int) -> Reply:
         """For a user."""
         subject = b'"user_id":' + orjson.dumps(user_id)
-        return await self._answer(tenant, text, Wish(user_id, None, limit), subject)
+        return await self._answer(tenant, text, RecommendationQuery(user_id, None, limit), subject)
 
     async def for_guest(self, tenant: str, text: str, limit: int) -> Reply:
         """For somebody without an id; 400 where the campaign's recipe needs one."""
-        return await self._answer(tenant, text, Wish(None, None, limit), b'"user_id":null')
+        return await self._answer(tenant, text, RecommendationQuery(None, None, limit), b'"user_id":null')
 
     async def for_item(self, tenant: str, text: str, item_id: str, limit: int) -> Reply:
         """For an item."""
         subject = b'"product_id":' + orjson.dumps(item_id)
-        return await self._answer(tenant, text, Wish(None, item_id, limit), subject)
+        return await self._answer(tenant, text, RecommendationQuery(None, item_id, limit), subject)
 
-    async def _answer(self, tenant: str, text: str, wish: Wish, subject: bytes) -> Reply:
+    async def _answer(self, tenant: str, text: str, query: RecommendationQuery, subject: bytes) -> Reply:
         try:
             target = await self._targets.campaign(tenant, None, text)
-            picks, source = await self._selection.recommend(target, wish)
+            picks, source = await self._selection.recommend(target, query)
         except EndcapError as error:
             raise ApiError(400, "UnknownStrategy", str(error)) from None
         listed = [(pick.item, pick.score) for pick in picks]
-        entries = self._catalogues.of(tenant).entries(listed, set(), wish.limit, _algorithm(target, source))
+        entries = self._catalogues.of(tenant).entries(listed, set(), query.limit, _algorithm(target, source))
         generation = None if source == MODEL else self._pointers.of(tenant).generations.get(target.recipe)
         return Reply(body(subject, entries, source, generation), source, generation)
 

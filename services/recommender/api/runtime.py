@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from services.recommender.api.metadata import Metadata
-from services.recommender.api.selection import Promotion, Wish
+from services.recommender.api.selection import Promotion, RecommendationQuery
 from services.recommender.domain.recipes import USER
 from shared.aws import WireModel, invalid_input
 from shared.aws.personalize.runtime import (
@@ -74,7 +74,7 @@ class Runtime:
             raise invalid_input("The recipe of this campaign ranks given items: use GetPersonalizedRanking.")
         target.check_context(request.context)
         metadata = self._metadata(target, request)
-        wish = Wish(
+        query = RecommendationQuery(
             request.user_id,
             request.item_id,
             request.wanted,
@@ -82,7 +82,7 @@ class Runtime:
             await self._promotion(target, request.promotions),
             request.context or {},
         )
-        picks, _ = await self._selection.recommend(target, wish)
+        picks, _ = await self._selection.recommend(target, query)
         recommendation_id = target.new_id()
         await self._explorer.remember(target, recommendation_id, [pick.item for pick in picks])
         return GetRecommendationsResponse(

@@ -11,7 +11,7 @@ from services.recommender.domain.placing import EXPLORED, POPULAR_INSTEAD, Pick
 from services.recommender.metrics import SCORE_SECONDS
 
 if TYPE_CHECKING:
-    from services.recommender.api.sieves import Asker, Sieve, Sieves
+    from services.recommender.api.sieves import RequestContext, Sieve, Sieves
     from services.recommender.domain.catalogue import Catalogue
     from services.recommender.domain.shelf import Mask, Shelf
     from shared.models import Model
@@ -34,23 +34,30 @@ class Scored:
     sieves: Sieves
     bonus: Bonus | None = None
 
-    async def picks(self, asker: Asker, sieve: Sieve | None, limit: int) -> list[Pick]:
+    async def picks(self, request: RequestContext, sieve: Sieve | None, limit: int) -> list[Pick]:
         """The best items that pass; where too few do, popular ones that pass follow without a score."""
         began = time.perf_counter()
-        allowed = None if sieve is None else await self.sieves.mask(sieve, self.shelf, self.model, asker)
-        picks = self._best(asker, sieve, limit, allowed, self.bonus)
+        allowed = None if sieve is None else await self.sieves.mask(sieve, self.shelf, self.model, request)
+        picks = self._best(request, sieve, limit, allowed, self.bonus)
         if self.bonus is not None and any(self.bonus.lifts(self.shelf.rows[pick.item]) for pick in picks):
-            plain = {pick.item for pick in self._best(asker, sieve, limit, allowed, None)}
+            plain = {pick.item for pick in self._best(request, sieve, limit, allowed, None)}
             picks = [
                 pick if pick.item in plain else Pick(pick.item, pick.score, reason=EXPLORED) for pick in picks
             ]
         if allowed is not None and len(picks) < limit:
-            picks += self._popular(asker, sieve, allowed, {pick.item for pick in picks})[: limit - len(picks)]
+            picks += self._popular(request, sieve, allowed, {pick.item for pick in picks})[
+                : limit - len(picks)
+            ]
         SCORE_SECONDS.observe(time.perf_counter() - began)
         return picks
 
     def _best(
-        self, asker: Asker, sieve: Sieve | None, limit: int, allowed: Mask | None, bonus: Bonus | None
+        self,
+        request: RequestContext,
+        sieve: Sieve | None,
+        limit: int,
+        allowed: Mask | None,
+        bonus: Bonus | None,
     ) -> list[Pick]:
         """What the model says, without what was bought or can't be sold."""
         model = self.open if _rules_history(sieve) else self.model
@@ -58,15 +65,15 @@ class Scored:
         lifted = None if bonus is None else bonus.drawn()
         while True:
             scored = model.recommend(
-                user_id=asker.name_in_models,
-                item_id=asker.item_id,
-                history=asker.profile.history,
-                exclude=() if _rules_history(sieve) else asker.profile.bought,
+                user_id=request.name_in_models,
+                item_id=request.item_id,
+                history=request.profile.history,
+                exclude=() if _rules_history(sieve) else request.profile.bought,
                 limit=asked,
                 relevance=related,
                 allowed=allowed,
                 bonus=lifted,
-                context=asker.context,
+                context=request.context,
             )
             kept = self.catalogue.allowed(scored, set(), limit)
             if len(kept) == limit or len(scored) < asked:
@@ -78,9 +85,11 @@ class Scored:
             return [Pick(item, reason=None if score else filled) for item, score in kept]
         return [Pick(item, score) for item, score in kept]
 
-    def _popular(self, asker: Asker, sieve: Sieve | None, allowed: Mask, listed: set[str]) -> list[Pick]:
-        bought = set() if _rules_history(sieve) else asker.profile.bought
-        left_out = listed | bought | ({asker.item_id} if asker.item_id else set())
+    def _popular(
+        self, request: RequestContext, sieve: Sieve | None, allowed: Mask, listed: set[str]
+    ) -> list[Pick]:
+        bought = set() if _rules_history(sieve) else request.profile.bought
+        left_out = listed | bought | ({request.item_id} if request.item_id else set())
         return [
             Pick(item, reason=POPULAR_INSTEAD)
             for item in self.open.popular(exclude=left_out, allowed=allowed)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from services.recommender.api.listed import FromLists
 from services.recommender.api.scored import Scored
-from services.recommender.api.sieves import Asker
+from services.recommender.api.sieves import RequestContext
 from services.recommender.domain.erased import Erased
 from services.recommender.domain.placing import PROMOTED, Pick, placed, slots
 from services.recommender.domain.recipes import EVERYBODY
@@ -40,8 +40,8 @@ class Promotion:
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
-    """What is asked of a target."""
+class RecommendationQuery:
+    """What a request wants recommended: whom or what for, how many items, filters and context."""
 
     user_id: str | None
     item_id: str | None
@@ -75,17 +75,17 @@ class Selection:
         self._erased = erased
         self._chance = random.Random()  # noqa: S311 - places in a list, no secrets
 
-    async def recommend(self, target: Target, wish: Wish) -> tuple[list[Pick], bytes]:
+    async def recommend(self, target: Target, query: RecommendationQuery) -> tuple[list[Pick], bytes]:
         """Picks, best first, and what they come from: a model, lists, or what is popular."""
-        target.check(wish.user_id, wish.item_id)
-        known = wish.user_id and (target.model or wish.sieve or wish.promotion)
-        profile = await self._profiles.of(target.tenant, wish.user_id or "") if known else Profile()
-        name = self._erased.name_in_models(target.tenant, wish.user_id)
-        asker = Asker(target.tenant, wish.user_id, wish.item_id, profile, wish.context, name)
-        source = await self._scored(target) or await self._listed(target, wish.user_id, wish.item_id)
-        picks = await source.picks(asker, wish.sieve, wish.limit)
-        if wish.promotion is not None:
-            picks = await self._promoted(source, asker, wish.promotion, picks, wish.limit)
+        target.check(query.user_id, query.item_id)
+        known = query.user_id and (target.model or query.sieve or query.promotion)
+        profile = await self._profiles.of(target.tenant, query.user_id or "") if known else Profile()
+        name = self._erased.name_in_models(target.tenant, query.user_id)
+        request = RequestContext(target.tenant, query.user_id, query.item_id, profile, query.context, name)
+        source = await self._scored(target) or await self._listed(target, query.user_id, query.item_id)
+        picks = await source.picks(request, query.sieve, query.limit)
+        if query.promotion is not None:
+            picks = await self._promoted(source, request, query.promotion, picks, query.limit)
         LIVE.labels(source.source.decode()).inc()
         return picks, source.source
 
@@ -101,11 +101,11 @@ class Selection:
         wanted = list(dict.fromkeys(given))
         profile = await self._profiles.of(target.tenant, user_id)
         name = self._erased.name_in_models(target.tenant, user_id)
-        asker = Asker(target.tenant, user_id, None, profile, name_in_models=name)
+        request = RequestContext(target.tenant, user_id, None, profile, name_in_models=name)
         if sieve is not None:
-            wanted = await self._passing(target, asker, wanted, sieve)
+            wanted = await self._passing(target, request, wanted, sieve)
         if target.model is not None:
-            ranked = target.model.rank(name or "", asker.profile.history, wanted, context)
+            ranked = target.model.rank(name or "", request.profile.history, wanted, context)
         else:
             found = (await self._listed(target, user_id, None)).found
             asked = set(wanted)
@@ -119,28 +119,30 @@ class Selection:
     async def _promoted(
         self,
         source: Scored | FromLists,
-        asker: Asker,
+        request: RequestContext,
         promotion: Promotion,
         others: list[Pick],
         limit: int,
     ) -> list[Pick]:
         count = slots(limit, promotion.percent)
-        found = await source.picks(asker, promotion.sieve, count)
+        found = await source.picks(request, promotion.sieve, count)
         promoted = [Pick(pick.item, pick.score, promotion.name, PROMOTED) for pick in found]
         return placed(promoted, others, limit, self._chance)
 
-    async def _passing(self, target: Target, asker: Asker, wanted: list[str], sieve: Sieve) -> list[str]:
+    async def _passing(
+        self, target: Target, request: RequestContext, wanted: list[str], sieve: Sieve
+    ) -> list[str]:
         """Those of some items that pass a filter, whether training saw them or not."""
         shelf = target.deployed.shelf if target.deployed else None
         passing: set[str] = set()
         strangers = wanted
         if shelf is not None:
-            mask = await self._sieves.mask(sieve, shelf, target.model, asker)
+            mask = await self._sieves.mask(sieve, shelf, target.model, request)
             passing = {item for item in wanted if (row := shelf.rows.get(item)) is not None and mask[row]}
             strangers = [item for item in wanted if item not in shelf.rows]
         if strangers:
             shelf = self._sieves.listed(strangers, self._catalogues.of(target.tenant))
-            mask = await self._sieves.mask(sieve, shelf, target.model, asker)
+            mask = await self._sieves.mask(sieve, shelf, target.model, request)
             passing |= {item for item, passes in zip(strangers, mask.tolist(), strict=True) if passes}
         return [item for item in wanted if item in passing]
 

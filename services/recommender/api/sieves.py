@@ -34,8 +34,8 @@ _KEPT_BOUND = 1_000
 
 
 @dataclass(frozen=True, slots=True)
-class Asker:
-    """Who asks, for what and under which circumstances: a user with what is known, an item to be like."""
+class RequestContext:
+    """The subject of a request: the user with their recent history, the item, and context columns."""
 
     tenant: str
     user_id: str | None
@@ -90,17 +90,17 @@ class Sieves:
         key = (found.expression, *sorted((values or {}).items()))
         return Sieve(found, self._bind(found, values or {}, key), key)
 
-    async def mask(self, sieve: Sieve, shelf: Shelf, model: Model | None, asker: Asker) -> Mask:
+    async def mask(self, sieve: Sieve, shelf: Shelf, model: Model | None, request: RequestContext) -> Mask:
         """The items of a shelf that pass, by their numbers."""
         asked = sieve.filter
-        if (asked.needs_user or asked.needs_interactions) and not asker.user_id:
+        if (asked.needs_user or asked.needs_interactions) and not request.user_id:
             raise invalid_input("userId is required by the filter.")
-        user = await self._user(sieve, model, asker) if asked.needs_user else {}
-        item_id = asker.item_id if asked.needs_item else None
+        user = await self._user(sieve, model, request) if asked.needs_user else {}
+        item_id = request.item_id if asked.needs_item else None
         table = shelf.table(sieve.names("ITEMS"), time.monotonic())
 
         def made(table: Table) -> Mask:
-            events = _events(shelf, model, asker) if asked.needs_interactions else ()
+            events = _events(shelf, model, request) if asked.needs_interactions else ()
             return sieve.bound.mask(table, interactions=events, user=user, item_id=item_id)
 
         if asked.needs_interactions:
@@ -123,11 +123,11 @@ class Sieves:
             self._bound[key] = bound
         return bound
 
-    async def _user(self, sieve: Sieve, model: Model | None, asker: Asker) -> dict[str, Value]:
+    async def _user(self, sieve: Sieve, model: Model | None, request: RequestContext) -> dict[str, Value]:
         """What is known of the user, of the fields that the filter asks for: the shop's word first."""
-        user_id = asker.user_id or ""
-        told = await self._profiles.facts(asker.tenant, user_id)
-        row = model.users.find(asker.name_in_models or "") if model else None
+        user_id = request.user_id or ""
+        told = await self._profiles.facts(request.tenant, user_id)
+        row = model.users.find(request.name_in_models or "") if model else None
         found = {}
         for name in sieve.names("USERS"):
             value = fact(told, "user", name)
@@ -141,14 +141,14 @@ class Sieves:
         return found
 
 
-def _events(shelf: Shelf, model: Model | None, asker: Asker) -> Events:
+def _events(shelf: Shelf, model: Model | None, request: RequestContext) -> Events:
     """What training and the last days know of the user, as rows of the shelf."""
-    profile = asker.profile
+    profile = request.profile
     done = [(item, canonical_type(kind)) for item, kind, _ in profile.history]
     done += [(item, _PURCHASE) for item in profile.bought]
     names: dict[str, int] = {}
     items, types = np.zeros(0, np.int64), np.zeros(0, np.int64)
-    user = model.users.find(asker.name_in_models or "") if model is not None and model.deeds.known else None
+    user = model.users.find(request.name_in_models or "") if model is not None and model.deeds.known else None
     if model is not None and user is not None:
         names = {name: number for number, name in enumerate(model.deeds.names)}
         items, types = _on(shelf, model, *model.deeds.row(user))
