@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 from services.recommender.api.answers import Answers
 from services.recommender.api.explorer import Explorer
 from services.recommender.api.hot import Hot
+from services.recommender.api.filtering import ItemFilters
 from services.recommender.api.live import Live
 from services.recommender.api.rest import Rest
 from services.recommender.api.runtime import Runtime
 from services.recommender.api.selection import Selection
-from services.recommender.api.sieves import Sieves
 from services.recommender.api.status import Status
 from services.recommender.api.targets import Targets
 from services.recommender.domain.erased import Erased
@@ -91,13 +91,13 @@ def build(settings: Settings) -> FastPathApplication:
 
     answers = Answers(lists, popular, catalogues, pointers, pointing)
     profiles = Profiles(redis, guarded, settings.bought_for)
-    sieves = Sieves(filters, profiles)
+    item_filters = ItemFilters(filters, profiles)
     targets = Targets(campaigns)
     explorer = Explorer(Shown(redis))
-    selection = Selection(profiles, lists, popular, catalogues, pointers, sieves, explorer, erased)
+    selection = Selection(profiles, lists, popular, catalogues, pointers, item_filters, explorer, erased)
     live = Live(targets, selection, catalogues, pointers)
     status = Status(pointers, catalogues, campaigns, lambda: redis.up)
-    runtime = Runtime(targets, selection, sieves, catalogues, explorer, authenticator)
+    runtime = Runtime(targets, selection, item_filters, catalogues, explorer, authenticator)
     app = application(
         "recommender",
         parts=[

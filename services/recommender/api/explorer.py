@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from services.recommender.api.targets import Target
-    from services.recommender.domain.shelf import Shelf
+    from services.recommender.domain.filterable_items import FilterableItems
     from services.recommender.store.shown import Shown
     from shared.models import Model
 
@@ -39,52 +39,52 @@ class Explorer:
 
     def __init__(self, shown: Shown) -> None:
         self._shown = shown
-        # A deployed model has a shelf of its own, and what is kept of it goes with that.
-        self._kept: WeakKeyDictionary[Shelf, _Kept] = WeakKeyDictionary()
+        # A deployed model has a filterable_items of its own, and what is kept of it goes with that.
+        self._kept: WeakKeyDictionary[FilterableItems, _Kept] = WeakKeyDictionary()
         self._chance = np.random.default_rng()
 
     async def bonus(self, target: Target) -> Bonus | None:
         """The bonus of a campaign's young items; none where nothing is explored."""
         deployed, model = target.deployed, target.model
-        if deployed is None or model is None or deployed.shelf is None:
+        if deployed is None or model is None or deployed.filterable_items is None:
             return None
         campaign = deployed.campaign
         if campaign.recipe not in EXPLORING:
             return None
-        now, shelf = time.monotonic(), deployed.shelf
-        kept = self._kept.get(shelf)
+        now, filterable_items = time.monotonic(), deployed.filterable_items
+        kept = self._kept.get(filterable_items)
         if kept is not None and kept.config is campaign.config:
             if now < kept.until:
                 return kept.bonus
             # Who asks meanwhile goes by the old counts, instead of asking for the same new ones.
-            self._kept[shelf] = replace(kept, until=now + LOOK_SECONDS)
-        bonus = await self._worked_out(target.tenant, model, shelf, _config(campaign.config), now)
+            self._kept[filterable_items] = replace(kept, until=now + LOOK_SECONDS)
+        bonus = await self._worked_out(target.tenant, model, filterable_items, _config(campaign.config), now)
         young = 0 if bonus is None else len(bonus.numbers)
         until = now + max(LOOK_SECONDS, young / ITEMS_PER_SECOND)
-        self._kept[shelf] = _Kept(campaign.config, until, bonus)
+        self._kept[filterable_items] = _Kept(campaign.config, until, bonus)
         return bonus
 
     async def remember(self, target: Target, recommendation_id: str, item_ids: Sequence[str]) -> None:
         """Keep which young items an answer held, so that an event which names it says what was shown."""
-        shelf = target.deployed.shelf if target.deployed else None
-        kept = self._kept.get(shelf) if shelf else None
-        if shelf is None or kept is None or kept.bonus is None:
+        filterable_items = target.deployed.filterable_items if target.deployed else None
+        kept = self._kept.get(filterable_items) if filterable_items else None
+        if filterable_items is None or kept is None or kept.bonus is None:
             return
-        numbers = ((item, shelf.rows.get(item)) for item in item_ids)
+        numbers = ((item, filterable_items.rows.get(item)) for item in item_ids)
         young = [item for item, number in numbers if number is not None and kept.bonus.lifts(number)]
         if young:
             await self._shown.remember(target.tenant, recommendation_id, young)
 
     async def _worked_out(
-        self, tenant: str, model: Model, shelf: Shelf, config: Exploration, now: float
+        self, tenant: str, model: Model, filterable_items: FilterableItems, config: Exploration, now: float
     ) -> Bonus | None:
         if config.weight == 0:
             return None
-        created = shelf.table([_CREATED], now).column(key_of(_CREATED))
+        created = filterable_items.table([_CREATED], now).column(key_of(_CREATED))
         young = eligible(model, None if created is None else created.numbers, config)
         if len(young) == 0:
             return None
-        shown = await self._shown.times(tenant, [shelf.ids[number] for number in young.tolist()])
+        shown = await self._shown.times(tenant, [filterable_items.ids[number] for number in young.tolist()])
         met = model.popularity[young].astype(np.float64) + np.array(shown, np.float64)
         return Bonus.of(young, met, config.weight, len(model.items), self._chance)
 

@@ -9,7 +9,7 @@ from services.recommender.api.answers import POPULAR
 from services.recommender.domain.placing import POPULAR_INSTEAD, Pick
 
 if TYPE_CHECKING:
-    from services.recommender.api.sieves import RequestContext, Sieve, Sieves
+    from services.recommender.api.filtering import BoundFilter, ItemFilters, RequestContext
     from services.recommender.domain.catalogue import Catalogue, Listed
     from services.recommender.store.lists import Found
 
@@ -21,13 +21,15 @@ class FromLists:
     found: Found
     popular: Listed
     catalogue: Catalogue
-    sieves: Sieves
+    item_filters: ItemFilters
     source: bytes = field(init=False, default=POPULAR)
 
-    async def picks(self, request: RequestContext, sieve: Sieve | None, limit: int) -> list[Pick]:
+    async def picks(
+        self, request: RequestContext, bound_filter: BoundFilter | None, limit: int
+    ) -> list[Pick]:
         """The first items that may be shown, and pass."""
-        if sieve is not None:
-            return await self._passing(request, sieve, limit)
+        if bound_filter is not None:
+            return await self._passing(request, bound_filter, limit)
         bought = self.found.bought
         allowed = self.catalogue.allowed(self.found.listed, bought, limit)
         if allowed:
@@ -36,11 +38,13 @@ class FromLists:
             allowed = self.catalogue.allowed(self.popular, bought, limit)
         return [Pick(item, score) for item, score in allowed]
 
-    async def _passing(self, request: RequestContext, sieve: Sieve, limit: int) -> list[Pick]:
+    async def _passing(self, request: RequestContext, bound_filter: BoundFilter, limit: int) -> list[Pick]:
         scores = dict(self.found.listed)
         ids = list(dict.fromkeys([*scores, *(item for item, _ in self.popular)]))
-        mask = await self.sieves.mask(sieve, self.sieves.listed(ids, self.catalogue), None, request)
-        bought = set() if sieve.rules_history else self.found.bought
+        mask = await self.item_filters.mask(
+            bound_filter, self.item_filters.listed(ids, self.catalogue), None, request
+        )
+        bought = set() if bound_filter.overrides_history_rules else self.found.bought
         passing = [
             item
             for item, passes in zip(ids, mask.tolist(), strict=True)

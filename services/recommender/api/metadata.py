@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from services.recommender.domain.shelf import Shelf
+from services.recommender.domain.filterable_items import FilterableItems
 from shared.aws import invalid_input
 from shared.models import Attributes
 
@@ -28,7 +28,7 @@ _WITHOUT_ASKING = frozenset({"aws-user-personalization-v2", "aws-personalized-ra
 class Metadata:
     """Some columns of the items that a target knows, in the training data's own spelling."""
 
-    shelf: Shelf
+    filterable_items: FilterableItems
     columns: Sequence[str]
 
     @classmethod
@@ -41,21 +41,21 @@ class Metadata:
             raise invalid_input(
                 f"metadataColumns may name {MOST_COLUMNS} columns at the most, not {len(names)}."
             )
-        shelf = target.deployed.shelf if target.deployed else None
-        if shelf is None:
-            return cls(Shelf([], {}, Attributes(), catalogue), names)
+        filterable_items = target.deployed.filterable_items if target.deployed else None
+        if filterable_items is None:
+            return cls(FilterableItems([], {}, Attributes(), catalogue), names)
         columns = []
         for name in names:
-            column = shelf.column(name)
+            column = filterable_items.column(name)
             if column is None:
                 raise invalid_input(f"The items have no column {name!r}: see the schema of the dataset.")
             columns.append(column)
-        return cls(shelf, columns)
+        return cls(filterable_items, columns)
 
     def about(self, item_id: str) -> dict[str, str]:
         """Return the columns of an item that have a value as texts, by their names in lower case."""
-        cells = self.shelf.cells(item_id, self.columns)
-        return {name.lower(): _text(value, self.shelf.kind(name)) for name, value in cells.items()}
+        cells = self.filterable_items.cells(item_id, self.columns)
+        return {name.lower(): _text(value, self.filterable_items.kind(name)) for name, value in cells.items()}
 
 
 def _text(value: Value, kind: NumberKind | None) -> str:

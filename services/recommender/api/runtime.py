@@ -20,8 +20,8 @@ from shared.aws_server.operations import declined
 
 if TYPE_CHECKING:
     from services.recommender.api.explorer import Explorer
+    from services.recommender.api.filtering import ItemFilters
     from services.recommender.api.selection import Selection
-    from services.recommender.api.sieves import Sieves
     from services.recommender.api.targets import Target, Targets
     from services.recommender.domain.placing import Pick
     from services.recommender.store.states import Catalogues
@@ -36,14 +36,14 @@ class Runtime:
         self,
         targets: Targets,
         selection: Selection,
-        sieves: Sieves,
+        item_filters: ItemFilters,
         catalogues: Catalogues,
         explorer: Explorer,
         authenticator: Authenticator,
     ) -> None:
         self._targets = targets
         self._selection = selection
-        self._sieves = sieves
+        self._item_filters = item_filters
         self._catalogues = catalogues
         self._explorer = explorer
         self.routes = RestJson(
@@ -78,7 +78,7 @@ class Runtime:
             request.user_id,
             request.item_id,
             request.wanted,
-            await self._sieves.of(target.tenant, request.filter_arn, request.filter_values),
+            await self._item_filters.of(target.tenant, request.filter_arn, request.filter_values),
             await self._promotion(target, request.promotions),
             request.context or {},
         )
@@ -99,9 +99,9 @@ class Runtime:
             raise invalid_input("The recipe of this campaign does not rank for a user.")
         target.check_context(request.context)
         metadata = self._metadata(target, request)
-        sieve = await self._sieves.of(target.tenant, request.filter_arn, request.filter_values)
+        bound_filter = await self._item_filters.of(target.tenant, request.filter_arn, request.filter_values)
         picks = await self._selection.rank(
-            target, request.user_id, request.input_list, sieve, request.context or {}
+            target, request.user_id, request.input_list, bound_filter, request.context or {}
         )
         return GetPersonalizedRankingResponse(
             personalized_ranking=_items(picks, metadata, scored=True), recommendation_id=target.new_id()
@@ -113,8 +113,8 @@ class Runtime:
         (one,) = asked
         if one.percent_promoted_items is None:
             raise invalid_input("A promotion needs percentPromotedItems, from 1 to 100.")
-        sieve = await self._sieves.of(target.tenant, one.filter_arn, one.filter_values)
-        return Promotion(one.name, one.percent_promoted_items, sieve)
+        bound_filter = await self._item_filters.of(target.tenant, one.filter_arn, one.filter_values)
+        return Promotion(one.name, one.percent_promoted_items, bound_filter)
 
     def _metadata(
         self, target: Target, request: GetRecommendationsRequest | GetPersonalizedRankingRequest

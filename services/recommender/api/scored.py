@@ -11,9 +11,9 @@ from services.recommender.domain.placing import EXPLORED, POPULAR_INSTEAD, Pick
 from services.recommender.metrics import SCORE_SECONDS
 
 if TYPE_CHECKING:
-    from services.recommender.api.sieves import RequestContext, Sieve, Sieves
+    from services.recommender.api.filtering import BoundFilter, ItemFilters, RequestContext
     from services.recommender.domain.catalogue import Catalogue
-    from services.recommender.domain.shelf import Mask, Shelf
+    from services.recommender.domain.filterable_items import FilterableItems, Mask
     from shared.models import Model
     from shared.models.exploration import Bonus
 
@@ -29,23 +29,31 @@ class Scored:
 
     model: Model
     open: Model
-    shelf: Shelf
+    filterable_items: FilterableItems
     catalogue: Catalogue
-    sieves: Sieves
+    item_filters: ItemFilters
     bonus: Bonus | None = None
 
-    async def picks(self, request: RequestContext, sieve: Sieve | None, limit: int) -> list[Pick]:
+    async def picks(
+        self, request: RequestContext, bound_filter: BoundFilter | None, limit: int
+    ) -> list[Pick]:
         """The best items that pass; where too few do, popular ones that pass follow without a score."""
         began = time.perf_counter()
-        allowed = None if sieve is None else await self.sieves.mask(sieve, self.shelf, self.model, request)
-        picks = self._best(request, sieve, limit, allowed, self.bonus)
-        if self.bonus is not None and any(self.bonus.lifts(self.shelf.rows[pick.item]) for pick in picks):
-            plain = {pick.item for pick in self._best(request, sieve, limit, allowed, None)}
+        allowed = (
+            None
+            if bound_filter is None
+            else await self.item_filters.mask(bound_filter, self.filterable_items, self.model, request)
+        )
+        picks = self._best(request, bound_filter, limit, allowed, self.bonus)
+        if self.bonus is not None and any(
+            self.bonus.lifts(self.filterable_items.rows[pick.item]) for pick in picks
+        ):
+            plain = {pick.item for pick in self._best(request, bound_filter, limit, allowed, None)}
             picks = [
                 pick if pick.item in plain else Pick(pick.item, pick.score, reason=EXPLORED) for pick in picks
             ]
         if allowed is not None and len(picks) < limit:
-            picks += self._popular(request, sieve, allowed, {pick.item for pick in picks})[
+            picks += self._popular(request, bound_filter, allowed, {pick.item for pick in picks})[
                 : limit - len(picks)
             ]
         SCORE_SECONDS.observe(time.perf_counter() - began)
@@ -54,13 +62,13 @@ class Scored:
     def _best(
         self,
         request: RequestContext,
-        sieve: Sieve | None,
+        bound_filter: BoundFilter | None,
         limit: int,
         allowed: Mask | None,
         bonus: Bonus | None,
     ) -> list[Pick]:
         """What the model says, without what was bought or can't be sold."""
-        model = self.open if _rules_history(sieve) else self.model
+        model = self.open if _overrides_history_rules(bound_filter) else self.model
         related, asked = self.model.scoring.kind == "item", limit + _SPARE
         lifted = None if bonus is None else bonus.drawn()
         while True:
@@ -68,7 +76,7 @@ class Scored:
                 user_id=request.name_in_models,
                 item_id=request.item_id,
                 history=request.profile.history,
-                exclude=() if _rules_history(sieve) else request.profile.bought,
+                exclude=() if _overrides_history_rules(bound_filter) else request.profile.bought,
                 limit=asked,
                 relevance=related,
                 allowed=allowed,
@@ -86,9 +94,9 @@ class Scored:
         return [Pick(item, score) for item, score in kept]
 
     def _popular(
-        self, request: RequestContext, sieve: Sieve | None, allowed: Mask, listed: set[str]
+        self, request: RequestContext, bound_filter: BoundFilter | None, allowed: Mask, listed: set[str]
     ) -> list[Pick]:
-        bought = set() if _rules_history(sieve) else request.profile.bought
+        bought = set() if _overrides_history_rules(bound_filter) else request.profile.bought
         left_out = listed | bought | ({request.item_id} if request.item_id else set())
         return [
             Pick(item, reason=POPULAR_INSTEAD)
@@ -97,5 +105,5 @@ class Scored:
         ]
 
 
-def _rules_history(sieve: Sieve | None) -> bool:
-    return sieve is not None and sieve.rules_history
+def _overrides_history_rules(bound_filter: BoundFilter | None) -> bool:
+    return bound_filter is not None and bound_filter.overrides_history_rules

@@ -10,9 +10,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from services.recommender.api.filtering import RequestContext
 from services.recommender.api.listed import FromLists
 from services.recommender.api.scored import Scored
-from services.recommender.api.sieves import RequestContext
 from services.recommender.domain.erased import Erased
 from services.recommender.domain.placing import PROMOTED, Pick, placed, slots
 from services.recommender.domain.recipes import EVERYBODY
@@ -21,7 +21,7 @@ from services.recommender.store.profiles import Profile
 
 if TYPE_CHECKING:
     from services.recommender.api.explorer import Explorer
-    from services.recommender.api.sieves import Sieve, Sieves
+    from services.recommender.api.filtering import BoundFilter, ItemFilters
     from services.recommender.api.targets import Target
     from services.recommender.domain.pointers import Pointers
     from services.recommender.store.lists import Lists
@@ -36,7 +36,7 @@ class Promotion:
 
     name: str | None
     percent: int
-    sieve: Sieve | None
+    bound_filter: BoundFilter | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class RecommendationQuery:
     user_id: str | None
     item_id: str | None
     limit: int
-    sieve: Sieve | None = None
+    bound_filter: BoundFilter | None = None
     promotion: Promotion | None = None
     context: Mapping[str, str] = field(default_factory=dict)
 
@@ -61,7 +61,7 @@ class Selection:
         popular: Popular,
         catalogues: Catalogues,
         pointers: Pointers,
-        sieves: Sieves,
+        item_filters: ItemFilters,
         explorer: Explorer,
         erased: Erased,
     ) -> None:
@@ -70,7 +70,7 @@ class Selection:
         self._popular = popular
         self._catalogues = catalogues
         self._pointers = pointers
-        self._sieves = sieves
+        self._item_filters = item_filters
         self._explorer = explorer
         self._erased = erased
         self._chance = random.Random()  # noqa: S311 - places in a list, no secrets
@@ -78,12 +78,12 @@ class Selection:
     async def recommend(self, target: Target, query: RecommendationQuery) -> tuple[list[Pick], bytes]:
         """Picks, best first, and what they come from: a model, lists, or what is popular."""
         target.check(query.user_id, query.item_id)
-        known = query.user_id and (target.model or query.sieve or query.promotion)
+        known = query.user_id and (target.model or query.bound_filter or query.promotion)
         profile = await self._profiles.of(target.tenant, query.user_id or "") if known else Profile()
         name = self._erased.name_in_models(target.tenant, query.user_id)
         request = RequestContext(target.tenant, query.user_id, query.item_id, profile, query.context, name)
         source = await self._scored(target) or await self._listed(target, query.user_id, query.item_id)
-        picks = await source.picks(request, query.sieve, query.limit)
+        picks = await source.picks(request, query.bound_filter, query.limit)
         if query.promotion is not None:
             picks = await self._promoted(source, request, query.promotion, picks, query.limit)
         LIVE.labels(source.source.decode()).inc()
@@ -94,7 +94,7 @@ class Selection:
         target: Target,
         user_id: str,
         given: Sequence[str],
-        sieve: Sieve | None,
+        bound_filter: BoundFilter | None,
         context: Mapping[str, str],
     ) -> list[Pick]:
         """The given items that pass, best first; those that training never saw come last, without a score."""
@@ -102,8 +102,8 @@ class Selection:
         profile = await self._profiles.of(target.tenant, user_id)
         name = self._erased.name_in_models(target.tenant, user_id)
         request = RequestContext(target.tenant, user_id, None, profile, name_in_models=name)
-        if sieve is not None:
-            wanted = await self._passing(target, request, wanted, sieve)
+        if bound_filter is not None:
+            wanted = await self._passing(target, request, wanted, bound_filter)
         if target.model is not None:
             ranked = target.model.rank(name or "", request.profile.history, wanted, context)
         else:
@@ -125,34 +125,43 @@ class Selection:
         limit: int,
     ) -> list[Pick]:
         count = slots(limit, promotion.percent)
-        found = await source.picks(request, promotion.sieve, count)
+        found = await source.picks(request, promotion.bound_filter, count)
         promoted = [Pick(pick.item, pick.score, promotion.name, PROMOTED) for pick in found]
         return placed(promoted, others, limit, self._chance)
 
     async def _passing(
-        self, target: Target, request: RequestContext, wanted: list[str], sieve: Sieve
+        self, target: Target, request: RequestContext, wanted: list[str], bound_filter: BoundFilter
     ) -> list[str]:
         """Those of some items that pass a filter, whether training saw them or not."""
-        shelf = target.deployed.shelf if target.deployed else None
+        filterable_items = target.deployed.filterable_items if target.deployed else None
         passing: set[str] = set()
         strangers = wanted
-        if shelf is not None:
-            mask = await self._sieves.mask(sieve, shelf, target.model, request)
-            passing = {item for item in wanted if (row := shelf.rows.get(item)) is not None and mask[row]}
-            strangers = [item for item in wanted if item not in shelf.rows]
+        if filterable_items is not None:
+            mask = await self._item_filters.mask(bound_filter, filterable_items, target.model, request)
+            passing = {
+                item for item in wanted if (row := filterable_items.rows.get(item)) is not None and mask[row]
+            }
+            strangers = [item for item in wanted if item not in filterable_items.rows]
         if strangers:
-            shelf = self._sieves.listed(strangers, self._catalogues.of(target.tenant))
-            mask = await self._sieves.mask(sieve, shelf, target.model, request)
+            filterable_items = self._item_filters.listed(strangers, self._catalogues.of(target.tenant))
+            mask = await self._item_filters.mask(bound_filter, filterable_items, target.model, request)
             passing |= {item for item, passes in zip(strangers, mask.tolist(), strict=True) if passes}
         return [item for item in wanted if item in passing]
 
     async def _scored(self, target: Target) -> Scored | None:
         deployed = target.deployed
-        if deployed is None or deployed.asked is None or deployed.open is None or deployed.shelf is None:
+        if (
+            deployed is None
+            or deployed.asked is None
+            or deployed.open is None
+            or deployed.filterable_items is None
+        ):
             return None
         catalogue = self._catalogues.of(target.tenant)
         bonus = await self._explorer.bonus(target)
-        return Scored(deployed.asked, deployed.open, deployed.shelf, catalogue, self._sieves, bonus)
+        return Scored(
+            deployed.asked, deployed.open, deployed.filterable_items, catalogue, self._item_filters, bonus
+        )
 
     async def _listed(self, target: Target, user_id: str | None, item_id: str | None) -> FromLists:
         tenant, recipe = target.tenant, target.recipe
@@ -160,4 +169,4 @@ class Selection:
         generation = self._pointers.of(tenant).generations.get(recipe)
         found = await self._lists.find(tenant, generation, recipe, identifier, user_id)
         popular, _ = await self._popular.near(tenant, found.place)
-        return FromLists(found, popular, self._catalogues.of(tenant), self._sieves)
+        return FromLists(found, popular, self._catalogues.of(tenant), self._item_filters)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import structlog
 from pydantic import ValidationError
 
-from services.recommender.domain.shelf import Shelf
+from services.recommender.domain.filterable_items import FilterableItems
 from services.recommender.metrics import MODEL_LOADS, MODELS
 from services.recommender.store.copies import Copies
 from services.recommender.store.lists import SQL, Guarded
@@ -46,7 +46,7 @@ class Deployed:
 
     campaign: CampaignChanged
     model: Model | None = None
-    shelf: Shelf | None = None
+    filterable_items: FilterableItems | None = None
 
     @cached_property
     def asked(self) -> Model | None:
@@ -232,12 +232,14 @@ class Campaigns:
         log.info("campaigns.model_loaded", campaign=campaign.arn, sha256=campaign.model_sha256)
         latest = self._deployed.get(key)
         if latest is not None:
-            self._deployed[key] = Deployed(latest.campaign, model, self._shelf(key[0], model))
+            self._deployed[key] = Deployed(latest.campaign, model, self._filterable_items(key[0], model))
         return True
 
-    def _shelf(self, tenant: str, model: Model) -> Shelf:
+    def _filterable_items(self, tenant: str, model: Model) -> FilterableItems:
         items = model.items
-        return Shelf(items.strings, items.numbers, model.item_attributes, self._catalogues.of(tenant))
+        return FilterableItems(
+            items.strings, items.numbers, model.item_attributes, self._catalogues.of(tenant)
+        )
 
     async def _tidy(self) -> None:
         """Remove copies that serve no campaign any more; requests under way keep what they have mapped."""

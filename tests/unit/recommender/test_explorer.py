@@ -17,7 +17,7 @@ from services.recommender.api import explorer as module
 from services.recommender.api.explorer import Explorer
 from services.recommender.api.targets import Target
 from services.recommender.domain.catalogue import Catalogue
-from services.recommender.domain.shelf import Shelf
+from services.recommender.domain.filterable_items import FilterableItems
 from services.recommender.store.campaigns import Deployed
 from shared.events import CampaignChanged
 from shared.models import Attributes, Histories, Ids, Model, Scoring, Seen
@@ -64,8 +64,8 @@ def a_target() -> Target:
         model_sha256="0" * 64,
         config={"itemExplorationConfig": {"explorationWeight": "0.5"}},
     )
-    shelf = Shelf(model.items.strings, model.items.numbers, Attributes(), Catalogue())
-    return Target("shop", "user-personalization", Deployed(campaign, model, shelf))
+    filterable_items = FilterableItems(model.items.strings, model.items.numbers, Attributes(), Catalogue())
+    return Target("shop", "user-personalization", Deployed(campaign, model, filterable_items))
 
 
 async def test_nothing_is_kept_of_a_campaign_that_is_gone() -> None:
@@ -74,8 +74,8 @@ async def test_nothing_is_kept_of_a_campaign_that_is_gone() -> None:
     assert target.model is not None
     gone = weakref.ref(target.model)
     assert target.deployed is not None
-    assert target.deployed.shelf is not None
-    kept = weakref.ref(target.deployed.shelf)
+    assert target.deployed.filterable_items is not None
+    kept = weakref.ref(target.deployed.filterable_items)
 
     del target
     gc.collect()

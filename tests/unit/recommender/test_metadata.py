@@ -11,14 +11,14 @@ from services.engine.recipes import Dataset
 from services.recommender.api.metadata import Metadata
 from services.recommender.domain.catalogue import Catalogue
 from services.recommender.domain.facts import plain
-from services.recommender.domain.shelf import Shelf
+from services.recommender.domain.filterable_items import FilterableItems
 from shared.models import Attributes
 
 NOW = datetime(2023, 11, 14, 22, 13, 20, tzinfo=UTC)
 
 
-def shelf(catalogue: Catalogue, *, has_kinds: bool = True) -> Shelf:
-    """The shelf of a model that was trained on one item, with a column of each type."""
+def filterable_items(catalogue: Catalogue, *, has_kinds: bool = True) -> FilterableItems:
+    """The filterable_items of a model that was trained on one item, with a column of each type."""
     items = pa.table(
         {
             "ITEM_ID": ["i"],
@@ -34,20 +34,20 @@ def shelf(catalogue: Catalogue, *, has_kinds: bool = True) -> Shelf:
     interactions = pa.table({"USER_ID": ["u"], "ITEM_ID": ["i"], "TIMESTAMP": [1]})
     dataset = Dataset.from_arrow(interactions, items)
     kinds = dataset.kinds["ITEMS"] if has_kinds else None
-    return Shelf(["i"], {"i": 0}, Attributes.of(dataset.item_columns, kinds), catalogue)
+    return FilterableItems(["i"], {"i": 0}, Attributes.of(dataset.item_columns, kinds), catalogue)
 
 
-def metadata(shelf: Shelf, *names: str) -> dict[str, str]:
-    return Metadata(shelf, [shelf.column(name) or "" for name in names]).about("i")
+def metadata(filterable_items: FilterableItems, *names: str) -> dict[str, str]:
+    return Metadata(filterable_items, [filterable_items.column(name) or "" for name in names]).about("i")
 
 
 def test_names_are_in_lower_case_and_floats_have_their_fraction() -> None:
-    assert metadata(shelf(Catalogue()), "PRODUCT_NOTE", "PRICE") == {
+    assert metadata(filterable_items(Catalogue()), "PRODUCT_NOTE", "PRICE") == {
         "product_note": "note 7",
         "price": "200.0",
     }
     assert metadata(
-        shelf(Catalogue()), "weight", "Margin", "year", "creationTimestamp", "VEGAN", "productNote"
+        filterable_items(Catalogue()), "weight", "Margin", "year", "creationTimestamp", "VEGAN", "productNote"
     ) == {
         "weight": "130.1",
         "margin": "3.0",
@@ -64,7 +64,7 @@ def test_what_the_shop_says_since_is_written_the_same_way(price: float) -> None:
     facts = plain({"price": price, "created_at": NOW}, {"Year": 2008})
     catalogue.put("i", None, None, available=True, as_of=NOW, facts=facts)
 
-    assert metadata(shelf(catalogue), "PRICE", "YEAR", "CREATION_TIMESTAMP") == {
+    assert metadata(filterable_items(catalogue), "PRICE", "YEAR", "CREATION_TIMESTAMP") == {
         "price": "180.0",
         "year": "2008",
         "creation_timestamp": "1700000000",
@@ -72,6 +72,6 @@ def test_what_the_shop_says_since_is_written_the_same_way(price: float) -> None:
 
 
 def test_a_model_of_an_earlier_release_shows_whole_values_without_a_fraction() -> None:
-    known = metadata(shelf(Catalogue(), has_kinds=False), "PRICE", "YEAR")
+    known = metadata(filterable_items(Catalogue(), has_kinds=False), "PRICE", "YEAR")
 
     assert known == {"price": "200", "year": "2007"}

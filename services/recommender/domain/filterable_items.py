@@ -26,7 +26,7 @@ ITEMS_PER_SECOND = 10_000
 """How long news may wait: a second for a small catalogue, ten for one of a hundred thousand items."""
 
 
-class Shelf:
+class FilterableItems:
     """Items in a fixed order, with their attributes, and the masks that filters made of them.
 
     The shop's word on a field overrides training's. It is looked at again when the catalogue has changed,

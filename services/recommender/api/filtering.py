@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.recommender.domain.facts import fact, spelled
-from services.recommender.domain.shelf import Shelf
+from services.recommender.domain.filterable_items import FilterableItems
 from shared.aws import Arn, invalid_input, not_found
 from shared.events import canonical_type
 from shared.events.spellings import folded
@@ -21,7 +21,7 @@ from shared.models import Attributes
 if TYPE_CHECKING:
     from services.recommender.domain.catalogue import Catalogue
     from services.recommender.domain.facts import Value
-    from services.recommender.domain.shelf import Mask
+    from services.recommender.domain.filterable_items import Mask
     from services.recommender.store.filters import Filters
     from services.recommender.store.profiles import Profile, Profiles
     from shared.filters import Bound, Table
@@ -47,7 +47,7 @@ class RequestContext:
 
 
 @dataclass(frozen=True, slots=True)
-class Sieve:
+class BoundFilter:
     """A filter and the values of one request."""
 
     filter: Filter
@@ -55,7 +55,7 @@ class Sieve:
     key: Hashable
 
     @property
-    def rules_history(self) -> bool:
+    def overrides_history_rules(self) -> bool:
         """Whether it says itself which of the items that a user had to do with are wanted."""
         return any(clause.includes and clause.dataset == "INTERACTIONS" for clause in self.filter.clauses)
 
@@ -64,7 +64,7 @@ class Sieve:
         return [name for of, name in self.filter.fields if of == dataset]
 
 
-class Sieves:
+class ItemFilters:
     """Finds filters, and makes masks of them."""
 
     def __init__(self, filters: Filters, profiles: Profiles) -> None:
@@ -72,7 +72,7 @@ class Sieves:
         self._profiles = profiles
         self._bound: dict[Hashable, Bound] = {}
 
-    async def of(self, tenant: str, arn: str | None, values: Mapping[str, str] | None) -> Sieve | None:
+    async def of(self, tenant: str, arn: str | None, values: Mapping[str, str] | None) -> BoundFilter | None:
         """The filter that an ARN names, with its values; none without an ARN.
 
         ResourceNotFoundException for an unknown filter, InvalidInputException for values that it can't take.
@@ -88,28 +88,34 @@ class Sieves:
         if found.selects != "item":
             raise invalid_input(f"The filter {name!r} filters users; recommendations need one of items.")
         key = (found.expression, *sorted((values or {}).items()))
-        return Sieve(found, self._bind(found, values or {}, key), key)
+        return BoundFilter(found, self._bind(found, values or {}, key), key)
 
-    async def mask(self, sieve: Sieve, shelf: Shelf, model: Model | None, request: RequestContext) -> Mask:
-        """The items of a shelf that pass, by their numbers."""
-        asked = sieve.filter
+    async def mask(
+        self,
+        bound_filter: BoundFilter,
+        filterable_items: FilterableItems,
+        model: Model | None,
+        request: RequestContext,
+    ) -> Mask:
+        """The items of a filterable_items that pass, by their numbers."""
+        asked = bound_filter.filter
         if (asked.needs_user or asked.needs_interactions) and not request.user_id:
             raise invalid_input("userId is required by the filter.")
-        user = await self._user(sieve, model, request) if asked.needs_user else {}
+        user = await self._user(bound_filter, model, request) if asked.needs_user else {}
         item_id = request.item_id if asked.needs_item else None
-        table = shelf.table(sieve.names("ITEMS"), time.monotonic())
+        table = filterable_items.table(bound_filter.names("ITEMS"), time.monotonic())
 
         def made(table: Table) -> Mask:
-            events = _events(shelf, model, request) if asked.needs_interactions else ()
-            return sieve.bound.mask(table, interactions=events, user=user, item_id=item_id)
+            events = _events(filterable_items, model, request) if asked.needs_interactions else ()
+            return bound_filter.bound.mask(table, interactions=events, user=user, item_id=item_id)
 
         if asked.needs_interactions:
             return made(table)
-        return shelf.mask((sieve.key, *sorted(user.items()), item_id), table, made)
+        return filterable_items.mask((bound_filter.key, *sorted(user.items()), item_id), table, made)
 
-    def listed(self, ids: Sequence[str], catalogue: Catalogue) -> Shelf:
+    def listed(self, ids: Sequence[str], catalogue: Catalogue) -> FilterableItems:
         """Items of a list without a model, with what the shop says of them."""
-        return Shelf(ids, {item: row for row, item in enumerate(ids)}, Attributes(), catalogue)
+        return FilterableItems(ids, {item: row for row, item in enumerate(ids)}, Attributes(), catalogue)
 
     def _bind(self, found: Filter, values: Mapping[str, str], key: Hashable) -> Bound:
         bound = self._bound.get(key)
@@ -123,13 +129,15 @@ class Sieves:
             self._bound[key] = bound
         return bound
 
-    async def _user(self, sieve: Sieve, model: Model | None, request: RequestContext) -> dict[str, Value]:
+    async def _user(
+        self, bound_filter: BoundFilter, model: Model | None, request: RequestContext
+    ) -> dict[str, Value]:
         """What is known of the user, of the fields that the filter asks for: the shop's word first."""
         user_id = request.user_id or ""
         told = await self._profiles.facts(request.tenant, user_id)
         row = model.users.find(request.name_in_models or "") if model else None
         found = {}
-        for name in sieve.names("USERS"):
+        for name in bound_filter.names("USERS"):
             value = fact(told, "user", name)
             if value is None and model is not None and row is not None:
                 column = spelled("user", name, model.user_attributes.columns)
@@ -141,8 +149,8 @@ class Sieves:
         return found
 
 
-def _events(shelf: Shelf, model: Model | None, request: RequestContext) -> Events:
-    """What training and the last days know of the user, as rows of the shelf."""
+def _events(filterable_items: FilterableItems, model: Model | None, request: RequestContext) -> Events:
+    """What training and the last days know of the user, as rows of the filterable_items."""
     profile = request.profile
     done = [(item, canonical_type(kind)) for item, kind, _ in profile.history]
     done += [(item, _PURCHASE) for item in profile.bought]
@@ -151,17 +159,19 @@ def _events(shelf: Shelf, model: Model | None, request: RequestContext) -> Event
     user = model.users.find(request.name_in_models or "") if model is not None and model.deeds.known else None
     if model is not None and user is not None:
         names = {name: number for number, name in enumerate(model.deeds.names)}
-        items, types = _on(shelf, model, *model.deeds.row(user))
-    known = [(row, kind) for item, kind in done if (row := shelf.rows.get(item)) is not None]
+        items, types = _on(filterable_items, model, *model.deeds.row(user))
+    known = [(row, kind) for item, kind in done if (row := filterable_items.rows.get(item)) is not None]
     rows = np.array([row for row, _ in known], np.int64)
     kinds = np.array([names.setdefault(kind, len(names)) for _, kind in known], np.int64)
     return Events(np.concatenate((items, rows)), np.concatenate((types, kinds)), tuple(names))
 
 
-def _on(shelf: Shelf, model: Model, items: NDArray[Any], types: NDArray[Any]) -> tuple[Rows, Rows]:
-    """A model's items as rows of a shelf, without those that are not on it."""
-    if shelf.rows is model.items.numbers:
+def _on(
+    filterable_items: FilterableItems, model: Model, items: NDArray[Any], types: NDArray[Any]
+) -> tuple[Rows, Rows]:
+    """A model's items as rows of a filterable_items, without those that are not on it."""
+    if filterable_items.rows is model.items.numbers:
         return items.astype(np.int64), types.astype(np.int64)
     ids = model.items.strings
-    rows = np.array([shelf.rows.get(ids[item], -1) for item in items.tolist()], np.int64)
+    rows = np.array([filterable_items.rows.get(ids[item], -1) for item in items.tolist()], np.int64)
     return rows[rows >= 0], types[rows >= 0].astype(np.int64)

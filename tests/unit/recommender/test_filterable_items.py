@@ -1,0 +1,145 @@
+"""Items as filters see them: the shop overrides training field by field; masks are made once."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+import pytest
+
+from services.recommender.domain.catalogue import Catalogue
+from services.recommender.domain.facts import fact, packed, plain, unpacked
+from services.recommender.domain.filterable_items import FilterableItems
+from shared.filters import Filter
+from shared.models import Attributes
+
+NOW = datetime.now(UTC)
+
+
+def put(catalogue: Catalogue, item: str, fields: dict[str, Any] | None = None, **attributes: Any) -> None:
+    facts = plain(fields or {}, attributes)
+    catalogue.put(item, None, None, available=True, as_of=datetime.now(UTC), facts=facts)
+
+
+@pytest.fixture
+def catalogue() -> Catalogue:
+    return Catalogue()
+
+
+@pytest.fixture
+def filterable_items(catalogue: Catalogue) -> FilterableItems:
+    trained = {
+        "CATEGORY_L1": np.array(["tea", "tea|green", None, "bolt"], object),
+        "PRICE": np.array([1.0, 2.0, np.nan, 4.0]),
+        "STYLE": np.array(["a", "b", "a", None], object),
+    }
+    ids = ["w", "x", "y", "z"]
+    rows = {item: row for row, item in enumerate(ids)}
+    return FilterableItems(ids, rows, Attributes.of(trained), catalogue)
+
+
+def passing(filterable_items: FilterableItems, expression: str, now: float = 0.0) -> list[str]:
+    asked = Filter.parse(expression)
+    names = [name for of, name in asked.fields if of == "ITEMS"]
+    mask = asked.bind({}).mask(filterable_items.table(names, now))
+    return [item for item, passes in zip(filterable_items.ids, mask, strict=True) if passes]
+
+
+def test_facts_are_plain_and_known_by_any_spelling() -> None:
+    facts = unpacked(
+        packed(
+            {"category": "tea", "price": 3, "created_at": NOW, "currency": None},
+            {
+                "Fair Trade": True,
+                "sizes": ["s", "m"],
+                "CATEGORY_L1": "put",
+                "nested": {"a": 1},
+                "gone": None,
+            },
+        )
+    )
+    assert facts == {
+        "category": "tea",
+        "price": 3.0,
+        "created_at": NOW.timestamp(),
+        "fairtrade": "true",
+        "sizes": "s|m",
+        "categoryl1": "put",
+    }
+    assert fact(facts, "item", "CATEGORY_L1") == "put", "what was put as a column is that column"
+    assert fact(facts, "item", "category") == "tea"
+    assert packed({"city": None}, {}) == b""
+
+
+def test_training_is_asked_where_the_shop_says_nothing(filterable_items: FilterableItems) -> None:
+    assert passing(filterable_items, 'INCLUDE ItemID WHERE Items.CATEGORY_L1 IN ("tea")') == ["w", "x"]
+    assert passing(filterable_items, "INCLUDE ItemID WHERE Items.PRICE > 1") == ["x", "z"]
+    assert passing(filterable_items, 'EXCLUDE ItemID WHERE Items.STYLE IN ("a")') == ["x", "z"]
+
+
+def test_the_shop_overrides_field_by_field_and_adds_columns(
+    filterable_items: FilterableItems, catalogue: Catalogue
+) -> None:
+    put(catalogue, "w", {"category": "bolt", "price": 9.0}, season="spring")
+    put(catalogue, "y", {"price": 5.0}, season="spring|summer", style=7)
+    assert passing(filterable_items, 'INCLUDE ItemID WHERE Items.CATEGORY_L1 = "bolt"') == ["w", "z"]
+    assert passing(filterable_items, "INCLUDE ItemID WHERE Items.PRICE >= 4") == ["w", "y", "z"]
+    assert passing(filterable_items, 'INCLUDE ItemID WHERE Items.SEASON = "spring"') == ["w", "y"]
+    assert passing(filterable_items, 'INCLUDE ItemID WHERE Items.STYLE = "a"') == ["w"]
+    assert filterable_items.cells("w", ["PRICE", "STYLE", "category"]) == {
+        "PRICE": 9.0,
+        "STYLE": "a",
+        "category": "bolt",
+    }
+    assert filterable_items.cells("nobody", ["PRICE"]) == {}
+    assert (filterable_items.column("category"), filterable_items.column("SEASON")) == ("CATEGORY_L1", None)
+
+
+def test_what_the_shop_takes_back_is_training_s_again(
+    filterable_items: FilterableItems, catalogue: Catalogue
+) -> None:
+    put(catalogue, "w", {"price": 9.0})
+    assert passing(filterable_items, "INCLUDE ItemID WHERE Items.PRICE > 8") == ["w"]
+    catalogue.remove("w")
+    assert (
+        passing(filterable_items, "INCLUDE ItemID WHERE Items.PRICE > 8", now=filterable_items.patience) == []
+    )
+    assert passing(
+        filterable_items, "INCLUDE ItemID WHERE Items.PRICE < 2", now=filterable_items.patience
+    ) == ["w"]
+
+
+def test_a_number_that_the_shop_writes_as_no_number_is_passed_over(
+    filterable_items: FilterableItems, catalogue: Catalogue
+) -> None:
+    put(catalogue, "w", {}, price="dear")
+    put(catalogue, "x", {}, price="8.5")
+    assert passing(filterable_items, "INCLUDE ItemID WHERE Items.PRICE > 0") == ["w", "x", "z"]
+    assert passing(filterable_items, "INCLUDE ItemID WHERE Items.PRICE > 8") == ["x"]
+
+
+def test_news_wait_no_longer_than_they_may_and_masks_are_made_once(
+    filterable_items: FilterableItems, catalogue: Catalogue
+) -> None:
+    made = []
+
+    def mask(now: float) -> Any:
+        table = filterable_items.table(["PRICE"], now)
+        return filterable_items.mask(
+            "dear", table, lambda table: made.append(1) or table.column("price").numbers > 3
+        )
+
+    assert mask(0.0).tolist() == [False, False, False, True]
+    put(catalogue, "w", {"price": 9.0})
+    assert mask(filterable_items.patience / 2).tolist() == [False, False, False, True]
+    assert mask(filterable_items.patience).tolist() == [True, False, False, True]
+    assert mask(10 * filterable_items.patience).tolist() == [True, False, False, True]
+    assert len(made) == 2
+
+
+def test_items_are_told_apart_by_their_ids(filterable_items: FilterableItems) -> None:
+    assert passing(filterable_items, 'EXCLUDE ItemID WHERE Items.ITEM_ID IN ("w", "y")') == ["x", "z"]
+    assert passing(
+        filterable_items, 'INCLUDE ItemID WHERE Items.itemId = "z" | EXCLUDE ItemID WHERE Items.PRICE < 2'
+    ) == ["z"]
