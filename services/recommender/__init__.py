@@ -1,4 +1,4 @@
-"""Recommender: who asks for recommendations gets some, always.
+"""Selection: who asks for recommendations gets some, always.
 
 Owns        nothing; it keeps histories and purchases of the last days in Redis, which can be made anew
 Consumes    interactions-v1, users-v1, erasures-v1 (worker)

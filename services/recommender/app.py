@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 from services.recommender.api.answers import Answers
 from services.recommender.api.explorer import Explorer
-from services.recommender.api.hot import Hot
 from services.recommender.api.filtering import ItemFilters
 from services.recommender.api.live import Live
 from services.recommender.api.rest import Rest
+from services.recommender.api.rest_fast_path import RestFastPath
 from services.recommender.api.runtime import Runtime
 from services.recommender.api.selection import Selection
 from services.recommender.api.status import Status
@@ -23,13 +23,13 @@ from services.recommender.store.campaigns import Campaigns
 from services.recommender.store.erasures import Erasures
 from services.recommender.store.filters import Filters
 from services.recommender.store.histories import Histories, Kept
+from services.recommender.store.impression_counts import ImpressionCounts
 from services.recommender.store.lists import Guarded, Lists
 from services.recommender.store.overflow import Overflow
 from services.recommender.store.places import Places
 from services.recommender.store.popular import Popular
 from services.recommender.store.profiles import Profiles
 from services.recommender.store.refill import Refill
-from services.recommender.store.shown import Shown
 from services.recommender.store.states import Catalogues, Pointing
 from shared import s3
 from shared.auth import Authenticator
@@ -93,7 +93,7 @@ def build(settings: Settings) -> FastPathApplication:
     profiles = Profiles(redis, guarded, settings.bought_for)
     item_filters = ItemFilters(filters, profiles)
     targets = Targets(campaigns)
-    explorer = Explorer(Shown(redis))
+    explorer = Explorer(ImpressionCounts(redis))
     selection = Selection(profiles, lists, popular, catalogues, pointers, item_filters, explorer, erased)
     live = Live(targets, selection, catalogues, pointers)
     status = Status(pointers, catalogues, campaigns, lambda: redis.up)
@@ -112,7 +112,7 @@ def build(settings: Settings) -> FastPathApplication:
         description="Recommendations for users, items and places; the runtime API of Amazon Personalize.",
         http=settings.http,
     )  # fmt: skip
-    front = Hot(AwsFastPath(app, runtime.routes), answers, authenticator)
+    front = RestFastPath(AwsFastPath(app, runtime.routes), answers, authenticator)
     return FastPathApplication(tracing.TracedRequests(front), app, settings.http)
 
 
@@ -133,7 +133,7 @@ def worker(settings: Settings) -> FastAPI:
     erased = Erased()
     erasing = StateTable[UserErasureRequested](settings.kafka, ERASURES, erased.changed, keep=False)
     handlers = Handlers(
-        histories, places, Shown(redis), settings.bought_for, erased, Erasures(redis, publisher)
+        histories, places, ImpressionCounts(redis), settings.bought_for, erased, Erasures(redis, publisher)
     )
     consumer = Consumer(settings.kafka, "recommender")
     consumer.subscribe(INTERACTIONS, handlers.interactions_recorded, batch=2_000, gather=FOLLOW_SECONDS)

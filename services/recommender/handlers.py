@@ -1,4 +1,4 @@
-"""What the worker does with what happened."""
+"""Keep Redis up to date with interactions, users and erasures: the handlers of the worker."""
 
 from __future__ import annotations
 
@@ -9,33 +9,41 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from services.recommender.domain.erased import Erased
-from services.recommender.domain.moments import claimed, implies_impressions, login, moment, shown
+from services.recommender.domain.history_events import (
+    HistoryEvent,
+    history_event,
+    implies_impressions,
+    impressions,
+    login,
+    replaced_event,
+)
 from services.recommender.metrics import EVENTS, FRESHNESS
 from services.recommender.store.erasures import Erasures
 from services.recommender.store.histories import Histories
+from services.recommender.store.impression_counts import ImpressionCounts
 from services.recommender.store.places import About, Places
-from services.recommender.store.shown import Shown
 from shared.events import InteractionRecorded, UserChanged, UserErasureRequested
 from shared.kafka import Tombstone
 
-_KEPT, _PASSED_OVER = EVENTS.labels("kept"), EVENTS.labels("passed_over")
+_KEPT, _SKIPPED = EVENTS.labels("kept"), EVENTS.labels("passed_over")
 
 
 @dataclass(frozen=True, slots=True)
 class Handlers:
-    """Keeps Redis up with interactions and users."""
+    """The handlers of interactions-v1, erasures-v1 and users-v1."""
 
     histories: Histories
     places: Places
-    shown: Shown
+    impression_counts: ImpressionCounts
     bought_for: timedelta
     erased: Erased
     erasures: Erasures
 
     async def interactions_recorded(self, events: Sequence[InteractionRecorded]) -> None:
-        """Take the events into histories; what was imported from long ago is in the models anyway.
+        """Add events to histories and count impressions; raise Transient while Redis is unavailable.
 
-        A correction takes the claim out of its subject's history before the event itself is taken in.
+        Imported events older than the look-back on purchases are left out: the models know them. A correction
+        first removes the event that it replaces from the history of its subject.
         """
         events = self.erased.kept([*events])
         if not events:
@@ -44,48 +52,48 @@ class Handlers:
         corrections = [event for event in events if event.replaces is not None]
         if corrections:
             events = [event for event in events if event.replaces is None]
-        moments = [one for event in events if (one := moment(event, oldest)) is not None]
-        logins = {tie for event in events if (tie := login(event)) is not None}
-        await self.histories.record(moments, logins)
+        kept = _history_events(events, oldest)
+        await self.histories.record(kept, {pair for event in events if (pair := login(event)) is not None})
         if corrections:
-            await self.histories.remove([claimed(event) for event in corrections])
-            corrected = [one for event in corrections if (one := moment(event, oldest)) is not None]
-            await self.histories.record(corrected)
+            await self.histories.remove([replaced_event(event) for event in corrections])
+            await self.histories.record(_history_events(corrections, oldest))
             if not events:
                 return
-        counts = _counted(events)
-        implied = [event for event in events if implies_impressions(event)]
-        held = await self.shown.taken([(each.tenant, each.recommendation_id or "") for each in implied])
-        for event, items in zip(implied, held, strict=True):
-            counts.setdefault(event.tenant, Counter()).update({*items} - {event.item_id})
-        await self.shown.count(counts)
-        _KEPT.inc(len(moments))
-        _PASSED_OVER.inc(len(events) - len(moments))
+        await self._count_impressions(events)
+        _KEPT.inc(len(kept))
+        _SKIPPED.inc(len(events) - len(kept))
         if not events[-1].historical:
             FRESHNESS.observe(max(0.0, time.time() - events[-1].received_at.timestamp()))
 
     async def erasures_requested(self, events: Sequence[UserErasureRequested | Tombstone]) -> None:
-        """Erase users. `erased` hears of the end of an erasure by itself."""
+        """Erase users. Tombstones, which end an erasure, are read by the state table of `erased`."""
         for event in events:
             if not isinstance(event, Tombstone):
                 self.erased.changed(event.key, event)
                 await self.erasures.erase(event)
 
     async def users_changed(self, events: Sequence[UserChanged | Tombstone]) -> None:
-        """Remember what the shop says of users, and forget those who are gone."""
-        await self.places.put(dict(_described(event) for event in events))
+        """Store the location and the attributes of users, and remove those of deleted users."""
+        await self.places.put(dict(_user_state(event) for event in events))
+
+    async def _count_impressions(self, events: Sequence[InteractionRecorded]) -> None:
+        counts: dict[str, Counter[str]] = {}
+        for event in events:
+            if item_ids := impressions(event):
+                counts.setdefault(event.tenant, Counter()).update(item_ids)
+        implied = [event for event in events if implies_impressions(event)]
+        answers = [(event.tenant, event.recommendation_id or "") for event in implied]
+        answered_items = await self.impression_counts.take(answers)
+        for event, items in zip(implied, answered_items, strict=True):
+            counts.setdefault(event.tenant, Counter()).update({*items} - {event.item_id})
+        await self.impression_counts.count(counts)
 
 
-def _counted(events: Sequence[InteractionRecorded]) -> dict[str, Counter[str]]:
-    """How often each item was shown, by tenant."""
-    counts: dict[str, Counter[str]] = {}
-    for event in events:
-        if items := shown(event):
-            counts.setdefault(event.tenant, Counter()).update(items)
-    return counts
+def _history_events(events: Sequence[InteractionRecorded], oldest: datetime) -> list[HistoryEvent]:
+    return [kept for event in events if (kept := history_event(event, oldest)) is not None]
 
 
-def _described(event: UserChanged | Tombstone) -> tuple[tuple[str, str], About | None]:
+def _user_state(event: UserChanged | Tombstone) -> tuple[tuple[str, str], About | None]:
     if isinstance(event, Tombstone):
         tenant, _, user_id = event.key.partition(":")
         return (tenant, user_id), None

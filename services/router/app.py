@@ -12,7 +12,7 @@ import orjson
 from pydantic import ValidationError
 
 from services.router.api.experiments import Routes
-from services.router.api.passing import Hot, Passing
+from services.router.api.passing import Passing, RestFastPath
 from services.router.api.routing import Routing
 from services.router.api.runtime import Runtime
 from services.router.domain.experiments import Definition
@@ -66,7 +66,7 @@ def build(settings: Settings) -> FastPathApplication:
         description="Recommendations by variant; experiments and their results.",
         http=settings.http,
     )
-    front = Hot(AwsFastPath(app, runtime.routes), routing, authenticator)
+    front = RestFastPath(AwsFastPath(app, runtime.routes), routing, authenticator)
     return FastPathApplication(tracing.TracedRequests(front), app, settings.http)
 
 

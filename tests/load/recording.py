@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, cast
 from services.recommender.domain.erased import Erased
 from services.recommender.handlers import Handlers
 from services.recommender.store.histories import Histories, Kept
+from services.recommender.store.impression_counts import ImpressionCounts
 from services.recommender.store.places import Places
-from services.recommender.store.shown import Shown
 from shared.events import InteractionRecorded
 from shared.redis import Multiplexer
 from shared.settings import RedisSettings
@@ -52,7 +52,12 @@ def _events(count: int, users: int) -> list[bytes]:
 async def _recorded(redis_url: str, values: Sequence[bytes]) -> Figure:
     redis = Multiplexer(RedisSettings(redis_url=redis_url), timeout=10.0)
     handlers = Handlers(
-        Histories(redis, KEPT), Places(redis), Shown(redis), KEPT.bought, Erased(), cast("Any", None)
+        Histories(redis, KEPT),
+        Places(redis),
+        ImpressionCounts(redis),
+        KEPT.bought,
+        Erased(),
+        cast("Any", None),
     )
     await redis.start()
     try:

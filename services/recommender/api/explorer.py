@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from services.recommender.api.targets import Target
     from services.recommender.domain.filterable_items import FilterableItems
-    from services.recommender.store.shown import Shown
+    from services.recommender.store.impression_counts import ImpressionCounts
     from shared.models import Model
 
 LOOK_SECONDS = 2.0
@@ -37,8 +37,8 @@ class _Kept:
 class Explorer:
     """Works bonuses out anew every two seconds, for campaigns that are asked."""
 
-    def __init__(self, shown: Shown) -> None:
-        self._shown = shown
+    def __init__(self, impression_counts: ImpressionCounts) -> None:
+        self._impression_counts = impression_counts
         # A deployed model has a filterable_items of its own, and what is kept of it goes with that.
         self._kept: WeakKeyDictionary[FilterableItems, _Kept] = WeakKeyDictionary()
         self._chance = np.random.default_rng()
@@ -73,7 +73,7 @@ class Explorer:
         numbers = ((item, filterable_items.rows.get(item)) for item in item_ids)
         young = [item for item, number in numbers if number is not None and kept.bonus.lifts(number)]
         if young:
-            await self._shown.remember(target.tenant, recommendation_id, young)
+            await self._impression_counts.remember(target.tenant, recommendation_id, young)
 
     async def _worked_out(
         self, tenant: str, model: Model, filterable_items: FilterableItems, config: Exploration, now: float
@@ -84,9 +84,11 @@ class Explorer:
         young = eligible(model, None if created is None else created.numbers, config)
         if len(young) == 0:
             return None
-        shown = await self._shown.times(tenant, [filterable_items.ids[number] for number in young.tolist()])
-        met = model.popularity[young].astype(np.float64) + np.array(shown, np.float64)
-        return Bonus.of(young, met, config.weight, len(model.items), self._chance)
+        impressions = await self._impression_counts.of_items(
+            tenant, [filterable_items.ids[number] for number in young.tolist()]
+        )
+        exposure_counts = model.popularity[young].astype(np.float64) + np.array(impressions, np.float64)
+        return Bonus.of(young, exposure_counts, config.weight, len(model.items), self._chance)
 
 
 def _config(config: dict[str, object]) -> Exploration:

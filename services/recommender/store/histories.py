@@ -17,7 +17,7 @@ from services.recommender.store.scripts import LINK, RECORD, REMOVE, call
 from shared.errors import Transient
 
 if TYPE_CHECKING:
-    from services.recommender.domain.moments import Login, Moment
+    from services.recommender.domain.history_events import HistoryEvent, Login
     from services.recommender.store.budget import Budget
     from shared.redis import Multiplexer
 
@@ -40,7 +40,7 @@ class Kept:
 
 
 class Histories:
-    """Takes moments into histories and purchases; a repetition changes nothing."""
+    """Takes events into histories and purchases; a repetition changes nothing."""
 
     def __init__(self, redis: Multiplexer, kept: Kept, budget: Budget | None = None) -> None:
         """`budget` bounds what a tenant's histories take; without it nothing does."""
@@ -51,25 +51,25 @@ class Histories:
         # Half of the time that a link is kept, where that is not even two days.
         self._link_again = min(LINK_AGAIN_SECONDS, kept.session.total_seconds() / 2)
 
-    async def record(self, moments: Sequence[Moment], logins: Iterable[Login] = ()) -> None:
-        """Take moments of any number of subjects, and link sessions to the users who logged in.
+    async def record(self, history_events: Sequence[HistoryEvent], logins: Iterable[Login] = ()) -> None:
+        """Take events of any number of subjects, and link sessions to the users who logged in.
 
-        `logins` are those of events that are no moments.
+        `logins` are those of events that no history keeps.
 
         Transient while Redis is away or full; then all of it may be given again.
         """
         if self._budget is not None:
-            self._budget.note({one.tenant for one in moments})
+            self._budget.note({one.tenant for one in history_events})
         since = time.time() - self._kept.bought.total_seconds()
-        groups: dict[tuple[str, str | None, str | None], list[Moment]] = {}
-        for one in moments:
+        groups: dict[tuple[str, str | None, str | None], list[HistoryEvent]] = {}
+        for one in history_events:
             subject = (one.tenant, one.user_id, None if one.user_id else one.session_id)
             groups.setdefault(subject, []).append(one)
         calls = [self._recorded(*subject, group, since) for subject, group in groups.items()]
         now = time.monotonic()
         links = {
             (one.tenant, one.session_id, one.user_id)
-            for one in moments
+            for one in history_events
             if one.user_id and one.session_id and one.session_id != one.user_id
         }
         links.update(logins)
@@ -81,9 +81,9 @@ class Histories:
             self._linked.clear()
         self._linked |= dict.fromkeys(links, now)
 
-    async def remove(self, moments: Sequence[Moment]) -> None:
-        """Take moments out of the histories of their subjects, and of the users whose sessions those are."""
-        calls = [self._removed(one) for one in moments]
+    async def remove(self, history_events: Sequence[HistoryEvent]) -> None:
+        """Remove events from the histories of their subjects, and of the users whose sessions these are."""
+        calls = [self._removed(one) for one in history_events]
         for begin in range(0, len(calls), CALLS_PER_ROUND_TRIP):
             await self._run(calls[begin : begin + CALLS_PER_ROUND_TRIP])
 
@@ -100,7 +100,7 @@ class Histories:
             raise
 
     def _recorded(
-        self, tenant: str, user: str | None, session: str | None, group: list[Moment], since: float
+        self, tenant: str, user: str | None, session: str | None, group: list[HistoryEvent], since: float
     ) -> list[Any]:
         subject = user or session or ""
         kept = self._kept
@@ -129,7 +129,7 @@ class Histories:
             call += (head[:-1] + tail, one.seconds, tail, one.item_id if one.is_purchase else "")
         return call
 
-    def _removed(self, one: Moment) -> list[Any]:
+    def _removed(self, one: HistoryEvent) -> list[Any]:
         subject = one.user_id or one.session_id or ""
         return [
             "EVALSHA",
@@ -173,7 +173,7 @@ def is_full(error: Exception) -> bool:
     return "OOM" in str(error)
 
 
-def _end(one: Moment) -> bytes:
+def _end(one: HistoryEvent) -> bytes:
     """Return the end of an entry of a history, by which an event is met again."""
     event_id = one.event_id
     if len(event_id) > MOST_ID:
@@ -186,7 +186,7 @@ def _until(span: timedelta) -> int:
     return int((time.time() + span.total_seconds()) // HOUR + 1) * HOUR
 
 
-def _time(one: Moment) -> float:
+def _time(one: HistoryEvent) -> float:
     return one.seconds
 
 

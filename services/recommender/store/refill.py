@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import asyncpg
 import structlog
 
-from services.recommender.domain.moments import Login, Moment, is_kept
+from services.recommender.domain.history_events import HistoryEvent, Login, is_kept
 from services.recommender.metrics import REFILLED
 from services.recommender.store.keys import HISTORIES_WHOLE
 from services.recommender.store.lists import SQL
@@ -112,7 +112,7 @@ class Refill:
             while rows := await cursor.fetch(BATCH):
                 await self._histories.record(
                     [
-                        Moment(*row)
+                        HistoryEvent(*row)
                         for row in rows
                         if row["item_id"] and is_kept(row["event_type"], row["user_id"], row["session_id"])
                     ],

@@ -58,7 +58,7 @@ class Passing:
         return response
 
 
-class Hot:
+class RestFastPath:
     """The short way, in raw ASGI before the application: for a GET with a key that is known."""
 
     def __init__(self, app: ASGIApp, routing: Routing, authenticator: Authenticator) -> None:

@@ -382,7 +382,7 @@ async def test_who_may_ask(shop: Any) -> None:
     path = "/api/v1/personalize/recommendations/u1"
     async with shop.recommender() as caller:
         await ready(caller)
-        for _ in range(2):  # first the long way, which looks the key up; then the short one
+        for _ in range(2):  # first through the application, which looks the key up; then the fast path
             allowed = await caller.get(path, headers={"x-api-key": "ek_read_test"})
             assert allowed.status_code == 200
             assert (await caller.get(path, headers={"x-api-key": "ek_ingest_test"})).status_code == 403

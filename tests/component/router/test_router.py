@@ -46,7 +46,7 @@ async def exposures(world: Any) -> list[dict[str, Any]]:
 
 async def test_without_an_experiment_everything_is_passed_through(world: Any) -> None:
     async with world.router() as caller:
-        for _ in range(2):  # the long way, which looks the key up; then the short one
+        for _ in range(2):  # first through the application, which looks the key up; then the fast path
             answer = await caller.get(f"{V1}/recommendations/a%2Fb%20c?limit=3")
 
     said = answer.json()["said"]
@@ -418,7 +418,7 @@ async def test_a_key_that_calls_too_often_is_told_when_to_come_back(world: Any) 
         update={"endcap_read_calls_per_second": 0.01, "endcap_burst_seconds": 300.0}
     )
     async with world.router(auth=auth) as caller:
-        # The first goes the long way, which looks the key up; the others the short way.
+        # The application answers the first and looks the key up; the fast path answers the others.
         answers = [await caller.get(f"{V1}/recommendations/u1") for _ in range(5)]
 
     assert [answer.status_code for answer in answers] == [200, 200, 200, 429, 429]

@@ -86,7 +86,7 @@ def test_a_request_has_one_trace_from_the_router_to_the_recommender(
             "router", "serve", environment | {"ENDCAP_RECOMMENDER_URL": recommender.url}, Path(folder)
         ) as router,
     ):
-        # The first goes the long way, since the key is not known yet; the second goes the short one.
+        # The application answers the first, since the key is not known yet; the fast path answers the second.
         for _ in range(2):
             asked = httpx.get(
                 f"{router.url}/api/v1/personalize/recommendations/u1", headers=headers, timeout=PATIENCE

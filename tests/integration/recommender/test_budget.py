@@ -10,11 +10,12 @@ from typing import Any, cast
 
 import pytest
 
-from services.recommender.domain.moments import Moment
+from services.recommender.domain.history_events import HistoryEvent
 from services.recommender.metrics import DROPPED_HISTORIES
-from services.recommender.store import shown as shown_module
+from services.recommender.store import impression_counts as impression_counts_module
 from services.recommender.store.budget import Budget
 from services.recommender.store.histories import Histories, Kept
+from services.recommender.store.impression_counts import ImpressionCounts
 from services.recommender.store.keys import (
     answer_key,
     bought_key,
@@ -24,7 +25,6 @@ from services.recommender.store.keys import (
     subjects_key,
 )
 from services.recommender.store.scripts import BOUGHT
-from services.recommender.store.shown import Shown
 from shared.redis import Multiplexer, Unavailable
 from shared.settings import RedisSettings
 from tests.support.waiting import PATIENCE, eventually
@@ -43,10 +43,10 @@ async def redis(redis_url: str) -> AsyncIterator[Multiplexer]:
     await connection.stop()
 
 
-def moment(
+def history_event(
     n: int, tenant: str = "shop", *, user: str | None = None, session: str | None = None, kind: str = "view"
-) -> Moment:
-    return Moment(tenant, user, session, f"item {n}", kind, time.time() + n / 1000, f"event {n}")
+) -> HistoryEvent:
+    return HistoryEvent(tenant, user, session, f"item {n}", kind, time.time() + n / 1000, f"event {n}")
 
 
 async def live(redis: Multiplexer, tenant: str, subjects: list[str]) -> list[str]:
@@ -58,11 +58,11 @@ async def test_beyond_its_budget_a_tenant_loses_sessions_before_users(redis: Mul
     budget = Budget(redis, BUDGET)
     histories = Histories(redis, KEPT, budget)
     users = [f"user {n}" for n in range(100)]
-    await histories.record([moment(n, user=user) for n, user in enumerate(users)])
-    await histories.record([moment(n, "other", session=f"session {n}") for n in range(50)])
+    await histories.record([history_event(n, user=user) for n, user in enumerate(users)])
+    await histories.record([history_event(n, "other", session=f"session {n}") for n in range(50)])
     assert await budget.trim(["shop", "other"]) == 0
     sessions = [f"made up {n}" for n in range(1_000)]
-    await histories.record([moment(n, session=session) for n, session in enumerate(sessions)])
+    await histories.record([history_event(n, session=session) for n, session in enumerate(sessions)])
     before = DROPPED_HISTORIES._value.get()
 
     dropped = await budget.trim(["shop", "other", "unknown"])
@@ -83,8 +83,8 @@ async def _bytes(redis: Multiplexer, tenant: str) -> int:
 async def test_a_full_redis_loses_histories_of_the_largest_tenant(redis: Multiplexer) -> None:
     budget = Budget(redis, 10 * BUDGET)
     histories = Histories(redis, KEPT, budget)
-    await histories.record([moment(n, "large", session=f"s{n}") for n in range(300)])
-    await histories.record([moment(n, "small", session=f"s{n}") for n in range(30)])
+    await histories.record([history_event(n, "large", session=f"s{n}") for n in range(300)])
+    await histories.record([history_event(n, "small", session=f"s{n}") for n in range(30)])
     await budget.trim(["large", "small"])
 
     class Full:
@@ -97,8 +97,8 @@ async def test_a_full_redis_loses_histories_of_the_largest_tenant(redis: Multipl
 
     full = cast("Multiplexer", Full())
     with pytest.raises(Unavailable):  # so the same events come again
-        await Histories(full, KEPT, Budget(full, None)).record([moment(1, "small", user="u")])
-    await Shown(full).count({"small": Counter(a=1)})  # less is worth less
+        await Histories(full, KEPT, Budget(full, None)).record([history_event(1, "small", user="u")])
+    await ImpressionCounts(full).count({"small": Counter(a=1)})  # less is worth less
 
     counts = await redis.execute(*(("ZCARD", subjects_key(tenant)) for tenant in ("large", "small")))
     assert counts == [270, 30]
@@ -108,8 +108,8 @@ async def test_a_full_redis_loses_histories_of_the_largest_tenant(redis: Multipl
 async def test_every_key_of_a_subject_ends_and_goes_with_it(redis: Multiplexer) -> None:
     budget = Budget(redis, BUDGET)
     histories = Histories(redis, KEPT, budget)
-    await histories.record([moment(1, session="s"), moment(2, session="s", kind="purchase")])
-    await histories.record([moment(3, user="u", session="s"), moment(4, session="s")])
+    await histories.record([history_event(1, session="s"), history_event(2, session="s", kind="purchase")])
+    await histories.record([history_event(3, user="u", session="s"), history_event(4, session="s")])
     keys = [history_key("shop", "s"), bought_key("shop", "s"), link_key("shop", "s"), subjects_key("shop")]
 
     ends = await redis.execute(*(("TTL", key) for key in keys))
@@ -126,11 +126,11 @@ async def test_every_key_of_a_subject_ends_and_goes_with_it(redis: Multiplexer) 
 
 async def test_purchases_and_ids_of_a_subject_are_bounded(redis: Multiplexer) -> None:
     histories = Histories(redis, KEPT)
-    await histories.record([moment(n, user="u", kind="purchase") for n in range(BOUGHT + 50)])
+    await histories.record([history_event(n, user="u", kind="purchase") for n in range(BOUGHT + 50)])
     (bought,) = await redis.execute(("ZRANGE", bought_key("shop", "u"), 0, -1))
     assert (len(bought), bought[0]) == (BOUGHT, b"item 50")
 
-    long = Moment("shop", "v", None, "i", "view", time.time(), "x" * 256)
+    long = HistoryEvent("shop", "v", None, "i", "view", time.time(), "x" * 256)
     for _ in range(2):
         await histories.record([long])
     (entries,) = await redis.execute(("LRANGE", history_key("shop", "v"), 0, -1))
@@ -141,23 +141,23 @@ async def test_purchases_and_ids_of_a_subject_are_bounded(redis: Multiplexer) ->
 async def test_only_items_that_are_explored_are_counted(
     redis: Multiplexer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    shown = Shown(redis)
+    counts = ImpressionCounts(redis)
     made_up = Counter({f"made up {n}": 1 for n in range(5_000)})
-    await shown.count({"shop": made_up})
+    await counts.count({"shop": made_up})
     assert await redis.execute(("EXISTS", shown_key("shop"))) == [0]
 
-    assert await shown.times("shop", ["a", "b"]) == [0, 0]
-    await shown.count({"shop": made_up + Counter(a=2), "other": Counter(a=9)})
-    await shown.count({"shop": Counter(a=1)})
+    assert await counts.of_items("shop", ["a", "b"]) == [0, 0]
+    await counts.count({"shop": made_up + Counter(a=2), "other": Counter(a=9)})
+    await counts.count({"shop": Counter(a=1)})
 
-    assert await shown.times("shop", ["b", "a"]) == [0, 3]
+    assert await counts.of_items("shop", ["b", "a"]) == [0, 3]
     assert await redis.execute(("HLEN", shown_key("shop")), ("EXISTS", shown_key("other"))) == [2, 0]
     (seconds,) = await redis.execute(("TTL", shown_key("shop")))
     assert seconds > 0
     # Fields of items that are no longer explored go when there are too many.
-    monkeypatch.setattr(shown_module, "MOST_COUNTED", 2)
-    assert await shown.times("shop", ["a", "c"]) == [3, 0]
+    monkeypatch.setattr(impression_counts_module, "MAX_COUNTED_ITEMS", 2)
+    assert await counts.of_items("shop", ["a", "c"]) == [3, 0]
     assert await redis.execute(("HKEYS", shown_key("shop"))) == [[b"c"]]
-    await shown.remember("shop", "answer", [f"item {n}" for n in range(500)])
-    assert len((await shown.taken([("shop", "answer")]))[0]) == shown_module.MOST_REMEMBERED
+    await counts.remember("shop", "answer", [f"item {n}" for n in range(500)])
+    assert len((await counts.take([("shop", "answer")]))[0]) == impression_counts_module.MAX_ANSWER_ITEMS
     assert await redis.execute(("EXISTS", answer_key("shop", "answer"))) == [0]

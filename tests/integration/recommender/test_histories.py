@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from services.recommender.domain.moments import Login, Moment
+from services.recommender.domain.history_events import HistoryEvent, Login
 from services.recommender.store.erasures import Erasures
 from services.recommender.store.histories import Histories, Kept
 from services.recommender.store.keys import bought_key, history_key, subjects_key
@@ -41,9 +41,11 @@ def event_id(n: int) -> str:
     return f'e"{n}' if n % 2 else f"e{n}"
 
 
-def moment(n: int, seconds: float, *, user: str | None = "u", session: str | None = None) -> Moment:
+def history_event(
+    n: int, seconds: float, *, user: str | None = "u", session: str | None = None
+) -> HistoryEvent:
     kind = "purchase" if n % 5 == 0 else "view"
-    return Moment("shop", user, session, f"item {n % 7}", kind, seconds, event_id(n))
+    return HistoryEvent("shop", user, session, f"item {n % 7}", kind, seconds, event_id(n))
 
 
 async def history(redis: Multiplexer, subject: str = "u") -> list[tuple[str, float, str]]:
@@ -56,9 +58,9 @@ async def bought(redis: Multiplexer, subject: str = "u") -> dict[str, float]:
     return {item.decode(): float(at) for item, at in zip(flat[::2], flat[1::2], strict=True)}
 
 
-def expected(moments: Sequence[Moment]) -> tuple[list[tuple[float, str]], dict[str, float]]:
+def expected(history_events: Sequence[HistoryEvent]) -> tuple[list[tuple[float, str]], dict[str, float]]:
     """What the newest hundred are, by time; and the last purchase of each item."""
-    unique = {one.event_id: one for one in moments}.values()
+    unique = {one.event_id: one for one in history_events}.values()
     purchases: dict[str, float] = {}
     for one in unique:
         if one.is_purchase:
@@ -77,8 +79,8 @@ async def test_any_order_any_batches_any_repetition_give_one_history(
 ) -> None:
     await redis.execute(("FLUSHDB",))
     chance = random.Random(seed)
-    moments = [moment(n, NOW - 20_000 + at) for n, at in enumerate(seconds)]
-    delivered = moments + chance.choices(moments, k=len(moments) // 3)
+    history_events = [history_event(n, NOW - 20_000 + at) for n, at in enumerate(seconds)]
+    delivered = history_events + chance.choices(history_events, k=len(history_events) // 3)
     # Kafka keeps the order per key but for repetitions; sessions and imports do not even that.
     if chance.random() < 0.7:
         chance.shuffle(delivered)
@@ -88,38 +90,40 @@ async def test_any_order_any_batches_any_repetition_give_one_history(
         await histories.record(delivered[:size])
         delivered = delivered[size:]
 
-    kept, purchases = expected(moments)
+    kept, purchases = expected(history_events)
     assert [(at, event) for _, at, event in await history(redis)] == kept
     assert await bought(redis) == purchases
 
 
 async def test_events_of_one_second_are_kept_each_once(redis: Multiplexer) -> None:
     await redis.execute(("FLUSHDB",))
-    moments = [moment(n, NOW - n // 10) for n in range(40)]
+    history_events = [history_event(n, NOW - n // 10) for n in range(40)]
     for begin in (20, 0, 10, 30, 0):
-        await Histories(redis, KEPT).record(moments[begin : begin + 10])
+        await Histories(redis, KEPT).record(history_events[begin : begin + 10])
 
     found = await history(redis)
 
-    assert sorted(event for _, _, event in found) == sorted(one.event_id for one in moments)
-    assert [seconds for _, seconds, _ in found] == sorted((one.seconds for one in moments), reverse=True)
+    assert sorted(event for _, _, event in found) == sorted(one.event_id for one in history_events)
+    assert [seconds for _, seconds, _ in found] == sorted(
+        (one.seconds for one in history_events), reverse=True
+    )
 
 
 async def test_a_replay_of_everything_changes_nothing(redis: Multiplexer) -> None:
-    moments = [moment(n, NOW - 1000 + n / 4) for n in range(400)]
-    await Histories(redis, KEPT).record(moments)
+    history_events = [history_event(n, NOW - 1000 + n / 4) for n in range(400)]
+    await Histories(redis, KEPT).record(history_events)
     before = await history(redis), await bought(redis)
 
     for begin in range(0, 400, 37):
-        await Histories(redis, KEPT).record(moments[begin : begin + 37])
+        await Histories(redis, KEPT).record(history_events[begin : begin + 37])
 
     assert (await history(redis), await bought(redis)) == before
     assert len(before[0]) == 100
 
 
 async def test_a_session_becomes_its_users_at_login_whatever_comes_first(redis: Multiplexer) -> None:
-    anonymous = [moment(n, NOW - 100 + n, user=None, session="s") for n in range(20)]
-    login = moment(50, NOW, user="u", session="s")
+    anonymous = [history_event(n, NOW - 100 + n, user=None, session="s") for n in range(20)]
+    login = history_event(50, NOW, user="u", session="s")
     for late in (0, 5, 20):  # so many of the session's events are handled after the login
         await redis.execute(("FLUSHDB",))
         histories = Histories(redis, KEPT)
@@ -136,19 +140,19 @@ async def test_a_session_becomes_its_users_at_login_whatever_comes_first(redis: 
 
 async def test_a_login_that_is_of_no_item_makes_a_session_its_users(redis: Multiplexer) -> None:
     histories = Histories(redis, KEPT)
-    await histories.record([moment(1, NOW, user=None, session="s")])
+    await histories.record([history_event(1, NOW, user=None, session="s")])
     for _ in range(2):
         await histories.record([], [Login("shop", "s", "u")])
-    await histories.record([moment(2, NOW + 1, user=None, session="s")])
+    await histories.record([history_event(2, NOW + 1, user=None, session="s")])
 
     assert [event for _, _, event in await history(redis)] == [event_id(2), event_id(1)]
 
 
 async def test_a_session_belongs_to_who_logged_in_first(redis: Multiplexer) -> None:
     histories = Histories(redis, KEPT)
-    await histories.record([moment(1, NOW - 10, user=None, session="s")])
-    await histories.record([moment(2, NOW - 5, user="first", session="s")])
-    await histories.record([moment(3, NOW, user="second", session="s")])
+    await histories.record([history_event(1, NOW - 10, user=None, session="s")])
+    await histories.record([history_event(2, NOW - 5, user="first", session="s")])
+    await histories.record([history_event(3, NOW, user="second", session="s")])
 
     assert [event for _, _, event in await history(redis, "second")] == [event_id(3)]
     assert [event for _, _, event in await history(redis, "first")] == [event_id(2), event_id(1)]
@@ -156,7 +160,7 @@ async def test_a_session_belongs_to_who_logged_in_first(redis: Multiplexer) -> N
 
 async def test_purchases_before_the_look_back_are_not_kept(redis: Multiplexer) -> None:
     await Histories(redis, KEPT).record(
-        [moment(0, NOW - 31 * 86_400), moment(5, NOW - 29 * 86_400), moment(10, NOW)]
+        [history_event(0, NOW - 31 * 86_400), history_event(5, NOW - 29 * 86_400), history_event(10, NOW)]
     )
 
     assert await bought(redis) == {"item 5": NOW - 29 * 86_400, "item 3": NOW}
@@ -164,7 +168,9 @@ async def test_purchases_before_the_look_back_are_not_kept(redis: Multiplexer) -
 
 async def test_everything_expires(redis: Multiplexer) -> None:
     histories = Histories(redis, KEPT)
-    await histories.record([moment(0, NOW - 1, user=None, session="s"), moment(5, NOW, session="s")])
+    await histories.record(
+        [history_event(0, NOW - 1, user=None, session="s"), history_event(5, NOW, session="s")]
+    )
     (keys,) = await redis.execute(("KEYS", "endcap:*"))
 
     ttls = await redis.execute(*(("TTL", key) for key in keys))
@@ -177,13 +183,13 @@ async def test_a_redis_without_the_scripts_gets_them(redis: Multiplexer) -> None
     histories = Histories(redis, KEPT)
     for n in range(3):
         await redis.execute(("SCRIPT", "FLUSH"))
-        await histories.record([moment(n, NOW + n)])
+        await histories.record([history_event(n, NOW + n)])
 
     assert len(await history(redis)) == 3
 
 
-def purchase(n: int, seconds: float, user: str | None = "u", session: str | None = None) -> Moment:
-    return Moment("shop", user, session, "cup", "purchase", seconds, event_id(n))
+def purchase(n: int, seconds: float, user: str | None = "u", session: str | None = None) -> HistoryEvent:
+    return HistoryEvent("shop", user, session, "cup", "purchase", seconds, event_id(n))
 
 
 @pytest.mark.parametrize("n", [0, 1], ids=["plain id", "id with a quote"])
@@ -191,7 +197,7 @@ async def test_a_moment_that_is_taken_back_is_neither_in_the_history_nor_bought(
     redis: Multiplexer, n: int
 ) -> None:
     histories = Histories(redis, KEPT)
-    await histories.record([moment(2, NOW - 5), purchase(n, NOW - 3)])
+    await histories.record([history_event(2, NOW - 5), purchase(n, NOW - 3)])
 
     for _ in range(2):
         await histories.remove([purchase(n, NOW - 3)])
@@ -225,7 +231,7 @@ async def test_a_claim_that_came_twice_leaves_nothing_bought(redis: Multiplexer)
 async def test_what_was_bought_before_the_kept_events_stays_bought(redis: Multiplexer) -> None:
     histories = Histories(redis, KEPT)
     await histories.record([purchase(1, NOW - 500)])
-    await histories.record([moment(5 * n + 6, NOW - 300 + n) for n in range(100)])
+    await histories.record([history_event(5 * n + 6, NOW - 300 + n) for n in range(100)])
     await histories.remove([purchase(3, NOW - 2)])
 
     assert await bought(redis) == {"cup": NOW - 500}
@@ -233,7 +239,9 @@ async def test_what_was_bought_before_the_kept_events_stays_bought(redis: Multip
 
 async def test_what_a_session_claimed_is_taken_from_its_user_too(redis: Multiplexer) -> None:
     histories = Histories(redis, KEPT)
-    await histories.record([purchase(1, NOW - 3, user=None, session="s"), moment(2, NOW - 1, session="s")])
+    await histories.record(
+        [purchase(1, NOW - 3, user=None, session="s"), history_event(2, NOW - 1, session="s")]
+    )
     assert await bought(redis) == {"cup": NOW - 3}
 
     await histories.remove([purchase(1, NOW - 3, user=None, session="s")])
@@ -262,9 +270,9 @@ async def test_an_erased_user_leaves_no_key_and_the_receipt_counts_them(redis: M
             self.published.extend(events)
 
     histories, receipts = Histories(redis, KEPT), Receipts()
-    await histories.record([moment(n, NOW - n, session="s") for n in range(10)])
-    await histories.record([moment(n, NOW - n, user=None, session="s") for n in range(20, 23)])
-    await histories.record([moment(n, NOW - n, user="other") for n in range(30, 33)])
+    await histories.record([history_event(n, NOW - n, session="s") for n in range(10)])
+    await histories.record([history_event(n, NOW - n, user=None, session="s") for n in range(20, 23)])
+    await histories.record([history_event(n, NOW - n, user="other") for n in range(30, 33)])
 
     erasures = Erasures(redis, receipts)  # type: ignore[arg-type]
     await erasures.erase(erasure("u", tenant="shop", session_ids=("s",)))

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.recommender.domain.catalogue import Catalogue, body
-from services.recommender.domain.moments import Login, is_kept, login, moment
+from services.recommender.domain.history_events import Login, history_event, is_kept, login
 from services.recommender.domain.pointers import Pointer, Pointers
 from services.recommender.domain.recipes import list_recipe, place_ids
 from shared.events import InteractionRecorded
@@ -140,7 +140,7 @@ def test_what_was_imported_from_long_ago_is_passed_over(*, historical: bool, age
         historical=historical,
     )
 
-    assert (moment(event, NOW - timedelta(days=30)) is not None) is kept
+    assert (history_event(event, NOW - timedelta(days=30)) is not None) is kept
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,7 @@ class Counts:
         self.answers = asyncio.Event()
         self.answers.set()
 
-    async def times(self, _: str, items: Sequence[str]) -> list[int]:
+    async def of_items(self, _: str, items: Sequence[str]) -> list[int]:
         self.asked += 1
         await self.answers.wait()
         return [0] * len(items)

@@ -1,4 +1,4 @@
-"""Ids that can't be stored are refused on both ways, before anybody looks for them."""
+"""Ids that can't be stored are refused by the application and by the fast path."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import pytest
 from pydantic import SecretStr
 
 from services.recommender.api.answers import Reply
-from services.recommender.api.hot import Hot
 from services.recommender.api.rest import LEGACY, PREFIX, Rest
+from services.recommender.api.rest_fast_path import RestFastPath
 from shared.auth import Authenticator
 from shared.http.runtime import application
 from shared.settings import AuthSettings
@@ -44,7 +44,7 @@ def client(answers: Answers) -> httpx.AsyncClient:
     given = cast("Any", answers)
     rest = Rest(given, cast("Any", None), cast("Any", None), authenticator)
     app = application("recommender", parts=[], routers=[rest.router()])
-    transport = httpx.ASGITransport(Hot(app, given, authenticator), raise_app_exceptions=False)
+    transport = httpx.ASGITransport(RestFastPath(app, given, authenticator), raise_app_exceptions=False)
     return httpx.AsyncClient(transport=transport, base_url="http://test", headers=HEADERS)
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from services.recommender.domain.moments import Moment
+from services.recommender.domain.history_events import HistoryEvent
 from services.recommender.store import histories
 from services.recommender.store.histories import Histories, Kept
 from services.recommender.store.scripts import LINK
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from shared.redis import Multiplexer
 
 HOUR = 3600.0
-MOMENT = Moment("shop", "u1", "s1", "i1", "view", 1_700_000_000.0, "e1")
+MOMENT = HistoryEvent("shop", "u1", "s1", "i1", "view", 1_700_000_000.0, "e1")
 
 
 class Redis:

@@ -9,8 +9,8 @@ import pytest
 from pydantic import SecretStr
 
 from services.recommender.api.answers import Reply
-from services.recommender.api.hot import Hot
 from services.recommender.api.rest import LEGACY, PREFIX, Rest
+from services.recommender.api.rest_fast_path import RestFastPath
 from shared.auth import Authenticator
 from shared.http.runtime import application
 from shared.settings import AuthSettings, HttpSettings
@@ -43,7 +43,7 @@ class Answers:
         return Reply(b'{"count":0}', b"popular", None)
 
 
-def client(answers: Answers, *, hot: bool = True) -> httpx.AsyncClient:
+def client(answers: Answers, *, fast_path: bool = True) -> httpx.AsyncClient:
     authenticator = Authenticator(
         cast("Any", None), AuthSettings(endcap_service_key=SecretStr("between-services"))
     )
@@ -54,11 +54,11 @@ def client(answers: Answers, *, hot: bool = True) -> httpx.AsyncClient:
         routers=[rest.router()],
         http=HttpSettings(http_report_unknown_parameters=True),
     )
-    front = Hot(app, cast("Any", answers), authenticator) if hot else app
+    front = RestFastPath(app, cast("Any", answers), authenticator) if fast_path else app
     return httpx.AsyncClient(transport=httpx.ASGITransport(front), base_url="http://test", headers=HEADERS)
 
 
-@pytest.mark.parametrize("hot", [True, False])
+@pytest.mark.parametrize("fast_path", [True, False])
 @pytest.mark.parametrize("name", ["limit", "num_results", "numResults"])
 @pytest.mark.parametrize(
     "path",
@@ -74,9 +74,9 @@ def client(answers: Answers, *, hot: bool = True) -> httpx.AsyncClient:
         f"{LEGACY}?",
     ],
 )
-async def test_the_limit_has_three_names_everywhere(path: str, name: str, *, hot: bool) -> None:
+async def test_the_limit_has_three_names_everywhere(path: str, name: str, *, fast_path: bool) -> None:
     answers = Answers()
-    async with client(answers, hot=hot) as http:
+    async with client(answers, fast_path=fast_path) as http:
         right = await http.get(f"{path}{name}=17")
         too_large = await http.get(f"{path}{name}=101")
 

@@ -8,7 +8,7 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
-from services.router.api.passing import Hot, Passing
+from services.router.api.passing import Passing, RestFastPath
 from services.router.domain.surfaces import BACKEND, PREFIX
 from services.router.store.upstream import Reply, _kept
 from shared.auth import Authenticator
@@ -29,11 +29,11 @@ class Recommender:
         return Reply(200, _kept(said), b"{}")
 
 
-@pytest.mark.parametrize("hot", [True, False])
+@pytest.mark.parametrize("fast_path", [True, False])
 @pytest.mark.parametrize("path", [f"{PREFIX}/recommendations/u1", BACKEND, f"{BACKEND}/i1"])
 @pytest.mark.parametrize(("query", "names"), [("", None), ("?limit=5", None), ("?limti=5", "limti")])
 async def test_unknown_parameters_are_those_of_the_recommender(
-    path: str, query: str, names: str | None, *, hot: bool
+    path: str, query: str, names: str | None, *, fast_path: bool
 ) -> None:
     settings = AuthSettings(endcap_service_key=SecretStr("between-services"))
     authenticator = Authenticator(cast("Any", None), settings)
@@ -44,7 +44,7 @@ async def test_unknown_parameters_are_those_of_the_recommender(
         routers=[Passing(routing, authenticator).router()],
         http=HttpSettings(http_report_unknown_parameters=True),
     )
-    front = Hot(app, routing, authenticator) if hot else app
+    front = RestFastPath(app, routing, authenticator) if fast_path else app
     transport = httpx.ASGITransport(front)
     async with httpx.AsyncClient(transport=transport, base_url="http://test", headers=HEADERS) as http:
         answer = await http.get(f"{path}{query}")

@@ -1,8 +1,8 @@
-"""The short way: busy routes answered in raw ASGI, in front of the FastAPI application.
+"""The fast path: the most frequent REST routes, answered in raw ASGI in front of the FastAPI application.
 
-Only a plain question takes it: a known route, one id, a valid limit or none, an API key that was looked up
-within the last minute. Whatever is unusual, or wrong, goes the long way, which gives the same answers from
-the same `Answers` and explains what is wrong. A test asks both and compares bytes.
+It takes a GET request of a known route with one id, at most a valid limit, and an API key that was verified
+within the last minute. The application handles every other request, and returns the same bytes for these; a
+test compares the two.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
 
 class _Route(NamedTuple):
-    asks: Literal["user", "item"]
+    subject: Literal["user", "item"]
     recipe: str
     limit: int
-    for_backends: bool = False
+    for_backend: bool = False
 
 
 _USER = _Route("user", USER, DEFAULT_LIMIT)
@@ -37,25 +37,24 @@ ROUTES: Final = {
     f"{PREFIX}/item-affinity": _AFFINITY,
     f"{PREFIX}/recommendations/similar": _SIMILAR,
     f"{PREFIX}/similar-items": _SIMILAR,
-    LEGACY: _Route("item", SIMILAR, DEFAULT_SIMILAR, for_backends=True),
+    LEGACY: _Route("item", SIMILAR, DEFAULT_SIMILAR, for_backend=True),
 }
-"""The path before the last slash → what is asked for by the id behind it."""
+"""The path before the last slash → how to answer for the id after it."""
 
 _LIMITS: Final = frozenset(name.encode() for name in LIMIT_NAMES)
-_MAX_ID = 256
+_MAX_ID_CHARACTERS = 256
 
 
-class Hot:
-    """An ASGI application in front of another one."""
+class RestFastPath:
+    """An ASGI application that answers simple requests, and passes the others on to `app`."""
 
     def __init__(self, app: ASGIApp, answers: Answers, authenticator: Authenticator) -> None:
-        """Hand to `app` what is not a plain question."""
         self._app = app
         self._answers = answers
         self._authenticator = authenticator
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer, or hand on."""
+        """Answer the request, or pass it on."""
         reply = await self._answer(scope) if scope["type"] == "http" else None
         if reply is None:
             await self._app(scope, receive, send)
@@ -64,10 +63,10 @@ class Hot:
         await send({"type": "http.response.body", "body": reply.body})
 
     async def _answer(self, scope: Scope) -> Reply | None:
-        """None for anything but a plain question."""
+        """Return the reply; None for a request that the application has to handle."""
         head, _, identifier = scope["path"].rpartition("/")
         route = ROUTES.get(head)
-        if route is None or not 0 < len(identifier) <= _MAX_ID or scope["method"] != "GET":
+        if route is None or not 0 < len(identifier) <= _MAX_ID_CHARACTERS or scope["method"] != "GET":
             return None
         if "\0" in identifier:
             return None
@@ -77,14 +76,14 @@ class Hot:
         principal = self._authenticator.known(scope)
         if principal is None or principal.tenant is None or not self._authenticator.admits(principal, "read"):
             return None
-        if route.asks == "user":
+        if route.subject == "user":
             return await self._answers.for_user(principal.tenant, identifier, limit, route.recipe)
         reply = await self._answers.for_item(principal.tenant, identifier, limit, route.recipe)
-        return reply.for_backend() if route.for_backends else reply
+        return reply.for_backend() if route.for_backend else reply
 
 
 def _limit(query: bytes, route: _Route) -> int | None:
-    """The limit that a query asks for; None for one that says anything else."""
+    """Return the limit of a query string; None if it is invalid, or there are other parameters."""
     if not query:
         return route.limit
     name, _, digits = query.partition(b"=")

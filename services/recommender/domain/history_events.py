@@ -1,4 +1,4 @@
-"""Which interactions make a history."""
+"""Which interactions make up a history, and which items an event says were shown."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from shared.events import InteractionRecorded
 
-# Seen in passing, or not about one item: they say nothing about taste.
+# They do not refer to one item, or say nothing about the user's taste.
 _NOT_KEPT = frozenset(
     (
         *("impression", "exposure", "search", "list_view", "view_cart", "begin_checkout"),
@@ -18,15 +18,15 @@ _GUEST_ORDER = "order:"
 
 
 class Login(NamedTuple):
-    """An event of any type that names a session and its user."""
+    """The user whose session it is, as an event of any type states it."""
 
     tenant: str
     session_id: str
     user_id: str
 
 
-class Moment(NamedTuple):
-    """An interaction as a history keeps it; times are epoch seconds."""
+class HistoryEvent(NamedTuple):
+    """An interaction as a history stores it; `seconds` is the time in seconds since the epoch."""
 
     tenant: str
     user_id: str | None
@@ -38,14 +38,14 @@ class Moment(NamedTuple):
 
     @property
     def is_purchase(self) -> bool:
-        """Whether the item is not to be recommended for a while."""
+        """Return whether the item is left out of recommendations for the look-back on purchases."""
         return self.event_type == "purchase"
 
 
 def is_kept(event_type: str, user_id: str | None, session_id: str | None) -> bool:
-    """Whether an interaction with an item says something about somebody who may come back.
+    """Return whether an interaction with an item belongs in a history.
 
-    A guest's order is a session of its own that nobody ever asks with.
+    A guest's order has a session of its own, with which nobody requests recommendations.
     """
     if event_type in _NOT_KEPT:
         return False
@@ -53,20 +53,23 @@ def is_kept(event_type: str, user_id: str | None, session_id: str | None) -> boo
 
 
 def login(event: InteractionRecorded) -> Login | None:
-    """Return whose session the event says it is; None when it does not say, or was imported."""
+    """Return the user and the session that the event names; None if it names one only, or was imported."""
     user, session = event.user_id, event.session_id
     if event.historical or user is None or session is None or user == session:
         return None
     return Login(event.tenant, session, user)
 
 
-def moment(event: InteractionRecorded, oldest: datetime) -> Moment | None:
-    """The event as a moment; None when it makes no history, or was imported and is older than `oldest`."""
+def history_event(event: InteractionRecorded, oldest: datetime) -> HistoryEvent | None:
+    """Return the event as a history stores it.
+
+    Return None if it does not belong in a history, or was imported and is older than `oldest`.
+    """
     if event.item_id is None or not is_kept(event.event_type, event.user_id, event.session_id):
         return None
     if event.historical and event.occurred_at < oldest:
         return None
-    return Moment(
+    return HistoryEvent(
         event.tenant,
         event.user_id,
         event.session_id,
@@ -77,11 +80,11 @@ def moment(event: InteractionRecorded, oldest: datetime) -> Moment | None:
     )
 
 
-def claimed(correction: InteractionRecorded) -> Moment:
-    """Return the moment of the claim that a correction replaces; without an item there is none to remove."""
+def replaced_event(correction: InteractionRecorded) -> HistoryEvent:
+    """Return the event that a correction replaces; its item id is empty if it named no item."""
     claim = correction.replaces
     assert claim is not None
-    return Moment(
+    return HistoryEvent(
         correction.tenant,
         claim.user_id,
         claim.session_id,
@@ -92,8 +95,8 @@ def claimed(correction: InteractionRecorded) -> Moment:
     )
 
 
-def shown(event: InteractionRecorded) -> set[str]:
-    """The items that the event says were shown and not turned to."""
+def impressions(event: InteractionRecorded) -> set[str]:
+    """Return the ids of the items that the event says were shown and not interacted with."""
     if event.historical:
         return set()
     if event.event_type == "impression":
@@ -102,5 +105,8 @@ def shown(event: InteractionRecorded) -> set[str]:
 
 
 def implies_impressions(event: InteractionRecorded) -> bool:
-    """Whether what was shown is what the recommendation held: where the event does not say it itself."""
+    """Return whether the items of the recommendation that the event names count as shown.
+
+    They do where the event does not list the items shown itself.
+    """
     return event.recommendation_id is not None and not event.impression and not event.historical
