@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ import numpy as np
 from services.engine.recipes.dataset import Dataset
 from services.engine.recipes.ingredients import AGAIN, Ingredient
 from services.engine.recipes.judging import Gains, Judge, Scores
+from services.engine.recipes.parallel import in_two_processes, one_by_one
 from services.engine.recipes.recipe import Progress
 from services.engine.recipes.room import tally
 from services.engine.recipes.trials import Chosen, Tried, default, tried
@@ -59,11 +61,9 @@ def choose(
     weights = configured or _type_weights(judge, dataset, offered[0])
     repeats = float((judge.sought & judge.barred).sum() / judge.sought.sum())
     options = [exclude_seen] if exclude_seen is not None else _options(judge, repeats)
-    trials: dict[bool, list[list[Tried]]] = {option: [] for option in options}
-    for number, ingredient in enumerate(offered):
-        progress(f"try {ingredient.name} on held-out users", number / len(offered))
-        for option, found in tried(judge, ingredient, weights, options).items():
-            trials[option].append(found)
+    if len(options) > 1:
+        options = _not_hopeless(judge, offered, weights)
+    trials = _tried(judge, offered, weights, options, progress)
     options = _promising(trials)
     mixtures = {option: _averaged(judge, trials[option], exclude_seen=option) for option in options}
     option = max(options, key=lambda option: mixtures[option][2])
@@ -92,6 +92,49 @@ def _options(judge: Judge, repeats: float) -> list[bool]:
     if not repeats:
         return [True]
     return [True, False] if judge.sought.size <= _CELLS_OF_BOTH else [False]
+
+
+def _not_hopeless(judge: Judge, offered: Sequence[Ingredient], weights: TypeWeights) -> list[bool]:
+    """Return the values of exclude_seen that gain at least a quarter of the other's with the defaults.
+
+    The items that a user comes back to and the first other ingredient decide. Where most of what is sought
+    was seen before, trying every part without those items takes as long again and finds nothing.
+    """
+    gains: dict[bool, list[float]] = {True: [], False: []}
+    again = [ingredient for ingredient in offered if ingredient.name == AGAIN]
+    others = [ingredient for ingredient in offered if ingredient.name != AGAIN]
+    for ingredient in (*again[:1], *others[:1]):
+        scores = _of_default(judge, ingredient, weights)
+        for option, known in gains.items():
+            known.append(judge.gain(scores, exclude_seen=option))
+    best = {option: max(known) for option, known in gains.items()}
+    return [option for option, gain in best.items() if gain >= max(best.values()) / 4]
+
+
+def _of_default(judge: Judge, ingredient: Ingredient, weights: TypeWeights) -> Scores:
+    """Return the scores of an ingredient before anything is tried, float32[rows, items]."""
+    part = default(ingredient)
+    tables = judge.tables(ingredient.variants[part.variant], weights)
+    return judge.scores(tables, weights, part.decay, part.unit)
+
+
+def _tried(
+    judge: Judge,
+    offered: Sequence[Ingredient],
+    weights: TypeWeights,
+    options: Sequence[bool],
+    progress: Progress,
+) -> dict[bool, list[list[Tried]]]:
+    """Return what is best of each ingredient, for each way of treating seen items."""
+
+    def begun(number: int) -> None:
+        progress(f"try {offered[number].name} on held-out users", number / len(offered))
+
+    tasks = [partial(tried, judge, ingredient, weights, options) for ingredient in offered]
+    # What a second compute backend adds up comes through one connection, which can't be shared.
+    alone = any(fold.train.elsewhere is not None for fold in judge.folds)
+    found = one_by_one(tasks, begun) if alone else in_two_processes(tasks, begun)
+    return {option: [winners[option] for winners in found] for option in options}
 
 
 def _promising(trials: Mapping[bool, Sequence[Sequence[Tried]]]) -> list[bool]:
@@ -141,12 +184,10 @@ def _type_weights(judge: Judge, dataset: Dataset, first: Ingredient) -> TypeWeig
     counted = np.flatnonzero(tally(dataset.event_types, len(dataset.event_type_names)))
     if len(np.unique(numbered(GRADED, dataset.event_type_names)[counted])) < 2:
         return dict(EVEN)
-    part = default(first)
-    gains = []
-    for weights in (dict(EVEN), dict(GRADED)):
-        tables = judge.tables(first.variants[part.variant], weights)
-        scores = judge.scores(tables, weights, part.decay, part.unit)
-        gains.append(judge.gain(scores, exclude_seen=False))
+    gains = [
+        judge.gain(_of_default(judge, first, weights), exclude_seen=False)
+        for weights in (dict(EVEN), dict(GRADED))
+    ]
     return dict(GRADED) if gains[1] > gains[0] else dict(EVEN)
 
 
