@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from services.engine import api, schedule
+from services.engine.computations.launcher import Forks
 from services.engine.handlers import Handlers
+from services.engine.jobs import attribution_scheduler, garbage_collector
+from services.engine.jobs.attribution_scheduler import Counting
+from services.engine.jobs.garbage_collector import Sweeper
+from services.engine.jobs.registry import Work
 from services.engine.personalize.dispatcher import OperationDispatcher
 from services.engine.schedule import AutoTraining
 from services.engine.store.objects import Objects
-from services.engine.worker import counting, sweeper
-from services.engine.worker.child import Forks
-from services.engine.worker.counting import Counting
-from services.engine.worker.sweeper import Sweeper
-from services.engine.worker.work import Work
 from shared.auth import Authenticator
 from shared.aws import PageTokens
 from shared.aws_server import Json11
@@ -76,9 +76,11 @@ def worker(settings: Settings) -> FastAPI:
                 per_tenant=settings.worker_concurrency,
             ),
             PeriodicTask("auto-training", training.begin_due, seconds=schedule.EVERY_SECONDS),
-            PeriodicTask("sweeper", sweeping.sweep, seconds=sweeper.EVERY_SECONDS),
+            PeriodicTask("sweeper", sweeping.sweep, seconds=garbage_collector.EVERY_SECONDS),
             PeriodicTask(
-                "counting", Counting(database, settings.garbage_hours).look, seconds=counting.EVERY_SECONDS
+                "counting",
+                Counting(database, settings.garbage_hours).look,
+                seconds=attribution_scheduler.EVERY_SECONDS,
             ),
             consumer,
         ],

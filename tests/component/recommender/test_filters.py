@@ -17,8 +17,8 @@ import pyarrow as pa
 import pytest
 from botocore.exceptions import ClientError
 
+from services.engine.computations.context_counts import Tally
 from services.engine.recipes import RECIPES, Dataset, train
-from services.engine.worker.circumstances import Tally
 from services.recommender.store.keys import shown_key
 from shared.events import FilterChanged, UserChanged
 from shared.events.topics import CACHES, CAMPAIGNS, FILTERS, INTERACTIONS, ITEMS, USERS

@@ -7,12 +7,12 @@ import uuid
 
 import pytest
 
+from services.engine.jobs.garbage_collector import Sweeper
 from services.engine.personalize import event_trackers
 from services.engine.personalize.dispatcher import OperationDispatcher
 from services.engine.schedule import AutoTraining
 from services.engine.settings import Settings
 from services.engine.store.objects import Objects
-from services.engine.worker.sweeper import Sweeper
 from shared.aws import PageTokens, WireError
 from shared.postgres import Database
 from tests.support.control_plane import ask, caller

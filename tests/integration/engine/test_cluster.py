@@ -12,10 +12,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from services.engine.computations import spark_backend
 from services.engine.recipes import RECIPES, Dataset
 from services.engine.recipes.elsewhere import Asked, Rule, mask, partial
 from services.engine.recipes.weights import EVEN, GRADED
-from services.engine.worker import cluster
 from shared.models import Model
 
 pytestmark = [
@@ -58,7 +58,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 def spark(tmp_path_factory: pytest.TempPathFactory, spark_packages: Path) -> Iterator[Any]:
     """Two executors in one process."""
     sys.path.append(str(spark_packages))
-    with cluster.session("local[2]", tmp_path_factory.mktemp("spark")) as running:
+    with spark_backend.session("local[2]", tmp_path_factory.mktemp("spark")) as running:
         yield running
 
 
@@ -69,7 +69,7 @@ def local() -> Dataset:
 
 
 def spread(spark: Any, files: list[Path], **config: Any) -> Dataset:
-    return cluster.read(spark, files, None, None, {}, config)
+    return spark_backend.read(spark, files, None, None, {}, config)
 
 
 @pytest.mark.parametrize("weights", [EVEN, GRADED])

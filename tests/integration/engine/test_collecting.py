@@ -12,10 +12,10 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from services.engine.computations.model_training import left_out
 from services.engine.domain import schemas
+from services.engine.jobs.received_rows import collect
 from services.engine.recipes import RECIPES, Dataset
-from services.engine.worker.collecting import collect
-from services.engine.worker.training import left_out
 from shared.postgres import Database
 from shared.settings import PostgresSettings
 from tests.support.stack import Database as MigratedDatabase

@@ -10,10 +10,10 @@ import asyncpg
 import pytest
 
 from services.engine.domain.resources import NewResource, Type
+from services.engine.jobs.attribution_scheduler import Counting
 from services.engine.store import attributions
 from services.engine.store.keys import Keys
 from services.engine.store.resources import Resources
-from services.engine.worker.counting import Counting
 from shared import jobs
 from shared.aws.personalize.recommendation_ids import new_id, source_among
 from shared.postgres import Database

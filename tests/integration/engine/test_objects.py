@@ -9,12 +9,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from services.engine.computations.attribution_report import Items, valued
+from services.engine.computations.batch_lines import input_files
+from services.engine.computations.dataset_import import csv_files
 from services.engine.domain.locations import Access, Buckets, Grant, Location
 from services.engine.store.buckets import TenantStore
 from services.engine.store.objects import Objects
-from services.engine.worker.attribution import Items, valued
-from services.engine.worker.importing import csv_files
-from services.engine.worker.lines import input_files
 from shared.errors import Permanent
 from tests.support.stack import ObjectStore
 

@@ -10,13 +10,13 @@ from types import SimpleNamespace
 import pytest
 
 from services.engine.domain.resources import NewResource, Resource, Status, Type
+from services.engine.jobs.data_deletions import Deletions
+from services.engine.jobs.garbage_collector import Sweeper
+from services.engine.jobs.registry import Work
 from services.engine.personalize.dispatcher import OperationDispatcher
 from services.engine.settings import Settings
 from services.engine.store import datasets, resources, sweeping
 from services.engine.store.objects import Objects
-from services.engine.worker.deletions import Deletions
-from services.engine.worker.sweeper import Sweeper
-from services.engine.worker.work import Work
 from shared.aws import WireError
 from shared.errors import Transient
 from shared.jobs import Job

@@ -12,8 +12,8 @@ from typing import Any
 import orjson
 import pytest
 
+from services.engine.computations import csv_reader
 from services.engine.domain import schemas
-from services.engine.worker import reading
 from services.trainer.domain import EXCLUDED_TYPES, schema
 from services.trainer.store import Upload
 from services.trainer.store.files import PART_BYTES
@@ -95,7 +95,7 @@ async def test_what_was_stored_without_a_bound_is_left_out_and_said(trainer: Tra
     for kind in ("INTERACTIONS", "ITEMS"):
         text = trainer.text(f"{PREFIX}{kind.lower()}.csv").encode()
         stream: Any = io.BufferedReader(io.BytesIO(text))  # type: ignore[type-var]
-        assert list(reading.batches(stream, schemas.parse(schema(kind)), "snapshot.csv"))
+        assert list(csv_reader.batches(stream, schemas.parse(schema(kind)), "snapshot.csv"))
 
 
 async def test_a_session_trains_as_the_user_who_first_logged_in_to_it(trainer: Trainer) -> None:

@@ -7,9 +7,9 @@ from typing import Any
 
 import pyarrow as pa
 
+from services.engine.computations import newer_interactions
 from services.engine.recipes import RECIPES, Dataset, evaluate
 from services.engine.recipes.recipe import silent
-from services.engine.worker import later
 from tests.load.quality.tasks import Task
 
 _MOST = 500
@@ -23,7 +23,7 @@ class Direct:
         own = recipe == task.recipe
         config: dict[str, Any] = {"algorithmHyperParameters": dict(task.hyperparameters)} if own else {}
         model = RECIPES[recipe].fit(Dataset.from_arrow(task.train, task.items), config, silent)
-        newer = None if task.later is None else later.of(Dataset.from_arrow(task.later), model)
+        newer = None if task.later is None else newer_interactions.of(Dataset.from_arrow(task.later), model)
         asked: Collection[str] = list(task.sought)
         for user, items, _ in model.recommend_many(
             list(asked), _MOST if task.seen else task.depth, later=newer

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from services.engine.computations.attribution_report import written
 from services.engine.domain.attribution import UNDEFINED, Metric, Tally
-from services.engine.worker.attribution import written
 from shared.errors import Permanent
 
 

@@ -11,9 +11,9 @@ from typing import IO, Any, cast
 import pyarrow.parquet as pq
 import pytest
 
+from services.engine.computations import csv_reader
+from services.engine.computations.dataset_import import Spec, run
 from services.engine.store.objects import Object, Objects
-from services.engine.worker import reading
-from services.engine.worker.importing import Spec, run
 from shared.errors import Permanent
 
 FIELDS = {
@@ -67,7 +67,7 @@ GOOD = "a,2007,1.5,0.5,true,1700000000,Cup"
 def test_a_cell_that_does_not_fit_is_null_and_its_row_is_there(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reading, "BLOCK_BYTES", 100)
+    monkeypatch.setattr(csv_reader, "BLOCK_BYTES", 100)
     store, result = imported(
         tmp_path,
         *[GOOD] * 20,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pyarrow as pa
 import pytest
 
-from services.engine.worker import circumstances
-from services.engine.worker.circumstances import Tally
+from services.engine.computations import context_counts
+from services.engine.computations.context_counts import Tally
 from shared.models import Context, Ids
 
 ITEMS = Ids.of(["coffee", "tea"])
@@ -53,7 +53,7 @@ def test_texts_that_are_encoded_by_file_count_too() -> None:
 
 
 def test_rare_values_of_a_column_with_many_are_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(circumstances, "MOST_VALUES", 2)
+    monkeypatch.setattr(context_counts, "MOST_VALUES", 2)
     tally = Tally(["DAY_PART"])
     tally.add(rows(*[("tea", f"once {n}") for n in range(9)], *[("tea", "b")] * 3, *[("coffee", "a")] * 2))
     assert counts(tally.context(["DAY_PART"], ITEMS)) == {"0:a": {"coffee": 2}, "0:b": {"tea": 3}}

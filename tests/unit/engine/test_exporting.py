@@ -12,8 +12,8 @@ import pyarrow.parquet as pq
 from hypothesis import given
 from hypothesis import strategies as st
 
+from services.engine.computations import csv_reader, dataset_export
 from services.engine.domain.schemas import Column, Schema
-from services.engine.worker import exporting, reading
 
 SCHEMA = Schema(
     (
@@ -31,13 +31,13 @@ ROWS = [
 
 
 def test_an_import_reads_what_an_export_wrote(tmp_path: Path) -> None:
-    arrow = reading.arrow_schema(SCHEMA)
+    arrow = csv_reader.arrow_schema(SCHEMA)
     path = tmp_path / "rows.csv"
 
-    rows = exporting.write(iter(pa.Table.from_pylist(ROWS, schema=arrow).to_batches()), SCHEMA, path)
+    rows = dataset_export.write(iter(pa.Table.from_pylist(ROWS, schema=arrow).to_batches()), SCHEMA, path)
 
     stream = io.BufferedReader(io.BytesIO(path.read_bytes()))  # type: ignore[type-var]
-    again = [row for batch in reading.batches(stream, SCHEMA, "a.csv") for row in batch.to_pylist()]
+    again = [row for batch in csv_reader.batches(stream, SCHEMA, "a.csv") for row in batch.to_pylist()]
     expected = pa.Table.from_pylist(ROWS, schema=arrow).to_pylist()
     assert (rows, again) == (3, expected)
     assert path.read_text().splitlines()[0] == "ITEM_ID,NAME,PRICE,SOLD"
@@ -51,13 +51,13 @@ def test_an_import_reads_any_text_that_an_export_wrote(tmp_path_factory: Any, te
     columns = (Column(name, "string", nullable=True) for name in "AB")
     schema = Schema((Column("ITEM_ID", "string"), *columns))
     rows = [{"ITEM_ID": f"i{number}", "A": a or None, "B": b or None} for number, (a, b) in enumerate(texts)]
-    table = pa.Table.from_pylist(rows, schema=reading.arrow_schema(schema))
+    table = pa.Table.from_pylist(rows, schema=csv_reader.arrow_schema(schema))
     path = tmp_path_factory.mktemp("export") / "rows.csv"
 
-    exporting.write(iter(table.to_batches()), schema, path)
+    dataset_export.write(iter(table.to_batches()), schema, path)
 
     stream = io.BufferedReader(io.BytesIO(path.read_bytes()))  # type: ignore[type-var]
-    again = [row for batch in reading.batches(stream, schema, "a.csv") for row in batch.to_pylist()]
+    again = [row for batch in csv_reader.batches(stream, schema, "a.csv") for row in batch.to_pylist()]
     assert again == rows
 
 
@@ -71,8 +71,8 @@ def test_most_backslashes_are_those_that_rfc_4180_reads(tmp_path: Path) -> None:
     ]
     path = tmp_path / "rows.csv"
 
-    exporting.write(
-        iter(pa.Table.from_pylist(rows, schema=reading.arrow_schema(schema)).to_batches()), schema, path
+    dataset_export.write(
+        iter(pa.Table.from_pylist(rows, schema=csv_reader.arrow_schema(schema)).to_batches()), schema, path
     )
 
     with path.open(newline="") as file:
@@ -84,7 +84,7 @@ def test_of_rows_that_share_an_id_the_newest_is_kept(tmp_path: Path) -> None:
     for path, ids in zip(paths, (["a", "b", "a", "c"], ["b", "d"]), strict=True):
         pq.write_table(pa.table({"ITEM_ID": ids}), path)
 
-    first, second = exporting.newest(paths, "ITEM_ID")
+    first, second = dataset_export.newest(paths, "ITEM_ID")
 
     assert first.tolist() == [False, False, True, True]
     assert second.tolist() == [True, True]

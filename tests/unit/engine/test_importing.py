@@ -11,9 +11,9 @@ from typing import IO, cast
 
 import pytest
 
+from services.engine.computations.dataset_import import Spec, csv_files, run
 from services.engine.domain.locations import Location
 from services.engine.store.objects import Object, Objects
-from services.engine.worker.importing import Spec, csv_files, run
 from shared.errors import Permanent
 
 SCHEMA = json.dumps(

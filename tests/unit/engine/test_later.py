@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pyarrow as pa
 
+from services.engine.computations.newer_interactions import of
 from services.engine.recipes import RECIPES, Dataset
 from services.engine.recipes.recipe import silent
-from services.engine.worker.later import of
 
 
 def dataset(*rows: tuple[str, str, int, str]) -> Dataset:

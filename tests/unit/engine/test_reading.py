@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from services.engine.computations import csv_reader
 from services.engine.domain.schemas import Column, Schema
-from services.engine.worker import reading
 from shared.errors import Permanent
 
 SCHEMA = Schema(
@@ -28,7 +28,7 @@ HEADER = "USER_ID,ITEM_ID,TIMESTAMP,EVENT_VALUE\n"
 def read(text: str | bytes, schema: Schema = SCHEMA) -> list[dict[str, Any]]:
     content = text.encode() if isinstance(text, str) else text
     stream = io.BufferedReader(io.BytesIO(content))  # type: ignore[type-var]
-    return [row for batch in reading.batches(stream, schema, "a.csv") for row in batch.to_pylist()]
+    return [row for batch in csv_reader.batches(stream, schema, "a.csv") for row in batch.to_pylist()]
 
 
 def refusal(text: str | bytes, schema: Schema = SCHEMA) -> str:
@@ -96,7 +96,7 @@ def test_a_column_that_is_there_twice_is_refused_and_an_exact_name_outranks_anot
 def test_a_bad_row_is_named_as_a_spreadsheet_counts_it(
     rows: str, sentence: str, before: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reading, "BLOCK_BYTES", 1000)
+    monkeypatch.setattr(csv_reader, "BLOCK_BYTES", 1000)
     place = f"a.csv, row {3 + before} (the header is row 1): "
 
     assert refusal(HEADER + "u,i,5,\n" * before + rows).startswith(place + sentence)
@@ -108,7 +108,7 @@ def test_a_list_of_users_has_no_other_column() -> None:
         schema = Schema((Column("USER_ID", "string"),))
         return [
             row
-            for batch in reading.batches(stream, schema, "gone.csv", alone=True)
+            for batch in csv_reader.batches(stream, schema, "gone.csv", alone=True)
             for row in batch.to_pylist()
         ]
 
@@ -225,7 +225,7 @@ def test_a_row_is_read_as_the_guide_asks_or_else_by_rfc_4180(cell: str, text: st
 def test_a_quote_that_is_not_closed_fails_the_import_with_its_row(
     rows: str, end: str, before: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reading, "BLOCK_BYTES", 1000)
+    monkeypatch.setattr(csv_reader, "BLOCK_BYTES", 1000)
     good = "a,x\n\n" + '"a\n",\\x\n' * before
 
     sentence = refusal(f"ITEM_ID,NOTE\n{good}{rows}{end}", NOTES)
@@ -235,7 +235,7 @@ def test_a_quote_that_is_not_closed_fails_the_import_with_its_row(
 
 
 def test_a_row_longer_than_a_block_is_refused_with_its_number(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reading, "BLOCK_BYTES", 1000)
+    monkeypatch.setattr(csv_reader, "BLOCK_BYTES", 1000)
 
     assert refusal(f"ITEM_ID,NOTE\na,x\nb,{'x' * 3000}\n", NOTES) == (
         "a.csv, row 3 (the header is row 1): the row is longer than 1,000 bytes."

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pyarrow as pa
 import pytest
 
+from services.engine.computations.batch_segment import Line, Reader, conditions
 from services.engine.recipes import RECIPES, Dataset
 from services.engine.recipes.recipe import silent
-from services.engine.worker.segmenting import Line, Reader, conditions
 from shared.errors import Permanent
 
 

@@ -10,11 +10,11 @@ import orjson
 import pyarrow as pa
 import pytest
 
+from services.engine.computations import batch_segment
+from services.engine.computations.batch_filters import Asked, Sieve, UserSieve, passes
+from services.engine.computations.batch_inference import Answerer
+from services.engine.computations.newer_interactions import deeds_of
 from services.engine.recipes import RECIPES, Dataset, train
-from services.engine.worker import segmenting
-from services.engine.worker.inference import Answerer
-from services.engine.worker.later import deeds_of
-from services.engine.worker.sieve import Asked, Sieve, UserSieve, passes
 from shared.errors import Permanent
 from shared.filters import FilterError
 from shared.models import Deeds, Model, load, save
@@ -216,17 +216,17 @@ def test_lines_of_a_segment_job_share_masks_of_who_is_there(
     models: dict[str, Model], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model = models["aws-user-personalization"]
-    monkeypatch.setattr(segmenting, "MASK_BYTES_AT_ONCE", 3 * len(model.users))
+    monkeypatch.setattr(batch_segment, "MASK_BYTES_AT_ONCE", 3 * len(model.users))
     erased = [model.users[1]]
-    same = segmenting.Reader(model, erased, "INCLUDE UserID WHERE Users.AGE < 13")
-    own = segmenting.Reader(model, erased, "INCLUDE UserID WHERE Users.AGE < $AGE")
+    same = batch_segment.Reader(model, erased, "INCLUDE UserID WHERE Users.AGE < 13")
+    own = batch_segment.Reader(model, erased, "INCLUDE UserID WHERE Users.AGE < $AGE")
 
     lines = [same.line(orjson.dumps({"itemId": model.items[0]})) for _ in range(2)]
     assert lines[0].allowed is not None
     assert np.flatnonzero(lines[0].allowed).tolist() == [0, 2]
     assert lines[1].allowed is lines[0].allowed
     # So many lines are answered together as fit into memory with their masks.
-    assert same.at_once(1) == segmenting.LINES_AT_ONCE
+    assert same.at_once(1) == batch_segment.LINES_AT_ONCE
     assert own.at_once(1) == 3
 
 

@@ -18,9 +18,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from services.engine.computations import csv_reader
 from services.engine.domain.schemas import Column, Schema
-from services.engine.worker import reading
-from services.engine.worker.collecting import _said
+from services.engine.jobs.received_rows import _said
 from services.router.domain.experiments import Definition
 from services.sync.domain import sources
 from services.sync.domain.catalogue import State, item_changed, merge_put, user_changed
@@ -111,7 +111,7 @@ def imported(kind: str, text: str, **column: str) -> Any:
     name = column.get("name", "EVENT_VALUE")
     schema = Schema((Column("ITEM_ID", "string"), Column(name, kind, nullable=True)))
     stream: Any = io.BufferedReader(io.BytesIO(f"ITEM_ID,{name}\ni,{text}\n".encode()))  # type: ignore[type-var]
-    (batch,) = reading.batches(stream, schema, "a.csv")
+    (batch,) = csv_reader.batches(stream, schema, "a.csv")
     return batch.column(1).to_pylist()[0]
 
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from services.engine.computations.model_deletion import without_users
 from services.engine.recipes import RECIPES, Dataset, Recipe
 from services.engine.recipes.recipe import silent
-from services.engine.worker.forgetting import without_users
 from shared.models import Model, load, save
 
 FORGOTTEN = ("ann", "dee")

@@ -12,11 +12,11 @@ from typing import IO, Any
 import numpy as np
 import orjson
 
+from services.engine.computations import newer_interactions
+from services.engine.computations.batch_filters import Asked, Mask, Sieve, passes
+from services.engine.computations.batch_lines import input_files, read_json
 from services.engine.domain.locations import Location
 from services.engine.store.objects import Object, Objects
-from services.engine.worker import later
-from services.engine.worker.lines import input_files, read_json
-from services.engine.worker.sieve import Asked, Mask, Sieve, passes
 from shared import folders, models
 from shared.aws.personalize.exploration import Exploration
 from shared.errors import Permanent
@@ -123,9 +123,9 @@ def _writing(spec: Spec, answerer: Answerer, workspace: Path) -> Iterator[Write]
         yield answerer.write
         return
     # Half a gigabyte of libraries that only this backend needs.
-    from services.engine.worker import cluster  # noqa: PLC0415
+    from services.engine.computations import spark_backend  # noqa: PLC0415
 
-    with cluster.answering(spec, workspace) as write:
+    with spark_backend.answering(spec, workspace) as write:
         yield write
 
 
@@ -156,11 +156,19 @@ class Answerer:
         """Copy all that a job's answers need."""
         model = fetch_model(spec.model, spec.model_sha256, objects, workspace / "model")
         model = replace(model, influence=spec.influence)
-        since = later.read(spec.later, objects, workspace) if _counts_later(spec, model) else None
-        newer = later.of(since, model) if since is not None and model.scoring.kind == "user" else None
+        since = (
+            newer_interactions.read(spec.later, objects, workspace) if _counts_later(spec, model) else None
+        )
+        newer = (
+            newer_interactions.of(since, model)
+            if since is not None and model.scoring.kind == "user"
+            else None
+        )
         sieve = None
         if spec.filter is not None:
-            sieve = Sieve(spec.filter, model, later.deeds_of(since, model) if since is not None else None)
+            sieve = Sieve(
+                spec.filter, model, newer_interactions.deeds_of(since, model) if since is not None else None
+            )
         return cls(model, spec.results, sieve, newer, spec.ranks, _bonus(spec, model))
 
     def write(self, stream: IO[bytes], output: IO[bytes]) -> tuple[int, int]:

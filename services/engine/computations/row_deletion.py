@@ -11,10 +11,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from services.engine.computations import csv_reader, dataset_import
 from services.engine.domain.locations import Location
 from services.engine.domain.schemas import Column, Schema
 from services.engine.store.objects import Objects
-from services.engine.worker import importing, reading
 
 Report = Callable[[str, float], None]
 # The stubs of pyarrow lose the type of most computed columns.
@@ -55,7 +55,7 @@ def run(spec: Spec, objects: Objects, workspace: Path, report: Report) -> dict[s
         said: dict[str, Any] = {"key": key, "removed": removed}
         if removed:
             fresh = f"{spec.folder}{new.name}"
-            objects.upload(new, objects.data_bucket, fresh, importing.INVALID_LOCATION)
+            objects.upload(new, objects.data_bucket, fresh, dataset_import.INVALID_LOCATION)
             said |= {"fresh": fresh, "rows": rows, "bytes": new.stat().st_size}
         parts.append(said)
         new.unlink()
@@ -64,9 +64,9 @@ def run(spec: Spec, objects: Objects, workspace: Path, report: Report) -> dict[s
 
 def _users(location: Location, objects: Objects) -> Arrow:
     found: list[Arrow] = []
-    for source in importing.csv_files(objects, location, deep=True):
-        stream = objects.read(source, importing.INVALID_LOCATION)
-        rows = reading.batches(stream, USERS, source.name, alone=True)
+    for source in dataset_import.csv_files(objects, location, deep=True):
+        stream = objects.read(source, dataset_import.INVALID_LOCATION)
+        rows = csv_reader.batches(stream, USERS, source.name, alone=True)
         found += [batch.column("USER_ID") for batch in rows]
     return pc.unique(pa.chunked_array(found, pa.string()))
 

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any, Literal
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from services.engine.computations.csv_reader import arrow_schema
+from services.engine.computations.null_cells import EARLIEST_SECOND, LATEST_SECOND
 from services.engine.domain.schemas import Column, Schema, metadata
 from services.engine.store import datasets
-from services.engine.worker.cells import EARLIEST_SECOND, LATEST_SECOND
-from services.engine.worker.reading import arrow_schema
 from shared.events.cells import LARGEST_CELL, cell_of
 from shared.events.spellings import columns_of_fields, folded
 

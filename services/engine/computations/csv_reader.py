@@ -12,10 +12,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import csv as arrow_csv
 
+from services.engine.computations.csv_normalizer import Rows
+from services.engine.computations.null_cells import EARLIEST_SECOND, IDS, LATEST_SECOND, NullCells, converted
 from services.engine.domain.schemas import Column, Schema
 from services.engine.store.objects import BUFFER_BYTES
-from services.engine.worker.cells import EARLIEST_SECOND, IDS, LATEST_SECOND, NullCells, converted
-from services.engine.worker.quoting import Rows
 from shared.errors import Permanent, Transient
 from shared.events.cells import LARGEST_CELL
 from shared.events.values import LARGEST

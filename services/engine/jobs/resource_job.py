@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
+from services.engine.computations import launcher
 from services.engine.domain import locations
 from services.engine.domain.resources import Resource, Status
 from services.engine.store import buckets, resources
-from services.engine.worker import child
 from shared.errors import Permanent
 from shared.postgres import UNAVAILABLE
 
@@ -76,10 +76,10 @@ class Runner:
             await job.report(**progress)
 
         if workspace is not None:
-            result = await self._while_wanted(job, child.compute(kind, spec, workspace, told, store))
+            result = await self._while_wanted(job, launcher.compute(kind, spec, workspace, told, store))
         else:
-            with child.workspace(self.settings.work_folder, job) as made:
-                result = await self._while_wanted(job, child.compute(kind, spec, made, told, store))
+            with launcher.workspace(self.settings.work_folder, job) as made:
+                result = await self._while_wanted(job, launcher.compute(kind, spec, made, told, store))
         for warning in result["warnings"]:
             log.warning("engine.warned", kind=job.kind, resource=job.key, warning=warning)
         await job.report(step="done", share=1.0, warnings=result["warnings"])

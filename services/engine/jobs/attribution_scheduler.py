@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from services.engine.jobs.metric_attributions import KIND, metrics_of
 from services.engine.store import attributions
-from services.engine.worker.attributions import KIND, metrics_of
 from shared import jobs
 from shared.postgres import UNAVAILABLE
 

@@ -9,11 +9,11 @@ from typing import IO, Any
 
 import pyarrow.parquet as pq
 
+from services.engine.computations import csv_reader
+from services.engine.computations.null_cells import NullCells
 from services.engine.domain import schemas
 from services.engine.domain.locations import Location, as_folder
 from services.engine.store.objects import Object, Objects
-from services.engine.worker import reading
-from services.engine.worker.cells import NullCells
 from shared.errors import Permanent
 
 INVALID_LOCATION = "Invalid Data location."
@@ -21,7 +21,7 @@ FEWEST_INTERACTIONS = 1000
 MOST_FILES = 10_000
 """Each becomes a part of the dataset, which every training opens."""
 # So much that the distinct ids of a batch of rows fit: they are then read back as numbers.
-_DICTIONARY_BYTES = 2 * reading.BLOCK_BYTES
+_DICTIONARY_BYTES = 2 * csv_reader.BLOCK_BYTES
 
 Report = Callable[[str, float], None]
 
@@ -103,11 +103,11 @@ def _convert(
 ) -> int:
     """Write the rows of one file; gives how many. Permanent when there are more than `most`."""
     rows = 0
-    arrow = reading.arrow_schema(schema)
+    arrow = csv_reader.arrow_schema(schema)
     with pq.ParquetWriter(
         path, arrow, compression="zstd", compression_level=1, dictionary_pagesize_limit=_DICTIONARY_BYTES
     ) as writer:
-        for batch in reading.batches(stream, schema, name, nulls=nulls):
+        for batch in csv_reader.batches(stream, schema, name, nulls=nulls):
             rows += batch.num_rows
             if rows > most:
                 raise Permanent(f"With {name} the import has too many rows. Split the import.")

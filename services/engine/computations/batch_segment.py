@@ -13,13 +13,18 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
+from services.engine.computations.batch_filters import Mask, UserSieve
+from services.engine.computations.batch_inference import (
+    INVALID_INPUT_PATH,
+    INVALID_OUTPUT_PATH,
+    Report,
+    fetch_model,
+)
+from services.engine.computations.batch_lines import input_files, read_json
 from services.engine.domain.locations import Location
 from services.engine.recipes import segment_attribute_affinity, segments
 from services.engine.recipes.segment_attribute_affinity import Kinds
 from services.engine.store.objects import Object, Objects
-from services.engine.worker.inference import INVALID_INPUT_PATH, INVALID_OUTPUT_PATH, Report, fetch_model
-from services.engine.worker.lines import input_files, read_json
-from services.engine.worker.sieve import Mask, UserSieve
 from shared.errors import Permanent
 from shared.models import Model
 

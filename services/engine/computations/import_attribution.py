@@ -11,9 +11,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from services.engine.computations.attribution_report import Items, Place, publish, row_of, valued
 from services.engine.domain.attribution import BUCKET_SECONDS, Metric, Tally, sums_of
 from services.engine.store.objects import Objects
-from services.engine.worker.attribution import Items, Place, publish, row_of, valued
 from shared.aws.personalize.recommendation_ids import source_among
 from shared.events import canonical_type
 

@@ -14,11 +14,11 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from services.engine.computations import csv_reader
+from services.engine.computations.row_deletion import without
 from services.engine.domain import schemas
 from services.engine.domain.locations import as_folder
 from services.engine.store.objects import Objects
-from services.engine.worker import reading
-from services.engine.worker.erasing import without
 
 INVALID_OUTPUT_PATH = "Invalid S3 output path."
 
@@ -114,7 +114,7 @@ def _batches(
     erased: Mapping[str, int] = MappingProxyType({}),
 ) -> Iterator[pa.RecordBatch]:
     """The rows of a Parquet file in the schema's columns; a column that it lacks is empty."""
-    arrow = reading.arrow_schema(schema)
+    arrow = csv_reader.arrow_schema(schema)
     before = 0
     for batch in pq.ParquetFile(path).iter_batches():
         columns = [

@@ -29,15 +29,15 @@ _OOM_SCORE = "800"
 
 # Each module has a `Spec` and `run(spec, objects, workspace, report)`.
 MODULES = {
-    "import": "services.engine.worker.importing",
-    "segments": "services.engine.worker.segmenting",
-    "deletion": "services.engine.worker.erasing",
-    "forgetting": "services.engine.worker.forgetting",
-    "export": "services.engine.worker.exporting",
-    "attribution": "services.engine.worker.attribution",
-    "bulk attribution": "services.engine.worker.bulk_attribution",
-    "training": "services.engine.worker.training",
-    "inference": "services.engine.worker.inference",
+    "import": "services.engine.computations.dataset_import",
+    "segments": "services.engine.computations.batch_segment",
+    "deletion": "services.engine.computations.row_deletion",
+    "forgetting": "services.engine.computations.model_deletion",
+    "export": "services.engine.computations.dataset_export",
+    "attribution": "services.engine.computations.attribution_report",
+    "bulk attribution": "services.engine.computations.import_attribution",
+    "training": "services.engine.computations.model_training",
+    "inference": "services.engine.computations.batch_inference",
 }
 
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from services.engine.worker import computation
+from services.engine.computations import child
 from shared.errors import Permanent, Transient
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ LINE_LIMIT = 4 * 2**20
 Told = Callable[[dict[str, Any]], Awaitable[None]]
 
 _forks = multiprocessing.get_context("forkserver")
-_forks.set_forkserver_preload([*computation.MODULES.values()])
+_forks.set_forkserver_preload([*child.MODULES.values()])
 
 
 class Forks:
@@ -66,9 +66,7 @@ async def compute(
     is cancelled, the process ends too.
     """
     ours, theirs = socket.socketpair()
-    process = _forks.Process(
-        target=computation.main, args=(theirs, kind, spec, workspace, store), daemon=True
-    )
+    process = _forks.Process(target=child.main, args=(theirs, kind, spec, workspace, store), daemon=True)
     with theirs:
         process.start()
     reader, writer = await asyncio.open_unix_connection(sock=ours, limit=LINE_LIMIT)

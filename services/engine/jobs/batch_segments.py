@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from services.engine import metrics
+from services.engine.computations import batch_segment
+from services.engine.jobs.resource_job import Runner
 from services.engine.store import deletions
-from services.engine.worker import segmenting
-from services.engine.worker.runner import Runner
 
 if TYPE_CHECKING:
     from shared.jobs import Job
@@ -26,7 +26,7 @@ class Segments(Runner):
         version = await self._version_of(resource)
         document = resource.document
         source, output, store = await self._batch_places(resource)
-        spec = segmenting.Spec(
+        spec = batch_segment.Spec(
             version.facts["folder"],
             version.facts["model_sha256"],
             source.bucket,

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from services.engine import metrics
+from services.engine.computations import dataset_export, launcher
 from services.engine.domain import locations, schemas
+from services.engine.jobs import received_rows
+from services.engine.jobs.resource_job import Runner
 from services.engine.store import datasets, deletions
-from services.engine.worker import child, collecting, exporting
-from services.engine.worker.runner import Runner
 
 if TYPE_CHECKING:
     from shared.jobs import Job
@@ -28,16 +29,16 @@ class Exports(Runner):
         document = resource.document
         kind, text = dataset.document["datasetType"], schema.document["schema"]
         output = locations.parse(
-            document["jobOutput"]["s3DataDestination"]["path"], exporting.INVALID_OUTPUT_PATH
+            document["jobOutput"]["s3DataDestination"]["path"], dataset_export.INVALID_OUTPUT_PATH
         )
-        store = await self._store_of(resource, writes=[(output, exporting.INVALID_OUTPUT_PATH)])
+        store = await self._store_of(resource, writes=[(output, dataset_export.INVALID_OUTPUT_PATH)])
         mode = document["ingestionMode"]
-        with child.workspace(self.settings.work_folder, job) as workspace:
+        with launcher.workspace(self.settings.work_folder, job) as workspace:
             path = workspace / "received.parquet"
-            collected = mode in {"PUT", "ALL"} and await collecting.collect_whole(
+            collected = mode in {"PUT", "ALL"} and await received_rows.collect_whole(
                 self.database, resource.owner, kind, schemas.parse(text), path
             )
-            spec = exporting.Spec(
+            spec = dataset_export.Spec(
                 kind,
                 text,
                 mode,

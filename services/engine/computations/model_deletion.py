@@ -11,10 +11,10 @@ import numpy as np
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from services.engine.computations.batch_inference import fetch_model
+from services.engine.computations.model_training import upload
+from services.engine.computations.row_deletion import USERS_FILE
 from services.engine.store.objects import Objects
-from services.engine.worker.erasing import USERS_FILE
-from services.engine.worker.inference import fetch_model
-from services.engine.worker.training import upload
 from shared import models
 from shared.models import Ids, Model, Seen
 from shared.models.attributes import Attributes, Texts

@@ -15,13 +15,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from services.engine.computations.batch_inference import fetch_model
+from services.engine.computations.context_counts import Tally
+from services.engine.computations.row_deletion import without
 from services.engine.recipes import RECIPES, Dataset, train, weights
 from services.engine.recipes.recipe import excluded_columns
 from services.engine.recipes.room import ROWS_AT_ONCE, Room
 from services.engine.store.objects import Objects, sha256_of
-from services.engine.worker.circumstances import Tally
-from services.engine.worker.erasing import without
-from services.engine.worker.inference import fetch_model
 from shared import models
 from shared.errors import Permanent
 from shared.events.values import LARGEST
@@ -139,14 +139,14 @@ def _data(spec: Spec, tally: Tally, objects: Objects, workspace: Path) -> Iterat
         yield dataset
         return
     # Half a gigabyte of libraries that only this backend needs.
-    from services.engine.worker import cluster  # noqa: PLC0415
+    from services.engine.computations import spark_backend  # noqa: PLC0415
 
     if tally.columns:
         # Spark reads the columns that train alone.
         for _ in _interactions(files, spec.erased, tally):
             pass
-    with cluster.session(spec.spark_master, workspace) as running:
-        yield cluster.read(running, files, items, users, spec.erased, spec.config)
+    with spark_backend.session(spec.spark_master, workspace) as running:
+        yield spark_backend.read(running, files, items, users, spec.erased, spec.config)
 
 
 def _files(spec: Spec, objects: Objects, workspace: Path) -> list[Path]:

@@ -11,18 +11,19 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from services.engine import metrics
+from services.engine.computations import batch_inference, dataset_import, launcher, model_training
 from services.engine.domain import locations, schemas
 from services.engine.domain.resources import Resource, Status, Type
+from services.engine.jobs import metric_attributions, received_rows
+from services.engine.jobs.batch_segments import Segments
+from services.engine.jobs.data_deletions import Deletions
+from services.engine.jobs.dataset_exports import Exports
+from services.engine.jobs.metric_attributions import Attributions
+from services.engine.jobs.resource_job import Runner
 from services.engine.personalize import campaigns, incremental_updates, recommender_trainings
 from services.engine.personalize.solutions import settings_of
 from services.engine.recipes import RECIPES
 from services.engine.store import datasets, deletions, resources
-from services.engine.worker import attributions, child, collecting, importing, inference, training
-from services.engine.worker.attributions import Attributions
-from services.engine.worker.deletions import Deletions
-from services.engine.worker.exports import Exports
-from services.engine.worker.runner import Runner
-from services.engine.worker.segments import Segments
 from shared import jobs, outbox
 from shared.errors import Permanent
 from shared.events.topics import CAMPAIGNS
@@ -51,7 +52,7 @@ class Work(Runner):
             Type.BATCH_INFERENCE_JOB.value: self.batch_inference,
             Type.DATASET_EXPORT_JOB.value: Exports(self.database, self.settings).dataset_export,
             Type.DATA_DELETION_JOB.value: Deletions(self.database, self.settings).data_deletion,
-            attributions.KIND: Attributions(self.database, self.settings).count,
+            metric_attributions.KIND: Attributions(self.database, self.settings).count,
             Type.BATCH_SEGMENT_JOB.value: Segments(self.database, self.settings).batch_segment,
         }
 
@@ -64,12 +65,12 @@ class Work(Runner):
         dataset, schema = await self._dataset_of(resource)
         if document["importMode"] == "INCREMENTAL" and not await datasets.parts(self.database, dataset.id):
             raise Permanent("The dataset holds no rows of a FULL import; make one before an INCREMENTAL one.")
-        source = locations.parse(document["dataSource"]["dataLocation"], importing.INVALID_LOCATION)
-        store = await self._store_of(resource, reads=[(source, importing.INVALID_LOCATION)])
+        source = locations.parse(document["dataSource"]["dataLocation"], dataset_import.INVALID_LOCATION)
+        store = await self._store_of(resource, reads=[(source, dataset_import.INVALID_LOCATION)])
         kind = dataset.document["datasetType"]
         # A folder per attempt: what a killed attempt has written is never mistaken for ours.
         folder = f"{locations.dataset_prefix(resource.owner, kind, resource.id)}{job.attempt}/"
-        spec = importing.Spec(
+        spec = dataset_import.Spec(
             source.bucket,
             source.key,
             schema.document["schema"],
@@ -95,18 +96,18 @@ class Work(Runner):
         if resource.type is Type.RECOMMENDER_TRAINING:
             async with self.database.transaction() as connection:
                 await recommender_trainings.begun(resources.beside(connection, resource), resource)
-        with child.workspace(self.settings.work_folder, job) as workspace:
+        with launcher.workspace(self.settings.work_folder, job) as workspace:
             await job.report(step="collect received events", share=0.0)
             parts, columns = await self._datasets_of(resource)
             sessions = RECIPES[resource.facts["recipe"]].trains_sessions
-            received = await collecting.collect(
+            received = await received_rows.collect(
                 self.database, resource.owner, columns, workspace, sessions=sessions
             )
             like = await self._taken_over(resource)
             document = resource.document
             interactions = columns.get("INTERACTIONS")
             context = None if interactions is None else schemas.metadata(interactions, "INTERACTIONS")
-            spec = training.Spec(
+            spec = model_training.Spec(
                 resource.facts["recipe"],
                 settings_of(document),
                 parts,
@@ -134,7 +135,7 @@ class Work(Runner):
         document = resource.document
         source, output, store = await self._batch_places(resource)
         config = document.get("batchInferenceJobConfig", {})
-        spec = inference.Spec(
+        spec = batch_inference.Spec(
             version.facts["folder"],
             version.facts["model_sha256"],
             source.bucket,
@@ -166,7 +167,7 @@ class Work(Runner):
 
     async def failed(self, job: Job, sentence: str) -> None:
         """Say why a job came to nothing; the next import of the same dataset may begin."""
-        if job.kind == attributions.KIND:
+        if job.kind == metric_attributions.KIND:
             await Attributions(self.database, self.settings).failed(job, sentence)
             return
         async with self.database.transaction() as connection:
@@ -246,7 +247,7 @@ class Work(Runner):
         await beside.update(unfinished, status=Status.ACTIVE, facts=facts)
         if unfinished.document.get("publishAttributionMetricsToS3") and dataset.parent:
             keys = [part.key for part in parts] if dataset.document["datasetType"] == "INTERACTIONS" else []
-            await attributions.publish_import(connection, unfinished, dataset.parent, keys)
+            await metric_attributions.publish_import(connection, unfinished, dataset.parent, keys)
         await _queue_next_import(connection, unfinished)
 
     async def _finish_training(

@@ -18,12 +18,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from services.engine import metrics
+from services.engine.computations import dataset_import, launcher, model_deletion, row_deletion
 from services.engine.domain import locations
 from services.engine.domain.resources import Resource, Status, Type
+from services.engine.jobs.resource_job import Runner
 from services.engine.personalize import trained_models
 from services.engine.store import datasets, deletions, erasures, resources
-from services.engine.worker import child, erasing, forgetting, importing
-from services.engine.worker.runner import Runner
 from shared import outbox
 from shared.errors import Transient
 from shared.events.topics import CAMPAIGNS
@@ -61,12 +61,14 @@ class Deletions(Runner):
 
     async def _request(self, job: Job, resource: Resource) -> None:
         """Leave the users out from now on, request their erasure, and count their received rows, once."""
-        source = locations.parse(resource.document["dataSource"]["dataLocation"], importing.INVALID_LOCATION)
-        store = await self._store_of(resource, reads=[(source, importing.INVALID_LOCATION)])
-        with child.workspace(self.settings.work_folder, job) as workspace:
-            spec = erasing.Spec((source.bucket, source.key), [], "")
+        source = locations.parse(
+            resource.document["dataSource"]["dataLocation"], dataset_import.INVALID_LOCATION
+        )
+        store = await self._store_of(resource, reads=[(source, dataset_import.INVALID_LOCATION)])
+        with launcher.workspace(self.settings.work_folder, job) as workspace:
+            spec = row_deletion.Spec((source.bucket, source.key), [], "")
             result = await self._compute(job, "deletion", spec, workspace, store)
-            path = workspace / erasing.USERS_FILE
+            path = workspace / row_deletion.USERS_FILE
             if "received" not in job.progress:
                 received = 0
                 for users in _some(path):
@@ -82,14 +84,16 @@ class Deletions(Runner):
         """Write anew the parts of the imports that have rows of the users."""
         done: dict[str, dict[str, Any]] = {}
         finished = False
-        with child.workspace(self.settings.work_folder, job) as workspace:
+        with launcher.workspace(self.settings.work_folder, job) as workspace:
             await self._write_users(resource, workspace)
             while not finished:
                 parts = await _parts(self.database, resource)
                 written = locations.deletion_prefix(resource.owner, resource.id, job.attempt)
                 folder = f"{written}{len(done)}/"
                 missing = [part.key for some in parts.values() for part in some if part.key not in done]
-                result = await self._compute(job, "deletion", erasing.Spec(None, missing, folder), workspace)
+                result = await self._compute(
+                    job, "deletion", row_deletion.Spec(None, missing, folder), workspace
+                )
                 done |= {part["key"]: part for part in result["parts"]}
                 async with self.database.transaction() as connection:
                     finished = await self._replace_parts(connection, job, resource, done)
@@ -97,7 +101,9 @@ class Deletions(Runner):
     async def _write_users(self, resource: Resource, workspace: Path) -> None:
         """Leave the ids of the job's users where its computations look for them."""
         users = await erasures.users_of(self.database, resource.id)
-        pq.write_table(pa.table({"USER_ID": pa.array(users, pa.string())}), workspace / erasing.USERS_FILE)
+        pq.write_table(
+            pa.table({"USER_ID": pa.array(users, pa.string())}), workspace / row_deletion.USERS_FILE
+        )
 
     async def _replace_parts(
         self, connection: Connection, job: Job, resource: Resource, done: dict[str, dict[str, Any]]
@@ -139,10 +145,10 @@ class Deletions(Runner):
             training = await trained_models.being_trained(self.database, resource)
             await job.report(trainings=training)
         await self._wait_for(lambda: trained_models.unfinished(self.database, training), "trainings")
-        with child.workspace(self.settings.work_folder, job) as workspace:
+        with launcher.workspace(self.settings.work_folder, job) as workspace:
             await self._write_users(resource, workspace)
             found = await trained_models.of_group(self.database, resource)
-            spec = forgetting.Spec(
+            spec = model_deletion.Spec(
                 [(each.folder, each.sha256, each.folder_without(resource.id)) for each in found]
             )
             result = await self._compute(job, "forgetting", spec, workspace)

@@ -8,13 +8,14 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from services.engine import metrics
+from services.engine.computations import attribution_report, import_attribution, launcher
+from services.engine.computations.attribution_report import Items, Place
 from services.engine.domain import locations, schemas
 from services.engine.domain.attribution import Key, Metric, Tally, sums_of
 from services.engine.domain.resources import Resource, Type
+from services.engine.jobs import received_rows
+from services.engine.jobs.resource_job import Runner
 from services.engine.store import attributions, datasets, resources
-from services.engine.worker import attribution, bulk_attribution, child, collecting
-from services.engine.worker.attribution import Items, Place
-from services.engine.worker.runner import Runner
 from shared import jobs
 from shared.aws.personalize.recommendation_ids import source_among
 from shared.errors import Transient
@@ -60,7 +61,7 @@ class Attributions(Runner):
             tally.add(some)
         sums = list(sums_of(tally, reported))
         store = await self._output_of(found)
-        with child.workspace(self.settings.work_folder, job) as workspace:
+        with launcher.workspace(self.settings.work_folder, job) as workspace:
             spec = await self._spec(job, found, sums, workspace)
             result = await self._compute(job, KIND, spec, workspace, store)
         keys: list[Key] = [(each["metric"], each["source"]) for each in sums]
@@ -92,20 +93,20 @@ class Attributions(Runner):
 
     async def _spec(
         self, job: Job, found: Resource, sums: list[dict[str, Any]], workspace: Path
-    ) -> attribution.Spec:
+    ) -> attribution_report.Spec:
         wanted = {item for each in sums if each["column"] for item in each["items"]}
         items = await self._items(found, workspace / "received.parquet", sorted(wanted))
         name = f"PutEvents - {job.payload['bucket']}-{job.payload['events']}"
         place, again = _place(found, name), job.attempt > 1
-        return attribution.Spec(job.payload["bucket"], sums, items, place, again=again)
+        return attribution_report.Spec(job.payload["bucket"], sums, items, place, again=again)
 
     async def _count_import(self, job: Job, found: Resource) -> None:
         """Write the file of an import: once, or again under the same name."""
         store = await self._output_of(found)
         since = max(found.created_at, datetime.now(UTC) - timedelta(days=MOST_DAYS))
-        with child.workspace(self.settings.work_folder, job) as workspace:
+        with launcher.workspace(self.settings.work_folder, job) as workspace:
             items = await self._items(found, workspace / "received.parquet")
-            spec = bulk_attribution.Spec(
+            spec = import_attribution.Spec(
                 found.owner,
                 job.payload["rows"],
                 math.ceil(since.timestamp()),
@@ -127,7 +128,7 @@ class Attributions(Runner):
     async def _output_of(self, found: Resource) -> TenantStore:
         """What the files of a metric attribution may reach; Permanent where its place was taken back."""
         place = _place(found, "")
-        complaint = attribution.INVALID_OUTPUT_PATH
+        complaint = attribution_report.INVALID_OUTPUT_PATH
         output = [] if place.bucket is None else [(locations.Location(place.bucket, place.key), complaint)]
         return await self._store_of(found, writes=output)
 
@@ -144,7 +145,7 @@ class Attributions(Runner):
             if schema is None:
                 return Items(parts, None)
             columns = schemas.parse(schema.document["schema"])
-            some = await collecting.collect_whole(self.database, found.owner, "ITEMS", columns, path, ids)
+            some = await received_rows.collect_whole(self.database, found.owner, "ITEMS", columns, path, ids)
             return Items(parts, str(path) if some else None)
         return Items([], None)
 
@@ -155,7 +156,7 @@ def _place(found: Resource, name: str) -> Place:
     destination = found.document["metricsOutputConfig"].get("s3DataDestination")
     if destination is None:
         return Place(None, "", name)
-    output = locations.parse(destination["path"], attribution.INVALID_OUTPUT_PATH)
+    output = locations.parse(destination["path"], attribution_report.INVALID_OUTPUT_PATH)
     return Place(output.bucket, output.key, name)
 
 

@@ -25,12 +25,12 @@ import numpy as np
 import pyarrow as pa
 from scipy import sparse
 
+from services.engine.computations import batch_inference
+from services.engine.computations.row_deletion import without
 from services.engine.recipes import Dataset
 from services.engine.recipes.elsewhere import Asked, Rule, mask, partial
 from services.engine.recipes.weights import rule
 from services.engine.store.objects import Objects
-from services.engine.worker import inference
-from services.engine.worker.erasing import without
 from shared.errors import Permanent
 from shared.events import canonical_type
 from shared.events.values import LARGEST
@@ -256,7 +256,7 @@ def _rows(dataset: Dataset) -> pa.Table:
 
 
 @contextmanager
-def answering(spec: inference.Spec, workspace: Path) -> Iterator[inference.Write]:
+def answering(spec: batch_inference.Spec, workspace: Path) -> Iterator[batch_inference.Write]:
     """Answer files by executors, in one session for all of them."""
 
     def answered(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -284,14 +284,14 @@ def answering(spec: inference.Spec, workspace: Path) -> Iterator[inference.Write
 
 
 @lru_cache(maxsize=1)
-def _answerer_in(spec: str) -> inference.Answerer:
+def _answerer_in(spec: str) -> batch_inference.Answerer:
     """An executor's own copy of the model, for as long as the executor lives."""
     folder = Path(tempfile.mkdtemp(prefix="endcap-spark-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    return inference.Answerer.of(
-        inference.Spec(**json.loads(spec)), Objects.of(S3Settings.of("engine")), folder
+    return batch_inference.Answerer.of(
+        batch_inference.Spec(**json.loads(spec)), Objects.of(S3Settings.of("engine")), folder
     )
 
 
-def _answerer(spec: inference.Spec) -> inference.Answerer:
+def _answerer(spec: batch_inference.Spec) -> batch_inference.Answerer:
     return _answerer_in(json.dumps(asdict(spec), sort_keys=True))

@@ -1,0 +1,1 @@
+"""Computations of jobs, each in a child process: they read and write files and objects, never Postgres."""

@@ -1,0 +1,1 @@
+"""Jobs of the engine: work that a worker leases, which reads and writes Postgres."""
