@@ -1,6 +1,6 @@
 """Fast paths: busy routes answered in raw ASGI, in front of the FastAPI application that documents them.
 
-For a PutEvents request of ten events FastAPI takes a third of the CPU time (docs/decisions/0168).
+For a PutEvents request of ten events FastAPI takes a third of the CPU time (docs/decisions/0014-http).
 """
 
 from __future__ import annotations

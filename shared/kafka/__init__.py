@@ -11,7 +11,8 @@
     python -m shared.kafka topics                           # make what the registry says
     python -m shared.kafka replay orders-v1-tracker-dlq     # give dead letters another chance
 
-Messages are delivered at least once and in order per key; see docs/decisions/0010 to 0015.
+Messages are delivered at least once and in order per key; see docs/decisions/0003-delivery
+and docs/decisions/0004-kafka-clients.
 """
 
 from shared.kafka.consumer import Consumer

@@ -2,7 +2,8 @@
 
 A subscription reads, handles or waits; and it halts when the records of several tenants fail for a defect.
 It comes back from that by itself: after a while it begins again at the committed offset, and halts again if
-the record there still is bad. See docs/decisions/0171 and 0172.
+the record there still is bad. See
+docs/decisions/0005-kafka-consumption and docs/decisions/0006-kafka-errors.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 A notice makes a reader fast and never is what it relies on: a connection may be lost, a pooler may swallow
 LISTEN. So a reader looks by itself every few seconds, and often while this connection is away. See
-docs/decisions/0220.
+docs/decisions/0008-outbox.
 """
 
 from __future__ import annotations

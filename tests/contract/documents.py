@@ -1,4 +1,4 @@
-"""Every generated contract and the file that holds it: schemas, AsyncAPI, OpenAPI, operations."""
+"""Every generated document and its file: schemas, AsyncAPI, OpenAPI, operations, the index of decisions."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 import orjson
 
 from shared.events.documents import asyncapi, schemas
+from tests.contract.decisions import INDEX, index
 from tests.contract.operations import operations
 
 SERVICES = ("tracker", "sync", "trainer", "loader", "recommender", "router", "engine")
@@ -31,6 +32,7 @@ def documents() -> dict[Path, bytes]:
     table = {
         Path("docs/operations.md"): operations(
             http[openapi_path("tracker")], http[openapi_path("recommender")]
-        )
+        ),
+        INDEX: index(),
     }
     return {ROOT / path: content for path, content in {**schemas(), **asyncapi(), **http, **table}.items()}

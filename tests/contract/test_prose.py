@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -50,14 +49,6 @@ def test_every_command_exists(page: Path) -> None:
     for module in modules:
         place = ROOT / Path(*module.split("."))
         assert (place / "__main__.py").is_file() or place.with_suffix(".py").is_file(), module
-
-
-def test_a_decision_has_a_number_of_its_own() -> None:
-    pages = [path for path in PAGES if path.parts[:2] == ("docs", "decisions")]
-
-    assert [number for number, count in Counter(path.name[:4] for path in pages).items() if count > 1] == []
-    for path in pages:
-        assert text(path).startswith(f"# {int(path.name[:4])}. "), path
 
 
 @pytest.mark.parametrize("service", SERVICES)

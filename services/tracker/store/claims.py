@@ -1,7 +1,7 @@
 """What was claimed of the shop's orders: the order wins, and whoever had counted the claim is told.
 
 A key that may send events is public by nature, and the id of an order's line follows from the order: whoever
-guesses it may come before the shop. See docs/decisions/0192.
+guesses it may come before the shop. See docs/decisions/0011-events-once.
 """
 
 from __future__ import annotations
