@@ -10,11 +10,11 @@ memory and scores live. Nothing here needs more than numpy.
 
 from shared.models.attributes import Attributes
 from shared.models.context import Context
-from shared.models.deeds import Deeds
 from shared.models.diffusion import Tastes, Walks
 from shared.models.folder import fingerprint, load, save
 from shared.models.histories import Histories, Later, Seen
 from shared.models.ids import Ids
+from shared.models.interaction_index import InteractionIndex
 from shared.models.model import Model
 from shared.models.neighbours import Neighbours
 from shared.models.parts import Part, Table
@@ -24,9 +24,9 @@ from shared.models.scoring import Scoring
 __all__ = [
     "Attributes",
     "Context",
-    "Deeds",
     "Histories",
     "Ids",
+    "InteractionIndex",
     "Later",
     "Model",
     "Neighbours",

@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 from shared.errors import Permanent
 from shared.models.attributes import Attributes, Column, NumberKind, Texts
 from shared.models.context import Context
-from shared.models.deeds import Deeds
 from shared.models.histories import Histories, Seen
 from shared.models.ids import Ids
+from shared.models.interaction_index import InteractionIndex
 from shared.models.model import Model
 from shared.models.parts import TABLES, Part
 from shared.models.scoring import Scoring
@@ -64,7 +64,7 @@ def save(model: Model, folder: Path | str) -> None:
         "newest": model.newest,
         "tilted": len(model.tilt) > 0,
         "attributes": {owner: _kinds(attributes) for owner, attributes in _attributes(model)},
-        "deeds": list(model.deeds.names) if model.deeds.known else None,
+        "deeds": list(model.interactions.event_types) if model.interactions.available else None,
         "context": None if model.context.columns is None else [model.context.columns, model.context.counted],
         "notes": dict(model.notes),
     }
@@ -98,7 +98,7 @@ def load(folder: Path | str) -> Model:
             born=_array(folder, "born") if meta["format"] > 1 else np.zeros(0, np.int64),
             newest=meta.get("newest", 0),
             tilt=_array(folder, "tilt") if meta.get("tilted") else np.zeros(0, np.float32),
-            deeds=_read_deeds(folder, meta.get("deeds")),
+            interactions=_read_interactions(folder, meta.get("deeds")),
             context=_read_context(folder, meta.get("context")),
         )
     except (OSError, KeyError, TypeError, ValueError) as error:
@@ -128,8 +128,8 @@ def _arrays(model: Model) -> Iterator[tuple[str, NDArray[Any]]]:
     yield from _prefixed("users", model.users.arrays())
     yield from _prefixed("histories", model.histories.arrays())
     yield from _prefixed("older", model.older.arrays())
-    if model.deeds.known:
-        yield from _prefixed("deeds", model.deeds.arrays())
+    if model.interactions.available:
+        yield from _prefixed("deeds", model.interactions.arrays())
     if model.context.counted:
         yield from _prefixed("context", model.context.arrays())
     if len(model.tilt):
@@ -173,11 +173,13 @@ def _read_attributes(folder: Path, owner: str, columns: list[list[str]]) -> Attr
     return Attributes(found, {name: _NUMBER_KINDS[kind] for name, kind in columns if kind in _NUMBER_KINDS})
 
 
-def _read_deeds(folder: Path, names: list[str] | None) -> Deeds:
+def _read_interactions(folder: Path, event_types: list[str] | None) -> InteractionIndex:
     """Who did what; none in a folder that keeps none, as those of long ago."""
-    if names is None:
-        return Deeds()
-    return Deeds(**_group(folder, "deeds", ("offsets", "items", "types")), names=tuple(names))
+    if event_types is None:
+        return InteractionIndex()
+    return InteractionIndex(
+        **_group(folder, "deeds", ("offsets", "items", "types")), event_types=tuple(event_types)
+    )
 
 
 def _read_context(folder: Path, known: list[list[str]] | None) -> Context:

@@ -14,10 +14,10 @@ from shared.events import canonical_type
 from shared.models.attributes import Attributes
 from shared.models.audience import Allowed, Audience, Event, Mask, masks
 from shared.models.context import Context
-from shared.models.deeds import Deeds
 from shared.models.exploration import Bonus
 from shared.models.histories import Histories, Later, Seen
 from shared.models.ids import Ids
+from shared.models.interaction_index import InteractionIndex
 from shared.models.neighbours import Neighbours
 from shared.models.parts import Part
 from shared.models.popularity import Popularity
@@ -37,8 +37,8 @@ class Model:
     `popularity` counts unique users per item. `histories` are each training user's newest events,
     `older` the items of their events before those. `notes` say what training chose and why.
     `born` is when each item was first met in an event, `newest` the newest event's time; both in epoch
-    seconds, 0 for never. `born` is empty in models that were saved before it was kept. `deeds` are what
-    filters by interactions ask for, and what a recipe asks for that keeps out what was bought. `context` is
+    seconds, 0 for never. `born` is empty in models that were saved before it was kept. `interactions` is the
+    index for filters by interactions, and for recipes that leave out what a user bought. `context` is
     how items are spread over the values of the interactions' own columns.
     `tilt` is added to each item's score for users: an objective beside relevance; empty for none.
     `influence` is how much POPULARITY and FRESHNESS count beside an item's likeness to another, 0 … 1; it
@@ -60,7 +60,7 @@ class Model:
     newest: int = 0
     tilt: NDArray[np.float32] = field(default_factory=lambda: np.zeros(0, np.float32))
     influence: Mapping[str, float] = field(default_factory=dict)
-    deeds: Deeds = field(default_factory=Deeds)
+    interactions: InteractionIndex = field(default_factory=InteractionIndex)
     context: Context = field(default_factory=Context)
 
     def recommend(
@@ -193,8 +193,8 @@ class Model:
             return []
         events = (self._item(item) for item, kind, _ in history if canonical_type(kind) == PURCHASE)
         bought = [number for number in events if number is not None]
-        user = None if user_id is None or not self.deeds.known else self.users.find(user_id)
-        return bought if user is None else bought + self.deeds.done(user, PURCHASE).tolist()
+        user = None if user_id is None or not self.interactions.available else self.users.find(user_id)
+        return bought if user is None else bought + self.interactions.items_with(user, PURCHASE).tolist()
 
     def _unbought(self, allowed: Allowed) -> Callable[[str], Mask]:
         """The same masks without what each user bought."""

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from shared.errors import Permanent
 from shared.filters import Bound, Events, Filter, FilterError, Table
-from shared.models import Deeds, Ids, Model
+from shared.models import Ids, InteractionIndex, Model
 
 Mask = NDArray[np.bool_]
 Values = tuple[tuple[str, str], ...]
@@ -32,13 +32,17 @@ class Asked:
 class Sieve:
     """A filter over a model's items."""
 
-    def __init__(self, expression: str, model: Model, later: tuple[Ids, Deeds] | None = None) -> None:
+    def __init__(
+        self, expression: str, model: Model, later: tuple[Ids, InteractionIndex] | None = None
+    ) -> None:
         """Permanent when the model lacks what the filter asks for; `later` is what was done since."""
         self._filter = Filter.parse(expression)
         self._model = model
         self._table = Table.of(model.items.strings, model.item_attributes)
-        _require_deeds(self._filter, model)
-        self._done = [(model.users, model.deeds), later] if later else [(model.users, model.deeds)]
+        _require_interactions(self._filter, model)
+        self._done = (
+            [(model.users, model.interactions), later] if later else [(model.users, model.interactions)]
+        )
         if self._filter.needs_item and model.scoring.kind != "item":
             raise Permanent("The filter asks for CurrentItem, which only recipes of related items have.")
         self._personal = self._filter.needs_user or self._filter.needs_interactions
@@ -74,13 +78,13 @@ class Sieve:
         """What a user did until the training, and since."""
         items, types = [np.zeros(0, np.int32)], [np.zeros(0, np.int16)]
         names: tuple[str, ...] = ()
-        for users, deeds in self._done:
+        for users, interactions in self._done:
             number = users.find(user_id)
-            if deeds.known and number is not None:
-                theirs, kinds = deeds.row(number)
+            if interactions.available and number is not None:
+                theirs, kinds = interactions.row(number)
                 items.append(theirs)
                 types.append(kinds + np.int16(len(names)))
-                names += deeds.names
+                names += interactions.event_types
         return Events(np.concatenate(items), np.concatenate(types), names)
 
 
@@ -93,11 +97,13 @@ class UserSieve:
         self._present = present
         self.varies = bool(self._filter.parameters)
         """Whether lines may have masks that differ."""
-        _require_deeds(self._filter, model)
+        _require_interactions(self._filter, model)
         self._table = Table.of(model.users.strings, model.user_attributes)
         self._events: Events | tuple[()] = ()
         if self._filter.needs_interactions:
-            self._events = Events(model.deeds.users, model.deeds.types, model.deeds.names)
+            self._events = Events(
+                model.interactions.users, model.interactions.types, model.interactions.event_types
+            )
         self._masks = lru_cache(64)(self._mask)
 
     def mask(self, given: Mapping[str, Any]) -> Mask:
@@ -119,8 +125,8 @@ def _values(given: Mapping[str, Any]) -> Values:
     return tuple(sorted(values.items()))
 
 
-def _require_deeds(chosen: Filter, model: Model) -> None:
-    if chosen.needs_interactions and not model.deeds.known:
+def _require_interactions(chosen: Filter, model: Model) -> None:
+    if chosen.needs_interactions and not model.interactions.available:
         raise Permanent(
             "The filter asks what users did, and this solution version does not keep that: train it again."
         )

@@ -167,7 +167,7 @@ class Answerer:
         sieve = None
         if spec.filter is not None:
             sieve = Sieve(
-                spec.filter, model, newer_interactions.deeds_of(since, model) if since is not None else None
+                spec.filter, model, newer_interactions.interaction_index_of(since, model) if since is not None else None
             )
         return cls(model, spec.results, sieve, newer, spec.ranks, _bonus(spec, model))
 

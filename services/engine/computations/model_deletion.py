@@ -18,8 +18,8 @@ from services.engine.store.objects import Objects
 from shared import models
 from shared.models import Ids, Model, Seen
 from shared.models.attributes import Attributes, Texts
-from shared.models.deeds import Deeds
 from shared.models.histories import ranges
+from shared.models.interaction_index import InteractionIndex
 
 Report = Callable[[str, float], None]
 
@@ -61,15 +61,17 @@ def without_users(model: Model, users: NDArray[np.int64]) -> Model:
     ask for users' events keep no rows of them.
     """
     kept = np.delete(np.arange(len(model.users), dtype=np.int64), users)
-    histories, older, deeds = model.histories, model.older, model.deeds
+    histories, older, interactions = model.histories, model.older, model.interactions
     if _has_rows(histories.offsets, model):
         histories = histories.of(kept)
     if _has_rows(older.offsets, model):
         offsets, places = _rows(older.offsets, kept)
         older = Seen(offsets, older.items[places])
-    if _has_rows(deeds.offsets, model):
-        offsets, places = _rows(deeds.offsets, kept)
-        deeds = Deeds(offsets, deeds.items[places], deeds.types[places], deeds.names)
+    if _has_rows(interactions.offsets, model):
+        offsets, places = _rows(interactions.offsets, kept)
+        interactions = InteractionIndex(
+            offsets, interactions.items[places], interactions.types[places], interactions.event_types
+        )
     strings = model.users.strings
     columns = {
         name: _texts(column, kept) if isinstance(column, Texts) else column[kept]
@@ -80,7 +82,7 @@ def without_users(model: Model, users: NDArray[np.int64]) -> Model:
         users=Ids.of(strings[user] for user in kept.tolist()),
         histories=histories,
         older=older,
-        deeds=deeds,
+        interactions=interactions,
         user_attributes=Attributes(columns, model.user_attributes.kinds),
     )
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from services.engine.recipes import Dataset
 from services.engine.store.objects import Objects
-from shared.models import Deeds, Histories, Ids, Later, Model
+from shared.models import Histories, Ids, InteractionIndex, Later, Model
 
 _COLUMNS = ("USER_ID", "ITEM_ID", "TIMESTAMP", "EVENT_TYPE")
 
@@ -51,11 +51,11 @@ def of(dataset: Dataset, model: Model) -> Later:
     )
 
 
-def deeds_of(dataset: Dataset, model: Model) -> tuple[Ids, Deeds]:
+def interaction_index_of(dataset: Dataset, model: Model) -> tuple[Ids, InteractionIndex]:
     """Interactions with the model's numbers of items and types of their own, for filters; and their users."""
     items = _numbers(dataset, model)
     known = dataset.where(items[dataset.items] >= 0)
-    deeds = Deeds.of(
+    interactions = InteractionIndex.of(
         known.users,
         items[known.items],
         known.event_types,
@@ -63,7 +63,7 @@ def deeds_of(dataset: Dataset, model: Model) -> tuple[Ids, Deeds]:
         user_count=len(known.user_ids),
         item_count=len(model.items),
     )
-    return Ids.of(known.user_ids.tolist()), deeds
+    return Ids.of(known.user_ids.tolist()), interactions
 
 
 def _numbers(dataset: Dataset, model: Model) -> NDArray[np.int64]:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from services.engine.recipes.dataset import Dataset
 from services.engine.recipes.room import Filled
 from services.engine.recipes.weights import numbered
-from shared.models import Attributes, Deeds, Histories, Ids, Model, Neighbours, Part, Scoring, Seen
+from shared.models import Attributes, Histories, Ids, InteractionIndex, Model, Neighbours, Part, Scoring, Seen
 from shared.models.audience import HISTORY
 from shared.models.histories import Occasions, distinct, occasions
 
@@ -91,17 +91,19 @@ def histories(dataset: Dataset, event_types: tuple[str, ...]) -> Histories:
     return Histories(dataset.offsets(), dataset.items, _kinds(dataset, event_types), dataset.times)
 
 
-def deeds(dataset: Dataset) -> Deeds:
+def interaction_index(dataset: Dataset) -> InteractionIndex:
     """Who did what, ever, in events that count and in those that don't."""
     names, users, items = dataset.event_type_names, len(dataset.user_ids), len(dataset.item_ids)
     offsets = np.zeros(users + 1, np.int64)
     filled = Filled(dataset.room, len(dataset), np.int32, np.int16)
     for some in dataset.chunks():
-        done = Deeds.of(some.users, some.items, some.event_types, names, user_count=users, item_count=items)
+        done = InteractionIndex.of(
+            some.users, some.items, some.event_types, names, user_count=users, item_count=items
+        )
         offsets += done.offsets
         filled.add(done.items, done.types)
     columns = filled.columns()
-    return Deeds(offsets, columns[0], columns[1], names)
+    return InteractionIndex(offsets, columns[0], columns[1], names)
 
 
 def ages(dataset: Dataset) -> dict[str, Any]:

@@ -91,7 +91,7 @@ def _use_case(
         if not excludes:
             return fitted
         users = Ids.of(dataset.user_ids.tolist())
-        return replace(fitted, users=users, deeds=assembly.deeds(dataset))
+        return replace(fitted, users=users, interactions=assembly.interaction_index(dataset))
 
     return Recipe(
         name, recipe_type, description, fit=whole, event_type=event_type, domain="ECOMMERCE", **more

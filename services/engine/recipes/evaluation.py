@@ -12,7 +12,7 @@ from services.engine.recipes import assembly, metrics, objective, weights
 from services.engine.recipes.dataset import Dataset
 from services.engine.recipes.holdout import Holdout, eligible, hold_out
 from services.engine.recipes.recipe import Progress, Recipe, silent
-from shared.models import Deeds, Ids, Later, Model
+from shared.models import Ids, InteractionIndex, Later, Model
 
 Event = tuple[str, str, int]
 
@@ -56,14 +56,14 @@ def train(
     chosen = like if judged is None else assembly.choices_of(judged)
     del judged
     model = recipe.fit(dataset, config, lambda step, share: progress(step, 0.6 + 0.4 * share), chosen)
-    return replace(model, deeds=_deeds(model, dataset)), found
+    return replace(model, interactions=_interaction_index(model, dataset)), found
 
 
-def _deeds(model: Model, dataset: Dataset) -> Deeds:
+def _interaction_index(model: Model, dataset: Dataset) -> InteractionIndex:
     """Everything that users did, for filters: the model itself keeps the events that count."""
     if len(model.users) != len(dataset.user_ids):
-        return Deeds()
-    return assembly.deeds(dataset)
+        return InteractionIndex()
+    return assembly.interaction_index(dataset)
 
 
 def _judged(

@@ -156,10 +156,11 @@ def _events(filterable_items: FilterableItems, model: Model | None, request: Req
     done += [(item, _PURCHASE) for item in profile.bought]
     names: dict[str, int] = {}
     items, types = np.zeros(0, np.int64), np.zeros(0, np.int64)
-    user = model.users.find(request.name_in_models or "") if model is not None and model.deeds.known else None
+    has_index = model is not None and model.interactions.available
+    user = model.users.find(request.name_in_models or "") if model is not None and has_index else None
     if model is not None and user is not None:
-        names = {name: number for number, name in enumerate(model.deeds.names)}
-        items, types = _on(filterable_items, model, *model.deeds.row(user))
+        names = {name: number for number, name in enumerate(model.interactions.event_types)}
+        items, types = _on(filterable_items, model, *model.interactions.row(user))
     known = [(row, kind) for item, kind in done if (row := filterable_items.rows.get(item)) is not None]
     rows = np.array([row for row, _ in known], np.int64)
     kinds = np.array([names.setdefault(kind, len(names)) for _, kind in known], np.int64)

@@ -13,11 +13,11 @@ import pytest
 from services.engine.computations import batch_segment
 from services.engine.computations.batch_filters import Asked, Sieve, UserSieve, passes
 from services.engine.computations.batch_inference import Answerer
-from services.engine.computations.newer_interactions import deeds_of
+from services.engine.computations.newer_interactions import interaction_index_of
 from services.engine.recipes import RECIPES, Dataset, train
 from shared.errors import Permanent
 from shared.filters import FilterError
-from shared.models import Deeds, Model, load, save
+from shared.models import InteractionIndex, Model, load, save
 
 USERS, ITEMS = 30, 12
 TYPES = ("purchase", "refund", "view")
@@ -160,9 +160,9 @@ def test_popular_items_pass_the_filter_too(models: dict[str, Model]) -> None:
 def test_a_model_that_can_not_know_fails_the_job(
     models: dict[str, Model], recipe: str, expression: str, said: str
 ) -> None:
-    without_deeds = replace(models[recipe], deeds=Deeds())
+    without_interactions = replace(models[recipe], interactions=InteractionIndex())
     with pytest.raises(Permanent, match=said):
-        Sieve(expression, without_deeds)
+        Sieve(expression, without_interactions)
 
 
 def test_related_items_leave_out_what_the_line_s_user_bought(models: dict[str, Model]) -> None:
@@ -185,7 +185,7 @@ def test_what_was_imported_later_counts(models: dict[str, Model]) -> None:
     sieve = Sieve(
         "INCLUDE ItemID WHERE Interactions.EVENT_TYPE IN ($TYPES)",
         model,
-        deeds_of(Dataset.from_arrow(rows), model),
+        interaction_index_of(Dataset.from_arrow(rows), model),
     )
 
     def found(user: str, types: str) -> list[int]:
@@ -198,7 +198,7 @@ def test_what_was_imported_later_counts(models: dict[str, Model]) -> None:
     assert found("stranger", "purchase") == []
 
 
-def test_users_of_segments_by_attributes_and_deeds(models: dict[str, Model]) -> None:
+def test_users_of_segments_by_attributes_and_interactions(models: dict[str, Model]) -> None:
     model = models["aws-user-personalization"]
     everybody = np.ones(len(model.users), bool)
 

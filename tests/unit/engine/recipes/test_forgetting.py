@@ -47,9 +47,9 @@ def test_the_users_are_unknown_and_the_others_are_answered_as_before(model: Mode
         assert (old is None) == (new is None)
         if old is not None and new is not None:
             assert fresh.user_attributes.row(new) == model.user_attributes.row(old)
-            if fresh.deeds.known:
-                assert [rows.tolist() for rows in fresh.deeds.row(new)] == [
-                    rows.tolist() for rows in model.deeds.row(old)
+            if fresh.interactions.available:
+                assert [rows.tolist() for rows in fresh.interactions.row(new)] == [
+                    rows.tolist() for rows in model.interactions.row(old)
                 ]
     if model.scoring.kind == "user":
         assert fresh.recommend(user_id="ann", relevance=True) == fresh.recommend(
