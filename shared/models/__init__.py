@@ -9,17 +9,19 @@ memory and scores live. Nothing here needs more than numpy.
 """
 
 from shared.models.attributes import Attributes
+from shared.models.components import ScoringComponent, Table
 from shared.models.context import Context
-from shared.models.diffusion import Tastes, Walks
 from shared.models.folder import fingerprint, load, save
-from shared.models.histories import Histories, Later, Seen
+from shared.models.graph_filters import LatentFactors, TwoStepWalk
+from shared.models.histories import Histories, LaterEvents, SeenItems
 from shared.models.ids import Ids
 from shared.models.interaction_index import InteractionIndex
 from shared.models.model import Model
 from shared.models.neighbours import Neighbours
-from shared.models.parts import Part, Table
 from shared.models.peers import Peers
 from shared.models.scoring import Scoring
+
+Part = ScoringComponent
 
 __all__ = [
     "Attributes",
@@ -27,16 +29,17 @@ __all__ = [
     "Histories",
     "Ids",
     "InteractionIndex",
-    "Later",
+    "LatentFactors",
+    "LaterEvents",
     "Model",
     "Neighbours",
     "Part",
     "Peers",
     "Scoring",
-    "Seen",
+    "ScoringComponent",
+    "SeenItems",
     "Table",
-    "Tastes",
-    "Walks",
+    "TwoStepWalk",
     "fingerprint",
     "load",
     "save",

@@ -1,4 +1,4 @@
-"""What is known of a model's items or users beside their events: the columns of the imported datasets."""
+"""Attributes of a model's items or users: the columns of the imported datasets."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class Texts:
-    """A column of strings as their UTF-8 bytes end to end, and where each begins.
+    """A column of strings: their UTF-8 bytes end to end, and the offset of each.
 
-    A missing value is as long as an empty one: both are None.
+    A missing value cannot be told from an empty one: both are None.
     """
 
     text: NDArray[np.uint8]
@@ -23,8 +23,8 @@ class Texts:
 
     @classmethod
     def of(cls, values: Sequence[Any]) -> Texts:
-        """Booleans become `true` and `false`, as CSV files spell them."""
-        encoded = [_written(value).encode() for value in values]
+        """Encode values as text; booleans become `true` and `false`, as CSV files spell them."""
+        encoded = [_as_text(value).encode() for value in values]
         offsets = np.zeros(len(encoded) + 1, np.int64)
         np.cumsum([len(text) for text in encoded], out=offsets[1:])
         return cls(np.frombuffer(b"".join(encoded), np.uint8), offsets)
@@ -38,29 +38,29 @@ class Texts:
 
     @cached_property
     def values(self) -> NDArray[np.object_]:
-        """All of them, decoded once; equal strings are one object."""
-        met: dict[bytes, str | None] = {b"": None}
+        """All values, decoded once; equal strings share one object: object[rows]."""
+        decoded: dict[bytes, str | None] = {b"": None}
         content, offsets = self.text.tobytes(), self.offsets.tolist()
         values = np.empty(len(self), object)
         for number in range(len(self)):
             cell = content[offsets[number] : offsets[number + 1]]
-            if cell not in met:
-                met[cell] = cell.decode()
-            values[number] = met[cell]
+            if cell not in decoded:
+                decoded[cell] = cell.decode()
+            values[number] = decoded[cell]
         return values
 
 
 Column = NDArray[np.float64] | Texts
 Value = str | float
 NumberKind = Literal["whole", "float", "double"]
-"""What a dataset's schema says of a column of numbers: int and long, or the two kinds of floats."""
+"""The type of a numeric column in a dataset's schema: int and long are whole."""
 
 
 @dataclass(frozen=True)
 class Attributes:
     """Columns by name, with one cell per item or user: float64 with NaN for missing, or texts.
 
-    `kinds` says of columns of numbers what they are in the dataset; of models of earlier releases nothing.
+    `kinds` are the schema types of numeric columns; empty in models of earlier releases.
     """
 
     columns: Mapping[str, Column] = field(default_factory=dict)
@@ -70,7 +70,7 @@ class Attributes:
     def of(
         cls, columns: Mapping[str, NDArray[Any]], kinds: Mapping[str, NumberKind] | None = None
     ) -> Attributes:
-        """From a dataset's columns: numbers as they are, everything else as text."""
+        """Take a dataset's columns over: numbers as they are, everything else as text."""
         return cls(
             {
                 name: column.astype(np.float64) if column.dtype.kind in "iuf" else Texts.of(column.tolist())
@@ -80,12 +80,12 @@ class Attributes:
         )
 
     def values(self, name: str) -> NDArray[Any] | None:
-        """A whole column: float64 with NaN, or objects with None; None where there is no such column."""
+        """Return a column, or None: float64[rows] with NaN, or object[rows] with None."""
         column = self.columns.get(name)
         return column.values if isinstance(column, Texts) else column
 
     def value(self, name: str, number: int) -> Value | None:
-        """One cell; None where it, or its column, is missing."""
+        """Return one cell; None where it, or its column, is missing."""
         column = self.columns.get(name)
         if column is None:
             return None
@@ -95,12 +95,12 @@ class Attributes:
         return None if np.isnan(cell) else cell
 
     def row(self, number: int) -> dict[str, Value]:
-        """Everything that is known of one item or user."""
+        """Return the cells of one item or user, without missing ones."""
         cells = ((name, self.value(name, number)) for name in self.columns)
         return {name: cell for name, cell in cells if cell is not None}
 
 
-def _written(value: Any) -> str:
+def _as_text(value: Any) -> str:
     if value is None:
         return ""
     return str(value).lower() if isinstance(value, bool) else str(value)

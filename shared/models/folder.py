@@ -17,27 +17,32 @@ from numpy.typing import NDArray
 
 from shared.errors import Permanent
 from shared.models.attributes import Attributes, Column, NumberKind, Texts
+from shared.models.components import TABLES, ScoringComponent
 from shared.models.context import Context
-from shared.models.histories import Histories, Seen
+from shared.models.histories import Histories, SeenItems
 from shared.models.ids import Ids
 from shared.models.interaction_index import InteractionIndex
 from shared.models.model import Model
-from shared.models.parts import TABLES, Part
 from shared.models.scoring import Scoring
 
 FORMAT = 2
-"""Since 2 a folder holds attributes and when items were first met; a folder of format 1 has none."""
-_READ = (1, FORMAT)
+"""Since 2 a folder holds attributes and the times of items' first events; a folder of format 1 has none."""
+_READABLE_FORMATS = (1, FORMAT)
 _NUMBER_KINDS: dict[str, NumberKind] = {"whole": "whole", "float": "float", "double": "double"}
 _META = "meta.json"
-# Below this size a plain read is quicker than a mapping.
 _MAPPED_FROM_BYTES = 1 << 16
+"""Below this size a plain read is faster than a mapping."""
+_FIELDS = {"there": "user_weights", "back": "item_weights", "enter": "encoder", "leave": "decoder"}
+"""The names of tables' fields where a folder has other names for their arrays."""
+_IDS = ("text", "offsets", "digests", "order")
+_HISTORIES = ("offsets", "items", "types", "times")
 
 
 def save(model: Model, folder: Path | str) -> None:
     """Write the model; `meta.json` comes last, so a folder without it is not whole.
 
-    The same model always makes the same bytes.
+    The same model always makes the same bytes. The names of files and of members of `meta.json` are a
+    persisted format: they stay as they are when fields of `Model` are renamed.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -49,20 +54,20 @@ def save(model: Model, folder: Path | str) -> None:
         "scoring": model.scoring.model_dump(mode="json"),
         "parts": [
             {
-                "name": part.name,
-                "weight": part.weight,
-                "decay": part.decay,
-                "unit": part.unit,
-                "kind": part.table.kind,
-                "settings": part.table.settings(),
-                "arrays": sorted(part.table.arrays()),
+                "name": component.name,
+                "weight": component.weight,
+                "decay": component.decay,
+                "unit": component.unit,
+                "kind": component.table.kind,
+                "settings": component.table.settings(),
+                "arrays": sorted(component.table.arrays()),
             }
-            for part in model.parts
+            for component in model.components
         ],
         "users": len(model.users),
         "items": len(model.items),
-        "newest": model.newest,
-        "tilted": len(model.tilt) > 0,
+        "newest": model.newest_event_time,
+        "tilted": len(model.objective_scores) > 0,
         "attributes": {owner: _kinds(attributes) for owner, attributes in _attributes(model)},
         "deeds": list(model.interactions.event_types) if model.interactions.available else None,
         "context": None if model.context.columns is None else [model.context.columns, model.context.counted],
@@ -73,11 +78,11 @@ def save(model: Model, folder: Path | str) -> None:
 
 
 def load(folder: Path | str) -> Model:
-    """Map a model folder into memory. Raises Permanent when it is not a whole model folder."""
+    """Map a model folder into memory. Raise Permanent when it is not a whole model folder."""
     folder = Path(folder)
     try:
         meta = json.loads((folder / _META).read_text(encoding="utf-8"))
-        if meta["format"] not in _READ:
+        if meta["format"] not in _READABLE_FORMATS:
             raise Permanent(
                 f"The model folder {folder} has format {meta['format']}, this program reads formats up to "
                 f"{FORMAT}: train the solution version again."
@@ -86,18 +91,18 @@ def load(folder: Path | str) -> Model:
         return Model(
             recipe=meta["recipe"],
             scoring=Scoring.model_validate(meta["scoring"]),
-            items=Ids(**_group(folder, "items", ("text", "offsets", "digests", "order"))),
-            users=Ids(**_group(folder, "users", ("text", "offsets", "digests", "order"))),
+            items=Ids(**_group(folder, "items", _IDS)),
+            users=Ids(**_group(folder, "users", _IDS)),
             popularity=_array(folder, "popularity"),
-            histories=Histories(**_group(folder, "histories", _HISTORY)),
-            older=Seen(**_group(folder, "older", ("offsets", "items"))),
-            parts=tuple(_part(folder, number, part) for number, part in enumerate(meta["parts"])),
+            histories=Histories(**_group(folder, "histories", _HISTORIES)),
+            older=SeenItems(**_group(folder, "older", ("offsets", "items"))),
+            components=tuple(_component(folder, number, part) for number, part in enumerate(meta["parts"])),
             notes=meta["notes"],
             item_attributes=_read_attributes(folder, "item", columns.get("item", [])),
             user_attributes=_read_attributes(folder, "user", columns.get("user", [])),
-            born=_array(folder, "born") if meta["format"] > 1 else np.zeros(0, np.int64),
-            newest=meta.get("newest", 0),
-            tilt=_array(folder, "tilt") if meta.get("tilted") else np.zeros(0, np.float32),
+            first_event_times=_array(folder, "born") if meta["format"] > 1 else np.zeros(0, np.int64),
+            newest_event_time=meta.get("newest", 0),
+            objective_scores=_array(folder, "tilt") if meta.get("tilted") else np.zeros(0, np.float32),
             interactions=_read_interactions(folder, meta.get("deeds")),
             context=_read_context(folder, meta.get("context")),
         )
@@ -108,7 +113,7 @@ def load(folder: Path | str) -> Model:
 
 
 def fingerprint(folder: Path | str) -> str:
-    """The sha256 over all files' names and contents, as CampaignChanged carries it."""
+    """Return the sha256 over all files' names and contents, as CampaignChanged carries it."""
     digest = sha256()
     for file in sorted(Path(folder).iterdir()):
         content = sha256()
@@ -117,9 +122,6 @@ def fingerprint(folder: Path | str) -> str:
                 content.update(block)
         digest.update(f"{file.name}\0{content.hexdigest()}\n".encode())
     return digest.hexdigest()
-
-
-_HISTORY = ("offsets", "items", "types", "times")
 
 
 def _arrays(model: Model) -> Iterator[tuple[str, NDArray[Any]]]:
@@ -132,11 +134,11 @@ def _arrays(model: Model) -> Iterator[tuple[str, NDArray[Any]]]:
         yield from _prefixed("deeds", model.interactions.arrays())
     if model.context.counted:
         yield from _prefixed("context", model.context.arrays())
-    if len(model.tilt):
-        yield "tilt", model.tilt
-    for number, part in enumerate(model.parts):
-        yield from _prefixed(f"part{number}", part.table.arrays())
-    yield "born", model.born
+    if len(model.objective_scores):
+        yield "tilt", model.objective_scores
+    for number, component in enumerate(model.components):
+        yield from _prefixed(f"part{number}", component.table.arrays())
+    yield "born", model.first_event_times
     for owner, attributes in _attributes(model):
         for number, column in enumerate(attributes.columns.values()):
             name = f"{owner}-column{number}"
@@ -153,9 +155,9 @@ def _attributes(model: Model) -> Iterator[tuple[str, Attributes]]:
 
 
 def _kinds(attributes: Attributes) -> list[list[str]]:
-    """The columns' names and kinds, in the order of their files: a name may be no file's name.
+    """Return the columns' names and kinds, in the order of their files: not every name is a valid file name.
 
-    Whatever is not `text` is a column of numbers.
+    A kind other than `text` is a column of numbers.
     """
     return [
         [name, "text" if isinstance(column, Texts) else attributes.kinds.get(name, "number")]
@@ -164,17 +166,17 @@ def _kinds(attributes: Attributes) -> list[list[str]]:
 
 
 def _read_attributes(folder: Path, owner: str, columns: list[list[str]]) -> Attributes:
-    found: dict[str, Column] = {}
+    values: dict[str, Column] = {}
     for number, (name, kind) in enumerate(columns):
         file = f"{owner}-column{number}"
-        found[name] = (
+        values[name] = (
             Texts(**_group(folder, file, ("text", "offsets"))) if kind == "text" else _array(folder, file)
         )
-    return Attributes(found, {name: _NUMBER_KINDS[kind] for name, kind in columns if kind in _NUMBER_KINDS})
+    return Attributes(values, {name: _NUMBER_KINDS[kind] for name, kind in columns if kind in _NUMBER_KINDS})
 
 
 def _read_interactions(folder: Path, event_types: list[str] | None) -> InteractionIndex:
-    """Who did what; none in a folder that keeps none, as those of long ago."""
+    """Return the index of interactions; an empty one where the folder, of an earlier release, has none."""
     if event_types is None:
         return InteractionIndex()
     return InteractionIndex(
@@ -183,15 +185,15 @@ def _read_interactions(folder: Path, event_types: list[str] | None) -> Interacti
 
 
 def _read_context(folder: Path, known: list[list[str]] | None) -> Context:
-    """The columns of interactions; none in a folder that keeps none, as those of long ago."""
+    """Return the context; an empty one where the folder, of an earlier release, has none."""
     if known is None:
         return Context()
     columns, counted = map(tuple, known)
     if not counted:
         return Context(columns)
-    values = Ids(**_group(folder, "context-values", ("text", "offsets", "digests", "order")))
-    arrays = _group(folder, "context", ("offsets", "items", "counts", "met"))
-    return Context(columns, counted, values, **arrays)
+    values = Ids(**_group(folder, "context-values", _IDS))
+    arrays = _group(folder, "context", ("offsets", "items", "counts"))
+    return Context(columns, counted, values, **arrays, totals=_array(folder, "context-met"))
 
 
 def _prefixed(group: str, arrays: dict[str, NDArray[Any]]) -> Iterator[tuple[str, NDArray[Any]]]:
@@ -211,10 +213,10 @@ def _group(folder: Path, group: str, names: tuple[str, ...]) -> dict[str, NDArra
     return {name: _array(folder, f"{group}-{name}") for name in names}
 
 
-def _part(folder: Path, number: int, meta: dict[str, Any]) -> Part:
-    """A part; what was saved before there were several kinds of tables says nothing of its kind."""
+def _component(folder: Path, number: int, meta: dict[str, Any]) -> ScoringComponent:
+    """Read a component; models that were saved before there were several kinds of tables name no kind."""
     kind, settings = meta.pop("kind", "neighbours"), meta.pop("settings", {})
     names = tuple(meta.pop("arrays", ("offsets", "items", "weights")))
-    fields: dict[str, Any] = {**_group(folder, f"part{number}", names), **settings}
-    table = TABLES[kind](**fields)
-    return Part(table=table, **meta)
+    arrays = {_FIELDS.get(name, name): _array(folder, f"part{number}-{name}") for name in names}
+    fields: dict[str, Any] = {**arrays, **settings}
+    return ScoringComponent(table=TABLES[kind](**fields), **meta)

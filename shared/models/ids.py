@@ -1,4 +1,4 @@
-"""The string ids of a model's items or users, kept as plain arrays that can be memory-mapped."""
+"""The string ids of a model's items or users, as plain arrays that can be memory-mapped."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Ids:
     """Distinct strings, numbered from 0.
 
     `text` holds their UTF-8 bytes end to end, `offsets` where each begins. `digests` are their sorted
-    64-bit hashes and `order` the numbers in that order, so that one of a million users is found in
+    64-bit hashes and `order` the numbers in that order, so that the lookup of one of a million users takes
     microseconds without a dictionary in every process.
     """
 
@@ -34,17 +34,17 @@ class Ids:
 
     @classmethod
     def of(cls, strings: Iterable[str]) -> Ids:
-        """Number the strings as they come; they must be distinct."""
+        """Number distinct strings in their order."""
         text, lengths, digests = bytearray(), array("q", [0]), bytearray()
         for string in strings:
             encoded = string.encode()
             text += encoded
             lengths.append(len(encoded))
             digests += blake2b(encoded, digest_size=8).digest()
-        found = np.frombuffer(digests, "<u8").astype(np.uint64)
-        order = np.argsort(found, kind="stable").astype(np.int32)
+        hashes = np.frombuffer(digests, "<u8").astype(np.uint64)
+        order = np.argsort(hashes, kind="stable").astype(np.int32)
         offsets = np.cumsum(np.frombuffer(lengths, np.int64))
-        return cls(np.frombuffer(text, np.uint8), offsets, found[order], order)
+        return cls(np.frombuffer(text, np.uint8), offsets, hashes[order], order)
 
     def __len__(self) -> int:
         return len(self.order)
@@ -54,7 +54,7 @@ class Ids:
         return self.text[begin:end].tobytes().decode()
 
     def find(self, text: str) -> int | None:
-        """The number of `text`, or None; a few microseconds for any number of ids."""
+        """Return the number of `text`, or None; takes a few microseconds for any number of ids."""
         digest = np.uint64(_digest(text))
         at = int(self.digests.searchsorted(digest))
         while at < len(self.digests) and self.digests[at] == digest:
@@ -65,7 +65,7 @@ class Ids:
         return None
 
     def find_all(self, texts: Sequence[str]) -> NDArray[np.int64]:
-        """The numbers of many texts, −1 where there is none; a microsecond each."""
+        """Return the numbers of texts, −1 for unknown ones, a microsecond each: int64[texts]."""
         digests = np.array([_digest(text) for text in texts], np.uint64)
         begins = self.digests.searchsorted(digests)
         ends = self.digests.searchsorted(digests, side="right")
@@ -73,24 +73,25 @@ class Ids:
         for place in np.flatnonzero(begins < ends).tolist():
             number = int(self.order[begins[place]])
             if ends[place] - begins[place] > 1 or self[number] != texts[place]:
-                number = -1 if (found := self.find(texts[place])) is None else found
+                match = self.find(texts[place])
+                number = -1 if match is None else match
             numbers[place] = number
         return numbers
 
     @cached_property
     def strings(self) -> list[str]:
-        """All of them, decoded once: for items, which are few and looked up many at a time."""
+        """All ids, decoded once: for items, which are few and looked up many at a time."""
         content = self.text.tobytes()
         ends = self.offsets.tolist()
         return [content[begin:end].decode() for begin, end in itertools.pairwise(ends)]
 
     @cached_property
     def numbers(self) -> dict[str, int]:
-        """String → number, for items."""
+        """The number of each id: for items."""
         return {text: number for number, text in enumerate(self.strings)}
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """The arrays by name, as a model folder keeps them."""
+        """Return the arrays by name, as a model folder keeps them: uint8[bytes] and one cell per id."""
         return {
             "text": self.text,
             "offsets": self.offsets,

@@ -1,4 +1,4 @@
-"""A trained model: live scores for one query, blocks of scores for batch jobs."""
+"""A trained model: scores for one query, or for many in blocks."""
 
 from __future__ import annotations
 
@@ -12,37 +12,38 @@ from numpy.typing import NDArray
 
 from shared.events import canonical_type
 from shared.models.attributes import Attributes
-from shared.models.audience import Allowed, Audience, Event, Mask, masks
+from shared.models.components import ScoringComponent
 from shared.models.context import Context
 from shared.models.exploration import Bonus
-from shared.models.histories import Histories, Later, Seen
+from shared.models.histories import Histories, LaterEvents, SeenItems
 from shared.models.ids import Ids
 from shared.models.interaction_index import InteractionIndex
 from shared.models.neighbours import Neighbours
-from shared.models.parts import Part
 from shared.models.popularity import Popularity
-from shared.models.scoring import DECIMALS, Numbers, Scores, Scoring, shares_of
-from shared.models.standing import Standing
+from shared.models.ranking_influence import RankingInfluence
+from shared.models.scoring import DECIMALS, Numbers, Scores, Scoring, normalized
+from shared.models.user_scorer import Allowed, Event, Mask, Ranking, UserScorer, mask_of_query
 
 PURCHASE = "purchase"
 
-# Popularity breaks ties: far below any real score, far above rounding.
 _TIE = 1e-7
+"""Popularity breaks ties: far below any real score, far above rounding."""
 
 
 @dataclass(frozen=True)
 class Model:
-    """Plain arrays that answer "what next?" for a user, an item, or anybody.
+    """Plain arrays that recommend items to a user, for an item, or to anybody.
 
-    `popularity` counts unique users per item. `histories` are each training user's newest events,
-    `older` the items of their events before those. `notes` say what training chose and why.
-    `born` is when each item was first met in an event, `newest` the newest event's time; both in epoch
-    seconds, 0 for never. `born` is empty in models that were saved before it was kept. `interactions` is the
-    index for filters by interactions, and for recipes that leave out what a user bought. `context` is
-    how items are spread over the values of the interactions' own columns.
-    `tilt` is added to each item's score for users: an objective beside relevance; empty for none.
-    `influence` is how much POPULARITY and FRESHNESS count beside an item's likeness to another, 0 … 1; it
-    belongs to a campaign or a job, not to the folder.
+    `popularity`, float32[items], counts the users of each item. `histories` are each training user's newest
+    events, `older` the items of the events before those. `components` are what users' scores are summed from;
+    for scores of kind "item" the first one is the table of similar items. `notes` are what training selected
+    and why. `first_event_times`, int64[items], is the time of each item's first event, `newest_event_time`
+    that of the newest event of all, both in epoch seconds, 0 without an event; models that were saved before
+    these were kept have no times. `interactions` is the index for filters, and for recipes that leave out
+    what a user bought. `context` is the distribution of items over the values of the interactions' metadata
+    columns. `objective_scores`, float32[items], is added to each item's score for users: an objective beside
+    relevance; empty for none. `influence` is the weight of POPULARITY and FRESHNESS beside the similarity of
+    items, 0 … 1; it belongs to a campaign or a job, not to the folder.
     """
 
     recipe: str
@@ -51,17 +52,22 @@ class Model:
     users: Ids
     popularity: NDArray[np.float32]
     histories: Histories
-    older: Seen
-    parts: tuple[Part, ...] = ()
+    older: SeenItems
+    components: tuple[ScoringComponent, ...] = ()
     notes: Mapping[str, Any] = field(default_factory=dict)
     item_attributes: Attributes = field(default_factory=Attributes)
     user_attributes: Attributes = field(default_factory=Attributes)
-    born: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
-    newest: int = 0
-    tilt: NDArray[np.float32] = field(default_factory=lambda: np.zeros(0, np.float32))
+    first_event_times: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    newest_event_time: int = 0
+    objective_scores: NDArray[np.float32] = field(default_factory=lambda: np.zeros(0, np.float32))
     influence: Mapping[str, float] = field(default_factory=dict)
     interactions: InteractionIndex = field(default_factory=InteractionIndex)
     context: Context = field(default_factory=Context)
+
+    @property
+    def parts(self) -> tuple[ScoringComponent, ...]:
+        """Return the components."""
+        return self.components
 
     def recommend(
         self,
@@ -76,27 +82,27 @@ class Model:
         bonus: Scores | None = None,
         context: Mapping[str, str] | None = None,
     ) -> list[tuple[str, float | None]]:
-        """The best items for one query, with scores that never rise.
+        """Return the best items for one query, by descending score.
 
-        `history` is appended to what training knows of the user; an event known already counts once.
-        A user without any event, or an unknown item, gets what is popular. Scores are None where
-        Personalize shows none, unless `relevance` asks for the number behind the order. `allowed` marks the
-        items, by their numbers, that may be recommended; `bonus` raises items' scores for a user, by
-        shares of that user's highest score. `context` are values of the interactions' own columns: what
-        was met with them more than otherwise scores higher for a user.
+        `history` is appended to the events that training knows of the user; an event in both counts once.
+        A user without any event, or an unknown item, gets popular items. Scores are None where Personalize
+        shows none, unless `relevance` asks for them. `allowed`, bool[items], marks the items that may be
+        recommended; `bonus`, float64[items], raises scores for a user, by shares of that user's highest
+        score. `context` are values of the interactions' metadata columns: items that are met more often with
+        them than otherwise score higher for a user.
         """
         if limit <= 0:
             return []
-        barred = [number for text in exclude if (number := self._item(text)) is not None]
-        barred += self._bought(user_id, history)
+        excluded = [number for text in exclude if (number := self._item(text)) is not None]
+        excluded += self._bought(user_id, history)
         if self.scoring.kind == "user":
             factor = self.context.factor(context) if context else None
-            found = self._audience.one(user_id, history, barred, limit, allowed, bonus, factor)
-            numbers, scores = found or self._popular.best(barred, limit, allowed, bonus, factor)
+            ranking = self._scorer.rank(user_id, history, excluded, limit, allowed, bonus, factor)
+            numbers, scores = ranking or self._popular.best(excluded, limit, allowed, bonus, factor)
         elif self.scoring.kind == "item":
-            numbers, scores = self._for_item(item_id, barred, limit, allowed)
+            numbers, scores = self._similar_items(item_id, excluded, limit, allowed)
         else:
-            numbers, scores = self._popular.best(barred, limit, allowed)
+            numbers, scores = self._popular.best(excluded, limit, allowed)
         shown = self.scoring.scored or relevance
         ids = self.items.strings
         return [
@@ -111,25 +117,27 @@ class Model:
         item_ids: Collection[str],
         context: Mapping[str, str] | None = None,
     ) -> list[tuple[str, float]]:
-        """Those of the given items that training knows, best first, with shares that sum to 1.
+        """Return those of `item_ids` that the model knows, best first, with scores that sum to 1.
 
-        Unlike recommend, what a user has seen may be among them.
+        Unlike in `recommend`, items that the user has seen may be among them.
         """
-        given = [number for text in item_ids if (number := self._item(text)) is not None]
-        if not given:
+        known = [number for text in item_ids if (number := self._item(text)) is not None]
+        if not known:
             return []
-        among = np.zeros(len(self.items), bool)
-        among[given] = True
+        allowed = np.zeros(len(self.items), bool)
+        allowed[known] = True
         factor = self.context.factor(context) if context else None
-        found = self._audience.one(user_id, history, [], len(given), among, factor=factor, among=True)
-        numbers, scores = found or self._popular.best([], len(given), among, factor=factor)
+        ranking = self._scorer.rank(
+            user_id, history, [], len(known), allowed, factor=factor, only_allowed=True
+        )
+        numbers, scores = ranking or self._popular.best([], len(known), allowed, factor=factor)
         ids = self.items.strings
-        return list(zip([ids[number] for number in numbers], shares_of(scores).tolist(), strict=True))
+        return list(zip([ids[number] for number in numbers], normalized(scores).tolist(), strict=True))
 
     def popular(self, *, exclude: Collection[str] = (), allowed: Mask | None = None) -> list[str]:
-        """All items but the excluded ones, the most popular first."""
-        barred = {number for text in exclude if (number := self._item(text)) is not None}
-        numbers, _ = self._popular.best([*barred], len(self.items), allowed)
+        """Return all items but the excluded ones, the most popular first; `allowed` is bool[items]."""
+        excluded = {number for text in exclude if (number := self._item(text)) is not None}
+        numbers, _ = self._popular.best([*excluded], len(self.items), allowed)
         ids = self.items.strings
         return [ids[number] for number in numbers.tolist()]
 
@@ -138,29 +146,33 @@ class Model:
         queries: Sequence[str] | None = None,
         limit: int = 25,
         allowed: Allowed = None,
-        later: Later | None = None,
+        later: LaterEvents | None = None,
         bonus: Bonus | None = None,
     ) -> Iterator[tuple[str, list[str], list[float]]]:
-        """(query, items, scores) for many users or items, in their order, in blocks of memory.
+        """Return an iterator of (query, item ids, scores) for many users or items, in their order.
 
-        None asks for every user with an event, or every item. Scores are relevance for all recipes;
-        `scoring.scored` says whether the wire shows them. `allowed` marks the items that may be
-        recommended: one mask for all, or a function that gives a query's (None allows everything).
-        Where users are asked for, `later` adds what they did after training, and `bonus` lifts young items,
-        for each user by another draw.
+        Scores are computed in blocks of bounded memory. Without queries, all users with an event or all items
+        are taken. Every recipe has scores here; `scoring.scored` says whether the wire shows them. `allowed`
+        is one bool[items] for all queries, or a function that returns a query's (None allows everything).
+        For users, `later` adds their events after training, and `bonus` raises new items, with a random
+        factor for each user.
         """
-        queries = self._everybody() if queries is None else queries
+        queries = self._all_queries() if queries is None else queries
         if limit <= 0:
             return ((query, [], []) for query in queries)
         if self.scoring.kind == "user":
-            allowed = self._unbought(allowed) if self.scoring.exclude_bought else allowed
+            allowed = self._without_bought(allowed) if self.scoring.exclude_bought else allowed
             return self._for_users(queries, limit, allowed, later, bonus)
-        return self._one_by_one(queries, limit, allowed)
+        return self._by_lookup(queries, limit, allowed)
+
+    def raw_scores(self, users: Numbers) -> Scores:
+        """Return the scores of `users`, int64[rows], before they are scaled: float64[rows, items]."""
+        return self._scorer.raw_scores(users)
 
     @cached_property
-    def _audience(self) -> Audience:
-        return Audience(
-            self.scoring, self.users, self.items, self.histories, self.older, self.parts, self._prior
+    def _scorer(self) -> UserScorer:
+        return UserScorer(
+            self.scoring, self.users, self.items, self.histories, self.older, self.components, self._prior
         )
 
     @cached_property
@@ -169,26 +181,24 @@ class Model:
 
     @cached_property
     def _prior(self) -> Scores:
-        """What every item scores for everybody: its popularity's share, and a way out of ties."""
+        """What every item scores for every user: its popularity's share, and a way out of ties."""
         ranks = np.empty(len(self.items))
         ranks[self._popular.order] = np.arange(len(self.items))
         prior: Scores = _TIE * (1 - ranks / max(len(self.items), 1))
         if self.scoring.prior > 0:
-            fame = np.log1p(self.popularity.astype(np.float64))
-            prior += self.scoring.prior * fame / max(fame.max(initial=0.0), 1.0)
-        return prior + self.tilt if len(self.tilt) else prior
-
-    def raw(self, users: Numbers) -> Scores:
-        """What items score for some users, (users, items), as training needs to know it."""
-        return self._audience.raw(users)
+            logarithms = np.log1p(self.popularity.astype(np.float64))
+            prior += self.scoring.prior * logarithms / max(logarithms.max(initial=0.0), 1.0)
+        return prior + self.objective_scores if len(self.objective_scores) else prior
 
     @cached_property
-    def _standing(self) -> Standing:
-        created = self.item_attributes.values("CREATION_TIMESTAMP")
-        return Standing.of(self.popularity, self.born if created is None else created)
+    def _ranking_influence(self) -> RankingInfluence:
+        created_at = self.item_attributes.values("CREATION_TIMESTAMP")
+        return RankingInfluence.of(
+            self.popularity, self.first_event_times if created_at is None else created_at
+        )
 
     def _bought(self, user_id: str | None, history: Sequence[Event] = ()) -> list[int]:
-        """What a user bought and shall not be shown again."""
+        """Return the items that the user bought, where the model leaves those out."""
         if not self.scoring.exclude_bought:
             return []
         events = (self._item(item) for item, kind, _ in history if canonical_type(kind) == PURCHASE)
@@ -196,74 +206,74 @@ class Model:
         user = None if user_id is None or not self.interactions.available else self.users.find(user_id)
         return bought if user is None else bought + self.interactions.items_with(user, PURCHASE).tolist()
 
-    def _unbought(self, allowed: Allowed) -> Callable[[str], Mask]:
-        """The same masks without what each user bought."""
-        mask = masks(allowed)
+    def _without_bought(self, allowed: Allowed) -> Callable[[str], Mask]:
+        """Return the masks of queries without what each user bought."""
+        mask_of = mask_of_query(allowed)
 
-        def unbought(user_id: str) -> Mask:
-            given = mask(user_id)
-            own = np.ones(len(self.items), bool) if given is None else given.copy()
+        def mask(user_id: str) -> Mask:
+            base = mask_of(user_id)
+            own = np.ones(len(self.items), bool) if base is None else base.copy()
             own[self._bought(user_id)] = False
             return own
 
-        return unbought
+        return mask
 
     def _item(self, item_id: str) -> int | None:
         return self.items.numbers.get(item_id)
 
-    def _for_item(
-        self, item_id: str | None, barred: Sequence[int], limit: int, allowed: Mask | None = None
-    ) -> tuple[Numbers, Scores]:
-        """An item's neighbours, then popular items without relevance to fill the list up."""
+    def _similar_items(
+        self, item_id: str | None, excluded: Sequence[int], limit: int, allowed: Mask | None = None
+    ) -> Ranking:
+        """Return an item's neighbours, then popular items with score 0 to fill the list up."""
         item = None if item_id is None else self._item(item_id)
         if item is None:
-            return self._popular.best(barred, limit, allowed)
-        table = self.parts[0].table
+            return self._popular.best(excluded, limit, allowed)
+        table = self.components[0].table
         assert isinstance(table, Neighbours), "an item's list is a row of a table"
-        near, weights = table.row(item)
+        neighbours, weights = table.row(item)
         if self.influence:
-            near, weights = self._standing.influenced(near, weights, self.influence)
-        barred = [*barred, item]
-        kept = ~np.isin(near, barred)
+            neighbours, weights = self._ranking_influence.applied(neighbours, weights, self.influence)
+        excluded = [*excluded, item]
+        kept = ~np.isin(neighbours, excluded)
         if allowed is not None:
-            kept &= allowed[near]
-        numbers = near[kept][:limit].astype(np.int64)
+            kept &= allowed[neighbours]
+        numbers = neighbours[kept][:limit].astype(np.int64)
         scores = weights[kept][:limit].astype(np.float64).round(DECIMALS)
         missing = limit - len(numbers)
         if missing > 0:
-            more, _ = self._popular.best([*barred, *numbers.tolist()], missing, allowed)
+            more, _ = self._popular.best([*excluded, *numbers.tolist()], missing, allowed)
             numbers = np.concatenate((numbers, more))
             scores = np.concatenate((scores, np.zeros(len(more))))
         return numbers, scores
 
-    def _one_by_one(
+    def _by_lookup(
         self, queries: Sequence[str], limit: int, allowed: Allowed
     ) -> Iterator[tuple[str, list[str], list[float]]]:
-        """Similar and popular items: a row's lookup, so nothing is gained from blocks."""
+        """Yield similar or popular items: each is the lookup of a row, so blocks would gain nothing."""
         ids = self.items.strings
-        popular = self._popular_for_many(limit, allowed)
-        mask = masks(allowed)
+        popular = self._popular_by_query(limit, allowed)
+        mask_of = mask_of_query(allowed)
         for query in queries:
             if self.scoring.kind == "popular" or self._item(query) is None:
                 numbers, scores = popular(query)
             else:
-                numbers, scores = self._for_item(query, [], limit, mask(query))
+                numbers, scores = self._similar_items(query, [], limit, mask_of(query))
             yield query, [ids[number] for number in numbers.tolist()], scores.tolist()
 
-    def _popular_for_many(
+    def _popular_by_query(
         self, limit: int, allowed: Allowed, bonus: Bonus | None = None
-    ) -> Callable[[str], tuple[Numbers, Scores]]:
-        """What is popular, by query; found once where the query makes no difference."""
+    ) -> Callable[[str], Ranking]:
+        """Return a function that gives a query's popular items; computed once where all queries agree."""
         if bonus is not None:
-            mask = masks(allowed)
-            return lambda query: self._popular.best([], limit, mask(query), bonus.drawn())
+            mask_of = mask_of_query(allowed)
+            return lambda query: self._popular.best([], limit, mask_of(query), bonus.sample())
         if callable(allowed):
             return lambda query: self._popular.best([], limit, allowed(query))
-        found = self._popular.best([], limit, allowed)
-        return lambda _: found
+        ranking = self._popular.best([], limit, allowed)
+        return lambda _: ranking
 
-    def _everybody(self) -> list[str]:
-        """Every item, or every user with an event; all users where no events are kept."""
+    def _all_queries(self) -> list[str]:
+        """Return every item, or every user with an event; all users where no events are kept."""
         if self.scoring.kind == "item":
             return self.items.strings
         if self.scoring.kind == "popular":
@@ -276,11 +286,11 @@ class Model:
         queries: Sequence[str],
         limit: int,
         allowed: Allowed,
-        later: Later | None,
+        later: LaterEvents | None,
         bonus: Bonus | None,
     ) -> Iterator[tuple[str, list[str], list[float]]]:
         ids = self.items.strings
-        popular = self._popular_for_many(limit, allowed, bonus)
-        for query, found in self._audience.many(queries, limit, allowed, later, bonus):
-            numbers, scores = popular(query) if found is None else found
+        popular = self._popular_by_query(limit, allowed, bonus)
+        for query, ranking in self._scorer.rank_many(queries, limit, allowed, later, bonus):
+            numbers, scores = popular(query) if ranking is None else ranking
             yield query, [ids[number] for number in numbers.tolist()], scores.tolist()

@@ -1,4 +1,4 @@
-"""Item-item tables: each item's nearest items with weights, as compressed sparse rows."""
+"""Item-item tables: each item's strongest neighbours with weights, as compressed sparse rows."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ from numpy.typing import NDArray
 
 Unit = Literal["event", "second", "day"]
 
-_MOST_PADDING = 2.0
+_MAX_PADDING = 2.0
+"""A padded table may be so many times as large as the table itself."""
 
 
 @dataclass(frozen=True)
 class Neighbours:
-    """Row i holds `items[offsets[i]:offsets[i + 1]]` and their `weights`, strongest first."""
+    """CSR float32[items, items]: row i is `items[offsets[i]:offsets[i + 1]]` with `weights`, best first."""
 
     kind: ClassVar[str] = "neighbours"
 
@@ -25,7 +26,7 @@ class Neighbours:
     weights: NDArray[np.float32]
 
     def row(self, item: int) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-        """One item's neighbours and their weights."""
+        """Return one item's neighbours and their weights: int32[neighbours] and float32[neighbours]."""
         begin, end = self.offsets[item], self.offsets[item + 1]
         return self.items[begin:end], self.weights[begin:end]
 
@@ -35,17 +36,17 @@ class Neighbours:
         return int(np.diff(self.offsets).max(initial=0))
 
     @cached_property
-    def even(self) -> bool:
-        """Whether all rows are that long."""
+    def is_rectangular(self) -> bool:
+        """Whether all rows have the same length."""
         return len(self.items) == self.width * (len(self.offsets) - 1)
 
-    def evened(self) -> Neighbours:
-        """All rows at the longest one's length, where that costs little: even rows are read faster.
+    def padded(self) -> Neighbours:
+        """Return the table with rows of equal length where that costs little: those are read faster.
 
-        The padding weighs nothing, so scores stay the same; such a table is for parts, not for lists.
+        The padding has weight 0, so scores stay the same; such a table is for components, not for lists.
         """
         count = len(self.offsets) - 1
-        if self.even or self.width * count > _MOST_PADDING * len(self.items):
+        if self.is_rectangular or self.width * count > _MAX_PADDING * len(self.items):
             return self
         lengths = np.diff(self.offsets)
         real = np.arange(self.width) < lengths[:, None]
@@ -55,10 +56,12 @@ class Neighbours:
         offsets = np.arange(count + 1, dtype=np.int64) * self.width
         return Neighbours(offsets, items.reshape(-1), weights.reshape(-1))
 
+    evened = padded
+
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """The arrays by name, as a model folder keeps them."""
+        """Return the arrays by name, as a model folder keeps them: CSR float32[items, items]."""
         return {"offsets": self.offsets, "items": self.items, "weights": self.weights}
 
     def settings(self) -> dict[str, float]:
-        """What a model folder keeps beside the arrays: nothing."""
+        """Return the numbers that a model folder keeps beside the arrays: none."""
         return {}

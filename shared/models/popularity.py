@@ -1,4 +1,4 @@
-"""What is popular: the answer for who is not known, and what fills short lists."""
+"""Popular items: the answer for unknown users, and what fills short lists."""
 
 from __future__ import annotations
 
@@ -14,62 +14,63 @@ from shared.models.scoring import DECIMALS, Numbers, Scores, best
 
 @dataclass(frozen=True)
 class Popularity:
-    """How many users turned to each item, by its number."""
+    """The number of users of each item: float32[items]."""
 
     counts: NDArray[np.float32]
 
     @cached_property
     def order(self) -> Numbers:
-        """All items, the most popular first."""
+        """All items, the most popular first: int64[items]."""
         return np.argsort(-self.counts, kind="stable").astype(np.int64)
 
     @cached_property
     def shares(self) -> Scores:
-        """Of the sum."""
+        """Each item's share of the sum of all counts: float64[items]."""
         total = float(self.counts.sum(dtype=np.float64))
         shares: Scores = np.round(self.counts.astype(np.float64) / max(total, 1.0), DECIMALS)
         return shares
 
     def best(
         self,
-        barred: Sequence[int],
+        excluded: Sequence[int],
         limit: int,
         allowed: NDArray[np.bool_] | None = None,
         bonus: Scores | None = None,
         factor: Scores | None = None,
     ) -> tuple[Numbers, Scores]:
-        """The most popular of the items that are allowed and not barred, with their shares.
+        """Return the most popular items that are allowed and not excluded, with their shares.
 
-        `factor` multiplies the shares, which then add up to 1 again; `bonus` raises items by shares of the
-        highest one.
+        `allowed` is bool[items]; `factor` multiplies the shares, which are then divided by their sum; `bonus`
+        is added to them, as shares of the highest one: both float64[items]. Returns int64[limit] and
+        float64[limit], fewer where there are not as many.
         """
         if bonus is not None or factor is not None:
-            return self._moved(barred, limit, allowed, bonus, factor)
+            return self._reordered(excluded, limit, allowed, bonus, factor)
         numbers = self.order
         if allowed is not None:
             numbers = numbers[allowed[numbers]]
-        if barred:
-            numbers = numbers[: limit + len(set(barred))]
-            numbers = numbers[~np.isin(numbers, barred)]
+        if excluded:
+            numbers = numbers[: limit + len(set(excluded))]
+            numbers = numbers[~np.isin(numbers, excluded)]
         numbers = numbers[:limit]
         return numbers, self.shares[numbers]
 
-    def _moved(
+    def _reordered(
         self,
-        barred: Sequence[int],
+        excluded: Sequence[int],
         limit: int,
         allowed: NDArray[np.bool_] | None,
         bonus: Scores | None,
         factor: Scores | None,
     ) -> tuple[Numbers, Scores]:
-        """An order that holds once: to sort all items for it would cost the most."""
+        """Return the best of one query's own scores, without sorting all items."""
         shares = self.shares.copy()
         if factor is not None:
             shares *= factor
             shares /= max(float(shares.sum()), np.finfo(float).tiny)
         if bonus is not None:
             shares += bonus * shares.max(initial=0.0)
-        shares[barred] = -np.inf
+        shares[excluded] = -np.inf
         numbers = best(shares, limit, allowed)
         scores: Scores = shares[numbers]
         return numbers, scores.round(DECIMALS)

@@ -1,4 +1,4 @@
-"""What a model's scores mean, and how the best few are found among them."""
+"""What a model's scores mean, and how the highest of them are selected."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Scores = NDArray[np.float64]
 Numbers = NDArray[np.int64]
 
 DECIMALS = 7
-"""How many decimals Personalize shows of a score."""
+"""Decimals of a score in Personalize's answers."""
 
 
 class Scoring(BaseModel):
@@ -20,11 +20,11 @@ class Scoring(BaseModel):
 
     `kind` is what a query names: a user, an item, or nothing (popular items for everybody).
     `event_types` are canonical names with `type_weights` beside them; the last one, "", stands for
-    every other type. `scored` says whether the wire shows scores. `scale` is softmax (a distribution
-    over the whole catalogue, divided by `temperature` first) or plain (the weighted mean itself).
-    With `whole`, a history is the set of all its items, each of which counts once and in full.
-    `exclude_bought` keeps out what a user ever bought. `prior` is the weight of overall popularity beside
-    the parts.
+    every other type. `scored` says whether answers on the wire have scores. `scale` is
+    softmax (a distribution over the catalogue, divided by `temperature` first) or plain (the mean itself).
+    With `whole`, a history is the set of all its items, each with weight 1 whatever its age.
+    `exclude_seen` leaves out items of the user's events, `exclude_bought` those of the user's purchases.
+    `prior` is the weight of overall popularity beside the components.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -41,15 +41,15 @@ class Scoring(BaseModel):
     type_weights: tuple[float, ...] = (1.0,)
 
 
-def best(scores: NDArray[Any], limit: int, among: NDArray[np.bool_] | None = None) -> Numbers:
-    """The numbers of the highest scores, best first; ties by number; −inf never.
+def best(scores: NDArray[Any], limit: int, allowed: NDArray[np.bool_] | None = None) -> Numbers:
+    """Return the numbers of the highest scores, best first: int64[items].
 
-    Only of those that `among` marks: to look at the marked ones alone is quicker than to bar the others,
-    since a partition is slow where many are equal.
+    Ties go by number, and −inf is left out. `scores` and `allowed` have one cell per item. Selecting the
+    allowed items first is faster than setting the others to −inf: a partition is slow where many are equal.
     """
-    if among is not None:
-        marked = np.flatnonzero(among)
-        return marked[best(scores[marked], limit)]
+    if allowed is not None:
+        candidates = np.flatnonzero(allowed)
+        return candidates[best(scores[candidates], limit)]
     count = len(scores)
     if limit < count:
         lowest = np.partition(scores, count - limit)[count - limit]
@@ -57,19 +57,22 @@ def best(scores: NDArray[Any], limit: int, among: NDArray[np.bool_] | None = Non
     else:
         candidates = np.arange(count)
     order = np.argsort(-scores[candidates], kind="stable")[:limit]
-    chosen = candidates[order]
-    kept: Numbers = chosen[scores[chosen] > -np.inf]
+    top = candidates[order]
+    kept: Numbers = top[scores[top] > -np.inf]
     return kept
 
 
-def places(marked: NDArray[np.bool_]) -> tuple[Numbers, Numbers]:
-    """Rows and columns of the marks: np.nonzero takes several times as long in two dimensions."""
-    flat = np.flatnonzero(marked)
-    return np.divmod(flat, marked.shape[1])
+def places(mask: NDArray[np.bool_]) -> tuple[Numbers, Numbers]:
+    """Return the rows and columns where a bool[rows, columns] is True: int64[cells] each.
+
+    In two dimensions np.nonzero takes several times as long.
+    """
+    flat = np.flatnonzero(mask)
+    return np.divmod(flat, mask.shape[1])
 
 
-def shares_of(scores: Scores) -> Scores:
-    """Scores as shares of their sum; equal ones where all are nothing."""
+def normalized(scores: Scores) -> Scores:
+    """Return scores divided by their sum, or equal ones where that is 0: float64[items]."""
     total = float(scores.sum())
     shares = scores / total if total > 0 else np.full(len(scores), 1 / len(scores))
     rounded: Scores = shares.round(DECIMALS)

@@ -29,7 +29,7 @@ from deploy.local import product
 from deploy.local.components import postgres
 from deploy.local.parent import end_with_parent
 from deploy.local.ports import LOOPBACK
-from shared.models import Histories, Ids, Model, Neighbours, Part, Scoring, Seen
+from shared.models import Histories, Ids, Model, Neighbours, Scoring, ScoringComponent, SeenItems
 from tests.load import serving_shop as shop
 from tests.load.figures import Figure, cpu_seconds
 from tests.load.recording import recorded
@@ -131,7 +131,7 @@ def _scored(size: Size) -> Figure:
     """A user with 50 recent events, in a model of two parts with 200 neighbours of each item."""
     chance, items, width = np.random.default_rng(1), size.items, 200
     parts = tuple(
-        Part(
+        ScoringComponent(
             name,
             Neighbours(
                 np.arange(items + 1, dtype=np.int64) * width,
@@ -152,8 +152,8 @@ def _scored(size: Size) -> Figure:
         users=Ids.of([]),
         popularity=np.ones(items, np.float32),
         histories=Histories(nobody, np.zeros(0, np.int32), np.zeros(0, np.int16), np.zeros(0, np.int64)),
-        older=Seen(nobody, np.zeros(0, np.int32)),
-        parts=parts,
+        older=SeenItems(nobody, np.zeros(0, np.int32)),
+        components=parts,
     )
     history = [(f"product-{n * 7 % items}", "view", 1_700_000_000 + n) for n in range(50)]
     best = float("inf")

@@ -21,7 +21,7 @@ from shared import folders, models
 from shared.aws.personalize.exploration import Exploration
 from shared.errors import Permanent
 from shared.filters import Filter, FilterError
-from shared.models import Later, Model
+from shared.models import LaterEvents, Model
 from shared.models.exploration import EXPLORING, Bonus, eligible
 
 INVALID_INPUT_PATH = "Invalid S3 input path."
@@ -147,7 +147,7 @@ class Answerer:
     model: Model
     results: int
     sieve: Sieve | None = None
-    newer: Later | None = None
+    newer: LaterEvents | None = None
     ranks: bool = False
     bonus: Bonus | None = None
 

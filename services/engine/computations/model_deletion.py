@@ -16,7 +16,7 @@ from services.engine.computations.model_training import upload
 from services.engine.computations.row_deletion import USERS_FILE
 from services.engine.store.objects import Objects
 from shared import models
-from shared.models import Ids, Model, Seen
+from shared.models import Ids, Model, SeenItems
 from shared.models.attributes import Attributes, Texts
 from shared.models.histories import ranges
 from shared.models.interaction_index import InteractionIndex
@@ -66,7 +66,7 @@ def without_users(model: Model, users: NDArray[np.int64]) -> Model:
         histories = histories.of(kept)
     if _has_rows(older.offsets, model):
         offsets, places = _rows(older.offsets, kept)
-        older = Seen(offsets, older.items[places])
+        older = SeenItems(offsets, older.items[places])
     if _has_rows(interactions.offsets, model):
         offsets, places = _rows(interactions.offsets, kept)
         interactions = InteractionIndex(

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from services.engine.recipes import Dataset
 from services.engine.store.objects import Objects
-from shared.models import Histories, Ids, InteractionIndex, Later, Model
+from shared.models import Histories, Ids, InteractionIndex, LaterEvents, Model
 
 _COLUMNS = ("USER_ID", "ITEM_ID", "TIMESTAMP", "EVENT_TYPE")
 
@@ -30,7 +30,7 @@ def read(keys: list[str], objects: Objects, folder: Path) -> Dataset | None:
     return Dataset.from_arrow(pa.concat_tables(tables, promote_options="permissive"))
 
 
-def of(dataset: Dataset, model: Model) -> Later:
+def of(dataset: Dataset, model: Model) -> LaterEvents:
     """Interactions as the model numbers them, to be scored.
 
     Items that the model does not know are left out: it has nothing to say of them.
@@ -40,7 +40,7 @@ def of(dataset: Dataset, model: Model) -> Later:
     other = len(types) - 1
     kinds = np.array([types.index(n) if n in types else other for n in dataset.event_type_names], np.int16)
     known = dataset.where(items[dataset.items] >= 0)
-    return Later(
+    return LaterEvents(
         Ids.of(known.user_ids.tolist()),
         Histories(
             known.offsets(),

@@ -34,7 +34,7 @@ from services.engine.store.objects import Objects
 from shared.errors import Permanent
 from shared.events import canonical_type
 from shared.events.values import LARGEST
-from shared.models.audience import HISTORY
+from shared.models.user_scorer import HISTORY
 from shared.settings import S3Settings
 
 # PySpark ships without types that mypy --strict would take.

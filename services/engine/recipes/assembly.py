@@ -12,15 +12,25 @@ from numpy.typing import NDArray
 from services.engine.recipes.dataset import Dataset
 from services.engine.recipes.room import Filled
 from services.engine.recipes.weights import numbered
-from shared.models import Attributes, Histories, Ids, InteractionIndex, Model, Neighbours, Part, Scoring, Seen
-from shared.models.audience import HISTORY
-from shared.models.histories import Occasions, distinct, occasions
+from shared.models import (
+    Attributes,
+    Histories,
+    Ids,
+    InteractionIndex,
+    Model,
+    Neighbours,
+    Scoring,
+    ScoringComponent,
+    SeenItems,
+)
+from shared.models.histories import WeightedEvents, distinct
+from shared.models.user_scorer import HISTORY
 
 
-def occasions_of(dataset: Dataset, weights: Mapping[str, float]) -> Occasions:
+def occasions_of(dataset: Dataset, weights: Mapping[str, float]) -> WeightedEvents:
     """All training users' occasions, by the number of the user."""
     whole = Histories(dataset.offsets(), dataset.items, dataset.event_types, dataset.times)
-    return occasions(whole, numbered(weights, dataset.event_type_names))
+    return WeightedEvents.of(whole, numbered(weights, dataset.event_type_names))
 
 
 def distinct_pairs(
@@ -47,7 +57,7 @@ def model(
     scoring: Scoring,
     *,
     fame: NDArray[np.float32] | None = None,
-    parts: Sequence[Part] = (),
+    parts: Sequence[ScoringComponent] = (),
     notes: Mapping[str, Any] | None = None,
 ) -> Model:
     """Put a model together; histories and seen items are kept only where users are asked for.
@@ -69,7 +79,7 @@ def model(
         popularity=popularity(dataset) if fame is None else fame,
         histories=newest,
         older=older,
-        parts=tuple(parts),
+        components=tuple(parts),
         notes=notes or {},
         item_attributes=Attributes.of(dataset.item_columns, dataset.kinds.get("ITEMS")),
         user_attributes=Attributes.of(dataset.user_columns, dataset.kinds.get("USERS")),
@@ -82,8 +92,8 @@ def choices_of(model: Model) -> Model:
     begin, items = np.zeros(1, np.int64), np.zeros(0, np.int32)
     events = Histories(begin, items, np.zeros(0, np.int16), np.zeros(0, np.int64))
     nothing = Neighbours(begin, items, np.zeros(0, np.float32))
-    parts = tuple(replace(part, table=nothing) for part in model.parts)
-    return replace(model, histories=events, older=Seen(begin, items), parts=parts)
+    parts = tuple(replace(part, table=nothing) for part in model.components)
+    return replace(model, histories=events, older=SeenItems(begin, items), components=parts)
 
 
 def histories(dataset: Dataset, event_types: tuple[str, ...]) -> Histories:
@@ -108,10 +118,13 @@ def interaction_index(dataset: Dataset) -> InteractionIndex:
 
 def ages(dataset: Dataset) -> dict[str, Any]:
     """A model's members that say when each item was first met, and when the newest event was."""
-    return {"born": _born(dataset), "newest": int(dataset.times.max(initial=0))}
+    return {
+        "first_event_times": _first_event_times(dataset),
+        "newest_event_time": int(dataset.times.max(initial=0)),
+    }
 
 
-def _born(dataset: Dataset) -> NDArray[np.int64]:
+def _first_event_times(dataset: Dataset) -> NDArray[np.int64]:
     """When each item was first met, in epoch seconds; 0 for never."""
     never = np.iinfo(np.int64).max
     born = np.full(len(dataset.item_ids), never, np.int64)
@@ -123,7 +136,7 @@ def _born(dataset: Dataset) -> NDArray[np.int64]:
 
 def _newest_and_older(
     dataset: Dataset, event_types: tuple[str, ...], *, keep_older: bool
-) -> tuple[Histories, Seen]:
+) -> tuple[Histories, SeenItems]:
     users, items = len(dataset.user_ids) if len(dataset) else 0, len(dataset.item_ids)
     offsets = dataset.offsets()[: users + 1]
     late = offsets[1:] - np.minimum(np.diff(offsets), HISTORY)
@@ -139,7 +152,7 @@ def _newest_and_older(
             rows, seen = distinct_pairs(some.users[~new], some.items[~new], items)
             distinct_older += np.bincount(rows, minlength=users)
             older.add(seen)
-    return Histories(begins, *newest.columns()), Seen(offsets_of(distinct_older), *older.columns())
+    return Histories(begins, *newest.columns()), SeenItems(offsets_of(distinct_older), *older.columns())
 
 
 def _kinds(dataset: Dataset, event_types: tuple[str, ...]) -> NDArray[np.int16]:

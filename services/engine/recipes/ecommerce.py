@@ -15,7 +15,7 @@ from services.engine.recipes import assembly, similarity, user_personalization, 
 from services.engine.recipes.dataset import Dataset
 from services.engine.recipes.recipe import Fit, Progress, Recipe
 from services.engine.recipes.room import Filled, tally
-from shared.models import Ids, Model, Neighbours, Part, Scoring
+from shared.models import Ids, Model, Neighbours, Scoring, ScoringComponent
 from shared.models.histories import SECONDS_PER_DAY
 
 _KEEP = 500
@@ -73,7 +73,7 @@ def _also_viewed(
 
 def _related(counted: Dataset, near: Neighbours) -> Model:
     scoring = Scoring(kind="item", scored=False)
-    return assembly.model("", counted, scoring, parts=[Part("together", near)])
+    return assembly.model("", counted, scoring, parts=[ScoringComponent("together", near)])
 
 
 def _use_case(

@@ -12,7 +12,7 @@ from services.engine.recipes import assembly, metrics, objective, weights
 from services.engine.recipes.dataset import Dataset
 from services.engine.recipes.holdout import Holdout, eligible, hold_out
 from services.engine.recipes.recipe import Progress, Recipe, silent
-from shared.models import Ids, InteractionIndex, Later, Model
+from shared.models import Ids, InteractionIndex, LaterEvents, Model
 
 Event = tuple[str, str, int]
 
@@ -106,7 +106,7 @@ def lists_together(model: Model, parted: Holdout) -> Iterator[list[str]]:
     """The lists of all held-out users, scored in blocks as a batch does."""
     names = [str(name) for name in parted.seen.user_ids[parted.users]]
     seen = assembly.histories(parted.seen, model.scoring.event_types).of(parted.users)
-    later = Later(Ids.of(names), seen)
+    later = LaterEvents(Ids.of(names), seen)
     return (items for _, items, _ in model.recommend_many(names, metrics.DEPTH, later=later))
 
 

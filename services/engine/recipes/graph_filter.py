@@ -13,7 +13,7 @@ from services.engine.recipes import assembly, similarity, spectrum, tuning, weig
 from services.engine.recipes.dataset import Dataset
 from services.engine.recipes.recipe import Hyperparameters, Progress, Recipe
 from services.engine.recipes.spectrum import Filter, tastes, walks
-from shared.models import Model, Part, Scoring, Tastes
+from shared.models import LatentFactors, Model, Scoring, ScoringComponent
 
 _METHODS = ("gf-cf", "tuned", "even")
 _WARMTH_ROWS = 50
@@ -50,13 +50,16 @@ def _fit(dataset: Dataset, config: Mapping[str, Any], progress: Progress, like: 
         event_types=names,
         type_weights=tuple(weights.numbered(type_weights, names).tolist()),
     )
-    parts = [Part("walks", walks(seen, settings)), Part("tastes", low, settings.alpha)]
+    parts = [
+        ScoringComponent("walks", walks(seen, settings)),
+        ScoringComponent("tastes", low, settings.alpha),
+    ]
     fitted = assembly.model(RECIPE.name, counted, scoring, parts=parts, notes=notes)
     progress("done", 1.0)
     return fitted
 
 
-def _spread(seen: sparse.csr_array, settings: Filter, low: Tastes) -> float:
+def _spread(seen: sparse.csr_array, settings: Filter, low: LatentFactors) -> float:
     """The scale of the scores, which a softmax then takes as its unit."""
     some = seen[np.flatnonzero(np.diff(seen.indptr))[:_WARMTH_ROWS]]
     totals = np.asarray(some.sum(axis=1)).ravel()

@@ -10,7 +10,7 @@ from services.engine.recipes import assembly, similarity, weights
 from services.engine.recipes.dataset import Dataset
 from services.engine.recipes.ingredients import itself
 from services.engine.recipes.recipe import SHARE, Hyperparameters, Interval, Progress, Recipe
-from shared.models import Model, Part, Scoring
+from shared.models import Model, Scoring, ScoringComponent
 
 _KEEP = 200
 
@@ -33,8 +33,8 @@ def _fit(dataset: Dataset, config: Mapping[str, Any], progress: Progress, _: Mod
         exclude_seen=given.choice("exclude_seen", "true", "false") == "true",
     )
     parts = [
-        Part("similarity", near, weight=0.5, decay=given.number("decay"), unit="day"),
-        Part("again", itself(counted, type_weights), 0.5, given.number("decay"), "day"),
+        ScoringComponent("similarity", near, weight=0.5, decay=given.number("decay"), unit="day"),
+        ScoringComponent("again", itself(counted, type_weights), 0.5, given.number("decay"), "day"),
     ]
     fitted = replace(assembly.model(RECIPE.name, counted, scoring, parts=parts), **assembly.ages(dataset))
     progress("done", 1.0)

@@ -51,7 +51,7 @@ def tilted(model: Model, dataset: Dataset, config: Mapping[str, Any]) -> Model:
     weight = _weight(model, ranks, share)
     note = {"attribute": name, "sensitivity": wanted["objectiveSensitivity"], "weight": round(weight, 6)}
     tilt = (weight * ranks).astype(np.float32)
-    return replace(model, tilt=tilt, notes={**model.notes, "objective": note})
+    return replace(model, objective_scores=tilt, notes={**model.notes, "objective": note})
 
 
 def rewards(
@@ -102,7 +102,7 @@ def _weight(model: Model, ranks: NDArray[np.float64], share: float) -> float:
     users = np.flatnonzero(np.diff(model.histories.offsets))
     most = max(1, min(_USERS, _CELLS // max(len(ranks), 1)))
     some = np.sort(np.random.default_rng(3).permutation(users)[:most])
-    scores = model.raw(some)
+    scores = model.raw_scores(some)
     depth = min(DEPTH, len(ranks))
 
     def reached(leaning: NDArray[np.float64]) -> float:

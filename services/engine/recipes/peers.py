@@ -15,7 +15,7 @@ from services.engine.recipes.assembly import occasions_of
 from services.engine.recipes.dataset import Dataset
 from services.engine.recipes.weights import TypeWeights
 from shared.models import Peers
-from shared.models.histories import Occasions
+from shared.models.histories import WeightedEvents
 from shared.models.neighbours import Unit
 
 _EVENTS = 50
@@ -51,16 +51,16 @@ def sessions(dataset: Dataset, weights: TypeWeights, *, reach: float) -> Peers:
     )
 
 
-def _newest(dataset: Dataset, weights: TypeWeights) -> Occasions:
+def _newest(dataset: Dataset, weights: TypeWeights) -> WeightedEvents:
     """Each user's newest 50 occasions."""
     found = [occasions_of(dataset.between(0, 0), weights)]
     for some in dataset.chunks():
         seen = occasions_of(some, weights)
         recent = seen.ages("event") < _EVENTS
         found.append(
-            Occasions(seen.users[recent], seen.items[recent], seen.times[recent], seen.weights[recent])
+            WeightedEvents(seen.users[recent], seen.items[recent], seen.times[recent], seen.weights[recent])
         )
-    return Occasions(
+    return WeightedEvents(
         np.concatenate([seen.users for seen in found]),
         np.concatenate([seen.items for seen in found]),
         np.concatenate([seen.times for seen in found]),
@@ -89,7 +89,7 @@ def customers(dataset: Dataset, weights: TypeWeights, *, decay: float, unit: Uni
     )
 
 
-def _by_their_end(seen: Occasions) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _by_their_end(seen: WeightedEvents) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Each occasion's row, and when each row ended; rows are numbered in that order."""
     users, begins = np.unique(seen.users, return_index=True)
     ended = np.maximum.reduceat(seen.times, begins) if len(users) else np.zeros(0, np.int64)

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from shared.models import Model, Neighbours, Part
-from shared.models.histories import Occasions, occasions
+from shared.models import Model, Neighbours, ScoringComponent
+from shared.models.histories import WeightedEvents
 
 _CELLS_PER_BLOCK = 4_000_000
 _SPARE = 4_096
@@ -99,13 +99,13 @@ def _blocks(model: Model, targets: Sequence[Items]) -> Iterator[tuple[int, NDArr
     histories, weights = model.histories, np.array(model.scoring.type_weights)
     users, items = len(histories.offsets) - 1, len(model.items)
     marks = _marks(targets, items)
-    says = [_say(part, marks) for part in model.parts]
+    says = [_say(part, marks) for part in model.components]
     height = max(1, _CELLS_PER_BLOCK // max(len(targets), 1))
     for begin in range(0, users, height):
         rows = min(height, users - begin)
-        seen = occasions(histories.of(np.arange(begin, begin + rows)), weights)
+        seen = WeightedEvents.of(histories.of(np.arange(begin, begin + rows)), weights)
         scores = np.zeros((rows, len(targets)), np.float32)
-        for part, say in zip(model.parts, says, strict=True):
+        for part, say in zip(model.components, says, strict=True):
             shares = seen.shares(part.decay, part.unit) * part.weight
             if say is not None:
                 taste = sparse.csr_array((shares, (seen.users, seen.items)), shape=(rows, items))
@@ -122,7 +122,7 @@ def _marks(targets: Sequence[Items], items: int) -> Sparse:
     return sparse.csr_array((np.ones(len(chosen), np.float32), (chosen, column)), (items, len(targets)))
 
 
-def _say(part: Part, marks: Sparse) -> Sparse | None:
+def _say(part: ScoringComponent, marks: Sparse) -> Sparse | None:
     """What an event with each item says for each target; None for a table that is not one of neighbours."""
     table = part.table
     if not isinstance(table, Neighbours):
@@ -132,7 +132,11 @@ def _say(part: Part, marks: Sparse) -> Sparse | None:
 
 
 def _add_whole(
-    part: Part, seen: Occasions, shares: NDArray[np.float64], marks: Sparse, scores: NDArray[np.float32]
+    part: ScoringComponent,
+    seen: WeightedEvents,
+    shares: NDArray[np.float64],
+    marks: Sparse,
+    scores: NDArray[np.float32],
 ) -> None:
     """Let a table score all items for some users at a time, and keep what it says for the targets."""
     assert not isinstance(part.table, Neighbours)

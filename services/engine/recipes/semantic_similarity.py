@@ -12,7 +12,7 @@ from services.engine.recipes.dataset import Dataset
 from services.engine.recipes.recipe import Progress, Recipe, excluded_columns
 from services.engine.recipes.room import tally
 from shared.errors import Permanent
-from shared.models import Model, Part, Scoring
+from shared.models import Model, Scoring, ScoringComponent
 
 _KEEP = 500
 
@@ -35,7 +35,7 @@ def _fit(dataset: Dataset, config: Mapping[str, Any], progress: Progress, _: Mod
         counted,
         Scoring(kind="item", scored=False),
         fame=popular,
-        parts=[Part("words", table)],
+        parts=[ScoringComponent("words", table)],
         notes={"interactions": len(counted)},
     )
     progress("done", 1.0)

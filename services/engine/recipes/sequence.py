@@ -11,7 +11,7 @@ from scipy import sparse
 
 from services.engine.recipes import tables
 from shared.models import Neighbours
-from shared.models.histories import Occasions
+from shared.models.histories import WeightedEvents
 
 REACH = 10
 _PAIRS_AT_ONCE = 20_000_000
@@ -24,7 +24,7 @@ def at_once(reach: int) -> int:
 
 
 def followers(
-    chunks: Iterable[Occasions],
+    chunks: Iterable[WeightedEvents],
     count: int,
     *,
     fade: float = 0.8,
@@ -42,7 +42,7 @@ def followers(
 
 
 def forward(
-    chunks: Iterable[Occasions], count: int, fade: float, reach: int = REACH
+    chunks: Iterable[WeightedEvents], count: int, fade: float, reach: int = REACH
 ) -> tuple[sparse.csr_array, NDArray[np.float64]]:
     """The decayed counts alone, in one direction; and how often each item occurred, by its weights."""
     counts: sparse.csr_array | None = None
@@ -67,7 +67,7 @@ def both_ways(
     return divided
 
 
-def _pairs(seen: Occasions, count: int, fade: float, reach: int) -> sparse.csr_array:
+def _pairs(seen: WeightedEvents, count: int, fade: float, reach: int) -> sparse.csr_array:
     users, items, strengths = seen.users, seen.items, seen.weights
     # As many as there may be: of what stays empty, nothing takes memory.
     most = reach * len(users)

@@ -15,7 +15,7 @@ from services.engine.recipes.recipe import (
     Recipe,
     excluded_columns,
 )
-from shared.models import Model, Part, Scoring
+from shared.models import Model, Scoring, ScoringComponent
 
 _KEEP = 500
 # The guide and the console spell them differently.
@@ -43,7 +43,7 @@ def _fit(dataset: Dataset, config: Mapping[str, Any], progress: Progress, _: Mod
         RECIPE.name,
         counted,
         Scoring(kind="item", scored=False),
-        parts=[Part("similarity", table)],
+        parts=[ScoringComponent("similarity", table)],
         notes={"interactions": len(counted)},
     )
     progress("done", 1.0)

@@ -17,7 +17,7 @@ from services.engine.recipes.dataset import Dataset
 from services.engine.recipes.recipe import SHARE, Hyperparameters, Interval, Progress, Recipe
 from services.engine.recipes.room import each, tally
 from services.engine.recipes.similarity import users_by_items
-from shared.models import Model, Neighbours, Part, Scoring
+from shared.models import Model, Neighbours, Scoring, ScoringComponent
 
 _KEEP = 500
 
@@ -36,7 +36,7 @@ def _fit(dataset: Dataset, config: Mapping[str, Any], progress: Progress, _: Mod
         RECIPE.name,
         counted,
         Scoring(kind="item", scored=False),
-        parts=[Part("together", table)],
+        parts=[ScoringComponent("together", table)],
         notes={"interactions": len(counted)},
     )
     progress("done", 1.0)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy import linalg, sparse
 from scipy.sparse.linalg import svds
 
-from shared.models import Tastes, Walks
+from shared.models import LatentFactors, TwoStepWalk
 
 _DENSE_SIDE = 400
 _SPARE_VECTORS = 64
@@ -61,20 +61,20 @@ def steps(seen: sparse.csr_array, settings: Filter) -> tuple[sparse.csr_array, s
     return there.tocsr().astype(np.float32), back.tocsr().astype(np.float32)
 
 
-def walks(seen: sparse.csr_array, settings: Filter) -> Walks:
+def walks(seen: sparse.csr_array, settings: Filter) -> TwoStepWalk:
     """The first part of the score."""
     there, back = steps(seen, settings)
-    return Walks(
+    return TwoStepWalk(
         user_offsets=there.indptr.astype(np.int64),
         users=there.indices.astype(np.int32),
-        there=there.data,
+        user_weights=there.data,
         offsets=back.indptr.astype(np.int64),
         items=back.indices.astype(np.int32),
-        back=back.data,
+        item_weights=back.data,
     )
 
 
-def tastes(seen: sparse.csr_array, count: int, *, roughly: bool = False) -> Tastes:
+def tastes(seen: sparse.csr_array, count: int, *, roughly: bool = False) -> LatentFactors:
     """The second part, without its weight; `roughly` takes a fifth of the time for several hundred tastes."""
     users, items = degrees(seen)
     even = (sparse.diags_array(users**-0.5) @ seen @ sparse.diags_array(items**-0.5)).tocsr()
@@ -82,7 +82,9 @@ def tastes(seen: sparse.csr_array, count: int, *, roughly: bool = False) -> Tast
     find = _main_directions if roughly else _right_singular
     vectors = find(even.astype(np.float32), count)
     root = np.sqrt(items)[:, None]
-    return Tastes((vectors / root).astype(np.float32), np.ascontiguousarray((vectors * root).T, np.float32))
+    return LatentFactors(
+        (vectors / root).astype(np.float32), np.ascontiguousarray((vectors * root).T, np.float32)
+    )
 
 
 def _right_singular(matrix: sparse.csr_array, count: int) -> NDArray[np.float32]:

@@ -11,7 +11,7 @@ from scipy import sparse
 
 from services.engine.recipes.metrics import DEPTH
 from services.engine.recipes.spectrum import Filter, degrees, steps, tastes
-from shared.models import Tastes
+from shared.models import LatentFactors
 
 _USERS = 3_000
 _CELLS = 125_000_000
@@ -62,12 +62,14 @@ def more(count: int, items: int) -> int:
 
 
 def scores(
-    histories: sparse.csr_array, seen: sparse.csr_array, settings: Filter, low: Tastes
+    histories: sparse.csr_array, seen: sparse.csr_array, settings: Filter, low: LatentFactors
 ) -> NDArray[np.float32]:
     """What every item scores for some histories, dense."""
     there, back = steps(seen, settings)
     near = (histories @ there @ back).toarray()
-    return np.asarray(near + np.float32(settings.alpha) * ((histories @ low.enter) @ low.leave), np.float32)
+    return np.asarray(
+        near + np.float32(settings.alpha) * ((histories @ low.encoder) @ low.decoder), np.float32
+    )
 
 
 def _of(seen: sparse.csr_array, kept: NDArray[np.bool_]) -> sparse.csr_array:
@@ -97,7 +99,7 @@ def _gains(
         near = (mine @ there @ back).toarray()
         near[mine.nonzero()] = -np.inf
         for count in {settings.tastes for settings in offered}:
-            far = (mine @ low.enter[:, :count]) @ low.leave[:count]
+            far = (mine @ low.encoder[:, :count]) @ low.decoder[:count]
             for number, settings in enumerate(offered):
                 if settings.tastes == count:
                     arriving = (degrees_of_items**-settings.arrive).astype(np.float32)

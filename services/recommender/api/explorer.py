@@ -71,7 +71,7 @@ class Explorer:
         if filterable_items is None or kept is None or kept.bonus is None:
             return
         numbers = ((item, filterable_items.rows.get(item)) for item in item_ids)
-        young = [item for item, number in numbers if number is not None and kept.bonus.lifts(number)]
+        young = [item for item, number in numbers if number is not None and kept.bonus.covers(number)]
         if young:
             await self._impression_counts.remember(target.tenant, recommendation_id, young)
 

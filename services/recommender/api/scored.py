@@ -46,7 +46,7 @@ class Scored:
         )
         picks = self._best(request, bound_filter, limit, allowed, self.bonus)
         if self.bonus is not None and any(
-            self.bonus.lifts(self.filterable_items.rows[pick.item]) for pick in picks
+            self.bonus.covers(self.filterable_items.rows[pick.item]) for pick in picks
         ):
             plain = {pick.item for pick in self._best(request, bound_filter, limit, allowed, None)}
             picks = [
@@ -70,7 +70,7 @@ class Scored:
         """What the model says, without what was bought or can't be sold."""
         model = self.open if _overrides_history_rules(bound_filter) else self.model
         related, asked = self.model.scoring.kind == "item", limit + _SPARE
-        lifted = None if bonus is None else bonus.drawn()
+        lifted = None if bonus is None else bonus.sample()
         while True:
             scored = model.recommend(
                 user_id=request.name_in_models,

@@ -28,7 +28,7 @@ ITEMS = 90
 
 
 def interactions(*, seed: int = 3) -> pa.Table:
-    """Tastes, repeats, three types, and one user with more events than a model keeps."""
+    """LatentFactors, repeats, three types, and one user with more events than a model keeps."""
     chance = np.random.default_rng(seed)
     users = np.concatenate((chance.integers(0, USERS, 6_000), np.zeros(260, np.int64)))
     items = (chance.integers(0, ITEMS // 5, len(users)) * 5 + users % 5) % ITEMS
@@ -143,8 +143,8 @@ def assert_alike(there: Model, here: Model) -> None:
     for name, array in here.histories.arrays().items():
         assert np.array_equal(there.histories.arrays()[name], array), name
     assert np.array_equal(there.older.items, here.older.items)
-    assert np.array_equal(there.born, here.born)
-    for mine, theirs in zip(here.parts, there.parts, strict=True):
+    assert np.array_equal(there.first_event_times, here.first_event_times)
+    for mine, theirs in zip(here.components, there.components, strict=True):
         for name, array in mine.table.arrays().items():
             if name == "weights":
                 assert np.abs(array - theirs.table.arrays()[name]).max(initial=0) < 1e-6

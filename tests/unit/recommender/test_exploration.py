@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from shared.aws.personalize.exploration import Exploration
-from shared.models import Histories, Ids, Model, Scoring, Seen
+from shared.models import Histories, Ids, Model, Scoring, SeenItems
 from shared.models.exploration import Bonus, eligible
 
 DAY = 86_400
@@ -25,9 +25,9 @@ def model() -> Model:
         users=Ids.of([]),
         popularity=np.zeros(4, np.float32),
         histories=Histories(np.zeros(1, np.int64), empty, empty.astype(np.int16), empty.astype(np.int64)),
-        older=Seen(np.zeros(1, np.int64), empty),
-        born=np.array([NEWEST - 5 * DAY, NEWEST - 90 * DAY, 0, 0]),
-        newest=NEWEST,
+        older=SeenItems(np.zeros(1, np.int64), empty),
+        first_event_times=np.array([NEWEST - 5 * DAY, NEWEST - 90 * DAY, 0, 0]),
+        newest_event_time=NEWEST,
     )
 
 
@@ -43,17 +43,17 @@ def test_an_unknown_age_counts_from_the_first_event_only_when_asked_for(model: M
     assert eligible(model, None, asked).tolist() == [0, 2, 3]
     old = np.array([NEWEST - 400 * DAY, np.nan, np.nan, NEWEST - 400 * DAY])
     assert eligible(model, old, asked).tolist() == [2]
-    assert eligible(replace(model, born=np.zeros(0, np.int64)), None, asked).tolist() == []
+    assert eligible(replace(model, first_event_times=np.zeros(0, np.int64)), None, asked).tolist() == []
 
 
 def test_what_was_met_or_shown_often_is_lifted_less() -> None:
     chance = np.random.default_rng(1)
     bonus = Bonus.of(np.array([1, 3]), np.array([0.0, 99.0]), 0.5, 5, chance)
-    draws = np.array([bonus.drawn() for _ in range(500)])
+    draws = np.array([bonus.sample() for _ in range(500)])
     assert draws[:, [0, 2, 4]].max() == 0
     assert 0.25 <= draws[:, 1].min() < draws[:, 1].max() <= 0.5
     assert draws[:, 3].max() <= 0.05
-    assert [bonus.lifts(number) for number in range(5)] == [False, True, False, True, False]
+    assert [bonus.covers(number) for number in range(5)] == [False, True, False, True, False]
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from services.recommender.domain.catalogue import Catalogue
 from services.recommender.domain.filterable_items import FilterableItems
 from services.recommender.store.campaigns import Deployed
 from shared.events import CampaignChanged
-from shared.models import Attributes, Histories, Ids, Model, Scoring, Seen
+from shared.models import Attributes, Histories, Ids, Model, Scoring, SeenItems
 from tests.support.waiting import eventually
 
 
@@ -47,9 +47,9 @@ def a_target() -> Target:
         users=Ids.of([]),
         popularity=np.zeros(4, np.float32),
         histories=Histories(np.zeros(1, np.int64), empty, empty.astype(np.int16), empty.astype(np.int64)),
-        older=Seen(np.zeros(1, np.int64), empty),
-        born=np.array([1_000, 1_000, 0, 0]),
-        newest=1_000,
+        older=SeenItems(np.zeros(1, np.int64), empty),
+        first_event_times=np.array([1_000, 1_000, 0, 0]),
+        newest_event_time=1_000,
     )
     campaign = CampaignChanged(
         event_id="e",

@@ -8,8 +8,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from shared.models import Context, Histories, Ids, Model, Neighbours, Part, Scoring, Seen, load, save
-from shared.models.context import MOST, PRIOR
+from shared.models import (
+    Context,
+    Histories,
+    Ids,
+    Model,
+    Neighbours,
+    Scoring,
+    ScoringComponent,
+    SeenItems,
+    load,
+    save,
+)
+from shared.models.context import MAX_FACTOR, PRIOR
 
 ITEMS = ["coffee", "tea", "bread"]
 # Coffee is met in the morning, tea in the evening, bread at any time; 100 events each.
@@ -20,7 +31,7 @@ COUNTED = Context(
     offsets=np.array([0, 3, 6]),
     items=np.array([0, 1, 2, 0, 1, 2], np.int32),
     counts=np.array([10, 90, 50, 90, 10, 50], np.float32),
-    met=np.full((1, 3), 100, np.float32),
+    totals=np.full((1, 3), 100, np.float32),
 )
 
 
@@ -38,8 +49,8 @@ def model(context: Context = COUNTED) -> Model:
         histories=Histories(
             np.array([0, 1]), np.array([2], np.int32), np.zeros(1, np.int16), np.array([1_700_000_000])
         ),
-        older=Seen(np.zeros(2, np.int64), np.zeros(0, np.int32)),
-        parts=(Part("next", table),),
+        older=SeenItems(np.zeros(2, np.int64), np.zeros(0, np.int32)),
+        components=(ScoringComponent("next", table),),
         context=context,
     )
 
@@ -81,13 +92,13 @@ def test_a_value_that_nobody_counted_changes_nothing() -> None:
 
 
 def test_few_events_say_little_and_none_says_everything() -> None:
-    few = replace(COUNTED, counts=COUNTED.counts / 100, met=COUNTED.met / 100)
-    many = replace(COUNTED, counts=np.array([0, 1e6, 1, 1e6, 0, 1], np.float32), met=np.full((1, 3), 1e6))
+    few = replace(COUNTED, counts=COUNTED.counts / 100, totals=COUNTED.totals / 100)
+    many = replace(COUNTED, counts=np.array([0, 1e6, 1, 1e6, 0, 1], np.float32), totals=np.full((1, 3), 1e6))
     little, much = few.factor({"DAY_PART": "morning"}), many.factor({"DAY_PART": "morning"})
     assert little is not None
     assert much is not None
     assert np.abs(little - 1).max() < 0.1
-    assert (much.min(), much.max()) == (1 / MOST, pytest.approx(3, rel=1e-3))
+    assert (much.min(), much.max()) == (1 / MAX_FACTOR, pytest.approx(3, rel=1e-3))
 
 
 def test_names_are_checked_where_the_columns_are_known() -> None:

@@ -18,9 +18,9 @@ from shared.models import (
     Ids,
     Model,
     Neighbours,
-    Part,
     Scoring,
-    Seen,
+    ScoringComponent,
+    SeenItems,
     fingerprint,
     load,
     save,
@@ -37,9 +37,9 @@ def model(users: int = 2, items: int = 3) -> Model:
         histories=Histories(
             np.zeros(users + 1, np.int64), np.zeros(0, np.int32), np.zeros(0, np.int16), np.zeros(0, np.int64)
         ),
-        older=Seen(np.zeros(users + 1, np.int64), np.zeros(0, np.int32)),
-        parts=(
-            Part(
+        older=SeenItems(np.zeros(users + 1, np.int64), np.zeros(0, np.int32)),
+        components=(
+            ScoringComponent(
                 "self",
                 Neighbours(
                     np.arange(items + 1), np.arange(items, dtype=np.int32), np.ones(items, np.float32)
@@ -88,7 +88,7 @@ def test_a_folder_from_before_there_were_kinds_of_tables_is_read(tmp_path: Path)
     for name in ("kind", "settings", "arrays"):
         del meta["parts"][0][name]
     (tmp_path / "meta.json").write_text(json.dumps(meta))
-    assert load(tmp_path).parts[0].table.arrays().keys() == {"offsets", "items", "weights"}
+    assert load(tmp_path).components[0].table.arrays().keys() == {"offsets", "items", "weights"}
 
 
 def test_every_byte_and_name_counts_in_the_fingerprint(tmp_path: Path) -> None:
@@ -155,8 +155,8 @@ def described() -> Model:
             {"PRICE": "float"},
         ),
         user_attributes=Attributes.of({"CITY": np.array(["Köln", "Łódź"], object)}),
-        born=np.array([5, 0, 7]),
-        newest=9,
+        first_event_times=np.array([5, 0, 7]),
+        newest_event_time=9,
     )
 
 
@@ -173,7 +173,7 @@ def test_attributes_travel_with_the_model(tmp_path: Path) -> None:
     assert items.row(0) == {"PRICE": 1.5, "GENRES": "a|ü", "odd/../name": "true"}
     assert items.row(1) == {"odd/../name": "false"}
     assert loaded.user_attributes.row(1) == {"CITY": "Łódź"}
-    assert (loaded.born.tolist(), loaded.newest) == ([5, 0, 7], 9)
+    assert (loaded.first_event_times.tolist(), loaded.newest_event_time) == ([5, 0, 7], 9)
 
 
 def test_a_folder_of_the_first_format_is_still_read(tmp_path: Path) -> None:
@@ -185,5 +185,5 @@ def test_a_folder_of_the_first_format_is_still_read(tmp_path: Path) -> None:
         file.unlink()
     loaded = load(tmp_path)
     assert loaded.item_attributes.columns == {}
-    assert (len(loaded.born), loaded.newest) == (0, 0)
+    assert (len(loaded.first_event_times), loaded.newest_event_time) == (0, 0)
     assert loaded.items.strings == described().items.strings

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.models import Histories, Ids, Later, Model, Neighbours, Part, Scoring, Seen
+from shared.models import Histories, Ids, LaterEvents, Model, Neighbours, Scoring, ScoringComponent, SeenItems
 from shared.models.exploration import Bonus
 
 ITEMS = [f"i{number}" for number in range(6)]
@@ -36,8 +36,8 @@ def model(stored: list[list[tuple[int, int]]], *, exclude_seen: bool) -> Model:
         users=Ids.of([f"u{number}" for number in range(len(stored))]),
         popularity=np.arange(count, dtype=np.float32),
         histories=histories(stored),
-        older=Seen(np.zeros(len(stored) + 1, np.int64), np.zeros(0, np.int32)),
-        parts=(Part("table", table, decay=0.5),),
+        older=SeenItems(np.zeros(len(stored) + 1, np.int64), np.zeros(0, np.int32)),
+        components=(ScoringComponent("table", table, decay=0.5),),
     )
 
 
@@ -51,7 +51,7 @@ def test_a_batch_is_what_live_scoring_says(
     exclude_seen: bool,  # noqa: FBT001
 ) -> None:
     made = model(stored, exclude_seen=exclude_seen)
-    later = Later(Ids.of(["u1", "stranger"]), histories(newer))
+    later = LaterEvents(Ids.of(["u1", "stranger"]), histories(newer))
     asked = ["nobody", "stranger", "u0", "u1"]
     given_ = {"u1": newer[0], "stranger": newer[1]}
     for user, items, scores in made.recommend_many(asked, 4, later=later):
@@ -73,7 +73,7 @@ def test_a_batch_explores_as_live_scoring_does() -> None:
 
     chance = bonus()
     # Who has no events was drawn for beside the others, and again for what is popular.
-    drawn = [chance.drawn() for _ in range(4)]
+    drawn = [chance.sample() for _ in range(4)]
     for (user, items, scores), each in zip(found, (drawn[0], drawn[1], drawn[3]), strict=True):
         live = made.recommend(user_id=user, limit=6, relevance=True, bonus=each)
         assert items == [item for item, _ in live]
@@ -88,6 +88,6 @@ def test_a_batch_explores_as_live_scoring_does() -> None:
 def test_an_item_seen_long_ago_stays_left_out() -> None:
     """A hundred newer events push the stored one out of what is scored, not out of what was seen."""
     made = model([[(5, 1)]], exclude_seen=True)
-    later = Later(Ids.of(["u0"]), histories([[(0, second) for second in range(2, 130)]]))
+    later = LaterEvents(Ids.of(["u0"]), histories([[(0, second) for second in range(2, 130)]]))
     [(_, items, _)] = made.recommend_many(["u0"], 6, later=later)
     assert sorted(items) == ["i1", "i2", "i3", "i4"]

@@ -13,9 +13,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.models import Histories, Ids, Later, Model, Neighbours, Part, Scoring, Seen, audience, wide
-from shared.models.audience import HISTORY
+from shared.models import (
+    Histories,
+    Ids,
+    LaterEvents,
+    Model,
+    Neighbours,
+    Scoring,
+    ScoringComponent,
+    SeenItems,
+    sparse_workspace,
+    user_scorer,
+)
 from shared.models.scoring import best
+from shared.models.user_scorer import HISTORY
 from shared.models.workspace import Workspace
 
 ITEMS = 7
@@ -70,7 +81,7 @@ def histories(users: Sequence[Sequence[Event]]) -> Histories:
 
 
 def model(
-    parts: Sequence[Part], users: Sequence[Sequence[Event]] = (), *, exclude_seen: bool = False
+    parts: Sequence[ScoringComponent], users: Sequence[Sequence[Event]] = (), *, exclude_seen: bool = False
 ) -> Model:
     return Model(
         recipe="test",
@@ -81,8 +92,8 @@ def model(
         users=Ids.of([f"u{number}" for number in range(len(users))]),
         popularity=np.arange(ITEMS, 0, -1).astype(np.float32),
         histories=histories(users),
-        older=Seen(np.zeros(len(users) + 1, np.int64), np.zeros(0, np.int32)),
-        parts=tuple(parts),
+        older=SeenItems(np.zeros(len(users) + 1, np.int64), np.zeros(0, np.int32)),
+        components=tuple(parts),
     )
 
 
@@ -112,8 +123,10 @@ def by_definition(parts: Sequence[tuple[list[Row], float, float, str]], seen: Se
     return scores
 
 
-def made(parts: Sequence[tuple[list[Row], float, float, str]]) -> list[Part]:
-    return [Part("p", table(content), weight, decay, unit) for content, weight, decay, unit in parts]  # type: ignore[arg-type]
+def made(parts: Sequence[tuple[list[Row], float, float, str]]) -> list[ScoringComponent]:
+    return [
+        ScoringComponent("p", table(content), weight, decay, unit) for content, weight, decay, unit in parts
+    ]  # type: ignore[arg-type]
 
 
 @given(parts, events)
@@ -161,9 +174,9 @@ def test_lists_of_a_wide_catalogue_are_those_of_any_other(
     spare: int,
 ) -> None:
     fitted = model(made(given_), users, exclude_seen=exclude_seen)
-    older = Seen(np.arange(len(users) + 1, dtype=np.int64), np.full(len(users), 2, np.int32))
+    older = SeenItems(np.arange(len(users) + 1, dtype=np.int64), np.full(len(users), 2, np.int32))
     scoring = fitted.scoring.model_copy(update={"scale": scale, "temperature": 0.3})
-    later = Later(Ids.of(["u0", "new"]), histories([[(3, "view", 9 * DAY)], [(4, "purchase", 0)]]))
+    later = LaterEvents(Ids.of(["u0", "new"]), histories([[(3, "view", 9 * DAY)], [(4, "purchase", 0)]]))
     queries = ["u0", "nobody", "new", *(f"u{number}" for number in range(len(users)))]
 
     def lists() -> list[tuple[str, list[str], list[float]]]:
@@ -173,9 +186,9 @@ def test_lists_of_a_wide_catalogue_are_those_of_any_other(
 
     expected = lists()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(audience, "FEWEST_ITEMS", 1)
-        patch.setattr(wide, "_SPARE", spare)
-        patch.setattr(wide, "_CELLS", 2 * ITEMS)
+        patch.setattr(user_scorer, "MIN_ITEMS", 1)
+        patch.setattr(sparse_workspace, "_SPARE", spare)
+        patch.setattr(sparse_workspace, "_CELLS", 2 * ITEMS)
         found = lists()
 
     assert [(query, items) for query, items, _ in found] == [(query, items) for query, items, _ in expected]
@@ -196,7 +209,9 @@ def test_stored_and_given_events_are_one_history(
 @given(parts)
 def test_padding_a_table_changes_no_score(parts: list[tuple[list[Row], float, float, str]]) -> None:
     plain = made(parts)
-    padded = [Part(part.name, part.table.evened(), part.weight, part.decay, part.unit) for part in plain]
+    padded = [
+        ScoringComponent(part.name, part.table.padded(), part.weight, part.decay, part.unit) for part in plain
+    ]
     history = [("i0", "view", 1), ("i3", "purchase", 2)]
     assert model(plain).recommend(history=history) == model(padded).recommend(history=history)
 
@@ -215,7 +230,7 @@ def test_the_best_are_found_in_one_row_and_in_many(scores: list[float], limit: i
 def test_seen_items_are_left_out_in_both_ways() -> None:
     everything = [dict.fromkeys(range(ITEMS), 1.0) for _ in range(ITEMS)]
     seen = [(0, "view", 1), (2, "purchase", 2), (4, "search", 3)]
-    fitted = model([Part("p", table(everything))], [seen], exclude_seen=True)
+    fitted = model([ScoringComponent("p", table(everything))], [seen], exclude_seen=True)
     live = [item for item, _ in fitted.recommend(user_id="u0", history=[("i5", "view", 4)])]
     assert sorted(live) == ["i1", "i3", "i4", "i6"]
     (_, items, _), *_ = fitted.recommend_many(["u0"], 25)
@@ -225,14 +240,14 @@ def test_seen_items_are_left_out_in_both_ways() -> None:
 def test_only_the_newest_events_are_scored() -> None:
     lonely = [{item: 1.0} for item in range(ITEMS)]
     history = [("i0", "view", 0)] + [("i1", "view", when) for when in range(1, HISTORY + 1)]
-    found = dict(model([Part("p", table(lonely))]).recommend(history=history))
+    found = dict(model([ScoringComponent("p", table(lonely))]).recommend(history=history))
     assert found["i1"] == pytest.approx(1, abs=1e-6)
     assert found["i0"] == pytest.approx(0, abs=1e-6)
 
 
 def test_spellings_of_event_types_do_not_matter() -> None:
     lonely = [{(item + 1) % ITEMS: 1.0} for item in range(ITEMS)]
-    fitted = model([Part("p", table(lonely))])
+    fitted = model([ScoringComponent("p", table(lonely))])
     for _ in range(2):
         assert fitted.recommend(history=[("i2", "Order Completed", 1)]) == fitted.recommend(
             history=[("i2", "PURCHASE", 1)]
@@ -242,7 +257,7 @@ def test_spellings_of_event_types_do_not_matter() -> None:
 
 def test_what_training_never_saw_is_ignored() -> None:
     lonely = [{(item + 1) % ITEMS: 1.0} for item in range(ITEMS)]
-    fitted = model([Part("p", table(lonely))])
+    fitted = model([ScoringComponent("p", table(lonely))])
     known, unknown = ("i2", "view", 1), ("brand new", "view", 2)
     assert fitted.recommend(history=[known, unknown]) == fitted.recommend(history=[known])
     assert fitted.recommend(history=[unknown]) == fitted.recommend()
@@ -292,7 +307,9 @@ def test_similar_and_popular_items_are_masked_too(
 ) -> None:
     mask = np.array(allowed)
     for kind in ("item", "popular"):
-        like = replace(model([Part("p", table(content))]), scoring=Scoring(kind=kind, scored=False))
+        like = replace(
+            model([ScoringComponent("p", table(content))]), scoring=Scoring(kind=kind, scored=False)
+        )
         everything = like.recommend(item_id=f"i{query}", limit=ITEMS, relevance=True)
         kept = [(item, score) for item, score in everything if allowed[int(item[1:])]]
         found = like.recommend(item_id=f"i{query}", limit=ITEMS, relevance=True, allowed=mask)
@@ -324,7 +341,7 @@ def test_a_ranking_is_a_softmax_over_what_is_given(
 
 
 def test_a_bonus_lifts_an_item_by_a_share_of_the_best() -> None:
-    fitted = model([Part("p", table([{1: 1.0, 2: 0.5}, *[{}] * 6]))])
+    fitted = model([ScoringComponent("p", table([{1: 1.0, 2: 0.5}, *[{}] * 6]))])
     seen = [("i0", "view", 1)]
     bonus = np.zeros(ITEMS)
     bonus[5] = 0.8
@@ -353,7 +370,7 @@ def test_the_best_among_some_are_those_that_are_left_when_the_others_are_barred(
 
 
 def test_a_bonus_lifts_what_is_popular_for_a_stranger_too() -> None:
-    fitted = model([Part("p", table([{}] * ITEMS))])
+    fitted = model([ScoringComponent("p", table([{}] * ITEMS))])
     bonus = np.zeros(ITEMS)
     bonus[5] = 0.8
     names = fitted.items.strings

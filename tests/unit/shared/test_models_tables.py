@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.models import Part, Peers, Tastes, Walks
-from shared.models.histories import Occasions
+from shared.models import LatentFactors, Peers, ScoringComponent, TwoStepWalk
+from shared.models.histories import WeightedEvents
 from shared.models.workspace import Workspace
 
 ITEMS = 5
@@ -20,10 +20,10 @@ rows_of_items = st.lists(st.lists(st.integers(0, ITEMS - 1), min_size=1, max_siz
 queries = st.lists(st.lists(st.integers(0, ITEMS - 1), max_size=5), min_size=1, max_size=3)
 
 
-def occasions(histories: list[list[int]]) -> Occasions:
+def weighted_events(histories: list[list[int]]) -> WeightedEvents:
     users = [user for user, history in enumerate(histories) for _ in history]
     items = [item for history in histories for item in history]
-    return Occasions(
+    return WeightedEvents(
         np.array(users, np.int64), np.array(items, np.int32), np.arange(len(users)), np.ones(len(users))
     )
 
@@ -76,13 +76,13 @@ def test_peers_say_what_their_rows_hold(
 ) -> None:
     table = peers(rows, nearest, reach)
     scores = Workspace(len(histories), ITEMS).scores(
-        [Part("peers", table, 2.0, 0.5)], occasions(histories), len(histories)
+        [ScoringComponent("peers", table, 2.0, 0.5)], weighted_events(histories), len(histories)
     )
     for history, found in zip(histories, scores, strict=True):
         np.testing.assert_allclose(found, 2 * said_by_peers(table, rows, history, 0.5), atol=1e-6)
 
 
-def walks(random: np.random.Generator, users: int) -> tuple[Walks, np.ndarray]:
+def walks(random: np.random.Generator, users: int) -> tuple[TwoStepWalk, np.ndarray]:
     there = random.random((ITEMS, users)) * (random.random((ITEMS, users)) < 0.5)
     back = random.random((users, ITEMS)) * (random.random((users, ITEMS)) < 0.5)
 
@@ -91,7 +91,7 @@ def walks(random: np.random.Generator, users: int) -> tuple[Walks, np.ndarray]:
         offsets = np.concatenate(([0], np.cumsum(np.bincount(row, minlength=len(matrix)))))
         return offsets, column.astype(np.int32), matrix[row, column].astype(np.float32)
 
-    return Walks(*compressed(there), *compressed(back)), there @ back
+    return TwoStepWalk(*compressed(there), *compressed(back)), there @ back
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -99,7 +99,7 @@ def test_walks_are_a_product_of_two_tables(seed: int) -> None:
     random = np.random.default_rng(seed)
     table, product = walks(random, users=7)
     histories: list[list[int]] = [[0, 3], [], [4], [1, 2, 1]]
-    scores = Workspace(4, ITEMS).scores([Part("walks", table)], occasions(histories), 4)
+    scores = Workspace(4, ITEMS).scores([ScoringComponent("walks", table)], weighted_events(histories), 4)
     for history, found in zip(histories, scores, strict=True):
         expected = product[history].mean(axis=0) if history else np.zeros(ITEMS)
         np.testing.assert_allclose(found, expected, atol=1e-6)
@@ -108,9 +108,11 @@ def test_walks_are_a_product_of_two_tables(seed: int) -> None:
 def test_tastes_are_a_table_of_low_rank() -> None:
     random = np.random.default_rng(3)
     enter, leave = random.random((ITEMS, 2)), random.random((2, ITEMS))
-    table = Tastes(enter.astype(np.float32), leave.astype(np.float32))
+    table = LatentFactors(enter.astype(np.float32), leave.astype(np.float32))
     histories: list[list[int]] = [[0, 3], [], [4]]
-    scores = Workspace(3, ITEMS).scores([Part("tastes", table, 3.0)], occasions(histories), 3)
+    scores = Workspace(3, ITEMS).scores(
+        [ScoringComponent("tastes", table, 3.0)], weighted_events(histories), 3
+    )
     for history, found in zip(histories, scores, strict=True):
         expected = 3 * (enter @ leave)[history].mean(axis=0) if history else np.zeros(ITEMS)
         np.testing.assert_allclose(found, expected, rtol=1e-5)

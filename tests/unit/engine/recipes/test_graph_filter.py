@@ -96,7 +96,7 @@ def test_the_few_tastes_of_a_wide_matrix_are_the_same_ones(monkeypatch: pytest.M
     dense = spectrum.tastes(seen, 5)
     monkeypatch.setattr(spectrum, "_DENSE_SIDE", 10)
     thin = spectrum.tastes(seen, 5)
-    np.testing.assert_allclose(thin.enter @ thin.leave, dense.enter @ dense.leave, atol=1e-5)
+    np.testing.assert_allclose(thin.encoder @ thin.decoder, dense.encoder @ dense.decoder, atol=1e-5)
 
 
 def test_tastes_sought_roughly_span_what_the_exact_ones_do(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -108,8 +108,8 @@ def test_tastes_sought_roughly_span_what_the_exact_ones_do(monkeypatch: pytest.M
     monkeypatch.setattr(spectrum, "_DENSE_SIDE", 10)
     monkeypatch.setattr(spectrum, "_ROWS_AT_ONCE", 70)
     rough = spectrum.tastes(seen, 8, roughly=True)
-    assert rough.leave.shape == (8, 240)
-    np.testing.assert_allclose(rough.enter @ rough.leave, exact.enter @ exact.leave, atol=2e-3)
+    assert rough.decoder.shape == (8, 240)
+    np.testing.assert_allclose(rough.encoder @ rough.decoder, exact.encoder @ exact.decoder, atol=2e-3)
 
 
 def test_twice_as_many_tastes_are_taken_where_they_find_more() -> None:

@@ -16,7 +16,7 @@ from scipy import sparse
 from services.engine.recipes import ease, graph, peers, sequence, tables
 from services.engine.recipes.dataset import Dataset
 from services.engine.recipes.ease import weights as ease_weights
-from shared.models.histories import Occasions
+from shared.models.histories import WeightedEvents
 
 ITEMS = 6
 
@@ -25,10 +25,12 @@ walks_of_users = st.lists(
 )
 
 
-def occasions(walks: list[list[int]]) -> Occasions:
+def weighted_events(walks: list[list[int]]) -> WeightedEvents:
     users = [user for user, walk in enumerate(walks) for _ in walk]
     items = [item for walk in walks for item in walk]
-    return Occasions(np.array(users), np.array(items, np.int32), np.arange(len(users)), np.ones(len(users)))
+    return WeightedEvents(
+        np.array(users), np.array(items, np.int32), np.arange(len(users)), np.ones(len(users))
+    )
 
 
 @given(
@@ -50,7 +52,7 @@ def test_followers_are_decayed_directed_counts(
                     counts[tail, head] += backward * fade**step
     fame = Counter(item for walk in walks for item in walk)
     settings: dict[str, Any] = {"fade": fade, "backward": backward, "reach": reach, "arrive": arrive}
-    found = sequence.followers([occasions(walks)], ITEMS, **settings).toarray()
+    found = sequence.followers([weighted_events(walks)], ITEMS, **settings).toarray()
     for head in range(ITEMS):
         for tail in range(ITEMS):
             expected = counts[head, tail] / (max(fame[head], 1e-9) ** 0.5 * max(fame[tail], 1e-9) ** arrive)
@@ -60,13 +62,13 @@ def test_followers_are_decayed_directed_counts(
 def test_followers_are_the_same_in_chunks() -> None:
     random = np.random.default_rng(4)
     walks = [random.integers(0, ITEMS, random.integers(1, 20)).tolist() for _ in range(30)]
-    whole = sequence.followers([occasions(walks)], ITEMS).toarray()
-    parts = [occasions(walks[:7]), occasions(walks[7:8]), occasions(walks[8:])]
+    whole = sequence.followers([weighted_events(walks)], ITEMS).toarray()
+    parts = [weighted_events(walks[:7]), weighted_events(walks[7:8]), weighted_events(walks[8:])]
     np.testing.assert_allclose(sequence.followers(parts, ITEMS).toarray(), whole, rtol=1e-5)
 
 
 def test_followers_count_their_types_weights() -> None:
-    seen = Occasions(np.array([0, 0]), np.array([0, 1], np.int32), np.arange(2), np.array([0.2, 1.0]))
+    seen = WeightedEvents(np.array([0, 0]), np.array([0, 1], np.int32), np.arange(2), np.array([0.2, 1.0]))
     found = sequence.followers([seen], 2, fade=0.8, backward=0.5).toarray()
     assert found[0, 1] == pytest.approx(0.8 * 0.2 / sqrt(0.2))
 

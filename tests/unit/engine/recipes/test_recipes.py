@@ -85,8 +85,8 @@ def test_what_the_datasets_say_travels_with_the_model(model: Model, tmp_path: Pa
     lamp, mug, tea = (loaded.items.numbers[name] for name in ("lamp", "mug", "tea"))
     described = {"ITEM_NAME": "Desk lamp", "CATEGORY": "light", "PRICE": 40.0}
     assert loaded.item_attributes.row(lamp) == described
-    assert (loaded.born[tea], loaded.born[mug]) == (1_700_000_000, 0)
-    assert loaded.newest == 1_700_000_000 + 9 * 86_400
+    assert (loaded.first_event_times[tea], loaded.first_event_times[mug]) == (1_700_000_000, 0)
+    assert loaded.newest_event_time == 1_700_000_000 + 9 * 86_400
     if model.scoring.kind != "item":
         ann, zoe = loaded.users.find("ann"), loaded.users.find("zoe")
         assert loaded.user_attributes.row(ann) == {"CITY": "Ulm"}

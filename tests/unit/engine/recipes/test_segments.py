@@ -38,7 +38,7 @@ def scored(model: Model, user: str) -> dict[str, float]:
     plain = model.scoring.model_copy(update={"scale": "plain", "exclude_seen": False})
     found = Model(
         model.recipe, plain, model.items, model.users, model.popularity, model.histories, model.older,
-        model.parts,
+        model.components,
     ).recommend(user_id=user, limit=len(model.items), relevance=True)  # fmt: skip
     return {item: score or 0.0 for item, score in found}
 
@@ -78,7 +78,7 @@ def test_blocks_and_passes_change_nothing(model: Model, monkeypatch: pytest.Monk
 
 def test_parts_that_are_no_tables_of_neighbours_count_too(tastes: Dataset) -> None:
     scorer = RECIPES["endcap-session"].fit(tastes, {}, silent)
-    assert any(part.table.kind != "neighbours" for part in scorer.parts)
+    assert any(part.table.kind != "neighbours" for part in scorer.components)
     scores = [scored(scorer, user)["a3"] for user in scorer.users.strings]
 
     [segment] = segments.segments(scorer, [np.array([scorer.items.numbers["a3"]])], 20)

@@ -187,8 +187,8 @@ def test_the_final_model_takes_over_what_was_chosen(two_tastes: Dataset) -> None
     final = RECIPE.fit(two_tastes, {}, lambda step, _: steps.append(step), judged)
     assert not any("held-out" in step for step in steps)
     assert final.notes == judged.notes
-    assert [(part.name, part.weight, part.decay, part.unit) for part in final.parts] == [
-        (part.name, part.weight, part.decay, part.unit) for part in judged.parts
+    assert [(part.name, part.weight, part.decay, part.unit) for part in final.components] == [
+        (part.name, part.weight, part.decay, part.unit) for part in judged.components
     ]
     assert final.scoring.temperature == judged.scoring.temperature
 

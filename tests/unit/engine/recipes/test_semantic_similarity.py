@@ -29,7 +29,7 @@ def test_the_likeness_is_the_cosine_of_the_words(shop: Dataset) -> None:
     cosines = (words @ words.T).toarray()
     model = RECIPE.fit(shop, {}, silent)
     for number, item in enumerate(shop.item_ids):
-        near, weights = model.parts[0].table.row(number)
+        near, weights = model.components[0].table.row(number)
         expected = {
             other: cosines[number, other] for other in np.flatnonzero(cosines[number]) if other != number
         }

@@ -16,7 +16,7 @@ RECIPE = RECIPES["aws-similar-items"]
 
 
 def near(model: Model, item: str) -> list[str]:
-    numbers, _ = model.parts[0].table.row(model.items.numbers[item])
+    numbers, _ = model.components[0].table.row(model.items.numbers[item])
     return [model.items[number] for number in numbers.tolist()]
 
 
