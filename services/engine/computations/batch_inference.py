@@ -166,9 +166,8 @@ class Answerer:
         )
         sieve = None
         if spec.filter is not None:
-            sieve = Sieve(
-                spec.filter, model, newer_interactions.interaction_index_of(since, model) if since is not None else None
-            )
+            index = newer_interactions.interaction_index_of(since, model) if since is not None else None
+            sieve = Sieve(spec.filter, model, index)
         return cls(model, spec.results, sieve, newer, spec.ranks, _bonus(spec, model))
 
     def write(self, stream: IO[bytes], output: IO[bytes]) -> tuple[int, int]:
