@@ -1,7 +1,7 @@
 """`python -m services.engine [serve|worker|bootstrap|keys|buckets|apply|export|migrate|settings|openapi]`."""
 
 from services.engine import app
-from services.engine.app import bootstrap, declaring, grants, keys
+from services.engine.app import bootstrap, declarations, grants, keys
 from services.engine.settings import Settings
 from shared.http.runtime import main
 
@@ -12,7 +12,7 @@ main(
         "bootstrap": bootstrap.command,
         "keys": keys.command,
         "buckets": grants.command,
-        "apply": declaring.apply,
-        "export": declaring.export,
+        "apply": declarations.apply,
+        "export": declarations.export,
     },
 )

@@ -88,7 +88,7 @@ def router(database: Database, authenticator: Authenticator, settings: Settings)
             account = await account_of(database, principal, settings)
         except WireError as error:
             raise ApiError(403, "UnknownTenant", error.message) from None
-        rows = await resources.jobs(database, account, principal.tenant, limit)
+        rows = await resources.list_jobs(database, account, principal.tenant, limit)
         return JobStatuses(jobs=[_status(row) for row in rows])
 
     @api.get(
@@ -112,7 +112,7 @@ def router(database: Database, authenticator: Authenticator, settings: Settings)
         missing = (
             {}
             if "receipt" in job.facts
-            else await erasures.missing(database, job.id, settings.erasure_services)
+            else await erasures.unconfirmed(database, job.id, settings.erasure_services)
         )
         return ErasureReceipt(
             job=job.name,

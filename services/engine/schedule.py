@@ -16,7 +16,7 @@ import structlog
 from services.engine.domain.resources import Resource
 from services.engine.personalize import incremental_updates, recommender_trainings, solution_versions
 from services.engine.personalize.context import OperationContext
-from services.engine.personalize.dispatcher import OutboxAnnounce
+from services.engine.personalize.dispatcher import OutboxPublisher
 from services.engine.settings import Settings
 from services.engine.store import resources
 from shared.aws import PageTokens
@@ -46,9 +46,12 @@ class AutoTraining:
             begun = [
                 await self._begin(connection, resource, make)
                 for due, make in (
-                    (resources.solutions_due, _version),
-                    (resources.recommenders_due, _training),
-                    (partial(resources.versions_to_renew, minutes=minutes), incremental_updates.make),
+                    (resources.lock_due_solutions, _version),
+                    (resources.lock_due_recommenders, _training),
+                    (
+                        partial(resources.lock_versions_with_new_items, minutes=minutes),
+                        incremental_updates.enqueue,
+                    ),
                 )
                 for resource in await due(connection)
             ]
@@ -69,15 +72,15 @@ class AutoTraining:
             return None
 
     def _context(self, connection: Connection, resource: Resource) -> OperationContext:
-        beside = resources.beside(connection, resource)
-        return OperationContext(beside, self.settings, PageTokens(), OutboxAnnounce(connection))
+        beside = resources.in_account_of(connection, resource)
+        return OperationContext(beside, self.settings, PageTokens(), OutboxPublisher(connection))
 
 
 async def _version(context: OperationContext, solution: Resource) -> Resource:
     request = solution_versions.CreateSolutionVersion(solution_arn=solution.arn)
-    return await solution_versions.make(context, solution, request, "AUTOMATIC")
+    return await solution_versions.enqueue(context, solution, request, "AUTOMATIC")
 
 
 async def _training(context: OperationContext, recommender: Resource) -> Resource:
     config = recommender.document.get("recommenderConfig", {})
-    return await recommender_trainings.make(context, recommender, config)
+    return await recommender_trainings.enqueue(context, recommender, config)

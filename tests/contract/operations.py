@@ -42,7 +42,7 @@ def operations(tracker: bytes, recommender: bytes) -> bytes:
             _routes("personalize-runtime", recommender),
         ),
         f"## Declined within operations\n\n{DECLINED}| what | instead |\n|---|---|\n{_declined()}",
-        f"## Taken without effect\n\n| what | why |\n|---|---|\n{_rows(unsupported.WITHOUT_EFFECT)}",
+        f"## Taken without effect\n\n| what | why |\n|---|---|\n{_rows(unsupported.IGNORED_MEMBERS)}",
         f"## Recipes\n\n{RECIPE_HEAD}{_recipes()}",
     ]
     return "\n".join(sections).encode()
@@ -55,7 +55,9 @@ def _section(title: str, rows: list[tuple[str, str, str]]) -> str:
 
 
 def _declined() -> str:
-    return _rows(unsupported.INSTEAD | {f"recipe {name}": why for name, why in recipes.DECLINED.items()})
+    return _rows(
+        unsupported.ALTERNATIVES | {f"recipe {name}": why for name, why in recipes.UNSUPPORTED.items()}
+    )
 
 
 def _rows(table: Mapping[str, str]) -> str:

@@ -19,7 +19,7 @@ from services.engine.app.buckets import make_buckets
 from services.engine.domain.resources import Resource, Type
 from services.engine.personalize import dataset_groups, event_trackers
 from services.engine.personalize.context import OperationContext
-from services.engine.personalize.dispatcher import OutboxAnnounce
+from services.engine.personalize.dispatcher import OutboxPublisher
 from services.engine.store.keys import Keys
 from services.engine.store.resources import Resources
 from shared.auth import SCOPES, new_access_key, new_api_key
@@ -119,7 +119,7 @@ async def _register(installation: Installation) -> dict[str, str]:
         Resources(installation.connection, settings.account, None, settings.s3.aws_region),
         settings,
         PageTokens(),
-        OutboxAnnounce(installation.connection),
+        OutboxPublisher(installation.connection),
     )
     group = await _group(context)
     tracking_id = await _tracker(context, group, known.get("tracking_id"))
@@ -179,7 +179,7 @@ async def _group(context: OperationContext) -> Resource:
     await context.resources.end_deletions()
     group = await context.resources.get(f"{Type.DATASET_GROUP}/{TENANT}")
     if group is None:
-        group = await dataset_groups.make(context, dataset_groups.CreateDatasetGroup(name=TENANT))
+        group = await dataset_groups.create_group(context, dataset_groups.CreateDatasetGroup(name=TENANT))
     if group.owner != TENANT:
         raise Permanent(
             f"The dataset group {TENANT} was deleted once, so its tenant is called {group.owner} now; "
@@ -193,7 +193,7 @@ async def _tracker(context: OperationContext, group: Resource, tracking_id: str 
     if existing:
         return str(existing[0].document["trackingId"])
     request = event_trackers.CreateEventTracker(name=TENANT, dataset_group_arn=group.arn)
-    tracker = await event_trackers.make(context, request, group, tracking_id or str(uuid.uuid4()))
+    tracker = await event_trackers.create_tracker(context, request, group, tracking_id or str(uuid.uuid4()))
     return str(tracker.document["trackingId"])
 
 

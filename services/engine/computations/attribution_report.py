@@ -11,7 +11,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from services.engine.domain.attribution import number
+from services.engine.domain.attribution import parse_number
 from services.engine.domain.locations import as_folder
 from services.engine.store.objects import Objects
 from shared.spreadsheets import as_text
@@ -129,6 +129,6 @@ def _read(file: pq.ParquetFile, amounts: dict[str, dict[str, float]], known: set
         items: list[Any] = batch.column("ITEM_ID").to_pylist()
         for column, name in asked.items():
             for item, cell in zip(items, batch.column(name).to_pylist(), strict=True):
-                found = number(cell) if item in known else None
+                found = parse_number(cell) if item in known else None
                 if found is not None:
                     amounts[column][item] = found

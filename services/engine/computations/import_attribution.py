@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from services.engine.computations.attribution_report import Items, Place, publish, row_of, valued
-from services.engine.domain.attribution import BUCKET_SECONDS, Metric, Tally, sums_of
+from services.engine.domain.attribution import BUCKET_SECONDS, Metric, Tally, metric_sums
 from services.engine.store.objects import Objects
 from shared.aws.personalize.recommendation_ids import source_among
 from shared.events import canonical_type
@@ -52,7 +52,7 @@ def run(spec: Spec, objects: Objects, workspace: Path, report: Report) -> dict[s
                 tallies[bucket] = Tally(metrics, sources, source_among(spec.origins, spec.tenant))
             tallies[bucket].add([event])
         path.unlink()
-    sums = [(bucket, each) for bucket in sorted(tallies) for each in sums_of(tallies[bucket], {})]
+    sums = [(bucket, each) for bucket in sorted(tallies) for each in metric_sums(tallies[bucket], {})]
     values = valued([each for _, each in sums], spec.items, objects)
     rows = [row_of(each, value, bucket) for (bucket, each), value in zip(sums, values, strict=True)]
     if rows := [row for row in rows if row[2]]:

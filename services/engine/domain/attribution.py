@@ -89,7 +89,7 @@ class Tally:
             if event["item_id"] is not None:
                 self.items[key][event["item_id"]] += 1
             return
-        amount = 1.0 if metric.dataset is None else number(_value(metric.column, event))
+        amount = 1.0 if metric.dataset is None else parse_number(_value(metric.column, event))
         if amount is not None:
             self.values[key] += amount
 
@@ -102,7 +102,7 @@ class Tally:
         return source
 
 
-def sums_of(tally: Tally, reported: Mapping[Key, float]) -> Iterator[dict[str, Any]]:
+def metric_sums(tally: Tally, reported: Mapping[Key, float]) -> Iterator[dict[str, Any]]:
     """Each metric and source with what is known of its value; also those whose events are gone.
 
     A sum has either a `value` or a `column` of the items with the number of events by item; `reported` is
@@ -133,7 +133,7 @@ def _value(column: str, event: Mapping[str, Any]) -> Any:
     return next((value for name, value in properties.items() if folded(name) == wanted), None)
 
 
-def number(value: Any) -> float | None:
+def parse_number(value: Any) -> float | None:
     """A number, also as text; None for what is none, or larger than a column of the service can hold."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None

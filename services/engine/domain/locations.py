@@ -186,7 +186,7 @@ def deletion_prefix(tenant: str, job: int, attempt: int | None = None) -> str:
     return f"{tenant}/datasets/deletions/{job}/{'' if attempt is None else f'{attempt}-'}"
 
 
-def leftovers(tenant: str, keys: Iterable[str]) -> set[str]:
+def unused_prefixes(tenant: str, keys: Iterable[str]) -> set[str]:
     """The prefixes to empty when a dataset has let go of parts.
 
     An import's folder holds nothing but its dataset's parts. What a deletion has written may lie beside the

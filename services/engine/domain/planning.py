@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from services.engine.domain.declared import Campaign, Declaration, Group, Recommender, Solution
-from services.engine.domain.steps import Ref, Standing, Step
+from services.engine.domain.declaration import Campaign, Declaration, Group, Recommender, Solution
+from services.engine.domain.steps import AccountState, ResourceRef, Step
 
 RECIPE_PREFIX = "arn:aws:personalize:::recipe/"
 LATEST = "/$LATEST"
@@ -14,7 +14,7 @@ _UPDATED = ("autoTrainingConfig", "eventsConfig")
 """The settings of a solution that UpdateSolution changes; others never change."""
 
 
-def plan(wanted: Declaration, present: Standing) -> list[Step]:
+def plan(wanted: Declaration, present: AccountState) -> list[Step]:
     """The steps in the order in which they have to be taken; none when all is as it is asked for."""
     steps = [*_schemas(wanted, present)]
     for name, group in wanted.dataset_groups.items():
@@ -48,7 +48,7 @@ def _holders(present: Declaration) -> dict[tuple[str, str], str]:
     }
 
 
-def _schemas(wanted: Declaration, present: Standing) -> Iterator[Step]:
+def _schemas(wanted: Declaration, present: AccountState) -> Iterator[Step]:
     for name, schema in wanted.schemas.items():
         there = present.declaration.schemas.get(name)
         if there is None:
@@ -58,7 +58,7 @@ def _schemas(wanted: Declaration, present: Standing) -> Iterator[Step]:
             yield Step("conflict", "schema", name, "a schema never changes; give the new one another name")
 
 
-def _group(name: str, wanted: Group, present: Standing) -> Iterator[Step]:
+def _group(name: str, wanted: Group, present: AccountState) -> Iterator[Step]:
     there = present.declaration.dataset_groups.get(name)
     if there is None:
         yield _create(
@@ -82,22 +82,24 @@ def _group(name: str, wanted: Group, present: Standing) -> Iterator[Step]:
 def _datasets(group: str, wanted: Group, there: Group) -> Iterator[Step]:
     for kind, dataset in wanted.datasets.items():
         known = there.datasets.get(kind)
-        schema = Ref("schema", dataset.schema_name)
+        schema = ResourceRef("schema", dataset.schema_name)
         label = f"{group}/{kind}"
         if known is None:
             given = {
                 "name": dataset.name,
                 "schemaArn": schema,
-                "datasetGroupArn": Ref("dataset group", group),
+                "datasetGroupArn": ResourceRef("dataset group", group),
                 "datasetType": kind,
             }
             yield _create("dataset", label, "create_dataset", given)
         elif known.name != dataset.name:
             yield Step("conflict", "dataset", label, f"its name is {known.name}, not {dataset.name}")
         elif known.schema_name != dataset.schema_name:
-            given = {"datasetArn": Ref("dataset", label), "schemaArn": schema}
+            given = {"datasetArn": ResourceRef("dataset", label), "schemaArn": schema}
             why = f"schema {known.schema_name} → {dataset.schema_name}"
-            yield Step("update", "dataset", label, why, (("update_dataset", given),), Ref("dataset", label))
+            yield Step(
+                "update", "dataset", label, why, (("update_dataset", given),), ResourceRef("dataset", label)
+            )
 
 
 def _tracker(group: str, wanted: Group, there: Group) -> Iterator[Step]:
@@ -108,7 +110,7 @@ def _tracker(group: str, wanted: Group, there: Group) -> Iterator[Step]:
         why = f"the group has the event tracker {there.event_tracker}, and can have one only"
         yield Step("conflict", "event tracker", name, why)
         return
-    given = {"name": name, "datasetGroupArn": Ref("dataset group", group)}
+    given = {"name": name, "datasetGroupArn": ResourceRef("dataset group", group)}
     yield _create("event tracker", name, "create_event_tracker", given)
 
 
@@ -116,7 +118,7 @@ def _filters(group: str, wanted: Group, there: Group) -> Iterator[Step]:
     for name, expression in wanted.filters.items():
         given = {
             "name": name,
-            "datasetGroupArn": Ref("dataset group", group),
+            "datasetGroupArn": ResourceRef("dataset group", group),
             "filterExpression": expression.strip(),
         }
         known = there.filters.get(name)
@@ -124,19 +126,19 @@ def _filters(group: str, wanted: Group, there: Group) -> Iterator[Step]:
             yield _create("filter", name, "create_filter", given)
         elif known.strip() != expression.strip():
             # There is no UpdateFilter; the ARN stays the same.
-            delete = ("delete_filter", {"filterArn": Ref("filter", name)})
+            delete = ("delete_filter", {"filterArn": ResourceRef("filter", name)})
             why = "deleted and made again; requests that name it fail in between"
             calls = (delete, ("create_filter", given))
-            yield Step("replace", "filter", name, why, calls, Ref("filter", name))
+            yield Step("replace", "filter", name, why, calls, ResourceRef("filter", name))
 
 
 def _solution(
-    group: str, name: str, wanted: Solution, there: Solution | None, present: Standing
+    group: str, name: str, wanted: Solution, there: Solution | None, present: AccountState
 ) -> Iterator[Step]:
     if there is None:
         given = {
             "name": name,
-            "datasetGroupArn": Ref("dataset group", group),
+            "datasetGroupArn": ResourceRef("dataset group", group),
             "recipeArn": _recipe(wanted.recipe),
         } | _given(
             eventType=wanted.event_type,
@@ -150,14 +152,14 @@ def _solution(
         yield from _changed_solution(name, wanted, there)
     missing = [campaign for campaign in wanted.campaigns if campaign not in there.campaigns]
     if missing and name not in present.trained:
-        given = {"solutionArn": Ref("solution", name)}
+        given = {"solutionArn": ResourceRef("solution", name)}
         yield Step(
             "train",
             "solution",
             name,
             f"its first version, which {', '.join(missing)} will serve",
             (("create_solution_version", given),),
-            Ref("solution version", name),
+            ResourceRef("solution version", name),
         )
     deployed = {
         campaign: described
@@ -169,7 +171,7 @@ def _solution(
         yield from _campaign(name, campaign, described, deployed.get(campaign), moves=moves)
 
 
-def _there(group: str, present: Standing) -> Group:
+def _there(group: str, present: AccountState) -> Group:
     return present.declaration.dataset_groups.get(group) or Group()
 
 
@@ -200,8 +202,8 @@ def _changed_solution(name: str, wanted: Solution, there: Solution) -> Iterator[
     if settings:
         given["solutionUpdateConfig"] = settings
     if given:
-        call = ("update_solution", {"solutionArn": Ref("solution", name)} | given)
-        yield Step("update", "solution", name, _listed(given), (call,), Ref("solution", name))
+        call = ("update_solution", {"solutionArn": ResourceRef("solution", name)} | given)
+        yield Step("update", "solution", name, _listed(given), (call,), ResourceRef("solution", name))
 
 
 def _campaign(
@@ -212,22 +214,22 @@ def _campaign(
         campaignConfig=wanted.campaign_config,
     )
     if there is None:
-        made = {"name": name, "solutionVersionArn": Ref("solution", solution, LATEST)} | asked
+        made = {"name": name, "solutionVersionArn": ResourceRef("solution", solution, LATEST)} | asked
         yield _create("campaign", name, "create_campaign", made)
         return
     known = {"minProvisionedTPS": there.min_provisioned_tps, "campaignConfig": there.campaign_config or {}}
     changed = {member: value for member, value in asked.items() if not _covered(value, known[member])}
     if changed or moves:
-        given: dict[str, Any] = {"campaignArn": Ref("campaign", name)} | changed
-        latest = {"solutionVersionArn": Ref("solution", solution, LATEST)} if moves else {}
+        given: dict[str, Any] = {"campaignArn": ResourceRef("campaign", name)} | changed
+        latest = {"solutionVersionArn": ResourceRef("solution", solution, LATEST)} if moves else {}
         if "campaignConfig" in changed:
             # An update replaces the whole configuration, and a campaign follows its solution by $LATEST.
             given["campaignConfig"] = {**(there.campaign_config or {}), **(wanted.campaign_config or {})}
             if given["campaignConfig"].get("syncWithLatestSolutionVersion"):
-                latest = {"solutionVersionArn": Ref("solution", solution, LATEST)}
+                latest = {"solutionVersionArn": ResourceRef("solution", solution, LATEST)}
         call = ("update_campaign", given | latest)
         why = _listed(({"solution": solution} if moves else {}) | changed)
-        yield Step("update", "campaign", name, why, (call,), Ref("campaign", name))
+        yield Step("update", "campaign", name, why, (call,), ResourceRef("campaign", name))
 
 
 def _recommender(group: str, name: str, wanted: Recommender, there: Recommender | None) -> Iterator[Step]:
@@ -235,19 +237,19 @@ def _recommender(group: str, name: str, wanted: Recommender, there: Recommender 
     if there is None:
         given = {
             "name": name,
-            "datasetGroupArn": Ref("dataset group", group),
+            "datasetGroupArn": ResourceRef("dataset group", group),
             "recipeArn": _recipe(wanted.recipe),
         } | config
         yield _create("recommender", name, "create_recommender", given)
     elif _recipe(wanted.recipe) != _recipe(there.recipe):
         yield Step("conflict", "recommender", name, f"its recipe is {there.recipe}, not {wanted.recipe}")
     elif config and not _covered(wanted.recommender_config, there.recommender_config):
-        call = ("update_recommender", {"recommenderArn": Ref("recommender", name)} | config)
-        yield Step("update", "recommender", name, _listed(config), (call,), Ref("recommender", name))
+        call = ("update_recommender", {"recommenderArn": ResourceRef("recommender", name)} | config)
+        yield Step("update", "recommender", name, _listed(config), (call,), ResourceRef("recommender", name))
 
 
 def _create(kind: str, name: str, operation: str, given: Mapping[str, Any]) -> Step:
-    return Step("create", kind, name, "", ((operation, given),), Ref(kind, name))
+    return Step("create", kind, name, "", ((operation, given),), ResourceRef(kind, name))
 
 
 def _given(**members: Any) -> dict[str, Any]:

@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from services.engine.domain.declared import Declaration
+from services.engine.domain.declaration import Declaration
 
 Sign = Literal["create", "update", "replace", "train", "conflict"]
 
 
 @dataclass(frozen=True)
-class Ref:
+class ResourceRef:
     """The ARN of another resource, known when the step is taken."""
 
     kind: str
@@ -33,7 +33,7 @@ class Step:
     name: str
     why: str = ""
     calls: tuple[tuple[str, Mapping[str, Any]], ...] = ()
-    makes: Ref | None = None
+    makes: ResourceRef | None = None
 
     def __str__(self) -> str:
         mark = {"create": "+", "update": "~", "replace": "±", "train": "▸", "conflict": "!"}[self.sign]
@@ -41,7 +41,7 @@ class Step:
 
 
 @dataclass(frozen=True)
-class Standing:
+class AccountState:
     """What an account holds, and what a declaration can't say of it."""
 
     declaration: Declaration

@@ -37,7 +37,7 @@ class Counting:
     async def queue_due(self) -> int:
         """Queue a count of each bucket that needs one; gives how many."""
         queued = 0
-        for found in await attributions.active(self.database):
+        for found in await attributions.list_active(self.database):
             try:
                 queued += await self._queue(found)
             except UNAVAILABLE:
@@ -51,10 +51,10 @@ class Counting:
         types = sorted({metric.canonical for metric in metrics_of(found)})
         queued = 0
         async with self.database.transaction() as connection:
-            looked_at = await attributions.held(connection, found)
+            looked_at = await attributions.lock_last_scan(connection, found)
             if looked_at is None:
                 return 0
-            for bucket, events in await attributions.to_count(connection, found, types, looked_at):
+            for bucket, events in await attributions.changed_buckets(connection, found, types, looked_at):
                 begin = int(bucket.timestamp())
                 payload = {"resource": found.id, "bucket": begin, "events": events}
                 key = f"{found.id}:{begin}:{events}"

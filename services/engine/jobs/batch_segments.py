@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from services.engine import metrics
 from services.engine.computations import batch_segment
 from services.engine.jobs.resource_job import Runner
-from services.engine.store import deletions
+from services.engine.store import deleted_users
 
 if TYPE_CHECKING:
     from shared.jobs import Job
@@ -34,7 +34,7 @@ class Segments(Runner):
             output.bucket,
             output.key,
             document["numResults"],
-            await deletions.deleted_since(self.database, resource.owner, version.created_at),
+            await deleted_users.deleted_since(self.database, resource.owner, version.created_at),
             resource.facts.get("filter"),
         )
         result = await self._compute(job, "segments", spec, store=store)

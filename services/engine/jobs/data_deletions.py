@@ -23,7 +23,7 @@ from services.engine.domain import locations
 from services.engine.domain.resources import Resource, Status, Type
 from services.engine.jobs.resource_job import Runner
 from services.engine.personalize import trained_models
-from services.engine.store import datasets, deletions, erasures, resources
+from services.engine.store import datasets, deleted_users, erasures, resources
 from shared import outbox
 from shared.errors import Transient
 from shared.events.topics import CAMPAIGNS
@@ -72,12 +72,12 @@ class Deletions(Runner):
             if "received" not in job.progress:
                 received = 0
                 for users in _some(path):
-                    received += await deletions.count_received(self.database, resource.owner, users)
+                    received += await deleted_users.count_received(self.database, resource.owner, users)
                 await job.report(received=received)
             for users in _some(path):
                 async with self.database.transaction() as connection:
                     requested = await erasures.request(connection, resource.id, resource.owner, users)
-                    await deletions.delete(connection, resource.owner, requested)
+                    await deleted_users.delete(connection, resource.owner, requested)
         await job.report(users=result["users"])
 
     async def _erase_rows(self, job: Job, resource: Resource) -> None:
@@ -109,14 +109,14 @@ class Deletions(Runner):
         self, connection: Connection, job: Job, resource: Resource, done: dict[str, dict[str, Any]]
     ) -> bool:
         """Put the new parts in their places; False when a part is there that was not looked through."""
-        beside = resources.beside(connection, resource)
+        beside = resources.in_account_of(connection, resource)
         for dataset in await _datasets(connection, resource):
             # The datasets first, as everything locks them that changes their parts.
             await beside.get(dataset.path, lock=True)
         parts = await _parts(connection, resource)
         if any(part.key not in done for some in parts.values() for part in some):
             return False
-        unfinished = await resources.unfinished(connection, resource.id)
+        unfinished = await resources.lock_unfinished(connection, resource.id)
         if unfinished is None:
             return True
         deleted = int(job.progress["received"])
@@ -127,7 +127,7 @@ class Deletions(Runner):
                 deleted += outcome["removed"]
                 if outcome["removed"]:
                     fresh = datasets.Part(outcome["fresh"], outcome["rows"], outcome["bytes"])
-                    await deletions.replace_part(connection, identifier, part.key, fresh)
+                    await deleted_users.replace_part(connection, identifier, part.key, fresh)
                     unused ^= {outcome["fresh"], part.key}
         unused |= {
             locations.deletion_prefix(resource.owner, resource.id, died) for died in range(1, job.attempt)
@@ -142,33 +142,35 @@ class Deletions(Runner):
         """Write anew the models that know the users, those too that are being trained right now."""
         training = job.progress.get("trainings")
         if training is None:
-            training = await trained_models.being_trained(self.database, resource)
+            training = await trained_models.list_running_trainings(self.database, resource)
             await job.report(trainings=training)
-        await self._wait_for(lambda: trained_models.unfinished(self.database, training), "trainings")
+        await self._wait_for(lambda: trained_models.still_running(self.database, training), "trainings")
         with launcher.workspace(self.settings.work_folder, job) as workspace:
             await self._write_users(resource, workspace)
-            found = await trained_models.of_group(self.database, resource)
+            found = await trained_models.list_models(self.database, resource)
             spec = model_deletion.Spec(
                 [(each.folder, each.sha256, each.folder_without(resource.id)) for each in found]
             )
             result = await self._compute(job, "forgetting", spec, workspace)
         for each, outcome in zip(found, result["models"], strict=True):
             if outcome["removed"]:
-                fresh = trained_models.Fresh(outcome["fresh"], outcome["sha256"], outcome["users"])
+                fresh = trained_models.ReplacementModel(outcome["fresh"], outcome["sha256"], outcome["users"])
                 await self._replace_model(resource, each, fresh)
 
     async def _replace_model(
-        self, resource: Resource, old: trained_models.TrainedModel, fresh: trained_models.Fresh
+        self, resource: Resource, old: trained_models.TrainedModel, fresh: trained_models.ReplacementModel
     ) -> None:
         """Put a model in the place of another, deploy it, and count it, in one transaction."""
         bucket = self.settings.s3.endcap_data_bucket
         async with self.database.transaction() as connection:
-            events = await trained_models.replace(connection, resource, old, fresh, bucket, _GRACE_HOURS)
+            events = await trained_models.replace_model(
+                connection, resource, old, fresh, bucket, _GRACE_HOURS
+            )
             await outbox.append(connection, CAMPAIGNS, events)
-            unfinished = await resources.unfinished(connection, resource.id)
+            unfinished = await resources.lock_unfinished(connection, resource.id)
             if unfinished is not None:
                 count = unfinished.facts.get("models", 0) + 1
-                await resources.beside(connection, unfinished).set_facts(unfinished, models=count)
+                await resources.in_account_of(connection, unfinished).set_facts(unfinished, models=count)
 
     async def _await_services(self, job: Job, resource: Resource) -> None:
         """Return when every service has confirmed every user; Transient when that takes too long."""
@@ -176,7 +178,7 @@ class Deletions(Runner):
         await job.report(step="wait for the services", share=0.9)
 
         async def missing() -> list[str]:
-            left = await erasures.missing(self.database, resource.id, services)
+            left = await erasures.unconfirmed(self.database, resource.id, services)
             return [f"{service} ({users} users)" for service, users in left.items()]
 
         await self._wait_for(missing, "confirmations")
@@ -191,12 +193,12 @@ class Deletions(Runner):
     async def _complete(self, resource: Resource) -> None:
         """The job is COMPLETED, with its receipt."""
         async with self.database.transaction() as connection:
-            unfinished = await resources.unfinished(connection, resource.id)
+            unfinished = await resources.lock_unfinished(connection, resource.id)
             await erasures.finish(connection, resource.id)
             if unfinished is None:
                 return
             receipt = await erasures.receipt(connection, resource.id)
-            await resources.beside(connection, unfinished).update(
+            await resources.in_account_of(connection, unfinished).update(
                 unfinished,
                 status=Status.ACTIVE,
                 document={"numDeleted": unfinished.facts["deleted"]},
@@ -206,7 +208,7 @@ class Deletions(Runner):
 
 async def _datasets(connection: Connection | Database, resource: Resource) -> list[Resource]:
     """The datasets of the group that have users, in the order in which they are locked."""
-    found = await resources.beside(connection, resource).children(resource.parent or "", Type.DATASET)
+    found = await resources.in_account_of(connection, resource).children(resource.parent or "", Type.DATASET)
     of_users = [dataset for dataset in found if dataset.document["datasetType"] != "ITEMS"]
     return sorted(of_users, key=lambda dataset: dataset.id)
 

@@ -10,7 +10,7 @@ from services.engine.computations import dataset_export, launcher
 from services.engine.domain import locations, schemas
 from services.engine.jobs import received_rows
 from services.engine.jobs.resource_job import Runner
-from services.engine.store import datasets, deletions
+from services.engine.store import datasets, deleted_users
 
 if TYPE_CHECKING:
     from shared.jobs import Job
@@ -47,7 +47,9 @@ class Exports(Runner):
                 output.bucket,
                 output.key,
                 resource.name,
-                await deletions.erased(self.database, resource.owner) if kind == "INTERACTIONS" else {},
+                await deleted_users.deletion_times(self.database, resource.owner)
+                if kind == "INTERACTIONS"
+                else {},
             )
             result = await self._compute(job, "export", spec, workspace, store)
         await self._done(resource, result)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import structlog
 
 from services.engine.settings import Settings
-from services.engine.store import erasures, sweeping
+from services.engine.store import cleanup, erasures
 from services.engine.store.objects import Objects
 from shared.postgres import Database
 
@@ -27,14 +27,14 @@ class Sweeper:
 
     async def sweep(self) -> None:
         """Empty what is due now."""
-        await sweeping.forget_invocations(self.database)
-        await sweeping.end_deletions(self.database)
-        if users := await erasures.end(self.database):
+        await cleanup.forget_invocations(self.database)
+        await cleanup.end_deletions(self.database)
+        if users := await erasures.withdraw_finished(self.database):
             log.info("engine.erasures_ended", users=users)
         keep, hours = self.settings.keep_models, self.settings.garbage_hours
-        for folder in await sweeping.retire_models(self.database, keep, hours):
+        for folder in await cleanup.retire_models(self.database, keep, hours):
             log.info("engine.model_retired", prefix=folder)
-        for prefix in await sweeping.due(self.database):
+        for prefix in await cleanup.due_prefixes(self.database):
             await asyncio.to_thread(self.objects.delete_below, prefix)
-            await sweeping.done(self.database, prefix)
+            await cleanup.forget_prefix(self.database, prefix)
             log.info("engine.swept", prefix=prefix)

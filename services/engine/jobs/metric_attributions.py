@@ -11,7 +11,7 @@ from services.engine import metrics
 from services.engine.computations import attribution_report, import_attribution, launcher
 from services.engine.computations.attribution_report import Items, Place
 from services.engine.domain import locations, schemas
-from services.engine.domain.attribution import Key, Metric, Tally, sums_of
+from services.engine.domain.attribution import Key, Metric, Tally, metric_sums
 from services.engine.domain.resources import Resource, Type
 from services.engine.jobs import received_rows
 from services.engine.jobs.resource_job import Runner
@@ -52,14 +52,16 @@ class Attributions(Runner):
             await self._count_import(job, found)
             return
         bucket = datetime.fromtimestamp(job.payload["bucket"], UTC)
-        before, reported = await attributions.counted(self.database, found.id, bucket)
+        before, reported = await attributions.load_bucket(self.database, found.id, bucket)
         sources = await attributions.sources(self.database, found.id)
-        origin = source_among(await attributions.origins(self.database, found.owner), found.owner)
+        origin = source_among(
+            await attributions.recommendation_sources(self.database, found.owner), found.owner
+        )
         tally = Tally(metrics_of(found), sources, origin)
         types = sorted({metric.canonical for metric in tally.metrics})
         async for some in attributions.events(self.database, found, bucket, types):
             tally.add(some)
-        sums = list(sums_of(tally, reported))
+        sums = list(metric_sums(tally, reported))
         store = await self._output_of(found)
         with launcher.workspace(self.settings.work_folder, job) as workspace:
             spec = await self._spec(job, found, sums, workspace)
@@ -67,15 +69,15 @@ class Attributions(Runner):
         keys: list[Key] = [(each["metric"], each["source"]) for each in sums]
         values = dict(zip(keys, result["values"], strict=True))
         async with self.database.transaction() as connection:
-            held = await resources.beside(connection, found).get(found.path, lock=True)
+            held = await resources.in_account_of(connection, found).get(found.path, lock=True)
             if held is None or held.id != found.id:
                 return
-            if (await attributions.counted(connection, found.id, bucket))[0] != before:
+            if (await attributions.load_bucket(connection, found.id, bucket))[0] != before:
                 # The file says what was new before that: it is written again, under the same name.
                 raise Transient("Another count of the same events ended first.")
-            await attributions.save(connection, found.id, bucket, tally.events, values)
+            await attributions.save_bucket(connection, found.id, bucket, tally.events, values)
             if held.failure_reason is not None:
-                await resources.beside(connection, found).update(held)
+                await resources.in_account_of(connection, found).update(held)
         for each, value in zip(sums, result["values"], strict=True):
             labels = found.owner, each["metric"], each["event_type"], each["source"]
             metrics.ATTRIBUTED.labels(*labels).inc(max(value - each["reported"], 0.0))
@@ -85,7 +87,7 @@ class Attributions(Runner):
         async with self.database.transaction() as connection:
             found = await resources.by_id(connection, job.payload["resource"])
             if found is not None:
-                beside = resources.beside(connection, found)
+                beside = resources.in_account_of(connection, found)
                 held = await beside.get(found.path, lock=True)
                 if held is not None and held.id == found.id:
                     await beside.update(held, failure_reason=sentence)
@@ -115,15 +117,15 @@ class Attributions(Runner):
                     for each in found.facts["metrics"]
                 ],
                 sorted(await attributions.sources(self.database, found.id)),
-                await attributions.origins(self.database, found.owner),
+                await attributions.recommendation_sources(self.database, found.owner),
                 items,
                 _place(found, f"BULK - {job.payload['began']}-{job.payload['import']}"),
             )
             await self._compute(job, "bulk attribution", spec, workspace, store)
         async with self.database.transaction() as connection:
-            held = await resources.beside(connection, found).get(found.path, lock=True)
+            held = await resources.in_account_of(connection, found).get(found.path, lock=True)
             if held is not None and held.id == found.id and held.failure_reason is not None:
-                await resources.beside(connection, found).update(held)
+                await resources.in_account_of(connection, found).update(held)
 
     async def _output_of(self, found: Resource) -> TenantStore:
         """What the files of a metric attribution may reach; Permanent where its place was taken back."""
@@ -136,7 +138,7 @@ class Attributions(Runner):
         """The imported items of the group, and a file of those that were put; with `ids` of these alone."""
         if ids is not None and not ids:
             return Items([], None)
-        beside = resources.beside(self.database, found)
+        beside = resources.in_account_of(self.database, found)
         for dataset in await beside.children(found.parent or "", Type.DATASET):
             if dataset.document["datasetType"] != "ITEMS":
                 continue
@@ -162,7 +164,7 @@ def _place(found: Resource, name: str) -> Place:
 
 async def publish_import(connection: Connection, ended: Resource, group: str, rows: list[str]) -> None:
     """Queue the count of an import's rows, if the group has a metric attribution; once per import."""
-    beside = resources.beside(connection, ended)
+    beside = resources.in_account_of(connection, ended)
     for found in await beside.children(group, Type.METRIC_ATTRIBUTION):
         payload = {"resource": found.id, "import": ended.id, "rows": rows}
         payload["began"] = int(ended.created_at.timestamp())

@@ -23,7 +23,7 @@ from services.engine.jobs.resource_job import Runner
 from services.engine.personalize import campaigns, incremental_updates, recommender_trainings
 from services.engine.personalize.solutions import settings_of
 from services.engine.recipes import RECIPES
-from services.engine.store import datasets, deletions, resources
+from services.engine.store import datasets, deleted_users, resources
 from shared import jobs, outbox
 from shared.errors import Permanent
 from shared.events.topics import CAMPAIGNS
@@ -95,7 +95,9 @@ class Work(Runner):
             return
         if resource.type is Type.RECOMMENDER_TRAINING:
             async with self.database.transaction() as connection:
-                await recommender_trainings.begun(resources.beside(connection, resource), resource)
+                await recommender_trainings.mark_in_progress(
+                    resources.in_account_of(connection, resource), resource
+                )
         with launcher.workspace(self.settings.work_folder, job) as workspace:
             await job.report(step="collect received events", share=0.0)
             parts, columns = await self._datasets_of(resource)
@@ -116,7 +118,7 @@ class Work(Runner):
                 self.settings.strict,
                 like.facts["folder"] if like else None,
                 like.facts["model_sha256"] if like else None,
-                await deletions.erased(self.database, resource.owner),
+                await deleted_users.deletion_times(self.database, resource.owner),
                 spark_master=self._spark_master,
                 context=None if context is None else [column.name for column in context],
                 counted=[column.name for column in context or () if column.categorical],
@@ -174,10 +176,10 @@ class Work(Runner):
             resource = await resources.by_id(connection, int(job.key))
             if resource is None:
                 return
-            beside = resources.beside(connection, resource)
+            beside = resources.in_account_of(connection, resource)
             if resource.type in _PARENT_FIRST and resource.parent:
                 await beside.get(resource.parent, lock=True)
-            resource = await resources.unfinished(connection, int(job.key))
+            resource = await resources.lock_unfinished(connection, int(job.key))
             if resource is None:
                 return
             await beside.update(resource, status=Status.FAILED, failure_reason=sentence)
@@ -185,7 +187,7 @@ class Work(Runner):
             if resource.type is Type.DATASET_IMPORT_JOB:
                 await _queue_next_import(connection, resource)
             if resource.type is Type.RECOMMENDER_TRAINING:
-                await recommender_trainings.failed(beside, resource, sentence)
+                await recommender_trainings.mark_failed(beside, resource, sentence)
         metrics.FAILED_JOBS.labels(job.kind).inc()
 
     async def _discard_unfinished(self, beside: resources.Resources, failed: Resource) -> None:
@@ -201,7 +203,7 @@ class Work(Runner):
 
     async def _datasets_of(self, version: Resource) -> tuple[dict[str, list[str]], dict[str, schemas.Schema]]:
         """The keys of the objects that the group's datasets consist of, and their schemas, both by type."""
-        beside = resources.beside(self.database, version)
+        beside = resources.in_account_of(self.database, version)
         group = version.document["datasetGroupArn"].split(":", 5)[5]
         parts, columns = {}, {}
         for dataset in await beside.children(group, Type.DATASET):
@@ -216,7 +218,7 @@ class Work(Runner):
         """The newest version of the same solution, whose choices an UPDATE takes over; None for FULL."""
         if version.document["trainingMode"] == "FULL":
             return None
-        beside = resources.beside(self.database, version)
+        beside = resources.in_account_of(self.database, version)
         others = await beside.children(version.parent or "", Type.SOLUTION_VERSION)
         return next((other for other in others if other.status == Status.ACTIVE), None)
 
@@ -229,15 +231,15 @@ class Work(Runner):
         folder: str,
     ) -> None:
         # The dataset first, as everything locks it that makes or ends an import.
-        beside = resources.beside(connection, resource)
+        beside = resources.in_account_of(connection, resource)
         dataset = await beside.get(resource.parent or "", lock=True)
-        unfinished = await resources.unfinished(connection, resource.id)
+        unfinished = await resources.lock_unfinished(connection, resource.id)
         if dataset is None or unfinished is None:
             await beside.discard(folder, 0.0)
             return
         replacing = resource.document["importMode"] == "FULL"
         dropped = await datasets.add_parts(connection, dataset.id, resource.id, parts, replacing=replacing)
-        for old in locations.leftovers(resource.owner, dropped) - {folder}:
+        for old in locations.unused_prefixes(resource.owner, dropped) - {folder}:
             await beside.discard(old, self.settings.garbage_hours)
         of_import, _, attempt = folder.rstrip("/").rpartition("/")
         for died in range(1, int(attempt)):
@@ -253,10 +255,10 @@ class Work(Runner):
     async def _finish_training(
         self, connection: Connection, resource: Resource, result: dict[str, Any]
     ) -> None:
-        beside = resources.beside(connection, resource)
+        beside = resources.in_account_of(connection, resource)
         if resource.type in _PARENT_FIRST and resource.parent:
             await beside.get(resource.parent, lock=True)
-        unfinished = await resources.unfinished(connection, resource.id)
+        unfinished = await resources.lock_unfinished(connection, resource.id)
         if unfinished is None:
             return
         bucket = self.settings.s3.endcap_data_bucket
@@ -268,17 +270,18 @@ class Work(Runner):
         )
         hours = self.settings.garbage_hours
         if version.type is Type.MODEL_RENEWAL:
-            events = await incremental_updates.renewed(beside, version, hours)
+            events = await incremental_updates.deploy(beside, version, hours)
         elif version.type is Type.RECOMMENDER_TRAINING:
-            events = await recommender_trainings.trained(beside, version, hours)
+            events = await recommender_trainings.deploy(beside, version, hours)
         else:
-            events = await campaigns.follow(beside, version)
+            events = await campaigns.deploy_to_followers(beside, version)
         await outbox.append(connection, CAMPAIGNS, events)
 
 
 async def _queue_next_import(connection: Connection, ended: Resource) -> None:
     """Queue the oldest import of the same dataset that still waits."""
-    siblings = await resources.beside(connection, ended).children(ended.parent or "", Type.DATASET_IMPORT_JOB)
+    store = resources.in_account_of(connection, ended)
+    siblings = await store.children(ended.parent or "", Type.DATASET_IMPORT_JOB)
     waiting = [other for other in siblings if other.status == Status.PENDING and other.id != ended.id]
     if waiting:
         oldest = min(waiting, key=lambda other: other.id)

@@ -41,10 +41,12 @@ class Runner:
     async def _begun(self, job: Job) -> Resource | None:
         """The job's resource, now CREATE IN_PROGRESS; None when nothing is left to do."""
         async with self.database.transaction() as connection:
-            resource = await resources.unfinished(connection, int(job.key))
+            resource = await resources.lock_unfinished(connection, int(job.key))
             if resource is None:
                 return None
-            return await resources.beside(connection, resource).update(resource, status=Status.IN_PROGRESS)
+            return await resources.in_account_of(connection, resource).update(
+                resource, status=Status.IN_PROGRESS
+            )
 
     async def _store_of(
         self,
@@ -104,19 +106,19 @@ class Runner:
         while wanted:
             await asyncio.sleep(WANTED_SECONDS)
             with contextlib.suppress(*UNAVAILABLE):
-                wanted = await resources.is_wanted(self.database, identifier)
+                wanted = await resources.should_run(self.database, identifier)
 
     async def _done(self, resource: Resource, facts: dict[str, Any]) -> None:
         """The job's resource is ACTIVE, unless it was deleted meanwhile."""
         async with self.database.transaction() as connection:
-            unfinished = await resources.unfinished(connection, resource.id)
+            unfinished = await resources.lock_unfinished(connection, resource.id)
             if unfinished is not None:
-                beside = resources.beside(connection, unfinished)
+                beside = resources.in_account_of(connection, unfinished)
                 await beside.update(unfinished, status=Status.ACTIVE, facts=facts)
 
     async def _dataset_of(self, resource: Resource) -> tuple[Resource, Resource]:
         """The dataset that an import or export belongs to, and the dataset's schema."""
-        beside = resources.beside(self.database, resource)
+        beside = resources.in_account_of(self.database, resource)
         dataset = await beside.get(resource.parent or "")
         if dataset is None:
             raise Permanent("The dataset of this job was deleted.")
@@ -135,7 +137,7 @@ class Runner:
         return source, output, store
 
     async def _version_of(self, resource: Resource) -> Resource:
-        version = await resources.beside(self.database, resource).get(resource.parent or "")
+        version = await resources.in_account_of(self.database, resource).get(resource.parent or "")
         if version is None or version.status != Status.ACTIVE:
             raise Permanent("The solution version of this job was deleted.")
         return version

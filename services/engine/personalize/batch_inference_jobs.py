@@ -106,22 +106,22 @@ class BatchInferenceJobsListed(WireModel):
 async def create(context: OperationContext, request: CreateBatchInferenceJob) -> BatchInferenceJobCreated:
     """Queue a job over an ACTIVE version."""
     if request.batch_inference_job_mode == "THEME_GENERATION" or request.theme_generation_config:
-        raise unsupported.refusal(unsupported.THEMES)
+        raise unsupported.error(unsupported.THEMES)
     version = await context.find(request.solution_version_arn, Type.SOLUTION_VERSION, lock=True)
     require_model(version)
     _check_recipe(version.facts["recipe"])
-    recipes.refuse_segments(version, "batch inference jobs")
-    facts = await facts_of_places(context, request.job_input, request.job_output, version.owner)
-    job = await jobs.make(
+    recipes.check_selects_items(version, "batch inference jobs")
+    facts = await check_job_access(context, request.job_input, request.job_output, version.owner)
+    job = await jobs.create_job(
         context,
         request,
         Type.BATCH_INFERENCE_JOB,
         version,
         context.settings.max_pending_batches,
-        **await filters.of_job(context, request.filter_arn, version.owner, "item"),
+        **await filters.expression_for_job(context, request.filter_arn, version.owner, "item"),
         **facts,
     )
-    await context.start(job)
+    await context.enqueue(job)
     return BatchInferenceJobCreated(batch_inference_job_arn=job.arn)
 
 
@@ -131,13 +131,13 @@ def _check_recipe(name: str) -> None:
         raise invalid_input(f"The recipe {name} gives no batch recommendations: ask a campaign for them.")
 
 
-async def facts_of_places(
+async def check_job_access(
     context: OperationContext, job_input: JobInput, job_output: JobOutput, tenant: str
 ) -> dict[str, Any]:
     """Return a job's facts; InvalidInputException when it may not read its input, or not write its output."""
     reads = [(job_input.s3_data_source.path, job_locations.INVALID_INPUT_PATH)]
     writes = [(job_output.s3_data_destination.path, job_locations.INVALID_OUTPUT_PATH)]
-    return await job_locations.facts_of(context, tenant, reads=reads, writes=writes)
+    return await job_locations.check_access(context, tenant, reads=reads, writes=writes)
 
 
 async def describe(context: OperationContext, request: BatchInferenceJobName) -> BatchInferenceJobDescribed:
@@ -146,12 +146,14 @@ async def describe(context: OperationContext, request: BatchInferenceJobName) ->
     return BatchInferenceJobDescribed(batch_inference_job=BatchInferenceJob.of(job))
 
 
-async def listed(context: OperationContext, request: ListBatchInferenceJobs) -> BatchInferenceJobsListed:
+async def list_page(context: OperationContext, request: ListBatchInferenceJobs) -> BatchInferenceJobsListed:
     """List jobs."""
     version = (
         await context.find(request.solution_version_arn, Type.SOLUTION_VERSION)
         if request.solution_version_arn
         else None
     )
-    shown, token = await context.page(request, Type.BATCH_INFERENCE_JOB, BatchInferenceJobSummary, version)
+    shown, token = await context.list_page(
+        request, Type.BATCH_INFERENCE_JOB, BatchInferenceJobSummary, version
+    )
     return BatchInferenceJobsListed(batch_inference_jobs=shown, next_token=token)

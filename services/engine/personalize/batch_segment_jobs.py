@@ -8,7 +8,7 @@ from pydantic import Field
 
 from services.engine.domain.resources import Type
 from services.engine.personalize import filters, jobs, recipes
-from services.engine.personalize.batch_inference_jobs import facts_of_places
+from services.engine.personalize.batch_inference_jobs import check_job_access
 from services.engine.personalize.context import OperationContext, require_model
 from services.engine.personalize.job_locations import JobInput, JobOutput
 from services.engine.personalize.jobs import NewJob
@@ -97,17 +97,17 @@ async def create(context: OperationContext, request: CreateBatchSegmentJob) -> B
             f"The recipe {version.facts['recipe']} makes no user segments: make a batch inference job or a "
             "campaign of this version, or train one with aws-item-affinity or aws-item-attribute-affinity."
         )
-    facts = await facts_of_places(context, request.job_input, request.job_output, version.owner)
-    job = await jobs.make(
+    facts = await check_job_access(context, request.job_input, request.job_output, version.owner)
+    job = await jobs.create_job(
         context,
         request,
         Type.BATCH_SEGMENT_JOB,
         version,
         context.settings.max_pending_batches,
-        **await filters.of_job(context, request.filter_arn, version.owner, "user"),
+        **await filters.expression_for_job(context, request.filter_arn, version.owner, "user"),
         **facts,
     )
-    await context.start(job)
+    await context.enqueue(job)
     return BatchSegmentJobCreated(batch_segment_job_arn=job.arn)
 
 
@@ -117,9 +117,9 @@ async def describe(context: OperationContext, request: BatchSegmentJobName) -> B
     return BatchSegmentJobDescribed(batch_segment_job=BatchSegmentJob.of(job))
 
 
-async def listed(context: OperationContext, request: ListBatchSegmentJobs) -> BatchSegmentJobsListed:
+async def list_page(context: OperationContext, request: ListBatchSegmentJobs) -> BatchSegmentJobsListed:
     """List jobs."""
     arn = request.solution_version_arn
     version = await context.find(arn, Type.SOLUTION_VERSION) if arn else None
-    shown, token = await context.page(request, Type.BATCH_SEGMENT_JOB, BatchSegmentJobSummary, version)
+    shown, token = await context.list_page(request, Type.BATCH_SEGMENT_JOB, BatchSegmentJobSummary, version)
     return BatchSegmentJobsListed(batch_segment_jobs=shown, next_token=token)

@@ -21,8 +21,8 @@ from services.engine.personalize.members import (
     Tagged,
     Update,
     WireModel,
+    active_update,
     document,
-    update_of,
 )
 from services.engine.store.resources import Resources
 from shared.aws import invalid_input
@@ -115,8 +115,8 @@ class CampaignsListed(WireModel):
 
 async def create(context: OperationContext, request: CreateCampaign) -> CampaignName:
     """Deploy an ACTIVE version, at once."""
-    version = await _version(context, request.solution_version_arn)
-    recipes.refuse_segments(version, "campaigns")
+    version = await _find_version(context, request.solution_version_arn)
+    recipes.check_selects_items(version, "campaigns")
     _check_sync(request.campaign_config, request.solution_version_arn)
     campaign = await context.create(
         NewResource(
@@ -126,11 +126,11 @@ async def create(context: OperationContext, request: CreateCampaign) -> Campaign
             version.owner,
             document(request, "solution_version_arn") | {"solutionVersionArn": version.arn},
             parent=version.parent,
-            facts=_served(version),
+            facts=_deployed_model(version),
         ),
         request,
     )
-    await context.announce.event(CAMPAIGNS, changed(campaign))
+    await context.events.publish(CAMPAIGNS, campaign_changed(campaign))
     return CampaignName(campaign_arn=campaign.arn)
 
 
@@ -138,19 +138,19 @@ async def update(context: OperationContext, request: UpdateCampaign) -> Campaign
     """Serve another version, of this or another solution of the group, or with other settings."""
     # The version first: that is the order in which the worker locks the two when a training ends.
     wanted = request.solution_version_arn
-    version = await _version(context, wanted) if wanted is not None else None
+    version = await _find_version(context, wanted) if wanted is not None else None
     campaign = await context.find(request.campaign_arn, Type.CAMPAIGN, lock=True)
     fresh = document(request, "campaign_arn", "solution_version_arn")
     facts: dict[str, Any] = {}
     if version is not None and wanted is not None:
-        recipes.refuse_segments(version, "campaigns")
+        recipes.check_selects_items(version, "campaigns")
         if version.owner != campaign.owner:
             message = (
                 f"{version.arn} belongs to another dataset group than the campaign; make a new campaign."
             )
             raise invalid_input(message)
         _check_sync(request.campaign_config, wanted)
-        facts = _served(version)
+        facts = _deployed_model(version)
         fresh["solutionVersionArn"] = version.arn
         before = campaign.document.get("campaignConfig", {})
         if not wanted.endswith(LATEST) and "campaignConfig" not in fresh and before.get(_SYNC):
@@ -163,14 +163,14 @@ async def update(context: OperationContext, request: UpdateCampaign) -> Campaign
             f"The campaign {campaign.arn} has this version and these settings already: the update changes "
             "nothing."
         )
-    updated = await _update(context.resources, campaign, fresh, facts)
+    updated = await _save_update(context.resources, campaign, fresh, facts)
     if version is not None and version.parent != campaign.parent:
-        await context.resources.move(campaign, version.parent)
-    await context.announce.event(CAMPAIGNS, changed(updated))
+        await context.resources.set_parent(campaign, version.parent)
+    await context.events.publish(CAMPAIGNS, campaign_changed(updated))
     return CampaignName(campaign_arn=updated.arn)
 
 
-async def _update(
+async def _save_update(
     resources: Resources, campaign: Resource, fresh: dict[str, Any], facts: dict[str, Any]
 ) -> Resource:
     """Change a campaign, and remember that as its newest update."""
@@ -179,11 +179,11 @@ async def _update(
         for name, value in (campaign.document | fresh).items()
         if name in {"solutionVersionArn", "minProvisionedTPS", "campaignConfig"}
     }
-    latest = {"latestCampaignUpdate": update_of(**shown)}
+    latest = {"latestCampaignUpdate": active_update(**shown)}
     return await resources.update(campaign, document=fresh | latest, facts=facts)
 
 
-async def _version(context: OperationContext, arn: str) -> Resource:
+async def _find_version(context: OperationContext, arn: str) -> Resource:
     """The version to serve: an ACTIVE one, or with `$LATEST` the newest ACTIVE one of a solution."""
     if not arn.endswith(LATEST):
         version = await context.find(arn, Type.SOLUTION_VERSION, lock=True)
@@ -204,7 +204,7 @@ def _check_sync(config: CampaignConfig | None, arn: str) -> None:
         )
 
 
-def _served(version: Resource) -> dict[str, Any]:
+def _deployed_model(version: Resource) -> dict[str, Any]:
     return {
         "recipe": version.facts["recipe"],
         "solution_version_arn": version.arn,
@@ -213,7 +213,7 @@ def _served(version: Resource) -> dict[str, Any]:
     }
 
 
-def changed(campaign: Resource) -> CampaignChanged:
+def campaign_changed(campaign: Resource) -> CampaignChanged:
     """The state of a campaign as an event."""
     return CampaignChanged(
         event_id=str(uuid.uuid4()),
@@ -230,7 +230,7 @@ def changed(campaign: Resource) -> CampaignChanged:
     )
 
 
-async def follow(resources: Resources, version: Resource) -> list[CampaignChanged]:
+async def deploy_to_followers(resources: Resources, version: Resource) -> list[CampaignChanged]:
     """Move the campaigns that follow a solution to its new version; gives what changed."""
     assert version.parent is not None
     events = []
@@ -238,20 +238,20 @@ async def follow(resources: Resources, version: Resource) -> list[CampaignChange
         config = campaign.document.get("campaignConfig", {})
         if config.get(_SYNC):
             fresh = {"solutionVersionArn": version.arn}
-            updated = await _update(resources, campaign, fresh, _served(version))
-            events.append(changed(updated))
+            updated = await _save_update(resources, campaign, fresh, _deployed_model(version))
+            events.append(campaign_changed(updated))
     return events
 
 
-async def renew(resources: Resources, version: Resource) -> list[CampaignChanged]:
+async def redeploy(resources: Resources, version: Resource) -> list[CampaignChanged]:
     """Let the campaigns that serve a version take its new model; gives what changed."""
     assert version.parent is not None
     events = []
     for found in await resources.children(version.parent, Type.CAMPAIGN):
         campaign = await resources.get(found.path, lock=True)
         if campaign is not None and campaign.facts["solution_version_arn"] == version.arn:
-            updated = await resources.update(campaign, facts=_served(version))
-            events.append(changed(updated))
+            updated = await resources.update(campaign, facts=_deployed_model(version))
+            events.append(campaign_changed(updated))
     return events
 
 
@@ -261,10 +261,10 @@ async def describe(context: OperationContext, request: CampaignName) -> Campaign
     return CampaignDescribed(campaign=Campaign.of(campaign))
 
 
-async def listed(context: OperationContext, request: ListCampaigns) -> CampaignsListed:
+async def list_page(context: OperationContext, request: ListCampaigns) -> CampaignsListed:
     """List campaigns."""
     solution = await context.find(request.solution_arn, Type.SOLUTION) if request.solution_arn else None
-    shown, token = await context.page(request, Type.CAMPAIGN, CampaignSummary, solution)
+    shown, token = await context.list_page(request, Type.CAMPAIGN, CampaignSummary, solution)
     return CampaignsListed(campaigns=shown, next_token=token)
 
 
@@ -272,4 +272,4 @@ async def delete(context: OperationContext, request: CampaignName) -> None:
     """Delete a campaign."""
     campaign = await context.find(request.campaign_arn, Type.CAMPAIGN, lock=True)
     await context.resources.begin_deletion(campaign)
-    await context.announce.gone(CAMPAIGNS, campaign.owner, changed(campaign).key)
+    await context.events.publish_tombstone(CAMPAIGNS, campaign.owner, campaign_changed(campaign).key)

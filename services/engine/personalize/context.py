@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 ViewType = TypeVar("ViewType", bound=View)
 
 
-class Announce(Protocol):
+class EventPublisher(Protocol):
     """Publishes events with the transaction at hand, or the absence of what an event stood for."""
 
-    async def event(self, topic: Topic, event: Event) -> None:
+    async def publish(self, topic: Topic, event: Event) -> None:
         """Publish the event when the transaction commits."""
 
-    async def gone(self, topic: Topic, tenant: str, key: str) -> None:
+    async def publish_tombstone(self, topic: Topic, tenant: str, key: str) -> None:
         """Publish that the state at the key is gone."""
 
 
@@ -35,15 +35,15 @@ class Announce(Protocol):
 class OperationContext:
     """What a handler works with. All changes of one call are one transaction.
 
-    `signed_with` is the access key id of a call whose signature was checked. A call that only `reads` sees
+    `access_key_id` is the access key id of a call whose signature was checked. A call that only `reads` sees
     resources that are being deleted; one that changes anything can't use them.
     """
 
     resources: Resources
     settings: Settings
     tokens: PageTokens
-    announce: Announce
-    signed_with: str = ""
+    events: EventPublisher
+    access_key_id: str = ""
     reads: bool = False
 
     async def find(self, arn: str, kind: Type, *, lock: bool = False) -> Resource:
@@ -58,7 +58,7 @@ class OperationContext:
             raise not_found(f"There is no {NOUNS[kind]} with the ARN {arn}.")
         return self._usable(resource)
 
-    async def any(self, arn: str, *, lock: bool = False) -> Resource:
+    async def find_any(self, arn: str, *, lock: bool = False) -> Resource:
         """The resource of whatever type that an ARN names; ResourceNotFoundException."""
         parsed = Arn.parse(arn)
         resource = await self.resources.get(f"{parsed.kind}/{parsed.path}", lock=lock)
@@ -79,7 +79,7 @@ class OperationContext:
         await quotas.check(new, self.resources, self.settings)
         facts = new.facts
         if request is not None and request.tags:
-            facts = facts | {"tags": tagged({}, request.tags)}
+            facts = facts | {"tags": merge_tags({}, request.tags)}
         stored = NewResource(
             new.type, new.path, new.name, new.tenant, new.document, new.parent, new.status, facts
         )
@@ -89,7 +89,7 @@ class OperationContext:
             raise WireError("ResourceAlreadyExistsException", message)
         return resource
 
-    async def start(self, resource: Resource) -> None:
+    async def enqueue(self, resource: Resource) -> None:
         """Queue the job of a resource that workers bring to its end."""
         key = str(resource.id)
         payload = {"resource": resource.id}
@@ -97,7 +97,7 @@ class OperationContext:
             self.resources.connection, resource.type.value, key, payload, tenant=resource.owner
         )
 
-    async def page(
+    async def list_page(
         self, request: Page, kind: Type, view: type[ViewType], parent: Resource | None = None
     ) -> tuple[list[ViewType], str | None]:
         """One page of the resources of a type, and the token of the next one."""
@@ -111,14 +111,14 @@ class OperationContext:
         token = self.tokens.issue(listed, shown[-1].id) if more else None
         return [view.of(resource) for resource in shown], token
 
-    async def refuse_beyond(self, limit: int, tenant: str, kind: Type) -> None:
+    async def check_pending_limit(self, limit: int, tenant: str, kind: Type) -> None:
         """LimitExceededException when a tenant has so many unfinished resources of a type."""
         if await self.resources.count_unfinished(tenant, kind) >= limit:
             message = f"More than {limit} resources with PENDING or IN_PROGRESS status."
             raise WireError("LimitExceededException", message)
 
 
-def tagged(before: Mapping[str, str], tags: Sequence[Tag]) -> dict[str, str]:
+def merge_tags(before: Mapping[str, str], tags: Sequence[Tag]) -> dict[str, str]:
     """Tags with others added; TooManyTagsException beyond 50, InvalidInputException for a key given twice."""
     added = {tag.tag_key: tag.tag_value for tag in tags}
     if len(added) < len(tags):
@@ -155,7 +155,7 @@ def require_model(version: Resource) -> None:
         )
 
 
-def refuse_if_any(children: Sequence[Resource], parent: Resource) -> None:
+def check_no_dependents(children: Sequence[Resource], parent: Resource) -> None:
     """ResourceInUseException when something still depends on what is to be deleted."""
     if children:
         names = ", ".join(child.arn for child in children[:3])

@@ -10,7 +10,7 @@ from typing import Any, Self
 from services.engine.domain.resources import Resource, Status, Type
 from services.engine.personalize import job_locations, jobs
 from services.engine.personalize.context import OperationContext
-from services.engine.personalize.dataset_groups import find_for_new
+from services.engine.personalize.dataset_groups import lock_active
 from services.engine.personalize.job_locations import DataSource
 from services.engine.personalize.jobs import NewJob
 from services.engine.personalize.members import (
@@ -98,13 +98,13 @@ async def create(context: OperationContext, request: CreateDataDeletionJob) -> D
     location = request.data_source.data_location
     if location is None:
         raise invalid_input(f"{job_locations.INVALID_DATA_LOCATION} dataSource.dataLocation is missing.")
-    group = await find_for_new(context, request.dataset_group_arn)
+    group = await lock_active(context, request.dataset_group_arn)
     reads = [(location, job_locations.INVALID_DATA_LOCATION)]
-    facts = await job_locations.facts_of(context, group.owner, reads=reads)
-    job = await jobs.make(
+    facts = await job_locations.check_access(context, group.owner, reads=reads)
+    job = await jobs.create_job(
         context, request, Type.DATA_DELETION_JOB, group, context.settings.max_pending_deletions, **facts
     )
-    await context.start(job)
+    await context.enqueue(job)
     return DataDeletionJobCreated(data_deletion_job_arn=job.arn)
 
 
@@ -114,9 +114,9 @@ async def describe(context: OperationContext, request: DataDeletionJobName) -> D
     return DataDeletionJobDescribed(data_deletion_job=DataDeletionJob.of(job))
 
 
-async def listed(context: OperationContext, request: ListDataDeletionJobs) -> DataDeletionJobsListed:
+async def list_page(context: OperationContext, request: ListDataDeletionJobs) -> DataDeletionJobsListed:
     """List deletions."""
     arn = request.dataset_group_arn
     group = await context.find(arn, Type.DATASET_GROUP) if arn else None
-    shown, token = await context.page(request, Type.DATA_DELETION_JOB, DataDeletionJobSummary, group)
+    shown, token = await context.list_page(request, Type.DATA_DELETION_JOB, DataDeletionJobSummary, group)
     return DataDeletionJobsListed(data_deletion_jobs=shown, next_token=token)

@@ -83,11 +83,11 @@ async def create(context: OperationContext, request: CreateDatasetExportJob) -> 
     """Queue an export of what the dataset holds when the export begins."""
     dataset = await context.find(request.dataset_arn, Type.DATASET, lock=True)
     writes = [(request.job_output.s3_data_destination.path, job_locations.INVALID_OUTPUT_PATH)]
-    facts = await job_locations.facts_of(context, dataset.owner, writes=writes)
-    job = await jobs.make(
+    facts = await job_locations.check_access(context, dataset.owner, writes=writes)
+    job = await jobs.create_job(
         context, request, Type.DATASET_EXPORT_JOB, dataset, context.settings.max_pending_exports, **facts
     )
-    await context.start(job)
+    await context.enqueue(job)
     return DatasetExportJobCreated(dataset_export_job_arn=job.arn)
 
 
@@ -97,8 +97,8 @@ async def describe(context: OperationContext, request: DatasetExportJobName) -> 
     return DatasetExportJobDescribed(dataset_export_job=DatasetExportJob.of(job))
 
 
-async def listed(context: OperationContext, request: ListDatasetExportJobs) -> DatasetExportJobsListed:
+async def list_page(context: OperationContext, request: ListDatasetExportJobs) -> DatasetExportJobsListed:
     """List exports."""
     dataset = await context.find(request.dataset_arn, Type.DATASET) if request.dataset_arn else None
-    shown, token = await context.page(request, Type.DATASET_EXPORT_JOB, DatasetExportJobSummary, dataset)
+    shown, token = await context.list_page(request, Type.DATASET_EXPORT_JOB, DatasetExportJobSummary, dataset)
     return DatasetExportJobsListed(dataset_export_jobs=shown, next_token=token)

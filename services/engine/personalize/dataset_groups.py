@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from services.engine.domain.resources import UNFINISHED, NewResource, Resource, Status, Type, tenant_id
 from services.engine.personalize import unsupported
-from services.engine.personalize.context import OperationContext, refuse_if_any
+from services.engine.personalize.context import OperationContext, check_no_dependents
 from services.engine.personalize.members import (
     ArnText,
     Domain,
@@ -79,12 +79,12 @@ async def create(context: OperationContext, request: CreateDatasetGroup) -> Data
         message = "An API key belongs to one dataset group; making another takes an AWS key pair."
         raise WireError("AccessDeniedException", message)
     if request.domain == "VIDEO_ON_DEMAND":
-        raise unsupported.refusal(unsupported.VIDEO_ON_DEMAND)
-    group = await make(context, request)
+        raise unsupported.error(unsupported.VIDEO_ON_DEMAND)
+    group = await create_group(context, request)
     return DatasetGroupCreated(dataset_group_arn=group.arn, domain=request.domain)
 
 
-async def make(context: OperationContext, request: CreateDatasetGroup) -> Resource:
+async def create_group(context: OperationContext, request: CreateDatasetGroup) -> Resource:
     """The group and its tenant, for whoever may make one."""
     resources = context.resources
     await resources.lock_account()
@@ -107,9 +107,9 @@ async def describe(context: OperationContext, request: DatasetGroupName) -> Data
     return DatasetGroupDescribed(dataset_group=DatasetGroup.of(group))
 
 
-async def listed(context: OperationContext, request: Page) -> DatasetGroupsListed:
+async def list_page(context: OperationContext, request: Page) -> DatasetGroupsListed:
     """List the account's groups."""
-    shown, token = await context.page(request, Type.DATASET_GROUP, DatasetGroupSummary)
+    shown, token = await context.list_page(request, Type.DATASET_GROUP, DatasetGroupSummary)
     return DatasetGroupsListed(dataset_groups=shown, next_token=token)
 
 
@@ -120,12 +120,12 @@ async def delete(context: OperationContext, request: DatasetGroupName) -> None:
         group.path, Type.DATASET, Type.SOLUTION, Type.RECOMMENDER, Type.EVENT_TRACKER, with_deleting=True
     )
     deletions = await context.resources.children(group.path, Type.DATA_DELETION_JOB)
-    refuse_if_any([*inside, *(job for job in deletions if job.status in UNFINISHED)], group)
+    check_no_dependents([*inside, *(job for job in deletions if job.status in UNFINISHED)], group)
     for job in deletions:
         await context.resources.delete(job)
     for left in await context.resources.children(group.path, Type.FILTER, with_deleting=True):
         await context.resources.delete(left)
-        await context.announce.gone(FILTERS, left.owner, f"{left.owner}:{left.name}")
+        await context.events.publish_tombstone(FILTERS, left.owner, f"{left.owner}:{left.name}")
     for left in await context.resources.children(group.path, Type.METRIC_ATTRIBUTION, with_deleting=True):
         await context.resources.delete(left)
     await context.resources.begin_deletion(group)
@@ -133,7 +133,7 @@ async def delete(context: OperationContext, request: DatasetGroupName) -> None:
     await context.resources.discard(f"{group.owner}/", context.settings.garbage_hours)
 
 
-async def find_for_new(context: OperationContext, arn: str) -> Resource:
+async def lock_active(context: OperationContext, arn: str) -> Resource:
     """The group that something is about to be made in, held so that it isn't deleted meanwhile."""
     group = await context.find(arn, Type.DATASET_GROUP, lock=True)
     if group.status != Status.ACTIVE:

@@ -87,19 +87,19 @@ async def create(context: OperationContext, request: CreateDatasetImportJob) -> 
     dataset = await context.find(request.dataset_arn, Type.DATASET, lock=True)
     location = request.data_source.data_location
     reads = [(location, job_locations.INVALID_DATA_LOCATION)]
-    facts = await job_locations.facts_of(context, dataset.owner, reads=reads)
+    facts = await job_locations.check_access(context, dataset.owner, reads=reads)
     earlier = await context.resources.children(dataset.path, Type.DATASET_IMPORT_JOB)
     if request.import_mode == "INCREMENTAL" and not _could_have_rows(earlier):
         raise invalid_input(
             f"The dataset {dataset.arn} holds no rows of a FULL import yet; make one before an "
             "INCREMENTAL one."
         )
-    job = await jobs.make(
+    job = await jobs.create_job(
         context, request, Type.DATASET_IMPORT_JOB, dataset, context.settings.max_pending_imports, **facts
     )
     # The worker that ends an import queues the next one of the same dataset.
     if not any(other.status in UNFINISHED for other in earlier):
-        await context.start(job)
+        await context.enqueue(job)
     return DatasetImportJobCreated(dataset_import_job_arn=job.arn)
 
 
@@ -113,8 +113,8 @@ async def describe(context: OperationContext, request: DatasetImportJobName) -> 
     return DatasetImportJobDescribed(dataset_import_job=DatasetImportJob.of(job))
 
 
-async def listed(context: OperationContext, request: ListDatasetImportJobs) -> DatasetImportJobsListed:
+async def list_page(context: OperationContext, request: ListDatasetImportJobs) -> DatasetImportJobsListed:
     """List imports."""
     dataset = await context.find(request.dataset_arn, Type.DATASET) if request.dataset_arn else None
-    shown, token = await context.page(request, Type.DATASET_IMPORT_JOB, DatasetImportJobSummary, dataset)
+    shown, token = await context.list_page(request, Type.DATASET_IMPORT_JOB, DatasetImportJobSummary, dataset)
     return DatasetImportJobsListed(dataset_import_jobs=shown, next_token=token)

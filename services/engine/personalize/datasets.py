@@ -10,7 +10,7 @@ from services.engine.domain import locations
 from services.engine.domain import schemas as avro
 from services.engine.domain.resources import UNFINISHED, NewResource, Type
 from services.engine.personalize import dataset_groups, unsupported
-from services.engine.personalize.context import OperationContext, in_use, refuse_if_any
+from services.engine.personalize.context import OperationContext, check_no_dependents, in_use
 from services.engine.personalize.members import (
     ArnText,
     Page,
@@ -19,7 +19,7 @@ from services.engine.personalize.members import (
     Tagged,
     Update,
     WireModel,
-    update_of,
+    active_update,
 )
 from services.engine.store import datasets as stored
 from shared.aws import WireError, invalid_input
@@ -100,14 +100,14 @@ class DatasetsListed(WireModel):
 async def create(context: OperationContext, request: CreateDataset) -> DatasetCreated:
     """Make a dataset whose schema fits its type; it is ACTIVE at once, and empty."""
     kind = request.dataset_type.upper()
-    if f"datasetType {kind}" in unsupported.INSTEAD:
-        raise unsupported.refusal(f"datasetType {kind}")
+    if f"datasetType {kind}" in unsupported.ALTERNATIVES:
+        raise unsupported.error(f"datasetType {kind}")
     if kind not in avro.DATASET_TYPES:
         raise invalid_input(
             f"The dataset type {request.dataset_type!r} is not supported: it is one of "
             f"{', '.join(avro.DATASET_TYPES)}."
         )
-    group = await dataset_groups.find_for_new(context, request.dataset_group_arn)
+    group = await dataset_groups.lock_active(context, request.dataset_group_arn)
     schema = await context.find(request.schema_arn, Type.SCHEMA, lock=True)
     avro.check(avro.parse(schema.document["schema"]), kind, group.document.get("domain"))
     siblings = await context.resources.children(group.path, Type.DATASET, with_deleting=True)
@@ -139,14 +139,14 @@ async def describe(context: OperationContext, request: DatasetName) -> DatasetDe
     return DatasetDescribed(dataset=Dataset.of(dataset, **more))
 
 
-async def listed(context: OperationContext, request: ListDatasets) -> DatasetsListed:
+async def list_page(context: OperationContext, request: ListDatasets) -> DatasetsListed:
     """List datasets."""
     group = (
         await context.find(request.dataset_group_arn, Type.DATASET_GROUP)
         if request.dataset_group_arn
         else None
     )
-    shown, token = await context.page(request, Type.DATASET, DatasetSummary, group)
+    shown, token = await context.list_page(request, Type.DATASET, DatasetSummary, group)
     return DatasetsListed(datasets=shown, next_token=token)
 
 
@@ -161,7 +161,7 @@ async def update(context: OperationContext, request: UpdateDataset) -> DatasetCr
     before = await context.find(dataset.document["schemaArn"], Type.SCHEMA)
     avro.check_replaces(fresh, avro.parse(before.document["schema"]))
     changed = {"schemaArn": schema.arn}
-    latest = {"latestDatasetUpdate": update_of(**changed)}
+    latest = {"latestDatasetUpdate": active_update(**changed)}
     await context.resources.update(dataset, document=changed | latest)
     return DatasetCreated(dataset_arn=dataset.arn)
 
@@ -173,9 +173,9 @@ async def delete(context: OperationContext, request: DatasetName) -> None:
         if await context.resources.count_unfinished(dataset.owner, kind):
             raise in_use(f"{dataset.arn} is in use: a version of its group is being trained; wait for it.")
     jobs = await context.resources.children(dataset.path, Type.DATASET_IMPORT_JOB, Type.DATASET_EXPORT_JOB)
-    refuse_if_any([job for job in jobs if job.status in UNFINISHED], dataset)
+    check_no_dependents([job for job in jobs if job.status in UNFINISHED], dataset)
     parts = await stored.parts(context.resources.connection, dataset.id)
-    left = locations.leftovers(dataset.owner, [part.key for part in parts])
+    left = locations.unused_prefixes(dataset.owner, [part.key for part in parts])
     for job in jobs:
         await context.resources.delete(job)
         left |= set(job.facts.get("folders", []))

@@ -10,7 +10,7 @@ from services.engine import metrics
 from services.engine.personalize.context import OperationContext
 from services.engine.personalize.operations import ERRORS, TABLE, OperationSpec, is_change
 from services.engine.settings import Settings
-from services.engine.store import calls
+from services.engine.store import invocations
 from services.engine.store.resources import Resources
 from shared import outbox
 from shared.auth import Principal
@@ -24,16 +24,16 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class OutboxAnnounce:
+class OutboxPublisher:
     """Events go into the outbox, with the transaction at hand."""
 
     connection: Connection
 
-    async def event(self, topic: Topic, event: Event) -> None:
+    async def publish(self, topic: Topic, event: Event) -> None:
         """Publish the event when the transaction commits."""
         await outbox.append(self.connection, topic, [event])
 
-    async def gone(self, topic: Topic, tenant: str, key: str) -> None:
+    async def publish_tombstone(self, topic: Topic, tenant: str, key: str) -> None:
         """Publish that the state at the key is gone."""
         await outbox.append_tombstone(self.connection, topic, tenant, key)
 
@@ -42,13 +42,13 @@ class OutboxAnnounce:
 class Caller:
     """An account, or one tenant in it, and the region that the call was signed for.
 
-    `signed_with` is the access key id of a signature that was checked.
+    `access_key_id` is the access key id of a signature that was checked.
     """
 
     account: str
     tenant: str | None
     region: str
-    signed_with: str
+    access_key_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,19 +87,21 @@ class OperationDispatcher:
 
     async def _read(self, _: str, spec: OperationSpec, caller: Caller, __: Call, request: Any) -> Any:
         resources = Resources(self.database, caller.account, caller.tenant, caller.region)
-        context = OperationContext(resources, self.settings, self.tokens, _Silence(), reads=True)
+        context = OperationContext(resources, self.settings, self.tokens, _NoPublisher(), reads=True)
         return await spec.handle(context, request)
 
     async def _changed(self, name: str, spec: OperationSpec, caller: Caller, call: Call, request: Any) -> Any:
         """Make the change once: a repeated invocation gets the answer of the first."""
         async with self.database.transaction() as connection:
-            invocation = calls.Invocation(connection, caller.account, caller.tenant, name, call.invocation_id)
+            invocation = invocations.Invocation(
+                connection, caller.account, caller.tenant, name, call.invocation_id
+            )
             if not await invocation.begin():
                 return await invocation.answer()
             resources = Resources(connection, caller.account, caller.tenant, caller.region)
             await resources.end_deletions()
-            announce = OutboxAnnounce(connection)
-            context = OperationContext(resources, self.settings, self.tokens, announce, caller.signed_with)
+            events = OutboxPublisher(connection)
+            context = OperationContext(resources, self.settings, self.tokens, events, caller.access_key_id)
             reply = await spec.handle(context, request)
             shown = reply.model_dump(mode="json", by_alias=True, exclude_none=True) if reply else None
             await invocation.finish(shown)
@@ -109,8 +111,8 @@ class OperationDispatcher:
         """Whose resources the call is about."""
         region = call.region or self.settings.s3.aws_region
         account = await account_of(self.database, call.principal, self.settings)
-        signed_with = call.principal.credential if call.principal.kind == "sigv4" else ""
-        return Caller(account, call.principal.tenant, region, signed_with)
+        access_key_id = call.principal.credential if call.principal.kind == "sigv4" else ""
+        return Caller(account, call.principal.tenant, region, access_key_id)
 
 
 async def account_of(database: Database, principal: Principal, settings: Settings) -> str:
@@ -119,7 +121,7 @@ async def account_of(database: Database, principal: Principal, settings: Setting
         return principal.account
     if principal.tenant is None:
         return settings.account
-    account = await calls.account_of_tenant(database, principal.tenant)
+    account = await invocations.account_of_tenant(database, principal.tenant)
     if account is None:
         message = f"There is no tenant {principal.tenant}: its dataset group was deleted, or never made."
         raise WireError("AccessDeniedException", message)
@@ -135,11 +137,11 @@ def _as_declared(spec: OperationSpec, error: WireError) -> WireError:
     return invalid_input(error.message) if undeclared and ERRORS["II"] in spec.declared else error
 
 
-class _Silence:
-    """Reading changes nothing, so there is nothing to announce."""
+class _NoPublisher:
+    """Reading changes nothing, so there is nothing to events."""
 
-    async def event(self, topic: Topic, event: Event) -> None:
+    async def publish(self, topic: Topic, event: Event) -> None:
         raise NotImplementedError
 
-    async def gone(self, topic: Topic, tenant: str, key: str) -> None:
+    async def publish_tombstone(self, topic: Topic, tenant: str, key: str) -> None:
         raise NotImplementedError

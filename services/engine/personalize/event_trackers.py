@@ -80,19 +80,19 @@ class EventTrackersListed(WireModel):
 
 async def create(context: OperationContext, request: CreateEventTracker) -> EventTrackerCreated:
     """Make the group's tracker."""
-    group = await dataset_groups.find_for_new(context, request.dataset_group_arn)
-    tracker = await make(context, request, group, str(uuid.uuid4()))
+    group = await dataset_groups.lock_active(context, request.dataset_group_arn)
+    tracker = await create_tracker(context, request, group, str(uuid.uuid4()))
     return EventTrackerCreated(event_tracker_arn=tracker.arn, tracking_id=tracker.document["trackingId"])
 
 
-async def make(
+async def create_tracker(
     context: OperationContext, request: CreateEventTracker, group: Resource, tracking_id: str
 ) -> Resource:
     """A tracker with a given tracking id."""
     if await context.resources.children(group.path, Type.EVENT_TRACKER, with_deleting=True):
         message = f"The dataset group {group.arn} has an event tracker already; it can have one."
         raise WireError("ResourceAlreadyExistsException", message)
-    if await context.resources.named(Type.EVENT_TRACKER, request.name):
+    if await context.resources.has_name(Type.EVENT_TRACKER, request.name):
         message = f"Another event tracker with the name {request.name} already exists."
         raise WireError("ResourceAlreadyExistsException", message)
     tracker = await context.create(
@@ -106,11 +106,11 @@ async def make(
         ),
         request,
     )
-    await context.announce.event(TRACKERS, changed(tracker))
+    await context.events.publish(TRACKERS, tracker_changed(tracker))
     return tracker
 
 
-def changed(tracker: Resource) -> TrackerChanged:
+def tracker_changed(tracker: Resource) -> TrackerChanged:
     """The state of a tracker as an event."""
     return TrackerChanged(
         event_id=str(uuid.uuid4()),
@@ -129,14 +129,14 @@ async def describe(context: OperationContext, request: EventTrackerName) -> Even
     return EventTrackerDescribed(event_tracker=EventTracker.of(tracker, accountId=tracker.account))
 
 
-async def listed(context: OperationContext, request: ListEventTrackers) -> EventTrackersListed:
+async def list_page(context: OperationContext, request: ListEventTrackers) -> EventTrackersListed:
     """List trackers."""
     group = (
         await context.find(request.dataset_group_arn, Type.DATASET_GROUP)
         if request.dataset_group_arn
         else None
     )
-    shown, token = await context.page(request, Type.EVENT_TRACKER, EventTrackerSummary, group)
+    shown, token = await context.list_page(request, Type.EVENT_TRACKER, EventTrackerSummary, group)
     return EventTrackersListed(event_trackers=shown, next_token=token)
 
 
@@ -144,4 +144,4 @@ async def delete(context: OperationContext, request: EventTrackerName) -> None:
     """Delete a tracker: events with its id are refused from now on."""
     tracker = await context.find(request.event_tracker_arn, Type.EVENT_TRACKER, lock=True)
     await context.resources.begin_deletion(tracker)
-    await context.announce.gone(TRACKERS, tracker.owner, changed(tracker).key)
+    await context.events.publish_tombstone(TRACKERS, tracker.owner, tracker_changed(tracker).key)

@@ -79,7 +79,7 @@ class FiltersListed(WireModel):
 
 async def create(context: OperationContext, request: CreateFilter) -> FilterName:
     """Keep an expression that can be read and names fields of the group's schemas; ACTIVE at once."""
-    group = await dataset_groups.find_for_new(context, request.dataset_group_arn)
+    group = await dataset_groups.lock_active(context, request.dataset_group_arn)
     Filter.parse(request.filter_expression).check(await _columns(context, group))
     made = await context.create(
         NewResource(
@@ -92,11 +92,11 @@ async def create(context: OperationContext, request: CreateFilter) -> FilterName
         ),
         request,
     )
-    await context.announce.event(FILTERS, changed(made))
+    await context.events.publish(FILTERS, filter_changed(made))
     return FilterName(filter_arn=made.arn)
 
 
-async def of_job(
+async def expression_for_job(
     context: OperationContext, arn: str | None, tenant: str, selects: Literal["item", "user"]
 ) -> dict[str, str]:
     """The facts of a batch job: the expression of its filter, which must suit the job and its group."""
@@ -120,7 +120,7 @@ async def _columns(context: OperationContext, group: Resource) -> dict[str, tupl
     return columns
 
 
-def changed(made: Resource) -> FilterChanged:
+def filter_changed(made: Resource) -> FilterChanged:
     """The state of a filter as an event."""
     return FilterChanged(
         event_id=str(uuid.uuid4()),
@@ -139,14 +139,14 @@ async def describe(context: OperationContext, request: FilterName) -> FilterDesc
     return FilterDescribed(described=FilterView.of(found))
 
 
-async def listed(context: OperationContext, request: ListFilters) -> FiltersListed:
+async def list_page(context: OperationContext, request: ListFilters) -> FiltersListed:
     """List filters."""
     group = (
         await context.find(request.dataset_group_arn, Type.DATASET_GROUP)
         if request.dataset_group_arn
         else None
     )
-    shown, token = await context.page(request, Type.FILTER, FilterSummary, group)
+    shown, token = await context.list_page(request, Type.FILTER, FilterSummary, group)
     return FiltersListed(filters=shown, next_token=token)
 
 
@@ -154,4 +154,4 @@ async def delete(context: OperationContext, request: FilterName) -> None:
     """Delete a filter: requests that name it are refused from now on; batch jobs under way go on."""
     found = await context.find(request.filter_arn, Type.FILTER, lock=True)
     await context.resources.begin_deletion(found)
-    await context.announce.gone(FILTERS, found.owner, changed(found).key)
+    await context.events.publish_tombstone(FILTERS, found.owner, filter_changed(found).key)

@@ -19,7 +19,7 @@ _SETTINGS = ("eventType", "solutionConfig", "datasetGroupArn")
 _OF_ITS_OWN = ("recipe", "tags")
 
 
-async def make(context: OperationContext, version: Resource) -> Resource:
+async def enqueue(context: OperationContext, version: Resource) -> Resource:
     """A renewal that waits for a worker, with the version's settings; earlier ones are forgotten."""
     for other in await context.resources.children(version.path, Type.MODEL_RENEWAL):
         if other.status not in UNFINISHED:
@@ -43,11 +43,11 @@ async def make(context: OperationContext, version: Resource) -> Resource:
             },
         )
     )
-    await context.start(renewal)
+    await context.enqueue(renewal)
     return renewal
 
 
-async def renewed(resources: Resources, renewal: Resource, hours: float) -> list[CampaignChanged]:
+async def deploy(resources: Resources, renewal: Resource, hours: float) -> list[CampaignChanged]:
     """Put the model of a renewal in the place of its version's; gives the campaigns that serve it.
 
     The folder of the model before goes after these hours.
@@ -59,4 +59,4 @@ async def renewed(resources: Resources, renewal: Resource, hours: float) -> list
     await resources.discard(version.facts["folder"], hours)
     made = {name: fact for name, fact in renewal.facts.items() if name not in _OF_ITS_OWN}
     version = await resources.update(version, facts=made)
-    return await campaigns.renew(resources, version)
+    return await campaigns.redeploy(resources, version)

@@ -11,7 +11,7 @@ from services.engine.personalize.context import OperationContext
 from services.engine.personalize.members import KmsKeyArn, S3Location, WireModel
 from services.engine.store import buckets
 
-Place = tuple[str, str]
+LocationUse = tuple[str, str]
 """A URI, and the complaint of the wire about it."""
 
 INVALID_INPUT_PATH = locations.INVALID_INPUT_PATH
@@ -44,15 +44,19 @@ class JobOutput(WireModel):
     s3_data_destination: S3DataConfig
 
 
-async def facts_of(
-    context: OperationContext, tenant: str, *, reads: Sequence[Place] = (), writes: Sequence[Place] = ()
+async def check_access(
+    context: OperationContext,
+    tenant: str,
+    *,
+    reads: Sequence[LocationUse] = (),
+    writes: Sequence[LocationUse] = (),
 ) -> dict[str, Any]:
     """Return what a worker has to know of who made a job that uses these places.
 
     InvalidInputException for a place that the tenant's jobs may not read, or not write.
     """
     connection, account = context.resources.connection, context.resources.account
-    key_id = context.signed_with
+    key_id = context.access_key_id
     opens_store = bool(key_id) and await buckets.opens_store(connection, account, key_id)
     grants = await buckets.grants(connection, account, tenant)
     access = Access(tenant, buckets.shared_of(context.settings.s3), grants, any_bucket=opens_store)

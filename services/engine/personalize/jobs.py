@@ -21,11 +21,11 @@ class NewJob(Tagged):
     job_name: ResourceName
 
 
-async def make(
+async def create_job(
     context: OperationContext, request: NewJob, kind: Type, parent: Resource, most: int, **facts: Any
 ) -> Resource:
     """A job that waits; LimitExceededException where so many of its kind wait or run already."""
-    await context.refuse_beyond(most, parent.owner, kind)
+    await context.check_pending_limit(most, parent.owner, kind)
     new = NewResource(
         kind,
         f"{kind}/{request.job_name}",

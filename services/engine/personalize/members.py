@@ -66,7 +66,7 @@ class Update(WireModel):
     failure_reason: str | None = None
 
 
-def update_of(**changed: Any) -> dict[str, Any]:
+def active_update(**changed: Any) -> dict[str, Any]:
     """An update that is in force at once, as a document keeps it."""
     now = datetime.now(UTC).timestamp()
     return changed | {"status": Status.ACTIVE, "creationDateTime": now, "lastUpdatedDateTime": now}
@@ -141,6 +141,6 @@ __all__ = [
     "Update",
     "View",
     "WireModel",
+    "active_update",
     "document",
-    "update_of",
 ]

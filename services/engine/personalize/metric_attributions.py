@@ -12,7 +12,7 @@ from services.engine.domain.attribution import Metric
 from services.engine.domain.resources import NewResource, Resource, Type
 from services.engine.personalize import job_locations
 from services.engine.personalize.context import OperationContext
-from services.engine.personalize.dataset_groups import find_for_new
+from services.engine.personalize.dataset_groups import lock_active
 from services.engine.personalize.job_locations import S3DataConfig
 from services.engine.personalize.members import (
     ArnText,
@@ -122,7 +122,7 @@ class MetricsListed(WireModel):
 
 async def create(context: OperationContext, request: CreateMetricAttribution) -> MetricAttributionName:
     """Count from now on; there is one metric attribution in a dataset group."""
-    group = await find_for_new(context, request.dataset_group_arn)
+    group = await lock_active(context, request.dataset_group_arn)
     others = await context.resources.children(group.path, Type.METRIC_ATTRIBUTION, with_deleting=True)
     if others:
         message = f"The dataset group {group.arn} has the metric attribution {others[0].arn} already."
@@ -137,7 +137,7 @@ async def create(context: OperationContext, request: CreateMetricAttribution) ->
             group.owner,
             document(request, "dataset_group_arn", "metrics") | {"datasetGroupArn": group.arn},
             parent=group.path,
-            facts=facts | {"metrics": _kept(request.metrics)},
+            facts=facts | {"metrics": _metric_documents(request.metrics)},
         )
     )
     return MetricAttributionName(metric_attribution_arn=made.arn)
@@ -145,7 +145,7 @@ async def create(context: OperationContext, request: CreateMetricAttribution) ->
 
 async def update(context: OperationContext, request: UpdateMetricAttribution) -> MetricAttributionName:
     """Add and remove metrics, or move the files; what was counted stays."""
-    found = await _find(context, request.metric_attribution_arn, lock=True)
+    found = await _find_attribution(context, request.metric_attribution_arn, lock=True)
     kept = {metric["metricName"]: metric for metric in found.facts["metrics"]}
     for name in request.remove_metrics:
         if kept.pop(name, None) is None:
@@ -158,7 +158,7 @@ async def update(context: OperationContext, request: UpdateMetricAttribution) ->
     metrics = [MetricAttribute.model_validate(metric) for metric in kept.values()] + [*request.add_metrics]
     await _check_metrics(context, group, metrics)
     fresh: dict[str, Any] = {}
-    facts: dict[str, Any] = {"metrics": _kept(metrics)}
+    facts: dict[str, Any] = {"metrics": _metric_documents(metrics)}
     if request.metrics_output_config is not None:
         facts |= await _facts_of_output(context, request.metrics_output_config, found.owner)
         fresh = document(request, "metric_attribution_arn", "add_metrics", "remove_metrics")
@@ -166,7 +166,7 @@ async def update(context: OperationContext, request: UpdateMetricAttribution) ->
     return MetricAttributionName(metric_attribution_arn=found.arn)
 
 
-def _kept(metrics: Sequence[MetricAttribute]) -> list[dict[str, Any]]:
+def _metric_documents(metrics: Sequence[MetricAttribute]) -> list[dict[str, Any]]:
     return [metric.model_dump(by_alias=True) for metric in metrics]
 
 
@@ -175,7 +175,7 @@ async def _facts_of_output(
 ) -> dict[str, Any]:
     destination = output.s3_data_destination
     writes = [] if destination is None else [(destination.path, job_locations.INVALID_OUTPUT_PATH)]
-    return await job_locations.facts_of(context, tenant, writes=writes)
+    return await job_locations.check_access(context, tenant, writes=writes)
 
 
 async def _check_metrics(
@@ -211,7 +211,7 @@ async def _numbers(context: OperationContext, group: Resource) -> dict[str, set[
     return columns
 
 
-async def _find(context: OperationContext, arn: str | None, *, lock: bool = False) -> Resource:
+async def _find_attribution(context: OperationContext, arn: str | None, *, lock: bool = False) -> Resource:
     if arn is None:
         raise invalid_input("metricAttributionArn is missing.")
     return await context.find(arn, Type.METRIC_ATTRIBUTION, lock=lock)
@@ -219,21 +219,21 @@ async def _find(context: OperationContext, arn: str | None, *, lock: bool = Fals
 
 async def describe(context: OperationContext, request: MetricAttributionName) -> MetricAttributionDescribed:
     """Show a metric attribution."""
-    found = await _find(context, request.metric_attribution_arn)
+    found = await _find_attribution(context, request.metric_attribution_arn)
     return MetricAttributionDescribed(metric_attribution=MetricAttribution.of(found))
 
 
-async def listed(context: OperationContext, request: ListMetricAttributions) -> MetricAttributionsListed:
+async def list_page(context: OperationContext, request: ListMetricAttributions) -> MetricAttributionsListed:
     """List metric attributions."""
     arn = request.dataset_group_arn
     group = await context.find(arn, Type.DATASET_GROUP) if arn else None
-    shown, token = await context.page(request, Type.METRIC_ATTRIBUTION, MetricAttributionSummary, group)
+    shown, token = await context.list_page(request, Type.METRIC_ATTRIBUTION, MetricAttributionSummary, group)
     return MetricAttributionsListed(metric_attributions=shown, next_token=token)
 
 
-async def metrics(context: OperationContext, request: ListMetricAttributionMetrics) -> MetricsListed:
+async def list_metrics(context: OperationContext, request: ListMetricAttributionMetrics) -> MetricsListed:
     """List the metrics of one."""
-    found = await _find(context, request.metric_attribution_arn)
+    found = await _find_attribution(context, request.metric_attribution_arn)
     listing = f"ListMetricAttributionMetrics {found.id}"
     begin = context.tokens.read(listing, request.next_token) if request.next_token else 0
     end = begin + request.max_results
@@ -246,5 +246,5 @@ async def metrics(context: OperationContext, request: ListMetricAttributionMetri
 
 async def delete(context: OperationContext, request: MetricAttributionName) -> None:
     """Delete a metric attribution, and what it has counted; its files stay."""
-    found = await _find(context, request.metric_attribution_arn, lock=True)
+    found = await _find_attribution(context, request.metric_attribution_arn, lock=True)
     await context.resources.begin_deletion(found)

@@ -12,7 +12,7 @@ from services.engine.recipes import RECIPES
 from services.engine.recipes import Recipe as FittingRecipe
 from shared.aws import Arn, invalid_input, not_found
 
-DECLINED = {
+UNSUPPORTED = {
     "aws-next-best-action": "there are no Actions datasets here; use aws-user-personalization over items.",
     **dict.fromkeys(
         (
@@ -81,7 +81,7 @@ class RecipesListed(WireModel):
     next_token: str | None = None
 
 
-def arn_of(name: str, kind: str = "recipe") -> str:
+def recipe_arn(name: str, kind: str = "recipe") -> str:
     """The ARN of a recipe, or of its algorithm; it has neither region nor account."""
     return f"arn:aws:personalize:::{kind}/{name}"
 
@@ -89,8 +89,8 @@ def arn_of(name: str, kind: str = "recipe") -> str:
 def find(arn: str) -> FittingRecipe:
     """The recipe of an ARN; ResourceNotFoundException, or InvalidInputException for what is declined."""
     name = Arn.parse(arn, "recipe").path
-    if name in DECLINED:
-        raise invalid_input(f"The recipe {name} is not supported by Endcap: {DECLINED[name]}")
+    if name in UNSUPPORTED:
+        raise invalid_input(f"The recipe {name} is not supported by Endcap: {UNSUPPORTED[name]}")
     recipe = RECIPES.get(name)
     if recipe is None:
         raise not_found(f"There is no recipe with the ARN {arn}; ListRecipes shows those that there are.")
@@ -102,7 +102,7 @@ def makes_segments(version: Resource) -> bool:
     return RECIPES[version.facts["recipe"]].recipe_type == "USER_SEGMENTATION"
 
 
-def refuse_segments(version: Resource, what: str) -> None:
+def check_selects_items(version: Resource, what: str) -> None:
     """InvalidInputException when a version answers with users, where items are asked for."""
     if makes_segments(version):
         raise invalid_input(
@@ -117,9 +117,9 @@ async def describe(_: OperationContext, request: RecipeName) -> RecipeDescribed:
     return RecipeDescribed(
         recipe=RecipeView(
             name=recipe.name,
-            recipe_arn=arn_of(recipe.name),
-            algorithm_arn=arn_of(recipe.algorithm or recipe.name, "algorithm"),
-            feature_transformation_arn=arn_of(
+            recipe_arn=recipe_arn(recipe.name),
+            algorithm_arn=recipe_arn(recipe.algorithm or recipe.name, "algorithm"),
+            feature_transformation_arn=recipe_arn(
                 recipe.feature_transformation or recipe.name, "feature-transformation"
             ),
             description=recipe.description,
@@ -128,7 +128,7 @@ async def describe(_: OperationContext, request: RecipeName) -> RecipeDescribed:
     )
 
 
-async def listed(context: OperationContext, request: ListRecipes) -> RecipesListed:
+async def list_page(context: OperationContext, request: ListRecipes) -> RecipesListed:
     """List the recipes: those of a domain, which are made into recommenders, or all.
 
     The service filters by the domain behind its pages, so that its first page of a domain has a token always,
@@ -141,7 +141,7 @@ async def listed(context: OperationContext, request: ListRecipes) -> RecipesList
     is_first_of_domain = request.domain is not None and request.next_token is None
     return RecipesListed(
         recipes=[
-            RecipeSummary(name=recipe.name, recipe_arn=arn_of(recipe.name), domain=recipe.domain)
+            RecipeSummary(name=recipe.name, recipe_arn=recipe_arn(recipe.name), domain=recipe.domain)
             for recipe in found[begin:end]
         ],
         next_token=context.tokens.issue(purpose, end) if end < len(found) or is_first_of_domain else None,

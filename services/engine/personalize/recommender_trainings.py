@@ -16,7 +16,7 @@ from shared.events import CampaignChanged
 _MODEL = ("metrics", "model_uri", "model_sha256")
 
 
-async def make(context: OperationContext, recommender: Resource, config: dict[str, Any]) -> Resource:
+async def enqueue(context: OperationContext, recommender: Resource, config: dict[str, Any]) -> Resource:
     """A training that waits for a worker, with the settings of a recommender's configuration."""
     identifier = secrets.token_hex(4)
     columns = {name: config[name] for name in ("trainingDataConfig",) if name in config}
@@ -39,18 +39,18 @@ async def make(context: OperationContext, recommender: Resource, config: dict[st
             },
         )
     )
-    await context.start(training)
+    await context.enqueue(training)
     return training
 
 
-async def begun(resources: Resources, training: Resource) -> None:
+async def mark_in_progress(resources: Resources, training: Resource) -> None:
     """A new recommender is CREATE IN_PROGRESS with its first training."""
     recommender = await resources.get(training.parent or "", lock=True)
     if recommender is not None and recommender.status == Status.PENDING:
         await resources.update(recommender, status=Status.IN_PROGRESS)
 
 
-async def trained(resources: Resources, training: Resource, hours: float) -> list[CampaignChanged]:
+async def deploy(resources: Resources, training: Resource, hours: float) -> list[CampaignChanged]:
     """Deploy the model of a training in place of the one before; gives what changed.
 
     The folders of earlier trainings go after these hours.
@@ -73,19 +73,19 @@ async def trained(resources: Resources, training: Resource, hours: float) -> lis
         if other.id != training.id and other.status not in UNFINISHED:
             await resources.discard(other.facts["folder"], hours)
             await resources.delete(other)
-    return [changed(updated)]
+    return [recommender_changed(updated)]
 
 
-async def replaced(resources: Resources, training: Resource) -> list[CampaignChanged]:
+async def redeploy(resources: Resources, training: Resource) -> list[CampaignChanged]:
     """Deploy what took the place of a training's model, if that is in use; gives what changed."""
     recommender = await resources.get(training.parent or "", lock=True)
     if recommender is None or recommender.facts.get("solution_version_arn") != training.arn:
         return []
     facts = {name: training.facts[name] for name in ("model_uri", "model_sha256")}
-    return [changed(await resources.update(recommender, facts=facts))]
+    return [recommender_changed(await resources.update(recommender, facts=facts))]
 
 
-async def failed(resources: Resources, training: Resource, sentence: str) -> None:
+async def mark_failed(resources: Resources, training: Resource, sentence: str) -> None:
     """A new recommender fails with its first training; any other keeps the model that it has."""
     recommender = await resources.get(training.parent or "", lock=True)
     if recommender is None:
@@ -98,18 +98,18 @@ async def failed(resources: Resources, training: Resource, sentence: str) -> Non
         await resources.update(recommender, document={"latestRecommenderUpdate": latest})
 
 
-def key(recommender: Resource) -> str:
+def serving_name(recommender: Resource) -> str:
     """What a recommender is called among campaigns: no campaign's name has a slash."""
     return recommender.path
 
 
-def changed(recommender: Resource) -> CampaignChanged:
+def recommender_changed(recommender: Resource) -> CampaignChanged:
     """The state of a recommender that has a model, as an event."""
     return CampaignChanged(
         event_id=str(uuid.uuid4()),
         tenant=recommender.owner,
         occurred_at=datetime.now(UTC),
-        name=key(recommender),
+        name=serving_name(recommender),
         arn=recommender.arn,
         status=recommender.status,
         recipe=recommender.facts["recipe"],

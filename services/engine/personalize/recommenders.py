@@ -23,8 +23,8 @@ from services.engine.personalize.members import (
     Update,
     View,
     WireModel,
+    active_update,
     document,
-    update_of,
 )
 from services.engine.personalize.solutions import TrainingDataConfig
 from services.engine.recipes import Recipe
@@ -110,7 +110,7 @@ class RecommendersListed(WireModel):
 
 async def create(context: OperationContext, request: CreateRecommender) -> RecommenderName:
     """Make a recommender and train it; it is ACTIVE when that is done."""
-    group = await dataset_groups.find_for_new(context, request.dataset_group_arn)
+    group = await dataset_groups.lock_active(context, request.dataset_group_arn)
     recipe = recipes.find(request.recipe_arn)
     _check_domain(recipe, group)
     recommender = await context.create(
@@ -120,14 +120,14 @@ async def create(context: OperationContext, request: CreateRecommender) -> Recom
             request.name,
             group.owner,
             document(request, "dataset_group_arn", "recipe_arn")
-            | {"datasetGroupArn": group.arn, "recipeArn": recipes.arn_of(recipe.name)},
+            | {"datasetGroupArn": group.arn, "recipeArn": recipes.recipe_arn(recipe.name)},
             parent=group.path,
             status=Status.PENDING,
             facts={"recipe": recipe.name},
         ),
         request,
     )
-    await recommender_trainings.make(context, recommender, _config(recommender))
+    await recommender_trainings.enqueue(context, recommender, _config_of(recommender))
     return RecommenderName(recommender_arn=recommender.arn)
 
 
@@ -150,25 +150,25 @@ async def update(context: OperationContext, request: UpdateRecommender) -> Recom
     require_active(recommender)
     if recommender.document.get("latestRecommenderUpdate", {}).get("status") in UNFINISHED:
         raise in_use(f"The recommender {recommender.arn} is being updated; wait until that is done.")
-    before = _config(recommender)
+    before = _config_of(recommender)
     after = before | document(request)["recommenderConfig"]
     if after == before:
         raise invalid_input(
             f"The recommender {recommender.arn} has this configuration already: the update changes nothing."
         )
-    latest = update_of(recommenderConfig=after)
+    latest = active_update(recommenderConfig=after)
     if after.get("trainingDataConfig") != before.get("trainingDataConfig"):
-        training = await recommender_trainings.make(context, recommender, after)
+        training = await recommender_trainings.enqueue(context, recommender, after)
         pending = {"latestRecommenderUpdate": latest | {"status": Status.PENDING}}
         facts = {"update_training": training.id}
         await context.resources.update(recommender, document=pending, facts=facts)
         return RecommenderName(recommender_arn=recommender.arn)
     fresh = {"recommenderConfig": after, "latestRecommenderUpdate": latest}
-    await _announced(context, await context.resources.update(recommender, document=fresh))
+    await _publish(context, await context.resources.update(recommender, document=fresh))
     return RecommenderName(recommender_arn=recommender.arn)
 
 
-def _config(recommender: Resource) -> dict[str, Any]:
+def _config_of(recommender: Resource) -> dict[str, Any]:
     config: dict[str, Any] = recommender.document.get("recommenderConfig", {})
     return config
 
@@ -177,7 +177,7 @@ async def stop(context: OperationContext, request: RecommenderName) -> Recommend
     """Stop answering and training; the model is kept."""
     recommender = await context.find(request.recommender_arn, Type.RECOMMENDER, lock=True)
     require_active(recommender)
-    await _announced(context, await context.resources.update(recommender, status=Status.INACTIVE))
+    await _publish(context, await context.resources.update(recommender, status=Status.INACTIVE))
     return RecommenderName(recommender_arn=recommender.arn)
 
 
@@ -186,12 +186,12 @@ async def start(context: OperationContext, request: RecommenderName) -> Recommen
     recommender = await context.find(request.recommender_arn, Type.RECOMMENDER, lock=True)
     if recommender.status != Status.INACTIVE:
         raise in_use(f"The recommender {recommender.arn} is not INACTIVE but {recommender.status}.")
-    await _announced(context, await context.resources.update(recommender, status=Status.ACTIVE))
+    await _publish(context, await context.resources.update(recommender, status=Status.ACTIVE))
     return RecommenderName(recommender_arn=recommender.arn)
 
 
-async def _announced(context: OperationContext, recommender: Resource) -> None:
-    await context.announce.event(CAMPAIGNS, recommender_trainings.changed(recommender))
+async def _publish(context: OperationContext, recommender: Resource) -> None:
+    await context.events.publish(CAMPAIGNS, recommender_trainings.recommender_changed(recommender))
 
 
 async def describe(context: OperationContext, request: RecommenderName) -> RecommenderDescribed:
@@ -202,11 +202,11 @@ async def describe(context: OperationContext, request: RecommenderName) -> Recom
     return RecommenderDescribed(recommender=Recommender.of(recommender, modelMetrics=shown))
 
 
-async def listed(context: OperationContext, request: ListRecommenders) -> RecommendersListed:
+async def list_page(context: OperationContext, request: ListRecommenders) -> RecommendersListed:
     """List recommenders."""
     arn = request.dataset_group_arn
     group = await context.find(arn, Type.DATASET_GROUP) if arn else None
-    shown, token = await context.page(request, Type.RECOMMENDER, RecommenderSummary, group)
+    shown, token = await context.list_page(request, Type.RECOMMENDER, RecommenderSummary, group)
     return RecommendersListed(recommenders=shown, next_token=token)
 
 
@@ -219,5 +219,5 @@ async def delete(context: OperationContext, request: RecommenderName) -> None:
         await context.resources.discard(training.facts["folder"], context.settings.garbage_hours)
         await context.resources.delete(training)
     await context.resources.begin_deletion(recommender)
-    key = recommender_trainings.key(recommender)
-    await context.announce.gone(CAMPAIGNS, recommender.owner, f"{recommender.owner}:{key}")
+    key = recommender_trainings.serving_name(recommender)
+    await context.events.publish_tombstone(CAMPAIGNS, recommender.owner, f"{recommender.owner}:{key}")

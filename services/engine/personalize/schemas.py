@@ -73,7 +73,7 @@ class SchemasListed(WireModel):
 async def create(context: OperationContext, request: CreateSchema) -> SchemaCreated:
     """Keep a schema that describes a flat record."""
     if request.domain == "VIDEO_ON_DEMAND":
-        raise unsupported.refusal(unsupported.VIDEO_ON_DEMAND)
+        raise unsupported.error(unsupported.VIDEO_ON_DEMAND)
     avro.parse(request.avro)
     schema = await context.create(
         NewResource(
@@ -94,9 +94,9 @@ async def describe(context: OperationContext, request: SchemaName) -> SchemaDesc
     return SchemaDescribed(described=Schema.of(schema))
 
 
-async def listed(context: OperationContext, request: Page) -> SchemasListed:
+async def list_page(context: OperationContext, request: Page) -> SchemasListed:
     """List the account's schemas."""
-    shown, token = await context.page(request, Type.SCHEMA, SchemaSummary)
+    shown, token = await context.list_page(request, Type.SCHEMA, SchemaSummary)
     return SchemasListed(schemas=shown, next_token=token)
 
 
@@ -112,7 +112,7 @@ async def delete(context: OperationContext, request: SchemaName) -> None:
             f"The schema {schema.arn} belongs to the account, and other dataset groups may use it; delete it "
             "with an AWS key pair of the account."
         )
-    users = await context.resources.count_with(Type.DATASET, schemaArn=schema.arn)
+    users = await context.resources.count_with_members(Type.DATASET, schemaArn=schema.arn)
     if users:
         raise in_use(f"The schema {schema.arn} is used by {users} dataset(s); delete them first.")
     await context.resources.delete(schema)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from services.engine.domain.resources import Type
 from services.engine.personalize.context import OperationContext
-from services.engine.personalize.members import ArnText, Update, WireModel, document, update_of
+from services.engine.personalize.members import ArnText, Update, WireModel, active_update, document
 from services.engine.personalize.solutions import (
     AutoTrainingConfig,
     EventsConfig,
@@ -54,6 +54,6 @@ async def update(context: OperationContext, request: UpdateSolution) -> Solution
     before = solution.document.get("solutionConfig", {})
     settings = {name: value for name, value in asked.items() if name != "solutionUpdateConfig"}
     changed = {"solutionConfig": before | asked.get("solutionUpdateConfig", {})} | settings
-    latest = {"latestSolutionUpdate": update_of(**asked)}
+    latest = {"latestSolutionUpdate": active_update(**asked)}
     updated = await context.resources.update(solution, document=changed | latest)
     return SolutionCreated(solution_arn=updated.arn)

@@ -100,7 +100,7 @@ async def create(context: OperationContext, request: CreateSolutionVersion) -> S
     """Queue a training with the solution's settings of now."""
     solution = await context.find(request.solution_arn, Type.SOLUTION, lock=True)
     limit = context.settings.max_pending_versions
-    await context.refuse_beyond(limit, solution.owner, Type.SOLUTION_VERSION)
+    await context.check_pending_limit(limit, solution.owner, Type.SOLUTION_VERSION)
     earlier = await context.resources.children(solution.path, Type.SOLUTION_VERSION)
     if request.name and any(version.name == request.name for version in earlier):
         message = f"Another solution version with the name {request.name} already exists."
@@ -109,11 +109,11 @@ async def create(context: OperationContext, request: CreateSolutionVersion) -> S
         raise invalid_input(
             f"trainingMode UPDATE needs an ACTIVE version of {solution.arn} trained with FULL first."
         )
-    version = await make(context, solution, request, "MANUAL")
+    version = await enqueue(context, solution, request, "MANUAL")
     return SolutionVersionCreated(solution_version_arn=version.arn)
 
 
-async def make(
+async def enqueue(
     context: OperationContext,
     solution: Resource,
     request: CreateSolutionVersion,
@@ -143,7 +143,7 @@ async def make(
         ),
         request,
     )
-    await context.start(version)
+    await context.enqueue(version)
     return version
 
 
@@ -163,11 +163,11 @@ async def describe(context: OperationContext, request: SolutionVersionName) -> S
     """Show a version."""
     version = await context.find(request.solution_version_arn, Type.SOLUTION_VERSION)
     return SolutionVersionDescribed(
-        solution_version=SolutionVersion.of(version, tunedHPOParams=_tuned(version))
+        solution_version=SolutionVersion.of(version, tunedHPOParams=_tuned_parameters(version))
     )
 
 
-def _tuned(version: Resource) -> TunedHpoParams | None:
+def _tuned_parameters(version: Resource) -> TunedHpoParams | None:
     """What an ACTIVE version was made with, for who asked for a search."""
     if version.status != Status.ACTIVE or not version.document.get("performHPO"):
         return None
@@ -176,14 +176,14 @@ def _tuned(version: Resource) -> TunedHpoParams | None:
     return TunedHpoParams(algorithm_hyper_parameters=defaults | given)
 
 
-async def listed(context: OperationContext, request: ListSolutionVersions) -> SolutionVersionsListed:
+async def list_page(context: OperationContext, request: ListSolutionVersions) -> SolutionVersionsListed:
     """List versions."""
     solution = await context.find(request.solution_arn, Type.SOLUTION) if request.solution_arn else None
-    shown, token = await context.page(request, Type.SOLUTION_VERSION, VersionSummary, solution)
+    shown, token = await context.list_page(request, Type.SOLUTION_VERSION, VersionSummary, solution)
     return SolutionVersionsListed(solution_versions=shown, next_token=token)
 
 
-async def metrics(context: OperationContext, request: SolutionVersionName) -> SolutionMetrics:
+async def get_metrics(context: OperationContext, request: SolutionVersionName) -> SolutionMetrics:
     """The metrics of an ACTIVE version."""
     version = await context.find(request.solution_version_arn, Type.SOLUTION_VERSION)
     require_active(version)

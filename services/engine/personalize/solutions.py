@@ -11,7 +11,7 @@ from pydantic import Field, StringConstraints
 from services.engine.domain import schemas
 from services.engine.domain.resources import UNFINISHED, NewResource, Resource, Type
 from services.engine.personalize import dataset_groups, recipes, unsupported
-from services.engine.personalize.context import OperationContext, refuse_if_any
+from services.engine.personalize.context import OperationContext, check_no_dependents
 from services.engine.personalize.hpo import AutoMlConfig, HpoConfig
 from services.engine.personalize.members import (
     ArnText,
@@ -169,11 +169,11 @@ class SolutionsListed(WireModel):
 async def create(context: OperationContext, request: CreateSolution) -> SolutionCreated:
     """Keep a solution; versions of it are what is trained."""
     if request.perform_auto_ml:
-        raise unsupported.refusal(unsupported.AUTO_ML)
+        raise unsupported.error(unsupported.AUTO_ML)
     if request.recipe_arn is None:
         raise invalid_input("recipeArn is missing: name a recipe; ListRecipes shows them.")
     recipe = recipes.find(request.recipe_arn)
-    group = await dataset_groups.find_for_new(context, request.dataset_group_arn)
+    group = await dataset_groups.lock_active(context, request.dataset_group_arn)
     await _check_config(context, recipe, group, request)
     solution = await context.create(
         NewResource(
@@ -182,7 +182,7 @@ async def create(context: OperationContext, request: CreateSolution) -> Solution
             request.name,
             group.owner,
             document(request, "dataset_group_arn", "recipe_arn")
-            | {"datasetGroupArn": group.arn, "recipeArn": recipes.arn_of(recipe.name)},
+            | {"datasetGroupArn": group.arn, "recipeArn": recipes.recipe_arn(recipe.name)},
             parent=group.path,
             facts={"recipe": recipe.name},
         ),
@@ -254,14 +254,14 @@ async def describe(context: OperationContext, request: SolutionName) -> Solution
     return SolutionDescribed(solution=Solution.of(solution, latestSolutionVersion=latest))
 
 
-async def listed(context: OperationContext, request: ListSolutions) -> SolutionsListed:
+async def list_page(context: OperationContext, request: ListSolutions) -> SolutionsListed:
     """List solutions."""
     group = (
         await context.find(request.dataset_group_arn, Type.DATASET_GROUP)
         if request.dataset_group_arn
         else None
     )
-    shown, token = await context.page(request, Type.SOLUTION, SolutionSummary, group)
+    shown, token = await context.list_page(request, Type.SOLUTION, SolutionSummary, group)
     return SolutionsListed(solutions=shown, next_token=token)
 
 
@@ -273,8 +273,8 @@ async def delete(context: OperationContext, request: SolutionName) -> None:
     for version in versions:
         # Whoever makes a campaign or a job of a version holds it: then that is seen here, once it is made.
         await resources.get(version.path, lock=True)
-    refuse_if_any(await resources.children(solution.path, Type.CAMPAIGN, with_deleting=True), solution)
-    refuse_if_any([version for version in versions if version.status in UNFINISHED], solution)
+    check_no_dependents(await resources.children(solution.path, Type.CAMPAIGN, with_deleting=True), solution)
+    check_no_dependents([version for version in versions if version.status in UNFINISHED], solution)
     for version in versions:
         await _delete_version(context, version, solution)
     await resources.begin_deletion(solution)
@@ -283,7 +283,7 @@ async def delete(context: OperationContext, request: SolutionName) -> None:
 async def _delete_version(context: OperationContext, version: Resource, solution: Resource) -> None:
     resources = context.resources
     batches = await resources.children(version.path, Type.BATCH_INFERENCE_JOB, Type.BATCH_SEGMENT_JOB)
-    refuse_if_any([job for job in batches if job.status in UNFINISHED], solution)
+    check_no_dependents([job for job in batches if job.status in UNFINISHED], solution)
     # Nobody sees a renewal or could wait for it: one that is under way is given up.
     renewals = await resources.children(version.path, Type.MODEL_RENEWAL)
     for renewal in renewals:

@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import Field
 
 from services.engine.domain.resources import NOUNS, Resource, Type
-from services.engine.personalize.context import OperationContext, tagged
+from services.engine.personalize.context import OperationContext, merge_tags
 from services.engine.personalize.members import MOST_TAGS, ArnText, Tag, TagKey, WireModel
 from shared.aws import WireError, invalid_input
 
@@ -45,7 +45,7 @@ class TagsListed(WireModel):
 async def add(context: OperationContext, request: TagResource) -> TagsChanged:
     """Tag a resource."""
     resource = await _taggable(context, request.resource_arn, lock=True)
-    await context.resources.set_facts(resource, tags=tagged(resource.facts.get("tags", {}), request.tags))
+    await context.resources.set_facts(resource, tags=merge_tags(resource.facts.get("tags", {}), request.tags))
     return TagsChanged()
 
 
@@ -61,7 +61,7 @@ async def remove(context: OperationContext, request: UntagResource) -> TagsChang
     return TagsChanged()
 
 
-async def listed(context: OperationContext, request: ResourceArn) -> TagsListed:
+async def list_tags(context: OperationContext, request: ResourceArn) -> TagsListed:
     """Show the tags of a resource."""
     resource = await _taggable(context, request.resource_arn)
     tags = sorted(resource.facts.get("tags", {}).items())
@@ -69,7 +69,7 @@ async def listed(context: OperationContext, request: ResourceArn) -> TagsListed:
 
 
 async def _taggable(context: OperationContext, arn: str, *, lock: bool = False) -> Resource:
-    resource = await context.any(arn, lock=lock)
+    resource = await context.find_any(arn, lock=lock)
     if resource.type in _UNTAGGED:
         raise invalid_input(f"A {NOUNS[resource.type]} can't have tags: {arn}.")
     return resource

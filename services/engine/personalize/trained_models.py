@@ -28,7 +28,7 @@ class TrainedModel:
         return f"{self.folder.rstrip('/')}-{deletion}/"
 
 
-class Fresh(NamedTuple):
+class ReplacementModel(NamedTuple):
     """A model that takes another one's place: its prefix, its fingerprint, how many users it knows."""
 
     folder: str
@@ -36,7 +36,7 @@ class Fresh(NamedTuple):
     users: int
 
 
-async def of_group(database: Database, resource: Resource) -> list[TrainedModel]:
+async def list_models(database: Database, resource: Resource) -> list[TrainedModel]:
     """The models of the dataset group that a resource is in."""
     return [
         TrainedModel(model.path, model.facts["folder"], model.facts["model_sha256"])
@@ -45,9 +45,9 @@ async def of_group(database: Database, resource: Resource) -> list[TrainedModel]
     ]
 
 
-async def being_trained(database: Database, resource: Resource) -> list[int]:
+async def list_running_trainings(database: Database, resource: Resource) -> list[int]:
     """The ids of the trainings of the same group that have begun and not ended."""
-    beside = resources.beside(database, resource)
+    beside = resources.in_account_of(database, resource)
     found = await _resources(database, resource)
     renewals = [
         renewal
@@ -58,20 +58,25 @@ async def being_trained(database: Database, resource: Resource) -> list[int]:
     return [each.id for each in [*found, *renewals] if each.status == Status.IN_PROGRESS]
 
 
-async def unfinished(database: Database, trainings: Sequence[int]) -> list[str]:
+async def still_running(database: Database, trainings: Sequence[int]) -> list[str]:
     """The names of those of the trainings that have not ended."""
     found = [await resources.by_id(database, identifier) for identifier in trainings]
     return [one.name for one in found if one is not None and one.status == Status.IN_PROGRESS]
 
 
-async def replace(
-    connection: Connection, resource: Resource, old: TrainedModel, fresh: Fresh, bucket: str, hours: float
+async def replace_model(
+    connection: Connection,
+    resource: Resource,
+    old: TrainedModel,
+    fresh: ReplacementModel,
+    bucket: str,
+    hours: float,
 ) -> list[CampaignChanged]:
     """Put a model in the place of another, if that is still there; gives what serves it now.
 
     The folder of the model before goes after these hours.
     """
-    beside = resources.beside(connection, resource)
+    beside = resources.in_account_of(connection, resource)
     model = await beside.get(old.path, lock=True)
     if model is None or model.facts["folder"] != old.folder:
         await beside.discard(fresh.folder, 0.0)
@@ -85,13 +90,13 @@ async def replace(
     await beside.discard(old.folder, hours)
     model = await beside.update(model, facts=facts)
     if model.type is Type.SOLUTION_VERSION:
-        return await campaigns.renew(beside, model)
-    return await recommender_trainings.replaced(beside, model)
+        return await campaigns.redeploy(beside, model)
+    return await recommender_trainings.redeploy(beside, model)
 
 
 async def _resources(database: Database, resource: Resource) -> list[Resource]:
     """The solution versions and the trainings of recommenders in the group of a resource."""
-    beside = resources.beside(database, resource)
+    beside = resources.in_account_of(database, resource)
     return [
         found
         for owner in await beside.children(resource.parent or "", Type.SOLUTION, Type.RECOMMENDER)

@@ -12,7 +12,7 @@ THEMES = "batchInferenceJobMode THEME_GENERATION"
 ACTIONS = "datasetType ACTIONS"
 ACTION_INTERACTIONS = "datasetType ACTION_INTERACTIONS"
 
-INSTEAD = {
+ALTERNATIVES = {
     VIDEO_ON_DEMAND: "ECOMMERCE is, and so is a dataset group without a domain.",
     AUTO_ML: "name a recipe in recipeArn.",
     THEMES: "the mode is BATCH_INFERENCE.",
@@ -21,7 +21,7 @@ INSTEAD = {
 }
 """What is declined, and what there is instead."""
 
-WITHOUT_EFFECT = {
+IGNORED_MEMBERS = {
     "roleArn": "any role will do: `buckets allow` of the engine says which places a dataset group may use, "
     "and `buckets keys` with which key pair.",
     "kmsKeyArn": "what is at rest is encrypted by the disks and the object store, if at all.",
@@ -31,6 +31,6 @@ WITHOUT_EFFECT = {
 """What is taken and shown again but changes nothing, and why."""
 
 
-def refusal(what: str) -> WireError:
+def error(what: str) -> WireError:
     """InvalidInputException with a sentence that says so."""
-    return invalid_input(f"{what} is not supported by Endcap: {INSTEAD[what]}")
+    return invalid_input(f"{what} is not supported by Endcap: {ALTERNATIVES[what]}")

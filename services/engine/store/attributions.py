@@ -19,13 +19,13 @@ _LATEST_TO_COMMIT = timedelta(minutes=30)
 """Rows bear the time at which their transaction began, and are seen when it has ended."""
 
 
-async def active(database: Database) -> list[Resource]:
+async def list_active(database: Database) -> list[Resource]:
     """Every metric attribution."""
     rows = await database.fetch(*SQL.attributions())
     return [found for row in rows if (found := from_row(row))]
 
 
-async def held(connection: Connection, found: Resource) -> datetime | None:
+async def lock_last_scan(connection: Connection, found: Resource) -> datetime | None:
     """When work for a metric attribution was looked for last; None while another worker does that.
 
     Until the transaction ends no other worker looks. The resource itself is not held: looking may take long.
@@ -36,7 +36,7 @@ async def held(connection: Connection, found: Resource) -> datetime | None:
     return looked_at
 
 
-async def to_count(
+async def changed_buckets(
     connection: Connection, found: Resource, types: Sequence[str], looked_at: datetime
 ) -> list[tuple[datetime, int]]:
     """Closed buckets in which there are other events than were counted: their beginnings, and how many.
@@ -78,12 +78,12 @@ async def sources(database: Database, attribution: int) -> set[str]:
     return {row["source"] for row in await database.fetch(*SQL.attribution_sources(attribution=attribution))}
 
 
-async def origins(database: Database, tenant: str) -> list[tuple[str, str]]:
+async def recommendation_sources(database: Database, tenant: str) -> list[tuple[str, str]]:
     """The campaigns and recommenders of a tenant: names and ARNs."""
     return [(row["name"], row["arn"]) for row in await database.fetch(*SQL.recommending(tenant=tenant))]
 
 
-async def counted(
+async def load_bucket(
     connection: Connection | Database, attribution: int, bucket: datetime
 ) -> tuple[int | None, dict[Key, float]]:
     """How many events of a bucket were counted (None: it never was), and what they added up to."""
@@ -92,7 +92,7 @@ async def counted(
     return known, {(row["metric"], row["source"]): row["value"] for row in rows}
 
 
-async def save(
+async def save_bucket(
     connection: Connection, attribution: int, bucket: datetime, events: int, values: Mapping[Key, float]
 ) -> None:
     """Keep what a bucket adds up to."""

@@ -61,7 +61,7 @@ async def confirm(database: Database, receipts: Sequence[UserErased]) -> None:
     )
 
 
-async def missing(database: Database, job: int, services: Sequence[str]) -> dict[str, int]:
+async def unconfirmed(database: Database, job: int, services: Sequence[str]) -> dict[str, int]:
     """Service → how many users of a job it has not confirmed yet; services that are done are left out."""
     requested = int(await database.fetchval(*SQL.count_erasures(job=job)))
     confirmed = {row["service"]: row["users"] for row in await database.fetch(*SQL.erasure_counts(job=job))}
@@ -86,7 +86,7 @@ async def finish(connection: Connection, job: int) -> None:
     await connection.execute(*SQL.finish_erasures(job=job))
 
 
-async def end(database: Database) -> int:
+async def withdraw_finished(database: Database) -> int:
     """Take back the requests of erasures that are long over; gives of how many users."""
     async with database.transaction() as connection:
         users: dict[str, list[str]] = defaultdict(list)

@@ -30,7 +30,7 @@ ANY_ORIGIN = Origins()
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
+class EndedKey:
     """What a key was for: a pair has an account, an API key (but for those of services) a tenant."""
 
     label: str
@@ -116,18 +116,18 @@ class Keys:
         pair = await self.connection.fetchval(*SQL.revoke_aws_key(access_key_id=identifier))
         return key is not None or pair is not None
 
-    async def end(self, identifier: str, at: datetime) -> Ended | None:
+    async def end(self, identifier: str, at: datetime) -> EndedKey | None:
         """Let a key of either kind end at a time; gives what it was for, None when there is none."""
         pair = await self.connection.fetchrow(*SQL.end_aws_key(access_key_id=identifier, ends_at=at))
         if pair is not None:
-            return Ended(pair["label"], tuple(pair["scopes"]), account=pair["account"])
+            return EndedKey(pair["label"], tuple(pair["scopes"]), account=pair["account"])
         key = await self.connection.fetchrow(*SQL.key(id=identifier))
         if key is None:
             return None
         await self.connection.execute(*SQL.end_key(id=identifier, ends_at=at))
         allowed = key["allowed_origins"]
         origins = Origins(None if allowed is None else tuple(allowed), key["requires_origin"])
-        return Ended(key["label"], tuple(key["scopes"]), tenant=key["tenant"], origins=origins)
+        return EndedKey(key["label"], tuple(key["scopes"]), tenant=key["tenant"], origins=origins)
 
     async def listed(self) -> list[dict[str, Any]]:
         """Every key as people see it."""

@@ -77,7 +77,7 @@ class Resources:
         )
         return [found for row in rows if (found := from_row(row))]
 
-    async def named(self, kind: Type, name: str) -> bool:
+    async def has_name(self, kind: Type, name: str) -> bool:
         """Whether a resource of a type has the name; for those whose path says something else."""
         found = await self.connection.fetchval(
             *SQL.resource_named(account=self.account, type=kind.value, name=name)
@@ -112,7 +112,7 @@ class Resources:
             )
         )
 
-    async def count_with(self, kind: Type, **members: Any) -> int:
+    async def count_with_members(self, kind: Type, **members: Any) -> int:
         """How many resources of a type have these members in their document."""
         return int(
             await self.connection.fetchval(
@@ -144,7 +144,7 @@ class Resources:
         assert updated is not None
         return updated
 
-    async def move(self, resource: Resource, parent: str | None) -> None:
+    async def set_parent(self, resource: Resource, parent: str | None) -> None:
         """Have lists find the resource below another one."""
         await self.connection.execute(*SQL.move_resource(id=resource.id, parent=parent))
 
@@ -189,7 +189,7 @@ class Resources:
         await self.connection.execute(*SQL.add_garbage(prefix=prefix, hours=hours))
 
 
-def beside(connection: Connection | Database, resource: Resource) -> Resources:
+def in_account_of(connection: Connection | Database, resource: Resource) -> Resources:
     """The resources of the account that one belongs to, as its tenant sees them."""
     region = resource.arn.split(":")[3]
     return Resources(connection, resource.account, resource.tenant, region)
@@ -200,39 +200,39 @@ async def by_id(connection: Connection | Database, identifier: int) -> Resource 
     return from_row(await connection.fetchrow(*SQL.resource_by_id(id=identifier)))
 
 
-async def unfinished(connection: Connection, identifier: int) -> Resource | None:
+async def lock_unfinished(connection: Connection, identifier: int) -> Resource | None:
     """The resource of a job, held until the transaction ends; None when it is at its end, or gone.
 
     One that is being stopped comes to its end here.
     """
     resource = from_row(await connection.fetchrow(*SQL.unfinished_resource(id=identifier)))
     if resource is not None and resource.status == Status.STOPPING:
-        await beside(connection, resource).update(resource, status=Status.STOPPED)
+        await in_account_of(connection, resource).update(resource, status=Status.STOPPED)
         return None
     return resource
 
 
-async def is_wanted(database: Database, identifier: int) -> bool:
+async def should_run(database: Database, identifier: int) -> bool:
     """Whether a job's resource was neither deleted nor told to stop."""
     return bool(await database.fetchval(*SQL.is_wanted(id=identifier)))
 
 
-async def solutions_due(connection: Connection) -> list[Resource]:
+async def lock_due_solutions(connection: Connection) -> list[Resource]:
     """Solutions whose automatic training is due, held so that one worker alone begins it."""
-    return await _held(connection, SQL.solutions_due)
+    return await _lock_due(connection, SQL.solutions_due)
 
 
-async def recommenders_due(connection: Connection) -> list[Resource]:
+async def lock_due_recommenders(connection: Connection) -> list[Resource]:
     """Recommenders whose model is a week old, held so that one worker alone trains them."""
-    return await _held(connection, SQL.recommenders_due)
+    return await _lock_due(connection, SQL.recommenders_due)
 
 
-async def versions_to_renew(connection: Connection, minutes: float) -> list[Resource]:
+async def lock_versions_with_new_items(connection: Connection, minutes: float) -> list[Resource]:
     """Versions that new items wait for, held so that one worker alone renews their models."""
-    return await _held(connection, SQL.versions_to_renew, minutes=minutes)
+    return await _lock_due(connection, SQL.versions_to_renew, minutes=minutes)
 
 
-async def _held(connection: Connection, statement: Statement, **values: Any) -> list[Resource]:
+async def _lock_due(connection: Connection, statement: Statement, **values: Any) -> list[Resource]:
     """The rows of a statement that locks what is due, looked at once more when they are held.
 
     The first look may be older than the end of the transaction that held them before and made of them
@@ -243,7 +243,7 @@ async def _held(connection: Connection, statement: Statement, **values: Any) -> 
     return [found for row in still if (found := from_row(row))]
 
 
-async def jobs(
+async def list_jobs(
     connection: Connection | Database, account: str, tenant: str | None, limit: int
 ) -> Sequence[dict[str, Any]]:
     """What the newest jobs of an account or tenant are at."""

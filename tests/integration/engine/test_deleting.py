@@ -10,7 +10,7 @@ import pytest
 from services.engine.domain.resources import NewResource, Type
 from services.engine.personalize.dispatcher import OperationDispatcher
 from services.engine.settings import Settings
-from services.engine.store import resources, sweeping
+from services.engine.store import cleanup, resources
 from services.engine.store.resources import Resources
 from shared.aws import PageTokens, WireError
 from shared.postgres import Database
@@ -55,7 +55,7 @@ SECONDS = 3_600.0
 def _slow(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(resources, "DELETE_PENDING_SECONDS", SECONDS / 2)
     monkeypatch.setattr(resources, "DELETE_SECONDS", SECONDS)
-    monkeypatch.setattr(sweeping, "DELETE_SECONDS", SECONDS)
+    monkeypatch.setattr(cleanup, "DELETE_SECONDS", SECONDS)
 
 
 @pytest.fixture
@@ -215,7 +215,7 @@ async def test_a_process_that_dies_holds_up_no_deletion(
 
     await end_deletions(store)
     gone = await refused(another, "DescribeFilter", filterArn=shop[Type.FILTER])
-    await sweeping.end_deletions(store)
+    await cleanup.end_deletions(store)
 
     assert gone.code == "ResourceNotFoundException"
     assert await store.fetchval("SELECT count(*) FROM resources WHERE type = 'filter'") == 0

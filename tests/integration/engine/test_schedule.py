@@ -90,7 +90,7 @@ async def version_of(dispatcher: OperationDispatcher, store: Database, solution:
         "model_uri": f"s3://data/{version.facts['folder']}",
         "model_sha256": digest(sha256),
     }
-    await resources.beside(store, version).update(version, status="ACTIVE", facts=facts)
+    await resources.in_account_of(store, version).update(version, status="ACTIVE", facts=facts)
     return arn
 
 
@@ -113,14 +113,14 @@ async def end(store: Database, arn: str, sha256: str) -> list[str]:
     """End a renewal as a worker does; gives the names of the campaigns that changed."""
     async with store.transaction() as connection:
         renewal = await stored(store, arn)
-        beside = resources.beside(connection, renewal)
+        beside = resources.in_account_of(connection, renewal)
         facts = {
             "metrics": {"coverage": 0.5},
             "model_uri": "s3://data/fresh/",
             "model_sha256": digest(sha256),
         }
         ended = await beside.update(renewal, status="ACTIVE", facts=facts)
-        return [event.name for event in await incremental_updates.renewed(beside, ended, 24.0)]
+        return [event.name for event in await incremental_updates.deploy(beside, ended, 24.0)]
 
 
 async def test_new_items_renew_the_newest_model_in_its_place(
@@ -180,7 +180,7 @@ async def test_a_renewal_that_fails_leaves_the_model(
     await put_item(database)
     schedule = AutoTraining(store, Settings())
     [failed] = await schedule.begin_due()
-    await resources.beside(store, await stored(store, failed)).update(
+    await resources.in_account_of(store, await stored(store, failed)).update(
         await stored(store, failed), status="CREATE FAILED", failure_reason="No memory was left."
     )
     await store.execute("UPDATE resources SET created_at = created_at - interval '1 hour'")

@@ -15,7 +15,7 @@ from services.engine.jobs.garbage_collector import Sweeper
 from services.engine.jobs.registry import Work
 from services.engine.personalize.dispatcher import OperationDispatcher
 from services.engine.settings import Settings
-from services.engine.store import datasets, resources, sweeping
+from services.engine.store import cleanup, datasets, resources
 from services.engine.store.objects import Objects
 from shared.aws import WireError
 from shared.errors import Transient
@@ -43,7 +43,7 @@ async def trained(
         version = (await all_versions(store))[-1]
         facts = {"model_uri": f"s3://data/{version.facts['folder']}", "model_sha256": "0" * 64, "metrics": {}}
         versions.append(
-            await resources.beside(store, version).update(version, status=Status.ACTIVE, facts=facts)
+            await resources.in_account_of(store, version).update(version, status=Status.ACTIVE, facts=facts)
         )
     return versions
 
@@ -180,7 +180,7 @@ async def test_a_dataset_lets_go_of_its_own_files_alone_in_the_folder_of_a_delet
             )
         mode = {"importMode": "FULL"}
         job = NewResource(Type.DATASET_IMPORT_JOB, "j", "j", "shop", mode, events.path, Status.PENDING)
-        added = await resources.beside(connection, events).add(job)
+        added = await resources.in_account_of(connection, events).add(job)
         assert added is not None
         await Work(store, Settings())._finish_import(connection, added, [], {"warnings": []}, "new/1/")
 
@@ -258,7 +258,7 @@ async def test_jobs_go_with_what_they_belong_to(
     users = await dataset(dispatcher, store, "Users")
     await ask(dispatcher, "CreateDatasetExportJob", jobName="e", datasetArn=users.arn, jobOutput=out, **role)
     (version,) = await trained(dispatcher, store, solution, 1)
-    await resources.beside(store, version).update(version, facts={"recipe": "aws-item-affinity"})
+    await resources.in_account_of(store, version).update(version, facts={"recipe": "aws-item-affinity"})
     await ask(
         dispatcher,
         "CreateBatchSegmentJob",
@@ -283,7 +283,7 @@ async def test_jobs_go_with_what_they_belong_to(
         await ask(dispatcher, operation, **named)
         await end_deletions(store)
 
-    await sweeping.end_deletions(store)
+    await cleanup.end_deletions(store)
     assert {row["type"] for row in await store.fetch("SELECT type FROM resources")} == {"schema"}
 
 
@@ -292,7 +292,7 @@ async def test_a_campaign_that_is_being_made_keeps_its_solution(
 ) -> None:
     (version,) = await trained(dispatcher, store, solution, 1)
     async with store.transaction() as connection:
-        beside = resources.beside(connection, version)
+        beside = resources.in_account_of(connection, version)
         await beside.get(version.path, lock=True)
         deleting = asyncio.create_task(ask(dispatcher, "DeleteSolution", solutionArn=solution))
         await asyncio.sleep(0.3)

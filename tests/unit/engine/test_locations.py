@@ -157,4 +157,4 @@ def test_what_a_deletion_has_written_goes_file_by_file_and_imports_by_their_fold
     keys = ("t/datasets/users/7/1/part-00000.parquet", "t/datasets/users/7/1/part-00001.parquet")
     mixed = locations.deletion_prefix("t", 9, 1) + "0/part-00000.parquet"
 
-    assert locations.leftovers("t", [*keys, mixed]) == {"t/datasets/users/7/1/", mixed}
+    assert locations.unused_prefixes("t", [*keys, mixed]) == {"t/datasets/users/7/1/", mixed}

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from services.engine.domain.declared import Declaration
+from services.engine.domain.declaration import Declaration
 from services.engine.domain.planning import plan
-from services.engine.domain.steps import Ref, Standing
+from services.engine.domain.steps import AccountState, ResourceRef
 from shared.errors import Permanent
 
 AVRO = {"type": "record", "name": "Interactions", "fields": [{"name": "USER_ID", "type": "string"}]}
@@ -29,19 +29,19 @@ SHOP: dict[str, Any] = {
         }
     },
 }
-NOTHING = Standing(Declaration())
+NOTHING = AccountState(Declaration())
 
 
 def shop(**changes: Any) -> Declaration:
     """The shop, with other members of its solution."""
     group = SHOP["datasetGroups"]["shop"]
     solution = group["solutions"]["for-you"] | changes
-    return Declaration.read(
+    return Declaration.parse(
         {**SHOP, "datasetGroups": {"shop": {**group, "solutions": {"for-you": solution}}}}
     )
 
 
-def lines(wanted: Declaration, present: Standing) -> list[str]:
+def lines(wanted: Declaration, present: AccountState) -> list[str]:
     """The plan as people read it."""
     return [str(step) for step in plan(wanted, present)]
 
@@ -60,37 +60,40 @@ def test_an_empty_account_gets_everything_in_the_order_of_its_needs() -> None:
 
 
 def test_what_is_there_already_needs_nothing() -> None:
-    assert plan(shop(), Standing(shop(), trained=frozenset({"for-you"}))) == []
+    assert plan(shop(), AccountState(shop(), trained=frozenset({"for-you"}))) == []
 
 
 def test_a_file_that_says_less_changes_nothing() -> None:
-    little = Declaration.read({"datasetGroups": {"shop": {}}})
+    little = Declaration.parse({"datasetGroups": {"shop": {}}})
 
-    assert plan(little, Standing(shop())) == []
+    assert plan(little, AccountState(shop())) == []
 
 
 def test_a_solution_with_a_version_is_not_trained_for_its_campaign() -> None:
     without = shop(campaigns={})
 
-    [step] = plan(shop(), Standing(without, trained=frozenset({"for-you"})))
+    [step] = plan(shop(), AccountState(without, trained=frozenset({"for-you"})))
 
     assert (step.sign, step.kind, step.name) == ("create", "campaign", "home")
     [(operation, arguments)] = step.calls
     assert operation == "create_campaign"
-    assert arguments["solutionVersionArn"] == Ref("solution", "for-you", "/$LATEST")
+    assert arguments["solutionVersionArn"] == ResourceRef("solution", "for-you", "/$LATEST")
 
 
 def test_what_may_change_is_updated() -> None:
     schedule = {"autoTrainingConfig": {"schedulingExpression": "rate(1 day)"}}
     wanted = shop(solutionConfig=schedule, campaigns={"home": {"minProvisionedTPS": 3}})
 
-    solution, campaign = plan(wanted, Standing(shop()))
+    solution, campaign = plan(wanted, AccountState(shop()))
 
     assert solution.calls == (
-        ("update_solution", {"solutionArn": Ref("solution", "for-you"), "solutionUpdateConfig": schedule}),
+        (
+            "update_solution",
+            {"solutionArn": ResourceRef("solution", "for-you"), "solutionUpdateConfig": schedule},
+        ),
     )
     assert campaign.calls == (
-        ("update_campaign", {"campaignArn": Ref("campaign", "home"), "minProvisionedTPS": 3}),
+        ("update_campaign", {"campaignArn": ResourceRef("campaign", "home"), "minProvisionedTPS": 3}),
     )
 
 
@@ -99,16 +102,16 @@ def test_incremental_updates_and_event_weights_may_change_too() -> None:
         return {"eventsConfig": {"eventParametersList": [{"eventType": "View", "weight": weight}]}}
 
     before = shop(performIncrementalUpdate=False, solutionConfig=weighted(0.1))
-    [step] = plan(shop(performIncrementalUpdate=True, solutionConfig=weighted(0.2)), Standing(before))
+    [step] = plan(shop(performIncrementalUpdate=True, solutionConfig=weighted(0.2)), AccountState(before))
 
     given = {
-        "solutionArn": Ref("solution", "for-you"),
+        "solutionArn": ResourceRef("solution", "for-you"),
         "performIncrementalUpdate": True,
         "solutionUpdateConfig": weighted(0.2),
     }
     assert step.calls == (("update_solution", given),)
     # Where nobody said anything, they are off.
-    assert plan(shop(performIncrementalUpdate=False), Standing(shop())) == []
+    assert plan(shop(performIncrementalUpdate=False), AccountState(shop())) == []
     created = plan(shop(performIncrementalUpdate=True), NOTHING)
     [(_, arguments)] = next(step.calls for step in created if step.kind == "solution")
     assert arguments["performIncrementalUpdate"] is True
@@ -120,19 +123,19 @@ def test_a_campaign_that_is_to_follow_its_solution_is_given_its_latest_version()
     before = shop(campaigns={"home": {"campaignConfig": exploring}})
     wanted = shop(campaigns={"home": {"campaignConfig": following}})
 
-    [step] = plan(wanted, Standing(before))
+    [step] = plan(wanted, AccountState(before))
 
     given = {
-        "campaignArn": Ref("campaign", "home"),
+        "campaignArn": ResourceRef("campaign", "home"),
         "campaignConfig": exploring | following,
-        "solutionVersionArn": Ref("solution", "for-you", "/$LATEST"),
+        "solutionVersionArn": ResourceRef("solution", "for-you", "/$LATEST"),
     }
     assert step.calls == (("update_campaign", given),)
     after = shop(campaigns={"home": {"campaignConfig": exploring | following}})
-    assert plan(wanted, Standing(after)) == []
+    assert plan(wanted, AccountState(after)) == []
     [back] = plan(
         shop(campaigns={"home": {"campaignConfig": {"syncWithLatestSolutionVersion": False}}}),
-        Standing(after),
+        AccountState(after),
     )
     assert "solutionVersionArn" not in back.calls[0][1]
 
@@ -140,18 +143,18 @@ def test_a_campaign_that_is_to_follow_its_solution_is_given_its_latest_version()
 def test_a_campaign_goes_over_to_another_solution_of_its_group() -> None:
     group = SHOP["datasetGroups"]["shop"]
     like = {"recipe": "aws-similar-items", "campaigns": {"home": {"minProvisionedTPS": 2}}}
-    wanted = Declaration.read({"datasetGroups": {"shop": {"solutions": {"like-this": like}}}})
+    wanted = Declaration.parse({"datasetGroups": {"shop": {"solutions": {"like-this": like}}}})
     both = group | {"solutions": group["solutions"] | {"like-this": {"recipe": "aws-similar-items"}}}
-    present = Declaration.read({**SHOP, "datasetGroups": {"shop": both}})
+    present = Declaration.parse({**SHOP, "datasetGroups": {"shop": both}})
 
-    train, update = plan(wanted, Standing(present))
+    train, update = plan(wanted, AccountState(present))
 
     assert (train.sign, train.name) == ("train", "like-this")
     assert str(update) == "~ update campaign home: solution → like-this, minProvisionedTPS → 2"
     given = {
-        "campaignArn": Ref("campaign", "home"),
+        "campaignArn": ResourceRef("campaign", "home"),
         "minProvisionedTPS": 2,
-        "solutionVersionArn": Ref("solution", "like-this", "/$LATEST"),
+        "solutionVersionArn": ResourceRef("solution", "like-this", "/$LATEST"),
     }
     assert update.calls == (("update_campaign", given),)
 
@@ -165,9 +168,9 @@ def test_a_campaign_goes_over_to_another_solution_of_its_group() -> None:
     ],
 )
 def test_a_name_that_another_group_has_is_a_conflict(kind: str, held: dict[str, Any]) -> None:
-    wanted = Declaration.read({"datasetGroups": {"second": held}})
+    wanted = Declaration.parse({"datasetGroups": {"second": held}})
 
-    conflicts = [step for step in plan(wanted, Standing(shop())) if step.sign == "conflict"]
+    conflicts = [step for step in plan(wanted, AccountState(shop())) if step.sign == "conflict"]
 
     assert [step.kind for step in conflicts] == [kind]
     assert "the dataset group shop has one of this name" in conflicts[0].why
@@ -181,14 +184,14 @@ def test_members_that_the_service_added_are_no_difference() -> None:
         }
     )
 
-    assert plan(shop(), Standing(there)) == []
+    assert plan(shop(), AccountState(there)) == []
 
 
 def test_a_filter_is_made_again_under_its_name() -> None:
     group = SHOP["datasetGroups"]["shop"] | {"filters": {"cheap": "INCLUDE ItemID WHERE Items.PRICE < 5"}}
-    wanted = Declaration.read({**SHOP, "datasetGroups": {"shop": group}})
+    wanted = Declaration.parse({**SHOP, "datasetGroups": {"shop": group}})
 
-    [step] = plan(wanted, Standing(shop()))
+    [step] = plan(wanted, AccountState(shop()))
 
     assert step.sign == "replace"
     assert [operation for operation, _ in step.calls] == ["delete_filter", "create_filter"]
@@ -203,7 +206,7 @@ def test_a_filter_is_made_again_under_its_name() -> None:
     ],
 )
 def test_what_never_changes_is_a_conflict(changes: dict[str, Any], why: str) -> None:
-    steps = plan(shop(**changes), Standing(shop()))
+    steps = plan(shop(**changes), AccountState(shop()))
 
     assert [step.sign for step in steps] == ["conflict"]
     assert why in steps[0].why
@@ -212,21 +215,21 @@ def test_what_never_changes_is_a_conflict(changes: dict[str, Any], why: str) -> 
 def test_another_schema_under_the_same_name_is_a_conflict() -> None:
     other = {"schemas": {"clicks": {"schema": AVRO | {"version": "2.0"}}}}
 
-    [step] = plan(Declaration.read(other), Standing(shop()))
+    [step] = plan(Declaration.parse(other), AccountState(shop()))
 
     assert (step.sign, step.name) == ("conflict", "clicks")
 
 
 def test_a_second_event_tracker_is_a_conflict() -> None:
-    wanted = Declaration.read({"datasetGroups": {"shop": {"eventTracker": "app"}}})
+    wanted = Declaration.parse({"datasetGroups": {"shop": {"eventTracker": "app"}}})
 
-    [step] = plan(wanted, Standing(shop()))
+    [step] = plan(wanted, AccountState(shop()))
 
     assert "has the event tracker web" in step.why
 
 
 def test_what_has_failed_is_said_and_not_made_a_second_time() -> None:
-    present = Standing(shop(campaigns={}), {("campaign", "home"): "no version"}, frozenset({"for-you"}))
+    present = AccountState(shop(campaigns={}), {("campaign", "home"): "no version"}, frozenset({"for-you"}))
 
     signs = {step.sign for step in plan(shop(), present)}
 
@@ -235,7 +238,7 @@ def test_what_has_failed_is_said_and_not_made_a_second_time() -> None:
 
 def test_a_file_with_mistakes_names_every_place() -> None:
     with pytest.raises(Permanent) as caught:
-        Declaration.read(
+        Declaration.parse(
             {"datasetGroups": {"shop": {"solutions": {"x y": {"recipe": "a"}}, "colour": "red"}}}
         )
 
@@ -244,12 +247,12 @@ def test_a_file_with_mistakes_names_every_place() -> None:
 
 
 def test_what_is_written_is_read_again() -> None:
-    assert Declaration.read(shop().written()) == shop()
+    assert Declaration.parse(shop().to_document()) == shop()
 
 
 def test_one_group_comes_with_its_schemas_alone() -> None:
-    both = Declaration.read({**SHOP, "schemas": SHOP["schemas"] | {"unused": {"schema": AVRO}}})
+    both = Declaration.parse({**SHOP, "schemas": SHOP["schemas"] | {"unused": {"schema": AVRO}}})
 
-    assert set(both.only("shop").schemas) == {"clicks"}
+    assert set(both.restricted_to("shop").schemas) == {"clicks"}
     with pytest.raises(Permanent, match="no dataset group 'other'"):
-        both.only("other")
+        both.restricted_to("other")

@@ -11,7 +11,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from services.engine.domain.declared import (
+from services.engine.domain.declaration import (
     Campaign,
     Dataset,
     Declaration,
@@ -21,11 +21,11 @@ from services.engine.domain.declared import (
     Solution,
 )
 from services.engine.domain.planning import RECIPE_PREFIX
-from services.engine.domain.steps import Ref, Standing, Step
+from services.engine.domain.steps import AccountState, ResourceRef, Step
 from shared.errors import Permanent, Transient
 
-Described = dict[str, Any]
-Told = Callable[[str], None]
+Description = dict[str, Any]
+Print = Callable[[str], None]
 
 _ACTIVE = "ACTIVE"
 _FAILED = ("CREATE FAILED", "CREATE STOPPED")
@@ -34,7 +34,7 @@ _UNNAMED = frozenset({"schema"})
 _SERVER_ERROR = 500
 
 
-class Account:
+class PersonalizeAccount:
     """The resources of one account. Raises Permanent for what is refused, Transient for what is away."""
 
     def __init__(self, *, poll_seconds: float = 0.5, within_seconds: float = 4 * 3600) -> None:
@@ -44,14 +44,14 @@ class Account:
         self._within_seconds = within_seconds
         self._arns: dict[tuple[str, str], str] = {}
 
-    def standing(self) -> Standing:
+    def state(self) -> AccountState:
         """Look at everything."""
         try:
-            return self._standing()
+            return self._state()
         except (ClientError, BotoCoreError) as error:
             raise _readable(error, "the resources can't be read") from None
 
-    def take(self, step: Step, told: Told) -> None:
+    def take(self, step: Step, told: Print) -> None:
         """Make one change, and wait until what it makes is ACTIVE."""
         what = f"{step.sign} {step.kind} {step.name}"
         try:
@@ -63,12 +63,12 @@ class Account:
         except (ClientError, BotoCoreError) as error:
             raise _readable(error, what) from None
 
-    def _call(self, operation: str, arguments: Mapping[str, Any]) -> Described:
+    def _call(self, operation: str, arguments: Mapping[str, Any]) -> Description:
         given = {name: self._resolved(name, value) for name, value in arguments.items()}
         deadline = time.monotonic() + self._within_seconds
         while True:
             try:
-                answer: Described = getattr(self._client, operation)(**given)
+                answer: Description = getattr(self._client, operation)(**given)
             except ClientError as error:
                 # A filter that was just deleted may keep its name for a moment.
                 leaving = error.response["Error"]["Code"] == "ResourceAlreadyExistsException"
@@ -79,19 +79,19 @@ class Account:
                 return answer
 
     def _resolved(self, name: str, value: Any) -> Any:
-        if isinstance(value, Ref):
+        if isinstance(value, ResourceRef):
             arn = self._arns.get((value.kind, value.name))
             if arn is None:
                 raise Permanent(f"There is no {value.kind} {value.name}, and the file does not make one.")
             return arn + value.suffix
         return json.dumps(value) if name == "schema" else value
 
-    def _know(self, ref: Ref, answer: Mapping[str, Any]) -> None:
+    def _know(self, ref: ResourceRef, answer: Mapping[str, Any]) -> None:
         arns = [value for name, value in answer.items() if name.endswith("Arn")]
         if arns:
             self._arns[ref.kind, ref.name] = arns[0]
 
-    def _until_active(self, step: Step, told: Told) -> None:
+    def _until_active(self, step: Step, told: Print) -> None:
         ref = step.makes
         if ref is None or ref.kind in _UNNAMED:
             return
@@ -113,14 +113,14 @@ class Account:
                 raise Transient(f"The {ref.kind} {ref.name} is still {status}; apply the file again later.")
             time.sleep(self._poll_seconds)
 
-    def _described(self, kind: str, arn: str) -> Described:
+    def _described(self, kind: str, arn: str) -> Description:
         words = kind.title().replace(" ", "")
         member = words[0].lower() + words[1:]
         describe = getattr(self._client, f"describe_{kind.replace(' ', '_')}")
-        found: Described = describe(**{f"{member}Arn": arn})[member]
+        found: Description = describe(**{f"{member}Arn": arn})[member]
         return found
 
-    def _standing(self) -> Standing:
+    def _state(self) -> AccountState:
         failed: dict[tuple[str, str], str] = {}
         trained: set[str] = set()
         schemas = {}
@@ -134,9 +134,9 @@ class Account:
             if self._noted("dataset group", listed["name"], listed, "datasetGroupArn", failed):
                 groups[listed["name"]] = self._group(listed, failed, trained)
         declaration = Declaration(schemas=schemas, dataset_groups=groups)
-        return Standing(declaration, failed, frozenset(trained))
+        return AccountState(declaration, failed, frozenset(trained))
 
-    def _group(self, listed: Described, failed: dict[tuple[str, str], str], trained: set[str]) -> Group:
+    def _group(self, listed: Description, failed: dict[tuple[str, str], str], trained: set[str]) -> Group:
         name, arn = listed["name"], listed["datasetGroupArn"]
         datasets = {}
         for entry in self._listed("list_datasets", datasetGroupArn=arn):
@@ -175,7 +175,9 @@ class Account:
             recommenders=recommenders,
         )
 
-    def _solution(self, listed: Described, failed: dict[tuple[str, str], str], trained: set[str]) -> Solution:
+    def _solution(
+        self, listed: Description, failed: dict[tuple[str, str], str], trained: set[str]
+    ) -> Solution:
         name, arn = listed["name"], listed["solutionArn"]
         described = self._described("solution", arn)
         versions = self._listed("list_solution_versions", solutionArn=arn)
@@ -198,12 +200,12 @@ class Account:
             campaigns=campaigns,
         )
 
-    def _found(self, kind: str, name: str, arn: str) -> Described:
+    def _found(self, kind: str, name: str, arn: str) -> Description:
         self._arns[kind, name] = arn
         return self._described(kind, arn)
 
     def _noted(
-        self, kind: str, name: str, entry: Described, member: str, failed: dict[tuple[str, str], str]
+        self, kind: str, name: str, entry: Description, member: str, failed: dict[tuple[str, str], str]
     ) -> bool:
         """Remember where it is; False when it is of no use, since it failed or is being deleted."""
         self._arns[kind, name] = entry[member]
@@ -212,18 +214,18 @@ class Account:
             failed[kind, name] = str(entry.get("failureReason", status))
         return status not in _FAILED and not status.startswith("DELETE")
 
-    def _listed(self, operation: str, **arguments: Any) -> Iterator[Described]:
+    def _listed(self, operation: str, **arguments: Any) -> Iterator[Description]:
         for page in self._client.get_paginator(operation).paginate(**arguments):
             [entries] = [value for name, value in page.items() if isinstance(value, list)]
             yield from entries
 
 
-def _recommender(entry: Described) -> Recommender:
+def _recommender(entry: Description) -> Recommender:
     recipe = entry["recipeArn"].removeprefix(RECIPE_PREFIX)
     return Recommender(recipe=recipe, recommender_config=entry.get("recommenderConfig"))
 
 
-def _newest_status(described: Described) -> str:
+def _newest_status(described: Description) -> str:
     """The status of a resource, or of the update that is under way."""
     updates = [
         value for name, value in described.items() if name.startswith("latest") and name.endswith("Update")

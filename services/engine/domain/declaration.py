@@ -87,7 +87,7 @@ class Declaration(_Declared):
     dataset_groups: dict[Name, Group] = Field(default_factory=dict)
 
     @classmethod
-    def read(cls, document: Any) -> Declaration:
+    def parse(cls, document: Any) -> Declaration:
         """The document as it was parsed; Permanent names every place that is wrong."""
         try:
             return cls.model_validate(document if document is not None else {})
@@ -98,12 +98,12 @@ class Declaration(_Declared):
             ]
             raise Permanent("\n".join(["The file is not a declaration of resources:", *wrong])) from None
 
-    def written(self) -> dict[str, Any]:
+    def to_document(self) -> dict[str, Any]:
         """The document as it is written, without what is empty."""
         full: dict[str, Any] = _full(self.model_dump(mode="json", by_alias=True, exclude_none=True))
         return full
 
-    def only(self, group: str) -> Declaration:
+    def restricted_to(self, group: str) -> Declaration:
         """One dataset group with the schemas that it uses; Permanent when there is none."""
         found = self.dataset_groups.get(group)
         if found is None:

@@ -11,12 +11,12 @@ if TYPE_CHECKING:
     from shared.postgres import Database
 
 
-async def due(database: Database) -> list[str]:
+async def due_prefixes(database: Database) -> list[str]:
     """Prefixes of the data bucket whose time has come."""
     return [row["prefix"] for row in await database.fetch(*SQL.due_garbage())]
 
 
-async def done(database: Database, prefix: str) -> None:
+async def forget_prefix(database: Database, prefix: str) -> None:
     """The prefix is empty."""
     await database.execute(*SQL.drop_garbage(prefix=prefix))
 

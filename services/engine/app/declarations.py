@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from services.engine.domain.declared import Declaration
+from services.engine.domain.declaration import Declaration
 from services.engine.domain.planning import plan
 from services.engine.domain.steps import Step
-from services.engine.store.account import Account
+from services.engine.store.personalize_account import PersonalizeAccount
 from shared.errors import EndcapError, Permanent
 
 if TYPE_CHECKING:
@@ -56,19 +56,19 @@ def export(_: Settings, arguments: list[str]) -> int:
     parser.add_argument("--group", help="one dataset group with its schemas alone (default: everything)")
     given = parser.parse_args(arguments)
     try:
-        found = Account().standing().declaration
-        shown = found.only(given.group) if given.group else found
+        found = PersonalizeAccount().state().declaration
+        shown = found.restricted_to(given.group) if given.group else found
     except EndcapError as error:
         sys.stderr.write(f"export: {error}\n")
         return 1
-    yaml.safe_dump(shown.written(), sys.stdout, sort_keys=False, allow_unicode=True, width=100)
+    yaml.safe_dump(shown.to_document(), sys.stdout, sort_keys=False, allow_unicode=True, width=100)
     return 0
 
 
 def _apply(given: argparse.Namespace) -> int:
-    wanted = Declaration.read(_document(given.file))
-    account = Account()
-    steps = plan(wanted, account.standing())
+    wanted = Declaration.parse(_document(given.file))
+    account = PersonalizeAccount()
+    steps = plan(wanted, account.state())
     if not steps:
         _say("Everything is as the file asks for.")
         return 0

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from shared.postgres import Connection, Database
 
 
-async def erased(database: Database, tenant: str) -> dict[str, int]:
+async def deletion_times(database: Database, tenant: str) -> dict[str, int]:
     """Deleted user → the second until which nothing of theirs may be used."""
     rows = await database.fetch(*SQL.deleted_users(tenant=tenant))
     return {row["user_id"]: row["until"] for row in rows}
