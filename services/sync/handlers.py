@@ -60,20 +60,20 @@ class Handlers:
 
         Raises Permanent, after all others were taken, for an object that is refused.
         """
-        refusal: Permanent | None = None
+        first_error: Permanent | None = None
         for notice in notices:
             for created in notice.records:
                 if created.s3.bucket.name == self.files.uploads_bucket:
                     try:
                         await self._object_created(created.s3.object.key)
                     except Permanent as error:
-                        refusal = refusal or error
-        if refusal is not None:
-            raise refusal
+                        first_error = first_error or error
+        if first_error is not None:
+            raise first_error
 
     async def _object_created(self, key: str) -> None:
         # Amazon S3 encodes the key in its notices, other stores don't.
-        refusal: Permanent | None = None
+        last_error: Permanent | None = None
         for spelling in dict.fromkeys((key, unquote_plus(key))):
             try:
                 require_possible(spelling)
@@ -82,13 +82,13 @@ class Handlers:
                 upload = await self.files.upload(spelling)
             except Permanent as error:
                 # Who may not list a bucket is refused what isn't there: the other spelling may be the one.
-                refusal = error
+                last_error = error
                 continue
             if upload is not None:
                 await add_upload(self.imports, self.files.uploads_bucket, upload)
                 return
-        if refusal is not None:
-            raise refusal
+        if last_error is not None:
+            raise last_error
         UPLOADS.labels("ignored").inc()
 
     async def _put_items(self, connection: Connection, tenant: str, puts: Sequence[ItemPut]) -> None:

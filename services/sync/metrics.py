@@ -15,7 +15,7 @@ SECONDS = histogram(
     ["kind"],
     buckets=(0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 900, 3600),
 )
-STATES_REFUSED = counter(
+STATES_REJECTED = counter(
     "endcap_sync_states_refused_total",
     "Rows of items and users that were refused when they were merged: too large, or beyond a quota.",
     ["kind", "reason"],

@@ -141,7 +141,7 @@ DELETE FROM import_rejects WHERE import_id = :import_id;
 SELECT (SELECT count(*) FROM staged_lines WHERE import_id = :import_id)
     + (SELECT count(*) FROM staged_puts WHERE import_id = :import_id);
 
--- refuse_incomplete --
+-- reject_incomplete_orders --
 -- Refuse the waiting lines of orders of which a row was refused: count them, and keep the first ones for the
 -- report as far as there is room for `rows` and `bytes`.
 WITH faults AS MATERIALIZED (
@@ -165,7 +165,7 @@ WITH faults AS MATERIALIZED (
     WHERE place <= :rows AND size <= :bytes
     RETURNING octet_length(reason) + octet_length(raw) AS size
 )
-SELECT (SELECT count(*) FROM moved) AS refused, (SELECT count(*) FROM kept) AS kept,
+SELECT (SELECT count(*) FROM moved) AS rejected, (SELECT count(*) FROM kept) AS kept,
     (SELECT coalesce(sum(size), 0) FROM kept)::bigint AS bytes;
 
 -- carry_staged --
@@ -181,7 +181,7 @@ FROM unnest(
 )
 WHERE s.ctid = c.place;
 
--- refuse_too_large --
+-- reject_oversized_orders --
 -- Refuse the lines of orders that have more than an event can carry: count them, and keep the first ones for the
 -- report as far as there is room for `rows` and `bytes`.
 WITH large AS MATERIALIZED (
@@ -206,7 +206,7 @@ WITH large AS MATERIALIZED (
     WHERE place <= :rows AND size <= :bytes
     RETURNING octet_length(reason) + octet_length(raw) AS size
 )
-SELECT (SELECT count(*) FROM moved) AS refused, (SELECT count(*) FROM kept) AS kept,
+SELECT (SELECT count(*) FROM moved) AS rejected, (SELECT count(*) FROM kept) AS kept,
     (SELECT coalesce(sum(size), 0) FROM kept)::bigint AS bytes;
 
 -- staged_orders --
@@ -217,12 +217,12 @@ FROM staged_lines
 WHERE import_id = :import_id AND order_id > :after
 ORDER BY order_id, kind DESC, file_line;
 
--- refuse_staged --
+-- reject_staged_lines --
 -- Refuse waiting lines: keep the first ones for the report as far as there is room for `rows` and `bytes`.
-WITH refused AS (
+WITH rejected AS (
     SELECT * FROM unnest(:lines::int[], :codes::text[], :reasons::text[]) AS r (line, code, reason)
 ), moved AS (
-    DELETE FROM staged_lines s USING refused r
+    DELETE FROM staged_lines s USING rejected r
     WHERE s.import_id = :import_id AND s.file_line = r.line
     RETURNING s.file_line, r.code, r.reason, left(s.raw, :raw) AS raw
 ), measured AS (
@@ -236,7 +236,7 @@ WITH refused AS (
     WHERE place <= :rows AND size <= :bytes
     RETURNING octet_length(reason) + octet_length(raw) AS size
 )
-SELECT (SELECT count(*) FROM moved) AS refused, (SELECT count(*) FROM kept) AS kept,
+SELECT (SELECT count(*) FROM moved) AS rejected, (SELECT count(*) FROM kept) AS kept,
     (SELECT coalesce(sum(size), 0) FROM kept)::bigint AS bytes;
 
 -- drop_staged --

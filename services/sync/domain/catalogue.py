@@ -37,19 +37,19 @@ def microseconds(at: datetime) -> int:
     return (at - _EPOCH) // timedelta(microseconds=1)
 
 
-class StateRefused(Permanent):
+class StateRejected(Permanent):
     """What was said of one item or user can't be taken; `code` is one word for reports."""
 
     code = "refused"
 
 
-class StateTooLarge(StateRefused):
+class StateTooLarge(StateRejected):
     """What was said of one item or user would make it larger than it may be."""
 
     code = "too_large"
 
 
-class QuotaReached(StateRefused):
+class QuotaReached(StateRejected):
     """The tenant has as many items or users as it may have, and this one is new."""
 
     code = "quota_reached"
@@ -94,7 +94,7 @@ class State:
     record: Record | None = None
     is_new: bool = False
     is_touched: bool = False
-    refusal: str | None = None
+    rejection: str | None = None
     """Why a new one can't be added; those that are known can be changed all the same."""
     _bytes: int | None = field(default=None, init=False, repr=False)
     _before: tuple[dict[str, Any], dict[str, Any]] = field(init=False, repr=False)
@@ -109,8 +109,8 @@ class State:
         QuotaReached when the tenant may have no more, and StateTooLarge when the state would grow beyond the
         limits; then nothing is taken over. What makes a state smaller is always taken.
         """
-        if self.refusal is not None:
-            raise QuotaReached(self.refusal)
+        if self.rejection is not None:
+            raise QuotaReached(self.rejection)
         times = self.times
         new_fields = {name: value for name, value in fields.items() if at > times.get(name, -1)}
         new_attributes = {
@@ -133,8 +133,8 @@ class State:
 
         QuotaReached when the tenant may have no more items or users.
         """
-        if self.refusal is not None:
-            raise QuotaReached(self.refusal)
+        if self.rejection is not None:
+            raise QuotaReached(self.rejection)
         if self.record is not None and at < self.record.at:
             return
         own_fields, own_attributes = self._own
@@ -177,7 +177,7 @@ class State:
     @property
     def is_saved(self) -> bool:
         """Whether there is something to write."""
-        return self.refusal is None and (self.is_new or self.is_touched)
+        return self.rejection is None and (self.is_new or self.is_touched)
 
     @property
     def is_published(self) -> bool:

@@ -33,7 +33,7 @@ _FALSE = frozenset({"false", "f", "no", "n", "0"})
 _REMEMBERED = 20_000
 
 
-class Refused(Exception):
+class RowRejected(Exception):
     """A row that can't be taken: `code` for counting, and a sentence for people."""
 
     def __init__(self, code: str, detail: str) -> None:
@@ -46,7 +46,7 @@ def identifier(text: str, field: str) -> str:
     """An id: 1 to 256 characters."""
     text = text.strip()
     if not text:
-        raise Refused("missing_value", f"{field} is empty")
+        raise RowRejected("missing_value", f"{field} is empty")
     return optional_identifier(text, field) or ""
 
 
@@ -54,7 +54,7 @@ def optional_identifier(text: str, field: str) -> str | None:
     """An id, or None for an empty cell."""
     text = text.strip()
     if len(text) > LONGEST_ID:
-        raise Refused("too_long", f"{field} is longer than {LONGEST_ID} characters")
+        raise RowRejected("too_long", f"{field} is longer than {LONGEST_ID} characters")
     return text or None
 
 
@@ -62,7 +62,7 @@ def words(text: str, field: str) -> str | None:
     """A name or the like, or None for an empty cell."""
     text = text.strip()
     if len(text) > LONGEST_TEXT:
-        raise Refused("too_long", f"{field} is longer than {LONGEST_TEXT:,} characters")
+        raise RowRejected("too_long", f"{field} is longer than {LONGEST_TEXT:,} characters")
     return text or None
 
 
@@ -73,7 +73,7 @@ def truth(text: str, field: str) -> bool | None:
         return None
     if word in _TRUE or word in _FALSE:
         return word in _TRUE
-    raise Refused("bad_value", f"{field} is {text[:60]!r}; write true or false")
+    raise RowRejected("bad_value", f"{field} is {text[:60]!r}; write true or false")
 
 
 def numbers(mapping: Mapping) -> Callable[[str, str], float | None]:
@@ -92,7 +92,7 @@ def numbers(mapping: Mapping) -> Callable[[str, str], float | None]:
         value = math.nan if plain is None else float(plain)
         if not is_usable(value):
             what = f"beyond {LARGEST:g}" if plain is not None else f"no number{_written(mapping)}"
-            raise Refused("bad_number", f"{field} is {text[:60]!r}, which is {what}")
+            raise RowRejected("bad_number", f"{field} is {text[:60]!r}, which is {what}")
         return value
 
     return number
@@ -131,7 +131,7 @@ def dates(mapping: Mapping) -> Callable[[str, str], datetime]:
         if known is not None:
             return known
         if not text.strip():
-            raise Refused("missing_value", f"{field} is empty")
+            raise RowRejected("missing_value", f"{field} is empty")
         found = _first(text.strip(), formats)
         try:
             found = found and (found.replace(tzinfo=zone) if found.tzinfo is None else found)
@@ -139,7 +139,7 @@ def dates(mapping: Mapping) -> Callable[[str, str], datetime]:
         except OverflowError:
             found = None
         if found is None or not EARLIEST <= found < LATEST:
-            raise Refused(
+            raise RowRejected(
                 "bad_date",
                 f"{field} is {text[:60]!r}, which is no date {_like(formats)}{_hint(text.strip(), formats)}",
             )

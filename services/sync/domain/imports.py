@@ -33,7 +33,7 @@ class Reject(NamedTuple):
         return len(self.reason.encode()) + len(self.raw.encode())
 
 
-class Room(NamedTuple):
+class RejectCapacity(NamedTuple):
     """How many refused rows of an import may still be kept, and how many bytes of them."""
 
     rows: int
@@ -87,17 +87,17 @@ class Import:
         """A copy to write on; it replaces this one when its transaction has committed."""
         return copy.deepcopy(self)
 
-    def refuse(self, codes: Iterable[str]) -> None:
+    def count_rejected(self, codes: Iterable[str]) -> None:
         """Count refused rows."""
         for code in codes:
             self.rows_rejected += 1
             self.reasons[code] = self.reasons.get(code, 0) + 1
 
-    def keep(self, rejects: Sequence[Reject], limits: Limits) -> list[Reject]:
+    def add_rejects(self, rejects: Sequence[Reject], limits: Limits) -> list[Reject]:
         """Count refused rows, and return those that are kept for the report: the first ones."""
-        self.refuse(reject.code for reject in rejects)
+        self.count_rejected(reject.code for reject in rejects)
         kept: list[Reject] = []
-        for reject in rejects[: self.room(limits).rows]:
+        for reject in rejects[: self.reject_capacity(limits).rows]:
             if self.reject_bytes + reject.size > limits.max_kept_reject_bytes:
                 self.reject_bytes = limits.max_kept_reject_bytes  # None behind it is kept, however short.
                 break
@@ -106,9 +106,9 @@ class Import:
             self.reject_bytes += reject.size
         return kept
 
-    def room(self, limits: Limits) -> Room:
+    def reject_capacity(self, limits: Limits) -> RejectCapacity:
         """Return how many refused rows may still be kept."""
-        return Room(
+        return RejectCapacity(
             max(0, limits.max_kept_rejects - self.rejects_kept),
             max(0, limits.max_kept_reject_bytes - self.reject_bytes),
         )

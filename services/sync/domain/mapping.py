@@ -162,7 +162,7 @@ class Layout:
 def layout(mapping: Mapping, kind: Kind, header: list[str]) -> Layout:
     """Find the columns; Permanent names those that are missing, and what was found instead."""
     shape = SHAPES[kind]
-    _refuse_unknown_fields(mapping, kind)
+    _check_fields(mapping, kind)
     where: dict[str, list[int]] = {}
     for index, name in enumerate(header):
         where.setdefault(folded(name), []).append(index)
@@ -188,7 +188,7 @@ def layout(mapping: Mapping, kind: Kind, header: list[str]) -> Layout:
     return Layout(columns, others)
 
 
-def _refuse_unknown_fields(mapping: Mapping, kind: Kind) -> None:
+def _check_fields(mapping: Mapping, kind: Kind) -> None:
     known = SHAPES[kind].fields
     for field in (*mapping.columns, *mapping.constants):
         if field not in known:

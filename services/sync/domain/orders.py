@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from services.sync.domain.cells import Refused
+from services.sync.domain.cells import RowRejected
 from services.sync.domain.rows import CANCELLATION, KIND_OF_ORDER, ORDER, OrderRow, pieces
 from shared.events import OrderCancelled, OrderLine, OrderPlaced, derived_id
 
@@ -45,7 +45,7 @@ class StagedLine(NamedTuple):
     is_carried: bool = False
 
 
-class RefusedLine(NamedTuple):
+class RejectedLine(NamedTuple):
     """A line that can't be taken: (line of the file, code, sentence)."""
 
     file_line: int
@@ -123,28 +123,28 @@ def _line(item: Item) -> OrderLine:
     )
 
 
-def orders_in(lines: Iterable[StagedLine]) -> Iterator[tuple[Order | None, list[RefusedLine]]]:
+def orders_in(lines: Iterable[StagedLine]) -> Iterator[tuple[Order | None, list[RejectedLine]]]:
     """Group lines that come sorted by order; each order with the lines that are refused.
 
     An order and its cancellation may have one id.
     """
     for _, group in groupby(lines, lambda line: line.row.order_id):
-        known, refused = _with_kinds(list(group))
-        if refused:
-            yield None, refused
+        known, rejected = _with_kinds(list(group))
+        if rejected:
+            yield None, rejected
         known.sort(key=lambda line: line.row.kind, reverse=True)
         for _, same in groupby(known, lambda line: line.row.kind):
             yield _assembled(list(same))
 
 
-def _with_kinds(lines: list[StagedLine]) -> tuple[list[StagedLine], list[RefusedLine]]:
+def _with_kinds(lines: list[StagedLine]) -> tuple[list[StagedLine], list[RejectedLine]]:
     """Give rows without a kind that of the row before them in the file, and refuse those that it excludes."""
     if all(line.row.kind != KIND_OF_ORDER for line in lines):
         return lines, []
     lines.sort()
     kind = next((line.row.kind for line in lines if line.row.kind != KIND_OF_ORDER), ORDER)
     known: list[StagedLine] = []
-    refused: list[RefusedLine] = []
+    rejected: list[RejectedLine] = []
     for line in lines:
         if line.row.kind != KIND_OF_ORDER:
             kind = line.row.kind
@@ -152,24 +152,24 @@ def _with_kinds(lines: list[StagedLine]) -> tuple[list[StagedLine], list[Refused
             continue
         try:
             row = line.row._replace(kind=kind, quantity=pieces(line.row.quantity, kind))
-        except Refused as error:
-            refused.append(RefusedLine(line.file_line, error.code, error.detail))
+        except RowRejected as error:
+            rejected.append(RejectedLine(line.file_line, error.code, error.detail))
         else:
             known.append(line._replace(row=row, is_carried=True))
-    return known, refused
+    return known, rejected
 
 
-def _assembled(lines: list[StagedLine]) -> tuple[Order | None, list[RefusedLine]]:
+def _assembled(lines: list[StagedLine]) -> tuple[Order | None, list[RejectedLine]]:
     first = lines[0].row
     said = _said(lines)
     # Each line of the event has some 60 bytes of names that the row has not.
     if len(lines) > MOST_LINES or sum(map(len, said)) + 60 * len(said) > MOST_BYTES:
         sentence = TOO_LARGE % first.order_id
-        return None, [RefusedLine(line.file_line, "order_too_large", sentence) for line in lines]
+        return None, [RejectedLine(line.file_line, "order_too_large", sentence) for line in lines]
     lines.sort(key=_place)
     lines, repeated = _once(lines)
     if faults := _faults(lines):
-        return None, [*repeated, *_all_refused(lines, faults)]
+        return None, [*repeated, *_with_every_line_rejected(lines, faults)]
     whole = _whole([line.row for line in lines])
     lines = [_filled(line, whole) for line in lines]
     rows = [line.row for line in lines]
@@ -223,16 +223,16 @@ def _filled(line: StagedLine, whole: dict[str, Any]) -> StagedLine:
     return line._replace(row=row._replace(**blank), is_carried=True) if blank else line
 
 
-def _once(lines: list[StagedLine]) -> tuple[list[StagedLine], list[RefusedLine]]:
+def _once(lines: list[StagedLine]) -> tuple[list[StagedLine], list[RejectedLine]]:
     """Leave out lines that repeat another one under its number."""
     kept: list[StagedLine] = []
-    repeated: list[RefusedLine] = []
+    repeated: list[RejectedLine] = []
     rows: dict[int, OrderRow] = {}
     for line in lines:
         row = line.row
         if row.position is not None and rows.get(row.position) == row:
             sentence = f"line {row.position} of order {row.order_id} stands in the file twice"
-            repeated.append(RefusedLine(line.file_line, "line_repeated", sentence))
+            repeated.append(RejectedLine(line.file_line, "line_repeated", sentence))
             continue
         kept.append(line)
         if row.position is not None:
@@ -240,32 +240,34 @@ def _once(lines: list[StagedLine]) -> tuple[list[StagedLine], list[RefusedLine]]
     return kept, repeated
 
 
-def _faults(lines: list[StagedLine]) -> list[RefusedLine]:
+def _faults(lines: list[StagedLine]) -> list[RejectedLine]:
     """Return the lines for which the order can't be taken."""
     order_id = lines[0].row.order_id
     if all(line.row.ordered_at is None for line in lines):
         sentence = f"no row of order {order_id} has ordered_at"
-        return [RefusedLine(line.file_line, "missing_value", sentence) for line in lines]
-    faults: list[RefusedLine] = []
+        return [RejectedLine(line.file_line, "missing_value", sentence) for line in lines]
+    faults: list[RejectedLine] = []
     positions: set[int] = set()
     user_id = _first([line.row.user_id for line in lines])
     for line in lines:
         row = line.row
         if row.position is not None and row.position in positions:
             sentence = f"line {row.position} of order {order_id} stands in the file twice, with other content"
-            faults.append(RefusedLine(line.file_line, "line_repeated", sentence))
+            faults.append(RejectedLine(line.file_line, "line_repeated", sentence))
         elif row.user_id not in {None, user_id}:
             sentence = f"order {order_id} is of user {user_id} on another line"
-            faults.append(RefusedLine(line.file_line, "order_inconsistent", sentence))
+            faults.append(RejectedLine(line.file_line, "order_inconsistent", sentence))
         if row.position is not None:
             positions.add(row.position)
     return faults
 
 
-def _all_refused(lines: list[StagedLine], faults: list[RefusedLine]) -> list[RefusedLine]:
+def _with_every_line_rejected(lines: list[StagedLine], faults: list[RejectedLine]) -> list[RejectedLine]:
     reasons = {fault.file_line: fault for fault in faults}
     sentence = INCOMPLETE % (lines[0].row.order_id, faults[0].file_line)
-    return [reasons.get(line.file_line) or RefusedLine(line.file_line, NOT_WHOLE, sentence) for line in lines]
+    return [
+        reasons.get(line.file_line) or RejectedLine(line.file_line, NOT_WHOLE, sentence) for line in lines
+    ]
 
 
 def _counted(rows: list[OrderRow]) -> Iterator[Item]:
@@ -279,9 +281,9 @@ def _first(values: Sequence[str | None]) -> str | None:
     return next((value for value in values if value is not None), None)
 
 
-def changed(order: Order) -> list[RefusedLine]:
+def changed(order: Order) -> list[RejectedLine]:
     """Refuse every line of an order that came before with another content."""
     sentence = (
         f"{order.kind} {order.order_id} was imported before with other content; an order comes in one file"
     )
-    return [RefusedLine(line, "order_changed", sentence) for line in order.file_lines]
+    return [RejectedLine(line, "order_changed", sentence) for line in order.file_lines]

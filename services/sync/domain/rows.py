@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 from services.sync.domain.attributes import attributes
 from services.sync.domain.cells import (
-    Refused,
+    RowRejected,
     dates,
     identifier,
     numbers,
@@ -117,12 +117,12 @@ def order_rows(mapping: Mapping, layout: Layout, width: int) -> Callable[[list[s
         product = identifier(cells[product_id], "product_id")
         code = product.upper()
         if code in service_codes:
-            raise Refused("service_code", f"{product} is a service code, not a product")
+            raise RowRejected("service_code", f"{product} is a service code, not a product")
         cost = number(cells[price], "price")
         if mapping.positive_price and cost is None:
-            raise Refused("missing_value", "price is empty")
+            raise RowRejected("missing_value", "price is empty")
         if cost is not None and (cost < 0 or (cost == 0 and mapping.positive_price)):
-            raise Refused(lowest, f"price is {cells[price].strip()}, nothing that was sold")
+            raise RowRejected(lowest, f"price is {cells[price].strip()}, nothing that was sold")
         ordered = date(cells[ordered_at], "ordered_at") if cells[ordered_at].strip() else None
         if order.upper().startswith(prefix):
             what = CANCELLATION
@@ -155,7 +155,7 @@ def _kind(text: str) -> str:
     try:
         return _KINDS[text.strip().lower()]
     except KeyError:
-        raise Refused("bad_value", f"kind is {text[:60]!r}; write order or cancellation") from None
+        raise RowRejected("bad_value", f"kind is {text[:60]!r}; write order or cancellation") from None
 
 
 def _position(text: str) -> int | None:
@@ -163,7 +163,7 @@ def _position(text: str) -> int | None:
     if not text:
         return None
     if not (text.isascii() and text.isdigit()) or int(text) > _LAST_POSITION:
-        raise Refused("bad_number", f"line is {text[:60]!r}, which is no line number")
+        raise RowRejected("bad_number", f"line is {text[:60]!r}, which is no line number")
     return int(text)
 
 
@@ -181,13 +181,13 @@ def pieces(quantity: float | None, kind: str) -> float:
     are until it is.
     """
     if quantity is None:
-        raise Refused("missing_value", "quantity is empty")
+        raise RowRejected("missing_value", "quantity is empty")
     if kind == KIND_OF_ORDER and quantity != 0:
         return quantity
     if kind == CANCELLATION and quantity != 0:
         return -abs(quantity)
     if quantity <= 0:
-        raise Refused("quantity_not_positive", f"quantity is {quantity:g}")
+        raise RowRejected("quantity_not_positive", f"quantity is {quantity:g}")
     return quantity
 
 
@@ -260,7 +260,7 @@ def interaction_rows(
         }
         fields |= {name: number(cells[at[name]], name) for name in ("value", "quantity", "price")}
         if not fields["user_id"] and not fields["session_id"]:
-            raise Refused("missing_value", "user_id and session_id are both empty")
+            raise RowRejected("missing_value", "user_id and session_id are both empty")
         happened = date(cells[at["timestamp"]], "timestamp")
         kind, properties = canonical_type(spelling), attributes(cells, layout, cut)
         identity = fields.pop("event_id") or _interaction_id(tenant, kind, happened, fields, properties)
@@ -278,7 +278,7 @@ def interaction_rows(
                 **fields,
             )
         except ValidationError as error:
-            raise Refused("bad_value", error.errors()[0]["msg"]) from error
+            raise RowRejected("bad_value", error.errors()[0]["msg"]) from error
 
     return row
 

@@ -49,7 +49,7 @@ class Catalogue:
         rows = await connection.fetch(*SQL.items(tenant=tenant, ids=list(ids)))
         states = _states(rows, ids, ITEM_FIELDS)
         room = HEADROOM if accepted else 0
-        await self._refuse_beyond(connection, tenant, states, "items", self._quotas.max_items, room)
+        await self._reject_beyond_quota(connection, tenant, states, "items", self._quotas.max_items, room)
         return states
 
     async def users_to_merge(
@@ -60,7 +60,7 @@ class Catalogue:
         rows = await connection.fetch(*SQL.users(tenant=tenant, ids=list(ids)))
         states = _states(rows, ids, USER_FIELDS)
         room = HEADROOM if accepted else 0
-        await self._refuse_beyond(connection, tenant, states, "users", self._quotas.max_users, room)
+        await self._reject_beyond_quota(connection, tenant, states, "users", self._quotas.max_users, room)
         return states
 
     async def save_items(self, connection: Connection, tenant: str, states: Mapping[str, State]) -> int:
@@ -123,7 +123,7 @@ class Catalogue:
             await outbox.append_tombstone(connection, ITEMS, tenant, f"{tenant}:{item_id}")
         return True
 
-    async def _refuse_beyond(
+    async def _reject_beyond_quota(
         self,
         connection: Connection,
         tenant: str,
@@ -138,7 +138,7 @@ class Catalogue:
             return
         count = await connection.fetchval(*SQL.catalogue_count(tenant=tenant, kind=kind)) or 0
         for state in new[max(0, most + room - count) :]:
-            state.refusal = (
+            state.rejection = (
                 f"{state.id!r} is new, and {tenant!r} has {count:,} {kind} of {most:,} that it may have; "
                 f"delete some, or raise SYNC_MAX_{kind.upper()}"
             )

@@ -32,11 +32,11 @@ class _Gone(Permanent):
     """The object isn't there, any more or at all."""
 
 
-class Refused(Transient):
+class StoreDenied(Transient):
     """The store answered, and declined."""
 
 
-class Failed(Transient):
+class StoreFailed(Transient):
     """The store answered that it failed, which it may do for this object alone."""
 
 
@@ -75,19 +75,19 @@ class Files:
             head = await _calling(lambda: self._client.head_object(Bucket=self.uploads_bucket, Key=key))
         except _Gone:
             return None
-        except Refused as refusal:
+        except StoreDenied as error:
             raise Permanent(
-                f"{key} in {self.uploads_bucket} can't be looked at: {refusal} Let sync read the bucket; its "
+                f"{key} in {self.uploads_bucket} can't be looked at: {error} Let sync read the bucket; its "
                 "sweep then finds the file, or replay this notice."
-            ) from refusal
-        except Failed as failure:
+            ) from error
+        except StoreFailed as error:
             # The client has tried five times: is it the store that fails, or this object?
-            with suppress(Refused):
+            with suppress(StoreDenied):
                 await _calling(lambda: self._client.head_bucket(Bucket=self.uploads_bucket))
             raise Permanent(
-                f"{key} in {self.uploads_bucket} can't be looked at, though the store answers: {failure} "
+                f"{key} in {self.uploads_bucket} can't be looked at, though the store answers: {error} "
                 "The sweep finds the file once the store shows it."
-            ) from failure
+            ) from error
         return Upload(key, head["ETag"], _whole(head["LastModified"]), head["ContentLength"])
 
     async def uploads(self) -> AsyncGenerator[list[Upload], None]:
@@ -145,7 +145,7 @@ async def _calling(call: Callable[[], Result]) -> Result:
         if status == 412:
             raise Permanent("The file was replaced; the newer one is imported by itself.") from error
         # A store that is too busy says 503.
-        kind = Refused if status in _REFUSALS else Failed if status in _FAILURES else Transient
+        kind = StoreDenied if status in _REFUSALS else StoreFailed if status in _FAILURES else Transient
         raise kind(f"The object store refused: {error}.") from error
     except (BotoCoreError, OSError) as error:
         raise Transient(f"The object store can't be reached: {error}") from error

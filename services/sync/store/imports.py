@@ -152,7 +152,7 @@ class Imports:
         seq: int | None = await connection.fetchval(*SQL.newest_outbox_row())
         return seq
 
-    async def refuse(self, connection: Connection, identity: str, rejects: Iterable[Reject]) -> None:
+    async def add_rejects(self, connection: Connection, identity: str, rejects: Iterable[Reject]) -> None:
         """Keep refused rows for the report."""
         records = [(identity, *reject) for reject in rejects]
         if records:

@@ -7,8 +7,8 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from services.sync.domain.catalogue import microseconds, revived
-from services.sync.domain.imports import Import, Room
-from services.sync.domain.orders import INCOMPLETE, MOST_LINES, NOT_WHOLE, TOO_LARGE, RefusedLine, StagedLine
+from services.sync.domain.imports import Import, RejectCapacity
+from services.sync.domain.orders import INCOMPLETE, MOST_LINES, NOT_WHOLE, TOO_LARGE, RejectedLine, StagedLine
 from services.sync.domain.rows import OrderRow, PutRow
 from services.sync.domain.table import RAW_KEPT
 from services.sync.store.statements import PATIENCE, SQL
@@ -36,10 +36,10 @@ class FieldUpdate(NamedTuple):
     line: int | None = None
 
 
-class RefusedCount(NamedTuple):
+class RejectedCount(NamedTuple):
     """How many waiting lines were refused, how many of them are kept for the report, and their bytes."""
 
-    refused: int
+    rejected: int
     kept: int
     bytes: int
 
@@ -63,7 +63,7 @@ class Staging:
     async def add_faults(
         self, connection: Connection, import_id: str, faults: Sequence[tuple[str, int]]
     ) -> None:
-        """Remember orders of which a row was refused: (order id, line of the file)."""
+        """Remember orders of which a row was error: (order id, line of the file)."""
         await connection.copy_records_to_table(
             "staged_faults",
             records=[(import_id, *fault) for fault in faults],
@@ -110,55 +110,63 @@ class Staging:
         """Forget an import's waiting rows."""
         await connection.execute(*SQL.drop_staged(import_id=import_id), timeout=PATIENCE)
 
-    async def refuse(
-        self, connection: Connection, import_id: str, refused: Sequence[RefusedLine], room: Room
-    ) -> RefusedCount:
+    async def reject_lines(
+        self,
+        connection: Connection,
+        import_id: str,
+        rejected: Sequence[RejectedLine],
+        capacity: RejectCapacity,
+    ) -> RejectedCount:
         """Take waiting order lines away; keep the first of them for the report, as far as there is room."""
-        if not refused:
-            return RefusedCount(0, 0, 0)
+        if not rejected:
+            return RejectedCount(0, 0, 0)
         row = await connection.fetchrow(
-            *SQL.refuse_staged(
+            *SQL.reject_staged_lines(
                 import_id=import_id,
-                lines=[line.file_line for line in refused],
-                codes=[line.code for line in refused],
-                reasons=[line.detail for line in refused],
-                rows=room.rows,
-                bytes=room.bytes,
+                lines=[line.file_line for line in rejected],
+                codes=[line.code for line in rejected],
+                reasons=[line.detail for line in rejected],
+                rows=capacity.rows,
+                bytes=capacity.bytes,
                 raw=RAW_KEPT,
             ),
             timeout=PATIENCE,
         )
-        return RefusedCount(*(row or (0, 0, 0)))
+        return RejectedCount(*(row or (0, 0, 0)))
 
-    async def refuse_incomplete(self, connection: Connection, import_id: str, room: Room) -> RefusedCount:
+    async def reject_incomplete_orders(
+        self, connection: Connection, import_id: str, capacity: RejectCapacity
+    ) -> RejectedCount:
         """Take the other lines of orders away of which a row was refused, and keep some for the report."""
         row = await connection.fetchrow(
-            *SQL.refuse_incomplete(
+            *SQL.reject_incomplete_orders(
                 import_id=import_id,
                 code=NOT_WHOLE,
                 reason=INCOMPLETE,
-                rows=room.rows,
-                bytes=room.bytes,
+                rows=capacity.rows,
+                bytes=capacity.bytes,
                 raw=RAW_KEPT,
             ),
             timeout=PATIENCE,
         )
-        return RefusedCount(*(row or (0, 0, 0)))
+        return RejectedCount(*(row or (0, 0, 0)))
 
-    async def refuse_too_large(self, connection: Connection, import_id: str, room: Room) -> RefusedCount:
+    async def reject_oversized_orders(
+        self, connection: Connection, import_id: str, capacity: RejectCapacity
+    ) -> RejectedCount:
         """Take the lines of orders that have too many away, and keep some of them for the report."""
         row = await connection.fetchrow(
-            *SQL.refuse_too_large(
+            *SQL.reject_oversized_orders(
                 import_id=import_id,
                 most=MOST_LINES,
                 reason=TOO_LARGE,
-                rows=room.rows,
-                bytes=room.bytes,
+                rows=capacity.rows,
+                bytes=capacity.bytes,
                 raw=RAW_KEPT,
             ),
             timeout=PATIENCE,
         )
-        return RefusedCount(*(row or (0, 0, 0)))
+        return RejectedCount(*(row or (0, 0, 0)))
 
     async def lines(self, import_id: str, after: str) -> AsyncGenerator[StagedLine, None]:
         """The order lines behind an order, those of an order together."""

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Literal
 import orjson
 import structlog
 
-from services.sync.domain.catalogue import State, StateRefused
+from services.sync.domain.catalogue import State, StateRejected
 from services.sync.domain.imports import Import, Reject
 from services.sync.domain.limits import Limits
 from services.sync.domain.table import kept
-from services.sync.metrics import STATES_REFUSED
+from services.sync.metrics import STATES_REJECTED
 
 if TYPE_CHECKING:
     from services.sync.store import Catalogue, Imports, Staging
@@ -87,7 +87,7 @@ class CatalogueMerge:
         for update in chunk:
             try:
                 states[update.id].put(update.fields, update.attributes, update.at)
-            except StateRefused as error:
+            except StateRejected as error:
                 rejects.append(_reject(update, error))
             else:
                 merged.append(update)
@@ -95,13 +95,13 @@ class CatalogueMerge:
             if states[identity].is_new:
                 del states[identity]
         for reject in rejects:
-            STATES_REFUSED.labels(import_.kind, reject.code).inc()
+            STATES_REJECTED.labels(import_.kind, reject.code).inc()
         if import_.kind == "orders":
             # The rows were counted as orders, which are kept: only a name or a price is not merged.
             if rejects:
                 log.warning("sync.states_refused", import_id=import_.id, first=rejects[0].reason)
             return
-        await self._imports.refuse(connection, import_.id, import_.keep(rejects, self._limits))
+        await self._imports.add_rejects(connection, import_.id, import_.add_rejects(rejects, self._limits))
         accepted = sum(states[update.id].is_published for update in merged)
         import_.rows_accepted += accepted
         import_.rows_duplicate += len(merged) - accepted
@@ -136,6 +136,6 @@ def _advanced(import_: Import, chunk: list[FieldUpdate]) -> tuple[Import, list[s
     return later, list(dict.fromkeys(update.id for update in chunk))
 
 
-def _reject(update: FieldUpdate, error: StateRefused) -> Reject:
+def _reject(update: FieldUpdate, error: StateRejected) -> Reject:
     raw = orjson.dumps({**update.fields, **update.attributes}).decode()
     return Reject(update.line or 0, error.code, str(error), kept(raw))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from services.sync.store import Refused
+from services.sync.store import StoreDenied
 
 if TYPE_CHECKING:
     from services.sync.store import Files, Imports
@@ -42,8 +42,8 @@ class Cleaning:
         """Delete one file; one that the store keeps is tried in the next round, and holds up no other."""
         try:
             await self.files.delete(bucket, key)
-        except Refused as refusal:
-            log.warning("sync.file_kept", import_id=identity, key=key, error=str(refusal))
+        except StoreDenied as error:
+            log.warning("sync.file_kept", import_id=identity, key=key, error=str(error))
             return False
         await self.imports.file_deleted(identity)
         log.info("sync.file_deleted", import_id=identity, key=key)

@@ -8,7 +8,7 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from services.sync.domain import sources
-from services.sync.domain.cells import Refused
+from services.sync.domain.cells import RowRejected
 from services.sync.domain.dateorder import DateOrder
 from services.sync.domain.faults import Faults
 from services.sync.domain.imports import Import, Reject
@@ -180,11 +180,11 @@ class Reading:
         later = import_.later()
         later.shorten(rows.shortened)
         later.rows_read += len(records)
-        kept = later.keep(rejects, self._limits)
+        kept = later.add_rejects(rejects, self._limits)
         later.position = {"line": records[-1].line}
         later.bytes_read, later.encoding = packed_bytes, table.encoding
         async with self._database.transaction() as connection:
-            await self._imports.refuse(connection, import_.id, kept)
+            await self._imports.add_rejects(connection, import_.id, kept)
             if rows.faults is not None:
                 later.position["order"] = rows.faults.previous
                 await self._staging.add_faults(connection, import_.id, rows.faults.taken())
@@ -269,8 +269,8 @@ def _sorted_out(records: Sequence[Record], rows: _Rows) -> tuple[list[Row], list
         else:
             try:
                 row = rows.read(record.fields)
-            except Refused as refused:
-                reject = Reject(record.line, refused.code, refused.detail, kept(record.raw))
+            except RowRejected as error:
+                reject = Reject(record.line, error.code, error.detail, kept(record.raw))
             else:
                 taken.append((record, row))
                 if faults is not None:

@@ -10,7 +10,7 @@ from services.sync.domain.limits import Limits
 from services.sync.domain.orders import (
     NOT_WHOLE,
     Order,
-    RefusedLine,
+    RejectedLine,
     StagedLine,
     changed,
     orders_in,
@@ -23,7 +23,7 @@ from shared.events.topics import ORDERS
 if TYPE_CHECKING:
     from services.sync.store import Imports, Orders, Staging
     from services.sync.store.orders import Key, Known
-    from services.sync.store.staging import RefusedCount
+    from services.sync.store.staging import RejectedCount
     from shared.postgres import Connection, Database
 
 
@@ -50,7 +50,7 @@ class Settling:
     async def settle(self, import_: Import) -> Import:
         """Settle every order behind the import's position."""
         if not import_.position:
-            import_ = await self._refuse_whole_orders(import_)
+            import_ = await self._reject_whole_orders(import_)
         waiting: list[StagedLine] = []
         async with aclosing(self._staging.lines(import_.id, import_.position["after"])) as lines:
             async for line in lines:
@@ -67,15 +67,19 @@ class Settling:
             await self._imports.save(connection, later)
         return later
 
-    async def _refuse_whole_orders(self, import_: Import) -> Import:
+    async def _reject_whole_orders(self, import_: Import) -> Import:
         """Refuse the orders of which a row was refused, and those of too many lines."""
         later = import_.later()
         later.position = {"after": ""}
         async with self._database.transaction() as connection:
-            refused = await self._staging.refuse_incomplete(connection, import_.id, later.room(self._limits))
-            _count(later, refused, [NOT_WHOLE] * refused.refused)
-            refused = await self._staging.refuse_too_large(connection, import_.id, later.room(self._limits))
-            _count(later, refused, ["order_too_large"] * refused.refused)
+            rejected = await self._staging.reject_incomplete_orders(
+                connection, import_.id, later.reject_capacity(self._limits)
+            )
+            _count(later, rejected, [NOT_WHOLE] * rejected.rejected)
+            rejected = await self._staging.reject_oversized_orders(
+                connection, import_.id, later.reject_capacity(self._limits)
+            )
+            _count(later, rejected, ["order_too_large"] * rejected.rejected)
             await self._imports.save(connection, later)
         return later
 
@@ -83,17 +87,17 @@ class Settling:
         later = import_.later()
         later.position = {"after": lines[-1].row.order_id}
         orders: list[Order] = []
-        refused: list[RefusedLine] = []
-        for order, lines_refused in orders_in(lines):
-            refused += lines_refused
+        rejected: list[RejectedLine] = []
+        for order, rejected_lines in orders_in(lines):
+            rejected += rejected_lines
             if order is not None:
                 orders.append(order)
         async with self._database.transaction() as connection:
             new = await self._orders.add(connection, import_, orders)
             others = [order for order in orders if _key(order) not in new]
             known = await self._orders.known(connection, import_.tenant, others) if others else {}
-            refused += _account_for(later, orders, known)
-            await self._refuse(connection, later, refused)
+            rejected += _account_for(later, orders, known)
+            await self._reject(connection, later, rejected)
             await self._staging.carry(connection, [line for order in orders for line in order.carried])
             names_its_order = import_.source == ENDCAP.source
             await outbox.append(
@@ -108,29 +112,31 @@ class Settling:
             await self._imports.save(connection, later)
         return later
 
-    async def _refuse(self, connection: Connection, import_: Import, refused: list[RefusedLine]) -> None:
-        moved = await self._staging.refuse(connection, import_.id, refused, import_.room(self._limits))
-        _count(import_, moved, [line.code for line in refused])
+    async def _reject(self, connection: Connection, import_: Import, rejected: list[RejectedLine]) -> None:
+        moved = await self._staging.reject_lines(
+            connection, import_.id, rejected, import_.reject_capacity(self._limits)
+        )
+        _count(import_, moved, [line.code for line in rejected])
 
 
-def _count(import_: Import, refused: RefusedCount, codes: list[str]) -> None:
-    import_.refuse(codes)
+def _count(import_: Import, rejected: RejectedCount, codes: list[str]) -> None:
+    import_.count_rejected(codes)
     import_.rows_staged -= len(codes)
-    import_.rejects_kept += refused.kept
-    import_.reject_bytes += refused.bytes
+    import_.rejects_kept += rejected.kept
+    import_.reject_bytes += rejected.bytes
 
 
 def _key(order: Order) -> Key:
     return order.kind, order.order_id
 
 
-def _account_for(import_: Import, orders: list[Order], known: dict[Key, Known]) -> list[RefusedLine]:
+def _account_for(import_: Import, orders: list[Order], known: dict[Key, Known]) -> list[RejectedLine]:
     """Count each order as new or the same again; return the lines of those that are neither."""
-    refused: list[RefusedLine] = []
+    rejected: list[RejectedLine] = []
     for order in orders:
         before = known.get(_key(order))
         if before is not None and not order.is_content(before.content):
-            refused += changed(order)
+            rejected += changed(order)
         elif before is not None and before.import_id != import_.id:
             import_.rows_duplicate += len(order.items)
         else:
@@ -139,4 +145,4 @@ def _account_for(import_: Import, orders: list[Order], known: dict[Key, Known]) 
                 import_.change(cancellations=1, cancellation_lines=len(order.items))
             else:
                 import_.change(orders=1, order_lines=len(order.items))
-    return refused
+    return rejected

@@ -10,7 +10,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from services.sync.metrics import UPLOADS
-from services.sync.store import Refused
+from services.sync.store import StoreDenied
 from services.sync.worker import Cleaning, Sweep
 from shared.errors import Permanent, Transient
 from shared.events import ItemPut, ObjectNotice, UserPut
@@ -352,7 +352,7 @@ async def test_a_file_that_the_store_keeps_holds_up_no_other(
 
     async def refusing(bucket: str, key: str) -> None:
         if kept in key:
-            raise Refused("The object store refused: AccessDenied.")
+            raise StoreDenied("The object store refused: AccessDenied.")
         await delete(bucket, key)
 
     monkeypatch.setattr(shop.files, "delete", refusing)

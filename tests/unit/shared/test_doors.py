@@ -24,7 +24,7 @@ from services.engine.jobs.received_rows import _said
 from services.router.domain.experiments import Definition
 from services.sync.domain import sources
 from services.sync.domain.catalogue import State, item_changed, merge_put, user_changed
-from services.sync.domain.cells import Refused
+from services.sync.domain.cells import RowRejected
 from services.sync.domain.mapping import Kind, Mapping, layout
 from services.sync.domain.orders import StagedLine, orders_in
 from services.sync.domain.rows import interaction_rows, item_rows, order_rows
@@ -100,9 +100,9 @@ def an_order(**cells: str) -> Any:
 
 def ordered_at(text: str) -> Any:
     """The time of an order of one row: a row without one is refused when its order is settled."""
-    ((order, refused),) = orders_in([StagedLine(2, an_order(ordered_at=text))])
+    ((order, rejected),) = orders_in([StagedLine(2, an_order(ordered_at=text))])
     if order is None:
-        raise Refused(refused[0].code, refused[0].detail)
+        raise RowRejected(rejected[0].code, rejected[0].detail)
     return order.ordered_at
 
 
@@ -179,7 +179,7 @@ NUMBERS: dict[str, Callable[[str], Any]] = {
     "engine CSV: EVENT_VALUE float": lambda text: imported("float", text),
     "engine CSV: EVENT_VALUE double": lambda text: imported("double", text),
 }  # fmt: skip
-REFUSALS = (Permanent, Refused, ValidationError, WireError)
+REFUSALS = (Permanent, RowRejected, ValidationError, WireError)
 
 
 @pytest.mark.parametrize("door", NUMBERS)

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from services.sync.domain import sources
-from services.sync.domain.cells import Refused, dates, numbers
+from services.sync.domain.cells import RowRejected, dates, numbers
 from services.sync.domain.dateorder import DateOrder
 from services.sync.domain.mapping import Mapping
 from shared.errors import Permanent
@@ -41,10 +41,10 @@ def test_dots_group_thousands_where_the_decimal_mark_is_a_comma(text: str, value
 )
 def test_what_could_be_another_number_is_refused_with_a_decimal_comma(text: str) -> None:
     with pytest.raises(
-        Refused, match=r"no number like 1\.234,5: the mapping's decimal mark is a comma"
-    ) as refused:
+        RowRejected, match=r"no number like 1\.234,5: the mapping's decimal mark is a comma"
+    ) as error:
         numbers(COMMA)(text, "price")
-    assert refused.value.code == "bad_number"
+    assert error.value.code == "bad_number"
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,7 @@ def test_thousands_are_understood_with_a_decimal_point(text: str, value: float) 
     "text", ["1,234", "1,50", "1.234,50", "1.234.567", "1 234,5", "12,34.5", "1 23", "0,123.4"]
 )
 def test_what_could_be_another_number_is_refused_with_a_decimal_point(text: str) -> None:
-    with pytest.raises(Refused, match=r"no number like 1234\.5"):
+    with pytest.raises(RowRejected, match=r"no number like 1234\.5"):
         numbers(POINT)(text, "price")
 
 
@@ -88,10 +88,10 @@ def test_one_row_proves_the_month_first_for_all() -> None:
 
 
 def test_a_file_that_stays_ambiguous_is_refused_with_both_readings() -> None:
-    with pytest.raises(Permanent) as refused:
+    with pytest.raises(Permanent) as error:
         decided(OPEN, "2010-12-13", EITHER, "07/12/2010")
 
-    assert str(refused.value) == (
+    assert str(error.value) == (
         "The dates of the file can be read in two ways, and no row decides: '05/12/2010' on line 3 is "
         "2010-05-12 with the month first, and 2010-12-05 with the day first. Send it with the source erp and "
         'a mapping that says which: {"date_format": "%m/%d/%Y"} or {"date_format": "%d/%m/%Y"}.'
@@ -110,7 +110,7 @@ def test_a_mapping_with_one_format_says_it_for_the_file() -> None:
 
     assert not DateOrder(explicit).is_open
     assert decided(explicit, EITHER) == ("%m/%d/%Y",)
-    with pytest.raises(Refused, match="with day and month in each other's places it would be one"):
+    with pytest.raises(RowRejected, match="with day and month in each other's places it would be one"):
         dates(explicit)("13/12/2010", "ordered_at")
 
 

@@ -28,7 +28,7 @@ def test_refused_rows_are_kept_in_order_until_there_is_no_room(
     import_, limits = an_import(), Limits(max_kept_rejects=rows, max_kept_reject_bytes=size)
     rejects = [[Reject(1, "bad", "why", raw) for raw in chunk] for chunk in chunks]
 
-    kept = [reject for chunk in rejects for reject in import_.keep(chunk, limits)]
+    kept = [reject for chunk in rejects for reject in import_.add_rejects(chunk, limits)]
 
     every = [reject for chunk in rejects for reject in chunk]
     assert kept == every[: len(kept)]
@@ -42,8 +42,8 @@ def test_refused_rows_are_kept_in_order_until_there_is_no_room(
 
 def test_an_import_that_begins_again_keeps_its_rejects_anew() -> None:
     import_, limits = an_import(), Limits(max_kept_rejects=1)
-    import_.keep([Reject(2, "bad", "why", "raw")], limits)
+    import_.add_rejects([Reject(2, "bad", "why", "raw")], limits)
 
     import_.restart()
 
-    assert import_.room(limits) == (1, limits.max_kept_reject_bytes)
+    assert import_.reject_capacity(limits) == (1, limits.max_kept_reject_bytes)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from services.sync.domain.faults import Faults
 from services.sync.domain.mapping import Layout
-from services.sync.domain.orders import MOST_LINES, Order, RefusedLine, StagedLine, changed, orders_in
+from services.sync.domain.orders import MOST_LINES, Order, RejectedLine, StagedLine, changed, orders_in
 from services.sync.domain.rows import KIND_OF_ORDER, NOTHING_SOLD, OrderRow
 from services.sync.domain.table import Record
 from shared.events import OrderCancelled, OrderPlaced, line_id
@@ -26,9 +26,9 @@ def a_line(at: int, product: str = "a", order: str = "1", **values: object) -> S
     return StagedLine(at, row._replace(**values))
 
 
-def settled(lines: list[StagedLine]) -> tuple[list[Order], list[RefusedLine]]:
+def settled(lines: list[StagedLine]) -> tuple[list[Order], list[RejectedLine]]:
     found = list(orders_in(sorted(lines, key=lambda line: (line.row.order_id, line.row.kind))))
-    return [order for order, _ in found if order], [line for _, refused in found for line in refused]
+    return [order for order, _ in found if order], [line for _, rejected in found for line in rejected]
 
 
 def test_the_lines_of_a_product_are_counted() -> None:
@@ -82,20 +82,20 @@ def test_an_order_is_as_old_as_its_first_line_and_knows_its_customer_from_any() 
 
 
 def test_an_order_of_two_customers_is_refused_whole() -> None:
-    orders, refused = settled([a_line(2), a_line(3, user_id="v"), a_line(4, order="2")])
+    orders, rejected = settled([a_line(2), a_line(3, user_id="v"), a_line(4, order="2")])
 
     assert [order.order_id for order in orders] == ["2"]
-    assert [(line.file_line, line.code) for line in refused] == [
+    assert [(line.file_line, line.code) for line in rejected] == [
         (2, "order_incomplete"), (3, "order_inconsistent"),
     ]  # fmt: skip
-    assert "its line 3 is refused; mend that and send the order again" in refused[0].detail
+    assert "its line 3 is refused; mend that and send the order again" in rejected[0].detail
 
 
 def test_a_line_number_that_comes_twice_with_other_content_refuses_the_order() -> None:
-    orders, refused = settled([a_line(2, position=1), a_line(3, position=1, quantity=2.0)])
+    orders, rejected = settled([a_line(2, position=1), a_line(3, position=1, quantity=2.0)])
 
     assert orders == []
-    assert [(line.file_line, line.code) for line in refused] == [
+    assert [(line.file_line, line.code) for line in rejected] == [
         (2, "order_incomplete"), (3, "line_repeated"),
     ]  # fmt: skip
 
@@ -111,8 +111,8 @@ def test_cells_of_the_order_may_stand_in_any_one_row() -> None:
 
     for at in range(3):
         lines = [*sparse[:at], full[at], *sparse[at + 1 :]]
-        (order,), refused = settled(lines)
-        assert refused == []
+        (order,), rejected = settled(lines)
+        assert rejected == []
         assert [item.row for item in order.items] == [line.row for line in full]
         assert [line.file_line for line in order.carried] == [line.file_line for line in lines if line.place]
         # So a mended file brings the same again; and so does the same file to an order of an earlier release.
@@ -123,10 +123,10 @@ def test_cells_of_the_order_may_stand_in_any_one_row() -> None:
 
 
 def test_an_order_without_any_date_is_refused_whole() -> None:
-    orders, refused = settled([a_line(2, ordered_at=None), a_line(3, ordered_at=None)])
+    orders, rejected = settled([a_line(2, ordered_at=None), a_line(3, ordered_at=None)])
 
     assert orders == []
-    assert [(line.file_line, line.code) for line in refused] == [(2, "missing_value"), (3, "missing_value")]
+    assert [(line.file_line, line.code) for line in rejected] == [(2, "missing_value"), (3, "missing_value")]
 
 
 def test_a_row_without_kind_and_date_is_of_the_kind_before_it() -> None:
@@ -138,9 +138,9 @@ def test_a_row_without_kind_and_date_is_of_the_kind_before_it() -> None:
         a_line(6, "c", kind=KIND_OF_ORDER, ordered_at=None, quantity=-3.0),
     ]
 
-    (order, cancellation), refused = settled(lines)
+    (order, cancellation), rejected = settled(lines)
 
-    assert refused == []
+    assert rejected == []
     assert [(item.row.product_id, item.row.quantity) for item in order.items] == [("a", 1.0), ("b", 1.0)]
     assert [(item.row.product_id, item.row.quantity) for item in cancellation.items] == [
         ("a", -1.0), ("b", -2.0), ("c", -3.0),
@@ -149,10 +149,10 @@ def test_a_row_without_kind_and_date_is_of_the_kind_before_it() -> None:
 
 
 def test_a_row_that_takes_nothing_from_the_shop_leaves_the_order_whole() -> None:
-    (order,), refused = settled([a_line(2), a_line(3, kind=KIND_OF_ORDER, ordered_at=None, quantity=-1.0)])
+    (order,), rejected = settled([a_line(2), a_line(3, kind=KIND_OF_ORDER, ordered_at=None, quantity=-1.0)])
 
     assert len(order.items) == 1
-    assert [(line.file_line, line.code) for line in refused] == [(3, "quantity_not_positive")]
+    assert [(line.file_line, line.code) for line in rejected] == [(3, "quantity_not_positive")]
 
 
 def noted(*rows: str, codes: tuple[str, ...] = ()) -> list[tuple[str, int]]:
@@ -181,18 +181,18 @@ def test_a_row_that_is_no_order_line_leaves_the_order_whole(code: str) -> None:
 
 
 def test_a_line_number_that_comes_twice_is_refused() -> None:
-    (order,), refused = settled([a_line(2, position=1), a_line(3, position=1), a_line(4, position=0)])
+    (order,), rejected = settled([a_line(2, position=1), a_line(3, position=1), a_line(4, position=0)])
 
     assert len(order.items) == 2
-    assert [(line.file_line, line.code) for line in refused] == [(3, "line_repeated")]
+    assert [(line.file_line, line.code) for line in rejected] == [(3, "line_repeated")]
 
 
 def test_an_order_that_no_event_could_carry_is_refused() -> None:
-    orders, refused = settled([a_line(at) for at in range(2, MOST_LINES + 3)])
+    orders, rejected = settled([a_line(at) for at in range(2, MOST_LINES + 3)])
     wide, wide_refused = settled([a_line(at, product_name="x" * 2_000) for at in range(2, 502)])
 
     assert orders == wide == []
-    assert {line.code for line in refused} == {line.code for line in wide_refused} == {"order_too_large"}
+    assert {line.code for line in rejected} == {line.code for line in wide_refused} == {"order_too_large"}
     assert len(wide_refused) == 500
 
 
@@ -232,7 +232,7 @@ def test_a_cancellation_names_its_order_only_where_the_source_does() -> None:
 def test_an_order_that_comes_again_changed_is_refused_line_by_line() -> None:
     (order,), _ = settled([a_line(2), a_line(5)])
 
-    refused = changed(order)
+    rejected = changed(order)
 
-    assert [line.file_line for line in refused] == [2, 5]
-    assert "an order comes in one file" in refused[0].detail
+    assert [line.file_line for line in rejected] == [2, 5]
+    assert "an order comes in one file" in rejected[0].detail

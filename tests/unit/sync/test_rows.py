@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from services.sync.domain import sources
-from services.sync.domain.cells import Refused
+from services.sync.domain.cells import RowRejected
 from services.sync.domain.dateorder import DateOrder
 from services.sync.domain.mapping import SHAPES, Kind, Mapping, layout
 from services.sync.domain.rows import (
@@ -69,11 +69,11 @@ def interaction(header: str, row: str) -> InteractionRecorded:
     return reader(row.split(","))
 
 
-def refusal(call: object, *arguments: object, **values: object) -> str:
+def rejection(call: object, *arguments: object, **values: object) -> str:
     assert callable(call)
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(RowRejected) as error:
         call(*arguments, **values)
-    return refused.value.code
+    return error.value.code
 
 
 def test_an_order_line_of_online_retail() -> None:
@@ -95,17 +95,17 @@ def test_a_spreadsheets_customer_and_date_are_understood() -> None:
 
 @pytest.mark.parametrize("code", [*sorted(sources.ONLINE_RETAIL.service_codes), "m", "bank charges"])
 def test_service_codes_are_refused(code: str) -> None:
-    assert refusal(retail, code=code) == "service_code"
+    assert rejection(retail, code=code) == "service_code"
 
 
 def test_the_first_rule_wins() -> None:
-    assert refusal(retail, invoice="C1", code="POST", price="0", quantity="x") == "service_code"
-    assert refusal(retail, invoice="C1", price="0") == "price_not_positive"
+    assert rejection(retail, invoice="C1", code="POST", price="0", quantity="x") == "service_code"
+    assert rejection(retail, invoice="C1", price="0") == "price_not_positive"
 
 
 @pytest.mark.parametrize("price", ["0", "0.0", "-11062.06"])
 def test_what_costs_nothing_is_refused(price: str) -> None:
-    assert refusal(retail, price=price) == "price_not_positive"
+    assert rejection(retail, price=price) == "price_not_positive"
 
 
 def test_an_invoice_with_c_takes_goods_back() -> None:
@@ -161,7 +161,7 @@ def test_a_native_cancellation_counts_below_zero() -> None:
     ],
 )
 def test_a_bad_cell_refuses_the_line_with_its_reason(cells: dict[str, str], code: str) -> None:
-    assert refusal(native, **cells) == code
+    assert rejection(native, **cells) == code
 
 
 def test_a_row_without_a_date_waits_for_that_of_its_order() -> None:
@@ -169,7 +169,7 @@ def test_a_row_without_a_date_waits_for_that_of_its_order() -> None:
 
     assert (row.ordered_at, row.kind, row.quantity) == (None, KIND_OF_ORDER, -2.0)
     assert native(ordered_at="", kind="order").kind == "order"
-    assert refusal(native, ordered_at="", quantity="0") == "quantity_not_positive"
+    assert rejection(native, ordered_at="", quantity="0") == "quantity_not_positive"
 
 
 @pytest.mark.parametrize(
@@ -292,6 +292,6 @@ def test_a_senders_own_id_is_kept() -> None:
 
 
 def test_an_interaction_needs_somebody() -> None:
-    code = refusal(interaction, "user_id,session_id,event_type,timestamp", ",,view,1772366400")
+    code = rejection(interaction, "user_id,session_id,event_type,timestamp", ",,view,1772366400")
 
     assert code == "missing_value"
