@@ -11,7 +11,7 @@ from services.sync.handlers import Handlers
 from services.sync.settings import SERVICE, Settings
 from services.sync.store import Catalogue, Erasures, Files, Imports, Orders, Staging
 from services.sync.store.imports import JOB
-from services.sync.worker import Cleaning, Importer, Sweep, cleaning
+from services.sync.worker import Importer, Retention, Sweep, retention
 from shared import s3
 from shared.auth import Authenticator
 from shared.events.topics import (
@@ -92,7 +92,7 @@ def worker(settings: Settings) -> FastAPI:
         per_tenant=1,
     )
     sweep = Sweep(imports, files).sweep
-    clean = Cleaning(imports, files, settings.keep_files_days, settings.keep_rejects_days).clean
+    clean = Retention(imports, files, settings.keep_files_days, settings.keep_rejects_days).clean
     return application(
         SERVICE,
         parts=[
@@ -101,7 +101,7 @@ def worker(settings: Settings) -> FastAPI:
             jobs,
             PeriodicTask("quotas", catalogue.publish_quotas, seconds=QUOTA_SECONDS),
             PeriodicTask("sweep", sweep, seconds=settings.sweep_seconds),
-            PeriodicTask("cleaning", clean, seconds=cleaning.EVERY_SECONDS),
+            PeriodicTask("cleaning", clean, seconds=retention.EVERY_SECONDS),
         ],
     )
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote_plus
 
 from services.sync.domain.catalogue import merge_put
-from services.sync.domain.uploads import meaning, require_possible
+from services.sync.domain.uploads import check_key, parse_key
 from services.sync.metrics import PUTS, UPLOADS
 from services.sync.worker.sweep import add_upload
 from shared.errors import Permanent
@@ -76,8 +76,8 @@ class Handlers:
         last_error: Permanent | None = None
         for spelling in dict.fromkeys((key, unquote_plus(key))):
             try:
-                require_possible(spelling)
-                if meaning(spelling) is None:
+                check_key(spelling)
+                if parse_key(spelling) is None:
                     continue
                 upload = await self.files.upload(spelling)
             except Permanent as error:
@@ -107,9 +107,11 @@ class Handlers:
         ids = list(dict.fromkeys(put.user_id for put in puts))
         states = await self.catalogue.users_to_merge(connection, tenant, ids, accepted=True)
         erased = await self.erasures.erased(connection, tenant, ids)
-        later = [put for put in puts if put.user_id not in erased or put.occurred_at > erased[put.user_id]]
+        remaining = [
+            put for put in puts if put.user_id not in erased or put.occurred_at > erased[put.user_id]
+        ]
         now = datetime.now(UTC)
-        for put in later:
+        for put in remaining:
             merge_put(states[put.user_id], put, now)
-        changed = {put.user_id: states[put.user_id] for put in later}
+        changed = {put.user_id: states[put.user_id] for put in remaining}
         await self.catalogue.save_users(connection, tenant, changed)

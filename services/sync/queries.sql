@@ -168,18 +168,18 @@ WITH faults AS MATERIALIZED (
 SELECT (SELECT count(*) FROM moved) AS rejected, (SELECT count(*) FROM kept) AS kept,
     (SELECT coalesce(sum(size), 0) FROM kept)::bigint AS bytes;
 
--- carry_staged --
+-- save_filled_lines --
 -- Fill cells of waiting order lines, which are named by where they stand in the table.
 UPDATE staged_lines s
 SET kind = c.kind, user_id = c.user_id, customer_name = c.customer_name, ordered_at = c.ordered_at,
     quantity = c.quantity, currency = c.currency, city = c.city, province = c.province, country = c.country
 FROM unnest(
-    :places::tid[], :kinds::text[], :user_ids::text[], :customer_names::text[], :ordered_ats::timestamptz[],
+    :ctids::tid[], :kinds::text[], :user_ids::text[], :customer_names::text[], :ordered_ats::timestamptz[],
     :quantities::float8[], :currencies::text[], :cities::text[], :provinces::text[], :countries::text[]
 ) AS c (
-    place, kind, user_id, customer_name, ordered_at, quantity, currency, city, province, country
+    line_ctid, kind, user_id, customer_name, ordered_at, quantity, currency, city, province, country
 )
-WHERE s.ctid = c.place;
+WHERE s.ctid = c.line_ctid;
 
 -- reject_oversized_orders --
 -- Refuse the lines of orders that have more than an event can carry: count them, and keep the first ones for the
@@ -211,7 +211,7 @@ SELECT (SELECT count(*) FROM moved) AS rejected, (SELECT count(*) FROM kept) AS 
 
 -- staged_orders --
 -- The waiting lines behind an order, sorted so that the lines of an order stand together.
-SELECT ctid AS place, file_line, kind, order_id, position, user_id, customer_name, ordered_at, product_id,
+SELECT ctid, file_line, kind, order_id, position, user_id, customer_name, ordered_at, product_id,
     product_name, category, quantity, price, currency, city, province, country
 FROM staged_lines
 WHERE import_id = :import_id AND order_id > :after

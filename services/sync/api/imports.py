@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 from fastapi import APIRouter, Depends, Path, Query, Request
 from fastapi.responses import StreamingResponse
 
-from services.sync.api.answers import Accepted, ImportList, ImportReport
-from services.sync.api.callers import reader
-from services.sync.api.form import FORM, posted
+from services.sync.api.authorization import reader
+from services.sync.api.responses import Accepted, ImportList, ImportReport
+from services.sync.api.upload_form import FORM, posted
 from shared.auth import Principal
 from shared.errors import ApiError
 from shared.events.values import Name

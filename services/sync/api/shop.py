@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 from fastapi import APIRouter, Depends, Path
 
-from services.sync.api.answers import ItemShown, OrdersShown, UserShown
-from services.sync.api.callers import reader
+from services.sync.api.authorization import reader
+from services.sync.api.responses import ItemShown, OrdersShown, UserShown
 from shared.auth import Principal
 from shared.errors import ApiError
 from shared.events.values import Name

@@ -19,11 +19,11 @@ from shared.events import ItemChanged, ItemPut, UserChanged, UserPut, derived_id
 from shared.events.fields import MOST_PROPERTIES, MOST_PROPERTY_BYTES, item_fields, user_fields
 from shared.events.spellings import folded
 
-MOST_STATE_BYTES = 500_000
+MAX_STATE_BYTES = 500_000
 """What the shop's own sources say of one item or user, as JSON: half of what a Kafka record may hold, since
 the whole state is one event."""
 
-MOST_RECORD_BYTES = 4 * 32_000 + 100_000
+MAX_RECORD_BYTES = 4 * 32_000 + 100_000
 """A dataset's record as JSON: the 32,000 characters of a put have four bytes each at most, and a number may
 become longer. It is bounded where it is accepted, so that no record is refused here."""
 
@@ -32,7 +32,7 @@ _CLOCK_SKEW = timedelta(minutes=5)
 _ATTRIBUTE = "@"
 
 
-def microseconds(at: datetime) -> int:
+def to_microseconds(at: datetime) -> int:
     """A time as a whole number, for the times of fields."""
     return (at - _EPOCH) // timedelta(microseconds=1)
 
@@ -72,12 +72,12 @@ class Record:
         """
         newer = {name: value for name, value in self.fields.items() if self.at >= times.get(name, -1)}
         put = {folded(name) for name in self.attributes}
-        later = {name for name in self.own_attributes if times.get(_ATTRIBUTE + name, -1) > self.at}
-        replaced = {folded(name) for name in later}
+        newer_own = {name for name in self.own_attributes if times.get(_ATTRIBUTE + name, -1) > self.at}
+        replaced = {folded(name) for name in newer_own}
         own = {
             name: value
             for name, value in self.own_attributes.items()
-            if name in later or folded(name) not in put
+            if name in newer_own or folded(name) not in put
         }
         record = {name: value for name, value in self.attributes.items() if folded(name) not in replaced}
         return self.own_fields | newer, own | record
@@ -93,15 +93,15 @@ class State:
     times: dict[str, int] = field(default_factory=dict)
     record: Record | None = None
     is_new: bool = False
-    is_touched: bool = False
+    has_updates: bool = False
     rejection: str | None = None
     """Why a new one can't be added; those that are known can be changed all the same."""
     _bytes: int | None = field(default=None, init=False, repr=False)
-    _before: tuple[dict[str, Any], dict[str, Any]] = field(init=False, repr=False)
+    _original: tuple[dict[str, Any], dict[str, Any]] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         """Remember how it was."""
-        self._before = (dict(self.fields), dict(self.attributes))
+        self._original = (dict(self.fields), dict(self.attributes))
 
     def put(self, fields: Mapping[str, Any], attributes: Mapping[str, Any], at: int) -> None:
         """Take over what is newer than what the shop said before. The same put again changes nothing.
@@ -124,7 +124,7 @@ class State:
         own_attributes |= new_attributes
         times |= dict.fromkeys(new_fields, at)
         times |= {_ATTRIBUTE + name: at for name in new_attributes}
-        self.is_touched = True
+        self.has_updates = True
         if self.record is not None:
             self.fields, self.attributes = self.record.merged(times)
 
@@ -140,11 +140,11 @@ class State:
         own_fields, own_attributes = self._own
         self.record = Record(at, fields, attributes, own_fields, own_attributes)
         self.fields, self.attributes = self.record.merged(self.times)
-        self.is_touched = True
+        self.has_updates = True
 
     @property
     def _own(self) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Return the (fields, attributes) of the shop's own sources."""
+        """Return the (fields, attributes) of the shop's own builtin_mappings."""
         if self.record is None:
             return self.fields, self.attributes
         return self.record.own_fields, self.record.own_attributes
@@ -163,9 +163,9 @@ class State:
                         f"{MOST_PROPERTY_BYTES:,} are allowed"
                     )
                 after += size - (_size_of(name, known[name]) if name in known else 0)
-        if after > MOST_STATE_BYTES and after > before:
+        if after > MAX_STATE_BYTES and after > before:
             raise StateTooLarge(
-                f"{self.id!r} would have {after:,} bytes of properties; {MOST_STATE_BYTES:,} are allowed"
+                f"{self.id!r} would have {after:,} bytes of properties; {MAX_STATE_BYTES:,} are allowed"
             )
         count = len(own_attributes.keys() | attributes.keys())
         if count > MOST_PROPERTIES and count > len(own_attributes):
@@ -175,14 +175,14 @@ class State:
         return after
 
     @property
-    def is_saved(self) -> bool:
+    def needs_save(self) -> bool:
         """Whether there is something to write."""
-        return self.rejection is None and (self.is_new or self.is_touched)
+        return self.rejection is None and (self.is_new or self.has_updates)
 
     @property
-    def is_published(self) -> bool:
+    def is_changed(self) -> bool:
         """Whether there is something to tell the others: a new state, or another one."""
-        return self.is_new or self._before != (self.fields, self.attributes)
+        return self.is_new or self._original != (self.fields, self.attributes)
 
 
 def _size(properties: Mapping[str, Any]) -> int:
@@ -220,7 +220,7 @@ def user_changed(tenant: str, state: State, now: datetime) -> UserChanged:
     )
 
 
-def revived(fields: dict[str, Any]) -> dict[str, Any]:
+def parse_times(fields: dict[str, Any]) -> dict[str, Any]:
     """Return fields that were kept as JSON, which has no times, with their times."""
     if fields.get("created_at") is not None:
         return {**fields, "created_at": datetime.fromisoformat(fields["created_at"])}
@@ -249,4 +249,4 @@ def merge_put(state: State, put: ItemPut | UserPut, now: datetime) -> None:
 
 def said_at(put: ItemPut | UserPut, now: datetime) -> int:
     """When it was said; a clock that runs ahead must not win for ever."""
-    return microseconds(min(put.occurred_at, now + _CLOCK_SKEW))
+    return to_microseconds(min(put.occurred_at, now + _CLOCK_SKEW))

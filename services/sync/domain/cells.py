@@ -8,7 +8,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
-from services.sync.domain.dateorder import parsed, swapped
+from services.sync.domain.date_order import parse_date, swap_day_and_month
 from services.sync.domain.mapping import Mapping
 from shared.events.values import LARGEST, LONGEST_ID, is_usable
 
@@ -58,7 +58,7 @@ def optional_identifier(text: str, field: str) -> str | None:
     return text or None
 
 
-def words(text: str, field: str) -> str | None:
+def optional_text(text: str, field: str) -> str | None:
     """A name or the like, or None for an empty cell."""
     text = text.strip()
     if len(text) > LONGEST_TEXT:
@@ -66,7 +66,7 @@ def words(text: str, field: str) -> str | None:
     return text or None
 
 
-def truth(text: str, field: str) -> bool | None:
+def optional_bool(text: str, field: str) -> bool | None:
     """Yes or no, or None for an empty cell."""
     word = text.strip().lower()
     if not word:
@@ -76,7 +76,7 @@ def truth(text: str, field: str) -> bool | None:
     raise RowRejected("bad_value", f"{field} is {text[:60]!r}; write true or false")
 
 
-def numbers(mapping: Mapping) -> Callable[[str, str], float | None]:
+def number_parser(mapping: Mapping) -> Callable[[str, str], float | None]:
     """Return the reader of numbers as this source writes them, None for an empty cell.
 
     Thousands may be grouped by blanks and apostrophes, and by dots where the decimal mark is a comma. Refused
@@ -120,7 +120,7 @@ def _written(mapping: Mapping) -> str:
     )
 
 
-def dates(mapping: Mapping) -> Callable[[str, str], datetime]:
+def date_parser(mapping: Mapping) -> Callable[[str, str], datetime]:
     """The reader of dates as this source writes them; it remembers, since rows of an order share theirs."""
     zone = UTC if mapping.timezone == "UTC" else ZoneInfo(mapping.timezone)
     formats = mapping.date_formats or ("iso",)
@@ -155,7 +155,7 @@ def _first(text: str, formats: tuple[str, ...]) -> datetime | None:
     for form in formats:
         try:
             if form != "iso":
-                found = parsed(text, form)
+                found = parse_date(text, form)
                 if found is None:
                     continue
                 return found
@@ -176,5 +176,7 @@ def _like(formats: tuple[str, ...]) -> str:
 
 def _hint(text: str, formats: tuple[str, ...]) -> str:
     """Say so when a text would be a date with day and month in each other's places."""
-    would_be = any(parsed(text, swapped(form)) is not None for form in formats if form != "iso")
+    would_be = any(
+        parse_date(text, swap_day_and_month(form)) is not None for form in formats if form != "iso"
+    )
     return "; with day and month in each other's places it would be one" if would_be else ""

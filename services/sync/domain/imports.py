@@ -83,7 +83,7 @@ class Import:
     finished_at: datetime | None = None
     rejects_deleted_at: datetime | None = None
 
-    def later(self) -> Import:
+    def copy(self) -> Import:
         """A copy to write on; it replaces this one when its transaction has committed."""
         return copy.deepcopy(self)
 
@@ -113,13 +113,13 @@ class Import:
             max(0, limits.max_kept_reject_bytes - self.reject_bytes),
         )
 
-    def change(self, **counts: int) -> None:
+    def count_changes(self, **counts: int) -> None:
         """Count what the import has changed."""
         for what, count in counts.items():
             if count:
                 self.changes[what] = self.changes.get(what, 0) + count
 
-    def shorten(self, columns: Counter[str]) -> None:
+    def count_shortened(self, columns: Counter[str]) -> None:
         """Count cells that were cut, by column; the counter is then empty."""
         for column, count in columns.items():
             self.shortened[column] = self.shortened.get(column, 0) + count
@@ -127,7 +127,7 @@ class Import:
 
     def restart(self) -> None:
         """Read the file again from its beginning; what it has changed so far stays as it is."""
-        self.begin("read")
+        self.start_step("read")
         self.bytes_read = self.rows_read = self.rows_staged = 0
         self.rows_accepted = self.rows_duplicate = self.rows_rejected = 0
         self.rejects_kept = self.reject_bytes = 0
@@ -135,7 +135,7 @@ class Import:
         self.shortened = {}
         self.changes = {what: self.changes[what] for what in ("items", "users") if what in self.changes}
 
-    def begin(self, step: Step) -> None:
+    def start_step(self, step: Step) -> None:
         """Go on to another step."""
         self.step = step
         self.position = {}

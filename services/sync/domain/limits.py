@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-FREE_BYTES = 2**20
+MIN_RATIO_BYTES = 2**20
 """Unpacked bytes that the ratio is not asked of: small files of few different rows pack very well."""
 
-MOST_COLUMNS = 1_000
+MAX_COLUMNS = 1_000
 """Ten times the columns of an items dataset of Amazon Personalize (100)."""
 
 CHUNK_BYTES = 8 * 2**20

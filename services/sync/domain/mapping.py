@@ -21,12 +21,12 @@ KINDS: tuple[Kind, ...] = ("orders", "items", "users", "interactions")
 
 
 @dataclass(frozen=True, slots=True)
-class Shape:
+class FileFields:
     """The fields of a kind of file. Other columns become attributes (or properties), where that is said."""
 
     required: tuple[str, ...]
     optional: tuple[str, ...]
-    keeps_others: bool = False
+    keeps_attributes: bool = False
 
     @property
     def fields(self) -> tuple[str, ...]:
@@ -34,24 +34,24 @@ class Shape:
         return self.required + self.optional
 
 
-SHAPES: dict[Kind, Shape] = {
-    "orders": Shape(
+FILE_FIELDS: dict[Kind, FileFields] = {
+    "orders": FileFields(
         ("order_id", "ordered_at", "product_id", "quantity"),
         (
             "line", "user_id", "customer_name", "product_name", "category", "price",
             "currency", "city", "province", "country", "kind",
         ),
     ),
-    "items": Shape(
+    "items": FileFields(
         ("item_id",),
         ("name", "category", "price", "currency", "created_at", "available"),
-        keeps_others=True,
+        keeps_attributes=True,
     ),
-    "users": Shape(("user_id",), ("name", "city", "province", "country"), keeps_others=True),
-    "interactions": Shape(
+    "users": FileFields(("user_id",), ("name", "city", "province", "country"), keeps_attributes=True),
+    "interactions": FileFields(
         ("event_type", "timestamp"),
         ("user_id", "session_id", "item_id", "value", "quantity", "price", "event_id"),
-        keeps_others=True,
+        keeps_attributes=True,
     ),
 }  # fmt: skip
 
@@ -131,7 +131,7 @@ class Mapping(BaseModel):
         return name
 
     @classmethod
-    def parsed(cls, document: bytes | str, source: str | None = None) -> Self:
+    def parse_json(cls, document: bytes | str, source: str | None = None) -> Self:
         """Return the mapping in a JSON document, under another name if `source` is one.
 
         Permanent says what is wrong with it.
@@ -159,9 +159,9 @@ class Layout:
         return self.columns.get(field, -1)
 
 
-def layout(mapping: Mapping, kind: Kind, header: list[str]) -> Layout:
+def find_columns(mapping: Mapping, kind: Kind, header: list[str]) -> Layout:
     """Find the columns; Permanent names those that are missing, and what was found instead."""
-    shape = SHAPES[kind]
+    shape = FILE_FIELDS[kind]
     _check_fields(mapping, kind)
     where: dict[str, list[int]] = {}
     for index, name in enumerate(header):
@@ -183,13 +183,13 @@ def layout(mapping: Mapping, kind: Kind, header: list[str]) -> Layout:
     others = tuple(
         (name, index)
         for index, name in enumerate(header)
-        if shape.keeps_others and index not in used and name
+        if shape.keeps_attributes and index not in used and name
     )
     return Layout(columns, others)
 
 
 def _check_fields(mapping: Mapping, kind: Kind) -> None:
-    known = SHAPES[kind].fields
+    known = FILE_FIELDS[kind].fields
     for field in (*mapping.columns, *mapping.constants):
         if field not in known:
             raise Permanent(
@@ -202,7 +202,7 @@ def _missing(missing: list[str], kind: Kind, mapping: Mapping, header: list[str]
     return (
         f"The file lacks {_listed(missing)}, which the mapping {mapping.source} needs for {kind}. "
         f"Its first line has: {found}. Send a mapping that says which column is which, "
-        f'such as {{"columns": {{"{SHAPES[kind].required[0]}": "{header[0][:60]}"}}}}.'
+        f'such as {{"columns": {{"{FILE_FIELDS[kind].required[0]}": "{header[0][:60]}"}}}}.'
     )
 
 

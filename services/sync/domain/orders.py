@@ -18,19 +18,21 @@ from typing import Any, NamedTuple
 import orjson
 
 from services.sync.domain.cells import RowRejected
-from services.sync.domain.rows import CANCELLATION, KIND_OF_ORDER, ORDER, OrderRow, pieces
+from services.sync.domain.rows import CANCELLATION, INHERITED_KIND, ORDER, OrderRow, signed_quantity
 from shared.events import OrderCancelled, OrderLine, OrderPlaced, derived_id
 
-MOST_LINES = 5_000
-MOST_BYTES = 800_000
+MAX_ORDER_LINES = 5_000
+MAX_ORDER_BYTES = 800_000
 """Lines and bytes of one order, so that its event stays below what a Kafka record may hold."""
 
-NOT_WHOLE = "order_incomplete"
+INCOMPLETE_CODE = "order_incomplete"
 """The code of lines that are refused because another line of their order is."""
 
-INCOMPLETE = "order %s is not taken, because its line %s is refused; mend that and send the order again"
+INCOMPLETE_REASON = (
+    "order %s is not taken, because its line %s is refused; mend that and send the order again"
+)
 
-TOO_LARGE = f"order %s is larger than {MOST_LINES:,} lines or {MOST_BYTES:,} bytes; split it"
+TOO_LARGE_REASON = f"order %s is larger than {MAX_ORDER_LINES:,} lines or {MAX_ORDER_BYTES:,} bytes; split it"
 
 
 class StagedLine(NamedTuple):
@@ -41,8 +43,8 @@ class StagedLine(NamedTuple):
 
     file_line: int
     row: OrderRow
-    place: tuple[int, int] | None = None
-    is_carried: bool = False
+    ctid: tuple[int, int] | None = None
+    is_filled: bool = False
 
 
 class RejectedLine(NamedTuple):
@@ -82,14 +84,14 @@ class Order:
     content: bytes
     items: tuple[Item, ...] = field(repr=False)
     file_lines: tuple[int, ...] = field(repr=False)
-    written: bytes = b""
-    carried: tuple[StagedLine, ...] = field(default=(), repr=False)
+    unfilled_content: bytes = b""
+    filled_lines: tuple[StagedLine, ...] = field(default=(), repr=False)
 
-    def is_content(self, content: bytes) -> bool:
+    def matches(self, content: bytes) -> bool:
         """Return whether an order that is known by a hash says the same."""
-        return content in {self.content, self.written}
+        return content in {self.content, self.unfilled_content}
 
-    def event(self, tenant: str, source: str, *, names_its_order: bool) -> OrderPlaced | OrderCancelled:
+    def event(self, tenant: str, source: str, *, names_cancelled_order: bool) -> OrderPlaced | OrderCancelled:
         """What goes to Kafka. A cancellation may name by its id the order that it cancels."""
         values = {
             "event_id": derived_id(tenant, self.order_id, self.kind),
@@ -107,7 +109,7 @@ class Order:
             "historical": True,
         }
         if self.kind == CANCELLATION:
-            return OrderCancelled(**values, cancels=self.order_id if names_its_order else None)
+            return OrderCancelled(**values, cancels=self.order_id if names_cancelled_order else None)
         return OrderPlaced(**values)
 
 
@@ -123,67 +125,67 @@ def _line(item: Item) -> OrderLine:
     )
 
 
-def orders_in(lines: Iterable[StagedLine]) -> Iterator[tuple[Order | None, list[RejectedLine]]]:
+def assemble_orders(lines: Iterable[StagedLine]) -> Iterator[tuple[Order | None, list[RejectedLine]]]:
     """Group lines that come sorted by order; each order with the lines that are refused.
 
     An order and its cancellation may have one id.
     """
     for _, group in groupby(lines, lambda line: line.row.order_id):
-        known, rejected = _with_kinds(list(group))
+        known, rejected = _inherit_kinds(list(group))
         if rejected:
             yield None, rejected
         known.sort(key=lambda line: line.row.kind, reverse=True)
         for _, same in groupby(known, lambda line: line.row.kind):
-            yield _assembled(list(same))
+            yield _assemble(list(same))
 
 
-def _with_kinds(lines: list[StagedLine]) -> tuple[list[StagedLine], list[RejectedLine]]:
+def _inherit_kinds(lines: list[StagedLine]) -> tuple[list[StagedLine], list[RejectedLine]]:
     """Give rows without a kind that of the row before them in the file, and refuse those that it excludes."""
-    if all(line.row.kind != KIND_OF_ORDER for line in lines):
+    if all(line.row.kind != INHERITED_KIND for line in lines):
         return lines, []
     lines.sort()
-    kind = next((line.row.kind for line in lines if line.row.kind != KIND_OF_ORDER), ORDER)
+    kind = next((line.row.kind for line in lines if line.row.kind != INHERITED_KIND), ORDER)
     known: list[StagedLine] = []
     rejected: list[RejectedLine] = []
     for line in lines:
-        if line.row.kind != KIND_OF_ORDER:
+        if line.row.kind != INHERITED_KIND:
             kind = line.row.kind
             known.append(line)
             continue
         try:
-            row = line.row._replace(kind=kind, quantity=pieces(line.row.quantity, kind))
+            row = line.row._replace(kind=kind, quantity=signed_quantity(line.row.quantity, kind))
         except RowRejected as error:
             rejected.append(RejectedLine(line.file_line, error.code, error.detail))
         else:
-            known.append(line._replace(row=row, is_carried=True))
+            known.append(line._replace(row=row, is_filled=True))
     return known, rejected
 
 
-def _assembled(lines: list[StagedLine]) -> tuple[Order | None, list[RejectedLine]]:
+def _assemble(lines: list[StagedLine]) -> tuple[Order | None, list[RejectedLine]]:
     first = lines[0].row
-    said = _said(lines)
+    said = _serialized(lines)
     # Each line of the event has some 60 bytes of names that the row has not.
-    if len(lines) > MOST_LINES or sum(map(len, said)) + 60 * len(said) > MOST_BYTES:
-        sentence = TOO_LARGE % first.order_id
+    if len(lines) > MAX_ORDER_LINES or sum(map(len, said)) + 60 * len(said) > MAX_ORDER_BYTES:
+        sentence = TOO_LARGE_REASON % first.order_id
         return None, [RejectedLine(line.file_line, "order_too_large", sentence) for line in lines]
     lines.sort(key=_place)
-    lines, repeated = _once(lines)
-    if faults := _faults(lines):
-        return None, [*repeated, *_with_every_line_rejected(lines, faults)]
-    whole = _whole([line.row for line in lines])
-    lines = [_filled(line, whole) for line in lines]
+    lines, repeated = _drop_repeated(lines)
+    if errors := _line_errors(lines):
+        return None, [*repeated, *_with_every_line_rejected(lines, errors)]
+    whole = _order_fields([line.row for line in lines])
+    lines = [_fill_blanks(line, whole) for line in lines]
     rows = [line.row for line in lines]
-    carried = tuple(line for line in lines if line.is_carried)
-    written = _hash(said)
+    filled_lines = tuple(line for line in lines if line.is_filled)
+    unfilled_content = _hash(said)
     return (
         Order(
             kind=first.kind,
             order_id=first.order_id,
-            content=_hash(_said(lines)) if repeated or carried else written,
-            items=tuple(_counted(rows)),
+            content=_hash(_serialized(lines)) if repeated or filled_lines else unfilled_content,
+            items=tuple(_numbered_items(rows)),
             file_lines=tuple(line.file_line for line in lines),
-            written=written,
-            carried=carried,
+            unfilled_content=unfilled_content,
+            filled_lines=filled_lines,
             **whole,
         ),
         repeated,
@@ -195,7 +197,7 @@ def _place(line: StagedLine) -> tuple[int, int]:
     return (line.file_line if position is None else position, line.file_line)
 
 
-def _said(lines: Sequence[StagedLine]) -> list[bytes]:
+def _serialized(lines: Sequence[StagedLine]) -> list[bytes]:
     return sorted(orjson.dumps((*line.row[:2], *line.row[3:])) for line in lines)
 
 
@@ -203,7 +205,7 @@ def _hash(said: list[bytes]) -> bytes:
     return hashlib.sha256(b"\n".join(said)).digest()
 
 
-def _whole(rows: Sequence[OrderRow]) -> dict[str, Any]:
+def _order_fields(rows: Sequence[OrderRow]) -> dict[str, Any]:
     """Return the cells of the whole order: its first ones, and its earliest time."""
     return {
         "user_id": _first([row.user_id for row in rows]),
@@ -216,14 +218,14 @@ def _whole(rows: Sequence[OrderRow]) -> dict[str, Any]:
     }
 
 
-def _filled(line: StagedLine, whole: dict[str, Any]) -> StagedLine:
+def _fill_blanks(line: StagedLine, whole: dict[str, Any]) -> StagedLine:
     """Return the line with the order's values in its empty cells; the same line when there are none."""
     row = line.row
     blank = {name: value for name, value in whole.items() if value is not None and getattr(row, name) is None}
-    return line._replace(row=row._replace(**blank), is_carried=True) if blank else line
+    return line._replace(row=row._replace(**blank), is_filled=True) if blank else line
 
 
-def _once(lines: list[StagedLine]) -> tuple[list[StagedLine], list[RejectedLine]]:
+def _drop_repeated(lines: list[StagedLine]) -> tuple[list[StagedLine], list[RejectedLine]]:
     """Leave out lines that repeat another one under its number."""
     kept: list[StagedLine] = []
     repeated: list[RejectedLine] = []
@@ -240,37 +242,38 @@ def _once(lines: list[StagedLine]) -> tuple[list[StagedLine], list[RejectedLine]
     return kept, repeated
 
 
-def _faults(lines: list[StagedLine]) -> list[RejectedLine]:
+def _line_errors(lines: list[StagedLine]) -> list[RejectedLine]:
     """Return the lines for which the order can't be taken."""
     order_id = lines[0].row.order_id
     if all(line.row.ordered_at is None for line in lines):
         sentence = f"no row of order {order_id} has ordered_at"
         return [RejectedLine(line.file_line, "missing_value", sentence) for line in lines]
-    faults: list[RejectedLine] = []
+    errors: list[RejectedLine] = []
     positions: set[int] = set()
     user_id = _first([line.row.user_id for line in lines])
     for line in lines:
         row = line.row
         if row.position is not None and row.position in positions:
             sentence = f"line {row.position} of order {order_id} stands in the file twice, with other content"
-            faults.append(RejectedLine(line.file_line, "line_repeated", sentence))
+            errors.append(RejectedLine(line.file_line, "line_repeated", sentence))
         elif row.user_id not in {None, user_id}:
             sentence = f"order {order_id} is of user {user_id} on another line"
-            faults.append(RejectedLine(line.file_line, "order_inconsistent", sentence))
+            errors.append(RejectedLine(line.file_line, "order_inconsistent", sentence))
         if row.position is not None:
             positions.add(row.position)
-    return faults
+    return errors
 
 
-def _with_every_line_rejected(lines: list[StagedLine], faults: list[RejectedLine]) -> list[RejectedLine]:
-    reasons = {fault.file_line: fault for fault in faults}
-    sentence = INCOMPLETE % (lines[0].row.order_id, faults[0].file_line)
+def _with_every_line_rejected(lines: list[StagedLine], errors: list[RejectedLine]) -> list[RejectedLine]:
+    reasons = {error.file_line: error for error in errors}
+    sentence = INCOMPLETE_REASON % (lines[0].row.order_id, errors[0].file_line)
     return [
-        reasons.get(line.file_line) or RejectedLine(line.file_line, NOT_WHOLE, sentence) for line in lines
+        reasons.get(line.file_line) or RejectedLine(line.file_line, INCOMPLETE_CODE, sentence)
+        for line in lines
     ]
 
 
-def _counted(rows: list[OrderRow]) -> Iterator[Item]:
+def _numbered_items(rows: list[OrderRow]) -> Iterator[Item]:
     counts: dict[str, int] = {}
     for row in rows:
         n = counts[row.product_id] = counts.get(row.product_id, 0) + 1
@@ -281,7 +284,7 @@ def _first(values: Sequence[str | None]) -> str | None:
     return next((value for value in values if value is not None), None)
 
 
-def changed(order: Order) -> list[RejectedLine]:
+def rejected_as_changed(order: Order) -> list[RejectedLine]:
     """Refuse every line of an order that came before with another content."""
     sentence = (
         f"{order.kind} {order.order_id} was imported before with other content; an order comes in one file"

@@ -17,22 +17,22 @@ from pydantic import ValidationError
 from services.sync.domain.attributes import attributes
 from services.sync.domain.cells import (
     RowRejected,
-    dates,
+    date_parser,
     identifier,
-    numbers,
+    number_parser,
+    optional_bool,
     optional_identifier,
-    truth,
-    words,
+    optional_text,
 )
 from services.sync.domain.mapping import Kind, Layout, Mapping
 from shared.events import InteractionRecorded, canonical_type, derived_id
 
 ORDER = "order"
 CANCELLATION = "cancellation"
-KIND_OF_ORDER = ""
+INHERITED_KIND = ""
 """The kind of a row that names neither its kind nor its date: that of its order's other rows."""
 
-NOTHING_SOLD = frozenset({"service_code", "price_not_positive", "price_negative", "quantity_not_positive"})
+NON_SALE_CODES = frozenset({"service_code", "price_not_positive", "price_negative", "quantity_not_positive"})
 """Codes of rows that are no order lines, such as postage or a discount: an order is whole without them."""
 
 _KINDS = {
@@ -78,7 +78,7 @@ class PutRow(NamedTuple):
     attributes: dict[str, Any]
 
 
-class _Cells:
+class _CellIndex:
     """Where the fields stand, once a row is followed by an empty cell and the constants."""
 
     def __init__(self, kind: Kind, mapping: Mapping, layout: Layout, width: int) -> None:
@@ -95,9 +95,9 @@ class _Cells:
         return self._where.get(field, self._empty)
 
 
-def order_rows(mapping: Mapping, layout: Layout, width: int) -> Callable[[list[str]], OrderRow]:
+def order_row_parser(mapping: Mapping, layout: Layout, width: int) -> Callable[[list[str]], OrderRow]:
     """The reader of order lines. The first rule that applies wins."""
-    at = _Cells("orders", mapping, layout, width)
+    at = _CellIndex("orders", mapping, layout, width)
     (order_id, product_id, ordered_at, quantity, price, line, kind) = (
         at["order_id"], at["product_id"], at["ordered_at"], at["quantity"], at["price"],
         at["line"], at["kind"],
@@ -105,7 +105,7 @@ def order_rows(mapping: Mapping, layout: Layout, width: int) -> Callable[[list[s
     user_id, customer, product_name = at["user_id"], at["customer_name"], at["product_name"]
     category, currency = at["category"], at["currency"]
     city, province, country = at["city"], at["province"], at["country"]
-    number, date, tail = numbers(mapping), dates(mapping), at.tail
+    number, date, tail = number_parser(mapping), date_parser(mapping), at.tail
     service_codes = {code.upper() for code in mapping.service_codes}
     prefix = (mapping.cancellation_prefix or "\0").upper()
     lowest = "price_not_positive" if mapping.positive_price else "price_negative"
@@ -127,7 +127,7 @@ def order_rows(mapping: Mapping, layout: Layout, width: int) -> Callable[[list[s
         if order.upper().startswith(prefix):
             what = CANCELLATION
         elif has_kinds and ordered is None and not cells[kind].strip():
-            what = KIND_OF_ORDER
+            what = INHERITED_KIND
         else:
             what = _kind(cells[kind])
         return OrderRow(
@@ -135,17 +135,17 @@ def order_rows(mapping: Mapping, layout: Layout, width: int) -> Callable[[list[s
             order,
             _position(cells[line]),
             _user(cells[user_id], whole=mapping.whole_user_ids),
-            words(cells[customer], "customer_name"),
+            optional_text(cells[customer], "customer_name"),
             ordered,
             code if mapping.upper_case_products else product,
-            words(cells[product_name], "product_name"),
-            words(cells[category], "category"),
-            pieces(number(cells[quantity], "quantity"), what),
+            optional_text(cells[product_name], "product_name"),
+            optional_text(cells[category], "category"),
+            signed_quantity(number(cells[quantity], "quantity"), what),
             cost,
-            words(cells[currency], "currency"),
-            words(cells[city], "city"),
-            words(cells[province], "province"),
-            words(cells[country], "country"),
+            optional_text(cells[currency], "currency"),
+            optional_text(cells[city], "city"),
+            optional_text(cells[province], "province"),
+            optional_text(cells[country], "country"),
         )
 
     return row
@@ -174,7 +174,7 @@ def _user(text: str, *, whole: bool) -> str | None:
     return user
 
 
-def pieces(quantity: float | None, kind: str) -> float:
+def signed_quantity(quantity: float | None, kind: str) -> float:
     """Return the pieces of a line; those that were taken back count below zero, so that sums are net.
 
     Refused for none, and for an order's line below zero. Of a row whose kind is not known they stay as they
@@ -182,7 +182,7 @@ def pieces(quantity: float | None, kind: str) -> float:
     """
     if quantity is None:
         raise RowRejected("missing_value", "quantity is empty")
-    if kind == KIND_OF_ORDER and quantity != 0:
+    if kind == INHERITED_KIND and quantity != 0:
         return quantity
     if kind == CANCELLATION and quantity != 0:
         return -abs(quantity)
@@ -191,23 +191,23 @@ def pieces(quantity: float | None, kind: str) -> float:
     return quantity
 
 
-def item_rows(
+def item_row_parser(
     mapping: Mapping, layout: Layout, width: int, shortened: Counter[str] | None = None
 ) -> Callable[[list[str]], PutRow]:
     """Return the reader of items; it counts cells that it has to cut in `shortened`, by column."""
     cut = Counter[str]() if shortened is None else shortened
-    at = _Cells("items", mapping, layout, width)
-    number, date = numbers(mapping), dates(mapping)
+    at = _CellIndex("items", mapping, layout, width)
+    number, date = number_parser(mapping), date_parser(mapping)
 
     def row(cells: list[str]) -> PutRow:
         cells += at.tail
         created = cells[at["created_at"]]
         fields = {
-            "name": words(cells[at["name"]], "name"),
-            "category": words(cells[at["category"]], "category"),
+            "name": optional_text(cells[at["name"]], "name"),
+            "category": optional_text(cells[at["category"]], "category"),
             "price": number(cells[at["price"]], "price"),
-            "currency": words(cells[at["currency"]], "currency"),
-            "available": truth(cells[at["available"]], "available"),
+            "currency": optional_text(cells[at["currency"]], "currency"),
+            "available": optional_bool(cells[at["available"]], "available"),
             "created_at": date(created, "created_at") if created.strip() else None,
         }
         return _put(identifier(cells[at["item_id"]], "item_id"), fields, attributes(cells, layout, cut))
@@ -215,16 +215,18 @@ def item_rows(
     return row
 
 
-def user_rows(
+def user_row_parser(
     mapping: Mapping, layout: Layout, width: int, shortened: Counter[str] | None = None
 ) -> Callable[[list[str]], PutRow]:
     """Return the reader of users; it counts cells that it has to cut in `shortened`, by column."""
     cut = Counter[str]() if shortened is None else shortened
-    at = _Cells("users", mapping, layout, width)
+    at = _CellIndex("users", mapping, layout, width)
 
     def row(cells: list[str]) -> PutRow:
         cells += at.tail
-        fields = {name: words(cells[at[name]], name) for name in ("name", "city", "province", "country")}
+        fields = {
+            name: optional_text(cells[at[name]], name) for name in ("name", "city", "province", "country")
+        }
         return _put(identifier(cells[at["user_id"]], "user_id"), fields, attributes(cells, layout, cut))
 
     return row
@@ -234,7 +236,7 @@ def _put(identity: str, fields: dict[str, Any], others: dict[str, Any]) -> PutRo
     return PutRow(identity, {name: value for name, value in fields.items() if value is not None}, others)
 
 
-def interaction_rows(
+def interaction_row_parser(
     mapping: Mapping,
     layout: Layout,
     width: int,
@@ -248,8 +250,8 @@ def interaction_rows(
     It counts cells that it has to cut in `shortened`, by column.
     """
     cut = Counter[str]() if shortened is None else shortened
-    at = _Cells("interactions", mapping, layout, width)
-    number, date = numbers(mapping), dates(mapping)
+    at = _CellIndex("interactions", mapping, layout, width)
+    number, date = number_parser(mapping), date_parser(mapping)
 
     def row(cells: list[str]) -> InteractionRecorded:
         cells += at.tail

@@ -12,8 +12,8 @@ from collections import deque
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from services.sync.domain.limits import MOST_COLUMNS
-from services.sync.domain.text import LONGEST, LineReader
+from services.sync.domain.limits import MAX_COLUMNS
+from services.sync.domain.line_reader import MAX_ROW_CHARACTERS, LineReader
 from shared.errors import Permanent
 
 DELIMITERS = ",;\t|"
@@ -21,7 +21,7 @@ DELIMITERS = ",;\t|"
 _SEPARATOR_LINE = re.compile(r'"?sep=([^"\s\w]|\t)"?\s*', re.IGNORECASE)
 _BACKSLASH = re.compile(r'\\(["\\])?')
 _DAMAGED = re.compile("[\ud800-\udfff\0]")
-RAW_KEPT = 2_000
+MAX_RAW_CHARACTERS = 2_000
 """Characters of a refused row that are kept."""
 
 # Lines of one row. Without this bound a file whose every row leaves a quote open would be read over and over.
@@ -47,7 +47,7 @@ class Table:
         self.delimiter = delimiter
         """The delimiter of the columns, which is known once the header is read."""
         self._lines = LineReader(encoding)
-        self._feed = _Feed()
+        self._source = _LineSource()
         self._records: Iterator[list[str]] = iter(())
         self._line = 0
 
@@ -68,13 +68,13 @@ class Table:
         return rows
 
     def _taken(self, lines: list[str], *, final: bool) -> list[Record]:
-        self._feed.pending.extend(lines)
+        self._source.pending.extend(lines)
         if self.header is None and not self._read_header():
             return []
         return list(self._read(final=final))
 
     def _read_header(self) -> bool:
-        pending = self._feed.pending
+        pending = self._source.pending
         while pending:
             line = pending.popleft()
             self._line += 1
@@ -84,17 +84,17 @@ class Table:
                 delimiter = self.delimiter = self.delimiter or max(DELIMITERS, key=line.count)
                 if _DAMAGED.search(line):
                     raise Permanent("The first line is no text; is this a CSV file, or gzip of one?")
-                if len(line) > LONGEST:
+                if len(line) > MAX_ROW_CHARACTERS:
                     raise Permanent(
-                        f"The first line is longer than {LONGEST:,} characters; is this a CSV file?"
+                        f"The header is longer than {MAX_ROW_CHARACTERS:,} characters; is this a CSV file?"
                     )
                 self.header = _names(line, delimiter)
-                self._records = csv.reader(self._feed, delimiter=delimiter, strict=True)
+                self._records = csv.reader(self._source, delimiter=delimiter, strict=True)
                 return True
         return False
 
     def _read(self, *, final: bool) -> Iterator[Record]:
-        feed, columns = self._feed, len(self.header or ())
+        feed, columns = self._source, len(self.header or ())
         while feed.pending:
             feed.begin()
             line = self._line + 1
@@ -111,17 +111,17 @@ class Table:
             if not problem and not fields:
                 continue
             raw = feed.taken[0] if len(feed.taken) == 1 else "".join(feed.taken)
-            if not problem and self._lines.dirty and _DAMAGED.search(raw):
+            if not problem and self._lines.has_damage and _DAMAGED.search(raw):
                 problem, detail = _damage(raw)
             if not problem or raw.strip():
-                yield Record(line, fields, kept(raw) if problem else raw, problem, detail)
+                yield Record(line, fields, printable(raw) if problem else raw, problem, detail)
 
     def _fields(self, columns: int, *, final: bool) -> tuple[list[str], str, str] | None:
         """Return the next record's fields, or the code and sentence of what is wrong with it.
 
         None when it may go on in the next piece.
         """
-        feed = self._feed
+        feed = self._source
         fields: list[str] = []
         problem = detail = ""
         try:
@@ -129,7 +129,7 @@ class Table:
             if len(fields) != columns:
                 problem, detail = "ragged_row", f"{len(fields)} columns where the header has {columns}"
         except _TooLong:
-            problem, detail = "row_too_long", f"longer than {LONGEST:,} characters"
+            problem, detail = "row_too_long", f"longer than {MAX_ROW_CHARACTERS:,} characters"
         except csv.Error as error:
             if feed.ran_out and not final:
                 return None
@@ -162,7 +162,7 @@ class _TooLong(Exception):
     """A record grows beyond what is read."""
 
 
-class _Feed:
+class _LineSource:
     """The lines as `csv.reader` asks for them, with a memory of those in the present record."""
 
     def __init__(self) -> None:
@@ -182,7 +182,7 @@ class _Feed:
         self.pending.extendleft(reversed(self.taken[first:]))
         del self.taken[first:]
 
-    def __iter__(self) -> _Feed:
+    def __iter__(self) -> _LineSource:
         return self
 
     def __next__(self) -> str:
@@ -192,15 +192,15 @@ class _Feed:
         line = self.pending.popleft()
         self.taken.append(line)
         self.size += len(line)
-        if self.size > LONGEST or len(self.taken) > _MOST_LINES:
+        if self.size > MAX_ROW_CHARACTERS or len(self.taken) > _MOST_LINES:
             raise _TooLong
         return line
 
 
-def kept(raw: str) -> str:
+def printable(raw: str) -> str:
     """A refused row as it is shown: without its line end, without what can't be stored, and not endless."""
     text = _DAMAGED.sub(lambda found: f"\\x{ord(found[0]) & 0xFF:02x}", raw.rstrip("\r\n"))
-    return text if len(text) <= RAW_KEPT else f"{text[:RAW_KEPT]}…"
+    return text if len(text) <= MAX_RAW_CHARACTERS else f"{text[:MAX_RAW_CHARACTERS]}…"
 
 
 def _names(line: str, delimiter: str) -> list[str]:
@@ -208,8 +208,8 @@ def _names(line: str, delimiter: str) -> list[str]:
         names = [name.strip() for name in next(csv.reader([line], delimiter=delimiter, strict=True))]
     except csv.Error as error:
         raise Permanent(f"The first line doesn't name the columns: {_explained(error)}.") from error
-    if len(names) > MOST_COLUMNS:
-        raise Permanent(f"The first line has {len(names):,} columns; {MOST_COLUMNS:,} are allowed.")
+    if len(names) > MAX_COLUMNS:
+        raise Permanent(f"The first line has {len(names):,} columns; {MAX_COLUMNS:,} are allowed.")
     return names
 
 

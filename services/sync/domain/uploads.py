@@ -25,7 +25,7 @@ class Upload:
     size: int
 
 
-def meaning(key: str) -> tuple[str, Kind] | None:
+def parse_key(key: str) -> tuple[str, Kind] | None:
     """(tenant, kind) of an object's key; None for a key that is not ours to import."""
     match = _KEY.fullmatch(key)
     if match is None:
@@ -33,9 +33,9 @@ def meaning(key: str) -> tuple[str, Kind] | None:
     return match["tenant"], next(kind for kind in KINDS if kind == match["kind"])
 
 
-def require_possible(key: str) -> None:
+def check_key(key: str) -> None:
     """Raise Permanent for what can't be the key of an object, or none that is an import."""
     if "\x00" in key:
         raise Permanent(f"{key[:100]!r} is no object's key: it has a NUL character. The notice is damaged.")
-    if meaning(key) is not None and len(key.encode(errors="replace")) > MAX_KEY_BYTES:
+    if parse_key(key) is not None and len(key.encode(errors="replace")) > MAX_KEY_BYTES:
         raise Permanent(f"{key[:100]!r}… is no object's key: it is longer than {MAX_KEY_BYTES} bytes.")

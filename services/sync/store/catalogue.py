@@ -7,7 +7,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from services.sync.domain.catalogue import Record, State, item_changed, revived, user_changed
+from services.sync.domain.catalogue import Record, State, item_changed, parse_times, user_changed
 from services.sync.domain.limits import Quotas
 from services.sync.store.statements import SQL
 from shared import outbox
@@ -65,8 +65,8 @@ class Catalogue:
 
     async def save_items(self, connection: Connection, tenant: str, states: Mapping[str, State]) -> int:
         """Write what was merged and publish what really changed; return how many items did."""
-        touched = [state for state in states.values() if state.is_saved]
-        changed = [state for state in touched if state.is_published]
+        touched = [state for state in states.values() if state.needs_save]
+        changed = [state for state in touched if state.is_changed]
         if touched:
             await connection.execute(
                 *SQL.save_items(
@@ -91,8 +91,8 @@ class Catalogue:
 
     async def save_users(self, connection: Connection, tenant: str, states: Mapping[str, State]) -> int:
         """Write what was merged and publish what really changed; return how many users did."""
-        touched = [state for state in states.values() if state.is_saved]
-        changed = [state for state in touched if state.is_published]
+        touched = [state for state in states.values() if state.needs_save]
+        changed = [state for state in touched if state.is_changed]
         if touched:
             await connection.execute(
                 *SQL.save_users(
@@ -171,7 +171,7 @@ def _states(rows: Sequence[asyncpg.Record], ids: Sequence[str], fields: Sequence
 def _record(stored: Mapping[str, Any] | None) -> Record | None:
     if stored is None:
         return None
-    fields, own_fields = revived(stored["fields"]), revived(stored["own_fields"])
+    fields, own_fields = parse_times(stored["fields"]), parse_times(stored["own_fields"])
     return Record(stored["at"], fields, stored["attributes"], own_fields, stored["own_attributes"])
 
 

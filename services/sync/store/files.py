@@ -11,8 +11,8 @@ from typing import IO, TYPE_CHECKING, TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from services.sync.domain.decompression import PIECE_BYTES, Decompressor
 from services.sync.domain.limits import Limits
-from services.sync.domain.packing import PIECE, Unpacker
 from services.sync.domain.uploads import Upload
 from shared.errors import Permanent, Transient
 
@@ -119,9 +119,9 @@ class Files:
         found = await _calling(
             lambda: self._client.get_object(Bucket=bucket, Key=key, **guard)  # type: ignore[arg-type]
         )
-        body, unpacker, read = found["Body"], Unpacker(self._limits), 0
+        body, unpacker, read = found["Body"], Decompressor(self._limits), 0
         try:
-            while piece := await _calling(lambda: body.read(PIECE)):
+            while piece := await _calling(lambda: body.read(PIECE_BYTES)):
                 read += len(piece)
                 for plain in unpacker.feed(piece):
                     yield plain, read

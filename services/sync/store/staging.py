@@ -6,11 +6,18 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from services.sync.domain.catalogue import microseconds, revived
+from services.sync.domain.catalogue import parse_times, to_microseconds
 from services.sync.domain.imports import Import, RejectCapacity
-from services.sync.domain.orders import INCOMPLETE, MOST_LINES, NOT_WHOLE, TOO_LARGE, RejectedLine, StagedLine
+from services.sync.domain.orders import (
+    INCOMPLETE_CODE,
+    INCOMPLETE_REASON,
+    MAX_ORDER_LINES,
+    TOO_LARGE_REASON,
+    RejectedLine,
+    StagedLine,
+)
 from services.sync.domain.rows import OrderRow, PutRow
-from services.sync.domain.table import RAW_KEPT
+from services.sync.domain.table import MAX_RAW_CHARACTERS
 from services.sync.store.statements import PATIENCE, SQL
 
 if TYPE_CHECKING:
@@ -60,24 +67,24 @@ class Staging:
             columns=_LINES,
         )
 
-    async def add_faults(
-        self, connection: Connection, import_id: str, faults: Sequence[tuple[str, int]]
+    async def add_rejected_orders(
+        self, connection: Connection, import_id: str, orders: Sequence[tuple[str, int]]
     ) -> None:
         """Remember orders of which a row was error: (order id, line of the file)."""
         await connection.copy_records_to_table(
             "staged_faults",
-            records=[(import_id, *fault) for fault in faults],
+            records=[(import_id, *order) for order in orders],
             columns=("import_id", "order_id", "file_line"),
         )
 
-    async def carry(self, connection: Connection, lines: Sequence[StagedLine]) -> None:
+    async def save_filled_lines(self, connection: Connection, lines: Sequence[StagedLine]) -> None:
         """Write into waiting order lines the cells that they have from other lines of their orders."""
         if not lines:
             return
         rows = [line.row for line in lines]
         await connection.execute(
-            *SQL.carry_staged(
-                places=[line.place for line in lines],
+            *SQL.save_filled_lines(
+                ctids=[line.ctid for line in lines],
                 kinds=[row.kind for row in rows],
                 user_ids=[row.user_id for row in rows],
                 customer_names=[row.customer_name for row in rows],
@@ -128,7 +135,7 @@ class Staging:
                 reasons=[line.detail for line in rejected],
                 rows=capacity.rows,
                 bytes=capacity.bytes,
-                raw=RAW_KEPT,
+                raw=MAX_RAW_CHARACTERS,
             ),
             timeout=PATIENCE,
         )
@@ -141,11 +148,11 @@ class Staging:
         row = await connection.fetchrow(
             *SQL.reject_incomplete_orders(
                 import_id=import_id,
-                code=NOT_WHOLE,
-                reason=INCOMPLETE,
+                code=INCOMPLETE_CODE,
+                reason=INCOMPLETE_REASON,
                 rows=capacity.rows,
                 bytes=capacity.bytes,
-                raw=RAW_KEPT,
+                raw=MAX_RAW_CHARACTERS,
             ),
             timeout=PATIENCE,
         )
@@ -158,11 +165,11 @@ class Staging:
         row = await connection.fetchrow(
             *SQL.reject_oversized_orders(
                 import_id=import_id,
-                most=MOST_LINES,
-                reason=TOO_LARGE,
+                most=MAX_ORDER_LINES,
+                reason=TOO_LARGE_REASON,
                 rows=capacity.rows,
                 bytes=capacity.bytes,
-                raw=RAW_KEPT,
+                raw=MAX_RAW_CHARACTERS,
             ),
             timeout=PATIENCE,
         )
@@ -173,8 +180,8 @@ class Staging:
         query = SQL.staged_orders(import_id=import_id, after=after)
         async with aclosing(self._pages(*query)) as pages:
             async for page in pages:
-                for place, file_line, *cells in page:
-                    yield StagedLine(file_line, OrderRow._make(cells), place)
+                for ctid, file_line, *cells in page:
+                    yield StagedLine(file_line, OrderRow._make(cells), ctid)
 
     async def field_updates(
         self, kind: Literal["items", "users"], import_: Import, after: str
@@ -186,15 +193,15 @@ class Staging:
                 async for page in pages:
                     for identity, field, value, said_at in page:
                         fields = {} if field is None else {field: value}
-                        yield FieldUpdate(identity, fields, {}, microseconds(said_at))
+                        yield FieldUpdate(identity, fields, {}, to_microseconds(said_at))
             return
-        said_at = microseconds(import_.said_at)
+        said_at = to_microseconds(import_.said_at)
         query = SQL.staged_puts(import_id=import_.id, after=after)
         async with aclosing(self._pages(*query)) as pages:
             async for page in pages:
                 for line, identity, fields, attributes in page:
                     # Of two rows about the same thing the later one holds.
-                    yield FieldUpdate(identity, revived(fields), attributes, said_at + line, line)
+                    yield FieldUpdate(identity, parse_times(fields), attributes, said_at + line, line)
 
     async def _pages(self, text: str, *args: Any) -> AsyncGenerator[list[asyncpg.Record], None]:
         """The rows of a query, read in a transaction of its own: one state of the table."""

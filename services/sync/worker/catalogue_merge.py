@@ -15,7 +15,7 @@ import structlog
 from services.sync.domain.catalogue import State, StateRejected
 from services.sync.domain.imports import Import, Reject
 from services.sync.domain.limits import Limits
-from services.sync.domain.table import kept
+from services.sync.domain.table import printable
 from services.sync.metrics import STATES_REJECTED
 
 if TYPE_CHECKING:
@@ -53,14 +53,14 @@ class CatalogueMerge:
         updates = self._staging.field_updates("items", import_, import_.position.get("after", ""))
         async with aclosing(updates), aclosing(_chunks(updates)) as chunks:
             async for chunk in chunks:
-                later, ids = _advanced(import_, chunk)
+                updated, ids = _advanced(import_, chunk)
                 async with self._database.transaction() as connection:
                     states = await self._catalogue.items_to_merge(connection, import_.tenant, ids)
-                    await self._merge(connection, later, states, chunk)
+                    await self._merge(connection, updated, states, chunk)
                     changed = await self._catalogue.save_items(connection, import_.tenant, states)
-                    later.change(items=changed)
-                    await self._imports.save(connection, later)
-                import_ = later
+                    updated.count_changes(items=changed)
+                    await self._imports.save(connection, updated)
+                import_ = updated
         return await self._begin(import_, "users" if import_.kind == "orders" else "finish")
 
     async def merge_users(self, import_: Import) -> Import:
@@ -68,14 +68,14 @@ class CatalogueMerge:
         updates = self._staging.field_updates("users", import_, import_.position.get("after", ""))
         async with aclosing(updates), aclosing(_chunks(updates)) as chunks:
             async for chunk in chunks:
-                later, ids = _advanced(import_, chunk)
+                updated, ids = _advanced(import_, chunk)
                 async with self._database.transaction() as connection:
                     states = await self._catalogue.users_to_merge(connection, import_.tenant, ids)
-                    await self._merge(connection, later, states, chunk)
+                    await self._merge(connection, updated, states, chunk)
                     changed = await self._catalogue.save_users(connection, import_.tenant, states)
-                    later.change(users=changed)
-                    await self._imports.save(connection, later)
-                import_ = later
+                    updated.count_changes(users=changed)
+                    await self._imports.save(connection, updated)
+                import_ = updated
         return await self._begin(import_, "finish")
 
     async def _merge(
@@ -102,16 +102,16 @@ class CatalogueMerge:
                 log.warning("sync.states_refused", import_id=import_.id, first=rejects[0].reason)
             return
         await self._imports.add_rejects(connection, import_.id, import_.add_rejects(rejects, self._limits))
-        accepted = sum(states[update.id].is_published for update in merged)
+        accepted = sum(states[update.id].is_changed for update in merged)
         import_.rows_accepted += accepted
         import_.rows_duplicate += len(merged) - accepted
 
     async def _begin(self, import_: Import, step: Literal["users", "finish"]) -> Import:
-        later = import_.later()
-        later.begin(step)
+        updated = import_.copy()
+        updated.start_step(step)
         async with self._database.transaction() as connection:
-            await self._imports.save(connection, later)
-        return later
+            await self._imports.save(connection, updated)
+        return updated
 
 
 async def _chunks(updates: AsyncGenerator[FieldUpdate, None]) -> AsyncGenerator[list[FieldUpdate], None]:
@@ -131,11 +131,11 @@ async def _chunks(updates: AsyncGenerator[FieldUpdate, None]) -> AsyncGenerator[
 
 def _advanced(import_: Import, chunk: list[FieldUpdate]) -> tuple[Import, list[str]]:
     """Return the import positioned after a chunk, and the distinct ids of the chunk."""
-    later = import_.later()
-    later.position = {"after": chunk[-1].id}
-    return later, list(dict.fromkeys(update.id for update in chunk))
+    updated = import_.copy()
+    updated.position = {"after": chunk[-1].id}
+    return updated, list(dict.fromkeys(update.id for update in chunk))
 
 
 def _reject(update: FieldUpdate, error: StateRejected) -> Reject:
     raw = orjson.dumps({**update.fields, **update.attributes}).decode()
-    return Reject(update.line or 0, error.code, str(error), kept(raw))
+    return Reject(update.line or 0, error.code, str(error), printable(raw))

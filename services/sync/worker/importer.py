@@ -16,8 +16,8 @@ from services.sync.domain.imports import Import, Step
 from services.sync.domain.limits import Limits
 from services.sync.metrics import IMPORTS, REJECTS, ROWS, SECONDS
 from services.sync.worker.catalogue_merge import CatalogueMerge
-from services.sync.worker.reading import Reading
-from services.sync.worker.settling import Settling
+from services.sync.worker.file_reader import FileReader
+from services.sync.worker.order_assembly import OrderAssembly
 from shared import outbox
 from shared.events import TrainingRequested, derived_id
 from shared.events.topics import TRAINING_REQUESTS
@@ -48,12 +48,12 @@ class Importer:
         self._database = database
         self._imports = imports
         self._staging = staging
-        reading = Reading(database, imports, orders, staging, files, chunk_rows=chunk_rows, limits=limits)
-        settling = Settling(database, imports, orders, staging, chunk_rows=chunk_rows, limits=limits)
+        reader = FileReader(database, imports, orders, staging, files, chunk_rows=chunk_rows, limits=limits)
+        assembly = OrderAssembly(database, imports, orders, staging, chunk_rows=chunk_rows, limits=limits)
         merge = CatalogueMerge(database, imports, staging, catalogue, limits=limits)
         self._steps: dict[Step, Callable[[Import], Awaitable[Import]]] = {
-            "read": reading.read,
-            "orders": settling.settle,
+            "read": reader.read,
+            "orders": assembly.assemble,
             "items": merge.merge_items,
             "users": merge.merge_users,
             "finish": self._finish,
@@ -85,25 +85,25 @@ class Importer:
         if import_.rows_staged == await self._staging.count(import_.id):
             return import_
         log.warning("sync.import_begins_again", import_id=import_.id)
-        later = import_.later()
-        later.restart()
+        updated = import_.copy()
+        updated.restart()
         async with self._database.transaction() as connection:
             await self._staging.drop(connection, import_.id)
             await self._imports.drop_rejects(connection, import_.id)
-            await self._imports.save(connection, later)
-        return later
+            await self._imports.save(connection, updated)
+        return updated
 
     async def _finish(self, import_: Import) -> Import:
         """End the import, and ask for training if it was the last one."""
-        later = import_.later()
-        later.status = "done"
+        updated = import_.copy()
+        updated.status = "done"
         async with self._database.transaction() as connection:
             await self._staging.drop(connection, import_.id)
             if import_.changes:
-                later.last_seq = await self._imports.newest_outbox_row(connection)
-            await self._imports.save(connection, later)
+                updated.last_seq = await self._imports.newest_outbox_row(connection)
+            await self._imports.save(connection, updated)
             await self._ask_for_training(connection, import_.tenant, import_.id)
-        return later
+        return updated
 
     async def _ask_for_training(self, connection: Connection, tenant: str, ended: str) -> None:
         """Ask once for all imports that came together, behind everything that they have published."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from services.sync.domain.imports import Import
-from services.sync.domain.uploads import Upload, meaning
+from services.sync.domain.uploads import Upload, parse_key
 from services.sync.metrics import UPLOADS
 
 if TYPE_CHECKING:
@@ -20,13 +20,13 @@ log = structlog.get_logger()
 
 async def add_upload(imports: Imports, bucket: str, upload: Upload) -> bool:
     """Make an import of an uploaded object; False when it is none, is nobody's, or has one already."""
-    found = meaning(upload.key)
+    found = parse_key(upload.key)
     if found is None:
         UPLOADS.labels("ignored").inc()
         return False
     tenant, kind = found
     if not await imports.known_tenants([tenant]):
-        _nobodys(tenant, upload.key)
+        _warn_unknown_tenant(tenant, upload.key)
         return False
     new = Import(
         id=str(uuid.uuid4()),
@@ -47,7 +47,7 @@ async def add_upload(imports: Imports, bucket: str, upload: Upload) -> bool:
     return added
 
 
-def _nobodys(tenant: str, key: str) -> None:
+def _warn_unknown_tenant(tenant: str, key: str) -> None:
     UPLOADS.labels("unknown_tenant").inc()
     log.warning(
         "sync.upload_of_unknown_tenant",
@@ -63,21 +63,21 @@ class Sweep:
     def __init__(self, imports: Imports, files: Files) -> None:
         self._imports = imports
         self._files = files
-        self._strangers: set[str] = set()
+        self._unknown_tenants: set[str] = set()
 
     async def sweep(self) -> int:
         """Look at every uploaded object; return how many became imports."""
-        added, strangers, bucket = 0, dict[str, str](), self._files.uploads_bucket
+        added, unknown_tenants, bucket = 0, dict[str, str](), self._files.uploads_bucket
         async with aclosing(self._files.uploads()) as pages:
             async for page in pages:
-                tenants = {upload: found[0] for upload in page if (found := meaning(upload.key))}
+                tenants = {upload: found[0] for upload in page if (found := parse_key(upload.key))}
                 known = await self._imports.known_tenants(set(tenants.values()))
-                strangers |= {name: upload.key for upload, name in tenants.items() if name not in known}
+                unknown_tenants |= {name: upload.key for upload, name in tenants.items() if name not in known}
                 ours = [upload for upload, name in tenants.items() if name in known]
                 for upload in await self._imports.without_import(bucket, ours):
                     added += await add_upload(self._imports, bucket, upload)
         # Once for each, not every few minutes.
-        for tenant in strangers.keys() - self._strangers:
-            _nobodys(tenant, strangers[tenant])
-        self._strangers = set(strangers)
+        for tenant in unknown_tenants.keys() - self._unknown_tenants:
+            _warn_unknown_tenant(tenant, unknown_tenants[tenant])
+        self._unknown_tenants = set(unknown_tenants)
         return added

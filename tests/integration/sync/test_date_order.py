@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from services.sync.domain import sources
+from services.sync.domain import builtin_mappings
 from shared.errors import Permanent
 from tests.integration.sync.shop import Shop
 
@@ -31,7 +31,7 @@ async def test_a_file_that_stays_ambiguous_is_taken_only_with_a_mapping(shop: Sh
     with pytest.raises(Permanent, match="2010-05-12 with the month first, and 2010-12-05 with the day first"):
         await shop.run(identity)
     assert await shop.rows("SELECT FROM staged_lines") == []
-    own = sources.own_mapping('{"date_format": "%d/%m/%Y %H:%M"}', "online-retail")
+    own = builtin_mappings.parse('{"date_format": "%d/%m/%Y %H:%M"}', "online-retail")
     import_ = await shop.load("orders", HEADER + EITHER, mapping=own.model_dump(mode="json"))
 
     assert (import_.status, import_.source, import_.rows_accepted) == ("done", "online-retail", 2)

@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 
 from services.sync.metrics import UPLOADS
 from services.sync.store import StoreDenied
-from services.sync.worker import Cleaning, Sweep
+from services.sync.worker import Retention, Sweep
 from shared.errors import Permanent, Transient
 from shared.events import ItemPut, ObjectNotice, UserPut
 from tests.integration.sync.shop import TENANT, Shop, a_job
@@ -334,7 +334,7 @@ async def test_posted_files_go_days_after_their_end_and_uploads_stay(shop: Shop)
         await shop.run(identity)
     await shop.pool.execute("UPDATE imports SET finished_at = now() - interval '8 days' WHERE id <> $1", new)
     await shop.pool.execute("UPDATE imports SET finished_at = NULL WHERE id = $1", waiting)
-    cleaning = Cleaning(shop.imports, shop.files, 7)
+    cleaning = Retention(shop.imports, shop.files, 7)
 
     deleted = [await cleaning.clean(), await cleaning.clean()]
 
@@ -348,7 +348,7 @@ async def test_a_file_that_the_store_keeps_holds_up_no_other(
 ) -> None:
     kept, *others = sorted([await shop.post("orders", ORDERS) for _ in range(3)])
     await shop.pool.execute("UPDATE imports SET finished_at = now() - interval '8 days'")
-    cleaning, delete = Cleaning(shop.imports, shop.files, 7), shop.files.delete
+    cleaning, delete = Retention(shop.imports, shop.files, 7), shop.files.delete
 
     async def refusing(bucket: str, key: str) -> None:
         if kept in key:

@@ -10,7 +10,7 @@ import pytest
 
 from services.sync.domain.limits import Limits
 from services.sync.store.imports import JOB
-from services.sync.worker import Cleaning
+from services.sync.worker import Retention
 from shared.errors import Permanent
 from shared.events import ItemPut
 from shared.jobs import JobWorker
@@ -77,7 +77,7 @@ async def test_refused_rows_go_some_days_after_their_import(shop: Shop) -> None:
     )
 
     for _ in range(2):
-        await Cleaning(shop.imports, shop.files, days=60, reject_days=30).clean()
+        await Retention(shop.imports, shop.files, days=60, reject_days=30).clean()
 
     assert [await shop.rejects(each.id) for each in (old, new)] == [[], await shop.rejects(new.id)]
     assert len(await shop.rejects(new.id)) == 3

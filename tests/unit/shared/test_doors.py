@@ -22,12 +22,12 @@ from services.engine.computations import csv_reader
 from services.engine.domain.schemas import Column, Schema
 from services.engine.jobs.received_rows import _said
 from services.router.domain.experiments import Definition
-from services.sync.domain import sources
+from services.sync.domain import builtin_mappings
 from services.sync.domain.catalogue import State, item_changed, merge_put, user_changed
 from services.sync.domain.cells import RowRejected
-from services.sync.domain.mapping import Kind, Mapping, layout
-from services.sync.domain.orders import StagedLine, orders_in
-from services.sync.domain.rows import interaction_rows, item_rows, order_rows
+from services.sync.domain.mapping import Kind, Mapping, find_columns
+from services.sync.domain.orders import StagedLine, assemble_orders
+from services.sync.domain.rows import interaction_row_parser, item_row_parser, order_row_parser
 from services.tracker.api.native import _events
 from services.tracker.domain.backend import TrackCart, TrackPurchase, purchased, put_into_cart
 from services.tracker.domain.columns import Columns
@@ -83,13 +83,15 @@ def merged(put: ItemPut | UserPut) -> State:
 
 
 def a_row(kind: Kind, **cells: str) -> Any:
-    made = {"orders": order_rows, "items": item_rows}.get(kind)
+    made = {"orders": order_row_parser, "items": item_row_parser}.get(kind)
     names = list(cells)
-    places = layout(sources.ENDCAP, kind, names)
+    places = find_columns(builtin_mappings.ENDCAP, kind, names)
     if made is None:
-        reader: Any = interaction_rows(sources.ENDCAP, places, len(names), tenant="shop", received_at=NOW)
+        reader: Any = interaction_row_parser(
+            builtin_mappings.ENDCAP, places, len(names), tenant="shop", received_at=NOW
+        )
     else:
-        reader = made(sources.ENDCAP, places, len(names))
+        reader = made(builtin_mappings.ENDCAP, places, len(names))
     return reader(list(cells.values()))
 
 
@@ -100,7 +102,7 @@ def an_order(**cells: str) -> Any:
 
 def ordered_at(text: str) -> Any:
     """The time of an order of one row: a row without one is refused when its order is settled."""
-    ((order, rejected),) = orders_in([StagedLine(2, an_order(ordered_at=text))])
+    ((order, rejected),) = assemble_orders([StagedLine(2, an_order(ordered_at=text))])
     if order is None:
         raise RowRejected(rejected[0].code, rejected[0].detail)
     return order.ordered_at
@@ -282,7 +284,7 @@ def test_metadata_of_the_engines_files_fits_32_bits(text: str) -> None:
 
 
 def said_by_a_mapping(**fields: Any) -> Mapping:
-    return Mapping.parsed(json.dumps(fields))
+    return Mapping.parse_json(json.dumps(fields))
 
 
 TEXTS: dict[str, Callable[[str], Any]] = {
@@ -298,7 +300,7 @@ TEXTS: dict[str, Callable[[str], Any]] = {
     "mapping: a constant": lambda text: said_by_a_mapping(constants={"city": text}),
     "mapping: a format of dates": lambda text: said_by_a_mapping(date_formats=[text]),
     "mapping: a prefix": lambda text: said_by_a_mapping(cancellation_prefix=text),
-    "mapping: its name": lambda text: Mapping.parsed("{}", text),
+    "mapping: its name": lambda text: Mapping.parse_json("{}", text),
 }  # fmt: skip
 
 

@@ -8,11 +8,11 @@ from datetime import UTC, datetime
 import orjson
 import pytest
 
-from services.sync.domain import sources
+from services.sync.domain import builtin_mappings
 from services.sync.domain.catalogue import State
 from services.sync.domain.imports import Import
-from services.sync.domain.mapping import Kind, Mapping, layout
-from services.sync.domain.rows import interaction_rows, item_rows, user_rows
+from services.sync.domain.mapping import Kind, Mapping, find_columns
+from services.sync.domain.rows import interaction_row_parser, item_row_parser, user_row_parser
 from shared.events.fields import MOST_PROPERTY_BYTES
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -22,7 +22,9 @@ CUT = Counter[str]
 def described(text: str, name: str = "Body (HTML)") -> tuple[dict[str, str], CUT]:
     """Return the attributes of an item with one column beside its id, and the columns that were cut."""
     header, shortened = ["item_id", name], Counter[str]()
-    reader = item_rows(sources.ENDCAP, layout(sources.ENDCAP, "items", header), 2, shortened)
+    reader = item_row_parser(
+        builtin_mappings.ENDCAP, find_columns(builtin_mappings.ENDCAP, "items", header), 2, shortened
+    )
     return reader(["hat", text]).attributes, shortened
 
 
@@ -55,11 +57,11 @@ def test_a_column_whose_name_is_too_long_is_left_out_and_counted() -> None:
 def test_users_and_interactions_keep_long_columns_too(kind: Kind) -> None:
     header, shortened = ["user_id", "event_type", "timestamp", "note"], Counter[str]()
     cells = ["u", "view", "1772366400", "\u20ac" * 40_000]
-    places = layout(Mapping(), kind, header)
+    places = find_columns(Mapping(), kind, header)
     if kind == "users":
-        kept = user_rows(Mapping(), places, 4, shortened)(cells).attributes["note"]
+        kept = user_row_parser(Mapping(), places, 4, shortened)(cells).attributes["note"]
     else:
-        reader = interaction_rows(Mapping(), places, 4, shortened, tenant="shop", received_at=NOON)
+        reader = interaction_row_parser(Mapping(), places, 4, shortened, tenant="shop", received_at=NOON)
         kept = (reader(cells).properties or {})["note"]
 
     assert 33_000 < len(kept) < 40_000
@@ -72,9 +74,9 @@ def test_an_import_counts_cut_cells_by_column() -> None:
         Counter(a=2, b=1),
     )
 
-    import_.shorten(shortened)
-    import_.shorten(shortened)
-    import_.shorten(Counter(a=1))
+    import_.count_shortened(shortened)
+    import_.count_shortened(shortened)
+    import_.count_shortened(Counter(a=1))
 
     assert import_.shortened == {"a": 3, "b": 1}
     import_.restart()

@@ -10,16 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.sync.domain.catalogue import (
+    MAX_RECORD_BYTES,
+    MAX_STATE_BYTES,
     MOST_PROPERTIES,
     MOST_PROPERTY_BYTES,
-    MOST_RECORD_BYTES,
-    MOST_STATE_BYTES,
     State,
     StateTooLarge,
     item_changed,
     merge_put,
-    microseconds,
     said_at,
+    to_microseconds,
     user_changed,
 )
 from shared.errors import Permanent
@@ -67,8 +67,8 @@ def test_the_same_puts_again_change_nothing(puts: list[Any]) -> None:
     for fields, attributes, at in timed:
         again.put(fields, attributes, at)
 
-    assert not again.is_published
-    assert not again.is_touched
+    assert not again.is_changed
+    assert not again.has_updates
 
 
 def test_a_field_that_is_only_confirmed_is_kept_in_mind_but_not_published() -> None:
@@ -76,13 +76,13 @@ def test_a_field_that_is_only_confirmed_is_kept_in_mind_but_not_published() -> N
 
     state.put({"name": "Cup"}, {}, 5)
 
-    assert state.is_touched
-    assert not state.is_published
+    assert state.has_updates
+    assert not state.is_changed
     assert state.times == {"name": 5}
 
 
 def test_a_new_item_is_published_even_when_nothing_is_said_of_it() -> None:
-    assert State("a", is_new=True).is_published
+    assert State("a", is_new=True).is_changed
 
 
 def put_into(*puts: ItemPut | UserPut) -> State:
@@ -131,7 +131,7 @@ def test_a_value_that_can_be_no_fields_is_refused(fields: dict[str, Any]) -> Non
 def test_a_clock_that_runs_ahead_does_not_win_for_ever() -> None:
     put = an_item_put().model_copy(update={"occurred_at": NOON + timedelta(days=400)})
 
-    assert said_at(put, NOON) == microseconds(NOON + timedelta(minutes=5))
+    assert said_at(put, NOON) == to_microseconds(NOON + timedelta(minutes=5))
 
 
 def test_events_carry_the_whole_state_and_an_id_of_its_times() -> None:
@@ -201,7 +201,7 @@ def test_the_size_of_a_state_is_that_of_its_event(puts: list[dict[str, Any]]) ->
 
 
 def test_the_largest_state_fits_into_a_record() -> None:
-    assert MOST_STATE_BYTES + MOST_PROPERTY_BYTES + MOST_RECORD_BYTES < MAX_EVENT_BYTES
+    assert MAX_STATE_BYTES + MOST_PROPERTY_BYTES + MAX_RECORD_BYTES < MAX_EVENT_BYTES
 
 
 def a_record(minute: int, fields: dict[str, Any], **columns: Any) -> ItemPut:
@@ -211,7 +211,7 @@ def a_record(minute: int, fields: dict[str, Any], **columns: Any) -> ItemPut:
 
 
 def said(minute: int) -> int:
-    return microseconds(NOON - timedelta(hours=1) + timedelta(minutes=minute))
+    return to_microseconds(NOON - timedelta(hours=1) + timedelta(minutes=minute))
 
 
 def test_a_record_replaces_the_record_before_it_and_nothing_of_the_shop_s_own() -> None:
@@ -288,7 +288,7 @@ def test_the_same_records_again_change_nothing(steps: list[Any]) -> None:
     for record in records:
         merge_put(again, record, NOON)
 
-    assert not again.is_published
+    assert not again.is_changed
 
 
 def test_a_state_that_has_no_room_for_more_takes_a_record_all_the_same() -> None:

@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from services.sync.domain import sources
-from services.sync.domain.cells import RowRejected, dates, numbers
-from services.sync.domain.dateorder import DateOrder
+from services.sync.domain import builtin_mappings
+from services.sync.domain.cells import RowRejected, date_parser, number_parser
+from services.sync.domain.date_order import DateOrder
 from services.sync.domain.mapping import Mapping
 from shared.errors import Permanent
 
@@ -29,7 +29,7 @@ EITHER = "05/12/2010"
     ],
 )  # fmt: skip
 def test_dots_group_thousands_where_the_decimal_mark_is_a_comma(text: str, value: float) -> None:
-    assert numbers(COMMA)(text, "price") == value
+    assert number_parser(COMMA)(text, "price") == value
 
 
 @pytest.mark.parametrize(
@@ -43,7 +43,7 @@ def test_what_could_be_another_number_is_refused_with_a_decimal_comma(text: str)
     with pytest.raises(
         RowRejected, match=r"no number like 1\.234,5: the mapping's decimal mark is a comma"
     ) as error:
-        numbers(COMMA)(text, "price")
+        number_parser(COMMA)(text, "price")
     assert error.value.code == "bad_number"
 
 
@@ -55,7 +55,7 @@ def test_what_could_be_another_number_is_refused_with_a_decimal_comma(text: str)
     ],
 )  # fmt: skip
 def test_thousands_are_understood_with_a_decimal_point(text: str, value: float) -> None:
-    assert numbers(POINT)(text, "price") == value
+    assert number_parser(POINT)(text, "price") == value
 
 
 @pytest.mark.parametrize(
@@ -63,33 +63,33 @@ def test_thousands_are_understood_with_a_decimal_point(text: str, value: float) 
 )
 def test_what_could_be_another_number_is_refused_with_a_decimal_point(text: str) -> None:
     with pytest.raises(RowRejected, match=r"no number like 1234\.5"):
-        numbers(POINT)(text, "price")
+        number_parser(POINT)(text, "price")
 
 
-def decided(mapping: Mapping, *texts: str) -> tuple[str, ...]:
+def resolved_formats(mapping: Mapping, *texts: str) -> tuple[str, ...]:
     order = DateOrder(mapping)
     for line, text in enumerate(texts, 2):
-        order.see(text, line)
-    return order.decided().date_formats
+        order.observe(text, line)
+    return order.resolved_mapping().date_formats
 
 
 def test_one_row_proves_the_day_first_for_all() -> None:
-    formats = decided(OPEN, EITHER, "07/12/2010", "", "soon", "2010-12-13", "13/12/2010")
+    formats = resolved_formats(OPEN, EITHER, "07/12/2010", "", "soon", "2010-12-13", "13/12/2010")
 
     assert formats == ("iso", "%d/%m/%Y")
-    read = dates(OPEN.model_copy(update={"date_formats": formats}))
+    read = date_parser(OPEN.model_copy(update={"date_formats": formats}))
     assert read(EITHER, "ordered_at") == datetime(2010, 12, 5, tzinfo=UTC)
 
 
 def test_one_row_proves_the_month_first_for_all() -> None:
-    assert decided(OPEN, EITHER, "12/13/2010") == ("iso", "%m/%d/%Y")
-    assert decided(OPEN, "05/05/2010") == ("iso", "%m/%d/%Y")
-    assert decided(OPEN, "2010-12-05", "never") == ("iso", "%m/%d/%Y")
+    assert resolved_formats(OPEN, EITHER, "12/13/2010") == ("iso", "%m/%d/%Y")
+    assert resolved_formats(OPEN, "05/05/2010") == ("iso", "%m/%d/%Y")
+    assert resolved_formats(OPEN, "2010-12-05", "never") == ("iso", "%m/%d/%Y")
 
 
 def test_a_file_that_stays_ambiguous_is_refused_with_both_readings() -> None:
     with pytest.raises(Permanent) as error:
-        decided(OPEN, "2010-12-13", EITHER, "07/12/2010")
+        resolved_formats(OPEN, "2010-12-13", EITHER, "07/12/2010")
 
     assert str(error.value) == (
         "The dates of the file can be read in two ways, and no row decides: '05/12/2010' on line 3 is "
@@ -102,20 +102,20 @@ def test_rows_that_contradict_each_other_are_named() -> None:
     with pytest.raises(
         Permanent, match=r"'12/13/2010' on line 2 has the month first, and '13/12/2010' on line 3"
     ):
-        decided(OPEN, "12/13/2010", "13/12/2010")
+        resolved_formats(OPEN, "12/13/2010", "13/12/2010")
 
 
 def test_a_mapping_with_one_format_says_it_for_the_file() -> None:
     explicit = Mapping(date_formats=("%m/%d/%Y",))
 
-    assert not DateOrder(explicit).is_open
-    assert decided(explicit, EITHER) == ("%m/%d/%Y",)
+    assert not DateOrder(explicit).is_ambiguous
+    assert resolved_formats(explicit, EITHER) == ("%m/%d/%Y",)
     with pytest.raises(RowRejected, match="with day and month in each other's places it would be one"):
-        dates(explicit)("13/12/2010", "ordered_at")
+        date_parser(explicit)("13/12/2010", "ordered_at")
 
 
 @pytest.mark.parametrize(
-    ("piece", "is_traced"),
+    ("piece", "may_match"),
     [
         (b"1,05/12/2010 08:26,x", True), (b"1,5/1/2010,x", True), (b"21/5/10 adjustment", False),
         (b"1,2010-12-05 08:26:00,1/2 LITRE", False),
@@ -123,23 +123,26 @@ def test_a_mapping_with_one_format_says_it_for_the_file() -> None:
     ],
 )  # fmt: skip
 def test_a_file_without_a_trace_of_such_a_date_needs_no_look_at_its_rows(
-    piece: bytes, *, is_traced: bool
+    piece: bytes, *, may_match: bool
 ) -> None:
-    assert DateOrder(OPEN).is_traced(piece) is is_traced
-    assert not DateOrder(POINT).is_traced(piece)
+    assert DateOrder(OPEN).may_match(piece) is may_match
+    assert not DateOrder(POINT).may_match(piece)
 
 
 def test_online_retail_leaves_it_to_the_rows_unless_the_mapping_says_it() -> None:
-    assert DateOrder(sources.ONLINE_RETAIL).is_open
-    assert decided(sources.ONLINE_RETAIL, "12/1/2010 8:26", "12/13/2010 8:26") == ("iso", "%m/%d/%Y %H:%M")
+    assert DateOrder(builtin_mappings.ONLINE_RETAIL).is_ambiguous
+    assert resolved_formats(builtin_mappings.ONLINE_RETAIL, "12/1/2010 8:26", "12/13/2010 8:26") == (
+        "iso",
+        "%m/%d/%Y %H:%M",
+    )
 
-    own = sources.own_mapping('{"date_format": "%d/%m/%Y %H:%M"}', "online-retail")
+    own = builtin_mappings.parse('{"date_format": "%d/%m/%Y %H:%M"}', "online-retail")
 
-    assert own == sources.ONLINE_RETAIL.model_copy(update={"date_formats": ("%d/%m/%Y %H:%M",)})
-    assert not DateOrder(own).is_open
+    assert own == builtin_mappings.ONLINE_RETAIL.model_copy(update={"date_formats": ("%d/%m/%Y %H:%M",)})
+    assert not DateOrder(own).is_ambiguous
 
 
 def test_a_mapping_with_columns_of_its_own_changes_no_built_in_one() -> None:
-    own = sources.own_mapping('{"columns": {"order_id": "Nr"}}', "online-retail")
+    own = builtin_mappings.parse('{"columns": {"order_id": "Nr"}}', "online-retail")
 
     assert (own.source, own.constants, own.positive_price) == ("online-retail", {}, False)

@@ -9,10 +9,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.sync.domain.faults import Faults
 from services.sync.domain.mapping import Layout
-from services.sync.domain.orders import MOST_LINES, Order, RejectedLine, StagedLine, changed, orders_in
-from services.sync.domain.rows import KIND_OF_ORDER, NOTHING_SOLD, OrderRow
+from services.sync.domain.orders import (
+    MAX_ORDER_LINES,
+    Order,
+    RejectedLine,
+    StagedLine,
+    assemble_orders,
+    rejected_as_changed,
+)
+from services.sync.domain.rejected_orders import RejectedOrders
+from services.sync.domain.rows import INHERITED_KIND, NON_SALE_CODES, OrderRow
 from services.sync.domain.table import Record
 from shared.events import OrderCancelled, OrderPlaced, line_id
 
@@ -27,7 +34,7 @@ def a_line(at: int, product: str = "a", order: str = "1", **values: object) -> S
 
 
 def settled(lines: list[StagedLine]) -> tuple[list[Order], list[RejectedLine]]:
-    found = list(orders_in(sorted(lines, key=lambda line: (line.row.order_id, line.row.kind))))
+    found = list(assemble_orders(sorted(lines, key=lambda line: (line.row.order_id, line.row.kind))))
     return [order for order, _ in found if order], [line for _, rejected in found for line in rejected]
 
 
@@ -114,12 +121,14 @@ def test_cells_of_the_order_may_stand_in_any_one_row() -> None:
         (order,), rejected = settled(lines)
         assert rejected == []
         assert [item.row for item in order.items] == [line.row for line in full]
-        assert [line.file_line for line in order.carried] == [line.file_line for line in lines if line.place]
+        assert [line.file_line for line in order.filled_lines] == [
+            line.file_line for line in lines if line.ctid
+        ]
         # So a mended file brings the same again; and so does the same file to an order of an earlier release.
         assert order.content == settled(full)[0][0].content
-        assert order.is_content(order.content)
-        assert order.is_content(order.written)
-    assert settled(full)[0][0].carried == ()
+        assert order.matches(order.content)
+        assert order.matches(order.unfilled_content)
+    assert settled(full)[0][0].filled_lines == ()
 
 
 def test_an_order_without_any_date_is_refused_whole() -> None:
@@ -132,10 +141,10 @@ def test_an_order_without_any_date_is_refused_whole() -> None:
 def test_a_row_without_kind_and_date_is_of_the_kind_before_it() -> None:
     lines = [
         a_line(2, "a"),
-        a_line(3, "b", kind=KIND_OF_ORDER, ordered_at=None),
+        a_line(3, "b", kind=INHERITED_KIND, ordered_at=None),
         a_line(4, "a", kind="cancellation", quantity=-1.0, ordered_at=NOON + timedelta(days=1)),
-        a_line(5, "b", kind=KIND_OF_ORDER, ordered_at=None, quantity=2.0),
-        a_line(6, "c", kind=KIND_OF_ORDER, ordered_at=None, quantity=-3.0),
+        a_line(5, "b", kind=INHERITED_KIND, ordered_at=None, quantity=2.0),
+        a_line(6, "c", kind=INHERITED_KIND, ordered_at=None, quantity=-3.0),
     ]
 
     (order, cancellation), rejected = settled(lines)
@@ -149,7 +158,7 @@ def test_a_row_without_kind_and_date_is_of_the_kind_before_it() -> None:
 
 
 def test_a_row_that_takes_nothing_from_the_shop_leaves_the_order_whole() -> None:
-    (order,), rejected = settled([a_line(2), a_line(3, kind=KIND_OF_ORDER, ordered_at=None, quantity=-1.0)])
+    (order,), rejected = settled([a_line(2), a_line(3, kind=INHERITED_KIND, ordered_at=None, quantity=-1.0)])
 
     assert len(order.items) == 1
     assert [(line.file_line, line.code) for line in rejected] == [(3, "quantity_not_positive")]
@@ -158,10 +167,10 @@ def test_a_row_that_takes_nothing_from_the_shop_leaves_the_order_whole() -> None
 def noted(*rows: str, codes: tuple[str, ...] = ()) -> list[tuple[str, int]]:
     """Return the orders of refused rows of a file with the columns order_id, product_id and name."""
     names = Layout({"order_id": 0, "product_id": 1, "name": 2}, ())
-    faults = Faults(names, ";")
+    rejected_orders = RejectedOrders(names, ";")
     for line, row in enumerate(rows, 2):
-        faults.note(Record(line, [], row), codes[line - 2] if codes else "bad_number")
-    return faults.taken()
+        rejected_orders.add(Record(line, [], row), codes[line - 2] if codes else "bad_number")
+    return rejected_orders.take()
 
 
 def test_a_refused_row_tells_its_order_however_damaged_it_is() -> None:
@@ -175,7 +184,7 @@ def test_a_refused_row_with_a_product_and_no_order_is_of_the_order_before() -> N
     assert noted("1;POSTAGE;x", ";;Sum", ";;", codes=("service_code", "ragged_row", "ragged_row")) == []
 
 
-@pytest.mark.parametrize("code", sorted(NOTHING_SOLD))
+@pytest.mark.parametrize("code", sorted(NON_SALE_CODES))
 def test_a_row_that_is_no_order_line_leaves_the_order_whole(code: str) -> None:
     assert noted("1;a;x", codes=(code,)) == []
 
@@ -188,7 +197,7 @@ def test_a_line_number_that_comes_twice_is_refused() -> None:
 
 
 def test_an_order_that_no_event_could_carry_is_refused() -> None:
-    orders, rejected = settled([a_line(at) for at in range(2, MOST_LINES + 3)])
+    orders, rejected = settled([a_line(at) for at in range(2, MAX_ORDER_LINES + 3)])
     wide, wide_refused = settled([a_line(at, product_name="x" * 2_000) for at in range(2, 502)])
 
     assert orders == wide == []
@@ -199,7 +208,7 @@ def test_an_order_that_no_event_could_carry_is_refused() -> None:
 def test_an_order_becomes_one_event_with_its_lines() -> None:
     (order,), _ = settled([a_line(2), a_line(3), a_line(4, "b", category="Kitchen")])
 
-    event = order.event("default", "endcap", names_its_order=True)
+    event = order.event("default", "endcap", names_cancelled_order=True)
 
     assert isinstance(event, OrderPlaced)
     assert (event.key, event.historical, event.occurred_at) == ("default:u", True, NOON)
@@ -212,27 +221,28 @@ def test_an_order_becomes_one_event_with_its_lines() -> None:
 def test_a_guests_order_is_keyed_by_itself() -> None:
     (order,), _ = settled([a_line(2, user_id=None)])
 
-    assert order.event("default", "endcap", names_its_order=True).key == "default:order:1"
+    assert order.event("default", "endcap", names_cancelled_order=True).key == "default:order:1"
 
 
 def test_a_cancellation_names_its_order_only_where_the_source_does() -> None:
     (order,), _ = settled([a_line(2, kind="cancellation", quantity=-1.0)])
 
-    named = order.event("default", "endcap", names_its_order=True)
-    unnamed = order.event("default", "online-retail", names_its_order=False)
+    named = order.event("default", "endcap", names_cancelled_order=True)
+    unnamed = order.event("default", "online-retail", names_cancelled_order=False)
 
     assert isinstance(named, OrderCancelled)
     assert isinstance(unnamed, OrderCancelled)
     assert (named.cancels, unnamed.cancels) == ("1", None)
     assert (
-        named.event_id != settled([a_line(2)])[0][0].event("default", "endcap", names_its_order=True).event_id
+        named.event_id
+        != settled([a_line(2)])[0][0].event("default", "endcap", names_cancelled_order=True).event_id
     )
 
 
 def test_an_order_that_comes_again_changed_is_refused_line_by_line() -> None:
     (order,), _ = settled([a_line(2), a_line(5)])
 
-    rejected = changed(order)
+    rejected = rejected_as_changed(order)
 
     assert [line.file_line for line in rejected] == [2, 5]
     assert "an order comes in one file" in rejected[0].detail

@@ -6,24 +6,24 @@ from datetime import UTC, datetime
 
 import pytest
 
-from services.sync.domain import sources
+from services.sync.domain import builtin_mappings
 from services.sync.domain.cells import RowRejected
-from services.sync.domain.dateorder import DateOrder
-from services.sync.domain.mapping import SHAPES, Kind, Mapping, layout
+from services.sync.domain.date_order import DateOrder
+from services.sync.domain.mapping import FILE_FIELDS, Kind, Mapping, find_columns
 from services.sync.domain.rows import (
-    KIND_OF_ORDER,
+    INHERITED_KIND,
     OrderRow,
     PutRow,
-    interaction_rows,
-    item_rows,
-    order_rows,
-    user_rows,
+    interaction_row_parser,
+    item_row_parser,
+    order_row_parser,
+    user_row_parser,
 )
 from shared.errors import Permanent
 from shared.events import InteractionRecorded
 
-RETAIL = [*sources.ONLINE_RETAIL.columns.values()]
-NATIVE = [*SHAPES["orders"].fields]
+RETAIL = [*builtin_mappings.ONLINE_RETAIL.columns.values()]
+NATIVE = [*FILE_FIELDS["orders"].fields]
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
@@ -36,14 +36,14 @@ def retail(
     price: str = "2.55",
     customer: str = "17850",
 ) -> OrderRow:
-    mapping = DateOrder(sources.ONLINE_RETAIL).decided()
-    places = layout(mapping, "orders", RETAIL)
+    mapping = DateOrder(builtin_mappings.ONLINE_RETAIL).resolved_mapping()
+    places = find_columns(mapping, "orders", RETAIL)
     cells = [invoice, code, name, quantity, date, price, customer, "United Kingdom"]
     assert RETAIL[1:3] == ["StockCode", "Description"]
-    return order_rows(mapping, places, len(RETAIL))(cells)
+    return order_row_parser(mapping, places, len(RETAIL))(cells)
 
 
-def native(mapping: Mapping = sources.ENDCAP, **cells: str) -> OrderRow:
+def native(mapping: Mapping = builtin_mappings.ENDCAP, **cells: str) -> OrderRow:
     values = {
         "order_id": "1",
         "ordered_at": "2026-03-01T12:00:00Z",
@@ -51,21 +51,23 @@ def native(mapping: Mapping = sources.ENDCAP, **cells: str) -> OrderRow:
         "quantity": "1",
         **cells,
     }
-    reader = order_rows(mapping, layout(mapping, "orders", NATIVE), len(NATIVE))
+    reader = order_row_parser(mapping, find_columns(mapping, "orders", NATIVE), len(NATIVE))
     return reader([values.get(name, "") for name in NATIVE])
 
 
 def put(kind: Kind, header: str, row: str) -> PutRow:
     names = header.split(",")
-    reader = {"items": item_rows, "users": user_rows}[kind]
-    return reader(sources.ENDCAP, layout(sources.ENDCAP, kind, names), len(names))(row.split(","))
+    reader = {"items": item_row_parser, "users": user_row_parser}[kind]
+    return reader(builtin_mappings.ENDCAP, find_columns(builtin_mappings.ENDCAP, kind, names), len(names))(
+        row.split(",")
+    )
 
 
 def interaction(header: str, row: str) -> InteractionRecorded:
     names = header.split(",")
-    mapping = sources.recognised("interactions", names)
-    places = layout(mapping, "interactions", names)
-    reader = interaction_rows(mapping, places, len(names), tenant="default", received_at=NOON)
+    mapping = builtin_mappings.detect("interactions", names)
+    places = find_columns(mapping, "interactions", names)
+    reader = interaction_row_parser(mapping, places, len(names), tenant="default", received_at=NOON)
     return reader(row.split(","))
 
 
@@ -93,7 +95,7 @@ def test_a_spreadsheets_customer_and_date_are_understood() -> None:
     assert (row.user_id, row.ordered_at) == ("17850", datetime(2010, 12, 1, 8, 26, tzinfo=UTC))
 
 
-@pytest.mark.parametrize("code", [*sorted(sources.ONLINE_RETAIL.service_codes), "m", "bank charges"])
+@pytest.mark.parametrize("code", [*sorted(builtin_mappings.ONLINE_RETAIL.service_codes), "m", "bank charges"])
 def test_service_codes_are_refused(code: str) -> None:
     assert rejection(retail, code=code) == "service_code"
 
@@ -167,7 +169,7 @@ def test_a_bad_cell_refuses_the_line_with_its_reason(cells: dict[str, str], code
 def test_a_row_without_a_date_waits_for_that_of_its_order() -> None:
     row = native(ordered_at=" ", quantity="-2")
 
-    assert (row.ordered_at, row.kind, row.quantity) == (None, KIND_OF_ORDER, -2.0)
+    assert (row.ordered_at, row.kind, row.quantity) == (None, INHERITED_KIND, -2.0)
     assert native(ordered_at="", kind="order").kind == "order"
     assert rejection(native, ordered_at="", quantity="0") == "quantity_not_positive"
 
@@ -180,13 +182,13 @@ def test_dates_in_common_shapes(date: str) -> None:
 
 
 def test_a_mapping_of_ones_own() -> None:
-    mapping = Mapping.parsed(
+    mapping = Mapping.parse_json(
         '{"columns": {"order_id": "Beleg-Nr", "ordered_at": "Datum", "product_id": "Artikel",'
         ' "quantity": "Menge", "price": "Preis"}, "date_format": "%d.%m.%Y %H:%M",'
         ' "timezone": "Europe/Vienna", "decimal": ",", "constants": {"currency": "EUR"}}'
     )
     header = ["BELEG NR", "Datum", "Artikel", "Menge", "Preis"]
-    reader = order_rows(mapping, layout(mapping, "orders", header), len(header))
+    reader = order_row_parser(mapping, find_columns(mapping, "orders", header), len(header))
 
     row = reader(["7", "01.03.2026 13:00", "x", "1,5", "2,50"])
 
@@ -214,34 +216,34 @@ def test_a_mapping_of_ones_own() -> None:
 )
 def test_a_mapping_that_is_wrong_says_so(document: str, sentence: str) -> None:
     with pytest.raises(Permanent, match=sentence):
-        Mapping.parsed(document)
+        Mapping.parse_json(document)
 
 
 def test_missing_columns_are_named_with_what_was_found() -> None:
     with pytest.raises(Permanent, match=r"columns order_id and ordered_at.*has: foo, product_id, quantity"):
-        layout(sources.ENDCAP, "orders", ["foo", "product_id", "quantity"])
+        find_columns(builtin_mappings.ENDCAP, "orders", ["foo", "product_id", "quantity"])
 
 
 def test_a_mapping_to_a_column_that_is_not_there_is_named() -> None:
     with pytest.raises(Permanent, match=r"Preis \(for price\)"):
-        layout(Mapping(columns={"price": "Preis"}), "orders", NATIVE)
+        find_columns(Mapping(columns={"price": "Preis"}), "orders", NATIVE)
 
 
 def test_a_mapping_of_a_field_that_is_none_is_named() -> None:
     with pytest.raises(Permanent, match="colour"):
-        layout(Mapping(columns={"colour": "x"}), "orders", NATIVE)
+        find_columns(Mapping(columns={"colour": "x"}), "orders", NATIVE)
 
 
 def test_a_column_that_stands_twice_is_ambiguous() -> None:
     with pytest.raises(Permanent, match="2 times"):
-        layout(sources.ENDCAP, "items", ["item_id", "Item ID"])
+        find_columns(builtin_mappings.ENDCAP, "items", ["item_id", "Item ID"])
 
 
 def test_the_source_is_recognised_by_the_header() -> None:
-    assert sources.recognised("orders", RETAIL) is sources.ONLINE_RETAIL
-    assert sources.recognised("orders", NATIVE) is sources.ENDCAP
+    assert builtin_mappings.detect("orders", RETAIL) is builtin_mappings.ONLINE_RETAIL
+    assert builtin_mappings.detect("orders", NATIVE) is builtin_mappings.ENDCAP
     with pytest.raises(Permanent, match="endcap and online-retail"):
-        sources.built_in("shopware")
+        builtin_mappings.by_name("shopware")
 
 
 def test_an_item_with_attributes() -> None:

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.sync.domain.limits import MOST_COLUMNS
-from services.sync.domain.table import RAW_KEPT, Record, Table
-from services.sync.domain.text import LONGEST
+from services.sync.domain.limits import MAX_COLUMNS
+from services.sync.domain.line_reader import MAX_ROW_CHARACTERS
+from services.sync.domain.table import MAX_RAW_CHARACTERS, Record, Table
 from shared.errors import Permanent
 
 HEADER = b"id,name,price\n"
@@ -113,7 +113,7 @@ def test_bytes_that_are_no_text_in_an_ascii_file_are_refused_not_guessed() -> No
 
 
 def test_a_huge_field_is_refused_and_never_held() -> None:
-    content = HEADER + b"1," + b"x" * (LONGEST * 20) + b",2\n2,b,3\n"
+    content = HEADER + b"1," + b"x" * (MAX_ROW_CHARACTERS * 20) + b",2\n2,b,3\n"
 
     _, records = read(content, 50)
 
@@ -123,7 +123,7 @@ def test_a_huge_field_is_refused_and_never_held() -> None:
 
 
 def test_a_huge_last_line_without_an_end_is_refused() -> None:
-    _, records = read(HEADER + b"1,a,2\n2," + b"x" * (LONGEST * 9), 50)
+    _, records = read(HEADER + b"1,a,2\n2," + b"x" * (MAX_ROW_CHARACTERS * 9), 50)
 
     assert good(records) == [["1", "a", "2"]]
     assert bad(records) == [(3, "row_too_long")]
@@ -164,10 +164,10 @@ def test_a_file_that_is_no_table_is_refused_with_a_reason(content: bytes, senten
     ("header", "what"),
     [
         (
-            b",".join(b"c%d" % number for number in range(MOST_COLUMNS + 1)),
+            b",".join(b"c%d" % number for number in range(MAX_COLUMNS + 1)),
             "1,001 columns; 1,000 are allowed",
         ),
-        (b"a" * (LONGEST + 1), "first line is longer than 65,536 characters"),
+        (b"a" * (MAX_ROW_CHARACTERS + 1), "header is longer than 65,536 characters"),
     ],
 )
 def test_a_first_line_that_is_too_wide_or_too_long_is_refused(header: bytes, what: str) -> None:
@@ -179,7 +179,7 @@ def test_the_cells_of_a_refused_row_are_not_kept() -> None:
     _, records = read(HEADER + b"," * 60_000 + b"\n1,2,3\n")
 
     assert (bad(records), records[0].fields) == ([(2, "ragged_row")], [])
-    assert len(records[0].raw) <= RAW_KEPT + 1
+    assert len(records[0].raw) <= MAX_RAW_CHARACTERS + 1
     assert good(records) == [["1", "2", "3"]]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from services.sync.domain.uploads import meaning
+from services.sync.domain.uploads import parse_key
 
 
 @pytest.mark.parametrize(
@@ -18,7 +18,7 @@ from services.sync.domain.uploads import meaning
     ],
 )
 def test_a_file_of_a_kind_is_an_import(key: str, kind: str) -> None:
-    assert meaning(key) == ("default", kind)
+    assert parse_key(key) == ("default", kind)
 
 
 @pytest.mark.parametrize(
@@ -36,4 +36,4 @@ def test_a_file_of_a_kind_is_an_import(key: str, kind: str) -> None:
     ],
 )
 def test_any_other_key_is_not(key: str) -> None:
-    assert meaning(key) is None
+    assert parse_key(key) is None

@@ -18,7 +18,7 @@ log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
-class Cleaning:
+class Retention:
     """Deletes old files and refused rows. Several at once do no harm."""
 
     imports: Imports

@@ -10,7 +10,7 @@ import io
 
 from shared.errors import Permanent
 
-LONGEST = 65_536
+MAX_ROW_CHARACTERS = 65_536
 """Characters of the longest row that is read; a longer one is refused, and never held in memory."""
 
 _UTF8_MARK = b"\xef\xbb\xbf"
@@ -25,7 +25,7 @@ class LineReader:
     def __init__(self, encoding: str | None = None) -> None:
         """Without an encoding it is found out from the first letters beyond ASCII."""
         self.encoding = encoding
-        self.dirty = False
+        self.has_damage = False
         """Whether a line so far held what no text holds: an undecodable byte, or NUL."""
         self._rest = b""
         self._skipping = False
@@ -42,9 +42,9 @@ class LineReader:
         cut = data.rfind(b"\n") + 1
         self._rest = data[cut:]
         # Four bytes make a character at the most.
-        if len(self._rest) > 4 * LONGEST:
+        if len(self._rest) > 4 * MAX_ROW_CHARACTERS:
             self._skipping = True
-            self._rest = self._rest[: 4 * LONGEST + 1]
+            self._rest = self._rest[: 4 * MAX_ROW_CHARACTERS + 1]
         return self._decoded(data[:cut])
 
     def close(self) -> list[str]:
@@ -62,16 +62,16 @@ class LineReader:
             data = data.removeprefix(_UTF8_MARK)
         if data.isascii():
             text = data.decode("ascii")
-            self.dirty = self.dirty or "\0" in text
+            self.has_damage = self.has_damage or "\0" in text
         else:
             if self.encoding is None:
-                self.encoding = found_encoding(data)
+                self.encoding = detect_encoding(data)
             text = data.decode(self.encoding, errors="surrogateescape")
-            self.dirty = self.dirty or "\0" in text or not _encodable(text)
+            self.has_damage = self.has_damage or "\0" in text or not _encodable(text)
         return list(io.StringIO(text, newline="\n"))
 
 
-def found_encoding(data: bytes) -> str:
+def detect_encoding(data: bytes) -> str:
     """`utf-8` or `cp1252` (Latin-1 with Windows' quotes), judged by the lines that are not ASCII.
 
     A file is Western when most of those lines are no UTF-8 and all their bytes are Western letters; else

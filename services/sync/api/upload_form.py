@@ -13,11 +13,11 @@ from fastapi import Request
 from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
-from services.sync.domain import sources
+from services.sync.domain import builtin_mappings
+from services.sync.domain.decompression import Decompressor
 from services.sync.domain.imports import Import
 from services.sync.domain.limits import HEADER_BYTES
-from services.sync.domain.mapping import KINDS, SHAPES, Kind, Mapping, layout
-from services.sync.domain.packing import Unpacker
+from services.sync.domain.mapping import FILE_FIELDS, KINDS, Kind, Mapping, find_columns
 from services.sync.domain.table import Table
 from shared.errors import ApiError, Permanent
 from shared.http import allow_bytes
@@ -30,8 +30,8 @@ _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 def _columns() -> str:
     """Our columns for each kind, for people who write such files."""
     sentences = []
-    for kind, shape in SHAPES.items():
-        rest = ", any other column as an attribute" if shape.keeps_others else ""
+    for kind, shape in FILE_FIELDS.items():
+        rest = ", any other column as an attribute" if shape.keeps_attributes else ""
         sentences.append(
             f"{kind}: {', '.join(shape.required)} are needed; {', '.join(shape.optional)} may be there{rest}."
         )
@@ -60,7 +60,7 @@ FORM: dict[str, Any] = {
                         "source": {
                             "type": "string",
                             "description": "a mapping by name; without it the header is recognised",
-                            "examples": sorted(sources.BUILT_IN),
+                            "examples": sorted(builtin_mappings.BUILT_IN),
                         },
                         "mapping": {
                             "type": "string",
@@ -142,7 +142,7 @@ async def _own_mapping(form: FormData) -> Mapping | None:
         return None
     document = await given.read() if isinstance(given, UploadFile) else given
     source = form.get("source")
-    return sources.own_mapping(document, source if isinstance(source, str) else None)
+    return builtin_mappings.parse(document, source if isinstance(source, str) else None)
 
 
 def _usable(kind: Kind, own: Mapping | None, source: object, table: Table) -> Mapping:
@@ -151,17 +151,17 @@ def _usable(kind: Kind, own: Mapping | None, source: object, table: Table) -> Ma
     if own is not None:
         mapping = own
     elif isinstance(source, str) and source:
-        mapping = sources.built_in(source)
+        mapping = builtin_mappings.by_name(source)
     else:
-        mapping = sources.recognised(kind, header)
-    layout(mapping, kind, header)
+        mapping = builtin_mappings.detect(kind, header)
+    find_columns(mapping, kind, header)
     return mapping
 
 
 async def _header_table(file: UploadFile, own: Mapping | None) -> Table:
     """Return a table that has read the file's first line; Permanent when that does not come soon."""
     table = Table(own.encoding, own.delimiter) if own else Table()
-    unpacker, size = Unpacker(), 0
+    unpacker, size = Decompressor(), 0
     try:
         while piece := await file.read(_HEAD):
             for plain in unpacker.feed(piece):

@@ -7,15 +7,20 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Itera
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from services.sync.domain import sources
+from services.sync.domain import builtin_mappings
 from services.sync.domain.cells import RowRejected
-from services.sync.domain.dateorder import DateOrder
-from services.sync.domain.faults import Faults
+from services.sync.domain.date_order import DateOrder
 from services.sync.domain.imports import Import, Reject
 from services.sync.domain.limits import CHUNK_BYTES, CHUNK_CELLS, Limits
-from services.sync.domain.mapping import DATE_FIELDS, Mapping, layout
-from services.sync.domain.rows import interaction_rows, item_rows, order_rows, user_rows
-from services.sync.domain.table import Record, Table, kept
+from services.sync.domain.mapping import DATE_FIELDS, Mapping, find_columns
+from services.sync.domain.rejected_orders import RejectedOrders
+from services.sync.domain.rows import (
+    interaction_row_parser,
+    item_row_parser,
+    order_row_parser,
+    user_row_parser,
+)
+from services.sync.domain.table import Record, Table, printable
 from shared import outbox
 from shared.errors import Permanent
 from shared.events.topics import INTERACTIONS
@@ -37,10 +42,10 @@ class _Rows(NamedTuple):
 
     read: Callable[[list[str]], Any]
     shortened: Counter[str]
-    faults: Faults | None = None
+    rejected_orders: RejectedOrders | None = None
 
 
-class Reading:
+class FileReader:
     """Reads files chunk by chunk, each in one transaction with the import's state."""
 
     def __init__(
@@ -70,7 +75,7 @@ class Reading:
 
     async def read(self, import_: Import) -> Import:
         """Read the file from the import's position to its end."""
-        mapping = await self._decided(import_)
+        mapping = await self._resolved_mapping(import_)
         table = Table(mapping.encoding, mapping.delimiter)
         rows: _Rows | None = None
         async with aclosing(self._chunks(table, import_)) as chunks:
@@ -79,25 +84,27 @@ class Reading:
                 import_ = await self._chunk(import_, records, rows, table, packed_bytes)
         if rows is None:
             _row_reader(import_, mapping, table)  # A file without rows still has to have our columns.
-        later = import_.later()
-        later.begin("finish" if import_.kind == "interactions" else import_.kind)
-        later.bytes_read, later.encoding = import_.size, table.encoding
+        updated = import_.copy()
+        updated.start_step("finish" if import_.kind == "interactions" else import_.kind)
+        updated.bytes_read, updated.encoding = import_.size, table.encoding
         async with self._database.transaction() as connection:
-            await self._imports.save(connection, later)
-        return later
+            await self._imports.save(connection, updated)
+        return updated
 
-    async def _decided(self, import_: Import) -> Mapping:
+    async def _resolved_mapping(self, import_: Import) -> Mapping:
         """Return the file's mapping with one order of day and month.
 
         Where the mapping leaves that open, the rows are looked at before the first is taken. Permanent when
         they don't tell.
         """
-        mapping = import_.own_mapping or (sources.built_in(import_.source) if import_.source else None)
-        mapping = mapping or sources.recognised(import_.kind, (await self._header(import_)).header or [])
+        mapping = import_.own_mapping or (
+            builtin_mappings.by_name(import_.source) if import_.source else None
+        )
+        mapping = mapping or builtin_mappings.detect(import_.kind, (await self._header(import_)).header or [])
         order = DateOrder(mapping)
-        if order.is_open and await self._is_traced(import_, order):
-            await self._look(import_, mapping, order)
-        return order.decided()
+        if order.is_ambiguous and await self._has_ambiguous_dates(import_, order):
+            await self._observe_dates(import_, mapping, order)
+        return order.resolved_mapping()
 
     async def _header(self, import_: Import) -> Table:
         """Return a table that has read the first line; Permanent when there is none."""
@@ -111,18 +118,18 @@ class Reading:
         table.close()
         return table
 
-    async def _is_traced(self, import_: Import, order: DateOrder) -> bool:
+    async def _has_ambiguous_dates(self, import_: Import, order: DateOrder) -> bool:
         """Return whether the file may hold a date that the order of day and month tells."""
         file = self._files.pieces(import_.bucket, import_.object_key, import_.etag)
         tail = b""
         async with aclosing(file) as pieces:
             async for piece, _ in pieces:
-                if order.is_traced(tail + piece):
+                if order.may_match(tail + piece):
                     return True
                 tail = piece[-_TRACE_BYTES:]
         return False
 
-    async def _look(self, import_: Import, mapping: Mapping, order: DateOrder) -> None:
+    async def _observe_dates(self, import_: Import, mapping: Mapping, order: DateOrder) -> None:
         """Show the dates of all rows to what decides between day and month first."""
         table = Table(mapping.encoding, mapping.delimiter)
         column: int | None = None
@@ -130,10 +137,10 @@ class Reading:
         def look(records: list[Record]) -> None:
             nonlocal column
             if column is None and table.header is not None:
-                column = layout(mapping, import_.kind, table.header)[DATE_FIELDS.get(import_.kind, "")]
+                column = find_columns(mapping, import_.kind, table.header)[DATE_FIELDS.get(import_.kind, "")]
             for record in self._counted(records):
                 if not record.problem and column is not None and column >= 0:
-                    order.see(record.fields[column].strip(), record.line)
+                    order.observe(record.fields[column].strip(), record.line)
 
         file = self._files.pieces(import_.bucket, import_.object_key, import_.etag)
         async with aclosing(file) as pieces:
@@ -177,21 +184,21 @@ class Reading:
         packed_bytes: int,
     ) -> Import:
         taken, rejects = _sorted_out(records, rows)
-        later = import_.later()
-        later.shorten(rows.shortened)
-        later.rows_read += len(records)
-        kept = later.add_rejects(rejects, self._limits)
-        later.position = {"line": records[-1].line}
-        later.bytes_read, later.encoding = packed_bytes, table.encoding
+        updated = import_.copy()
+        updated.count_shortened(rows.shortened)
+        updated.rows_read += len(records)
+        kept = updated.add_rejects(rejects, self._limits)
+        updated.position = {"line": records[-1].line}
+        updated.bytes_read, updated.encoding = packed_bytes, table.encoding
         async with self._database.transaction() as connection:
             await self._imports.add_rejects(connection, import_.id, kept)
-            if rows.faults is not None:
-                later.position["order"] = rows.faults.previous
-                await self._staging.add_faults(connection, import_.id, rows.faults.taken())
+            if rows.rejected_orders is not None:
+                updated.position["order"] = rows.rejected_orders.previous_order_id
+                await self._staging.add_rejected_orders(connection, import_.id, rows.rejected_orders.take())
             if taken:
-                await self._take[import_.kind](connection, later, taken)
-            await self._imports.save(connection, later)
-        return later
+                await self._take[import_.kind](connection, updated, taken)
+            await self._imports.save(connection, updated)
+        return updated
 
     async def _stage_lines(self, connection: Connection, import_: Import, rows: list[Row]) -> None:
         lines = [(record.line, record.raw.rstrip("\r\n"), row) for record, row in rows]
@@ -208,7 +215,7 @@ class Reading:
         new = await self._orders.new_interactions(connection, import_.tenant, list(events))
         import_.rows_accepted += len(new)
         import_.rows_duplicate += len(rows) - len(new)
-        import_.change(interactions=len(new))
+        import_.count_changes(interactions=len(new))
         await outbox.append(
             connection, INTERACTIONS, [event for event in events.values() if event.event_id in new]
         )
@@ -242,25 +249,27 @@ def _row_reader(import_: Import, mapping: Mapping, table: Table) -> _Rows:
     """Return the reader for the columns that the file has; Permanent when some are missing."""
     header = table.header or []
     import_.source = mapping.source
-    places, width = layout(mapping, import_.kind, header), len(header)
+    places, width = find_columns(mapping, import_.kind, header), len(header)
     shortened = Counter[str]()
     match import_.kind:
         case "orders":
-            faults = Faults(places, table.delimiter or ",", import_.position.get("order", ""))
-            return _Rows(order_rows(mapping, places, width), shortened, faults)
+            rejected_orders = RejectedOrders(
+                places, table.delimiter or ",", import_.position.get("order", "")
+            )
+            return _Rows(order_row_parser(mapping, places, width), shortened, rejected_orders)
         case "items":
-            return _Rows(item_rows(mapping, places, width, shortened), shortened)
+            return _Rows(item_row_parser(mapping, places, width, shortened), shortened)
         case "users":
-            return _Rows(user_rows(mapping, places, width, shortened), shortened)
+            return _Rows(user_row_parser(mapping, places, width, shortened), shortened)
         case "interactions":
-            read = interaction_rows(
+            read = interaction_row_parser(
                 mapping, places, width, shortened, tenant=import_.tenant, received_at=import_.said_at
             )
             return _Rows(read, shortened)
 
 
 def _sorted_out(records: Sequence[Record], rows: _Rows) -> tuple[list[Row], list[Reject]]:
-    faults = rows.faults
+    rejected_orders = rows.rejected_orders
     taken: list[Row] = []
     rejects: list[Reject] = []
     for record in records:
@@ -270,13 +279,13 @@ def _sorted_out(records: Sequence[Record], rows: _Rows) -> tuple[list[Row], list
             try:
                 row = rows.read(record.fields)
             except RowRejected as error:
-                reject = Reject(record.line, error.code, error.detail, kept(record.raw))
+                reject = Reject(record.line, error.code, error.detail, printable(record.raw))
             else:
                 taken.append((record, row))
-                if faults is not None:
-                    faults.previous = row.order_id
+                if rejected_orders is not None:
+                    rejected_orders.previous_order_id = row.order_id
                 continue
         rejects.append(reject)
-        if faults is not None:
-            faults.note(record, reject.code)
+        if rejected_orders is not None:
+            rejected_orders.add(record, reject.code)
     return taken, rejects

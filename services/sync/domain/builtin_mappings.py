@@ -38,7 +38,7 @@ ONLINE_RETAIL = Mapping(
 BUILT_IN: dict[str, Mapping] = {mapping.source: mapping for mapping in (ENDCAP, ONLINE_RETAIL)}
 
 
-def recognised(kind: Kind, header: list[str]) -> Mapping:
+def detect(kind: Kind, header: list[str]) -> Mapping:
     """The mapping for a file that came without one."""
     names = {folded(name) for name in header}
     if kind == "orders" and names >= {folded(name) for name in ONLINE_RETAIL.columns.values()}:
@@ -48,7 +48,7 @@ def recognised(kind: Kind, header: list[str]) -> Mapping:
     return ENDCAP
 
 
-def built_in(source: str) -> Mapping:
+def by_name(source: str) -> Mapping:
     """A mapping by its name; Permanent says which there are."""
     try:
         return BUILT_IN[source]
@@ -59,15 +59,15 @@ def built_in(source: str) -> Mapping:
         ) from None
 
 
-def own_mapping(document: bytes | str, source: str | None) -> Mapping:
+def parse(document: bytes | str, source: str | None) -> Mapping:
     """Return the mapping in a JSON document, under another name if `source` is one.
 
     One without columns that has the name of a built-in mapping changes that one. Permanent says what is
     wrong.
     """
-    own = Mapping.parsed(document)
+    own = Mapping.parse_json(document)
     known = BUILT_IN.get(source or own.source)
     if known is None or own.columns:
-        return Mapping.parsed(document, source)
+        return Mapping.parse_json(document, source)
     changes = own.model_dump(exclude_unset=True) | {"source": known.source}
     return Mapping.model_validate(known.model_dump() | changes)

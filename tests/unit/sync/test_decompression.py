@@ -9,15 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.sync.domain.limits import FREE_BYTES, Limits
-from services.sync.domain.packing import PIECE, Unpacker
+from services.sync.domain.decompression import PIECE_BYTES, Decompressor
+from services.sync.domain.limits import MIN_RATIO_BYTES, Limits
 from shared.errors import Permanent
 
 
 def unpacked(
     content: bytes, size: int, limits: Limits | None = None, seen: list[bytes] | None = None
 ) -> list[bytes]:
-    unpacker = Unpacker(limits)
+    unpacker = Decompressor(limits)
     pieces = [] if seen is None else seen
     for start in range(0, len(content), size):
         for plain in unpacker.feed(content[start : start + size]):
@@ -45,7 +45,7 @@ def test_a_well_packed_file_comes_out_in_bounded_pieces() -> None:
     pieces = unpacked(gzip.compress(b"0" * 50_000_000), 10_000_000, Limits(max_unpack_ratio=2_000))
 
     assert sum(map(len, pieces)) == 50_000_000
-    assert max(map(len, pieces)) <= PIECE
+    assert max(map(len, pieces)) <= PIECE_BYTES
 
 
 def test_a_cut_off_file_is_damaged() -> None:
@@ -69,7 +69,7 @@ def test_a_file_that_unpacks_to_far_more_than_its_size_is_refused_early(size: in
     with pytest.raises(Permanent, match="more than 100 times its size"):
         unpacked(packed, size, seen=seen)
 
-    assert sum(map(len, seen)) <= max(FREE_BYTES, 100 * len(packed))
+    assert sum(map(len, seen)) <= max(MIN_RATIO_BYTES, 100 * len(packed))
 
 
 def test_a_small_file_of_equal_rows_may_pack_as_well_as_it_does() -> None:

@@ -5,17 +5,17 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterator
 
-from services.sync.domain.limits import FREE_BYTES, Limits
+from services.sync.domain.limits import MIN_RATIO_BYTES, Limits
 from shared.errors import Permanent
 
-PIECE = 2**18
+PIECE_BYTES = 2**18
 _GZIP_MAGIC = b"\x1f\x8b"
 _GZIP_WINDOW = 31
 # zlib copies what it has not read yet, for each piece that comes out and at the end of each member.
 _SLICE = 2**14
 
 
-class Unpacker:
+class Decompressor:
     """Tells gzip by its first bytes, whatever the file is called; plain bytes pass through.
 
     However well a file is packed, no piece that comes out is larger than `PIECE`. Permanent when more comes
@@ -73,7 +73,7 @@ class Unpacker:
                     )
             self._inside = True
             try:
-                plain = self._unzip.decompress(piece, PIECE)
+                plain = self._unzip.decompress(piece, PIECE_BYTES)
             except zlib.error as error:
                 at = self._packed_bytes - len(piece)
                 raise Permanent(f"The file is damaged behind byte {at:,}: {error}.") from error
@@ -90,7 +90,7 @@ class Unpacker:
                 f"The file holds more than {self._limits.max_unpacked_bytes:,} bytes when it is unpacked; "
                 "split it."
             )
-        allowed = max(FREE_BYTES, self._limits.max_unpack_ratio * self._packed_bytes)
+        allowed = max(MIN_RATIO_BYTES, self._limits.max_unpack_ratio * self._packed_bytes)
         if self._plain_bytes > allowed:
             raise Permanent(
                 f"The file unpacks to more than {self._limits.max_unpack_ratio} times its size, as no file "

@@ -32,38 +32,40 @@ class DateOrder:
 
     def __init__(self, mapping: Mapping) -> None:
         self._mapping = mapping
-        self._pairs = [
-            (form, swapped(form))
+        self._format_pairs = [
+            (form, swap_day_and_month(form))
             for form in mapping.date_formats
-            if _is_month_first(form) and swapped(form) in mapping.date_formats
+            if _is_month_first(form) and swap_day_and_month(form) in mapping.date_formats
         ]
-        self._traces = [re.compile(trace) for trace in {_trace(pair[0]) for pair in self._pairs}]
+        self._patterns = [
+            re.compile(trace) for trace in {_pattern_after_month(pair[0]) for pair in self._format_pairs}
+        ]
         self._month_first: _Cell | None = None
         self._day_first: _Cell | None = None
         self._either: _Cell | None = None
-        self._seen: set[str] = set()
+        self._observed: set[str] = set()
 
     @property
-    def is_open(self) -> bool:
+    def is_ambiguous(self) -> bool:
         """Whether the file has to say it."""
-        return bool(self._pairs)
+        return bool(self._format_pairs)
 
-    def is_traced(self, piece: bytes) -> bool:
+    def may_match(self, piece: bytes) -> bool:
         """Return whether a piece of the file may hold a date that only the order of day and month tells.
 
         That is some ten times as fast as reading rows, and most files have no such date.
         """
-        return any(trace.search(piece) for trace in self._traces)
+        return any(trace.search(piece) for trace in self._patterns)
 
-    def see(self, text: str, line: int) -> None:
+    def observe(self, text: str, line: int) -> None:
         """Take the date in a row of the file into account; what is no such date says nothing."""
-        if text in self._seen:
+        if text in self._observed:
             return
-        if len(self._seen) >= _REMEMBERED:
-            self._seen.clear()
-        self._seen.add(text)
-        for month_first, day_first in self._pairs:
-            a, b = parsed(text, month_first), parsed(text, day_first)
+        if len(self._observed) >= _REMEMBERED:
+            self._observed.clear()
+        self._observed.add(text)
+        for month_first, day_first in self._format_pairs:
+            a, b = parse_date(text, month_first), parse_date(text, day_first)
             if a is not None and b is None:
                 self._month_first = self._month_first or _Cell(line, text)
             elif b is not None and a is None:
@@ -71,12 +73,12 @@ class DateOrder:
             elif a != b:
                 self._either = self._either or _Cell(line, text)
 
-    def decided(self) -> Mapping:
+    def resolved_mapping(self) -> Mapping:
         """Return the mapping with the formats that the file has.
 
         Permanent when no row proves one, or when rows prove both: then the mapping has to say which.
         """
-        if not self._pairs:
+        if not self._format_pairs:
             return self._mapping
         if self._month_first and self._day_first:
             raise Permanent(
@@ -87,14 +89,17 @@ class DateOrder:
         if self._either and not self._month_first and not self._day_first:
             raise Permanent(f"{self._readings(self._either)} {self._what_to_do()}")
         loses = 0 if self._day_first else 1
-        losers = {pair[loses] for pair in self._pairs}
+        losers = {pair[loses] for pair in self._format_pairs}
         formats = tuple(form for form in self._mapping.date_formats if form not in losers)
         return self._mapping.model_copy(update={"date_formats": formats})
 
     def _readings(self, cell: _Cell) -> str:
         month_first, day_first = next(
             (a, b)
-            for a, b in ((parsed(cell.text, one), parsed(cell.text, other)) for one, other in self._pairs)
+            for a, b in (
+                (parse_date(cell.text, one), parse_date(cell.text, other))
+                for one, other in self._format_pairs
+            )
             if a is not None and b is not None
         )
         return (
@@ -104,19 +109,19 @@ class DateOrder:
         )
 
     def _what_to_do(self) -> str:
-        one, other = self._pairs[0]
+        one, other = self._format_pairs[0]
         return (
             f"Send it with the source {self._mapping.source} and a mapping that says which: "
             f'{{"date_format": "{one}"}} or {{"date_format": "{other}"}}.'
         )
 
 
-def swapped(form: str) -> str:
+def swap_day_and_month(form: str) -> str:
     """Return a strptime format with day and month in each other's places."""
     return form.replace("%d", "\0").replace("%m", "%d").replace("\0", "%m")
 
 
-def _trace(form: str) -> bytes:
+def _pattern_after_month(form: str) -> bytes:
     """Return a regular expression of a date from behind its month on, in a format with the month first."""
     month, day = form.index("%m"), form.index("%d")
     before = re.escape(form[month + 2 : day]).encode()
@@ -133,7 +138,7 @@ def _is_month_first(form: str) -> bool:
     return -1 < month < day and "%" not in form[month + 2 : day]
 
 
-def parsed(text: str, form: str) -> datetime | None:
+def parse_date(text: str, form: str) -> datetime | None:
     """Return the time that a text says in a strptime format, or None."""
     try:
         return datetime.strptime(text, form)  # noqa: DTZ007 - the caller adds the zone

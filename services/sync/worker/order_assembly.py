@@ -5,18 +5,18 @@ from __future__ import annotations
 from contextlib import aclosing
 from typing import TYPE_CHECKING
 
+from services.sync.domain.builtin_mappings import ENDCAP
 from services.sync.domain.imports import Import
 from services.sync.domain.limits import Limits
 from services.sync.domain.orders import (
-    NOT_WHOLE,
+    INCOMPLETE_CODE,
     Order,
     RejectedLine,
     StagedLine,
-    changed,
-    orders_in,
+    assemble_orders,
+    rejected_as_changed,
 )
 from services.sync.domain.rows import CANCELLATION
-from services.sync.domain.sources import ENDCAP
 from shared import outbox
 from shared.events.topics import ORDERS
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from shared.postgres import Connection, Database
 
 
-class Settling:
+class OrderAssembly:
     """Decides of each order: new, the same again, or another under a known id."""
 
     def __init__(
@@ -47,7 +47,7 @@ class Settling:
         self._chunk_rows = chunk_rows
         self._limits = limits
 
-    async def settle(self, import_: Import) -> Import:
+    async def assemble(self, import_: Import) -> Import:
         """Settle every order behind the import's position."""
         if not import_.position:
             import_ = await self._reject_whole_orders(import_)
@@ -61,34 +61,34 @@ class Settling:
                 waiting.append(line)
         if waiting:
             import_ = await self._chunk(import_, waiting)
-        later = import_.later()
-        later.begin("items")
+        updated = import_.copy()
+        updated.start_step("items")
         async with self._database.transaction() as connection:
-            await self._imports.save(connection, later)
-        return later
+            await self._imports.save(connection, updated)
+        return updated
 
     async def _reject_whole_orders(self, import_: Import) -> Import:
         """Refuse the orders of which a row was refused, and those of too many lines."""
-        later = import_.later()
-        later.position = {"after": ""}
+        updated = import_.copy()
+        updated.position = {"after": ""}
         async with self._database.transaction() as connection:
             rejected = await self._staging.reject_incomplete_orders(
-                connection, import_.id, later.reject_capacity(self._limits)
+                connection, import_.id, updated.reject_capacity(self._limits)
             )
-            _count(later, rejected, [NOT_WHOLE] * rejected.rejected)
+            _count(updated, rejected, [INCOMPLETE_CODE] * rejected.rejected)
             rejected = await self._staging.reject_oversized_orders(
-                connection, import_.id, later.reject_capacity(self._limits)
+                connection, import_.id, updated.reject_capacity(self._limits)
             )
-            _count(later, rejected, ["order_too_large"] * rejected.rejected)
-            await self._imports.save(connection, later)
-        return later
+            _count(updated, rejected, ["order_too_large"] * rejected.rejected)
+            await self._imports.save(connection, updated)
+        return updated
 
     async def _chunk(self, import_: Import, lines: list[StagedLine]) -> Import:
-        later = import_.later()
-        later.position = {"after": lines[-1].row.order_id}
+        updated = import_.copy()
+        updated.position = {"after": lines[-1].row.order_id}
         orders: list[Order] = []
         rejected: list[RejectedLine] = []
-        for order, rejected_lines in orders_in(lines):
+        for order, rejected_lines in assemble_orders(lines):
             rejected += rejected_lines
             if order is not None:
                 orders.append(order)
@@ -96,21 +96,27 @@ class Settling:
             new = await self._orders.add(connection, import_, orders)
             others = [order for order in orders if _key(order) not in new]
             known = await self._orders.known(connection, import_.tenant, others) if others else {}
-            rejected += _account_for(later, orders, known)
-            await self._reject(connection, later, rejected)
-            await self._staging.carry(connection, [line for order in orders for line in order.carried])
-            names_its_order = import_.source == ENDCAP.source
+            rejected += _count_orders(updated, orders, known)
+            await self._reject(connection, updated, rejected)
+            await self._staging.save_filled_lines(
+                connection, [line for order in orders for line in order.filled_lines]
+            )
+            names_cancelled_order = import_.source == ENDCAP.source
             await outbox.append(
                 connection,
                 ORDERS,
                 [
-                    order.event(import_.tenant, import_.source or "import", names_its_order=names_its_order)
+                    order.event(
+                        import_.tenant,
+                        import_.source or "import",
+                        names_cancelled_order=names_cancelled_order,
+                    )
                     for order in orders
                     if _key(order) in new
                 ],
             )
-            await self._imports.save(connection, later)
-        return later
+            await self._imports.save(connection, updated)
+        return updated
 
     async def _reject(self, connection: Connection, import_: Import, rejected: list[RejectedLine]) -> None:
         moved = await self._staging.reject_lines(
@@ -130,19 +136,19 @@ def _key(order: Order) -> Key:
     return order.kind, order.order_id
 
 
-def _account_for(import_: Import, orders: list[Order], known: dict[Key, Known]) -> list[RejectedLine]:
+def _count_orders(import_: Import, orders: list[Order], known: dict[Key, Known]) -> list[RejectedLine]:
     """Count each order as new or the same again; return the lines of those that are neither."""
     rejected: list[RejectedLine] = []
     for order in orders:
         before = known.get(_key(order))
-        if before is not None and not order.is_content(before.content):
-            rejected += changed(order)
+        if before is not None and not order.matches(before.content):
+            rejected += rejected_as_changed(order)
         elif before is not None and before.import_id != import_.id:
             import_.rows_duplicate += len(order.items)
         else:
             import_.rows_accepted += len(order.items)
             if order.kind == CANCELLATION:
-                import_.change(cancellations=1, cancellation_lines=len(order.items))
+                import_.count_changes(cancellations=1, cancellation_lines=len(order.items))
             else:
-                import_.change(orders=1, order_lines=len(order.items))
+                import_.count_changes(orders=1, order_lines=len(order.items))
     return rejected
