@@ -1,4 +1,4 @@
-"""What the tracker is made of, and which topic goes to which handler."""
+"""Build the tracker's processes, and map each topic to its handler."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 from services.tracker.api import (
     Intake,
-    backend_routes,
-    native_routes,
+    event_routes,
+    log_routes,
     personalize_operations,
-    reading_routes,
+    track_routes,
 )
 from services.tracker.handlers import Handlers
-from services.tracker.store import Datasets, Erasures, Rooms, Store, Tenants
+from services.tracker.store import CatalogueQuotas, Datasets, Erasures, InteractionLog, Tenants
 from shared.auth import Authenticator
 from shared.events import TrackerChanged
 from shared.events.topics import ERASURE_RECEIPTS, ERASURES, INTERACTIONS, ORDERS, PUTS, TRACKERS
@@ -28,13 +28,13 @@ if TYPE_CHECKING:
     from services.tracker.settings import Settings
 
 STORE_SECONDS = 0.1
-"""People and trainings read the log: one transaction for many events is worth more than some milliseconds."""
+"""Seconds to collect events for one transaction. The log is read by people and trainings, which can wait."""
 
-DESCRIPTION = "Takes what users do in a shop, in each wire format, and keeps it once."
+DESCRIPTION = "Records what users do in a shop, in several wire formats, and stores each event once."
 
 
 def build(settings: Settings) -> FastPathApplication:
-    """The HTTP process: events in, confirmed by Kafka."""
+    """Return the HTTP process, which publishes events to Kafka."""
     database = Database(settings.postgres, "tracker")
     publisher = Publisher(settings.kafka, "tracker", [INTERACTIONS, PUTS])
     requests = database.for_requests()
@@ -46,7 +46,7 @@ def build(settings: Settings) -> FastPathApplication:
         intake,
         tenants,
         Datasets(requests),
-        Rooms(requests),
+        CatalogueQuotas(requests),
         authenticator,
         settings.max_put_events_per_second,
     )
@@ -55,10 +55,10 @@ def build(settings: Settings) -> FastPathApplication:
         "tracker",
         parts=[database, publisher, trackers, authenticator],
         routers=[
-            native_routes(intake),
-            backend_routes(intake),
+            event_routes(intake),
+            track_routes(intake),
             operations.router(),
-            reading_routes(Store(requests), authenticator),
+            log_routes(InteractionLog(requests), authenticator),
         ],
         description=DESCRIPTION,
         http=settings.http,
@@ -67,10 +67,10 @@ def build(settings: Settings) -> FastPathApplication:
 
 
 def worker(settings: Settings) -> FastAPI:
-    """The process that turns orders into purchases, and stores what happened."""
+    """Return the process that converts orders into purchases, and stores events."""
     database = Database(settings.postgres, "tracker")
     publisher = Publisher(settings.kafka, "tracker", [INTERACTIONS, ERASURE_RECEIPTS])
-    handlers = Handlers(Store(database), publisher, Erasures(database, publisher))
+    handlers = Handlers(InteractionLog(database), publisher, Erasures(database, publisher))
 
     consumer = Consumer(settings.kafka, "tracker")
     consumer.subscribe(ORDERS, handlers.orders_changed, purpose="orders")

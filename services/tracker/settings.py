@@ -11,7 +11,7 @@ from shared.settings import AuthSettings, KafkaSettings, PostgresSettings, Servi
 
 
 class Settings(ServiceSettings):
-    """What the tracker needs, and the limits of what it takes."""
+    """Settings of the tracker's processes; the variables begin with TRACKER_."""
 
     model_config = SettingsConfigDict(env_prefix="TRACKER_", extra="ignore", frozen=True)
     service: ClassVar[str] = "tracker"
@@ -21,22 +21,22 @@ class Settings(ServiceSettings):
     kafka: KafkaSettings = Field(default_factory=lambda: KafkaSettings.of("tracker"))
     auth: AuthSettings = Field(default_factory=lambda: AuthSettings.of("tracker"))
 
-    max_event_bytes: int = Field(32 * 1024, description="one event, as JSON")
-    max_batch_bytes: int = Field(500 * 1024, description="one request, also after unpacking gzip")
+    max_event_bytes: int = Field(32 * 1024, description="size of one event as JSON")
+    max_batch_bytes: int = Field(500 * 1024, description="size of one request, compressed and decompressed")
     max_batch_events: int = Field(2_500, description="events of one request")
     max_waiting_bytes: int = Field(
-        64 * 2**20, description="requests that wait for Kafka at once, together; beyond that 503"
+        64 * 2**20, description="total size of the requests that wait for Kafka; more are answered with 503"
     )
     max_put_events_per_second: float | None = Field(
         None,
         gt=0,
-        description="PutEvents calls of a dataset group in one process; beyond that ThrottlingException",
+        description="PutEvents calls of a dataset group per process; more get a ThrottlingException",
     )
     confirm_seconds: float = Field(
-        2.0, description="how long a request waits for Kafka before it is told to come again"
+        2.0, description="how long a request waits for Kafka before it is answered with 503"
     )
     read_seconds: float = Field(10.0, description="how long a client may take to send a request")
     oldest_event_days: int = Field(
-        7_300, description="an event that claims to be older has a wrong clock, and is moved up to this"
+        7_300, description="older event times are taken for a wrong clock, and replaced by this age"
     )
-    store_batch: int = Field(2_000, ge=1, description="events stored in one transaction at the most")
+    store_batch: int = Field(2_000, ge=1, description="maximum number of events stored in one transaction")

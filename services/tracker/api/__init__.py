@@ -1,15 +1,9 @@
-"""The tracker's HTTP: intake in each wire format, and a little reading."""
+"""The tracker's HTTP API: recording events in each wire format, and reading the log."""
 
-from services.tracker.api.backend import backend_routes
+from services.tracker.api.events import event_routes
 from services.tracker.api.intake import Intake
-from services.tracker.api.native import native_routes
+from services.tracker.api.log import log_routes
 from services.tracker.api.personalize import personalize_operations
-from services.tracker.api.reading import reading_routes
+from services.tracker.api.track import track_routes
 
-__all__ = [
-    "Intake",
-    "backend_routes",
-    "native_routes",
-    "personalize_operations",
-    "reading_routes",
-]
+__all__ = ["Intake", "event_routes", "log_routes", "personalize_operations", "track_routes"]

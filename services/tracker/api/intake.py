@@ -1,4 +1,4 @@
-"""The one way in: a request is read within limits, and answered when Kafka has its events."""
+"""Read requests within limits, publish their events, and respond once Kafka has confirmed them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 from fastapi import Request, Response
 
-from services.tracker.domain.reception import Reception
+from services.tracker.domain.ingest_context import IngestContext
 from services.tracker.metrics import ACCEPTED, UNCONFIRMED, WAITING
 from services.tracker.settings import Settings
 from shared.auth import Authenticator, Principal
@@ -27,11 +27,11 @@ if TYPE_CHECKING:
 
 
 EVENT_BYTES = 512
-"""Roughly what an event of a request holds in memory while it waits for Kafka."""
+"""Estimated memory of one event while it waits for Kafka."""
 
 
 class Intake:
-    """Takes events: published and confirmed, or an error after which the client sends them again."""
+    """Accepts events: either Kafka has confirmed them, or the client gets an error and sends them again."""
 
     def __init__(self, publisher: Publisher, authenticator: Authenticator, settings: Settings) -> None:
         self.settings = settings
@@ -41,7 +41,10 @@ class Intake:
         self._waiting_bytes = 0
 
     async def read(self, request: Request) -> tuple[Principal, bytes]:
-        """Return who sends events, and the body; a large one is read only for a caller who may send it."""
+        """Return the caller and the body. A large body is read only if the headers prove that it may be sent.
+
+        Raises ApiError 401 or 403 for a caller without the scope `ingest`, 413 and 408 as `_body` does.
+        """
         if declared_bytes(request.scope) > SMALL_BODY_BYTES:
             await self._authenticator.check_headers(request.scope, "ingest")
         body = await self._body(request)
@@ -49,33 +52,37 @@ class Intake:
 
     async def _caller(self, request: Request, body: bytes) -> Principal:
         scope = request.scope
-        found = self._authenticator.known(scope) or await self._authenticator.of_scope(scope, body)
-        return self._authenticator.admit(found, "ingest")
+        caller = self._authenticator.known(scope) or await self._authenticator.of_scope(scope, body)
+        return self._authenticator.admit(caller, "ingest")
 
     async def _body(self, request: Request) -> bytes:
-        """The body, unpacked if it is gzipped; 413 beyond the limits, 408 if it takes too long."""
-        most = self.settings.max_batch_bytes
+        """Return the body, decompressed if it is gzip. Raises ApiError 413 if too large, 408 if too slow."""
+        max_bytes = self.settings.max_batch_bytes
         try:
             async with asyncio.timeout(self.settings.read_seconds):
-                return await read_body(request, most, unpacked_limit=most)
+                return await read_body(request, max_bytes, unpacked_limit=max_bytes)
         except TimeoutError:
             detail = f"The request did not arrive within {self.settings.read_seconds:g} seconds."
             raise ApiError(408, "RequestTimeout", detail) from None
 
-    def reception(self, tenant: str) -> Reception:
-        """What this moment adds to the events of a tenant."""
+    def context(self, tenant: str) -> IngestContext:
+        """Return the context of a request that arrives now."""
         now = datetime.now(UTC)
-        return Reception(tenant, now, now - self._oldest, new_id)
+        return IngestContext(tenant, now, now - self._oldest, new_id)
 
     async def accept(self, events: Sequence[InteractionRecorded], source: str, size: int) -> None:
-        """Return when Kafka has confirmed the interactions; 503 when it does not in time."""
+        """Publish interactions, and return when Kafka has confirmed them. Raises ApiError 503."""
         await self.publish(INTERACTIONS, events, source, size)
 
     async def publish(self, topic: Topic, events: Sequence[Event], source: str, size: int) -> None:
-        """Return when Kafka has confirmed the events; `size` is how many bytes of request wait for it."""
+        """Publish events, and return when Kafka has confirmed them. `size` is the request's size in bytes.
+
+        Raises ApiError 503 when Kafka does not confirm within `confirm_seconds`, or when the requests that
+        wait for it exceed `max_waiting_bytes`.
+        """
         if self._waiting_bytes + size > self.settings.max_waiting_bytes:
             UNCONFIRMED.labels(source).inc(len(events))
-            raise unavailable("Kafka (too many requests wait for it already), so the event log")
+            raise unavailable("The event log (too many requests already wait for Kafka)")
         self._waiting_bytes += size
         WAITING.set(self._waiting_bytes)
         try:
@@ -90,13 +97,13 @@ class Intake:
 
 
 def new_id() -> str:
-    """A UUID of version 7 (RFC 9562): ids that grow with time keep the log's index fast."""
+    """Return a UUID of version 7 (RFC 9562). Ids that grow with time keep inserts into the log fast."""
     value = (time.time_ns() // 1_000_000) << 80 | int.from_bytes(os.urandom(10))
     value = value & ~(0xF << 76) & ~(0x3 << 62) | (0x7 << 76) | (0x2 << 62)
     text = f"{value:032x}"
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
-def answer(document: Any, status: int = 200) -> Response:
-    """A JSON answer, without the detour over models."""
+def json_response(document: Any, status: int = 200) -> Response:
+    """Return a JSON response without validating a model."""
     return Response(orjson.dumps(document), status, media_type="application/json")

@@ -1,1 +1,1 @@
-"""What was sent, in each wire format, as interactions."""
+"""Convert what clients send, in each wire format, into interactions and records of datasets."""

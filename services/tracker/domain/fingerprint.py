@@ -1,4 +1,4 @@
-"""Whether two events under one id say the same."""
+"""The fingerprint of an event: it differs when two events under one id have different content."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from shared.events import InteractionRecorded
 
 
 def fingerprint(event: InteractionRecorded) -> int:
-    """64 bits of what an event says, as a signed number.
+    """Return 64 bits of BLAKE2b of an event's content, as a signed number.
 
-    Left out is what may differ between two reports of one fact: when they arrived, and by which clock they
-    were dated. The line of an order is reported by the page and by the shop, of which only one may know
-    the user or the city; so of a line only the line itself counts.
+    Two reports of the same fact have the same fingerprint: the times are left out. An order line is reported
+    by the page and by the shop, and only one of them may know the user or the city, so only the fields of the
+    line count.
     """
-    said: tuple[object, ...] = (
+    content: tuple[object, ...] = (
         event.event_type,
         event.item_id,
         event.quantity,
@@ -24,7 +24,7 @@ def fingerprint(event: InteractionRecorded) -> int:
         event.order_id,
     )
     if event.order_id is None or event.event_type != "purchase":
-        said += (
+        content += (
             event.user_id,
             event.session_id,
             event.value,
@@ -32,5 +32,5 @@ def fingerprint(event: InteractionRecorded) -> int:
             event.impression,
             event.properties,
         )
-    text = orjson.dumps(said, option=orjson.OPT_SORT_KEYS)
+    text = orjson.dumps(content, option=orjson.OPT_SORT_KEYS)
     return int.from_bytes(blake2b(text, digest_size=8).digest(), signed=True)

@@ -1,4 +1,4 @@
-"""Numbers among the properties of an event, which senders also write as text."""
+"""Numbers among the properties of an event, which some senders write as text."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import math
 from shared.events.values import LARGEST, is_usable
 
 
-class BeyondLimits(ValueError):
-    """A number that intake does not accept."""
+class NumberOutOfRange(ValueError):
+    """A number that is not accepted because it is too large."""
 
 
 def parse_number(value: object) -> float | None:
-    """Return a number that came as one or as text; None when it is neither, and the event stays.
+    """Return a number, or a text that is one, as a float; None for any other value.
 
-    Raises BeyondLimits for a number beyond what intake accepts.
+    Raises NumberOutOfRange for a number beyond the limits of `shared.events.values`.
     """
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return None
@@ -26,5 +26,5 @@ def parse_number(value: object) -> float | None:
         return None
     if not is_usable(number):
         message = f"{number:g} is beyond {LARGEST:g}, the largest number of an event"
-        raise BeyondLimits(message)
+        raise NumberOutOfRange(message)
     return number

@@ -1,4 +1,4 @@
-"""Orders as purchases."""
+"""Convert orders of the shop into purchases."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ from shared.events import InteractionRecorded, OrderPlaced, line_id
 
 
 def purchases(order: OrderPlaced, received_at: datetime) -> list[InteractionRecorded]:
-    """One purchase per line, under the id that the line has from every source.
+    """Return a purchase for each line, under the id that the line has in every source.
 
-    A guest's lines belong to the session `order:<id>`. The times of an order are the shop's own and are
-    kept as they are.
+    The lines of a guest get the session `order:<id>`. The time of the order is kept as the shop states it.
     """
     session_id = None if order.user_id else order.subject[:256]
     return [

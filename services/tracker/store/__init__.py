@@ -1,9 +1,9 @@
-"""What the tracker keeps in Postgres, and what it looks up there."""
+"""The tracker's tables in Postgres, and what it looks up in views of other services."""
 
 from services.tracker.store.datasets import Datasets
 from services.tracker.store.erasures import Erasures
-from services.tracker.store.interactions import Kept, Store
-from services.tracker.store.rooms import Rooms
+from services.tracker.store.interactions import AddResult, InteractionLog
+from services.tracker.store.quotas import CatalogueQuotas
 from services.tracker.store.tenants import Tenants
 
-__all__ = ["Datasets", "Erasures", "Kept", "Rooms", "Store", "Tenants"]
+__all__ = ["AddResult", "CatalogueQuotas", "Datasets", "Erasures", "InteractionLog", "Tenants"]

@@ -1,4 +1,4 @@
-"""The schemas of datasets, for what is put into them."""
+"""Look up the schemas of datasets, which validate the records of PutItems and PutUsers."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
-from services.tracker.domain.columns import Columns, Kind
+from services.tracker.domain.dataset_schema import DatasetSchema, Kind
 from services.tracker.store.tenants import SQL
 from shared.aws import WireError, not_found
 from shared.lookup_cache import LookupCache
@@ -19,39 +19,41 @@ _TYPES: Mapping[Kind, str] = {"item": "ITEMS", "user": "USERS"}
 
 @dataclass(frozen=True, slots=True)
 class _Dataset:
-    """A dataset; its `columns` are None where they say nothing of what may be put into it."""
+    """A dataset. `schema` is None for a dataset that the trainer has created, which accepts any property."""
 
-    columns: Columns | None
+    schema: DatasetSchema | None
 
 
 class Datasets:
-    """The datasets of tenants and their columns, remembered for a minute."""
+    """The datasets of tenants and their schemas, cached for a minute."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._datasets = LookupCache(self._dataset_of)
+        self._datasets = LookupCache(self._find)
 
-    async def read(self, tenant: str, kind: Kind, arn: str, read: Callable[[Columns | None], Puts]) -> Puts:
-        """Return what `read` makes of the columns of a tenant's dataset, whose ARN is for the error alone.
+    async def with_schema(
+        self, tenant: str, kind: Kind, arn: str, parse: Callable[[DatasetSchema | None], Puts]
+    ) -> Puts:
+        """Return `parse(schema)` for the schema of a tenant's dataset; `arn` is used in the error message.
 
-        Before it refuses, the dataset is looked up again: it may be younger than what is remembered, or have
-        another schema by now. Raises ResourceNotFoundException where the tenant has no such dataset.
+        If `parse` raises WireError, it is called again with the current schema, since the cached one may be
+        outdated. Raises WireError ResourceNotFoundException if the tenant has no such dataset.
         """
         dataset = await self._datasets.get((tenant, kind))
         if dataset is not None:
             try:
-                return read(dataset.columns)
+                return parse(dataset.schema)
             except WireError:
                 pass
         self._datasets.forget((tenant, kind))
         dataset = await self._datasets.get((tenant, kind))
         if dataset is None:
             raise not_found(f"There is no dataset with the ARN {arn}: create the dataset first.")
-        return read(dataset.columns)
+        return parse(dataset.schema)
 
-    async def _dataset_of(self, key: tuple[str, Kind]) -> _Dataset | None:
+    async def _find(self, key: tuple[str, Kind]) -> _Dataset | None:
         tenant, kind = key
         row = await self._database.fetchrow(*SQL.dataset_schema(tenant=tenant, dataset_type=_TYPES[kind]))
         if row is None:
             return None
-        return _Dataset(None if row["of_trainer"] else Columns.of(kind, row["schema"]))
+        return _Dataset(None if row["of_trainer"] else DatasetSchema.parse(kind, row["schema"]))

@@ -1,4 +1,4 @@
-"""Erasing users: their events leave the log, and none of before comes in again."""
+"""Erase users: delete their events from the log, and reject older events that arrive later."""
 
 from __future__ import annotations
 
@@ -16,27 +16,27 @@ PUBLISH_SECONDS = 10.0
 
 
 class Erasures:
-    """Removes users and their sessions from the log; a repetition changes nothing."""
+    """Deletes users and their sessions from the log. A repetition changes nothing."""
 
     def __init__(self, database: Database, publisher: Publisher) -> None:
         self._database = database
         self._publisher = publisher
 
     async def erase(self, request: UserErasureRequested) -> None:
-        """Delete a user's events, and publish the receipt. Transient while Kafka is away."""
+        """Delete a user's events, and publish the receipt. Raises Transient while Kafka is unavailable."""
         rows = await self._deleted(request)
         receipt = UserErased.of(request, "tracker", rows)
         await self._publisher.publish(ERASURE_RECEIPTS, [receipt], within=PUBLISH_SECONDS)
 
     async def _deleted(self, request: UserErasureRequested) -> dict[str, int]:
-        """Delete; gives how many rows, also those that an earlier attempt has deleted."""
+        """Delete, and return the deleted rows by table, including those of an earlier attempt."""
         tenant, user_id = request.tenant, request.user_id
-        which = {"tenant": tenant, "user_id": user_id}
+        user = {"tenant": tenant, "user_id": user_id}
         async with self._database.transaction() as connection:
             await connection.execute(*SQL.lock_log())
-            own = await connection.fetch(*SQL.sessions_of(**which))
-            sessions = sorted({*request.session_ids, *(row["session_id"] for row in own)} - {user_id})
-            known = await connection.fetch(
+            rows = await connection.fetch(*SQL.sessions_of_user(**user))
+            sessions = sorted({*request.session_ids, *(row["session_id"] for row in rows)} - {user_id})
+            subjects = await connection.fetch(
                 *SQL.add_erased_subjects(
                     tenant=tenant,
                     subjects=sorted([user_id, *sessions]),
@@ -44,12 +44,12 @@ class Erasures:
                     erased_at=request.occurred_at,
                 )
             )
-            before = next(row["rows"] for row in known if row["subject"] == user_id)
-            of_subjects = {**which, "session_ids": sessions, "erased_at": request.occurred_at}
+            earlier = next(row["rows"] for row in subjects if row["subject"] == user_id)
+            erased = {**user, "session_ids": sessions, "erased_at": request.occurred_at}
             deleted = {
-                "interactions": await connection.fetchval(*SQL.delete_interactions(**of_subjects)),
-                "event_conflicts": await connection.fetchval(*SQL.delete_conflicts(**of_subjects)),
+                "interactions": await connection.fetchval(*SQL.delete_interactions(**erased)),
+                "event_conflicts": await connection.fetchval(*SQL.delete_conflicts(**erased)),
             }
-            rows = {place: count + before.get(place, 0) for place, count in deleted.items()}
-            await connection.execute(*SQL.count_erased(**which, rows=rows))
-        return rows
+            total = {table: count + earlier.get(table, 0) for table, count in deleted.items()}
+            await connection.execute(*SQL.save_erased_rows(**user, rows=total))
+        return total

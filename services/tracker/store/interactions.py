@@ -1,4 +1,4 @@
-"""The log of interactions: each event once, counted when it is written."""
+"""The log of interactions: each event is stored once, and counted in the same transaction."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from services.tracker.domain.fingerprint import fingerprint
-from services.tracker.store.claims import NOTHING, Settled, settle
+from services.tracker.store.claims import NO_CLAIMS, ClaimResult, resolve_repeated
 from shared.events import InteractionRecorded
 from shared.postgres import Database, statements
 
@@ -43,41 +43,44 @@ _values = attrgetter(*_COLUMNS)
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
-    """What became of a batch: rows written, events that were there before, ids used for two things.
+class AddResult:
+    """The outcome of a batch: rows written, events that were already in the log, and new conflicts.
 
-    `settled` says more of those that were there before.
+    A conflict is an event whose content differs from that stored under its id. `claims` is the outcome of
+    those repeated events that are about the shop's orders.
     """
 
     stored: int
     repeated: int
     conflicting: int
-    settled: Settled = NOTHING
+    claims: ClaimResult = NO_CLAIMS
 
 
-class Store:
+class InteractionLog:
     """The log in Postgres."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def keep(self, events: Sequence[InteractionRecorded]) -> Kept:
-        """Write new events with their counts, in one transaction; repeating it changes nothing."""
+    async def add(self, events: Sequence[InteractionRecorded]) -> AddResult:
+        """Insert and count the events that are new, in one transaction. A repetition changes nothing."""
         first: dict[tuple[str, str], InteractionRecorded] = {}
-        again = [
+        repeated = [
             event for event in events if first.setdefault((event.tenant, event.event_id), event) is not event
         ]
         batch = list(first.values())
         async with self._database.transaction() as connection:
-            rows = await connection.fetch(*SQL.keep(**_columns(batch)))
-            again += [batch[row["place"] - 1] for row in rows]
-            conflicting, settled = await settle(connection, again, _columns) if again else (0, NOTHING)
-        return Kept(len(batch) - len(rows), len(again), conflicting, settled)
+            rows = await connection.fetch(*SQL.add_interactions(**_columns(batch)))
+            repeated += [batch[row["place"] - 1] for row in rows]
+            conflicting, claims = (
+                await resolve_repeated(connection, repeated, _columns) if repeated else (0, NO_CLAIMS)
+            )
+        return AddResult(len(batch) - len(rows), len(repeated), conflicting, claims)
 
-    async def events_of(
+    async def newest_events(
         self, tenant: str, *, user_id: str | None, session_id: str | None, limit: int
     ) -> list[dict[str, Any]]:
-        """The newest events of a user, else of a session."""
+        """Return the newest events of a user, or of a session if `user_id` is None."""
         statement = (
             SQL.events_of_user(tenant=tenant, user_id=user_id, limit=limit)
             if user_id is not None
@@ -86,17 +89,17 @@ class Store:
         return [dict(row) for row in await self._database.fetch(*statement)]
 
     async def conflicts(self, tenant: str, limit: int) -> list[dict[str, Any]]:
-        """The newest events that say something else than what is kept under their ids."""
+        """Return the newest events whose content differs from that stored under their ids."""
         return [dict(row) for row in await self._database.fetch(*SQL.conflicts(tenant=tenant, limit=limit))]
 
     async def counts(self, tenant: str) -> dict[str, int]:
-        """Event type → how many rows the log has of it."""
+        """Return the number of events in the log by event type."""
         rows = await self._database.fetch(*SQL.counts(tenant=tenant))
         return {row["event_type"]: row["rows"] for row in rows}
 
 
 def _columns(batch: Sequence[InteractionRecorded]) -> dict[str, Sequence[Any]]:
-    """The batch by column. One without any value is empty: `unnest` fills it up with NULL, at no cost."""
+    """Return the batch by column. A column without values is empty; `unnest` fills it with NULL."""
     columns = zip(*map(_values, batch), strict=True)
     return {
         **{

@@ -1,4 +1,4 @@
-"""Which tenant a request of the Personalize protocol means: by its trackingId or its dataset's ARN."""
+"""Find the tenant of a Personalize request by its tracking id or by the ARN of its dataset."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ class _Tracker:
 
 @dataclass(frozen=True, slots=True)
 class _Owner:
-    """Whose dataset groups: those of an account, or the one of a tenant."""
+    """The owner of dataset groups: an account, or a single tenant."""
 
     tenant: str | None
     account: str | None
 
 
 class Tenants:
-    """Trackers as trackers-v1 tells them, and the engine's views for what it has not told."""
+    """Event trackers from the topic trackers-v1, with the engine's views for those not yet received."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -39,17 +39,17 @@ class Tenants:
         self._groups = LookupCache(self._groups_of)
 
     def tracker_changed(self, key: str, state: TrackerChanged | None) -> None:
-        """Follow trackers-v1; a tombstone takes the tracker away."""
-        before = self._by_key.pop(key, None)
-        if before is not None:
-            self._by_tracking_id.pop(before.tracking_id, None)
-            self._looked_up.forget(before.tracking_id)
+        """Apply a record of trackers-v1; a tombstone removes the tracker."""
+        previous = self._by_key.pop(key, None)
+        if previous is not None:
+            self._by_tracking_id.pop(previous.tracking_id, None)
+            self._looked_up.forget(previous.tracking_id)
         if state is not None:
             self._by_key[key] = state
             self._by_tracking_id[state.tracking_id] = _Tracker(state.tenant, state.status)
 
     async def of_tracking_id(self, tracking_id: str, caller: Principal) -> str | None:
-        """The tenant of an active tracker that the caller may use; the view is asked before it is None."""
+        """Return the tenant of an active tracker that the caller may use, or None; queries the view first."""
         tracker = self._by_tracking_id.get(tracking_id)
         if tracker is None or tracker.status != "ACTIVE":
             tracker = await self._looked_up.get(tracking_id)
@@ -58,25 +58,25 @@ class Tenants:
         return tracker.tenant
 
     async def of_dataset(self, arn: Arn, caller: Principal) -> str | None:
-        """The tenant whose dataset group the ARN names, among those of the caller."""
+        """Return the tenant of the dataset group in the ARN, or None if the caller has no such group."""
         owner = _owner(caller)
-        remembered = await self._groups.get(owner) or {}
-        # The group may be younger than what is remembered.
-        return remembered.get(arn.name) or (await self._groups_of(owner) or {}).get(arn.name)
+        cached = await self._groups.get(owner) or {}
+        # The group may be newer than the cached ones.
+        return cached.get(arn.name) or (await self._groups_of(owner) or {}).get(arn.name)
 
     async def _may_use(self, tenant: str, caller: Principal) -> bool:
         if caller.tenant is not None:
             return caller.tenant == tenant
         owner = _owner(caller)
-        remembered = await self._groups.get(owner) or {}
-        return tenant in remembered.values() or tenant in (await self._groups_of(owner) or {}).values()
+        cached = await self._groups.get(owner) or {}
+        return tenant in cached.values() or tenant in (await self._groups_of(owner) or {}).values()
 
     async def _tracker(self, tracking_id: str) -> _Tracker | None:
         row = await self._database.fetchrow(*SQL.tracker(tracking_id=tracking_id))
         return _Tracker(row["tenant"], row["status"]) if row else None
 
     async def _groups_of(self, owner: _Owner) -> dict[str, str] | None:
-        """Dataset group → tenant."""
+        """Return the tenant of each dataset group of an owner, by the name of the group."""
         rows = await self._database.fetch(*SQL.dataset_groups(tenant=owner.tenant, account=owner.account))
         return {Arn.parse(row["dataset_group_arn"]).name: row["tenant"] for row in rows} or None
 

@@ -278,7 +278,7 @@ async def test_what_a_datasets_schema_has_no_column_for_is_refused(
 
     put_user(orderCount="3", city="Graz")
     for wrong, sentence in (
-        ({"shoeSize": 43}, r"users\.0\.properties: 'shoeSize' is no column"),
+        ({"shoeSize": 43}, r"users\.0\.properties: 'shoeSize' is not a column"),
         ({"orderCount": "many"}, "the column ORDER_COUNT is of type int"),
     ):
         with pytest.raises(ClientError, match=sentence) as refused:

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from services.tracker.domain.columns import Columns
+from services.tracker.domain.dataset_schema import DatasetSchema
+from services.tracker.domain.ingest_context import IngestContext
 from services.tracker.domain.personalize import item_puts, user_puts
-from services.tracker.domain.reception import Reception
 from shared.aws import WireError
 from shared.aws.personalize.events import PutItemsRequest, PutUsersRequest
 from shared.events import ItemChanged, ItemPut, UserChanged, UserPut
@@ -34,28 +34,28 @@ ODD: tuple[Any, ...] = (
 )  # fmt: skip
 
 
-def columns(kind: Any) -> Columns:
+def columns(kind: Any) -> DatasetSchema:
     fields = [{"name": name, "type": ["null", each]} for name, each in TYPES.items()]
-    return Columns.of(kind, json.dumps({"fields": fields}))
+    return DatasetSchema.parse(kind, json.dumps({"fields": fields}))
 
 
 def accepted(name: str, value: Any, number: int, *, has_schema: bool) -> list[ItemPut | UserPut]:
     """The puts of an item and of a user with this property that the tracker accepts, as they lie in Kafka."""
     numbers = count(number * 2)
-    reception = Reception(TENANT, NOW, NOW - timedelta(days=1), lambda: f"e{next(numbers)}")
+    context = IngestContext(TENANT, NOW, NOW - timedelta(days=1), lambda: f"e{next(numbers)}")
     properties = json.dumps({name: value}, ensure_ascii=False)
     item = {"itemId": f"i{number}", "properties": properties}
     user = {"userId": f"u{number}", "properties": properties}
     puts: list[ItemPut | UserPut] = []
     try:
         request = PutItemsRequest.model_validate({"datasetArn": f"{ARN}ITEMS", "items": [item]})
-        puts += item_puts(request, reception, None, columns("item") if has_schema else None)
+        puts += item_puts(request, context, None, columns("item") if has_schema else None)
     except WireError as error:
         if error.code != "InvalidInputException":
             raise
     try:
         users = PutUsersRequest.model_validate({"datasetArn": f"{ARN}USERS", "users": [user]})
-        puts += user_puts(users, reception, None, columns("user") if has_schema else None)
+        puts += user_puts(users, context, None, columns("user") if has_schema else None)
     except WireError as error:
         if error.code != "InvalidInputException":
             raise

@@ -11,8 +11,8 @@ import pytest
 import pytest_asyncio
 
 from services.tracker.domain.orders import purchases
-from services.tracker.store import Store
-from services.tracker.store.claims import Settled
+from services.tracker.store import InteractionLog
+from services.tracker.store.claims import ClaimResult
 from shared.events import InteractionRecorded, OrderLine, OrderPlaced
 from shared.postgres import Database
 from shared.settings import PostgresSettings
@@ -30,8 +30,8 @@ async def opened(database: OwnDatabase) -> AsyncIterator[Database]:
 
 
 @pytest.fixture
-def store(opened: Database) -> Store:
-    return Store(opened)
+def store(opened: Database) -> InteractionLog:
+    return InteractionLog(opened)
 
 
 def an_order(user: str | None = "buyer", **line: Any) -> InteractionRecorded:
@@ -95,26 +95,28 @@ def of_order(**changes: Any) -> dict[str, Any]:
     }  # fmt: skip
 
 
-async def kept(store: Store, events: Sequence[InteractionRecorded], *, together: bool) -> list[Settled]:
+async def added(
+    store: InteractionLog, events: Sequence[InteractionRecorded], *, together: bool
+) -> list[ClaimResult]:
     batches = [events] if together else [[event] for event in events]
-    return [(await store.keep(batch)).settled for batch in batches]
+    return [(await store.add(batch)).claims for batch in batches]
 
 
 @pytest.mark.parametrize("polls", ["one poll", "two polls"])
 @pytest.mark.parametrize("first", ["claim", "order"])
 @pytest.mark.parametrize("wrong", WRONG.values(), ids=WRONG)
 async def test_the_order_takes_the_place_of_a_claim_that_contradicts_it(
-    store: Store, opened: Database, wrong: dict[str, Any], first: str, polls: str
+    store: InteractionLog, opened: Database, wrong: dict[str, Any], first: str, polls: str
 ) -> None:
     claim, order = a_claim(**wrong), an_order()
     events = [claim, order] if first == "claim" else [order, claim]
 
-    settled = await kept(store, events, together=polls == "one poll")
+    claims = await added(store, events, together=polls == "one poll")
 
     assert await rows(opened) == [of_order()]
     counts = {name: count for name, count in (await store.counts("shop")).items() if count}
     assert counts == {"purchase": 1}
-    (correction,) = settled[-1].corrections
+    (correction,) = claims[-1].corrections
     assert correction.model_dump(exclude={"replaces", "received_at"}) == order.model_dump(
         exclude={"replaces", "received_at"}
     )
@@ -123,24 +125,24 @@ async def test_the_order_takes_the_place_of_a_claim_that_contradicts_it(
     assert (correction.replaces.item_id, correction.replaces.event_type, correction.replaces.occurred_at) == (
         claim.item_id, claim.event_type, claim.occurred_at,
     )  # fmt: skip
-    assert (settled[-1].replaced, settled[-1].refused) == ((1, 0) if first == "claim" else (0, 1))
+    assert (claims[-1].replaced, claims[-1].refused) == ((1, 0) if first == "claim" else (0, 1))
     (conflict,) = await store.conflicts("shop", 10)
     assert (conflict["kept"], conflict["event"]["user_id"]) == ("order", claim.user_id)
 
 
 @pytest.mark.parametrize("first", ["claim", "order"])
 async def test_what_came_before_comes_again_with_the_same_corrections_and_no_other_effect(
-    store: Store, opened: Database, first: str
+    store: InteractionLog, opened: Database, first: str
 ) -> None:
     events = [a_claim(user_id="thief"), an_order()]
     events = events if first == "claim" else events[::-1]
-    before = [await store.keep(events), await rows(opened), await store.counts("shop")]
+    before = [await store.add(events), await rows(opened), await store.counts("shop")]
 
-    again = [await store.keep(events), await rows(opened), await store.counts("shop")]
+    again = [await store.add(events), await rows(opened), await store.counts("shop")]
 
     assert again[1:] == before[1:]
-    assert again[0].settled.corrections == before[0].settled.corrections != ()
-    assert (again[0].stored, again[0].conflicting, again[0].settled.replaced) == (0, 0, 0)
+    assert again[0].claims.corrections == before[0].claims.corrections != ()
+    assert (again[0].stored, again[0].conflicting, again[0].claims.replaced) == (0, 0, 0)
     assert len(await store.conflicts("shop", 10)) == 1
 
 
@@ -154,16 +156,16 @@ async def test_what_came_before_comes_again_with_the_same_corrections_and_no_oth
     ids=["everything", "only the item", "another hour"],
 )
 async def test_a_page_and_the_shop_that_agree_count_once(
-    store: Store, opened: Database, known: dict[str, Any]
+    store: InteractionLog, opened: Database, known: dict[str, Any]
 ) -> None:
     claim = a_claim(**known)
 
-    settled = await kept(store, [claim, an_order(), an_order(), claim], together=False)
+    claims = await added(store, [claim, an_order(), an_order(), claim], together=False)
 
-    assert [(one.confirmed, one.replaced, one.refused) for one in settled] == [
+    assert [(one.confirmed, one.replaced, one.refused) for one in claims] == [
         (0, 0, 0), (1, 0, 0), (0, 0, 0), (0, 0, 0),
     ]  # fmt: skip
-    assert [one.corrections for one in settled] == [()] * 4
+    assert [one.corrections for one in claims] == [()] * 4
     assert await rows(opened) == [
         of_order(session_id="s1", source="backend", recommendation_id="RID-1", occurred_at=claim.occurred_at)
     ]
@@ -172,71 +174,71 @@ async def test_a_page_and_the_shop_that_agree_count_once(
 
 
 async def test_a_claim_of_nobody_becomes_the_users_and_leaves_the_session(
-    store: Store, opened: Database
+    store: InteractionLog, opened: Database
 ) -> None:
-    settled = await kept(store, [a_claim(user_id=None), an_order()], together=False)
+    claims = await added(store, [a_claim(user_id=None), an_order()], together=False)
 
-    assert (settled[1].confirmed, settled[1].corrections) == (1, ())
+    assert (claims[1].confirmed, claims[1].corrections) == (1, ())
     (row,) = await rows(opened)
     assert (row["user_id"], row["session_id"], row["city"]) == ("buyer", None, "Graz")
 
 
-async def test_an_order_of_a_guest_leaves_a_claim_its_user(store: Store, opened: Database) -> None:
-    settled = await kept(store, [a_claim(), an_order(user=None)], together=False)
+async def test_an_order_of_a_guest_leaves_a_claim_its_user(store: InteractionLog, opened: Database) -> None:
+    claims = await added(store, [a_claim(), an_order(user=None)], together=False)
 
-    assert (settled[1].confirmed, settled[1].corrections) == (1, ())
+    assert (claims[1].confirmed, claims[1].corrections) == (1, ())
     assert (await rows(opened))[0]["user_id"] == "buyer"
 
 
 @pytest.mark.parametrize("order", [*itertools.permutations(range(3))])
 async def test_every_wrong_claim_is_corrected_in_whatever_order_they_come(
-    store: Store, opened: Database, order: tuple[int, ...]
+    store: InteractionLog, opened: Database, order: tuple[int, ...]
 ) -> None:
     events = [a_claim(user_id="thief"), a_claim(user_id="other thief"), an_order()]
 
-    settled = await kept(store, [events[place] for place in order], together=False)
+    claims = await added(store, [events[place] for place in order], together=False)
 
     assert await rows(opened) == [of_order()]
     corrected = {
-        one.replaces.user_id for each in settled for one in each.corrections if one.replaces is not None
+        one.replaces.user_id for each in claims for one in each.corrections if one.replaces is not None
     }
     assert corrected == {"thief", "other thief"}
 
 
 async def test_a_wrong_claim_beside_one_that_the_order_confirms_is_corrected(
-    store: Store, opened: Database
+    store: InteractionLog, opened: Database
 ) -> None:
-    settled = await kept(store, [a_claim(), a_claim(user_id="thief"), an_order()], together=False)
+    claims = await added(store, [a_claim(), a_claim(user_id="thief"), an_order()], together=False)
 
-    assert (settled[-1].confirmed, settled[-1].replaced) == (1, 0)
-    assert [one.replaces and one.replaces.user_id for one in settled[-1].corrections] == ["thief"]
+    assert (claims[-1].confirmed, claims[-1].replaced) == (1, 0)
+    assert [one.replaces and one.replaces.user_id for one in claims[-1].corrections] == ["thief"]
     assert [conflict["kept"] for conflict in await store.conflicts("shop", 10)] == ["order"]
 
 
-async def test_a_claim_behind_a_confirmed_one_is_refused(store: Store, opened: Database) -> None:
-    settled = await kept(store, [a_claim(), an_order(), a_claim(user_id="thief")], together=False)
+async def test_a_claim_behind_a_confirmed_one_is_refused(store: InteractionLog, opened: Database) -> None:
+    claims = await added(store, [a_claim(), an_order(), a_claim(user_id="thief")], together=False)
 
-    (correction,) = settled[-1].corrections
+    (correction,) = claims[-1].corrections
     assert correction.replaces is not None
     assert (correction.user_id, correction.replaces.user_id) == ("buyer", "thief")
     assert (await rows(opened))[0]["user_id"] == "buyer"
 
 
 async def test_two_claims_without_an_order_keep_the_first_and_correct_nobody(
-    store: Store, opened: Database
+    store: InteractionLog, opened: Database
 ) -> None:
-    settled = await kept(store, [a_claim(), a_claim(user_id="thief")], together=False)
+    claims = await added(store, [a_claim(), a_claim(user_id="thief")], together=False)
 
-    assert [one.corrections for one in settled] == [(), ()]
+    assert [one.corrections for one in claims] == [(), ()]
     assert (await rows(opened))[0]["user_id"] == "buyer"
     (conflict,) = await store.conflicts("shop", 10)
     assert conflict["kept"] == "first"
 
 
-async def test_orders_of_another_tenant_settle_nothing(store: Store, opened: Database) -> None:
+async def test_orders_of_another_tenant_settle_nothing(store: InteractionLog, opened: Database) -> None:
     claim = a_claim(user_id="thief").model_copy(update={"tenant": "other"})
 
-    settled = await kept(store, [claim, an_order()], together=True)
+    claims = await added(store, [claim, an_order()], together=True)
 
-    assert settled[0] == Settled()
+    assert claims[0] == ClaimResult()
     assert len(await rows(opened)) == 2

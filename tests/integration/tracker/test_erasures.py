@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from services.tracker.store import Erasures, Store
+from services.tracker.store import Erasures, InteractionLog
 from shared.errors import Transient
 from shared.events import InteractionRecorded, UserErased
 from shared.events.topics import Topic
@@ -56,8 +56,8 @@ async def left(database: Database) -> list[tuple[str | None, str | None]]:
 
 
 async def test_events_of_the_user_and_of_the_sessions_go_and_nothing_else(database: Database) -> None:
-    store, receipts = Store(database), Receipts()
-    await store.keep(
+    store, receipts = InteractionLog(database), Receipts()
+    await store.add(
         [
             happened("u1", "s1"),
             happened("u1"),
@@ -76,19 +76,19 @@ async def test_events_of_the_user_and_of_the_sessions_go_and_nothing_else(databa
 
 
 async def test_what_happened_before_is_refused_however_late_it_comes(database: Database) -> None:
-    store, receipts = Store(database), Receipts()
+    store, receipts = InteractionLog(database), Receipts()
     await Erasures(database, receipts).erase(erasure("u1", session_ids=("s1",)))  # type: ignore[arg-type]
 
-    await store.keep([happened("u1"), happened(None, "s1"), happened("u2")])
-    await store.keep([happened("u1", occurred_at=NOW + timedelta(hours=1))])
+    await store.add([happened("u1"), happened(None, "s1"), happened("u2")])
+    await store.add([happened("u1", occurred_at=NOW + timedelta(hours=1))])
 
     assert await left(database) == [("u1", None), ("u2", None)]
     assert await store.counts("default") == {"view": 2}
 
 
 async def test_a_receipt_that_could_not_be_published_counts_the_same_later(database: Database) -> None:
-    store, receipts = Store(database), Receipts()
-    await store.keep([happened("u1"), happened("u1")])
+    store, receipts = InteractionLog(database), Receipts()
+    await store.add([happened("u1"), happened("u1")])
     erasures, request = Erasures(database, receipts), erasure("u1")  # type: ignore[arg-type]
     receipts.away = True
     with pytest.raises(Transient):
@@ -102,13 +102,13 @@ async def test_a_receipt_that_could_not_be_published_counts_the_same_later(datab
 
 
 async def test_batches_that_are_stored_meanwhile_leave_nothing_behind(database: Database) -> None:
-    store, receipts = Store(database), Receipts()
+    store, receipts = InteractionLog(database), Receipts()
     erasures = Erasures(database, receipts)  # type: ignore[arg-type]
     batches = [[happened("u1") for _ in range(50)] for _ in range(40)]
 
     async def keep() -> None:
         for batch in batches:
-            await store.keep(batch)
+            await store.add(batch)
 
     async def erase() -> None:
         await asyncio.sleep(0.02)

@@ -11,9 +11,9 @@ import asyncpg
 import pytest
 import pytest_asyncio
 
+from services.tracker.domain.ingest_context import IngestContext
 from services.tracker.domain.personalize import interactions
-from services.tracker.domain.reception import Reception
-from services.tracker.store import Kept, Store
+from services.tracker.store import AddResult, InteractionLog
 from shared.aws.personalize.events import PutEventsRequest
 from shared.events import InteractionRecorded
 from shared.kafka import encoded
@@ -46,11 +46,11 @@ async def opened(database: OwnDatabase) -> AsyncIterator[Database]:
 
 
 @pytest.fixture
-def store(opened: Database) -> Store:
-    return Store(opened)
+def store(opened: Database) -> InteractionLog:
+    return InteractionLog(opened)
 
 
-async def test_every_field_comes_back(store: Store) -> None:
+async def test_every_field_comes_back(store: InteractionLog) -> None:
     event = an_event(
         session_id="s",
         event_type="purchase",
@@ -70,52 +70,52 @@ async def test_every_field_comes_back(store: Store) -> None:
         historical=True,
     )
 
-    assert await store.keep([event]) == Kept(1, 0, 0)
+    assert await store.add([event]) == AddResult(1, 0, 0)
 
-    (row,) = await store.events_of("shop", user_id="u0", session_id=None, limit=10)
+    (row,) = await store.newest_events("shop", user_id="u0", session_id=None, limit=10)
     expected = event.model_dump(exclude={"tenant", "attribution_source", "replaces"})
     assert row == expected | {"impression": ["a", 'b"{,\\', "c"]}
 
 
-async def test_an_event_is_kept_and_counted_once(store: Store) -> None:
+async def test_an_event_is_kept_and_counted_once(store: InteractionLog) -> None:
     batch = [an_event(number) for number in range(100)]
 
-    assert await store.keep(batch) == Kept(100, 0, 0)
-    assert await store.keep([*batch, an_event(100)]) == Kept(1, 100, 0)
-    assert await store.keep([an_event(200), an_event(200)]) == Kept(1, 1, 0)
+    assert await store.add(batch) == AddResult(100, 0, 0)
+    assert await store.add([*batch, an_event(100)]) == AddResult(1, 100, 0)
+    assert await store.add([an_event(200), an_event(200)]) == AddResult(1, 1, 0)
 
     assert await store.counts("shop") == {"view": 102}
 
 
-async def test_tenants_do_not_share_ids_or_counts(store: Store) -> None:
-    await store.keep([an_event(), an_event(tenant="other", event_type="click")])
+async def test_tenants_do_not_share_ids_or_counts(store: InteractionLog) -> None:
+    await store.add([an_event(), an_event(tenant="other", event_type="click")])
 
     assert await store.counts("shop") == {"view": 1}
     assert await store.counts("other") == {"click": 1}
 
 
 async def test_an_id_that_is_used_for_something_else_is_noted_and_the_first_holds(
-    store: Store, opened: Database
+    store: InteractionLog, opened: Database
 ) -> None:
-    await store.keep([an_event(1), an_event(2)])
+    await store.add([an_event(1), an_event(2)])
 
-    kept = await store.keep(
+    kept = await store.add(
         [an_event(1, item_id="another"), an_event(2, received_at=NOW + timedelta(hours=1)), an_event(3)]
     )
-    in_one_batch = await store.keep([an_event(4), an_event(4, event_type="click")])
+    in_one_batch = await store.add([an_event(4), an_event(4, event_type="click")])
 
-    assert kept == Kept(1, 2, 1)
-    assert in_one_batch == Kept(1, 1, 1)
+    assert kept == AddResult(1, 2, 1)
+    assert in_one_batch == AddResult(1, 1, 1)
     conflicts = await opened.fetch("SELECT event_id, event FROM event_conflicts ORDER BY event_id")
     assert [row["event_id"] for row in conflicts] == ["e1", "e4"]
     assert conflicts[0]["event"]["item_id"] == "another"
-    (row,) = await store.events_of("shop", user_id="u1", session_id=None, limit=10)
+    (row,) = await store.newest_events("shop", user_id="u1", session_id=None, limit=10)
     assert row["item_id"] == "i1"
-    again = await store.keep([an_event(1, item_id="another")])
+    again = await store.add([an_event(1, item_id="another")])
     assert again.conflicting == 0, "the same conflict is noted once"
 
 
-async def test_two_workers_at_once_neither_lose_nor_double(store: Store) -> None:
+async def test_two_workers_at_once_neither_lose_nor_double(store: InteractionLog) -> None:
     batches = [
         [an_event(number, event_type="view" if number % 2 else "click") for number in range(b, b + 300)]
         for b in range(0, 1500, 100)
@@ -124,7 +124,7 @@ async def test_two_workers_at_once_neither_lose_nor_double(store: Store) -> None
     async def keep(batch: list[InteractionRecorded]) -> None:
         while True:  # as the consumer does: a deadlock is an answer to try again
             try:
-                await store.keep(batch)
+                await store.add(batch)
             except asyncpg.DeadlockDetectedError:
                 continue
             return
@@ -134,10 +134,10 @@ async def test_two_workers_at_once_neither_lose_nor_double(store: Store) -> None
     assert await store.counts("shop") == {"view": 850, "click": 850}
 
 
-async def test_the_history_of_a_session_is_found_too(store: Store) -> None:
-    await store.keep([an_event(n, user_id=None, session_id="s") for n in range(5)])
+async def test_the_history_of_a_session_is_found_too(store: InteractionLog) -> None:
+    await store.add([an_event(n, user_id=None, session_id="s") for n in range(5)])
 
-    rows = await store.events_of("shop", user_id=None, session_id="s", limit=3)
+    rows = await store.newest_events("shop", user_id=None, session_id="s", limit=3)
 
     assert [row["event_id"] for row in rows] == ["e4", "e3", "e2"]
 
@@ -154,15 +154,15 @@ async def test_the_history_of_a_session_is_found_too(store: Store) -> None:
         {"city": "x" * 100_000},
     ],
 )
-async def test_strange_values_are_stored(store: Store, changes: dict[str, Any]) -> None:
+async def test_strange_values_are_stored(store: InteractionLog, changes: dict[str, Any]) -> None:
     event = an_event(**changes)
 
-    assert (await store.keep([event])).stored == 1
-    assert (await store.keep([event])).repeated == 1
+    assert (await store.add([event])).stored == 1
+    assert (await store.add([event])).repeated == 1
 
 
-async def test_readers_see_the_view_and_not_the_table(store: Store, database: OwnDatabase) -> None:
-    await store.keep([an_event(user_id=None, session_id="s")])
+async def test_readers_see_the_view_and_not_the_table(store: InteractionLog, database: OwnDatabase) -> None:
+    await store.add([an_event(user_id=None, session_id="s")])
     for service in ("trainer", "engine", "recommender", "router"):
         connection = await asyncpg.connect(database.role_url(service))
         try:
@@ -175,8 +175,8 @@ async def test_readers_see_the_view_and_not_the_table(store: Store, database: Ow
             await connection.close()
 
 
-async def test_a_history_is_read_by_its_index(store: Store, opened: Database) -> None:
-    await store.keep([an_event(number, user_id=f"u{number}") for number in range(2000)])
+async def test_a_history_is_read_by_its_index(store: InteractionLog, opened: Database) -> None:
+    await store.add([an_event(number, user_id=f"u{number}") for number in range(2000)])
     await opened.execute("ANALYZE interactions")
 
     plan = await opened.fetchval(
@@ -200,13 +200,13 @@ ODD_EVENTS: tuple[dict[str, Any], ...] = (
 )
 
 
-async def test_no_event_of_putevents_that_was_accepted_is_refused_later(store: Store) -> None:
+async def test_no_event_of_putevents_that_was_accepted_is_refused_later(store: InteractionLog) -> None:
     request = {"trackingId": "t", "userId": "\u00fc" * 256, "sessionId": "\x01" * 256}
     request["eventList"] = [{"eventType": "View", "sentAt": 1_795_000_000} | odd for odd in ODD_EVENTS]  # type: ignore[assignment]
     numbers = itertools.count()
-    reception = Reception("shop", NOW, NOW - timedelta(days=7_300), lambda: f"new-{next(numbers)}")
+    context = IngestContext("shop", NOW, NOW - timedelta(days=7_300), lambda: f"new-{next(numbers)}")
 
-    events = interactions(PutEventsRequest.model_validate(request), reception)
+    events = interactions(PutEventsRequest.model_validate(request), context)
     read = [InteractionRecorded.model_validate_json(encoded(e, "tracker", "").value or b"") for e in events]
 
-    assert await store.keep(read) == Kept(len(ODD_EVENTS), 0, 0)
+    assert await store.add(read) == AddResult(len(ODD_EVENTS), 0, 0)

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Depends, Request
 from pydantic import SecretStr
 from starlette.types import ASGIApp
 
-from services.tracker.api import Intake, native_routes
+from services.tracker.api import Intake, event_routes
 from services.tracker.settings import Settings
 from shared.auth import Authenticator, encrypt, hash_key, new_api_key, new_secret_key
 from shared.auth.authenticator import MAX_SIGNED_BODY
@@ -70,7 +70,7 @@ def app() -> ASGIApp:
         routers=[
             Json11(authenticator, [operation]).router(),
             RestJson(authenticator, {"/recommendations": operation}).router(),
-            native_routes(Intake(None, authenticator, Settings())),  # type: ignore[arg-type] # nothing is published
+            event_routes(Intake(None, authenticator, Settings())),  # type: ignore[arg-type] # nothing is published
             admin,
         ],
     )

@@ -28,13 +28,14 @@ from services.sync.domain.cells import RowRejected
 from services.sync.domain.mapping import Kind, Mapping, find_columns
 from services.sync.domain.orders import StagedLine, assemble_orders
 from services.sync.domain.rows import interaction_row_parser, item_row_parser, order_row_parser
-from services.tracker.api.native import _events
-from services.tracker.domain.backend import TrackCart, TrackPurchase, purchased, put_into_cart
-from services.tracker.domain.columns import Columns
-from services.tracker.domain.native import interactions as native
+from services.tracker.api.events import _records
+from services.tracker.domain.batch import parse_events
+from services.tracker.domain.dataset_schema import DatasetSchema
+from services.tracker.domain.formats.backend import TrackCart, TrackPurchase, parse_cart, parse_purchase
+from services.tracker.domain.ingest_context import IngestContext
+from services.tracker.domain.outcomes import Rejected
 from services.tracker.domain.personalize import interactions as put_events
 from services.tracker.domain.personalize import item_puts, user_puts
-from services.tracker.domain.reception import Reception, Rejected
 from services.trainer.api import RunRequest
 from shared.aws import WireError
 from shared.aws.personalize.events import PutEventsRequest, PutItemsRequest, PutUsersRequest
@@ -46,14 +47,14 @@ from shared.kafka import encoded
 NOW = datetime(2026, 11, 21, 8, 0, tzinfo=UTC)
 
 
-def reception() -> Reception:
+def context() -> IngestContext:
     numbers = count(1)
-    return Reception("shop", NOW, NOW - timedelta(days=7300), lambda: f"new-{next(numbers)}")
+    return IngestContext("shop", NOW, NOW - timedelta(days=7300), lambda: f"new-{next(numbers)}")
 
 
 def posted(body: str) -> list[Any]:
     """The events of a body of POST /v1/events, each an interaction or why it was rejected."""
-    return native(_events(body.encode(), "application/json"), reception(), most_bytes=None)
+    return parse_events(_records(body.encode(), "application/json"), context(), max_bytes=None)
 
 
 def accepted(found: Any) -> Any:
@@ -71,7 +72,7 @@ def item_of(properties: str) -> dict[str, Any]:
     """The fields of an item as the tracker accepts them and sync then merges them."""
     request = {"datasetArn": "arn:aws:personalize:eu-west-1:0:dataset/shop/ITEMS"}
     request |= {"items": [{"itemId": "i", "properties": properties}]}  # type: ignore[dict-item]
-    (put,) = item_puts(PutItemsRequest.model_validate(request), reception(), None, None)
+    (put,) = item_puts(PutItemsRequest.model_validate(request), context(), None, None)
     return merged(put).fields
 
 
@@ -130,17 +131,17 @@ NUMBERS: dict[str, Callable[[str], Any]] = {
         )
         for name in ("value", "price", "quantity")
     },
-    "track/cart: quantity": lambda text: put_into_cart(
-        TrackCart.model_validate_json(f'{{"userId": "u", "productId": "p", "quantity": {text}}}'), reception()
+    "track/cart: quantity": lambda text: parse_cart(
+        TrackCart.model_validate_json(f'{{"userId": "u", "productId": "p", "quantity": {text}}}'), context()
     )[0].quantity,
     **{
         f"track/purchase: {name}": (
             lambda text, name=name: getattr(
-                purchased(
+                parse_purchase(
                     TrackPurchase.model_validate_json(
                         f'{{"userId": "u", "items": [{{"productId": "p", "{name}": {text}}}]}}'
                     ),
-                    reception(),
+                    context(),
                 )[0],
                 name,
             )
@@ -152,7 +153,7 @@ NUMBERS: dict[str, Callable[[str], Any]] = {
             f'{{"trackingId": "t", "sessionId": "s", "eventList": [{{"eventType": "v", "sentAt": 1795000000, '
             f'"eventValue": {text}}}]}}'
         ),
-        reception(),
+        context(),
     )[0].value,
     "PutEvents: price among the properties": lambda text: put_events(
         PutEventsRequest.model_validate(
@@ -162,7 +163,7 @@ NUMBERS: dict[str, Callable[[str], Any]] = {
                 "eventList": [{"eventType": "v", "sentAt": 1795000000, "properties": f'{{"price": {text}}}'}],
             }
         ),
-        reception(),
+        context(),
     )[0].price,
     "PutItems: price": lambda text: item_of(f'{{"price": {text}}}')["price"],
     "PutItems: price as text": lambda text: item_of(f'{{"PRICE": "{text}"}}')["price"],
@@ -333,9 +334,9 @@ def says(value: Any) -> bool:
     return any(one not in (None, "") for one in value) if isinstance(value, list) else value not in (None, "")
 
 
-def columns(kind: Literal["item", "user"], types: list[str] | None) -> Columns | None:
+def columns(kind: Literal["item", "user"], types: list[str] | None) -> DatasetSchema | None:
     fields = [{"name": name, "type": ["null", each]} for name, each in zip(NAMES, types or (), strict=False)]
-    return Columns.of(kind, json.dumps({"fields": fields})) if types else None
+    return DatasetSchema.parse(kind, json.dumps({"fields": fields})) if types else None
 
 
 @given(properties=st.dictionaries(names, json_values, min_size=1, max_size=4), types=schemas)
@@ -359,8 +360,8 @@ def test_what_the_tracker_takes_of_items_and_users_sync_can_merge_and_publish(
         user_request = PutUsersRequest.model_validate(
             users | {"users": [{"userId": "u", "properties": text}]}
         )
-        (item,) = item_puts(item_request, reception(), None, columns("item", types))
-        (user,) = user_puts(user_request, reception(), None, columns("user", types))
+        (item,) = item_puts(item_request, context(), None, columns("item", types))
+        (user,) = user_puts(user_request, context(), None, columns("user", types))
     except REFUSALS:
         return
 

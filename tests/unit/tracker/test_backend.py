@@ -7,30 +7,30 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from services.tracker.domain.backend import (
+from services.tracker.domain.formats.backend import (
     TrackCart,
     TrackPurchase,
     TrackView,
-    purchased,
-    put_into_cart,
-    viewed,
+    parse_cart,
+    parse_purchase,
+    parse_view,
 )
-from services.tracker.domain.reception import Reception
+from services.tracker.domain.ingest_context import IngestContext
 from shared.events import OrderLine, line_id
 
 NOW = datetime(2026, 11, 21, 8, 0, tzinfo=UTC)
 PRODUCT = {"name": "Mug", "category": "Kitchen", "price": 2.55, "colour": "red"}
 
 
-def reception() -> Reception:
+def context() -> IngestContext:
     numbers = count(1)
-    return Reception("shop", NOW, NOW - timedelta(days=7300), lambda: f"new-{next(numbers)}")
+    return IngestContext("shop", NOW, NOW - timedelta(days=7300), lambda: f"new-{next(numbers)}")
 
 
 def test_a_view_keeps_what_the_page_showed_and_changes_no_item() -> None:
     request = TrackView.model_validate({"userId": "u", "productId": "p", "productData": PRODUCT})
 
-    (found,) = viewed(request, reception())
+    (found,) = parse_view(request, context())
 
     assert (found.event_type, found.user_id, found.item_id, found.price) == ("view", "u", "p", 2.55)
     assert found.properties == {"name": "Mug", "category": "Kitchen"}
@@ -38,7 +38,7 @@ def test_a_view_keeps_what_the_page_showed_and_changes_no_item() -> None:
 
 
 def test_a_view_needs_no_product_data() -> None:
-    (found,) = viewed(TrackView.model_validate({"userId": 1, "productId": 2}), reception())
+    (found,) = parse_view(TrackView.model_validate({"userId": 1, "productId": 2}), context())
 
     assert (found.user_id, found.item_id, found.price, found.properties) == ("1", "2", None, None)
 
@@ -46,7 +46,7 @@ def test_a_view_needs_no_product_data() -> None:
 def test_a_cart_has_a_quantity() -> None:
     request = TrackCart.model_validate({"userId": "u", "productId": "p", "quantity": 3})
 
-    (found,) = put_into_cart(request, reception())
+    (found,) = parse_cart(request, context())
 
     assert (found.event_type, found.quantity) == ("add_to_cart", 3.0)
 
@@ -61,7 +61,7 @@ def purchase(**changes: Any) -> TrackPurchase:
 
 
 def test_a_purchase_with_an_order_has_the_ids_of_its_lines() -> None:
-    found = purchased(purchase(orderId="o-1"), reception())
+    found = parse_purchase(purchase(orderId="o-1"), context())
 
     assert [one.event_id for one in found] == [
         line_id("shop", "o-1", OrderLine(item_id="p", n=1), "purchase"),
@@ -77,37 +77,38 @@ def test_a_purchase_with_an_order_has_the_ids_of_its_lines() -> None:
 
 
 def test_a_purchase_without_an_order_counts_beside_it() -> None:
-    assert [one.event_id for one in purchased(purchase(), reception())] == ["new-1", "new-2", "new-3"]
+    assert [one.event_id for one in parse_purchase(purchase(), context())] == ["new-1", "new-2", "new-3"]
 
 
 def test_a_request_with_a_timestamp_counts_once() -> None:
     at = {"timestamp": "2026-11-21T07:59:00Z"}
     products = [TrackView.model_validate({"userId": "u", "productId": p, **at}) for p in ("p", "p", "q")]
     cart = TrackCart.model_validate({"userId": "u", "productId": "p", **at})
-    first, again = (purchased(purchase(**at), reception()) for _ in range(2))
+    first, again = (parse_purchase(purchase(**at), context()) for _ in range(2))
 
-    ids = [one.event_id for product in products for one in viewed(product, reception())]
+    ids = [one.event_id for product in products for one in parse_view(product, context())]
     assert ids[0] == ids[1] != ids[2]
-    assert put_into_cart(cart, reception())[0].event_id not in ids
+    assert parse_cart(cart, context())[0].event_id not in ids
     assert [one.event_id for one in first] == [one.event_id for one in again]
     assert len({one.event_id for one in first}) == 3
-    assert purchased(purchase(timestamp="2026-11-21T07:59:01Z"), reception())[0].event_id != first[0].event_id
+    later = parse_purchase(purchase(timestamp="2026-11-21T07:59:01Z"), context())
+    assert later[0].event_id != first[0].event_id
 
 
 def test_long_ids_of_purchases_stay_apart() -> None:
-    ids = [purchased(purchase(id="e" * 250 + end), reception())[0].event_id for end in "ab"]
+    ids = [parse_purchase(purchase(id="e" * 250 + end), context())[0].event_id for end in "ab"]
 
     assert ids[0] != ids[1]
 
 
 def test_a_purchase_with_an_id_counts_once() -> None:
-    first, again = (purchased(purchase(id="e"), reception()) for _ in range(2))
+    first, again = (parse_purchase(purchase(id="e"), context()) for _ in range(2))
 
     assert [one.event_id for one in first] == [one.event_id for one in again] == ["e#1", "e#2", "e#3"]
 
 
 def test_a_guest_who_orders_is_a_session_of_that_order() -> None:
-    (found, *_) = purchased(purchase(userId=None, orderId="o-1"), reception())
+    (found, *_) = parse_purchase(purchase(userId=None, orderId="o-1"), context())
 
     assert (found.user_id, found.session_id) == (None, "order:o-1")
 

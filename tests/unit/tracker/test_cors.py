@@ -77,16 +77,16 @@ async def test_a_key_is_for_pages_of_its_origins(
     first = await post(client, path, key, origin)
     remembered = await post(client, path, key, origin)
 
-    for answer in (first, remembered):
-        assert answer.status_code == status, answer.text
-        code = answer.json().get("error", answer.json().get("__type"))
+    for json_response in (first, remembered):
+        assert json_response.status_code == status, json_response.text
+        code = json_response.json().get("error", json_response.json().get("__type"))
         assert (code in {"OriginNotAllowed", "AccessDeniedException"}) == (status == 403)
-        readable = "access-control-allow-origin" in answer.headers
+        readable = "access-control-allow-origin" in json_response.headers
         assert readable == (status == 400 and origin is not None)
 
 
 async def test_a_preflight_is_answered_by_the_settings(client: httpx.AsyncClient) -> None:
-    answer = await client.options(
+    json_response = await client.options(
         "/v1/events",
         headers={
             "origin": "https://evil.example",
@@ -95,4 +95,4 @@ async def test_a_preflight_is_answered_by_the_settings(client: httpx.AsyncClient
         },
     )
 
-    assert (answer.status_code, answer.headers["access-control-allow-origin"]) == (200, "*")
+    assert (json_response.status_code, json_response.headers["access-control-allow-origin"]) == (200, "*")

@@ -10,27 +10,29 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.tracker.domain.native import interactions
-from services.tracker.domain.reception import ADJUSTED, Reception, Rejected
+from services.tracker.domain.batch import parse_events
+from services.tracker.domain.ingest_context import IngestContext
+from services.tracker.domain.outcomes import Rejected
+from services.tracker.domain.properties import CLAIMED_TIME
 from shared.events import InteractionRecorded, OrderLine, line_id
 
 NOW = datetime(2026, 11, 21, 8, 0, tzinfo=UTC)
 EVENT = {"user_id": "u", "event_type": "view", "item_id": "i"}
 
 
-def reception() -> Reception:
+def context() -> IngestContext:
     numbers = count(1)
-    return Reception("shop", NOW, NOW - timedelta(days=7300), lambda: f"new-{next(numbers)}")
+    return IngestContext("shop", NOW, NOW - timedelta(days=7300), lambda: f"new-{next(numbers)}")
 
 
 def recorded(event: Any) -> InteractionRecorded:
-    (found,) = interactions([event], reception(), most_bytes=None)
+    (found,) = parse_events([event], context(), max_bytes=None)
     assert isinstance(found, InteractionRecorded), found
     return found
 
 
-def refused(event: Any, most_bytes: int | None = None) -> Rejected:
-    (found,) = interactions([event], reception(), most_bytes=most_bytes)
+def refused(event: Any, max_bytes: int | None = None) -> Rejected:
+    (found,) = parse_events([event], context(), max_bytes=max_bytes)
     assert isinstance(found, Rejected), found
     return found
 
@@ -101,7 +103,7 @@ def test_what_the_format_does_not_know_is_kept_among_the_properties() -> None:
 
 
 def test_an_event_without_an_id_gets_one_and_another_gets_another() -> None:
-    first, second = interactions([EVENT, EVENT], reception(), most_bytes=None)
+    first, second = parse_events([EVENT, EVENT], context(), max_bytes=None)
 
     assert isinstance(first, InteractionRecorded)
     assert isinstance(second, InteractionRecorded)
@@ -145,7 +147,7 @@ def test_ids_of_later_events_are_larger() -> None:
 def test_lines_of_an_order_have_the_ids_that_the_shop_gives_them() -> None:
     line = {"user_id": "u", "event_type": "Order Completed", "order_id": "o-1", "item_id": "i"}
 
-    found = interactions([line, line, line | {"item_id": "j"}], reception(), most_bytes=None)
+    found = parse_events([line, line, line | {"item_id": "j"}], context(), max_bytes=None)
 
     assert [one.event_id for one in found if isinstance(one, InteractionRecorded)] == [
         line_id("shop", "o-1", OrderLine(item_id="i", n=1), "purchase"),
@@ -174,7 +176,7 @@ def test_a_clock_that_runs_ahead_is_held_back_and_that_is_noted() -> None:
     found = recorded(EVENT | {"timestamp": "2027-01-01T00:00:00Z", "properties": {"a": 1}})
 
     assert found.occurred_at == NOW + timedelta(minutes=5)
-    assert found.properties == {"a": 1, ADJUSTED: "2027-01-01T00:00:00+00:00"}
+    assert found.properties == {"a": 1, CLAIMED_TIME: "2027-01-01T00:00:00+00:00"}
     near = recorded(EVENT | {"timestamp": (NOW + timedelta(minutes=4)).isoformat()})
     assert near.occurred_at == NOW + timedelta(minutes=4)
     assert near.properties is None
@@ -184,7 +186,7 @@ def test_a_clock_that_was_never_set_is_noted() -> None:
     found = recorded(EVENT | {"timestamp": 0})
 
     assert found.occurred_at == NOW - timedelta(days=7300)
-    assert found.properties == {ADJUSTED: "1970-01-01T00:00:00+00:00"}
+    assert found.properties == {CLAIMED_TIME: "1970-01-01T00:00:00+00:00"}
 
 
 @pytest.mark.parametrize(
@@ -223,7 +225,7 @@ def test_the_answer_names_the_event_that_was_refused() -> None:
 def test_an_event_that_is_too_large_is_refused_alone() -> None:
     large = EVENT | {"properties": {"a": "x" * 2000}}
 
-    found = interactions([EVENT, large], reception(), most_bytes=1000)
+    found = parse_events([EVENT, large], context(), max_bytes=1000)
 
     assert isinstance(found[0], InteractionRecorded)
     assert isinstance(found[1], Rejected)
@@ -254,7 +256,7 @@ FIELDS = st.sampled_from(
 
 @given(st.lists(st.dictionaries(FIELDS, JSON) | JSON, max_size=4))
 def test_whatever_comes_the_good_event_beside_it_is_kept(events: list[Any]) -> None:
-    found = interactions([*events, EVENT], reception(), most_bytes=500)
+    found = parse_events([*events, EVENT], context(), max_bytes=500)
 
     assert len(found) == len(events) + 1
     assert isinstance(found[-1], InteractionRecorded)

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from services.tracker.domain.ingest_context import IngestContext
 from services.tracker.domain.personalize import interactions, item_puts, user_puts
-from services.tracker.domain.reception import ADJUSTED, Reception
+from services.tracker.domain.properties import CLAIMED_TIME
 from shared.aws import WireError
 from shared.aws.personalize.events import PutEventsRequest, PutItemsRequest, PutUsersRequest
 from shared.events import InteractionRecorded, derived_id
@@ -18,9 +19,9 @@ NOW = datetime(2026, 11, 21, 8, 0, tzinfo=UTC)
 SENT = int(NOW.timestamp()) - 60
 
 
-def reception() -> Reception:
+def context() -> IngestContext:
     numbers = count(1)
-    return Reception("shop", NOW, NOW - timedelta(days=7300), lambda: f"new-{next(numbers)}")
+    return IngestContext("shop", NOW, NOW - timedelta(days=7300), lambda: f"new-{next(numbers)}")
 
 
 def put(*events: dict[str, Any], **changes: Any) -> list[InteractionRecorded]:
@@ -30,7 +31,7 @@ def put(*events: dict[str, Any], **changes: Any) -> list[InteractionRecorded]:
         "userId": "u",
         "eventList": [{"eventType": "View", "sentAt": SENT} | event for event in events],
     } | changes
-    return interactions(PutEventsRequest.model_validate(request), reception())
+    return interactions(PutEventsRequest.model_validate(request), context())
 
 
 def test_members_and_properties_say_the_same() -> None:
@@ -151,7 +152,7 @@ def test_a_replay_of_old_events_keeps_their_time_and_the_future_waits() -> None:
     assert old.occurred_at == datetime(2019, 3, 26, 20, 22, 40, tzinfo=UTC)
     assert ahead.occurred_at == NOW + timedelta(minutes=5)
     assert ahead.properties is not None
-    assert ADJUSTED in ahead.properties
+    assert CLAIMED_TIME in ahead.properties
 
 
 def test_properties_that_nest_too_deep_are_invalid_input() -> None:
@@ -173,8 +174,8 @@ def test_items_and_users_become_records_of_their_datasets() -> None:
         }
     )
 
-    first, second = item_puts(items, reception(), "inv", None)
-    (user,) = user_puts(users, reception(), "inv-2", None)
+    first, second = item_puts(items, context(), "inv", None)
+    (user,) = user_puts(users, context(), "inv-2", None)
 
     assert (first.item_id, first.tenant) == ("i", "shop")
     assert (first.fields, first.columns) == ({"price": 2.0}, {"genres": "a|b"})

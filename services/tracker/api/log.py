@@ -1,13 +1,13 @@
-"""Looking into the log, for people: the events of a user, and how many there are of each type."""
+"""Routes that read the log: the events of a user or session, conflicts, and counts."""
 
-# No postponed annotations here: FastAPI could not resolve those that are made inside a function.
+# No `from __future__ import annotations`: FastAPI cannot resolve annotations defined inside a function.
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, Field, StringConstraints
 
-from services.tracker.store import Store
+from services.tracker.store import InteractionLog
 from shared.auth import Authenticator, Principal
 from shared.errors import ApiError
 from shared.events.envelope import Text
@@ -16,7 +16,7 @@ Subject = Annotated[Annotated[Text, StringConstraints(max_length=256)] | None, Q
 
 
 class StoredEvent(BaseModel):
-    """An event as the log has it."""
+    """An event of the log."""
 
     event_id: str
     user_id: str | None
@@ -47,31 +47,31 @@ class StoredEvents(BaseModel):
 
 
 class Conflict(BaseModel):
-    """An event that says something else than what the log has under its id."""
+    """An event whose content differs from that of the event stored under the same id."""
 
     event_id: str
     kept: Literal["first", "order"] = Field(
-        description="what holds instead: the first event of the id, or the line of the shop's order"
+        description="which event is stored instead: the first with this id, or the line of the shop's order"
     )
     noticed_at: datetime
-    event: dict[str, Any] = Field(description="the event that does not count, as it was sent")
+    event: dict[str, Any] = Field(description="the event that is not counted, as it was sent")
 
 
 class Conflicts(BaseModel):
-    """Events that do not count, newest first."""
+    """Events that are not counted because they conflict with a stored one, newest first."""
 
     conflicts: list[Conflict]
 
 
 class Stats(BaseModel):
-    """How many events the log has."""
+    """Numbers of events in the log."""
 
     total: int
     by_type: dict[str, int]
 
 
-def reading_routes(store: Store, authenticator: Authenticator) -> APIRouter:
-    """The three routes."""
+def log_routes(store: InteractionLog, authenticator: Authenticator) -> APIRouter:
+    """Return the routes that read the log."""
     router = APIRouter(tags=["Log"])
     reader = Annotated[Principal, Depends(authenticator.require("read"))]
 
@@ -82,22 +82,28 @@ def reading_routes(store: Store, authenticator: Authenticator) -> APIRouter:
         session_id: Subject = None,
         limit: Annotated[int, Query(ge=1, le=1000)] = 50,
     ) -> StoredEvents:
-        """What the log has of one user (or, before login, of one session), newest first."""
-        if (user_id is None) == (session_id is None):
-            raise ApiError(400, "InvalidRequest", "Give either user_id or session_id.")
-        rows = await store.events_of(caller.own_tenant, user_id=user_id, session_id=session_id, limit=limit)
+        """Return the events of one user (or, before login, of one session), newest first."""
+        _require_one(user_id, session_id)
+        tenant = caller.own_tenant
+        rows = await store.newest_events(tenant, user_id=user_id, session_id=session_id, limit=limit)
         return StoredEvents(events=[StoredEvent(**row) for row in rows])
 
-    @router.get("/v1/conflicts", operation_id="conflicts", summary="Events that contradict what is kept")
+    @router.get("/v1/conflicts", operation_id="conflicts", summary="Events that conflict with a stored one")
     async def conflicts(caller: reader, limit: Annotated[int, Query(ge=1, le=1000)] = 50) -> Conflicts:
-        """The newest events that came under the id of another and say something else; see `kept`."""
+        """Return the newest events that arrived under the id of another event but differ from it."""
         rows = await store.conflicts(caller.own_tenant, limit)
         return Conflicts(conflicts=[Conflict(**row) for row in rows])
 
-    @router.get("/v1/stats", operation_id="stats", summary="How many events the log has of each type")
+    @router.get("/v1/stats", operation_id="stats", summary="Number of events of each type")
     async def stats(caller: reader) -> Stats:
-        """Counts that change in the transaction that writes the events."""
+        """Return the number of events in total and by type; counts and events change in one transaction."""
         counts = await store.counts(caller.own_tenant)
         return Stats(total=sum(counts.values()), by_type=counts)
 
     return router
+
+
+def _require_one(user_id: str | None, session_id: str | None) -> None:
+    """Raise ApiError 400 unless exactly one of the ids is set."""
+    if (user_id is None) == (session_id is None):
+        raise ApiError(400, "InvalidRequest", "Send either user_id or session_id.")

@@ -7,16 +7,16 @@ from typing import Any, cast
 import httpx
 import pytest
 
-from services.tracker.api.reading import reading_routes
+from services.tracker.api.log import log_routes
 from shared.auth import Authenticator
 from shared.http.runtime import application
 from shared.settings import AuthSettings
 
 
-class Store:
+class InteractionLog:
     """A log without events."""
 
-    async def events_of(self, *_: Any, **__: Any) -> list[dict[str, Any]]:
+    async def newest_events(self, *_: Any, **__: Any) -> list[dict[str, Any]]:
         return []
 
 
@@ -33,7 +33,7 @@ class Store:
 )
 async def test_a_subject_is_text_that_can_be_stored(query: str, status: int) -> None:
     authenticator = Authenticator(cast("Any", None), AuthSettings(endcap_keyless_loopback=True))
-    routes = reading_routes(cast("Any", Store()), authenticator)
+    routes = log_routes(cast("Any", InteractionLog()), authenticator)
     app = application("tracker", parts=[], routers=[routes])
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as http:

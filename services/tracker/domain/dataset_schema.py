@@ -1,4 +1,4 @@
-"""What a dataset's schema says that an item or a user may have: the names and types of its columns."""
+"""The schema of an items or users dataset: its columns, and how properties become values of them."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ Kind = Literal["item", "user"]
 
 
 class Record(NamedTuple):
-    """What one put says: values of the shop's own fields, and the cells of columns that no field holds.
+    """The content of one put: values of the shop's own fields, and values of columns without a field.
 
-    Both are JSON: a time is ISO 8601. Every field's value is one that `shared.events.fields` accepts.
+    Both are JSON; a time is ISO 8601. Every field value is accepted by `shared.events.fields`.
     """
 
     fields: dict[str, Any]
@@ -27,8 +27,8 @@ class Record(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Column:
-    """One column: its name, its Avro type, whether it may be null, and the field that it stands for."""
+class SchemaColumn:
+    """A column: its name, its Avro type, whether it may be null, and the shop's field that it maps to."""
 
     name: str
     type: str
@@ -37,21 +37,21 @@ class Column:
 
 
 @dataclass(frozen=True, slots=True)
-class Columns:
-    """The columns of a dataset: by their folded names, and by the fields that they stand for."""
+class DatasetSchema:
+    """The columns of a dataset, by their folded names and by the fields that they map to."""
 
     kind: Kind
-    by_name: Mapping[str, Column]
-    by_field: Mapping[str, Column]
+    by_name: Mapping[str, SchemaColumn]
+    by_field: Mapping[str, SchemaColumn]
 
     @classmethod
-    def of(cls, kind: Kind, schema: str) -> Columns:
-        """Return those of an Avro schema, as the engine has checked it."""
+    def parse(cls, kind: Kind, schema: str) -> DatasetSchema:
+        """Return the columns of an Avro schema in JSON, which the engine has validated."""
         described = json.loads(schema)["fields"]
         fields = {
             name: field for field, name in columns_of_fields(kind, (f["name"] for f in described)).items()
         }
-        columns = [_column(one, fields.get(one["name"])) for one in described]
+        columns = [_column(column, fields.get(column["name"])) for column in described]
         return cls(
             kind,
             {folded(column.name): column for column in columns},
@@ -59,22 +59,21 @@ class Columns:
         )
 
     def record(self, properties: Mapping[str, Any]) -> Record:
-        """Return the properties of an item or a user as a record of the dataset.
+        """Return the record of an item or user with these properties.
 
-        A value that fits its column is kept as that column. It also becomes the shop's own field (a price, a
-        city) where it converts, and then is a column of its own only if the field would not give it back. A
-        field may come without a column. Availability is the shop's alone: a column does not change it.
-        A value that fits the field alone must give a cell of the column. Raises Permanent for a property that
-        fits neither a column nor a field.
+        A value that fits its column is stored in that column. If it also converts to the shop's field (a
+        price, a city), it is stored in the field, and in the column only if the field cannot be converted
+        back to it. A property may name a field without a column. A column does not change the availability,
+        which only the shop sets. Raises Permanent for a property that fits neither a column nor a field.
         """
         fields: dict[str, Any] = {}
         columns: dict[str, tuple[str, Any]] = {}
         for name, value in properties.items():
             column = self._column_of(name)
             if column is None:
-                fields |= self._field_alone(name, value)
+                fields |= self._field_without_column(name, value)
                 continue
-            # Of two spellings of a column the last holds.
+            # Of two spellings of one column the last one wins.
             columns.pop(column.name, None)
             fields.pop(column.field or "", None)
             cell = _cell(name, value, column)
@@ -85,29 +84,29 @@ class Columns:
                 raise Permanent(
                     f"{name!r} is {_shown(value)}, and the column {column.name} is of type {column.type}"
                 )
-            if cell is not _NO_CELL and (field is _NO_FIELD or not _gives_back(field, cell, column)):
+            if cell is not _NO_CELL and (field is _NO_FIELD or not _converts_back(field, cell, column)):
                 columns[column.name] = name, cell
         return Record(fields, dict(columns.values()))
 
-    def _column_of(self, name: str) -> Column | None:
+    def _column_of(self, name: str) -> SchemaColumn | None:
         column = self.by_name.get(folded(name))
         return column or self.by_field.get(field_of(self.kind, name) or "")
 
-    def _field_alone(self, name: str, value: Any) -> dict[str, Any]:
-        """Return the field that a property without a column sets; Permanent when it is none."""
+    def _field_without_column(self, name: str, value: Any) -> dict[str, Any]:
+        """Return the field that a property without a column sets. Raises Permanent if there is none."""
         field = field_of(self.kind, name)
         if field is None:
             names = ", ".join(column.name for column in self.by_name.values())
-            raise Permanent(f"{name!r} is no column of the dataset's schema, which has {names}")
+            raise Permanent(f"{name!r} is not a column of the dataset's schema, which has {names}")
         if value is None and field == "available":
             return {}
         return {field: _as_json(field_value(field, value, name))}
 
 
-def without_schema(kind: Kind, properties: Mapping[str, Any]) -> Record:
-    """Return the properties as a record of a dataset whose columns say nothing of what may be put.
+def record_without_schema(kind: Kind, properties: Mapping[str, Any]) -> Record:
+    """Return the record of an item or user in a dataset without a schema.
 
-    Raises Permanent for a value that can't be its field's.
+    Raises Permanent for a value that is not valid for its field.
     """
     fields, attributes = (item_fields if kind == "item" else user_fields)(properties)
     return Record({name: _as_json(value) for name, value in fields.items()}, attributes)
@@ -117,13 +116,17 @@ _NO_CELL: Any = object()
 _NO_FIELD: Any = object()
 
 
-def _column(described: Mapping[str, Any], field: str | None) -> Column:
-    kinds = described["type"] if isinstance(described["type"], list) else [described["type"]]
-    return Column(described["name"], next(kind for kind in kinds if kind != "null"), "null" in kinds, field)
+def _column(described: Mapping[str, Any], field: str | None) -> SchemaColumn:
+    types = described["type"] if isinstance(described["type"], list) else [described["type"]]
+    column_type = next(name for name in types if name != "null")
+    return SchemaColumn(described["name"], column_type, "null" in types, field)
 
 
-def _cell(name: str, value: Any, column: Column) -> Any:
-    """Return the value as the column's cell, None for null, or `_NO_CELL` when it is none."""
+def _cell(name: str, value: Any, column: SchemaColumn) -> Any:
+    """Return the value of the column, None for null, or `_NO_CELL` when the type does not fit.
+
+    Raises Permanent for null in a column that is not nullable.
+    """
     if value is None:
         if not column.nullable:
             raise Permanent(f"{name!r} is null, and the column {column.name} is not nullable")
@@ -134,8 +137,8 @@ def _cell(name: str, value: Any, column: Column) -> Any:
         return _NO_CELL
 
 
-def _field(name: str, value: Any, column: Column) -> Any:
-    """Return the value as the field that the column stands for, or `_NO_FIELD` when it does not convert."""
+def _field(name: str, value: Any, column: SchemaColumn) -> Any:
+    """Return the value of the field that the column maps to, or `_NO_FIELD` when it does not convert."""
     if column.field is None or column.field == "available":
         return _NO_FIELD
     try:
@@ -144,13 +147,13 @@ def _field(name: str, value: Any, column: Column) -> Any:
         return _NO_FIELD
 
 
-def _gives_back(field: Any, cell: Any, column: Column) -> bool:
-    """Return whether the engine would read the same cell from the field."""
+def _converts_back(field: Any, cell: Any, column: SchemaColumn) -> bool:
+    """Return whether the engine would read the same column value from the field."""
     return field is cell if field is None or cell is None else bool(_cell_of_field(field, column) == cell)
 
 
-def _cell_of_field(field: Any, column: Column) -> Any:
-    """Return the cell that the engine reads from a value of the field, or `_NO_CELL`."""
+def _cell_of_field(field: Any, column: SchemaColumn) -> Any:
+    """Return the column value that the engine reads from the field, or `_NO_CELL`."""
     if field is _NO_FIELD or field is None:
         return _NO_CELL
     if column.field == "created_at":

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from services.tracker.domain.columns import Columns
+from services.tracker.domain.dataset_schema import DatasetSchema
+from services.tracker.domain.ingest_context import IngestContext
 from services.tracker.domain.personalize import item_puts
-from services.tracker.domain.reception import Reception
 from services.tracker.store import Datasets
 from shared.aws import WireError
 from shared.aws.personalize.events import PutItemsRequest
@@ -31,7 +31,7 @@ FIELDS = [
     {"name": "TITLE", "type": "string"},
     {"name": "NAME", "type": "string"},
 ]
-ITEMS = Columns.of("item", json.dumps({"type": "record", "name": "Items", "fields": FIELDS}))
+ITEMS = DatasetSchema.parse("item", json.dumps({"type": "record", "name": "Items", "fields": FIELDS}))
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_a_value_that_fits_is_kept_as_its_column_and_as_the_field_it_converts_to
     [
         (
             {"price": 1, "colour": "red"},
-            "'colour' is no column of the dataset's schema, which has ITEM_ID, CAT",
+            "'colour' is not a column of the dataset's schema, which has ITEM_ID, CAT",
         ),
         ({"price": "dear"}, "'price' is \"dear\", and the column PRICE is of type float"),
         ({"price": None}, "'price' is null"),
@@ -104,7 +104,7 @@ def test_what_fits_neither_a_column_nor_a_field_is_refused(said: dict[str, Any],
 
 def test_a_value_of_the_field_alone_must_give_a_cell_of_the_column() -> None:
     fields = [{"name": "CURRENCY", "type": "int"}, {"name": "PRICE", "type": "int"}]
-    numbered = Columns.of("item", json.dumps({"fields": fields}))
+    numbered = DatasetSchema.parse("item", json.dumps({"fields": fields}))
 
     assert numbered.record({"currency": 978, "price": "7"}) == ({"currency": "978", "price": 7.0}, {})
     for properties in ({"currency": "EUR"}, {"currency": 2**31}, {"price": 2.5}):
@@ -132,9 +132,9 @@ async def put_items(view: View, *said: dict[str, Any], datasets: Datasets | None
     items = [{"itemId": "i", "properties": json.dumps(properties)} for properties in said]
     request = PutItemsRequest.model_validate({"datasetArn": ARN, "items": items})
     now = datetime.now(UTC)
-    reception = Reception("shop", now, now, lambda: "id")
+    context = IngestContext("shop", now, now, lambda: "id")
     datasets = datasets or Datasets(view)  # type: ignore[arg-type]
-    return await datasets.read("shop", "item", ARN, partial(item_puts, request, reception, None))
+    return await datasets.with_schema("shop", "item", ARN, partial(item_puts, request, context, None))
 
 
 async def test_a_refusal_names_its_place_and_a_new_schema_counts_at_once() -> None:
@@ -142,7 +142,7 @@ async def test_a_refusal_names_its_place_and_a_new_schema_counts_at_once() -> No
     datasets = Datasets(view)  # type: ignore[arg-type]
     puts = [{"price": 1}, {"colour": "red"}]
 
-    with pytest.raises(WireError, match=r"items\.1\.properties: 'colour' is no column") as caught:
+    with pytest.raises(WireError, match=r"items\.1\.properties: 'colour' is not a column") as caught:
         await put_items(view, *puts, datasets=datasets)
     assert caught.value.code == "InvalidInputException"
 

@@ -1,4 +1,4 @@
-"""`POST /v1/events`: one event, an array, or a line each."""
+"""`POST /v1/events`: one event, an array of events, or one event per line."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ import orjson
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field
 
-from services.tracker.api.intake import EVENT_BYTES, Intake, answer
-from services.tracker.domain.calls import Call, Ignored, Lines
-from services.tracker.domain.native import NativeEvent, Outcome, interactions
-from services.tracker.domain.reception import Rejected
+from services.tracker.api.intake import EVENT_BYTES, Intake, json_response
+from services.tracker.domain.batch import parse_events
+from services.tracker.domain.formats import EVENT_FORMATS
+from services.tracker.domain.outcomes import AcceptedCall, Ignored, Outcome, Rejected
 from services.tracker.metrics import IGNORED, REJECTED
 from shared.errors import ApiError
 from shared.events import InteractionRecorded
 
-LINES = frozenset(
+LINE_MEDIA_TYPES = frozenset(
     {
         "application/x-ndjson",
         "application/ndjson",
@@ -32,29 +32,29 @@ LINES = frozenset(
 
 
 _MOST_DIGITS = 300
-"""Digits of a whole number that a float still holds; Python itself refuses to read more than 4,300."""
+"""Digits of an integer that fits a float. Python itself rejects integers of more than 4,300 digits."""
 
 
 class EventResult(BaseModel):
-    """What became of one event of the request."""
+    """The outcome of one event of the request."""
 
-    index: int = Field(description="its place in the request, from 0")
-    id: str | None = Field(description="its id: the sender's, or the one it got")
-    ids: list[str] | None = Field(None, description="the ids of its events, where a call became several")
+    index: int = Field(description="position in the request, from 0")
+    id: str | None = Field(description="id of the event: the sender's, or a generated one")
+    ids: list[str] | None = Field(None, description="ids of the events, if a call became several events")
     status: Literal["accepted", "rejected", "ignored"]
-    reason: str | None = Field(None, description="why it was rejected or ignored")
+    reason: str | None = Field(None, description="why the event was rejected or ignored")
 
 
 class EventsAnswer(BaseModel):
-    """What became of the events of a request. Rejected and ignored ones need not be sent again."""
+    """The outcome of each event of a request. Do not send rejected and ignored events again."""
 
     accepted: int
     rejected: int
-    ignored: int | None = Field(None, description="calls that say nothing which is kept, where there are any")
+    ignored: int | None = Field(None, description="number of valid calls that are not stored, if any")
     results: list[EventResult]
 
 
-_SCHEMAS = [NativeEvent.model_json_schema(), Call.model_json_schema()]
+_SCHEMAS = [event_format.schema.model_json_schema() for event_format in EVENT_FORMATS]
 _DOCUMENTED = {
     "requestBody": {
         "required": True,
@@ -62,18 +62,18 @@ _DOCUMENTED = {
             "application/json": {
                 "schema": {"anyOf": [*_SCHEMAS, {"type": "array", "items": {"anyOf": _SCHEMAS}}]}
             },
-            "application/x-ndjson": {"schema": {"type": "string", "description": "one event in each line"}},
+            "application/x-ndjson": {"schema": {"type": "string", "description": "one event per line"}},
         },
     }
 }
 _ERRORS: dict[int | str, dict[str, Any]] = {
     200: {"model": EventsAnswer, "description": "At least one event is in the log."},
-    413: {"description": "More than 500 KB or 2,500 events, or one event of more than 32 KB."},
+    413: {"description": "The request has more than 500 KB or 2,500 events, or an event more than 32 KB."},
 }
 
 
-def native_routes(intake: Intake) -> APIRouter:
-    """The route of Endcap's own events."""
+def event_routes(intake: Intake) -> APIRouter:
+    """Return the route that records events."""
     router = APIRouter(tags=["Events"])
 
     @router.post(
@@ -85,55 +85,57 @@ def native_routes(intake: Intake) -> APIRouter:
         openapi_extra=_DOCUMENTED,
     )
     async def record_events(request: Request) -> Response:
-        """Record one event (an object), several (an array), or one in each line (application/x-ndjson).
+        """Record one event (an object), several (an array), or one per line (application/x-ndjson).
 
-        The answer comes when the events are in the log: 2xx if and only if they are. Of a batch in which
-        some events are not valid the others are kept, and each has its result. Gzipped bodies are unpacked.
+        The response is 2xx if and only if the events are in the log. If some events of a batch are invalid,
+        the others are recorded, and each event has its own result. The body may be gzip.
 
-        Calls of Segment and RudderStack (`type` is track, page, screen, identify, alias or group) may stand
-        among the events: `event` names what happened, `properties` hold the item, and each of their
-        `products` is an event.
+        The events may be calls of Segment and RudderStack (`type` is track, page, screen, identify, alias or
+        group): `event` names what happened, `properties` contain the item, and each of the `products` becomes
+        an event.
         """
         caller, body = await intake.read(request)
         tenant = caller.own_tenant
-        sent = _events(body, request.headers.get("content-type", ""))
-        _check_limits(body, sent, intake)
-        most = intake.settings.max_event_bytes
-        outcomes = interactions(sent, intake.reception(tenant), most_bytes=most if len(body) > most else None)
-        events = [event for outcome in outcomes for event in _events_of(outcome)]
+        records = _records(body, request.headers.get("content-type", ""))
+        _check_limits(body, records, intake)
+        limit = intake.settings.max_event_bytes
+        max_bytes = limit if len(body) > limit else None
+        outcomes = parse_events(records, intake.context(tenant), max_bytes=max_bytes)
+        events = [event for outcome in outcomes for event in _events(outcome)]
         if events:
-            more = max(0, len(events) - len(outcomes))
-            await intake.accept(events, "events", len(body) + more * EVENT_BYTES)
-        return _answered(outcomes)
+            extra = max(0, len(events) - len(outcomes))
+            await intake.accept(events, "events", len(body) + extra * EVENT_BYTES)
+        return _response(outcomes)
 
     return router
 
 
-def _events(body: bytes, content_type: str) -> Sequence[Any]:
-    if content_type.partition(";")[0].strip().lower() in LINES:
-        return [_line(line) for line in body.splitlines() if line.strip()]
-    document = _document(body)
+def _records(body: bytes, content_type: str) -> Sequence[Any]:
+    """Return the JSON values of a body; a line that is not JSON is Rejected. Raises ApiError 400."""
+    if content_type.partition(";")[0].strip().lower() in LINE_MEDIA_TYPES:
+        return [_parse_line(line) for line in body.splitlines() if line.strip()]
+    document = _parse_document(body)
     return document if isinstance(document, list) else [document]
 
 
-def _document(body: bytes) -> Any:
+def _parse_document(body: bytes) -> Any:
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError as error:
-        # One event with half a surrogate pair or a NaN must not take the others with it: the tolerant
-        # parser lets them in, and that event alone is refused.
+        # One event with half a surrogate pair or a NaN must not reject the whole batch: Python's parser
+        # accepts it, and validation then rejects that event alone.
         try:
-            return json.loads(body, parse_constant=NotFinite, parse_float=_float, parse_int=_int)
+            return json.loads(body, parse_constant=NotFinite, parse_float=_parse_float, parse_int=_parse_int)
         except (ValueError, RecursionError):
             detail = (
-                f"The body is no valid JSON: {error}. Send one object, an array, or lines with "
+                f"The body is not valid JSON: {error}. Send one object, an array, or lines with "
                 "Content-Type application/x-ndjson."
             )
             raise ApiError(400, "InvalidJson", detail) from None
 
 
 class NotFinite:
-    """A number that JSON can't hold: NaN, Infinity, 1e400. Whatever field it is in refuses it."""
+    """A number that JSON cannot represent: NaN, Infinity, 1e400. No field accepts this type."""
 
     def __init__(self, text: str) -> None:
         self._text = text
@@ -142,41 +144,42 @@ class NotFinite:
         return self._text[:40]
 
 
-def _float(text: str) -> float | NotFinite:
+def _parse_float(text: str) -> float | NotFinite:
     number = float(text)
     return number if math.isfinite(number) else NotFinite(text)
 
 
-def _int(text: str) -> int | NotFinite:
+def _parse_int(text: str) -> int | NotFinite:
     return int(text) if len(text) <= _MOST_DIGITS else NotFinite(text)
 
 
-def _line(line: bytes) -> Any:
+def _parse_line(line: bytes) -> Any:
     try:
         return orjson.loads(line)
     except orjson.JSONDecodeError as error:
-        return Rejected(f"The line is no valid JSON: {error}.")
+        return Rejected(f"The line is not valid JSON: {error}.")
 
 
 def _check_limits(body: bytes, events: Sequence[Any], intake: Intake) -> None:
+    """Raise ApiError 400 for a request without events, 413 for one beyond the limits."""
     settings = intake.settings
     if not events:
-        raise ApiError(400, "NoEvents", "The request has no events.")
+        raise ApiError(400, "NoEvents", "The request contains no events.")
     if len(events) > settings.max_batch_events:
-        detail = f"{len(events)} events in one request; {settings.max_batch_events} are allowed. Send fewer."
+        detail = f"The request has {len(events)} events; {settings.max_batch_events} are allowed. Send fewer."
         raise ApiError(413, "TooManyEvents", detail)
     if len(events) == 1 and len(body) > settings.max_event_bytes:
         detail = f"The event has {len(body)} bytes; {settings.max_event_bytes} are allowed."
         raise ApiError(413, "TooLarge", detail)
 
 
-def _events_of(outcome: Outcome) -> tuple[InteractionRecorded, ...]:
+def _events(outcome: Outcome) -> tuple[InteractionRecorded, ...]:
     if isinstance(outcome, InteractionRecorded):
         return (outcome,)
-    return outcome.events if isinstance(outcome, Lines) else ()
+    return outcome.events if isinstance(outcome, AcceptedCall) else ()
 
 
-def _answered(outcomes: Sequence[Outcome]) -> Response:
+def _response(outcomes: Sequence[Outcome]) -> Response:
     rejected = [outcome for outcome in outcomes if isinstance(outcome, Rejected)]
     ignored = sum(isinstance(outcome, Ignored) for outcome in outcomes)
     document: dict[str, Any] = {
@@ -192,7 +195,7 @@ def _answered(outcomes: Sequence[Outcome]) -> Response:
         document["error"] = "InvalidEvents"
         document["detail"] = f"None of the {len(outcomes)} events is valid. The first: {rejected[0].reason}"
     document["results"] = [_result(index, outcome) for index, outcome in enumerate(outcomes)]
-    return answer(document, 400 if len(rejected) == len(outcomes) else 200)
+    return json_response(document, 400 if len(rejected) == len(outcomes) else 200)
 
 
 def _result(index: int, outcome: Outcome) -> dict[str, Any]:

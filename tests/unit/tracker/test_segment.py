@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.tracker.domain.calls import MAX_LINES, MAX_PRODUCTS, Ignored, Lines
-from services.tracker.domain.native import interactions
-from services.tracker.domain.reception import Reception, Rejected
+from services.tracker.domain.batch import MAX_CALL_EVENTS, parse_events
+from services.tracker.domain.formats.segment import MAX_PRODUCTS
+from services.tracker.domain.ingest_context import IngestContext
+from services.tracker.domain.outcomes import AcceptedCall, Ignored, Rejected
 from shared.events import InteractionRecorded, OrderLine, line_id
 
 NOW = datetime(2026, 11, 21, 8, 0, tzinfo=UTC)
@@ -36,19 +37,19 @@ ORDER = TRACK | {
 }
 
 
-def reception() -> Reception:
+def context() -> IngestContext:
     numbers = count(1)
-    return Reception("shop", NOW, NOW - timedelta(days=7300), lambda: f"new-{next(numbers)}")
+    return IngestContext("shop", NOW, NOW - timedelta(days=7300), lambda: f"new-{next(numbers)}")
 
 
 def outcome(event: Any) -> Any:
-    (found,) = interactions([event], reception(), most_bytes=None)
+    (found,) = parse_events([event], context(), max_bytes=None)
     return found
 
 
 def recorded(event: Any) -> tuple[InteractionRecorded, ...]:
     found = outcome(event)
-    assert isinstance(found, Lines), found
+    assert isinstance(found, AcceptedCall), found
     return found.events
 
 
@@ -131,9 +132,9 @@ def test_each_product_of_an_order_is_the_line_that_the_shop_reports_too() -> Non
 
 
 def test_the_same_order_twice_in_a_request_is_one() -> None:
-    found = interactions([ORDER, ORDER | {"messageId": "m2"}], reception(), most_bytes=None)
+    found = parse_events([ORDER, ORDER | {"messageId": "m2"}], context(), max_bytes=None)
 
-    first, second = (lines.events for lines in found if isinstance(lines, Lines))
+    first, second = (lines.events for lines in found if isinstance(lines, AcceptedCall))
     assert [line.event_id for line in first] == [line.event_id for line in second]
 
 
@@ -242,11 +243,11 @@ def test_a_call_that_can_not_be_kept_is_refused_with_a_sentence(call: dict[str, 
 
 def test_products_of_a_request_are_bounded() -> None:
     call = TRACK | {"event": "Cart Viewed", "properties": {"products": [{"sku": "i"}] * MAX_PRODUCTS}}
-    most = MAX_LINES // MAX_PRODUCTS
+    most = MAX_CALL_EVENTS // MAX_PRODUCTS
 
-    found = interactions([call] * (most + 1), reception(), most_bytes=None)
+    found = parse_events([call] * (most + 1), context(), max_bytes=None)
 
-    assert [isinstance(each, Lines) for each in found] == [True] * most + [False]
+    assert [isinstance(each, AcceptedCall) for each in found] == [True] * most + [False]
 
 
 @pytest.mark.parametrize(
@@ -315,8 +316,8 @@ _CALL = st.fixed_dictionaries(
 def test_whatever_a_call_holds_its_events_are_records_that_every_consumer_reads(call: dict[str, Any]) -> None:
     found = outcome(call)
 
-    assert isinstance(found, Lines | Ignored | Rejected)
-    if isinstance(found, Lines):
+    assert isinstance(found, AcceptedCall | Ignored | Rejected)
+    if isinstance(found, AcceptedCall):
         for event in found.events:
             document = event.model_dump_json(exclude_none=True)
             assert InteractionRecorded.model_validate_json(document) == event

@@ -1,0 +1,12 @@
+"""The wire formats of events. A new format is a module here and a row in one of these tables."""
+
+from __future__ import annotations
+
+from services.tracker.domain.formats import backend, native, segment
+from services.tracker.domain.wire_format import EventFormat, RequestFormat
+
+EVENT_FORMATS: tuple[EventFormat, ...] = (segment.FORMAT, native.FORMAT)
+"""Formats of `POST /v1/events`: an event is parsed by the first format that matches it."""
+
+REQUEST_FORMATS: tuple[RequestFormat, ...] = (backend.VIEW, backend.CART, backend.PURCHASE)
+"""Formats that have a route of their own."""

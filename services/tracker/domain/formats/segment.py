@@ -1,0 +1,282 @@
+"""Calls of Segment and RudderStack: `type` is the kind of call, `event` names what happened.
+
+https://segment.com/docs/connections/spec/ and …/spec/ecommerce/v2/
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Any, NamedTuple
+
+from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+from services.tracker.domain.event_ids import numbered_id
+from services.tracker.domain.ingest_context import IngestContext
+from services.tracker.domain.numbers import NumberOutOfRange, parse_number
+from services.tracker.domain.outcomes import AcceptedCall, Ignored, Rejected
+from services.tracker.domain.properties import MAX_DEPTH, nests_too_deep, with_claimed_time
+from services.tracker.domain.wire_format import EventFormat
+from shared.events import InteractionRecorded, OrderLine, canonical_type, line_id
+from shared.events.spellings import folded
+from shared.events.values import Document, Name
+
+CALL_TYPES = frozenset({"track", "page", "screen", "identify", "alias", "group"})
+MAX_PRODUCTS = 500
+"""Products of one call: as many as the lines of a purchase in `track/purchase`. Arbitrary."""
+
+_TRACK_MEMBERS = frozenset(
+    (
+        *("event", "properties", "userId", "anonymousId", "messageId", "timestamp", "originalTimestamp"),
+        *("sentAt", "receivedAt", "context", "integrations", "channel", "version", "writeKey", "rudderId"),
+    )
+)
+"""Members of a track call without `type`, as SDKs send it to an endpoint for track calls alone."""
+_ITEM_NAMES = ("productid", "itemid", "sku")
+_PRODUCT_ITEM_NAMES = (*_ITEM_NAMES, "id")
+_VALUE_NAMES = ("value",)
+_ORDER_VALUE_NAMES = ("value", "revenue", "total")
+_ITEM_EVENT_TYPES = frozenset({"view", "click", "add_to_cart", "remove_from_cart", "wishlist"})
+"""Event types that are rejected without an item."""
+
+
+def _empty_as_none(value: object) -> object:
+    """Return None for an empty string: RudderStack sends an empty userId before login."""
+    return None if value == "" else value
+
+
+OptionalName = Annotated[Name | None, BeforeValidator(_empty_as_none)]
+
+
+class Call(BaseModel):
+    """A call of the SDKs of Segment and RudderStack.
+
+    `track` is an event: `event` names it, and `properties` contain the item (`product_id`, `item_id` or
+    `sku`), `price`, `quantity`, `value` and `order_id`. Each of its `products` becomes an event. `page` and
+    `screen` are events of these names. `identify` and `alias` link a session to a user; traits are not
+    stored. `group` is accepted and ignored.
+    """
+
+    model_config = ConfigDict(
+        alias_generator=to_camel, populate_by_name=True, extra="ignore", coerce_numbers_to_str=True
+    )
+
+    type: str = "track"
+    event: Name | None = None
+    name: Name | None = None
+    user_id: OptionalName = None
+    anonymous_id: OptionalName = Field(
+        None, validation_alias=AliasChoices("anonymousId", "anonymous_id", "sessionId", "session_id")
+    )
+    previous_id: OptionalName = None
+    message_id: OptionalName = None
+    timestamp: datetime | None = None
+    original_timestamp: datetime | None = None
+    properties: Document | None = None
+
+
+def is_call(event: Mapping[str, Any]) -> bool:
+    """Return whether an event is a call: its `type` is a type of calls.
+
+    Without `type` it is a `track` call if it has `event`, `properties`, and only members of track calls.
+    """
+    if "event_type" in event or "eventType" in event:
+        return False
+    if "type" in event:
+        call_type = event["type"]
+        return isinstance(call_type, str) and call_type.lower() in CALL_TYPES
+    return isinstance(event.get("properties"), dict) and "event" in event and event.keys() <= _TRACK_MEMBERS
+
+
+def parse_call(event: Mapping[str, Any], context: IngestContext) -> AcceptedCall | Ignored | Rejected:
+    """Return the events of a call. Raises pydantic's ValidationError for a member of a wrong type."""
+    call = Call.model_validate(event)
+    try:
+        return _parse(call, call.type.lower(), context)
+    except NumberOutOfRange as error:
+        return Rejected(f"properties: {error}.", call.message_id)
+
+
+def _parse(call: Call, call_type: str, context: IngestContext) -> AcceptedCall | Ignored | Rejected:
+    if call_type == "group":
+        return Ignored("A group call has no item and no user; it is not stored.", call.message_id)
+    session = call.previous_id or call.anonymous_id if call_type == "alias" else call.anonymous_id
+    if call.user_id is None and session is None:
+        return Rejected(f"A {call_type} call needs userId or anonymousId.", call.message_id)
+    if call_type in {"identify", "alias"}:
+        return _parse_identity(call, session, call_type, context)
+    properties = dict(call.properties or {})
+    if nests_too_deep(properties):
+        return Rejected(f"The properties are nested deeper than {MAX_DEPTH} levels.", call.message_id)
+    if call_type == "track":
+        return _parse_track(call, session, properties, context)
+    if call.name is not None:
+        properties.setdefault("name", call.name)
+    fields = [_read_fields(properties, _ITEM_NAMES)]
+    return _accept(_CallContext(call, session, call_type, call_type), fields, context)
+
+
+def _parse_identity(
+    call: Call, session: str | None, call_type: str, context: IngestContext
+) -> AcceptedCall | Ignored:
+    """Return the event that links a session to a user."""
+    if call.user_id is None or session is None or call.user_id == session:
+        id_name = "previousId" if call_type == "alias" else "anonymousId"
+        reason = f"The {call_type} call links no session to a user: it needs userId and {id_name}."
+        return Ignored(reason, call.message_id)
+    return _accept(_CallContext(call, session, call_type, call_type), [_Fields()], context)
+
+
+def _parse_track(
+    call: Call, session: str | None, properties: dict[str, Any], context: IngestContext
+) -> AcceptedCall | Rejected:
+    """Return the event of a track call, or one event for each of its products."""
+    sender_type = call.event
+    if sender_type is None:
+        return Rejected("A track call needs `event`, which names what happened.", call.message_id)
+    event_type = canonical_type(sender_type)
+    products = properties.get("products")
+    if isinstance(products, list) and products:
+        problem = _products_problem(products)
+        if problem is not None:
+            return Rejected(problem, call.message_id)
+        lines = _read_products(properties, products)
+        needs_item, place = True, "each entry of properties.products"
+    else:
+        value_names = _ORDER_VALUE_NAMES if event_type == "purchase" else _VALUE_NAMES
+        lines = [_read_fields(properties, _ITEM_NAMES, value_names)]
+        needs_item, place = event_type in _ITEM_EVENT_TYPES, "properties"
+    if needs_item and any(line.item_id is None for line in lines):
+        return Rejected(f"{sender_type} needs product_id, item_id or sku in {place}.", call.message_id)
+    return _accept(_CallContext(call, session, event_type, sender_type), lines, context)
+
+
+def _products_problem(products: list[Any]) -> str | None:
+    """Return the reason to reject a call because of its products, or None."""
+    if len(products) > MAX_PRODUCTS:
+        return f"properties.products has {len(products)} entries; {MAX_PRODUCTS} are allowed."
+    if not all(isinstance(product, dict) for product in products):
+        return "Each entry of properties.products must be an object."
+    return None
+
+
+class _Fields(NamedTuple):
+    """The fields of an event that are read from the properties of a call, or from one of its products."""
+
+    item_id: str | None = None
+    value: float | None = None
+    price: float | None = None
+    quantity: float | None = None
+    order_id: str | None = None
+    recommendation_id: str | None = None
+    properties: dict[str, Any] | None = None
+
+
+def _read_products(properties: dict[str, Any], products: list[dict[str, Any]]) -> list[_Fields]:
+    """Return the fields of each product, with the order id and currency of the call.
+
+    The other properties of the order are left out: a copy in each line would multiply the request.
+    """
+    order = _read_fields({name: value for name, value in properties.items() if name != "products"}, (), ())
+    currency = {"currency": properties["currency"]} if isinstance(properties.get("currency"), str) else {}
+    return [
+        _read_fields({**currency, **product}, _PRODUCT_ITEM_NAMES)._replace(
+            order_id=order.order_id, recommendation_id=order.recommendation_id
+        )
+        for product in products
+    ]
+
+
+def _read_fields(
+    properties: dict[str, Any], item_names: tuple[str, ...], value_names: tuple[str, ...] = _VALUE_NAMES
+) -> _Fields:
+    """Read fields from properties; `product_id`, `productId` and `Product ID` are the same name."""
+    by_name = {folded(name): value for name, value in properties.items()}
+    numbers = (parse_number(by_name.get(name)) for name in value_names)
+    return _Fields(
+        item_id=next((item_id for name in item_names if (item_id := _id(by_name.get(name)))), None),
+        value=next((number for number in numbers if number is not None), None),
+        price=parse_number(by_name.get("price")),
+        quantity=parse_number(by_name.get("quantity")),
+        order_id=_id(by_name.get("orderid")),
+        recommendation_id=_id(by_name.get("recommendationid")),
+        properties=properties or None,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _CallContext:
+    """A call with its session and the type of its events: the canonical one and the sender's."""
+
+    call: Call
+    session_id: str | None
+    event_type: str
+    sender_type: str
+
+    @property
+    def claimed(self) -> datetime | None:
+        return self.call.timestamp or self.call.original_timestamp
+
+
+def _accept(call: _CallContext, lines: list[_Fields], context: IngestContext) -> AcceptedCall:
+    occurred_at, changed_from = context.event_time(call.claimed)
+    order_lines: Counter[str] = Counter()
+    events = tuple(
+        InteractionRecorded(
+            event_id=_event_id(call, fields, number, len(lines), order_lines, context),
+            tenant=context.tenant,
+            occurred_at=occurred_at,
+            received_at=context.received_at,
+            user_id=call.call.user_id,
+            session_id=call.session_id,
+            event_type=call.event_type,
+            sender_type=call.sender_type,
+            item_id=fields.item_id,
+            value=fields.value,
+            price=fields.price,
+            quantity=fields.quantity,
+            order_id=fields.order_id,
+            recommendation_id=fields.recommendation_id,
+            properties=with_claimed_time(fields.properties, changed_from),
+            source="segment",
+        )
+        for number, fields in enumerate(lines, 1)
+    )
+    return AcceptedCall(call.call.message_id or events[0].event_id, events)
+
+
+def _event_id(
+    call: _CallContext,
+    fields: _Fields,
+    number: int,
+    count: int,
+    order_lines: Counter[str],
+    context: IngestContext,
+) -> str:
+    """Return the id of the `number`-th of `count` events of a call.
+
+    A purchased line has the id that the shop's order gives it. Its lines are counted within the call, since
+    the same order in another call of the request is not a second order.
+    """
+    message_id = call.call.message_id
+    if call.event_type == "purchase" and fields.order_id is not None and fields.item_id is not None:
+        order_lines[fields.item_id] += 1
+        line = OrderLine(item_id=fields.item_id, n=order_lines[fields.item_id])
+        return line_id(context.tenant, fields.order_id, line, "purchase")
+    if message_id is not None:
+        return message_id if count == 1 else numbered_id(context.tenant, message_id, number)
+    content = (call.call.user_id, call.session_id, call.event_type, number, *fields)
+    return context.event_id(call.claimed, *content)
+
+
+def _id(value: object) -> str | None:
+    """Return an id that is a text or a number; None for any other value, also for an empty text."""
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        return None
+    return str(value).strip() or None
+
+
+FORMAT = EventFormat(Call, is_call, parse_call)

@@ -1,0 +1,52 @@
+"""What an event takes from the request that brought it: the tenant, the time of arrival, an id."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from services.tracker.domain.event_ids import content_based_id
+from shared.events import OrderLine, line_id
+
+MAX_CLOCK_SKEW = timedelta(minutes=5)
+"""How far a client's clock may run ahead. Arbitrary."""
+
+
+@dataclass(frozen=True, slots=True)
+class IngestContext:
+    """The context of one request. `oldest` is the earliest accepted event time; `new_id` makes ids."""
+
+    tenant: str
+    received_at: datetime
+    oldest: datetime
+    new_id: Callable[[], str]
+    _lines: Counter[tuple[str, str]] = field(default_factory=Counter)
+
+    def event_time(self, claimed: datetime | None) -> tuple[datetime, str | None]:
+        """Return the time of an event in UTC, and the claimed time in ISO 8601 if it was changed.
+
+        The claimed time is clamped between `oldest` and five minutes after arrival: with a clock that runs
+        ahead, an event would stay the newest of its user. Without a claimed time it is the time of arrival.
+        """
+        if claimed is None:
+            return self.received_at, None
+        if claimed.tzinfo is None:
+            claimed = claimed.replace(tzinfo=UTC)
+        clamped = min(max(claimed, self.oldest), self.received_at + MAX_CLOCK_SKEW)
+        # Convert after clamping: times near year 1 or 9999 cannot be converted to UTC.
+        return clamped.astimezone(UTC), None if clamped == claimed else claimed.isoformat()
+
+    def event_id(self, claimed: datetime | None, *content: object) -> str:
+        """Return the id of an event that has none.
+
+        With a claimed time it depends on the time and the content (JSON values) alone; without, it is random.
+        """
+        return self.new_id() if claimed is None else content_based_id(self.tenant, claimed, *content)
+
+    def order_line_id(self, order_id: str, item_id: str, kind: str = "purchase") -> str:
+        """Return the id that an order line has in every source; equal lines of a request are numbered."""
+        self._lines[order_id, item_id] += 1
+        line = OrderLine(item_id=item_id, n=self._lines[order_id, item_id])
+        return line_id(self.tenant, order_id, line, kind)
