@@ -23,7 +23,7 @@ ROOMS = {
     "store",
     "metrics",
 }
-MORE_ROOMS = {"engine": {"recipes", "personalize", "jobs", "computations"}}
+MORE_ROOMS = {"engine": {"training", "recipes", "personalize", "jobs", "computations"}}
 FORBIDDEN_NAMES = {"utils", "util", "helpers", "common", "base", "types", "constants", "misc", "lib"}
 MOST_LINES = 300
 

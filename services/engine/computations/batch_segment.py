@@ -22,9 +22,10 @@ from services.engine.computations.batch_inference import (
 )
 from services.engine.computations.batch_lines import input_files, read_json
 from services.engine.domain.locations import Location
-from services.engine.recipes import segment_attribute_affinity, segments
+from services.engine.recipes import segment_attribute_affinity
 from services.engine.recipes.segment_attribute_affinity import Kinds
 from services.engine.store.objects import Object, Objects
+from services.engine.training.methods import user_segments
 from shared.errors import Permanent
 from shared.models import Model
 
@@ -119,7 +120,7 @@ class Reader:
         masks = LINES_AT_ONCE
         if self._sieve is not None and self._sieve.varies:
             masks = MASK_BYTES_AT_ONCE // max(len(self.model.users), 1)
-        return max(1, min(LINES_AT_ONCE, masks, segments.at_once(self.model, results)))
+        return max(1, min(LINES_AT_ONCE, masks, user_segments.at_once(self.model, results)))
 
     def answers(self, lines: list[Line], results: int) -> Iterator[bytes]:
         """The output lines, in the order of the input; bad lines stay in place with their error."""
@@ -129,7 +130,7 @@ class Reader:
             for line in lines
             if line.items is not None
         ]
-        found = iter(segments.segments(self.model, asked, results, masks))
+        found = iter(user_segments.segments(self.model, asked, results, masks))
         users = self.model.users.strings
         for line in lines:
             output = None

@@ -18,10 +18,11 @@ import pyarrow.parquet as pq
 from services.engine.computations.batch_inference import fetch_model
 from services.engine.computations.context_counts import Tally
 from services.engine.computations.row_deletion import without
-from services.engine.recipes import RECIPES, Dataset, train, weights
+from services.engine.recipes import RECIPES, Dataset, train
 from services.engine.recipes.recipe import excluded_columns
-from services.engine.recipes.room import ROWS_AT_ONCE, Room
 from services.engine.store.objects import Objects, sha256_of
+from services.engine.training.dataset import event_weights
+from services.engine.training.dataset.columns import ROWS_AT_ONCE, Room
 from shared import models
 from shared.errors import Permanent
 from shared.events.values import LARGEST
@@ -238,7 +239,7 @@ def too_little(dataset: Dataset, config: Mapping[str, Any], *, strict: bool) -> 
     if chosen and not dataset.count(chosen):
         counted = dataset.where(np.zeros(len(dataset), bool))
     else:
-        counted = weights.counted(dataset, config)
+        counted = event_weights.counted(dataset, config)
     sentences = []
     if len(counted) < FEWEST_INTERACTIONS:
         sentences.append(f"Dataset has fewer than {FEWEST_INTERACTIONS} interactions{filtered or '.'}")

@@ -29,8 +29,8 @@ from services.engine.computations import batch_inference
 from services.engine.computations.row_deletion import without
 from services.engine.recipes import Dataset
 from services.engine.recipes.elsewhere import Asked, Rule, mask, partial
-from services.engine.recipes.weights import rule
 from services.engine.store.objects import Objects
+from services.engine.training.dataset.event_weights import rule
 from shared.errors import Permanent
 from shared.events import canonical_type
 from shared.events.values import LARGEST

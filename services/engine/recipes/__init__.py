@@ -19,9 +19,9 @@ from services.engine.recipes import (
     sims,
     trending_now,
 )
-from services.engine.recipes.dataset import Dataset
 from services.engine.recipes.evaluation import evaluate, train
 from services.engine.recipes.recipe import Progress, Recipe
+from services.engine.training.dataset.dataset import Dataset
 
 RECIPES: dict[str, Recipe] = {
     recipe.name: recipe

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from services.engine.recipes.dataset import Dataset
-from services.engine.recipes.room import Filled
-from services.engine.recipes.weights import numbered
+from services.engine.training.dataset.columns import Filled
+from services.engine.training.dataset.dataset import Dataset
+from services.engine.training.dataset.event_weights import numbered
 from shared.models import (
     Attributes,
     Histories,

@@ -11,10 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from services.engine.recipes import assembly, similarity, user_personalization, weights
-from services.engine.recipes.dataset import Dataset
+from services.engine.recipes import assembly, user_personalization
 from services.engine.recipes.recipe import Fit, Progress, Recipe
-from services.engine.recipes.room import Filled, tally
+from services.engine.training.dataset import event_weights
+from services.engine.training.dataset.columns import Filled, tally
+from services.engine.training.dataset.dataset import Dataset
+from services.engine.training.methods import item_cosine
 from shared.models import Ids, Model, Neighbours, Scoring, ScoringComponent
 from shared.models.histories import SECONDS_PER_DAY
 
@@ -29,7 +31,7 @@ def _most_frequent(
 ) -> Model:
     """Items by how many times they were viewed, or purchased."""
     progress("count events", 0.0)
-    counted = weights.counted(dataset, config)
+    counted = event_weights.counted(dataset, config)
     times = tally(counted.items, len(counted.item_ids)).astype(np.float32)
     fitted = assembly.model("", counted, Scoring(kind="popular", scored=False), fame=times)
     progress("done", 1.0)
@@ -41,8 +43,8 @@ def _bought_together(
 ) -> Model:
     """Items by how often one customer bought both on one day."""
     progress("count baskets", 0.1)
-    counted = weights.counted(dataset, config)
-    near = similarity.similar(baskets(counted), shrinkage=_SHRINKAGE, keep=_KEEP)
+    counted = event_weights.counted(dataset, config)
+    near = item_cosine.similar(baskets(counted), shrinkage=_SHRINKAGE, keep=_KEEP)
     fitted = _related(counted, near)
     progress("done", 1.0)
     return fitted
@@ -65,8 +67,8 @@ def _also_viewed(
 ) -> Model:
     """Items by the customers who viewed both."""
     progress("count co-occurrences", 0.1)
-    counted = weights.counted(dataset, config)
-    fitted = _related(counted, similarity.similar(counted, shrinkage=_SHRINKAGE, keep=_KEEP))
+    counted = event_weights.counted(dataset, config)
+    fitted = _related(counted, item_cosine.similar(counted, shrinkage=_SHRINKAGE, keep=_KEEP))
     progress("done", 1.0)
     return fitted
 

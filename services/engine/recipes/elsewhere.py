@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 from scipy import sparse
 
-from services.engine.recipes.room import each
+from services.engine.training.dataset.columns import each
 
 if TYPE_CHECKING:
-    from services.engine.recipes.dataset import Dataset
+    from services.engine.training.dataset.dataset import Dataset
 
 
 @dataclass(frozen=True)
@@ -72,8 +72,9 @@ def mask(dataset: Dataset, rule: Rule) -> np.ndarray:
 def partial(dataset: Dataset, asked: Asked) -> sparse.csr_array:
     """The matrix of some users' interactions."""
     # Recipes know of this module, so it gets to know their parts as late as it can.
-    from services.engine.recipes import ingredients, sequence, similarity  # noqa: PLC0415
+    from services.engine.recipes import ingredients, similarity  # noqa: PLC0415
     from services.engine.recipes.assembly import occasions_of  # noqa: PLC0415
+    from services.engine.training.methods import transitions  # noqa: PLC0415
 
     count = len(dataset.item_ids)
     if asked.matrix == "common":
@@ -84,9 +85,9 @@ def partial(dataset: Dataset, asked: Asked) -> sparse.csr_array:
         liked = ingredients.interest(dataset, dict(asked.weights))
         gram: sparse.csr_array = (liked.T @ liked).tocsr()
         return gram
-    chunks = dataset.chunks(sequence.at_once(asked.reach))
+    chunks = dataset.chunks(transitions.at_once(asked.reach))
     occasions = (occasions_of(some, asked.weights) for some in chunks)
-    forward, happened = sequence.forward(occasions, count, asked.fade, asked.reach)
+    forward, happened = transitions.forward(occasions, count, asked.fade, asked.reach)
     # Nothing follows itself: the diagonal is free to carry how often each item occurred.
     total: sparse.csr_array = (forward + sparse.diags_array(happened)).tocsr()
     return total

@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from services.engine.recipes import assembly, metrics, objective, weights
-from services.engine.recipes.dataset import Dataset
-from services.engine.recipes.holdout import Holdout, eligible, hold_out
+from services.engine.recipes import assembly, metrics, objective
 from services.engine.recipes.recipe import Progress, Recipe, silent
+from services.engine.training.dataset import event_weights
+from services.engine.training.dataset.dataset import Dataset
+from services.engine.training.dataset.split import Holdout, eligible, hold_out
 from shared.models import Ids, InteractionIndex, LaterEvents, Model
 
 Event = tuple[str, str, int]
@@ -77,7 +78,7 @@ def _judged(
     if recipe.judge is not None:
         return recipe.judge(dataset, config, progress)
     # A recipe that needs no interactions is trained without any, and then there is nobody to ask.
-    counted = weights.counted(dataset, {**config, **recipe.fixed}) if len(dataset) else dataset
+    counted = event_weights.counted(dataset, {**config, **recipe.fixed}) if len(dataset) else dataset
     parted = split(counted, seed=seed)
     more = recipe.more_metrics(dataset, config) if recipe.more_metrics else {}
     if len(parted.users) == 0 or len(parted.train) == 0:

@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-from services.engine.recipes import assembly, similarity, spectrum, tuning, weights
-from services.engine.recipes.dataset import Dataset
+from services.engine.recipes import assembly, tuning
 from services.engine.recipes.recipe import Hyperparameters, Progress, Recipe
-from services.engine.recipes.spectrum import Filter, tastes, walks
+from services.engine.training.dataset import event_weights
+from services.engine.training.dataset.dataset import Dataset
+from services.engine.training.methods import gf_cf, item_cosine
+from services.engine.training.methods.gf_cf import Filter, tastes, walks
 from shared.models import LatentFactors, Model, Scoring, ScoringComponent
 
 _METHODS = ("gf-cf", "tuned", "even")
@@ -21,9 +23,9 @@ _WARMTH_ROWS = 50
 
 def _fit(dataset: Dataset, config: Mapping[str, Any], progress: Progress, like: Model | None = None) -> Model:
     progress("read interactions", 0.0)
-    counted = weights.counted(dataset, config)
+    counted = event_weights.counted(dataset, config)
     given = Hyperparameters.of(config, RECIPE.hyperparameters)
-    seen = similarity.users_by_items(counted)
+    seen = item_cosine.users_by_items(counted)
     settings = Filter(alpha=given.number("alpha"), tastes=max(0, int(given.number("tastes"))))
     notes: dict[str, Any] = {"method": given.choice("method", *_METHODS)}
     if like is not None:
@@ -33,13 +35,13 @@ def _fit(dataset: Dataset, config: Mapping[str, Any], progress: Progress, like: 
         progress("choose the filter on held-out interactions", 0.1)
         settings, notes["tried"] = tuning.chosen(seen, settings)
     elif notes["method"] == "even":
-        settings = spectrum.even(settings, tuning.more(settings.tastes, seen.shape[1]))
+        settings = gf_cf.even(settings, tuning.more(settings.tastes, seen.shape[1]))
     notes["filter"] = asdict(settings)
     progress("find the main tastes", 0.5)
     low = tastes(seen, settings.tastes, roughly=notes["method"] != "gf-cf")
     progress("assemble", 0.9)
-    type_weights = weights.configured(config) or dict(weights.EVEN)
-    names = weights.known_types(counted, type_weights)
+    type_weights = event_weights.configured(config) or dict(event_weights.EVEN)
+    names = event_weights.known_types(counted, type_weights)
     scoring = Scoring(
         kind="user",
         scored=True,
@@ -48,7 +50,7 @@ def _fit(dataset: Dataset, config: Mapping[str, Any], progress: Progress, like: 
         exclude_seen=given.choice("exclude_seen", "true", "false") == "true",
         whole=True,
         event_types=names,
-        type_weights=tuple(weights.numbered(type_weights, names).tolist()),
+        type_weights=tuple(event_weights.numbered(type_weights, names).tolist()),
     )
     parts = [
         ScoringComponent("walks", walks(seen, settings)),

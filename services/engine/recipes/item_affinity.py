@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from services.engine.recipes import assembly, similarity, weights
-from services.engine.recipes.dataset import Dataset
+from services.engine.recipes import assembly
 from services.engine.recipes.ingredients import itself
 from services.engine.recipes.recipe import SHARE, Hyperparameters, Interval, Progress, Recipe
+from services.engine.training.dataset import event_weights
+from services.engine.training.dataset.dataset import Dataset
+from services.engine.training.methods import item_cosine
 from shared.models import Model, Scoring, ScoringComponent
 
 _KEEP = 200
@@ -18,18 +20,18 @@ _KEEP = 200
 def _fit(dataset: Dataset, config: Mapping[str, Any], progress: Progress, _: Model | None = None) -> Model:
     progress("count co-occurrences", 0.1)
     bought = dict(config)
-    if weights.configured(config) is None and "purchase" in dataset.event_type_names:
+    if event_weights.configured(config) is None and "purchase" in dataset.event_type_names:
         bought["eventType"] = "purchase"
-    counted = weights.counted(dataset, bought)
+    counted = event_weights.counted(dataset, bought)
     given = Hyperparameters.of(config, RECIPE.hyperparameters)
-    near = similarity.similar(counted, shrinkage=given.number("shrinkage"), keep=_KEEP)
-    type_weights = weights.configured(bought) or dict(weights.EVEN)
-    names = weights.known_types(counted, type_weights)
+    near = item_cosine.similar(counted, shrinkage=given.number("shrinkage"), keep=_KEEP)
+    type_weights = event_weights.configured(bought) or dict(event_weights.EVEN)
+    names = event_weights.known_types(counted, type_weights)
     scoring = Scoring(
         kind="user",
         scored=True,
         event_types=names,
-        type_weights=tuple(weights.numbered(type_weights, names).tolist()),
+        type_weights=tuple(event_weights.numbered(type_weights, names).tolist()),
         exclude_seen=given.choice("exclude_seen", "true", "false") == "true",
     )
     parts = [

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from services.engine.recipes.dataset import Dataset
 from services.engine.recipes.metrics import DEPTH
 from services.engine.recipes.recipe import Fit, Progress
+from services.engine.training.dataset.dataset import Dataset
 from shared.errors import Permanent
 from shared.models import Model
 

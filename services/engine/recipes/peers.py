@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from services.engine.recipes.assembly import occasions_of
-from services.engine.recipes.dataset import Dataset
-from services.engine.recipes.weights import TypeWeights
+from services.engine.training.dataset.dataset import Dataset
+from services.engine.training.dataset.event_weights import TypeWeights
 from shared.models import Peers
 from shared.models.histories import WeightedEvents
 from shared.models.neighbours import Unit

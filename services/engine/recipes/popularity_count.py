@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from services.engine.recipes import assembly, weights
-from services.engine.recipes.dataset import Dataset
+from services.engine.recipes import assembly
 from services.engine.recipes.recipe import Progress, Recipe
+from services.engine.training.dataset import event_weights
+from services.engine.training.dataset.dataset import Dataset
 from shared.models import Model, Scoring
 
 
 def _fit(dataset: Dataset, config: Mapping[str, Any], progress: Progress, _: Model | None = None) -> Model:
     progress("count unique users", 0.0)
-    counted = weights.counted(dataset, config)
+    counted = event_weights.counted(dataset, config)
     fitted = assembly.model(
         RECIPE.name, counted, Scoring(kind="popular", scored=False), notes={"interactions": len(counted)}
     )

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Protocol
 
-from services.engine.recipes.dataset import Dataset
+from services.engine.training.dataset.dataset import Dataset
 from shared.errors import Permanent
 from shared.models import Model
 

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.engine.recipes import segment_item_affinity, segment_metrics
-from services.engine.recipes.dataset import Dataset
 from services.engine.recipes.recipe import Progress, Recipe
+from services.engine.training.dataset.dataset import Dataset
 from shared.errors import Permanent
 from shared.models import Model
 

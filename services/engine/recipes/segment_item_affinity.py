@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.engine.recipes import segment_metrics, user_personalization
-from services.engine.recipes.dataset import Dataset
 from services.engine.recipes.recipe import Progress, Recipe
+from services.engine.training.dataset.dataset import Dataset
 from shared.models import Model
 
 NAME = "aws-item-affinity"

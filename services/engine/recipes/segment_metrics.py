@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from services.engine.recipes import segments, weights
-from services.engine.recipes.holdout import eligible, hold_out
+from services.engine.training.dataset import event_weights
+from services.engine.training.dataset.split import eligible, hold_out
+from services.engine.training.methods import user_segments
 
 if TYPE_CHECKING:
-    from services.engine.recipes.dataset import Dataset
     from services.engine.recipes.recipe import Fit, Progress
+    from services.engine.training.dataset.dataset import Dataset
     from shared.models import Model
 
 Targets = Callable[["Model", "Dataset"], Sequence[NDArray[np.int64]]]
@@ -29,7 +30,7 @@ def judged(
     For each target (a set of items that somebody turned to) the best 1 % of the users, at least one, are
     compared with the users who turned to it. `coverage` is the share of the users who are in a segment.
     """
-    counted = weights.counted(dataset, config)
+    counted = event_weights.counted(dataset, config)
     users = eligible(counted)
     parted = hold_out(counted, users, newest=0.2, known=users)
     if len(users) == 0 or len(parted.train) == 0:
@@ -37,7 +38,7 @@ def judged(
     model = fit(parted.train, config, progress)
     sought = _sample(targets(model, parted.sought))
     everybody = len(np.unique(counted.users))
-    found = segments.segments(model, sought, max(1, round(everybody * 0.01)))
+    found = user_segments.segments(model, sought, max(1, round(everybody * 0.01)))
     hits, recalls = [], []
     for items, segment in zip(sought, found, strict=True):
         truth = np.unique(parted.sought.users[np.isin(parted.sought.items, items)])

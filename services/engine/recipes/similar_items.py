@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from services.engine.recipes import assembly, content, similarity, weights
-from services.engine.recipes.dataset import Dataset
+from services.engine.recipes import assembly
 from services.engine.recipes.recipe import (
     SHARE,
     Hyperparameters,
@@ -15,6 +14,9 @@ from services.engine.recipes.recipe import (
     Recipe,
     excluded_columns,
 )
+from services.engine.training.dataset import event_weights
+from services.engine.training.dataset.dataset import Dataset
+from services.engine.training.methods import item_cosine, tfidf
 from shared.models import Model, Scoring, ScoringComponent
 
 _KEEP = 500
@@ -29,13 +31,13 @@ _HIDDEN = (
 
 def _fit(dataset: Dataset, config: Mapping[str, Any], progress: Progress, _: Model | None = None) -> Model:
     progress("count co-occurrences", 0.1)
-    counted = weights.counted(dataset, config)
+    counted = event_weights.counted(dataset, config)
     given = Hyperparameters.of(config, RECIPE.hyperparameters)
-    table = similarity.similar(
+    table = item_cosine.similar(
         counted,
         shrinkage=given.number("shrinkage"),
         keep=_KEEP,
-        words=content.vectors(counted, excluded_columns(config, "ITEMS", counted.item_columns)),
+        words=tfidf.vectors(counted, excluded_columns(config, "ITEMS", counted.item_columns)),
         words_weight=given.number("content_weight"),
     )
     progress("assemble", 0.9)

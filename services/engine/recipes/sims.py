@@ -12,11 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from services.engine.recipes import assembly, tables, weights
-from services.engine.recipes.dataset import Dataset
+from services.engine.recipes import assembly, tables
 from services.engine.recipes.recipe import SHARE, Hyperparameters, Interval, Progress, Recipe
-from services.engine.recipes.room import each, tally
-from services.engine.recipes.similarity import users_by_items
+from services.engine.training.dataset import event_weights
+from services.engine.training.dataset.columns import each, tally
+from services.engine.training.dataset.dataset import Dataset
+from services.engine.training.methods.item_cosine import users_by_items
 from shared.models import Model, Neighbours, Scoring, ScoringComponent
 
 _KEEP = 500
@@ -24,7 +25,7 @@ _KEEP = 500
 
 def _fit(dataset: Dataset, config: Mapping[str, Any], progress: Progress, _: Model | None = None) -> Model:
     progress("count co-interactions", 0.1)
-    counted = weights.counted(dataset, config)
+    counted = event_weights.counted(dataset, config)
     given = Hyperparameters.of(config, RECIPE.hyperparameters)
     table = likeness(
         users_by_items(usual(counted, given)),

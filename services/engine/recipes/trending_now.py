@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from services.engine.recipes import assembly, weights
-from services.engine.recipes.dataset import Dataset
+from services.engine.recipes import assembly
 from services.engine.recipes.recipe import Progress, Recipe
+from services.engine.training.dataset import event_weights
+from services.engine.training.dataset.dataset import Dataset
 from shared.models import Model, Scoring
 
 FREQUENCY = "trend_discovery_frequency"
@@ -26,7 +27,7 @@ _POPULAR = 1e-3
 
 def _fit(dataset: Dataset, config: Mapping[str, Any], progress: Progress, _: Model | None = None) -> Model:
     progress("count the newest interactions", 0.0)
-    counted = weights.counted(dataset, config)
+    counted = event_weights.counted(dataset, config)
     seconds = interval(config)
     end = int(counted.times.max()) + 1
     popular = assembly.popularity(counted)
@@ -70,7 +71,7 @@ def accuracy(dataset: Dataset, config: Mapping[str, Any]) -> dict[str, float]:
     The rises of the 100 items that trended before, over those of the 100 that trend most now; falls
     count as none. 0 when nothing rises.
     """
-    counted = weights.counted(dataset, config)
+    counted = event_weights.counted(dataset, config)
     seconds = interval(config)
     end = int(counted.times.max()) + 1
     true = np.maximum(rises(counted, end, seconds), 0)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from services.engine.recipes.metrics import DEPTH
-from services.engine.recipes.spectrum import Filter, degrees, steps, tastes
+from services.engine.training.methods.gf_cf import Filter, degrees, steps, tastes
 from shared.models import LatentFactors
 
 _USERS = 3_000

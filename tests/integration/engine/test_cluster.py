@@ -15,7 +15,7 @@ import pytest
 from services.engine.computations import spark_backend
 from services.engine.recipes import RECIPES, Dataset
 from services.engine.recipes.elsewhere import Asked, Rule, mask, partial
-from services.engine.recipes.weights import EVEN, GRADED
+from services.engine.training.dataset.event_weights import EVEN, GRADED
 from shared.models import Model
 
 pytestmark = [

@@ -7,9 +7,10 @@ import pyarrow as pa
 import pytest
 from scipy import sparse
 
-from services.engine.recipes import RECIPES, Dataset, spectrum, tuning
+from services.engine.recipes import RECIPES, Dataset, tuning
 from services.engine.recipes.recipe import silent
-from services.engine.recipes.spectrum import Filter
+from services.engine.training.methods import gf_cf
+from services.engine.training.methods.gf_cf import Filter
 from shared.models import Model
 
 RECIPE = RECIPES["endcap-graph"]
@@ -93,9 +94,9 @@ def test_an_item_counts_once_however_often_it_was_met(seen: np.ndarray) -> None:
 
 def test_the_few_tastes_of_a_wide_matrix_are_the_same_ones(monkeypatch: pytest.MonkeyPatch) -> None:
     seen = sparse.csr_array((np.random.default_rng(1).random((60, 50)) < 0.2).astype(np.float32))
-    dense = spectrum.tastes(seen, 5)
-    monkeypatch.setattr(spectrum, "_DENSE_SIDE", 10)
-    thin = spectrum.tastes(seen, 5)
+    dense = gf_cf.tastes(seen, 5)
+    monkeypatch.setattr(gf_cf, "_DENSE_SIDE", 10)
+    thin = gf_cf.tastes(seen, 5)
     np.testing.assert_allclose(thin.encoder @ thin.decoder, dense.encoder @ dense.decoder, atol=1e-5)
 
 
@@ -104,10 +105,10 @@ def test_tastes_sought_roughly_span_what_the_exact_ones_do(monkeypatch: pytest.M
     random = np.random.default_rng(5)
     matrix = np.kron(np.eye(8), np.ones((40, 30))) * (random.random((320, 240)) < 0.4)
     seen = sparse.csr_array(matrix.astype(np.float32))
-    exact = spectrum.tastes(seen, 8)
-    monkeypatch.setattr(spectrum, "_DENSE_SIDE", 10)
-    monkeypatch.setattr(spectrum, "_ROWS_AT_ONCE", 70)
-    rough = spectrum.tastes(seen, 8, roughly=True)
+    exact = gf_cf.tastes(seen, 8)
+    monkeypatch.setattr(gf_cf, "_DENSE_SIDE", 10)
+    monkeypatch.setattr(gf_cf, "_ROWS_AT_ONCE", 70)
+    rough = gf_cf.tastes(seen, 8, roughly=True)
     assert rough.decoder.shape == (8, 240)
     np.testing.assert_allclose(rough.encoder @ rough.decoder, exact.encoder @ exact.decoder, atol=2e-3)
 

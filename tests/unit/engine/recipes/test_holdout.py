@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from services.engine.recipes import Dataset
 from services.engine.recipes.evaluation import split
-from services.engine.recipes.holdout import eligible, hold_out
+from services.engine.training.dataset.split import eligible, hold_out
 
 
 def shop(events: dict[str, list[int]]) -> Dataset:

@@ -13,9 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import sparse
 
-from services.engine.recipes import ease, graph, peers, sequence, tables
-from services.engine.recipes.dataset import Dataset
-from services.engine.recipes.ease import weights as ease_weights
+from services.engine.recipes import peers, tables
+from services.engine.training.dataset.dataset import Dataset
+from services.engine.training.methods import ease, rp3beta, transitions
+from services.engine.training.methods.ease import weights as ease_weights
 from shared.models.histories import WeightedEvents
 
 ITEMS = 6
@@ -52,7 +53,7 @@ def test_followers_are_decayed_directed_counts(
                     counts[tail, head] += backward * fade**step
     fame = Counter(item for walk in walks for item in walk)
     settings: dict[str, Any] = {"fade": fade, "backward": backward, "reach": reach, "arrive": arrive}
-    found = sequence.followers([weighted_events(walks)], ITEMS, **settings).toarray()
+    found = transitions.followers([weighted_events(walks)], ITEMS, **settings).toarray()
     for head in range(ITEMS):
         for tail in range(ITEMS):
             expected = counts[head, tail] / (max(fame[head], 1e-9) ** 0.5 * max(fame[tail], 1e-9) ** arrive)
@@ -62,14 +63,14 @@ def test_followers_are_decayed_directed_counts(
 def test_followers_are_the_same_in_chunks() -> None:
     random = np.random.default_rng(4)
     walks = [random.integers(0, ITEMS, random.integers(1, 20)).tolist() for _ in range(30)]
-    whole = sequence.followers([weighted_events(walks)], ITEMS).toarray()
+    whole = transitions.followers([weighted_events(walks)], ITEMS).toarray()
     parts = [weighted_events(walks[:7]), weighted_events(walks[7:8]), weighted_events(walks[8:])]
-    np.testing.assert_allclose(sequence.followers(parts, ITEMS).toarray(), whole, rtol=1e-5)
+    np.testing.assert_allclose(transitions.followers(parts, ITEMS).toarray(), whole, rtol=1e-5)
 
 
 def test_followers_count_their_types_weights() -> None:
     seen = WeightedEvents(np.array([0, 0]), np.array([0, 1], np.int32), np.arange(2), np.array([0.2, 1.0]))
-    found = sequence.followers([seen], 2, fade=0.8, backward=0.5).toarray()
+    found = transitions.followers([seen], 2, fade=0.8, backward=0.5).toarray()
     assert found[0, 1] == pytest.approx(0.8 * 0.2 / sqrt(0.2))
 
 
@@ -118,7 +119,7 @@ def test_walks_are_those_of_rp3beta() -> None:
     back = (seen / np.maximum(seen.sum(1, keepdims=True), 1)) ** 0.7
     expected = (forward @ back) / np.maximum(seen.sum(0), 1) ** 0.3
     np.fill_diagonal(expected, 0)
-    found = dense(graph.walks(sparse.csr_array(seen.astype(np.float32)), keep=10))
+    found = dense(rp3beta.walks(sparse.csr_array(seen.astype(np.float32)), keep=10))
     np.testing.assert_allclose(found, expected, atol=1e-5)
 
 

@@ -10,8 +10,10 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from services.engine.recipes import RECIPES, Dataset, ecommerce, room, similarity, train
-from services.engine.recipes.room import Room
+from services.engine.recipes import RECIPES, Dataset, ecommerce, train
+from services.engine.training.dataset import columns
+from services.engine.training.dataset.columns import Room
+from services.engine.training.methods import item_cosine
 from shared import models
 from tests.unit.engine.recipes.conftest import START, crowd, interactions
 
@@ -34,7 +36,7 @@ def files(tmp_path: Path) -> Room:
 
 @pytest.fixture(autouse=True)
 def _small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(room, "ROWS_AT_ONCE", 150)
+    monkeypatch.setattr(columns, "ROWS_AT_ONCE", 150)
 
 
 def shop() -> pa.Table:
@@ -130,10 +132,10 @@ def test_users_in_common_are_the_same_counted_in_pieces_and_held(
 ) -> None:
     table = shop()
     read = Dataset.read(slices(table, 300), len(table), room=files)
-    counted = similarity.similar(read, shrinkage=10, keep=5)
+    counted = item_cosine.similar(read, shrinkage=10, keep=5)
 
-    monkeypatch.setattr(similarity, "_CELLS_PER_INTERACTION", 0)
-    held = similarity.similar(read, shrinkage=10, keep=5)
+    monkeypatch.setattr(item_cosine, "_CELLS_PER_INTERACTION", 0)
+    held = item_cosine.similar(read, shrinkage=10, keep=5)
 
     np.testing.assert_array_equal(counted.items, held.items)
     np.testing.assert_array_equal(counted.weights, held.weights)

@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from services.engine.recipes import RECIPES, Dataset, ease, ingredients, judging, selection, train, trials
+from services.engine.recipes import RECIPES, Dataset, ingredients, judging, selection, train, trials
 from services.engine.recipes.judging import Judge, Scores, sampled
 from services.engine.recipes.recipe import silent
-from services.engine.recipes.weights import EVEN, GRADED, TypeWeights
+from services.engine.training.dataset.event_weights import EVEN, GRADED, TypeWeights
+from services.engine.training.methods import ease
 from shared.models.neighbours import Unit
 
 Read = Callable[[list[tuple[str, str, int, str]]], Dataset]

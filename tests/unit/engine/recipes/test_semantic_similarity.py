@@ -10,8 +10,8 @@ import pyarrow as pa
 import pytest
 
 from services.engine.recipes import RECIPES, Dataset, train
-from services.engine.recipes.content import vectors
 from services.engine.recipes.recipe import silent
+from services.engine.training.methods.tfidf import vectors
 from shared.errors import Permanent
 from shared.models import Model
 from tests.unit.engine.recipes.conftest import START, interactions

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from services.engine.recipes import RECIPES, Dataset, ease
-from services.engine.recipes.content import vectors
+from services.engine.recipes import RECIPES, Dataset
 from services.engine.recipes.recipe import silent
+from services.engine.training.methods import ease
+from services.engine.training.methods.tfidf import vectors
 from shared.models import Model
 
 RECIPE = RECIPES["aws-similar-items"]

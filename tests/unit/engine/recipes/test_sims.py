@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from services.engine.recipes import RECIPES, Dataset
 from services.engine.recipes.recipe import Hyperparameters, silent
-from services.engine.recipes.similarity import users_by_items
 from services.engine.recipes.sims import likeness, usual
+from services.engine.training.methods.item_cosine import users_by_items
 from tests.unit.engine.recipes.conftest import interactions
 
 RECIPE = RECIPES["aws-sims"]

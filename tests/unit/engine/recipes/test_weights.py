@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 
 from services.engine.recipes import Dataset
-from services.engine.recipes.weights import configured, counted, known_types, numbered
+from services.engine.training.dataset.event_weights import configured, counted, known_types, numbered
 from shared.errors import Permanent
 
 ROWS = [

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from services.engine.recipes.room import Column, Filled, Room, pieces, rest, tally
+from services.engine.training.dataset.columns import Column, Filled, Room, pieces, rest, tally
 from shared.events import canonical_type
 from shared.events.values import LARGEST
 

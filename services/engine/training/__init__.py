@@ -1,0 +1,1 @@
+"""Training of models: datasets, the methods that score items, and sums over users on Spark."""

@@ -1,0 +1,1 @@
+"""Aggregates over users that are computed on Spark."""
