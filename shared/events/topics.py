@@ -44,11 +44,17 @@ class Topic:
 
     @property
     def compacted(self) -> bool:
-        """Whether the topic holds states rather than facts."""
+        """Whether the topic holds states (one per key) rather than facts."""
         return self.retention is None
 
+    @property
+    def description(self) -> str:
+        """Key, partitions and retention, for the AsyncAPI documents."""
+        kept = "compacted" if self.retention is None else f"kept {self.retention.days} days"
+        return f"key: {self.key}; {self.partitions} partitions; {kept}"
+
     def dlq(self, consumer: str) -> str:
-        """Where the records go that `consumer` can't handle."""
+        """Return the name of the topic for the records that `consumer` can't handle."""
         return f"{self.name}-{consumer}-dlq"
 
 

@@ -1,4 +1,4 @@
-"""Kafka, wrapped once: the only importer of aiokafka and of FastStream's Kafka parts.
+"""Kafka clients: the only importer of aiokafka and of FastStream.
 
     publisher = Publisher(settings.kafka, "tracker", [INTERACTIONS])
     await publisher.publish(INTERACTIONS, events)           # returns when all are acknowledged
@@ -8,11 +8,21 @@
 
     caches = StateTable(settings.kafka, CACHES)             # caches.states: key → newest event
 
-    python -m shared.kafka topics                           # make what the registry says
-    python -m shared.kafka replay orders-v1-tracker-dlq     # give dead letters another chance
+    python -m shared.kafka topics                           # create the topics of the registry
+    python -m shared.kafka replay orders-v1-tracker-dlq     # publish dead letters again
 
 Messages are delivered at least once and in order per key; see docs/decisions/0003-delivery
-and docs/decisions/0004-kafka-clients.
+and docs/decisions/0004-kafka-clients. FastStream declares the wiring and runs the poll loop; `adapter` holds
+what is overridden so that no record is lost.
+
+Metrics and traces are made here, because the middlewares of FastStream 0.7.8 can't replace them without loss.
+Its PrometheusMiddleware labels with the topic alone, so two groups of a service on one topic share their
+figures; it counts once per poll, after all retries; with AckPolicy.MANUAL it counts every record as acked,
+dead-lettered ones included; its publishing metrics need `broker.publish`, which hazards 5 and 7 forbid; and
+its metric names are fixed, while those in docs/operations.md must stay. Its TelemetryMiddleware opens one
+span per poll, which stays open while a dependency is down, whereas a span here is one call of a handler; and
+it needs the headers of every record decoded, which fails on foreign ones
+(test_foreign_headers_break_nothing).
 """
 
 from shared.kafka.consumer import Consumer

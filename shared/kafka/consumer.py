@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from shared.kafka.adapter import GATHER_SECONDS
 from shared.kafka.calling import Handler
-from shared.kafka.polling import GATHER_SECONDS
 from shared.kafka.producer import Producer
 from shared.kafka.subscription import Subscription
 from shared.kafka.watchdog import Watchdog

@@ -1,7 +1,7 @@
-"""One consumer at work: a FastStream batch subscriber that is built again whenever it can't be trusted.
+"""A reading session: a FastStream batch subscriber that is replaced by a new one after any failure.
 
-FastStream's own ways to acknowledge lose records or repeat them without end, so it is told to leave them
-alone (`AckPolicy.MANUAL`); its parser reads headers that foreign records don't have, so it gets ours.
+A consumer that failed can't be repaired (hazards 3, 7 and 10 in `adapter`); a new one starts at the committed
+offsets, so that nothing is skipped.
 """
 
 from __future__ import annotations
@@ -11,53 +11,56 @@ import contextlib
 from collections.abc import Awaitable, Callable
 from functools import partial
 from time import monotonic
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import structlog
-from aiokafka import ConsumerRecord
 from aiokafka.errors import KafkaError
-from faststream import AckPolicy, BaseMiddleware
 from faststream.kafka import KafkaBroker, KafkaMessage
 
+from shared.kafka.adapter import (
+    CONSUMER_OPTIONS,
+    GATHER_SECONDS,
+    PolledConsumer,
+    Records,
+    reading_broker,
+)
 from shared.kafka.connection import client_options
-from shared.kafka.polling import CONSUMER_OPTIONS, GATHER_SECONDS, ForgetRevoked, PolledConsumer
 from shared.kafka.progress import Progress
+from shared.kafka.wiring import Receive, declare_subscriber
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
-    from faststream import ContextRepo
-
+    from shared.events.topics import Topic
     from shared.kafka.activity import Activity
     from shared.settings import KafkaSettings
 
-Records = tuple[ConsumerRecord[bytes, bytes], ...]
-Receive = Callable[[Records], Awaitable[None]]
+OPEN_SECONDS: Final = 60.0
+"""How long a consumer may take to connect and join its group: longer than two session timeouts; arbitrary."""
 
-OPEN_SECONDS = 60.0
-CLOSE_SECONDS = 6.0
-GRACE_SECONDS = 3.0
-FIRST_PAUSE_SECONDS = 0.2
-MAX_PAUSE_SECONDS = 10.0
-LONG_LIFE_SECONDS = 30.0
-SLEEP_AFTER_NOTHING_MS = 5
+CLOSE_SECONDS: Final = 6.0
+"""How long it may take to close, `GRACE_SECONDS` for the handler included; arbitrary."""
+
+FIRST_PAUSE_SECONDS: Final = 0.2
+MAX_PAUSE_SECONDS: Final = 10.0
+"""Pauses between two consumers double from the first to this one; arbitrary."""
+
+LONG_LIFE_SECONDS: Final = 30.0
+"""After a consumer that lived for this long the pauses start at the first again; arbitrary."""
 
 log = structlog.get_logger()
 
 
 class Session:
-    """Reads a topic, as a member of `group` or (without one) whole, from its first record on.
+    """Reads a topic, as a member of `group`, or all partitions from their first records without a group.
 
-    One consumer follows the other. Each ends when the process stops, when it can't be trusted any more, or
-    when the subscription halts; nothing is handled and nothing more is committed by it from then on, but for
-    the call of a handler that is under way.
+    It replaces its consumer after a failure and when the subscription halts. A consumer that has ended
+    handles and commits nothing more, except for the call of a handler that is running.
     """
 
     def __init__(
         self,
         settings: KafkaSettings,
         client_id: str,
-        topic: str,
+        topic: Topic,
         *,
         group: str | None,
         batch: int,
@@ -66,12 +69,12 @@ class Session:
         gather: float = GATHER_SECONDS,
         activity: Activity | None = None,
     ) -> None:
-        """`receive` gets each poll's records; `opened` is called for each new consumer.
+        """`receive` gets the records of each poll; `opened` is called for each new consumer.
 
-        `gather` is how long records may gather after a poll that found some, handling included. `activity`
-        notes when Kafka can't be reached.
+        `gather` is the pause in seconds after a poll with records, handling included. `activity` is told
+        when Kafka can't be reached.
         """
-        self.topic = topic
+        self._topic = topic
         self.group = group
         self._settings = settings
         self._client_id = client_id
@@ -82,18 +85,18 @@ class Session:
         self._activity = activity
         self._task: asyncio.Task[None] | None = None
         self._stopping = asyncio.Event()
-        self._rest_seconds: float | None = None
+        self._reopen_seconds: float | None = None
         self._progress: Progress | None = None
         self.opening = False
-        """Whether a consumer is being opened, which ends or is tried again by itself."""
+        """Whether a consumer is being opened, which is bounded by `OPEN_SECONDS`."""
         self.consumer: PolledConsumer | None = None
 
     def start(self) -> None:
-        """Begin; Kafka may be away."""
-        self._task = asyncio.create_task(self._run(), name=f"kafka-{self.topic}")
+        """Start reading; Kafka need not be reachable."""
+        self._task = asyncio.create_task(self._run(), name=f"kafka-{self._topic.name}")
 
     async def stop(self) -> None:
-        """Let the call of a handler that is under way end within `GRACE_SECONDS`, then close."""
+        """Give the running call of a handler `GRACE_SECONDS` to return, then close."""
         self._stopping.set()
         self._end()
         if self._task is not None:
@@ -103,16 +106,16 @@ class Session:
             if late:
                 self._task.cancel()
 
-    def rest(self, seconds: float) -> None:
-        """End this consumer and open the next one after so many seconds, at the committed offsets."""
-        self._rest_seconds = seconds
+    def reopen_after(self, seconds: float) -> None:
+        """End this consumer and open the next one, at the committed offsets, after `seconds`."""
+        self._reopen_seconds = seconds
         self._end()
 
     def failure(self) -> str | None:
-        """Why reading ended for good, which only a defect can make it."""
+        """Return why reading has ended for good, which only a defect can cause; else None."""
         if self._task is None or not self._task.done() or self._stopping.is_set():
             return None
-        return f"reading {self.topic} ended: {self._task}"
+        return f"reading {self._topic.name} ended: {self._task}"
 
     async def _run(self) -> None:
         pause = FIRST_PAUSE_SECONDS
@@ -121,30 +124,32 @@ class Session:
             began = monotonic()
             try:
                 consumer = await self._open(broker)
-                log.info("kafka.consumer_open", topic=self.topic, group=self.group)
-                await self._until_its_end(consumer)
+                log.info("kafka.consumer_open", topic=self._topic.name, group=self.group)
+                await self._until_ended(consumer)
             except (KafkaError, OSError) as error:  # TimeoutError is an OSError
-                log.warning("kafka.consumer_waits", topic=self.topic, group=self.group, error=repr(error))
+                log.warning(
+                    "kafka.consumer_waits", topic=self._topic.name, group=self.group, error=repr(error)
+                )
                 if self._activity is not None:
                     self._activity.waits(f"Kafka is not reachable, {error!r}")
             except Exception:
-                log.exception("kafka.consumer_broken", topic=self.topic, group=self.group)
+                log.exception("kafka.consumer_broken", topic=self._topic.name, group=self.group)
             finally:
-                # A call of the handler may still end, and what it finished be committed, while it closes.
+                # While it closes, the running call of the handler may return and be committed.
                 await _close(broker)
                 self.consumer = None
             if monotonic() - began > LONG_LIFE_SECONDS:
                 pause = FIRST_PAUSE_SECONDS
-            rest, self._rest_seconds = self._rest_seconds, None
-            await self._pause(pause if rest is None else rest)
+            reopen_seconds, self._reopen_seconds = self._reopen_seconds, None
+            await self._pause(pause if reopen_seconds is None else reopen_seconds)
             pause = min(pause * 2, MAX_PAUSE_SECONDS)
 
-    async def _until_its_end(self, consumer: PolledConsumer) -> None:
+    async def _until_ended(self, consumer: PolledConsumer) -> None:
         await consumer.ending.wait()
         if consumer.failure is not None and not self._stopping.is_set():
             log.error(
                 "kafka.consumer_failed",
-                topic=self.topic,
+                topic=self._topic.name,
                 group=self.group,
                 exc_info=consumer.failure,
             )
@@ -155,38 +160,29 @@ class Session:
                 await self._stopping.wait()
 
     def _build(self) -> KafkaBroker:
-        broker = KafkaBroker(
-            self._settings.kafka_bootstrap_servers,
-            consumer_only=True,
-            allow_auto_create_topics=False,
-            ack_policy=AckPolicy.MANUAL,
-            apply_types=False,
-            graceful_timeout=GRACE_SECONDS,
-            logger=None,
-            middlewares=[partial(_Guard, self._end)],
-        )
+        broker = reading_broker(self._settings, self._end)
         self._progress = Progress() if self.group is not None else None
-        subscriber = broker.subscriber(
-            self.topic,
-            group_id=self.group,
-            batch=True,
-            max_records=self._batch,
-            batch_timeout_ms=SLEEP_AFTER_NOTHING_MS,
-            ack_policy=AckPolicy.MANUAL,
-            auto_offset_reset="earliest",
-            listener=None if self._progress is None else ForgetRevoked(self._progress),
+        declare_subscriber(
+            broker,
+            self._topic,
+            self._receive,
+            group=self.group,
+            batch=self._batch,
             parser=self._parsed,
-            decoder=_undecoded,
+            progress=self._progress,
         )
-        subscriber(self._receive)
         return broker
+
+    def declared(self) -> KafkaBroker:
+        """Return a broker with the declared subscriber, for the AsyncAPI document; it does not connect."""
+        return self._build()
 
     async def _open(self, broker: KafkaBroker) -> PolledConsumer:
         self.opening = True
         try:
             async with asyncio.timeout(OPEN_SECONDS):
                 await broker.connect()
-                # The consumer is ours in place of aiokafka's; FastStream tells it what to read.
+                # FastStream builds its consumers with this function instead of the class of aiokafka.
                 options = client_options(self._settings, self._client_id)
                 broker.config.broker_config.builder = partial(self._consumer, options)
                 await broker.start()
@@ -200,8 +196,8 @@ class Session:
             self._activity.worked()
         return consumer
 
-    def _consumer(self, options: dict[str, Any], **given: Any) -> PolledConsumer:
-        consumer = PolledConsumer(**{**given, **options, **CONSUMER_OPTIONS})
+    def _consumer(self, options: dict[str, Any], **faststream_options: Any) -> PolledConsumer:
+        consumer = PolledConsumer(**{**faststream_options, **options, **CONSUMER_OPTIONS})
         consumer.ending = asyncio.Event()
         consumer.polled_at = consumer.opened_at = monotonic()
         consumer.progress = self._progress
@@ -210,40 +206,13 @@ class Session:
         return consumer
 
     def _end(self, failure: BaseException | None = None) -> None:
-        """End the consumer; with a failure, have it replaced by one that begins at the committed offsets."""
+        """End the consumer; after a failure the next one starts at the committed offsets."""
         if self.consumer is not None:
             self.consumer.end(failure)
 
     async def _parsed(self, records: Records) -> KafkaMessage:
-        """Leave key, value and headers as the bytes that they are."""
+        """Return the records with key, value and headers as the bytes that they are."""
         return KafkaMessage(body=b"", raw_message=records, consumer=cast("Any", self.consumer))
-
-
-class _Guard(BaseMiddleware[Any, Any]):
-    """Hears of every exception while a poll's records are handled.
-
-    FastStream swallows it and goes on with the next poll, whose commit would skip these records.
-    """
-
-    def __init__(
-        self, end: Callable[[BaseException], None], message: Any, /, *, context: ContextRepo
-    ) -> None:
-        super().__init__(message, context=context)
-        self._end = end
-
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None = None,
-        exc_val: BaseException | None = None,
-        exc_tb: TracebackType | None = None,
-    ) -> bool | None:
-        if exc_val is not None:
-            self._end(exc_val)
-        return False
-
-
-async def _undecoded(message: KafkaMessage) -> Any:
-    return message.raw_message
 
 
 async def _close(broker: KafkaBroker) -> None:

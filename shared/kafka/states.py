@@ -11,9 +11,9 @@ from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 
 from shared.events import Event
-from shared.kafka.polling import PolledConsumer
+from shared.kafka.adapter import PolledConsumer, Records
 from shared.kafka.records import Decoder, Tombstone, Undecodable
-from shared.kafka.session import Records, Session
+from shared.kafka.session import Session
 from shared.observability import counter, gauge
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ class StateTable(Generic[State]):
         self._session = Session(
             settings,
             self.name,
-            topic.name,
+            topic,
             group=None,
             batch=BATCH,
             receive=self._receive,

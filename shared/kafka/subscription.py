@@ -18,11 +18,12 @@ from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 from opentelemetry.trace import SpanKind
 
 from shared.kafka.activity import FIRST_PAUSE_SECONDS, Activity, Ending
+from shared.kafka.adapter import Records
 from shared.kafka.calling import Caller, Handler
 from shared.kafka.deadletters import DeadLetters, Failure
 from shared.kafka.halting import BadRun, Halt
 from shared.kafka.records import Decoder, Tombstone, Undecodable, header
-from shared.kafka.session import Records, Session
+from shared.kafka.session import Session
 from shared.observability import counter, tracing
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
     from shared.events.topics import Topic
-    from shared.kafka.polling import PolledConsumer
+    from shared.kafka.adapter import PolledConsumer
     from shared.kafka.producer import Producer
     from shared.settings import KafkaSettings
 
@@ -71,7 +72,7 @@ class Subscription:
         self.session = Session(
             settings,
             f"{service}-{topic.name}",
-            topic.name,
+            topic,
             group=group,
             batch=batch,
             gather=gather,
@@ -215,7 +216,7 @@ class Subscription:
             f"{self._dead_letters.topic}, and mend the producer or this reader"
         )
         log.critical("kafka.consumer_halted", **self._names, reason=self.halt.reason, again_in=seconds)
-        self.session.rest(seconds)
+        self.session.reopen_after(seconds)
 
     def _recovered(self) -> None:
         """Note that a record is good again."""

@@ -7,16 +7,17 @@ from pathlib import Path
 
 import orjson
 
-from shared.events.documents import asyncapi, schemas
+from shared.events.documents import schemas
 from tests.contract.decisions import INDEX, index
 from tests.contract.operations import operations
+from tests.contract.wiring import wiring_of
 
 SERVICES = ("tracker", "sync", "trainer", "loader", "recommender", "router", "engine")
 ROOT = Path(__file__).resolve().parents[2]
 
 
 def openapi(service: str) -> bytes:
-    """The OpenAPI page of a service, from its real application; nothing connects to build it."""
+    """Return the OpenAPI document of a service, from its real application; nothing connects."""
     settings = import_module(f"services.{service}.settings").Settings()
     app = import_module(f"services.{service}.app").build(settings)
     return orjson.dumps(app.openapi(), option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS) + b"\n"
@@ -26,13 +27,24 @@ def openapi_path(service: str) -> Path:
     return ROOT / "docs" / "openapi" / f"{service}.json"
 
 
+def asyncapi(service: str) -> bytes:
+    """Return the AsyncAPI document that FastStream generates from the wiring of a service."""
+    document = wiring_of(service).asyncapi(f"Endcap {service}")
+    return orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS) + b"\n"
+
+
+def asyncapi_path(service: str) -> Path:
+    return ROOT / "docs" / "asyncapi" / f"{service}.json"
+
+
 def documents() -> dict[Path, bytes]:
-    """All of them, by file."""
+    """Return all of them by file."""
     http = {openapi_path(service): openapi(service) for service in SERVICES}
+    events = {asyncapi_path(service): asyncapi(service) for service in SERVICES}
     table = {
         Path("docs/operations.md"): operations(
             http[openapi_path("tracker")], http[openapi_path("recommender")]
         ),
         INDEX: index(),
     }
-    return {ROOT / path: content for path, content in {**schemas(), **asyncapi(), **http, **table}.items()}
+    return {ROOT / path: content for path, content in {**schemas(), **events, **http, **table}.items()}

@@ -3,65 +3,32 @@
 from __future__ import annotations
 
 from importlib import import_module
-from typing import Any
 
 import pytest
 
-from shared.events.topics import TOPICS, Topic
-from shared.kafka import Consumer, Publisher, StateTable
-from tests.contract.documents import SERVICES
-
-PROCESSES = ("build", "worker", "relay")
-
-
-class Wiring:
-    """What the processes of one service were wired to while they were built."""
-
-    def __init__(self) -> None:
-        self.published: set[str] = set()
-        self.consumed: dict[str, set[str]] = {}
-        self.read_whole: set[str] = set()
-
-
-@pytest.fixture
-def wiring(monkeypatch: pytest.MonkeyPatch) -> Wiring:
-    seen = Wiring()
-    publish, subscribe, table = Publisher.__init__, Consumer.subscribe, StateTable.__init__
-
-    def publisher(self: Publisher, settings: Any, service: str, topics: Any, **options: Any) -> None:
-        seen.published |= {topic.name for topic in topics}
-        publish(self, settings, service, topics, **options)
-
-    def subscribed(self: Consumer, topic: Topic, handler: Any, **options: Any) -> None:
-        seen.consumed.setdefault(topic.name, set()).add(options.get("purpose") or "")
-        subscribe(self, topic, handler, **options)
-
-    def read(self: StateTable[Any], settings: Any, topic: Topic, *rest: Any, **options: Any) -> None:
-        seen.read_whole.add(topic.name)
-        table(self, settings, topic, *rest, **options)
-
-    monkeypatch.setattr(Publisher, "__init__", publisher)
-    monkeypatch.setattr(Consumer, "subscribe", subscribed)
-    monkeypatch.setattr(StateTable, "__init__", read)
-    return seen
+from shared.events.topics import TOPICS
+from tests.contract.documents import SERVICES, asyncapi, asyncapi_path
+from tests.contract.wiring import wiring_of
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_the_registry_says_what_a_service_does(service: str, wiring: Wiring) -> None:
-    app = import_module(f"services.{service}.app")
-    settings = import_module(f"services.{service}.settings").Settings()
+def test_the_registry_says_what_a_service_does(service: str) -> None:
+    wiring = wiring_of(service)
 
-    for process in PROCESSES:
-        if hasattr(app, process):
-            getattr(app, process)(settings)
+    assert wiring.published == {topic for topic in TOPICS if service in topic.producers}
+    assert wiring.consumed == {topic for topic in TOPICS if service in topic.consumers}
+    assert wiring.read_whole == {topic for topic in TOPICS if service in topic.readers}
 
-    assert wiring.published == {topic.name for topic in TOPICS if service in topic.producers}
-    assert set(wiring.consumed) == {topic.name for topic in TOPICS if service in topic.consumers}
-    assert wiring.read_whole == {topic.name for topic in TOPICS if service in topic.readers}
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_the_committed_asyncapi_document_is_what_faststream_generates(service: str) -> None:
+    committed = asyncapi_path(service).read_bytes()
+
+    assert committed == asyncapi(service), "run `make contracts` and commit the change"
 
 
 def test_the_router_reserves_the_words_that_the_recommender_does() -> None:
-    """A word that one of them took for an id of a user would get a variant, or an answer, by itself."""
+    """Each would take a word that only the other reserves for the id of a user."""
     words = [
         import_module("services.router.domain.surfaces").RESERVED,
         import_module("services.recommender.api.rest").RESERVED,

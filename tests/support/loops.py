@@ -18,7 +18,7 @@ from aiokafka.errors import KafkaError
 from shared.errors import Transient
 from shared.events.topics import INTERACTIONS, Topic
 from shared.kafka import Consumer, Record
-from shared.kafka.polling import PolledConsumer
+from shared.kafka.adapter import PolledConsumer
 from shared.kafka.subscription import Subscription
 from shared.settings import KafkaSettings
 from tests.support.waiting import eventually

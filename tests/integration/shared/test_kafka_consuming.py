@@ -24,15 +24,15 @@ from shared.kafka import (
     Consumer,
     Publisher,
     Record,
+    adapter,
     committed,
     committed_up_to_end,
     end_offsets,
     missing,
-    polling,
     subscription,
 )
+from shared.kafka.adapter import PolledConsumer
 from shared.kafka.connection import client_options
-from shared.kafka.polling import PolledConsumer
 from shared.observability import tracing
 from shared.postgres import Database
 from shared.settings import KafkaSettings, PostgresSettings
@@ -105,14 +105,14 @@ async def test_an_idle_consumer_fetches_less_often_and_gets_the_next_record(
         return fetcher and fetcher._fetch_max_wait_ms
 
     async with running(idle):
-        await eventually(lambda: wait_ms() == polling.FETCH_WAIT_MS, "it has begun")
-        monkeypatch.setattr(polling, "IDLE_SECONDS", 0.0)
-        await eventually(lambda: wait_ms() == polling.IDLE_FETCH_WAIT_MS, "it is idle")
+        await eventually(lambda: wait_ms() == adapter.FETCH_WAIT_MS, "it has begun")
+        monkeypatch.setattr(adapter, "IDLE_SECONDS", 0.0)
+        await eventually(lambda: wait_ms() == adapter.IDLE_FETCH_WAIT_MS, "it is idle")
         events = interactions(5)
         await publish(kafka, topic, events)
         await collector.until_ids(events)
         monkeypatch.undo()
-        await eventually(lambda: wait_ms() == polling.FETCH_WAIT_MS, "it is not idle any more")
+        await eventually(lambda: wait_ms() == adapter.FETCH_WAIT_MS, "it is not idle any more")
 
 
 async def test_events_come_in_batches_in_order_per_key_and_are_committed(kafka: KafkaSettings) -> None:
