@@ -7,10 +7,10 @@ chosen, with the gains that decided it, is kept in the model's notes.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -23,6 +23,8 @@ from services.engine.recipes.room import tally
 from services.engine.recipes.trials import Chosen, Tried, default, tried
 from services.engine.recipes.weights import EVEN, GRADED, TypeWeights, numbered
 from shared.models import Model
+
+Result = TypeVar("Result")
 
 _SHARES = (0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.7)
 _TEMPERATURES = tuple(2.0**power for power in range(-4, 4))
@@ -58,11 +60,9 @@ def choose(
     """
     if judge is None:
         return _untried(offered, configured or dict(EVEN), exclude_seen=exclude_seen is True)
-    weights = configured or _type_weights(judge, dataset, offered[0])
     repeats = float((judge.sought & judge.barred).sum() / judge.sought.sum())
-    options = [exclude_seen] if exclude_seen is not None else _options(judge, repeats)
-    if len(options) > 1:
-        options = _not_hopeless(judge, offered, weights)
+    wanted = [exclude_seen] if exclude_seen is not None else _options(judge, repeats)
+    weights, options = _before_trials(judge, dataset, offered, configured, wanted)
     trials = _tried(judge, offered, weights, options, progress)
     options = _promising(trials)
     mixtures = {option: _averaged(judge, trials[option], exclude_seen=option) for option in options}
@@ -94,28 +94,50 @@ def _options(judge: Judge, repeats: float) -> list[bool]:
     return [True, False] if judge.sought.size <= _CELLS_OF_BOTH else [False]
 
 
-def _not_hopeless(judge: Judge, offered: Sequence[Ingredient], weights: TypeWeights) -> list[bool]:
-    """Return the values of exclude_seen that gain at least a quarter of the other's with the defaults.
+def _before_trials(
+    judge: Judge,
+    dataset: Dataset,
+    offered: Sequence[Ingredient],
+    configured: TypeWeights | None,
+    options: list[bool],
+) -> tuple[TypeWeights, list[bool]]:
+    """Return the type weights and the values of exclude_seen that are tried with every part, by the defaults.
 
-    The items that a user comes back to and the first other ingredient decide. Where most of what is sought
-    was seen before, trying every part without those items takes as long again and finds nothing.
+    Weights are even or graded, whichever finds more with the first ingredient. A value of exclude_seen must
+    gain a quarter of what the other one gains by that ingredient or by the items that a user comes back to:
+    where most of what is sought was seen before, trying every part without it finds nothing.
     """
-    gains: dict[bool, list[float]] = {True: [], False: []}
-    again = [ingredient for ingredient in offered if ingredient.name == AGAIN]
-    others = [ingredient for ingredient in offered if ingredient.name != AGAIN]
-    for ingredient in (*again[:1], *others[:1]):
-        scores = _of_default(judge, ingredient, weights)
-        for option, known in gains.items():
-            known.append(judge.gain(scores, exclude_seen=option))
-    best = {option: max(known) for option, known in gains.items()}
-    return [option for option, gain in best.items() if gain >= max(best.values()) / 4]
+    first, candidates = offered[0], [configured] if configured is not None else _type_weights(dataset)
+    if len(candidates) == len(options) == 1:
+        return candidates[0], options
+    gains = _side_by_side(judge, [partial(_default_gains, judge, first, weights) for weights in candidates])
+    best = max(range(len(candidates)), key=lambda number: gains[number][False])
+    weights, known = candidates[best], gains[best]
+    if len(options) > 1:
+        for other in [part for part in offered if (part.name == AGAIN) != (first.name == AGAIN)][:1]:
+            more = _default_gains(judge, other, weights)
+            known = {option: max(known[option], more[option]) for option in options}
+        options = [option for option in options if known[option] >= max(known.values()) / 4]
+    return weights, options
 
 
-def _of_default(judge: Judge, ingredient: Ingredient, weights: TypeWeights) -> Scores:
-    """Return the scores of an ingredient before anything is tried, float32[rows, items]."""
+def _default_gains(judge: Judge, ingredient: Ingredient, weights: TypeWeights) -> dict[bool, float]:
+    """Return what an ingredient gains before anything is tried, by the value of exclude_seen."""
     part = default(ingredient)
     tables = judge.tables(ingredient.variants[part.variant], weights)
-    return judge.scores(tables, weights, part.decay, part.unit)
+    scores = judge.scores(tables, weights, part.decay, part.unit)
+    return {option: judge.gain(scores, exclude_seen=option) for option in (True, False)}
+
+
+def _side_by_side(
+    judge: Judge, tasks: Sequence[Callable[[], Result]], begun: Callable[[int], None] = lambda _: None
+) -> list[Result]:
+    """Return what each task returns, by two processes.
+
+    By one where a second compute backend adds up: its connection can't be shared.
+    """
+    alone = any(fold.train.elsewhere is not None for fold in judge.folds)
+    return one_by_one(tasks, begun) if alone else in_two_processes(tasks, begun)
 
 
 def _tried(
@@ -131,9 +153,7 @@ def _tried(
         progress(f"try {offered[number].name} on held-out users", number / len(offered))
 
     tasks = [partial(tried, judge, ingredient, weights, options) for ingredient in offered]
-    # What a second compute backend adds up comes through one connection, which can't be shared.
-    alone = any(fold.train.elsewhere is not None for fold in judge.folds)
-    found = one_by_one(tasks, begun) if alone else in_two_processes(tasks, begun)
+    found = _side_by_side(judge, tasks, begun)
     return {option: [winners[option] for winners in found] for option in options}
 
 
@@ -179,16 +199,12 @@ def _written(parts: Sequence[Chosen]) -> list[dict[str, Any]]:
     return [asdict(part) for part in parts]
 
 
-def _type_weights(judge: Judge, dataset: Dataset, first: Ingredient) -> TypeWeights:
-    """Even or graded, whichever finds more with the first ingredient; even where it is all one."""
+def _type_weights(dataset: Dataset) -> list[TypeWeights]:
+    """Even and graded weights; even ones alone where it is all one."""
     counted = np.flatnonzero(tally(dataset.event_types, len(dataset.event_type_names)))
     if len(np.unique(numbered(GRADED, dataset.event_type_names)[counted])) < 2:
-        return dict(EVEN)
-    gains = [
-        judge.gain(_of_default(judge, first, weights), exclude_seen=False)
-        for weights in (dict(EVEN), dict(GRADED))
-    ]
-    return dict(GRADED) if gains[1] > gains[0] else dict(EVEN)
+        return [dict(EVEN)]
+    return [dict(EVEN), dict(GRADED)]
 
 
 def _best(winners: Sequence[Tried]) -> Tried:

@@ -13,6 +13,11 @@ from shared.models.scoring import places
 
 CELLS_PER_BLOCK = 4_000_000
 _PRODUCTS_PER_BLOCK = 4_000_000
+_KEY_BITS = 63
+_FLOAT_BITS = 32
+_MAGNITUDE_BITS = 31
+_MAGNITUDE = (1 << _MAGNITUDE_BITS) - 1
+"""The bits of a float32 without its sign."""
 
 
 def strongest(rows: Callable[[int, int], NDArray[np.float32]], count: int, keep: int) -> Neighbours:
@@ -78,20 +83,26 @@ def _cut(
     height: int,
     keep: int,
 ) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float32]]:
-    """Counts per row, items and weights of each row's `keep` strongest.
+    """Counts per row, items and weights of each row's `keep` strongest; of equal ones the first items.
 
-    One integer sorts by row, then by falling magnitude: the bits of positive floats rise with them.
+    `row` is in order. Row, falling magnitude, item and sign are the bits of one integer, which sorts in a
+    fraction of the time of an argsort. The bits of positive floats rise with them.
     """
-    bits = np.abs(weight).astype(np.float32).view(np.uint32).astype(np.int64)
-    order = np.argsort((row.astype(np.int64) << 32) + (0xFFFFFFFF - bits))
     found = np.bincount(row, minlength=height)
-    rank = np.arange(len(row)) - np.repeat(np.cumsum(found) - found, found)
-    order = order[rank < keep]
-    return (
-        np.minimum(found, keep),
-        item[order].astype(np.int32),
-        weight[order].astype(np.float32),
-    )
+    item_bits = int(item.max(initial=1)).bit_length()
+    rows_at_once = 1 << (_KEY_BITS - _FLOAT_BITS - item_bits)
+    bits = weight.astype(np.float32).view(np.uint32).astype(np.int64)
+    keys = ((row.astype(np.int64) % rows_at_once) << _MAGNITUDE_BITS) + (_MAGNITUDE - (bits & _MAGNITUDE))
+    keys = (((keys << item_bits) + item) << 1) + (bits >> _MAGNITUDE_BITS)
+    ends = np.cumsum(found)
+    for begin in range(0, height, rows_at_once):
+        low = ends[begin - 1] if begin else 0
+        keys[low : ends[min(begin + rows_at_once, height) - 1]].sort()
+    rank = np.arange(len(row)) - np.repeat(ends - found, found)
+    keys = keys[rank < keep]
+    bits = ((keys & 1) << _MAGNITUDE_BITS) + (_MAGNITUDE - ((keys >> (item_bits + 1)) & _MAGNITUDE))
+    items = (keys >> 1) & ((1 << item_bits) - 1)
+    return np.minimum(found, keep), items.astype(np.int32), bits.astype(np.uint32).view(np.float32)
 
 
 def _joined(
