@@ -11,6 +11,10 @@ from pydantic import BaseModel, ConfigDict
 Scores = NDArray[np.float64]
 Numbers = NDArray[np.int64]
 
+_SAMPLE = 256
+_MANY_EQUAL = 0.6
+"""Share of equal neighbours in a sorted sample from which on sorting is quicker; 448 × 3,120 scores."""
+
 DECIMALS = 7
 """Decimals of a score in Personalize's answers."""
 
@@ -45,14 +49,14 @@ def best(scores: NDArray[Any], limit: int, allowed: NDArray[np.bool_] | None = N
     """Return the numbers of the highest scores, best first: int64[items].
 
     Ties go by number, and −inf is left out. `scores` and `allowed` have one cell per item. Selecting the
-    allowed items first is faster than setting the others to −inf: a partition is slow where many are equal.
+    allowed items first is faster than setting the others to −inf.
     """
     if allowed is not None:
         candidates = np.flatnonzero(allowed)
         return candidates[best(scores[candidates], limit)]
     count = len(scores)
     if limit < count:
-        lowest = np.partition(scores, count - limit)[count - limit]
+        lowest = nth_highest(scores.copy(), limit)
         candidates = np.flatnonzero(scores >= lowest)
     else:
         candidates = np.arange(count)
@@ -60,6 +64,20 @@ def best(scores: NDArray[Any], limit: int, allowed: NDArray[np.bool_] | None = N
     top = candidates[order]
     kept: Numbers = top[scores[top] > -np.inf]
     return kept
+
+
+def nth_highest(scores: NDArray[Any], place: int) -> NDArray[Any]:
+    """Return the `place`-th highest score along the last axis; reorders `scores`.
+
+    `scores` is float[items] or float[rows, items]; the result has no last axis. A partition by numpy
+    takes up to ten times as long as a sort where many scores are equal, as zeros are.
+    """
+    sample = np.sort(scores.reshape(-1)[:: scores.size // _SAMPLE + 1])
+    if np.count_nonzero(sample[1:] == sample[:-1]) > len(sample) * _MANY_EQUAL:
+        scores.sort(axis=-1)
+    else:
+        scores.partition(-place, axis=-1)
+    return scores[..., -place]
 
 
 def places(mask: NDArray[np.bool_]) -> tuple[Numbers, Numbers]:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from shared.models.components import ScoringComponent
 from shared.models.histories import WeightedEvents
 from shared.models.neighbours import Neighbours
-from shared.models.scoring import Numbers, Scores, places
+from shared.models.scoring import Numbers, Scores, nth_highest, places
 
 _PRODUCTS = 1 << 17
 """Products of one step: 1 MiB of float64."""
@@ -78,8 +78,7 @@ class Workspace:
         if limit < count:
             spare = self._spare[:rows]
             spare[:] = scores
-            spare.partition(count - limit, axis=1)
-            lowest = np.maximum(spare[:, count - limit, None], -np.finfo(np.float64).max)
+            lowest = np.maximum(nth_highest(spare, limit)[:, None], -np.finfo(np.float64).max)
             row, number = places(scores >= lowest)
         else:
             row, number = places(scores > -np.inf)

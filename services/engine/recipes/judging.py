@@ -19,7 +19,7 @@ from services.engine.recipes.weights import TypeWeights
 from shared.models import Neighbours, Part, Table
 from shared.models.histories import Occasions
 from shared.models.neighbours import Unit
-from shared.models.scoring import Numbers, places
+from shared.models.scoring import Numbers, nth_highest, places
 from shared.models.workspace import Workspace
 
 Scores = NDArray[np.float32]
@@ -190,8 +190,7 @@ class Judge:
         for begin in range(0, len(scores), height):
             block = spare[: len(scores[begin : begin + height])]
             block[:] = scores[begin : begin + height]
-            block.partition(-DEPTH, axis=1)
-            lowest[begin : begin + height] = block[:, -DEPTH]
+            lowest[begin : begin + height] = nth_highest(block, DEPTH)
         hopeful: NDArray[np.bool_] = scores[rows, items] >= lowest[rows]
         return hopeful
 
@@ -203,13 +202,15 @@ def _ranks(scores: Scores, rows: Numbers, items: Numbers) -> Numbers:
     height = max(1, _CELLS_PER_CHUNK // scores.shape[1])
     block = np.empty((height, scores.shape[1]), np.float32)
     reached = np.empty((height, scores.shape[1]), bool)
+    counter = np.min_scalar_type(scores.shape[1])
     for begin in range(0, len(rows), height):
         some = slice(begin, begin + height)
         count = len(rows[some])
         np.take(scores, rows[some], axis=0, out=block[:count], mode="clip")
         np.greater_equal(block[:count], own[some, None], out=reached[:count])
-        ranks[some] = np.count_nonzero(reached[:count], axis=1) - 1
-    return ranks
+        # Short integers are added up in half the time that np.count_nonzero takes along an axis.
+        ranks[some] = reached[:count].view(np.uint8).sum(axis=1, dtype=counter)
+    return ranks - 1
 
 
 def _most(dataset: Dataset) -> int:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from shared.models import Neighbours
-from shared.models.scoring import places
+from shared.models.scoring import nth_highest, places
 
 CELLS_PER_BLOCK = 4_000_000
 _PRODUCTS_PER_BLOCK = 4_000_000
@@ -34,7 +34,7 @@ def strongest(rows: Callable[[int, int], NDArray[np.float32]], count: int, keep:
         floor = np.zeros((len(block), 1), np.float32)
         full = np.count_nonzero(size, axis=1) > keep
         if full.any():
-            floor[full] = np.partition(size[full], count - keep, axis=1)[:, count - keep, None]
+            floor[full] = nth_highest(size[full], keep)[:, None]
         row, item = places((size >= floor) & (size > 0))
         pieces.append(_cut(row, item, block[row, item], len(block), keep))
     return _joined(pieces)

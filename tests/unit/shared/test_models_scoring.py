@@ -25,7 +25,7 @@ from shared.models import (
     sparse_workspace,
     user_scorer,
 )
-from shared.models.scoring import best
+from shared.models.scoring import best, nth_highest
 from shared.models.user_scorer import HISTORY
 from shared.models.workspace import Workspace
 
@@ -225,6 +225,16 @@ def test_the_best_are_found_in_one_row_and_in_many(scores: list[float], limit: i
     offsets, numbers = Workspace(3, len(scores)).best(np.stack([row, row[::-1], row]), limit)
     assert offsets.tolist() == [0, len(expected), 2 * len(expected), 3 * len(expected)]
     assert numbers[: len(expected)].tolist() == expected
+
+
+@pytest.mark.parametrize("filled", [1.0, 0.3, 0.0], ids=["all different", "mostly zeros", "all zeros"])
+def test_the_nth_highest_of_each_row_is_found_however_many_scores_are_equal(filled: float) -> None:
+    random = np.random.default_rng(5)
+    scores = random.random((6, 900)) * (random.random((6, 900)) < filled)
+    expected = np.sort(scores, axis=1)[:, ::-1]
+    for place in (1, 25, 900):
+        assert nth_highest(scores.copy(), place).tolist() == expected[:, place - 1].tolist()
+        assert nth_highest(scores[2].copy(), place) == expected[2, place - 1]
 
 
 def test_seen_items_are_left_out_in_both_ways() -> None:

@@ -132,11 +132,26 @@ def test_sparse_and_dense_rows_are_cut_alike(count: int, keep: int, height: int,
     one = tables.strongest(lambda low, high: values[low:high], count, keep)
     other = tables.strongest_of_sparse(lambda low, high: stored[low:high], count, keep, height)
     for item in range(count):
-        expected = sorted(np.abs(values[item][values[item] != 0]).tolist(), reverse=True)[:keep]
+        strongest_first = sorted(
+            np.flatnonzero(values[item]), key=lambda near: (-abs(values[item, near]), near)
+        )
         for table in (one, other):
             near, weights = table.row(item)
-            assert np.abs(weights).tolist() == expected
+            assert near.tolist() == strongest_first[:keep]
             assert values[item, near].tolist() == weights.tolist()
+
+
+def test_rows_of_a_wide_catalogue_are_cut_as_others_are() -> None:
+    """Row, weight and item are too long for one integer there, so that they are sorted in several pieces."""
+    count = 300_000
+    random = np.random.default_rng(2)
+    weights = random.choice([-2, -1, 1, 2], 4 * count).astype(np.float32)
+    entries = (random.integers(0, count, 4 * count), random.integers(0, count, 4 * count))
+    stored = sparse.coo_array((weights, entries), shape=(count, count)).tocsr()
+    one = tables.strongest_of_sparse(lambda low, high: stored[low:high], count, 2, count)
+    other = tables.strongest_of_sparse(lambda low, high: stored[low:high], count, 2, 4_000)
+    for name, column in one.arrays().items():
+        assert np.array_equal(column, other.arrays()[name])
 
 
 def test_sessions_before_1970_count_by_their_age_as_others_do() -> None:
