@@ -25,7 +25,7 @@ from tests.support.processes import Process
 # Lists hold what was made here, and nothing else.
 pytestmark = pytest.mark.own_engine
 
-PAGINATORS = set(botocore.session.get_session().get_paginator_model("personalize")._paginator_config)
+PAGINATORS = set(botocore.session.get_session().get_paginator_model("personalize")._paginator_config)  # type: ignore[attr-defined]
 SEVEN = [f"page-{number}" for number in range(7)]
 METRICS = [
     {"eventType": f"type-{number}", "metricName": name, "expression": "SAMPLECOUNT()"}

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from tests.component.engine.conftest import ROLE
-from tests.component.fuzz.shop import FILTER, INTERACTIONS_SCHEMA, ITEMS_SCHEMA, METRIC, RECIPES, ROWS
+from tests.component.engine.shop import INTERACTIONS_SCHEMA, ITEMS_SCHEMA
+from tests.component.fuzz.shop import FILTER, METRIC, RECIPES, ROWS
 from tests.support.fuzz.documents import Embedded
 from tests.support.fuzz.targets import UNDOCUMENTED_QUERY, Known
 

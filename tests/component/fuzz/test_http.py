@@ -20,7 +20,7 @@ from tests.support.fuzz.documents import places
 from tests.support.fuzz.mutations import mutated
 from tests.support.fuzz.requests import KeyPair, Request
 from tests.support.fuzz.session import Session, Tally
-from tests.support.fuzz.targets import SERVICES, Callers, Target, operations, routes
+from tests.support.fuzz.targets import SERVICES, Callers, Known, Target, operations, routes
 from tests.support.processes import Process
 from tests.support.tenants import SERVICE_KEY
 
@@ -68,7 +68,7 @@ async def test_every_bad_request_is_refused_with_a_sentence(
         assert not unreached, "no request of these was ever taken, so no change of one reaches their depth"
 
 
-def _share(target: Target, known: names.Known) -> float:
+def _share(target: Target, known: Known) -> float:
     """How many inputs a target gets beside others: the more there is in its requests, the more."""
     request = target.valid(known, _NOBODY, Random(0))
     members = len(list(places(request.document))) if request.encoding != "none" else 0
@@ -78,8 +78,8 @@ def _share(target: Target, known: names.Known) -> float:
 def _inputs(
     targets: list[Target],
     counts: Mapping[str, int],
-    known: names.Known,
-    exceptions: Mapping[str, names.Known],
+    known: Known,
+    exceptions: Mapping[str, Known],
     callers: Callers,
 ) -> Iterator[Request]:
     """The targets in turn, so that what one changes is met by the others."""

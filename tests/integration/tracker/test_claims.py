@@ -125,7 +125,7 @@ async def test_the_order_takes_the_place_of_a_claim_that_contradicts_it(
     assert (correction.replaces.item_id, correction.replaces.event_type, correction.replaces.occurred_at) == (
         claim.item_id, claim.event_type, claim.occurred_at,
     )  # fmt: skip
-    assert (claims[-1].replaced, claims[-1].refused) == ((1, 0) if first == "claim" else (0, 1))
+    assert (claims[-1].replaced, claims[-1].contradicting) == ((1, 0) if first == "claim" else (0, 1))
     (conflict,) = await store.conflicts("shop", 10)
     assert (conflict["kept"], conflict["event"]["user_id"]) == ("order", claim.user_id)
 
@@ -136,13 +136,14 @@ async def test_what_came_before_comes_again_with_the_same_corrections_and_no_oth
 ) -> None:
     events = [a_claim(user_id="thief"), an_order()]
     events = events if first == "claim" else events[::-1]
-    before = [await store.add(events), await rows(opened), await store.counts("shop")]
+    first_added = await store.add(events)
+    before = (await rows(opened), await store.counts("shop"))
 
-    again = [await store.add(events), await rows(opened), await store.counts("shop")]
+    added_again = await store.add(events)
 
-    assert again[1:] == before[1:]
-    assert again[0].claims.corrections == before[0].claims.corrections != ()
-    assert (again[0].stored, again[0].conflicting, again[0].claims.replaced) == (0, 0, 0)
+    assert (await rows(opened), await store.counts("shop")) == before
+    assert added_again.claims.corrections == first_added.claims.corrections != ()
+    assert (added_again.stored, added_again.conflicting, added_again.claims.replaced) == (0, 0, 0)
     assert len(await store.conflicts("shop", 10)) == 1
 
 
@@ -162,7 +163,7 @@ async def test_a_page_and_the_shop_that_agree_count_once(
 
     claims = await added(store, [claim, an_order(), an_order(), claim], together=False)
 
-    assert [(one.confirmed, one.replaced, one.refused) for one in claims] == [
+    assert [(one.confirmed, one.replaced, one.contradicting) for one in claims] == [
         (0, 0, 0), (1, 0, 0), (0, 0, 0), (0, 0, 0),
     ]  # fmt: skip
     assert [one.corrections for one in claims] == [()] * 4

@@ -41,7 +41,7 @@ def test_files_are_added_up_and_rows_without_a_value_are_left_out() -> None:
         "0:morning": {"coffee": 3},
         "1:phone": {"tea": 1},
     }
-    assert context.met.tolist() == [[4, 1], [0, 1]]
+    assert context.totals.tolist() == [[4, 1], [0, 1]]
 
 
 def test_texts_that_are_encoded_by_file_count_too() -> None:

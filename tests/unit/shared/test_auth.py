@@ -68,7 +68,7 @@ def authenticator(rows: Rows, *, keyless: bool = False, unverified: str | None =
         endcap_keyless_loopback=keyless,
         endcap_unverified_account=unverified,
     )
-    return Authenticator(rows, settings)  # type: ignore[arg-type] - only fetchrow is used
+    return Authenticator(rows, settings)  # only fetchrow is used
 
 
 def scope(host: str | None = "10.1.2.3", /, **headers: str) -> dict[str, Any]:

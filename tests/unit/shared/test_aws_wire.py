@@ -78,7 +78,7 @@ def parsed(service: str, operation: str, answer: Answer) -> dict[str, Any]:
 
 def control(handle: Any, result: Principal | Exception = PRINCIPAL) -> Json11:
     operation = Operation("DescribeCampaign", Thing, "admin", handle)
-    return Json11(Everybody(result), [operation])  # type: ignore[arg-type] - stands for it
+    return Json11(Everybody(result), [operation])  # stands for it
 
 
 def runtime(handle: Any, result: Principal | Exception = PRINCIPAL) -> RestJson:

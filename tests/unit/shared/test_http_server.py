@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import time
 from typing import Any
 
 import pytest
@@ -39,7 +40,7 @@ async def test_the_date_header_follows_the_clock_while_somebody_is_connected(
 ) -> None:
     monkeypatch.setattr(server, "DATE_SECONDS", 0.001)
     clock = iter(range(1_000_000_000, 2_000_000_000))
-    monkeypatch.setattr(server.time, "time", lambda: next(clock))
+    monkeypatch.setattr(time, "time", lambda: next(clock))
     connections = Connections(HttpSettings())
     quiet = QuietServer(uvicorn.Config(app), connections)
     quiet.config.load()

@@ -107,7 +107,7 @@ def by_definition(parts: Sequence[tuple[list[Row], float, float, str]], seen: Se
     scores = [0.0] * ITEMS
     ordered = sorted(occasions)
     for content, weight, decay, unit in parts:
-        steps = {
+        steps: list[Any] = {
             "event": list(ordered),
             "second": sorted({when for when, _ in ordered}),
             "day": sorted({when // DAY for when, _ in ordered}),

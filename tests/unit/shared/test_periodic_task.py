@@ -6,7 +6,6 @@ import asyncio
 
 import pytest
 
-from shared import periodic_task
 from shared.errors import Transient
 from shared.periodic_task import PeriodicTask
 
@@ -28,7 +27,7 @@ async def pauses_after(
             enough.set()
             await asyncio.Event().wait()
 
-    monkeypatch.setattr(periodic_task.asyncio, "sleep", sleep)
+    monkeypatch.setattr(asyncio, "sleep", sleep)
     part = PeriodicTask("some", work, seconds=seconds)
     await part.start()
     await enough.wait()

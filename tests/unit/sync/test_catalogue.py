@@ -12,8 +12,6 @@ from hypothesis import strategies as st
 from services.sync.domain.catalogue import (
     MAX_RECORD_BYTES,
     MAX_STATE_BYTES,
-    MOST_PROPERTIES,
-    MOST_PROPERTY_BYTES,
     State,
     StateTooLarge,
     item_changed,
@@ -24,6 +22,7 @@ from services.sync.domain.catalogue import (
 )
 from shared.errors import Permanent
 from shared.events import ItemPut, UserPut
+from shared.events.fields import MOST_PROPERTIES, MOST_PROPERTY_BYTES
 from shared.kafka import encoded
 from shared.outbox import MAX_EVENT_BYTES
 

@@ -112,7 +112,7 @@ def test_an_event_without_an_id_gets_one_and_another_gets_another() -> None:
 
 def test_an_event_with_a_timestamp_and_without_an_id_has_the_same_one_again() -> None:
     at = "2026-11-21T07:59:00.123456Z"
-    same = [
+    same: list[dict[str, object]] = [
         EVENT | {"timestamp": at, "shelf": "left", "rank": 1},
         EVENT | {"timestamp": at, "properties": {"rank": 1, "shelf": "left"}},
         EVENT | {"timestamp": "2026-11-21T08:59:00.123456+01:00", "rank": 1, "shelf": "left"},

@@ -67,7 +67,7 @@ async def test_only_what_was_ordered_is_published() -> None:
     lines = {"event_id": "c", "tenant": "shop", "occurred_at": NOW, "order_id": "C1", "lines": LINES}
     events = [an_order(), OrderCancelled(**lines), OrderRefunded(**lines), an_order(order_id="2")]
 
-    await Handlers(None, publisher, None).orders_changed(events)  # type: ignore[arg-type] - no store is needed
+    await Handlers(None, publisher, None).orders_changed(events)  # no store is needed
 
     assert publisher.calls == [(INTERACTIONS.name, 4)]
 

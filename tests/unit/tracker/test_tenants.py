@@ -39,7 +39,7 @@ def views() -> Views:
 
 @pytest.fixture
 def tenants(views: Views) -> Tenants:
-    return Tenants(views)  # type: ignore[arg-type] - only these two methods are used
+    return Tenants(views)  # only these two methods are used
 
 
 def changed(**fields: Any) -> TrackerChanged:

@@ -18,6 +18,7 @@ from services.engine.training.dataset.dataset import Dataset
 from services.engine.training.methods import ease, rp3beta, transitions
 from services.engine.training.methods.ease import weights as ease_weights
 from shared.models.histories import WeightedEvents
+from shared.models.neighbours import Neighbours
 
 ITEMS = 6
 
@@ -74,7 +75,7 @@ def test_followers_count_their_types_weights() -> None:
     assert found[0, 1] == pytest.approx(0.8 * 0.2 / sqrt(0.2))
 
 
-def dense(table: tables.Neighbours) -> np.ndarray:
+def dense(table: Neighbours) -> np.ndarray:
     return np.asarray(tables.matrix(table).toarray())
 
 
