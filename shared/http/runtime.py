@@ -34,7 +34,7 @@ from shared.settings import HttpSettings, PostgresSettings, ServiceSettings
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
-VERSION = "0.1.0"
+VERSION = "0.3.0"
 STOP_SECONDS = 8.0
 PORT_OFFSETS = {"serve": 0, "worker": 100, "relay": 200, "schedule": 300}
 
