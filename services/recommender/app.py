@@ -1,36 +1,38 @@
-"""The recommender's processes, and who hears which topic."""
+"""The recommender's processes: what they are made of, and which handler reads which topic."""
 
 from __future__ import annotations
 
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from services.recommender.api.answers import Answers
-from services.recommender.api.explorer import Explorer
-from services.recommender.api.filtering import ItemFilters
-from services.recommender.api.live import Live
+from services.recommender.api.personalize_runtime import PersonalizeRuntime
 from services.recommender.api.rest import Rest
+from services.recommender.api.rest_answers import RestAnswers
 from services.recommender.api.rest_fast_path import RestFastPath
-from services.recommender.api.runtime import Runtime
-from services.recommender.api.selection import Selection
 from services.recommender.api.status import Status
-from services.recommender.api.targets import Targets
-from services.recommender.domain.erased import Erased
-from services.recommender.domain.pointers import Pointers
+from services.recommender.domain.activations import ActiveGenerations
+from services.recommender.domain.erased_users import ErasedUsers
 from services.recommender.handlers import Handlers
-from services.recommender.store.budget import Budget
+from services.recommender.serving.exploration import Explorer
+from services.recommender.serving.filtering import ItemFilters
+from services.recommender.serving.precomputed import PrecomputedRecommendations
+from services.recommender.serving.recommender import Recommender
+from services.recommender.serving.targets import TargetResolver
+from services.recommender.store.activations import ActivationFeed
 from services.recommender.store.campaigns import Campaigns
+from services.recommender.store.catalogues import Catalogues
 from services.recommender.store.erasures import Erasures
 from services.recommender.store.filters import Filters
-from services.recommender.store.histories import Histories, Kept
+from services.recommender.store.guarded_database import GuardedDatabase
+from services.recommender.store.histories import Histories, Retention
 from services.recommender.store.impression_counts import ImpressionCounts
-from services.recommender.store.lists import Guarded, Lists
-from services.recommender.store.overflow import Overflow
-from services.recommender.store.places import Places
-from services.recommender.store.popular import Popular
+from services.recommender.store.lists import Lists
+from services.recommender.store.memory_budget import MemoryBudget
+from services.recommender.store.popularity_lists import PopularityLists
 from services.recommender.store.profiles import Profiles
 from services.recommender.store.refill import Refill
-from services.recommender.store.states import Catalogues, Pointing
+from services.recommender.store.spill_file import SpillFile
+from services.recommender.store.users import UserStates
 from shared import s3
 from shared.auth import Authenticator
 from shared.events import CacheRefreshed, CampaignChanged, FilterChanged, ItemChanged, UserErasureRequested
@@ -56,57 +58,60 @@ if TYPE_CHECKING:
 
     from services.recommender.settings import Settings
 
-FOLLOW_SECONDS = 0.03
-"""A visitor's events of one moment come to Redis together; far less than the next page takes to ask."""
+GATHER_SECONDS = 0.03
+"""Interactions are gathered into one batch for this long: less than until the visitor's next request."""
 
-WORKER_REDIS_SECONDS = 5.0
-"""A worker would rather wait than do its work twice."""
+WORKER_REDIS_TIMEOUT_SECONDS = 5.0
+"""A worker waits longer than a request, because a repeated batch costs more than the wait."""
 
 
 def build(settings: Settings) -> FastPathApplication:
-    """The process that answers."""
+    """Return the process that answers requests."""
     database = Database(settings.postgres, "recommender")
     requests = database.for_requests()
-    guarded = Guarded(requests, settings.postgres_milliseconds / 1000)
+    guarded = GuardedDatabase(requests, settings.postgres_milliseconds / 1000)
     redis = Multiplexer(settings.redis, timeout=settings.redis_milliseconds / 1000)
     authenticator = Authenticator(requests, settings.auth)
 
-    pointers = Pointers()
-    lists = Lists(redis, guarded, settings.bought_for)
-    popular = Popular(lists, pointers)
-    pointing = Pointing(pointers, redis, database, popular, settings.pointer_seconds)
-    catalogues = Catalogues(database, Overflow(settings.models_folder))
+    active = ActiveGenerations()
+    lists = Lists(redis, guarded, settings.purchase_lookback)
+    popularity = PopularityLists(lists, active)
+    activations = ActivationFeed(active, redis, database, popularity, settings.pointer_seconds)
+    catalogues = Catalogues(database, SpillFile(settings.models_folder))
     campaigns = Campaigns(
         s3.client(settings.s3), settings.models_folder, guarded, catalogues, settings.models_kept
     )
-
-    caches = StateTable[CacheRefreshed](settings.kafka, CACHES, pointing.changed)
-    items = StateTable[ItemChanged](settings.kafka, ITEMS, catalogues.changed, catalogues.whole, keep=False)
-    deployed = StateTable[CampaignChanged](settings.kafka, CAMPAIGNS, campaigns.changed, campaigns.whole)
     filters = Filters(guarded)
-    filtering = StateTable[FilterChanged](settings.kafka, FILTERS, filters.changed, filters.whole)
-    catalogues.follow(items)
-    erased = Erased()
-    erasing = StateTable[UserErasureRequested](settings.kafka, ERASURES, erased.changed, keep=False)
+    erased_users = ErasedUsers()
 
-    answers = Answers(lists, popular, catalogues, pointers, pointing)
-    profiles = Profiles(redis, guarded, settings.bought_for)
+    kafka = settings.kafka
+    caches = StateTable[CacheRefreshed](kafka, CACHES, activations.apply)
+    items = StateTable[ItemChanged](kafka, ITEMS, catalogues.apply, catalogues.retain, keep=False)
+    catalogues.follow(items)
+    campaign_states = StateTable[CampaignChanged](kafka, CAMPAIGNS, campaigns.apply, campaigns.retain)
+    filter_states = StateTable[FilterChanged](kafka, FILTERS, filters.apply, filters.retain)
+    erasures = StateTable[UserErasureRequested](kafka, ERASURES, erased_users.apply, keep=False)
+
+    profiles = Profiles(redis, guarded, settings.purchase_lookback)
     item_filters = ItemFilters(filters, profiles)
-    targets = Targets(campaigns)
+    targets = TargetResolver(campaigns)
     explorer = Explorer(ImpressionCounts(redis))
-    selection = Selection(profiles, lists, popular, catalogues, pointers, item_filters, explorer, erased)
-    live = Live(targets, selection, catalogues, pointers)
-    status = Status(pointers, catalogues, campaigns, lambda: redis.up)
-    runtime = Runtime(targets, selection, item_filters, catalogues, explorer, authenticator)
+    recommender = Recommender(
+        profiles, lists, popularity, catalogues, active, item_filters, explorer, erased_users
+    )
+    precomputed = PrecomputedRecommendations(lists, popularity, catalogues, active, activations)
+    answers = RestAnswers(precomputed, recommender, targets, catalogues, active)
+    status = Status(active, catalogues, campaigns, lambda: redis.up)
+    runtime = PersonalizeRuntime(targets, recommender, item_filters, catalogues, explorer, authenticator)
     app = application(
         "recommender",
         parts=[
             database, redis, authenticator,
-            caches, items, deployed, filtering, erasing,
-            pointing, catalogues, campaigns,
+            caches, items, campaign_states, filter_states, erasures,
+            activations, catalogues, campaigns,
         ],
         routers=[
-            Rest(answers, live, status, authenticator).router(),
+            Rest(answers, status, authenticator).router(),
             runtime.routes.router(),
         ],
         description="Recommendations for users, items and places; the runtime API of Amazon Personalize.",
@@ -117,27 +122,32 @@ def build(settings: Settings) -> FastPathApplication:
 
 
 def worker(settings: Settings) -> FastAPI:
-    """The process that keeps histories and purchases."""
+    """Return the process that keeps histories, purchases and users in Redis."""
     database = Database(settings.postgres, "recommender")
-    redis = Multiplexer(settings.redis, timeout=WORKER_REDIS_SECONDS, essential=True)
-    kept = Kept(
-        bought=settings.bought_for,
+    redis = Multiplexer(settings.redis, timeout=WORKER_REDIS_TIMEOUT_SECONDS, essential=True)
+    retention = Retention(
+        purchases=settings.purchase_lookback,
         history=timedelta(days=settings.history_days),
         session=timedelta(days=settings.session_days),
     )
     megabytes = settings.history_megabytes
-    budget = Budget(redis, None if megabytes is None else megabytes * 2**20)
-    histories = Histories(redis, kept, budget)
-    places = Places(redis)
+    budget = MemoryBudget(redis, None if megabytes is None else megabytes * 2**20)
+    histories = Histories(redis, retention, budget)
+    users = UserStates(redis)
     publisher = Publisher(settings.kafka, "recommender", [ERASURE_RECEIPTS], essential=False)
-    erased = Erased()
-    erasing = StateTable[UserErasureRequested](settings.kafka, ERASURES, erased.changed, keep=False)
+    erased_users = ErasedUsers()
+    erasures = StateTable[UserErasureRequested](settings.kafka, ERASURES, erased_users.apply, keep=False)
     handlers = Handlers(
-        histories, places, ImpressionCounts(redis), settings.bought_for, erased, Erasures(redis, publisher)
+        histories,
+        users,
+        ImpressionCounts(redis),
+        settings.purchase_lookback,
+        erased_users,
+        Erasures(redis, publisher),
     )
     consumer = Consumer(settings.kafka, "recommender")
-    consumer.subscribe(INTERACTIONS, handlers.interactions_recorded, batch=2_000, gather=FOLLOW_SECONDS)
+    consumer.subscribe(INTERACTIONS, handlers.interactions_recorded, batch=2_000, gather=GATHER_SECONDS)
     consumer.subscribe(ERASURES, handlers.erasures_requested, purpose="erasures")
     consumer.subscribe(USERS, handlers.users_changed, purpose="users", batch=2_000)
-    refill = Refill(redis, database, histories, places, kept)
-    return application("recommender", parts=[database, redis, publisher, erasing, budget, refill, consumer])
+    refill = Refill(redis, database, histories, users, retention)
+    return application("recommender", parts=[database, redis, publisher, erasures, budget, refill, consumer])

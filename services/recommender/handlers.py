@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from services.recommender.domain.erased import Erased
+from services.recommender.domain.erased_users import ErasedUsers
 from services.recommender.domain.history_events import (
     HistoryEvent,
     history_event,
@@ -21,7 +21,7 @@ from services.recommender.metrics import EVENTS, FRESHNESS
 from services.recommender.store.erasures import Erasures
 from services.recommender.store.histories import Histories
 from services.recommender.store.impression_counts import ImpressionCounts
-from services.recommender.store.places import About, Places
+from services.recommender.store.users import UserState, UserStates
 from shared.events import InteractionRecorded, UserChanged, UserErasureRequested
 from shared.kafka import Tombstone
 
@@ -33,10 +33,10 @@ class Handlers:
     """The handlers of interactions-v1, erasures-v1 and users-v1."""
 
     histories: Histories
-    places: Places
+    users: UserStates
     impression_counts: ImpressionCounts
-    bought_for: timedelta
-    erased: Erased
+    purchase_lookback: timedelta
+    erased_users: ErasedUsers
     erasures: Erasures
 
     async def interactions_recorded(self, events: Sequence[InteractionRecorded]) -> None:
@@ -45,10 +45,10 @@ class Handlers:
         Imported events older than the look-back on purchases are left out: the models know them. A correction
         first removes the event that it replaces from the history of its subject.
         """
-        events = self.erased.kept([*events])
+        events = self.erased_users.without_erased([*events])
         if not events:
             return
-        oldest = datetime.now(UTC) - self.bought_for
+        oldest = datetime.now(UTC) - self.purchase_lookback
         corrections = [event for event in events if event.replaces is not None]
         if corrections:
             events = [event for event in events if event.replaces is None]
@@ -66,15 +66,15 @@ class Handlers:
             FRESHNESS.observe(max(0.0, time.time() - events[-1].received_at.timestamp()))
 
     async def erasures_requested(self, events: Sequence[UserErasureRequested | Tombstone]) -> None:
-        """Erase users. Tombstones, which end an erasure, are read by the state table of `erased`."""
+        """Erase users. Tombstones, which end an erasure, are read by the state table of erasures."""
         for event in events:
             if not isinstance(event, Tombstone):
-                self.erased.changed(event.key, event)
+                self.erased_users.apply(event.key, event)
                 await self.erasures.erase(event)
 
     async def users_changed(self, events: Sequence[UserChanged | Tombstone]) -> None:
         """Store the location and the attributes of users, and remove those of deleted users."""
-        await self.places.put(dict(_user_state(event) for event in events))
+        await self.users.put(dict(_user_state(event) for event in events))
 
     async def _count_impressions(self, events: Sequence[InteractionRecorded]) -> None:
         counts: dict[str, Counter[str]] = {}
@@ -93,9 +93,9 @@ def _history_events(events: Sequence[InteractionRecorded], oldest: datetime) -> 
     return [kept for event in events if (kept := history_event(event, oldest)) is not None]
 
 
-def _user_state(event: UserChanged | Tombstone) -> tuple[tuple[str, str], About | None]:
+def _user_state(event: UserChanged | Tombstone) -> tuple[tuple[str, str], UserState | None]:
     if isinstance(event, Tombstone):
         tenant, _, user_id = event.key.partition(":")
         return (tenant, user_id), None
-    place = (event.city, event.province, event.country)
-    return (event.tenant, event.user_id), About.of(event.name, place, event.attributes)
+    location = (event.city, event.province, event.country)
+    return (event.tenant, event.user_id), UserState.of(event.name, location, event.attributes)

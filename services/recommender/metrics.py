@@ -1,34 +1,32 @@
-"""What the recommender counts."""
+"""The metrics of the recommender."""
 
 from __future__ import annotations
 
 from shared.observability import counter, gauge, histogram
 
 ANSWERS = counter(
-    "endcap_recommender_answers_total", "Lists that were answered, by where they came from.", ["source"]
+    "endcap_recommender_answers_total", "Answers from lists, by source of the list.", ["source"]
 )
 LIVE = counter(
-    "endcap_recommender_live_scores_total", "Answers of campaigns, by what scored them.", ["source"]
+    "endcap_recommender_live_scores_total", "Answers of campaigns, by source of the items.", ["source"]
 )
-SCORE_SECONDS = histogram("endcap_recommender_score_seconds", "Scoring one request by a model.")
+SCORE_SECONDS = histogram("endcap_recommender_score_seconds", "Time to score one request with a model.")
 MODELS = gauge("endcap_recommender_models", "Campaigns whose model is in memory.")
-MODEL_LOADS = counter(
-    "endcap_recommender_model_loads_total", "Models fetched, loaded or failed.", ["outcome"]
-)
+MODEL_LOADS = counter("endcap_recommender_model_loads_total", "Loads of models, by outcome.", ["outcome"])
 EVENTS = counter(
-    "endcap_recommender_events_total", "Interactions taken into histories, or passed over.", ["outcome"]
+    "endcap_recommender_events_total", "Interactions added to histories, or skipped.", ["outcome"]
 )
 FRESHNESS = histogram(
     "endcap_recommender_freshness_seconds",
-    "From the tracker's receipt of an interaction to its place in Redis.",
+    "Time from the tracker's receipt of an interaction to its write to Redis.",
 )
-REFILLED = counter("endcap_recommender_refilled_total", "Interactions read again after Redis lost them.")
+REFILLED = counter("endcap_recommender_refilled_total", "Interactions read again after Redis lost data.")
 ITEMS = gauge("endcap_recommender_items", "Items of all tenants in memory.")
-ITEM_BYTES = gauge("endcap_recommender_item_bytes", "Memory that the items of all tenants take, roughly.")
+ITEM_BYTES = gauge("endcap_recommender_item_bytes", "Estimated memory of the items of all tenants.")
 LONG_FACT_BYTES = gauge(
-    "endcap_recommender_long_fact_bytes", "Facts of items that are too long for memory, in a file on disk."
+    "endcap_recommender_long_fact_bytes", "Bytes of long item properties that are stored in a file."
 )
 DROPPED_HISTORIES = counter(
     "endcap_recommender_histories_dropped_total",
-    "Users and sessions whose history was dropped because their tenant's took too much of Redis.",
+    "Users and sessions whose history was dropped because their tenant exceeded its memory budget.",
 )

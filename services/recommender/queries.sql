@@ -1,5 +1,5 @@
--- listed --
--- One list of a generation, what the subject bought since a time, and where it lives: one round trip.
+-- list_with_purchases --
+-- One list of a generation, with the purchases of a subject since a time and its location.
 SELECT
     (
         SELECT items
@@ -14,43 +14,43 @@ SELECT
           AND event_type = 'purchase'
           AND item_id IS NOT NULL
           AND occurred_at >= :since
-    ) AS bought,
+    ) AS purchased,
     (
         SELECT jsonb_build_array(city, province, country)
         FROM sync.users_v1
         WHERE tenant = :tenant AND user_id = :subject
-    ) AS place;
+    ) AS location;
 
 -- active --
--- What every tenant serves, as one pointer each.
+-- The active generation of each recipe of every tenant, and the highest activation number of the tenant.
 SELECT tenant, max(activation) AS activation, jsonb_object_agg(recipe, generation) AS generations
 FROM loader.active_v1
 GROUP BY tenant;
 
 -- items --
--- The whole catalogue of every tenant, for as long as Kafka is away.
+-- The items of every tenant, read while Kafka is unavailable.
 SELECT tenant, item_id, name, category, price, currency, available, created_at, attributes, updated_at
 FROM sync.items_v1;
 
 -- campaigns --
--- Every campaign, for as long as Kafka is away.
+-- Every campaign with a model, read while Kafka is unavailable and for unknown names.
 SELECT tenant, name, arn, status, recipe, solution_version_arn, model_uri, model_sha256, config
 FROM engine.campaigns_v1
 WHERE model_uri IS NOT NULL;
 
 -- filters --
--- Every filter, for as long as Kafka is away.
+-- Every filter, read while Kafka is unavailable and for unknown names.
 SELECT tenant, name, expression
 FROM engine.filters_v1;
 
--- user_facts --
--- What the shop says of one user.
+-- user_properties --
+-- The fields and attributes of one user.
 SELECT name, city, province, country, attributes
 FROM sync.users_v1
 WHERE tenant = :tenant AND user_id = :user_id;
 
--- recent --
--- A subject's last events with an item, newest first, when Redis does not have them.
+-- recent_events --
+-- The last events of a subject with an item since a time, newest first.
 SELECT item_id, event_type, extract(epoch FROM occurred_at)::float8 AS seconds
 FROM tracker.interactions_v1
 WHERE tenant = :tenant
@@ -60,8 +60,8 @@ WHERE tenant = :tenant
 ORDER BY occurred_at DESC
 LIMIT 100;
 
--- since --
--- Interactions since a time that were received since another, and logins, from which histories are made anew.
+-- events_since --
+-- Interactions and logins since a time that were received since another, from which histories are refilled.
 SELECT
     tenant,
     user_id,
@@ -76,9 +76,9 @@ WHERE occurred_at >= :since AND received_at >= :received_since
 ORDER BY occurred_at;
 
 -- users_since --
--- A page of the users whose state changed since a time, after the last user of the page before.
+-- A page of the users changed since a time, after the last user of the previous page.
 SELECT tenant, user_id, name, city, province, country, attributes
 FROM sync.users_v1
 WHERE (tenant, user_id) > (:tenant, :user_id) AND updated_at >= :since
 ORDER BY tenant, user_id
-LIMIT :most;
+LIMIT :page_size;

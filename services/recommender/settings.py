@@ -21,32 +21,39 @@ from shared.settings import (
 
 
 class Settings(ServiceSettings):
-    """What the recommender waits for, and for how long; what it remembers of a customer."""
+    """Time limits of requests, what is stored of a customer and for how long, and local model copies."""
 
     model_config = SettingsConfigDict(env_prefix="RECOMMENDER_", extra="ignore", frozen=True)
     service: ClassVar[str] = "recommender"
 
     port: int = Field(8005, description="HTTP port; the worker's probes listen on port + 100")
-    redis_milliseconds: float = Field(20.0, gt=0, description="how long a request waits for Redis")
-    postgres_milliseconds: float = Field(100.0, gt=0, description="how long a request waits for Postgres")
-    bought_days: int = Field(30, ge=1, description="what was bought within these days is not recommended")
-    history_days: int = Field(90, ge=1, description="how long a customer's last events stay in Redis")
-    session_days: int = Field(14, ge=1, description="how long those of a session without a customer stay")
+    redis_milliseconds: float = Field(20.0, gt=0, description="time limit of Redis for a request")
+    postgres_milliseconds: float = Field(100.0, gt=0, description="time limit of Postgres for a request")
+    bought_days: int = Field(
+        30, ge=1, description="items that a user purchased within these days are not recommended"
+    )
+    history_days: int = Field(90, ge=1, description="days that a user's last events are kept in Redis")
+    session_days: int = Field(
+        14, ge=1, description="days that the events of a session without a user are kept"
+    )
     history_megabytes: int | None = Field(
         None,
         ge=1,
-        description="Redis memory that the histories of one tenant may take; "
-        "a quarter of what Redis may take if it is not set",
+        description="Redis memory for the histories of one tenant; by default a quarter of Redis's memory",
     )
     pointer_seconds: float = Field(
-        30.0, gt=0, description="how often Postgres is asked what is active, beside the events"
+        30.0,
+        gt=0,
+        description="seconds between reads of the active generations from Postgres, beside the events",
     )
     models_folder: Path = Field(
         Path(tempfile.gettempdir()) / "endcap-models",
-        description="local disk for the models of campaigns; they are mapped into memory from there",
+        description="folder for local copies of models, from which they are mapped into memory",
     )
     models_kept: int = Field(
-        3, ge=0, description="local copies of models that stay though no campaign serves them any more"
+        3,
+        ge=0,
+        description="local copies of models that are kept after their campaigns have stopped using them",
     )
     postgres: PostgresSettings = Field(default_factory=lambda: PostgresSettings.of("recommender"))
     redis: RedisSettings = Field(default_factory=lambda: RedisSettings.of("recommender"))
@@ -55,6 +62,6 @@ class Settings(ServiceSettings):
     auth: AuthSettings = Field(default_factory=lambda: AuthSettings.of("recommender"))
 
     @property
-    def bought_for(self) -> timedelta:
-        """The look-back of "already bought"."""
+    def purchase_lookback(self) -> timedelta:
+        """Return how far back purchases are left out of recommendations."""
         return timedelta(days=self.bought_days)

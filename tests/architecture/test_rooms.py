@@ -23,7 +23,10 @@ ROOMS = {
     "store",
     "metrics",
 }
-MORE_ROOMS = {"engine": {"training", "recipes", "personalize", "jobs", "computations"}}
+MORE_ROOMS = {
+    "engine": {"training", "recipes", "personalize", "jobs", "computations"},
+    "recommender": {"serving"},
+}
 FORBIDDEN_NAMES = {"utils", "util", "helpers", "common", "base", "types", "constants", "misc", "lib"}
 MOST_LINES = 300
 

@@ -8,11 +8,11 @@ import time
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, cast
 
-from services.recommender.domain.erased import Erased
+from services.recommender.domain.erased_users import ErasedUsers
 from services.recommender.handlers import Handlers
-from services.recommender.store.histories import Histories, Kept
+from services.recommender.store.histories import Histories, Retention
 from services.recommender.store.impression_counts import ImpressionCounts
-from services.recommender.store.places import Places
+from services.recommender.store.users import UserStates
 from shared.events import InteractionRecorded
 from shared.redis import Multiplexer
 from shared.settings import RedisSettings
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 BATCH = 2_000
-KEPT = Kept(bought=timedelta(days=30), history=timedelta(days=90), session=timedelta(days=14))
+RETENTION = Retention(purchases=timedelta(days=30), history=timedelta(days=90), session=timedelta(days=14))
 
 
 def recorded(redis_url: str, events: int, users: int) -> Figure:
@@ -52,11 +52,11 @@ def _events(count: int, users: int) -> list[bytes]:
 async def _recorded(redis_url: str, values: Sequence[bytes]) -> Figure:
     redis = Multiplexer(RedisSettings(redis_url=redis_url), timeout=10.0)
     handlers = Handlers(
-        Histories(redis, KEPT),
-        Places(redis),
+        Histories(redis, RETENTION),
+        UserStates(redis),
         ImpressionCounts(redis),
-        KEPT.bought,
-        Erased(),
+        RETENTION.purchases,
+        ErasedUsers(),
         cast("Any", None),
     )
     await redis.start()

@@ -1,1 +1,1 @@
-"""HTTP: REST for storefronts, the runtime API of Amazon Personalize, and the short way for busy routes."""
+"""HTTP: REST for storefronts with its fast path, and the runtime API of Amazon Personalize."""

@@ -1,4 +1,4 @@
-"""The query parameters that several REST routes read."""
+"""Query parameters that several REST routes have."""
 
 from __future__ import annotations
 
@@ -15,25 +15,28 @@ MAX_LIMIT = 100
 DEFAULT_LIMIT = 10
 DEFAULT_SIMILAR = 6
 LIMIT_NAMES = ("limit", "num_results", "numResults")
-"""Names of one parameter: ours, that of shops' own services, and that of Amazon Personalize."""
+"""Names of one parameter: Endcap's, that of services which shops had before, and Amazon Personalize's."""
 
-Place = Annotated[Annotated[Text, StringConstraints(max_length=256)] | None, Query()]
+Area = Annotated[Annotated[Text, StringConstraints(max_length=256)] | None, Query()]
 Strategy = Annotated[
     Annotated[Text, StringConstraints(max_length=2048)] | None,
-    Query(description="a recipe to answer by instead of the usual one, or the ARN of a campaign"),
+    Query(description="a recipe to use instead of the default one, or the ARN of a campaign"),
 ]
 
 
 def unit_of_experiment(
     user_id: Annotated[
         Text | None,
-        Query(alias="userId", description="whom the items are for: the unit of an experiment of the router"),
+        Query(
+            alias="userId",
+            description="the user who is shown the items: the unit of the router's experiments",
+        ),
     ] = None,
     session_id: Annotated[
-        Text | None, Query(alias="sessionId", description="the same for somebody without an id")
+        Text | None, Query(alias="sessionId", description="the session, for a visitor without a user id")
     ] = None,
 ) -> None:
-    """Document what the router reads, and the recommender does not: who is shown the items of an item."""
+    """Document parameters that the router reads: who is shown the items related to an item."""
 
 
 _Limit = Annotated[
@@ -41,25 +44,27 @@ _Limit = Annotated[
     Query(
         ge=1,
         le=MAX_LIMIT,
-        description=f"how many items to return at most; {DEFAULT_SIMILAR} for items of an item to a backend, "
-        f"otherwise {DEFAULT_LIMIT}, if it is not given",
+        description=f"maximum number of items; by default {DEFAULT_SIMILAR} for items related to an item on "
+        f"the backend route, otherwise {DEFAULT_LIMIT}",
     ),
 ]
-_SameAsLimit = Annotated[int | None, Query(ge=1, le=MAX_LIMIT, description="the same as limit")]
-_SameAsLimitToo = Annotated[
+_SnakeCaseLimit = Annotated[int | None, Query(ge=1, le=MAX_LIMIT, description="the same as limit")]
+_CamelCaseLimit = Annotated[
     int | None, Query(alias="numResults", ge=1, le=MAX_LIMIT, description="the same as limit")
 ]
 
 
-def _limit(usual: int) -> Callable[..., int]:
-    """Return a dependency: the limit of a request, under whichever of its names; 400 if they differ."""
+def _limit(default: int) -> Callable[..., int]:
+    """Return a dependency: the limit of a request, under any of its names; 400 if they differ."""
 
-    def limit(limit: _Limit = None, num_results: _SameAsLimit = None, wanted: _SameAsLimitToo = None) -> int:
-        values = {value for value in (limit, num_results, wanted) if value is not None}
+    def limit(
+        limit: _Limit = None, num_results: _SnakeCaseLimit = None, camel_case: _CamelCaseLimit = None
+    ) -> int:
+        values = {value for value in (limit, num_results, camel_case) if value is not None}
         if len(values) > 1:
             names = ", ".join(LIMIT_NAMES)
             raise ApiError(400, "InvalidRequest", f"{names} are names of one parameter: give one of them.")
-        return values.pop() if values else usual
+        return values.pop() if values else default
 
     return limit
 

@@ -16,7 +16,7 @@ from services.recommender.domain.recipes import AFFINITY, SIMILAR, USER
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
-    from services.recommender.api.answers import Answers, Reply
+    from services.recommender.api.rest_answers import Reply, RestAnswers
     from shared.auth import Authenticator
 
 
@@ -48,7 +48,7 @@ _MAX_ID_CHARACTERS = 256
 class RestFastPath:
     """An ASGI application that answers simple requests, and passes the others on to `app`."""
 
-    def __init__(self, app: ASGIApp, answers: Answers, authenticator: Authenticator) -> None:
+    def __init__(self, app: ASGIApp, answers: RestAnswers, authenticator: Authenticator) -> None:
         self._app = app
         self._answers = answers
         self._authenticator = authenticator
@@ -77,8 +77,8 @@ class RestFastPath:
         if principal is None or principal.tenant is None or not self._authenticator.admits(principal, "read"):
             return None
         if route.subject == "user":
-            return await self._answers.for_user(principal.tenant, identifier, limit, route.recipe)
-        reply = await self._answers.for_item(principal.tenant, identifier, limit, route.recipe)
+            return await self._answers.for_user(principal.tenant, identifier, limit, None, route.recipe)
+        reply = await self._answers.for_item(principal.tenant, identifier, limit, None, route.recipe)
         return reply.for_backend() if route.for_backend else reply
 
 

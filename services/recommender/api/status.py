@@ -6,34 +6,34 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from services.recommender.domain.pointers import Pointers
+    from services.recommender.domain.activations import ActiveGenerations
     from services.recommender.store.campaigns import Campaigns
-    from services.recommender.store.states import Catalogues
+    from services.recommender.store.catalogues import Catalogues
 
 
 class Status:
-    """Looks at what the process has in memory."""
+    """Reports what the process has in memory."""
 
     def __init__(
         self,
-        pointers: Pointers,
+        active: ActiveGenerations,
         catalogues: Catalogues,
         campaigns: Campaigns,
-        redis_answers: Callable[[], bool],
+        redis_is_up: Callable[[], bool],
     ) -> None:
-        self._pointers = pointers
+        self._active = active
         self._catalogues = catalogues
         self._campaigns = campaigns
-        self._redis_answers = redis_answers
+        self._redis_is_up = redis_is_up
 
     def of(self, tenant: str) -> dict[str, Any]:
-        """The status of one tenant."""
-        pointer = self._pointers.of(tenant)
+        """Return the fields of `StatusBody` for a tenant."""
+        activation = self._active.of(tenant)
         return {
             "tenant": tenant,
-            "activation": pointer.activation,
-            "generations": dict(pointer.generations),
+            "activation": activation.number,
+            "generations": dict(activation.generations),
             "items": len(self._catalogues.of(tenant)),
             "campaigns": self._campaigns.of(tenant),
-            "redis": self._redis_answers(),
+            "redis": self._redis_is_up(),
         }

@@ -1,1 +1,1 @@
-"""The rules of recommending: what is left out, what an item looks like, which list is asked for."""
+"""Pure rules and in-memory state: items, their properties, histories, active generations, erased users."""

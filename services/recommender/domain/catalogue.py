@@ -1,7 +1,7 @@
-"""What items look like in an answer, and which of them must not be shown.
+"""The items of one tenant: what answers show of them, what filters read of them, and which are hidden.
 
-An item is kept as the bytes that an answer needs of it, so that a list is decorated by joining bytes, and
-as the bytes that filters need. Nothing else of its state stays in memory.
+An item is stored as the bytes that an answer needs, so that a list is encoded by joining bytes, and as the
+encoded properties that filters need. Nothing else of its state stays in memory.
 """
 
 from __future__ import annotations
@@ -15,73 +15,73 @@ from typing import Protocol
 
 import orjson
 
-from services.recommender.domain.facts import Value
-from services.recommender.domain.shapes import Shapes
+from services.recommender.domain.properties import PropertyValue
+from services.recommender.domain.property_codec import PropertyCodec
 
-MOST_SEEN = 10_000
-MOST_REMOVED = 100_000
-"""Removed items of a tenant that lists are shown without, the newest. Arbitrary: lists are made daily."""
-LONG_BYTES = 512
-"""Facts beyond this are kept outside memory. Twice what the items of ordinary shops have."""
-REBUILD_AT = 1_000
-"""Fewer removals than this leave no room worth giving back."""
+MAX_SCANNED_ITEMS = 10_000
+MAX_REMOVED_ITEMS = 100_000
+"""Removed items of a tenant that are hidden from lists, the newest. Arbitrary: lists are made daily."""
+MAX_INLINE_BYTES = 512
+"""Longer properties are stored outside memory. Twice what the items of ordinary shops have."""
+COMPACT_AFTER_REMOVALS = 1_000
+"""Fewer removals free too little memory to be worth a compaction."""
 ENTRY_BYTES = 250
-"""What Python needs per item beside the bytes that are kept: its id, entries of two dicts, heads of objects.
+"""What Python needs per item beside the stored bytes: its id, entries of two dicts, object headers.
 Measured with a million items."""
 
-Listed = list[tuple[str, float | None]]
+ItemScores = list[tuple[str, float | None]]
 """(item id, score), best first."""
 
-_HEAD = Struct(">qB")
-"""When the shop said it (µs since 1970), and whether the facts are kept elsewhere."""
-_ELSEWHERE = Struct(">QL")
-"""Where they are kept, and how many bytes they have."""
+_RECORD_HEAD = Struct(">qB")
+"""The time of the item's state (µs since the epoch), and whether the properties are in the spill storage."""
+_SPILL_REFERENCE = Struct(">QL")
+"""Offset and length (bytes) in the spill storage."""
 
 
-class LongFacts(Protocol):
-    """Where facts are kept that are too long for memory."""
+class SpillStorage(Protocol):
+    """Storage outside memory for long properties."""
 
     held_bytes: int
-    """Bytes of all that is kept."""
+    """Bytes of all that is stored."""
 
     def put(self, content: bytes) -> int | None:
-        """Return where the content is kept; None when there is no room for it."""
+        """Store the content and return its offset; None if there is no space for it."""
 
     def get(self, offset: int, length: int) -> bytes:
-        """Return what is kept there."""
+        """Return the content stored at an offset."""
 
     def drop(self, offset: int, length: int) -> None:
-        """Give the room back."""
+        """Free the space of a content."""
 
 
 class Catalogue:
     """The items of one tenant.
 
-    An item that is not available, or was deleted, is withheld. One that nobody ever described is shown
-    by its id alone: tenants may train on items that they tell Endcap nothing about.
+    An item that is not available, or was deleted, is hidden. An item that was never described is shown by its
+    id alone: a tenant may train on items without sending their data.
     """
 
-    def __init__(self, long_facts: LongFacts | None = None) -> None:
-        """No items are known yet. Without `long_facts` all facts stay in memory."""
-        # None stands for an item that is withheld.
-        self._cards: dict[str, bytes | None] = {}
+    def __init__(self, spill: SpillStorage | None = None) -> None:
+        """Start empty. Without `spill` all properties stay in memory."""
+        # The start of each item's JSON object, up to its score; None for a hidden item.
+        self._prefixes: dict[str, bytes | None] = {}
         self._records: dict[str, bytes] = {}
         self._removed: dict[str, None] = {}
-        self._shapes = Shapes()
-        self._long_facts = long_facts
+        self._codec = PropertyCodec()
+        self._spill = spill
         self._removals = 0
-        self._kept_bytes = 0
+        self._stored_bytes = 0
         self.version = 0
-        """Grows with every change of what is known of items."""
+        """Increases with every change of the properties of an item."""
 
     def __len__(self) -> int:
-        """How many items are known, those that are not available included."""
+        """Return the number of known items, unavailable ones included."""
         return len(self._records)
 
     @property
     def memory_bytes(self) -> int:
-        """Return roughly how much memory the items take."""
-        return self._kept_bytes + ENTRY_BYTES * len(self._records)
+        """Return an estimate of the memory that the items take."""
+        return self._stored_bytes + ENTRY_BYTES * len(self._records)
 
     def put(
         self,
@@ -91,154 +91,152 @@ class Catalogue:
         *,
         available: bool,
         as_of: datetime,
-        facts: Mapping[str, Value] | None = None,
+        properties: Mapping[str, PropertyValue] | None = None,
     ) -> None:
-        """Take an item's state, unless a newer one is known. `facts` are what filters may ask of it."""
+        """Store the state of an item, unless a newer one is known. `properties` are what filters read."""
         microseconds = round(as_of.timestamp() * 1e6)
         before = self._records.get(item_id)
-        if before is not None and microseconds < _HEAD.unpack_from(before)[0]:
+        if before is not None and microseconds < _RECORD_HEAD.unpack_from(before)[0]:
             return
         self._removed.pop(item_id, None)
-        card = _card(item_id, name, price) if available else None
-        packed = self._shapes.pack(facts or {})
-        if packed != (self._packed(before) if before else b""):
+        prefix = _json_prefix(item_id, name, price) if available else None
+        encoded = self._codec.encode(properties or {})
+        if encoded != (self._encoded_properties(before) if before else b""):
             self.version += 1
         if before is not None:
-            self._forget(item_id, before)
-        self._keep(item_id, card, self._record(microseconds, packed))
+            self._release(item_id, before)
+        self._store(item_id, prefix, self._record(microseconds, encoded))
 
     def remove(self, item_id: str) -> None:
-        """The item is gone: lists that still name it are shown without it."""
+        """Remove an item and hide it: lists may still name it."""
         before = self._records.pop(item_id, None)
         if before is not None:
-            self._forget(item_id, before)
+            self._release(item_id, before)
             self._removals += 1
             self.version += 1
-        self._cards[item_id] = None
+        self._prefixes[item_id] = None
         self._removed.pop(item_id, None)
         self._removed[item_id] = None
-        if len(self._removed) > MOST_REMOVED:
+        if len(self._removed) > MAX_REMOVED_ITEMS:
             oldest = next(iter(self._removed))
-            del self._removed[oldest], self._cards[oldest]
-        if self._removals > max(REBUILD_AT, len(self._records)):
+            del self._removed[oldest], self._prefixes[oldest]
+        if self._removals > max(COMPACT_AFTER_REMOVALS, len(self._records)):
             self._compact()
 
-    def mark(self, item_id: str) -> bytes:
-        """Return an object that is another one after each change of the item."""
+    def state_token(self, item_id: str) -> bytes:
+        """Return an object whose identity changes with the state of the item."""
         return self._records.get(item_id, b"")
 
-    def facts(self, item_id: str) -> dict[str, Value]:
-        """Return what the shop says of an item, by the keys of `domain.facts`; {} for an unknown one."""
+    def properties(self, item_id: str) -> dict[str, PropertyValue]:
+        """Return the properties of an item by the keys of `domain.properties`; {} for an unknown item."""
         record = self._records.get(item_id)
         if record is None:
             return {}
-        return self._shapes.unpack(self._packed(record))
+        return self._codec.decode(self._encoded_properties(record))
 
-    def fact(self, item_id: str, keys: tuple[str, ...]) -> Value | None:
-        """Return the fact of an item that is kept under the first of the keys; None where none is."""
+    def property_value(self, item_id: str, keys: tuple[str, ...]) -> PropertyValue | None:
+        """Return the property of an item under the first of the keys that it has; None if it has none."""
         record = self._records.get(item_id)
         if record is None:
             return None
-        return self._shapes.value(self._packed(record), keys)
+        return self._codec.value(self._encoded_properties(record), keys)
 
-    def keep_only(self, is_there: Callable[[str], bool]) -> None:
-        """Withhold whatever is not there: `is_there` was read as the whole catalogue."""
-        for gone in [item for item in self._records if not is_there(item)]:
-            self.remove(gone)
+    def retain(self, exists: Callable[[str], bool]) -> None:
+        """Remove the items for which `exists` is false, after a read of the whole catalogue."""
+        for item_id in [item_id for item_id in self._records if not exists(item_id)]:
+            self.remove(item_id)
 
-    def withheld(self, item_id: str) -> bool:
-        """Whether the item must not be shown."""
-        return self._cards.get(item_id, b"") is None
+    def is_hidden(self, item_id: str) -> bool:
+        """Return whether the item must not be shown."""
+        return self._prefixes.get(item_id, b"") is None
 
-    def entries(self, listed: Listed, bought: set[str], limit: int, algorithm: str) -> list[bytes]:
-        """The first `limit` items that may be shown and were not bought, as JSON objects."""
-        cards, chosen, end = self._cards, [], _end(algorithm)
-        for item, score in listed:
-            if item in bought:
+    def visible(self, scores: ItemScores, excluded: set[str], limit: int) -> ItemScores:
+        """Return the first `limit` items that are neither hidden nor excluded."""
+        visible = [
+            (item, score) for item, score in scores if item not in excluded and not self.is_hidden(item)
+        ]
+        return visible[:limit]
+
+    def encode(self, scores: ItemScores, excluded: set[str], limit: int, algorithm: str) -> list[bytes]:
+        """Return the same selection as `visible`, each item as a JSON object with its score and algorithm."""
+        prefixes, encoded, suffix = self._prefixes, [], _json_suffix(algorithm)
+        for item, score in scores:
+            if item in excluded:
                 continue
             try:
-                card = cards[item]
+                prefix = prefixes[item]
             except KeyError:
-                card = _card(item, None, None)
-            if card is not None:
-                chosen.append(b"%b%b%b" % (card, b"null" if score is None else b"%r" % score, end))
-                if len(chosen) == limit:
+                prefix = _json_prefix(item, None, None)
+            if prefix is not None:
+                encoded.append(b"%b%b%b" % (prefix, b"null" if score is None else b"%r" % score, suffix))
+                if len(encoded) == limit:
                     break
-        return chosen
+        return encoded
 
-    def others(self, left_out: set[str], limit: int) -> list[bytes]:
-        """Some more items that may be shown, as entries without a score; not all of a large catalogue."""
-        seen = islice(self._cards.items(), MOST_SEEN)
-        end = b"null" + _end(None)
-        return list(islice((card + end for item, card in seen if card and item not in left_out), limit))
+    def encode_any(self, excluded: set[str], limit: int) -> list[bytes]:
+        """Return up to `limit` visible items without a score as JSON objects.
 
-    def allowed(self, listed: Listed, bought: set[str], limit: int) -> Listed:
-        """The same choice, undecorated."""
-        kept = [(item, score) for item, score in listed if item not in bought and not self.withheld(item)]
-        return kept[:limit]
+        Only the first items of a large catalogue are looked at.
+        """
+        scanned = islice(self._prefixes.items(), MAX_SCANNED_ITEMS)
+        suffix = b"null" + _json_suffix(None)
+        return list(
+            islice((prefix + suffix for item, prefix in scanned if prefix and item not in excluded), limit)
+        )
 
     def _compact(self) -> None:
-        """Give memory back after many removals, which neither a dict nor the allocator does by itself.
+        """Return memory to the system after many removals, which neither a dict nor the allocator does.
 
-        Python returns memory by the megabyte, and what stays lies among what went: copies lie together.
+        Python frees memory by the megabyte, and remaining objects are scattered among removed ones; copies
+        lie next to each other.
         """
-        cards, records = self._cards, self._records
-        self._cards, self._records = {}, {}
+        prefixes, records = self._prefixes, self._records
+        self._prefixes, self._records = {}, {}
         for item_id, record in records.items():
-            card, moved = cards[item_id], _moved(item_id)
-            self._cards[moved] = None if card is None else bytes(memoryview(card))
-            self._records[moved] = bytes(memoryview(record))
-        self._removed = dict.fromkeys(map(_moved, self._removed))
-        self._cards |= self._removed
+            prefix, copied_id = prefixes[item_id], _copy(item_id)
+            self._prefixes[copied_id] = None if prefix is None else bytes(memoryview(prefix))
+            self._records[copied_id] = bytes(memoryview(record))
+        self._removed = dict.fromkeys(map(_copy, self._removed))
+        self._prefixes |= self._removed
         self._removals = 0
 
-    def _keep(self, item_id: str, card: bytes | None, record: bytes) -> None:
-        self._cards[item_id] = card
+    def _store(self, item_id: str, prefix: bytes | None, record: bytes) -> None:
+        self._prefixes[item_id] = prefix
         self._records[item_id] = record
-        self._kept_bytes += len(card or b"") + len(record)
+        self._stored_bytes += len(prefix or b"") + len(record)
 
-    def _forget(self, item_id: str, record: bytes) -> None:
-        """Give back what an item's state takes; its entries stay."""
-        self._kept_bytes -= len(self._cards[item_id] or b"") + len(record)
-        if self._long_facts is not None and _HEAD.unpack_from(record)[1]:
-            self._long_facts.drop(*_ELSEWHERE.unpack_from(record, _HEAD.size))
+    def _release(self, item_id: str, record: bytes) -> None:
+        """Account for the bytes of a state that is replaced, and free its spilled properties."""
+        self._stored_bytes -= len(self._prefixes[item_id] or b"") + len(record)
+        if self._spill is not None and _RECORD_HEAD.unpack_from(record)[1]:
+            self._spill.drop(*_SPILL_REFERENCE.unpack_from(record, _RECORD_HEAD.size))
 
-    def _record(self, microseconds: int, packed: bytes) -> bytes:
-        if len(packed) > LONG_BYTES and self._long_facts is not None:
-            offset = self._long_facts.put(packed)
+    def _record(self, microseconds: int, encoded: bytes) -> bytes:
+        if len(encoded) > MAX_INLINE_BYTES and self._spill is not None:
+            offset = self._spill.put(encoded)
             if offset is not None:
-                return _HEAD.pack(microseconds, 1) + _ELSEWHERE.pack(offset, len(packed))
-        return _HEAD.pack(microseconds, 0) + packed
+                reference = _SPILL_REFERENCE.pack(offset, len(encoded))
+                return _RECORD_HEAD.pack(microseconds, 1) + reference
+        return _RECORD_HEAD.pack(microseconds, 0) + encoded
 
-    def _packed(self, record: bytes) -> bytes:
-        if self._long_facts is not None and _HEAD.unpack_from(record)[1]:
-            return self._long_facts.get(*_ELSEWHERE.unpack_from(record, _HEAD.size))
-        return record[_HEAD.size :]
+    def _encoded_properties(self, record: bytes) -> bytes:
+        if self._spill is not None and _RECORD_HEAD.unpack_from(record)[1]:
+            return self._spill.get(*_SPILL_REFERENCE.unpack_from(record, _RECORD_HEAD.size))
+        return record[_RECORD_HEAD.size :]
 
 
-def _moved(text: str) -> str:
-    """Return an equal string in another place."""
+def _copy(text: str) -> str:
+    """Return an equal string at another address."""
     return (text + " ")[:-1]
 
 
-def _card(item_id: str, name: str | None, price: float | None) -> bytes:
-    """The object of an item up to its score, which differs from list to list."""
-    described = orjson.dumps({"product_id": item_id, "product_name": name, "price": price})
-    return described[:-1] + b',"score":'
+def _json_prefix(item_id: str, name: str | None, price: float | None) -> bytes:
+    """Return the JSON object of an item up to its score, which differs from list to list."""
+    encoded = orjson.dumps({"product_id": item_id, "product_name": name, "price": price})
+    return encoded[:-1] + b',"score":'
 
 
 @lru_cache(maxsize=1024)
-def _end(algorithm: str | None) -> bytes:
-    """Return the end of an item's object, which says which recipe chose it."""
+def _json_suffix(algorithm: str | None) -> bytes:
+    """Return the end of an item's JSON object, which names the recipe that chose it."""
     return b',"algorithm":%b}' % orjson.dumps(algorithm)
-
-
-def body(subject: bytes, entries: list[bytes], source: bytes, generation: int | None) -> bytes:
-    """A whole answer; `subject` is the JSON of who or what was asked for, without its braces."""
-    return b'{%b,"recommendations":[%b],"count":%d,"source":"%b","generation":%b}' % (
-        subject,
-        b",".join(entries),
-        len(entries),
-        source,
-        b"null" if generation is None else b"%d" % generation,
-    )

@@ -12,7 +12,7 @@ BY_USER = (USER, AFFINITY, POPULARITY)
 BY_ITEM = (SIMILAR, POPULARITY)
 """Recipes that can answer for an item."""
 
-EVERYBODY = "all"
+GLOBAL_LIST_ID = "all"
 """The id of the popularity list over all customers."""
 
 RANKING_ONLY = frozenset({"aws-personalized-ranking", "aws-personalized-ranking-v2"})
@@ -47,7 +47,7 @@ def list_recipe(engine_recipe: str) -> str:
     return _OF_ENGINE.get(engine_recipe.rpartition("/")[2], POPULARITY)
 
 
-def place_ids(city: str | None, province: str | None, country: str | None) -> list[str]:
+def location_list_ids(city: str | None, province: str | None, country: str | None) -> list[str]:
     """The popularity lists of a place, the nearest first."""
     named = (("city", city), ("province", province), ("country", country))
     return [f"{kind}:{name}" for kind, name in named if name]

@@ -1,1 +1,7 @@
-"""Redis, Postgres and the object store, as the recommender uses them."""
+"""Redis, Postgres, the object store and local files, as the recommender uses them."""
+
+from pathlib import Path
+
+from shared.postgres import statements
+
+SQL = statements(Path(__file__).parents[1] / "queries.sql")

@@ -1,4 +1,4 @@
-"""Filters, parsed as they are announced."""
+"""Filters, parsed when they are announced."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from services.recommender.store.lists import SQL
-from services.recommender.store.view import Name, View
+from services.recommender.store import SQL
+from services.recommender.store.view_fallback import Name, ViewFallback
 from shared.filters import Filter, FilterError
 
 if TYPE_CHECKING:
-    from services.recommender.store.lists import Guarded
+    from services.recommender.store.guarded_database import GuardedDatabase
     from shared.events import FilterChanged
 
 log = structlog.get_logger()
@@ -20,43 +20,42 @@ log = structlog.get_logger()
 class Filters:
     """Every filter by tenant and name."""
 
-    def __init__(self, database: Guarded) -> None:
-        """None is known yet."""
-        self._of: dict[Name, Filter] = {}
-        self._view = View(
+    def __init__(self, database: GuardedDatabase) -> None:
+        self._by_name: dict[Name, Filter] = {}
+        self._view = ViewFallback(
             database,
             SQL.filters,
-            self._of,
-            lambda row: self._take(row["tenant"], row["name"], row["expression"]),
+            self._by_name,
+            lambda row: self._add(row["tenant"], row["name"], row["expression"]),
         )
 
-    def changed(self, key: str, announced: FilterChanged | None) -> None:
-        """Take an event of filters-v1."""
+    def apply(self, key: str, announced: FilterChanged | None) -> None:
+        """Apply a record of filters-v1; None is a tombstone."""
         tenant, _, name = key.partition(":")
-        self._of.pop((tenant, name), None)
+        self._by_name.pop((tenant, name), None)
         if announced is None:
-            self._view.went((tenant, name))
+            self._view.deleted((tenant, name))
         else:
-            self._take(tenant, name, announced.expression)
+            self._add(tenant, name, announced.expression)
 
-    def whole(self, keys: set[str]) -> None:
-        """Drop what the view has told and filters-v1 has no more: its tombstone may be compacted away."""
-        for tenant, name in list(self._of):
+    def retain(self, keys: set[str]) -> None:
+        """Remove the filters that only the view had: `keys` are all of filters-v1."""
+        for tenant, name in list(self._by_name):
             if (key := f"{tenant}:{name}") not in keys:
-                self.changed(key, None)
+                self.apply(key, None)
 
     async def find(self, tenant: str, name: str) -> Filter | None:
-        """The filter of that name.
+        """Return the filter of that name; None if there is none.
 
-        One that is not known is looked for in the engine's view, twice a second at the most: a program asks
-        as soon as it has made a filter.
+        An unknown filter is looked up in the engine's view, at most twice a second: a program uses a filter
+        as soon as it has created it.
         """
-        if (tenant, name) not in self._of:
+        if (tenant, name) not in self._by_name:
             await self._view.read()
-        return self._of.get((tenant, name))
+        return self._by_name.get((tenant, name))
 
-    def _take(self, tenant: str, name: str, expression: str) -> None:
+    def _add(self, tenant: str, name: str, expression: str) -> None:
         try:
-            self._of[tenant, name] = Filter.parse(expression)
+            self._by_name[tenant, name] = Filter.parse(expression)
         except FilterError as error:
-            log.warning("filters.not_read", tenant=tenant, filter=name, error=str(error))
+            log.warning("filters.invalid_expression", tenant=tenant, filter=name, error=str(error))

@@ -1,4 +1,4 @@
-"""Writing histories: in the order of time, each event once, in whatever order and how often they come."""
+"""Write histories: ordered by time, each event once, whatever the order and number of its deliveries."""
 
 from __future__ import annotations
 
@@ -12,84 +12,87 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from services.recommender.store.keys import bought_key, history_key, link_key, subjects_key
+from services.recommender.store.keys import history_key, link_key, purchases_key, subjects_key
 from services.recommender.store.scripts import LINK, RECORD, REMOVE, call
 from shared.errors import Transient
 
 if TYPE_CHECKING:
     from services.recommender.domain.history_events import HistoryEvent, Login
-    from services.recommender.store.budget import Budget
+    from services.recommender.store.memory_budget import MemoryBudget
     from shared.redis import Multiplexer
 
 CALLS_PER_ROUND_TRIP = 500
-REMEMBERED_LINKS = 200_000
-MOST_ID = 40
-"""Characters of an event's id in a history; a longer one is kept as its hash. A UUID has 36."""
-HOUR = 3_600
-LINK_AGAIN_SECONDS = 86_400.0
-"""A link in Redis ends some time after it was last made, so a session that goes on is linked once a day."""
+MAX_REMEMBERED_LINKS = 200_000
+MAX_EVENT_ID_CHARACTERS = 40
+"""A longer event id is stored as its SHA-1. A UUID has 36 characters."""
+HOUR_SECONDS = 3_600
+RELINK_SECONDS = 86_400.0
+"""The link of a session expires in Redis, so an active session is linked again once a day."""
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
-    """How long things are kept in Redis: purchases, histories of users, and those of sessions."""
+class Retention:
+    """How long Redis keeps purchases, the histories of users, and those of sessions."""
 
-    bought: timedelta
+    purchases: timedelta
     history: timedelta
     session: timedelta
 
 
 class Histories:
-    """Takes events into histories and purchases; a repetition changes nothing."""
+    """Adds events to histories and purchases; adding an event again changes nothing."""
 
-    def __init__(self, redis: Multiplexer, kept: Kept, budget: Budget | None = None) -> None:
-        """`budget` bounds what a tenant's histories take; without it nothing does."""
+    def __init__(self, redis: Multiplexer, retention: Retention, budget: MemoryBudget | None = None) -> None:
+        """Write for each tenant as much as `budget` allows; without one there is no limit."""
         self._redis = redis
-        self._kept = kept
+        self._retention = retention
         self._budget = budget
-        self._linked: dict[tuple[str, str, str], float] = {}
-        # Half of the time that a link is kept, where that is not even two days.
-        self._link_again = min(LINK_AGAIN_SECONDS, kept.session.total_seconds() / 2)
+        self._linked_at: dict[tuple[str, str, str], float] = {}
+        # Before the link expires, also if sessions are kept for less than two days.
+        self._relink_seconds = min(RELINK_SECONDS, retention.session.total_seconds() / 2)
 
-    async def record(self, history_events: Sequence[HistoryEvent], logins: Iterable[Login] = ()) -> None:
-        """Take events of any number of subjects, and link sessions to the users who logged in.
+    async def record(self, events: Sequence[HistoryEvent], logins: Iterable[Login] = ()) -> None:
+        """Add events of any number of subjects, and link sessions to the users who logged in.
 
-        `logins` are those of events that no history keeps.
-
-        Transient while Redis is away or full; then all of it may be given again.
+        `logins` are those of events that no history keeps. Raise Transient while Redis is unavailable or
+        full; then the whole call may be repeated.
         """
         if self._budget is not None:
-            self._budget.note({one.tenant for one in history_events})
-        since = time.time() - self._kept.bought.total_seconds()
+            self._budget.mark_written({event.tenant for event in events})
+        since = time.time() - self._retention.purchases.total_seconds()
         groups: dict[tuple[str, str | None, str | None], list[HistoryEvent]] = {}
-        for one in history_events:
-            subject = (one.tenant, one.user_id, None if one.user_id else one.session_id)
-            groups.setdefault(subject, []).append(one)
-        calls = [self._recorded(*subject, group, since) for subject, group in groups.items()]
+        for event in events:
+            subject = (event.tenant, event.user_id, None if event.user_id else event.session_id)
+            groups.setdefault(subject, []).append(event)
+        calls = [self._record_call(*subject, group, since) for subject, group in groups.items()]
         now = time.monotonic()
         links = {
-            (one.tenant, one.session_id, one.user_id)
-            for one in history_events
-            if one.user_id and one.session_id and one.session_id != one.user_id
+            (event.tenant, event.session_id, event.user_id)
+            for event in events
+            if event.user_id and event.session_id and event.session_id != event.user_id
         }
         links.update(logins)
-        links = {link for link in links if now - self._linked.get(link, -math.inf) >= self._link_again}
-        calls += [self._link(*link, since) for link in sorted(links)]
-        for begin in range(0, len(calls), CALLS_PER_ROUND_TRIP):
-            await self._run(calls[begin : begin + CALLS_PER_ROUND_TRIP])
-        if len(self._linked) > REMEMBERED_LINKS:
-            self._linked.clear()
-        self._linked |= dict.fromkeys(links, now)
+        links = {link for link in links if now - self._linked_at.get(link, -math.inf) >= self._relink_seconds}
+        calls += [self._link_call(*link, since) for link in sorted(links)]
+        await self._run_all(calls)
+        if len(self._linked_at) > MAX_REMEMBERED_LINKS:
+            self._linked_at.clear()
+        self._linked_at |= dict.fromkeys(links, now)
 
-    async def remove(self, history_events: Sequence[HistoryEvent]) -> None:
-        """Remove events from the histories of their subjects, and of the users whose sessions these are."""
-        calls = [self._removed(one) for one in history_events]
-        for begin in range(0, len(calls), CALLS_PER_ROUND_TRIP):
-            await self._run(calls[begin : begin + CALLS_PER_ROUND_TRIP])
+    async def remove(self, events: Sequence[HistoryEvent]) -> None:
+        """Remove events from the histories of their subjects, and of the users who logged in to the sessions.
+
+        Raise Transient while Redis is unavailable.
+        """
+        await self._run_all([self._remove_call(event) for event in events])
 
     def forget_links(self) -> None:
-        """Redis lost everything: sessions have to be linked again when they come."""
-        self._linked.clear()
+        """Link every session again, because Redis lost its data."""
+        self._linked_at.clear()
+
+    async def _run_all(self, calls: Sequence[Sequence[Any]]) -> None:
+        for begin in range(0, len(calls), CALLS_PER_ROUND_TRIP):
+            await self._run(calls[begin : begin + CALLS_PER_ROUND_TRIP])
 
     async def _run(self, calls: Sequence[Sequence[Any]]) -> None:
         try:
@@ -99,95 +102,95 @@ class Histories:
                 await self._budget.make_room()
             raise
 
-    def _recorded(
+    def _record_call(
         self, tenant: str, user: str | None, session: str | None, group: list[HistoryEvent], since: float
     ) -> list[Any]:
         subject = user or session or ""
-        kept = self._kept
+        retention = self._retention
         call: list[Any] = [
             "EVALSHA",
             RECORD.sha1,
             4,
             history_key(tenant, subject),
-            bought_key(tenant, subject),
+            purchases_key(tenant, subject),
             "" if user else link_key(tenant, subject),
             subjects_key(tenant),
             since,
-            _seconds(kept.history if user else kept.session),
-            _seconds(kept.bought),
-            _seconds(kept.history),
+            _seconds(retention.history if user else retention.session),
+            _seconds(retention.purchases),
+            _seconds(retention.history),
             history_key(tenant, ""),
-            bought_key(tenant, ""),
+            purchases_key(tenant, ""),
             subject,
-            _until(kept.history if user else kept.session),
-            _until(kept.history),
+            _expires_at(retention.history if user else retention.session),
+            _expires_at(retention.history),
         ]
         group.sort(key=_time)
-        for one in group:
-            tail = _end(one)
-            head = orjson.dumps((one.item_id, one.event_type, one.seconds))
-            call += (head[:-1] + tail, one.seconds, tail, one.item_id if one.is_purchase else "")
+        for event in group:
+            suffix = _entry_suffix(event)
+            prefix = orjson.dumps((event.item_id, event.event_type, event.seconds))[:-1]
+            call += (prefix + suffix, event.seconds, suffix, event.item_id if event.is_purchase else "")
         return call
 
-    def _removed(self, one: HistoryEvent) -> list[Any]:
-        subject = one.user_id or one.session_id or ""
+    def _remove_call(self, event: HistoryEvent) -> list[Any]:
+        subject = event.user_id or event.session_id or ""
         return [
             "EVALSHA",
             REMOVE.sha1,
             3,
-            history_key(one.tenant, subject),
-            bought_key(one.tenant, subject),
-            "" if one.user_id else link_key(one.tenant, subject),
-            _end(one),
-            one.item_id if one.is_purchase else "",
-            one.seconds if one.is_purchase else "",
-            history_key(one.tenant, ""),
-            bought_key(one.tenant, ""),
+            history_key(event.tenant, subject),
+            purchases_key(event.tenant, subject),
+            "" if event.user_id else link_key(event.tenant, subject),
+            _entry_suffix(event),
+            event.item_id if event.is_purchase else "",
+            event.seconds if event.is_purchase else "",
+            history_key(event.tenant, ""),
+            purchases_key(event.tenant, ""),
         ]
 
-    def _link(self, tenant: str, session: str, user: str, since: float) -> list[Any]:
-        kept = self._kept
+    def _link_call(self, tenant: str, session: str, user: str, since: float) -> list[Any]:
+        retention = self._retention
         return [
             "EVALSHA",
             LINK.sha1,
             6,
             link_key(tenant, session),
             history_key(tenant, session),
-            bought_key(tenant, session),
+            purchases_key(tenant, session),
             history_key(tenant, user),
-            bought_key(tenant, user),
+            purchases_key(tenant, user),
             subjects_key(tenant),
             user,
             since,
-            _seconds(kept.session),
-            _seconds(kept.history),
-            _seconds(kept.bought),
+            _seconds(retention.session),
+            _seconds(retention.history),
+            _seconds(retention.purchases),
             session,
-            _until(kept.session),
-            _until(kept.history),
+            _expires_at(retention.session),
+            _expires_at(retention.history),
         ]
 
 
 def is_full(error: Exception) -> bool:
-    """Whether Redis refused a write because it has no memory left."""
+    """Return whether Redis rejected a write because it is out of memory."""
     return "OOM" in str(error)
 
 
-def _end(one: HistoryEvent) -> bytes:
-    """Return the end of an entry of a history, by which an event is met again."""
-    event_id = one.event_id
-    if len(event_id) > MOST_ID:
+def _entry_suffix(event: HistoryEvent) -> bytes:
+    """Return the end of an entry in a history, by which an event is recognized."""
+    event_id = event.event_id
+    if len(event_id) > MAX_EVENT_ID_CHARACTERS:
         event_id = hashlib.sha1(event_id.encode(), usedforsecurity=False).hexdigest()
     return b"," + orjson.dumps(event_id) + b"]"
 
 
-def _until(span: timedelta) -> int:
-    """Return when something ends that begins now, to the hour: so most writes change nothing."""
-    return int((time.time() + span.total_seconds()) // HOUR + 1) * HOUR
+def _expires_at(span: timedelta) -> int:
+    """Return when a span that begins now ends, rounded up to the hour: most writes then change nothing."""
+    return int((time.time() + span.total_seconds()) // HOUR_SECONDS + 1) * HOUR_SECONDS
 
 
-def _time(one: HistoryEvent) -> float:
-    return one.seconds
+def _time(event: HistoryEvent) -> float:
+    return event.seconds
 
 
 def _seconds(span: timedelta) -> int:

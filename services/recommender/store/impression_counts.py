@@ -15,7 +15,7 @@ import orjson
 import structlog
 
 from services.recommender.store.histories import is_full
-from services.recommender.store.keys import answer_key, shown_key
+from services.recommender.store.keys import answer_key, impressions_key
 from services.recommender.store.scripts import COUNT, call
 from shared.errors import EndcapError, Transient
 
@@ -52,7 +52,7 @@ class ImpressionCounts:
             pairs = list(counter.items())
             for begin in range(0, len(pairs), ITEMS_PER_COMMAND):
                 arguments = [value for pair in pairs[begin : begin + ITEMS_PER_COMMAND] for value in pair]
-                calls.append(("EVALSHA", COUNT.sha1, 1, shown_key(tenant), ttl_seconds, *arguments))
+                calls.append(("EVALSHA", COUNT.sha1, 1, impressions_key(tenant), ttl_seconds, *arguments))
         if not calls:
             return
         try:
@@ -86,7 +86,7 @@ class ImpressionCounts:
 
         Return zeros while Redis is unavailable.
         """
-        key = shown_key(tenant)
+        key = impressions_key(tenant)
         parts = [
             item_ids[begin : begin + ITEMS_PER_COMMAND]
             for begin in range(0, len(item_ids), ITEMS_PER_COMMAND)

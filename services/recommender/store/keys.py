@@ -2,17 +2,17 @@
 
     endcap:gen:{tenant}                              JSON {"activation": n, "generations": {recipe: n}}
     endcap:rec:{tenant}:{generation}:{recipe}:{id}   JSON [[item id, score], ...]
-    endcap:filled:{tenant}:{generation}              there once all lists of the generation are
+    endcap:filled:{tenant}:{generation}              exists once all lists of the generation are written
     endcap:hist:{tenant}:{subject}                   list, newest first: JSON [item, type, seconds, event id]
     endcap:bought:{tenant}:{subject}                 sorted set, item by the seconds of its last purchase
-    endcap:link:{tenant}:{session}                   the user whose session this became
+    endcap:link:{tenant}:{session}                   the user who logged in to the session
     endcap:place:{tenant}:{user}                     JSON [city, province, country]
-    endcap:facts:{tenant}:{user}                     JSON of what the shop says of a user; see `domain.facts`
-    endcap:subjects:{tenant}                         sorted set, subject by until when its keys are kept
+    endcap:facts:{tenant}:{user}                     JSON of the user's properties; see `domain.properties`
+    endcap:subjects:{tenant}                         sorted set, subject by the expiry of its keys
     endcap:subjects                                  set of the tenants that have any
-    endcap:shown:{tenant}                            hash, young item by how often it was shown
-    endcap:answer:{tenant}:{recommendation}          JSON of the young items that an answer held
-    endcap:histories                                 until when histories are whole, in seconds; see `refill`
+    endcap:shown:{tenant}                            hash, young item by its impressions
+    endcap:answer:{tenant}:{recommendation}          JSON of the young items of an answer
+    endcap:histories                                 time up to which histories are complete; see `refill`
 
 The loader writes the first three. A subject is a user, or a session before login. Tenants and recipes hold
 no colon, so an id may.
@@ -20,60 +20,60 @@ no colon, so an id may.
 
 from __future__ import annotations
 
-HISTORIES_WHOLE = "endcap:histories"
+HISTORIES_COMPLETE = "endcap:histories"
 TENANTS_WITH_SUBJECTS = "endcap:subjects"
 
 
-def pointer_key(tenant: str) -> str:
-    """Where the loader says what is active."""
+def activation_key(tenant: str) -> str:
+    """Return the key of the active generations of a tenant."""
     return f"endcap:gen:{tenant}"
 
 
-def list_key(tenant: str, generation: int, recipe: str, identifier: str) -> str:
-    """Where one list is."""
-    return f"endcap:rec:{tenant}:{generation}:{recipe}:{identifier}"
+def list_key(tenant: str, generation: int, recipe: str, list_id: str) -> str:
+    """Return the key of one list."""
+    return f"endcap:rec:{tenant}:{generation}:{recipe}:{list_id}"
 
 
 def filled_key(tenant: str, generation: int) -> str:
-    """What is there when every list of the generation is."""
+    """Return the key that exists when every list of the generation does."""
     return f"endcap:filled:{tenant}:{generation}"
 
 
 def history_key(tenant: str, subject: str) -> str:
-    """Where a subject's last events are."""
+    """Return the key of a subject's last events."""
     return f"endcap:hist:{tenant}:{subject}"
 
 
-def bought_key(tenant: str, subject: str) -> str:
-    """Where a subject's purchases of the look-back are."""
+def purchases_key(tenant: str, subject: str) -> str:
+    """Return the key of a subject's recent purchases."""
     return f"endcap:bought:{tenant}:{subject}"
 
 
 def link_key(tenant: str, session: str) -> str:
-    """Where a session's user is."""
+    """Return the key of a session's user."""
     return f"endcap:link:{tenant}:{session}"
 
 
 def subjects_key(tenant: str) -> str:
-    """Where a tenant's subjects are, by until when their keys are kept."""
+    """Return the key of a tenant's subjects and the expiry of their keys."""
     return f"endcap:subjects:{tenant}"
 
 
-def place_key(tenant: str, user: str) -> str:
-    """Where a user lives."""
+def location_key(tenant: str, user: str) -> str:
+    """Return the key of a user's location."""
     return f"endcap:place:{tenant}:{user}"
 
 
-def facts_key(tenant: str, user: str) -> str:
-    """Where it is kept what the shop says of a user."""
+def properties_key(tenant: str, user: str) -> str:
+    """Return the key of a user's properties."""
     return f"endcap:facts:{tenant}:{user}"
 
 
-def shown_key(tenant: str) -> str:
-    """Where it is counted how often items were shown."""
+def impressions_key(tenant: str) -> str:
+    """Return the key of the impressions of a tenant's young items."""
     return f"endcap:shown:{tenant}"
 
 
 def answer_key(tenant: str, recommendation_id: str) -> str:
-    """Where it is kept which young items an answer held."""
+    """Return the key of the young items of an answer."""
     return f"endcap:answer:{tenant}:{recommendation_id}"

@@ -1,190 +1,139 @@
-"""Finding a list: Redis, then Postgres, each within its time; what is popular is the caller's last resort."""
+"""Look up a precomputed list in Redis, then in Postgres, each within its time limit."""
 
 from __future__ import annotations
 
-import asyncio
 import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import asyncpg
 import orjson
 import structlog
 
-from services.recommender.store.keys import bought_key, filled_key, list_key, place_key
+from services.recommender.store import SQL
+from services.recommender.store.keys import filled_key, list_key, location_key, purchases_key
 from shared.errors import EndcapError
-from shared.postgres import statements
 
 if TYPE_CHECKING:
-    from services.recommender.domain.catalogue import Listed
-    from shared.postgres import Database
+    from services.recommender.domain.catalogue import ItemScores
+    from services.recommender.store.guarded_database import GuardedDatabase
     from shared.redis import Multiplexer
 
-SQL = statements(Path(__file__).parents[1] / "queries.sql")
 REDIS, POSTGRES = b"redis", b"postgres"
 
-Place = tuple[str | None, str | None, str | None]
+Location = tuple[str | None, str | None, str | None]
 """City, province, country."""
 
 log = structlog.get_logger()
 
 
 @dataclass(slots=True)
-class Found:
-    """A list, where it came from, and what must be left out of it. No list: `listed` is empty."""
+class ListLookup:
+    """A list, its source, and what must be left out of it; `items` is empty if there is no list.
 
-    listed: Listed = field(default_factory=list)
-    bought: set[str] = field(default_factory=set)
+    `source` is empty if neither Redis nor Postgres answered.
+    """
+
+    items: ItemScores = field(default_factory=list)
+    purchased: set[str] = field(default_factory=set)
     source: bytes = b""
-    place: Place | None = None
+    location: Location | None = None
 
 
 class Lists:
-    """The lists of generations, with the purchases of who asks."""
+    """The lists of generations, together with the purchases of the user they are for."""
 
-    def __init__(self, redis: Multiplexer, database: Guarded, bought_for: timedelta) -> None:
-        """`bought_for` is how far back purchases count."""
+    def __init__(self, redis: Multiplexer, database: GuardedDatabase, purchase_lookback: timedelta) -> None:
+        """Return purchases of the last `purchase_lookback`."""
         self._redis = redis
         self._database = database
-        self._bought_for = bought_for
-        self._bought_seconds = bought_for.total_seconds()
+        self._purchase_lookback = purchase_lookback
+        self._lookback_seconds = purchase_lookback.total_seconds()
 
-    async def find(
-        self, tenant: str, generation: int | None, recipe: str, identifier: str, subject: str | None
-    ) -> Found:
-        """The list of a recipe, and what `subject` (a user, or nobody) bought.
+    async def look_up(
+        self, tenant: str, generation: int | None, recipe: str, list_id: str, user_id: str | None
+    ) -> ListLookup:
+        """Return a list of a recipe, and what a user purchased; without a generation there is no list.
 
-        One round trip to Redis when the list is there. Without a generation there is no list to find.
+        It takes one round trip to Redis when the list is there.
         """
-        found = await self._in_redis(tenant, generation, recipe, identifier, subject)
-        if found is not None:
-            return found
-        return await self._in_postgres(tenant, generation, recipe, identifier, subject)
+        lookup = await self._from_redis(tenant, generation, recipe, list_id, user_id)
+        if lookup is not None:
+            return lookup
+        return await self._from_postgres(tenant, generation, recipe, list_id, user_id)
 
-    async def _in_redis(
-        self, tenant: str, generation: int | None, recipe: str, identifier: str, subject: str | None
-    ) -> Found | None:
-        """None when Redis can't tell: it is away, or has not got all lists of this generation."""
+    async def _from_redis(
+        self, tenant: str, generation: int | None, recipe: str, list_id: str, user_id: str | None
+    ) -> ListLookup | None:
+        """Return None if Redis is unavailable, or does not hold all lists of this generation."""
         try:
             if generation is None:
-                return await self._without_list(tenant, subject)
-            key = list_key(tenant, generation, recipe, identifier)
-            if subject is None:
+                return await self._purchases_only(tenant, user_id)
+            key = list_key(tenant, generation, recipe, list_id)
+            if user_id is None:
                 (value,) = await self._redis.execute(("GET", key))
-                bought = set()
+                purchased = set()
             else:
-                value, items = await self._redis.execute(("GET", key), self._purchases(tenant, subject))
-                bought = {item.decode() for item in items}
+                value, item_ids = await self._redis.execute(
+                    ("GET", key), self._purchases_command(tenant, user_id)
+                )
+                purchased = {item_id.decode() for item_id in item_ids}
             if value is not None:
-                return Found(orjson.loads(value), bought, REDIS)
-            return await self._missing(tenant, generation, subject, bought)
+                return ListLookup(orjson.loads(value), purchased, REDIS)
+            return await self._missing_list(tenant, generation, user_id, purchased)
         except (EndcapError, ValueError) as error:
-            # Whatever is wrong with Redis, there is another source.
-            log.debug("lists.redis_passed_over", error=repr(error))
+            # Whatever is wrong with Redis, Postgres has the same.
+            log.debug("lists.redis_unavailable", error=repr(error))
             return None
 
-    def _purchases(self, tenant: str, subject: str) -> tuple[str | int, ...]:
-        since = int(time.time() - self._bought_seconds)
-        return ("ZRANGEBYSCORE", bought_key(tenant, subject), since, "+inf")
+    def _purchases_command(self, tenant: str, user_id: str) -> tuple[str | int, ...]:
+        since = int(time.time() - self._lookback_seconds)
+        return ("ZRANGEBYSCORE", purchases_key(tenant, user_id), since, "+inf")
 
-    async def _missing(
-        self, tenant: str, generation: int, subject: str | None, bought: set[str]
-    ) -> Found | None:
-        """A list that a whole generation lacks exists nowhere; ask for the user's place along with that."""
-        filled, place = await self._redis.execute(
-            ("EXISTS", filled_key(tenant, generation)), ("GET", place_key(tenant, subject or ""))
+    async def _missing_list(
+        self, tenant: str, generation: int, user_id: str | None, purchased: set[str]
+    ) -> ListLookup | None:
+        """Return an empty list with the user's location; None if the generation is not complete in Redis."""
+        filled, location = await self._redis.execute(
+            ("EXISTS", filled_key(tenant, generation)), ("GET", location_key(tenant, user_id or ""))
         )
-        return Found([], bought, REDIS, _place(place)) if filled else None
+        return ListLookup([], purchased, REDIS, _location(location)) if filled else None
 
-    async def _without_list(self, tenant: str, subject: str | None) -> Found:
-        if subject is None:
-            return Found(source=REDIS)
-        items, place = await self._redis.execute(
-            self._purchases(tenant, subject), ("GET", place_key(tenant, subject))
+    async def _purchases_only(self, tenant: str, user_id: str | None) -> ListLookup:
+        if user_id is None:
+            return ListLookup(source=REDIS)
+        item_ids, location = await self._redis.execute(
+            self._purchases_command(tenant, user_id), ("GET", location_key(tenant, user_id))
         )
-        return Found([], {item.decode() for item in items}, REDIS, _place(place))
+        purchased = {item_id.decode() for item_id in item_ids}
+        return ListLookup([], purchased, REDIS, _location(location))
 
-    async def _in_postgres(
-        self, tenant: str, generation: int | None, recipe: str, identifier: str, subject: str | None
-    ) -> Found:
+    async def _from_postgres(
+        self, tenant: str, generation: int | None, recipe: str, list_id: str, user_id: str | None
+    ) -> ListLookup:
         row = await self._database.fetchrow(
-            *SQL.listed(
+            *SQL.list_with_purchases(
                 tenant=tenant,
                 generation=generation,
                 recipe=recipe,
-                id=identifier,
-                subject=subject,
-                since=datetime.now(UTC) - self._bought_for,
+                id=list_id,
+                subject=user_id,
+                since=datetime.now(UTC) - self._purchase_lookback,
             )
         )
         if row is None:
-            return Found()
-        place = row["place"]
-        return Found(
+            return ListLookup()
+        location = row["location"]
+        return ListLookup(
             row["items"] or [],
-            set(row["bought"]),
+            set(row["purchased"]),
             POSTGRES,
-            (place[0], place[1], place[2]) if place else None,
+            (location[0], location[1], location[2]) if location else None,
         )
 
 
-def _place(value: bytes | None) -> Place | None:
+def _location(value: bytes | None) -> Location | None:
     if value is None:
         return None
     city, province, country = orjson.loads(value)
     return city, province, country
-
-
-class Guarded:
-    """Postgres for requests that can't wait: a time limit that holds, and a breaker.
-
-    A query that takes too long is left to itself, because taking it back from a frozen server waits for
-    that server. After `TRIPS_AT` failures in a row Postgres is left alone for a second.
-    """
-
-    TRIPS_AT = 3
-    REST_SECONDS = 1.0
-
-    def __init__(self, database: Database, seconds: float) -> None:
-        """Give each query `seconds`."""
-        self._database = database
-        self._seconds = seconds
-        self._failures = 0
-        self._rests_until = 0.0
-        self._running: set[asyncio.Task[Any]] = set()
-
-    async def fetchrow(self, text: str, *arguments: Any) -> asyncpg.Record | None:
-        """One row; None also when Postgres is away or too slow, which is logged and counted."""
-        rows = await self.fetch(text, *arguments)
-        return rows[0] if rows else None
-
-    async def fetch(self, text: str, *arguments: Any) -> list[asyncpg.Record] | None:
-        """All rows; None when Postgres is away or too slow, or refuses an argument, which is no failure."""
-        now = time.monotonic()
-        if now < self._rests_until:
-            return None
-        task = asyncio.ensure_future(self._database.fetch(text, *arguments))
-        self._running.add(task)
-        task.add_done_callback(self._ended)
-        done, _ = await asyncio.wait({task}, timeout=self._seconds)
-        if done and not task.cancelled() and task.exception() is None:
-            self._failures = 0
-            return task.result()
-        if done and not task.cancelled() and isinstance(task.exception(), asyncpg.DataError):
-            return None
-        self._failures += 1
-        if self._failures >= self.TRIPS_AT:
-            self._rests_until = time.monotonic() + self.REST_SECONDS
-        if not done:
-            task.cancel()
-            log.warning("postgres.too_slow", seconds=self._seconds)
-        return None
-
-    def _ended(self, task: asyncio.Task[Any]) -> None:
-        self._running.discard(task)
-        if task.cancelled():
-            return
-        if error := task.exception():
-            log.warning("postgres.passed_over", error=repr(error))

@@ -1,4 +1,4 @@
-"""What a subject did lately, in Redis: written by the worker, read for every live score."""
+"""Recent events, purchases and properties of users: written by the worker, read for every live score."""
 
 from __future__ import annotations
 
@@ -11,102 +11,105 @@ from typing import TYPE_CHECKING, Any
 import orjson
 import structlog
 
-from services.recommender.domain.facts import Value, packed, unpacked
-from services.recommender.store.keys import bought_key, facts_key, history_key
-from services.recommender.store.lists import SQL, Guarded
+from services.recommender.domain.properties import PropertyValue, decode_properties, encode_properties
+from services.recommender.store import SQL
+from services.recommender.store.keys import history_key, properties_key, purchases_key
 from shared.errors import EndcapError
 
 if TYPE_CHECKING:
+    from services.recommender.store.guarded_database import GuardedDatabase
     from shared.redis import Multiplexer
 
-HISTORY = 100
-"""How many events of a subject are kept."""
+HISTORY_LENGTH = 100
+"""Events of a subject that are stored, the newest; models hold as many per training user."""
 
 log = structlog.get_logger()
 
 
 @dataclass(slots=True)
 class Profile:
-    """A subject's last events, oldest first, as (item, type, epoch seconds), and its purchases."""
+    """The last events of a subject (item id, event type, epoch seconds), oldest first, and its purchases."""
 
     history: list[tuple[str, str, int]] = field(default_factory=list)
-    bought: set[str] = field(default_factory=set)
+    purchased: set[str] = field(default_factory=set)
 
 
-class Absent:
-    """Users of whom Postgres said a moment ago that the shop says nothing of them.
+class NegativeCache:
+    """Users without properties in Postgres, for ten seconds.
 
-    What the shop says since then is in Redis, which is asked first.
+    Newer properties are not missed meanwhile: they are written to Redis, which is read first.
     """
 
-    SECONDS = 10.0
-    MOST = 10_000
+    TTL_SECONDS = 10.0
+    MAX_USERS = 10_000
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._until: dict[tuple[str, str], float] = {}
+        self._expires_at: dict[tuple[str, str], float] = {}
 
-    def holds(self, who: tuple[str, str]) -> bool:
-        """Whether it was said of this user of a tenant lately."""
-        return self._until.get(who, 0.0) > self._clock()
+    def contains(self, user: tuple[str, str]) -> bool:
+        """Return whether a (tenant, user id) was added and has not expired."""
+        return self._expires_at.get(user, 0.0) > self._clock()
 
-    def add(self, who: tuple[str, str]) -> None:
-        """Remember it for ten seconds, or until too many others are remembered."""
-        self._until.pop(who, None)
-        while len(self._until) >= self.MOST:
-            del self._until[next(iter(self._until))]
-        self._until[who] = self._clock() + self.SECONDS
+    def add(self, user: tuple[str, str]) -> None:
+        """Add a (tenant, user id); the oldest ones go when there are too many."""
+        self._expires_at.pop(user, None)
+        while len(self._expires_at) >= self.MAX_USERS:
+            del self._expires_at[next(iter(self._expires_at))]
+        self._expires_at[user] = self._clock() + self.TTL_SECONDS
 
 
 class Profiles:
-    """Reads profiles from Redis, and from Postgres while Redis is away."""
+    """Reads profiles from Redis, and from Postgres while Redis is unavailable."""
 
-    def __init__(self, redis: Multiplexer, database: Guarded, bought_for: timedelta) -> None:
+    def __init__(self, redis: Multiplexer, database: GuardedDatabase, purchase_lookback: timedelta) -> None:
         self._redis = redis
         self._database = database
-        self._bought_for = bought_for
-        self._undescribed = Absent()
+        self._purchase_lookback = purchase_lookback
+        self._without_properties = NegativeCache()
 
     async def of(self, tenant: str, subject: str) -> Profile:
-        """The profile; an empty one for somebody unknown, or when nobody can tell."""
-        since = int(time.time() - self._bought_for.total_seconds())
+        """Return the profile of a user or a session; an empty one if it is unknown or nothing answers."""
+        since = int(time.time() - self._purchase_lookback.total_seconds())
         try:
-            events, bought = await self._redis.execute(
-                ("LRANGE", history_key(tenant, subject), 0, HISTORY - 1),
-                ("ZRANGEBYSCORE", bought_key(tenant, subject), since, "+inf"),
+            entries, item_ids = await self._redis.execute(
+                ("LRANGE", history_key(tenant, subject), 0, HISTORY_LENGTH - 1),
+                ("ZRANGEBYSCORE", purchases_key(tenant, subject), since, "+inf"),
             )
-            return Profile(_oldest_first(events), {item.decode() for item in bought})
+            return Profile(_oldest_first(entries), {item_id.decode() for item_id in item_ids})
         except (EndcapError, ValueError) as error:
-            log.debug("profiles.redis_passed_over", error=repr(error))
+            log.debug("profiles.redis_unavailable", error=repr(error))
         rows = await self._database.fetch(
-            *SQL.recent(tenant=tenant, subject=subject, since=datetime.now(UTC) - self._bought_for)
+            *SQL.recent_events(
+                tenant=tenant, subject=subject, since=datetime.now(UTC) - self._purchase_lookback
+            )
         )
         return Profile(
             [(row["item_id"], row["event_type"], int(row["seconds"])) for row in reversed(rows or [])],
             {row["item_id"] for row in rows or [] if row["event_type"] == "purchase"},
         )
 
-    async def facts(self, tenant: str, user: str) -> dict[str, Value]:
-        """What the shop says of a user, by the keys of `domain.facts`; nothing when nobody can tell."""
+    async def properties(self, tenant: str, user_id: str) -> dict[str, PropertyValue]:
+        """Return the properties of a user by the keys of `domain.properties`; {} if nothing answers."""
         try:
-            (known,) = await self._redis.execute(("GET", facts_key(tenant, user)))
-            if known is not None:
-                return unpacked(known)
+            (encoded,) = await self._redis.execute(("GET", properties_key(tenant, user_id)))
+            if encoded is not None:
+                return decode_properties(encoded)
         except (EndcapError, ValueError) as error:
-            log.debug("profiles.redis_passed_over", error=repr(error))
-        if self._undescribed.holds((tenant, user)):
+            log.debug("profiles.redis_unavailable", error=repr(error))
+        if self._without_properties.contains((tenant, user_id)):
             return {}
-        rows = await self._database.fetch(*SQL.user_facts(tenant=tenant, user_id=user))
+        rows = await self._database.fetch(*SQL.user_properties(tenant=tenant, user_id=user_id))
         if not rows:
             if rows is not None:
-                self._undescribed.add((tenant, user))
+                self._without_properties.add((tenant, user_id))
             return {}
         (row,) = rows
         fields = {name: row[name] for name in ("name", "city", "province", "country")}
-        return unpacked(packed(fields, row["attributes"] or {}))
+        return decode_properties(encode_properties(fields, row["attributes"] or {}))
 
 
 def _oldest_first(entries: Sequence[bytes]) -> list[tuple[str, str, int]]:
-    """The stored entries, which come newest first, parsed at one go."""
+    """Parse the stored entries, which are newest first, as one JSON document."""
     parsed: list[list[Any]] = orjson.loads(b"[" + b",".join(reversed(entries)) + b"]")
-    return [(item, kind, int(seconds)) for item, kind, seconds, _ in parsed]
+    return [(item_id, event_type, int(seconds)) for item_id, event_type, seconds, _ in parsed]

@@ -1,6 +1,7 @@
-"""Making histories and users anew when Redis has lost them: FLUSHALL, a lost disk, an older snapshot.
+"""Refill histories and users after Redis lost them: FLUSHALL, a lost disk, an older snapshot.
 
-A mark says until when Redis is whole. A worker that keeps it up finds it gone, or gone back.
+A mark in Redis holds the time up to which it is complete. Each worker updates the mark, and detects a loss by
+a mark that is missing, or older than before.
 """
 
 from __future__ import annotations
@@ -14,90 +15,99 @@ import structlog
 
 from services.recommender.domain.history_events import HistoryEvent, Login, is_kept
 from services.recommender.metrics import REFILLED
-from services.recommender.store.keys import HISTORIES_WHOLE
-from services.recommender.store.lists import SQL
-from services.recommender.store.places import About
+from services.recommender.store import SQL
+from services.recommender.store.keys import HISTORIES_COMPLETE
+from services.recommender.store.users import UserState
 from shared.errors import EndcapError
 from shared.postgres import UNAVAILABLE
 
 if TYPE_CHECKING:
-    from services.recommender.store.histories import Histories, Kept
-    from services.recommender.store.places import Places
+    from services.recommender.store.histories import Histories, Retention
+    from services.recommender.store.users import UserStates
     from shared.postgres import Database
     from shared.redis import Multiplexer
 
-LOOK_SECONDS = 2.0
-TOLERATED_SECONDS = 5
-FRESH_SECONDS = 60
+CHECK_SECONDS = 2.0
+TOLERANCE_SECONDS = 5
+MAX_AGE_AT_START_SECONDS = 60
+"""A worker that has just started has written no mark to compare with; it accepts one of this age."""
 MARGIN = timedelta(minutes=10)
+"""Events received this long before the mark are read too: they may not have been in Redis yet. Arbitrary."""
 BATCH = 2_000
 
 log = structlog.get_logger()
 
 
 class Refill:
-    """Looks whether Redis still has what was written there, and if not reads it from the owners' views.
+    """A part that checks whether Redis lost data, and reads it again from the owners' views.
 
-    A part. Several workers may do it at once; a repetition changes nothing.
+    Several workers may do so at once; reading again changes nothing.
     """
 
     name = "refill"
 
     def __init__(
-        self, redis: Multiplexer, database: Database, histories: Histories, places: Places, kept: Kept
+        self,
+        redis: Multiplexer,
+        database: Database,
+        histories: Histories,
+        users: UserStates,
+        retention: Retention,
     ) -> None:
         self._redis = redis
         self._database = database
         self._histories = histories
-        self._places = places
-        self._kept = kept
+        self._users = users
+        self._retention = retention
         self._marked = 0
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Begin to look."""
+        """Start to check."""
         self._task = asyncio.create_task(self._watch(), name="refill")
 
     async def stop(self) -> None:
-        """Stop; a refill that is cut off begins again at the next start."""
+        """Stop checking; an interrupted refill starts again at the next start."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait({self._task}, timeout=5)
 
     def alive(self) -> str | None:
-        """Never stuck for good: each step has its time."""
+        """Return None: each step has a time limit."""
         return None
 
     def ready(self) -> str | None:
-        """New events are taken while old ones are read."""
+        """Return None: new events are handled during a refill."""
         return None
 
     async def _watch(self) -> None:
         while True:
             try:
-                await self._look()
+                await self._check()
             except (EndcapError, *UNAVAILABLE, asyncpg.PostgresError) as error:
-                log.debug("refill.waits", error=repr(error))
+                log.debug("refill.not_checked", error=repr(error))
             except Exception:
                 log.exception("refill.failed")
-            await asyncio.sleep(LOOK_SECONDS)
+            await asyncio.sleep(CHECK_SECONDS)
 
-    async def _look(self) -> None:
-        """Compare the mark with the last one known; make good what Redis lost since; mark again.
+    async def _check(self) -> None:
+        """Compare the mark with the last one written, refill what Redis lost since, and update the mark.
 
-        The mark is a time by Redis's own clock, so that it says the same to every worker.
+        The mark is a time of Redis's own clock, which is the same for all workers.
         """
-        mark, clock = await self._redis.execute(("GET", HISTORIES_WHOLE), ("TIME",))
+        mark, clock = await self._redis.execute(("GET", HISTORIES_COMPLETE), ("TIME",))
         now, marked = int(clock[0]), int(mark or 0)
-        # A worker that has just started knows no mark: then one that is fresh is as good.
-        expected = self._marked or now - FRESH_SECONDS
-        if marked < expected - TOLERATED_SECONDS:
+        expected = self._marked or now - MAX_AGE_AT_START_SECONDS
+        if marked < expected - TOLERANCE_SECONDS:
             await self.refill(datetime.fromtimestamp(marked, UTC) - MARGIN)
-        await self._redis.execute(("SET", HISTORIES_WHOLE, now))
+        await self._redis.execute(("SET", HISTORIES_COMPLETE, now))
         self._marked = now
 
     async def refill(self, lost_since: datetime) -> None:
-        """Read again what happened, and which users changed, since then."""
+        """Read the interactions received, and the users changed, since `lost_since`.
+
+        Raise Transient while Redis is unavailable, and errors of asyncpg while Postgres is.
+        """
         interactions = await self._refill_histories(lost_since)
         users = await self._refill_users(lost_since)
         REFILLED.inc(interactions)
@@ -105,10 +115,10 @@ class Refill:
 
     async def _refill_histories(self, lost_since: datetime) -> int:
         self._histories.forget_links()
-        since, count = datetime.now(UTC) - self._kept.bought, 0
+        since, count = datetime.now(UTC) - self._retention.purchases, 0
         received_since = max(since, lost_since)
         async with self._database.transaction(readonly=True) as connection:
-            cursor = await connection.cursor(*SQL.since(since=since, received_since=received_since))
+            cursor = await connection.cursor(*SQL.events_since(since=since, received_since=received_since))
             while rows := await cursor.fetch(BATCH):
                 await self._histories.record(
                     [
@@ -126,26 +136,27 @@ class Refill:
         return count
 
     async def _refill_users(self, lost_since: datetime) -> int:
-        """The number of users. Each page is read again after it was written, until it did not change.
+        """Return the number of users.
 
-        Else a newer state that came from Kafka between reading and writing would be overwritten.
+        A page is read again after it was written, until it has not changed. Otherwise a newer state that came
+        from Kafka between reading and writing would be overwritten.
         """
         last, count = ("", ""), 0
         while page := await self._users_after(last, lost_since):
-            written: dict[tuple[str, str], About] = {}
+            written: dict[tuple[str, str], UserState] = {}
             while page != written:
-                gone = dict.fromkeys(written.keys() - page.keys())
-                await self._places.put({**gone, **page})
+                deleted = dict.fromkeys(written.keys() - page.keys())
+                await self._users.put({**deleted, **page})
                 written, page = page, await self._users_after(last, lost_since)
             if not written:
                 break
             last, count = next(reversed(written)), count + len(written)
         return count
 
-    async def _users_after(self, last: tuple[str, str], since: datetime) -> dict[tuple[str, str], About]:
-        query = SQL.users_since(tenant=last[0], user_id=last[1], since=since, most=BATCH)
+    async def _users_after(self, last: tuple[str, str], since: datetime) -> dict[tuple[str, str], UserState]:
+        query = SQL.users_since(tenant=last[0], user_id=last[1], since=since, page_size=BATCH)
         return {
-            (row["tenant"], row["user_id"]): About.of(
+            (row["tenant"], row["user_id"]): UserState.of(
                 row["name"], (row["city"], row["province"], row["country"]), row["attributes"] or {}
             )
             for row in await self._database.fetch(*query)

@@ -19,7 +19,7 @@ from botocore.exceptions import ClientError
 
 from services.engine.computations.context_counts import Tally
 from services.engine.recipes import RECIPES, Dataset, train
-from services.recommender.store.keys import shown_key
+from services.recommender.store.keys import impressions_key
 from shared.events import FilterChanged, UserChanged
 from shared.events.topics import CACHES, CAMPAIGNS, FILTERS, INTERACTIONS, ITEMS, USERS
 from shared.models import fingerprint, save
@@ -349,7 +349,7 @@ async def test_an_event_that_names_its_recommendation_says_what_was_shown(shop: 
     young = set(reasons(answer))
     assert young
     said = {"recommendation_id": answer["recommendationId"], "session_id": "s"}
-    redis, key = shop.redis, shown_key(shop.tenant)
+    redis, key = shop.redis, impressions_key(shop.tenant)
     try:
         # Two events of one answer: what it held was shown once, but for what was turned to.
         for _ in range(2):

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from services.recommender.domain.history_events import HistoryEvent, Login
 from services.recommender.store.erasures import Erasures
-from services.recommender.store.histories import Histories, Kept
-from services.recommender.store.keys import bought_key, history_key, subjects_key
+from services.recommender.store.histories import Histories, Retention
+from services.recommender.store.keys import history_key, purchases_key, subjects_key
 from shared.events import UserErased
 from shared.events.topics import Topic
 from shared.redis import Multiplexer
@@ -23,7 +23,7 @@ from shared.settings import RedisSettings
 from tests.support.erasures import erasure
 from tests.support.waiting import PATIENCE, eventually
 
-KEPT = Kept(bought=timedelta(days=30), history=timedelta(days=90), session=timedelta(days=14))
+RETENTION = Retention(purchases=timedelta(days=30), history=timedelta(days=90), session=timedelta(days=14))
 NOW = float(int(time.time()))
 
 
@@ -54,7 +54,7 @@ async def history(redis: Multiplexer, subject: str = "u") -> list[tuple[str, flo
 
 
 async def bought(redis: Multiplexer, subject: str = "u") -> dict[str, float]:
-    (flat,) = await redis.execute(("ZRANGE", bought_key("shop", subject), 0, -1, "WITHSCORES"))
+    (flat,) = await redis.execute(("ZRANGE", purchases_key("shop", subject), 0, -1, "WITHSCORES"))
     return {item.decode(): float(at) for item, at in zip(flat[::2], flat[1::2], strict=True)}
 
 
@@ -84,7 +84,7 @@ async def test_any_order_any_batches_any_repetition_give_one_history(
     # Kafka keeps the order per key but for repetitions; sessions and imports do not even that.
     if chance.random() < 0.7:
         chance.shuffle(delivered)
-    histories = Histories(redis, KEPT)
+    histories = Histories(redis, RETENTION)
     while delivered:
         size = chance.randrange(1, 40)
         await histories.record(delivered[:size])
@@ -99,7 +99,7 @@ async def test_events_of_one_second_are_kept_each_once(redis: Multiplexer) -> No
     await redis.execute(("FLUSHDB",))
     history_events = [history_event(n, NOW - n // 10) for n in range(40)]
     for begin in (20, 0, 10, 30, 0):
-        await Histories(redis, KEPT).record(history_events[begin : begin + 10])
+        await Histories(redis, RETENTION).record(history_events[begin : begin + 10])
 
     found = await history(redis)
 
@@ -111,11 +111,11 @@ async def test_events_of_one_second_are_kept_each_once(redis: Multiplexer) -> No
 
 async def test_a_replay_of_everything_changes_nothing(redis: Multiplexer) -> None:
     history_events = [history_event(n, NOW - 1000 + n / 4) for n in range(400)]
-    await Histories(redis, KEPT).record(history_events)
+    await Histories(redis, RETENTION).record(history_events)
     before = await history(redis), await bought(redis)
 
     for begin in range(0, 400, 37):
-        await Histories(redis, KEPT).record(history_events[begin : begin + 37])
+        await Histories(redis, RETENTION).record(history_events[begin : begin + 37])
 
     assert (await history(redis), await bought(redis)) == before
     assert len(before[0]) == 100
@@ -126,7 +126,7 @@ async def test_a_session_becomes_its_users_at_login_whatever_comes_first(redis: 
     login = history_event(50, NOW, user="u", session="s")
     for late in (0, 5, 20):  # so many of the session's events are handled after the login
         await redis.execute(("FLUSHDB",))
-        histories = Histories(redis, KEPT)
+        histories = Histories(redis, RETENTION)
         await histories.record(anonymous[: 20 - late])
         await histories.record([login])
         await histories.record(anonymous[20 - late :])
@@ -139,7 +139,7 @@ async def test_a_session_becomes_its_users_at_login_whatever_comes_first(redis: 
 
 
 async def test_a_login_that_is_of_no_item_makes_a_session_its_users(redis: Multiplexer) -> None:
-    histories = Histories(redis, KEPT)
+    histories = Histories(redis, RETENTION)
     await histories.record([history_event(1, NOW, user=None, session="s")])
     for _ in range(2):
         await histories.record([], [Login("shop", "s", "u")])
@@ -149,7 +149,7 @@ async def test_a_login_that_is_of_no_item_makes_a_session_its_users(redis: Multi
 
 
 async def test_a_session_belongs_to_who_logged_in_first(redis: Multiplexer) -> None:
-    histories = Histories(redis, KEPT)
+    histories = Histories(redis, RETENTION)
     await histories.record([history_event(1, NOW - 10, user=None, session="s")])
     await histories.record([history_event(2, NOW - 5, user="first", session="s")])
     await histories.record([history_event(3, NOW, user="second", session="s")])
@@ -159,7 +159,7 @@ async def test_a_session_belongs_to_who_logged_in_first(redis: Multiplexer) -> N
 
 
 async def test_purchases_before_the_look_back_are_not_kept(redis: Multiplexer) -> None:
-    await Histories(redis, KEPT).record(
+    await Histories(redis, RETENTION).record(
         [history_event(0, NOW - 31 * 86_400), history_event(5, NOW - 29 * 86_400), history_event(10, NOW)]
     )
 
@@ -167,7 +167,7 @@ async def test_purchases_before_the_look_back_are_not_kept(redis: Multiplexer) -
 
 
 async def test_everything_expires(redis: Multiplexer) -> None:
-    histories = Histories(redis, KEPT)
+    histories = Histories(redis, RETENTION)
     await histories.record(
         [history_event(0, NOW - 1, user=None, session="s"), history_event(5, NOW, session="s")]
     )
@@ -180,7 +180,7 @@ async def test_everything_expires(redis: Multiplexer) -> None:
 
 
 async def test_a_redis_without_the_scripts_gets_them(redis: Multiplexer) -> None:
-    histories = Histories(redis, KEPT)
+    histories = Histories(redis, RETENTION)
     for n in range(3):
         await redis.execute(("SCRIPT", "FLUSH"))
         await histories.record([history_event(n, NOW + n)])
@@ -196,7 +196,7 @@ def purchase(n: int, seconds: float, user: str | None = "u", session: str | None
 async def test_a_moment_that_is_taken_back_is_neither_in_the_history_nor_bought(
     redis: Multiplexer, n: int
 ) -> None:
-    histories = Histories(redis, KEPT)
+    histories = Histories(redis, RETENTION)
     await histories.record([history_event(2, NOW - 5), purchase(n, NOW - 3)])
 
     for _ in range(2):
@@ -207,7 +207,7 @@ async def test_a_moment_that_is_taken_back_is_neither_in_the_history_nor_bought(
 
 
 async def test_another_purchase_of_the_item_stays_bought(redis: Multiplexer) -> None:
-    histories = Histories(redis, KEPT)
+    histories = Histories(redis, RETENTION)
     await histories.record([purchase(1, NOW - 9), purchase(2, NOW - 5), purchase(3, NOW - 2)])
 
     await histories.remove([purchase(3, NOW - 2)])
@@ -219,7 +219,7 @@ async def test_another_purchase_of_the_item_stays_bought(redis: Multiplexer) -> 
 
 
 async def test_a_claim_that_came_twice_leaves_nothing_bought(redis: Multiplexer) -> None:
-    histories = Histories(redis, KEPT)
+    histories = Histories(redis, RETENTION)
     await histories.record([purchase(1, NOW - 9)])
     await histories.record([purchase(1, NOW - 4)])
 
@@ -229,7 +229,7 @@ async def test_a_claim_that_came_twice_leaves_nothing_bought(redis: Multiplexer)
 
 
 async def test_what_was_bought_before_the_kept_events_stays_bought(redis: Multiplexer) -> None:
-    histories = Histories(redis, KEPT)
+    histories = Histories(redis, RETENTION)
     await histories.record([purchase(1, NOW - 500)])
     await histories.record([history_event(5 * n + 6, NOW - 300 + n) for n in range(100)])
     await histories.remove([purchase(3, NOW - 2)])
@@ -238,7 +238,7 @@ async def test_what_was_bought_before_the_kept_events_stays_bought(redis: Multip
 
 
 async def test_what_a_session_claimed_is_taken_from_its_user_too(redis: Multiplexer) -> None:
-    histories = Histories(redis, KEPT)
+    histories = Histories(redis, RETENTION)
     await histories.record(
         [purchase(1, NOW - 3, user=None, session="s"), history_event(2, NOW - 1, session="s")]
     )
@@ -252,7 +252,7 @@ async def test_what_a_session_claimed_is_taken_from_its_user_too(redis: Multiple
 
 
 async def test_a_redis_without_the_scripts_takes_a_moment_back_all_the_same(redis: Multiplexer) -> None:
-    histories = Histories(redis, KEPT)
+    histories = Histories(redis, RETENTION)
     await histories.record([purchase(1, NOW - 3)])
     await redis.execute(("SCRIPT", "FLUSH"))
 
@@ -269,7 +269,7 @@ async def test_an_erased_user_leaves_no_key_and_the_receipt_counts_them(redis: M
             assert within > 0
             self.published.extend(events)
 
-    histories, receipts = Histories(redis, KEPT), Receipts()
+    histories, receipts = Histories(redis, RETENTION), Receipts()
     await histories.record([history_event(n, NOW - n, session="s") for n in range(10)])
     await histories.record([history_event(n, NOW - n, user=None, session="s") for n in range(20, 23)])
     await histories.record([history_event(n, NOW - n, user="other") for n in range(30, 33)])

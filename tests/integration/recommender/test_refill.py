@@ -10,10 +10,10 @@ import orjson
 import pytest
 
 from services.recommender.store import refill
-from services.recommender.store.histories import Histories, Kept
-from services.recommender.store.keys import facts_key, place_key
-from services.recommender.store.places import About, Places
+from services.recommender.store.histories import Histories, Retention
+from services.recommender.store.keys import location_key, properties_key
 from services.recommender.store.refill import Refill
+from services.recommender.store.users import UserState, UserStates
 from shared.postgres import Database as Pool
 from shared.redis import Multiplexer
 from shared.settings import PostgresSettings, RedisSettings
@@ -21,7 +21,7 @@ from tests.support.kafka import running
 from tests.support.stack import Database
 from tests.support.waiting import PATIENCE, eventually
 
-KEPT = Kept(bought=timedelta(days=30), history=timedelta(days=90), session=timedelta(days=14))
+RETENTION = Retention(purchases=timedelta(days=30), history=timedelta(days=90), session=timedelta(days=14))
 EVER = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -47,18 +47,18 @@ async def write(database: Database, statement: str) -> None:
 
 
 async def places(redis: Multiplexer, *users: str) -> list[bytes | None]:
-    (found,) = await redis.execute(("MGET", *(place_key("shop", user) for user in users)))
+    (found,) = await redis.execute(("MGET", *(location_key("shop", user) for user in users)))
     return list(found)
 
 
-class Interrupted(Places):
-    """Places to which something happens between the first reading and the first writing."""
+class Interrupted(UserStates):
+    """States of users to which something happens between the first reading and the first writing."""
 
     def __init__(self, redis: Multiplexer, meanwhile: Callable[[], Awaitable[None]]) -> None:
         super().__init__(redis)
         self._meanwhile: Callable[[], Awaitable[None]] | None = meanwhile
 
-    async def put(self, users: Mapping[tuple[str, str], About | None]) -> None:
+    async def put(self, users: Mapping[tuple[str, str], UserState | None]) -> None:
         if self._meanwhile is not None:
             meanwhile, self._meanwhile = self._meanwhile, None
             await meanwhile()
@@ -73,10 +73,10 @@ async def test_every_user_comes_back_page_by_page(
     rows = ", ".join(f"('shop', '{user}', '{user}-town', '{{\"tier\": \"gold\"}}')" for user in users)
     await write(database, f"INSERT INTO sync.users (tenant, user_id, city, attributes) VALUES {rows}")
 
-    await Refill(redis, pool, Histories(redis, KEPT), Places(redis), KEPT).refill(EVER)
+    await Refill(redis, pool, Histories(redis, RETENTION), UserStates(redis), RETENTION).refill(EVER)
 
     assert await places(redis, *users) == [f'["{user}-town",null,null]'.encode() for user in users]
-    (facts,) = await redis.execute(("GET", facts_key("shop", "a0")))
+    (facts,) = await redis.execute(("GET", properties_key("shop", "a0")))
     assert orjson.loads(facts) == {"tier": "gold", "city": "a0-town"}
 
 
@@ -89,7 +89,7 @@ async def test_only_users_who_changed_since_are_read(
         "VALUES ('shop', 'old', 'Ulm', '2026-01-01'), ('shop', 'new', 'Rom', '2026-03-01')",
     )
 
-    await Refill(redis, pool, Histories(redis, KEPT), Places(redis), KEPT).refill(
+    await Refill(redis, pool, Histories(redis, RETENTION), UserStates(redis), RETENTION).refill(
         datetime(2026, 2, 1, tzinfo=UTC)
     )
 
@@ -111,12 +111,12 @@ async def test_a_state_that_came_from_kafka_meanwhile_is_not_overwritten(
             "UPDATE sync.users SET city = 'Rom' WHERE user_id = 'moved'; "
             "DELETE FROM sync.users WHERE user_id = 'left'",
         )
-        heard = {("shop", "moved"): About.of(None, ("Rom", None, None), {}), ("shop", "left"): None}
-        await Places(redis).put(heard)
+        heard = {("shop", "moved"): UserState.of(None, ("Rom", None, None), {}), ("shop", "left"): None}
+        await UserStates(redis).put(heard)
 
-    worker = Refill(redis, pool, Histories(redis, KEPT), Interrupted(redis, meanwhile), KEPT)
+    worker = Refill(redis, pool, Histories(redis, RETENTION), Interrupted(redis, meanwhile), RETENTION)
     await worker.refill(EVER)
 
     assert await places(redis, "moved", "left") == [b'["Rom",null,null]', None]
-    (facts,) = await redis.execute(("GET", facts_key("shop", "left")))
+    (facts,) = await redis.execute(("GET", properties_key("shop", "left")))
     assert facts is None

@@ -13,8 +13,8 @@ import pytest
 
 from services.recommender.store import campaigns as module
 from services.recommender.store.campaigns import Campaigns
+from services.recommender.store.catalogues import Catalogues
 from services.recommender.store.filters import Filters
-from services.recommender.store.states import Catalogues
 from shared.events import CampaignChanged, FilterChanged
 
 ACCOUNT = "000000000000"
@@ -74,9 +74,9 @@ def campaigns_of(folder: Path, view: View | None = None, s3: NoModels | None = N
 
 async def test_a_campaign_is_found_by_its_account_when_its_namesake_goes(tmp_path: Path) -> None:
     campaigns = campaigns_of(tmp_path)
-    campaigns.changed("one:c", a_campaign("one", "CREATE FAILED"))
-    campaigns.changed("two:c", a_campaign("two", "CREATE FAILED"))
-    campaigns.changed("one:c", None)
+    campaigns.apply("one:c", a_campaign("one", "CREATE FAILED"))
+    campaigns.apply("two:c", a_campaign("two", "CREATE FAILED"))
+    campaigns.apply("one:c", None)
 
     found = await campaigns.find(None, ACCOUNT, "c")
     assert found is not None
@@ -85,26 +85,26 @@ async def test_a_campaign_is_found_by_its_account_when_its_namesake_goes(tmp_pat
 
 async def test_what_goes_while_the_view_is_read_stays_gone(tmp_path: Path) -> None:
     told = a_campaign("shop").model_dump(exclude={"event_id", "occurred_at"})
-    view = View([told], lambda: campaigns.changed("shop:c", None))
+    view = View([told], lambda: campaigns.apply("shop:c", None))
     campaigns = campaigns_of(tmp_path, view)
     assert await campaigns.find("shop", None, "c") is None
 
     expression = {"tenant": "shop", "name": "f", "expression": a_filter().expression}
-    filters = Filters(cast("Any", View([expression], lambda: filters.changed("shop:f", None))))
+    filters = Filters(cast("Any", View([expression], lambda: filters.apply("shop:f", None))))
     assert await filters.find("shop", "f") is None
-    filters.changed("shop:f", a_filter())
+    filters.apply("shop:f", a_filter())
     assert await filters.find("shop", "f") is not None
 
 
 async def test_a_model_that_never_comes_is_waited_for_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "FIRST_MODEL_SECONDS", 0.2)
+    monkeypatch.setattr(module, "FIRST_MODEL_WAIT_SECONDS", 0.2)
     campaigns = campaigns_of(tmp_path)
-    campaigns.changed("shop:c", a_campaign("shop"))
+    campaigns.apply("shop:c", a_campaign("shop"))
 
     assert await campaigns.find("shop", None, "c") is not None
-    # The fetcher was never started, so a second wait would be seen in the clock that is stopped here.
+    # The loader was never started, so a second wait would be seen in the clock that is stopped here.
     monkeypatch.setattr(asyncio, "timeout", _no_wait)
     assert await campaigns.find("shop", None, "c") is not None
 
@@ -124,8 +124,8 @@ async def test_a_campaign_without_its_model_keeps_no_other_copy(
     old = tmp_path / ("b" * 64)
     old.mkdir()
     campaigns = campaigns_of(tmp_path, s3=NoModels())
-    campaigns.changed("shop:c", a_campaign("shop"))
-    campaigns.whole({"shop:c"})
+    campaigns.apply("shop:c", a_campaign("shop"))
+    campaigns.retain({"shop:c"})
     pauses: list[float | None] = []
     enough, timeout = asyncio.Event(), asyncio.timeout
 

@@ -10,7 +10,7 @@ import pytest
 
 from services.engine.recipes import RECIPES, Dataset
 from services.engine.recipes.recipe import silent
-from services.recommender.store.campaigns import Campaigns, Deployed
+from services.recommender.store.campaigns import Campaigns, DeployedCampaign
 from shared.events import CampaignChanged
 from shared.models import Model
 
@@ -25,8 +25,8 @@ def model() -> Model:
     return RECIPES["aws-semantic-similarity"].fit(Dataset.from_arrow(events, items), {}, silent)
 
 
-def deployed(**config: object) -> Deployed:
-    return Deployed(announced("shop", **config), model())
+def deployed(**config: object) -> DeployedCampaign:
+    return DeployedCampaign(announced("shop", **config), model())
 
 
 def announced(tenant: str, second: int = 0, **config: object) -> CampaignChanged:
@@ -45,9 +45,9 @@ def announced(tenant: str, second: int = 0, **config: object) -> CampaignChanged
     )
 
 
-def first(found: Deployed) -> str:
-    assert found.asked is not None
-    return found.asked.recommend(item_id="asked", limit=1)[0][0]
+def first(found: DeployedCampaign) -> str:
+    assert found.configured_model is not None
+    return found.configured_model.recommend(item_id="asked", limit=1)[0][0]
 
 
 def test_popularity_counts_as_much_as_the_campaign_says() -> None:
@@ -60,12 +60,12 @@ def test_popularity_counts_as_much_as_the_campaign_says() -> None:
 async def test_a_key_pair_finds_a_campaign_that_moved_to_another_group_in_whatever_order_that_is_told(
     order: tuple[int, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("services.recommender.store.campaigns.FIRST_MODEL_SECONDS", 0.0)
+    monkeypatch.setattr("services.recommender.store.campaigns.FIRST_MODEL_WAIT_SECONDS", 0.0)
     campaigns = Campaigns(None, tmp_path, None, None)  # type: ignore[arg-type]
     # Two keys, so two partitions: what is read first after a restart is chance.
     news = (("before:c", announced("before")), ("after:c", announced("after", 9)), ("before:c", None))
     for number in order:
-        campaigns.changed(*news[number])
+        campaigns.apply(*news[number])
 
     found = await campaigns.find(None, "000000000000", "c")
 

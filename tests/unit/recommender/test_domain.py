@@ -1,4 +1,4 @@
-"""What is left out of a list, what an item looks like, and which pointer holds."""
+"""What is left out of a list, how an item is encoded, and which activation holds."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.recommender.domain.catalogue import Catalogue, body
+from services.recommender.api.rest_answers import encode_body
+from services.recommender.domain.activations import Activation, ActiveGenerations
+from services.recommender.domain.catalogue import Catalogue
 from services.recommender.domain.history_events import Login, history_event, is_kept, login
-from services.recommender.domain.pointers import Pointer, Pointers
-from services.recommender.domain.recipes import list_recipe, place_ids
+from services.recommender.domain.recipes import list_recipe, location_list_ids
 from shared.events import InteractionRecorded
 
 NOW = datetime(2026, 11, 20, tzinfo=UTC)
@@ -45,17 +46,19 @@ def test_an_answer_is_the_list_without_what_is_left_out(
 ) -> None:
     shop = catalogue(*known, withheld=tuple(withheld))
 
-    answer = orjson.loads(body(b'"user_id":"u"', shop.entries(listed, bought, limit, "sims"), b"redis", 7))
+    answer = orjson.loads(
+        encode_body(b'"user_id":"u"', shop.encode(listed, bought, limit, "sims"), b"redis", 7)
+    )
 
     allowed = [(item, score) for item, score in listed if item not in bought and item not in withheld]
-    shown = [(one["product_id"], one["score"]) for one in answer["recommendations"]]
-    assert shown == allowed[:limit] == shop.allowed(listed, bought, limit)
+    shown = [(item["product_id"], item["score"]) for item in answer["recommendations"]]
+    assert shown == allowed[:limit] == shop.visible(listed, bought, limit)
     assert answer["count"] == len(shown)
-    for one in answer["recommendations"]:
-        assert one["algorithm"] == "sims"
-        described = one["product_id"] in known
-        assert one["product_name"] == (f"The {one['product_id']}" if described else None)
-        assert one["price"] == (2.5 if described else None)
+    for item in answer["recommendations"]:
+        assert item["algorithm"] == "sims"
+        described = item["product_id"] in known
+        assert item["product_name"] == (f"The {item['product_id']}" if described else None)
+        assert item["price"] == (2.5 if described else None)
 
 
 def test_an_older_state_does_not_replace_a_newer_one() -> None:
@@ -64,27 +67,27 @@ def test_an_older_state_does_not_replace_a_newer_one() -> None:
 
     shop.put("i", "old", 1.0, available=True, as_of=NOW - timedelta(hours=1))
 
-    assert shop.withheld("i")
+    assert shop.is_hidden("i")
 
 
 def test_what_a_whole_catalogue_lacks_is_withheld() -> None:
     shop = catalogue("a", "b")
 
-    shop.keep_only({"b", "c"}.__contains__)
+    shop.retain({"b", "c"}.__contains__)
 
-    assert shop.withheld("a")
-    assert not shop.withheld("b")
-    assert not shop.withheld("never heard of")
+    assert shop.is_hidden("a")
+    assert not shop.is_hidden("b")
+    assert not shop.is_hidden("never heard of")
 
 
 @given(st.lists(st.integers(1, 50), min_size=1))
 def test_the_greatest_activation_holds_whatever_the_order(numbers: list[int]) -> None:
-    pointers = Pointers()
+    active = ActiveGenerations()
     for number in numbers:
-        pointers.move("shop", Pointer(number, {"popularity": number}))
+        active.activate("shop", Activation(number, {"popularity": number}))
 
-    assert pointers.of("shop").activation == max(numbers)
-    assert pointers.of("another").generations == {}
+    assert active.of("shop").number == max(numbers)
+    assert active.of("another").generations == {}
 
 
 @pytest.mark.parametrize(
@@ -105,7 +108,7 @@ def test_every_recipe_has_lists_that_stand_in(recipe: str, expected: str) -> Non
 
 
 def test_the_nearest_place_comes_first() -> None:
-    assert place_ids("Köln", None, "Germany") == ["city:Köln", "country:Germany"]
+    assert location_list_ids("Köln", None, "Germany") == ["city:Köln", "country:Germany"]
 
 
 @pytest.mark.parametrize(

@@ -13,12 +13,12 @@ from typing import Any, cast
 import numpy as np
 import pytest
 
-from services.recommender.api import explorer as module
-from services.recommender.api.explorer import Explorer
-from services.recommender.api.targets import Target
 from services.recommender.domain.catalogue import Catalogue
 from services.recommender.domain.filterable_items import FilterableItems
-from services.recommender.store.campaigns import Deployed
+from services.recommender.serving import exploration as module
+from services.recommender.serving.exploration import Explorer
+from services.recommender.serving.targets import Target
+from services.recommender.store.campaigns import DeployedCampaign
 from shared.events import CampaignChanged
 from shared.models import Attributes, Histories, Ids, Model, Scoring, SeenItems
 from tests.support.waiting import eventually
@@ -65,7 +65,7 @@ def a_target() -> Target:
         config={"itemExplorationConfig": {"explorationWeight": "0.5"}},
     )
     filterable_items = FilterableItems(model.items.strings, model.items.numbers, Attributes(), Catalogue())
-    return Target("shop", "user-personalization", Deployed(campaign, model, filterable_items))
+    return Target("shop", "user-personalization", DeployedCampaign(campaign, model, filterable_items))
 
 
 async def test_nothing_is_kept_of_a_campaign_that_is_gone() -> None:
@@ -81,7 +81,7 @@ async def test_nothing_is_kept_of_a_campaign_that_is_gone() -> None:
     gc.collect()
     assert gone() is None
     assert kept() is None
-    assert len(explorer._kept) == 0
+    assert len(explorer._cache) == 0
 
 
 async def test_one_asks_for_new_counts_while_the_others_go_by_the_old_ones(
@@ -95,7 +95,7 @@ async def test_one_asks_for_new_counts_while_the_others_go_by_the_old_ones(
     assert await explorer.bonus(target) is first
     assert counts.asked == 1
 
-    now[0] += module.LOOK_SECONDS
+    now[0] += module.BONUS_SECONDS
     counts.answers.clear()
     asking = asyncio.create_task(explorer.bonus(target))
     await eventually(lambda: counts.asked == 2)

@@ -9,8 +9,13 @@ import numpy as np
 import pytest
 
 from services.recommender.domain.catalogue import Catalogue
-from services.recommender.domain.facts import fact, packed, plain, unpacked
 from services.recommender.domain.filterable_items import FilterableItems
+from services.recommender.domain.properties import (
+    decode_properties,
+    encode_properties,
+    flat_properties,
+    property_value,
+)
 from shared.filters import Filter
 from shared.models import Attributes
 
@@ -18,8 +23,8 @@ NOW = datetime.now(UTC)
 
 
 def put(catalogue: Catalogue, item: str, fields: dict[str, Any] | None = None, **attributes: Any) -> None:
-    facts = plain(fields or {}, attributes)
-    catalogue.put(item, None, None, available=True, as_of=datetime.now(UTC), facts=facts)
+    properties = flat_properties(fields or {}, attributes)
+    catalogue.put(item, None, None, available=True, as_of=datetime.now(UTC), properties=properties)
 
 
 @pytest.fixture
@@ -40,15 +45,15 @@ def filterable_items(catalogue: Catalogue) -> FilterableItems:
 
 
 def passing(filterable_items: FilterableItems, expression: str, now: float = 0.0) -> list[str]:
-    asked = Filter.parse(expression)
-    names = [name for of, name in asked.fields if of == "ITEMS"]
-    mask = asked.bind({}).mask(filterable_items.table(names, now))
+    filter_ = Filter.parse(expression)
+    names = [name for of, name in filter_.fields if of == "ITEMS"]
+    mask = filter_.bind({}).mask(filterable_items.table(names, now))
     return [item for item, passes in zip(filterable_items.ids, mask, strict=True) if passes]
 
 
-def test_facts_are_plain_and_known_by_any_spelling() -> None:
-    facts = unpacked(
-        packed(
+def test_properties_are_flat_and_known_by_any_spelling() -> None:
+    properties = decode_properties(
+        encode_properties(
             {"category": "tea", "price": 3, "created_at": NOW, "currency": None},
             {
                 "Fair Trade": True,
@@ -59,7 +64,7 @@ def test_facts_are_plain_and_known_by_any_spelling() -> None:
             },
         )
     )
-    assert facts == {
+    assert properties == {
         "category": "tea",
         "price": 3.0,
         "created_at": NOW.timestamp(),
@@ -67,9 +72,11 @@ def test_facts_are_plain_and_known_by_any_spelling() -> None:
         "sizes": "s|m",
         "categoryl1": "put",
     }
-    assert fact(facts, "item", "CATEGORY_L1") == "put", "what was put as a column is that column"
-    assert fact(facts, "item", "category") == "tea"
-    assert packed({"city": None}, {}) == b""
+    assert property_value(properties, "item", "CATEGORY_L1") == "put", (
+        "what was put as a column is that column"
+    )
+    assert property_value(properties, "item", "category") == "tea"
+    assert encode_properties({"city": None}, {}) == b""
 
 
 def test_training_is_asked_where_the_shop_says_nothing(filterable_items: FilterableItems) -> None:
@@ -103,10 +110,13 @@ def test_what_the_shop_takes_back_is_training_s_again(
     assert passing(filterable_items, "INCLUDE ItemID WHERE Items.PRICE > 8") == ["w"]
     catalogue.remove("w")
     assert (
-        passing(filterable_items, "INCLUDE ItemID WHERE Items.PRICE > 8", now=filterable_items.patience) == []
+        passing(
+            filterable_items, "INCLUDE ItemID WHERE Items.PRICE > 8", now=filterable_items.refresh_seconds
+        )
+        == []
     )
     assert passing(
-        filterable_items, "INCLUDE ItemID WHERE Items.PRICE < 2", now=filterable_items.patience
+        filterable_items, "INCLUDE ItemID WHERE Items.PRICE < 2", now=filterable_items.refresh_seconds
     ) == ["w"]
 
 
@@ -132,9 +142,9 @@ def test_news_wait_no_longer_than_they_may_and_masks_are_made_once(
 
     assert mask(0.0).tolist() == [False, False, False, True]
     put(catalogue, "w", {"price": 9.0})
-    assert mask(filterable_items.patience / 2).tolist() == [False, False, False, True]
-    assert mask(filterable_items.patience).tolist() == [True, False, False, True]
-    assert mask(10 * filterable_items.patience).tolist() == [True, False, False, True]
+    assert mask(filterable_items.refresh_seconds / 2).tolist() == [False, False, False, True]
+    assert mask(filterable_items.refresh_seconds).tolist() == [True, False, False, True]
+    assert mask(10 * filterable_items.refresh_seconds).tolist() == [True, False, False, True]
     assert len(made) == 2
 
 

@@ -8,8 +8,8 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
-from services.recommender.api.answers import Reply
 from services.recommender.api.rest import LEGACY, PREFIX, Rest
+from services.recommender.api.rest_answers import Reply
 from services.recommender.api.rest_fast_path import RestFastPath
 from shared.auth import Authenticator
 from shared.http.runtime import application
@@ -24,17 +24,14 @@ class Answers:
     def __init__(self) -> None:
         self.asked: list[str] = []
 
-    def check_strategy(self, _tenant: str, _strategy: str | None, usual: str) -> str:
-        return usual
-
     async def for_user(self, _tenant: str, identifier: str, *_: Any) -> Reply:
         self.asked.append(identifier)
         return Reply(b"{}", b"popular", None)
 
     for_item = for_user
 
-    async def for_place(self, *places: Any) -> Reply:
-        self.asked += [place for place in places if isinstance(place, str)]
+    async def for_location(self, _tenant: str, location: Any, _limit: int) -> Reply:
+        self.asked += [name for name in location if name]
         return Reply(b"{}", b"popular", None)
 
 
@@ -42,7 +39,7 @@ def client(answers: Answers) -> httpx.AsyncClient:
     settings = AuthSettings(endcap_service_key=SecretStr("between-services"))
     authenticator = Authenticator(cast("Any", None), settings)
     given = cast("Any", answers)
-    rest = Rest(given, cast("Any", None), cast("Any", None), authenticator)
+    rest = Rest(given, cast("Any", None), authenticator)
     app = application("recommender", parts=[], routers=[rest.router()])
     transport = httpx.ASGITransport(RestFastPath(app, given, authenticator), raise_app_exceptions=False)
     return httpx.AsyncClient(transport=transport, base_url="http://test", headers=HEADERS)

@@ -11,7 +11,7 @@ import pytest
 
 from services.recommender.domain.history_events import HistoryEvent
 from services.recommender.store import histories
-from services.recommender.store.histories import Histories, Kept
+from services.recommender.store.histories import Histories, Retention
 from services.recommender.store.scripts import LINK
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ async def test_a_session_that_goes_on_is_linked_once_a_day(
     monkeypatch: pytest.MonkeyPatch, session_days: int, hours: tuple[float, ...], links: int
 ) -> None:
     redis = Redis()
-    kept = Kept(timedelta(days=90), timedelta(days=90), timedelta(days=session_days))
+    kept = Retention(timedelta(days=90), timedelta(days=90), timedelta(days=session_days))
     written = Histories(cast("Multiplexer", redis), kept)
 
     for hour in hours:

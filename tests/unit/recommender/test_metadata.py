@@ -8,17 +8,17 @@ import pyarrow as pa
 import pytest
 
 from services.engine.recipes import Dataset
-from services.recommender.api.metadata import Metadata
 from services.recommender.domain.catalogue import Catalogue
-from services.recommender.domain.facts import plain
 from services.recommender.domain.filterable_items import FilterableItems
+from services.recommender.domain.properties import flat_properties
+from services.recommender.serving.metadata import ItemMetadata
 from shared.models import Attributes
 
 NOW = datetime(2023, 11, 14, 22, 13, 20, tzinfo=UTC)
 
 
 def filterable_items(catalogue: Catalogue, *, has_kinds: bool = True) -> FilterableItems:
-    """The filterable_items of a model that was trained on one item, with a column of each type."""
+    """Return the items of a model that was trained on one item, with a column of each type."""
     items = pa.table(
         {
             "ITEM_ID": ["i"],
@@ -38,7 +38,7 @@ def filterable_items(catalogue: Catalogue, *, has_kinds: bool = True) -> Filtera
 
 
 def metadata(filterable_items: FilterableItems, *names: str) -> dict[str, str]:
-    return Metadata(filterable_items, [filterable_items.column(name) or "" for name in names]).about("i")
+    return ItemMetadata(filterable_items, [filterable_items.column(name) or "" for name in names]).about("i")
 
 
 def test_names_are_in_lower_case_and_floats_have_their_fraction() -> None:
@@ -61,8 +61,8 @@ def test_names_are_in_lower_case_and_floats_have_their_fraction() -> None:
 @pytest.mark.parametrize("price", [180, 180.0])
 def test_what_the_shop_says_since_is_written_the_same_way(price: float) -> None:
     catalogue = Catalogue()
-    facts = plain({"price": price, "created_at": NOW}, {"Year": 2008})
-    catalogue.put("i", None, None, available=True, as_of=NOW, facts=facts)
+    properties = flat_properties({"price": price, "created_at": NOW}, {"Year": 2008})
+    catalogue.put("i", None, None, available=True, as_of=NOW, properties=properties)
 
     assert metadata(filterable_items(catalogue), "PRICE", "YEAR", "CREATION_TIMESTAMP") == {
         "price": "180.0",

@@ -8,8 +8,8 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
-from services.recommender.api.answers import Reply
 from services.recommender.api.rest import LEGACY, PREFIX, Rest
+from services.recommender.api.rest_answers import Reply
 from services.recommender.api.rest_fast_path import RestFastPath
 from shared.auth import Authenticator
 from shared.http.runtime import application
@@ -25,21 +25,18 @@ class Answers:
     def __init__(self) -> None:
         self.limits: list[tuple[str, int]] = []
 
-    def check_strategy(self, _tenant: str, _strategy: str | None, usual: str) -> str:
-        return usual
-
-    async def for_user(self, _tenant: str, identifier: str, limit: int, _recipe: str) -> Reply:
+    async def for_user(self, _tenant: str, identifier: str, limit: int, *_: Any) -> Reply:
         self.limits.append((identifier, limit))
         return Reply(b'{"count":0}', b"popular", None)
 
     for_item = for_user
 
-    async def for_guest(self, _tenant: str, limit: int) -> Reply:
+    async def for_guest(self, _tenant: str, limit: int, _strategy: str | None) -> Reply:
         self.limits.append(("", limit))
         return Reply(b'{"count":0}', b"popular", None)
 
-    async def for_place(self, *asked: Any) -> Reply:
-        self.limits.append(("place", asked[-1]))
+    async def for_location(self, *arguments: Any) -> Reply:
+        self.limits.append(("place", arguments[-1]))
         return Reply(b'{"count":0}', b"popular", None)
 
 
@@ -47,7 +44,7 @@ def client(answers: Answers, *, fast_path: bool = True) -> httpx.AsyncClient:
     authenticator = Authenticator(
         cast("Any", None), AuthSettings(endcap_service_key=SecretStr("between-services"))
     )
-    rest = Rest(cast("Any", answers), cast("Any", None), cast("Any", None), authenticator)
+    rest = Rest(cast("Any", answers), cast("Any", None), authenticator)
     app = application(
         "recommender",
         parts=[],

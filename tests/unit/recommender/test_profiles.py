@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from services.recommender.store.profiles import Absent, Profiles
+from services.recommender.store.profiles import NegativeCache, Profiles
 
 if TYPE_CHECKING:
-    from services.recommender.store.lists import Guarded
+    from services.recommender.store.guarded_database import GuardedDatabase
     from shared.redis import Multiplexer
 
 ROW = {"name": None, "city": "Graz", "province": None, "country": None, "attributes": {}}
@@ -39,7 +39,7 @@ class Postgres:
 
 
 def profiles(redis: Redis, postgres: Postgres) -> Profiles:
-    return Profiles(cast("Multiplexer", redis), cast("Guarded", postgres), timedelta(days=30))
+    return Profiles(cast("Multiplexer", redis), cast("GuardedDatabase", postgres), timedelta(days=30))
 
 
 @pytest.mark.parametrize(
@@ -49,9 +49,9 @@ async def test_a_user_whom_nobody_described_is_looked_up_once(
     rows: list[dict[str, Any]] | None, asked: int
 ) -> None:
     postgres = Postgres(rows)
-    found = profiles(Redis(), postgres)
+    reader = profiles(Redis(), postgres)
 
-    answers = [await found.facts("shop", "anna") for _ in range(3)]
+    answers = [await reader.properties("shop", "anna") for _ in range(3)]
 
     assert answers == [{"city": "Graz"} if rows else {}] * 3
     assert postgres.asked == asked
@@ -59,19 +59,19 @@ async def test_a_user_whom_nobody_described_is_looked_up_once(
 
 async def test_what_the_shop_says_later_counts_at_once() -> None:
     redis, postgres = Redis(), Postgres([])
-    found = profiles(redis, postgres)
-    assert await found.facts("shop", "anna") == {}
+    reader = profiles(redis, postgres)
+    assert await reader.properties("shop", "anna") == {}
 
     redis.value = b'{"city":"Graz"}'
 
-    assert await found.facts("shop", "anna") == {"city": "Graz"}
+    assert await reader.properties("shop", "anna") == {"city": "Graz"}
 
 
 async def test_users_of_another_tenant_are_looked_up_themselves() -> None:
     postgres = Postgres([])
-    found = profiles(Redis(), postgres)
+    reader = profiles(Redis(), postgres)
     for tenant in ("shop", "other"):
-        await found.facts(tenant, "anna")
+        await reader.properties(tenant, "anna")
     assert postgres.asked == 2
 
 
@@ -79,12 +79,12 @@ def test_an_absence_is_forgotten_after_a_while_and_when_there_are_too_many(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     now = 0.0
-    monkeypatch.setattr(Absent, "MOST", 3)
-    absent = Absent(lambda: now)
+    monkeypatch.setattr(NegativeCache, "MAX_USERS", 3)
+    absent = NegativeCache(lambda: now)
     for number in range(4):
         absent.add(("shop", str(number)))
-    assert [absent.holds(("shop", str(number))) for number in range(4)] == [False, True, True, True]
+    assert [absent.contains(("shop", str(number))) for number in range(4)] == [False, True, True, True]
 
-    now = Absent.SECONDS + 0.1
+    now = NegativeCache.TTL_SECONDS + 0.1
 
-    assert not absent.holds(("shop", "3"))
+    assert not absent.contains(("shop", "3"))

@@ -1,0 +1,156 @@
+"""The runtime API of Amazon Personalize: GetRecommendations and GetPersonalizedRanking."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from services.recommender.domain.recipes import USER
+from services.recommender.serving.metadata import ItemMetadata
+from services.recommender.serving.query import Promotion, RecommendationQuery
+from shared.aws import WireModel, invalid_input
+from shared.aws.personalize.runtime import (
+    GetPersonalizedRankingRequest,
+    GetPersonalizedRankingResponse,
+    GetRecommendationsRequest,
+    GetRecommendationsResponse,
+    PredictedItem,
+)
+from shared.aws_server import Call, Operation, RestJson
+from shared.aws_server.operations import declined
+
+if TYPE_CHECKING:
+    from services.recommender.serving.exploration import Explorer
+    from services.recommender.serving.filtering import ItemFilters
+    from services.recommender.serving.recommendation import Recommendation
+    from services.recommender.serving.recommender import Recommender
+    from services.recommender.serving.targets import Target, TargetResolver
+    from services.recommender.store.catalogues import Catalogues
+    from shared.auth import Authenticator
+    from shared.aws.personalize.runtime import Promotion as PromotionMember
+
+
+class PersonalizeRuntime:
+    """The operations, each of which parses a request, makes a recommendation and encodes it."""
+
+    def __init__(
+        self,
+        targets: TargetResolver,
+        recommender: Recommender,
+        item_filters: ItemFilters,
+        catalogues: Catalogues,
+        explorer: Explorer,
+        authenticator: Authenticator,
+    ) -> None:
+        self._targets = targets
+        self._recommender = recommender
+        self._item_filters = item_filters
+        self._catalogues = catalogues
+        self._explorer = explorer
+        self.routes = RestJson(
+            authenticator,
+            {
+                "/recommendations": Operation(
+                    "GetRecommendations", GetRecommendationsRequest, "read", self.get_recommendations
+                ),
+                "/personalize-ranking": Operation(
+                    "GetPersonalizedRanking",
+                    GetPersonalizedRankingRequest,
+                    "read",
+                    self.get_personalized_ranking,
+                ),
+                "/action-recommendations": declined("GetActionRecommendations", WireModel),
+            },
+        )
+
+    async def get_recommendations(
+        self, call: Call, request: GetRecommendationsRequest
+    ) -> GetRecommendationsResponse:
+        """Return recommendations of a campaign or recommender, scored now.
+
+        Raise InvalidInputException and ResourceNotFoundException as Amazon Personalize does.
+        """
+        if request.campaign_arn is None:
+            target = await self._targets.recommender(call.principal, request.recommender_arn or "")
+        else:
+            target = await self._targets.resolve(call.principal, request.campaign_arn)
+        if target.only_ranks:
+            raise invalid_input("The recipe of this campaign ranks given items: use GetPersonalizedRanking.")
+        target.check_context(request.context)
+        metadata = self._metadata(target, request)
+        query = RecommendationQuery(
+            request.user_id,
+            request.item_id,
+            request.wanted,
+            await self._item_filters.bind(target.tenant, request.filter_arn, request.filter_values),
+            await self._promotion(target, request.promotions),
+            request.context or {},
+        )
+        recommendations, _ = await self._recommender.recommend(target, query)
+        recommendation_id = target.new_id()
+        item_ids = [each.item_id for each in recommendations]
+        await self._explorer.remember(target, recommendation_id, item_ids)
+        return GetRecommendationsResponse(
+            item_list=_items(recommendations, metadata, scored=_shows_scores(target)),
+            recommendation_id=recommendation_id,
+        )
+
+    async def get_personalized_ranking(
+        self, call: Call, request: GetPersonalizedRankingRequest
+    ) -> GetPersonalizedRankingResponse:
+        """Return the items of the request in the order for its user.
+
+        Raise InvalidInputException and ResourceNotFoundException as Amazon Personalize does.
+        """
+        target = await self._targets.resolve(call.principal, request.campaign_arn)
+        if target.subject != "user":
+            raise invalid_input("The recipe of this campaign does not rank for a user.")
+        target.check_context(request.context)
+        metadata = self._metadata(target, request)
+        bound_filter = await self._item_filters.bind(target.tenant, request.filter_arn, request.filter_values)
+        ranked = await self._recommender.rank(
+            target, request.user_id, request.input_list, bound_filter, request.context or {}
+        )
+        return GetPersonalizedRankingResponse(
+            personalized_ranking=_items(ranked, metadata, scored=True), recommendation_id=target.new_id()
+        )
+
+    async def _promotion(
+        self, target: Target, promotions: tuple[PromotionMember, ...] | None
+    ) -> Promotion | None:
+        if not promotions:
+            return None
+        (promotion,) = promotions
+        if promotion.percent_promoted_items is None:
+            raise invalid_input("A promotion needs percentPromotedItems, from 1 to 100.")
+        bound_filter = await self._item_filters.bind(
+            target.tenant, promotion.filter_arn, promotion.filter_values
+        )
+        return Promotion(promotion.name, promotion.percent_promoted_items, bound_filter)
+
+    def _metadata(
+        self, target: Target, request: GetRecommendationsRequest | GetPersonalizedRankingRequest
+    ) -> ItemMetadata | None:
+        names = (request.metadata_columns or {}).get("ITEMS", ())
+        return ItemMetadata.of(target, names, self._catalogues.of(target.tenant)) if names else None
+
+
+def _shows_scores(target: Target) -> bool:
+    """Return whether Amazon Personalize shows scores for this recipe."""
+    if target.model is not None:
+        return target.model.scoring.scored
+    return target.recipe == USER
+
+
+def _items(
+    recommendations: list[Recommendation], metadata: ItemMetadata | None, *, scored: bool
+) -> tuple[PredictedItem, ...]:
+    return tuple(
+        PredictedItem(
+            item_id=each.item_id,
+            score=each.score if scored else None,
+            promotion_name=each.promotion,
+            metadata=metadata.about(each.item_id) if metadata else None,
+            reason=each.reason,
+        )
+        for each in recommendations
+    )

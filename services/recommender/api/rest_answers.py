@@ -1,0 +1,141 @@
+"""The answers of the REST API: make a recommendation, by lists or by a campaign, and encode it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import orjson
+
+from services.recommender.domain.recipes import POPULARITY, USER
+from services.recommender.serving.query import RecommendationQuery
+from services.recommender.serving.recommendation import MODEL, POPULAR
+from shared.errors import ApiError, EndcapError
+
+if TYPE_CHECKING:
+    from services.recommender.domain.activations import ActiveGenerations
+    from services.recommender.serving.precomputed import EncodedList, PrecomputedRecommendations
+    from services.recommender.serving.recommender import Recommender
+    from services.recommender.serving.targets import Target, TargetResolver
+    from services.recommender.store.catalogues import Catalogues
+    from services.recommender.store.lists import Location
+
+_GUEST = b'"user_id":null'
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """The body of an answer, and what its headers say about it."""
+
+    body: bytes
+    source: bytes
+    generation: int | None
+
+    @property
+    def headers(self) -> list[tuple[bytes, bytes]]:
+        """Return the raw headers, including the length."""
+        return [
+            (b"content-type", b"application/json"),
+            (b"content-length", b"%d" % len(self.body)),
+            (b"x-recs-source", self.source),
+            (b"x-recs-generation", b"" if self.generation is None else b"%d" % self.generation),
+        ]
+
+    def for_backend(self) -> Reply:
+        """Return the same answer with the two fields that backends of shops read first."""
+        is_fallback = b"true" if self.source == POPULAR else b"false"
+        return replace(self, body=b'{"success":true,"isFallback":%b,%b' % (is_fallback, self.body[1:]))
+
+
+class RestAnswers:
+    """Answers for a user, a guest, an item or a location.
+
+    A `strategy` is the name of a recipe, whose lists answer, or the ARN of a campaign, whose model does.
+    Every method raises ApiError (400) for a strategy that does not exist or cannot answer.
+    """
+
+    def __init__(
+        self,
+        precomputed: PrecomputedRecommendations,
+        recommender: Recommender,
+        targets: TargetResolver,
+        catalogues: Catalogues,
+        active: ActiveGenerations,
+    ) -> None:
+        self._precomputed = precomputed
+        self._recommender = recommender
+        self._targets = targets
+        self._catalogues = catalogues
+        self._active = active
+
+    async def for_user(
+        self, tenant: str, user_id: str, limit: int, strategy: str | None, default_recipe: str
+    ) -> Reply:
+        """Return items for a user."""
+        subject = b'"user_id":' + orjson.dumps(user_id)
+        if strategy is not None and strategy.startswith("arn:"):
+            query = RecommendationQuery(user_id, None, limit)
+            return await self._by_campaign(tenant, strategy, query, subject)
+        recipe = self._precomputed.check_strategy(tenant, strategy, default_recipe)
+        return _reply(subject, await self._precomputed.for_user(tenant, user_id, limit, recipe))
+
+    async def for_guest(self, tenant: str, limit: int, strategy: str | None) -> Reply:
+        """Return what is popular, for a visitor without an id."""
+        if strategy is not None and strategy.startswith("arn:"):
+            return await self._by_campaign(tenant, strategy, RecommendationQuery(None, None, limit), _GUEST)
+        self._precomputed.check_strategy(tenant, strategy, USER)
+        return _reply(_GUEST, await self._precomputed.for_guest(tenant, limit))
+
+    async def for_item(
+        self, tenant: str, item_id: str, limit: int, strategy: str | None, default_recipe: str
+    ) -> Reply:
+        """Return items related to an item."""
+        subject = b'"product_id":' + orjson.dumps(item_id)
+        if strategy is not None and strategy.startswith("arn:"):
+            query = RecommendationQuery(None, item_id, limit)
+            return await self._by_campaign(tenant, strategy, query, subject)
+        recipe = self._precomputed.check_strategy(tenant, strategy, default_recipe)
+        return _reply(subject, await self._precomputed.for_item(tenant, item_id, limit, recipe))
+
+    async def for_location(self, tenant: str, location: Location, limit: int) -> Reply:
+        """Return what is popular at a location."""
+        areas = dict(zip(("city", "province", "country"), location, strict=True))
+        subject = orjson.dumps({kind: name for kind, name in areas.items() if name})[1:-1]
+        return _reply(subject, await self._precomputed.for_location(tenant, location, limit))
+
+    async def _by_campaign(self, tenant: str, arn: str, query: RecommendationQuery, subject: bytes) -> Reply:
+        try:
+            target = await self._targets.campaign(tenant, None, arn)
+            recommendations, source = await self._recommender.recommend(target, query)
+        except EndcapError as error:
+            raise ApiError(400, "UnknownStrategy", str(error)) from None
+        scores = [(each.item_id, each.score) for each in recommendations]
+        catalogue, algorithm = self._catalogues.of(tenant), _algorithm(target, source)
+        items = catalogue.encode(scores, set(), query.limit, algorithm)
+        generation = None if source == MODEL else self._active.of(tenant).generations.get(target.recipe)
+        return Reply(encode_body(subject, items, source, generation), source, generation)
+
+
+def encode_body(subject: bytes, items: list[bytes], source: bytes, generation: int | None) -> bytes:
+    """Return the JSON body of an answer; `subject` is the JSON member that names whom or what it is for."""
+    return b'{%b,"recommendations":[%b],"count":%d,"source":"%b","generation":%b}' % (
+        subject,
+        b",".join(items),
+        len(items),
+        source,
+        b"null" if generation is None else b"%d" % generation,
+    )
+
+
+def _reply(subject: bytes, encoded: EncodedList) -> Reply:
+    items, source, generation = encoded
+    return Reply(encode_body(subject, items, source, generation), source, generation)
+
+
+def _algorithm(target: Target, source: bytes) -> str:
+    """Return the recipe that chose the items: the model's, or that of the lists used instead."""
+    if source == POPULAR:
+        return POPULARITY
+    if source == MODEL and target.deployed is not None:
+        return target.deployed.campaign.recipe.rpartition("/")[2]
+    return target.recipe

@@ -1,0 +1,37 @@
+"""Users whose erasure was requested: data from before the request is neither used nor stored."""
+
+from __future__ import annotations
+
+from shared.events import InteractionRecorded, UserErasureRequested
+
+
+class ErasedUsers:
+    """The subjects (users and their sessions) of erasures in progress, with the time of each request."""
+
+    def __init__(self) -> None:
+        self._requested_at: dict[tuple[str, str], float] = {}
+        self._subjects: dict[str, tuple[tuple[str, str], ...]] = {}
+
+    def apply(self, key: str, request: UserErasureRequested | None) -> None:
+        """Apply a record of erasures-v1; its key is `tenant:user`, and None ends the erasure."""
+        for subject in self._subjects.pop(key, ()):
+            self._requested_at.pop(subject, None)
+        if request is None:
+            return
+        subjects = tuple((request.tenant, name) for name in (request.user_id, *request.session_ids))
+        self._subjects[key] = subjects
+        self._requested_at |= dict.fromkeys(subjects, request.occurred_at.timestamp())
+
+    def model_user_id(self, tenant: str, user_id: str | None) -> str | None:
+        """Return the id to look a user up by in a model: "", which no model has, while they are erased."""
+        return "" if user_id is not None and (tenant, user_id) in self._requested_at else user_id
+
+    def without_erased(self, events: list[InteractionRecorded]) -> list[InteractionRecorded]:
+        """Return the events without those of erased subjects that happened before the request."""
+        if not self._requested_at:
+            return events
+        return [event for event in events if event.occurred_at.timestamp() > self._erased_until(event)]
+
+    def _erased_until(self, event: InteractionRecorded) -> float:
+        names = (event.user_id, event.session_id)
+        return max(self._requested_at.get((event.tenant, name), 0.0) for name in names if name is not None)

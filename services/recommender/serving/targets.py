@@ -1,0 +1,114 @@
+"""What answers a request: the model of a campaign or recommender, or the lists of a recipe."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from services.recommender.domain.recipes import NEED_USER, POPULARITY, RANKING_ONLY, SIMILAR, list_recipe
+from shared.aws import Arn, invalid_input, not_found
+from shared.aws.personalize.recommendation_ids import new_id
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from services.recommender.store.campaigns import Campaigns, DeployedCampaign
+    from shared.auth import Principal
+    from shared.models import Model
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The model of a deployed campaign, or else the lists of a recipe."""
+
+    tenant: str
+    recipe: str
+    deployed: DeployedCampaign | None = None
+
+    @property
+    def model(self) -> Model | None:
+        """Return the model; None if there is none, or it is not loaded yet."""
+        return self.deployed.model if self.deployed else None
+
+    @property
+    def only_ranks(self) -> bool:
+        """Return whether the recipe only ranks the items of a request."""
+        return self.deployed is not None and self.deployed.campaign.recipe in RANKING_ONLY
+
+    @property
+    def subject(self) -> str:
+        """Return what a query must name: `user`, `item`, or nothing (`popular`)."""
+        if self.model is not None:
+            return self.model.scoring.kind
+        return {SIMILAR: "item", POPULARITY: "popular"}.get(self.recipe, "user")
+
+    def new_id(self) -> str:
+        """Return a new recommendationId."""
+        return new_id(self.tenant, self.deployed.campaign.name if self.deployed else self.recipe)
+
+    def check(self, user_id: str | None, item_id: str | None) -> None:
+        """Raise InvalidInputException if the query lacks what the recipe requires."""
+        needs_user = self.deployed is not None and self.deployed.campaign.recipe in NEED_USER
+        if (self.subject == "user" or needs_user) and not user_id:
+            raise invalid_input(f"userId is required by the recipe of this {self._noun}.")
+        if self.subject == "item" and not item_id:
+            raise invalid_input(f"itemId is required by the recipe of this {self._noun}.")
+
+    def check_context(self, context: Mapping[str, str] | None) -> None:
+        """Raise InvalidInputException for a name that is not a metadata column of the interactions."""
+        known = self.model.context if self.model is not None else None
+        unknown = known.unknown(context) if known is not None and context else []
+        if known is not None and unknown:
+            columns = ", ".join(known.columns or ()) or "none"
+            raise invalid_input(
+                f"context: {unknown[0]!r} is no metadata column of the Interactions dataset that the model "
+                f"was trained on; it has {columns}."
+            )
+
+    @property
+    def _noun(self) -> str:
+        is_campaign = self.deployed is None or "/" not in self.deployed.campaign.name
+        return "campaign" if is_campaign else "recommender"
+
+
+class TargetResolver:
+    """Resolves ARNs. Only the name in an ARN counts, so one copied from AWS refers to its namesake here."""
+
+    def __init__(self, campaigns: Campaigns) -> None:
+        self._campaigns = campaigns
+
+    async def resolve(self, principal: Principal, text: str) -> Target:
+        """Return the campaign that an ARN names; or a recipe, as `arn:aws:personalize:::recipe/sims`.
+
+        Only services may name a recipe. Raise ResourceNotFoundException if there is no such campaign, or it
+        is not active yet.
+        """
+        arn = Arn.parse(text, "campaign", "recipe")
+        if arn.kind == "recipe" and principal.kind == "service":
+            return Target(principal.own_tenant, arn.name)
+        if arn.kind != "campaign":
+            raise not_found(f"Only services may ask for a recipe; give the ARN of a campaign, not {text}.")
+        return await self.campaign(principal.tenant, principal.account, text)
+
+    async def campaign(self, tenant: str | None, account: str | None, text: str) -> Target:
+        """Return the campaign that an ARN names, of a tenant, or without one of any tenant of an account.
+
+        Raise ResourceNotFoundException as `resolve` does.
+        """
+        return await self._deployed(tenant, account, Arn.parse(text, "campaign"), text)
+
+    async def recommender(self, principal: Principal, text: str) -> Target:
+        """Return the recommender that an ARN names; raise ResourceNotFoundException as `resolve` does.
+
+        The name of a recommender among campaigns is `recommender/<name>`.
+        """
+        return await self._deployed(principal.tenant, principal.account, Arn.parse(text, "recommender"), text)
+
+    async def _deployed(self, tenant: str | None, account: str | None, arn: Arn, text: str) -> Target:
+        name = arn.name if arn.kind == "campaign" else f"{arn.kind}/{arn.name}"
+        deployed = await self._campaigns.find(tenant, account, name)
+        if deployed is None:
+            raise not_found(f"There is no {arn.kind} {arn.name!r} here. Create it, or check the ARN: {text}")
+        if deployed.campaign.status != "ACTIVE":
+            raise not_found(f"The {arn.kind} {arn.name!r} is {deployed.campaign.status}, not ACTIVE.")
+        return Target(deployed.campaign.tenant, list_recipe(deployed.campaign.recipe), deployed)

@@ -1,0 +1,55 @@
+"""Users who are being erased: unknown to models, and nothing of before is taken in."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from services.recommender.domain.erased_users import ErasedUsers
+from shared.events import InteractionRecorded
+from tests.support.erasures import erasure
+
+AT = datetime(2026, 11, 28, tzinfo=UTC)
+
+
+def event(user: str | None, session: str | None, after: int, **fields: Any) -> InteractionRecorded:
+    at = AT + timedelta(seconds=after)
+    given = {"tenant": "default", "event_type": "view", "received_at": at, "item_id": "i"} | fields
+    return InteractionRecorded(
+        event_id=f"{user}-{session}-{after}", user_id=user, session_id=session, occurred_at=at, **given
+    )
+
+
+def test_only_what_erased_subjects_did_before_is_left_out() -> None:
+    erased_users, request = ErasedUsers(), erasure("u1", occurred_at=AT, session_ids=("s1",))
+    erased_users.apply(request.key, request)
+    before = [event("u1", None, 0), event(None, "s1", -1), event("u1", "s9", -5), event("u2", "s1", -1)]
+    others = [event("u2", "s2", -1), event("u1", None, -1, tenant="another")]
+    later = [event("u1", "s1", 1), event(None, "s1", 1)]
+
+    assert erased_users.without_erased([*before, *others, *later]) == [*others, *later]
+
+
+def test_models_do_not_know_the_user_until_the_erasure_is_over() -> None:
+    erased_users, request = ErasedUsers(), erasure("u1", occurred_at=AT)
+    erased_users.apply(request.key, request)
+
+    assert erased_users.model_user_id("default", "u1") == ""
+    assert erased_users.model_user_id("default", "u2") == "u2"
+    assert erased_users.model_user_id("another", "u1") == "u1"
+    assert erased_users.model_user_id("default", None) is None
+
+    erased_users.apply(request.key, None)
+    assert erased_users.model_user_id("default", "u1") == "u1"
+    assert erased_users.without_erased([event("u1", None, -1)])
+
+
+def test_a_second_erasure_of_a_user_takes_the_place_of_the_first() -> None:
+    erased_users = ErasedUsers()
+    for session, seconds in (("s1", 0), ("s2", 10)):
+        request = erasure("u1", occurred_at=AT + timedelta(seconds=seconds), session_ids=(session,))
+        erased_users.apply(request.key, request)
+
+    assert [
+        kept.session_id for kept in erased_users.without_erased([event(None, "s1", -1), event(None, "s2", 9)])
+    ] == ["s1"]

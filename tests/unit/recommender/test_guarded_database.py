@@ -1,0 +1,43 @@
+"""The breaker before Postgres: it is for a server that is away, not for a question that is wrong."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+
+import asyncpg
+import pytest
+
+from services.recommender.store.guarded_database import GuardedDatabase
+
+if TYPE_CHECKING:
+    from shared.postgres import Database
+
+
+class Failing:
+    """A database that raises, and counts how often it was asked."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+        self.asked = 0
+
+    async def fetch(self, _text: str, *_arguments: Any) -> list[Any]:
+        self.asked += 1
+        raise self.error
+
+
+@pytest.mark.parametrize(
+    ("error", "asked"),
+    [
+        (asyncpg.CharacterNotInRepertoireError("invalid byte sequence for encoding UTF8: 0x00"), 6),
+        (asyncpg.DataError("invalid input for query argument $1"), 6),
+        (ConnectionRefusedError("nobody listens"), GuardedDatabase.FAILURE_THRESHOLD),
+    ],
+)
+async def test_only_a_server_that_fails_is_left_alone(error: Exception, asked: int) -> None:
+    database = Failing(error)
+    guarded = GuardedDatabase(cast("Database", database), 1.0)
+
+    answers = [await guarded.fetch("any question", "a") for _ in range(6)]
+
+    assert answers == [None] * 6
+    assert database.asked == asked

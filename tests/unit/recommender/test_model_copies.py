@@ -1,0 +1,112 @@
+"""Which copies of models stay on local disk."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from services.recommender.store.model_copies import ModelCopies, tidy
+from shared.errors import Permanent
+
+
+def a_folder(parent: Path, name: str, age: float) -> str:
+    folder = parent / name
+    folder.mkdir()
+    (folder / "meta.json").write_text("{}")
+    now = parent.stat().st_mtime
+    os.utime(folder, (now - age, now - age))
+    return name
+
+
+def test_copies_in_use_and_the_newest_others_stay(tmp_path: Path) -> None:
+    names = [a_folder(tmp_path, str(n) * 64, age=n * 60) for n in range(6)]
+
+    gone = tidy(tmp_path, {names[5]}, keep=2)
+
+    assert gone == [names[2], names[3], names[4]]
+    assert {entry.name for entry in tmp_path.iterdir()} == {names[0], names[1], names[5]}
+
+
+def test_what_a_killed_process_was_copying_goes_later(tmp_path: Path) -> None:
+    a_folder(tmp_path, ".copying-now", age=10)
+    old = a_folder(tmp_path, ".copying-dead", age=7200)
+    stranger = a_folder(tmp_path, "somebody-elses", age=7200)
+
+    assert tidy(tmp_path, set(), keep=0) == [old]
+    assert {entry.name for entry in tmp_path.iterdir()} == {".copying-now", stranger}
+
+
+def test_no_folder_is_nothing_to_do(tmp_path: Path) -> None:
+    assert tidy(tmp_path / "none", set(), keep=0) == []
+
+
+@pytest.mark.parametrize(
+    "sha256", ["../victim", "..", "", ".", "/victim", "A" * 64, "a" * 63, "a" * 64 + "/.."]
+)
+def test_what_is_no_sha256_names_no_folder(tmp_path: Path, sha256: str) -> None:
+    """Also for a record that got past the contract: the copy is checked where it is made."""
+    models, victim = tmp_path / "models", tmp_path / "victim"
+    for folder in (models, victim):
+        folder.mkdir()
+    campaign = cast("Any", SimpleNamespace(model_sha256=sha256, model_uri="s3://bucket/model"))
+
+    with pytest.raises(Permanent, match="SHA-256"):
+        ModelCopies(cast("Any", None), models, keep=0).model(campaign)
+
+    assert victim.is_dir()
+    assert models.is_dir()
+
+
+def test_a_link_among_the_copies_is_removed_and_not_what_it_leads_to(tmp_path: Path) -> None:
+    models, victim = tmp_path / "models", tmp_path / "victim"
+    for folder in (models, victim):
+        folder.mkdir()
+    (victim / "file").write_text("kept")
+    (models / ("a" * 64)).symlink_to(victim)
+    (models / ("b" * 64)).symlink_to(victim)
+
+    assert sorted(tidy(models, {"b" * 64}, keep=0)) == ["a" * 64]
+    with pytest.raises(OSError, match="no store"):
+        ModelCopies(cast("Any", NoStore()), models, keep=0).model(
+            cast("Any", SimpleNamespace(model_sha256="b" * 64, model_uri="s3://bucket/model"))
+        )
+
+    assert list(models.iterdir()) == []
+    assert (victim / "file").read_text() == "kept"
+
+
+@pytest.mark.parametrize("key", ["../victim", "..", "deep/er", "."])
+def test_an_object_whose_name_is_a_path_is_no_file_of_a_model(tmp_path: Path, key: str) -> None:
+    with pytest.raises(Permanent, match="name of a file"):
+        ModelCopies(cast("Any", OneObject(f"model/{key}")), tmp_path / "models", keep=0).model(
+            cast("Any", SimpleNamespace(model_sha256="b" * 64, model_uri="s3://bucket/model"))
+        )
+
+    assert [entry.name for entry in tmp_path.iterdir()] == ["models"]
+
+
+class NoStore:
+    """An object store that is away."""
+
+    def get_paginator(self, _: str) -> Any:
+        raise OSError("no store")
+
+
+class OneObject:
+    """An object store with one object."""
+
+    def __init__(self, key: str) -> None:
+        self._key = key
+
+    def get_paginator(self, _: str) -> Any:
+        return self
+
+    def paginate(self, **_: Any) -> Any:
+        return [{"Contents": [{"Key": self._key}]}]
+
+    def download_file(self, _: str, __: str, path: str) -> None:
+        Path(path).write_text("a file")
