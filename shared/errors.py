@@ -1,9 +1,9 @@
 """The errors that cross a boundary: a record that can't be handled, a request that can't be answered.
 
 EndcapError
-├── Permanent      this input will never work: dead-letter queue, or a 4xx
-├── Transient      a dependency is away: retry with back-off, or a 503
-└── ApiError       an HTTP answer with a status, a code for programs and a sentence for people
+├── Permanent      the input is invalid: dead-letter topic, or a 4xx
+├── Transient      a dependency is not reachable: retry with back-off, or a 503
+└── ApiError       an HTTP response with a status, a code for programs and a sentence for people
 """
 
 from __future__ import annotations
@@ -12,25 +12,25 @@ from shared.masking import masked
 
 
 class EndcapError(Exception):
-    """Every error that Endcap raises on purpose. Its texts hold no password, as that of a URL may be."""
+    """The base of all errors that Endcap raises itself. Passwords in its texts are masked."""
 
     def __init__(self, *texts: object) -> None:
-        """Keep the texts with asterisks for passwords: they go to callers, jobs and logs."""
+        """Keep the texts with passwords masked, since they reach callers, jobs and logs."""
         super().__init__(*(masked(text) if isinstance(text, str) else text for text in texts))
 
 
 class Permanent(EndcapError):
-    """The input is wrong and will stay wrong; the message says which input and why."""
+    """The input is invalid and a retry won't help; the message names the input and the reason."""
 
 
 class Transient(EndcapError):
-    """A dependency is away or busy; the same call may work later."""
+    """A dependency is not reachable or busy; the same call may work later."""
 
 
 class ApiError(EndcapError):
-    """An HTTP answer that is not a success: `{"error": code, "detail": sentence}`.
+    """An HTTP response that is not a success: `{"error": code, "detail": sentence}`.
 
-    `retry_after` (seconds) becomes the header `Retry-After`.
+    `retry_after` is in seconds and becomes the header `Retry-After`.
     """
 
     def __init__(self, status: int, code: str, detail: str, *, retry_after: int | None = None) -> None:
@@ -42,7 +42,10 @@ class ApiError(EndcapError):
 
 
 def unavailable(dependency: str, *, retry_after: int = 1) -> ApiError:
-    """The 503 for a dependency that is away: never a 4xx, since clients drop events on those."""
+    """Return the 503 for a dependency that is not reachable; clients would drop events on a 4xx.
+
+    `retry_after` is in seconds.
+    """
     return ApiError(
         503,
         "Unavailable",

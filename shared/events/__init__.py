@@ -1,4 +1,4 @@
-"""Contracts: every event that crosses Kafka, one module per aggregate, and the registry of topics.
+"""The events that cross Kafka, one module per aggregate, and the registry of topics.
 
 On the wire an event is a CloudEvents 1.0 message in binary mode: its JSON is the value; `ce_id`, `ce_type`,
 `ce_source`, `ce_time` and `ce_tenantid` are headers.

@@ -1,4 +1,4 @@
-"""A training run: asked for, done, or failed."""
+"""Training runs: requested, completed or failed."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from shared.events.values import BucketName, Instant, ObjectKey, RecipeName, Who
 
 
 class TrainingRequested(Event):
-    """Somebody or something wants a run. `import_id` names the import whose rows it must see."""
+    """A training run is requested. `import_id` names the import whose rows it must include."""
 
     reason: Text
     import_id: Name | None = None
 
 
 class BatchCompleted(Event):
-    """A run's lists lie whole in the object store; its manifest was written last.
+    """All lists of a run are in the object store; its manifest was written last.
 
-    `run` comes from one sequence for the installation and is the generation that the lists become.
+    `run` is from one sequence for the installation; it is also the generation that the lists become.
     """
 
     run: Whole
@@ -29,7 +29,7 @@ class BatchCompleted(Event):
 
 
 class BatchFailed(Event):
-    """A run ended without lists; `step` and `reason` say where and why."""
+    """A run failed: `step` is where, and `reason` is why."""
 
     run: Whole
     step: Name

@@ -1,4 +1,4 @@
-"""Which generation of recommendations is served."""
+"""The generation of recommendations that is served."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from shared.events.values import RecipeName, Whole
 
 
 class CacheRefreshed(Event):
-    """The generation of each recipe of a tenant, in force since `occurred_at`.
+    """The active generation of each recipe of a tenant, since `occurred_at`.
 
     `activation` only grows, also when an older generation is activated again: of two events the one with
-    the greater number holds.
+    the greater number is current.
     """
 
     activation: Whole

@@ -1,4 +1,4 @@
-"""What the engine deploys: campaigns, filters, event trackers. Each event is the whole state."""
+"""Campaigns, filters and event trackers of the engine. Each event is the whole state of one."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ class CampaignChanged(Event):
 
     @property
     def key(self) -> str:
-        """`tenant:name`."""
+        """Return the Kafka key, `tenant:name`."""
         return f"{self.tenant}:{self.name}"
 
 
 class FilterChanged(Event):
-    """A filter: what it lets through, in the language of docs/filters.md."""
+    """A filter; its expression is in the language of docs/filters.md."""
 
     name: ResourceName
     arn: Text
@@ -34,12 +34,12 @@ class FilterChanged(Event):
 
     @property
     def key(self) -> str:
-        """`tenant:name`."""
+        """Return the Kafka key, `tenant:name`."""
         return f"{self.tenant}:{self.name}"
 
 
 class TrackerChanged(Event):
-    """An event tracker: its tracking id lets a storefront send events to the tenant."""
+    """An event tracker: with its tracking id a storefront sends events to the tenant."""
 
     name: ResourceName
     arn: Text
@@ -48,5 +48,5 @@ class TrackerChanged(Event):
 
     @property
     def key(self) -> str:
-        """`tenant:name`."""
+        """Return the Kafka key, `tenant:name`."""
         return f"{self.tenant}:{self.name}"

@@ -1,7 +1,6 @@
-"""The types of a dataset's columns: which JSON values fit, and what they are as a cell.
+"""Conversion of JSON values to the cells of a dataset's columns, by their Avro types.
 
-Used where a property is accepted (the tracker) and where a dataset's rows are written (the engine), so that
-neither loses what the other accepts.
+The tracker checks properties with it and the engine writes rows with it, so both accept the same values.
 """
 
 from __future__ import annotations
@@ -11,24 +10,23 @@ from collections.abc import Callable
 from typing import Any
 
 LARGEST_CELL = 3.4028235e38
-"""The largest float of 32 bits: the type `float` of a schema holds no more, and sums of such numbers stay
-finite in 64 bits."""
+"""The largest float of 32 bits, which is the range of the Avro type `float`; sums stay finite in 64 bits."""
 
 Cell = str | int | float | bool
 
 
 def cell_of(value: Any, kind: str) -> Cell:
-    """Return a JSON value as a cell of a column of an Avro type (`string`, `int`, `float` …).
+    """Return a JSON value as a cell of a column of the Avro type `kind` (`string`, `int`, `float` …).
 
-    Numbers and booleans may come as text, and a list of scalars is a text with bars between its entries, as
-    in a CSV file of Amazon Personalize. Raises ValueError for a value that does not fit; None never does.
+    Numbers and booleans may be texts, and a list of scalars becomes a text with bars between its entries, as
+    in a CSV file of Amazon Personalize. Raises ValueError for a value that does not fit; None never fits.
     """
-    return _READERS[kind](value)
+    return _CONVERTERS[kind](value)
 
 
 def _text(value: Any) -> str:
     if isinstance(value, list):
-        return "|".join(text for one in value if (text := _scalar(one)))
+        return "|".join(text for entry in value if (text := _scalar(entry)))
     return _scalar(value)
 
 
@@ -41,7 +39,7 @@ def _scalar(value: Any) -> str:
     raise ValueError(message)
 
 
-def _truth(value: Any) -> bool:
+def _boolean(value: Any) -> bool:
     if isinstance(value, bool):
         return value
     text = value.strip().lower() if isinstance(value, str) else ""
@@ -57,35 +55,36 @@ def _number(value: Any) -> float:
     except OverflowError:
         number = math.inf
     if not abs(number) <= LARGEST_CELL:
-        message = "is no finite number of 32 bits"
+        message = "is not a finite number of 32 bits"
         raise ValueError(message)
     return number
 
 
-def _whole(bits: int) -> Callable[[Any], int]:
-    def read(value: Any) -> int:
+def _integer(bits: int) -> Callable[[Any], int]:
+    def convert(value: Any) -> int:
+        """Return a whole number of `bits` bits; raises ValueError for anything else."""
         number = _number(value)
         if not number.is_integer():
-            message = "is no whole number"
+            message = "is not a whole number"
             raise ValueError(message)
         try:
-            # Of a float all that it has; of anything else all its digits, which a float may lack.
+            # Not int(number): a float has not all digits of a large integer or text.
             whole = int(value)
         except ValueError:  # a text such as 12.0 or 1e3
             whole = int(number)
         if not -(2 ** (bits - 1)) <= whole < 2 ** (bits - 1):
-            message = f"is no whole number of {bits} bits"
+            message = f"is not a whole number of {bits} bits"
             raise ValueError(message)
         return whole
 
-    return read
+    return convert
 
 
-_READERS: dict[str, Callable[[Any], Cell]] = {
+_CONVERTERS: dict[str, Callable[[Any], Cell]] = {
     "string": _text,
-    "boolean": _truth,
-    "int": _whole(32),
-    "long": _whole(64),
+    "boolean": _boolean,
+    "int": _integer(32),
+    "long": _integer(64),
     "float": _number,
     "double": _number,
 }

@@ -19,19 +19,19 @@ _WORD = re.compile(r"(?<!^)(?=[A-Z])")
 
 
 def event_classes() -> tuple[type[Event], ...]:
-    """Every event of ours; what the object store publishes is its own business."""
+    """Return every event class of Endcap; notifications of the object store have a schema of their own."""
     return tuple(
         cls for topic in TOPICS for cls in topic.events if isinstance(cls, type) and issubclass(cls, Event)
     )
 
 
 def file_stem(event: type[Event]) -> str:
-    """`OrderPlaced` → `order_placed.v1`."""
+    """Return the name of a schema file: `order_placed.v1` for `OrderPlaced`."""
     return f"{_WORD.sub('_', event.__name__).lower()}.v{event.version}"
 
 
 def schemas() -> dict[Path, bytes]:
-    """The JSON Schema of every event, by the file that holds it."""
+    """Return the JSON Schema of every event by its file."""
     return {
         SCHEMAS / f"{file_stem(event)}.json": _json(event.model_json_schema()) for event in event_classes()
     }

@@ -1,4 +1,4 @@
-"""What every event carries, and how an event without an id gets one that repeats."""
+"""The base class of events, and ids that are derived from the facts of an event."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from shared.events.values import Document, Instant, Name, Tenant, Text
 
 __all__ = ["EVENT_NAMESPACE", "Document", "Event", "Name", "Text", "derived_id"]
 
-# Namespace of the ids that Endcap derives: uuid5(NAMESPACE_URL, "https://endcap.dev/events").
 EVENT_NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "https://endcap.dev/events")
+"""The namespace (RFC 9562, section 6.6) of the ids that Endcap derives."""
 
 
 class Event(BaseModel):
-    """A fact of the past with one immutable id.
+    """A fact with one immutable id.
 
-    Readers ignore fields that they don't know, so producers may move first. Within a version the only
-    legal change is a new optional field.
+    Readers ignore unknown fields, so producers may be updated first. Within a version the only allowed
+    change is a new optional field.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -34,14 +34,14 @@ class Event(BaseModel):
 
     @property
     def key(self) -> str:
-        """Kafka key: what must stay in order stays on one partition. Starts with the tenant."""
+        """Return the Kafka key, which starts with the tenant: events with one key stay in order."""
         return self.tenant
 
 
 def derived_id(*parts: str | int | datetime) -> str:
-    """The same parts give the same id, so that a replay repeats it: uuid5 of their JSON array.
+    """Return the UUIDv5 (RFC 9562) of the JSON array of `parts`: a replay derives the same id.
 
-    `uuid.uuid5` gives the same at thrice the cost, by way of an object that nobody needs.
+    `uuid.uuid5` returns the same at three times the cost, because it builds a UUID object.
     """
     text = hashlib.sha1(EVENT_NAMESPACE.bytes + orjson.dumps(parts), usedforsecurity=False).hexdigest()
     variant = "89ab"[int(text[16], 16) & 3]

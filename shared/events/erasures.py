@@ -1,4 +1,4 @@
-"""Erasing a user: asked of every service, and confirmed by each."""
+"""The erasure of a user: requested from every service, and confirmed by each."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from shared.events.envelope import Event, Name, derived_id
 
 
 class UserErasureRequested(Event):
-    """Everything about a user up to `occurred_at` is to be erased. A tombstone says that this is over.
+    """All data about a user up to `occurred_at` must be erased. A tombstone ends the request.
 
-    `session_ids` are the sessions that were the user's. `erasure_id` names the request in receipts.
+    `session_ids` are the user's sessions. `erasure_id` names the request in receipts.
     """
 
     erasure_id: Name
@@ -23,12 +23,12 @@ class UserErasureRequested(Event):
 
     @property
     def key(self) -> str:
-        """`tenant:user`."""
+        """Return the Kafka key, `tenant:user`."""
         return f"{self.tenant}:{self.user_id}"
 
 
 class UserErased(Event):
-    """One service has erased a user; `rows` counts what went by the name of where it was."""
+    """A service has erased a user; `rows` counts the erased rows by table."""
 
     erasure_id: Name
     user_id: Name
@@ -37,7 +37,7 @@ class UserErased(Event):
 
     @classmethod
     def of(cls, request: UserErasureRequested, service: str, rows: Mapping[str, int]) -> Self:
-        """Return the receipt of a service for a request; a repetition has the same id."""
+        """Return the receipt of a service for a request; a repeated receipt has the same id."""
         return cls(
             event_id=derived_id(request.tenant, request.erasure_id, request.user_id, service),
             tenant=request.tenant,
@@ -50,5 +50,5 @@ class UserErased(Event):
 
     @property
     def key(self) -> str:
-        """`tenant:user`."""
+        """Return the Kafka key, `tenant:user`."""
         return f"{self.tenant}:{self.user_id}"

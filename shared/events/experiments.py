@@ -1,4 +1,4 @@
-"""Who was shown which variant."""
+"""Exposures: which unit of an experiment was served by which variant."""
 
 from __future__ import annotations
 
@@ -24,5 +24,5 @@ class VariantExposed(Event):
 
     @property
     def key(self) -> str:
-        """`tenant:unit`."""
+        """Return the Kafka key, `tenant:unit`."""
         return f"{self.tenant}:{self.unit}"

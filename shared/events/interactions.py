@@ -1,4 +1,4 @@
-"""What a user did with an item, whichever door it came through."""
+"""Interactions of users with items, from every wire format."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from shared.events.values import Finite, Instant
 
 Source = Literal["events", "backend", "personalize", "segment", "order", "import"]
 
-_NOISE = re.compile(r"[^a-z0-9]+")
+_PUNCTUATION = re.compile(r"[^a-z0-9]+")
 
-# Every wire format's spelling, lower-cased and without punctuation → the canonical name.
-_CANONICAL = {
-    spelling: canonical
-    for canonical, spellings in {
+# The names of each event type in all wire formats, in lower case without punctuation.
+_EVENT_TYPE_ALIASES = {
+    alias: canonical
+    for canonical, aliases in {
         "view": ("view productviewed viewedproduct viewitem detailpageview productview itemview"),
         "click": "click productclicked selectitem itemclick",
         "add_to_cart": "addtocart productadded productaddedtocart cart cartadd",
@@ -38,18 +38,18 @@ _CANONICAL = {
         "impression": "impression",
         "exposure": "exposure experimentviewed experienceimpression",
     }.items()
-    for spelling in spellings.split()
+    for alias in aliases.split()
 }
 
 
 @lru_cache(4096)
-def canonical_type(spelling: str) -> str:
-    """The canonical name of an event type; any other type passes through in lower case."""
-    return _CANONICAL.get(_NOISE.sub("", spelling.lower())) or spelling.lower()
+def canonical_type(event_type: str) -> str:
+    """Return the canonical name of an event type, such as `view`; an unknown type in lower case."""
+    return _EVENT_TYPE_ALIASES.get(_PUNCTUATION.sub("", event_type.lower())) or event_type.lower()
 
 
 class Claim(BaseModel):
-    """What somebody else than the shop had said under the id of an event."""
+    """An event under the id of an order line that did not come from the shop's own order."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -61,20 +61,20 @@ class Claim(BaseModel):
 
     @property
     def subject(self) -> str:
-        """Who did it, as the claim says: the user, else the session."""
+        """Return the user, else the session."""
         return self.user_id or self.session_id or ""
 
 
 class InteractionRecorded(Event):
     """A user (or, before login, a session) did something, mostly with an item.
 
-    `event_type` is canonical (see `canonical_type`); `sender_type` keeps the sender's own spelling.
+    `event_type` is canonical (see `canonical_type`); `sender_type` is the type as the sender wrote it.
     At least one of `user_id` and `session_id` is set. `value` is the sender's event value, `price` is
     the price of one piece.
 
-    With `replaces` it is a correction: the shop's own order says so, and what was claimed under this id no
-    longer counts. A correction has the key of the claim, so that it comes behind the claim; the event itself
-    may have come under its own key before.
+    With `replaces` it is a correction: the shop's own order replaces the claim under this id. A correction
+    has the key of the claim, so that it follows the claim; the event itself may have come under its own key
+    before.
     """
 
     user_id: Name | None = None
@@ -100,10 +100,10 @@ class InteractionRecorded(Event):
 
     @property
     def subject(self) -> str:
-        """Who did it: the user, else the session."""
+        """Return the user, else the session."""
         return self.user_id or self.session_id or ""
 
     @property
     def key(self) -> str:
-        """`tenant:user`, or `tenant:session` before login; of a correction that of the claim."""
+        """Return `tenant:user`, `tenant:session` before login, or for a correction the key of the claim."""
         return f"{self.tenant}:{self.subject if self.replaces is None else self.replaces.subject}"

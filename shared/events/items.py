@@ -1,4 +1,4 @@
-"""The catalogue: what an item is now, and what somebody wants it to be."""
+"""The catalogue: the state of each item, and puts that change it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from shared.events.values import Finite, Instant
 
 
 class ItemChanged(Event):
-    """The whole state of an item. A tombstone (a record without a value) says that it is gone."""
+    """The whole state of an item. A tombstone (a record without a value) deletes it."""
 
     item_id: Name
     name: Text | None = None
@@ -20,16 +20,16 @@ class ItemChanged(Event):
 
     @property
     def key(self) -> str:
-        """`tenant:item`."""
+        """Return the Kafka key, `tenant:item`."""
         return f"{self.tenant}:{self.item_id}"
 
 
 class ItemPut(Event):
-    """What a PutItems call says of an item.
+    """One item of a PutItems call.
 
-    With `columns` it is the item's whole record in the Items dataset, which replaces the record before it:
-    `columns` are the cells that no field of the shop's state holds, `fields` values of such fields by their
-    names. Without, as older puts are, `fields` are properties in their sender's spelling, merged one by one.
+    With `columns` it is the item's whole record in the Items dataset and replaces the previous one: `fields`
+    are the fields of the shop's state by name, `columns` the cells of all other columns. Without `columns`,
+    as in older puts, `fields` are properties as their sender named them, merged one by one.
     """
 
     item_id: Name
@@ -38,5 +38,5 @@ class ItemPut(Event):
 
     @property
     def key(self) -> str:
-        """`tenant:item`."""
+        """Return the Kafka key, `tenant:item`."""
         return f"{self.tenant}:{self.item_id}"

@@ -1,4 +1,4 @@
-"""What the shop sold, and took back."""
+"""Orders of the shop: placed, cancelled and refunded."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ class _OrderEvent(Event):
 
     @property
     def subject(self) -> str:
-        """Who ordered: the user, and for a guest the order itself."""
+        """Return the user, or `order:<id>` for a guest."""
         return self.user_id or f"order:{self.order_id}"
 
     @property
     def key(self) -> str:
-        """`tenant:user`, and `tenant:order:<id>` for a guest."""
+        """Return the Kafka key, `tenant:user`, or `tenant:order:<id>` for a guest."""
         return f"{self.tenant}:{self.subject}"
 
 
@@ -49,18 +49,18 @@ class OrderPlaced(_OrderEvent):
 
 
 class OrderCancelled(_OrderEvent):
-    """Lines that were taken back. `cancels` names the order, where the source says which it was."""
+    """Cancelled lines. `cancels` names the order, if the source does."""
 
     cancels: Name | None = None
 
 
 class OrderRefunded(_OrderEvent):
-    """Money that was given back for an order."""
+    """Money refunded for an order. `refunds` names the order, if the source does."""
 
     refunds: Name | None = None
     amount: Finite | None = None
 
 
 def line_id(tenant: str, order_id: str, line: OrderLine, kind: str) -> str:
-    """The interaction id of an order line: the same from every source that reports the order."""
+    """Return the interaction id of an order line, which every source of the order derives alike."""
     return derived_id(tenant, order_id, line.item_id, line.n, kind)

@@ -1,7 +1,7 @@
-"""The registry of topics: who publishes what to whom, under which key, and how long it is kept.
+"""The registry of topics: their events, keys, partitions, retention, producers and consumers.
 
-`python -m shared.kafka topics` makes the topics; a test compares this page with what every process really
-publishes and subscribes.
+`python -m shared.kafka topics` creates the topics; tests/contract/test_wiring.py compares the registry with
+what every process publishes and subscribes.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ FORTNIGHT = timedelta(days=14)
 
 @dataclass(frozen=True, slots=True)
 class Topic:
-    """One topic. `retention` None means compacted: the newest state of every key is kept for ever.
+    """One topic. `retention` None means compacted: Kafka keeps the newest state of every key.
 
-    `consumers` read in a group of the service's name (`<service>` or `<service>-<purpose>`); `readers` read
-    a compacted topic whole, in every process, without a group.
+    `consumers` read it in a group named `<service>` or `<service>-<purpose>`; `readers` read a compacted
+    topic whole, in every process, without a group.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""A file was put into the object store: the store's own notification, not ours.
+"""Notifications of uploads, which the object store publishes in a format of its own.
 
 Format: Amazon S3 event message structure 2.x, which S3-compatible servers publish to Kafka unchanged.
 """
@@ -37,7 +37,7 @@ class ObjectCreated(_Loose):
 
 
 class ObjectNotice(_Loose):
-    """A notification; a test message at the server's start has no records."""
+    """A notification; the test message that a server sends at its start has no records."""
 
     records: tuple[ObjectCreated, ...] = Field((), alias="Records")
     event: Any = Field(None, alias="Event")

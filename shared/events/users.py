@@ -1,4 +1,4 @@
-"""The customers: who a user is now, and what somebody says about them."""
+"""The users: the state of each, and puts that change it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from shared.events.envelope import Document, Event, Name, Text
 
 
 class UserChanged(Event):
-    """The whole state of a user. A tombstone says that the user is gone."""
+    """The whole state of a user. A tombstone deletes it."""
 
     user_id: Name
     name: Text | None = None
@@ -17,12 +17,12 @@ class UserChanged(Event):
 
     @property
     def key(self) -> str:
-        """`tenant:user`."""
+        """Return the Kafka key, `tenant:user`."""
         return f"{self.tenant}:{self.user_id}"
 
 
 class UserPut(Event):
-    """What a PutUsers call says of a user; `fields` and `columns` are as those of ItemPut."""
+    """One user of a PutUsers call; `fields` and `columns` are as in ItemPut."""
 
     user_id: Name
     fields: Document
@@ -30,5 +30,5 @@ class UserPut(Event):
 
     @property
     def key(self) -> str:
-        """`tenant:user`."""
+        """Return the Kafka key, `tenant:user`."""
         return f"{self.tenant}:{self.user_id}"

@@ -1,7 +1,8 @@
-"""The bounds of values: what intake accepts, and what a record can hold. Defined once, for every service.
+"""The bounds of values, defined once for every service.
 
-Two levels. A door (a request, a row of a file) accepts what every later step can use: `Number`, `instant`.
-A record on Kafka may be older than these bounds, so contracts refuse only what nothing can store: `Instant`.
+There are two levels. Intake (requests, rows of files) accepts what every later step can use: `Number`,
+`instant`. A record on Kafka may be older than these bounds, so events refuse only what can't be stored:
+`Finite`, `Instant`.
 """
 
 from __future__ import annotations
@@ -13,27 +14,27 @@ import orjson
 from pydantic import AfterValidator, AwareDatetime, Field, StringConstraints
 
 LONGEST_ID = 256
-"""Characters of an id, as Amazon Personalize has it."""
+"""Characters of an id; the limit of Amazon Personalize."""
 LARGEST = 1e12
-"""Magnitude of a number that intake accepts. Arbitrary, and far from where arithmetic breaks: it fits into a
-float of 32 bits (3.4e38), and the sum of 1e15 such numbers is still exact to one part in 1e15."""
+"""The largest magnitude of a number that intake accepts. Arbitrary: it fits into a float of 32 bits (3.4e38),
+and the sum of 1e15 such numbers is exact to one part in 1e15."""
 LARGEST_INT4 = 2**31 - 1
 LARGEST_INT8 = 2**63 - 1
 """The largest values of Postgres' types `int` and `bigint`."""
 LONGEST_KEY = 1024
-"""Bytes of an object's key, as Amazon S3 has it."""
+"""Bytes of an object's key; the limit of Amazon S3."""
 
 EARLIEST = datetime(1000, 1, 1, tzinfo=UTC)
 LATEST = datetime(3000, 1, 1, tzinfo=UTC)
 """Intake accepts EARLIEST <= time < LATEST. Arbitrary: a book may be centuries old, and every later step
-(seconds since 1970 in a file of training rows, any time zone) has room beyond both ends."""
+(seconds since 1970 in training data, any time zone) can represent times beyond both ends."""
 FIRST_STORABLE = datetime(1, 1, 2, tzinfo=UTC)
 LAST_STORABLE = datetime(9999, 12, 30, 23, 59, 59, 999_999, tzinfo=UTC)
-"""A day inside what Python's datetime holds (years 1 to 9999), so that no conversion to a zone overflows."""
+"""One day inside the range of Python's datetime (years 1 to 9999), so that no time zone overflows it."""
 
 
 def _storable(text: str) -> str:
-    """Refuse what UTF-8 or Postgres can't hold, before it reaches either."""
+    """Return the text; ValueError if UTF-8 or Postgres can't hold it."""
     if "\x00" in text:
         message = "holds a NUL character, which can't be stored"
         raise ValueError(message)
@@ -64,41 +65,41 @@ Document = Annotated[dict[str, Any], AfterValidator(_storable_json)]
 """A JSON object of any shape that Postgres can store."""
 
 Number = Annotated[float, Field(ge=-LARGEST, le=LARGEST, allow_inf_nan=False)]
-"""A number as intake accepts it: finite, and at most 1e12 in magnitude."""
+"""A number that intake accepts: finite, at most 1e12 in magnitude."""
 
 Finite = Annotated[float, Field(allow_inf_nan=False)]
-"""A number as records hold it: one that is stored may be older than the bound of `Number`."""
+"""A number in a record, which may be older than the bound of `Number`."""
 
 Instant = Annotated[AwareDatetime, Field(ge=FIRST_STORABLE, le=LAST_STORABLE)]
-"""A time with a zone that can be stored and converted to UTC."""
+"""A time with a zone, which can be stored and converted to UTC."""
 
 Whole = Annotated[int, Field(ge=1, le=LARGEST_INT8)]
-"""A number of a row or a version, from 1, that fits into a `bigint`."""
+"""The number of a row or version: from 1 to the largest `bigint`."""
 
-# Only ASCII: each of these becomes a part of a key, a path or a URL.
+# ASCII only: each of the following becomes part of a key, a path or a URL.
 Tenant = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,79}$")]
-"""A tenant's id as the engine makes it: a resource's name (63 characters at most) and a suffix."""
+"""A tenant's id, which the engine makes: a resource's name (at most 63 characters) and a suffix."""
 
 RecipeName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")]
-"""A recipe, as `aws-user-personalization`."""
+"""A recipe, such as `aws-user-personalization`."""
 
 ResourceName = Annotated[
     str, StringConstraints(min_length=1, max_length=63, pattern=r"^[a-zA-Z0-9][a-zA-Z0-9\-_]*$")
 ]
-"""What a person may call a resource."""
+"""The name of a resource; the limits of Amazon Personalize."""
 
 CampaignName = Annotated[str, StringConstraints(pattern=r"^(recommender/)?[a-zA-Z0-9][a-zA-Z0-9_-]{0,62}$")]
-"""A campaign's name, or a recommender's path, by which it is known among campaigns."""
+"""A campaign's name, or `recommender/` and a recommender's name, which is published as a campaign."""
 
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 """A SHA-256 in lower-case hexadecimal."""
 
 BucketName = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z0-9][a-zA-Z0-9._-]{0,254}$")]
-"""A bucket, as any object store allows it."""
+"""A bucket's name; wider than the rules of Amazon S3, as other object stores allow more."""
 
 
 def _contained(key: str) -> str:
-    """Refuse a key whose parts would leave its folder when they are taken for a path."""
+    """Return an object's key; ValueError if as a path it would lead out of its folder, or is too long."""
     if any(part in {".", ".."} for part in key.split("/")):
         message = "must not hold . or .. as a part"
         raise ValueError(message)
@@ -109,29 +110,29 @@ def _contained(key: str) -> str:
 
 
 ObjectKey = Annotated[Text, StringConstraints(min_length=1), AfterValidator(_contained)]
-"""The key of an object, without a part that leads out of its folder."""
+"""The key of an object, without `.` and `..` as parts."""
 
 ObjectUri = Annotated[
     Text,
     StringConstraints(pattern=r"^s3://[a-zA-Z0-9][a-zA-Z0-9._-]{0,254}/.+$"),
     AfterValidator(lambda uri: f"{uri[:5]}{_contained(uri[5:])}"),
 ]
-"""`s3://bucket/key`, the key as `ObjectKey` has it."""
+"""`s3://bucket/key`, with a key as in `ObjectKey`."""
 
 
 def is_usable(number: float) -> bool:
-    """Return whether a number is one that intake accepts; False also for NaN."""
+    """Return whether intake accepts a number; False for NaN."""
     return abs(number) <= LARGEST
 
 
 def instant(time: datetime) -> datetime:
-    """Return a time in UTC; one without a zone is in UTC already.
+    """Return a time in UTC; a time without a zone counts as UTC.
 
-    Raises ValueError for one before EARLIEST or from LATEST on.
+    Raises ValueError for a time before EARLIEST or from LATEST on.
     """
     if time.tzinfo is None:
         time = time.replace(tzinfo=UTC)
-    # Compared first: what is out of these bounds may have no counterpart in UTC.
+    # Compared before the conversion, which overflows at the ends of datetime's range.
     if not EARLIEST <= time < LATEST:
         message = f"{time.isoformat()} is not between the years {EARLIEST.year} and {LATEST.year}"
         raise ValueError(message)
@@ -139,7 +140,7 @@ def instant(time: datetime) -> datetime:
 
 
 def instant_of_epoch(seconds: float) -> datetime:
-    """Return the time of so many seconds since 1970, within the bounds of `instant`; else ValueError."""
+    """Return the time of `seconds` since 1970; ValueError if it is out of the bounds of `instant`."""
     if not EARLIEST.timestamp() <= seconds < LATEST.timestamp():
         message = f"{seconds} seconds since 1970 are not between the years {EARLIEST.year} and {LATEST.year}"
         raise ValueError(message)

@@ -1,11 +1,11 @@
-"""The filter language of Amazon Personalize: parsed once, bound to a request's values, applied to a table.
+"""The filter language of Amazon Personalize: parse an expression, bind its parameters, apply it to a table.
 
     filter = Filter.parse('INCLUDE ItemID WHERE Items.GENRES IN ($GENRES) IF CurrentUser.AGE > 18')
     bound = filter.bind({"GENRES": '"comedy","drama"'})
     allowed = bound.mask(Table(item_ids, columns), user={"AGE": 20})
 
-The engine checks expressions and filters batches; the recommender filters what it answers. docs/filters.md
-has the language.
+The engine checks expressions and filters batches; the recommender filters its answers. docs/filters.md
+describes the language.
 """
 
 from shared.filters.binding import Bound

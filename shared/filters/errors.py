@@ -1,4 +1,4 @@
-"""What is wrong with a filter, and where."""
+"""Errors of filters, with the place in the expression."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from typing import Self
 
 from shared.errors import Permanent
 
-_EXCERPT = 72
+_EXCERPT = 72  # characters of the expression in a message; they fit into a terminal
 
 
 class FilterError(Permanent):
-    """A filter that can't be: its expression (then with a place), or the values that it was given.
+    """An invalid filter expression (with its place), or invalid values of a filter's parameters.
 
     `line` and `column` count from 1.
     """
@@ -22,7 +22,7 @@ class FilterError(Permanent):
 
     @classmethod
     def at(cls, expression: str, offset: int, problem: str) -> Self:
-        """The problem at a place of the expression, with the place pointed at."""
+        """Return the error at an offset of the expression, with an excerpt and a caret under the place."""
         before = expression[:offset]
         line = before.count("\n") + 1
         start = before.rfind("\n") + 1

@@ -1,4 +1,4 @@
-"""From an expression's text to its clauses. The grammar is the one of docs/filters.md."""
+"""The parser of filter expressions. docs/filters.md describes the grammar."""
 
 from __future__ import annotations
 
@@ -47,8 +47,8 @@ _BAR: "|"
 %ignore WS
 """
 
-# What each terminal is called in a sentence.
-_WORDS = {
+# The name of each terminal in error messages.
+_TERMINALS = {
     "KIND": "INCLUDE or EXCLUDE",
     "SELECTS": "ItemID or UserID",
     "_WHERE": "WHERE",
@@ -77,11 +77,11 @@ _QUOTES = "\u201c\u201d\u201e\u2018\u2019\u201a\u00ab\u00bb"
 
 
 def parse(expression: str) -> tuple[Clause, ...]:
-    """The clauses of an expression; FilterError with the place of what is wrong."""
+    """Return the clauses of an expression; raises FilterError with the place of a problem."""
     try:
         tree = _parser().parse(expression)
     except UnexpectedInput as error:
-        raise _refusal(expression, error) from None
+        raise _syntax_error(expression, error) from None
     return _Reader(expression).clauses(tree)
 
 
@@ -90,20 +90,21 @@ def _parser() -> Lark:
     return Lark(_GRAMMAR, parser="lalr")
 
 
-def _refusal(expression: str, error: UnexpectedInput) -> FilterError:
+def _syntax_error(expression: str, error: UnexpectedInput) -> FilterError:
     if isinstance(error, UnexpectedToken):
         expected = error.accepts or error.expected
     else:
         expected = error.allowed if isinstance(error, UnexpectedCharacters) else set()
     at_end = isinstance(error, UnexpectedToken) and error.token.type == "$END"
     offset = len(expression.rstrip()) if at_end else error.pos_in_stream or 0
-    names = [word for name, word in _WORDS.items() if name in (expected or ()) and word]
-    wanted = list(dict.fromkeys(names))
-    sentence = f"expected {' or '.join([', '.join(wanted[:-1]), wanted[-1]] if wanted[1:] else wanted)}"
-    return FilterError.at(expression, offset, f"{sentence}, found {_found(expression, offset)}.")
+    names = list(
+        dict.fromkeys(word for name, word in _TERMINALS.items() if name in (expected or ()) and word)
+    )
+    sentence = f"expected {' or '.join([', '.join(names[:-1]), names[-1]] if names[1:] else names)}"
+    return FilterError.at(expression, offset, f"{sentence}, found {_text_at(expression, offset)}.")
 
 
-def _found(expression: str, offset: int) -> str:
+def _text_at(expression: str, offset: int) -> str:
     rest = expression[offset:].lstrip()
     if not rest:
         return "the end"
@@ -116,13 +117,13 @@ def _found(expression: str, offset: int) -> str:
 
 
 class _Reader:
-    """Turns a tree into clauses, and refuses what the grammar alone can't."""
+    """Converts a syntax tree to clauses, and checks what the grammar can't express."""
 
     def __init__(self, expression: str) -> None:
         self._expression = expression
 
     def clauses(self, tree: Tree[Token]) -> tuple[Clause, ...]:
-        """The clauses; all of them select the same."""
+        """Return the clauses; FilterError if some select items and others users."""
         clauses: list[Clause] = []
         for child in _trees(tree):
             clause = self._clause(child)
@@ -195,7 +196,7 @@ class _Reader:
             raise self._wrong(operand.start, "* stands for any event type, with IN, NOT IN or = alone.")
         if condition.operator in RANGES and operand.kind == "text" and not is_number(operand.text):
             raise self._wrong(
-                operand.start, f"{condition.operator} compares numbers, and {operand.text!r} is none."
+                operand.start, f"{condition.operator} compares numbers, and {operand.text!r} is not a number."
             )
         if operand.kind == "item" and condition.dataset != "ITEMS":
             raise self._wrong(operand.start, "CurrentItem can be compared with fields of Items alone.")

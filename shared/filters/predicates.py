@@ -1,4 +1,4 @@
-"""One comparison whose values are known."""
+"""One comparison of a column with values."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ _COMPARE: dict[str, Callable[[Any, Any], Any]] = {
 
 @dataclass(frozen=True, slots=True)
 class Predicate:
-    """A column (by its key) and what it is compared with.
+    """A column (by its key) and the values that it is compared with.
 
-    `any_value` is `*`; `item_keys` are columns of the current item whose values count beside `texts`. A
-    missing cell is in no list and in no range, so that NOT IN holds for it; where a value to compare with
-    is missing, nothing holds.
+    `any_value` stands for `*`; `item_keys` are columns of the current item whose values are added to `texts`.
+    A missing cell is in no list and in no range, so NOT IN holds for it. If the current item has no value to
+    compare with, the predicate holds for no row.
     """
 
     key: str
@@ -37,7 +37,7 @@ class Predicate:
     item_keys: tuple[str, ...] = ()
 
     def holds(self, value: object) -> bool:
-        """Whether one value compares so."""
+        """Return whether the predicate holds for one value."""
         if self.operator in RANGES:
             return bool(_COMPARE[self.operator](number_of(value), float(self.texts[0])))
         return self._is_among(value) != (self.operator == "NOT IN")
@@ -50,45 +50,45 @@ class Predicate:
         return any(token in self.texts for token in tokens_of(value))
 
     def rows(self, table: Table, row: int | None = None) -> Mask:
-        """The rows of a table whose cells compare so; `row` is the current item's."""
+        """Return bool[rows]: where the predicate holds; `row` is that of the current item."""
         texts: Sequence[str] = self.texts
         for key in self.item_keys:
-            theirs = [] if row is None else _texts_of(table.value(row, key))
-            if not theirs:
+            item_texts = [] if row is None else _texts_of(table.value(row, key))
+            if not item_texts:
                 return np.zeros(len(table), np.bool_)
-            texts = [*texts, *theirs]
+            texts = [*texts, *item_texts]
         column = table.column(self.key)
         if self.operator in RANGES:
             return self._in_range(table, column, texts[0])
-        found = np.zeros(len(table), np.bool_)
+        matching = np.zeros(len(table), np.bool_)
         if column is None and self.key in IDS:
-            found[[table.rows[text] for text in texts if text in table.rows]] = True
+            matching[[table.rows[text] for text in texts if text in table.rows]] = True
         elif column is not None:
-            _mark(found, column, texts)
-        return ~found if self.operator == "NOT IN" else found
+            _mark(matching, column, texts)
+        return ~matching if self.operator == "NOT IN" else matching
 
     def _in_range(self, table: Table, column: Column | None, text: str) -> Mask:
         if column is None:
             return np.zeros(len(table), np.bool_)
-        found: Mask = _COMPARE[self.operator](column.numbers, number_of(text))
-        return found
+        matching: Mask = _COMPARE[self.operator](column.numbers, number_of(text))
+        return matching
 
 
-def _mark(found: Mask, column: Column, texts: Sequence[str]) -> None:
-    """Mark the rows whose cell is, or has a token that is, one of the texts."""
+def _mark(mask: Mask, column: Column, texts: Sequence[str]) -> None:
+    """Set the rows of a bool[rows] whose cell equals, or has a token that equals, one of the texts."""
     if column.is_number:
         for text in texts:
             if is_number(text):
-                found |= column.values == float(text)
+                mask |= column.values == float(text)
         return
     for text in texts:
         rows = column.tokens.get(text)
         if rows is not None:
-            found[rows] = True
+            mask[rows] = True
 
 
 def _texts_of(value: object) -> list[str]:
-    """A cell of the current item as texts; none when it is missing."""
+    """Return the texts of a cell of the current item; an empty list if it is missing."""
     if isinstance(value, int | float):
         return [] if np.isnan(value) else [repr(float(value))]
     return tokens_of(value)

@@ -1,4 +1,4 @@
-"""What an expression says, as it was parsed."""
+"""The syntax tree of a filter expression."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ _NOISE = re.compile(r"[^a-z0-9]")
 
 @lru_cache(4096)
 def key_of(name: str) -> str:
-    """What a column's name is compared by: CREATION_TIMESTAMP and creationTimestamp are one column."""
+    """Return the key of a column's name: CREATION_TIMESTAMP and creationTimestamp have the same key."""
     return _NOISE.sub("", name.lower())
 
 
 @dataclass(frozen=True, slots=True)
 class Operand:
-    """What a field is compared with: a value, a parameter's name, any value (`*`), the current item's field.
+    """The right side of a comparison: a value, a parameter, any value (`*`) or a field of the current item.
 
     `start` is the offset in the expression.
     """
@@ -47,13 +47,16 @@ class Condition:
 
     @property
     def is_event_type(self) -> bool:
-        """Whether it asks for the type of an event: those compare as everywhere in the product."""
+        """Return whether it compares the type of an event, which compares by its canonical name."""
         return self.dataset == "INTERACTIONS" and key_of(self.field) == EVENT_TYPE
 
 
 @dataclass(frozen=True, slots=True)
 class Clause:
-    """One INCLUDE or EXCLUDE: the conditions of any group, if all premises hold for the current user."""
+    """One INCLUDE or EXCLUDE: groups are joined by OR, the conditions of a group by AND.
+
+    It applies only if all premises (IF) hold for the current user.
+    """
 
     includes: bool
     selects: Selects
@@ -62,10 +65,10 @@ class Clause:
 
     @property
     def conditions(self) -> tuple[Condition, ...]:
-        """Those of WHERE, in their order."""
+        """Return the conditions of WHERE in their order."""
         return tuple(condition for group in self.groups for condition in group)
 
     @property
     def dataset(self) -> Dataset:
-        """The one dataset that all conditions of WHERE are about."""
+        """Return the dataset of all conditions of WHERE."""
         return self.groups[0][0].dataset

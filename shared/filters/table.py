@@ -1,4 +1,4 @@
-"""What a filter is applied to: rows with attributes, and what users did."""
+"""The data that a filter is applied to: rows with attributes, and interactions."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ IDS = frozenset({"itemid", "userid"})
 
 @dataclass(frozen=True, slots=True)
 class Interaction:
-    """What a user did with an item. `user_id` is for filters of users, `properties` are the other fields."""
+    """An interaction. `user_id` is needed for filters of users; `properties` are the other fields."""
 
     item_id: str | None
     event_type: str
@@ -30,9 +30,9 @@ class Interaction:
 
 @dataclass(frozen=True, slots=True)
 class Events:
-    """Many interactions as columns: rows of the table, and their event types as numbers into `names`.
+    """Interactions as columns: integer[events] rows of the table, and integer[events] indices into `names`.
 
-    Nothing else is known of them. For a filter of items these are one user's, for one of users everybody's.
+    They have no other fields. For a filter of items they belong to one user, for one of users to all users.
     """
 
     rows: NDArray[np.integer[Any]]
@@ -41,10 +41,13 @@ class Events:
 
 
 class Column:
-    """One attribute of every row: float64 with NaN, or objects with None; `|` parts a text's tokens."""
+    """One attribute of every row: float64[rows] with NaN, or object[rows] with None.
+
+    The tokens of a text are separated by `|`.
+    """
 
     def __init__(self, values: NDArray[Any]) -> None:
-        """A column of objects that are all numbers is a column of numbers."""
+        """Convert object[rows] of numbers alone to float64[rows]."""
         self.values = values if values.dtype.kind == "O" else values.astype(np.float64, copy=False)
         if self.values.dtype.kind == "O" and _all_numbers(self.values):
             self.values = np.array([np.nan if v is None else v for v in self.values], np.float64)
@@ -52,34 +55,34 @@ class Column:
 
     @cached_property
     def tokens(self) -> Mapping[str, Rows]:
-        """The rows of each token of a text column."""
+        """Return token → int64[rows with it] of a text column."""
         rows: dict[str, list[int]] = {}
         for row, value in enumerate(self.values.tolist()):
             for token in tokens_of(value):
                 rows.setdefault(token, []).append(row)
-        return {token: np.array(places, np.int64) for token, places in rows.items()}
+        return {token: np.array(token_rows, np.int64) for token, token_rows in rows.items()}
 
     @cached_property
     def numbers(self) -> NDArray[np.float64]:
-        """The column as numbers; NaN for what is none."""
+        """Return the column as float64[rows], with NaN for values that are not numbers."""
         if self.is_number:
             return self.values
         return np.array([number_of(value) for value in self.values.tolist()], np.float64)
 
 
 class Attributes(Protocol):
-    """Columns by name that are decoded when asked for; see `shared.models.Attributes`."""
+    """Columns by name that are decoded on demand; see `shared.models.Attributes`."""
 
     @property
     def columns(self) -> Mapping[str, Any]:
-        """By their names."""
+        """Return the columns by name."""
 
     def values(self, name: str) -> NDArray[Any] | None:
-        """A whole column: float64 with NaN, or objects with None."""
+        """Return a column as float64[rows] with NaN or object[rows] with None; None if it does not exist."""
 
 
 class _Lazy(Mapping[str, NDArray[Any]]):
-    """Attributes as a mapping of columns."""
+    """Attributes as a mapping from name to column."""
 
     def __init__(self, attributes: Attributes) -> None:
         self._attributes = attributes
@@ -98,25 +101,22 @@ class _Lazy(Mapping[str, NDArray[Any]]):
 
 
 class Table:
-    """Rows by id, with columns beside them; names compare without case and underscores.
+    """Rows with an id and columns, whose names are compared without case and underscores.
 
-    Tokens, rows by id and numbers are indexed when first asked for, and kept: share one table among all
+    Indices (rows by id, rows by token, numbers) are built on first use and kept: share one table among all
     requests.
     """
 
     def __init__(self, ids: Sequence[str], columns: Mapping[str, NDArray[Any]]) -> None:
-        """`columns` as the training data has them: float64 with NaN, or objects with None.
-
-        A column is taken from the mapping when a filter first asks for it.
-        """
+        """`columns` are float64[rows] with NaN or object[rows] with None, each read on first use."""
         self.ids = ids
-        self._given = columns
+        self._source = columns
         self._names = {key_of(name): name for name in columns}
         self._columns: dict[str, Column] = {}
 
     @classmethod
     def of(cls, ids: Sequence[str], attributes: Attributes) -> Self:
-        """The items or users of a model, with their attributes."""
+        """Return the table of a model's items or users with their attributes."""
         return cls(ids, _Lazy(attributes))
 
     def __len__(self) -> int:
@@ -124,18 +124,18 @@ class Table:
 
     @cached_property
     def rows(self) -> Mapping[str, int]:
-        """The row of each id."""
+        """Return the row of each id."""
         return {id_: row for row, id_ in enumerate(self.ids)}
 
     def column(self, key: str) -> Column | None:
-        """The column of a name as `key_of` gives it; None when there is none."""
-        found = self._columns.get(key)
-        if found is None and key in self._names:
-            found = self._columns[key] = Column(self._given[self._names[key]])
-        return found
+        """Return the column with this key (see `key_of`); None if there is none."""
+        column = self._columns.get(key)
+        if column is None and key in self._names:
+            column = self._columns[key] = Column(self._source[self._names[key]])
+        return column
 
     def value(self, row: int, key: str) -> Any:
-        """One attribute of one row; None when there is none."""
+        """Return one attribute of one row; None if the table has no such column."""
         if key in IDS and key not in self._names:
             return self.ids[row]
         column = self.column(key)
@@ -143,14 +143,14 @@ class Table:
 
 
 def tokens_of(value: object) -> list[str]:
-    """The tokens of a categorical cell; a missing one has none."""
+    """Return the tokens of a categorical cell; an empty list for a missing cell."""
     if value is None:
         return []
     return [token for token in str(value).split("|") if token]
 
 
 def number_of(value: object) -> float:
-    """The value as a number, NaN when it is none."""
+    """Return the value as a number; NaN if it is not a number."""
     try:
         return float(value)  # type: ignore[arg-type]
     except (TypeError, ValueError):

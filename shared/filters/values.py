@@ -1,4 +1,4 @@
-"""The values of a request's parameters, as `filterValues` writes them."""
+"""The values of a filter's parameters in `filterValues` of a request."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ _SINGLE_QUOTED = re.compile(r"\s*'([^']*)'\s*(,|$)")
 
 
 def parse(name: str, text: str) -> tuple[str, ...]:
-    """The values of one parameter: `"a","b"`, one value without quotes, or numbers; none for blank text."""
+    """Return the values of one parameter: `"a","b"`, one unquoted value, or numbers; none for blank text.
+
+    Raises FilterError for a malformed list.
+    """
     bare = text.strip()
     if not bare:
         return ()
@@ -28,39 +31,39 @@ def parse(name: str, text: str) -> tuple[str, ...]:
 
 
 def is_number(text: str) -> bool:
-    """Whether the text is a finite number."""
+    """Return whether the text is a finite number."""
     return bool(_NUMBER.fullmatch(text)) and math.isfinite(float(text))
 
 
 def unescaped(quoted: str) -> str:
-    r"""The text between double quotes: `\"` and `\\` stand for the second character."""
+    r"""Return the text between double quotes with `\"` and `\\` unescaped."""
     return re.sub(r"\\([\"'\\])", r"\1", quoted)
 
 
 def _quoted(name: str, text: str) -> tuple[str, ...]:
-    found: list[str] = []
+    parts: list[str] = []
     position = 0
-    while position < len(text) or not found:
+    while position < len(text) or not parts:
         part = _PART.match(text, position)
         if part is None or (part[3] == "," and part.end() == len(text)):
             at = position if part is None else part.end()
             raise FilterError(
-                f"The value of the filter parameter {name} is no list of quoted values from character "
+                f"The value of the filter parameter {name} is not a list of quoted values from character "
                 f'{at + 1} on: {text[at : at + 40]!r}. Write it as "first","second".'
             )
-        found.append(unescaped(part[1]) if part[1] is not None else part[2])
+        parts.append(unescaped(part[1]) if part[1] is not None else part[2])
         position = part.end()
-    return tuple(found)
+    return tuple(parts)
 
 
 def _single_quoted(text: str) -> tuple[str, ...]:
-    """The values of a list in single quotes; none when the text is something else."""
-    found: list[str] = []
+    """Return the values of a list in single quotes; an empty tuple for any other text."""
+    parts: list[str] = []
     position = 0
     while position < len(text):
         part = _SINGLE_QUOTED.match(text, position)
         if part is None or (part[2] == "," and part.end() == len(text)):
             return ()
-        found.append(part[1])
+        parts.append(part[1])
         position = part.end()
-    return tuple(found)
+    return tuple(parts)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.events.spellings import folded
+from shared.events.field_aliases import folded
 from shared.models.ids import Ids
 from shared.models.scoring import Scores
 

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from shared.errors import Permanent
 from shared.events import canonical_type
-from shared.events.spellings import folded
+from shared.events.field_aliases import folded
 
 UNDEFINED = "SOURCE_NAME_UNDEFINED"
 MOST_SOURCES = 100

@@ -16,7 +16,7 @@ from services.engine.computations.null_cells import EARLIEST_SECOND, LATEST_SECO
 from services.engine.domain.schemas import Column, Schema, metadata
 from services.engine.store import datasets
 from shared.events.cells import LARGEST_CELL, cell_of
-from shared.events.spellings import columns_of_fields, folded
+from shared.events.field_aliases import columns_of_fields, folded
 
 if TYPE_CHECKING:
     from shared.postgres import Database

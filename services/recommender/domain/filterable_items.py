@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.recommender.domain.properties import PropertyValue, matching_column, property_keys
-from shared.events.spellings import columns_of_fields, folded
+from shared.events.field_aliases import columns_of_fields, folded
 from shared.filters import Table
 from shared.models import Attributes
 

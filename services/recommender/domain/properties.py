@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 import orjson
 
-from shared.events.spellings import columns_of_fields, field_of, folded
+from shared.events.field_aliases import columns_of_fields, field_of, folded
 
 EntityKind = Literal["item", "user"]
 PropertyValue = str | float

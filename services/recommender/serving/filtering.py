@@ -14,7 +14,7 @@ from services.recommender.domain.properties import matching_column, property_val
 from services.recommender.serving.query import BoundFilter
 from shared.aws import Arn, invalid_input, not_found
 from shared.events import canonical_type
-from shared.events.spellings import folded
+from shared.events.field_aliases import folded
 from shared.filters import Events, Filter, FilterError
 from shared.models import Attributes
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from services.sync.domain.mapping import Kind, Mapping
 from shared.errors import Permanent
-from shared.events.spellings import folded
+from shared.events.field_aliases import folded
 
 ENDCAP = Mapping(source="endcap")
 """Endcap's own files, whose columns have our fields' names."""

@@ -16,8 +16,8 @@ import orjson
 
 from shared.errors import Permanent
 from shared.events import ItemChanged, ItemPut, UserChanged, UserPut, derived_id
+from shared.events.field_aliases import folded
 from shared.events.fields import MOST_PROPERTIES, MOST_PROPERTY_BYTES, item_fields, user_fields
-from shared.events.spellings import folded
 
 MAX_STATE_BYTES = 500_000
 """What the shop's own sources say of one item or user, as JSON: half of what a Kafka record may hold, since

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from shared.errors import Permanent
 from shared.events.envelope import Name, Text
-from shared.events.spellings import folded
+from shared.events.field_aliases import folded
 
 Kind = Literal["orders", "items", "users", "interactions"]
 KINDS: tuple[Kind, ...] = ("orders", "items", "users", "interactions")

@@ -11,7 +11,7 @@ from services.sync.domain.catalogue import Record, State, item_changed, parse_ti
 from services.sync.domain.limits import Quotas
 from services.sync.store.statements import SQL
 from shared import outbox
-from shared.events.spellings import ITEM_FIELDS, USER_FIELDS
+from shared.events.field_aliases import ITEM_FIELDS, USER_FIELDS
 from shared.events.topics import ITEMS, USERS
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from typing import Any, Literal, NamedTuple
 
 from shared.errors import Permanent
 from shared.events.cells import cell_of
+from shared.events.field_aliases import columns_of_fields, field_of, folded
 from shared.events.fields import field_value, item_fields, user_fields
-from shared.events.spellings import columns_of_fields, field_of, folded
 
 Kind = Literal["item", "user"]
 

@@ -149,7 +149,10 @@ def test_the_whole_grammar_makes_filters(engine: Engine, group: dict[str, str]) 
         ('INCLUDE ItemID WHERE Items.CATEGORY IN ("a"', "line 1, column 44: expected a comma or )"),
         ('INCLUDE ItemID\nWHERE Items.COLOUR = "red"', "line 2, column 7: Items.COLOUR is unknown"),
         ("INCLUDE ItemID WHERE Items.CATEGORY > 4", "CATEGORY holds texts"),
-        ("EXCLUDE ItemID WHERE Interactions.EVENT_VALUE > 3", "knows EVENT_TYPE and ITEM_ID of interactions"),
+        (
+            "EXCLUDE ItemID WHERE Interactions.EVENT_VALUE > 3",
+            "of interactions it can use EVENT_TYPE and ITEM_ID",
+        ),
         ('INCLUDE ItemID WHERE Items.PRICE = 4 IF CurrentUser.MEMBER = "true"', "boolean"),
         ("EXCLUDE ActionID WHERE Actions.A = 1", "ActionID"),
         (" ", "line 1, column 1: expected INCLUDE or EXCLUDE, found the end"),

@@ -41,7 +41,7 @@ from shared.aws import WireError
 from shared.aws.personalize.events import PutEventsRequest, PutItemsRequest, PutUsersRequest
 from shared.errors import Permanent
 from shared.events import ItemChanged, ItemPut, UserChanged, UserPut, values
-from shared.events.spellings import ITEM_FIELDS
+from shared.events.field_aliases import ITEM_FIELDS
 from shared.kafka import encoded
 
 NOW = datetime(2026, 11, 21, 8, 0, tzinfo=UTC)
@@ -384,7 +384,7 @@ def test_what_the_tracker_takes_of_items_and_users_sync_can_merge_and_publish(
 def test_several_categories_are_one_text() -> None:
     assert item_of('{"CATEGORY_L1": ["Tea", "Green"]}') == {"category": "Tea|Green"}
     assert item_of('{"CATEGORY_L1": []}') == {"category": None}
-    with pytest.raises(WireError, match=r"items\.0\.properties: name is \['x'\], which is no text"):
+    with pytest.raises(WireError, match=r"items\.0\.properties: name is \['x'\], which is not a text"):
         item_of('{"name": ["x"]}')
 
 

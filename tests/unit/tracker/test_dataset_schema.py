@@ -92,7 +92,7 @@ def test_a_value_that_fits_is_kept_as_its_column_and_as_the_field_it_converts_to
         ({"inStock": "many"}, "of type int"),
         ({"category": {"l1": "tea"}}, "of type string"),
         ({"category": [["tea"]]}, "of type string"),
-        ({"currency": ["EUR"]}, "currency is ['EUR'], which is no text"),
+        ({"currency": ["EUR"]}, "currency is ['EUR'], which is not a text"),
     ],
 )
 def test_what_fits_neither_a_column_nor_a_field_is_refused(said: dict[str, Any], sentence: str) -> None:
@@ -172,5 +172,5 @@ async def test_a_dataset_of_the_trainer_takes_any_property() -> None:
     (put,) = await put_items(view, {"colour": "red", "inStock": "no", "price": "2"})
     assert (put.fields, put.columns) == ({"available": False, "price": 2.0}, {"colour": "red"})
 
-    with pytest.raises(WireError, match=r"items\.0\.properties: price is 'dear', which is no number"):
+    with pytest.raises(WireError, match=r"items\.0\.properties: price is 'dear', which is not a number"):
         await put_items(view, {"price": "dear"})

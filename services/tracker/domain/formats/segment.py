@@ -21,7 +21,7 @@ from services.tracker.domain.outcomes import AcceptedCall, Ignored, Rejected
 from services.tracker.domain.properties import MAX_DEPTH, nests_too_deep, with_claimed_time
 from services.tracker.domain.wire_format import EventFormat
 from shared.events import InteractionRecorded, OrderLine, canonical_type, line_id
-from shared.events.spellings import folded
+from shared.events.field_aliases import folded
 from shared.events.values import Document, Name
 
 CALL_TYPES = frozenset({"track", "page", "screen", "identify", "alias", "group"})
