@@ -1,4 +1,4 @@
-"""sync's processes: what each is made of, and which topic goes to which handler."""
+"""Build sync's processes, and map each topic to its handler."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ from shared.periodic_task import PeriodicTask
 from shared.postgres import Database
 
 QUOTA_SECONDS = 60.0
-"""Seconds after which a worker stores its quotas again: one with other settings may have stored others."""
+"""Seconds between writes of the quotas, since a worker with other settings may have written others."""
 
 
 def build(settings: Settings) -> FastAPI:
-    """The HTTP process: it takes files and shows what is known."""
+    """Return the HTTP process, which accepts files and serves the state of the shop."""
     database = Database(settings.postgres, SERVICE)
     requests = database.for_requests()
     authenticator = Authenticator(requests, settings.auth)
@@ -61,9 +61,9 @@ def build(settings: Settings) -> FastAPI:
 
 
 def worker(settings: Settings) -> FastAPI:
-    """The worker process: it runs imports and merges what storefronts put."""
-    # A file's rows are millions of objects that live for a moment and refer to nothing: looking for
-    # cycles among them took half of an import's processor time.
+    """Return the worker process, which runs imports and merges puts."""
+    # The rows of a file are millions of short-lived objects without cycles. With the default thresholds,
+    # garbage collection took half of an import's processor time.
     gc.set_threshold(100_000, 50, 100)
     database = Database(settings.postgres, SERVICE)
     imports, catalogue, files = Imports(database), Catalogue(database, settings.quotas()), _files(settings)
@@ -107,7 +107,7 @@ def worker(settings: Settings) -> FastAPI:
 
 
 def relay(settings: Settings) -> FastAPI:
-    """The relay process: it publishes what the others' transactions appended."""
+    """Return the relay process, which publishes the rows of the outbox."""
     database = Database(settings.postgres, SERVICE)
     topics = [ORDERS, ITEMS, USERS, INTERACTIONS, TRAINING_REQUESTS, ERASURE_RECEIPTS]
     publisher = Publisher(settings.kafka, SERVICE, topics)

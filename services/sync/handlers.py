@@ -1,4 +1,4 @@
-"""What sync does with the events that it consumes."""
+"""Handlers of the events that sync consumes."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Handlers:
-    """One method per topic that is consumed."""
+    """One method for each topic; it is called with the events of one poll."""
 
     database: Database
     imports: Imports
@@ -33,7 +33,7 @@ class Handlers:
     erasures: Erasures
 
     async def put(self, puts: Sequence[ItemPut | UserPut]) -> None:
-        """Merge what is put about items and users, in one transaction."""
+        """Merge puts of items and users in one transaction."""
         items: dict[str, list[ItemPut]] = defaultdict(list)
         users: dict[str, list[UserPut]] = defaultdict(list)
         for put in puts:
@@ -42,7 +42,7 @@ class Handlers:
             else:
                 users[put.tenant].append(put)
         async with self.database.transaction() as connection:
-            # Always in the same order, so that two workers never wait for each other's lock.
+            # Lock tenants in the same order everywhere, to prevent deadlocks.
             for tenant in sorted(items.keys() | users.keys()):
                 await self._put_items(connection, tenant, items[tenant])
                 await self._put_users(connection, tenant, users[tenant])
@@ -50,15 +50,15 @@ class Handlers:
         PUTS.labels("user").inc(sum(map(len, users.values())))
 
     async def erasures_requested(self, events: Sequence[UserErasureRequested | Tombstone]) -> None:
-        """Erase users. The end of an erasure changes nothing: what was said before stays refused."""
+        """Erase users. A tombstone changes nothing: puts from before the erasure remain rejected."""
         for event in events:
             if not isinstance(event, Tombstone):
                 await self.erasures.erase(event)
 
     async def objects_created(self, notices: Sequence[ObjectNotice]) -> None:
-        """Make an import of each announced object that is one; the store's test message has none.
+        """Create an import for each uploaded object in the notices; the store's test message has none.
 
-        Raises Permanent, after all others were taken, for an object that is refused.
+        Raises Permanent for an object that is denied, after all others were processed.
         """
         first_error: Permanent | None = None
         for notice in notices:
@@ -72,16 +72,16 @@ class Handlers:
             raise first_error
 
     async def _object_created(self, key: str) -> None:
-        # Amazon S3 encodes the key in its notices, other stores don't.
+        # Amazon S3 URL-encodes the key in its notices; other stores do not.
         last_error: Permanent | None = None
-        for spelling in dict.fromkeys((key, unquote_plus(key))):
+        for candidate in dict.fromkeys((key, unquote_plus(key))):
             try:
-                check_key(spelling)
-                if parse_key(spelling) is None:
+                check_key(candidate)
+                if parse_key(candidate) is None:
                     continue
-                upload = await self.files.upload(spelling)
+                upload = await self.files.upload(candidate)
             except Permanent as error:
-                # Who may not list a bucket is refused what isn't there: the other spelling may be the one.
+                # Without the permission to list a bucket, a missing key is denied: try the other candidate.
                 last_error = error
                 continue
             if upload is not None:

@@ -1,5 +1,5 @@
 -- add_import --
--- A new import, unless this version of the uploaded object has one that did not fail for an outage.
+-- Insert an import, unless this version of the uploaded object has one that did not fail because of an outage.
 INSERT INTO imports (
     id, tenant, kind, filename, origin, bucket, object_key, etag, size, said_at, mapping, source
 )
@@ -11,7 +11,7 @@ ON CONFLICT DO NOTHING
 RETURNING created_at;
 
 -- uploads_to_import --
--- Of versions of uploaded objects, the places (from 1) of those that have no such import.
+-- Return the positions (from 1) of the versions of uploaded objects that have no such import.
 SELECT u.place
 FROM unnest(:keys::text[], :etags::text[], :said_ats::timestamptz[])
     WITH ORDINALITY AS u (key, etag, said_at, place)
@@ -23,15 +23,15 @@ WHERE NOT EXISTS (
 ORDER BY u.place;
 
 -- known_tenants --
--- Those of the names that are tenants.
+-- Return those of the names that are tenants.
 SELECT tenant FROM engine.accounts_v1 WHERE tenant = ANY(:tenants::text[]);
 
 -- import_by_id --
--- One import.
+-- Return an import.
 SELECT * FROM imports WHERE id = :id;
 
 -- import_of_tenant --
--- One import of a tenant, and whether Kafka has everything that it published.
+-- Return an import of a tenant, and whether Kafka has all of its events.
 SELECT
     i.*,
     i.status = 'done' AND NOT EXISTS (
@@ -41,7 +41,7 @@ FROM imports i
 WHERE i.tenant = :tenant AND i.id = :id;
 
 -- imports_of_tenant --
--- The newest imports of a tenant.
+-- Return the newest imports of a tenant, and whether Kafka has all of their events.
 SELECT
     i.*,
     i.status = 'done' AND NOT EXISTS (
@@ -67,18 +67,18 @@ WHERE id = :id AND version = :version AND status IN ('queued', 'running')
 RETURNING version, started_at;
 
 -- fail_import --
--- An import that will not work.
+-- Mark an import as failed, unless it has ended.
 UPDATE imports
 SET version = version + 1, status = 'failed', error = :error, outage = :outage, finished_at = now()
 WHERE id = :id AND status IN ('queued', 'running')
 RETURNING kind, tenant;
 
 -- lock_training --
--- One at a time looks whether the imports of a tenant have ended: of two at once, the second sees the first.
+-- Serialize the check whether all imports of a tenant have ended: of two at once, the second sees the first.
 SELECT pg_advisory_xact_lock(hashtextextended('sync.training:' || :tenant, 0));
 
 -- claim_training --
--- The newest import that wants training, if all of the tenant's have ended; from now on none wants it.
+-- Return the newest import that wants training if all imports of the tenant have ended, and clear their wishes.
 WITH claimed AS (
     UPDATE imports SET training_wanted = false
     WHERE tenant = :tenant AND training_wanted AND NOT EXISTS (
@@ -88,12 +88,12 @@ WITH claimed AS (
 )
 SELECT id FROM claimed ORDER BY finished_at DESC, id LIMIT 1;
 
--- published_by_now --
--- An import is relayed once all that stands in the outbox now has left it.
+-- wait_for_outbox --
+-- Let an import count as relayed once all present rows of the outbox are published.
 UPDATE imports SET last_seq = (SELECT max(seq) FROM outbox) WHERE id = :id;
 
 -- with_old_files --
--- Posted imports that ended so many days ago and whose files are still there, a page at a time.
+-- Return a page of the posted imports that ended more than `days` ago and still have files.
 SELECT id, bucket, object_key FROM imports
 WHERE origin = 'request' AND file_deleted_at IS NULL AND id > :after
   AND finished_at < now() - make_interval(secs => 86400 * :days::float8)
@@ -101,11 +101,11 @@ ORDER BY id
 LIMIT 100;
 
 -- file_deleted --
--- The file of an import is gone.
+-- Record that the file of an import was deleted.
 UPDATE imports SET file_deleted_at = now() WHERE id = :id;
 
 -- with_old_rejects --
--- Imports that ended so many days ago and whose refused rows are still there, some at a time.
+-- Return some imports that ended more than `days` ago and still have rejected rows.
 SELECT id FROM imports
 WHERE rejects_kept > 0 AND rejects_deleted_at IS NULL
   AND finished_at < now() - make_interval(secs => 86400 * :days::float8)
@@ -113,37 +113,37 @@ ORDER BY finished_at
 LIMIT 20;
 
 -- delete_rejects --
--- The refused rows of imports are not kept any longer.
+-- Delete the rejected rows of expired imports.
 WITH deleted AS (
     DELETE FROM import_rejects WHERE import_id = ANY(:ids::text[])
 )
 UPDATE imports SET rejects_deleted_at = now() WHERE id = ANY(:ids::text[]);
 
--- pending --
--- How many imports of a tenant wait or run, counted up to a bound.
+-- count_pending --
+-- Return how many imports of a tenant are queued or running, counted up to a limit.
 SELECT count(*) FROM (
-    SELECT FROM imports WHERE tenant = :tenant AND status IN ('queued', 'running') LIMIT :most
+    SELECT FROM imports WHERE tenant = :tenant AND status IN ('queued', 'running') LIMIT :limit
 ) AS counted;
 
 -- rejects --
--- The refused rows of an import, a page at a time.
+-- Return a page of the rejected rows of an import.
 SELECT line, code, reason, raw FROM import_rejects
 WHERE import_id = :import_id AND line > :after
 ORDER BY line
 LIMIT :limit;
 
 -- drop_rejects --
--- An import begins again: so does its report.
+-- Delete the rejected rows of an import that restarts.
 DELETE FROM import_rejects WHERE import_id = :import_id;
 
 -- staged_count --
--- How many rows of an import wait; the tables are emptied when Postgres crashes.
+-- Return the number of staged rows of an import; a crash of Postgres empties the unlogged tables.
 SELECT (SELECT count(*) FROM staged_lines WHERE import_id = :import_id)
     + (SELECT count(*) FROM staged_puts WHERE import_id = :import_id);
 
 -- reject_incomplete_orders --
--- Refuse the waiting lines of orders of which a row was refused: count them, and keep the first ones for the
--- report as far as there is room for `rows` and `bytes`.
+-- Remove the staged lines of orders with a rejected row. Count them, and store the first ones for the report, up to
+-- `rows` rows and `bytes` bytes.
 WITH faults AS MATERIALIZED (
     SELECT order_id, min(file_line) AS file_line FROM staged_faults
     WHERE import_id = :import_id
@@ -169,7 +169,7 @@ SELECT (SELECT count(*) FROM moved) AS rejected, (SELECT count(*) FROM kept) AS 
     (SELECT coalesce(sum(size), 0) FROM kept)::bigint AS bytes;
 
 -- save_filled_lines --
--- Fill cells of waiting order lines, which are named by where they stand in the table.
+-- Save the filled cells of staged order lines, which are addressed by their ctid.
 UPDATE staged_lines s
 SET kind = c.kind, user_id = c.user_id, customer_name = c.customer_name, ordered_at = c.ordered_at,
     quantity = c.quantity, currency = c.currency, city = c.city, province = c.province, country = c.country
@@ -182,8 +182,8 @@ FROM unnest(
 WHERE s.ctid = c.line_ctid;
 
 -- reject_oversized_orders --
--- Refuse the lines of orders that have more than an event can carry: count them, and keep the first ones for the
--- report as far as there is room for `rows` and `bytes`.
+-- Remove the staged lines of orders that are too large for an event. Count them, and store the first ones for the
+-- report, up to `rows` rows and `bytes` bytes.
 WITH large AS MATERIALIZED (
     SELECT kind, order_id FROM staged_lines
     WHERE import_id = :import_id
@@ -210,7 +210,7 @@ SELECT (SELECT count(*) FROM moved) AS rejected, (SELECT count(*) FROM kept) AS 
     (SELECT coalesce(sum(size), 0) FROM kept)::bigint AS bytes;
 
 -- staged_orders --
--- The waiting lines behind an order, sorted so that the lines of an order stand together.
+-- Return the staged lines of orders whose ids follow `after`, sorted by order.
 SELECT ctid, file_line, kind, order_id, position, user_id, customer_name, ordered_at, product_id,
     product_name, category, quantity, price, currency, city, province, country
 FROM staged_lines
@@ -218,7 +218,7 @@ WHERE import_id = :import_id AND order_id > :after
 ORDER BY order_id, kind DESC, file_line;
 
 -- reject_staged_lines --
--- Refuse waiting lines: keep the first ones for the report as far as there is room for `rows` and `bytes`.
+-- Remove staged lines. Count them, and store the first ones for the report, up to `rows` rows and `bytes` bytes.
 WITH rejected AS (
     SELECT * FROM unnest(:lines::int[], :codes::text[], :reasons::text[]) AS r (line, code, reason)
 ), moved AS (
@@ -240,7 +240,7 @@ SELECT (SELECT count(*) FROM moved) AS rejected, (SELECT count(*) FROM kept) AS 
     (SELECT coalesce(sum(size), 0) FROM kept)::bigint AS bytes;
 
 -- drop_staged --
--- The waiting rows of an import are not needed any more.
+-- Delete the staged rows of an import.
 WITH puts AS (
     DELETE FROM staged_puts WHERE import_id = :import_id
 ), faults AS (
@@ -249,14 +249,14 @@ WITH puts AS (
 DELETE FROM staged_lines WHERE import_id = :import_id;
 
 -- staged_puts --
--- What the rows of an import say of items or users behind one.
+-- Return the staged rows of items or users whose ids follow `after`, sorted by id.
 SELECT file_line, id, fields, attributes
 FROM staged_puts
 WHERE import_id = :import_id AND id > :after
 ORDER BY id, file_line;
 
--- item_facts --
--- What the lines of an import say about items behind one: each field as it was said last.
+-- item_updates --
+-- Return the newest value of each field of the items in an import's order lines, sorted by id.
 SELECT id, field, value, said_at
 FROM (
     (
@@ -275,7 +275,7 @@ FROM (
     )
     UNION ALL
     (
-        -- What is paid back may be an old price.
+        -- The price in a cancellation may be an old one.
         SELECT DISTINCT ON (product_id) product_id, 'price', to_jsonb(price), ordered_at
         FROM staged_lines
         WHERE import_id = :import_id AND ordered_at IS NOT NULL AND price IS NOT NULL AND kind = 'order'
@@ -293,12 +293,12 @@ FROM (
     FROM staged_lines
     WHERE import_id = :import_id AND ordered_at IS NOT NULL
     GROUP BY product_id
-) AS facts
+) AS updates
 WHERE id > :after
 ORDER BY id;
 
--- user_facts --
--- What the lines of an import say about users behind one: each field as it was said last.
+-- user_updates --
+-- Return the newest value of each field of the users in an import's order lines, sorted by id.
 SELECT id, field, value, said_at
 FROM (
     (
@@ -334,12 +334,12 @@ FROM (
     FROM staged_lines
     WHERE import_id = :import_id AND ordered_at IS NOT NULL AND user_id IS NOT NULL
     GROUP BY user_id
-) AS facts
+) AS updates
 WHERE id > :after
 ORDER BY id;
 
 -- add_orders --
--- New orders; those that are known already don't come back.
+-- Insert the orders that are new, and return their keys.
 INSERT INTO orders (
     tenant, kind, order_id, unified_customer_id, customer_name, city, province, country, currency,
     ordered_at, line_count, content, source, import_id
@@ -357,8 +357,8 @@ FROM unnest(
 ON CONFLICT (tenant, kind, order_id) DO NOTHING
 RETURNING kind, order_id;
 
--- contents --
--- The contents of orders that are known.
+-- stored_orders --
+-- Return the content hashes of stored orders, and their imports.
 SELECT o.kind, o.order_id, o.content, o.import_id
 FROM orders o
 JOIN unnest(:kinds::text[], :order_ids::text[]) AS k (kind, order_id)
@@ -366,7 +366,7 @@ JOIN unnest(:kinds::text[], :order_ids::text[]) AS k (kind, order_id)
 WHERE o.tenant = :tenant;
 
 -- order_by_id --
--- An order, and the cancellation of the same id if there is one.
+-- Return an order, and the cancellation with the same id.
 SELECT kind, order_id, unified_customer_id, customer_name, city, province, country, currency,
     ordered_at, line_count, source, import_id
 FROM orders
@@ -374,32 +374,32 @@ WHERE tenant = :tenant AND order_id = :order_id
 ORDER BY kind DESC;
 
 -- order_lines --
--- The lines of an order and of the cancellation of the same id.
+-- Return the lines of an order, and of the cancellation with the same id.
 SELECT kind, product_id, n, product_name, category, price, quantity, currency, ordered_at
 FROM order_items
 WHERE tenant = :tenant AND order_id = :order_id
 ORDER BY kind DESC, file_line, product_id, n;
 
 -- lock_catalogue --
--- One at a time merges the items and users of a tenant, so that their events leave in order.
+-- Serialize merges of a tenant's items and users, so that their events are in order.
 SELECT pg_advisory_xact_lock(hashtextextended('sync.catalogue:' || :tenant, 0));
 
 -- catalogue_count --
--- How many items or users a tenant has.
+-- Return the number of items or users of a tenant.
 SELECT rows FROM catalogue_counts WHERE tenant = :tenant AND kind = :kind;
 
 -- delete_item --
--- Delete an item; gives its id if it was there.
+-- Delete an item; return its id if it existed.
 DELETE FROM items WHERE tenant = :tenant AND item_id = :item_id RETURNING item_id;
 
 -- items --
--- The states of items.
+-- Return the states of items.
 SELECT item_id AS id, name, category, price, currency, available, created_at, attributes, times, record,
     updated_at
 FROM items WHERE tenant = :tenant AND item_id = ANY(:ids::text[]);
 
 -- save_items --
--- Write states of items; updated_at moves when the state did, not when it was only confirmed.
+-- Write states of items. `updated_at` changes only with the state, not when it was confirmed.
 INSERT INTO items (
     tenant, item_id, name, category, price, currency, available, created_at, attributes, times, record
 )
@@ -416,12 +416,12 @@ SET name = excluded.name, category = excluded.category, price = excluded.price,
     updated_at = CASE WHEN excluded.item_id = ANY(:changed_ids::text[]) THEN now() ELSE items.updated_at END;
 
 -- users --
--- The states of users.
+-- Return the states of users.
 SELECT user_id AS id, name, city, province, country, attributes, times, record, updated_at
 FROM users WHERE tenant = :tenant AND user_id = ANY(:ids::text[]);
 
 -- save_users --
--- Write states of users; updated_at moves when the state did, not when it was only confirmed.
+-- Write states of users. `updated_at` changes only with the state, not when it was confirmed.
 INSERT INTO users (tenant, user_id, name, city, province, country, attributes, times, record)
 SELECT :tenant, id, name, city, province, country, attributes, times, record
 FROM unnest(
@@ -435,18 +435,18 @@ SET name = excluded.name, city = excluded.city, province = excluded.province,
     updated_at = CASE WHEN excluded.user_id = ANY(:changed_ids::text[]) THEN now() ELSE users.updated_at END;
 
 -- new_interactions --
--- Remember interactions of files; those that are known already don't come back.
+-- Insert the ids of imported interactions; return those that are new.
 INSERT INTO imported_interactions (tenant, event_id)
 SELECT :tenant, unnest(:event_ids::text[])
 ON CONFLICT DO NOTHING
 RETURNING event_id;
 
 -- newest_outbox_row --
--- The newest row that waits to be published.
+-- Return the newest row of the outbox.
 SELECT max(seq) FROM outbox;
 
 -- add_erased_user --
--- Nothing that was said of a user before may be kept; gives what earlier handling has counted.
+-- Mark a user as erased; return the row counts of earlier attempts.
 INSERT INTO erased_users (tenant, user_id, erasure_id, erased_at)
 VALUES (:tenant, :user_id, :erasure_id, :erased_at)
 ON CONFLICT (tenant, user_id) DO UPDATE
@@ -454,21 +454,21 @@ SET erasure_id = excluded.erasure_id, erased_at = greatest(erased_users.erased_a
     rows = CASE WHEN erased_users.erasure_id = excluded.erasure_id THEN erased_users.rows ELSE '{}' END
 RETURNING rows;
 
--- count_erased --
--- What went of a user.
+-- save_erased_rows --
+-- Store how many rows of a user were erased.
 UPDATE erased_users SET rows = :rows WHERE tenant = :tenant AND user_id = :user_id;
 
 -- erased_users --
--- Those of the users who were erased, and when.
+-- Return which of the users were erased, and when.
 SELECT user_id, erased_at FROM erased_users WHERE tenant = :tenant AND user_id = ANY(:ids::text[]);
 
 -- delete_user --
--- The state of a user.
-WITH gone AS (DELETE FROM users WHERE tenant = :tenant AND user_id = :user_id RETURNING user_id)
-SELECT count(*) FROM gone;
+-- Delete the state of a user; return the number of rows.
+WITH deleted AS (DELETE FROM users WHERE tenant = :tenant AND user_id = :user_id RETURNING user_id)
+SELECT count(*) FROM deleted;
 
 -- anonymize_orders --
--- Orders stay for the shop's figures, without whose they were. A file with the same order still adds nothing.
+-- Remove a user from orders, which remain for statistics and to detect duplicates; return the number of rows.
 WITH changed AS (
     UPDATE orders SET unified_customer_id = NULL, customer_name = NULL, city = NULL
     WHERE tenant = :tenant AND unified_customer_id = :user_id
@@ -477,7 +477,7 @@ WITH changed AS (
 SELECT count(*) FROM changed;
 
 -- anonymize_order_items --
--- The same for the lines of orders.
+-- Remove a user from order lines; return the number of rows.
 WITH changed AS (
     UPDATE order_items SET unified_customer_id = NULL, customer_name = NULL, city = NULL
     WHERE tenant = :tenant AND unified_customer_id = :user_id
@@ -486,7 +486,7 @@ WITH changed AS (
 SELECT count(*) FROM changed;
 
 -- anonymize_staged_lines --
--- The same for lines of an import that is at work.
+-- Remove a user from the staged lines of running imports; return the number of rows.
 WITH changed AS (
     UPDATE staged_lines SET user_id = NULL, customer_name = NULL, city = NULL, raw = ''
     FROM imports
@@ -496,17 +496,17 @@ WITH changed AS (
 SELECT count(*) FROM changed;
 
 -- delete_rejects_of_user --
--- Rejected rows of files that name a user.
-WITH gone AS (
+-- Delete rejected rows that contain the id of a user; return the number of rows.
+WITH deleted AS (
     DELETE FROM import_rejects
     USING imports
     WHERE imports.id = import_rejects.import_id AND imports.tenant = :tenant
       AND position(:user_id IN import_rejects.raw) > 0
     RETURNING import_rejects.line
 )
-SELECT count(*) FROM gone;
+SELECT count(*) FROM deleted;
 
 -- save_quotas --
--- How many items and users a tenant may have, for those who accept them.
+-- Store the quotas of items and users, for the services that accept them.
 INSERT INTO catalogue_quotas (kind, most) VALUES ('items', :items), ('users', :users)
 ON CONFLICT (kind) DO UPDATE SET most = excluded.most WHERE catalogue_quotas.most <> excluded.most;

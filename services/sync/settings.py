@@ -1,4 +1,4 @@
-"""What sync can be told from outside."""
+"""The settings of sync."""
 
 from __future__ import annotations
 
@@ -22,49 +22,49 @@ SERVICE = "sync"
 
 
 class LoadSettings(Block):
-    """Where `load` sends a file, and as whom."""
+    """The service to which the command `load` sends a file, and its API keys."""
 
-    endcap_sync_url: str = Field("http://127.0.0.1:8002", description="a running sync")
+    endcap_sync_url: str = Field("http://127.0.0.1:8002", description="URL of a running sync")
     endcap_catalogue_key: SecretStr | None = Field(None, description="an API key with the scope catalogue")
-    endcap_admin_key: SecretStr | None = Field(None, description="used where there is no catalogue key")
+    endcap_admin_key: SecretStr | None = Field(None, description="used if there is no catalogue key")
 
 
 class Settings(ServiceSettings):
-    """Settings of sync's processes; variables begin with SYNC_."""
+    """Settings of sync's processes; the variables begin with SYNC_."""
 
     service: ClassVar[str] = SERVICE
     model_config = SettingsConfigDict(env_prefix="SYNC_", extra="ignore", frozen=True)
 
     port: int = Field(8002, description="HTTP port; worker + 100, relay + 200")
-    max_upload_bytes: int = Field(2 * 2**30, ge=1, description="size of a posted file at the most")
+    max_upload_bytes: int = Field(2 * 2**30, ge=1, description="maximum size of a posted file")
     sweep_seconds: float = Field(
-        300.0, gt=0, description="how often the uploads are listed, in case a notice was lost"
+        300.0, gt=0, description="interval of listing the uploads, in case a notice was lost"
     )
     keep_files_days: float = Field(
-        7.0, ge=0, description="how long a posted file stays after its import has ended"
+        7.0, ge=0, description="how long a posted file is kept after its import has ended"
     )
     keep_rejects_days: float = Field(
-        30.0, ge=0, description="how long refused rows stay after their import has ended"
+        30.0, ge=0, description="how long rejected rows are kept after their import has ended"
     )
     max_kept_rejects: int = Field(
-        10_000, ge=0, description="refused rows of an import that are kept; the others are counted"
+        10_000, ge=0, description="rejected rows of an import that are stored; further ones are only counted"
     )
     max_kept_reject_bytes: int = Field(
-        8 * 2**20, ge=0, description="bytes of the refused rows of an import that are kept"
+        8 * 2**20, ge=0, description="size of the stored rejected rows of an import"
     )
-    max_unpacked_bytes: int = Field(4 * 2**30, ge=1, description="what a file may hold when it is unpacked")
+    max_unpacked_bytes: int = Field(4 * 2**30, ge=1, description="maximum size of a decompressed file")
     max_unpack_ratio: int = Field(
-        100, ge=1, description="how many times its size a gzip file may hold, beyond the first MiB"
+        100, ge=1, description="maximum compression ratio of a gzip file, beyond its first MiB"
     )
-    max_import_rows: int = Field(50_000_000, ge=1, lt=2**31 - 1, description="lines of one file")
+    max_import_rows: int = Field(50_000_000, ge=1, lt=2**31 - 1, description="maximum lines of one file")
     max_pending_imports: int = Field(
-        100, ge=1, description="imports of a tenant that wait or run at once; beyond that 429"
+        100, ge=1, description="queued and running imports of a tenant; more are answered with 429"
     )
     import_concurrency: int = Field(
-        4, ge=1, description="imports of different tenants that a worker runs at a time, one of each tenant"
+        4, ge=1, description="imports that a worker runs at a time, each of a different tenant"
     )
-    max_items: int = Field(1_000_000, ge=1, description="items of a tenant; new ones beyond are refused")
-    max_users: int = Field(10_000_000, ge=1, description="users of a tenant; new ones beyond are refused")
+    max_items: int = Field(1_000_000, ge=1, description="items of a tenant; more are rejected")
+    max_users: int = Field(10_000_000, ge=1, description="users of a tenant; more are rejected")
     chunk_rows: int = Field(5_000, ge=1, description="rows of a file in one transaction")
     kafka: KafkaSettings = Field(default_factory=lambda: KafkaSettings.of(SERVICE))
     postgres: PostgresSettings = Field(default_factory=lambda: PostgresSettings.of(SERVICE))
@@ -73,9 +73,9 @@ class Settings(ServiceSettings):
     load: LoadSettings = Field(default_factory=lambda: LoadSettings.of(SERVICE))
 
     def limits(self) -> Limits:
-        """Return how much one file may be."""
+        """Return the limits of one file."""
         return Limits(**{field.name: getattr(self, field.name) for field in fields(Limits)})
 
     def quotas(self) -> Quotas:
-        """Return how many items and users a tenant may have."""
+        """Return the quotas of a tenant's items and users."""
         return Quotas(self.max_items, self.max_users)

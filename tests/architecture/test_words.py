@@ -15,8 +15,6 @@ PENDING: tuple[str, ...] = (
     "services/loader",
     "services/recommender",
     "services/router",
-    "services/sync",
-    "services/tracker",
     "services/trainer",
     "shared/auth",
     "shared/aws",

@@ -1,4 +1,4 @@
-"""sync over HTTP: imports, and a look at what the shop is known to be."""
+"""sync's HTTP API: imports, and the state of orders, items and users."""
 
 from services.sync.api.imports import imports_router
 from services.sync.api.load_command import load

@@ -1,4 +1,4 @@
-"""Who may read: any of several scopes."""
+"""The authorization of routes that several scopes may read."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ def reader(authenticator: Authenticator, *also: Scope) -> Callable[[Request], Aw
     scopes: tuple[Scope, ...] = ("admin", "read", *also)
 
     async def principal(request: Request) -> Principal:
-        found = authenticator.known(request.scope) or await authenticator.of_scope(request.scope)
-        sufficient: Scope = next((scope for scope in scopes if scope in found.scopes), "read")
-        return authenticator.admit(found, sufficient)
+        caller = authenticator.known(request.scope) or await authenticator.of_scope(request.scope)
+        sufficient: Scope = next((scope for scope in scopes if scope in caller.scopes), "read")
+        return authenticator.admit(caller, sufficient)
 
     return principal

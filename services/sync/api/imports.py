@@ -12,7 +12,7 @@ from fastapi.responses import StreamingResponse
 
 from services.sync.api.authorization import reader
 from services.sync.api.responses import Accepted, ImportList, ImportReport
-from services.sync.api.upload_form import FORM, posted
+from services.sync.api.upload_form import FORM, parse_form
 from shared.auth import Principal
 from shared.errors import ApiError
 from shared.events.values import Name
@@ -27,9 +27,9 @@ ImportId = Annotated[Name, Path()]
 
 _MORE_ERRORS = {
     **ERRORS,
-    404: {"model": ErrorBody, "description": "No import of this tenant has this id."},
+    404: {"model": ErrorBody, "description": "The tenant has no import with this id."},
     413: {"model": ErrorBody, "description": "The file is too large."},
-    429: {"model": ErrorBody, "description": "Too many imports of this tenant wait already."},
+    429: {"model": ErrorBody, "description": "The tenant has too many queued imports."},
 }
 
 
@@ -41,29 +41,25 @@ def imports_router(
     max_upload_bytes: int,
     max_pending_imports: int,
 ) -> APIRouter:
-    """The routes of imports."""
+    """Return the routes of imports."""
     router = APIRouter(prefix="/v1/imports", tags=["imports"], responses=_MORE_ERRORS)
     caller = Depends(reader(authenticator, "catalogue"))
     loader = Depends(authenticator.require("catalogue"))
 
     @router.post("", status_code=202, operation_id="create_import", openapi_extra=FORM)
     async def create_import(request: Request, principal: Principal = loader) -> Accepted:
-        """Take a CSV file of orders, items, users or interactions. Its work begins when this answers.
+        """Import a CSV file of orders, items, users or interactions. The import is queued when this responds.
 
-        The columns are recognised by the first line, or named by `source`, or by a `mapping` of our
-        fields to the file's columns. Sending the same file again changes nothing.
+        The columns are detected by the header, or set by a `source`, or by a `mapping` of fields to the
+        columns of the file. Sending the same file again changes nothing.
         """
-        if await imports.pending(principal.own_tenant, max_pending_imports) >= max_pending_imports:
-            raise ApiError(
-                429,
-                "TooManyImports",
-                f"{max_pending_imports} imports wait or run already; send this file when some have ended.",
-                retry_after=60,
-            )
-        async with posted(request, principal.own_tenant, max_upload_bytes) as (new, file):
+        _check_pending(
+            await imports.count_pending(principal.own_tenant, max_pending_imports), max_pending_imports
+        )
+        async with parse_form(request, principal.own_tenant, max_upload_bytes) as (new, file):
             new.bucket = files.data_bucket
             new.object_key = f"{new.tenant}/imports/{new.id}/{new.filename}"
-            new.etag = await files.keep(new.object_key, file)
+            new.etag = await files.save(new.object_key, file)
         await imports.add(new)
         return Accepted(id=new.id, kind=new.kind, source=new.source or "", status="queued")
 
@@ -72,40 +68,29 @@ def imports_router(
         principal: Principal = caller,
         limit: Annotated[int, Query(ge=1, le=500)] = 50,
     ) -> ImportList:
-        """The newest imports, posted and uploaded ones."""
-        found = await imports.newest(principal.own_tenant, limit)
-        return ImportList(imports=[ImportReport.of(import_, relayed=relayed) for import_, relayed in found])
-
-    async def one(principal: Principal, import_id: str) -> ImportReport:
-        found = await imports.of_tenant(principal.own_tenant, import_id)
-        if found is None:
-            raise ApiError(404, "UnknownImport", f"There is no import {import_id}.")
-        import_, relayed = found
-        return ImportReport.of(import_, relayed=relayed)
+        """Return the newest imports, of posted and uploaded files."""
+        rows = await imports.newest(principal.own_tenant, limit)
+        return ImportList(imports=[ImportReport.of(import_, relayed=relayed) for import_, relayed in rows])
 
     @router.get("/{import_id}", operation_id="get_import")
     async def get_import(import_id: ImportId, principal: Principal = caller) -> ImportReport:
-        """How far an import is, and what became of its rows."""
-        return await one(principal, import_id)
+        """Return the progress of an import, and the numbers of its rows by outcome."""
+        return await _report(imports, principal, import_id)
 
     @router.get(
         "/{import_id}/rejects",
         operation_id="get_rejects",
         response_class=StreamingResponse,
-        responses={410: {"model": ErrorBody, "description": "The refused rows were deleted."}},
+        responses={410: {"model": ErrorBody, "description": "The rejected rows were deleted."}},
     )
     async def get_rejects(import_id: ImportId, principal: Principal = caller) -> StreamingResponse:
-        """The first refused rows as CSV: each with its line in the file, the reason, and the row itself.
+        """Return the first rejected rows as CSV: the line in the file, the reason, the row and the code.
 
-        How many there are of each reason says the import. A cell that a spreadsheet would take for a formula
-        begins with an apostrophe.
+        The import has the number of rows by reason. A cell that a spreadsheet would take for a formula starts
+        with an apostrophe.
         """
-        report = await one(principal, import_id)
-        if report.rejects_deleted_at is not None:
-            detail = (
-                f"The refused rows of this import were deleted at {report.rejects_deleted_at.isoformat()}."
-            )
-            raise ApiError(410, "RejectsDeleted", detail)
+        report = await _report(imports, principal, import_id)
+        _check_not_deleted(report)
         name = f"rejects-{report.id}.csv"
         return StreamingResponse(
             _rejects(imports, report),
@@ -114,6 +99,30 @@ def imports_router(
         )
 
     return router
+
+
+def _check_pending(pending: int, limit: int) -> None:
+    """Raise ApiError 429 if the tenant has reached its limit of queued and running imports."""
+    if pending >= limit:
+        detail = f"{limit} imports are queued or running; send this file when some have ended."
+        raise ApiError(429, "TooManyImports", detail, retry_after=60)
+
+
+async def _report(imports: Imports, principal: Principal, import_id: str) -> ImportReport:
+    """Return the report of an import. Raises ApiError 404 if the tenant has no such import."""
+    row = await imports.of_tenant(principal.own_tenant, import_id)
+    if row is None:
+        raise ApiError(404, "UnknownImport", f"There is no import {import_id}.")
+    import_, relayed = row
+    return ImportReport.of(import_, relayed=relayed)
+
+
+def _check_not_deleted(report: ImportReport) -> None:
+    """Raise ApiError 410 if the rejected rows of an import were deleted."""
+    if report.rejects_deleted_at is not None:
+        deleted_at = report.rejects_deleted_at.isoformat()
+        detail = f"The rejected rows of this import were deleted at {deleted_at}."
+        raise ApiError(410, "RejectsDeleted", detail)
 
 
 async def _rejects(imports: Imports, report: ImportReport) -> AsyncIterator[str]:
@@ -125,7 +134,7 @@ async def _rejects(imports: Imports, report: ImportReport) -> AsyncIterator[str]
         yield text.getvalue()
         text.seek(0)
         text.truncate()
-    left_out = report.rows.rejected - report.rejects_kept
-    if left_out > 0:
-        writer.writerow(("", f"{left_out} more rows were refused, and are only counted", "", "more"))
+    omitted = report.rows.rejected - report.rejects_kept
+    if omitted > 0:
+        writer.writerow(("", f"{omitted} more rows were rejected, and are only counted", "", "more"))
     yield text.getvalue()

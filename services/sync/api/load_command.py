@@ -1,4 +1,4 @@
-"""`python -m services.sync load <file>`: post a file to a running service and watch it to the end."""
+"""`python -m services.sync load <file>`: post a file to a running service, and wait for its import."""
 
 from __future__ import annotations
 
@@ -27,20 +27,20 @@ _TIMEOUT = 120.0
 
 
 class LoadFailed(Exception):
-    """The file is not in the shop; the message says why and what to do."""
+    """The file was not imported; the message says why, and what to do."""
 
 
 def load(settings: Settings, arguments: list[str]) -> int:
-    """Post the file, show progress, and return 0 once Kafka has everything that it brought."""
+    """Post a file, show the progress, and return 0 once Kafka has all events of the import."""
     options = _parser().parse_args(arguments)
     key = settings.load.endcap_catalogue_key or settings.load.endcap_admin_key
     if key is None:
         sys.stderr.write('Set ENDCAP_CATALOGUE_KEY, as `eval "$(make -s env)"` does.\n')
         return 2
     service = _Service(settings.load.endcap_sync_url, key.get_secret_value(), options.tenant)
-    show = _Line(sys.stderr)
+    show = _ProgressLine(sys.stderr)
     try:
-        report = _loaded(service, options, show)
+        report = _import_file(service, options, show)
     except LoadFailed as error:
         show.end()
         sys.stderr.write(f"{error}\n")
@@ -53,20 +53,21 @@ def load(settings: Settings, arguments: list[str]) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m services.sync load",
-        description="Load a CSV file into the shop; it must be running.",
+        description="Import a CSV file. Endcap must be running.",
     )
     parser.add_argument("path", type=Path, help="CSV with a header, or gzip of it")
-    parser.add_argument("--kind", choices=KINDS, help="default: by the file's name, else orders")
-    parser.add_argument("--source", help="a mapping by its name; default: by the first line")
-    parser.add_argument("--mapping", type=Path, help="JSON: which column is which field")
+    parser.add_argument("--kind", choices=KINDS, help="default: by the name of the file, else orders")
+    parser.add_argument("--source", help="name of a mapping; default: detected by the header")
+    parser.add_argument("--mapping", type=Path, help="JSON file: which column is which field")
     parser.add_argument("--tenant", default="default", help="for a service key; default: %(default)s")
     return parser
 
 
-def _loaded(service: _Service, options: argparse.Namespace, show: _Line) -> dict[str, Any]:
+def _import_file(service: _Service, options: argparse.Namespace, show: _ProgressLine) -> dict[str, Any]:
+    """Post the file and wait for its import; return the report. Raises LoadFailed."""
     path: Path = options.path
     if not path.is_file():
-        raise LoadFailed(f"{path} is no file.")
+        raise LoadFailed(f"{path} is not a file.")
     kind = options.kind or next((kind for kind in KINDS if path.name.startswith(kind)), "orders")
     fields = {"kind": kind}
     if options.source:
@@ -77,37 +78,37 @@ def _loaded(service: _Service, options: argparse.Namespace, show: _Line) -> dict
     identity = service.post_file(path, fields)["id"]
     while True:
         report = service.get(f"/v1/imports/{identity}")
-        show(f"{path.name}: {_state(report)}")
+        show(f"{path.name}: {_progress(report)}")
         if report["status"] == "failed":
-            raise LoadFailed(f"{path.name} was not loaded: {report['error']}")
+            raise LoadFailed(f"{path.name} was not imported: {report['error']}")
         if report["relayed"]:
             return report
         time.sleep(_POLL_SECONDS)
 
 
-def _state(report: dict[str, Any]) -> str:
+def _progress(report: dict[str, Any]) -> str:
     if report["status"] == "done":
-        return "loaded, waiting until it is published"
+        return "imported, waiting until its events are published"
     return f"{report['status']} {report['progress']:.0%}, {report['rows']['read']:,} rows read"
 
 
 def summary(report: dict[str, Any]) -> str:
-    """What became of a file, for people."""
+    """Return a summary of an import."""
     rows, changes = report["rows"], report["changes"]
-    new = ", ".join(f"{count:,} {what.replace('_', ' ')}" for what, count in sorted(changes.items()))
+    new = ", ".join(f"{count:,} {name.replace('_', ' ')}" for name, count in sorted(changes.items()))
     head = (
         f"{report['file']} ({report['source']}): {rows['read']:,} rows read, "
-        f"{rows['accepted']:,} accepted, {rows['duplicate']:,} known already, "
+        f"{rows['accepted']:,} accepted, {rows['duplicate']:,} duplicates, "
         f"{rows['rejected']:,} rejected"
     )
     lines = [head, f"  new or changed: {new or 'nothing'}"]
     if report["reasons"]:
-        reasons = ", ".join(f"{why} {count:,}" for why, count in sorted(report["reasons"].items()))
+        reasons = ", ".join(f"{code} {count:,}" for code, count in sorted(report["reasons"].items()))
         lines.append(f"  rejected: {reasons}")
-        lines.append(f"  every rejected row: GET /v1/imports/{report['id']}/rejects")
+        lines.append(f"  rejected rows: GET /v1/imports/{report['id']}/rejects")
     if report["shortened"]:
         columns = ", ".join(f"{column} {count:,}" for column, count in sorted(report["shortened"].items()))
-        lines.append(f"  cut to what a property holds: {columns}")
+        lines.append(f"  shortened cells: {columns}")
     return "\n".join(lines)
 
 
@@ -119,13 +120,13 @@ class _Service:
         self._headers = {"x-api-key": key, "x-endcap-tenant": tenant}
 
     def get(self, path: str) -> dict[str, Any]:
-        """The document at a path; a service that restarts is waited for."""
-        return self._patiently(lambda: self._request("GET", path, None, {}))
+        """Return the JSON document at a path. Raises LoadFailed."""
+        return self._with_retries(lambda: self._request("GET", path, None, {}))
 
     def post_file(self, path: Path, fields: dict[str, str]) -> dict[str, Any]:
-        """Send a file as a form, without holding it in memory."""
+        """Post a file as a multipart form, without reading it into memory. Raises LoadFailed."""
         boundary = uuid.uuid4().hex
-        head, tail = _around(boundary, path.name, fields)
+        head, tail = _head_and_tail(boundary, path.name, fields)
         length = len(head) + path.stat().st_size + len(tail)
         headers = {
             "Content-Type": f"multipart/form-data; boundary={boundary}",
@@ -136,16 +137,16 @@ class _Service:
             with path.open("rb") as file:
                 return self._request("POST", "/v1/imports", _body(head, file, tail), headers)
 
-        return self._patiently(post)
+        return self._with_retries(post)
 
-    def _patiently(self, call: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-        """Try for half a minute: a repeated post is harmless, since the same file adds nothing."""
-        until = time.monotonic() + 30
+    def _with_retries(self, call: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        """Retry for 30 seconds. A repeated post is harmless: the same file changes nothing."""
+        deadline = time.monotonic() + 30
         while True:
             try:
                 return call()
             except (OSError, http.client.HTTPException) as error:
-                if time.monotonic() > until:
+                if time.monotonic() > deadline:
                     detail = f"{self._url} does not answer ({error}); is Endcap running (make run)?"
                     raise LoadFailed(detail) from error
                 time.sleep(_POLL_SECONDS)
@@ -175,11 +176,12 @@ def _document(content: bytes) -> dict[str, Any]:
     try:
         document: dict[str, Any] = orjson.loads(content)
     except orjson.JSONDecodeError:
-        return {"error": "NoJSON", "detail": content[:300].decode(errors="replace")}
+        return {"error": "InvalidJson", "detail": content[:300].decode(errors="replace")}
     return document
 
 
-def _around(boundary: str, name: str, fields: dict[str, str]) -> tuple[bytes, bytes]:
+def _head_and_tail(boundary: str, name: str, fields: dict[str, str]) -> tuple[bytes, bytes]:
+    """Return the bytes of a multipart form before and after the content of its file (RFC 7578)."""
     parts = [
         f'--{boundary}\r\nContent-Disposition: form-data; name="{field}"\r\n\r\n{value}\r\n'
         for field, value in fields.items()
@@ -199,8 +201,8 @@ def _body(head: bytes, file: IO[bytes], tail: bytes) -> Iterator[bytes]:
     yield tail
 
 
-class _Line:
-    """One line in a terminal that is written over; elsewhere a plain line now and then."""
+class _ProgressLine:
+    """A line that is overwritten in a terminal; in other streams, a plain line every 10 seconds."""
 
     def __init__(self, stream: IO[str]) -> None:
         self._stream = stream
@@ -220,6 +222,6 @@ class _Line:
         self._stream.flush()
 
     def end(self) -> None:
-        """Leave the line."""
+        """End the line."""
         if self._last and self._stream.isatty():
             self._stream.write("\n")

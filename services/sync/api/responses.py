@@ -1,4 +1,4 @@
-"""The bodies of sync's answers."""
+"""The bodies of sync's responses."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from services.sync.domain.mapping import Kind
 
 
 class Accepted(BaseModel):
-    """An import that will be worked on."""
+    """An import that is queued."""
 
     id: str
     kind: Kind
@@ -21,7 +21,7 @@ class Accepted(BaseModel):
 
 
 class Rows(BaseModel):
-    """What became of the rows; in the end read = accepted + rejected + duplicate."""
+    """Numbers of rows by outcome; at the end, read = accepted + rejected + duplicate."""
 
     read: int
     accepted: int
@@ -30,11 +30,11 @@ class Rows(BaseModel):
 
 
 class ImportReport(BaseModel):
-    """An import and how far it is."""
+    """An import and its progress."""
 
     id: str
     kind: Kind
-    source: str | None = Field(description="the mapping that reads the file, once it is known")
+    source: str | None = Field(description="the mapping that reads the file, once it is chosen")
     file: str
     origin: Literal["request", "upload"]
     size: int = Field(description="bytes")
@@ -45,12 +45,12 @@ class ImportReport(BaseModel):
     rows: Rows
     reasons: dict[str, int] = Field(description="rejected rows by reason")
     shortened: dict[str, int] = Field(
-        {}, description="cells of columns without a field that were cut to what a property holds, by column"
+        {}, description="cells without a field that were cut to the size of a property, by column"
     )
-    rejects_kept: int = Field(description="how many of the rejected rows can be looked at: the first ones")
-    rejects_deleted_at: datetime | None = Field(description="when those were deleted")
-    changes: dict[str, int] = Field(description="what is new in the shop; empty when nothing is")
-    relayed: bool = Field(description="done, and Kafka has everything that it published")
+    rejects_kept: int = Field(description="how many rejected rows, from the first on, can be downloaded")
+    rejects_deleted_at: datetime | None = Field(description="when the rejected rows were deleted")
+    changes: dict[str, int] = Field(description="numbers of new and changed orders, items and so on")
+    relayed: bool = Field(description="the import is done, and Kafka has all of its events")
     error: str | None
     created_at: datetime | None
     started_at: datetime | None
@@ -126,7 +126,7 @@ class OrderShown(BaseModel):
 
 
 class OrdersShown(BaseModel):
-    """What is known under an order's id: the order, and a cancellation of the same id if there is one."""
+    """The order with an id, and the cancellation with the same id if there is one."""
 
     orders: list[OrderShown]
 

@@ -1,8 +1,8 @@
-"""Orders, items and users, for people who want to see what is known."""
+"""Routes of orders, items and users."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 from fastapi import APIRouter, Depends, Path
 
@@ -18,50 +18,52 @@ if TYPE_CHECKING:
     from shared.auth import Authenticator
 
 Identifier = Annotated[Name, Path()]
+Row = TypeVar("Row")
 
-_NOT_FOUND = {**ERRORS, 404: {"model": ErrorBody, "description": "Nothing is known under this id."}}
+_NOT_FOUND = {**ERRORS, 404: {"model": ErrorBody, "description": "There is no object with this id."}}
 
 
 def shop_router(authenticator: Authenticator, orders: Orders, catalogue: Catalogue) -> APIRouter:
-    """The routes of the shop."""
+    """Return the routes of orders, items and users."""
     router = APIRouter(prefix="/v1", tags=["shop"], responses=_NOT_FOUND)
     caller = Depends(reader(authenticator))
     editor = Depends(authenticator.require("catalogue"))
 
     @router.get("/orders/{order_id:path}", operation_id="get_order")
     async def get_order(order_id: Identifier, principal: Principal = caller) -> OrdersShown:
-        """An order with its lines, and a cancellation of the same id if there is one."""
-        found = await orders.by_id(principal.own_tenant, order_id)
-        if not found:
-            raise _unknown("UnknownOrder", f"There is no order {order_id}.")
-        return OrdersShown.model_validate({"orders": found})
+        """Return an order with its lines, and the cancellation with the same id if there is one."""
+        rows = _existing(
+            await orders.by_id(principal.own_tenant, order_id),
+            "UnknownOrder",
+            f"There is no order {order_id}.",
+        )
+        return OrdersShown.model_validate({"orders": rows})
 
     @router.get("/items/{item_id:path}", operation_id="get_item")
     async def get_item(item_id: Identifier, principal: Principal = caller) -> ItemShown:
-        """An item: its name, category, price and whatever else was said of it last."""
-        found = await catalogue.item(principal.own_tenant, item_id)
-        if found is None:
-            raise _unknown("UnknownItem", f"There is no item {item_id}.")
-        return ItemShown.model_validate(found)
+        """Return an item with its fields and attributes."""
+        row = await catalogue.item(principal.own_tenant, item_id)
+        return ItemShown.model_validate(_existing(row, "UnknownItem", f"There is no item {item_id}."))
 
     @router.delete("/items/{item_id:path}", operation_id="delete_item", status_code=204)
     async def delete_item(item_id: str, principal: Principal = editor) -> None:
-        """Delete an item: recommenders leave it out from now on. The same again changes nothing.
+        """Delete an item: it is no longer recommended. Deleting it again changes nothing.
 
-        Whatever is said of it later, by a file, an order or PutItems, makes it anew.
+        A later file, order or PutItems call with the item creates it again.
         """
         await catalogue.delete_item(principal.own_tenant, item_id)
 
     @router.get("/users/{user_id:path}", operation_id="get_user")
     async def get_user(user_id: Identifier, principal: Principal = caller) -> UserShown:
-        """A user: name, place and whatever else was said of them last."""
-        found = await catalogue.user(principal.own_tenant, user_id)
-        if found is None:
-            raise _unknown("UnknownUser", f"There is no user {user_id}.")
-        return UserShown.model_validate(found)
+        """Return a user with their fields and attributes."""
+        row = await catalogue.user(principal.own_tenant, user_id)
+        return UserShown.model_validate(_existing(row, "UnknownUser", f"There is no user {user_id}."))
 
     return router
 
 
-def _unknown(code: str, detail: str) -> ApiError:
-    return ApiError(404, code, detail)
+def _existing(row: Row | None, code: str, detail: str) -> Row:
+    """Return the row. Raises ApiError 404 if it is None or empty."""
+    if not row:
+        raise ApiError(404, code, detail)
+    return row

@@ -1,4 +1,4 @@
-"""The multipart form of an import, streamed to disk and checked before anything is kept."""
+"""The multipart form of an import, which is streamed to disk and validated before it is stored."""
 
 from __future__ import annotations
 
@@ -28,13 +28,12 @@ _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 
 
 def _columns() -> str:
-    """Our columns for each kind, for people who write such files."""
+    """Return the description of the columns of each kind of file."""
     sentences = []
-    for kind, shape in FILE_FIELDS.items():
-        rest = ", any other column as an attribute" if shape.keeps_attributes else ""
-        sentences.append(
-            f"{kind}: {', '.join(shape.required)} are needed; {', '.join(shape.optional)} may be there{rest}."
-        )
+    for kind, fields in FILE_FIELDS.items():
+        attributes = "; any other column is an attribute" if fields.keeps_attributes else ""
+        required, optional = ", ".join(fields.required), ", ".join(fields.optional)
+        sentences.append(f"{kind}: {required} are required; {optional} are optional{attributes}.")
     return " ".join(sentences)
 
 
@@ -59,13 +58,13 @@ FORM: dict[str, Any] = {
                         },
                         "source": {
                             "type": "string",
-                            "description": "a mapping by name; without it the header is recognised",
+                            "description": "name of a mapping; by default it is detected by the header",
                             "examples": sorted(builtin_mappings.BUILT_IN),
                         },
                         "mapping": {
                             "type": "string",
                             "description": "JSON, as text or a file: which column is which field; without "
-                            "columns and with a built-in source it changes that one",
+                            "columns and with a built-in source it overrides members of that mapping",
                             "examples": ['{"columns": {"order_id": "Nr"}, "date_format": "%d.%m.%Y"}'],
                         },
                     },
@@ -77,16 +76,18 @@ FORM: dict[str, Any] = {
 
 
 @asynccontextmanager
-async def posted(request: Request, tenant: str, most: int) -> AsyncIterator[tuple[Import, IO[bytes]]]:
-    """The import that a request asks for, and its file, which is deleted afterwards.
+async def parse_form(
+    request: Request, tenant: str, max_bytes: int
+) -> AsyncIterator[tuple[Import, IO[bytes]]]:
+    """Yield the import of a request and its file, which is deleted afterwards.
 
-    ApiError 400 when the form or the file's first line can't be used, 413 when the file is too large.
+    Raises ApiError 400 if the form or the file's header is invalid, 413 if the file is too large.
     """
     if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
         raise ApiError(400, "InvalidRequest", "Send multipart/form-data with the fields file and kind.")
     parser = MultiPartParser(
         request.headers,
-        _limited(request, most),
+        _stream(request, max_bytes),
         max_files=2,
         max_fields=8,
         max_part_size=_MAX_FIELD,
@@ -94,22 +95,22 @@ async def posted(request: Request, tenant: str, most: int) -> AsyncIterator[tupl
     try:
         form = await parser.parse()
     except MultiPartException as error:
-        raise ApiError(400, "InvalidRequest", f"The form can't be read: {error.message}") from error
+        raise ApiError(400, "InvalidRequest", f"The form is not valid: {error.message}") from error
     try:
         file = form.get("file")
         if not isinstance(file, UploadFile):
             raise ApiError(400, "MissingFile", "The form has no file in the field `file`.")
-        new = await _import(form, file, tenant)
-        yield new, file.file
+        yield await _import(form, file, tenant), file.file
     finally:
         await form.close()
 
 
 async def _import(form: FormData, file: UploadFile, tenant: str) -> Import:
+    """Return the import of a form. Raises ApiError 400."""
     kind = _kind(form.get("kind"))
     try:
         own = await _own_mapping(form)
-        mapping = _usable(kind, own, form.get("source"), await _header_table(file, own))
+        mapping = _choose_mapping(kind, own, form.get("source"), await _header_table(file, own))
     except Permanent as error:
         raise ApiError(400, "UnusableFile", str(error)) from error
     return Import(
@@ -128,25 +129,26 @@ async def _import(form: FormData, file: UploadFile, tenant: str) -> Import:
     )
 
 
-def _kind(given: object) -> Kind:
-    found = next((kind for kind in KINDS if kind == given), None)
-    if found is None:
-        detail = f"The field kind is {given!r}; it must be one of {', '.join(KINDS)}."
+def _kind(value: object) -> Kind:
+    """Return the kind of file. Raises ApiError 400 for an unknown one."""
+    kind = next((kind for kind in KINDS if kind == value), None)
+    if kind is None:
+        detail = f"The field kind is {value!r}; it must be one of {', '.join(KINDS)}."
         raise ApiError(400, "UnknownKind", detail)
-    return found
+    return kind
 
 
 async def _own_mapping(form: FormData) -> Mapping | None:
-    given = form.get("mapping")
-    if given is None or given == "":
+    field = form.get("mapping")
+    if field is None or field == "":
         return None
-    document = await given.read() if isinstance(given, UploadFile) else given
+    document = await field.read() if isinstance(field, UploadFile) else field
     source = form.get("source")
     return builtin_mappings.parse(document, source if isinstance(source, str) else None)
 
 
-def _usable(kind: Kind, own: Mapping | None, source: object, table: Table) -> Mapping:
-    """The mapping for the file, whose first line has what it needs."""
+def _choose_mapping(kind: Kind, own: Mapping | None, source: object, table: Table) -> Mapping:
+    """Return the mapping for the file. Raises Permanent if the header lacks required columns."""
     header = table.header or []
     if own is not None:
         mapping = own
@@ -159,12 +161,12 @@ def _usable(kind: Kind, own: Mapping | None, source: object, table: Table) -> Ma
 
 
 async def _header_table(file: UploadFile, own: Mapping | None) -> Table:
-    """Return a table that has read the file's first line; Permanent when that does not come soon."""
+    """Return a table that has read the file's header. Raises Permanent if there is none in `HEADER_BYTES`."""
     table = Table(own.encoding, own.delimiter) if own else Table()
-    unpacker, size = Decompressor(), 0
+    decompressor, size = Decompressor(), 0
     try:
         while piece := await file.read(_HEAD):
-            for plain in unpacker.feed(piece):
+            for plain in decompressor.feed(piece):
                 table.feed(plain)
                 if table.header is not None:
                     return table
@@ -173,7 +175,7 @@ async def _header_table(file: UploadFile, own: Mapping | None) -> Table:
                     raise Permanent(
                         f"The first {HEADER_BYTES:,} bytes do not name the columns; is this a CSV file?"
                     )
-        for plain in unpacker.close():
+        for plain in decompressor.close():
             table.feed(plain)
         table.close()
     finally:
@@ -181,11 +183,12 @@ async def _header_table(file: UploadFile, own: Mapping | None) -> Table:
     return table
 
 
-async def _limited(request: Request, most: int) -> AsyncGenerator[bytes, None]:
-    allow_bytes(request.scope, most)
+async def _stream(request: Request, max_bytes: int) -> AsyncGenerator[bytes, None]:
+    """Yield the body of a request. Raises ApiError 413 beyond `max_bytes`."""
+    allow_bytes(request.scope, max_bytes)
     size = 0
     async for piece in request.stream():
         size += len(piece)
-        if size > most:
-            raise ApiError(413, "TooLarge", f"The file is larger than {most:,} bytes; split it.")
+        if size > max_bytes:
+            raise ApiError(413, "TooLarge", f"The file is larger than {max_bytes:,} bytes; split it.")
         yield piece

@@ -1,1 +1,1 @@
-"""The rules of the shop's data, free of any server: files into rows, rows into orders, puts into states."""
+"""Parse files into rows, rows into orders, and merge updates into the states of items and users."""

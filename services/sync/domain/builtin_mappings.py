@@ -1,4 +1,4 @@
-"""The mappings that Endcap knows by itself, and which of them a file's first line asks for."""
+"""The built-in mappings, and how the mapping of a file is chosen."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from shared.errors import Permanent
 from shared.events.field_aliases import folded
 
 ENDCAP = Mapping(source="endcap")
-"""Endcap's own files, whose columns have our fields' names."""
+"""Files whose columns have the names of the fields."""
 
 _PERSONALIZE = Mapping(source="personalize", columns={"value": "EVENT_VALUE"})
 
 # The UCI data set "Online Retail" (Chen, Sain and Guo 2012): a gift shop's invoices. Lines for postage,
-# fees, samples and corrections are no products; an invoice that begins with C takes goods back.
+# fees, samples and corrections are not products; an invoice number with the prefix C is a cancellation.
 ONLINE_RETAIL = Mapping(
     source="online-retail",
     columns={
@@ -26,7 +26,7 @@ ONLINE_RETAIL = Mapping(
         "country": "Country",
     },
     constants={"currency": "GBP"},
-    # As published, and as exported from a spreadsheet in Europe: the rows of a file tell which.
+    # As published, and as exported from a spreadsheet in Europe: the dates of a file decide.
     date_formats=("iso", "%m/%d/%Y %H:%M", "%d/%m/%Y %H:%M"),
     cancellation_prefix="C",
     service_codes=frozenset({"POST", "DOT", "M", "C2", "D", "S", "BANK CHARGES", "AMAZONFEE", "CRUK", "B"}),
@@ -39,7 +39,7 @@ BUILT_IN: dict[str, Mapping] = {mapping.source: mapping for mapping in (ENDCAP, 
 
 
 def detect(kind: Kind, header: list[str]) -> Mapping:
-    """The mapping for a file that came without one."""
+    """Return the mapping for a file that was sent without one, by its header."""
     names = {folded(name) for name in header}
     if kind == "orders" and names >= {folded(name) for name in ONLINE_RETAIL.columns.values()}:
         return ONLINE_RETAIL
@@ -49,25 +49,24 @@ def detect(kind: Kind, header: list[str]) -> Mapping:
 
 
 def by_name(source: str) -> Mapping:
-    """A mapping by its name; Permanent says which there are."""
+    """Return a built-in mapping by its name. Raises Permanent for an unknown name."""
     try:
         return BUILT_IN[source]
     except KeyError:
         raise Permanent(
-            f"There is no mapping {source!r}; there are {' and '.join(sorted(BUILT_IN))}, "
-            "and any other is sent along as the field mapping."
+            f"There is no mapping {source!r}; the built-in mappings are {' and '.join(sorted(BUILT_IN))}, "
+            "and any other is sent in the field mapping."
         ) from None
 
 
 def parse(document: bytes | str, source: str | None) -> Mapping:
-    """Return the mapping in a JSON document, under another name if `source` is one.
+    """Return the mapping in a JSON document, named `source` if that is given. Raises Permanent.
 
-    One without columns that has the name of a built-in mapping changes that one. Permanent says what is
-    wrong.
+    A mapping without columns that has the name of a built-in mapping overrides members of that one.
     """
-    own = Mapping.parse_json(document)
-    known = BUILT_IN.get(source or own.source)
-    if known is None or own.columns:
+    mapping = Mapping.parse_json(document)
+    builtin = BUILT_IN.get(source or mapping.source)
+    if builtin is None or mapping.columns:
         return Mapping.parse_json(document, source)
-    changes = own.model_dump(exclude_unset=True) | {"source": known.source}
-    return Mapping.model_validate(known.model_dump() | changes)
+    changes = mapping.model_dump(exclude_unset=True) | {"source": builtin.source}
+    return Mapping.model_validate(builtin.model_dump() | changes)

@@ -1,8 +1,8 @@
-"""The one state of an item or a user, merged field by field from order files, catalogues and puts.
+"""The state of an item or user, merged field by field from order files, catalogue files and puts.
 
-Each field remembers when it was said: what was said later wins, whichever way and order it arrives in. A put
-of a dataset is one record, which replaces the record before it; of a field or an attribute that the shop's
-own sources name too, the later one wins.
+Each field has the time of its last update: the latest update wins, in whatever order updates arrive. A put of
+a dataset is a record as a whole, which replaces the previous record. If a record and the shop's own sources
+have the same field or attribute, the later one wins.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from shared.events.field_aliases import folded
 from shared.events.fields import MOST_PROPERTIES, MOST_PROPERTY_BYTES, item_fields, user_fields
 
 MAX_STATE_BYTES = 500_000
-"""What the shop's own sources say of one item or user, as JSON: half of what a Kafka record may hold, since
-the whole state is one event."""
+"""Size of the values from the shop's own sources as JSON. The whole state is one event, so this is half of
+the limit of a Kafka record."""
 
 MAX_RECORD_BYTES = 4 * 32_000 + 100_000
-"""A dataset's record as JSON: the 32,000 characters of a put have four bytes each at most, and a number may
-become longer. It is bounded where it is accepted, so that no record is refused here."""
+"""Size of a dataset's record as JSON: a put has at most 32,000 characters of four bytes, and numbers may get
+longer. The limit is enforced where a put is accepted, so no record is rejected here."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _CLOCK_SKEW = timedelta(minutes=5)
@@ -33,31 +33,31 @@ _ATTRIBUTE = "@"
 
 
 def to_microseconds(at: datetime) -> int:
-    """A time as a whole number, for the times of fields."""
+    """Return a time as integer microseconds since 1970."""
     return (at - _EPOCH) // timedelta(microseconds=1)
 
 
 class StateRejected(Permanent):
-    """What was said of one item or user can't be taken; `code` is one word for reports."""
+    """An update that cannot be merged; `code` names the reason in reports."""
 
     code = "refused"
 
 
 class StateTooLarge(StateRejected):
-    """What was said of one item or user would make it larger than it may be."""
+    """The update would exceed the size limit of an item or user."""
 
     code = "too_large"
 
 
 class QuotaReached(StateRejected):
-    """The tenant has as many items or users as it may have, and this one is new."""
+    """The item or user is new, and the tenant has reached its quota."""
 
     code = "quota_reached"
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """The newest record of a dataset, when it was put (µs), and what the shop's own sources say beside it."""
+    """The newest record of a dataset, the time of its put (µs), and the values of the shop's own sources."""
 
     at: int
     fields: dict[str, Any]
@@ -66,9 +66,9 @@ class Record:
     own_attributes: dict[str, Any]
 
     def merged(self, times: Mapping[str, int]) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Return (fields, attributes) of both; `times` says when the shop's own sources said theirs.
+        """Return the merged (fields, attributes); `times` (µs) are those of the shop's own sources.
 
-        Attributes whose names differ in case and punctuation alone are one.
+        Attribute names that differ only in case and punctuation are the same attribute.
         """
         newer = {name: value for name, value in self.fields.items() if self.at >= times.get(name, -1)}
         put = {folded(name) for name in self.attributes}
@@ -85,7 +85,7 @@ class Record:
 
 @dataclass(slots=True)
 class State:
-    """The fields and attributes of one item or user, and the time (µs) when the shop said each of them."""
+    """The fields and attributes of one item or user; `times` (µs) are those of the shop's last updates."""
 
     id: str
     fields: dict[str, Any] = field(default_factory=dict)
@@ -95,19 +95,19 @@ class State:
     is_new: bool = False
     has_updates: bool = False
     rejection: str | None = None
-    """Why a new one can't be added; those that are known can be changed all the same."""
+    """Why this new item or user is not added; None for one that exists."""
     _bytes: int | None = field(default=None, init=False, repr=False)
     _original: tuple[dict[str, Any], dict[str, Any]] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        """Remember how it was."""
+        """Keep a copy of the original values."""
         self._original = (dict(self.fields), dict(self.attributes))
 
     def put(self, fields: Mapping[str, Any], attributes: Mapping[str, Any], at: int) -> None:
-        """Take over what is newer than what the shop said before. The same put again changes nothing.
+        """Update the fields and attributes that are older than `at` (µs). A repeated update changes nothing.
 
-        QuotaReached when the tenant may have no more, and StateTooLarge when the state would grow beyond the
-        limits; then nothing is taken over. What makes a state smaller is always taken.
+        Raises QuotaReached beyond the tenant's quota, and StateTooLarge if the state would grow beyond the
+        limits; then nothing is changed. An update that makes the state smaller is always accepted.
         """
         if self.rejection is not None:
             raise QuotaReached(self.rejection)
@@ -129,9 +129,9 @@ class State:
             self.fields, self.attributes = self.record.merged(times)
 
     def replace(self, fields: dict[str, Any], attributes: dict[str, Any], at: int) -> None:
-        """Take over a record of a dataset, unless a newer one is known; nothing of an older one stays.
+        """Replace the record of the dataset, unless the present one is newer than `at` (µs).
 
-        QuotaReached when the tenant may have no more items or users.
+        Raises QuotaReached beyond the tenant's quota.
         """
         if self.rejection is not None:
             raise QuotaReached(self.rejection)
@@ -144,25 +144,25 @@ class State:
 
     @property
     def _own(self) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Return the (fields, attributes) of the shop's own builtin_mappings."""
+        """Return (fields, attributes) of the shop's own sources."""
         if self.record is None:
             return self.fields, self.attributes
         return self.record.own_fields, self.record.own_attributes
 
     def _checked_size(self, fields: Mapping[str, Any], attributes: Mapping[str, Any]) -> int:
-        """Return the bytes of the state with the new values; StateTooLarge."""
+        """Return the size of the state in bytes with the new values. Raises StateTooLarge."""
         own_fields, own_attributes = self._own
         before = _size(own_fields) + _size(own_attributes) if self._bytes is None else self._bytes
         after = before
-        for known, new in ((own_fields, fields), (own_attributes, attributes)):
+        for present, new in ((own_fields, fields), (own_attributes, attributes)):
             for name, value in new.items():
-                size = _size_of(name, value)
+                size = _property_size(name, value)
                 if size > MOST_PROPERTY_BYTES:
                     raise StateTooLarge(
                         f"{name[:60]!r} of {self.id!r} has {size:,} bytes; "
                         f"{MOST_PROPERTY_BYTES:,} are allowed"
                     )
-                after += size - (_size_of(name, known[name]) if name in known else 0)
+                after += size - (_property_size(name, present[name]) if name in present else 0)
         if after > MAX_STATE_BYTES and after > before:
             raise StateTooLarge(
                 f"{self.id!r} would have {after:,} bytes of properties; {MAX_STATE_BYTES:,} are allowed"
@@ -176,40 +176,40 @@ class State:
 
     @property
     def needs_save(self) -> bool:
-        """Whether there is something to write."""
+        """Return whether the state has to be written."""
         return self.rejection is None and (self.is_new or self.has_updates)
 
     @property
     def is_changed(self) -> bool:
-        """Whether there is something to tell the others: a new state, or another one."""
+        """Return whether the state is new or has other values, so that it has to be published."""
         return self.is_new or self._original != (self.fields, self.attributes)
 
 
 def _size(properties: Mapping[str, Any]) -> int:
-    """Return the bytes of properties as JSON."""
-    return sum(_size_of(name, value) for name, value in properties.items())
+    """Return the size of properties as JSON, in bytes."""
+    return sum(_property_size(name, value) for name, value in properties.items())
 
 
-def _size_of(name: str, value: Any) -> int:
-    """Return the bytes of one property as JSON, with its colon and comma."""
+def _property_size(name: str, value: Any) -> int:
+    """Return the size of a property as JSON with its colon and comma, in bytes."""
     return len(orjson.dumps(name)) + len(orjson.dumps(value)) + 2
 
 
 def item_changed(tenant: str, state: State, now: datetime) -> ItemChanged:
-    """The whole state of an item as an event."""
-    known = {name: value for name, value in state.fields.items() if value is not None}
+    """Return the event with the whole state of an item."""
+    fields = {name: value for name, value in state.fields.items() if value is not None}
     return ItemChanged(
         event_id=_change_id(tenant, "item", state),
         tenant=tenant,
         occurred_at=now,
         item_id=state.id,
         attributes=state.attributes,
-        **known,
+        **fields,
     )
 
 
 def user_changed(tenant: str, state: State, now: datetime) -> UserChanged:
-    """The whole state of a user as an event."""
+    """Return the event with the whole state of a user."""
     return UserChanged(
         event_id=_change_id(tenant, "user", state),
         tenant=tenant,
@@ -221,32 +221,32 @@ def user_changed(tenant: str, state: State, now: datetime) -> UserChanged:
 
 
 def parse_times(fields: dict[str, Any]) -> dict[str, Any]:
-    """Return fields that were kept as JSON, which has no times, with their times."""
+    """Return fields that were stored as JSON, with the text of `created_at` parsed as a time."""
     if fields.get("created_at") is not None:
         return {**fields, "created_at": datetime.fromisoformat(fields["created_at"])}
     return fields
 
 
-def _change_id(tenant: str, what: str, state: State) -> str:
+def _change_id(tenant: str, kind: str, state: State) -> str:
     times = ",".join(f"{name}={at}" for name, at in sorted(state.times.items()))
     if state.record is not None:
         times += f";{state.record.at}"
-    return derived_id(tenant, what, state.id, times)
+    return derived_id(tenant, kind, state.id, times)
 
 
 def merge_put(state: State, put: ItemPut | UserPut, now: datetime) -> None:
-    """Merge a put into the state of its item or user: a record, or properties one by one as older puts are.
+    """Merge a put into a state: a record, or single properties in puts of older releases.
 
-    Permanent when a value can't be a field's; what the tracker accepts always can.
+    Raises Permanent for a value that is not valid for its field; the tracker accepts no such put.
     """
     fields, attributes = (item_fields if isinstance(put, ItemPut) else user_fields)(put.fields)
-    at = said_at(put, now)
+    at = put_time(put, now)
     if put.columns is None:
         state.put(fields, attributes, at)
     else:
         state.replace(fields, attributes | put.columns, at)
 
 
-def said_at(put: ItemPut | UserPut, now: datetime) -> int:
-    """When it was said; a clock that runs ahead must not win for ever."""
+def put_time(put: ItemPut | UserPut, now: datetime) -> int:
+    """Return the time of a put (µs), at most five minutes ahead: a fast clock must not win for ever."""
     return to_microseconds(min(put.occurred_at, now + _CLOCK_SKEW))

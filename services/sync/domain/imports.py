@@ -15,12 +15,12 @@ from services.sync.domain.mapping import Kind, Mapping
 Status = Literal["queued", "running", "done", "failed"]
 Step = Literal["read", "orders", "items", "users", "finish"]
 
-# The share of the whole work that is done when a step begins, roughly as measured on order files.
-_BEGUN = {"orders": 0.35, "items": 0.9, "users": 0.95, "finish": 0.99}
+_PROGRESS = {"orders": 0.35, "items": 0.9, "users": 0.95, "finish": 0.99}
+"""Progress at the start of each step. Measured on order files, and rounded."""
 
 
 class Reject(NamedTuple):
-    """A refused row: its line in the file, the reason's code and sentence, and the row itself."""
+    """A rejected row: its line in the file, the code and sentence of the reason, and the raw row."""
 
     line: int
     code: str
@@ -29,12 +29,12 @@ class Reject(NamedTuple):
 
     @property
     def size(self) -> int:
-        """Return the bytes of what is kept of it, in UTF-8."""
+        """Return the size of the stored texts in UTF-8, in bytes."""
         return len(self.reason.encode()) + len(self.raw.encode())
 
 
 class RejectCapacity(NamedTuple):
-    """How many refused rows of an import may still be kept, and how many bytes of them."""
+    """How many rejected rows, and how many bytes of them, may still be stored for an import."""
 
     rows: int
     bytes: int
@@ -42,9 +42,9 @@ class RejectCapacity(NamedTuple):
 
 @dataclass(slots=True)
 class Import:
-    """A file on its way in. `version` guards it: who writes names the version that they read.
+    """The state of an import. `version` is for optimistic locking: an update names the version it has read.
 
-    `position` says where the present step goes on: a line of the file, an order's or an item's id.
+    `position` is where the current step continues: a line of the file, or the id of an order, item or user.
     """
 
     id: str
@@ -74,7 +74,7 @@ class Import:
     reject_bytes: int = 0
     reasons: dict[str, int] = field(default_factory=dict)
     shortened: dict[str, int] = field(default_factory=dict)
-    """How many cells were cut, by column."""
+    """Number of shortened cells, by column."""
     changes: dict[str, int] = field(default_factory=dict)
     last_seq: int | None = None
     error: str | None = None
@@ -84,22 +84,22 @@ class Import:
     rejects_deleted_at: datetime | None = None
 
     def copy(self) -> Import:
-        """A copy to write on; it replaces this one when its transaction has committed."""
+        """Return a copy to change; use it in place of this one once its transaction has committed."""
         return copy.deepcopy(self)
 
     def count_rejected(self, codes: Iterable[str]) -> None:
-        """Count refused rows."""
+        """Count rejected rows by their codes."""
         for code in codes:
             self.rows_rejected += 1
             self.reasons[code] = self.reasons.get(code, 0) + 1
 
     def add_rejects(self, rejects: Sequence[Reject], limits: Limits) -> list[Reject]:
-        """Count refused rows, and return those that are kept for the report: the first ones."""
+        """Count rejected rows, and return the first ones, which are stored for the report."""
         self.count_rejected(reject.code for reject in rejects)
         kept: list[Reject] = []
         for reject in rejects[: self.reject_capacity(limits).rows]:
             if self.reject_bytes + reject.size > limits.max_kept_reject_bytes:
-                self.reject_bytes = limits.max_kept_reject_bytes  # None behind it is kept, however short.
+                self.reject_bytes = limits.max_kept_reject_bytes  # No later row is kept, however short.
                 break
             kept.append(reject)
             self.rejects_kept += 1
@@ -107,54 +107,54 @@ class Import:
         return kept
 
     def reject_capacity(self, limits: Limits) -> RejectCapacity:
-        """Return how many refused rows may still be kept."""
+        """Return how many rejected rows may still be stored."""
         return RejectCapacity(
             max(0, limits.max_kept_rejects - self.rejects_kept),
             max(0, limits.max_kept_reject_bytes - self.reject_bytes),
         )
 
     def count_changes(self, **counts: int) -> None:
-        """Count what the import has changed."""
-        for what, count in counts.items():
+        """Add to the numbers of changed orders, items, users and so on."""
+        for name, count in counts.items():
             if count:
-                self.changes[what] = self.changes.get(what, 0) + count
+                self.changes[name] = self.changes.get(name, 0) + count
 
     def count_shortened(self, columns: Counter[str]) -> None:
-        """Count cells that were cut, by column; the counter is then empty."""
+        """Add the shortened cells by column, and empty the counter."""
         for column, count in columns.items():
             self.shortened[column] = self.shortened.get(column, 0) + count
         columns.clear()
 
     def restart(self) -> None:
-        """Read the file again from its beginning; what it has changed so far stays as it is."""
+        """Start again at the first line of the file. Changes of items and users remain counted."""
         self.start_step("read")
         self.bytes_read = self.rows_read = self.rows_staged = 0
         self.rows_accepted = self.rows_duplicate = self.rows_rejected = 0
         self.rejects_kept = self.reject_bytes = 0
         self.reasons = {}
         self.shortened = {}
-        self.changes = {what: self.changes[what] for what in ("items", "users") if what in self.changes}
+        self.changes = {name: self.changes[name] for name in ("items", "users") if name in self.changes}
 
     def start_step(self, step: Step) -> None:
-        """Go on to another step."""
+        """Go to the start of a step."""
         self.step = step
         self.position = {}
 
     @property
     def own_mapping(self) -> Mapping | None:
-        """The mapping that came along with the file."""
+        """Return the mapping that was sent with the file, or None."""
         return None if self.mapping is None else Mapping.model_validate(self.mapping)
 
     @property
     def progress(self) -> float:
-        """How much is done, from 0 to 1."""
+        """Return the progress from 0 to 1."""
         if self.status == "done":
             return 1.0
         read = min(1.0, self.bytes_read / self.size) if self.size else 0.0
         if self.step == "read":
-            return round(read * (_BEGUN["orders"] if self.kind == "orders" else 0.99), 3)
-        begun = _BEGUN[self.step]
+            return round(read * (_PROGRESS["orders"] if self.kind == "orders" else 0.99), 3)
+        progress = _PROGRESS[self.step]
         if self.step == "orders" and self.rows_staged:
-            settled = self.rows_accepted + self.rows_duplicate
-            begun += (_BEGUN["items"] - begun) * min(1.0, settled / self.rows_staged)
-        return round(begun, 3)
+            processed = self.rows_accepted + self.rows_duplicate
+            progress += (_PROGRESS["items"] - progress) * min(1.0, processed / self.rows_staged)
+        return round(progress, 3)

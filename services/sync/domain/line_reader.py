@@ -1,7 +1,6 @@
-"""Bytes in any pieces → decoded lines, with bounded memory, whatever the file is.
+"""Decode pieces of a file into lines, with bounded memory.
 
-A byte that the encoding doesn't have becomes a lone surrogate, so that one damaged row costs nothing but
-itself: whoever takes the line sees it and refuses that row alone.
+A byte that is not valid in the encoding becomes a lone surrogate, so that only its row is rejected.
 """
 
 from __future__ import annotations
@@ -11,28 +10,28 @@ import io
 from shared.errors import Permanent
 
 MAX_ROW_CHARACTERS = 65_536
-"""Characters of the longest row that is read; a longer one is refused, and never held in memory."""
+"""Characters of one row. A longer row is rejected and never held in memory. Arbitrary."""
 
 _UTF8_MARK = b"\xef\xbb\xbf"
 _UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
-# Bytes that Windows-1252 doesn't have, and two letters that stand in no Western shop's file.
+# Bytes that are undefined in Windows-1252, and two letters that do not occur in Western European text.
 _NO_WESTERN_TEXT = frozenset(b"\x81\x8d\x8f\x90\x9d\xfe\xff")
 
 
 class LineReader:
-    """Feed it pieces of a file, and it gives the whole lines with their ends."""
+    """Returns the complete lines of a file, with their ends, as its pieces are fed."""
 
     def __init__(self, encoding: str | None = None) -> None:
-        """Without an encoding it is found out from the first letters beyond ASCII."""
+        """Detect the encoding from the first bytes beyond ASCII if it is None."""
         self.encoding = encoding
         self.has_damage = False
-        """Whether a line so far held what no text holds: an undecodable byte, or NUL."""
+        """Whether any line so far contained an invalid byte or NUL."""
         self._rest = b""
         self._skipping = False
         self._started = False
 
     def feed(self, piece: bytes) -> list[str]:
-        """The lines that are complete now. One that is too long comes cut off behind `LONGEST`."""
+        """Return the lines that the piece completes; a line that is too long is truncated."""
         if self._skipping:
             _, newline, after = piece.partition(b"\n")
             if not newline:
@@ -41,18 +40,19 @@ class LineReader:
         data = self._rest + piece
         cut = data.rfind(b"\n") + 1
         self._rest = data[cut:]
-        # Four bytes make a character at the most.
+        # A character has at most four bytes.
         if len(self._rest) > 4 * MAX_ROW_CHARACTERS:
             self._skipping = True
             self._rest = self._rest[: 4 * MAX_ROW_CHARACTERS + 1]
-        return self._decoded(data[:cut])
+        return self._decode(data[:cut])
 
     def close(self) -> list[str]:
-        """The last line, if no line end follows it."""
+        """Return the last line if it has no line end."""
         rest, self._rest = self._rest, b""
-        return self._decoded(rest)
+        return self._decode(rest)
 
-    def _decoded(self, data: bytes) -> list[str]:
+    def _decode(self, data: bytes) -> list[str]:
+        """Return the lines in complete bytes of lines. Raises Permanent for UTF-16."""
         if not data:
             return []
         if not self._started:
@@ -72,10 +72,10 @@ class LineReader:
 
 
 def detect_encoding(data: bytes) -> str:
-    """`utf-8` or `cp1252` (Latin-1 with Windows' quotes), judged by the lines that are not ASCII.
+    """Return `utf-8` or `cp1252` (Latin-1 with the quotes of Windows), by the lines that are not ASCII.
 
-    A file is Western when most of those lines are no UTF-8 and all their bytes are Western letters; else
-    it is UTF-8, and its damaged rows are damaged.
+    The encoding is cp1252 if most of those lines are not valid UTF-8, and all of their bytes are letters of
+    Western European languages; otherwise it is utf-8, and rows that are not valid are damaged.
     """
     lines = [line for line in data.split(b"\n") if not line.isascii()]
     wrong = [line for line in lines if not _is_utf8(line)]

@@ -1,4 +1,4 @@
-"""Which of their columns is which of our fields, and how their dates and numbers are written."""
+"""Mappings: which column of a file is which field, and how its dates and numbers are written."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ KINDS: tuple[Kind, ...] = ("orders", "items", "users", "interactions")
 
 @dataclass(frozen=True, slots=True)
 class FileFields:
-    """The fields of a kind of file. Other columns become attributes (or properties), where that is said."""
+    """The fields of a kind of file. With `keeps_attributes`, other columns become attributes."""
 
     required: tuple[str, ...]
     optional: tuple[str, ...]
@@ -30,7 +30,7 @@ class FileFields:
 
     @property
     def fields(self) -> tuple[str, ...]:
-        """Every field that a column can be mapped to."""
+        """Return all fields that a column can be mapped to."""
         return self.required + self.optional
 
 
@@ -56,59 +56,59 @@ FILE_FIELDS: dict[Kind, FileFields] = {
 }  # fmt: skip
 
 DATE_FIELDS: dict[Kind, str] = {"orders": "ordered_at", "items": "created_at", "interactions": "timestamp"}
-"""The field of each kind of file that holds dates."""
+"""The field that contains the dates of each kind of file."""
 
 
 class Mapping(BaseModel):
-    """How one source writes its files. `columns` maps our field to their column; see `SHAPES`.
+    """How one source writes its files. `columns` maps a field to a column of the file; see `FILE_FIELDS`.
 
-    A field that `columns` leaves out is looked for under its own name, compared without case, spaces
-    and punctuation.
+    A field that `columns` omits is read from the column of the same name, without case, spaces and
+    punctuation.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     source: Name = "custom"
     columns: dict[Text, Text] = {}
-    constants: dict[Text, Text] = Field({}, description="our field → its value in every row")
+    constants: dict[Text, Text] = Field({}, description="field → its value in every row")
     date_formats: tuple[Text, ...] = Field(
         (),
-        description="strptime formats; without one ISO 8601, or seconds since 1970. Where a format is there "
-        "with the month and with the day first, the rows of a file decide for all of them",
+        description="strptime formats; by default ISO 8601 or seconds since 1970. If a format is listed with "
+        "the month first and with the day first, the dates of a file decide for the whole file",
     )
-    timezone: Text = Field("UTC", description="of dates that name none, such as Europe/Berlin")
+    timezone: Text = Field("UTC", description="time zone of dates without one, such as Europe/Berlin")
     decimal: Literal[".", ","] = Field(
-        ".", description="blanks and apostrophes group thousands, and dots where this is a comma"
+        ".", description="decimal mark; spaces, apostrophes, and dots if it is a comma, group thousands"
     )
     delimiter: Text | None = Field(None, min_length=1, max_length=1)
     encoding: Literal["utf-8", "cp1252", "latin-1"] | None = None
     cancellation_prefix: Text | None = Field(
-        None, min_length=1, description="orders whose id begins so are cancellations"
+        None, min_length=1, description="orders whose id starts with this are cancellations"
     )
     service_codes: frozenset[Text] = Field(
-        frozenset(), description="product ids that are no products, such as POSTAGE"
+        frozenset(), description="product ids that are not products, such as POSTAGE"
     )
-    upper_case_products: bool = Field(False, description="product ids are compared in upper case")
-    whole_user_ids: bool = Field(False, description="a spreadsheet's 17850.0 is the user 17850")
-    positive_price: bool = Field(False, description="refuse order lines that cost nothing")
+    upper_case_products: bool = Field(False, description="convert product ids to upper case")
+    whole_user_ids: bool = Field(False, description="read the user 17850.0 of a spreadsheet as 17850")
+    positive_price: bool = Field(False, description="reject order lines without a price above zero")
 
     @model_validator(mode="before")
     @classmethod
     def _one_date_format(cls, data: object) -> object:
-        """`date_format` for one is the same as `date_formats` with one."""
+        """Accept `date_format` for `date_formats` with one format."""
         if isinstance(data, dict) and isinstance(data.get("date_format"), str):
-            rest = {name: value for name, value in data.items() if name != "date_format"}
-            return {**rest, "date_formats": [data["date_format"]]}
+            members = {name: value for name, value in data.items() if name != "date_format"}
+            return {**members, "date_formats": [data["date_format"]]}
         return data
 
     @field_validator("date_formats")
     @classmethod
-    def _are_formats(cls, formats: tuple[str, ...]) -> tuple[str, ...]:
+    def _check_date_formats(cls, formats: tuple[str, ...]) -> tuple[str, ...]:
         for form in formats:
             try:
                 datetime.strptime("", form)  # noqa: DTZ007 - only the format is of interest
             except re.error as error:
-                raise ValueError(f"{form!r} names a part of the date twice") from error
+                raise ValueError(f"{form!r} contains a part of the date twice") from error
             except ValueError as error:
                 if "does not match" not in str(error):
                     raise
@@ -116,26 +116,23 @@ class Mapping(BaseModel):
 
     @field_validator("delimiter")
     @classmethod
-    def _separates(cls, delimiter: str | None) -> str | None:
+    def _check_delimiter(cls, delimiter: str | None) -> str | None:
         if delimiter is not None and (delimiter in '"\r\n\0 ' or delimiter.isalnum()):
-            raise ValueError(f"{delimiter!r} can't part columns; it is mostly , or ; or a tab")
+            raise ValueError(f"{delimiter!r} cannot separate columns; use a comma, a semicolon or a tab")
         return delimiter
 
     @field_validator("timezone")
     @classmethod
-    def _known_timezone(cls, name: str) -> str:
+    def _check_timezone(cls, name: str) -> str:
         try:
             ZoneInfo(name)
         except (KeyError, ValueError, OSError) as error:
-            raise ValueError(f"{name!r} is no time zone; write it like Europe/Berlin") from error
+            raise ValueError(f"{name!r} is not a time zone; write it like Europe/Berlin") from error
         return name
 
     @classmethod
     def parse_json(cls, document: bytes | str, source: str | None = None) -> Self:
-        """Return the mapping in a JSON document, under another name if `source` is one.
-
-        Permanent says what is wrong with it.
-        """
+        """Return the mapping in a JSON document, named `source` if that is given. Raises Permanent."""
         try:
             mapping = cls.model_validate_json(document)
             return cls.model_validate(mapping.model_dump() | {"source": source}) if source else mapping
@@ -149,43 +146,42 @@ class Mapping(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Where each field stands in the rows of one file; -1 where it doesn't."""
+    """The column index of each field in one file, and (name, index) of the columns that are attributes."""
 
     columns: Values[str, int]
-    others: tuple[tuple[str, int], ...]
+    attribute_columns: tuple[tuple[str, int], ...]
 
     def __getitem__(self, field: str) -> int:
-        """The column of a field."""
+        """Return the column index of a field, or -1 if the file does not have it."""
         return self.columns.get(field, -1)
 
 
 def find_columns(mapping: Mapping, kind: Kind, header: list[str]) -> Layout:
-    """Find the columns; Permanent names those that are missing, and what was found instead."""
-    shape = FILE_FIELDS[kind]
+    """Return the layout of a file. Raises Permanent for missing, repeated and unknown columns."""
+    file_fields = FILE_FIELDS[kind]
     _check_fields(mapping, kind)
-    where: dict[str, list[int]] = {}
+    indexes: dict[str, list[int]] = {}
     for index, name in enumerate(header):
-        where.setdefault(folded(name), []).append(index)
+        indexes.setdefault(folded(name), []).append(index)
     columns: dict[str, int] = {}
     missing: list[str] = []
-    for field in shape.fields:
-        wanted = mapping.columns.get(field, field)
-        found = where.get(folded(wanted), [])
-        if len(found) > 1:
-            raise Permanent(f"The column {wanted} stands {len(found)} times in the first line.")
-        if found:
-            columns[field] = found[0]
-        elif field in mapping.columns or (field in shape.required and field not in mapping.constants):
-            missing.append(wanted if wanted == field else f"{wanted} (for {field})")
+    for field in file_fields.fields:
+        column = mapping.columns.get(field, field)
+        matching = indexes.get(folded(column), [])
+        if len(matching) > 1:
+            raise Permanent(f"The header has the column {column} {len(matching)} times.")
+        if matching:
+            columns[field] = matching[0]
+        elif field in mapping.columns or (field in file_fields.required and field not in mapping.constants):
+            missing.append(column if column == field else f"{column} (for {field})")
     if missing:
-        raise Permanent(_missing(missing, kind, mapping, header))
+        raise Permanent(_missing_columns(missing, kind, mapping, header))
+    return Layout(columns, _attribute_columns(header, columns) if file_fields.keeps_attributes else ())
+
+
+def _attribute_columns(header: list[str], columns: Values[str, int]) -> tuple[tuple[str, int], ...]:
     used = set(columns.values())
-    others = tuple(
-        (name, index)
-        for index, name in enumerate(header)
-        if shape.keeps_attributes and index not in used and name
-    )
-    return Layout(columns, others)
+    return tuple((name, index) for index, name in enumerate(header) if index not in used and name)
 
 
 def _check_fields(mapping: Mapping, kind: Kind) -> None:
@@ -193,15 +189,15 @@ def _check_fields(mapping: Mapping, kind: Kind) -> None:
     for field in (*mapping.columns, *mapping.constants):
         if field not in known:
             raise Permanent(
-                f"The mapping names the field {field}, which {kind} don't have; they have {', '.join(known)}."
+                f"The mapping names the field {field}, but {kind} have the fields {', '.join(known)}."
             )
 
 
-def _missing(missing: list[str], kind: Kind, mapping: Mapping, header: list[str]) -> str:
-    found = ", ".join(name[:60] for name in header[:40]) or "nothing"
+def _missing_columns(missing: list[str], kind: Kind, mapping: Mapping, header: list[str]) -> str:
+    names = ", ".join(name[:60] for name in header[:40]) or "nothing"
     return (
         f"The file lacks {_listed(missing)}, which the mapping {mapping.source} needs for {kind}. "
-        f"Its first line has: {found}. Send a mapping that says which column is which, "
+        f"Its header has: {names}. Send a mapping that says which column is which, "
         f'such as {{"columns": {{"{FILE_FIELDS[kind].required[0]}": "{header[0][:60]}"}}}}.'
     )
 

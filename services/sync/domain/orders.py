@@ -1,9 +1,9 @@
-"""Lines of a file → whole orders, each with its lines counted, its content's hash and its event.
+"""Assemble the lines of a file into orders with numbered lines, a hash of the content, and an event.
 
-An order comes in one file, and whole: one of which a line can't be taken is refused with all its lines, so
-that a mended file can bring it. Cells of the whole order, such as its date, may stand in some of its rows
-only. The hash tells whether an order that comes again is the same: then it adds
-nothing, else its rows are refused, because its event has been published and its lines counted.
+All lines of an order are in one file. If one of them is rejected, the whole order is, so that a corrected
+file can bring it. Cells that apply to the whole order, such as its date, may be in some of its rows only. An
+order with a known id is a duplicate if the hash is equal; otherwise its lines are rejected, because its event
+has been published.
 """
 
 from __future__ import annotations
@@ -18,27 +18,27 @@ from typing import Any, NamedTuple
 import orjson
 
 from services.sync.domain.cells import RowRejected
-from services.sync.domain.rows import CANCELLATION, INHERITED_KIND, ORDER, OrderRow, signed_quantity
+from services.sync.domain.order_rows import CANCELLATION, INHERITED_KIND, ORDER, OrderRow, signed_quantity
 from shared.events import OrderCancelled, OrderLine, OrderPlaced, derived_id
 
 MAX_ORDER_LINES = 5_000
 MAX_ORDER_BYTES = 800_000
-"""Lines and bytes of one order, so that its event stays below what a Kafka record may hold."""
+"""Lines and bytes of one order, so that its event is smaller than the limit of a Kafka record."""
 
 INCOMPLETE_CODE = "order_incomplete"
-"""The code of lines that are refused because another line of their order is."""
+"""The code of lines that are rejected because another line of their order is."""
 
 INCOMPLETE_REASON = (
-    "order %s is not taken, because its line %s is refused; mend that and send the order again"
+    "order %s is not imported because its line %s is rejected; correct that line and send the order again"
 )
 
 TOO_LARGE_REASON = f"order %s is larger than {MAX_ORDER_LINES:,} lines or {MAX_ORDER_BYTES:,} bytes; split it"
 
 
 class StagedLine(NamedTuple):
-    """An order line, where in the file it stands, and its place in the table of waiting lines (a ctid).
+    """An order line, its line in the file, and its ctid in the table of staged lines.
 
-    `is_carried`: cells of the row are from other rows of its order, and not yet in that table.
+    `is_filled`: empty cells were filled from other rows of the order, and are not yet saved.
     """
 
     file_line: int
@@ -48,7 +48,7 @@ class StagedLine(NamedTuple):
 
 
 class RejectedLine(NamedTuple):
-    """A line that can't be taken: (line of the file, code, sentence)."""
+    """A line that is not imported: its line in the file, the code and the sentence of the reason."""
 
     file_line: int
     code: str
@@ -57,7 +57,7 @@ class RejectedLine(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One line of an order; `n` counts the lines of the same product in the order from 1."""
+    """One line of an order; `n` numbers the lines of the same product, from 1."""
 
     row: OrderRow
     n: int
@@ -67,9 +67,9 @@ class Item:
 class Order:
     """An order, or a cancellation, with all its lines in one file.
 
-    `content` is the sha256 of everything that it says, whatever the order of its lines in the file and
-    wherever cells of the whole order stand; `written` is that of its rows as they were written, by which
-    earlier releases knew it. `carried` are its lines that got cells from others.
+    `content` is the SHA-256 of its lines, which does not depend on their order, nor on the rows that have the
+    cells of the whole order. `unfilled_content` is that of the rows as they are in the file, which earlier
+    releases have stored. `filled_lines` are the lines with cells from other rows.
     """
 
     kind: str
@@ -88,11 +88,11 @@ class Order:
     filled_lines: tuple[StagedLine, ...] = field(default=(), repr=False)
 
     def matches(self, content: bytes) -> bool:
-        """Return whether an order that is known by a hash says the same."""
+        """Return whether a stored hash is that of this order."""
         return content in {self.content, self.unfilled_content}
 
     def event(self, tenant: str, source: str, *, names_cancelled_order: bool) -> OrderPlaced | OrderCancelled:
-        """What goes to Kafka. A cancellation may name by its id the order that it cancels."""
+        """Return the event of the order; a cancellation may name its id as that of the cancelled order."""
         values = {
             "event_id": derived_id(tenant, self.order_id, self.kind),
             "tenant": tenant,
@@ -126,9 +126,9 @@ def _line(item: Item) -> OrderLine:
 
 
 def assemble_orders(lines: Iterable[StagedLine]) -> Iterator[tuple[Order | None, list[RejectedLine]]]:
-    """Group lines that come sorted by order; each order with the lines that are refused.
+    """Yield each order with its rejected lines; the lines are sorted by order id.
 
-    An order and its cancellation may have one id.
+    An order and its cancellation may have the same id.
     """
     for _, group in groupby(lines, lambda line: line.row.order_id):
         known, rejected = _inherit_kinds(list(group))
@@ -140,7 +140,7 @@ def assemble_orders(lines: Iterable[StagedLine]) -> Iterator[tuple[Order | None,
 
 
 def _inherit_kinds(lines: list[StagedLine]) -> tuple[list[StagedLine], list[RejectedLine]]:
-    """Give rows without a kind that of the row before them in the file, and refuse those that it excludes."""
+    """Give rows without a kind that of the preceding row; reject those with a quantity that it excludes."""
     if all(line.row.kind != INHERITED_KIND for line in lines):
         return lines, []
     lines.sort()
@@ -164,7 +164,7 @@ def _inherit_kinds(lines: list[StagedLine]) -> tuple[list[StagedLine], list[Reje
 def _assemble(lines: list[StagedLine]) -> tuple[Order | None, list[RejectedLine]]:
     first = lines[0].row
     said = _serialized(lines)
-    # Each line of the event has some 60 bytes of names that the row has not.
+    # Each line of the event has about 60 bytes of names that the row does not have.
     if len(lines) > MAX_ORDER_LINES or sum(map(len, said)) + 60 * len(said) > MAX_ORDER_BYTES:
         sentence = TOO_LARGE_REASON % first.order_id
         return None, [RejectedLine(line.file_line, "order_too_large", sentence) for line in lines]
@@ -206,7 +206,7 @@ def _hash(said: list[bytes]) -> bytes:
 
 
 def _order_fields(rows: Sequence[OrderRow]) -> dict[str, Any]:
-    """Return the cells of the whole order: its first ones, and its earliest time."""
+    """Return the fields of the whole order: the first value of each, and the earliest time."""
     return {
         "user_id": _first([row.user_id for row in rows]),
         "customer_name": _first([row.customer_name for row in rows]),
@@ -219,21 +219,21 @@ def _order_fields(rows: Sequence[OrderRow]) -> dict[str, Any]:
 
 
 def _fill_blanks(line: StagedLine, whole: dict[str, Any]) -> StagedLine:
-    """Return the line with the order's values in its empty cells; the same line when there are none."""
+    """Return the line with the order's values in its empty cells, or the same line if there are none."""
     row = line.row
     blank = {name: value for name, value in whole.items() if value is not None and getattr(row, name) is None}
     return line._replace(row=row._replace(**blank), is_filled=True) if blank else line
 
 
 def _drop_repeated(lines: list[StagedLine]) -> tuple[list[StagedLine], list[RejectedLine]]:
-    """Leave out lines that repeat another one under its number."""
+    """Return the lines without exact repetitions of a line number, and the repetitions."""
     kept: list[StagedLine] = []
     repeated: list[RejectedLine] = []
     rows: dict[int, OrderRow] = {}
     for line in lines:
         row = line.row
         if row.position is not None and rows.get(row.position) == row:
-            sentence = f"line {row.position} of order {row.order_id} stands in the file twice"
+            sentence = f"line {row.position} of order {row.order_id} is in the file twice"
             repeated.append(RejectedLine(line.file_line, "line_repeated", sentence))
             continue
         kept.append(line)
@@ -243,7 +243,7 @@ def _drop_repeated(lines: list[StagedLine]) -> tuple[list[StagedLine], list[Reje
 
 
 def _line_errors(lines: list[StagedLine]) -> list[RejectedLine]:
-    """Return the lines for which the order can't be taken."""
+    """Return the lines that make the order invalid."""
     order_id = lines[0].row.order_id
     if all(line.row.ordered_at is None for line in lines):
         sentence = f"no row of order {order_id} has ordered_at"
@@ -254,10 +254,10 @@ def _line_errors(lines: list[StagedLine]) -> list[RejectedLine]:
     for line in lines:
         row = line.row
         if row.position is not None and row.position in positions:
-            sentence = f"line {row.position} of order {order_id} stands in the file twice, with other content"
+            sentence = f"line {row.position} of order {order_id} is in the file twice, with different content"
             errors.append(RejectedLine(line.file_line, "line_repeated", sentence))
         elif row.user_id not in {None, user_id}:
-            sentence = f"order {order_id} is of user {user_id} on another line"
+            sentence = f"order {order_id} has user {user_id} on another line"
             errors.append(RejectedLine(line.file_line, "order_inconsistent", sentence))
         if row.position is not None:
             positions.add(row.position)
@@ -285,8 +285,9 @@ def _first(values: Sequence[str | None]) -> str | None:
 
 
 def rejected_as_changed(order: Order) -> list[RejectedLine]:
-    """Refuse every line of an order that came before with another content."""
+    """Return all lines of an order as rejected because it was imported before with different content."""
     sentence = (
-        f"{order.kind} {order.order_id} was imported before with other content; an order comes in one file"
+        f"{order.kind} {order.order_id} was imported before with different content; "
+        "an order must be in one file"
     )
     return [RejectedLine(line, "order_changed", sentence) for line in order.file_lines]

@@ -1,28 +1,28 @@
-"""The orders of refused rows, so that no order is taken without one of its lines."""
+"""The orders that have a rejected row: such an order is rejected with all its lines."""
 
 from __future__ import annotations
 
 import csv
 
 from services.sync.domain.mapping import Layout
-from services.sync.domain.rows import NON_SALE_CODES
+from services.sync.domain.order_rows import NON_SALE_CODES
 from services.sync.domain.table import Record
 
 
 class RejectedOrders:
-    """The orders of one file's refused rows: (order id, line of the file), until they are taken away."""
+    """Collects (order id, line of the file) of the rejected rows of one file."""
 
     def __init__(self, layout: Layout, delimiter: str, previous_order_id: str = "") -> None:
-        """Read ids from the columns of a file; `previous` is the order of the row before the next one."""
+        """Take ids from the columns of a file. `previous_order_id` is the order of the preceding row."""
         self.previous_order_id = previous_order_id
         self._order_id, self._product_id = layout["order_id"], layout["product_id"]
         self._delimiter = delimiter
         self._lines: dict[str, int] = {}
 
     def add(self, record: Record, code: str) -> None:
-        """Remember a refused row's order, unless the row is none of an order's lines.
+        """Add the order of a rejected row, unless the code says that the row is not an order line.
 
-        A row that has a product and names no order is taken for one of the order before it.
+        A row with a product but without an order id is assigned to the order of the preceding row.
         """
         cells = self._cells(record)
         if not 0 <= self._order_id < len(cells):
@@ -34,12 +34,12 @@ class RejectedOrders:
             self._lines.setdefault(self.previous_order_id, record.line)
 
     def take(self) -> list[tuple[str, int]]:
-        """Return what was noted, and begin anew."""
+        """Return the orders collected since the last call, each with its first rejected line."""
         lines, self._lines = self._lines, {}
         return list(lines.items())
 
     def _cells(self, record: Record) -> list[str]:
-        """Return the cells of a row, so far as it can be read."""
+        """Return the cells of a row, as far as it can be parsed."""
         if record.fields:
             return record.fields
         try:

@@ -1,7 +1,7 @@
-"""A CSV file, however messy, → records: every row is either good or refused by itself.
+"""Parse a CSV file into records; an invalid row is rejected without affecting other rows.
 
-Python's `csv` alone would let one open quote swallow every row behind it; here a record that spans lines
-and turns out wrong costs its first line only, and reading goes on with the next one.
+With Python's `csv` alone, one open quote would consume all rows after it. Here, if a record that spans
+several lines is invalid, only its first line is rejected, and parsing continues with the next line.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ from services.sync.domain.line_reader import MAX_ROW_CHARACTERS, LineReader
 from shared.errors import Permanent
 
 DELIMITERS = ",;\t|"
-# Spreadsheets write and read such a first line; it is no part of RFC 4180.
+# Spreadsheets write and read such a first line; it is not part of RFC 4180.
 _SEPARATOR_LINE = re.compile(r'"?sep=([^"\s\w]|\t)"?\s*', re.IGNORECASE)
 _BACKSLASH = re.compile(r'\\(["\\])?')
 _DAMAGED = re.compile("[\ud800-\udfff\0]")
 MAX_RAW_CHARACTERS = 2_000
-"""Characters of a refused row that are kept."""
+"""Characters of a rejected row that are stored. Arbitrary."""
 
-# Lines of one row. Without this bound a file whose every row leaves a quote open would be read over and over.
-_MOST_LINES = 50
+_MAX_LINES = 50
+"""Lines of one row. Without a limit, a file with an open quote in each row takes quadratic time."""
 
 
 class Record(NamedTuple):
-    """One row. `line` counts from 1, which is the header; `problem` is a reason's code, or empty."""
+    """One row. `line` counts from 1, the header; `problem` is the code of a reason, or empty."""
 
     line: int
     fields: list[str]
@@ -39,13 +39,16 @@ class Record(NamedTuple):
 
 
 class Table:
-    """Feed it pieces of a file. `header` is there once the first line is; a line `sep=;` may precede it."""
+    """Returns the records of a file as its pieces are fed. `header` is None until its line is complete.
+
+    A line such as `sep=;` may precede the header.
+    """
 
     def __init__(self, encoding: str | None = None, delimiter: str | None = None) -> None:
-        """What isn't given is found out: the delimiter from the header."""
+        """Detect the encoding, and the delimiter in the header, if they are None."""
         self.header: list[str] | None = None
         self.delimiter = delimiter
-        """The delimiter of the columns, which is known once the header is read."""
+        """The delimiter of columns; None until the header is read."""
         self._lines = LineReader(encoding)
         self._source = _LineSource()
         self._records: Iterator[list[str]] = iter(())
@@ -53,27 +56,28 @@ class Table:
 
     @property
     def encoding(self) -> str:
-        """What the file turned out to be written in."""
+        """Return the encoding of the file, as far as it has been read."""
         return self._lines.encoding or "utf-8"
 
     def feed(self, piece: bytes) -> list[Record]:
-        """The rows that are complete now."""
-        return self._taken(self._lines.feed(piece), final=False)
+        """Return the rows that the piece completes. Raises Permanent for an invalid header."""
+        return self._parse(self._lines.feed(piece), final=False)
 
     def close(self) -> list[Record]:
-        """The rows that only the end of the file completes."""
-        rows = self._taken(self._lines.close(), final=True)
+        """Return the rows that the end of the file completes. Raises Permanent for an empty file."""
+        rows = self._parse(self._lines.close(), final=True)
         if self.header is None:
             raise Permanent("The file is empty; its first line must name the columns.")
         return rows
 
-    def _taken(self, lines: list[str], *, final: bool) -> list[Record]:
+    def _parse(self, lines: list[str], *, final: bool) -> list[Record]:
         self._source.pending.extend(lines)
         if self.header is None and not self._read_header():
             return []
         return list(self._read(final=final))
 
     def _read_header(self) -> bool:
+        """Read the header; return False if its line is not complete. Raises Permanent if it is invalid."""
         pending = self._source.pending
         while pending:
             line = pending.popleft()
@@ -83,7 +87,7 @@ class Table:
             elif line.strip():
                 delimiter = self.delimiter = self.delimiter or max(DELIMITERS, key=line.count)
                 if _DAMAGED.search(line):
-                    raise Permanent("The first line is no text; is this a CSV file, or gzip of one?")
+                    raise Permanent("The header is not text; is this a CSV file, or gzip of one?")
                 if len(line) > MAX_ROW_CHARACTERS:
                     raise Permanent(
                         f"The header is longer than {MAX_ROW_CHARACTERS:,} characters; is this a CSV file?"
@@ -94,34 +98,31 @@ class Table:
         return False
 
     def _read(self, *, final: bool) -> Iterator[Record]:
-        feed, columns = self._source, len(self.header or ())
-        while feed.pending:
-            feed.begin()
+        source, columns = self._source, len(self.header or ())
+        while source.pending:
+            source.begin()
             line = self._line + 1
-            found = self._fields(columns, final=final)
-            if found is None:
-                feed.put_back(0)  # The rest of the record comes with the next piece.
+            parsed = self._fields(columns, final=final)
+            if parsed is None:
+                source.put_back(0)  # The rest of the record is in the next piece.
                 return
-            fields, problem, detail = found
-            if len(feed.taken) > 1 and problem:
-                # Only the first line is to blame: the others may be rows of their own.
-                feed.put_back(1)
-                problem, detail = "bad_quotes", "a quote is opened and not closed on this line"
-            self._line += len(feed.taken)
+            fields, problem, detail = parsed
+            if len(source.taken) > 1 and problem:
+                # Reject the first line only: the others may be valid rows.
+                source.put_back(1)
+                problem, detail = "bad_quotes", "a quote is opened but not closed on this line"
+            self._line += len(source.taken)
             if not problem and not fields:
                 continue
-            raw = feed.taken[0] if len(feed.taken) == 1 else "".join(feed.taken)
+            raw = source.taken[0] if len(source.taken) == 1 else "".join(source.taken)
             if not problem and self._lines.has_damage and _DAMAGED.search(raw):
                 problem, detail = _damage(raw)
             if not problem or raw.strip():
                 yield Record(line, fields, printable(raw) if problem else raw, problem, detail)
 
     def _fields(self, columns: int, *, final: bool) -> tuple[list[str], str, str] | None:
-        """Return the next record's fields, or the code and sentence of what is wrong with it.
-
-        None when it may go on in the next piece.
-        """
-        feed = self._source
+        """Return the next (fields, problem, detail), or None if the record may continue in the next piece."""
+        source = self._source
         fields: list[str] = []
         problem = detail = ""
         try:
@@ -131,25 +132,25 @@ class Table:
         except _TooLong:
             problem, detail = "row_too_long", f"longer than {MAX_ROW_CHARACTERS:,} characters"
         except csv.Error as error:
-            if feed.ran_out and not final:
+            if source.ran_out and not final:
                 return None
-            problem, detail = "bad_quotes", _explained(error)
-        if (problem or len(feed.taken) > 1) and '\\"' in feed.taken[0]:
-            escaped = self._unescaped(feed.taken[0], columns)
+            problem, detail = "bad_quotes", _describe(error)
+        if (problem or len(source.taken) > 1) and '\\"' in source.taken[0]:
+            escaped = self._unescaped(source.taken[0], columns)
             if escaped and problem:
-                feed.put_back(1)
+                source.put_back(1)
                 return escaped, "", ""
             if escaped:
-                problem = "bad_quotes"  # One row or several? Nobody can tell.
-        # Nobody reads the fields of a wrong one, and a row of commas has tens of thousands.
+                problem = "bad_quotes"  # It is ambiguous whether this is one row or several.
+        # Drop the fields of an invalid row, which may be tens of thousands of empty ones.
         return [] if problem else fields, problem, detail
 
     def _unescaped(self, line: str, columns: int) -> list[str]:
-        """Return the fields of a line whose quotes backslashes escape, as Amazon Personalize asks; else none.
+        """Return the fields of a line with backslash-escaped quotes, as in Amazon Personalize, or no fields.
 
-        A backslash before anything else than a quote or a backslash is itself.
+        A backslash before any character but a quote or a backslash is literal.
         """
-        doubled = _BACKSLASH.sub(lambda found: found[0] if found[1] else "\\\\", line)
+        doubled = _BACKSLASH.sub(lambda match: match[0] if match[1] else "\\\\", line)
         try:
             reader = csv.reader([doubled], delimiter=self.delimiter or ",", escapechar="\\", strict=True)
             fields = next(reader)
@@ -159,11 +160,11 @@ class Table:
 
 
 class _TooLong(Exception):
-    """A record grows beyond what is read."""
+    """A record exceeds the limits of one row."""
 
 
 class _LineSource:
-    """The lines as `csv.reader` asks for them, with a memory of those in the present record."""
+    """The lines for `csv.reader`; `taken` are those of the current record."""
 
     def __init__(self) -> None:
         self.pending: deque[str] = deque()
@@ -172,13 +173,13 @@ class _LineSource:
         self.size = 0
 
     def begin(self) -> None:
-        """A new record begins."""
+        """Start a new record."""
         self.taken = []
         self.ran_out = False
         self.size = 0
 
     def put_back(self, first: int) -> None:
-        """Take the lines from the index `first` as not read."""
+        """Return the lines of the record from index `first` on to the pending ones."""
         self.pending.extendleft(reversed(self.taken[first:]))
         del self.taken[first:]
 
@@ -192,14 +193,14 @@ class _LineSource:
         line = self.pending.popleft()
         self.taken.append(line)
         self.size += len(line)
-        if self.size > MAX_ROW_CHARACTERS or len(self.taken) > _MOST_LINES:
+        if self.size > MAX_ROW_CHARACTERS or len(self.taken) > _MAX_LINES:
             raise _TooLong
         return line
 
 
 def printable(raw: str) -> str:
-    """A refused row as it is shown: without its line end, without what can't be stored, and not endless."""
-    text = _DAMAGED.sub(lambda found: f"\\x{ord(found[0]) & 0xFF:02x}", raw.rstrip("\r\n"))
+    """Return a rejected row for display: truncated, without line end, and with invalid bytes in hex."""
+    text = _DAMAGED.sub(lambda match: f"\\x{ord(match[0]) & 0xFF:02x}", raw.rstrip("\r\n"))
     return text if len(text) <= MAX_RAW_CHARACTERS else f"{text[:MAX_RAW_CHARACTERS]}…"
 
 
@@ -207,24 +208,24 @@ def _names(line: str, delimiter: str) -> list[str]:
     try:
         names = [name.strip() for name in next(csv.reader([line], delimiter=delimiter, strict=True))]
     except csv.Error as error:
-        raise Permanent(f"The first line doesn't name the columns: {_explained(error)}.") from error
+        raise Permanent(f"The header is not valid: {_describe(error)}.") from error
     if len(names) > MAX_COLUMNS:
-        raise Permanent(f"The first line has {len(names):,} columns; {MAX_COLUMNS:,} are allowed.")
+        raise Permanent(f"The header has {len(names):,} columns; {MAX_COLUMNS:,} are allowed.")
     return names
 
 
 def _damage(raw: str) -> tuple[str, str]:
     if "\0" in raw:
-        return "bad_encoding", "holds a NUL character, which can't be stored"
-    return "bad_encoding", "holds bytes that are no text in the file's encoding"
+        return "bad_encoding", "contains a NUL character, which cannot be stored"
+    return "bad_encoding", "contains bytes that are not valid in the file's encoding"
 
 
-def _explained(error: csv.Error) -> str:
+def _describe(error: csv.Error) -> str:
     text = str(error)
     if "expected after" in text:
-        return "a quoted field goes on behind its closing quote"
+        return "a quoted field continues after its closing quote"
     if "unexpected end" in text:
         return "a quote is opened and never closed"
     if "field limit" in text:
-        return "a field has no end"
-    return "a carriage return stands inside a field"
+        return "a field is too long"
+    return "a field contains a carriage return"

@@ -1,4 +1,4 @@
-"""Which uploaded objects are imports: `<tenant>/{orders,items,users,interactions}*.csv[.gz]`."""
+"""Keys of uploaded files: `<tenant>/{orders,items,users,interactions}*.csv[.gz]`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from shared.errors import Permanent
 _KEY = re.compile(rf"(?P<tenant>[a-z0-9][a-z0-9-]{{0,79}})/(?P<kind>{'|'.join(KINDS)})[^/]*\.csv(\.gz)?")
 
 MAX_KEY_BYTES = 1_024
-"""Amazon S3's limit; other stores keep less."""
+"""The limit of Amazon S3; other stores have lower ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class Upload:
 
 
 def parse_key(key: str) -> tuple[str, Kind] | None:
-    """(tenant, kind) of an object's key; None for a key that is not ours to import."""
+    """Return (tenant, kind) of an object's key, or None if the object is not an import."""
     match = _KEY.fullmatch(key)
     if match is None:
         return None
@@ -34,8 +34,8 @@ def parse_key(key: str) -> tuple[str, Kind] | None:
 
 
 def check_key(key: str) -> None:
-    """Raise Permanent for what can't be the key of an object, or none that is an import."""
+    """Raise Permanent for a key that no object, or no import, can have."""
     if "\x00" in key:
-        raise Permanent(f"{key[:100]!r} is no object's key: it has a NUL character. The notice is damaged.")
+        raise Permanent(f"{key[:100]!r} is not an object's key: it has a NUL. The notice is damaged.")
     if parse_key(key) is not None and len(key.encode(errors="replace")) > MAX_KEY_BYTES:
-        raise Permanent(f"{key[:100]!r}… is no object's key: it is longer than {MAX_KEY_BYTES} bytes.")
+        raise Permanent(f"{key[:100]!r}… is not an object's key: it is longer than {MAX_KEY_BYTES} bytes.")

@@ -1,4 +1,4 @@
-"""Where the shop is kept: Postgres for its state, the object store for its files."""
+"""sync's storage: Postgres for the state of the shop, the object store for files."""
 
 from services.sync.store.catalogue import Catalogue
 from services.sync.store.erasures import Erasures

@@ -21,19 +21,19 @@ if TYPE_CHECKING:
 
 
 HEADROOM = 10_000
-"""New items or users beyond the quota that are merged when the tracker has accepted them: it sees what
-is merged already. What a key may put in ten seconds (100 calls a second of 10 items)."""
+"""New items or users beyond the quota that are merged if the tracker has accepted them, since it only sees
+those that are merged. As many as a key may put in ten seconds (100 calls per second of 10 items)."""
 
 
 class Catalogue:
-    """Items and users. A merge holds the tenant's lock until its transaction ends."""
+    """The items and users of tenants. A merge holds the tenant's lock until its transaction ends."""
 
     def __init__(self, database: Database, quotas: Quotas) -> None:
         self._database = database
         self._quotas = quotas
 
     async def publish_quotas(self) -> None:
-        """Write how many items and users a tenant may have, for those who accept them."""
+        """Store the quotas of items and users, for the tracker, which accepts puts."""
         await self._database.execute(
             *SQL.save_quotas(items=self._quotas.max_items, users=self._quotas.max_users)
         )
@@ -41,30 +41,34 @@ class Catalogue:
     async def items_to_merge(
         self, connection: Connection, tenant: str, ids: Sequence[str], *, accepted: bool = False
     ) -> dict[str, State]:
-        """The states of items, also of those that are new.
+        """Lock the tenant's catalogue, and return the states of items, including new ones.
 
-        `accepted` items were answered with a 2xx: they are merged up to `HEADROOM` beyond the quota.
+        `accepted` items are those of puts answered with 2xx: they may exceed the quota by `HEADROOM`.
         """
         await connection.execute(*SQL.lock_catalogue(tenant=tenant))
         rows = await connection.fetch(*SQL.items(tenant=tenant, ids=list(ids)))
         states = _states(rows, ids, ITEM_FIELDS)
-        room = HEADROOM if accepted else 0
-        await self._reject_beyond_quota(connection, tenant, states, "items", self._quotas.max_items, room)
+        quota = self._quotas.max_items
+        await self._reject_beyond_quota(
+            connection, tenant, states, "items", quota, HEADROOM if accepted else 0
+        )
         return states
 
     async def users_to_merge(
         self, connection: Connection, tenant: str, ids: Sequence[str], *, accepted: bool = False
     ) -> dict[str, State]:
-        """The states of users, also of those that are new; `accepted` as in `items_to_merge`."""
+        """Return the states of users, including new ones, as `items_to_merge` does those of items."""
         await connection.execute(*SQL.lock_catalogue(tenant=tenant))
         rows = await connection.fetch(*SQL.users(tenant=tenant, ids=list(ids)))
         states = _states(rows, ids, USER_FIELDS)
-        room = HEADROOM if accepted else 0
-        await self._reject_beyond_quota(connection, tenant, states, "users", self._quotas.max_users, room)
+        quota = self._quotas.max_users
+        await self._reject_beyond_quota(
+            connection, tenant, states, "users", quota, HEADROOM if accepted else 0
+        )
         return states
 
     async def save_items(self, connection: Connection, tenant: str, states: Mapping[str, State]) -> int:
-        """Write what was merged and publish what really changed; return how many items did."""
+        """Write the merged states and publish those that changed; return how many items changed."""
         touched = [state for state in states.values() if state.needs_save]
         changed = [state for state in touched if state.is_changed]
         if touched:
@@ -90,7 +94,7 @@ class Catalogue:
         return len(changed)
 
     async def save_users(self, connection: Connection, tenant: str, states: Mapping[str, State]) -> int:
-        """Write what was merged and publish what really changed; return how many users did."""
+        """Write the merged states and publish those that changed; return how many users changed."""
         touched = [state for state in states.values() if state.needs_save]
         changed = [state for state in touched if state.is_changed]
         if touched:
@@ -114,7 +118,7 @@ class Catalogue:
         return len(changed)
 
     async def delete_item(self, tenant: str, item_id: str) -> bool:
-        """Delete an item and tell everybody; return False when there was none."""
+        """Delete an item and publish its tombstone; return whether it existed."""
         async with self._database.transaction() as connection:
             await connection.execute(*SQL.lock_catalogue(tenant=tenant))
             known = await connection.fetchval(*SQL.delete_item(tenant=tenant, item_id=item_id))
@@ -129,33 +133,33 @@ class Catalogue:
         tenant: str,
         states: Mapping[str, State],
         kind: str,
-        most: int,
-        room: int,
+        quota: int,
+        headroom: int,
     ) -> None:
-        """Let the new states refuse what is said of them that a tenant may not have, with `room` beyond."""
+        """Mark the new states that exceed the tenant's quota and `headroom` as rejected."""
         new = [state for state in states.values() if state.is_new]
         if not new:
             return
         count = await connection.fetchval(*SQL.catalogue_count(tenant=tenant, kind=kind)) or 0
-        for state in new[max(0, most + room - count) :]:
+        for state in new[max(0, quota + headroom - count) :]:
             state.rejection = (
-                f"{state.id!r} is new, and {tenant!r} has {count:,} {kind} of {most:,} that it may have; "
-                f"delete some, or raise SYNC_MAX_{kind.upper()}"
+                f"{state.id!r} is new, and {tenant!r} has {count:,} {kind}; its limit is {quota:,}. "
+                f"Delete some, or raise SYNC_MAX_{kind.upper()}"
             )
 
     async def item(self, tenant: str, item_id: str) -> dict[str, Any] | None:
-        """One item as people see it."""
+        """Return an item for display, or None."""
         row = await self._database.fetchrow(*SQL.items(tenant=tenant, ids=[item_id]))
         return None if row is None else _shown(row, "item_id")
 
     async def user(self, tenant: str, user_id: str) -> dict[str, Any] | None:
-        """One user as people see them."""
+        """Return a user for display, or None."""
         row = await self._database.fetchrow(*SQL.users(tenant=tenant, ids=[user_id]))
         return None if row is None else _shown(row, "user_id")
 
 
 def _states(rows: Sequence[asyncpg.Record], ids: Sequence[str], fields: Sequence[str]) -> dict[str, State]:
-    known = {
+    stored = {
         row["id"]: State(
             id=row["id"],
             fields={name: row[name] for name in fields},
@@ -165,7 +169,7 @@ def _states(rows: Sequence[asyncpg.Record], ids: Sequence[str], fields: Sequence
         )
         for row in rows
     }
-    return {identity: known.get(identity) or State(identity, is_new=True) for identity in ids}
+    return {identity: stored.get(identity) or State(identity, is_new=True) for identity in ids}
 
 
 def _record(stored: Mapping[str, Any] | None) -> Record | None:

@@ -1,4 +1,4 @@
-"""Erasing users: their state goes, their orders stay without them, and rejected rows that name them go."""
+"""Erase users: delete their states and rejected rows that name them, and anonymize their orders."""
 
 from __future__ import annotations
 
@@ -16,33 +16,33 @@ if TYPE_CHECKING:
 
 
 class Erasures:
-    """Removes users from what sync owns; a repetition changes nothing."""
+    """Removes users from sync's tables. A repetition changes nothing."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def erase(self, request: UserErasureRequested) -> None:
-        """Erase a user, and publish the tombstone and the receipt with it."""
+        """Erase a user, and publish the tombstone and the receipt in the same transaction."""
         tenant, user_id = request.tenant, request.user_id
-        which = {"tenant": tenant, "user_id": user_id}
+        user = {"tenant": tenant, "user_id": user_id}
         async with self._database.transaction() as connection:
             await connection.execute(*SQL.lock_catalogue(tenant=tenant))
-            before = await connection.fetchval(
-                *SQL.add_erased_user(**which, erasure_id=request.erasure_id, erased_at=request.occurred_at)
+            earlier = await connection.fetchval(
+                *SQL.add_erased_user(**user, erasure_id=request.erasure_id, erased_at=request.occurred_at)
             )
-            deleted = {
-                "users": await connection.fetchval(*SQL.delete_user(**which)),
-                "orders": await connection.fetchval(*SQL.anonymize_orders(**which)),
-                "order_items": await connection.fetchval(*SQL.anonymize_order_items(**which)),
-                "staged_lines": await connection.fetchval(*SQL.anonymize_staged_lines(**which)),
-                "import_rejects": await connection.fetchval(*SQL.delete_rejects_of_user(**which)),
+            erased = {
+                "users": await connection.fetchval(*SQL.delete_user(**user)),
+                "orders": await connection.fetchval(*SQL.anonymize_orders(**user)),
+                "order_items": await connection.fetchval(*SQL.anonymize_order_items(**user)),
+                "staged_lines": await connection.fetchval(*SQL.anonymize_staged_lines(**user)),
+                "import_rejects": await connection.fetchval(*SQL.delete_rejects_of_user(**user)),
             }
-            rows = {place: count + before.get(place, 0) for place, count in deleted.items()}
-            await connection.execute(*SQL.count_erased(**which, rows=rows))
+            rows = {table: count + earlier.get(table, 0) for table, count in erased.items()}
+            await connection.execute(*SQL.save_erased_rows(**user, rows=rows))
             await outbox.append_tombstone(connection, USERS, tenant, f"{tenant}:{user_id}")
             await outbox.append(connection, ERASURE_RECEIPTS, [UserErased.of(request, "sync", rows)])
 
     async def erased(self, connection: Connection, tenant: str, users: Sequence[str]) -> dict[str, datetime]:
-        """Erased user → until when nothing that was said of them counts."""
+        """Return when each of the users was erased; users that were not are omitted."""
         rows = await connection.fetch(*SQL.erased_users(tenant=tenant, ids=list(users)))
         return {row["user_id"]: row["erased_at"] for row in rows}

@@ -1,4 +1,4 @@
-"""Files in the object store, read as a stream of unpacked bytes."""
+"""Files in the object store, read as a stream of decompressed bytes."""
 
 from __future__ import annotations
 
@@ -20,28 +20,28 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_s3.type_defs import ListObjectsV2OutputTypeDef
 
-# The store won't say better to the same question: of one object, this is no outage.
-_REFUSALS = frozenset({400, 401, 403})
-_FAILURES = frozenset({500, 501, 502, 504})
-_MISSING = frozenset({"404", "NoSuchKey", "NotFound", "NoSuchBucket"})
+# A retry of the same request gets the same answer; for a single object this is not an outage.
+_DENIED_STATUS = frozenset({400, 401, 403})
+_FAILED_STATUS = frozenset({500, 501, 502, 504})
+_MISSING_CODES = frozenset({"404", "NoSuchKey", "NotFound", "NoSuchBucket"})
 
 Result = TypeVar("Result")
 
 
-class _Gone(Permanent):
-    """The object isn't there, any more or at all."""
+class _Missing(Permanent):
+    """The object does not exist."""
 
 
 class StoreDenied(Transient):
-    """The store answered, and declined."""
+    """The store denied the request."""
 
 
 class StoreFailed(Transient):
-    """The store answered that it failed, which it may do for this object alone."""
+    """The store answered with an internal error, possibly for this object alone."""
 
 
 class Files:
-    """Posted files in Endcap's own bucket, and uploads in the one that people write to."""
+    """Posted files in Endcap's bucket, and uploads in the bucket that clients write to."""
 
     def __init__(
         self,
@@ -55,48 +55,49 @@ class Files:
         self.data_bucket = data_bucket
         self.uploads_bucket = uploads_bucket
 
-    async def keep(self, key: str, file: IO[bytes]) -> str:
+    async def save(self, key: str, file: IO[bytes]) -> str:
         """Store a posted file in Endcap's bucket; return its etag."""
-        await _calling(lambda: self._client.upload_fileobj(file, self.data_bucket, key))
-        head = await _calling(lambda: self._client.head_object(Bucket=self.data_bucket, Key=key))
+        await _call(lambda: self._client.upload_fileobj(file, self.data_bucket, key))
+        head = await _call(lambda: self._client.head_object(Bucket=self.data_bucket, Key=key))
         return head["ETag"]
 
     async def delete(self, bucket: str, key: str) -> None:
-        """Delete a file; one that is gone is no error. Refused when the store keeps this one."""
-        with suppress(_Gone):
-            await _calling(lambda: self._client.delete_object(Bucket=bucket, Key=key))
+        """Delete a file if it exists. Raises StoreDenied if the store denies it."""
+        with suppress(_Missing):
+            await _call(lambda: self._client.delete_object(Bucket=bucket, Key=key))
 
     async def upload(self, key: str) -> Upload | None:
-        """The newest version of an uploaded object; None when it is gone.
+        """Return the newest version of an uploaded object, or None if it does not exist.
 
-        Permanent when the store refuses to tell, so that an announcement of it does not hold up the others.
+        Raises Permanent if the store denies access to it or fails for it alone, so that its notice does not
+        block others.
         """
         try:
-            head = await _calling(lambda: self._client.head_object(Bucket=self.uploads_bucket, Key=key))
-        except _Gone:
+            head = await _call(lambda: self._client.head_object(Bucket=self.uploads_bucket, Key=key))
+        except _Missing:
             return None
         except StoreDenied as error:
             raise Permanent(
-                f"{key} in {self.uploads_bucket} can't be looked at: {error} Let sync read the bucket; its "
+                f"{key} in {self.uploads_bucket} cannot be read: {error} Allow sync to read the bucket; its "
                 "sweep then finds the file, or replay this notice."
             ) from error
         except StoreFailed as error:
-            # The client has tried five times: is it the store that fails, or this object?
+            # The client has tried five times. Find out whether the store fails, or this object alone.
             with suppress(StoreDenied):
-                await _calling(lambda: self._client.head_bucket(Bucket=self.uploads_bucket))
+                await _call(lambda: self._client.head_bucket(Bucket=self.uploads_bucket))
             raise Permanent(
-                f"{key} in {self.uploads_bucket} can't be looked at, though the store answers: {error} "
-                "The sweep finds the file once the store shows it."
+                f"{key} in {self.uploads_bucket} cannot be read, although the store works: {error} "
+                "The sweep finds the file once it can be read."
             ) from error
-        return Upload(key, head["ETag"], _whole(head["LastModified"]), head["ContentLength"])
+        return Upload(key, head["ETag"], _to_seconds(head["LastModified"]), head["ContentLength"])
 
     async def uploads(self) -> AsyncGenerator[list[Upload], None]:
-        """Everything that was uploaded, a page at a time."""
+        """Yield all uploaded objects in pages."""
         token: str | None = None
         while True:
-            page = await _calling(partial(self._page, token))
+            page = await _call(partial(self._page, token))
             yield [
-                Upload(entry["Key"], entry["ETag"], _whole(entry["LastModified"]), entry["Size"])
+                Upload(entry["Key"], entry["ETag"], _to_seconds(entry["LastModified"]), entry["Size"])
                 for entry in page.get("Contents", [])
             ]
             if not page["IsTruncated"]:
@@ -111,46 +112,52 @@ class Files:
     async def pieces(
         self, bucket: str, key: str, etag: str | None
     ) -> AsyncGenerator[tuple[bytes, int], None]:
-        """The unpacked bytes of a file in pieces, each with how many packed bytes are read by then.
+        """Yield the decompressed bytes of a file in pieces, each with the compressed bytes read so far.
 
-        Permanent when the object is gone or was replaced, when it is damaged, and when it holds too much.
+        Raises Permanent if the object is missing, replaced, damaged, or exceeds the limits.
         """
-        guard = {"IfMatch": etag} if etag else {}
-        found = await _calling(
-            lambda: self._client.get_object(Bucket=bucket, Key=key, **guard)  # type: ignore[arg-type]
+        condition = {"IfMatch": etag} if etag else {}
+        response = await _call(
+            lambda: self._client.get_object(Bucket=bucket, Key=key, **condition)  # type: ignore[arg-type]
         )
-        body, unpacker, read = found["Body"], Decompressor(self._limits), 0
+        body, decompressor, read = response["Body"], Decompressor(self._limits), 0
         try:
-            while piece := await _calling(lambda: body.read(PIECE_BYTES)):
+            while piece := await _call(lambda: body.read(PIECE_BYTES)):
                 read += len(piece)
-                for plain in unpacker.feed(piece):
+                for plain in decompressor.feed(piece):
                     yield plain, read
-                    # A piece may hold a thousand: heartbeats and other imports have their turns between them.
+                    # One piece may decompress to a thousand: let heartbeats and other imports run in between.
                     await asyncio.sleep(0)
-            for plain in unpacker.close():
+            for plain in decompressor.close():
                 yield plain, read
         finally:
             body.close()
 
 
-async def _calling(call: Callable[[], Result]) -> Result:
-    """Call boto3 off the event loop, in our own errors."""
+async def _call(call: Callable[[], Result]) -> Result:
+    """Call boto3 in a thread; raise Permanent or Transient in place of its errors."""
     try:
         return await asyncio.to_thread(call)
     except ClientError as error:
         code = error.response["Error"]["Code"]
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 500)
-        if code in _MISSING or status == 404:
-            raise _Gone("The file is gone from the object store.") from error
+        if code in _MISSING_CODES or status == 404:
+            raise _Missing("The file does not exist in the object store any more.") from error
         if status == 412:
-            raise Permanent("The file was replaced; the newer one is imported by itself.") from error
-        # A store that is too busy says 503.
-        kind = StoreDenied if status in _REFUSALS else StoreFailed if status in _FAILURES else Transient
-        raise kind(f"The object store refused: {error}.") from error
+            raise Permanent("The file was replaced; its new version is imported separately.") from error
+        # A busy store answers 503, which is Transient.
+        kind = (
+            StoreDenied
+            if status in _DENIED_STATUS
+            else StoreFailed
+            if status in _FAILED_STATUS
+            else Transient
+        )
+        raise kind(f"The object store answered with an error: {error}.") from error
     except (BotoCoreError, OSError) as error:
-        raise Transient(f"The object store can't be reached: {error}") from error
+        raise Transient(f"The object store cannot be reached: {error}") from error
 
 
-def _whole(moment: datetime) -> datetime:
-    """To the second, since some stores tell no more when they are asked for a single object."""
-    return moment.astimezone(UTC).replace(microsecond=0)
+def _to_seconds(time: datetime) -> datetime:
+    """Return a time without fractions of a second, which some stores omit for a single object."""
+    return time.astimezone(UTC).replace(microsecond=0)

@@ -1,4 +1,4 @@
-"""Imports and their refused rows."""
+"""The state of imports, and their rejected rows."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from services.sync.domain.imports import Import, Reject
 from services.sync.domain.mapping import Kind
 from services.sync.domain.uploads import Upload
-from services.sync.store.statements import PATIENCE, SQL
+from services.sync.store.statements import FILE_TIMEOUT_SECONDS, SQL
 from shared.jobs import LeaseLost, enqueue
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ class Imports:
         self._database = database
 
     async def add(self, new: Import) -> bool:
-        """Add an import and its job together; False when this version of its object needs none."""
+        """Add an import with its job; return False if this version of the object already has an import."""
         async with self._database.transaction() as connection:
             created = await connection.fetchval(
                 *SQL.add_import(
@@ -53,12 +53,12 @@ class Imports:
         return True
 
     async def known_tenants(self, names: Iterable[str]) -> set[str]:
-        """Those of the names that are tenants today."""
+        """Return those of the names that are tenants."""
         rows = await self._database.fetch(*SQL.known_tenants(tenants=list(names)))
         return {row["tenant"] for row in rows}
 
-    async def without_import(self, bucket: str, uploads: Sequence[Upload]) -> list[Upload]:
-        """Those of the uploads that are still to be imported, or again after an outage."""
+    async def uploads_to_import(self, bucket: str, uploads: Sequence[Upload]) -> list[Upload]:
+        """Return the uploads without an import, or with one that failed because of an outage."""
         rows = await self._database.fetch(
             *SQL.uploads_to_import(
                 bucket=bucket,
@@ -70,22 +70,25 @@ class Imports:
         return [uploads[row["place"] - 1] for row in rows]
 
     async def by_id(self, identity: str) -> Import | None:
-        """An import as it is now."""
+        """Return an import, or None."""
         row = await self._database.fetchrow(*SQL.import_by_id(id=identity))
         return None if row is None else _import(row)
 
     async def of_tenant(self, tenant: str, identity: str) -> tuple[Import, bool] | None:
-        """An import of a tenant, and whether Kafka has all that it published."""
+        """Return an import of a tenant and whether Kafka has all of its events, or None."""
         row = await self._database.fetchrow(*SQL.import_of_tenant(tenant=tenant, id=identity))
         return None if row is None else (_import(row), row["relayed"])
 
     async def newest(self, tenant: str, limit: int) -> list[tuple[Import, bool]]:
-        """The newest imports of a tenant, each with whether it is relayed."""
+        """Return the newest imports of a tenant, each with whether Kafka has all of its events."""
         rows = await self._database.fetch(*SQL.imports_of_tenant(tenant=tenant, limit=limit))
         return [(_import(row), row["relayed"]) for row in rows]
 
     async def save(self, connection: Connection, import_: Import) -> None:
-        """Write the import in the transaction of what it counts; LeaseLost when somebody else did."""
+        """Update an import in the transaction of the rows that it counts.
+
+        Raises LeaseLost if another process has updated it since it was read.
+        """
         row = await connection.fetchrow(
             *SQL.save_import(
                 id=import_.id,
@@ -117,43 +120,43 @@ class Imports:
     async def fail(
         self, connection: Connection, identity: str, sentence: str, *, outage: bool
     ) -> tuple[str, Kind] | None:
-        """Say that an import will not work; its tenant and kind, or None when it had ended before."""
+        """Mark an import as failed; return its tenant and kind, or None if it had ended before."""
         row = await connection.fetchrow(*SQL.fail_import(id=identity, error=sentence, outage=outage))
-        await connection.execute(*SQL.drop_staged(import_id=identity), timeout=PATIENCE)
+        await connection.execute(*SQL.drop_staged(import_id=identity), timeout=FILE_TIMEOUT_SECONDS)
         return None if row is None else (row["tenant"], row["kind"])
 
     async def claim_training(self, connection: Connection, tenant: str) -> str | None:
-        """The newest import that training is to be asked for; None when none wants it or some still run.
+        """Return the newest import to request training for; None if there is none, or some still run.
 
-        Call it behind the change of a status and in its transaction: so the last one to end always asks.
+        Call it after a change of status, in the same transaction: then the last import to end requests it.
         """
         await connection.execute(*SQL.lock_training(tenant=tenant))
         newest: str | None = await connection.fetchval(*SQL.claim_training(tenant=tenant))
         return newest
 
-    async def published_by_now(self, connection: Connection, identity: str) -> None:
-        """Let an import be relayed only with what was appended after its end, too."""
-        await connection.execute(*SQL.published_by_now(id=identity))
+    async def wait_for_outbox(self, connection: Connection, identity: str) -> None:
+        """Let an import count as relayed only when all present rows of the outbox are published."""
+        await connection.execute(*SQL.wait_for_outbox(id=identity))
 
     async def with_old_files(self, days: float, after: str) -> list[tuple[str, str, str]]:
-        """(id, bucket, key) of posted imports that ended so long ago, and whose files are there still.
+        """Return (id, bucket, key) of posted imports that ended more than `days` ago and still have files.
 
-        A page of them by their ids, of those `after` one.
+        It is a page in the order of ids, of those after `after`.
         """
         rows = await self._database.fetch(*SQL.with_old_files(days=days, after=after))
         return [(row["id"], row["bucket"], row["object_key"]) for row in rows]
 
     async def file_deleted(self, identity: str) -> None:
-        """Remember that the file of an import is gone."""
+        """Record that the file of an import was deleted."""
         await self._database.execute(*SQL.file_deleted(id=identity))
 
     async def newest_outbox_row(self, connection: Connection) -> int | None:
-        """The row after which everything of this transaction and before it is published."""
+        """Return the outbox row with which all events of this and earlier transactions are published."""
         seq: int | None = await connection.fetchval(*SQL.newest_outbox_row())
         return seq
 
     async def add_rejects(self, connection: Connection, identity: str, rejects: Iterable[Reject]) -> None:
-        """Keep refused rows for the report."""
+        """Store rejected rows for the report."""
         records = [(identity, *reject) for reject in rejects]
         if records:
             await connection.copy_records_to_table(
@@ -163,22 +166,22 @@ class Imports:
             )
 
     async def delete_old_rejects(self, days: float) -> int:
-        """Delete the refused rows of some imports that ended so many days ago; return of how many."""
+        """Delete the rejected rows of some imports that ended more than `days` ago; return of how many."""
         ids = [row["id"] for row in await self._database.fetch(*SQL.with_old_rejects(days=days))]
         if ids:
-            await self._database.pool.execute(*SQL.delete_rejects(ids=ids), timeout=PATIENCE)
+            await self._database.pool.execute(*SQL.delete_rejects(ids=ids), timeout=FILE_TIMEOUT_SECONDS)
         return len(ids)
 
-    async def pending(self, tenant: str, most: int) -> int:
-        """Return how many imports of a tenant wait or run, counted up to `most`."""
-        return int(await self._database.fetchval(*SQL.pending(tenant=tenant, most=most)))
+    async def count_pending(self, tenant: str, limit: int) -> int:
+        """Return how many imports of a tenant are queued or running, counted up to `limit`."""
+        return int(await self._database.fetchval(*SQL.count_pending(tenant=tenant, limit=limit)))
 
     async def drop_rejects(self, connection: Connection, identity: str) -> None:
-        """Forget the report of an import that begins again."""
+        """Delete the rejected rows of an import that restarts."""
         await connection.execute(*SQL.drop_rejects(import_id=identity))
 
     async def rejects(self, identity: str) -> AsyncIterator[list[Reject]]:
-        """Every refused row in the order of the file, a page at a time."""
+        """Yield the stored rejected rows in pages, in the order of the file."""
         after = 0
         while True:
             rows = await self._database.fetch(*SQL.rejects(import_id=identity, after=after, limit=_PAGE))

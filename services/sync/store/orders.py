@@ -1,4 +1,4 @@
-"""Orders and their lines, and which interactions came in files."""
+"""Orders and their lines, and the ids of imported interactions."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ Key = tuple[str, str]
 
 
 class Known(NamedTuple):
-    """An order that is there already."""
+    """The hash of a stored order's content, and the import that brought it."""
 
     content: bytes
     import_id: str | None
 
 
 class Orders:
-    """Orders of the shop. Methods with a connection belong to the caller's transaction."""
+    """The orders of tenants. Methods with a connection run in the caller's transaction."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def add(self, connection: Connection, import_: Import, orders: Sequence[Order]) -> set[Key]:
-        """Add the orders that are not known yet, with their lines; return which those are."""
+        """Add the new orders with their lines; return the keys of those that were added."""
         rows = await connection.fetch(
             *SQL.add_orders(
                 tenant=import_.tenant,
@@ -67,9 +67,9 @@ class Orders:
         return new
 
     async def known(self, connection: Connection, tenant: str, orders: Sequence[Order]) -> dict[Key, Known]:
-        """Under which content, and by which import, orders are known."""
+        """Return the stored orders with the same keys."""
         rows = await connection.fetch(
-            *SQL.contents(
+            *SQL.stored_orders(
                 tenant=tenant,
                 kinds=[order.kind for order in orders],
                 order_ids=[order.order_id for order in orders],
@@ -78,7 +78,7 @@ class Orders:
         return {(row["kind"], row["order_id"]): Known(row["content"], row["import_id"]) for row in rows}
 
     async def by_id(self, tenant: str, order_id: str) -> list[dict[str, Any]]:
-        """The order of an id, and a cancellation of the same id, each with its lines."""
+        """Return the order and the cancellation with an id, each with its lines; empty if there is none."""
         orders = await self._database.fetch(*SQL.order_by_id(tenant=tenant, order_id=order_id))
         lines = await self._database.fetch(*SQL.order_lines(tenant=tenant, order_id=order_id))
         return [
@@ -89,7 +89,7 @@ class Orders:
     async def new_interactions(
         self, connection: Connection, tenant: str, event_ids: Sequence[str]
     ) -> set[str]:
-        """Remember interactions; return those that were not known."""
+        """Store the ids of imported interactions; return those that are new."""
         rows = await connection.fetch(*SQL.new_interactions(tenant=tenant, event_ids=list(event_ids)))
         return {row["event_id"] for row in rows}
 

@@ -1,4 +1,4 @@
-"""What waits while a file is read: its rows are settled sorted, not in the order of the file."""
+"""Staged rows of imports: they are processed sorted, not in the order of the file."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from services.sync.domain.catalogue import parse_times, to_microseconds
 from services.sync.domain.imports import Import, RejectCapacity
+from services.sync.domain.order_rows import OrderRow
 from services.sync.domain.orders import (
     INCOMPLETE_CODE,
     INCOMPLETE_REASON,
@@ -16,9 +17,9 @@ from services.sync.domain.orders import (
     RejectedLine,
     StagedLine,
 )
-from services.sync.domain.rows import OrderRow, PutRow
+from services.sync.domain.rows import PutRow
 from services.sync.domain.table import MAX_RAW_CHARACTERS
-from services.sync.store.statements import PATIENCE, SQL
+from services.sync.store.statements import FILE_TIMEOUT_SECONDS, SQL
 
 if TYPE_CHECKING:
     import asyncpg
@@ -44,7 +45,7 @@ class FieldUpdate(NamedTuple):
 
 
 class RejectedCount(NamedTuple):
-    """How many waiting lines were refused, how many of them are kept for the report, and their bytes."""
+    """How many staged lines were rejected, how many of them were stored for the report, and their bytes."""
 
     rejected: int
     kept: int
@@ -52,7 +53,7 @@ class RejectedCount(NamedTuple):
 
 
 class Staging:
-    """The waiting rows of imports. Methods with a connection belong to the caller's transaction."""
+    """The staged rows of imports. Methods with a connection run in the caller's transaction."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -60,7 +61,7 @@ class Staging:
     async def add_lines(
         self, connection: Connection, import_id: str, lines: Sequence[tuple[int, str, OrderRow]]
     ) -> None:
-        """Let order lines wait: (line of the file, the row itself, what it says)."""
+        """Stage order lines: (line of the file, raw row, parsed row)."""
         await connection.copy_records_to_table(
             "staged_lines",
             records=[(import_id, line, raw, *row) for line, raw, row in lines],
@@ -70,7 +71,7 @@ class Staging:
     async def add_rejected_orders(
         self, connection: Connection, import_id: str, orders: Sequence[tuple[str, int]]
     ) -> None:
-        """Remember orders of which a row was error: (order id, line of the file)."""
+        """Stage the orders that have a rejected row: (order id, line of the file)."""
         await connection.copy_records_to_table(
             "staged_faults",
             records=[(import_id, *order) for order in orders],
@@ -78,7 +79,7 @@ class Staging:
         )
 
     async def save_filled_lines(self, connection: Connection, lines: Sequence[StagedLine]) -> None:
-        """Write into waiting order lines the cells that they have from other lines of their orders."""
+        """Save the cells of staged order lines that were filled from other lines of their orders."""
         if not lines:
             return
         rows = [line.row for line in lines]
@@ -95,13 +96,13 @@ class Staging:
                 provinces=[row.province for row in rows],
                 countries=[row.country for row in rows],
             ),
-            timeout=PATIENCE,
+            timeout=FILE_TIMEOUT_SECONDS,
         )
 
     async def add_puts(
         self, connection: Connection, import_id: str, puts: Sequence[tuple[int, PutRow]]
     ) -> None:
-        """Let rows about items or users wait: (line of the file, what it says)."""
+        """Stage rows about items or users: (line of the file, parsed row)."""
         await connection.copy_records_to_table(
             "staged_puts",
             records=[(import_id, line, *put) for line, put in puts],
@@ -109,13 +110,15 @@ class Staging:
         )
 
     async def count(self, import_id: str) -> int:
-        """How many rows of an import wait."""
-        count = await self._database.pool.fetchval(*SQL.staged_count(import_id=import_id), timeout=PATIENCE)
+        """Return the number of staged rows of an import."""
+        count = await self._database.pool.fetchval(
+            *SQL.staged_count(import_id=import_id), timeout=FILE_TIMEOUT_SECONDS
+        )
         return int(count)
 
     async def drop(self, connection: Connection, import_id: str) -> None:
-        """Forget an import's waiting rows."""
-        await connection.execute(*SQL.drop_staged(import_id=import_id), timeout=PATIENCE)
+        """Delete the staged rows of an import."""
+        await connection.execute(*SQL.drop_staged(import_id=import_id), timeout=FILE_TIMEOUT_SECONDS)
 
     async def reject_lines(
         self,
@@ -124,7 +127,7 @@ class Staging:
         rejected: Sequence[RejectedLine],
         capacity: RejectCapacity,
     ) -> RejectedCount:
-        """Take waiting order lines away; keep the first of them for the report, as far as there is room."""
+        """Remove staged order lines; store the first ones for the report, within the capacity."""
         if not rejected:
             return RejectedCount(0, 0, 0)
         row = await connection.fetchrow(
@@ -137,14 +140,14 @@ class Staging:
                 bytes=capacity.bytes,
                 raw=MAX_RAW_CHARACTERS,
             ),
-            timeout=PATIENCE,
+            timeout=FILE_TIMEOUT_SECONDS,
         )
         return RejectedCount(*(row or (0, 0, 0)))
 
     async def reject_incomplete_orders(
         self, connection: Connection, import_id: str, capacity: RejectCapacity
     ) -> RejectedCount:
-        """Take the other lines of orders away of which a row was refused, and keep some for the report."""
+        """Remove the other lines of orders with a rejected row; store some for the report."""
         row = await connection.fetchrow(
             *SQL.reject_incomplete_orders(
                 import_id=import_id,
@@ -154,14 +157,14 @@ class Staging:
                 bytes=capacity.bytes,
                 raw=MAX_RAW_CHARACTERS,
             ),
-            timeout=PATIENCE,
+            timeout=FILE_TIMEOUT_SECONDS,
         )
         return RejectedCount(*(row or (0, 0, 0)))
 
     async def reject_oversized_orders(
         self, connection: Connection, import_id: str, capacity: RejectCapacity
     ) -> RejectedCount:
-        """Take the lines of orders that have too many away, and keep some of them for the report."""
+        """Remove the lines of orders that have too many; store some for the report."""
         row = await connection.fetchrow(
             *SQL.reject_oversized_orders(
                 import_id=import_id,
@@ -171,12 +174,12 @@ class Staging:
                 bytes=capacity.bytes,
                 raw=MAX_RAW_CHARACTERS,
             ),
-            timeout=PATIENCE,
+            timeout=FILE_TIMEOUT_SECONDS,
         )
         return RejectedCount(*(row or (0, 0, 0)))
 
     async def lines(self, import_id: str, after: str) -> AsyncGenerator[StagedLine, None]:
-        """The order lines behind an order, those of an order together."""
+        """Yield the staged lines of orders whose ids follow `after`, sorted by order id."""
         query = SQL.staged_orders(import_id=import_id, after=after)
         async with aclosing(self._pages(*query)) as pages:
             async for page in pages:
@@ -188,8 +191,8 @@ class Staging:
     ) -> AsyncGenerator[FieldUpdate, None]:
         """Yield the updates of items or users whose ids follow `after`, sorted by id."""
         if import_.kind == "orders":
-            facts = {"items": SQL.item_facts, "users": SQL.user_facts}[kind]
-            async with aclosing(self._pages(*facts(import_id=import_.id, after=after))) as pages:
+            statement = {"items": SQL.item_updates, "users": SQL.user_updates}[kind]
+            async with aclosing(self._pages(*statement(import_id=import_.id, after=after))) as pages:
                 async for page in pages:
                     for identity, field, value, said_at in page:
                         fields = {} if field is None else {field: value}
@@ -200,12 +203,12 @@ class Staging:
         async with aclosing(self._pages(*query)) as pages:
             async for page in pages:
                 for line, identity, fields, attributes in page:
-                    # Of two rows about the same thing the later one holds.
+                    # Of two rows about the same item or user the later one wins.
                     yield FieldUpdate(identity, parse_times(fields), attributes, said_at + line, line)
 
     async def _pages(self, text: str, *args: Any) -> AsyncGenerator[list[asyncpg.Record], None]:
-        """The rows of a query, read in a transaction of its own: one state of the table."""
+        """Yield the rows of a query in pages, in a transaction of its own, so that they are consistent."""
         async with self._database.transaction(readonly=True) as connection:
             cursor = await connection.cursor(text, *args)
-            while page := await cursor.fetch(_PAGE, timeout=PATIENCE):
+            while page := await cursor.fetch(_PAGE, timeout=FILE_TIMEOUT_SECONDS):
                 yield page

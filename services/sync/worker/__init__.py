@@ -1,4 +1,4 @@
-"""What sync does in the background: imports, the sweep for uploads whose notice was lost, and cleaning."""
+"""sync's background work: imports, the sweep for uploads whose notice was lost, and retention."""
 
 from services.sync.worker.importer import Importer
 from services.sync.worker.retention import Retention

@@ -1,4 +1,4 @@
-"""The first step: the file's rows, a chunk at a time. For interactions it is the only one."""
+"""Read a file in chunks and stage its rows; rows of interactions are published at once."""
 
 from __future__ import annotations
 
@@ -13,13 +13,9 @@ from services.sync.domain.date_order import DateOrder
 from services.sync.domain.imports import Import, Reject
 from services.sync.domain.limits import CHUNK_BYTES, CHUNK_CELLS, Limits
 from services.sync.domain.mapping import DATE_FIELDS, Mapping, find_columns
+from services.sync.domain.order_rows import order_row_parser
 from services.sync.domain.rejected_orders import RejectedOrders
-from services.sync.domain.rows import (
-    interaction_row_parser,
-    item_row_parser,
-    order_row_parser,
-    user_row_parser,
-)
+from services.sync.domain.rows import interaction_row_parser, item_row_parser, user_row_parser
 from services.sync.domain.table import Record, Table, printable
 from shared import outbox
 from shared.errors import Permanent
@@ -30,23 +26,23 @@ if TYPE_CHECKING:
     from shared.postgres import Connection, Database
 
 Row = tuple[Record, Any]
-"""A record and what it says: an order line, a put, or an interaction."""
+"""A record and its parsed row: an order line, a put, or an interaction."""
 
 
-_TRACE_BYTES = 64
-"""Bytes of a piece that are looked at again with the next one: more than stand around a date's separator."""
+_OVERLAP_BYTES = 64
+"""Bytes of a piece that are searched again with the next piece: more than the length of a date."""
 
 
-class _Rows(NamedTuple):
-    """The reader of a file's rows, the columns of cells that it had to cut, and the faults of order files."""
+class _RowParser(NamedTuple):
+    """The parser of a file's rows, the columns of shortened cells, and the rejected orders of order files."""
 
-    read: Callable[[list[str]], Any]
+    parse: Callable[[list[str]], Any]
     shortened: Counter[str]
     rejected_orders: RejectedOrders | None = None
 
 
 class FileReader:
-    """Reads files chunk by chunk, each in one transaction with the import's state."""
+    """Reads files in chunks; the rows of a chunk and the import's state are saved in one transaction."""
 
     def __init__(
         self,
@@ -66,7 +62,7 @@ class FileReader:
         self._files = files
         self._chunk_rows = chunk_rows
         self._limits = limits
-        self._take: dict[str, Callable[[Connection, Import, list[Row]], Awaitable[None]]] = {
+        self._save_rows: dict[str, Callable[[Connection, Import, list[Row]], Awaitable[None]]] = {
             "orders": self._stage_lines,
             "items": self._stage_puts,
             "users": self._stage_puts,
@@ -74,16 +70,16 @@ class FileReader:
         }
 
     async def read(self, import_: Import) -> Import:
-        """Read the file from the import's position to its end."""
+        """Read the file from the import's position to its end; return the import in its next step."""
         mapping = await self._resolved_mapping(import_)
         table = Table(mapping.encoding, mapping.delimiter)
-        rows: _Rows | None = None
+        parser: _RowParser | None = None
         async with aclosing(self._chunks(table, import_)) as chunks:
-            async for records, packed_bytes in chunks:
-                rows = rows or _row_reader(import_, mapping, table)
-                import_ = await self._chunk(import_, records, rows, table, packed_bytes)
-        if rows is None:
-            _row_reader(import_, mapping, table)  # A file without rows still has to have our columns.
+            async for records, bytes_read in chunks:
+                parser = parser or _row_parser(import_, mapping, table)
+                import_ = await self._save_chunk(import_, records, parser, table, bytes_read)
+        if parser is None:
+            _row_parser(import_, mapping, table)  # A file without rows still needs the required columns.
         updated = import_.copy()
         updated.start_step("finish" if import_.kind == "interactions" else import_.kind)
         updated.bytes_read, updated.encoding = import_.size, table.encoding
@@ -94,8 +90,8 @@ class FileReader:
     async def _resolved_mapping(self, import_: Import) -> Mapping:
         """Return the file's mapping with one order of day and month.
 
-        Where the mapping leaves that open, the rows are looked at before the first is taken. Permanent when
-        they don't tell.
+        If the mapping allows both, all dates of the file are read first. Raises Permanent if they do not
+        decide.
         """
         mapping = import_.own_mapping or (
             builtin_mappings.by_name(import_.source) if import_.source else None
@@ -107,7 +103,7 @@ class FileReader:
         return order.resolved_mapping()
 
     async def _header(self, import_: Import) -> Table:
-        """Return a table that has read the first line; Permanent when there is none."""
+        """Return a table that has read the header. Raises Permanent if the file is empty."""
         table = Table()
         file = self._files.pieces(import_.bucket, import_.object_key, import_.etag)
         async with aclosing(file) as pieces:
@@ -119,22 +115,22 @@ class FileReader:
         return table
 
     async def _has_ambiguous_dates(self, import_: Import, order: DateOrder) -> bool:
-        """Return whether the file may hold a date that the order of day and month tells."""
+        """Return whether the file may contain a date that depends on the order of day and month."""
         file = self._files.pieces(import_.bucket, import_.object_key, import_.etag)
         tail = b""
         async with aclosing(file) as pieces:
             async for piece, _ in pieces:
                 if order.may_match(tail + piece):
                     return True
-                tail = piece[-_TRACE_BYTES:]
+                tail = piece[-_OVERLAP_BYTES:]
         return False
 
     async def _observe_dates(self, import_: Import, mapping: Mapping, order: DateOrder) -> None:
-        """Show the dates of all rows to what decides between day and month first."""
+        """Pass the dates of all rows to `order`."""
         table = Table(mapping.encoding, mapping.delimiter)
         column: int | None = None
 
-        def look(records: list[Record]) -> None:
+        def observe(records: list[Record]) -> None:
             nonlocal column
             if column is None and table.header is not None:
                 column = find_columns(mapping, import_.kind, table.header)[DATE_FIELDS.get(import_.kind, "")]
@@ -145,58 +141,60 @@ class FileReader:
         file = self._files.pieces(import_.bucket, import_.object_key, import_.etag)
         async with aclosing(file) as pieces:
             async for piece, _ in pieces:
-                look(table.feed(piece))
-        look(table.close())
+                observe(table.feed(piece))
+        observe(table.close())
 
     async def _chunks(self, table: Table, import_: Import) -> AsyncGenerator[tuple[list[Record], int], None]:
-        """Yield the records behind the import's line, and how much of the packed file is read by then.
+        """Yield chunks of records after the import's position, and the compressed bytes read so far.
 
-        A chunk is bounded by its rows, its bytes and its cells. Permanent for a file of too many lines.
+        A chunk is limited in rows, bytes and cells. Raises Permanent for a file with too many lines.
         """
         after = import_.position.get("line", 0)
         chunk = _Chunk(self._chunk_rows)
-        packed_bytes = 0
+        bytes_read = 0
         file = self._files.pieces(import_.bucket, import_.object_key, import_.etag)
         async with aclosing(file) as pieces:
-            async for piece, packed_bytes in pieces:
+            async for piece, bytes_read in pieces:
                 for record in self._counted(table.feed(piece)):
                     if record.line > after and chunk.add(record):
-                        yield chunk.taken(), packed_bytes
+                        yield chunk.take(), bytes_read
         for record in self._counted(table.close()):
             if record.line > after and chunk.add(record):
-                yield chunk.taken(), packed_bytes
+                yield chunk.take(), bytes_read
         if chunk.records:
-            yield chunk.taken(), packed_bytes
+            yield chunk.take(), bytes_read
 
     def _counted(self, records: Iterable[Record]) -> Iterator[Record]:
-        most = self._limits.max_import_rows + 1  # the header
+        """Yield the records. Raises Permanent for a line beyond the limit."""
+        max_rows = self._limits.max_import_rows
         for record in records:
-            if record.line > most:
-                raise Permanent(f"The file has more than {most - 1:,} lines below the first; split it.")
+            if record.line > max_rows + 1:  # with the header
+                raise Permanent(f"The file has more than {max_rows:,} lines after the header; split it.")
             yield record
 
-    async def _chunk(
+    async def _save_chunk(
         self,
         import_: Import,
         records: list[Record],
-        rows: _Rows,
+        parser: _RowParser,
         table: Table,
-        packed_bytes: int,
+        bytes_read: int,
     ) -> Import:
-        taken, rejects = _sorted_out(records, rows)
+        """Save the rows and rejects of a chunk in one transaction; return the import positioned after it."""
+        rows, rejects = _parse_rows(records, parser)
         updated = import_.copy()
-        updated.count_shortened(rows.shortened)
+        updated.count_shortened(parser.shortened)
         updated.rows_read += len(records)
         kept = updated.add_rejects(rejects, self._limits)
         updated.position = {"line": records[-1].line}
-        updated.bytes_read, updated.encoding = packed_bytes, table.encoding
+        updated.bytes_read, updated.encoding = bytes_read, table.encoding
         async with self._database.transaction() as connection:
             await self._imports.add_rejects(connection, import_.id, kept)
-            if rows.rejected_orders is not None:
-                updated.position["order"] = rows.rejected_orders.previous_order_id
-                await self._staging.add_rejected_orders(connection, import_.id, rows.rejected_orders.take())
-            if taken:
-                await self._take[import_.kind](connection, updated, taken)
+            if parser.rejected_orders is not None:
+                updated.position["order"] = parser.rejected_orders.previous_order_id
+                await self._staging.add_rejected_orders(connection, import_.id, parser.rejected_orders.take())
+            if rows:
+                await self._save_rows[import_.kind](connection, updated, rows)
             await self._imports.save(connection, updated)
         return updated
 
@@ -222,70 +220,68 @@ class FileReader:
 
 
 class _Chunk:
-    """The records of the next transaction."""
+    """The records of one transaction."""
 
-    def __init__(self, most_rows: int) -> None:
+    def __init__(self, max_rows: int) -> None:
         self.records: list[Record] = []
-        self._most_rows = most_rows
+        self._max_rows = max_rows
         self._bytes = self._cells = 0
 
     def add(self, record: Record) -> bool:
-        """Take a record; return whether it is time for the transaction."""
+        """Add a record; return whether the chunk is full."""
         self.records.append(record)
         self._bytes += len(record.raw)
         self._cells += len(record.fields)
-        return (
-            len(self.records) >= self._most_rows or self._bytes >= CHUNK_BYTES or self._cells >= CHUNK_CELLS
-        )
+        return len(self.records) >= self._max_rows or self._bytes >= CHUNK_BYTES or self._cells >= CHUNK_CELLS
 
-    def taken(self) -> list[Record]:
-        """Return the records, and begin anew."""
+    def take(self) -> list[Record]:
+        """Return the records, and empty the chunk."""
         records, self.records = self.records, []
         self._bytes = self._cells = 0
         return records
 
 
-def _row_reader(import_: Import, mapping: Mapping, table: Table) -> _Rows:
-    """Return the reader for the columns that the file has; Permanent when some are missing."""
+def _row_parser(import_: Import, mapping: Mapping, table: Table) -> _RowParser:
+    """Return the parser for the file's columns. Raises Permanent if required columns are missing."""
     header = table.header or []
     import_.source = mapping.source
-    places, width = find_columns(mapping, import_.kind, header), len(header)
+    columns, width = find_columns(mapping, import_.kind, header), len(header)
     shortened = Counter[str]()
     match import_.kind:
         case "orders":
             rejected_orders = RejectedOrders(
-                places, table.delimiter or ",", import_.position.get("order", "")
+                columns, table.delimiter or ",", import_.position.get("order", "")
             )
-            return _Rows(order_row_parser(mapping, places, width), shortened, rejected_orders)
+            return _RowParser(order_row_parser(mapping, columns, width), shortened, rejected_orders)
         case "items":
-            return _Rows(item_row_parser(mapping, places, width, shortened), shortened)
+            return _RowParser(item_row_parser(mapping, columns, width, shortened), shortened)
         case "users":
-            return _Rows(user_row_parser(mapping, places, width, shortened), shortened)
+            return _RowParser(user_row_parser(mapping, columns, width, shortened), shortened)
         case "interactions":
             read = interaction_row_parser(
-                mapping, places, width, shortened, tenant=import_.tenant, received_at=import_.said_at
+                mapping, columns, width, shortened, tenant=import_.tenant, received_at=import_.said_at
             )
-            return _Rows(read, shortened)
+            return _RowParser(read, shortened)
 
 
-def _sorted_out(records: Sequence[Record], rows: _Rows) -> tuple[list[Row], list[Reject]]:
-    rejected_orders = rows.rejected_orders
-    taken: list[Row] = []
+def _parse_rows(records: Sequence[Record], parser: _RowParser) -> tuple[list[Row], list[Reject]]:
+    rejected_orders = parser.rejected_orders
+    rows: list[Row] = []
     rejects: list[Reject] = []
     for record in records:
         if record.problem:
             reject = Reject(record.line, record.problem, record.detail, record.raw)
         else:
             try:
-                row = rows.read(record.fields)
+                row = parser.parse(record.fields)
             except RowRejected as error:
                 reject = Reject(record.line, error.code, error.detail, printable(record.raw))
             else:
-                taken.append((record, row))
+                rows.append((record, row))
                 if rejected_orders is not None:
                     rejected_orders.previous_order_id = row.order_id
                 continue
         rejects.append(reject)
         if rejected_orders is not None:
             rejected_orders.add(record, reject.code)
-    return taken, rejects
+    return rows, rejects

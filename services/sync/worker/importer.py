@@ -1,7 +1,7 @@
 """The job of an import: read the file, assemble the orders of an order file, merge items and users.
 
-Each chunk is one transaction that changes the shop, appends the events and moves the import's position, so
-a worker that dies loses the chunk at hand and nothing else; the next one goes on behind the last.
+Each chunk is one transaction that changes the shop's data, appends the events and advances the import's
+position. A worker that dies loses only its current chunk; the next attempt continues there.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ log = structlog.get_logger()
 
 
 class Importer:
-    """Runs imports, one step after another, from wherever an earlier attempt has left them."""
+    """Runs imports step by step, from the position where an earlier attempt stopped."""
 
     def __init__(
         self,
@@ -60,31 +60,31 @@ class Importer:
         }
 
     async def run(self, job: Job) -> None:
-        """Bring one import to its end."""
+        """Run one import to its end."""
         import_ = await self._imports.by_id(job.key)
         if import_ is None or import_.status in {"done", "failed"}:
             return
         import_.status = "running"
-        import_ = await self._with_its_rows(import_)
+        import_ = await self._restart_if_rows_are_lost(import_)
         while import_.status == "running":
             import_ = await self._steps[import_.step](import_)
-        _measure(import_)
+        _record_metrics(import_)
 
     async def failed(self, job: Job, sentence: str) -> None:
-        """Tell people that an import will not work, and why."""
+        """Mark an import as failed; `sentence` is its error message."""
         async with self._database.transaction() as connection:
             ended = await self._imports.fail(connection, job.key, sentence, outage=job.outage)
             if ended is None:
                 return
             tenant, kind = ended
-            await self._ask_for_training(connection, tenant, job.key)
+            await self._request_training(connection, tenant, job.key)
         IMPORTS.labels(kind, "failed").inc()
 
-    async def _with_its_rows(self, import_: Import) -> Import:
-        """Begin again when the waiting rows are not all there: a crash of Postgres drops them."""
+    async def _restart_if_rows_are_lost(self, import_: Import) -> Import:
+        """Return the import, restarted if staged rows are missing: a crash of Postgres drops them."""
         if import_.rows_staged == await self._staging.count(import_.id):
             return import_
-        log.warning("sync.import_begins_again", import_id=import_.id)
+        log.warning("sync.import_restarted", import_id=import_.id)
         updated = import_.copy()
         updated.restart()
         async with self._database.transaction() as connection:
@@ -94,7 +94,7 @@ class Importer:
         return updated
 
     async def _finish(self, import_: Import) -> Import:
-        """End the import, and ask for training if it was the last one."""
+        """Mark the import as done, and request training if it was the last one."""
         updated = import_.copy()
         updated.status = "done"
         async with self._database.transaction() as connection:
@@ -102,15 +102,15 @@ class Importer:
             if import_.changes:
                 updated.last_seq = await self._imports.newest_outbox_row(connection)
             await self._imports.save(connection, updated)
-            await self._ask_for_training(connection, import_.tenant, import_.id)
+            await self._request_training(connection, import_.tenant, import_.id)
         return updated
 
-    async def _ask_for_training(self, connection: Connection, tenant: str, ended: str) -> None:
-        """Ask once for all imports that came together, behind everything that they have published."""
+    async def _request_training(self, connection: Connection, tenant: str, import_id: str) -> None:
+        """Request one training for all imports that ran together, after all events that they published."""
         newest = await self._imports.claim_training(connection, tenant)
         if newest is not None:
             await outbox.append(connection, TRAINING_REQUESTS, [_request(tenant, newest)])
-            await self._imports.published_by_now(connection, ended)
+            await self._imports.wait_for_outbox(connection, import_id)
 
 
 def _request(tenant: str, import_id: str) -> TrainingRequested:
@@ -123,7 +123,7 @@ def _request(tenant: str, import_id: str) -> TrainingRequested:
     )
 
 
-def _measure(import_: Import) -> None:
+def _record_metrics(import_: Import) -> None:
     IMPORTS.labels(import_.kind, "done").inc()
     for outcome, count in (
         ("accepted", import_.rows_accepted),

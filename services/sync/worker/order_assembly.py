@@ -1,4 +1,4 @@
-"""The second step of order files: whole orders, new ones into the shop and onto their way to Kafka."""
+"""Assemble the staged lines of an order file into orders, and store and publish the new ones."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from services.sync.domain.builtin_mappings import ENDCAP
 from services.sync.domain.imports import Import
 from services.sync.domain.limits import Limits
+from services.sync.domain.order_rows import CANCELLATION
 from services.sync.domain.orders import (
     INCOMPLETE_CODE,
     Order,
@@ -16,8 +17,8 @@ from services.sync.domain.orders import (
     assemble_orders,
     rejected_as_changed,
 )
-from services.sync.domain.rows import CANCELLATION
 from shared import outbox
+from shared.events import OrderCancelled, OrderPlaced
 from shared.events.topics import ORDERS
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
 
 class OrderAssembly:
-    """Decides of each order: new, the same again, or another under a known id."""
+    """Decides whether each order is new, a duplicate, or differs from a known order of the same id."""
 
     def __init__(
         self,
@@ -48,19 +49,19 @@ class OrderAssembly:
         self._limits = limits
 
     async def assemble(self, import_: Import) -> Import:
-        """Settle every order behind the import's position."""
+        """Process the orders that follow the import's position; return the import in its next step."""
         if not import_.position:
             import_ = await self._reject_whole_orders(import_)
-        waiting: list[StagedLine] = []
+        chunk: list[StagedLine] = []
         async with aclosing(self._staging.lines(import_.id, import_.position["after"])) as lines:
             async for line in lines:
-                # An order and its cancellation are settled together: the position is their id.
-                if len(waiting) >= self._chunk_rows and line.row.order_id != waiting[-1].row.order_id:
-                    import_ = await self._chunk(import_, waiting)
-                    waiting = []
-                waiting.append(line)
-        if waiting:
-            import_ = await self._chunk(import_, waiting)
+                # An order and its cancellation are in one chunk, since the position is their id.
+                if len(chunk) >= self._chunk_rows and line.row.order_id != chunk[-1].row.order_id:
+                    import_ = await self._process(import_, chunk)
+                    chunk = []
+                chunk.append(line)
+        if chunk:
+            import_ = await self._process(import_, chunk)
         updated = import_.copy()
         updated.start_step("items")
         async with self._database.transaction() as connection:
@@ -68,7 +69,7 @@ class OrderAssembly:
         return updated
 
     async def _reject_whole_orders(self, import_: Import) -> Import:
-        """Refuse the orders of which a row was refused, and those of too many lines."""
+        """Reject the orders of which a row was rejected, and those with too many lines."""
         updated = import_.copy()
         updated.position = {"after": ""}
         async with self._database.transaction() as connection:
@@ -83,7 +84,8 @@ class OrderAssembly:
             await self._imports.save(connection, updated)
         return updated
 
-    async def _chunk(self, import_: Import, lines: list[StagedLine]) -> Import:
+    async def _process(self, import_: Import, lines: list[StagedLine]) -> Import:
+        """Store a chunk of orders in one transaction; return the import positioned after it."""
         updated = import_.copy()
         updated.position = {"after": lines[-1].row.order_id}
         orders: list[Order] = []
@@ -94,26 +96,15 @@ class OrderAssembly:
                 orders.append(order)
         async with self._database.transaction() as connection:
             new = await self._orders.add(connection, import_, orders)
-            others = [order for order in orders if _key(order) not in new]
-            known = await self._orders.known(connection, import_.tenant, others) if others else {}
+            repeated = [order for order in orders if _key(order) not in new]
+            known = await self._orders.known(connection, import_.tenant, repeated) if repeated else {}
             rejected += _count_orders(updated, orders, known)
             await self._reject(connection, updated, rejected)
             await self._staging.save_filled_lines(
                 connection, [line for order in orders for line in order.filled_lines]
             )
-            names_cancelled_order = import_.source == ENDCAP.source
             await outbox.append(
-                connection,
-                ORDERS,
-                [
-                    order.event(
-                        import_.tenant,
-                        import_.source or "import",
-                        names_cancelled_order=names_cancelled_order,
-                    )
-                    for order in orders
-                    if _key(order) in new
-                ],
+                connection, ORDERS, [_event(import_, order) for order in orders if _key(order) in new]
             )
             await self._imports.save(connection, updated)
         return updated
@@ -132,18 +123,25 @@ def _count(import_: Import, rejected: RejectedCount, codes: list[str]) -> None:
     import_.reject_bytes += rejected.bytes
 
 
+def _event(import_: Import, order: Order) -> OrderPlaced | OrderCancelled:
+    names_cancelled_order = import_.source == ENDCAP.source
+    return order.event(
+        import_.tenant, import_.source or "import", names_cancelled_order=names_cancelled_order
+    )
+
+
 def _key(order: Order) -> Key:
     return order.kind, order.order_id
 
 
 def _count_orders(import_: Import, orders: list[Order], known: dict[Key, Known]) -> list[RejectedLine]:
-    """Count each order as new or the same again; return the lines of those that are neither."""
+    """Count each order as new or duplicate; return the lines of those that are neither."""
     rejected: list[RejectedLine] = []
     for order in orders:
-        before = known.get(_key(order))
-        if before is not None and not order.matches(before.content):
+        stored = known.get(_key(order))
+        if stored is not None and not order.matches(stored.content):
             rejected += rejected_as_changed(order)
-        elif before is not None and before.import_id != import_.id:
+        elif stored is not None and stored.import_id != import_.id:
             import_.rows_duplicate += len(order.items)
         else:
             import_.rows_accepted += len(order.items)

@@ -1,4 +1,4 @@
-"""Posted files and refused rows go some days after their import; what people uploaded themselves stays."""
+"""Delete posted files and rejected rows some days after their import. Uploaded files are never deleted."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Retention:
-    """Deletes old files and refused rows. Several at once do no harm."""
+    """Deletes old files and rejected rows. Several processes may run it at once."""
 
     imports: Imports
     files: Files
@@ -27,7 +27,7 @@ class Retention:
     reject_days: float = 30.0
 
     async def clean(self) -> int:
-        """Delete the files whose time has come; return how many."""
+        """Delete the files and rejected rows that have expired; return the number of files."""
         deleted = 0
         last = ""
         while due := await self.imports.with_old_files(self.days, last):
@@ -39,7 +39,7 @@ class Retention:
         return deleted
 
     async def _delete(self, identity: str, bucket: str, key: str) -> bool:
-        """Delete one file; one that the store keeps is tried in the next round, and holds up no other."""
+        """Delete one file; return False if the store denies it. The next run tries it again."""
         try:
             await self.files.delete(bucket, key)
         except StoreDenied as error:

@@ -1,4 +1,4 @@
-"""Uploads become imports when they are announced; a sweep finds those whose notice was lost."""
+"""Create an import for each upload: when its notice arrives, or in a sweep if the notice was lost."""
 
 from __future__ import annotations
 
@@ -19,12 +19,15 @@ log = structlog.get_logger()
 
 
 async def add_upload(imports: Imports, bucket: str, upload: Upload) -> bool:
-    """Make an import of an uploaded object; False when it is none, is nobody's, or has one already."""
-    found = parse_key(upload.key)
-    if found is None:
+    """Create an import of an uploaded object; return whether one was created.
+
+    None is created for a key that is not an import, for an unknown tenant, or for a version that has one.
+    """
+    parsed_key = parse_key(upload.key)
+    if parsed_key is None:
         UPLOADS.labels("ignored").inc()
         return False
-    tenant, kind = found
+    tenant, kind = parsed_key
     if not await imports.known_tenants([tenant]):
         _warn_unknown_tenant(tenant, upload.key)
         return False
@@ -53,12 +56,12 @@ def _warn_unknown_tenant(tenant: str, key: str) -> None:
         "sync.upload_of_unknown_tenant",
         key=key,
         tenant=tenant,
-        detail=f"There is no dataset group {tenant}: the file is imported once there is one.",
+        detail=f"The dataset group {tenant} does not exist: the file is imported once it does.",
     )
 
 
 class Sweep:
-    """Lists the uploads, in case a notice was lost or came to nothing."""
+    """Lists all uploads, in case a notice was lost or was not processed."""
 
     def __init__(self, imports: Imports, files: Files) -> None:
         self._imports = imports
@@ -66,17 +69,18 @@ class Sweep:
         self._unknown_tenants: set[str] = set()
 
     async def sweep(self) -> int:
-        """Look at every uploaded object; return how many became imports."""
+        """Create the missing imports of all uploaded objects; return how many."""
         added, unknown_tenants, bucket = 0, dict[str, str](), self._files.uploads_bucket
         async with aclosing(self._files.uploads()) as pages:
             async for page in pages:
-                tenants = {upload: found[0] for upload in page if (found := parse_key(upload.key))}
+                keys = {upload: parse_key(upload.key) for upload in page}
+                tenants = {upload: key[0] for upload, key in keys.items() if key is not None}
                 known = await self._imports.known_tenants(set(tenants.values()))
                 unknown_tenants |= {name: upload.key for upload, name in tenants.items() if name not in known}
-                ours = [upload for upload, name in tenants.items() if name in known]
-                for upload in await self._imports.without_import(bucket, ours):
+                of_known = [upload for upload, name in tenants.items() if name in known]
+                for upload in await self._imports.uploads_to_import(bucket, of_known):
                     added += await add_upload(self._imports, bucket, upload)
-        # Once for each, not every few minutes.
+        # Warn once for each unknown tenant, not in every sweep.
         for tenant in unknown_tenants.keys() - self._unknown_tenants:
             _warn_unknown_tenant(tenant, unknown_tenants[tenant])
         self._unknown_tenants = set(unknown_tenants)

@@ -109,7 +109,7 @@ def test_only_keys_of_the_catalogue_import_and_only_readers_look(sync: Sync) -> 
     [
         (b"a,b\n", {}, "UnusableFile", "order_id"),
         (b"", {}, "UnusableFile", "empty"),
-        (gzip.compress(b"a,b\n", mtime=0), {}, "UnusableFile", "first line has: a, b"),
+        (gzip.compress(b"a,b\n", mtime=0), {}, "UnusableFile", "header has: a, b"),
         (ORDERS, {"kind": "invoices"}, "UnknownKind", "interactions"),
         (ORDERS, {"source": "shopware"}, "UnusableFile", "online-retail"),
         (ORDERS, {"mapping": "{"}, "UnusableFile", "mapping is not valid"),
@@ -231,7 +231,7 @@ def test_the_load_command_shows_progress_until_all_is_relayed(
     done = load_command(sync, str(path))
 
     assert done.returncode == 0, done.stderr
-    assert "3 rows read, 2 accepted, 0 known already, 1 rejected" in done.stdout
+    assert "3 rows read, 2 accepted, 0 duplicates, 1 rejected" in done.stdout
     assert "bad_number 1" in done.stdout
 
 
@@ -244,7 +244,7 @@ def test_the_load_command_says_what_is_wrong(sync: Sync, tmp_path: Path) -> None
 
     assert (refused.returncode, missing.returncode) == (1, 1)
     assert "item_id" in refused.stderr
-    assert "is no file" in missing.stderr
+    assert "is not a file" in missing.stderr
 
 
 def load_command(sync: Sync, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -60,7 +60,7 @@ class Shop:
         identity = str(uuid.uuid4())
         tenant = values.pop("tenant", TENANT)
         key = f"{tenant}/imports/{identity}/file.csv"
-        etag = await self.files.keep(key, BytesIO(data))
+        etag = await self.files.save(key, BytesIO(data))
         new = Import(
             id=identity,
             tenant=tenant,

@@ -250,7 +250,7 @@ async def test_an_object_that_the_store_fails_to_show_is_refused_only_while_the_
         return answer
 
     monkeypatch.setattr(shop.files._client, "head_object", failing(500))
-    with pytest.raises(Permanent, match=f"in {bucket} can't be looked at, though the store answers"):
+    with pytest.raises(Permanent, match=f"in {bucket} cannot be read, although the store works"):
         await shop.handlers.objects_created([notice])
 
     monkeypatch.setattr(shop.files._client, "head_object", failing(503))
@@ -352,7 +352,7 @@ async def test_a_file_that_the_store_keeps_holds_up_no_other(
 
     async def refusing(bucket: str, key: str) -> None:
         if kept in key:
-            raise StoreDenied("The object store refused: AccessDenied.")
+            raise StoreDenied("The object store answered with an error: AccessDenied.")
         await delete(bucket, key)
 
     monkeypatch.setattr(shop.files, "delete", refusing)

@@ -61,7 +61,7 @@ async def test_an_order_with_a_refused_row_waits_for_a_mended_file(shop: Shop) -
     assert [(row["line"], row["code"]) for row in rejects] == [
         (2, "order_incomplete"), (4, "bad_number"), (5, "order_incomplete"),
     ]  # fmt: skip
-    assert "its line 4 is refused; mend that" in rejects[0]["reason"]
+    assert "its line 4 is rejected; correct that" in rejects[0]["reason"]
     assert (mended.reasons, mended.rows_accepted, mended.rows_duplicate) == ({}, 3, 1)
     assert len(await shop.rows(LINES)) == 4
     assert await shop.rows("SELECT FROM staged_faults") == []

@@ -26,8 +26,9 @@ from services.sync.domain import builtin_mappings
 from services.sync.domain.catalogue import State, item_changed, merge_put, user_changed
 from services.sync.domain.cells import RowRejected
 from services.sync.domain.mapping import Kind, Mapping, find_columns
+from services.sync.domain.order_rows import order_row_parser
 from services.sync.domain.orders import StagedLine, assemble_orders
-from services.sync.domain.rows import interaction_row_parser, item_row_parser, order_row_parser
+from services.sync.domain.rows import interaction_row_parser, item_row_parser
 from services.tracker.api.events import _records
 from services.tracker.domain.batch import parse_events
 from services.tracker.domain.dataset_schema import DatasetSchema

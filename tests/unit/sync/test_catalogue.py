@@ -16,7 +16,7 @@ from services.sync.domain.catalogue import (
     StateTooLarge,
     item_changed,
     merge_put,
-    said_at,
+    put_time,
     to_microseconds,
     user_changed,
 )
@@ -130,7 +130,7 @@ def test_a_value_that_can_be_no_fields_is_refused(fields: dict[str, Any]) -> Non
 def test_a_clock_that_runs_ahead_does_not_win_for_ever() -> None:
     put = an_item_put().model_copy(update={"occurred_at": NOON + timedelta(days=400)})
 
-    assert said_at(put, NOON) == to_microseconds(NOON + timedelta(minutes=5))
+    assert put_time(put, NOON) == to_microseconds(NOON + timedelta(minutes=5))
 
 
 def test_events_carry_the_whole_state_and_an_id_of_its_times() -> None:

@@ -41,7 +41,7 @@ def test_dots_group_thousands_where_the_decimal_mark_is_a_comma(text: str, value
 )
 def test_what_could_be_another_number_is_refused_with_a_decimal_comma(text: str) -> None:
     with pytest.raises(
-        RowRejected, match=r"no number like 1\.234,5: the mapping's decimal mark is a comma"
+        RowRejected, match=r"not a number like 1\.234,5: the mapping's decimal mark is a comma"
     ) as error:
         number_parser(COMMA)(text, "price")
     assert error.value.code == "bad_number"
@@ -62,7 +62,7 @@ def test_thousands_are_understood_with_a_decimal_point(text: str, value: float) 
     "text", ["1,234", "1,50", "1.234,50", "1.234.567", "1 234,5", "12,34.5", "1 23", "0,123.4"]
 )
 def test_what_could_be_another_number_is_refused_with_a_decimal_point(text: str) -> None:
-    with pytest.raises(RowRejected, match=r"no number like 1234\.5"):
+    with pytest.raises(RowRejected, match=r"not a number like 1234\.5"):
         number_parser(POINT)(text, "price")
 
 
@@ -94,7 +94,7 @@ def test_a_file_that_stays_ambiguous_is_refused_with_both_readings() -> None:
     assert str(error.value) == (
         "The dates of the file can be read in two ways, and no row decides: '05/12/2010' on line 3 is "
         "2010-05-12 with the month first, and 2010-12-05 with the day first. Send it with the source erp and "
-        'a mapping that says which: {"date_format": "%m/%d/%Y"} or {"date_format": "%d/%m/%Y"}.'
+        'a mapping that decides: {"date_format": "%m/%d/%Y"} or {"date_format": "%d/%m/%Y"}.'
     )
 
 
@@ -110,7 +110,7 @@ def test_a_mapping_with_one_format_says_it_for_the_file() -> None:
 
     assert not DateOrder(explicit).is_ambiguous
     assert resolved_formats(explicit, EITHER) == ("%m/%d/%Y",)
-    with pytest.raises(RowRejected, match="with day and month in each other's places it would be one"):
+    with pytest.raises(RowRejected, match="with day and month swapped it would be one"):
         date_parser(explicit)("13/12/2010", "ordered_at")
 
 

@@ -91,5 +91,5 @@ def test_no_file_may_hold_more_than_is_allowed(pack: Callable[[bytes], bytes]) -
 def test_what_follows_the_gzip_data_and_is_none_is_damage_with_its_place(size: int) -> None:
     packed = gzip.compress(b"one,") + gzip.compress(b"two", mtime=0)
 
-    with pytest.raises(Permanent, match=f"ends at byte {len(packed)}, and what follows is no gzip"):
+    with pytest.raises(Permanent, match=f"ends at byte {len(packed)}, and the bytes after it are not gzip"):
         unpacked(packed + b"3,x\n", size)

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.sync.domain.mapping import Layout
+from services.sync.domain.order_rows import INHERITED_KIND, NON_SALE_CODES, OrderRow
 from services.sync.domain.orders import (
     MAX_ORDER_LINES,
     Order,
@@ -19,7 +20,6 @@ from services.sync.domain.orders import (
     rejected_as_changed,
 )
 from services.sync.domain.rejected_orders import RejectedOrders
-from services.sync.domain.rows import INHERITED_KIND, NON_SALE_CODES, OrderRow
 from services.sync.domain.table import Record
 from shared.events import OrderCancelled, OrderPlaced, line_id
 
@@ -95,7 +95,7 @@ def test_an_order_of_two_customers_is_refused_whole() -> None:
     assert [(line.file_line, line.code) for line in rejected] == [
         (2, "order_incomplete"), (3, "order_inconsistent"),
     ]  # fmt: skip
-    assert "its line 3 is refused; mend that and send the order again" in rejected[0].detail
+    assert "its line 3 is rejected; correct that line and send the order again" in rejected[0].detail
 
 
 def test_a_line_number_that_comes_twice_with_other_content_refuses_the_order() -> None:
@@ -245,4 +245,4 @@ def test_an_order_that_comes_again_changed_is_refused_line_by_line() -> None:
     rejected = rejected_as_changed(order)
 
     assert [line.file_line for line in rejected] == [2, 5]
-    assert "an order comes in one file" in rejected[0].detail
+    assert "an order must be in one file" in rejected[0].detail

@@ -50,8 +50,8 @@ class Imports:
     async def rejects(self, _: str) -> AsyncIterator[list[Reject]]:
         yield self.kept
 
-    async def pending(self, _: str, most: int) -> int:
-        return most
+    async def count_pending(self, _: str, limit: int) -> int:
+        return limit
 
 
 async def answered(
@@ -87,7 +87,7 @@ async def test_the_report_says_how_many_rows_are_left_out() -> None:
     answer = await answered(Imports([Reject(2, "bad", "why", "raw")], 3_000_000))
 
     rows = [*csv.reader(io.StringIO(answer.text))]
-    assert rows[2:] == [["", "2999999 more rows were refused, and are only counted", "", "more"]]
+    assert rows[2:] == [["", "2999999 more rows were rejected, and are only counted", "", "more"]]
 
 
 async def test_a_report_that_was_deleted_is_gone() -> None:
@@ -102,7 +102,7 @@ async def test_no_more_imports_wait_than_are_allowed() -> None:
 
     assert (answer.status_code, answer.json()["error"]) == (429, "TooManyImports")
     assert answer.headers["retry-after"] == "60"
-    assert answer.json()["detail"].startswith("7 imports wait or run already")
+    assert answer.json()["detail"].startswith("7 imports are queued or running")
 
 
 @pytest.mark.parametrize("rejected", [0, 1])

@@ -10,15 +10,8 @@ from services.sync.domain import builtin_mappings
 from services.sync.domain.cells import RowRejected
 from services.sync.domain.date_order import DateOrder
 from services.sync.domain.mapping import FILE_FIELDS, Kind, Mapping, find_columns
-from services.sync.domain.rows import (
-    INHERITED_KIND,
-    OrderRow,
-    PutRow,
-    interaction_row_parser,
-    item_row_parser,
-    order_row_parser,
-    user_row_parser,
-)
+from services.sync.domain.order_rows import INHERITED_KIND, OrderRow, order_row_parser
+from services.sync.domain.rows import PutRow, interaction_row_parser, item_row_parser, user_row_parser
 from shared.errors import Permanent
 from shared.events import InteractionRecorded
 
@@ -203,7 +196,7 @@ def test_a_mapping_of_ones_own() -> None:
         ("[]", "not valid"),
         ('{"colums": {}}', "colums"),
         ('{"timezone": "Mars/Base"}', "Mars/Base"),
-        ('{"delimiter": "\\n"}', "part columns"),
+        ('{"delimiter": "\\n"}', "separate columns"),
         ('{"constants": {"currency": "\\u0000"}}', "NUL"),
         ('{"columns": {"item_id": "\\u0000"}}', "NUL"),
         ('{"date_formats": ["%d\\u0000"]}', "NUL"),

@@ -151,8 +151,8 @@ def test_the_delimiter_is_found_in_the_header(delimiter: str) -> None:
         (b"", "empty"),
         (b"\n\n", "empty"),
         ("id,name\n".encode("utf-16"), "UTF-16"),
-        (b"\x00\x01\x02\n", "no text"),
-        (b'id,"name\n1,2\n', "first line"),
+        (b"\x00\x01\x02\n", "not text"),
+        (b'id,"name\n1,2\n', "header is not valid"),
     ],
 )
 def test_a_file_that_is_no_table_is_refused_with_a_reason(content: bytes, sentence: str) -> None:
