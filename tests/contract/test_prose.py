@@ -68,6 +68,18 @@ def test_the_page_on_architecture_has_the_topics_of_the_registry(service: str) -
     ]
 
 
+def test_the_page_on_architecture_has_every_topic_as_it_is_kept() -> None:
+    assert rows("docs/architecture.md", "topic") == {
+        topic.name: [
+            ", ".join(event.__name__ for event in topic.events),
+            topic.key,
+            str(topic.partitions),
+            "compacted" if topic.retention is None else f"{topic.retention.days} days",
+        ]
+        for topic in TOPICS
+    }
+
+
 def test_the_front_page_has_every_service_and_its_port() -> None:
     ports = Ports.usual({})
 
