@@ -22,6 +22,7 @@ from services.engine.recipes.recipe import Progress
 from services.engine.recipes.room import tally
 from services.engine.recipes.trials import Chosen, Tried, default, tried
 from services.engine.recipes.weights import EVEN, GRADED, TypeWeights, numbered
+from services.engine.training.methods.ease import DENSE_ITEMS
 from shared.models import Model
 
 Result = TypeVar("Result")
@@ -134,9 +135,11 @@ def _side_by_side(
 ) -> list[Result]:
     """Return what each task returns, by two processes.
 
-    By one where a second compute backend adds up: its connection can't be shared.
+    By one where a second compute backend adds up, since its connection can't be shared, and for a wide
+    catalogue, whose tables take hundreds of megabytes in each process.
     """
-    alone = any(fold.train.elsewhere is not None for fold in judge.folds)
+    wide = judge.sought.shape[1] > DENSE_ITEMS
+    alone = wide or any(fold.train.elsewhere is not None for fold in judge.folds)
     return one_by_one(tasks, begun) if alone else in_two_processes(tasks, begun)
 
 
