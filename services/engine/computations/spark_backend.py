@@ -121,7 +121,7 @@ class Summing:
     item_ids: np.ndarray
     chosen: Chosen
     put_back: tuple[Dataset, ...] = ()
-    # Variants of an ingredient ask for the same matrix one after the other.
+    # Variants of an candidate ask for the same matrix one after the other.
     last: dict[str, sparse.csr_array] = field(default_factory=dict, compare=False)
 
     def ruled(self, rule: Rule) -> Summing:

@@ -35,8 +35,11 @@ _SHRINKAGE = 10.0
 
 
 @dataclass(frozen=True)
-class Ingredient:
-    """A kind of table, its variants by name (the first is the default), and how its events fade."""
+class CandidateMethod:
+    """An algorithm that may become a component: its variants by name, and the default decay of its events.
+
+    The first variant is the default. A variant builds a table from a dataset and the weights of event types.
+    """
 
     name: str
     variants: Mapping[str, Build]
@@ -44,7 +47,7 @@ class Ingredient:
     unit: Unit
 
 
-def of_users(dataset: Dataset, share: float = 1.0) -> list[Ingredient]:
+def user_candidates(dataset: Dataset, share: float = 1.0) -> list[CandidateMethod]:
     """What a user turns to next, with what this catalogue affords.
 
     An inverse is cubic in the smaller of users and items.
@@ -56,25 +59,25 @@ def of_users(dataset: Dataset, share: float = 1.0) -> list[Ingredient]:
     if ease.fits(users, items):
         solved = {f"ridge {ridge}": partial(_solved, ridge=ridge * share) for ridge in ridges}
         likeness = [
-            Ingredient("ease", solved, 0.9, "event"),
-            Ingredient("together", {"shrunk cosines": _together}, 0.9, "event"),
+            CandidateMethod("ease", solved, 0.9, "event"),
+            CandidateMethod("together", {"shrunk cosines": _together}, 0.9, "event"),
         ]
     else:
-        likeness = [Ingredient("graph", {"walks": _walked}, 0.9, "event")]
+        likeness = [CandidateMethod("graph", {"walks": _walked}, 0.9, "event")]
     return [
-        Ingredient("sequence", _followers(dataset), 0.8, "event"),
+        CandidateMethod("sequence", _followers(dataset), 0.8, "event"),
         *likeness,
         *(_of_few() if len(dataset) <= min(FEW_EVENTS, _SHORT * users) else []),
-        *([Ingredient("words", {"cosines": _said}, 0.8, "event")] if content.told(dataset) else []),
-        Ingredient(AGAIN, {"itself": itself}, 0.8, "day"),
+        *([CandidateMethod("words", {"cosines": _said}, 0.8, "event")] if content.told(dataset) else []),
+        CandidateMethod(AGAIN, {"itself": itself}, 0.8, "day"),
     ]
 
 
-def _of_few() -> list[Ingredient]:
+def _of_few() -> list[CandidateMethod]:
     """Where little is known of many: users whose order is like this one's, and what two steps reach."""
     return [
-        Ingredient("sessions", {"reach 3.0": partial(peers.sessions, reach=3.0)}, 0.6, "event"),
-        Ingredient("two steps", {"fade 0.8, backward 0.5": _twice_followed}, 0.6, "event"),
+        CandidateMethod("sessions", {"reach 3.0": partial(peers.sessions, reach=3.0)}, 0.6, "event"),
+        CandidateMethod("two steps", {"fade 0.8, backward 0.5": _twice_followed}, 0.6, "event"),
     ]
 
 
@@ -95,27 +98,27 @@ def _followers(dataset: Dataset) -> dict[str, Build]:
     return near | far
 
 
-def of_sessions(_: Dataset, __: float = 1.0) -> list[Ingredient]:
+def session_candidates(_: Dataset, __: float = 1.0) -> list[CandidateMethod]:
     """What comes next in a session: from sessions like it, and from what follows its items."""
     alike: dict[str, Build] = {
         f"reach {reach}": partial(peers.sessions, reach=reach) for reach in (3.0, 1.5, 6.0)
     }
     return [
-        Ingredient("sessions", alike, 0.6, "event"),
-        Ingredient("two steps", {"fade 0.8, backward 0.5": _twice_followed}, 0.6, "event"),
-        Ingredient("sequence", {"fade 0.8, backward 0.5": _FOLLOWED}, 0.6, "event"),
-        Ingredient(AGAIN, {"itself": itself}, 0.6, "event"),
+        CandidateMethod("sessions", alike, 0.6, "event"),
+        CandidateMethod("two steps", {"fade 0.8, backward 0.5": _twice_followed}, 0.6, "event"),
+        CandidateMethod("sequence", {"fade 0.8, backward 0.5": _FOLLOWED}, 0.6, "event"),
+        CandidateMethod(AGAIN, {"itself": itself}, 0.6, "event"),
     ]
 
 
-def of_baskets(_: Dataset, __: float = 1.0) -> list[Ingredient]:
+def basket_candidates(_: Dataset, __: float = 1.0) -> list[CandidateMethod]:
     """What the next basket holds: what the customer comes back to, and customers like this one."""
     alike: dict[str, Build] = {
         f"decay {decay} a day": partial(peers.customers, decay=decay, unit="day") for decay in (0.8, 0.9, 1.0)
     }
     return [
-        Ingredient(AGAIN, {"itself": itself}, 0.8, "day"),
-        Ingredient("customers", alike, 0.8, "day"),
+        CandidateMethod(AGAIN, {"itself": itself}, 0.8, "day"),
+        CandidateMethod("customers", alike, 0.8, "day"),
     ]
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from services.engine.recipes import assembly, selection, weights
 from services.engine.recipes.dataset import Dataset
-from services.engine.recipes.ingredients import Ingredient
+from services.engine.recipes.ingredients import CandidateMethod
 from services.engine.recipes.judging import Judge
 from services.engine.recipes.recipe import Hyperparameters, Progress, excluded_columns
 from shared.models import Model, Neighbours, Part, Scoring, Table
@@ -16,14 +16,14 @@ from shared.models import Model, Neighbours, Part, Scoring, Table
 
 @dataclass(frozen=True)
 class Mixture:
-    """A recipe's fit: `offer` gives the ingredients that a data set affords, `draw` whom to judge them on.
+    """A recipe's fit: `offer` gives the candidates that a data set affords, `draw` whom to judge them on.
 
     `offer(dataset, share)` hears which share of the users the tables will be built from.
     """
 
     name: str
     hyperparameters: Mapping[str, str]
-    offer: Callable[[Dataset, float], Sequence[Ingredient]]
+    offer: Callable[[Dataset, float], Sequence[CandidateMethod]]
     draw: Callable[[Dataset], Judge | None]
 
     def __call__(
@@ -33,8 +33,8 @@ class Mixture:
         progress("read interactions", 0.0)
         counted = weights.counted(dataset, config)
         learnt = _without(excluded_columns(config, "ITEMS", counted.item_columns), counted)
-        offered = {ingredient.name: ingredient for ingredient in self.offer(learnt, 1.0)}
-        choice = selection.taken_over(like, offered) if like else None
+        candidates = {candidate.name: candidate for candidate in self.offer(learnt, 1.0)}
+        choice = selection.taken_over(like, candidates) if like else None
         choice = choice or self._chosen(learnt, config, progress)
         parts: list[Part] = []
         built: dict[tuple[str, str], Table] = {}
@@ -42,7 +42,7 @@ class Mixture:
             progress(f"fit {part.name} on all users", 0.6 + 0.3 * number / len(choice.parts))
             kind = part.name, part.variant
             if kind not in built:
-                table = offered[part.name].variants[part.variant](learnt, choice.type_weights)
+                table = candidates[part.name].variants[part.variant](learnt, choice.type_weights)
                 built[kind] = table.evened() if isinstance(table, Neighbours) else table
             parts.append(Part(part.name, built[kind], part.weight, part.decay, part.unit))
         progress("assemble", 0.9)

@@ -16,5 +16,5 @@ RECIPE = Recipe(
     description="What a customer will buy again, and what customers with the same habits buy.",
     hyperparameters=_HYPERPARAMETERS,
     allowed={"exclude_seen": ("auto", "true", "false")},
-    fit=Mixture(_NAME, _HYPERPARAMETERS, ingredients.of_baskets, Judge.of),
+    fit=Mixture(_NAME, _HYPERPARAMETERS, ingredients.basket_candidates, Judge.of),
 )

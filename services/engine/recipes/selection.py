@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from services.engine.recipes.dataset import Dataset
-from services.engine.recipes.ingredients import AGAIN, Ingredient
+from services.engine.recipes.ingredients import AGAIN, CandidateMethod
 from services.engine.recipes.judging import Gains, Judge, Scores
 from services.engine.recipes.parallel import in_two_processes, one_by_one
 from services.engine.recipes.recipe import Progress
@@ -48,23 +48,23 @@ class Choice:
 def choose(
     dataset: Dataset,
     judge: Judge | None,
-    offered: Sequence[Ingredient],
+    candidates: Sequence[CandidateMethod],
     configured: TypeWeights | None,
     progress: Progress,
     *,
     exclude_seen: bool | None,
 ) -> Choice:
-    """Try the ingredients on the judge's users, keep what helps; the defaults without a judge.
+    """Try the candidates on the judge's users, keep what helps; the defaults without a judge.
 
     `configured` type weights and `exclude_seen` are taken as given where they are not None. Where there
     are few, several draws of them choose, and their mixtures are averaged.
     """
     if judge is None:
-        return _untried(offered, configured or dict(EVEN), exclude_seen=exclude_seen is True)
+        return _untried(candidates, configured or dict(EVEN), exclude_seen=exclude_seen is True)
     repeats = float((judge.sought & judge.barred).sum() / judge.sought.sum())
     wanted = [exclude_seen] if exclude_seen is not None else _options(judge, repeats)
-    weights, options = _before_trials(judge, dataset, offered, configured, wanted)
-    trials = _tried(judge, offered, weights, options, progress)
+    weights, options = _before_trials(judge, dataset, candidates, configured, wanted)
+    trials = _tried(judge, candidates, weights, options, progress)
     options = _promising(trials)
     mixtures = {option: _averaged(judge, trials[option], exclude_seen=option) for option in options}
     option = max(options, key=lambda option: mixtures[option][2])
@@ -98,34 +98,34 @@ def _options(judge: Judge, repeats: float) -> list[bool]:
 def _before_trials(
     judge: Judge,
     dataset: Dataset,
-    offered: Sequence[Ingredient],
+    candidates: Sequence[CandidateMethod],
     configured: TypeWeights | None,
     options: list[bool],
 ) -> tuple[TypeWeights, list[bool]]:
     """Return the type weights and the values of exclude_seen that are tried with every part, by the defaults.
 
-    Weights are even or graded, whichever finds more with the first ingredient. A value of exclude_seen must
-    gain a quarter of what the other one gains by that ingredient or by the items that a user comes back to:
+    Weights are even or graded, whichever finds more with the first candidate. A value of exclude_seen must
+    gain a quarter of what the other one gains by that candidate or by the items that a user comes back to:
     where most of what is sought was seen before, trying every part without it finds nothing.
     """
-    first, candidates = offered[0], [configured] if configured is not None else _type_weights(dataset)
-    if len(candidates) == len(options) == 1:
-        return candidates[0], options
-    gains = _side_by_side(judge, [partial(_default_gains, judge, first, weights) for weights in candidates])
-    best = max(range(len(candidates)), key=lambda number: gains[number][False])
-    weights, known = candidates[best], gains[best]
+    first, weightings = candidates[0], [configured] if configured is not None else _type_weights(dataset)
+    if len(weightings) == len(options) == 1:
+        return weightings[0], options
+    gains = _side_by_side(judge, [partial(_default_gains, judge, first, weights) for weights in weightings])
+    best = max(range(len(weightings)), key=lambda number: gains[number][False])
+    weights, known = weightings[best], gains[best]
     if len(options) > 1:
-        for other in [part for part in offered if (part.name == AGAIN) != (first.name == AGAIN)][:1]:
+        for other in [part for part in candidates if (part.name == AGAIN) != (first.name == AGAIN)][:1]:
             more = _default_gains(judge, other, weights)
             known = {option: max(known[option], more[option]) for option in options}
         options = [option for option in options if known[option] >= max(known.values()) / 4]
     return weights, options
 
 
-def _default_gains(judge: Judge, ingredient: Ingredient, weights: TypeWeights) -> dict[bool, float]:
-    """Return what an ingredient gains before anything is tried, by the value of exclude_seen."""
-    part = default(ingredient)
-    tables = judge.tables(ingredient.variants[part.variant], weights)
+def _default_gains(judge: Judge, candidate: CandidateMethod, weights: TypeWeights) -> dict[bool, float]:
+    """Return what a candidate gains before anything is tried, by the value of exclude_seen."""
+    part = default(candidate)
+    tables = judge.tables(candidate.variants[part.variant], weights)
     scores = judge.scores(tables, weights, part.decay, part.unit)
     return {option: judge.gain(scores, exclude_seen=option) for option in (True, False)}
 
@@ -145,17 +145,17 @@ def _side_by_side(
 
 def _tried(
     judge: Judge,
-    offered: Sequence[Ingredient],
+    candidates: Sequence[CandidateMethod],
     weights: TypeWeights,
     options: Sequence[bool],
     progress: Progress,
 ) -> dict[bool, list[list[Tried]]]:
-    """Return what is best of each ingredient, for each way of treating seen items."""
+    """Return what is best of each candidate, for each way of treating seen items."""
 
     def begun(number: int) -> None:
-        progress(f"try {offered[number].name} on held-out users", number / len(offered))
+        progress(f"try {candidates[number].name} on held-out users", number / len(candidates))
 
-    tasks = [partial(tried, judge, ingredient, weights, options) for ingredient in offered]
+    tasks = [partial(tried, judge, candidate, weights, options) for candidate in candidates]
     found = _side_by_side(judge, tasks, begun)
     return {option: [winners[option] for winners in found] for option in options}
 
@@ -169,8 +169,8 @@ def _promising(trials: Mapping[bool, Sequence[Sequence[Tried]]]) -> list[bool]:
     return [option for option, gain in best.items() if gain >= max(best.values()) / 2]
 
 
-def taken_over(model: Model, offered: Mapping[str, Ingredient]) -> Choice | None:
-    """What was chosen for an earlier model of the same recipe; None when it is no longer offered.
+def taken_over(model: Model, candidates: Mapping[str, CandidateMethod]) -> Choice | None:
+    """What was chosen for an earlier model of the same recipe; None when a part is no candidate any more.
 
     A catalogue that grew may be too wide for a part of the earlier model.
     """
@@ -179,16 +179,18 @@ def taken_over(model: Model, offered: Mapping[str, Ingredient]) -> Choice | None
         Chosen(part.name, variant, part.decay, part.unit, part.weight)
         for part, variant in zip(model.parts, variants, strict=True)
     ]
-    if any(part.name not in offered or part.variant not in offered[part.name].variants for part in parts):
+    if any(
+        part.name not in candidates or part.variant not in candidates[part.name].variants for part in parts
+    ):
         return None
     scoring = model.scoring
     weights = dict(zip(scoring.event_types, scoring.type_weights, strict=True))
     return Choice(parts, weights, scoring.exclude_seen, scoring.temperature, model.notes)
 
 
-def _untried(offered: Sequence[Ingredient], weights: TypeWeights, *, exclude_seen: bool) -> Choice:
+def _untried(candidates: Sequence[CandidateMethod], weights: TypeWeights, *, exclude_seen: bool) -> Choice:
     """Too few users to hold any out: the defaults, in equal shares."""
-    parts = [default(ingredient) for ingredient in offered if not (exclude_seen and ingredient.name == AGAIN)]
+    parts = [default(candidate) for candidate in candidates if not (exclude_seen and candidate.name == AGAIN)]
     notes = {
         "held_out_users": 0,
         "parts": _written(parts),

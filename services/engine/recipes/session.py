@@ -18,5 +18,5 @@ RECIPE = Recipe(
     hyperparameters=_HYPERPARAMETERS,
     allowed={"exclude_seen": ("auto", "true", "false")},
     trains_sessions=True,
-    fit=Mixture(_NAME, _HYPERPARAMETERS, ingredients.of_sessions, Judge.of_newest),
+    fit=Mixture(_NAME, _HYPERPARAMETERS, ingredients.session_candidates, Judge.of_newest),
 )

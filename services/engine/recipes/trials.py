@@ -1,4 +1,4 @@
-"""Trying one ingredient on held-out users: its unit, its decay and its variant."""
+"""Trying one candidate on held-out users: its unit, its decay and its variant."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from services.engine.recipes.ingredients import Ingredient
+from services.engine.recipes.ingredients import CandidateMethod
 from services.engine.recipes.judging import Gains, Judge, Scores
 from services.engine.recipes.weights import TypeWeights
 from shared.models import Table
@@ -21,7 +21,7 @@ _UNITS: tuple[Unit, ...] = ("event", "second", "day")
 
 @dataclass(frozen=True)
 class Chosen:
-    """One ingredient as it was settled."""
+    """One candidate as it was settled."""
 
     name: str
     variant: str
@@ -40,33 +40,33 @@ class Tried:
     won: tuple[int, ...]
 
 
-def default(ingredient: Ingredient) -> Chosen:
-    """An ingredient before anything is tried: its first variant."""
-    return Chosen(ingredient.name, next(iter(ingredient.variants)), ingredient.decay, ingredient.unit)
+def default(candidate: CandidateMethod) -> Chosen:
+    """A candidate before anything is tried: its first variant."""
+    return Chosen(candidate.name, next(iter(candidate.variants)), candidate.decay, candidate.unit)
 
 
 def tried(
     judge: Judge,
-    ingredient: Ingredient,
+    candidate: CandidateMethod,
     weights: TypeWeights,
     options: Sequence[bool],
 ) -> dict[bool, list[Tried]]:
-    """The ingredient's best unit, decay and variant in each draw, for each way of treating seen items.
+    """The candidate's best unit, decay and variant in each draw, for each way of treating seen items.
 
     One thing at a time: the unit and then the decay with the default variant, then the variant. With few
     rows, where a try is quick, unit and decay are sought again with the best variant. With many rows, a
     third of them is asked, and all of them about the best alone.
     """
-    start = default(ingredient)
+    start = default(candidate)
     quick = judge.some(len(judge.sought) // 3) if len(judge.sought) > _MANY_ROWS else judge
     trials = _Trials(quick, weights, {option: [] for option in options})
-    trials.tables[start.variant] = judge.tables(ingredient.variants[start.variant], weights)
+    trials.tables[start.variant] = judge.tables(candidate.variants[start.variant], weights)
     trials.fade(start)
     fading = {(part.unit, part.decay) for part in trials.bests()}
-    for variant, build in list(ingredient.variants.items())[1:]:
+    for variant, build in list(candidate.variants.items())[1:]:
         trials.tables[variant] = judge.tables(build, weights)
         for unit, decay in sorted(fading):
-            trials.attempt(Chosen(ingredient.name, variant, decay, unit))
+            trials.attempt(Chosen(candidate.name, variant, decay, unit))
     if len(judge.draws) > 1:
         for part in trials.bests():
             if part.variant != start.variant:
@@ -119,7 +119,7 @@ def _on_all_rows(trials: _Trials, best: Chosen, scores: dict[Chosen, Scores], *,
 
 @dataclass(frozen=True)
 class _Trials:
-    """What was tried of one ingredient, for each way of treating seen items; tables by variant.
+    """What was tried of one candidate, for each way of treating seen items; tables by variant.
 
     `leading` holds the scores of the parts that are the best of a draw so far.
     """

@@ -17,5 +17,5 @@ RECIPE = Recipe(
     hyperparameters=_HYPERPARAMETERS,
     allowed={"exclude_seen": ("auto", "true", "false")},
     adds_up=True,
-    fit=Mixture(_NAME, _HYPERPARAMETERS, ingredients.of_users, Judge.of),
+    fit=Mixture(_NAME, _HYPERPARAMETERS, ingredients.user_candidates, Judge.of),
 )

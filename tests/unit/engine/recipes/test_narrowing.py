@@ -39,7 +39,9 @@ def test_some_rows_are_evenly_spaced_rows_of_the_whole(judge: Judge) -> None:
 
 def test_a_dense_table_scores_as_its_neighbours_do(judge: Judge, two_tastes: Dataset) -> None:
     fold = judge.folds[0]
-    table = ingredients.of_users(two_tastes)[0].variants["fade 0.8, backward 0.5"](fold.train, dict(EVEN))
+    table = ingredients.user_candidates(two_tastes)[0].variants["fade 0.8, backward 0.5"](
+        fold.train, dict(EVEN)
+    )
     assert isinstance(table, Neighbours)
     assert dense.fits(table)
     seen, (rows, items) = fold.occasions(dict(EVEN)), fold.sought.shape
@@ -72,7 +74,7 @@ def test_many_rows_are_asked_about_the_best_of_some_rows_only(
         return scored(judge, tables, weights, decay, unit)
 
     monkeypatch.setattr(Judge, "scores", watched)
-    tried = trials.tried(judge, ingredients.of_users(two_tastes)[0], dict(EVEN), [True, False])
+    tried = trials.tried(judge, ingredients.user_candidates(two_tastes)[0], dict(EVEN), [True, False])
 
     assert asked.count(len(judge.sought)) <= 2 < len(asked)
     for option, (winner,) in tried.items():

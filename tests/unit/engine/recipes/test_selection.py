@@ -31,7 +31,12 @@ def judge(two_tastes: Dataset) -> Judge:
 
 def choose(dataset: Dataset, configured: TypeWeights | None = None) -> selection.Choice:
     return selection.choose(
-        dataset, Judge.of(dataset), ingredients.of_users(dataset), configured, silent, exclude_seen=None
+        dataset,
+        Judge.of(dataset),
+        ingredients.user_candidates(dataset),
+        configured,
+        silent,
+        exclude_seen=None,
     )
 
 
@@ -95,9 +100,9 @@ def test_the_best_variant_is_given_a_unit_and_a_decay_of_its_own(
     judge: Judge, two_tastes: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where the default variant finds nothing, it can't say how the events of the others fade."""
-    real = next(iter(ingredients.of_users(two_tastes)[0].variants.values()))
+    real = next(iter(ingredients.user_candidates(two_tastes)[0].variants.values()))
     nothing = ingredients.itself
-    offered = ingredients.Ingredient("sequence", {"nothing": nothing, "real": real}, 0.8, "event")
+    candidates = ingredients.CandidateMethod("sequence", {"nothing": nothing, "real": real}, 0.8, "event")
     tries = []
     scored = Judge.scores
 
@@ -106,7 +111,7 @@ def test_the_best_variant_is_given_a_unit_and_a_decay_of_its_own(
         return scored(judge, tables, weights, decay, unit)
 
     monkeypatch.setattr(Judge, "scores", watched)
-    trials.tried(judge, offered, dict(EVEN), [True])
+    trials.tried(judge, candidates, dict(EVEN), [True])
     items = len(two_tastes.item_ids)
     assert len({decay for entries, decay in tries if entries != items}) > 1
 
@@ -144,8 +149,8 @@ def test_few_rows_are_asked_in_several_draws(judge: Judge, monkeypatch: pytest.M
 
 def test_the_mixtures_of_the_draws_are_averaged(judge: Judge, two_tastes: Dataset) -> None:
     """Each draw's shares sum to 1, and so do those of the mean, but for parts that are cut off."""
-    offered = ingredients.of_users(two_tastes)
-    found = [trials.tried(judge, each, dict(EVEN), [True])[True] for each in offered]
+    candidates = ingredients.user_candidates(two_tastes)
+    found = [trials.tried(judge, each, dict(EVEN), [True])[True] for each in candidates]
     parts, scores, gain = selection._averaged(judge, found, exclude_seen=True)
     known = {each.part: each.scores for winners in found for each in winners}
     shares = [part.weight * known[replace(part, weight=1.0)].std() for part in parts]
@@ -196,9 +201,9 @@ def test_the_final_model_takes_over_what_was_chosen(two_tastes: Dataset) -> None
 
 def test_what_is_no_longer_offered_is_not_taken_over(two_tastes: Dataset) -> None:
     earlier = RECIPE.fit(two_tastes, {}, silent)
-    offered = {ingredient.name: ingredient for ingredient in ingredients.of_users(two_tastes, 1.0)}
+    candidates = {candidate.name: candidate for candidate in ingredients.user_candidates(two_tastes, 1.0)}
 
-    assert selection.taken_over(earlier, offered)
+    assert selection.taken_over(earlier, candidates)
     assert selection.taken_over(earlier, {}) is None
 
 

@@ -61,9 +61,9 @@ def test_it_says_what_it_chose_and_why(two_tastes: Dataset) -> None:
     notes = RECIPE.fit(two_tastes, {}, silent).notes
     assert notes["held_out_users"] == 60
     assert 0 < notes["gain"] <= 1
-    offered = {"sequence", "ease", "together", "sessions", "two steps", "again"}
-    assert {part["name"] for part in notes["parts"]} <= offered
-    assert {name.partition(",")[0] for name in notes["alone"]} == offered
+    candidates = {"sequence", "ease", "together", "sessions", "two steps", "again"}
+    assert {part["name"] for part in notes["parts"]} <= candidates
+    assert {name.partition(",")[0] for name in notes["alone"]} == candidates
     assert all(0 <= gain <= 1 for gain in notes["alone"].values())
 
 
@@ -82,13 +82,13 @@ def test_two_steps_reach_what_was_never_together() -> None:
     second = [(f"v{user}", item, place) for user in range(40) for place, item in enumerate("bc")]
     users, items_, times = zip(*first, *second, strict=True)
     dataset = Dataset.from_arrow(pa.table({"USER_ID": users, "ITEM_ID": items_, "TIMESTAMP": times}))
-    offered = {ingredient.name: ingredient for ingredient in ingredients.of_users(dataset)}
-    [build] = offered["two steps"].variants.values()
+    candidates = {candidate.name: candidate for candidate in ingredients.user_candidates(dataset)}
+    [build] = candidates["two steps"].variants.values()
     table = build(dataset, {})
     assert isinstance(table, Neighbours)
     a, c = 0, 2
     assert c in table.row(a)[0]
-    [near, *_] = offered["sequence"].variants.values()
+    [near, *_] = candidates["sequence"].variants.values()
     once = near(dataset, {})
     assert isinstance(once, Neighbours)
     assert c not in once.row(a)[0]
