@@ -38,7 +38,7 @@ def evaluate(
 
     Fits a model of its own on the other users. Recipes that ask for an item get the newest one seen.
     """
-    return _judged(recipe, dataset, config, seed, progress)[1]
+    return _evaluated(recipe, dataset, config, seed, progress)[1]
 
 
 def train(
@@ -50,14 +50,16 @@ def train(
 ) -> tuple[Model, dict[str, float]]:
     """A model of all users, and its metrics.
 
-    The recipe makes its choices once, for the model that is judged and without the users it is judged
+    The recipe makes its choices once, for the model that is evaluated and without the users it is evaluated
     on; the model of all users takes them over. With an earlier model, `like`, both take over its choices.
     """
-    judged, found = _judged(recipe, dataset, config, 0, lambda step, share: progress(step, 0.6 * share), like)
-    chosen = like if judged is None else assembly.choices_of(judged)
-    del judged
+    evaluated, offline = _evaluated(
+        recipe, dataset, config, 0, lambda step, share: progress(step, 0.6 * share), like
+    )
+    chosen = like if evaluated is None else assembly.choices_of(evaluated)
+    del evaluated
     model = recipe.fit(dataset, config, lambda step, share: progress(step, 0.6 + 0.4 * share), chosen)
-    return replace(model, interactions=_interaction_index(model, dataset)), found
+    return replace(model, interactions=_interaction_index(model, dataset)), offline
 
 
 def _interaction_index(model: Model, dataset: Dataset) -> InteractionIndex:
@@ -67,7 +69,7 @@ def _interaction_index(model: Model, dataset: Dataset) -> InteractionIndex:
     return assembly.interaction_index(dataset)
 
 
-def _judged(
+def _evaluated(
     recipe: Recipe,
     dataset: Dataset,
     config: Mapping[str, Any],
@@ -75,8 +77,8 @@ def _judged(
     progress: Progress,
     like: Model | None = None,
 ) -> tuple[Model | None, dict[str, float]]:
-    if recipe.judge is not None:
-        return recipe.judge(dataset, config, progress)
+    if recipe.offline_metrics is not None:
+        return recipe.offline_metrics(dataset, config, progress)
     # A recipe that needs no interactions is trained without any, and then there is nobody to ask.
     counted = event_weights.counted(dataset, {**config, **recipe.fixed}) if len(dataset) else dataset
     parted = split(counted, seed=seed)

@@ -14,7 +14,7 @@ from services.engine.recipes import content, ease, gram, graph, peers, sequence,
 from services.engine.recipes.assembly import occasions_of
 from services.engine.recipes.dataset import Dataset
 from services.engine.recipes.elsewhere import Asked
-from services.engine.recipes.judging import FEW_EVENTS, Build
+from services.engine.recipes.holdout_evaluator import FEW_EVENTS, Build
 from services.engine.recipes.weights import TypeWeights
 from shared.models import Neighbours
 from shared.models.histories import Occasions

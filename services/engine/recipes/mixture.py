@@ -8,15 +8,15 @@ from typing import Any
 
 from services.engine.recipes import assembly, selection, weights
 from services.engine.recipes.dataset import Dataset
+from services.engine.recipes.holdout_evaluator import HoldoutEvaluator
 from services.engine.recipes.ingredients import CandidateMethod
-from services.engine.recipes.judging import Judge
 from services.engine.recipes.recipe import Hyperparameters, Progress, excluded_columns
 from shared.models import Model, Neighbours, Part, Scoring, Table
 
 
 @dataclass(frozen=True)
 class Mixture:
-    """A recipe's fit: `offer` gives the candidates that a data set affords, `draw` whom to judge them on.
+    """A recipe's fit: `offer` gives the candidates that a data set affords, `draw` whom to evaluate them on.
 
     `offer(dataset, share)` hears which share of the users the tables will be built from.
     """
@@ -24,7 +24,7 @@ class Mixture:
     name: str
     hyperparameters: Mapping[str, str]
     offer: Callable[[Dataset, float], Sequence[CandidateMethod]]
-    draw: Callable[[Dataset], Judge | None]
+    draw: Callable[[Dataset], HoldoutEvaluator | None]
 
     def __call__(
         self, dataset: Dataset, config: Mapping[str, Any], progress: Progress, like: Model | None = None, /
@@ -63,11 +63,11 @@ class Mixture:
     def _chosen(self, learnt: Dataset, config: Mapping[str, Any], progress: Progress) -> selection.Choice:
         given = Hyperparameters.of(config, self.hyperparameters)
         setting = given.choice("exclude_seen", "auto", "true", "false")
-        judge = self.draw(learnt)
+        evaluator = self.draw(learnt)
         return selection.choose(
             learnt,
-            judge,
-            self.offer(learnt, judge.share if judge else 1.0),
+            evaluator,
+            self.offer(learnt, evaluator.share if evaluator else 1.0),
             weights.configured(config),
             lambda step, share: progress(step, 0.6 * share),
             exclude_seen=None if setting == "auto" else setting == "true",

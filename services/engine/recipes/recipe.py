@@ -33,7 +33,7 @@ class Fit(Protocol):
         ...
 
 
-class Judge(Protocol):
+class OfflineMetrics(Protocol):
     """Offline metrics that are not those of lists of items."""
 
     def __call__(
@@ -79,7 +79,7 @@ class Recipe:
     its scores. One that `adds_up` makes its tables from sums over users, which another backend may add
     up. An `incremental` one may renew its models while items come in. One that `trains_sessions` learns from
     events of sessions to which no user has logged in, as if each were a user; any other recipe leaves them
-    out. `judge` replaces the metrics of lists of items, and `more_metrics` adds to them.
+    out. `offline_metrics` replaces the metrics of lists of items, and `more_metrics` adds to them.
     """
 
     name: str
@@ -102,7 +102,7 @@ class Recipe:
     excludes_purchased: bool = field(default=False, kw_only=True)
     algorithm: str | None = field(default=None, kw_only=True)
     feature_transformation: str | None = field(default=None, kw_only=True)
-    judge: Judge | None = field(default=None, kw_only=True)
+    offline_metrics: OfflineMetrics | None = field(default=None, kw_only=True)
     adds_up: bool = field(default=False, kw_only=True)
     incremental: bool = field(default=False, kw_only=True)
     trains_sessions: bool = field(default=False, kw_only=True)

@@ -70,10 +70,10 @@ def _fit(dataset: Dataset, config: Mapping[str, Any], progress: Progress, like: 
     return replace(segment_item_affinity.fit(dataset, config, progress, like), recipe=NAME)
 
 
-def _judge(
+def _offline_metrics(
     dataset: Dataset, config: Mapping[str, Any], progress: Progress
 ) -> tuple[Model | None, dict[str, float]]:
-    return segment_metrics.judged(_fit, _targets, dataset, config, progress)
+    return segment_metrics.offline_metrics(_fit, _targets, dataset, config, progress)
 
 
 def _targets(model: Model, sought: Dataset) -> Sequence[NDArray[np.int64]]:
@@ -95,6 +95,6 @@ RECIPE = Recipe(
     recipe_type="USER_SEGMENTATION",
     description="Users who will most likely turn to items with some attributes; for batch segment jobs.",
     fit=_fit,
-    judge=_judge,
+    offline_metrics=_offline_metrics,
     needs=("itemAttributes",),
 )

@@ -26,10 +26,10 @@ def fit(dataset: Dataset, config: Mapping[str, Any], progress: Progress, like: M
     return replace(user_personalization.RECIPE.fit(dataset, asked, progress, like), recipe=NAME)
 
 
-def _judge(
+def _offline_metrics(
     dataset: Dataset, config: Mapping[str, Any], progress: Progress
 ) -> tuple[Model | None, dict[str, float]]:
-    return segment_metrics.judged(fit, _targets, dataset, config, progress)
+    return segment_metrics.offline_metrics(fit, _targets, dataset, config, progress)
 
 
 def _targets(_: Model, sought: Dataset) -> Sequence[NDArray[np.int64]]:
@@ -43,6 +43,6 @@ RECIPE = Recipe(
     description="Users who will most likely turn to an item; for batch segment jobs.",
     adds_up=True,
     fit=fit,
-    judge=_judge,
+    offline_metrics=_offline_metrics,
     needs=("itemId",),
 )

@@ -22,7 +22,7 @@ Targets = Callable[["Model", "Dataset"], Sequence[NDArray[np.int64]]]
 _MOST_TARGETS = 500
 
 
-def judged(
+def offline_metrics(
     fit: Fit, targets: Targets, dataset: Dataset, config: Mapping[str, Any], progress: Progress
 ) -> tuple[Model | None, dict[str, float]]:
     """A model of the oldest 80 % of each user's occasions, and how well it finds who has the newest 20 %.

@@ -15,8 +15,8 @@ from typing import Any, TypeVar
 import numpy as np
 
 from services.engine.recipes.dataset import Dataset
+from services.engine.recipes.holdout_evaluator import Gains, HoldoutEvaluator, Scores
 from services.engine.recipes.ingredients import AGAIN, CandidateMethod
-from services.engine.recipes.judging import Gains, Judge, Scores
 from services.engine.recipes.parallel import in_two_processes, one_by_one
 from services.engine.recipes.recipe import Progress
 from services.engine.recipes.room import tally
@@ -47,33 +47,33 @@ class Choice:
 
 def choose(
     dataset: Dataset,
-    judge: Judge | None,
+    evaluator: HoldoutEvaluator | None,
     candidates: Sequence[CandidateMethod],
     configured: TypeWeights | None,
     progress: Progress,
     *,
     exclude_seen: bool | None,
 ) -> Choice:
-    """Try the candidates on the judge's users, keep what helps; the defaults without a judge.
+    """Try the candidates on the evaluator's users, keep what helps; the defaults without an evaluator.
 
     `configured` type weights and `exclude_seen` are taken as given where they are not None. Where there
     are few, several draws of them choose, and their mixtures are averaged.
     """
-    if judge is None:
+    if evaluator is None:
         return _untried(candidates, configured or dict(EVEN), exclude_seen=exclude_seen is True)
-    repeats = float((judge.sought & judge.barred).sum() / judge.sought.sum())
-    wanted = [exclude_seen] if exclude_seen is not None else _options(judge, repeats)
-    weights, options = _before_trials(judge, dataset, candidates, configured, wanted)
-    trials = _tried(judge, candidates, weights, options, progress)
+    repeats = float((evaluator.sought & evaluator.barred).sum() / evaluator.sought.sum())
+    wanted = [exclude_seen] if exclude_seen is not None else _options(evaluator, repeats)
+    weights, options = _before_trials(evaluator, dataset, candidates, configured, wanted)
+    trials = _tried(evaluator, candidates, weights, options, progress)
     options = _promising(trials)
-    mixtures = {option: _averaged(judge, trials[option], exclude_seen=option) for option in options}
+    mixtures = {option: _averaged(evaluator, trials[option], exclude_seen=option) for option in options}
     option = max(options, key=lambda option: mixtures[option][2])
     parts, scores, gain = mixtures[option]
     notes = {
-        "held_out_users": len(judge.sought),
+        "held_out_users": len(evaluator.sought),
         "repeats_among_sought": round(repeats, 4),
         "gain": round(gain, 4),
-        "draws": len(judge.draws),
+        "draws": len(evaluator.draws),
         "alone": {
             f"{found.part.name}, seen items {'left out' if option else 'kept'}": round(
                 float(found.gains.mean()), 4
@@ -85,18 +85,18 @@ def choose(
         "exclude_seen": option,
         "type_weights": weights,
     }
-    return Choice(parts, weights, option, _temperature(judge, scores), notes)
+    return Choice(parts, weights, option, _temperature(evaluator, scores), notes)
 
 
-def _options(judge: Judge, repeats: float) -> list[bool]:
+def _options(evaluator: HoldoutEvaluator, repeats: float) -> list[bool]:
     """Whether seen items may be left out: both are tried where the scores of both fit into memory."""
     if not repeats:
         return [True]
-    return [True, False] if judge.sought.size <= _CELLS_OF_BOTH else [False]
+    return [True, False] if evaluator.sought.size <= _CELLS_OF_BOTH else [False]
 
 
 def _before_trials(
-    judge: Judge,
+    evaluator: HoldoutEvaluator,
     dataset: Dataset,
     candidates: Sequence[CandidateMethod],
     configured: TypeWeights | None,
@@ -111,40 +111,46 @@ def _before_trials(
     first, weightings = candidates[0], [configured] if configured is not None else _type_weights(dataset)
     if len(weightings) == len(options) == 1:
         return weightings[0], options
-    gains = _side_by_side(judge, [partial(_default_gains, judge, first, weights) for weights in weightings])
+    gains = _side_by_side(
+        evaluator, [partial(_default_gains, evaluator, first, weights) for weights in weightings]
+    )
     best = max(range(len(weightings)), key=lambda number: gains[number][False])
     weights, known = weightings[best], gains[best]
     if len(options) > 1:
         for other in [part for part in candidates if (part.name == AGAIN) != (first.name == AGAIN)][:1]:
-            more = _default_gains(judge, other, weights)
+            more = _default_gains(evaluator, other, weights)
             known = {option: max(known[option], more[option]) for option in options}
         options = [option for option in options if known[option] >= max(known.values()) / 4]
     return weights, options
 
 
-def _default_gains(judge: Judge, candidate: CandidateMethod, weights: TypeWeights) -> dict[bool, float]:
+def _default_gains(
+    evaluator: HoldoutEvaluator, candidate: CandidateMethod, weights: TypeWeights
+) -> dict[bool, float]:
     """Return what a candidate gains before anything is tried, by the value of exclude_seen."""
     part = default(candidate)
-    tables = judge.tables(candidate.variants[part.variant], weights)
-    scores = judge.scores(tables, weights, part.decay, part.unit)
-    return {option: judge.gain(scores, exclude_seen=option) for option in (True, False)}
+    tables = evaluator.tables(candidate.variants[part.variant], weights)
+    scores = evaluator.scores(tables, weights, part.decay, part.unit)
+    return {option: evaluator.gain(scores, exclude_seen=option) for option in (True, False)}
 
 
 def _side_by_side(
-    judge: Judge, tasks: Sequence[Callable[[], Result]], begun: Callable[[int], None] = lambda _: None
+    evaluator: HoldoutEvaluator,
+    tasks: Sequence[Callable[[], Result]],
+    begun: Callable[[int], None] = lambda _: None,
 ) -> list[Result]:
     """Return what each task returns, by two processes.
 
     By one where a second compute backend adds up, since its connection can't be shared, and for a wide
     catalogue, whose tables take hundreds of megabytes in each process.
     """
-    wide = judge.sought.shape[1] > DENSE_ITEMS
-    alone = wide or any(fold.train.elsewhere is not None for fold in judge.folds)
+    wide = evaluator.sought.shape[1] > DENSE_ITEMS
+    alone = wide or any(fold.train.elsewhere is not None for fold in evaluator.folds)
     return one_by_one(tasks, begun) if alone else in_two_processes(tasks, begun)
 
 
 def _tried(
-    judge: Judge,
+    evaluator: HoldoutEvaluator,
     candidates: Sequence[CandidateMethod],
     weights: TypeWeights,
     options: Sequence[bool],
@@ -155,8 +161,8 @@ def _tried(
     def begun(number: int) -> None:
         progress(f"try {candidates[number].name} on held-out users", number / len(candidates))
 
-    tasks = [partial(tried, judge, candidate, weights, options) for candidate in candidates]
-    found = _side_by_side(judge, tasks, begun)
+    tasks = [partial(tried, evaluator, candidate, weights, options) for candidate in candidates]
+    found = _side_by_side(evaluator, tasks, begun)
     return {option: [winners[option] for winners in found] for option in options}
 
 
@@ -217,17 +223,17 @@ def _best(winners: Sequence[Tried]) -> Tried:
 
 
 def _averaged(
-    judge: Judge, trials: Sequence[Sequence[Tried]], *, exclude_seen: bool
+    evaluator: HoldoutEvaluator, trials: Sequence[Sequence[Tried]], *, exclude_seen: bool
 ) -> tuple[list[Chosen], Scores, float]:
     """The mean of the mixtures that each draw has chosen, cut down to its largest parts."""
     weights: dict[Chosen, float] = defaultdict(float)
     gains = []
-    for number, draw in enumerate(judge.draws):
+    for number, draw in enumerate(evaluator.draws):
         entered = [next(found for found in winners if number in found.won) for winners in trials]
-        parts, gain = _mixed(judge, entered, draw, exclude_seen=exclude_seen)
+        parts, gain = _mixed(evaluator, entered, draw, exclude_seen=exclude_seen)
         gains.append(gain)
         for part in parts:
-            weights[replace(part, weight=1.0)] += part.weight / len(judge.draws)
+            weights[replace(part, weight=1.0)] += part.weight / len(evaluator.draws)
     scores = {found.part: found.scores for winners in trials for found in winners}
     shares = {part: weight * _spread(scores[part]) for part, weight in weights.items()}
     largest = sorted(shares, key=lambda part: -shares[part])[:_MOST_PARTS]
@@ -237,7 +243,7 @@ def _averaged(
 
 
 def _mixed(
-    judge: Judge, tried: Sequence[Tried], draw: Gains, *, exclude_seen: bool
+    evaluator: HoldoutEvaluator, tried: Sequence[Tried], draw: Gains, *, exclude_seen: bool
 ) -> tuple[list[Chosen], float]:
     """Start with the best part; add the one that helps most, in its best share, until none does."""
     first = max(tried, key=lambda found: float(draw @ found.gains))
@@ -246,7 +252,7 @@ def _mixed(
     parts, gain = [replace(first.part, weight=1 / spread)], float(draw @ first.gains)
     mixture = first.scores / np.float32(spread)
     while rest:
-        added = [_added(judge, mixture, found, draw, exclude_seen=exclude_seen) for found in rest]
+        added = [_added(evaluator, mixture, found, draw, exclude_seen=exclude_seen) for found in rest]
         best = max(range(len(rest)), key=lambda number: added[number][0])
         before = gain
         gain, share = added[best]
@@ -262,7 +268,7 @@ def _mixed(
 
 
 def _added(
-    judge: Judge, mixture: Scores, found: Tried, draw: Gains, *, exclude_seen: bool
+    evaluator: HoldoutEvaluator, mixture: Scores, found: Tried, draw: Gains, *, exclude_seen: bool
 ) -> tuple[float, float]:
     """The gain of the mixture with one part more, and the share in which it is reached."""
     spread = _spread(found.scores)
@@ -270,7 +276,7 @@ def _added(
         (
             float(
                 draw
-                @ judge.gains(
+                @ evaluator.gains(
                     (1 - share) * mixture + (share / spread) * found.scores, exclude_seen=exclude_seen
                 )
             ),
@@ -285,13 +291,13 @@ def _spread(scores: Scores) -> float:
     return float(scores.std()) or 1.0
 
 
-def _temperature(judge: Judge, scores: Scores) -> float:
+def _temperature(evaluator: HoldoutEvaluator, scores: Scores) -> float:
     """The softmax temperature under which what was to be found is most likely."""
     spread = _spread(scores)
 
     def likelihood(temperature: float) -> float:
         found = []
-        for row, sought in zip(scores[:_WARMTH_ROWS], judge.sought[:_WARMTH_ROWS], strict=True):
+        for row, sought in zip(scores[:_WARMTH_ROWS], evaluator.sought[:_WARMTH_ROWS], strict=True):
             logits = row.astype(np.float64) / (temperature * spread)
             logits -= logits.max()
             found.append(logits[sought] - np.log(np.exp(logits).sum()))

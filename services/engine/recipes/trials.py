@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from services.engine.recipes.holdout_evaluator import Gains, HoldoutEvaluator, Scores
 from services.engine.recipes.ingredients import CandidateMethod
-from services.engine.recipes.judging import Gains, Judge, Scores
 from services.engine.recipes.weights import TypeWeights
 from shared.models import Table
 from shared.models.neighbours import Unit
@@ -46,7 +46,7 @@ def default(candidate: CandidateMethod) -> Chosen:
 
 
 def tried(
-    judge: Judge,
+    evaluator: HoldoutEvaluator,
     candidate: CandidateMethod,
     weights: TypeWeights,
     options: Sequence[bool],
@@ -58,22 +58,22 @@ def tried(
     third of them is asked, and all of them about the best alone.
     """
     start = default(candidate)
-    quick = judge.some(len(judge.sought) // 3) if len(judge.sought) > _MANY_ROWS else judge
+    quick = evaluator.some(len(evaluator.sought) // 3) if len(evaluator.sought) > _MANY_ROWS else evaluator
     trials = _Trials(quick, weights, {option: [] for option in options})
-    trials.tables[start.variant] = judge.tables(candidate.variants[start.variant], weights)
+    trials.tables[start.variant] = evaluator.tables(candidate.variants[start.variant], weights)
     trials.fade(start)
     fading = {(part.unit, part.decay) for part in trials.bests()}
     for variant, build in list(candidate.variants.items())[1:]:
-        trials.tables[variant] = judge.tables(build, weights)
+        trials.tables[variant] = evaluator.tables(build, weights)
         for unit, decay in sorted(fading):
             trials.attempt(Chosen(candidate.name, variant, decay, unit))
-    if len(judge.draws) > 1:
+    if len(evaluator.draws) > 1:
         for part in trials.bests():
             if part.variant != start.variant:
                 trials.fade(part)
-    if quick is judge:
+    if quick is evaluator:
         return {option: _winners(trials, attempts) for option, attempts in trials.found.items()}
-    whole = replace(trials, judge=judge)
+    whole = replace(trials, evaluator=evaluator)
     scores: dict[Chosen, Scores] = {}
     return {
         option: [_on_all_rows(whole, _best(attempts).part, scores, exclude_seen=option)]
@@ -95,7 +95,7 @@ def _best(attempts: Sequence[_Attempt]) -> _Attempt:
 
 def _winners(trials: _Trials, attempts: Sequence[_Attempt]) -> list[Tried]:
     """The best of each draw, each once."""
-    best = _best_by_draw(trials.judge, attempts)
+    best = _best_by_draw(trials.evaluator, attempts)
     return [
         Tried(attempts[number].part, trials.leading[attempts[number].part], attempts[number].gains, won)
         for number in dict.fromkeys(best.tolist())
@@ -103,10 +103,10 @@ def _winners(trials: _Trials, attempts: Sequence[_Attempt]) -> list[Tried]:
     ]
 
 
-def _best_by_draw(judge: Judge, attempts: Sequence[_Attempt]) -> NDArray[np.int64]:
+def _best_by_draw(evaluator: HoldoutEvaluator, attempts: Sequence[_Attempt]) -> NDArray[np.int64]:
     """Return the place of the best attempt in each draw, int64[draws]."""
     gains = np.array([attempt.gains for attempt in attempts])
-    best: NDArray[np.int64] = np.argmax(judge.draws @ gains.T, axis=1)
+    best: NDArray[np.int64] = np.argmax(evaluator.draws @ gains.T, axis=1)
     return best
 
 
@@ -114,7 +114,7 @@ def _on_all_rows(trials: _Trials, best: Chosen, scores: dict[Chosen, Scores], *,
     """Score the best part on all rows; `scores` holds what was scored before, and is added to."""
     if best not in scores:
         scores[best] = trials.scores(best)
-    return Tried(best, scores[best], trials.judge.gains(scores[best], exclude_seen=exclude_seen), (0,))
+    return Tried(best, scores[best], trials.evaluator.gains(scores[best], exclude_seen=exclude_seen), (0,))
 
 
 @dataclass(frozen=True)
@@ -124,7 +124,7 @@ class _Trials:
     `leading` holds the scores of the parts that are the best of a draw so far.
     """
 
-    judge: Judge
+    evaluator: HoldoutEvaluator
     weights: TypeWeights
     found: Mapping[bool, list[_Attempt]]
     tables: dict[str, Sequence[Table]] = field(default_factory=dict)
@@ -136,19 +136,19 @@ class _Trials:
             return
         scores = self.scores(part)
         for option, attempts in self.found.items():
-            attempts.append(_Attempt(part, self.judge.gains(scores, exclude_seen=option)))
+            attempts.append(_Attempt(part, self.evaluator.gains(scores, exclude_seen=option)))
         self.leading[part] = scores
         best = {
             attempts[number].part
             for attempts in self.found.values()
-            for number in _best_by_draw(self.judge, attempts).tolist()
+            for number in _best_by_draw(self.evaluator, attempts).tolist()
         }
         for behind in self.leading.keys() - best:
             del self.leading[behind]
 
     def scores(self, part: Chosen) -> Scores:
-        """A part's scores for the judge's rows."""
-        return self.judge.scores(self.tables[part.variant], self.weights, part.decay, part.unit)
+        """A part's scores for the evaluator's rows."""
+        return self.evaluator.scores(self.tables[part.variant], self.weights, part.decay, part.unit)
 
     def bests(self) -> list[Chosen]:
         """The best for each way of treating seen items, each once."""
@@ -156,7 +156,7 @@ class _Trials:
 
     def fade(self, part: Chosen) -> None:
         """Try the units, and from the best one on the decays."""
-        for unit in _distinct_units(self.judge, self.weights):
+        for unit in _distinct_units(self.evaluator, self.weights):
             self.attempt(replace(part, unit=unit))
         for unit in sorted({best.unit for best in self.bests()}):
             place = _DECAYS.index(part.decay)
@@ -172,10 +172,10 @@ class _Trials:
                 break
 
 
-def _distinct_units(judge: Judge, weights: TypeWeights) -> list[Unit]:
+def _distinct_units(evaluator: HoldoutEvaluator, weights: TypeWeights) -> list[Unit]:
     """Units that differ here: without two events in one second, events and seconds are the same."""
     ages: dict[bytes, Unit] = {}
-    seen = judge.folds[0].occasions(weights)
+    seen = evaluator.folds[0].occasions(weights)
     for unit in _UNITS:
         ages.setdefault(seen.ages(unit).tobytes(), unit)
     return list(ages.values())

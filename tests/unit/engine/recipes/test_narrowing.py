@@ -9,7 +9,7 @@ import pytest
 
 from services.engine.recipes import dense, ingredients, selection, trials
 from services.engine.recipes.dataset import Dataset
-from services.engine.recipes.judging import Judge, Scores
+from services.engine.recipes.holdout_evaluator import HoldoutEvaluator, Scores
 from services.engine.recipes.trials import Chosen, Tried
 from services.engine.recipes.weights import EVEN, TypeWeights
 from shared.models import Neighbours, Part
@@ -17,28 +17,28 @@ from shared.models.workspace import Workspace
 
 
 @pytest.fixture
-def judge(two_tastes: Dataset) -> Judge:
-    found = Judge.of(two_tastes)
+def evaluator(two_tastes: Dataset) -> HoldoutEvaluator:
+    found = HoldoutEvaluator.of(two_tastes)
     assert found is not None
     return found
 
 
-def test_some_rows_are_evenly_spaced_rows_of_the_whole(judge: Judge) -> None:
-    fold, some = judge.folds[0], judge.some(len(judge.sought) // 3)
+def test_some_rows_are_evenly_spaced_rows_of_the_whole(evaluator: HoldoutEvaluator) -> None:
+    fold, some = evaluator.folds[0], evaluator.some(len(evaluator.sought) // 3)
 
-    assert len(some.sought) <= len(judge.sought) // 3
-    step = -(-len(judge.sought) // (len(judge.sought) // 3))
+    assert len(some.sought) <= len(evaluator.sought) // 3
+    step = -(-len(evaluator.sought) // (len(evaluator.sought) // 3))
     assert (some.folds[0].held.users == fold.held.users[::step]).all()
     assert (some.folds[0].sought == fold.sought[::step]).all()
     seen, all_seen = some.folds[0].occasions(dict(EVEN)), fold.occasions(dict(EVEN))
     kept = all_seen.users % step == 0
     assert (seen.users == all_seen.users[kept] // step).all()
     assert (seen.items == all_seen.items[kept]).all()
-    assert judge.some(len(judge.sought)) is judge
+    assert evaluator.some(len(evaluator.sought)) is evaluator
 
 
-def test_a_dense_table_scores_as_its_neighbours_do(judge: Judge, two_tastes: Dataset) -> None:
-    fold = judge.folds[0]
+def test_a_dense_table_scores_as_its_neighbours_do(evaluator: HoldoutEvaluator, two_tastes: Dataset) -> None:
+    fold = evaluator.folds[0]
     table = ingredients.user_candidates(two_tastes)[0].variants["fade 0.8, backward 0.5"](
         fold.train, dict(EVEN)
     )
@@ -63,23 +63,25 @@ def test_a_sparse_or_very_large_table_stays_as_it_is(items: int, entries: int) -
 
 
 def test_many_rows_are_asked_about_the_best_of_some_rows_only(
-    judge: Judge, two_tastes: Dataset, monkeypatch: pytest.MonkeyPatch
+    evaluator: HoldoutEvaluator, two_tastes: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(trials, "_MANY_ROWS", len(judge.sought) - 1)
+    monkeypatch.setattr(trials, "_MANY_ROWS", len(evaluator.sought) - 1)
     asked: list[int] = []
-    scored = Judge.scores
+    scored = HoldoutEvaluator.scores
 
-    def watched(judge: Judge, tables: Any, weights: TypeWeights, decay: float, unit: Any) -> Scores:
-        asked.append(len(judge.sought))
-        return scored(judge, tables, weights, decay, unit)
+    def watched(
+        evaluator: HoldoutEvaluator, tables: Any, weights: TypeWeights, decay: float, unit: Any
+    ) -> Scores:
+        asked.append(len(evaluator.sought))
+        return scored(evaluator, tables, weights, decay, unit)
 
-    monkeypatch.setattr(Judge, "scores", watched)
-    tried = trials.tried(judge, ingredients.user_candidates(two_tastes)[0], dict(EVEN), [True, False])
+    monkeypatch.setattr(HoldoutEvaluator, "scores", watched)
+    tried = trials.tried(evaluator, ingredients.user_candidates(two_tastes)[0], dict(EVEN), [True, False])
 
-    assert asked.count(len(judge.sought)) <= 2 < len(asked)
+    assert asked.count(len(evaluator.sought)) <= 2 < len(asked)
     for option, (winner,) in tried.items():
-        assert winner.scores.shape == judge.sought.shape
-        assert winner.gains == pytest.approx(judge.gains(winner.scores, exclude_seen=option))
+        assert winner.scores.shape == evaluator.sought.shape
+        assert winner.gains == pytest.approx(evaluator.gains(winner.scores, exclude_seen=option))
 
 
 def tried(gain: float) -> Tried:

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from services.engine.recipes import RECIPES, Dataset, ingredients, judging, selection, train, trials
-from services.engine.recipes.judging import Judge, Scores, sampled
+from services.engine.recipes import RECIPES, Dataset, holdout_evaluator, ingredients, selection, train, trials
+from services.engine.recipes.holdout_evaluator import HoldoutEvaluator, Scores, sampled
 from services.engine.recipes.recipe import silent
 from services.engine.training.dataset.event_weights import EVEN, GRADED, TypeWeights
 from services.engine.training.methods import ease
@@ -23,8 +23,8 @@ RECIPE = RECIPES["aws-user-personalization"]
 
 
 @pytest.fixture
-def judge(two_tastes: Dataset) -> Judge:
-    found = Judge.of(two_tastes)
+def evaluator(two_tastes: Dataset) -> HoldoutEvaluator:
+    found = HoldoutEvaluator.of(two_tastes)
     assert found is not None
     return found
 
@@ -32,7 +32,7 @@ def judge(two_tastes: Dataset) -> Judge:
 def choose(dataset: Dataset, configured: TypeWeights | None = None) -> selection.Choice:
     return selection.choose(
         dataset,
-        Judge.of(dataset),
+        HoldoutEvaluator.of(dataset),
         ingredients.user_candidates(dataset),
         configured,
         silent,
@@ -53,8 +53,8 @@ def test_what_people_come_back_to_is_not_left_out(read: Read) -> None:
     assert {item for item, _ in model.recommend(user_id="u3", limit=2)} == {"i6", "i7"}
 
 
-def test_half_of_the_held_out_are_strangers_to_the_training_data(judge: Judge) -> None:
-    for fold in judge.folds:
+def test_half_of_the_held_out_are_strangers_to_the_training_data(evaluator: HoldoutEvaluator) -> None:
+    for fold in evaluator.folds:
         known = np.isin(fold.held.users, fold.train.users)
         assert known.sum() == len(known) // 2
         assert not set(zip(fold.train.users, fold.train.times, strict=True)) & set(
@@ -63,62 +63,66 @@ def test_half_of_the_held_out_are_strangers_to_the_training_data(judge: Judge) -
 
 
 @pytest.mark.parametrize("more", [0.0, 0.1], ids=["one thing sought", "several"])
-def test_the_gain_is_a_third_ndcg_and_two_thirds_what_is_found(judge: Judge, more: float) -> None:
+def test_the_gain_is_a_third_ndcg_and_two_thirds_what_is_found(
+    evaluator: HoldoutEvaluator, more: float
+) -> None:
     random = np.random.default_rng(1)
-    added = (random.random(judge.sought.shape) < more) & ~judge.barred
-    judge = replace(judge, sought=judge.sought | added)
-    scores = np.random.default_rng(0).random(judge.sought.shape).astype(np.float32)
-    most = np.minimum(judge.sought.sum(axis=1), 25)
+    added = (random.random(evaluator.sought.shape) < more) & ~evaluator.barred
+    evaluator = replace(evaluator, sought=evaluator.sought | added)
+    scores = np.random.default_rng(0).random(evaluator.sought.shape).astype(np.float32)
+    most = np.minimum(evaluator.sought.sum(axis=1), 25)
     unit = most[most > 1].mean() if more else 1.0
     expected = []
-    for row, sought, barred in zip(scores, judge.sought, judge.barred, strict=True):
+    for row, sought, barred in zip(scores, evaluator.sought, evaluator.barred, strict=True):
         order = [item for item in np.argsort(-row) if not barred[item]][:25]
         won = sum(1 / math.log2(rank + 2) for rank, item in enumerate(order) if sought[item])
         ideal = sum(1 / math.log2(rank + 2) for rank in range(min(25, sought.sum())))
         got = sum(sought[item] for item in order) / unit
         expected.append((won / ideal + 2 * got) / 3 if sought.sum() > 1 else won / ideal)
-    assert judge.gain(scores, exclude_seen=True) == pytest.approx(np.mean(expected))
+    assert evaluator.gain(scores, exclude_seen=True) == pytest.approx(np.mean(expected))
 
 
-def test_a_perfect_order_gains_everything(judge: Judge) -> None:
-    assert judge.gain(judge.sought.astype(np.float32), exclude_seen=False) == pytest.approx(1)
+def test_a_perfect_order_gains_everything(evaluator: HoldoutEvaluator) -> None:
+    assert evaluator.gain(evaluator.sought.astype(np.float32), exclude_seen=False) == pytest.approx(1)
 
 
-def test_several_things_found_together_are_worth_more_than_a_lone_one(judge: Judge) -> None:
+def test_several_things_found_together_are_worth_more_than_a_lone_one(evaluator: HoldoutEvaluator) -> None:
     """Of two rows that find all they seek, the one that seeks more gains more; on average it is 1."""
-    sought = np.zeros_like(judge.sought)
+    sought = np.zeros_like(evaluator.sought)
     sought[:, 0] = True
     sought[::2, :2] = True
     sought[1::2, :4] = True
     scores = np.where(sought, np.arange(1.0, sought.shape[1] + 1), 0).astype(np.float32)
-    gains = replace(judge, sought=sought).gains(scores, exclude_seen=False)
+    gains = replace(evaluator, sought=sought).gains(scores, exclude_seen=False)
     assert gains[0] < 1 < gains[1]
     assert gains[:2].mean() == pytest.approx(1)
 
 
 def test_the_best_variant_is_given_a_unit_and_a_decay_of_its_own(
-    judge: Judge, two_tastes: Dataset, monkeypatch: pytest.MonkeyPatch
+    evaluator: HoldoutEvaluator, two_tastes: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where the default variant finds nothing, it can't say how the events of the others fade."""
     real = next(iter(ingredients.user_candidates(two_tastes)[0].variants.values()))
     nothing = ingredients.itself
     candidates = ingredients.CandidateMethod("sequence", {"nothing": nothing, "real": real}, 0.8, "event")
     tries = []
-    scored = Judge.scores
+    scored = HoldoutEvaluator.scores
 
-    def watched(judge: Judge, tables: Any, weights: TypeWeights, decay: float, unit: Unit) -> Scores:
+    def watched(
+        evaluator: HoldoutEvaluator, tables: Any, weights: TypeWeights, decay: float, unit: Unit
+    ) -> Scores:
         tries.append((len(tables[0].items), decay))
-        return scored(judge, tables, weights, decay, unit)
+        return scored(evaluator, tables, weights, decay, unit)
 
-    monkeypatch.setattr(Judge, "scores", watched)
-    trials.tried(judge, candidates, dict(EVEN), [True])
+    monkeypatch.setattr(HoldoutEvaluator, "scores", watched)
+    trials.tried(evaluator, candidates, dict(EVEN), [True])
     items = len(two_tastes.item_ids)
     assert len({decay for entries, decay in tries if entries != items}) > 1
 
 
 def test_too_few_users_are_not_held_out(two_tastes: Dataset) -> None:
     few = two_tastes.where(two_tastes.users < 19)
-    assert Judge.of(few) is None
+    assert HoldoutEvaluator.of(few) is None
     choice = choose(few)
     assert choice.notes["held_out_users"] == 0
     assert not choice.exclude_seen
@@ -128,30 +132,32 @@ def test_too_few_users_are_not_held_out(two_tastes: Dataset) -> None:
 def test_large_data_is_judged_on_a_draw_of_its_users(
     two_tastes: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(judging, "_EVENTS", 200)
+    monkeypatch.setattr(holdout_evaluator, "_EVENTS", 200)
     part = sampled(two_tastes)
     assert 100 < len(part) < 300
     kept = np.unique(part.users)
     assert len(part) == np.isin(two_tastes.users, kept).sum()
-    judge = Judge.of(two_tastes)
-    assert judge is not None
-    assert judge.share == pytest.approx(len(kept) / len(two_tastes.user_ids))
+    evaluator = HoldoutEvaluator.of(two_tastes)
+    assert evaluator is not None
+    assert evaluator.share == pytest.approx(len(kept) / len(two_tastes.user_ids))
 
 
-def test_few_rows_are_asked_in_several_draws(judge: Judge, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert judge.draws.shape == (6, len(judge.sought))
-    assert judge.draws.sum(axis=1) == pytest.approx(1)
-    assert len(np.unique(judge.draws, axis=0)) == 6
-    monkeypatch.setattr(judging, "_ROWS_OF_ALL_DRAWS", len(judge.sought))
-    once = Judge(judge.folds, judge.share, judge.barred, judge.sought).draws
-    assert np.unique(once).tolist() == [1 / len(judge.sought)]
+def test_few_rows_are_asked_in_several_draws(
+    evaluator: HoldoutEvaluator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert evaluator.draws.shape == (6, len(evaluator.sought))
+    assert evaluator.draws.sum(axis=1) == pytest.approx(1)
+    assert len(np.unique(evaluator.draws, axis=0)) == 6
+    monkeypatch.setattr(holdout_evaluator, "_ROWS_OF_ALL_DRAWS", len(evaluator.sought))
+    once = HoldoutEvaluator(evaluator.folds, evaluator.share, evaluator.barred, evaluator.sought).draws
+    assert np.unique(once).tolist() == [1 / len(evaluator.sought)]
 
 
-def test_the_mixtures_of_the_draws_are_averaged(judge: Judge, two_tastes: Dataset) -> None:
+def test_the_mixtures_of_the_draws_are_averaged(evaluator: HoldoutEvaluator, two_tastes: Dataset) -> None:
     """Each draw's shares sum to 1, and so do those of the mean, but for parts that are cut off."""
     candidates = ingredients.user_candidates(two_tastes)
-    found = [trials.tried(judge, each, dict(EVEN), [True])[True] for each in candidates]
-    parts, scores, gain = selection._averaged(judge, found, exclude_seen=True)
+    found = [trials.tried(evaluator, each, dict(EVEN), [True])[True] for each in candidates]
+    parts, scores, gain = selection._averaged(evaluator, found, exclude_seen=True)
     known = {each.part: each.scores for winners in found for each in winners}
     shares = [part.weight * known[replace(part, weight=1.0)].std() for part in parts]
     assert 0.8 < sum(shares) <= 1.001
@@ -159,7 +165,7 @@ def test_the_mixtures_of_the_draws_are_averaged(judge: Judge, two_tastes: Datase
     mixed = sum(part.weight * known[replace(part, weight=1.0)] for part in parts)
     np.testing.assert_allclose(scores, mixed, rtol=1e-4, atol=1e-6)
     for winners in found:
-        assert sorted(draw for each in winners for draw in each.won) == list(range(len(judge.draws)))
+        assert sorted(draw for each in winners for draw in each.won) == list(range(len(evaluator.draws)))
 
 
 def test_types_are_graded_where_that_finds_more(read: Read) -> None:
@@ -244,13 +250,13 @@ def test_twice_as_many_are_asked_where_nobody_comes_back(
 ) -> None:
     dataset = read(events)
     width = len(dataset.item_ids)
-    monkeypatch.setattr(judging, "_FEWEST_ASKED", 1)
-    monkeypatch.setattr(judging, "_CELLS", 4 * width)
-    monkeypatch.setattr(judging, "_CELLS_WITHOUT_REPEATS", 8 * width)
-    judge = Judge.of(dataset)
-    assert judge is not None
-    assert len(judge.sought) == asked
-    monkeypatch.setattr(judging, "FEW_EVENTS", len(dataset) - 1)
-    judge = Judge.of(dataset)
-    assert judge is not None
-    assert len(judge.sought) == 4
+    monkeypatch.setattr(holdout_evaluator, "_FEWEST_ASKED", 1)
+    monkeypatch.setattr(holdout_evaluator, "_CELLS", 4 * width)
+    monkeypatch.setattr(holdout_evaluator, "_CELLS_WITHOUT_REPEATS", 8 * width)
+    evaluator = HoldoutEvaluator.of(dataset)
+    assert evaluator is not None
+    assert len(evaluator.sought) == asked
+    monkeypatch.setattr(holdout_evaluator, "FEW_EVENTS", len(dataset) - 1)
+    evaluator = HoldoutEvaluator.of(dataset)
+    assert evaluator is not None
+    assert len(evaluator.sought) == 4

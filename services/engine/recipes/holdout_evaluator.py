@@ -48,7 +48,7 @@ _SHARE = 0.25
 
 
 @dataclass(frozen=True)
-class Judge:
+class HoldoutEvaluator:
     """Folds whose rows are judged as one.
 
     `share` is the share of all users whose interactions are used here.
@@ -61,7 +61,7 @@ class Judge:
     dense_tables: dense.DenseTables = field(default_factory=dense.DenseTables, repr=False, compare=False)
 
     @classmethod
-    def of(cls, dataset: Dataset) -> Judge | None:
+    def of(cls, dataset: Dataset) -> HoldoutEvaluator | None:
         """Hold out enough users to tell candidates apart; None when there are too few to do so.
 
         A quarter of the users at most; where that is fewer than 440, two such quarters in turn. Half of them
@@ -84,7 +84,7 @@ class Judge:
         return cls._over(folds, dataset.active / everybody)
 
     @classmethod
-    def of_newest(cls, dataset: Dataset) -> Judge | None:
+    def of_newest(cls, dataset: Dataset) -> HoldoutEvaluator | None:
         """Hold out the users whose events are the newest, all of them strangers to the training data.
 
         So are sessions when a model serves. Of many sessions the newest that make a million
@@ -105,16 +105,16 @@ class Judge:
         return cls._over([Fold.of(hold_out(dataset, held, whole_moments=True))], share)
 
     @classmethod
-    def _over(cls, folds: Sequence[Fold], share: float) -> Judge:
+    def _over(cls, folds: Sequence[Fold], share: float) -> HoldoutEvaluator:
         barred = np.concatenate([fold.barred for fold in folds])
         return cls(folds, share, barred, np.concatenate([fold.sought for fold in folds]))
 
-    def some(self, most: int) -> Judge:
+    def some(self, most: int) -> HoldoutEvaluator:
         """The same with `most` of the rows at most, evenly spaced, to compare candidates quickly."""
         step = -(-len(self.sought) // most)
         if step == 1:
             return self
-        some = Judge._over([fold.every(step) for fold in self.folds], self.share)
+        some = HoldoutEvaluator._over([fold.every(step) for fold in self.folds], self.share)
         return replace(some, dense_tables=self.dense_tables)
 
     def tables(self, build: Build, weights: TypeWeights) -> list[Table]:
