@@ -33,7 +33,7 @@ LINE_LIMIT = 4 * 2**20
 Told = Callable[[dict[str, Any]], Awaitable[None]]
 
 _forks = multiprocessing.get_context("forkserver")
-_forks.set_forkserver_preload([*child.MODULES.values(), "services.engine.computations.preload"])
+_forks.set_forkserver_preload([*child.MODULES.values(), "services.engine.store.preload"])
 
 
 class Forks:
