@@ -21,12 +21,12 @@ class Fold:
 
     train: Dataset
     held: Holdout
-    barred: NDArray[np.bool_]
-    sought: NDArray[np.bool_]
+    excluded: NDArray[np.bool_]
+    relevant: NDArray[np.bool_]
 
     @classmethod
     def of(cls, held: Holdout) -> Fold:
-        """Make the held-out users the rows of `barred` (seen items) and `sought` (items to find)."""
+        """Make the held-out users the rows of `excluded` (seen items) and `relevant` (items to find)."""
         shape = (len(held.users), len(held.train.item_ids))
         marks = []
         for part in (held.seen, held.sought):
@@ -42,7 +42,7 @@ class Fold:
         kept[users] = True
         parts = [part.where(kept[part.users]) for part in (self.held.seen, self.held.sought)]
         held = Holdout(self.train, parts[0], parts[1], users)
-        return Fold(self.train, held, self.barred[::step], self.sought[::step])
+        return Fold(self.train, held, self.excluded[::step], self.relevant[::step])
 
     def occasions(self, weights: TypeWeights) -> Occasions:
         """Return the newest events that each row has seen, as many as a model scores."""

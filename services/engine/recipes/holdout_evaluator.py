@@ -56,8 +56,8 @@ class HoldoutEvaluator:
 
     folds: Sequence[Fold]
     share: float
-    barred: NDArray[np.bool_]
-    sought: NDArray[np.bool_]
+    excluded: NDArray[np.bool_]
+    relevant: NDArray[np.bool_]
     dense_tables: dense.DenseTables = field(default_factory=dense.DenseTables, repr=False, compare=False)
 
     @classmethod
@@ -106,12 +106,12 @@ class HoldoutEvaluator:
 
     @classmethod
     def _over(cls, folds: Sequence[Fold], share: float) -> HoldoutEvaluator:
-        barred = np.concatenate([fold.barred for fold in folds])
-        return cls(folds, share, barred, np.concatenate([fold.sought for fold in folds]))
+        excluded = np.concatenate([fold.excluded for fold in folds])
+        return cls(folds, share, excluded, np.concatenate([fold.relevant for fold in folds]))
 
     def some(self, most: int) -> HoldoutEvaluator:
         """The same with `most` of the rows at most, evenly spaced, to compare candidates quickly."""
-        step = -(-len(self.sought) // most)
+        step = -(-len(self.relevant) // most)
         if step == 1:
             return self
         some = HoldoutEvaluator._over([fold.every(step) for fold in self.folds], self.share)
@@ -125,7 +125,7 @@ class HoldoutEvaluator:
         """A part's scores for every row, (rows, items) float32."""
         stacked = []
         for fold, table in zip(self.folds, tables, strict=True):
-            seen, shape = fold.occasions(weights), fold.barred.shape
+            seen, shape = fold.occasions(weights), fold.excluded.shape
             if isinstance(table, Neighbours) and dense.fits(table):
                 shares = seen.shares(decay, unit)
                 stacked.append(self.dense_tables.scores(table, seen, shares, shape[0]))
@@ -140,7 +140,7 @@ class HoldoutEvaluator:
         With few rows, what is best follows chance: it is asked of several draws. Many rows are one draw,
         in which each counts alike.
         """
-        rows = len(self.sought)
+        rows = len(self.relevant)
         count = min(_MOST_DRAWS, _ROWS_OF_ALL_DRAWS // rows)
         if rows >= _ENOUGH or count < 2:
             return np.full((1, rows), 1 / rows)
@@ -152,27 +152,27 @@ class HoldoutEvaluator:
         return float(self.gains(scores, exclude_seen=exclude_seen).mean())
 
     def gains(self, scores: Scores, *, exclude_seen: bool) -> Gains:
-        """What each row gains: a third NDCG@25, two thirds what was found of all that is sought.
+        """What each row gains: a third NDCG@25, two thirds what was found of all that is relevant.
 
-        The ideal list has everything sought at its top, and 25 things at most can be found. A thing found
-        counts alike in all rows, in units that make the ideal's mean 1. Where one thing is sought, its
+        The ideal list has everything relevant at its top, and 25 things at most can be found. A thing found
+        counts alike in all rows, in units that make the ideal's mean 1. Where one thing is relevant, its
         place is everything: NDCG alone. An item ranks behind all that score as much: where nothing is
         known, nothing is gained.
         """
         if exclude_seen:
-            barred = places(self.barred)
-            kept = scores[barred]
-            scores[barred] = -np.inf
-        rows, items = places(self.sought)
+            excluded = places(self.excluded)
+            kept = scores[excluded]
+            scores[excluded] = -np.inf
+        rows, items = places(self.relevant)
         hopeful = self._hopeful(scores, rows, items)
         rows, items = rows[hopeful], items[hopeful]
         ranks = _ranks(scores, rows, items)
         if exclude_seen:
-            scores[barred] = kept
+            scores[excluded] = kept
         found = ranks < DEPTH
         discounts = 1 / np.log2(np.arange(DEPTH) + 2)
         ideal = np.concatenate(([0.0], np.cumsum(discounts)))
-        most = np.minimum(self.sought.sum(axis=1), DEPTH)
+        most = np.minimum(self.relevant.sum(axis=1), DEPTH)
         won = np.bincount(rows[found], weights=discounts[ranks[found]], minlength=len(scores)) / ideal[most]
         several = most > 1
         unit = most.mean(where=several) if several.any() else 1.0
@@ -181,7 +181,7 @@ class HoldoutEvaluator:
         return gained
 
     def _hopeful(self, scores: Scores, rows: Numbers, items: Numbers) -> NDArray[np.bool_]:
-        """Which of the sought items may be among the first 25: worth knowing where there are many."""
+        """Which of the relevant items may be among the first 25: worth knowing where there are many."""
         if len(rows) <= _MANY * len(scores) or scores.shape[1] <= DEPTH:
             return np.ones(len(rows), bool)
         height = max(1, _CELLS_PER_CHUNK // scores.shape[1])

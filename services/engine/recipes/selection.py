@@ -61,7 +61,7 @@ def choose(
     """
     if evaluator is None:
         return _untried(candidates, configured or dict(EVEN), exclude_seen=exclude_seen is True)
-    repeats = float((evaluator.sought & evaluator.barred).sum() / evaluator.sought.sum())
+    repeats = float((evaluator.relevant & evaluator.excluded).sum() / evaluator.relevant.sum())
     wanted = [exclude_seen] if exclude_seen is not None else _options(evaluator, repeats)
     weights, options = _before_trials(evaluator, dataset, candidates, configured, wanted)
     trials = _tried(evaluator, candidates, weights, options, progress)
@@ -70,7 +70,7 @@ def choose(
     option = max(options, key=lambda option: mixtures[option][2])
     parts, scores, gain = mixtures[option]
     notes = {
-        "held_out_users": len(evaluator.sought),
+        "held_out_users": len(evaluator.relevant),
         "repeats_among_sought": round(repeats, 4),
         "gain": round(gain, 4),
         "draws": len(evaluator.draws),
@@ -92,7 +92,7 @@ def _options(evaluator: HoldoutEvaluator, repeats: float) -> list[bool]:
     """Whether seen items may be left out: both are tried where the scores of both fit into memory."""
     if not repeats:
         return [True]
-    return [True, False] if evaluator.sought.size <= _CELLS_OF_BOTH else [False]
+    return [True, False] if evaluator.relevant.size <= _CELLS_OF_BOTH else [False]
 
 
 def _before_trials(
@@ -106,7 +106,7 @@ def _before_trials(
 
     Weights are even or graded, whichever finds more with the first candidate. A value of exclude_seen must
     gain a quarter of what the other one gains by that candidate or by the items that a user comes back to:
-    where most of what is sought was seen before, trying every part without it finds nothing.
+    where most of what is relevant was seen before, trying every part without it finds nothing.
     """
     first, weightings = candidates[0], [configured] if configured is not None else _type_weights(dataset)
     if len(weightings) == len(options) == 1:
@@ -144,7 +144,7 @@ def _side_by_side(
     By one where a second compute backend adds up, since its connection can't be shared, and for a wide
     catalogue, whose tables take hundreds of megabytes in each process.
     """
-    wide = evaluator.sought.shape[1] > DENSE_ITEMS
+    wide = evaluator.relevant.shape[1] > DENSE_ITEMS
     alone = wide or any(fold.train.elsewhere is not None for fold in evaluator.folds)
     return one_by_one(tasks, begun) if alone else in_two_processes(tasks, begun)
 
@@ -297,10 +297,10 @@ def _temperature(evaluator: HoldoutEvaluator, scores: Scores) -> float:
 
     def likelihood(temperature: float) -> float:
         found = []
-        for row, sought in zip(scores[:_WARMTH_ROWS], evaluator.sought[:_WARMTH_ROWS], strict=True):
+        for row, relevant in zip(scores[:_WARMTH_ROWS], evaluator.relevant[:_WARMTH_ROWS], strict=True):
             logits = row.astype(np.float64) / (temperature * spread)
             logits -= logits.max()
-            found.append(logits[sought] - np.log(np.exp(logits).sum()))
+            found.append(logits[relevant] - np.log(np.exp(logits).sum()))
         return float(np.concatenate(found).mean())
 
     return max(_TEMPERATURES, key=likelihood) * spread

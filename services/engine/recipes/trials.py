@@ -54,11 +54,13 @@ def tried(
     """The candidate's best unit, decay and variant in each draw, for each way of treating seen items.
 
     One thing at a time: the unit and then the decay with the default variant, then the variant. With few
-    rows, where a try is quick, unit and decay are sought again with the best variant. With many rows, a
+    rows, where a try is quick, unit and decay are relevant again with the best variant. With many rows, a
     third of them is asked, and all of them about the best alone.
     """
     start = default(candidate)
-    quick = evaluator.some(len(evaluator.sought) // 3) if len(evaluator.sought) > _MANY_ROWS else evaluator
+    quick = (
+        evaluator.some(len(evaluator.relevant) // 3) if len(evaluator.relevant) > _MANY_ROWS else evaluator
+    )
     trials = _Trials(quick, weights, {option: [] for option in options})
     trials.tables[start.variant] = evaluator.tables(candidate.variants[start.variant], weights)
     trials.fade(start)

@@ -24,17 +24,17 @@ def evaluator(two_tastes: Dataset) -> HoldoutEvaluator:
 
 
 def test_some_rows_are_evenly_spaced_rows_of_the_whole(evaluator: HoldoutEvaluator) -> None:
-    fold, some = evaluator.folds[0], evaluator.some(len(evaluator.sought) // 3)
+    fold, some = evaluator.folds[0], evaluator.some(len(evaluator.relevant) // 3)
 
-    assert len(some.sought) <= len(evaluator.sought) // 3
-    step = -(-len(evaluator.sought) // (len(evaluator.sought) // 3))
+    assert len(some.relevant) <= len(evaluator.relevant) // 3
+    step = -(-len(evaluator.relevant) // (len(evaluator.relevant) // 3))
     assert (some.folds[0].held.users == fold.held.users[::step]).all()
-    assert (some.folds[0].sought == fold.sought[::step]).all()
+    assert (some.folds[0].relevant == fold.relevant[::step]).all()
     seen, all_seen = some.folds[0].occasions(dict(EVEN)), fold.occasions(dict(EVEN))
     kept = all_seen.users % step == 0
     assert (seen.users == all_seen.users[kept] // step).all()
     assert (seen.items == all_seen.items[kept]).all()
-    assert evaluator.some(len(evaluator.sought)) is evaluator
+    assert evaluator.some(len(evaluator.relevant)) is evaluator
 
 
 def test_a_dense_table_scores_as_its_neighbours_do(evaluator: HoldoutEvaluator, two_tastes: Dataset) -> None:
@@ -44,7 +44,7 @@ def test_a_dense_table_scores_as_its_neighbours_do(evaluator: HoldoutEvaluator, 
     )
     assert isinstance(table, Neighbours)
     assert dense.fits(table)
-    seen, (rows, items) = fold.occasions(dict(EVEN)), fold.sought.shape
+    seen, (rows, items) = fold.occasions(dict(EVEN)), fold.relevant.shape
 
     scores = dense.DenseTables().scores(table, seen, seen.shares(0.8, "event"), rows)
 
@@ -65,22 +65,22 @@ def test_a_sparse_or_very_large_table_stays_as_it_is(items: int, entries: int) -
 def test_many_rows_are_asked_about_the_best_of_some_rows_only(
     evaluator: HoldoutEvaluator, two_tastes: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(trials, "_MANY_ROWS", len(evaluator.sought) - 1)
+    monkeypatch.setattr(trials, "_MANY_ROWS", len(evaluator.relevant) - 1)
     asked: list[int] = []
     scored = HoldoutEvaluator.scores
 
     def watched(
         evaluator: HoldoutEvaluator, tables: Any, weights: TypeWeights, decay: float, unit: Any
     ) -> Scores:
-        asked.append(len(evaluator.sought))
+        asked.append(len(evaluator.relevant))
         return scored(evaluator, tables, weights, decay, unit)
 
     monkeypatch.setattr(HoldoutEvaluator, "scores", watched)
     tried = trials.tried(evaluator, ingredients.user_candidates(two_tastes)[0], dict(EVEN), [True, False])
 
-    assert asked.count(len(evaluator.sought)) <= 2 < len(asked)
+    assert asked.count(len(evaluator.relevant)) <= 2 < len(asked)
     for option, (winner,) in tried.items():
-        assert winner.scores.shape == evaluator.sought.shape
+        assert winner.scores.shape == evaluator.relevant.shape
         assert winner.gains == pytest.approx(evaluator.gains(winner.scores, exclude_seen=option))
 
 

@@ -62,38 +62,38 @@ def test_half_of_the_held_out_are_strangers_to_the_training_data(evaluator: Hold
         )
 
 
-@pytest.mark.parametrize("more", [0.0, 0.1], ids=["one thing sought", "several"])
+@pytest.mark.parametrize("more", [0.0, 0.1], ids=["one thing relevant", "several"])
 def test_the_gain_is_a_third_ndcg_and_two_thirds_what_is_found(
     evaluator: HoldoutEvaluator, more: float
 ) -> None:
     random = np.random.default_rng(1)
-    added = (random.random(evaluator.sought.shape) < more) & ~evaluator.barred
-    evaluator = replace(evaluator, sought=evaluator.sought | added)
-    scores = np.random.default_rng(0).random(evaluator.sought.shape).astype(np.float32)
-    most = np.minimum(evaluator.sought.sum(axis=1), 25)
+    added = (random.random(evaluator.relevant.shape) < more) & ~evaluator.excluded
+    evaluator = replace(evaluator, relevant=evaluator.relevant | added)
+    scores = np.random.default_rng(0).random(evaluator.relevant.shape).astype(np.float32)
+    most = np.minimum(evaluator.relevant.sum(axis=1), 25)
     unit = most[most > 1].mean() if more else 1.0
     expected = []
-    for row, sought, barred in zip(scores, evaluator.sought, evaluator.barred, strict=True):
-        order = [item for item in np.argsort(-row) if not barred[item]][:25]
-        won = sum(1 / math.log2(rank + 2) for rank, item in enumerate(order) if sought[item])
-        ideal = sum(1 / math.log2(rank + 2) for rank in range(min(25, sought.sum())))
-        got = sum(sought[item] for item in order) / unit
-        expected.append((won / ideal + 2 * got) / 3 if sought.sum() > 1 else won / ideal)
+    for row, relevant, excluded in zip(scores, evaluator.relevant, evaluator.excluded, strict=True):
+        order = [item for item in np.argsort(-row) if not excluded[item]][:25]
+        won = sum(1 / math.log2(rank + 2) for rank, item in enumerate(order) if relevant[item])
+        ideal = sum(1 / math.log2(rank + 2) for rank in range(min(25, relevant.sum())))
+        got = sum(relevant[item] for item in order) / unit
+        expected.append((won / ideal + 2 * got) / 3 if relevant.sum() > 1 else won / ideal)
     assert evaluator.gain(scores, exclude_seen=True) == pytest.approx(np.mean(expected))
 
 
 def test_a_perfect_order_gains_everything(evaluator: HoldoutEvaluator) -> None:
-    assert evaluator.gain(evaluator.sought.astype(np.float32), exclude_seen=False) == pytest.approx(1)
+    assert evaluator.gain(evaluator.relevant.astype(np.float32), exclude_seen=False) == pytest.approx(1)
 
 
 def test_several_things_found_together_are_worth_more_than_a_lone_one(evaluator: HoldoutEvaluator) -> None:
     """Of two rows that find all they seek, the one that seeks more gains more; on average it is 1."""
-    sought = np.zeros_like(evaluator.sought)
-    sought[:, 0] = True
-    sought[::2, :2] = True
-    sought[1::2, :4] = True
-    scores = np.where(sought, np.arange(1.0, sought.shape[1] + 1), 0).astype(np.float32)
-    gains = replace(evaluator, sought=sought).gains(scores, exclude_seen=False)
+    relevant = np.zeros_like(evaluator.relevant)
+    relevant[:, 0] = True
+    relevant[::2, :2] = True
+    relevant[1::2, :4] = True
+    scores = np.where(relevant, np.arange(1.0, relevant.shape[1] + 1), 0).astype(np.float32)
+    gains = replace(evaluator, relevant=relevant).gains(scores, exclude_seen=False)
     assert gains[0] < 1 < gains[1]
     assert gains[:2].mean() == pytest.approx(1)
 
@@ -145,12 +145,12 @@ def test_large_data_is_judged_on_a_draw_of_its_users(
 def test_few_rows_are_asked_in_several_draws(
     evaluator: HoldoutEvaluator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert evaluator.draws.shape == (6, len(evaluator.sought))
+    assert evaluator.draws.shape == (6, len(evaluator.relevant))
     assert evaluator.draws.sum(axis=1) == pytest.approx(1)
     assert len(np.unique(evaluator.draws, axis=0)) == 6
-    monkeypatch.setattr(holdout_evaluator, "_ROWS_OF_ALL_DRAWS", len(evaluator.sought))
-    once = HoldoutEvaluator(evaluator.folds, evaluator.share, evaluator.barred, evaluator.sought).draws
-    assert np.unique(once).tolist() == [1 / len(evaluator.sought)]
+    monkeypatch.setattr(holdout_evaluator, "_ROWS_OF_ALL_DRAWS", len(evaluator.relevant))
+    once = HoldoutEvaluator(evaluator.folds, evaluator.share, evaluator.excluded, evaluator.relevant).draws
+    assert np.unique(once).tolist() == [1 / len(evaluator.relevant)]
 
 
 def test_the_mixtures_of_the_draws_are_averaged(evaluator: HoldoutEvaluator, two_tastes: Dataset) -> None:
@@ -255,8 +255,8 @@ def test_twice_as_many_are_asked_where_nobody_comes_back(
     monkeypatch.setattr(holdout_evaluator, "_CELLS_WITHOUT_REPEATS", 8 * width)
     evaluator = HoldoutEvaluator.of(dataset)
     assert evaluator is not None
-    assert len(evaluator.sought) == asked
+    assert len(evaluator.relevant) == asked
     monkeypatch.setattr(holdout_evaluator, "FEW_EVENTS", len(dataset) - 1)
     evaluator = HoldoutEvaluator.of(dataset)
     assert evaluator is not None
-    assert len(evaluator.sought) == 4
+    assert len(evaluator.relevant) == 4
