@@ -20,7 +20,7 @@ from services.engine.recipes.ingredients import AGAIN, CandidateMethod
 from services.engine.recipes.parallel import in_two_processes, one_by_one
 from services.engine.recipes.recipe import Progress
 from services.engine.recipes.room import tally
-from services.engine.recipes.trials import Chosen, Tried, default, tried
+from services.engine.recipes.trials import ComponentConfig, TrialResult, default_config, run_trials
 from services.engine.recipes.weights import EVEN, GRADED, TypeWeights, numbered
 from services.engine.training.methods.ease import DENSE_ITEMS
 from shared.models import Model
@@ -38,7 +38,7 @@ _CELLS_OF_BOTH = 20_000_000
 class Choice:
     """Everything that fitting needs to know, with the reasons."""
 
-    parts: Sequence[Chosen]
+    parts: Sequence[ComponentConfig]
     type_weights: TypeWeights
     exclude_seen: bool
     temperature: float
@@ -128,7 +128,7 @@ def _default_gains(
     evaluator: HoldoutEvaluator, candidate: CandidateMethod, weights: TypeWeights
 ) -> dict[bool, float]:
     """Return what a candidate gains before anything is tried, by the value of exclude_seen."""
-    part = default(candidate)
+    part = default_config(candidate)
     tables = evaluator.tables(candidate.variants[part.variant], weights)
     scores = evaluator.scores(tables, weights, part.decay, part.unit)
     return {option: evaluator.gain(scores, exclude_seen=option) for option in (True, False)}
@@ -155,18 +155,18 @@ def _tried(
     weights: TypeWeights,
     options: Sequence[bool],
     progress: Progress,
-) -> dict[bool, list[list[Tried]]]:
+) -> dict[bool, list[list[TrialResult]]]:
     """Return what is best of each candidate, for each way of treating seen items."""
 
     def begun(number: int) -> None:
         progress(f"try {candidates[number].name} on held-out users", number / len(candidates))
 
-    tasks = [partial(tried, evaluator, candidate, weights, options) for candidate in candidates]
+    tasks = [partial(run_trials, evaluator, candidate, weights, options) for candidate in candidates]
     found = _side_by_side(evaluator, tasks, begun)
     return {option: [winners[option] for winners in found] for option in options}
 
 
-def _promising(trials: Mapping[bool, Sequence[Sequence[Tried]]]) -> list[bool]:
+def _promising(trials: Mapping[bool, Sequence[Sequence[TrialResult]]]) -> list[bool]:
     """Return the values of exclude_seen whose best part gains at least half of the best of all."""
     best = {
         option: max(found.gains.mean() for winners in tried for found in winners)
@@ -182,7 +182,7 @@ def taken_over(model: Model, candidates: Mapping[str, CandidateMethod]) -> Choic
     """
     variants = [part["variant"] for part in model.notes["parts"]]
     parts = [
-        Chosen(part.name, variant, part.decay, part.unit, part.weight)
+        ComponentConfig(part.name, variant, part.decay, part.unit, part.weight)
         for part, variant in zip(model.parts, variants, strict=True)
     ]
     if any(
@@ -196,7 +196,11 @@ def taken_over(model: Model, candidates: Mapping[str, CandidateMethod]) -> Choic
 
 def _untried(candidates: Sequence[CandidateMethod], weights: TypeWeights, *, exclude_seen: bool) -> Choice:
     """Too few users to hold any out: the defaults, in equal shares."""
-    parts = [default(candidate) for candidate in candidates if not (exclude_seen and candidate.name == AGAIN)]
+    parts = [
+        default_config(candidate)
+        for candidate in candidates
+        if not (exclude_seen and candidate.name == AGAIN)
+    ]
     notes = {
         "held_out_users": 0,
         "parts": _written(parts),
@@ -206,7 +210,7 @@ def _untried(candidates: Sequence[CandidateMethod], weights: TypeWeights, *, exc
     return Choice(parts, weights, exclude_seen, 0.1, notes)
 
 
-def _written(parts: Sequence[Chosen]) -> list[dict[str, Any]]:
+def _written(parts: Sequence[ComponentConfig]) -> list[dict[str, Any]]:
     return [asdict(part) for part in parts]
 
 
@@ -218,15 +222,15 @@ def _type_weights(dataset: Dataset) -> list[TypeWeights]:
     return [dict(EVEN), dict(GRADED)]
 
 
-def _best(winners: Sequence[Tried]) -> Tried:
+def _best(winners: Sequence[TrialResult]) -> TrialResult:
     return max(winners, key=lambda found: found.gains.mean())
 
 
 def _averaged(
-    evaluator: HoldoutEvaluator, trials: Sequence[Sequence[Tried]], *, exclude_seen: bool
-) -> tuple[list[Chosen], Scores, float]:
+    evaluator: HoldoutEvaluator, trials: Sequence[Sequence[TrialResult]], *, exclude_seen: bool
+) -> tuple[list[ComponentConfig], Scores, float]:
     """The mean of the mixtures that each draw has chosen, cut down to its largest parts."""
-    weights: dict[Chosen, float] = defaultdict(float)
+    weights: dict[ComponentConfig, float] = defaultdict(float)
     gains = []
     for number, draw in enumerate(evaluator.draws):
         entered = [next(found for found in winners if number in found.won) for winners in trials]
@@ -243,8 +247,8 @@ def _averaged(
 
 
 def _mixed(
-    evaluator: HoldoutEvaluator, tried: Sequence[Tried], draw: Gains, *, exclude_seen: bool
-) -> tuple[list[Chosen], float]:
+    evaluator: HoldoutEvaluator, tried: Sequence[TrialResult], draw: Gains, *, exclude_seen: bool
+) -> tuple[list[ComponentConfig], float]:
     """Start with the best part; add the one that helps most, in its best share, until none does."""
     first = max(tried, key=lambda found: float(draw @ found.gains))
     rest = [found for found in tried if found is not first]
@@ -268,7 +272,7 @@ def _mixed(
 
 
 def _added(
-    evaluator: HoldoutEvaluator, mixture: Scores, found: Tried, draw: Gains, *, exclude_seen: bool
+    evaluator: HoldoutEvaluator, mixture: Scores, found: TrialResult, draw: Gains, *, exclude_seen: bool
 ) -> tuple[float, float]:
     """The gain of the mixture with one part more, and the share in which it is reached."""
     spread = _spread(found.scores)

@@ -20,7 +20,7 @@ _UNITS: tuple[Unit, ...] = ("event", "second", "day")
 
 
 @dataclass(frozen=True)
-class Chosen:
+class ComponentConfig:
     """One candidate as it was settled."""
 
     name: str
@@ -31,33 +31,33 @@ class Chosen:
 
 
 @dataclass(frozen=True)
-class Tried:
+class TrialResult:
     """A part with its scores on the held-out rows, what each row gains, and the draws that it won."""
 
-    part: Chosen
+    part: ComponentConfig
     scores: Scores
     gains: Gains
     won: tuple[int, ...]
 
 
-def default(candidate: CandidateMethod) -> Chosen:
+def default_config(candidate: CandidateMethod) -> ComponentConfig:
     """A candidate before anything is tried: its first variant."""
-    return Chosen(candidate.name, next(iter(candidate.variants)), candidate.decay, candidate.unit)
+    return ComponentConfig(candidate.name, next(iter(candidate.variants)), candidate.decay, candidate.unit)
 
 
-def tried(
+def run_trials(
     evaluator: HoldoutEvaluator,
     candidate: CandidateMethod,
     weights: TypeWeights,
     options: Sequence[bool],
-) -> dict[bool, list[Tried]]:
+) -> dict[bool, list[TrialResult]]:
     """The candidate's best unit, decay and variant in each draw, for each way of treating seen items.
 
     One thing at a time: the unit and then the decay with the default variant, then the variant. With few
     rows, where a try is quick, unit and decay are relevant again with the best variant. With many rows, a
     third of them is asked, and all of them about the best alone.
     """
-    start = default(candidate)
+    start = default_config(candidate)
     quick = (
         evaluator.some(len(evaluator.relevant) // 3) if len(evaluator.relevant) > _MANY_ROWS else evaluator
     )
@@ -68,7 +68,7 @@ def tried(
     for variant, build in list(candidate.variants.items())[1:]:
         trials.tables[variant] = evaluator.tables(build, weights)
         for unit, decay in sorted(fading):
-            trials.attempt(Chosen(candidate.name, variant, decay, unit))
+            trials.attempt(ComponentConfig(candidate.name, variant, decay, unit))
     if len(evaluator.draws) > 1:
         for part in trials.bests():
             if part.variant != start.variant:
@@ -76,7 +76,7 @@ def tried(
     if quick is evaluator:
         return {option: _winners(trials, attempts) for option, attempts in trials.found.items()}
     whole = replace(trials, evaluator=evaluator)
-    scores: dict[Chosen, Scores] = {}
+    scores: dict[ComponentConfig, Scores] = {}
     return {
         option: [_on_all_rows(whole, _best(attempts).part, scores, exclude_seen=option)]
         for option, attempts in trials.found.items()
@@ -87,7 +87,7 @@ def tried(
 class _Attempt:
     """A part and what each held-out row gains by it."""
 
-    part: Chosen
+    part: ComponentConfig
     gains: Gains
 
 
@@ -95,11 +95,11 @@ def _best(attempts: Sequence[_Attempt]) -> _Attempt:
     return max(attempts, key=lambda attempt: attempt.gains.mean())
 
 
-def _winners(trials: _Trials, attempts: Sequence[_Attempt]) -> list[Tried]:
+def _winners(trials: _Trials, attempts: Sequence[_Attempt]) -> list[TrialResult]:
     """The best of each draw, each once."""
     best = _best_by_draw(trials.evaluator, attempts)
     return [
-        Tried(attempts[number].part, trials.leading[attempts[number].part], attempts[number].gains, won)
+        TrialResult(attempts[number].part, trials.leading[attempts[number].part], attempts[number].gains, won)
         for number in dict.fromkeys(best.tolist())
         for won in [tuple(np.flatnonzero(best == number).tolist())]
     ]
@@ -112,11 +112,15 @@ def _best_by_draw(evaluator: HoldoutEvaluator, attempts: Sequence[_Attempt]) -> 
     return best
 
 
-def _on_all_rows(trials: _Trials, best: Chosen, scores: dict[Chosen, Scores], *, exclude_seen: bool) -> Tried:
+def _on_all_rows(
+    trials: _Trials, best: ComponentConfig, scores: dict[ComponentConfig, Scores], *, exclude_seen: bool
+) -> TrialResult:
     """Score the best part on all rows; `scores` holds what was scored before, and is added to."""
     if best not in scores:
         scores[best] = trials.scores(best)
-    return Tried(best, scores[best], trials.evaluator.gains(scores[best], exclude_seen=exclude_seen), (0,))
+    return TrialResult(
+        best, scores[best], trials.evaluator.gains(scores[best], exclude_seen=exclude_seen), (0,)
+    )
 
 
 @dataclass(frozen=True)
@@ -130,9 +134,9 @@ class _Trials:
     weights: TypeWeights
     found: Mapping[bool, list[_Attempt]]
     tables: dict[str, Sequence[Table]] = field(default_factory=dict)
-    leading: dict[Chosen, Scores] = field(default_factory=dict)
+    leading: dict[ComponentConfig, Scores] = field(default_factory=dict)
 
-    def attempt(self, part: Chosen) -> None:
+    def attempt(self, part: ComponentConfig) -> None:
         """See what a part gains, unless that is known."""
         if any(part == attempt.part for attempts in self.found.values() for attempt in attempts):
             return
@@ -148,15 +152,15 @@ class _Trials:
         for behind in self.leading.keys() - best:
             del self.leading[behind]
 
-    def scores(self, part: Chosen) -> Scores:
+    def scores(self, part: ComponentConfig) -> Scores:
         """A part's scores for the evaluator's rows."""
         return self.evaluator.scores(self.tables[part.variant], self.weights, part.decay, part.unit)
 
-    def bests(self) -> list[Chosen]:
+    def bests(self) -> list[ComponentConfig]:
         """The best for each way of treating seen items, each once."""
         return list(dict.fromkeys(_best(attempts).part for attempts in self.found.values()))
 
-    def fade(self, part: Chosen) -> None:
+    def fade(self, part: ComponentConfig) -> None:
         """Try the units, and from the best one on the decays."""
         for unit in _distinct_units(self.evaluator, self.weights):
             self.attempt(replace(part, unit=unit))
@@ -165,7 +169,7 @@ class _Trials:
             for path in (_DECAYS[place + 1 :], _DECAYS[:place][::-1]):
                 self._climb([replace(part, unit=unit, decay=decay) for decay in path])
 
-    def _climb(self, path: Sequence[Chosen]) -> None:
+    def _climb(self, path: Sequence[ComponentConfig]) -> None:
         """Follow the path as long as it leads upwards for somebody."""
         for part in path:
             before = self.bests()

@@ -10,7 +10,7 @@ import pytest
 from services.engine.recipes import dense, ingredients, selection, trials
 from services.engine.recipes.dataset import Dataset
 from services.engine.recipes.holdout_evaluator import HoldoutEvaluator, Scores
-from services.engine.recipes.trials import Chosen, Tried
+from services.engine.recipes.trials import ComponentConfig, TrialResult
 from services.engine.recipes.weights import EVEN, TypeWeights
 from shared.models import Neighbours, Part
 from shared.models.workspace import Workspace
@@ -76,7 +76,9 @@ def test_many_rows_are_asked_about_the_best_of_some_rows_only(
         return scored(evaluator, tables, weights, decay, unit)
 
     monkeypatch.setattr(HoldoutEvaluator, "scores", watched)
-    tried = trials.tried(evaluator, ingredients.user_candidates(two_tastes)[0], dict(EVEN), [True, False])
+    tried = trials.run_trials(
+        evaluator, ingredients.user_candidates(two_tastes)[0], dict(EVEN), [True, False]
+    )
 
     assert asked.count(len(evaluator.relevant)) <= 2 < len(asked)
     for option, (winner,) in tried.items():
@@ -84,8 +86,10 @@ def test_many_rows_are_asked_about_the_best_of_some_rows_only(
         assert winner.gains == pytest.approx(evaluator.gains(winner.scores, exclude_seen=option))
 
 
-def tried(gain: float) -> Tried:
-    return Tried(Chosen("p", "v", 1.0, "event"), np.zeros((2, 2), np.float32), np.full(2, gain), (0,))
+def tried(gain: float) -> TrialResult:
+    return TrialResult(
+        ComponentConfig("p", "v", 1.0, "event"), np.zeros((2, 2), np.float32), np.full(2, gain), (0,)
+    )
 
 
 def test_a_way_of_treating_seen_items_that_gains_less_than_half_is_not_mixed() -> None:

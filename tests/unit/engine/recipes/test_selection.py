@@ -115,7 +115,7 @@ def test_the_best_variant_is_given_a_unit_and_a_decay_of_its_own(
         return scored(evaluator, tables, weights, decay, unit)
 
     monkeypatch.setattr(HoldoutEvaluator, "scores", watched)
-    trials.tried(evaluator, candidates, dict(EVEN), [True])
+    trials.run_trials(evaluator, candidates, dict(EVEN), [True])
     items = len(two_tastes.item_ids)
     assert len({decay for entries, decay in tries if entries != items}) > 1
 
@@ -156,7 +156,7 @@ def test_few_rows_are_asked_in_several_draws(
 def test_the_mixtures_of_the_draws_are_averaged(evaluator: HoldoutEvaluator, two_tastes: Dataset) -> None:
     """Each draw's shares sum to 1, and so do those of the mean, but for parts that are cut off."""
     candidates = ingredients.user_candidates(two_tastes)
-    found = [trials.tried(evaluator, each, dict(EVEN), [True])[True] for each in candidates]
+    found = [trials.run_trials(evaluator, each, dict(EVEN), [True])[True] for each in candidates]
     parts, scores, gain = selection._averaged(evaluator, found, exclude_seen=True)
     known = {each.part: each.scores for winners in found for each in winners}
     shares = [part.weight * known[replace(part, weight=1.0)].std() for part in parts]
