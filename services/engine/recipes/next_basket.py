@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from services.engine.recipes import ingredients
+from services.engine.recipes.blended_ensemble import BlendedEnsemble
 from services.engine.recipes.holdout_evaluator import HoldoutEvaluator
-from services.engine.recipes.mixture import Mixture
 from services.engine.recipes.recipe import Recipe
 
 _NAME = "endcap-next-basket"
@@ -16,5 +16,5 @@ RECIPE = Recipe(
     description="What a customer will buy again, and what customers with the same habits buy.",
     hyperparameters=_HYPERPARAMETERS,
     allowed={"exclude_seen": ("auto", "true", "false")},
-    fit=Mixture(_NAME, _HYPERPARAMETERS, ingredients.basket_candidates, HoldoutEvaluator.of),
+    fit=BlendedEnsemble(_NAME, _HYPERPARAMETERS, ingredients.basket_candidates, HoldoutEvaluator.of),
 )

@@ -35,7 +35,7 @@ _CELLS_OF_BOTH = 20_000_000
 
 
 @dataclass(frozen=True)
-class Choice:
+class EnsembleConfig:
     """Everything that fitting needs to know, with the reasons."""
 
     parts: Sequence[ComponentConfig]
@@ -45,7 +45,7 @@ class Choice:
     notes: Mapping[str, Any] = field(default_factory=dict)
 
 
-def choose(
+def select_ensemble(
     dataset: Dataset,
     evaluator: HoldoutEvaluator | None,
     candidates: Sequence[CandidateMethod],
@@ -53,11 +53,11 @@ def choose(
     progress: Progress,
     *,
     exclude_seen: bool | None,
-) -> Choice:
+) -> EnsembleConfig:
     """Try the candidates on the evaluator's users, keep what helps; the defaults without an evaluator.
 
     `configured` type weights and `exclude_seen` are taken as given where they are not None. Where there
-    are few, several draws of them choose, and their mixtures are averaged.
+    are few, several draws of them choose, and their ensembles are averaged.
     """
     if evaluator is None:
         return _untried(candidates, configured or dict(EVEN), exclude_seen=exclude_seen is True)
@@ -66,9 +66,11 @@ def choose(
     weights, options = _before_trials(evaluator, dataset, candidates, configured, wanted)
     trials = _tried(evaluator, candidates, weights, options, progress)
     options = _promising(trials)
-    mixtures = {option: _averaged(evaluator, trials[option], exclude_seen=option) for option in options}
-    option = max(options, key=lambda option: mixtures[option][2])
-    parts, scores, gain = mixtures[option]
+    ensembles = {
+        option: _averaged_ensemble(evaluator, trials[option], exclude_seen=option) for option in options
+    }
+    option = max(options, key=lambda option: ensembles[option][2])
+    parts, scores, gain = ensembles[option]
     notes = {
         "held_out_users": len(evaluator.relevant),
         "repeats_among_sought": round(repeats, 4),
@@ -85,7 +87,7 @@ def choose(
         "exclude_seen": option,
         "type_weights": weights,
     }
-    return Choice(parts, weights, option, _temperature(evaluator, scores), notes)
+    return EnsembleConfig(parts, weights, option, _temperature(evaluator, scores), notes)
 
 
 def _options(evaluator: HoldoutEvaluator, repeats: float) -> list[bool]:
@@ -175,7 +177,7 @@ def _promising(trials: Mapping[bool, Sequence[Sequence[TrialResult]]]) -> list[b
     return [option for option, gain in best.items() if gain >= max(best.values()) / 2]
 
 
-def taken_over(model: Model, candidates: Mapping[str, CandidateMethod]) -> Choice | None:
+def reused_config(model: Model, candidates: Mapping[str, CandidateMethod]) -> EnsembleConfig | None:
     """What was chosen for an earlier model of the same recipe; None when a part is no candidate any more.
 
     A catalogue that grew may be too wide for a part of the earlier model.
@@ -191,10 +193,12 @@ def taken_over(model: Model, candidates: Mapping[str, CandidateMethod]) -> Choic
         return None
     scoring = model.scoring
     weights = dict(zip(scoring.event_types, scoring.type_weights, strict=True))
-    return Choice(parts, weights, scoring.exclude_seen, scoring.temperature, model.notes)
+    return EnsembleConfig(parts, weights, scoring.exclude_seen, scoring.temperature, model.notes)
 
 
-def _untried(candidates: Sequence[CandidateMethod], weights: TypeWeights, *, exclude_seen: bool) -> Choice:
+def _untried(
+    candidates: Sequence[CandidateMethod], weights: TypeWeights, *, exclude_seen: bool
+) -> EnsembleConfig:
     """Too few users to hold any out: the defaults, in equal shares."""
     parts = [
         default_config(candidate)
@@ -207,7 +211,7 @@ def _untried(candidates: Sequence[CandidateMethod], weights: TypeWeights, *, exc
         "exclude_seen": exclude_seen,
         "type_weights": weights,
     }
-    return Choice(parts, weights, exclude_seen, 0.1, notes)
+    return EnsembleConfig(parts, weights, exclude_seen, 0.1, notes)
 
 
 def _written(parts: Sequence[ComponentConfig]) -> list[dict[str, Any]]:
@@ -226,27 +230,27 @@ def _best(winners: Sequence[TrialResult]) -> TrialResult:
     return max(winners, key=lambda found: found.gains.mean())
 
 
-def _averaged(
+def _averaged_ensemble(
     evaluator: HoldoutEvaluator, trials: Sequence[Sequence[TrialResult]], *, exclude_seen: bool
 ) -> tuple[list[ComponentConfig], Scores, float]:
-    """The mean of the mixtures that each draw has chosen, cut down to its largest parts."""
+    """The mean of the ensembles that each draw has chosen, cut down to its largest parts."""
     weights: dict[ComponentConfig, float] = defaultdict(float)
     gains = []
     for number, draw in enumerate(evaluator.draws):
         entered = [next(found for found in winners if number in found.won) for winners in trials]
-        parts, gain = _mixed(evaluator, entered, draw, exclude_seen=exclude_seen)
+        parts, gain = _blended(evaluator, entered, draw, exclude_seen=exclude_seen)
         gains.append(gain)
         for part in parts:
             weights[replace(part, weight=1.0)] += part.weight / len(evaluator.draws)
     scores = {found.part: found.scores for winners in trials for found in winners}
     shares = {part: weight * _spread(scores[part]) for part, weight in weights.items()}
     largest = sorted(shares, key=lambda part: -shares[part])[:_MOST_PARTS]
-    mixture = sum((np.float32(weights[part]) * scores[part] for part in largest), np.float32(0))
+    ensemble = sum((np.float32(weights[part]) * scores[part] for part in largest), np.float32(0))
     chosen = [replace(part, weight=weights[part]) for part in largest]
-    return chosen, np.asarray(mixture, np.float32), float(np.mean(gains))
+    return chosen, np.asarray(ensemble, np.float32), float(np.mean(gains))
 
 
-def _mixed(
+def _blended(
     evaluator: HoldoutEvaluator, tried: Sequence[TrialResult], draw: Gains, *, exclude_seen: bool
 ) -> tuple[list[ComponentConfig], float]:
     """Start with the best part; add the one that helps most, in its best share, until none does."""
@@ -254,9 +258,9 @@ def _mixed(
     rest = [found for found in tried if found is not first]
     spread = _spread(first.scores)
     parts, gain = [replace(first.part, weight=1 / spread)], float(draw @ first.gains)
-    mixture = first.scores / np.float32(spread)
+    ensemble = first.scores / np.float32(spread)
     while rest:
-        added = [_added(evaluator, mixture, found, draw, exclude_seen=exclude_seen) for found in rest]
+        added = [_added(evaluator, ensemble, found, draw, exclude_seen=exclude_seen) for found in rest]
         best = max(range(len(rest)), key=lambda number: added[number][0])
         before = gain
         gain, share = added[best]
@@ -264,7 +268,7 @@ def _mixed(
             gain = before
             break
         spread = _spread(rest[best].scores)
-        mixture = (1 - share) * mixture + (share / spread) * rest[best].scores
+        ensemble = (1 - share) * ensemble + (share / spread) * rest[best].scores
         parts = [replace(part, weight=part.weight * (1 - share)) for part in parts]
         parts.append(replace(rest[best].part, weight=share / spread))
         rest = [found for number, found in enumerate(rest) if number != best and added[number][0] > before]
@@ -272,16 +276,16 @@ def _mixed(
 
 
 def _added(
-    evaluator: HoldoutEvaluator, mixture: Scores, found: TrialResult, draw: Gains, *, exclude_seen: bool
+    evaluator: HoldoutEvaluator, ensemble: Scores, found: TrialResult, draw: Gains, *, exclude_seen: bool
 ) -> tuple[float, float]:
-    """The gain of the mixture with one part more, and the share in which it is reached."""
+    """The gain of the ensemble with one part more, and the share in which it is reached."""
     spread = _spread(found.scores)
     return max(
         (
             float(
                 draw
                 @ evaluator.gains(
-                    (1 - share) * mixture + (share / spread) * found.scores, exclude_seen=exclude_seen
+                    (1 - share) * ensemble + (share / spread) * found.scores, exclude_seen=exclude_seen
                 )
             ),
             share,

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from services.engine.recipes import ingredients
+from services.engine.recipes.blended_ensemble import BlendedEnsemble
 from services.engine.recipes.holdout_evaluator import HoldoutEvaluator
-from services.engine.recipes.mixture import Mixture
 from services.engine.recipes.recipe import Recipe
 
 _NAME = "endcap-session"
@@ -18,5 +18,5 @@ RECIPE = Recipe(
     hyperparameters=_HYPERPARAMETERS,
     allowed={"exclude_seen": ("auto", "true", "false")},
     trains_sessions=True,
-    fit=Mixture(_NAME, _HYPERPARAMETERS, ingredients.session_candidates, HoldoutEvaluator.of_newest),
+    fit=BlendedEnsemble(_NAME, _HYPERPARAMETERS, ingredients.session_candidates, HoldoutEvaluator.of_newest),
 )

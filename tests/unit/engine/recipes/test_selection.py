@@ -29,8 +29,8 @@ def evaluator(two_tastes: Dataset) -> HoldoutEvaluator:
     return found
 
 
-def choose(dataset: Dataset, configured: TypeWeights | None = None) -> selection.Choice:
-    return selection.choose(
+def choose(dataset: Dataset, configured: TypeWeights | None = None) -> selection.EnsembleConfig:
+    return selection.select_ensemble(
         dataset,
         HoldoutEvaluator.of(dataset),
         ingredients.user_candidates(dataset),
@@ -157,7 +157,7 @@ def test_the_mixtures_of_the_draws_are_averaged(evaluator: HoldoutEvaluator, two
     """Each draw's shares sum to 1, and so do those of the mean, but for parts that are cut off."""
     candidates = ingredients.user_candidates(two_tastes)
     found = [trials.run_trials(evaluator, each, dict(EVEN), [True])[True] for each in candidates]
-    parts, scores, gain = selection._averaged(evaluator, found, exclude_seen=True)
+    parts, scores, gain = selection._averaged_ensemble(evaluator, found, exclude_seen=True)
     known = {each.part: each.scores for winners in found for each in winners}
     shares = [part.weight * known[replace(part, weight=1.0)].std() for part in parts]
     assert 0.8 < sum(shares) <= 1.001
@@ -209,8 +209,8 @@ def test_what_is_no_longer_offered_is_not_taken_over(two_tastes: Dataset) -> Non
     earlier = RECIPE.fit(two_tastes, {}, silent)
     candidates = {candidate.name: candidate for candidate in ingredients.user_candidates(two_tastes, 1.0)}
 
-    assert selection.taken_over(earlier, candidates)
-    assert selection.taken_over(earlier, {}) is None
+    assert selection.reused_config(earlier, candidates)
+    assert selection.reused_config(earlier, {}) is None
 
 
 def test_an_update_judges_and_fits_with_the_earlier_choices(two_tastes: Dataset) -> None:

@@ -15,7 +15,7 @@ from shared.models import Model, Neighbours, Part, Scoring, Table
 
 
 @dataclass(frozen=True)
-class Mixture:
+class BlendedEnsemble:
     """A recipe's fit: `offer` gives the candidates that a data set affords, `draw` whom to evaluate them on.
 
     `offer(dataset, share)` hears which share of the users the tables will be built from.
@@ -34,7 +34,7 @@ class Mixture:
         counted = weights.counted(dataset, config)
         learnt = _without(excluded_columns(config, "ITEMS", counted.item_columns), counted)
         candidates = {candidate.name: candidate for candidate in self.offer(learnt, 1.0)}
-        choice = selection.taken_over(like, candidates) if like else None
+        choice = selection.reused_config(like, candidates) if like else None
         choice = choice or self._chosen(learnt, config, progress)
         parts: list[Part] = []
         built: dict[tuple[str, str], Table] = {}
@@ -60,11 +60,13 @@ class Mixture:
         progress("done", 1.0)
         return fitted
 
-    def _chosen(self, learnt: Dataset, config: Mapping[str, Any], progress: Progress) -> selection.Choice:
+    def _chosen(
+        self, learnt: Dataset, config: Mapping[str, Any], progress: Progress
+    ) -> selection.EnsembleConfig:
         given = Hyperparameters.of(config, self.hyperparameters)
         setting = given.choice("exclude_seen", "auto", "true", "false")
         evaluator = self.draw(learnt)
-        return selection.choose(
+        return selection.select_ensemble(
             learnt,
             evaluator,
             self.offer(learnt, evaluator.share if evaluator else 1.0),
