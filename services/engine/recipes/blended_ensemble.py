@@ -27,14 +27,19 @@ class BlendedEnsemble:
     draw: Callable[[Dataset], HoldoutEvaluator | None]
 
     def __call__(
-        self, dataset: Dataset, config: Mapping[str, Any], progress: Progress, like: Model | None = None, /
+        self,
+        dataset: Dataset,
+        config: Mapping[str, Any],
+        progress: Progress,
+        warm_start: Model | None = None,
+        /,
     ) -> Model:
         """Choose, unless an earlier model of the recipe has chosen, and fit the parts on all users."""
         progress("read interactions", 0.0)
         counted = weights.counted(dataset, config)
         learnt = _without(excluded_columns(config, "ITEMS", counted.item_columns), counted)
         candidates = {candidate.name: candidate for candidate in self.offer(learnt, 1.0)}
-        choice = selection.reused_config(like, candidates) if like else None
+        choice = selection.reused_config(warm_start, candidates) if warm_start else None
         choice = choice or self._chosen(learnt, config, progress)
         parts: list[Part] = []
         built: dict[tuple[str, str], Table] = {}

@@ -85,9 +85,9 @@ def _use_case(
     fixed, excludes = more.get("fixed", {}), more.get("excludes_purchased", False)
 
     def whole(
-        dataset: Dataset, config: Mapping[str, Any], progress: Progress, like: Model | None = None, /
+        dataset: Dataset, config: Mapping[str, Any], progress: Progress, warm_start: Model | None = None, /
     ) -> Model:
-        fitted = fit(dataset, {**config, **fixed}, progress, like)
+        fitted = fit(dataset, {**config, **fixed}, progress, warm_start)
         scoring = fitted.scoring.model_copy(update={"exclude_bought": excludes})
         fitted = replace(fitted, recipe=name, scoring=scoring, **assembly.ages(dataset))
         if not excludes:

@@ -46,17 +46,17 @@ def train(
     dataset: Dataset,
     config: Mapping[str, Any],
     progress: Progress = silent,
-    like: Model | None = None,
+    warm_start: Model | None = None,
 ) -> tuple[Model, dict[str, float]]:
     """A model of all users, and its metrics.
 
     The recipe makes its choices once, for the model that is evaluated and without the users it is evaluated
-    on; the model of all users takes them over. With an earlier model, `like`, both take over its choices.
+    on; the model of all users takes them over. Both take over those of `warm_start`, an earlier model.
     """
     evaluated, offline = _evaluated(
-        recipe, dataset, config, 0, lambda step, share: progress(step, 0.6 * share), like
+        recipe, dataset, config, 0, lambda step, share: progress(step, 0.6 * share), warm_start
     )
-    chosen = like if evaluated is None else assembly.choices_of(evaluated)
+    chosen = warm_start if evaluated is None else assembly.choices_of(evaluated)
     del evaluated
     model = recipe.fit(dataset, config, lambda step, share: progress(step, 0.6 + 0.4 * share), chosen)
     return replace(model, interactions=_interaction_index(model, dataset)), offline
@@ -75,7 +75,7 @@ def _evaluated(
     config: Mapping[str, Any],
     seed: int,
     progress: Progress,
-    like: Model | None = None,
+    warm_start: Model | None = None,
 ) -> tuple[Model | None, dict[str, float]]:
     if recipe.offline_metrics is not None:
         return recipe.offline_metrics(dataset, config, progress)
@@ -86,7 +86,7 @@ def _evaluated(
     if len(parted.users) == 0 or len(parted.train) == 0:
         more |= objective.rewards([], dataset, config)
         return None, metrics.solution_metrics([], len(dataset.item_ids)) | more
-    model = recipe.fit(parted.train, config, progress, like)
+    model = recipe.fit(parted.train, config, progress, warm_start)
     lists = list(_lists(model, parted))
     more |= objective.rewards(lists, dataset, config)
     return model, metrics.solution_metrics(lists, len(dataset.item_ids)) | more

@@ -21,15 +21,17 @@ _METHODS = ("gf-cf", "tuned", "even")
 _WARMTH_ROWS = 50
 
 
-def _fit(dataset: Dataset, config: Mapping[str, Any], progress: Progress, like: Model | None = None) -> Model:
+def _fit(
+    dataset: Dataset, config: Mapping[str, Any], progress: Progress, warm_start: Model | None = None
+) -> Model:
     progress("read interactions", 0.0)
     counted = event_weights.counted(dataset, config)
     given = Hyperparameters.of(config, RECIPE.hyperparameters)
     seen = item_cosine.users_by_items(counted)
     settings = Filter(alpha=given.number("alpha"), tastes=max(0, int(given.number("tastes"))))
     notes: dict[str, Any] = {"method": given.choice("method", *_METHODS)}
-    if like is not None:
-        notes = dict(like.notes)
+    if warm_start is not None:
+        notes = dict(warm_start.notes)
         settings = Filter(**notes["filter"])
     elif notes["method"] == "tuned":
         progress("choose the filter on held-out interactions", 0.1)

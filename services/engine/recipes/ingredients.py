@@ -28,7 +28,8 @@ _FAR = 50
 _SHORT = 50
 """Events per user: of more than so many, a session's peers see only the end."""
 
-AGAIN = "again"
+REPEAT_CONSUMPTION = "again"
+"""The component of items that a user comes back to; models that are stored know it by this name."""
 
 _QUICK_ITEMS = 6_000
 _SHRINKAGE = 10.0
@@ -69,7 +70,7 @@ def user_candidates(dataset: Dataset, share: float = 1.0) -> list[CandidateMetho
         *likeness,
         *(_of_few() if len(dataset) <= min(FEW_EVENTS, _SHORT * users) else []),
         *([CandidateMethod("words", {"cosines": _said}, 0.8, "event")] if content.told(dataset) else []),
-        CandidateMethod(AGAIN, {"itself": itself}, 0.8, "day"),
+        CandidateMethod(REPEAT_CONSUMPTION, {"itself": itself}, 0.8, "day"),
     ]
 
 
@@ -107,7 +108,7 @@ def session_candidates(_: Dataset, __: float = 1.0) -> list[CandidateMethod]:
         CandidateMethod("sessions", alike, 0.6, "event"),
         CandidateMethod("two steps", {"fade 0.8, backward 0.5": _twice_followed}, 0.6, "event"),
         CandidateMethod("sequence", {"fade 0.8, backward 0.5": _FOLLOWED}, 0.6, "event"),
-        CandidateMethod(AGAIN, {"itself": itself}, 0.6, "event"),
+        CandidateMethod(REPEAT_CONSUMPTION, {"itself": itself}, 0.6, "event"),
     ]
 
 
@@ -117,7 +118,7 @@ def basket_candidates(_: Dataset, __: float = 1.0) -> list[CandidateMethod]:
         f"decay {decay} a day": partial(peers.customers, decay=decay, unit="day") for decay in (0.8, 0.9, 1.0)
     }
     return [
-        CandidateMethod(AGAIN, {"itself": itself}, 0.8, "day"),
+        CandidateMethod(REPEAT_CONSUMPTION, {"itself": itself}, 0.8, "day"),
         CandidateMethod("customers", alike, 0.8, "day"),
     ]
 

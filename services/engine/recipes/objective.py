@@ -28,9 +28,9 @@ def under(fit: Fit) -> Fit:
     """The same fit with scores that lean towards the solution's objective, where it has one."""
 
     def tilting(
-        dataset: Dataset, config: Mapping[str, Any], progress: Progress, like: Model | None = None, /
+        dataset: Dataset, config: Mapping[str, Any], progress: Progress, warm_start: Model | None = None, /
     ) -> Model:
-        return tilted(fit(dataset, config, progress, like), dataset, config)
+        return tilted(fit(dataset, config, progress, warm_start), dataset, config)
 
     return tilting
 

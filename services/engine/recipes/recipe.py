@@ -26,7 +26,7 @@ class Fit(Protocol):
         dataset: Dataset,
         config: Mapping[str, Any],
         progress: Progress,
-        like: Model | None = None,
+        warm_start: Model | None = None,
         /,
     ) -> Model:
         """Fit a model; Permanent when there is nothing to train from."""
@@ -65,7 +65,7 @@ class Recipe:
     `fit` takes the solution's configuration in Personalize's own words: eventType,
     eventValueThreshold, eventsConfig, algorithmHyperParameters, featureTransformationParameters,
     trainingDataConfig, optimizationObjective. A recipe that chooses what it is made of takes over the
-    choice of an earlier model, given as `like`.
+    choice of an earlier model, given as `warm_start`.
 
     `hyperparameters` are names with default values, as strings, and `allowed` what they may be (any
     text where it says nothing). `without_effect` are the names of Personalize's own networks: taken,
@@ -114,10 +114,10 @@ class Recipe:
             dataset: Dataset,
             config: Mapping[str, Any],
             progress: Progress,
-            like: Model | None = None,
+            warm_start: Model | None = None,
             /,
         ) -> Model:
-            return replace(self.fit(dataset, config, progress, like), recipe=name)
+            return replace(self.fit(dataset, config, progress, warm_start), recipe=name)
 
         return replace(self, name=name, description=description, **{"fit": fit, **changes})
 

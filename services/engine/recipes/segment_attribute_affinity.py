@@ -66,8 +66,10 @@ class Kinds:
         return np.array(self.values(name).get(value, []), np.int64)
 
 
-def _fit(dataset: Dataset, config: Mapping[str, Any], progress: Progress, like: Model | None = None) -> Model:
-    return replace(segment_item_affinity.fit(dataset, config, progress, like), recipe=NAME)
+def _fit(
+    dataset: Dataset, config: Mapping[str, Any], progress: Progress, warm_start: Model | None = None
+) -> Model:
+    return replace(segment_item_affinity.fit(dataset, config, progress, warm_start), recipe=NAME)
 
 
 def _offline_metrics(

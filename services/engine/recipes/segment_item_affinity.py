@@ -17,13 +17,15 @@ from shared.models import Model
 NAME = "aws-item-affinity"
 
 
-def fit(dataset: Dataset, config: Mapping[str, Any], progress: Progress, like: Model | None = None) -> Model:
+def fit(
+    dataset: Dataset, config: Mapping[str, Any], progress: Progress, warm_start: Model | None = None
+) -> Model:
     """The scorer of user-personalization: it is asked for users instead of items.
 
     Who has an item already may well want it again, so nobody is left out for that.
     """
     asked = {**config, "algorithmHyperParameters": {"exclude_seen": "false"}}
-    return replace(user_personalization.RECIPE.fit(dataset, asked, progress, like), recipe=NAME)
+    return replace(user_personalization.RECIPE.fit(dataset, asked, progress, warm_start), recipe=NAME)
 
 
 def _offline_metrics(

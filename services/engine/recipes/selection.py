@@ -16,7 +16,7 @@ import numpy as np
 
 from services.engine.recipes.dataset import Dataset
 from services.engine.recipes.holdout_evaluator import Gains, HoldoutEvaluator, Scores
-from services.engine.recipes.ingredients import AGAIN, CandidateMethod
+from services.engine.recipes.ingredients import REPEAT_CONSUMPTION, CandidateMethod
 from services.engine.recipes.parallel import in_two_processes, one_by_one
 from services.engine.recipes.recipe import Progress
 from services.engine.recipes.room import tally
@@ -119,7 +119,11 @@ def _before_trials(
     best = max(range(len(weightings)), key=lambda number: gains[number][False])
     weights, known = weightings[best], gains[best]
     if len(options) > 1:
-        for other in [part for part in candidates if (part.name == AGAIN) != (first.name == AGAIN)][:1]:
+        for other in [
+            part
+            for part in candidates
+            if (part.name == REPEAT_CONSUMPTION) != (first.name == REPEAT_CONSUMPTION)
+        ][:1]:
             more = _default_gains(evaluator, other, weights)
             known = {option: max(known[option], more[option]) for option in options}
         options = [option for option in options if known[option] >= max(known.values()) / 4]
@@ -203,7 +207,7 @@ def _untried(
     parts = [
         default_config(candidate)
         for candidate in candidates
-        if not (exclude_seen and candidate.name == AGAIN)
+        if not (exclude_seen and candidate.name == REPEAT_CONSUMPTION)
     ]
     notes = {
         "held_out_users": 0,
