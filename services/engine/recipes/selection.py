@@ -6,16 +6,16 @@ chosen, with the gains that decided it, is kept in the model's notes.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from typing import Any, TypeVar
 
 import numpy as np
 
+from services.engine.recipes.blending import averaged_ensemble, softmax_temperature
 from services.engine.recipes.dataset import Dataset
-from services.engine.recipes.holdout_evaluator import Gains, HoldoutEvaluator, Scores
+from services.engine.recipes.holdout_evaluator import HoldoutEvaluator
 from services.engine.recipes.ingredients import REPEAT_CONSUMPTION, CandidateMethod
 from services.engine.recipes.parallel import in_two_processes, one_by_one
 from services.engine.recipes.recipe import Progress
@@ -27,10 +27,6 @@ from shared.models import Model
 
 Result = TypeVar("Result")
 
-_SHARES = (0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.7)
-_TEMPERATURES = tuple(2.0**power for power in range(-4, 4))
-_WARMTH_ROWS = 200
-_MOST_PARTS = 5
 _CELLS_OF_BOTH = 20_000_000
 
 
@@ -67,7 +63,7 @@ def select_ensemble(
     trials = _tried(evaluator, candidates, weights, options, progress)
     options = _promising(trials)
     ensembles = {
-        option: _averaged_ensemble(evaluator, trials[option], exclude_seen=option) for option in options
+        option: averaged_ensemble(evaluator, trials[option], exclude_seen=option) for option in options
     }
     option = max(options, key=lambda option: ensembles[option][2])
     parts, scores, gain = ensembles[option]
@@ -87,7 +83,7 @@ def select_ensemble(
         "exclude_seen": option,
         "type_weights": weights,
     }
-    return EnsembleConfig(parts, weights, option, _temperature(evaluator, scores), notes)
+    return EnsembleConfig(parts, weights, option, softmax_temperature(evaluator, scores), notes)
 
 
 def _options(evaluator: HoldoutEvaluator, repeats: float) -> list[bool]:
@@ -232,87 +228,3 @@ def _type_weights(dataset: Dataset) -> list[TypeWeights]:
 
 def _best(winners: Sequence[TrialResult]) -> TrialResult:
     return max(winners, key=lambda found: found.gains.mean())
-
-
-def _averaged_ensemble(
-    evaluator: HoldoutEvaluator, trials: Sequence[Sequence[TrialResult]], *, exclude_seen: bool
-) -> tuple[list[ComponentConfig], Scores, float]:
-    """The mean of the ensembles that each draw has chosen, cut down to its largest parts."""
-    weights: dict[ComponentConfig, float] = defaultdict(float)
-    gains = []
-    for number, draw in enumerate(evaluator.draws):
-        entered = [next(found for found in winners if number in found.won) for winners in trials]
-        parts, gain = _blended(evaluator, entered, draw, exclude_seen=exclude_seen)
-        gains.append(gain)
-        for part in parts:
-            weights[replace(part, weight=1.0)] += part.weight / len(evaluator.draws)
-    scores = {found.part: found.scores for winners in trials for found in winners}
-    shares = {part: weight * _spread(scores[part]) for part, weight in weights.items()}
-    largest = sorted(shares, key=lambda part: -shares[part])[:_MOST_PARTS]
-    ensemble = sum((np.float32(weights[part]) * scores[part] for part in largest), np.float32(0))
-    chosen = [replace(part, weight=weights[part]) for part in largest]
-    return chosen, np.asarray(ensemble, np.float32), float(np.mean(gains))
-
-
-def _blended(
-    evaluator: HoldoutEvaluator, tried: Sequence[TrialResult], draw: Gains, *, exclude_seen: bool
-) -> tuple[list[ComponentConfig], float]:
-    """Start with the best part; add the one that helps most, in its best share, until none does."""
-    first = max(tried, key=lambda found: float(draw @ found.gains))
-    rest = [found for found in tried if found is not first]
-    spread = _spread(first.scores)
-    parts, gain = [replace(first.part, weight=1 / spread)], float(draw @ first.gains)
-    ensemble = first.scores / np.float32(spread)
-    while rest:
-        added = [_added(evaluator, ensemble, found, draw, exclude_seen=exclude_seen) for found in rest]
-        best = max(range(len(rest)), key=lambda number: added[number][0])
-        before = gain
-        gain, share = added[best]
-        if gain <= before:
-            gain = before
-            break
-        spread = _spread(rest[best].scores)
-        ensemble = (1 - share) * ensemble + (share / spread) * rest[best].scores
-        parts = [replace(part, weight=part.weight * (1 - share)) for part in parts]
-        parts.append(replace(rest[best].part, weight=share / spread))
-        rest = [found for number, found in enumerate(rest) if number != best and added[number][0] > before]
-    return parts, gain
-
-
-def _added(
-    evaluator: HoldoutEvaluator, ensemble: Scores, found: TrialResult, draw: Gains, *, exclude_seen: bool
-) -> tuple[float, float]:
-    """The gain of the ensemble with one part more, and the share in which it is reached."""
-    spread = _spread(found.scores)
-    return max(
-        (
-            float(
-                draw
-                @ evaluator.gains(
-                    (1 - share) * ensemble + (share / spread) * found.scores, exclude_seen=exclude_seen
-                )
-            ),
-            share,
-        )
-        for share in _SHARES
-    )
-
-
-def _spread(scores: Scores) -> float:
-    """The scale of a part's scores, so that shares mean the same for all parts."""
-    return float(scores.std()) or 1.0
-
-
-def _temperature(evaluator: HoldoutEvaluator, scores: Scores) -> float:
-    """The softmax temperature under which what was to be found is most likely."""
-    spread = _spread(scores)
-
-    def likelihood(temperature: float) -> float:
-        found = []
-        for row, relevant in zip(scores[:_WARMTH_ROWS], evaluator.relevant[:_WARMTH_ROWS], strict=True):
-            logits = row.astype(np.float64) / (temperature * spread)
-            logits -= logits.max()
-            found.append(logits[relevant] - np.log(np.exp(logits).sum()))
-        return float(np.concatenate(found).mean())
-
-    return max(_TEMPERATURES, key=likelihood) * spread

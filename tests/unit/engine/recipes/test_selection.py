@@ -10,7 +10,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from services.engine.recipes import RECIPES, Dataset, holdout_evaluator, ingredients, selection, train, trials
+from services.engine.recipes import (
+    RECIPES,
+    Dataset,
+    blending,
+    holdout_evaluator,
+    ingredients,
+    selection,
+    train,
+    trials,
+)
 from services.engine.recipes.holdout_evaluator import HoldoutEvaluator, Scores, sampled
 from services.engine.recipes.recipe import silent
 from services.engine.training.dataset.event_weights import EVEN, GRADED, TypeWeights
@@ -157,7 +166,7 @@ def test_the_mixtures_of_the_draws_are_averaged(evaluator: HoldoutEvaluator, two
     """Each draw's shares sum to 1, and so do those of the mean, but for parts that are cut off."""
     candidates = ingredients.user_candidates(two_tastes)
     found = [trials.run_trials(evaluator, each, dict(EVEN), [True])[True] for each in candidates]
-    parts, scores, gain = selection._averaged_ensemble(evaluator, found, exclude_seen=True)
+    parts, scores, gain = blending.averaged_ensemble(evaluator, found, exclude_seen=True)
     known = {each.part: each.scores for winners in found for each in winners}
     shares = [part.weight * known[replace(part, weight=1.0)].std() for part in parts]
     assert 0.8 < sum(shares) <= 1.001
