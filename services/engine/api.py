@@ -6,12 +6,13 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Path, Query
 from pydantic import BaseModel, Field
 
-from services.engine.domain.resources import Status, Type
-from services.engine.personalize.data_deletion_jobs import WORDS
+from services.engine.domain.resources import Type
+from services.engine.domain.state import DataDeletionJob
+from services.engine.personalize.data_deletion_jobs import STATUS_WORDS
 from services.engine.personalize.dispatcher import account_of
 from services.engine.settings import Settings
-from services.engine.store import erasures, resources
-from services.engine.store.resources import Resources
+from services.engine.store import erasures
+from services.engine.store.resources import Resources, list_jobs
 from shared.auth import Authenticator, Principal
 from shared.aws import WireError
 from shared.errors import ApiError
@@ -88,7 +89,7 @@ def router(database: Database, authenticator: Authenticator, settings: Settings)
             account = await account_of(database, principal, settings)
         except WireError as error:
             raise ApiError(403, "UnknownTenant", error.message) from None
-        rows = await resources.list_jobs(database, account, principal.tenant, limit)
+        rows = await list_jobs(database, account, principal.tenant, limit)
         return JobStatuses(jobs=[_status(row) for row in rows])
 
     @api.get(
@@ -105,23 +106,22 @@ def router(database: Database, authenticator: Authenticator, settings: Settings)
             account = await account_of(database, principal, settings)
         except WireError as error:
             raise ApiError(403, "UnknownTenant", error.message) from None
-        job = await Resources(database, account, principal.tenant, "").get(f"{Type.DATA_DELETION_JOB}/{name}")
+        resources = Resources(database, account, principal.tenant, "")
+        job = await resources.load(DataDeletionJob, f"{Type.DATA_DELETION_JOB}/{name}")
         if job is None:
             raise ApiError(404, "UnknownJob", f"There is no data deletion job {name!r}.")
-        services = job.facts.get("receipt") or await erasures.receipt(database, job.id)
-        missing = (
-            {}
-            if "receipt" in job.facts
-            else await erasures.unconfirmed(database, job.id, settings.erasure_services)
-        )
+        services, unconfirmed = job.facts.receipt, dict[str, int]()
+        if services is None:
+            services = await erasures.receipt(database, job.id)
+            unconfirmed = await erasures.unconfirmed(database, job.id, settings.erasure_services)
         return ErasureReceipt(
             job=job.name,
-            status=WORDS[Status(job.status)],
+            status=STATUS_WORDS[job.status],
             requested_at=job.created_at,
-            deleted_rows=job.facts.get("deleted"),
-            models=job.facts.get("models"),
+            deleted_rows=job.facts.deleted,
+            models=job.facts.models,
             services=services,
-            waits_for=missing,
+            waits_for=unconfirmed,
         )
 
     return api

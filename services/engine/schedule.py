@@ -1,24 +1,28 @@
-"""Automatic training: a solution gets a version within an hour after it was made, and then weekly.
+"""Automatic training: a solution gets its first version within an hour, and then one a week.
 
-A manual version moves the next automatic one back, so the two never meet. Recommenders train weekly too, and
-models with incremental updates are made anew while items come in.
+A version that a caller creates postpones the next automatic one, so the two do not compete. Recommenders are
+trained weekly too. Models with incremental updates are renewed while items change.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING
 
 import structlog
 
-from services.engine.domain.resources import Resource
+from services.engine.domain.state import Recommender, ResourceState, Solution
 from services.engine.personalize import incremental_updates, recommender_trainings, solution_versions
 from services.engine.personalize.context import OperationContext
 from services.engine.personalize.dispatcher import OutboxPublisher
 from services.engine.settings import Settings
-from services.engine.store import resources
+from services.engine.store.due_trainings import (
+    lock_due_recommenders,
+    lock_due_solutions,
+    lock_versions_with_new_items,
+)
+from services.engine.store.resources import State, in_account_of
 from shared.aws import PageTokens
 from shared.postgres import UNAVAILABLE, Database
 
@@ -29,58 +33,57 @@ EVERY_SECONDS = 60.0
 
 log = structlog.get_logger()
 
-Make = Callable[[OperationContext, Resource], Awaitable[Resource]]
-
+Enqueue = Callable[[OperationContext, State], Awaitable[ResourceState]]
 
 @dataclass(frozen=True, slots=True)
 class AutoTraining:
-    """Makes the versions that are due. Several at once make none twice."""
+    """Creates the trainings that are due. Several workers at once create none twice."""
 
     database: Database
     settings: Settings
 
     async def begin_due(self) -> list[str]:
-        """Train each solution and recommender that is due; gives the ARNs of the trainings."""
+        """Queue a training for each solution, recommender and model that is due; return their ARNs."""
         minutes = self.settings.renewal_minutes
         async with self.database.transaction() as connection:
-            begun = [
-                await self._begin(connection, resource, make)
-                for due, make in (
-                    (resources.lock_due_solutions, _version),
-                    (resources.lock_due_recommenders, _training),
-                    (
-                        partial(resources.lock_versions_with_new_items, minutes=minutes),
-                        incremental_updates.enqueue,
-                    ),
-                )
-                for resource in await due(connection)
+            trainings = [
+                *await self._begin(connection, await lock_due_solutions(connection), _train_solution),
+                *await self._begin(connection, await lock_due_recommenders(connection), _train_recommender),
+                *await self._begin(
+                    connection,
+                    await lock_versions_with_new_items(connection, minutes),
+                    incremental_updates.enqueue,
+                ),
             ]
-        arns = [training.arn for training in begun if training is not None]
+        arns = [str(training.arn) for training in trainings]
         for arn in arns:
             log.info("engine.auto_training", training=arn)
         return arns
 
-    async def _begin(self, connection: Connection, resource: Resource, make: Make) -> Resource | None:
-        """One that can't be begun is left for the next round, and does not hold up the others."""
-        try:
-            async with connection.transaction():
-                return await make(self._context(connection, resource), resource)
-        except UNAVAILABLE:
-            raise
-        except Exception:
-            log.exception("engine.auto_training_failed", resource=resource.arn)
-            return None
+    async def _begin(
+        self, connection: Connection, due: Sequence[State], enqueue: Enqueue[State]
+    ) -> list[ResourceState]:
+        """Queue trainings; a resource for which that fails is skipped until the next round."""
+        trainings = []
+        for resource in due:
+            try:
+                async with connection.transaction():
+                    trainings.append(await enqueue(self._context(connection, resource), resource))
+            except UNAVAILABLE:
+                raise
+            except Exception:
+                log.exception("engine.auto_training_failed", resource=str(resource.arn))
+        return trainings
 
-    def _context(self, connection: Connection, resource: Resource) -> OperationContext:
-        beside = resources.in_account_of(connection, resource)
-        return OperationContext(beside, self.settings, PageTokens(), OutboxPublisher(connection))
+    def _context(self, connection: Connection, resource: ResourceState) -> OperationContext:
+        account = in_account_of(connection, resource)
+        return OperationContext(account, self.settings, PageTokens(), OutboxPublisher(connection))
 
 
-async def _version(context: OperationContext, solution: Resource) -> Resource:
-    request = solution_versions.CreateSolutionVersion(solution_arn=solution.arn)
+async def _train_solution(context: OperationContext, solution: Solution) -> ResourceState:
+    request = solution_versions.CreateSolutionVersion(solution_arn=str(solution.arn))
     return await solution_versions.enqueue(context, solution, request, "AUTOMATIC")
 
 
-async def _training(context: OperationContext, recommender: Resource) -> Resource:
-    config = recommender.document.get("recommenderConfig", {})
-    return await recommender_trainings.enqueue(context, recommender, config)
+async def _train_recommender(context: OperationContext, recommender: Recommender) -> ResourceState:
+    return await recommender_trainings.enqueue(context, recommender, recommender.config)

@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from services.engine.app.buckets import make_buckets
-from services.engine.domain.resources import Resource, Type
+from services.engine.domain.resources import Type
+from services.engine.domain.state import DatasetGroup, EventTracker
 from services.engine.personalize import dataset_groups, event_trackers
 from services.engine.personalize.context import OperationContext
 from services.engine.personalize.dispatcher import OutboxPublisher
@@ -174,10 +175,10 @@ def _key_pair(known: dict[str, str]) -> dict[str, str]:
     return {"access_key_id": identifier, "secret_access_key": made}
 
 
-async def _group(context: OperationContext) -> Resource:
+async def _group(context: OperationContext) -> DatasetGroup:
     await context.resources.lock_account()
     await context.resources.end_deletions()
-    group = await context.resources.get(f"{Type.DATASET_GROUP}/{TENANT}")
+    group = await context.resources.load(DatasetGroup, f"{Type.DATASET_GROUP}/{TENANT}")
     if group is None:
         group = await dataset_groups.create_group(context, dataset_groups.CreateDatasetGroup(name=TENANT))
     if group.owner != TENANT:
@@ -188,13 +189,13 @@ async def _group(context: OperationContext) -> Resource:
     return group
 
 
-async def _tracker(context: OperationContext, group: Resource, tracking_id: str | None) -> str:
-    existing = await context.resources.children(group.path, Type.EVENT_TRACKER)
+async def _tracker(context: OperationContext, group: DatasetGroup, tracking_id: str | None) -> str:
+    existing = await context.resources.list_children(EventTracker, group.path)
     if existing:
-        return str(existing[0].document["trackingId"])
-    request = event_trackers.CreateEventTracker(name=TENANT, dataset_group_arn=group.arn)
+        return existing[0].document.tracking_id
+    request = event_trackers.CreateEventTracker(name=TENANT, dataset_group_arn=str(group.arn))
     tracker = await event_trackers.create_tracker(context, request, group, tracking_id or str(uuid.uuid4()))
-    return str(tracker.document["trackingId"])
+    return tracker.document.tracking_id
 
 
 def _read(path: Path) -> dict[str, str]:

@@ -9,6 +9,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from shared.aws import Arn
+
 
 class Status(StrEnum):
     """The status words of the wire, with their spaces. Clients poll until ACTIVE or CREATE FAILED."""
@@ -118,6 +120,7 @@ def tenant_id(group: str, is_taken: Callable[[str], bool]) -> str:
     return candidate
 
 
-def arn_of(region: str, account: str, path: str) -> str:
-    """The ARN of a resource."""
-    return f"arn:aws:personalize:{region}:{account}:{path}"
+def resource_arn(region: str, account: str, path: str) -> Arn:
+    """Return the ARN of the resource at a path such as `solution/shop`."""
+    kind, _, name = path.partition("/")
+    return Arn(kind, name, region, account)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from services.engine import metrics
 from services.engine.computations import batch_inference, dataset_import, launcher, model_training
 from services.engine.domain import locations, schemas
+from services.engine.domain.state import TrainingDocument, recipe_settings
 from services.engine.domain.resources import Resource, Status, Type
 from services.engine.jobs import metric_attributions, received_rows
 from services.engine.jobs.batch_segments import Segments
@@ -21,7 +22,6 @@ from services.engine.jobs.dataset_exports import Exports
 from services.engine.jobs.metric_attributions import Attributions
 from services.engine.jobs.resource_job import Runner
 from services.engine.personalize import campaigns, incremental_updates, recommender_trainings
-from services.engine.personalize.solutions import settings_of
 from services.engine.recipes import RECIPES
 from services.engine.store import datasets, deleted_users, resources
 from shared import jobs, outbox
@@ -111,7 +111,7 @@ class Work(Runner):
             context = None if interactions is None else schemas.metadata(interactions, "INTERACTIONS")
             spec = model_training.Spec(
                 resource.facts["recipe"],
-                settings_of(document),
+                recipe_settings(TrainingDocument.model_validate(document)),
                 parts,
                 received,
                 resource.facts["folder"],

@@ -1,46 +1,39 @@
-"""Batch inference jobs: recommendations for every line of a file."""
+"""Batch inference jobs: they recommend items for each line of a file."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
-from services.engine.domain.resources import Type
+from services.engine.domain import state
+from services.engine.domain.deployment_config import BatchInferenceJobConfig
+from services.engine.domain.hpo_config import ThemeGenerationConfig
+from services.engine.domain.s3_config import JobInput, JobOutput
 from services.engine.personalize import filters, job_locations, jobs, recipes, unsupported
 from services.engine.personalize.context import OperationContext, require_model
-from services.engine.personalize.hpo import ThemeGenerationConfig
-from services.engine.personalize.job_locations import JobInput, JobOutput
 from services.engine.personalize.jobs import NewJob
 from services.engine.personalize.members import (
     ArnText,
-    ExplorationConfig,
     Page,
-    RankingInfluence,
     RoleArn,
     StatusView,
     WireModel,
+    described_members,
 )
 from services.engine.recipes import RECIPES
 from shared.aws import invalid_input
 
 DEFAULT_RESULTS = 25
-MOST_RESULTS = 500
-
-
-class BatchInferenceJobConfig(WireModel):
-    """How much is explored."""
-
-    item_exploration_config: ExplorationConfig | None = None
-    ranking_influence: RankingInfluence | None = None
+MAX_RESULTS = 500
 
 
 class CreateBatchInferenceJob(NewJob):
-    """A new job."""
+    """The request of CreateBatchInferenceJob."""
 
     solution_version_arn: ArnText
     filter_arn: ArnText | None = None
-    num_results: Annotated[int, Field(ge=1, le=MOST_RESULTS)] = DEFAULT_RESULTS
+    num_results: Annotated[int, Field(ge=1, le=MAX_RESULTS)] = DEFAULT_RESULTS
     job_input: JobInput
     job_output: JobOutput
     role_arn: RoleArn
@@ -50,25 +43,25 @@ class CreateBatchInferenceJob(NewJob):
 
 
 class BatchInferenceJobCreated(WireModel):
-    """Where it is."""
+    """The answer to CreateBatchInferenceJob."""
 
     batch_inference_job_arn: str
 
 
 class BatchInferenceJobName(WireModel):
-    """Which job."""
+    """The ARN of a batch inference job, in requests and answers."""
 
     batch_inference_job_arn: ArnText
 
 
 class ListBatchInferenceJobs(Page):
-    """The jobs of a version, or of all."""
+    """The request of ListBatchInferenceJobs."""
 
     solution_version_arn: ArnText | None = None
 
 
 class BatchInferenceJobSummary(StatusView):
-    """A job in a list."""
+    """The view of a batch inference job in a list."""
 
     arn_member = "batchInferenceJobArn"
     name_member = "jobName"
@@ -80,7 +73,7 @@ class BatchInferenceJobSummary(StatusView):
 
 
 class BatchInferenceJob(BatchInferenceJobSummary):
-    """A job."""
+    """The view of a batch inference job in the answer to Describe."""
 
     num_results: int
     job_input: JobInput
@@ -91,38 +84,41 @@ class BatchInferenceJob(BatchInferenceJobSummary):
 
 
 class BatchInferenceJobDescribed(WireModel):
-    """The answer to Describe."""
+    """The answer to DescribeBatchInferenceJob."""
 
     batch_inference_job: BatchInferenceJob
 
 
 class BatchInferenceJobsListed(WireModel):
-    """One page."""
+    """One page of the answer to ListBatchInferenceJobs."""
 
     batch_inference_jobs: list[BatchInferenceJobSummary]
     next_token: str | None = None
 
 
 async def create(context: OperationContext, request: CreateBatchInferenceJob) -> BatchInferenceJobCreated:
-    """Queue a job over an ACTIVE version."""
+    """Recommend items for each line of a file, by the model of an ACTIVE solution version.
+
+    Raise WireError (InvalidInputException) for a recipe without batch recommendations.
+    """
     if request.batch_inference_job_mode == "THEME_GENERATION" or request.theme_generation_config:
         raise unsupported.error(unsupported.THEMES)
-    version = await context.find(request.solution_version_arn, Type.SOLUTION_VERSION, lock=True)
+    version = await context.find(request.solution_version_arn, state.SolutionVersion, lock=True)
     require_model(version)
-    _check_recipe(version.facts["recipe"])
+    _check_recipe(version.facts.recipe)
     recipes.check_selects_items(version, "batch inference jobs")
-    facts = await check_job_access(context, request.job_input, request.job_output, version.owner)
-    job = await jobs.create_job(
-        context,
-        request,
-        Type.BATCH_INFERENCE_JOB,
-        version,
-        context.settings.max_pending_batches,
-        **await filters.expression_for_job(context, request.filter_arn, version.owner, "item"),
-        **facts,
+    store_key = await job_locations.check_input_and_output(
+        context, request.job_input, request.job_output, version.owner
     )
+    expression = await filters.expression_for_job(context, request.filter_arn, version.owner, "item")
+    document = state.BatchInferenceJobDocument(
+        **described_members(request, "solution_version_arn"), solution_version_arn=version.arn
+    )
+    facts = state.BatchJobFacts(store_key=store_key, filter=expression)
+    limit = context.settings.max_pending_batches
+    job = await jobs.create_job(context, state.BatchInferenceJob, request, version, (document, facts), limit)
     await context.enqueue(job)
-    return BatchInferenceJobCreated(batch_inference_job_arn=job.arn)
+    return BatchInferenceJobCreated(batch_inference_job_arn=str(job.arn))
 
 
 def _check_recipe(name: str) -> None:
@@ -131,29 +127,16 @@ def _check_recipe(name: str) -> None:
         raise invalid_input(f"The recipe {name} gives no batch recommendations: ask a campaign for them.")
 
 
-async def check_job_access(
-    context: OperationContext, job_input: JobInput, job_output: JobOutput, tenant: str
-) -> dict[str, Any]:
-    """Return a job's facts; InvalidInputException when it may not read its input, or not write its output."""
-    reads = [(job_input.s3_data_source.path, job_locations.INVALID_INPUT_PATH)]
-    writes = [(job_output.s3_data_destination.path, job_locations.INVALID_OUTPUT_PATH)]
-    return await job_locations.check_access(context, tenant, reads=reads, writes=writes)
-
-
 async def describe(context: OperationContext, request: BatchInferenceJobName) -> BatchInferenceJobDescribed:
-    """Show a job."""
-    job = await context.find(request.batch_inference_job_arn, Type.BATCH_INFERENCE_JOB)
+    """Describe a batch inference job."""
+    job = await context.find(request.batch_inference_job_arn, state.BatchInferenceJob)
     return BatchInferenceJobDescribed(batch_inference_job=BatchInferenceJob.of(job))
 
 
 async def list_page(context: OperationContext, request: ListBatchInferenceJobs) -> BatchInferenceJobsListed:
-    """List jobs."""
-    version = (
-        await context.find(request.solution_version_arn, Type.SOLUTION_VERSION)
-        if request.solution_version_arn
-        else None
+    """List batch inference jobs."""
+    version = await context.find_optional(request.solution_version_arn, state.SolutionVersion)
+    views, token = await context.list_page(
+        request, state.BatchInferenceJob, BatchInferenceJobSummary, version
     )
-    shown, token = await context.list_page(
-        request, Type.BATCH_INFERENCE_JOB, BatchInferenceJobSummary, version
-    )
-    return BatchInferenceJobsListed(batch_inference_jobs=shown, next_token=token)
+    return BatchInferenceJobsListed(batch_inference_jobs=views, next_token=token)

@@ -1,17 +1,19 @@
-"""Data deletion jobs: a file of user ids, of whom nothing is kept.
+"""Data deletion jobs: they delete all data of the users whose ids are in a file.
 
-Their status words are others than those of every other resource.
+https://docs.aws.amazon.com/personalize/latest/dg/API_DataDeletionJob.html: their status words differ from those
+of all other resources.
 """
 
 from __future__ import annotations
 
 from typing import Any, Self
 
-from services.engine.domain.resources import Resource, Status, Type
+from services.engine.domain import state
+from services.engine.domain.resources import Status
+from services.engine.domain.s3_config import DataSource
 from services.engine.personalize import job_locations, jobs
 from services.engine.personalize.context import OperationContext
 from services.engine.personalize.dataset_groups import lock_active
-from services.engine.personalize.job_locations import DataSource
 from services.engine.personalize.jobs import NewJob
 from services.engine.personalize.members import (
     ArnText,
@@ -22,7 +24,7 @@ from services.engine.personalize.members import (
 )
 from shared.aws import invalid_input
 
-WORDS = {
+STATUS_WORDS = {
     Status.PENDING: "PENDING",
     Status.IN_PROGRESS: "IN_PROGRESS",
     Status.ACTIVE: "COMPLETED",
@@ -31,7 +33,7 @@ WORDS = {
 
 
 class CreateDataDeletionJob(NewJob):
-    """A new deletion."""
+    """The request of CreateDataDeletionJob."""
 
     dataset_group_arn: ArnText
     data_source: DataSource
@@ -39,25 +41,25 @@ class CreateDataDeletionJob(NewJob):
 
 
 class DataDeletionJobCreated(WireModel):
-    """Where it is."""
+    """The answer to CreateDataDeletionJob."""
 
     data_deletion_job_arn: str
 
 
 class DataDeletionJobName(WireModel):
-    """Which deletion."""
+    """The ARN of a data deletion job, in requests and answers."""
 
     data_deletion_job_arn: ArnText
 
 
 class ListDataDeletionJobs(Page):
-    """The deletions of a dataset group, or of all."""
+    """The request of ListDataDeletionJobs."""
 
     dataset_group_arn: ArnText | None = None
 
 
 class DataDeletionJobSummary(StatusView):
-    """A deletion in a list."""
+    """The view of a data deletion job in a list."""
 
     arn_member = "dataDeletionJobArn"
     name_member = "jobName"
@@ -67,13 +69,16 @@ class DataDeletionJobSummary(StatusView):
     dataset_group_arn: str
 
     @classmethod
-    def of(cls, resource: Resource, **more: Any) -> Self:
-        """The deletion in its own status words."""
-        return super().of(resource, status=WORDS[Status(resource.status)], **more)
+    def of(cls, resource: state.ResourceState, **computed: Any) -> Self:
+        """Return the view of a job, with the status words of data deletion jobs."""
+        return super().of(resource, status=STATUS_WORDS[resource.status], **computed)
 
 
 class DataDeletionJob(DataDeletionJobSummary):
-    """A deletion; `num_deleted` counts rows, once it is COMPLETED."""
+    """The view of a data deletion job in the answer to Describe.
+
+    `num_deleted` counts rows once the job is COMPLETED.
+    """
 
     data_source: DataSource
     role_arn: str
@@ -81,42 +86,44 @@ class DataDeletionJob(DataDeletionJobSummary):
 
 
 class DataDeletionJobDescribed(WireModel):
-    """The answer to Describe."""
+    """The answer to DescribeDataDeletionJob."""
 
     data_deletion_job: DataDeletionJob
 
 
 class DataDeletionJobsListed(WireModel):
-    """One page."""
+    """One page of the answer to ListDataDeletionJobs."""
 
     data_deletion_jobs: list[DataDeletionJobSummary]
     next_token: str | None = None
 
 
 async def create(context: OperationContext, request: CreateDataDeletionJob) -> DataDeletionJobCreated:
-    """Queue a deletion."""
+    """Delete the users whose ids are in CSV files."""
     location = request.data_source.data_location
     if location is None:
         raise invalid_input(f"{job_locations.INVALID_DATA_LOCATION} dataSource.dataLocation is missing.")
     group = await lock_active(context, request.dataset_group_arn)
     reads = [(location, job_locations.INVALID_DATA_LOCATION)]
-    facts = await job_locations.check_access(context, group.owner, reads=reads)
-    job = await jobs.create_job(
-        context, request, Type.DATA_DELETION_JOB, group, context.settings.max_pending_deletions, **facts
+    store_key = await job_locations.check_access(context, group.owner, reads=reads)
+    document = state.DataDeletionJobDocument(
+        dataset_group_arn=group.arn, data_source=request.data_source, role_arn=request.role_arn
     )
+    facts = state.DataDeletionJobFacts(store_key=store_key)
+    limit = context.settings.max_pending_deletions
+    job = await jobs.create_job(context, state.DataDeletionJob, request, group, (document, facts), limit)
     await context.enqueue(job)
-    return DataDeletionJobCreated(data_deletion_job_arn=job.arn)
+    return DataDeletionJobCreated(data_deletion_job_arn=str(job.arn))
 
 
 async def describe(context: OperationContext, request: DataDeletionJobName) -> DataDeletionJobDescribed:
-    """Show a deletion."""
-    job = await context.find(request.data_deletion_job_arn, Type.DATA_DELETION_JOB)
+    """Describe a data deletion job."""
+    job = await context.find(request.data_deletion_job_arn, state.DataDeletionJob)
     return DataDeletionJobDescribed(data_deletion_job=DataDeletionJob.of(job))
 
 
 async def list_page(context: OperationContext, request: ListDataDeletionJobs) -> DataDeletionJobsListed:
-    """List deletions."""
-    arn = request.dataset_group_arn
-    group = await context.find(arn, Type.DATASET_GROUP) if arn else None
-    shown, token = await context.list_page(request, Type.DATA_DELETION_JOB, DataDeletionJobSummary, group)
-    return DataDeletionJobsListed(data_deletion_jobs=shown, next_token=token)
+    """List data deletion jobs."""
+    group = await context.find_optional(request.dataset_group_arn, state.DatasetGroup)
+    views, token = await context.list_page(request, state.DataDeletionJob, DataDeletionJobSummary, group)
+    return DataDeletionJobsListed(data_deletion_jobs=views, next_token=token)

@@ -1,4 +1,4 @@
-"""Datasets: one of each type in a group."""
+"""Datasets: a dataset group has at most one of each type."""
 
 from __future__ import annotations
 
@@ -6,27 +6,31 @@ from typing import Annotated
 
 from pydantic import StringConstraints
 
-from services.engine.domain import locations
+from services.engine.domain import locations, state
 from services.engine.domain import schemas as avro
-from services.engine.domain.resources import UNFINISHED, NewResource, Type
+from services.engine.domain.resources import Type
 from services.engine.personalize import dataset_groups, unsupported
-from services.engine.personalize.context import OperationContext, check_no_dependents, in_use
+from services.engine.personalize.context import (
+    NewState,
+    OperationContext,
+    already_exists,
+    check_no_dependents,
+    in_use,
+)
 from services.engine.personalize.members import (
     ArnText,
     Page,
     ResourceName,
     StatusView,
     Tagged,
-    Update,
     WireModel,
-    active_update,
 )
 from services.engine.store import datasets as stored
-from shared.aws import WireError, invalid_input
+from shared.aws import invalid_input
 
 
 class CreateDataset(Tagged):
-    """A new dataset; its type is compared without case."""
+    """The request of CreateDataset."""
 
     name: ResourceName
     schema_arn: ArnText
@@ -35,32 +39,32 @@ class CreateDataset(Tagged):
 
 
 class DatasetCreated(WireModel):
-    """Where it is."""
+    """The answer to CreateDataset."""
 
     dataset_arn: str
 
 
 class DatasetName(WireModel):
-    """Which dataset."""
+    """The ARN of a dataset, in requests and answers."""
 
     dataset_arn: ArnText
 
 
 class UpdateDataset(WireModel):
-    """Another schema for a dataset."""
+    """The request of UpdateDataset; members that are absent stay as they are."""
 
     dataset_arn: ArnText
     schema_arn: ArnText
 
 
 class ListDatasets(Page):
-    """The datasets of a group, or of all."""
+    """The request of ListDatasets."""
 
     dataset_group_arn: ArnText | None = None
 
 
 class DatasetSummary(StatusView):
-    """A dataset in a list."""
+    """The view of a dataset in a list."""
 
     arn_member = "datasetArn"
 
@@ -69,116 +73,133 @@ class DatasetSummary(StatusView):
     dataset_type: str
 
 
-class DatasetUpdate(Update):
-    """The newest update of a dataset."""
-
-    schema_arn: str
-
-
 class Dataset(DatasetSummary):
-    """A dataset."""
+    """The view of a dataset in the answer to Describe."""
 
     dataset_group_arn: str
     schema_arn: str
     tracking_id: str | None = None
-    latest_dataset_update: DatasetUpdate | None = None
+    latest_dataset_update: state.DatasetUpdate | None = None
 
 
 class DatasetDescribed(WireModel):
-    """The answer to Describe."""
+    """The answer to DescribeDataset."""
 
     dataset: Dataset
 
 
 class DatasetsListed(WireModel):
-    """One page."""
+    """One page of the answer to ListDatasets."""
 
     datasets: list[DatasetSummary]
     next_token: str | None = None
 
 
 async def create(context: OperationContext, request: CreateDataset) -> DatasetCreated:
-    """Make a dataset whose schema fits its type; it is ACTIVE at once, and empty."""
-    kind = request.dataset_type.upper()
+    """Create a dataset, whose schema must suit its type.
+
+    Raise WireError: InvalidInputException for an unsupported type, ResourceAlreadyExistsException if the dataset
+    group has a dataset of the type. Raise shared.errors.Permanent for a schema that does not suit.
+    """
+    kind = _dataset_type(request.dataset_type)
+    group = await dataset_groups.lock_active(context, request.dataset_group_arn)
+    schema = await context.find(request.schema_arn, state.Schema, lock=True)
+    avro.check(avro.parse(schema.document.avro), kind, group.document.domain)
+    siblings = await context.resources.list_children(state.Dataset, group.path, with_deleting=True)
+    if any(sibling.document.dataset_type == kind for sibling in siblings):
+        raise already_exists(f"The dataset group {group.arn} has a dataset of type {kind} already.")
+    new = NewState(
+        f"{Type.DATASET}/{group.name}/{kind}",
+        request.name,
+        group.owner,
+        state.DatasetDocument(dataset_group_arn=group.arn, dataset_type=kind, schema_arn=schema.arn),
+        state.Facts(),
+        parent=group.path,
+    )
+    dataset = await context.create(state.Dataset, new, request)
+    return DatasetCreated(dataset_arn=str(dataset.arn))
+
+
+def _dataset_type(name: str) -> avro.DatasetType:
+    kind = name.upper()
     if f"datasetType {kind}" in unsupported.ALTERNATIVES:
         raise unsupported.error(f"datasetType {kind}")
-    if kind not in avro.DATASET_TYPES:
-        raise invalid_input(
-            f"The dataset type {request.dataset_type!r} is not supported: it is one of "
-            f"{', '.join(avro.DATASET_TYPES)}."
-        )
-    group = await dataset_groups.lock_active(context, request.dataset_group_arn)
-    schema = await context.find(request.schema_arn, Type.SCHEMA, lock=True)
-    avro.check(avro.parse(schema.document["schema"]), kind, group.document.get("domain"))
-    siblings = await context.resources.children(group.path, Type.DATASET, with_deleting=True)
-    if any(sibling.document["datasetType"] == kind for sibling in siblings):
-        message = f"The dataset group {group.arn} has a dataset of type {kind} already."
-        raise WireError("ResourceAlreadyExistsException", message)
-    dataset = await context.create(
-        NewResource(
-            Type.DATASET,
-            f"{Type.DATASET}/{group.name}/{kind}",
-            request.name,
-            group.owner,
-            {"datasetGroupArn": group.arn, "datasetType": kind, "schemaArn": schema.arn},
-            parent=group.path,
-        ),
-        request,
+    for known in avro.DATASET_TYPES:
+        if kind == known:
+            return known
+    raise invalid_input(
+        f"The dataset type {name!r} is not supported: it is one of {', '.join(avro.DATASET_TYPES)}."
     )
-    return DatasetCreated(dataset_arn=dataset.arn)
+
+
+async def schemas_of_group(context: OperationContext, group: state.DatasetGroup) -> dict[str, avro.Schema]:
+    """Return the parsed schemas of the datasets in a dataset group, by dataset type."""
+    schemas: dict[str, avro.Schema] = {}
+    for dataset in await context.resources.list_children(state.Dataset, group.path):
+        schema = await context.find(dataset.document.schema_arn, state.Schema)
+        schemas[dataset.document.dataset_type] = avro.parse(schema.document.avro)
+    return schemas
 
 
 async def describe(context: OperationContext, request: DatasetName) -> DatasetDescribed:
-    """Show a dataset; one of interactions shows its group's tracking id."""
-    dataset = await context.find(request.dataset_arn, Type.DATASET)
-    more = {}
-    if dataset.document["datasetType"] == "INTERACTIONS" and dataset.parent:
-        trackers = await context.resources.children(dataset.parent, Type.EVENT_TRACKER)
+    """Describe a dataset; a dataset of interactions has the tracking id of its dataset group."""
+    dataset = await context.find(request.dataset_arn, state.Dataset)
+    computed = {}
+    if dataset.document.dataset_type == "INTERACTIONS" and dataset.parent:
+        trackers = await context.resources.list_children(state.EventTracker, dataset.parent)
         if trackers:
-            more = {"trackingId": trackers[0].document["trackingId"]}
-    return DatasetDescribed(dataset=Dataset.of(dataset, **more))
+            computed = {"trackingId": trackers[0].document.tracking_id}
+    return DatasetDescribed(dataset=Dataset.of(dataset, **computed))
 
 
 async def list_page(context: OperationContext, request: ListDatasets) -> DatasetsListed:
     """List datasets."""
-    group = (
-        await context.find(request.dataset_group_arn, Type.DATASET_GROUP)
-        if request.dataset_group_arn
-        else None
-    )
-    shown, token = await context.list_page(request, Type.DATASET, DatasetSummary, group)
-    return DatasetsListed(datasets=shown, next_token=token)
+    group = await context.find_optional(request.dataset_group_arn, state.DatasetGroup)
+    views, token = await context.list_page(request, state.Dataset, DatasetSummary, group)
+    return DatasetsListed(datasets=views, next_token=token)
 
 
 async def update(context: OperationContext, request: UpdateDataset) -> DatasetCreated:
-    """Give a dataset a wider schema: what it holds already must fit the new one too."""
-    # The schema first: that is the order in which Create locks the two.
-    schema = await context.find(request.schema_arn, Type.SCHEMA, lock=True)
-    dataset = await context.find(request.dataset_arn, Type.DATASET, lock=True)
-    group = await context.find(dataset.document["datasetGroupArn"], Type.DATASET_GROUP)
-    fresh = avro.parse(schema.document["schema"])
-    avro.check(fresh, dataset.document["datasetType"], group.document.get("domain"))
-    before = await context.find(dataset.document["schemaArn"], Type.SCHEMA)
-    avro.check_replaces(fresh, avro.parse(before.document["schema"]))
-    changed = {"schemaArn": schema.arn}
-    latest = {"latestDatasetUpdate": active_update(**changed)}
-    await context.resources.update(dataset, document=changed | latest)
-    return DatasetCreated(dataset_arn=dataset.arn)
+    """Replace the schema of a dataset by one that its rows fit too.
+
+    Raise shared.errors.Permanent if the new schema does not suit the type or the rows.
+    """
+    # The schema is locked first, as in `create`, so that the two never wait for each other.
+    schema = await context.find(request.schema_arn, state.Schema, lock=True)
+    dataset = await context.find(request.dataset_arn, state.Dataset, lock=True)
+    group = await context.find(dataset.document.dataset_group_arn, state.DatasetGroup)
+    new = avro.parse(schema.document.avro)
+    avro.check(new, dataset.document.dataset_type, group.document.domain)
+    old = await context.find(dataset.document.schema_arn, state.Schema)
+    avro.check_replaces(new, avro.parse(old.document.avro))
+    members = {
+        "schema_arn": schema.arn,
+        "latest_dataset_update": state.DatasetUpdate(schema_arn=schema.arn),
+    }
+    await context.resources.save(dataset, document=dataset.document.model_copy(update=members))
+    return DatasetCreated(dataset_arn=str(dataset.arn))
 
 
 async def delete(context: OperationContext, request: DatasetName) -> None:
-    """Delete a dataset with its jobs, unless its group is being trained; what was imported goes later."""
-    dataset = await context.find(request.dataset_arn, Type.DATASET, lock=True)
+    """Delete a dataset with its jobs; its files are deleted later.
+
+    Raise WireError (ResourceInUseException) while the dataset group is trained or a job runs.
+    """
+    dataset = await context.find(request.dataset_arn, state.Dataset, lock=True)
+    resources = context.resources
     for kind in (Type.SOLUTION_VERSION, Type.RECOMMENDER_TRAINING):
-        if await context.resources.count_unfinished(dataset.owner, kind):
+        if await resources.count_unfinished(dataset.owner, kind):
             raise in_use(f"{dataset.arn} is in use: a version of its group is being trained; wait for it.")
-    jobs = await context.resources.children(dataset.path, Type.DATASET_IMPORT_JOB, Type.DATASET_EXPORT_JOB)
-    check_no_dependents([job for job in jobs if job.status in UNFINISHED], dataset)
-    parts = await stored.parts(context.resources.connection, dataset.id)
-    left = locations.unused_prefixes(dataset.owner, [part.key for part in parts])
+    imports = await resources.list_children(state.DatasetImportJob, dataset.path)
+    exports = await resources.list_children(state.DatasetExportJob, dataset.path)
+    jobs = [*imports, *exports]
+    check_no_dependents([job for job in jobs if job.is_unfinished], dataset)
+    parts = await stored.parts(resources.connection, dataset.id)
+    prefixes = locations.unused_prefixes(dataset.owner, [part.key for part in parts])
     for job in jobs:
-        await context.resources.delete(job)
-        left |= set(job.facts.get("folders", []))
-    for prefix in left:
-        await context.resources.discard(prefix, context.settings.garbage_hours)
-    await context.resources.begin_deletion(dataset)
+        await resources.delete(job)
+    for job in imports:
+        prefixes |= set(job.facts.folders or ())
+    for prefix in prefixes:
+        await resources.discard(prefix, context.settings.garbage_hours)
+    await resources.begin_deletion(dataset)

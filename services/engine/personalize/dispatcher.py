@@ -1,4 +1,4 @@
-"""From a call on the wire to its handler: whose call, one transaction, once per invocation."""
+"""The way of a call to its handler: the caller, one transaction, and one execution for each invocation."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class OutboxPublisher:
-    """Events go into the outbox, with the transaction at hand."""
+    """Writes events into the outbox, in a transaction that is open."""
 
     connection: Connection
 
@@ -34,15 +34,15 @@ class OutboxPublisher:
         await outbox.append(self.connection, topic, [event])
 
     async def publish_tombstone(self, topic: Topic, tenant: str, key: str) -> None:
-        """Publish that the state at the key is gone."""
+        """Publish a tombstone, which deletes the key of a compacted topic."""
         await outbox.append_tombstone(self.connection, topic, tenant, key)
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """An account, or one tenant in it, and the region that the call was signed for.
+    """An account, or one of its tenants, and the region that the call was signed for.
 
-    `access_key_id` is the access key id of a signature that was checked.
+    `access_key_id` is that of a verified signature, else empty.
     """
 
     account: str
@@ -53,45 +53,45 @@ class Caller:
 
 @dataclass(frozen=True, slots=True)
 class OperationDispatcher:
-    """The operations of the table, over a database."""
+    """Calls the handlers of the operations, each with a context of its own over a database."""
 
     database: Database
     settings: Settings
     tokens: PageTokens
 
     def operations(self) -> list[Operation[Any]]:
-        """Every operation, ready for the wire kit."""
+        """Return all operations in the form that the AWS server needs."""
         return [
             Operation(name, spec.request, "admin", self._handler(name, spec), also_needs=spec.also_needs)
             for name, spec in TABLE.items()
         ]
 
     def _handler(self, name: str, spec: OperationSpec) -> Callable[[Call, Any], Awaitable[Any]]:
-        answered = self._changed if is_change(name) else self._read
+        run = self._run_change if is_change(name) else self._run_read
 
         async def handle(call: Call, request: Any) -> Any:
             outcome = "InternalFailure"
             try:
                 caller = await self._caller(call)
-                reply = await answered(name, spec, caller, call, request)
+                reply = await run(name, spec, caller, call, request)
                 outcome = "ok"
             except WireError as error:
-                told = _as_declared(spec, error)
-                outcome = told.code
-                raise told from None
+                declared = _as_declared(spec, error)
+                outcome = declared.code
+                raise declared from None
             finally:
                 metrics.CALLS.labels(name, outcome).inc()
             return reply
 
         return handle
 
-    async def _read(self, _: str, spec: OperationSpec, caller: Caller, __: Call, request: Any) -> Any:
+    async def _run_read(self, _: str, spec: OperationSpec, caller: Caller, __: Call, request: Any) -> Any:
         resources = Resources(self.database, caller.account, caller.tenant, caller.region)
-        context = OperationContext(resources, self.settings, self.tokens, _NoPublisher(), reads=True)
+        context = OperationContext(resources, self.settings, self.tokens, _NoPublisher(), read_only=True)
         return await spec.handle(context, request)
 
-    async def _changed(self, name: str, spec: OperationSpec, caller: Caller, call: Call, request: Any) -> Any:
-        """Make the change once: a repeated invocation gets the answer of the first."""
+    async def _run_change(self, name: str, spec: OperationSpec, caller: Caller, call: Call, request: Any) -> Any:
+        """Run the operation once: a repeated invocation gets the answer of the first one."""
         async with self.database.transaction() as connection:
             invocation = invocations.Invocation(
                 connection, caller.account, caller.tenant, name, call.invocation_id
@@ -103,12 +103,12 @@ class OperationDispatcher:
             events = OutboxPublisher(connection)
             context = OperationContext(resources, self.settings, self.tokens, events, caller.access_key_id)
             reply = await spec.handle(context, request)
-            shown = reply.model_dump(mode="json", by_alias=True, exclude_none=True) if reply else None
-            await invocation.finish(shown)
+            answer = reply.model_dump(mode="json", by_alias=True, exclude_none=True) if reply else None
+            await invocation.finish(answer)
             return reply
 
     async def _caller(self, call: Call) -> Caller:
-        """Whose resources the call is about."""
+        """Return the account and tenant whose resources the call is about."""
         region = call.region or self.settings.s3.aws_region
         account = await account_of(self.database, call.principal, self.settings)
         access_key_id = call.principal.credential if call.principal.kind == "sigv4" else ""
@@ -116,22 +116,25 @@ class OperationDispatcher:
 
 
 async def account_of(database: Database, principal: Principal, settings: Settings) -> str:
-    """The account that a caller belongs to: its own, its tenant's, or for services the default one."""
+    """Return the account of a caller: its own, that of its tenant, or for services the default one.
+
+    Raise WireError (AccessDeniedException) if the tenant does not exist.
+    """
     if principal.account is not None:
         return principal.account
     if principal.tenant is None:
         return settings.account
     account = await invocations.account_of_tenant(database, principal.tenant)
     if account is None:
-        message = f"There is no tenant {principal.tenant}: its dataset group was deleted, or never made."
+        message = f"There is no tenant {principal.tenant}: its dataset group was deleted, or never created."
         raise WireError("AccessDeniedException", message)
     return account
 
 
 def _as_declared(spec: OperationSpec, error: WireError) -> WireError:
-    """An exception of the service that the operation does not declare is InvalidInputException there.
+    """Return InvalidInputException in place of an error of the service that the operation does not declare.
 
-    Most lists are such: what they are asked for may not be there, and they know no ResourceNotFoundException.
+    Most List operations do not declare ResourceNotFoundException, though their parent may be missing.
     """
     undeclared = error.code in ERRORS.values() and error.code not in spec.declared
     return invalid_input(error.message) if undeclared and ERRORS["II"] in spec.declared else error

@@ -1,4 +1,4 @@
-"""Filters: what may be recommended, as an expression over items, users and what users did."""
+"""Filters: expressions over items, users and interactions that select what may be recommended."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints
 
 from services.engine.domain import schemas as avro
-from services.engine.domain.resources import NewResource, Resource, Type
-from services.engine.personalize import dataset_groups
-from services.engine.personalize.context import OperationContext
+from services.engine.domain import state
+from services.engine.domain.resources import Type
+from services.engine.personalize import dataset_groups, datasets
+from services.engine.personalize.context import NewState, OperationContext
 from services.engine.personalize.members import (
     ArnText,
     Page,
@@ -20,7 +21,6 @@ from services.engine.personalize.members import (
     Tagged,
     Text,
     WireModel,
-    document,
 )
 from shared.aws import invalid_input
 from shared.events import FilterChanged
@@ -29,7 +29,7 @@ from shared.filters import Filter
 
 
 class CreateFilter(Tagged):
-    """A new filter. It never changes: make another for another expression."""
+    """The request of CreateFilter."""
 
     name: ResourceName
     dataset_group_arn: ArnText
@@ -37,19 +37,19 @@ class CreateFilter(Tagged):
 
 
 class FilterName(WireModel):
-    """Which filter: what is asked, and what Create answers."""
+    """The ARN of a filter, in requests and answers."""
 
     filter_arn: ArnText
 
 
 class ListFilters(Page):
-    """The filters of a group, or of all."""
+    """The request of ListFilters."""
 
     dataset_group_arn: ArnText | None = None
 
 
 class FilterSummary(StatusView):
-    """A filter in a list."""
+    """The view of a filter in a list."""
 
     arn_member = "filterArn"
 
@@ -59,99 +59,99 @@ class FilterSummary(StatusView):
 
 
 class FilterView(FilterSummary):
-    """A filter."""
+    """The view of a filter in the answer to Describe."""
 
     filter_expression: str
 
 
 class FilterDescribed(WireModel):
-    """The answer to Describe."""
+    """The answer to DescribeFilter."""
 
     described: FilterView = Field(alias="filter")
 
 
 class FiltersListed(WireModel):
-    """One page. The service spells this member with a capital letter, alone among all."""
+    """One page of the answer to ListFilters."""
 
     filters: list[FilterSummary] = Field(alias="Filters")
     next_token: str | None = None
 
 
 async def create(context: OperationContext, request: CreateFilter) -> FilterName:
-    """Keep an expression that can be read and names fields of the group's schemas; ACTIVE at once."""
+    """Create a filter, whose expression must name columns of the dataset group's schemas.
+
+    Raise shared.errors.Permanent for an expression that cannot be parsed or names another column.
+    """
     group = await dataset_groups.lock_active(context, request.dataset_group_arn)
     Filter.parse(request.filter_expression).check(await _columns(context, group))
-    made = await context.create(
-        NewResource(
-            Type.FILTER,
-            f"{Type.FILTER}/{request.name}",
-            request.name,
-            group.owner,
-            document(request, "dataset_group_arn") | {"datasetGroupArn": group.arn},
-            parent=group.path,
-        ),
-        request,
+    new = NewState(
+        f"{Type.FILTER}/{request.name}",
+        request.name,
+        group.owner,
+        state.FilterDocument(dataset_group_arn=group.arn, filter_expression=request.filter_expression),
+        state.Facts(),
+        parent=group.path,
     )
-    await context.events.publish(FILTERS, filter_changed(made))
-    return FilterName(filter_arn=made.arn)
+    resource = await context.create(state.Filter, new, request)
+    await context.events.publish(FILTERS, filter_changed(resource))
+    return FilterName(filter_arn=str(resource.arn))
 
 
 async def expression_for_job(
     context: OperationContext, arn: str | None, tenant: str, selects: Literal["item", "user"]
-) -> dict[str, str]:
-    """The facts of a batch job: the expression of its filter, which must suit the job and its group."""
+) -> str | None:
+    """Return the expression of the filter of a batch job, or None without a filter.
+
+    Raise WireError (InvalidInputException) if the filter belongs to another dataset group or does not select
+    what the job returns.
+    """
     if arn is None:
-        return {}
-    found = await context.find(arn, Type.FILTER)
-    if found.owner != tenant:
+        return None
+    resource = await context.find(arn, state.Filter)
+    if resource.owner != tenant:
         raise invalid_input(f"The filter {arn} belongs to another dataset group than the solution version.")
-    chosen = Filter.parse(found.document["filterExpression"])
-    if chosen.selects != selects:
-        raise invalid_input(f"The filter {arn} selects {chosen.selects}s; this job needs one of {selects}s.")
-    return {"filter": found.document["filterExpression"]}
+    expression = resource.document.filter_expression
+    selected = Filter.parse(expression).selects
+    if selected != selects:
+        raise invalid_input(f"The filter {arn} selects {selected}s; this job needs a filter of {selects}s.")
+    return expression
 
 
-async def _columns(context: OperationContext, group: Resource) -> dict[str, tuple[avro.Column, ...]]:
-    """The columns of the group's datasets, by type."""
-    columns = {}
-    for dataset in await context.resources.children(group.path, Type.DATASET):
-        schema = await context.find(dataset.document["schemaArn"], Type.SCHEMA)
-        columns[dataset.document["datasetType"]] = avro.parse(schema.document["schema"]).columns
-    return columns
+async def _columns(
+    context: OperationContext, group: state.DatasetGroup
+) -> dict[str, tuple[avro.Column, ...]]:
+    schemas = await datasets.schemas_of_group(context, group)
+    return {dataset_type: schema.columns for dataset_type, schema in schemas.items()}
 
 
-def filter_changed(made: Resource) -> FilterChanged:
-    """The state of a filter as an event."""
+def filter_changed(resource: state.Filter) -> FilterChanged:
+    """Return the event with the state of a filter."""
     return FilterChanged(
         event_id=str(uuid.uuid4()),
-        tenant=made.owner,
+        tenant=resource.owner,
         occurred_at=datetime.now(UTC),
-        name=made.name,
-        arn=made.arn,
-        status=made.status,
-        expression=made.document["filterExpression"],
+        name=resource.name,
+        arn=str(resource.arn),
+        status=resource.status,
+        expression=resource.document.filter_expression,
     )
 
 
 async def describe(context: OperationContext, request: FilterName) -> FilterDescribed:
-    """Show a filter."""
-    found = await context.find(request.filter_arn, Type.FILTER)
-    return FilterDescribed(described=FilterView.of(found))
+    """Describe a filter."""
+    resource = await context.find(request.filter_arn, state.Filter)
+    return FilterDescribed(described=FilterView.of(resource))
 
 
 async def list_page(context: OperationContext, request: ListFilters) -> FiltersListed:
     """List filters."""
-    group = (
-        await context.find(request.dataset_group_arn, Type.DATASET_GROUP)
-        if request.dataset_group_arn
-        else None
-    )
-    shown, token = await context.list_page(request, Type.FILTER, FilterSummary, group)
-    return FiltersListed(filters=shown, next_token=token)
+    group = await context.find_optional(request.dataset_group_arn, state.DatasetGroup)
+    views, token = await context.list_page(request, state.Filter, FilterSummary, group)
+    return FiltersListed(filters=views, next_token=token)
 
 
 async def delete(context: OperationContext, request: FilterName) -> None:
-    """Delete a filter: requests that name it are refused from now on; batch jobs under way go on."""
-    found = await context.find(request.filter_arn, Type.FILTER, lock=True)
-    await context.resources.begin_deletion(found)
-    await context.events.publish_tombstone(FILTERS, found.owner, filter_changed(found).key)
+    """Delete a filter; requests that name it are refused from then on, running batch jobs continue."""
+    resource = await context.find(request.filter_arn, state.Filter, lock=True)
+    await context.resources.begin_deletion(resource)
+    await context.events.publish_tombstone(FILTERS, resource.owner, filter_changed(resource).key)

@@ -1,47 +1,21 @@
-"""Where a job reads and writes: checked when it is made, so that a wrong place is refused at once."""
+"""The check of the S3 locations of a job when the job is created, so that an invalid one is refused at once."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from services.engine.domain import locations
 from services.engine.domain.locations import Access
+from services.engine.domain.s3_config import JobInput, JobOutput
 from services.engine.personalize.context import OperationContext
-from services.engine.personalize.members import KmsKeyArn, S3Location, WireModel
 from services.engine.store import buckets
 
 LocationUse = tuple[str, str]
-"""A URI, and the complaint of the wire about it."""
+"""A URI, and how Amazon Personalize begins its error message about it."""
 
 INVALID_INPUT_PATH = locations.INVALID_INPUT_PATH
 INVALID_OUTPUT_PATH = locations.INVALID_OUTPUT_PATH
 INVALID_DATA_LOCATION = "Invalid Data location."
-
-
-class DataSource(WireModel):
-    """A CSV file, or a folder of them."""
-
-    data_location: S3Location | None = None
-
-
-class S3DataConfig(WireModel):
-    """A place in the object store."""
-
-    path: S3Location
-    kms_key_arn: KmsKeyArn | None = None
-
-
-class JobInput(WireModel):
-    """A JSON Lines file, or a folder of them."""
-
-    s3_data_source: S3DataConfig
-
-
-class JobOutput(WireModel):
-    """Where a job's files go."""
-
-    s3_data_destination: S3DataConfig
 
 
 async def check_access(
@@ -50,10 +24,10 @@ async def check_access(
     *,
     reads: Sequence[LocationUse] = (),
     writes: Sequence[LocationUse] = (),
-) -> dict[str, Any]:
-    """Return what a worker has to know of who made a job that uses these places.
+) -> str | None:
+    """Return the access key id that the job uses in the object store, or None for the keys of its tenant.
 
-    InvalidInputException for a place that the tenant's jobs may not read, or not write.
+    Raise shared.errors.Permanent for a location that the tenant's jobs may not read, or not write.
     """
     connection, account = context.resources.connection, context.resources.account
     key_id = context.access_key_id
@@ -64,4 +38,13 @@ async def check_access(
         access.check_readable(locations.parse(uri, complaint), complaint)
     for uri, complaint in writes:
         access.check_writable(locations.parse(uri, complaint), complaint)
-    return {"store_key": key_id if opens_store else None}
+    return key_id if opens_store else None
+
+
+async def check_input_and_output(
+    context: OperationContext, job_input: JobInput, job_output: JobOutput, tenant: str
+) -> str | None:
+    """Check the locations of a batch job; return and raise as `check_access` does."""
+    reads = [(job_input.s3_data_source.path, INVALID_INPUT_PATH)]
+    writes = [(job_output.s3_data_destination.path, INVALID_OUTPUT_PATH)]
+    return await check_access(context, tenant, reads=reads, writes=writes)

@@ -1,40 +1,41 @@
-"""What the five kinds of jobs have in common: they wait below what they work on, under their own name."""
+"""How jobs are created: each is a pending resource below the resource that it works on."""
 
 from __future__ import annotations
 
-from typing import Any
-
-from services.engine.domain.resources import NewResource, Resource, Status, Type
-from services.engine.personalize.context import OperationContext
-from services.engine.personalize.members import ResourceName, Tagged, document
-
-_PARENT_MEMBERS = {
-    Type.DATASET_GROUP: "datasetGroupArn",
-    Type.DATASET: "datasetArn",
-    Type.SOLUTION_VERSION: "solutionVersionArn",
-}
+from services.engine.domain import state
+from services.engine.domain.resources import Status
+from services.engine.personalize.context import NewState, OperationContext
+from services.engine.personalize.members import ResourceName, Tagged
+from services.engine.store.resources import State
 
 
 class NewJob(Tagged):
-    """A request for a job."""
+    """A request to create a job."""
 
     job_name: ResourceName
 
 
 async def create_job(
-    context: OperationContext, request: NewJob, kind: Type, parent: Resource, most: int, **facts: Any
-) -> Resource:
-    """A job that waits; LimitExceededException where so many of its kind wait or run already."""
-    await context.check_pending_limit(most, parent.owner, kind)
-    new = NewResource(
-        kind,
-        f"{kind}/{request.job_name}",
+    context: OperationContext,
+    job: type[State],
+    request: NewJob,
+    parent: state.ResourceState,
+    content: tuple[state.Document, state.JobFacts],
+    max_pending: int,
+) -> State:
+    """Create a pending job with a document and facts; do not queue it.
+
+    Raise WireError (LimitExceededException) if `max_pending` jobs of the type are unfinished in the tenant.
+    """
+    await context.check_pending_limit(max_pending, parent.owner, job.type)
+    document, facts = content
+    new = NewState(
+        f"{job.type}/{request.job_name}",
         request.job_name,
         parent.owner,
-        # The parent by its own ARN: the caller's may have another account in it.
-        document(request) | {_PARENT_MEMBERS[parent.type]: parent.arn},
+        document,
+        facts,
         parent=parent.path,
         status=Status.PENDING,
-        facts=facts,
     )
-    return await context.create(new, request)
+    return await context.create(job, new, request)

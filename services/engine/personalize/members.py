@@ -1,41 +1,38 @@
-"""The members that requests share, with the limits that Amazon Personalize documents for them."""
+"""What the requests and answers of all resource types have in common: tags, pages and views."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import AfterValidator, Field, StringConstraints
 
-from services.engine.domain.resources import Resource, Status
+from services.engine.domain.members import (
+    ColumnName,
+    Domain,
+    ExplorationConfig,
+    Influence,
+    KmsKeyArn,
+    ParameterName,
+    Parameters,
+    ParameterValue,
+    RankingInfluence,
+    RoleArn,
+    S3Location,
+    ShortText,
+)
+from services.engine.domain.state import ResourceState
 from shared.aws import WireModel
 from shared.aws.members import ArnText, ResourceName, Text, Timestamp
-from shared.aws.personalize import exploration
 
-MOST_TAGS = 50
-
-RoleArn = Annotated[
-    str,
-    StringConstraints(max_length=256, pattern=r"^arn:([a-z\d-]+):iam::\d{12}:role/?[a-zA-Z_0-9+=,.@\-_/]+$"),
-]
-KmsKeyArn = Annotated[str, StringConstraints(max_length=2048, pattern=r"^arn:aws.*:kms:.*:[0-9]{12}:key/.*$")]
-S3Location = Annotated[Text, StringConstraints(max_length=256, pattern=r"^(s3|http|https)://.+$")]
-Domain = Literal["ECOMMERCE", "VIDEO_ON_DEMAND"]
-ShortText = Annotated[Text, StringConstraints(max_length=256)]
-ColumnName = Annotated[str, StringConstraints(max_length=150, pattern=r"^[A-Za-z_][A-Za-z\d_]*$")]
-ParameterName = Annotated[Text, StringConstraints(max_length=256)]
-ParameterValue = Annotated[Text, StringConstraints(max_length=1000)]
-Parameters = Annotated[dict[ParameterName, ParameterValue], Field(max_length=100)]
-ExplorationConfig = Annotated[Parameters, AfterValidator(exploration.checked)]
-Influence = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
-RankingInfluence = dict[Literal["POPULARITY", "FRESHNESS"], Influence]
+MAX_TAGS = 50
+"""Tags of a resource; a limit of Amazon Personalize."""
 
 _TAG_PATTERN = r"^([\p{L}\p{Z}\p{N}_.:/=+\-@]*)$"
 
 
 def _unreserved(text: str) -> str:
     if text.startswith("aws:"):
-        raise ValueError("must not begin with aws:, which Amazon Web Services keep for tags of their own")
+        raise ValueError("must not begin with aws:, which Amazon Web Services reserves for its own tags")
     return text
 
 
@@ -45,31 +42,16 @@ TagValue = Annotated[str, StringConstraints(max_length=256, pattern=_TAG_PATTERN
 
 
 class Tag(WireModel):
-    """A label that the owner gives a resource."""
+    """A key and a value that label a resource."""
 
     tag_key: TagKey
     tag_value: TagValue
 
 
 class Tagged(WireModel):
-    """A request that may carry tags."""
+    """A request that can have tags."""
 
     tags: Annotated[tuple[Tag, ...], Field(max_length=200)] | None = None
-
-
-class Update(WireModel):
-    """The newest update of a resource: when it was made, and that it is in force."""
-
-    status: str
-    creation_date_time: Timestamp
-    last_updated_date_time: Timestamp
-    failure_reason: str | None = None
-
-
-def active_update(**changed: Any) -> dict[str, Any]:
-    """An update that is in force at once, as a document keeps it."""
-    now = datetime.now(UTC).timestamp()
-    return changed | {"status": Status.ACTIVE, "creationDateTime": now, "lastUpdatedDateTime": now}
 
 
 class Page(WireModel):
@@ -80,7 +62,10 @@ class Page(WireModel):
 
 
 class View(WireModel):
-    """What Describe or List shows of a resource: its columns, its document, and what is said beside."""
+    """The answer's view of a resource: its columns, its document and computed members.
+
+    `arn_member` and `name_member` are the names that the resource type has for its ARN and its name.
+    """
 
     arn_member: ClassVar[str]
     name_member: ClassVar[str] = "name"
@@ -89,30 +74,33 @@ class View(WireModel):
     last_updated_date_time: Timestamp
 
     @classmethod
-    def of(cls, resource: Resource, **more: Any) -> Self:
-        """The resource as this view shows it; `more` is in the wire's spelling."""
-        known = {
-            cls.arn_member: resource.arn,
+    def of(cls, resource: ResourceState, **computed: Any) -> Self:
+        """Return the view of a resource; `computed` members have their names on the wire."""
+        columns = {
+            cls.arn_member: str(resource.arn),
             cls.name_member: resource.name,
-            "status": resource.status,
+            "status": resource.status.value,
             "failureReason": resource.failure_reason,
             "creationDateTime": resource.created_at,
             "lastUpdatedDateTime": resource.updated_at,
         }
-        return cls.model_validate(known | resource.document | more)
+        return cls.model_validate(columns | resource.document.to_json() | computed)
 
 
 class StatusView(View):
-    """A view of what has a status; schemas have none."""
+    """A view of a resource with a status. Only schemas have none."""
 
     status: str
     failure_reason: str | None = None
 
 
-def document(request: WireModel, *left_out: str) -> dict[str, Any]:
-    """The members of a request that Describe echoes, in the wire's spelling."""
+def described_members(request: WireModel, *excluded: str) -> dict[str, Any]:
+    """Return the members of a request that Describe answers with, as JSON.
+
+    `excluded` are the Python names of members to leave out, in addition to names and tags.
+    """
     return request.model_dump(
-        mode="json", by_alias=True, exclude_none=True, exclude={"tags", "name", "job_name", *left_out}
+        mode="json", by_alias=True, exclude_none=True, exclude={"tags", "name", "job_name", *excluded}
     )
 
 
@@ -138,9 +126,8 @@ __all__ = [
     "Tagged",
     "Text",
     "Timestamp",
-    "Update",
     "View",
     "WireModel",
-    "active_update",
-    "document",
+    "described_members",
+    "update_of",
 ]

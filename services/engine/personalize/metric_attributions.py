@@ -1,91 +1,76 @@
-"""Metric attributions: what events add up to, by the source that they are attributed to."""
+"""Metric attributions: they sum events by the campaign or other source to which they are attributed."""
 
 from __future__ import annotations
 
+from collections import Counter
+
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import Field
 
-from services.engine.domain import schemas
+from services.engine.domain import state
 from services.engine.domain.attribution import Metric
-from services.engine.domain.resources import NewResource, Resource, Type
-from services.engine.personalize import job_locations
-from services.engine.personalize.context import OperationContext
+from services.engine.domain.resources import Type
+from services.engine.personalize import datasets, job_locations
+from services.engine.personalize.context import NewState, OperationContext, already_exists
 from services.engine.personalize.dataset_groups import lock_active
-from services.engine.personalize.job_locations import S3DataConfig
 from services.engine.personalize.members import (
     ArnText,
     Page,
     ResourceName,
-    RoleArn,
     ShortText,
     StatusView,
     WireModel,
-    document,
 )
 from shared.aws import WireError, invalid_input, not_found
 from shared.errors import Permanent
 
-MOST_METRICS = 10
+MAX_METRICS = 10
+"""Metrics of a metric attribution; a limit of Amazon Personalize."""
 
 
-class MetricAttribute(WireModel):
-    """One metric."""
-
-    event_type: ShortText
-    metric_name: ShortText
-    expression: ShortText
-
-
-class MetricAttributionOutput(WireModel):
-    """Where its files go, if anywhere."""
-
-    s3_data_destination: S3DataConfig | None = None
-    role_arn: RoleArn
-
-
-Metrics = Annotated[tuple[MetricAttribute, ...], Field(max_length=MOST_METRICS)]
+Metrics = Annotated[tuple[state.MetricAttribute, ...], Field(max_length=MAX_METRICS)]
 
 
 class CreateMetricAttribution(WireModel):
-    """A new metric attribution."""
+    """The request of CreateMetricAttribution."""
 
     name: ResourceName
     dataset_group_arn: ArnText
     metrics: Metrics
-    metrics_output_config: MetricAttributionOutput
+    metrics_output_config: state.MetricAttributionOutput
 
 
 class UpdateMetricAttribution(WireModel):
-    """Other metrics, or another place for the files."""
+    """The request of UpdateMetricAttribution; members that are absent stay as they are."""
 
     metric_attribution_arn: ArnText | None = None
     add_metrics: Metrics = ()
-    remove_metrics: Annotated[tuple[ShortText, ...], Field(max_length=MOST_METRICS)] = ()
-    metrics_output_config: MetricAttributionOutput | None = None
+    remove_metrics: Annotated[tuple[ShortText, ...], Field(max_length=MAX_METRICS)] = ()
+    metrics_output_config: state.MetricAttributionOutput | None = None
 
 
 class MetricAttributionName(WireModel):
-    """Which one: what is asked, and what Create and Update answer."""
+    """The ARN of a metric attribution, in requests and answers."""
 
     metric_attribution_arn: ArnText
 
 
 class ListMetricAttributions(Page):
-    """Those of a group, or all."""
+    """The request of ListMetricAttributions."""
 
     dataset_group_arn: ArnText | None = None
 
 
 class ListMetricAttributionMetrics(Page):
-    """The metrics of one."""
+    """The request of ListMetricAttributionMetrics."""
 
     metric_attribution_arn: ArnText | None = None
 
 
 class MetricAttributionSummary(StatusView):
-    """A metric attribution in a list."""
+    """The view of a metric attribution in a list."""
 
     arn_member = "metricAttributionArn"
 
@@ -94,157 +79,170 @@ class MetricAttributionSummary(StatusView):
 
 
 class MetricAttribution(MetricAttributionSummary):
-    """A metric attribution."""
+    """The view of a metric attribution in the answer to Describe."""
 
     dataset_group_arn: str
-    metrics_output_config: MetricAttributionOutput
+    metrics_output_config: state.MetricAttributionOutput
 
 
 class MetricAttributionDescribed(WireModel):
-    """The answer to Describe."""
+    """The answer to DescribeMetricAttribution."""
 
     metric_attribution: MetricAttribution
 
 
 class MetricAttributionsListed(WireModel):
-    """One page."""
+    """One page of the answer to ListMetricAttributions."""
 
     metric_attributions: list[MetricAttributionSummary]
     next_token: str | None = None
 
 
 class MetricsListed(WireModel):
-    """One page of metrics."""
+    """One page of the answer to ListMetrics."""
 
-    metrics: list[MetricAttribute]
+    metrics: list[state.MetricAttribute]
     next_token: str | None = None
 
 
 async def create(context: OperationContext, request: CreateMetricAttribution) -> MetricAttributionName:
-    """Count from now on; there is one metric attribution in a dataset group."""
+    """Count the events of a dataset group from now on.
+
+    Raise WireError: LimitExceededException if the dataset group has a metric attribution, InvalidInputException
+    for metrics that it cannot have.
+    """
     group = await lock_active(context, request.dataset_group_arn)
-    others = await context.resources.children(group.path, Type.METRIC_ATTRIBUTION, with_deleting=True)
-    if others:
-        message = f"The dataset group {group.arn} has the metric attribution {others[0].arn} already."
+    existing = await context.resources.children(group.path, Type.METRIC_ATTRIBUTION, with_deleting=True)
+    if existing:
+        message = f"The dataset group {group.arn} has the metric attribution {existing[0].arn} already."
         raise WireError("LimitExceededException", message)
-    facts = await _facts_of_output(context, request.metrics_output_config, group.owner)
+    store_key = await _check_output(context, request.metrics_output_config, group.owner)
     await _check_metrics(context, group, request.metrics)
-    made = await context.create(
-        NewResource(
-            Type.METRIC_ATTRIBUTION,
-            f"{Type.METRIC_ATTRIBUTION}/{request.name}",
-            request.name,
-            group.owner,
-            document(request, "dataset_group_arn", "metrics") | {"datasetGroupArn": group.arn},
-            parent=group.path,
-            facts=facts | {"metrics": _metric_documents(request.metrics)},
-        )
+    document = state.MetricAttributionDocument(
+        dataset_group_arn=group.arn, metrics_output_config=request.metrics_output_config
     )
-    return MetricAttributionName(metric_attribution_arn=made.arn)
+    new = NewState(
+        f"{Type.METRIC_ATTRIBUTION}/{request.name}",
+        request.name,
+        group.owner,
+        document,
+        state.MetricAttributionFacts(store_key=store_key, metrics=request.metrics),
+        parent=group.path,
+    )
+    attribution = await context.create(state.MetricAttribution, new)
+    return MetricAttributionName(metric_attribution_arn=str(attribution.arn))
 
 
 async def update(context: OperationContext, request: UpdateMetricAttribution) -> MetricAttributionName:
-    """Add and remove metrics, or move the files; what was counted stays."""
-    found = await _find_attribution(context, request.metric_attribution_arn, lock=True)
-    kept = {metric["metricName"]: metric for metric in found.facts["metrics"]}
-    for name in request.remove_metrics:
-        if kept.pop(name, None) is None:
-            raise not_found(f"{found.arn} has no metric {name}.")
-    for metric in request.add_metrics:
-        if metric.metric_name in kept:
-            message = f"{found.arn} has a metric {metric.metric_name} already."
-            raise WireError("ResourceAlreadyExistsException", message)
-    group = await context.find(found.document["datasetGroupArn"], Type.DATASET_GROUP)
-    metrics = [MetricAttribute.model_validate(metric) for metric in kept.values()] + [*request.add_metrics]
+    """Add and remove metrics, or replace the output folder; what was counted before stays.
+
+    Raise WireError: ResourceNotFoundException if a metric to remove does not exist,
+    ResourceAlreadyExistsException if a metric to add does, and as `create` does.
+    """
+    attribution = await _find_attribution(context, request.metric_attribution_arn, lock=True)
+    metrics = _changed_metrics(attribution, request)
+    group = await context.find(attribution.document.dataset_group_arn, state.DatasetGroup)
     await _check_metrics(context, group, metrics)
-    fresh: dict[str, Any] = {}
-    facts: dict[str, Any] = {"metrics": _metric_documents(metrics)}
+    document, store_key = attribution.document, attribution.facts.store_key
     if request.metrics_output_config is not None:
-        facts |= await _facts_of_output(context, request.metrics_output_config, found.owner)
-        fresh = document(request, "metric_attribution_arn", "add_metrics", "remove_metrics")
-    await context.resources.update(found, document=fresh, facts=facts)
-    return MetricAttributionName(metric_attribution_arn=found.arn)
+        store_key = await _check_output(context, request.metrics_output_config, attribution.owner)
+        document = document.model_copy(update={"metrics_output_config": request.metrics_output_config})
+    facts = attribution.facts.model_copy(update={"metrics": metrics, "store_key": store_key})
+    await context.resources.save(attribution, document=document, facts=facts)
+    return MetricAttributionName(metric_attribution_arn=str(attribution.arn))
 
 
-def _metric_documents(metrics: Sequence[MetricAttribute]) -> list[dict[str, Any]]:
-    return [metric.model_dump(by_alias=True) for metric in metrics]
+def _changed_metrics(
+    attribution: state.MetricAttribution, request: UpdateMetricAttribution
+) -> tuple[state.MetricAttribute, ...]:
+    metrics = {metric.metric_name: metric for metric in attribution.facts.metrics}
+    for name in request.remove_metrics:
+        if metrics.pop(name, None) is None:
+            raise not_found(f"{attribution.arn} has no metric {name}.")
+    for metric in request.add_metrics:
+        if metric.metric_name in metrics:
+            raise already_exists(f"{attribution.arn} has a metric {metric.metric_name} already.")
+    return (*metrics.values(), *request.add_metrics)
 
 
-async def _facts_of_output(
-    context: OperationContext, output: MetricAttributionOutput, tenant: str
-) -> dict[str, Any]:
+async def _check_output(
+    context: OperationContext, output: state.MetricAttributionOutput, tenant: str
+) -> str | None:
     destination = output.s3_data_destination
     writes = [] if destination is None else [(destination.path, job_locations.INVALID_OUTPUT_PATH)]
     return await job_locations.check_access(context, tenant, writes=writes)
 
 
 async def _check_metrics(
-    context: OperationContext, group: Resource, metrics: Sequence[MetricAttribute]
+    context: OperationContext, group: state.DatasetGroup, metrics: Sequence[state.MetricAttribute]
 ) -> None:
-    if len(metrics) > MOST_METRICS:
-        raise invalid_input(f"A metric attribution has at most {MOST_METRICS} metrics, not {len(metrics)}.")
-    names = [metric.metric_name for metric in metrics]
-    doubled = sorted({name for name in names if names.count(name) > 1})
-    if doubled:
-        raise invalid_input(f"Each metric needs a name of its own; these came twice: {', '.join(doubled)}.")
-    columns = await _numbers(context, group)
-    for metric in metrics:
+    if len(metrics) > MAX_METRICS:
+        raise invalid_input(f"A metric attribution has at most {MAX_METRICS} metrics, not {len(metrics)}.")
+    counts = Counter(metric.metric_name for metric in metrics)
+    duplicates = sorted(name for name, count in counts.items() if count > 1)
+    if duplicates:
+        raise invalid_input(
+            f"Each metric needs a name of its own; these came twice: {', '.join(duplicates)}."
+        )
+    columns = await _numeric_columns(context, group)
+    for attribute in metrics:
         try:
-            parsed = Metric.parse(metric.metric_name, metric.event_type, metric.expression)
+            metric = Metric.parse(attribute.metric_name, attribute.event_type, attribute.expression)
         except Permanent as error:
             raise invalid_input(str(error)) from None
-        if parsed.dataset is not None and parsed.column.upper() not in columns.get(parsed.dataset, set()):
+        if metric.dataset is not None and metric.column.upper() not in columns.get(metric.dataset, set()):
             raise invalid_input(
-                f"The metric {parsed.name} sums {parsed.column}, which is no column of numbers in the "
-                f"{parsed.dataset.title()} dataset of the dataset group."
+                f"The metric {metric.name} sums {metric.column}, which is no column of numbers in the "
+                f"{metric.dataset.title()} dataset of the dataset group."
             )
 
 
-async def _numbers(context: OperationContext, group: Resource) -> dict[str, set[str]]:
-    """The columns of numbers of the group's datasets, in upper case, by type."""
+async def _numeric_columns(context: OperationContext, group: state.DatasetGroup) -> dict[str, set[str]]:
+    """Return the names of the numeric columns in upper case, by dataset type."""
     columns = {"INTERACTIONS": {"EVENT_VALUE"}}
-    for dataset in await context.resources.children(group.path, Type.DATASET):
-        schema = await context.find(dataset.document["schemaArn"], Type.SCHEMA)
-        found = schemas.parse(schema.document["schema"]).columns
-        numbers = {column.name.upper() for column in found if column.type not in {"string", "boolean"}}
-        columns.setdefault(dataset.document["datasetType"], set()).update(numbers)
+    for dataset_type, schema in (await datasets.schemas_of_group(context, group)).items():
+        numeric = {
+            column.name.upper() for column in schema.columns if column.type not in {"string", "boolean"}
+        }
+        columns.setdefault(dataset_type, set()).update(numeric)
     return columns
 
 
-async def _find_attribution(context: OperationContext, arn: str | None, *, lock: bool = False) -> Resource:
+async def _find_attribution(
+    context: OperationContext, arn: str | None, *, lock: bool = False
+) -> state.MetricAttribution:
     if arn is None:
         raise invalid_input("metricAttributionArn is missing.")
-    return await context.find(arn, Type.METRIC_ATTRIBUTION, lock=lock)
+    return await context.find(arn, state.MetricAttribution, lock=lock)
 
 
 async def describe(context: OperationContext, request: MetricAttributionName) -> MetricAttributionDescribed:
-    """Show a metric attribution."""
-    found = await _find_attribution(context, request.metric_attribution_arn)
-    return MetricAttributionDescribed(metric_attribution=MetricAttribution.of(found))
+    """Describe a metric attribution."""
+    attribution = await _find_attribution(context, request.metric_attribution_arn)
+    return MetricAttributionDescribed(metric_attribution=MetricAttribution.of(attribution))
 
 
 async def list_page(context: OperationContext, request: ListMetricAttributions) -> MetricAttributionsListed:
     """List metric attributions."""
-    arn = request.dataset_group_arn
-    group = await context.find(arn, Type.DATASET_GROUP) if arn else None
-    shown, token = await context.list_page(request, Type.METRIC_ATTRIBUTION, MetricAttributionSummary, group)
-    return MetricAttributionsListed(metric_attributions=shown, next_token=token)
+    group = await context.find_optional(request.dataset_group_arn, state.DatasetGroup)
+    views, token = await context.list_page(request, state.MetricAttribution, MetricAttributionSummary, group)
+    return MetricAttributionsListed(metric_attributions=views, next_token=token)
 
 
 async def list_metrics(context: OperationContext, request: ListMetricAttributionMetrics) -> MetricsListed:
-    """List the metrics of one."""
-    found = await _find_attribution(context, request.metric_attribution_arn)
-    listing = f"ListMetricAttributionMetrics {found.id}"
+    """List the metrics of a metric attribution."""
+    attribution = await _find_attribution(context, request.metric_attribution_arn)
+    listing = f"ListMetricAttributionMetrics {attribution.id}"
     begin = context.tokens.read(listing, request.next_token) if request.next_token else 0
     end = begin + request.max_results
-    kept = found.facts["metrics"]
+    metrics = attribution.facts.metrics
     return MetricsListed(
-        metrics=[MetricAttribute.model_validate(metric) for metric in kept[begin:end]],
-        next_token=context.tokens.issue(listing, end) if end < len(kept) else None,
+        metrics=list(metrics[begin:end]),
+        next_token=context.tokens.issue(listing, end) if end < len(metrics) else None,
     )
 
 
 async def delete(context: OperationContext, request: MetricAttributionName) -> None:
-    """Delete a metric attribution, and what it has counted; its files stay."""
-    found = await _find_attribution(context, request.metric_attribution_arn, lock=True)
-    await context.resources.begin_deletion(found)
+    """Delete a metric attribution and what it has counted; its CSV files stay."""
+    attribution = await _find_attribution(context, request.metric_attribution_arn, lock=True)
+    await context.resources.begin_deletion(attribution)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from services.engine.domain.resources import NOUNS, NewResource, Type
+from services.engine.domain.resources import NOUNS, Type
 from services.engine.settings import Settings
 from services.engine.store.resources import Resources
 from shared.aws import WireError
@@ -15,27 +15,32 @@ SETTINGS = {
     Type.RECOMMENDER: "max_recommenders",
     Type.FILTER: "max_filters",
 }
-"""The setting with the quota of a type. Types that are missing here have no quota of their own: a dataset
-group has one event tracker, one metric attribution and one dataset of each type, and jobs are bounded
-while they wait."""
+"""The setting with the quota of each type.
+
+Other types need none: a dataset group has one event tracker, one metric attribution and one dataset of each
+type, and the number of pending jobs is limited.
+"""
 
 _OF_ACCOUNT = frozenset({Type.DATASET_GROUP, Type.SCHEMA})
 
 
-async def check(new: NewResource, resources: Resources, settings: Settings) -> None:
-    """Raise LimitExceededException when there may be no more resources of the type."""
-    setting = SETTINGS.get(new.type)
+async def check(kind: Type, tenant: str | None, resources: Resources, settings: Settings) -> None:
+    """Raise WireError (LimitExceededException) if no more resources of a type may be created.
+
+    `tenant` is the tenant of the new resource.
+    """
+    setting = SETTINGS.get(kind)
     if setting is None:
         return
     limit: int = getattr(settings, setting)
-    of_account = new.type in _OF_ACCOUNT
-    if of_account:
-        # Two calls at once are counted one after the other; within a group its locked row sees to that.
+    is_of_account = kind in _OF_ACCOUNT
+    if is_of_account:
+        # Count in one call after the other. Within a dataset group its locked row has the same effect.
         await resources.lock_account()
-    if await resources.has_at_least(limit, new.type, None if of_account else new.tenant):
-        owner = "An account" if of_account else "A dataset group"
+    if await resources.has_at_least(limit, kind, None if is_of_account else tenant):
+        owner = "An account" if is_of_account else "A dataset group"
         message = (
-            f"{owner} may have {limit} {NOUNS[new.type]}s. Delete some that are not needed, or raise the "
-            f"setting ENGINE_{setting.upper()}."
+            f"{owner} may have {limit} {NOUNS[kind]}s. Delete some that are not needed, or raise the setting "
+            f"ENGINE_{setting.upper()}."
         )
         raise WireError("LimitExceededException", message)

@@ -1,11 +1,11 @@
-"""Recipes as Personalize lists them: a static table."""
+"""Recipes as ListRecipes and DescribeRecipe show them. They do not change while a process runs."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 from typing import Literal
 
-from services.engine.domain.resources import Resource
+from services.engine.domain.state import SolutionVersion
 from services.engine.personalize.context import OperationContext
 from services.engine.personalize.members import ArnText, Domain, Page, Timestamp, WireModel
 from services.engine.recipes import RECIPES
@@ -25,26 +25,26 @@ UNSUPPORTED = {
         "the domain VIDEO_ON_DEMAND is not; ListRecipes with domain ECOMMERCE shows a shop's use cases.",
     ),
 }
-"""Recipes of Amazon Personalize that Endcap has not, and why."""
+"""Recipes of Amazon Personalize that Endcap does not have, and why."""
 
 SINCE = datetime(2026, 11, 1, tzinfo=UTC)
 
 
 class ListRecipes(Page):
-    """Which recipes."""
+    """The request of ListRecipes."""
 
     recipe_provider: Literal["SERVICE"] | None = None
     domain: Domain | None = None
 
 
 class RecipeName(WireModel):
-    """Which recipe."""
+    """The ARN of a recipe, in requests and answers."""
 
     recipe_arn: ArnText
 
 
 class RecipeSummary(WireModel):
-    """A recipe in a list."""
+    """The view of a recipe in a list."""
 
     name: str
     recipe_arn: str
@@ -55,7 +55,7 @@ class RecipeSummary(WireModel):
 
 
 class RecipeView(WireModel):
-    """A recipe."""
+    """The view of a recipe in the answer to Describe."""
 
     name: str
     recipe_arn: str
@@ -69,25 +69,28 @@ class RecipeView(WireModel):
 
 
 class RecipeDescribed(WireModel):
-    """The answer to Describe."""
+    """The answer to DescribeRecipe."""
 
     recipe: RecipeView
 
 
 class RecipesListed(WireModel):
-    """One page."""
+    """One page of the answer to ListRecipes."""
 
     recipes: list[RecipeSummary]
     next_token: str | None = None
 
 
-def recipe_arn(name: str, kind: str = "recipe") -> str:
-    """The ARN of a recipe, or of its algorithm; it has neither region nor account."""
-    return f"arn:aws:personalize:::{kind}/{name}"
+def recipe_arn(name: str) -> Arn:
+    """Return the ARN of a recipe, which has neither region nor account."""
+    return Arn("recipe", name)
 
 
 def find(arn: str) -> FittingRecipe:
-    """The recipe of an ARN; ResourceNotFoundException, or InvalidInputException for what is declined."""
+    """Return the recipe with an ARN.
+
+    Raise WireError: ResourceNotFoundException if there is none, InvalidInputException if Endcap does not have it.
+    """
     name = Arn.parse(arn, "recipe").path
     if name in UNSUPPORTED:
         raise invalid_input(f"The recipe {name} is not supported by Endcap: {UNSUPPORTED[name]}")
@@ -97,30 +100,33 @@ def find(arn: str) -> FittingRecipe:
     return recipe
 
 
-def makes_segments(version: Resource) -> bool:
-    """Whether a version answers with users: such a one has neither campaigns nor batch inference jobs."""
-    return RECIPES[version.facts["recipe"]].recipe_type == "USER_SEGMENTATION"
+def makes_segments(version: SolutionVersion) -> bool:
+    """Return whether the recipe of a version selects users and not items."""
+    return RECIPES[version.facts.recipe].recipe_type == "USER_SEGMENTATION"
 
 
-def check_selects_items(version: Resource, what: str) -> None:
-    """InvalidInputException when a version answers with users, where items are asked for."""
+def check_selects_items(version: SolutionVersion, dependents: str) -> None:
+    """Raise WireError (InvalidInputException) if the recipe of a version selects users and not items.
+
+    `dependents` names in the message what such a version cannot have.
+    """
     if makes_segments(version):
         raise invalid_input(
-            f"The recipe {version.facts['recipe']} makes user segments, so {version.arn} has no {what}: make "
+            f"The recipe {version.facts.recipe} makes user segments, so {version.arn} has no {dependents}: make "
             "a batch segment job."
         )
 
 
 async def describe(_: OperationContext, request: RecipeName) -> RecipeDescribed:
-    """Show a recipe."""
+    """Describe a recipe."""
     recipe = find(request.recipe_arn)
     return RecipeDescribed(
         recipe=RecipeView(
             name=recipe.name,
-            recipe_arn=recipe_arn(recipe.name),
-            algorithm_arn=recipe_arn(recipe.algorithm or recipe.name, "algorithm"),
-            feature_transformation_arn=recipe_arn(
-                recipe.feature_transformation or recipe.name, "feature-transformation"
+            recipe_arn=str(recipe_arn(recipe.name)),
+            algorithm_arn=str(Arn("algorithm", recipe.algorithm or recipe.name)),
+            feature_transformation_arn=str(
+                Arn("feature-transformation", recipe.feature_transformation or recipe.name)
             ),
             description=recipe.description,
             recipe_type=recipe.recipe_type,
@@ -129,20 +135,20 @@ async def describe(_: OperationContext, request: RecipeName) -> RecipeDescribed:
 
 
 async def list_page(context: OperationContext, request: ListRecipes) -> RecipesListed:
-    """List the recipes: those of a domain, which are made into recommenders, or all.
+    """List the recipes of a domain, or all recipes.
 
-    The service filters by the domain behind its pages, so that its first page of a domain has a token always,
-    which programs read. Here it leads to what is left, if only to an empty page.
+    Amazon Personalize filters the pages by the domain only after it has cut them, so its first page of a domain
+    always has a token, and programs rely on that. Here that token leads to the remaining recipes, if any.
     """
-    purpose = f"ListRecipes {request.domain or ''}"
-    found = [recipe for _, recipe in sorted(RECIPES.items()) if request.domain in {None, recipe.domain}]
-    begin = context.tokens.read(purpose, request.next_token) if request.next_token else 0
+    listing = f"ListRecipes {request.domain or ''}"
+    matching = [recipe for _, recipe in sorted(RECIPES.items()) if request.domain in {None, recipe.domain}]
+    begin = context.tokens.read(listing, request.next_token) if request.next_token else 0
     end = begin + request.max_results
     is_first_of_domain = request.domain is not None and request.next_token is None
     return RecipesListed(
         recipes=[
-            RecipeSummary(name=recipe.name, recipe_arn=recipe_arn(recipe.name), domain=recipe.domain)
-            for recipe in found[begin:end]
+            RecipeSummary(name=recipe.name, recipe_arn=str(recipe_arn(recipe.name)), domain=recipe.domain)
+            for recipe in matching[begin:end]
         ],
-        next_token=context.tokens.issue(purpose, end) if end < len(found) or is_first_of_domain else None,
+        next_token=context.tokens.issue(listing, end) if end < len(matching) or is_first_of_domain else None,
     )

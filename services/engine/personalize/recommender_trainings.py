@@ -1,120 +1,151 @@
-"""The trainings of recommenders: made with one, weekly, and when other columns are to be trained on."""
+"""The trainings of recommenders: the first one, one a week, and one for each change of the trained columns."""
 
 from __future__ import annotations
 
 import secrets
 import uuid
 from datetime import UTC, datetime
-from typing import Any
 
+from services.engine.domain import state
+from services.engine.domain.deployment_config import RecommenderConfig
 from services.engine.domain.locations import model_prefix
-from services.engine.domain.resources import UNFINISHED, NewResource, Resource, Status, Type
-from services.engine.personalize.context import OperationContext
+from services.engine.domain.resources import Resource, Status
+from services.engine.domain.solution_config import SolutionConfig
+from services.engine.personalize.context import NewState, OperationContext
 from services.engine.store.resources import Resources
 from shared.events import CampaignChanged
 
-_MODEL = ("metrics", "model_uri", "model_sha256")
 
-
-async def enqueue(context: OperationContext, recommender: Resource, config: dict[str, Any]) -> Resource:
-    """A training that waits for a worker, with the settings of a recommender's configuration."""
+async def enqueue(
+    context: OperationContext, recommender: state.Recommender, config: RecommenderConfig
+) -> state.RecommenderTraining:
+    """Create a training with the columns of a configuration, and queue it."""
     identifier = secrets.token_hex(4)
-    columns = {name: config[name] for name in ("trainingDataConfig",) if name in config}
-    training = await context.create(
-        NewResource(
-            Type.RECOMMENDER_TRAINING,
-            f"{recommender.path}/{identifier}",
-            f"{recommender.name}/{identifier}",
-            recommender.owner,
-            {
-                "datasetGroupArn": recommender.document["datasetGroupArn"],
-                "solutionConfig": columns,
-                "trainingMode": "FULL",
-            },
-            parent=recommender.path,
-            status=Status.PENDING,
-            facts={
-                "recipe": recommender.facts["recipe"],
-                "folder": model_prefix(recommender.owner, recommender.name, identifier),
-            },
-        )
+    document = state.RecommenderTrainingDocument(
+        dataset_group_arn=recommender.document.dataset_group_arn,
+        solution_config=SolutionConfig(training_data_config=config.training_data_config),
     )
+    facts = state.ModelFacts(
+        recipe=recommender.facts.recipe,
+        folder=model_prefix(recommender.owner, recommender.name, identifier),
+    )
+    new = NewState(
+        f"{recommender.path}/{identifier}",
+        f"{recommender.name}/{identifier}",
+        recommender.owner,
+        document,
+        facts,
+        parent=recommender.path,
+        status=Status.PENDING,
+    )
+    training = await context.create(state.RecommenderTraining, new)
     await context.enqueue(training)
     return training
 
 
-async def mark_in_progress(resources: Resources, training: Resource) -> None:
-    """A new recommender is CREATE IN_PROGRESS with its first training."""
-    recommender = await resources.get(training.parent or "", lock=True)
+async def mark_in_progress(resources: Resources, row: Resource) -> None:
+    """Set a new recommender to CREATE IN_PROGRESS when its first training begins."""
+    training = state.RecommenderTraining.of(row)
+    recommender = await resources.load_parent(state.Recommender, training)
     if recommender is not None and recommender.status == Status.PENDING:
-        await resources.update(recommender, status=Status.IN_PROGRESS)
+        await resources.save(recommender, status=Status.IN_PROGRESS)
 
 
-async def deploy(resources: Resources, training: Resource, hours: float) -> list[CampaignChanged]:
-    """Deploy the model of a training in place of the one before; gives what changed.
+async def deploy(resources: Resources, row: Resource, hours: float) -> list[CampaignChanged]:
+    """Deploy the model of a training in its recommender; return the events of the changes.
 
-    The folders of earlier trainings go after these hours.
+    Earlier trainings are deleted, and their folders after `hours`.
     """
-    recommender = await resources.get(training.parent or "", lock=True)
+    training = state.RecommenderTraining.of(row)
+    recommender = await resources.load_parent(state.Recommender, training)
     if recommender is None:
         return []
-    document: dict[str, Any] = {}
-    if recommender.facts.get("update_training") == training.id:
-        latest = recommender.document["latestRecommenderUpdate"]
-        now = datetime.now(UTC).timestamp()
-        document = {
-            "recommenderConfig": latest["recommenderConfig"],
-            "latestRecommenderUpdate": latest | {"status": Status.ACTIVE, "lastUpdatedDateTime": now},
-        }
-    facts = {name: training.facts[name] for name in _MODEL} | {"solution_version_arn": training.arn}
-    status = Status.ACTIVE if recommender.status in UNFINISHED else None
-    updated = await resources.update(recommender, status=status, document=document, facts=facts)
-    for other in await resources.children(recommender.path, Type.RECOMMENDER_TRAINING):
-        if other.id != training.id and other.status not in UNFINISHED:
-            await resources.discard(other.facts["folder"], hours)
-            await resources.delete(other)
+    updated = await resources.save(
+        recommender,
+        status=Status.ACTIVE if recommender.is_unfinished else None,
+        document=_document_after(recommender, training),
+        facts=_with_model(recommender, training),
+    )
+    for earlier in await resources.list_children(state.RecommenderTraining, recommender.path):
+        if earlier.id != training.id and not earlier.is_unfinished:
+            await resources.discard(earlier.facts.folder, hours)
+            await resources.delete(earlier)
     return [recommender_changed(updated)]
 
 
-async def redeploy(resources: Resources, training: Resource) -> list[CampaignChanged]:
-    """Deploy what took the place of a training's model, if that is in use; gives what changed."""
-    recommender = await resources.get(training.parent or "", lock=True)
-    if recommender is None or recommender.facts.get("solution_version_arn") != training.arn:
+def _document_after(
+    recommender: state.Recommender, training: state.RecommenderTraining
+) -> state.RecommenderDocument:
+    """Return the document with the update that the training was made for, if any, in force."""
+    update = recommender.document.latest_recommender_update
+    if update is None or recommender.facts.update_training != training.id:
+        return recommender.document
+    ended = {"status": Status.ACTIVE.value, "last_updated_date_time": datetime.now(UTC)}
+    members = {
+        "recommender_config": update.recommender_config,
+        "latest_recommender_update": update.model_copy(update=ended),
+    }
+    return recommender.document.model_copy(update=members)
+
+
+def _with_model(
+    recommender: state.Recommender, training: state.RecommenderTraining
+) -> state.RecommenderFacts:
+    model = training.facts
+    members = {
+        "metrics": model.metrics,
+        "model_uri": model.model_uri,
+        "model_sha256": model.model_sha256,
+        "solution_version_arn": training.arn,
+    }
+    return recommender.facts.model_copy(update=members)
+
+
+async def redeploy(resources: Resources, training: state.RecommenderTraining) -> list[CampaignChanged]:
+    """Deploy the new model of a training if its recommender serves it; return the events of the changes."""
+    recommender = await resources.load_parent(state.Recommender, training)
+    if recommender is None or recommender.facts.solution_version_arn != training.arn:
         return []
-    facts = {name: training.facts[name] for name in ("model_uri", "model_sha256")}
-    return [recommender_changed(await resources.update(recommender, facts=facts))]
+    model = {"model_uri": training.facts.model_uri, "model_sha256": training.facts.model_sha256}
+    updated = await resources.save(recommender, facts=recommender.facts.model_copy(update=model))
+    return [recommender_changed(updated)]
 
 
-async def mark_failed(resources: Resources, training: Resource, sentence: str) -> None:
-    """A new recommender fails with its first training; any other keeps the model that it has."""
-    recommender = await resources.get(training.parent or "", lock=True)
+async def mark_failed(resources: Resources, row: Resource, reason: str) -> None:
+    """Set a new recommender to CREATE FAILED with its first training; any other one keeps its model."""
+    training = state.RecommenderTraining.of(row)
+    recommender = await resources.load_parent(state.Recommender, training)
     if recommender is None:
         return
-    if recommender.status in UNFINISHED:
-        await resources.update(recommender, status=Status.FAILED, failure_reason=sentence)
-    elif recommender.facts.get("update_training") == training.id:
-        latest = recommender.document["latestRecommenderUpdate"]
-        latest = latest | {"status": Status.FAILED, "failureReason": sentence}
-        await resources.update(recommender, document={"latestRecommenderUpdate": latest})
+    update = recommender.document.latest_recommender_update
+    if recommender.is_unfinished:
+        await resources.save(recommender, status=Status.FAILED, failure_reason=reason)
+    elif update is not None and recommender.facts.update_training == training.id:
+        failed = update.model_copy(update={"status": Status.FAILED.value, "failure_reason": reason})
+        document = recommender.document.model_copy(update={"latest_recommender_update": failed})
+        await resources.save(recommender, document=document)
 
 
-def serving_name(recommender: Resource) -> str:
-    """What a recommender is called among campaigns: no campaign's name has a slash."""
+def serving_name(recommender: state.Recommender) -> str:
+    """Return the name of a recommender among campaigns, whose own names have no slash."""
     return recommender.path
 
 
-def recommender_changed(recommender: Resource) -> CampaignChanged:
-    """The state of a recommender that has a model, as an event."""
+def recommender_changed(recommender: state.Recommender) -> CampaignChanged:
+    """Return the event with the state of a recommender that has a model."""
+    facts = recommender.facts
+    assert facts.model_uri is not None
+    assert facts.model_sha256 is not None
     return CampaignChanged(
         event_id=str(uuid.uuid4()),
         tenant=recommender.owner,
         occurred_at=datetime.now(UTC),
         name=serving_name(recommender),
-        arn=recommender.arn,
+        arn=str(recommender.arn),
         status=recommender.status,
-        recipe=recommender.facts["recipe"],
-        solution_version_arn=recommender.facts["solution_version_arn"],
-        model_uri=recommender.facts["model_uri"],
-        model_sha256=recommender.facts["model_sha256"],
-        config=recommender.document.get("recommenderConfig", {}),
+        recipe=facts.recipe,
+        solution_version_arn=str(facts.solution_version_arn),
+        model_uri=facts.model_uri,
+        model_sha256=facts.model_sha256,
+        config=recommender.config.model_dump(mode="json", by_alias=True, exclude_none=True),
     )

@@ -1,4 +1,4 @@
-"""Schemas: they belong to the account, and several datasets may use one."""
+"""Schemas. They belong to the account, and several datasets can use the same schema."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from typing import Annotated
 from pydantic import Field, StringConstraints
 
 from services.engine.domain import schemas as avro
-from services.engine.domain.resources import NewResource, Type
+from services.engine.domain import state
+from services.engine.domain.resources import Type
 from services.engine.personalize import unsupported
-from services.engine.personalize.context import OperationContext, in_use
+from services.engine.personalize.context import NewState, OperationContext, in_use
 from services.engine.personalize.members import (
     ArnText,
     Domain,
@@ -22,7 +23,7 @@ from services.engine.personalize.members import (
 
 
 class CreateSchema(WireModel):
-    """A new schema, as the text of an Avro record."""
+    """The request of CreateSchema."""
 
     name: ResourceName
     avro: Annotated[Text, StringConstraints(max_length=20_000)] = Field(alias="schema")
@@ -30,19 +31,19 @@ class CreateSchema(WireModel):
 
 
 class SchemaCreated(WireModel):
-    """Where it is."""
+    """The answer to CreateSchema."""
 
     schema_arn: str
 
 
 class SchemaName(WireModel):
-    """Which schema."""
+    """The ARN of a schema, in requests and answers."""
 
     schema_arn: ArnText
 
 
 class SchemaSummary(View):
-    """A schema in a list. It has no status: it never changes."""
+    """The view of a schema in a list."""
 
     arn_member = "schemaArn"
 
@@ -52,67 +53,71 @@ class SchemaSummary(View):
 
 
 class Schema(SchemaSummary):
-    """A schema with its text, as it was given."""
+    """The view of a schema in the answer to Describe."""
 
     avro: str = Field(alias="schema")
 
 
 class SchemaDescribed(WireModel):
-    """The answer to Describe."""
+    """The answer to DescribeSchema."""
 
     described: Schema = Field(alias="schema")
 
 
 class SchemasListed(WireModel):
-    """One page."""
+    """One page of the answer to ListSchemas."""
 
     schemas: list[SchemaSummary]
     next_token: str | None = None
 
 
 async def create(context: OperationContext, request: CreateSchema) -> SchemaCreated:
-    """Keep a schema that describes a flat record."""
+    """Create a schema, which must describe a flat record.
+
+    Raise shared.errors.Permanent for any other text, and WireError as OperationContext.create does.
+    """
     if request.domain == "VIDEO_ON_DEMAND":
         raise unsupported.error(unsupported.VIDEO_ON_DEMAND)
     avro.parse(request.avro)
     schema = await context.create(
-        NewResource(
-            Type.SCHEMA,
+        state.Schema,
+        NewState(
             f"{Type.SCHEMA}/{request.name}",
             request.name,
             None,
-            {"schema": request.avro} | ({"domain": request.domain} if request.domain else {}),
-            facts={"made_by": context.resources.tenant},
-        )
+            state.SchemaDocument(avro=request.avro, domain=request.domain),
+            state.SchemaFacts(made_by=context.resources.tenant),
+        ),
     )
-    return SchemaCreated(schema_arn=schema.arn)
+    return SchemaCreated(schema_arn=str(schema.arn))
 
 
 async def describe(context: OperationContext, request: SchemaName) -> SchemaDescribed:
-    """Show a schema."""
-    schema = await context.find(request.schema_arn, Type.SCHEMA)
+    """Describe a schema."""
+    schema = await context.find(request.schema_arn, state.Schema)
     return SchemaDescribed(described=Schema.of(schema))
 
 
 async def list_page(context: OperationContext, request: Page) -> SchemasListed:
-    """List the account's schemas."""
-    shown, token = await context.list_page(request, Type.SCHEMA, SchemaSummary)
-    return SchemasListed(schemas=shown, next_token=token)
+    """List the schemas of the account."""
+    views, token = await context.list_page(request, state.Schema, SchemaSummary)
+    return SchemasListed(schemas=views, next_token=token)
 
 
 async def delete(context: OperationContext, request: SchemaName) -> None:
     """Delete a schema that no dataset uses.
 
-    A schema belongs to the account. A key of one tenant deletes those that were made with that tenant's keys.
+    A schema belongs to the account. A key of one tenant can delete only the schemas made with that tenant's keys.
+    Raise WireError (ResourceInUseException) otherwise.
     """
-    schema = await context.find(request.schema_arn, Type.SCHEMA, lock=True)
+    schema = await context.find(request.schema_arn, state.Schema, lock=True)
     tenant = context.resources.tenant
-    if tenant is not None and schema.facts.get("made_by") != tenant:
+    if tenant is not None and schema.facts.made_by != tenant:
         raise in_use(
             f"The schema {schema.arn} belongs to the account, and other dataset groups may use it; delete it "
             "with an AWS key pair of the account."
         )
-    users = await context.resources.count_with_members(Type.DATASET, schemaArn=schema.arn)
+    users = await context.resources.count_with_members(Type.DATASET, schemaArn=str(schema.arn))
     if users:
         raise in_use(f"The schema {schema.arn} is used by {users} dataset(s); delete them first.")
     await context.resources.delete(schema)

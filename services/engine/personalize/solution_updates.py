@@ -1,30 +1,22 @@
-"""UpdateSolution: when versions are made by themselves, and what events count from the next one on."""
+"""UpdateSolution: changes of automatic training and of the events that later versions are trained on."""
 
 from __future__ import annotations
 
-from services.engine.domain.resources import Type
+from typing import Any
+
+from services.engine.domain import state
+from services.engine.domain.solution_config import SolutionConfig, SolutionUpdateConfig
 from services.engine.personalize.context import OperationContext
-from services.engine.personalize.members import ArnText, Update, WireModel, active_update, document
-from services.engine.personalize.solutions import (
-    AutoTrainingConfig,
-    EventsConfig,
-    SolutionCreated,
-    check_incremental,
-    check_schedule,
-)
+from services.engine.personalize.members import ArnText, WireModel, described_members
+from services.engine.personalize.solutions import SolutionCreated, check_incremental, check_schedule
 from services.engine.recipes import RECIPES
 from shared.aws import invalid_input
 
-
-class SolutionUpdateConfig(WireModel):
-    """The settings of a solution that may change."""
-
-    auto_training_config: AutoTrainingConfig | None = None
-    events_config: EventsConfig | None = None
+_SWITCHES = frozenset({"perform_auto_training", "perform_incremental_update"})
 
 
 class UpdateSolution(WireModel):
-    """What is to change; the rest stays."""
+    """The request of UpdateSolution; members that are absent stay as they are."""
 
     solution_arn: ArnText
     perform_auto_training: bool | None = None
@@ -32,28 +24,31 @@ class UpdateSolution(WireModel):
     solution_update_config: SolutionUpdateConfig | None = None
 
 
-class SolutionUpdate(Update):
-    """The newest update of a solution."""
-
-    solution_update_config: SolutionUpdateConfig | None = None
-    perform_auto_training: bool | None = None
-    perform_incremental_update: bool | None = None
-
-
 async def update(context: OperationContext, request: UpdateSolution) -> SolutionCreated:
-    """Change a solution; the versions that it has keep the settings they were made with."""
-    asked = document(request, "solution_arn")
-    if not asked:
+    """Change a solution; its existing versions keep the settings that they were made with.
+
+    Raise WireError (InvalidInputException) if nothing is to change, or a setting is not allowed.
+    """
+    if not described_members(request, "solution_arn"):
         raise invalid_input(
             "Nothing to update: give performAutoTraining, performIncrementalUpdate or solutionUpdateConfig."
         )
-    config = request.solution_update_config
-    check_schedule(config.auto_training_config if config else None)
-    solution = await context.find(request.solution_arn, Type.SOLUTION, lock=True)
-    check_incremental(RECIPES[solution.facts["recipe"]], perform=request.perform_incremental_update)
-    before = solution.document.get("solutionConfig", {})
-    settings = {name: value for name, value in asked.items() if name != "solutionUpdateConfig"}
-    changed = {"solutionConfig": before | asked.get("solutionUpdateConfig", {})} | settings
-    latest = {"latestSolutionUpdate": active_update(**asked)}
-    updated = await context.resources.update(solution, document=changed | latest)
-    return SolutionCreated(solution_arn=updated.arn)
+    changes = request.solution_update_config or SolutionUpdateConfig()
+    check_schedule(changes.auto_training_config)
+    solution = await context.find(request.solution_arn, state.Solution, lock=True)
+    check_incremental(RECIPES[solution.facts.recipe], perform=request.perform_incremental_update)
+    old = solution.document
+    document = old.model_copy(
+        update={
+            "solution_config": (old.solution_config or SolutionConfig()).model_copy(update=_present(changes)),
+            "latest_solution_update": state.SolutionUpdate(**_present(request)),
+            **{name: value for name, value in _present(request).items() if name in _SWITCHES},
+        }
+    )
+    await context.resources.save(solution, document=document)
+    return SolutionCreated(solution_arn=str(solution.arn))
+
+
+def _present(model: WireModel) -> dict[str, Any]:
+    """Return the members that are not None."""
+    return {name: value for name, value in model if value is not None}

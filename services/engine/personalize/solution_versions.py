@@ -7,18 +7,25 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from services.engine.domain import state
 from services.engine.domain.locations import model_prefix
-from services.engine.domain.resources import UNFINISHED, NewResource, Resource, Status, Type
+from services.engine.domain.resources import Status, Type
 from services.engine.personalize import algorithms
-from services.engine.personalize.context import OperationContext, in_use, require_active
+from services.engine.personalize.context import (
+    NewState,
+    OperationContext,
+    already_exists,
+    in_use,
+    require_active,
+)
 from services.engine.personalize.members import ArnText, Page, ResourceName, Tagged, WireModel
 from services.engine.personalize.solutions import VersionSummary
 from services.engine.recipes import RECIPES
-from shared.aws import WireError, invalid_input
+from shared.aws import invalid_input
 
 
 class CreateSolutionVersion(Tagged):
-    """Train a solution."""
+    """The request of CreateSolutionVersion."""
 
     name: ResourceName | None = None
     solution_arn: ArnText
@@ -26,31 +33,31 @@ class CreateSolutionVersion(Tagged):
 
 
 class SolutionVersionCreated(WireModel):
-    """Where it is."""
+    """The answer to CreateSolutionVersion."""
 
     solution_version_arn: str
 
 
 class SolutionVersionName(WireModel):
-    """Which version."""
+    """The ARN of a solution version, in requests and answers."""
 
     solution_version_arn: ArnText
 
 
 class ListSolutionVersions(Page):
-    """The versions of a solution, or of all."""
+    """The request of ListSolutionVersions."""
 
     solution_arn: ArnText | None = None
 
 
 class TunedHpoParams(WireModel):
-    """The hyperparameters that a version was made with."""
+    """The hyperparameters that a version was trained with."""
 
     algorithm_hyper_parameters: dict[str, str]
 
 
 class SolutionVersion(VersionSummary):
-    """A version."""
+    """The view of a solution version in the answer to Describe."""
 
     name: str
     solution_arn: str
@@ -66,128 +73,122 @@ class SolutionVersion(VersionSummary):
 
 
 class SolutionVersionDescribed(WireModel):
-    """The answer to Describe."""
+    """The answer to DescribeSolutionVersion."""
 
     solution_version: SolutionVersion
 
 
 class SolutionVersionsListed(WireModel):
-    """One page."""
+    """One page of the answer to ListSolutionVersions."""
 
     solution_versions: list[VersionSummary]
     next_token: str | None = None
 
 
 class SolutionMetrics(WireModel):
-    """What a version reached offline, rounded to four decimals."""
+    """The answer to GetSolutionMetrics."""
 
     solution_version_arn: str
     metrics: dict[str, float]
 
 
-_FROM_SOLUTION = (
-    "performHPO",
-    "performAutoML",
-    "performIncrementalUpdate",
-    "eventType",
-    "solutionConfig",
-    "recipeArn",
-    "datasetGroupArn",
-)
-
-
 async def create(context: OperationContext, request: CreateSolutionVersion) -> SolutionVersionCreated:
-    """Queue a training with the solution's settings of now."""
-    solution = await context.find(request.solution_arn, Type.SOLUTION, lock=True)
+    """Train a new version of a solution, with the settings that the solution has now.
+
+    Raise WireError: LimitExceededException if too many trainings are pending, ResourceAlreadyExistsException if
+    the name is taken, InvalidInputException for an UPDATE before a first version.
+    """
+    solution = await context.find(request.solution_arn, state.Solution, lock=True)
     limit = context.settings.max_pending_versions
     await context.check_pending_limit(limit, solution.owner, Type.SOLUTION_VERSION)
-    earlier = await context.resources.children(solution.path, Type.SOLUTION_VERSION)
+    earlier = await context.resources.list_children(state.SolutionVersion, solution.path)
     if request.name and any(version.name == request.name for version in earlier):
-        message = f"Another solution version with the name {request.name} already exists."
-        raise WireError("ResourceAlreadyExistsException", message)
-    if request.training_mode == "UPDATE" and all(each.status != Status.ACTIVE for each in earlier):
+        raise already_exists(f"Another solution version with the name {request.name} already exists.")
+    if request.training_mode == "UPDATE" and all(version.status != Status.ACTIVE for version in earlier):
         raise invalid_input(
             f"trainingMode UPDATE needs an ACTIVE version of {solution.arn} trained with FULL first."
         )
     version = await enqueue(context, solution, request, "MANUAL")
-    return SolutionVersionCreated(solution_version_arn=version.arn)
+    return SolutionVersionCreated(solution_version_arn=str(version.arn))
 
 
 async def enqueue(
     context: OperationContext,
-    solution: Resource,
+    solution: state.Solution,
     request: CreateSolutionVersion,
     training_type: Literal["MANUAL", "AUTOMATIC"],
-) -> Resource:
-    """A version that waits to be trained, with the solution's settings of now."""
+) -> state.SolutionVersion:
+    """Create a version and queue its training."""
     identifier = secrets.token_hex(4)
-    document = {name: solution.document[name] for name in _FROM_SOLUTION if name in solution.document}
-    version = await context.create(
-        NewResource(
-            Type.SOLUTION_VERSION,
-            f"{solution.path}/{identifier}",
-            request.name or f"{solution.name}/{identifier}",
-            solution.owner,
-            document
-            | {
-                "solutionArn": solution.arn,
-                "trainingMode": request.training_mode,
-                "trainingType": training_type,
-            },
-            parent=solution.path,
-            status=Status.PENDING,
-            facts={
-                "recipe": solution.facts["recipe"],
-                "folder": model_prefix(solution.owner, solution.name, identifier),
-            },
-        ),
-        request,
+    settings = {name: getattr(solution.document, name) for name in state.TrainingSettings.model_fields}
+    document = state.SolutionVersionDocument(
+        **settings,
+        solution_arn=solution.arn,
+        training_mode=request.training_mode,
+        training_type=training_type,
     )
+    facts = state.ModelFacts(
+        recipe=solution.facts.recipe, folder=model_prefix(solution.owner, solution.name, identifier)
+    )
+    new = NewState(
+        f"{solution.path}/{identifier}",
+        request.name or f"{solution.name}/{identifier}",
+        solution.owner,
+        document,
+        facts,
+        parent=solution.path,
+        status=Status.PENDING,
+    )
+    version = await context.create(state.SolutionVersion, new, request)
     await context.enqueue(version)
     return version
 
 
 async def stop(context: OperationContext, request: SolutionVersionName) -> None:
-    """Stop a training: at once while it waits, and as soon as its worker looks when it runs."""
-    version = await context.find(request.solution_version_arn, Type.SOLUTION_VERSION, lock=True)
+    """Stop a training: a pending one at once, a running one when its worker next checks.
+
+    Raise WireError (ResourceInUseException) if it has ended.
+    """
+    version = await context.find(request.solution_version_arn, state.SolutionVersion, lock=True)
     if version.status == Status.STOPPING:
         return
-    if version.status not in UNFINISHED:
+    if not version.is_unfinished:
         raise in_use(f"The training of {version.arn} can't be stopped: it is {version.status}.")
-    waits = version.status == Status.PENDING
-    await context.resources.update(version, status=Status.STOPPED if waits else Status.STOPPING)
-    await context.resources.discard(version.facts["folder"], context.settings.garbage_hours)
+    is_pending = version.status == Status.PENDING
+    await context.resources.save(version, status=Status.STOPPED if is_pending else Status.STOPPING)
+    await context.resources.discard(version.facts.folder, context.settings.garbage_hours)
 
 
 async def describe(context: OperationContext, request: SolutionVersionName) -> SolutionVersionDescribed:
-    """Show a version."""
-    version = await context.find(request.solution_version_arn, Type.SOLUTION_VERSION)
-    return SolutionVersionDescribed(
-        solution_version=SolutionVersion.of(version, tunedHPOParams=_tuned_parameters(version))
-    )
+    """Describe a solution version."""
+    version = await context.find(request.solution_version_arn, state.SolutionVersion)
+    view = SolutionVersion.of(version, tunedHPOParams=_tuned_parameters(version))
+    return SolutionVersionDescribed(solution_version=view)
 
 
-def _tuned_parameters(version: Resource) -> TunedHpoParams | None:
-    """What an ACTIVE version was made with, for who asked for a search."""
-    if version.status != Status.ACTIVE or not version.document.get("performHPO"):
+def _tuned_parameters(version: state.SolutionVersion) -> TunedHpoParams | None:
+    """Return the hyperparameters of an ACTIVE version with performHPO."""
+    if version.status != Status.ACTIVE or not version.document.perform_hpo:
         return None
-    given = version.document.get("solutionConfig", {}).get("algorithmHyperParameters", {})
-    defaults = algorithms.default_hyperparameters(RECIPES[version.facts["recipe"]])
-    return TunedHpoParams(algorithm_hyper_parameters=defaults | given)
+    config = version.document.solution_config
+    chosen = (config.algorithm_hyper_parameters if config else None) or {}
+    defaults = algorithms.default_hyperparameters(RECIPES[version.facts.recipe])
+    return TunedHpoParams(algorithm_hyper_parameters=defaults | chosen)
 
 
 async def list_page(context: OperationContext, request: ListSolutionVersions) -> SolutionVersionsListed:
-    """List versions."""
-    solution = await context.find(request.solution_arn, Type.SOLUTION) if request.solution_arn else None
-    shown, token = await context.list_page(request, Type.SOLUTION_VERSION, VersionSummary, solution)
-    return SolutionVersionsListed(solution_versions=shown, next_token=token)
+    """List solution versions."""
+    solution = await context.find_optional(request.solution_arn, state.Solution)
+    views, token = await context.list_page(request, state.SolutionVersion, VersionSummary, solution)
+    return SolutionVersionsListed(solution_versions=views, next_token=token)
 
 
 async def get_metrics(context: OperationContext, request: SolutionVersionName) -> SolutionMetrics:
-    """The metrics of an ACTIVE version."""
-    version = await context.find(request.solution_version_arn, Type.SOLUTION_VERSION)
+    """Return the offline metrics of an ACTIVE version, rounded to four decimals."""
+    version = await context.find(request.solution_version_arn, state.SolutionVersion)
     require_active(version)
+    metrics = version.facts.metrics or {}
     return SolutionMetrics(
-        solution_version_arn=version.arn,
-        metrics={name: round(value, 4) for name, value in version.facts["metrics"].items()},
+        solution_version_arn=str(version.arn),
+        metrics={name: round(value, 4) for name, value in metrics.items()},
     )

@@ -1,4 +1,4 @@
-"""The trained models of a dataset group, and how one takes the place of another."""
+"""The trained models of a dataset group, and how one model replaces another."""
 
 from __future__ import annotations
 
@@ -6,30 +6,34 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
+from services.engine.domain import state
 from services.engine.domain.resources import Resource, Status, Type
 from services.engine.personalize import campaigns, recommender_trainings
 from services.engine.store import resources
 
 if TYPE_CHECKING:
+    from services.engine.store.resources import Resources
     from shared.events import CampaignChanged
     from shared.postgres import Connection, Database
+
+Training = state.SolutionVersion | state.RecommenderTraining
 
 
 @dataclass(frozen=True, slots=True)
 class TrainedModel:
-    """A model folder (a prefix of the data bucket), its fingerprint, and the path of its resource."""
+    """A model: the path of its resource, its folder (a prefix of the data bucket), and the folder's SHA-256."""
 
     path: str
     folder: str
     sha256: str
 
     def folder_without(self, deletion: int) -> str:
-        """The prefix of the same model without the users of a deletion job."""
+        """Return the prefix of the same model without the users of a data deletion job."""
         return f"{self.folder.rstrip('/')}-{deletion}/"
 
 
 class ReplacementModel(NamedTuple):
-    """A model that takes another one's place: its prefix, its fingerprint, how many users it knows."""
+    """A model that replaces another: its prefix, its SHA-256, and how many users it knows."""
 
     folder: str
     sha256: str
@@ -37,68 +41,79 @@ class ReplacementModel(NamedTuple):
 
 
 async def list_models(database: Database, resource: Resource) -> list[TrainedModel]:
-    """The models of the dataset group that a resource is in."""
+    """Return the models of the dataset group that a resource is below."""
     return [
-        TrainedModel(model.path, model.facts["folder"], model.facts["model_sha256"])
-        for model in await _resources(database, resource)
-        if model.status == Status.ACTIVE and not model.facts.get("retired") and "model_sha256" in model.facts
+        TrainedModel(training.path, training.facts.folder, training.facts.model_sha256)
+        for training in await _list_trainings(database, resource)
+        if training.status == Status.ACTIVE and not training.facts.retired and training.facts.model_sha256
     ]
 
 
 async def list_running_trainings(database: Database, resource: Resource) -> list[int]:
-    """The ids of the trainings of the same group that have begun and not ended."""
-    beside = resources.in_account_of(database, resource)
-    found = await _resources(database, resource)
+    """Return the ids of the running trainings of the same dataset group."""
+    account = resources.in_account_of(database, resource)
+    trainings = await _list_trainings(database, resource)
     renewals = [
         renewal
-        for version in found
-        if version.type is Type.SOLUTION_VERSION
-        for renewal in await beside.children(version.path, Type.MODEL_RENEWAL)
+        for version in trainings
+        if isinstance(version, state.SolutionVersion)
+        for renewal in await account.list_children(state.ModelRenewal, version.path)
     ]
-    return [each.id for each in [*found, *renewals] if each.status == Status.IN_PROGRESS]
+    return [training.id for training in [*trainings, *renewals] if training.status == Status.IN_PROGRESS]
 
 
 async def still_running(database: Database, trainings: Sequence[int]) -> list[str]:
-    """The names of those of the trainings that have not ended."""
-    found = [await resources.by_id(database, identifier) for identifier in trainings]
-    return [one.name for one in found if one is not None and one.status == Status.IN_PROGRESS]
+    """Return the names of the trainings with these ids that are still running."""
+    rows = [await resources.by_id(database, identifier) for identifier in trainings]
+    return [row.name for row in rows if row is not None and row.status == Status.IN_PROGRESS]
 
 
 async def replace_model(
     connection: Connection,
     resource: Resource,
     old: TrainedModel,
-    fresh: ReplacementModel,
+    new: ReplacementModel,
     bucket: str,
     hours: float,
 ) -> list[CampaignChanged]:
-    """Put a model in the place of another, if that is still there; gives what serves it now.
+    """Replace a model by another one if it is still in place; return the events of what serves it now.
 
-    The folder of the model before goes after these hours.
+    The folder of the replaced model is deleted after `hours`. If another model is in place by now, that of the
+    new model is deleted at once.
     """
-    beside = resources.in_account_of(connection, resource)
-    model = await beside.get(old.path, lock=True)
-    if model is None or model.facts["folder"] != old.folder:
-        await beside.discard(fresh.folder, 0.0)
+    account = resources.in_account_of(connection, resource)
+    row = await account.get(old.path, lock=True)
+    if row is None:
+        await account.discard(new.folder, 0.0)
         return []
-    facts = {
-        "folder": fresh.folder,
-        "model_sha256": fresh.sha256,
-        "model_uri": f"s3://{bucket}/{fresh.folder}",
-        "users": fresh.users,
-    }
-    await beside.discard(old.folder, hours)
-    model = await beside.update(model, facts=facts)
-    if model.type is Type.SOLUTION_VERSION:
-        return await campaigns.redeploy(beside, model)
-    return await recommender_trainings.redeploy(beside, model)
+    training = _training_of(row)
+    if training.facts.folder != old.folder:
+        await account.discard(new.folder, 0.0)
+        return []
+    await account.discard(old.folder, hours)
+    uri = f"s3://{bucket}/{new.folder}"
+    members = {"folder": new.folder, "model_sha256": new.sha256, "model_uri": uri, "users": new.users}
+    return await _redeploy(account, training, training.facts.model_copy(update=members))
 
 
-async def _resources(database: Database, resource: Resource) -> list[Resource]:
-    """The solution versions and the trainings of recommenders in the group of a resource."""
-    beside = resources.in_account_of(database, resource)
-    return [
-        found
-        for owner in await beside.children(resource.parent or "", Type.SOLUTION, Type.RECOMMENDER)
-        for found in await beside.children(owner.path, Type.SOLUTION_VERSION, Type.RECOMMENDER_TRAINING)
-    ]
+async def _redeploy(account: Resources, training: Training, facts: state.ModelFacts) -> list[CampaignChanged]:
+    if isinstance(training, state.SolutionVersion):
+        return await campaigns.redeploy(account, await account.save(training, facts=facts))
+    return await recommender_trainings.redeploy(account, await account.save(training, facts=facts))
+
+
+def _training_of(row: Resource) -> Training:
+    kind = state.SolutionVersion if row.type is Type.SOLUTION_VERSION else state.RecommenderTraining
+    return kind.of(row)
+
+
+async def _list_trainings(database: Database, resource: Resource) -> list[Training]:
+    """Return the solution versions and the trainings of recommenders in the dataset group of a resource."""
+    account = resources.in_account_of(database, resource)
+    group = resource.parent or ""
+    trainings: list[Training] = []
+    for solution in await account.list_children(state.Solution, group):
+        trainings += await account.list_children(state.SolutionVersion, solution.path)
+    for recommender in await account.list_children(state.Recommender, group):
+        trainings += await account.list_children(state.RecommenderTraining, recommender.path)
+    return trainings

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from services.engine.domain.resources import (
     DELETE_PENDING_SECONDS,
@@ -13,12 +13,16 @@ from services.engine.domain.resources import (
     Resource,
     Status,
     Type,
-    arn_of,
+    resource_arn,
 )
+from services.engine.domain.state import Document, Facts, ResourceState
 from services.engine.store.statements import SQL
+from shared.aws import Arn
 
 if TYPE_CHECKING:
     from shared.postgres import Connection, Database, Statement
+
+State = TypeVar("State", bound=ResourceState)
 
 _COLUMNS = tuple(Resource.__dataclass_fields__)
 
@@ -44,7 +48,7 @@ class Resources:
                 type=new.type.value,
                 path=new.path,
                 parent=new.parent,
-                arn=arn_of(self.region, self.account, new.path),
+                arn=str(resource_arn(self.region, self.account, new.path)),
                 name=new.name,
                 status=new.status,
                 document=new.document,
@@ -62,12 +66,26 @@ class Resources:
             )
         )
 
-    async def page(self, kind: Type, parent: str | None, before: int | None, limit: int) -> list[Resource]:
-        """At most `limit` resources of a type that are older than the id `before`, newest first."""
+    async def load(self, state: type[State], path: str, *, lock: bool = False) -> State | None:
+        """Return the resource at a path, or None if there is none of this type.
+
+        `lock` holds its row until the transaction ends.
+        """
+        resource = await self.get(path, lock=lock)
+        return None if resource is None or resource.type is not state.type else state.of(resource)
+
+    async def load_parent(self, state: type[State], child: ResourceState) -> State | None:
+        """Return the resource that another one is below, held until the transaction ends."""
+        return None if child.parent is None else await self.load(state, child.parent, lock=True)
+
+    async def list_page(
+        self, state: type[State], parent: str | None, before: int | None, limit: int
+    ) -> list[State]:
+        """Return at most `limit` resources of a type that are older than the id `before`, newest first."""
         rows = await self.connection.fetch(
             *SQL.resources(
                 account=self.account,
-                type=kind.value,
+                type=state.type.value,
                 tenant=self.tenant,
                 parent=parent,
                 before=before,
@@ -75,7 +93,7 @@ class Resources:
                 delete_seconds=DELETE_SECONDS,
             )
         )
-        return [found for row in rows if (found := from_row(row))]
+        return [state.of(resource) for row in rows if (resource := from_row(row))]
 
     async def has_name(self, kind: Type, name: str) -> bool:
         """Whether a resource of a type has the name; for those whose path says something else."""
@@ -97,6 +115,13 @@ class Resources:
         )
         return [found for row in rows if (found := from_row(row))]
 
+    async def list_children(
+        self, state: type[State], parent: str, *, with_deleting: bool = False
+    ) -> list[State]:
+        """Return the resources of a type below a parent, newest first."""
+        rows = await self.children(parent, state.type, with_deleting=with_deleting)
+        return [state.of(row) for row in rows]
+
     async def has_at_least(self, limit: int, kind: Type, tenant: str | None) -> bool:
         """Return whether the account, or one of its tenants, has so many resources of a type."""
         count = await self.connection.fetchval(
@@ -112,7 +137,7 @@ class Resources:
             )
         )
 
-    async def count_with_members(self, kind: Type, **members: Any) -> int:
+    async def count_with_members(self, kind: Type, **members: str) -> int:
         """How many resources of a type have these members in their document."""
         return int(
             await self.connection.fetchval(
@@ -144,23 +169,51 @@ class Resources:
         assert updated is not None
         return updated
 
-    async def set_parent(self, resource: Resource, parent: str | None) -> None:
-        """Have lists find the resource below another one."""
+    async def save(
+        self,
+        resource: State,
+        *,
+        status: Status | None = None,
+        failure_reason: str | None = None,
+        document: Document | None = None,
+        facts: Facts | None = None,
+    ) -> State:
+        """Replace what is given, and the failure reason in any case; return the resource as it is then."""
+        row = await self.connection.fetchrow(
+            *SQL.update_resource(
+                id=resource.id,
+                status=status or resource.status,
+                failure_reason=failure_reason,
+                document=(document or resource.document).to_json(),
+                facts=(facts or resource.facts).to_json(),
+            )
+        )
+        updated = from_row(row)
+        assert updated is not None
+        return type(resource).of(updated)
+
+    async def set_parent(self, resource: ResourceState, parent: str | None) -> None:
+        """Move a resource below another one, so that List finds it there."""
         await self.connection.execute(*SQL.move_resource(id=resource.id, parent=parent))
 
     async def set_facts(self, resource: Resource, **facts: Any) -> None:
-        """Merge facts that say nothing of the resource's state, such as its tags."""
+        """Merge facts that do not count as an update of the resource."""
         await self.connection.execute(*SQL.set_facts(id=resource.id, facts=resource.facts | facts))
 
-    async def begin_deletion(self, resource: Resource) -> None:
-        """Show the resource as being deleted for `DELETE_SECONDS`; then it is gone, whoever runs or not."""
-        await self.update(resource, status=Status.DELETE_PENDING)
+    async def set_tags(self, resource: ResourceState, tags: dict[str, str]) -> None:
+        """Replace the tags, which does not count as an update of the resource."""
+        facts = resource.facts.model_copy(update={"tags": tags})
+        await self.connection.execute(*SQL.set_facts(id=resource.id, facts=facts.to_json()))
+
+    async def begin_deletion(self, resource: ResourceState) -> None:
+        """Show the resource as being deleted for `DELETE_SECONDS`; then it no longer exists."""
+        await self.save(resource, status=Status.DELETE_PENDING)
 
     async def end_deletions(self) -> None:
         """Delete the rows of the account that are shown no more, so that their names are free."""
         await self.connection.execute(*SQL.end_deletions(account=self.account, delete_seconds=DELETE_SECONDS))
 
-    async def delete(self, resource: Resource) -> None:
+    async def delete(self, resource: Resource | ResourceState) -> None:
         """Delete the row at once, of a resource that nobody waits for."""
         await self.connection.execute(*SQL.delete_resource(id=resource.id))
 
@@ -189,9 +242,9 @@ class Resources:
         await self.connection.execute(*SQL.add_garbage(prefix=prefix, hours=hours))
 
 
-def in_account_of(connection: Connection | Database, resource: Resource) -> Resources:
+def in_account_of(connection: Connection | Database, resource: Resource | ResourceState) -> Resources:
     """The resources of the account that one belongs to, as its tenant sees them."""
-    region = resource.arn.split(":")[3]
+    region = Arn.parse(str(resource.arn)).region
     return Resources(connection, resource.account, resource.tenant, region)
 
 
@@ -215,32 +268,6 @@ async def lock_unfinished(connection: Connection, identifier: int) -> Resource |
 async def should_run(database: Database, identifier: int) -> bool:
     """Whether a job's resource was neither deleted nor told to stop."""
     return bool(await database.fetchval(*SQL.is_wanted(id=identifier)))
-
-
-async def lock_due_solutions(connection: Connection) -> list[Resource]:
-    """Solutions whose automatic training is due, held so that one worker alone begins it."""
-    return await _lock_due(connection, SQL.solutions_due)
-
-
-async def lock_due_recommenders(connection: Connection) -> list[Resource]:
-    """Recommenders whose model is a week old, held so that one worker alone trains them."""
-    return await _lock_due(connection, SQL.recommenders_due)
-
-
-async def lock_versions_with_new_items(connection: Connection, minutes: float) -> list[Resource]:
-    """Versions that new items wait for, held so that one worker alone renews their models."""
-    return await _lock_due(connection, SQL.versions_to_renew, minutes=minutes)
-
-
-async def _lock_due(connection: Connection, statement: Statement, **values: Any) -> list[Resource]:
-    """The rows of a statement that locks what is due, looked at once more when they are held.
-
-    The first look may be older than the end of the transaction that held them before and made of them
-    what was due: a row that it did not change is given all the same.
-    """
-    due = await connection.fetch(*statement(ids=None, **values))
-    still = await connection.fetch(*statement(ids=[row["id"] for row in due], **values))
-    return [found for row in still if (found := from_row(row))]
 
 
 async def list_jobs(

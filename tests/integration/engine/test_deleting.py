@@ -114,7 +114,7 @@ async def shop(dispatcher: OperationDispatcher, store: Database) -> dict[Type, s
         ),
         NewResource(
             Type.RECOMMENDER, "recommender/r", "r", "shop",
-            {"datasetGroupArn": group, "recipeArn": RECIPE}, "dataset-group/shop", facts={"model_uri": "s3://endcap-data/shop/models/s/1/"},
+            {"datasetGroupArn": group, "recipeArn": RECIPE}, "dataset-group/shop", facts=served,
         ),
         NewResource(
             Type.METRIC_ATTRIBUTION, "metric-attribution/m", "m", "shop",

@@ -178,8 +178,8 @@ async def test_a_dataset_lets_go_of_its_own_files_alone_in_the_folder_of_a_delet
             await datasets.add_parts(
                 connection, found.id, 0, [datasets.Part(f"{written}{number}.parquet", 1, 1)], replacing=True
             )
-        mode = {"importMode": "FULL"}
-        job = NewResource(Type.DATASET_IMPORT_JOB, "j", "j", "shop", mode, events.path, Status.PENDING)
+        document = {"datasetArn": events.arn, "dataSource": {}, "importMode": "FULL"}
+        job = NewResource(Type.DATASET_IMPORT_JOB, "j", "j", "shop", document, events.path, Status.PENDING)
         added = await resources.in_account_of(connection, events).add(job)
         assert added is not None
         await Work(store, Settings())._finish_import(connection, added, [], {"warnings": []}, "new/1/")

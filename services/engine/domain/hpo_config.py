@@ -1,4 +1,7 @@
-"""The search for hyperparameters and for a recipe, as a solution describes it: kept and not used."""
+"""The configuration of hyperparameter search, AutoML and themes, which is stored and has no effect.
+
+https://docs.aws.amazon.com/personalize/latest/dg/API_HPOConfig.html
+"""
 
 from __future__ import annotations
 
@@ -6,20 +9,16 @@ from typing import Annotated
 
 from pydantic import Field
 
-from services.engine.personalize.members import (
-    ArnText,
-    ColumnName,
-    ParameterName,
-    ParameterValue,
-    ShortText,
-    WireModel,
-)
+from services.engine.domain.members import ColumnName, ParameterName, ParameterValue, ShortText
+from shared.aws import WireModel
+from shared.aws.members import ArnText
 
-FARTHEST = 1_000_000
+LIMIT = 1_000_000
+"""The bounds of ranges; a limit of Amazon Personalize."""
 
 
 class HpoObjective(WireModel):
-    """What the search maximises."""
+    """The metric that the search maximizes."""
 
     type: ShortText | None = None
     metric_name: ShortText | None = None
@@ -27,37 +26,37 @@ class HpoObjective(WireModel):
 
 
 class HpoResourceConfig(WireModel):
-    """How many trainings the search may take; numbers as text."""
+    """The number of trainings of the search, as text."""
 
     max_number_of_training_jobs: ShortText | None = None
     max_parallel_training_jobs: ShortText | None = None
 
 
 class IntegerRange(WireModel):
-    """Whole numbers to try."""
+    """A range of integers to try."""
 
     name: ParameterName | None = None
-    min_value: Annotated[int, Field(ge=-FARTHEST)] | None = None
-    max_value: Annotated[int, Field(le=FARTHEST)] | None = None
+    min_value: Annotated[int, Field(ge=-LIMIT)] | None = None
+    max_value: Annotated[int, Field(le=LIMIT)] | None = None
 
 
 class ContinuousRange(WireModel):
-    """Numbers to try."""
+    """A range of numbers to try."""
 
     name: ParameterName | None = None
-    min_value: Annotated[float, Field(ge=-FARTHEST, allow_inf_nan=False)] | None = None
-    max_value: Annotated[float, Field(ge=-FARTHEST, allow_inf_nan=False)] | None = None
+    min_value: Annotated[float, Field(ge=-LIMIT, allow_inf_nan=False)] | None = None
+    max_value: Annotated[float, Field(ge=-LIMIT, allow_inf_nan=False)] | None = None
 
 
 class CategoricalRange(WireModel):
-    """Words to try."""
+    """Categories to try."""
 
     name: ParameterName | None = None
     values: Annotated[tuple[ParameterValue, ...], Field(max_length=100)] | None = None
 
 
 class HyperParameterRanges(WireModel):
-    """What the search tries."""
+    """The ranges that the search tries."""
 
     integer_hyper_parameter_ranges: Annotated[tuple[IntegerRange, ...], Field(max_length=100)] | None = None
     continuous_hyper_parameter_ranges: (
@@ -69,7 +68,7 @@ class HyperParameterRanges(WireModel):
 
 
 class HpoConfig(WireModel):
-    """A search for hyperparameters. Recipes here choose theirs on a validation split by themselves."""
+    """A search for hyperparameters. Without it, too, recipes choose theirs on a validation split."""
 
     hpo_objective: HpoObjective | None = None
     hpo_resource_config: HpoResourceConfig | None = None
@@ -77,19 +76,19 @@ class HpoConfig(WireModel):
 
 
 class AutoMlConfig(WireModel):
-    """A search for a recipe, which performAutoML would begin; that is declined."""
+    """A search for a recipe by performAutoML, which is not supported."""
 
     metric_name: ShortText | None = None
     recipe_list: Annotated[tuple[ArnText, ...], Field(max_length=100)] | None = None
 
 
 class ThemeFields(WireModel):
-    """The column that names an item."""
+    """The column with the name of an item."""
 
     item_name: ColumnName
 
 
 class ThemeGenerationConfig(WireModel):
-    """Themes of batch results, which are declined."""
+    """The generation of themes for batch results, which is not supported."""
 
     fields_for_theme_generation: ThemeFields

@@ -1,0 +1,138 @@
+"""The states of jobs. Each lies below the resource that it works on."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Literal
+
+from services.engine.domain.deployment_config import BatchInferenceJobConfig
+from services.engine.domain.resources import Type
+from services.engine.domain.s3_config import DataSource, JobInput, JobOutput
+from services.engine.domain.state.resource import ArnValue, Document, Facts, ResourceState
+
+ImportMode = Literal["FULL", "INCREMENTAL"]
+IngestionMode = Literal["BULK", "PUT", "ALL"]
+
+
+class JobFacts(Facts):
+    """What a job needs beside its document.
+
+    `store_key` is the access key id with which it uses the object store, or None for the tenant's keys.
+    """
+
+    store_key: str | None = None
+
+
+class DatasetImportJobDocument(Document):
+    """The members of a dataset import job."""
+
+    dataset_arn: ArnValue
+    data_source: DataSource
+    role_arn: str | None = None
+    import_mode: ImportMode
+    publish_attribution_metrics_to_s3: bool | None = None
+
+
+class DatasetImportJobFacts(JobFacts):
+    """`folders` are prefixes of the data bucket that the import has written."""
+
+    folders: list[str] | None = None
+
+
+class DatasetImportJob(ResourceState):
+    """An import of CSV files into a dataset."""
+
+    type: ClassVar[Type] = Type.DATASET_IMPORT_JOB
+    document: DatasetImportJobDocument
+    facts: DatasetImportJobFacts
+
+
+class DatasetExportJobDocument(Document):
+    """The members of a dataset export job."""
+
+    dataset_arn: ArnValue
+    ingestion_mode: IngestionMode
+    role_arn: str
+    job_output: JobOutput
+
+
+class DatasetExportJob(ResourceState):
+    """An export of a dataset into CSV files."""
+
+    type: ClassVar[Type] = Type.DATASET_EXPORT_JOB
+    document: DatasetExportJobDocument
+    facts: JobFacts
+
+
+class DataDeletionJobDocument(Document):
+    """The members of a data deletion job; `num_deleted` counts rows."""
+
+    dataset_group_arn: ArnValue
+    data_source: DataSource
+    role_arn: str
+    num_deleted: int | None = None
+
+
+class DataDeletionJobFacts(JobFacts):
+    """What a data deletion job has done so far.
+
+    `deleted` counts rows, `models` counts models that were rewritten. `receipt` says what each service has
+    erased, once all have confirmed.
+    """
+
+    deleted: int | None = None
+    models: int | None = None
+    receipt: dict[str, Any] | None = None
+
+
+class DataDeletionJob(ResourceState):
+    """A deletion of users."""
+
+    type: ClassVar[Type] = Type.DATA_DELETION_JOB
+    document: DataDeletionJobDocument
+    facts: DataDeletionJobFacts
+
+
+class BatchJobFacts(JobFacts):
+    """`filter` is the expression of the job's filter when the job was made."""
+
+    filter: str | None = None
+
+
+class BatchInferenceJobDocument(Document):
+    """The members of a batch inference job; `filter_arn` is written as the caller wrote it."""
+
+    solution_version_arn: ArnValue
+    filter_arn: str | None = None
+    num_results: int
+    job_input: JobInput
+    job_output: JobOutput
+    role_arn: str
+    batch_inference_job_config: BatchInferenceJobConfig | None = None
+    batch_inference_job_mode: str
+
+
+class BatchInferenceJob(ResourceState):
+    """Recommendations for each line of a file."""
+
+    type: ClassVar[Type] = Type.BATCH_INFERENCE_JOB
+    document: BatchInferenceJobDocument
+    facts: BatchJobFacts
+
+
+class BatchSegmentJobDocument(Document):
+    """The members of a batch segment job; `filter_arn` is written as the caller wrote it."""
+
+    solution_version_arn: ArnValue
+    filter_arn: str | None = None
+    num_results: int
+    job_input: JobInput
+    job_output: JobOutput
+    role_arn: str
+
+
+class BatchSegmentJob(ResourceState):
+    """User segments for each line of a file."""
+
+    type: ClassVar[Type] = Type.BATCH_SEGMENT_JOB
+    document: BatchSegmentJobDocument
+    facts: BatchJobFacts

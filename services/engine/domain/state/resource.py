@@ -1,0 +1,89 @@
+"""What the typed states of all resource types have in common."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, ClassVar, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
+from pydantic.alias_generators import to_camel
+
+from services.engine.domain.resources import DELETING, UNFINISHED, Resource, Status, Type
+from shared.aws import Arn
+
+
+def _parsed(value: object) -> object:
+    return Arn.parse(value) if isinstance(value, str) else value
+
+
+ArnValue = Annotated[Arn, BeforeValidator(_parsed), PlainSerializer(str, return_type=str)]
+"""An ARN that Endcap has written: a string in JSON, an `Arn` in Python."""
+
+
+class _StoredObject(BaseModel):
+    """A JSON object in a jsonb column. Members that this version does not declare are kept."""
+
+    model_config = ConfigDict(frozen=True, extra="allow", populate_by_name=True)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the object as it is stored, without members that are None."""
+        return self.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+
+class Document(_StoredObject):
+    """The column `document`: the members of a resource that Describe answers with, named as on the wire."""
+
+    model_config = ConfigDict(alias_generator=to_camel)
+
+
+class Facts(_StoredObject):
+    """The column `facts`: what only Endcap needs to know of a resource."""
+
+    tags: dict[str, str] | None = None
+
+
+class ResourceState(BaseModel):
+    """One resource: the columns of its row, and its document and facts as objects of its type."""
+
+    model_config = ConfigDict(frozen=True)
+    type: ClassVar[Type]
+
+    id: int
+    account: str
+    tenant: str | None
+    path: str
+    parent: str | None
+    arn: ArnValue
+    name: str
+    status: Status
+    failure_reason: str | None
+    document: Document
+    facts: Facts = Field(default_factory=Facts)
+    created_at: datetime
+    updated_at: datetime
+
+    @classmethod
+    def of(cls, resource: Resource) -> Self:
+        """Parse a row.
+
+        Raise pydantic.ValidationError if its document or facts are not those of the type.
+        """
+        return cls.model_validate(
+            {name: getattr(resource, name) for name in ResourceState.model_fields if name != "type"}
+        )
+
+    @property
+    def is_deleting(self) -> bool:
+        """Return whether the resource was deleted but is still listed."""
+        return self.status in DELETING
+
+    @property
+    def is_unfinished(self) -> bool:
+        """Return whether a worker still has to bring the resource to its final status."""
+        return self.status in UNFINISHED
+
+    @property
+    def owner(self) -> str:
+        """Return the tenant. Only schemas have none, because they belong to the account."""
+        assert self.tenant is not None
+        return self.tenant

@@ -1,0 +1,103 @@
+"""The states of solutions, their versions, and the renewals of models by incremental updates."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar
+
+from pydantic import Field
+
+from services.engine.domain.resources import Type
+from services.engine.domain.solution_config import SolutionConfig
+from services.engine.domain.state.resource import ArnValue, Document, Facts, ResourceState
+from services.engine.domain.state.updates import SolutionUpdate
+
+
+class TrainingDocument(Document):
+    """The members that a recipe reads."""
+
+    event_type: str | None = None
+    solution_config: SolutionConfig | None = None
+
+
+class TrainingSettings(TrainingDocument):
+    """The members that a solution passes on to its versions."""
+
+    perform_hpo: Annotated[bool | None, Field(alias="performHPO")] = None
+    perform_auto_ml: Annotated[bool | None, Field(alias="performAutoML")] = None
+    perform_incremental_update: bool | None = None
+    recipe_arn: ArnValue
+    dataset_group_arn: ArnValue
+
+
+class SolutionDocument(TrainingSettings):
+    """The members of a solution."""
+
+    perform_auto_training: bool = True
+    latest_solution_update: SolutionUpdate | None = None
+
+
+class SolutionFacts(Facts):
+    """The name of the recipe."""
+
+    recipe: str
+
+
+class Solution(ResourceState):
+    """A recipe with its configuration."""
+
+    type: ClassVar[Type] = Type.SOLUTION
+    document: SolutionDocument
+    facts: SolutionFacts
+
+
+class ModelFacts(Facts):
+    """A trained model, once there is one.
+
+    `folder` is a prefix of the data bucket, `model_uri` the same with the bucket, `metrics` are offline
+    metrics. A model that was deleted because newer ones exist is `retired` and has no `model_uri`.
+    """
+
+    recipe: str
+    folder: str
+    model_uri: str | None = None
+    model_sha256: str | None = None
+    metrics: dict[str, float] | None = None
+    retired: bool | None = None
+
+
+class SolutionVersionDocument(TrainingSettings):
+    """The members of a solution version."""
+
+    solution_arn: ArnValue
+    training_mode: str
+    training_type: str
+
+
+class SolutionVersion(ResourceState):
+    """A training of a solution, and its model."""
+
+    type: ClassVar[Type] = Type.SOLUTION_VERSION
+    document: SolutionVersionDocument
+    facts: ModelFacts
+
+
+class ModelRenewalDocument(TrainingDocument):
+    """The settings of the version whose model is renewed."""
+
+    dataset_group_arn: ArnValue
+    training_mode: str = "FULL"
+
+
+class ModelRenewal(ResourceState):
+    """An incremental update: a training whose model replaces that of a version. No operation shows it."""
+
+    type: ClassVar[Type] = Type.MODEL_RENEWAL
+    document: ModelRenewalDocument
+    facts: ModelFacts
+
+
+def recipe_settings(document: TrainingDocument) -> dict[str, Any]:
+    """Return the settings as recipes read them: the solutionConfig as JSON, and the eventType."""
+    config = document.solution_config
+    settings = config.model_dump(mode="json", by_alias=True, exclude_none=True) if config else {}
+    return settings if document.event_type is None else {"eventType": document.event_type, **settings}
