@@ -1,4 +1,4 @@
-"""HTTP for people: what the workers are at."""
+"""HTTP for operators: the status of jobs, and the receipts of data deletions."""
 
 from datetime import datetime
 from typing import Annotated, Any
@@ -25,7 +25,7 @@ _DETAILS = frozenset(
 
 
 class JobStatus(BaseModel):
-    """An import, a training or a batch inference, and how far it is."""
+    """A job and its progress."""
 
     arn: str
     type: str = Field(
@@ -33,58 +33,63 @@ class JobStatus(BaseModel):
     )
     name: str
     status: str = Field(description="CREATE PENDING, CREATE IN_PROGRESS, ACTIVE or CREATE FAILED")
-    failure_reason: str | None = Field(description="why it failed")
-    step: str | None = Field(description="what is being done, in words")
-    share: float | None = Field(description="how much of the work is done, 0 to 1")
+    failure_reason: str | None = Field(description="why the job failed")
+    step: str | None = Field(description="the current step, in words")
+    share: float | None = Field(description="the completed part of the work, 0 to 1")
     warnings: list[str] = Field(description="what Personalize would have refused, and what was left out")
     details: dict[str, Any] = Field(
-        description="of an import its rows, of a version its metrics and what it chose and why, of a batch "
-        "its lines"
+        description="the rows of an import, the metrics and the selected settings of a version, the lines of "
+        "a batch job"
     )
-    attempts: int = Field(description="how often a worker began it")
+    attempts: int = Field(description="how often a worker began the job")
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
 
 
 class JobStatuses(BaseModel):
-    """The newest jobs first."""
+    """Jobs, newest first."""
 
     jobs: list[JobStatus]
 
 
 class ErasureOfService(BaseModel):
-    """What one service has erased."""
+    """The data that one service has erased."""
 
     users: int = Field(description="users that the service has confirmed")
     erased_at: datetime = Field(alias="erasedAt", description="when it confirmed the last of them")
-    rows: dict[str, int] = Field(description="rows that were erased, by the place where they were")
+    rows: dict[str, int] = Field(description="erased rows by the table or file that they were in")
 
 
 class ErasureReceipt(BaseModel):
-    """A data deletion job and what it has erased where."""
+    """A data deletion job and what each service has erased."""
 
     job: str
     status: str = Field(description="PENDING, IN_PROGRESS, COMPLETED or FAILED")
     requested_at: datetime
     deleted_rows: int | None = Field(description="imported and received rows, as numDeleted of the job")
-    models: int | None = Field(description="models that were written anew without the users")
+    models: int | None = Field(description="models that were rewritten without the users")
     services: dict[str, ErasureOfService]
-    waits_for: dict[str, int] = Field(description="services that have not confirmed, and of how many users")
+    waits_for: dict[str, int] = Field(
+        description="the number of users that a service has not confirmed yet, by service"
+    )
 
 
 def router(database: Database, authenticator: Authenticator, settings: Settings) -> APIRouter:
-    """The routes."""
+    """Return the routes."""
     api = APIRouter(tags=["Status"])
     Administrator = Annotated[Principal, Depends(authenticator.require("admin"))]  # noqa: N806
     Reader = Annotated[Principal, Depends(authenticator.require("read"))]  # noqa: N806
 
-    @api.get("/v1/status", operation_id="status", summary="What the workers are at")
+    @api.get("/v1/status", operation_id="status", summary="Status of the newest jobs")
     async def status(
         principal: Reader,
         limit: Annotated[int, Query(ge=1, le=200, description="how many jobs to show")] = 50,
     ) -> JobStatuses:
-        """The newest jobs of the caller's tenant (an API key) or account (an AWS key pair)."""
+        """Return the newest jobs of the caller's tenant (API key) or account (AWS key pair).
+
+        Raise ApiError if the tenant does not exist.
+        """
         try:
             account = await account_of(database, principal, settings)
         except WireError as error:
@@ -95,13 +100,16 @@ def router(database: Database, authenticator: Authenticator, settings: Settings)
     @api.get(
         "/v1/erasures/{name}",
         operation_id="erasure_receipt",
-        summary="What a data deletion job has erased",
+        summary="Receipt of a data deletion job",
         responses={404: {"model": ErrorBody, "description": "There is no such job."}},
     )
     async def receipt(
         principal: Administrator, name: Annotated[str, Path(max_length=63, description="the job's name")]
     ) -> ErasureReceipt:
-        """The confirmations of all services, also of a job that still waits for some of them."""
+        """Return the confirmations of all services, also while some of them are missing.
+
+        Raise ApiError if there is no such job.
+        """
         try:
             account = await account_of(database, principal, settings)
         except WireError as error:

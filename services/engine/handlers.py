@@ -1,4 +1,4 @@
-"""What the engine does with the receipts of erasures."""
+"""The Kafka handlers of the engine: receipts of erasures."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from shared.postgres import Database
 
 @dataclass(frozen=True, slots=True)
 class Handlers:
-    """Keeps what services confirm; the job of the deletion looks at it."""
+    """Saves what services have erased, which the job of a data deletion then reads."""
 
     database: Database
 
     async def users_erased(self, receipts: Sequence[UserErased]) -> None:
-        """Keep the receipts; a repetition changes nothing."""
+        """Save receipts; a repeated one changes nothing."""
         await erasures.confirm(self.database, receipts)

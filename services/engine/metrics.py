@@ -1,4 +1,4 @@
-"""What the engine measures."""
+"""The metrics of the engine."""
 
 from __future__ import annotations
 
@@ -8,22 +8,26 @@ CALLS = counter("endcap_engine_calls_total", "Calls of the control plane.", ["op
 IMPORTED_ROWS = counter("endcap_engine_imported_rows_total", "Rows imported into datasets.", ["type"])
 NULL_CELLS = counter(
     "endcap_engine_null_cells_total",
-    "Cells of imported items and users that are null: they did not fit.",
+    "Cells of imported items and users that became null, because they did not fit their column.",
     ["type"],
 )
 EXPORTED_ROWS = counter("endcap_engine_exported_rows_total", "Rows exported from datasets.", ["type"])
-DELETED_USERS = counter("endcap_engine_deleted_users_total", "Users that deletions named.")
+DELETED_USERS = counter("endcap_engine_deleted_users_total", "Users in data deletion jobs.")
 TRAINING_SECONDS = histogram(
     "endcap_engine_training_seconds",
-    "Time that a training takes, from reading to the stored model.",
+    "Duration of trainings, from reading the data to the stored model.",
     ["recipe"],
     buckets=[1, 2, 5, 10, 20, 40, 80, 160, 320, 640, 1280],
 )
-INFERRED_LINES = counter("endcap_engine_inferred_lines_total", "Lines of batch inference answered.")
-SEGMENT_LINES = counter("endcap_engine_segment_lines_total", "Lines of batch segment jobs answered.")
+INFERRED_LINES = counter(
+    "endcap_engine_inferred_lines_total", "Lines of batch inference jobs that were answered."
+)
+SEGMENT_LINES = counter(
+    "endcap_engine_segment_lines_total", "Lines of batch segment jobs that were answered."
+)
 ATTRIBUTED = counter(
     "endcap_engine_attributed_total",
-    "What the events of metric attributions add up to; of quarters of an hour that are over.",
+    "Sums of metric attributions over closed intervals of 15 minutes.",
     ["tenant", "metric", "event_type", "source"],
 )
-FAILED_JOBS = counter("endcap_engine_failed_jobs_total", "Jobs that ended in CREATE FAILED.", ["kind"])
+FAILED_JOBS = counter("endcap_engine_failed_jobs_total", "Jobs that ended with CREATE FAILED.", ["kind"])

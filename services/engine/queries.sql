@@ -1,44 +1,44 @@
 -- add_account --
--- An account, unless it is there.
+-- Create an account unless it exists.
 INSERT INTO accounts (id) VALUES (:account) ON CONFLICT DO NOTHING;
 
 -- lock_account --
--- Make the changes of one account that count things happen one after the other.
+-- Run the changes of one account that count resources one after the other.
 SELECT id FROM accounts WHERE id = :account FOR UPDATE;
 
 -- tenant_ids --
--- Every tenant id that begins so and was ever used.
-SELECT id FROM tenants WHERE id = :wanted OR id LIKE :wanted || '-%';
+-- Return the tenant ids that were ever used: the prefix itself, and those with a suffix after a dash.
+SELECT id FROM tenants WHERE id = :prefix OR id LIKE :prefix || '-%';
 
 -- add_tenant --
--- A tenant for a new dataset group.
+-- Create the tenant of a new dataset group.
 INSERT INTO tenants (id, account, dataset_group) VALUES (:tenant, :account, :dataset_group);
 
 -- retire_tenant --
--- The dataset group is gone; the id stays used.
+-- Retire the tenant of a deleted dataset group; its id is never used again.
 UPDATE tenants SET retired_at = now() WHERE id = :tenant;
 
 -- tenant_account --
--- The account that a living tenant belongs to.
+-- Return the account of a tenant that is not retired.
 SELECT account FROM tenants WHERE id = :tenant AND retired_at IS NULL;
 
 -- tenant_of_group --
--- The tenant of a living dataset group.
+-- Return the tenant of a dataset group that is not retired.
 SELECT id FROM tenants WHERE account = :account AND dataset_group = :dataset_group AND retired_at IS NULL;
 
 -- drop_tenant_keys --
--- API keys end with their tenant.
+-- Delete the API keys of a tenant.
 DELETE FROM keys WHERE tenant = :tenant;
 
 -- add_resource --
--- A new resource, unless its path is taken.
+-- Insert a resource unless its path is taken.
 INSERT INTO resources (account, tenant, type, path, parent, arn, name, status, document, facts)
 VALUES (:account, :tenant, :type, :path, :parent, :arn, :name, :status, :document, :facts)
 ON CONFLICT (account, path) DO NOTHING
 RETURNING *;
 
 -- resource --
--- The resource at a path of an account, as one tenant (or, with null, the whole account) sees it.
+-- Return the resource at a path of an account, as a tenant sees it, or with null the entire account.
 SELECT *, extract(epoch FROM now() - updated_at)::float8 AS age_seconds FROM resources
 WHERE account = :account
   AND path = :path
@@ -46,7 +46,7 @@ WHERE account = :account
   AND (status <> 'DELETE PENDING' OR updated_at > now() - make_interval(secs => :delete_seconds::float8));
 
 -- locked_resource --
--- The same, held until the end of the transaction, so that nothing is made below a resource that goes.
+-- Return the same, and lock the row, so that nothing is created below a resource that is being deleted.
 SELECT *, extract(epoch FROM now() - updated_at)::float8 AS age_seconds FROM resources
 WHERE account = :account
   AND path = :path
@@ -55,11 +55,11 @@ WHERE account = :account
 FOR UPDATE;
 
 -- resource_by_id --
--- The resource of a job, unless it was deleted.
+-- Return the resource of a job unless it was deleted.
 SELECT * FROM resources WHERE id = :id AND status <> 'DELETE PENDING';
 
 -- resources --
--- One page of the resources of a type, newest first.
+-- Return one page of the resources of a type, newest first.
 SELECT *, extract(epoch FROM now() - updated_at)::float8 AS age_seconds FROM resources
 WHERE account = :account
   AND type = :type
@@ -71,7 +71,7 @@ ORDER BY id DESC
 LIMIT :limit;
 
 -- children --
--- The resources of some types below a parent, newest first.
+-- Return the resources of some types below a parent, newest first.
 SELECT *, extract(epoch FROM now() - updated_at)::float8 AS age_seconds FROM resources
 WHERE account = :account AND parent = :parent AND type = ANY(:types::text[])
   AND (
@@ -81,7 +81,7 @@ WHERE account = :account AND parent = :parent AND type = ANY(:types::text[])
 ORDER BY id DESC;
 
 -- count_resources --
--- How many resources of a type an account has, or one of its tenants; counted no further than the limit.
+-- Count the resources of a type of an account, or of one of its tenants, up to a limit.
 SELECT count(*) FROM (
     SELECT FROM resources
     WHERE account = :account AND type = :type AND (:tenant::text IS NULL OR tenant = :tenant)
@@ -90,16 +90,16 @@ SELECT count(*) FROM (
 ) AS counted;
 
 -- count_unfinished --
--- How many resources of a type a tenant has that wait or are in progress.
+-- Count the resources of a type of a tenant that are pending or in progress.
 SELECT count(*) FROM resources
 WHERE tenant = :tenant AND type = :type AND status = ANY(:statuses::text[]);
 
 -- count_with_document --
--- How many resources of an account have these members in their document.
+-- Count the resources of an account with these members in their document.
 SELECT count(*) FROM resources WHERE account = :account AND type = :type AND document @> :members;
 
 -- update_resource --
--- What became of a resource.
+-- Replace the status, the failure reason, the document and the facts of a resource.
 UPDATE resources
 SET status = :status, failure_reason = :failure_reason, document = :document, facts = :facts,
     updated_at = now()
@@ -107,31 +107,31 @@ WHERE id = :id
 RETURNING *;
 
 -- move_resource --
--- Below which resource lists find this one.
+-- Move a resource below another one.
 UPDATE resources SET parent = :parent WHERE id = :id;
 
 -- unfinished_resource --
--- The resource of a job that has not reached its end, held until the transaction ends.
+-- Return the resource of a job if it has not ended, and lock the row.
 SELECT * FROM resources
 WHERE id = :id AND status <> ALL(ARRAY['ACTIVE', 'CREATE FAILED', 'CREATE STOPPED', 'DELETE PENDING'])
 FOR UPDATE;
 
--- is_wanted --
--- Whether the resource of a job is there, and nobody stops or deletes it.
+-- should_run --
+-- Return whether the resource of a job exists and is neither being stopped nor deleted.
 SELECT EXISTS (
     SELECT FROM resources WHERE id = :id AND status <> ALL(ARRAY['CREATE STOPPING', 'DELETE PENDING'])
 );
 
 -- set_facts --
--- What Endcap alone knows of a resource; that doesn't count as an update of it.
+-- Replace the facts of a resource, which does not count as an update of it.
 UPDATE resources SET facts = :facts WHERE id = :id;
 
 -- resource_named --
--- Whether a resource of a type has a name.
+-- Return whether a resource of a type has a name.
 SELECT 1 FROM resources WHERE account = :account AND type = :type AND name = :name LIMIT 1;
 
 -- solutions_due --
--- Solutions that train themselves: within an hour after they were made, and then every 7 days or as they say.
+-- Lock solutions whose automatic training is due: 55 minutes after creation, then after 7 days or their schedule.
 SELECT solutions.* FROM resources AS solutions
 WHERE solutions.type = 'solution'
   AND (:ids::bigint[] IS NULL OR solutions.id = ANY(:ids::bigint[]))
@@ -155,7 +155,7 @@ LIMIT 20
 FOR UPDATE SKIP LOCKED;
 
 -- recommenders_due --
--- Recommenders whose newest training is 7 days old.
+-- Lock recommenders whose newest training is 7 days old.
 SELECT recommenders.* FROM resources AS recommenders
 WHERE recommenders.type = 'recommender'
   AND (:ids::bigint[] IS NULL OR recommenders.id = ANY(:ids::bigint[]))
@@ -171,7 +171,7 @@ LIMIT 20
 FOR UPDATE SKIP LOCKED;
 
 -- versions_to_renew --
--- The newest versions of solutions with incremental updates, where items came in since their model was made.
+-- Lock the newest versions of solutions with incremental updates if items changed after their model was made.
 SELECT versions.* FROM resources AS versions
 JOIN resources AS solutions
     ON solutions.account = versions.account AND solutions.path = versions.parent AND solutions.type = 'solution'
@@ -215,11 +215,11 @@ LIMIT 20
 FOR UPDATE OF versions SKIP LOCKED;
 
 -- delete_resource --
--- The resource is gone; Describe no longer finds it.
+-- Delete a resource at once.
 DELETE FROM resources WHERE id = :id;
 
 -- end_deletions --
--- Resources whose deletion was shown for long enough, of one account or (with null) of all.
+-- Delete the resources whose deletion was shown for long enough, of one account or with null of all accounts.
 DELETE FROM resources
 WHERE id IN (
     SELECT id FROM resources
@@ -231,52 +231,52 @@ WHERE id IN (
 );
 
 -- begin_invocation --
--- Claim a call by the id that its retries share; no row when it was made before.
+-- Claim a call by the id that its retries share; return no row if it was claimed before.
 INSERT INTO invocations (account, tenant, operation, invocation)
 VALUES (:account, coalesce(:tenant::text, ''), :operation, :invocation)
 ON CONFLICT DO NOTHING
 RETURNING 1;
 
 -- finish_invocation --
--- Keep the answer to a call.
+-- Save the answer to a call.
 UPDATE invocations SET response = :response
 WHERE account = :account AND tenant = coalesce(:tenant::text, '')
   AND operation = :operation AND invocation = :invocation;
 
 -- invocation --
--- The answer that a call got the first time.
+-- Return the answer to the first attempt at a call.
 SELECT response FROM invocations
 WHERE account = :account AND tenant = coalesce(:tenant::text, '')
   AND operation = :operation AND invocation = :invocation;
 
 -- forget_invocations --
--- No client repeats a call after a day.
+-- Delete the answers to calls after a day, when no client retries them.
 DELETE FROM invocations WHERE created_at < now() - interval '1 day';
 
 -- dataset_parts --
--- The Parquet objects of a dataset, oldest first.
+-- Return the Parquet objects of a dataset, oldest first.
 SELECT key, rows, bytes FROM dataset_parts WHERE dataset = :dataset ORDER BY position;
 
 -- drop_dataset_parts --
--- A FULL import replaces what was imported before.
+-- Remove all objects of a dataset, before a FULL import adds its own.
 DELETE FROM dataset_parts WHERE dataset = :dataset RETURNING key;
 
 -- drop_import_parts --
--- Forget what an earlier attempt of the same import has added.
+-- Remove the objects that an earlier attempt at the same import has added.
 DELETE FROM dataset_parts WHERE dataset = :dataset AND import = :import;
 
 -- add_dataset_part --
--- One more object of a dataset.
+-- Add an object to a dataset.
 INSERT INTO dataset_parts (dataset, import, key, rows, bytes)
 VALUES (:dataset, :import, :key, :rows, :bytes);
 
 -- add_garbage --
--- A prefix of the data bucket that is to be emptied later.
+-- Schedule the deletion of a prefix of the data bucket.
 INSERT INTO garbage (prefix, delete_after) VALUES (:prefix, now() + make_interval(secs => 3600 * :hours::float8))
 ON CONFLICT (prefix) DO NOTHING;
 
 -- models_to_retire --
--- Versions behind the newest ones of their solution whose models nothing serves or reads, held.
+-- Lock versions behind the newest ones of their solution whose models nothing serves or reads.
 SELECT versions.id FROM resources AS versions
 WHERE versions.type = 'solution-version' AND versions.status = 'ACTIVE' AND versions.facts ? 'model_uri'
   AND :keep <= (
@@ -300,7 +300,7 @@ LIMIT 20
 FOR UPDATE OF versions SKIP LOCKED;
 
 -- retire_models --
--- Forget the models of held versions, but of those that came into use before they were held; gives the folders.
+-- Retire the models of locked versions, except for those in use by now; return their folders.
 UPDATE resources AS versions
 SET facts = (versions.facts - 'model_uri') || '{"retired": true}'
 WHERE versions.id = ANY(:ids::bigint[])
@@ -318,16 +318,16 @@ WHERE versions.id = ANY(:ids::bigint[])
 RETURNING versions.facts ->> 'folder' AS folder;
 
 -- due_garbage --
--- Prefixes whose time has come.
+-- Return the prefixes that are to be deleted now.
 SELECT prefix FROM garbage WHERE delete_after < now() ORDER BY delete_after LIMIT 20;
 
 -- drop_garbage --
--- The prefix is empty.
+-- Record that a prefix was deleted.
 DELETE FROM garbage WHERE prefix = :prefix;
 
 -- tracked_interactions --
--- What a tenant's event tracker has received, once per event; a session is the user who first logged in to it. Events
--- of a session without a user are left out, unless :sessions: then the session stands for its user.
+-- Return the interactions that a tenant's event tracker has received, once per event. Events of a session belong to the
+-- user who first logged in to it. Without a login they are left out, unless :sessions: then the session is the user.
 WITH logins AS MATERIALIZED (
     SELECT DISTINCT ON (session_id) session_id, user_id
     FROM tracker.interactions_v1
@@ -346,7 +346,7 @@ WHERE events.tenant = :tenant AND events.source = 'personalize' AND events.item_
   AND (deleted.deleted_at IS NULL OR events.occurred_at > deleted.deleted_at);
 
 -- tracked_events --
--- The same with all that each event says, under the user or the session that it came from.
+-- Return all members of the received events, under the user or the session that they came from.
 WITH logins AS MATERIALIZED (
     SELECT DISTINCT ON (session_id) session_id, user_id
     FROM tracker.interactions_v1
@@ -365,13 +365,13 @@ WHERE events.tenant = :tenant AND events.source = 'personalize'
   AND (deleted.deleted_at IS NULL OR events.occurred_at > deleted.deleted_at);
 
 -- put_items --
--- What was said about a tenant's items, or some of them, outside of imports.
+-- Return the items of a tenant that were received without an import: all, or those with some ids.
 SELECT item_id AS id, attributes, name, category, price, currency, available, created_at
 FROM sync.items_v1
 WHERE tenant = :tenant AND (:ids::text[] IS NULL OR item_id = ANY(:ids::text[]));
 
 -- put_users --
--- What was said about a tenant's users, outside of imports.
+-- Return the users of a tenant that were received without an import.
 SELECT user_id AS id, attributes, name, city, province, country
 FROM sync.users_v1 AS users
 WHERE tenant = :tenant AND NOT EXISTS (
@@ -381,21 +381,21 @@ WHERE tenant = :tenant AND NOT EXISTS (
 );
 
 -- deleted_users --
--- Deleted users, and until which second nothing of theirs is used.
+-- Return the deleted users, and the second until which their data is not used.
 SELECT user_id, ceil(extract(epoch FROM deleted_at))::bigint AS until FROM deleted_users WHERE tenant = :tenant;
 
 -- deleted_since --
--- Users who were deleted after a time.
+-- Return the users who were deleted after a time.
 SELECT user_id FROM deleted_users WHERE tenant = :tenant AND deleted_at > :since;
 
 -- delete_users --
--- Nothing of these users that is known by now is used any more.
+-- Mark users as deleted: their data up to now is not used any more.
 INSERT INTO deleted_users (tenant, user_id, deleted_at)
 SELECT :tenant, user_id, now() FROM unnest(:users::text[]) AS user_id
 ON CONFLICT (tenant, user_id) DO UPDATE SET deleted_at = excluded.deleted_at;
 
 -- count_received_of --
--- How many rows of these users, still in use, came from the event tracker and PutUsers.
+-- Count the rows of users, still in use, that came from the event tracker and PutUsers.
 SELECT (
     SELECT count(*) FROM tracker.interactions_v1 AS events
     LEFT JOIN deleted_users AS deleted
@@ -411,11 +411,11 @@ SELECT (
 );
 
 -- replace_dataset_part --
--- A part without the rows of deleted users takes the place of the one with them.
+-- Replace an object of a dataset by one without the rows of deleted users.
 UPDATE dataset_parts SET key = :fresh, rows = :rows, bytes = :bytes WHERE dataset = :dataset AND key = :key;
 
 -- running_jobs --
--- What the workers of a tenant's jobs have said last, newest first.
+-- Return the jobs of a tenant with their progress, newest first.
 SELECT resources.arn, resources.type, resources.name, resources.status, resources.failure_reason,
        resources.facts, jobs.progress, jobs.attempts, jobs.created_at, jobs.started_at, jobs.finished_at
 FROM resources
@@ -425,11 +425,11 @@ ORDER BY resources.id DESC
 LIMIT :limit;
 
 -- has_account --
--- Whether there is such an account.
+-- Return whether an account exists.
 SELECT EXISTS (SELECT FROM accounts WHERE id = :account);
 
 -- add_key --
--- An API key, by its hash; the same key again changes nothing.
+-- Register an API key by its hash; a key that exists is not changed.
 INSERT INTO keys
     (id, key_hash, kind, tenant, scopes, label, expires_at, allowed_origins, requires_origin)
 VALUES
@@ -437,31 +437,31 @@ VALUES
 ON CONFLICT (key_hash) DO NOTHING;
 
 -- key_by_hash --
--- Whose a key is.
+-- Return the tenant and the scopes of a key.
 SELECT id, kind, tenant, scopes FROM keys WHERE key_hash = :key_hash;
 
 -- keys --
--- Every API key, without the key itself.
+-- Return all API keys, without the keys themselves.
 SELECT id, kind, tenant, scopes, label, created_at, expires_at, allowed_origins, requires_origin
 FROM keys
 ORDER BY created_at, id;
 
 -- key --
--- What a key that has not ended is for.
+-- Return the tenant, the scopes and the origins of a key that has not ended.
 SELECT tenant, scopes, label, allowed_origins, requires_origin
 FROM keys
 WHERE id = :id AND coalesce(expires_at > now(), true);
 
 -- end_key --
--- Let an API key end at a time, unless it ends earlier anyway.
+-- Let an API key end at a time, unless it ends earlier.
 UPDATE keys SET expires_at = least(expires_at, :ends_at) WHERE id = :id;
 
 -- revoke_key --
--- An API key that ends now.
+-- Delete an API key.
 DELETE FROM keys WHERE id = :id RETURNING id;
 
 -- add_aws_key --
--- An AWS key pair; the same id again takes the new secret and keeps its scopes.
+-- Register an AWS key pair; for an id that exists, replace the secret and keep the scopes.
 INSERT INTO aws_keys (access_key_id, account, secret_encrypted, label, scopes, opens_store)
 VALUES (:access_key_id, :account, :secret_encrypted, :label, :scopes, :opens_store)
 ON CONFLICT (access_key_id) DO UPDATE
@@ -469,41 +469,41 @@ SET secret_encrypted = excluded.secret_encrypted, account = excluded.account, ac
     ends_at = NULL, opens_store = excluded.opens_store;
 
 -- aws_keys --
--- Every AWS key pair, without its secret.
+-- Return all AWS key pairs, without their secrets.
 SELECT access_key_id, account, label, active, created_at, ends_at, scopes
 FROM aws_keys
 ORDER BY created_at;
 
 -- end_aws_key --
--- Let an AWS key pair end at a time, unless it ends earlier anyway; says what it was for.
+-- Let an AWS key pair end at a time, unless it ends earlier; return its account, label and scopes.
 UPDATE aws_keys SET ends_at = least(ends_at, :ends_at)
 WHERE access_key_id = :access_key_id AND active AND coalesce(ends_at > now(), true)
 RETURNING account, label, scopes;
 
 -- revoke_aws_key --
--- An AWS key pair that ends now.
+-- Deactivate an AWS key pair.
 UPDATE aws_keys SET active = false WHERE access_key_id = :access_key_id AND active RETURNING access_key_id;
 
 -- attributions --
--- Every metric attribution.
+-- Return all active metric attributions.
 SELECT * FROM resources WHERE type = 'metric-attribution' AND status = 'ACTIVE' ORDER BY id;
 
--- first_look --
--- Nobody has looked yet for what a metric attribution has to count; nothing where it is gone.
+-- add_scan --
+-- Add the scan of a metric attribution, unless it was scanned before or deleted.
 INSERT INTO attribution_looks (attribution, looked_at)
 SELECT id, :since FROM resources WHERE id = :attribution
 ON CONFLICT (attribution) DO NOTHING;
 
--- held_look --
--- When that was looked for, held until the transaction ends; nothing while somebody else does it.
+-- lock_scan --
+-- Return the time of the last scan of a metric attribution and lock it; return no row if another worker has the lock.
 SELECT looked_at FROM attribution_looks WHERE attribution = :attribution FOR UPDATE SKIP LOCKED;
 
 -- without_jit --
--- Compile nothing in this transaction: the costs of the next statement are guessed far too high.
+-- Disable JIT compilation in this transaction, because the cost estimate of the next statement is far too high.
 SELECT set_config('jit', 'off', true);
 
 -- buckets_to_count --
--- Closed quarters of an hour whose events are others than were counted, by what was stored lately.
+-- Return the closed buckets of 15 minutes whose number of events differs from the counted one.
 WITH touched AS MATERIALIZED (
     SELECT DISTINCT date_bin('15 minutes', occurred_at, 'epoch') AS bucket
     FROM tracker.interactions_v1
@@ -512,14 +512,14 @@ WITH touched AS MATERIALIZED (
       AND occurred_at >= greatest(:since::timestamptz, now() - interval '14 days')
       AND occurred_at < date_bin('15 minutes', now() - interval '30 seconds', 'epoch')
     UNION
-    -- What does not count any more has left its bucket.
+    -- Events that were replaced no longer count in their bucket.
     SELECT date_bin('15 minutes', occurred_at, 'epoch')
     FROM tracker.replaced_claims_v1
     WHERE tenant = :tenant AND event_type = ANY(:types::text[]) AND replaced_at > :stored_since
       AND occurred_at >= greatest(:since::timestamptz, now() - interval '14 days')
       AND occurred_at < date_bin('15 minutes', now() - interval '30 seconds', 'epoch')
 )
-SELECT touched.bucket, found.events
+SELECT touched.bucket, counts.events
 FROM touched
 CROSS JOIN LATERAL (
     SELECT count(*) AS events
@@ -527,56 +527,56 @@ CROSS JOIN LATERAL (
     WHERE events.tenant = :tenant AND events.event_type = ANY(:types::text[]) AND NOT events.historical
       AND events.occurred_at >= greatest(touched.bucket, :since::timestamptz)
       AND events.occurred_at < touched.bucket + interval '15 minutes'
-) AS found
+) AS counts
 LEFT JOIN attribution_buckets AS known ON known.attribution = :attribution AND known.bucket = touched.bucket
-WHERE known.events IS DISTINCT FROM found.events
+WHERE known.events IS DISTINCT FROM counts.events
 ORDER BY touched.bucket;
 
--- looked_for_buckets --
--- Everything stored until now was looked at.
+-- finish_scan --
+-- Set the time of the last scan to now.
 UPDATE attribution_looks SET looked_at = now() WHERE attribution = :attribution;
 
 -- attributed_events --
--- The events of a bucket that may count.
+-- Return the events of a bucket that may count.
 SELECT event_type, item_id, value, properties, attribution_source, recommendation_id
 FROM tracker.interactions_v1
 WHERE tenant = :tenant AND occurred_at >= :begin AND occurred_at < :end
   AND event_type = ANY(:types::text[]) AND NOT historical;
 
--- recommending --
--- The campaigns and recommenders of a tenant, by the names that the recommender knows them by.
+-- recommendation_sources --
+-- Return the campaigns and recommenders of a tenant by their names among campaigns.
 SELECT name, arn FROM campaigns_v1 WHERE tenant = :tenant;
 
 -- attribution_sources --
--- The sources that a metric attribution has met.
+-- Return the known sources of a metric attribution.
 SELECT DISTINCT source FROM attribution_values WHERE attribution = :attribution;
 
 -- counted_bucket --
--- How many events of a bucket were counted.
+-- Return the number of counted events of a bucket.
 SELECT events FROM attribution_buckets WHERE attribution = :attribution AND bucket = :bucket;
 
 -- attribution_values --
--- What a bucket adds up to.
+-- Return the sums of a bucket.
 SELECT metric, source, value FROM attribution_values WHERE attribution = :attribution AND bucket = :bucket;
 
 -- save_bucket --
--- A bucket is counted.
+-- Save the number of counted events of a bucket.
 INSERT INTO attribution_buckets (attribution, bucket, events) VALUES (:attribution, :bucket, :events)
 ON CONFLICT (attribution, bucket) DO UPDATE SET events = excluded.events;
 
 -- save_attribution_values --
--- What a bucket adds up to now.
+-- Save the sums of a bucket.
 INSERT INTO attribution_values (attribution, bucket, metric, source, value)
 SELECT :attribution, :bucket, metric, source, value
-FROM unnest(:metrics::text[], :sources::text[], :values::float8[]) AS said (metric, source, value)
+FROM unnest(:metrics::text[], :sources::text[], :values::float8[]) AS sums (metric, source, value)
 ON CONFLICT (attribution, bucket, metric, source) DO UPDATE SET value = excluded.value;
 
 -- forget_buckets --
--- Events older than 14 days are not counted; their values go with their buckets.
+-- Delete the buckets older than 15 days with their sums. Events count for 14 days.
 DELETE FROM attribution_buckets WHERE bucket < now() - interval '15 days';
 
 -- requeue_failed_imports --
--- Files of imports that failed are tried again every hour, for as long as the imported rows are surely there.
+-- Queue failed reports of imports again every hour, as long as the imported rows exist.
 UPDATE jobs
 SET status = 'queued', attempts = 0, retries = 0, retrying_since = NULL, run_after = now(), owner = NULL,
     finished_at = NULL, error = NULL
@@ -584,7 +584,7 @@ WHERE kind = 'attribution' AND status = 'failed' AND payload ? 'import'
   AND finished_at < now() - interval '1 hour' AND created_at > now() - make_interval(secs => 3600 * :hours::float8);
 
 -- forget_failed_counts --
--- Counts that failed are queued again after an hour, by looking at everything once more.
+-- Delete failed counts after an hour, with their scan, so that the next scan considers all events.
 WITH failed AS (
     DELETE FROM jobs
     WHERE kind = 'attribution' AND status = 'failed' AND finished_at < now() - interval '1 hour'
@@ -593,18 +593,18 @@ WITH failed AS (
 DELETE FROM attribution_looks WHERE attribution IN (SELECT attribution FROM failed);
 
 -- forget_attribution_jobs --
--- A count that is done is not looked at again.
+-- Delete finished counts after a day.
 DELETE FROM jobs WHERE kind = 'attribution' AND status = 'done' AND finished_at < now() - interval '1 day';
 
 -- request_erasures --
--- Request the erasure of users for a job, once; gives those that are new, with the time up to which.
+-- Request the erasure of users for a job; return the new users with the time of the request.
 INSERT INTO erasures (job, tenant, user_id, requested_at)
 SELECT :job, :tenant, user_id, now() FROM unnest(:users::text[]) AS user_id
 ON CONFLICT DO NOTHING
 RETURNING user_id, requested_at;
 
 -- sessions_of --
--- The newest sessions of users, at most a thousand of each.
+-- Return the newest sessions of users, at most 1,000 of each.
 SELECT user_id, (array_agg(session_id ORDER BY last_at DESC))[1:1000] AS session_ids
 FROM (
     SELECT user_id, session_id, max(occurred_at) AS last_at
@@ -616,27 +616,27 @@ FROM (
 GROUP BY user_id;
 
 -- erasures_of_job --
--- The users of a deletion job.
+-- Return the users of a deletion job.
 SELECT user_id FROM erasures WHERE job = :job ORDER BY user_id;
 
 -- add_erasure_receipts --
--- What services have confirmed; a repeated confirmation changes nothing.
+-- Save the confirmations of services; repeated ones change nothing.
 INSERT INTO erasure_receipts (job, user_id, service, rows, erased_at)
-SELECT one.job, one.user_id, one.service, one.rows, one.erased_at
+SELECT receipts.job, receipts.user_id, receipts.service, receipts.rows, receipts.erased_at
 FROM unnest(:jobs::bigint[], :users::text[], :services::text[], :rows::jsonb[], :times::timestamptz[])
-    AS one (job, user_id, service, rows, erased_at)
-JOIN erasures ON erasures.job = one.job AND erasures.user_id = one.user_id AND erasures.tenant = ANY(:tenants)
+    AS receipts (job, user_id, service, rows, erased_at)
+JOIN erasures ON erasures.job = receipts.job AND erasures.user_id = receipts.user_id AND erasures.tenant = ANY(:tenants)
 ON CONFLICT DO NOTHING;
 
 -- erasure_counts --
--- How many users of a job each service has confirmed.
+-- Count the users of a job that each service has confirmed.
 SELECT service, count(*) AS users
 FROM erasure_receipts
 WHERE job = :job
 GROUP BY service;
 
 -- erasure_rows --
--- What each service has erased for a job, by the place where it was.
+-- Return what each service has erased for a job, as numbers of rows by place.
 SELECT service, count(DISTINCT user_id) AS users, max(erased_at) AS erased_at,
     coalesce(
         (SELECT jsonb_object_agg(place, number) FROM (
@@ -653,26 +653,26 @@ GROUP BY service
 ORDER BY service;
 
 -- count_erasures --
--- How many users a job has.
+-- Count the users of a job.
 SELECT count(*) FROM erasures WHERE job = :job;
 
 -- finish_erasures --
--- Everything about the users of a job is gone.
+-- Record that all data of the users of a job was erased.
 UPDATE erasures SET finished_at = now() WHERE job = :job AND finished_at IS NULL;
 
 -- erasures_to_end --
--- Users whose erasure is long over, so that nobody needs to be told to leave them out any more.
+-- Return users whose erasures have all finished at least an hour ago.
 SELECT DISTINCT tenant, user_id FROM erasures AS ended
 WHERE finished_at < now() - make_interval(hours => 1)
   AND NOT EXISTS (
-      SELECT FROM erasures AS other
-      WHERE other.tenant = ended.tenant AND other.user_id = ended.user_id
-        AND (other.finished_at IS NULL OR other.finished_at >= now() - make_interval(hours => 1))
+      SELECT FROM erasures AS recent
+      WHERE recent.tenant = ended.tenant AND recent.user_id = ended.user_id
+        AND (recent.finished_at IS NULL OR recent.finished_at >= now() - make_interval(hours => 1))
   )
 LIMIT 1000;
 
 -- drop_erasures --
--- Forget the erasures of users; receipts go with them.
+-- Delete the erasures of users with their receipts.
 WITH ended AS (
     DELETE FROM erasures WHERE tenant = :tenant AND user_id = ANY(:users::text[]) RETURNING job, user_id
 )
@@ -681,13 +681,13 @@ USING ended
 WHERE receipts.job = ended.job AND receipts.user_id = ended.user_id;
 
 -- bucket_grants --
--- The places that a tenant may use, by a grant of its own or of its account.
+-- Return the grants of a tenant and of its account.
 SELECT bucket, prefix, read_only
 FROM bucket_grants
 WHERE account = :account AND (tenant IS NULL OR tenant = :tenant);
 
 -- all_bucket_grants --
--- Every grant, with the access key id that jobs use there.
+-- Return all grants with the access key ids that jobs use there.
 SELECT grants.account, grants.tenant, grants.bucket, grants.prefix, grants.read_only, grants.created_at,
     coalesce(own.access_key_id, everyone.access_key_id) AS access_key_id
 FROM bucket_grants AS grants
@@ -696,20 +696,20 @@ LEFT JOIN bucket_keys AS everyone ON everyone.account = grants.account AND every
 ORDER BY grants.account, grants.tenant NULLS FIRST, grants.bucket, grants.prefix;
 
 -- add_bucket_grant --
--- Allow a place; again says anew whether it may be written.
+-- Add a grant; for one that exists, replace whether it may be written.
 INSERT INTO bucket_grants (account, tenant, bucket, prefix, read_only)
 VALUES (:account, :tenant, :bucket, :prefix, :read_only)
 ON CONFLICT (account, tenant, bucket, prefix) DO UPDATE SET read_only = excluded.read_only;
 
 -- remove_bucket_grant --
--- Take a place back.
+-- Remove a grant.
 DELETE FROM bucket_grants
 WHERE account = :account AND tenant IS NOT DISTINCT FROM CAST(:tenant AS text)
   AND bucket = :bucket AND prefix = :prefix
 RETURNING bucket;
 
 -- bucket_keys --
--- The key pair that a tenant's jobs use outside the shared buckets: its own before that of its account.
+-- Return the key pair that a tenant's jobs use outside the shared buckets: its own, else that of its account.
 SELECT access_key_id, secret_encrypted
 FROM bucket_keys
 WHERE account = :account AND (tenant IS NULL OR tenant = :tenant)
@@ -717,26 +717,26 @@ ORDER BY tenant NULLS LAST
 LIMIT 1;
 
 -- store_pair --
--- The secret of a key pair that opens the object store, too; nothing when it does not, or has ended.
+-- Return the secret of an active key pair that is also one of the object store.
 SELECT secret_encrypted
 FROM aws_keys
 WHERE access_key_id = :access_key_id AND account = :account AND opens_store
   AND active AND coalesce(ends_at > now(), true);
 
 -- set_bucket_keys --
--- Have jobs use a key pair.
+-- Set the key pair that jobs use outside the shared buckets.
 INSERT INTO bucket_keys (account, tenant, access_key_id, secret_encrypted)
 VALUES (:account, :tenant, :access_key_id, :secret_encrypted)
 ON CONFLICT (account, tenant) DO UPDATE
 SET access_key_id = excluded.access_key_id, secret_encrypted = excluded.secret_encrypted, created_at = now();
 
 -- drop_bucket_keys --
--- Have jobs use the engine's own keys again.
+-- Delete the key pair of a holder, whose jobs then use the engine's own.
 DELETE FROM bucket_keys
 WHERE account = :account AND tenant IS NOT DISTINCT FROM CAST(:tenant AS text)
 RETURNING access_key_id;
 
 -- drop_tenant_buckets --
--- A tenant that is retired uses no bucket any more.
+-- Delete the grants and the key pair of a retired tenant.
 WITH dropped AS (DELETE FROM bucket_keys WHERE tenant = :tenant)
 DELETE FROM bucket_grants WHERE tenant = :tenant;

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from services.engine.domain.state import Recommender, ResourceState, Solution
+from services.engine.domain.resources import Resource
+from services.engine.domain.state import Recommender, ResourceState, Solution, SolutionVersion
 from services.engine.personalize import incremental_updates, recommender_trainings, solution_versions
 from services.engine.personalize.context import OperationContext
 from services.engine.personalize.dispatcher import OutboxPublisher
@@ -22,7 +23,7 @@ from services.engine.store.due_trainings import (
     lock_due_solutions,
     lock_versions_with_new_items,
 )
-from services.engine.store.resources import State, in_account_of
+from services.engine.store.resources import in_account_of
 from shared.aws import PageTokens
 from shared.postgres import UNAVAILABLE, Database
 
@@ -33,7 +34,8 @@ EVERY_SECONDS = 60.0
 
 log = structlog.get_logger()
 
-Enqueue = Callable[[OperationContext, State], Awaitable[ResourceState]]
+Enqueue = Callable[[OperationContext, Resource], Awaitable[ResourceState]]
+
 
 @dataclass(frozen=True, slots=True)
 class AutoTraining:
@@ -50,9 +52,7 @@ class AutoTraining:
                 *await self._begin(connection, await lock_due_solutions(connection), _train_solution),
                 *await self._begin(connection, await lock_due_recommenders(connection), _train_recommender),
                 *await self._begin(
-                    connection,
-                    await lock_versions_with_new_items(connection, minutes),
-                    incremental_updates.enqueue,
+                    connection, await lock_versions_with_new_items(connection, minutes), _renew_model
                 ),
             ]
         arns = [str(training.arn) for training in trainings]
@@ -61,7 +61,7 @@ class AutoTraining:
         return arns
 
     async def _begin(
-        self, connection: Connection, due: Sequence[State], enqueue: Enqueue[State]
+        self, connection: Connection, due: Sequence[Resource], enqueue: Enqueue
     ) -> list[ResourceState]:
         """Queue trainings; a resource for which that fails is skipped until the next round."""
         trainings = []
@@ -72,18 +72,24 @@ class AutoTraining:
             except UNAVAILABLE:
                 raise
             except Exception:
-                log.exception("engine.auto_training_failed", resource=str(resource.arn))
+                log.exception("engine.auto_training_failed", resource=resource.arn)
         return trainings
 
-    def _context(self, connection: Connection, resource: ResourceState) -> OperationContext:
+    def _context(self, connection: Connection, resource: Resource) -> OperationContext:
         account = in_account_of(connection, resource)
         return OperationContext(account, self.settings, PageTokens(), OutboxPublisher(connection))
 
 
-async def _train_solution(context: OperationContext, solution: Solution) -> ResourceState:
+async def _train_solution(context: OperationContext, row: Resource) -> ResourceState:
+    solution = Solution.of(row)
     request = solution_versions.CreateSolutionVersion(solution_arn=str(solution.arn))
     return await solution_versions.enqueue(context, solution, request, "AUTOMATIC")
 
 
-async def _train_recommender(context: OperationContext, recommender: Recommender) -> ResourceState:
+async def _train_recommender(context: OperationContext, row: Resource) -> ResourceState:
+    recommender = Recommender.of(row)
     return await recommender_trainings.enqueue(context, recommender, recommender.config)
+
+
+async def _renew_model(context: OperationContext, row: Resource) -> ResourceState:
+    return await incremental_updates.enqueue(context, SolutionVersion.of(row))

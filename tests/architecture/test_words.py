@@ -11,7 +11,10 @@ from tests.architecture.source import parsed, python_files
 
 PENDING: tuple[str, ...] = (
     "deploy",
-    "services/engine",
+    "services/engine/computations",
+    "services/engine/jobs",
+    "services/engine/recipes",
+    "services/engine/training",
     "services/loader",
     "services/recommender",
     "services/router",

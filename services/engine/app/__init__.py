@@ -1,4 +1,4 @@
-"""The engine's processes: one that answers, one that works."""
+"""The engine's processes: `serve` answers requests, `worker` runs jobs."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 def build(settings: Settings) -> FastAPI:
-    """The control plane."""
+    """Return the application of the control plane."""
     database = Database(settings.postgres, "engine")
     requests = database.for_requests()
     authenticator = Authenticator(requests, settings.auth)
@@ -46,13 +46,13 @@ def build(settings: Settings) -> FastAPI:
             Json11(authenticator, dispatcher.operations()).router(),
             api.router(requests, authenticator, settings),
         ],
-        description="Amazon Personalize's control plane, and what its workers are at.",
+        description="The control plane of Amazon Personalize, and the status of its jobs.",
         http=settings.http,
     )
 
 
 def worker(settings: Settings) -> FastAPI:
-    """Imports, trainings, batch inferences; the outbox; clearing up."""
+    """Return the application of a worker, which runs jobs, publishes the outbox and cleans up."""
     database = Database(settings.postgres, "engine")
     work, training = Work(database, settings), AutoTraining(database, settings)
     settings.limit_threads()
@@ -67,7 +67,7 @@ def worker(settings: Settings) -> FastAPI:
             publisher,
             Relay(database, publisher),
             Forks(),
-            # One place more than a tenant may occupy, so that no tenant waits for another's jobs to end.
+            # One job more than a tenant may run at once, so that no tenant waits for another tenant's jobs.
             JobWorker(
                 database,
                 work.handlers,

@@ -1,6 +1,6 @@
-"""`python -m services.engine bootstrap --keys <path>`: a new installation's first tenant, keys and buckets.
+"""`python -m services.engine bootstrap --keys <path>`: create the first tenant, the keys and the buckets.
 
-Doing it again changes nothing: what the file holds is registered, what it lacks is made.
+It is idempotent: keys in the file are registered, missing keys are created.
 """
 
 from __future__ import annotations
@@ -41,35 +41,37 @@ TENANT_SCOPES: dict[Scope, tuple[str, ...]] = {
     "catalogue": ("ingest", "catalogue"),
     "admin": ("ingest", "read", "catalogue", "admin"),
 }
-"""The API keys of a tenant. An `ingest` key is public: it is in the pages of the shop."""
+"""The scopes of a tenant's API keys. An `ingest` key is public, because the pages of the shop contain it."""
 
 SERVICE_SCOPES = SCOPES
 TRAINER_SCOPES = ("catalogue", "admin")
-"""What runs need: they import items and users, and make trainings and batches."""
+"""The scopes of the trainer, which imports items and users, trains solutions and starts batch jobs."""
 
 
 def command(settings: Settings, arguments: list[str]) -> int:
-    """Run the command."""
+    """Run `bootstrap`; return the exit status."""
     parser = argparse.ArgumentParser(
         prog="python -m services.engine bootstrap",
         description=(
-            "Make the tenant and dataset group `default`, its event tracker, its keys and the buckets. "
-            "Idempotent: what the keys file holds is registered, what it lacks is made and written to it."
+            "Create the tenant and dataset group `default`, its event tracker, its keys and the buckets. "
+            "Idempotent: keys in the file are registered, missing keys are created and written to it."
         ),
     )
-    parser.add_argument("--keys", type=Path, required=True, help="JSON file of the keys, read and written")
+    parser.add_argument(
+        "--keys", type=Path, required=True, help="JSON file of the keys, which is read and written"
+    )
     parser.add_argument(
         "--wait", type=float, default=90.0, help="seconds to wait for the object store (default %(default)s)"
     )
     parser.add_argument(
         "--bucket-policies",
         action="store_true",
-        help="let each account of a versitygw into what it needs of the buckets: the clients' pair and "
-        "<SERVICE>_AWS_ACCESS_KEY_ID",
+        help="set bucket policies that give each account of a versitygw only the access it needs: that of "
+        "the clients' pair, and those of <SERVICE>_AWS_ACCESS_KEY_ID",
     )
-    given = parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
     try:
-        asyncio.run(_bootstrap(settings, given.keys, given.wait, policies=given.bucket_policies))
+        asyncio.run(_bootstrap(settings, options.keys, options.wait, policies=options.bucket_policies))
     except (Permanent, Transient, ValueError) as error:
         sys.stderr.write(f"bootstrap: {error}\n")
         return 1
@@ -92,7 +94,7 @@ async def _bootstrap(settings: Settings, path: Path, wait: float, *, policies: b
 
 @dataclass(frozen=True, slots=True)
 class Installation:
-    """What bootstrap works on: settings, the keys that are known, one transaction."""
+    """The settings, the known keys and the transaction of a bootstrap."""
 
     settings: Settings
     keys: dict[str, str]
@@ -100,19 +102,19 @@ class Installation:
 
     @property
     def secret_key(self) -> str:
-        """The key that AWS secrets are encrypted with."""
+        """Return the key by which AWS secrets are encrypted; raise Permanent if it is not set."""
         secret = self.settings.auth.endcap_secret_key
         if secret is None:
             raise Permanent(
-                "ENDCAP_SECRET_KEY is not set: it encrypts the AWS secrets, and every process needs the "
-                "same. Make one with `python -c 'from shared.auth import new_secret_key; "
+                "ENDCAP_SECRET_KEY is not set: it encrypts the AWS secrets, and all processes need the "
+                "same key. Create one with `python -c 'from shared.auth import new_secret_key; "
                 "print(new_secret_key())'`."
             )
         return secret.get_secret_value()
 
 
 async def _register(installation: Installation) -> dict[str, str]:
-    """Make and register everything in Postgres; gives the whole of the keys file."""
+    """Create and register everything in Postgres; return the content of the keys file."""
     settings, known = installation.settings, installation.keys
     store = Keys(installation.connection)
     await store.add_account(settings.account)
@@ -144,7 +146,7 @@ async def _register(installation: Installation) -> dict[str, str]:
     )
     trainer = S3Settings.of("trainer")
     if trainer.aws_access_key_id and trainer.aws_access_key_id != made["access_key_id"]:
-        # With a pair of its own for the object store, the trainer signs its calls of Personalize with it.
+        # A trainer with a pair of its own for the object store also signs its Personalize calls with it.
         await store.add_pair(
             trainer.aws_access_key_id,
             _plain(trainer),
@@ -162,7 +164,7 @@ def _plain(pair: S3Settings) -> str:
 
 
 def _key_pair(known: dict[str, str]) -> dict[str, str]:
-    """The pair of the file, else that of the environment (which opens the store, too), else a new one."""
+    """Return the pair in the file, else that of the environment, else a new one."""
     if known.get("access_key_id") and known.get("secret_access_key"):
         return {name: known[name] for name in ("access_key_id", "secret_access_key")}
     environment = S3Settings()
@@ -183,8 +185,8 @@ async def _group(context: OperationContext) -> DatasetGroup:
         group = await dataset_groups.create_group(context, dataset_groups.CreateDatasetGroup(name=TENANT))
     if group.owner != TENANT:
         raise Permanent(
-            f"The dataset group {TENANT} was deleted once, so its tenant is called {group.owner} now; "
-            "bootstrap makes keys for the tenant `default` only. Use `keys create` instead."
+            f"The dataset group {TENANT} was deleted once, so its tenant is now named {group.owner}; "
+            "bootstrap creates keys for the tenant `default` only. Use `keys create` instead."
         )
     return group
 
@@ -204,12 +206,14 @@ def _read(path: Path) -> dict[str, str]:
     try:
         document = json.loads(path.read_text())
     except ValueError as error:
-        raise Permanent(f"{path} is no JSON ({error}); mend it, or move it away for new keys.") from None
+        raise Permanent(
+            f"{path} is not valid JSON ({error}); repair it, or move it away to create new keys."
+        ) from None
     return {name: value for name, value in document.items() if isinstance(value, str)}
 
 
 def _write(path: Path, keys: dict[str, str]) -> None:
-    """Replace the file at once, readable by its owner alone."""
+    """Replace the file atomically, readable only by its owner."""
     path.parent.mkdir(parents=True, exist_ok=True)
     fresh = path.with_name(f".{path.name}.{os.getpid()}")
     descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)

@@ -1,4 +1,4 @@
-"""The two buckets of an installation, and which account may do what in them."""
+"""The two buckets of an installation, and their policies."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _OF_BUCKETS = frozenset(("s3:ListBucket", "s3:ListBucketMultipartUploads"))
 
 @dataclass(frozen=True, slots=True)
 class _Right:
-    """What a service may do with the objects of a bucket whose keys match a pattern."""
+    """The actions that a service may take on the objects of a bucket whose keys match a pattern."""
 
     service: str
     actions: tuple[str, ...]
@@ -48,9 +48,10 @@ def account_services() -> set[str]:
 
 
 async def make_buckets(settings: Settings, *, wait: float, clients: str | None) -> None:
-    """Make the two buckets; the object store may come `wait` seconds later than we do.
+    """Create the two buckets; wait up to `wait` seconds for the object store.
 
-    With the access key id of the clients, also let each account into what it needs, and no further.
+    With the access key id of the clients, also set policies that give each account only the access it needs.
+    Raise Transient if the object store cannot be reached in that time.
     """
     objects = Objects.of(settings.s3)
     data, uploads = settings.s3.endcap_data_bucket, settings.s3.endcap_uploads_bucket
@@ -58,7 +59,7 @@ async def make_buckets(settings: Settings, *, wait: float, clients: str | None) 
     for bucket in (uploads, data):
         while True:
             try:
-                made = await asyncio.to_thread(objects.ensure_bucket, bucket)
+                created = await asyncio.to_thread(objects.ensure_bucket, bucket)
             except Transient as error:
                 sys.stdout.write(f"waiting for the object store: {error}\n")
                 sys.stdout.flush()
@@ -66,7 +67,7 @@ async def make_buckets(settings: Settings, *, wait: float, clients: str | None) 
                     raise
                 await asyncio.sleep(RETRY_SECONDS)
             else:
-                sys.stdout.write(f"bucket {bucket} {'made' if made else 'is there'}\n")
+                sys.stdout.write(f"bucket {bucket} {'created' if created else 'exists'}\n")
                 break
     if clients is not None:
         accounts = {"clients": clients} | {
@@ -77,7 +78,7 @@ async def make_buckets(settings: Settings, *, wait: float, clients: str | None) 
 
 
 def policy(bucket: str, rights: tuple[_Right, ...], accounts: dict[str, str]) -> dict[str, Any]:
-    """Return a bucket policy; its principals are the access key ids of versitygw's accounts."""
+    """Return a bucket policy, whose principals are the access key ids of versitygw's accounts."""
     statements = []
     for right in rights:
         principal = {"AWS": [accounts[right.service]]}

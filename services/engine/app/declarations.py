@@ -1,7 +1,7 @@
-"""`python -m services.engine apply resources.yaml` and `export`: resources as a file.
+"""`python -m services.engine apply resources.yaml` and `export`: the resources of an account as a file.
 
-Both speak the Personalize API with the keys and the endpoint of the environment, so they work from
-anywhere, and with Amazon's own service too.
+Both use the Personalize API with the keys and the endpoint of the environment, so they also work on other
+hosts, and with Amazon's own service.
 """
 
 from __future__ import annotations
@@ -23,66 +23,68 @@ if TYPE_CHECKING:
     from services.engine.settings import Settings
 
 _ENVIRONMENT = (
-    "The endpoint is AWS_ENDPOINT_URL_PERSONALIZE (without it Amazon's own); the keys and the region are "
-    "those of the environment."
+    "The endpoint is AWS_ENDPOINT_URL_PERSONALIZE, or without it that of Amazon; the keys and the region "
+    "come from the environment."
 )
 
 
 def apply(_: Settings, arguments: list[str]) -> int:
-    """Show what is to be done, and do it."""
+    """Show the plan of a file, and carry it out after confirmation; return the exit status."""
     parser = argparse.ArgumentParser(
         prog="python -m services.engine apply",
-        description="Create and update what a file declares. Nothing that it leaves out is touched. "
+        description="Create and update the resources that a file declares. Others are not changed. "
         + _ENVIRONMENT,
     )
-    parser.add_argument("file", help="the declaration, YAML or JSON; - reads standard input")
+    parser.add_argument("file", help="the declaration in YAML or JSON; - reads standard input")
     chosen = parser.add_mutually_exclusive_group()
     chosen.add_argument("--plan", action="store_true", help="show the plan and stop")
-    chosen.add_argument("--yes", action="store_true", help="don't ask")
-    given = parser.parse_args(arguments)
+    chosen.add_argument("--yes", action="store_true", help="do not ask for confirmation")
+    options = parser.parse_args(arguments)
     try:
-        return _apply(given)
+        return _apply(options)
     except EndcapError as error:
         sys.stderr.write(f"apply: {error}\n")
         return 1
 
 
 def export(_: Settings, arguments: list[str]) -> int:
-    """Write what exists as such a file."""
+    """Write the resources of an account as a declaration; return the exit status."""
     parser = argparse.ArgumentParser(
         prog="python -m services.engine export",
-        description="Write what an account holds as a declaration, which `apply` takes. " + _ENVIRONMENT,
+        description="Write the resources of an account as a declaration, which `apply` reads. "
+        + _ENVIRONMENT,
     )
-    parser.add_argument("--group", help="one dataset group with its schemas alone (default: everything)")
-    given = parser.parse_args(arguments)
+    parser.add_argument("--group", help="only one dataset group with its schemas (default: everything)")
+    options = parser.parse_args(arguments)
     try:
-        found = PersonalizeAccount().state().declaration
-        shown = found.restricted_to(given.group) if given.group else found
+        declaration = PersonalizeAccount().state().declaration
+        if options.group:
+            declaration = declaration.restricted_to(options.group)
     except EndcapError as error:
         sys.stderr.write(f"export: {error}\n")
         return 1
-    yaml.safe_dump(shown.to_document(), sys.stdout, sort_keys=False, allow_unicode=True, width=100)
+    yaml.safe_dump(declaration.to_document(), sys.stdout, sort_keys=False, allow_unicode=True, width=100)
     return 0
 
 
-def _apply(given: argparse.Namespace) -> int:
-    wanted = Declaration.parse(_document(given.file))
+def _apply(options: argparse.Namespace) -> int:
+    target = Declaration.parse(_document(options.file))
     account = PersonalizeAccount()
-    steps = plan(wanted, account.state())
+    steps = plan(target, account.state())
     if not steps:
-        _say("Everything is as the file asks for.")
+        _print("All resources are as the file declares.")
         return 0
     for step in steps:
-        _say(str(step))
+        _print(str(step))
     conflicts = [step for step in steps if step.sign == "conflict"]
     if conflicts:
-        raise Permanent(f"{len(conflicts)} of these can't be done (marked !), so nothing is.")
-    if given.plan or not (given.yes or _agreed(steps)):
+        raise Permanent(f"{len(conflicts)} of these steps are not possible (marked !), so none is taken.")
+    if options.plan or not (options.yes or _is_confirmed(steps)):
         return 0
     for number, step in enumerate(steps, 1):
-        _say(f"[{number}/{len(steps)}] {step}")
-        account.take(step, _say)
-    _say("Done.")
+        _print(f"[{number}/{len(steps)}] {step}")
+        account.take(step, _print)
+    _print("Done.")
     return 0
 
 
@@ -93,17 +95,19 @@ def _document(name: str) -> Any:
     except OSError as error:
         raise Permanent(f"The file {name} can't be read: {error.strerror}.") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise Permanent(f"The file {name} is no YAML: {error}") from None
+        raise Permanent(f"The file {name} is not valid YAML: {error}") from None
 
 
-def _agreed(steps: list[Step]) -> bool:
+def _is_confirmed(steps: list[Step]) -> bool:
     if not sys.stdin.isatty():
-        raise Permanent("There is nobody to ask; say --yes, or --plan to look only.")
+        raise Permanent(
+            "Standard input is no terminal to ask for confirmation; use --yes, or --plan to show the plan."
+        )
     sys.stdout.write(f"Take these {len(steps)} steps? [y/N] ")
     sys.stdout.flush()
     return sys.stdin.readline().strip().lower() in {"y", "yes"}
 
 
-def _say(line: str) -> None:
+def _print(line: str) -> None:
     sys.stdout.write(f"{line}\n")
     sys.stdout.flush()

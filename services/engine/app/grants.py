@@ -26,7 +26,7 @@ Action = Callable[["Settings", "Connection", argparse.Namespace], Awaitable[str]
 
 
 def command(settings: Settings, arguments: list[str]) -> int:
-    """Run the command."""
+    """Run `buckets`; return the exit status."""
     options = _parser().parse_args(arguments)
     try:
         sys.stdout.write(asyncio.run(_run(settings, options)) + "\n")
@@ -40,8 +40,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m services.engine buckets",
         description=(
-            "Which places of the object store the jobs of a tenant may use, beside its own prefixes of the "
-            "uploads and data buckets, and with which keys."
+            "The locations of the object store that the jobs of a tenant may use in addition to its own "
+            "prefixes in the uploads and data buckets, and the keys for them."
         ),
     )
     actions = parser.add_subparsers(dest="action", required=True)
@@ -53,17 +53,19 @@ def _parser() -> argparse.ArgumentParser:
 
     allow = action("allow", _allow, "allow a bucket, or a folder in it")
     allow.add_argument("uri", help="s3://bucket, s3://bucket/folder/, or s3://* for every bucket")
-    allow.add_argument("--read-only", action="store_true", help="for the input of jobs alone")
-    remove = action("remove", _remove, "take a place back; also jobs that wait may not use it any more")
+    allow.add_argument("--read-only", action="store_true", help="only for the input of jobs")
+    remove = action(
+        "remove", _remove, "remove a grant; pending jobs may not use the location any more either"
+    )
     remove.add_argument("uri", help="as `buckets list` shows it")
-    keys = action("keys", _keys, "have jobs use a key pair; its secret is read from standard input")
-    keys.add_argument("access_key_id", help="of a user of the object store")
-    drop = action("drop-keys", _drop_keys, "have jobs use the engine's own keys again")
-    action("list", _list, "every place that was allowed")
+    keys = action("keys", _keys, "set the key pair that jobs use; its secret is read from standard input")
+    keys.add_argument("access_key_id", help="access key id of a user of the object store")
+    drop = action("drop-keys", _drop_keys, "delete the key pair, so that jobs use the engine's own keys")
+    action("list", _list, "all grants")
     for parsed in (allow, remove, keys, drop):
         holder = parsed.add_mutually_exclusive_group(required=True)
         holder.add_argument("--tenant", help="for this tenant")
-        holder.add_argument("--account", help="for every tenant of this account, those of later included")
+        holder.add_argument("--account", help="for all tenants of this account, also future ones")
     return parser
 
 
@@ -97,7 +99,7 @@ async def _keys(settings: Settings, connection: Connection, options: argparse.Na
     holder = await _holder(connection, options)
     secret = getpass.getpass("Secret: ") if sys.stdin.isatty() else sys.stdin.readline()
     if not secret.strip():
-        raise Permanent("The secret is read from standard input, and there is none.")
+        raise Permanent("The secret is read from standard input, which is empty.")
     keys = StoreKeys(options.access_key_id, SecretStr(secret.strip()))
     await buckets.set_keys(connection, holder, keys, settings)
     return f"jobs of {_named(holder)} use the key pair {options.access_key_id}"
@@ -111,7 +113,7 @@ async def _drop_keys(_: Settings, connection: Connection, options: argparse.Name
 
 
 async def _list(_: Settings, connection: Connection, __: argparse.Namespace) -> str:
-    rows = [("ACCOUNT", "TENANT", "PLACE", "MAY", "KEYS", "SINCE")]
+    rows = [("ACCOUNT", "TENANT", "LOCATION", "MAY", "KEYS", "SINCE")]
     rows += [
         (
             listed.holder.account,
@@ -130,15 +132,17 @@ async def _list(_: Settings, connection: Connection, __: argparse.Namespace) -> 
 
 
 async def _holder(connection: Connection, options: argparse.Namespace) -> Holder:
-    """The tenant or account of the arguments; Permanent when there is none."""
+    """Return the tenant or account of the arguments; raise Permanent if it does not exist."""
     keys = Keys(connection)
     if options.tenant is None:
         if not await keys.has_account(options.account):
-            raise Permanent(f"There is no account {options.account}; `keys create aws --account` makes one.")
+            raise Permanent(
+                f"There is no account {options.account}; `keys create aws --account` creates one."
+            )
         return Holder(options.account)
     account = await keys.account_of(options.tenant)
     if account is None:
-        raise Permanent(f"There is no tenant {options.tenant}; a dataset group makes one.")
+        raise Permanent(f"There is no tenant {options.tenant}; a dataset group creates one.")
     return Holder(account, options.tenant)
 
 

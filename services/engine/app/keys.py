@@ -23,10 +23,10 @@ Action = Callable[["Settings", "Connection", argparse.Namespace], Awaitable[str]
 
 
 def command(settings: Settings, arguments: list[str]) -> int:
-    """Run the command."""
-    given = _parser().parse_args(arguments)
+    """Run `keys`; return the exit status."""
+    options = _parser().parse_args(arguments)
     try:
-        sys.stdout.write(asyncio.run(_run(settings, given)) + "\n")
+        sys.stdout.write(asyncio.run(_run(settings, options)) + "\n")
     except (Permanent, ValueError) as error:
         sys.stderr.write(f"keys: {error}\n")
         return 1
@@ -37,24 +37,24 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m services.engine keys",
         description=(
-            "API keys and AWS key pairs. A key is shown once, when it is made; Endcap keeps its hash (of "
-            "an AWS secret, its ciphertext)."
+            "API keys and AWS key pairs. A key is shown once, when it is created; Endcap stores its hash, or "
+            "the ciphertext of an AWS secret."
         ),
     )
     actions = parser.add_subparsers(dest="action", required=True)
-    listing = actions.add_parser("list", help="every key, without the key itself")
+    listing = actions.add_parser("list", help="list all keys, without the keys themselves")
     listing.set_defaults(run=_list)
 
-    create = actions.add_parser("create", help="make a key and print it")
+    create = actions.add_parser("create", help="create a key and print it")
     create.set_defaults(run=_create)
-    create.add_argument("scope", choices=[*TENANT_SCOPES, "service", "aws"], help="what the key is for")
-    create.add_argument("--tenant", default=TENANT, help="whose API key (default: %(default)s)")
-    create.add_argument("--account", help="whose AWS key pair (default: the account of the settings)")
-    create.add_argument("--days", type=float, help="days until an API key ends (default: never)")
+    create.add_argument("scope", choices=[*TENANT_SCOPES, "service", "aws"], help="the scope of the key")
+    create.add_argument("--tenant", default=TENANT, help="tenant of an API key (default: %(default)s)")
+    create.add_argument("--account", help="account of an AWS key pair (default: the account of the settings)")
+    create.add_argument("--days", type=float, help="days until an API key expires (default: never)")
     create.add_argument(
         "--scopes",
         type=_pair_scopes,
-        help=f"what an AWS key pair may do, comma-separated (default: {','.join(PAIR_SCOPES)})",
+        help=f"scopes of an AWS key pair, separated by commas (default: {','.join(PAIR_SCOPES)})",
     )
     create.add_argument(
         "--origin",
@@ -70,32 +70,34 @@ def _parser() -> argparse.ArgumentParser:
     )
     create.add_argument("--label", default="", help="a note for the list")
 
-    rotate = actions.add_parser("rotate", help="make a key like another, which then ends after a while")
+    rotate = actions.add_parser(
+        "rotate", help="create a key with the same purpose as another one, which then expires"
+    )
     rotate.set_defaults(run=_rotate)
     rotate.add_argument("id", help="the id of an API key, or an access key id; see `keys list`")
     rotate.add_argument(
-        "--hours", type=float, default=24.0, help="how long the old one still works (default: %(default)s)"
+        "--hours", type=float, default=24.0, help="hours until the old key expires (default: %(default)s)"
     )
 
-    revoke = actions.add_parser("revoke", help="end a key; services forget it within a minute")
+    revoke = actions.add_parser("revoke", help="end a key; services accept it for up to a minute")
     revoke.set_defaults(run=_revoke)
     revoke.add_argument("id", help="the id of an API key, or an access key id; see `keys list`")
     return parser
 
 
-async def _run(settings: Settings, given: argparse.Namespace) -> str:
+async def _run(settings: Settings, options: argparse.Namespace) -> str:
     database = Database(settings.postgres, "engine")
     await database.start()
     try:
         async with database.transaction() as connection:
-            action: Action = given.run
-            return await action(settings, connection, given)
+            action: Action = options.run
+            return await action(settings, connection, options)
     finally:
         await database.stop()
 
 
 async def _list(_: Settings, connection: Connection, __: argparse.Namespace) -> str:
-    rows = [("ID", "TENANT", "SCOPES", "ORIGINS", "MADE", "ENDS", "LABEL")]
+    rows = [("ID", "TENANT", "SCOPES", "ORIGINS", "CREATED", "EXPIRES", "LABEL")]
     rows += [
         (
             str(key["id"]),
@@ -114,44 +116,44 @@ async def _list(_: Settings, connection: Connection, __: argparse.Namespace) -> 
     )
 
 
-async def _create(settings: Settings, connection: Connection, given: argparse.Namespace) -> str:
+async def _create(settings: Settings, connection: Connection, options: argparse.Namespace) -> str:
     keys = Keys(connection)
-    origins = _origins(given)
-    if given.scope == "aws":
-        return await _create_pair(settings, keys, given)
-    if given.scopes is not None:
+    origins = _origins(options)
+    if options.scope == "aws":
+        return await _create_pair(settings, keys, options)
+    if options.scopes is not None:
         raise Permanent(
             "--scopes is for AWS key pairs (`create aws`); an API key has the scopes of its kind."
         )
-    if given.scope == "service":
+    if options.scope == "service":
         key = new_api_key("service")
-        await keys.add(key, tenant=None, scopes=SERVICE_SCOPES, label=given.label)
+        await keys.add(key, tenant=None, scopes=SERVICE_SCOPES, label=options.label)
         return key
-    if await keys.account_of(given.tenant) is None:
-        raise Permanent(f"There is no tenant {given.tenant}; a dataset group makes one.")
-    key = new_api_key(given.scope)
-    expires_at = None if given.days is None else datetime.now(UTC) + timedelta(days=given.days)
+    if await keys.account_of(options.tenant) is None:
+        raise Permanent(f"There is no tenant {options.tenant}; a dataset group creates one.")
+    key = new_api_key(options.scope)
+    expires_at = None if options.days is None else datetime.now(UTC) + timedelta(days=options.days)
     await keys.add(
         key,
-        tenant=given.tenant,
-        scopes=TENANT_SCOPES[given.scope],
-        label=given.label,
+        tenant=options.tenant,
+        scopes=TENANT_SCOPES[options.scope],
+        label=options.label,
         expires_at=expires_at,
         origins=origins,
     )
     return key
 
 
-def _origins(given: argparse.Namespace) -> Origins:
-    """Return the origins of the arguments; Permanent where they do not fit the key."""
-    if given.origin is None:
-        if given.require_origin:
-            raise Permanent("--require-origin needs --origin: it says which origins may use the key.")
+def _origins(options: argparse.Namespace) -> Origins:
+    """Return the origins of the arguments; raise Permanent if they do not suit the key."""
+    if options.origin is None:
+        if options.require_origin:
+            raise Permanent("--require-origin requires --origin, which says which origins may use the key.")
         return Origins()
-    if given.scope in {"service", "aws"}:
+    if options.scope in {"service", "aws"}:
         raise Permanent("--origin is for the API keys of a tenant, which web pages may hold.")
-    allowed = tuple(dict.fromkeys(normalized_origin(origin) for origin in given.origin))
-    return Origins(allowed, given.require_origin)
+    allowed = tuple(dict.fromkeys(normalized_origin(origin) for origin in options.origin))
+    return Origins(allowed, options.require_origin)
 
 
 def _shown_origins(allowed: list[str] | None, *, required: bool) -> str:
@@ -170,11 +172,11 @@ def _pair_scopes(text: str) -> tuple[str, ...]:
     return tuple(scope for scope in PAIR_SCOPES if scope in scopes)
 
 
-async def _create_pair(settings: Settings, keys: Keys, given: argparse.Namespace) -> str:
-    account = given.account or settings.account
+async def _create_pair(settings: Settings, keys: Keys, options: argparse.Namespace) -> str:
+    account = options.account or settings.account
     if not (account.isdigit() and len(account) == len(settings.account)):
-        raise Permanent(f"{account!r} is no account: it has twelve digits.")
-    return await _new_pair(settings, keys, account, given.scopes or PAIR_SCOPES, given.label)
+        raise Permanent(f"{account!r} is not an account: an account has twelve digits.")
+    return await _new_pair(settings, keys, account, options.scopes or PAIR_SCOPES, options.label)
 
 
 async def _new_pair(settings: Settings, keys: Keys, account: str, scopes: Sequence[str], label: str) -> str:
@@ -194,26 +196,26 @@ async def _new_pair(settings: Settings, keys: Keys, account: str, scopes: Sequen
     return f"AWS_ACCESS_KEY_ID={identifier}\nAWS_SECRET_ACCESS_KEY={secret}"
 
 
-async def _rotate(settings: Settings, connection: Connection, given: argparse.Namespace) -> str:
-    """A new key for what the old one was for; the old one ends when its users had time to change over."""
+async def _rotate(settings: Settings, connection: Connection, options: argparse.Namespace) -> str:
+    """Create a key with the purpose of an old one, and let the old one expire."""
     keys = Keys(connection)
-    ended = await keys.end(given.id, datetime.now(UTC) + timedelta(hours=given.hours))
+    ended = await keys.end(options.id, datetime.now(UTC) + timedelta(hours=options.hours))
     if ended is None:
-        raise Permanent(f"There is no active key {given.id}; `keys list` shows the ids.")
+        raise Permanent(f"There is no active key {options.id}; `keys list` shows the ids.")
     if ended.account is not None:
         return await _new_pair(settings, keys, ended.account, ended.scopes, ended.label)
-    key = new_api_key(_word_for(ended.scopes))
+    key = new_api_key(_scope_name(ended.scopes))
     await keys.add(key, tenant=ended.tenant, scopes=ended.scopes, label=ended.label, origins=ended.origins)
     return key
 
 
-def _word_for(scopes: tuple[str, ...]) -> Scope:
-    """The name under which `create` knows these scopes."""
+def _scope_name(scopes: tuple[str, ...]) -> Scope:
+    """Return the argument of `create` that creates a key with these scopes."""
     known: dict[frozenset[str], Scope] = {frozenset(held): word for word, held in TENANT_SCOPES.items()}
     return known.get(frozenset(scopes), "service")
 
 
-async def _revoke(_: Settings, connection: Connection, given: argparse.Namespace) -> str:
-    if not await Keys(connection).revoke(given.id):
-        raise Permanent(f"There is no active key {given.id}; `keys list` shows the ids.")
-    return f"{given.id} is revoked; processes that have seen it forget it within a minute."
+async def _revoke(_: Settings, connection: Connection, options: argparse.Namespace) -> str:
+    if not await Keys(connection).revoke(options.id):
+        raise Permanent(f"There is no active key {options.id}; `keys list` shows the ids.")
+    return f"{options.id} is revoked; processes that have cached it accept it for up to a minute."

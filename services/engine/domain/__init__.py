@@ -1,1 +1,1 @@
-"""The rules of the engine, without clock, network or database."""
+"""The rules of the engine. They do no I/O."""

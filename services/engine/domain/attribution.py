@@ -1,4 +1,4 @@
-"""Metric attribution: what a metric adds up, and for whom an event counts."""
+"""Metric attribution: how events are summed, and to which source each is attributed."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ from shared.events import canonical_type
 from shared.events.field_aliases import folded
 
 UNDEFINED = "SOURCE_NAME_UNDEFINED"
-MOST_SOURCES = 100
+MAX_SOURCES = 100
+"""Sources of a metric attribution; a limit of Amazon Personalize."""
 BUCKET_SECONDS = 15 * 60
-LARGEST = 3.4028235e38
-"""The largest float of 32 bits: sums of such numbers stay numbers."""
+MAX_ABSOLUTE_VALUE = 3.4028235e38
+"""The largest float32, so that float64 sums of such numbers stay finite."""
 
 _SUM = re.compile(
     r"\s*SUM\s*\(\s*(ITEMS|INTERACTIONS)\s*\.\s*([A-Za-z_][A-Za-z0-9_]*)\s*\)\s*", re.IGNORECASE
@@ -26,7 +27,7 @@ _COUNT = re.compile(r"\s*SAMPLECOUNT\s*\(\s*\)\s*", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """One metric: how many events of a type there were, or the sum of a column over them."""
+    """One metric: the number of events of a type, or the sum of a column over them."""
 
     name: str
     event_type: str
@@ -36,7 +37,7 @@ class Metric:
 
     @classmethod
     def parse(cls, name: str, event_type: str, expression: str) -> Metric:
-        """Read an expression; Permanent says which there are."""
+        """Parse an expression; raise Permanent for one that is not supported."""
         if _COUNT.fullmatch(expression):
             return cls(name, event_type, "samplecount")
         match = _SUM.fullmatch(expression)
@@ -50,7 +51,7 @@ class Metric:
 
     @property
     def canonical(self) -> str:
-        """The event type, as events are stored."""
+        """Return the event type as it is stored with events."""
         return canonical_type(self.event_type)
 
 
@@ -60,11 +61,11 @@ Key = tuple[str, str]
 
 @dataclass
 class Tally:
-    """What the events of a bucket add up to, by metric and source.
+    """The sums of the events of a bucket, by metric and source.
 
-    `values` are complete; `items` count the events of each item where a column of the items is summed.
-    `sources` are those met before: of new ones beyond a hundred the events count as undefined. `origin` gives
-    the campaign or recommender whose answer a recommendationId is.
+    `values` are final sums. For metrics that sum a column of the items, `items` counts the events of each
+    item. `sources` are known sources; when there are 100, events of further sources are attributed to
+    UNDEFINED. `origin` returns the campaign or recommender that issued a recommendationId.
     """
 
     metrics: tuple[Metric, ...]
@@ -75,7 +76,7 @@ class Tally:
     items: dict[Key, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
 
     def add(self, events: Iterable[Mapping[str, Any]]) -> None:
-        """Count events, rows of the query attributed_events."""
+        """Add events, which are rows of the query `attributed_events`."""
         for event in events:
             self.events += 1
             source = self._source(event["attribution_source"], event["recommendation_id"])
@@ -93,20 +94,20 @@ class Tally:
         if amount is not None:
             self.values[key] += amount
 
-    def _source(self, said: str | None, recommendation_id: str | None) -> str:
-        source = said or (self.origin(recommendation_id) if recommendation_id else None) or UNDEFINED
+    def _source(self, explicit: str | None, recommendation_id: str | None) -> str:
+        source = explicit or (self.origin(recommendation_id) if recommendation_id else None) or UNDEFINED
         if source not in self.sources:
-            if len(self.sources) >= MOST_SOURCES:
+            if len(self.sources) >= MAX_SOURCES:
                 return UNDEFINED
             self.sources.add(source)
         return source
 
 
 def metric_sums(tally: Tally, reported: Mapping[Key, float]) -> Iterator[dict[str, Any]]:
-    """Each metric and source with what is known of its value; also those whose events are gone.
+    """Yield each metric and source with its sum, also if its events no longer exist.
 
-    A sum has either a `value` or a `column` of the items with the number of events by item; `reported` is
-    what was said of it before.
+    A sum has either a `value`, or a `column` of the items with the number of events by item. `reported` is
+    the value in the last report.
     """
     by_name = {metric.name: metric for metric in tally.metrics}
     for key in sorted(tally.values.keys() | tally.items.keys() | reported.keys()):
@@ -126,19 +127,19 @@ def metric_sums(tally: Tally, reported: Mapping[Key, float]) -> Iterator[dict[st
 
 
 def _value(column: str, event: Mapping[str, Any]) -> Any:
-    wanted = folded(column)
-    if wanted == "eventvalue":
+    key = folded(column)
+    if key == "eventvalue":
         return event["value"]
     properties = event["properties"] or {}
-    return next((value for name, value in properties.items() if folded(name) == wanted), None)
+    return next((value for name, value in properties.items() if folded(name) == key), None)
 
 
 def parse_number(value: Any) -> float | None:
-    """A number, also as text; None for what is none, or larger than a column of the service can hold."""
+    """Return a number, which may be written as text; None for anything else, or above MAX_ABSOLUTE_VALUE."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
     try:
-        found = float(value)
+        parsed = float(value)
     except (ValueError, OverflowError):
         return None
-    return found if abs(found) <= LARGEST else None
+    return parsed if abs(parsed) <= MAX_ABSOLUTE_VALUE else None

@@ -1,6 +1,7 @@
-"""What an account holds, or is to hold, as one document: `resources.yaml`.
+"""A declaration: the resources of an account in one document, `resources.yaml`.
 
-Names are the keys, members have Personalize's own spelling. What a file leaves out is not touched.
+Its keys are names of resources, and members are named as in Amazon Personalize. Resources that a document
+leaves out are not changed.
 """
 
 from __future__ import annotations
@@ -25,33 +26,36 @@ class _Declared(BaseModel):
 
 
 class Schema(_Declared):
-    """An Avro schema as a mapping, or as the text that CreateSchema takes."""
+    """An Avro schema, as a mapping or as the text that CreateSchema takes."""
 
     avro: Annotated[Config, Field(alias="schema")]
     domain: Domain | None = None
 
     @field_validator("avro", mode="before")
     @classmethod
-    def _parsed(cls, given: Any) -> Any:
-        return json.loads(given) if isinstance(given, str) else given
+    def _parsed(cls, avro: Any) -> Any:
+        return json.loads(avro) if isinstance(avro, str) else avro
 
 
 class Dataset(_Declared):
-    """A dataset by its own name and that of its schema."""
+    """A dataset: its name and the name of its schema."""
 
     name: Name
     schema_name: Annotated[Name, Field(alias="schema")]
 
 
 class Campaign(_Declared):
-    """A campaign of a solution; it serves the newest version when it is made."""
+    """A campaign of a solution. It is created with the newest version."""
 
     min_provisioned_tps: Annotated[int | None, Field(ge=1, alias="minProvisionedTPS")] = None
     campaign_config: Config | None = None
 
 
 class Solution(_Declared):
-    """A recipe with its settings. `solutionConfig.autoTrainingConfig` is the schedule of its training."""
+    """A recipe with its configuration.
+
+    `solutionConfig.autoTrainingConfig` is the schedule of its training.
+    """
 
     recipe: str
     event_type: str | None = None
@@ -62,14 +66,14 @@ class Solution(_Declared):
 
 
 class Recommender(_Declared):
-    """A recipe of the ECOMMERCE domain, trained and deployed by one resource."""
+    """A recipe of the ECOMMERCE domain, trained and deployed as one resource."""
 
     recipe: str
     recommender_config: Config | None = None
 
 
 class Group(_Declared):
-    """A dataset group with everything in it."""
+    """A dataset group with its resources."""
 
     domain: Domain | None = None
     datasets: dict[Kind, Dataset] = Field(default_factory=dict)
@@ -80,7 +84,7 @@ class Group(_Declared):
 
 
 class Declaration(_Declared):
-    """The whole document."""
+    """The entire document."""
 
     version: Literal[1] = 1
     schemas: dict[Name, Schema] = Field(default_factory=dict)
@@ -88,41 +92,41 @@ class Declaration(_Declared):
 
     @classmethod
     def parse(cls, document: Any) -> Declaration:
-        """The document as it was parsed; Permanent names every place that is wrong."""
+        """Return the declaration in a document; raise Permanent with the path of every invalid member."""
         try:
             return cls.model_validate(document if document is not None else {})
         except ValidationError as error:
-            wrong = [
-                f"  {'.'.join(str(step) for step in found['loc']) or 'the document'}: {found['msg']}"
-                for found in error.errors()
+            problems = [
+                f"  {'.'.join(map(str, problem['loc'])) or 'the document'}: {problem['msg']}"
+                for problem in error.errors()
             ]
-            raise Permanent("\n".join(["The file is not a declaration of resources:", *wrong])) from None
+            raise Permanent("\n".join(["The file is not a declaration of resources:", *problems])) from None
 
     def to_document(self) -> dict[str, Any]:
-        """The document as it is written, without what is empty."""
-        full: dict[str, Any] = _full(self.model_dump(mode="json", by_alias=True, exclude_none=True))
+        """Return the declaration as a document, without empty members."""
+        full: dict[str, Any] = _without_empty(self.model_dump(mode="json", by_alias=True, exclude_none=True))
         return full
 
     def restricted_to(self, group: str) -> Declaration:
-        """One dataset group with the schemas that it uses; Permanent when there is none."""
-        found = self.dataset_groups.get(group)
-        if found is None:
+        """Return one dataset group with the schemas that it uses; raise Permanent if there is none."""
+        declared = self.dataset_groups.get(group)
+        if declared is None:
             raise Permanent(
                 f"There is no dataset group {group!r}; there are: {', '.join(self.dataset_groups)}."
             )
-        used = {dataset.schema_name for dataset in found.datasets.values()}
+        used = {dataset.schema_name for dataset in declared.datasets.values()}
         schemas = {name: schema for name, schema in self.schemas.items() if name in used}
-        return Declaration(schemas=schemas, dataset_groups={group: found})
+        return Declaration(schemas=schemas, dataset_groups={group: declared})
 
 
-def _full(value: Any) -> Any:
-    """Without empty mappings, but for a group or campaign that is there with nothing to say."""
+def _without_empty(value: Any) -> Any:
+    """Return a value without empty mappings, except for empty dataset groups and campaigns."""
     if not isinstance(value, Mapping):
         return value
     named = {"datasetGroups", "campaigns"}
-    kept = {name: (_kept(inner) if name in named else _full(inner)) for name, inner in value.items()}
+    kept = {name: (_kept(inner) if name in named else _without_empty(inner)) for name, inner in value.items()}
     return {name: inner for name, inner in kept.items() if inner != {}}
 
 
 def _kept(named: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: _full(inner) for name, inner in named.items()}
+    return {name: _without_empty(inner) for name, inner in named.items()}

@@ -1,4 +1,4 @@
-"""Where a tenant may read and write in the object store."""
+"""The locations in the object store that a tenant may read and write."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from shared.errors import Permanent
 OWN_FOLDERS = ("datasets", "models")
 EVERY_BUCKET = "*"
 
-# What Amazon Personalize says before it says what is wrong with a place.
+# How Amazon Personalize begins its error messages about a location.
 INVALID_INPUT_PATH = "Invalid S3 input path."
 INVALID_OUTPUT_PATH = "Invalid S3 output path."
 
-# A bucket may be named by an ARN of an access point, which can lead to any other bucket.
+# S3 accepts the ARN of an access point in place of a bucket name, and that can lead to any other bucket.
 _NO_BUCKET_NAME = re.compile(r"[:\x00-\x1f\x7f]")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 @dataclass(frozen=True, slots=True)
 class Location:
-    """An object, or a folder when the key is empty or ends with a slash.
+    """An object, or a folder if the key is empty or ends with a slash.
 
-    Without a slash it may also be a folder, or the beginning of keys, where it names no object.
+    A key without a slash that names no object is a folder, or a prefix of keys.
     """
 
     bucket: str
@@ -35,17 +35,20 @@ class Location:
 
     @property
     def is_folder(self) -> bool:
-        """Whether the objects below it are meant."""
+        """Return whether the location is a folder: the objects below it."""
         return not self.key or self.key.endswith("/")
 
     @property
     def uri(self) -> str:
-        """`s3://bucket/key`."""
+        """Return `s3://bucket/key`."""
         return f"s3://{self.bucket}/{self.key}"
 
 
 def parse(uri: str, complaint: str) -> Location:
-    """Read `s3://bucket/key`; Permanent with the wire's own complaint for anything else."""
+    """Parse `s3://bucket/key`.
+
+    Raise Permanent with a message that begins with `complaint` for anything else.
+    """
     scheme, _, rest = uri.partition("://")
     bucket, _, key = rest.partition("/")
     if scheme != "s3" or not bucket:
@@ -58,12 +61,12 @@ def parse(uri: str, complaint: str) -> Location:
 
 
 def as_folder(key: str) -> str:
-    """The key of an output place, to put files below."""
+    """Return a key as the prefix of the files in a folder."""
     return key if not key or key.endswith("/") else f"{key}/"
 
 
 class Buckets(NamedTuple):
-    """The buckets in which every tenant has a prefix: what Endcap writes, and what people upload."""
+    """The buckets in which every tenant has a prefix: for data that Endcap writes, and for uploads."""
 
     data: str
     uploads: str
@@ -71,9 +74,9 @@ class Buckets(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """A bucket, or a folder in it, that an operator allows beside the tenant's own prefixes.
+    """A bucket, or a folder in it, that an operator allows in addition to the tenant's own prefixes.
 
-    The bucket `*` is every bucket; `prefix` is empty or ends with a slash.
+    The bucket `*` stands for all buckets. `prefix` is empty or ends with a slash.
     """
 
     bucket: str
@@ -82,8 +85,8 @@ class Grant:
 
     @classmethod
     def parse(cls, uri: str, shared: Buckets, *, read_only: bool = False) -> Grant:
-        """Read `s3://bucket`, `s3://bucket/folder/` or `s3://*`; Permanent for anything else."""
-        location = parse(uri, "This is no place in the object store.")
+        """Parse `s3://bucket`, `s3://bucket/folder/` or `s3://*`; raise Permanent for anything else."""
+        location = parse(uri, "Invalid location in the object store.")
         grant = cls(location.bucket, as_folder(location.key), read_only)
         if grant.bucket == EVERY_BUCKET and grant.prefix:
             raise Permanent("s3://* is every bucket; it takes no folder.")
@@ -97,23 +100,23 @@ class Grant:
 
     @property
     def uri(self) -> str:
-        """`s3://bucket/folder/`."""
+        """Return `s3://bucket/folder/`."""
         return f"s3://{self.bucket}/{self.prefix}" if self.bucket != EVERY_BUCKET else f"s3://{EVERY_BUCKET}"
 
     def covers(self, bucket: str, key: str, *, write: bool) -> bool:
-        """Return whether the key may be used; that of a folder ends with a slash."""
+        """Return whether a key may be used. The key of a folder ends with a slash."""
         if self.bucket not in {EVERY_BUCKET, bucket} or (write and self.read_only):
             return False
-        # Some stores take two slashes for one: then it would be another folder than is checked.
+        # Some stores treat two slashes as one, and would use another folder than the one that is checked.
         return not self.prefix or (key.startswith(self.prefix) and "//" not in key)
 
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """Where the jobs of a tenant may read and write.
+    """The locations that the jobs of a tenant may use.
 
-    `any_bucket`: the object store itself limits the key pair of the job, so every bucket that it opens may be
-    used; but for the shared ones, where the engine's keys are used.
+    With `any_bucket` the object store itself checks the key pair of the job, so all buckets are allowed. In
+    the shared buckets, where jobs use the engine's keys, a tenant may only use its own prefix in any case.
     """
 
     tenant: str
@@ -122,27 +125,27 @@ class Access:
     any_bucket: bool = False
 
     def check_readable(self, location: Location, complaint: str) -> None:
-        """Permanent, with the wire's own complaint, for a place that the tenant may not read.
+        """Raise Permanent with a message that begins with `complaint` if the tenant may not read a location.
 
-        A place without a closing slash may be read as the folder of that name: then only what is in it.
+        A key without a final slash is allowed if the tenant may read the folder of that name.
         """
         if not self.is_readable(Location(location.bucket, as_folder(location.key))):
             self._check(location, complaint, write=False)
 
     def is_readable(self, location: Location) -> bool:
-        """Return whether the tenant may read this very object or folder."""
+        """Return whether the tenant may read exactly this object or folder."""
         with suppress(Permanent):
             self._check(location, "", write=False)
             return True
         return False
 
     def check_writable(self, location: Location, complaint: str) -> None:
-        """Permanent for a place that the tenant may not write, or where the engine keeps its own files."""
+        """Raise Permanent if the tenant may not write a location, or the engine keeps its own files there."""
         location = Location(location.bucket, as_folder(location.key))
         self._check(location, complaint, write=True)
         if location.bucket == self.shared.data:
             folder = location.key.removeprefix(f"{self.tenant}/").split("/")[0]
-            # A store on a file system without upper and lower case takes Models for models.
+            # On a file system without case distinction, Models and models are the same folder.
             if folder.casefold() in OWN_FOLDERS:
                 raise Permanent(
                     f"{complaint} {location.uri} is where the engine keeps its own files; choose another "
@@ -172,30 +175,30 @@ class Access:
 
 
 def _same_bucket(bucket: str, shared: Buckets) -> str | None:
-    """Return the shared bucket that a store could take this one for, whatever the case of its letters."""
+    """Return the shared bucket whose name differs at most in case, or None."""
     return next((name for name in shared if name.casefold() == bucket.casefold()), None)
 
 
 def model_prefix(tenant: str, solution: str, version: str) -> str:
-    """The folder of a version's model in the data bucket."""
+    """Return the prefix of a model in the data bucket."""
     return f"{tenant}/models/{solution}/{version}/"
 
 
 def deletion_prefix(tenant: str, job: int, attempt: int | None = None) -> str:
-    """The beginning of all keys of what a deletion writes anew in the data bucket, or one attempt of it."""
+    """Return the prefix in the data bucket of what a deletion job, or one attempt at it, rewrites."""
     return f"{tenant}/datasets/deletions/{job}/{'' if attempt is None else f'{attempt}-'}"
 
 
 def unused_prefixes(tenant: str, keys: Iterable[str]) -> set[str]:
-    """The prefixes to empty when a dataset has let go of parts.
+    """Return the prefixes to delete when a dataset no longer uses the objects with these keys.
 
-    An import's folder holds nothing but its dataset's parts. What a deletion has written may lie beside the
-    parts of another dataset, which are in use.
+    The folder of an import contains parts of one dataset only, so it is deleted as a whole. The folder of a
+    deletion job also contains parts of other datasets, so there only the keys themselves are deleted.
     """
     mixed = f"{tenant}/datasets/deletions/"
     return {key if key.startswith(mixed) else key.rpartition("/")[0] + "/" for key in keys}
 
 
 def dataset_prefix(tenant: str, kind: str, import_id: int) -> str:
-    """The folder of one import in the data bucket."""
+    """Return the prefix of one import in the data bucket."""
     return f"{tenant}/datasets/{kind.lower()}/{import_id}/"

@@ -1,4 +1,4 @@
-"""What every resource of the control plane has in common."""
+"""What all resources of the control plane have in common."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from shared.aws import Arn
 
 
 class Status(StrEnum):
-    """The status words of the wire, with their spaces. Clients poll until ACTIVE or CREATE FAILED."""
+    """The statuses of resources, as on the wire. Clients poll until ACTIVE or CREATE FAILED."""
 
     PENDING = "CREATE PENDING"
     IN_PROGRESS = "CREATE IN_PROGRESS"
@@ -31,14 +31,14 @@ DELETING = (Status.DELETE_PENDING, Status.DELETE_IN_PROGRESS)
 
 DELETE_PENDING_SECONDS = 0.5
 DELETE_SECONDS = 1.0
-"""Seconds after a deletion at which DELETE PENDING ends, and at which DELETE IN_PROGRESS ends.
+"""Seconds after a deletion at which DELETE PENDING and DELETE IN_PROGRESS end.
 
 Arbitrary: a program that polls right after the deletion sees both. In AWS a deletion takes minutes.
 """
 
 
 class Type(StrEnum):
-    """The types of resource, as they begin the resource part of an ARN."""
+    """The types of resources, as in ARNs. Solution versions have the ARN of their solution and an id."""
 
     DATASET_GROUP = "dataset-group"
     SCHEMA = "schema"
@@ -64,7 +64,7 @@ NOUNS = {kind: kind.value.replace("-", " ") for kind in Type}
 
 @dataclass(frozen=True, slots=True)
 class Resource:
-    """One resource as it is stored; see the table `resources`."""
+    """A row of the table `resources`: its columns, with `document` and `facts` as plain JSON."""
 
     id: int
     account: str
@@ -88,14 +88,14 @@ class Resource:
 
     @property
     def owner(self) -> str:
-        """The tenant; only schemas have none, and nobody asks a schema."""
+        """Return the tenant. Only schemas have none, because they belong to the account."""
         assert self.tenant is not None
         return self.tenant
 
 
 @dataclass(frozen=True, slots=True)
 class NewResource:
-    """A resource about to be stored."""
+    """A row to insert into the table `resources`."""
 
     type: Type
     path: str
@@ -111,11 +111,11 @@ _NOT_IN_A_TENANT_ID = re.compile(r"[^a-z0-9-]+")
 
 
 def tenant_id(group: str, is_taken: Callable[[str], bool]) -> str:
-    """The id of a dataset group's tenant: its name, with a suffix if that was ever used before."""
-    wanted = _NOT_IN_A_TENANT_ID.sub("-", group.lower()).strip("-")
-    number, candidate = 2, wanted
+    """Return the id of a dataset group's tenant: its name in lower case, numbered if that was used before."""
+    base = _NOT_IN_A_TENANT_ID.sub("-", group.lower()).strip("-")
+    number, candidate = 2, base
     while is_taken(candidate):
-        candidate = f"{wanted}-{number}"
+        candidate = f"{base}-{number}"
         number += 1
     return candidate
 

@@ -1,6 +1,7 @@
-"""Avro schemas of datasets: which columns a CSV file has, and which rules they keep.
+"""Avro schemas of datasets: the columns of their CSV files, and the rules for them.
 
-Rules: the guide's "Datasets and schemas". A schema is a flat record; a nullable column is a union with null.
+A schema is a flat record; a nullable column is a union with null. The rules are those of
+https://docs.aws.amazon.com/personalize/latest/dg/how-it-works-dataset-schema.html.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ DATASET_TYPES: tuple[DatasetType, ...] = ("INTERACTIONS", "ITEMS", "USERS")
 
 _RECORDS = {*DATASET_TYPES, "ACTIONS", "ACTION_INTERACTIONS", "ACTIONINTERACTIONS"}
 
-# Column → the types it may have, by the type of the dataset.
+# The columns with the types that they may have, by dataset type.
 REQUIRED: dict[str, dict[str, set[str]]] = {
     "INTERACTIONS": {"USER_ID": {"string"}, "ITEM_ID": {"string"}, "TIMESTAMP": {"long"}},
     "ITEMS": {"ITEM_ID": {"string"}},
@@ -37,13 +38,13 @@ RESERVED: dict[str, dict[str, set[str]]] = {
     "ITEMS": {"CREATION_TIMESTAMP": {"long"}},
     "USERS": {},
 }
-# What the ECOMMERCE domain asks for on top.
+# The columns that the ECOMMERCE domain requires in addition.
 ECOMMERCE: dict[str, dict[str, set[str]]] = {
     "INTERACTIONS": {"EVENT_TYPE": {"string"}},
     "ITEMS": {"PRICE": {"float", "double"}, "CATEGORY_L1": {"string"}},
     "USERS": {},
 }
-# Columns that the domain has a meaning for, and so the mark that a dataset of its items gives them.
+# Columns of the domain's items that must have a mark.
 ECOMMERCE_MARKS: dict[str, Literal["categorical", "textual"]] = {
     "CATEGORY_L1": "categorical",
     "CATEGORY_L2": "categorical",
@@ -53,7 +54,7 @@ ECOMMERCE_MARKS: dict[str, Literal["categorical", "textual"]] = {
     "GENDER": "categorical",
     "PRODUCT_DESCRIPTION": "textual",
 }
-MOST_METADATA = {"INTERACTIONS": 5, "ITEMS": 100, "USERS": 25}
+MAX_METADATA_COLUMNS = {"INTERACTIONS": 5, "ITEMS": 100, "USERS": 25}
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,25 +70,25 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Schema:
-    """The columns of a dataset, in the schema's order, and what the record is called."""
+    """The columns of a dataset in the order of the schema, and the name of the record."""
 
     columns: tuple[Column, ...]
     record: str = ""
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The columns' names."""
+        """Return the names of the columns."""
         return tuple(column.name for column in self.columns)
 
 
 def metadata(schema: Schema, kind: DatasetType) -> list[Column]:
-    """The columns that are neither required nor reserved."""
+    """Return the columns that are neither required nor reserved."""
     known = REQUIRED[kind].keys() | RESERVED[kind].keys()
     return [column for column in schema.columns if column.name not in known]
 
 
 def parse(text: str) -> Schema:
-    """Read an Avro schema; Permanent with a sentence for what is not one, or not a flat record."""
+    """Parse an Avro schema; raise Permanent for any other text, or a record that is not flat."""
     try:
         document = json.loads(text)
     except (ValueError, RecursionError) as error:
@@ -98,7 +99,7 @@ def parse(text: str) -> Schema:
     if not isinstance(fields, list) or not fields:
         raise Permanent("The schema has no fields.")
     columns = tuple(_column(field) for field in fields)
-    # Property keys of events match columns without case and underscores, so these would be one column.
+    # Property names of events match columns without case and underscores, so these could not be told apart.
     counts = Counter(column.name.replace("_", "").upper() for column in columns)
     doubled = [column.name for column in columns if counts[column.name.replace("_", "").upper()] > 1]
     if doubled:
@@ -131,14 +132,14 @@ def _column(field: Any) -> Column:
 
 
 def check(schema: Schema, kind: DatasetType, domain: str | None = None) -> None:
-    """Refuse a schema that can't describe a dataset of this type; Permanent says why."""
+    """Raise Permanent if a schema cannot describe a dataset of a type, in a dataset group with a domain."""
     _check_record(schema, kind)
     columns = {column.name: column for column in schema.columns}
-    wanted = REQUIRED[kind] | (ECOMMERCE[kind] if domain == "ECOMMERCE" else {})
-    missing = [name for name in wanted if name not in columns]
+    required = REQUIRED[kind] | (ECOMMERCE[kind] if domain == "ECOMMERCE" else {})
+    missing = [name for name in required if name not in columns]
     if missing:
         raise Permanent(f"A schema for {kind} needs the fields {missing}, which it lacks.")
-    for name, types in (RESERVED[kind] | wanted).items():
+    for name, types in (RESERVED[kind] | required).items():
         if name in columns and columns[name].type not in types:
             raise Permanent(
                 f"Field {name} of a schema for {kind} must be of type {' or '.join(sorted(types))}, "
@@ -155,7 +156,7 @@ def check(schema: Schema, kind: DatasetType, domain: str | None = None) -> None:
 
 
 def _check_record(schema: Schema, kind: DatasetType) -> None:
-    """Refuse a schema that is called after another type of dataset."""
+    """Raise Permanent if a schema has the name of another dataset type."""
     called = schema.record.upper()
     if called != kind and called in _RECORDS:
         raise Permanent(
@@ -164,20 +165,20 @@ def _check_record(schema: Schema, kind: DatasetType) -> None:
         )
 
 
-def check_replaces(fresh: Schema, before: Schema) -> None:
-    """Refuse a schema that the rows of an earlier one don't fit; Permanent says why."""
-    columns = {column.name: column for column in fresh.columns}
-    gone = [column.name for column in before.columns if column.name not in columns]
+def check_replaces(new: Schema, old: Schema) -> None:
+    """Raise Permanent if rows of an earlier schema do not fit a new one."""
+    columns = {column.name: column for column in new.columns}
+    gone = [column.name for column in old.columns if column.name not in columns]
     if gone:
         raise Permanent(f"The new schema lacks the fields {gone} of the one before; fields can't be removed.")
-    for old in before.columns:
-        new = columns[old.name]
-        if new.type != old.type or (old.nullable and not new.nullable):
+    for column in old.columns:
+        replacement = columns[column.name]
+        if replacement.type != column.type or (column.nullable and not replacement.nullable):
             raise Permanent(
-                f"Field {old.name} was {_described(old)} and can't become {_described(new)}: the rows that "
-                "the dataset holds would not fit."
+                f"Field {column.name} was {_described(column)} and can't become {_described(replacement)}: "
+                "the rows that the dataset holds would not fit."
             )
-    strict = [c.name for c in fresh.columns if c.name not in before.names and not c.nullable]
+    strict = [c.name for c in new.columns if c.name not in old.names and not c.nullable]
     if strict:
         raise Permanent(
             f"The new fields {strict} must be nullable, as a union with null: earlier rows lack them."
@@ -192,9 +193,10 @@ def _check_metadata(schema: Schema, kind: DatasetType) -> None:
     described = metadata(schema, kind)
     if kind != "INTERACTIONS" and not described and not _has_reserved(schema, kind):
         raise Permanent(f"A schema for {kind} needs at least one metadata field beside its id.")
-    if len(described) > MOST_METADATA[kind]:
+    if len(described) > MAX_METADATA_COLUMNS[kind]:
         raise Permanent(
-            f"A schema for {kind} has at most {MOST_METADATA[kind]} metadata fields, not {len(described)}."
+            f"A schema for {kind} has at most {MAX_METADATA_COLUMNS[kind]} metadata fields, "
+            f"not {len(described)}."
         )
     textual = [column.name for column in schema.columns if column.textual]
     if textual and kind != "ITEMS":

@@ -1,4 +1,4 @@
-"""What a plan is made of: steps, and what there is before the first one."""
+"""The steps of a plan, and the state of an account before the first one."""
 
 from __future__ import annotations
 
@@ -8,12 +8,14 @@ from typing import Any, Literal
 
 from services.engine.domain.declaration import Declaration
 
+Call = tuple[str, Mapping[str, Any]]
+"""The name of a method of boto3's client, and its arguments."""
 Sign = Literal["create", "update", "replace", "train", "conflict"]
 
 
 @dataclass(frozen=True)
 class ResourceRef:
-    """The ARN of another resource, known when the step is taken."""
+    """A reference to the ARN of another resource, which is known when the step is taken."""
 
     kind: str
     name: str
@@ -22,17 +24,17 @@ class ResourceRef:
 
 @dataclass(frozen=True)
 class Step:
-    """One change: what people read, and the calls that make it (of boto3's client, in order).
+    """One change: a description, and the calls of boto3's client that make it, in order.
 
-    `makes` is the resource that the last call creates, `waits` the one that has to be ACTIVE afterwards.
-    A conflict has no calls: it is what can't be reached by any.
+    `makes` is the resource that the last call creates or updates, which has to become ACTIVE. A conflict has
+    no calls: it is a difference that no call removes.
     """
 
     sign: Sign
     kind: str
     name: str
     why: str = ""
-    calls: tuple[tuple[str, Mapping[str, Any]], ...] = ()
+    calls: tuple[Call, ...] = ()
     makes: ResourceRef | None = None
 
     def __str__(self) -> str:
@@ -40,11 +42,29 @@ class Step:
         return f"{mark} {self.sign} {self.kind} {self.name}" + (f": {self.why}" if self.why else "")
 
 
+def create_step(kind: str, name: str, operation: str, arguments: Mapping[str, Any]) -> Step:
+    """Return the step that creates a resource by one call."""
+    return Step("create", kind, name, "", ((operation, arguments),), ResourceRef(kind, name))
+
+
+def update_step(kind: str, name: str, why: str, call: Call) -> Step:
+    """Return the step that updates a resource by one call."""
+    return Step("update", kind, name, why, (call,), ResourceRef(kind, name))
+
+
+def conflict(kind: str, name: str, why: str) -> Step:
+    """Return the step for a difference that no call removes."""
+    return Step("conflict", kind, name, why)
+
+
 @dataclass(frozen=True)
 class AccountState:
-    """What an account holds, and what a declaration can't say of it."""
+    """The resources of an account as a declaration, and what a declaration does not contain.
+
+    `failed` are the reasons of failed resources by kind and name, `trained` are the solutions with an ACTIVE
+    version.
+    """
 
     declaration: Declaration
     failed: Mapping[tuple[str, str], str] = field(default_factory=dict)
     trained: frozenset[str] = frozenset()
-    """Solutions with an ACTIVE version."""

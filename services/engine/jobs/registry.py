@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 from services.engine import metrics
 from services.engine.computations import batch_inference, dataset_import, launcher, model_training
 from services.engine.domain import locations, schemas
-from services.engine.domain.state import TrainingDocument, recipe_settings
 from services.engine.domain.resources import Resource, Status, Type
+from services.engine.domain.state import TrainingDocument, recipe_settings
 from services.engine.jobs import metric_attributions, received_rows
 from services.engine.jobs.batch_segments import Segments
 from services.engine.jobs.data_deletions import Deletions

@@ -1,1 +1,1 @@
-"""The Personalize control plane: one module per type of resource, and one table of operations."""
+"""The Personalize control plane: one module for each type of resource, and one table of operations."""

@@ -120,7 +120,7 @@ async def update(context: OperationContext, request: UpdateCampaign) -> Campaign
 
     Raise WireError (InvalidInputException) if nothing changes, or the version cannot be deployed.
     """
-    # The version is locked first, as in a worker that ends a training, so that the two never wait for each other.
+    # A worker that ends a training also locks the version first, so the two never wait for each other.
     arn = request.solution_version_arn
     version = None if arn is None else await _find_version(context, arn)
     campaign = await context.find(request.campaign_arn, state.Campaign, lock=True)

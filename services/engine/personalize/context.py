@@ -63,8 +63,8 @@ class OperationContext:
     async def find(self, arn: str | Arn, state: type[State], *, lock: bool = False) -> State:
         """Return the resource with an ARN, whatever the account and region in the ARN.
 
-        `lock` holds its row until the transaction ends. Raise WireError: ResourceNotFoundException if there is
-        no such resource, ResourceInUseException if it is being deleted and the call changes something.
+        `lock` holds its row until the transaction ends. Raise WireError: ResourceNotFoundException if there
+        is no such resource, ResourceInUseException if it is being deleted and the call changes something.
         """
         kind = state.type
         prefix = "solution" if kind is Type.SOLUTION_VERSION else kind.value
@@ -95,8 +95,8 @@ class OperationContext:
     async def create(self, state: type[State], new: NewState, request: Tagged | None = None) -> State:
         """Store a new resource with the tags of the request, and return it.
 
-        Raise WireError: ResourceAlreadyExistsException if the name is taken, LimitExceededException if the quota
-        is reached.
+        Raise WireError: ResourceAlreadyExistsException if the name is taken, LimitExceededException if the
+        quota is reached.
         """
         await quotas.check(state.type, new.tenant, self.resources, self.settings)
         facts = new.facts.to_json()
@@ -127,8 +127,8 @@ class OperationContext:
     ) -> tuple[list[ViewType], str | None]:
         """Return one page of the resources of a type, newest first, and the token of the next page.
 
-        Only resources below `parent` are listed, if there is one. Raise WireError (InvalidNextTokenException) for
-        a token of another list.
+        Only resources below `parent` are listed, if there is one. Raise WireError
+        (InvalidNextTokenException) for a token of another list.
         """
         scope = f"of {parent.path}" if parent else "of everything"
         listing = f"the list of {state.type.value} {scope} in account {self.resources.account}"

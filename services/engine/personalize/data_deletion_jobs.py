@@ -1,7 +1,7 @@
 """Data deletion jobs: they delete all data of the users whose ids are in a file.
 
-https://docs.aws.amazon.com/personalize/latest/dg/API_DataDeletionJob.html: their status words differ from those
-of all other resources.
+Their status words differ from those of all other resources; see
+https://docs.aws.amazon.com/personalize/latest/dg/API_DataDeletionJob.html.
 """
 
 from __future__ import annotations

@@ -104,7 +104,7 @@ async def create(context: OperationContext, request: CreateDatasetImportJob) -> 
     limit = context.settings.max_pending_imports
     job = await jobs.create_job(context, state.DatasetImportJob, request, dataset, (document, facts), limit)
     # The worker that ends an import queues the next one of the same dataset.
-    if not any(other.is_unfinished for other in earlier):
+    if not any(previous.is_unfinished for previous in earlier):
         await context.enqueue(job)
     return DatasetImportJobCreated(dataset_import_job_arn=str(job.arn))
 

@@ -98,8 +98,8 @@ class DatasetsListed(WireModel):
 async def create(context: OperationContext, request: CreateDataset) -> DatasetCreated:
     """Create a dataset, whose schema must suit its type.
 
-    Raise WireError: InvalidInputException for an unsupported type, ResourceAlreadyExistsException if the dataset
-    group has a dataset of the type. Raise shared.errors.Permanent for a schema that does not suit.
+    Raise WireError: InvalidInputException for an unsupported type, ResourceAlreadyExistsException if the
+    dataset group has a dataset of the type. Raise shared.errors.Permanent for a schema that does not suit.
     """
     kind = _dataset_type(request.dataset_type)
     group = await dataset_groups.lock_active(context, request.dataset_group_arn)

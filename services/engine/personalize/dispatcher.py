@@ -90,7 +90,9 @@ class OperationDispatcher:
         context = OperationContext(resources, self.settings, self.tokens, _NoPublisher(), read_only=True)
         return await spec.handle(context, request)
 
-    async def _run_change(self, name: str, spec: OperationSpec, caller: Caller, call: Call, request: Any) -> Any:
+    async def _run_change(
+        self, name: str, spec: OperationSpec, caller: Caller, call: Call, request: Any
+    ) -> Any:
         """Run the operation once: a repeated invocation gets the answer of the first one."""
         async with self.database.transaction() as connection:
             invocation = invocations.Invocation(

@@ -1,7 +1,7 @@
 """Incremental updates: a version gets a new model in place of its own when items have changed.
 
-Each renewal of a model is a resource below the version, with a training job. No operation shows it. The version
-keeps its ARN, so the campaigns that serve it get the new model.
+Each renewal of a model is a resource below the version, with a training job. No operation shows it. The
+version keeps its ARN, so the campaigns that serve it get the new model.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The check of the S3 locations of a job when the job is created, so that an invalid one is refused at once."""
+"""The S3 locations of a job are checked when it is created, so that it is refused at once."""
 
 from __future__ import annotations
 

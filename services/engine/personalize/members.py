@@ -129,5 +129,4 @@ __all__ = [
     "View",
     "WireModel",
     "described_members",
-    "update_of",
 ]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-
 from collections.abc import Sequence
 from typing import Annotated
 
@@ -108,8 +107,8 @@ class MetricsListed(WireModel):
 async def create(context: OperationContext, request: CreateMetricAttribution) -> MetricAttributionName:
     """Count the events of a dataset group from now on.
 
-    Raise WireError: LimitExceededException if the dataset group has a metric attribution, InvalidInputException
-    for metrics that it cannot have.
+    Raise WireError: LimitExceededException if the dataset group has a metric attribution,
+    InvalidInputException for metrics that it cannot have.
     """
     group = await lock_active(context, request.dataset_group_arn)
     existing = await context.resources.children(group.path, Type.METRIC_ATTRIBUTION, with_deleting=True)

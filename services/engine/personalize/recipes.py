@@ -89,7 +89,8 @@ def recipe_arn(name: str) -> Arn:
 def find(arn: str) -> FittingRecipe:
     """Return the recipe with an ARN.
 
-    Raise WireError: ResourceNotFoundException if there is none, InvalidInputException if Endcap does not have it.
+    Raise WireError: ResourceNotFoundException if there is none, InvalidInputException if Endcap does not
+    have it.
     """
     name = Arn.parse(arn, "recipe").path
     if name in UNSUPPORTED:
@@ -112,8 +113,8 @@ def check_selects_items(version: SolutionVersion, dependents: str) -> None:
     """
     if makes_segments(version):
         raise invalid_input(
-            f"The recipe {version.facts.recipe} makes user segments, so {version.arn} has no {dependents}: make "
-            "a batch segment job."
+            f"The recipe {version.facts.recipe} makes user segments, so {version.arn} has no {dependents}: "
+            "make a batch segment job."
         )
 
 
@@ -137,8 +138,9 @@ async def describe(_: OperationContext, request: RecipeName) -> RecipeDescribed:
 async def list_page(context: OperationContext, request: ListRecipes) -> RecipesListed:
     """List the recipes of a domain, or all recipes.
 
-    Amazon Personalize filters the pages by the domain only after it has cut them, so its first page of a domain
-    always has a token, and programs rely on that. Here that token leads to the remaining recipes, if any.
+    Amazon Personalize filters the pages by the domain only after it has cut them, so its first page of a
+    domain always has a token, and programs rely on that. Here that token leads to the remaining recipes, if
+    any.
     """
     listing = f"ListRecipes {request.domain or ''}"
     matching = [recipe for _, recipe in sorted(RECIPES.items()) if request.domain in {None, recipe.domain}]

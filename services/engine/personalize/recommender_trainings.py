@@ -1,4 +1,4 @@
-"""The trainings of recommenders: the first one, one a week, and one for each change of the trained columns."""
+"""The trainings of recommenders: the first, one a week, and one for each change of the trained columns."""
 
 from __future__ import annotations
 

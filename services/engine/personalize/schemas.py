@@ -107,8 +107,8 @@ async def list_page(context: OperationContext, request: Page) -> SchemasListed:
 async def delete(context: OperationContext, request: SchemaName) -> None:
     """Delete a schema that no dataset uses.
 
-    A schema belongs to the account. A key of one tenant can delete only the schemas made with that tenant's keys.
-    Raise WireError (ResourceInUseException) otherwise.
+    A schema belongs to the account. A key of one tenant can delete only the schemas made with that tenant's
+    keys. Raise WireError (ResourceInUseException) otherwise.
     """
     schema = await context.find(request.schema_arn, state.Schema, lock=True)
     tenant = context.resources.tenant

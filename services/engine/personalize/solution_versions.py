@@ -95,8 +95,8 @@ class SolutionMetrics(WireModel):
 async def create(context: OperationContext, request: CreateSolutionVersion) -> SolutionVersionCreated:
     """Train a new version of a solution, with the settings that the solution has now.
 
-    Raise WireError: LimitExceededException if too many trainings are pending, ResourceAlreadyExistsException if
-    the name is taken, InvalidInputException for an UPDATE before a first version.
+    Raise WireError: LimitExceededException if too many trainings are pending, ResourceAlreadyExistsException
+    if the name is taken, InvalidInputException for an UPDATE before a first version.
     """
     solution = await context.find(request.solution_arn, state.Solution, lock=True)
     limit = context.settings.max_pending_versions

@@ -21,7 +21,7 @@ Training = state.SolutionVersion | state.RecommenderTraining
 
 @dataclass(frozen=True, slots=True)
 class TrainedModel:
-    """A model: the path of its resource, its folder (a prefix of the data bucket), and the folder's SHA-256."""
+    """A model: the path of its resource, its prefix in the data bucket, and the SHA-256 of its files."""
 
     path: str
     folder: str
@@ -78,8 +78,8 @@ async def replace_model(
 ) -> list[CampaignChanged]:
     """Replace a model by another one if it is still in place; return the events of what serves it now.
 
-    The folder of the replaced model is deleted after `hours`. If another model is in place by now, that of the
-    new model is deleted at once.
+    The folder of the replaced model is deleted after `hours`. If another model is in place by now, that of
+    the new model is deleted at once.
     """
     account = resources.in_account_of(connection, resource)
     row = await account.get(old.path, lock=True)

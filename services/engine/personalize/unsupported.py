@@ -1,10 +1,10 @@
-"""What a request may say to Amazon Personalize, and what is declined or changes nothing here."""
+"""Members of requests that Endcap does not support, or that have no effect."""
 
 from __future__ import annotations
 
 from shared.aws import WireError, invalid_input
 
-_NO_ACTIONS = "there are items and no actions; the dataset types are INTERACTIONS, ITEMS and USERS."
+_NO_ACTIONS = "there are no actions; the dataset types are INTERACTIONS, ITEMS and USERS."
 
 VIDEO_ON_DEMAND = "domain VIDEO_ON_DEMAND"
 AUTO_ML = "performAutoML"
@@ -19,18 +19,18 @@ ALTERNATIVES = {
     ACTIONS: _NO_ACTIONS,
     ACTION_INTERACTIONS: _NO_ACTIONS,
 }
-"""What is declined, and what there is instead."""
+"""The unsupported members with their values, and the alternatives."""
 
 IGNORED_MEMBERS = {
-    "roleArn": "any role will do: `buckets allow` of the engine says which places a dataset group may use, "
-    "and `buckets keys` with which key pair.",
-    "kmsKeyArn": "what is at rest is encrypted by the disks and the object store, if at all.",
-    "performHPO, hpoConfig": "each training chooses its settings on a part of its data anyway.",
-    "minProvisionedTPS, minRecommendationRequestsPerSecond": "a campaign that is idle costs nothing.",
+    "roleArn": "any role is accepted: `buckets allow` of the engine sets the locations that a dataset group "
+    "may use, and `buckets keys` the key pair.",
+    "kmsKeyArn": "data at rest is encrypted only if the disks or the object store do so.",
+    "performHPO, hpoConfig": "each training selects its settings on a validation split in any case.",
+    "minProvisionedTPS, minRecommendationRequestsPerSecond": "an idle campaign costs nothing.",
 }
-"""What is taken and shown again but changes nothing, and why."""
+"""The members that are stored and described but have no effect, and the reasons."""
 
 
-def error(what: str) -> WireError:
-    """InvalidInputException with a sentence that says so."""
-    return invalid_input(f"{what} is not supported by Endcap: {ALTERNATIVES[what]}")
+def error(feature: str) -> WireError:
+    """Return the InvalidInputException for an unsupported feature, with its alternative."""
+    return invalid_input(f"{feature} is not supported by Endcap: {ALTERNATIVES[feature]}")

@@ -1,4 +1,4 @@
-"""What metric attributions have counted, and the events that they count."""
+"""The sums of metric attributions, and the events that they count."""
 
 from __future__ import annotations
 
@@ -14,79 +14,83 @@ if TYPE_CHECKING:
     from services.engine.domain.resources import Resource
     from shared.postgres import Connection, Database
 
-_ROWS_AT_ONCE = 5_000
+_BATCH_ROWS = 5_000
 _LATEST_TO_COMMIT = timedelta(minutes=30)
-"""Rows bear the time at which their transaction began, and are seen when it has ended."""
+"""The longest transaction that stores events. Rows have the time at which their transaction began, and are
+visible only after it has ended."""
 
 
 async def list_active(database: Database) -> list[Resource]:
-    """Every metric attribution."""
+    """Return all metric attributions."""
     rows = await database.fetch(*SQL.attributions())
-    return [found for row in rows if (found := from_row(row))]
+    return [attribution for row in rows if (attribution := from_row(row))]
 
 
-async def lock_last_scan(connection: Connection, found: Resource) -> datetime | None:
-    """When work for a metric attribution was looked for last; None while another worker does that.
+async def lock_last_scan(connection: Connection, attribution: Resource) -> datetime | None:
+    """Lock the scan of a metric attribution, and return the time of the last one.
 
-    Until the transaction ends no other worker looks. The resource itself is not held: looking may take long.
+    None if another worker has it. The lock lasts until the transaction ends. The row of the resource is not
+    locked, because a scan may take long.
     """
-    since = found.created_at
-    await connection.execute(*SQL.first_look(attribution=found.id, since=since))
-    looked_at: datetime | None = await connection.fetchval(*SQL.held_look(attribution=found.id))
+    since = attribution.created_at
+    await connection.execute(*SQL.add_scan(attribution=attribution.id, since=since))
+    looked_at: datetime | None = await connection.fetchval(*SQL.lock_scan(attribution=attribution.id))
     return looked_at
 
 
 async def changed_buckets(
-    connection: Connection, found: Resource, types: Sequence[str], looked_at: datetime
+    connection: Connection, attribution: Resource, types: Sequence[str], looked_at: datetime
 ) -> list[tuple[datetime, int]]:
-    """Closed buckets in which there are other events than were counted: their beginnings, and how many.
+    """Return the beginnings and the numbers of events of closed buckets whose number of events has changed.
 
-    Looks at what was stored since the last time, and half an hour before.
+    Only events that were stored since `looked_at`, or half an hour before, are considered.
     """
     await connection.execute(*SQL.without_jit())
     rows = await connection.fetch(
         *SQL.buckets_to_count(
-            attribution=found.id,
-            tenant=found.owner,
+            attribution=attribution.id,
+            tenant=attribution.owner,
             types=list(types),
-            since=found.created_at,
+            since=attribution.created_at,
             stored_since=looked_at - _LATEST_TO_COMMIT,
         )
     )
-    await connection.execute(*SQL.looked_for_buckets(attribution=found.id))
+    await connection.execute(*SQL.finish_scan(attribution=attribution.id))
     return [(row["bucket"], row["events"]) for row in rows]
 
 
 async def events(
-    database: Database, found: Resource, bucket: datetime, types: Sequence[str]
+    database: Database, attribution: Resource, bucket: datetime, types: Sequence[str]
 ) -> AsyncIterator[list[Any]]:
-    """The events of a bucket, some thousand at a time."""
+    """Yield the events of a bucket in batches of 5,000."""
     text, *arguments = SQL.attributed_events(
-        tenant=found.owner,
-        begin=max(bucket, found.created_at),
+        tenant=attribution.owner,
+        begin=max(bucket, attribution.created_at),
         end=bucket + timedelta(seconds=BUCKET_SECONDS),
         types=list(types),
     )
     async with database.transaction("repeatable_read", readonly=True) as connection:
         cursor = await connection.cursor(text, *arguments)
-        while rows := await cursor.fetch(_ROWS_AT_ONCE):
+        while rows := await cursor.fetch(_BATCH_ROWS):
             yield rows
 
 
 async def sources(database: Database, attribution: int) -> set[str]:
-    """The sources that were met so far."""
+    """Return the known sources."""
     return {row["source"] for row in await database.fetch(*SQL.attribution_sources(attribution=attribution))}
 
 
 async def recommendation_sources(database: Database, tenant: str) -> list[tuple[str, str]]:
-    """The campaigns and recommenders of a tenant: names and ARNs."""
-    return [(row["name"], row["arn"]) for row in await database.fetch(*SQL.recommending(tenant=tenant))]
+    """Return the campaigns and recommenders of a tenant: their names among campaigns, and their ARNs."""
+    return [
+        (row["name"], row["arn"]) for row in await database.fetch(*SQL.recommendation_sources(tenant=tenant))
+    ]
 
 
 async def load_bucket(
     connection: Connection | Database, attribution: int, bucket: datetime
 ) -> tuple[int | None, dict[Key, float]]:
-    """How many events of a bucket were counted (None: it never was), and what they added up to."""
+    """Return the number of counted events of a bucket, None if it was never counted, and its sums."""
     known = await connection.fetchval(*SQL.counted_bucket(attribution=attribution, bucket=bucket))
     rows = await connection.fetch(*SQL.attribution_values(attribution=attribution, bucket=bucket))
     return known, {(row["metric"], row["source"]): row["value"] for row in rows}
@@ -95,7 +99,7 @@ async def load_bucket(
 async def save_bucket(
     connection: Connection, attribution: int, bucket: datetime, events: int, values: Mapping[Key, float]
 ) -> None:
-    """Keep what a bucket adds up to."""
+    """Save the number of events and the sums of a bucket."""
     await connection.execute(*SQL.save_bucket(attribution=attribution, bucket=bucket, events=events))
     keys = list(values)
     await connection.execute(
@@ -110,11 +114,11 @@ async def save_bucket(
 
 
 async def forget(database: Database, hours: float) -> None:
-    """Forget what can't change any more, and what is to be tried once more.
+    """Delete what no longer changes, and retry what failed.
 
-    The first are buckets of which no event is counted now, and their jobs; the second are counts that
-    failed, since the place of their files may be there by now. The file of an import is tried again for
-    so many hours, in which nobody clears its rows away.
+    Old buckets and their jobs are deleted. Failed counts are queued again, because the location of their
+    files may be usable by now. Files of imports are retried for `hours`, during which the imported rows
+    exist.
     """
     await database.execute(*SQL.forget_buckets())
     await database.execute(*SQL.requeue_failed_imports(hours=hours))

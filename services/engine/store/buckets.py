@@ -1,4 +1,4 @@
-"""Which buckets tenants may use beside their own prefixes, and with which keys."""
+"""The buckets that tenants may use in addition to their own prefixes, and the keys for them."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class StoreKeys:
 
 @dataclass(frozen=True, slots=True)
 class TenantStore:
-    """What the jobs of a tenant may reach, and with which keys; the engine's own for None."""
+    """The locations that the jobs of a tenant may use, and their keys; without keys, those of the engine."""
 
     access: Access
     keys: StoreKeys | None = None
@@ -38,7 +38,7 @@ class TenantStore:
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """A tenant, or for None all tenants of the account, those of later included."""
+    """A tenant, or without one all tenants of the account, also future ones."""
 
     account: str
     tenant: str | None = None
@@ -46,7 +46,7 @@ class Holder:
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """A grant as people see it."""
+    """A grant in the output of `buckets list`."""
 
     holder: Holder
     grant: Grant
@@ -66,24 +66,25 @@ async def grants(connection: Connection | Database, account: str, tenant: str) -
 
 
 async def opens_store(connection: Connection | Database, account: str, access_key_id: str) -> bool:
-    """Return whether a key pair of the account is one of the object store as well."""
+    """Return whether a key pair of the account is also a key pair of the object store."""
     pair = await connection.fetchrow(*SQL.store_pair(account=account, access_key_id=access_key_id))
     return pair is not None
 
 
 async def store_of(database: Database, settings: Settings, resource: Resource) -> TenantStore:
-    """Return what the job of a resource may reach now. Permanent when its keys can't be decrypted.
+    """Return the locations and the keys of the job of a resource.
 
-    A job that was made with a key pair of the object store uses that pair, any other one that of its tenant.
+    A job that was created with a key pair of the object store uses that pair, any other job the one of its
+    tenant. Raise Permanent if its keys cannot be decrypted.
     """
     account, tenant = resource.account, resource.owner
-    found = await grants(database, account, tenant)
+    allowed = await grants(database, account, tenant)
     if store_key := resource.facts.get("store_key"):
         row = await database.fetchrow(*SQL.store_pair(account=account, access_key_id=store_key))
         if row is not None:
-            access = Access(tenant, shared_of(settings.s3), found, any_bucket=True)
+            access = Access(tenant, shared_of(settings.s3), allowed, any_bucket=True)
             return TenantStore(access, _keys(store_key, row["secret_encrypted"], settings))
-    access = Access(tenant, shared_of(settings.s3), found)
+    access = Access(tenant, shared_of(settings.s3), allowed)
     row = await database.fetchrow(*SQL.bucket_keys(account=account, tenant=tenant))
     if row is None:
         return TenantStore(access)
@@ -95,7 +96,7 @@ def _keys(access_key_id: str, secret_encrypted: bytes, settings: Settings) -> St
 
 
 async def allow(connection: Connection, holder: Holder, grant: Grant) -> None:
-    """Allow a place; allowing it again says anew whether it may be written."""
+    """Allow a location; an existing grant is replaced, which changes whether it may be written."""
     await connection.execute(
         *SQL.add_bucket_grant(
             account=holder.account,
@@ -108,7 +109,7 @@ async def allow(connection: Connection, holder: Holder, grant: Grant) -> None:
 
 
 async def remove(connection: Connection, holder: Holder, grant: Grant) -> bool:
-    """Take a place back; return whether it was allowed."""
+    """Remove a grant; return whether it existed."""
     removed = await connection.fetchval(
         *SQL.remove_bucket_grant(
             account=holder.account, tenant=holder.tenant, bucket=grant.bucket, prefix=grant.prefix
@@ -118,7 +119,7 @@ async def remove(connection: Connection, holder: Holder, grant: Grant) -> bool:
 
 
 async def listed(connection: Connection) -> list[Listed]:
-    """Return every grant with the access key id that its holder's jobs use, if it has one."""
+    """Return all grants, with the access key ids that the jobs of their holders use, if any."""
     return [
         Listed(
             Holder(row["account"], row["tenant"]),
@@ -131,7 +132,10 @@ async def listed(connection: Connection) -> list[Listed]:
 
 
 async def set_keys(connection: Connection, holder: Holder, keys: StoreKeys, settings: Settings) -> None:
-    """Have the jobs of a holder use a key pair, which is stored encrypted, outside the shared buckets."""
+    """Set the key pair that the jobs of a holder use outside the shared buckets.
+
+    Its secret is stored encrypted.
+    """
     await connection.execute(
         *SQL.set_bucket_keys(
             account=holder.account,
@@ -143,7 +147,7 @@ async def set_keys(connection: Connection, holder: Holder, keys: StoreKeys, sett
 
 
 async def drop_keys(connection: Connection, holder: Holder) -> bool:
-    """Have the jobs of a holder use the engine's own keys again; return whether there were others."""
+    """Delete the key pair of a holder, whose jobs then use the engine's own; return whether there was one."""
     dropped = await connection.fetchval(*SQL.drop_bucket_keys(account=holder.account, tenant=holder.tenant))
     return dropped is not None
 

@@ -1,4 +1,4 @@
-"""What is to be cleared away, in Postgres."""
+"""What is to be deleted: prefixes of the data bucket, old models, and rows that are no longer needed."""
 
 from __future__ import annotations
 
@@ -12,17 +12,20 @@ if TYPE_CHECKING:
 
 
 async def due_prefixes(database: Database) -> list[str]:
-    """Prefixes of the data bucket whose time has come."""
+    """Return the prefixes of the data bucket that are to be deleted now."""
     return [row["prefix"] for row in await database.fetch(*SQL.due_garbage())]
 
 
 async def forget_prefix(database: Database, prefix: str) -> None:
-    """The prefix is empty."""
+    """Record that a prefix was deleted."""
     await database.execute(*SQL.drop_garbage(prefix=prefix))
 
 
 async def retire_models(database: Database, keep: int, hours: float) -> list[str]:
-    """Discard old models that nothing needs, but of each solution the newest `keep`; gives their folders."""
+    """Retire old models that nothing uses, except for the newest `keep` of each solution.
+
+    Return their folders.
+    """
     async with database.transaction() as connection:
         held = await connection.fetch(*SQL.models_to_retire(keep=keep))
         rows = await connection.fetch(*SQL.retire_models(ids=[row["id"] for row in held]))
@@ -32,10 +35,10 @@ async def retire_models(database: Database, keep: int, hours: float) -> list[str
 
 
 async def end_deletions(database: Database) -> None:
-    """Delete the rows of resources whose deletion was shown for long enough, of every account."""
+    """Delete the rows of resources whose deletion was shown for DELETE_SECONDS, in all accounts."""
     await database.execute(*SQL.end_deletions(account=None, delete_seconds=DELETE_SECONDS))
 
 
 async def forget_invocations(database: Database) -> None:
-    """Forget the answers that no client asks for any more."""
+    """Delete the answers that no client asks for any more."""
     await database.execute(*SQL.forget_invocations())

@@ -1,4 +1,4 @@
-"""What a dataset consists of now: objects in the data bucket, and the tracker's rows."""
+"""The content of a dataset: objects in the data bucket, and rows that were received without an import."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from services.engine.store.statements import SQL
 if TYPE_CHECKING:
     from shared.postgres import Connection, Database
 
-_ROWS_AT_ONCE = 5_000
+_BATCH_ROWS = 5_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,14 +25,14 @@ class Part:
 
 
 async def parts(connection: Connection | Database, dataset: int) -> list[Part]:
-    """The objects of a dataset, oldest first."""
+    """Return the objects of a dataset, oldest first."""
     return [Part(**row) for row in await connection.fetch(*SQL.dataset_parts(dataset=dataset))]
 
 
 async def add_parts(
     connection: Connection, dataset: int, import_id: int, added: Sequence[Part], *, replacing: bool
 ) -> list[str]:
-    """Add what an import has written; gives the keys that it replaces."""
+    """Add the objects that an import has written; return the keys that they replace."""
     if replacing:
         dropped = [row["key"] for row in await connection.fetch(*SQL.drop_dataset_parts(dataset=dataset))]
     else:
@@ -47,10 +47,10 @@ async def add_parts(
 async def received(
     database: Database, kind: str, tenant: str, ids: Sequence[str] | None = None, *, sessions: bool = False
 ) -> AsyncIterator[list[Any]]:
-    """Yield what has come in beside the imports of a dataset of this type, some thousand rows at a time.
+    """Yield the rows of a dataset that were received without an import, in batches of 5,000.
 
-    Of items only those of the `ids`, where there are any; of interactions those of sessions to which no user
-    has logged in only with `sessions`.
+    With `ids` only the items with these ids. Interactions of sessions in which no user has logged in are
+    left out unless `sessions` is true.
     """
     statement = _RECEIVED[kind] if ids is None else partial(SQL.put_items, ids=list(ids))
     if kind in _TRAINED:
@@ -58,7 +58,7 @@ async def received(
     async with database.transaction("repeatable_read", readonly=True) as connection:
         text, *arguments = statement(tenant=tenant)
         cursor = await connection.cursor(text, *arguments)
-        while rows := await cursor.fetch(_ROWS_AT_ONCE):
+        while rows := await cursor.fetch(_BATCH_ROWS):
             yield rows
 
 

@@ -1,4 +1,4 @@
-"""Users who were deleted, and what that leaves of a dataset."""
+"""Deleted users, and the rows of a dataset that remain."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ if TYPE_CHECKING:
 
 
 async def deletion_times(database: Database, tenant: str) -> dict[str, int]:
-    """Deleted user → the second until which nothing of theirs may be used."""
+    """Return the deleted users, each with the epoch second until which their data may not be used."""
     rows = await database.fetch(*SQL.deleted_users(tenant=tenant))
     return {row["user_id"]: row["until"] for row in rows}
 
 
 async def deleted_since(database: Database, tenant: str, since: datetime) -> list[str]:
-    """Users who were deleted after a time."""
+    """Return the users who were deleted after a time."""
     return [row["user_id"] for row in await database.fetch(*SQL.deleted_since(tenant=tenant, since=since))]
 
 
 async def count_received(database: Database, tenant: str, users: Sequence[str]) -> int:
-    """How many rows of these users, still in use, were received beside the imports."""
+    """Return how many rows of users, still in use, were received without an import."""
     return int(await database.fetchval(*SQL.count_received_of(tenant=tenant, users=list(users))))
 
 
 async def delete(connection: Connection, tenant: str, users: Sequence[str]) -> None:
-    """Use nothing of these users any more that is known by now."""
+    """Mark users as deleted: none of their data up to now may be used any more."""
     await connection.execute(*SQL.delete_users(tenant=tenant, users=list(users)))
 
 
 async def replace_part(connection: Connection, dataset: int, key: str, fresh: Part) -> None:
-    """A part without the rows of deleted users takes the place of the one with them."""
+    """Replace an object of a dataset by one without the rows of deleted users."""
     values: dict[str, Any] = {"fresh": fresh.key, "rows": fresh.rows, "bytes": fresh.bytes}
     await connection.execute(*SQL.replace_dataset_part(dataset=dataset, key=key, **values))

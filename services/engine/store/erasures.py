@@ -1,4 +1,4 @@
-"""The erasure of users everywhere: requested of every service, and what each has confirmed."""
+"""The erasure of users in all services: the requests, and what each service has confirmed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 async def request(connection: Connection, job: int, tenant: str, users: Sequence[str]) -> list[str]:
-    """Request the erasure of users for a job, once; gives those of whom it was not requested before."""
+    """Request the erasure of users for a job; return the users of whom it was not requested before."""
     rows = await connection.fetch(*SQL.request_erasures(job=job, tenant=tenant, users=list(users)))
     requested: dict[str, datetime] = {row["user_id"]: row["requested_at"] for row in rows}
     if not requested:
@@ -42,12 +42,12 @@ async def request(connection: Connection, job: int, tenant: str, users: Sequence
 
 
 async def users_of(database: Database, job: int) -> list[str]:
-    """The users of a job."""
+    """Return the users of a job."""
     return [row["user_id"] for row in await database.fetch(*SQL.erasures_of_job(job=job))]
 
 
 async def confirm(database: Database, receipts: Sequence[UserErased]) -> None:
-    """Keep receipts of services; those of unknown erasures are ignored."""
+    """Save receipts of services; those of unknown erasures are ignored."""
     known = [receipt for receipt in receipts if receipt.erasure_id.isdigit()]
     await database.execute(
         *SQL.add_erasure_receipts(
@@ -62,15 +62,15 @@ async def confirm(database: Database, receipts: Sequence[UserErased]) -> None:
 
 
 async def unconfirmed(database: Database, job: int, services: Sequence[str]) -> dict[str, int]:
-    """Service → how many users of a job it has not confirmed yet; services that are done are left out."""
+    """Return by service how many users of a job it has not confirmed; services that are done are left out."""
     requested = int(await database.fetchval(*SQL.count_erasures(job=job)))
     confirmed = {row["service"]: row["users"] for row in await database.fetch(*SQL.erasure_counts(job=job))}
-    left = {service: requested - confirmed.get(service, 0) for service in services}
-    return {service: users for service, users in left.items() if users > 0}
+    remaining = {service: requested - confirmed.get(service, 0) for service in services}
+    return {service: users for service, users in remaining.items() if users > 0}
 
 
 async def receipt(connection: Connection | Database, job: int) -> dict[str, dict[str, Any]]:
-    """Service → how many users it has erased, when, and how many rows of which kind went."""
+    """Return by service how many users it has erased, when, and how many rows of which kind."""
     return {
         row["service"]: {
             "users": row["users"],
@@ -82,12 +82,12 @@ async def receipt(connection: Connection | Database, job: int) -> dict[str, dict
 
 
 async def finish(connection: Connection, job: int) -> None:
-    """Everything about the users of a job is gone."""
+    """Record that all data of the users of a job was erased."""
     await connection.execute(*SQL.finish_erasures(job=job))
 
 
 async def withdraw_finished(database: Database) -> int:
-    """Take back the requests of erasures that are long over; gives of how many users."""
+    """Withdraw the requests of erasures that finished an hour ago or earlier; return the number of users."""
     async with database.transaction() as connection:
         users: dict[str, list[str]] = defaultdict(list)
         for row in await connection.fetch(*SQL.erasures_to_end()):

@@ -1,4 +1,4 @@
-"""Calls that change something, so that a client's retries don't change it twice."""
+"""Invocations of operations that change something, so that a retry of a client does not change it twice."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Invocation:
-    """One call, by the id that all attempts at it share. Without an id every attempt is a new call."""
+    """One call, identified by the id that all its attempts share.
+
+    Without an id each attempt is a new call.
+    """
 
     connection: Connection
     account: str
@@ -22,20 +25,20 @@ class Invocation:
     id: str | None
 
     async def begin(self) -> bool:
-        """Claim the call; False when it was answered before. Waits for an attempt that is under way."""
+        """Claim the call; return False if it was answered before. Wait for an attempt that is running."""
         if self.id is None:
             return True
         return await self.connection.fetchval(*SQL.begin_invocation(**self._key())) is not None
 
     async def finish(self, response: dict[str, Any] | None) -> None:
-        """Keep the answer."""
+        """Save the answer."""
         if self.id is not None:
             await self.connection.execute(*SQL.finish_invocation(response=response, **self._key()))
 
     async def answer(self) -> dict[str, Any] | None:
-        """The answer that the first attempt got."""
-        found: dict[str, Any] | None = await self.connection.fetchval(*SQL.invocation(**self._key()))
-        return found
+        """Return the answer to the first attempt."""
+        answer: dict[str, Any] | None = await self.connection.fetchval(*SQL.invocation(**self._key()))
+        return answer
 
     def _key(self) -> dict[str, str | None]:
         return {
@@ -47,6 +50,6 @@ class Invocation:
 
 
 async def account_of_tenant(database: Database, tenant: str) -> str | None:
-    """The account of a living tenant."""
+    """Return the account of a tenant, or None if it does not exist any more."""
     account = await database.fetchval(*SQL.tenant_account(tenant=tenant))
     return None if account is None else str(account)

@@ -1,4 +1,4 @@
-"""Keys in Postgres: API keys as hashes, AWS secrets encrypted."""
+"""API keys and AWS key pairs: API keys are stored as hashes, AWS secrets encrypted."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Origins:
-    """Origins whose pages may use a key. None for `allowed`: every request may, whatever its origin.
+    """The origins whose pages may use a key. Without `allowed` all requests may, whatever their origin.
 
-    `required` refuses requests without an Origin header, too.
+    `required` also refuses requests without an Origin header.
     """
 
     allowed: tuple[str, ...] | None = None
@@ -31,7 +31,10 @@ ANY_ORIGIN = Origins()
 
 @dataclass(frozen=True, slots=True)
 class EndedKey:
-    """What a key was for: a pair has an account, an API key (but for those of services) a tenant."""
+    """The purpose of a key that was ended.
+
+    A key pair has an account; an API key has a tenant unless it is a service's.
+    """
 
     label: str
     scopes: tuple[str, ...]
@@ -42,12 +45,12 @@ class EndedKey:
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """The keys of the installation, over a connection."""
+    """The keys of the installation."""
 
     connection: Connection | Database
 
     async def add_account(self, account: str) -> None:
-        """An account, unless it is there."""
+        """Create an account unless it exists."""
         await self.connection.execute(*SQL.add_account(account=account))
 
     async def add(
@@ -60,7 +63,10 @@ class Keys:
         expires_at: datetime | None = None,
         origins: Origins = ANY_ORIGIN,
     ) -> str:
-        """Register an API key (a service key when it has no tenant); gives its id."""
+        """Register an API key, which is a service key without a tenant; return its id.
+
+        Raise ValueError if the key is registered for another tenant or other scopes.
+        """
         await self.connection.execute(
             *SQL.add_key(
                 id=secrets.token_hex(4),
@@ -97,7 +103,8 @@ class Keys:
     ) -> None:
         """Register an AWS key pair, its secret encrypted with `secret_key`.
 
-        One that opens the object store, too, is used there by the jobs that are made with it.
+        With `opens_store` the pair is also one of the object store, and jobs that are created with it use it
+        there.
         """
         await self.connection.execute(
             *SQL.add_aws_key(
@@ -111,13 +118,13 @@ class Keys:
         )
 
     async def revoke(self, identifier: str) -> bool:
-        """End an API key by its id, or a key pair by its access key id; say whether there was one."""
+        """End an API key by its id, or a key pair by its access key id; return whether there was one."""
         key = await self.connection.fetchval(*SQL.revoke_key(id=identifier))
         pair = await self.connection.fetchval(*SQL.revoke_aws_key(access_key_id=identifier))
         return key is not None or pair is not None
 
     async def end(self, identifier: str, at: datetime) -> EndedKey | None:
-        """Let a key of either kind end at a time; gives what it was for, None when there is none."""
+        """Let an API key or a key pair end at a time; return its purpose, or None if there is none."""
         pair = await self.connection.fetchrow(*SQL.end_aws_key(access_key_id=identifier, ends_at=at))
         if pair is not None:
             return EndedKey(pair["label"], tuple(pair["scopes"]), account=pair["account"])
@@ -130,7 +137,7 @@ class Keys:
         return EndedKey(key["label"], tuple(key["scopes"]), tenant=key["tenant"], origins=origins)
 
     async def listed(self) -> list[dict[str, Any]]:
-        """Every key as people see it."""
+        """Return all keys in the form of `keys list`."""
         keys = [dict(row) for row in await self.connection.fetch(*SQL.keys())]
         pairs = [
             {
@@ -149,10 +156,10 @@ class Keys:
         return [*keys, *pairs]
 
     async def has_account(self, account: str) -> bool:
-        """Return whether there is such an account."""
+        """Return whether an account exists."""
         return bool(await self.connection.fetchval(*SQL.has_account(account=account)))
 
     async def account_of(self, tenant: str) -> str | None:
-        """The account of a living tenant."""
+        """Return the account of a tenant, or None if it does not exist any more."""
         account = await self.connection.fetchval(*SQL.tenant_account(tenant=tenant))
         return None if account is None else str(account)

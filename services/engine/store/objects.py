@@ -1,6 +1,7 @@
-"""The object store. Every call blocks; the worker's computations run in processes of their own.
+"""The object store. All calls block, so a service calls them in a thread or a child process.
 
-What can't be found or read is Permanent with the wire's own words, what is away is Transient.
+An object that does not exist or may not be read is a Permanent error, whose message begins with the
+`complaint` of the caller. A store that cannot be reached is a Transient error.
 """
 
 from __future__ import annotations
@@ -29,25 +30,25 @@ if TYPE_CHECKING:
     from services.engine.store.buckets import TenantStore
     from shared.settings import S3Settings
 
-# What the store says of a place that is wrong, and will be the next time; a HEAD has the status alone.
-_WRONG = frozenset(
+# Errors that a retry does not remove. The answer to a HEAD request has the status only.
+_PERMANENT_CODES = frozenset(
     {
         *("NoSuchBucket", "NoSuchKey", "AccessDenied", "InvalidBucketName", "KeyTooLongError"),
         *("InvalidAccessKeyId", "SignatureDoesNotMatch"),
         *("400", "403", "404"),
     }
 )
-_MISSING = frozenset({"NoSuchKey", "404"})
-_DELETE_AT_ONCE = 1000
+_MISSING_CODES = frozenset({"NoSuchKey", "404"})
+_DELETE_BATCH = 1000
 BUFFER_BYTES = 2**20
 
 
 class _Missing(Permanent):
-    """There is no such object."""
+    """The object does not exist."""
 
 
-def _unseen(_: int) -> None:
-    """Nobody counts."""
+def _ignore_count(_: int) -> None:
+    """Do not count bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,20 +61,20 @@ class Object:
 
     @property
     def name(self) -> str:
-        """The last part of its key."""
+        """Return the last part of the key."""
         return self.key.rpartition("/")[2]
 
     @property
     def uri(self) -> str:
-        """`s3://bucket/key`."""
+        """Return `s3://bucket/key`."""
         return f"s3://{self.bucket}/{self.key}"
 
 
 class Objects:
-    """The object store: the shared buckets with the engine's own keys, others with those of a tenant."""
+    """The object store. Shared buckets are used with the engine's own keys, others with those of a tenant."""
 
     def __init__(self, client: S3Client, data_bucket: str, store: TenantStore | None = None) -> None:
-        """Use a client; `data_bucket` is the one that Endcap writes."""
+        """Use a client. `data_bucket` is the bucket that Endcap writes."""
         self._client = client
         self._outside = client
         self._shared = frozenset({data_bucket})
@@ -82,7 +83,7 @@ class Objects:
 
     @classmethod
     def of(cls, settings: S3Settings, store: TenantStore | None = None) -> Objects:
-        """The store of the settings, for jobs as that of a tenant."""
+        """Return the object store of the settings, for a job with the access of its tenant."""
         made = cls(s3.client(settings), settings.endcap_data_bucket, store)
         made._shared = frozenset(shared_of(settings))
         if store is not None and store.keys is not None:
@@ -91,42 +92,42 @@ class Objects:
         return made
 
     def check_writable(self, location: Location, complaint: str) -> None:
-        """Permanent for a place that the tenant's jobs may not write."""
+        """Raise Permanent if the tenant's jobs may not write a location."""
         if self._access is not None:
             self._access.check_writable(location, complaint)
 
-    def _reaching(self, bucket: str) -> S3Client:
+    def _client_for(self, bucket: str) -> S3Client:
         return self._client if bucket in self._shared else self._outside
 
     def below(self, bucket: str, prefix: str, complaint: str = "Invalid S3 path.") -> Iterator[Object]:
-        """Every object whose key begins with the prefix; folders themselves are left out."""
+        """Yield the objects whose keys begin with a prefix, without objects that only stand for folders."""
         with _translated(complaint, f"s3://{bucket}/{prefix}"):
-            pages = self._reaching(bucket).get_paginator("list_objects_v2")
+            pages = self._client_for(bucket).get_paginator("list_objects_v2")
             for page in pages.paginate(Bucket=bucket, Prefix=prefix):
                 for entry in page.get("Contents", []):
                     if not entry["Key"].endswith("/"):
                         yield Object(bucket, entry["Key"], entry["Size"])
 
     def find(self, location: Location, complaint: str) -> Object | None:
-        """Return the object of a location, or None when there is none that the tenant's jobs may read."""
+        """Return the object at a location, or None if there is none that the tenant's jobs may read."""
         if location.is_folder or not self._may_read(location):
             return None
         try:
             with _translated(complaint, location.uri):
-                head = self._reaching(location.bucket).head_object(Bucket=location.bucket, Key=location.key)
+                head = self._client_for(location.bucket).head_object(Bucket=location.bucket, Key=location.key)
         except _Missing:
             return None
         return Object(location.bucket, location.key, head["ContentLength"])
 
     def matching(self, location: Location, complaint: str) -> list[Object]:
-        """Return the readable objects in a folder, or whose keys begin with a key that is none.
+        """Return the readable objects in a folder, or those whose keys begin with the key of a location.
 
-        Permanent with `complaint` when there is none.
+        Raise Permanent if there are none.
         """
         objects = [
-            each
-            for each in self.below(location.bucket, location.key, complaint)
-            if self._may_read(Location(each.bucket, each.key))
+            found_object
+            for found_object in self.below(location.bucket, location.key, complaint)
+            if self._may_read(Location(found_object.bucket, found_object.key))
         ]
         if not objects:
             raise Permanent(f"{complaint} There is no object whose address begins with {location.uri}.")
@@ -135,53 +136,62 @@ class Objects:
     def _may_read(self, location: Location) -> bool:
         return self._access is None or self._access.is_readable(location)
 
-    def read(self, source: Object, complaint: str, seen: Callable[[int], None] = _unseen) -> IO[bytes]:
-        """The bytes of an object as a buffered stream; `seen` hears how many have come."""
+    def read(self, source: Object, complaint: str, seen: Callable[[int], None] = _ignore_count) -> IO[bytes]:
+        """Return the bytes of an object as a buffered stream.
+
+        `seen` is called with the number of bytes of each read.
+        """
         with _translated(complaint, source.uri):
-            body = self._reaching(source.bucket).get_object(Bucket=source.bucket, Key=source.key)["Body"]
+            body = self._client_for(source.bucket).get_object(Bucket=source.bucket, Key=source.key)["Body"]
         return io.BufferedReader(_Body(body, source.uri, seen), BUFFER_BYTES)
 
     def seekable(self, bucket: str, key: str) -> IO[bytes]:
-        """An object of which only the parts travel that are read, as of a file with columns."""
+        """Return an object as a seekable file, of which only the parts that are read are downloaded."""
         uri = f"s3://{bucket}/{key}"
         with _translated("Invalid S3 path.", uri):
-            size = self._reaching(bucket).head_object(Bucket=bucket, Key=key)["ContentLength"]
-        return cast("IO[bytes]", _Ranges(self._reaching(bucket), Object(bucket, key, size)))
+            size = self._client_for(bucket).head_object(Bucket=bucket, Key=key)["ContentLength"]
+        return cast("IO[bytes]", _Ranges(self._client_for(bucket), Object(bucket, key, size)))
 
     def download(self, bucket: str, key: str, path: Path) -> None:
-        """Copy an object to a file."""
+        """Download an object to a file."""
         path.parent.mkdir(parents=True, exist_ok=True)
         with _translated("Invalid S3 path.", f"s3://{bucket}/{key}"):
-            self._reaching(bucket).download_file(bucket, key, str(path))
+            self._client_for(bucket).download_file(bucket, key, str(path))
 
     def upload(self, path: Path, bucket: str, key: str, complaint: str) -> None:
-        """Copy a file to an object, which appears whole or not at all."""
+        """Upload a file to an object, which becomes visible only as a whole."""
         with _translated(complaint, f"s3://{bucket}/{key}"):
-            self._reaching(bucket).upload_file(str(path), bucket, key)
+            self._client_for(bucket).upload_file(str(path), bucket, key)
 
     def put(self, body: bytes, key: str) -> None:
-        """Write a small object into the data bucket."""
+        """Write a small object to the data bucket."""
         with _translated("Invalid S3 path.", f"s3://{self.data_bucket}/{key}"):
             self._client.put_object(Bucket=self.data_bucket, Key=key, Body=body)
 
     def delete_below(self, prefix: str) -> None:
-        """Empty a prefix of the data bucket, which begins with a tenant and a slash; else Permanent."""
+        """Delete all objects below a prefix of the data bucket.
+
+        Raise Permanent if the prefix does not begin with a tenant and a slash, and Transient if the store
+        did not delete an object.
+        """
         tenant, slash, _ = prefix.partition("/")
         if not tenant or not slash:
             raise Permanent(f"{prefix!r} is not a prefix of one tenant's objects")
-        keys = [found.key for found in self.below(self.data_bucket, prefix)]
-        for start in range(0, len(keys), _DELETE_AT_ONCE):
-            some = [{"Key": key} for key in keys[start : start + _DELETE_AT_ONCE]]
+        keys = [source.key for source in self.below(self.data_bucket, prefix)]
+        for start in range(0, len(keys), _DELETE_BATCH):
+            batch = [{"Key": key} for key in keys[start : start + _DELETE_BATCH]]
             with _translated("Invalid S3 path.", f"s3://{self.data_bucket}/{prefix}"):
                 answer = self._client.delete_objects(
                     Bucket=self.data_bucket,
-                    Delete={"Objects": some, "Quiet": True},  # type: ignore[typeddict-item]
+                    Delete={"Objects": batch, "Quiet": True},  # type: ignore[typeddict-item]
                 )
-            for left in answer.get("Errors", []):
-                raise Transient(f"The object store did not delete {left.get('Key')}: {left.get('Code')}.")
+            for failure in answer.get("Errors", []):
+                raise Transient(
+                    f"The object store did not delete {failure.get('Key')}: {failure.get('Code')}."
+                )
 
     def ensure_bucket(self, bucket: str) -> bool:
-        """Make a bucket unless it is there; say whether it was made."""
+        """Create a bucket unless it exists; return whether it was created."""
         with _translated("The bucket can't be used.", f"s3://{bucket}"):
             try:
                 self._client.head_bucket(Bucket=bucket)
@@ -199,7 +209,7 @@ class Objects:
 
 
 class _Body(io.RawIOBase):
-    """The body of an answer as Python's own kind of stream."""
+    """The body of an answer as a Python stream."""
 
     def __init__(self, body: StreamingBody, uri: str, seen: Callable[[int], None]) -> None:
         self._body = body
@@ -218,7 +228,7 @@ class _Body(io.RawIOBase):
 
 
 class _Ranges(io.RawIOBase):
-    """An object as Python's own kind of file, each read a question of its own."""
+    """An object as a Python file. Each read is a request for a range of bytes."""
 
     def __init__(self, client: S3Client, source: Object) -> None:
         self._client = client
@@ -244,46 +254,46 @@ class _Ranges(io.RawIOBase):
         if end <= self._at:
             return 0
         with _translated("Invalid S3 path.", self._source.uri):
-            found = self._client.get_object(
+            answer = self._client.get_object(
                 Bucket=self._source.bucket, Key=self._source.key, Range=f"bytes={self._at}-{end - 1}"
             )
-            chunk = found["Body"].read()
+            chunk = answer["Body"].read()
         buffer[: len(chunk)] = chunk
         self._at += len(chunk)
         return len(chunk)
 
 
 def sha256_of(path: Path) -> str:
-    """The sha256 of a file, in hexadecimal."""
+    """Return the SHA-256 of a file, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @contextmanager
 def _translated(complaint: str, uri: str) -> Iterator[None]:
-    """Tell a location that is wrong from a store that is away."""
+    """Raise errors of boto3 as Permanent or Transient."""
     try:
         yield
     except ClientError as error:
-        raise _answered(error, complaint, uri) from error
+        raise _error_of(error, complaint, uri) from error
     except S3UploadFailedError as error:
         if isinstance(error.__context__, ClientError):
-            raise _answered(error.__context__, complaint, uri) from error
-        raise _away(error, uri) from error
+            raise _error_of(error.__context__, complaint, uri) from error
+        raise _unavailable(error, uri) from error
     except ParamValidationError as error:
-        raise Permanent(f"{complaint} {uri} is no place that an object store can have.") from error
+        raise Permanent(f"{complaint} {uri} is no valid location of an object store.") from error
     except (BotoCoreError, ConnectionError) as error:
-        raise _away(error, uri) from error
+        raise _unavailable(error, uri) from error
 
 
-def _answered(error: ClientError, complaint: str, uri: str) -> Permanent | Transient:
-    """What an answer of the store that is no success means."""
+def _error_of(error: ClientError, complaint: str, uri: str) -> Permanent | Transient:
+    """Return the error for an answer of the store: Permanent if a retry cannot help, else Transient."""
     code = error.response.get("Error", {}).get("Code", "")
-    if code in _WRONG:
-        kind = _Missing if code in _MISSING else Permanent
+    if code in _PERMANENT_CODES:
+        kind = _Missing if code in _MISSING_CODES else Permanent
         return kind(f"{complaint} {uri} can't be read or written: {code}.")
     return Transient(f"The object store answered {code} for {uri}.")
 
 
-def _away(error: Exception, uri: str) -> Transient:
+def _unavailable(error: Exception, uri: str) -> Transient:
     return Transient(f"The object store is not reachable for {uri}: {error}")

@@ -1,4 +1,4 @@
-"""What an account holds, seen and changed through the Personalize API: Endcap's or Amazon's own."""
+"""The resources of an account, read and changed through the Personalize API of Endcap or of Amazon."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from services.engine.domain.declaration import (
     Schema,
     Solution,
 )
-from services.engine.domain.planning import RECIPE_PREFIX
+from services.engine.domain.plan_members import RECIPE_PREFIX
 from services.engine.domain.steps import AccountState, ResourceRef, Step
 from shared.errors import Permanent, Transient
 
@@ -29,50 +29,53 @@ Print = Callable[[str], None]
 
 _ACTIVE = "ACTIVE"
 _FAILED = ("CREATE FAILED", "CREATE STOPPED")
-_UNNAMED = frozenset({"schema"})
-"""Kinds without a status: there as soon as they are made."""
+_WITHOUT_STATUS = frozenset({"schema"})
+"""Kinds of resources without a status, which exist as soon as they are created."""
 _SERVER_ERROR = 500
 
 
 class PersonalizeAccount:
-    """The resources of one account. Raises Permanent for what is refused, Transient for what is away."""
+    """The resources of one account.
+
+    A call that is refused raises Permanent, and a service that cannot be reached Transient.
+    """
 
     def __init__(self, *, poll_seconds: float = 0.5, within_seconds: float = 4 * 3600) -> None:
-        """The endpoint, the region and the keys come from the environment, as for any AWS client."""
+        """Take the endpoint, the region and the keys from the environment, as any AWS client does."""
         self._client: Any = boto3.client("personalize", config=Config(retries={"mode": "standard"}))
         self._poll_seconds = poll_seconds
         self._within_seconds = within_seconds
         self._arns: dict[tuple[str, str], str] = {}
 
     def state(self) -> AccountState:
-        """Look at everything."""
+        """Return the state of the account."""
         try:
             return self._state()
         except (ClientError, BotoCoreError) as error:
             raise _readable(error, "the resources can't be read") from None
 
-    def take(self, step: Step, told: Print) -> None:
-        """Make one change, and wait until what it makes is ACTIVE."""
-        what = f"{step.sign} {step.kind} {step.name}"
+    def take(self, step: Step, report: Print) -> None:
+        """Make one change, and wait until its resource is ACTIVE. `report` prints progress."""
+        description = f"{step.sign} {step.kind} {step.name}"
         try:
             for operation, arguments in step.calls:
                 answer = self._call(operation, arguments)
             if step.makes is not None:
-                self._know(step.makes, answer)
-                self._until_active(step, told)
+                self._remember_arn(step.makes, answer)
+                self._until_active(step, report)
         except (ClientError, BotoCoreError) as error:
-            raise _readable(error, what) from None
+            raise _readable(error, description) from None
 
     def _call(self, operation: str, arguments: Mapping[str, Any]) -> Description:
-        given = {name: self._resolved(name, value) for name, value in arguments.items()}
+        resolved = {name: self._resolved(name, value) for name, value in arguments.items()}
         deadline = time.monotonic() + self._within_seconds
         while True:
             try:
-                answer: Description = getattr(self._client, operation)(**given)
+                answer: Description = getattr(self._client, operation)(**resolved)
             except ClientError as error:
-                # A filter that was just deleted may keep its name for a moment.
-                leaving = error.response["Error"]["Code"] == "ResourceAlreadyExistsException"
-                if not (leaving and operation == "create_filter") or time.monotonic() > deadline:
+                # The name of a filter that was just deleted is taken for a moment.
+                is_taken = error.response["Error"]["Code"] == "ResourceAlreadyExistsException"
+                if not (is_taken and operation == "create_filter") or time.monotonic() > deadline:
                     raise
                 time.sleep(self._poll_seconds)
             else:
@@ -86,18 +89,18 @@ class PersonalizeAccount:
             return arn + value.suffix
         return json.dumps(value) if name == "schema" else value
 
-    def _know(self, ref: ResourceRef, answer: Mapping[str, Any]) -> None:
+    def _remember_arn(self, ref: ResourceRef, answer: Mapping[str, Any]) -> None:
         arns = [value for name, value in answer.items() if name.endswith("Arn")]
         if arns:
             self._arns[ref.kind, ref.name] = arns[0]
 
-    def _until_active(self, step: Step, told: Print) -> None:
+    def _until_active(self, step: Step, report: Print) -> None:
         ref = step.makes
-        if ref is None or ref.kind in _UNNAMED:
+        if ref is None or ref.kind in _WITHOUT_STATUS:
             return
         arn = self._arns[ref.kind, ref.name]
         deadline = time.monotonic() + self._within_seconds
-        said = ""
+        reported = ""
         while True:
             described = self._described(ref.kind, arn)
             status = _newest_status(described)
@@ -106,9 +109,9 @@ class PersonalizeAccount:
             if "FAILED" in status or status in _FAILED:
                 reason = described.get("failureReason", "no reason was given")
                 raise Permanent(f"The {ref.kind} {ref.name} is {status}: {reason}")
-            if status != said:
-                told(f"  {ref.kind} {ref.name}: {status}")
-                said = status
+            if status != reported:
+                report(f"  {ref.kind} {ref.name}: {status}")
+                reported = status
             if time.monotonic() > deadline:
                 raise Transient(f"The {ref.kind} {ref.name} is still {status}; apply the file again later.")
             time.sleep(self._poll_seconds)
@@ -117,21 +120,21 @@ class PersonalizeAccount:
         words = kind.title().replace(" ", "")
         member = words[0].lower() + words[1:]
         describe = getattr(self._client, f"describe_{kind.replace(' ', '_')}")
-        found: Description = describe(**{f"{member}Arn": arn})[member]
-        return found
+        description: Description = describe(**{f"{member}Arn": arn})[member]
+        return description
 
     def _state(self) -> AccountState:
         failed: dict[tuple[str, str], str] = {}
         trained: set[str] = set()
         schemas = {}
         for listed in self._listed("list_schemas"):
-            described = self._found("schema", listed["name"], listed["schemaArn"])
+            described = self._describe_named("schema", listed["name"], listed["schemaArn"])
             schemas[listed["name"]] = Schema(
                 avro=json.loads(described["schema"]), domain=described.get("domain")
             )
         groups = {}
         for listed in self._listed("list_dataset_groups"):
-            if self._noted("dataset group", listed["name"], listed, "datasetGroupArn", failed):
+            if self._is_usable("dataset group", listed["name"], listed, "datasetGroupArn", failed):
                 groups[listed["name"]] = self._group(listed, failed, trained)
         declaration = Declaration(schemas=schemas, dataset_groups=groups)
         return AccountState(declaration, failed, frozenset(trained))
@@ -141,30 +144,32 @@ class PersonalizeAccount:
         datasets = {}
         for entry in self._listed("list_datasets", datasetGroupArn=arn):
             kind = entry["datasetType"]
-            if self._noted("dataset", f"{name}/{kind}", entry, "datasetArn", failed):
+            if self._is_usable("dataset", f"{name}/{kind}", entry, "datasetArn", failed):
                 schema = self._described("dataset", entry["datasetArn"])["schemaArn"]
                 datasets[kind] = Dataset(name=entry["name"], schema_name=schema.rpartition("/")[2])
         trackers = [
             entry["name"]
             for entry in self._listed("list_event_trackers", datasetGroupArn=arn)
-            if self._noted("event tracker", entry["name"], entry, "eventTrackerArn", failed)
+            if self._is_usable("event tracker", entry["name"], entry, "eventTrackerArn", failed)
         ]
         filters = {
             entry["name"]: self._described("filter", entry["filterArn"])["filterExpression"]
             for entry in self._listed("list_filters", datasetGroupArn=arn)
-            if self._noted("filter", entry["name"], entry, "filterArn", failed)
+            if self._is_usable("filter", entry["name"], entry, "filterArn", failed)
         }
         solutions = {
             entry["name"]: self._solution(entry, failed, trained)
             for entry in self._listed("list_solutions", datasetGroupArn=arn)
-            if self._noted("solution", entry["name"], entry, "solutionArn", failed)
+            if self._is_usable("solution", entry["name"], entry, "solutionArn", failed)
         }
-        # Only a domain has recommenders.
-        found = self._listed("list_recommenders", datasetGroupArn=arn) if listed.get("domain") else ()
+        # Only dataset groups with a domain have recommenders.
+        listed_recommenders = (
+            self._listed("list_recommenders", datasetGroupArn=arn) if listed.get("domain") else ()
+        )
         recommenders = {
             entry["name"]: _recommender(entry)
-            for entry in found
-            if self._noted("recommender", entry["name"], entry, "recommenderArn", failed)
+            for entry in listed_recommenders
+            if self._is_usable("recommender", entry["name"], entry, "recommenderArn", failed)
         }
         return Group(
             domain=listed.get("domain"),
@@ -185,7 +190,7 @@ class PersonalizeAccount:
             trained.add(name)
         campaigns = {}
         for entry in self._listed("list_campaigns", solutionArn=arn):
-            if self._noted("campaign", entry["name"], entry, "campaignArn", failed):
+            if self._is_usable("campaign", entry["name"], entry, "campaignArn", failed):
                 deployed = self._described("campaign", entry["campaignArn"])
                 campaigns[entry["name"]] = Campaign(
                     min_provisioned_tps=deployed.get("minProvisionedTPS"),
@@ -200,14 +205,14 @@ class PersonalizeAccount:
             campaigns=campaigns,
         )
 
-    def _found(self, kind: str, name: str, arn: str) -> Description:
+    def _describe_named(self, kind: str, name: str, arn: str) -> Description:
         self._arns[kind, name] = arn
         return self._described(kind, arn)
 
-    def _noted(
+    def _is_usable(
         self, kind: str, name: str, entry: Description, member: str, failed: dict[tuple[str, str], str]
     ) -> bool:
-        """Remember where it is; False when it is of no use, since it failed or is being deleted."""
+        """Remember the ARN of a resource; return whether it is usable: neither failed nor being deleted."""
         self._arns[kind, name] = entry[member]
         status = str(entry.get("status", _ACTIVE))
         if status in _FAILED:
@@ -226,7 +231,7 @@ def _recommender(entry: Description) -> Recommender:
 
 
 def _newest_status(described: Description) -> str:
-    """The status of a resource, or of the update that is under way."""
+    """Return the status of a resource, or that of an update that is not ACTIVE yet."""
     updates = [
         value for name, value in described.items() if name.startswith("latest") and name.endswith("Update")
     ]
@@ -234,10 +239,10 @@ def _newest_status(described: Description) -> str:
     return str(described["status"] if status == _ACTIVE else status)
 
 
-def _readable(error: ClientError | BotoCoreError, what: str) -> Permanent | Transient:
+def _readable(error: ClientError | BotoCoreError, description: str) -> Permanent | Transient:
     if isinstance(error, ClientError):
         problem = error.response["Error"]
-        sentence = f"{what}: {problem.get('Message') or problem['Code']}"
+        sentence = f"{description}: {problem.get('Message') or problem['Code']}"
         status = error.response["ResponseMetadata"]["HTTPStatusCode"]
         return Transient(sentence) if status >= _SERVER_ERROR else Permanent(sentence)
-    return Transient(f"{what}: {error}")
+    return Transient(f"{description}: {error}")

@@ -1,4 +1,4 @@
-"""Resources in Postgres. A `Resources` lives as long as one transaction, or one read."""
+"""The resources of the control plane in Postgres. They are parsed into their typed states here."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from services.engine.store.statements import SQL
 from shared.aws import Arn
 
 if TYPE_CHECKING:
-    from shared.postgres import Connection, Database, Statement
+    from shared.postgres import Connection, Database
 
 State = TypeVar("State", bound=ResourceState)
 
@@ -28,19 +28,19 @@ _COLUMNS = tuple(Resource.__dataclass_fields__)
 
 
 class Resources:
-    """The resources of one account, or of one tenant in it, over a connection."""
+    """The resources of one account, or of one of its tenants, during a transaction or a read."""
 
     def __init__(
         self, connection: Connection | Database, account: str, tenant: str | None, region: str
     ) -> None:
-        """See the resources of `tenant` and the account's schemas; all of the account for None."""
+        """See the resources of a tenant and the account's schemas, or without a tenant all of the account."""
         self.connection = connection
         self.account = account
         self.tenant = tenant
         self.region = region
 
     async def add(self, new: NewResource) -> Resource | None:
-        """Store a new resource; None when its path is taken."""
+        """Insert a row; return it, or None if its path is taken."""
         row = await self.connection.fetchrow(
             *SQL.add_resource(
                 account=self.account,
@@ -58,7 +58,7 @@ class Resources:
         return from_row(row)
 
     async def get(self, path: str, *, lock: bool = False) -> Resource | None:
-        """The resource at a path; `lock` holds it until the transaction ends."""
+        """Return the row at a path, or None; `lock` holds it until the transaction ends."""
         statement = SQL.locked_resource if lock else SQL.resource
         return from_row(
             await self.connection.fetchrow(
@@ -96,14 +96,17 @@ class Resources:
         return [state.of(resource) for row in rows if (resource := from_row(row))]
 
     async def has_name(self, kind: Type, name: str) -> bool:
-        """Whether a resource of a type has the name; for those whose path says something else."""
-        found = await self.connection.fetchval(
+        """Return whether a resource of a type has a name. For types whose path does not contain the name."""
+        match = await self.connection.fetchval(
             *SQL.resource_named(account=self.account, type=kind.value, name=name)
         )
-        return found is not None
+        return match is not None
 
     async def children(self, parent: str, *types: Type, with_deleting: bool = False) -> list[Resource]:
-        """The resources of these types below a parent, newest first; `with_deleting`: also deleted ones."""
+        """Return the rows of some types below a parent, newest first.
+
+        `with_deleting` includes deleted ones.
+        """
         rows = await self.connection.fetch(
             *SQL.children(
                 account=self.account,
@@ -113,7 +116,7 @@ class Resources:
                 delete_seconds=DELETE_SECONDS,
             )
         )
-        return [found for row in rows if (found := from_row(row))]
+        return [resource for row in rows if (resource := from_row(row))]
 
     async def list_children(
         self, state: type[State], parent: str, *, with_deleting: bool = False
@@ -123,14 +126,14 @@ class Resources:
         return [state.of(row) for row in rows]
 
     async def has_at_least(self, limit: int, kind: Type, tenant: str | None) -> bool:
-        """Return whether the account, or one of its tenants, has so many resources of a type."""
+        """Return whether the account, or one of its tenants, has at least `limit` resources of a type."""
         count = await self.connection.fetchval(
             *SQL.count_resources(account=self.account, type=kind.value, tenant=tenant, limit=limit)
         )
         return int(count) >= limit
 
     async def count_unfinished(self, tenant: str, kind: Type) -> int:
-        """How many resources of a type are pending or in progress."""
+        """Return how many resources of a type are unfinished."""
         return int(
             await self.connection.fetchval(
                 *SQL.count_unfinished(tenant=tenant, type=kind.value, statuses=list(UNFINISHED))
@@ -138,7 +141,7 @@ class Resources:
         )
 
     async def count_with_members(self, kind: Type, **members: str) -> int:
-        """How many resources of a type have these members in their document."""
+        """Return how many resources of a type have these members in their document."""
         return int(
             await self.connection.fetchval(
                 *SQL.count_with_document(account=self.account, type=kind.value, members=members)
@@ -154,7 +157,7 @@ class Resources:
         facts: dict[str, Any] | None = None,
         failure_reason: str | None = None,
     ) -> Resource:
-        """Merge members into the document and the facts, and set the status."""
+        """Merge members into the document and facts of a row; set the status and the failure reason."""
         updated = from_row(
             await self.connection.fetchrow(
                 *SQL.update_resource(
@@ -210,53 +213,53 @@ class Resources:
         await self.save(resource, status=Status.DELETE_PENDING)
 
     async def end_deletions(self) -> None:
-        """Delete the rows of the account that are shown no more, so that their names are free."""
+        """Delete the rows of the account whose deletion was shown, so that their names can be used again."""
         await self.connection.execute(*SQL.end_deletions(account=self.account, delete_seconds=DELETE_SECONDS))
 
     async def delete(self, resource: Resource | ResourceState) -> None:
-        """Delete the row at once, of a resource that nobody waits for."""
+        """Delete a row at once, without showing its deletion."""
         await self.connection.execute(*SQL.delete_resource(id=resource.id))
 
     async def lock_account(self) -> None:
-        """Wait for other changes of this account that have to be counted first."""
+        """Wait for other changes of this account that must be counted first."""
         await self.connection.execute(*SQL.lock_account(account=self.account))
 
-    async def used_tenant_ids(self, wanted: str) -> set[str]:
-        """The tenant ids that begin so and were ever used."""
-        return {row["id"] for row in await self.connection.fetch(*SQL.tenant_ids(wanted=wanted))}
+    async def used_tenant_ids(self, prefix: str) -> set[str]:
+        """Return the used tenant ids among `prefix` itself and those with a suffix after a dash."""
+        return {row["id"] for row in await self.connection.fetch(*SQL.tenant_ids(prefix=prefix))}
 
     async def add_tenant(self, tenant: str, group: str) -> None:
-        """A tenant for a new dataset group."""
+        """Create the tenant of a new dataset group."""
         await self.connection.execute(
             *SQL.add_tenant(tenant=tenant, account=self.account, dataset_group=group)
         )
 
     async def retire_tenant(self, tenant: str) -> None:
-        """End a tenant: its keys and its buckets go, its id stays used."""
+        """End a tenant: delete its keys and grants, but never use its id again."""
         await self.connection.execute(*SQL.retire_tenant(tenant=tenant))
         await self.connection.execute(*SQL.drop_tenant_keys(tenant=tenant))
         await self.connection.execute(*SQL.drop_tenant_buckets(tenant=tenant))
 
     async def discard(self, prefix: str, hours: float) -> None:
-        """Have a prefix of the data bucket emptied after a while."""
+        """Schedule the deletion of a prefix of the data bucket after `hours`."""
         await self.connection.execute(*SQL.add_garbage(prefix=prefix, hours=hours))
 
 
 def in_account_of(connection: Connection | Database, resource: Resource | ResourceState) -> Resources:
-    """The resources of the account that one belongs to, as its tenant sees them."""
+    """Return the resources of the account that a resource belongs to, as its tenant sees them."""
     region = Arn.parse(str(resource.arn)).region
     return Resources(connection, resource.account, resource.tenant, region)
 
 
 async def by_id(connection: Connection | Database, identifier: int) -> Resource | None:
-    """The resource of a job; None when it was deleted."""
+    """Return the row of a job's resource, or None if it was deleted."""
     return from_row(await connection.fetchrow(*SQL.resource_by_id(id=identifier)))
 
 
 async def lock_unfinished(connection: Connection, identifier: int) -> Resource | None:
-    """The resource of a job, held until the transaction ends; None when it is at its end, or gone.
+    """Return the row of a job's resource, held until the transaction ends.
 
-    One that is being stopped comes to its end here.
+    None if it has ended or was deleted. A resource that is being stopped becomes CREATE STOPPED here.
     """
     resource = from_row(await connection.fetchrow(*SQL.unfinished_resource(id=identifier)))
     if resource is not None and resource.status == Status.STOPPING:
@@ -266,22 +269,23 @@ async def lock_unfinished(connection: Connection, identifier: int) -> Resource |
 
 
 async def should_run(database: Database, identifier: int) -> bool:
-    """Whether a job's resource was neither deleted nor told to stop."""
-    return bool(await database.fetchval(*SQL.is_wanted(id=identifier)))
+    """Return whether a job should go on: its resource was neither deleted nor stopped."""
+    return bool(await database.fetchval(*SQL.should_run(id=identifier)))
 
 
 async def list_jobs(
     connection: Connection | Database, account: str, tenant: str | None, limit: int
 ) -> Sequence[dict[str, Any]]:
-    """What the newest jobs of an account or tenant are at."""
+    """Return the newest jobs of an account or tenant, with their progress."""
     rows = await connection.fetch(*SQL.running_jobs(account=account, tenant=tenant, limit=limit))
     return [dict(row) for row in rows]
 
 
 def from_row(row: Any) -> Resource | None:
-    """Make the resource of a row of the table; None without a row.
+    """Return a row of the table as a Resource; None without a row.
 
-    A row says when its deletion began; what is shown is worked out from that, by Postgres's clock.
+    A row has the time at which its deletion began. The status that is shown follows from that, by the clock
+    of Postgres.
     """
     if row is None:
         return None

@@ -1,4 +1,4 @@
-"""The engine's named SQL."""
+"""The statements in the engine's queries.sql, by name."""
 
 from pathlib import Path
 

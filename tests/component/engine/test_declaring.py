@@ -84,9 +84,9 @@ def test_from_nothing_to_a_campaign_and_back_into_a_file(engine: Engine, command
     groups = engine.personalize.list_dataset_groups()["datasetGroups"]
     assert "declared" not in {group["name"] for group in groups}
 
-    assert "there is nobody to ask" in commands.apply(BEFORE_DATA, status=1).lower()
+    assert "no terminal to ask for confirmation" in commands.apply(BEFORE_DATA, status=1).lower()
     commands.apply(BEFORE_DATA, "--yes")
-    assert "Everything is as the file asks for." in commands.apply(BEFORE_DATA)
+    assert "All resources are as the file declares." in commands.apply(BEFORE_DATA)
 
     # A campaign before there is data: the training says what to do.
     assert "no interactions to train on" in commands.apply(WITH_CAMPAIGN, "--yes", status=1)
@@ -104,14 +104,14 @@ def test_from_nothing_to_a_campaign_and_back_into_a_file(engine: Engine, command
     assert imported["status"] == "ACTIVE"
 
     commands.apply(WITH_CAMPAIGN, "--yes")
-    assert "Everything is as the file asks for." in commands.apply(WITH_CAMPAIGN)
+    assert "All resources are as the file declares." in commands.apply(WITH_CAMPAIGN)
 
     exported = commands.export("--group", "declared")
     assert exported["datasetGroups"]["declared"]["solutions"]["declared"]["campaigns"]["declared"] == {
         "minProvisionedTPS": 1
     }
     assert exported["schemas"] == BEFORE_DATA["schemas"]
-    assert "Everything is as the file asks for." in commands.apply(exported)
+    assert "All resources are as the file declares." in commands.apply(exported)
 
     raised = exported
     raised["datasetGroups"]["declared"]["solutions"]["declared"]["campaigns"]["declared"] = {
@@ -130,7 +130,7 @@ def _follow(document: Any, engine: Engine, commands: Commands) -> None:
     solution = document["datasetGroups"]["declared"]["solutions"]["declared"]
     solution["campaigns"]["declared"]["campaignConfig"] = {"syncWithLatestSolutionVersion": True}
     commands.apply(document, "--yes")
-    assert "Everything is as the file asks for." in commands.apply(document)
+    assert "All resources are as the file declares." in commands.apply(document)
 
     version = new_version(engine, "arn:aws:personalize:eu-west-1:000000000000:solution/declared")
 
@@ -151,7 +151,7 @@ def test_incremental_updates_are_switched_in_a_file(engine: Engine, commands: Co
 
     for perform in (True, False):
         commands.apply(learning(perform=perform), "--yes")
-        assert "Everything is as the file asks for." in commands.apply(learning(perform=perform))
+        assert "All resources are as the file declares." in commands.apply(learning(perform=perform))
         exported = commands.export("--group", "incremental")["datasetGroups"]["incremental"]
         assert exported["solutions"]["incremental"]["performIncrementalUpdate"] is perform
     assert "performIncrementalUpdate → True" in commands.apply(learning(perform=True), "--plan")
@@ -175,4 +175,4 @@ def test_a_file_that_is_none_is_said_so(commands: Commands) -> None:
     commands.file.write_text("a: [")
     done = run("services.engine", "apply", str(commands.file), environment=commands.environment)
     assert done.returncode == 1
-    assert "is no YAML" in done.stderr
+    assert "is not valid YAML" in done.stderr

@@ -89,7 +89,7 @@ async def test_a_version_without_its_model_says_so(
     objects = SimpleNamespace(delete_below=lambda _: None)
     await Sweeper(store, objects, Settings(keep_models=1)).sweep()  # type: ignore[arg-type]
 
-    with pytest.raises(WireError, match="was cleared away") as refusal:
+    with pytest.raises(WireError, match="was deleted") as refusal:
         await ask(dispatcher, "CreateCampaign", name="c", solutionVersionArn=versions[0].arn)
     described = await ask(dispatcher, "DescribeSolutionVersion", solutionVersionArn=versions[0].arn)
     await ask(dispatcher, "CreateCampaign", name="c", solutionVersionArn=versions[1].arn)
@@ -179,7 +179,15 @@ async def test_a_dataset_lets_go_of_its_own_files_alone_in_the_folder_of_a_delet
                 connection, found.id, 0, [datasets.Part(f"{written}{number}.parquet", 1, 1)], replacing=True
             )
         document = {"datasetArn": events.arn, "dataSource": {}, "importMode": "FULL"}
-        job = NewResource(Type.DATASET_IMPORT_JOB, "j", "j", "shop", document, events.path, Status.PENDING)
+        job = NewResource(
+            Type.DATASET_IMPORT_JOB,
+            "dataset-import-job/j",
+            "j",
+            "shop",
+            document,
+            events.path,
+            Status.PENDING,
+        )
         added = await resources.in_account_of(connection, events).add(job)
         assert added is not None
         await Work(store, Settings())._finish_import(connection, added, [], {"warnings": []}, "new/1/")

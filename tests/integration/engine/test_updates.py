@@ -122,7 +122,7 @@ async def test_a_dataset_gets_a_wider_schema(dispatcher: OperationDispatcher, gr
     await ask(dispatcher, "UpdateDataset", datasetArn=dataset, schemaArn=wide)
 
     described = (await ask(dispatcher, "DescribeDataset", datasetArn=dataset)).dataset
-    assert described.schema_arn == described.latest_dataset_update.schema_arn == wide
+    assert described.schema_arn == str(described.latest_dataset_update.schema_arn) == wide
     assert described.latest_dataset_update.status == "ACTIVE"
     await ask(dispatcher, "DeleteSchema", schemaArn=narrow)
     assert await refused(dispatcher, "DeleteSchema", schemaArn=wide) == "ResourceInUseException"

@@ -5,9 +5,11 @@ from __future__ import annotations
 import pytest
 from pydantic import BaseModel, ValidationError
 
-from services.engine.personalize.batch_inference_jobs import BatchInferenceJobConfig
-from services.engine.personalize.campaigns import CampaignConfig
-from services.engine.personalize.recommenders import RecommenderConfig
+from services.engine.domain.deployment_config import (
+    BatchInferenceJobConfig,
+    CampaignConfig,
+    RecommenderConfig,
+)
 
 
 @pytest.mark.parametrize("config", [BatchInferenceJobConfig, CampaignConfig, RecommenderConfig])

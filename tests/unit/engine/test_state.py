@@ -201,7 +201,9 @@ def test_a_row_without_a_required_member_is_refused() -> None:
 
 
 def test_a_state_does_not_change() -> None:
-    tracker = state.EventTracker.of(row(Type.EVENT_TRACKER, {"datasetGroupArn": GROUP, "trackingId": "t"}, {}))
+    tracker = state.EventTracker.of(
+        row(Type.EVENT_TRACKER, {"datasetGroupArn": GROUP, "trackingId": "t"}, {})
+    )
 
     with pytest.raises(ValidationError, match="frozen"):
         tracker.document.tracking_id = "another"
