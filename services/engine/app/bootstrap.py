@@ -84,9 +84,9 @@ async def _bootstrap(settings: Settings, path: Path, wait: float, *, policies: b
     await database.start()
     try:
         async with database.transaction() as connection:
-            made = await _register(Installation(settings, keys, connection))
-        _write(path, made)
-        await make_buckets(settings, wait=wait, clients=made["access_key_id"] if policies else None)
+            registered = await _register(Installation(settings, keys, connection))
+        _write(path, registered)
+        await make_buckets(settings, wait=wait, clients=registered["access_key_id"] if policies else None)
     finally:
         await database.stop()
     sys.stdout.write(f"tenant {TENANT} is ready; its keys are in {path}\n")
@@ -126,26 +126,26 @@ async def _register(installation: Installation) -> dict[str, str]:
     )
     group = await _group(context)
     tracking_id = await _tracker(context, group, known.get("tracking_id"))
-    made: dict[str, str] = {"tracking_id": tracking_id}
+    keys: dict[str, str] = {"tracking_id": tracking_id}
     for scope, scopes in TENANT_SCOPES.items():
-        made[scope] = known.get(scope) or new_api_key(scope)
-        await store.add(made[scope], tenant=TENANT, scopes=scopes, label=f"bootstrap {scope}")
+        keys[scope] = known.get(scope) or new_api_key(scope)
+        await store.add(keys[scope], tenant=TENANT, scopes=scopes, label=f"bootstrap {scope}")
     service = settings.auth.endcap_service_key
-    made["service"] = known.get("service") or (
+    keys["service"] = known.get("service") or (
         service.get_secret_value() if service else new_api_key("service")
     )
-    await store.add(made["service"], tenant=None, scopes=SERVICE_SCOPES, label="bootstrap service")
-    made |= _key_pair(known)
+    await store.add(keys["service"], tenant=None, scopes=SERVICE_SCOPES, label="bootstrap service")
+    keys |= _key_pair(known)
     await store.add_pair(
-        made["access_key_id"],
-        made["secret_access_key"],
+        keys["access_key_id"],
+        keys["secret_access_key"],
         account=settings.account,
         secret_key=installation.secret_key,
         label="bootstrap",
-        opens_store=made["access_key_id"] in {settings.s3.aws_access_key_id, S3Settings().aws_access_key_id},
+        opens_store=keys["access_key_id"] in {settings.s3.aws_access_key_id, S3Settings().aws_access_key_id},
     )
     trainer = S3Settings.of("trainer")
-    if trainer.aws_access_key_id and trainer.aws_access_key_id != made["access_key_id"]:
+    if trainer.aws_access_key_id and trainer.aws_access_key_id != keys["access_key_id"]:
         # A trainer with a pair of its own for the object store also signs its Personalize calls with it.
         await store.add_pair(
             trainer.aws_access_key_id,
@@ -155,7 +155,7 @@ async def _register(installation: Installation) -> dict[str, str]:
             label="bootstrap trainer",
             scopes=TRAINER_SCOPES,
         )
-    return made
+    return keys
 
 
 def _plain(pair: S3Settings) -> str:
@@ -173,8 +173,8 @@ def _key_pair(known: dict[str, str]) -> dict[str, str]:
             "access_key_id": environment.aws_access_key_id,
             "secret_access_key": _plain(environment),
         }
-    identifier, made = new_access_key()
-    return {"access_key_id": identifier, "secret_access_key": made}
+    identifier, secret = new_access_key()
+    return {"access_key_id": identifier, "secret_access_key": secret}
 
 
 async def _group(context: OperationContext) -> DatasetGroup:
@@ -215,9 +215,9 @@ def _read(path: Path) -> dict[str, str]:
 def _write(path: Path, keys: dict[str, str]) -> None:
     """Replace the file atomically, readable only by its owner."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = path.with_name(f".{path.name}.{os.getpid()}")
-    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w") as file:
         json.dump(keys, file, indent=2, sort_keys=True)
         file.write("\n")
-    fresh.replace(path)
+    temporary.replace(path)

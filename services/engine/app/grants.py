@@ -116,14 +116,14 @@ async def _list(_: Settings, connection: Connection, __: argparse.Namespace) -> 
     rows = [("ACCOUNT", "TENANT", "LOCATION", "MAY", "KEYS", "SINCE")]
     rows += [
         (
-            listed.holder.account,
-            listed.holder.tenant or "(every)",
-            listed.grant.uri,
-            _verb(listed.grant),
-            listed.access_key_id or "the engine's",
-            f"{listed.created_at:%Y-%m-%d}",
+            granted.holder.account,
+            granted.holder.tenant or "(every)",
+            granted.grant.uri,
+            _verb(granted.grant),
+            granted.access_key_id or "the engine's",
+            f"{granted.created_at:%Y-%m-%d}",
         )
-        for listed in await buckets.listed(connection)
+        for granted in await buckets.list_grants(connection)
     ]
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     return "\n".join(

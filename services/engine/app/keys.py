@@ -108,7 +108,7 @@ async def _list(_: Settings, connection: Connection, __: argparse.Namespace) -> 
             f"{key['expires_at']:%Y-%m-%d %H:%M}" if key["expires_at"] else "never",
             str(key["label"]),
         )
-        for key in await Keys(connection).listed()
+        for key in await Keys(connection).list_keys()
     ]
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     return "\n".join(
@@ -211,8 +211,8 @@ async def _rotate(settings: Settings, connection: Connection, options: argparse.
 
 def _scope_name(scopes: tuple[str, ...]) -> Scope:
     """Return the argument of `create` that creates a key with these scopes."""
-    known: dict[frozenset[str], Scope] = {frozenset(held): word for word, held in TENANT_SCOPES.items()}
-    return known.get(frozenset(scopes), "service")
+    names: dict[frozenset[str], Scope] = {frozenset(granted): name for name, granted in TENANT_SCOPES.items()}
+    return names.get(frozenset(scopes), "service")
 
 
 async def _revoke(_: Settings, connection: Connection, options: argparse.Namespace) -> str:

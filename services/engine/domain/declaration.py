@@ -119,14 +119,20 @@ class Declaration(_Declared):
         return Declaration(schemas=schemas, dataset_groups={group: declared})
 
 
+_BY_NAME = frozenset({"datasetGroups", "campaigns"})
+"""Members that map names to resources, of which some may be empty."""
+
+
 def _without_empty(value: Any) -> Any:
     """Return a value without empty mappings, except for empty dataset groups and campaigns."""
     if not isinstance(value, Mapping):
         return value
-    named = {"datasetGroups", "campaigns"}
-    kept = {name: (_kept(inner) if name in named else _without_empty(inner)) for name, inner in value.items()}
-    return {name: inner for name, inner in kept.items() if inner != {}}
+    members = {
+        name: _members_without_empty(member) if name in _BY_NAME else _without_empty(member)
+        for name, member in value.items()
+    }
+    return {name: member for name, member in members.items() if member != {}}
 
 
-def _kept(named: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: _without_empty(inner) for name, inner in named.items()}
+def _members_without_empty(value: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: _without_empty(member) for name, member in value.items()}

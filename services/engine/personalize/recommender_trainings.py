@@ -80,10 +80,10 @@ def _document_after(
     update = recommender.document.latest_recommender_update
     if update is None or recommender.facts.update_training != training.id:
         return recommender.document
-    ended = {"status": Status.ACTIVE.value, "last_updated_date_time": datetime.now(UTC)}
+    in_force = {"status": Status.ACTIVE.value, "last_updated_date_time": datetime.now(UTC)}
     members = {
         "recommender_config": update.recommender_config,
-        "latest_recommender_update": update.model_copy(update=ended),
+        "latest_recommender_update": update.model_copy(update=in_force),
     }
     return recommender.document.model_copy(update=members)
 

@@ -91,9 +91,9 @@ async def load_bucket(
     connection: Connection | Database, attribution: int, bucket: datetime
 ) -> tuple[int | None, dict[Key, float]]:
     """Return the number of counted events of a bucket, None if it was never counted, and its sums."""
-    known = await connection.fetchval(*SQL.counted_bucket(attribution=attribution, bucket=bucket))
+    counted = await connection.fetchval(*SQL.counted_bucket(attribution=attribution, bucket=bucket))
     rows = await connection.fetch(*SQL.attribution_values(attribution=attribution, bucket=bucket))
-    return known, {(row["metric"], row["source"]): row["value"] for row in rows}
+    return counted, {(row["metric"], row["source"]): row["value"] for row in rows}
 
 
 async def save_bucket(

@@ -45,7 +45,7 @@ class Holder:
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
+class ListedGrant:
     """A grant in the output of `buckets list`."""
 
     holder: Holder
@@ -118,10 +118,10 @@ async def remove(connection: Connection, holder: Holder, grant: Grant) -> bool:
     return removed is not None
 
 
-async def listed(connection: Connection) -> list[Listed]:
+async def list_grants(connection: Connection) -> list[ListedGrant]:
     """Return all grants, with the access key ids that the jobs of their holders use, if any."""
     return [
-        Listed(
+        ListedGrant(
             Holder(row["account"], row["tenant"]),
             Grant(row["bucket"], row["prefix"], row["read_only"]),
             row["access_key_id"],

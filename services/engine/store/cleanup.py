@@ -27,8 +27,8 @@ async def retire_models(database: Database, keep: int, hours: float) -> list[str
     Return their folders.
     """
     async with database.transaction() as connection:
-        held = await connection.fetch(*SQL.models_to_retire(keep=keep))
-        rows = await connection.fetch(*SQL.retire_models(ids=[row["id"] for row in held]))
+        locked = await connection.fetch(*SQL.models_to_retire(keep=keep))
+        rows = await connection.fetch(*SQL.retire_models(ids=[row["id"] for row in locked]))
         for row in rows:
             await connection.execute(*SQL.add_garbage(prefix=row["folder"], hours=hours))
     return [row["folder"] for row in rows]

@@ -92,8 +92,8 @@ async def withdraw_finished(database: Database) -> int:
         users: dict[str, list[str]] = defaultdict(list)
         for row in await connection.fetch(*SQL.erasures_to_end()):
             users[row["tenant"]].append(row["user_id"])
-        for tenant, ended in users.items():
-            for user_id in ended:
+        for tenant, user_ids in users.items():
+            for user_id in user_ids:
                 await outbox.append_tombstone(connection, ERASURES, tenant, f"{tenant}:{user_id}")
-            await connection.execute(*SQL.drop_erasures(tenant=tenant, users=ended))
+            await connection.execute(*SQL.drop_erasures(tenant=tenant, users=user_ids))
     return sum(map(len, users.values()))

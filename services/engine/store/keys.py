@@ -136,7 +136,7 @@ class Keys:
         origins = Origins(None if allowed is None else tuple(allowed), key["requires_origin"])
         return EndedKey(key["label"], tuple(key["scopes"]), tenant=key["tenant"], origins=origins)
 
-    async def listed(self) -> list[dict[str, Any]]:
+    async def list_keys(self) -> list[dict[str, Any]]:
         """Return all keys in the form of `keys list`."""
         keys = [dict(row) for row in await self.connection.fetch(*SQL.keys())]
         pairs = [

@@ -84,12 +84,12 @@ class Objects:
     @classmethod
     def of(cls, settings: S3Settings, store: TenantStore | None = None) -> Objects:
         """Return the object store of the settings, for a job with the access of its tenant."""
-        made = cls(s3.client(settings), settings.endcap_data_bucket, store)
-        made._shared = frozenset(shared_of(settings))
+        objects = cls(s3.client(settings), settings.endcap_data_bucket, store)
+        objects._shared = frozenset(shared_of(settings))
         if store is not None and store.keys is not None:
             own = {"aws_access_key_id": store.keys.access_key_id, "aws_secret_access_key": store.keys.secret}
-            made._outside = s3.client(settings.model_copy(update=own))
-        return made
+            objects._outside = s3.client(settings.model_copy(update=own))
+        return objects
 
     def check_writable(self, location: Location, complaint: str) -> None:
         """Raise Permanent if the tenant's jobs may not write a location."""

@@ -127,44 +127,44 @@ class PersonalizeAccount:
         failed: dict[tuple[str, str], str] = {}
         trained: set[str] = set()
         schemas = {}
-        for listed in self._listed("list_schemas"):
-            described = self._describe_named("schema", listed["name"], listed["schemaArn"])
-            schemas[listed["name"]] = Schema(
+        for entry in self._list("list_schemas"):
+            described = self._describe_named("schema", entry["name"], entry["schemaArn"])
+            schemas[entry["name"]] = Schema(
                 avro=json.loads(described["schema"]), domain=described.get("domain")
             )
         groups = {}
-        for listed in self._listed("list_dataset_groups"):
-            if self._is_usable("dataset group", listed["name"], listed, "datasetGroupArn", failed):
-                groups[listed["name"]] = self._group(listed, failed, trained)
+        for entry in self._list("list_dataset_groups"):
+            if self._is_usable("dataset group", entry["name"], entry, "datasetGroupArn", failed):
+                groups[entry["name"]] = self._group(entry, failed, trained)
         declaration = Declaration(schemas=schemas, dataset_groups=groups)
         return AccountState(declaration, failed, frozenset(trained))
 
-    def _group(self, listed: Description, failed: dict[tuple[str, str], str], trained: set[str]) -> Group:
-        name, arn = listed["name"], listed["datasetGroupArn"]
+    def _group(self, group: Description, failed: dict[tuple[str, str], str], trained: set[str]) -> Group:
+        name, arn = group["name"], group["datasetGroupArn"]
         datasets = {}
-        for entry in self._listed("list_datasets", datasetGroupArn=arn):
+        for entry in self._list("list_datasets", datasetGroupArn=arn):
             kind = entry["datasetType"]
             if self._is_usable("dataset", f"{name}/{kind}", entry, "datasetArn", failed):
                 schema = self._described("dataset", entry["datasetArn"])["schemaArn"]
                 datasets[kind] = Dataset(name=entry["name"], schema_name=schema.rpartition("/")[2])
         trackers = [
             entry["name"]
-            for entry in self._listed("list_event_trackers", datasetGroupArn=arn)
+            for entry in self._list("list_event_trackers", datasetGroupArn=arn)
             if self._is_usable("event tracker", entry["name"], entry, "eventTrackerArn", failed)
         ]
         filters = {
             entry["name"]: self._described("filter", entry["filterArn"])["filterExpression"]
-            for entry in self._listed("list_filters", datasetGroupArn=arn)
+            for entry in self._list("list_filters", datasetGroupArn=arn)
             if self._is_usable("filter", entry["name"], entry, "filterArn", failed)
         }
         solutions = {
             entry["name"]: self._solution(entry, failed, trained)
-            for entry in self._listed("list_solutions", datasetGroupArn=arn)
+            for entry in self._list("list_solutions", datasetGroupArn=arn)
             if self._is_usable("solution", entry["name"], entry, "solutionArn", failed)
         }
         # Only dataset groups with a domain have recommenders.
         listed_recommenders = (
-            self._listed("list_recommenders", datasetGroupArn=arn) if listed.get("domain") else ()
+            self._list("list_recommenders", datasetGroupArn=arn) if group.get("domain") else ()
         )
         recommenders = {
             entry["name"]: _recommender(entry)
@@ -172,7 +172,7 @@ class PersonalizeAccount:
             if self._is_usable("recommender", entry["name"], entry, "recommenderArn", failed)
         }
         return Group(
-            domain=listed.get("domain"),
+            domain=group.get("domain"),
             datasets=datasets,
             event_tracker=next(iter(trackers), None),
             filters=filters,
@@ -181,15 +181,15 @@ class PersonalizeAccount:
         )
 
     def _solution(
-        self, listed: Description, failed: dict[tuple[str, str], str], trained: set[str]
+        self, solution: Description, failed: dict[tuple[str, str], str], trained: set[str]
     ) -> Solution:
-        name, arn = listed["name"], listed["solutionArn"]
+        name, arn = solution["name"], solution["solutionArn"]
         described = self._described("solution", arn)
-        versions = self._listed("list_solution_versions", solutionArn=arn)
+        versions = self._list("list_solution_versions", solutionArn=arn)
         if any(version["status"] == _ACTIVE for version in versions):
             trained.add(name)
         campaigns = {}
-        for entry in self._listed("list_campaigns", solutionArn=arn):
+        for entry in self._list("list_campaigns", solutionArn=arn):
             if self._is_usable("campaign", entry["name"], entry, "campaignArn", failed):
                 deployed = self._described("campaign", entry["campaignArn"])
                 campaigns[entry["name"]] = Campaign(
@@ -219,7 +219,7 @@ class PersonalizeAccount:
             failed[kind, name] = str(entry.get("failureReason", status))
         return status not in _FAILED and not status.startswith("DELETE")
 
-    def _listed(self, operation: str, **arguments: Any) -> Iterator[Description]:
+    def _list(self, operation: str, **arguments: Any) -> Iterator[Description]:
         for page in self._client.get_paginator(operation).paginate(**arguments):
             [entries] = [value for name, value in page.items() if isinstance(value, list)]
             yield from entries

@@ -218,7 +218,7 @@ async def test_a_tenant_that_is_gone_leaves_no_grant(
     await ask(dispatcher, "DeleteDatasetGroup", call, datasetGroupArn=group)
 
     async with store.transaction() as connection:
-        assert await buckets.listed(connection) == []
+        assert await buckets.list_grants(connection) == []
 
 
 async def test_metric_attributions_that_are_there_keep_their_place(
@@ -243,7 +243,7 @@ async def test_metric_attributions_that_are_there_keep_their_place(
     await store.execute(migration[migration.index("INSERT INTO bucket_grants") :])
 
     async with store.transaction() as connection:
-        [listed] = await buckets.listed(connection)
+        [listed] = await buckets.list_grants(connection)
     assert (listed.holder, listed.grant) == (Holder(ACCOUNT, "shop"), Grant("reports", "shop/attribution/"))
 
 
