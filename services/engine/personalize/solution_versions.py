@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import secrets
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from services.engine.domain import state
 from services.engine.domain.locations import model_prefix
 from services.engine.domain.resources import Status, Type
+from services.engine.domain.solution_config import SolutionConfig
 from services.engine.personalize import algorithms
 from services.engine.personalize.context import (
     NewState,
@@ -67,7 +68,7 @@ class SolutionVersion(VersionSummary):
     perform_auto_ml: Annotated[bool, Field(alias="performAutoML")] = False
     perform_incremental_update: bool | None = None
     event_type: str | None = None
-    solution_config: dict[str, Any] | None = None
+    solution_config: SolutionConfig | None = None
     training_hours: float | None = None
     tuned_hpo_params: Annotated[TunedHpoParams | None, Field(alias="tunedHPOParams")] = None
 

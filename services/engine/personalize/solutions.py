@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import Field
 
@@ -87,9 +87,9 @@ class Solution(SolutionSummary):
     perform_incremental_update: bool | None = None
     dataset_group_arn: str
     event_type: str | None = None
-    solution_config: dict[str, Any] | None = None
+    solution_config: SolutionConfig | None = None
     latest_solution_version: VersionSummary | None = None
-    latest_solution_update: dict[str, Any] | None = None
+    latest_solution_update: state.SolutionUpdate | None = None
 
 
 class SolutionDescribed(WireModel):

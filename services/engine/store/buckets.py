@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from pydantic import SecretStr
 
 from services.engine.domain.locations import Access, Buckets, Grant
+from services.engine.domain.state import JobFacts
 from services.engine.store.statements import SQL
 from shared.auth import decrypt, encrypt
 from shared.errors import Permanent
@@ -79,7 +80,7 @@ async def store_of(database: Database, settings: Settings, resource: Resource) -
     """
     account, tenant = resource.account, resource.owner
     allowed = await grants(database, account, tenant)
-    if store_key := resource.facts.get("store_key"):
+    if store_key := JobFacts.model_validate(resource.facts).store_key:
         row = await database.fetchrow(*SQL.store_pair(account=account, access_key_id=store_key))
         if row is not None:
             access = Access(tenant, shared_of(settings.s3), allowed, any_bucket=True)
