@@ -16,7 +16,6 @@ PENDING: tuple[str, ...] = (
     "services/engine/recipes",
     "services/engine/training",
     "services/loader",
-    "services/recommender",
     "services/router",
     "services/trainer",
     "shared/auth",

@@ -60,6 +60,7 @@ def _limit(default: int) -> Callable[..., int]:
     def limit(
         limit: _Limit = None, num_results: _SnakeCaseLimit = None, camel_case: _CamelCaseLimit = None
     ) -> int:
+        """Return the limit; raise ApiError (400) if its names have different values."""
         values = {value for value in (limit, num_results, camel_case) if value is not None}
         if len(values) > 1:
             names = ", ".join(LIMIT_NAMES)

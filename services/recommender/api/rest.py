@@ -24,6 +24,7 @@ from shared.events.envelope import Name
 if TYPE_CHECKING:
     from services.recommender.api.rest_answers import Reply, RestAnswers
     from services.recommender.api.status import Status
+    from services.recommender.store.lists import Location
 
 PREFIX = "/api/v1/personalize"
 LEGACY = "/api/personalize/recommendations"
@@ -72,9 +73,8 @@ class Rest:
             principal: Principal = self._reader,
         ) -> Response:
             """Return what is popular in the nearest of the named areas that has a list."""
-            if not (city or province or country):
-                raise ApiError(400, "InvalidRequest", "Give a city, a province or a country.")
             location = (city, province, country)
+            _check_location(location)
             return _response(await self._answers.for_location(principal.own_tenant, location, limit))
 
     def _add_for_items(self, router: APIRouter) -> None:
@@ -133,10 +133,7 @@ class Rest:
             principal: Principal = self._reader,
         ) -> Response:
             """Return recommendations for a user."""
-            if user_id.partition("/")[0] in RESERVED:
-                raise ApiError(
-                    404, "NotFound", f"There is no recommendations/{user_id}, nor a user of that id."
-                )
+            _check_user_id(user_id)
             tenant = principal.own_tenant
             return _response(await self._answers.for_user(tenant, user_id, limit, strategy, USER))
 
@@ -181,6 +178,16 @@ class Rest:
             tenant = principal.own_tenant
             reply = await self._answers.for_item(tenant, product_id, limit, strategy, SIMILAR)
             return _response(reply.for_backend())
+
+
+def _check_location(location: Location) -> None:
+    if not any(location):
+        raise ApiError(400, "InvalidRequest", "Give a city, a province or a country.")
+
+
+def _check_user_id(user_id: str) -> None:
+    if user_id.partition("/")[0] in RESERVED:
+        raise ApiError(404, "NotFound", f"There is no recommendations/{user_id}, nor a user of that id.")
 
 
 def _response(reply: Reply) -> Response:

@@ -54,7 +54,7 @@ class FilterableItems:
         self._next_refresh = 0.0
 
     def table(self, names: Sequence[str], now: float) -> Table:
-        """Return the items as a table with columns of these names; a column nobody knows holds None."""
+        """Return the items as a table with columns of these names; a column without values holds None."""
         # The id is not a column: a table knows the ids of its rows.
         column_names = (name for name in names if folded(name) != "itemid")
         missing = [name for name in column_names if name not in self._additional_names]

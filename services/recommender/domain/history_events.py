@@ -45,7 +45,7 @@ class HistoryEvent(NamedTuple):
 def is_kept(event_type: str, user_id: str | None, session_id: str | None) -> bool:
     """Return whether an interaction with an item belongs in a history.
 
-    A guest's order has a session of its own, with which nobody requests recommendations.
+    A guest's order has a session of its own, for which no recommendations are requested.
     """
     if event_type in _NOT_KEPT:
         return False

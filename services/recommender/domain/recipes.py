@@ -1,4 +1,4 @@
-"""The recipes whose lists a generation holds, and what a list is asked for by."""
+"""The recipes whose lists a generation holds, and what each recommends for."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ AFFINITY = "item-affinity"
 POPULARITY = "popularity"
 
 BY_USER = (USER, AFFINITY, POPULARITY)
-"""Recipes that can answer for a user."""
+"""Recipes that recommend for a user."""
 BY_ITEM = (SIMILAR, POPULARITY)
-"""Recipes that can answer for an item."""
+"""Recipes that recommend for an item."""
 
 GLOBAL_LIST_ID = "all"
-"""The id of the popularity list over all customers."""
+"""The id of the popularity list over all users."""
 
 RANKING_ONLY = frozenset({"aws-personalized-ranking", "aws-personalized-ranking-v2"})
-"""Engine recipes whose campaigns order given items, and recommend none by themselves."""
+"""Engine recipes whose campaigns only rank the items of a request."""
 
 NEED_USER = frozenset({"aws-ecomm-customers-who-viewed-x-also-viewed"})
-"""Engine recipes that ask for an item and want to know for whom, too."""
+"""Engine recipes that recommend for an item, and need the user too."""
 
 _OF_ENGINE = {
     "aws-user-personalization": USER,
@@ -43,11 +43,11 @@ _OF_ENGINE = {
 
 
 def list_recipe(engine_recipe: str) -> str:
-    """The list recipe that stands in for a campaign's model; `engine_recipe` may be an ARN."""
+    """Return the recipe whose lists replace a campaign's model; `engine_recipe` may be an ARN."""
     return _OF_ENGINE.get(engine_recipe.rpartition("/")[2], POPULARITY)
 
 
 def location_list_ids(city: str | None, province: str | None, country: str | None) -> list[str]:
-    """The popularity lists of a place, the nearest first."""
-    named = (("city", city), ("province", province), ("country", country))
-    return [f"{kind}:{name}" for kind, name in named if name]
+    """Return the ids of the popularity lists of a location, the nearest area first."""
+    areas = (("city", city), ("province", province), ("country", country))
+    return [f"{kind}:{name}" for kind, name in areas if name]

@@ -1,7 +1,7 @@
 """Make one recommendation: profile, candidates and their scores, filter, promotion.
 
 Filters and promotions apply whether the candidates come from a model or from lists. Items that were purchased
-lately or cannot be sold are left out.
+recently or cannot be sold are left out.
 """
 
 from __future__ import annotations

@@ -43,7 +43,7 @@ class ViewFallback:
         self._deleted.add(name)
 
     async def read(self) -> None:
-        """Read the view, unless another request did after this one asked."""
+        """Read the view, unless it was read since this call began."""
         loop = asyncio.get_running_loop()
         requested_at = loop.time()
         async with self._reading:
