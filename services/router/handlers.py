@@ -1,4 +1,4 @@
-"""What the worker counts."""
+"""Record exposures, outcomes and logins, and erase users: the handlers of the worker."""
 
 from __future__ import annotations
 
@@ -7,36 +7,36 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from services.router.metrics import OUTCOMES
-from services.router.store.counting import Correction, Counting, RecordedOutcome, Tie
 from services.router.store.erasures import Erasures
-from services.router.store.running import Running
+from services.router.store.outcomes import Correction, Login, OutcomeStore, RecordedOutcome
+from services.router.store.running_experiments import RunningExperiments
 from shared.events import InteractionRecorded, UserErasureRequested, VariantExposed
 from shared.kafka import Tombstone
 
 if TYPE_CHECKING:
     from services.router.domain.experiments import Experiment
 
-# Whoever was shown something, or logged in, has not done anything yet.
+# They say that a unit was shown something or logged in, not that it did anything.
 _NO_OUTCOME = frozenset({"impression", "exposure", "identify", "alias"})
 
 
 @dataclass(frozen=True, slots=True)
 class Handlers:
-    """Keeps exposures, and what units did while an experiment ran that they may be part of."""
+    """The handlers of exposures-v1, interactions-v1 and erasures-v1."""
 
-    counting: Counting
-    running: Running
+    outcomes: OutcomeStore
+    running: RunningExperiments
     erasures: Erasures
 
     async def erasures_requested(self, events: Sequence[UserErasureRequested | Tombstone]) -> None:
-        """Erase users. The end of an erasure changes nothing: old records may still come for a while."""
+        """Erase users. Tombstones, which end an erasure, change nothing: old records may still arrive."""
         for event in events:
             if not isinstance(event, Tombstone):
                 await self.erasures.erase(event)
 
     async def variants_exposed(self, events: Sequence[VariantExposed]) -> None:
-        """Count each unit once."""
-        await self.counting.expose(
+        """Record which unit was exposed to which variant."""
+        await self.outcomes.record_exposures(
             [
                 (
                     event.tenant,
@@ -51,23 +51,24 @@ class Handlers:
         )
 
     async def interactions_recorded(self, events: Sequence[InteractionRecorded]) -> None:
-        """Keep the events of users and sessions that have a variant, and who logged in to which session.
+        """Record the events of users and sessions that have a variant, and their logins.
 
-        Results are joined when they are read, because an exposure may arrive after what followed it. A
-        correction takes the claim back first, so that the event itself counts.
+        Results join them with exposures when they are read, because an exposure may arrive after an event
+        that follows it. A correction first corrects the outcome that it replaces, and is then recorded
+        itself.
         """
         if not events:
             return
-        await self.running.as_of(max(event.received_at for event in events))
-        await self.counting.tie(list(self._ties(events)))
+        await self.running.read_after(max(event.received_at for event in events))
+        await self.outcomes.record_logins(list(self._logins(events)))
         corrections = [event for event in events if event.replaces is not None]
         await self._record([event for event in events if event.replaces is None])
         if corrections:
-            await self.counting.correct(list(_corrected(corrections)))
+            await self.outcomes.correct(list(_corrections(corrections)))
             await self._record(corrections)
 
-    def _ties(self, events: Sequence[InteractionRecorded]) -> Iterator[Tie]:
-        """Yield the logins among events of tenants with an experiment."""
+    def _logins(self, events: Sequence[InteractionRecorded]) -> Iterator[Login]:
+        """Yield the logins among the events of tenants that have an experiment."""
         for event in events:
             user, session = event.user_id, event.session_id
             if user is None or session is None or user == session or event.replaces is not None:
@@ -75,25 +76,25 @@ class Handlers:
             experiments = self.running.of_tenant(event.tenant)
             if experiments:
                 takes_part = any(each.takes_part(user) or each.takes_part(session) for each in experiments)
-                yield Tie(event.tenant, session, user, event.occurred_at, takes_part)
+                yield Login(event.tenant, session, user, event.occurred_at, takes_part)
 
     async def _record(self, events: Sequence[InteractionRecorded]) -> None:
         """Record each event once per experiment, under its user, else its session."""
         outcomes: list[RecordedOutcome] = []
-        others: list[tuple[InteractionRecorded, Experiment]] = []
+        not_in_experiment: list[tuple[InteractionRecorded, Experiment]] = []
         for event in events:
             if event.historical or event.event_type in _NO_OUTCOME:
                 continue
-            for experiment in self.running.counting(event.tenant, event.occurred_at):
+            for experiment in self.running.running_at(event.tenant, event.occurred_at):
                 if any(experiment.takes_part(unit) for unit in (event.user_id, event.session_id) if unit):
                     outcomes.append(_outcome(event, experiment))
                 else:
-                    others.append((event, experiment))
-        if others:
+                    not_in_experiment.append((event, experiment))
+        if not_in_experiment:
             # Another session of the same user may take part.
-            tied = await self.counting.tied([event for event, _ in others])
-            outcomes += [_outcome(*others[index]) for index in sorted(tied)]
-        await self.counting.record(outcomes)
+            indices = await self.outcomes.with_login([event for event, _ in not_in_experiment])
+            outcomes += [_outcome(*not_in_experiment[index]) for index in sorted(indices)]
+        await self.outcomes.record(outcomes)
         OUTCOMES.inc(len(outcomes))
 
 
@@ -111,7 +112,7 @@ def _outcome(event: InteractionRecorded, experiment: Experiment) -> RecordedOutc
     )
 
 
-def _corrected(events: Sequence[InteractionRecorded]) -> Iterator[Correction]:
+def _corrections(events: Sequence[InteractionRecorded]) -> Iterator[Correction]:
     for event in events:
         claim = event.replaces
         units = set() if claim is None else {claim.user_id, claim.session_id} - {None}

@@ -1,12 +1,12 @@
-"""What the router counts."""
+"""The metrics of the router."""
 
 from __future__ import annotations
 
 from shared.observability import counter, gauge
 
-ANSWERS = counter("endcap_router_answers_total", "Answers of the recommender, handed on.", ["status"])
+ANSWERS = counter("endcap_router_answers_total", "Answers of the recommender, by HTTP status.", ["status"])
 ASSIGNED = counter(
-    "endcap_router_assigned_total", "Requests that a variant answered.", ["experiment", "variant"]
+    "endcap_router_assigned_total", "Requests that were answered by a variant.", ["experiment", "variant"]
 )
 SET_ASIDE = counter(
     "endcap_router_variants_set_aside_total",
@@ -14,8 +14,8 @@ SET_ASIDE = counter(
     ["experiment", "variant"],
 )
 EXPOSURES = counter(
-    "endcap_router_exposures_total", "Exposures: published, seen before on that day, or lost.", ["outcome"]
+    "endcap_router_exposures_total", "Exposures: published, repeated on the same day, or lost.", ["outcome"]
 )
-WAITING = gauge("endcap_router_exposures_waiting", "Exposures that wait for Kafka.")
-RUNNING = gauge("endcap_router_experiments_running", "Experiments that are running, of all tenants.")
-OUTCOMES = counter("endcap_router_outcomes_total", "Events counted for experiments.")
+WAITING = gauge("endcap_router_exposures_waiting", "Exposures that wait to be published.")
+RUNNING = gauge("endcap_router_experiments_running", "Running experiments of all tenants.")
+OUTCOMES = counter("endcap_router_outcomes_total", "Events recorded as outcomes of experiments.")

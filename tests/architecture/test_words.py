@@ -16,7 +16,6 @@ PENDING: tuple[str, ...] = (
     "services/engine/recipes",
     "services/engine/training",
     "services/loader",
-    "services/router",
     "services/trainer",
     "shared/auth",
     "shared/aws",

@@ -1,1 +1,1 @@
-"""HTTP: what the recommender answers, by variant; experiments and their results."""
+"""HTTP: the recommender's API by variant; experiments and their results."""

@@ -1,4 +1,4 @@
-"""One request: which variant, ask the recommender, note the exposure."""
+"""Route one request: choose the variant, call the recommender, record the exposure."""
 
 from __future__ import annotations
 
@@ -6,60 +6,59 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from services.router.domain.surfaces import Asked, asked
+from services.router.domain.surfaces import SurfaceRequest, surface_request
 from services.router.metrics import ASSIGNED, SET_ASIDE
-from services.router.store.exposures import Shown
+from services.router.store.exposure_publisher import Exposure
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from services.router.domain.experiments import Experiment, Variant
-    from services.router.store.exposures import Exposures
-    from services.router.store.running import Running
+    from services.router.domain.experiments import Variant
+    from services.router.store.exposure_publisher import ExposurePublisher
+    from services.router.store.running_experiments import RunningExperiments
     from services.router.store.upstream import Reply, Upstream
 
-    Ask = Callable[[Variant | None], Awaitable[Reply]]
+    CallRecommender = Callable[[Variant | None], Awaitable[Reply]]
 
 
 class Routing:
-    """Chooses the variant of a request, if an experiment runs where it goes."""
+    """Answers requests by the variant of their unit, if an experiment runs on their surface."""
 
-    def __init__(self, running: Running, upstream: Upstream, exposures: Exposures) -> None:
+    def __init__(self, running: RunningExperiments, upstream: Upstream, exposures: ExposurePublisher) -> None:
         self._running = running
         self._upstream = upstream
         self._exposures = exposures
 
-    async def rest(self, tenant: str, path: str, raw_path: str, query: str) -> Reply:
-        """A REST request; `path` is decoded, `raw_path` and `query` are as they came."""
+    async def answer_rest(self, tenant: str, path: str, raw_path: str, query: str) -> Reply:
+        """Answer a REST request; `path` is decoded, `raw_path` and `query` are as they were sent."""
 
-        async def ask(variant: Variant | None) -> Reply:
+        async def call_recommender(variant: Variant | None) -> Reply:
             strategy = variant.strategy if variant else None
-            parts = [query, f"strategy={quote(strategy, safe='')}"] if strategy else [query]
-            target = "&".join(part for part in parts if part)
-            return await self._upstream.ask(tenant, "GET", f"{raw_path}?{target}" if target else raw_path)
+            parameters = [query, f"strategy={quote(strategy, safe='')}"] if strategy else [query]
+            target = "&".join(parameter for parameter in parameters if parameter)
+            return await self._upstream.call(tenant, "GET", f"{raw_path}?{target}" if target else raw_path)
 
-        return await self.answered(tenant, asked(path, query), ask)
+        return await self.answer(tenant, surface_request(path, query), call_recommender)
 
-    async def answered(self, tenant: str, what: Asked | None, ask: Ask) -> Reply:
-        """Ask by the unit's variant; where that is refused, as if there were no experiment."""
-        experiment = self._running.on(tenant, what.surface) if what else None
-        variant = experiment.assign(what.unit) if experiment and what else None
-        if experiment is None or variant is None or what is None:
-            return await ask(None)
-        reply = await ask(variant)
-        if reply.refused and variant.strategy is not None:
-            without = await ask(None)
-            if not without.refused:
-                # The request was right, so the strategy was not: this is no exposure.
+    async def answer(
+        self, tenant: str, request: SurfaceRequest | None, call_recommender: CallRecommender
+    ) -> Reply:
+        """Answer by the unit's variant; if its strategy is rejected, as if there were no experiment."""
+        experiment = self._running.on(tenant, request.surface) if request else None
+        variant = experiment.assign(request.unit) if experiment and request else None
+        if experiment is None or variant is None or request is None:
+            return await call_recommender(None)
+        reply = await call_recommender(variant)
+        if reply.is_client_error and variant.strategy is not None:
+            without_experiment = await call_recommender(None)
+            if not without_experiment.is_client_error:
+                # The request was valid, so the strategy was not: this is no exposure.
                 SET_ASIDE.labels(experiment.name, variant.name).inc()
-            return without
+            return without_experiment
         if reply.status == 200:
-            self._note(experiment, variant, what, reply)
+            ASSIGNED.labels(experiment.name, variant.name).inc()
+            now = datetime.now(UTC)
+            self._exposures.add(Exposure(experiment, variant, request.unit, request.surface, now, reply.body))
             reply.headers.append((b"x-experiment", f"{experiment.name};v={experiment.version}".encode()))
             reply.headers.append((b"x-variant", variant.name.encode()))
         return reply
-
-    def _note(self, experiment: Experiment, variant: Variant, what: Asked, reply: Reply) -> None:
-        ASSIGNED.labels(experiment.name, variant.name).inc()
-        now = datetime.now(UTC)
-        self._exposures.note(Shown(experiment, variant, what.unit, what.surface, now, reply.body))

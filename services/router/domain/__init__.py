@@ -1,1 +1,1 @@
-"""The rules of experiments: who takes part, which variant they get, what a surface is."""
+"""The rules of experiments: which units take part, which variant they get, and on which surfaces."""

@@ -1,4 +1,4 @@
-"""An experiment: variants on a surface, for a share of the traffic."""
+"""Experiments: variants on a surface, for a share of the traffic."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from pydantic import (
     model_validator,
 )
 
-from services.router.domain.assignment import chosen, ends, is_eligible
+from services.router.domain.assignment import is_eligible, range_ends, variant_index
 from shared.events.values import Name, Text
 
 Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
@@ -31,27 +31,27 @@ Strategy = Annotated[
     str,
     StringConstraints(max_length=256, pattern=r"^([a-z0-9][a-z0-9-]*|arn:[!-~]*:campaign/[!-~]+)$"),
 ]
-"""A recipe, or a campaign's ARN: printable ASCII of at most 256 characters, as Amazon Personalize has it."""
+"""A recipe, or a campaign's ARN: printable ASCII of at most 256 characters, as in Amazon Personalize."""
 
 _NAME = TypeAdapter[str](Name)
 
 
 class Variant(BaseModel):
-    """One of the alternatives."""
+    """One of the alternatives that an experiment compares."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: Slug
     weight: float = Field(
-        1.0, ge=1e-9, le=1e9, allow_inf_nan=False, description="relative to the other variants'"
+        1.0, ge=1e-9, le=1e9, allow_inf_nan=False, description="relative to the weights of the other variants"
     )
     strategy: Strategy | None = Field(
-        None, description="a recipe, or a campaign's ARN; none is what the surface answers without"
+        None, description="a recipe, or a campaign's ARN; without one, the surface answers as usual"
     )
 
 
 class Definition(BaseModel):
-    """What somebody wants to try."""
+    """The definition of an experiment."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -60,7 +60,10 @@ class Definition(BaseModel):
     variants: tuple[Variant, ...] = Field(min_length=2, max_length=20)
     traffic: float = Field(1.0, gt=0, le=1, description="share of the units that take part")
     salt: Text | None = Field(
-        None, min_length=1, max_length=100, description="changes who gets what; made if there is none"
+        None,
+        min_length=1,
+        max_length=100,
+        description="changes the assignment of units; generated if it is missing",
     )
 
     @model_validator(mode="after")
@@ -73,7 +76,7 @@ class Definition(BaseModel):
 
 
 class Experiment(BaseModel):
-    """One version of an experiment. It never changes but for its status."""
+    """One version of an experiment, of which only the status changes."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -91,20 +94,20 @@ class Experiment(BaseModel):
 
     @cached_property
     def _ends(self) -> tuple[int, ...]:
-        return ends([variant.weight for variant in self.variants])
+        return range_ends([variant.weight for variant in self.variants])
 
     def assign(self, unit: str) -> Variant | None:
-        """The unit's variant; None for one outside the share of traffic, or that no event could name."""
+        """Return the unit's variant; None for a unit outside the traffic, or one that is not a valid name."""
         if not _is_name(unit) or not is_eligible(self.salt, unit, self.traffic):
             return None
-        return self.variants[chosen(self.salt, unit, self._ends)]
+        return self.variants[variant_index(self.salt, unit, self._ends)]
 
     def takes_part(self, unit: str) -> bool:
-        """Return whether a unit, which is a valid name, has a variant."""
+        """Return whether a unit, which must be a valid name, has a variant."""
         return self.traffic == 1 or is_eligible(self.salt, unit, self.traffic)
 
     def was_running(self, at: datetime) -> bool:
-        """Whether it was running at that time."""
+        """Return whether the experiment was running at that time."""
         return (
             self.started_at is not None
             and self.started_at <= at
@@ -113,22 +116,23 @@ class Experiment(BaseModel):
 
 
 class Outcome(BaseModel):
-    """Events of one type, from a unit's first exposure on."""
+    """Events of one type since the units' first exposures."""
 
     model_config = ConfigDict(frozen=True)
 
     events: int
-    units: int = Field(description="how many of the exposed units did it at least once")
-    value: float | None = Field(None, description="sum of the events' values, where they had one")
+    units: int = Field(description="exposed units with at least one such event")
+    value: float | None = Field(None, description="sum of the values of the events that have one")
     values_left_out: int = Field(
-        0, description="values beyond 1e12 among them, which the sum leaves out; the events count"
+        0, description="number of values beyond 1e12, which are not in the sum; their events count"
     )
 
 
 class Counts(BaseModel):
     """Units and outcomes of a version, by variant.
 
-    `mixed` are units that saw several variants, `crossed` users who did under ids of their own.
+    `mixed` are units that were exposed to several variants; `crossed` are users who were, as a visitor and
+    after a login.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -140,10 +144,10 @@ class Counts(BaseModel):
 
 
 def next_version(definition: Definition, latest: Experiment | None, new_salt: str) -> dict[str, Any] | None:
-    """The fields of the version that a definition makes; None when it says what the latest one says.
+    """Return the fields of the next version; None if the definition equals the latest one.
 
-    The salt stays as long as the ranges of the variants do: then a unit that took part before keeps its
-    variant, whatever the traffic. Other weights or variants begin anew, with another salt.
+    The salt stays the same as long as the ranges of the variants do: a unit that took part before keeps its
+    variant, whatever the traffic. Other weights or variants get a new salt.
     """
     if latest is None:
         return _fields(definition, 1, definition.salt or new_salt)
@@ -155,7 +159,7 @@ def next_version(definition: Definition, latest: Experiment | None, new_salt: st
 
 
 def _is_name(unit: str) -> bool:
-    """Whether an exposure can be told of a unit: it comes from a request as somebody wrote it."""
+    """Return whether an exposure event can hold the unit, which is text of a request."""
     try:
         _NAME.validate_python(unit)
     except ValidationError:
@@ -179,21 +183,21 @@ def _fields(definition: Definition, version: int, salt: str) -> dict[str, Any]:
 
 
 def sample_ratio_p(units: list[int], weights: list[float]) -> float | None:
-    """How likely shares this far from the weights are by chance: χ², one minus its distribution.
+    """Return the p-value of a χ² test of the numbers of units against the weights (sample ratio mismatch).
 
-    Below 0.001 something is wrong with the counting, and no result should be believed. None before
-    there are a hundred units.
+    Below 0.001 the assignment or the counting is faulty, and no result is valid (Fabijan et al., KDD 2019).
+    Return None below a hundred units.
     """
     total, weight = sum(units), sum(weights)
     if total < 100 or len(units) < 2:
         return None
-    expected = [total * one / weight for one in weights]
-    chi2 = sum((have - want) ** 2 / want for have, want in zip(units, expected, strict=True))
+    expected = [total * share / weight for share in weights]
+    chi2 = sum((count - mean) ** 2 / mean for count, mean in zip(units, expected, strict=True))
     return _chi2_survival(chi2, len(units) - 1)
 
 
 def _chi2_survival(x: float, degrees: int) -> float:
-    """The upper tail of χ² for whole degrees of freedom (Abramowitz & Stegun 26.4.4 and 26.4.5)."""
+    """Return the upper tail of χ² for integral degrees of freedom (Abramowitz & Stegun 26.4.4 and 26.4.5)."""
     half = x / 2
     if degrees % 2 == 0:
         term = total = math.exp(-half)

@@ -1,4 +1,4 @@
-"""Where an experiment can take place: which surface a path is, and whom it is shown to."""
+"""The surfaces of experiments: which surface a request is for, and which unit it is shown to."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ BACKEND = "/api/personalize/recommendations"
 RECOMMENDATIONS, SIMILAR, AFFINITY = "recommendations", "similar-items", "item-affinity"
 
 RESERVED = frozenset({"by-location", "by-segment", "by-category", "similar", "item-affinity"})
-"""Words of the recommender's paths, which it refuses as ids of users."""
+"""Path segments that the recommender rejects as ids of users."""
 
-# The longest first: an id may hold slashes.
-_BY_PATH = (
+# The longest first, because an id may contain slashes.
+_SURFACE_BY_PATH = (
     (f"{PREFIX}/recommendations/similar/", SIMILAR),
     (f"{PREFIX}/similar-items/", SIMILAR),
     (f"{PREFIX}/recommendations/item-affinity/", AFFINITY),
@@ -23,41 +23,42 @@ _BY_PATH = (
 )
 
 
-class Asked(NamedTuple):
+class SurfaceRequest(NamedTuple):
     """A surface and the unit that it is shown to."""
 
     surface: str
     unit: str
 
 
-def asked(path: str, query: str) -> Asked | None:
-    """What a REST request is for; None where there is no surface, nobody to show it to, or no choice.
+def surface_request(path: str, query: str) -> SurfaceRequest | None:
+    """Return the surface and the unit of a REST request.
 
-    `path` is decoded, `query` is not. For an item the unit is the parameter userId, else sessionId. A
-    caller who names a strategy has chosen.
+    `path` is decoded, `query` is not. The unit of a request for an item is its parameter userId, else
+    sessionId. Return None if there is no surface or no unit, or the caller names a strategy: there is nothing
+    to choose.
     """
-    given = parse_qs(query) if query else {}
-    if "strategy" in given:
+    parameters = parse_qs(query) if query else {}
+    if "strategy" in parameters:
         return None
     if path == BACKEND:
-        return _for(RECOMMENDATIONS, given.get("userId"))
-    for prefix, surface in _BY_PATH:
+        return _for_units(RECOMMENDATIONS, parameters.get("userId"))
+    for prefix, surface in _SURFACE_BY_PATH:
         if path.startswith(prefix) and len(path) > len(prefix):
             if surface == SIMILAR:
-                return _for(SIMILAR, given.get("userId") or given.get("sessionId"))
-            return _of_path(surface, path[len(prefix) :])
+                return _for_units(SIMILAR, parameters.get("userId") or parameters.get("sessionId"))
+            return _for_user(surface, path[len(prefix) :])
     return None
 
 
 def campaign_surface(name: str) -> str:
-    """The surface of a campaign: every call of the runtime API that names it."""
+    """Return the surface of a campaign: every call of the runtime API that names it."""
     return f"campaign/{name}"
 
 
-def _of_path(surface: str, unit: str) -> Asked | None:
-    is_reserved = surface == RECOMMENDATIONS and unit.partition("/")[0] in RESERVED
-    return None if is_reserved else Asked(surface, unit)
+def _for_user(surface: str, user_id: str) -> SurfaceRequest | None:
+    is_reserved = surface == RECOMMENDATIONS and user_id.partition("/")[0] in RESERVED
+    return None if is_reserved else SurfaceRequest(surface, user_id)
 
 
-def _for(surface: str, units: list[str] | None) -> Asked | None:
-    return Asked(surface, units[0]) if units else None
+def _for_units(surface: str, units: list[str] | None) -> SurfaceRequest | None:
+    return SurfaceRequest(surface, units[0]) if units else None

@@ -1,4 +1,4 @@
-"""Which tenant a signed request means: its key pair belongs to an account, the campaign to a tenant."""
+"""The tenant of a signed request: its key pair belongs to an account, its campaign to a tenant."""
 
 from __future__ import annotations
 
@@ -12,26 +12,31 @@ if TYPE_CHECKING:
 
 
 class Accounts:
-    """Looks into the engine's views, and remembers for a minute; while Postgres is away, for longer."""
+    """Reads the engine's views, and caches the results for a minute, or while Postgres is unavailable."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._tenants: LookupCache[str, list[str]] = LookupCache(self._ask_tenants)
-        self._campaigns: LookupCache[tuple[str, str], str] = LookupCache(self._ask_campaign)
+        self._tenants: LookupCache[str, list[str]] = LookupCache(self._read_tenants)
+        self._campaigns: LookupCache[tuple[str, str], str] = LookupCache(self._read_tenant_of_campaign)
 
     async def tenants(self, account: str) -> list[str]:
-        """The tenants of an account; 503 while that can't be known."""
+        """Return the tenants of an account; raise ApiError (503) if they are unknown without Postgres."""
         return await self._tenants.get(account) or []
 
     async def tenant_of_campaign(self, account: str, name: str) -> str | None:
-        """Whose campaign it is; None for one that does not exist."""
+        """Return the tenant of a campaign; None if an account has no such campaign.
+
+        Raise ApiError (503) if it is unknown without Postgres.
+        """
         return await self._campaigns.get((account, name))
 
-    async def _ask_tenants(self, account: str) -> list[str] | None:
-        found: list[str] | None = await self._database.fetchval(*SQL.tenants_of_account(account=account))
-        return found
+    async def _read_tenants(self, account: str) -> list[str] | None:
+        tenants: list[str] | None = await self._database.fetchval(*SQL.tenants_of_account(account=account))
+        return tenants
 
-    async def _ask_campaign(self, key: tuple[str, str]) -> str | None:
+    async def _read_tenant_of_campaign(self, key: tuple[str, str]) -> str | None:
         account, name = key
-        found: str | None = await self._database.fetchval(*SQL.tenant_of_campaign(account=account, name=name))
-        return found
+        tenant: str | None = await self._database.fetchval(
+            *SQL.tenant_of_campaign(account=account, name=name)
+        )
+        return tenant

@@ -1,4 +1,4 @@
-"""Erasing users: what they were shown and did keeps counting, under a name that nobody has."""
+"""Erase users: their exposures and outcomes still count, under a random name."""
 
 from __future__ import annotations
 
@@ -13,29 +13,29 @@ if TYPE_CHECKING:
     from shared.kafka import Publisher
     from shared.postgres import Database
 
-PUBLISH_SECONDS = 10.0
+PUBLISH_TIMEOUT_SECONDS = 10.0
 
 
 class Erasures:
-    """Removes the ids of users and of their sessions from experiments; a repetition changes nothing."""
+    """Removes the ids of users and of their sessions from experiments; repeating it changes nothing."""
 
     def __init__(self, database: Database, publisher: Publisher) -> None:
         self._database = database
         self._publisher = publisher
 
     async def erase(self, request: UserErasureRequested) -> None:
-        """Rename the units of a user, and publish the receipt. Transient while Kafka is away."""
-        rows = await self._renamed(request)
+        """Rename the units of a user, and publish the receipt; raise Transient while Kafka is unavailable."""
+        rows = await self._rename(request)
         receipt = UserErased.of(request, "router", rows)
-        await self._publisher.publish(ERASURE_RECEIPTS, [receipt], within=PUBLISH_SECONDS)
+        await self._publisher.publish(ERASURE_RECEIPTS, [receipt], within=PUBLISH_TIMEOUT_SECONDS)
 
-    async def _renamed(self, request: UserErasureRequested) -> dict[str, int]:
-        """Rename; gives how many rows, also those that an earlier attempt has renamed."""
+    async def _rename(self, request: UserErasureRequested) -> dict[str, int]:
+        """Return the number of renamed rows, including those that an earlier attempt has renamed."""
         tenant, units = request.tenant, sorted({request.user_id, *request.session_ids})
         async with self._database.transaction() as connection:
             await connection.execute(*SQL.lock_counts())
             await connection.execute(*SQL.forget_erased_units())
-            known = await connection.fetch(
+            erased_units = await connection.fetch(
                 *SQL.add_erased_units(
                     tenant=tenant,
                     units=units,
@@ -44,21 +44,21 @@ class Erasures:
                 )
             )
             rows = {"exposed_units": 0, "outcomes": 0}
-            # The user first: an outcome that is renamed for user and session is one row of the receipt.
-            for row in sorted(known, key=lambda each: each["unit"] != request.user_id):
-                which = {
+            # The user first: an outcome of the user and of a session is one row of the receipt.
+            for row in sorted(erased_units, key=lambda each: each["unit"] != request.user_id):
+                parameters = {
                     "tenant": tenant,
                     "unit": row["unit"],
                     "erased_at": request.occurred_at,
                     "name": f"erased:{uuid.uuid4().hex}",
                 }
-                exposed = await connection.fetch(*SQL.rename_exposed(**which))
-                outcomes = await connection.fetch(*SQL.rename_outcomes(**which))
-                await connection.execute(*SQL.rename_ties(**which))
+                exposed = await connection.fetch(*SQL.rename_exposed(**parameters))
+                outcomes = await connection.fetch(*SQL.rename_outcomes(**parameters))
+                await connection.execute(*SQL.rename_logins(**parameters))
                 of_unit = {
                     "exposed_units": len(exposed) + row["rows"].get("exposed_units", 0),
                     "outcomes": len(outcomes) + row["rows"].get("outcomes", 0),
                 }
                 await connection.execute(*SQL.count_erased(tenant=tenant, unit=row["unit"], rows=of_unit))
-                rows = {place: rows[place] + of_unit[place] for place in rows}
+                rows = {table: count + of_unit[table] for table, count in rows.items()}
         return rows

@@ -1,4 +1,4 @@
-"""The recommender over HTTP: kept connections, one attempt, a time limit."""
+"""Call the recommender over HTTP: persistent connections, one attempt, a time limit."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-HANDED_ON = (
+FORWARDED_HEADERS = (
     "content-type",
     "x-recs-source",
     "x-recs-generation",
@@ -32,36 +32,36 @@ HANDED_ON = (
 
 
 class Reply(NamedTuple):
-    """What the recommender answered."""
+    """An answer of the recommender."""
 
     status: int
     headers: list[tuple[bytes, bytes]]
     body: bytes
 
     @property
-    def refused(self) -> bool:
-        """Whether the request itself was at fault, rather than the service."""
+    def is_client_error(self) -> bool:
+        """Return whether the request was at fault, rather than the service."""
         return 400 <= self.status < 500
 
 
 class Upstream:
-    """Asks the recommender with the service key, on behalf of a tenant. A part."""
+    """Calls the recommender with the service key, on behalf of a tenant. A part."""
 
     name = "upstream"
 
-    def __init__(self, address: str, auth: AuthSettings, seconds: float) -> None:
-        """`address` is the recommender's, without a path."""
-        self._address = address.rstrip("/")
+    def __init__(self, url: str, auth: AuthSettings, timeout_seconds: float) -> None:
+        """Take the URL of the recommender, without a path."""
+        self._url = url.rstrip("/")
         key = auth.endcap_service_key
         self._key = key.get_secret_value() if key else ""
-        self._seconds = seconds
+        self._timeout_seconds = timeout_seconds
         self._session: aiohttp.ClientSession | None = None
 
     async def start(self) -> None:
-        """Make the pool of connections; none is opened yet."""
+        """Create the connection pool; connections are opened when they are needed."""
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=30),
-            timeout=aiohttp.ClientTimeout(total=self._seconds),
+            timeout=aiohttp.ClientTimeout(total=self._timeout_seconds),
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
         )
@@ -72,14 +72,14 @@ class Upstream:
             await self._session.close()
 
     def alive(self) -> str | None:
-        """Connections are made anew when they break."""
+        """Return None: broken connections are replaced."""
         return None
 
     def ready(self) -> str | None:
-        """Each request finds out for itself."""
-        return None if self._key else "ENDCAP_SERVICE_KEY is not set: the recommender would refuse us"
+        """Return why no request can succeed; None if the service key is set."""
+        return None if self._key else "ENDCAP_SERVICE_KEY is not set: the recommender would reject requests"
 
-    async def ask(
+    async def call(
         self,
         tenant: str,
         method: str,
@@ -87,28 +87,33 @@ class Upstream:
         body: bytes = b"",
         headers: Mapping[str, str] | None = None,
     ) -> Reply:
-        """`target` is an encoded path with its query. 503 when there is no answer in time."""
-        sent = {"x-api-key": self._key, "x-endcap-tenant": tenant, **(headers or {})}
+        """Send a request and return the answer; raise ApiError (503) if there is none in time.
+
+        `target` is an encoded path with its query.
+        """
+        request_headers = {"x-api-key": self._key, "x-endcap-tenant": tenant, **(headers or {})}
         with tracing.work(f"recommender {method}", kind=SpanKind.CLIENT):
             if (traceparent := tracing.current()) is not None:
-                sent["traceparent"] = traceparent
-            reply = await self._reply(method, target, body, sent)
+                request_headers["traceparent"] = traceparent
+            reply = await self._reply(method, target, body, request_headers)
         ANSWERS.labels(str(reply.status)).inc()
         return reply
 
-    async def _reply(self, method: str, target: str, body: bytes, sent: Mapping[str, str]) -> Reply:
+    async def _reply(
+        self, method: str, target: str, body: bytes, request_headers: Mapping[str, str]
+    ) -> Reply:
         assert self._session is not None
-        url = URL(self._address + target, encoded=True)
+        url = URL(self._url + target, encoded=True)
         try:
             async with self._session.request(
-                method, url, data=body or None, headers=sent, allow_redirects=False
+                method, url, data=body or None, headers=request_headers, allow_redirects=False
             ) as answer:
-                return Reply(answer.status, _kept(answer.headers), await answer.read())
+                return Reply(answer.status, _forwarded(answer.headers), await answer.read())
         except (aiohttp.ClientError, OSError) as error:  # TimeoutError is an OSError
             ANSWERS.labels("none").inc()
             log.warning("upstream.no_answer", target=target, error=repr(error))
             raise unavailable("The recommender") from error
 
 
-def _kept(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
-    return [(name.encode(), headers[name].encode("latin-1")) for name in HANDED_ON if name in headers]
+def _forwarded(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
+    return [(name.encode(), headers[name].encode("latin-1")) for name in FORWARDED_HEADERS if name in headers]

@@ -13,10 +13,10 @@ import pytest
 
 from services.router.domain.experiments import Definition, Variant
 from services.router.handlers import Handlers
-from services.router.store.counting import Counting
 from services.router.store.erasures import Erasures
 from services.router.store.experiments import Experiments
-from services.router.store.running import Running
+from services.router.store.outcomes import OutcomeStore
+from services.router.store.running_experiments import RunningExperiments
 from shared.events import InteractionRecorded, UserErasureRequested, VariantExposed
 from shared.events.topics import ERASURE_RECEIPTS, INTERACTIONS
 from shared.kafka import Publisher
@@ -73,12 +73,12 @@ class Shop:
 
     async def purchases(self) -> dict[str, tuple[int, int, float | None]]:
         """Variant → purchases, units that bought, and the sum of the values."""
-        counts = await self.experiments.counts(await self.experiments.one(self.tenant, "same"))
+        counts = await self.experiments.counts(await self.experiments.get(self.tenant, "same"))
         bought = {name: types["purchase"] for name, types in counts.outcomes.items() if "purchase" in types}
         return {name: (each.events, each.units, each.value) for name, each in bought.items()}
 
     async def crossed(self) -> int:
-        return (await self.experiments.counts(await self.experiments.one(self.tenant, "same"))).crossed
+        return (await self.experiments.counts(await self.experiments.get(self.tenant, "same"))).crossed
 
 
 @asynccontextmanager
@@ -99,7 +99,9 @@ async def counting(world: Any, traffic: float = 1.0) -> AsyncIterator[Shop]:
         await experiments.start(world.tenant, "same")
         began = datetime.now(UTC).replace(microsecond=0) - timedelta(minutes=10)
         await world.sql("UPDATE router.experiments SET started_at = $1", (began,))
-        handlers = Handlers(Counting(database), Running(experiments, 60), Erasures(database, publisher))
+        handlers = Handlers(
+            OutcomeStore(database), RunningExperiments(experiments, 60), Erasures(database, publisher)
+        )
         yield Shop(world.tenant, handlers, experiments, began)
 
 
@@ -209,7 +211,7 @@ async def test_an_event_in_whole_seconds_may_be_of_the_second_in_which_its_unit_
 
 async def test_a_share_of_the_traffic_keeps_what_its_users_do_elsewhere_and_no_more(world: Any) -> None:
     async with counting(world, traffic=0.5) as shop:
-        experiment = await shop.experiments.one(shop.tenant, "same")
+        experiment = await shop.experiments.get(shop.tenant, "same")
         inside = next(f"s{n}" for n in range(99) if experiment.takes_part(f"s{n}"))
         user, phone, stranger = [f"x{n}" for n in range(99) if not experiment.takes_part(f"x{n}")][:3]
         await shop.expose(inside, 1)

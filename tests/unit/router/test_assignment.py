@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 from scipy.stats import chisquare
 
-from services.router.domain.assignment import BUCKETS, bucket, chosen, ends, is_eligible
+from services.router.domain.assignment import BUCKETS, bucket, is_eligible, range_ends, variant_index
 from services.router.domain.experiments import (
     Definition,
     Experiment,
@@ -32,7 +32,7 @@ weights = st.lists(st.floats(0.01, 1000), min_size=2, max_size=12)
 
 def experiment(**fields: object) -> Experiment:
     variants = [Variant(name="a"), Variant(name="b", strategy="item-affinity")]
-    given: dict[str, object] = {
+    defaults: dict[str, object] = {
         "tenant": "shop",
         "name": "test",
         "version": 1,
@@ -44,7 +44,7 @@ def experiment(**fields: object) -> Experiment:
         "created_at": NOW,
         "started_at": NOW,
     }
-    return Experiment.model_validate(given | fields)
+    return Experiment.model_validate(defaults | fields)
 
 
 def test_buckets_are_what_they_were_when_this_was_written() -> None:
@@ -67,26 +67,28 @@ def test_more_traffic_only_adds_units_and_moves_nobody(
 
 @given(shares=weights)
 def test_ranges_are_half_open_and_cover_every_bucket(shares: list[float]) -> None:
-    limits = ends(shares)
+    ends = range_ends(shares)
 
-    assert limits[-1] == BUCKETS
-    assert all(before <= after for before, after in pairwise((0, *limits)))
+    assert ends[-1] == BUCKETS
+    assert all(before <= after for before, after in pairwise((0, *ends)))
 
 
 @given(unit=texts, shares=weights)
 def test_a_unit_has_exactly_one_variant(unit: str, shares: list[float]) -> None:
-    limits = ends(shares)
-    number = chosen("salt", unit, limits)
+    ends = range_ends(shares)
+    number = variant_index("salt", unit, ends)
     at = bucket("salt", "variant", unit)
 
-    assert (limits[number - 1] if number else 0) <= at < limits[number]
+    assert (ends[number - 1] if number else 0) <= at < ends[number]
 
 
 def test_shares_are_as_said() -> None:
     variants = (Variant(name="a", weight=1), Variant(name="b", weight=1), Variant(name="c", weight=2))
-    found = Counter(variant.name for unit in UNITS if (variant := experiment(variants=variants).assign(unit)))
+    counts = Counter(
+        variant.name for unit in UNITS if (variant := experiment(variants=variants).assign(unit))
+    )
 
-    p = sample_ratio_p([found["a"], found["b"], found["c"]], [1, 1, 2])
+    p = sample_ratio_p([counts["a"], counts["b"], counts["c"]], [1, 1, 2])
     assert p is not None
     assert p > 0.001
 

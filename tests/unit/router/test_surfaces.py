@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from services.router.domain.surfaces import asked
+from services.router.domain.surfaces import surface_request
 
 V1 = "/api/v1/personalize"
 
@@ -39,4 +39,4 @@ V1 = "/api/v1/personalize"
 def test_a_request_is_for_a_surface_and_a_unit(
     path: str, query: str, expected: tuple[str, str] | None
 ) -> None:
-    assert asked(path, query) == expected
+    assert surface_request(path, query) == expected

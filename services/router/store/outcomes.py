@@ -1,4 +1,4 @@
-"""Exposures, outcomes, and the sessions of users, in Postgres: a repetition changes nothing."""
+"""Exposures, outcomes and logins in Postgres; writing one again changes nothing."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ if TYPE_CHECKING:
     from shared.events import InteractionRecorded
     from shared.postgres import Database
 
-MOST_EVENTS = 10_000
-"""Events of an exposed session that are read to find who logged in to it. Arbitrary: few have 1,000."""
+MAX_SESSION_EVENTS = 10_000
+"""Events of an exposed session that are read to find its login. Arbitrary: few sessions have 1,000."""
 
 
 class RecordedOutcome(NamedTuple):
-    """An outcome of a user, or of a session without a user, while an experiment ran.
+    """An event of a user, or of a session without a user, while an experiment ran.
 
-    `session_id` is the session of a user's event; None where `unit` is the session.
+    `session_id` is the session of a user's event; None if `unit` is the session.
     """
 
     tenant: str
@@ -33,8 +33,8 @@ class RecordedOutcome(NamedTuple):
     occurred_at: datetime
 
 
-class Tie(NamedTuple):
-    """A login: the user in this session. `takes_part`: whether one of the two takes part in an experiment."""
+class Login(NamedTuple):
+    """A user who logged in to a session. `takes_part`: whether one of the two is in an experiment."""
 
     tenant: str
     session_id: str
@@ -44,7 +44,7 @@ class Tie(NamedTuple):
 
 
 class Correction(NamedTuple):
-    """The correction of an outcome that a unit claimed, by the shop's order; see `correct_outcomes`."""
+    """A correction of a unit's outcome by the shop's order; see `correct_outcomes` in queries.sql."""
 
     tenant: str
     event_id: str
@@ -56,27 +56,27 @@ class Correction(NamedTuple):
     occurred_at: datetime
 
 
-class Counting:
-    """Counts exposures and what followed."""
+class OutcomeStore:
+    """Writes exposures, outcomes and logins."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def expose(self, rows: list[tuple[str, str, int, str, str, datetime]]) -> None:
-        """Record exposures: rows of (tenant, experiment, version, unit, variant, time)."""
+    async def record_exposures(self, rows: list[tuple[str, str, int, str, str, datetime]]) -> None:
+        """Record rows of (tenant, experiment, version, unit, variant, time), and the logins of the units."""
         first: dict[tuple[str, str, int, str, str], datetime] = {}
         for tenant, name, version, unit, variant, at in rows:
             key = (tenant, name, version, unit, variant)
             first[key] = min(at, first.get(key, at))
-        # One statement may not touch a row twice, so a unit with two variants takes two.
+        # A statement may not update a row twice, so a unit with two variants takes two statements.
         while first:
             batch = {key[:4]: (*key, at) for key, at in first.items()}
-            chosen = list(batch.values())
-            for row in chosen:
+            batch_rows = list(batch.values())
+            for row in batch_rows:
                 del first[row[:5]]
-            tenants, experiments, versions, units, variants, times = map(list, zip(*chosen, strict=True))
+            tenants, experiments, versions, units, variants, times = map(list, zip(*batch_rows, strict=True))
             await self._database.execute(
-                *SQL.expose(
+                *SQL.record_exposures(
                     tenants=tenants,
                     experiments=experiments,
                     versions=versions,
@@ -86,22 +86,24 @@ class Counting:
                 )
             )
         await self._database.execute(
-            *SQL.tie_exposed(
-                tenants=[row[0] for row in rows], units=[row[3] for row in rows], most=MOST_EVENTS
+            *SQL.record_logins_of_exposed(
+                tenants=[row[0] for row in rows],
+                units=[row[3] for row in rows],
+                max_events=MAX_SESSION_EVENTS,
             )
         )
 
-    async def tie(self, ties: Sequence[Tie]) -> None:
-        """Keep who logged in to which session; the first login of a session holds."""
-        first: dict[tuple[str, str], Tie] = {}
-        for tie in ties:
-            kept = first.setdefault((tie.tenant, tie.session_id), tie)
-            if (tie.at, tie.user_id) < (kept.at, kept.user_id):
-                first[tie.tenant, tie.session_id] = tie
+    async def record_logins(self, logins: Sequence[Login]) -> None:
+        """Record which user logged in to a session; the first login of a session counts."""
+        first: dict[tuple[str, str], Login] = {}
+        for login in logins:
+            kept = first.setdefault((login.tenant, login.session_id), login)
+            if (login.at, login.user_id) < (kept.at, kept.user_id):
+                first[login.tenant, login.session_id] = login
         if first:
             tenants, session_ids, user_ids, times, take_part = _columns(first.values())
             await self._database.execute(
-                *SQL.tie_sessions(
+                *SQL.record_logins(
                     tenants=tenants,
                     session_ids=session_ids,
                     user_ids=user_ids,
@@ -110,19 +112,19 @@ class Counting:
                 )
             )
 
-    async def tied(self, events: Sequence[InteractionRecorded]) -> set[int]:
-        """Return the indices of events of which the user, or the session, has a tie."""
+    async def with_login(self, events: Sequence[InteractionRecorded]) -> set[int]:
+        """Return the indices of events whose user or session has a login."""
         rows = await self._database.fetch(
-            *SQL.tied(
+            *SQL.with_login(
                 tenants=[event.tenant for event in events],
                 user_ids=[event.user_id for event in events],
                 session_ids=[event.session_id for event in events],
             )
         )
-        return {row["place"] - 1 for row in rows}
+        return {row["position"] - 1 for row in rows}
 
     async def correct(self, rows: list[Correction]) -> None:
-        """Take claims back that an order contradicts."""
+        """Correct outcomes that an order contradicts."""
         if not rows:
             return
         tenants, event_ids, units, stays, session_ids, types, values, times = _columns(rows)
@@ -140,13 +142,13 @@ class Counting:
         )
 
     async def record(self, outcomes: Sequence[RecordedOutcome]) -> None:
-        """Keep what users and sessions did; of several rows of one event and version the first."""
+        """Record outcomes; of several with the same event and version the first counts."""
         rows: dict[tuple[str, str, int, str], RecordedOutcome] = {}
         for outcome in outcomes:
             rows.setdefault(outcome[:4], outcome)
         if not rows:
             return
-        # In one order everywhere, so that two workers never wait for each other.
+        # Sorted, so that two workers cannot deadlock.
         columns = _columns([rows[key] for key in sorted(rows)])
         tenants, experiments, versions, event_ids, units, session_ids, types, values, times = columns
         await self._database.execute(

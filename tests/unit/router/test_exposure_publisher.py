@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 import orjson
 
 from services.router.domain.experiments import Experiment, Variant
-from services.router.store.exposures import Exposures, Shown
+from services.router.store.exposure_publisher import Exposure, ExposurePublisher
 from shared.events import VariantExposed
 
 if TYPE_CHECKING:
@@ -41,22 +41,26 @@ class Published:
         self.units += [event.unit for event in events]
 
 
-def shown(unit: str, answer: object) -> Shown:
-    return Shown(EXPERIMENT, VARIANTS[0], unit, "similar-items", NOW, orjson.dumps(answer))
+def exposure(unit: str, answer: object) -> Exposure:
+    return Exposure(EXPERIMENT, VARIANTS[0], unit, "similar-items", NOW, orjson.dumps(answer))
 
 
 async def test_what_can_not_be_told_is_lost_alone() -> None:
     published = Published()
-    exposures = Exposures(cast("Publisher", published), 100)
+    exposures = ExposurePublisher(cast("Publisher", published), 100)
     fine = {"recommendations": [{"product_id": "i1"}]}
     await exposures.start()
 
-    for bad in (shown("u" * 257, fine), shown("a\0b", fine), shown("odd", {"recommendations": ["i1"]})):
-        exposures.note(bad)
+    for bad in (
+        exposure("u" * 257, fine),
+        exposure("a\0b", fine),
+        exposure("odd", {"recommendations": ["i1"]}),
+    ):
+        exposures.add(bad)
     # A batch of nothing else, and then one that has others around it.
     await asyncio.sleep(0.01)
-    for one in (shown("u1", fine), shown("\0", fine), shown("u2", fine)):
-        exposures.note(one)
+    for each in (exposure("u1", fine), exposure("\0", fine), exposure("u2", fine)):
+        exposures.add(each)
     await asyncio.sleep(0.01)
 
     assert exposures.alive() is None

@@ -8,9 +8,9 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
-from services.router.api.passing import Passing, RestFastPath
+from services.router.api.proxy import ProxyRoutes, RestFastPath
 from services.router.domain.surfaces import BACKEND, PREFIX
-from services.router.store.upstream import Reply, _kept
+from services.router.store.upstream import Reply, _forwarded
 from shared.auth import Authenticator
 from shared.http import UNKNOWN_PARAMETERS
 from shared.http.runtime import application
@@ -22,11 +22,11 @@ HEADERS = {"x-api-key": "between-services", "x-endcap-tenant": "shop"}
 class Recommender:
     """Knows `limit` alone."""
 
-    async def rest(self, _tenant: str, _path: str, _raw_path: str, query: str) -> Reply:
-        said = {"content-type": "application/json", "date": "today"}
+    async def answer_rest(self, _tenant: str, _path: str, _raw_path: str, query: str) -> Reply:
+        headers = {"content-type": "application/json", "date": "today"}
         if query and not query.startswith("limit="):
-            said[UNKNOWN_PARAMETERS] = query.partition("=")[0]
-        return Reply(200, _kept(said), b"{}")
+            headers[UNKNOWN_PARAMETERS] = query.partition("=")[0]
+        return Reply(200, _forwarded(headers), b"{}")
 
 
 @pytest.mark.parametrize("fast_path", [True, False])
@@ -41,7 +41,7 @@ async def test_unknown_parameters_are_those_of_the_recommender(
     app = application(
         "router",
         parts=[],
-        routers=[Passing(routing, authenticator).router()],
+        routers=[ProxyRoutes(routing, authenticator).router()],
         http=HttpSettings(http_report_unknown_parameters=True),
     )
     front = RestFastPath(app, routing, authenticator) if fast_path else app

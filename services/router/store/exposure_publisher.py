@@ -1,0 +1,175 @@
+"""Publish exposures to Kafka in the background: they never delay an answer, and losses are counted."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict, deque
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import orjson
+import structlog
+
+from services.router.metrics import EXPOSURES, WAITING
+from shared.errors import Permanent, Transient
+from shared.events import VariantExposed, derived_id
+from shared.events.topics import EXPOSURES as TOPIC
+
+if TYPE_CHECKING:
+    from services.router.domain.experiments import Experiment, Variant
+    from shared.kafka import Publisher
+
+BATCH = 500
+RETRY_SECONDS = 0.5
+STOP_SECONDS = 4.0
+MAX_REMEMBERED = 200_000
+"""Exposures that are remembered, so that one is published once a day. Arbitrary."""
+
+_PUBLISHED, _REPEATED, _LOST = (EXPOSURES.labels(outcome) for outcome in ("published", "repeated", "lost"))
+
+log = structlog.get_logger()
+
+
+class Exposure(NamedTuple):
+    """An answer that a unit got by a variant; the event is made of it later."""
+
+    experiment: Experiment
+    variant: Variant
+    unit: str
+    surface: str
+    at: datetime
+    answer: bytes
+
+
+class ExposurePublisher:
+    """A bounded buffer in front of the publisher. A part that stops before the publisher does."""
+
+    name = "exposures"
+
+    def __init__(self, publisher: Publisher, max_waiting: int) -> None:
+        """Keep at most `max_waiting` exposures while Kafka is unavailable; then drop the oldest."""
+        self._publisher = publisher
+        self._max_waiting = max_waiting
+        self._waiting: deque[Exposure] = deque()
+        self._remembered: OrderedDict[tuple[str, str, int, str, int], None] = OrderedDict()
+        self._added = asyncio.Event()
+        self._stopping = False
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Start to publish."""
+        self._task = asyncio.create_task(self._publish_all(), name="exposures")
+
+    async def stop(self) -> None:
+        """Publish waiting exposures within a few seconds; count the others as lost."""
+        self._stopping = True
+        self._added.set()
+        if self._task is not None:
+            done, _ = await asyncio.wait({self._task}, timeout=STOP_SECONDS)
+            if not done:
+                self._task.cancel()
+                await asyncio.wait({self._task}, timeout=1)
+        if self._waiting:
+            _LOST.inc(len(self._waiting))
+            log.warning("exposures.lost", count=len(self._waiting))
+
+    def alive(self) -> str | None:
+        """Return why exposures are no longer published; None while they are."""
+        if self._task is not None and self._task.done() and not self._stopping:
+            return "publishing exposures stopped because of a defect; see the log"
+        return None
+
+    def ready(self) -> str | None:
+        """Return None: answers do not wait for exposures."""
+        return None
+
+    def add(self, exposure: Exposure) -> None:
+        """Add an exposure, unless there was one of the same unit, version and day."""
+        experiment = exposure.experiment
+        key = (experiment.tenant, experiment.name, experiment.version, exposure.unit, exposure.at.toordinal())
+        if key in self._remembered:
+            _REPEATED.inc()
+            return
+        self._remembered[key] = None
+        if len(self._remembered) > MAX_REMEMBERED:
+            self._remembered.popitem(last=False)
+        if len(self._waiting) >= self._max_waiting:
+            self._waiting.popleft()
+            _LOST.inc()
+        self._waiting.append(exposure)
+        self._added.set()
+
+    async def _publish_all(self) -> None:
+        while not (self._stopping and not self._waiting):
+            await self._added.wait()
+            if not self._stopping:
+                self._added.clear()
+            while self._waiting:
+                batch = [self._waiting.popleft() for _ in range(min(BATCH, len(self._waiting)))]
+                WAITING.set(len(self._waiting) + len(batch))
+                await self._publish(batch)
+            WAITING.set(0)
+
+    async def _publish(self, batch: list[Exposure]) -> None:
+        batch, events = _events(batch)
+        if not events:
+            return
+        try:
+            await self._publisher.publish(TOPIC, events)
+        except Transient as error:
+            # They may have been written; events with the same id count once.
+            log.warning("exposures.not_published", error=str(error), count=len(batch))
+            self._waiting.extendleft(reversed(batch))
+            await asyncio.sleep(RETRY_SECONDS)
+        except Permanent as error:
+            _LOST.inc(len(batch))
+            log.error("exposures.rejected", error=str(error), count=len(batch))  # noqa: TRY400
+        else:
+            _PUBLISHED.inc(len(batch))
+
+
+def _events(batch: list[Exposure]) -> tuple[list[Exposure], list[VariantExposed]]:
+    """Return the exposures of a batch that make valid events, and these; count the others as lost."""
+    valid, events = [], []
+    for exposure in batch:
+        try:
+            events.append(_event(exposure))
+        except Exception as error:  # noqa: BLE001 - no answer, whatever it contains, may stop the publishing
+            _LOST.inc()
+            log.error("exposures.invalid", experiment=exposure.experiment.name, error=str(error))  # noqa: TRY400
+        else:
+            valid.append(exposure)
+    return valid, events
+
+
+def _event(exposure: Exposure) -> VariantExposed:
+    experiment = exposure.experiment
+    answer = _parse(exposure.answer)
+    items = answer.get("recommendations") or answer.get("itemList") or answer.get("personalizedRanking") or []
+    item_ids = [item.get("product_id") or item.get("itemId") for item in items]
+    return VariantExposed(
+        event_id=exposure_id(experiment, exposure.unit, exposure.at),
+        tenant=experiment.tenant,
+        occurred_at=exposure.at,
+        experiment=experiment.name,
+        experiment_version=experiment.version,
+        variant=exposure.variant.name,
+        unit=exposure.unit,
+        surface=exposure.surface,
+        recommendation_id=answer.get("recommendationId"),
+        item_ids=tuple(item_id for item_id in item_ids if item_id),
+    )
+
+
+def exposure_id(experiment: Experiment, unit: str, at: datetime) -> str:
+    """Return an id that is the same for a unit, a version and a UTC day."""
+    day = at.astimezone(UTC).date().isoformat()
+    return derived_id(experiment.tenant, experiment.name, experiment.version, unit, day)
+
+
+def _parse(answer: bytes) -> dict[str, Any]:
+    try:
+        content = orjson.loads(answer)
+    except ValueError:
+        return {}
+    return content if isinstance(content, dict) else {}
