@@ -12,7 +12,8 @@ from shared.aws.personalize.recommendation_ids import new_id
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from services.recommender.store.campaigns import Campaigns, DeployedCampaign
+    from services.recommender.domain.deployed_campaign import DeployedCampaign
+    from services.recommender.store.campaigns import Campaigns
     from shared.auth import Principal
     from shared.models import Model
 

@@ -7,12 +7,12 @@ import contextlib
 import time
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 import structlog
 from pydantic import ValidationError
 
+from services.recommender.domain.deployed_campaign import DeployedCampaign
 from services.recommender.domain.filterable_items import FilterableItems
 from services.recommender.metrics import MODEL_LOADS, MODELS
 from services.recommender.store import SQL
@@ -39,32 +39,6 @@ FIRST_MODEL_WAIT_SECONDS = 3.0
 """How long after a campaign's announcement requests wait for its first model."""
 
 log = structlog.get_logger()
-
-
-@dataclass(frozen=True)
-class DeployedCampaign:
-    """A campaign with the model that scores it; `model` is None while it is being copied."""
-
-    campaign: CampaignChanged
-    model: Model | None = None
-    filterable_items: FilterableItems | None = None
-
-    @cached_property
-    def configured_model(self) -> Model | None:
-        """Return the model with the campaign's `rankingInfluence` (popularity and freshness)."""
-        influence = (self.campaign.config or {}).get("rankingInfluence")
-        return replace(self.model, influence=influence) if self.model and influence else self.model
-
-    @cached_property
-    def unrestricted_model(self) -> Model | None:
-        """Return the configured model without its rule on items that the user has seen.
-
-        It serves requests whose filter selects items by the user's interactions.
-        """
-        model = self.configured_model
-        if model is None or not model.scoring.exclude_seen:
-            return model
-        return replace(model, scoring=model.scoring.model_copy(update={"exclude_seen": False}))
 
 
 @dataclass(frozen=True, slots=True)

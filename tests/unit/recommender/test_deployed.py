@@ -10,7 +10,8 @@ import pytest
 
 from services.engine.recipes import RECIPES, Dataset
 from services.engine.recipes.recipe import silent
-from services.recommender.store.campaigns import Campaigns, DeployedCampaign
+from services.recommender.domain.deployed_campaign import DeployedCampaign
+from services.recommender.store.campaigns import Campaigns
 from shared.events import CampaignChanged
 from shared.models import Model
 

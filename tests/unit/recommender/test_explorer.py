@@ -14,11 +14,11 @@ import numpy as np
 import pytest
 
 from services.recommender.domain.catalogue import Catalogue
+from services.recommender.domain.deployed_campaign import DeployedCampaign
 from services.recommender.domain.filterable_items import FilterableItems
 from services.recommender.serving import exploration as module
 from services.recommender.serving.exploration import Explorer
 from services.recommender.serving.targets import Target
-from services.recommender.store.campaigns import DeployedCampaign
 from shared.events import CampaignChanged
 from shared.models import Attributes, Histories, Ids, Model, Scoring, SeenItems
 from tests.support.waiting import eventually
