@@ -1,4 +1,4 @@
-"""The items of one tenant: what answers show of them, what filters read of them, and which are hidden.
+"""The items of one tenant: what answers show of them, what filters read of them, and which are withdrawn.
 
 An item is stored as the bytes that an answer needs, so that a list is encoded by joining bytes, and as the
 encoded properties that filters need. Nothing else of its state stays in memory.
@@ -20,7 +20,7 @@ from services.recommender.domain.property_codec import PropertyCodec
 
 MAX_SCANNED_ITEMS = 10_000
 MAX_REMOVED_ITEMS = 100_000
-"""Removed items of a tenant that are hidden from lists, the newest. Arbitrary: lists are made daily."""
+"""Removed items of a tenant that are left out of lists, the newest. Arbitrary: lists are made daily."""
 MAX_INLINE_BYTES = 512
 """Longer properties are stored outside memory. Twice what the items of ordinary shops have."""
 COMPACT_AFTER_REMOVALS = 1_000
@@ -57,13 +57,13 @@ class SpillStorage(Protocol):
 class Catalogue:
     """The items of one tenant.
 
-    An item that is not available, or was deleted, is hidden. An item that was never described is shown by its
-    id alone: a tenant may train on items without sending their data.
+    An item that is not available, or was deleted, is withdrawn. An item that was never described is shown by
+    its id alone: a tenant may train on items without sending their data.
     """
 
     def __init__(self, spill: SpillStorage | None = None) -> None:
         """Start empty. Without `spill` all properties stay in memory."""
-        # The start of each item's JSON object, up to its score; None for a hidden item.
+        # The start of each item's JSON object, up to its score; None for a withdrawn item.
         self._prefixes: dict[str, bytes | None] = {}
         self._records: dict[str, bytes] = {}
         self._removed: dict[str, None] = {}
@@ -108,7 +108,7 @@ class Catalogue:
         self._store(item_id, prefix, self._record(microseconds, encoded))
 
     def remove(self, item_id: str) -> None:
-        """Remove an item and hide it: lists may still name it."""
+        """Remove an item, and remember that it is withdrawn: lists may still name it."""
         before = self._records.pop(item_id, None)
         if before is not None:
             self._release(item_id, before)
@@ -146,14 +146,14 @@ class Catalogue:
         for item_id in [item_id for item_id in self._records if not exists(item_id)]:
             self.remove(item_id)
 
-    def is_hidden(self, item_id: str) -> bool:
+    def is_withdrawn(self, item_id: str) -> bool:
         """Return whether the item must not be shown."""
         return self._prefixes.get(item_id, b"") is None
 
     def visible(self, scores: ItemScores, excluded: set[str], limit: int) -> ItemScores:
-        """Return the first `limit` items that are neither hidden nor excluded."""
+        """Return the first `limit` items that are neither withdrawn nor excluded."""
         visible = [
-            (item, score) for item, score in scores if item not in excluded and not self.is_hidden(item)
+            (item, score) for item, score in scores if item not in excluded and not self.is_withdrawn(item)
         ]
         return visible[:limit]
 

@@ -50,7 +50,7 @@ class ListCandidates:
         passing = [
             item_id
             for item_id, passes in zip(item_ids, mask.tolist(), strict=True)
-            if passes and item_id not in excluded and not self.catalogue.is_hidden(item_id)
+            if passes and item_id not in excluded and not self.catalogue.is_withdrawn(item_id)
         ]
         if passing and passing[0] in scores:
             self.source = self.lookup.source

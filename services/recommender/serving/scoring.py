@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from shared.models.exploration import Bonus
 
 _SPARE_ITEMS = 20
-"""Items scored beyond the limit at first, since some may be hidden. Arbitrary."""
+"""Items scored beyond the limit at first, since some may be withdrawn. Arbitrary."""
 _GROWTH = 8
-"""Factor by which more items are scored when too many were hidden. Arbitrary."""
+"""Factor by which more items are scored when too many were withdrawn. Arbitrary."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ class ModelCandidates:
         allowed: Mask | None,
         bonus: Bonus | None,
     ) -> list[Recommendation]:
-        """Return the items that the model scores best, without purchased and hidden ones."""
+        """Return the items that the model scores best, without purchased and withdrawn ones."""
         any_history = _overrides_history_rules(bound_filter)
         model = self.unrestricted_model if any_history else self.model
         for_item, count = self.model.scoring.kind == "item", limit + _SPARE_ITEMS
@@ -114,7 +114,7 @@ class ModelCandidates:
         return [
             Recommendation(item_id, reason=POPULAR_REASON)
             for item_id in self.unrestricted_model.popular(exclude=excluded, allowed=allowed)
-            if not self.catalogue.is_hidden(item_id)
+            if not self.catalogue.is_withdrawn(item_id)
         ]
 
 

@@ -48,7 +48,7 @@ async def write(database: Database, statement: str) -> None:
     await connection.close()
 
 
-async def test_an_item_that_left_without_a_trace_is_withheld(
+async def test_an_item_that_left_without_a_trace_is_withdrawn(
     kafka: KafkaSettings, database: Database, pool: Pool
 ) -> None:
     await write(
@@ -65,7 +65,7 @@ async def test_an_item_that_left_without_a_trace_is_withheld(
         await publisher.publish_raw(topic.name, [Record(b"shop:deleted", None)], within=PATIENCE)
     catalogues = Catalogues(pool)
     await catalogues._read_view()
-    before = [catalogues.of("shop").is_hidden(item) for item in ("kept", "gone")]
+    before = [catalogues.of("shop").is_withdrawn(item) for item in ("kept", "gone")]
 
     table = StateTable[ItemChanged](kafka, topic, catalogues.apply, catalogues.retain, keep=False)
     catalogues.follow(table)
@@ -74,8 +74,8 @@ async def test_an_item_that_left_without_a_trace_is_withheld(
         await catalogues._read_view()  # a look that began before
 
     assert before == [False, False]
-    withheld = [catalogues.of("shop").is_hidden(item) for item in ("kept", "gone", "deleted")]
-    assert withheld == [False, True, True]
+    withdrawn = [catalogues.of("shop").is_withdrawn(item) for item in ("kept", "gone", "deleted")]
+    assert withdrawn == [False, True, True]
     assert (len(catalogues.of("shop")), table.states) == (1, {})
 
 

@@ -130,7 +130,7 @@ def test_columns_have_their_names_once_and_made_up_ones_do_not_stay() -> None:
     assert codec.decode(encoded) == {"category": "tea", "price": 2.0}
 
 
-def test_removed_items_take_no_memory_and_are_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_removed_items_take_no_memory_and_are_withdrawn(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MAX_REMOVED_ITEMS", 100)
     monkeypatch.setattr(module, "COMPACT_AFTER_REMOVALS", 10)
     shop = Catalogue()
@@ -146,7 +146,7 @@ def test_removed_items_take_no_memory_and_are_hidden(monkeypatch: pytest.MonkeyP
     assert shop.properties("stays") == {"category": "tea", "price": 2.0}
     assert shop.memory_bytes == pytest.approx(module.ENTRY_BYTES + 110, abs=40)
     assert len(shop._prefixes) == 101
-    assert [shop.is_hidden(item) for item in ("item 999", "item 900", "stays")] == [True, True, False]
+    assert [shop.is_withdrawn(item) for item in ("item 999", "item 900", "stays")] == [True, True, False]
     assert shop.visible([("item 999", 1.0), ("stays", 0.5)], set(), 5) == [("stays", 0.5)]
 
 
@@ -158,6 +158,6 @@ def test_an_item_that_comes_back_is_shown_again() -> None:
 
     put(shop, "a", 1, category="bolt")
 
-    assert (shop.is_hidden("a"), shop.properties("a"), len(shop), shop._removed) == (
+    assert (shop.is_withdrawn("a"), shop.properties("a"), len(shop), shop._removed) == (
         False, {"category": "bolt"}, 1, {},
     )  # fmt: skip

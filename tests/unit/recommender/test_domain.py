@@ -23,10 +23,10 @@ names = st.text(min_size=1, max_size=12)
 lists = st.lists(st.tuples(names, st.none() | st.floats(allow_nan=False, allow_infinity=False)), max_size=40)
 
 
-def catalogue(*items: str, withheld: tuple[str, ...] = ()) -> Catalogue:
+def catalogue(*items: str, withdrawn: tuple[str, ...] = ()) -> Catalogue:
     made = Catalogue()
-    for item in (*items, *withheld):
-        made.put(item, f"The {item}", 2.5, available=item not in withheld, as_of=NOW)
+    for item in (*items, *withdrawn):
+        made.put(item, f"The {item}", 2.5, available=item not in withdrawn, as_of=NOW)
     return made
 
 
@@ -34,23 +34,23 @@ def catalogue(*items: str, withheld: tuple[str, ...] = ()) -> Catalogue:
     listed=lists,
     bought=st.sets(names),
     known=st.lists(names),
-    withheld=st.lists(names),
+    withdrawn=st.lists(names),
     limit=st.integers(1, 50),
 )
 def test_an_answer_is_the_list_without_what_is_left_out(
     listed: list[tuple[str, float | None]],
     bought: set[str],
     known: list[str],
-    withheld: list[str],
+    withdrawn: list[str],
     limit: int,
 ) -> None:
-    shop = catalogue(*known, withheld=tuple(withheld))
+    shop = catalogue(*known, withdrawn=tuple(withdrawn))
 
     answer = orjson.loads(
         encode_body(b'"user_id":"u"', shop.encode(listed, bought, limit, "sims"), b"redis", 7)
     )
 
-    allowed = [(item, score) for item, score in listed if item not in bought and item not in withheld]
+    allowed = [(item, score) for item, score in listed if item not in bought and item not in withdrawn]
     shown = [(item["product_id"], item["score"]) for item in answer["recommendations"]]
     assert shown == allowed[:limit] == shop.visible(listed, bought, limit)
     assert answer["count"] == len(shown)
@@ -67,17 +67,17 @@ def test_an_older_state_does_not_replace_a_newer_one() -> None:
 
     shop.put("i", "old", 1.0, available=True, as_of=NOW - timedelta(hours=1))
 
-    assert shop.is_hidden("i")
+    assert shop.is_withdrawn("i")
 
 
-def test_what_a_whole_catalogue_lacks_is_withheld() -> None:
+def test_what_a_whole_catalogue_lacks_is_withdrawn() -> None:
     shop = catalogue("a", "b")
 
     shop.retain({"b", "c"}.__contains__)
 
-    assert shop.is_hidden("a")
-    assert not shop.is_hidden("b")
-    assert not shop.is_hidden("never heard of")
+    assert shop.is_withdrawn("a")
+    assert not shop.is_withdrawn("b")
+    assert not shop.is_withdrawn("never heard of")
 
 
 @given(st.lists(st.integers(1, 50), min_size=1))
