@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     from tests.support.stack import Database, ObjectStore, PostgresServer
 
-AWAY = "127.0.0.1:1"
+UNREACHABLE = "127.0.0.1:1"
 """Nobody listens there."""
 KEYS = {"read": "ek_read_test", "ingest": "ek_ingest_test", "service": "ek_service_test"}
 AWS = ("ENDCTESTTESTTESTTEST", "a secret access key of forty characters!")
@@ -235,8 +235,10 @@ class World:
     def interaction(self, kind: str, item: str | None, **fields: Any) -> InteractionRecorded:
         """Something somebody did just now, or `ago`."""
         at = datetime.now(UTC) - fields.pop("ago", timedelta())
-        given = {"event_id": str(uuid.uuid4()), "occurred_at": at, "received_at": datetime.now(UTC)}
-        return InteractionRecorded(tenant=self.tenant, event_type=kind, item_id=item, **{**given, **fields})
+        defaults = {"event_id": str(uuid.uuid4()), "occurred_at": at, "received_at": datetime.now(UTC)}
+        return InteractionRecorded(
+            tenant=self.tenant, event_type=kind, item_id=item, **{**defaults, **fields}
+        )
 
 
 @pytest.fixture

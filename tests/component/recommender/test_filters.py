@@ -63,12 +63,12 @@ FILTER_TEXTS = {
 
 def dataset() -> Dataset:
     """Forty people who drink tea and forty who drive bolts; the last two of each are new and never sold."""
-    chance, now, rows = random.Random(1), int(time.time()), []
+    rng, now, rows = random.Random(1), int(time.time()), []
     for user in range(80):
         wares = (TEAS if user % 2 == 0 else BOLTS)[:10]
         rows += [
             (f"u{user}", item, now - DAY * (n + 1) - user, "Purchase" if n == 0 else "View")
-            for n, item in enumerate(chance.sample(wares, 6))
+            for n, item in enumerate(rng.sample(wares, 6))
         ]
     columns = zip(*rows, strict=True)
     interactions = pa.table(
@@ -203,8 +203,8 @@ MISTAKES: list[tuple[dict[str, Any], str, str]] = [
 
 
 async def test_mistakes_say_what_is_wrong(ask: Asking) -> None:
-    for members, code, said in MISTAKES:
-        with pytest.raises(ClientError, match=said) as raised:
+    for members, code, message in MISTAKES:
+        with pytest.raises(ClientError, match=message) as raised:
             await ask.list_of(userId="u1", **members)
         assert raised.value.response["Error"]["Code"] == code, members
     for unready in ("daring", "silent"):
@@ -232,17 +232,17 @@ async def test_a_purchase_is_gone_within_two_seconds_and_can_be_asked_for_again(
     assert not set(ids(before)) & set(ids(await ask.list_of("similar", **like)))
     first = ids(unbought)[0]
 
-    async def gone() -> bool:
+    async def is_gone() -> bool:
         return first not in ids(await ask.list_of(userId="u2", filterArn=filter_arn("unbought")))
 
     async with lateness() as late:
         began = time.monotonic()
         await shop.publish(INTERACTIONS, shop.interaction("purchase", first, user_id="u2"))
-        await eventually(gone)
+        await eventually(is_gone)
         took = time.monotonic() - began
     assert took < 2 + late.worst
-    again = await ask.list_of(userId="u2", filterArn=filter_arn("again"))
-    assert set(ids(again)) == {*ids(before), first}
+    after = await ask.list_of(userId="u2", filterArn=filter_arn("again"))
+    assert set(ids(after)) == {*ids(before), first}
 
 
 async def test_the_current_user_is_who_the_shop_says(shop: Any, ask: Asking) -> None:
@@ -269,15 +269,15 @@ async def test_the_current_user_is_who_the_shop_says(shop: Any, ask: Asking) -> 
 
 async def test_the_shop_s_newer_word_on_an_item_counts(shop: Any, ask: Asking) -> None:
     await shop.publish(ITEMS, shop.item("bolt-11", price=0.5, attributes={"genres": ["tea", "odd"]}))
-    wanted = {"filterArn": filter_arn("kind"), "filterValues": {"KIND": '"tea"'}}
+    request = {"filterArn": filter_arn("kind"), "filterValues": {"KIND": '"tea"'}}
 
-    async def told() -> Any:
+    async def recommendations() -> Any:
         answer = await ask.list_of(
-            userId="u1", **wanted, metadataColumns={"ITEMS": ["PRICE", "GENRES", "NAME"]}
+            userId="u1", **request, metadataColumns={"ITEMS": ["PRICE", "GENRES", "NAME"]}
         )
         return "bolt-11" in ids(answer) and answer
 
-    answer = await eventually(told)
+    answer = await eventually(recommendations)
     described = {item["itemId"]: item["metadata"] for item in answer["itemList"]}
     assert described["bolt-11"] == {"price": "0.5", "genres": "tea|odd", "name": "bolt11"}
     assert described["tea-3"] == {"price": "3.0", "genres": "tea|drink", "name": "tea3"}
@@ -348,14 +348,14 @@ async def test_an_event_that_names_its_recommendation_says_what_was_shown(shop: 
     answer = await ask.list_of("daring", userId="u2", numResults=5)
     young = set(reasons(answer))
     assert young
-    said = {"recommendation_id": answer["recommendationId"], "session_id": "s"}
+    event_fields = {"recommendation_id": answer["recommendationId"], "session_id": "s"}
     redis, key = shop.redis, impressions_key(shop.tenant)
     try:
         # Two events of one answer: what it held was shown once, but for what was turned to.
         for _ in range(2):
-            await shop.publish(INTERACTIONS, shop.interaction("view", min(young), **said))
+            await shop.publish(INTERACTIONS, shop.interaction("view", min(young), **event_fields))
         last = ("made up", min(young))
-        await shop.publish(INTERACTIONS, shop.interaction("view", "tea-1", impression=last, **said))
+        await shop.publish(INTERACTIONS, shop.interaction("view", "tea-1", impression=last, **event_fields))
 
         async def counted() -> Any:
             return await redis.hget(key, min(young)) == b"1"
@@ -381,28 +381,28 @@ async def test_a_context_prefers_what_was_met_in_it(ask: Asking, device: str, di
 
 
 async def test_a_context_of_unknown_columns_is_refused(ask: Asking) -> None:
-    for asked in (
+    for awaitable in (
         ask.list_of(userId="u2", context={"COLOUR": "red"}),
         ask.rank(userId="u2", inputList=["tea-3"], context={"DEVICE": "phone", "COLOUR": "red"}),
     ):
         with pytest.raises(
             ClientError, match=r"'COLOUR' is no metadata column .* it has DEVICE, NOTE"
         ) as caught:
-            await asked
+            await awaitable
         assert caught.value.response["Error"]["Code"] == "InvalidInputException"
 
 
 async def test_a_ranking_is_a_permutation_of_what_passes(ask: Asking) -> None:
-    given = ["stranger", "bolt-3", "tea-3", "bolt-4", "tea-4"]
-    ranked = await ask.rank(userId="u2", inputList=given, context={"DEVICE": "phone"})
+    item_ids = ["stranger", "bolt-3", "tea-3", "bolt-4", "tea-4"]
+    ranked = await ask.rank(userId="u2", inputList=item_ids, context={"DEVICE": "phone"})
     passed = await ask.rank(
         userId="u2",
-        inputList=given,
+        inputList=item_ids,
         filterArn=filter_arn("not-kind"),
         filterValues={"KIND": '"bolt"'},
         metadataColumns={"ITEMS": ["PRICE"]},
     )
-    assert sorted(ids(ranked)) == sorted(given)
+    assert sorted(ids(ranked)) == sorted(item_ids)
     assert ids(ranked)[-1] == "stranger"
     assert sum(item.get("score", 0) for item in ranked["personalizedRanking"]) == pytest.approx(1, abs=1e-6)
     assert sorted(ids(passed)) == ["stranger", "tea-3", "tea-4"]

@@ -15,7 +15,7 @@ from tests.support.lateness import lateness
 from tests.support.waiting import eventually
 
 USER = "user-personalization"
-AWAY = "127.0.0.1:1"
+UNREACHABLE = "127.0.0.1:1"
 LISTED = [(f"i{n}", round(1 - n / 100, 2)) for n in range(30)]
 
 
@@ -114,12 +114,12 @@ ROUTES: list[tuple[str, dict[str, str], Sequence[int]]] = [
 
 
 async def test_every_route_from_redis_and_without_redis_from_postgres(shop: Any) -> None:
-    async with shop.recommender() as caller, shop.recommender(redis=f"redis://{AWAY}/0") as without:
+    async with shop.recommender() as caller, shop.recommender(redis=f"redis://{UNREACHABLE}/0") as without:
         await ready(caller)
         await eventually(lambda: _activated(without))
         for path, names, expected in ROUTES:
-            for asked, source in ((caller, "redis"), (without, "postgres")):
-                answer = await asked.get(path)
+            for client, source in ((caller, "redis"), (without, "postgres")):
+                answer = await client.get(path)
                 assert answer.status_code == 200, (path, answer.text)
                 assert ids(answer) == [f"i{n}" for n in expected], path
                 assert answer.json() | names == answer.json()
@@ -242,14 +242,17 @@ async def test_what_was_bought_is_not_recommended_also_without_redis(shop: Any) 
         "INSERT INTO tracker.interactions (tenant, event_id, user_id, event_type, item_id, source, "
         "occurred_at, received_at, historical, fingerprint) "
         "VALUES ($1, $2, 'u1', 'purchase', $3, 'events', $4, now(), false, 0)",
-        *((shop.tenant, one.event_id, one.item_id, one.occurred_at) for one in (bought, long_ago)),
+        *(
+            (shop.tenant, purchase.event_id, purchase.item_id, purchase.occurred_at)
+            for purchase in (bought, long_ago)
+        ),
     )
     async with shop.redis as store:
         await store.zadd(
             f"endcap:bought:{shop.tenant}:u1",
-            {one.item_id: one.occurred_at.timestamp() for one in (bought, long_ago)},
+            {purchase.item_id: purchase.occurred_at.timestamp() for purchase in (bought, long_ago)},
         )
-    async with shop.recommender() as caller, shop.recommender(redis=f"redis://{AWAY}/0") as without:
+    async with shop.recommender() as caller, shop.recommender(redis=f"redis://{UNREACHABLE}/0") as without:
         await ready(caller)
         await eventually(lambda: _activated(without))
         answers = [await answered_from(caller, "redis"), await answered_from(without, "postgres")]
@@ -258,8 +261,8 @@ async def test_what_was_bought_is_not_recommended_also_without_redis(shop: Any) 
 
 
 async def test_with_redis_and_postgres_away_it_answers_from_memory_in_time(shop: Any) -> None:
-    nowhere = f"postgresql://recommender:x@{AWAY}/endcap"
-    async with shop.recommender(redis=f"redis://{AWAY}/0", postgres=nowhere) as caller:
+    nowhere = f"postgresql://recommender:x@{UNREACHABLE}/endcap"
+    async with shop.recommender(redis=f"redis://{UNREACHABLE}/0", postgres=nowhere) as caller:
         await eventually(lambda: _activated(caller))
 
         slowest = 0.0
@@ -299,7 +302,7 @@ async def test_without_kafka_the_views_say_what_is_active_and_what_items_are(sho
         (shop.tenant, "i0", True),
         (shop.tenant, "i1", False),
     )
-    async with shop.recommender(kafka=KafkaSettings(kafka_bootstrap_servers=AWAY)) as caller:
+    async with shop.recommender(kafka=KafkaSettings(kafka_bootstrap_servers=UNREACHABLE)) as caller:
         await ready(caller, items=2)
         answer = await caller.get("/api/v1/personalize/recommendations/u1")
 
@@ -312,9 +315,9 @@ async def test_without_kafka_and_postgres_redis_says_what_is_active(shop: Any) -
         await store.set(
             f"endcap:gen:{shop.tenant}", b'{"activation":3,"generations":{"user-personalization":7}}'
         )
-    nowhere = f"postgresql://recommender:x@{AWAY}/endcap"
+    nowhere = f"postgresql://recommender:x@{UNREACHABLE}/endcap"
     async with shop.recommender(
-        kafka=KafkaSettings(kafka_bootstrap_servers=AWAY), postgres=nowhere
+        kafka=KafkaSettings(kafka_bootstrap_servers=UNREACHABLE), postgres=nowhere
     ) as caller:
 
         async def listed() -> bool:

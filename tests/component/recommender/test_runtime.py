@@ -39,12 +39,12 @@ FITTED = (
 
 def history() -> pa.Table:
     """Forty people who drink tea and forty who drive bolts, in the last weeks."""
-    chance, now, rows = random.Random(1), int(time.time()), []
+    rng, now, rows = random.Random(1), int(time.time()), []
     for user in range(80):
         wares = TEAS if user % 2 == 0 else BOLTS
         rows += [
             (f"u{user}", item, now - 86_400 * (n + 1) - user, "view")
-            for n, item in enumerate(chance.sample(wares, 6))
+            for n, item in enumerate(rng.sample(wares, 6))
         ]
     columns = zip(*rows, strict=True)
     return pa.table(dict(zip(("USER_ID", "ITEM_ID", "TIMESTAMP", "EVENT_TYPE"), columns, strict=True)))
@@ -114,11 +114,11 @@ async def test_a_model_answers_live_and_hears_of_what_just_happened(shop: Any) -
         first = ids(await heard())[0]
         await shop.publish(INTERACTIONS, shop.interaction("purchase", first, user_id="new"))
 
-        async def gone() -> bool:
+        async def is_gone() -> bool:
             answer = await asyncio.to_thread(ask, campaignArn=arn("user"), userId="new", numResults=24)
             return first not in ids(answer)
 
-        await eventually(gone)
+        await eventually(is_gone)
 
 
 async def test_the_first_answer_of_a_new_campaign_waits_for_its_model(
@@ -133,9 +133,9 @@ async def test_the_first_answer_of_a_new_campaign_waits_for_its_model(
         answers: list[Any] = []
 
         async def answered() -> bool:
-            asked = {"campaignArn": arn("fresh"), "userId": "u0", "numResults": 5}
+            request = {"campaignArn": arn("fresh"), "userId": "u0", "numResults": 5}
             with contextlib.suppress(runtime.exceptions.ResourceNotFoundException):
-                answers.append(await asyncio.to_thread(lambda: runtime.get_recommendations(**asked)))
+                answers.append(await asyncio.to_thread(lambda: runtime.get_recommendations(**request)))
             return bool(answers)
 
         await eventually(answered)
@@ -143,23 +143,23 @@ async def test_the_first_answer_of_a_new_campaign_waits_for_its_model(
 
 
 async def test_a_ranking_orders_what_is_given_and_puts_strangers_last(shop: Any) -> None:
-    given = ["stranger", "bolt-3", "tea-3", "bolt-4", "tea-4", "another"]
+    item_ids = ["stranger", "bolt-3", "tea-3", "bolt-4", "tea-4", "another"]
     async with shop.listening() as url:
         await loaded(url, shop.tenant, len(FITTED))
         runtime = client(url)
         ranked = await asyncio.to_thread(
-            runtime.get_personalized_ranking, campaignArn=arn("ranking"), userId="u0", inputList=given
+            runtime.get_personalized_ranking, campaignArn=arn("ranking"), userId="u0", inputList=item_ids
         )
         same = await asyncio.to_thread(
-            runtime.get_personalized_ranking, campaignArn=arn("user"), userId="u0", inputList=given
+            runtime.get_personalized_ranking, campaignArn=arn("user"), userId="u0", inputList=item_ids
         )
         with pytest.raises(ClientError, match="rank"):
             await asyncio.to_thread(
-                runtime.get_personalized_ranking, campaignArn=arn("similar"), userId="u0", inputList=given
+                runtime.get_personalized_ranking, campaignArn=arn("similar"), userId="u0", inputList=item_ids
             )
 
     assert same["personalizedRanking"] == ranked["personalizedRanking"]
-    assert sorted(ids(ranked)) == sorted(given)
+    assert sorted(ids(ranked)) == sorted(item_ids)
     assert {item[:3] for item in ids(ranked)[:2]} == {"tea"}
     assert ids(ranked)[-2:] == ["stranger", "another"]
     scores = [item.get("score") for item in ranked["personalizedRanking"]]
@@ -294,7 +294,7 @@ async def test_a_variant_may_be_a_campaign_also_in_rest_and_a_recipe_also_on_the
         await eventually(wired)
 
     assert rest.json()["source"] == "model"
-    assert all(one["product_id"].startswith("tea") for one in rest.json()["recommendations"])
+    assert all(item["product_id"].startswith("tea") for item in rest.json()["recommendations"])
 
 
 async def test_a_recommender_answers_beside_a_campaign_of_its_name(

@@ -20,7 +20,7 @@ LISTED = [(f"i{n}", round(1 - n / 100, 2)) for n in range(30)]
 async def recommended(caller: Any, user: str) -> list[str]:
     answer = await caller.get(f"/api/v1/personalize/recommendations/{user}?limit=30")
     assert answer.status_code == 200
-    return [one["product_id"] for one in answer.json()["recommendations"]]
+    return [item["product_id"] for item in answer.json()["recommendations"]]
 
 
 async def store_interactions(world: Any, *events: Any) -> None:
@@ -97,8 +97,8 @@ async def test_sessions_history_places_and_imports(world: Any) -> None:
 
         async def items() -> Any:
             entries = await redis.lrange(f"endcap:hist:{world.tenant}:u", 0, -1)
-            found = [entry.split(b'"')[1] for entry in entries]
-            return found == [b"i3", b"i1", b"i9"]
+            item_ids = [entry.split(b'"')[1] for entry in entries]
+            return item_ids == [b"i3", b"i1", b"i9"]
 
         await eventually(items)
 

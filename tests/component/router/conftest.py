@@ -52,29 +52,33 @@ async def views(postgres_server: PostgresServer) -> AsyncIterator[str]:
 class Recommender:
     """The stand-in: answers with what it was asked, and keeps it."""
 
-    asked: list[dict[str, Any]] = field(default_factory=list)
+    requests: list[dict[str, Any]] = field(default_factory=list)
     refuses: str = "refused-strategy"
     url: str = ""
 
     async def answer(self, request: web.Request) -> web.Response:
         """Say everything that came."""
         body = await request.read()
-        said = {
+        received = {
             "path": request.raw_path.partition("?")[0],
             "query": dict(request.query),
             "tenant": request.headers.get("x-endcap-tenant"),
             "key": request.headers.get("x-api-key"),
             "body": orjson.loads(body) if body else None,
         }
-        self.asked.append(said)
-        if self.refuses in orjson.dumps([said["query"], said["body"]]).decode():
+        self.requests.append(received)
+        if self.refuses in orjson.dumps([received["query"], received["body"]]).decode():
             return web.json_response({"error": "UnknownStrategy", "detail": "no such"}, status=400)
         headers = {"X-Recs-Source": "redis", "X-Recs-Generation": "7"}
         if request.method == "POST":
-            answer = {"itemList": [{"itemId": "i1", "score": 0.5}], "recommendationId": "RID-1", "said": said}
+            answer = {
+                "itemList": [{"itemId": "i1", "score": 0.5}],
+                "recommendationId": "RID-1",
+                "said": received,
+            }
             return web.json_response(answer, headers=headers)
         listed = [{"product_id": "i1", "score": 0.5}]
-        return web.json_response({"recommendations": listed, "said": said}, headers=headers)
+        return web.json_response({"recommendations": listed, "said": received}, headers=headers)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[Recommender]:
@@ -212,9 +216,9 @@ class World:
     def purchase(self, user: str, **fields: Any) -> InteractionRecorded:
         """Somebody bought something just now."""
         now = datetime.now(UTC)
-        given = {"event_id": str(uuid.uuid4()), "occurred_at": now, "received_at": now, "value": 2.5}
+        defaults = {"event_id": str(uuid.uuid4()), "occurred_at": now, "received_at": now, "value": 2.5}
         return InteractionRecorded(
-            tenant=self.tenant, user_id=user, event_type="purchase", item_id="i1", **{**given, **fields}
+            tenant=self.tenant, user_id=user, event_type="purchase", item_id="i1", **{**defaults, **fields}
         )
 
 

@@ -40,8 +40,8 @@ async def run(caller: Any, world: Any, definition: dict[str, Any]) -> None:
 
 async def exposures(world: Any) -> list[dict[str, Any]]:
     records = await raw_records(world.kafka, EXPOSURES.name)
-    found = [json.loads(record.value) for record in records]
-    return [event for event in found if event["tenant"] == world.tenant]
+    events = [json.loads(record.value) for record in records]
+    return [event for event in events if event["tenant"] == world.tenant]
 
 
 async def test_without_an_experiment_everything_is_passed_through(world: Any) -> None:
@@ -49,10 +49,10 @@ async def test_without_an_experiment_everything_is_passed_through(world: Any) ->
         for _ in range(2):  # first through the application, which looks the key up; then the fast path
             answer = await caller.get(f"{V1}/recommendations/a%2Fb%20c?limit=3")
 
-    said = answer.json()["said"]
-    assert said["path"] == f"{V1}/recommendations/a%2Fb%20c"
-    assert said["query"] == {"limit": "3"}
-    assert (said["tenant"], said["key"]) == (world.tenant, "ek_service_test")
+    request = answer.json()["said"]
+    assert request["path"] == f"{V1}/recommendations/a%2Fb%20c"
+    assert request["query"] == {"limit": "3"}
+    assert (request["tenant"], request["key"]) == (world.tenant, "ek_service_test")
     assert answer.headers["x-recs-source"] == "redis"
     assert "x-variant" not in answer.headers
     assert await exposures(world) == []
@@ -62,7 +62,7 @@ async def test_each_unit_is_asked_for_by_its_variant_and_stays_there(world: Any)
     async with world.router() as caller:
         await run(caller, world, AB)
         first = {f"u{n}": await caller.get(f"{V1}/recommendations/u{n}?limit=5") for n in range(40)}
-        again = {
+        repeated = {
             f"u{n}": await caller.get(f"/api/personalize/recommendations?userId=u{n}") for n in range(40)
         }
         untouched = await caller.get(f"{V1}/item-affinity/u1")
@@ -70,7 +70,7 @@ async def test_each_unit_is_asked_for_by_its_variant_and_stays_there(world: Any)
 
     variants = {user: answer.headers["x-variant"] for user, answer in first.items()}
     assert set(variants.values()) == {"control", "treatment"}
-    assert variants == {user: answer.headers["x-variant"] for user, answer in again.items()}
+    assert variants == {user: answer.headers["x-variant"] for user, answer in repeated.items()}
     for user, answer in first.items():
         strategy = {"strategy": "item-affinity"} if variants[user] == "treatment" else {}
         assert answer.json()["said"]["query"] == {"limit": "5"} | strategy
@@ -86,9 +86,9 @@ async def test_each_unit_is_asked_for_by_its_variant_and_stays_there(world: Any)
 
 
 async def test_two_routers_and_a_restart_agree(world: Any) -> None:
-    async with world.router() as one:
-        await run(one, world, AB)
-        before = [(await one.get(f"{V1}/recommendations/u{n}")).headers["x-variant"] for n in range(20)]
+    async with world.router() as router:
+        await run(router, world, AB)
+        before = [(await router.get(f"{V1}/recommendations/u{n}")).headers["x-variant"] for n in range(20)]
     async with world.router() as two:
 
         async def running() -> bool:
@@ -117,16 +117,18 @@ async def test_what_came_of_it_is_counted_once_per_event_whatever_comes_first(wo
             async def counted() -> Any:
                 answer = await caller.get("/v1/experiments/affinity", headers=world.admin)
                 result = answer.json()
-                events = sum(one["events"].get("purchase", {}).get("events", 0) for one in result["variants"])
-                return events >= 10 and sum(one["exposed"] for one in result["variants"]) == 10
+                events = sum(
+                    variant["events"].get("purchase", {}).get("events", 0) for variant in result["variants"]
+                )
+                return events >= 10 and sum(variant["exposed"] for variant in result["variants"]) == 10
 
             await eventually(counted)
             await asyncio.sleep(0.5)
             result = (await caller.get("/v1/experiments/affinity", headers=world.admin)).json()
 
-    assert sum(one["events"]["purchase"]["events"] for one in result["variants"]) == 10
-    assert sum(one["events"]["purchase"]["units"] for one in result["variants"]) == 10
-    assert sum(one["events"]["purchase"]["value"] for one in result["variants"]) == 25
+    assert sum(variant["events"]["purchase"]["events"] for variant in result["variants"]) == 10
+    assert sum(variant["events"]["purchase"]["units"] for variant in result["variants"]) == 10
+    assert sum(variant["events"]["purchase"]["value"] for variant in result["variants"]) == 25
     assert result["mixed_units"] == 0
     assert result["status"] == "running"
 
@@ -180,7 +182,7 @@ async def test_values_that_were_stored_without_a_bound_do_not_break_the_results(
         answer = await caller.get("/v1/experiments/affinity", headers=world.admin)
 
     assert answer.status_code == 200, answer.text
-    control = next(one for one in answer.json()["variants"] if one["name"] == "control")
+    control = next(variant for variant in answer.json()["variants"] if variant["name"] == "control")
     assert control["events"] == {"purchase": {"events": 8, "units": 1, "value": 2.5, "values_left_out": 5}}
 
 
@@ -228,13 +230,16 @@ async def test_an_unmodified_boto3_client_gets_its_variant(world: Any) -> None:
     assert plain["itemList"] == [{"itemId": "i1", "score": 0.5}]
     assert "x-variant" not in plain["ResponseMetadata"]["HTTPHeaders"]
     headers = [answer["ResponseMetadata"]["HTTPHeaders"] for answer in answers]
-    assert {one["x-variant"] for one in headers} == {"lists", "model"}
-    asked = [one["body"] for one in world.recommender.asked[-20:]]
-    assert {(one["x-variant"], body["campaignArn"]) for one, body in zip(headers, asked, strict=True)} == {
+    assert {answer_headers["x-variant"] for answer_headers in headers} == {"lists", "model"}
+    bodies = [request["body"] for request in world.recommender.requests[-20:]]
+    assert {
+        (answer_headers["x-variant"], body["campaignArn"])
+        for answer_headers, body in zip(headers, bodies, strict=True)
+    } == {
         ("lists", "arn:aws:personalize:::recipe/user-personalization"),
         ("model", "arn:aws:personalize:eu-west-1:000000000000:campaign/other"),
     }
-    assert all(one["tenant"] == world.tenant for one in world.recommender.asked)
+    assert all(request["tenant"] == world.tenant for request in world.recommender.requests)
     events = await exposures(world)
     assert len(events) == 20
     assert {event["recommendation_id"] for event in events} == {"RID-1"}
@@ -263,9 +268,9 @@ async def test_recommenders_are_passed_on(world: Any) -> None:
             await asyncio.to_thread(client.get_action_recommendations, campaignArn=arn)
 
     assert answer["itemList"] == [{"itemId": "i1", "score": 0.5}]
-    [asked] = world.recommender.asked
-    assert asked["tenant"] == world.tenant
-    assert asked["body"] == {"recommenderArn": arn, "userId": "u1"}
+    [request] = world.recommender.requests
+    assert request["tenant"] == world.tenant
+    assert request["body"] == {"recommenderArn": arn, "userId": "u1"}
 
 
 async def test_a_strategy_that_can_not_be_answered_costs_nobody_an_answer(world: Any) -> None:
@@ -275,9 +280,9 @@ async def test_a_strategy_that_can_not_be_answered_costs_nobody_an_answer(world:
         answers = [await caller.get(f"{V1}/recommendations/u{n}") for n in range(20)]
 
     assert {answer.status_code for answer in answers} == {200}
-    shown = [answer.headers["x-variant"] for answer in answers if "x-variant" in answer.headers]
-    assert set(shown) == {"b"}
-    assert len(await exposures(world)) == len(shown)
+    variants = [answer.headers["x-variant"] for answer in answers if "x-variant" in answer.headers]
+    assert set(variants) == {"b"}
+    assert len(await exposures(world)) == len(variants)
 
 
 async def test_postgres_and_kafka_away_stop_nobody(world: Any) -> None:
@@ -324,7 +329,7 @@ async def test_a_recommender_that_is_away_is_a_503_in_each_shape(world: Any) -> 
 
 
 async def test_one_experiment_runs_per_surface_and_versions_never_change(world: Any) -> None:
-    other = {**AB, "name": "other"}
+    competing = {**AB, "name": "other"}
     wider = {**AB, "traffic": 0.5}
     async with world.router() as caller:
 
@@ -333,23 +338,23 @@ async def test_one_experiment_runs_per_surface_and_versions_never_change(world: 
 
         await run(caller, world, wider)
         assert (await post("", wider)).status_code == 200  # nothing new
-        assert (await post("", other)).status_code == 201
+        assert (await post("", competing)).status_code == 201
         taken = await post("/other/start")
         assert (taken.status_code, taken.json()["error"]) == (409, "SurfaceTaken")
 
         second = await post("", AB)
         assert second.json()["version"] == 2
-        assert second.json()["salt"] == (await one(caller, world, 1))["salt"]
+        assert second.json()["salt"] == (await experiment_version(caller, world, 1))["salt"]
         assert (await post("/affinity/start")).json()["version"] == 2
-        assert (await one(caller, world, 1))["status"] == "stopped"
+        assert (await experiment_version(caller, world, 1))["status"] == "stopped"
 
         assert (await post("/affinity/stop")).json()["status"] == "stopped"
         assert (await post("/affinity/stop")).json()["status"] == "stopped"
-        again = await post("/affinity/start")
-        assert (again.status_code, again.json()["error"]) == (409, "Stopped")
+        restarted = await post("/affinity/start")
+        assert (restarted.status_code, restarted.json()["error"]) == (409, "Stopped")
         assert (await post("/other/start")).status_code == 200
         listed = (await caller.get("/v1/experiments", headers=world.admin)).json()
-        assert [(one["name"], one["version"], one["status"]) for one in listed] == [
+        assert [(each["name"], each["version"], each["status"]) for each in listed] == [
             ("affinity", 2, "stopped"),
             ("other", 1, "running"),
         ]
@@ -361,7 +366,7 @@ async def test_one_experiment_runs_per_surface_and_versions_never_change(world: 
         await world.sql("UPDATE router.experiments SET traffic = $1", (0.1,))
 
 
-async def one(caller: Any, world: Any, version: int) -> Any:
+async def experiment_version(caller: Any, world: Any, version: int) -> Any:
     answer = await caller.get(f"/v1/experiments/affinity?version={version}", headers=world.admin)
     return answer.json()
 
@@ -460,8 +465,8 @@ async def test_an_erased_user_keeps_counting_without_a_name(world: Any) -> None:
 
             async def receipts() -> list[dict[str, Any]]:
                 records = await raw_records(world.kafka, ERASURE_RECEIPTS.name)
-                found = [json.loads(record.value) for record in records]
-                return [each["rows"] for each in found if each["tenant"] == world.tenant]
+                events = [json.loads(record.value) for record in records]
+                return [each["rows"] for each in events if each["tenant"] == world.tenant]
 
             async def confirmed() -> bool:
                 return len(await receipts()) == 2

@@ -22,7 +22,7 @@ from tests.support.tenants import SECRET_KEY, SERVICE_KEY, make_tenant
 from tests.support.waiting import PATIENCE, until
 
 TRACE, CALLER = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
-GIVEN = f"00-{TRACE}-{CALLER}-01"
+TRACEPARENT = f"00-{TRACE}-{CALLER}-01"
 
 
 class Collector(ThreadingHTTPServer):
@@ -44,7 +44,9 @@ class _Receiver(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["content-length"]))
         for resource in ExportTraceServiceRequest.FromString(body).resource_spans:
-            attributes = {one.key: one.value.string_value for one in resource.resource.attributes}
+            attributes = {
+                attribute.key: attribute.value.string_value for attribute in resource.resource.attributes
+            }
             for scope in resource.scope_spans:
                 for span in scope.spans:
                     ids = (span.trace_id.hex(), span.span_id.hex(), span.parent_span_id.hex())
@@ -78,7 +80,7 @@ def test_a_request_has_one_trace_from_the_router_to_the_recommender(
         "OTEL_EXPORTER_OTLP_ENDPOINT": collector.url,
         "OTEL_BSP_SCHEDULE_DELAY": "100",
     }
-    headers = {"x-api-key": tenant.read, "traceparent": GIVEN}
+    headers = {"x-api-key": tenant.read, "traceparent": TRACEPARENT}
     with (
         tempfile.TemporaryDirectory() as folder,
         process("recommender", "serve", environment, Path(folder)) as recommender,
@@ -88,10 +90,10 @@ def test_a_request_has_one_trace_from_the_router_to_the_recommender(
     ):
         # The application answers the first, since the key is not known yet; the fast path answers the second.
         for _ in range(2):
-            asked = httpx.get(
+            answer = httpx.get(
                 f"{router.url}/api/v1/personalize/recommendations/u1", headers=headers, timeout=PATIENCE
             )
-            assert asked.status_code == 200, asked.text
+            assert answer.status_code == 200, answer.text
         until(
             lambda: all(
                 sum(service == f"endcap-{name}-serve" for service, *_ in collector.spans) >= count

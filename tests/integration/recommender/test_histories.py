@@ -60,12 +60,12 @@ async def bought(redis: Multiplexer, subject: str = "u") -> dict[str, float]:
 
 def expected(history_events: Sequence[HistoryEvent]) -> tuple[list[tuple[float, str]], dict[str, float]]:
     """What the newest hundred are, by time; and the last purchase of each item."""
-    unique = {one.event_id: one for one in history_events}.values()
+    unique = {event.event_id: event for event in history_events}.values()
     purchases: dict[str, float] = {}
-    for one in unique:
-        if one.is_purchase:
-            purchases[one.item_id] = max(one.seconds, purchases.get(one.item_id, 0.0))
-    newest = sorted(((one.seconds, one.event_id) for one in unique), reverse=True)
+    for event in unique:
+        if event.is_purchase:
+            purchases[event.item_id] = max(event.seconds, purchases.get(event.item_id, 0.0))
+    newest = sorted(((event.seconds, event.event_id) for event in unique), reverse=True)
     return newest[:100], purchases
 
 
@@ -78,15 +78,15 @@ async def test_any_order_any_batches_any_repetition_give_one_history(
     redis: Multiplexer, seconds: list[int], seed: int
 ) -> None:
     await redis.execute(("FLUSHDB",))
-    chance = random.Random(seed)
+    rng = random.Random(seed)
     history_events = [history_event(n, NOW - 20_000 + at) for n, at in enumerate(seconds)]
-    delivered = history_events + chance.choices(history_events, k=len(history_events) // 3)
+    delivered = history_events + rng.choices(history_events, k=len(history_events) // 3)
     # Kafka keeps the order per key but for repetitions; sessions and imports do not even that.
-    if chance.random() < 0.7:
-        chance.shuffle(delivered)
+    if rng.random() < 0.7:
+        rng.shuffle(delivered)
     histories = Histories(redis, RETENTION)
     while delivered:
-        size = chance.randrange(1, 40)
+        size = rng.randrange(1, 40)
         await histories.record(delivered[:size])
         delivered = delivered[size:]
 
@@ -101,11 +101,11 @@ async def test_events_of_one_second_are_kept_each_once(redis: Multiplexer) -> No
     for begin in (20, 0, 10, 30, 0):
         await Histories(redis, RETENTION).record(history_events[begin : begin + 10])
 
-    found = await history(redis)
+    entries = await history(redis)
 
-    assert sorted(event for _, _, event in found) == sorted(one.event_id for one in history_events)
-    assert [seconds for _, seconds, _ in found] == sorted(
-        (one.seconds for one in history_events), reverse=True
+    assert sorted(event for _, _, event in entries) == sorted(event.event_id for event in history_events)
+    assert [seconds for _, seconds, _ in entries] == sorted(
+        (event.seconds for event in history_events), reverse=True
     )
 
 
@@ -133,7 +133,7 @@ async def test_a_session_becomes_its_users_at_login_whatever_comes_first(redis: 
         await histories.record([login, *anonymous])
 
         events = [event for _, _, event in await history(redis, "u")]
-        assert events == [login.event_id, *(one.event_id for one in reversed(anonymous))]
+        assert events == [login.event_id, *(event.event_id for event in reversed(anonymous))]
         assert {"item 0", "item 5", "item 3", "item 1"} <= (await bought(redis, "u")).keys()
         assert login.event_id not in [event for _, _, event in await history(redis, "s")]
 

@@ -50,8 +50,8 @@ def history_event(
 
 
 async def live(redis: Multiplexer, tenant: str, subjects: list[str]) -> list[str]:
-    found = await redis.execute(*(("EXISTS", history_key(tenant, subject)) for subject in subjects))
-    return [subject for subject, exists in zip(subjects, found, strict=True) if exists]
+    exists_flags = await redis.execute(*(("EXISTS", history_key(tenant, subject)) for subject in subjects))
+    return [subject for subject, exists in zip(subjects, exists_flags, strict=True) if exists]
 
 
 async def test_beyond_its_budget_a_tenant_loses_sessions_before_users(redis: Multiplexer) -> None:

@@ -47,8 +47,8 @@ async def write(database: Database, statement: str) -> None:
 
 
 async def places(redis: Multiplexer, *users: str) -> list[bytes | None]:
-    (found,) = await redis.execute(("MGET", *(location_key("shop", user) for user in users)))
-    return list(found)
+    (values,) = await redis.execute(("MGET", *(location_key("shop", user) for user in users)))
+    return list(values)
 
 
 class Interrupted(UserStates):

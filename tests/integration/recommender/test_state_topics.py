@@ -179,9 +179,9 @@ async def test_a_filter_is_read_from_the_view_and_left_without_a_trace(
         "AS made (name, expression)",
     )
     filters = Filters(GuardedDatabase(pool, 5))
-    found = await filters.find("filtering", "cheap")
-    assert found is not None
-    assert found.expression == "INCLUDE ItemID WHERE Items.PRICE < 3"
+    known_filter = await filters.find("filtering", "cheap")
+    assert known_filter is not None
+    assert known_filter.expression == "INCLUDE ItemID WHERE Items.PRICE < 3"
     await write(
         database,
         "INSERT INTO engine.resources (account, tenant, type, path, arn, name, status, document, facts) "
@@ -189,8 +189,8 @@ async def test_a_filter_is_read_from_the_view_and_left_without_a_trace(
         """'{"filterExpression": "EXCLUDE ItemID WHERE Items.PRICE < 3"}', '{}')""",
     )
     # A program asks as soon as it has made a filter, and several of its requests at once.
-    asked = await asyncio.gather(*(filters.find("filtering", "new") for _ in range(3)))
-    assert None not in asked
+    results = await asyncio.gather(*(filters.find("filtering", "new") for _ in range(3)))
+    assert None not in results
     assert await filters.find("filtering", "odd") is None
     assert await filters.find("another", "cheap") is None
 

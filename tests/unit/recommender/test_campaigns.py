@@ -78,14 +78,14 @@ async def test_a_campaign_is_found_by_its_account_when_its_namesake_goes(tmp_pat
     campaigns.apply("two:c", a_campaign("two", "CREATE FAILED"))
     campaigns.apply("one:c", None)
 
-    found = await campaigns.find(None, ACCOUNT, "c")
-    assert found is not None
-    assert found.campaign.tenant == "two"
+    deployed = await campaigns.find(None, ACCOUNT, "c")
+    assert deployed is not None
+    assert deployed.campaign.tenant == "two"
 
 
 async def test_what_goes_while_the_view_is_read_stays_gone(tmp_path: Path) -> None:
-    told = a_campaign("shop").model_dump(exclude={"event_id", "occurred_at"})
-    view = View([told], lambda: campaigns.apply("shop:c", None))
+    row = a_campaign("shop").model_dump(exclude={"event_id", "occurred_at"})
+    view = View([row], lambda: campaigns.apply("shop:c", None))
     campaigns = campaigns_of(tmp_path, view)
     assert await campaigns.find("shop", None, "c") is None
 

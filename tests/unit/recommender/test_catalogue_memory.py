@@ -86,15 +86,15 @@ def test_long_properties_are_read_from_the_file_and_their_room_is_used_again(spi
 
 
 def test_pieces_of_the_file_never_overlap(spill_file: SpillFile) -> None:
-    chance = random.Random(3)
+    rng = random.Random(3)
     held: list[tuple[int, bytes]] = []
     for _ in range(2_000):
-        if held and chance.random() < 0.45:
-            offset, content = held.pop(chance.randrange(len(held)))
+        if held and rng.random() < 0.45:
+            offset, content = held.pop(rng.randrange(len(held)))
             assert spill_file.get(offset, len(content)) == content
             spill_file.drop(offset, len(content))
         else:
-            content = chance.randbytes(chance.randint(1, 5_000))
+            content = rng.randbytes(rng.randint(1, 5_000))
             offset = spill_file.put(content) or 0
             held.append((offset, content))
     assert all(spill_file.get(offset, len(content)) == content for offset, content in held)

@@ -46,9 +46,9 @@ def announced(tenant: str, second: int = 0, **config: object) -> CampaignChanged
     )
 
 
-def first(found: DeployedCampaign) -> str:
-    assert found.configured_model is not None
-    return found.configured_model.recommend(item_id="asked", limit=1)[0][0]
+def first(deployed_campaign: DeployedCampaign) -> str:
+    assert deployed_campaign.configured_model is not None
+    return deployed_campaign.configured_model.recommend(item_id="asked", limit=1)[0][0]
 
 
 def test_popularity_counts_as_much_as_the_campaign_says() -> None:
@@ -64,11 +64,11 @@ async def test_a_key_pair_finds_a_campaign_that_moved_to_another_group_in_whatev
     monkeypatch.setattr("services.recommender.store.campaigns.FIRST_MODEL_WAIT_SECONDS", 0.0)
     campaigns = Campaigns(None, tmp_path, None, None)  # type: ignore[arg-type]
     # Two keys, so two partitions: what is read first after a restart is chance.
-    news = (("before:c", announced("before")), ("after:c", announced("after", 9)), ("before:c", None))
+    records = (("before:c", announced("before")), ("after:c", announced("after", 9)), ("before:c", None))
     for number in order:
-        campaigns.apply(*news[number])
+        campaigns.apply(*records[number])
 
-    found = await campaigns.find(None, "000000000000", "c")
+    deployed_campaign = await campaigns.find(None, "000000000000", "c")
 
-    assert found is not None
-    assert found.campaign.tenant == "after"
+    assert deployed_campaign is not None
+    assert deployed_campaign.campaign.tenant == "after"

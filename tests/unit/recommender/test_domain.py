@@ -51,9 +51,9 @@ def test_an_answer_is_the_list_without_what_is_left_out(
     )
 
     allowed = [(item, score) for item, score in listed if item not in bought and item not in withdrawn]
-    shown = [(item["product_id"], item["score"]) for item in answer["recommendations"]]
-    assert shown == allowed[:limit] == shop.visible(listed, bought, limit)
-    assert answer["count"] == len(shown)
+    recommended = [(item["product_id"], item["score"]) for item in answer["recommendations"]]
+    assert recommended == allowed[:limit] == shop.visible(listed, bought, limit)
+    assert answer["count"] == len(recommended)
     for item in answer["recommendations"]:
         assert item["algorithm"] == "sims"
         described = item["product_id"] in known
@@ -160,7 +160,7 @@ def test_what_was_imported_from_long_ago_is_passed_over(*, historical: bool, age
 def test_an_event_with_user_and_session_is_a_login_whatever_it_is_of(
     fields: dict[str, Any], tie: Login | None
 ) -> None:
-    said = {"event_type": "identify"} | fields
-    event = InteractionRecorded(event_id="e", tenant="shop", occurred_at=NOW, received_at=NOW, **said)
+    content = {"event_type": "identify"} | fields
+    event = InteractionRecorded(event_id="e", tenant="shop", occurred_at=NOW, received_at=NOW, **content)
 
     assert login(event) == tie

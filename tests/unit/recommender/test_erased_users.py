@@ -14,9 +14,9 @@ AT = datetime(2026, 11, 28, tzinfo=UTC)
 
 def event(user: str | None, session: str | None, after: int, **fields: Any) -> InteractionRecorded:
     at = AT + timedelta(seconds=after)
-    given = {"tenant": "default", "event_type": "view", "received_at": at, "item_id": "i"} | fields
+    defaults = {"tenant": "default", "event_type": "view", "received_at": at, "item_id": "i"} | fields
     return InteractionRecorded(
-        event_id=f"{user}-{session}-{after}", user_id=user, session_id=session, occurred_at=at, **given
+        event_id=f"{user}-{session}-{after}", user_id=user, session_id=session, occurred_at=at, **defaults
     )
 
 
@@ -24,10 +24,10 @@ def test_only_what_erased_subjects_did_before_is_left_out() -> None:
     erased_users, request = ErasedUsers(), erasure("u1", occurred_at=AT, session_ids=("s1",))
     erased_users.apply(request.key, request)
     before = [event("u1", None, 0), event(None, "s1", -1), event("u1", "s9", -5), event("u2", "s1", -1)]
-    others = [event("u2", "s2", -1), event("u1", None, -1, tenant="another")]
+    other_events = [event("u2", "s2", -1), event("u1", None, -1, tenant="another")]
     later = [event("u1", "s1", 1), event(None, "s1", 1)]
 
-    assert erased_users.without_erased([*before, *others, *later]) == [*others, *later]
+    assert erased_users.without_erased([*before, *other_events, *later]) == [*other_events, *later]
 
 
 def test_models_do_not_know_the_user_until_the_erasure_is_over() -> None:

@@ -39,16 +39,16 @@ def test_age_counts_from_the_newest_event(model: Model) -> None:
 
 def test_an_unknown_age_counts_from_the_first_event_only_when_asked_for(model: Model) -> None:
     assert eligible(model, None, Exploration()).tolist() == []
-    asked = Exploration.of({"explorationWeight": "0.3"})
-    assert eligible(model, None, asked).tolist() == [0, 2, 3]
+    config = Exploration.of({"explorationWeight": "0.3"})
+    assert eligible(model, None, config).tolist() == [0, 2, 3]
     old = np.array([NEWEST - 400 * DAY, np.nan, np.nan, NEWEST - 400 * DAY])
-    assert eligible(model, old, asked).tolist() == [2]
-    assert eligible(replace(model, first_event_times=np.zeros(0, np.int64)), None, asked).tolist() == []
+    assert eligible(model, old, config).tolist() == [2]
+    assert eligible(replace(model, first_event_times=np.zeros(0, np.int64)), None, config).tolist() == []
 
 
 def test_what_was_met_or_shown_often_is_lifted_less() -> None:
-    chance = np.random.default_rng(1)
-    bonus = Bonus.of(np.array([1, 3]), np.array([0.0, 99.0]), 0.5, 5, chance)
+    rng = np.random.default_rng(1)
+    bonus = Bonus.of(np.array([1, 3]), np.array([0.0, 99.0]), 0.5, 5, rng)
     draws = np.array([bonus.sample() for _ in range(500)])
     assert draws[:, [0, 2, 4]].max() == 0
     assert 0.25 <= draws[:, 1].min() < draws[:, 1].max() <= 0.5

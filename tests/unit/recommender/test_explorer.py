@@ -28,12 +28,12 @@ class Counts:
     """Redis: no item was shown; answers when it is let."""
 
     def __init__(self) -> None:
-        self.asked = 0
+        self.reads = 0
         self.answers = asyncio.Event()
         self.answers.set()
 
     async def of_items(self, _: str, items: Sequence[str]) -> list[int]:
-        self.asked += 1
+        self.reads += 1
         await self.answers.wait()
         return [0] * len(items)
 
@@ -72,15 +72,15 @@ async def test_nothing_is_kept_of_a_campaign_that_is_gone() -> None:
     explorer, target = Explorer(cast("Any", Counts())), a_target()
     assert await explorer.bonus(target) is not None
     assert target.model is not None
-    gone = weakref.ref(target.model)
+    model_reference = weakref.ref(target.model)
     assert target.deployed is not None
     assert target.deployed.filterable_items is not None
-    kept = weakref.ref(target.deployed.filterable_items)
+    items_reference = weakref.ref(target.deployed.filterable_items)
 
     del target
     gc.collect()
-    assert gone() is None
-    assert kept() is None
+    assert model_reference() is None
+    assert items_reference() is None
     assert len(explorer._cache) == 0
 
 
@@ -93,15 +93,15 @@ async def test_one_asks_for_new_counts_while_the_others_go_by_the_old_ones(
     monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: now[0]))
     first = await explorer.bonus(target)
     assert await explorer.bonus(target) is first
-    assert counts.asked == 1
+    assert counts.reads == 1
 
     now[0] += module.BONUS_SECONDS
     counts.answers.clear()
     asking = asyncio.create_task(explorer.bonus(target))
-    await eventually(lambda: counts.asked == 2)
+    await eventually(lambda: counts.reads == 2)
     assert await explorer.bonus(target) is first
     counts.answers.set()
     second = await asking
     assert second is not first
     assert await explorer.bonus(target) is second
-    assert counts.asked == 2
+    assert counts.reads == 2

@@ -18,26 +18,26 @@ class Failing:
 
     def __init__(self, error: Exception) -> None:
         self.error = error
-        self.asked = 0
+        self.queries = 0
 
     async def fetch(self, _text: str, *_arguments: Any) -> list[Any]:
-        self.asked += 1
+        self.queries += 1
         raise self.error
 
 
 @pytest.mark.parametrize(
-    ("error", "asked"),
+    ("error", "queries"),
     [
         (asyncpg.CharacterNotInRepertoireError("invalid byte sequence for encoding UTF8: 0x00"), 6),
         (asyncpg.DataError("invalid input for query argument $1"), 6),
         (ConnectionRefusedError("nobody listens"), GuardedDatabase.FAILURE_THRESHOLD),
     ],
 )
-async def test_only_a_server_that_fails_is_left_alone(error: Exception, asked: int) -> None:
+async def test_only_a_server_that_fails_is_left_alone(error: Exception, queries: int) -> None:
     database = Failing(error)
     guarded = GuardedDatabase(cast("Database", database), 1.0)
 
     answers = [await guarded.fetch("any question", "a") for _ in range(6)]
 
     assert answers == [None] * 6
-    assert database.asked == asked
+    assert database.queries == queries

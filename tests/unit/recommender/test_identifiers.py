@@ -22,26 +22,28 @@ class Answers:
     """Answers anything, and remembers what it was asked."""
 
     def __init__(self) -> None:
-        self.asked: list[str] = []
+        self.requested: list[str] = []
 
     async def for_user(self, _tenant: str, identifier: str, *_: Any) -> Reply:
-        self.asked.append(identifier)
+        self.requested.append(identifier)
         return Reply(b"{}", b"popular", None)
 
     for_item = for_user
 
     async def for_location(self, _tenant: str, location: Any, _limit: int) -> Reply:
-        self.asked += [name for name in location if name]
+        self.requested += [name for name in location if name]
         return Reply(b"{}", b"popular", None)
 
 
 def client(answers: Answers) -> httpx.AsyncClient:
     settings = AuthSettings(endcap_service_key=SecretStr("between-services"))
     authenticator = Authenticator(cast("Any", None), settings)
-    given = cast("Any", answers)
-    rest = Rest(given, cast("Any", None), authenticator)
+    rest_answers = cast("Any", answers)
+    rest = Rest(rest_answers, cast("Any", None), authenticator)
     app = application("recommender", parts=[], routers=[rest.router()])
-    transport = httpx.ASGITransport(RestFastPath(app, given, authenticator), raise_app_exceptions=False)
+    transport = httpx.ASGITransport(
+        RestFastPath(app, rest_answers, authenticator), raise_app_exceptions=False
+    )
     return httpx.AsyncClient(transport=transport, base_url="http://test", headers=HEADERS)
 
 
@@ -66,7 +68,7 @@ async def test_a_nul_character_is_400(path: str) -> None:
 
     assert answer.status_code == 400, answer.text
     assert "NUL" in answer.json()["detail"]
-    assert answers.asked == []
+    assert answers.requested == []
 
 
 @pytest.mark.parametrize("query", ["", "?limit=3", "?strategy=user-personalization"])
@@ -76,4 +78,4 @@ async def test_any_other_character_is_asked_for(query: str) -> None:
         answer = await http.get(f"{PREFIX}/recommendations/J%C3%BCrgen%01{query}")
 
     assert answer.status_code == 200, answer.text
-    assert answers.asked == ["Jürgen\x01"]
+    assert answers.requested == ["Jürgen\x01"]

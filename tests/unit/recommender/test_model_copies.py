@@ -25,9 +25,9 @@ def a_folder(parent: Path, name: str, age: float) -> str:
 def test_copies_in_use_and_the_newest_others_stay(tmp_path: Path) -> None:
     names = [a_folder(tmp_path, str(n) * 64, age=n * 60) for n in range(6)]
 
-    gone = tidy(tmp_path, {names[5]}, keep=2)
+    removed = tidy(tmp_path, {names[5]}, keep=2)
 
-    assert gone == [names[2], names[3], names[4]]
+    assert removed == [names[2], names[3], names[4]]
     assert {entry.name for entry in tmp_path.iterdir()} == {names[0], names[1], names[5]}
 
 

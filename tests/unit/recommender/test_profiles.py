@@ -31,10 +31,10 @@ class Postgres:
 
     def __init__(self, rows: list[dict[str, Any]] | None) -> None:
         self.rows = rows
-        self.asked = 0
+        self.reads = 0
 
     async def fetch(self, *_arguments: object) -> list[dict[str, Any]] | None:
-        self.asked += 1
+        self.reads += 1
         return self.rows
 
 
@@ -43,10 +43,10 @@ def profiles(redis: Redis, postgres: Postgres) -> Profiles:
 
 
 @pytest.mark.parametrize(
-    ("rows", "asked"), [([], 1), (None, 3), ([ROW], 3)], ids=["undescribed", "away", "described"]
+    ("rows", "reads"), [([], 1), (None, 3), ([ROW], 3)], ids=["undescribed", "away", "described"]
 )
 async def test_a_user_whom_nobody_described_is_looked_up_once(
-    rows: list[dict[str, Any]] | None, asked: int
+    rows: list[dict[str, Any]] | None, reads: int
 ) -> None:
     postgres = Postgres(rows)
     reader = profiles(Redis(), postgres)
@@ -54,7 +54,7 @@ async def test_a_user_whom_nobody_described_is_looked_up_once(
     answers = [await reader.properties("shop", "anna") for _ in range(3)]
 
     assert answers == [{"city": "Graz"} if rows else {}] * 3
-    assert postgres.asked == asked
+    assert postgres.reads == reads
 
 
 async def test_what_the_shop_says_later_counts_at_once() -> None:
@@ -72,7 +72,7 @@ async def test_users_of_another_tenant_are_looked_up_themselves() -> None:
     reader = profiles(Redis(), postgres)
     for tenant in ("shop", "other"):
         await reader.properties(tenant, "anna")
-    assert postgres.asked == 2
+    assert postgres.reads == 2
 
 
 def test_an_absence_is_forgotten_after_a_while_and_when_there_are_too_many(

@@ -160,9 +160,9 @@ def test_the_salt_stays_while_the_ranges_do() -> None:
     assert wider is not None
     assert (wider["version"], wider["salt"]) == (2, "salt-1")
     heavier = definition.model_copy(update={"variants": (Variant(name="a", weight=3), Variant(name="b"))})
-    other = next_version(heavier, latest, "salt-2")
-    assert other is not None
-    assert other["salt"] == "salt-2"
+    heavier_version = next_version(heavier, latest, "salt-2")
+    assert heavier_version is not None
+    assert heavier_version["salt"] == "salt-2"
 
 
 @pytest.mark.parametrize(
