@@ -23,7 +23,7 @@ from services.engine.computations.batch_inference import (
 from services.engine.computations.batch_lines import input_files, read_json
 from services.engine.domain.locations import Location
 from services.engine.recipes import segment_attribute_affinity
-from services.engine.recipes.segment_attribute_affinity import Kinds
+from services.engine.recipes.segment_attribute_affinity import ItemsByAttribute
 from services.engine.store.objects import Object, Objects
 from services.engine.training.methods import user_segments
 from shared.errors import Permanent
@@ -112,7 +112,7 @@ class Reader:
         known = model.users.find_all(erased)
         self._present[known[known >= 0]] = False
         self._sieve = UserSieve(expression, model, self._present) if expression is not None else None
-        self._kinds = Kinds(model)
+        self._kinds = ItemsByAttribute(model)
         self._by_attributes = model.recipe == segment_attribute_affinity.NAME
 
     def at_once(self, results: int) -> int:
@@ -120,7 +120,7 @@ class Reader:
         masks = LINES_AT_ONCE
         if self._sieve is not None and self._sieve.varies:
             masks = MASK_BYTES_AT_ONCE // max(len(self.model.users), 1)
-        return max(1, min(LINES_AT_ONCE, masks, user_segments.at_once(self.model, results)))
+        return max(1, min(LINES_AT_ONCE, masks, user_segments.segments_per_pass(self.model, results)))
 
     def answers(self, lines: list[Line], results: int) -> Iterator[bytes]:
         """The output lines, in the order of the input; bad lines stay in place with their error."""
@@ -130,7 +130,7 @@ class Reader:
             for line in lines
             if line.items is not None
         ]
-        found = iter(user_segments.segments(self.model, asked, results, masks))
+        found = iter(user_segments.user_segments(self.model, asked, results, masks))
         users = self.model.users.strings
         for line in lines:
             output = None

@@ -15,10 +15,10 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from services.engine.computations import csv_reader
-from services.engine.computations.row_deletion import without
 from services.engine.domain import schemas
 from services.engine.domain.locations import as_folder
 from services.engine.store.objects import Objects
+from services.engine.training.dataset.erasure import without_erased
 
 INVALID_OUTPUT_PATH = "Invalid S3 output path."
 
@@ -127,7 +127,7 @@ def _batches(
         if kept is not None:
             rows = rows.filter(pa.array(kept[before : before + batch.num_rows]))
         before += batch.num_rows
-        yield without(rows, erased)
+        yield without_erased(rows, erased)
 
 
 def write(batches: Iterator[pa.RecordBatch], schema: schemas.Schema, path: Path) -> int:

@@ -17,12 +17,12 @@ import pyarrow.parquet as pq
 
 from services.engine.computations.batch_inference import fetch_model
 from services.engine.computations.context_counts import Tally
-from services.engine.computations.row_deletion import without
 from services.engine.recipes import RECIPES, Dataset, train
 from services.engine.recipes.recipe import excluded_columns
 from services.engine.store.objects import Objects, sha256_of
-from services.engine.training.dataset import event_weights
-from services.engine.training.dataset.columns import ROWS_AT_ONCE, Room
+from services.engine.training.dataset.columns import ROWS_PER_PIECE, ColumnStorage
+from services.engine.training.dataset.erasure import without_erased
+from services.engine.training.dataset.event_weights import counted_interactions
 from shared import models
 from shared.errors import Permanent
 from shared.events.values import LARGEST
@@ -104,7 +104,7 @@ def _trained(
         "interactions": len(dataset),
         "users": len(dataset.user_ids),
         "items": len(dataset.item_ids),
-        "warnings": [*warnings, *left_out(dataset.left_out)],
+        "warnings": [*warnings, *left_out(dataset.dropped_values)],
     }
 
 
@@ -134,20 +134,21 @@ def _data(spec: Spec, tally: Tally, objects: Objects, workspace: Path) -> Iterat
     files = _files(spec, objects, workspace)
     if spec.spark_master is None or not RECIPES[spec.recipe].adds_up:
         rows = sum(pq.read_metadata(path).num_rows for path in files)
-        dataset = Dataset.read(_interactions(files, spec.erased, tally), rows, items, users, Room(workspace))
+        tables = _interactions(files, spec.erased, tally)
+        dataset = Dataset.read(tables, rows, items, users, ColumnStorage(workspace))
         # What Arrow has read with would stay with it.
         pa.default_memory_pool().release_unused()
         yield dataset
         return
     # Half a gigabyte of libraries that only this backend needs.
-    from services.engine.computations import spark_backend  # noqa: PLC0415
+    from services.engine.training.distributed import spark  # noqa: PLC0415
 
     if tally.columns:
         # Spark reads the columns that train alone.
         for _ in _interactions(files, spec.erased, tally):
             pass
-    with spark_backend.session(spec.spark_master, workspace) as running:
-        yield spark_backend.read(running, files, items, users, spec.erased, spec.config)
+    with spark.session(spec.spark_master, workspace) as running:
+        yield spark.read(running, files, items, users, spec.erased, spec.config)
 
 
 def _files(spec: Spec, objects: Objects, workspace: Path) -> list[Path]:
@@ -168,7 +169,7 @@ def _interactions(files: list[Path], erased: Mapping[str, int], tally: Tally) ->
         present = [name for name in wanted if name in known]
         file = pq.ParquetFile(path, read_dictionary=[name for name in _TEXTS if name in known])
         for groups in _row_groups(file):
-            rows = without(file.read_row_groups(groups, columns=present), erased)
+            rows = without_erased(file.read_row_groups(groups, columns=present), erased)
             tally.add(rows)
             yield rows.drop_columns([name for name in tally.columns if name in present])
 
@@ -179,7 +180,7 @@ def _row_groups(file: pq.ParquetFile) -> Iterator[list[int]]:
     rows = 0
     for number in range(file.num_row_groups):
         more = file.metadata.row_group(number).num_rows
-        if groups and rows + more > ROWS_AT_ONCE:
+        if groups and rows + more > ROWS_PER_PIECE:
             yield groups
             groups, rows = [], 0
         groups, rows = [*groups, number], rows + more
@@ -239,7 +240,7 @@ def too_little(dataset: Dataset, config: Mapping[str, Any], *, strict: bool) -> 
     if chosen and not dataset.count(chosen):
         counted = dataset.where(np.zeros(len(dataset), bool))
     else:
-        counted = event_weights.counted(dataset, config)
+        counted = counted_interactions(dataset, config)
     sentences = []
     if len(counted) < FEWEST_INTERACTIONS:
         sentences.append(f"Dataset has fewer than {FEWEST_INTERACTIONS} interactions{filtered or '.'}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -84,13 +84,3 @@ def rewrite(old: Path, new: Path, users: Arrow) -> tuple[int, int]:
             rows += kept.num_rows
             removed += batch.num_rows - kept.num_rows
     return rows, removed
-
-
-def without(interactions: Arrow, erased: Mapping[str, int]) -> Arrow:
-    """Interactions (a table or a batch) without those of deleted users until the second of their deletion."""
-    if not erased:
-        return interactions
-    until = pa.array(list(erased.values()), pa.int64())
-    place: Arrow = pc.index_in(interactions["USER_ID"], value_set=pa.array(list(erased), pa.string()))
-    later: Arrow = pc.greater(interactions["TIMESTAMP"], pc.take(until, place))
-    return interactions.filter(pc.or_kleene(pc.is_null(place), later))

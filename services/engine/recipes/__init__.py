@@ -1,7 +1,7 @@
-"""Recipes: how a solution version is fitted and judged.
+"""Recipes: how a solution version is trained and evaluated.
 
-`RECIPES[name].fit(dataset, config, progress)` makes a model, `evaluate` what GetSolutionMetrics
-shows, and `train` both for less than the two apart. One small module per recipe, one per method.
+`RECIPES[name].fit(dataset, config, progress)` returns a model, `evaluate` the values of GetSolutionMetrics,
+and `train` both, in less time than the two apart. One small module per recipe.
 """
 
 from services.engine.recipes import (

@@ -1,4 +1,4 @@
-"""Recipes of Amazon Personalize that are answered by the fit of aws-user-personalization.
+"""Recipes of Amazon Personalize that have the fit of aws-user-personalization.
 
 Names, types, ARNs and hyperparameters are those of the developer guide:
 https://docs.aws.amazon.com/personalize/latest/dg/working-with-predefined-recipes.html
@@ -12,14 +12,14 @@ from services.engine.recipes import objective, user_personalization
 from services.engine.recipes.recipe import SHARE, Allowed, Interval, Recipe
 
 RECIPE = replace(
-    user_personalization.RECIPE, fit=objective.under(user_personalization.RECIPE.fit), objective=True
+    user_personalization.RECIPE, fit=objective.with_objective(user_personalization.RECIPE.fit), objective=True
 )
-_WORDS = ("true", "false")
+_BOOLEAN = ("true", "false")
 _ANY = Interval(0, 1_000_000)
 _RECURRENT: dict[str, Allowed] = {
     "hidden_dimension": Interval(32, 256, whole=True),
     "bptt": Interval(2, 32, whole=True),
-    "recency_mask": _WORDS,
+    "recency_mask": _BOOLEAN,
     "min_user_history_length_percentile": SHARE,
     "max_user_history_length_percentile": SHARE,
 }
@@ -30,7 +30,7 @@ _COLD = {
     "cold_start_max_duration": _ANY,
     "cold_start_relative_from": ("currenttime", "latesttimestamp", "latestitem"),
 }
-_TRANSFORMER: dict[str, Allowed] = {"apply_recency_bias": _WORDS}
+_TRANSFORMER: dict[str, Allowed] = {"apply_recency_bias": _BOOLEAN}
 _FILTERING = "JSON-percentile-filtering"
 
 

@@ -1,4 +1,4 @@
-"""What a solution's configuration may say, before anything is trained."""
+"""Checks a solution's configuration before anything is trained."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from services.engine.recipes.recipe import Allowed, Interval, Recipe, shapes_dat
 from shared.errors import Permanent
 
 NUMERIC = frozenset({"int", "long", "float", "double"})
+"""Avro types of numeric columns."""
 
 
 def check(recipe: Recipe, config: Mapping[str, Any]) -> None:
-    """Refuse what the recipe does not know; Permanent says which member is wrong, and what is right."""
+    """Raise Permanent for what the recipe does not accept; it names the member and the accepted values."""
     hyperparameters = config.get("algorithmHyperParameters") or {}
     transformations = config.get("featureTransformationParameters") or {}
     shaping = {name: value for name, value in transformations.items() if name in _shaping(recipe)}
@@ -30,13 +31,13 @@ def check(recipe: Recipe, config: Mapping[str, Any]) -> None:
 
 
 def check_columns(config: Mapping[str, Any], schemas: Mapping[str, Schema]) -> None:
-    """Refuse columns that the group's datasets have not, or that can't be meant; Permanent says which.
+    """Raise Permanent for columns that the group's datasets do not have, or that training needs.
 
-    `schemas` are those of the datasets that the group has, by their upper-case type.
+    `schemas` are those of the group's datasets, by their upper-case type.
     """
-    chosen = config.get("trainingDataConfig") or {}
+    training_data = config.get("trainingDataConfig") or {}
     for member in ("excludedDatasetColumns", "includedDatasetColumns"):
-        for dataset, columns in (chosen.get(member) or {}).items():
+        for dataset, columns in (training_data.get(member) or {}).items():
             _check_choice(f"trainingDataConfig.{member}", dataset, columns, schemas)
     attribute = (config.get("optimizationObjective") or {}).get("itemAttribute")
     if attribute:
@@ -73,42 +74,42 @@ def _check_attribute(name: str, schema: Schema | None) -> None:
         raise Permanent(f"{where}: the column {name} may be null; an objective needs one that may not.")
 
 
-def known(recipe: Recipe) -> dict[str, Allowed | None]:
-    """Every hyperparameter that the recipe takes, and what it may be; None for any text."""
+def accepted_hyperparameters(recipe: Recipe) -> dict[str, Allowed | None]:
+    """Return the hyperparameters of a recipe and the values each may have; None for any text."""
     own = {name: recipe.allowed.get(name) for name in recipe.hyperparameters}
     return own | dict(recipe.without_effect)
 
 
 def _shaping(recipe: Recipe) -> list[str]:
-    """The hyperparameters that may be among featureTransformationParameters."""
-    return sorted(filter(shapes_data, known(recipe)))
+    """Return the hyperparameters that may be among featureTransformationParameters."""
+    return sorted(filter(shapes_data, accepted_hyperparameters(recipe)))
 
 
-def _check_hyperparameters(recipe: Recipe, given: Mapping[str, str]) -> None:
-    taken = known(recipe)
-    for name, value in given.items():
-        if name not in taken:
-            names = ", ".join(sorted(taken)) or "none"
+def _check_hyperparameters(recipe: Recipe, values: Mapping[str, str]) -> None:
+    accepted = accepted_hyperparameters(recipe)
+    for name, value in values.items():
+        if name not in accepted:
+            names = ", ".join(sorted(accepted)) or "none"
             raise Permanent(f"The recipe {recipe.name} has no hyperparameter {name}; it has: {names}.")
-        allowed = taken[name]
+        allowed = accepted[name]
         if allowed is not None and not _fits(value, allowed):
-            raise Permanent(f"The hyperparameter {name} must be {_said(allowed)}, not {value!r}.")
+            raise Permanent(f"The hyperparameter {name} must be {_in_words(allowed)}, not {value!r}.")
 
 
-def _check_percentiles(given: Mapping[str, str]) -> None:
-    """A pair of percentiles must leave something between them."""
-    for what in ("user_history_length", "item_interaction_count"):
-        low, high = (_number(given.get(f"{end}_{what}_percentile", "")) for end in ("min", "max"))
+def _check_percentiles(values: Mapping[str, str]) -> None:
+    """Raise Permanent if a minimum percentile is not below its maximum."""
+    for quantity in ("user_history_length", "item_interaction_count"):
+        low, high = (_number(values.get(f"{bound}_{quantity}_percentile", "")) for bound in ("min", "max"))
         if low is not None and high is not None and low >= high:
             raise Permanent(
-                f"min_{what}_percentile {low} must be below max_{what}_percentile {high}: "
+                f"min_{quantity}_percentile {low} must be below max_{quantity}_percentile {high}: "
                 "nothing lies between them."
             )
 
 
-def _check_transformations(recipe: Recipe, given: Mapping[str, str]) -> None:
+def _check_transformations(recipe: Recipe, values: Mapping[str, str]) -> None:
     shaping = _shaping(recipe)
-    for name, value in given.items():
+    for name, value in values.items():
         allowed = recipe.transformations.get(name)
         if allowed is None and name not in shaping:
             names = ", ".join([*recipe.transformations, *shaping]) or "none"
@@ -116,7 +117,7 @@ def _check_transformations(recipe: Recipe, given: Mapping[str, str]) -> None:
                 f"The recipe {recipe.name} has no feature transformation {name}; it has: {names}."
             )
         if allowed is not None and value not in allowed:
-            raise Permanent(f"The feature transformation {name} must be {_said(allowed)}, not {value!r}.")
+            raise Permanent(f"The feature transformation {name} must be {_in_words(allowed)}, not {value!r}.")
 
 
 def _check_events(config: Mapping[str, Any]) -> None:
@@ -137,7 +138,7 @@ def _fits(value: str, allowed: Allowed) -> bool:
     return number.is_integer() or not allowed.whole
 
 
-def _said(allowed: Allowed) -> str:
+def _in_words(allowed: Allowed) -> str:
     if not isinstance(allowed, Interval):
         return f"one of {', '.join(allowed)}"
     kind = "a whole number" if allowed.whole else "a number"

@@ -1,3 +1,5 @@
-"""Former module of services.engine.training.dataset.dataset."""
+"""Former names of services.engine.training.dataset.dataset."""
 
-from services.engine.training.dataset.dataset import *  # noqa: F403
+from services.engine.training.dataset.dataset import Dataset
+
+__all__ = ["Dataset"]

@@ -13,15 +13,18 @@ import numpy as np
 
 from services.engine.recipes import assembly, user_personalization
 from services.engine.recipes.recipe import Fit, Progress, Recipe
-from services.engine.training.dataset import event_weights
-from services.engine.training.dataset.columns import Filled, tally
+from services.engine.training.dataset.columns import ColumnBuilder, count_numbers
 from services.engine.training.dataset.dataset import Dataset
-from services.engine.training.methods import item_cosine
+from services.engine.training.dataset.event_weights import counted_interactions
+from services.engine.training.dataset.events import interaction_index
+from services.engine.training.methods.item_cosine import item_cosine
 from shared.models import Ids, Model, Neighbours, Scoring, ScoringComponent
 from shared.models.histories import SECONDS_PER_DAY
 
 _KEEP = 500
+"""Neighbours per item: the most that Personalize returns for one."""
 _SHRINKAGE = 10.0
+"""The default of aws-similar-items."""
 _VIEWS = {"eventType": "View", "eventsConfig": None}
 _PURCHASES = {"eventType": "Purchase", "eventsConfig": None}
 
@@ -29,74 +32,75 @@ _PURCHASES = {"eventType": "Purchase", "eventsConfig": None}
 def _most_frequent(
     dataset: Dataset, config: Mapping[str, Any], progress: Progress, _: Model | None = None, /
 ) -> Model:
-    """Items by how many times they were viewed, or purchased."""
+    """Return a model that ranks items by their number of views, or of purchases."""
     progress("count events", 0.0)
-    counted = event_weights.counted(dataset, config)
-    times = tally(counted.items, len(counted.item_ids)).astype(np.float32)
-    fitted = assembly.model("", counted, Scoring(kind="popular", scored=False), fame=times)
+    counted = counted_interactions(dataset, config)
+    counts = count_numbers(counted.items, len(counted.item_ids)).astype(np.float32)
+    model = assembly.model("", counted, Scoring(kind="popular", scored=False), popularity=counts)
     progress("done", 1.0)
-    return fitted
+    return model
 
 
 def _bought_together(
     dataset: Dataset, config: Mapping[str, Any], progress: Progress, _: Model | None = None, /
 ) -> Model:
-    """Items by how often one customer bought both on one day."""
+    """Return a model of items that one customer bought on the same day."""
     progress("count baskets", 0.1)
-    counted = event_weights.counted(dataset, config)
-    near = item_cosine.similar(baskets(counted), shrinkage=_SHRINKAGE, keep=_KEEP)
-    fitted = _related(counted, near)
+    counted = counted_interactions(dataset, config)
+    table = item_cosine(daily_baskets(counted), shrinkage=_SHRINKAGE, keep=_KEEP)
+    model = _item_model(counted, table)
     progress("done", 1.0)
-    return fitted
+    return model
 
 
-def baskets(dataset: Dataset) -> Dataset:
-    """The same events with a user for each user's day: what was bought together."""
-    numbers, found, count = Filled(dataset.room, len(dataset), np.int32), [np.zeros(0, np.int64)], 0
-    for some in dataset.chunks():
-        days = some.users.astype(np.int64) << 32 | some.times // SECONDS_PER_DAY
-        theirs, places = np.unique(days, return_inverse=True)
-        numbers.add(places.reshape(-1) + count)
-        found.append(theirs)
-        count += len(theirs)
-    return replace(dataset, user_ids=np.concatenate(found), users=numbers.columns()[0], user_columns={})
+def daily_baskets(dataset: Dataset) -> Dataset:
+    """Return the same events with one user per user and day: a basket."""
+    builder = ColumnBuilder(dataset.storage, len(dataset), np.int32)
+    baskets, count = [np.zeros(0, np.int64)], 0
+    for chunk in dataset.chunks():
+        keys = chunk.users.astype(np.int64) << 32 | chunk.times // SECONDS_PER_DAY
+        chunk_baskets, numbers = np.unique(keys, return_inverse=True)
+        builder.append(numbers.reshape(-1) + count)
+        baskets.append(chunk_baskets)
+        count += len(chunk_baskets)
+    return replace(dataset, user_ids=np.concatenate(baskets), users=builder.columns()[0], user_columns={})
 
 
 def _also_viewed(
     dataset: Dataset, config: Mapping[str, Any], progress: Progress, _: Model | None = None, /
 ) -> Model:
-    """Items by the customers who viewed both."""
+    """Return a model of items that the same customers viewed."""
     progress("count co-occurrences", 0.1)
-    counted = event_weights.counted(dataset, config)
-    fitted = _related(counted, item_cosine.similar(counted, shrinkage=_SHRINKAGE, keep=_KEEP))
+    counted = counted_interactions(dataset, config)
+    model = _item_model(counted, item_cosine(counted, shrinkage=_SHRINKAGE, keep=_KEEP))
     progress("done", 1.0)
-    return fitted
+    return model
 
 
-def _related(counted: Dataset, near: Neighbours) -> Model:
+def _item_model(counted: Dataset, table: Neighbours) -> Model:
     scoring = Scoring(kind="item", scored=False)
-    return assembly.model("", counted, scoring, parts=[ScoringComponent("together", near)])
+    return assembly.model("", counted, scoring, parts=[ScoringComponent("together", table)])
 
 
 def _use_case(
     name: str, recipe_type: str, description: str, fit: Fit, *, event_type: str, **more: Any
 ) -> Recipe:
-    """A recipe whose models know when items were first met, and what users bought, in events of any type."""
+    """Return a recipe whose models have event times and purchases from events of all types."""
     fixed, excludes = more.get("fixed", {}), more.get("excludes_purchased", False)
 
-    def whole(
+    def fit_use_case(
         dataset: Dataset, config: Mapping[str, Any], progress: Progress, warm_start: Model | None = None, /
     ) -> Model:
-        fitted = fit(dataset, {**config, **fixed}, progress, warm_start)
-        scoring = fitted.scoring.model_copy(update={"exclude_bought": excludes})
-        fitted = replace(fitted, recipe=name, scoring=scoring, **assembly.ages(dataset))
+        model = fit(dataset, {**config, **fixed}, progress, warm_start)
+        scoring = model.scoring.model_copy(update={"exclude_bought": excludes})
+        model = replace(model, recipe=name, scoring=scoring, **assembly.event_times(dataset))
         if not excludes:
-            return fitted
+            return model
         users = Ids.of(dataset.user_ids.tolist())
-        return replace(fitted, users=users, interactions=assembly.interaction_index(dataset))
+        return replace(model, users=users, interactions=interaction_index(dataset))
 
     return Recipe(
-        name, recipe_type, description, fit=whole, event_type=event_type, domain="ECOMMERCE", **more
+        name, recipe_type, description, fit=fit_use_case, event_type=event_type, domain="ECOMMERCE", **more
     )
 
 

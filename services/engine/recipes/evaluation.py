@@ -1,4 +1,4 @@
-"""GetSolutionMetrics: train on nine users of ten, see how the tenth's newest events are met."""
+"""GetSolutionMetrics: train on nine tenths of the users, and predict the newest events of the others."""
 
 from __future__ import annotations
 
@@ -6,37 +6,28 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
-
 from services.engine.recipes import assembly, metrics, objective
 from services.engine.recipes.recipe import Progress, Recipe, silent
-from services.engine.training.dataset import event_weights
 from services.engine.training.dataset.dataset import Dataset
-from services.engine.training.dataset.split import Holdout, eligible, hold_out
+from services.engine.training.dataset.event_weights import counted_interactions
+from services.engine.training.dataset.events import interaction_index, user_histories
+from services.engine.training.dataset.split import Holdout, split_users
 from shared.models import Ids, InteractionIndex, LaterEvents, Model
 
 Event = tuple[str, str, int]
+"""(item id, event type, epoch seconds)."""
 
-
-def split(dataset: Dataset, *, seed: int = 0, share: float = 0.1) -> Holdout:
-    """Hold out a share of the users who have two occasions or more.
-
-    Of each, the oldest 90 % of the occasions is seen and the newest 10 %, at least one, is to be
-    found. The choice depends on the seed and the data alone; a lone user is never held out.
-    """
-    candidates = eligible(dataset)
-    if dataset.active < 2 or len(candidates) == 0:
-        return hold_out(dataset, np.zeros(0, np.int64))
-    shuffled = np.random.default_rng(seed).permutation(candidates)
-    return hold_out(dataset, shuffled[: max(1, round(len(candidates) * share))])
+_EVALUATION_SHARE = 0.6
+"""The share of the progress that evaluation reports: it also selects the components."""
 
 
 def evaluate(
     recipe: Recipe, dataset: Dataset, config: Mapping[str, Any], *, seed: int = 0, progress: Progress = silent
 ) -> dict[str, float]:
-    """The offline metrics of a recipe on a dataset, with Personalize's keys.
+    """Return the offline metrics of a recipe on a dataset, with Personalize's keys.
 
-    Fits a model of its own on the other users. Recipes that ask for an item get the newest one seen.
+    Fits a model of its own on the users that are not held out. Recipes for items are queried with the newest
+    seen item.
     """
     return _evaluated(recipe, dataset, config, seed, progress)[1]
 
@@ -48,25 +39,29 @@ def train(
     progress: Progress = silent,
     warm_start: Model | None = None,
 ) -> tuple[Model, dict[str, float]]:
-    """A model of all users, and its metrics.
+    """Return a model of all users, and its metrics.
 
-    The recipe makes its choices once, for the model that is evaluated and without the users it is evaluated
-    on; the model of all users takes them over. Both take over those of `warm_start`, an earlier model.
+    Components are selected once, for the evaluated model and without the users it is evaluated on; the model
+    of all users takes them over. With an earlier model, `warm_start`, both take over its components.
     """
-    evaluated, offline = _evaluated(
-        recipe, dataset, config, 0, lambda step, share: progress(step, 0.6 * share), warm_start
+    evaluated, values = _evaluated(
+        recipe, dataset, config, 0, lambda step, share: progress(step, _EVALUATION_SHARE * share), warm_start
     )
-    chosen = warm_start if evaluated is None else assembly.choices_of(evaluated)
+    selected = warm_start if evaluated is None else assembly.without_fit(evaluated)
     del evaluated
-    model = recipe.fit(dataset, config, lambda step, share: progress(step, 0.6 + 0.4 * share), chosen)
-    return replace(model, interactions=_interaction_index(model, dataset)), offline
+
+    def fitting(step: str, share: float) -> None:
+        progress(step, _EVALUATION_SHARE + (1 - _EVALUATION_SHARE) * share)
+
+    model = recipe.fit(dataset, config, fitting, selected)
+    return replace(model, interactions=_interaction_index(model, dataset)), values
 
 
 def _interaction_index(model: Model, dataset: Dataset) -> InteractionIndex:
-    """Everything that users did, for filters: the model itself keeps the events that count."""
+    """Return the index for filters, from all events: the model itself keeps those that count."""
     if len(model.users) != len(dataset.user_ids):
         return InteractionIndex()
-    return assembly.interaction_index(dataset)
+    return interaction_index(dataset)
 
 
 def _evaluated(
@@ -79,53 +74,53 @@ def _evaluated(
 ) -> tuple[Model | None, dict[str, float]]:
     if recipe.offline_metrics is not None:
         return recipe.offline_metrics(dataset, config, progress)
-    # A recipe that needs no interactions is trained without any, and then there is nobody to ask.
-    counted = event_weights.counted(dataset, {**config, **recipe.fixed}) if len(dataset) else dataset
-    parted = split(counted, seed=seed)
+    # A recipe that needs no interactions may be trained without any; then there are no users to hold out.
+    counted = counted_interactions(dataset, {**config, **recipe.fixed}) if len(dataset) else dataset
+    holdout = split_users(counted, seed=seed)
     more = recipe.more_metrics(dataset, config) if recipe.more_metrics else {}
-    if len(parted.users) == 0 or len(parted.train) == 0:
+    if len(holdout.users) == 0 or len(holdout.train) == 0:
         more |= objective.rewards([], dataset, config)
         return None, metrics.solution_metrics([], len(dataset.item_ids)) | more
-    model = recipe.fit(parted.train, config, progress, warm_start)
-    lists = list(_lists(model, parted))
+    model = recipe.fit(holdout.train, config, progress, warm_start)
+    lists = list(_lists(model, holdout))
     more |= objective.rewards(lists, dataset, config)
     return model, metrics.solution_metrics(lists, len(dataset.item_ids)) | more
 
 
-def _lists(model: Model, parted: Holdout) -> Iterator[tuple[list[str], set[str]]]:
-    """What each held-out user is recommended, and what the user then turned to."""
-    offsets, ids = parted.sought.offsets(), parted.sought.item_ids
-    found = lists_together(model, parted) if in_blocks(model) else lists_one_by_one(model, parted)
-    for user, items in zip(parted.users.tolist(), found, strict=True):
-        yield items, {ids[item] for item in parted.sought.items[offsets[user] : offsets[user + 1]]}
+def _lists(model: Model, holdout: Holdout) -> Iterator[tuple[list[str], set[str]]]:
+    """Yield each held-out user's recommended items and relevant items."""
+    offsets, ids = holdout.relevant.offsets(), holdout.relevant.item_ids
+    lists = recommend_in_blocks(model, holdout) if can_use_blocks(model) else recommend_live(model, holdout)
+    for user, items in zip(holdout.users.tolist(), lists, strict=True):
+        yield items, {ids[item] for item in holdout.relevant.items[offsets[user] : offsets[user + 1]]}
 
 
-def in_blocks(model: Model) -> bool:
-    """Whether many users can be asked for at once, with what the model itself does not know of them."""
+def can_use_blocks(model: Model) -> bool:
+    """Return whether held-out users can be scored in blocks, with events that the model does not have."""
     return model.scoring.kind == "user" and not model.scoring.exclude_bought
 
 
-def lists_together(model: Model, parted: Holdout) -> Iterator[list[str]]:
-    """The lists of all held-out users, scored in blocks as a batch does."""
-    names = [str(name) for name in parted.seen.user_ids[parted.users]]
-    seen = assembly.histories(parted.seen, model.scoring.event_types).of(parted.users)
+def recommend_in_blocks(model: Model, holdout: Holdout) -> Iterator[list[str]]:
+    """Return the recommended items of all held-out users, scored in blocks as a batch job does."""
+    names = [str(name) for name in holdout.seen.user_ids[holdout.users]]
+    seen = user_histories(holdout.seen, model.scoring.event_types).of(holdout.users)
     later = LaterEvents(Ids.of(names), seen)
     return (items for _, items, _ in model.recommend_many(names, metrics.DEPTH, later=later))
 
 
-def lists_one_by_one(model: Model, parted: Holdout) -> Iterator[list[str]]:
-    """The same, each user alone, as a campaign scores; recipes of items get the newest one seen."""
-    begins = parted.seen.offsets()
-    for user in parted.users:
-        history = list(_events(parted.seen, int(begins[user]), int(begins[user + 1])))
-        found = model.recommend(item_id=history[-1][0], history=history, limit=metrics.DEPTH)
-        yield [item for item, _ in found]
+def recommend_live(model: Model, holdout: Holdout) -> Iterator[list[str]]:
+    """Yield the same, one user at a time as a campaign does; recipes for items get the newest seen item."""
+    offsets = holdout.seen.offsets()
+    for user in holdout.users:
+        history = list(_events(holdout.seen, int(offsets[user]), int(offsets[user + 1])))
+        scored = model.recommend(item_id=history[-1][0], history=history, limit=metrics.DEPTH)
+        yield [item for item, _ in scored]
 
 
 def _events(dataset: Dataset, begin: int, end: int) -> Iterator[Event]:
-    for place in range(begin, end):
+    for row in range(begin, end):
         yield (
-            dataset.item_ids[dataset.items[place]],
-            dataset.event_type_names[dataset.event_types[place]],
-            int(dataset.times[place]),
+            dataset.item_ids[dataset.items[row]],
+            dataset.event_type_names[dataset.event_types[row]],
+            int(dataset.times[row]),
         )

@@ -1,3 +1,5 @@
-"""Former module of services.engine.training.methods.gram."""
+"""Former names of services.engine.training.methods.gram."""
 
-from services.engine.training.methods.gram import *  # noqa: F403
+from services.engine.training.methods.gram import gram_matrix
+
+added_up = gram_matrix

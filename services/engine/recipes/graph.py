@@ -1,3 +1,5 @@
-"""Former module of services.engine.training.methods.rp3beta."""
+"""Former names of services.engine.training.methods.rp3beta."""
 
-from services.engine.training.methods.rp3beta import *  # noqa: F403
+from services.engine.training.methods.rp3beta import rp3beta
+
+walks = rp3beta

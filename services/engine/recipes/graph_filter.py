@@ -1,4 +1,4 @@
-"""endcap-graph: what a user has not met yet in a wide catalogue, by a graph filter."""
+"""endcap-graph: new items for a user in a wide catalogue, by a graph filter (GF-CF)."""
 
 from __future__ import annotations
 
@@ -11,63 +11,77 @@ from scipy import sparse
 
 from services.engine.recipes import assembly, tuning
 from services.engine.recipes.recipe import Hyperparameters, Progress, Recipe
-from services.engine.training.dataset import event_weights
 from services.engine.training.dataset.dataset import Dataset
-from services.engine.training.methods import gf_cf, item_cosine
-from services.engine.training.methods.gf_cf import Filter, tastes, walks
+from services.engine.training.dataset.event_weights import (
+    EVEN,
+    configured_weights,
+    counted_interactions,
+    model_event_types,
+    weights_of,
+)
+from services.engine.training.methods.gf_cf import (
+    GraphFilter,
+    latent_factors,
+    random_walk,
+    two_step_walk,
+)
+from services.engine.training.methods.user_item_matrix import binary_matrix
 from shared.models import LatentFactors, Model, Scoring, ScoringComponent
 
 _METHODS = ("gf-cf", "tuned", "even")
-_WARMTH_ROWS = 50
+_TEMPERATURE_ROWS = 50
+"""Users whose scores give the unit of the softmax. Arbitrary."""
 
 
 def _fit(
     dataset: Dataset, config: Mapping[str, Any], progress: Progress, warm_start: Model | None = None
 ) -> Model:
     progress("read interactions", 0.0)
-    counted = event_weights.counted(dataset, config)
-    given = Hyperparameters.of(config, RECIPE.hyperparameters)
-    seen = item_cosine.users_by_items(counted)
-    settings = Filter(alpha=given.number("alpha"), tastes=max(0, int(given.number("tastes"))))
-    notes: dict[str, Any] = {"method": given.choice("method", *_METHODS)}
+    counted = counted_interactions(dataset, config)
+    hyperparameters = Hyperparameters.of(config, RECIPE.hyperparameters)
+    user_items = binary_matrix(counted)
+    settings = GraphFilter(
+        alpha=hyperparameters.number("alpha"), tastes=max(0, int(hyperparameters.number("tastes")))
+    )
+    notes: dict[str, Any] = {"method": hyperparameters.choice("method", *_METHODS)}
     if warm_start is not None:
         notes = dict(warm_start.notes)
-        settings = Filter(**notes["filter"])
+        settings = GraphFilter(**notes["filter"])
     elif notes["method"] == "tuned":
         progress("choose the filter on held-out interactions", 0.1)
-        settings, notes["tried"] = tuning.chosen(seen, settings)
+        settings, notes["tried"] = tuning.best_filter(user_items, settings)
     elif notes["method"] == "even":
-        settings = gf_cf.even(settings, tuning.more(settings.tastes, seen.shape[1]))
+        settings = random_walk(settings, tuning.doubled(settings.tastes, user_items.shape[1]))
     notes["filter"] = asdict(settings)
     progress("find the main tastes", 0.5)
-    low = tastes(seen, settings.tastes, roughly=notes["method"] != "gf-cf")
+    factors = latent_factors(user_items, settings.tastes, approximate=notes["method"] != "gf-cf")
     progress("assemble", 0.9)
-    type_weights = event_weights.configured(config) or dict(event_weights.EVEN)
-    names = event_weights.known_types(counted, type_weights)
+    type_weights = configured_weights(config) or dict(EVEN)
+    names = model_event_types(counted, type_weights)
     scoring = Scoring(
         kind="user",
         scored=True,
         scale="softmax",
-        temperature=_spread(seen, settings, low),
-        exclude_seen=given.choice("exclude_seen", "true", "false") == "true",
+        temperature=_temperature(user_items, settings, factors),
+        exclude_seen=hyperparameters.choice("exclude_seen", "true", "false") == "true",
         whole=True,
         event_types=names,
-        type_weights=tuple(event_weights.numbered(type_weights, names).tolist()),
+        type_weights=tuple(weights_of(type_weights, names).tolist()),
     )
     parts = [
-        ScoringComponent("walks", walks(seen, settings)),
-        ScoringComponent("tastes", low, settings.alpha),
+        ScoringComponent("walks", two_step_walk(user_items, settings)),
+        ScoringComponent("tastes", factors, settings.alpha),
     ]
-    fitted = assembly.model(RECIPE.name, counted, scoring, parts=parts, notes=notes)
+    model = assembly.model(RECIPE.name, counted, scoring, parts=parts, notes=notes)
     progress("done", 1.0)
-    return fitted
+    return model
 
 
-def _spread(seen: sparse.csr_array, settings: Filter, low: LatentFactors) -> float:
-    """The scale of the scores, which a softmax then takes as its unit."""
-    some = seen[np.flatnonzero(np.diff(seen.indptr))[:_WARMTH_ROWS]]
-    totals = np.asarray(some.sum(axis=1)).ravel()
-    scores = tuning.scores(some, seen, settings, low) / totals[:, None]
+def _temperature(user_items: sparse.csr_array, settings: GraphFilter, factors: LatentFactors) -> float:
+    """Return the standard deviation of scores, which the softmax takes as its unit."""
+    histories = user_items[np.flatnonzero(np.diff(user_items.indptr))[:_TEMPERATURE_ROWS]]
+    lengths = np.asarray(histories.sum(axis=1)).ravel()
+    scores = tuning.scores(histories, user_items, settings, factors) / lengths[:, None]
     return float(scores.std()) or 1.0
 
 

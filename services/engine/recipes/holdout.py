@@ -1,3 +1,5 @@
-"""Former module of services.engine.training.dataset.split."""
+"""Former names of services.engine.training.dataset.split."""
 
-from services.engine.training.dataset.split import *  # noqa: F403
+from services.engine.training.dataset.split import Holdout, eligible, hold_out
+
+__all__ = ["Holdout", "eligible", "hold_out"]

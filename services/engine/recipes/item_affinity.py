@@ -1,4 +1,4 @@
-"""endcap-item-affinity: a user's items, by decayed similarity to what the user bought."""
+"""endcap-item-affinity: items similar to what a user bought, with decay, and those to buy again."""
 
 from __future__ import annotations
 
@@ -7,40 +7,48 @@ from dataclasses import replace
 from typing import Any
 
 from services.engine.recipes import assembly
-from services.engine.recipes.ingredients import itself
 from services.engine.recipes.recipe import SHARE, Hyperparameters, Interval, Progress, Recipe
-from services.engine.training.dataset import event_weights
 from services.engine.training.dataset.dataset import Dataset
-from services.engine.training.methods import item_cosine
+from services.engine.training.dataset.event_weights import (
+    EVEN,
+    configured_weights,
+    counted_interactions,
+    model_event_types,
+    weights_of,
+)
+from services.engine.training.methods.item_cosine import item_cosine
+from services.engine.training.methods.repeat_consumption import repeat_consumption
 from shared.models import Model, Scoring, ScoringComponent
 
 _KEEP = 200
+"""Neighbours per item."""
 
 
 def _fit(dataset: Dataset, config: Mapping[str, Any], progress: Progress, _: Model | None = None) -> Model:
     progress("count co-occurrences", 0.1)
-    bought = dict(config)
-    if event_weights.configured(config) is None and "purchase" in dataset.event_type_names:
-        bought["eventType"] = "purchase"
-    counted = event_weights.counted(dataset, bought)
-    given = Hyperparameters.of(config, RECIPE.hyperparameters)
-    near = item_cosine.similar(counted, shrinkage=given.number("shrinkage"), keep=_KEEP)
-    type_weights = event_weights.configured(bought) or dict(event_weights.EVEN)
-    names = event_weights.known_types(counted, type_weights)
+    settings = dict(config)
+    if configured_weights(config) is None and "purchase" in dataset.event_type_names:
+        settings["eventType"] = "purchase"
+    counted = counted_interactions(dataset, settings)
+    hyperparameters = Hyperparameters.of(config, RECIPE.hyperparameters)
+    table = item_cosine(counted, shrinkage=hyperparameters.number("shrinkage"), keep=_KEEP)
+    type_weights = configured_weights(settings) or dict(EVEN)
+    names = model_event_types(counted, type_weights)
     scoring = Scoring(
         kind="user",
         scored=True,
         event_types=names,
-        type_weights=tuple(event_weights.numbered(type_weights, names).tolist()),
-        exclude_seen=given.choice("exclude_seen", "true", "false") == "true",
+        type_weights=tuple(weights_of(type_weights, names).tolist()),
+        exclude_seen=hyperparameters.choice("exclude_seen", "true", "false") == "true",
     )
+    decay = hyperparameters.number("decay")
     parts = [
-        ScoringComponent("similarity", near, weight=0.5, decay=given.number("decay"), unit="day"),
-        ScoringComponent("again", itself(counted, type_weights), 0.5, given.number("decay"), "day"),
+        ScoringComponent("similarity", table, 0.5, decay, "day"),
+        ScoringComponent("again", repeat_consumption(counted, type_weights), 0.5, decay, "day"),
     ]
-    fitted = replace(assembly.model(RECIPE.name, counted, scoring, parts=parts), **assembly.ages(dataset))
+    model = assembly.model(RECIPE.name, counted, scoring, parts=parts)
     progress("done", 1.0)
-    return fitted
+    return replace(model, **assembly.event_times(dataset))
 
 
 RECIPE = Recipe(

@@ -11,16 +11,17 @@ from collections.abc import Collection, Iterable, Sequence
 import numpy as np
 
 DEPTH = 25
+"""Items of a list that are compared: the largest cut of Personalize's metrics."""
 CUTS = (5, 10, 25)
 
 
 def reciprocal_rank(hits: Sequence[bool]) -> float:
-    """1 / rank of the first hit; 0 without one."""
+    """Return 1 / rank of the first hit, 0 without one."""
     return next((1 / rank for rank, hit in enumerate(hits, 1) if hit), 0.0)
 
 
 def ndcg(hits: Sequence[bool], cut: int) -> float:
-    """Gains 1 / log2(1 + rank) of the hits over those of as many hits at the top."""
+    """Return the gains 1 / log2(1 + rank) of the hits over those of as many hits at the top."""
     ranks = np.flatnonzero(np.asarray(hits[:cut], bool)) + 1
     if len(ranks) == 0:
         return 0.0
@@ -29,24 +30,24 @@ def ndcg(hits: Sequence[bool], cut: int) -> float:
 
 
 def precision(hits: Sequence[bool], cut: int) -> float:
-    """Hits among the first `cut` places, whether or not the list is that long."""
+    """Return the share of hits among the first `cut` places, even if the list is shorter."""
     return sum(hits[:cut]) / cut
 
 
 def solution_metrics(
     lists: Iterable[tuple[Sequence[str], Collection[str]]], catalogue: int
 ) -> dict[str, float]:
-    """GetSolutionMetrics for (recommended, held out) pairs, over a catalogue of so many items.
+    """Return the values of GetSolutionMetrics for pairs of recommended and relevant items.
 
-    Means over the pairs, rounded to 4 decimals; all 0 without any pair.
+    `catalogue` is the number of items. Values are means over the pairs, rounded to 4 decimals, 0 without any.
     """
     recommended: set[str] = set()
     ranks: list[float] = []
     gains: dict[int, list[float]] = {cut: [] for cut in CUTS}
     shares: dict[int, list[float]] = {cut: [] for cut in CUTS}
-    for items, truth in lists:
+    for items, relevant in lists:
         listed = items[:DEPTH]
-        hits = [item in truth for item in listed]
+        hits = [item in relevant for item in listed]
         recommended.update(listed)
         ranks.append(reciprocal_rank(hits))
         for cut in CUTS:

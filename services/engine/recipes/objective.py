@@ -1,4 +1,4 @@
-"""An objective beside relevance: scores lean towards items with more of a numeric attribute."""
+"""optimizationObjective: a weight for a numeric attribute of items beside relevance."""
 
 from __future__ import annotations
 
@@ -16,51 +16,54 @@ from shared.errors import Permanent
 from shared.models import Model
 
 SHARES = {"OFF": 0.0, "LOW": 0.1, "MEDIUM": 0.3, "HIGH": 0.6}
-"""How far lists go from the most relevant items towards those with the most of the attribute."""
+"""How far lists go from the most relevant items towards those with the highest attribute. Arbitrary."""
 
-_USERS = 200
+_MAX_USERS = 200
 _CELLS = 4_000_000
+"""Scores that the search for the weight looks at: 32 MB."""
 _STEPS = 24
-_MOST = 1e6
+"""Bisections of the weight: a relative error below 1e-7."""
+_MAX_WEIGHT = 1e6
 
 
-def under(fit: Fit) -> Fit:
-    """The same fit with scores that lean towards the solution's objective, where it has one."""
+def with_objective(fit: Fit) -> Fit:
+    """Return the same fit, with the solution's objective added to the scores if it has one."""
 
-    def tilting(
+    def fit_with_objective(
         dataset: Dataset, config: Mapping[str, Any], progress: Progress, warm_start: Model | None = None, /
     ) -> Model:
-        return tilted(fit(dataset, config, progress, warm_start), dataset, config)
+        return add_objective(fit(dataset, config, progress, warm_start), dataset, config)
 
-    return tilting
+    return fit_with_objective
 
 
-def tilted(model: Model, dataset: Dataset, config: Mapping[str, Any]) -> Model:
-    """A model whose lists have so much more of the attribute as the sensitivity asks for.
+def add_objective(model: Model, dataset: Dataset, config: Mapping[str, Any]) -> Model:
+    """Return the model with scores for the objective, weighted as its sensitivity says.
 
-    The attribute counts by its rank among items, 0 … 1, so that one dear item decides nothing; an item
-    without a value has 0. The weight of the rank is the one under which the mean rank in the lists of
-    some training users goes that share of the way to the highest there could be.
+    The attribute counts by its rank among items, 0 … 1, so that one expensive item decides nothing; an item
+    without a value has 0. The weight is the one with which the mean rank in the lists of a sample of training
+    users goes the sensitivity's share of the way to the highest possible one. Raises Permanent for an
+    attribute that is no numeric column of the items.
     """
-    wanted = config.get("optimizationObjective") or {}
-    share = SHARES[wanted.get("objectiveSensitivity") or "OFF"]
-    name = wanted.get("itemAttribute")
+    settings = config.get("optimizationObjective") or {}
+    share = SHARES[settings.get("objectiveSensitivity") or "OFF"]
+    name = settings.get("itemAttribute")
     if not name or not share:
         return model
     ranks = _ranks(_values(dataset, name))
     weight = _weight(model, ranks, share)
-    note = {"attribute": name, "sensitivity": wanted["objectiveSensitivity"], "weight": round(weight, 6)}
-    tilt = (weight * ranks).astype(np.float32)
-    return replace(model, objective_scores=tilt, notes={**model.notes, "objective": note})
+    note = {"attribute": name, "sensitivity": settings["objectiveSensitivity"], "weight": round(weight, 6)}
+    scores = (weight * ranks).astype(np.float32)
+    return replace(model, objective_scores=scores, notes={**model.notes, "objective": note})
 
 
 def rewards(
     lists: Iterable[tuple[Sequence[str], Collection[str]]], dataset: Dataset, config: Mapping[str, Any]
 ) -> dict[str, float]:
-    """`average_rewards_at_k` for (recommended, held out) pairs; nothing without an objective.
+    """Return average_rewards_at_k for pairs of recommended and relevant items; {} without an objective.
 
-    The mean over users of the rewards (the attribute) of the held-out items among the first 25
-    recommended, over the rewards of all that was held out. Users who had nothing to earn are left out.
+    This is the mean over users of the rewards (the attribute) of the relevant items among the first 25
+    recommended, over the rewards of all relevant items. Users without any reward are left out.
     """
     name = (config.get("optimizationObjective") or {}).get("itemAttribute")
     if not name:
@@ -69,10 +72,10 @@ def rewards(
     values -= values.min(initial=0)
     rewards = dict(zip(dataset.item_ids.tolist(), values.tolist(), strict=True))
     shares = []
-    for items, truth in lists:
-        possible = sum(rewards[item] for item in truth)
+    for items, relevant in lists:
+        possible = sum(rewards[item] for item in relevant)
         if possible > 0:
-            shares.append(sum(rewards[item] for item in items[:DEPTH] if item in truth) / possible)
+            shares.append(sum(rewards[item] for item in items[:DEPTH] if item in relevant) / possible)
     return {"average_rewards_at_k": round(float(np.mean(shares)), 4) if shares else 0.0}
 
 
@@ -89,7 +92,7 @@ def _values(dataset: Dataset, name: str) -> NDArray[np.float64]:
 
 
 def _ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Ranks among the known values, from 0 to 1; 0 where none is known."""
+    """Return ranks among the known values, from 0 to 1; 0 for unknown values: float64[items]."""
     known = ~np.isnan(values)
     ranks = np.zeros(len(values))
     ordered = np.sort(values[known])
@@ -100,22 +103,22 @@ def _ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _weight(model: Model, ranks: NDArray[np.float64], share: float) -> float:
     users = np.flatnonzero(np.diff(model.histories.offsets))
-    most = max(1, min(_USERS, _CELLS // max(len(ranks), 1)))
-    some = np.sort(np.random.default_rng(3).permutation(users)[:most])
-    scores = model.raw_scores(some)
+    count = max(1, min(_MAX_USERS, _CELLS // max(len(ranks), 1)))
+    sample = np.sort(np.random.default_rng(3).permutation(users)[:count])
+    scores = model.raw_scores(sample)
     depth = min(DEPTH, len(ranks))
 
-    def reached(leaning: NDArray[np.float64]) -> float:
-        first = np.argpartition(-leaning, depth - 1, axis=1)[:, :depth]
-        return float(ranks[first].mean())
+    def mean_rank(weighted: NDArray[np.float64]) -> float:
+        top = np.argpartition(-weighted, depth - 1, axis=1)[:, :depth]
+        return float(ranks[top].mean())
 
-    start = reached(scores)
-    end = reached(np.where(np.isfinite(scores), ranks, -np.inf))
-    wanted = start + share * (end - start)
+    start = mean_rank(scores)
+    end = mean_rank(np.where(np.isfinite(scores), ranks, -np.inf))
+    target = start + share * (end - start)
     low, high = 0.0, float(scores[np.isfinite(scores)].std()) or 1.0
-    while reached(scores + high * ranks) < wanted and high < _MOST:
+    while mean_rank(scores + high * ranks) < target and high < _MAX_WEIGHT:
         low, high = high, 2 * high
     for _ in range(_STEPS):
         middle = (low + high) / 2
-        low, high = (middle, high) if reached(scores + middle * ranks) < wanted else (low, middle)
+        low, high = (middle, high) if mean_rank(scores + middle * ranks) < target else (low, middle)
     return high if end > start else 0.0

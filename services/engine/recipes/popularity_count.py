@@ -7,19 +7,19 @@ from typing import Any
 
 from services.engine.recipes import assembly
 from services.engine.recipes.recipe import Progress, Recipe
-from services.engine.training.dataset import event_weights
 from services.engine.training.dataset.dataset import Dataset
+from services.engine.training.dataset.event_weights import counted_interactions
 from shared.models import Model, Scoring
 
 
 def _fit(dataset: Dataset, config: Mapping[str, Any], progress: Progress, _: Model | None = None) -> Model:
     progress("count unique users", 0.0)
-    counted = event_weights.counted(dataset, config)
-    fitted = assembly.model(
+    counted = counted_interactions(dataset, config)
+    model = assembly.model(
         RECIPE.name, counted, Scoring(kind="popular", scored=False), notes={"interactions": len(counted)}
     )
     progress("done", 1.0)
-    return fitted
+    return model
 
 
 RECIPE = Recipe(

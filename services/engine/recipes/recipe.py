@@ -1,4 +1,4 @@
-"""What a recipe is, and how a solution's configuration is read."""
+"""The declaration of a recipe, and the parts of a solution's configuration that its fit reads."""
 
 from __future__ import annotations
 
@@ -11,11 +11,10 @@ from shared.errors import Permanent
 from shared.models import Model
 
 Progress = Callable[[str, float], None]
-"""Told the step in words and the share of the whole that is done, 0 … 1."""
-
+"""Called with the current step in words and the share of the work that is done, 0 … 1."""
 
 Metrics = Callable[[Dataset, Mapping[str, Any]], dict[str, float]]
-"""Metrics of a dataset under a configuration."""
+"""Returns metrics of a dataset under a configuration."""
 
 
 class Fit(Protocol):
@@ -29,23 +28,26 @@ class Fit(Protocol):
         warm_start: Model | None = None,
         /,
     ) -> Model:
-        """Fit a model; Permanent when there is nothing to train from."""
+        """Return a model; raises Permanent if there is nothing to train from.
+
+        A recipe that selects its components takes over those of `warm_start`, an earlier model.
+        """
         ...
 
 
 class OfflineMetrics(Protocol):
-    """Offline metrics that are not those of lists of items."""
+    """Offline metrics other than those of ranked lists of items."""
 
     def __call__(
         self, dataset: Dataset, config: Mapping[str, Any], progress: Progress, /
     ) -> tuple[Model | None, dict[str, float]]:
-        """A model of a part of the data (None when there is too little), and how it fares with the rest."""
+        """Return a model of a part of the data, None if there is too little, and its metrics on the rest."""
         ...
 
 
 @dataclass(frozen=True)
 class Interval:
-    """The numbers from `low` to `high`, both included; only whole ones if so asked."""
+    """The numbers from `low` to `high`, both included; only integers if `whole`."""
 
     low: float
     high: float
@@ -53,7 +55,7 @@ class Interval:
 
 
 Allowed = Interval | tuple[str, ...]
-"""What a hyperparameter may be: a number of an interval, or one of a few words."""
+"""The values of a hyperparameter: a number of an interval, or one of several words."""
 
 SHARE = Interval(0.0, 1.0)
 
@@ -64,22 +66,21 @@ class Recipe:
 
     `fit` takes the solution's configuration in Personalize's own words: eventType,
     eventValueThreshold, eventsConfig, algorithmHyperParameters, featureTransformationParameters,
-    trainingDataConfig, optimizationObjective. A recipe that chooses what it is made of takes over the
-    choice of an earlier model, given as `warm_start`.
+    trainingDataConfig, optimizationObjective.
 
-    `hyperparameters` are names with default values, as strings, and `allowed` what they may be (any
-    text where it says nothing). `without_effect` are the names of Personalize's own networks: taken,
-    checked and kept, so that programs which set them run. `transformations` are the words that each of
-    the featureTransformationParameters may be, beside the hyperparameters that shape the data.
+    `hyperparameters` are names with default values, as strings, and `allowed` the values they may have (any
+    text for other names). `without_effect` are hyperparameters of Personalize's own networks: accepted,
+    checked and kept, so that programs which set them run. `transformations` are the values that each of
+    the featureTransformationParameters may have, beside the hyperparameters that shape the data.
 
-    A request must name the members in `needs`; a recipe that `ranks` orders given items and recommends
-    none by itself. A `domain` recipe is made into recommenders, any other into solutions. `event_type`
-    is the type that must be there, as the service spells it, `fixed` are settings that are the recipe's own
-    affair, and one that `excludes_purchased` never shows what the user bought. An `objective` may tilt
-    its scores. One that `adds_up` makes its tables from sums over users, which another backend may add
-    up. An `incremental` one may renew its models while items come in. One that `trains_sessions` learns from
-    events of sessions to which no user has logged in, as if each were a user; any other recipe leaves them
-    out. `offline_metrics` replaces the metrics of lists of items, and `more_metrics` adds to them.
+    A request must have the members in `needs`; a recipe that `ranks` orders the items of a request and
+    recommends none by itself. A `domain` recipe is for recommenders, any other for solutions. `event_type` is
+    the type that the data must have, in the service's spelling; `fixed` are settings that a solution cannot
+    change. A recipe that `excludes_purchased` leaves out what the user bought. One with an `objective` takes
+    an optimizationObjective. One that `adds_up` computes its tables from sums over users, which another
+    backend may compute. An `incremental` one may update its models as items are added. One that
+    `trains_sessions` trains on events of sessions without a user, as if each were a user; other recipes leave
+    them out. `offline_metrics` replaces the metrics of ranked lists, and `more_metrics` adds to them.
     """
 
     name: str
@@ -108,7 +109,7 @@ class Recipe:
     trains_sessions: bool = field(default=False, kw_only=True)
 
     def variant(self, name: str, description: str, **changes: Any) -> Recipe:
-        """The same fit under another name, which its models carry."""
+        """Return the same fit under another name, which its models carry."""
 
         def fit(
             dataset: Dataset,
@@ -123,61 +124,61 @@ class Recipe:
 
 
 def silent(step: str, share: float) -> None:
-    """A progress that tells nobody."""
+    """Ignore the progress."""
 
 
 def shapes_data(name: str) -> bool:
-    """Whether a hyperparameter is one of the guide's "featurization hyperparameters".
+    """Return whether a hyperparameter is one of the developer guide's "featurization hyperparameters".
 
-    Programs give those in featureTransformationParameters as well as in algorithmHyperParameters.
+    Programs set those in featureTransformationParameters as well as in algorithmHyperParameters.
     """
     return name.endswith("_percentile") or name.startswith("cold_start_")
 
 
 @dataclass(frozen=True)
 class Hyperparameters:
-    """What a solution sets, over the recipe's defaults; all values are strings."""
+    """The solution's hyperparameters, with the recipe's defaults for the others; all values are strings."""
 
-    given: Mapping[str, str]
+    values: Mapping[str, str]
 
     @classmethod
     def of(cls, config: Mapping[str, Any], defaults: Mapping[str, str]) -> Hyperparameters:
-        """The configuration's values where it has any; unknown names are ignored."""
+        """Read the configuration; unknown names are ignored."""
         shaping = config.get("featureTransformationParameters") or {}
-        chosen = {**shaping, **(config.get("algorithmHyperParameters") or {})}
-        return cls({name: str(chosen.get(name, value)) for name, value in defaults.items()})
+        configured = {**shaping, **(config.get("algorithmHyperParameters") or {})}
+        return cls({name: str(configured.get(name, value)) for name, value in defaults.items()})
 
     def number(self, name: str) -> float:
-        """A value as a number; Permanent names the hyperparameter when it is none."""
+        """Return a value as a number; raises Permanent if it is none."""
         try:
-            return float(self.given[name])
+            return float(self.values[name])
         except ValueError as error:
             raise Permanent(
-                f"The hyperparameter {name} must be a number, not {self.given[name]!r}."
+                f"The hyperparameter {name} must be a number, not {self.values[name]!r}."
             ) from error
 
     def choice(self, name: str, *allowed: str) -> str:
-        """A value that is one of a few words; Permanent says which."""
-        value = self.given[name].lower()
+        """Return a value that must be one of `allowed`; raises Permanent if it is not."""
+        value = self.values[name].lower()
         if value not in allowed:
             raise Permanent(f"The hyperparameter {name} must be one of {', '.join(allowed)}, not {value!r}.")
         return value
 
 
 def excluded_columns(config: Mapping[str, Any], kind: str, present: Iterable[str] = ()) -> frozenset[str]:
-    """The columns of a kind of dataset (ITEMS, USERS …) that the solution leaves out, upper-cased.
+    """Return the upper-case names of the columns of a dataset type (ITEMS, USERS …) that do not train.
 
-    Where it names columns to include, all others that are `present` are left out too.
+    If the solution names columns to include, all others that are `present` do not train either.
     """
-    chosen = config.get("trainingDataConfig") or {}
-    left_out, included = (
+    training_data = config.get("trainingDataConfig") or {}
+    excluded, included = (
         {
             column.upper()
-            for dataset, columns in (chosen.get(member) or {}).items()
+            for dataset, columns in (training_data.get(member) or {}).items()
             if dataset.upper() == kind
             for column in columns
         }
         for member in ("excludedDatasetColumns", "includedDatasetColumns")
     )
-    others = {column.upper() for column in present} - included if included else set()
-    return frozenset(left_out | others)
+    not_included = {column.upper() for column in present} - included if included else set()
+    return frozenset(excluded | not_included)

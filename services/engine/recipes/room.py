@@ -1,3 +1,6 @@
-"""Former module of services.engine.training.dataset.columns."""
+"""Former names of services.engine.training.dataset.columns."""
 
-from services.engine.training.dataset.columns import *  # noqa: F403
+from services.engine.training.dataset.columns import count_numbers, take
+
+each = take
+tally = count_numbers

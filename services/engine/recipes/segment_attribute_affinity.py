@@ -1,4 +1,4 @@
-"""aws-item-attribute-affinity: the users who will most likely turn to items with some attributes."""
+"""aws-item-attribute-affinity: the users who will most likely turn to items with given attributes."""
 
 from __future__ import annotations
 
@@ -18,26 +18,28 @@ from shared.models import Model
 
 NAME = "aws-item-attribute-affinity"
 
-# A column with more values than this share of the items is a name or a text, not a kind of item.
-_MOST_VALUES = 0.5
+_MAX_VALUES = 0.5
+"""A column with more distinct values than this share of the items is a name or a text, not a category."""
 
 
-class Kinds:
-    """The items of a model by what is said of them; a cell may hold several values between bars."""
+class ItemsByAttribute:
+    """The items of a model by the values of their attributes; a cell may have several values between bars."""
 
     def __init__(self, model: Model) -> None:
-        """Index a column when it is first asked for."""
+        """Index each column on its first use."""
         self._attributes = model.item_attributes
         self._names = {name.upper(): name for name in model.item_attributes.columns}
         self._columns: dict[str, dict[str, list[int]]] = {}
 
     def matching(self, conditions: Sequence[tuple[str, str]]) -> NDArray[np.int64]:
-        """The numbers of the items that have every (column, value); Permanent for an unknown column."""
-        found = [self._having(column, value) for column, value in conditions]
-        return reduce(np.intersect1d, found)
+        """Return the items that have every (column, value): int64[items].
+
+        Raises Permanent for an unknown column.
+        """
+        return reduce(np.intersect1d, [self._having(column, value) for column, value in conditions])
 
     def values(self, column: str) -> dict[str, list[int]]:
-        """Value → the numbers of its items, of a column of texts."""
+        """Return the items of each value of a text column."""
         name = self._names[column.upper()]
         if name not in self._columns:
             index: dict[str, list[int]] = {}
@@ -72,23 +74,23 @@ def _fit(
     return replace(segment_item_affinity.fit(dataset, config, progress, warm_start), recipe=NAME)
 
 
-def _offline_metrics(
+def _metrics(
     dataset: Dataset, config: Mapping[str, Any], progress: Progress
 ) -> tuple[Model | None, dict[str, float]]:
     return segment_metrics.offline_metrics(_fit, _targets, dataset, config, progress)
 
 
-def _targets(model: Model, sought: Dataset) -> Sequence[NDArray[np.int64]]:
-    """Each value of each column of texts that somebody turned to an item of."""
-    kinds, turned_to = Kinds(model), set(np.unique(sought.items).tolist())
+def _targets(model: Model, relevant: Dataset) -> Sequence[NDArray[np.int64]]:
+    """Return the items of each value of each category column, if any of them is relevant."""
+    by_attribute, relevant_items = ItemsByAttribute(model), set(np.unique(relevant.items).tolist())
     return [
         np.array(items)
         for name, column in model.item_attributes.columns.items()
         if not isinstance(column, np.ndarray)
-        for values in [kinds.values(name)]
-        if len(values) <= max(2, _MOST_VALUES * len(model.items))
+        for values in [by_attribute.values(name)]
+        if len(values) <= max(2, _MAX_VALUES * len(model.items))
         for items in values.values()
-        if not turned_to.isdisjoint(items)
+        if not relevant_items.isdisjoint(items)
     ]
 
 
@@ -97,6 +99,6 @@ RECIPE = Recipe(
     recipe_type="USER_SEGMENTATION",
     description="Users who will most likely turn to items with some attributes; for batch segment jobs.",
     fit=_fit,
-    offline_metrics=_offline_metrics,
+    offline_metrics=_metrics,
     needs=("itemAttributes",),
 )

@@ -20,23 +20,24 @@ NAME = "aws-item-affinity"
 def fit(
     dataset: Dataset, config: Mapping[str, Any], progress: Progress, warm_start: Model | None = None
 ) -> Model:
-    """The scorer of user-personalization: it is asked for users instead of items.
+    """Return a model of user-personalization, whose scores are then ranked by user instead of by item.
 
-    Who has an item already may well want it again, so nobody is left out for that.
+    Users who have an item already may want it again, so they are not left out.
     """
-    asked = {**config, "algorithmHyperParameters": {"exclude_seen": "false"}}
-    return replace(user_personalization.RECIPE.fit(dataset, asked, progress, warm_start), recipe=NAME)
+    settings = {**config, "algorithmHyperParameters": {"exclude_seen": "false"}}
+    model = user_personalization.RECIPE.fit(dataset, settings, progress, warm_start)
+    return replace(model, recipe=NAME)
 
 
-def _offline_metrics(
+def _metrics(
     dataset: Dataset, config: Mapping[str, Any], progress: Progress
 ) -> tuple[Model | None, dict[str, float]]:
     return segment_metrics.offline_metrics(fit, _targets, dataset, config, progress)
 
 
-def _targets(_: Model, sought: Dataset) -> Sequence[NDArray[np.int64]]:
-    """Each item that somebody turned to."""
-    return [np.array([item]) for item in np.unique(sought.items)]
+def _targets(_: Model, relevant: Dataset) -> Sequence[NDArray[np.int64]]:
+    """Return each relevant item."""
+    return [np.array([item]) for item in np.unique(relevant.items)]
 
 
 RECIPE = Recipe(
@@ -45,6 +46,6 @@ RECIPE = Recipe(
     description="Users who will most likely turn to an item; for batch segment jobs.",
     adds_up=True,
     fit=fit,
-    offline_metrics=_offline_metrics,
+    offline_metrics=_metrics,
     needs=("itemId",),
 )

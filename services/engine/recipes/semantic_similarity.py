@@ -1,4 +1,4 @@
-"""aws-semantic-similarity: items that read alike, whether or not anybody touched them."""
+"""aws-semantic-similarity: items with similar texts, with or without interactions."""
 
 from __future__ import annotations
 
@@ -9,39 +9,40 @@ import numpy as np
 
 from services.engine.recipes import assembly
 from services.engine.recipes.recipe import Progress, Recipe, excluded_columns
-from services.engine.training.dataset import event_weights
-from services.engine.training.dataset.columns import tally
+from services.engine.training.dataset.columns import count_numbers
 from services.engine.training.dataset.dataset import Dataset
-from services.engine.training.methods import tfidf
+from services.engine.training.dataset.event_weights import counted_interactions
+from services.engine.training.methods.tfidf import has_text_columns, tfidf_neighbours
 from shared.errors import Permanent
 from shared.models import Model, Scoring, ScoringComponent
 
 _KEEP = 500
+"""Neighbours per item: the most that Personalize returns for one."""
 
 
 def _fit(dataset: Dataset, config: Mapping[str, Any], progress: Progress, _: Model | None = None) -> Model:
     progress("read what items say", 0.1)
-    counted = event_weights.counted(dataset, config) if len(dataset) else dataset
-    left_out = excluded_columns(config, "ITEMS", dataset.item_columns)
-    if not tfidf.told(dataset, left_out):
+    counted = counted_interactions(dataset, config) if len(dataset) else dataset
+    excluded = excluded_columns(config, "ITEMS", dataset.item_columns)
+    if not has_text_columns(dataset, excluded):
         raise Permanent(
             "The Items dataset has no column of text: aws-semantic-similarity needs a name and a textual or "
             "categorical column."
         )
     progress("compare items", 0.3)
-    table = tfidf.alike(dataset, _KEEP, left_out)
+    table = tfidf_neighbours(dataset, _KEEP, excluded)
     progress("assemble", 0.9)
-    popular = tally(counted.items, len(counted.item_ids)).astype(np.float32)
-    fitted = assembly.model(
+    popularity = count_numbers(counted.items, len(counted.item_ids)).astype(np.float32)
+    model = assembly.model(
         RECIPE.name,
         counted,
         Scoring(kind="item", scored=False),
-        fame=popular,
+        popularity=popularity,
         parts=[ScoringComponent("words", table)],
         notes={"interactions": len(counted)},
     )
     progress("done", 1.0)
-    return fitted
+    return model
 
 
 RECIPE = Recipe(

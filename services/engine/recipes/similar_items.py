@@ -1,4 +1,4 @@
-"""aws-similar-items: what the same people touched, blended with names and categories."""
+"""aws-similar-items: items with the same users, blended with items with similar texts."""
 
 from __future__ import annotations
 
@@ -14,34 +14,36 @@ from services.engine.recipes.recipe import (
     Recipe,
     excluded_columns,
 )
-from services.engine.training.dataset import event_weights
 from services.engine.training.dataset.dataset import Dataset
-from services.engine.training.methods import item_cosine, tfidf
+from services.engine.training.dataset.event_weights import counted_interactions
+from services.engine.training.methods.item_cosine import item_cosine
+from services.engine.training.methods.tfidf import vectors
 from shared.models import Model, Scoring, ScoringComponent
 
 _KEEP = 500
-# The guide and the console spell them differently.
-_HIDDEN = (
+"""Neighbours per item: the most that Personalize returns for one."""
+_HIDDEN_DIMENSIONS = (
     "item_id_hidden_dim",
     "item_id_hidden_dimension",
     "item_metadata_hidden_dim",
     "item_metadata_hidden_dimension",
 )
+"""Hyperparameters without effect; the developer guide and the console spell them differently."""
 
 
 def _fit(dataset: Dataset, config: Mapping[str, Any], progress: Progress, _: Model | None = None) -> Model:
     progress("count co-occurrences", 0.1)
-    counted = event_weights.counted(dataset, config)
-    given = Hyperparameters.of(config, RECIPE.hyperparameters)
-    table = item_cosine.similar(
+    counted = counted_interactions(dataset, config)
+    hyperparameters = Hyperparameters.of(config, RECIPE.hyperparameters)
+    table = item_cosine(
         counted,
-        shrinkage=given.number("shrinkage"),
+        shrinkage=hyperparameters.number("shrinkage"),
         keep=_KEEP,
-        words=tfidf.vectors(counted, excluded_columns(config, "ITEMS", counted.item_columns)),
-        words_weight=given.number("content_weight"),
+        words=vectors(counted, excluded_columns(config, "ITEMS", counted.item_columns)),
+        words_weight=hyperparameters.number("content_weight"),
     )
     progress("assemble", 0.9)
-    fitted = assembly.model(
+    model = assembly.model(
         RECIPE.name,
         counted,
         Scoring(kind="item", scored=False),
@@ -49,7 +51,7 @@ def _fit(dataset: Dataset, config: Mapping[str, Any], progress: Progress, _: Mod
         notes={"interactions": len(counted)},
     )
     progress("done", 1.0)
-    return fitted
+    return model
 
 
 RECIPE = Recipe(
@@ -60,7 +62,7 @@ RECIPE = Recipe(
     allowed={"shrinkage": Interval(0, 1_000_000), "content_weight": Interval(0, 1_000)},
     without_effect={
         "popularity_discount_factor": SHARE,
-        **dict.fromkeys(_HIDDEN, Interval(30, 200, whole=True)),
+        **dict.fromkeys(_HIDDEN_DIMENSIONS, Interval(30, 200, whole=True)),
     },
     needs=("itemId",),
     adds_up=True,

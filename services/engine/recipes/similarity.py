@@ -1,3 +1,5 @@
-"""Former module of services.engine.training.methods.item_cosine."""
+"""Former names of services.engine.training.methods.item_cosine."""
 
-from services.engine.training.methods.item_cosine import *  # noqa: F403
+from services.engine.training.methods.item_cosine import item_cosine
+
+similar = item_cosine

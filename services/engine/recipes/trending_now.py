@@ -1,4 +1,4 @@
-"""aws-trending-now: the items whose interactions rise fastest, the same list for everybody."""
+"""aws-trending-now: items whose interactions rise fastest, the same list for everybody."""
 
 from __future__ import annotations
 
@@ -6,78 +6,64 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from services.engine.recipes import assembly
 from services.engine.recipes.recipe import Progress, Recipe
-from services.engine.training.dataset import event_weights
 from services.engine.training.dataset.dataset import Dataset
+from services.engine.training.dataset.event_weights import counted_interactions
+from services.engine.training.dataset.events import item_popularity
+from services.engine.training.methods.trend import rises
 from shared.models import Model, Scoring
 
 FREQUENCY = "trend_discovery_frequency"
 SECONDS = {"3 hours": 10_800, "30 minutes": 1_800, "1 hour": 3_600, "1 day": 86_400}
-"""The default comes first."""
+"""The lengths of the interval; the default comes first."""
 
 TRENDS = 100
-"""So many items are what a trend is judged by."""
+"""Items that trend_prediction_accuracy compares."""
 
-# Popularity orders items that don't rise, and ties; the smallest rise there is counts 0.7.
-_POPULAR = 1e-3
+_POPULARITY_WEIGHT = 1e-3
+"""Popularity orders items that do not rise, and ties; the smallest rise is 0.7."""
 
 
 def _fit(dataset: Dataset, config: Mapping[str, Any], progress: Progress, _: Model | None = None) -> Model:
     progress("count the newest interactions", 0.0)
-    counted = event_weights.counted(dataset, config)
+    counted = counted_interactions(dataset, config)
     seconds = interval(config)
     end = int(counted.times.max()) + 1
-    popular = assembly.popularity(counted)
-    fame = np.maximum(rises(counted, end, seconds), 0) + _POPULAR * popular / max(popular.max(), 1)
-    fitted = assembly.model(
+    popularity = item_popularity(counted)
+    trend = np.maximum(rises(counted, end, seconds), 0)
+    trend += _POPULARITY_WEIGHT * popularity / max(popularity.max(), 1)
+    model = assembly.model(
         RECIPE.name,
         counted,
         Scoring(kind="popular", scored=False),
-        fame=fame.astype(np.float32),
+        popularity=trend.astype(np.float32),
         notes={"interactions": len(counted), "seconds": seconds, "until": end},
     )
     progress("done", 1.0)
-    return fitted
+    return model
 
 
 def interval(config: Mapping[str, Any]) -> int:
-    """The seconds between which trends are looked for."""
-    given = config.get("featureTransformationParameters") or {}
-    return SECONDS[given.get(FREQUENCY, next(iter(SECONDS)))]
-
-
-def rises(dataset: Dataset, end: int, seconds: int) -> NDArray[np.float64]:
-    """How much more each item is interacted with in the last interval before `end` than in the one before.
-
-    (now − before) / √(now + before + 1): in units of chance, so that one event after none is no trend
-    beside a hundred after fifty.
-    """
-    count = len(dataset.item_ids)
-    now, before = np.zeros(count, np.int64), np.zeros(count, np.int64)
-    for some in dataset.chunks():
-        age = (end - 1 - some.times) // seconds
-        now += np.bincount(some.items[age == 0], minlength=count)
-        before += np.bincount(some.items[age == 1], minlength=count)
-    rise: NDArray[np.float64] = (now - before) / np.sqrt(now + before + 1.0)
-    return rise
+    """Return the configured length of the interval in seconds."""
+    parameters = config.get("featureTransformationParameters") or {}
+    return SECONDS[parameters.get(FREQUENCY, next(iter(SECONDS)))]
 
 
 def accuracy(dataset: Dataset, config: Mapping[str, Any]) -> dict[str, float]:
-    """How much of the newest interval's trend was foreseen an interval earlier.
+    """Return trend_prediction_accuracy: how well the last interval's trend predicted the newest one's.
 
-    The rises of the 100 items that trended before, over those of the 100 that trend most now; falls
-    count as none. 0 when nothing rises.
+    It is the sum of rises of the 100 items that trended an interval earlier, over that of the 100 items that
+    trend most now; falls count as 0. It is 0 when nothing rises.
     """
-    counted = event_weights.counted(dataset, config)
+    counted = counted_interactions(dataset, config)
     seconds = interval(config)
     end = int(counted.times.max()) + 1
-    true = np.maximum(rises(counted, end, seconds), 0)
-    foreseen = np.argsort(-rises(counted, end - seconds, seconds), kind="stable")[:TRENDS]
-    best = np.sort(true)[::-1][:TRENDS].sum()
-    return {"trend_prediction_accuracy": round(float(true[foreseen].sum() / best), 4) if best else 0.0}
+    actual = np.maximum(rises(counted, end, seconds), 0)
+    predicted = np.argsort(-rises(counted, end - seconds, seconds), kind="stable")[:TRENDS]
+    best = np.sort(actual)[::-1][:TRENDS].sum()
+    return {"trend_prediction_accuracy": round(float(actual[predicted].sum() / best), 4) if best else 0.0}
 
 
 RECIPE = Recipe(

@@ -12,10 +12,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from services.engine.computations import spark_backend
 from services.engine.recipes import RECIPES, Dataset
-from services.engine.recipes.elsewhere import Asked, Rule, mask, partial
-from services.engine.training.dataset.event_weights import EVEN, GRADED
+from services.engine.training.dataset.aggregates import EventRule, MatrixRequest
+from services.engine.training.dataset.event_weights import EVEN, GRADED, rule_mask
+from services.engine.training.distributed import spark as spark_aggregates
+from services.engine.training.distributed.aggregates import partial_aggregate
 from shared.models import Model
 
 pytestmark = [
@@ -58,7 +59,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 def spark(tmp_path_factory: pytest.TempPathFactory, spark_packages: Path) -> Iterator[Any]:
     """Two executors in one process."""
     sys.path.append(str(spark_packages))
-    with spark_backend.session("local[2]", tmp_path_factory.mktemp("spark")) as running:
+    with spark_aggregates.session("local[2]", tmp_path_factory.mktemp("spark")) as running:
         yield running
 
 
@@ -69,21 +70,21 @@ def local() -> Dataset:
 
 
 def spread(spark: Any, files: list[Path], **config: Any) -> Dataset:
-    return spark_backend.read(spark, files, None, None, {}, config)
+    return spark_aggregates.read(spark, files, None, None, {}, config)
 
 
 @pytest.mark.parametrize("weights", [EVEN, GRADED])
-@pytest.mark.parametrize("matrix", ["common", "interest", "followers"])
+@pytest.mark.parametrize("matrix", ["cooccurrence", "gram", "transitions"])
 def test_sums_over_users_are_those_of_one_machine(
     spark: Any, files: list[Path], local: Dataset, matrix: str, weights: dict[str, float]
 ) -> None:
-    asked = Asked(matrix, weights, 0.8)
+    request = MatrixRequest(matrix, weights, 0.8)
     dataset = spread(spark, files)
-    assert dataset.elsewhere is not None
+    assert dataset.aggregates is not None
 
-    summed = dataset.elsewhere.summed(asked)
+    summed = dataset.aggregates.matrix(request)
 
-    assert abs(summed - partial(local, asked)).max() < 1e-6 * max(1.0, abs(summed).max())
+    assert abs(summed - partial_aggregate(local, request)).max() < 1e-6 * max(1.0, abs(summed).max())
 
 
 def test_values_beyond_the_bound_are_left_out_and_counted(spark: Any, tmp_path: Path) -> None:
@@ -94,24 +95,24 @@ def test_values_beyond_the_bound_are_left_out_and_counted(spark: Any, tmp_path: 
 
     there, here = spread(spark, [tmp_path / "values.parquet"]), Dataset.from_arrow(table)
 
-    assert there.left_out == here.left_out == 3
+    assert there.dropped_values == here.dropped_values == 3
     assert np.nansum(there.values) == np.nansum(here.values) == 2.5
 
 
 def test_what_counts_and_who_is_left_out_is_the_same(spark: Any, files: list[Path], local: Dataset) -> None:
-    rule, asked = Rule(frozenset({"purchase"}), {"purchase": 0.5}), Asked("common", {})
+    rule, request = EventRule(frozenset({"purchase"}), {"purchase": 0.5}), MatrixRequest("cooccurrence", {})
     left_out = ["u1", "u2", "u3"]
-    elsewhere = spread(spark, files).elsewhere
-    assert elsewhere is not None
+    aggregates = spread(spark, files).aggregates
+    assert aggregates is not None
 
-    counted = local.where(mask(local, rule))
+    counted = local.where(rule_mask(local, rule))
     out = np.isin(counted.user_ids[counted.users], left_out)
     back = out & (np.arange(len(counted)) % 3 > 0)
 
-    summed = elsewhere.ruled(rule).without(left_out, but=counted.where(back)).summed(asked)
+    summed = aggregates.counting(rule).without(left_out, but=counted.where(back)).matrix(request)
 
     kept = counted.where(~out | back)
-    assert abs(summed - partial(kept, asked)).max() == 0
+    assert abs(summed - partial_aggregate(kept, request)).max() == 0
 
 
 @pytest.mark.parametrize(

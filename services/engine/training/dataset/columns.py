@@ -1,7 +1,7 @@
-"""Where long columns lie: in memory, or in mapped files that the kernel may write out and drop.
+"""Storage of long columns: in memory, or in mapped files whose pages the kernel may write out and drop.
 
-Twenty million interactions take half a gigabyte. Recipes go over them in pieces, so only the piece at hand
-has to be in memory: the rest lies in files of the job's own folder.
+Twenty million interactions take half a gigabyte. Training goes over them in pieces, so only the current piece
+has to be in memory: the others stay in files of the job's own folder.
 """
 
 from __future__ import annotations
@@ -19,55 +19,57 @@ from numpy.typing import DTypeLike, NDArray
 
 Column = NDArray[Any]
 
-ROWS_AT_ONCE = 2_000_000
+ROWS_PER_PIECE = 2_000_000
+"""Rows that are processed together: what is computed of them takes some tens of megabytes."""
 _MAPPED_FROM_BYTES = 1 << 25
+"""Smaller columns stay in memory."""
 
 
 @dataclass(frozen=True)
-class Room:
-    """Makes columns; long ones lie in files of `folder`, which have no name and go with their columns.
+class ColumnStorage:
+    """Allocates columns; long ones lie in unnamed files of `folder`, which end with their columns.
 
-    `at_once` is how many interactions are to be gone over together.
+    `rows_per_piece` is how many interactions are processed together.
     """
 
     folder: Path | None = None
-    mapped_from: int = _MAPPED_FROM_BYTES
-    at_once: int = ROWS_AT_ONCE
+    mapped_from_bytes: int = _MAPPED_FROM_BYTES
+    rows_per_piece: int = ROWS_PER_PIECE
 
     def empty(self, length: int, dtype: DTypeLike) -> Column:
-        """A column to be filled."""
-        size = length * np.dtype(dtype).itemsize
-        if self.folder is None or size < max(self.mapped_from, 1):
+        """Return an uninitialized column: dtype[length]. Raises OSError when the disk is full."""
+        size_bytes = length * np.dtype(dtype).itemsize
+        if self.folder is None or size_bytes < max(self.mapped_from_bytes, 1):
             return np.empty(length, dtype)
         with tempfile.TemporaryFile(dir=self.folder) as file:
-            # A full disk is to be told of here: a write into the mapping would end the process.
-            os.posix_fallocate(file.fileno(), 0, size)
-            return np.frombuffer(mmap.mmap(file.fileno(), size), dtype)
+            # A full disk must be an error here: a write into the mapping would end the process.
+            os.posix_fallocate(file.fileno(), 0, size_bytes)
+            return np.frombuffer(mmap.mmap(file.fileno(), size_bytes), dtype)
 
-    def copied(self, column: Column, kept: Column) -> Column:
-        """Some rows of a column: those that a mask marks, or those at some places."""
-        marks = kept.dtype == bool
-        taken = self.empty(int(np.count_nonzero(kept)) if marks else len(kept), column.dtype)
+    def selected(self, column: Column, rows: Column) -> Column:
+        """Return a copy of `rows`, a bool mask or int positions, of a column: dtype[rows]."""
+        is_mask = rows.dtype == bool
+        copy = self.empty(int(np.count_nonzero(rows)) if is_mask else len(rows), column.dtype)
         end = 0
-        for some in pieces(len(kept)):
-            found = column[some][kept[some]] if marks else column[kept[some]]
-            taken[end : end + len(found)] = found
-            end += len(found)
-            rest(column, taken)
-        return taken
+        for piece in pieces(len(rows)):
+            values = column[piece][rows[piece]] if is_mask else column[rows[piece]]
+            copy[end : end + len(values)] = values
+            end += len(values)
+            release_pages(column, copy)
+        return copy
 
 
-MEMORY = Room()
+MEMORY = ColumnStorage()
 
 
 def pieces(length: int) -> Iterator[slice]:
-    """All places, some millions at once: whatever is computed of a column's piece is bounded."""
-    for begin in range(0, length, ROWS_AT_ONCE):
-        yield slice(begin, min(begin + ROWS_AT_ONCE, length))
+    """Yield consecutive slices of up to `ROWS_PER_PIECE` rows, to bound the memory of computations."""
+    for begin in range(0, length, ROWS_PER_PIECE):
+        yield slice(begin, min(begin + ROWS_PER_PIECE, length))
 
 
-def rest(*columns: Column) -> None:
-    """Let go of the memory that mapped columns take; what they hold is read again when it is asked for."""
+def release_pages(*columns: Column) -> None:
+    """Give the memory of mapped columns back to the kernel; the next access reads it again."""
     for column in columns:
         base: Any = column
         while isinstance(base, np.ndarray):
@@ -78,40 +80,40 @@ def rest(*columns: Column) -> None:
             base.madvise(mmap.MADV_DONTNEED)
 
 
-def each(values: Column, numbers: Column) -> Column:
-    """`values[numbers]`, which would copy all the numbers as wide integers."""
-    found = np.empty(len(numbers), values.dtype)
-    for some in pieces(len(numbers)):
-        found[some] = values[numbers[some]]
-        rest(numbers)
-    return found
+def take(values: Column, positions: Column) -> Column:
+    """Return `values[positions]`, dtype[positions], without a copy of all positions as int64."""
+    taken = np.empty(len(positions), values.dtype)
+    for piece in pieces(len(positions)):
+        taken[piece] = values[positions[piece]]
+        release_pages(positions)
+    return taken
 
 
-def tally(numbers: Column, length: int) -> NDArray[np.int64]:
-    """How often each number below `length` occurs: np.bincount copies all it counts as wide integers."""
+def count_numbers(numbers: Column, length: int) -> NDArray[np.int64]:
+    """Return how often each number below `length` occurs, int64[length], without a copy of all as int64."""
     counts = np.zeros(length, np.int64)
-    for some in pieces(len(numbers)):
-        counts += np.bincount(numbers[some], minlength=length)
-        rest(numbers)
+    for piece in pieces(len(numbers)):
+        counts += np.bincount(numbers[piece], minlength=length)
+        release_pages(numbers)
     return counts
 
 
-class Filled:
-    """Columns side by side, with room for `most` rows, that are filled from their begin on."""
+class ColumnBuilder:
+    """Columns of up to `capacity` rows that are filled from the start."""
 
-    def __init__(self, room: Room, most: int, *dtypes: DTypeLike) -> None:
-        """Without any row yet."""
-        self._columns = [room.empty(most, dtype) for dtype in dtypes]
+    def __init__(self, storage: ColumnStorage, capacity: int, *dtypes: DTypeLike) -> None:
+        """Allocate one column per dtype, without any row yet."""
+        self._columns = [storage.empty(capacity, dtype) for dtype in dtypes]
         self._count = 0
 
-    def add(self, *columns: Column) -> None:
-        """Put rows behind those that are there."""
+    def append(self, *columns: Column) -> None:
+        """Append rows, given as one array per column."""
         end = self._count + len(columns[0])
-        for mine, more in zip(self._columns, columns, strict=True):
-            mine[self._count : end] = more
+        for target, rows in zip(self._columns, columns, strict=True):
+            target[self._count : end] = rows
         self._count = end
-        rest(*self._columns)
+        release_pages(*self._columns)
 
     def columns(self) -> list[Column]:
-        """What was filled so far."""
+        """Return the rows appended so far: dtype[rows] per column."""
         return [column[: self._count] for column in self._columns]

@@ -1,4 +1,4 @@
-"""Which events count, and how much: the solution's settings over a shop's common sense."""
+"""Which events count, and how much: the solution's settings, or defaults for shops."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from services.engine.recipes.elsewhere import Rule, mask
-from services.engine.training.dataset.columns import tally
+from services.engine.training.dataset.aggregates import EventRule
+from services.engine.training.dataset.columns import count_numbers, take
 from services.engine.training.dataset.dataset import Dataset
 from shared.errors import Permanent
 from shared.events import canonical_type
@@ -19,10 +19,10 @@ UNCOUNTED = (
     *("remove_from_cart", "refund", "search", "list_view", "impression", "exposure"),
     *("order_update", "cancel"),
 )
-"""Types that say nothing good about an item; they count only when nothing else is there."""
+"""Event types that are no sign of interest in an item; they count only if there are no others."""
 
 EVEN: Mapping[str, float] = dict.fromkeys(UNCOUNTED, 0.0)
-"""Every type counts alike, as Personalize does without eventsConfig."""
+"""Every event type has the same weight, as in Personalize without eventsConfig."""
 
 GRADED: Mapping[str, float] = {
     **EVEN,
@@ -34,14 +34,15 @@ GRADED: Mapping[str, float] = {
     "click": 0.2,
     "view": 0.2,
 }
-"""The closer to a purchase, the more an event says; types of one's own count in full."""
+"""The closer to a purchase, the larger the weight; event types of a shop's own have weight 1. Arbitrary:
+held-out users decide whether EVEN or GRADED is better."""
 
 TypeWeights = dict[str, float]
 """Canonical type → weight; "" is every type that is not named."""
 
 
-def configured(config: Mapping[str, Any]) -> TypeWeights | None:
-    """The weights that the solution itself sets, or None when it leaves them open."""
+def configured_weights(config: Mapping[str, Any]) -> TypeWeights | None:
+    """Return the weights that the solution sets, or None if it sets none."""
     parameters = (config.get("eventsConfig") or {}).get("eventParametersList") or []
     if parameters:
         named = {canonical_type(entry["eventType"]): float(entry.get("weight", 1.0)) for entry in parameters}
@@ -50,48 +51,65 @@ def configured(config: Mapping[str, Any]) -> TypeWeights | None:
     return {"": 0.0, canonical_type(event_type): 1.0} if event_type else None
 
 
-def counted(dataset: Dataset, config: Mapping[str, Any]) -> Dataset:
-    """The interactions that train: of the configured types, with values at their thresholds.
+def counted_interactions(dataset: Dataset, config: Mapping[str, Any]) -> Dataset:
+    """Return the interactions that train: of the configured types, with values at their thresholds.
 
-    Raises Permanent when nothing is left, naming the setting that left nothing.
+    Raises Permanent if none are left, naming the setting that left none.
     """
     names = dataset.event_type_names
-    present = [
-        name for name, count in zip(names, tally(dataset.event_types, len(names)), strict=True) if count
-    ]
-    counts = rule(config, present)
-    kept = mask(dataset, counts)
-    if not kept.any():
+    counts = count_numbers(dataset.event_types, len(names))
+    rule = event_rule(config, [name for name, count in zip(names, counts, strict=True) if count])
+    counted = rule_mask(dataset, rule)
+    if not counted.any():
         raise Permanent(_nothing_left(dataset, config))
-    left = dataset.where(kept)
-    return replace(left, elsewhere=dataset.elsewhere.ruled(counts)) if dataset.elsewhere else left
+    left = dataset.where(counted)
+    if dataset.aggregates is None:
+        return left
+    return replace(left, aggregates=dataset.aggregates.counting(rule))
 
 
-def rule(config: Mapping[str, Any], present: Sequence[str]) -> Rule:
-    """What counts of the event types that are there."""
-    weights = configured(config)
-    wanted = {**EVEN, "": 1.0} if weights is None else weights
-    types = {name for name in present if numbered(wanted, (name,))[0] > 0}
+def event_rule(config: Mapping[str, Any], present: Sequence[str]) -> EventRule:
+    """Return which of the `present` event types count, and from which values on."""
+    weights = configured_weights(config)
+    applied = {**EVEN, "": 1.0} if weights is None else weights
+    types = {name for name in present if weights_of(applied, (name,))[0] > 0}
     if weights is None and not types:
         types = set(present)
     thresholds = {present[number]: value for number, value in _thresholds(config, tuple(present)).items()}
-    return Rule(frozenset(types), thresholds)
+    return EventRule(frozenset(types), thresholds)
 
 
-def numbered(weights: Mapping[str, float], names: tuple[str, ...]) -> NDArray[np.float64]:
-    """Weights by the number of the type."""
+def rule_mask(dataset: Dataset, rule: EventRule) -> NDArray[np.bool_]:
+    """Return whether each interaction counts: bool[interactions]."""
+    names = dataset.event_type_names
+    counted = take(np.array([name in rule.types for name in names]), dataset.event_types)
+    for number, name in enumerate(names):
+        if name in rule.thresholds:
+            with np.errstate(invalid="ignore"):
+                reaches = dataset.values >= rule.thresholds[name]
+            counted = counted & (reaches | (dataset.event_types != number))
+    return np.asarray(counted, bool)
+
+
+def weights_of(weights: Mapping[str, float], names: tuple[str, ...]) -> NDArray[np.float64]:
+    """Return the weight of each event type: float64[names]."""
     return np.array([weights.get(name, weights.get("", 1.0)) for name in names])
 
 
+def model_event_types(dataset: Dataset, weights: Mapping[str, float]) -> tuple[str, ...]:
+    """Return the event types that a model distinguishes; the last, "", is every other one."""
+    return (*sorted({*dataset.event_type_names, *weights} - {""}), "")
+
+
 def _thresholds(config: Mapping[str, Any], names: tuple[str, ...]) -> dict[int, float]:
-    """The smallest value that counts, by the number of the type."""
+    """Return the smallest value that counts, by the number of the type."""
     overall = config.get("eventValueThreshold")
-    found = {} if overall in (None, "") else dict.fromkeys(range(len(names)), float(overall))
+    thresholds = {} if overall in (None, "") else dict.fromkeys(range(len(names)), float(overall))
     for entry in (config.get("eventsConfig") or {}).get("eventParametersList") or []:
         name = canonical_type(entry["eventType"])
         if entry.get("eventValueThreshold") is not None and name in names:
-            found[names.index(name)] = float(entry["eventValueThreshold"])
-    return found
+            thresholds[names.index(name)] = float(entry["eventValueThreshold"])
+    return thresholds
 
 
 def _nothing_left(dataset: Dataset, config: Mapping[str, Any]) -> str:
@@ -102,8 +120,3 @@ def _nothing_left(dataset: Dataset, config: Mapping[str, Any]) -> str:
         f"({config.get('eventType')}), eventValueThreshold ({config.get('eventValueThreshold')}) and "
         f"eventsConfig; the dataset has the types {', '.join(dataset.event_type_names)}."
     )
-
-
-def known_types(dataset: Dataset, weights: Mapping[str, float]) -> tuple[str, ...]:
-    """The types that a model tells apart; the last, "", is every other one."""
-    return (*sorted({*dataset.event_type_names, *weights} - {""}), "")

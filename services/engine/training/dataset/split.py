@@ -1,4 +1,4 @@
-"""Holding out users: the oldest of their events to see, the newest to find."""
+"""Splits a dataset into training data and held-out users, whose newest events a model has to predict."""
 
 from __future__ import annotations
 
@@ -7,27 +7,48 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from services.engine.training.dataset.columns import each
+from services.engine.training.dataset.columns import take
 from services.engine.training.dataset.dataset import Dataset
 
 
 @dataclass(frozen=True)
 class Holdout:
-    """Some users' events in two: `seen` and `sought` hold the held-out users' rows of `dataset`."""
+    """Training data, and the events of held-out users: the older ones are `seen`, the newest `relevant`.
+
+    `users`, int64[held-out users], are the dataset's numbers; `seen` and `relevant` have their rows only.
+    """
 
     train: Dataset
     seen: Dataset
-    sought: Dataset
+    relevant: Dataset
     users: NDArray[np.int64]
+
+    @property
+    def sought(self) -> Dataset:
+        """Return `relevant`."""
+        return self.relevant
 
 
 def eligible(dataset: Dataset) -> NDArray[np.int64]:
-    """Users with two occasions (user, item, second) or more: something to see, something to find."""
+    """Return the users with at least two distinct (item, second) pairs: int64[users]."""
     users = len(dataset.user_ids)
     counts = np.zeros(users, np.int64)
-    for some in dataset.chunks():
-        counts += np.bincount(some.users[_begins(some)], minlength=users)
+    for chunk in dataset.chunks():
+        counts += np.bincount(chunk.users[_is_first(chunk)], minlength=users)
     return np.flatnonzero(counts >= 2)
+
+
+def split_users(dataset: Dataset, *, seed: int = 0, share: float = 0.1) -> Holdout:
+    """Hold out a share of the eligible users.
+
+    The oldest 90 % of each one's events are seen and the newest 10 %, at least one, are relevant. The draw
+    depends on the seed and the data alone. No user is held out of a dataset with a single active user.
+    """
+    candidates = eligible(dataset)
+    if dataset.active_users < 2 or len(candidates) == 0:
+        return hold_out(dataset, np.zeros(0, np.int64))
+    shuffled = np.random.default_rng(seed).permutation(candidates)
+    return hold_out(dataset, shuffled[: max(1, round(len(candidates) * share))])
 
 
 def hold_out(
@@ -38,47 +59,49 @@ def hold_out(
     whole_moments: bool = False,
     known: NDArray[np.int64] | None = None,
 ) -> Holdout:
-    """Take these users out of the training data, and the newest share of each one's occasions apart.
+    """Take `users`, int64[users], out of the training data, and split the events of each by time.
 
-    At least one occasion is to be found, and at least one is seen. With `whole_moments` the events
-    of one second stay together, to be found, since a basket's half says too much about the other.
-    What `known` users are seen to do stays in the training data.
+    The share `newest` of a user's distinct (item, second) pairs is relevant, at least one; at least one is
+    seen. With `whole_moments` all events of one second stay together, as relevant ones: half of a basket
+    would tell too much about the other half. The seen events of `known`, int64[users], stay in the training
+    data.
     """
     held = np.zeros(len(dataset.user_ids), bool)
     held[users] = True
-    mine = each(held, dataset.users)
-    theirs = dataset.where(np.flatnonzero(mine))
-    begins = _begins(theirs)
-    counts = np.bincount(theirs.users[begins], minlength=len(dataset.user_ids))
-    sought = np.clip(np.rint(counts * newest).astype(np.int64), 1, np.maximum(counts - 1, 1))
+    is_held = take(held, dataset.users)
+    events = dataset.where(np.flatnonzero(is_held))
+    is_first = _is_first(events)
+    counts = np.bincount(events.users[is_first], minlength=len(dataset.user_ids))
+    relevant_counts = np.clip(np.rint(counts * newest).astype(np.int64), 1, np.maximum(counts - 1, 1))
     before = np.cumsum(counts) - counts
-    place_in_user = np.cumsum(begins) - 1 - before[theirs.users]
-    late = place_in_user >= (counts - sought)[theirs.users]
+    rank_in_user = np.cumsum(is_first) - 1 - before[events.users]
+    is_relevant = rank_in_user >= (counts - relevant_counts)[events.users]
     if whole_moments:
-        late = _with_their_moment(theirs, late)
-    stranger = held.copy()
+        is_relevant = _with_their_second(events, is_relevant)
+    unknown = held.copy()
     if known is not None:
-        stranger[known] = False
-    trains = ~mine
-    trains[mine] = ~stranger[theirs.users] & ~late
+        unknown[known] = False
+    trains = ~is_held
+    trains[is_held] = ~unknown[events.users] & ~is_relevant
     train = dataset.where(trains)
-    if dataset.elsewhere is not None:
-        left = theirs.where(~stranger[theirs.users] & ~late)
-        train = replace(train, elsewhere=dataset.elsewhere.without(dataset.user_ids[held], but=left))
-    return Holdout(train, theirs.where(~late), theirs.where(late), np.flatnonzero(held))
+    if dataset.aggregates is not None:
+        put_back = events.where(~unknown[events.users] & ~is_relevant)
+        aggregates = dataset.aggregates.without(dataset.user_ids[held], but=put_back)
+        train = replace(train, aggregates=aggregates)
+    return Holdout(train, events.where(~is_relevant), events.where(is_relevant), np.flatnonzero(held))
 
 
-def _with_their_moment(dataset: Dataset, late: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Late rows and those of their second, but for users who would have nothing earlier."""
+def _with_their_second(dataset: Dataset, is_relevant: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Extend relevant rows to all rows of their second, except for users who would have nothing earlier."""
     first = np.full(len(dataset.user_ids), np.iinfo(np.int64).max)
-    np.minimum.at(first, dataset.users[late], dataset.times[late])
-    wider: NDArray[np.bool_] = dataset.times >= first[dataset.users]
-    earlier = np.bincount(dataset.users[~wider], minlength=len(dataset.user_ids)) > 0
-    return np.where(earlier[dataset.users], wider, late)
+    np.minimum.at(first, dataset.users[is_relevant], dataset.times[is_relevant])
+    extended: NDArray[np.bool_] = dataset.times >= first[dataset.users]
+    earlier = np.bincount(dataset.users[~extended], minlength=len(dataset.user_ids)) > 0
+    return np.where(earlier[dataset.users], extended, is_relevant)
 
 
-def _begins(dataset: Dataset) -> NDArray[np.bool_]:
-    """True where a row begins a new (user, item, second)."""
+def _is_first(dataset: Dataset) -> NDArray[np.bool_]:
+    """Return whether a row is the first of its (user, item, second)."""
     new = np.ones(len(dataset), bool)
     if len(dataset):
         new[1:] = (

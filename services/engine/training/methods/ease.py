@@ -1,4 +1,4 @@
-"""EASE: the item-item weights that best rebuild every user from the user's other items.
+"""EASE: the item-item weights that best reconstruct each user's items from the user's other items.
 
 Harald Steck, "Embarrassingly Shallow Autoencoders for Sparse Data", 2019: with G = XᵀX + λI and
 P = G⁻¹, the weights are −P_ij / P_jj off the diagonal.
@@ -11,46 +11,51 @@ from numpy.typing import NDArray
 from scipy import linalg, sparse
 
 from services.engine.recipes import tables
-from services.engine.training.methods import gram
+from services.engine.training.methods.gram import gram_matrix
 from shared.models import Neighbours
 
 DENSE_ITEMS = 15_000
-"""Beyond this many items a dense n × n matrix takes a gigabyte or more, and is never built."""
+"""Beyond this many items a dense float32[items, items] takes 0.9 GB or more, and is never built."""
 
+_DENSE_USERS = 5_000
 _DENSE_CELLS = 200_000_000
+"""Bounds of the way through users: 0.1 GB for users × users, 0.8 GB for users × items."""
 
 
 def fits(users: int, items: int) -> bool:
-    """Whether the inverse is affordable, in items or, when those are fewer, in users."""
-    return items <= DENSE_ITEMS or (users <= 5_000 and users * items <= _DENSE_CELLS)
+    """Return whether the inverse is affordable, in items or, when those are fewer, in users."""
+    return items <= DENSE_ITEMS or (users <= _DENSE_USERS and users * items <= _DENSE_CELLS)
 
 
-def weights(seen: sparse.csr_array, ridge: float, keep: int) -> Neighbours:
-    """Each item's `keep` strongest weights; `seen` is users × items, float32."""
-    users, items = seen.shape
+def ease(user_items: sparse.csr_array, ridge: float, keep: int) -> Neighbours:
+    """Return each item's `keep` strongest weights; user_items: CSR float32[users, items].
+
+    Raises ArithmeticError if the ridge is too small for the matrix to be positive definite.
+    """
+    users, items = user_items.shape
     if users < items:
-        return _by_users(seen, ridge, keep)
-    return of_gram(gram.added_up([seen], items), ridge, keep)
+        return _by_users(user_items, ridge, keep)
+    return ease_of_gram(gram_matrix([user_items], items), ridge, keep)
 
 
-def of_gram(together: NDArray[np.float32], ridge: float, keep: int) -> Neighbours:
-    """The same from XᵀX, which may have been summed anywhere. Overwrites it."""
-    items = len(together)
-    together[np.diag_indices(items)] += ridge
-    inverse = _inverse(together)
+def ease_of_gram(gram: NDArray[np.float32], ridge: float, keep: int) -> Neighbours:
+    """Return the same from XᵀX, float32[items, items], which is overwritten."""
+    items = len(gram)
+    gram[np.diag_indices(items)] += ridge
+    inverse = _inverse(gram)
     scale = (-1 / inverse.diagonal()).astype(np.float32)
     np.fill_diagonal(inverse, 0)
     return tables.strongest(lambda begin, end: inverse[begin:end] * scale, items, keep)
 
 
-def _by_users(seen: sparse.csr_array, ridge: float, keep: int) -> Neighbours:
-    """The same through the users' matrix (Woodbury), for more items than users."""
-    users, items = seen.shape
-    between = (seen @ seen.T).toarray().astype(np.float32)
-    between[np.diag_indices(users)] += ridge
-    half = np.ascontiguousarray(seen.T.dot(_inverse(between)).T)
-    transposed = seen.T.tocsr()
-    diagonal = np.asarray(seen.multiply(half).sum(axis=0)).ravel()
+def _by_users(user_items: sparse.csr_array, ridge: float, keep: int) -> Neighbours:
+    """Return the same through XXᵀ (Woodbury), for more items than users."""
+    users, items = user_items.shape
+    user_gram = (user_items @ user_items.T).toarray().astype(np.float32)
+    user_gram[np.diag_indices(users)] += ridge
+    half = np.ascontiguousarray(user_items.T.dot(_inverse(user_gram)).T)
+    transposed = user_items.T.tocsr()
+    diagonal = np.asarray(user_items.multiply(half).sum(axis=0)).ravel()
     scale = (1 / np.maximum(1 - diagonal, 1e-6)).astype(np.float32)
 
     def rows(begin: int, end: int) -> NDArray[np.float32]:
@@ -62,7 +67,7 @@ def _by_users(seen: sparse.csr_array, ridge: float, keep: int) -> Neighbours:
 
 
 def _inverse(matrix: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The inverse of a symmetric positive definite matrix, in its own memory."""
+    """Return the inverse of a symmetric positive definite matrix, in its own memory."""
     factor, failed = linalg.lapack.spotrf(matrix.T, lower=True, overwrite_a=True, clean=False)
     if failed:
         raise ArithmeticError("The item matrix is not positive definite; the ridge is too small.")

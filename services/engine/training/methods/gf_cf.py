@@ -1,8 +1,8 @@
 """GF-CF: a graph filter over users and items, in closed form.
 
 Yifei Shen and others, "How Powerful is Graph Convolution for Recommendation?", 2021: with the user-item
-matrix divided by the roots of both degrees, R̃, a history scores r R̃ᵀR̃ + α r D^(−½) V Vᵀ D^½, where V
-holds R̃'s first right singular vectors and D the items' degrees.
+matrix R̃, divided by the roots of both degrees, a history r has the scores r R̃ᵀR̃ + α r D^(−½) V Vᵀ D^½,
+where V has R̃'s first right singular vectors and D the items' degrees.
 """
 
 from __future__ import annotations
@@ -17,17 +17,20 @@ from scipy.sparse.linalg import svds
 from shared.models import LatentFactors, TwoStepWalk
 
 _DENSE_SIDE = 400
+"""Up to this size of the smaller side a dense SVD is fast, and exact."""
 _SPARE_VECTORS = 64
+"""Additional vectors of the subspace iteration, which make the wanted ones converge. Arbitrary."""
 _ITERATIONS = 6
-_ROWS_AT_ONCE = 50_000
+_ROWS_PER_BLOCK = 50_000
 
 
 @dataclass(frozen=True)
-class Filter:
-    """The settings of a graph filter.
+class GraphFilter:
+    """The settings of a graph filter; a model's notes keep them under these names.
 
-    A step from an item counts its degree to the power of −`leave`, one through a user −`through`, one to an
-    item −`arrive`; the paper's are ½, 1 and ½. `alpha` is the weight of the `tastes` main tastes.
+    A step from an item is multiplied by its degree to the power of −`leave`, one through a user by
+    −`through`, one to an item by −`arrive`; the paper's are ½, 1 and ½. `alpha` is the weight of the latent
+    factors, `tastes` their number.
     """
 
     leave: float = 0.5
@@ -37,50 +40,54 @@ class Filter:
     tastes: int = 256
 
 
-def even(settings: Filter, tastes: int) -> Filter:
-    """The walks in the same space as the tastes: r D^(−½) (R̃ᵀR̃ + α V Vᵀ) D^½, with as many tastes.
+def random_walk(settings: GraphFilter, factors: int) -> GraphFilter:
+    """Return settings whose walks are in the space of the factors: r D^(−½) (R̃ᵀR̃ + α V Vᵀ) D^½.
 
-    The paper divides the walks' scores by the root of the degree once more. Without that a walk is one of a
-    random walker: it leaves an item for each of its users, and a user for each of the items, alike.
+    The paper divides the walks' scores by the root of the degree once more. Without that it is a random walk:
+    from an item to each of its users, and from a user to each of the items, with equal probability.
     """
-    return replace(settings, leave=1.0, through=1.0, arrive=0.0, tastes=tastes)
+    return replace(settings, leave=1.0, through=1.0, arrive=0.0, tastes=factors)
 
 
-def degrees(seen: sparse.csr_array) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Of users and of items, at least 1; `seen` is users × items."""
-    users = np.diff(seen.indptr)
-    items = np.bincount(seen.indices, minlength=seen.shape[1])
+def degrees(user_items: sparse.csr_array) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the degrees of users and of items, at least 1: float64[users] and float64[items]."""
+    users = np.diff(user_items.indptr)
+    items = np.bincount(user_items.indices, minlength=user_items.shape[1])
     return np.maximum(users, 1).astype(np.float64), np.maximum(items, 1).astype(np.float64)
 
 
-def steps(seen: sparse.csr_array, settings: Filter) -> tuple[sparse.csr_array, sparse.csr_array]:
-    """From items to users, and from users to items, float32."""
-    users, items = degrees(seen)
-    there = sparse.diags_array(items**-settings.leave) @ seen.T @ sparse.diags_array(users**-settings.through)
-    back = seen @ sparse.diags_array(items**-settings.arrive)
-    return there.tocsr().astype(np.float32), back.tocsr().astype(np.float32)
+def steps(user_items: sparse.csr_array, settings: GraphFilter) -> tuple[sparse.csr_array, sparse.csr_array]:
+    """Return the steps to users, CSR float32[items, users], and to items, CSR float32[users, items]."""
+    users, items = degrees(user_items)
+    from_items = sparse.diags_array(items**-settings.leave)
+    to_users = from_items @ user_items.T @ sparse.diags_array(users**-settings.through)
+    to_items = user_items @ sparse.diags_array(items**-settings.arrive)
+    return to_users.tocsr().astype(np.float32), to_items.tocsr().astype(np.float32)
 
 
-def walks(seen: sparse.csr_array, settings: Filter) -> TwoStepWalk:
-    """The first part of the score."""
-    there, back = steps(seen, settings)
+def two_step_walk(user_items: sparse.csr_array, settings: GraphFilter) -> TwoStepWalk:
+    """Return the first summand of the score; user_items: CSR float32[users, items]."""
+    to_users, to_items = steps(user_items, settings)
     return TwoStepWalk(
-        user_offsets=there.indptr.astype(np.int64),
-        users=there.indices.astype(np.int32),
-        user_weights=there.data,
-        offsets=back.indptr.astype(np.int64),
-        items=back.indices.astype(np.int32),
-        item_weights=back.data,
+        user_offsets=to_users.indptr.astype(np.int64),
+        users=to_users.indices.astype(np.int32),
+        user_weights=to_users.data,
+        offsets=to_items.indptr.astype(np.int64),
+        items=to_items.indices.astype(np.int32),
+        item_weights=to_items.data,
     )
 
 
-def tastes(seen: sparse.csr_array, count: int, *, roughly: bool = False) -> LatentFactors:
-    """The second part, without its weight; `roughly` takes a fifth of the time for several hundred tastes."""
-    users, items = degrees(seen)
-    even = (sparse.diags_array(users**-0.5) @ seen @ sparse.diags_array(items**-0.5)).tocsr()
-    count = min(count, min(seen.shape) - 1)
-    find = _main_directions if roughly else _right_singular
-    vectors = find(even.astype(np.float32), count)
+def latent_factors(user_items: sparse.csr_array, count: int, *, approximate: bool = False) -> LatentFactors:
+    """Return the second summand of the score, without its weight; user_items: CSR float32[users, items].
+
+    Computing approximate factors takes a fifth of the time for several hundred.
+    """
+    users, items = degrees(user_items)
+    normalized = (sparse.diags_array(users**-0.5) @ user_items @ sparse.diags_array(items**-0.5)).tocsr()
+    count = min(count, min(user_items.shape) - 1)
+    singular_vectors = _approximate_right_singular if approximate else _right_singular
+    vectors = singular_vectors(normalized.astype(np.float32), count)
     root = np.sqrt(items)[:, None]
     return LatentFactors(
         (vectors / root).astype(np.float32), np.ascontiguousarray((vectors * root).T, np.float32)
@@ -88,7 +95,7 @@ def tastes(seen: sparse.csr_array, count: int, *, roughly: bool = False) -> Late
 
 
 def _right_singular(matrix: sparse.csr_array, count: int) -> NDArray[np.float32]:
-    """The right singular vectors of the largest singular values as columns; the same ones every time."""
+    """Return the right singular vectors of the largest singular values as columns, deterministically."""
     if count < 1:
         return np.zeros((matrix.shape[1], 0), np.float32)
     if min(matrix.shape) <= _DENSE_SIDE:
@@ -99,24 +106,24 @@ def _right_singular(matrix: sparse.csr_array, count: int) -> NDArray[np.float32]
     return np.asarray(rows[np.argsort(-values)].T, np.float32)
 
 
-def _main_directions(matrix: sparse.csr_array, count: int) -> NDArray[np.float32]:
-    """The same by subspace iteration, largest first: those of nearly equal values may be mixed up.
+def _approximate_right_singular(matrix: sparse.csr_array, count: int) -> NDArray[np.float32]:
+    """Return them by subspace iteration, largest first; those of nearly equal values may be mixed.
 
     Nathan Halko and others, "Finding Structure with Randomness", 2011, algorithm 4.4.
     """
     width = count + _SPARE_VECTORS
     if count < 1 or width >= min(matrix.shape) or min(matrix.shape) <= _DENSE_SIDE:
         return _right_singular(matrix, count)
-    blocks = [matrix[begin : begin + _ROWS_AT_ONCE] for begin in range(0, matrix.shape[0], _ROWS_AT_ONCE)]
+    blocks = [matrix[begin : begin + _ROWS_PER_BLOCK] for begin in range(0, matrix.shape[0], _ROWS_PER_BLOCK)]
     basis = np.random.default_rng(0).standard_normal((matrix.shape[1], width)).astype(np.float32)
     for _ in range(_ITERATIONS):
-        reached = np.zeros_like(basis)
+        image = np.zeros_like(basis)
         for block in blocks:
-            reached += block.T @ np.ascontiguousarray(block @ basis)
-        basis = np.ascontiguousarray(linalg.qr(reached, mode="economic", overwrite_a=True)[0])
+            image += block.T @ np.ascontiguousarray(block @ basis)
+        basis = np.ascontiguousarray(linalg.qr(image, mode="economic", overwrite_a=True)[0])
     within = np.zeros((width, width))
     for block in blocks:
-        image = block @ basis
-        within += image.T @ image
-    _, turns = np.linalg.eigh(within)
-    return np.asarray(basis @ turns[:, ::-1][:, :count].astype(np.float32))
+        projected = block @ basis
+        within += projected.T @ projected
+    _, rotation = np.linalg.eigh(within)
+    return np.asarray(basis @ rotation[:, ::-1][:, :count].astype(np.float32))

@@ -1,4 +1,4 @@
-"""XᵀX of users × items, added up over pieces of users: dense, for catalogues that afford it."""
+"""The Gram matrix XᵀX of users × items, summed over chunks of users: dense, for catalogues that afford it."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from scipy import sparse
 from services.engine.recipes import tables
 
 
-def added_up(pieces: Iterable[sparse.csr_array], count: int) -> NDArray[np.float32]:
-    """The sum over pieces of users, each of them users × `count` items, in blocks of rows."""
-    total = np.zeros((count, count), np.float32)
-    for seen in pieces:
-        holders = seen.T.tocsr()
-        height = tables.height(seen)
-        for begin in range(0, count, height):
-            total[begin : begin + height] += (holders[begin : begin + height] @ seen).toarray()
+def gram_matrix(chunks: Iterable[sparse.csr_array], item_count: int) -> NDArray[np.float32]:
+    """Return the sum of XᵀX over chunks of users, CSR[users, items] each: float32[items, items]."""
+    total = np.zeros((item_count, item_count), np.float32)
+    for chunk in chunks:
+        transposed = chunk.T.tocsr()
+        height = tables.height(chunk)
+        for begin in range(0, item_count, height):
+            total[begin : begin + height] += (transposed[begin : begin + height] @ chunk).toarray()
     return total

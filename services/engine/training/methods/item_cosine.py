@@ -1,4 +1,4 @@
-"""Undirected likeness of items: who touched them, and what they say of themselves."""
+"""Cosine similarity of items by their users, shrunk by support, with the cosine of their words added."""
 
 from __future__ import annotations
 
@@ -8,33 +8,23 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from services.engine.recipes import assembly, tables
-from services.engine.recipes.elsewhere import Asked
+from services.engine.recipes import tables
+from services.engine.training.dataset.aggregates import MatrixRequest
 from services.engine.training.dataset.dataset import Dataset
-from services.engine.training.methods import ease, gram
+from services.engine.training.methods.ease import DENSE_ITEMS
+from services.engine.training.methods.gram import gram_matrix
+from services.engine.training.methods.user_item_matrix import binary_matrix
 from shared.models import Neighbours
 
 _PRODUCTS_PER_BLOCK = 4_000_000
-# What users touched takes four times as much as a cell, while it is held both ways.
 _CELLS_PER_INTERACTION = 4
-_ALMOST_NOTHING = np.float32(1e-9)
+"""A (user, item) pair, kept by row and by column, takes four times as much memory as a dense cell."""
+_TINY = np.float32(1e-9)
 _COLD = np.float32(5)
-"""With so many users of the rarer item, what items say counts half."""
+"""With this many users of the rarer item, words count half. Arbitrary."""
 
 
-def users_by_items(dataset: Dataset) -> sparse.csr_array:
-    """1 where a user touched an item; float32, users × items."""
-    height, count = len(dataset.user_ids), len(dataset.item_ids)
-    lengths, items = np.zeros(height, np.int64), [np.zeros(0, np.int32)]
-    for some in dataset.chunks():
-        users, theirs = assembly.distinct_pairs(some.users, some.items, count)
-        lengths += np.bincount(users, minlength=height)
-        items.append(theirs.astype(np.int32))
-    places, offsets = np.concatenate(items), assembly.offsets_of(lengths)
-    return sparse.csr_array((np.ones(len(places), np.float32), places, offsets), shape=(height, count))
-
-
-def similar(
+def item_cosine(
     dataset: Dataset,
     *,
     shrinkage: float,
@@ -42,146 +32,152 @@ def similar(
     words: sparse.csr_array | None = None,
     words_weight: float = 0.0,
 ) -> Neighbours:
-    """Each item's most similar items.
+    """Return each item's `keep` most similar items; words: CSR float32[items, words].
 
-    With n_ij common users, items i and j are alike by n_ij / √(n_i n_j) · n_ij / (n_ij + shrinkage),
-    the cosine of their users, shrunk where few users support it. To that comes the cosine of their
-    words, times `words_weight` and 5 / (5 + min(n_i, n_j)): the less is known of an item's users, the
-    more its words count.
+    With n_ij common users, the similarity of i and j is n_ij / √(n_i n_j) · n_ij / (n_ij + shrinkage): the
+    cosine of their users, shrunk where few users support it. The cosine of their words is added to it, times
+    `words_weight` and 5 / (5 + min(n_i, n_j)): the fewer users an item has, the more its words count.
     """
-    alike = _Likeness(_common(dataset), shrinkage, words if words_weight > 0 else None, words_weight)
+    cooccurrence = _cooccurrence(dataset)
+    similarity = _Similarity(cooccurrence, shrinkage, words if words_weight > 0 else None, words_weight)
     count = len(dataset.item_ids)
-    if count <= ease.DENSE_ITEMS:
-        return tables.strongest(alike.dense, count, keep)
-    return tables.strongest_of_sparse(alike.sparse, count, keep, alike.height)
+    if count <= DENSE_ITEMS:
+        return tables.strongest(similarity.dense, count, keep)
+    return tables.strongest_of_sparse(similarity.sparse, count, keep, similarity.height)
 
 
-class _Common(Protocol):
-    """How many users each two items have in common: `fame` on the diagonal, the rest in blocks of rows."""
+class _Cooccurrence(Protocol):
+    """How many users two items have in common, in blocks of rows; `popularity` is the diagonal.
 
-    fame: NDArray[np.float32]
+    `work` is the number of products that all rows cost.
+    """
+
+    popularity: NDArray[np.float32]
     work: float
 
     def rows(self, begin: int, end: int) -> sparse.csr_array:
-        """Rows begin … end; float32."""
+        """Return the rows `begin` to `end`: CSR float32[rows, items]."""
         ...
 
     def dense(self, begin: int, end: int) -> NDArray[np.float32]:
-        """The same as a dense block."""
+        """Return the same as a dense block: float32[rows, items]."""
         ...
 
 
-def _common(dataset: Dataset) -> _Common:
-    """In the way that takes the least memory."""
-    if dataset.elsewhere is not None:
-        return _Summed(dataset.elsewhere.summed(Asked("common", {})))
+def _cooccurrence(dataset: Dataset) -> _Cooccurrence:
+    """Count in the way that takes the least memory."""
+    if dataset.aggregates is not None:
+        return _SummedCooccurrence(dataset.aggregates.matrix(MatrixRequest("cooccurrence", {})))
     count = len(dataset.item_ids)
-    if count <= ease.DENSE_ITEMS and count**2 <= _CELLS_PER_INTERACTION * len(dataset):
-        return _Counted(gram.added_up(map(users_by_items, dataset.chunks()), count))
-    return _Held(users_by_items(dataset))
+    if count <= DENSE_ITEMS and count**2 <= _CELLS_PER_INTERACTION * len(dataset):
+        return _DenseCooccurrence(gram_matrix(map(binary_matrix, dataset.chunks()), count))
+    return _LazyCooccurrence(binary_matrix(dataset))
 
 
-class _Held:
-    """From users × items in memory, a block at a time."""
+class _LazyCooccurrence:
+    """Multiplies users × items a block at a time."""
 
-    def __init__(self, seen: sparse.csr_array) -> None:
-        self._seen = seen
-        self._holders = seen.T.tocsr()
-        self.fame = np.diff(self._holders.indptr).astype(np.float32)
-        self.work = float((np.diff(seen.indptr).astype(np.float64) ** 2).sum())
+    def __init__(self, user_items: sparse.csr_array) -> None:
+        self._user_items = user_items
+        self._item_users = user_items.T.tocsr()
+        self.popularity = np.diff(self._item_users.indptr).astype(np.float32)
+        self.work = float((np.diff(user_items.indptr).astype(np.float64) ** 2).sum())
 
     def rows(self, begin: int, end: int) -> sparse.csr_array:
-        block: sparse.csr_array = self._holders[begin:end] @ self._seen
+        block: sparse.csr_array = self._item_users[begin:end] @ self._user_items
         return block
 
     def dense(self, begin: int, end: int) -> NDArray[np.float32]:
-        """The same as a dense block."""
+        """Return the same as a dense block: float32[rows, items]."""
         return np.asarray(self.rows(begin, end).toarray(), np.float32)
 
 
-class _Counted:
-    """Counted over pieces of users, of whom none is held any more."""
+class _DenseCooccurrence:
+    """A dense matrix that was summed over chunks of users."""
 
     def __init__(self, matrix: NDArray[np.float32]) -> None:
         self._matrix = matrix
-        self.fame = matrix.diagonal()
+        self.popularity = matrix.diagonal()
         self.work = float(matrix.size)
 
     def rows(self, begin: int, end: int) -> sparse.csr_array:
-        """Rows begin … end; float32."""
         return sparse.csr_array(self.dense(begin, end))
 
     def dense(self, begin: int, end: int) -> NDArray[np.float32]:
-        """The same as a dense block."""
+        """Return the same as a dense block: float32[rows, items]."""
         return self._matrix[begin:end]
 
 
-class _Summed:
-    """As it was summed elsewhere."""
+class _SummedCooccurrence:
+    """A sparse matrix that another backend summed."""
 
     def __init__(self, matrix: sparse.csr_array) -> None:
         self._matrix = matrix.astype(np.float32)
-        self.fame = self._matrix.diagonal()
+        self.popularity = self._matrix.diagonal()
         self.work = float(matrix.nnz)
 
     def rows(self, begin: int, end: int) -> sparse.csr_array:
         return self._matrix[begin:end]
 
     def dense(self, begin: int, end: int) -> NDArray[np.float32]:
-        """The same as a dense block."""
+        """Return the same as a dense block: float32[rows, items]."""
         return np.asarray(self.rows(begin, end).toarray(), np.float32)
 
 
-class _Likeness:
-    """Blocks of rows of the likeness, without its diagonal."""
+class _Similarity:
+    """Blocks of rows of the similarity, without its diagonal."""
 
     def __init__(
-        self, common: _Common, shrinkage: float, words: sparse.csr_array | None, words_weight: float
+        self,
+        cooccurrence: _Cooccurrence,
+        shrinkage: float,
+        words: sparse.csr_array | None,
+        words_weight: float,
     ) -> None:
-        self._common = common
-        self._fame = common.fame
-        self._norms = np.sqrt(np.maximum(self._fame, 1))
+        self._cooccurrence = cooccurrence
+        self._popularity = cooccurrence.popularity
+        self._norms = np.sqrt(np.maximum(self._popularity, 1))
         self._shrinkage = np.float32(shrinkage)
         self._words = words
-        self._spoken = None if words is None else words.T.tocsr()
+        self._word_items = None if words is None else words.T.tocsr()
         self._words_weight = np.float32(words_weight)
 
     @property
     def height(self) -> int:
         """How many sparse rows keep a block's work, and so its memory, bounded."""
-        work = self._common.work
-        if self._spoken is not None:
-            work += float((np.diff(self._spoken.indptr).astype(np.float64) ** 2).sum())
-        return max(1, int(len(self._fame) * min(1.0, _PRODUCTS_PER_BLOCK / max(work, 1.0))))
+        work = self._cooccurrence.work
+        if self._word_items is not None:
+            work += float((np.diff(self._word_items.indptr).astype(np.float64) ** 2).sum())
+        return max(1, int(len(self._popularity) * min(1.0, _PRODUCTS_PER_BLOCK / max(work, 1.0))))
 
     def dense(self, begin: int, end: int) -> NDArray[np.float32]:
-        """Rows begin … end as a dense block."""
-        row, item = np.arange(begin, end)[:, None], np.arange(len(self._fame))
-        alike = self._together(self._common.dense(begin, end), row, item)
-        if self._words is not None and self._spoken is not None:
-            alike += self._reading((self._words[begin:end] @ self._spoken).toarray(), row, item)
-        alike[np.arange(end - begin), np.arange(begin, end)] = 0
-        return alike
+        """Return the rows `begin` to `end` as a dense block: float32[rows, items]."""
+        row, item = np.arange(begin, end)[:, None], np.arange(len(self._popularity))
+        similarity = self._of_users(self._cooccurrence.dense(begin, end), row, item)
+        if self._words is not None and self._word_items is not None:
+            similarity += self._of_words((self._words[begin:end] @ self._word_items).toarray(), row, item)
+        similarity[np.arange(end - begin), np.arange(begin, end)] = 0
+        return similarity
 
     def sparse(self, begin: int, end: int) -> sparse.csr_array:
-        """The same as a sparse block."""
-        common = self._common.rows(begin, end)
-        weights = self._together(common.data, tables.rows_of(common) + begin, common.indices)
-        alike = sparse.csr_array((weights, common.indices, common.indptr), shape=common.shape)
-        if self._words is not None and self._spoken is not None:
-            read = self._words[begin:end] @ self._spoken
-            read.data = self._reading(read.data, tables.rows_of(read) + begin, read.indices)
-            alike = alike + read
-        return tables.without_diagonal(alike.tocsr(), begin)
+        """Return the same as a sparse block: CSR float32[rows, items]."""
+        common = self._cooccurrence.rows(begin, end)
+        weights = self._of_users(common.data, tables.rows_of(common) + begin, common.indices)
+        similarity = sparse.csr_array((weights, common.indices, common.indptr), shape=common.shape)
+        if self._words is not None and self._word_items is not None:
+            words = self._words[begin:end] @ self._word_items
+            words.data = self._of_words(words.data, tables.rows_of(words) + begin, words.indices)
+            similarity = similarity + words
+        return tables.without_diagonal(similarity.tocsr(), begin)
 
-    def _together(
+    def _of_users(
         self, common: NDArray[np.float32], row: NDArray[Any], item: NDArray[Any]
     ) -> NDArray[np.float32]:
-        supported = common * common / np.maximum(common + self._shrinkage, _ALMOST_NOTHING)
+        supported = common * common / np.maximum(common + self._shrinkage, _TINY)
         return np.asarray(supported / (self._norms[row] * self._norms[item]), np.float32)
 
-    def _reading(
+    def _of_words(
         self, cosine: NDArray[np.float32], row: NDArray[Any], item: NDArray[Any]
     ) -> NDArray[np.float32]:
-        rarer = np.minimum(self._fame[row], self._fame[item])
+        rarer = np.minimum(self._popularity[row], self._popularity[item])
         return np.asarray(cosine * (self._words_weight * _COLD / (_COLD + rarer)), np.float32)

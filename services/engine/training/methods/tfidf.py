@@ -1,4 +1,4 @@
-"""What items say of themselves: names, categories and other words, as TF-IDF vectors."""
+"""TF-IDF vectors of items' text columns (names, categories, descriptions), and their cosine similarity."""
 
 from __future__ import annotations
 
@@ -15,14 +15,15 @@ from services.engine.training.dataset.dataset import Dataset
 from shared.models import Neighbours
 
 _WORD = re.compile(r"\w+")
-_PRODUCTS = 200_000_000
+_MAX_PRODUCTS = 200_000_000
+"""Products that the similarities of all items may cost: seconds on one core."""
 
 
 def vectors(dataset: Dataset, excluded: Collection[str] = ()) -> sparse.csr_array | None:
-    """Items × words, rows of length 1 (or 0 where an item says nothing); None without any words.
+    """Return one row per item, of length 1 or 0: CSR float32[items, words]; None without any words.
 
-    Words that many items share are dropped, the most frequent first, until the likeness of all items
-    costs a bounded number of products.
+    Words that many items share are dropped, the most frequent first, until the similarities of all items
+    cost a bounded number of products. `excluded` are upper-case names of columns.
     """
     columns = {
         name: column
@@ -31,8 +32,8 @@ def vectors(dataset: Dataset, excluded: Collection[str] = ()) -> sparse.csr_arra
     }
     numbers: dict[str, int] = {}
     items, words = [], []
-    for item, said in enumerate(_said(columns, len(dataset.item_ids))):
-        for word in said:
+    for item, item_words in enumerate(_words_of_items(columns, len(dataset.item_ids))):
+        for word in item_words:
             items.append(item)
             words.append(numbers.setdefault(word, len(numbers)))
     if not words:
@@ -48,35 +49,37 @@ def vectors(dataset: Dataset, excluded: Collection[str] = ()) -> sparse.csr_arra
     return unit if unit.nnz else None
 
 
-def told(dataset: Dataset, excluded: Collection[str] = ()) -> bool:
-    """Whether there is a column of text, of whatever worth."""
+def has_text_columns(dataset: Dataset, excluded: Collection[str] = ()) -> bool:
+    """Return whether the items have a text column that is not `excluded`, even one without usable words."""
     return any(
         column.dtype == object and name.upper() not in excluded
         for name, column in dataset.item_columns.items()
     )
 
 
-def alike(dataset: Dataset, keep: int, excluded: Collection[str] = ()) -> Neighbours:
-    """Each item's `keep` neighbours by the cosine of their words; none where no two items share a word."""
+def tfidf_neighbours(dataset: Dataset, keep: int, excluded: Collection[str] = ()) -> Neighbours:
+    """Return each item's `keep` neighbours by the cosine of their words; none if no items share a word."""
     count = len(dataset.item_ids)
-    said = vectors(dataset, excluded)
-    if said is None:
+    item_words = vectors(dataset, excluded)
+    if item_words is None:
         return Neighbours(np.zeros(count + 1, np.int64), np.zeros(0, np.int32), np.zeros(0, np.float32))
-    spoken = said.T.tocsr()
+    word_items = item_words.T.tocsr()
 
     def rows(begin: int, end: int) -> sparse.csr_array:
-        block = (said[begin:end] @ spoken).tocoo()
+        block = (item_words[begin:end] @ word_items).tocoo()
         row, item = block.coords
-        other = row + begin != item
-        cosine = np.minimum(block.data[other], 1).astype(np.float32)
-        return sparse.coo_array((cosine, (row[other], item[other])), shape=block.shape).tocsr()
+        kept = row + begin != item
+        cosine = np.minimum(block.data[kept], 1).astype(np.float32)
+        return sparse.coo_array((cosine, (row[kept], item[kept])), shape=block.shape).tocsr()
 
-    return tables.strongest_of_sparse(rows, count, keep, tables.height(spoken))
+    return tables.strongest_of_sparse(rows, count, keep, tables.height(word_items))
 
 
-def _said(columns: Mapping[str, Column], count: int) -> Iterator[list[str]]:
-    """Each item's distinct words, and each value as a whole where values repeat."""
-    repeating = {name for name, column in columns.items() if len(set(column.tolist())) <= max(2, count // 2)}
+def _words_of_items(columns: Mapping[str, Column], count: int) -> Iterator[list[str]]:
+    """Yield each item's distinct words, and its values as a whole in columns where values repeat."""
+    categorical = {
+        name for name, column in columns.items() if len(set(column.tolist())) <= max(2, count // 2)
+    }
     for item in range(count):
         words: set[str] = set()
         for name, column in columns.items():
@@ -84,15 +87,15 @@ def _said(columns: Mapping[str, Column], count: int) -> Iterator[list[str]]:
                 continue
             for value in str(column[item]).casefold().split("|"):
                 words.update(_WORD.findall(value))
-                if name in repeating:
+                if name in categorical:
                     words.add(f"{name}={value}")
         yield sorted(words)
 
 
 def _affordable(counts: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """The rarest words whose pairs of items are not too many; a word of one item likens nothing."""
+    """Return the rarest words whose pairs of items are not too many, without those of a single item."""
     order = np.argsort(counts, kind="stable")
-    spent = np.cumsum(counts[order].astype(np.float64) ** 2)
+    products = np.cumsum(counts[order].astype(np.float64) ** 2)
     kept = np.zeros(len(counts), bool)
-    kept[order[spent <= _PRODUCTS]] = True
+    kept[order[products <= _MAX_PRODUCTS]] = True
     return kept & (counts > 1)

@@ -1,4 +1,4 @@
-"""Directed item-item counts: what people turned to after an item, within a few steps."""
+"""Directed item-item counts: which items users turn to after an item, within a few steps."""
 
 from __future__ import annotations
 
@@ -14,87 +14,97 @@ from shared.models import Neighbours
 from shared.models.histories import WeightedEvents
 
 REACH = 10
-_PAIRS_AT_ONCE = 20_000_000
+"""The default number of steps within which a pair of events counts."""
+_PAIRS_PER_CHUNK = 20_000_000
+"""Pairs of events that are held at once: 240 MB."""
 _PRODUCTS_PER_BLOCK = 4_000_000
 
 
-def at_once(reach: int) -> int:
-    """How many occasions make a chunk, so that what its pairs take is bounded."""
-    return max(1, _PAIRS_AT_ONCE // reach)
+def events_per_chunk(reach: int) -> int:
+    """Return how many events make a chunk whose pairs take bounded memory."""
+    return max(1, _PAIRS_PER_CHUNK // reach)
 
 
-def followers(
+def transition_counts(
     chunks: Iterable[WeightedEvents],
-    count: int,
+    item_count: int,
     *,
-    fade: float = 0.8,
+    decay: float = 0.8,
     backward: float = 0.5,
     reach: int = REACH,
-    arrive: float = 0.5,
+    target_norm: float = 0.5,
 ) -> sparse.csr_array:
-    """Decayed counts of pairs at most `reach` steps apart: entry (i, j) is "j after i".
+    """Return normalized counts of pairs at most `reach` steps apart: CSR float32[items, items].
 
-    Chunks hold whole users. A pair d steps apart counts fade ** d, its reverse `backward` times that. Both
-    ends are weighted by their event types. Counts are divided by the root of i's occurrences and by j's to
-    the power of `arrive`: with ½ they are cosines, with less they favour what is popular.
+    Entry (i, j) is for "j after i". Chunks have whole users. A pair d steps apart counts decay ** d, its
+    reverse `backward` times that, and both events are weighted by their types. Counts are divided by the root
+    of i's occurrences and by j's to the power of `target_norm`: with ½ they are cosines, with less they
+    favour popular items.
     """
-    return both_ways(*forward(chunks, count, fade, reach), backward, arrive)
+    return normalized(*forward_counts(chunks, item_count, decay, reach), backward, target_norm)
 
 
-def forward(
-    chunks: Iterable[WeightedEvents], count: int, fade: float, reach: int = REACH
+def forward_counts(
+    chunks: Iterable[WeightedEvents], item_count: int, decay: float, reach: int = REACH
 ) -> tuple[sparse.csr_array, NDArray[np.float64]]:
-    """The decayed counts alone, in one direction; and how often each item occurred, by its weights."""
+    """Return decayed counts in one direction, CSR float32[items, items], and occurrences, float64[items].
+
+    An occurrence counts with the weight of its event.
+    """
     counts: sparse.csr_array | None = None
-    happened = np.zeros(count)
-    for seen in chunks:
-        more = _pairs(seen, count, fade, reach)
-        counts = more if counts is None else (counts + more).tocsr()
-        happened += np.bincount(seen.items, weights=seen.weights, minlength=count)
-    nothing: Any = sparse.csr_array((count, count), dtype=np.float32)
-    return nothing if counts is None else counts, happened
+    occurrences = np.zeros(item_count)
+    for events in chunks:
+        chunk_counts = _pair_counts(events, item_count, decay, reach)
+        counts = chunk_counts if counts is None else (counts + chunk_counts).tocsr()
+        occurrences += np.bincount(events.items, weights=events.weights, minlength=item_count)
+    empty: Any = sparse.csr_array((item_count, item_count), dtype=np.float32)
+    return empty if counts is None else counts, occurrences
 
 
-def both_ways(
-    forward: sparse.csr_array, happened: NDArray[Any], backward: float, arrive: float = 0.5
+def normalized(
+    forward: sparse.csr_array, occurrences: NDArray[Any], backward: float, target_norm: float = 0.5
 ) -> sparse.csr_array:
-    """Counts with their reverse, divided by how often both items `happened`."""
+    """Return counts with their reverse, divided by both items' occurrences: CSR float32[items, items].
+
+    forward: CSR float[items, items]; occurrences: float[items].
+    """
     counts: sparse.csr_array = forward + backward * forward.T.tocsr()
-    fame = np.maximum(happened, 1e-9).astype(np.float64)
-    from_row = sparse.diags_array((fame**-0.5).astype(np.float32))
-    to_column = sparse.diags_array((fame**-arrive).astype(np.float32))
-    divided: sparse.csr_array = (from_row @ counts @ to_column).tocsr()
+    sizes = np.maximum(occurrences, 1e-9).astype(np.float64)
+    by_source = sparse.diags_array((sizes**-0.5).astype(np.float32))
+    by_target = sparse.diags_array((sizes**-target_norm).astype(np.float32))
+    divided: sparse.csr_array = (by_source @ counts @ by_target).tocsr()
     return divided
 
 
-def _pairs(seen: WeightedEvents, count: int, fade: float, reach: int) -> sparse.csr_array:
-    users, items, strengths = seen.users, seen.items, seen.weights
-    # As many as there may be: of what stays empty, nothing takes memory.
-    most = reach * len(users)
-    heads, tails, weights = np.empty(most, np.int32), np.empty(most, np.int32), np.empty(most, np.float32)
+def _pair_counts(events: WeightedEvents, item_count: int, decay: float, reach: int) -> sparse.csr_array:
+    users, items, event_weights = events.users, events.items, events.weights
+    # The largest possible size: pages that are never written take no memory.
+    capacity = reach * len(users)
+    sources, targets = np.empty(capacity, np.int32), np.empty(capacity, np.int32)
+    weights = np.empty(capacity, np.float32)
     end = 0
     for step in range(1, reach + 1):
-        same = users[step:] == users[:-step]
-        differ = same & (items[step:] != items[:-step])
-        both = strengths[:-step][differ] * strengths[step:][differ]
-        some = slice(end, end := end + len(both))
-        heads[some], tails[some] = items[:-step][differ], items[step:][differ]
-        weights[some] = both * fade**step
+        same_user = users[step:] == users[:-step]
+        pairs = same_user & (items[step:] != items[:-step])
+        products = event_weights[:-step][pairs] * event_weights[step:][pairs]
+        rows = slice(end, end := end + len(products))
+        sources[rows], targets[rows] = items[:-step][pairs], items[step:][pairs]
+        weights[rows] = products * decay**step
     counts: sparse.csr_array = sparse.coo_array(
-        (weights[:end], (heads[:end], tails[:end])), shape=(count, count)
+        (weights[:end], (sources[:end], targets[:end])), shape=(item_count, item_count)
     ).tocsr()
     return counts
 
 
 def two_steps(table: Neighbours, keep: int) -> Neighbours:
-    """What follows what follows an item: each item's shares of its neighbours, taken twice.
+    """Return each item's `keep` strongest neighbours in two steps of the table, with rows that sum to 1.
 
-    It reaches items that an item was never seen with, which is most of a wide catalogue.
+    This reaches items that were never seen with an item: most of a wide catalogue.
     """
-    once = tables.matrix(table)
-    count = once.shape[0]
-    totals = np.maximum(np.asarray(once.sum(axis=1)).ravel(), 1e-9)
-    shares = (sparse.diags_array((1 / totals).astype(np.float32)) @ once).tocsr()
+    one_step = tables.matrix(table)
+    count = one_step.shape[0]
+    totals = np.maximum(np.asarray(one_step.sum(axis=1)).ravel(), 1e-9)
+    shares = (sparse.diags_array((1 / totals).astype(np.float32)) @ one_step).tocsr()
 
     def rows(begin: int, end: int) -> sparse.csr_array:
         return tables.without_diagonal((shares[begin:end] @ shares).tocsr(), begin)

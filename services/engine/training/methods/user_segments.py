@@ -1,8 +1,8 @@
-"""User segments: who will turn to an item, or to any item of a kind.
+"""User segments: the users with the highest scores for an item, or for a set of items.
 
-The transpose of scoring users. A score is linear in the user's history, so the say of every item over a
-set of items is summed once, and each user's history is then multiplied with it: a block of users at a time.
-Tables that are not linear in the history score all items, a smaller block of users at a time.
+This is the transpose of scoring users. A score is linear in the user's history, so each item's contribution
+to a set of items is summed once, and the histories are multiplied with it: a block of users at a time. Tables
+that are not linear in the history score all items, for smaller blocks of users.
 """
 
 from __future__ import annotations
@@ -19,7 +19,9 @@ from shared.models.histories import WeightedEvents
 
 _CELLS_PER_BLOCK = 4_000_000
 _SPARE = 4_096
-_MOST_LEADERS = 32_000_000
+"""Candidates beyond the limit that are collected before they are sorted. Arbitrary."""
+_MAX_CANDIDATES = 32_000_000
+"""Candidates of all segments together: a quarter of a gigabyte."""
 
 Items = NDArray[np.int64]
 Mask = NDArray[np.bool_]
@@ -27,123 +29,127 @@ Mask = NDArray[np.bool_]
 Sparse = Any
 
 
-def at_once(model: Model, limit: int) -> int:
-    """How many segments fit in a quarter of a gigabyte together: the others take another pass."""
+def segments_per_pass(model: Model, limit: int) -> int:
+    """Return how many segments fit in memory together; others take another pass over the users."""
     users = len(model.histories.offsets) - 1
-    return max(1, _MOST_LEADERS // (2 * min(limit, users) + _SPARE))
+    return max(1, _MAX_CANDIDATES // (2 * min(limit, users) + _SPARE))
 
 
-def segments(
+def user_segments(
     model: Model, targets: Sequence[Items], limit: int, allowed: Sequence[Mask | None] | None = None
 ) -> list[NDArray[np.int64]]:
-    """For each set of items (by their numbers), the users who score highest for them together.
+    """Return for each set of items, int64[items], the users with the highest scores: int64[users] each.
 
-    Users without any affinity to the items are left out, and so are those whom `allowed` does not mark.
+    Users with score 0 are left out, and so are users whom a mask of `allowed`, bool[users], does not mark.
     """
     masks = allowed or [None] * len(targets)
-    found: list[NDArray[np.int64]] = []
-    count = at_once(model, limit)
+    segments: list[NDArray[np.int64]] = []
+    count = segments_per_pass(model, limit)
     for begin in range(0, len(targets), count):
-        some = slice(begin, begin + count)
-        leaders = [Leaders(limit, mask) for mask in masks[some]]
-        for first, scores in _blocks(model, targets[some]):
-            for number, leader in enumerate(leaders):
-                leader.add(first, scores[:, number])
-        found += [leader.best() for leader in leaders]
-    return found
+        in_pass = slice(begin, begin + count)
+        top = [TopUsers(limit, mask) for mask in masks[in_pass]]
+        for first, scores in _blocks(model, targets[in_pass]):
+            for number, users in enumerate(top):
+                users.add(first, scores[:, number])
+        segments += [users.best() for users in top]
+    return segments
 
 
-class Leaders:
+class TopUsers:
     """The best users so far, in memory of a few times their number."""
 
     def __init__(self, limit: int, allowed: Mask | None = None) -> None:
-        """Keep `limit` users of those that `allowed` marks, or of all."""
+        """Keep `limit` users of those that `allowed`, bool[users], marks, or of all."""
         self._limit = limit
         self._allowed = allowed
         self._users = np.zeros(0, np.int32)
         self._scores = np.zeros(0, np.float32)
-        self._waiting: list[tuple[NDArray[np.int32], NDArray[np.float32]]] = []
+        self._unsorted: list[tuple[NDArray[np.int32], NDArray[np.float32]]] = []
         self._count = 0
-        self._floor = np.float32(0)
+        self._lowest = np.float32(0)
 
     def add(self, first: int, scores: NDArray[np.float32]) -> None:
-        """See the scores of the users from `first` on."""
-        better = scores > self._floor
+        """Take in the scores, float32[rows], of the users from `first` on."""
+        better = scores > self._lowest
         if self._allowed is not None:
             better &= self._allowed[first : first + len(scores)]
         rows = np.flatnonzero(better)
         if len(rows):
-            self._waiting.append(((rows + first).astype(np.int32), scores[rows]))
+            self._unsorted.append(((rows + first).astype(np.int32), scores[rows]))
             self._count += len(rows)
         if self._count > self._limit + _SPARE:
-            self._settle()
+            self._sort()
 
     def best(self) -> NDArray[np.int64]:
-        """Their numbers, best first; ties by number."""
-        self._settle()
+        """Return their numbers, best first, ties by number: int64[users]."""
+        self._sort()
         return self._users[np.lexsort((self._users, -self._scores))].astype(np.int64)
 
-    def _settle(self) -> None:
-        users = np.concatenate([self._users, *(users for users, _ in self._waiting)])
-        scores = np.concatenate([self._scores, *(scores for _, scores in self._waiting)])
+    def _sort(self) -> None:
+        users = np.concatenate([self._users, *(users for users, _ in self._unsorted)])
+        scores = np.concatenate([self._scores, *(scores for _, scores in self._unsorted)])
         if len(users) > self._limit:
-            # Whoever comes later has to be better, so of equals those with the smaller numbers stay.
+            # A later user has to be better, so of equal users those with smaller numbers stay.
             order = np.lexsort((users, -scores))[: self._limit]
             users, scores = users[order], scores[order]
-            self._floor = scores[-1]
-        self._users, self._scores, self._waiting, self._count = users, scores, [], 0
+            self._lowest = scores[-1]
+        self._users, self._scores, self._unsorted, self._count = users, scores, [], 0
 
 
 def _blocks(model: Model, targets: Sequence[Items]) -> Iterator[tuple[int, NDArray[np.float32]]]:
-    """(number of the first user, scores: users × targets) for all users, in blocks."""
+    """Yield (number of the first user, float32[users, targets]) for all users, in blocks."""
     histories, weights = model.histories, np.array(model.scoring.type_weights)
     users, items = len(histories.offsets) - 1, len(model.items)
-    marks = _marks(targets, items)
-    says = [_say(part, marks) for part in model.components]
+    membership = _membership(targets, items)
+    item_targets = [_item_targets(component, membership) for component in model.components]
     height = max(1, _CELLS_PER_BLOCK // max(len(targets), 1))
     for begin in range(0, users, height):
         rows = min(height, users - begin)
-        seen = WeightedEvents.of(histories.of(np.arange(begin, begin + rows)), weights)
+        events = WeightedEvents.of(histories.of(np.arange(begin, begin + rows)), weights)
         scores = np.zeros((rows, len(targets)), np.float32)
-        for part, say in zip(model.components, says, strict=True):
-            shares = seen.shares(part.decay, part.unit) * part.weight
-            if say is not None:
-                taste = sparse.csr_array((shares, (seen.users, seen.items)), shape=(rows, items))
-                scores += (taste @ say).toarray()
+        for component, contributions in zip(model.components, item_targets, strict=True):
+            shares = events.shares(component.decay, component.unit) * component.weight
+            if contributions is not None:
+                user_items = sparse.csr_array((shares, (events.users, events.items)), shape=(rows, items))
+                scores += (user_items @ contributions).toarray()
             else:
-                _add_whole(part, seen, shares, marks, scores)
+                _add_all_items(component, events, shares, membership, scores)
         yield begin, scores
 
 
-def _marks(targets: Sequence[Items], items: int) -> Sparse:
-    """1 where an item belongs to a target: items × targets."""
-    chosen = np.concatenate([np.zeros(0, np.int64), *targets])
+def _membership(targets: Sequence[Items], items: int) -> Sparse:
+    """Return 1 where an item belongs to a target: CSR float32[items, targets]."""
+    members = np.concatenate([np.zeros(0, np.int64), *targets])
     column = np.repeat(np.arange(len(targets)), [len(target) for target in targets])
-    return sparse.csr_array((np.ones(len(chosen), np.float32), (chosen, column)), (items, len(targets)))
+    return sparse.csr_array((np.ones(len(members), np.float32), (members, column)), (items, len(targets)))
 
 
-def _say(part: ScoringComponent, marks: Sparse) -> Sparse | None:
-    """What an event with each item says for each target; None for a table that is not one of neighbours."""
-    table = part.table
+def _item_targets(component: ScoringComponent, membership: Sparse) -> Sparse | None:
+    """Return what an event of an item adds to a target: CSR float32[items, targets].
+
+    None for a table other than `Neighbours`.
+    """
+    table = component.table
     if not isinstance(table, Neighbours):
         return None
-    near = sparse.csr_array((table.weights, table.items, table.offsets), shape=(marks.shape[0],) * 2)
-    return near @ marks
+    items = membership.shape[0]
+    return sparse.csr_array((table.weights, table.items, table.offsets), shape=(items, items)) @ membership
 
 
-def _add_whole(
-    part: ScoringComponent,
-    seen: WeightedEvents,
+def _add_all_items(
+    component: ScoringComponent,
+    events: WeightedEvents,
     shares: NDArray[np.float64],
-    marks: Sparse,
+    membership: Sparse,
     scores: NDArray[np.float32],
 ) -> None:
-    """Let a table score all items for some users at a time, and keep what it says for the targets."""
-    assert not isinstance(part.table, Neighbours)
-    height = max(1, _CELLS_PER_BLOCK // max(marks.shape[0], 1))
+    """Score all items for blocks of users, and add the sums over the targets to `scores`."""
+    assert not isinstance(component.table, Neighbours)
+    items = membership.shape[0]
+    height = max(1, _CELLS_PER_BLOCK // max(items, 1))
     for begin in range(0, len(scores), height):
         end = min(begin + height, len(scores))
-        low, high = np.searchsorted(seen.users, [begin, end])
-        whole = np.zeros((end - begin, marks.shape[0]))
-        part.table.add(whole, seen.rows(begin, end), shares[low:high])
-        scores[begin:end] += whole @ marks
+        low, high = np.searchsorted(events.users, [begin, end])
+        item_scores = np.zeros((end - begin, items))
+        component.table.add(item_scores, events.rows(begin, end), shares[low:high])
+        scores[begin:end] += item_scores @ membership

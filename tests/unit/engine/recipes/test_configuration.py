@@ -8,7 +8,7 @@ import pytest
 
 from services.engine.domain import schemas
 from services.engine.recipes import RECIPES
-from services.engine.recipes.configuration import check, check_columns, known
+from services.engine.recipes.configuration import accepted_hyperparameters, check, check_columns
 from services.engine.recipes.recipe import Interval, Recipe
 from shared.errors import Permanent
 
@@ -60,11 +60,11 @@ def test_every_hyperparameter_has_its_values(recipe: Recipe) -> None:
 def test_an_unknown_hyperparameter_is_refused_with_those_that_there_are(recipe: Recipe) -> None:
     with pytest.raises(Permanent, match=f"{recipe.name} has no hyperparameter nosuch; it has: ") as caught:
         check(recipe, hyperparameters(nosuch="1"))
-    assert all(name in str(caught.value) for name in known(recipe))
+    assert all(name in str(caught.value) for name in accepted_hyperparameters(recipe))
 
 
 def test_the_ends_of_every_interval_are_allowed_and_nothing_beyond(recipe: Recipe) -> None:
-    for name, allowed in known(recipe).items():
+    for name, allowed in accepted_hyperparameters(recipe).items():
         if not isinstance(allowed, Interval):
             continue
         for value in (allowed.low, allowed.high):

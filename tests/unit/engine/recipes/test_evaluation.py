@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from services.engine.recipes import RECIPES, Dataset, evaluation
 from services.engine.recipes.recipe import silent
+from services.engine.training.dataset.split import split_users
 from tests.unit.engine.recipes.conftest import crowd
 
 
 def test_users_get_the_same_together_as_alone() -> None:
-    parted = evaluation.split(Dataset.from_arrow(crowd(400)), share=0.3)
+    parted = split_users(Dataset.from_arrow(crowd(400)), share=0.3)
     recipe = RECIPES["aws-user-personalization"]
     for hidden in ("true", "false"):
         config = {"algorithmHyperParameters": {"exclude_seen": hidden}}
         model = recipe.fit(parted.train, config, silent, None)
-        assert evaluation.in_blocks(model)
-        together = [*evaluation.lists_together(model, parted)]
-        assert together == [*evaluation.lists_one_by_one(model, parted)]
+        assert evaluation.can_use_blocks(model)
+        together = [*evaluation.recommend_in_blocks(model, parted)]
+        assert together == [*evaluation.recommend_live(model, parted)]
         assert len({tuple(items) for items in together}) > 1

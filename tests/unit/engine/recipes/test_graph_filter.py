@@ -10,7 +10,7 @@ from scipy import sparse
 from services.engine.recipes import RECIPES, Dataset, tuning
 from services.engine.recipes.recipe import silent
 from services.engine.training.methods import gf_cf
-from services.engine.training.methods.gf_cf import Filter
+from services.engine.training.methods.gf_cf import GraphFilter
 from shared.models import Model
 
 RECIPE = RECIPES["endcap-graph"]
@@ -94,21 +94,21 @@ def test_an_item_counts_once_however_often_it_was_met(seen: np.ndarray) -> None:
 
 def test_the_few_tastes_of_a_wide_matrix_are_the_same_ones(monkeypatch: pytest.MonkeyPatch) -> None:
     seen = sparse.csr_array((np.random.default_rng(1).random((60, 50)) < 0.2).astype(np.float32))
-    dense = gf_cf.tastes(seen, 5)
+    dense = gf_cf.latent_factors(seen, 5)
     monkeypatch.setattr(gf_cf, "_DENSE_SIDE", 10)
-    thin = gf_cf.tastes(seen, 5)
+    thin = gf_cf.latent_factors(seen, 5)
     np.testing.assert_allclose(thin.encoder @ thin.decoder, dense.encoder @ dense.decoder, atol=1e-5)
 
 
-def test_tastes_sought_roughly_span_what_the_exact_ones_do(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tastes_sought_approximate_span_what_the_exact_ones_do(monkeypatch: pytest.MonkeyPatch) -> None:
     """Eight groups of users with items of their own: the rest of the spectrum lies far below."""
     random = np.random.default_rng(5)
     matrix = np.kron(np.eye(8), np.ones((40, 30))) * (random.random((320, 240)) < 0.4)
     seen = sparse.csr_array(matrix.astype(np.float32))
-    exact = gf_cf.tastes(seen, 8)
+    exact = gf_cf.latent_factors(seen, 8)
     monkeypatch.setattr(gf_cf, "_DENSE_SIDE", 10)
-    monkeypatch.setattr(gf_cf, "_ROWS_AT_ONCE", 70)
-    rough = gf_cf.tastes(seen, 8, roughly=True)
+    monkeypatch.setattr(gf_cf, "_ROWS_PER_BLOCK", 70)
+    rough = gf_cf.latent_factors(seen, 8, approximate=True)
     assert rough.decoder.shape == (8, 240)
     np.testing.assert_allclose(rough.encoder @ rough.decoder, exact.encoder @ exact.decoder, atol=2e-3)
 
@@ -119,7 +119,7 @@ def test_twice_as_many_tastes_are_taken_where_they_find_more() -> None:
     matrix = np.kron(np.eye(16), np.ones((12, 20))) * (random.random((192, 320)) < 0.5)
     matrix += random.random(matrix.shape) < 0.02
     seen = sparse.csr_array((matrix > 0).astype(np.float32))
-    found, tried = tuning.chosen(seen, Filter(alpha=3.0, tastes=8))
+    found, tried = tuning.best_filter(seen, GraphFilter(alpha=3.0, tastes=8))
     assert found.tastes == 16
     powers = "leave 0.5, through 1.0, arrive 0.5"
     start, more = (tried[f"{powers}, alpha 3.0, tastes {count}"] for count in (8, 16))
@@ -137,7 +137,7 @@ def test_a_tuned_filter_is_the_best_of_those_tried() -> None:
     dataset = shop(matrix)
     config = {"algorithmHyperParameters": {"method": "tuned", "tastes": "4"}}
     model = RECIPE.fit(dataset, config, silent)
-    tried, found = model.notes["tried"], Filter(**model.notes["filter"])
+    tried, found = model.notes["tried"], GraphFilter(**model.notes["filter"])
     powers = f"leave {found.leave}, through {found.through}, arrive {found.arrive}"
     name = f"{powers}, alpha {found.alpha}, tastes {found.tastes}"
     assert tried[name] == max(tried.values())
@@ -147,10 +147,10 @@ def test_a_tuned_filter_is_the_best_of_those_tried() -> None:
 
 
 def test_twice_as_many_tastes_must_fit_into_memory() -> None:
-    assert tuning.more(256, 41_000) == 512
-    assert tuning.more(256, 100_000) == 256
+    assert tuning.doubled(256, 41_000) == 512
+    assert tuning.doubled(256, 100_000) == 256
 
 
 def test_nobody_with_enough_items_leaves_the_papers_settings() -> None:
     few = sparse.csr_array(np.eye(4, dtype=np.float32))
-    assert tuning.chosen(few, Filter()) == (Filter(), {})
+    assert tuning.best_filter(few, GraphFilter()) == (GraphFilter(), {})

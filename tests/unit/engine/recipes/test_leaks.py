@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from services.engine.recipes import RECIPES, Dataset, evaluate
-from services.engine.recipes.evaluation import split
+from services.engine.training.dataset.split import split_users
 from tests.unit.engine.recipes.conftest import interactions
 
 RANK = "mean_reciprocal_rank_at_25"
@@ -37,7 +37,7 @@ def planted(dataset: Dataset, *, everywhere: bool) -> Dataset:
     """The newest event of every held-out user (or of every user) is with the planted item."""
     number = dataset.item_ids.tolist().index("planted")
     ends = dataset.offsets()[1:] - 1
-    users = np.arange(len(dataset.user_ids)) if everywhere else split(dataset).users
+    users = np.arange(len(dataset.user_ids)) if everywhere else split_users(dataset).users
     items = dataset.items.copy()
     items[ends[users]] = number
     return replace(dataset, items=items)
@@ -53,9 +53,9 @@ def test_the_newest_events_of_held_out_users_are_not_trained_on(name: str, plain
 
 
 def test_one_tenth_of_the_users_is_held_out_with_a_tenth_of_their_events(plain: Dataset) -> None:
-    parted = split(plain)
+    parted = split_users(plain)
     assert len(parted.users) == 20
     assert not set(parted.users.tolist()) & set(parted.train.users.tolist())
-    assert np.bincount(parted.sought.users)[parted.users].tolist() == [1] * 20
+    assert np.bincount(parted.relevant.users)[parted.users].tolist() == [1] * 20
     newest = plain.times[plain.offsets()[1:] - 1][parted.users]
-    assert sorted(parted.sought.times.tolist()) == sorted(newest.tolist())
+    assert sorted(parted.relevant.times.tolist()) == sorted(newest.tolist())

@@ -13,10 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import sparse
 
-from services.engine.recipes import peers, tables
+from services.engine.recipes import tables
 from services.engine.training.dataset.dataset import Dataset
 from services.engine.training.methods import ease, rp3beta, transitions
-from services.engine.training.methods.ease import weights as ease_weights
+from services.engine.training.methods.ease import ease as ease_weights
+from services.engine.training.methods.stan import stan
 from shared.models.histories import WeightedEvents
 from shared.models.neighbours import Neighbours
 
@@ -53,8 +54,8 @@ def test_followers_are_decayed_directed_counts(
                     counts[head, tail] += fade**step
                     counts[tail, head] += backward * fade**step
     fame = Counter(item for walk in walks for item in walk)
-    settings: dict[str, Any] = {"fade": fade, "backward": backward, "reach": reach, "arrive": arrive}
-    found = transitions.followers([weighted_events(walks)], ITEMS, **settings).toarray()
+    settings: dict[str, Any] = {"decay": fade, "backward": backward, "reach": reach, "target_norm": arrive}
+    found = transitions.transition_counts([weighted_events(walks)], ITEMS, **settings).toarray()
     for head in range(ITEMS):
         for tail in range(ITEMS):
             expected = counts[head, tail] / (max(fame[head], 1e-9) ** 0.5 * max(fame[tail], 1e-9) ** arrive)
@@ -64,14 +65,14 @@ def test_followers_are_decayed_directed_counts(
 def test_followers_are_the_same_in_chunks() -> None:
     random = np.random.default_rng(4)
     walks = [random.integers(0, ITEMS, random.integers(1, 20)).tolist() for _ in range(30)]
-    whole = transitions.followers([weighted_events(walks)], ITEMS).toarray()
+    whole = transitions.transition_counts([weighted_events(walks)], ITEMS).toarray()
     parts = [weighted_events(walks[:7]), weighted_events(walks[7:8]), weighted_events(walks[8:])]
-    np.testing.assert_allclose(transitions.followers(parts, ITEMS).toarray(), whole, rtol=1e-5)
+    np.testing.assert_allclose(transitions.transition_counts(parts, ITEMS).toarray(), whole, rtol=1e-5)
 
 
 def test_followers_count_their_types_weights() -> None:
     seen = WeightedEvents(np.array([0, 0]), np.array([0, 1], np.int32), np.arange(2), np.array([0.2, 1.0]))
-    found = transitions.followers([seen], 2, fade=0.8, backward=0.5).toarray()
+    found = transitions.transition_counts([seen], 2, decay=0.8, backward=0.5).toarray()
     assert found[0, 1] == pytest.approx(0.8 * 0.2 / sqrt(0.2))
 
 
@@ -120,7 +121,7 @@ def test_walks_are_those_of_rp3beta() -> None:
     back = (seen / np.maximum(seen.sum(1, keepdims=True), 1)) ** 0.7
     expected = (forward @ back) / np.maximum(seen.sum(0), 1) ** 0.3
     np.fill_diagonal(expected, 0)
-    found = dense(rp3beta.walks(sparse.csr_array(seen.astype(np.float32)), keep=10))
+    found = dense(rp3beta.rp3beta(sparse.csr_array(seen.astype(np.float32)), keep=10))
     np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
@@ -162,6 +163,6 @@ def test_sessions_before_1970_count_by_their_age_as_others_do() -> None:
     for start in (-1_000_000, 1_000_000):
         times = [start, start + 1, start + 50, start + 60]
         dataset = Dataset.from_arrow(pa.table({**rows, "TIMESTAMP": times}))
-        scales.append(peers.sessions(dataset, {}, reach=3.0).scale)
+        scales.append(stan(dataset, {}, reach=3.0).scale)
     np.testing.assert_allclose(scales[0], scales[1])
     np.testing.assert_allclose(scales[0], np.array([np.exp(-1), 1]) / np.sqrt(2), rtol=1e-6)

@@ -12,7 +12,7 @@ import pytest
 
 from services.engine.recipes import RECIPES, Dataset, ecommerce, train
 from services.engine.training.dataset import columns
-from services.engine.training.dataset.columns import Room
+from services.engine.training.dataset.columns import ColumnStorage
 from services.engine.training.methods import item_cosine
 from shared import models
 from tests.unit.engine.recipes.conftest import START, crowd, interactions
@@ -29,14 +29,14 @@ RECIPES_IN_PIECES = [
 
 
 @pytest.fixture
-def files(tmp_path: Path) -> Room:
+def files(tmp_path: Path) -> ColumnStorage:
     """Every column in a file, and pieces of no more than two hundred interactions."""
-    return Room(tmp_path, mapped_from=1, at_once=200)
+    return ColumnStorage(tmp_path, mapped_from_bytes=1, rows_per_piece=200)
 
 
 @pytest.fixture(autouse=True)
 def _small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(columns, "ROWS_AT_ONCE", 150)
+    monkeypatch.setattr(columns, "ROWS_PER_PIECE", 150)
 
 
 def shop() -> pa.Table:
@@ -65,14 +65,14 @@ def resident(folder: Path) -> int:
     return total
 
 
-def test_what_is_read_piece_by_piece_into_files_is_what_is_read_at_once(files: Room) -> None:
+def test_what_is_read_piece_by_piece_into_files_is_what_is_read_at_once(files: ColumnStorage) -> None:
     table = shop()
     items, users = pa.table({"ITEM_ID": ["new", "a1"]}), pa.table({"USER_ID": ["u999", "nobody"]})
     held = Dataset.from_arrow(table, items, users)
 
     read = Dataset.read(slices(table, 70), len(table), items, users, files)
 
-    assert len(held) > 10 * files.at_once
+    assert len(held) > 10 * files.rows_per_piece
     assert read.event_type_names == held.event_type_names
     assert read.user_ids.tolist() == held.user_ids.tolist()
     assert read.item_ids.tolist() == held.item_ids.tolist()
@@ -81,7 +81,7 @@ def test_what_is_read_piece_by_piece_into_files_is_what_is_read_at_once(files: R
         np.testing.assert_array_equal(one, other)
 
 
-def test_a_table_is_gone_before_the_next_one_is_read(files: Room) -> None:
+def test_a_table_is_gone_before_the_next_one_is_read(files: ColumnStorage) -> None:
     whole = shop()
     earlier: list[weakref.ref[pa.Table]] = []
 
@@ -93,14 +93,14 @@ def test_a_table_is_gone_before_the_next_one_is_read(files: Room) -> None:
             yield table
             del table
 
-    Dataset.read(tables(), len(whole), room=files)
+    Dataset.read(tables(), len(whole), storage=files)
 
     assert len(earlier) > 10
 
 
-def test_what_was_gone_over_takes_no_memory(files: Room, tmp_path: Path) -> None:
+def test_what_was_gone_over_takes_no_memory(files: ColumnStorage, tmp_path: Path) -> None:
     table = shop()
-    read = Dataset.read(slices(table, 500), len(table), room=files)
+    read = Dataset.read(slices(table, 500), len(table), storage=files)
     few = read.where(read.users % 2 == 0)
     assert few.users.max() > 0
     assert resident(tmp_path) > 0
@@ -113,13 +113,13 @@ def test_what_was_gone_over_takes_no_memory(files: Room, tmp_path: Path) -> None
 
 @pytest.mark.parametrize("recipe", RECIPES_IN_PIECES)
 def test_a_model_is_the_same_from_files(
-    recipe: str, files: Room, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    recipe: str, files: ColumnStorage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     table = shop()
     held, metrics = train(RECIPES[recipe], Dataset.from_arrow(table), {})
     models.save(held, tmp_path / "held")
 
-    read = Dataset.read(slices(table, 300), len(table), room=files)
+    read = Dataset.read(slices(table, 300), len(table), storage=files)
     piecewise, again = train(RECIPES[recipe], read, {})
     models.save(piecewise, tmp_path / "piecewise")
 
@@ -128,24 +128,24 @@ def test_a_model_is_the_same_from_files(
 
 
 def test_users_in_common_are_the_same_counted_in_pieces_and_held(
-    files: Room, monkeypatch: pytest.MonkeyPatch
+    files: ColumnStorage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     table = shop()
-    read = Dataset.read(slices(table, 300), len(table), room=files)
-    counted = item_cosine.similar(read, shrinkage=10, keep=5)
+    read = Dataset.read(slices(table, 300), len(table), storage=files)
+    counted = item_cosine.item_cosine(read, shrinkage=10, keep=5)
 
     monkeypatch.setattr(item_cosine, "_CELLS_PER_INTERACTION", 0)
-    held = item_cosine.similar(read, shrinkage=10, keep=5)
+    held = item_cosine.item_cosine(read, shrinkage=10, keep=5)
 
     np.testing.assert_array_equal(counted.items, held.items)
     np.testing.assert_array_equal(counted.weights, held.weights)
 
 
-def test_baskets_are_the_same_in_pieces(files: Room) -> None:
+def test_baskets_are_the_same_in_pieces(files: ColumnStorage) -> None:
     table = shop()
-    held = ecommerce.baskets(Dataset.from_arrow(table))
+    held = ecommerce.daily_baskets(Dataset.from_arrow(table))
 
-    piecewise = ecommerce.baskets(Dataset.read(slices(table, 300), len(table), room=files))
+    piecewise = ecommerce.daily_baskets(Dataset.read(slices(table, 300), len(table), storage=files))
 
     assert len(held.user_ids) > 1000
     np.testing.assert_array_equal(piecewise.user_ids, held.user_ids)
@@ -154,4 +154,4 @@ def test_baskets_are_the_same_in_pieces(files: Room) -> None:
 
 def test_a_full_disk_is_told_of(tmp_path: Path) -> None:
     with pytest.raises(OSError, match=r"No space left|too large"):
-        Room(tmp_path, mapped_from=1).empty(1 << 58, np.int8)
+        ColumnStorage(tmp_path, mapped_from_bytes=1).empty(1 << 58, np.int8)

@@ -10,7 +10,7 @@ import pytest
 
 from services.engine.recipes import RECIPES, Dataset, evaluate
 from services.engine.recipes.recipe import Recipe, silent
-from services.engine.recipes.segment_attribute_affinity import Kinds
+from services.engine.recipes.segment_attribute_affinity import ItemsByAttribute
 from services.engine.training.methods import user_segments
 from shared.errors import Permanent
 from shared.models import Model
@@ -48,7 +48,7 @@ def test_users_rank_as_their_own_scores_do(model: Model) -> None:
     item = model.items.numbers["a3"]
     scores = [scored(model, user)["a3"] for user in model.users.strings]
 
-    [segment] = user_segments.segments(model, [np.array([item])], len(model.users))
+    [segment] = user_segments.user_segments(model, [np.array([item])], len(model.users))
 
     ranked = [scores[user] for user in segment.tolist()]
     assert ranked == pytest.approx(sorted(ranked, reverse=True), abs=2e-6)
@@ -59,21 +59,21 @@ def test_several_items_are_scored_by_their_sum(model: Model) -> None:
     chosen = [model.items.numbers[item] for item in ("a1", "b1")]
     totals = [sum(scored(model, user)[item] for item in ("a1", "b1")) for user in model.users.strings]
 
-    [segment] = user_segments.segments(model, [np.array(chosen)], 10)
+    [segment] = user_segments.user_segments(model, [np.array(chosen)], 10)
 
     assert [totals[user] for user in segment] == pytest.approx(sorted(totals, reverse=True)[:10], abs=1e-5)
 
 
 def test_blocks_and_passes_change_nothing(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
     targets = [np.array([item]) for item in range(len(model.items))]
-    whole = user_segments.segments(model, targets, 20)
+    whole = user_segments.user_segments(model, targets, 20)
 
     monkeypatch.setattr(user_segments, "_CELLS_PER_BLOCK", 50)
     monkeypatch.setattr(user_segments, "_SPARE", 3)
-    monkeypatch.setattr(user_segments, "_MOST_LEADERS", 200)
-    pieces = user_segments.segments(model, targets, 20)
+    monkeypatch.setattr(user_segments, "_MAX_CANDIDATES", 200)
+    pieces = user_segments.user_segments(model, targets, 20)
 
-    assert user_segments.at_once(model, 20) == 4
+    assert user_segments.segments_per_pass(model, 20) == 4
     assert [found.tolist() for found in pieces] == [found.tolist() for found in whole]
 
 
@@ -82,31 +82,33 @@ def test_parts_that_are_no_tables_of_neighbours_count_too(tastes: Dataset) -> No
     assert any(part.table.kind != "neighbours" for part in scorer.components)
     scores = [scored(scorer, user)["a3"] for user in scorer.users.strings]
 
-    [segment] = user_segments.segments(scorer, [np.array([scorer.items.numbers["a3"]])], 20)
+    [segment] = user_segments.user_segments(scorer, [np.array([scorer.items.numbers["a3"]])], 20)
 
     assert [scores[user] for user in segment] == pytest.approx(sorted(scores, reverse=True)[:20], abs=1e-5)
 
 
 def test_only_allowed_users_are_in_a_segment(model: Model) -> None:
     item = np.array([model.items.numbers["a3"]])
-    [everybody] = user_segments.segments(model, [item], 5)
+    [everybody] = user_segments.user_segments(model, [item], 5)
     mask = np.ones(len(model.users), bool)
     mask[everybody[:2]] = False
 
-    [some] = user_segments.segments(model, [item], 3, [mask])
+    [some] = user_segments.user_segments(model, [item], 3, [mask])
 
     assert some.tolist() == everybody[2:].tolist()
 
 
 def test_a_taste_finds_its_users(model: Model) -> None:
-    [segment] = user_segments.segments(model, [Kinds(model).matching([("colour", "blue")])], 30)
+    [segment] = user_segments.user_segments(
+        model, [ItemsByAttribute(model).matching([("colour", "blue")])], 30
+    )
 
     assert len(segment) == 30
     assert all(int(model.users.strings[user][1:]) % 2 == 1 for user in segment)
 
 
 def test_conditions_are_met_together_and_a_cell_may_hold_several_values(model: Model) -> None:
-    kinds = Kinds(model)
+    kinds = ItemsByAttribute(model)
 
     found = kinds.matching([("COLOUR", "red"), ("COLOUR", "big"), ("PRICE", "1")])
 

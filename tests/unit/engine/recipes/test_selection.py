@@ -67,7 +67,7 @@ def test_half_of_the_held_out_are_strangers_to_the_training_data(evaluator: Hold
         known = np.isin(fold.held.users, fold.train.users)
         assert known.sum() == len(known) // 2
         assert not set(zip(fold.train.users, fold.train.times, strict=True)) & set(
-            zip(fold.held.sought.users, fold.held.sought.times, strict=True)
+            zip(fold.held.relevant.users, fold.held.relevant.times, strict=True)
         )
 
 

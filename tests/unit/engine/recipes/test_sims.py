@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from services.engine.recipes import RECIPES, Dataset
 from services.engine.recipes.recipe import Hyperparameters, silent
-from services.engine.recipes.sims import likeness, usual
-from services.engine.training.methods.item_cosine import users_by_items
+from services.engine.recipes.sims import within_percentiles
+from services.engine.training.methods.asymmetric_cosine import asymmetric_cosine
+from services.engine.training.methods.user_item_matrix import binary_matrix
 from tests.unit.engine.recipes.conftest import interactions
 
 RECIPE = RECIPES["aws-sims"]
@@ -41,7 +42,7 @@ def test_weights_are_those_of_the_definition(
     for user, item in touched:
         users[f"i{item}"].add(user)
     data = dataset(touched)
-    table = likeness(users_by_items(data), discount=discount, fewest=fewest)
+    table = asymmetric_cosine(binary_matrix(data), discount=discount, min_common=fewest, keep=500)
     for number, item in enumerate(data.item_ids):
         near, weights = table.row(number)
         found = {data.item_ids[other]: weight for other, weight in zip(near, weights.tolist(), strict=True)}
@@ -85,7 +86,9 @@ def test_pairs_that_too_few_users_share_are_not_alike() -> None:
 
 
 def kept(data: Dataset, **given: str) -> Dataset:
-    return usual(data, Hyperparameters.of({"algorithmHyperParameters": EVERYTHING | given}, EVERYTHING))
+    return within_percentiles(
+        data, Hyperparameters.of({"algorithmHyperParameters": EVERYTHING | given}, EVERYTHING)
+    )
 
 
 def test_percentiles_leave_out_the_shortest_and_longest_histories() -> None:
@@ -100,7 +103,7 @@ def test_percentiles_leave_out_the_shortest_and_longest_histories() -> None:
     assert lengths(min_user_history_length_percentile="0.5") == list(range(10, 21))
     assert lengths(max_user_history_length_percentile="0.5") == list(range(1, 12))
     shaping = {"featureTransformationParameters": {**EVERYTHING, "max_user_history_length_percentile": "0.5"}}
-    assert len(usual(data, Hyperparameters.of(shaping, EVERYTHING))) == sum(range(1, 12))
+    assert len(within_percentiles(data, Hyperparameters.of(shaping, EVERYTHING))) == sum(range(1, 12))
 
 
 def test_percentiles_leave_out_the_rarest_and_most_frequent_items() -> None:

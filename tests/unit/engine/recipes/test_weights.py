@@ -8,7 +8,12 @@ import pyarrow as pa
 import pytest
 
 from services.engine.recipes import Dataset
-from services.engine.training.dataset.event_weights import configured, counted, known_types, numbered
+from services.engine.training.dataset.event_weights import (
+    configured_weights,
+    counted_interactions,
+    model_event_types,
+    weights_of,
+)
 from shared.errors import Permanent
 
 ROWS = [
@@ -37,7 +42,7 @@ def dataset() -> Dataset:
 
 
 def kept(dataset: Dataset, **config: Any) -> list[int]:
-    return sorted(counted(dataset, config).times.tolist())
+    return sorted(counted_interactions(dataset, config).times.tolist())
 
 
 def test_everything_but_what_says_nothing_counts(dataset: Dataset) -> None:
@@ -62,7 +67,7 @@ def test_events_config_sets_types_thresholds_and_weights(dataset: Dataset) -> No
     ]
     config = {"eventsConfig": {"eventParametersList": parameters}}
     assert kept(dataset, **config) == [1, 2]
-    assert configured(config) == {"": 0.0, "purchase": 1.0, "view": 0.1, "rented": 0.0}
+    assert configured_weights(config) == {"": 0.0, "purchase": 1.0, "view": 0.1, "rented": 0.0}
 
 
 def test_uncounted_types_train_when_nothing_else_is_there(dataset: Dataset) -> None:
@@ -72,10 +77,10 @@ def test_uncounted_types_train_when_nothing_else_is_there(dataset: Dataset) -> N
 
 def test_the_sentence_names_the_settings_and_the_types(dataset: Dataset) -> None:
     with pytest.raises(Permanent, match=r"eventType \(nosuch\).*impression, purchase, rented, view"):
-        counted(dataset, {"eventType": "nosuch"})
+        counted_interactions(dataset, {"eventType": "nosuch"})
 
 
 def test_the_last_type_stands_for_every_other(dataset: Dataset) -> None:
-    names = known_types(dataset, {"": 0.0, "click": 0.5})
+    names = model_event_types(dataset, {"": 0.0, "click": 0.5})
     assert names == ("click", "impression", "purchase", "rented", "view", "")
-    assert numbered({"": 0.0, "click": 0.5}, names).tolist() == [0.5, 0, 0, 0, 0, 0]
+    assert weights_of({"": 0.0, "click": 0.5}, names).tolist() == [0.5, 0, 0, 0, 0, 0]
