@@ -156,7 +156,7 @@ async def test_values_that_were_stored_without_a_bound_train_as_none(
     assert len(dataset) == 6
     assert np.nan_to_num(dataset.values, nan=-1).tolist() == [-1, -1, -1, -1, 0, 2.5]
     assert np.nan_to_num(dataset.item_columns["PRICE"], nan=-1).tolist() == [-1, 0]
-    assert left_out(dataset.left_out) == [
+    assert left_out(dataset.dropped_values) == [
         "3 interactions have an EVENT_VALUE beyond 1e+12; they count without it."
     ]
 

@@ -11,7 +11,8 @@ import pytest
 from services.engine.recipes import RECIPES, Dataset, evaluate
 from services.engine.recipes.configuration import check
 from services.engine.recipes.recipe import silent
-from services.engine.recipes.trending_now import accuracy, rises
+from services.engine.recipes.trending_now import accuracy
+from services.engine.training.methods.trend import rises
 from shared.errors import Permanent
 
 RECIPE = RECIPES["aws-trending-now"]
