@@ -1,4 +1,4 @@
-"""Kafka from the command line: make the topics, replay dead letters."""
+"""Kafka from the command line: create the topics, replay dead letters."""
 
 from __future__ import annotations
 
@@ -21,16 +21,18 @@ def main() -> int:
     """Run one command; return the exit status."""
     parser = argparse.ArgumentParser(prog="python -m shared.kafka", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    topics = commands.add_parser("topics", help="make the topics of the registry, or check them")
+    topics = commands.add_parser(
+        "topics", help="create the topics of the registry, and check those that exist"
+    )
     topics.add_argument("--patience", type=float, default=30, help="seconds to wait for Kafka")
     topics.add_argument(
-        "--grants", action="store_true", help="also give each service's user the rights of the registry"
+        "--grants", action="store_true", help="also grant each service's user its rights in the registry"
     )
-    again = commands.add_parser("replay", help="publish dead letters to their topics again")
-    again.add_argument("topic", help="a dead-letter topic, such as orders-v1-tracker-dlq")
-    again.add_argument("--limit", type=int, help="how many at the most")
+    replaying = commands.add_parser("replay", help="publish dead letters to their topics again")
+    replaying.add_argument("topic", help="a dead-letter topic, such as orders-v1-tracker-dlq")
+    replaying.add_argument("--limit", type=int, help="the largest number of letters to replay")
     arguments = parser.parse_args()
-    # What goes wrong is told in one sentence below; what the clients log meanwhile would bury it.
+    # An error is printed in one sentence below, which must not drown in what the clients log.
     logging.disable()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     settings = KafkaSettings()

@@ -1,4 +1,4 @@
-"""What a subscription does at the moment: it reads, handles, or waits for a dependency, and since when."""
+"""What a subscription is doing (reading, handling, waiting for a dependency), and since when."""
 
 from __future__ import annotations
 
@@ -12,11 +12,13 @@ from shared.observability import gauge
 
 FIRST_PAUSE_SECONDS = 0.1
 MAX_PAUSE_SECONDS = 10.0
+"""Pauses between retries double from the first to this one; arbitrary."""
 
 UNREADY_SECONDS = 60.0
-"""Shorter waits are restarts of a dependency, which nobody need look at."""
+"""After so long a wait the process is not ready; restarts of a dependency are shorter. Arbitrary."""
 
 MAX_REASON_CHARACTERS = 300
+"""Characters of a reason in the answer of /readyz; arbitrary."""
 
 WAITING = gauge(
     "endcap_kafka_consumer_waiting_seconds",
@@ -25,18 +27,18 @@ WAITING = gauge(
 )
 
 
-class Ending(Exception):
-    """The consumer ends: leave the records unfinished, and so uncommitted, for the next one."""
+class ConsumerEnding(Exception):
+    """The consumer is ending: its unfinished records stay uncommitted, and the next consumer gets them."""
 
 
 class Activity:
-    """The activity of one subscription: for its watchdog, readiness, metrics and alerts."""
+    """The activity of one subscription, for its watchdog, readiness and metrics."""
 
     def __init__(self, topic: str, group: str) -> None:
         self.busy = False
         """Whether the records of a poll are being handled."""
         self.active_at = monotonic()
-        """When a handler last returned, or a dependency last proved to be away; later during a pause."""
+        """When a handler last returned or a dependency last failed (monotonic seconds); later in a pause."""
         self._name = f"reading {topic} as {group}"
         self._waiting_since: float | None = None
         self._waits_for = ""
@@ -44,7 +46,7 @@ class Activity:
 
     @contextlib.contextmanager
     def handling(self) -> Iterator[None]:
-        """Be busy."""
+        """Count as busy inside the context."""
         self.busy, self.active_at = True, monotonic()
         try:
             yield
@@ -52,42 +54,45 @@ class Activity:
             self.busy, self.active_at = False, monotonic()
 
     def worked(self) -> None:
-        """Note that a handler or a dependency did what it was asked for."""
+        """Record a success of a handler or a dependency, which ends a wait."""
         self.active_at = monotonic()
         self._waiting_since = None
 
     def waits(self, reason: str) -> None:
-        """Note what did not work; the wait counts from its first reason."""
+        """Record a failure of a dependency; a wait starts with its first failure."""
         self.active_at = monotonic()
         self._waits_for = reason
         if self._waiting_since is None:
             self._waiting_since = monotonic()
 
     def waiting_seconds(self) -> float:
-        """Return how long it has been waiting, 0 when it isn't."""
+        """Return how long it has been waiting; 0.0 while it is not."""
         since = self._waiting_since
         return 0.0 if since is None else monotonic() - since
 
     def long_wait(self) -> str | None:
-        """Return what it waits for once that has taken longer than `UNREADY_SECONDS`."""
+        """Return what it waits for if it has waited longer than `UNREADY_SECONDS`, else None."""
         seconds = self.waiting_seconds()
         if seconds <= UNREADY_SECONDS:
             return None
         return f"{self._name} has been waiting for {seconds:.0f} s: {self._waits_for[:MAX_REASON_CHARACTERS]}"
 
     async def pause(self, seconds: float, ending: asyncio.Event) -> None:
-        """Wait; raise Ending when the consumer ends. The watchdog does not doubt until the pause is over."""
+        """Sleep for `seconds` ± 20 %; raises ConsumerEnding when `ending` is set.
+
+        The pause does not count as inactivity.
+        """
         self.active_at = monotonic() + 1.2 * seconds
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds * random.uniform(0.8, 1.2)):  # noqa: S311
                 await ending.wait()
         self.active_at = monotonic()
         if ending.is_set():
-            raise Ending
+            raise ConsumerEnding
 
 
 def pauses() -> Iterator[float]:
-    """Yield the seconds of one pause after the other, without end."""
+    """Yield the seconds of one pause after another, without end: exponential back-off."""
     seconds = FIRST_PAUSE_SECONDS
     while True:
         yield seconds

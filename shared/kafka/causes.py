@@ -1,4 +1,4 @@
-"""Whose fault an error of a handler is: the record's, a dependency's that is away, or a defect's."""
+"""The cause of a handler's error: the record, a dependency, or a defect."""
 
 from __future__ import annotations
 
@@ -13,22 +13,20 @@ from shared.postgres import UNAVAILABLE
 
 
 class Cause(Enum):
-    """What to do with the records of a call that failed."""
+    """The cause of an error, and what follows for the records of the call."""
 
-    REFUSED = "the record will never be taken: to the dead-letter topic at once"
-    DISPUTED = (
-        "the record contradicts other rows, perhaps only now: to the dead-letter topic after some tries"
-    )
-    DEPENDENCY = "a dependency is away or busy: wait for it, however long that takes"
-    UNEXPECTED = "a defect, or a record that nobody thought of: to the dead-letter topic after some tries"
+    REFUSED = "the record is invalid: to the dead-letter topic at once"
+    DISPUTED = "the record contradicts other rows, perhaps only now: to the dead-letter topic after retries"
+    DEPENDENCY = "a dependency is not reachable or busy: retry without limit"
+    UNEXPECTED = "a defect, or an unforeseen record: to the dead-letter topic after retries"
 
 
 def cause_of(error: Exception) -> Cause:
     """Return the cause of an error that a handler raised."""
     for cause, kinds in _CAUSES:
         if isinstance(error, kinds):
-            # asyncpg raises its InterfaceError, which otherwise says that a connection is of no use, also as
-            # a ValueError: an argument is none of its type, such as an integer that is too large.
+            # InterfaceError means an unusable connection, but asyncpg also raises subclasses that are
+            # ValueErrors, for an argument that does not fit its type, such as an integer that is too large.
             if isinstance(error, asyncpg.InterfaceError) and isinstance(error, ValueError):
                 return Cause.REFUSED
             return cause
@@ -36,9 +34,9 @@ def cause_of(error: Exception) -> Cause:
 
 
 _REDIS_ERRORS = {
-    # A value that redis-py can't send.
+    # A value that redis-py can't encode.
     Cause.REFUSED: ("DataError",),
-    # Redis is away, full or starting.
+    # Redis is not reachable, full or starting.
     Cause.DEPENDENCY: (
         "ConnectionError",
         "TimeoutError",
@@ -50,7 +48,7 @@ _REDIS_ERRORS = {
 
 
 def _cause_in_redis(error: Exception) -> Cause | None:
-    """Return the cause of an error of redis-py, which most processes don't import."""
+    """Return the cause of an error of redis-py, if the process has imported it; most have not."""
     errors = sys.modules.get("redis.exceptions")
     if errors is None:
         return None
@@ -65,7 +63,7 @@ _CAUSES: tuple[tuple[Cause, tuple[type[Exception], ...]], ...] = (
         Cause.REFUSED,
         (
             Permanent,
-            # A value: out of range, not of its type, a character that Postgres can't keep.
+            # A value that is out of range, not of its type, or has a character that Postgres can't store.
             asyncpg.DataError,
             # An index row, an expression or a row that is too large.
             asyncpg.ProgramLimitExceededError,
@@ -81,14 +79,13 @@ _CAUSES: tuple[tuple[Cause, tuple[type[Exception], ...]], ...] = (
             Transient,
             KafkaError,
             *UNAVAILABLE,
-            # No connections are allowed to the database while it is maintained, and its disk may fail.
+            # Maintenance that allows no connections, and failures of the disk.
             asyncpg.ObjectNotInPrerequisiteStateError,
             asyncpg.PostgresSystemError,
-            # A migration changed a table under a prepared statement.
+            # A migration has changed a table under a prepared statement.
             asyncpg.InvalidCachedStatementError,
-            # A migration has not run yet. Every event would fail, and none of them is the cause: names of
-            # tables, columns and functions come from queries.sql, never from a record, and no table has
-            # policies on its rows.
+            # A migration has not run yet. Every event fails, whatever it holds: names of tables, columns and
+            # functions come from queries.sql, never from a record, and no table has row-level policies.
             asyncpg.UndefinedTableError,
             asyncpg.UndefinedColumnError,
             asyncpg.UndefinedFunctionError,

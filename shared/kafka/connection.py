@@ -1,4 +1,4 @@
-"""How every client of ours connects: address, security, and a bound on every request."""
+"""Connection options of every Kafka client: address, security, and a timeout of every request."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ if TYPE_CHECKING:
     from shared.settings import KafkaSettings
 
 METADATA_MAX_AGE_MS = 60_000
-"""New partitions, and leaders after a restart of the broker, are found within a minute."""
+"""The longest time until a client knows new partitions and leaders; aiokafka's default is five minutes."""
 
 REQUEST_TIMEOUT_MS = 10_000
-"""A frozen broker is given up after this long, and the connection made anew."""
+"""After this long without a response the connection to a frozen broker is replaced; arbitrary."""
 
 
 def client_options(settings: KafkaSettings, client_id: str) -> dict[str, Any]:
-    """Keyword arguments that every aiokafka client takes."""
+    """Return the keyword arguments that every aiokafka client takes."""
     options: dict[str, Any] = {
         "bootstrap_servers": settings.kafka_bootstrap_servers,
         "client_id": client_id,
@@ -29,7 +29,7 @@ def client_options(settings: KafkaSettings, client_id: str) -> dict[str, Any]:
     if settings.kafka_security_protocol.endswith("SSL"):
         options["ssl_context"] = create_ssl_context(cafile=settings.kafka_ca_file)
     if settings.kafka_security_protocol == "SASL_PLAINTEXT":
-        # The settings say so, and docs/security.md says where that is safe: no warning for each connection.
+        # A choice of the settings, and docs/security.md says where it is safe: no warning per connection.
         logging.getLogger("aiokafka.conn").addFilter(_without_password_warning)
     if settings.kafka_security_protocol.startswith("SASL"):
         password = settings.kafka_password

@@ -1,7 +1,7 @@
-"""Consuming: each poll's events go to a handler, and offsets are committed after it has returned.
+"""Consumption: a handler gets the events of each poll, and offsets are committed after it has returned.
 
-A record is handled at least once. What a handler can't take goes to the dead-letter topic; what it can't
-take now, because a dependency is away, is tried again until it can.
+A record is handled at least once. Records that a handler refuses go to the dead-letter topic; while a
+dependency is not reachable, the handler is called again until it succeeds.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 import structlog
 
 from shared.kafka.adapter import GATHER_SECONDS
-from shared.kafka.calling import Handler
 from shared.kafka.producer import Producer
+from shared.kafka.retrying_handler import Handler
 from shared.kafka.subscription import Subscription
 from shared.kafka.watchdog import Watchdog
 
@@ -24,9 +24,10 @@ if TYPE_CHECKING:
     from shared.settings import KafkaSettings
 
 MAX_CONSECUTIVE_BAD = 200
-"""As many as Sentry's consumers allow; fewer may be one batch of one shop."""
+"""The limit of Sentry's consumers (arroyo's DlqLimit); fewer may be one batch of one shop."""
 
 STALL_SECONDS = 60.0
+"""How long a subscription may stand still; twice the rebalance timeout."""
 
 log = structlog.get_logger()
 
@@ -47,8 +48,8 @@ class Consumer:
         """Consume for `service`.
 
         After `max_consecutive_bad` bad records in a row, of several tenants, a subscription halts for a
-        while, since then the fault is rather ours than theirs. A process that doesn't get on for
-        `stall_seconds` ends.
+        while, since the cause is then probably a defect. A process that stands still for `stall_seconds`
+        exits.
         """
         self._settings = settings
         self._service = service
@@ -67,15 +68,15 @@ class Consumer:
         batch: int = 500,
         gather: float = GATHER_SECONDS,
     ) -> None:
-        """Give the events of each poll of `topic`, at most `batch`, to `handler`.
+        """Call `handler` with the events of each poll of `topic`, at most `batch`, in order per key.
 
-        A handler that costs much for each call, and isn't waited for, lets events `gather` for that many
-        seconds between two polls; the first event after a silence comes at once all the same.
+        `gather` is the pause in seconds after a poll with records, for handlers whose calls are expensive and
+        not urgent; the first event after a pause is handled at once.
 
-        Events come in order per key. The group is the service's name, or `<service>-<purpose>`. On a
-        compacted topic the handler also gets `Tombstone`s. The handler raises Transient to be called
-        again with the same events later, and Permanent for events that it can never take: then each
-        is tried alone, and goes to the dead-letter topic if it fails again.
+        The group is the service's name, or `<service>-<purpose>`. On a compacted topic the handler also gets
+        `Tombstone`s. The handler raises Transient to be called again with the same events later, and
+        Permanent for invalid events: each is then tried alone, and goes to the dead-letter topic if it fails
+        again. Raises ValueError if the registry does not list the service as a consumer of the topic.
         """
         if self._service not in topic.consumers:
             message = f"the registry of topics doesn't list {self._service} as consumer of {topic.name}"
@@ -95,23 +96,23 @@ class Consumer:
         )
 
     async def start(self) -> None:
-        """Begin to read; Kafka may be away."""
+        """Start reading; Kafka need not be reachable."""
         for subscription in self.subscriptions:
             subscription.session.start()
         self._watchdog.start(self.subscriptions, end=_end_process)
 
     async def stop(self) -> None:
-        """End within a few seconds; calls of handlers that are under way may end, and no other begins."""
+        """Stop within a few seconds: running calls of handlers may return, and no others start."""
         await self._watchdog.stop()
         await asyncio.gather(*(subscription.session.stop() for subscription in self.subscriptions))
         await self._dead_letters.stop()
 
     def alive(self) -> str | None:
-        """Return which subscription only a restart may help, and why."""
+        """Return which subscriptions need a restart of the process, and why; None if none does."""
         return _all(subscription.alive() for subscription in self.subscriptions)
 
     def ready(self) -> str | None:
-        """Return which subscriptions have halted or wait for a dependency for long, and why."""
+        """Return which subscriptions have halted or have waited for long, and why; None if none has."""
         return _all(subscription.ready() for subscription in self.subscriptions)
 
 
@@ -120,6 +121,6 @@ def _all(sentences: Iterable[str | None]) -> str | None:
 
 
 def _end_process(reason: str) -> None:
-    """Leave at once: the supervisor starts the process again, and a new consumer gets on."""
+    """Exit at once: the supervisor restarts the process, and its new consumer goes on."""
     log.critical("kafka.consumer_stalled", reason=reason)
     os._exit(1)

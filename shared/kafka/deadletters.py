@@ -1,6 +1,6 @@
-"""Where records go that a consumer can't handle: never lost, never in the way of the next.
+"""Dead letters: records that a consumer can't handle are kept in a topic and don't block the next ones.
 
-A dead letter is the record's own key, bytes and headers, and what happened to it in further headers.
+A dead letter has the record's own key, value and headers, and further headers with the reason.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 import structlog
 
 from shared.errors import Permanent, Transient
-from shared.kafka.activity import Activity, Ending, pauses
+from shared.kafka.activity import Activity, ConsumerEnding, pauses
 from shared.kafka.records import Record
 from shared.observability import counter
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 Message = TypeVar("Message", bound="Received")
 
 DELIVER_SECONDS = 5.0
+"""How long Kafka may take to confirm a letter before the next attempt; arbitrary."""
 
 HEADERS = (
     "dlq-reason",
@@ -37,18 +38,20 @@ HEADERS = (
     "original_partition",
     "original_offset",
 )
-"""What is added to a dead letter, and taken off again when it is replayed."""
+"""Headers that are added to a dead letter, and removed when it is replayed."""
 
 ORIGINAL = HEADERS[-3:]
-"""Which record it was."""
+"""The headers that identify the record."""
 
 MAX_REASON_CHARACTERS = 2_000
-MAX_REMEMBERED = 10_000
-"""Dead letters whose offsets are not committed yet: a poll has hundreds or a few thousand records."""
+"""Characters of the reason in a header; arbitrary."""
 
-BURIED = counter(
+MAX_REMEMBERED = 10_000
+"""Dead letters before their offsets are committed: a poll has at most a few thousand records."""
+
+DEAD_LETTERED = counter(
     "endcap_kafka_dead_letters_total",
-    "Records that were put into a dead-letter topic.",
+    "Records that were written to a dead-letter topic.",
     ["topic", "group", "reason"],
 )
 
@@ -57,25 +60,25 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why a record can't be handled: a word for machines, a sentence for people."""
+    """Why a record can't be handled: `kind` for programs, `reason` for people."""
 
     kind: str
     reason: str
     attempts: int
     refused: bool = False
-    """Whether the handler or its database understood the record and refused it (`Cause.REFUSED`)."""
+    """Whether the handler or its database understood the record and refused it (REFUSED or DISPUTED)."""
 
     @property
     def is_a_defect(self) -> bool:
-        """Whether it counts toward the halt; neither a refusal nor a later version of an event does."""
+        """Return whether it counts toward a halt; a refusal and a later version of an event don't."""
         return not self.refused and self.kind != "unsupported_version"
 
 
 class DeadLetters:
     """The dead-letter topic of one subscription.
 
-    It remembers which records went there before their offsets were committed: Kafka sends them again after a
-    rebalance or through another consumer, and they need no second letter.
+    It remembers the records that it has until their offsets are committed: Kafka sends them again after a
+    rebalance or to another consumer, and they need no second letter.
     """
 
     def __init__(
@@ -85,17 +88,17 @@ class DeadLetters:
         self._producer = producer
         self._activity = activity
         self._names = {"topic": topic, "group": group}
-        self._places: dict[tuple[int, int, int], None] = {}
+        self._remembered: dict[tuple[int, int, int], None] = {}
 
     async def put(self, record: Received, failure: Failure, ending: asyncio.Event) -> None:
-        """Deliver a record, however long Kafka takes for it; Ending when it has not and that is set."""
+        """Write a record, however long Kafka takes; raises ConsumerEnding once `ending` is set."""
         for letter in dead_letters(record, failure, self._names["group"]):
             if await self._deliver(letter, ending):
                 break
-        self._places[_place(record)] = None
-        if len(self._places) > MAX_REMEMBERED:
-            del self._places[next(iter(self._places))]
-        BURIED.labels(self._names["topic"], self._names["group"], failure.kind).inc()
+        self._remembered[_identity(record)] = None
+        if len(self._remembered) > MAX_REMEMBERED:
+            del self._remembered[next(iter(self._remembered))]
+        DEAD_LETTERED.labels(self._names["topic"], self._names["group"], failure.kind).inc()
         log.error(
             "kafka.dead_letter",
             **self._names,
@@ -106,18 +109,20 @@ class DeadLetters:
         )
 
     def among(self, records: Sequence[Message]) -> list[Message]:
-        """Return those that went to the dead-letter topic, and whose offsets were not committed since."""
-        return [record for record in records if _place(record) in self._places] if self._places else []
+        """Return those of the records that are dead letters whose offsets are not committed yet."""
+        if not self._remembered:
+            return []
+        return [record for record in records if _identity(record) in self._remembered]
 
     def forget_before(self, positions: Mapping[int, int]) -> None:
-        """Forget what lies before the committed offsets (partition → offset), which never comes again."""
-        if self._places:
-            self._places = dict.fromkeys(
-                place for place in self._places if place[1] >= positions.get(place[0], 0)
+        """Forget the records before the committed offsets (partition → offset), which won't come again."""
+        if self._remembered:
+            self._remembered = dict.fromkeys(
+                identity for identity in self._remembered if identity[1] >= positions.get(identity[0], 0)
             )
 
     async def _deliver(self, letter: Record, ending: asyncio.Event) -> bool:
-        """Deliver a letter; False when it is too large for Kafka."""
+        """Write a letter; return False if it is too large for Kafka."""
         for seconds in pauses():
             if ending.is_set():
                 break
@@ -125,25 +130,25 @@ class DeadLetters:
                 await self._producer.deliver(self.topic, [letter], DELIVER_SECONDS)
             except Transient as error:
                 log.warning("kafka.dead_letter_waits", **self._names, error=str(error))
-                self._activity.waits(f"Kafka took no dead letter, {error}")
+                self._activity.waits(f"Kafka did not confirm a dead letter, {error}")
             except Permanent:
                 return False
             else:
                 self._activity.worked()
                 return True
             await self._activity.pause(seconds, ending)
-        raise Ending
+        raise ConsumerEnding
 
 
-def _place(record: Received) -> tuple[int, int, int]:
-    """With the timestamp: the offsets of a topic that was made anew begin at 0 again."""
+def _identity(record: Received) -> tuple[int, int, int]:
+    """Return (partition, offset, timestamp); the offsets of a topic that was created again start at 0."""
     return record.partition, record.offset, record.timestamp
 
 
 def dead_letters(record: Received, failure: Failure, group: str) -> Iterator[Record]:
-    """Yield the record for the dead-letter topic, then smaller ones in case that it is too large for Kafka.
+    """Yield the dead letter of a record, then smaller ones for the case that it is too large for Kafka.
 
-    Somebody with other limits wrote it then. The last letter still says where the record lies.
+    The second one has no value, the last one no key either; both name the record in their headers.
     """
     added = (
         failure.reason[:MAX_REASON_CHARACTERS],
@@ -155,7 +160,7 @@ def dead_letters(record: Received, failure: Failure, group: str) -> Iterator[Rec
         str(record.partition),
         str(record.offset),
     )
-    # Reasons quote records, which may hold what is no Unicode.
+    # Reasons quote records, which may hold invalid Unicode.
     ours = tuple(zip(HEADERS, (text.encode(errors="backslashreplace") for text in added), strict=True))
     yield Record(record.key, record.value, (*without_ours(record.headers), *ours))
     yield Record(record.key, None, ours)

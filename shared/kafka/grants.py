@@ -1,7 +1,7 @@
-"""Who may do what in Kafka: the rights of each service's user, as the registry of topics says.
+"""Access rights in Kafka (ACLs): those of each service's user follow from the registry of topics.
 
-A service's user has the service's name. The object store logs in to no Kafka that asks for a password, so
-whoever it is may write its notices and nothing else.
+A service's user has the service's name. The object store can't log in to Kafka, so anonymous clients may
+write its notifications, and nothing else.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from shared.events.topics import Topic
 
 ANONYMOUS = "ANONYMOUS"
-"""What Kafka calls a client of a listener that asks for no password."""
+"""Kafka's user of a client on a listener without authentication."""
 
 _ANY_HOST = "*"
 _ALLOW = 3  # AclPermissionType of Kafka's protocol
@@ -54,7 +54,7 @@ class _Operation(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """One right of one user."""
+    """One right of one user: an allowed operation on a topic or group."""
 
     user: str
     operation: _Operation
@@ -64,7 +64,7 @@ class Grant:
 
     @property
     def entry(self) -> tuple[int, str, int, str, str, int, int]:
-        """Its entry in a CreateAcls request of version 1."""
+        """Return its entry in a CreateAcls request of version 1."""
         principal = f"User:{self.user}"
         return (self.resource, self.name, self.pattern, principal, _ANY_HOST, self.operation, _ALLOW)
 
@@ -83,30 +83,30 @@ def grants(topics: Iterable[Topic]) -> list[Grant]:
         if not topic.producers:
             rights.append(_topic(ANONYMOUS, _Operation.WRITE, topic.name))
     rights += [_group(user, _Operation.READ, user) for user in sorted(groups)]
-    # The trainer waits until the tracker has stored what was imported.
+    # The trainer reads how far the tracker is, to wait until an import is stored.
     rights += [_topic("trainer", _Operation.DESCRIBE, topic.name) for topic in (ORDERS, INTERACTIONS)]
     rights.append(_group("trainer", _Operation.DESCRIBE, "tracker"))
     return rights
 
 
 async def make_grants(admin: AIOKafkaAdminClient, rights: Sequence[Grant]) -> None:
-    """Give the rights; doing it again changes nothing. Raises Permanent when Kafka checks no rights."""
+    """Grant the rights, which is idempotent. Raises Permanent if Kafka has no authorizer."""
     answer = await admin._send_to_controller(_CreateAcls(rights))  # noqa: SLF001 - there is no public way
     for error_code, error_message in answer.creation_responses:
         if error_code == _SECURITY_DISABLED:
-            raise Permanent("Kafka checks no rights: set its authorizer.class.name, or leave --grants out.")
+            raise Permanent("Kafka has no authorizer: set authorizer.class.name, or omit --grants.")
         if error_code:
             raise for_code(error_code)(error_message)
 
 
 class _CreateAcls(CreateAclsRequest):  # type: ignore[misc]  # aiokafka has no types
-    """All rights in one request; aiokafka's own holds one."""
+    """All rights in one request; aiokafka's own class holds one."""
 
     def __init__(self, rights: Sequence[Grant]) -> None:
         self._rights = rights
 
     def build(self, request_struct_class: type[CreateAclsRequest_v1]) -> CreateAclsRequest_v1:
-        """Encode for version 1, the oldest that Kafka 4 takes."""
+        """Return the request for version 1, the oldest that Kafka 4 supports."""
         return request_struct_class([right.entry for right in self._rights])
 
 

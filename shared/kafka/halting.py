@@ -1,4 +1,4 @@
-"""When bad records are our own defect: many in a row, of several tenants, and no good one between them."""
+"""Halts: many bad records in a row, of several tenants, are probably a defect of the reader."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from shared.observability import gauge
 
 FIRST_REST_SECONDS = 30.0
 MAX_REST_SECONDS = 300.0
+"""Pauses of a halt double from the first to this one; arbitrary."""
+
 LASTING_SECONDS = 600.0
-"""Five attempts: what is left is that a restart brings other code, settings or memory."""
+"""After this long, five attempts, the process asks for a restart, which may bring other code or settings."""
 
 HALTED = gauge(
     "endcap_kafka_consumer_halted",
@@ -19,26 +21,26 @@ HALTED = gauge(
 )
 
 
-class BadRun:
+class BadRecordCounter:
     """Counts bad records since the last good one.
 
-    A tenant's records count up to its share, so that the limit is only reached by those of at least
-    `tenants` tenants. One tenant may send what nobody can read for as long as it likes: it fills the
-    dead-letter topic, and the others are served.
+    Each tenant counts up to its share of the limit, so that at least `tenants` tenants must have bad records
+    to reach it. One tenant that sends nothing but malformed records fills the dead-letter topic and does not
+    stop the others.
     """
 
     def __init__(self, limit: int, tenants: int) -> None:
-        """`limit` bad records in a row, of at least `tenants` tenants, are too many."""
+        """Set the limit of bad records in a row, of at least `tenants` tenants."""
         self.limit = limit
         self._share = -(-limit // tenants)
         self._by_tenant: Counter[str] = Counter()
 
     def good(self) -> None:
-        """Begin anew: a record was handled."""
+        """Reset the count after a record that was handled."""
         self._by_tenant.clear()
 
     def is_too_many_with(self, tenant: str) -> bool:
-        """Whether one more bad record, of this tenant, reaches the limit."""
+        """Return whether one more bad record of this tenant reaches the limit."""
         return not self.has_its_share(tenant) and self._by_tenant.total() + 1 >= self.limit
 
     def add(self, tenant: str) -> None:
@@ -47,12 +49,12 @@ class BadRun:
             self._by_tenant[tenant] += 1
 
     def has_its_share(self, tenant: str) -> bool:
-        """Whether further bad records of the tenant count for nothing."""
+        """Return whether the tenant has used up its share, so that its further bad records don't count."""
         return self._by_tenant[tenant] >= self._share
 
 
 class Halt:
-    """Whether one subscription has halted, since when, and when it tries again."""
+    """The halt of one subscription: whether it has halted, since when, and when it tries again."""
 
     def __init__(self, topic: str, group: str) -> None:
         self.reason: str | None = None
@@ -67,12 +69,12 @@ class Halt:
         if self.reason is None:
             self._since, self._pause = monotonic(), FIRST_REST_SECONDS
         seconds, self._pause = self._pause, min(2 * self._pause, MAX_REST_SECONDS)
-        self.reason = f"{self._name} {reason}; it tries again by itself every few minutes"
+        self.reason = f"{self._name} {reason}; it tries again every few minutes"
         self._gauge.set(1)
         return seconds
 
     def end(self) -> bool:
-        """Go on; return whether it had halted."""
+        """End the halt; return whether there was one."""
         if self.reason is None:
             return False
         self.reason = None
@@ -80,5 +82,5 @@ class Halt:
         return True
 
     def lasting(self) -> str | None:
-        """Return the reason once the attempts of `LASTING_SECONDS` have not helped."""
+        """Return the reason of a halt that is longer than `LASTING_SECONDS`, else None."""
         return self.reason if self.reason and monotonic() - self._since > LASTING_SECONDS else None

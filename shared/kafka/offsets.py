@@ -1,4 +1,4 @@
-"""How far a topic reaches, and how far a group has come."""
+"""End offsets of topics and committed offsets of groups."""
 
 from __future__ import annotations
 
@@ -18,13 +18,14 @@ if TYPE_CHECKING:
     from shared.events.topics import Topic
     from shared.settings import KafkaSettings
 
-ASK_SECONDS = 10.0
+REQUEST_SECONDS = 10.0
+"""How long Kafka may take to answer; as the timeout of a request."""
 
 
 class Offsets:
-    """Asks Kafka over one pair of connections; made by `offsets`.
+    """Queries offsets over one pair of connections; made by `offsets`.
 
-    Each question raises Transient when Kafka is away or doesn't answer in time.
+    Each method raises Transient if Kafka is not reachable or does not answer in time.
     """
 
     def __init__(self, admin: AIOKafkaAdminClient, consumer: AIOKafkaConsumer) -> None:
@@ -33,43 +34,43 @@ class Offsets:
         self._consumer = consumer
 
     async def partitions(self, topic: str) -> list[TopicPartition]:
-        """Every partition of a topic that exists."""
+        """Return the partitions of a topic; raises Transient if the topic does not exist."""
         async with _bounded():
             (described,) = await self._admin.describe_topics([topic])
         if described["error_code"]:
             message = f"topic {topic} does not exist: run python -m shared.kafka topics"
             raise Transient(message)
-        return [TopicPartition(topic, one["partition"]) for one in described["partitions"]]
+        return [TopicPartition(topic, partition["partition"]) for partition in described["partitions"]]
 
     async def ends(self, topic: str) -> dict[int, int]:
-        """By partition the offset after the last record; partitions without records are left out."""
+        """Return partition → offset after the last record; partitions without records are left out."""
         partitions = await self.partitions(topic)
         async with _bounded():
             ends = await self._consumer.end_offsets(partitions)
             begins = await self._consumer.beginning_offsets(partitions)
-        return {one.partition: end for one, end in ends.items() if end > begins[one]}
+        return {tp.partition: end for tp, end in ends.items() if end > begins[tp]}
 
     async def committed(self, group: str, topic: str) -> dict[int, int]:
-        """By partition the offset that the group commits as its next; without one it is left out."""
+        """Return partition → the group's committed offset; partitions without one are left out."""
         partitions = await self.partitions(topic)
         async with _bounded():
-            found = await self._admin.list_consumer_group_offsets(group, partitions=partitions)
-        return {one.partition: state.offset for one, state in found.items() if state.offset >= 0}
+            offsets = await self._admin.list_consumer_group_offsets(group, partitions=partitions)
+        return {tp.partition: state.offset for tp, state in offsets.items() if state.offset >= 0}
 
 
 @contextlib.asynccontextmanager
 async def _bounded() -> AsyncIterator[None]:
     try:
-        async with asyncio.timeout(ASK_SECONDS):
+        async with asyncio.timeout(REQUEST_SECONDS):
             yield
     except (KafkaError, OSError) as error:  # TimeoutError is an OSError
-        message = f"Kafka did not say its offsets: {error!r}"
+        message = f"Kafka did not return offsets: {error!r}"
         raise Transient(message) from error
 
 
 @contextlib.asynccontextmanager
 async def offsets(settings: KafkaSettings, client_id: str = "offsets") -> AsyncIterator[Offsets]:
-    """Connect, and close again."""
+    """Connect, and close at the end of the context; raises Transient if Kafka is not reachable."""
     options = client_options(settings, client_id)
     admin = AIOKafkaAdminClient(**options)
     consumer = AIOKafkaConsumer(**options, enable_auto_commit=False)
@@ -84,24 +85,24 @@ async def offsets(settings: KafkaSettings, client_id: str = "offsets") -> AsyncI
 
 
 async def end_offsets(settings: KafkaSettings, topic: Topic) -> dict[int, int]:
-    """By partition the offset after the last record of `topic`; empty partitions are left out."""
-    async with offsets(settings) as asked:
-        return await asked.ends(topic.name)
+    """Return partition → offset after the last record of `topic`; empty partitions are left out."""
+    async with offsets(settings) as client:
+        return await client.ends(topic.name)
 
 
 async def committed(settings: KafkaSettings, group: str, topic: Topic) -> dict[int, int]:
-    """By partition the offset up to which `group` has committed `topic`."""
-    async with offsets(settings) as asked:
-        return await asked.committed(group, topic.name)
+    """Return partition → offset up to which `group` has committed `topic`."""
+    async with offsets(settings) as client:
+        return await client.committed(group, topic.name)
 
 
 def missing(ends: Mapping[int, int], done: Mapping[int, int]) -> int:
-    """How many records lie between what was committed and the ends that were noted earlier."""
+    """Return how many records are between the committed offsets `done` and the end offsets `ends`."""
     return sum(max(0, end - done.get(partition, 0)) for partition, end in ends.items())
 
 
 async def committed_up_to_end(settings: KafkaSettings, group: str, topic: Topic) -> bool:
-    """Whether `group` has handled everything that is in `topic` now."""
-    async with offsets(settings) as asked:
-        ends = await asked.ends(topic.name)
-        return missing(ends, await asked.committed(group, topic.name)) == 0
+    """Return whether `group` has committed every record that is in `topic` now."""
+    async with offsets(settings) as client:
+        ends = await client.ends(topic.name)
+        return missing(ends, await client.committed(group, topic.name)) == 0

@@ -1,7 +1,7 @@
-"""A producer that is always being kept up: connected again, and replaced after a fatal error.
+"""A producer that reconnects, and whose client is replaced after a fatal error.
 
-aiokafka's idempotent producer never gives a batch up, and after some errors never sends again. So each
-wait here has an end, and the client is thrown away and made anew when it can't be trusted any more.
+aiokafka's idempotent producer never expires a batch (hazard 7), and after some errors it never sends again
+(hazard 9). So every wait is bounded, and a failed client is replaced; test_kafka_publishing.py has the tests.
 """
 
 from __future__ import annotations
@@ -33,28 +33,31 @@ if TYPE_CHECKING:
     from shared.settings import KafkaSettings
 
 MAX_REQUEST_BYTES = 1_100_000
-"""What a dead letter may hold with its further headers; a record in itself holds less."""
+"""The largest dead letter: `MAX_RECORD_BYTES` and its further headers."""
 
 MAX_BATCH_BYTES = 256 * 1024
+"""Bytes of one partition's records in a request; arbitrary, aiokafka's default of 16 KiB holds few events."""
+
 CONNECT_SECONDS = 15.0
-"""Longer than a request may take: aiokafka forgets to close a first connection that is cut off."""
+"""Longer than a request may take: aiokafka does not close a first connection whose start is cancelled."""
 
 CLOSE_SECONDS = 3.0
 STALL_SECONDS = 15.0
+"""A client without any confirmation for this long is replaced; longer than `REQUEST_TIMEOUT_MS`."""
 QUIET_SECONDS = 5.0
-"""How often a producer is looked at that nobody uses."""
-
+"""How often a client that is not in use is checked."""
 RETRY_SECONDS = 0.1
 MAX_PAUSE_SECONDS = 2.0
+"""Pauses between attempts to connect double up to this one; arbitrary."""
 
 log = structlog.get_logger()
 
 
 class Producer:
-    """Writes records, confirmed by all in-sync replicas, in the order given per partition."""
+    """Writes records in their order per partition, confirmed by all in-sync replicas (hazard 12)."""
 
     def __init__(self, settings: KafkaSettings, client_id: str) -> None:
-        """Connect later: with `start`, or with the first delivery."""
+        """Connect with `start` or the first delivery, not before."""
         self._settings = settings
         self._client_id = client_id
         self._current: AIOKafkaProducer | None = None
@@ -71,21 +74,21 @@ class Producer:
 
     @property
     def up(self) -> bool:
-        """Whether the last thing heard of Kafka was good."""
+        """Return whether the last request to Kafka succeeded."""
         return self._current is not None and not self._failing
 
     def failure(self) -> str | None:
-        """Why no producer is made any more, which only wrong settings or a defect can make so."""
+        """Return why the client is not replaced any more (a defect, or invalid settings); else None."""
         ended = self._keeper is not None and self._keeper.done() and not self._keeper.cancelled()
-        return f"no producer is made any more: {self._keeper}" if ended else None
+        return f"the producer does not reconnect any more: {self._keeper}" if ended else None
 
     def start(self) -> None:
-        """Begin to connect, and stay connected until `stop`."""
+        """Start connecting, and stay connected until `stop`."""
         if self._keeper is None:
             self._keeper = asyncio.create_task(self._keep_up(), name=f"{self._client_id}-keeper")
 
     async def stop(self) -> None:
-        """Send what was accepted, then close, within `CLOSE_SECONDS` and a little."""
+        """Send the accepted records, then close, in little more than `CLOSE_SECONDS`."""
         if self._keeper is not None:
             self._keeper.cancel()
             await asyncio.wait([self._keeper])
@@ -96,8 +99,8 @@ class Producer:
     async def deliver(self, topic: str, records: Sequence[Record], within: float) -> None:
         """Return when every record is acknowledged.
 
-        Transient: Kafka is away, or `within` seconds are over; the records may or may not be there, or
-        appear later. Permanent: a record is too large for Kafka.
+        Raises Transient if Kafka is not reachable or does not confirm within `within` seconds: the records
+        may be stored, or be stored later (hazard 8). Raises Permanent if a record is too large for Kafka.
         """
         if not records:
             return
@@ -131,7 +134,7 @@ class Producer:
     async def _attempt(
         self, producer: AIOKafkaProducer, topic: str, records: list[Record], deadline: float
     ) -> list[Record]:
-        """Send; return the records to send again through another producer (none when all is well)."""
+        """Send the records; return those to send again through another client, none after a success."""
         sent: list[asyncio.Future[Any]] = []
         try:
             async with asyncio.timeout_at(deadline):
@@ -148,7 +151,7 @@ class Producer:
             message = f"{self._client_id} may not write to {topic}; check Kafka's ACLs"
             raise Transient(message) from error
         except (MessageSizeTooLargeError, RecordListTooLargeError) as error:
-            # The sequence numbers of the refused batch are used up: this producer is of no more use.
+            # The sequence numbers of the refused batch are used up, so this client can't send any more.
             self._replace(producer, error)
             message = f"a record for {topic} is larger than the topic's max.message.bytes"
             raise Permanent(message) from error
@@ -167,7 +170,7 @@ class Producer:
             self._alert.set()
 
     def _retire(self) -> None:
-        """Stop using the current producer, and close it in the background."""
+        """Stop using the current client, and close it in the background."""
         self._connected.clear()
         if self._current is not None:
             task = asyncio.create_task(close(self._current))
@@ -208,7 +211,7 @@ class Producer:
             await self._watch(producer)
 
     async def _watch(self, producer: AIOKafkaProducer) -> None:
-        """Return when the producer has to be replaced."""
+        """Return when the client must be replaced."""
         while not self._broken.is_set():
             self._alert.clear()
             quiet = not self._waiting and not self._failing
@@ -228,11 +231,11 @@ async def _send(
     records: list[Record],
     sent: list[asyncio.Future[Any]],
 ) -> None:
-    """Send all, then wait for all; `sent` says how far it came when this is interrupted."""
+    """Send all records, then wait for all; the futures in `sent` show the progress of an interrupted call."""
     try:
         partitions = len(await producer.partitions_for(topic))
         for record in records:
-            sent.append(  # noqa: PERF401 - what was sent before an interruption matters
+            sent.append(  # noqa: PERF401 - an interrupted call needs the futures so far
                 await producer.send(
                     topic,
                     record.value,
@@ -245,7 +248,7 @@ async def _send(
             await future
     except BaseException:
         for future in sent:
-            future.add_done_callback(_heard)
+            future.add_done_callback(_retrieve_exception)
         raise
 
 
@@ -258,8 +261,8 @@ def _unconfirmed(records: list[Record], sent: list[asyncio.Future[Any]]) -> list
     return [record for index, record in enumerate(records) if index not in confirmed]
 
 
-def _heard(future: asyncio.Future[Any]) -> None:
-    """Take note of a failure that nobody waits for any more, so that asyncio does not complain."""
+def _retrieve_exception(future: asyncio.Future[Any]) -> None:
+    """Mark the exception of a future without a waiter as retrieved; asyncio would log it."""
     if not future.cancelled():
         future.exception()
 
@@ -274,7 +277,7 @@ async def _answers(producer: AIOKafkaProducer) -> bool:
 
 
 async def close(producer: AIOKafkaProducer) -> None:
-    """Close within `CLOSE_SECONDS` and a little; what a dead broker holds up is abandoned."""
+    """Close in little more than `CLOSE_SECONDS`; what a dead broker holds up is abandoned."""
     try:
         async with asyncio.timeout(CLOSE_SECONDS):
             await producer.stop()
@@ -283,17 +286,13 @@ async def close(producer: AIOKafkaProducer) -> None:
 
 
 async def _abandon(producer: AIOKafkaProducer) -> None:
-    """End what `AIOKafkaProducer.stop` would wait for as long as the broker is dead.
-
-    There is no public way: its sender, when cancelled, first waits for requests that can't end, and has
-    to be cancelled again.
-    """
+    """End the tasks for which `AIOKafkaProducer.stop` waits while the broker is dead."""
     producer._message_accumulator.fail_all(ProducerClosed())  # noqa: SLF001
     with contextlib.suppress(KafkaError, OSError):
         async with asyncio.timeout(1.0):
             await producer.client.close()
     sender = producer._sender.sender_task  # noqa: SLF001
-    for _ in range(10):
+    for _ in range(10):  # when cancelled, it first waits for requests that can't end
         if sender is None or sender.done():
             break
         sender.cancel()

@@ -1,4 +1,4 @@
-"""How far a consumer has come in each partition: the only source of the offsets that it commits."""
+"""The progress of a consumer in each partition: the only source of the offsets that it commits."""
 
 from __future__ import annotations
 
@@ -12,9 +12,8 @@ if TYPE_CHECKING:
 class Progress:
     """Tracks the records of one topic from the poll that returns them until they are finished.
 
-    `receive` is called for every poll before anything else sees its records, so that the offset to commit
-    never lies beyond a record that was taken from Kafka and is neither handled nor in the dead-letter topic,
-    whatever becomes of the poll.
+    `receive` is called for every poll before its records are used, so that the offset to commit is never
+    after a record that was polled but neither handled nor dead-lettered, whatever happens to the poll.
     """
 
     def __init__(self) -> None:
@@ -66,15 +65,15 @@ class _Partition:
     def receive(self, offsets: Sequence[int]) -> None:
         first = offsets[0]
         if self.committed is None:
-            # What lies before the first record that was ever received is committed already.
+            # The offset before the first record ever received is committed already.
             self.committed = first
         elif first < self.end:
-            # Kafka sends records again after a reset of the position: they are to be finished again.
+            # After a reset of the position Kafka sends records again, which must be finished again.
             self.unfinished = dict.fromkeys(offset for offset in self.unfinished if offset < first)
         self.unfinished.update(dict.fromkeys(offsets))
         self.end = offsets[-1] + 1
 
     @property
     def position(self) -> int:
-        """The offset of the first unfinished record, else the one after the last record received."""
+        """Return the offset of the first unfinished record, else the one after the last received."""
         return next(iter(self.unfinished), self.end)

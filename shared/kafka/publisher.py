@@ -1,4 +1,4 @@
-"""Publishing: events in, acknowledged records out."""
+"""Publication of events, which returns when Kafka has acknowledged them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
 PUBLISHED = counter("endcap_kafka_published_total", "Records that Kafka has acknowledged.", ["topic"])
 FAILED = counter("endcap_kafka_publish_failures_total", "Calls that Kafka did not confirm.", ["topic"])
-SECONDS = histogram("endcap_kafka_publish_seconds", "From the call to the last ack.", ["topic"])
+SECONDS = histogram(
+    "endcap_kafka_publish_seconds", "Seconds from a call to its last acknowledgement.", ["topic"]
+)
 
 
 class Publisher:
@@ -33,9 +35,9 @@ class Publisher:
         *,
         essential: bool = True,
     ) -> None:
-        """Publish to `topics`, of which the registry must say that `service` produces them.
+        """Publish to `topics`; ValueError if the registry does not list `service` as their producer.
 
-        `essential=False` keeps the process ready while Kafka is away.
+        With `essential=False` the process stays ready while Kafka is not reachable.
         """
         for topic in topics:
             if service not in topic.producers:
@@ -56,42 +58,45 @@ class Publisher:
 
     @property
     def up(self) -> bool:
-        """Whether Kafka took what was sent last, or answers."""
+        """Return whether the last request to Kafka succeeded."""
         return self._producer.up
 
     async def start(self) -> None:
-        """Begin to connect."""
+        """Start connecting."""
         self._producer.start()
 
     async def stop(self) -> None:
-        """Close, whatever Kafka does, within a few seconds."""
+        """Close within a few seconds, even if Kafka does not answer."""
         await self._producer.stop()
 
     def alive(self) -> str | None:
-        """A broken producer is replaced; what can't be made at all needs other settings."""
+        """Return why only a restart would help: the producer can't be replaced any more; else None."""
         return self._producer.failure()
 
     def ready(self) -> str | None:
-        """Not ready while Kafka is away, if the service can't do without."""
+        """Return why requests should go elsewhere: Kafka is essential and not reachable; else None."""
         return None if self.up or not self._essential else "Kafka is not reachable"
 
     async def publish(self, topic: Topic, events: Sequence[Event], *, within: float = 2.0) -> None:
-        """Return when Kafka has acknowledged every event; each lands on its key's partition.
+        """Return when Kafka has acknowledged every event; each is written to the partition of its key.
 
-        Raises Transient when Kafka is away or `within` seconds are over: the events may be there, not
-        be there, or appear later, so that the caller sends them again under the same ids. Raises
-        Permanent when an event is too large.
+        Raises Transient if Kafka is not reachable or does not confirm within `within` seconds: the outcome is
+        unknown, so the caller sends the events again with the same ids. Raises Permanent if an event is too
+        large, and TypeError if the topic does not list the class of an event.
         """
         for event in events:
             if type(event) not in topic.events:
-                message = f"{topic.name} takes no {type(event).__name__}"
+                message = f"{topic.name} does not list {type(event).__name__} as an event"
                 raise TypeError(message)
         traceparent = tracing.traceparent()
         records = [encoded(event, self._service, traceparent) for event in events]
         await self.publish_raw(topic.name, records, within=within)
 
     async def publish_raw(self, topic_name: str, records: Sequence[Record], *, within: float = 2.0) -> None:
-        """Publish records as they are; a record without a value is a tombstone."""
+        """Publish records as they are; a record without a value is a tombstone.
+
+        Raises as `publish` does, and ValueError for a topic that the publisher was not made for.
+        """
         measures = self._measures.get(topic_name)
         if measures is None:
             message = f"{self._service}'s publisher wasn't made for topic {topic_name}"

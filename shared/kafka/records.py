@@ -1,7 +1,9 @@
-"""Events as records: CloudEvents 1.0 in the binary mode of its Kafka binding.
+"""Events as records: CloudEvents 1.0 in the binary mode of the Kafka protocol binding.
 
-The event's JSON is the value; its attributes are headers. A record of a foreign format, such as the
-object store's, has no such headers: its topic holds one class, and the value alone is decoded.
+The event's JSON is the value, and its attributes are headers. Records of another format, such as those of the
+object store, have no such headers: their topic has one class, and only the value is decoded.
+
+https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/bindings/kafka-protocol-binding.md
 """
 
 from __future__ import annotations
@@ -29,7 +31,7 @@ Headers = Iterable[tuple[str, bytes | None]]
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What is written to a topic. No value means a tombstone: the key's state is gone."""
+    """A record to write. Without a value it is a tombstone, which deletes the key's state."""
 
     key: bytes | None
     value: bytes | None
@@ -38,18 +40,18 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Tombstone:
-    """What a handler of a compacted topic gets where a key's state is gone."""
+    """What a handler of a compacted topic gets for a key whose state was deleted."""
 
     key: str
 
     @property
     def tenant(self) -> str:
-        """The key's first part."""
+        """Return the tenant, the first part of the key."""
         return self.key.partition(":")[0]
 
 
 class Received(Protocol):
-    """A record as it was read; aiokafka's `ConsumerRecord`."""
+    """A record that was read: aiokafka's `ConsumerRecord`."""
 
     topic: str
     partition: int
@@ -61,17 +63,17 @@ class Received(Protocol):
 
 
 class Undecodable(Permanent):
-    """The record can't be read; `reason` is one word for machines."""
+    """The record can't be decoded."""
 
     def __init__(self, reason: str, message: str) -> None:
-        """`reason` is not_json, invalid, no_type, unsupported_version or no_value."""
+        """`reason` is for programs: not_json, invalid, no_type, unsupported_version or no_value."""
         super().__init__(message)
         self.reason = reason
 
 
 @cache
 def ce_type(event: type[BaseModel]) -> str:
-    """Name a class on the wire: `endcap.<Class>.v<version>`."""
+    """Return the type of an event in the header ce_type: `endcap.<Class>.v<version>`."""
     return f"{TYPE_PREFIX}{event.__name__}.v{getattr(event, 'version', 1)}"
 
 
@@ -86,11 +88,11 @@ def _fixed_headers(event: type[BaseModel], source: str) -> tuple[tuple[str, byte
 
 
 def encoded(event: Event, source: str, traceparent: str) -> Record:
-    """Write an event of service `source` as a record."""
+    """Return an event of the service `source` as a record."""
     kind = type(event)
     return Record(
         key=event.key.encode(),
-        # The class's own serializer: model_dump_json only adds a layer of Python to it.
+        # The serializer of the class; model_dump_json calls it too, with more Python around it.
         value=kind.__pydantic_serializer__.to_json(event, exclude_none=True),
         headers=(
             *_fixed_headers(kind, source),
@@ -104,23 +106,22 @@ def encoded(event: Event, source: str, traceparent: str) -> Record:
 
 @lru_cache(maxsize=65_536)
 def partition_of(key: bytes, partitions: int) -> int:
-    """What Kafka's default partitioner gives; remembered, since murmur2 in Python takes some microseconds."""
+    """Return the partition of a key as Kafka's default partitioner does; cached, since murmur2 takes µs."""
     hashed: int = murmur2(key)
     return (hashed & 0x7FFFFFFF) % partitions
 
 
 class Decoder:
-    """Reads the records of one topic as its classes."""
+    """Decodes the records of one topic to its event classes."""
 
     def __init__(self, topic: Topic) -> None:
-        """Learn the topic's classes by their names on the wire."""
         self._topic = topic
         self._classes = {ce_type(event).encode(): event for event in topic.events}
-        # One class needs no name: foreign records have none, nor have those that people write by hand.
+        # A single class needs no ce_type: records of the object store and of people have none.
         self._only = topic.events[0] if len(topic.events) == 1 else None
 
     def decode(self, record: Received) -> BaseModel | Tombstone:
-        """Read one record, or raise `Undecodable`: a validator's own failure is the record's, too."""
+        """Return the event of a record; raises Undecodable for any failure, a validator's own included."""
         try:
             return self._decoded(record)
         except Undecodable:
@@ -129,7 +130,7 @@ class Decoder:
             raise Undecodable("invalid", f"a record of {self._topic.name}: {error!r}") from error
 
     def tenant(self, record: Received) -> str:
-        """Return whose record it is, as its producer says; "" for a foreign record."""
+        """Return the tenant of a record, from its header or key; "" for a record of the object store."""
         if self._only is not None and not issubclass(self._only, Event):
             return ""
         named = header(record, "ce_tenantid")
@@ -138,7 +139,7 @@ class Decoder:
     def _decoded(self, record: Received) -> BaseModel | Tombstone:
         if record.value is None:
             if not self._topic.compacted or record.key is None:
-                raise Undecodable("no_value", f"{self._topic.name} holds facts, not states to delete")
+                raise Undecodable("no_value", f"{self._topic.name} is not compacted and has no tombstones")
             return Tombstone(record.key.decode(errors="replace"))
         name = content_type = None
         for header, content in record.headers:
@@ -155,22 +156,22 @@ class Decoder:
             if self._only is None:
                 raise Undecodable("no_type", "the record has no ce_type header")
             return self._only
-        found = self._classes.get(name)
-        if found is None:
+        event_class = self._classes.get(name)
+        if event_class is None:
             if self._only is not None and not issubclass(self._only, Event):
                 return self._only
             known = ", ".join(sorted(known.decode() for known in self._classes))
             text = name.decode(errors="replace")
             raise Undecodable("unsupported_version", f"ce_type {text!r} is none of: {known}")
-        return found
+        return event_class
 
     def _structured(self, value: bytes) -> BaseModel:
-        """The structured mode: one JSON object with the attributes and the event as `data`."""
+        """Return the event of a record in structured mode: a JSON object with the event as `data`."""
         try:
             envelope = orjson.loads(value)
             name, data = envelope["type"], orjson.dumps(envelope["data"])
         except (orjson.JSONDecodeError, KeyError, TypeError) as error:
-            raise Undecodable("not_json", f"no structured CloudEvent: {error!r}") from error
+            raise Undecodable("not_json", f"not a structured CloudEvent: {error!r}") from error
         return _parsed(self._class_of(str(name).encode(errors="replace")), data)
 
 
@@ -180,30 +181,29 @@ def _parsed(kind: type[BaseModel], value: bytes) -> BaseModel:
     except ValidationError as error:
         problems = error.errors(include_url=False, include_input=False)
         reason = "not_json" if problems[0]["type"] == "json_invalid" else "invalid"
-        what = "; ".join(
+        details = "; ".join(
             f"{'.'.join(map(str, problem['loc'])) or 'the record'}: {problem['msg']}"
             for problem in problems[:5]
         )
-        raise Undecodable(reason, f"{ce_type(kind)}: {what}") from error
+        raise Undecodable(reason, f"{ce_type(kind)}: {details}") from error
 
 
 def header(record: Received, name: str) -> str | None:
-    """Read the last header called `name` as text, whatever bytes it holds."""
-    found = None
+    """Return the last header `name` as text, with replacement characters for invalid UTF-8."""
+    value = None
     for key, content in record.headers:
         if key == name:
-            found = content
-    return None if found is None else found.decode(errors="replace")
+            value = content
+    return None if value is None else value.decode(errors="replace")
 
 
 def check_sizes(topic: str, records: Sequence[Record]) -> None:
-    """Raise Permanent for a record that Kafka would not take, before any of its batch is sent."""
+    """Raise Permanent for a record that is too large for Kafka, before any record is sent."""
     for record in records:
         size = len(record.value or b"") + len(record.key or b"")
         if size > MAX_RECORD_BYTES:
             key = (record.key or b"").decode(errors="replace")
             message = (
-                f"the record of {key!r} for {topic} has {size} bytes; "
-                f"Kafka takes {MAX_RECORD_BYTES} at the most"
+                f"the record of {key!r} for {topic} has {size} bytes; Kafka takes at most {MAX_RECORD_BYTES}"
             )
             raise Permanent(message)

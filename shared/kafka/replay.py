@@ -1,4 +1,4 @@
-"""Replaying dead letters: each goes back to the topic it came from, as it was."""
+"""Replay of dead letters: each is published to its original topic as it was."""
 
 from __future__ import annotations
 
@@ -23,36 +23,39 @@ if TYPE_CHECKING:
 POLL_MS = 1_000
 DELIVER_SECONDS = 10.0
 MAX_REMEMBERED = 100_000
-"""Letters among which a second one of the same record is recognized; the two lie close to each other."""
+"""Letters among which a second letter of a record is recognized; the two are close to each other."""
 
 
-async def replay(settings: KafkaSettings, graveyard: str, limit: int | None = None) -> int:
-    """Publish the letters in `graveyard` to their topics again, `limit` at the most; return how many.
+async def replay(settings: KafkaSettings, dlq_topic: str, limit: int | None = None) -> int:
+    """Publish at most `limit` letters of `dlq_topic` to their original topics; return how many.
 
-    A record that has two letters, because its consumer ended between letter and commit, is published once.
-    The letters stay where they are; the group `<graveyard>-replay` remembers which were replayed, so
-    that the next replay goes on from there. All keep key, bytes and headers, and so their ids.
+    A record with two letters, because its consumer ended between letter and commit, is published once. The
+    letters stay in the topic; the next replay continues at the offsets of the group `<dlq_topic>-replay`.
+    Records keep their key, value and headers, and so their ids.
+
+    Raises Permanent if the topic is not a dead-letter topic or a letter does not name its original topic,
+    and Transient if Kafka is not reachable.
     """
-    if not graveyard.endswith("-dlq"):
-        message = f"{graveyard} is no dead-letter topic: those end in -dlq"
+    if not dlq_topic.endswith("-dlq"):
+        message = f"{dlq_topic} is not a dead-letter topic: their names end in -dlq"
         raise Permanent(message)
-    async with offsets(settings) as asked:
-        ends = await asked.ends(graveyard)
+    async with offsets(settings) as client:
+        ends = await client.ends(dlq_topic)
     producer = Producer(settings, "replay")
     consumer = AIOKafkaConsumer(
         **client_options(settings, "replay"),
-        group_id=f"{graveyard}-replay",
+        group_id=f"{dlq_topic}-replay",
         enable_auto_commit=False,
         auto_offset_reset="earliest",
     )
-    consumer.assign([TopicPartition(graveyard, partition) for partition in ends])
+    consumer.assign([TopicPartition(dlq_topic, partition) for partition in ends])
     done = 0
     sent: dict[tuple[str | None, ...], None] = {}
     try:
         if not ends:
             return 0
         await consumer.start()
-        while (limit is None or done < limit) and await _behind(consumer, graveyard, ends):
+        while (limit is None or done < limit) and await _behind(consumer, dlq_topic, ends):
             room = 500 if limit is None else min(500, limit - done)
             for partition, letters in (await consumer.getmany(timeout_ms=POLL_MS, max_records=room)).items():
                 for letter in letters:
@@ -65,7 +68,7 @@ async def replay(settings: KafkaSettings, graveyard: str, limit: int | None = No
                     done += 1
                     await consumer.commit({partition: letter.offset + 1})
     except (KafkaError, OSError) as error:
-        message = f"Kafka went away after {done} letters: {error!r}; replay again"
+        message = f"Kafka was not reachable after {done} letters: {error!r}; replay again"
         raise Transient(message) from error
     finally:
         await asyncio.gather(consumer.stop(), producer.stop())
@@ -73,14 +76,17 @@ async def replay(settings: KafkaSettings, graveyard: str, limit: int | None = No
 
 
 async def _behind(consumer: AIOKafkaConsumer, topic: str, ends: dict[int, int]) -> bool:
-    """Whether letters are left of those that were there at the beginning."""
-    return any([await consumer.position(TopicPartition(topic, at)) < end for at, end in ends.items()])
+    """Return whether letters are left before the end offsets of the start."""
+    positions = [
+        (await consumer.position(TopicPartition(topic, number)), end) for number, end in ends.items()
+    ]
+    return any(position < end for position, end in positions)
 
 
 async def _resend(producer: Producer, letter: ConsumerRecord[bytes, bytes]) -> None:
     topic = header(letter, "original_topic")
     if topic is None:
-        message = f"offset {letter.offset} of {letter.topic} doesn't say which topic it came from"
+        message = f"offset {letter.offset} of {letter.topic} has no header original_topic"
         raise Permanent(message)
     record = Record(letter.key, letter.value, without_ours(letter.headers))
     await producer.deliver(topic, [record], DELIVER_SECONDS)

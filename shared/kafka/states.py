@@ -1,4 +1,4 @@
-"""A compacted topic in memory: the newest state of every key, read whole and kept up to date."""
+"""A compacted topic in memory: the newest state of every key, read from the start and kept up to date."""
 
 from __future__ import annotations
 
@@ -23,7 +23,10 @@ if TYPE_CHECKING:
 State = TypeVar("State", bound=Event)
 
 BATCH = 5_000
+"""Records of a poll; arbitrary."""
+
 LOOK_SECONDS = 0.02
+"""How often the position is compared with the end while the topic is read; arbitrary."""
 
 UNREADABLE = counter("endcap_kafka_unreadable_states_total", "States that could not be decoded.", ["topic"])
 REFUSED = counter(
@@ -35,13 +38,13 @@ log = structlog.get_logger()
 
 
 class StateTable(Generic[State]):
-    """The states of a topic by key. A part: it lives as long as its process.
+    """The states of a topic by key, as a part of a process.
 
     Every process reads the topic from its first record, without a consumer group. `changed(key, state)` is
-    called for each state that comes, and with None when one goes; a state for which it fails, and one that
-    can't be decoded, are counted and logged, and hold up no other. `whole(keys)` is called with the keys of
-    all that there is whenever the topic was read from its first record: who has read states elsewhere
-    before, from the owner's view, then drops those that are gone without a trace.
+    called for each new state, and with None for each deletion. A state for which it fails, and one that can't
+    be decoded, are counted and logged, and don't block the others. `whole(keys)` is called with all keys
+    after each complete read: a caller that has read states from the owner's view before then drops those
+    that were deleted, whose tombstones may be compacted away.
     """
 
     def __init__(
@@ -53,13 +56,13 @@ class StateTable(Generic[State]):
         *,
         keep: bool = True,
     ) -> None:
-        """Read `topic`, which must be compacted.
+        """Read `topic`; ValueError if it is not compacted.
 
-        Without `keep` the table holds no states: `changed` keeps what it needs of them, and is called for
-        each tombstone, whether it has met the key before or not.
+        Without `keep` the table stores no states: `changed` stores what it needs, and is called for each
+        tombstone, also of unknown keys.
         """
         if not topic.compacted:
-            message = f"{topic.name} holds facts, not states: read it with a Consumer"
+            message = f"{topic.name} is not compacted: read it with a Consumer"
             raise ValueError(message)
         self.topic = topic
         self.name = f"states-{topic.name}"
@@ -83,25 +86,25 @@ class StateTable(Generic[State]):
         )
 
     async def start(self) -> None:
-        """Begin to read; Kafka may be away."""
+        """Start reading; Kafka need not be reachable."""
         self._session.start()
 
     async def stop(self) -> None:
-        """Stop following."""
+        """Stop reading."""
         if self._follower is not None:
             self._follower.cancel()
         await self._session.stop()
 
     def alive(self) -> str | None:
-        """Return whether following ended by a defect."""
+        """Return why reading has ended, which only a defect can cause; else None."""
         return self._session.failure()
 
     def ready(self) -> str | None:
-        """Ready from the start: who needs a state before it is here asks the owner's view."""
+        """Return None: callers read a state that is not here yet from the owner's view."""
         return None
 
     async def _opened(self) -> None:
-        """Note how far the topic reaches; when that is read, the table is whole."""
+        """Read the end offsets; the table is complete once it has read up to them."""
         consumer = self._begin()
         ends = await consumer.end_offsets(list(consumer.assignment()))
         if self._follower is not None:
@@ -109,7 +112,7 @@ class StateTable(Generic[State]):
         self._follower = asyncio.create_task(self._until_whole(consumer, ends))
 
     def _begin(self) -> PolledConsumer:
-        """With a new consumer the topic is read from its first record again."""
+        """Return the session's consumer; a new one reads the topic from its first record again."""
         consumer = self._session.consumer
         assert consumer is not None
         if consumer is not self._reader:
@@ -119,19 +122,19 @@ class StateTable(Generic[State]):
 
     async def _until_whole(self, consumer: PolledConsumer, ends: dict[TopicPartition, int]) -> None:
         try:
-            while not await _read_up_to(consumer, ends):  # noqa: ASYNC110 - nobody tells of positions
+            while not await _has_read(consumer, ends):  # noqa: ASYNC110 - positions have no event
                 await asyncio.sleep(LOOK_SECONDS)
         except (KafkaError, OSError):
             return  # this consumer is closed; the next one reads the topic again
-        # What is in the table but no longer in the topic was deleted while nobody followed.
-        there = self._seen or set()
-        for key in self.states.keys() - there:
+        # Keys that are in the table but not in the topic were deleted while it was not read.
+        keys = self._seen or set()
+        for key in self.states.keys() - keys:
             self._set(key, None)
         self._seen = None
         self.caught_up = True
         if self._whole is not None:
-            self._tell("every key", self._whole, there)
-        log.info("kafka.states_whole", topic=self.topic.name, states=len(there))
+            self._notify("every key", self._whole, keys)
+        log.info("kafka.states_complete", topic=self.topic.name, states=len(keys))
 
     async def _receive(self, records: Records) -> None:
         self._begin()
@@ -142,7 +145,7 @@ class StateTable(Generic[State]):
                 state = self._decoder.decode(record)
             except Undecodable as error:
                 UNREADABLE.labels(self.topic.name).inc()
-                log.error(  # noqa: TRY400 - the traceback says nothing more
+                log.error(  # noqa: TRY400 - the traceback adds nothing
                     "kafka.state_unreadable",
                     topic=self.topic.name,
                     key=key,
@@ -168,17 +171,17 @@ class StateTable(Generic[State]):
         elif self.states.pop(key, None) is None:
             return
         if self._changed is not None:
-            self._tell(key, self._changed, key, state)
+            self._notify(key, self._changed, key, state)
 
-    def _tell(self, what: str, listener: Callable[..., None], *arguments: object) -> None:
-        """Call a listener; what it fails for is passed over, so that all other states are followed."""
+    def _notify(self, key: str, listener: Callable[..., None], *arguments: object) -> None:
+        """Call a listener; its failure is logged and counted, and does not stop the table."""
         try:
             listener(*arguments)
         except Exception:
             REFUSED.labels(self.topic.name).inc()
-            log.exception("kafka.state_refused", topic=self.topic.name, key=what)
+            log.exception("kafka.state_refused", topic=self.topic.name, key=key)
 
 
-async def _read_up_to(consumer: PolledConsumer, ends: dict[TopicPartition, int]) -> bool:
-    positions = [(await consumer.position(one), end) for one, end in ends.items()]
+async def _has_read(consumer: PolledConsumer, ends: dict[TopicPartition, int]) -> bool:
+    positions = [(await consumer.position(partition), end) for partition, end in ends.items()]
     return all(position >= end for position, end in positions)

@@ -1,8 +1,7 @@
-"""One topic, one group, one handler: decode, handle, dead-letter what is bad, commit.
+"""One topic, one group, one handler: decode, handle, dead-letter bad records, commit.
 
-A subscription reads, handles or waits; and it halts when the records of several tenants fail for a defect.
-It comes back from that by itself: after a while it begins again at the committed offset, and halts again if
-the record there still is bad. See
+A subscription halts when the records of several tenants fail for a defect. After a pause it starts again at
+the committed offset, and halts again if the record there is still bad. See
 docs/decisions/0005-kafka-consumption and docs/decisions/0006-kafka-errors.
 """
 
@@ -17,12 +16,12 @@ import structlog
 from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 from opentelemetry.trace import SpanKind
 
-from shared.kafka.activity import FIRST_PAUSE_SECONDS, Activity, Ending
+from shared.kafka.activity import FIRST_PAUSE_SECONDS, Activity, ConsumerEnding
 from shared.kafka.adapter import Records
-from shared.kafka.calling import Caller, Handler
 from shared.kafka.deadletters import DeadLetters, Failure
-from shared.kafka.halting import BadRun, Halt
+from shared.kafka.halting import BadRecordCounter, Halt
 from shared.kafka.records import Decoder, Tombstone, Undecodable, header
+from shared.kafka.retrying_handler import Handler, RetryingHandler
 from shared.kafka.session import Session
 from shared.observability import counter, tracing
 
@@ -36,16 +35,21 @@ if TYPE_CHECKING:
     from shared.settings import KafkaSettings
 
 COMMIT_SECONDS = 5.0
-COMMIT_TRIES = 3
-UNEXPECTED_TRIES = 3
+"""How long Kafka may take to confirm a commit; arbitrary."""
 
-CONSUMED = counter("endcap_kafka_consumed_total", "Events that a handler has taken.", ["topic", "group"])
+COMMIT_TRIES = 3
+"""After so many commits in a row without a response the consumer is replaced; arbitrary."""
+
+UNEXPECTED_TRIES = 3
+"""Calls of a handler with one event that raises an unexpected error; arbitrary."""
+
+CONSUMED = counter("endcap_kafka_consumed_total", "Events that a handler has handled.", ["topic", "group"])
 
 log = structlog.get_logger()
 
 
 class TooManyBadRecords(Exception):
-    """Stop before the next record goes to the dead-letter topic."""
+    """The limit of bad records in a row is reached: halt before the next one is dead-lettered."""
 
 
 class Subscription:
@@ -64,7 +68,7 @@ class Subscription:
         dead_letters: Producer,
         max_consecutive_bad: int,
     ) -> None:
-        """Remember; `session` reads once it is started."""
+        """Prepare the subscription; its `session` reads once it is started."""
         self.topic = topic
         self.group = group
         self.activity = Activity(topic.name, group)
@@ -81,13 +85,13 @@ class Subscription:
         )
         self._names = {"topic": topic.name, "group": group}
         self._decoder = Decoder(topic)
-        self._caller = Caller(handler, self.activity, topic.name, group)
+        self._caller = RetryingHandler(handler, self.activity, topic.name, group)
         self._dead_letters = DeadLetters(dead_letters, topic.dlq(service), self.activity, topic.name, group)
-        self._bad_run = BadRun(max_consecutive_bad, settings.kafka_halt_tenants)
+        self._bad_records = BadRecordCounter(max_consecutive_bad, settings.kafka_halt_tenants)
         self._consumed = CONSUMED.labels(topic.name, group)
 
     async def _receive(self, records: Records) -> None:
-        """Handle one poll in order, to its last record or to where the consumer ends, and commit."""
+        """Handle the records of one poll in order, until the last one or the consumer's end, and commit."""
         consumer = self.session.consumer
         if consumer is None:
             return
@@ -95,20 +99,20 @@ class Subscription:
         with self.activity.handling():
             try:
                 await self._work_through(consumer, records)
-            except Ending:
+            except ConsumerEnding:
                 pass
             except TooManyBadRecords as error:
                 too_many = str(error)
             finally:
                 await self._commit(consumer)
-        # Only now: once it ends, a consumer does not wait for Kafka to take a commit.
+        # After the commit, because a consumer that is ending does not wait for one.
         if too_many is not None:
             self._halt(too_many)
 
     async def _work_through(
         self, consumer: PolledConsumer, records: Sequence[ConsumerRecord[bytes, bytes]]
     ) -> None:
-        """Handle the runs of good records, and dead-letter the bad ones between them."""
+        """Handle the records that can be decoded, and dead-letter the others between them."""
         if known := self._dead_letters.among(records):
             consumer.finish(known)
             records = [record for record in records if record not in known]
@@ -126,7 +130,7 @@ class Subscription:
     def _decode(
         self, records: Sequence[ConsumerRecord[bytes, bytes]], begin: int
     ) -> tuple[list[BaseModel | Tombstone], Failure | None]:
-        """Decode from `begin` up to the first bad record."""
+        """Return the events from `begin` up to the first record that can't be decoded, and its failure."""
         events: list[BaseModel | Tombstone] = []
         for record in records[begin:]:
             try:
@@ -141,7 +145,7 @@ class Subscription:
         records: Sequence[ConsumerRecord[bytes, bytes]],
         events: Sequence[BaseModel | Tombstone],
     ) -> None:
-        """Give the events to the handler; when it fails, the first half of them, then the others."""
+        """Call the handler with the events; if it fails, with each half of them, down to single events."""
         with self._span(records):
             failure = await self._caller.call(events, self._tries(records), consumer.ending)
         if failure is None:
@@ -156,8 +160,8 @@ class Subscription:
             await self._handle(consumer, records[half:], events[half:])
 
     def _tries(self, records: Sequence[ConsumerRecord[bytes, bytes]]) -> int:
-        """Return how often an unexpected error is tried: once with others, or after many of one tenant."""
-        if len(records) > 1 or self._bad_run.has_its_share(self._decoder.tenant(records[0])):
+        """Return how many calls may fail unexpectedly: one with several records or after many bad ones."""
+        if len(records) > 1 or self._bad_records.has_its_share(self._decoder.tenant(records[0])):
             return 1
         return UNEXPECTED_TRIES
 
@@ -170,20 +174,21 @@ class Subscription:
     async def _dead_letter(
         self, consumer: PolledConsumer, record: ConsumerRecord[bytes, bytes], failure: Failure
     ) -> None:
-        """Put a record into the dead-letter topic, unless it is one too many for a defect."""
+        """Write a record to the dead-letter topic; TooManyBadRecords if that would reach the limit."""
         if failure.is_a_defect:
             tenant = self._decoder.tenant(record)
-            if self._bad_run.is_too_many_with(tenant):
+            if self._bad_records.is_too_many_with(tenant):
                 raise TooManyBadRecords(failure.reason)
-            self._bad_run.add(tenant)
+            self._bad_records.add(tenant)
         await self._dead_letters.put(record, failure, consumer.ending)
         consumer.finish([record])
 
     async def _commit(self, consumer: PolledConsumer) -> None:
-        """Commit what is finished, until Kafka has taken it or somebody else has the partitions.
+        """Commit the finished records, until Kafka confirms or another consumer has the partitions.
 
-        A client that has lost its coordinator may look for it for ever, also after Kafka has come back: when
-        one commit after the other has no end, it is replaced, and its successor gets the records again.
+        A client that has lost its group coordinator may look for it without end, even after Kafka is back
+        (hazard 10): after `COMMIT_TRIES` commits without a response it is replaced, and the next consumer
+        gets the records again; test_a_client_whose_commits_have_no_end_is_replaced.
         """
         unanswered = 0
         while consumer.uncommitted() and self.session.consumer is consumer:
@@ -191,13 +196,13 @@ class Subscription:
                 async with asyncio.timeout(COMMIT_SECONDS):
                     committed = await consumer.commit_finished()
             except (CommitFailedError, IllegalStateError) as error:
-                # The group was rebalanced meanwhile: whoever has the partition now repeats these
-                # records, which idempotent handlers absorb.
+                # After a rebalance the new owner of the partition handles these records again, which
+                # idempotent handlers tolerate (hazard 6).
                 log.info("kafka.commit_outdated", **self._names, error=repr(error))
                 return
             except (KafkaError, OSError) as error:  # TimeoutError is an OSError
                 log.warning("kafka.commit_waits", **self._names, error=repr(error))
-                self.activity.waits(f"Kafka took no commit, {error!r}")
+                self.activity.waits(f"Kafka did not confirm a commit, {error!r}")
                 if consumer.ending.is_set():
                     return
                 unanswered = unanswered + 1 if isinstance(error, TimeoutError) else 0
@@ -210,28 +215,28 @@ class Subscription:
                 return
 
     def _halt(self, reason: str) -> None:
-        """Leave the group for a while, and then begin again at the bad record."""
+        """Leave the group for a pause, and start again at the bad record."""
         seconds = self.halt.begin(
-            f"stopped after {self._bad_run.limit} bad records in a row; the last: {reason}. Look into "
-            f"{self._dead_letters.topic}, and mend the producer or this reader"
+            f"stopped after {self._bad_records.limit} bad records in a row; the last: {reason}. See "
+            f"{self._dead_letters.topic}, and fix the producer or this reader"
         )
         log.critical("kafka.consumer_halted", **self._names, reason=self.halt.reason, again_in=seconds)
         self.session.reopen_after(seconds)
 
     def _recovered(self) -> None:
-        """Note that a record is good again."""
-        self._bad_run.good()
+        """Reset the count of bad records, and end a halt."""
+        self._bad_records.good()
         if self.halt.end():
             log.warning("kafka.consumer_recovered", **self._names)
 
     def caught_up(self) -> None:
-        """Note that no record waits in this process's partitions: there is nothing to halt for."""
+        """End a halt: no record is left in the partitions of this process."""
         self.halt.end()
 
     def ready(self) -> str | None:
-        """Why it doesn't get on: it has halted, or has been waiting for a dependency for long."""
+        """Return why it makes no progress: it has halted, or waits for long; else None."""
         return self.halt.reason or self.activity.long_wait()
 
     def alive(self) -> str | None:
-        """Why only a restart may help: a defect ended it, or it has been halted for long."""
+        """Return why a restart may help: a defect has ended it, or it has halted for long; else None."""
         return self.session.failure() or self.halt.lasting()

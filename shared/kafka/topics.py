@@ -1,4 +1,4 @@
-"""Making topics: what the registry says, and a dead-letter topic for each consumer."""
+"""Creation of the topics of the registry, with a dead-letter topic for each consumer."""
 
 from __future__ import annotations
 
@@ -23,14 +23,18 @@ if TYPE_CHECKING:
     from shared.kafka.grants import Grant
     from shared.settings import KafkaSettings
 
-ASK_SECONDS = 10.0
+ADMIN_SECONDS = 10.0
+"""How long one attempt may take; arbitrary."""
+
 KNOWN_SECONDS = 0.02
-_ALREADY_EXISTS = 36
+"""How often the broker is asked whether it knows the new topics; arbitrary."""
+
+_ALREADY_EXISTS = 36  # TOPIC_ALREADY_EXISTS of Kafka's protocol
 _DAY_MS = 24 * 60 * 60 * 1000
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class TopicSpec:
     """One topic as it should be."""
 
     name: str
@@ -38,13 +42,13 @@ class Wanted:
     configs: dict[str, str]
 
 
-def wanted(topics: Iterable[Topic]) -> list[Wanted]:
-    """Return every topic of the registry and their dead-letter topics."""
-    found = []
+def topic_specs(topics: Iterable[Topic]) -> list[TopicSpec]:
+    """Return the topics with their dead-letter topics."""
+    specs = []
     for topic in topics:
-        found.append(Wanted(topic.name, topic.partitions, _configs(topic)))
-        found += [
-            Wanted(
+        specs.append(TopicSpec(topic.name, topic.partitions, _configs(topic)))
+        specs += [
+            TopicSpec(
                 topic.dlq(consumer),
                 topic.partitions,
                 {
@@ -55,14 +59,14 @@ def wanted(topics: Iterable[Topic]) -> list[Wanted]:
             )
             for consumer in sorted(topic.consumers)
         ]
-    return found
+    return specs
 
 
 def _configs(topic: Topic) -> dict[str, str]:
     if topic.retention is None:
         return {
             "cleanup.policy": "compact",
-            # A reader that was away for less than a week still meets the tombstones.
+            # A reader that was down for less than a week still gets the tombstones.
             "delete.retention.ms": str(7 * _DAY_MS),
             "min.cleanable.dirty.ratio": "0.2",
             "segment.ms": str(_DAY_MS),
@@ -85,18 +89,18 @@ async def make_topics(
     replication: int = 1,
     patience: float = 30,
 ) -> list[str]:
-    """Make the topics that are missing, give the rights, and return the names of the topics made.
+    """Create the missing topics, grant the rights, and return the names of the new topics.
 
-    It tries for `patience` seconds.
+    Attempts are repeated for `patience` seconds.
 
-    Raises Permanent when one that exists differs from the registry in what can't be changed under its
-    readers, and Transient when Kafka is away all the time.
+    Raises Permanent if an existing topic differs from the registry in its partitions or cleanup policy, and
+    Transient if Kafka is not reachable.
     """
-    todo = wanted(topics)
+    specs = topic_specs(topics)
     deadline = asyncio.get_running_loop().time() + patience
     while True:
         try:
-            return await _make(settings, todo, rights, replication)
+            return await _make(settings, specs, rights, replication)
         except Transient:
             if asyncio.get_running_loop().time() > deadline:
                 raise
@@ -104,33 +108,33 @@ async def make_topics(
 
 
 async def _make(
-    settings: KafkaSettings, todo: Sequence[Wanted], rights: Sequence[Grant], replication: int
+    settings: KafkaSettings, specs: Sequence[TopicSpec], rights: Sequence[Grant], replication: int
 ) -> list[str]:
     admin = AIOKafkaAdminClient(**client_options(settings, "topics"))
     try:
-        async with asyncio.timeout(ASK_SECONDS):
+        async with asyncio.timeout(ADMIN_SECONDS):
             await admin.start()
             existing = set(await admin.list_topics())
-            missing = [one for one in todo if one.name not in existing]
+            missing = [spec for spec in specs if spec.name not in existing]
             if rights:
                 await make_grants(admin, rights)
             await _create(admin, missing, replication)
-            await _validate(admin, [one for one in todo if one.name in existing])
-            await _until_known(admin, [one.name for one in missing])
-            return [one.name for one in missing]
+            await _validate(admin, [spec for spec in specs if spec.name in existing])
+            await _until_known(admin, [spec.name for spec in missing])
+            return [spec.name for spec in missing]
     except (KafkaError, OSError) as error:  # TimeoutError is an OSError
-        message = f"Kafka at {settings.kafka_bootstrap_servers} does not make topics: {error!r}"
+        message = f"Kafka at {settings.kafka_bootstrap_servers} did not create the topics: {error!r}"
         raise Transient(message) from error
     finally:
         with contextlib.suppress(KafkaError, OSError):
             await admin.close()
 
 
-async def _create(admin: AIOKafkaAdminClient, missing: Sequence[Wanted], replication: int) -> None:
+async def _create(admin: AIOKafkaAdminClient, missing: Sequence[TopicSpec], replication: int) -> None:
     if not missing:
         return
     answer = await admin.create_topics(
-        [NewTopic(one.name, one.partitions, replication, topic_configs=one.configs) for one in missing]
+        [NewTopic(spec.name, spec.partitions, replication, topic_configs=spec.configs) for spec in missing]
     )
     for topic in answer.to_object()["topic_errors"]:
         if topic["error_code"] not in {0, _ALREADY_EXISTS}:
@@ -138,23 +142,23 @@ async def _create(admin: AIOKafkaAdminClient, missing: Sequence[Wanted], replica
 
 
 async def _until_known(admin: AIOKafkaAdminClient, names: Sequence[str]) -> None:
-    """Wait until the broker knows what its controller made, and so the rights that were given before."""
+    """Wait until the broker knows the topics that its controller created, and the rights granted before."""
     while names:
         if not any(topic["error_code"] for topic in await admin.describe_topics(list(names))):
             return
         await asyncio.sleep(KNOWN_SECONDS)
 
 
-async def _validate(admin: AIOKafkaAdminClient, existing: Sequence[Wanted]) -> None:
-    """Compare partitions and cleanup policy: another retention is the operator's choice."""
+async def _validate(admin: AIOKafkaAdminClient, existing: Sequence[TopicSpec]) -> None:
+    """Compare partitions and cleanup policies; raises Permanent. The retention is the operator's choice."""
     if not existing:
         return
-    described = await admin.describe_topics([one.name for one in existing])
+    described = await admin.describe_topics([spec.name for spec in existing])
     partitions = {topic["topic"]: len(topic["partitions"]) for topic in described}
     answers = await admin.describe_configs(
         [
-            ConfigResource(ConfigResourceType.TOPIC, one.name, configs={"cleanup.policy": None})
-            for one in existing
+            ConfigResource(ConfigResourceType.TOPIC, spec.name, configs={"cleanup.policy": None})
+            for spec in existing
         ]
     )
     policies = {
@@ -164,14 +168,14 @@ async def _validate(admin: AIOKafkaAdminClient, existing: Sequence[Wanted]) -> N
         for entry in resource["config_entries"]
     }
     wrong = [
-        f"{one.name} has {partitions[one.name]} partitions and cleanup.policy {policies[one.name]}, "
-        f"the registry says {one.partitions} and {one.configs['cleanup.policy']}"
-        for one in existing
-        if (partitions[one.name], policies[one.name]) != (one.partitions, one.configs["cleanup.policy"])
+        f"{spec.name} has {partitions[spec.name]} partitions and cleanup.policy {policies[spec.name]}, "
+        f"the registry says {spec.partitions} and {spec.configs['cleanup.policy']}"
+        for spec in existing
+        if (partitions[spec.name], policies[spec.name]) != (spec.partitions, spec.configs["cleanup.policy"])
     ]
     if wrong:
         message = (
-            "; ".join(wrong) + ". Keys would move to other partitions or states be lost: move the "
-            "records to a topic of a new version instead"
+            "; ".join(wrong) + ". Changing it would move keys to other partitions or lose states: move "
+            "the records to a topic of a new version instead"
         )
         raise Permanent(message)

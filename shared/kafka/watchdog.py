@@ -1,7 +1,8 @@
-"""Watches that every subscription gets on, and measures how far it is behind.
+"""The watchdog of the subscriptions: it measures their lag, and ends a process that stands still.
 
-A consumer can live on without ever being given a record again, and no health signal of the client says
-so. Only a comparison with Kafka itself does; while Kafka is away, nobody is to blame.
+A consumer can stay alive without receiving records, and no method of the client shows it (hazard 10). So the
+watchdog compares the group's offsets with Kafka's; while Kafka is not reachable, nothing counts as a
+standstill (hazard 11).
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from shared.settings import KafkaSettings
 
 LOOK_SECONDS = 10.0
+"""How often the offsets are compared, at most; arbitrary."""
 
 LAG = gauge("endcap_kafka_consumer_lag", "Records that the group has not committed.", ["topic", "group"])
 
@@ -29,22 +31,22 @@ log = structlog.get_logger()
 
 
 class Watchdog:
-    """Ends the process when a subscription stands still though Kafka has records for it."""
+    """Ends the process when a subscription stands still although Kafka has records for it."""
 
     def __init__(self, settings: KafkaSettings, client_id: str, stall_seconds: float) -> None:
         """Allow a standstill of `stall_seconds`."""
         self._settings = settings
         self._client_id = client_id
         self._stall_seconds = stall_seconds
-        self._away_at = 0.0
+        self._unreachable_at = 0.0
         self._task: asyncio.Task[None] | None = None
 
     def start(self, subscriptions: Sequence[Subscription], end: Callable[[str], None]) -> None:
-        """Look at the subscriptions from time to time; call `end` with the reason to end."""
+        """Check the subscriptions periodically; `end` is called with the reason to end the process."""
         self._task = asyncio.create_task(self._watch(subscriptions, end), name="kafka-watchdog")
 
     async def stop(self) -> None:
-        """Look no more."""
+        """Stop checking."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait([self._task])
@@ -54,32 +56,33 @@ class Watchdog:
         while True:
             await asyncio.sleep(pause)
             try:
-                async with offsets(self._settings, self._client_id) as asked:
+                async with offsets(self._settings, self._client_id) as client:
                     while True:
-                        for one in subscriptions:
-                            if reason := await self._look(one, asked):
+                        for subscription in subscriptions:
+                            if reason := await self._standstill(subscription, client):
                                 end(reason)
                         await asyncio.sleep(pause)
             except Transient as error:
-                self._away_at = monotonic()
+                self._unreachable_at = monotonic()
                 log.info("kafka.watchdog_blind", error=str(error))
 
-    async def _look(self, one: Subscription, asked: Offsets) -> str | None:
-        ends = await asked.ends(one.topic.name)
-        done = await asked.committed(one.group, one.topic.name)
-        behind = missing(ends, done)
-        LAG.labels(one.topic.name, one.group).set(behind)
-        consumer = one.session.consumer
-        if consumer is None or one.session.opening:
+    async def _standstill(self, subscription: Subscription, client: Offsets) -> str | None:
+        """Set the lag of a subscription; return why it stands still, None if it does not."""
+        topic, group, activity = subscription.topic.name, subscription.group, subscription.activity
+        ends = await client.ends(topic)
+        done = await client.committed(group, topic)
+        LAG.labels(topic, group).set(missing(ends, done))
+        consumer = subscription.session.consumer
+        if consumer is None or subscription.session.opening:
             return None
-        quiet = monotonic() - max(one.activity.active_at, consumer.opened_at, self._away_at)
-        unpolled = quiet if one.activity.busy else monotonic() - max(consumer.polled_at, self._away_at)
-        mine = {tp.partition for tp in consumer.assignment()}
-        waiting = missing({at: end for at, end in ends.items() if at in mine}, done)
+        quiet = monotonic() - max(activity.active_at, consumer.opened_at, self._unreachable_at)
+        unpolled = quiet if activity.busy else monotonic() - max(consumer.polled_at, self._unreachable_at)
+        assigned = {tp.partition for tp in consumer.assignment()}
+        waiting = missing({number: end for number, end in ends.items() if number in assigned}, done)
         if not waiting:
-            one.caught_up()
+            subscription.caught_up()
         if unpolled > self._stall_seconds:
-            return f"{one.group} has not polled {one.topic.name} for {unpolled:.0f} s"
+            return f"{group} has not polled {topic} for {unpolled:.0f} s"
         if waiting and quiet > self._stall_seconds:
-            return f"{one.group} gets none of {waiting} records of {one.topic.name}"
+            return f"{group} gets none of {waiting} records of {topic}"
         return None

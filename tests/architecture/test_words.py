@@ -22,7 +22,6 @@ PENDING: tuple[str, ...] = (
     "shared/aws_server",
     "shared/http",
     "shared/jobs",
-    "shared/kafka",
     "shared/models",
     "shared/observability",
     "shared/outbox",

@@ -21,7 +21,7 @@ from shared.events.topics import CACHES, INTERACTIONS, TOPICS, Topic
 from shared.kafka import Consumer, Publisher, Record
 from shared.kafka.connection import client_options
 from shared.kafka.producer import Producer
-from shared.kafka.topics import make_topics, wanted
+from shared.kafka.topics import make_topics, topic_specs
 from shared.settings import KafkaSettings
 from tests.support.kafka import (
     Collector,
@@ -71,11 +71,11 @@ async def test_the_command_makes_what_the_registry_says_and_can_be_repeated(kafk
     admin = AIOKafkaAdminClient(**client_options(kafka, "test"))
     await admin.start()
     try:
-        described = await admin.describe_topics([one.name for one in wanted(TOPICS)])
+        described = await admin.describe_topics([one.name for one in topic_specs(TOPICS)])
     finally:
         await admin.close()
     assert {topic["topic"]: len(topic["partitions"]) for topic in described} == {
-        one.name: one.partitions for one in wanted(TOPICS)
+        one.name: one.partitions for one in topic_specs(TOPICS)
     }
 
 
@@ -113,7 +113,7 @@ async def test_without_kafka_it_waits_and_then_says_so() -> None:
         await make_topics(away, TOPICS, patience=1)
     status, out, err = await command(away, "topics", "--patience", "0.5")
     assert (status, out) == (1, "")
-    assert err.startswith("Kafka at 127.0.0.1:9 does not make topics")
+    assert err.startswith("Kafka at 127.0.0.1:9 did not create the topics")
 
 
 async def buried(settings: KafkaSettings, topic: Topic, handler: Collector, count: int) -> None:
@@ -197,6 +197,6 @@ async def test_only_dead_letters_can_be_replayed(kafka: KafkaSettings) -> None:
     unknown = await command(kafka, "replay", f"no-{uuid.uuid4().hex}-dlq")
 
     assert status == 1
-    assert "interactions-v1 is no dead-letter topic" in err
+    assert "interactions-v1 is not a dead-letter topic" in err
     assert unknown[0] == 1
     assert "Traceback" not in unknown[2]

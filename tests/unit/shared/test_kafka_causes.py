@@ -15,11 +15,11 @@ from asyncpg.exceptions import _base
 from redis import exceptions as redis_errors
 
 from shared.errors import Permanent, Transient
-from shared.kafka import activity, calling
-from shared.kafka.activity import Activity, Ending
-from shared.kafka.calling import Caller
+from shared.kafka import activity, retrying_handler
+from shared.kafka.activity import Activity, ConsumerEnding
 from shared.kafka.causes import Cause, cause_of
 from shared.kafka.records import Tombstone
+from shared.kafka.retrying_handler import RetryingHandler
 from shared.redis.replies import CommandRefused, Unavailable, _error
 
 ROOT = Path(__file__).parents[3]
@@ -99,7 +99,7 @@ def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(activity, "FIRST_PAUSE_SECONDS", 0.0)
 
 
-def caller(*errors: Exception | None) -> tuple[Caller, list[int], Activity]:
+def caller(*errors: Exception | None) -> tuple[RetryingHandler, list[int], Activity]:
     """A caller of a handler that raises the errors one after the other, and the sizes of its calls."""
     coming, calls = iter(errors), list[int]()
 
@@ -109,7 +109,7 @@ def caller(*errors: Exception | None) -> tuple[Caller, list[int], Activity]:
             raise error
 
     doing = Activity("t-v1", "tracker")
-    return Caller(handler, doing, "t-v1", "tracker"), calls, doing
+    return RetryingHandler(handler, doing, "t-v1", "tracker"), calls, doing
 
 
 @pytest.mark.parametrize("error", REFUSED, ids=names)
@@ -150,7 +150,7 @@ async def test_many_records_are_split_when_a_dependency_does_not_take_them_toget
     failure = await called.call(EVENTS, 1, asyncio.Event())
 
     assert failure is not None
-    assert len(calls) == calling.SPLIT_AFTER
+    assert len(calls) == retrying_handler.SPLIT_AFTER
     assert doing.waiting_seconds() > 0, "it still waits"
 
 
@@ -159,7 +159,7 @@ async def test_no_call_begins_once_the_consumer_ends() -> None:
     ending = asyncio.Event()
     ending.set()
 
-    with pytest.raises(Ending):
+    with pytest.raises(ConsumerEnding):
         await called.call(EVENTS[:1], 3, ending)
 
     assert calls == []

@@ -12,7 +12,7 @@ import pytest
 from shared.errors import Permanent, Transient
 from shared.events.topics import INTERACTIONS, UPLOADS
 from shared.kafka import activity
-from shared.kafka.activity import Activity, Ending
+from shared.kafka.activity import Activity, ConsumerEnding
 from shared.kafka.deadletters import HEADERS, MAX_REMEMBERED, DeadLetters, Failure
 from shared.kafka.records import Decoder, Record, Undecodable, check_sizes
 
@@ -118,7 +118,7 @@ async def test_no_letter_is_written_once_the_consumer_ends() -> None:
     kafka, ending = Kafka(), asyncio.Event()
     ending.set()
 
-    with pytest.raises(Ending):
+    with pytest.raises(ConsumerEnding):
         await letters(kafka).put(received(), REFUSED, ending)
 
     assert kafka.records == []

@@ -9,10 +9,10 @@ from prometheus_client import REGISTRY
 
 from shared.kafka import halting
 from shared.kafka.deadletters import Failure
-from shared.kafka.halting import BadRun, Halt
+from shared.kafka.halting import BadRecordCounter, Halt
 
 
-def fed(run: BadRun, tenants: list[str]) -> int | None:
+def fed(run: BadRecordCounter, tenants: list[str]) -> int | None:
     """Which record in order halts the run."""
     for place, tenant in enumerate(tenants, start=1):
         if run.is_too_many_with(tenant):
@@ -22,25 +22,25 @@ def fed(run: BadRun, tenants: list[str]) -> int | None:
 
 
 def test_bad_records_of_all_tenants_halt_at_the_limit() -> None:
-    assert fed(BadRun(200, 3), [f"shop-{n % 7}" for n in range(1_000)]) == 200
+    assert fed(BadRecordCounter(200, 3), [f"shop-{n % 7}" for n in range(1_000)]) == 200
 
 
 @given(st.lists(st.sampled_from(["one", "two"]), max_size=1_000))
 def test_those_of_fewer_tenants_never_halt(tenants: list[str]) -> None:
-    assert fed(BadRun(60, 3), tenants) is None
+    assert fed(BadRecordCounter(60, 3), tenants) is None
 
 
 def test_where_there_is_one_shop_alone_its_records_halt() -> None:
-    assert fed(BadRun(200, 1), ["shop"] * 300) == 200
+    assert fed(BadRecordCounter(200, 1), ["shop"] * 300) == 200
 
 
 def test_a_flood_of_one_tenant_does_not_bring_the_others_nearer_to_the_limit() -> None:
-    assert fed(BadRun(9, 3), ["flood"] * 500 + ["a"] * 3 + ["b"] * 2) is None
-    assert fed(BadRun(9, 3), ["flood"] * 500 + ["a"] * 3 + ["b"] * 3) == 506
+    assert fed(BadRecordCounter(9, 3), ["flood"] * 500 + ["a"] * 3 + ["b"] * 2) is None
+    assert fed(BadRecordCounter(9, 3), ["flood"] * 500 + ["a"] * 3 + ["b"] * 3) == 506
 
 
 def test_a_good_record_begins_the_count_anew() -> None:
-    run = BadRun(6, 3)
+    run = BadRecordCounter(6, 3)
     assert fed(run, ["a", "b", "c", "a", "b"]) is None
     run.good()
     assert fed(run, ["a", "b", "c", "a", "b"]) is None

@@ -1,4 +1,4 @@
-"""Calling a handler until it takes its events, refuses them, or the consumer ends."""
+"""A handler that is called again until it succeeds, refuses its events, or the consumer ends."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from shared.errors import Permanent
-from shared.kafka.activity import Activity, Ending, pauses
+from shared.kafka.activity import Activity, ConsumerEnding, pauses
 from shared.kafka.causes import Cause, cause_of
 from shared.kafka.deadletters import Failure
 from shared.observability import counter, histogram
@@ -23,19 +23,19 @@ if TYPE_CHECKING:
 Handler = Callable[[Sequence[Any]], Awaitable[None]]
 
 SPLIT_AFTER = 8
-"""Calls that a dependency fails, about 25 s, before a part of the events is tried: a small statement may
-end in the time that a large one never does."""
+"""Failed calls, about 25 s, before half of the events are tried alone: a small statement may succeed within a
+timeout that a large one always exceeds. Arbitrary."""
 
 RETRIED = counter(
-    "endcap_kafka_retries_total", "Calls of a handler that are tried again.", ["topic", "group"]
+    "endcap_kafka_retries_total", "Calls of a handler that failed and are repeated.", ["topic", "group"]
 )
-SECONDS = histogram("endcap_kafka_handler_seconds", "One call of a handler.", ["topic", "group"])
+SECONDS = histogram("endcap_kafka_handler_seconds", "Duration of one call of a handler.", ["topic", "group"])
 
 log = structlog.get_logger()
 
 
-class Caller:
-    """Calls the handler of one subscription."""
+class RetryingHandler:
+    """The handler of one subscription with its retries."""
 
     def __init__(self, handler: Handler, activity: Activity, topic: str, group: str) -> None:
         self._handler = handler
@@ -47,10 +47,11 @@ class Caller:
     async def call(
         self, events: Sequence[BaseModel | Tombstone], tries: int, ending: asyncio.Event
     ) -> Failure | None:
-        """Return None when the handler took the events, else why it didn't.
+        """Return None after a call that succeeded, else the failure of the last call.
 
-        While a dependency is away, one event is tried without end, and several are `SPLIT_AFTER` times. An
-        error that nobody expected is tried `tries` times. Raises Ending, before any call, once that is set.
+        While a dependency fails, a call with one event is repeated without limit, and one with several events
+        `SPLIT_AFTER` times. After unexpected errors there are `tries` calls. Raises ConsumerEnding, before
+        any call, once `ending` is set.
         """
         unexpected = 0
         for attempts, seconds in enumerate(pauses(), start=1):
@@ -77,7 +78,7 @@ class Caller:
                 return None
             self._retried.inc()
             await self._activity.pause(seconds, ending)
-        raise Ending
+        raise ConsumerEnding
 
 
 def _failure(error: Exception, cause: Cause, attempts: int) -> Failure:
