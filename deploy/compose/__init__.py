@@ -1,1 +1,1 @@
-"""Endcap on Docker Compose: its secrets, one file for each, so that a container gets only what it needs."""
+"""Secrets for Docker Compose, one file each, so that a container gets only those that it needs."""

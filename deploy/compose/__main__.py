@@ -1,6 +1,6 @@
-"""Make the passwords and keys of docker-compose.yml, once: `python3 -m deploy.compose`.
+"""Generate the passwords and keys of docker-compose.yml: `python3 -m deploy.compose`.
 
-It needs nothing but Python 3.11. What is there is kept, what is missing is made.
+Needs only Python 3.11. Existing secrets are kept, missing ones are generated.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ DEFAULT_FOLDER = Path(__file__).with_name("secrets")
 
 
 def main() -> int:
-    """Write the files; say where they are."""
+    """Write the files, and print their folder."""
     parser = argparse.ArgumentParser(prog="python3 -m deploy.compose", description=__doc__)
     parser.add_argument("folder", type=Path, nargs="?", default=DEFAULT_FOLDER, help="default: %(default)s")
     folder = parser.parse_args().folder
     os.umask(0o077)
     written = write_secrets(folder)
-    sys.stdout.write(f"{len(written)} secrets are in {folder}; keep a copy of its secrets.json\n")
+    sys.stdout.write(f"{len(written)} secrets are in {folder}; back up its secrets.json\n")
     return 0
 
 

@@ -1,4 +1,4 @@
-"""One file for each secret of docker-compose.yml, derived from the secrets of the installation."""
+"""The files with the secrets of docker-compose.yml, derived from the secrets of the installation."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from deploy.local.components import kafka, redis, s3
 from deploy.local.ports import SERVICES
 from deploy.local.secrets import KAFKA_ADMINISTRATOR, Secrets
 
-# Inside the network of Compose, where each server has its usual port.
+# In the network of Compose, each server has its standard port.
 _PORTS = {"kafka": 9092, "kafka-controller": 9093, "kafka-objects": 9094, "postgres": 5432, "redis": 6379}
 
 _KAFKA_DATA = Path("/var/lib/kafka/data")
@@ -17,18 +17,18 @@ _REDIS_DATA = Path("/data")
 
 
 def write_secrets(folder: Path) -> dict[str, str]:
-    """Write the files of the folder and return them; passwords that are there stay as they are.
+    """Write the files to the folder, and return their texts by name; existing passwords are kept.
 
-    Only the owner may enter the folder. The files in it are readable by all, since Compose mounts them as
-    they are and the users of the containers are others than ours.
+    Only the owner may enter the folder. The files are readable by all users, since Compose mounts them
+    with their permissions, and the containers run as other users.
     """
-    secrets = Secrets.kept_in(folder)
+    secrets = Secrets.load_or_create(folder)
     folder.chmod(0o700)
     files = secret_files(secrets)
     for name, text in files.items():
         path = folder / name
         if not path.exists() or path.read_text() != text:
-            # In place: a running container has this very file mounted.
+            # Write in place, since running containers have mounted this file.
             path.touch(mode=0o644)
             path.write_text(text)
         path.chmod(0o644)

@@ -1,4 +1,4 @@
-"""The local stack: Kafka, Postgres, Redis, an S3 server and every service, native and private.
+"""The local stack: Kafka, Postgres, Redis, an S3 server and all services as native processes.
 
-`make run` and the tests start the same `Stack`; only its root folder and its ports differ.
+`make run` and the tests start the same `Stack` with different root folders and ports.
 """

@@ -1,4 +1,4 @@
-"""The one set of variables that the processes of a stack share, and what a client is told."""
+"""The environment variables of a stack's processes, and those of its clients."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from deploy.local.secrets import KAFKA_ADMINISTRATOR, Secrets
 
 REGION = "us-east-1"
 
-# By this variable a stack finds what is left of it after its supervisor was killed.
+# A stack finds its remaining processes by this variable after its supervisor was killed.
 ROOT_VARIABLE = "ENDCAP_STACK_ROOT"
 
-# The variable with each component's address; set to another than ours, the component is external.
+# The variable with the address of each component. A component with a different address is external.
 ADDRESS = {
     "kafka": "KAFKA_BOOTSTRAP_SERVERS",
     "postgres": "DATABASE_URL",
@@ -24,24 +24,24 @@ ADDRESS = {
     "s3": "AWS_ENDPOINT_URL_S3",
 }
 
-# Bad records of so many tenants in a row halt a consumer. The stack of `make run`, the keyless one, has one
-# tenant; with several, 3 is better, which is the default.
+# A consumer halts after consecutive bad records of this many tenants. The stack of `make run`, which needs no
+# keys, has one tenant; with several tenants, the default of 3 is better.
 _HALT_TENANTS = "KAFKA_HALT_TENANTS"
 
-# A person's AWS session would be signed into requests to our own S3 server, which knows no such.
-_NOT_HANDED_ON = {"AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN", "AWS_PROFILE", "AWS_DEFAULT_PROFILE"}
+# A session of AWS would sign requests to the S3 server of the stack, which does not know it.
+_NOT_INHERITED = {"AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN", "AWS_PROFILE", "AWS_DEFAULT_PROFILE"}
 _CLOUD_CREDENTIALS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION")
 
 
 def external_components(ports: Ports, environment: Mapping[str, str]) -> dict[str, str]:
-    """The components whose address in the environment is not this stack's own."""
+    """Return the addresses of components that the environment sets to other servers than the stack's."""
     own = {name: f"{LOOPBACK}:{ports[name]}" for name in ADDRESS}
-    given = {name: environment.get(variable, "") for name, variable in ADDRESS.items()}
-    return {name: address for name, address in given.items() if address and _host(address) != own[name]}
+    configured = {name: environment.get(variable, "") for name, variable in ADDRESS.items()}
+    return {name: address for name, address in configured.items() if address and _host(address) != own[name]}
 
 
 def addresses(ports: Ports, secrets: Secrets, external: Mapping[str, str]) -> dict[str, str]:
-    """Where Kafka, Postgres (as administrator), Redis and S3 are."""
+    """Return the addresses of Kafka, Postgres (as administrator), Redis and S3, by their variables."""
     own = {
         "kafka": f"{LOOPBACK}:{ports['kafka']}",
         "postgres": postgres.url(ports, secrets.postgres),
@@ -54,25 +54,19 @@ def addresses(ports: Ports, secrets: Secrets, external: Mapping[str, str]) -> di
 def process_environment(
     ports: Ports, secrets: Secrets, external: Mapping[str, str], *, keyless: bool, root: Path
 ) -> dict[str, str]:
-    """Everything that a process of the stack reads, on top of what the caller's shell has."""
-    inherited = {name: value for name, value in os.environ.items() if name not in _NOT_HANDED_ON}
-    where = addresses(ports, secrets, external)
-    pair = {
-        "AWS_ACCESS_KEY_ID": secrets.aws_access_key_id,
-        "AWS_SECRET_ACCESS_KEY": secrets.aws_secret_access_key,
-        "AWS_REGION": REGION,
-    }
-    if "s3" in external:
-        pair |= {name: os.environ[name] for name in _CLOUD_CREDENTIALS if name in os.environ}
-        inherited = dict(os.environ)
+    """Return the environment of the stack's processes, which includes that of the caller."""
+    component_addresses = addresses(ports, secrets, external)
+    aws = _aws_variables(secrets, external)
     return {
-        **inherited,
-        **where,
-        **pair,
+        **{name: value for name, value in os.environ.items() if _is_inherited(name, external)},
+        **component_addresses,
+        **aws,
         **({} if "kafka" in external else kafka_login(secrets)),
         **({} if "s3" in external else _s3_accounts(secrets)),
-        **_service_variables(ports, secrets, where["DATABASE_URL"], given="postgres" in external),
-        "AWS_DEFAULT_REGION": pair["AWS_REGION"],
+        **_service_variables(
+            ports, secrets, component_addresses["DATABASE_URL"], is_external="postgres" in external
+        ),
+        "AWS_DEFAULT_REGION": aws["AWS_REGION"],
         "AWS_EC2_METADATA_DISABLED": "true",
         "ENDCAP_SECRET_KEY": secrets.secret_key,
         "ENDCAP_SERVICE_KEY": secrets.service_key,
@@ -90,7 +84,7 @@ def process_environment(
 def client_environment(
     ports: Ports, secrets: Secrets, external: Mapping[str, str], keys: Mapping[str, str]
 ) -> dict[str, str]:
-    """What curl, boto3, the AWS CLI, psql and redis-cli need to talk to the stack."""
+    """Return the variables with which curl, boto3, the AWS CLI, psql and redis-cli use the stack."""
     processes = process_environment(ports, secrets, external, keyless=False, root=Path())
     urls = {f"ENDCAP_{service.upper()}_URL": _service_url(ports, service) for service in SERVICES}
     return {
@@ -105,7 +99,7 @@ def client_environment(
         "AWS_ENDPOINT_URL_PERSONALIZE_EVENTS": _service_url(ports, "tracker"),
         "AWS_ENDPOINT_URL_PERSONALIZE_RUNTIME": _service_url(ports, "router"),
         "AWS_REGION": processes["AWS_REGION"],
-        # boto3 reads this name, other SDKs and the AWS CLI the one above.
+        # boto3 reads this name; other SDKs and the AWS CLI read the one above.
         "AWS_DEFAULT_REGION": processes["AWS_REGION"],
         "AWS_ACCESS_KEY_ID": processes["AWS_ACCESS_KEY_ID"],
         "AWS_SECRET_ACCESS_KEY": processes["AWS_SECRET_ACCESS_KEY"],
@@ -115,8 +109,24 @@ def client_environment(
     }
 
 
+def _is_inherited(name: str, external: Mapping[str, str]) -> bool:
+    return "s3" in external or name not in _NOT_INHERITED
+
+
+def _aws_variables(secrets: Secrets, external: Mapping[str, str]) -> dict[str, str]:
+    """Return the key pair and region of clients; those of the caller for an external object store."""
+    variables = {
+        "AWS_ACCESS_KEY_ID": secrets.aws_access_key_id,
+        "AWS_SECRET_ACCESS_KEY": secrets.aws_secret_access_key,
+        "AWS_REGION": REGION,
+    }
+    if "s3" in external:
+        variables |= {name: os.environ[name] for name in _CLOUD_CREDENTIALS if name in os.environ}
+    return variables
+
+
 def kafka_login(secrets: Secrets) -> dict[str, str]:
-    """How the administrator and each service log in to the stack's own Kafka."""
+    """Return the variables with which the administrator and each service log in to the stack's Kafka."""
     variables = {
         "KAFKA_SECURITY_PROTOCOL": "SASL_PLAINTEXT",
         "KAFKA_SASL_MECHANISM": "PLAIN",
@@ -130,7 +140,7 @@ def kafka_login(secrets: Secrets) -> dict[str, str]:
 
 
 def _s3_accounts(secrets: Secrets) -> dict[str, str]:
-    """The key pair of each service that uses the stack's own object store."""
+    """Return the key pair of each service that uses the stack's object store."""
     variables = {}
     for service, secret in secrets.s3_accounts.items():
         variables[f"{service.upper()}_AWS_ACCESS_KEY_ID"] = s3.account_name(service)
@@ -139,28 +149,30 @@ def _s3_accounts(secrets: Secrets) -> dict[str, str]:
 
 
 def role_url(administrator: str, role: str, password: str) -> str:
-    """The same database for another role."""
+    """Return the address of the administrator's database for another role."""
     parts = urlsplit(administrator)
     host = parts.netloc.rpartition("@")[2]
     return parts._replace(netloc=f"{role}:{password}@{host}").geturl()
 
 
-def _service_variables(ports: Ports, secrets: Secrets, administrator: str, *, given: bool) -> dict[str, str]:
-    """A service's own address and port; on a given server the addresses may be given, too."""
+def _service_variables(
+    ports: Ports, secrets: Secrets, administrator: str, *, is_external: bool
+) -> dict[str, str]:
+    """Return each service's database address and port; an external server may have addresses of its own."""
     variables = {}
     for service in SERVICES:
-        own = f"{service.upper()}_DATABASE_URL"
+        name = f"{service.upper()}_DATABASE_URL"
         password = secrets.roles[service]
-        known = os.environ.get(own) if given else None
-        variables[own] = known or role_url(administrator, service, password)
+        configured = os.environ.get(name) if is_external else None
+        variables[name] = configured or role_url(administrator, service, password)
         variables[f"{service.upper()}_PORT"] = str(ports[service])
     return variables
 
 
 def _personalize(ports: Ports, external: Mapping[str, str]) -> str:
-    """The trainer's endpoint: a given one counts only together with a given object store."""
-    given = os.environ.get("AWS_ENDPOINT_URL_PERSONALIZE", "")
-    return given if given and "s3" in external else _service_url(ports, "engine")
+    """Return the trainer's endpoint: a configured one applies only with an external object store."""
+    configured = os.environ.get("AWS_ENDPOINT_URL_PERSONALIZE", "")
+    return configured if configured and "s3" in external else _service_url(ports, "engine")
 
 
 def _service_url(ports: Ports, service: str) -> str:
@@ -168,6 +180,6 @@ def _service_url(ports: Ports, service: str) -> str:
 
 
 def _host(address: str) -> str:
-    """host:port of an address, with or without a scheme; localhost is the loopback."""
+    """Return host:port of an address with or without a scheme; localhost is replaced by 127.0.0.1."""
     host = address.rpartition("://")[2].rpartition("@")[2].split("/", maxsplit=1)[0]
     return host.replace("localhost:", f"{LOOPBACK}:")

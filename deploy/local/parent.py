@@ -1,4 +1,4 @@
-"""Processes that end with the process that has started them, however that ends."""
+"""Child processes that end with their parent, however it ends."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ _LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 
 def end_with_parent(number: signal.Signals = signal.SIGTERM) -> Callable[[], None]:
-    """Return a `preexec_fn`: the kernel sends this signal to the child when its parent dies, even of SIGKILL.
+    """Return a `preexec_fn` with which the kernel sends the child a signal when its parent dies (prctl(2)).
 
-    The parent is the thread that starts the child. The signal is forgotten when the child changes its user.
+    The parent is the thread that starts the child. The setting is lost when the child changes its user.
     """
     parent = os.getpid()
 
-    def tie() -> None:
+    def set_death_signal() -> None:
         if _LIBC is None:
             return
         _LIBC.prctl(_PR_SET_PDEATHSIG, number)
-        if os.getppid() != parent:  # it has died meanwhile
+        if os.getppid() != parent:  # the parent has died in the meantime
             os.kill(os.getpid(), number)
 
-    return tie
+    return set_death_signal

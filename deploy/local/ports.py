@@ -1,4 +1,4 @@
-"""The ports of a stack: the usual ones, or a free block for a stack of the tests."""
+"""The ports of a stack: the documented ones, or a free block for a stack of the tests."""
 
 from __future__ import annotations
 
@@ -7,15 +7,16 @@ import socket
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from deploy.local.failure import StackError
+from deploy.local.errors import StackError
 
 LOOPBACK = "127.0.0.1"
 
 SERVICES = ("tracker", "sync", "trainer", "loader", "recommender", "router", "engine")
 
-# A worker answers its probes 100 above its service's port, a relay 200 above.
+# The probes of a worker are on the port of its service + 100, those of a relay on + 200.
 WORKER_OFFSET = 100
 RELAY_OFFSET = 200
+_MAX_PORT = 65_535 - RELAY_OFFSET
 
 _USUAL = {
     "kafka": 19092,
@@ -27,13 +28,13 @@ _USUAL = {
     **{service: 8001 + position for position, service in enumerate(SERVICES)},
 }
 
-# Below the ephemeral ports (32768 and up), so that no outgoing connection takes one meanwhile.
-# A block is 20 ports, and the same again 100 and 200 above for workers and relays: five fit into 300.
+# Below the ephemeral ports (from 32768), so that no outgoing connection uses one of them.
+# A block is 20 ports, and the ports 100 and 200 above them for workers and relays: five blocks fit into 300.
 _FREE_BLOCKS = tuple(window + offset for window in range(20_000, 32_000, 300) for offset in range(0, 100, 20))
 
 
 def variable(name: str) -> str:
-    """The environment variable that moves a port; a service reads its own one as well."""
+    """Return the environment variable that changes a port; a service also reads its own."""
     prefix = "" if name in SERVICES else "ENDCAP_"
     return f"{prefix}{name.upper().replace('-', '_')}_PORT"
 
@@ -49,20 +50,23 @@ class Ports:
 
     @classmethod
     def usual(cls, environment: Mapping[str, str]) -> Ports:
-        """The documented ports, each moved by its variable (`TRACKER_PORT`, `ENDCAP_S3_PORT` …)."""
-        return cls({name: _moved(name, port, environment) for name, port in _USUAL.items()})
+        """Return the documented ports, or those in the variables (`TRACKER_PORT`, `ENDCAP_S3_PORT` …)."""
+        return cls({name: _configured(name, port, environment) for name, port in _USUAL.items()})
 
     @classmethod
     def free(cls) -> Ports:
-        """A block of ports that nobody listens on, kept from others as long as this process lives."""
+        """Return a block of unused ports, which stays reserved as long as this process lives.
+
+        Raises StackError if there is none.
+        """
         for base in random.sample(_FREE_BLOCKS, len(_FREE_BLOCKS)):
-            ports = cls({name: base + place for place, name in enumerate(_USUAL, start=1)})
+            ports = cls({name: base + index for index, name in enumerate(_USUAL, start=1)})
             if _reserve(base) and not list(ports.taken(ports.by_name)):
                 return ports
-        raise StackError("no block of free ports between 20000 and 32000; end what listens there")
+        raise StackError("there is no block of free ports between 20000 and 32000; stop some servers")
 
     def taken(self, names: Iterable[str]) -> Iterator[tuple[str, int]]:
-        """Each port that the named parts need and somebody else listens on."""
+        """Yield the ports of the named components and services that another process listens on."""
         for name in names:
             for port in self._needed(name):
                 if not _can_listen(port):
@@ -75,19 +79,20 @@ class Ports:
         return (port, port + WORKER_OFFSET, port + RELAY_OFFSET)
 
 
-def _moved(name: str, usual: int, environment: Mapping[str, str]) -> int:
+def _configured(name: str, usual: int, environment: Mapping[str, str]) -> int:
+    """Return the port in the variable, or the usual one. Raises StackError for an invalid number."""
     value = environment.get(variable(name), "")
     if not value:
         return usual
-    if not value.isdecimal() or not 0 < int(value) < 65_336:
-        raise StackError(f"{variable(name)}={value} is not a port; give a number below 65336")
+    if not value.isdecimal() or not 0 < int(value) <= _MAX_PORT:
+        raise StackError(f"{variable(name)}={value} is not a port; use a number up to {_MAX_PORT}")
     return int(value)
 
 
 def _reserve(base: int) -> bool:
-    """Listen on the block's first port, which no stack uses: two test runs never get the same block.
+    """Listen on the first port of a block, which no stack uses, so that two test runs get different blocks.
 
-    Between the choice of a block and the start of what listens there, it would look free to others.
+    Without it, the block would look free to others until its servers are started.
     """
     reservation = socket.socket()
     try:
@@ -96,13 +101,13 @@ def _reserve(base: int) -> bool:
     except OSError:
         reservation.close()
         return False
-    reservation.detach()  # the process ends it
+    reservation.detach()  # the socket is closed when the process ends
     return True
 
 
 def _can_listen(port: int) -> bool:
     with socket.socket() as probe:
-        # As every server here does: a port in TIME_WAIT is not taken.
+        # All servers here use it too: a port in TIME_WAIT is free.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((LOOPBACK, port))
@@ -112,7 +117,7 @@ def _can_listen(port: int) -> bool:
 
 
 def is_open(port: int) -> bool:
-    """Whether somebody accepts connections on the port."""
+    """Return whether a server accepts connections on the port."""
     with socket.socket() as probe:
         probe.settimeout(1)
         return probe.connect_ex((LOOPBACK, port)) == 0

@@ -1,4 +1,4 @@
-"""XML-RPC over the Unix socket on which a stack's supervisord listens."""
+"""XML-RPC over the Unix socket of a stack's supervisord."""
 
 from __future__ import annotations
 
@@ -11,34 +11,37 @@ import xmlrpc.client
 from pathlib import Path
 from typing import Any
 
-from deploy.local.failure import StackError
+from deploy.local.errors import StackError
 
-# sun_path has 108 bytes with its final NUL; supervisord binds a name a few characters longer first.
+# sun_path has 108 bytes with its final NUL; supervisord first binds a name that is slightly longer.
 _LONGEST_SOCKET_PATH = 95
 
 
 def call(path: Path, method: str, *arguments: object) -> Any:
-    """Call a method; OSError where nobody listens, StackError where it is refused."""
+    """Return the result of a method. Raises OSError if nothing listens, StackError if the call fails."""
     server = xmlrpc.client.ServerProxy("http://supervisor", _UnixTransport(path))
     with server:
         try:
             return getattr(server, method)(*arguments)
         except xmlrpc.client.Fault as fault:
-            message = f"supervisord refused {method}{arguments}: {fault.faultString}"
+            message = f"supervisord failed in {method}{arguments}: {fault.faultString}"
             raise StackError(message) from fault
 
 
 def socket_path(run: Path, name: str = "supervisord.sock") -> Path:
-    """The socket of this name of the stack whose run folder this is."""
+    """Return the path of a socket of the stack with this run folder. Raises StackError.
+
+    The path is in the run folder, or in a private temporary folder if it would be too long.
+    """
     path = run / name
     if len(os.fsencode(path)) <= _LONGEST_SOCKET_PATH:
         return path
-    # A deep clone: a short private folder instead, found again by the root's digest.
+    # The folder is found again by the digest of the run folder.
     digest = hashlib.sha256(os.fsencode(run)).hexdigest()[:16]
     folder = Path(tempfile.gettempdir()) / f"endcap-{os.getuid()}-{digest}"
     folder.mkdir(mode=0o700, exist_ok=True)
     if folder.stat().st_uid != os.getuid():
-        raise StackError(f"{folder} belongs to somebody else; remove it or move the clone to a shorter path")
+        raise StackError(f"{folder} belongs to another user; remove it, or move the clone to a shorter path")
     return folder / name
 
 
@@ -64,5 +67,5 @@ class _UnixTransport(xmlrpc.client.Transport):
 
     def make_connection(self, host: object) -> http.client.HTTPConnection:  # noqa: ARG002
         connection = _UnixConnection(self._path)
-        self._connection = "supervisor", connection  # what `close` closes
+        self._connection = "supervisor", connection  # `close` closes this connection
         return connection

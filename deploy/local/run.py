@@ -1,4 +1,4 @@
-"""`make run`: bring everything up, load a shop into an empty one, and stay until Ctrl-C."""
+"""`make run`: start everything, load the sample shop if there is no data, and run until Ctrl-C."""
 
 from __future__ import annotations
 
@@ -11,53 +11,53 @@ from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
-from deploy.local.failure import StackError
+from deploy.local.errors import StackError
 from deploy.local.load import load, load_sample
 from deploy.local.stack import Stack
 from deploy.local.tour import tour
 
-_BEGAN = time.monotonic()
+_STARTED = time.monotonic()
 _WATCH_SECONDS = 5.0
-"""Seconds between two calls to the supervisor for the states of its processes."""
+"""Seconds between two queries of the states of processes."""
 
-# SIGINT too: a shell that starts it in the background has it ignored, and Python leaves it so.
-_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+# Also SIGINT: a shell sets it to be ignored for background processes, and Python keeps that.
+_TERMINATING_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def say(text: str) -> None:
-    """One line of progress, with the seconds since the command was given."""
-    print(f"[{time.monotonic() - _BEGAN:6.1f} s] {text}", flush=True)
+    """Print a line of progress with the seconds since the start of the command."""
+    print(f"[{time.monotonic() - _STARTED:6.1f} s] {text}", flush=True)
 
 
 def run(stack: Stack, *, data: Path | None, empty: bool, detach: bool) -> int:
-    """Start, load, show; then stay in the foreground, or return when detached."""
+    """Start everything and load a shop; then wait for Ctrl-C, or return if `detach`. Raises StackError."""
     if data is not None and not data.exists():
         raise StackError(f"DATA={data}: there is no such file or folder")
-    for number in _ENDING:
+    for number in _TERMINATING_SIGNALS:
         signal.signal(number, _interrupt)
-    with _only_one(stack.root / "run" / "lock"):
-        stack.refuse_if_running()
+    with _exclusive(stack.root / "run" / "lock"):
+        stack.require_stopped()
         try:
-            _bring_up(stack, data, empty=empty)
+            _start(stack, data, empty=empty)
         except BaseException:
-            # A failure leaves nothing half started behind; its reason is in the message and logs.
+            # Leave no part of the stack running; the reason is in the message and the logs.
             _stop(stack)
             raise
     if detach:
-        say("everything runs; `make stop` ends it")
+        say("everything is running; stop it with `make stop`")
         return 0
     try:
-        say("everything runs; Ctrl-C ends it")
+        say("everything is running; stop it with Ctrl-C")
         _watch(stack)
     except KeyboardInterrupt:
         _stop(stack)
     return 0
 
 
-def _bring_up(stack: Stack, data: Path | None, *, empty: bool) -> None:
+def _start(stack: Stack, data: Path | None, *, empty: bool) -> None:
     stack.launch()
     for name, address in stack.external.items():
-        say(f"{name} is left out: {address.rpartition('@')[2]} is set in the environment")
+        say(f"{name} is external: the environment sets {address.rpartition('@')[2]}")
     stack.start_everything()
     if data is not None:
         load(stack, data)
@@ -67,8 +67,8 @@ def _bring_up(stack: Stack, data: Path | None, *, empty: bool) -> None:
 
 
 def _watch(stack: Stack) -> None:
-    """Say when a process was restarted, until somebody else stops the stack."""
-    known = {process.name: process.pid for process in stack.processes()}
+    """Report restarts of processes until the stack is stopped."""
+    pids = {process.name: process.pid for process in stack.processes()}
     while stack.is_running:
         time.sleep(_WATCH_SECONDS)
         try:
@@ -76,16 +76,16 @@ def _watch(stack: Stack) -> None:
         except (OSError, StackError):
             continue
         for process in processes:
-            before = known.get(process.name)
-            if process.state == "RUNNING" and before != process.pid:
-                say(f"{process.name} was restarted (process {before} → {process.pid})")
-                known[process.name] = process.pid
-    say("stopped from elsewhere")
+            previous = pids.get(process.name)
+            if process.state == "RUNNING" and previous != process.pid:
+                say(f"{process.name} was restarted (process {previous} → {process.pid})")
+                pids[process.name] = process.pid
+    say("stopped by another command")
 
 
 def _stop(stack: Stack) -> None:
-    for number in _ENDING:
-        signal.signal(number, signal.SIG_IGN)  # a second Ctrl-C must not leave half of it running
+    for number in _TERMINATING_SIGNALS:
+        signal.signal(number, signal.SIG_IGN)  # a second Ctrl-C must not interrupt the stop
     was_running = stack.is_running
     if was_running:
         say("stopping …")
@@ -99,10 +99,11 @@ def _interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
 
 
 @contextmanager
-def _only_one(path: Path) -> Iterator[None]:
+def _exclusive(path: Path) -> Iterator[None]:
+    """Hold a lock file. Raises StackError if another process holds it."""
     with path.open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise StackError("another `make run` is starting this stack just now") from error
+            raise StackError("another `make run` is starting this stack") from error
         yield

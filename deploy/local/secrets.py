@@ -1,4 +1,4 @@
-"""Passwords and keys of a stack: made once, kept in a folder that only its owner may read."""
+"""Passwords and keys of a stack: generated once, and stored in a folder that only its owner may read."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ KAFKA_BROKER, KAFKA_ADMINISTRATOR = "broker", "admin"
 
 @dataclass(frozen=True)
 class Secrets:
-    """What the components of one stack know of each other.
+    """The passwords and keys of one stack.
 
-    `aws_access_key_id` and its secret are the clients' pair: Personalize and the object store take it.
+    `aws_access_key_id` and its secret are the key pair of clients, for Personalize and the object store.
     """
 
     postgres: str
@@ -39,21 +39,21 @@ class Secrets:
     _BY_NAME: ClassVar = ("s3_accounts", "kafka_users", "roles")
 
     @classmethod
-    def kept_in(cls, folder: Path) -> Secrets:
-        """Read the secrets of this stack, or make them at its first start."""
+    def load_or_create(cls, folder: Path) -> Secrets:
+        """Return the stored secrets; generate and store those that are missing."""
         path = folder / "secrets.json"
-        known = json.loads(path.read_text()) if path.exists() else {}
-        made = asdict(cls._new())
-        # A stack of an earlier version lacks what was added since.
-        values = {field.name: known.get(field.name, made[field.name]) for field in fields(cls)}
+        stored = json.loads(path.read_text()) if path.exists() else {}
+        generated = asdict(cls._generate())
+        # A stack of an earlier version lacks secrets that were added since.
+        values = {field.name: stored.get(field.name, generated[field.name]) for field in fields(cls)}
         for name in cls._BY_NAME:
-            values[name] = made[name] | values[name]
-        if values != known:
+            values[name] = generated[name] | values[name]
+        if values != stored:
             write_private(path, json.dumps(values, indent=2) + "\n")
         return cls(**values)
 
     @classmethod
-    def _new(cls) -> Secrets:
+    def _generate(cls) -> Secrets:
         return cls(
             postgres=secrets.token_hex(16),
             redis=secrets.token_hex(16),
@@ -71,10 +71,10 @@ class Secrets:
 
 
 def write_private(path: Path, text: str) -> None:
-    """Replace the file at once, readable by its owner alone from its first byte on."""
+    """Replace a file atomically; only its owner may read it."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    fresh = path.with_name(f".{path.name}.{os.getpid()}")
-    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w") as file:
         file.write(text)
-    fresh.replace(path)
+    temporary.replace(path)

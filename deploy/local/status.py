@@ -13,9 +13,9 @@ _ROW = "{:<20} {:<10} {:>8} {:>7}  {:<10} {}"
 
 
 def show(stack: Stack) -> int:
-    """Print the table; 1 when something is not ready, so that a script may ask."""
+    """Print the table; return 0 if everything is ready, else 1, for scripts."""
     if not stack.is_running:
-        print("Nothing runs. `make run` starts everything.")
+        print("The stack is not running. Start it with `make run`.")
         return 1
     processes = sorted(stack.processes(), key=_order)
     with ThreadPoolExecutor(8) as executor:
@@ -24,8 +24,7 @@ def show(stack: Stack) -> int:
     for process, is_ready in zip(processes, ready, strict=True):
         print(_row(stack, process, is_ready=is_ready))
     for name, address in stack.external.items():
-        where = address.rpartition("@")[2]
-        print(_ROW.format(name, "external", "", "", "", where))
+        print(_ROW.format(name, "external", "", "", "", address.rpartition("@")[2]))
     return 0 if all(ready) else 1
 
 

@@ -1,7 +1,7 @@
-"""supervisord as this stack's process supervisor: its configuration, its start and its XML-RPC.
+"""supervisord as the process supervisor of a stack: its configuration, its start and its XML-RPC.
 
-It runs in a session of its own, so that Ctrl-C reaches `make run` alone and `make stop` finds it
-after a `kill -9` of `make run`.
+It runs in a session of its own: Ctrl-C reaches `make run` alone, and `make stop` finds it if `make run` was
+killed.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from deploy.local.failure import StackError
+from deploy.local.errors import StackError
 from deploy.local.parent import end_with_parent
 from deploy.local.rpc import call, socket_path
 from deploy.local.secrets import write_private
@@ -25,7 +25,7 @@ _LAUNCH_SECONDS = 60
 
 @dataclass(frozen=True)
 class Program:
-    """One process of the stack, restarted whenever it ends without being told to."""
+    """A program of the stack; it is restarted whenever it ends without being stopped."""
 
     name: str
     command: Sequence[str]
@@ -35,7 +35,7 @@ class Program:
     environment: Mapping[str, str] = field(default_factory=dict)
 
     def section(self, logs: Path, folder: Path) -> str:
-        """Its section in the configuration of supervisord."""
+        """Return its section in the configuration of supervisord."""
         command = " ".join(_quoted(word) for word in self.command)
         variables = ",".join(f'{name}="{value}"' for name, value in self.environment.items())
         return f"""
@@ -60,7 +60,7 @@ stdout_logfile_backups=2
 
 @dataclass(frozen=True)
 class Process:
-    """What supervisord knows of a program; `state` is RUNNING, STARTING, BACKOFF or STOPPED."""
+    """The process of a program in supervisord; `state` is RUNNING, STARTING, BACKOFF or STOPPED."""
 
     name: str
     group: str
@@ -88,7 +88,7 @@ class Supervisor:
         environment: Mapping[str, str],
         ends_with_caller: bool,
     ) -> None:
-        """Start supervisord with nothing running in it yet; returns as soon as it answers."""
+        """Start supervisord without any program, and wait until it answers. Raises StackError."""
         self._reap()
         config = self._run / "supervisord.conf"
         write_private(config, self._config(programs, folder))
@@ -114,7 +114,7 @@ class Supervisor:
             time.sleep(0.05)
 
     def is_running(self) -> bool:
-        """Whether it listens on its socket; one that is too busy to answer does."""
+        """Return whether supervisord listens on its socket, even if it is too busy to answer."""
         try:
             return bool(call(self._socket, "supervisor.getPID"))
         except TimeoutError:
@@ -123,11 +123,11 @@ class Supervisor:
             return False
 
     def pid(self) -> int:
-        """The process id of supervisord itself."""
+        """Return the process id of supervisord."""
         return int(call(self._socket, "supervisor.getPID"))
 
     def start(self, name: str) -> None:
-        """Start a program, unless it runs already."""
+        """Start a program, unless it is running."""
         if self.process(name).state not in {"RUNNING", "STARTING"}:
             call(self._socket, "supervisor.startProcess", self._full_name(name), False)
 
@@ -137,37 +137,37 @@ class Supervisor:
             call(self._socket, "supervisor.stopProcess", self._full_name(name), True)
 
     def kill(self, name: str, number: signal.Signals) -> None:
-        """Send a signal to a program; supervisord restarts it when that ends it."""
+        """Send a signal to a program; if it ends, supervisord restarts it."""
         call(self._socket, "supervisor.signalProcess", self._full_name(name), number.name)
 
     def processes(self) -> list[Process]:
-        """Every program with its state."""
+        """Return the processes of all programs."""
         return [
             Process(
-                name=str(known["name"]),
-                group=str(known["group"]),
-                state=str(known["statename"]),
-                pid=int(known["pid"]),
-                started=float(known["start"]),
-                description=str(known["description"]),
+                name=str(info["name"]),
+                group=str(info["group"]),
+                state=str(info["statename"]),
+                pid=int(info["pid"]),
+                started=float(info["start"]),
+                description=str(info["description"]),
             )
-            for known in call(self._socket, "supervisor.getAllProcessInfo")
+            for info in call(self._socket, "supervisor.getAllProcessInfo")
         ]
 
     def find(self, name: str) -> Process | None:
-        """One program with its state; None for one that is not run here."""
+        """Return the process of a program, or None if there is no such program."""
         return next((process for process in self.processes() if process.name == name), None)
 
     def process(self, name: str) -> Process:
-        """One program with its state."""
-        found = self.find(name)
-        if found is None:
+        """Return the process of a program. Raises StackError if there is no such program."""
+        process = self.find(name)
+        if process is None:
             names = ", ".join(process.name for process in self.processes())
             raise StackError(f"there is no process {name!r}; there are {names}")
-        return found
+        return process
 
     def shut_down(self, *, seconds: float) -> bool:
-        """Stop all groups in order, then supervisord; whether that was done within the time."""
+        """Stop all groups in order, then supervisord; return whether it ended within `seconds`."""
         try:
             pid = self.pid()
             call(self._socket, "supervisor.shutdown")
@@ -176,15 +176,15 @@ class Supervisor:
         except OSError:
             self._reap()
             return True
-        return ended(lambda: self._has_ended(pid), seconds)
+        return wait_until(lambda: self._has_ended(pid), seconds)
 
     def _reap(self) -> None:
-        """Collect the exit of a daemon that somebody killed."""
+        """Collect the exit status of a daemon that was killed."""
         if self._daemon is not None:
             self._daemon.poll()
 
     def _has_ended(self, pid: int) -> bool:
-        # Our own child stays a zombie until it is waited for.
+        # A child of this process remains a zombie until its exit status is collected.
         if self._daemon is not None and self._daemon.pid == pid:
             return self._daemon.poll() is not None
         return not _is_alive(pid)
@@ -198,16 +198,16 @@ class Supervisor:
             groups.setdefault(program.group, []).append(program.name)
         sections = [_supervisord_section(self._socket, self._pid_file, self._logs)]
         sections += [program.section(self._logs, folder) for program in programs]
-        # Groups are stopped one after the other, the highest priority number first.
+        # Groups are stopped one after another, starting with the highest priority number.
         sections += [
-            f"[group:{group}]\nprograms={','.join(names)}\npriority={10 * place}\n"
-            for place, (group, names) in enumerate(groups.items(), start=1)
+            f"[group:{group}]\nprograms={','.join(names)}\npriority={10 * number}\n"
+            for number, (group, names) in enumerate(groups.items(), start=1)
         ]
         return "\n".join(sections)
 
 
-def ended(condition: Callable[[], bool], seconds: float) -> bool:
-    """Wait until the condition holds; False when it still does not after that time."""
+def wait_until(condition: Callable[[], bool], seconds: float) -> bool:
+    """Wait until the condition is true; return False if it is not after `seconds`."""
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:

@@ -1,15 +1,15 @@
-"""The programs that the installer found or built, as links in one folder."""
+"""The programs that the installer has found or built, as links in one folder."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
 
-from deploy.local.failure import StackError
+from deploy.local.errors import StackError
 
 PROJECT = Path(__file__).resolve().parents[2]
 
-# Which links each component runs. `deploy/local/install` makes them.
+# The programs of each component. `deploy/local/install` creates the links.
 _NEEDS = {
     "kafka": ("java",),
     "postgres": ("initdb", "postgres"),
@@ -20,12 +20,12 @@ _NEEDS = {
 
 @dataclass(frozen=True)
 class Tools:
-    """Where the native programs are."""
+    """The folder of the native programs."""
 
     folder: Path = PROJECT / ".local"
 
     def program(self, name: str) -> Path:
-        """The path of a program that a component runs."""
+        """Return the path of a program. Raises StackError if it is not installed."""
         path = self.folder / "bin" / name
         if not path.exists():
             raise StackError(f"{name} is not installed; run `deploy/local/install`")
@@ -33,11 +33,11 @@ class Tools:
 
     @property
     def kafka_libraries(self) -> Path:
-        """The folder of Kafka's jars."""
+        """Return the folder of Kafka's jars."""
         return self.folder / "kafka" / "libs"
 
     def has(self, component: str) -> bool:
-        """Whether everything that the component runs is there."""
+        """Return whether all programs of a component are installed."""
         if component == "kafka" and not any(self.kafka_libraries.glob("kafka_*.jar")):
             return False
         return all((self.folder / "bin" / name).exists() for name in _NEEDS[component])

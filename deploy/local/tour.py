@@ -1,4 +1,4 @@
-"""What to try next: commands that work as they stand, on ids of the shop that was loaded."""
+"""Commands to try next, with ids of the loaded shop."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from urllib.parse import quote
 from deploy.local.components import postgres
 from deploy.local.stack import Stack
 
-# Somebody with a middling history, an item that is similar to others, and where most customers are.
+# A customer with an average history, an item with similar items, and the country with the most orders.
 _USER = """
     SELECT unified_customer_id FROM sync.order_items
     WHERE tenant = 'default'
@@ -25,20 +25,20 @@ _COUNTRY = """
 """
 
 _TEXT = """
-What to try, in another terminal of this folder:
+Commands to try, in another terminal in this folder:
 
 eval "$(make -s env)"
 {commands}
-make status   shows every process and its port; make logs S=trainer-worker   what one of them says
+make status   shows all processes and ports; make logs S=trainer-worker   shows the log of one
 """
 
 _COMMANDS = """
-# What may this customer like? What goes with this product? What sells in this country?
+# Recommendations for a customer, items similar to a product, and popular items in a country
 {ask} "$ENDCAP_RECOMMENDER_URL{api}/{user_path}?limit=5"
 {ask} "$ENDCAP_RECOMMENDER_URL{api}/similar/{product_path}?limit=5"
 {ask} "$ENDCAP_RECOMMENDER_URL{api}/by-location?country={country_path}"
 
-# An unmodified boto3 program: a look at a product, and what is recommended after it
+# An unmodified boto3 program: record a product view, then get recommendations
 .local/venv/bin/python - <<'PYTHON'
 import os, time, boto3
 boto3.client("personalize-events").put_events(
@@ -53,24 +53,24 @@ print(*answer["itemList"], sep="\\n")
 PYTHON
 """
 
-# An answer has no line end of its own.
+# Responses have no line end.
 _ASK = 'curl -sSfw "\\n" -H "x-api-key: $ENDCAP_READ_KEY"'
 _API = "/api/v1/personalize/recommendations"
 
 
 def tour(stack: Stack) -> str:
-    """The text for the shop that is loaded; nothing when no generation is."""
+    """Return the text for the loaded shop, or an empty text if no generation is served."""
     text = commands(stack)
     return _TEXT.format(commands=text) if text else ""
 
 
 def commands(stack: Stack) -> str:
-    """The commands alone, as a shell reads them."""
+    """Return the commands alone, as a shell script."""
     address = stack.environment["DATABASE_URL"]
-    found = [postgres.rows(address, query) for query in (_USER, _PRODUCT, _COUNTRY)]
-    if not all(found):
+    results = [postgres.rows(address, query) for query in (_USER, _PRODUCT, _COUNTRY)]
+    if not all(results):
         return ""
-    user, product, country = (str(rows[0][0]) for rows in found)
+    user, product, country = (str(rows[0][0]) for rows in results)
     return _COMMANDS.format(
         ask=_ASK,
         api=_API,

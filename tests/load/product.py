@@ -22,7 +22,7 @@ def product() -> Iterator[Endcap]:
         ports = Ports.free()
         stack = Stack(Path(folder), ports, external_components(ports, os.environ))
         try:
-            stack.launch(tied=True)
+            stack.launch(ends_with_caller=True)
             stack.start_everything()
             yield running(stack)
         finally:

@@ -13,7 +13,7 @@ from testcontainers.core.config import testcontainers_config
 from testcontainers.core.container import DockerContainer
 
 from deploy.local.components import kafka, s3
-from deploy.local.failure import StackError
+from deploy.local.errors import StackError
 from deploy.local.ports import LOOPBACK
 from deploy.local.secrets import KAFKA_ADMINISTRATOR, KAFKA_BROKER
 from deploy.local.stack import Stack
@@ -109,7 +109,7 @@ def _s3(container: DockerContainer, stack: Stack) -> DockerContainer:
     container.with_envs(ROOT_ACCESS_KEY_ID=s3.ROOT_ACCOUNT, ROOT_SECRET_ACCESS_KEY=stack.secrets.s3_root)
     return container.with_command(
         f"--port {LOOPBACK}:{stack.ports['s3']} --health /health --iam-dir /accounts "
-        f"--event-kafka-url {stack.kafka_of_s3} "
+        f"--event-kafka-url {stack.s3_kafka_address} "
         "--event-kafka-topic uploads-v1 posix --sidecar /tmp/metadata /tmp"
     )
 

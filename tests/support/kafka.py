@@ -251,7 +251,7 @@ def own_broker() -> Iterator[Broker]:
     """Run a broker that nobody else uses."""
     with tempfile.TemporaryDirectory(prefix="endcap-broker-", ignore_cleanup_errors=True) as folder:
         stack = Stack(Path(folder), Ports.free(), {}, durable=False)
-        stack.launch(["kafka"], tied=True)
+        stack.launch(["kafka"], ends_with_caller=True)
         try:
             stack.start("kafka")
             yield Broker(stack)

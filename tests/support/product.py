@@ -103,7 +103,7 @@ def endcap() -> Iterator[Endcap]:
         with _own_database(given_components()) as external:
             stack = Stack(Path(folder), ports, external, durable=False)
             try:
-                stack.launch(tied=True)
+                stack.launch(ends_with_caller=True)
                 stack.start_everything()
                 yield running(stack)
             finally:

@@ -28,7 +28,7 @@ from deploy.local.components import postgres as postgres_component
 from deploy.local.components import s3 as s3_component
 from deploy.local.environment import external_components, role_url
 from deploy.local.ports import SERVICES, Ports
-from deploy.local.stack import Stack, addresses_of_run
+from deploy.local.stack import Stack, make_run_addresses
 from deploy.local.tools import PROJECT
 from shared.settings import KafkaSettings
 from tests.support import containers
@@ -45,7 +45,7 @@ def given_components() -> dict[str, str]:
 
     A shell that has evaluated `make env` names the running stack's: its data is no test's to change.
     """
-    running, _ = addresses_of_run(PROJECT / ".local", os.environ)
+    running, _ = make_run_addresses(PROJECT / ".local", os.environ)
     return external_components(running, os.environ)
 
 
@@ -65,7 +65,7 @@ class Components:
         """Start what is not running yet; gives the stack with the addresses."""
         native = [name for name in self.stack.components if self.stack.tools.has(name)]
         if not self.stack.is_running:
-            self.stack.launch(native, tied=True)
+            self.stack.launch(native, ends_with_caller=True)
         for name in names:
             if name in self.started or name in self.stack.external:
                 continue

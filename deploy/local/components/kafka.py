@@ -8,7 +8,7 @@ import uuid
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from deploy.local.failure import StackError
+from deploy.local.errors import StackError
 from deploy.local.ports import LOOPBACK, Ports
 from deploy.local.secrets import KAFKA_ADMINISTRATOR, KAFKA_BROKER, write_private
 from deploy.local.supervisor import Program
@@ -16,13 +16,13 @@ from deploy.local.tools import Tools
 
 _LOGGING = Path(__file__).resolve().parents[1] / "kafka" / "log4j2.xml"
 
-# PLAIN over loopback. `broker` is Kafka's own user, on both listeners that ask for a password; `admin`
-# makes the topics; each service has a user that may do what the registry of topics says, see
-# shared/kafka/grants.py. The S3 server knows no SASL: its listener takes anybody, who may write to
-# uploads-v1 and do nothing else.
+# SASL PLAIN over loopback. `broker` is Kafka's own user on both listeners with passwords; `admin` creates the
+# topics; each service has a user with the permissions in the registry of topics, see shared/kafka/grants.py.
+# The S3 server does not support SASL: its listener accepts anonymous clients, which may only write to
+# uploads-v1.
 #
-# A session of 2 s instead of 9 s brings a killed broker back in 4 s instead of 12 s. The small
-# cleaner buffer and the few internal partitions are what one machine needs.
+# With a session timeout of 2 s instead of 9 s, a killed broker is back in 4 s instead of 12 s. The small
+# cleaner buffer and the few internal partitions suffice for one machine.
 _PROPERTIES = """\
 process.roles=broker,controller
 node.id=1
@@ -58,7 +58,7 @@ log.cleaner.dedupe.buffer.size=16777216
 
 
 def program(tools: Tools, data: Path, ports: Ports, users: Mapping[str, str]) -> Program:
-    """Write the configuration, format the storage once, and say how the broker is run."""
+    """Write the configuration, format the storage if necessary, and return the broker's program."""
     config = data.with_name("kafka.properties")
     write_private(config, properties(users, ports, data))
     java = [str(tools.program("java")), "-cp", f"{tools.kafka_libraries}/*"]
@@ -76,7 +76,7 @@ def properties(
     bind: str = LOOPBACK,
     advertised: str = LOOPBACK,
 ) -> str:
-    """Return the broker's configuration with the users' passwords; its controller stays on loopback."""
+    """Return the broker's configuration with the users' passwords; the controller listens on loopback."""
     return _PROPERTIES.format(
         host=LOOPBACK,
         bind=bind,
@@ -93,7 +93,7 @@ def properties(
 
 
 def login(passwords: Mapping[str, str], accepted: Iterable[str]) -> str:
-    """Return a JAAS entry: Kafka itself logs in as `broker`, and accepts these users."""
+    """Return a JAAS entry: Kafka logs in as `broker`, and accepts the users in `accepted`."""
     options = {"username": KAFKA_BROKER, "password": passwords[KAFKA_BROKER]}
     options |= {f"user_{user}": passwords[user] for user in accepted}
     words = " ".join(f'{name}="{value}"' for name, value in options.items())
@@ -102,10 +102,10 @@ def login(passwords: Mapping[str, str], accepted: Iterable[str]) -> str:
 
 def _format(java: list[str], config: Path) -> None:
     cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-    # Kafka parses what follows -t, so an id that begins with a dash would be an option.
+    # After `-t`, Kafka would take an id that starts with a dash for an option.
     command = [*java, "kafka.tools.StorageTool", "format", f"--cluster-id={cluster}"]
-    done = subprocess.run(
+    process = subprocess.run(
         [*command, "-c", str(config)], capture_output=True, text=True, timeout=60, check=False, umask=0o077
     )
-    if done.returncode != 0:
-        raise StackError(f"Kafka's storage could not be formatted: {done.stdout}{done.stderr}")
+    if process.returncode != 0:
+        raise StackError(f"Kafka's storage could not be formatted: {process.stdout}{process.stderr}")

@@ -1,4 +1,4 @@
-"""A private PostgreSQL cluster, run as the user `postgres` where we are root."""
+"""A private PostgreSQL cluster, run as the user `postgres` if the caller is root."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 
 import asyncpg
 
-from deploy.local.failure import StackError
+from deploy.local.errors import StackError
 from deploy.local.ports import LOOPBACK, Ports
 from deploy.local.supervisor import Program
 from deploy.local.tools import Tools
@@ -21,14 +21,14 @@ from deploy.local.tools import Tools
 ADMINISTRATOR = "postgres"
 DATABASE = "endcap"
 
-# The processes of seven services with their pools, and a person with psql.
+# Enough for the pools of all processes of the seven services, and for psql.
 _CONNECTIONS = 300
 
 
 def program(tools: Tools, data: Path, ports: Ports, password: str, *, durable: bool) -> Program:
-    """Make the cluster once, and say how the server is run.
+    """Create the cluster if necessary, and return the server's program.
 
-    `durable=False` leaves out the flushes that only a crash of the whole machine would need.
+    `durable=False` disables the flushes that are needed only for a crash of the machine.
     """
     as_user = _as_unprivileged_user(data)
     cluster = data / "cluster"
@@ -50,17 +50,17 @@ def program(tools: Tools, data: Path, ports: Ports, password: str, *, durable: b
         [*as_user, str(tools.program("postgres").resolve()), "-D", str(cluster), *settings],
         group="postgres",
         stop_seconds=4,
-        stop_signal="INT",  # "fast": sessions are ended, everything is written
+        stop_signal="INT",  # fast shutdown: end all sessions, and write everything
     )
 
 
 def url(ports: Ports, password: str, *, role: str = ADMINISTRATOR, database: str = DATABASE) -> str:
-    """The address of a database for a role."""
+    """Return the address of a database for a role."""
     return f"postgresql://{role}:{password}@{LOOPBACK}:{ports['postgres']}/{database}"
 
 
 def answers(address: str) -> bool:
-    """Whether the server accepts a session of the administrator."""
+    """Return whether the server accepts a session of the administrator."""
     try:
         _run(_execute(address, "SELECT 1"))
     except (OSError, asyncpg.PostgresError):
@@ -69,7 +69,7 @@ def answers(address: str) -> bool:
 
 
 def create_database(address: str, name: str, *, template: str = "template1") -> bool:
-    """Create a database beside the one of the address; False when it was there."""
+    """Create a database on the server of the address; return False if it exists."""
     try:
         _run(_execute(address, f'CREATE DATABASE "{name}" TEMPLATE "{template}"'))
     except asyncpg.DuplicateDatabaseError:
@@ -78,17 +78,17 @@ def create_database(address: str, name: str, *, template: str = "template1") -> 
 
 
 def drop_database(address: str, name: str) -> None:
-    """Drop a database with whatever sessions it still has."""
+    """Drop a database, and end its sessions."""
     _run(_execute(address, f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)'))
 
 
 def rows(address: str, query: str) -> list[tuple[Any, ...]]:
-    """What a query gives."""
+    """Return the rows of a query."""
     return [tuple(row) for row in _run(_execute(address, query))]
 
 
 def _run(work: Coroutine[Any, Any, list[Any]]) -> list[Any]:
-    """In a thread of its own, since a caller may be inside an event loop (a fixture of a test)."""
+    """Run a coroutine in a thread, since the caller may be inside an event loop."""
     with ThreadPoolExecutor(1) as executor:
         return executor.submit(asyncio.run, work).result()
 
@@ -104,30 +104,30 @@ async def _execute(address: str, statement: str) -> list[Any]:
 def _initialise(tools: Tools, cluster: Path, password: str, as_user: list[str]) -> None:
     initdb = str(tools.program("initdb").resolve())
     password_file = cluster.with_name(".password")
-    # Made beside and renamed, so that an interrupted start leaves no half of a cluster.
-    made = cluster.with_name(".new")
-    shutil.rmtree(made, ignore_errors=True)
+    # Create it under another name and rename it, so that an interrupted start leaves no incomplete cluster.
+    new_cluster = cluster.with_name(".new")
+    shutil.rmtree(new_cluster, ignore_errors=True)
     password_file.unlink(missing_ok=True)
     password_file.touch(mode=0o600)
     password_file.write_text(password)
     if as_user:
         shutil.chown(password_file, ADMINISTRATOR)
-    options = ["-D", str(made), "-U", ADMINISTRATOR, f"--pwfile={password_file}"]
+    options = ["-D", str(new_cluster), "-U", ADMINISTRATOR, f"--pwfile={password_file}"]
     options += ["-A", "scram-sha-256", "-E", "UTF8", "--locale=C.UTF-8"]
-    done = subprocess.run(
+    process = subprocess.run(
         [*as_user, initdb, *options], capture_output=True, text=True, timeout=120, check=False
     )
     password_file.unlink()
-    if done.returncode != 0:
-        raise StackError(f"PostgreSQL's cluster could not be made: {done.stdout}{done.stderr}")
-    made.rename(cluster)
+    if process.returncode != 0:
+        raise StackError(f"PostgreSQL's cluster could not be created: {process.stdout}{process.stderr}")
+    new_cluster.rename(cluster)
 
 
 def _as_unprivileged_user(data: Path) -> list[str]:
-    """The words before a command of PostgreSQL, which refuses to run as root.
+    """Return the command prefix to run PostgreSQL, which refuses to run as root, as another user.
 
-    A clone below a folder that others may not enter (root's home) is reached with the capability
-    to search folders, which alone is handed on.
+    If that user may not enter a parent folder (such as root's home), the prefix grants it the capability to
+    search folders, and no other. Raises StackError if that is not possible.
     """
     data.mkdir(parents=True, exist_ok=True, mode=0o700)
     if os.getuid() != 0:
@@ -135,13 +135,13 @@ def _as_unprivileged_user(data: Path) -> list[str]:
     shutil.chown(data, ADMINISTRATOR)
     user = ["setpriv", f"--reuid={ADMINISTRATOR}", f"--regid={ADMINISTRATOR}", "--clear-groups"]
     for capability in (None, "dac_read_search", "dac_override"):
-        granted = [f"--inh-caps=+{capability}", f"--ambient-caps=+{capability}"]
-        words = [*user, *(granted if capability else [])]
-        # Not test(1): access(2) leaves capabilities out of account.
+        capability_options = [f"--inh-caps=+{capability}", f"--ambient-caps=+{capability}"]
+        words = [*user, *(capability_options if capability else [])]
+        # Not test(1), since access(2) ignores capabilities.
         test = [*words, "touch", str(data)]
         if subprocess.run(test, capture_output=True, timeout=10, check=False).returncode == 0:
             return words
     raise StackError(
-        f"the user {ADMINISTRATOR} cannot enter {data}, and this machine does not let root hand on "
-        "the right to; move the clone to a folder that others may enter, such as /srv/endcap"
+        f"the user {ADMINISTRATOR} cannot enter {data}, and root cannot grant the capability here; move the "
+        "clone to a folder that other users may enter, such as /srv/endcap"
     )

@@ -1,4 +1,4 @@
-"""A private Redis that keeps its data in an append-only file."""
+"""A private Redis that stores its data in an append-only file."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from deploy.local.secrets import write_private
 from deploy.local.supervisor import Program
 from deploy.local.tools import Tools
 
-# Without `set-proc-title no` Redis overwrites its environment, by which a stack knows its own.
+# Without `set-proc-title no`, Redis overwrites its environment, by which the stack recognizes its processes.
 _CONFIG = """\
 bind {bind}
 port {port}
@@ -24,7 +24,7 @@ set-proc-title no
 
 
 def program(tools: Tools, data: Path, ports: Ports, password: str) -> Program:
-    """Write the configuration, and say how the server is run."""
+    """Write the configuration, and return the server's program."""
     config = data.with_name("redis.conf")
     write_private(config, configuration(LOOPBACK, ports["redis"], password, data))
     return Program("redis", [str(tools.program("redis-server")), str(config)], group="redis", stop_seconds=2)
@@ -36,12 +36,12 @@ def configuration(bind: str, port: int, password: str, data: Path) -> str:
 
 
 def url(ports: Ports, password: str) -> str:
-    """The address of database 0."""
+    """Return the address of database 0."""
     return f"redis://:{password}@{LOOPBACK}:{ports['redis']}/0"
 
 
 def answers(ports: Ports, password: str) -> bool:
-    """Whether it takes the password and answers PING, which it does only after its file is read."""
+    """Return whether the server accepts the password and answers PING, as it does once its file is read."""
     try:
         with socket.create_connection((LOOPBACK, ports["redis"]), timeout=2) as connection:
             connection.sendall(f"AUTH {password}\r\nPING\r\n".encode())

@@ -1,4 +1,4 @@
-"""versitygw: an S3 server over a folder, which publishes each new object to Kafka."""
+"""versitygw: an S3 server for a folder, which publishes a notice of each new object to Kafka."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ ROOT_ACCOUNT = "endcap-root"
 
 
 def program(tools: Tools, data: Path, ports: Ports, secrets: Secrets, kafka: str) -> Program:
-    """Say how the server is run; it ends at once while Kafka or its topic is away.
+    """Write the configuration, and return the server's program. It ends at once without Kafka or its topic.
 
-    Accounts are made and changed over a socket in the folder `run`, for the owner of the stack alone.
+    Accounts are managed over a socket in the folder `run`, which only the owner of the stack may use.
     """
     events = data.with_name("s3-events.json")
     write_private(events, json.dumps({"s3:ObjectCreated:*": True}))
@@ -53,23 +53,23 @@ def program(tools: Tools, data: Path, ports: Ports, secrets: Secrets, kafka: str
 
 
 def account_name(service: str) -> str:
-    """The access key id of a service."""
+    """Return the access key id of a service."""
     return f"endcap-{service}"
 
 
 def write_accounts(path: Path, secrets: Secrets) -> None:
-    """Write the server's accounts, and keep those that somebody else has made."""
-    known = json.loads(path.read_text()) if path.exists() else {}
+    """Write the accounts of the stack, and keep all others in the file."""
+    stored = json.loads(path.read_text()) if path.exists() else {}
     write_private(
-        path, json.dumps({"accessAccounts": (known.get("accessAccounts") or {}) | accounts(secrets)})
+        path, json.dumps({"accessAccounts": (stored.get("accessAccounts") or {}) | accounts(secrets)})
     )
 
 
 def accounts(secrets: Secrets) -> dict[str, dict[str, object]]:
     """Return the accounts of the services and of the clients, by their access key ids.
 
-    The engine reads and writes the buckets of its clients, which takes the role `admin`. Clients make
-    buckets of their own; the policies of the two shared buckets let them and the other services in.
+    The engine has the role `admin` to read and write the buckets of clients. Clients create buckets of their
+    own; the policies of the two shared buckets grant access to clients and to the other services.
     """
     pairs = [
         (account_name(service), secret, "admin" if service == "engine" else "user")
@@ -83,12 +83,12 @@ def accounts(secrets: Secrets) -> dict[str, dict[str, object]]:
 
 
 def url(ports: Ports) -> str:
-    """The endpoint."""
+    """Return the endpoint."""
     return f"http://{LOOPBACK}:{ports['s3']}"
 
 
 def answers(ports: Ports) -> bool:
-    """Whether its health page does."""
+    """Return whether the server's health page answers."""
     connection = http.client.HTTPConnection(LOOPBACK, ports["s3"], timeout=2)
     try:
         connection.request("GET", _HEALTH)
@@ -100,9 +100,9 @@ def answers(ports: Ports) -> bool:
 
 
 def _metadata_options(data: Path) -> list[str]:
-    """Metadata is in extended attributes, or in a folder beside where the file system has none.
+    """Return the options for metadata: extended attributes, or a separate folder if the file system has none.
 
-    The choice is made once: objects written the one way are unreadable the other way.
+    The choice is made once, since objects written in one way cannot be read in the other.
     """
     sidecar = data.with_name("s3-metadata")
     if not sidecar.exists() and not any(data.iterdir()) and not _has_attributes(data):

@@ -1,7 +1,7 @@
-"""A generated shop: the same files at every call, with something in them to be learnt.
+"""The sample shop: generated files, the same in every run, with patterns that can be learned.
 
-Customers have tastes that last (categories and designs), categories have seasons, consumables are
-bought again after a while, a part of the orders is by guests, and some lines are cancelled later.
+Customers prefer some categories and designs, categories have seasons, consumables are bought repeatedly, some
+orders are placed by guests, and some lines are cancelled later.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from deploy.local.shop.history import browsing, orders
 
 _SEED = 20_261_101
 
-# The order of their import. Orders are first, so that the training which they ask for has something
-# to learn from; the others are in before it reads.
+# The order of their import. Orders are first, because their import requests the training; the others are
+# imported before it reads.
 FILES = ("orders", "items", "users", "interactions")
 
 
 def write_shop(folder: Path) -> Path:
-    """Write items.csv, users.csv, orders.csv and interactions.csv; gives the folder."""
+    """Write items.csv, users.csv, orders.csv and interactions.csv; return the folder."""
     folder.mkdir(parents=True, exist_ok=True)
-    random = Random(_SEED)  # noqa: S311 - the same shop every time is the point
+    random = Random(_SEED)  # noqa: S311 - the same shop every time is intended
     items = assortment(random)
     people = customers(random)
     lines = orders(random, items, people)
@@ -38,8 +38,8 @@ def write_shop(folder: Path) -> Path:
 
 
 def _write(path: Path, rows: Iterable[dict[str, str]]) -> None:
-    known: Sequence[dict[str, str]] = list(rows)
+    lines: Sequence[dict[str, str]] = list(rows)
     with path.open("w", newline="") as file:
-        writer = csv.DictWriter(file, fieldnames=list(known[0]), lineterminator="\n")
+        writer = csv.DictWriter(file, fieldnames=list(lines[0]), lineterminator="\n")
         writer.writeheader()
-        writer.writerows(known)
+        writer.writerows(lines)

@@ -1,4 +1,4 @@
-"""What the shop sells: every design of a category in every form, priced by both."""
+"""The items of the sample shop: each form of a category in each design."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _LAUNCH_DAYS = 330
 
 @dataclass(frozen=True)
 class Category:
-    """`peak` is the month around which it sells best, `price` its middle price."""
+    """A category of items. `peak` is the month (1 to 12) with the most sales, `price` the median price."""
 
     name: str
     peak: int | None
@@ -23,7 +23,7 @@ class Category:
 
 @dataclass(frozen=True)
 class Item:
-    """One product; `design` runs through a category, and is what a customer sticks to."""
+    """One product. Customers prefer certain values of `design` in all categories."""
 
     item_id: str
     name: str
@@ -34,7 +34,7 @@ class Item:
     created_at: datetime
 
     def row(self) -> dict[str, str]:
-        """Its line of items.csv."""
+        """Return the row of items.csv."""
         return {
             "item_id": self.item_id,
             "name": self.name,
@@ -93,7 +93,7 @@ CATEGORIES = (
 
 
 def assortment(random: Random) -> list[Item]:
-    """12 categories of 12 forms in 20 designs, some as a large version: about 3,000 items."""
+    """Return about 3,000 items: 12 categories of 12 forms in 20 designs, some of them also in large."""
     items: list[Item] = []
     for category in CATEGORIES:
         for form in category.forms:
@@ -101,7 +101,7 @@ def assortment(random: Random) -> list[Item]:
             for design in DESIGNS:
                 items.append(_item(random, category, design, form, factor, len(items)))
     large = random.sample(items, 240)
-    return items + [_large(item, len(items) + place) for place, item in enumerate(large)]
+    return items + [_large(item, len(items) + index) for index, item in enumerate(large)]
 
 
 def _item(random: Random, category: Category, design: str, form: str, factor: float, number: int) -> Item:

@@ -1,4 +1,4 @@
-"""Who buys: people with a home, a few favourite categories, a design they like, and a purse."""
+"""The customers of the sample shop, with addresses, preferred categories and designs, and a budget."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from deploy.local.shop.assortment import CATEGORIES, DESIGNS
 
 _COUNT = 2_000
 
-# (country, province, city, how many of a hundred customers live there)
+# (country, province, city, percentage of customers)
 _PLACES = (
     ("United Kingdom", "England", "London", 14), ("United Kingdom", "England", "Manchester", 7),
     ("United Kingdom", "England", "Bristol", 5), ("United Kingdom", "Scotland", "Edinburgh", 5),
@@ -38,7 +38,7 @@ _LAST = (
 
 @dataclass(frozen=True)
 class Customer:
-    """`tastes` weighs the categories, `designs` are the liked ones, `purse` scales the prices."""
+    """A customer. `tastes` are weights of the categories, `budget` is a factor of the preferred prices."""
 
     user_id: str
     name: str
@@ -47,11 +47,11 @@ class Customer:
     city: str
     tastes: tuple[float, ...]
     designs: tuple[str, ...]
-    purse: float
+    budget: float
     orders: int
 
     def row(self) -> dict[str, str]:
-        """Their line of users.csv."""
+        """Return the row of users.csv."""
         return {
             "user_id": self.user_id,
             "name": self.name,
@@ -62,7 +62,7 @@ class Customer:
 
 
 def customers(random: Random) -> list[Customer]:
-    """The registered customers; most order a few times, some very often."""
+    """Return the registered customers; most order a few times, some very often."""
     places = random.choices(_PLACES, [place[3] for place in _PLACES], k=_COUNT)
     return [
         Customer(
@@ -73,7 +73,7 @@ def customers(random: Random) -> list[Customer]:
             city=city,
             tastes=_tastes(random, country),
             designs=tuple(random.sample(DESIGNS, 3)),
-            purse=random.lognormvariate(0, 0.5),
+            budget=random.lognormvariate(0, 0.5),
             orders=1 + int(random.gammavariate(1.1, 5.5)),
         )
         for number, (country, province, city, _) in enumerate(places)
@@ -81,9 +81,9 @@ def customers(random: Random) -> list[Customer]:
 
 
 def _tastes(random: Random, country: str) -> tuple[float, ...]:
-    """A few categories matter and most hardly do; each country has a favourite of its own."""
+    """Return weights of the categories: a few are large, and one is larger for each country."""
     favourite = sum(country.encode()) % len(CATEGORIES)
     return tuple(
-        random.gammavariate(0.35, 1) + (0.25 if place == favourite else 0.01)
-        for place in range(len(CATEGORIES))
+        random.gammavariate(0.35, 1) + (0.25 if index == favourite else 0.01)
+        for index in range(len(CATEGORIES))
     )

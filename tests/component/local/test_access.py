@@ -54,7 +54,7 @@ def stack(components: Components) -> Stack:
 @pytest.fixture
 def anonymous(stack: Stack) -> KafkaSettings:
     """The listener that asks for no password."""
-    return KafkaSettings(kafka_bootstrap_servers=stack.kafka_of_s3)
+    return KafkaSettings(kafka_bootstrap_servers=stack.s3_kafka_address)
 
 
 @asynccontextmanager

@@ -54,7 +54,7 @@ class Terminal:
 
     @contextmanager
     def in_foreground(self, *arguments: str) -> Iterator[subprocess.Popen[str]]:
-        """Run a command that stays, from the moment on when it says that everything runs."""
+        """Run a command in the foreground, once it reports that everything is running."""
         with subprocess.Popen(
             self.words(*arguments),
             cwd=PROJECT,
@@ -67,7 +67,7 @@ class Terminal:
             said = []
             for line in process.stdout:
                 said.append(line)
-                if "Ctrl-C ends it" in line:
+                if "stop it with Ctrl-C" in line:
                     break
             else:
                 raise AssertionError("".join(said))
@@ -118,7 +118,7 @@ def test_a_day_with_the_stack(terminal: Terminal) -> None:
 
         again = terminal.do("run", "--empty")
         assert again.returncode == 1
-        assert "runs already" in again.stderr
+        assert "is already running" in again.stderr
         until(terminal.is_all_ready, every=1)
 
         run.send_signal(signal.SIGKILL)
@@ -140,8 +140,8 @@ def test_a_day_with_the_stack(terminal: Terminal) -> None:
 
 
 def test_without_a_stack_each_command_says_so(terminal: Terminal) -> None:
-    assert "Nothing runs" in terminal.do("status").stdout
-    assert "Nothing was running" in terminal.do("stop").stdout
+    assert "is not running" in terminal.do("status").stdout
+    assert "was not running" in terminal.do("stop").stdout
     assert "make run" in terminal.do("load").stderr
     assert "make run" in terminal.do("keys", "list").stderr
 

@@ -17,10 +17,10 @@ import pytest
 import redis
 
 from deploy.local.components import postgres
-from deploy.local.failure import StackError
+from deploy.local.errors import StackError
+from deploy.local.orphans import end_orphans
 from deploy.local.ports import LOOPBACK, Ports, is_open
 from deploy.local.stack import Stack
-from deploy.local.sweep import end_orphans
 from deploy.local.tools import PROJECT
 from tests.support.waiting import PATIENCE, until
 
@@ -52,13 +52,13 @@ def _get(stack: Stack, name: str) -> object:
 
 
 def test_what_was_written_is_there_after_the_next_start(stack: Stack) -> None:
-    stack.launch(("redis", "postgres"), tied=True)
+    stack.launch(("redis", "postgres"), ends_with_caller=True)
     stack.start("redis", "postgres")
     _set(stack, "kept", "yes")
     postgres.create_database(stack.postgres_admin, "kept")
 
     stack.stop()
-    stack.launch(("redis", "postgres"), tied=True)
+    stack.launch(("redis", "postgres"), ends_with_caller=True)
     stack.start("redis", "postgres")
 
     assert _get(stack, "kept") == b"yes"
@@ -66,7 +66,7 @@ def test_what_was_written_is_there_after_the_next_start(stack: Stack) -> None:
 
 
 def test_a_killed_process_is_restarted_with_its_data(stack: Stack) -> None:
-    stack.launch(("redis",), tied=True)
+    stack.launch(("redis",), ends_with_caller=True)
     stack.start("redis")
     _set(stack, "kept", "yes")
 
@@ -78,9 +78,9 @@ def test_a_killed_process_is_restarted_with_its_data(stack: Stack) -> None:
 
 
 def test_a_second_start_is_refused(stack: Stack) -> None:
-    stack.launch(("redis",), tied=True)
+    stack.launch(("redis",), ends_with_caller=True)
 
-    with pytest.raises(StackError, match="runs already"):
+    with pytest.raises(StackError, match="is already running"):
         Stack(stack.root, stack.ports).launch(("redis",))
 
 
@@ -94,7 +94,7 @@ def test_a_taken_port_is_named_with_the_variable_that_moves_it(stack: Stack) -> 
 
 
 def test_everything_ends_although_the_supervisor_was_killed(stack: Stack) -> None:
-    stack.launch(("redis", "postgres"), tied=True)
+    stack.launch(("redis", "postgres"), ends_with_caller=True)
     stack.start("redis", "postgres")
     os.kill(stack.supervisor.pid(), signal.SIGKILL)
     until(lambda: not stack.is_running, "the supervisor is gone")
@@ -108,13 +108,13 @@ def test_everything_ends_although_the_supervisor_was_killed(stack: Stack) -> Non
 
 
 def test_a_start_after_such_a_kill_takes_over(stack: Stack) -> None:
-    stack.launch(("redis",), tied=True)
+    stack.launch(("redis",), ends_with_caller=True)
     stack.start("redis")
     _set(stack, "kept", "yes")
     os.kill(stack.supervisor.pid(), signal.SIGKILL)
     until(lambda: not stack.is_running, "the supervisor is gone")
 
-    stack.launch(("redis",), tied=True)
+    stack.launch(("redis",), ends_with_caller=True)
     stack.start("redis")
 
     assert _get(stack, "kept") == b"yes"
@@ -128,7 +128,7 @@ def test_a_tied_stack_ends_with_a_killed_parent(root: Path) -> None:
         from deploy.local.stack import Stack
 
         stack = Stack(Path({str(root)!r}), Ports.free())
-        stack.launch(("redis",), tied=True)
+        stack.launch(("redis",), ends_with_caller=True)
         stack.start("redis")
         print(stack.ports["redis"], flush=True)
         os.kill(os.getpid(), signal.SIGKILL)
@@ -169,7 +169,7 @@ def test_secrets_are_made_once_and_for_their_owner_alone(root: Path) -> None:
 def test_a_root_too_deep_for_a_socket_works(root: Path) -> None:
     deep = root / ("a" * 60) / ("b" * 60)
     stack = Stack(deep, Ports.free(), durable=False)
-    stack.launch(("redis",), tied=True)
+    stack.launch(("redis",), ends_with_caller=True)
     try:
         stack.start("redis")
         assert stack.is_ready("redis")

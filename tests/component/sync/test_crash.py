@@ -33,7 +33,7 @@ def own_postgres() -> Iterator[Database]:
     with tempfile.TemporaryDirectory(prefix="endcap-postgres-", ignore_cleanup_errors=True) as folder:
         Path(folder).chmod(0o711)
         stack = Stack(Path(folder), Ports.free(), {}, durable=False)
-        stack.launch(["postgres"], tied=True)
+        stack.launch(["postgres"], ends_with_caller=True)
         try:
             stack.start("postgres")
             with PostgresServer(stack.postgres_admin, stack.secrets.roles).database() as database:

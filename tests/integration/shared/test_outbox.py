@@ -57,7 +57,7 @@ def own_postgres() -> Iterator[Stack]:
         # PostgreSQL's own user has to get in when root runs the tests.
         Path(folder).chmod(0o711)
         stack = Stack(Path(folder), Ports.free(), {}, durable=False)
-        stack.launch(["postgres"], tied=True)
+        stack.launch(["postgres"], ends_with_caller=True)
         try:
             stack.start("postgres")
             yield stack

@@ -39,7 +39,7 @@ def engine() -> Iterator[Product]:
         ports = Ports.free()
         stack = Stack(Path(folder), ports, external_components(ports, os.environ), durable=False)
         try:
-            stack.launch(("postgres", "kafka", "s3"), tied=True)
+            stack.launch(("postgres", "kafka", "s3"), ends_with_caller=True)
             stack.start("postgres", "kafka")
             stack.prepare_database()
             stack.create_topics()

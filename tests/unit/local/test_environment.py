@@ -15,7 +15,7 @@ KEYS = {"ingest": "i", "read": "r", "catalogue": "c", "admin": "a", "service": "
 
 @pytest.fixture
 def secrets(tmp_path: Path) -> Secrets:
-    return Secrets.kept_in(tmp_path)
+    return Secrets.load_or_create(tmp_path)
 
 
 @pytest.fixture(autouse=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from deploy.local.environment import external_components
-from deploy.local.failure import StackError
+from deploy.local.errors import StackError
 from deploy.local.ports import Ports
 
 

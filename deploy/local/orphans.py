@@ -1,7 +1,7 @@
-"""Ends what is left of a stack whose supervisor was killed.
+"""Terminate the remaining processes of a stack whose supervisor was killed.
 
-A process of the stack is known by the root in its environment. PostgreSQL overwrites its
-environment with its title, so the server is found by its own pid file.
+A process of the stack is recognized by the root folder in its environment. PostgreSQL overwrites its
+environment with its title, so its server is found by its pid file.
 """
 
 from __future__ import annotations
@@ -13,21 +13,21 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from deploy.local.environment import ROOT_VARIABLE
-from deploy.local.failure import StackError
+from deploy.local.errors import StackError
 
 _PROC = Path("/proc")
 
 
 def end_orphans(root: Path, *, seconds: float) -> None:
-    """Tell every process of this stack to end, and kill what has not by then."""
-    for pid in _marked(root):
+    """Terminate all processes of a stack; kill those that are still running after `seconds`."""
+    for pid in _with_root(root):
         _signal(pid, signal.SIGTERM)
     for pid in _postmaster(root):
-        _signal(pid, signal.SIGINT)  # SIGTERM would wait until every session has gone
+        _signal(pid, signal.SIGINT)  # on SIGTERM, PostgreSQL would wait until all sessions have ended
     deadline = time.monotonic() + seconds
-    while left := list(_processes(root)):
+    while remaining := list(_processes(root)):
         if time.monotonic() > deadline:
-            for pid in left:
+            for pid in remaining:
                 _signal(pid, signal.SIGKILL)
             _wait_for_killed(root)
             return
@@ -35,20 +35,21 @@ def end_orphans(root: Path, *, seconds: float) -> None:
 
 
 def _processes(root: Path) -> Iterator[int]:
-    yield from _marked(root)
+    yield from _with_root(root)
     yield from _postmaster(root)
 
 
-def _marked(root: Path) -> Iterator[int]:
-    own = os.getpid()
-    mark = os.fsencode(f"{ROOT_VARIABLE}={root}")
+def _with_root(root: Path) -> Iterator[int]:
+    """Yield the processes whose environment names the root folder."""
+    own_pid = os.getpid()
+    variable = os.fsencode(f"{ROOT_VARIABLE}={root}")
     for entry in _PROC.glob("[0-9]*"):
         pid = int(entry.name)
         try:
-            marked = mark in (entry / "environ").read_bytes().split(b"\0")
+            is_of_stack = variable in (entry / "environ").read_bytes().split(b"\0")
         except OSError:
             continue
-        if marked and pid != own:
+        if is_of_stack and pid != own_pid:
             yield pid
 
 
@@ -72,7 +73,7 @@ def _signal(pid: int, number: signal.Signals) -> None:
 
 def _wait_for_killed(root: Path) -> None:
     deadline = time.monotonic() + 2
-    while left := list(_processes(root)):
+    while remaining := list(_processes(root)):
         if time.monotonic() > deadline:
-            raise StackError(f"these processes of {root} do not end: {left}")
+            raise StackError(f"these processes of {root} do not end: {remaining}")
         time.sleep(0.1)
