@@ -1,4 +1,4 @@
-# Endcap: every verb of this repository. `make` alone lists them.
+# Endcap: all targets of this repository. `make` alone lists them.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
@@ -13,7 +13,7 @@ SOURCES := shared services deploy tests
 OFFLINE_TESTS := tests/architecture tests/contract tests/unit
 STACK_TESTS := tests/e2e tests/component tests/integration
 
-.PHONY: help  # List what can be done
+.PHONY: help  # List the targets
 help:
 	@printf 'Endcap\n\n'
 	@sed -n 's/^\.PHONY: \([a-z-]*\)  # \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | awk -F'\t' '{printf "%-20s %s\n", $$1, $$2}'
@@ -24,11 +24,11 @@ help:
 run: install
 	@$(LOCAL) run $(if $(DETACH),--detach) $(if $(EMPTY),--empty) $(if $(DATA),--data '$(DATA)')
 
-.PHONY: stop  # End everything that `make run` started
+.PHONY: stop  # Stop everything that `make run` started
 stop:
-	@if [ -x $(PYTHON) ]; then $(LOCAL) stop; else echo 'Nothing runs: nothing is installed yet.'; fi
+	@if [ -x $(PYTHON) ]; then $(LOCAL) stop; else echo 'The stack is not running: nothing is installed yet.'; fi
 
-.PHONY: status  # Show each process, its port and whether it is ready
+.PHONY: status  # Show the processes, their ports and whether they are ready
 status: python
 	@$(LOCAL) status
 
@@ -44,15 +44,15 @@ env: python
 load: python
 	@$(LOCAL) load $(if $(DATA),--data '$(DATA)')
 
-.PHONY: keys  # Make, list, rotate and revoke keys of the running stack [ARGS='create ingest']
+.PHONY: keys  # Create, list, rotate and revoke keys of the running stack [ARGS='create ingest']
 keys: python
 	@$(LOCAL) keys $(or $(ARGS),list)
 
-.PHONY: buckets  # Allow tenants further places of the object store [ARGS='allow --tenant shop s3://bucket/folder/']
+.PHONY: buckets  # Allow tenants access to buckets [ARGS='allow --tenant shop s3://bucket/folder/']
 buckets: python
 	@$(LOCAL) buckets $(or $(ARGS),list)
 
-.PHONY: clean  # Stop, and remove the stack's data, logs and keys (what was installed stays)
+.PHONY: clean  # Stop, and delete the stack's data, logs and keys (installed programs are kept)
 clean: stop
 	rm -rf .local/data .local/logs .local/run .local/keys .local/shop
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
@@ -71,12 +71,12 @@ check: python
 	$(RUN)/lint-imports
 	$(RUN)/pytest -n 2 $(wildcard $(OFFLINE_TESTS))
 
-.PHONY: fmt  # Format, and repair what can be repaired safely
+.PHONY: fmt  # Format, and apply safe fixes
 fmt: python
 	$(RUN)/ruff check --fix $(SOURCES)
 	$(RUN)/ruff format $(SOURCES)
 
-.PHONY: lint  # Lint, and check who imports whom
+.PHONY: lint  # Lint, and check the imports between packages
 lint: python
 	$(RUN)/ruff check $(SOURCES)
 	$(RUN)/lint-imports
@@ -93,21 +93,21 @@ bench: install
 bench-quality: install
 	$(RUN)/python -m tests.load.quality $(ARGS)
 
-.PHONY: contracts  # Write the JSON Schemas and the OpenAPI documents anew
+.PHONY: contracts  # Generate the JSON Schemas and the OpenAPI documents
 contracts: python
 	$(PYTHON) -m tests.contract
 
-# --- what is installed ----------------------------------------------------------------------------
+# --- installation ---------------------------------------------------------------------------------
 
-.PHONY: install  # Install what the stack runs on, once
+.PHONY: install  # Install the programs and packages of the stack, once
 install:
 	@deploy/local/install
 
-.PHONY: python  # Install the Python packages alone, once
+.PHONY: python  # Install only the Python packages, once
 python:
 	@deploy/local/install python
 
-.PHONY: requirements  # Lock the dependencies of pyproject.toml anew, with hashes
+.PHONY: requirements  # Lock the dependencies of pyproject.toml with hashes
 requirements: python
 	@for service in $(SERVICES); do \
 	  .local/bootstrap/bin/uv export -q --no-header --no-annotate --no-default-groups --group $$service -o requirements/$$service.txt || exit 1; \
