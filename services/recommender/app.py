@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from services.recommender.api.personalize_runtime import PersonalizeRuntime
-from services.recommender.api.rest import Rest
+from services.recommender.api.rest import RestRoutes
 from services.recommender.api.rest_answers import RestAnswers
 from services.recommender.api.rest_fast_path import RestFastPath
 from services.recommender.api.status import Status
@@ -111,7 +111,7 @@ def build(settings: Settings) -> FastPathApplication:
             activations, catalogues, campaigns,
         ],
         routers=[
-            Rest(answers, status, authenticator).router(),
+            RestRoutes(answers, status, authenticator).router(),
             runtime.routes.router(),
         ],
         description="Recommendations for users, items and places; the runtime API of Amazon Personalize.",

@@ -86,7 +86,7 @@ class PersonalizeRuntime:
             request.context or {},
         )
         recommendations, _ = await self._recommender.recommend(target, query)
-        recommendation_id = target.new_id()
+        recommendation_id = target.new_recommendation_id()
         item_ids = [each.item_id for each in recommendations]
         await self._explorer.remember(target, recommendation_id, item_ids)
         return GetRecommendationsResponse(
@@ -102,7 +102,7 @@ class PersonalizeRuntime:
         Raise InvalidInputException and ResourceNotFoundException as Amazon Personalize does.
         """
         target = await self._targets.resolve(call.principal, request.campaign_arn)
-        if target.subject != "user":
+        if target.kind != "user":
             raise invalid_input("The recipe of this campaign does not rank for a user.")
         target.check_context(request.context)
         metadata = self._metadata(target, request)
@@ -111,7 +111,8 @@ class PersonalizeRuntime:
             target, request.user_id, request.input_list, bound_filter, request.context or {}
         )
         return GetPersonalizedRankingResponse(
-            personalized_ranking=_items(ranked, metadata, scored=True), recommendation_id=target.new_id()
+            personalized_ranking=_items(ranked, metadata, scored=True),
+            recommendation_id=target.new_recommendation_id(),
         )
 
     async def _promotion(

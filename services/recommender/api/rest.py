@@ -35,7 +35,7 @@ RESERVED = frozenset({"by-location", "by-segment", "by-category", "similar", "it
 Identifier = Annotated[Name, Path(description="the id that the shop's events use")]
 
 
-class Rest:
+class RestRoutes:
     """The routes. `RestAnswers` encodes the bodies; FastAPI documents them, and validates the parameters."""
 
     def __init__(self, answers: RestAnswers, status: Status, authenticator: Authenticator) -> None:

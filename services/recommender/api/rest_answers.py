@@ -51,7 +51,7 @@ class RestAnswers:
     """Answers for a user, a guest, an item or a location.
 
     A `strategy` is the name of a recipe, whose lists answer, or the ARN of a campaign, whose model does.
-    Every method raises ApiError (400) for a strategy that does not exist or cannot answer.
+    A method raises ApiError (400) for a strategy that does not exist or cannot answer.
     """
 
     def __init__(
@@ -72,12 +72,12 @@ class RestAnswers:
         self, tenant: str, user_id: str, limit: int, strategy: str | None, default_recipe: str
     ) -> Reply:
         """Return items for a user."""
-        subject = b'"user_id":' + orjson.dumps(user_id)
+        member = b'"user_id":' + orjson.dumps(user_id)
         if strategy is not None and strategy.startswith("arn:"):
             query = RecommendationQuery(user_id, None, limit)
-            return await self._by_campaign(tenant, strategy, query, subject)
+            return await self._by_campaign(tenant, strategy, query, member)
         recipe = self._precomputed.check_strategy(tenant, strategy, default_recipe)
-        return _reply(subject, await self._precomputed.for_user(tenant, user_id, limit, recipe))
+        return _reply(member, await self._precomputed.for_user(tenant, user_id, limit, recipe))
 
     async def for_guest(self, tenant: str, limit: int, strategy: str | None) -> Reply:
         """Return what is popular, for a visitor without an id."""
@@ -90,20 +90,20 @@ class RestAnswers:
         self, tenant: str, item_id: str, limit: int, strategy: str | None, default_recipe: str
     ) -> Reply:
         """Return items related to an item."""
-        subject = b'"product_id":' + orjson.dumps(item_id)
+        member = b'"product_id":' + orjson.dumps(item_id)
         if strategy is not None and strategy.startswith("arn:"):
             query = RecommendationQuery(None, item_id, limit)
-            return await self._by_campaign(tenant, strategy, query, subject)
+            return await self._by_campaign(tenant, strategy, query, member)
         recipe = self._precomputed.check_strategy(tenant, strategy, default_recipe)
-        return _reply(subject, await self._precomputed.for_item(tenant, item_id, limit, recipe))
+        return _reply(member, await self._precomputed.for_item(tenant, item_id, limit, recipe))
 
     async def for_location(self, tenant: str, location: Location, limit: int) -> Reply:
         """Return what is popular at a location."""
         areas = dict(zip(("city", "province", "country"), location, strict=True))
-        subject = orjson.dumps({kind: name for kind, name in areas.items() if name})[1:-1]
-        return _reply(subject, await self._precomputed.for_location(tenant, location, limit))
+        member = orjson.dumps({kind: name for kind, name in areas.items() if name})[1:-1]
+        return _reply(member, await self._precomputed.for_location(tenant, location, limit))
 
-    async def _by_campaign(self, tenant: str, arn: str, query: RecommendationQuery, subject: bytes) -> Reply:
+    async def _by_campaign(self, tenant: str, arn: str, query: RecommendationQuery, member: bytes) -> Reply:
         try:
             target = await self._targets.campaign(tenant, None, arn)
             recommendations, source = await self._recommender.recommend(target, query)
@@ -113,13 +113,13 @@ class RestAnswers:
         catalogue, algorithm = self._catalogues.of(tenant), _algorithm(target, source)
         items = catalogue.encode(scores, set(), query.limit, algorithm)
         generation = None if source == MODEL else self._active.of(tenant).generations.get(target.recipe)
-        return Reply(encode_body(subject, items, source, generation), source, generation)
+        return Reply(encode_body(member, items, source, generation), source, generation)
 
 
-def encode_body(subject: bytes, items: list[bytes], source: bytes, generation: int | None) -> bytes:
-    """Return the JSON body of an answer; `subject` is the JSON member that names whom or what it is for."""
+def encode_body(member: bytes, items: list[bytes], source: bytes, generation: int | None) -> bytes:
+    """Return the JSON body of an answer; `member` names the user, the item or the location."""
     return b'{%b,"recommendations":[%b],"count":%d,"source":"%b","generation":%b}' % (
-        subject,
+        member,
         b",".join(items),
         len(items),
         source,
@@ -127,9 +127,9 @@ def encode_body(subject: bytes, items: list[bytes], source: bytes, generation: i
     )
 
 
-def _reply(subject: bytes, encoded: EncodedList) -> Reply:
+def _reply(member: bytes, encoded: EncodedList) -> Reply:
     items, source, generation = encoded
-    return Reply(encode_body(subject, items, source, generation), source, generation)
+    return Reply(encode_body(member, items, source, generation), source, generation)
 
 
 def _algorithm(target: Target, source: bytes) -> str:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class _Route(NamedTuple):
-    subject: Literal["user", "item"]
+    kind: Literal["user", "item"]
     recipe: str
     limit: int
     for_backend: bool = False
@@ -76,7 +76,7 @@ class RestFastPath:
         principal = self._authenticator.known(scope)
         if principal is None or principal.tenant is None or not self._authenticator.admits(principal, "read"):
             return None
-        if route.subject == "user":
+        if route.kind == "user":
             return await self._answers.for_user(principal.tenant, identifier, limit, None, route.recipe)
         reply = await self._answers.for_item(principal.tenant, identifier, limit, None, route.recipe)
         return reply.for_backend() if route.for_backend else reply

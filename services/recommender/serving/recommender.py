@@ -125,7 +125,7 @@ class Recommender:
         self, target: Target, user_id: str | None, item_id: str | None
     ) -> ListCandidates:
         tenant, recipe = target.tenant, target.recipe
-        list_id = {"user": user_id, "item": item_id}.get(target.subject) or GLOBAL_LIST_ID
+        list_id = {"user": user_id, "item": item_id}.get(target.kind) or GLOBAL_LIST_ID
         generation = self._active.of(tenant).generations.get(recipe)
         lookup = await self._lists.look_up(tenant, generation, recipe, list_id, user_id)
         popular, _ = await self._popularity.nearest(tenant, lookup.location)

@@ -37,22 +37,22 @@ class Target:
         return self.deployed is not None and self.deployed.campaign.recipe in RANKING_ONLY
 
     @property
-    def subject(self) -> str:
-        """Return what a query must name: `user`, `item`, or nothing (`popular`)."""
+    def kind(self) -> str:
+        """Return what it recommends for: a `user`, an `item`, or nothing in particular (`popular`)."""
         if self.model is not None:
             return self.model.scoring.kind
         return {SIMILAR: "item", POPULARITY: "popular"}.get(self.recipe, "user")
 
-    def new_id(self) -> str:
-        """Return a new recommendationId."""
+    def new_recommendation_id(self) -> str:
+        """Return a new recommendationId, by which events tell the campaign or recipe."""
         return new_id(self.tenant, self.deployed.campaign.name if self.deployed else self.recipe)
 
     def check(self, user_id: str | None, item_id: str | None) -> None:
         """Raise InvalidInputException if the query lacks what the recipe requires."""
         needs_user = self.deployed is not None and self.deployed.campaign.recipe in NEED_USER
-        if (self.subject == "user" or needs_user) and not user_id:
+        if (self.kind == "user" or needs_user) and not user_id:
             raise invalid_input(f"userId is required by the recipe of this {self._noun}.")
-        if self.subject == "item" and not item_id:
+        if self.kind == "item" and not item_id:
             raise invalid_input(f"itemId is required by the recipe of this {self._noun}.")
 
     def check_context(self, context: Mapping[str, str] | None) -> None:

@@ -204,7 +204,7 @@ class Campaigns:
         if deployed.model is not None and deployed.model.notes.get("sha256") == campaign.model_sha256:
             return True
         try:
-            model = await asyncio.to_thread(self._copies.model, campaign)
+            model = await asyncio.to_thread(self._copies.load, campaign)
         except Exception as error:  # noqa: BLE001 - boto3 raises many kinds, and each means "not now"
             MODEL_LOADS.labels("failed").inc()
             log.warning("campaigns.model_not_loaded", campaign=campaign.arn, error=repr(error))
@@ -229,7 +229,7 @@ class Campaigns:
         deployed = self._deployed.values()
         in_use = {each.campaign.model_sha256 for each in deployed}
         in_use |= {each.model.notes["sha256"] for each in deployed if each.model is not None}
-        removed = await asyncio.to_thread(self._copies.tidy, in_use)
+        removed = await asyncio.to_thread(self._copies.remove_unused, in_use)
         if removed:
             log.info("campaigns.copies_removed", sha256=removed)
 

@@ -39,7 +39,7 @@ class ModelCopies:
         self._folder = folder
         self._keep = keep
 
-    def model(self, campaign: CampaignChanged) -> Model:
+    def load(self, campaign: CampaignChanged) -> Model:
         """Return the model of a campaign from its local copy, which is made first if there is none.
 
         Raise Permanent if the model does not have the announced SHA-256, and errors of boto3.
@@ -77,12 +77,12 @@ class ModelCopies:
                 if not folder.is_dir():  # otherwise another process was faster
                     raise
 
-    def tidy(self, in_use: Collection[str]) -> list[str]:
+    def remove_unused(self, in_use: Collection[str]) -> list[str]:
         """Remove copies that are neither in use nor among the newest; return the names of those removed."""
-        return tidy(self._folder, in_use, self._keep)
+        return remove_unused(self._folder, in_use, self._keep)
 
 
-def tidy(folder: Path, in_use: Collection[str], keep: int) -> list[str]:
+def remove_unused(folder: Path, in_use: Collection[str], keep: int) -> list[str]:
     """Remove copies that are not in use, except the newest `keep`; return the names of those removed.
 
     Several processes may share the folder. A copy that one of them removes stays mapped in the others, and is

@@ -8,7 +8,7 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
-from services.recommender.api.rest import LEGACY, PREFIX, Rest
+from services.recommender.api.rest import LEGACY, PREFIX, RestRoutes
 from services.recommender.api.rest_answers import Reply
 from services.recommender.api.rest_fast_path import RestFastPath
 from shared.auth import Authenticator
@@ -39,7 +39,7 @@ def client(answers: Answers) -> httpx.AsyncClient:
     settings = AuthSettings(endcap_service_key=SecretStr("between-services"))
     authenticator = Authenticator(cast("Any", None), settings)
     rest_answers = cast("Any", answers)
-    rest = Rest(rest_answers, cast("Any", None), authenticator)
+    rest = RestRoutes(rest_answers, cast("Any", None), authenticator)
     app = application("recommender", parts=[], routers=[rest.router()])
     transport = httpx.ASGITransport(
         RestFastPath(app, rest_answers, authenticator), raise_app_exceptions=False

@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import pytest
 
-from services.recommender.store.model_copies import ModelCopies, tidy
+from services.recommender.store.model_copies import ModelCopies, remove_unused
 from shared.errors import Permanent
 
 
@@ -25,7 +25,7 @@ def a_folder(parent: Path, name: str, age: float) -> str:
 def test_copies_in_use_and_the_newest_others_stay(tmp_path: Path) -> None:
     names = [a_folder(tmp_path, str(n) * 64, age=n * 60) for n in range(6)]
 
-    removed = tidy(tmp_path, {names[5]}, keep=2)
+    removed = remove_unused(tmp_path, {names[5]}, keep=2)
 
     assert removed == [names[2], names[3], names[4]]
     assert {entry.name for entry in tmp_path.iterdir()} == {names[0], names[1], names[5]}
@@ -36,12 +36,12 @@ def test_what_a_killed_process_was_copying_goes_later(tmp_path: Path) -> None:
     old = a_folder(tmp_path, ".copying-dead", age=7200)
     stranger = a_folder(tmp_path, "somebody-elses", age=7200)
 
-    assert tidy(tmp_path, set(), keep=0) == [old]
+    assert remove_unused(tmp_path, set(), keep=0) == [old]
     assert {entry.name for entry in tmp_path.iterdir()} == {".copying-now", stranger}
 
 
 def test_no_folder_is_nothing_to_do(tmp_path: Path) -> None:
-    assert tidy(tmp_path / "none", set(), keep=0) == []
+    assert remove_unused(tmp_path / "none", set(), keep=0) == []
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ def test_what_is_no_sha256_names_no_folder(tmp_path: Path, sha256: str) -> None:
     campaign = cast("Any", SimpleNamespace(model_sha256=sha256, model_uri="s3://bucket/model"))
 
     with pytest.raises(Permanent, match="SHA-256"):
-        ModelCopies(cast("Any", None), models, keep=0).model(campaign)
+        ModelCopies(cast("Any", None), models, keep=0).load(campaign)
 
     assert victim.is_dir()
     assert models.is_dir()
@@ -69,9 +69,9 @@ def test_a_link_among_the_copies_is_removed_and_not_what_it_leads_to(tmp_path: P
     (models / ("a" * 64)).symlink_to(victim)
     (models / ("b" * 64)).symlink_to(victim)
 
-    assert sorted(tidy(models, {"b" * 64}, keep=0)) == ["a" * 64]
+    assert sorted(remove_unused(models, {"b" * 64}, keep=0)) == ["a" * 64]
     with pytest.raises(OSError, match="no store"):
-        ModelCopies(cast("Any", NoStore()), models, keep=0).model(
+        ModelCopies(cast("Any", NoStore()), models, keep=0).load(
             cast("Any", SimpleNamespace(model_sha256="b" * 64, model_uri="s3://bucket/model"))
         )
 
@@ -82,7 +82,7 @@ def test_a_link_among_the_copies_is_removed_and_not_what_it_leads_to(tmp_path: P
 @pytest.mark.parametrize("key", ["../victim", "..", "deep/er", "."])
 def test_an_object_whose_name_is_a_path_is_no_file_of_a_model(tmp_path: Path, key: str) -> None:
     with pytest.raises(Permanent, match="name of a file"):
-        ModelCopies(cast("Any", OneObject(f"model/{key}")), tmp_path / "models", keep=0).model(
+        ModelCopies(cast("Any", OneObject(f"model/{key}")), tmp_path / "models", keep=0).load(
             cast("Any", SimpleNamespace(model_sha256="b" * 64, model_uri="s3://bucket/model"))
         )
 

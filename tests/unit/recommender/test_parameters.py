@@ -8,7 +8,7 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
-from services.recommender.api.rest import LEGACY, PREFIX, Rest
+from services.recommender.api.rest import LEGACY, PREFIX, RestRoutes
 from services.recommender.api.rest_answers import Reply
 from services.recommender.api.rest_fast_path import RestFastPath
 from shared.auth import Authenticator
@@ -44,7 +44,7 @@ def client(answers: Answers, *, fast_path: bool = True) -> httpx.AsyncClient:
     authenticator = Authenticator(
         cast("Any", None), AuthSettings(endcap_service_key=SecretStr("between-services"))
     )
-    rest = Rest(cast("Any", answers), cast("Any", None), authenticator)
+    rest = RestRoutes(cast("Any", answers), cast("Any", None), authenticator)
     app = application(
         "recommender",
         parts=[],
