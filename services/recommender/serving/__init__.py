@@ -12,5 +12,5 @@
     metadata      columns of the items, where the request asks for them
 
 `precomputed` is the shorter way of the REST API without a campaign: lists as they are, filled up with popular
-items, already encoded as JSON.
+items, already encoded as JSON. docs/serving.md has the rules of answers.
 """

@@ -221,7 +221,7 @@ async def test_recipes_of_the_second_version_have_metadata_without_asking(ask: A
     assert prices == {item: f"{item.partition('-')[2]}.0" for item in ids(answer)}
 
 
-async def test_a_purchase_is_gone_within_two_seconds_and_can_be_asked_for_again(
+async def test_a_purchase_disappears_within_two_seconds_unless_a_filter_selects_purchases(
     shop: Any, ask: Asking
 ) -> None:
     before = await ask.list_of(userId="u2", filterArn=filter_arn("again"))
@@ -245,7 +245,7 @@ async def test_a_purchase_is_gone_within_two_seconds_and_can_be_asked_for_again(
     assert set(ids(after)) == {*ids(before), first}
 
 
-async def test_the_current_user_is_who_the_shop_says(shop: Any, ask: Asking) -> None:
+async def test_the_current_user_has_the_properties_of_the_shop(shop: Any, ask: Asking) -> None:
     child = await ask.list_of(userId="u2", filterArn=filter_arn("adults"))
     adult = await ask.list_of(userId="u8", filterArn=filter_arn("adults"))
     assert set(ids(child)) == set(BOLTS)
@@ -267,7 +267,7 @@ async def test_the_current_user_is_who_the_shop_says(shop: Any, ask: Asking) -> 
     await eventually(grown)
 
 
-async def test_the_shop_s_newer_word_on_an_item_counts(shop: Any, ask: Asking) -> None:
+async def test_newer_values_of_the_shop_override_those_of_the_training_data(shop: Any, ask: Asking) -> None:
     await shop.publish(ITEMS, shop.item("bolt-11", price=0.5, attributes={"genres": ["tea", "odd"]}))
     request = {"filterArn": filter_arn("kind"), "filterValues": {"KIND": '"tea"'}}
 
@@ -283,7 +283,7 @@ async def test_the_shop_s_newer_word_on_an_item_counts(shop: Any, ask: Asking) -
     assert described["tea-3"] == {"price": "3.0", "genres": "tea|drink", "name": "tea3"}
 
 
-async def test_popular_items_that_pass_follow_where_too_few_are_alike(ask: Asking) -> None:
+async def test_popular_items_that_pass_follow_too_few_similar_ones(ask: Asking) -> None:
     passing = {"filterArn": filter_arn("kind"), "filterValues": {"KIND": '"tea"'}}
     answer = await ask.list_of("similar", itemId="bolt-1", numResults=5, **passing)
     alike = await ask.list_of("similar", itemId="tea-1", numResults=3, **passing)
@@ -294,7 +294,7 @@ async def test_popular_items_that_pass_follow_where_too_few_are_alike(ask: Askin
     assert reasons(alike) == {}
 
 
-async def test_promotions_take_their_share_of_the_places(ask: Asking) -> None:
+async def test_promotions_take_their_share_of_the_answer(ask: Asking) -> None:
     promotion = {
         "name": "bolts-for-all",
         "percentPromotedItems": 20,
@@ -321,7 +321,7 @@ async def test_promotions_take_their_share_of_the_places(ask: Asking) -> None:
     assert len(ids(answer)) == 20
 
 
-async def test_young_items_get_a_chance_and_lose_it_by_being_shown_in_vain(shop: Any, ask: Asking) -> None:
+async def test_young_items_are_explored_until_they_were_shown_often(shop: Any, ask: Asking) -> None:
     plain = [ids(await ask.list_of(userId="u2", numResults=5)) for _ in range(2)]
     assert plain[0] == plain[1]
     young = {"tea-10", "tea-11", "bolt-10", "bolt-11"}
@@ -344,7 +344,7 @@ async def test_young_items_get_a_chance_and_lose_it_by_being_shown_in_vain(shop:
     await eventually(shown_in_vain)
 
 
-async def test_an_event_that_names_its_recommendation_says_what_was_shown(shop: Any, ask: Asking) -> None:
+async def test_an_event_that_names_its_recommendation_implies_impressions(shop: Any, ask: Asking) -> None:
     answer = await ask.list_of("daring", userId="u2", numResults=5)
     young = set(reasons(answer))
     assert young
@@ -370,7 +370,9 @@ async def test_an_event_that_names_its_recommendation_says_what_was_shown(shop: 
 
 
 @pytest.mark.parametrize(("device", "digits"), [("phone", "02468"), ("desk", "13579")])
-async def test_a_context_prefers_what_was_met_in_it(ask: Asking, device: str, digits: str) -> None:
+async def test_a_context_prefers_items_of_events_in_that_context(
+    ask: Asking, device: str, digits: str
+) -> None:
     # Somebody new, so what is popular: among the teas that depends on the device alone.
     listed = ids(await ask.list_of(userId="new", context={"DEVICE": device}))
     teas = [item[-1] for item in listed if item in TEAS[:10]]
@@ -380,7 +382,7 @@ async def test_a_context_prefers_what_was_met_in_it(ask: Asking, device: str, di
     assert ids(ranked)[0][-1] in digits
 
 
-async def test_a_context_of_unknown_columns_is_refused(ask: Asking) -> None:
+async def test_a_context_of_unknown_columns_is_rejected(ask: Asking) -> None:
     for awaitable in (
         ask.list_of(userId="u2", context={"COLOUR": "red"}),
         ask.rank(userId="u2", inputList=["tea-3"], context={"DEVICE": "phone", "COLOUR": "red"}),
@@ -392,7 +394,7 @@ async def test_a_context_of_unknown_columns_is_refused(ask: Asking) -> None:
         assert caught.value.response["Error"]["Code"] == "InvalidInputException"
 
 
-async def test_a_ranking_is_a_permutation_of_what_passes(ask: Asking) -> None:
+async def test_a_ranking_is_a_permutation_of_the_items_that_pass(ask: Asking) -> None:
     item_ids = ["stranger", "bolt-3", "tea-3", "bolt-4", "tea-4"]
     ranked = await ask.rank(userId="u2", inputList=item_ids, context={"DEVICE": "phone"})
     passed = await ask.rank(
@@ -414,7 +416,7 @@ async def test_a_ranking_is_a_permutation_of_what_passes(ask: Asking) -> None:
     }
 
 
-async def test_a_session_is_somebody_too(shop: Any, ask: Asking) -> None:
+async def test_a_session_id_works_as_a_user_id(shop: Any, ask: Asking) -> None:
     await shop.publish(
         INTERACTIONS, *(shop.interaction("view", f"bolt-{n}", session_id="anonymous") for n in range(3))
     )
@@ -426,7 +428,7 @@ async def test_a_session_is_somebody_too(shop: Any, ask: Asking) -> None:
     await eventually(heard)
 
 
-async def test_lists_are_filtered_too_while_there_is_no_model(shop: Any, ask: Asking) -> None:
+async def test_lists_are_filtered_while_there_is_no_model(shop: Any, ask: Asking) -> None:
     await shop.lists(7, "user-personalization", {"u1": [("tea-1", 0.5), ("bolt-1", 0.4), ("bolt-2", 0.1)]})
     await shop.lists(7, "popularity", {"all": [("tea-2", 0.5), ("bolt-3", 0.2)]})
     await shop.publish(CACHES, shop.pointer(1, user_personalization=7, popularity=7))
@@ -452,7 +454,7 @@ async def test_lists_are_filtered_too_while_there_is_no_model(shop: Any, ask: As
     assert ["score" in item for item in answer["itemList"]] == [True, True, False]
 
 
-async def test_a_deleted_filter_is_refused(shop: Any, ask: Asking) -> None:
+async def test_a_deleted_filter_is_not_found(shop: Any, ask: Asking) -> None:
     await ask.list_of(userId="u1", filterArn=filter_arn("cheap"))
     await shop.delete(FILTERS, f"{shop.tenant}:cheap")
 

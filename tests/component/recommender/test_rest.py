@@ -49,7 +49,7 @@ def ids(answer: Any) -> list[str]:
     return [entry["product_id"] for entry in answer.json()["recommendations"]]
 
 
-async def test_a_list_comes_decorated_from_redis(shop: Any) -> None:
+async def test_a_list_from_redis_has_the_data_of_its_items(shop: Any) -> None:
     async with shop.recommender() as caller:
         await ready(caller)
         answer = await caller.get("/api/v1/personalize/recommendations/u1")
@@ -130,7 +130,7 @@ async def _activated(caller: Any) -> bool:
     return bool((await caller.get("/api/v1/personalize/status")).json()["activation"])
 
 
-async def test_who_has_no_list_gets_what_is_popular_where_they_live(shop: Any) -> None:
+async def test_a_user_without_a_list_gets_what_is_popular_at_their_location(shop: Any) -> None:
     async with shop.redis as store:
         await store.set(f"endcap:place:{shop.tenant}:german", b'[null,null,"Germany"]')
     async with shop.recommender() as caller:
@@ -146,7 +146,7 @@ async def test_who_has_no_list_gets_what_is_popular_where_they_live(shop: Any) -
     assert unknown_item.json()["source"] == "popular"
 
 
-async def test_a_short_list_is_filled_up_with_what_is_popular_and_then_with_what_is_sold(shop: Any) -> None:
+async def test_a_short_list_is_filled_up_with_popular_items_and_then_with_any(shop: Any) -> None:
     async with shop.redis as store:
         now = time.time()
         await store.zadd(f"endcap:bought:{shop.tenant}:a/b:c ü", {"i1": now, "i11": now})
@@ -168,7 +168,7 @@ async def test_a_short_list_is_filled_up_with_what_is_popular_and_then_with_what
     assert len(ids(everything)) == 26
 
 
-async def test_a_guest_gets_what_is_popular(shop: Any) -> None:
+async def test_a_guest_gets_popular_items(shop: Any) -> None:
     async with shop.recommender() as caller:
         await ready(caller)
         answers = [
@@ -195,7 +195,7 @@ async def test_a_guest_gets_what_is_popular(shop: Any) -> None:
     assert not needs_user.json()["isFallback"]
 
 
-async def test_redis_that_lost_everything_is_passed_over(shop: Any) -> None:
+async def test_postgres_answers_after_redis_lost_everything(shop: Any) -> None:
     async with shop.recommender() as caller:
         await ready(caller)
         async with shop.redis as store:
@@ -206,7 +206,7 @@ async def test_redis_that_lost_everything_is_passed_over(shop: Any) -> None:
     assert ids(answer)[0] == "i0"
 
 
-async def test_what_is_not_available_or_gone_is_not_shown(shop: Any) -> None:
+async def test_withdrawn_items_are_not_shown(shop: Any) -> None:
     async with shop.recommender() as caller:
         await ready(caller)
         await shop.publish(ITEMS, shop.item("i0", name="Item 0", available=False))
@@ -235,7 +235,7 @@ async def answered_from(caller: Any, source: str) -> Any:
     )
 
 
-async def test_what_was_bought_is_not_recommended_also_without_redis(shop: Any) -> None:
+async def test_purchased_items_are_not_recommended_also_without_redis(shop: Any) -> None:
     bought = shop.interaction("purchase", "i0", user_id="u1")
     long_ago = shop.interaction("purchase", "i1", user_id="u1", ago=timedelta(days=40))
     await shop.sql(
@@ -260,7 +260,7 @@ async def test_what_was_bought_is_not_recommended_also_without_redis(shop: Any) 
     assert all(ids(answer)[:2] == ["i1", "i2"] for answer in answers)
 
 
-async def test_with_redis_and_postgres_away_it_answers_from_memory_in_time(shop: Any) -> None:
+async def test_without_redis_and_postgres_it_answers_from_memory_in_time(shop: Any) -> None:
     nowhere = f"postgresql://recommender:x@{UNREACHABLE}/endcap"
     async with shop.recommender(redis=f"redis://{UNREACHABLE}/0", postgres=nowhere) as caller:
         await eventually(lambda: _activated(caller))
@@ -295,7 +295,7 @@ async def test_a_new_generation_is_served_whole_and_an_older_event_changes_nothi
         assert listed == ["new", *(f"i{n}" for n in range(10, 19))]
 
 
-async def test_without_kafka_the_views_say_what_is_active_and_what_items_are(shop: Any) -> None:
+async def test_without_kafka_activations_and_items_come_from_the_views(shop: Any) -> None:
     await shop.sql(
         "INSERT INTO sync.items (tenant, item_id, name, price, available) "
         "VALUES ($1, $2, 'From a view', 5, $3)",
@@ -310,7 +310,7 @@ async def test_without_kafka_the_views_say_what_is_active_and_what_items_are(sho
     assert ids(answer)[1] == "i2"
 
 
-async def test_without_kafka_and_postgres_redis_says_what_is_active(shop: Any) -> None:
+async def test_without_kafka_and_postgres_activations_come_from_redis(shop: Any) -> None:
     async with shop.redis as store:
         await store.set(
             f"endcap:gen:{shop.tenant}", b'{"activation":3,"generations":{"user-personalization":7}}'
@@ -351,7 +351,7 @@ MISTAKES = [
 ]
 
 
-async def test_what_is_wrong_is_said(world: Any) -> None:
+async def test_errors_say_what_is_wrong(world: Any) -> None:
     async with world.recommender() as caller:
         for path, complaint in MISTAKES:
             answer = await caller.get(path)
@@ -360,7 +360,7 @@ async def test_what_is_wrong_is_said(world: Any) -> None:
             assert complaint in answer.json()["detail"]
 
 
-async def test_the_short_way_and_the_long_way_say_the_same(shop: Any) -> None:
+async def test_the_fast_path_and_the_application_return_the_same_bytes(shop: Any) -> None:
     paths = [
         "/api/v1/personalize/recommendations/u1",
         "/api/v1/personalize/recommendations/u1?limit=7",
@@ -380,7 +380,7 @@ async def test_the_short_way_and_the_long_way_say_the_same(shop: Any) -> None:
             assert dict(short.headers) == dict(long.headers)
 
 
-async def test_who_may_ask(shop: Any) -> None:
+async def test_requests_need_a_key_with_the_read_scope(shop: Any) -> None:
     await shop.keys()
     path = "/api/v1/personalize/recommendations/u1"
     async with shop.recommender() as caller:

@@ -77,7 +77,7 @@ async def shop(world: Any, s3: ObjectStore, bucket: str, folders: dict[str, Path
     return world
 
 
-async def test_a_model_answers_live_and_hears_of_what_just_happened(shop: Any) -> None:
+async def test_a_model_scores_by_the_most_recent_events(shop: Any) -> None:
     async with shop.listening() as url, shop.worker():
         await loaded(url, shop.tenant, len(FITTED))
         runtime = client(url)
@@ -142,7 +142,7 @@ async def test_the_first_answer_of_a_new_campaign_waits_for_its_model(
         assert len(ids(answers[0])) == 5
 
 
-async def test_a_ranking_orders_what_is_given_and_puts_strangers_last(shop: Any) -> None:
+async def test_a_ranking_puts_unknown_items_last(shop: Any) -> None:
     item_ids = ["stranger", "bolt-3", "tea-3", "bolt-4", "tea-4", "another"]
     async with shop.listening() as url:
         await loaded(url, shop.tenant, len(FITTED))
@@ -167,7 +167,7 @@ async def test_a_ranking_orders_what_is_given_and_puts_strangers_last(shop: Any)
     assert sum(scores[:-2]) == pytest.approx(1, abs=1e-5)
 
 
-async def test_what_can_not_be_sold_is_not_recommended(shop: Any) -> None:
+async def test_unavailable_items_are_not_recommended(shop: Any) -> None:
     await shop.publish(ITEMS, *(shop.item(item, available=False) for item in TEAS[:6]))
     async with shop.listening() as url:
         await loaded(url, shop.tenant, len(FITTED))
@@ -182,7 +182,7 @@ async def test_what_can_not_be_sold_is_not_recommended(shop: Any) -> None:
         await eventually(left_out)
 
 
-async def test_a_model_that_was_tampered_with_is_not_loaded_and_lists_answer(
+async def test_a_changed_model_is_not_loaded_and_lists_answer(
     shop: Any, bucket: str, folders: dict[str, Path]
 ) -> None:
     await shop.activate(7, 1, ["user-personalization", "popularity"])
@@ -262,7 +262,7 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
 ]
 
 
-async def test_mistakes_have_the_names_that_aws_gives_them(shop: Any) -> None:
+async def test_errors_have_the_names_of_aws(shop: Any) -> None:
     async with shop.listening() as url:
         await loaded(url, shop.tenant, len(FITTED))
         for members, error in MISTAKES:
@@ -297,7 +297,7 @@ async def test_a_variant_may_be_a_campaign_also_in_rest_and_a_recipe_also_on_the
     assert all(item["product_id"].startswith("tea") for item in rest.json()["recommendations"])
 
 
-async def test_a_recommender_answers_beside_a_campaign_of_its_name(
+async def test_a_recommender_and_a_campaign_may_have_the_same_name(
     shop: Any, bucket: str, folders: dict[str, Path]
 ) -> None:
     recipe = "aws-ecomm-customers-who-viewed-x-also-viewed"

@@ -66,7 +66,7 @@ async def test_a_purchase_is_gone_from_the_list_within_a_second(world: Any) -> N
     assert statistics.median(took) < 1.0 + late.worst
 
 
-async def test_sessions_history_places_and_imports(world: Any) -> None:
+async def test_histories_of_sessions_locations_and_imports(world: Any) -> None:
     old = world.interaction("view", "i8", user_id="u", ago=timedelta(days=60), historical=True)
     recent = world.interaction("purchase", "i9", user_id="u", ago=timedelta(days=3), historical=True)
     async with world.worker(), world.redis as redis:
@@ -144,7 +144,7 @@ async def test_a_replay_of_the_topic_changes_nothing(world: Any) -> None:
         assert await state() == before
 
 
-async def test_after_flushall_purchases_are_known_again(world: Any) -> None:
+async def test_purchases_are_refilled_after_flushall(world: Any) -> None:
     await world.activate(7, 1, [USER])
     await world.lists(7, USER, {"u": LISTED})
     await world.publish(CACHES, world.pointer(1, user_personalization=7))
@@ -183,7 +183,7 @@ async def test_after_flushall_purchases_are_known_again(world: Any) -> None:
         await eventually(from_redis)
 
 
-async def test_an_older_snapshot_of_redis_is_brought_up_to_date(world: Any) -> None:
+async def test_an_older_snapshot_of_redis_is_refilled(world: Any) -> None:
     bought = [world.interaction("purchase", f"i{n}", user_id="u") for n in range(3)]
     async with world.worker(), world.redis as redis:
 
@@ -200,7 +200,7 @@ async def test_an_older_snapshot_of_redis_is_brought_up_to_date(world: Any) -> N
         await eventually(known)
 
 
-async def test_redis_away_holds_events_back_and_loses_none(world: Any) -> None:
+async def test_events_wait_while_redis_is_unavailable_and_none_is_lost(world: Any) -> None:
     events = [world.interaction("purchase", f"i{n}", user_id="u") for n in range(5)]
     async with world.worker(redis="redis://127.0.0.1:1/0"):
         await world.publish(INTERACTIONS, *events)

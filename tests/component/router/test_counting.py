@@ -161,7 +161,7 @@ async def test_a_visitor_who_logs_in_is_the_unit_that_was_exposed(world: Any) ->
             assert await shop.purchases() == {"a": (1, 1, 2.5), "b": (2, 2, 5.0)}
 
 
-async def test_the_order_of_records_changes_nothing(world: Any) -> None:
+async def test_the_order_of_records_does_not_matter(world: Any) -> None:
     async with counting(world) as shop:
         await shop.did(shop.event("purchase", 3, "u1", "phone"))
         await shop.did(shop.event("view", 2, "u1", "s1"))
@@ -172,7 +172,7 @@ async def test_the_order_of_records_changes_nothing(world: Any) -> None:
         assert await shop.purchases() == {"a": (1, 1, 2.5)}
 
 
-async def test_an_event_counts_once_for_each_variant_that_its_user_saw(world: Any) -> None:
+async def test_an_event_counts_once_for_each_variant_of_its_user(world: Any) -> None:
     async with counting(world) as shop:
         for unit, variant in (("s1", "a"), ("s2", "a"), ("u1", "a"), ("s3", "b")):
             await shop.expose(unit, 1, variant)
@@ -183,7 +183,7 @@ async def test_an_event_counts_once_for_each_variant_that_its_user_saw(world: An
         assert await shop.crossed() == 1
 
 
-async def test_a_login_from_before_the_experiment_ties_an_exposed_session(world: Any) -> None:
+async def test_a_login_from_before_the_experiment_links_an_exposed_session(world: Any) -> None:
     async with counting(world) as shop:
         await world.sql(
             "INSERT INTO tracker.interactions (tenant, event_id, user_id, session_id, event_type, source, "
@@ -209,7 +209,7 @@ async def test_an_event_in_whole_seconds_may_be_of_the_second_in_which_its_unit_
         assert await shop.purchases() == purchases
 
 
-async def test_a_share_of_the_traffic_keeps_what_its_users_do_elsewhere_and_no_more(world: Any) -> None:
+async def test_events_in_other_sessions_count_only_for_users_who_take_part(world: Any) -> None:
     async with counting(world, traffic=0.5) as shop:
         experiment = await shop.experiments.get(shop.tenant, "same")
         inside = next(f"s{n}" for n in range(99) if experiment.takes_part(f"s{n}"))
@@ -229,7 +229,7 @@ async def test_a_share_of_the_traffic_keeps_what_its_users_do_elsewhere_and_no_m
         assert {row["unit"] for row in rows} == {user, phone}
 
 
-async def test_outcomes_of_before_are_completed_when_their_events_come_again(world: Any) -> None:
+async def test_earlier_outcomes_are_completed_when_their_events_are_delivered_again(world: Any) -> None:
     """They were one row for one of an event's two units."""
     async with counting(world) as shop:
         await shop.expose("u1", 1)
@@ -246,7 +246,7 @@ async def test_outcomes_of_before_are_completed_when_their_events_come_again(wor
         assert await shop.purchases() == {"a": (1, 1, 2.5)}
 
 
-async def test_an_erased_visitor_who_had_logged_in_keeps_counting_without_names(world: Any) -> None:
+async def test_an_erased_visitor_who_had_logged_in_still_counts_without_names(world: Any) -> None:
     async with counting(world) as shop:
         await shop.expose("s1", 1)
         await shop.did(shop.event("view", 2, "u1", "s1"), shop.event("purchase", 3, "u1", "phone"))

@@ -44,7 +44,7 @@ async def exposures(world: Any) -> list[dict[str, Any]]:
     return [event for event in events if event["tenant"] == world.tenant]
 
 
-async def test_without_an_experiment_everything_is_passed_through(world: Any) -> None:
+async def test_without_an_experiment_requests_are_proxied_unchanged(world: Any) -> None:
     async with world.router() as caller:
         for _ in range(2):  # first through the application, which looks the key up; then the fast path
             answer = await caller.get(f"{V1}/recommendations/a%2Fb%20c?limit=3")
@@ -58,7 +58,7 @@ async def test_without_an_experiment_everything_is_passed_through(world: Any) ->
     assert await exposures(world) == []
 
 
-async def test_each_unit_is_asked_for_by_its_variant_and_stays_there(world: Any) -> None:
+async def test_each_unit_is_answered_by_its_variant_every_time(world: Any) -> None:
     async with world.router() as caller:
         await run(caller, world, AB)
         first = {f"u{n}": await caller.get(f"{V1}/recommendations/u{n}?limit=5") for n in range(40)}
@@ -85,7 +85,7 @@ async def test_each_unit_is_asked_for_by_its_variant_and_stays_there(world: Any)
     assert events[0]["item_ids"] == ["i1"]
 
 
-async def test_two_routers_and_a_restart_agree(world: Any) -> None:
+async def test_two_routers_and_a_restart_assign_the_same_variants(world: Any) -> None:
     async with world.router() as router:
         await run(router, world, AB)
         before = [(await router.get(f"{V1}/recommendations/u{n}")).headers["x-variant"] for n in range(20)]
@@ -100,7 +100,7 @@ async def test_two_routers_and_a_restart_agree(world: Any) -> None:
     assert before == after
 
 
-async def test_what_came_of_it_is_counted_once_per_event_whatever_comes_first(world: Any) -> None:
+async def test_outcomes_are_counted_once_per_event_in_any_order(world: Any) -> None:
     async with world.router() as caller:
         await run(caller, world, AB)
         early = world.purchase("u0")
@@ -133,7 +133,7 @@ async def test_what_came_of_it_is_counted_once_per_event_whatever_comes_first(wo
     assert result["status"] == "running"
 
 
-async def test_what_an_order_contradicts_is_taken_back_and_its_user_counts(world: Any) -> None:
+async def test_a_claim_that_an_order_corrects_counts_for_the_order_s_user(world: Any) -> None:
     async with world.router() as caller:
         await run(caller, world, AB)
         for n in range(3):
@@ -163,7 +163,7 @@ async def test_what_an_order_contradicts_is_taken_back_and_its_user_counts(world
             )
 
 
-async def test_values_that_were_stored_without_a_bound_do_not_break_the_results(world: Any) -> None:
+async def test_values_stored_without_a_bound_do_not_break_the_results(world: Any) -> None:
     """Two of 1.7e308 made the sum overflow: a 500 at every look."""
     async with world.router() as caller:
         await run(caller, world, AB)
@@ -245,7 +245,7 @@ async def test_an_unmodified_boto3_client_gets_its_variant(world: Any) -> None:
     assert {event["recommendation_id"] for event in events} == {"RID-1"}
 
 
-async def test_recommenders_are_passed_on(world: Any) -> None:
+async def test_requests_of_recommenders_are_proxied(world: Any) -> None:
     async with world.listening() as url:
         client = boto3.client(
             "personalize-runtime",
@@ -273,7 +273,7 @@ async def test_recommenders_are_passed_on(world: Any) -> None:
     assert request["body"] == {"recommenderArn": arn, "userId": "u1"}
 
 
-async def test_a_strategy_that_can_not_be_answered_costs_nobody_an_answer(world: Any) -> None:
+async def test_a_strategy_that_cannot_be_answered_is_set_aside(world: Any) -> None:
     broken = {**AB, "variants": [{"name": "a", "strategy": "refused-strategy"}, {"name": "b"}]}
     async with world.router() as caller:
         await run(caller, world, broken)
@@ -285,7 +285,7 @@ async def test_a_strategy_that_can_not_be_answered_costs_nobody_an_answer(world:
     assert len(await exposures(world)) == len(variants)
 
 
-async def test_postgres_and_kafka_away_stop_nobody(world: Any) -> None:
+async def test_without_postgres_and_kafka_requests_are_answered(world: Any) -> None:
     nowhere = f"postgresql://router:x@{NOWHERE}/endcap"
     async with world.router(postgres=nowhere, kafka=KafkaSettings(kafka_bootstrap_servers=NOWHERE)) as caller:
         headers = {"x-api-key": "ek_service_test", "x-endcap-tenant": world.tenant}
@@ -295,7 +295,7 @@ async def test_postgres_and_kafka_away_stop_nobody(world: Any) -> None:
     assert answer.json()["said"]["tenant"] == world.tenant
 
 
-async def test_an_experiment_goes_on_while_kafka_is_away_and_losses_are_bounded(world: Any) -> None:
+async def test_an_experiment_goes_on_without_kafka_and_losses_are_bounded(world: Any) -> None:
     async with world.router(
         kafka=KafkaSettings(kafka_bootstrap_servers=NOWHERE), exposures_kept=10
     ) as caller:
@@ -312,7 +312,7 @@ async def test_an_experiment_goes_on_while_kafka_is_away_and_losses_are_bounded(
     assert lost >= 1
 
 
-async def test_a_recommender_that_is_away_is_a_503_in_each_shape(world: Any) -> None:
+async def test_an_unavailable_recommender_is_a_503_in_each_protocol(world: Any) -> None:
     async with world.router(upstream=f"http://{NOWHERE}") as caller:
         for _ in range(2):
             rest = await caller.get(f"{V1}/recommendations/u1")
@@ -371,7 +371,7 @@ async def experiment_version(caller: Any, world: Any, version: int) -> Any:
     return answer.json()
 
 
-async def test_a_file_is_applied_once(world: Any, tmp_path: Path) -> None:
+async def test_applying_a_file_again_changes_nothing(world: Any, tmp_path: Path) -> None:
     file = tmp_path / "experiments.json"
     file.write_text(json.dumps([{**AB, "running": True}]))
 
@@ -397,7 +397,7 @@ async def test_a_file_is_applied_once(world: Any, tmp_path: Path) -> None:
     assert [tuple(row) for row in rows] == [("affinity", "running")]
 
 
-async def test_a_tenant_has_a_limit_of_experiments_and_can_delete_drafts(world: Any) -> None:
+async def test_a_tenant_has_a_quota_of_experiments_and_can_delete_drafts(world: Any) -> None:
     async with world.router(max_experiments=2, max_experiment_versions=2) as caller:
 
         async def define(name: str, salt: str = "a") -> tuple[int, str]:
@@ -417,7 +417,7 @@ async def test_a_tenant_has_a_limit_of_experiments_and_can_delete_drafts(world: 
         assert await delete("three") == (409, "NoDraft")
 
 
-async def test_a_key_that_calls_too_often_is_told_when_to_come_back(world: Any) -> None:
+async def test_a_key_that_exceeds_its_rate_gets_a_retry_after(world: Any) -> None:
     settings = world.settings()
     auth = settings.auth.model_copy(
         update={"endcap_read_calls_per_second": 0.01, "endcap_burst_seconds": 300.0}
@@ -431,7 +431,7 @@ async def test_a_key_that_calls_too_often_is_told_when_to_come_back(world: Any) 
     assert 0 < int(answers[-1].headers["retry-after"]) <= 100
 
 
-async def test_an_erased_user_keeps_counting_without_a_name(world: Any) -> None:
+async def test_an_erased_user_still_counts_without_a_name(world: Any) -> None:
     request = UserErasureRequested(
         event_id="e",
         tenant=world.tenant,

@@ -74,7 +74,7 @@ def expected(history_events: Sequence[HistoryEvent]) -> tuple[list[tuple[float, 
     seconds=st.lists(st.integers(0, 10_000), min_size=1, max_size=160, unique=True),
     seed=st.integers(0, 2**32),
 )
-async def test_any_order_any_batches_any_repetition_give_one_history(
+async def test_any_order_batching_and_repetition_give_the_same_history(
     redis: Multiplexer, seconds: list[int], seed: int
 ) -> None:
     await redis.execute(("FLUSHDB",))
@@ -95,7 +95,7 @@ async def test_any_order_any_batches_any_repetition_give_one_history(
     assert await bought(redis) == purchases
 
 
-async def test_events_of_one_second_are_kept_each_once(redis: Multiplexer) -> None:
+async def test_events_of_the_same_second_are_each_stored_once(redis: Multiplexer) -> None:
     await redis.execute(("FLUSHDB",))
     history_events = [history_event(n, NOW - n // 10) for n in range(40)]
     for begin in (20, 0, 10, 30, 0):
@@ -121,7 +121,7 @@ async def test_a_replay_of_everything_changes_nothing(redis: Multiplexer) -> Non
     assert len(before[0]) == 100
 
 
-async def test_a_session_becomes_its_users_at_login_whatever_comes_first(redis: Multiplexer) -> None:
+async def test_a_session_becomes_its_users_at_login_in_any_order(redis: Multiplexer) -> None:
     anonymous = [history_event(n, NOW - 100 + n, user=None, session="s") for n in range(20)]
     login = history_event(50, NOW, user="u", session="s")
     for late in (0, 5, 20):  # so many of the session's events are handled after the login
@@ -138,7 +138,7 @@ async def test_a_session_becomes_its_users_at_login_whatever_comes_first(redis: 
         assert login.event_id not in [event for _, _, event in await history(redis, "s")]
 
 
-async def test_a_login_that_is_of_no_item_makes_a_session_its_users(redis: Multiplexer) -> None:
+async def test_a_login_without_an_item_links_a_session(redis: Multiplexer) -> None:
     histories = Histories(redis, RETENTION)
     await histories.record([history_event(1, NOW, user=None, session="s")])
     for _ in range(2):
@@ -148,7 +148,7 @@ async def test_a_login_that_is_of_no_item_makes_a_session_its_users(redis: Multi
     assert [event for _, _, event in await history(redis)] == [event_id(2), event_id(1)]
 
 
-async def test_a_session_belongs_to_who_logged_in_first(redis: Multiplexer) -> None:
+async def test_a_session_belongs_to_its_first_user(redis: Multiplexer) -> None:
     histories = Histories(redis, RETENTION)
     await histories.record([history_event(1, NOW - 10, user=None, session="s")])
     await histories.record([history_event(2, NOW - 5, user="first", session="s")])
@@ -158,7 +158,7 @@ async def test_a_session_belongs_to_who_logged_in_first(redis: Multiplexer) -> N
     assert [event for _, _, event in await history(redis, "first")] == [event_id(2), event_id(1)]
 
 
-async def test_purchases_before_the_look_back_are_not_kept(redis: Multiplexer) -> None:
+async def test_purchases_before_the_look_back_are_not_stored(redis: Multiplexer) -> None:
     await Histories(redis, RETENTION).record(
         [history_event(0, NOW - 31 * 86_400), history_event(5, NOW - 29 * 86_400), history_event(10, NOW)]
     )
@@ -193,7 +193,7 @@ def purchase(n: int, seconds: float, user: str | None = "u", session: str | None
 
 
 @pytest.mark.parametrize("n", [0, 1], ids=["plain id", "id with a quote"])
-async def test_a_moment_that_is_taken_back_is_neither_in_the_history_nor_bought(
+async def test_a_removed_event_is_neither_in_the_history_nor_among_purchases(
     redis: Multiplexer, n: int
 ) -> None:
     histories = Histories(redis, RETENTION)
@@ -206,7 +206,7 @@ async def test_a_moment_that_is_taken_back_is_neither_in_the_history_nor_bought(
     assert await bought(redis) == {}
 
 
-async def test_another_purchase_of_the_item_stays_bought(redis: Multiplexer) -> None:
+async def test_another_purchase_of_the_item_remains(redis: Multiplexer) -> None:
     histories = Histories(redis, RETENTION)
     await histories.record([purchase(1, NOW - 9), purchase(2, NOW - 5), purchase(3, NOW - 2)])
 
@@ -218,7 +218,7 @@ async def test_another_purchase_of_the_item_stays_bought(redis: Multiplexer) -> 
     assert [event for _, _, event in await history(redis)] == [event_id(2)]
 
 
-async def test_a_claim_that_came_twice_leaves_nothing_bought(redis: Multiplexer) -> None:
+async def test_removing_a_claim_that_was_delivered_twice_leaves_no_purchase(redis: Multiplexer) -> None:
     histories = Histories(redis, RETENTION)
     await histories.record([purchase(1, NOW - 9)])
     await histories.record([purchase(1, NOW - 4)])
@@ -228,7 +228,7 @@ async def test_a_claim_that_came_twice_leaves_nothing_bought(redis: Multiplexer)
     assert (await history(redis), await bought(redis)) == ([], {})
 
 
-async def test_what_was_bought_before_the_kept_events_stays_bought(redis: Multiplexer) -> None:
+async def test_a_purchase_older_than_the_stored_events_remains(redis: Multiplexer) -> None:
     histories = Histories(redis, RETENTION)
     await histories.record([purchase(1, NOW - 500)])
     await histories.record([history_event(5 * n + 6, NOW - 300 + n) for n in range(100)])
@@ -237,7 +237,7 @@ async def test_what_was_bought_before_the_kept_events_stays_bought(redis: Multip
     assert await bought(redis) == {"cup": NOW - 500}
 
 
-async def test_what_a_session_claimed_is_taken_from_its_user_too(redis: Multiplexer) -> None:
+async def test_removing_an_event_of_a_session_removes_it_from_its_user(redis: Multiplexer) -> None:
     histories = Histories(redis, RETENTION)
     await histories.record(
         [purchase(1, NOW - 3, user=None, session="s"), history_event(2, NOW - 1, session="s")]
@@ -251,7 +251,7 @@ async def test_what_a_session_claimed_is_taken_from_its_user_too(redis: Multiple
     assert await history(redis, "s") == []
 
 
-async def test_a_redis_without_the_scripts_takes_a_moment_back_all_the_same(redis: Multiplexer) -> None:
+async def test_removing_an_event_loads_missing_scripts(redis: Multiplexer) -> None:
     histories = Histories(redis, RETENTION)
     await histories.record([purchase(1, NOW - 3)])
     await redis.execute(("SCRIPT", "FLUSH"))

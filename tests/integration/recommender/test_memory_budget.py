@@ -54,7 +54,7 @@ async def live(redis: Multiplexer, tenant: str, subjects: list[str]) -> list[str
     return [subject for subject, exists in zip(subjects, exists_flags, strict=True) if exists]
 
 
-async def test_beyond_its_budget_a_tenant_loses_sessions_before_users(redis: Multiplexer) -> None:
+async def test_beyond_the_budget_sessions_are_dropped_before_users(redis: Multiplexer) -> None:
     budget = MemoryBudget(redis, BUDGET)
     histories = Histories(redis, RETENTION, budget)
     users = [f"user {n}" for n in range(100)]
@@ -80,7 +80,7 @@ async def _bytes(redis: Multiplexer, tenant: str) -> int:
     return sum(await redis.execute(*(("MEMORY", "USAGE", key, "SAMPLES", 0) for key in keys)))
 
 
-async def test_a_full_redis_loses_histories_of_the_largest_tenant(redis: Multiplexer) -> None:
+async def test_a_full_redis_drops_histories_of_the_largest_tenant(redis: Multiplexer) -> None:
     budget = MemoryBudget(redis, 10 * BUDGET)
     histories = Histories(redis, RETENTION, budget)
     await histories.record([history_event(n, "large", session=f"s{n}") for n in range(300)])
@@ -107,7 +107,7 @@ async def test_a_full_redis_loses_histories_of_the_largest_tenant(redis: Multipl
     assert len(await live(redis, "large", [f"s{n}" for n in range(300)])) == 270
 
 
-async def test_every_key_of_a_subject_ends_and_goes_with_it(redis: Multiplexer) -> None:
+async def test_every_key_of_a_subject_expires_and_is_dropped_with_it(redis: Multiplexer) -> None:
     budget = MemoryBudget(redis, BUDGET)
     histories = Histories(redis, RETENTION, budget)
     await histories.record([history_event(1, session="s"), history_event(2, session="s", kind="purchase")])

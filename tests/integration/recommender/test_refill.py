@@ -65,7 +65,7 @@ class Interrupted(UserStates):
         await super().put(users)
 
 
-async def test_every_user_comes_back_page_by_page(
+async def test_every_user_is_refilled_page_by_page(
     database: Database, pool: Pool, redis: Multiplexer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(refill, "BATCH", 2)
@@ -96,7 +96,7 @@ async def test_only_users_who_changed_since_are_read(
     assert await places(redis, "old", "new") == [None, b'["Rom",null,null]']
 
 
-async def test_a_state_that_came_from_kafka_meanwhile_is_not_overwritten(
+async def test_a_newer_state_from_kafka_is_not_overwritten(
     database: Database, pool: Pool, redis: Multiplexer
 ) -> None:
     await write(

@@ -48,7 +48,7 @@ async def write(database: Database, statement: str) -> None:
     await connection.close()
 
 
-async def test_an_item_that_left_without_a_trace_is_withdrawn(
+async def test_an_item_whose_tombstone_was_compacted_is_withdrawn(
     kafka: KafkaSettings, database: Database, pool: Pool
 ) -> None:
     await write(
@@ -79,7 +79,7 @@ async def test_an_item_that_left_without_a_trace_is_withdrawn(
     assert (len(catalogues.of("shop")), table.states) == (1, {})
 
 
-async def test_a_campaign_that_left_without_a_trace_is_forgotten(
+async def test_a_campaign_whose_tombstone_was_compacted_is_forgotten(
     kafka: KafkaSettings, database: Database, pool: Pool, s3: ObjectStore, tmp_path: Path
 ) -> None:
     await make_tenant(database, "shop")
@@ -105,7 +105,7 @@ async def test_a_campaign_that_left_without_a_trace_is_forgotten(
     assert await campaigns.find(None, "000000000000", "gone") is None
 
 
-async def test_a_campaign_whose_model_is_a_path_removes_nothing(
+async def test_a_model_sha256_or_uri_with_a_path_removes_nothing(
     kafka: KafkaSettings, database: Database, pool: Pool, s3: ObjectStore, bucket: str, tmp_path: Path
 ) -> None:
     """Neither a record nor a row of the view that names ../victim reaches the disk; their neighbours do."""
@@ -166,7 +166,7 @@ def campaign_changed(name: str, bucket: str) -> CampaignChanged:
     )
 
 
-async def test_a_filter_is_read_from_the_view_and_left_without_a_trace(
+async def test_a_filter_is_read_from_the_view_and_forgotten_without_a_tombstone(
     kafka: KafkaSettings, database: Database, pool: Pool
 ) -> None:
     await make_tenant(database, "filtering")

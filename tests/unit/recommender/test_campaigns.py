@@ -72,7 +72,7 @@ def campaigns_of(folder: Path, view: View | None = None, s3: NoModels | None = N
     return Campaigns(cast("Any", s3), folder, cast("Any", empty), Catalogues(cast("Any", None)), keep=0)
 
 
-async def test_a_campaign_is_found_by_its_account_when_its_namesake_goes(tmp_path: Path) -> None:
+async def test_a_campaign_is_found_by_account_after_its_namesake_was_deleted(tmp_path: Path) -> None:
     campaigns = campaigns_of(tmp_path)
     campaigns.apply("one:c", a_campaign("one", "CREATE FAILED"))
     campaigns.apply("two:c", a_campaign("two", "CREATE FAILED"))
@@ -83,7 +83,7 @@ async def test_a_campaign_is_found_by_its_account_when_its_namesake_goes(tmp_pat
     assert deployed.campaign.tenant == "two"
 
 
-async def test_what_goes_while_the_view_is_read_stays_gone(tmp_path: Path) -> None:
+async def test_a_deletion_during_a_read_of_the_view_is_kept(tmp_path: Path) -> None:
     row = a_campaign("shop").model_dump(exclude={"event_id", "occurred_at"})
     view = View([row], lambda: campaigns.apply("shop:c", None))
     campaigns = campaigns_of(tmp_path, view)
@@ -96,7 +96,7 @@ async def test_what_goes_while_the_view_is_read_stays_gone(tmp_path: Path) -> No
     assert await filters.find("shop", "f") is not None
 
 
-async def test_a_model_that_never_comes_is_waited_for_once(
+async def test_a_model_that_cannot_be_loaded_is_awaited_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "FIRST_MODEL_WAIT_SECONDS", 0.2)
@@ -115,7 +115,7 @@ def _no_wait(delay: float | None) -> asyncio.Timeout:
     return asyncio.Timeout(time.monotonic())
 
 
-async def test_a_campaign_without_its_model_keeps_no_other_copy(
+async def test_a_campaign_without_a_loaded_model_keeps_no_other_copy(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Copies go though a model can't be had, which is tried again ever less often."""

@@ -49,7 +49,9 @@ def spill_file(tmp_path: Path) -> SpillFile:
         {},
     ],
 )
-def test_properties_are_what_was_put(properties: dict[str, PropertyValue], *, available: bool) -> None:
+def test_properties_are_returned_as_they_were_put(
+    properties: dict[str, PropertyValue], *, available: bool
+) -> None:
     shop = Catalogue()
     name = "Cup" if properties.get("name") == "Cup" else None
     price = properties["price"] if isinstance(properties.get("price"), float) else None
@@ -69,7 +71,7 @@ def test_properties_are_what_was_put(properties: dict[str, PropertyValue], *, av
     )
 
 
-def test_long_properties_are_read_from_the_file_and_their_room_is_used_again(spill_file: SpillFile) -> None:
+def test_long_properties_are_in_the_file_and_their_space_is_reused(spill_file: SpillFile) -> None:
     shop = Catalogue(spill_file)
     for minute in range(20):
         put(shop, "long", minute, **LONG, version=float(minute))
@@ -85,7 +87,7 @@ def test_long_properties_are_read_from_the_file_and_their_room_is_used_again(spi
     assert (spill_file.held_bytes, shop.properties("long")) == (0, {})
 
 
-def test_pieces_of_the_file_never_overlap(spill_file: SpillFile) -> None:
+def test_blocks_of_the_file_never_overlap(spill_file: SpillFile) -> None:
     rng = random.Random(3)
     held: list[tuple[int, bytes]] = []
     for _ in range(2_000):
@@ -116,7 +118,7 @@ def test_a_full_disk_leaves_long_properties_in_memory(
     assert spill_file.held_bytes == 0
 
 
-def test_columns_have_their_names_once_and_made_up_ones_do_not_stay() -> None:
+def test_sets_of_names_are_stored_once_and_up_to_a_limit() -> None:
     codec = PropertyCodec()
     encoded = codec.encode({"category": "tea", "price": 2.0})
     assert b"category" not in encoded
@@ -130,7 +132,7 @@ def test_columns_have_their_names_once_and_made_up_ones_do_not_stay() -> None:
     assert codec.decode(encoded) == {"category": "tea", "price": 2.0}
 
 
-def test_removed_items_take_no_memory_and_are_withdrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_removed_items_release_memory_and_are_withdrawn(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MAX_REMOVED_ITEMS", 100)
     monkeypatch.setattr(module, "COMPACT_AFTER_REMOVALS", 10)
     shop = Catalogue()
@@ -150,7 +152,7 @@ def test_removed_items_take_no_memory_and_are_withdrawn(monkeypatch: pytest.Monk
     assert shop.visible([("item 999", 1.0), ("stays", 0.5)], set(), 5) == [("stays", 0.5)]
 
 
-def test_an_item_that_comes_back_is_shown_again() -> None:
+def test_an_item_that_is_put_after_its_removal_is_shown() -> None:
     shop = Catalogue()
     put(shop, "a", category="tea")
     shop.remove("a")

@@ -51,14 +51,14 @@ def first(deployed_campaign: DeployedCampaign) -> str:
     return deployed_campaign.configured_model.recommend(item_id="asked", limit=1)[0][0]
 
 
-def test_popularity_counts_as_much_as_the_campaign_says() -> None:
+def test_popularity_has_the_influence_that_the_campaign_configures() -> None:
     assert first(deployed()) == "twin"
     assert first(deployed(rankingInfluence={"POPULARITY": 0.0})) == "twin"
     assert first(deployed(rankingInfluence={"POPULARITY": 1.0})) == "hit"
 
 
 @pytest.mark.parametrize("order", [(0, 1, 2), (1, 0, 2), (0, 2, 1)])
-async def test_a_key_pair_finds_a_campaign_that_moved_to_another_group_in_whatever_order_that_is_told(
+async def test_a_key_pair_finds_a_campaign_that_moved_to_another_group_in_any_order_of_events(
     order: tuple[int, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("services.recommender.store.campaigns.FIRST_MODEL_WAIT_SECONDS", 0.0)

@@ -37,7 +37,7 @@ def catalogue(*items: str, withdrawn: tuple[str, ...] = ()) -> Catalogue:
     withdrawn=st.lists(names),
     limit=st.integers(1, 50),
 )
-def test_an_answer_is_the_list_without_what_is_left_out(
+def test_an_answer_is_the_list_without_excluded_and_withdrawn_items(
     listed: list[tuple[str, float | None]],
     bought: set[str],
     known: list[str],
@@ -70,7 +70,7 @@ def test_an_older_state_does_not_replace_a_newer_one() -> None:
     assert shop.is_withdrawn("i")
 
 
-def test_what_a_whole_catalogue_lacks_is_withdrawn() -> None:
+def test_items_that_the_whole_catalogue_lacks_are_withdrawn() -> None:
     shop = catalogue("a", "b")
 
     shop.retain({"b", "c"}.__contains__)
@@ -81,7 +81,7 @@ def test_what_a_whole_catalogue_lacks_is_withdrawn() -> None:
 
 
 @given(st.lists(st.integers(1, 50), min_size=1))
-def test_the_greatest_activation_holds_whatever_the_order(numbers: list[int]) -> None:
+def test_the_highest_activation_wins_in_any_order(numbers: list[int]) -> None:
     active = ActiveGenerations()
     for number in numbers:
         active.activate("shop", Activation(number, {"popularity": number}))
@@ -103,11 +103,11 @@ def test_the_greatest_activation_holds_whatever_the_order(numbers: list[int]) ->
         ("something-new", "popularity"),
     ],
 )
-def test_every_recipe_has_lists_that_stand_in(recipe: str, expected: str) -> None:
+def test_every_engine_recipe_has_a_list_recipe(recipe: str, expected: str) -> None:
     assert list_recipe(recipe) == expected
 
 
-def test_the_nearest_place_comes_first() -> None:
+def test_the_nearest_area_comes_first() -> None:
     assert location_list_ids("Köln", None, "Germany") == ["city:Köln", "country:Germany"]
 
 
@@ -122,7 +122,7 @@ def test_the_nearest_place_comes_first() -> None:
         ("a shop's own type", "u", "s", True),
     ],
 )
-def test_who_may_come_back_has_a_history(
+def test_users_and_sessions_but_no_guest_orders_have_a_history(
     event_type: str, user: str | None, session: str | None, *, kept: bool
 ) -> None:
     assert is_kept(event_type, user, session) is kept
@@ -131,7 +131,7 @@ def test_who_may_come_back_has_a_history(
 @pytest.mark.parametrize(
     ("historical", "age", "kept"), [(True, 31, False), (True, 29, True), (False, 31, True)]
 )
-def test_what_was_imported_from_long_ago_is_passed_over(*, historical: bool, age: int, kept: bool) -> None:
+def test_old_imported_events_are_skipped(*, historical: bool, age: int, kept: bool) -> None:
     event = InteractionRecorded(
         event_id="e",
         tenant="shop",
@@ -157,7 +157,7 @@ def test_what_was_imported_from_long_ago_is_passed_over(*, historical: bool, age
         ({"user_id": "u", "session_id": "s", "historical": True}, None),
     ],
 )
-def test_an_event_with_user_and_session_is_a_login_whatever_it_is_of(
+def test_an_event_of_any_type_with_user_and_session_is_a_login(
     fields: dict[str, Any], tie: Login | None
 ) -> None:
     content = {"event_type": "identify"} | fields

@@ -20,7 +20,7 @@ def event(user: str | None, session: str | None, after: int, **fields: Any) -> I
     )
 
 
-def test_only_what_erased_subjects_did_before_is_left_out() -> None:
+def test_only_earlier_events_of_erased_subjects_are_left_out() -> None:
     erased_users, request = ErasedUsers(), erasure("u1", occurred_at=AT, session_ids=("s1",))
     erased_users.apply(request.key, request)
     before = [event("u1", None, 0), event(None, "s1", -1), event("u1", "s9", -5), event("u2", "s1", -1)]
@@ -30,7 +30,7 @@ def test_only_what_erased_subjects_did_before_is_left_out() -> None:
     assert erased_users.without_erased([*before, *other_events, *later]) == [*other_events, *later]
 
 
-def test_models_do_not_know_the_user_until_the_erasure_is_over() -> None:
+def test_models_do_not_know_a_user_during_the_erasure() -> None:
     erased_users, request = ErasedUsers(), erasure("u1", occurred_at=AT)
     erased_users.apply(request.key, request)
 
@@ -44,7 +44,7 @@ def test_models_do_not_know_the_user_until_the_erasure_is_over() -> None:
     assert erased_users.without_erased([event("u1", None, -1)])
 
 
-def test_a_second_erasure_of_a_user_takes_the_place_of_the_first() -> None:
+def test_a_second_erasure_of_a_user_replaces_the_first() -> None:
     erased_users = ErasedUsers()
     for session, seconds in (("s1", 0), ("s2", 10)):
         request = erasure("u1", occurred_at=AT + timedelta(seconds=seconds), session_ids=(session,))

@@ -37,7 +37,7 @@ def test_age_counts_from_the_newest_event(model: Model) -> None:
     assert eligible(model, created, Exploration(age_cut_off=40)).tolist() == [0, 1, 2]
 
 
-def test_an_unknown_age_counts_from_the_first_event_only_when_asked_for(model: Model) -> None:
+def test_an_unknown_age_counts_from_the_first_event_only_if_exploration_is_configured(model: Model) -> None:
     assert eligible(model, None, Exploration()).tolist() == []
     config = Exploration.of({"explorationWeight": "0.3"})
     assert eligible(model, None, config).tolist() == [0, 2, 3]
@@ -46,7 +46,7 @@ def test_an_unknown_age_counts_from_the_first_event_only_when_asked_for(model: M
     assert eligible(replace(model, first_event_times=np.zeros(0, np.int64)), None, config).tolist() == []
 
 
-def test_what_was_met_or_shown_often_is_lifted_less() -> None:
+def test_items_with_more_exposures_get_a_smaller_bonus() -> None:
     rng = np.random.default_rng(1)
     bonus = Bonus.of(np.array([1, 3]), np.array([0.0, 99.0]), 0.5, 5, rng)
     draws = np.array([bonus.sample() for _ in range(500)])
@@ -68,12 +68,12 @@ def test_what_was_met_or_shown_often_is_lifted_less() -> None:
         {"weight": "0.3"},
     ],
 )
-def test_settings_that_mean_nothing_are_refused(config: dict[str, str]) -> None:
+def test_invalid_settings_are_rejected(config: dict[str, str]) -> None:
     with pytest.raises(ValueError, match="xploration"):
         Exploration.of(config)
 
 
-def test_settings_are_strings_with_aws_s_usual_values() -> None:
+def test_settings_are_strings_with_the_defaults_of_aws() -> None:
     assert Exploration.of(None) == Exploration(0.3, 30.0, is_asked_for=False)
     given = Exploration.of({"explorationWeight": "0", "explorationItemAgeCutOff": "7.5"})
     assert given == Exploration(0.0, 7.5, is_asked_for=True)

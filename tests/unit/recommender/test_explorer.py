@@ -68,7 +68,7 @@ def a_target() -> Target:
     return Target("shop", "user-personalization", DeployedCampaign(campaign, model, filterable_items))
 
 
-async def test_nothing_is_kept_of_a_campaign_that_is_gone() -> None:
+async def test_the_cache_releases_a_deleted_campaign() -> None:
     explorer, target = Explorer(cast("Any", Counts())), a_target()
     assert await explorer.bonus(target) is not None
     assert target.model is not None
@@ -84,7 +84,7 @@ async def test_nothing_is_kept_of_a_campaign_that_is_gone() -> None:
     assert len(explorer._cache) == 0
 
 
-async def test_one_asks_for_new_counts_while_the_others_go_by_the_old_ones(
+async def test_one_request_reads_new_counts_while_the_others_use_the_old_bonus(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     counts = Counts()

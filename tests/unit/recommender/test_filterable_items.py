@@ -51,7 +51,7 @@ def passing(filterable_items: FilterableItems, expression: str, now: float = 0.0
     return [item for item, passes in zip(filterable_items.ids, mask, strict=True) if passes]
 
 
-def test_properties_are_flat_and_known_by_any_spelling() -> None:
+def test_properties_are_flat_and_found_by_any_spelling() -> None:
     properties = decode_properties(
         encode_properties(
             {"category": "tea", "price": 3, "created_at": NOW, "currency": None},
@@ -79,13 +79,15 @@ def test_properties_are_flat_and_known_by_any_spelling() -> None:
     assert encode_properties({"city": None}, {}) == b""
 
 
-def test_training_is_asked_where_the_shop_says_nothing(filterable_items: FilterableItems) -> None:
+def test_values_of_the_training_data_apply_without_a_value_of_the_shop(
+    filterable_items: FilterableItems,
+) -> None:
     assert passing(filterable_items, 'INCLUDE ItemID WHERE Items.CATEGORY_L1 IN ("tea")') == ["w", "x"]
     assert passing(filterable_items, "INCLUDE ItemID WHERE Items.PRICE > 1") == ["x", "z"]
     assert passing(filterable_items, 'EXCLUDE ItemID WHERE Items.STYLE IN ("a")') == ["x", "z"]
 
 
-def test_the_shop_overrides_field_by_field_and_adds_columns(
+def test_values_of_the_shop_override_field_by_field_and_add_columns(
     filterable_items: FilterableItems, catalogue: Catalogue
 ) -> None:
     put(catalogue, "w", {"category": "bolt", "price": 9.0}, season="spring")
@@ -103,7 +105,7 @@ def test_the_shop_overrides_field_by_field_and_adds_columns(
     assert (filterable_items.column("category"), filterable_items.column("SEASON")) == ("CATEGORY_L1", None)
 
 
-def test_what_the_shop_takes_back_is_training_s_again(
+def test_a_removed_value_of_the_shop_restores_that_of_the_training_data(
     filterable_items: FilterableItems, catalogue: Catalogue
 ) -> None:
     put(catalogue, "w", {"price": 9.0})
@@ -120,7 +122,7 @@ def test_what_the_shop_takes_back_is_training_s_again(
     ) == ["w"]
 
 
-def test_a_number_that_the_shop_writes_as_no_number_is_passed_over(
+def test_a_value_of_the_shop_that_is_no_number_is_ignored_in_a_numeric_column(
     filterable_items: FilterableItems, catalogue: Catalogue
 ) -> None:
     put(catalogue, "w", {}, price="dear")
@@ -129,7 +131,7 @@ def test_a_number_that_the_shop_writes_as_no_number_is_passed_over(
     assert passing(filterable_items, "INCLUDE ItemID WHERE Items.PRICE > 8") == ["x"]
 
 
-def test_news_wait_no_longer_than_they_may_and_masks_are_made_once(
+def test_changes_apply_after_the_refresh_interval_and_masks_are_computed_once(
     filterable_items: FilterableItems, catalogue: Catalogue
 ) -> None:
     made = []
@@ -148,7 +150,7 @@ def test_news_wait_no_longer_than_they_may_and_masks_are_made_once(
     assert len(made) == 2
 
 
-def test_items_are_told_apart_by_their_ids(filterable_items: FilterableItems) -> None:
+def test_items_are_distinguished_by_their_ids(filterable_items: FilterableItems) -> None:
     assert passing(filterable_items, 'EXCLUDE ItemID WHERE Items.ITEM_ID IN ("w", "y")') == ["x", "z"]
     assert passing(
         filterable_items, 'INCLUDE ItemID WHERE Items.itemId = "z" | EXCLUDE ItemID WHERE Items.PRICE < 2'

@@ -33,7 +33,7 @@ class Failing:
         (ConnectionRefusedError("nobody listens"), GuardedDatabase.FAILURE_THRESHOLD),
     ],
 )
-async def test_only_a_server_that_fails_is_left_alone(error: Exception, queries: int) -> None:
+async def test_only_failures_of_the_server_open_the_circuit(error: Exception, queries: int) -> None:
     database = Failing(error)
     guarded = GuardedDatabase(cast("Database", database), 1.0)
 

@@ -36,7 +36,7 @@ class Redis:
     ("session_days", "hours", "links"),
     [(14, (0, 1, 23.9), 1), (14, (0, 24, 25, 47, 48), 3), (1, (0, 11, 12, 13), 2)],
 )
-async def test_a_session_that_goes_on_is_linked_once_a_day(
+async def test_an_active_session_is_linked_once_a_day(
     monkeypatch: pytest.MonkeyPatch, session_days: int, hours: tuple[float, ...], links: int
 ) -> None:
     redis = Redis()

@@ -59,7 +59,7 @@ def test_names_are_in_lower_case_and_floats_have_their_fraction() -> None:
 
 
 @pytest.mark.parametrize("price", [180, 180.0])
-def test_what_the_shop_says_since_is_written_the_same_way(price: float) -> None:
+def test_later_values_of_the_shop_are_written_the_same_way(price: float) -> None:
     catalogue = Catalogue()
     properties = flat_properties({"price": price, "created_at": NOW}, {"Year": 2008})
     catalogue.put("i", None, None, available=True, as_of=NOW, properties=properties)

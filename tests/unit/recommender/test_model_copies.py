@@ -22,7 +22,7 @@ def a_folder(parent: Path, name: str, age: float) -> str:
     return name
 
 
-def test_copies_in_use_and_the_newest_others_stay(tmp_path: Path) -> None:
+def test_copies_in_use_and_the_newest_others_are_kept(tmp_path: Path) -> None:
     names = [a_folder(tmp_path, str(n) * 64, age=n * 60) for n in range(6)]
 
     removed = remove_unused(tmp_path, {names[5]}, keep=2)
@@ -31,7 +31,7 @@ def test_copies_in_use_and_the_newest_others_stay(tmp_path: Path) -> None:
     assert {entry.name for entry in tmp_path.iterdir()} == {names[0], names[1], names[5]}
 
 
-def test_what_a_killed_process_was_copying_goes_later(tmp_path: Path) -> None:
+def test_an_unfinished_copy_of_a_killed_process_is_removed_later(tmp_path: Path) -> None:
     a_folder(tmp_path, ".copying-now", age=10)
     old = a_folder(tmp_path, ".copying-dead", age=7200)
     stranger = a_folder(tmp_path, "somebody-elses", age=7200)
@@ -40,14 +40,14 @@ def test_what_a_killed_process_was_copying_goes_later(tmp_path: Path) -> None:
     assert {entry.name for entry in tmp_path.iterdir()} == {".copying-now", stranger}
 
 
-def test_no_folder_is_nothing_to_do(tmp_path: Path) -> None:
+def test_a_missing_folder_is_no_error(tmp_path: Path) -> None:
     assert remove_unused(tmp_path / "none", set(), keep=0) == []
 
 
 @pytest.mark.parametrize(
     "sha256", ["../victim", "..", "", ".", "/victim", "A" * 64, "a" * 63, "a" * 64 + "/.."]
 )
-def test_what_is_no_sha256_names_no_folder(tmp_path: Path, sha256: str) -> None:
+def test_an_invalid_sha256_is_rejected(tmp_path: Path, sha256: str) -> None:
     """Also for a record that got past the contract: the copy is checked where it is made."""
     models, victim = tmp_path / "models", tmp_path / "victim"
     for folder in (models, victim):
@@ -61,7 +61,7 @@ def test_what_is_no_sha256_names_no_folder(tmp_path: Path, sha256: str) -> None:
     assert models.is_dir()
 
 
-def test_a_link_among_the_copies_is_removed_and_not_what_it_leads_to(tmp_path: Path) -> None:
+def test_a_symbolic_link_among_the_copies_is_removed_but_not_its_target(tmp_path: Path) -> None:
     models, victim = tmp_path / "models", tmp_path / "victim"
     for folder in (models, victim):
         folder.mkdir()
@@ -80,7 +80,7 @@ def test_a_link_among_the_copies_is_removed_and_not_what_it_leads_to(tmp_path: P
 
 
 @pytest.mark.parametrize("key", ["../victim", "..", "deep/er", "."])
-def test_an_object_whose_name_is_a_path_is_no_file_of_a_model(tmp_path: Path, key: str) -> None:
+def test_an_object_key_that_leaves_the_folder_is_rejected(tmp_path: Path, key: str) -> None:
     with pytest.raises(Permanent, match="name of a file"):
         ModelCopies(cast("Any", OneObject(f"model/{key}")), tmp_path / "models", keep=0).load(
             cast("Any", SimpleNamespace(model_sha256="b" * 64, model_uri="s3://bucket/model"))

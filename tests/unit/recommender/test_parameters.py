@@ -110,7 +110,7 @@ async def test_a_guest_has_no_id(query: str) -> None:
     ["by-segment", "by-segment?segment=champions", "by-segment/champions", "by-category", "similar",
      "item-affinity", "by-location/Berlin"],
 )  # fmt: skip
-async def test_a_reserved_word_is_no_user(path: str) -> None:
+async def test_a_reserved_word_is_not_a_user_id(path: str) -> None:
     answers = Answers()
     async with client(answers) as http:
         answer = await http.get(f"{PREFIX}/recommendations/{path}")
@@ -134,7 +134,7 @@ async def test_a_reserved_word_is_no_user(path: str) -> None:
         ("/nowhere?limit=5", None),
     ],
 )
-async def test_a_parameter_that_nobody_reads_is_named(path: str, names: str | None) -> None:
+async def test_unknown_parameters_are_reported(path: str, names: str | None) -> None:
     async with client(Answers()) as http:
         answer = await http.get(path)
 

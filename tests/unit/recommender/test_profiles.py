@@ -45,7 +45,7 @@ def profiles(redis: Redis, postgres: Postgres) -> Profiles:
 @pytest.mark.parametrize(
     ("rows", "reads"), [([], 1), (None, 3), ([ROW], 3)], ids=["undescribed", "away", "described"]
 )
-async def test_a_user_whom_nobody_described_is_looked_up_once(
+async def test_a_user_without_properties_is_looked_up_once(
     rows: list[dict[str, Any]] | None, reads: int
 ) -> None:
     postgres = Postgres(rows)
@@ -57,7 +57,7 @@ async def test_a_user_whom_nobody_described_is_looked_up_once(
     assert postgres.reads == reads
 
 
-async def test_what_the_shop_says_later_counts_at_once() -> None:
+async def test_later_properties_are_returned_at_once() -> None:
     redis, postgres = Redis(), Postgres([])
     reader = profiles(redis, postgres)
     assert await reader.properties("shop", "anna") == {}
@@ -67,7 +67,7 @@ async def test_what_the_shop_says_later_counts_at_once() -> None:
     assert await reader.properties("shop", "anna") == {"city": "Graz"}
 
 
-async def test_users_of_another_tenant_are_looked_up_themselves() -> None:
+async def test_users_of_another_tenant_are_looked_up_separately() -> None:
     postgres = Postgres([])
     reader = profiles(Redis(), postgres)
     for tenant in ("shop", "other"):
@@ -75,7 +75,7 @@ async def test_users_of_another_tenant_are_looked_up_themselves() -> None:
     assert postgres.reads == 2
 
 
-def test_an_absence_is_forgotten_after_a_while_and_when_there_are_too_many(
+def test_absent_users_are_forgotten_after_their_ttl_and_beyond_the_limit(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     now = 0.0

@@ -47,14 +47,14 @@ def experiment(**fields: object) -> Experiment:
     return Experiment.model_validate(defaults | fields)
 
 
-def test_buckets_are_what_they_were_when_this_was_written() -> None:
+def test_buckets_never_change() -> None:
     """Another number here moves every unit of every experiment of every shop."""
     assert bucket("salt", "variant", "user-1") == GOLDEN["user-1"]
     assert bucket("salt", "traffic", "Jürgen") == GOLDEN["Jürgen"]
 
 
 @given(salt=texts, unit=texts, low=st.floats(0.001, 1), high=st.floats(0.001, 1), shares=weights)
-def test_more_traffic_only_adds_units_and_moves_nobody(
+def test_more_traffic_only_adds_units(
     salt: str, unit: str, low: float, high: float, shares: list[float]
 ) -> None:
     low, high = sorted((low, high))
@@ -82,7 +82,7 @@ def test_a_unit_has_exactly_one_variant(unit: str, shares: list[float]) -> None:
     assert (ends[number - 1] if number else 0) <= at < ends[number]
 
 
-def test_shares_are_as_said() -> None:
+def test_shares_follow_the_weights() -> None:
     variants = (Variant(name="a", weight=1), Variant(name="b", weight=1), Variant(name="c", weight=2))
     counts = Counter(
         variant.name for unit in UNITS if (variant := experiment(variants=variants).assign(unit))
@@ -93,7 +93,7 @@ def test_shares_are_as_said() -> None:
     assert p > 0.001
 
 
-def test_traffic_is_as_said() -> None:
+def test_the_share_of_eligible_units_is_the_traffic() -> None:
     within = sum(is_eligible("salt", unit, 0.05) for unit in UNITS)
 
     p = sample_ratio_p([within, len(UNITS) - within], [5, 95])
@@ -126,7 +126,7 @@ def test_two_decisions_are_independent(first: tuple[str, str], second: tuple[str
     assert chi2 < 27.88
 
 
-def test_a_ramp_from_5_to_50_percent_keeps_everybody() -> None:
+def test_a_ramp_from_5_to_50_percent_keeps_every_assignment() -> None:
     small, large = experiment(traffic=0.05), experiment(traffic=0.5)
     taking_part = [unit for unit in UNITS if small.assign(unit)]
 
@@ -138,12 +138,12 @@ def test_a_ramp_from_5_to_50_percent_keeps_everybody() -> None:
     ("units", "p"),
     [([9120, 6400], 1.1158275464490397e-105), ([10250, 9750], 4.0695e-4), ([50120, 49880], 0.44788)],
 )
-def test_the_sample_ratio_is_that_of_gbstats(units: list[int], p: float) -> None:
+def test_the_sample_ratio_p_value_is_that_of_gbstats(units: list[int], p: float) -> None:
     assert sample_ratio_p(units, [1, 1]) == pytest.approx(p, rel=1e-4)
 
 
 @pytest.mark.parametrize("units", [[400, 300, 300], [260, 240, 250, 250], [205, 195, 200, 190, 210]])
-def test_the_sample_ratio_of_several_groups_is_that_of_scipy(units: list[int]) -> None:
+def test_the_sample_ratio_p_value_of_several_groups_is_that_of_scipy(units: list[int]) -> None:
     assert sample_ratio_p(units, [1] * len(units)) == pytest.approx(chisquare(units).pvalue, rel=1e-9)
 
 
@@ -184,7 +184,7 @@ def test_the_salt_stays_while_the_ranges_do() -> None:
         {"variants": [{"name": "a", "strategy": f"arn:aws:campaign/{'a' * 300}"}, {"name": "b"}]},
     ],
 )
-def test_a_wrong_definition_is_refused(mistake: dict[str, object]) -> None:
+def test_an_invalid_definition_is_rejected(mistake: dict[str, object]) -> None:
     right: dict[str, object] = {
         "name": "x",
         "surface": "campaign/home",
@@ -197,7 +197,7 @@ def test_a_wrong_definition_is_refused(mistake: dict[str, object]) -> None:
 
 
 @pytest.mark.parametrize("unit", ["", "u" * 257, "a\0b", "\0", "\ud800"])
-def test_what_no_event_could_name_takes_part_in_nothing(unit: str) -> None:
+def test_a_unit_that_is_no_valid_name_takes_no_part(unit: str) -> None:
     assert experiment().assign(unit) is None
 
 

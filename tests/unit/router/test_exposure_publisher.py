@@ -45,7 +45,7 @@ def exposure(unit: str, answer: object) -> Exposure:
     return Exposure(EXPERIMENT, VARIANTS[0], unit, "similar-items", NOW, orjson.dumps(answer))
 
 
-async def test_what_can_not_be_told_is_lost_alone() -> None:
+async def test_an_exposure_that_makes_no_valid_event_is_lost_alone() -> None:
     published = Published()
     exposures = ExposurePublisher(cast("Publisher", published), 100)
     fine = {"recommendations": [{"product_id": "i1"}]}
