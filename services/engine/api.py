@@ -1,5 +1,6 @@
 """HTTP for operators: the status of jobs, and the receipts of data deletions."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -84,16 +85,10 @@ def router(database: Database, authenticator: Authenticator, settings: Settings)
     @api.get("/v1/status", operation_id="status", summary="Status of the newest jobs")
     async def status(
         principal: Reader,
-        limit: Annotated[int, Query(ge=1, le=200, description="how many jobs to show")] = 50,
+        limit: Annotated[int, Query(ge=1, le=200, description="how many jobs to return")] = 50,
     ) -> JobStatuses:
-        """Return the newest jobs of the caller's tenant (API key) or account (AWS key pair).
-
-        Raise ApiError if the tenant does not exist.
-        """
-        try:
-            account = await account_of(database, principal, settings)
-        except WireError as error:
-            raise ApiError(403, "UnknownTenant", error.message) from None
+        """Return the newest jobs of the caller's tenant (API key) or account (AWS key pair)."""
+        account = await _account_of(database, principal, settings)
         rows = await list_jobs(database, account, principal.tenant, limit)
         return JobStatuses(jobs=[_status(row) for row in rows])
 
@@ -104,35 +99,45 @@ def router(database: Database, authenticator: Authenticator, settings: Settings)
         responses={404: {"model": ErrorBody, "description": "There is no such job."}},
     )
     async def receipt(
-        principal: Administrator, name: Annotated[str, Path(max_length=63, description="the job's name")]
+        principal: Administrator,
+        name: Annotated[str, Path(max_length=63, description="the name of the job")],
     ) -> ErasureReceipt:
-        """Return the confirmations of all services, also while some of them are missing.
-
-        Raise ApiError if there is no such job.
-        """
-        try:
-            account = await account_of(database, principal, settings)
-        except WireError as error:
-            raise ApiError(403, "UnknownTenant", error.message) from None
+        """Return what each service has erased, also while some services have not confirmed yet."""
+        account = await _account_of(database, principal, settings)
         resources = Resources(database, account, principal.tenant, "")
         job = await resources.load(DataDeletionJob, f"{Type.DATA_DELETION_JOB}/{name}")
-        if job is None:
-            raise ApiError(404, "UnknownJob", f"There is no data deletion job {name!r}.")
-        services, unconfirmed = job.facts.receipt, dict[str, int]()
-        if services is None:
-            services = await erasures.receipt(database, job.id)
-            unconfirmed = await erasures.unconfirmed(database, job.id, settings.erasure_services)
-        return ErasureReceipt(
-            job=job.name,
-            status=STATUS_WORDS[job.status],
-            requested_at=job.created_at,
-            deleted_rows=job.facts.deleted,
-            models=job.facts.models,
-            services=services,
-            waits_for=unconfirmed,
-        )
+        return await _receipt(database, job, name, settings.erasure_services)
 
     return api
+
+
+async def _account_of(database: Database, principal: Principal, settings: Settings) -> str:
+    """Return the account of a caller; raise ApiError if its tenant does not exist."""
+    try:
+        return await account_of(database, principal, settings)
+    except WireError as error:
+        raise ApiError(403, "UnknownTenant", error.message) from None
+
+
+async def _receipt(
+    database: Database, job: DataDeletionJob | None, name: str, required: Sequence[str]
+) -> ErasureReceipt:
+    """Return the receipt of a job that services must confirm; raise ApiError if there is no job."""
+    if job is None:
+        raise ApiError(404, "UnknownJob", f"There is no data deletion job {name!r}.")
+    services, unconfirmed = job.facts.receipt, dict[str, int]()
+    if services is None:
+        services = await erasures.receipt(database, job.id)
+        unconfirmed = await erasures.unconfirmed(database, job.id, required)
+    return ErasureReceipt(
+        job=job.name,
+        status=STATUS_WORDS[job.status],
+        requested_at=job.created_at,
+        deleted_rows=job.facts.deleted,
+        models=job.facts.models,
+        services=services,
+        waits_for=unconfirmed,
+    )
 
 
 def _status(row: dict[str, Any]) -> JobStatus:

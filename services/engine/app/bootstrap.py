@@ -136,6 +136,13 @@ async def _register(installation: Installation) -> dict[str, str]:
     )
     await store.add(keys["service"], tenant=None, scopes=SERVICE_SCOPES, label="bootstrap service")
     keys |= _key_pair(known)
+    await _register_pairs(installation, store, keys)
+    return keys
+
+
+async def _register_pairs(installation: Installation, store: Keys, keys: dict[str, str]) -> None:
+    """Register the key pair of the clients, and that of the trainer if it has its own."""
+    settings = installation.settings
     await store.add_pair(
         keys["access_key_id"],
         keys["secret_access_key"],
@@ -155,7 +162,6 @@ async def _register(installation: Installation) -> dict[str, str]:
             label="bootstrap trainer",
             scopes=TRAINER_SCOPES,
         )
-    return keys
 
 
 def _plain(pair: S3Settings) -> str:

@@ -53,22 +53,22 @@ async def train(store: Database, fingerprint: str) -> None:
     """End the newest training as a worker does."""
     training = (await trainings(store))[-1]
     async with store.transaction() as connection:
-        beside = resources.in_account_of(connection, training)
+        account = resources.in_account_of(connection, training)
         model = {
             "metrics": {"coverage": 0.123456},
             "model_uri": "s3://a/b/",
             "model_sha256": digest(fingerprint),
         }
-        ended = await beside.update(training, status="ACTIVE", facts=model)
-        await recommender_trainings.deploy(beside, ended, 24.0)
+        ended = await account.update(training, status="ACTIVE", facts=model)
+        await recommender_trainings.deploy(account, ended, 24.0)
 
 
 async def fail(store: Database, sentence: str) -> None:
     training = (await trainings(store))[-1]
     async with store.transaction() as connection:
-        beside = resources.in_account_of(connection, training)
-        ended = await beside.update(training, status="CREATE FAILED", failure_reason=sentence)
-        await recommender_trainings.mark_failed(beside, ended, sentence)
+        account = resources.in_account_of(connection, training)
+        ended = await account.update(training, status="CREATE FAILED", failure_reason=sentence)
+        await recommender_trainings.mark_failed(account, ended, sentence)
 
 
 async def served(store: Database) -> list[tuple[str, str, str]]:

@@ -113,14 +113,14 @@ async def end(store: Database, arn: str, sha256: str) -> list[str]:
     """End a renewal as a worker does; gives the names of the campaigns that changed."""
     async with store.transaction() as connection:
         renewal = await stored(store, arn)
-        beside = resources.in_account_of(connection, renewal)
+        account = resources.in_account_of(connection, renewal)
         facts = {
             "metrics": {"coverage": 0.5},
             "model_uri": "s3://data/fresh/",
             "model_sha256": digest(sha256),
         }
-        ended = await beside.update(renewal, status="ACTIVE", facts=facts)
-        return [event.name for event in await incremental_updates.deploy(beside, ended, 24.0)]
+        ended = await account.update(renewal, status="ACTIVE", facts=facts)
+        return [event.name for event in await incremental_updates.deploy(account, ended, 24.0)]
 
 
 async def test_new_items_renew_the_newest_model_in_its_place(

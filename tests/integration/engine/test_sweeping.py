@@ -300,12 +300,12 @@ async def test_a_campaign_that_is_being_made_keeps_its_solution(
 ) -> None:
     (version,) = await trained(dispatcher, store, solution, 1)
     async with store.transaction() as connection:
-        beside = resources.in_account_of(connection, version)
-        await beside.get(version.path, lock=True)
+        account = resources.in_account_of(connection, version)
+        await account.get(version.path, lock=True)
         deleting = asyncio.create_task(ask(dispatcher, "DeleteSolution", solutionArn=solution))
         await asyncio.sleep(0.3)
         campaign = NewResource(Type.CAMPAIGN, "campaign/c", "c", "shop", {}, parent=version.parent)
-        await beside.add(campaign)
+        await account.add(campaign)
 
     with pytest.raises(WireError, match=r"in use by arn.*campaign/c"):
         await deleting
