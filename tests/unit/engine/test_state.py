@@ -200,6 +200,11 @@ def test_a_row_without_a_required_member_is_refused() -> None:
         state.EventTracker.of(row(Type.EVENT_TRACKER, {"datasetGroupArn": GROUP}, {}))
 
 
+def test_a_row_with_an_arn_that_cannot_be_parsed_is_refused() -> None:
+    with pytest.raises(ValidationError, match="datasetGroupArn"):
+        state.EventTracker.of(row(Type.EVENT_TRACKER, {"datasetGroupArn": "shop", "trackingId": "t"}, {}))
+
+
 def test_a_state_does_not_change() -> None:
     tracker = state.EventTracker.of(
         row(Type.EVENT_TRACKER, {"datasetGroupArn": GROUP, "trackingId": "t"}, {})

@@ -9,11 +9,17 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSeriali
 from pydantic.alias_generators import to_camel
 
 from services.engine.domain.resources import DELETING, UNFINISHED, Resource, Status, Type
-from shared.aws import Arn
+from shared.aws import Arn, WireError
 
 
 def _parsed(value: object) -> object:
-    return Arn.parse(value) if isinstance(value, str) else value
+    if not isinstance(value, str):
+        return value
+    try:
+        return Arn.parse(value)
+    except WireError as error:
+        # A stored ARN that cannot be parsed is no fault of the caller.
+        raise ValueError(error.message) from None
 
 
 ArnValue = Annotated[Arn, BeforeValidator(_parsed), PlainSerializer(str, return_type=str)]
