@@ -143,7 +143,7 @@ def _as_declared(spec: OperationSpec, error: WireError) -> WireError:
 
 
 class _NoPublisher:
-    """Reading changes nothing, so there is nothing to events."""
+    """Refuses events: an operation that only reads publishes none."""
 
     async def publish(self, topic: Topic, event: Event) -> None:
         raise NotImplementedError
