@@ -1,4 +1,4 @@
-"""The page of operations: what of Amazon Personalize is answered here, from the code that answers it."""
+"""Generate docs/operations.md: the operations of Amazon Personalize, and how Endcap answers them."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ HEAD = """# Operations of Amazon Personalize
 
 `make contracts` writes this page from the code: from the control plane's table
 ([operations.py](../services/engine/personalize/operations.py)) and from the routes of tracker and
-recommender. An operation that is declined answers InvalidInputException with a sentence that says so.
+recommender. A declined operation answers InvalidInputException with the reason.
 """
-COLUMNS = "| operation | here | |\n|---|---|---|\n"
-DECLINED = """These answer InvalidInputException, too.
+COLUMNS = "| operation | status | description |\n|---|---|---|\n"
+UNSUPPORTED = """Requests with these values answer InvalidInputException.
 
 """
-RECIPE_HEAD = """Hyperparameters without effect belong to the networks of the hosted service: they are taken,
-checked and kept, so that programs which set them run.
+RECIPE_HEAD = """Hyperparameters without effect belong to the neural networks of Amazon Personalize. They are
+accepted, checked and stored, so that programs that set them work.
 
 | recipe | type | hyperparameters | without effect |
 |---|---|---|---|
@@ -32,7 +32,7 @@ checked and kept, so that programs which set them run.
 
 
 def operations(tracker: bytes, recommender: bytes) -> bytes:
-    """The page in Markdown; the OpenAPI pages say what tracker and recommender answer."""
+    """Return the page in Markdown; the arguments are the OpenAPI documents of tracker and recommender."""
     sections = [
         HEAD,
         _section("Control plane (`personalize`, engine)", _control()),
@@ -41,8 +41,8 @@ def operations(tracker: bytes, recommender: bytes) -> bytes:
             "Runtime (`personalize-runtime`, recommender, and router for experiments)",
             _routes("personalize-runtime", recommender),
         ),
-        f"## Declined within operations\n\n{DECLINED}| what | instead |\n|---|---|\n{_declined()}",
-        f"## Taken without effect\n\n| what | why |\n|---|---|\n{_rows(unsupported.IGNORED_MEMBERS)}",
+        f"## Unsupported values\n\n{UNSUPPORTED}| value | alternative |\n|---|---|\n{_unsupported()}",
+        f"## Members without effect\n\n| member | reason |\n|---|---|\n{_rows(unsupported.IGNORED_MEMBERS)}",
         f"## Recipes\n\n{RECIPE_HEAD}{_recipes()}",
     ]
     return "\n".join(sections).encode()
@@ -54,14 +54,14 @@ def _section(title: str, rows: list[tuple[str, str, str]]) -> str:
     return f"## {title}\n\n{done} of {len(rows)} operations are implemented.\n\n{COLUMNS}{lines}"
 
 
-def _declined() -> str:
+def _unsupported() -> str:
     return _rows(
-        unsupported.ALTERNATIVES | {f"recipe {name}": why for name, why in recipes.UNSUPPORTED.items()}
+        unsupported.ALTERNATIVES | {f"recipe {name}": reason for name, reason in recipes.UNSUPPORTED.items()}
     )
 
 
 def _rows(table: Mapping[str, str]) -> str:
-    return "".join(f"| {what} | {why} |\n" for what, why in table.items())
+    return "".join(f"| {key} | {value} |\n" for key, value in table.items())
 
 
 def _recipes() -> str:
@@ -74,7 +74,7 @@ def _recipes() -> str:
 
 
 def names(service: str) -> list[str]:
-    """The operations that the service of AWS has."""
+    """Return the names of the operations of an AWS service."""
     return sorted(SESSION.get_service_model(service).operation_names)
 
 

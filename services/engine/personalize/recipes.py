@@ -13,7 +13,7 @@ from services.engine.recipes import Recipe as FittingRecipe
 from shared.aws import Arn, invalid_input, not_found
 
 UNSUPPORTED = {
-    "aws-next-best-action": "there are no Actions datasets here; use aws-user-personalization over items.",
+    "aws-next-best-action": "there are no Actions datasets; use aws-user-personalization for items.",
     **dict.fromkeys(
         (
             "aws-vod-top-picks",
@@ -22,7 +22,7 @@ UNSUPPORTED = {
             "aws-vod-most-popular",
             "aws-vod-trending-now",
         ),
-        "the domain VIDEO_ON_DEMAND is not; ListRecipes with domain ECOMMERCE shows a shop's use cases.",
+        "the domain VIDEO_ON_DEMAND is not supported; ListRecipes with domain ECOMMERCE shows the others.",
     ),
 }
 """Recipes of Amazon Personalize that Endcap does not have, and why."""

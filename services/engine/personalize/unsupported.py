@@ -13,9 +13,9 @@ ACTIONS = "datasetType ACTIONS"
 ACTION_INTERACTIONS = "datasetType ACTION_INTERACTIONS"
 
 ALTERNATIVES = {
-    VIDEO_ON_DEMAND: "ECOMMERCE is, and so is a dataset group without a domain.",
+    VIDEO_ON_DEMAND: "use ECOMMERCE, or a dataset group without a domain.",
     AUTO_ML: "name a recipe in recipeArn.",
-    THEMES: "the mode is BATCH_INFERENCE.",
+    THEMES: "use the mode BATCH_INFERENCE.",
     ACTIONS: _NO_ACTIONS,
     ACTION_INTERACTIONS: _NO_ACTIONS,
 }
