@@ -64,11 +64,11 @@ class Engine:
 
         def described() -> dict[str, Any]:
             answer = describe(**arn)
-            [found] = [value for name, value in answer.items() if name != "ResponseMetadata"]
-            assert found["status"] in STATUSES
-            return dict(found)
+            [resource] = [value for name, value in answer.items() if name != "ResponseMetadata"]
+            assert resource["status"] in STATUSES
+            return dict(resource)
 
-        return until(described, f"{arn} ended", enough=lambda found: found["status"] in ENDS, every=0.1)
+        return until(described, f"{arn} ended", enough=lambda resource: resource["status"] in ENDS, every=0.1)
 
 
 @contextmanager
@@ -135,11 +135,11 @@ def own_engine(
 @pytest.fixture(scope="module")
 def engine(request: pytest.FixtureRequest, s3: ObjectStore) -> Iterator[Engine]:
     """The control plane; the worker is another fixture. A module marked `own_engine` shares neither."""
-    with _known(request.getfixturevalue(f"{_whose(request)}_engine"), s3) as engine:
+    with _known(request.getfixturevalue(f"{_engine_scope(request)}_engine"), s3) as engine:
         yield engine
 
 
-def _whose(request: pytest.FixtureRequest) -> str:
+def _engine_scope(request: pytest.FixtureRequest) -> str:
     return "own" if request.node.get_closest_marker("own_engine") else "shared"
 
 
@@ -173,8 +173,8 @@ async def _insert_event(url: str, tenant: str, user: str, item: str, second: int
 @pytest.fixture(scope="module")
 def worker(request: pytest.FixtureRequest) -> Process:
     """The engine's worker."""
-    found: Process = request.getfixturevalue(f"{_whose(request)}_worker")
-    return found
+    process: Process = request.getfixturevalue(f"{_engine_scope(request)}_worker")
+    return process
 
 
 @pytest.fixture(scope="module")

@@ -92,6 +92,6 @@ def checked(engine: Engine, operation: str, **body: Any) -> Any:
     }
     answer = httpx.post(engine.server.url, json=body, headers=headers, timeout=PATIENCE)
     assert answer.status_code == 200, answer.text
-    found = answer.json() if answer.content else None
-    assert shapes.differences(operation, found) == []
-    return found
+    body = answer.json() if answer.content else None
+    assert shapes.differences(operation, body) == []
+    return body

@@ -78,7 +78,7 @@ def files(engine: Engine, count: int, folder: str = "attributed/") -> dict[str, 
     listed = until(
         lambda: engine.s3.list_objects_v2(Bucket=engine.bucket, Prefix=folder).get("Contents", []),
         f"{count} files in {folder}",
-        enough=lambda found: len(found) >= count,
+        enough=lambda reports: len(reports) >= count,
         every=0.2,
     )
     return {
@@ -87,10 +87,10 @@ def files(engine: Engine, count: int, folder: str = "attributed/") -> dict[str, 
     }
 
 
-def totals(found: dict[str, list[dict[str, str]]]) -> dict[tuple[str, str, str], float]:
+def totals(reports: dict[str, list[dict[str, str]]]) -> dict[tuple[str, str, str], float]:
     """What all the files say together, by metric, source and bucket."""
     sums: dict[tuple[str, str, str], float] = {}
-    for rows in found.values():
+    for rows in reports.values():
         for row in rows:
             key = row["METRIC_NAME"], row["EVENT_ATTRIBUTION_SOURCE"], row["TIMESTAMP"]
             sums[key] = sums.get(key, 0) + float(row["VALUE"])
@@ -104,10 +104,10 @@ def test_events_add_up_by_source_and_late_ones_are_added_once(
     # As if it had been made two hours ago.
     back = "UPDATE engine.resources SET created_at = created_at - interval '2 hours' WHERE name = 'counts'"
     first = [purchase("a", HOUR_AGO + 1, 1.5, "mail"), purchase("b", HOUR_AGO + 2, None, "mail")]
-    other = [purchase("a", HOUR_AGO + 900), purchase("a", HOUR_AGO - 7200)]
-    asyncio.run(_change(engine.database.url, (back,), *first, *other))
+    other_events = [purchase("a", HOUR_AGO + 900), purchase("a", HOUR_AGO - 7200)]
+    asyncio.run(_change(engine.database.url, (back,), *first, *other_events))
 
-    found = files(engine, 2)
+    reports = files(engine, 2)
 
     early, late = str(HOUR_AGO), str(HOUR_AGO + 900)
     expected = {
@@ -117,14 +117,14 @@ def test_events_add_up_by_source_and_late_ones_are_added_once(
         ("bought", "SOURCE_NAME_UNDEFINED", late): 1,
         ("worth", "SOURCE_NAME_UNDEFINED", late): 2,
     }
-    assert totals(found) == expected
-    assert all(name.startswith("AggregatedAttributionMetrics - PutEvents - ") for name in found)
+    assert totals(reports) == expected
+    assert all(name.startswith("AggregatedAttributionMetrics - PutEvents - ") for name in reports)
 
     asyncio.run(_change(engine.database.url, purchase("b", HOUR_AGO + 3, 4.0, "mail")))
-    found = files(engine, 3)
+    reports = files(engine, 3)
 
     more = {("bought", "mail", early): 3, ("worth", "mail", early): 22, ("paid", "mail", early): 5.5}
-    assert totals(found) == expected | more
+    assert totals(reports) == expected | more
     assert shown(worker, "worth", "mail") == 22
 
 
@@ -138,10 +138,10 @@ def test_an_import_publishes_what_its_rows_add_up_to(engine: Engine, worker: Pro
     back = "UPDATE engine.resources SET created_at = created_at - interval '2 hours' WHERE name = 'published'"
     # A campaign that has answered once.
     asyncio.run(_change(engine.database.url, (back,), *made_campaign("published")))
-    given = new_id("published", "home")
+    recommendation_id = new_id("published", "home")
     rows = [
-        f"u,a,{HOUR_AGO + 1},Purchase,1.5,mail,{given}",
-        f"u,b,{HOUR_AGO + 2},purchase,,,{given}",
+        f"u,a,{HOUR_AGO + 1},Purchase,1.5,mail,{recommendation_id}",
+        f"u,b,{HOUR_AGO + 2},purchase,,,{recommendation_id}",
         f"u,b,{HOUR_AGO + 3},View,,mail,",
         f"u,b,{HOUR_AGO + 900},Purchase,4,,",
         f"u,b,{HOUR_AGO - 7200},Purchase,4,mail,",
@@ -150,11 +150,11 @@ def test_an_import_publishes_what_its_rows_add_up_to(engine: Engine, worker: Pro
     content = "\n".join([header, *rows]) + "\n"
     imported(engine, arns["Interactions"], "published", content, publishAttributionMetricsToS3=True)
 
-    found = files(engine, 1, "published/")
+    reports = files(engine, 1, "published/")
 
     home = f"arn:aws:personalize:eu-west-1:{ACCOUNT}:campaign/home"
     early, late = str(HOUR_AGO), str(HOUR_AGO + 900)
-    assert totals(found) == {
+    assert totals(reports) == {
         ("bought", "mail", early): 1,
         ("worth", "mail", early): 2,
         ("paid", "mail", early): 1.5,
@@ -164,7 +164,7 @@ def test_an_import_publishes_what_its_rows_add_up_to(engine: Engine, worker: Pro
         ("worth", "SOURCE_NAME_UNDEFINED", late): 10,
         ("paid", "SOURCE_NAME_UNDEFINED", late): 4,
     }
-    [name] = found
+    [name] = reports
     assert name.startswith("AggregatedAttributionMetrics - BULK - ")
 
 
@@ -184,12 +184,12 @@ def shown(worker: Process, metric: str, source: str) -> float:
         'tenant="attributed"} '
     )
     time.sleep(1)
-    found = [
+    reports = [
         each
         for each in httpx.get(f"{worker.url}/metrics", timeout=PATIENCE).text.splitlines()
         if each.startswith(line)
     ]
-    return float(found[0].removeprefix(line))
+    return float(reports[0].removeprefix(line))
 
 
 def test_metrics_are_checked_and_one_attribution_is_in_a_group(engine: Engine) -> None:

@@ -118,10 +118,10 @@ def test_all_is_both_and_can_be_imported_again(engine: Engine, shop: dict[str, s
     files = exported(engine, shop["Interactions"], "all", "ALL")
 
     assert {name: len(rows) for name, rows in files.items()} == {"all-bulk-00000.csv": 2, "all-put.csv": 2}
-    again = dataset_group(engine, "exports-again", {"Interactions": WIDE})
+    copy_of_group = dataset_group(engine, "exports-again", {"Interactions": WIDE})
     for name in files:
         location = f"all/{name}"
-        imported(engine, again["Interactions"], name.partition(".")[0], engine.get(location).decode())
+        imported(engine, copy_of_group["Interactions"], name.partition(".")[0], engine.get(location).decode())
 
 
 def test_the_engines_own_folders_are_no_place_for_exports(engine: Engine, shop: dict[str, str]) -> None:

@@ -60,7 +60,7 @@ def refused(code: str, call: Callable[..., Any], **arguments: Any) -> str:
 def test_a_filter_is_made_described_listed_and_deleted(engine: Engine, group: dict[str, str]) -> None:
     personalize = engine.personalize
     arn = make(engine, group, "by-category", BY_CATEGORY)
-    others = {make(engine, group, f"other-{number}", BY_CATEGORY) for number in range(3)}
+    other_filters = {make(engine, group, f"other-{number}", BY_CATEGORY) for number in range(3)}
     assert arn.endswith(":filter/by-category")
 
     described = personalize.describe_filter(filterArn=arn)["filter"]
@@ -73,7 +73,7 @@ def test_a_filter_is_made_described_listed_and_deleted(engine: Engine, group: di
     assert described["filterExpression"] == BY_CATEGORY
     assert described["datasetGroupArn"] == group["group"]
     assert described["status"] == "ACTIVE"
-    assert sorted(each["filterArn"] for each in listed) == sorted({arn, *others})
+    assert sorted(each["filterArn"] for each in listed) == sorted({arn, *other_filters})
     assert "filterExpression" not in listed[0]
     checked(engine, "DescribeFilter", filterArn=arn)
     checked(engine, "ListFilters", datasetGroupArn=group["group"])
@@ -84,7 +84,7 @@ def test_a_filter_is_made_described_listed_and_deleted(engine: Engine, group: di
         datasetGroupArn=group["group"],
         filterExpression=BY_CATEGORY,
     )
-    for each in {arn, *others}:
+    for each in {arn, *other_filters}:
         personalize.delete_filter(filterArn=each)
     until_deleted(personalize.describe_filter, filterArn=arn)
     refused("ResourceNotFoundException", personalize.delete_filter, filterArn=arn)
@@ -256,7 +256,7 @@ def test_a_batch_job_honours_its_filter_line_by_line(
 ) -> None:
     chosen = make(engine, group, "batch-category", BY_CATEGORY)
 
-    found = batch(
+    lines = batch(
         engine,
         version,
         "by-category",
@@ -268,11 +268,11 @@ def test_a_batch_job_honours_its_filter_line_by_line(
         {"userId": "u2", "filterValues": {"COLOUR": '"red"'}},
     )
 
-    assert found[0] == found[3] == SHELF_0
-    assert "includes by the parameter CATEGORY" in found[1]
-    assert len(found[2]) == 20
-    assert found[2] <= {f"i{item}" for item in range(60) if item % 4 < 2}
-    assert "no parameter COLOUR" in found[4]
+    assert lines[0] == lines[3] == SHELF_0
+    assert "includes by the parameter CATEGORY" in lines[1]
+    assert len(lines[2]) == 20
+    assert lines[2] <= {f"i{item}" for item in range(60) if item % 4 < 2}
+    assert "no parameter COLOUR" in lines[4]
 
 
 def test_a_batch_job_knows_what_users_did_and_who_they_are(

@@ -167,31 +167,31 @@ class Makers:
 @pytest.mark.parametrize("operation", sorted(PAGINATORS & TABLE.keys() - {"ListRecipes"}))
 def test_pages_hold_everything_once(engine: Engine, shop: dict[str, str], operation: str) -> None:
     listed = xform_name(operation)
-    asked = getattr(Makers(engine, shop), listed.removeprefix("list_"))()
+    arguments = getattr(Makers(engine, shop), listed.removeprefix("list_"))()
 
-    found = [
+    listed_names = [
         entry.get("name") or entry.get("jobName") or entry.get("metricName") or entry["solutionVersionArn"]
-        for entry in _entries(listed, **asked)
+        for entry in _entries(listed, **arguments)
     ]
 
     if operation == "ListSolutionVersions":
         # Their names are not among what is listed.
-        assert len(found) == len(set(found)) == len(SEVEN) + 1
+        assert len(listed_names) == len(set(listed_names)) == len(SEVEN) + 1
     else:
-        assert sorted(name for name in found if name in SEVEN) == SEVEN
-        assert len(found) == len(set(found))
+        assert sorted(name for name in listed_names if name in SEVEN) == SEVEN
+        assert len(listed_names) == len(set(listed_names))
 
 
 def test_recipes_come_in_pages(engine: Engine) -> None:
-    found = [entry["recipeArn"] for entry in _entries("list_recipes")]
+    listed_names = [entry["recipeArn"] for entry in _entries("list_recipes")]
 
-    assert len(found) == len(set(found)) > 3
-    assert f"{RECIPES}/aws-user-personalization" in found
+    assert len(listed_names) == len(set(listed_names)) > 3
+    assert f"{RECIPES}/aws-user-personalization" in listed_names
 
 
-def _entries(operation: str, **asked: Any) -> list[dict[str, Any]]:
+def _entries(operation: str, **arguments: Any) -> list[dict[str, Any]]:
     paginator = boto3.client("personalize").get_paginator(operation)
-    pages = list(paginator.paginate(**asked, PaginationConfig={"PageSize": 3}))
+    pages = list(paginator.paginate(**arguments, PaginationConfig={"PageSize": 3}))
     [member] = [name for name, value in pages[0].items() if isinstance(value, list)]
     assert max(len(page[member]) for page in pages) <= 3
     assert (member == "Filters") == (operation == "list_filters")

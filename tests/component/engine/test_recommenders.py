@@ -57,7 +57,7 @@ def purchases(user: str) -> set[str]:
 def model_of(engine: Engine, arn: str, folder: Path) -> Model:
     """What a recommender service loads."""
 
-    async def asked() -> str:
+    async def model_uri() -> str:
         connection = await asyncpg.connect(engine.database.url)
         try:
             query = "SELECT model_uri FROM engine.campaigns_v1 WHERE arn = $1 AND name LIKE 'recommender/%'"
@@ -65,7 +65,7 @@ def model_of(engine: Engine, arn: str, folder: Path) -> Model:
         finally:
             await connection.close()
 
-    bucket, _, prefix = asyncio.run(asked()).removeprefix("s3://").partition("/")
+    bucket, _, prefix = asyncio.run(model_uri()).removeprefix("s3://").partition("/")
     for entry in engine.s3.list_objects_v2(Bucket=bucket, Prefix=prefix)["Contents"]:
         engine.s3.download_file(bucket, entry["Key"], str(folder / entry["Key"].removeprefix(prefix)))
     return load(folder)

@@ -240,7 +240,7 @@ PARENTS = {
 
 
 def test_a_list_of_what_is_not_there_is_refused_with_an_error_that_it_declares(engine: Engine) -> None:
-    told = set()
+    codes = set()
     for operation in (name for name in TABLE if name.startswith("List")):
         members = shapes.MODEL.operation_model(operation).input_shape.members.keys()
         for member in members & PARENTS.keys():
@@ -248,9 +248,9 @@ def test_a_list_of_what_is_not_there_is_refused_with_an_error_that_it_declares(e
                 getattr(engine.personalize, xform_name(operation))(**{member: f"{NOBODY}:{PARENTS[member]}"})
             code = caught.value.response["Error"]["Code"]
             assert code in TABLE[operation].declared, operation
-            told.add(code)
+            codes.add(code)
 
-    assert told == {"InvalidInputException", "ResourceNotFoundException"}
+    assert codes == {"InvalidInputException", "ResourceNotFoundException"}
 
 
 @pytest.mark.parametrize(

@@ -57,10 +57,10 @@ async def test_accounts_see_nothing_of_each_other(dispatcher: OperationDispatche
     theirs = await ask(dispatcher, "CreateDatasetGroup", caller("000000000001"), name="shop")
 
     # The ARN's account says nothing: each account finds its own group of the name.
-    found = await ask(dispatcher, "DescribeDatasetGroup", caller("000000000001"), datasetGroupArn=mine)
+    described = await ask(dispatcher, "DescribeDatasetGroup", caller("000000000001"), datasetGroupArn=mine)
     listed = await ask(dispatcher, "ListDatasetGroups", caller("000000000001"))
 
-    assert found.dataset_group.dataset_group_arn == theirs.dataset_group_arn != mine
+    assert described.dataset_group.dataset_group_arn == theirs.dataset_group_arn != mine
     assert [group.dataset_group_arn for group in listed.dataset_groups] == [theirs.dataset_group_arn]
 
 
@@ -150,8 +150,8 @@ async def test_a_solution_trains_itself_when_it_is_due_and_once(
 
     async def begun(later: str) -> list[str]:
         await store.execute("UPDATE resources SET created_at = created_at - $1::text::interval", later)
-        found = await asyncio.gather(schedule.begin_due(), schedule.begin_due())
-        return sorted(arn.split("/")[1] for arns in found for arn in arns)
+        arns_of_workers = await asyncio.gather(schedule.begin_due(), schedule.begin_due())
+        return sorted(arn.split("/")[1] for arns in arns_of_workers for arn in arns)
 
     assert await begun("30 minutes") == []
     assert await begun("29 minutes") == ["daily", "weekly"]

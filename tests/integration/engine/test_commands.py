@@ -78,17 +78,17 @@ async def test_bootstrap_registers_the_keys_that_the_file_holds(
     database: Database, environment: dict[str, str], tmp_path: Path
 ) -> None:
     path = tmp_path / "keys.json"
-    given = {
+    known_keys = {
         "ingest": "ek_ingest_ours",
         "access_key_id": "ENDCOURS",
         "secret_access_key": "ours",
         "tracking_id": "our-tracker",
     }
-    path.write_text(json.dumps(given))
+    path.write_text(json.dumps(known_keys))
 
     keys = bootstrap(environment, path)
 
-    assert given.items() <= keys.items()
+    assert known_keys.items() <= keys.items()
     assert await rows(
         database, "SELECT 1 FROM engine.keys_v1 WHERE key_hash = $1", hash_key("ek_ingest_ours")
     )
@@ -191,8 +191,8 @@ async def test_a_rotated_key_goes_on_until_its_users_have_changed_over(
         return done.stdout.strip()
 
     async def pairs() -> dict[str, tuple[bool, str]]:
-        found = await rows(database, "SELECT * FROM engine.aws_keys_v1")
-        return {row["access_key_id"]: (row["active"], row["account"]) for row in found}
+        pairs = await rows(database, "SELECT * FROM engine.aws_keys_v1")
+        return {row["access_key_id"]: (row["active"], row["account"]) for row in pairs}
 
     old = made["access_key_id"]
     new = rotated(old, "--hours", "24").splitlines()[0].removeprefix("AWS_ACCESS_KEY_ID=")
@@ -203,8 +203,8 @@ async def test_a_rotated_key_goes_on_until_its_users_have_changed_over(
         new: (False, "000000000000"),
         newest: (True, "000000000000"),
     }
-    again = run("services.engine", "keys", "rotate", new, environment=environment)
-    assert (again.returncode, "no active key" in again.stderr) == (1, True)
+    repeated = run("services.engine", "keys", "rotate", new, environment=environment)
+    assert (repeated.returncode, "no active key" in repeated.stderr) == (1, True)
 
     [reader] = await rows(
         database, "SELECT id, scopes FROM engine.keys_v1 WHERE key_hash = $1", hash_key(made["read"])

@@ -102,21 +102,23 @@ async def test_a_bucket_is_counted_when_its_events_changed(
     await happened(database, now, -30, 3 * 86_400)
 
     first = await queued(store)
-    again = await queued(store)
+    repeated = await queued(store)
 
     # Neither the open bucket, nor other types, nor what was before the metric attribution was made.
-    assert first == again == [(now - 1800, 1), (now - 900, 2)]
+    assert first == repeated == [(now - 1800, 1), (now - 900, 2)]
 
-    [found] = await attributions.list_active(store)
+    [attribution] = await attributions.list_active(store)
     async with store.transaction() as connection:
-        looked_at = await attributions.lock_last_scan(connection, found)
+        looked_at = await attributions.lock_last_scan(connection, attribution)
         assert looked_at is not None
         # Nobody else looks now, and the resource itself stays free for who changes it.
         assert await Counting(store, 24.0).queue_due() == 0
-        await store.execute("SELECT FROM resources WHERE id = $1 FOR UPDATE NOWAIT", found.id)
-        for bucket, events in await attributions.changed_buckets(connection, found, ["purchase"], looked_at):
+        await store.execute("SELECT FROM resources WHERE id = $1 FOR UPDATE NOWAIT", attribution.id)
+        for bucket, events in await attributions.changed_buckets(
+            connection, attribution, ["purchase"], looked_at
+        ):
             await attributions.save_bucket(
-                connection, found.id, bucket, events, {("m", "mail"): float(events)}
+                connection, attribution.id, bucket, events, {("m", "mail"): float(events)}
             )
     assert await queued(store) == first
     await happened(database, now, 3)
@@ -129,13 +131,15 @@ async def test_a_bucket_that_a_claim_has_left_is_counted_again(
 ) -> None:
     await happened(database, now, 1, 2, 901)
     await queued(store)
-    [found] = await attributions.list_active(store)
+    [attribution] = await attributions.list_active(store)
     async with store.transaction() as connection:
-        looked_at = await attributions.lock_last_scan(connection, found)
+        looked_at = await attributions.lock_last_scan(connection, attribution)
         assert looked_at is not None
-        for bucket, events in await attributions.changed_buckets(connection, found, ["purchase"], looked_at):
+        for bucket, events in await attributions.changed_buckets(
+            connection, attribution, ["purchase"], looked_at
+        ):
             await attributions.save_bucket(
-                connection, found.id, bucket, events, {("m", "mail"): float(events)}
+                connection, attribution.id, bucket, events, {("m", "mail"): float(events)}
             )
     tracker = await asyncpg.connect(database.url)
     try:
@@ -168,7 +172,7 @@ async def test_one_that_cannot_be_looked_at_does_not_hold_up_the_others(
         await connection.execute("UPDATE resources SET created_at = created_at - interval '1 day'")
     await happened(database, now, 1)
 
-    assert [found.name for found in await attributions.list_active(store)] == ["a", "b"]
+    assert [attribution.name for attribution in await attributions.list_active(store)] == ["a", "b"]
     assert await queued(store) == [(now - 900, 1)]
 
 
@@ -195,8 +199,8 @@ async def test_a_count_that_failed_is_queued_again_after_an_hour(
 async def test_the_file_of_an_import_that_failed_is_tried_again_while_its_rows_are_there(
     store: Database,
 ) -> None:
-    [found] = await attributions.list_active(store)
-    payload = {"resource": found.id, "import": 7, "rows": ["shop/datasets/a.parquet"], "began": 1}
+    [attribution] = await attributions.list_active(store)
+    payload = {"resource": attribution.id, "import": 7, "rows": ["shop/datasets/a.parquet"], "began": 1}
     for key in ("late", "soon", "gone"):
         async with store.transaction() as connection:
             await jobs.enqueue(connection, "attribution", key, payload, tenant="shop")

@@ -130,10 +130,10 @@ async def shop(dispatcher: OperationDispatcher, store: Database) -> dict[Type, s
 async def status(dispatcher: OperationDispatcher, kind: Deletable, arn: str) -> str:
     """Return what Describe and List both say."""
     described = await ask(dispatcher, f"Describe{kind.word}", **{kind.member: arn})
-    [found] = [value for _, value in described if hasattr(value, "status")]
+    [resource] = [value for _, value in described if hasattr(value, "status")]
     listing = await ask(dispatcher, f"List{kind.word}s")
-    assert [each.status for each in getattr(listing, kind.listed)] == [found.status]
-    return str(found.status)
+    assert [each.status for each in getattr(listing, kind.listed)] == [resource.status]
+    return str(resource.status)
 
 
 async def refused(dispatcher: OperationDispatcher, operation: str, **body: Any) -> WireError:
@@ -160,8 +160,8 @@ async def test_every_kind_is_pending_then_in_progress_then_gone(
 
         await pass_time(store, 0)
         assert await status(dispatcher, kind, shop[kind.type]) == "DELETE PENDING"
-        again = await refused(dispatcher, f"Delete{kind.word}", **named)
-        assert (again.code, "is being deleted" in again.message) == ("ResourceInUseException", True)
+        repeated = await refused(dispatcher, f"Delete{kind.word}", **named)
+        assert (repeated.code, "is being deleted" in repeated.message) == ("ResourceInUseException", True)
         if parent := parents.get(kind.type):
             held = await refused(dispatcher, f"Delete{parent.word}", **{parent.member: shop[parent.type]})
             assert held.code == "ResourceInUseException"

@@ -130,10 +130,10 @@ async def test_a_key_pair_of_the_object_store_needs_no_grant(
 
     resource = await Resources(store, ACCOUNT, None, "eu-west-1").get(job.split(":", 5)[5])
     assert resource is not None
-    found = await buckets.store_of(store, SETTINGS, resource)
-    assert found.access.any_bucket
-    assert found.keys is not None
-    assert (found.keys.access_key_id, found.keys.secret.get_secret_value()) == (
+    tenant_store = await buckets.store_of(store, SETTINGS, resource)
+    assert tenant_store.access.any_bucket
+    assert tenant_store.keys is not None
+    assert (tenant_store.keys.access_key_id, tenant_store.keys.secret.get_secret_value()) == (
         STORE_KEY_ID,
         "secret of the store",
     )

@@ -80,9 +80,9 @@ def objects(s3: ObjectStore, bucket: str) -> Objects:
 def test_the_input_of_a_batch_job_is_what_its_path_begins(
     objects: Objects, bucket: str, source: str, keys: list[str]
 ) -> None:
-    found = input_files(objects, Location(bucket, source), Location(bucket, "in/out/"), "Invalid S3 path.")
+    inputs = input_files(objects, Location(bucket, source), Location(bucket, "in/out/"), "Invalid S3 path.")
 
-    assert sorted(file.key for file, _ in found) == keys
+    assert sorted(file.key for file, _ in inputs) == keys
 
 
 def test_a_folder_of_csv_files_needs_no_slash(objects: Objects, bucket: str) -> None:

@@ -58,8 +58,8 @@ async def test_each_quota_is_kept_and_a_deletion_makes_room(dispatcher: Operatio
         await refusal(dispatcher, operation, name="c", **members)
 
     # Another group has its own room; the account's schemas get room when one goes.
-    other = requests["CreateFilter"] | {"datasetGroupArn": groups[1]}
-    await ask(dispatcher, "CreateFilter", name="c", **other)
+    filter_of_another_group = requests["CreateFilter"] | {"datasetGroupArn": groups[1]}
+    await ask(dispatcher, "CreateFilter", name="c", **filter_of_another_group)
     listed = await ask(dispatcher, "ListSchemas")
     await ask(dispatcher, "DeleteSchema", schemaArn=listed.schemas[0].schema_arn)
     await ask(dispatcher, "CreateSchema", name="c", **requests["CreateSchema"])
@@ -72,6 +72,6 @@ async def test_calls_at_the_same_moment_do_not_pass_the_quota_together(
 
     outcomes = await asyncio.gather(*calls, return_exceptions=True)
 
-    refused = [one for one in outcomes if isinstance(one, WireError)]
-    assert [one.code for one in refused] == ["LimitExceededException"] * 6
+    refused = [outcome for outcome in outcomes if isinstance(outcome, WireError)]
+    assert [outcome.code for outcome in refused] == ["LimitExceededException"] * 6
     assert len((await ask(dispatcher, "ListSchemas")).schemas) == 2

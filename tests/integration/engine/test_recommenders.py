@@ -40,8 +40,8 @@ async def described(dispatcher: OperationDispatcher, arn: str) -> Any:
 
 async def trainings(store: Database) -> list[Resource]:
     rows = await store.fetch("SELECT id FROM resources WHERE type = 'recommender-training' ORDER BY id")
-    found = [await resources.by_id(store, row["id"]) for row in rows]
-    return [each for each in found if each is not None]
+    loaded = [await resources.by_id(store, row["id"]) for row in rows]
+    return [each for each in loaded if each is not None]
 
 
 def digest(name: str) -> str:
@@ -106,13 +106,15 @@ async def test_a_recommender_fails_with_its_first_training_alone(
     await ask(dispatcher, "DeleteRecommender", recommenderArn=recommender)
     await end_deletions(store)
 
-    again = await ask(dispatcher, "CreateRecommender", name="you", datasetGroupArn=group, recipeArn=USE_CASE)
+    recreated = await ask(
+        dispatcher, "CreateRecommender", name="you", datasetGroupArn=group, recipeArn=USE_CASE
+    )
     await train(store, "one")
     await store.execute("UPDATE resources SET created_at = created_at - interval '8 days'")
     assert len(await AutoTraining(store, Settings()).begin_due()) == 1
     await fail(store, "The machine had no memory left.")
 
-    assert (await described(dispatcher, again.recommender_arn)).status == "ACTIVE"
+    assert (await described(dispatcher, recreated.recommender_arn)).status == "ACTIVE"
     assert await served(store) == [("recommender/you", "ACTIVE", digest("one"))]
 
 
@@ -225,8 +227,8 @@ async def test_recommenders_are_for_use_cases_of_the_groups_domain(
     plain = (await ask(dispatcher, "CreateDatasetGroup", name="plain")).dataset_group_arn
     films = USE_CASE.replace("aws-ecomm-recommended-for-you", "aws-vod-top-picks")
 
-    for wanted, recipe in ((plain, USE_CASE), (group, RECIPE), (group, films)):
-        body = {"name": "a", "datasetGroupArn": wanted, "recipeArn": recipe}
+    for group_arn, recipe in ((plain, USE_CASE), (group, RECIPE), (group, films)):
+        body = {"name": "a", "datasetGroupArn": group_arn, "recipeArn": recipe}
         assert await refused(dispatcher, "CreateRecommender", **body) == "InvalidInputException"
     solution = {"name": "a", "datasetGroupArn": group, "recipeArn": USE_CASE}
     assert await refused(dispatcher, "CreateSolution", **solution) == "InvalidInputException"

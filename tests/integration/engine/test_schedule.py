@@ -39,23 +39,21 @@ async def test_several_schedules_at_once_begin_one_training_of_a_solution(
         MANY,
     )
     await store.execute("UPDATE resources SET created_at = created_at - interval '1 hour'")
-    others = [
-        Database(PostgresSettings(database_url=database.role_url("engine")), "engine") for _ in range(3)
-    ]
-    for other in others:
-        await other.start()
+    peers = [Database(PostgresSettings(database_url=database.role_url("engine")), "engine") for _ in range(3)]
+    for peer in peers:
+        await peer.start()
 
     async def look(over: Database) -> list[str]:
         schedule = AutoTraining(over, Settings())
         return [arn for _ in range(12) for arn in await schedule.begin_due()]
 
     try:
-        found = await asyncio.gather(*(look(each) for each in (store, *others)))
+        arns_of_workers = await asyncio.gather(*(look(each) for each in (store, *peers)))
     finally:
-        for other in others:
-            await other.stop()
+        for peer in peers:
+            await peer.stop()
 
-    trained = [arn.rpartition("/")[0] for arns in found for arn in arns]
+    trained = [arn.rpartition("/")[0] for arns in arns_of_workers for arn in arns]
     assert len(trained) > 200
     assert len(trained) == len(set(trained))
 
@@ -95,9 +93,11 @@ async def version_of(dispatcher: OperationDispatcher, store: Database, solution:
 
 
 async def stored(store: Database, arn: str) -> Resource:
-    found = await resources.by_id(store, await store.fetchval("SELECT id FROM resources WHERE arn = $1", arn))
-    assert found is not None
-    return found
+    resource = await resources.by_id(
+        store, await store.fetchval("SELECT id FROM resources WHERE arn = $1", arn)
+    )
+    assert resource is not None
+    return resource
 
 
 async def put_item(database: MigratedDatabase) -> None:
@@ -156,8 +156,8 @@ async def test_new_items_renew_the_newest_model_in_its_place(
     assert [each.solution_version_arn for each in listed.solution_versions] == [new, old]
 
     await put_item(database)
-    [again] = await begun(0)
-    await end(store, again, "renewed again")
+    [next_renewal] = await begun(0)
+    await end(store, next_renewal, "renewed again")
     await put_item(database)
     assert await begun(0) == [], "half an hour has not passed"
     assert len(await begun(31)) == 1
@@ -185,9 +185,9 @@ async def test_a_renewal_that_fails_leaves_the_model(
     )
     await store.execute("UPDATE resources SET created_at = created_at - interval '1 hour'")
 
-    [again] = await schedule.begin_due()
+    [next_renewal] = await schedule.begin_due()
 
-    assert again != failed
+    assert next_renewal != failed
     assert (await stored(store, version)).facts["model_sha256"] == digest("one")
     assert await store.fetchval("SELECT count(*) FROM resources WHERE type = 'model-renewal'") == 1
 

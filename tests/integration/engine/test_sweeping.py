@@ -50,8 +50,8 @@ async def trained(
 
 async def all_versions(store: Database) -> list[Resource]:
     rows = await store.fetch("SELECT id FROM resources WHERE type = 'solution-version' ORDER BY id")
-    found = [await resources.by_id(store, row["id"]) for row in rows]
-    return [version for version in found if version is not None]
+    loaded = [await resources.by_id(store, row["id"]) for row in rows]
+    return [version for version in loaded if version is not None]
 
 
 async def test_old_models_go_but_those_in_use(
@@ -174,9 +174,13 @@ async def test_a_dataset_lets_go_of_its_own_files_alone_in_the_folder_of_a_delet
     users, events = [await dataset(dispatcher, store, kind) for kind in ("Users", "Interactions")]
     written = "shop/datasets/deletions/9/1-0/part-0000"
     async with store.transaction() as connection:
-        for number, found in enumerate((users, events)):
+        for number, dataset_row in enumerate((users, events)):
             await datasets.add_parts(
-                connection, found.id, 0, [datasets.Part(f"{written}{number}.parquet", 1, 1)], replacing=True
+                connection,
+                dataset_row.id,
+                0,
+                [datasets.Part(f"{written}{number}.parquet", 1, 1)],
+                replacing=True,
             )
         document = {"datasetArn": events.arn, "dataSource": {}, "importMode": "FULL"}
         job = NewResource(
@@ -214,9 +218,9 @@ async def dataset(dispatcher: OperationDispatcher, store: Database, kind: str) -
     )
     row = await store.fetchrow("SELECT id FROM resources WHERE arn = $1", made.dataset_arn)
     assert row is not None
-    found = await resources.by_id(store, row["id"])
-    assert found is not None
-    return found
+    resource = await resources.by_id(store, row["id"])
+    assert resource is not None
+    return resource
 
 
 async def test_what_dead_attempts_of_a_deletion_have_written_is_cleared_away(
@@ -244,8 +248,8 @@ async def test_what_dead_attempts_of_a_deletion_have_written_is_cleared_away(
         await datasets.add_parts(connection, users.id, 0, [datasets.Part("a", 2, 2)], replacing=True)
         # Meanwhile an import has replaced the part b.
         assert await Deletions(store, Settings())._replace_parts(connection, job, done, said)
-    other = Job(2, Type.DATA_DELETION_JOB.value, str(failed.id), {}, 1, {}, "test", store)
-    await Work(store, Settings()).failed(other, "no such file")
+    failed_job = Job(2, Type.DATA_DELETION_JOB.value, str(failed.id), {}, 1, {}, "test", store)
+    await Work(store, Settings()).failed(failed_job, "no such file")
     # What has taken the place of parts stays, also when the job fails later.
     await Work(store, Settings()).failed(job, "a service did not confirm")
 

@@ -200,9 +200,9 @@ async def test_a_version_that_waits_is_stopped_at_once(
 async def test_a_campaign_serves_no_version_of_another_group(
     dispatcher: OperationDispatcher, store: Database, solution: str
 ) -> None:
-    other = (await ask(dispatcher, "CreateDatasetGroup", name="other")).dataset_group_arn
+    another_group = (await ask(dispatcher, "CreateDatasetGroup", name="other")).dataset_group_arn
     elsewhere = await ask(
-        dispatcher, "CreateSolution", name="elsewhere", datasetGroupArn=other, recipeArn=RECIPE
+        dispatcher, "CreateSolution", name="elsewhere", datasetGroupArn=another_group, recipeArn=RECIPE
     )
     mine, theirs = [
         (await ask(dispatcher, "CreateSolutionVersion", solutionArn=arn)).solution_version_arn

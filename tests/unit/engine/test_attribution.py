@@ -15,8 +15,8 @@ from shared.errors import Permanent
 
 def event(kind: str = "purchase", **said: Any) -> dict[str, Any]:
     nothing = {"item_id": None, "value": None, "properties": None}
-    whose = {"attribution_source": None, "recommendation_id": None}
-    return {"event_type": kind, **nothing, **whose, **said}
+    attribution = {"attribution_source": None, "recommendation_id": None}
+    return {"event_type": kind, **nothing, **attribution, **said}
 
 
 @pytest.mark.parametrize(

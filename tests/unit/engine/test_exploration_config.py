@@ -14,8 +14,8 @@ from services.engine.domain.deployment_config import (
 
 @pytest.mark.parametrize("config", [BatchInferenceJobConfig, CampaignConfig, RecommenderConfig])
 def test_settings_of_exploration_must_mean_something(config: type[BaseModel]) -> None:
-    given = {"explorationWeight": "0.5", "explorationItemAgeCutOff": "14"}
-    taken = config.model_validate({"itemExplorationConfig": given})
-    assert taken.model_dump(by_alias=True, exclude_none=True) == {"itemExplorationConfig": given}
+    settings = {"explorationWeight": "0.5", "explorationItemAgeCutOff": "14"}
+    taken = config.model_validate({"itemExplorationConfig": settings})
+    assert taken.model_dump(by_alias=True, exclude_none=True) == {"itemExplorationConfig": settings}
     with pytest.raises(ValidationError, match="explorationWeight must be between 0 and 1, not 2"):
         config.model_validate({"itemExplorationConfig": {"explorationWeight": "2"}})

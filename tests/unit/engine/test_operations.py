@@ -56,7 +56,7 @@ def test_tags_of_amazons_own_are_refused_everywhere(request_model: type[BaseMode
     def complaints(key: str, value: str) -> list[str]:
         with pytest.raises(ValidationError) as caught:
             request_model.model_validate({"tags": [{"tagKey": key, "tagValue": value}]})
-        return [found["msg"] for found in caught.value.errors() if found["loc"][0] == "tags"]
+        return [problem["msg"] for problem in caught.value.errors() if problem["loc"][0] == "tags"]
 
     for key, value in (("aws:cloudformation:stack-name", "shop"), ("stack", "aws:shop")):
         assert ["must not begin with aws:" in message for message in complaints(key, value)] == [True]
@@ -95,17 +95,17 @@ def _sample(shape: Any) -> Any:
 
 def _places(shape: Any, path: tuple[Any, ...] = ()) -> list[tuple[tuple[Any, ...], Any]]:
     """Every place of a request where a limit holds, with a value that is wrong there."""
-    found = [(path, value) for value in _wrong_values(shape)] if path else []
+    places = [(path, value) for value in _wrong_values(shape)] if path else []
     match shape.type_name:
         case "structure":
             for name, member in shape.members.items():
-                found += _places(member, (*path, name))
+                places += _places(member, (*path, name))
         case "list":
-            found += _places(shape.member, (*path, 0))
+            places += _places(shape.member, (*path, 0))
         case "map":
-            found += [((*path, key), _sample(shape.value)) for key in _wrong_values(shape.key)]
-            found += _places(shape.value, (*path, KEYS.get(path[-1], "ITEMS")))
-    return found
+            places += [((*path, key), _sample(shape.value)) for key in _wrong_values(shape.key)]
+            places += _places(shape.value, (*path, KEYS.get(path[-1], "ITEMS")))
+    return places
 
 
 # A key that a map takes, where that is not any name.
@@ -151,8 +151,8 @@ def _nested(shape: Any, model: Any) -> list[str]:
 
 
 def _model_in(annotation: Any) -> type[BaseModel] | None:
-    found = [annotation, *getattr(annotation, "__args__", ())]
-    return next((each for each in found if isinstance(each, type) and issubclass(each, BaseModel)), None)
+    candidates = [annotation, *getattr(annotation, "__args__", ())]
+    return next((each for each in candidates if isinstance(each, type) and issubclass(each, BaseModel)), None)
 
 
 @pytest.mark.parametrize("operation", sorted(TABLE))

@@ -41,9 +41,9 @@ def shop(**changes: Any) -> Declaration:
     )
 
 
-def lines(wanted: Declaration, present: AccountState) -> list[str]:
+def lines(target: Declaration, present: AccountState) -> list[str]:
     """The plan as people read it."""
-    return [str(step) for step in plan(wanted, present)]
+    return [str(step) for step in plan(target, present)]
 
 
 def test_an_empty_account_gets_everything_in_the_order_of_its_needs() -> None:
@@ -82,9 +82,9 @@ def test_a_solution_with_a_version_is_not_trained_for_its_campaign() -> None:
 
 def test_what_may_change_is_updated() -> None:
     schedule = {"autoTrainingConfig": {"schedulingExpression": "rate(1 day)"}}
-    wanted = shop(solutionConfig=schedule, campaigns={"home": {"minProvisionedTPS": 3}})
+    target = shop(solutionConfig=schedule, campaigns={"home": {"minProvisionedTPS": 3}})
 
-    solution, campaign = plan(wanted, AccountState(shop()))
+    solution, campaign = plan(target, AccountState(shop()))
 
     assert solution.calls == (
         (
@@ -104,12 +104,12 @@ def test_incremental_updates_and_event_weights_may_change_too() -> None:
     before = shop(performIncrementalUpdate=False, solutionConfig=weighted(0.1))
     [step] = plan(shop(performIncrementalUpdate=True, solutionConfig=weighted(0.2)), AccountState(before))
 
-    given = {
+    arguments = {
         "solutionArn": ResourceRef("solution", "for-you"),
         "performIncrementalUpdate": True,
         "solutionUpdateConfig": weighted(0.2),
     }
-    assert step.calls == (("update_solution", given),)
+    assert step.calls == (("update_solution", arguments),)
     # Where nobody said anything, they are off.
     assert plan(shop(performIncrementalUpdate=False), AccountState(shop())) == []
     created = plan(shop(performIncrementalUpdate=True), NOTHING)
@@ -121,18 +121,18 @@ def test_a_campaign_that_is_to_follow_its_solution_is_given_its_latest_version()
     exploring = {"itemExplorationConfig": {"explorationWeight": "0.1"}}
     following = {"syncWithLatestSolutionVersion": True}
     before = shop(campaigns={"home": {"campaignConfig": exploring}})
-    wanted = shop(campaigns={"home": {"campaignConfig": following}})
+    target = shop(campaigns={"home": {"campaignConfig": following}})
 
-    [step] = plan(wanted, AccountState(before))
+    [step] = plan(target, AccountState(before))
 
-    given = {
+    arguments = {
         "campaignArn": ResourceRef("campaign", "home"),
         "campaignConfig": exploring | following,
         "solutionVersionArn": ResourceRef("solution", "for-you", "/$LATEST"),
     }
-    assert step.calls == (("update_campaign", given),)
+    assert step.calls == (("update_campaign", arguments),)
     after = shop(campaigns={"home": {"campaignConfig": exploring | following}})
-    assert plan(wanted, AccountState(after)) == []
+    assert plan(target, AccountState(after)) == []
     [back] = plan(
         shop(campaigns={"home": {"campaignConfig": {"syncWithLatestSolutionVersion": False}}}),
         AccountState(after),
@@ -143,20 +143,20 @@ def test_a_campaign_that_is_to_follow_its_solution_is_given_its_latest_version()
 def test_a_campaign_goes_over_to_another_solution_of_its_group() -> None:
     group = SHOP["datasetGroups"]["shop"]
     like = {"recipe": "aws-similar-items", "campaigns": {"home": {"minProvisionedTPS": 2}}}
-    wanted = Declaration.parse({"datasetGroups": {"shop": {"solutions": {"like-this": like}}}})
+    target = Declaration.parse({"datasetGroups": {"shop": {"solutions": {"like-this": like}}}})
     both = group | {"solutions": group["solutions"] | {"like-this": {"recipe": "aws-similar-items"}}}
     present = Declaration.parse({**SHOP, "datasetGroups": {"shop": both}})
 
-    train, update = plan(wanted, AccountState(present))
+    train, update = plan(target, AccountState(present))
 
     assert (train.sign, train.name) == ("train", "like-this")
     assert str(update) == "~ update campaign home: solution → like-this, minProvisionedTPS → 2"
-    given = {
+    arguments = {
         "campaignArn": ResourceRef("campaign", "home"),
         "minProvisionedTPS": 2,
         "solutionVersionArn": ResourceRef("solution", "like-this", "/$LATEST"),
     }
-    assert update.calls == (("update_campaign", given),)
+    assert update.calls == (("update_campaign", arguments),)
 
 
 @pytest.mark.parametrize(
@@ -168,9 +168,9 @@ def test_a_campaign_goes_over_to_another_solution_of_its_group() -> None:
     ],
 )
 def test_a_name_that_another_group_has_is_a_conflict(kind: str, held: dict[str, Any]) -> None:
-    wanted = Declaration.parse({"datasetGroups": {"second": held}})
+    target = Declaration.parse({"datasetGroups": {"second": held}})
 
-    conflicts = [step for step in plan(wanted, AccountState(shop())) if step.sign == "conflict"]
+    conflicts = [step for step in plan(target, AccountState(shop())) if step.sign == "conflict"]
 
     assert [step.kind for step in conflicts] == [kind]
     assert "the dataset group shop has one of this name" in conflicts[0].why
@@ -189,9 +189,9 @@ def test_members_that_the_service_added_are_no_difference() -> None:
 
 def test_a_filter_is_made_again_under_its_name() -> None:
     group = SHOP["datasetGroups"]["shop"] | {"filters": {"cheap": "INCLUDE ItemID WHERE Items.PRICE < 5"}}
-    wanted = Declaration.parse({**SHOP, "datasetGroups": {"shop": group}})
+    target = Declaration.parse({**SHOP, "datasetGroups": {"shop": group}})
 
-    [step] = plan(wanted, AccountState(shop()))
+    [step] = plan(target, AccountState(shop()))
 
     assert step.sign == "replace"
     assert [operation for operation, _ in step.calls] == ["delete_filter", "create_filter"]
@@ -213,17 +213,17 @@ def test_what_never_changes_is_a_conflict(changes: dict[str, Any], why: str) -> 
 
 
 def test_another_schema_under_the_same_name_is_a_conflict() -> None:
-    other = {"schemas": {"clicks": {"schema": AVRO | {"version": "2.0"}}}}
+    changed = {"schemas": {"clicks": {"schema": AVRO | {"version": "2.0"}}}}
 
-    [step] = plan(Declaration.parse(other), AccountState(shop()))
+    [step] = plan(Declaration.parse(changed), AccountState(shop()))
 
     assert (step.sign, step.name) == ("conflict", "clicks")
 
 
 def test_a_second_event_tracker_is_a_conflict() -> None:
-    wanted = Declaration.parse({"datasetGroups": {"shop": {"eventTracker": "app"}}})
+    target = Declaration.parse({"datasetGroups": {"shop": {"eventTracker": "app"}}})
 
-    [step] = plan(wanted, AccountState(shop()))
+    [step] = plan(target, AccountState(shop()))
 
     assert "has the event tracker web" in step.why
 
