@@ -131,11 +131,11 @@ def assemble_orders(lines: Iterable[StagedLine]) -> Iterator[tuple[Order | None,
     An order and its cancellation may have the same id.
     """
     for _, group in groupby(lines, lambda line: line.row.order_id):
-        known, rejected = _inherit_kinds(list(group))
+        with_kind, rejected = _inherit_kinds(list(group))
         if rejected:
             yield None, rejected
-        known.sort(key=lambda line: line.row.kind, reverse=True)
-        for _, same in groupby(known, lambda line: line.row.kind):
+        with_kind.sort(key=lambda line: line.row.kind, reverse=True)
+        for _, same in groupby(with_kind, lambda line: line.row.kind):
             yield _assemble(list(same))
 
 
@@ -145,38 +145,38 @@ def _inherit_kinds(lines: list[StagedLine]) -> tuple[list[StagedLine], list[Reje
         return lines, []
     lines.sort()
     kind = next((line.row.kind for line in lines if line.row.kind != INHERITED_KIND), ORDER)
-    known: list[StagedLine] = []
+    with_kind: list[StagedLine] = []
     rejected: list[RejectedLine] = []
     for line in lines:
         if line.row.kind != INHERITED_KIND:
             kind = line.row.kind
-            known.append(line)
+            with_kind.append(line)
             continue
         try:
             row = line.row._replace(kind=kind, quantity=signed_quantity(line.row.quantity, kind))
         except RowRejected as error:
             rejected.append(RejectedLine(line.file_line, error.code, error.detail))
         else:
-            known.append(line._replace(row=row, is_filled=True))
-    return known, rejected
+            with_kind.append(line._replace(row=row, is_filled=True))
+    return with_kind, rejected
 
 
 def _assemble(lines: list[StagedLine]) -> tuple[Order | None, list[RejectedLine]]:
     first = lines[0].row
-    said = _serialized(lines)
+    serialized = _serialized(lines)
     # Each line of the event has about 60 bytes of names that the row does not have.
-    if len(lines) > MAX_ORDER_LINES or sum(map(len, said)) + 60 * len(said) > MAX_ORDER_BYTES:
+    if len(lines) > MAX_ORDER_LINES or sum(map(len, serialized)) + 60 * len(serialized) > MAX_ORDER_BYTES:
         sentence = TOO_LARGE_REASON % first.order_id
         return None, [RejectedLine(line.file_line, "order_too_large", sentence) for line in lines]
-    lines.sort(key=_place)
+    lines.sort(key=_line_number_key)
     lines, repeated = _drop_repeated(lines)
     if errors := _line_errors(lines):
-        return None, [*repeated, *_with_every_line_rejected(lines, errors)]
-    whole = _order_fields([line.row for line in lines])
-    lines = [_fill_blanks(line, whole) for line in lines]
+        return None, [*repeated, *_reject_all(lines, errors)]
+    order_fields = _order_fields([line.row for line in lines])
+    lines = [_fill_blanks(line, order_fields) for line in lines]
     rows = [line.row for line in lines]
     filled_lines = tuple(line for line in lines if line.is_filled)
-    unfilled_content = _hash(said)
+    unfilled_content = _hash(serialized)
     return (
         Order(
             kind=first.kind,
@@ -186,13 +186,13 @@ def _assemble(lines: list[StagedLine]) -> tuple[Order | None, list[RejectedLine]
             file_lines=tuple(line.file_line for line in lines),
             unfilled_content=unfilled_content,
             filled_lines=filled_lines,
-            **whole,
+            **order_fields,
         ),
         repeated,
     )
 
 
-def _place(line: StagedLine) -> tuple[int, int]:
+def _line_number_key(line: StagedLine) -> tuple[int, int]:
     position = line.row.position
     return (line.file_line if position is None else position, line.file_line)
 
@@ -201,8 +201,8 @@ def _serialized(lines: Sequence[StagedLine]) -> list[bytes]:
     return sorted(orjson.dumps((*line.row[:2], *line.row[3:])) for line in lines)
 
 
-def _hash(said: list[bytes]) -> bytes:
-    return hashlib.sha256(b"\n".join(said)).digest()
+def _hash(serialized: list[bytes]) -> bytes:
+    return hashlib.sha256(b"\n".join(serialized)).digest()
 
 
 def _order_fields(rows: Sequence[OrderRow]) -> dict[str, Any]:
@@ -218,10 +218,14 @@ def _order_fields(rows: Sequence[OrderRow]) -> dict[str, Any]:
     }
 
 
-def _fill_blanks(line: StagedLine, whole: dict[str, Any]) -> StagedLine:
+def _fill_blanks(line: StagedLine, order_fields: dict[str, Any]) -> StagedLine:
     """Return the line with the order's values in its empty cells, or the same line if there are none."""
     row = line.row
-    blank = {name: value for name, value in whole.items() if value is not None and getattr(row, name) is None}
+    blank = {
+        name: value
+        for name, value in order_fields.items()
+        if value is not None and getattr(row, name) is None
+    }
     return line._replace(row=row._replace(**blank), is_filled=True) if blank else line
 
 
@@ -264,7 +268,7 @@ def _line_errors(lines: list[StagedLine]) -> list[RejectedLine]:
     return errors
 
 
-def _with_every_line_rejected(lines: list[StagedLine], errors: list[RejectedLine]) -> list[RejectedLine]:
+def _reject_all(lines: list[StagedLine], errors: list[RejectedLine]) -> list[RejectedLine]:
     reasons = {error.file_line: error for error in errors}
     sentence = INCOMPLETE_REASON % (lines[0].row.order_id, errors[0].file_line)
     return [

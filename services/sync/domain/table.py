@@ -104,17 +104,17 @@ class Table:
             line = self._line + 1
             parsed = self._fields(columns, final=final)
             if parsed is None:
-                source.put_back(0)  # The rest of the record is in the next piece.
+                source.unread(0)  # The rest of the record is in the next piece.
                 return
             fields, problem, detail = parsed
-            if len(source.taken) > 1 and problem:
+            if len(source.record_lines) > 1 and problem:
                 # Reject the first line only: the others may be valid rows.
-                source.put_back(1)
+                source.unread(1)
                 problem, detail = "bad_quotes", "a quote is opened but not closed on this line"
-            self._line += len(source.taken)
+            self._line += len(source.record_lines)
             if not problem and not fields:
                 continue
-            raw = source.taken[0] if len(source.taken) == 1 else "".join(source.taken)
+            raw = source.record_lines[0] if len(source.record_lines) == 1 else "".join(source.record_lines)
             if not problem and self._lines.has_damage and _DAMAGED.search(raw):
                 problem, detail = _damage(raw)
             if not problem or raw.strip():
@@ -135,10 +135,10 @@ class Table:
             if source.ran_out and not final:
                 return None
             problem, detail = "bad_quotes", _describe(error)
-        if (problem or len(source.taken) > 1) and '\\"' in source.taken[0]:
-            escaped = self._unescaped(source.taken[0], columns)
+        if (problem or len(source.record_lines) > 1) and '\\"' in source.record_lines[0]:
+            escaped = self._unescaped(source.record_lines[0], columns)
             if escaped and problem:
-                source.put_back(1)
+                source.unread(1)
                 return escaped, "", ""
             if escaped:
                 problem = "bad_quotes"  # It is ambiguous whether this is one row or several.
@@ -168,20 +168,20 @@ class _LineSource:
 
     def __init__(self) -> None:
         self.pending: deque[str] = deque()
-        self.taken: list[str] = []
+        self.record_lines: list[str] = []
         self.ran_out = False
         self.size = 0
 
     def begin(self) -> None:
         """Start a new record."""
-        self.taken = []
+        self.record_lines = []
         self.ran_out = False
         self.size = 0
 
-    def put_back(self, first: int) -> None:
+    def unread(self, first: int) -> None:
         """Return the lines of the record from index `first` on to the pending ones."""
-        self.pending.extendleft(reversed(self.taken[first:]))
-        del self.taken[first:]
+        self.pending.extendleft(reversed(self.record_lines[first:]))
+        del self.record_lines[first:]
 
     def __iter__(self) -> _LineSource:
         return self
@@ -191,9 +191,9 @@ class _LineSource:
             self.ran_out = True
             raise StopIteration
         line = self.pending.popleft()
-        self.taken.append(line)
+        self.record_lines.append(line)
         self.size += len(line)
-        if self.size > MAX_ROW_CHARACTERS or len(self.taken) > _MAX_LINES:
+        if self.size > MAX_ROW_CHARACTERS or len(self.record_lines) > _MAX_LINES:
             raise _TooLong
         return line
 

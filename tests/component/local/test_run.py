@@ -64,13 +64,13 @@ class Terminal:
             text=True,
         ) as process:
             assert process.stdout is not None
-            said = []
+            output = []
             for line in process.stdout:
-                said.append(line)
+                output.append(line)
                 if "stop it with Ctrl-C" in line:
                     break
             else:
-                raise AssertionError("".join(said))
+                raise AssertionError("".join(output))
             try:
                 yield process
             finally:
@@ -98,13 +98,13 @@ def terminal() -> Iterator[Terminal]:
 def test_a_day_with_the_stack(terminal: Terminal) -> None:
     """One start is a third of a minute, so the things that need one are told as one story."""
     with terminal.in_foreground("run", "--empty") as run:
-        told = dict(
+        variables = dict(
             line.removeprefix("export ").split("=", maxsplit=1)
             for line in terminal.do("env").stdout.splitlines()
         )
         until(terminal.is_all_ready, every=1)
 
-        url, key = (shlex.split(told[name])[0] for name in ("ENDCAP_TRACKER_URL", "ENDCAP_INGEST_KEY"))
+        url, key = (shlex.split(variables[name])[0] for name in ("ENDCAP_TRACKER_URL", "ENDCAP_INGEST_KEY"))
         event = {"user_id": "c-1", "event_type": "view", "item_id": "i-1"}
         answer = httpx.post(
             f"{url}/v1/events", json=event, headers={"x-api-key": key}, trust_env=False, timeout=PATIENCE
@@ -116,9 +116,9 @@ def test_a_day_with_the_stack(terminal: Terminal) -> None:
         assert made.returncode == 0, made.stderr
         assert made.stdout.split()[0].removeprefix("AWS_ACCESS_KEY_ID=") in terminal.do("keys", "list").stdout
 
-        again = terminal.do("run", "--empty")
-        assert again.returncode == 1
-        assert "is already running" in again.stderr
+        repeated = terminal.do("run", "--empty")
+        assert repeated.returncode == 1
+        assert "is already running" in repeated.stderr
         until(terminal.is_all_ready, every=1)
 
         run.send_signal(signal.SIGKILL)

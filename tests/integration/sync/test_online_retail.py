@@ -47,7 +47,7 @@ async def test_every_row_of_online_retail_is_where_it_belongs(shop: Shop) -> Non
     # Streamed: the file has 48 MB, and its rows as objects would be ten times that.
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200 * 1024
 
-    again = await shop.run(await shop.post("orders", DATA.read_bytes()), shop.importer(chunk_rows=5_000))
+    repeated = await shop.run(await shop.post("orders", DATA.read_bytes()), shop.importer(chunk_rows=5_000))
 
-    assert (again.changes, again.rows_duplicate, again.rows_rejected) == ({}, 536_496, 5_413)
+    assert (repeated.changes, repeated.rows_duplicate, repeated.rows_rejected) == ({}, 536_496, 5_413)
     assert (await shop.rows("SELECT count(*) FROM outbox"))[0]["count"] == 23_195 + 3_818 + 4_362 + 1

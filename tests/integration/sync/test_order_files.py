@@ -117,8 +117,8 @@ async def test_training_is_asked_for_behind_everything_else(shop: Shop) -> None:
 
 async def test_imports_that_come_together_ask_for_training_once(shop: Shop) -> None:
     first, same = [await shop.post("orders", FILE) for _ in range(2)]
-    other = await shop.post("orders", FILE)
-    await shop.pool.execute("UPDATE imports SET tenant = 'other' WHERE id = $1", other)
+    second = await shop.post("orders", FILE)
+    await shop.pool.execute("UPDATE imports SET tenant = 'other' WHERE id = $1", second)
 
     await shop.run(first)
     while_one_waits = await shop.published("training-requests-v1")
@@ -153,9 +153,9 @@ async def test_an_import_is_relayed_once_its_rows_have_left_the_outbox(shop: Sho
     import_ = await shop.load("orders", FILE)
 
     async def relayed() -> bool:
-        found = await shop.imports.of_tenant("shop", import_.id)
-        assert found is not None
-        return found[1]
+        rows = await shop.imports.of_tenant("shop", import_.id)
+        assert rows is not None
+        return rows[1]
 
     assert not await relayed()
     await shop.pool.execute("DELETE FROM outbox WHERE seq < $1", import_.last_seq)
@@ -168,10 +168,10 @@ async def test_the_same_file_again_adds_nothing_and_says_so(shop: Shop) -> None:
     await shop.load("orders", FILE)
     before = await state(shop)
 
-    again = await shop.load("orders", FILE)
+    repeated = await shop.load("orders", FILE)
 
     after = await state(shop)
-    assert (again.changes, counts(again)) == ({}, (7, 0, 1, 6))
+    assert (repeated.changes, counts(repeated)) == ({}, (7, 0, 1, 6))
     assert {name: rows for name, rows in after.items() if name != "rejects"} == {
         name: rows for name, rows in before.items() if name != "rejects"
     }
@@ -183,24 +183,24 @@ async def test_the_same_orders_with_their_rows_elsewhere_are_the_same(shop: Shop
     await shop.load("orders", FILE)
     head, *rows = FILE.splitlines(keepends=True)
 
-    again = await shop.load("orders", gzip.compress("".join([head, *sorted(rows)]).encode()))
+    repeated = await shop.load("orders", gzip.compress("".join([head, *sorted(rows)]).encode()))
 
-    assert (again.changes, again.rows_duplicate) == ({}, 6)
+    assert (repeated.changes, repeated.rows_duplicate) == ({}, 6)
 
 
 async def test_an_order_that_comes_again_with_other_content_is_refused(shop: Shop) -> None:
     await shop.load("orders", FILE)
     before = await state(shop)
 
-    again = await shop.load(
+    repeated = await shop.load(
         "orders",
         HEADER
         + "1,u1,Ada,2026-03-01T10:00:00Z,a,Chalice,9,99,EUR,Austria,\n"
         + "5,u3,Cy,2026-03-04T10:00:00Z,d,Fork,1,2.00,EUR,Spain,\n",
     )
 
-    assert (again.reasons, counts(again)) == ({"order_changed": 1}, (2, 1, 1, 0))
-    assert await shop.rejects(again.id) == [
+    assert (repeated.reasons, counts(repeated)) == ({"order_changed": 1}, (2, 1, 1, 0))
+    assert await shop.rejects(repeated.id) == [
         (2, "order_changed", "1,u1,Ada,2026-03-01T10:00:00Z,a,Chalice,9,99,EUR,Austria,")
     ]
     after = await state(shop)

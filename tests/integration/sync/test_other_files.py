@@ -57,9 +57,9 @@ async def test_the_same_items_again_change_and_publish_nothing(shop: Shop) -> No
     before = await shop.rows("SELECT item_id, name, updated_at FROM items ORDER BY 1")
 
     # Row by row, "a" becomes a cup and a mug again: the state at the end is what counts.
-    again = await shop.load("items", ITEMS, said_at=datetime.now(UTC) + timedelta(seconds=5))
+    repeated = await shop.load("items", ITEMS, said_at=datetime.now(UTC) + timedelta(seconds=5))
 
-    assert (counts(again), again.changes) == ((4, 0, 1, 3), {})
+    assert (counts(repeated), repeated.changes) == ((4, 0, 1, 3), {})
     assert await shop.rows("SELECT item_id, name, updated_at FROM items ORDER BY 1") == before
     assert len(await shop.published("items-v1")) == 2
 
@@ -68,10 +68,10 @@ async def test_a_catalogue_sent_again_in_one_piece_says_nothing_new(shop: Shop) 
     await shop.load("users", USERS)
     before = await shop.rows("SELECT * FROM users ORDER BY 1, 2")
 
-    again = await shop.load("users", USERS)
+    repeated = await shop.load("users", USERS)
 
     after = await shop.rows("SELECT * FROM users ORDER BY 1, 2")
-    assert (counts(again), again.changes) == ((2, 0, 0, 2), {})
+    assert (counts(repeated), repeated.changes) == ((2, 0, 0, 2), {})
     assert [row["updated_at"] for row in after] == [row["updated_at"] for row in before]
     assert [row["times"] for row in after] != [row["times"] for row in before]
     assert len(await shop.published("users-v1")) == 2
@@ -102,9 +102,9 @@ async def test_interactions_go_to_their_topic_once(shop: Shop) -> None:
 async def test_the_same_interactions_again_are_known(shop: Shop) -> None:
     await shop.load("interactions", INTERACTIONS)
 
-    again = await shop.load("interactions", INTERACTIONS)
+    repeated = await shop.load("interactions", INTERACTIONS)
 
-    assert (counts(again), again.changes) == ((5, 0, 1, 4), {})
+    assert (counts(repeated), repeated.changes) == ((5, 0, 1, 4), {})
     assert len(await shop.published("interactions-v1")) == 3
     assert len(await shop.published("training-requests-v1")) == 1
 

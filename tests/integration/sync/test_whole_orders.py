@@ -28,7 +28,7 @@ async def test_the_date_and_other_cells_of_an_order_stand_in_its_first_row_only(
     import_ = await shop.load("orders", SPARSE, mapping=MAPPING)
     lines, items = await shop.rows(LINES), await shop.rows("SELECT item_id, price, currency FROM items")
 
-    again = await shop.load("orders", FULL, mapping=MAPPING)
+    repeated = await shop.load("orders", FULL, mapping=MAPPING)
 
     assert (import_.reasons, import_.rows_accepted, import_.changes["orders"]) == ({}, 4, 2)
     order = [line for line in lines if line["order_id"] == "#501"]
@@ -44,7 +44,7 @@ async def test_the_date_and_other_cells_of_an_order_stand_in_its_first_row_only(
         ("BULB", 10, "EUR"), ("CORD", 5, "EUR"), ("LAMP", 31, "EUR"),
     ]  # fmt: skip
     # What says the same is the same, wherever its cells stand.
-    assert (again.rows_duplicate, again.reasons) == (4, {})
+    assert (repeated.rows_duplicate, repeated.reasons) == (4, {})
 
 
 async def test_an_order_with_a_refused_row_waits_for_a_mended_file(shop: Shop) -> None:

@@ -23,10 +23,10 @@ NOW = datetime(2026, 11, 21, 8, 0, tzinfo=UTC)
 
 @pytest_asyncio.fixture
 async def opened(database: OwnDatabase) -> AsyncIterator[Database]:
-    found = Database(PostgresSettings(database_url=database.role_url("tracker")), "tracker")
-    await found.start()
-    yield found
-    await found.stop()
+    opened_database = Database(PostgresSettings(database_url=database.role_url("tracker")), "tracker")
+    await opened_database.start()
+    yield opened_database
+    await opened_database.stop()
 
 
 @pytest.fixture
@@ -80,11 +80,11 @@ WRONG = {
 
 
 async def rows(opened: Database) -> list[dict[str, Any]]:
-    found = await opened.fetch(
+    records = await opened.fetch(
         "SELECT user_id, session_id, event_type, item_id, quantity, price, city, source, recommendation_id, "
         "occurred_at FROM interactions_v1"
     )
-    return [dict(row) for row in found]
+    return [dict(row) for row in records]
 
 
 def of_order(**changes: Any) -> dict[str, Any]:
@@ -163,10 +163,10 @@ async def test_a_page_and_the_shop_that_agree_count_once(
 
     claims = await added(store, [claim, an_order(), an_order(), claim], together=False)
 
-    assert [(one.confirmed, one.replaced, one.contradicting) for one in claims] == [
+    assert [(result.confirmed, result.replaced, result.contradicting) for result in claims] == [
         (0, 0, 0), (1, 0, 0), (0, 0, 0), (0, 0, 0),
     ]  # fmt: skip
-    assert [one.corrections for one in claims] == [()] * 4
+    assert [result.corrections for result in claims] == [()] * 4
     assert await rows(opened) == [
         of_order(session_id="s1", source="backend", recommendation_id="RID-1", occurred_at=claim.occurred_at)
     ]
@@ -201,7 +201,10 @@ async def test_every_wrong_claim_is_corrected_in_whatever_order_they_come(
 
     assert await rows(opened) == [of_order()]
     corrected = {
-        one.replaces.user_id for each in claims for one in each.corrections if one.replaces is not None
+        event.replaces.user_id
+        for result in claims
+        for event in result.corrections
+        if event.replaces is not None
     }
     assert corrected == {"thief", "other thief"}
 
@@ -212,7 +215,7 @@ async def test_a_wrong_claim_beside_one_that_the_order_confirms_is_corrected(
     claims = await added(store, [a_claim(), a_claim(user_id="thief"), an_order()], together=False)
 
     assert (claims[-1].confirmed, claims[-1].replaced) == (1, 0)
-    assert [one.replaces and one.replaces.user_id for one in claims[-1].corrections] == ["thief"]
+    assert [event.replaces and event.replaces.user_id for event in claims[-1].corrections] == ["thief"]
     assert [conflict["kept"] for conflict in await store.conflicts("shop", 10)] == ["order"]
 
 
@@ -230,7 +233,7 @@ async def test_two_claims_without_an_order_keep_the_first_and_correct_nobody(
 ) -> None:
     claims = await added(store, [a_claim(), a_claim(user_id="thief")], together=False)
 
-    assert [one.corrections for one in claims] == [(), ()]
+    assert [result.corrections for result in claims] == [(), ()]
     assert (await rows(opened))[0]["user_id"] == "buyer"
     (conflict,) = await store.conflicts("shop", 10)
     assert conflict["kept"] == "first"

@@ -27,10 +27,10 @@ class Receipts:
 
     def __init__(self) -> None:
         self.published: list[UserErased] = []
-        self.away = False
+        self.is_unavailable = False
 
     async def publish(self, _: Topic, events: Sequence[UserErased], *, within: float) -> None:
-        if self.away:
+        if self.is_unavailable:
             raise Transient(f"Kafka did not answer within {within} s")
         self.published += events
 
@@ -44,9 +44,13 @@ async def database(database: OwnDatabase) -> AsyncIterator[Database]:
 
 
 def happened(user: str | None, session: str | None = None, **fields: Any) -> InteractionRecorded:
-    given = {"event_id": str(uuid.uuid4()), "occurred_at": NOW - timedelta(hours=1), "item_id": "i1"} | fields
+    values = {
+        "event_id": str(uuid.uuid4()),
+        "occurred_at": NOW - timedelta(hours=1),
+        "item_id": "i1",
+    } | fields
     return InteractionRecorded(
-        tenant="default", user_id=user, session_id=session, event_type="view", received_at=NOW, **given
+        tenant="default", user_id=user, session_id=session, event_type="view", received_at=NOW, **values
     )
 
 
@@ -90,10 +94,10 @@ async def test_a_receipt_that_could_not_be_published_counts_the_same_later(datab
     store, receipts = InteractionLog(database), Receipts()
     await store.add([happened("u1"), happened("u1")])
     erasures, request = Erasures(database, receipts), erasure("u1")  # type: ignore[arg-type]
-    receipts.away = True
+    receipts.is_unavailable = True
     with pytest.raises(Transient):
         await erasures.erase(request)
-    receipts.away = False
+    receipts.is_unavailable = False
 
     for _ in range(2):
         await erasures.erase(request)

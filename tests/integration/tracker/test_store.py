@@ -39,10 +39,10 @@ def an_event(number: int = 0, **changes: Any) -> InteractionRecorded:
 
 @pytest_asyncio.fixture
 async def opened(database: OwnDatabase) -> AsyncIterator[Database]:
-    found = Database(PostgresSettings(database_url=database.role_url("tracker")), "tracker")
-    await found.start()
-    yield found
-    await found.stop()
+    opened_database = Database(PostgresSettings(database_url=database.role_url("tracker")), "tracker")
+    await opened_database.start()
+    yield opened_database
+    await opened_database.stop()
 
 
 @pytest.fixture
@@ -111,8 +111,8 @@ async def test_an_id_that_is_used_for_something_else_is_noted_and_the_first_hold
     assert conflicts[0]["event"]["item_id"] == "another"
     (row,) = await store.newest_events("shop", user_id="u1", session_id=None, limit=10)
     assert row["item_id"] == "i1"
-    again = await store.add([an_event(1, item_id="another")])
-    assert again.conflicting == 0, "the same conflict is noted once"
+    repeated = await store.add([an_event(1, item_id="another")])
+    assert repeated.conflicting == 0, "the same conflict is noted once"
 
 
 async def test_two_workers_at_once_neither_lose_nor_double(store: InteractionLog) -> None:

@@ -25,9 +25,9 @@ def plain_shell(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_client_is_told_exactly_this(secrets: Secrets) -> None:
-    told = client_environment(Ports.usual({}), secrets, {}, KEYS)
+    variables = client_environment(Ports.usual({}), secrets, {}, KEYS)
 
-    assert set(told) == {
+    assert set(variables) == {
         *(f"ENDCAP_{service.upper()}_URL" for service in SERVICES),
         "ENDCAP_INGEST_KEY",
         "ENDCAP_READ_KEY",
@@ -50,8 +50,8 @@ def test_a_client_is_told_exactly_this(secrets: Secrets) -> None:
         "KAFKA_USERNAME",
         "KAFKA_PASSWORD",
     }
-    assert told["AWS_ENDPOINT_URL_PERSONALIZE_RUNTIME"] == told["ENDCAP_ROUTER_URL"]
-    assert told["AWS_ENDPOINT_URL_PERSONALIZE_EVENTS"] == told["ENDCAP_TRACKER_URL"]
+    assert variables["AWS_ENDPOINT_URL_PERSONALIZE_RUNTIME"] == variables["ENDCAP_ROUTER_URL"]
+    assert variables["AWS_ENDPOINT_URL_PERSONALIZE_EVENTS"] == variables["ENDCAP_TRACKER_URL"]
 
 
 def test_the_one_shop_of_a_local_stack_may_halt_a_consumer(

@@ -61,13 +61,13 @@ def test_the_state_does_not_depend_on_the_order_of_arrival(puts: list[Any], data
 def test_the_same_puts_again_change_nothing(puts: list[Any]) -> None:
     timed = [(fields, attributes, at) for at, (fields, attributes) in enumerate(puts)]
     known = merged(timed)
-    again = State("a", known.fields, known.attributes, known.times)
+    repeated = State("a", known.fields, known.attributes, known.times)
 
     for fields, attributes, at in timed:
-        again.put(fields, attributes, at)
+        repeated.put(fields, attributes, at)
 
-    assert not again.is_changed
-    assert not again.has_updates
+    assert not repeated.is_changed
+    assert not repeated.has_updates
 
 
 def test_a_field_that_is_only_confirmed_is_kept_in_mind_but_not_published() -> None:
@@ -137,12 +137,12 @@ def test_events_carry_the_whole_state_and_an_id_of_its_times() -> None:
     state = merged([({"name": "Cup", "price": None}, {"colour": "red"}, 3)])
 
     event = item_changed("default", state, NOON)
-    again = item_changed("default", state, NOON + timedelta(1))
-    other = item_changed("default", merged([({"name": "Cup"}, {}, 4)]), NOON)
+    repeated = item_changed("default", state, NOON + timedelta(1))
+    second = item_changed("default", merged([({"name": "Cup"}, {}, 4)]), NOON)
 
     assert (event.key, event.name, event.price, event.available) == ("default:a", "Cup", None, True)
     assert event.attributes == {"colour": "red"}
-    assert event.event_id == again.event_id != other.event_id
+    assert event.event_id == repeated.event_id != second.event_id
     assert user_changed("default", merged([({"city": "Graz"}, {}, 1)]), NOON).city == "Graz"
 
 
@@ -190,9 +190,9 @@ def test_the_size_of_a_state_is_that_of_its_event(puts: list[dict[str, Any]]) ->
     state = State("a", is_new=True)
     for at, attributes in enumerate(puts):
         state.put({"name": f"Cup {at}"}, attributes, at)
-    again = State("a", state.fields, state.attributes, state.times)
+    repeated = State("a", state.fields, state.attributes, state.times)
 
-    size = again._checked_size({}, {})
+    size = repeated._checked_size({}, {})
 
     event = item_changed("shop", state, NOON)
     assert size == (state._bytes or 0)
@@ -209,13 +209,13 @@ def a_record(minute: int, fields: dict[str, Any], **columns: Any) -> ItemPut:
     )
 
 
-def said(minute: int) -> int:
+def item_update(minute: int) -> int:
     return to_microseconds(NOON - timedelta(hours=1) + timedelta(minutes=minute))
 
 
 def test_a_record_replaces_the_record_before_it_and_nothing_of_the_shop_s_own() -> None:
     state = State("a", is_new=True)
-    state.put({"name": "Cup", "price": 4.0}, {"Colour": "red"}, said(1))
+    state.put({"name": "Cup", "price": 4.0}, {"Colour": "red"}, item_update(1))
 
     merge_put(state, a_record(2, {"price": 5}, promoted="Y", stock=7), NOON)
     both = dict(state.fields), dict(state.attributes)
@@ -231,9 +231,9 @@ def test_a_record_replaces_the_record_before_it_and_nothing_of_the_shop_s_own() 
 def test_of_a_record_and_the_shop_s_own_word_the_later_one_holds() -> None:
     state = put_into(a_record(2, {"price": 5}, colour="red"))
 
-    state.put({"price": 4.0}, {"Colour": "blue"}, said(1))
+    state.put({"price": 4.0}, {"Colour": "blue"}, item_update(1))
     earlier = state.fields["price"], dict(state.attributes)
-    state.put({"price": 6.0}, {"Colour": "green"}, said(3))
+    state.put({"price": 6.0}, {"Colour": "green"}, item_update(3))
 
     assert earlier == (5.0, {"colour": "red"})
     assert (state.fields["price"], state.attributes) == (6.0, {"Colour": "green"})
@@ -245,7 +245,7 @@ def test_spellings_of_one_attribute_in_any_order_leave_the_same_state() -> None:
     for spellings in ((("colour", 1), ("Colour", 3)), (("Colour", 3), ("colour", 1))):
         state = put_into(record)
         for name, minute in spellings:
-            state.put({}, {name: 0}, said(minute))
+            state.put({}, {name: 0}, item_update(minute))
         states.append(state.attributes)
 
     assert states == [{"Colour": 0}, {"Colour": 0}]
@@ -271,7 +271,7 @@ def test_with_records_too_the_state_does_not_depend_on_the_order_of_arrival(
             if is_record:
                 merge_put(state, a_record(minute, fields, **attributes), NOON)
             else:
-                state.put(fields, attributes, said(minute))
+                state.put(fields, attributes, item_update(minute))
         return state.fields, state.attributes
 
     timed = list(enumerate(steps))
@@ -282,12 +282,12 @@ def test_with_records_too_the_state_does_not_depend_on_the_order_of_arrival(
 def test_the_same_records_again_change_nothing(steps: list[Any]) -> None:
     records = [a_record(minute, fields, **attributes) for minute, (_, fields, attributes) in enumerate(steps)]
     known = put_into(*records)
-    again = State("a", known.fields, known.attributes, known.times, known.record)
+    repeated = State("a", known.fields, known.attributes, known.times, known.record)
 
     for record in records:
-        merge_put(again, record, NOON)
+        merge_put(repeated, record, NOON)
 
-    assert not again.is_changed
+    assert not repeated.is_changed
 
 
 def test_a_state_that_has_no_room_for_more_takes_a_record_all_the_same() -> None:

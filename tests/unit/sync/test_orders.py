@@ -34,8 +34,8 @@ def a_line(at: int, product: str = "a", order: str = "1", **values: object) -> S
 
 
 def settled(lines: list[StagedLine]) -> tuple[list[Order], list[RejectedLine]]:
-    found = list(assemble_orders(sorted(lines, key=lambda line: (line.row.order_id, line.row.kind))))
-    return [order for order, _ in found if order], [line for _, rejected in found for line in rejected]
+    result = list(assemble_orders(sorted(lines, key=lambda line: (line.row.order_id, line.row.kind))))
+    return [order for order, _ in result if order], [line for _, rejected in result for line in rejected]
 
 
 def test_the_lines_of_a_product_are_counted() -> None:
@@ -72,12 +72,12 @@ def test_any_other_content_is_seen(field: str, seed: int) -> None:
         "quantity": 7.0, "price": None, "ordered_at": NOON + timedelta(seconds=1),
     }.get(field, f"other {random.Random(seed).random()}")  # fmt: skip
 
-    (one,), _ = settled([a_line(2), a_line(3, "b")])
-    (other,), _ = settled(
+    (first,), _ = settled([a_line(2), a_line(3, "b")])
+    (second,), _ = settled(
         [a_line(2, **{field: value}), a_line(3, "b", **({field: value} if field == "user_id" else {}))]
     )
 
-    assert one.content != other.content
+    assert first.content != second.content
 
 
 def test_an_order_is_as_old_as_its_first_line_and_knows_its_customer_from_any() -> None:

@@ -161,7 +161,7 @@ def test_a_file_that_is_no_table_is_refused_with_a_reason(content: bytes, senten
 
 
 @pytest.mark.parametrize(
-    ("header", "what"),
+    ("header", "expectation"),
     [
         (
             b",".join(b"c%d" % number for number in range(MAX_COLUMNS + 1)),
@@ -170,8 +170,8 @@ def test_a_file_that_is_no_table_is_refused_with_a_reason(content: bytes, senten
         (b"a" * (MAX_ROW_CHARACTERS + 1), "header is longer than 65,536 characters"),
     ],
 )
-def test_a_first_line_that_is_too_wide_or_too_long_is_refused(header: bytes, what: str) -> None:
-    with pytest.raises(Permanent, match=what):
+def test_a_first_line_that_is_too_wide_or_too_long_is_refused(header: bytes, expectation: str) -> None:
+    with pytest.raises(Permanent, match=expectation):
         read(header + b"\n1\n")
 
 

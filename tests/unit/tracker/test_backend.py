@@ -30,25 +30,25 @@ def context() -> IngestContext:
 def test_a_view_keeps_what_the_page_showed_and_changes_no_item() -> None:
     request = TrackView.model_validate({"userId": "u", "productId": "p", "productData": PRODUCT})
 
-    (found,) = parse_view(request, context())
+    (result,) = parse_view(request, context())
 
-    assert (found.event_type, found.user_id, found.item_id, found.price) == ("view", "u", "p", 2.55)
-    assert found.properties == {"name": "Mug", "category": "Kitchen"}
-    assert (found.source, found.event_id, found.occurred_at) == ("backend", "new-1", NOW)
+    assert (result.event_type, result.user_id, result.item_id, result.price) == ("view", "u", "p", 2.55)
+    assert result.properties == {"name": "Mug", "category": "Kitchen"}
+    assert (result.source, result.event_id, result.occurred_at) == ("backend", "new-1", NOW)
 
 
 def test_a_view_needs_no_product_data() -> None:
-    (found,) = parse_view(TrackView.model_validate({"userId": 1, "productId": 2}), context())
+    (result,) = parse_view(TrackView.model_validate({"userId": 1, "productId": 2}), context())
 
-    assert (found.user_id, found.item_id, found.price, found.properties) == ("1", "2", None, None)
+    assert (result.user_id, result.item_id, result.price, result.properties) == ("1", "2", None, None)
 
 
 def test_a_cart_has_a_quantity() -> None:
     request = TrackCart.model_validate({"userId": "u", "productId": "p", "quantity": 3})
 
-    (found,) = parse_cart(request, context())
+    (result,) = parse_cart(request, context())
 
-    assert (found.event_type, found.quantity) == ("add_to_cart", 3.0)
+    assert (result.event_type, result.quantity) == ("add_to_cart", 3.0)
 
 
 def purchase(**changes: Any) -> TrackPurchase:
@@ -61,36 +61,36 @@ def purchase(**changes: Any) -> TrackPurchase:
 
 
 def test_a_purchase_with_an_order_has_the_ids_of_its_lines() -> None:
-    found = parse_purchase(purchase(orderId="o-1"), context())
+    result = parse_purchase(purchase(orderId="o-1"), context())
 
-    assert [one.event_id for one in found] == [
+    assert [event.event_id for event in result] == [
         line_id("shop", "o-1", OrderLine(item_id="p", n=1), "purchase"),
         line_id("shop", "o-1", OrderLine(item_id="p", n=2), "purchase"),
         line_id("shop", "o-1", OrderLine(item_id="q", n=1), "purchase"),
     ]
-    assert [(one.item_id, one.quantity, one.price) for one in found] == [
+    assert [(event.item_id, event.quantity, event.price) for event in result] == [
         ("p", 2.0, 2.5),
         ("p", 1.0, 2.5),
         ("q", 1.0, None),
     ]
-    assert {one.order_id for one in found} == {"o-1"}
+    assert {event.order_id for event in result} == {"o-1"}
 
 
 def test_a_purchase_without_an_order_counts_beside_it() -> None:
-    assert [one.event_id for one in parse_purchase(purchase(), context())] == ["new-1", "new-2", "new-3"]
+    assert [event.event_id for event in parse_purchase(purchase(), context())] == ["new-1", "new-2", "new-3"]
 
 
 def test_a_request_with_a_timestamp_counts_once() -> None:
     at = {"timestamp": "2026-11-21T07:59:00Z"}
     products = [TrackView.model_validate({"userId": "u", "productId": p, **at}) for p in ("p", "p", "q")]
     cart = TrackCart.model_validate({"userId": "u", "productId": "p", **at})
-    first, again = (parse_purchase(purchase(**at), context()) for _ in range(2))
+    first, repeated = (parse_purchase(purchase(**at), context()) for _ in range(2))
 
-    ids = [one.event_id for product in products for one in parse_view(product, context())]
+    ids = [event.event_id for product in products for event in parse_view(product, context())]
     assert ids[0] == ids[1] != ids[2]
     assert parse_cart(cart, context())[0].event_id not in ids
-    assert [one.event_id for one in first] == [one.event_id for one in again]
-    assert len({one.event_id for one in first}) == 3
+    assert [event.event_id for event in first] == [event.event_id for event in repeated]
+    assert len({event.event_id for event in first}) == 3
     later = parse_purchase(purchase(timestamp="2026-11-21T07:59:01Z"), context())
     assert later[0].event_id != first[0].event_id
 
@@ -102,15 +102,17 @@ def test_long_ids_of_purchases_stay_apart() -> None:
 
 
 def test_a_purchase_with_an_id_counts_once() -> None:
-    first, again = (parse_purchase(purchase(id="e"), context()) for _ in range(2))
+    first, repeated = (parse_purchase(purchase(id="e"), context()) for _ in range(2))
 
-    assert [one.event_id for one in first] == [one.event_id for one in again] == ["e#1", "e#2", "e#3"]
+    assert (
+        [event.event_id for event in first] == [event.event_id for event in repeated] == ["e#1", "e#2", "e#3"]
+    )
 
 
 def test_a_guest_who_orders_is_a_session_of_that_order() -> None:
-    (found, *_) = parse_purchase(purchase(userId=None, orderId="o-1"), context())
+    (result, *_) = parse_purchase(purchase(userId=None, orderId="o-1"), context())
 
-    assert (found.user_id, found.session_id) == (None, "order:o-1")
+    assert (result.user_id, result.session_id) == (None, "order:o-1")
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,7 @@ ITEMS = DatasetSchema.parse("item", json.dumps({"type": "record", "name": "Items
 
 
 @pytest.mark.parametrize(
-    ("said", "fields", "columns"),
+    ("properties", "fields", "columns"),
     [
         ({}, {}, {}),
         (
@@ -68,13 +68,13 @@ ITEMS = DatasetSchema.parse("item", json.dumps({"type": "record", "name": "Items
     ],
 )
 def test_a_value_that_fits_is_kept_as_its_column_and_as_the_field_it_converts_to(
-    said: dict[str, Any], fields: dict[str, Any], columns: dict[str, Any]
+    properties: dict[str, Any], fields: dict[str, Any], columns: dict[str, Any]
 ) -> None:
-    assert ITEMS.record(said) == (fields, columns)
+    assert ITEMS.record(properties) == (fields, columns)
 
 
 @pytest.mark.parametrize(
-    ("said", "sentence"),
+    ("properties", "sentence"),
     [
         (
             {"price": 1, "colour": "red"},
@@ -95,9 +95,9 @@ def test_a_value_that_fits_is_kept_as_its_column_and_as_the_field_it_converts_to
         ({"currency": ["EUR"]}, "currency is ['EUR'], which is not a text"),
     ],
 )
-def test_what_fits_neither_a_column_nor_a_field_is_refused(said: dict[str, Any], sentence: str) -> None:
+def test_what_fits_neither_a_column_nor_a_field_is_refused(properties: dict[str, Any], sentence: str) -> None:
     with pytest.raises(Permanent) as caught:
-        ITEMS.record(said)
+        ITEMS.record(properties)
 
     assert sentence in str(caught.value)
 
@@ -118,18 +118,18 @@ class View:
     def __init__(self, fields: list[dict[str, Any]] | None, *, of_trainer: bool = False) -> None:
         self.fields = fields
         self.of_trainer = of_trainer
-        self.asked = 0
+        self.queries = 0
 
     async def fetchrow(self, _: str, *_arguments: object) -> dict[str, Any] | None:
-        self.asked += 1
+        self.queries += 1
         if self.fields is None:
             return None
         return {"schema": json.dumps({"fields": self.fields}), "of_trainer": self.of_trainer}
 
 
-async def put_items(view: View, *said: dict[str, Any], datasets: Datasets | None = None) -> list[Any]:
+async def put_items(view: View, *properties: dict[str, Any], datasets: Datasets | None = None) -> list[Any]:
     """The puts of a PutItems call, with a view of datasets in place of Postgres."""
-    items = [{"itemId": "i", "properties": json.dumps(properties)} for properties in said]
+    items = [{"itemId": "i", "properties": json.dumps(each)} for each in properties]
     request = PutItemsRequest.model_validate({"datasetArn": ARN, "items": items})
     now = datetime.now(UTC)
     context = IngestContext("shop", now, now, lambda: "id")
@@ -148,9 +148,9 @@ async def test_a_refusal_names_its_place_and_a_new_schema_counts_at_once() -> No
 
     view.fields = [*FIELDS, {"name": "COLOUR", "type": ["null", "string"]}]
     await put_items(view, *puts, datasets=datasets)
-    asked = view.asked
+    queries = view.queries
     await put_items(view, *puts, datasets=datasets)
-    assert view.asked == asked, "what is well is not asked for again"
+    assert view.queries == queries, "what is well is not asked for again"
 
 
 async def test_a_dataset_that_the_group_lacks_is_not_found_until_it_is_made() -> None:

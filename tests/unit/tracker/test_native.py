@@ -26,15 +26,15 @@ def context() -> IngestContext:
 
 
 def recorded(event: Any) -> InteractionRecorded:
-    (found,) = parse_events([event], context(), max_bytes=None)
-    assert isinstance(found, InteractionRecorded), found
-    return found
+    (result,) = parse_events([event], context(), max_bytes=None)
+    assert isinstance(result, InteractionRecorded), result
+    return result
 
 
 def refused(event: Any, max_bytes: int | None = None) -> Rejected:
-    (found,) = parse_events([event], context(), max_bytes=max_bytes)
-    assert isinstance(found, Rejected), found
-    return found
+    (result,) = parse_events([event], context(), max_bytes=max_bytes)
+    assert isinstance(result, Rejected), result
+    return result
 
 
 @pytest.mark.parametrize(
@@ -46,18 +46,20 @@ def refused(event: Any, max_bytes: int | None = None) -> Rejected:
     ],
 )
 def test_fields_go_by_the_names_that_storefronts_use(event: dict[str, Any]) -> None:
-    found = recorded(event)
+    result = recorded(event)
 
-    assert (found.tenant, found.event_id, found.user_id, found.session_id) == ("shop", "e", "u", "s")
-    assert (found.event_type, found.item_id, found.source) == ("view", "i", "events")
-    assert found.sender_type == next(event[name] for name in ("event_type", "type", "event") if name in event)
-    assert found.occurred_at == found.received_at == NOW
+    assert (result.tenant, result.event_id, result.user_id, result.session_id) == ("shop", "e", "u", "s")
+    assert (result.event_type, result.item_id, result.source) == ("view", "i", "events")
+    assert result.sender_type == next(
+        event[name] for name in ("event_type", "type", "event") if name in event
+    )
+    assert result.occurred_at == result.received_at == NOW
 
 
 def test_numbers_as_ids_are_taken_for_text() -> None:
-    found = recorded({"userId": 17850, "type": "purchase", "productId": 85123, "id": 7, "price": "2.55"})
+    result = recorded({"userId": 17850, "type": "purchase", "productId": 85123, "id": 7, "price": "2.55"})
 
-    assert (found.user_id, found.item_id, found.event_id, found.price) == ("17850", "85123", "7", 2.55)
+    assert (result.user_id, result.item_id, result.event_id, result.price) == ("17850", "85123", "7", 2.55)
 
 
 def test_an_event_shows_no_more_items_than_an_answer_holds() -> None:
@@ -87,19 +89,19 @@ def test_every_field_is_carried() -> None:
         "historical": True,
     }
 
-    found = recorded(event)
+    result = recorded(event)
 
-    assert (found.value, found.price, found.quantity, found.order_id) == (3.0, 2.5, 4.0, "o")
-    assert (found.recommendation_id, found.impression) == ("RID-1", ("a", "b"))
-    assert (found.city, found.province, found.country) == ("Berlin", "BE", "Germany")
-    assert found.properties == {"page": {"url": "/"}}
-    assert found.historical
+    assert (result.value, result.price, result.quantity, result.order_id) == (3.0, 2.5, 4.0, "o")
+    assert (result.recommendation_id, result.impression) == ("RID-1", ("a", "b"))
+    assert (result.city, result.province, result.country) == ("Berlin", "BE", "Germany")
+    assert result.properties == {"page": {"url": "/"}}
+    assert result.historical
 
 
 def test_what_the_format_does_not_know_is_kept_among_the_properties() -> None:
-    found = recorded(EVENT | {"name": "Mug", "category": "Kitchen", "properties": {"name": "Cup"}})
+    result = recorded(EVENT | {"name": "Mug", "category": "Kitchen", "properties": {"name": "Cup"}})
 
-    assert found.properties == {"name": "Cup", "category": "Kitchen"}
+    assert result.properties == {"name": "Cup", "category": "Kitchen"}
 
 
 def test_an_event_without_an_id_gets_one_and_another_gets_another() -> None:
@@ -120,7 +122,7 @@ def test_an_event_with_a_timestamp_and_without_an_id_has_the_same_one_again() ->
         | {"timestamp": "2026-11-21T07:59:00.123456", "type": "Product Viewed", "rank": 1, "shelf": "left"},
     ]
     same[3].pop("event_type")
-    other = [
+    different = [
         EVENT | {"timestamp": at, "shelf": "left", "rank": 2},
         EVENT | {"timestamp": "2026-11-21T07:59:00.123457Z", "shelf": "left", "rank": 1},
         EVENT | {"timestamp": at, "shelf": "left", "rank": 1, "session_id": "s"},
@@ -129,7 +131,7 @@ def test_an_event_with_a_timestamp_and_without_an_id_has_the_same_one_again() ->
     ]
 
     assert len({recorded(event).event_id for event in same}) == 1
-    assert len({recorded(event).event_id for event in (same[0], *other)}) == 1 + len(other)
+    assert len({recorded(event).event_id for event in (same[0], *different)}) == 1 + len(different)
 
 
 @pytest.mark.parametrize("at", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "1969-12-31"])
@@ -147,9 +149,9 @@ def test_ids_of_later_events_are_larger() -> None:
 def test_lines_of_an_order_have_the_ids_that_the_shop_gives_them() -> None:
     line = {"user_id": "u", "event_type": "Order Completed", "order_id": "o-1", "item_id": "i"}
 
-    found = parse_events([line, line, line | {"item_id": "j"}], context(), max_bytes=None)
+    result = parse_events([line, line, line | {"item_id": "j"}], context(), max_bytes=None)
 
-    assert [one.event_id for one in found if isinstance(one, InteractionRecorded)] == [
+    assert [event.event_id for event in result if isinstance(event, InteractionRecorded)] == [
         line_id("shop", "o-1", OrderLine(item_id="i", n=1), "purchase"),
         line_id("shop", "o-1", OrderLine(item_id="i", n=2), "purchase"),
         line_id("shop", "o-1", OrderLine(item_id="j", n=1), "purchase"),
@@ -173,20 +175,20 @@ def test_a_time_comes_in_any_usual_form(timestamp: Any) -> None:
 
 
 def test_a_clock_that_runs_ahead_is_held_back_and_that_is_noted() -> None:
-    found = recorded(EVENT | {"timestamp": "2027-01-01T00:00:00Z", "properties": {"a": 1}})
+    result = recorded(EVENT | {"timestamp": "2027-01-01T00:00:00Z", "properties": {"a": 1}})
 
-    assert found.occurred_at == NOW + timedelta(minutes=5)
-    assert found.properties == {"a": 1, CLAIMED_TIME: "2027-01-01T00:00:00+00:00"}
+    assert result.occurred_at == NOW + timedelta(minutes=5)
+    assert result.properties == {"a": 1, CLAIMED_TIME: "2027-01-01T00:00:00+00:00"}
     near = recorded(EVENT | {"timestamp": (NOW + timedelta(minutes=4)).isoformat()})
     assert near.occurred_at == NOW + timedelta(minutes=4)
     assert near.properties is None
 
 
 def test_a_clock_that_was_never_set_is_noted() -> None:
-    found = recorded(EVENT | {"timestamp": 0})
+    result = recorded(EVENT | {"timestamp": 0})
 
-    assert found.occurred_at == NOW - timedelta(days=7300)
-    assert found.properties == {CLAIMED_TIME: "1970-01-01T00:00:00+00:00"}
+    assert result.occurred_at == NOW - timedelta(days=7300)
+    assert result.properties == {CLAIMED_TIME: "1970-01-01T00:00:00+00:00"}
 
 
 @pytest.mark.parametrize(
@@ -225,11 +227,11 @@ def test_the_answer_names_the_event_that_was_refused() -> None:
 def test_an_event_that_is_too_large_is_refused_alone() -> None:
     large = EVENT | {"properties": {"a": "x" * 2000}}
 
-    found = parse_events([EVENT, large], context(), max_bytes=1000)
+    result = parse_events([EVENT, large], context(), max_bytes=1000)
 
-    assert isinstance(found[0], InteractionRecorded)
-    assert isinstance(found[1], Rejected)
-    assert "1000 bytes" in found[1].reason
+    assert isinstance(result[0], InteractionRecorded)
+    assert isinstance(result[1], Rejected)
+    assert "1000 bytes" in result[1].reason
 
 
 def test_deep_nesting_is_refused() -> None:
@@ -256,12 +258,12 @@ FIELDS = st.sampled_from(
 
 @given(st.lists(st.dictionaries(FIELDS, JSON) | JSON, max_size=4))
 def test_whatever_comes_the_good_event_beside_it_is_kept(events: list[Any]) -> None:
-    found = parse_events([*events, EVENT], context(), max_bytes=500)
+    result = parse_events([*events, EVENT], context(), max_bytes=500)
 
-    assert len(found) == len(events) + 1
-    assert isinstance(found[-1], InteractionRecorded)
-    for one in found:
-        if isinstance(one, InteractionRecorded):
-            document = one.model_dump_json(exclude_none=True)
+    assert len(result) == len(events) + 1
+    assert isinstance(result[-1], InteractionRecorded)
+    for event in result:
+        if isinstance(event, InteractionRecorded):
+            document = event.model_dump_json(exclude_none=True)
             assert "\x00" not in json.dumps(orjson.loads(document), ensure_ascii=False)
-            assert InteractionRecorded.model_validate_json(document).event_id == one.event_id
+            assert InteractionRecorded.model_validate_json(document).event_id == event.event_id

@@ -130,6 +130,6 @@ def test_new_ids_are_uuids_of_version_seven_that_grow() -> None:
     ids = [new_id() for _ in range(1000)]
 
     assert len(set(ids)) == 1000
-    assert [one[14] for one in ids] == ["7"] * 1000
-    assert {one[19] for one in ids} <= set("89ab")
-    assert [one[:13] for one in ids] == sorted(one[:13] for one in ids)
+    assert [event_id[14] for event_id in ids] == ["7"] * 1000
+    assert {event_id[19] for event_id in ids} <= set("89ab")
+    assert [event_id[:13] for event_id in ids] == sorted(event_id[:13] for event_id in ids)

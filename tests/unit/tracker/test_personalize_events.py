@@ -46,9 +46,9 @@ def test_members_and_properties_say_the_same() -> None:
 
 
 def test_a_member_outranks_the_property_of_its_name() -> None:
-    (found,) = put({"itemId": "i", "eventValue": 0, "properties": '{"itemId": "j", "eventValue": 9}'})
+    (result,) = put({"itemId": "i", "eventValue": 0, "properties": '{"itemId": "j", "eventValue": 9}'})
 
-    assert (found.item_id, found.value, found.properties) == ("i", 0.0, None)
+    assert (result.item_id, result.value, result.properties) == ("i", 0.0, None)
 
 
 @pytest.mark.parametrize(
@@ -65,15 +65,15 @@ def test_a_member_outranks_the_property_of_its_name() -> None:
 def test_what_can_not_be_read_is_left_out_and_the_event_stays(
     properties: dict[str, Any], item: str | None, value: float | None
 ) -> None:
-    (found,) = put({"properties": json.dumps(properties)})
+    (result,) = put({"properties": json.dumps(properties)})
 
-    assert (found.item_id, found.value) == (item, value)
+    assert (result.item_id, result.value) == (item, value)
 
 
 def test_types_have_one_spelling_and_keep_their_own_beside_it() -> None:
-    found = put({}, {"eventType": "Product Added"}, {"eventType": "watched"})
+    result = put({}, {"eventType": "Product Added"}, {"eventType": "watched"})
 
-    assert [(one.event_type, one.sender_type) for one in found] == [
+    assert [(event.event_type, event.sender_type) for event in result] == [
         ("view", "View"),
         ("add_to_cart", "Product Added"),
         ("watched", "watched"),
@@ -82,14 +82,16 @@ def test_types_have_one_spelling_and_keep_their_own_beside_it() -> None:
 
 def test_events_with_the_same_time_and_properties_have_one_id() -> None:
     """Whatever calls they come in: a queue's redelivery has another invocation id than the first delivery."""
-    said = {"itemId": "i", "properties": '{"shelf": "left", "rank": 2}'}
+    sent = {"itemId": "i", "properties": '{"shelf": "left", "rank": 2}'}
     alike = {"properties": '{"rank": 2, "shelf": "left", "ITEM_ID": "i"}', "eventType": "product viewed"}
 
-    ids = {put(one)[0].event_id for one in (said, said, alike)} | {one.event_id for one in put(said, said)}
+    ids = {put(event)[0].event_id for event in (sent, sent, alike)} | {
+        event.event_id for event in put(sent, sent)
+    }
 
     assert len(ids) == 1
     assert uuid.UUID(*ids).version == 8
-    assert put(said | {"eventId": "own"})[0].event_id == "own"
+    assert put(sent | {"eventId": "own"})[0].event_id == "own"
 
 
 @pytest.mark.parametrize(
@@ -113,9 +115,9 @@ def test_events_with_the_same_time_and_properties_have_one_id() -> None:
 def test_an_event_that_differs_in_anything_has_another_id(
     event: dict[str, Any], request_: dict[str, Any]
 ) -> None:
-    said = {"itemId": "i", "properties": '{"shelf": "left"}'}
+    sent = {"itemId": "i", "properties": '{"shelf": "left"}'}
 
-    assert put(said | event, **request_)[0].event_id != put(said)[0].event_id
+    assert put(sent | event, **request_)[0].event_id != put(sent)[0].event_id
 
 
 def test_an_event_from_the_future_has_its_id_from_the_time_that_it_claims() -> None:
@@ -125,13 +127,13 @@ def test_an_event_from_the_future_has_its_id_from_the_time_that_it_claims() -> N
 
 
 def test_an_event_before_login_belongs_to_its_session() -> None:
-    (found,) = put({}, userId=None)
+    (result,) = put({}, userId=None)
 
-    assert (found.user_id, found.session_id, found.key) == (None, "s", "shop:s")
+    assert (result.user_id, result.session_id, result.key) == (None, "s", "shop:s")
 
 
 def test_everything_else_is_carried() -> None:
-    (found,) = put(
+    (result,) = put(
         {
             "recommendationId": "RID-1",
             "impression": ["a", "b"],
@@ -140,10 +142,10 @@ def test_everything_else_is_carried() -> None:
         }
     )
 
-    assert (found.recommendation_id, found.impression) == ("RID-1", ("a", "b"))
-    assert (found.attribution_source, found.source) == ("mail", "personalize")
-    assert (found.price, found.quantity, found.order_id) == (2.5, 3.0, "5")
-    assert found.properties == {"price": "2.5", "quantity": 3, "orderId": 5}
+    assert (result.recommendation_id, result.impression) == ("RID-1", ("a", "b"))
+    assert (result.attribution_source, result.source) == ("mail", "personalize")
+    assert (result.price, result.quantity, result.order_id) == (2.5, 3.0, "5")
+    assert result.properties == {"price": "2.5", "quantity": 3, "orderId": 5}
 
 
 def test_a_replay_of_old_events_keeps_their_time_and_the_future_waits() -> None:

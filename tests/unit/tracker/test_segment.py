@@ -43,23 +43,23 @@ def context() -> IngestContext:
 
 
 def outcome(event: Any) -> Any:
-    (found,) = parse_events([event], context(), max_bytes=None)
-    return found
+    (result,) = parse_events([event], context(), max_bytes=None)
+    return result
 
 
 def recorded(event: Any) -> tuple[InteractionRecorded, ...]:
-    found = outcome(event)
-    assert isinstance(found, AcceptedCall), found
-    return found.events
+    result = outcome(event)
+    assert isinstance(result, AcceptedCall), result
+    return result.events
 
 
-def one(event: Any) -> InteractionRecorded:
-    (found,) = recorded(event)
-    return found
+def only_event(event: Any) -> InteractionRecorded:
+    (result,) = recorded(event)
+    return result
 
 
 def test_a_track_call_is_what_its_event_names_with_the_item_of_its_properties() -> None:
-    found = one(
+    result = only_event(
         TRACK
         | {
             "timestamp": "2026-11-20T11:26:09.8002130Z",
@@ -69,11 +69,15 @@ def test_a_track_call_is_what_its_event_names_with_the_item_of_its_properties() 
         }
     )
 
-    assert (found.event_type, found.sender_type, found.item_id) == ("add_to_cart", "Product Added", "sku-42")
-    assert (found.price, found.quantity, found.user_id, found.session_id) == (12.5, 2, "u", "a")
-    assert (found.event_id, found.source) == ("m", "segment")
-    assert found.occurred_at == datetime(2026, 11, 20, 11, 26, 9, 800_213, tzinfo=UTC)
-    assert found.properties == {"product_id": "sku-42", "price": 12.5, "quantity": 2, "cart_id": "c"}
+    assert (result.event_type, result.sender_type, result.item_id) == (
+        "add_to_cart",
+        "Product Added",
+        "sku-42",
+    )
+    assert (result.price, result.quantity, result.user_id, result.session_id) == (12.5, 2, "u", "a")
+    assert (result.event_id, result.source) == ("m", "segment")
+    assert result.occurred_at == datetime(2026, 11, 20, 11, 26, 9, 800_213, tzinfo=UTC)
+    assert result.properties == {"product_id": "sku-42", "price": 12.5, "quantity": 2, "cart_id": "c"}
 
 
 @pytest.mark.parametrize(
@@ -95,7 +99,7 @@ def test_a_track_call_is_what_its_event_names_with_the_item_of_its_properties() 
     ],
 )
 def test_names_of_the_specification_are_the_types_of_every_other_format(event: str, canonical: str) -> None:
-    assert one(TRACK | {"event": event, "properties": {"sku": "i"}}).event_type == canonical
+    assert only_event(TRACK | {"event": event, "properties": {"sku": "i"}}).event_type == canonical
 
 
 @pytest.mark.parametrize(
@@ -110,7 +114,7 @@ def test_names_of_the_specification_are_the_types_of_every_other_format(event: s
     ],
 )
 def test_the_item_goes_by_the_names_of_the_specification(properties: dict[str, Any], item: str) -> None:
-    assert one(TRACK | {"properties": properties}).item_id == item
+    assert only_event(TRACK | {"properties": properties}).item_id == item
 
 
 def test_each_product_of_an_order_is_the_line_that_the_shop_reports_too() -> None:
@@ -132,9 +136,9 @@ def test_each_product_of_an_order_is_the_line_that_the_shop_reports_too() -> Non
 
 
 def test_the_same_order_twice_in_a_request_is_one() -> None:
-    found = parse_events([ORDER, ORDER | {"messageId": "m2"}], context(), max_bytes=None)
+    result = parse_events([ORDER, ORDER | {"messageId": "m2"}], context(), max_bytes=None)
 
-    first, second = (lines.events for lines in found if isinstance(lines, AcceptedCall))
+    first, second = (lines.events for lines in result if isinstance(lines, AcceptedCall))
     assert [line.event_id for line in first] == [line.event_id for line in second]
 
 
@@ -157,25 +161,25 @@ def test_a_call_without_a_message_id_has_the_same_ids_again_when_it_has_a_time()
     dated = call | {"originalTimestamp": "2026-11-20T11:00:00Z", "properties": {"sku": "i"}}
     listed = dated | {"event": "Cart Viewed", "properties": {"products": [{"sku": "i"}, {"sku": "i"}]}}
 
-    assert one(dated).event_id == one(dated).event_id
-    first, again = ([line.event_id for line in recorded(listed)] for _ in range(2))
-    assert first == again
+    assert only_event(dated).event_id == only_event(dated).event_id
+    first, repeated = ([line.event_id for line in recorded(listed)] for _ in range(2))
+    assert first == repeated
     assert len(set(first)) == 2
-    assert one(call | {"properties": {"sku": "i"}}).event_id == "new-1"
+    assert only_event(call | {"properties": {"sku": "i"}}).event_id == "new-1"
 
 
 def test_an_order_without_products_counts_with_its_value() -> None:
-    found = one(ORDER | {"properties": {"order_id": 7, "revenue": "25.00", "total": 27.5}})
+    result = only_event(ORDER | {"properties": {"order_id": 7, "revenue": "25.00", "total": 27.5}})
 
-    assert (found.event_type, found.item_id, found.order_id, found.value) == ("purchase", None, "7", 25.0)
-    assert found.event_id == "m"
+    assert (result.event_type, result.item_id, result.order_id, result.value) == ("purchase", None, "7", 25.0)
+    assert result.event_id == "m"
 
 
 def test_page_and_screen_calls_are_events_of_these_types() -> None:
-    page = one(
+    page = only_event(
         {"type": "page", "anonymousId": "a", "userId": "", "name": "Home", "properties": {"path": "/"}}
     )
-    screen = one({"type": "Screen", "userId": "u", "anonymousId": None, "messageId": "m"})
+    screen = only_event({"type": "Screen", "userId": "u", "anonymousId": None, "messageId": "m"})
 
     assert (page.event_type, page.user_id, page.session_id) == ("page", None, "a")
     assert page.properties == {"path": "/", "name": "Home"}
@@ -191,10 +195,10 @@ def test_page_and_screen_calls_are_events_of_these_types() -> None:
     ],
 )
 def test_identify_and_alias_tie_a_session_to_a_user_and_keep_no_traits(call: dict[str, Any]) -> None:
-    found = one(call | {"messageId": "m"})
+    result = only_event(call | {"messageId": "m"})
 
-    assert (found.user_id, found.session_id, found.item_id) == ("u", "a", None)
-    assert (found.event_type, found.properties) == (call["type"], None)
+    assert (result.user_id, result.session_id, result.item_id) == ("u", "a", None)
+    assert (result.event_type, result.properties) == (call["type"], None)
 
 
 @pytest.mark.parametrize(
@@ -208,11 +212,11 @@ def test_identify_and_alias_tie_a_session_to_a_user_and_keep_no_traits(call: dic
     ],
 )
 def test_calls_that_say_nothing_that_is_kept_are_ignored_with_a_reason(call: dict[str, Any]) -> None:
-    found = outcome(call | {"messageId": "m"})
+    result = outcome(call | {"messageId": "m"})
 
-    assert isinstance(found, Ignored)
-    assert found.id == "m"
-    assert found.reason.endswith(".")
+    assert isinstance(result, Ignored)
+    assert result.id == "m"
+    assert result.reason.endswith(".")
 
 
 @pytest.mark.parametrize(
@@ -235,19 +239,19 @@ def test_calls_that_say_nothing_that_is_kept_are_ignored_with_a_reason(call: dic
     ],
 )
 def test_a_call_that_can_not_be_kept_is_refused_with_a_sentence(call: dict[str, Any], reason: str) -> None:
-    found = outcome(call)
+    result = outcome(call)
 
-    assert isinstance(found, Rejected), found
-    assert reason in found.reason
+    assert isinstance(result, Rejected), result
+    assert reason in result.reason
 
 
 def test_products_of_a_request_are_bounded() -> None:
     call = TRACK | {"event": "Cart Viewed", "properties": {"products": [{"sku": "i"}] * MAX_PRODUCTS}}
     most = MAX_CALL_EVENTS // MAX_PRODUCTS
 
-    found = parse_events([call] * (most + 1), context(), max_bytes=None)
+    result = parse_events([call] * (most + 1), context(), max_bytes=None)
 
-    assert [isinstance(each, AcceptedCall) for each in found] == [True] * most + [False]
+    assert [isinstance(each, AcceptedCall) for each in result] == [True] * most + [False]
 
 
 @pytest.mark.parametrize(
@@ -260,16 +264,16 @@ def test_products_of_a_request_are_bounded() -> None:
     ],
 )
 def test_events_of_our_own_format_stay_what_they_were(event: dict[str, Any]) -> None:
-    found = outcome(event)
+    result = outcome(event)
 
-    assert isinstance(found, InteractionRecorded)
-    assert (found.item_id, found.source) == ("i", "events")
+    assert isinstance(result, InteractionRecorded)
+    assert (result.item_id, result.source) == ("i", "events")
 
 
 def test_a_track_call_without_a_type_is_one_by_its_members() -> None:
     call = {key: value for key, value in TRACK.items() if key != "type"} | {"properties": {"sku": "i"}}
 
-    assert one(call).item_id == "i"
+    assert only_event(call).item_id == "i"
 
 
 def _mostly(good: st.SearchStrategy[Any], bad: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
@@ -314,12 +318,12 @@ _CALL = st.fixed_dictionaries(
 
 @given(_CALL)
 def test_whatever_a_call_holds_its_events_are_records_that_every_consumer_reads(call: dict[str, Any]) -> None:
-    found = outcome(call)
+    result = outcome(call)
 
-    assert isinstance(found, AcceptedCall | Ignored | Rejected)
-    if isinstance(found, AcceptedCall):
-        for event in found.events:
+    assert isinstance(result, AcceptedCall | Ignored | Rejected)
+    if isinstance(result, AcceptedCall):
+        for event in result.events:
             document = event.model_dump_json(exclude_none=True)
             assert InteractionRecorded.model_validate_json(document) == event
             assert orjson.loads(document)["event_id"] == event.event_id
-        assert len({event.event_id for event in found.events}) == len(found.events)
+        assert len({event.event_id for event in result.events}) == len(result.events)

@@ -22,14 +22,14 @@ class Views:
     def __init__(self) -> None:
         self.trackers: dict[str, dict[str, str]] = {}
         self.groups = [{"tenant": "shop", "dataset_group_arn": GROUP, "account": "000000000000"}]
-        self.asked = 0
+        self.queries = 0
 
     async def fetchrow(self, _: str, tracking_id: str) -> dict[str, str] | None:
-        self.asked += 1
+        self.queries += 1
         return self.trackers.get(tracking_id)
 
     async def fetch(self, _: str, tenant: str | None, account: str | None) -> list[dict[str, str]]:
-        return [one for one in self.groups if tenant == one["tenant"] or account == one["account"]]
+        return [group for group in self.groups if tenant == group["tenant"] or account == group["account"]]
 
 
 @pytest.fixture
@@ -60,7 +60,7 @@ async def test_a_tracker_of_the_topic_needs_no_view(tenants: Tenants, views: Vie
 
     assert await tenants.of_tracking_id("t", KEY) == "shop"
     assert await tenants.of_tracking_id("t", PAIR) == "shop"
-    assert views.asked == 0
+    assert views.queries == 0
 
 
 async def test_the_view_is_asked_before_a_tracker_is_unknown(tenants: Tenants, views: Views) -> None:
@@ -68,7 +68,7 @@ async def test_the_view_is_asked_before_a_tracker_is_unknown(tenants: Tenants, v
 
     assert await tenants.of_tracking_id("t", KEY) == "shop"
     assert await tenants.of_tracking_id("another", KEY) is None
-    assert views.asked == 2
+    assert views.queries == 2
 
 
 async def test_a_deleted_tracker_is_unknown_at_once(tenants: Tenants, views: Views) -> None:
