@@ -95,7 +95,7 @@ class ImportList(BaseModel):
     imports: list[ImportReport]
 
 
-class OrderLineShown(BaseModel):
+class OrderLineDetails(BaseModel):
     """One line of an order."""
 
     product_id: str
@@ -108,7 +108,7 @@ class OrderLineShown(BaseModel):
     ordered_at: datetime
 
 
-class OrderShown(BaseModel):
+class OrderDetails(BaseModel):
     """An order, or a cancellation."""
 
     kind: Literal["order", "cancellation"]
@@ -122,16 +122,16 @@ class OrderShown(BaseModel):
     ordered_at: datetime
     source: str
     import_id: str | None
-    lines: list[OrderLineShown]
+    lines: list[OrderLineDetails]
 
 
-class OrdersShown(BaseModel):
+class OrdersResponse(BaseModel):
     """The order with an id, and the cancellation with the same id if there is one."""
 
-    orders: list[OrderShown]
+    orders: list[OrderDetails]
 
 
-class ItemShown(BaseModel):
+class ItemDetails(BaseModel):
     """An item as it is now."""
 
     item_id: str
@@ -145,7 +145,7 @@ class ItemShown(BaseModel):
     updated_at: datetime
 
 
-class UserShown(BaseModel):
+class UserDetails(BaseModel):
     """A user as they are now."""
 
     user_id: str

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 from fastapi import APIRouter, Depends, Path
 
 from services.sync.api.authorization import reader
-from services.sync.api.responses import ItemShown, OrdersShown, UserShown
+from services.sync.api.responses import ItemDetails, OrdersResponse, UserDetails
 from shared.auth import Principal
 from shared.errors import ApiError
 from shared.events.values import Name
@@ -30,20 +30,20 @@ def shop_router(authenticator: Authenticator, orders: Orders, catalogue: Catalog
     editor = Depends(authenticator.require("catalogue"))
 
     @router.get("/orders/{order_id:path}", operation_id="get_order")
-    async def get_order(order_id: Identifier, principal: Principal = caller) -> OrdersShown:
+    async def get_order(order_id: Identifier, principal: Principal = caller) -> OrdersResponse:
         """Return an order with its lines, and the cancellation with the same id if there is one."""
         rows = _existing(
             await orders.by_id(principal.own_tenant, order_id),
             "UnknownOrder",
             f"There is no order {order_id}.",
         )
-        return OrdersShown.model_validate({"orders": rows})
+        return OrdersResponse.model_validate({"orders": rows})
 
     @router.get("/items/{item_id:path}", operation_id="get_item")
-    async def get_item(item_id: Identifier, principal: Principal = caller) -> ItemShown:
+    async def get_item(item_id: Identifier, principal: Principal = caller) -> ItemDetails:
         """Return an item with its fields and attributes."""
         row = await catalogue.item(principal.own_tenant, item_id)
-        return ItemShown.model_validate(_existing(row, "UnknownItem", f"There is no item {item_id}."))
+        return ItemDetails.model_validate(_existing(row, "UnknownItem", f"There is no item {item_id}."))
 
     @router.delete("/items/{item_id:path}", operation_id="delete_item", status_code=204)
     async def delete_item(item_id: str, principal: Principal = editor) -> None:
@@ -54,10 +54,10 @@ def shop_router(authenticator: Authenticator, orders: Orders, catalogue: Catalog
         await catalogue.delete_item(principal.own_tenant, item_id)
 
     @router.get("/users/{user_id:path}", operation_id="get_user")
-    async def get_user(user_id: Identifier, principal: Principal = caller) -> UserShown:
+    async def get_user(user_id: Identifier, principal: Principal = caller) -> UserDetails:
         """Return a user with their fields and attributes."""
         row = await catalogue.user(principal.own_tenant, user_id)
-        return UserShown.model_validate(_existing(row, "UnknownUser", f"There is no user {user_id}."))
+        return UserDetails.model_validate(_existing(row, "UnknownUser", f"There is no user {user_id}."))
 
     return router
 

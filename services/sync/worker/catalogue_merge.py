@@ -99,7 +99,7 @@ class CatalogueMerge:
         if import_.kind == "orders":
             # The rows were counted as orders, which are kept: only a name or a price is not merged.
             if rejects:
-                log.warning("sync.states_refused", import_id=import_.id, first=rejects[0].reason)
+                log.warning("sync.states_rejected", import_id=import_.id, first=rejects[0].reason)
             return
         await self._imports.add_rejects(connection, import_.id, import_.add_rejects(rejects, self._limits))
         accepted = sum(states[update.id].is_changed for update in merged)

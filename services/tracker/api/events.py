@@ -45,7 +45,7 @@ class EventResult(BaseModel):
     reason: str | None = Field(None, description="why the event was rejected or ignored")
 
 
-class EventsAnswer(BaseModel):
+class EventsResponse(BaseModel):
     """The outcome of each event of a request. Do not send rejected and ignored events again."""
 
     accepted: int
@@ -67,7 +67,7 @@ _DOCUMENTED = {
     }
 }
 _ERRORS: dict[int | str, dict[str, Any]] = {
-    200: {"model": EventsAnswer, "description": "At least one event is in the log."},
+    200: {"model": EventsResponse, "description": "At least one event is in the log."},
     413: {"description": "The request has more than 500 KB or 2,500 events, or an event more than 32 KB."},
 }
 

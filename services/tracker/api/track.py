@@ -14,7 +14,7 @@ from shared.errors import ApiError
 from shared.http.request_bodies import documented
 
 
-class TrackAnswer(BaseModel):
+class TrackResponse(BaseModel):
     """The events are in the log, under these ids."""
 
     success: bool
@@ -47,7 +47,7 @@ def _add_route(router: APIRouter, intake: Intake, request_format: RequestFormat)
         summary=request_format.summary,
         tags=[request_format.tag],
         response_class=Response,
-        responses={200: {"model": TrackAnswer, "description": "The events are in the log."}},
+        responses={200: {"model": TrackResponse, "description": "The events are in the log."}},
         openapi_extra=documented(request_format.schema),
     )
 
