@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, NamedTuple
 
@@ -207,8 +206,7 @@ def _read_fields(
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _CallContext:
+class _CallContext(NamedTuple):
     """A call with its session and the type of its events: the canonical one and the sender's."""
 
     call: Call
