@@ -1,4 +1,4 @@
-"""Campaigns as the engine announces them, and how to ask for them."""
+"""Campaigns as the engine announces them, and clients that use them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ AWS = ("ENDCTESTTESTTESTTEST", "a secret access key of forty characters!")
 def campaign(
     world: Any, name: str, recipe: str, bucket: str, sha256: str, status: str = "ACTIVE", **config: Any
 ) -> CampaignChanged:
-    """A campaign whose model lies in `models/<name>` of the bucket."""
+    """Return a campaign whose model is in `models/<name>` of the bucket."""
     return CampaignChanged(
         event_id=f"{world.tenant}-{name}-{status}-{sha256}",
         tenant=world.tenant,
@@ -37,7 +37,7 @@ def campaign(
 
 
 def client(url: str) -> Any:
-    """boto3's client; what is answered has the shape that botocore's model gives it."""
+    """Return a boto3 client that checks every answer against botocore's model."""
     made = boto3.client(
         "personalize-runtime",
         endpoint_url=url,
@@ -57,12 +57,12 @@ def _walk(operation_model: Any, response_dict: Any, **_: Any) -> None:
 
 
 def arn(name: str) -> str:
-    """As it was in AWS: another account, another region."""
+    """Return an ARN of another account and another region."""
     return f"arn:aws:personalize:ap-south-1:123456789012:campaign/{name}"
 
 
 async def loaded(url: str, tenant: str, count: int = 3) -> None:
-    """Wait until so many models are in memory."""
+    """Wait until this number of models is in memory."""
     headers = {"x-api-key": "ek_service_test", "x-endcap-tenant": tenant}
 
     async def whole() -> bool:
@@ -74,5 +74,5 @@ async def loaded(url: str, tenant: str, count: int = 3) -> None:
 
 
 def ids(answer: Any) -> list[str]:
-    """The items of an answer, in their order."""
+    """Return the item ids of an answer, in order."""
     return [item["itemId"] for item in answer.get("itemList", answer.get("personalizedRanking"))]

@@ -1,4 +1,4 @@
-"""A recommender with real components and no neighbours: their tables, keys and topics are filled by tests."""
+"""A recommender with real components and no other services: tests fill their tables, keys and topics."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ AWS = ("ENDCTESTTESTTESTTEST", "a secret access key of forty characters!")
 
 @pytest.fixture(scope="session")
 async def views(postgres_server: PostgresServer) -> AsyncIterator[str]:
-    """A database with the schemas whose views the recommender reads; cloned, never used."""
+    """Yield the name of a template database with the schemas whose views the recommender reads."""
     with postgres_server.database() as database:
         for service in ("engine", "tracker", "sync", "loader"):
             await migrate(database.url, service, Path("services") / service / "migrations")
@@ -54,7 +54,7 @@ async def views(postgres_server: PostgresServer) -> AsyncIterator[str]:
 
 @dataclass
 class World:
-    """What surrounds the recommender."""
+    """The components and the tenant of a recommender."""
 
     database: Database
     redis_url: str
@@ -70,7 +70,7 @@ class World:
         return client(RedisSettings(redis_url=self.redis_url))
 
     def settings(self, **changes: Any) -> Settings:
-        """Settings of a recommender in this world; `kafka`, `redis`, `postgres` give other addresses."""
+        """Return settings for these components; `kafka`, `redis` and `postgres` override their addresses."""
         kafka, redis = changes.pop("kafka", self.kafka), changes.pop("redis", self.redis_url)
         postgres = changes.pop("postgres", self.database.role_url("recommender"))
         return Settings(
@@ -92,7 +92,7 @@ class World:
 
     @asynccontextmanager
     async def recommender(self, **changes: Any) -> AsyncIterator[httpx.AsyncClient]:
-        """The serving process, as the service key sees it, for this world's tenant."""
+        """Yield a client of the serving process, with the service key and this tenant."""
         serving = app.build(self.settings(**changes))
         async with (
             LifespanManager(serving, startup_timeout=PATIENCE, shutdown_timeout=PATIENCE),
@@ -106,7 +106,7 @@ class World:
 
     @asynccontextmanager
     async def listening(self) -> AsyncIterator[str]:
-        """The serving process on a port, for clients that need one."""
+        """Yield the URL of the serving process, for clients that need a port."""
         config = uvicorn.Config(app.build(self.settings()), "127.0.0.1", 0, log_config=None, lifespan="on")
         server = uvicorn.Server(config)
         task = asyncio.create_task(server.serve())
@@ -123,7 +123,7 @@ class World:
 
     @asynccontextmanager
     async def worker(self, **changes: Any) -> AsyncIterator[None]:
-        """The worker process."""
+        """Run the worker process."""
         async with LifespanManager(
             app.worker(self.settings(**changes)), startup_timeout=PATIENCE, shutdown_timeout=PATIENCE
         ):
@@ -138,7 +138,7 @@ class World:
             await connection.close()
 
     async def activate(self, generation: int, activation: int, recipes: Sequence[str]) -> None:
-        """Let Postgres say what is active."""
+        """Activate generations in Postgres."""
         await self.sql(
             "INSERT INTO loader.generations (generation, tenant, status) VALUES ($1, $2, 'loaded') "
             "ON CONFLICT DO NOTHING",
@@ -179,7 +179,7 @@ class World:
                 await store.set(f"endcap:filled:{self.tenant}:{generation}", len(lists))
 
     async def publish(self, topic: Topic, *events: Event) -> None:
-        """Write events to Kafka, whoever may."""
+        """Write events to Kafka as their producers do."""
         records = [encoded(event, "test", f"00-{'1' * 32}-{'2' * 16}-00") for event in events]
         await self._deliver(topic, records)
 
@@ -213,7 +213,7 @@ class World:
         )
 
     def pointer(self, activation: int, **generations: int) -> CacheRefreshed:
-        """The event that the loader publishes."""
+        """Return the event that the loader publishes."""
         return CacheRefreshed(
             event_id=f"{self.tenant}-{activation}",
             tenant=self.tenant,
@@ -223,7 +223,7 @@ class World:
         )
 
     def item(self, item_id: str, **fields: Any) -> ItemChanged:
-        """A product."""
+        """Return the event of an item."""
         return ItemChanged(
             event_id=f"{self.tenant}-{item_id}-{uuid.uuid4()}",
             tenant=self.tenant,
@@ -233,7 +233,7 @@ class World:
         )
 
     def interaction(self, kind: str, item: str | None, **fields: Any) -> InteractionRecorded:
-        """Something somebody did just now, or `ago`."""
+        """Return an interaction of now, or of `ago` before now."""
         at = datetime.now(UTC) - fields.pop("ago", timedelta())
         defaults = {"event_id": str(uuid.uuid4()), "occurred_at": at, "received_at": datetime.now(UTC)}
         return InteractionRecorded(
@@ -245,6 +245,6 @@ class World:
 def world(
     postgres_server: PostgresServer, views: str, redis_url: str, kafka_settings: KafkaSettings, tmp_path: Path
 ) -> Any:
-    """A world of its own: database, Redis database and tenant."""
+    """Yield a new database, Redis database and tenant."""
     with postgres_server.database(template=views) as database:
         yield World(database, redis_url, kafka_settings, tmp_path / "models")

@@ -1,4 +1,4 @@
-"""Redis killed, frozen, full or empty; Postgres frozen: every answer comes, in time, and is right."""
+"""Answers stay correct and in time while Redis is killed, frozen, full or empty, and Postgres is frozen."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def redis_server(tmp_path: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]
 
 @pytest.fixture
 async def shop(world: Any, redis_server: tuple[str, subprocess.Popen[bytes]]) -> Any:
-    """A tenant of fifty users whose lists start with their own item; one of them bought it."""
+    """A tenant of fifty users whose lists start with an item of their own; one of them purchased it."""
     own = replace(world, redis_url=redis_server[0])
     await eventually(lambda: _pings(own))
     await own.activate(7, 1, [USER, "popularity"])
@@ -78,7 +78,7 @@ async def _pings(world: Any) -> bool:
 
 @asynccontextmanager
 async def warm(shop: Any, **changes: Any) -> AsyncIterator[Any]:
-    """A recommender that has its pointer and its connections."""
+    """Yield a recommender that knows the active generation and is connected."""
     async with shop.recommender(**changes) as caller:
 
         async def ready() -> bool:

@@ -62,7 +62,7 @@ FILTER_TEXTS = {
 
 
 def dataset() -> Dataset:
-    """Forty people who drink tea and forty who drive bolts; the last two of each are new and never sold."""
+    """Return forty users of tea and forty of bolts; the last two items of each are new and never sold."""
     rng, now, rows = random.Random(1), int(time.time()), []
     for user in range(80):
         wares = (TEAS if user % 2 == 0 else BOLTS)[:10]
@@ -88,7 +88,7 @@ def dataset() -> Dataset:
 
 
 def devices() -> Tally:
-    """Even teas are looked at on phones, odd ones at desks."""
+    """Teas with even numbers are viewed on phones, those with odd numbers on desktops."""
     tally = Tally(["DEVICE"])
     teas = TEAS[:10] * 20
     device = [("phone", "desk")[n % 2] for n in range(10)] * 20
@@ -98,7 +98,7 @@ def devices() -> Tally:
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """A model by recipe, and who bought what in it."""
+    """Yield a model per recipe, and the purchases in its training data."""
     shop, made = dataset(), {}
     for recipe in set(RECIPES_OF.values()):
         made[recipe] = tmp_path_factory.mktemp(recipe)

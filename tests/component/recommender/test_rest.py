@@ -1,4 +1,4 @@
-"""REST answers: from Redis, from Postgres, from memory; decorated, filtered, and always there."""
+"""REST answers from Redis, from Postgres and from memory."""
 
 from __future__ import annotations
 
@@ -228,7 +228,7 @@ async def test_withdrawn_items_are_not_shown(shop: Any) -> None:
 
 
 async def answered_from(caller: Any, source: str) -> Any:
-    """Ask for the list of u1: where Postgres is slow for a moment, what is popular takes its place."""
+    """Request the list of u1 until it is not replaced by popular items because Postgres was slow."""
     return await eventually(
         lambda: caller.get("/api/v1/personalize/recommendations/u1"),
         enough=lambda answer: answer.json()["source"] == source,

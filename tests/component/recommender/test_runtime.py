@@ -38,7 +38,7 @@ FITTED = (
 
 
 def history() -> pa.Table:
-    """Forty people who drink tea and forty who drive bolts, in the last weeks."""
+    """Forty users who bought tea and forty who bought bolts, in the last weeks."""
     rng, now, rows = random.Random(1), int(time.time()), []
     for user in range(80):
         wares = TEAS if user % 2 == 0 else BOLTS

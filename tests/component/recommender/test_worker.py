@@ -1,4 +1,4 @@
-"""The worker: what happens is in Redis within a second, once, and made anew when Redis loses it."""
+"""The worker writes events to Redis within a second, once, and refills Redis after a loss."""
 
 from __future__ import annotations
 

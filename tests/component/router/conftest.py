@@ -1,4 +1,4 @@
-"""A router with a real Postgres and Kafka, and a stand-in that says what the recommender was asked."""
+"""A router with a real Postgres and Kafka, and a stub of the recommender that returns its requests."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ SECRET = "a secret access key of forty characters!"
 
 @pytest.fixture(scope="session")
 async def views(postgres_server: PostgresServer) -> AsyncIterator[str]:
-    """A database with the schemas of the router, the engine and the tracker; cloned, never used."""
+    """Yield the name of a template database with the schemas of the router, the engine and the tracker."""
     with postgres_server.database() as database:
         for service in ("engine", "tracker", "router"):
             await migrate(database.url, service, Path("services") / service / "migrations")
@@ -50,14 +50,14 @@ async def views(postgres_server: PostgresServer) -> AsyncIterator[str]:
 
 @dataclass
 class Recommender:
-    """The stand-in: answers with what it was asked, and keeps it."""
+    """A stub that answers with the request, and records it."""
 
     requests: list[dict[str, Any]] = field(default_factory=list)
     refuses: str = "refused-strategy"
     url: str = ""
 
     async def answer(self, request: web.Request) -> web.Response:
-        """Say everything that came."""
+        """Return the request as JSON."""
         body = await request.read()
         received = {
             "path": request.raw_path.partition("?")[0],
@@ -82,7 +82,7 @@ class Recommender:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[Recommender]:
-        """On a port of its own."""
+        """Listen on a free port."""
         application = web.Application()
         application.router.add_route("*", "/{path:.*}", self.answer)
         runner = web.AppRunner(application, access_log=None)
@@ -98,7 +98,7 @@ class Recommender:
 
 @dataclass
 class World:
-    """What surrounds the router."""
+    """The components and the tenant of a router."""
 
     database: Database
     kafka: KafkaSettings
@@ -111,7 +111,7 @@ class World:
     access_key_id: str = field(default_factory=lambda: f"ENDC{uuid.uuid4().hex[:16].upper()}")
 
     def settings(self, **changes: Any) -> Settings:
-        """Settings of a router in this world."""
+        """Return settings for these components."""
         postgres = changes.pop("postgres", self.database.role_url("router"))
         return Settings(
             kafka=changes.pop("kafka", self.kafka),
@@ -126,7 +126,7 @@ class World:
 
     @asynccontextmanager
     async def router(self, **changes: Any) -> AsyncIterator[httpx.AsyncClient]:
-        """The serving process, as this tenant's read key sees it."""
+        """Yield a client of the serving process, with the tenant's read key."""
         serving = app.build(self.settings(**changes))
         async with (
             LifespanManager(serving, startup_timeout=PATIENCE, shutdown_timeout=PATIENCE),
@@ -140,7 +140,7 @@ class World:
 
     @asynccontextmanager
     async def listening(self) -> AsyncIterator[str]:
-        """The serving process on a port, for clients that need one."""
+        """Yield the URL of the serving process, for clients that need a port."""
         config = uvicorn.Config(app.build(self.settings()), "127.0.0.1", 0, log_config=None, lifespan="on")
         server = uvicorn.Server(config)
         server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
@@ -155,7 +155,7 @@ class World:
 
     @asynccontextmanager
     async def worker(self) -> AsyncIterator[None]:
-        """The worker process."""
+        """Run the worker process."""
         async with LifespanManager(
             app.worker(self.settings()), startup_timeout=PATIENCE, shutdown_timeout=PATIENCE
         ):
@@ -163,7 +163,7 @@ class World:
 
     @property
     def admin(self) -> dict[str, str]:
-        """Headers of the administrator."""
+        """Return the headers of an administrator."""
         return {"x-api-key": self.keys["admin"]}
 
     async def sql(self, command: str, *rows: Sequence[Any]) -> list[asyncpg.Record]:
@@ -205,7 +205,7 @@ class World:
         )
 
     async def publish(self, topic: Topic, *events: Event) -> None:
-        """Write events to Kafka, whoever may."""
+        """Write events to Kafka as their producers do."""
         producer = Producer(self.kafka, "test")
         async with AsyncExitStack() as stack:
             producer.start()
@@ -214,7 +214,7 @@ class World:
             await producer.deliver(topic.name, records, PATIENCE)
 
     def purchase(self, user: str, **fields: Any) -> InteractionRecorded:
-        """Somebody bought something just now."""
+        """Return a purchase of now."""
         now = datetime.now(UTC)
         defaults = {"event_id": str(uuid.uuid4()), "occurred_at": now, "received_at": now, "value": 2.5}
         return InteractionRecorded(
@@ -226,7 +226,7 @@ class World:
 async def world(
     postgres_server: PostgresServer, views: str, kafka_settings: KafkaSettings
 ) -> AsyncIterator[World]:
-    """A world of its own: database, tenant, stand-in."""
+    """Yield a new database, tenant and stub of the recommender."""
     with postgres_server.database(template=views) as database:
         async with Recommender().running() as recommender:
             made = World(database, kafka_settings, recommender)

@@ -1,4 +1,4 @@
-"""Whose outcome an event is: users, sessions, and visitors who log in."""
+"""Which units an event is an outcome of: users, sessions, and visitors who log in."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ AA = {"name": "same", "surface": "recommendations", "variants": [{"name": "a"}, 
 
 @dataclass
 class Shop:
-    """The handlers of the worker, an experiment that runs, and its clock in seconds since the start."""
+    """The handlers of the worker and a running experiment, with times in seconds since its start."""
 
     tenant: str
     handlers: Handlers
@@ -72,7 +72,7 @@ class Shop:
         return self.began + timedelta(seconds=seconds)
 
     async def purchases(self) -> dict[str, tuple[int, int, float | None]]:
-        """Variant → purchases, units that bought, and the sum of the values."""
+        """Return, by variant, the purchases, the units that purchased, and the sum of the values."""
         counts = await self.experiments.counts(await self.experiments.get(self.tenant, "same"))
         bought = {name: types["purchase"] for name, types in counts.outcomes.items() if "purchase" in types}
         return {name: (each.events, each.units, each.value) for name, each in bought.items()}
@@ -83,7 +83,7 @@ class Shop:
 
 @asynccontextmanager
 async def counting(world: Any, traffic: float = 1.0) -> AsyncIterator[Shop]:
-    """A shop with a running experiment that began ten minutes ago, at a whole second."""
+    """Yield a shop with a running experiment that started ten minutes ago, at a whole second."""
     database = Database(world.settings().postgres, "router")
     publisher = Publisher(world.kafka, "router", [ERASURE_RECEIPTS], essential=False)
     async with AsyncExitStack() as parts:
@@ -106,7 +106,7 @@ async def counting(world: Any, traffic: float = 1.0) -> AsyncIterator[Shop]:
 
 
 async def test_every_buyer_counts_when_events_name_user_and_session(world: Any) -> None:
-    """Half of them were lost: which of an event's two units stayed followed from the order of a set."""
+    """Half of them were once lost, depending on which of an event's two units was kept."""
     users = [f"u{n}" for n in range(24)]
     async with world.router() as caller:
         await caller.post("/v1/experiments", json=AA, headers=world.admin)
@@ -230,7 +230,7 @@ async def test_events_in_other_sessions_count_only_for_users_who_take_part(world
 
 
 async def test_earlier_outcomes_are_completed_when_their_events_are_delivered_again(world: Any) -> None:
-    """They were one row for one of an event's two units."""
+    """Earlier releases stored one row, for one of an event's two units."""
     async with counting(world) as shop:
         await shop.expose("u1", 1)
         bought = shop.event("purchase", 2, "u1", "s1")

@@ -1,4 +1,4 @@
-"""Passing through, assigning, exposing, counting."""
+"""Proxied requests, assignments, exposures and outcomes."""
 
 from __future__ import annotations
 
@@ -164,7 +164,7 @@ async def test_a_claim_that_an_order_corrects_counts_for_the_order_s_user(world:
 
 
 async def test_values_stored_without_a_bound_do_not_break_the_results(world: Any) -> None:
-    """Two of 1.7e308 made the sum overflow: a 500 at every look."""
+    """The sum of two values of 1.7e308 overflowed, and every request for the results failed."""
     async with world.router() as caller:
         await run(caller, world, AB)
         await world.sql(

@@ -1,4 +1,4 @@
-"""Histories in a real Redis: sorted, without doubles, whatever the order and however often events come."""
+"""Histories in a real Redis: sorted, without duplicates, in any order and number of deliveries."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ async def redis(redis_url: str) -> AsyncIterator[Multiplexer]:
 
 
 def event_id(n: int) -> str:
-    """Half of the ids have a quote in them, which the scripts take another way."""
+    """Return an event; half of the ids contain a quote, which the scripts parse differently."""
     return f'e"{n}' if n % 2 else f"e{n}"
 
 
@@ -59,7 +59,7 @@ async def bought(redis: Multiplexer, subject: str = "u") -> dict[str, float]:
 
 
 def expected(history_events: Sequence[HistoryEvent]) -> tuple[list[tuple[float, str]], dict[str, float]]:
-    """What the newest hundred are, by time; and the last purchase of each item."""
+    """Return the newest hundred events by time, and the last purchase of each item."""
     unique = {event.event_id: event for event in history_events}.values()
     purchases: dict[str, float] = {}
     for event in unique:

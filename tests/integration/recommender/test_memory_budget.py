@@ -1,4 +1,4 @@
-"""What made-up users, sessions and items may take of a real Redis."""
+"""Limits of the memory that invented users, sessions and items take of a real Redis."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ async def test_a_full_redis_drops_histories_of_the_largest_tenant(redis: Multipl
     await budget.trim(["large", "small"])
 
     class Full:
-        """A Redis that has no memory left for scripts."""
+        """A Redis that is out of memory for scripts."""
 
         async def execute(self, *commands: Any) -> list[Any]:
             if commands[0][0] == "EVALSHA":

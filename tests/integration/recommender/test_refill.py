@@ -1,4 +1,4 @@
-"""Users come back from sync's view when Redis has lost them, each in its newest state."""
+"""Users are refilled from sync's view after Redis lost them, each in its newest state."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ async def places(redis: Multiplexer, *users: str) -> list[bytes | None]:
 
 
 class Interrupted(UserStates):
-    """States of users to which something happens between the first reading and the first writing."""
+    """User states that change between the first read and the first write."""
 
     def __init__(self, redis: Multiplexer, meanwhile: Callable[[], Awaitable[None]]) -> None:
         super().__init__(redis)

@@ -1,4 +1,4 @@
-"""What the views told before Kafka was there gives way to what the topics hold."""
+"""State topics replace what the views contained before Kafka was available."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ async def test_a_campaign_whose_tombstone_was_compacted_is_forgotten(
 async def test_a_model_sha256_or_uri_with_a_path_removes_nothing(
     kafka: KafkaSettings, database: Database, pool: Pool, s3: ObjectStore, bucket: str, tmp_path: Path
 ) -> None:
-    """Neither a record nor a row of the view that names ../victim reaches the disk; their neighbours do."""
+    """A record or row that names ../victim is ignored; the valid ones are applied."""
     victim, models = tmp_path / "victim", tmp_path / "models"
     for folder in (victim, models):
         folder.mkdir()

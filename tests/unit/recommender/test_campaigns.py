@@ -1,4 +1,4 @@
-"""What is known of campaigns: between the topic and the view, and while models can't be had."""
+"""Campaigns from the topic and from the view, and while models cannot be loaded."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def a_filter() -> FilterChanged:
 
 
 class View:
-    """Postgres, in which something happens while it is read."""
+    """A database in which something changes during a read."""
 
     def __init__(self, rows: list[dict[str, Any]], meanwhile: Callable[[], None]) -> None:
         self._rows = rows
@@ -61,7 +61,7 @@ class View:
 
 
 class NoModels:
-    """An object store that is away."""
+    """An object store that is unavailable."""
 
     def get_paginator(self, _: str) -> Any:
         raise OSError
@@ -118,7 +118,7 @@ def _no_wait(delay: float | None) -> asyncio.Timeout:
 async def test_a_campaign_without_a_loaded_model_keeps_no_other_copy(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Copies go though a model can't be had, which is tried again ever less often."""
+    """Copies are removed while a model cannot be loaded, which is retried at growing intervals."""
     monkeypatch.setattr(module, "RETRY_SECONDS", 0.01)
     monkeypatch.setattr(module, "MAX_RETRY_SECONDS", 3600.0)
     old = tmp_path / ("b" * 64)

@@ -1,4 +1,4 @@
-"""What the items of a tenant take: nothing twice, nothing long in memory, nothing of what is gone."""
+"""The memory of a tenant's items: nothing twice, nothing long, nothing of removed items."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A campaign's model as the campaign's own settings have it."""
+"""A campaign's model with the campaign's configuration."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Users who are being erased: unknown to models, and nothing of before is taken in."""
+"""Users who are being erased: unknown to models, and their earlier events are left out."""
 
 from __future__ import annotations
 

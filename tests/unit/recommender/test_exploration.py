@@ -1,4 +1,4 @@
-"""Which items are young, and what lifts them."""
+"""Which items are young, and their bonus."""
 
 from __future__ import annotations
 

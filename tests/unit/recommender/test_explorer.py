@@ -1,4 +1,4 @@
-"""Bonuses are worked out once for all who ask, and go with their campaign."""
+"""Bonuses are computed once for concurrent requests, and released with their campaign."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tests.support.waiting import eventually
 
 
 class Counts:
-    """Redis: no item was shown; answers when it is let."""
+    """A stub without impressions that answers when the event is set."""
 
     def __init__(self) -> None:
         self.reads = 0

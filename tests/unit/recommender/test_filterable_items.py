@@ -1,4 +1,4 @@
-"""Items as filters see them: the shop overrides training field by field; masks are made once."""
+"""Items as filters see them: the shop overrides the training data by field; masks are cached."""
 
 from __future__ import annotations
 

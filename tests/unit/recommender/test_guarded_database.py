@@ -1,4 +1,4 @@
-"""The breaker before Postgres: it is for a server that is away, not for a question that is wrong."""
+"""The circuit breaker opens for a server that fails, not for an invalid query."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Failing:
-    """A database that raises, and counts how often it was asked."""
+    """A database that raises, and counts the queries."""
 
     def __init__(self, error: Exception) -> None:
         self.error = error

@@ -1,4 +1,4 @@
-"""Ids that can't be stored are refused by the application and by the fast path."""
+"""Ids that cannot be stored are rejected by the application and by the fast path."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ HEADERS = {"x-api-key": "between-services", "x-endcap-tenant": "shop"}
 
 
 class Answers:
-    """Answers anything, and remembers what it was asked."""
+    """A stub that answers any request, and records the ids."""
 
     def __init__(self) -> None:
         self.requested: list[str] = []

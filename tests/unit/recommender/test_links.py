@@ -1,4 +1,4 @@
-"""Linking a session to its user: not with every event, but before Redis forgets the link."""
+"""Sessions are linked to their users not with every event, but before the link expires."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MOMENT = HistoryEvent("shop", "u1", "s1", "i1", "view", 1_700_000_000.0, "e1")
 
 
 class Redis:
-    """Counts the links that are asked for."""
+    """A stub that counts the calls that link sessions."""
 
     def __init__(self) -> None:
         self.links = 0

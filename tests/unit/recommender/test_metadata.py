@@ -1,4 +1,4 @@
-"""metadataColumns: how cells of items are written, whichever way they came."""
+"""metadataColumns: how values of items are written, from either source."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which copies of models stay on local disk."""
+"""Which copies of models are kept on local disk."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_a_missing_folder_is_no_error(tmp_path: Path) -> None:
     "sha256", ["../victim", "..", "", ".", "/victim", "A" * 64, "a" * 63, "a" * 64 + "/.."]
 )
 def test_an_invalid_sha256_is_rejected(tmp_path: Path, sha256: str) -> None:
-    """Also for a record that got past the contract: the copy is checked where it is made."""
+    """The copy is verified even if a record got past the contract."""
     models, victim = tmp_path / "models", tmp_path / "victim"
     for folder in (models, victim):
         folder.mkdir()
@@ -90,7 +90,7 @@ def test_an_object_key_that_leaves_the_folder_is_rejected(tmp_path: Path, key: s
 
 
 class NoStore:
-    """An object store that is away."""
+    """An object store that is unavailable."""
 
     def get_paginator(self, _: str) -> Any:
         raise OSError("no store")

@@ -20,7 +20,7 @@ UNKNOWN = "x-endcap-unknown-parameters"
 
 
 class Answers:
-    """Remembers the limit of each request."""
+    """A stub that records the limit of each request."""
 
     def __init__(self) -> None:
         self.limits: list[tuple[str, int]] = []

@@ -1,4 +1,4 @@
-"""What is known of a user: Redis first, and Postgres no oftener than it can tell something new."""
+"""Properties of a user: from Redis, else from Postgres at most every ten seconds."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Redis:
 
 
 class Postgres:
-    """Postgres that always answers the same, and counts."""
+    """A database that always returns the same rows, and counts the reads."""
 
     def __init__(self, rows: list[dict[str, Any]] | None) -> None:
         self.rows = rows

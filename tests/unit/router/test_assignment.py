@@ -1,4 +1,4 @@
-"""Assignment: nobody moves, shares are as said, and two decisions know nothing of each other."""
+"""Assignment: units keep their variant, shares follow the weights, and the decisions are independent."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def experiment(**fields: object) -> Experiment:
 
 
 def test_buckets_never_change() -> None:
-    """Another number here moves every unit of every experiment of every shop."""
+    """A different number changes the assignments of every experiment of every shop."""
     assert bucket("salt", "variant", "user-1") == GOLDEN["user-1"]
     assert bucket("salt", "traffic", "Jürgen") == GOLDEN["Jürgen"]
 

@@ -1,4 +1,4 @@
-"""Publishing exposures: whatever one of them holds, the others are told."""
+"""An invalid exposure does not keep the others from being published."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ EXPERIMENT = Experiment(
 
 
 class Published:
-    """A publisher that remembers."""
+    """A publisher that records the units."""
 
     def __init__(self) -> None:
         self.units: list[str] = []

@@ -1,4 +1,4 @@
-"""What the recommender says of a request's parameters is what the router's caller reads."""
+"""The router returns the recommender's report of unknown parameters."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ HEADERS = {"x-api-key": "between-services", "x-endcap-tenant": "shop"}
 
 
 class Recommender:
-    """Knows `limit` alone."""
+    """A stub that knows the parameter `limit` alone."""
 
     async def answer_rest(self, _tenant: str, _path: str, _raw_path: str, query: str) -> Reply:
         headers = {"content-type": "application/json", "date": "today"}
