@@ -34,7 +34,7 @@ FROM sync.items_v1;
 
 -- campaigns --
 -- Every campaign with a model, read while Kafka is unavailable and for unknown names.
-SELECT tenant, name, arn, status, recipe, solution_version_arn, model_uri, model_sha256, config
+SELECT tenant, name, arn, status, recipe, solution_version_arn, model_uri, model_sha256, config, traits
 FROM engine.campaigns_v1
 WHERE model_uri IS NOT NULL;
 

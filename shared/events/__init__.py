@@ -6,7 +6,7 @@ On the wire an event is a CloudEvents 1.0 message in binary mode: its JSON is th
 
 from shared.events.batches import BatchCompleted, BatchFailed, TrainingRequested
 from shared.events.caches import CacheRefreshed
-from shared.events.campaigns import CampaignChanged, FilterChanged, TrackerChanged
+from shared.events.campaigns import CampaignChanged, FilterChanged, RecipeTraits, TrackerChanged
 from shared.events.envelope import Event, derived_id
 from shared.events.erasures import UserErased, UserErasureRequested
 from shared.events.experiments import VariantExposed
@@ -33,6 +33,7 @@ __all__ = [
     "OrderLine",
     "OrderPlaced",
     "OrderRefunded",
+    "RecipeTraits",
     "TrackerChanged",
     "TrainingRequested",
     "UserChanged",

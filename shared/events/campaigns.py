@@ -2,8 +2,25 @@
 
 from __future__ import annotations
 
+from pydantic import BaseModel, ConfigDict
+
 from shared.events.envelope import Document, Event, Name, Text
 from shared.events.values import CampaignName, ObjectUri, RecipeName, ResourceName, Sha256
+
+
+class RecipeTraits(BaseModel):
+    """How the model of a recipe is queried, and what replaces it; declared with the recipe in the engine."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    needs_user: bool = False
+    """A query must name a user as well as an item."""
+    ranks_only: bool = False
+    """The model ranks the items of a request, and recommends none by itself."""
+    explores: bool = False
+    """New items are recommended more often than their scores say."""
+    list_recipe: RecipeName = "popularity"
+    """The recipe whose precomputed lists replace the model while it is not loaded."""
 
 
 class CampaignChanged(Event):
@@ -17,6 +34,7 @@ class CampaignChanged(Event):
     model_uri: ObjectUri
     model_sha256: Sha256
     config: Document = {}
+    traits: RecipeTraits | None = None
 
     @property
     def key(self) -> str:

@@ -18,9 +18,6 @@ if TYPE_CHECKING:
     from shared.aws.personalize.exploration import Exploration
     from shared.models import Model
 
-EXPLORING = frozenset({"aws-user-personalization", "aws-ecomm-recommended-for-you"})
-"""Recipes that show young items more often than their scores say."""
-
 _SECONDS_PER_DAY = 86_400
 _MIN_FACTOR, _MAX_FACTOR = 0.5, 1.0
 """The bounds of the random factor. Arbitrary: the order of new items varies, and none loses its bonus."""

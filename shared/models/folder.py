@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.errors import Permanent
+from shared.events import RecipeTraits
 from shared.models.attributes import Attributes, Column, NumberKind, Texts
 from shared.models.components import TABLES, ScoringComponent
 from shared.models.context import Context
@@ -71,6 +72,7 @@ def save(model: Model, folder: Path | str) -> None:
         "attributes": {owner: _kinds(attributes) for owner, attributes in _attributes(model)},
         "deeds": list(model.interactions.event_types) if model.interactions.available else None,
         "context": None if model.context.columns is None else [model.context.columns, model.context.counted],
+        "traits": None if model.traits is None else model.traits.model_dump(),
         "notes": dict(model.notes),
     }
     text = json.dumps(meta, ensure_ascii=False, indent=1, sort_keys=True, allow_nan=False)
@@ -105,6 +107,7 @@ def load(folder: Path | str) -> Model:
             objective_scores=_array(folder, "tilt") if meta.get("tilted") else np.zeros(0, np.float32),
             interactions=_read_interactions(folder, meta.get("deeds")),
             context=_read_context(folder, meta.get("context")),
+            traits=_read_traits(meta.get("traits")),
         )
     except (OSError, KeyError, TypeError, ValueError) as error:
         raise Permanent(
@@ -194,6 +197,10 @@ def _read_context(folder: Path, known: list[list[str]] | None) -> Context:
     values = Ids(**_group(folder, "context-values", _IDS))
     arrays = _group(folder, "context", ("offsets", "items", "counts"))
     return Context(columns, counted, values, **arrays, totals=_array(folder, "context-met"))
+
+
+def _read_traits(meta: dict[str, Any] | None) -> RecipeTraits | None:
+    return None if meta is None else RecipeTraits.model_validate(meta)
 
 
 def _prefixed(group: str, arrays: dict[str, NDArray[Any]]) -> Iterator[tuple[str, NDArray[Any]]]:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.events import canonical_type
+from shared.events import RecipeTraits, canonical_type
 from shared.models.attributes import Attributes
 from shared.models.components import ScoringComponent
 from shared.models.context import Context
@@ -41,7 +41,8 @@ class Model:
     that of the newest event of all, both in epoch seconds, 0 without an event; models that were saved before
     these were kept have no times. `interactions` is the index for filters, and for recipes that leave out
     what a user bought. `context` is the distribution of items over the values of the interactions' metadata
-    columns. `objective_scores`, float32[items], is added to each item's score for users: an objective beside
+    columns. `traits` are those of the recipe; None in models that were saved before they were kept.
+    `objective_scores`, float32[items], is added to each item's score for users: an objective beside
     relevance; empty for none. `influence` is the weight of POPULARITY and FRESHNESS beside the similarity of
     items, 0 … 1; it belongs to a campaign or a job, not to the folder.
     """
@@ -63,6 +64,7 @@ class Model:
     influence: Mapping[str, float] = field(default_factory=dict)
     interactions: InteractionIndex = field(default_factory=InteractionIndex)
     context: Context = field(default_factory=Context)
+    traits: RecipeTraits | None = None
 
     @property
     def parts(self) -> tuple[ScoringComponent, ...]:

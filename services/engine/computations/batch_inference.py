@@ -22,7 +22,8 @@ from shared.aws.personalize.exploration import Exploration
 from shared.errors import Permanent
 from shared.filters import Filter, FilterError
 from shared.models import LaterEvents, Model
-from shared.models.exploration import EXPLORING, Bonus, eligible
+from shared.models.exploration import Bonus, eligible
+from shared.models.traits import earlier_traits
 
 INVALID_INPUT_PATH = "Invalid S3 input path."
 INVALID_OUTPUT_PATH = "Invalid S3 output path."
@@ -98,7 +99,8 @@ def _counts_later(spec: Spec, model: Model) -> bool:
 def _bonus(spec: Spec, model: Model) -> Bonus | None:
     """What lifts young items, where the job asks for that and the recipe explores."""
     config = Exploration.of(spec.exploration)
-    if not spec.exploration or config.weight == 0 or model.recipe not in EXPLORING:
+    traits = model.traits or earlier_traits(model.recipe)
+    if not spec.exploration or config.weight == 0 or not traits.explores:
         return None
     young = eligible(model, model.item_attributes.values("CREATION_TIMESTAMP"), config)
     met = model.popularity[young].astype(np.float64)

@@ -99,6 +99,7 @@ def _trained(
     return {
         "metrics": metrics,
         "model_sha256": fingerprint,
+        "traits": None if model.traits is None else model.traits.model_dump(),
         "notes": dict(model.notes),
         "imported": spec.parts.get("INTERACTIONS", []),
         "interactions": len(dataset),

@@ -214,6 +214,7 @@ def _deployed_model(version: state.SolutionVersion) -> state.CampaignFacts:
         solution_version_arn=version.arn,
         model_uri=model.model_uri,
         model_sha256=model.model_sha256,
+        traits=model.traits,
     )
 
 
@@ -239,6 +240,7 @@ def campaign_changed(campaign: state.Campaign) -> CampaignChanged:
         model_uri=campaign.facts.model_uri,
         model_sha256=campaign.facts.model_sha256,
         config=config.model_dump(mode="json", by_alias=True, exclude_none=True),
+        traits=campaign.facts.traits,
     )
 
 

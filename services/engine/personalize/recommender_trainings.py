@@ -97,6 +97,7 @@ def _with_model(
         "model_uri": model.model_uri,
         "model_sha256": model.model_sha256,
         "solution_version_arn": training.arn,
+        "traits": model.traits,
     }
     return recommender.facts.model_copy(update=members)
 
@@ -148,4 +149,5 @@ def recommender_changed(recommender: state.Recommender) -> CampaignChanged:
         model_uri=facts.model_uri,
         model_sha256=facts.model_sha256,
         config=recommender.config.model_dump(mode="json", by_alias=True, exclude_none=True),
+        traits=facts.traits,
     )

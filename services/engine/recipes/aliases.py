@@ -45,7 +45,7 @@ def _legacy(name: str, **changes: object) -> Recipe:
 
 
 RECIPES = (
-    RECIPE.variant(RECIPE.name, RECIPE.description, without_effect=_EXPLORING, fit=RECIPE.fit),
+    RECIPE.variant(RECIPE.name, RECIPE.description, without_effect=_EXPLORING, explores=True, fit=RECIPE.fit),
     RECIPE.variant(
         "aws-user-personalization-v2",
         "The successor of aws-user-personalization: items that a user will likely turn to next.",

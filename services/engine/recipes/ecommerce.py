@@ -129,6 +129,7 @@ RECIPES = (
         event_type="Purchase",
         fixed=_PURCHASES,
         needs=("itemId",),
+        list_recipe="similar-items",
     ),
     _use_case(
         "aws-ecomm-customers-who-viewed-x-also-viewed",
@@ -138,6 +139,7 @@ RECIPES = (
         event_type="View",
         fixed=_VIEWS,
         needs=("userId", "itemId"),
+        list_recipe="similar-items",
         excludes_purchased=True,
     ),
     _use_case(
@@ -148,6 +150,8 @@ RECIPES = (
         event_type="View",
         hyperparameters=user_personalization.RECIPE.hyperparameters,
         allowed=user_personalization.RECIPE.allowed,
+        explores=True,
+        list_recipe="user-personalization",
         excludes_purchased=True,
     ),
 )

@@ -54,7 +54,8 @@ def train(
         progress(step, _EVALUATION_SHARE + (1 - _EVALUATION_SHARE) * share)
 
     model = recipe.fit(dataset, config, fitting, selected)
-    return replace(model, interactions=_interaction_index(model, dataset)), values
+    index = _interaction_index(model, dataset)
+    return replace(model, interactions=index, traits=recipe.traits), values
 
 
 def _interaction_index(model: Model, dataset: Dataset) -> InteractionIndex:

@@ -90,5 +90,6 @@ RECIPE = Recipe(
     recipe_type="USER_PERSONALIZATION",
     description="Items that a user has not met yet in a wide catalogue, by a filter over users and items.",
     hyperparameters={"method": "gf-cf", "alpha": "0.3", "tastes": "256", "exclude_seen": "true"},
+    list_recipe="user-personalization",
     fit=_fit,
 )

@@ -62,5 +62,6 @@ RECIPE = Recipe(
         "exclude_seen": ("true", "false"),
     },
     adds_up=True,
+    list_recipe="item-affinity",
     fit=_fit,
 )

@@ -16,5 +16,6 @@ RECIPE = Recipe(
     description="What a customer will buy again, and what customers with the same habits buy.",
     hyperparameters=_HYPERPARAMETERS,
     allowed={"exclude_seen": ("auto", "true", "false")},
+    list_recipe="user-personalization",
     fit=BlendedEnsemble(_NAME, _HYPERPARAMETERS, ingredients.basket_candidates, HoldoutEvaluator.of),
 )

@@ -8,6 +8,7 @@ from typing import Any, Literal, Protocol
 
 from services.engine.training.dataset.dataset import Dataset
 from shared.errors import Permanent
+from shared.events import RecipeTraits
 from shared.models import Model
 
 Progress = Callable[[str, float], None]
@@ -80,7 +81,9 @@ class Recipe:
     an optimizationObjective. One that `adds_up` computes its tables from sums over users, which another
     backend may compute. An `incremental` one may update its models as items are added. One that
     `trains_sessions` trains on events of sessions without a user, as if each were a user; other recipes leave
-    them out. `offline_metrics` replaces the metrics of ranked lists, and `more_metrics` adds to them.
+    them out. One that `explores` recommends new items more often than their scores say. `list_recipe` is the
+    batch recipe whose lists replace a model that is not loaded. `offline_metrics` replaces the metrics of
+    ranked lists, and `more_metrics` adds to them.
     """
 
     name: str
@@ -107,6 +110,18 @@ class Recipe:
     adds_up: bool = field(default=False, kw_only=True)
     incremental: bool = field(default=False, kw_only=True)
     trains_sessions: bool = field(default=False, kw_only=True)
+    explores: bool = field(default=False, kw_only=True)
+    list_recipe: str = field(default="popularity", kw_only=True)
+
+    @property
+    def traits(self) -> RecipeTraits:
+        """Return what other services need to know of the recipe; its models and campaigns carry it."""
+        return RecipeTraits(
+            needs_user={"userId", "itemId"} <= set(self.needs),
+            ranks_only=self.ranks,
+            explores=self.explores,
+            list_recipe=self.list_recipe,
+        )
 
     def variant(self, name: str, description: str, **changes: Any) -> Recipe:
         """Return the same fit under another name, which its models carry."""

@@ -52,5 +52,6 @@ RECIPE = Recipe(
     needs=("itemId",),
     needs_interactions=False,
     incremental=True,
+    list_recipe="similar-items",
     fit=_fit,
 )

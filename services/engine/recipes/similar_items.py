@@ -66,5 +66,6 @@ RECIPE = Recipe(
     },
     needs=("itemId",),
     adds_up=True,
+    list_recipe="similar-items",
     fit=_fit,
 )

@@ -92,5 +92,6 @@ RECIPE = Recipe(
     },
     needs=("itemId",),
     feature_transformation="sims",
+    list_recipe="similar-items",
     fit=_fit,
 )

@@ -16,6 +16,7 @@ RECIPE = Recipe(
     description="Items that a user will likely turn to next, from the order of everybody's events.",
     hyperparameters=_HYPERPARAMETERS,
     allowed={"exclude_seen": ("auto", "true", "false")},
+    list_recipe="user-personalization",
     adds_up=True,
     fit=BlendedEnsemble(_NAME, _HYPERPARAMETERS, ingredients.user_candidates, HoldoutEvaluator.of),
 )

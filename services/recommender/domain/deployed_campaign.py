@@ -6,9 +6,11 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from shared.models.traits import earlier_traits
+
 if TYPE_CHECKING:
     from services.recommender.domain.filterable_items import FilterableItems
-    from shared.events import CampaignChanged
+    from shared.events import CampaignChanged, RecipeTraits
     from shared.models import Model
 
 
@@ -19,6 +21,12 @@ class DeployedCampaign:
     campaign: CampaignChanged
     model: Model | None = None
     filterable_items: FilterableItems | None = None
+
+    @cached_property
+    def traits(self) -> RecipeTraits:
+        """Return the recipe's traits: the campaign's or the model's, or else those of an earlier release."""
+        of_model = None if self.model is None else self.model.traits
+        return self.campaign.traits or of_model or earlier_traits(self.campaign.recipe)
 
     @cached_property
     def configured_model(self) -> Model | None:

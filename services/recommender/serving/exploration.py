@@ -11,7 +11,7 @@ import numpy as np
 
 from shared.aws.personalize.exploration import Exploration
 from shared.filters.syntax import key_of
-from shared.models.exploration import EXPLORING, Bonus, eligible
+from shared.models.exploration import Bonus, eligible
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -50,7 +50,7 @@ class Explorer:
         if deployed is None or model is None or deployed.filterable_items is None:
             return None
         campaign = deployed.campaign
-        if campaign.recipe not in EXPLORING:
+        if not deployed.traits.explores:
             return None
         now, items = time.monotonic(), deployed.filterable_items
         cached = self._cache.get(items)

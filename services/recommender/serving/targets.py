@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from services.recommender.domain.recipes import NEED_USER, POPULARITY, RANKING_ONLY, SIMILAR, list_recipe
+from services.recommender.domain.recipes import POPULARITY, SIMILAR
 from shared.aws import Arn, invalid_input, not_found
 from shared.aws.personalize.recommendation_ids import new_id
 
@@ -34,7 +34,7 @@ class Target:
     @property
     def only_ranks(self) -> bool:
         """Return whether the recipe only ranks the items of a request."""
-        return self.deployed is not None and self.deployed.campaign.recipe in RANKING_ONLY
+        return self.deployed is not None and self.deployed.traits.ranks_only
 
     @property
     def kind(self) -> str:
@@ -49,7 +49,7 @@ class Target:
 
     def check(self, user_id: str | None, item_id: str | None) -> None:
         """Raise InvalidInputException if the query lacks what the recipe requires."""
-        needs_user = self.deployed is not None and self.deployed.campaign.recipe in NEED_USER
+        needs_user = self.deployed is not None and self.deployed.traits.needs_user
         if (self.kind == "user" or needs_user) and not user_id:
             raise invalid_input(f"userId is required by the recipe of this {self._noun}.")
         if self.kind == "item" and not item_id:
@@ -112,4 +112,4 @@ class TargetResolver:
             raise not_found(f"There is no {arn.kind} {arn.name!r} here. Create it, or check the ARN: {text}")
         if deployed.campaign.status != "ACTIVE":
             raise not_found(f"The {arn.kind} {arn.name!r} is {deployed.campaign.status}, not ACTIVE.")
-        return Target(deployed.campaign.tenant, list_recipe(deployed.campaign.recipe), deployed)
+        return Target(deployed.campaign.tenant, deployed.traits.list_recipe, deployed)

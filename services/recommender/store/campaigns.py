@@ -255,5 +255,6 @@ def _parse_row(row: Record) -> CampaignChanged:
         occurred_at=datetime.now(UTC),
         model_sha256=row["model_sha256"],
         config=row["config"] or {},
+        traits=row["traits"],
         **{name: row[name] for name in names},
     )

@@ -14,7 +14,7 @@ from services.recommender.api.rest_answers import encode_body
 from services.recommender.domain.activations import Activation, ActiveGenerations
 from services.recommender.domain.catalogue import Catalogue
 from services.recommender.domain.history_events import Login, history_event, is_kept, login
-from services.recommender.domain.recipes import list_recipe, location_list_ids
+from services.recommender.domain.recipes import location_list_ids
 from shared.events import InteractionRecorded
 
 NOW = datetime(2026, 11, 20, tzinfo=UTC)
@@ -88,23 +88,6 @@ def test_the_highest_activation_wins_in_any_order(numbers: list[int]) -> None:
 
     assert active.of("shop").number == max(numbers)
     assert active.of("another").generations == {}
-
-
-@pytest.mark.parametrize(
-    ("recipe", "expected"),
-    [
-        ("aws-user-personalization", "user-personalization"),
-        ("endcap-next-basket", "user-personalization"),
-        ("endcap-graph", "user-personalization"),
-        ("endcap-session", "popularity"),
-        ("arn:aws:personalize:::recipe/aws-similar-items", "similar-items"),
-        ("endcap-item-affinity", "item-affinity"),
-        ("aws-popularity-count", "popularity"),
-        ("something-new", "popularity"),
-    ],
-)
-def test_every_engine_recipe_has_a_list_recipe(recipe: str, expected: str) -> None:
-    assert list_recipe(recipe) == expected
 
 
 def test_the_nearest_area_comes_first() -> None:

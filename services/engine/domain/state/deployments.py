@@ -11,6 +11,7 @@ from services.engine.domain.resources import Type
 from services.engine.domain.state.resource import ArnValue, Document, Facts, ResourceState
 from services.engine.domain.state.solutions import ModelFacts, TrainingDocument
 from services.engine.domain.state.updates import CampaignUpdate, RecommenderUpdate
+from shared.events import RecipeTraits
 
 
 class CampaignDocument(Document):
@@ -29,6 +30,7 @@ class CampaignFacts(Facts):
     solution_version_arn: ArnValue
     model_uri: str
     model_sha256: str
+    traits: RecipeTraits | None = None
 
 
 class Campaign(ResourceState):
@@ -60,6 +62,7 @@ class RecommenderFacts(Facts):
     model_uri: str | None = None
     model_sha256: str | None = None
     metrics: dict[str, float] | None = None
+    traits: RecipeTraits | None = None
     update_training: int | None = None
 
 

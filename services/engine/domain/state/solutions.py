@@ -10,6 +10,7 @@ from services.engine.domain.resources import Type
 from services.engine.domain.solution_config import SolutionConfig
 from services.engine.domain.state.resource import ArnValue, Document, Facts, ResourceState
 from services.engine.domain.state.updates import SolutionUpdate
+from shared.events import RecipeTraits
 
 
 class TrainingDocument(Document):
@@ -54,7 +55,8 @@ class ModelFacts(Facts):
     """A trained model, once there is one.
 
     `folder` is a prefix of the data bucket, `model_uri` the same with the bucket, `metrics` are offline
-    metrics. A model that was deleted because newer ones exist is `retired` and has no `model_uri`.
+    metrics, `traits` those of the recipe. A model that was deleted because newer ones exist is `retired` and
+    has no `model_uri`.
     """
 
     recipe: str
@@ -63,6 +65,7 @@ class ModelFacts(Facts):
     model_sha256: str | None = None
     metrics: dict[str, float] | None = None
     retired: bool | None = None
+    traits: RecipeTraits | None = None
 
 
 class SolutionVersionDocument(TrainingSettings):
