@@ -10,7 +10,7 @@ import botocore.session
 
 from services.engine.personalize import recipes, unsupported
 from services.engine.personalize.operations import TABLE
-from services.engine.recipes import RECIPES
+from services.engine.training.recipes import RECIPES
 
 SESSION = botocore.session.get_session()
 HEAD = """# Operations of Amazon Personalize

@@ -22,10 +22,10 @@ from services.engine.computations.batch_inference import (
 )
 from services.engine.computations.batch_lines import input_files, read_json
 from services.engine.domain.locations import Location
-from services.engine.recipes import segment_attribute_affinity
-from services.engine.recipes.segment_attribute_affinity import ItemsByAttribute
 from services.engine.store.objects import Object, Objects
 from services.engine.training.methods import user_segments
+from services.engine.training.recipes import segment_attribute_affinity
+from services.engine.training.recipes.segment_attribute_affinity import ItemsByAttribute
 from shared.errors import Permanent
 from shared.models import Model
 

@@ -17,12 +17,12 @@ import pyarrow.parquet as pq
 
 from services.engine.computations.batch_inference import fetch_model
 from services.engine.computations.context_counts import Tally
-from services.engine.recipes import RECIPES, Dataset, train
-from services.engine.recipes.recipe import excluded_columns
 from services.engine.store.objects import Objects, sha256_of
 from services.engine.training.dataset.columns import ROWS_PER_PIECE, ColumnStorage
 from services.engine.training.dataset.erasure import without_erased
 from services.engine.training.dataset.event_weights import counted_interactions
+from services.engine.training.recipes import RECIPES, Dataset, train
+from services.engine.training.recipes.recipe import excluded_columns
 from shared import models
 from shared.errors import Permanent
 from shared.events.values import LARGEST

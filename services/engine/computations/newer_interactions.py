@@ -9,8 +9,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from services.engine.recipes import Dataset
 from services.engine.store.objects import Objects
+from services.engine.training.recipes import Dataset
 from shared.models import Histories, Ids, InteractionIndex, LaterEvents, Model
 
 _COLUMNS = ("USER_ID", "ITEM_ID", "TIMESTAMP", "EVENT_TYPE")

@@ -22,8 +22,8 @@ from services.engine.jobs.dataset_exports import Exports
 from services.engine.jobs.metric_attributions import Attributions
 from services.engine.jobs.resource_job import Runner
 from services.engine.personalize import campaigns, incremental_updates, recommender_trainings
-from services.engine.recipes import RECIPES
 from services.engine.store import datasets, deleted_users, resources
+from services.engine.training.recipes import RECIPES
 from shared import jobs, outbox
 from shared.errors import Permanent
 from shared.events.topics import CAMPAIGNS

@@ -21,7 +21,7 @@ from services.engine.personalize.members import (
     WireModel,
     described_members,
 )
-from services.engine.recipes import RECIPES
+from services.engine.training.recipes import RECIPES
 from shared.aws import invalid_input
 
 DEFAULT_RESULTS = 25

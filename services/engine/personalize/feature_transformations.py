@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from services.engine.personalize import recipes
 from services.engine.personalize.context import OperationContext
 from services.engine.personalize.members import ArnText, Timestamp, WireModel
-from services.engine.recipes import RECIPES
-from services.engine.recipes.recipe import Recipe, shapes_data
+from services.engine.training.recipes import RECIPES
+from services.engine.training.recipes.recipe import Recipe, shapes_data
 from shared.aws import Arn, not_found
 
 

@@ -8,8 +8,8 @@ from typing import Literal
 from services.engine.domain.state import SolutionVersion
 from services.engine.personalize.context import OperationContext
 from services.engine.personalize.members import ArnText, Domain, Page, Timestamp, WireModel
-from services.engine.recipes import RECIPES
-from services.engine.recipes import Recipe as FittingRecipe
+from services.engine.training.recipes import RECIPES
+from services.engine.training.recipes import Recipe as FittingRecipe
 from shared.aws import Arn, invalid_input, not_found
 
 UNSUPPORTED = {

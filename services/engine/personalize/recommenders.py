@@ -19,7 +19,7 @@ from services.engine.personalize.members import (
     View,
     WireModel,
 )
-from services.engine.recipes import Recipe
+from services.engine.training.recipes import Recipe
 from shared.aws import invalid_input
 from shared.events.topics import CAMPAIGNS
 

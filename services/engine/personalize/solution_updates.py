@@ -9,7 +9,7 @@ from services.engine.domain.solution_config import SolutionConfig, SolutionUpdat
 from services.engine.personalize.context import OperationContext
 from services.engine.personalize.members import ArnText, WireModel, described_members
 from services.engine.personalize.solutions import SolutionCreated, check_incremental, check_schedule
-from services.engine.recipes import RECIPES
+from services.engine.training.recipes import RECIPES
 from shared.aws import invalid_input
 
 _SWITCHES = frozenset({"perform_auto_training", "perform_incremental_update"})

@@ -21,7 +21,7 @@ from services.engine.personalize.context import (
 )
 from services.engine.personalize.members import ArnText, Page, ResourceName, Tagged, WireModel
 from services.engine.personalize.solutions import VersionSummary
-from services.engine.recipes import RECIPES
+from services.engine.training.recipes import RECIPES
 from shared.aws import invalid_input
 
 

@@ -21,7 +21,7 @@ from services.engine.personalize.members import (
     WireModel,
     described_members,
 )
-from services.engine.recipes import Recipe, configuration
+from services.engine.training.recipes import Recipe, configuration
 from shared.aws import invalid_input
 from shared.errors import Permanent
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from botocore.exceptions import ClientError
 
-from services.engine.recipes import RECIPES
+from services.engine.training.recipes import RECIPES
 
 if TYPE_CHECKING:
     from tests.component.engine.conftest import Engine

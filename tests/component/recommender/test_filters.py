@@ -18,7 +18,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from services.engine.computations.context_counts import Tally
-from services.engine.recipes import RECIPES, Dataset, train
+from services.engine.training.recipes import RECIPES, Dataset, train
 from services.recommender.store.keys import impressions_key
 from shared.events import FilterChanged, UserChanged
 from shared.events.topics import CACHES, CAMPAIGNS, FILTERS, INTERACTIONS, ITEMS, USERS

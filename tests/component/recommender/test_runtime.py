@@ -16,8 +16,8 @@ import pyarrow as pa
 import pytest
 from botocore.exceptions import ClientError
 
-from services.engine.recipes import RECIPES, Dataset
-from services.engine.recipes.recipe import silent
+from services.engine.training.fitting import silent
+from services.engine.training.recipes import RECIPES, Dataset
 from shared.aws.personalize.recommendation_ids import is_from
 from shared.events.topics import CACHES, CAMPAIGNS, INTERACTIONS, ITEMS
 from shared.models import fingerprint, save

@@ -12,11 +12,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from services.engine.recipes import RECIPES, Dataset
 from services.engine.training.dataset.aggregates import EventRule, MatrixRequest
 from services.engine.training.dataset.event_weights import EVEN, GRADED, rule_mask
 from services.engine.training.distributed import spark as spark_aggregates
 from services.engine.training.distributed.aggregates import partial_aggregate
+from services.engine.training.recipes import RECIPES, Dataset
 from shared.models import Model
 
 pytestmark = [

@@ -15,7 +15,7 @@ import pytest
 from services.engine.computations.model_training import left_out
 from services.engine.domain import schemas
 from services.engine.jobs.received_rows import collect
-from services.engine.recipes import RECIPES, Dataset
+from services.engine.training.recipes import RECIPES, Dataset
 from shared.postgres import Database
 from shared.settings import PostgresSettings
 from tests.support.stack import Database as MigratedDatabase

@@ -8,8 +8,8 @@ from typing import Any
 import pyarrow as pa
 
 from services.engine.computations import newer_interactions
-from services.engine.recipes import RECIPES, Dataset, evaluate
-from services.engine.recipes.recipe import silent
+from services.engine.training.fitting import silent
+from services.engine.training.recipes import RECIPES, Dataset, evaluate
 from tests.load.quality.tasks import Task
 
 _MOST = 500

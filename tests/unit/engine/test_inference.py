@@ -12,9 +12,9 @@ from services.engine.computations.batch_filters import Sieve
 from services.engine.computations.batch_inference import Answerer, Line, parse_line, with_items
 from services.engine.computations.batch_lines import input_files
 from services.engine.domain.locations import Access, Buckets, Grant, Location
-from services.engine.recipes import RECIPES, Dataset
-from services.engine.recipes.recipe import silent
 from services.engine.store.objects import Object
+from services.engine.training.fitting import silent
+from services.engine.training.recipes import RECIPES, Dataset
 from shared.errors import Permanent
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pyarrow as pa
 
 from services.engine.computations.newer_interactions import of
-from services.engine.recipes import RECIPES, Dataset
-from services.engine.recipes.recipe import silent
+from services.engine.training.fitting import silent
+from services.engine.training.recipes import RECIPES, Dataset
 
 
 def dataset(*rows: tuple[str, str, int, str]) -> Dataset:

@@ -6,8 +6,8 @@ import pyarrow as pa
 import pytest
 
 from services.engine.computations.batch_segment import Line, Reader, conditions
-from services.engine.recipes import RECIPES, Dataset
-from services.engine.recipes.recipe import silent
+from services.engine.training.fitting import silent
+from services.engine.training.recipes import RECIPES, Dataset
 from shared.errors import Permanent
 
 

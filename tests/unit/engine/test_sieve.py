@@ -14,7 +14,7 @@ from services.engine.computations import batch_segment
 from services.engine.computations.batch_filters import Asked, Sieve, UserSieve, passes
 from services.engine.computations.batch_inference import Answerer
 from services.engine.computations.newer_interactions import interaction_index_of
-from services.engine.recipes import RECIPES, Dataset, train
+from services.engine.training.recipes import RECIPES, Dataset, train
 from shared.errors import Permanent
 from shared.filters import FilterError
 from shared.models import InteractionIndex, Model, load, save

@@ -10,7 +10,7 @@ import pytest
 from services.engine.computations import dataset_import, model_training
 from services.engine.domain.schemas import Column
 from services.engine.jobs import received_rows
-from services.engine.recipes import Dataset
+from services.engine.training.recipes import Dataset
 from shared.errors import Permanent
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from services.engine.recipes import RECIPES, Dataset
-from services.engine.recipes.recipe import silent
+from services.engine.training.fitting import silent
+from services.engine.training.recipes import RECIPES, Dataset
 from services.recommender.domain.deployed_campaign import DeployedCampaign
 from services.recommender.store.campaigns import Campaigns
 from shared.events import CampaignChanged

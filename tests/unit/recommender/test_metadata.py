@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pyarrow as pa
 import pytest
 
-from services.engine.recipes import Dataset
+from services.engine.training.recipes import Dataset
 from services.recommender.domain.catalogue import Catalogue
 from services.recommender.domain.filterable_items import FilterableItems
 from services.recommender.domain.properties import flat_properties

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import sparse
 
-from services.engine.recipes import tables
+from services.engine.training.methods import neighbour_tables
 from shared.models import Neighbours
 
 
@@ -33,4 +33,6 @@ def asymmetric_cosine(
         similarity = (count / scale).astype(np.float32)
         return sparse.coo_array((similarity, (row, item)), shape=common.shape).tocsr()
 
-    return tables.strongest_of_sparse(rows, user_items.shape[1], keep, tables.height(user_items))
+    return neighbour_tables.strongest_of_sparse(
+        rows, user_items.shape[1], keep, neighbour_tables.height(user_items)
+    )

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import linalg, sparse
 
-from services.engine.recipes import tables
+from services.engine.training.methods import neighbour_tables
 from services.engine.training.methods.gram import gram_matrix
 from shared.models import Neighbours
 
@@ -45,7 +45,7 @@ def ease_of_gram(gram: NDArray[np.float32], ridge: float, keep: int) -> Neighbou
     inverse = _inverse(gram)
     scale = (-1 / inverse.diagonal()).astype(np.float32)
     np.fill_diagonal(inverse, 0)
-    return tables.strongest(lambda begin, end: inverse[begin:end] * scale, items, keep)
+    return neighbour_tables.strongest(lambda begin, end: inverse[begin:end] * scale, items, keep)
 
 
 def _by_users(user_items: sparse.csr_array, ridge: float, keep: int) -> Neighbours:
@@ -63,7 +63,7 @@ def _by_users(user_items: sparse.csr_array, ridge: float, keep: int) -> Neighbou
         block[np.arange(end - begin), np.arange(begin, end)] = 0
         return np.asarray(block, np.float32)
 
-    return tables.strongest(rows, items, keep)
+    return neighbour_tables.strongest(rows, items, keep)
 
 
 def _inverse(matrix: NDArray[np.float32]) -> NDArray[np.float32]:

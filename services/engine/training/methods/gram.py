@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from services.engine.recipes import tables
+from services.engine.training.methods import neighbour_tables
 
 
 def gram_matrix(chunks: Iterable[sparse.csr_array], item_count: int) -> NDArray[np.float32]:
@@ -16,7 +16,7 @@ def gram_matrix(chunks: Iterable[sparse.csr_array], item_count: int) -> NDArray[
     total = np.zeros((item_count, item_count), np.float32)
     for chunk in chunks:
         transposed = chunk.T.tocsr()
-        height = tables.height(chunk)
+        height = neighbour_tables.height(chunk)
         for begin in range(0, item_count, height):
             total[begin : begin + height] += (transposed[begin : begin + height] @ chunk).toarray()
     return total

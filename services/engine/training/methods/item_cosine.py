@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from services.engine.recipes import tables
 from services.engine.training.dataset.aggregates import MatrixRequest
 from services.engine.training.dataset.dataset import Dataset
+from services.engine.training.methods import neighbour_tables
 from services.engine.training.methods.ease import DENSE_ITEMS
 from services.engine.training.methods.gram import gram_matrix
 from services.engine.training.methods.user_item_matrix import binary_matrix
@@ -42,8 +42,8 @@ def item_cosine(
     similarity = _Similarity(cooccurrence, shrinkage, words if words_weight > 0 else None, words_weight)
     count = len(dataset.item_ids)
     if count <= DENSE_ITEMS:
-        return tables.strongest(similarity.dense, count, keep)
-    return tables.strongest_of_sparse(similarity.sparse, count, keep, similarity.height)
+        return neighbour_tables.strongest(similarity.dense, count, keep)
+    return neighbour_tables.strongest_of_sparse(similarity.sparse, count, keep, similarity.height)
 
 
 class _Cooccurrence(Protocol):
@@ -162,13 +162,13 @@ class _Similarity:
     def sparse(self, begin: int, end: int) -> sparse.csr_array:
         """Return the same as a sparse block: CSR float32[rows, items]."""
         common = self._cooccurrence.rows(begin, end)
-        weights = self._of_users(common.data, tables.rows_of(common) + begin, common.indices)
+        weights = self._of_users(common.data, neighbour_tables.rows_of(common) + begin, common.indices)
         similarity = sparse.csr_array((weights, common.indices, common.indptr), shape=common.shape)
         if self._words is not None and self._word_items is not None:
             words = self._words[begin:end] @ self._word_items
-            words.data = self._of_words(words.data, tables.rows_of(words) + begin, words.indices)
+            words.data = self._of_words(words.data, neighbour_tables.rows_of(words) + begin, words.indices)
             similarity = similarity + words
-        return tables.without_diagonal(similarity.tocsr(), begin)
+        return neighbour_tables.without_diagonal(similarity.tocsr(), begin)
 
     def _of_users(
         self, common: NDArray[np.float32], row: NDArray[Any], item: NDArray[Any]

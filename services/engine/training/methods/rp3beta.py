@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from services.engine.recipes import tables
+from services.engine.training.methods import neighbour_tables
 from shared.models import Neighbours
 
 _PRODUCTS_PER_BLOCK = 4_000_000
@@ -36,9 +36,9 @@ def rp3beta(
     height = max(1, int(items * min(1.0, _PRODUCTS_PER_BLOCK / max(work, 1.0))))
 
     def rows(begin: int, end: int) -> sparse.csr_array:
-        return tables.without_diagonal((to_users[begin:end] @ to_items).tocsr(), begin)
+        return neighbour_tables.without_diagonal((to_users[begin:end] @ to_items).tocsr(), begin)
 
-    return tables.strongest_of_sparse(rows, items, keep, height)
+    return neighbour_tables.strongest_of_sparse(rows, items, keep, height)
 
 
 def _transition_powers(

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from services.engine.recipes import tables
 from services.engine.training.dataset.columns import Column
 from services.engine.training.dataset.dataset import Dataset
+from services.engine.training.methods import neighbour_tables
 from shared.models import Neighbours
 
 _WORD = re.compile(r"\w+")
@@ -72,7 +72,7 @@ def tfidf_neighbours(dataset: Dataset, keep: int, excluded: Collection[str] = ()
         cosine = np.minimum(block.data[kept], 1).astype(np.float32)
         return sparse.coo_array((cosine, (row[kept], item[kept])), shape=block.shape).tocsr()
 
-    return tables.strongest_of_sparse(rows, count, keep, tables.height(word_items))
+    return neighbour_tables.strongest_of_sparse(rows, count, keep, neighbour_tables.height(word_items))
 
 
 def _words_of_items(columns: Mapping[str, Column], count: int) -> Iterator[list[str]]:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from services.engine.recipes import tables
+from services.engine.training.methods import neighbour_tables
 from shared.models import Neighbours
 from shared.models.histories import WeightedEvents
 
@@ -101,13 +101,13 @@ def two_steps(table: Neighbours, keep: int) -> Neighbours:
 
     This reaches items that were never seen with an item: most of a wide catalogue.
     """
-    one_step = tables.matrix(table)
+    one_step = neighbour_tables.matrix(table)
     count = one_step.shape[0]
     totals = np.maximum(np.asarray(one_step.sum(axis=1)).ravel(), 1e-9)
     shares = (sparse.diags_array((1 / totals).astype(np.float32)) @ one_step).tocsr()
 
     def rows(begin: int, end: int) -> sparse.csr_array:
-        return tables.without_diagonal((shares[begin:end] @ shares).tocsr(), begin)
+        return neighbour_tables.without_diagonal((shares[begin:end] @ shares).tocsr(), begin)
 
     height = max(1, _PRODUCTS_PER_BLOCK // max(table.width**2, 1))
-    return tables.strongest_of_sparse(rows, count, keep, height)
+    return neighbour_tables.strongest_of_sparse(rows, count, keep, height)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pyarrow as pa
 import pytest
 
-from services.engine.recipes import Dataset
+from services.engine.training.recipes import Dataset
 
 DAY = 86_400
 START = 1_700_000_000

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from services.engine.recipes import RECIPES, Dataset, aliases
-from services.engine.recipes.recipe import silent
+from services.engine.training.fitting import silent
+from services.engine.training.recipes import RECIPES, Dataset, aliases
 from shared.models import Model
 
 ORIGINAL = "aws-user-personalization"

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from services.engine.domain import schemas
-from services.engine.recipes import RECIPES
-from services.engine.recipes.configuration import accepted_hyperparameters, check, check_columns
-from services.engine.recipes.recipe import Interval, Recipe
+from services.engine.training.recipes import RECIPES
+from services.engine.training.recipes.configuration import accepted_hyperparameters, check, check_columns
+from services.engine.training.recipes.recipe import Interval, Recipe
 from shared.errors import Permanent
 
 

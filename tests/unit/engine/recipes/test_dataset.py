@@ -11,7 +11,7 @@ import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.engine.recipes import Dataset
+from services.engine.training.recipes import Dataset
 
 
 def table(rows: list[tuple[Any, ...]], *more: str) -> pa.Table:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from services.engine.recipes import RECIPES, Dataset
-from services.engine.recipes.recipe import silent
+from services.engine.training.fitting import silent
+from services.engine.training.recipes import RECIPES, Dataset
 from shared.models import Model, load, save
 
 Rows = list[tuple[str, str, int, str]]

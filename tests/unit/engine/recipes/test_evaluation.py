@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from services.engine.recipes import RECIPES, Dataset, evaluation
-from services.engine.recipes.recipe import silent
 from services.engine.training.dataset.split import split_users
+from services.engine.training.fitting import silent
+from services.engine.training.recipes import RECIPES, Dataset, offline_evaluation
 from tests.unit.engine.recipes.conftest import crowd
 
 
@@ -14,7 +14,7 @@ def test_users_get_the_same_together_as_alone() -> None:
     for hidden in ("true", "false"):
         config = {"algorithmHyperParameters": {"exclude_seen": hidden}}
         model = recipe.fit(parted.train, config, silent, None)
-        assert evaluation.can_use_blocks(model)
-        together = [*evaluation.recommend_in_blocks(model, parted)]
-        assert together == [*evaluation.recommend_live(model, parted)]
+        assert offline_evaluation.can_use_blocks(model)
+        together = [*offline_evaluation.recommend_in_blocks(model, parted)]
+        assert together == [*offline_evaluation.recommend_live(model, parted)]
         assert len({tuple(items) for items in together}) > 1

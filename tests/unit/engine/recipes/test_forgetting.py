@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from services.engine.computations.model_deletion import without_users
-from services.engine.recipes import RECIPES, Dataset, Recipe
-from services.engine.recipes.recipe import silent
+from services.engine.training.fitting import silent
+from services.engine.training.recipes import RECIPES, Dataset, Recipe
 from shared.models import Model, load, save
 
 FORGOTTEN = ("ann", "dee")

@@ -7,10 +7,11 @@ import pyarrow as pa
 import pytest
 from scipy import sparse
 
-from services.engine.recipes import RECIPES, Dataset, tuning
-from services.engine.recipes.recipe import silent
+from services.engine.training.fitting import silent
 from services.engine.training.methods import gf_cf
 from services.engine.training.methods.gf_cf import GraphFilter
+from services.engine.training.recipes import RECIPES, Dataset
+from services.engine.training.selection import graph_filter_search
 from shared.models import Model
 
 RECIPE = RECIPES["endcap-graph"]
@@ -119,7 +120,7 @@ def test_twice_as_many_tastes_are_taken_where_they_find_more() -> None:
     matrix = np.kron(np.eye(16), np.ones((12, 20))) * (random.random((192, 320)) < 0.5)
     matrix += random.random(matrix.shape) < 0.02
     seen = sparse.csr_array((matrix > 0).astype(np.float32))
-    found, tried = tuning.best_filter(seen, GraphFilter(alpha=3.0, tastes=8))
+    found, tried = graph_filter_search.best_filter(seen, GraphFilter(alpha=3.0, tastes=8))
     assert found.tastes == 16
     powers = "leave 0.5, through 1.0, arrive 0.5"
     start, more = (tried[f"{powers}, alpha 3.0, tastes {count}"] for count in (8, 16))
@@ -147,10 +148,10 @@ def test_a_tuned_filter_is_the_best_of_those_tried() -> None:
 
 
 def test_twice_as_many_tastes_must_fit_into_memory() -> None:
-    assert tuning.doubled(256, 41_000) == 512
-    assert tuning.doubled(256, 100_000) == 256
+    assert graph_filter_search.doubled(256, 41_000) == 512
+    assert graph_filter_search.doubled(256, 100_000) == 256
 
 
 def test_nobody_with_enough_items_leaves_the_papers_settings() -> None:
     few = sparse.csr_array(np.eye(4, dtype=np.float32))
-    assert tuning.best_filter(few, GraphFilter()) == (GraphFilter(), {})
+    assert graph_filter_search.best_filter(few, GraphFilter()) == (GraphFilter(), {})

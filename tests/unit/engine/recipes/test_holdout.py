@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.engine.recipes import Dataset
 from services.engine.training.dataset.split import eligible, hold_out, split_users
+from services.engine.training.recipes import Dataset
 
 
 def shop(events: dict[str, list[int]]) -> Dataset:

@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from services.engine.recipes import RECIPES, Dataset, evaluate
 from services.engine.training.dataset.split import split_users
+from services.engine.training.recipes import RECIPES, Dataset, evaluate
 from tests.unit.engine.recipes.conftest import interactions
 
 RANK = "mean_reciprocal_rank_at_25"

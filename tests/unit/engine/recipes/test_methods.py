@@ -13,9 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import sparse
 
-from services.engine.recipes import tables
 from services.engine.training.dataset.dataset import Dataset
-from services.engine.training.methods import ease, rp3beta, transitions
+from services.engine.training.methods import ease, neighbour_tables, rp3beta, transitions
 from services.engine.training.methods.ease import ease as ease_weights
 from services.engine.training.methods.stan import stan
 from shared.models.histories import WeightedEvents
@@ -77,7 +76,7 @@ def test_followers_count_their_types_weights() -> None:
 
 
 def dense(table: Neighbours) -> np.ndarray:
-    return np.asarray(tables.matrix(table).toarray())
+    return np.asarray(neighbour_tables.matrix(table).toarray())
 
 
 @pytest.mark.parametrize("shape", [(40, 12), (12, 40)], ids=["more users", "more items"])
@@ -131,8 +130,8 @@ def test_sparse_and_dense_rows_are_cut_alike(count: int, keep: int, height: int,
     values = np.round(random.normal(size=(count, count)), 3).astype(np.float32)
     values[random.random(values.shape) < 0.4] = 0
     stored = sparse.csr_array(values)
-    one = tables.strongest(lambda low, high: values[low:high], count, keep)
-    other = tables.strongest_of_sparse(lambda low, high: stored[low:high], count, keep, height)
+    one = neighbour_tables.strongest(lambda low, high: values[low:high], count, keep)
+    other = neighbour_tables.strongest_of_sparse(lambda low, high: stored[low:high], count, keep, height)
     for item in range(count):
         strongest_first = sorted(
             np.flatnonzero(values[item]), key=lambda near: (-abs(values[item, near]), near)
@@ -150,8 +149,8 @@ def test_rows_of_a_wide_catalogue_are_cut_as_others_are() -> None:
     weights = random.choice([-2, -1, 1, 2], 4 * count).astype(np.float32)
     entries = (random.integers(0, count, 4 * count), random.integers(0, count, 4 * count))
     stored = sparse.coo_array((weights, entries), shape=(count, count)).tocsr()
-    one = tables.strongest_of_sparse(lambda low, high: stored[low:high], count, 2, count)
-    other = tables.strongest_of_sparse(lambda low, high: stored[low:high], count, 2, 4_000)
+    one = neighbour_tables.strongest_of_sparse(lambda low, high: stored[low:high], count, 2, count)
+    other = neighbour_tables.strongest_of_sparse(lambda low, high: stored[low:high], count, 2, 4_000)
     for name, column in one.arrays().items():
         assert np.array_equal(column, other.arrays()[name])
 

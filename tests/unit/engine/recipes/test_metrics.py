@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from services.engine.recipes.metrics import ndcg, precision, reciprocal_rank, solution_metrics
+from services.engine.training.evaluation.ranking_metrics import (
+    ndcg,
+    precision,
+    reciprocal_rank,
+    solution_metrics,
+)
 
 # Hits at ranks 2 and 5 of five: the example of the developer guide.
 EXAMPLE = [False, True, False, False, True]

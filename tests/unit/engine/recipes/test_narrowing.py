@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from services.engine.recipes import dense, ingredients, selection, trials
-from services.engine.recipes.dataset import Dataset
-from services.engine.recipes.holdout_evaluator import HoldoutEvaluator, Scores
-from services.engine.recipes.trials import ComponentConfig, TrialResult
-from services.engine.recipes.weights import EVEN, TypeWeights
+from services.engine.training.dataset.dataset import Dataset
+from services.engine.training.dataset.event_weights import EVEN, TypeWeights
+from services.engine.training.selection import candidates, dense_scores, grid_search, model_selection
+from services.engine.training.selection.grid_search import ComponentConfig, TrialResult
+from services.engine.training.selection.holdout_evaluator import HoldoutEvaluator, Scores
 from shared.models import Neighbours, Part
 from shared.models.workspace import Workspace
 
@@ -30,7 +30,7 @@ def test_some_rows_are_evenly_spaced_rows_of_the_whole(evaluator: HoldoutEvaluat
     step = -(-len(evaluator.relevant) // (len(evaluator.relevant) // 3))
     assert (some.folds[0].held.users == fold.held.users[::step]).all()
     assert (some.folds[0].relevant == fold.relevant[::step]).all()
-    seen, all_seen = some.folds[0].occasions(dict(EVEN)), fold.occasions(dict(EVEN))
+    seen, all_seen = some.folds[0].events(dict(EVEN)), fold.events(dict(EVEN))
     kept = all_seen.users % step == 0
     assert (seen.users == all_seen.users[kept] // step).all()
     assert (seen.items == all_seen.items[kept]).all()
@@ -39,14 +39,14 @@ def test_some_rows_are_evenly_spaced_rows_of_the_whole(evaluator: HoldoutEvaluat
 
 def test_a_dense_table_scores_as_its_neighbours_do(evaluator: HoldoutEvaluator, two_tastes: Dataset) -> None:
     fold = evaluator.folds[0]
-    table = ingredients.user_candidates(two_tastes)[0].variants["fade 0.8, backward 0.5"](
+    table = candidates.user_candidates(two_tastes)[0].variants["fade 0.8, backward 0.5"](
         fold.train, dict(EVEN)
     )
     assert isinstance(table, Neighbours)
-    assert dense.fits(table)
-    seen, (rows, items) = fold.occasions(dict(EVEN)), fold.relevant.shape
+    assert dense_scores.fits(table)
+    seen, (rows, items) = fold.events(dict(EVEN)), fold.relevant.shape
 
-    scores = dense.DenseTables().scores(table, seen, seen.shares(0.8, "event"), rows)
+    scores = dense_scores.DenseTables().scores(table, seen, seen.shares(0.8, "event"), rows)
 
     expected = Workspace(rows, items).scores([Part("p", table, 1.0, 0.8, "event")], seen, rows)
     np.testing.assert_allclose(scores, expected, atol=1e-6)
@@ -59,13 +59,13 @@ def test_a_sparse_or_very_large_table_stays_as_it_is(items: int, entries: int) -
     offsets = np.concatenate(([0], np.cumsum(counts)))
     table = Neighbours(offsets, np.zeros(entries, np.int32), np.ones(entries, np.float32))
 
-    assert not dense.fits(table)
+    assert not dense_scores.fits(table)
 
 
 def test_many_rows_are_asked_about_the_best_of_some_rows_only(
     evaluator: HoldoutEvaluator, two_tastes: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(trials, "_MANY_ROWS", len(evaluator.relevant) - 1)
+    monkeypatch.setattr(grid_search, "_MANY_ROWS", len(evaluator.relevant) - 1)
     asked: list[int] = []
     scored = HoldoutEvaluator.scores
 
@@ -76,8 +76,8 @@ def test_many_rows_are_asked_about_the_best_of_some_rows_only(
         return scored(evaluator, tables, weights, decay, unit)
 
     monkeypatch.setattr(HoldoutEvaluator, "scores", watched)
-    tried = trials.run_trials(
-        evaluator, ingredients.user_candidates(two_tastes)[0], dict(EVEN), [True, False]
+    tried = grid_search.run_trials(
+        evaluator, candidates.user_candidates(two_tastes)[0], dict(EVEN), [True, False]
     )
 
     assert asked.count(len(evaluator.relevant)) <= 2 < len(asked)
@@ -95,5 +95,5 @@ def tried(gain: float) -> TrialResult:
 def test_a_way_of_treating_seen_items_that_gains_less_than_half_is_not_mixed() -> None:
     far, near = [[tried(0.1)], [tried(0.14)]], [[tried(0.3)], [tried(0.2)]]
 
-    assert selection._promising({True: far, False: near}) == [False]
-    assert selection._promising({True: [[tried(0.15)]], False: near}) == [True, False]
+    assert model_selection._promising({True: far, False: near}) == [False]
+    assert model_selection._promising({True: [[tried(0.15)]], False: near}) == [True, False]

@@ -9,9 +9,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from services.engine.recipes import RECIPES, Dataset, evaluate
-from services.engine.recipes.objective import rewards
-from services.engine.recipes.recipe import silent
+from services.engine.training.fitting import silent
+from services.engine.training.recipes import RECIPES, Dataset, evaluate
+from services.engine.training.recipes.objective import rewards
 from shared.errors import Permanent
 from shared.models import Model, load, save
 

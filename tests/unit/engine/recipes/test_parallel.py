@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from services.engine.recipes.parallel import in_two_processes
+from services.engine.training.selection.parallel import in_two_processes
 
 
 @pytest.fixture(autouse=True)

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from services.engine.recipes import RECIPES, Dataset, Recipe, evaluate, train
-from services.engine.recipes.recipe import silent
+from services.engine.training.fitting import silent
+from services.engine.training.recipes import RECIPES, Dataset, Recipe, evaluate, train
 from shared.errors import Permanent
 from shared.events import canonical_type
 from shared.models import Model, fingerprint, load, save

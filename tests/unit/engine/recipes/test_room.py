@@ -10,10 +10,10 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from services.engine.recipes import RECIPES, Dataset, ecommerce, train
 from services.engine.training.dataset import columns
 from services.engine.training.dataset.columns import ColumnStorage
 from services.engine.training.methods import item_cosine
+from services.engine.training.recipes import RECIPES, Dataset, ecommerce, train
 from shared import models
 from tests.unit.engine.recipes.conftest import START, crowd, interactions
 

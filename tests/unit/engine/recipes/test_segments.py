@@ -8,10 +8,11 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from services.engine.recipes import RECIPES, Dataset, evaluate
-from services.engine.recipes.recipe import Recipe, silent
-from services.engine.recipes.segment_attribute_affinity import ItemsByAttribute
+from services.engine.training.fitting import silent
 from services.engine.training.methods import user_segments
+from services.engine.training.recipes import RECIPES, Dataset, evaluate
+from services.engine.training.recipes.recipe import Recipe
+from services.engine.training.recipes.segment_attribute_affinity import ItemsByAttribute
 from shared.errors import Permanent
 from shared.models import Model
 from tests.unit.engine.recipes.conftest import crowd

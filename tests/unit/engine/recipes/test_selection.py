@@ -10,20 +10,19 @@ from typing import Any
 import numpy as np
 import pytest
 
-from services.engine.recipes import (
-    RECIPES,
-    Dataset,
-    blending,
-    holdout_evaluator,
-    ingredients,
-    selection,
-    train,
-    trials,
-)
-from services.engine.recipes.holdout_evaluator import HoldoutEvaluator, Scores, sampled
-from services.engine.recipes.recipe import silent
 from services.engine.training.dataset.event_weights import EVEN, GRADED, TypeWeights
+from services.engine.training.fitting import silent
 from services.engine.training.methods import ease
+from services.engine.training.methods.repeat_consumption import repeat_consumption
+from services.engine.training.recipes import RECIPES, Dataset, train
+from services.engine.training.selection import (
+    blending,
+    candidates,
+    grid_search,
+    holdout_evaluator,
+    model_selection,
+)
+from services.engine.training.selection.holdout_evaluator import HoldoutEvaluator, Scores, sampled
 from shared.models.neighbours import Unit
 
 Read = Callable[[list[tuple[str, str, int, str]]], Dataset]
@@ -38,11 +37,11 @@ def evaluator(two_tastes: Dataset) -> HoldoutEvaluator:
     return found
 
 
-def choose(dataset: Dataset, configured: TypeWeights | None = None) -> selection.EnsembleConfig:
-    return selection.select_ensemble(
+def choose(dataset: Dataset, configured: TypeWeights | None = None) -> model_selection.EnsembleConfig:
+    return model_selection.select_ensemble(
         dataset,
         HoldoutEvaluator.of(dataset),
-        ingredients.user_candidates(dataset),
+        candidates.user_candidates(dataset),
         configured,
         silent,
         exclude_seen=None,
@@ -111,9 +110,9 @@ def test_the_best_variant_is_given_a_unit_and_a_decay_of_its_own(
     evaluator: HoldoutEvaluator, two_tastes: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where the default variant finds nothing, it can't say how the events of the others fade."""
-    real = next(iter(ingredients.user_candidates(two_tastes)[0].variants.values()))
-    nothing = ingredients.itself
-    candidates = ingredients.CandidateMethod("sequence", {"nothing": nothing, "real": real}, 0.8, "event")
+    real = next(iter(candidates.user_candidates(two_tastes)[0].variants.values()))
+    nothing = repeat_consumption
+    method = candidates.CandidateMethod("sequence", {"nothing": nothing, "real": real}, 0.8, "event")
     tries = []
     scored = HoldoutEvaluator.scores
 
@@ -124,7 +123,7 @@ def test_the_best_variant_is_given_a_unit_and_a_decay_of_its_own(
         return scored(evaluator, tables, weights, decay, unit)
 
     monkeypatch.setattr(HoldoutEvaluator, "scores", watched)
-    trials.run_trials(evaluator, candidates, dict(EVEN), [True])
+    grid_search.run_trials(evaluator, method, dict(EVEN), [True])
     items = len(two_tastes.item_ids)
     assert len({decay for entries, decay in tries if entries != items}) > 1
 
@@ -164,8 +163,8 @@ def test_few_rows_are_asked_in_several_draws(
 
 def test_the_mixtures_of_the_draws_are_averaged(evaluator: HoldoutEvaluator, two_tastes: Dataset) -> None:
     """Each draw's shares sum to 1, and so do those of the mean, but for parts that are cut off."""
-    candidates = ingredients.user_candidates(two_tastes)
-    found = [trials.run_trials(evaluator, each, dict(EVEN), [True])[True] for each in candidates]
+    methods = candidates.user_candidates(two_tastes)
+    found = [grid_search.run_trials(evaluator, each, dict(EVEN), [True])[True] for each in methods]
     parts, scores, gain = blending.averaged_ensemble(evaluator, found, exclude_seen=True)
     known = {each.part: each.scores for winners in found for each in winners}
     shares = [part.weight * known[replace(part, weight=1.0)].std() for part in parts]
@@ -216,10 +215,10 @@ def test_the_final_model_takes_over_what_was_chosen(two_tastes: Dataset) -> None
 
 def test_what_is_no_longer_offered_is_not_taken_over(two_tastes: Dataset) -> None:
     earlier = RECIPE.fit(two_tastes, {}, silent)
-    candidates = {candidate.name: candidate for candidate in ingredients.user_candidates(two_tastes, 1.0)}
+    methods = {method.name: method for method in candidates.user_candidates(two_tastes, 1.0)}
 
-    assert selection.reused_config(earlier, candidates)
-    assert selection.reused_config(earlier, {}) is None
+    assert model_selection.reused_config(earlier, methods)
+    assert model_selection.reused_config(earlier, {}) is None
 
 
 def test_an_update_judges_and_fits_with_the_earlier_choices(two_tastes: Dataset) -> None:

@@ -9,9 +9,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from services.engine.recipes import RECIPES, Dataset, train
-from services.engine.recipes.recipe import silent
+from services.engine.training.fitting import silent
 from services.engine.training.methods.tfidf import vectors
+from services.engine.training.recipes import RECIPES, Dataset, train
 from shared.errors import Permanent
 from shared.models import Model
 from tests.unit.engine.recipes.conftest import START, interactions

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from services.engine.recipes import RECIPES, Dataset
-from services.engine.recipes.recipe import silent
+from services.engine.training.fitting import silent
 from services.engine.training.methods import ease
 from services.engine.training.methods.tfidf import vectors
+from services.engine.training.recipes import RECIPES, Dataset
 from shared.models import Model
 
 RECIPE = RECIPES["aws-similar-items"]

@@ -10,11 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.engine.recipes import RECIPES, Dataset
-from services.engine.recipes.recipe import Hyperparameters, silent
-from services.engine.recipes.sims import within_percentiles
+from services.engine.training.fitting import silent
 from services.engine.training.methods.asymmetric_cosine import asymmetric_cosine
 from services.engine.training.methods.user_item_matrix import binary_matrix
+from services.engine.training.recipes import RECIPES, Dataset
+from services.engine.training.recipes.recipe import Hyperparameters
+from services.engine.training.recipes.sims import within_percentiles
 from tests.unit.engine.recipes.conftest import interactions
 
 RECIPE = RECIPES["aws-sims"]

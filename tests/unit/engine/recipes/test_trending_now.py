@@ -8,11 +8,11 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from services.engine.recipes import RECIPES, Dataset, evaluate
-from services.engine.recipes.configuration import check
-from services.engine.recipes.recipe import silent
-from services.engine.recipes.trending_now import accuracy
+from services.engine.training.fitting import silent
 from services.engine.training.methods.trend import rises
+from services.engine.training.recipes import RECIPES, Dataset, evaluate
+from services.engine.training.recipes.configuration import check
+from services.engine.training.recipes.trending_now import accuracy
 from shared.errors import Permanent
 
 RECIPE = RECIPES["aws-trending-now"]

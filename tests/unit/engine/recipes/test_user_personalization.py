@@ -4,8 +4,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from services.engine.recipes import RECIPES, Dataset, evaluate, ingredients
-from services.engine.recipes.recipe import silent
+from services.engine.training.fitting import silent
+from services.engine.training.recipes import RECIPES, Dataset, evaluate
+from services.engine.training.selection import candidates
 from shared.errors import Permanent
 from shared.models import Neighbours
 
@@ -67,11 +68,11 @@ def test_it_says_what_it_chose_and_why(two_tastes: Dataset) -> None:
     assert all(0 <= gain <= 1 for gain in notes["alone"].values())
 
 
-@pytest.mark.parametrize("bound", ["FEW_EVENTS", "_SHORT"])
+@pytest.mark.parametrize("bound", ["FEW_EVENTS", "_MOST_EVENTS_PER_USER"])
 def test_larger_shops_and_long_histories_do_without_sessions(
     two_tastes: Dataset, monkeypatch: pytest.MonkeyPatch, bound: str
 ) -> None:
-    monkeypatch.setattr(ingredients, bound, 1)
+    monkeypatch.setattr(candidates, bound, 1)
     names = {name.partition(",")[0] for name in RECIPE.fit(two_tastes, {}, silent).notes["alone"]}
     assert names == {"sequence", "ease", "together", "again"}
 
@@ -82,13 +83,13 @@ def test_two_steps_reach_what_was_never_together() -> None:
     second = [(f"v{user}", item, place) for user in range(40) for place, item in enumerate("bc")]
     users, items_, times = zip(*first, *second, strict=True)
     dataset = Dataset.from_arrow(pa.table({"USER_ID": users, "ITEM_ID": items_, "TIMESTAMP": times}))
-    candidates = {candidate.name: candidate for candidate in ingredients.user_candidates(dataset)}
-    [build] = candidates["two steps"].variants.values()
+    methods = {method.name: method for method in candidates.user_candidates(dataset)}
+    [build] = methods["two steps"].variants.values()
     table = build(dataset, {})
     assert isinstance(table, Neighbours)
     a, c = 0, 2
     assert c in table.row(a)[0]
-    [near, *_] = candidates["sequence"].variants.values()
+    [near, *_] = methods["sequence"].variants.values()
     once = near(dataset, {})
     assert isinstance(once, Neighbours)
     assert c not in once.row(a)[0]

@@ -7,13 +7,13 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from services.engine.recipes import Dataset
 from services.engine.training.dataset.event_weights import (
     configured_weights,
     counted_interactions,
     model_event_types,
     weights_of,
 )
+from services.engine.training.recipes import Dataset
 from shared.errors import Permanent
 
 ROWS = [

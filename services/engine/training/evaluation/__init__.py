@@ -1,0 +1,1 @@
+"""Offline metrics: of ranked lists, and of user segments."""
