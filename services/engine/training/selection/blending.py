@@ -40,7 +40,7 @@ def averaged_ensemble(
         gains.append(gain)
         for component in components:
             weights[replace(component, weight=1.0)] += component.weight / len(evaluator.draws)
-    scores = {result.part: result.scores for method in results for result in method}
+    scores = {result.config: result.scores for method in results for result in method}
     shares = {component: weight * _spread(scores[component]) for component, weight in weights.items()}
     largest = sorted(shares, key=lambda component: -shares[component])[:_MOST_COMPONENTS]
     ensemble = sum(
@@ -76,7 +76,7 @@ def _blended(
     first = max(results, key=lambda result: float(draw @ result.gains))
     left = [result for result in results if result is not first]
     spread = _spread(first.scores)
-    components, gain = [replace(first.part, weight=1 / spread)], float(draw @ first.gains)
+    components, gain = [replace(first.config, weight=1 / spread)], float(draw @ first.gains)
     ensemble = first.scores / np.float32(spread)
     while left:
         added = [_best_share(evaluator, ensemble, result, draw, exclude_seen=exclude_seen) for result in left]
@@ -89,7 +89,7 @@ def _blended(
         spread = _spread(left[best].scores)
         ensemble = (1 - share) * ensemble + (share / spread) * left[best].scores
         components = [replace(component, weight=component.weight * (1 - share)) for component in components]
-        components.append(replace(left[best].part, weight=share / spread))
+        components.append(replace(left[best].config, weight=share / spread))
         left = [result for number, result in enumerate(left) if number != best and added[number][0] > before]
     return components, gain
 

@@ -15,7 +15,7 @@ _FEWEST_SHARE = 1 / 64
 """Least share of cells with a weight. A dense row costs as much as a sixty-fourth of its cells one by one."""
 
 
-def fits(table: Neighbours) -> bool:
+def has_dense_copy(table: Neighbours) -> bool:
     """Return whether a dense matrix of the table fits into memory and makes scoring faster."""
     cells = (len(table.offsets) - 1) ** 2
     return cells <= _MOST_CELLS and len(table.items) >= cells * _FEWEST_SHARE
@@ -32,7 +32,7 @@ class DenseTables:
         self._copies: list[tuple[Neighbours, NDArray[np.float64]]] = []
 
     def scores(
-        self, table: Neighbours, seen: WeightedEvents, shares: Scores, rows: int
+        self, table: Neighbours, events: WeightedEvents, shares: Scores, rows: int
     ) -> NDArray[np.float32]:
         """Return the weighted mean over each row's events, float32[rows, items].
 
@@ -40,9 +40,9 @@ class DenseTables:
         float64, so that items which are worth as much score as much.
         """
         weights = self._dense(table)
-        offsets = np.searchsorted(seen.users, np.arange(rows + 1))
-        events = sparse.csr_array((shares, seen.items, offsets), shape=(rows, len(weights)))
-        return np.asarray(events @ weights, np.float32)
+        offsets = np.searchsorted(events.users, np.arange(rows + 1))
+        by_item = sparse.csr_array((shares, events.items, offsets), shape=(rows, len(weights)))
+        return np.asarray(by_item @ weights, np.float32)
 
     def _dense(self, table: Neighbours) -> NDArray[np.float64]:
         """Return the table as float64[items, items]."""

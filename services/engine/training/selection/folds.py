@@ -17,7 +17,10 @@ from shared.models.histories import WeightedEvents
 
 @dataclass(frozen=True)
 class Fold:
-    """One way of holding users out, in rows: who saw what, and what is to be found."""
+    """Training data without the newest events of held-out users, who are the rows of two matrices.
+
+    `excluded` (items that a row has seen) and `relevant` (items to be recommended) are bool[rows, items].
+    """
 
     train: Dataset
     held: Holdout
@@ -26,31 +29,31 @@ class Fold:
 
     @classmethod
     def of(cls, held: Holdout) -> Fold:
-        """Make the held-out users the rows of `excluded` (seen items) and `relevant` (items to find)."""
+        """Return the fold of a holdout; a row is a user of `held.users`, in their order."""
         shape = (len(held.users), len(held.train.item_ids))
-        marks = []
-        for part in (held.seen, held.relevant):
-            mark = np.zeros(shape, bool)
-            mark[np.searchsorted(held.users, part.users), part.items] = True
-            marks.append(mark)
-        return cls(held.train, held, marks[0], marks[1])
+        matrices = []
+        for events in (held.seen, held.relevant):
+            matrix = np.zeros(shape, bool)
+            matrix[np.searchsorted(held.users, events.users), events.items] = True
+            matrices.append(matrix)
+        return cls(held.train, held, matrices[0], matrices[1])
 
     def every(self, step: int) -> Fold:
-        """The same with each `step`-th row."""
+        """Return the fold with each `step`-th row."""
         users = self.held.users[::step]
         kept = np.zeros(len(self.train.user_ids), bool)
         kept[users] = True
-        parts = [part.where(kept[part.users]) for part in (self.held.seen, self.held.relevant)]
-        held = Holdout(self.train, parts[0], parts[1], users)
+        seen, relevant = (part.where(kept[part.users]) for part in (self.held.seen, self.held.relevant))
+        held = Holdout(self.train, seen, relevant, users)
         return Fold(self.train, held, self.excluded[::step], self.relevant[::step])
 
     def events(self, weights: TypeWeights) -> WeightedEvents:
-        """Return the newest events that each row has seen, as many as a model scores."""
-        seen = weighted_events(self.held.seen, weights)
-        recent = seen.ages("event") < HISTORY
+        """Return the newest events that each row has seen, as many as a model scores from."""
+        events = weighted_events(self.held.seen, weights)
+        recent = events.ages("event") < HISTORY
         return WeightedEvents(
-            np.searchsorted(self.held.users, seen.users[recent]),
-            seen.items[recent],
-            seen.times[recent],
-            seen.weights[recent],
+            np.searchsorted(self.held.users, events.users[recent]),
+            events.items[recent],
+            events.times[recent],
+            events.weights[recent],
         )

@@ -1,6 +1,6 @@
 """Independent tasks in two processes: this one and a fork of it, which sees the same data without a copy.
 
-Threads don't help: LAPACK and many loops of numpy hold Python's lock.
+Threads do not help: LAPACK and many loops of numpy hold Python's global lock.
 """
 
 from __future__ import annotations
@@ -23,10 +23,11 @@ _MOST_TASKS = 256
 def in_two_processes(
     tasks: Sequence[Callable[[], Result]], begun: Callable[[int], None] = lambda _: None
 ) -> list[Result]:
-    """Return what each task returns, in their order; `begun` hears in this process which task begins here.
+    """Return what each task returns, in their order.
 
-    Whoever is free takes the next task, so which process did one must not matter. What the fork can't do, or
-    leaves undone when it dies, this process does. Raises what a task raises. With one core nothing is forked.
+    `begun` is called with the number of each task that begins in this process. Whoever is free takes the next
+    task, so which process did one must not matter. This process does what the fork can't do, or leaves undone
+    when it dies. Raises what a task raises. With one core nothing is forked.
     """
     if len(os.sched_getaffinity(0)) < 2 or not 1 < len(tasks) < _MOST_TASKS:
         return one_by_one(tasks, begun)
@@ -57,7 +58,7 @@ def in_two_processes(
 
 
 def one_by_one(tasks: Sequence[Callable[[], Result]], begun: Callable[[int], None]) -> list[Result]:
-    """Return what each task returns, in their order; `begun` hears which task begins."""
+    """Return what each task returns, in their order; `begun` is called with the number of each."""
     return [_done(task, number, begun) for number, task in enumerate(tasks)]
 
 
@@ -108,7 +109,8 @@ def _read(file: int) -> dict[int, Any]:
     written = memoryview(mmap.mmap(file, size, access=mmap.ACCESS_COPY))
     results, place = {}, 0
 
-    def cut(length: int) -> memoryview:
+    def take(length: int) -> memoryview:
+        """Return the next bytes; raises EOFError where the fork died before it wrote them."""
         nonlocal place
         place += length
         if place > size:
@@ -117,7 +119,7 @@ def _read(file: int) -> dict[int, Any]:
 
     with suppress(EOFError):
         while place < size:
-            number, lengths = pickle.loads(cut(int.from_bytes(cut(8))))  # noqa: S301 - the fork wrote it
-            document, *buffers = [cut(length) for length in lengths]
+            number, lengths = pickle.loads(take(int.from_bytes(take(8))))  # noqa: S301 - the fork wrote it
+            document, *buffers = [take(length) for length in lengths]
             results[number] = pickle.loads(document, buffers=buffers)  # noqa: S301
     return results

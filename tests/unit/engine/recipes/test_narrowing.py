@@ -24,7 +24,7 @@ def evaluator(two_tastes: Dataset) -> HoldoutEvaluator:
 
 
 def test_some_rows_are_evenly_spaced_rows_of_the_whole(evaluator: HoldoutEvaluator) -> None:
-    fold, some = evaluator.folds[0], evaluator.some(len(evaluator.relevant) // 3)
+    fold, some = evaluator.folds[0], evaluator.subsample(len(evaluator.relevant) // 3)
 
     assert len(some.relevant) <= len(evaluator.relevant) // 3
     step = -(-len(evaluator.relevant) // (len(evaluator.relevant) // 3))
@@ -34,7 +34,7 @@ def test_some_rows_are_evenly_spaced_rows_of_the_whole(evaluator: HoldoutEvaluat
     kept = all_seen.users % step == 0
     assert (seen.users == all_seen.users[kept] // step).all()
     assert (seen.items == all_seen.items[kept]).all()
-    assert evaluator.some(len(evaluator.relevant)) is evaluator
+    assert evaluator.subsample(len(evaluator.relevant)) is evaluator
 
 
 def test_a_dense_table_scores_as_its_neighbours_do(evaluator: HoldoutEvaluator, two_tastes: Dataset) -> None:
@@ -43,7 +43,7 @@ def test_a_dense_table_scores_as_its_neighbours_do(evaluator: HoldoutEvaluator, 
         fold.train, dict(EVEN)
     )
     assert isinstance(table, Neighbours)
-    assert dense_scores.fits(table)
+    assert dense_scores.has_dense_copy(table)
     seen, (rows, items) = fold.events(dict(EVEN)), fold.relevant.shape
 
     scores = dense_scores.DenseTables().scores(table, seen, seen.shares(0.8, "event"), rows)
@@ -59,7 +59,7 @@ def test_a_sparse_or_very_large_table_stays_as_it_is(items: int, entries: int) -
     offsets = np.concatenate(([0], np.cumsum(counts)))
     table = Neighbours(offsets, np.zeros(entries, np.int32), np.ones(entries, np.float32))
 
-    assert not dense_scores.fits(table)
+    assert not dense_scores.has_dense_copy(table)
 
 
 def test_many_rows_are_asked_about_the_best_of_some_rows_only(

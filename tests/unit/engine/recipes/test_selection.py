@@ -134,7 +134,7 @@ def test_too_few_users_are_not_held_out(two_tastes: Dataset) -> None:
     choice = choose(few)
     assert choice.notes["held_out_users"] == 0
     assert not choice.exclude_seen
-    assert {part.weight for part in choice.parts} == {1.0}
+    assert {part.weight for part in choice.components} == {1.0}
 
 
 def test_large_data_is_judged_on_a_draw_of_its_users(
@@ -166,7 +166,7 @@ def test_the_mixtures_of_the_draws_are_averaged(evaluator: HoldoutEvaluator, two
     methods = candidates.user_candidates(two_tastes)
     found = [grid_search.run_trials(evaluator, each, dict(EVEN), [True])[True] for each in methods]
     parts, scores, gain = blending.averaged_ensemble(evaluator, found, exclude_seen=True)
-    known = {each.part: each.scores for winners in found for each in winners}
+    known = {each.config: each.scores for winners in found for each in winners}
     shares = [part.weight * known[replace(part, weight=1.0)].std() for part in parts]
     assert 0.8 < sum(shares) <= 1.001
     assert 0 < gain < 1.001
@@ -258,7 +258,7 @@ def test_twice_as_many_are_asked_where_nobody_comes_back(
 ) -> None:
     dataset = read(events)
     width = len(dataset.item_ids)
-    monkeypatch.setattr(holdout_evaluator, "_FEWEST_ASKED", 1)
+    monkeypatch.setattr(holdout_evaluator, "_LEAST_LIMIT", 1)
     monkeypatch.setattr(holdout_evaluator, "_CELLS", 4 * width)
     monkeypatch.setattr(holdout_evaluator, "_CELLS_WITHOUT_REPEATS", 8 * width)
     evaluator = HoldoutEvaluator.of(dataset)
