@@ -45,10 +45,6 @@ class DistributedAggregates(Protocol):
         """Return the matrix in the dataset's numbers of items: CSR float64[items, items]."""
         ...
 
-    def summed(self, request: MatrixRequest) -> sparse.csr_array:
-        """Return `matrix`."""
-        ...
-
 
 @dataclass(frozen=True)
 class Dataset:
@@ -149,16 +145,6 @@ class Dataset:
     def active_users(self) -> int:
         """Return how many users have interactions."""
         return int(np.count_nonzero(self.users[1:] != self.users[:-1])) + 1 if len(self) else 0
-
-    @property
-    def active(self) -> int:
-        """Return `active_users`."""
-        return self.active_users
-
-    @property
-    def elsewhere(self) -> DistributedAggregates | None:
-        """Return `aggregates`."""
-        return self.aggregates
 
     def count(self, event_type: str) -> int:
         """Return how many interactions are of a type, in any spelling."""

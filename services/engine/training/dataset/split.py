@@ -23,11 +23,6 @@ class Holdout:
     relevant: Dataset
     users: NDArray[np.int64]
 
-    @property
-    def sought(self) -> Dataset:
-        """Return `relevant`."""
-        return self.relevant
-
 
 def eligible(dataset: Dataset) -> NDArray[np.int64]:
     """Return the users with at least two distinct (item, second) pairs: int64[users]."""

@@ -139,10 +139,6 @@ class SparkAggregates:
             self.last[key] = matrix
         return self.last[key]
 
-    def summed(self, request: MatrixRequest) -> sparse.csr_array:
-        """Return `matrix`."""
-        return self.matrix(request)
-
     def _sum(self, request: MatrixRequest) -> sparse.csr_array:
         selection, item_ids = self.selection, self.item_ids
 

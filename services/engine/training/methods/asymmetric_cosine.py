@@ -25,6 +25,7 @@ def asymmetric_cosine(
     popularity = np.maximum(np.diff(item_users.indptr), 1).astype(np.float64)
 
     def rows(begin: int, end: int) -> sparse.csr_array:
+        """Return a block of rows: CSR float32[rows, items]."""
         common = (item_users[begin:end] @ user_items).tocoo()
         row, item = common.coords
         kept = (row + begin != item) & (common.data >= min_common)

@@ -59,6 +59,7 @@ def _by_users(user_items: sparse.csr_array, ridge: float, keep: int) -> Neighbou
     scale = (1 / np.maximum(1 - diagonal, 1e-6)).astype(np.float32)
 
     def rows(begin: int, end: int) -> NDArray[np.float32]:
+        """Return a block of rows: float32[rows, items]."""
         block = (transposed[begin:end] @ half) * scale
         block[np.arange(end - begin), np.arange(begin, end)] = 0
         return np.asarray(block, np.float32)

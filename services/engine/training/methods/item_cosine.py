@@ -84,6 +84,7 @@ class _LazyCooccurrence:
         self.work = float((np.diff(user_items.indptr).astype(np.float64) ** 2).sum())
 
     def rows(self, begin: int, end: int) -> sparse.csr_array:
+        """Return a block of rows: CSR float32[rows, items]."""
         block: sparse.csr_array = self._item_users[begin:end] @ self._user_items
         return block
 
@@ -101,6 +102,7 @@ class _DenseCooccurrence:
         self.work = float(matrix.size)
 
     def rows(self, begin: int, end: int) -> sparse.csr_array:
+        """Return a block of rows: CSR float32[rows, items]."""
         return sparse.csr_array(self.dense(begin, end))
 
     def dense(self, begin: int, end: int) -> NDArray[np.float32]:
@@ -117,6 +119,7 @@ class _SummedCooccurrence:
         self.work = float(matrix.nnz)
 
     def rows(self, begin: int, end: int) -> sparse.csr_array:
+        """Return a block of rows: CSR float32[rows, items]."""
         return self._matrix[begin:end]
 
     def dense(self, begin: int, end: int) -> NDArray[np.float32]:

@@ -36,6 +36,7 @@ def rp3beta(
     height = max(1, int(items * min(1.0, _PRODUCTS_PER_BLOCK / max(work, 1.0))))
 
     def rows(begin: int, end: int) -> sparse.csr_array:
+        """Return a block of rows: CSR float32[rows, items]."""
         return neighbour_tables.without_diagonal((to_users[begin:end] @ to_items).tocsr(), begin)
 
     return neighbour_tables.strongest_of_sparse(rows, items, keep, height)

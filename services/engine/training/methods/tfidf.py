@@ -66,6 +66,7 @@ def tfidf_neighbours(dataset: Dataset, keep: int, excluded: Collection[str] = ()
     word_items = item_words.T.tocsr()
 
     def rows(begin: int, end: int) -> sparse.csr_array:
+        """Return a block of rows: CSR float32[rows, items]."""
         block = (item_words[begin:end] @ word_items).tocoo()
         row, item = block.coords
         kept = row + begin != item

@@ -107,6 +107,7 @@ def two_steps(table: Neighbours, keep: int) -> Neighbours:
     shares = (sparse.diags_array((1 / totals).astype(np.float32)) @ one_step).tocsr()
 
     def rows(begin: int, end: int) -> sparse.csr_array:
+        """Return a block of rows: CSR float32[rows, items]."""
         return neighbour_tables.without_diagonal((shares[begin:end] @ shares).tocsr(), begin)
 
     height = max(1, _PRODUCTS_PER_BLOCK // max(table.width**2, 1))
