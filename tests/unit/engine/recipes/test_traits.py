@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from services.engine.recipes import RECIPES, Dataset, train
+from services.engine.training.recipes import RECIPES, Dataset, train
 from shared.models import load, save
 from shared.models.traits import EARLIER_TRAITS, earlier_traits
 
