@@ -17,7 +17,7 @@ from shared.aws import WireModel
 
 
 class CampaignConfig(WireModel):
-    """How a campaign explores, and whether it deploys each new version of its solution."""
+    """The settings of a campaign: exploration, metadata, and automatic deployment of new versions."""
 
     item_exploration_config: ExplorationConfig | None = None
     enable_metadata_with_recommendations: bool | None = None
@@ -26,7 +26,7 @@ class CampaignConfig(WireModel):
 
 
 class RecommenderConfig(WireModel):
-    """How a recommender explores, whether it returns metadata, and the columns that it is trained on."""
+    """The settings of a recommender: exploration, metadata, and the columns that it is trained on."""
 
     item_exploration_config: ExplorationConfig | None = None
     min_recommendation_requests_per_second: Annotated[int, Field(ge=1)] | None = None
@@ -35,7 +35,7 @@ class RecommenderConfig(WireModel):
 
 
 class BatchInferenceJobConfig(WireModel):
-    """How a batch inference job explores."""
+    """The settings of a batch inference job: exploration and ranking."""
 
     item_exploration_config: ExplorationConfig | None = None
     ranking_influence: RankingInfluence | None = None

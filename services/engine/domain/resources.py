@@ -1,4 +1,4 @@
-"""What all resources of the control plane have in common."""
+"""The columns, types and statuses of the resources of the control plane."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the handler of an operation works with: the caller's resources, settings, page tokens and events."""
+"""The context of an operation: the resources of the caller, settings, page tokens and events."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class NewState:
 
 @dataclass(frozen=True, slots=True)
 class OperationContext:
-    """What a handler works with. All changes of one call are in one transaction.
+    """The arguments that all handlers share. All changes of one call are in one transaction.
 
     `access_key_id` is that of a call whose signature was verified, else empty. A `read_only` call sees
     resources that are being deleted; a call that changes something cannot use them.

@@ -1,4 +1,4 @@
-"""How jobs are created: each is a pending resource below the resource that it works on."""
+"""The creation of jobs. A job is a pending resource below the resource that it works on."""
 
 from __future__ import annotations
 

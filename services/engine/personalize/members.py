@@ -1,4 +1,4 @@
-"""What the requests and answers of all resource types have in common: tags, pages and views."""
+"""Tags, pages and views, which the requests and answers of all resource types share."""
 
 from __future__ import annotations
 

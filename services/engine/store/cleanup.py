@@ -1,4 +1,4 @@
-"""What is to be deleted: prefixes of the data bucket, old models, and rows that are no longer needed."""
+"""The deletion of prefixes of the data bucket, old models, and rows that are no longer needed."""
 
 from __future__ import annotations
 

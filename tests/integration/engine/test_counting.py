@@ -1,4 +1,4 @@
-"""What metric attributions have to count: closed quarters of an hour, each when its events changed."""
+"""The buckets that metric attributions have to count: closed ones whose events have changed."""
 
 from __future__ import annotations
 

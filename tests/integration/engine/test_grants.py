@@ -1,4 +1,4 @@
-"""Which places of the object store jobs may use: grants of operators, and who needs none."""
+"""The locations of the object store that jobs may use: grants of operators, and jobs that need none."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How many resources an account and a dataset group may have."""
+"""The quotas of accounts and dataset groups."""
 
 from __future__ import annotations
 

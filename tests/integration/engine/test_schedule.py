@@ -1,4 +1,4 @@
-"""What trains by itself: once, however many workers look, and models that are made anew in their place."""
+"""Automatic training, which several workers begin once, and incremental updates, which replace models."""
 
 from __future__ import annotations
 

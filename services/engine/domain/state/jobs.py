@@ -14,7 +14,7 @@ IngestionMode = Literal["BULK", "PUT", "ALL"]
 
 
 class JobFacts(Facts):
-    """What a job needs beside its document.
+    """The facts of a job.
 
     `store_key` is the access key id with which it uses the object store, or None for the tenant's keys.
     """
@@ -73,7 +73,7 @@ class DataDeletionJobDocument(Document):
 
 
 class DataDeletionJobFacts(JobFacts):
-    """What a data deletion job has done so far.
+    """The results of a data deletion job so far.
 
     `deleted` counts rows, `models` counts models that were rewritten. `receipt` says what each service has
     erased, once all have confirmed.

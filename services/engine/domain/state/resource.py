@@ -1,4 +1,4 @@
-"""What the typed states of all resource types have in common."""
+"""The base classes of the typed states."""
 
 from __future__ import annotations
 
