@@ -148,7 +148,7 @@ def _origins(options: argparse.Namespace) -> Origins:
     """Return the origins of the arguments; raise Permanent if they do not suit the key."""
     if options.origin is None:
         if options.require_origin:
-            raise Permanent("--require-origin requires --origin, which says which origins may use the key.")
+            raise Permanent("--require-origin needs --origin, which says which origins may use the key.")
         return Origins()
     if options.scope in {"service", "aws"}:
         raise Permanent("--origin is for the API keys of a tenant, which web pages may hold.")

@@ -279,7 +279,7 @@ def test_an_operator_allows_lists_and_takes_back(database: MigratedDatabase, tmp
     assert "of the lake" not in listed
     assert command("keys", *account, "ENDCLAKE") == (
         1,
-        "buckets: The secret is read from standard input, and there is none.\n",
+        "buckets: The secret is read from standard input, which is empty.\n",
     )
     assert command("drop-keys", *account)[0] == 0
     assert command("remove", *account, "s3://lake/in/")[0] == 0

@@ -167,9 +167,10 @@ async def test_a_solution_changes_its_schedule_and_its_events(
 
     described = (await ask(dispatcher, "DescribeSolution", solutionArn=solution)).solution
     assert described.perform_auto_training is False
-    assert described.solution_config == {"algorithmHyperParameters": {"shrinkage": "1"}, **update}
-    assert described.latest_solution_update["performAutoTraining"] is False
-    assert "solutionUpdateConfig" not in described.latest_solution_update
+    answer = described.model_dump(by_alias=True, exclude_none=True)
+    assert answer["solutionConfig"] == {"algorithmHyperParameters": {"shrinkage": "1"}, **update}
+    assert answer["latestSolutionUpdate"]["performAutoTraining"] is False
+    assert "solutionUpdateConfig" not in answer["latestSolutionUpdate"]
 
 
 async def test_a_solutions_update_says_what_to_change(dispatcher: OperationDispatcher, solution: str) -> None:
