@@ -1,4 +1,4 @@
-"""Folders of files whose names come from elsewhere: nothing outside of a folder is written or removed."""
+"""Paths inside of a folder for names that come from outside, such as requests and archives."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from shared.errors import Permanent
 
 
 def inside(folder: Path, name: str) -> Path:
-    """Return the path of an entry of a folder; Permanent for a name that could mean anything else."""
+    """Return the path of an entry of a folder; raises Permanent for a name that is not one path component."""
     if not name or name in {".", ".."} or "/" in name or "\\" in name or "\0" in name:
         raise Permanent(f"{name!r} is not the name of a file")
     return folder / name
 
 
 def remove(folder: Path, name: str, *, missing_ok: bool = False) -> None:
-    """Remove a folder inside of `folder` with all that it holds; a link to one is removed itself.
+    """Remove a subfolder with its contents; of a symbolic link, only the link.
 
-    Permanent for a name that leads elsewhere. With `missing_ok` an entry that is gone, or that another
-    process is removing, is no error.
+    Raises Permanent for a name that is not one path component. With `missing_ok` it is not an error if the
+    entry does not exist or another process is removing it.
     """
     entry = inside(folder, name)
     if entry.is_symlink():

@@ -1,4 +1,4 @@
-"""Passwords in text that people read: settings, logs, and the texts of errors."""
+"""Masking of passwords in text that people read: settings, logs and error messages."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from urllib.parse import unquote_plus
 
 MASK: Final = "********"
 
-# user:password@ of a URL (RFC 3986, section 3.2.1). The password goes on to the last @, since people forget
-# to encode an @ or a slash in it; digits with a slash behind are a port.
+# user:password@ of a URL (RFC 3986, section 3.2.1). The password ends at the last @, since people forget to
+# encode an @ or a slash in it; digits before a slash are a port.
 _USERINFO: Final = re.compile(r"(?<=://)([^:/@\s?#]*):(?!\d{1,5}[/?#])((?:(?!://)\S)+)@")
-# Parameters of a query; the libraries that read them decode their names.
+# Parameters of a query string, whose names may be percent-encoded.
 _PARAMETER: Final = re.compile(r"(?<=[?&;])([^=&;#\s]{1,100})=([^&#\s]*)")
-# `host=db password=…`, as libpq has it.
+# `host=db password=…`, the keyword format of libpq.
 _KEYWORD: Final = re.compile(
     r"\b(password|sslpassword|passfile)(\s*=\s*)('(?:[^'\\]|\\.)*'|\"[^\"]*\"|[^\s,;)&]+)", re.IGNORECASE
 )
@@ -23,9 +23,9 @@ _SECRET_NAME: Final = re.compile(
 
 
 def masked(text: str) -> str:
-    """Return the text with asterisks for each password in it, above all in URLs.
+    """Return the text with asterisks for each password, above all in URLs.
 
-    Masks user information and the parameters `password`, `sslpassword`, `passfile`, `token` and the like.
+    It masks user information and parameters such as `password`, `sslpassword`, `passfile` and `token`.
     """
     if "://" not in text and "=" not in text:
         return text

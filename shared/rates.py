@@ -1,4 +1,4 @@
-"""Token buckets: how many calls each key may make in a second, counted in this process alone."""
+"""Token buckets: rate limits per key, counted in this process alone."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from collections.abc import Hashable
 from dataclasses import dataclass, field
 
 MOST_BUCKETS = 10_000
-"""Buckets that are kept, about 2 MB; beyond it the oldest one goes, and its key begins with a full one."""
+"""Buckets that are kept, about 2 MB; above it the oldest is dropped, and its key starts with a full one."""
 
 
 @dataclass(slots=True)
 class TokenBuckets:
-    """A bucket of tokens per key. A bucket holds `burst_seconds` worth of calls and refills over time.
+    """A token bucket per key, which holds the calls of `burst_seconds` and refills at `per_second`.
 
     A `per_second` of 0 sets no limit.
     """
@@ -21,7 +21,7 @@ class TokenBuckets:
     _buckets: dict[Hashable, tuple[float, float]] = field(default_factory=dict)
 
     def wait_seconds(self, key: Hashable, now_seconds: float) -> float:
-        """Take a token and return 0.0; where none is left return the seconds until there is one.
+        """Take a token and return 0.0; without one, return the seconds until the next token.
 
         `now_seconds` comes from a clock that never goes back. Costs about 0.4 µs.
         """

@@ -1,4 +1,4 @@
-"""The object store: boto3 against any S3 endpoint, off the event loop."""
+"""The object store: boto3 with any S3 endpoint."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 
 def client(settings: S3Settings) -> S3Client:
-    """A boto3 client; it is thread-safe, so call it through `asyncio.to_thread`.
+    """Return a boto3 client. It blocks and is thread-safe: call it through `asyncio.to_thread`.
 
-    Path-style addresses, because a self-hosted store rarely has a wildcard DNS name.
+    Self-hosted stores get path-style addresses, because they rarely have a wildcard DNS name.
     """
     secret = settings.aws_secret_access_key
     return boto3.client(
@@ -46,7 +46,7 @@ def read_description() -> None:
 
 
 def split_uri(uri: str) -> tuple[str, str]:
-    """`s3://bucket/key` → (bucket, key). ValueError for anything else."""
+    """Return (bucket, key) of `s3://bucket/key`; raises ValueError for any other text."""
     scheme, _, rest = uri.partition("://")
     bucket, _, key = rest.partition("/")
     if scheme != "s3" or not bucket:

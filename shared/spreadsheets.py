@@ -1,4 +1,4 @@
-"""CSV that people open in a spreadsheet."""
+"""Cells of CSV files that people open in a spreadsheet."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
 def as_text(cell: str) -> str:
-    """Return a cell that no spreadsheet takes for a formula: an apostrophe goes before = + - @ and blanks.
+    """Return a cell that no spreadsheet reads as a formula: with an apostrophe before = + - @ and blanks.
 
     Source: OWASP, "CSV Injection".
     """

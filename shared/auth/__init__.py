@@ -1,8 +1,8 @@
-"""Who calls: API keys, AWS key pairs (SigV4), the service key, and keyless callers from loopback.
+"""Authentication and authorization: API keys, AWS key pairs (SigV4), the service key, keyless loopback.
 
-A service makes one `Authenticator`, gives it to its parts, and guards a route with
-`Depends(authenticator.require("read"))`. A raw ASGI route asks `authenticator.known(scope)` first, which
-costs a few microseconds and never waits, and `await authenticator.of_scope(scope, body)` when that is None.
+A service creates one `Authenticator` and guards a route with `Depends(authenticator.require("read"))`. A raw
+ASGI route calls `authenticator.known(scope)` first, which costs a few microseconds and never waits, and
+`await authenticator.of_scope(scope, body)` if that returns None.
 """
 
 from shared.auth.authenticator import Authenticator

@@ -1,4 +1,4 @@
-"""From the headers of a request to its principal."""
+"""The authenticator: from the headers of a request to its principal."""
 
 from __future__ import annotations
 
@@ -29,16 +29,17 @@ SQL = statements(Path(__file__).with_name("queries.sql"))
 log = structlog.get_logger()
 
 MAX_SIGNED_BODY = 8 * 2**20
+"""Bytes of a signed body, which is read before its route runs; above the limits of all routes."""
 
 _LOOPBACK = Principal("default", None, frozenset({"ingest", "read"}), "loopback")
 _TENANT_HEADER = b"x-endcap-tenant"
-_TENANT_ID = re.compile(rb"[a-z0-9][a-z0-9-]{0,79}")  # as shared.events.values.Tenant has it
+_TENANT_ID = re.compile(rb"[a-z0-9][a-z0-9-]{0,79}")  # as shared.events.values.Tenant
 
 
 class Authenticator:
-    """Knows callers by what Postgres says of their keys, and remembers it (see `LookupCache`).
+    """Authenticates callers by the engine's views of keys, which it caches (see `LookupCache`).
 
-    `database` is that of the service, whose role may read the engine's views of keys.
+    `database` is that of the service, whose role may read these views.
     """
 
     name = "auth"
@@ -50,7 +51,7 @@ class Authenticator:
         account = settings.endcap_unverified_account
         self._unverified = Principal(None, account, frozenset(PAIR_SCOPES), "sigv4") if account else None
         service_key = settings.endcap_service_key
-        # Known without Postgres, so that services reach each other while it is away.
+        # The service key needs no Postgres, so that services reach each other while it is not reachable.
         self._service_hash = hash_key(service_key.get_secret_value()) if service_key else None
         self._service = Principal(None, None, frozenset(SCOPES), "service")
         self._rates = RateLimits(settings)
@@ -58,23 +59,23 @@ class Authenticator:
         self._pairs = LookupCache(self._key_pair)
 
     async def start(self) -> None:
-        """Nothing to start: keys are looked up when they come."""
+        """Log a warning if signatures are not verified; keys are looked up on demand."""
         if self._unverified is not None:
             log.warning("auth.signatures_are_not_verified", account=self._unverified.account)
 
     async def stop(self) -> None:
-        """Nothing to stop."""
+        """Do nothing: there is nothing to stop."""
 
     def alive(self) -> str | None:
-        """Never stuck."""
+        """Return None: an authenticator never needs a restart."""
         return None
 
     def ready(self) -> str | None:
-        """Ready at once; a key that can't be looked up is a 503 of its own request."""
+        """Return None: a key that can't be looked up is a 503 of its own request."""
         return None
 
     def known(self, scope: Mapping[str, Any]) -> Principal | None:
-        """The caller of a raw ASGI scope if that needs no waiting, else None: then ask `of_scope`.
+        """Return the caller of a raw ASGI scope if that needs no waiting, else None: then call `of_scope`.
 
         Costs 2 µs for an API key that was looked up within the last minute.
         """
@@ -89,16 +90,17 @@ class Authenticator:
             return None
         hashed = hash_key(key)
         if hashed == self._service_hash:
-            return _speaking_for(self._service, headers)
-        found = self._keys.fresh(hashed)
-        if found is None or found.has_expired() or not found.accepts(headers):
+            return _with_tenant(self._service, headers)
+        api_key = self._keys.fresh(hashed)
+        if api_key is None or api_key.has_expired() or not api_key.accepts(headers):
             return None
-        return _speaking_for(found.principal, headers)
+        return _with_tenant(api_key.principal, headers)
 
     async def of_scope(self, scope: MutableMapping[str, Any], body: bytes = b"") -> Principal:
-        """The caller of a raw ASGI scope; `body` is needed where the request may be signed.
+        """Return the caller of a raw ASGI scope; `body` is needed if the request may be signed.
 
-        Sets `ORIGIN_REFUSED` in the scope of a request whose key does not accept its origin.
+        Raises as `authenticate` does, and sets `ORIGIN_REFUSED` in the scope if the key does not accept the
+        origin of the request.
         """
         client = scope.get("client")
         try:
@@ -126,23 +128,23 @@ class Authenticator:
         client_host: str | None,
         http_version: str = "1.1",
     ) -> Principal:
-        """The caller of a request as it came over the wire: raw headers, `path` and `query` encoded.
+        """Return the caller of a request as sent: raw headers, `path` and `query` percent-encoded.
 
-        AuthError 401 without or with wrong credentials, 403 from another origin; ApiError 503 for a key that
-        was never seen while Postgres is away.
+        Raises AuthError 401 for missing or wrong credentials and 403 for an origin that the key does not
+        accept; ApiError 503 for a key that is not cached while Postgres is not reachable.
         """
         raw = list(request_headers)
         headers = dict(raw)
         key = presented_key(headers)
         if key is not None:
-            return _speaking_for(await self._by_key(key, headers), headers) or _refuse_tenant()
+            return _with_tenant(await self._by_key(key, headers), headers) or _refuse_tenant()
         authorization = headers.get(b"authorization")
         if authorization is None:
             if not self._keyless_loopback:
                 _refuse_missing()
             refused = loopback.refusal(raw, client_host, http_version)
             if refused is not None:
-                _refuse_missing(f" This request may not go without, as {refused}.")
+                _refuse_missing(f" Without credentials it is refused because {refused}.")
             return _LOOPBACK
         if not authorization.startswith(b"AWS4-"):
             _refuse_missing()
@@ -162,10 +164,10 @@ class Authenticator:
         )
         return pair.principal
 
-    async def check_headers(self, scope: MutableMapping[str, Any], needed: Scope | None = None) -> None:
-        """Refuse an unknown caller, or one without the scope `needed`, before a large body is read.
+    async def check_headers(self, scope: MutableMapping[str, Any], required: Scope | None = None) -> None:
+        """Check the caller, and that it has the scope `required`, before a large body is read.
 
-        Raises what `authenticate` does. A signature covers the body: here its time and key id must be right.
+        Raises as `authenticate` does. A signature covers the body, so only its time and key id are checked.
         """
         headers = dict(scope["headers"])
         authorization = headers.get(b"authorization", b"")
@@ -177,37 +179,40 @@ class Authenticator:
             claimed = sigv4.claim(authorization.decode("latin-1"))
             sigv4.check_time(claimed, headers.get(b"x-amz-date", b"").decode("latin-1"), datetime.now(UTC))
             principal = (await self._pair_of(claimed)).principal
-        if needed is not None:
-            principal.may(needed)
+        if required is not None:
+            principal.may(required)
 
     def require(self, scope: Scope) -> Callable[[Request], Awaitable[Principal]]:
-        """A FastAPI dependency: the principal of the request, which has `scope`."""
+        """Return a FastAPI dependency that returns the principal of a request and checks its scope."""
 
-        async def principal(request: Request) -> Principal:
-            found = self.known(request.scope)
-            if found is None:
-                found = await self.of_scope(request.scope, await self._signed_body(request))
-            return self.admit(found, scope)
+        async def authenticated(request: Request) -> Principal:
+            principal = self.known(request.scope)
+            if principal is None:
+                principal = await self.of_scope(request.scope, await self._signed_body(request))
+            return self.admit(principal, scope)
 
-        return principal
+        return authenticated
 
     def admit(self, principal: Principal, scope: Scope) -> Principal:
-        """Return the same principal and count its call; 403 without the scope, 429 beyond its rate limit."""
+        """Count a call and return its principal.
+
+        Raises AuthError 403 without the scope, and ApiError 429 over the rate limit.
+        """
         principal.may(scope)
         self._rates.check(principal, scope)
         return principal
 
     def admits(self, principal: Principal, scope: Scope) -> bool:
-        """Count a call and return True, or return False for what `admit` would refuse."""
+        """Count a call; return False where `admit` would raise."""
         return scope in principal.scopes and not self._rates.wait_seconds(principal, scope)
 
     async def _signed_body(self, request: Request) -> bytes:
-        """Return the body where a signature covers it, else nothing: other bodies are read by their route."""
+        """Return the body of a signed request, else an empty one: other bodies are read by their route."""
         if not request.headers.get("authorization", "").startswith("AWS4-"):
             return b""
         if declared_bytes(request.scope) > SMALL_BODY_BYTES:
             await self.check_headers(request.scope)
-        # Where Starlette keeps a body, so that the route can read it again.
+        # Starlette keeps a body there, so that the route can read it again.
         request._body = await read_body(request, MAX_SIGNED_BODY)  # noqa: SLF001
         return request._body  # noqa: SLF001
 
@@ -222,16 +227,16 @@ class Authenticator:
         hashed = hash_key(key)
         if hashed == self._service_hash:
             return self._service
-        found = await self._keys.get(hashed)
-        if found is None:
+        api_key = await self._keys.get(hashed)
+        if api_key is None:
             detail = "This API key is not known here. Check it, and the installation it belongs to."
             raise AuthError(401, "UnknownKey", detail, aws_code="UnrecognizedClientException")
-        if found.has_expired():
+        if api_key.has_expired():
             detail = "This API key has expired. Ask an administrator for a new one."
             raise AuthError(401, "ExpiredKey", detail, aws_code="ExpiredTokenException")
-        if not found.accepts(headers):
+        if not api_key.accepts(headers):
             raise OriginNotAllowed(headers.get(b"origin"))
-        return found.principal
+        return api_key.principal
 
     async def _api_key(self, hashed: bytes) -> ApiKey | None:
         row = await self._database.fetchrow(*SQL.api_key(key_hash=hashed))
@@ -242,14 +247,14 @@ class Authenticator:
         if row is None:
             return None
         if self._secret_key is None:
-            raise unavailable("ENDCAP_SECRET_KEY, which signed requests are checked with,")
+            raise unavailable("ENDCAP_SECRET_KEY, which is needed to verify signatures,")
         secret = decrypt(row["secret_encrypted"], self._secret_key.get_secret_value())
         scopes = frozenset(row["scopes"])
         return KeyPair(Principal(None, row["account"], scopes, "sigv4", access_key_id), secret)
 
 
-def _speaking_for(principal: Principal, headers: Mapping[bytes, bytes]) -> Principal | None:
-    """A service names the tenant that it speaks for; nobody else's header counts. None for no tenant's id."""
+def _with_tenant(principal: Principal, headers: Mapping[bytes, bytes]) -> Principal | None:
+    """Return the principal, of a service with the tenant in its header; None if that is not a tenant's id."""
     if principal.kind != "service":
         return principal
     tenant = headers.get(_TENANT_HEADER)
@@ -262,7 +267,7 @@ def _speaking_for(principal: Principal, headers: Mapping[bytes, bytes]) -> Princ
 
 def _refuse_tenant() -> NoReturn:
     detail = (
-        "The header x-endcap-tenant names no tenant: an id has small letters, digits and hyphens, 80 at most."
+        "The header x-endcap-tenant must be a tenant's id: at most 80 lower-case letters, digits and hyphens."
     )
     raise AuthError(400, "InvalidTenant", detail, aws_code="InvalidInputException")
 

@@ -1,4 +1,4 @@
-"""Making keys, and keeping them: API keys as hashes, AWS secrets encrypted."""
+"""Generation and storage of credentials: API keys are stored as hashes, AWS secrets encrypted."""
 
 from __future__ import annotations
 
@@ -16,32 +16,35 @@ _CAPITALS = string.ascii_uppercase + "234567"
 
 
 def new_api_key(scope: Scope) -> str:
-    """A new key whose prefix says what it is for: `ek_ingest_…`, with 190 random bits."""
+    """Return a new API key whose prefix names its scope, such as `ek_ingest_…`, with 190 random bits."""
     return f"ek_{scope}_{_random(_LETTERS, 32)}"
 
 
 def new_access_key() -> tuple[str, str]:
-    """A new AWS key pair: an access key id of 20 characters and a secret of 40."""
+    """Return a new AWS key pair: an access key id of 20 characters and a secret of 40."""
     return f"ENDC{_random(_CAPITALS, 16)}", _random(_LETTERS, 40)
 
 
 def new_secret_key() -> str:
-    """A new ENDCAP_SECRET_KEY."""
+    """Return a new ENDCAP_SECRET_KEY: a Fernet key."""
     return Fernet.generate_key().decode()
 
 
 def hash_key(key: str | bytes) -> bytes:
-    """What is stored of an API key: its sha256. The keys are random, so no slow hash is needed."""
+    """Return the SHA-256 of an API key, which is stored. The keys are random, so no slow hash is needed."""
     return hashlib.sha256(key.encode() if isinstance(key, str) else key).digest()
 
 
 def encrypt(secret: str, secret_key: str) -> bytes:
-    """Encrypt an AWS secret for storage: SigV4 needs it in the clear, so a hash would not do."""
+    """Return an AWS secret encrypted for storage; SigV4 needs the secret itself, so it can't be hashed.
+
+    Raises Permanent if `secret_key` is not a Fernet key.
+    """
     return _fernet(secret_key).encrypt(secret.encode())
 
 
 def decrypt(encrypted: bytes, secret_key: str) -> str:
-    """Return the AWS secret; Permanent when it was encrypted with another ENDCAP_SECRET_KEY."""
+    """Return the AWS secret; raises Permanent if it was encrypted with another ENDCAP_SECRET_KEY."""
     try:
         return _fernet(secret_key).decrypt(encrypted).decode()
     except InvalidToken:

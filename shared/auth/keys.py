@@ -1,4 +1,4 @@
-"""What is remembered of a credential, and where a request carries an API key."""
+"""API keys and AWS key pairs as they are cached, and the API key of a request."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from shared.auth.principal import Principal
 
 @dataclass(frozen=True, slots=True)
 class ApiKey:
-    """An API key: its principal, its end (seconds since 1970) and the origins that may use it."""
+    """An API key: its principal, its expiry in seconds since 1970, and the origins that may use it."""
 
     principal: Principal
     expires_at: float | None
@@ -23,7 +23,7 @@ class ApiKey:
 
     @classmethod
     def of_row(cls, row: Mapping[str, Any], credential: str) -> ApiKey:
-        """Read a row of the query `api_key`; `credential` names the key among others."""
+        """Return the key of a row of the query `api_key`; `credential` identifies it for rate limits."""
         is_service = row["kind"] == "service"
         principal = Principal(
             None if is_service else row["tenant"],
@@ -40,7 +40,7 @@ class ApiKey:
         return cls(principal, expires_at.timestamp() if expires_at else None, rule)
 
     def has_expired(self) -> bool:
-        """Return whether the key has ended."""
+        """Return whether the key has expired."""
         return self.expires_at is not None and datetime.now(UTC).timestamp() >= self.expires_at
 
     def accepts(self, headers: Mapping[bytes, bytes]) -> bool:
@@ -50,7 +50,7 @@ class ApiKey:
 
 @dataclass(frozen=True, slots=True)
 class KeyPair:
-    """An AWS key pair: its principal, and the secret that its signatures are made with."""
+    """An AWS key pair: its principal, and the secret of its signatures."""
 
     principal: Principal
     secret: str

@@ -1,8 +1,8 @@
-"""The keyless mode: which requests without credentials come from this machine itself.
+"""The keyless mode: requests without credentials are accepted if they come from this machine itself.
 
-Three kinds of request reach a loopback listener from elsewhere: what a proxy on this machine passes on; what
-a page of another site makes the browser send (`Origin`, `Referer`, `Sec-Fetch-Site`); and DNS rebinding,
-where the name of such a page resolves to 127.0.0.1 (`Host` is then that name). Each of them is refused.
+Three kinds of request from elsewhere reach a loopback listener, and are refused: those that a proxy on this
+machine forwards; those that a page of another site makes the browser send (`Origin`, `Referer`,
+`Sec-Fetch-Site`); and those after DNS rebinding, where a name of another site resolves to 127.0.0.1 (`Host`).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import Final
 
-# What proxies, load balancers, CDNs and tunnels add: RFC 7239 and 9110, nginx, IIS, Envoy, Cloudflare, …
+# Headers that proxies, load balancers, CDNs and tunnels add: RFC 7239, RFC 9110, nginx, IIS, Envoy, …
 _PROXY_HEADERS: Final = frozenset(
     {
         b"cdn-loop",
@@ -48,7 +48,7 @@ _PROXY_PREFIXES: Final = (
     b"x-remote-",
     b"x-vercel-",
 )
-# Sec-Fetch-Site of a page at this very address, and of an address that a person typed.
+# Sec-Fetch-Site of a page of this origin, and of an address that a person typed.
 _OWN_PAGE: Final = frozenset({b"same-origin", b"none"})
 
 _AUTHORITY: Final = r"(?:\[([0-9a-f:.]+)\]|([a-z0-9.-]+))(?::[0-9]{1,5})?"
@@ -63,11 +63,11 @@ def refusal(
 ) -> str | None:
     """Return why a request is not from this machine, as a sentence; None if it is.
 
-    `headers` are the raw ones of ASGI: names in lower case, repetitions kept. Costs 2 to 4 µs.
+    `headers` are ASGI's: names in lower case, with repetitions. Costs 2 to 4 µs.
     """
     if not is_loopback(client_host):
         return "its client is on another machine"
-    # nginx before 1.29.7 speaks HTTP/1.0 to what is behind it, and adds no header by default.
+    # nginx before 1.29.7 sends HTTP/1.0 to upstreams and adds no header by default.
     return _header_refusal(headers) if http_version != "1.0" else "it is HTTP/1.0, which proxies speak"
 
 

@@ -1,4 +1,4 @@
-"""Origins of web pages: how they are written, and which of them may use an API key."""
+"""Origins of web pages: their normal form, and which of them may use an API key."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ class OriginRule:
 def normalized_origin(text: str) -> str:
     """Return an origin as browsers send it (RFC 6454, section 6.2): lower case, no default port, no path.
 
-    ValueError for anything that is not `http(s)://host[:port]`.
+    Raises ValueError for anything that is not `http(s)://host[:port]`.
     """
-    message = f"{text!r} is no origin: write it as https://shop.example or http://localhost:3000."
+    message = f"{text!r} is not an origin: write it as https://shop.example or http://localhost:3000."
     try:
         parts = urlsplit(text.strip())
         scheme, host, port = parts.scheme.lower(), parts.hostname, parts.port

@@ -1,4 +1,4 @@
-"""The caller, once known, and the refusal of one who isn't."""
+"""The authenticated caller, and the error for a caller who is not."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ Scope = Literal["ingest", "read", "catalogue", "admin", "service"]
 SCOPES: tuple[Scope, ...] = get_args(Scope)
 
 PAIR_SCOPES: tuple[Scope, ...] = ("ingest", "read", "catalogue", "admin")
-"""What an AWS key pair may be made for, and what it is made for by default."""
+"""The scopes that an AWS key pair can have, and has by default."""
 
 
 class AuthError(ApiError):
-    """A caller who is not known (401) or may not do this (403).
+    """The caller is not authenticated (401) or not authorized (403).
 
-    `aws_code` is what the same refusal is called on a route that speaks an AWS protocol.
+    `aws_code` is the code of the error on a route of an AWS protocol.
     """
 
     def __init__(self, status: int, code: str, detail: str, *, aws_code: str) -> None:
@@ -26,10 +26,10 @@ class AuthError(ApiError):
 
 
 class OriginNotAllowed(AuthError):
-    """The key accepts requests from certain origins only, and this request has another or none (403)."""
+    """The key accepts certain origins only, and the request has another one or none (403)."""
 
     def __init__(self, origin: bytes | None) -> None:
-        """`origin` is the header of the request."""
+        """`origin` is the Origin header of the request."""
         detail = (
             "This API key needs an Origin header: it is for pages of certain sites only."
             if origin is None
@@ -41,7 +41,7 @@ class OriginNotAllowed(AuthError):
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who calls, and what they may do.
+    """The caller and its scopes.
 
     An API key belongs to one tenant. An AWS key pair belongs to an account of tenants, in which an ARN or
     a trackingId of the request selects one, so `tenant` is None. A service names the tenant itself.
@@ -52,10 +52,10 @@ class Principal:
     scopes: frozenset[str]
     kind: Literal["key", "sigv4", "service", "loopback"]
     credential: str = field(default="", compare=False)
-    """Names the key among others, for its rate limit; says nothing of its secret."""
+    """Identifies the key for its rate limit, without its secret."""
 
     def may(self, scope: Scope) -> Principal:
-        """Return the same principal; 403 without the scope."""
+        """Return the principal; raises AuthError 403 if it does not have the scope."""
         if scope in self.scopes:
             return self
         detail = (
@@ -66,7 +66,7 @@ class Principal:
 
     @property
     def own_tenant(self) -> str:
-        """The tenant of a call that names none itself; 403 where the credentials don't say."""
+        """Return the tenant of the credentials; raises AuthError 403 if they have none."""
         if self.tenant is not None:
             return self.tenant
         detail = (

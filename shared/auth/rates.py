@@ -1,4 +1,4 @@
-"""How many calls a credential, and all credentials of a tenant together, may make in a second."""
+"""Rate limits of calls, per credential and per tenant."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ THROTTLED = counter(
 class RateLimits:
     """Token buckets by scope: one per credential, one per tenant (or account of an AWS key pair).
 
-    They are counted in the memory of each process, so no store that is away can refuse a call, and with N
-    processes behind one address a credential may make up to N times as many.
+    Each process counts in its own memory, so no store is needed for a call; with N processes behind one
+    address a credential may make up to N times as many calls.
     """
 
     def __init__(self, settings: AuthSettings, clock: Callable[[], float] = time.monotonic) -> None:
@@ -41,9 +41,9 @@ class RateLimits:
         self._of_tenant = {scope: TokenBuckets(rate * factor, burst) for scope, rate in rates.items()}
 
     def wait_seconds(self, principal: Principal, scope: Scope) -> float:
-        """Count a call and return 0.0; for one too many return the seconds until the next one is allowed.
+        """Count a call and return 0.0; over the limit, return the seconds until the next call is allowed.
 
-        Services have no limit: whoever called them was counted there.
+        Services have no limit: their own callers are counted.
         """
         if principal.kind == "service":
             return 0.0
@@ -59,7 +59,7 @@ class RateLimits:
         return wait
 
     def check(self, principal: Principal, scope: Scope) -> None:
-        """Count a call; ApiError 429 with Retry-After for one too many."""
+        """Count a call; raises ApiError 429 with Retry-After over the limit."""
         wait = self.wait_seconds(principal, scope)
         if wait:
             rate = self._of_credential[scope].per_second

@@ -1,7 +1,7 @@
-"""AWS Signature Version 4, the verifying side.
+"""Verification of AWS Signature Version 4.
 
-The signer of every AWS SDK hashes a canonical form of the request, signs it with a key derived from the
-secret, the day, the region and the service, and sends all of it but the secret. We do the same and compare.
+An AWS SDK hashes a canonical form of the request and signs it with a key derived from the secret, the day,
+the region and the service. The server computes the same signature and compares.
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html
 """
 
@@ -21,6 +21,7 @@ from shared.auth.principal import AuthError
 RawHeaders = Iterable[tuple[bytes, bytes]]
 
 SKEW = timedelta(minutes=15)
+"""The largest difference between the clocks; wider than the five minutes of most AWS services."""
 SERVICES = frozenset({"personalize"})
 
 _ALGORITHM = "AWS4-HMAC-SHA256"
@@ -34,7 +35,7 @@ _AUTHORIZATION = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """What the header `Authorization` of a signed request claims."""
+    """The header `Authorization` of a signed request."""
 
     access_key_id: str
     date: str
@@ -45,16 +46,16 @@ class Claim:
 
     @property
     def scope(self) -> str:
-        """The credential scope."""
+        """Return the credential scope, `<date>/<region>/<service>/aws4_request`."""
         return f"{self.date}/{self.region}/{self.service}/aws4_request"
 
 
 def claim(authorization: str) -> Claim:
-    """Read the header; AuthError when it is not whole."""
+    """Parse the header `Authorization`; raises AuthError if it is incomplete."""
     match = _AUTHORIZATION.fullmatch(authorization)
     if match is None:
         detail = (
-            "The Authorization header is no complete AWS4-HMAC-SHA256 signature: it needs Credential, "
+            "The Authorization header is not a complete AWS4-HMAC-SHA256 signature: it needs Credential, "
             "SignedHeaders and Signature."
         )
         raise AuthError(401, "IncompleteSignature", detail, aws_code="IncompleteSignatureException")
@@ -79,17 +80,18 @@ def verify(
     body: bytes,
     now: datetime,
 ) -> None:
-    """Check a request as it came over the wire (`path` and `query` still percent-encoded).
+    """Verify the signature of a request as sent (`path` and `query` percent-encoded).
 
-    AuthError when it was not signed with `secret`, or more than 15 minutes ago, or not for us.
+    Raises AuthError if it was not signed with `secret`, was signed more than 15 minutes from `now`, or for
+    another service.
     """
     values = _joined(headers)
     signed_at = values.get("x-amz-date", "")
     check_time(claimed, signed_at, now)
     if claimed.service not in SERVICES:
         raise _mismatch(f"The signature is scoped to {claimed.service}, not to personalize.")
-    needed = {"host", "x-amz-date"} | ({"x-amz-target"} & values.keys())
-    if missing := sorted(needed - set(claimed.signed)):
+    required = {"host", "x-amz-date"} | ({"x-amz-target"} & values.keys())
+    if missing := sorted(required - set(claimed.signed)):
         raise _mismatch(f"These headers must be among the signed ones: {', '.join(missing)}.")
     canonical = "\n".join(
         (
@@ -113,25 +115,25 @@ def verify(
 
 
 def check_time(claimed: Claim, signed_at: str, now: datetime) -> None:
-    """Check `signed_at`, the header x-amz-date; AuthError when it is more than 15 minutes from `now`."""
+    """Check `signed_at`, the header x-amz-date; raises AuthError if it is over 15 minutes from `now`."""
     try:
-        at = _moment(signed_at)
+        at = _parse_time(signed_at)
     except ValueError:
         detail = "A signed request needs the header x-amz-date, such as 20261121T080000Z."
         raise AuthError(401, "IncompleteSignature", detail, aws_code="IncompleteSignatureException") from None
     if abs(now - at) > SKEW:
         detail = (
-            f"Signature expired: signed at {at:%Y-%m-%dT%H:%M:%SZ}; here it is {now:%Y-%m-%dT%H:%M:%SZ}. "
-            "More than 15 minutes apart is too far: set the clock."
+            f"Signature expired: signed at {at:%Y-%m-%dT%H:%M:%SZ}, and it is {now:%Y-%m-%dT%H:%M:%SZ} here. "
+            "The clocks may differ by 15 minutes at most: set yours."
         )
         raise AuthError(401, "RequestExpired", detail, aws_code="InvalidSignatureException")
     if not signed_at.startswith(claimed.date):
-        raise _mismatch("The day in the credential scope is another than that of x-amz-date.")
+        raise _mismatch("The day in the credential scope is not that of x-amz-date.")
 
 
 @lru_cache(maxsize=1024)
-def _moment(signed_at: str) -> datetime:
-    """The time of x-amz-date, or ValueError; remembered, since many requests are signed in one second."""
+def _parse_time(signed_at: str) -> datetime:
+    """Return the time of x-amz-date; ValueError. Cached, since many requests are signed in one second."""
     return datetime.strptime(signed_at, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
 
 
@@ -140,7 +142,7 @@ def _mismatch(detail: str) -> AuthError:
 
 
 def _joined(headers: RawHeaders) -> dict[str, str]:
-    """Lower-case name → value with runs of blanks as one; repeated headers joined by commas."""
+    """Return lower-case name → value with single blanks; values of repeated headers are joined by commas."""
     values: dict[str, str] = {}
     for raw_name, raw_value in headers:
         name = raw_name.decode("latin-1").lower()
@@ -150,7 +152,7 @@ def _joined(headers: RawHeaders) -> dict[str, str]:
 
 
 def _canonical_path(path: str) -> str:
-    """Dot segments and double slashes removed, then encoded once more: only S3 signs the path as it is."""
+    """Return the normalized path, encoded again; only S3 signs the path as it is."""
     kept: list[str] = []
     for segment in path.split("/"):
         if segment == "..":
@@ -171,7 +173,7 @@ def _canonical_query(query: str) -> str:
 
 @lru_cache(maxsize=1024)
 def _signing_key(secret: str, date: str, region: str, service: str) -> bytes:
-    """The key of one day, region and service; derived once, since it takes four rounds of HMAC."""
+    """Return the signing key of a day, region and service; cached, since it takes four HMACs."""
     key = f"AWS4{secret}".encode()
     for part in (date, region, service, "aws4_request"):
         key = _sign(key, part)

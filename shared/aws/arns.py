@@ -1,4 +1,4 @@
-"""ARNs: read whatever account and region they were copied from, written with ours."""
+"""Amazon Resource Names of Personalize, parsed whatever their account and region."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _ARN = re.compile(
 class Arn:
     """`arn:aws:personalize:<region>:<account>:<kind>/<path>`, such as kind `dataset`, path `shop/ITEMS`.
 
-    Only kind and path say what is meant: an ARN that was copied from AWS finds the resource of the same
+    Only kind and path identify a resource: an ARN that was copied from AWS names the resource of the same
     name here, whatever its account and region.
     """
 
@@ -28,22 +28,25 @@ class Arn:
 
     @classmethod
     def parse(cls, text: str, *kinds: str) -> Arn:
-        """Read an ARN of one of the kinds (of any, if none is given); InvalidInputException otherwise."""
+        """Parse an ARN of one of `kinds`, or of any kind if there are none.
+
+        Raises WireError InvalidInputException otherwise.
+        """
         match = _ARN.fullmatch(text)
         if match is None:
             raise _invalid(text, "it does not look like arn:aws:personalize:…")
         if kinds and match["kind"] not in kinds:
-            raise _invalid(text, f"a {' or '.join(kinds)} was expected")
+            raise _invalid(text, f"expected a {' or '.join(kinds)}")
         return cls(match["kind"], match["path"], match["region"], match["account"])
 
     @property
     def steps(self) -> tuple[str, ...]:
-        """The path in parts: of a solution version its solution and its id."""
+        """Return the parts of the path: for a solution version its solution and its id."""
         return tuple(self.path.split("/"))
 
     @property
     def name(self) -> str:
-        """The first part of the path: what the resource, or the one it belongs to, is called."""
+        """Return the first part of the path: the name of the resource, or of the one that it belongs to."""
         return self.steps[0]
 
     def __str__(self) -> str:

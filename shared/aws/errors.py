@@ -1,13 +1,12 @@
-"""Typed errors: a client sees `client.exceptions.<Code>`, whichever protocol carried it."""
+"""Errors with a code, which AWS SDKs raise as `client.exceptions.<Code>` in every protocol."""
 
 from __future__ import annotations
 
 from shared.errors import EndcapError
 
-# HTTP status of the codes that are not 400. The exceptions that an operation declares, and those of the
-# caller's credentials, are 400 in JSON 1.1 (as DynamoDB, Cognito, ECS answer) and have a status of their own
-# in REST-JSON (as Lambda answers). boto3 repeats a request on 429, 500 and 503 whatever the code, so no error
-# that will stay may have one of these.
+# HTTP statuses of the codes that are not 400. The exceptions of an operation and of credentials are 400 in
+# JSON 1.1 (as in DynamoDB, Cognito, ECS) and have their own status in REST-JSON (as in Lambda). boto3 repeats
+# a request on 429, 500 and 503 whatever the code, so a permanent error must not have one of these.
 _COMMON = {
     "InternalFailure": 500,
     "ServiceUnavailable": 503,
@@ -27,7 +26,10 @@ REST_JSON_STATUS = {
 
 
 class WireError(EndcapError):
-    """An error by the name that Personalize gives it, such as InvalidInputException."""
+    """An error with the code of Amazon Personalize, such as InvalidInputException.
+
+    `retry_after` is in seconds and becomes the header Retry-After.
+    """
 
     def __init__(self, code: str, message: str, *, retry_after: int | None = None) -> None:
         super().__init__(message)
@@ -37,10 +39,10 @@ class WireError(EndcapError):
 
 
 def invalid_input(message: str) -> WireError:
-    """The request will never work as it is."""
+    """Return the error for an invalid request, which a retry won't help."""
     return WireError("InvalidInputException", message)
 
 
 def not_found(message: str) -> WireError:
-    """The ARN names nothing here."""
+    """Return the error for an ARN of a resource that does not exist."""
     return WireError("ResourceNotFoundException", message)

@@ -1,4 +1,4 @@
-"""The members that requests and answers are made of: names, timestamps, numbers."""
+"""The types of members of requests and responses: names, timestamps, numbers."""
 
 from __future__ import annotations
 
@@ -14,15 +14,16 @@ ARN_PATTERN = r"^arn:([a-z\d-]+):personalize:.*:.*:.+$"
 
 
 class WireModel(BaseModel):
-    """A request or an answer: camelCase on the wire, unknown members ignored, null the same as absent."""
+    """A request or response: camelCase on the wire, unknown members ignored."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", alias_generator=to_camel, populate_by_name=True)
 
 
 def from_epoch(value: object) -> Any:
-    """Seconds since 1970 as int, float or numeric text → datetime; anything else as it is.
+    """Return seconds since 1970 (int, float or numeric text) as a datetime; any other value as it is.
 
-    boto3 sends whole seconds and the JavaScript SDK fractions; neither ever sends milliseconds.
+    boto3 sends whole seconds and the JavaScript SDK fractions; neither sends milliseconds. Raises ValueError
+    for seconds out of the range of datetime.
     """
     if isinstance(value, str):
         try:
@@ -33,7 +34,7 @@ def from_epoch(value: object) -> Any:
         try:
             return datetime.fromtimestamp(value, UTC)
         except (OverflowError, OSError, ValueError):
-            message = f"{value} is no time in seconds since 1970"
+            message = f"{value} is not a time in seconds since 1970"
             raise ValueError(message) from None
     return value
 
@@ -43,12 +44,12 @@ def _aware(value: datetime) -> datetime:
 
 
 def to_epoch(moment: datetime) -> float:
-    """Seconds since 1970 with milliseconds: SDKs other than boto3 take no other form of a time."""
+    """Return a time as seconds since 1970 with milliseconds, the only form that all SDKs accept."""
     return round(moment.timestamp(), 3)
 
 
 Timestamp = Annotated[datetime, BeforeValidator(from_epoch), AfterValidator(_aware)]
-"""A time, on the wire in seconds since 1970."""
+"""A time, in seconds since 1970 on the wire."""
 
 ArnText = Annotated[Text, StringConstraints(max_length=256, pattern=ARN_PATTERN)]
 """An ARN of Personalize, of any partition, region and account."""

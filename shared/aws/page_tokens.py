@@ -1,4 +1,4 @@
-"""nextToken: opaque to clients, and signed, so that only what we gave out comes back in."""
+"""nextToken: opaque to clients and signed, so that only tokens issued here are accepted."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ _MAC_BYTES = 16
 
 
 class PageTokens:
-    """Where the next page of a list begins, bound to the operation that it was made for."""
+    """Issues and reads tokens for the next page of a list, each bound to one operation."""
 
     def __init__(self, secret: str | None = None) -> None:
-        """`secret` is the same in every replica; without one, tokens end with the process."""
+        """`secret` must be the same in every replica; without one, tokens are valid in this process only."""
         seed = secret.encode() if secret else secrets.token_bytes(32)
         self._key = hashlib.sha256(b"endcap page tokens:" + seed).digest()
 
     def issue(self, operation: str, cursor: Any) -> str:
-        """A token for the page that begins after `cursor`."""
+        """Return a token for the page after `cursor`, a JSON value."""
         document = orjson.dumps(cursor)
         return base64.urlsafe_b64encode(self._mac(operation, document) + document).decode()
 
     def read(self, operation: str, token: str) -> Any:
-        """The cursor of a token; InvalidNextTokenException for one that we did not make."""
+        """Return the cursor of a token; raises WireError InvalidNextTokenException for a wrong signature."""
         try:
             raw = base64.b64decode(token.encode(), altchars=b"-_", validate=True)
         except (binascii.Error, UnicodeEncodeError):

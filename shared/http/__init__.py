@@ -1,8 +1,9 @@
-"""HTTP below the applications: what a connection may send, how long it may take, and how many there may be.
+"""HTTP of every process: limits of connections, requests and bodies, CORS, fast paths, and the runtime.
 
-`Connections` bounds the connections of a process and `BoundedProtocol` one of them, both under uvicorn;
-`BoundedBodies` bounds what a FastAPI route reads, `Cors` says which pages may read answers, and
-`UnknownParameters` names what a route does not read. The limits are `HttpSettings`, listed in docs/limits.md.
+`Connections` limits the connections of a process and `BoundedProtocol` each of them, both under uvicorn;
+`BoundedBodies` limits the body that a FastAPI route reads, `Cors` applies CORS, and `UnknownParameters`
+reports query parameters that a route does not read. `runtime` builds the application of a process and runs
+it. The limits are those of `HttpSettings`, listed in docs/limits.md.
 """
 
 from shared.http.body_limits import (

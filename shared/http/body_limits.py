@@ -1,4 +1,4 @@
-"""How many bytes of a body may be read, by one request and by all requests of a process together."""
+"""Limits of the bytes of a body that one request, and all requests of a process together, may read."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 SMALL_BODY_BYTES: Final = 64 * 1024
-"""What is read before the caller is known, and what a route takes that does not ask for more.
+"""The largest body that is read before the caller is authenticated, and the default limit of a route.
 
-64 KiB is also where uvicorn stops to read ahead, so a smaller body saves no memory.
+uvicorn reads ahead 64 KiB, so a smaller limit would save no memory.
 """
 
 UNKNOWN: Final = 2**63
-"""The declared size of a body in chunks, which does not say how long it is."""
+"""The declared size of a chunked body, whose length is not known in advance."""
 
 _READER: Final = "endcap.body"
 
 
 def declared_bytes(scope: Scope) -> int:
-    """Return what a request says of the size of its body: 0 without one, `UNKNOWN` in chunks."""
+    """Return the size in bytes that a request declares for its body: 0 without one, `UNKNOWN` for chunks."""
     for name, value in scope["headers"]:
         if name == b"content-length":
             return int(value) if value.isdigit() else UNKNOWN
@@ -34,42 +34,41 @@ def declared_bytes(scope: Scope) -> int:
 
 
 def too_large(limit: int) -> ApiError:
-    """Return the 413 for a body of more than `limit` bytes."""
+    """Return the error 413 for a body of more than `limit` bytes."""
     return ApiError(413, "TooLarge", f"The body is larger than {limit} bytes; send it in smaller parts.")
 
 
 class ReadingBudget:
-    """Bytes of the large bodies that the requests of a process are reading at the same time."""
+    """The memory for large bodies that the requests of a process read at the same time, in bytes."""
 
     def __init__(self, most_bytes: int) -> None:
         self.most_bytes = most_bytes
         self.held_bytes = 0
 
     def take(self, size: int) -> None:
-        """Count `size` bytes; ApiError 503, with the bytes counted, if all requests now hold too many."""
+        """Count `size` bytes; raises ApiError 503, with the bytes counted, over the limit of the process."""
         self.held_bytes += size
         if self.held_bytes > self.most_bytes:
             detail = "Too many large requests are read at once; send the same request again in a moment."
             raise ApiError(503, "Unavailable", detail, retry_after=1)
 
     def give_back(self, size: int) -> None:
-        """Count `size` bytes that were taken as free again."""
+        """Subtract `size` bytes that were counted by `take`."""
         self.held_bytes -= size
 
 
 READING: Final = ReadingBudget(64 * 2**20)
-"""The budget of this process; `HttpSettings` may set another limit."""
+"""The budget of this process; `HttpSettings` sets its limit."""
 
 
 class BoundedBodies:
-    """An ASGI application whose routes read at most `SMALL_BODY_BYTES`, unless they call `allow_bytes`.
+    """ASGI middleware: routes read at most `SMALL_BODY_BYTES`, unless they call `allow_bytes`.
 
-    FastAPI's own `max_body_size` answers every request with a larger body by a 413 in plain text, also where
-    the answer is a 401 or 404.
+    FastAPI's own `max_body_size` answers every larger request with a 413 in plain text, even where the answer
+    is a 401 or 404.
     """
 
     def __init__(self, app: ASGIApp) -> None:
-        """Wrap the application."""
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -94,7 +93,7 @@ class _Reader:
         self._is_declared = declared != UNKNOWN
 
     async def receive(self) -> Message:
-        """Receive a message; HTTPException 413 when the body is, or says that it is, above the limit."""
+        """Return the next message; HTTPException 413 if the body is, or is declared, above the limit."""
         if self._is_declared and self._size > self.limit:
             raise self._too_large()
         message = await self._receive()

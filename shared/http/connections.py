@@ -1,7 +1,7 @@
-"""The HTTP connections of a process: how many there are, and which of them take too long.
+"""The HTTP connections of a process: their number, and the timeouts of each.
 
-A sweep looks at all of them twice a second, about 0.3 ms for 1,000 (estimated). A timer for each request
-would cost more than the rest of this module.
+A sweep checks all of them twice a second, about 0.3 ms for 1,000 (estimated). A timer for each request would
+cost more than the rest of this module.
 """
 
 from __future__ import annotations
@@ -24,30 +24,30 @@ if TYPE_CHECKING:
 
 SWEEP_SECONDS: Final = 0.5
 DRAIN_SECONDS: Final = 5.0
-"""How long the rest of a body is read and dropped after an early answer: nginx's lingering_timeout."""
+"""How long the rest of a body is read and dropped after an early answer; nginx's lingering_timeout."""
 
 CLOSING_SECONDS: Final = 2.0
-"""How long a client may take to read the answer before its connection is cut."""
+"""How long a client may take to read the answer before its connection is aborted; arbitrary."""
 
 CROWDED_SHARE: Final = 0.75
-"""Above this share of the connections idle ones are closed after `CROWDED_SECONDS`."""
+"""Above this share of the connections idle ones are closed after `CROWDED_SECONDS`; arbitrary."""
 
 CROWDED_SECONDS: Final = 1.0
 SURPLUS: Final = 256
-"""Connections above the limit that get a 503, or an answer of /livez and /readyz; further ones are cut."""
+"""Connections above the limit that get a 503 or the answer of a probe; others are aborted. Arbitrary."""
 
 PROBES: Final = frozenset({b"/livez", b"/readyz", b"/health", b"/metrics"})
 
 CONNECTIONS = gauge("endcap_http_connections", "Open HTTP connections.")
 REFUSED = counter(
     "endcap_http_refused_total",
-    "Connections and requests that were refused or cut before an application saw them whole.",
+    "Connections and requests that ended before an application had received them completely.",
     ["reason"],
 )
 
 
 class Phase(IntEnum):
-    """What a connection is waited for."""
+    """What a connection is waiting for."""
 
     NEW = 0
     IDLE = 1
@@ -59,23 +59,23 @@ class Phase(IntEnum):
 
 
 class Connections:
-    """The connections of a process, and the limits that they share."""
+    """The connections of a process and their limits."""
 
     def __init__(self, limits: HttpSettings, most_connections: int | None = None) -> None:
-        """`most_connections` is what the process has file descriptors for."""
+        """`most_connections` is the number for which the process has file descriptors."""
         self.limits = limits
         self.most = min(limits.http_max_connections, most_connections or limits.http_max_connections)
         self.open: set[BoundedProtocol] = set()
         self.first: Callable[[], None] = lambda: None
-        """Called when a connection is made while there is no other."""
+        """Called when the first connection after none is made."""
         self.reading = 0
-        """Connections that waited for the rest of a body at the last sweep: their requests hold no place."""
+        """Connections that waited for a body at the last sweep; `http_max_requests` does not count them."""
         self._by_client: Counter[str] = Counter()
         self._timer: asyncio.TimerHandle | None = None
         CONNECTIONS.set_function(lambda: len(self.open))
 
     def add(self, connection: BoundedProtocol, client: str) -> bool | None:
-        """Count a connection. True: it may send requests; False: they are answered 503; None: it is cut."""
+        """Count a connection: True if it may send requests, False to answer 503, None to abort it."""
         if len(self.open) >= self.most + SURPLUS:
             REFUSED.labels("connections").inc()
             return None
@@ -89,7 +89,7 @@ class Connections:
         return len(self.open) <= self.most and of_client <= self.limits.http_max_connections_per_client
 
     def remove(self, connection: BoundedProtocol, client: str) -> None:
-        """Forget a connection that has ended."""
+        """Remove a connection that has ended."""
         if connection not in self.open:
             return
         self.open.remove(connection)
@@ -109,7 +109,7 @@ class Connections:
         self.reading = reading
 
     def _allowed_seconds(self) -> tuple[float, ...]:
-        """Return how long a connection may stay in each phase."""
+        """Return how many seconds a connection may stay in each phase, in the order of `Phase`."""
         limits = self.limits
         idle = limits.http_idle_seconds
         if len(self.open) > CROWDED_SHARE * self.most:
@@ -128,7 +128,7 @@ class Connections:
 async def busy(scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG001 - that of an ASGI application
     """Answer 503 with Retry-After, and close the connection."""
     REFUSED.labels("busy").inc()
-    detail = "This process has as many requests as it can hold; send the same request again in a moment."
+    detail = "This process has too many requests at the moment; send the same request again shortly."
     body = error_body("Unavailable", detail)
     headers = [
         (b"content-type", b"application/json"),

@@ -1,4 +1,4 @@
-"""Cross-origin requests (CORS): which pages of browsers may read the answers of a service."""
+"""CORS: which pages in browsers may read the answers of a service (https://fetch.spec.whatwg.org/)."""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ EXPOSED: Final = (
     "x-amzn-errortype",
     UNKNOWN_PARAMETERS,
 )
-"""Headers that a page may read, beside those that the Fetch standard lists."""
+"""Headers that a page may read, besides those that the Fetch standard always allows."""
 
 MAX_AGE_SECONDS: Final = 86_400
-"""How long a browser may remember a preflight: a day, which browsers shorten to what they allow."""
+"""How long a browser may cache a preflight: a day, which browsers cap at their own limit."""
 
 
 class Cors(CORSMiddleware):
-    """CORS by the settings, except that no answer to a refused origin is readable by its page.
+    """CORS as in the settings, except that a page can't read the answer if its origin was refused.
 
     A preflight carries no key (Fetch standard, CORS-preflight fetch), so the settings alone answer it.
     """
 
     def __init__(self, app: ASGIApp, origins: Collection[str]) -> None:
-        """Let pages of `origins` read what `app` answers; `*` is every origin, and without one it is none."""
+        """Let pages of `origins` read the answers of `app`; `*` is every origin, an empty collection none."""
         super().__init__(
             app,
             allow_origins=origins,
@@ -51,7 +51,7 @@ class Cors(CORSMiddleware):
         self._is_off = not origins
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a preflight, or add the headers of CORS to the answer of the application."""
+        """Answer a preflight, or add CORS headers to the answer of the application."""
         if self._is_off or scope["type"] != "http" or (self.allow_all_origins and not _has_origin(scope)):
             await self.app(scope, receive, send)
             return
@@ -69,7 +69,7 @@ class Cors(CORSMiddleware):
 
 
 def _has_origin(scope: Scope) -> bool:
-    """Return whether a page sent the request; 0.3 µs, which is what CORS costs all others."""
+    """Return whether the request has an Origin header; takes 0.3 µs, the cost of CORS for all others."""
     for name, _ in scope["headers"]:  # noqa: SIM110 - a generator would take twice as long
         if name == b"origin":
             return True

@@ -1,6 +1,6 @@
-"""Query parameters that a route does not read, named in a header of its answer.
+"""A response header with the query parameters that the route does not read.
 
-A misspelt parameter is ignored like any other unknown one, so its sender sees no difference but this header.
+A misspelt parameter is ignored like any unknown one; only this header tells the sender.
 """
 
 from __future__ import annotations
@@ -18,27 +18,26 @@ if TYPE_CHECKING:
 UNKNOWN_PARAMETERS: Final = "x-endcap-unknown-parameters"
 
 _MAX_NAMES: Final = 20
-"""Names in the header, and characters of each: arbitrary, and small beside what clients allow a header."""
+"""Names in the header, and characters of each; arbitrary, and small beside the limits of clients."""
 _MAX_NAME: Final = 64
 
 _ANY: Final = "endcap.any_parameters"
 
 
 def accept_any_parameters(scope: Scope) -> None:
-    """Say that this request's parameters are read by somebody else than its route."""
+    """Report no parameters of this request: something other than its route reads them."""
     scope[_ANY] = True
 
 
 class UnknownParameters:
-    """An ASGI application that adds the header to the answers of a FastAPI application.
+    """ASGI middleware that adds the header to the answers of a FastAPI application.
 
-    A request without a query costs nothing but a look at it.
+    A request without a query string costs nothing.
     """
 
     def __init__(self, app: ASGIApp) -> None:
-        """Wrap the application."""
         self._app = app
-        self._known: dict[int, frozenset[str]] = {}  # by the id of a route, which lives as long as this
+        self._known: dict[int, frozenset[str]] = {}  # by the id() of a route, which lives as long as this
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
@@ -46,7 +45,7 @@ class UnknownParameters:
             await self._app(scope, receive, send)
             return
 
-        async def naming(message: Message) -> None:
+        async def send_with_names(message: Message) -> None:
             if message["type"] == "http.response.start" and (names := self._unknown(scope)):
                 value = ", ".join(quote(name[:_MAX_NAME], safe="[]") for name in names)
                 message["headers"] = [
@@ -55,7 +54,7 @@ class UnknownParameters:
                 ]
             await send(message)
 
-        await self._app(scope, receive, naming)
+        await self._app(scope, receive, send_with_names)
 
     def _unknown(self, scope: Scope) -> list[str]:
         route = scope.get("route")

@@ -1,4 +1,4 @@
-"""The routes that every process has for those who watch it: probes and metrics."""
+"""The routes for monitoring in every process: probes and metrics."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def probes(parts: Sequence[Part]) -> APIRouter:
     async def livez() -> Response:
         return report({part.name: part.alive() for part in parts})
 
-    @router.get("/health")  # where probes of load balancers and dashboards look
+    @router.get("/health")  # the default path of many load balancers and dashboards
     @router.get("/readyz")
     async def readyz() -> Response:
         return report({part.name: part.alive() or part.ready() for part in parts})

@@ -1,7 +1,7 @@
-"""uvicorn's HTTP protocol with bounds: bytes and number of headers, time for headers, bodies and answers.
+"""uvicorn's HTTP protocol with limits: bytes and number of headers, time for headers, bodies and answers.
 
-uvicorn (0.54) has none of these with httptools: a header is collected without end, and a connection whose
-request does not arrive stays open for ever.
+uvicorn (0.54) has none of these with httptools: it collects headers without a limit, and keeps a connection
+whose request does not arrive.
 """
 
 from __future__ import annotations
@@ -21,24 +21,23 @@ if TYPE_CHECKING:
     from shared.http.connections import Connections
 
 MAX_PIPELINED: Final = 16
-"""Requests that a client may send before it has the answer to the first; clients in use send one."""
+"""Requests that a client may send before the answer to the first; arbitrary, known clients send one."""
 
 _FRAMING_BYTES: Final = 8
-"""Framing of a chunk per byte of body: a chunk of one byte is `1\\r\\nx\\r\\n`."""
+"""Bytes of framing per byte of body, at most: a chunk of one byte is `1\\r\\nx\\r\\n`."""
 
-NEW, IDLE, HEAD, BODY, DRAIN, ANSWER, CLOSING = Phase  # plain names: these are looked up for each request
+NEW, IDLE, HEAD, BODY, DRAIN, ANSWER, CLOSING = Phase  # module names, since an enum's lookup is slower
 _READS_BODY: Final = (BODY, DRAIN)
 
 
 class BoundedProtocol(HttpToolsProtocol):
     """One connection. `Connections` calls `check` twice a second.
 
-    Phases only change here; when one began is written down by the first `check` that sees it, so a request
-    costs no look at the clock.
+    The first `check` in a phase records the time of its start, so that a request does not read the clock.
     """
 
     def __init__(self, shared: Connections, **options: Any) -> None:
-        """`options` are uvicorn's."""
+        """`options` are those of uvicorn."""
         super().__init__(**options)
         self.phase = NEW
         self.since = 0.0
@@ -61,7 +60,7 @@ class BoundedProtocol(HttpToolsProtocol):
     # The transport's side
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn's
-        """Count the connection, or cut it."""
+        """Count the connection, or abort it."""
         super().connection_made(transport)
         self._raw = transport
         self._writer = self.transport = Writer(self, transport)  # type: ignore[assignment] # what uvicorn uses
@@ -73,7 +72,7 @@ class BoundedProtocol(HttpToolsProtocol):
             transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forget the connection."""
+        """Remove the connection."""
         self.phase = CLOSING
         self._shared.remove(self, self._client_host)
         super().connection_lost(exc)
@@ -88,7 +87,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self._feed(data)
 
     def _feed_in_pieces(self, data: memoryview) -> None:
-        """Parse no more than the headers may have, and see whether they have ended, and so on."""
+        """Parse data in pieces, none larger than the rest that the headers may have."""
         most = self._limits.http_max_header_bytes
         while data and self.phase != CLOSING:
             room = most - self._head_bytes if self.phase <= HEAD else len(data)
@@ -105,19 +104,19 @@ class BoundedProtocol(HttpToolsProtocol):
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade:
-            pass  # no protocol to upgrade to; the request is answered as it is
+            pass  # the server supports no upgrade, and answers the request as HTTP/1.1
         except httptools.HttpParserError:
             self._refuse(self._refusal or INVALID)
             return
         if self.phase == HEAD:
-            # Of several requests in one piece only the last is incomplete, by an unknown number of bytes.
+            # Of several requests in one piece only the last is incomplete; its number of bytes is unknown.
             begun = self._begun - begun
             if begun == 0 or (begun == 1 and before <= IDLE):
                 self._head_bytes += len(data)
         elif before == self.phase and before in _READS_BODY:
             self._wire_bytes += len(data)
             if self._wire_bytes > _FRAMING_BYTES * self._body_bytes + self._limits.http_max_header_bytes:
-                detail = "The body has more framing than data: extensions of chunks, or trailers."
+                detail = "The body has more framing than data: chunk extensions or trailers."
                 self._refuse(Refused("framing", 400, "InvalidHttp", detail))
 
     # The parser's side
@@ -132,7 +131,7 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
-        """Start the application, or `busy` in its place."""
+        """Start the application, or `busy` instead of it."""
         most = self._limits.http_max_headers
         if len(self.headers) > most:
             detail = f"The request has {len(self.headers)} headers; {most} are allowed."
@@ -146,23 +145,23 @@ class BoundedProtocol(HttpToolsProtocol):
             self.app = app if self.url in PROBES else busy
         super().on_headers_complete()
         self.app = app
-        # uvicorn adds trailers to the headers that the application is reading.
+        # uvicorn would append trailers to the list of headers that the application reads.
         self.headers = _NOTHING
 
     def on_body(self, body: bytes) -> None:
-        """Count, and hand on."""
+        """Count the bytes, and pass them on."""
         self._body_bytes += len(body)
         super().on_body(body)
 
     def on_message_complete(self) -> None:
-        """Wait for the answer, or for the next request if there was an early one."""
+        """Wait for the answer, or for the next request after an early answer."""
         self.phase, self.since = IDLE if self.phase == DRAIN else ANSWER, 0.0
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
-        """Start the next request, or wait for it; the rest of a body whose answer is out is read and dropped.
+        """Start the next request, or wait for it; after an early answer, read and drop the rest of the body.
 
-        uvicorn's method, with phases in the place of its timer.
+        It replaces uvicorn's method, with phases instead of a timer.
         """
         self._writer.flush()
         self.server_state.total_requests += 1
@@ -181,14 +180,14 @@ class BoundedProtocol(HttpToolsProtocol):
         super()._start_asgi_task(cycle, app)
 
     def _refused(self, reason: str, status: int, code: str, detail: str) -> Refused:
-        """Return what a callback of the parser raises; the parser itself raises another error for it."""
+        """Return the exception for a callback of the parser, and keep it: the parser raises another one."""
         self._refusal = Refused(reason, status, code, detail)
         return self._refusal
 
     # Ends
 
     def check(self, now: float, allowed_seconds: tuple[float, ...]) -> None:
-        """End the connection if it has been in its phase for too long, or does not take its answer."""
+        """End the connection if it has been in its phase for too long, or does not read its answer."""
         phase = self.phase
         unsent = self._raw.get_write_buffer_size()
         if unsent or self._unsent_bytes:
@@ -202,8 +201,8 @@ class BoundedProtocol(HttpToolsProtocol):
             self._time_out(phase)
 
     def _check_body(self, now: float, most_seconds: float) -> None:
-        """Let time go by, and bytes give time back, up to what a body has at its beginning."""
-        if not self.flow.read_paused:  # else the application does not read, which is not the client's fault
+        """Measure how far the body lags behind the least rate; time out beyond `most_seconds`."""
+        if not self.flow.read_paused:  # otherwise the application does not read, and the client must wait
             new_seconds = (self._body_bytes - self._seen_bytes) / self._limits.http_body_bytes_per_second
             self._lag_seconds = max(self._lag_seconds + now - self.since - new_seconds, 0.0)
         self.since, self._seen_bytes = now, self._body_bytes
@@ -226,7 +225,7 @@ class BoundedProtocol(HttpToolsProtocol):
                 self._refuse(Refused("header_time", 408, "RequestTimeout", detail))
             case Phase.BODY:
                 rate = self._limits.http_body_bytes_per_second
-                detail = f"The body came too slowly: {rate} bytes a second are the least."
+                detail = f"The body arrived too slowly: the least rate is {rate} bytes a second."
                 self._refuse(Refused("body_time", 408, "RequestTimeout", detail))
             case Phase.CLOSING:
                 self._raw.abort()
@@ -234,9 +233,9 @@ class BoundedProtocol(HttpToolsProtocol):
                 self._raw.close()
 
     def _refuse(self, refusal: Refused) -> None:
-        """Answer in place of the application, and close.
+        """Answer instead of the application, and close the connection.
 
-        Without an answer where that of an earlier request of this connection is under way.
+        There is no answer while that of an earlier request is being sent.
         """
         REFUSED.labels(refusal.reason).inc()
         answered = self.answered
@@ -252,7 +251,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._close_after_reading()
 
     def is_closing(self) -> bool:
-        """Return whether nothing can be sent any more."""
+        """Return whether the connection is closing, so that nothing can be sent."""
         return self.phase == CLOSING or self._raw.is_closing()
 
     def close(self) -> None:
@@ -264,7 +263,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self._raw.close()
 
     def _close_after_reading(self) -> None:
-        """End our side, and drop what the client still sends, for a moment."""
+        """Close the sending side, and drop what the client sends for `CLOSING_SECONDS`."""
         self._writer.flush()
         self.phase, self.since = CLOSING, 0.0
         if self._raw.is_closing():
@@ -277,7 +276,7 @@ class _Nothing(list[tuple[bytes, bytes]]):
     """A list that stays empty."""
 
     def append(self, _: tuple[bytes, bytes]) -> None:
-        """Drop it."""
+        """Do nothing."""
 
 
 _NOTHING: Final = _Nothing()

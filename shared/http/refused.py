@@ -1,4 +1,4 @@
-"""Requests that end before an application sees them, and what their clients get."""
+"""Requests that are refused before an application receives them, and their answers."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import orjson
 
 
 class Refused(Exception):
-    """A request that is not parsed any further: the reason as a label of a metric, and what is answered."""
+    """The request is not parsed any further; `reason` is the label of a metric."""
 
     def __init__(self, reason: str, status: int, code: str, detail: str) -> None:
         super().__init__(reason)
@@ -18,7 +18,7 @@ class Refused(Exception):
         self._body = error_body(code, detail)
 
     def answer(self) -> bytes:
-        """Return the answer as it goes over the wire."""
+        """Return the answer as the bytes of an HTTP/1.1 response."""
         head = (
             f"HTTP/1.1 {self._status} {HTTPStatus(self._status).phrase}\r\n"
             f"content-type: application/json\r\ncontent-length: {len(self._body)}\r\n"
@@ -28,8 +28,8 @@ class Refused(Exception):
 
 
 def error_body(code: str, detail: str) -> bytes:
-    """Return the documented body of an error as JSON."""
+    """Return the body of an error, `{"error": code, "detail": detail}`, as JSON."""
     return orjson.dumps({"error": code, "detail": detail})
 
 
-INVALID: Final = Refused("invalid", 400, "InvalidHttp", "What was sent is no valid HTTP/1.1 request.")
+INVALID: Final = Refused("invalid", 400, "InvalidHttp", "This is not a valid HTTP/1.1 request.")

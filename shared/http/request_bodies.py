@@ -1,4 +1,4 @@
-"""Bodies that a route reads itself: within limits, whatever a client sends, and documented all the same."""
+"""Bodies that a route reads itself: within limits, unpacked if gzipped, and documented in OpenAPI."""
 
 from __future__ import annotations
 
@@ -14,15 +14,14 @@ from shared.http import READING, UNKNOWN, allow_bytes, declared_bytes, too_large
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _GZIP_WINDOW = 31
-# Each costs a copy of what follows it; programs that append to a gzip file make a few.
-_MOST_MEMBERS = 100
+_MOST_MEMBERS = 100  # arbitrary; each costs a copy of the rest, and programs that append to a file make a few
 
 
 async def read_body(request: Request, limit: int, *, unpacked_limit: int | None = None) -> bytes:
-    """The whole body; ApiError 413 beyond `limit` bytes on the wire, 503 beyond what all may hold together.
+    """Return the whole body; ApiError 413 above `limit` bytes as sent, and 503 above `READING`'s limit.
 
-    With `unpacked_limit` a gzipped body is unpacked, whether or not its header says so (some SDKs don't
-    say), and 413 is also the answer when it grows beyond that.
+    With `unpacked_limit` a gzipped body is unpacked, whatever its headers say (some SDKs declare nothing).
+    It raises ApiError 413 above that many unpacked bytes, and 400 for damaged gzip data.
     """
     allow_bytes(request.scope, limit)
     if limit < declared_bytes(request.scope) < UNKNOWN:
@@ -49,19 +48,19 @@ async def _joined(stream: AsyncIterator[bytes], limit: int) -> bytes:
 
 
 def _unpacked(body: bytes, limit: int) -> bytes:
-    """Unpack every member of a gzipped body (RFC 1952, section 2.2), `limit` bytes at the most."""
+    """Return all members of a gzipped body (RFC 1952, section 2.2), unpacked, at most `limit` bytes."""
     members: list[bytes] = []
     size, rest = 0, body
     while rest:
         unpacker = zlib.decompressobj(wbits=_GZIP_WINDOW)
         at = len(body) - len(rest)
         if not rest.startswith(_GZIP_MAGIC):
-            detail = f"The body's gzip data ends at byte {at}, and what follows is no gzip."
+            detail = f"The body's gzip data ends at byte {at}, and is followed by other data."
             raise ApiError(400, "InvalidGzip", detail)
         try:
             member = unpacker.decompress(rest, limit - size + 1)
         except zlib.error as error:
-            detail = f"The body is gzipped, and damaged behind byte {at}: {error}."
+            detail = f"The gzipped body is damaged after byte {at}: {error}."
             raise ApiError(400, "InvalidGzip", detail) from None
         size += len(member)
         if size > limit:
@@ -70,22 +69,22 @@ def _unpacked(body: bytes, limit: int) -> bytes:
             raise ApiError(400, "InvalidGzip", "The gzipped body ends too early.")
         members.append(member)
         if len(members) > _MOST_MEMBERS:
-            detail = f"The gzipped body has more than {_MOST_MEMBERS} members; pack it in one."
+            detail = f"The gzipped body has more than {_MOST_MEMBERS} members; pack it as one."
             raise ApiError(400, "InvalidGzip", detail)
-        # Zeros behind the last member are padding.
+        # Zeros after the last member are padding.
         rest = unpacker.unused_data.lstrip(b"\0")
     return members[0] if len(members) == 1 else b"".join(members)
 
 
 def documented(model: type[BaseModel]) -> dict[str, Any]:
-    """The part of an OpenAPI operation that says what body it takes, for a route that parses it itself."""
+    """Return the OpenAPI `requestBody` of an operation whose route parses the body itself."""
     schema = model.model_json_schema()
     schema = _inlined(schema, schema.pop("$defs", {}))
     return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
 
 
 def _inlined(schema: Any, definitions: Mapping[str, Any]) -> Any:
-    """The schema with its references filled in: a single operation has no place for `$defs`."""
+    """Return the schema with its references replaced, since an operation has no place for `$defs`."""
     match schema:
         case {"$ref": str(reference)}:
             return _inlined(definitions[reference.rpartition("/")[2]], definitions)

@@ -1,8 +1,8 @@
-"""How a process lives: settings → logs → parts → HTTP → signals.
+"""The life of a process: settings, logs, parts, HTTP, signals.
 
-Every process of every service is an ASGI application under uvicorn: a service's own routes (or none, for a
-worker) beside the probes and `/metrics`, and the parts (pools, producers, consumers, loops) that start before
-the first request and stop after the last one.
+Every process of every service is an ASGI application under uvicorn: the service's routes (none for a worker),
+probes and `/metrics`, and the parts (pools, producers, consumers, periodic tasks), which start before the
+first request and stop after the last one.
 """
 
 from __future__ import annotations
@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 
 VERSION = "0.3.0"
 STOP_SECONDS = 8.0
+"""How long one part may take to stop; arbitrary."""
+
 PORT_OFFSETS = {"serve": 0, "worker": 100, "relay": 200, "schedule": 300}
 
 log = structlog.get_logger()
@@ -44,29 +46,29 @@ SettingsType = TypeVar("SettingsType", bound=ServiceSettings)
 
 
 class Part(Protocol):
-    """Something that lives as long as its process.
+    """A component that lives as long as its process.
 
-    `start` never waits for a dependency: HTTP must answer while that is away. `alive` and `ready` return
-    None when all is well, else a sentence that says what isn't.
+    `start` never waits for a dependency, since HTTP must answer without it. `alive` and `ready` return None
+    when all is well, else a sentence with the problem.
     """
 
     name: str
 
     async def start(self) -> None:
-        """Begin; what takes time goes on in a task."""
+        """Start; work that takes time continues in a task."""
 
     async def stop(self) -> None:
-        """End, within a few seconds, whatever the dependency does."""
+        """Stop within a few seconds, even if the dependency hangs."""
 
     def alive(self) -> str | None:
-        """Why only a restart would help."""
+        """Return why only a restart would help, else None."""
 
     def ready(self) -> str | None:
-        """Why requests should go elsewhere for now."""
+        """Return why requests should go elsewhere for now, else None."""
 
 
 class ErrorBody(BaseModel):
-    """The one shape of every answer that is not a success."""
+    """The body of every answer that is not a success."""
 
     error: str = Field(description="a code for programs, such as UnknownRecipe")
     detail: str = Field(description="a sentence for people: what happened, which input, what to do")
@@ -76,9 +78,9 @@ ERRORS: dict[int | str, dict[str, Any]] = {
     400: {"model": ErrorBody, "description": "The request can't be understood or is not valid."},
     401: {"model": ErrorBody, "description": "No credentials, or unknown ones."},
     403: {"model": ErrorBody, "description": "The key's scopes don't cover this call."},
-    503: {"model": ErrorBody, "description": "A dependency is away; send the same request again."},
+    503: {"model": ErrorBody, "description": "A dependency is not reachable; send the same request again."},
 }
-"""The errors that any route may answer; a route adds its own."""
+"""The errors of every route; a route adds its own."""
 
 
 def application(
@@ -89,7 +91,10 @@ def application(
     description: str = "",
     http: HttpSettings | None = None,
 ) -> FastAPI:
-    """One process as an ASGI application: routes, probes, metrics, errors, and parts with their order."""
+    """Return a process as an ASGI application: routes, probes, metrics, error answers, and its parts.
+
+    Parts start in their order and stop in reverse.
+    """
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -112,7 +117,7 @@ def application(
         lifespan=lifespan,
         responses=ERRORS,
         redirect_slashes=False,
-        docs_url=None,  # FastAPI's pages load their scripts from another host
+        docs_url=None,  # FastAPI's pages load scripts from another host; /docs is `api_pages`
         redoc_url=None,
         generate_unique_id_function=lambda route: route.name,
     )
@@ -131,7 +136,7 @@ def application(
 
 
 def _document_errors(app: FastAPI) -> None:
-    """Say in the OpenAPI page what `_answer_errors` does: an invalid request is a 400 like any other."""
+    """Remove the 422 from the OpenAPI document: `_answer_errors` answers an invalid request with 400."""
     write = app.openapi
 
     def openapi() -> dict[str, Any]:
@@ -157,11 +162,11 @@ async def _stop(part: Part) -> None:
 
 
 _CLOSING = frozenset({408, 413})
-"""After these the client may go on to send what nobody reads."""
+"""Statuses after which the connection is closed: the client may still be sending a body that is not read."""
 
 
 def error_response(error: ApiError) -> Response:
-    """Write an `ApiError` in the documented shape."""
+    """Return the response of an `ApiError`, with a body as in `ErrorBody`."""
     headers = {} if error.retry_after is None else {"Retry-After": str(error.retry_after)}
     if error.status in _CLOSING:
         headers["Connection"] = "close"
@@ -175,16 +180,16 @@ def _answer_errors(app: FastAPI) -> None:
         return error_response(error)
 
     async def transient(_: Request, error: Exception) -> Response:
-        log.warning("http.dependency_away", error=repr(error))
+        log.warning("http.dependency_unavailable", error=repr(error))
         return error_response(ApiError(503, "Unavailable", str(error), retry_after=1))
 
-    async def postgres_away(_: Request, error: Exception) -> Response:
-        log.warning("http.postgres_away", error=repr(error))
+    async def postgres_unavailable(_: Request, error: Exception) -> Response:
+        log.warning("http.postgres_unavailable", error=repr(error))
         return error_response(unavailable("Postgres"))
 
     async def invalid(_: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)
-        return error_response(ApiError(400, "InvalidRequest", _what_is_wrong(error)))
+        return error_response(ApiError(400, "InvalidRequest", _problems(error)))
 
     async def http(_: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
@@ -202,18 +207,16 @@ def _answer_errors(app: FastAPI) -> None:
     app.add_exception_handler(Transient, transient)
     app.add_exception_handler(RequestValidationError, invalid)
     app.add_exception_handler(HTTPException, http)
-    for away in UNAVAILABLE:
-        app.add_exception_handler(away, postgres_away)
-    for kind in REFUSED:
-        app.add_exception_handler(kind, value_refused)
+    for exception_class in UNAVAILABLE:
+        app.add_exception_handler(exception_class, postgres_unavailable)
+    for exception_class in REFUSED:
+        app.add_exception_handler(exception_class, value_refused)
 
 
-def _what_is_wrong(error: RequestValidationError) -> str:
-    def one(problem: Mapping[str, Any]) -> str:
-        where = ".".join(str(step) for step in problem["loc"])
-        return f"{where}: {problem['msg']}"
-
-    return "; ".join(one(problem) for problem in error.errors()[:5])
+def _problems(error: RequestValidationError) -> str:
+    return "; ".join(
+        f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}" for problem in error.errors()[:5]
+    )
 
 
 def main(
@@ -221,7 +224,10 @@ def main(
     processes: Mapping[str, Callable[[SettingsType], ASGIApp]],
     commands: Mapping[str, Callable[[SettingsType, list[str]], int]] | None = None,
 ) -> None:
-    """Run `python -m services.<name> [process or command]`; without one, `serve`."""
+    """Run `python -m services.<name> [process or command]`, by default `serve`.
+
+    Raises SystemExit with the exit status of a command.
+    """
     commands = commands or {}
     service = settings_class.service
     parser = argparse.ArgumentParser(
@@ -236,7 +242,7 @@ def main(
         metavar="what",
         help="a process or command: %(choices)s; default: serve",
     )
-    # What follows a command is the command's own, `--help` included.
+    # Arguments after a command belong to it, `--help` included.
     own = sys.argv[2:] if len(sys.argv) > 1 and sys.argv[1] in commands else []
     arguments = parser.parse_args(sys.argv[1 : len(sys.argv) - len(own)])
     settings = settings_class()
@@ -257,8 +263,8 @@ def main(
 
 def _serve(process: str, app: ASGIApp, settings: ServiceSettings, offset: int) -> None:
     observability.configure(process, settings.observability)
-    # What was made so far lives as long as the process; requests make few cycles. Without this, looking
-    # for them takes a fifth of the CPU of a busy process.
+    # Objects so far live as long as the process, and requests create few cycles. Without this, garbage
+    # collection takes a fifth of the CPU time of a busy process (measured).
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 50)

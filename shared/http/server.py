@@ -1,4 +1,4 @@
-"""uvicorn as every process of Endcap runs it."""
+"""uvicorn with the configuration of every process."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ if TYPE_CHECKING:
     from shared.settings import HttpSettings
 
 STOP_SECONDS: Final = 5
-"""How long requests may still take when the process is told to end."""
+"""How long running requests may take after a signal; arbitrary."""
 
 STARTUP_FAILURE: Final = 3
-"""The exit code of a process that couldn't start, as uvicorn's own command has it."""
+"""The exit status of a process that could not start; that of uvicorn's own command."""
 
 DATE_SECONDS: Final = 1.0
-"""How often the header `date` is made anew, which counts seconds."""
+"""How often the header `date` is updated; its resolution is a second."""
 
 OTHER_DESCRIPTORS: Final = 512
-"""File descriptors for Kafka, Postgres, Redis, files, and the connections above the limit (256)."""
+"""File descriptors for Kafka, Postgres, Redis, files, and `SURPLUS` connections; arbitrary."""
 
 
 def run(app: ASGIApp, host: str, port: int, limits: HttpSettings) -> None:
@@ -52,7 +52,7 @@ def run(app: ASGIApp, host: str, port: int, limits: HttpSettings) -> None:
         log_config=None,
         access_log=False,
         server_header=False,
-        # Endcap takes no address from X-Forwarded-For: the caller is whoever holds the connection.
+        # The client's address is that of the connection, whatever X-Forwarded-For says.
         proxy_headers=False,
         timeout_graceful_shutdown=STOP_SECONDS,
     )
@@ -64,7 +64,7 @@ def run(app: ASGIApp, host: str, port: int, limits: HttpSettings) -> None:
 
 
 class QuietServer(uvicorn.Server):
-    """uvicorn's server, woken by signals and connections: its own wakes up ten times a second, for nobody."""
+    """uvicorn's server, which sleeps without connections; uvicorn's own wakes up ten times a second."""
 
     def __init__(self, config: uvicorn.Config, connections: Connections) -> None:
         super().__init__(config)
@@ -74,7 +74,7 @@ class QuietServer(uvicorn.Server):
         connections.first = self._connected
 
     async def main_loop(self) -> None:
-        """Return when the process is to end; make the header `date` anew while there are connections."""
+        """Return when the process must end; update the header `date` while there are connections."""
         self._loop = asyncio.get_running_loop()
         while not await self.on_tick(0):
             self._awake.clear()
@@ -83,19 +83,19 @@ class QuietServer(uvicorn.Server):
                     await self._awake.wait()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Note a signal, and wake the loop."""
+        """Handle a signal, and wake the loop."""
         super().handle_exit(sig, frame)
         if self._loop is not None:
             self._loop.call_soon_threadsafe(self._awake.set)
 
     def _connected(self) -> None:
-        """Make the header `date` anew after a silence, before the first request comes."""
+        """Update the header `date` before the first request after a pause."""
         date = formatdate(time.time(), usegmt=True).encode()
         self.server_state.default_headers = [(b"date", date), *self.config.encoded_headers]
         self._awake.set()
 
 
 def _most_connections() -> int:
-    """Return how many connections fit into the process's file descriptors, beside those to other servers."""
+    """Return the number of connections for which the process has file descriptors."""
     descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return max(descriptors - OTHER_DESCRIPTORS, OTHER_DESCRIPTORS)

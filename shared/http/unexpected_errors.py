@@ -1,4 +1,4 @@
-"""The answer to an error that nobody expected: a 500, after which the connection is as good as before."""
+"""The answer to an unexpected exception: a 500, which keeps the connection open."""
 
 from __future__ import annotations
 
@@ -27,15 +27,14 @@ log = structlog.get_logger()
 
 
 class UnexpectedErrors:
-    """An ASGI application that answers for another one where that raises.
+    """ASGI middleware that answers 500 if the application raises an exception.
 
-    Starlette's own ServerErrorMiddleware answers and raises again, upon which uvicorn closes the connection,
-    and with it what a proxy or a client has pipelined there. Only an answer that has begun ends like that:
-    its body can't be completed. Costs about 0.3 µs.
+    Starlette's ServerErrorMiddleware answers and raises again, so that uvicorn closes the connection, and
+    fails the requests that a proxy has pipelined on it. Here only an answer that has started raises again,
+    since its body can't be completed. Costs about 0.3 µs.
     """
 
     def __init__(self, app: ASGIApp) -> None:
-        """Wrap the application."""
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -43,20 +42,20 @@ class UnexpectedErrors:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        has_begun = False
+        has_started = False
 
-        async def noting(message: Message) -> None:
-            nonlocal has_begun
-            has_begun = True
+        async def send_and_note(message: Message) -> None:
+            nonlocal has_started
+            has_started = True
             await send(message)
 
         try:
-            await self._app(scope, receive, noting)
+            await self._app(scope, receive, send_and_note)
         except ClientDisconnect:
             log.info("http.client_gone", path=scope["path"])
         except Exception:
             log.exception("http.unexpected_error", path=scope["path"])
-            if has_begun:
+            if has_started:
                 raise
             await send(_START)
             await send({"type": "http.response.body", "body": _BODY})

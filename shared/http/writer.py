@@ -1,4 +1,4 @@
-"""Where an answer leaves: head and body in one write."""
+"""The transport of answers, which writes head and body together."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ if TYPE_CHECKING:
     from shared.http.protocol import BoundedProtocol
 
 _MAX_JOINED_BYTES: Final = 64 * 1024
-"""Of a larger piece of body the copy costs as much as the write that it saves (arbitrary: about 10 µs)."""
+"""For a larger piece of body the copy would cost more than the write that it saves (about 10 µs)."""
 
 
 class Writer:
-    """The transport for a request, except that the head of an answer waits for the first piece of its body.
+    """A transport that holds the head of an answer until the first piece of its body.
 
-    uvicorn writes each on its own, which makes two system calls and two TCP segments of a small answer.
+    uvicorn writes them separately: two system calls and two TCP segments for a small answer.
 
-    `close` first reads what the client still sends: a socket that is closed with unread data resets the
+    `close` first reads what the client is still sending: closing a socket with unread data resets the
     connection, and the client may lose the answer.
     """
 
@@ -28,12 +28,12 @@ class Writer:
         self._protocol = protocol
         self._send = transport.write
         self._held = b""
-        self._started: object = None  # the request whose answer has begun
+        self._started: object = None  # the request whose answer has started
         self.is_closing = protocol.is_closing
         self.close = protocol.close
 
     def write(self, data: bytes) -> None:
-        """Send a piece of an answer, or hold it if it is a head."""
+        """Send a piece of an answer; hold it if it is the head."""
         held = self._held
         if held:
             self._held = b""
@@ -50,7 +50,7 @@ class Writer:
         self._send(data)
 
     def flush(self) -> None:
-        """Send a head whose body does not come: that of a HEAD request, or of an answer that breaks off."""
+        """Send a head without a body: that of a HEAD request, or of an answer that was interrupted."""
         if self._held and not self.is_closing():
             held, self._held = self._held, b""
             self._send(held)

@@ -1,7 +1,4 @@
-"""Logs, metrics and traces: how a process can be seen from outside.
-
-A process calls `configure` once, before anything else.
-"""
+"""Logs, metrics and traces. A process calls `configure` once, before anything else."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""JSON logs on stdout, one object a line, the event's name first.
+"""JSON logs on stdout: one object per line, which starts with the name of the event.
 
-Libraries that log through the standard library come out in the same shape; those that repeat
-themselves ten times a second while a broker is away are held to one line in ten seconds.
+Logs of libraries have the same shape. Libraries that repeat a line ten times a second while a broker is down
+are limited to one line in ten seconds.
 """
 
 from __future__ import annotations
@@ -22,12 +22,13 @@ from shared.masking import masked
 
 NOISY = ("aiokafka", "faststream", "opentelemetry")
 QUIET_SECONDS = 10.0
+"""The interval of repeated lines of these libraries; arbitrary."""
 
 EventDict = MutableMapping[str, Any]
 
 
 def configure(service: str, level: str) -> None:
-    """Send every log line of this process to stdout as JSON, from `level` upwards."""
+    """Log to stdout as JSON, from `level` (DEBUG, INFO, WARNING, ERROR) upwards; else raises KeyError."""
     number = logging.getLevelNamesMapping()[level.upper()]
 
     def add_service(_: object, __: str, event: EventDict) -> EventDict:
@@ -62,32 +63,32 @@ def configure(service: str, level: str) -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(number)
-    for talkative in ("aiokafka", "botocore"):
-        logging.getLogger(talkative).setLevel(max(number, logging.WARNING))
+    for verbose in ("aiokafka", "botocore"):
+        logging.getLogger(verbose).setLevel(max(number, logging.WARNING))
 
 
 @contextlib.contextmanager
 def bound(**values: str) -> Iterator[None]:
-    """Put `values` (a request id, a run) on every line that is logged inside the block."""
+    """Add `values` (a request id, a run) to every line that is logged in the context."""
     with structlog.contextvars.bound_contextvars(**values):
         yield
 
 
 class RateLimit(logging.Filter):
-    """Let one line of a kind through in a while; the next one says how many were left out.
+    """Limits repeated lines; the next line of a kind states how many were dropped.
 
-    A kind is the logger and the message before its arguments are filled in.
+    A kind is a logger and a message before its arguments are filled in.
     """
 
     def __init__(self, loggers: tuple[str, ...], seconds: float) -> None:
-        """Hold the named loggers, and those below them, to one line of a kind in `seconds`."""
+        """Limit the named loggers, and those below them, to one line of a kind in `seconds`."""
         super().__init__()
         self._loggers = loggers
         self._seconds = seconds
         self._last: dict[tuple[str, str], tuple[float, int]] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Whether the line is let through."""
+        """Return whether the line is logged."""
         if not record.name.startswith(self._loggers):
             return True
         kind, now = (record.name, str(record.msg)[:200]), time.monotonic()
@@ -114,7 +115,7 @@ def _render(_: object, __: str, event: EventDict) -> bytes:
     try:
         return orjson.dumps(line, default=_masked_repr, option=orjson.OPT_NON_STR_KEYS)
     except TypeError:
-        # Text that is no Unicode, such as half of a surrogate pair: no line may stop whoever writes it.
+        # Invalid Unicode, such as half of a surrogate pair, must not make the caller fail.
         return json.dumps(line, default=_masked_repr, skipkeys=True).encode()
 
 
@@ -123,13 +124,13 @@ def _masked_repr(value: object) -> str:
 
 
 def _without_passwords(value: Any) -> Any:
-    """Return what is logged with asterisks for passwords, as URLs in the texts of errors have them."""
+    """Return a value to log with its passwords masked; URLs in messages of errors hold some."""
     match value:
         case str():
             return masked(value)
         case dict():
-            return {key: _without_passwords(each) for key, each in value.items()}
+            return {key: _without_passwords(member) for key, member in value.items()}
         case list() | tuple():
-            return [_without_passwords(each) for each in value]
+            return [_without_passwords(entry) for entry in value]
         case _:
             return value

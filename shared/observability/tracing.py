@@ -1,7 +1,9 @@
-"""Traces: a W3C `traceparent` goes with every request and every record.
+"""Traces: every request and record carries a W3C `traceparent`.
 
-With an OTLP endpoint the OpenTelemetry SDK exports spans. Without one there are no spans and no SDK:
-what arrives is only handed on, which costs a few microseconds.
+With an OTLP endpoint the OpenTelemetry SDK exports spans. Without one the SDK is not imported and no spans
+are made: a received `traceparent` is passed on, which costs a few microseconds.
+
+https://www.w3.org/TR/trace-context/
 """
 
 from __future__ import annotations
@@ -20,14 +22,14 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(?:-.*)?")
-_MAX_LINKS = 32
+_MAX_LINKS = 32  # of one span; arbitrary
 _TRACED = "endcap.traced"
 
 _exporting = False
 
 
 def configure(service: str, endpoint: str | None) -> None:
-    """Export the spans of this process to the OTLP/HTTP collector at `endpoint`, if given."""
+    """Export the spans of this process to the OTLP/HTTP collector at `endpoint`, unless it is None."""
     global _exporting  # noqa: PLW0603 - OpenTelemetry has one provider in a process
     if endpoint is None or _exporting:
         return
@@ -47,7 +49,7 @@ def configure(service: str, endpoint: str | None) -> None:
 
 
 def current() -> str | None:
-    """Return the `traceparent` of the work at hand; None when that belongs to no trace."""
+    """Return the `traceparent` of the current span; None outside of a trace."""
     here = trace.get_current_span().get_span_context()
     if not here.is_valid:
         return None
@@ -55,7 +57,7 @@ def current() -> str | None:
 
 
 def traceparent() -> str:
-    """Return the `traceparent` to send along: of the work at hand, else a new trace's."""
+    """Return the `traceparent` of the current span, or that of a new trace."""
     if (here := current()) is not None:
         return here
     random = os.urandom(24).hex()
@@ -64,17 +66,17 @@ def traceparent() -> str:
 
 @contextlib.contextmanager
 def work(name: str, received: Iterable[str] = (), kind: SpanKind = SpanKind.SERVER) -> Iterator[None]:
-    """Do the work of a request or a batch inside the trace that it came with.
+    """Run the context in the trace of a request or a batch, as a span if spans are exported.
 
-    `received` holds the `traceparent` of the request, or of each record: the first becomes the
-    parent, and the rest are linked. Those are only read where spans are exported.
+    `received` are the `traceparent`s of the request, or of the records: the first is the parent, and the
+    others become links, which are read only if spans are exported.
     """
     parents = filter(None, map(_parse, islice(received, _MAX_LINKS)))
     above = context.get_current()
     if (parent := next(parents, None)) is not None:
         above = trace.set_span_in_context(NonRecordingSpan(parent), above)
     if _exporting:
-        links = [Link(other) for other in dict.fromkeys(parents)]
+        links = [Link(linked) for linked in dict.fromkeys(parents)]
         tracer = trace.get_tracer("endcap")
         with tracer.start_as_current_span(name, context=above, kind=kind, links=links):
             yield
@@ -87,17 +89,16 @@ def work(name: str, received: Iterable[str] = (), kind: SpanKind = SpanKind.SERV
 
 
 class TracedRequests:
-    """An ASGI application inside the trace of each request that it answers.
+    """ASGI middleware that runs the application in the trace of each request.
 
-    What is in front of an application may be wrapped too: a request gets one span.
+    It may be applied twice, to an application and to what is in front of it: a request gets one span.
     """
 
     def __init__(self, app: ASGIApp) -> None:
-        """Wrap the application."""
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer; without exported spans and without a `traceparent` there is nothing else to do."""
+        """Answer a request; without exported spans and a `traceparent` nothing is added."""
         if scope["type"] != "http" or _TRACED in scope:
             await self._app(scope, receive, send)
             return
@@ -114,10 +115,10 @@ def _parse(header: str) -> SpanContext | None:
     match = _TRACEPARENT.fullmatch(header)
     if match is None:
         return None
-    found = SpanContext(
+    parent = SpanContext(
         trace_id=int(match[1], 16),
         span_id=int(match[2], 16),
         is_remote=True,
         trace_flags=TraceFlags(int(match[3], 16)),
     )
-    return found if found.is_valid else None
+    return parent if parent.is_valid else None

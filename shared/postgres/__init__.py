@@ -1,9 +1,9 @@
-"""Postgres: a pool that needs no server to start, SQL by name, and migrations.
+"""Postgres: a pool that starts without a server, named SQL statements, and migrations.
 
 SQL = statements(Path(__file__).with_name("queries.sql"))
 row = await database.fetchrow(*SQL.order(tenant=tenant, order_id=order_id))
 
-python -m shared.postgres roles     make the login role and schema of every service (administrator)
+python -m shared.postgres roles     create the login role and schema of every service (administrator)
 """
 
 from typing import TYPE_CHECKING

@@ -1,4 +1,4 @@
-"""Make the login role and schema of every service, as an administrator.
+"""Create the login role and schema of every service, as an administrator.
 
 python -m shared.postgres roles
 """
@@ -13,13 +13,13 @@ from shared.settings import PostgresSettings, service_database_urls
 
 
 def main(arguments: list[str]) -> int:
-    """Make the roles that the `<SERVICE>_DATABASE_URL` variables name."""
+    """Create the roles of the `<SERVICE>_DATABASE_URL` variables; return the exit status."""
     if arguments != ["roles"]:
         sys.stderr.write("usage: python -m shared.postgres roles\n")
         return 2
     urls = service_database_urls()
     if not urls:
-        sys.stderr.write("Set <SERVICE>_DATABASE_URL for each service whose role is to be made.\n")
+        sys.stderr.write("Set <SERVICE>_DATABASE_URL for each service whose role is to be created.\n")
         return 2
     names = asyncio.run(make_roles(PostgresSettings().database_url, urls))
     sys.stdout.write(f"roles: {', '.join(names)}\n")

@@ -1,4 +1,4 @@
-"""The pool of a process: nothing connects before the first use."""
+"""The connection pool of a process, which connects on first use."""
 
 from __future__ import annotations
 
@@ -26,40 +26,39 @@ UNAVAILABLE = (
     TimeoutError,
     asyncpg.PostgresConnectionError,
     asyncpg.InterfaceError,
-    # What a pooled connection says whose server went away while nobody used it.
+    # An idle connection of the pool whose server has stopped.
     asyncpg.InternalClientError,
-    # It refuses to let us in: a password that is being changed, a database that is being restored.
+    # A login that fails: a password that is being changed, a database that is being restored.
     asyncpg.InvalidAuthorizationSpecificationError,
     asyncpg.InvalidCatalogNameError,
-    # It starts, stops, was told to end our session or statement, or has no room left.
+    # The server starts or stops, ended the session or statement, or has no room left.
     asyncpg.OperatorInterventionError,
     asyncpg.InsufficientResourcesError,
     asyncpg.IdleInTransactionSessionTimeoutError,
-    # Others were in the way.
+    # Conflicts with other transactions.
     asyncpg.TransactionRollbackError,
     asyncpg.LockNotAvailableError,
-    # The server that we reached has become a standby.
+    # The server has become a standby.
     asyncpg.ReadOnlySQLTransactionError,
 )
-"""What asyncpg raises when Postgres is away or busy: the same statement may work later."""
+"""What asyncpg raises if Postgres is not reachable or busy: the same statement may work later."""
 
+CANCEL_SECONDS = 0.3
+"""How long the cancellation of a statement may take before its connection is closed; arbitrary.
 
-TAKE_BACK_SECONDS = 0.3
-"""How long a statement that took too long may take to end; then its connection is cut.
-
-asyncpg has statements cancelled over another connection, and waits for that: for ever where the server hangs.
+asyncpg cancels a statement over another connection and waits for that, without a limit if the server hangs.
 """
 
 log = structlog.get_logger()
 
 
 class Database:
-    """The pool of one process, in the schema of its service. Nothing connects before the first use."""
+    """The connection pool of one process, in the schema of its service. It connects on first use."""
 
     name = "postgres"
 
     def __init__(self, settings: PostgresSettings, schema: str) -> None:
-        """Remember where to connect; `schema` becomes the search path."""
+        """Use `schema` as the search path."""
         self._settings = settings
         self._schema = schema
         self._pool: asyncpg.Pool[asyncpg.Record] | None = None
@@ -68,10 +67,10 @@ class Database:
         self._notices = Notices(self._connect_alone, schema)
 
     def for_requests(self, seconds: float | None = None) -> Database:
-        """Return the same pool for uses that may take so long each, else TimeoutError.
+        """Return the same pool, whose statements and transactions raise TimeoutError after `seconds`.
 
-        `seconds` is `database_request_seconds` unless a request is known to read much. A use is one statement
-        or one transaction; the time includes the wait for a connection.
+        The default is `database_request_seconds`; pass more for a request that reads much. The time includes
+        the wait for a connection.
         """
         bounded = Database(self._settings, self._schema)
         bounded._owner = self._owner
@@ -79,7 +78,7 @@ class Database:
         return bounded
 
     async def start(self) -> None:
-        """Make the pool; with no connection kept open at least, this needs no server."""
+        """Create the pool, without a connection (`min_size=0`), so that no server is needed."""
         self._pool = await asyncpg.create_pool(
             self._settings.database_url,
             min_size=0,
@@ -88,17 +87,17 @@ class Database:
             command_timeout=120,
             max_inactive_connection_lifetime=60,
             init=_codecs,
-            # Handlers leave no session state behind, so the reset round trip would be wasted.
+            # Handlers leave no session state, so a reset would be a wasted round trip.
             reset=_no_reset,
             server_settings={"search_path": self._schema, "application_name": self._schema},
         )
 
     def notices(self, table: str) -> Notice:
-        """Return the notices of new rows in a table of the schema; all of them share one connection."""
+        """Return notices of new rows in a table of the schema; they share one connection."""
         return self._notices.of(table) if self._owner is self else self._owner.notices(table)
 
     async def stop(self) -> None:
-        """Close within five seconds, whatever the connections do."""
+        """Close the pool; after five seconds, terminate its connections."""
         await self._notices.stop()
         if self._pool is None:
             return
@@ -109,7 +108,7 @@ class Database:
             self._pool.terminate()
 
     async def _connect_alone(self) -> asyncpg.Connection[asyncpg.Record]:
-        """Connect outside of the pool."""
+        """Return a connection outside of the pool."""
         return await asyncpg.connect(
             self._settings.database_url,
             timeout=5,
@@ -118,20 +117,20 @@ class Database:
 
     @property
     def schema(self) -> str:
-        """The schema that unqualified names are in; the name of the service."""
+        """Return the schema of unqualified names, which is the name of the service."""
         return self._schema
 
     def alive(self) -> str | None:
-        """A pool is never stuck for good."""
+        """Return None: a pool never needs a restart."""
         return None
 
     def ready(self) -> str | None:
-        """Ready once started: each request finds out for itself whether Postgres is there."""
+        """Return why the pool is not started, else None; requests notice themselves if Postgres is down."""
         return None if self._pool else "the Postgres pool is not started"
 
     @property
     def pool(self) -> asyncpg.Pool[asyncpg.Record]:
-        """The pool, for COPY and cursors."""
+        """Return the pool, for COPY and cursors; raises RuntimeError before `start`."""
         if self._owner is not self:
             return self._owner.pool
         if self._pool is None:
@@ -140,23 +139,23 @@ class Database:
         return self._pool
 
     async def fetch(self, text: str, *args: Any) -> list[asyncpg.Record]:
-        """All rows."""
+        """Return all rows; raises one of `UNAVAILABLE` if Postgres is not reachable or busy."""
         async with self._connection() as connection:
             rows: list[asyncpg.Record] = await connection.fetch(text, *args)
             return rows
 
     async def fetchrow(self, text: str, *args: Any) -> asyncpg.Record | None:
-        """The first row, or None."""
+        """Return the first row, or None; raises as `fetch` does."""
         async with self._connection() as connection:
             return await connection.fetchrow(text, *args)
 
     async def fetchval(self, text: str, *args: Any) -> Any:
-        """The first column of the first row."""
+        """Return the first column of the first row, or None; raises as `fetch` does."""
         async with self._connection() as connection:
             return await connection.fetchval(text, *args)
 
     async def execute(self, text: str, *args: Any) -> str:
-        """The command tag."""
+        """Return the command tag, such as `DELETE 3`; raises as `fetch` does."""
         async with self._connection() as connection:
             return str(await connection.execute(text, *args))
 
@@ -167,7 +166,7 @@ class Database:
         *,
         readonly: bool = False,
     ) -> AsyncIterator[Connection]:
-        """A connection inside a transaction: commits at the end, rolls back on any error."""
+        """Yield a connection in a transaction, which commits at the end and rolls back on any exception."""
         async with self._connection() as connection:
             transaction = connection.transaction(isolation=isolation, readonly=readonly)
             try:
@@ -188,25 +187,25 @@ class Database:
                 await self._release(connection)
 
     async def _release(self, connection: Connection) -> None:
-        take_back = None if self._seconds is None else TAKE_BACK_SECONDS
+        timeout = None if self._seconds is None else CANCEL_SECONDS
         try:
-            await self.pool.release(connection, timeout=take_back)
+            await self.pool.release(connection, timeout=timeout)
         except TimeoutError:
             log.warning("postgres.statement_not_cancelled", schema=self._schema)
 
     async def _roll_back(self, connection: Connection, transaction: Any) -> None:
-        """Roll back, or cut the connection where that fails; the error that led here is the one to raise."""
+        """Roll back; terminate the connection if that fails, so that the caller's exception is raised."""
         try:
-            async with asyncio.timeout(None if self._seconds is None else TAKE_BACK_SECONDS):
+            async with asyncio.timeout(None if self._seconds is None else CANCEL_SECONDS):
                 await transaction.rollback()
-        except Exception as error:  # noqa: BLE001 - whatever it is, Postgres rolls back without us
+        except Exception as error:  # noqa: BLE001 - Postgres rolls back when the connection ends
             log.warning("postgres.not_rolled_back", schema=self._schema, error=repr(error))
-            with suppress(asyncpg.InterfaceError):  # it was lost, and has left the pool
+            with suppress(asyncpg.InterfaceError):  # it is lost and no longer in the pool
                 connection.terminate()
 
 
 async def _codecs(connection: asyncpg.Connection[asyncpg.Record]) -> None:
-    """Python objects in and out of json and jsonb (whose binary form starts with a version byte)."""
+    """Convert json and jsonb to and from Python objects; binary jsonb starts with a version byte."""
     await connection.set_type_codec(
         "jsonb",
         encoder=lambda value: b"\x01" + orjson.dumps(value),
@@ -220,4 +219,4 @@ async def _codecs(connection: asyncpg.Connection[asyncpg.Record]) -> None:
 
 
 async def _no_reset(connection: object) -> None:
-    """Leave the connection as it is."""
+    """Do nothing to a connection that returns to the pool."""

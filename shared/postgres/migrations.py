@@ -1,4 +1,4 @@
-"""Migrations and roles: what an administrator does before the services start, never the services."""
+"""Migrations and roles, which an administrator applies before the services start."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ _MIGRATION = re.compile(r"^(\d{4})_(pre|post)_[a-z0-9_]+\.sql$")
 
 
 async def migrate(database_url: str, service: str, directory: Path) -> list[str]:
-    """Apply the migrations of `service` that are not applied yet; return their names.
+    """Apply the new migrations of `service` in the order of their names; return these names.
 
-    `NNNN_pre|post_what.sql`, forward only, each in one transaction, as the role of the service, one
-    process at a time. A file that was changed after it was applied is refused.
+    Files are named `NNNN_pre_what.sql` or `NNNN_post_what.sql`. Each is applied in one transaction, as the
+    role of the service, by one process at a time. Raises ValueError for another name, and RuntimeError for
+    a file that was changed after it was applied.
     """
     connection = await asyncpg.connect(database_url, timeout=10)
     try:
@@ -65,13 +66,16 @@ async def _apply(connection: asyncpg.Connection[asyncpg.Record], path: Path, kno
 async def _ensure_role(connection: asyncpg.Connection[asyncpg.Record], service: str) -> None:
     if not await connection.fetchval("SELECT 1 FROM pg_roles WHERE rolname = $1", service):
         await connection.execute(f'CREATE ROLE "{service}" NOLOGIN')
-    # The administrator may be no superuser (a managed Postgres): then it must be a member first.
+    # An administrator who is not a superuser (managed Postgres) must be a member of the role first.
     await connection.execute(f'GRANT "{service}" TO CURRENT_USER')
     await connection.execute(f'CREATE SCHEMA IF NOT EXISTS "{service}" AUTHORIZATION "{service}"')
 
 
 async def make_roles(database_url: str, service_urls: list[str]) -> list[str]:
-    """Make the login role and the schema that each service's URL names; return the roles' names."""
+    """Create the login role and schema of each URL; return the names of the roles.
+
+    Raises ValueError for a URL whose user is not the name of a service.
+    """
     connection = await asyncpg.connect(database_url, timeout=10)
     try:
         await connection.execute("SELECT pg_advisory_lock(hashtext('endcap.migrate'))")
@@ -79,7 +83,7 @@ async def make_roles(database_url: str, service_urls: list[str]) -> list[str]:
         for url in map(urlsplit, service_urls):
             name, password = unquote(url.username or ""), unquote(url.password or "")
             if not re.fullmatch(r"[a-z]+", name):
-                message = f"{name!r} is no role name: it is the service's name, in lower-case letters"
+                message = f"{name!r} is not a role: use the service's name, in lower-case letters"
                 raise ValueError(message)
             await _ensure_role(connection, name)
             quoted = await connection.fetchval("SELECT quote_literal($1::text)", password)

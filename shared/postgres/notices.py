@@ -1,8 +1,7 @@
-"""Notices of rows that others have written, by LISTEN over one connection of the process.
+"""Notices of new rows, by LISTEN over one connection of the process.
 
-A notice makes a reader fast and never is what it relies on: a connection may be lost, a pooler may swallow
-LISTEN. So a reader looks by itself every few seconds, and often while this connection is away. See
-docs/decisions/0008-outbox.
+A notice only makes a reader faster: a connection may be lost, and a pooler may ignore LISTEN. So a reader
+also polls every few seconds, and more often while this connection is lost. See docs/decisions/0008-outbox.
 """
 
 from __future__ import annotations
@@ -23,19 +22,22 @@ if TYPE_CHECKING:
     Listening: TypeAlias = asyncpg.Connection[asyncpg.Record]
 
 PROBE_SECONDS = 30.0
-"""How long a connection that was lost without a word may count as one that hears; arbitrary."""
+"""How often the connection is probed, and so how long its silent loss may go unnoticed; arbitrary."""
 
 ANSWER_SECONDS = 5.0
+"""How long Postgres may take to answer a probe or LISTEN; arbitrary."""
 FIRST_PAUSE_SECONDS = 0.1
 MAX_PAUSE_SECONDS = 5.0
 
-CONNECTED = gauge("endcap_postgres_notices_connected", "1 while the process hears of new rows.", ["schema"])
+CONNECTED = gauge(
+    "endcap_postgres_notices_connected", "1 while the process receives notices of new rows.", ["schema"]
+)
 
 log = structlog.get_logger()
 
 
 class Notice:
-    """Says to one reader that a table may have new rows."""
+    """Notifies one reader that a table may have new rows."""
 
     def __init__(self, notices: Notices) -> None:
         self._notices = notices
@@ -43,32 +45,32 @@ class Notice:
 
     @property
     def heard(self) -> bool:
-        """Whether notices come now; without them a reader has to look often."""
+        """Return whether notices are received now; otherwise a reader must poll often."""
         return self._notices.connected
 
     def give(self) -> None:
-        """Have `wait` return at once, now or the next time."""
+        """Notify: `wait` returns at once, now or on its next call."""
         self._given.set()
 
     def clear(self) -> None:
-        """Forget the notices so far. A reader clears before it reads, so that it misses none meanwhile."""
+        """Reset the notices so far. A reader calls it before it reads, so that it misses none."""
         self._given.clear()
 
     async def wait(self, seconds: float) -> None:
-        """Return at the next notice since `clear`, or after these seconds."""
+        """Return at the first notice since `clear`, or after `seconds`."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._given.wait()
 
 
 class Notices:
-    """Listens on the channel of a schema, whose payloads are names of tables, from the first reader on.
+    """Listens on the channel of a schema, whose payloads are names of tables, once there is a reader.
 
-    When the connection is made, and when it is lost, every reader is given a notice: it may have missed one.
+    When the connection is made or lost, every reader is notified, since it may have missed a notice.
     """
 
     def __init__(self, connect: Callable[[], Awaitable[Listening]], schema: str) -> None:
-        """`connect` makes a connection that nobody else uses."""
+        """`connect` returns a connection that nothing else uses."""
         self._connect = connect
         self._schema = schema
         self._readers: dict[str, list[Notice]] = {}
@@ -76,7 +78,7 @@ class Notices:
         self.connected = False
 
     def of(self, table: str) -> Notice:
-        """Return the notices of a table for one more reader, and begin to listen."""
+        """Return the notices of a table for a new reader, and start listening."""
         notice = Notice(self)
         self._readers.setdefault(table, []).append(notice)
         if self._keeper is None:

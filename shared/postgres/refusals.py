@@ -1,4 +1,4 @@
-"""Values that Postgres can't hold: the sender's fault, which no repetition cures."""
+"""Values that Postgres can't store: errors of the sender, for which a retry does not help."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import asyncpg
 _SENTENCES: tuple[tuple[type[Exception], str], ...] = (
     (
         asyncpg.CharacterNotInRepertoireError,
-        "A text holds a NUL character or is no valid Unicode, which can't be stored. Remove it.",
+        "A text holds a NUL character or is not valid Unicode, which can't be stored. Remove it.",
     ),
     (
         asyncpg.UntranslatableCharacterError,
@@ -19,7 +19,7 @@ _SENTENCES: tuple[tuple[type[Exception], str], ...] = (
     ),
     (
         asyncpg.DatetimeFieldOverflowError,
-        "A time is outside of what can be stored. Send one between the years 1000 and 3000.",
+        "A time is out of the range that can be stored. Send one between the years 1000 and 3000.",
     ),
     (
         asyncpg.StringDataRightTruncationError,
@@ -27,11 +27,11 @@ _SENTENCES: tuple[tuple[type[Exception], str], ...] = (
     ),
     (
         asyncpg.ProgramLimitExceededError,
-        "A text is too long to be looked up by; names and ids have at most 256 characters. Shorten it.",
+        "A text is too long for an index; names and ids have at most 256 characters. Shorten it.",
     ),
 )
 REFUSED = (asyncpg.DataError, asyncpg.ProgramLimitExceededError)
-"""The classes among which `refusal` finds its own."""
+"""The base classes of the errors for which `refusal` returns a sentence."""
 
 _NOT_ENCODABLE = (
     "A value can't be stored: a number that is out of range, or a text with a NUL character or half a "
@@ -40,10 +40,10 @@ _NOT_ENCODABLE = (
 
 
 def refusal(error: Exception) -> str | None:
-    """Return a sentence for people if Postgres can't hold a value; None for any other error.
+    """Return a sentence for people if Postgres can't store a value; None for any other error.
 
-    Other errors of the class DataError, a division by zero for instance, are faults of our own statements.
+    Other errors of the class DataError, such as a division by zero, are defects of a statement.
     """
-    if type(error) is asyncpg.DataError:  # asyncpg's own, before anything is sent
+    if type(error) is asyncpg.DataError:  # raised by asyncpg before anything is sent
         return _NOT_ENCODABLE
     return next((sentence for kind, sentence in _SENTENCES if isinstance(error, kind)), None)

@@ -1,4 +1,4 @@
-"""SQL by name, so that a test can prepare every statement against the migrated schema."""
+"""Named SQL statements in `.sql` files; a test prepares each of them against the migrated schema."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _PARAMETER = re.compile(r"(?<![:\w]):([a-z_][a-z0-9_]*)")
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """One named statement with `$n` placeholders and the names that they stand for."""
+    """One named statement with `$n` placeholders and the names of their parameters."""
 
     name: str
     about: str
@@ -22,7 +22,7 @@ class Statement:
     parameters: tuple[str, ...]
 
     def __call__(self, **values: Any) -> tuple[Any, ...]:
-        """Return `(text, *arguments)`, ready for asyncpg; TypeError on a missing or unknown name."""
+        """Return `(text, *arguments)` for asyncpg; raises TypeError for a missing or unknown name."""
         if values.keys() != set(self.parameters):
             message = f"{self.name} takes {sorted(self.parameters)}, got {sorted(values)}"
             raise TypeError(message)
@@ -40,26 +40,26 @@ class Statements:
         }
 
     def __getattr__(self, name: str) -> Statement:
-        """Find a statement."""
+        """Return a statement; raises AttributeError for an unknown name."""
         try:
             return self._statements[name]
         except KeyError:
             raise AttributeError(name) from None
 
     def __iter__(self) -> Iterator[Statement]:
-        """Every statement, for the test that prepares them all."""
+        """Return an iterator over all statements."""
         return iter(self._statements.values())
 
 
 def statements(path: Path) -> Statements:
-    """Read a file of named SQL."""
+    """Return the statements of a file; raises ValueError for one without a comment."""
     return Statements(path)
 
 
 def _statement(name: str, body: str, path: Path) -> Statement:
     about, _, sql = body.strip().partition("\n")
     if not about.startswith("-- "):
-        message = f"{path}: say in one comment line what {name} is for"
+        message = f"{path}: {name} needs a comment of one line that says what it is for"
         raise ValueError(message)
     names: list[str] = []
 

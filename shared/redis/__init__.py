@@ -1,8 +1,7 @@
-"""Redis: one multiplexed connection for what is hot, redis-py for the rest.
+"""Redis: one multiplexed connection for frequent commands, redis-py for all others.
 
-`Multiplexer` sends the commands of every request of a process over one connection, which costs a tenth of a
-pooled client. `client` is redis-py, for scans, streams and whatever else is not called a thousand times a
-second.
+`Multiplexer` sends the commands of all requests of a process over one connection, at a tenth of the CPU time
+of a pooled client. `client` returns a redis-py client, for scans, streams and other rare commands.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ __all__ = ["CommandRefused", "Multiplexer", "Unavailable", "client"]
 
 
 def client(settings: RedisSettings, *, timeout: float = 5.0) -> redis.asyncio.Redis:
-    """A redis-py client; every wait in it ends after `timeout` seconds."""
+    """Return a redis-py client whose commands time out after `timeout` seconds."""
     return redis.asyncio.from_url(
         settings.redis_url,
         socket_timeout=timeout,

@@ -1,4 +1,4 @@
-"""Where Redis is: `redis[s]://[user:password@]host:port/db` or `unix://path`, as redis-py reads it."""
+"""The address of Redis: `redis[s]://[user:password@]host:port/db` or `unix://path`, as in redis-py."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """One Redis database and the credentials for it, which never show in a log."""
+    """One Redis database and its credentials, which are not in the repr."""
 
     host: str
     port: int
@@ -27,12 +27,12 @@ class Address:
     tls: ssl.SSLContext | None = field(repr=False)
 
     def __str__(self) -> str:
-        """For people: no credentials."""
+        """Return the address without credentials."""
         return self.path or f"{self.host}:{self.port}/{self.database}"
 
     @classmethod
     def parse(cls, url: str) -> Self:
-        """Read a URL; ValueError when it is none. TLS options are redis-py's query parameters."""
+        """Parse a URL, with TLS options as query parameters of redis-py; ValueError if it is invalid."""
         options: dict[str, Any] = dict(parse_url(url))  # type: ignore[no-untyped-call]
         password = options.get("password")
         username = options.get("username")
@@ -46,7 +46,10 @@ class Address:
         )
 
     async def open(self, connection: _Connection, seconds: float) -> None:
-        """Connect, log in and choose the database; TimeoutError, OSError or Unavailable if that fails."""
+        """Connect, log in and select the database, within `seconds`.
+
+        Raises TimeoutError, OSError or Unavailable if that fails.
+        """
         loop = asyncio.get_running_loop()
         async with asyncio.timeout(seconds):
             if self.path:

@@ -1,8 +1,8 @@
-"""One connection for all requests of a process.
+"""One connection for all requests of a process, with a circuit breaker.
 
-Commands of all callers are written together, once per turn of the event loop, and replies are handed out in
-order. A caller waits `timeout` at the most; a Redis that is away or frozen costs the callers after that
-nothing at all, since the breaker refuses at once until Redis has answered a probe in time.
+Commands of all callers are written together, once per iteration of the event loop; replies come in the order
+of the commands. A caller waits at most `timeout`. While Redis is down or frozen the breaker is open: calls
+fail at once until Redis has answered a probe in time.
 """
 
 from __future__ import annotations
@@ -28,12 +28,16 @@ if TYPE_CHECKING:
 CONNECT_SECONDS = 1.0
 FIRST_BACKOFF_SECONDS = 0.05
 LAST_BACKOFF_SECONDS = 2.0
+"""Pauses between attempts to connect double from the first to this one; arbitrary."""
+
 TRIPS_AT = 5
-"""So many calls in a row without an answer open the breaker."""
+"""Calls in a row without a reply that open the breaker; arbitrary."""
+
 PROBE_SECONDS = 0.1
-"""While the breaker is open, Redis is asked this often whether it is well again."""
+"""The interval of probes while the breaker is open; arbitrary."""
+
 SILENCE_SECONDS = 2.0
-"""A connection that owes a reply for so long is given up and made anew."""
+"""A connection without an expected reply for this long is replaced; arbitrary."""
 
 log = structlog.get_logger()
 
@@ -47,7 +51,7 @@ class Multiplexer:
     name = "redis"
 
     def __init__(self, settings: RedisSettings, *, timeout: float = 0.02, essential: bool = False) -> None:
-        """Remember the address; `essential` makes the process unready while Redis is away."""
+        """With `essential` the process is not ready while Redis is not reachable."""
         self._address = Address.parse(settings.redis_url)
         self._timeout = timeout
         self._essential = essential
@@ -57,36 +61,36 @@ class Multiplexer:
         self._keeper: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Begin to connect, and go on doing so for as long as the process lives."""
+        """Start connecting, and reconnect until `stop`."""
         self._loop = asyncio.get_running_loop()
         self._keeper = self._loop.create_task(self._keep_connected(), name="redis-multiplexer")
 
     async def stop(self) -> None:
-        """Close the connection; calls that still wait fail."""
+        """Close the connection; waiting calls fail with `Unavailable`."""
         if self._keeper is not None:
             self._keeper.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._keeper
 
     def alive(self) -> str | None:
-        """The connection is made anew for as long as it takes."""
+        """Return None: the connection is replaced without a restart."""
         return None
 
     def ready(self) -> str | None:
-        """Whether Redis answers; a process that does without it is ready all the same."""
+        """Return why requests should go elsewhere: Redis is essential and does not answer; else None."""
         return None if self.up or not self._essential else "Redis does not answer"
 
     @property
     def up(self) -> bool:
-        """Whether a call made now would be sent at all."""
+        """Return whether the breaker is closed, so that a call would be sent."""
         return self._open
 
     def execute(self, *commands: Sequence[Argument]) -> asyncio.Future[list[Any]]:
         """Send the commands as one pipeline and return a future of their replies, in order.
 
-        Raises `Unavailable` at once while Redis is known to be away. The future fails with
-        `Unavailable` when the answer takes too long or the connection breaks, and with `CommandRefused`
-        when Redis answers any of the commands with an error.
+        Raises `Unavailable` while the breaker is open. The future fails with `Unavailable` if the replies
+        take longer than `timeout` or the connection is lost, and with `CommandRefused` if Redis answers any
+        of the commands with an error.
         """
         connection = self._connection
         if connection is None or not self._open:
@@ -122,7 +126,7 @@ class Multiplexer:
 
 
 class _Connection(asyncio.Protocol):
-    """The protocol of one connection, from its making to its loss."""
+    """The asyncio protocol of one connection."""
 
     def __init__(self, timeout: float, breaker: Callable[[_Connection, bool], None]) -> None:
         self._timeout = timeout
@@ -142,7 +146,10 @@ class _Connection(asyncio.Protocol):
     def send(
         self, commands: Sequence[Sequence[Argument]], timeout: float | None = None
     ) -> asyncio.Future[list[Any]]:
-        """Queue the commands for this turn of the loop; `timeout` is for the first call alone."""
+        """Queue the commands for this iteration of the loop; raises Unavailable once the connection is lost.
+
+        `timeout` is in seconds, by default that of the connection.
+        """
         if self._ended:
             raise Unavailable("the connection to Redis was lost")
         loop = self._loop
@@ -160,33 +167,33 @@ class _Connection(asyncio.Protocol):
         return future
 
     async def lost(self) -> None:
-        """Return when the connection is gone."""
+        """Return when the connection is lost."""
         await asyncio.shield(self._closed)
 
     def close(self) -> None:
-        """Drop the connection and fail who waits."""
+        """Abort the connection and fail the waiting calls."""
         if self._transport is not None:
             self._transport.abort()
         self._end(Unavailable("the connection to Redis was closed"))
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Keep the transport."""
+        """Store the transport."""
         # uvloop's transport has the methods of asyncio.Transport without being one.
         self._transport = cast("asyncio.Transport", transport)
 
     def data_received(self, data: bytes) -> None:
-        """Hand out the replies; an answer in time closes the breaker."""
+        """Return replies to their callers; a reply in time closes the breaker."""
         try:
             completed = self._line.feed(data)
         except hiredis.ProtocolError as error:
-            log.error("redis.protocol_error", error=str(error))  # noqa: TRY400 - the text says it all
+            log.error("redis.protocol_error", error=str(error))  # noqa: TRY400 - a traceback adds nothing
             self.close()
             return
         if completed is not None and self._unanswered:
             self._judge(completed)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Fail who waits."""
+        """Fail the waiting calls."""
         self._end(Unavailable(f"the connection to Redis was lost: {exc or 'closed by the server'}"))
 
     def _end(self, error: Exception) -> None:
@@ -209,10 +216,10 @@ class _Connection(asyncio.Protocol):
         self._loop.call_later(self._timeout / 4, self._sweep)
 
     def _sweep(self) -> None:
-        """Give up what is overdue.
+        """Fail the calls that were due at the last sweep.
 
-        What fell due since the last sweep gets one more turn of the loop: when the process itself was
-        busy for long, the replies may lie in the socket already.
+        Calls that became due since then get one more iteration of the loop: if the process itself was busy
+        for long, their replies may be in the socket already.
         """
         self._sweeping = False
         if self._ended or not self._calls:
@@ -232,12 +239,12 @@ class _Connection(asyncio.Protocol):
     def _probe(self) -> None:
         if self._ended or not self._probing:
             return
-        # A probe that fails has nobody to hear of it.
+        # Nothing waits for a probe, so its exception is retrieved here.
         self.send([(b"PING",)]).add_done_callback(lambda future: future.exception())
         self._loop.call_later(PROBE_SECONDS, self._probe)
 
     def _judge(self, completed: Call) -> None:
-        """An answer within the time limit says that Redis is well; a late one says nothing."""
+        """Close the breaker if the reply came within the timeout; a late reply changes nothing."""
         if self._loop.time() - completed.sent_at <= self._timeout:
             self._unanswered = 0
             if self._probing:

@@ -1,4 +1,4 @@
-"""What comes back from Redis: replies in the order of their commands, and two kinds of failure."""
+"""Replies of Redis, which come in the order of the commands, and two kinds of failure."""
 
 from __future__ import annotations
 
@@ -12,24 +12,23 @@ from shared.errors import Permanent, Transient
 
 _BUSY = (
     "LOADING", "OOM", "BUSY", "READONLY", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "MISCONF", "NOREPLICAS",
-    # A password or its rights are being changed: no command is to blame.
+    # A password or its rights are being changed: the command is valid.
     "NOAUTH", "WRONGPASS", "NOPERM",
 )  # fmt: skip
 
 
 class Unavailable(Transient):
-    """Redis is away, too slow, or can't take the command now; the outcome of a write is unknown."""
+    """Redis is not reachable, too slow, or can't run the command now; the outcome of a write is unknown."""
 
 
 class CommandRefused(Permanent):
-    """Redis answered one of the commands with an error: the command is wrong and will stay wrong."""
+    """Redis answered one of the commands with an error: the command is invalid, and a retry won't help."""
 
 
 class Call:
-    """One `execute`: its future, and how many replies are still to come for it.
+    """One `execute`: its future, and the number of its replies.
 
-    A call whose caller has given up stays in the line, so that its late replies are not taken for
-    somebody else's.
+    A call that has timed out stays in the line, so that its late replies are not taken for another call's.
     """
 
     __slots__ = ("count", "deadline", "future", "replies", "sent_at")
@@ -37,7 +36,7 @@ class Call:
     def __init__(
         self, future: asyncio.Future[list[Any]], count: int, sent_at: float, deadline: float
     ) -> None:
-        """Expect `count` replies; times are the loop's."""
+        """Expect `count` replies; times are in seconds of the loop's clock."""
         self.future = future
         self.count = count
         self.sent_at = sent_at
@@ -45,7 +44,7 @@ class Call:
         self.replies: list[Any] = []
 
     def settle(self) -> None:
-        """Hand the replies to the caller, or the first error among them."""
+        """Set the replies as the result, or the first error among them as the exception."""
         if self.future.done():
             return
         for reply in self.replies:
@@ -56,23 +55,22 @@ class Call:
 
 
 class Line:
-    """The calls of one connection in the order in which they were sent: replies come in that order."""
+    """The calls of one connection in the order in which they were sent, which is that of the replies."""
 
     def __init__(self) -> None:
-        """Nobody is waiting yet."""
         self._reader = hiredis.Reader()
         self.calls: deque[Call] = deque()
 
     def feed(self, data: bytes) -> Call | None:
-        """Take bytes from the wire and return the last call that they completed, if any.
+        """Parse bytes of the connection; return the last call that they completed, if any.
 
-        Raises hiredis.ProtocolError for what is not RESP, or for a reply that nobody asked for.
+        Raises hiredis.ProtocolError for bytes that are not RESP, or for a reply without a command.
         """
         reader, calls, completed = self._reader, self.calls, None
         reader.feed(data)
         while (reply := reader.gets()) is not False:
             if not calls:
-                message = "a reply that answers no command"
+                message = "a reply without a command"
                 raise hiredis.ProtocolError(message)
             call = calls[0]
             call.replies.append(reply)
@@ -83,14 +81,14 @@ class Line:
         return completed
 
     def fail(self, error: Exception) -> None:
-        """End every call that waits: the connection is gone."""
+        """Fail every waiting call with `error`."""
         while self.calls:
             call = self.calls.popleft()
             if not call.future.done():
                 call.future.set_exception(error)
 
     def expire(self, limit: float) -> int:
-        """Give up the calls whose deadline was before `limit`; return how many there were."""
+        """Fail the calls whose deadline is not after `limit`; return their number."""
         expired = 0
         for call in self.calls:
             if call.deadline > limit:

@@ -80,7 +80,7 @@ class PersonalizeRuntime:
         query = RecommendationQuery(
             request.user_id,
             request.item_id,
-            request.wanted,
+            request.limit,
             await self._item_filters.bind(target.tenant, request.filter_arn, request.filter_values),
             await self._promotion(target, request.promotions),
             request.context or {},

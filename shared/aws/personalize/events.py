@@ -1,6 +1,6 @@
-"""What PutEvents, PutItems and PutUsers take.
+"""The requests PutEvents, PutItems and PutUsers.
 
-boto3 checks required members and minimum lengths only; the rest is checked here, as the service does.
+boto3 checks required members and minimum lengths only; other limits are checked here, as the service does.
 https://docs.aws.amazon.com/personalize/latest/dg/API_Operations_Amazon_Personalize_Events.html
 """
 
@@ -19,12 +19,12 @@ _NO_PROPERTIES = frozenset(
 
 
 def _object(text: str) -> str:
-    """Refuse what is not the text of a JSON object."""
+    """Return the text of a JSON object; raises ValueError for any other text."""
     try:
-        found = orjson.loads(text)
+        document = orjson.loads(text)
     except ValueError:
-        found = None
-    if not isinstance(found, dict):
+        document = None
+    if not isinstance(document, dict):
         message = "must be the text of a JSON object"
         raise ValueError(message)  # noqa: TRY004 - pydantic takes a ValueError
     if "\\u0000" in text:
@@ -34,22 +34,22 @@ def _object(text: str) -> str:
 
 
 def _without_members(text: str) -> str:
-    """Refuse properties that are said to be something else: what the guide forbids, in whatever case."""
+    """Return the text; raises ValueError if it has a property that is a member of the request itself."""
     wrong = [name for name in properties(text) if name.lower() in _NO_PROPERTIES]
     if wrong:
-        message = f"can't hold {', '.join(wrong)}, which is no property of an event"
+        message = f"can't hold {', '.join(wrong)}, which is not a property of an event"
         raise ValueError(message)
     return text
 
 
 def properties(text: str | None) -> dict[str, Any]:
-    """The object in a member `properties`."""
-    found: dict[str, Any] = orjson.loads(text) if text else {}
-    return found
+    """Return the object in a member `properties`; an empty one for None."""
+    document: dict[str, Any] = orjson.loads(text) if text else {}
+    return document
 
 
 class MetricAttribution(WireModel):
-    """Which surface an event is credited to."""
+    """The source that an event is attributed to, such as a surface or a third party."""
 
     event_attribution_source: Annotated[
         str, StringConstraints(max_length=1024, pattern=r"^[\x20-\x7E]*[\x21-\x7E]+[\x20-\x7E]*$")
@@ -57,7 +57,7 @@ class MetricAttribution(WireModel):
 
 
 class PutEvent(WireModel):
-    """One event. Item and value come as members of their own or inside `properties`."""
+    """One event. Item and value are members, or inside `properties`."""
 
     event_id: Name | None = None
     event_type: Name

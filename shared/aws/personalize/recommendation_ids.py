@@ -1,7 +1,7 @@
-"""recommendationId: an answer's name, from which can be told whose answer it was.
+"""recommendationId: the id of an answer, which identifies its campaign without a table of answers.
 
-It has the form that programs know, `RID-` and a UUID. The UUID's last 40 bits are a digest of the others
-and of the campaign's name: events say which campaign they came from, and nobody has to remember answers.
+It has the form of Amazon Personalize, `RID-` and a UUID. The last 40 bits of the UUID are a digest of the
+others and of the campaign's name, so an event with the id can be attributed to the campaign.
 """
 
 from __future__ import annotations
@@ -15,26 +15,29 @@ _DIGEST_BYTES = 5
 
 
 def new_id(tenant: str, campaign: str) -> str:
-    """The id of a new answer; `campaign` is as CampaignChanged names it."""
-    drawn = uuid.uuid4().bytes[:-_DIGEST_BYTES]
-    return f"{_PREFIX}{uuid.UUID(bytes=drawn + _digest(drawn, tenant, campaign))}"
+    """Return the id of a new answer; `campaign` is the name in CampaignChanged."""
+    nonce = uuid.uuid4().bytes[:-_DIGEST_BYTES]
+    return f"{_PREFIX}{uuid.UUID(bytes=nonce + _digest(nonce, tenant, campaign))}"
 
 
 def is_from(recommendation_id: str, tenant: str, campaign: str) -> bool:
-    """Whether a campaign gave that answer; a made-up id is taken for one once in 10¹² times."""
+    """Return whether the campaign gave that answer; wrong for one of 10¹² forged ids (40 bits)."""
     try:
-        given = uuid.UUID(recommendation_id.removeprefix(_PREFIX)).bytes
+        id_bytes = uuid.UUID(recommendation_id.removeprefix(_PREFIX)).bytes
     except ValueError:
         return False
-    drawn, digest = given[:-_DIGEST_BYTES], given[-_DIGEST_BYTES:]
-    return _digest(drawn, tenant, campaign) == digest
+    nonce, digest = id_bytes[:-_DIGEST_BYTES], id_bytes[-_DIGEST_BYTES:]
+    return _digest(nonce, tenant, campaign) == digest
 
 
 def source_among(known: Iterable[tuple[str, str]], tenant: str) -> Callable[[str], str | None]:
-    """What tells whose answer a recommendationId is; `known` are names of campaigns, and their ARNs."""
-    kept = tuple(known)
-    return lambda given: next((arn for name, arn in kept if is_from(given, tenant, name)), None)
+    """Return a function from a recommendationId to the ARN of its campaign, None for an unknown one.
+
+    `known` are pairs of a campaign's name and its ARN.
+    """
+    campaigns = tuple(known)
+    return lambda id_: next((arn for name, arn in campaigns if is_from(id_, tenant, name)), None)
 
 
-def _digest(drawn: bytes, tenant: str, campaign: str) -> bytes:
-    return hashlib.blake2b(drawn + f"{tenant}:{campaign}".encode(), digest_size=_DIGEST_BYTES).digest()
+def _digest(nonce: bytes, tenant: str, campaign: str) -> bytes:
+    return hashlib.blake2b(nonce + f"{tenant}:{campaign}".encode(), digest_size=_DIGEST_BYTES).digest()

@@ -1,4 +1,4 @@
-"""What GetRecommendations and GetPersonalizedRanking take and answer.
+"""The requests and responses of GetRecommendations and GetPersonalizedRanking.
 
 https://docs.aws.amazon.com/personalize/latest/dg/API_Operations_Amazon_Personalize_Runtime.html
 """
@@ -56,12 +56,12 @@ class _RuntimeRequest(WireModel):
     def _check_size(self, size: int, member: str) -> None:
         most = MAX_RESULTS_WITH_METADATA if self.metadata_columns else MAX_RESULTS
         if size > most:
-            message = f"{member} may be {most} at the most, not {size}"
+            message = f"{member} may be at most {most}, not {size}"
             raise ValueError(message)
 
 
 class GetRecommendationsRequest(_RuntimeRequest):
-    """GetRecommendations: items for a user, like an item, or popular ones, as the recipe has it."""
+    """GetRecommendations: items for a user, similar to an item, or popular ones, depending on the recipe."""
 
     campaign_arn: ArnText | None = None
     recommender_arn: ArnText | None = None
@@ -79,15 +79,15 @@ class GetRecommendationsRequest(_RuntimeRequest):
         return self
 
     @property
-    def wanted(self) -> int:
-        """How many items to return: 25 if the caller does not say."""
+    def limit(self) -> int:
+        """Return how many items to return, by default 25."""
         if self.num_results is None:
             return DEFAULT_RESULTS
         return self.num_results
 
 
 class GetPersonalizedRankingRequest(_RuntimeRequest):
-    """GetPersonalizedRanking: the items given, in the order this user would like best."""
+    """GetPersonalizedRanking: items to rank for a user."""
 
     campaign_arn: ArnText
     user_id: UserId
@@ -100,7 +100,7 @@ class GetPersonalizedRankingRequest(_RuntimeRequest):
 
 
 class PredictedItem(WireModel):
-    """One item of an answer; what is None is left out."""
+    """One item of a response; members that are None are left out."""
 
     item_id: str
     score: float | None = None
@@ -110,14 +110,14 @@ class PredictedItem(WireModel):
 
 
 class GetRecommendationsResponse(WireModel):
-    """The answer of GetRecommendations."""
+    """The response of GetRecommendations."""
 
     item_list: tuple[PredictedItem, ...]
     recommendation_id: str
 
 
 class GetPersonalizedRankingResponse(WireModel):
-    """The answer of GetPersonalizedRanking."""
+    """The response of GetPersonalizedRanking."""
 
     personalized_ranking: tuple[PredictedItem, ...]
     recommendation_id: str

@@ -1,6 +1,6 @@
-"""The page at /docs: what a service answers to, from its OpenAPI document, with a form for each operation.
+"""The page at /docs: the operations of a service from its OpenAPI document, with a form for each.
 
-The page and its two files come from here and ask no other host for anything, so it works without internet.
+The page loads nothing from other hosts, so it works without internet access.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-"""Content-Security-Policy: a page of this service may load and ask this service alone."""
+"""The Content-Security-Policy: the page may load from, and connect to, this service alone."""
 
 _HEADERS: Final = {
     "content-security-policy": POLICY,
@@ -30,16 +30,16 @@ _HEADERS: Final = {
 
 
 def api_pages(app: FastAPI) -> APIRouter:
-    """Return the routes of the page; it is made when it is asked for first."""
+    """Return the routes of the page, which is built on the first request."""
     router = APIRouter(include_in_schema=False)
 
     @cache
-    def written() -> bytes:
+    def built() -> bytes:
         return page(app.openapi()).encode()
 
     @router.get("/docs")
     async def docs() -> Response:
-        return Response(written(), headers=_HEADERS, media_type="text/html")
+        return Response(built(), headers=_HEADERS, media_type="text/html")
 
     @router.get("/docs/page.css")
     async def style() -> Response:

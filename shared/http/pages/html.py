@@ -33,7 +33,7 @@ def page(document: Json) -> str:
         '<link rel="stylesheet" href="docs/page.css"><script src="docs/page.js" defer></script></head>'
         f"<body><header><h1>{escape(info['title'])} <small>{escape(info['version'])}</small></h1>"
         f"<p>{escape(info.get('description', ''))}</p>"
-        '<p><a href="openapi.json">openapi.json</a> is the same for programs.</p>'
+        '<p><a href="openapi.json">openapi.json</a> is this page for programs.</p>'
         '<label>API key <input id="key" type="password" autocomplete="off" '
         'placeholder="sent as x-api-key"></label></header>'
         f"<main>{sections}<h2>Schemas</h2>{''.join(_schemas(schemas))}</main></body></html>"
@@ -68,7 +68,7 @@ def _operation(method: str, path: str, operation: Json) -> str:
 
 def _form(method: str, path: str, parameters: list[Json], kind: str, schema: Json) -> str:
     if kind and "json" not in kind:
-        return "<p>Send this one with a program: its body is no JSON.</p>"
+        return "<p>Use a program for this operation: its body is not JSON.</p>"
     fields = "".join(
         f"<label>{escape(each['name'])} "
         f'<input name="{escape(each["name"])}" data-in="{escape(each["in"])}"'

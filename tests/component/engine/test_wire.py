@@ -262,7 +262,7 @@ def test_a_list_of_what_is_not_there_is_refused_with_an_error_that_it_declares(e
         ("create_dataset_group", {"name": "a", "domain": "VIDEO_ON_DEMAND"}, "not supported"),
         ("create_schema", {"name": "a", "schema": "no json"}, "not valid JSON"),
         ("describe_solution", {"solutionArn": "nope"}, "solutionArn"),
-        ("describe_solution", {"solutionArn": f"{NOBODY}:campaign/a"}, "a solution was expected"),
+        ("describe_solution", {"solutionArn": f"{NOBODY}:campaign/a"}, "expected a solution"),
         ("list_solutions", {"maxResults": 101}, "maxResults"),
         ("create_solution", {"name": "a", "datasetGroupArn": "nope"}, "datasetGroupArn"),
     ],

@@ -261,7 +261,7 @@ async def test_keys_have_origins_and_key_pairs_scopes_also_after_a_rotation(
         (("create", "aws", "--account", "12"), "is not an account"),
         (("create", "aws", "--origin", "https://shop.example"), "--origin is for the API keys of a tenant"),
         (("create", "ingest", "--require-origin"), "--require-origin needs --origin"),
-        (("create", "ingest", "--origin", "shop.example"), "is no origin"),
+        (("create", "ingest", "--origin", "shop.example"), "is not an origin"),
         (("create", "ingest", "--scopes", "read"), "--scopes is for AWS key pairs"),
         (("revoke", "nothing"), "There is no active key nothing"),
     ],

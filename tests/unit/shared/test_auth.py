@@ -185,7 +185,7 @@ async def test_a_service_names_a_tenant_as_the_engine_makes_them(rows: Rows, ten
     callers, named = authenticator(rows), scope(x_api_key=SERVICE_KEY)
     named["headers"].append((b"x-endcap-tenant", tenant.encode("latin-1")))
 
-    with pytest.raises(AuthError, match="names no tenant") as refused:
+    with pytest.raises(AuthError, match="must be a tenant's id") as refused:
         await callers.of_scope(named)
 
     assert refused.value.status == 400
@@ -335,7 +335,7 @@ def test_an_origin_is_kept_as_browsers_send_it(written: str, origin: str) -> Non
     ],
 )
 def test_what_is_no_origin_is_refused(written: str) -> None:
-    with pytest.raises(ValueError, match="is no origin"):
+    with pytest.raises(ValueError, match="is not an origin"):
         normalized_origin(written)
 
 

@@ -374,9 +374,9 @@ def test_the_limits_of_get_recommendations_are_checked(request_: dict[str, Any])
 
 
 def test_get_recommendations_gives_25_unless_told_otherwise() -> None:
-    assert parse(GetRecommendationsRequest, orjson.dumps({"campaignArn": ARN})).wanted == 25
+    assert parse(GetRecommendationsRequest, orjson.dumps({"campaignArn": ARN})).limit == 25
     none = {"recommenderArn": ARN, "numResults": 0}
-    assert parse(GetRecommendationsRequest, orjson.dumps(none)).wanted == 0
+    assert parse(GetRecommendationsRequest, orjson.dumps(none)).limit == 0
 
 
 def test_a_ranking_takes_500_items() -> None:
@@ -420,7 +420,7 @@ def test_what_is_no_arn_is_invalid_input(text: str) -> None:
 
 
 def test_an_arn_of_another_kind_is_refused() -> None:
-    with pytest.raises(WireError, match="a dataset was expected"):
+    with pytest.raises(WireError, match="expected a dataset"):
         Arn.parse(ARN, "dataset")
 
 
