@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import ast
+import asyncio
+import inspect
 import itertools
 import re
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 
@@ -25,6 +31,29 @@ def files(page: str) -> dict[str, str]:
     return dict(re.findall(r"^`([\w./]+)`:\n\n```\w+\n(.*?)^```", text, re.MULTILINE | re.DOTALL))
 
 
+@contextmanager
+def installed(page: str, folder: Path) -> Iterator[None]:
+    """Let the modules that a page writes out be imported, from copies below `folder`."""
+    extended: dict[ModuleType, list[str]] = {}
+    for name, content in files(page).items():
+        copy = folder / name
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.write_text(content)
+        existing = next(parent for parent in Path(name).parents if (ROOT / parent / "__init__.py").is_file())
+        package = import_module(".".join(existing.parts))
+        extended.setdefault(package, list(package.__path__))
+        package.__path__ = [*extended[package], str(folder / existing)]
+    before = set(sys.modules)
+    try:
+        yield
+    finally:
+        for package, path in extended.items():
+            package.__path__ = path
+        for module in set(sys.modules) - before:
+            if str(folder) in (getattr(sys.modules[module], "__file__", None) or ""):
+                del sys.modules[module]
+
+
 def named_files(page: str) -> list[str]:
     """Return the first column of the table of files."""
     return [row[0] for row in _rows(page)]
@@ -38,7 +67,10 @@ def run(page: str, block: int, **names: object) -> ModuleType:
     module = ModuleType(f"{page.removesuffix('.md').replace('-', '_')}_{block}")
     sys.modules[module.__name__] = module  # pydantic resolves annotations in the module of a class
     module.__dict__.update(names)
-    exec(compile(code(page)[block], str(FOLDER / page), "exec"), module.__dict__)
+    flags = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+    pending = eval(compile(code(page)[block], str(FOLDER / page), "exec", flags), module.__dict__)
+    if inspect.iscoroutine(pending):
+        asyncio.run(pending)
     return module
 
 

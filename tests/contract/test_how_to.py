@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import re
-import sys
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from importlib import import_module
 from pathlib import Path
+from types import SimpleNamespace
 
+import pyarrow as pa
 import pytest
 
-import services
+from services.engine.personalize import operations
+from services.engine.training.dataset.dataset import Dataset
+from services.engine.training.fitting import silent
+from services.engine.training.recipes.configuration import check
 from services.tracker.domain import batch, formats
 from services.tracker.domain.ingest_context import IngestContext
+from shared.errors import Permanent
 from shared.events import InteractionRecorded, topics
 from shared.events.topics import INTERACTIONS
 from tests.architecture.source import ROOT, tracked
-from tests.contract.how_to import FOLDER, files, named_files, run, wrong_files
+from tests.contract.how_to import FOLDER, installed, named_files, run, wrong_files
 from tests.contract.wiring import wiring_of
 
 PAGES = sorted(path.name for path in (ROOT / FOLDER).glob("*.md"))
@@ -39,11 +44,6 @@ def test_the_wire_format_of_the_page_parses_events(monkeypatch: pytest.MonkeyPat
 
 
 def test_the_service_of_the_page_is_complete(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for name, content in files("add-a-service.md").items():
-        path = tmp_path / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(content)
-    monkeypatch.setattr(services, "__path__", [*services.__path__, str(tmp_path / "services")])
     interactions = replace(INTERACTIONS, consumers=INTERACTIONS.consumers | {"purchases"})
     monkeypatch.setattr(topics, "INTERACTIONS", interactions)
     purchase = InteractionRecorded(
@@ -57,15 +57,12 @@ def test_the_service_of_the_page_is_complete(monkeypatch: pytest.MonkeyPatch, tm
         source="events",
     )
 
-    try:
+    with installed("add-a-service.md", tmp_path):
         wiring = wiring_of("purchases")
         main = import_module("services.purchases.__main__")
         domain = import_module("services.purchases.domain")
         statements = import_module("services.purchases.store").SQL
         paths = main.app.build(main.Settings()).openapi()["paths"]
-    finally:
-        for module in [name for name in sys.modules if name.startswith("services.purchases")]:
-            del sys.modules[module]
 
     assert wiring.consumed == {interactions}
     assert list(paths) == ["/v1/purchases/{item_id}"]
@@ -86,3 +83,38 @@ def test_the_page_on_services_names_every_list_of_services() -> None:
     lists = [name for name in places if every_service.search((ROOT / name).read_text())]
 
     assert [name for name in lists if name not in named_files("add-a-service.md")] == []
+
+
+def test_the_recipe_of_the_page_trains_and_recommends(tmp_path: Path) -> None:
+    page, day = "add-a-recipe.md", 86_400
+    shop = Dataset.from_arrow(
+        pa.table(
+            {
+                "USER_ID": ["ann", "bob"],
+                "ITEM_ID": ["old", "new"],
+                "TIMESTAMP": pa.array([1_700_000_000, 1_700_000_000 + 10 * day], pa.int64()),
+            }
+        )
+    )
+
+    with installed(page, tmp_path):
+        recipe = import_module("services.engine.training.recipes.newest").RECIPE
+        method = import_module("services.engine.training.methods.novelty")
+        run(page, 2, RECIPE=recipe, shop=shop, silent=silent, check=check, novelty=method.novelty)
+        with pytest.raises(Permanent, match="half_life_days"):
+            check(recipe, {"algorithmHyperParameters": {"half_life_days": "1000"}})
+
+
+def test_the_operation_of_the_page_counts_tags(tmp_path: Path) -> None:
+    async def find_any(_: str) -> SimpleNamespace:
+        return SimpleNamespace(facts={"tags": {"season": "spring", "team": "shop"}})
+
+    page = "add-a-personalize-operation.md"
+    with installed(page, tmp_path):
+        tag_counts = import_module("services.engine.personalize.tag_counts")
+        table = dict(operations.TABLE)
+        names = {"tag_counts": tag_counts, "TABLE": table, "is_change": operations.is_change}
+        run(page, 1, OperationSpec=operations.OperationSpec, **names)
+        run(page, 2, context=SimpleNamespace(find_any=find_any), **names)
+
+    assert table.keys() - operations.TABLE.keys() == {"CountTags"}
