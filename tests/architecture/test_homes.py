@@ -20,10 +20,11 @@ STACK_TESTS = {"support", "integration", "component", "e2e"}
 DEADLINE = re.compile(r"monotonic\(\) \+")
 
 
-@pytest.mark.parametrize("path", [p for p in CODE if p.parts[:2] != ("shared", "postgres")], ids=str)
-def test_sql_lives_in_sql_files(path: Path) -> None:
-    found = [
+def test_sql_lives_in_sql_files() -> None:
+    statements = [
         f"{path}:{node.lineno}"
+        for path in CODE
+        if path.parts[:2] != ("shared", "postgres")
         for node in ast.walk(parsed(path))
         if isinstance(node, ast.Constant)
         and isinstance(node.value, str)
@@ -32,7 +33,7 @@ def test_sql_lives_in_sql_files(path: Path) -> None:
         and not _is_docstring(path, node)
     ]
 
-    assert not found
+    assert not statements, "\n".join(statements)
 
 
 def _is_docstring(path: Path, constant: ast.Constant) -> bool:
@@ -46,10 +47,11 @@ def _is_docstring(path: Path, constant: ast.Constant) -> bool:
     )
 
 
-@pytest.mark.parametrize("path", [p for p in CODE if p.name != "settings.py"], ids=str)
-def test_only_settings_read_the_environment(path: Path) -> None:
+def test_only_settings_read_the_environment() -> None:
     reads = [
         f"{path}:{node.lineno}"
+        for path in CODE
+        if path.name != "settings.py"
         for node in ast.walk(parsed(path))
         if isinstance(node, ast.Attribute)
         and node.attr in {"environ", "getenv", "environb", "putenv"}
@@ -57,7 +59,7 @@ def test_only_settings_read_the_environment(path: Path) -> None:
         and node.value.id == "os"
     ]
 
-    assert not reads
+    assert not reads, "\n".join(reads)
 
 
 @pytest.mark.parametrize(

@@ -29,6 +29,7 @@ MORE_ROOMS = {
 }
 FORBIDDEN_NAMES = {"utils", "util", "helpers", "common", "base", "types", "constants", "misc", "lib"}
 MOST_LINES = 300
+CODE = python_files("services", "shared", "deploy")
 
 
 def _files(service: str) -> list[Path]:
@@ -67,13 +68,17 @@ def ast_docstring(path: Path) -> str:
     return ast.get_docstring(parsed(path)) or ""
 
 
-@pytest.mark.parametrize("path", python_files("services", "shared", "deploy"), ids=str)
-def test_a_file_is_a_noun_and_fits_on_a_few_screens(path: Path) -> None:
-    assert path.stem not in FORBIDDEN_NAMES
-    lines = (ROOT / path).read_text().count("\n")
-    assert lines <= MOST_LINES, f"{path} has {lines} lines: make it a folder of nouns"
+def test_files_have_names_of_their_own() -> None:
+    assert not [str(path) for path in CODE if path.stem in FORBIDDEN_NAMES]
 
 
-@pytest.mark.parametrize("path", python_files("services", "shared", "deploy"), ids=str)
-def test_every_module_says_in_its_first_line_what_it_is_for(path: Path) -> None:
-    assert ast_docstring(path), f"{path} needs a docstring"
+def test_files_fit_on_a_few_screens() -> None:
+    lengths = {str(path): (ROOT / path).read_text().count("\n") for path in CODE}
+
+    too_long = {path: lines for path, lines in lengths.items() if lines > MOST_LINES}
+
+    assert not too_long, f"at most {MOST_LINES} lines: make a folder of nouns"
+
+
+def test_every_module_says_in_its_first_line_what_it_is_for() -> None:
+    assert not [str(path) for path in CODE if not ast_docstring(path)]
