@@ -1,66 +1,77 @@
-"""Waiting for what has to come: how fast the machine is says nothing of the product."""
+"""Wait for a condition, longer on a busy machine: its speed says nothing about the product."""
 
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from collections.abc import Callable
 from inspect import isawaitable
 from typing import Any, TypeVar
 
-Found = TypeVar("Found")
+Value = TypeVar("Value")
+
+QUIET_SECONDS = 60.0
+"""How long a test waits for a condition on a quiet machine; the product promises its own bounds."""
 
 PATIENCE = 300.0
-"""Seconds that a test waits for what has to come. No promise of the product: those have their own bounds."""
+"""How long a test waits for a condition, or for a call, on the busiest machine, in seconds."""
 
-_MOST_TOLD = 1_000
+_MAX_MESSAGE = 1_000
+
+
+def limit_seconds() -> float:
+    """Return how long to wait at the present load: `QUIET_SECONDS` times the runnable processes per core."""
+    load = os.getloadavg()[0] / (os.cpu_count() or 1)
+    return min(PATIENCE, QUIET_SECONDS * max(1.0, load))
 
 
 def until(
-    look: Callable[[], Found | None],
-    what: str = "",
+    look: Callable[[], Value | None],
+    condition: str = "",
     *,
-    enough: Callable[[Found], bool] = bool,
+    enough: Callable[[Value], bool] = bool,
     every: float = 0.05,
-) -> Found:
-    """Look until `enough` holds of what is seen, and give that; AssertionError after `PATIENCE`."""
-    deadline = time.monotonic() + PATIENCE
+) -> Value:
+    """Call `look` until `enough` holds of its value and return that; raise AssertionError after the limit."""
+    began = time.monotonic()
     while True:
-        found = look()
-        if found is not None and enough(found):
-            return found
-        if time.monotonic() > deadline:
-            raise AssertionError(_sentence(what or _name(look), found))
+        value = look()
+        if value is not None and enough(value):
+            return value
+        if time.monotonic() - began > limit_seconds():
+            raise AssertionError(_message(condition or _name(look), began, value))
         time.sleep(every)
 
 
 async def eventually(
     look: Callable[[], Any],
-    what: str = "",
+    condition: str = "",
     *,
     enough: Callable[[Any], bool] = bool,
     every: float = 0.02,
 ) -> Any:
-    """`until` in a loop that goes on meanwhile; `look` may be a coroutine function."""
-    found: Any = None
+    """Do what `until` does without blocking the event loop; `look` may be a coroutine function."""
+    value: Any = None
+    began = time.monotonic()
     try:
         async with asyncio.timeout(PATIENCE) as patience:
-            while True:
-                seen = look()
-                found = await seen if isawaitable(seen) else seen
-                if found is not None and enough(found):
-                    return found
+            while time.monotonic() - began <= limit_seconds():
+                result = look()
+                value = await result if isawaitable(result) else result
+                if value is not None and enough(value):
+                    return value
                 await asyncio.sleep(every)
     except TimeoutError:
         if not patience.expired():
             raise
-        raise AssertionError(_sentence(what or _name(look), found)) from None
+    raise AssertionError(_message(condition or _name(look), began, value)) from None
 
 
 def _name(look: object) -> str:
     return str(getattr(look, "__qualname__", look)).replace(".<locals>", "")
 
 
-def _sentence(what: str, found: object) -> str:
-    told = "" if found is None or isinstance(found, bool) else f"; last seen: {found!r}"
-    return f"after {PATIENCE:.0f} s still not: {what}{told}"[:_MOST_TOLD]
+def _message(condition: str, began: float, value: object) -> str:
+    last = "" if value is None or isinstance(value, bool) else f"; last seen: {value!r}"
+    return f"after {time.monotonic() - began:.0f} s still not: {condition}{last}"[:_MAX_MESSAGE]
