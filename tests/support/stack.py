@@ -270,8 +270,20 @@ def _root_pair(stack: Stack) -> dict[str, str]:
 @pytest.fixture
 def bucket(s3: ObjectStore) -> Iterator[str]:
     """A bucket that belongs to one test, removed with what is in it."""
+    with _bucket(s3.client()) as name:
+        yield name
+
+
+@pytest.fixture(scope="module")
+def module_bucket(s3: ObjectStore) -> Iterator[str]:
+    """A bucket that the tests of one module share, removed with what is in it."""
+    with _bucket(s3.client()) as name:
+        yield name
+
+
+@contextmanager
+def _bucket(client: S3Client) -> Iterator[str]:
     name = f"test-{uuid.uuid4().hex[:12]}"
-    client = s3.client()
     client.create_bucket(Bucket=name)
     yield name
     for page in client.get_paginator("list_objects_v2").paginate(Bucket=name):

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import boto3
 import httpx
@@ -14,13 +16,16 @@ from shared.events import CampaignChanged
 from tests.component.engine.shapes import differences
 from tests.support.waiting import PATIENCE, eventually
 
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
 AWS = ("ENDCTESTTESTTESTTEST", "a secret access key of forty characters!")
 
 
 def campaign(
     world: Any, name: str, recipe: str, bucket: str, sha256: str, status: str = "ACTIVE", **config: Any
 ) -> CampaignChanged:
-    """Return a campaign whose model is in `models/<name>` of the bucket."""
+    """Return a campaign whose model is in `models/<recipe>` of the bucket."""
     return CampaignChanged(
         event_id=f"{world.tenant}-{name}-{status}-{sha256}",
         tenant=world.tenant,
@@ -30,10 +35,17 @@ def campaign(
         status=status,
         recipe=recipe,
         solution_version_arn=f"arn:aws:personalize:us-east-1:{world.account}:solution/{name}/00000000",
-        model_uri=f"s3://{bucket}/models/{name}",
+        model_uri=f"s3://{bucket}/models/{recipe}",
         model_sha256=sha256,
         config=config,
     )
+
+
+def upload_models(client: S3Client, bucket: str, folders: Mapping[str, Path]) -> None:
+    """Put the model of each recipe into `models/<recipe>` of the bucket."""
+    for recipe, folder in folders.items():
+        for file in folder.iterdir():
+            client.put_object(Bucket=bucket, Key=f"models/{recipe}/{file.name}", Body=file.read_bytes())
 
 
 def client(url: str) -> Any:
@@ -67,7 +79,7 @@ async def loaded(url: str, tenant: str, count: int = 3) -> None:
 
     async def whole() -> bool:
         status = (await caller.get("/api/v1/personalize/status", headers=headers)).json()
-        return list(status["campaigns"].values()).count("model") == count
+        return list(status["campaigns"].values()).count("model") >= count
 
     async with httpx.AsyncClient(base_url=url, timeout=PATIENCE) as caller:
         await eventually(whole)

@@ -23,7 +23,7 @@ from services.recommender.store.keys import impressions_key
 from shared.events import FilterChanged, UserChanged
 from shared.events.topics import CACHES, CAMPAIGNS, FILTERS, INTERACTIONS, ITEMS, USERS
 from shared.models import fingerprint, save
-from tests.component.recommender.campaigns import arn, campaign, client, ids, loaded
+from tests.component.recommender.campaigns import arn, campaign, client, ids, loaded, upload_models
 from tests.support.lateness import lateness
 from tests.support.waiting import eventually
 
@@ -107,6 +107,13 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return made
 
 
+@pytest.fixture(scope="module")
+def models(s3: ObjectStore, module_bucket: str, folders: dict[str, Path]) -> str:
+    """Return the bucket with the models."""
+    upload_models(s3.client(), module_bucket, folders)
+    return module_bucket
+
+
 class Asking:
     """An unmodified boto3 client in a thread."""
 
@@ -125,16 +132,14 @@ class Asking:
 
 
 @pytest.fixture
-async def shop(world: Any, s3: ObjectStore, bucket: str, folders: dict[str, Path]) -> Any:
+async def shop(world: Any, s3: ObjectStore, models: str, folders: dict[str, Path]) -> Any:
     """The campaigns, and the filters."""
     world.store = s3
     await world.keys()
     for name, recipe in RECIPES_OF.items():
-        for file in folders[recipe].iterdir():
-            s3.client().upload_file(str(file), bucket, f"models/{name}/{file.name}")
         config = CONFIGS.get(name, PLAIN)
         sha256 = fingerprint(folders[recipe])
-        await world.publish(CAMPAIGNS, campaign(world, name, recipe, bucket, sha256, **config))
+        await world.publish(CAMPAIGNS, campaign(world, name, recipe, models, sha256, **config))
     await world.publish(FILTERS, *(announced(world, name, text) for name, text in FILTER_TEXTS.items()))
     return world
 
@@ -145,7 +150,7 @@ async def ask(shop: Any) -> AsyncIterator[Asking]:
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(shop.worker())
         url = await stack.enter_async_context(shop.listening())
-        await loaded(url, shop.tenant)
+        await loaded(url, shop.tenant, len(RECIPES_OF))
         yield Asking(url)
 
 

@@ -21,7 +21,7 @@ from services.engine.training.recipes import RECIPES, Dataset
 from shared.aws.personalize.recommendation_ids import is_from
 from shared.events.topics import CACHES, CAMPAIGNS, INTERACTIONS, ITEMS
 from shared.models import fingerprint, save
-from tests.component.recommender.campaigns import arn, campaign, client, ids, loaded
+from tests.component.recommender.campaigns import arn, campaign, client, ids, loaded, upload_models
 from tests.support.waiting import PATIENCE, eventually
 
 if TYPE_CHECKING:
@@ -60,8 +60,15 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return made
 
 
+@pytest.fixture(scope="module")
+def models(s3: ObjectStore, module_bucket: str, folders: dict[str, Path]) -> str:
+    """Return the bucket with the models."""
+    upload_models(s3.client(), module_bucket, folders)
+    return module_bucket
+
+
 @pytest.fixture
-async def shop(world: Any, s3: ObjectStore, bucket: str, folders: dict[str, Path]) -> AsyncIterator[Any]:
+async def shop(world: Any, s3: ObjectStore, models: str, folders: dict[str, Path]) -> AsyncIterator[Any]:
     """Campaigns `user`, `similar` and `popular` with their models in the object store."""
     world.store = s3
     await world.keys()
@@ -71,9 +78,7 @@ async def shop(world: Any, s3: ObjectStore, bucket: str, folders: dict[str, Path
         ("popular", "aws-popularity-count"),
         ("ranking", "aws-personalized-ranking"),
     ):
-        for file in folders[recipe].iterdir():
-            s3.client().upload_file(str(file), bucket, f"models/{name}/{file.name}")
-        await world.publish(CAMPAIGNS, campaign(world, name, recipe, bucket, fingerprint(folders[recipe])))
+        await world.publish(CAMPAIGNS, campaign(world, name, recipe, models, fingerprint(folders[recipe])))
     return world
 
 
@@ -122,13 +127,13 @@ async def test_a_model_scores_by_the_most_recent_events(shop: Any) -> None:
 
 
 async def test_the_first_answer_of_a_new_campaign_waits_for_its_model(
-    shop: Any, bucket: str, folders: dict[str, Path]
+    shop: Any, models: str, folders: dict[str, Path]
 ) -> None:
     sha256 = fingerprint(folders["aws-user-personalization"])
     async with shop.listening() as url:
         await loaded(url, shop.tenant)
         runtime = client(url)
-        await shop.publish(CAMPAIGNS, campaign(shop, "fresh", "aws-user-personalization", bucket, sha256))
+        await shop.publish(CAMPAIGNS, campaign(shop, "fresh", "aws-user-personalization", models, sha256))
 
         answers: list[Any] = []
 
@@ -183,16 +188,14 @@ async def test_unavailable_items_are_not_recommended(shop: Any) -> None:
 
 
 async def test_a_changed_model_is_not_loaded_and_lists_answer(
-    shop: Any, bucket: str, folders: dict[str, Path]
+    shop: Any, models: str, folders: dict[str, Path]
 ) -> None:
     await shop.activate(7, 1, ["user-personalization", "popularity"])
     await shop.lists(7, "user-personalization", {"u0": [("listed", 0.5)]})
     await shop.lists(7, "popularity", {"all": [("famous", 0.5)]})
     await shop.publish(CACHES, shop.pointer(1, user_personalization=7, popularity=7))
-    await shop.publish(
-        CAMPAIGNS, campaign(shop, "wrong", "aws-user-personalization", f"{bucket}/models/user", "0" * 64)
-    )
-    await shop.publish(CAMPAIGNS, campaign(shop, "soon", "aws-sims", bucket, "1" * 64, "CREATE PENDING"))
+    await shop.publish(CAMPAIGNS, campaign(shop, "wrong", "aws-user-personalization", models, "0" * 64))
+    await shop.publish(CAMPAIGNS, campaign(shop, "soon", "aws-sims", models, "1" * 64, "CREATE PENDING"))
     async with shop.listening() as url:
         await loaded(url, shop.tenant, len(FITTED))
         runtime = client(url)
@@ -215,8 +218,7 @@ async def test_a_new_model_is_swapped_in_without_a_failed_request(
 ) -> None:
     model = RECIPES["aws-user-personalization"].fit(Dataset.from_arrow(history().slice(0, 240)), {}, silent)
     save(model, tmp_path / "next")
-    for file in (tmp_path / "next").iterdir():
-        s3.client().upload_file(str(file), bucket, f"models/next/{file.name}")
+    upload_models(s3.client(), bucket, {"next": tmp_path / "next"})
     changed = campaign(shop, "user", "aws-user-personalization", bucket, fingerprint(tmp_path / "next"))
     async with shop.listening() as url:
         await loaded(url, shop.tenant, len(FITTED))
@@ -298,15 +300,15 @@ async def test_a_variant_may_be_a_campaign_also_in_rest_and_a_recipe_also_on_the
 
 
 async def test_a_recommender_and_a_campaign_may_have_the_same_name(
-    shop: Any, bucket: str, folders: dict[str, Path]
+    shop: Any, models: str, folders: dict[str, Path]
 ) -> None:
     recipe = "aws-ecomm-customers-who-viewed-x-also-viewed"
     similar = fingerprint(folders["aws-similar-items"])
 
     async def announce(status: str) -> None:
-        changed = campaign(shop, "recommender/user", recipe, bucket, similar, status)
+        changed = campaign(shop, "recommender/user", recipe, models, similar, status)
         where = {
-            "model_uri": f"s3://{bucket}/models/similar",
+            "model_uri": f"s3://{models}/models/aws-similar-items",
             "arn": changed.arn.replace("campaign/recommender", "recommender"),
         }
         await shop.publish(CAMPAIGNS, changed.model_copy(update=where))
