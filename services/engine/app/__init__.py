@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from services.engine import api, schedule
-from services.engine.computations.launcher import Forks
+from services.engine.computations.launcher import ForkServer
 from services.engine.handlers import Handlers
 from services.engine.jobs import attribution_scheduler, garbage_collector
-from services.engine.jobs.attribution_scheduler import Counting
-from services.engine.jobs.garbage_collector import Sweeper
-from services.engine.jobs.registry import Work
+from services.engine.jobs.attribution_scheduler import AttributionScheduler
+from services.engine.jobs.garbage_collector import GarbageCollector
+from services.engine.jobs.registry import EngineJobs
 from services.engine.personalize.dispatcher import OperationDispatcher
 from services.engine.schedule import AutoTraining
 from services.engine.store.objects import Objects
@@ -54,9 +54,10 @@ def build(settings: Settings) -> FastAPI:
 def worker(settings: Settings) -> FastAPI:
     """Return the application of a worker, which runs jobs, publishes the outbox and cleans up."""
     database = Database(settings.postgres, "engine")
-    work, training = Work(database, settings), AutoTraining(database, settings)
     settings.limit_threads()
-    sweeping = Sweeper(database, Objects.of(settings.s3), settings)
+    jobs, training = EngineJobs(database, settings), AutoTraining(database, settings)
+    collector = GarbageCollector(database, Objects.of(settings.s3), settings)
+    scheduler = AttributionScheduler(database, settings.garbage_hours)
     publisher = Publisher(settings.kafka, "engine", [CAMPAIGNS, ERASURES, FILTERS, TRACKERS])
     consumer = Consumer(settings.kafka, "engine")
     consumer.subscribe(ERASURE_RECEIPTS, Handlers(database).users_erased)
@@ -66,22 +67,18 @@ def worker(settings: Settings) -> FastAPI:
             database,
             publisher,
             Relay(database, publisher),
-            Forks(),
+            ForkServer(),
             # One job more than a tenant may run at once, so that no tenant waits for another tenant's jobs.
             JobWorker(
                 database,
-                work.handlers,
-                failed=work.failed,
+                jobs.handlers,
+                failed=jobs.failed,
                 concurrency=settings.worker_concurrency + 1,
                 per_tenant=settings.worker_concurrency,
             ),
             PeriodicTask("auto-training", training.begin_due, seconds=schedule.EVERY_SECONDS),
-            PeriodicTask("sweeper", sweeping.sweep, seconds=garbage_collector.EVERY_SECONDS),
-            PeriodicTask(
-                "counting",
-                Counting(database, settings.garbage_hours).look,
-                seconds=attribution_scheduler.EVERY_SECONDS,
-            ),
+            PeriodicTask("sweeper", collector.run, seconds=garbage_collector.INTERVAL_SECONDS),
+            PeriodicTask("counting", scheduler.run, seconds=attribution_scheduler.INTERVAL_SECONDS),
             consumer,
         ],
     )

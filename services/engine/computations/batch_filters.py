@@ -1,8 +1,8 @@
-"""What a job's filter lets through, for one line of its input after the other."""
+"""The filter of a batch job, bound to the parameter values of each input line."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -15,88 +15,93 @@ from shared.filters import Bound, Events, Filter, FilterError, Table
 from shared.models import Ids, InteractionIndex, Model
 
 Mask = NDArray[np.bool_]
-Values = tuple[tuple[str, str], ...]
+ParameterValues = tuple[tuple[str, str], ...]
+"""The names and values of a filter's parameters, sorted by name."""
 
-_NO_VALUES = 'filterValues must be an object of texts, as {"GENRES": "\\"comedy\\""}.'
+_INVALID_VALUES = 'filterValues must be an object of texts, as {"GENRES": "\\"comedy\\""}.'
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """What a line asks for: a user or an item, and the values of the filter's parameters."""
+class FilterRequest:
+    """What the mask of a line depends on: its query (a user id or item id), its user, and its values."""
 
     query: str
-    user: str | None
-    values: Values
+    user_id: str | None
+    values: ParameterValues
 
 
-class Sieve:
-    """A filter over a model's items."""
+class ItemFilter:
+    """A filter over the items of a model; the masks of recent requests are cached."""
 
     def __init__(
         self, expression: str, model: Model, later: tuple[Ids, InteractionIndex] | None = None
     ) -> None:
-        """Permanent when the model lacks what the filter asks for; `later` is what was done since."""
+        """Parse an expression; `later` are users and their interactions since the training.
+
+        Raises Permanent when the model lacks data that the filter needs.
+        """
         self._filter = Filter.parse(expression)
         self._model = model
         self._table = Table.of(model.items.strings, model.item_attributes)
         _require_interactions(self._filter, model)
-        self._done = (
-            [(model.users, model.interactions), later] if later else [(model.users, model.interactions)]
-        )
+        self._interactions = [(model.users, model.interactions), *([later] if later else [])]
         if self._filter.needs_item and model.scoring.kind != "item":
             raise Permanent("The filter asks for CurrentItem, which only recipes of related items have.")
-        self._personal = self._filter.needs_user or self._filter.needs_interactions
+        self._is_personal = self._filter.needs_user or self._filter.needs_interactions
         self._bound = lru_cache(1024)(self._bind)
-        self._shared = lru_cache(64)(self._mask)
+        self._shared_mask = lru_cache(64)(self._mask)
 
-    def asked(self, query: str, given: Mapping[str, Any]) -> Asked:
-        """What a line asks for; FilterError when its filterValues don't fit the filter."""
-        user = given.get("userId")
-        asked = Asked(query, user if isinstance(user, str) else None, _values(given))
-        self._bound(asked.values)
-        return asked
+    def request(self, query: str, line: Mapping[str, Any]) -> FilterRequest:
+        """Return the filter request of a line; FilterError when its filterValues don't fit the filter."""
+        user_id = line.get("userId")
+        request = FilterRequest(query, user_id if isinstance(user_id, str) else None, _values(line))
+        self._bound(request.values)
+        return request
 
-    def mask(self, asked: Asked) -> Mask:
-        """The items that the line may be answered with, by their numbers. Not to be changed."""
-        if self._personal:
-            return self._mask(asked.values, asked.query, asked.user)
-        return self._shared(asked.values, asked.query if self._filter.needs_item else "", None)
+    def mask(self, request: FilterRequest) -> Mask:
+        """Return whether each item passes the filter: bool[items], shared with other callers (read-only)."""
+        if self._is_personal:
+            return self._mask(request.values, request.query, request.user_id)
+        return self._shared_mask(request.values, request.query if self._filter.needs_item else "", None)
 
-    def _bind(self, values: Values) -> Bound:
+    def _bind(self, values: ParameterValues) -> Bound:
         return self._filter.bind(dict(values))
 
-    def _mask(self, values: Values, query: str, user_id: str | None) -> Mask:
+    def _mask(self, values: ParameterValues, query: str, user_id: str | None) -> Mask:
         bound = self._bound(values)
         if user_id is None:
             return bound.mask(self._table, item_id=query)
-        number = self._model.users.find(user_id)
-        known = {} if number is None else self._model.user_attributes.row(number)
-        user = {**known, "USER_ID": user_id}
+        index = self._model.users.find(user_id)
+        attributes = {} if index is None else self._model.user_attributes.row(index)
+        user = {**attributes, "USER_ID": user_id}
         return bound.mask(self._table, interactions=self._events(user_id), user=user, item_id=query)
 
     def _events(self, user_id: str) -> Events:
-        """What a user did until the training, and since."""
+        """Return the events of a user, before and after the training."""
         items, types = [np.zeros(0, np.int32)], [np.zeros(0, np.int16)]
         names: tuple[str, ...] = ()
-        for users, interactions in self._done:
-            number = users.find(user_id)
-            if interactions.available and number is not None:
-                theirs, kinds = interactions.row(number)
-                items.append(theirs)
-                types.append(kinds + np.int16(len(names)))
+        for users, interactions in self._interactions:
+            index = users.find(user_id)
+            if interactions.available and index is not None:
+                user_items, user_types = interactions.row(index)
+                items.append(user_items)
+                types.append(user_types + np.int16(len(names)))
                 names += interactions.event_types
         return Events(np.concatenate(items), np.concatenate(types), names)
 
 
-class UserSieve:
-    """A filter over a model's users."""
+class UserFilter:
+    """A filter over the users of a model; the masks of recent values are cached."""
 
     def __init__(self, expression: str, model: Model, present: Mask) -> None:
-        """Of the users that are `present`. Permanent when the model lacks what the filter asks for."""
+        """Parse an expression; `present` (bool[users]) are the users that it may let through.
+
+        Raises Permanent when the model lacks data that the filter needs.
+        """
         self._filter = Filter.parse(expression)
         self._present = present
-        self.varies = bool(self._filter.parameters)
-        """Whether lines may have masks that differ."""
+        self.has_parameters = bool(self._filter.parameters)
+        """Whether the masks of two lines may differ."""
         _require_interactions(self._filter, model)
         self._table = Table.of(model.users.strings, model.user_attributes)
         self._events: Events | tuple[()] = ()
@@ -104,48 +109,52 @@ class UserSieve:
             self._events = Events(
                 model.interactions.users, model.interactions.types, model.interactions.event_types
             )
-        self._masks = lru_cache(64)(self._mask)
+        self._cached_mask = lru_cache(64)(self._mask)
 
-    def mask(self, given: Mapping[str, Any]) -> Mask:
-        """The users of a line's segment, by their numbers; FilterError for filterValues that don't fit.
+    def mask(self, line: Mapping[str, Any]) -> Mask:
+        """Return whether each user passes the filter: bool[users], shared with other callers (read-only).
 
-        Not to be changed.
+        Raises FilterError when the filterValues of the line don't fit the filter.
         """
-        return self._masks(_values(given))
+        return self._cached_mask(_values(line))
 
-    def _mask(self, values: Values) -> Mask:
+    def _mask(self, values: ParameterValues) -> Mask:
         return self._present & self._filter.bind(dict(values)).mask(self._table, interactions=self._events)
 
 
-def _values(given: Mapping[str, Any]) -> Values:
-    """The filterValues of a line; FilterError when they are something else."""
-    values = given.get("filterValues") or {}
+def _values(line: Mapping[str, Any]) -> ParameterValues:
+    """Return the filterValues of a line, sorted; FilterError when they are not an object of texts."""
+    values = line.get("filterValues") or {}
     if not isinstance(values, dict) or not all(isinstance(text, str) for text in values.values()):
-        raise FilterError(_NO_VALUES)
+        raise FilterError(_INVALID_VALUES)
     return tuple(sorted(values.items()))
 
 
-def _require_interactions(chosen: Filter, model: Model) -> None:
-    if chosen.needs_interactions and not model.interactions.available:
+def _require_interactions(expression: Filter, model: Model) -> None:
+    if expression.needs_interactions and not model.interactions.available:
         raise Permanent(
             "The filter asks what users did, and this solution version does not keep that: train it again."
         )
 
 
-def passes(asked: Sequence[Asked]) -> Iterator[dict[str, tuple[Asked, list[int]]]]:
-    """The lines in as few groups as possible, in each of which a query has one mask.
+QueryGroup = dict[str, tuple[FilterRequest, list[int]]]
+"""By query, its filter request and the indices of its lines."""
 
-    Each group holds queries with what they ask and the places of their lines.
+
+def group_by_query(requests: Sequence[FilterRequest]) -> list[QueryGroup]:
+    """Split requests into as few groups as possible such that in a group each query has one request.
+
+    A model scores a group at once, with one mask for each query.
     """
-    groups: list[dict[str, tuple[Asked, list[int]]]] = []
-    group_of: dict[Asked, int] = {}
+    groups: list[QueryGroup] = []
+    group_of: dict[FilterRequest, int] = {}
     counts: dict[str, int] = {}
-    for place, one in enumerate(asked):
-        if one not in group_of:
-            group_of[one] = counts.get(one.query, 0)
-            counts[one.query] = group_of[one] + 1
-        number = group_of[one]
+    for line, request in enumerate(requests):
+        if request not in group_of:
+            group_of[request] = counts.get(request.query, 0)
+            counts[request.query] = group_of[request] + 1
+        number = group_of[request]
         if number == len(groups):
             groups.append({})
-        groups[number].setdefault(one.query, (one, []))[1].append(place)
-    yield from groups
+        groups[number].setdefault(request.query, (request, []))[1].append(line)
+    return groups

@@ -1,4 +1,4 @@
-"""The files of lines that batch jobs answer, and what a line says."""
+"""Input files of batch jobs (JSON Lines), and the parsing of a line."""
 
 from __future__ import annotations
 
@@ -14,10 +14,12 @@ from services.engine.store.objects import Object, Objects
 def input_files(
     objects: Objects, source: Location, output: Location, complaint: str
 ) -> list[tuple[Object, str]]:
-    """Return each file to answer, with the key of its answers; Permanent when there is none.
+    """Return each input file with the key of its output, `<name>.out` below the output folder.
 
-    The source is an object, a folder, or the beginning of keys. Both may be in one folder: what
-    an earlier attempt, or another job, has answered there is no input.
+    `source` is an object, a folder, or a prefix of keys. Input and output may be in one folder: outputs of
+    an earlier attempt, or of another job, are not read as input.
+
+    Raises Permanent with `complaint` when there is no file, or when an output may not be written.
     """
     file = objects.find(source, complaint)
     files = [file] if file is not None else objects.matching(source, complaint)
@@ -25,14 +27,14 @@ def input_files(
     names = {file.key: file.key.removeprefix(base) for file in files}
     keys = {key: f"{as_folder(output.key)}{name}.out" for key, name in names.items()}
     for key in keys.values():
-        # A name below the input may hold anything: what it becomes below the output is checked, too.
+        # An input's name may hold any character, so the key of its output is checked as well.
         objects.check_writable(parse(f"s3://{output.bucket}/{key}", INVALID_OUTPUT_PATH), INVALID_OUTPUT_PATH)
-    answers = set(keys.values()) if output.bucket == source.bucket else set()
-    return [(file, keys[file.key]) for file in files if file.key not in answers]
+    outputs = set(keys.values()) if output.bucket == source.bucket else set()
+    return [(file, keys[file.key]) for file in files if file.key not in outputs]
 
 
 def _folder_of(files: list[Object], source: Location) -> str:
-    """Return the folder below which the names of answers begin."""
+    """Return the folder that the names of outputs are relative to."""
     folder = as_folder(source.key)
     if all(file.key.startswith(folder) for file in files):
         return folder
@@ -41,17 +43,17 @@ def _folder_of(files: list[Object], source: Location) -> str:
 
 
 def read_json(raw: bytes) -> tuple[Any, str | None]:
-    """What a line says; or the line as text, and what is wrong with it.
+    """Return the value of a line and None, or the line as text and an error message.
 
-    Programs for Windows begin a file with a byte order mark, which is no part of its first line.
+    A byte order mark, which Windows programs write at the start of a file, is ignored.
     """
     raw = raw.removeprefix(codecs.BOM_UTF8)
     text = raw.decode(errors="replace").rstrip("\r\n")
     try:
-        given = orjson.loads(raw)
-        orjson.dumps(given)
-    except TypeError:  # orjson reads deeper than it writes
+        value = orjson.loads(raw)
+        orjson.dumps(value)
+    except TypeError:  # orjson reads deeper nesting than it writes
         return text, "The line is nested too deep."
     except ValueError:
         return text, "The line is not valid JSON."
-    return given, None
+    return value, None

@@ -1,4 +1,4 @@
-"""A batch segment job: every line of the input gets the users with the most affinity to what it names."""
+"""Batch segments: for each input line, the users with the highest affinity to its items."""
 
 from __future__ import annotations
 
@@ -13,15 +13,12 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from services.engine.computations.batch_filters import Mask, UserSieve
-from services.engine.computations.batch_inference import (
-    INVALID_INPUT_PATH,
-    INVALID_OUTPUT_PATH,
-    Report,
-    fetch_model,
-)
+from services.engine.computations import model_folders
+from services.engine.computations.batch_filters import Mask, UserFilter
+from services.engine.computations.batch_inference import LineCounts
 from services.engine.computations.batch_lines import input_files, read_json
-from services.engine.domain.locations import Location
+from services.engine.computations.computation import ReportProgress
+from services.engine.domain.locations import INVALID_INPUT_PATH, INVALID_OUTPUT_PATH, Location
 from services.engine.store.objects import Object, Objects
 from services.engine.training.methods import user_segments
 from services.engine.training.recipes import segment_attribute_affinity
@@ -30,7 +27,10 @@ from shared.errors import Permanent
 from shared.models import Model
 
 LINES_AT_ONCE = 500
+"""Lines that are answered together; arbitrary."""
+
 MASK_BYTES_AT_ONCE = 1 << 27
+"""Memory for masks of users (a byte a user) when each line has a mask of its own."""
 
 _CONDITION = re.compile(
     r"""\s*ITEMS\s*\.\s*(?P<column>[A-Za-z_]\w*)\s*=\s*
@@ -43,9 +43,9 @@ _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 
 @dataclass(frozen=True, slots=True)
 class Spec:
-    """Which model (a prefix of the data bucket and its fingerprint), what to ask, where to answer.
+    """A model (a prefix of the data bucket and its fingerprint), and the input and output of the job.
 
-    `erased` are users that the model knows and that were deleted since, `filter` is the expression of the
+    `deleted` are the ids of users that were deleted since the training, `filter` is the expression of the
     job's filter.
     """
 
@@ -56,145 +56,155 @@ class Spec:
     output_bucket: str
     output_key: str
     results: int
-    erased: list[str]
+    deleted: list[str]
     filter: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line of the input: the items whose users it asks for, of which users, or what is wrong."""
+    """A line of the input: its JSON value, and the item indices and allowed users, or the error."""
 
-    given: Any
+    value: Any
     items: NDArray[np.int64] | None = None
     error: str | None = None
     allowed: Mask | None = None
 
 
-def run(spec: Spec, objects: Objects, workspace: Path, report: Report) -> dict[str, Any]:
-    """Answer every file; gives how many lines there were, and how many of them were bad."""
+def run(spec: Spec, objects: Objects, workspace: Path, report: ReportProgress) -> LineCounts:
+    """Answer every input file.
+
+    Raises Permanent when the model, the filter, the input or the output can't be used.
+    """
     report("copy the model", 0.0)
-    model = fetch_model(spec.model, spec.model_sha256, objects, workspace / "model")
+    model = model_folders.download(spec.model, spec.model_sha256, objects, workspace / "model")
     source = Location(spec.input_bucket, spec.input_key)
     output = Location(spec.output_bucket, spec.output_key)
     files = input_files(objects, source, output, INVALID_INPUT_PATH)
-    reader, lines, errors = Reader(model, spec.erased, spec.filter), 0, 0
+    segments, lines, errors = SegmentFinder(model, spec.deleted, spec.filter), 0, 0
     for number, (file, key) in enumerate(files):
         report("answer", 0.1 + 0.9 * number / len(files))
-        answered, bad = _answer_file(spec, file, key, reader, objects, workspace)
-        lines, errors = lines + answered, errors + bad
-    return {"lines": lines, "errors": errors, "warnings": []}
+        file_lines, file_errors = _answer_file(spec, file, key, segments, objects, workspace)
+        lines, errors = lines + file_lines, errors + file_errors
+    return LineCounts(lines=lines, errors=errors)
 
 
 def _answer_file(
-    spec: Spec, file: Object, key: str, reader: Reader, objects: Objects, workspace: Path
+    spec: Spec, file: Object, key: str, segments: SegmentFinder, objects: Objects, workspace: Path
 ) -> tuple[int, int]:
     path = workspace / "segments.out"
     lines = errors = 0
     with path.open("wb") as output:
-        parsed = reader.lines(objects.read(file, INVALID_INPUT_PATH))
-        at_once = reader.at_once(spec.results)
-        while some := list(islice(parsed, at_once)):
-            output.writelines(reader.answers(some, spec.results))
-            lines += len(some)
-            errors += sum(line.error is not None for line in some)
+        parsed = segments.lines(objects.read(file, INVALID_INPUT_PATH))
+        lines_at_once = segments.lines_at_once(spec.results)
+        while chunk := list(islice(parsed, lines_at_once)):
+            output.writelines(segments.output_lines(chunk, spec.results))
+            lines += len(chunk)
+            errors += sum(line.error is not None for line in chunk)
     objects.upload(path, spec.output_bucket, key, INVALID_OUTPUT_PATH)
     path.unlink()
     return lines, errors
 
 
-class Reader:
-    """Reads the lines that a model's recipe asks for, and answers them."""
+class SegmentFinder:
+    """Parses the lines that the recipe of a model expects, and finds the users of their segments."""
 
-    def __init__(self, model: Model, erased: Sequence[str] = (), expression: str | None = None) -> None:
-        """For the items of this model, and its users but for the erased ones and what a filter bars."""
+    def __init__(self, model: Model, deleted: Sequence[str] = (), expression: str | None = None) -> None:
+        """Use a model; segments contain no user whose id is in `deleted`, or whom the filter excludes.
+
+        Raises Permanent when the model lacks data that the filter needs.
+        """
         self.model = model
         self._present = np.ones(len(model.users), bool)
-        known = model.users.find_all(erased)
+        known = model.users.find_all(deleted)
         self._present[known[known >= 0]] = False
-        self._sieve = UserSieve(expression, model, self._present) if expression is not None else None
-        self._kinds = ItemsByAttribute(model)
+        self._filter = UserFilter(expression, model, self._present) if expression is not None else None
+        self._items_by_attribute = ItemsByAttribute(model)
         self._by_attributes = model.recipe == segment_attribute_affinity.NAME
 
-    def at_once(self, results: int) -> int:
-        """How many lines to answer together; with values of its own a line has a mask of its own."""
+    def lines_at_once(self, results: int) -> int:
+        """Return how many lines to answer together; a filter with parameters needs a mask for each line."""
         masks = LINES_AT_ONCE
-        if self._sieve is not None and self._sieve.varies:
+        if self._filter is not None and self._filter.has_parameters:
             masks = MASK_BYTES_AT_ONCE // max(len(self.model.users), 1)
         return max(1, min(LINES_AT_ONCE, masks, user_segments.segments_per_pass(self.model, results)))
 
-    def answers(self, lines: list[Line], results: int) -> Iterator[bytes]:
-        """The output lines, in the order of the input; bad lines stay in place with their error."""
-        asked = [line.items for line in lines if line.items is not None]
+    def output_lines(self, lines: list[Line], results: int) -> Iterator[bytes]:
+        """Yield the output lines in the order of the input; a line with an error stays in its place."""
+        targets = [line.items for line in lines if line.items is not None]
         masks = [
             self._present if line.allowed is None else line.allowed
             for line in lines
             if line.items is not None
         ]
-        found = iter(user_segments.user_segments(self.model, asked, results, masks))
+        user_indices = iter(user_segments.user_segments(self.model, targets, results, masks))
         users = self.model.users.strings
         for line in lines:
             output = None
             if line.items is not None:
-                output = {"usersList": [users[user] for user in next(found).tolist()]}
-            document = {"input": line.given, "output": output, "error": line.error}
+                output = {"usersList": [users[user] for user in next(user_indices).tolist()]}
+            document = {"input": line.value, "output": output, "error": line.error}
             yield orjson.dumps(document, option=orjson.OPT_APPEND_NEWLINE)
 
     def lines(self, stream: IO[bytes]) -> Iterator[Line]:
-        """The lines of a file that are not blank."""
+        """Yield the lines of a file that are not blank."""
         for raw in stream:
             if raw.strip():
-                yield self.line(raw)
+                yield self.parse(raw)
 
-    def line(self, raw: bytes) -> Line:
-        """One line; the error of a bad one says what is wrong."""
-        given, error = read_json(raw)
+    def parse(self, raw: bytes) -> Line:
+        """Parse one line; an invalid one has an error."""
+        value, error = read_json(raw)
         if error is not None:
-            return Line(given, error=error)
+            return Line(value, error=error)
         try:
-            items = self._items(given)
-            return Line(given, items, allowed=None if self._sieve is None else self._sieve.mask(given))
+            items = self._items(value)
+            return Line(value, items, allowed=None if self._filter is None else self._filter.mask(value))
         except Permanent as error:
-            return Line(given, error=str(error))
+            return Line(value, error=str(error))
 
-    def _items(self, given: Any) -> NDArray[np.int64]:
-        if not isinstance(given, dict):
+    def _items(self, value: Any) -> NDArray[np.int64]:
+        if not isinstance(value, dict):
             raise Permanent("The line is not a JSON object.")
         member = "itemAttributes" if self._by_attributes else "itemId"
-        asked = given.get(member)
-        if not isinstance(asked, str) or not asked:
+        query = value.get(member)
+        if not isinstance(query, str) or not query:
             raise Permanent(f"The line needs {member}, as text.")
         if self._by_attributes:
-            found = self._kinds.matching(conditions(asked))
-            if not len(found):
-                raise Permanent(f"No item matches {asked}.")
-            return found
-        number = self.model.items.find(asked)
-        if number is None:
-            raise Permanent(f"There is no item {asked} in the data that the version was trained on.")
-        return np.array([number])
+            indices = self._items_by_attribute.matching(conditions(query))
+            if not len(indices):
+                raise Permanent(f"No item matches {query}.")
+            return indices
+        index = self.model.items.find(query)
+        if index is None:
+            raise Permanent(f"There is no item {query} in the data that the version was trained on.")
+        return np.array([index])
 
 
 def conditions(text: str) -> list[tuple[str, str]]:
-    """`ITEMS.genre = "Comedy" AND ITEMS.brand = "X"` as (column, value) pairs; Permanent points at errors."""
-    found = []
-    place = 0
+    """Parse `ITEMS.genre = "Comedy" AND ITEMS.brand = "X"` into pairs (column, value).
+
+    Raises Permanent with the position of an error.
+    """
+    pairs = []
+    position = 0
     while True:
-        match = _CONDITION.match(text, place)
+        match = _CONDITION.match(text, position)
         if match is None:
             raise Permanent(
-                f'itemAttributes: expected ITEMS.<column> = "<value>" at character {place + 1}, '
-                f"found {text[place : place + 20]!r}."
+                f'itemAttributes: expected ITEMS.<column> = "<value>" at character {position + 1}, '
+                f"found {text[position : position + 20]!r}."
             )
         quoted = match["double"] if match["double"] is not None else match["single"]
         value = match["number"] if quoted is None else _ESCAPED.sub(r"\1", quoted)
-        found.append((match["column"], value))
-        place = match.end()
-        if place == len(text):
-            return found
-        also = _AND.match(text, place)
-        if also is None:
+        pairs.append((match["column"], value))
+        position = match.end()
+        if position == len(text):
+            return pairs
+        conjunction = _AND.match(text, position)
+        if conjunction is None:
             raise Permanent(
-                f"itemAttributes: expected AND at character {place + 1}, found {text[place : place + 20]!r}; "
+                f"itemAttributes: expected AND at character {position + 1}, "
+                f"found {text[position : position + 20]!r}; "
                 "conditions are joined by AND alone."
             )
-        place = also.end()
+        position = conjunction.end()

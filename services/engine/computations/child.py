@@ -1,13 +1,12 @@
-"""The process that one job's heavy work runs in: a crash or too little memory fails that job alone.
+"""The child process that runs one computation: a crash, or too little memory, fails that job alone.
 
-What it has to say are lines of JSON on a socket. The socket is also its life-line: when the other end is
-closed, the worker is gone or no longer interested, and so this process ends.
+The child sends JSON lines over a socket to the worker. When the worker closes its end, because it has died or
+has stopped waiting, the child exits.
 """
 
 from __future__ import annotations
 
 import contextlib
-import importlib
 import os
 import socket
 import threading
@@ -18,76 +17,73 @@ from typing import Any
 
 import orjson
 
+from services.engine.computations.computation import Computation, ResultT, SpecT
 from services.engine.store.buckets import TenantStore
 from services.engine.store.objects import Objects
 from shared.errors import Permanent, Transient
 from shared.settings import S3Settings
 
-_QUIET_SECONDS = 0.25
-# The kernel ends this process, and not the worker or Postgres, when the machine has no memory left.
+_REPORT_INTERVAL_SECONDS = 0.25
 _OOM_SCORE = "800"
+"""Of 1000: when the machine runs out of memory, the kernel kills this process, not the worker or Postgres."""
 
-# Each module has a `Spec` and `run(spec, objects, workspace, report)`.
-MODULES = {
-    "import": "services.engine.computations.dataset_import",
-    "segments": "services.engine.computations.batch_segment",
-    "deletion": "services.engine.computations.row_deletion",
-    "forgetting": "services.engine.computations.model_deletion",
-    "export": "services.engine.computations.dataset_export",
-    "attribution": "services.engine.computations.attribution_report",
-    "bulk attribution": "services.engine.computations.import_attribution",
-    "training": "services.engine.computations.model_training",
-    "inference": "services.engine.computations.batch_inference",
-}
+_MAX_MESSAGE_CHARACTERS = 1000
 
 
 def main(
-    worker: socket.socket, kind: str, spec: Any, workspace: Path, store: TenantStore | None = None
+    worker: socket.socket,
+    computation: Computation[SpecT, ResultT],
+    spec: SpecT,
+    workspace: Path,
+    store: TenantStore | None = None,
 ) -> None:
-    """Do it, and tell the worker what became of it. `store` is what the job's tenant may reach."""
-    threading.Thread(target=_end_with, args=(worker,), daemon=True).start()
+    """Run a computation and send its result, or its error, to the worker.
+
+    `store` is what the tenant of the job may access; None leaves the data bucket alone.
+    """
+    threading.Thread(target=_exit_with_worker, args=(worker,), daemon=True).start()
     with contextlib.suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text(_OOM_SCORE)
     try:
-        module = importlib.import_module(MODULES[kind])
         objects = Objects.of(S3Settings.of("engine"), store)
-        result = module.run(spec, objects, workspace, Reporter(worker))
+        result = computation.run(spec, objects, workspace, ProgressReporter(worker))
     except Permanent as error:
-        _say(worker, "failed", str(error))
+        _send(worker, "permanent", str(error))
     except Transient as error:
-        _say(worker, "away", str(error))
-    except Exception as error:  # noqa: BLE001 - whatever it is, the job fails with a sentence
+        _send(worker, "transient", str(error))
+    except Exception as error:  # noqa: BLE001 - any other error fails the job with a sentence
         traceback.print_exc()
-        _say(worker, "failed", f"An unexpected error, {type(error).__name__}: {error}"[:1000])
+        message = f"An unexpected error, {type(error).__name__}: {error}"
+        _send(worker, "permanent", message[:_MAX_MESSAGE_CHARACTERS])
     else:
-        _say(worker, "result", result)
+        _send(worker, "result", result)
 
 
-class Reporter:
-    """Says how far the computation is, four times a second at most."""
+class ProgressReporter:
+    """Sends the progress of a computation to the worker: every new step, else four times a second at most."""
 
     def __init__(self, worker: socket.socket) -> None:
-        """Nothing was said yet."""
+        """Send to the socket `worker`."""
         self._worker = worker
         self._step = ""
-        self._said = float("-inf")
+        self._sent_at = float("-inf")
 
     def __call__(self, step: str, share: float) -> None:
-        """Say the step in words and the share of the whole that is done."""
+        """Send the name of the step, and the share of the whole that is done (0 to 1)."""
         now = time.monotonic()
-        if step != self._step or now - self._said > _QUIET_SECONDS:
-            self._step, self._said = step, now
-            _say(self._worker, "progress", {"step": step, "share": round(share, 4)})
+        if step != self._step or now - self._sent_at > _REPORT_INTERVAL_SECONDS:
+            self._step, self._sent_at = step, now
+            _send(self._worker, "progress", {"step": step, "share": round(share, 4)})
 
 
-def _say(worker: socket.socket, what: str, value: Any) -> None:
+def _send(worker: socket.socket, kind: str, value: Any) -> None:
     line = orjson.dumps(
-        {"computation": what, "value": value}, option=orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_APPEND_NEWLINE
+        {"kind": kind, "value": value}, option=orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_APPEND_NEWLINE
     )
     worker.sendall(line)
 
 
-def _end_with(worker: socket.socket) -> None:
+def _exit_with_worker(worker: socket.socket) -> None:
     with contextlib.suppress(OSError):
         worker.recv(1)
     os._exit(1)

@@ -1,10 +1,11 @@
-r"""CSV with quotes and backslashes → CSV after RFC 4180, a row of one for each row of the other.
+r"""Rewriting CSV with backslash escapes as CSV of RFC 4180, row by row.
 
-Amazon Personalize asks for `\"` inside of quoted texts; spreadsheets and pandas double the quote and leave
-backslashes as they are. `"C:\parts\"` is a whole text for these, and an open one for the other, which a
-lenient parser closes somewhere in the rows behind it. So each row that has a backslash is read as the guide
-asks, and if that makes no row of the header's columns, by RFC 4180. A row that neither can read, or that both
-can read with different ends, is a fault, and the stream ends before it.
+The developer guide of Amazon Personalize asks for `\"` inside quoted texts; spreadsheets and pandas double
+the quote and leave backslashes as they are. `"C:\parts\"` is a complete text in RFC 4180, and an unclosed one
+under the guide's rule, which a lenient parser would close somewhere in the following rows. So each row with a
+backslash is read by the guide's rule, and by RFC 4180 if that does not give a row with the header's number
+of columns. A row that neither rule can read, or that the two rules end at different places, is an error: the
+stream ends before it.
 """
 
 from __future__ import annotations
@@ -25,17 +26,17 @@ AMBIGUOUS = (
 TOO_LONG = "the row is longer than {:,} bytes"
 
 _END = rb"(?:\r\n|\n|\r)"
-# Of a row that both rules read alike: it has no backslash before a quote, a comma or another backslash. A
-# quote behind the first character of a text is one like others.
+# A clean row is one that both rules read alike: it has no backslash before a quote, a comma or another
+# backslash. A quote after the first character of an unquoted text is an ordinary character.
 _CLEAN_FIELD = (
     rb'(?:"[^"\\]*+(?:(?:""|\\(?!["\\]))[^"\\]*+)*+"'
     rb'|(?:[^",\r\n\\]|\\(?!["\\,]))(?:[^,\r\n\\]++|\\(?!["\\,]))*+|)'
 )
 _CLEAN = re.compile(rb"(?:" + _CLEAN_FIELD + rb"(?:," + _CLEAN_FIELD + rb")*+" + _END + rb")*+")
 _RFC_FIELD = rb'(?:"[^"]*+(?:""[^"]*+)*+"|[^",\r\n][^,\r\n]*+|)'
-# In one line, texts behind a closing quote are harmless, and were always taken.
+# Within one line, text after a closing quote is harmless, and has always been accepted.
 _LOOSE_FIELD = rb'(?:"[^"\r\n]*+(?:""[^"\r\n]*+)*+"[^",\r\n]*+|[^",\r\n][^,\r\n]*+|)'
-# A backslash escapes quotes, backslashes and (outside of quotes) commas; before anything else it is itself.
+# A backslash escapes quotes, backslashes and (outside quotes) commas; before other characters it is literal.
 _GUIDE_FIELD = (
     rb'(?:"(?:[^"\\]++|\\["\\]|""|\\)*+"'
     rb'|(?:[^",\r\n\\]|\\["\\,]|\\)(?:[^,\r\n\\]++|\\["\\,]|\\)*+|)'
@@ -45,7 +46,7 @@ _ESCAPE = re.compile(rb'\\(["\\,])')
 
 
 class _Row(NamedTuple):
-    """The raw fields of a row, where its line end begins, and where the next row does."""
+    """The raw fields of a row, the offset of its line end, and the offset of the next row."""
 
     fields: list[bytes]
     line_end: int
@@ -53,7 +54,7 @@ class _Row(NamedTuple):
 
 
 class _Rule:
-    """One way to read a row."""
+    """A grammar of rows, given by the pattern of a field."""
 
     def __init__(self, field: bytes) -> None:
         self._field = re.compile(field)
@@ -62,7 +63,7 @@ class _Rule:
         self._last = re.compile(row + rb"(?:" + _END + rb"|\Z)")
 
     def read(self, data: bytes, start: int, *, final: bool) -> _Row:
-        """Return the row that begins at `start`, with the end -1 when there is none that ends in `data`."""
+        """Return the row that starts at `start`; its `end` is -1 when no row ends within `data`."""
         match = (self._last if final else self._row).match(data, start)
         if match is None:
             return _Row([], start, -1)
@@ -79,11 +80,17 @@ class _Rule:
 _GUIDE, _RFC, _LOOSE = _Rule(_GUIDE_FIELD), _Rule(_RFC_FIELD), _Rule(_LOOSE_FIELD)
 
 
-class Rows(io.RawIOBase):
-    """The rows of a file after RFC 4180, read from a buffered stream; `fault` says why they ended early."""
+class NormalizedRows(io.RawIOBase):
+    """The rows of a CSV file in the format of RFC 4180, as a stream.
+
+    `fault` is None, or says why the stream ended before the end of the file.
+    """
 
     def __init__(self, stream: IO[bytes], columns: int, block: int) -> None:
-        """`columns` are those of the header; `block` bytes are read at a time, and a row may have as many."""
+        """Read a buffered stream, `block` bytes at a time; a row is `block` bytes long at most.
+
+        `columns` is the number of columns in the header.
+        """
         self.fault: str | None = None
         self._stream = stream
         self._columns = columns
@@ -92,11 +99,11 @@ class Rows(io.RawIOBase):
         self._rest = memoryview(b"")
 
     def readable(self) -> bool:
-        """Return True: it is a file for pyarrow."""
+        """Return True, as pyarrow expects of a file."""
         return True
 
     def readinto(self, buffer: Any) -> int:
-        """Fill a buffer; 0 at the end of the rows."""
+        """Fill a buffer and return the number of bytes written, 0 at the end of the rows."""
         filled = 0
         while filled < len(buffer):
             if not self._rest:
@@ -113,7 +120,7 @@ class Rows(io.RawIOBase):
     def _read_pieces(self) -> Iterator[bytes]:
         """Yield whole rows, many at once where they are clean.
 
-        At least a block of bytes behind a row's beginning is in memory, and two at the most.
+        Between one and two blocks of bytes from the start of the current row are in memory.
         """
         data, start, final = b"", 0, False
         quote = backslash = -1
@@ -125,7 +132,7 @@ class Rows(io.RawIOBase):
                 quote = backslash = -1
             if start == len(data):
                 return
-            # The next ones at or behind the start, looked for once.
+            # The next quote and backslash at or after `start`; each is searched for once.
             quote = _next(data, b'"', quote, start)
             backslash = _next(data, b"\\", backslash, start)
             special = min(quote, backslash)
@@ -134,47 +141,47 @@ class Rows(io.RawIOBase):
                 match = _CLEAN.match(data, start) if quote < len(data) else None
                 end = match.end() if match else start
             if end <= start:
-                piece, end = self._special(data, start, final=final)
+                piece, end = self._normalize(data, start, final=final)
             else:
                 piece = data[start:end]
             start = end
             yield piece
 
-    def _special(self, data: bytes, start: int, *, final: bool) -> tuple[bytes, int]:
-        """Return one row that is not clean, and where it ends; sets the fault of a wrong one."""
+    def _normalize(self, data: bytes, start: int, *, final: bool) -> tuple[bytes, int]:
+        """Return a row that is not clean, rewritten, and the offset of its end; set `fault` if invalid."""
         guide, rfc = _GUIDE.read(data, start, final=final), _RFC.read(data, start, final=final)
         if self._fits(guide) and self._fits(rfc) and guide.end != rfc.end:
-            # If the rule with the shorter row can't read on, the other one is meant.
+            # If the rule with the shorter row can't read the following rows, the other rule is right.
             rule, shorter, longer = (_RFC, rfc, guide) if rfc.end < guide.end else (_GUIDE, guide, rfc)
-            if self._goes_on(rule, data, shorter.end, longer.end, final=final):
-                return self._wrong(AMBIGUOUS, start)
+            if self._reads_on(rule, data, shorter.end, longer.end, final=final):
+                return self._fail(AMBIGUOUS, start)
             row = longer
         elif self._fits(guide):
             row = guide
         elif self._fits(rfc):
             row = rfc
         else:
-            return self._odd(data, start, {guide.end, rfc.end}, final=final)
+            return self._pass_line(data, start, {guide.end, rfc.end}, final=final)
         if row is rfc:
             return data[start : row.end], row.end
-        return b",".join(map(_written, row.fields)) + data[row.line_end : row.end], row.end
+        return b",".join(map(_as_rfc4180, row.fields)) + data[row.line_end : row.end], row.end
 
-    def _odd(self, data: bytes, start: int, ends: set[int], *, final: bool) -> tuple[bytes, int]:
-        """Return what is no row of the header's columns, if it is a line by itself; else it is a fault."""
+    def _pass_line(self, data: bytes, start: int, ends: set[int], *, final: bool) -> tuple[bytes, int]:
+        """Return a row with the wrong number of columns unchanged if it is one line; else set `fault`."""
         line = data.find(b"\n", start) + 1 or (len(data) if final else 0)
         if line == 0:
-            return self._wrong(TOO_LONG.format(self._block), start)
+            return self._fail(TOO_LONG.format(self._block), start)
         loose = _LOOSE.read(data, start, final=final)
-        # A row of too many columns, or too few, is refused by who reads it, with their number.
+        # The reader refuses a row with too many or too few columns, and states their number.
         if self._fits(loose) or line in ends:
             return data[start:line], line
-        return self._wrong(UNREADABLE, start)
+        return self._fail(UNREADABLE, start)
 
     def _fits(self, row: _Row) -> bool:
         return row.end > 0 and len(row.fields) == self._columns
 
-    def _goes_on(self, rule: _Rule, data: bytes, start: int, until: int, *, final: bool) -> bool:
-        """Return whether a rule reads one row after another up to a place or beyond it."""
+    def _reads_on(self, rule: _Rule, data: bytes, start: int, until: int, *, final: bool) -> bool:
+        """Return whether a rule reads row after row up to the offset `until`, or beyond it."""
         while start < until:
             row = rule.read(data, start, final=final)
             if not self._fits(row):
@@ -182,21 +189,24 @@ class Rows(io.RawIOBase):
             start = row.end
         return True
 
-    def _wrong(self, fault: str, start: int) -> tuple[bytes, int]:
+    def _fail(self, fault: str, start: int) -> tuple[bytes, int]:
         self.fault = fault
         return b"", start
 
 
-def _next(data: bytes, what: bytes, known: int, start: int) -> int:
-    """Return the place of a byte at or behind `start`, or the data's end; `known` is an earlier answer."""
-    if known >= start:
-        return known
-    place = data.find(what, start)
-    return len(data) if place < 0 else place
+def _next(data: bytes, byte: bytes, previous: int, start: int) -> int:
+    """Return the offset of a byte at or after `start`, or the length of the data.
+
+    `previous` is the offset returned before, which is still valid unless `start` has passed it.
+    """
+    if previous >= start:
+        return previous
+    offset = data.find(byte, start)
+    return len(data) if offset < 0 else offset
 
 
-def _written(field: bytes) -> bytes:
-    """Return a field of the guide's escaping as RFC 4180 has it."""
+def _as_rfc4180(field: bytes) -> bytes:
+    """Return a field with the guide's escapes as a field of RFC 4180."""
     if field.startswith(b'"'):
         text = _QUOTED_ESCAPE.sub(lambda match: match[1] or b'"', field[1:-1])
     elif b"\\" in field:

@@ -1,12 +1,11 @@
-"""An export: the rows of a dataset as CSV files that an import takes again, a batch in memory at a time."""
+"""Export of a dataset as CSV files that can be imported again, with one batch in memory at a time."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -14,31 +13,27 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from services.engine.computations import csv_reader
+from services.engine.computations import computation, csv_reader
+from services.engine.computations.computation import Arrow, ReportProgress
 from services.engine.domain import schemas
-from services.engine.domain.locations import as_folder
+from services.engine.domain.locations import INVALID_OUTPUT_PATH, as_folder
 from services.engine.store.objects import Objects
 from services.engine.training.dataset.erasure import without_erased
 
-INVALID_OUTPUT_PATH = "Invalid S3 output path."
-
-Report = Callable[[str, float], None]
-# The stubs of pyarrow lose the type of most computed columns.
-Arrow = Any
-
-_QUOTED = r'^$|[",\r\n]|^\s|\s$'
-_ESCAPED = r'(\\+)("|$)|(\\{2,})'
-_ENDS_WITH_ONE = r"(^|[^\\])\\$"
-_IDENTITY = {"ITEMS": "ITEM_ID", "USERS": "USER_ID"}
+_NEEDS_QUOTES = r'^$|[",\r\n]|^\s|\s$'
+_BACKSLASHES_TO_DOUBLE = r'(\\+)("|$)|(\\{2,})'
+_ENDS_WITH_SINGLE_BACKSLASH = r"(^|[^\\])\\$"
+_ID_COLUMNS = {"ITEMS": "ITEM_ID", "USERS": "USER_ID"}
 
 
 @dataclass(frozen=True, slots=True)
 class Spec:
-    """What to export: the imported `parts` (keys of the data bucket, oldest first) and `received`.
+    """The rows to export: imported `parts` (keys of the data bucket, oldest first) and `received` rows.
 
-    `received` is a local file of the rows that were put, or None when there are none; each of the two is
-    exported when its mode asks for it. The files' names begin with `output_key` and `name`. `erased` says
-    of deleted users until which second nothing of theirs is exported.
+    `received` is a local Parquet file of the rows that were put, or None. `mode` is BULK for the imported
+    rows, PUT for the received ones, or ALL. The keys of the files start with the folder `output_key` and
+    `name`. `deleted_at` maps the ids of deleted users to the epoch second of their deletion: their earlier
+    interactions are not exported.
     """
 
     kind: str
@@ -49,16 +44,27 @@ class Spec:
     output_bucket: str
     output_key: str
     name: str
-    erased: dict[str, int]
+    deleted_at: dict[str, int]
 
 
-def run(spec: Spec, objects: Objects, workspace: Path, report: Report) -> dict[str, Any]:
-    """Write the files; gives how many rows and files there are."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exported(computation.Result):
+    """The number of rows and files that were written."""
+
+    rows: int
+    files: int
+
+
+def run(spec: Spec, objects: Objects, workspace: Path, report: ReportProgress) -> Exported:
+    """Write the files.
+
+    Raises Permanent when they can't be written to their destination.
+    """
     schema = schemas.parse(spec.schema)
     files: dict[str, Iterator[pa.RecordBatch]] = {}
     if spec.mode in {"BULK", "ALL"}:
         report("copy the imported rows", 0.0)
-        files |= _imported(spec, _copied(spec.parts, objects, workspace), schema)
+        files |= _imported(spec, _download(spec.parts, objects, workspace), schema)
     if spec.mode in {"PUT", "ALL"}:
         files["put"] = _batches(Path(spec.received), schema) if spec.received else iter(())
     rows = 0
@@ -69,10 +75,10 @@ def run(spec: Spec, objects: Objects, workspace: Path, report: Report) -> dict[s
         key = f"{as_folder(spec.output_key)}{spec.name}-{name}.csv"
         objects.upload(path, spec.output_bucket, key, INVALID_OUTPUT_PATH)
         path.unlink()
-    return {"rows": rows, "files": len(files), "warnings": []}
+    return Exported(rows=rows, files=len(files))
 
 
-def _copied(keys: list[str], objects: Objects, workspace: Path) -> list[Path]:
+def _download(keys: list[str], objects: Objects, workspace: Path) -> list[Path]:
     paths = []
     for number, key in enumerate(keys):
         path = workspace / f"part-{number:05}.parquet"
@@ -82,23 +88,26 @@ def _copied(keys: list[str], objects: Objects, workspace: Path) -> list[Path]:
 
 
 def _imported(spec: Spec, paths: list[Path], schema: schemas.Schema) -> dict[str, Iterator[pa.RecordBatch]]:
-    """A file for each imported part; of the rows that share an item or a user, the newest alone."""
+    """Return a file for each imported part; of several rows with the same item or user, only the newest."""
     if not paths:
         return {"bulk-00000": iter(())}
-    identity = _IDENTITY.get(spec.kind)
-    kept = newest(paths, identity) if identity else [None] * len(paths)
+    id_column = _ID_COLUMNS.get(spec.kind)
+    kept = newest_rows(paths, id_column) if id_column else [None] * len(paths)
     return {
-        f"bulk-{number:05}": _batches(path, schema, mask, spec.erased)
+        f"bulk-{number:05}": _batches(path, schema, mask, spec.deleted_at)
         for number, (path, mask) in enumerate(zip(paths, kept, strict=True))
     }
 
 
-def newest(paths: list[Path], identity: str) -> list[NDArray[np.bool_]]:
-    """Which rows of each file no later row replaces. Holds the ids in memory, and nothing else."""
-    columns = [pq.read_table(path, columns=[identity])[identity] for path in paths]
+def newest_rows(paths: list[Path], id_column: str) -> list[NDArray[np.bool_]]:
+    """Return for each file whether each of its rows is the last one with its id: bool[rows].
+
+    Only the ids are held in memory.
+    """
+    columns = [pq.read_table(path, columns=[id_column])[id_column] for path in paths]
     ids: Arrow = pa.chunked_array([chunk for column in columns for chunk in column.chunks], pa.string())
-    numbers: Arrow = pc.index_in(ids, value_set=pc.unique(ids))
-    codes = numbers.to_numpy()
+    indices: Arrow = pc.index_in(ids, value_set=pc.unique(ids))
+    codes = indices.to_numpy()
     last = np.zeros(len(codes), np.int64)
     last[codes] = np.arange(len(codes))
     kept = np.zeros(len(codes), bool)
@@ -111,11 +120,11 @@ def _batches(
     path: Path,
     schema: schemas.Schema,
     kept: NDArray[np.bool_] | None = None,
-    erased: Mapping[str, int] = MappingProxyType({}),
+    deleted_at: Mapping[str, int] = MappingProxyType({}),
 ) -> Iterator[pa.RecordBatch]:
-    """The rows of a Parquet file in the schema's columns; a column that it lacks is empty."""
+    """Yield the rows of a Parquet file in the columns of the schema; a missing column is null."""
     arrow = csv_reader.arrow_schema(schema)
-    before = 0
+    rows_before = 0
     for batch in pq.ParquetFile(path).iter_batches():
         columns = [
             batch.column(field.name).cast(field.type)
@@ -125,13 +134,13 @@ def _batches(
         ]
         rows: Arrow = pa.RecordBatch.from_arrays(columns, schema=arrow)
         if kept is not None:
-            rows = rows.filter(pa.array(kept[before : before + batch.num_rows]))
-        before += batch.num_rows
-        yield without_erased(rows, erased)
+            rows = rows.filter(pa.array(kept[rows_before : rows_before + batch.num_rows]))
+        rows_before += batch.num_rows
+        yield without_erased(rows, deleted_at)
 
 
 def write(batches: Iterator[pa.RecordBatch], schema: schemas.Schema, path: Path) -> int:
-    """Write one CSV file, its header as an import reads it, and return how many rows it has."""
+    """Write one CSV file with a header, and return the number of its rows."""
     rows = 0
     with path.open("wb") as file:
         file.write(",".join(schema.names).encode() + b"\n")
@@ -143,7 +152,7 @@ def write(batches: Iterator[pa.RecordBatch], schema: schemas.Schema, path: Path)
 
 
 def _lines(batch: pa.RecordBatch) -> Arrow:
-    """Return the rows as lines of CSV, without their ends."""
+    """Return the rows as lines of CSV, without line ends."""
     last = batch.num_columns - 1
     columns: list[Arrow] = batch.columns
     cells = [
@@ -157,16 +166,16 @@ def _lines(batch: pa.RecordBatch) -> Arrow:
 
 
 def _cells(texts: Arrow, *, is_last: bool) -> Arrow:
-    r"""Return texts as cells: quoted only if they must be, so that RFC 4180 reads most backslashes as well.
+    r"""Return texts as CSV cells, quoted only if necessary: most backslashes then mean the same in RFC 4180.
 
-    An import reads `\\` and `\"` as escapes, so backslashes before a quote or the end of a cell, and two
-    side by side, are doubled. At the end of a line, an unquoted one is none.
+    An import reads `\\` and `\"` as escapes, so backslashes before a quote or the end of a cell, and two in a
+    row, are doubled. A single backslash at the end of an unquoted last cell is literal, and stays single.
     """
-    is_quoted = pc.match_substring_regex(texts, _QUOTED)
-    doubled = pc.replace_substring_regex(texts, _ESCAPED, r"\1\1\2\3\3")
+    is_quoted = pc.match_substring_regex(texts, _NEEDS_QUOTES)
+    doubled = pc.replace_substring_regex(texts, _BACKSLASHES_TO_DOUBLE, r"\1\1\2\3\3")
     quoted = pc.binary_join_element_wise("", pc.replace_substring(doubled, '"', '""'), "", '"')
     plain = doubled
     if is_last:
-        is_kept = pc.match_substring_regex(texts, _ENDS_WITH_ONE)
+        is_kept = pc.match_substring_regex(texts, _ENDS_WITH_SINGLE_BACKSLASH)
         plain = pc.if_else(is_kept, pc.utf8_slice_codeunits(doubled, 0, -1), doubled)
     return pc.fill_null(pc.if_else(is_quoted, quoted, plain), "")

@@ -1,8 +1,8 @@
-"""What the interactions of an import add up to, for an import job that publishes its attribution metrics."""
+"""The attribution metrics of the interactions of one import, as a CSV report."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,40 +11,48 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from services.engine.computations.attribution_report import Items, Place, publish, row_of, valued
+from services.engine.computations.attribution_report import (
+    Destination,
+    Items,
+    increase,
+    publish,
+    sum_values,
+)
+from services.engine.computations.computation import ReportProgress, Result
 from services.engine.domain.attribution import BUCKET_SECONDS, Metric, Tally, metric_sums
 from services.engine.store.objects import Objects
 from shared.aws.personalize.recommendation_ids import source_among
 from shared.events import canonical_type
 
-Report = Callable[[str, float], None]
-
 
 @dataclass(frozen=True, slots=True)
 class Spec:
-    """What to count: `rows` are keys of the data bucket, `since` epoch seconds.
+    """The interactions to count: `parts` are keys of the data bucket, `since` is in epoch seconds.
 
-    Each metric has its name, event type and expression. `origins` are names and ARNs of what recommends in
-    the tenant, `sources` those that were met before.
+    Each metric is a name, an event type and an expression. `origins` are the names and ARNs of the campaigns
+    and recommenders of the tenant, `sources` the attribution sources known so far.
     """
 
     tenant: str
-    rows: list[str]
+    parts: list[str]
     since: int
     metrics: list[tuple[str, str, str]]
     sources: list[str]
     origins: list[tuple[str, str]]
     items: Items
-    place: Place
+    destination: Destination
 
 
-def run(spec: Spec, objects: Objects, workspace: Path, report: Report) -> dict[str, Any]:
-    """Count the rows by quarters of an hour, and write the file."""
+def run(spec: Spec, objects: Objects, workspace: Path, report: ReportProgress) -> Result:
+    """Count the interactions by quarter of an hour, and write the report.
+
+    Raises Permanent when the report can't be written to its destination.
+    """
     metrics = tuple(Metric.parse(*metric) for metric in spec.metrics)
     types = {metric.canonical for metric in metrics}
     sources, tallies = set(spec.sources), dict[int, Tally]()
-    for number, key in enumerate(spec.rows):
-        report("count interactions", number / len(spec.rows))
+    for number, key in enumerate(spec.parts):
+        report("count interactions", number / len(spec.parts))
         path = workspace / "rows.parquet"
         objects.download(objects.data_bucket, key, path)
         for bucket, event in _events(path, spec.since, types):
@@ -53,15 +61,15 @@ def run(spec: Spec, objects: Objects, workspace: Path, report: Report) -> dict[s
             tallies[bucket].add([event])
         path.unlink()
     sums = [(bucket, each) for bucket in sorted(tallies) for each in metric_sums(tallies[bucket], {})]
-    values = valued([each for _, each in sums], spec.items, objects)
-    rows = [row_of(each, value, bucket) for (bucket, each), value in zip(sums, values, strict=True)]
+    values = sum_values([each for _, each in sums], spec.items, objects)
+    rows = [increase(each, value, bucket) for (bucket, each), value in zip(sums, values, strict=True)]
     if rows := [row for row in rows if row[2]]:
-        publish(rows, spec.place, objects, workspace)
-    return {"warnings": []}
+        publish(rows, spec.destination, objects, workspace)
+    return Result()
 
 
 def _events(path: Path, since: int, types: set[str]) -> Iterator[tuple[int, dict[str, Any]]]:
-    """The rows of these types from `since` on, each with its bucket."""
+    """Yield the interactions of these types since `since`, each with the start of its bucket."""
     file = pq.ParquetFile(path)
     names = [name.upper() for name in file.schema_arrow.names]
     for batch in file.iter_batches():

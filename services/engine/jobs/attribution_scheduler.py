@@ -1,4 +1,4 @@
-"""Looking for what metric attributions have to count: closed quarters of an hour with other events."""
+"""The scheduler of attribution counts: it queues a job for each closed bucket that has uncounted events."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from services.engine.jobs.metric_attributions import KIND, metrics_of
+from services.engine.jobs.metric_attributions import KIND, parse_metrics
 from services.engine.store import attributions
 from shared import jobs
 from shared.postgres import UNAVAILABLE
@@ -16,48 +16,49 @@ if TYPE_CHECKING:
     from services.engine.domain.resources import Resource
     from shared.postgres import Database
 
-EVERY_SECONDS = 10.0
+INTERVAL_SECONDS = 10.0
 
 log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
-class Counting:
-    """Queues the counts that are due. Several at once queue none twice."""
+class AttributionScheduler:
+    """Queues the counts that are due; several schedulers queue no count twice."""
 
     database: Database
-    hours: float
-    """How long replaced rows of imports stay readable."""
+    garbage_hours: float
+    """How long replaced objects of imports stay readable."""
 
-    async def look(self) -> None:
-        """Queue what is due, and forget what can't change any more."""
-        await self.queue_due()
-        await attributions.forget(self.database, self.hours)
+    async def run(self) -> None:
+        """Queue the counts that are due, and forget buckets that can't change any more."""
+        await self.enqueue_due()
+        await attributions.forget(self.database, self.garbage_hours)
 
-    async def queue_due(self) -> int:
-        """Queue a count of each bucket that needs one; gives how many."""
+    async def enqueue_due(self) -> int:
+        """Queue a count of each bucket that needs one, and return how many were queued."""
         queued = 0
-        for found in await attributions.list_active(self.database):
+        for attribution in await attributions.list_active(self.database):
             try:
-                queued += await self._queue(found)
+                queued += await self._enqueue(attribution)
             except UNAVAILABLE:
                 raise
             except Exception:
-                # One that can't be looked at does not hold up the others.
-                log.exception("engine.counting_failed", attribution=found.arn)
+                # An error of one metric attribution must not delay the others.
+                log.exception("engine.counting_failed", attribution=attribution.arn)
         return queued
 
-    async def _queue(self, found: Resource) -> int:
-        types = sorted({metric.canonical for metric in metrics_of(found)})
+    async def _enqueue(self, attribution: Resource) -> int:
+        types = sorted({metric.canonical for metric in parse_metrics(attribution)})
         queued = 0
         async with self.database.transaction() as connection:
-            looked_at = await attributions.lock_last_scan(connection, found)
-            if looked_at is None:
+            last_scan = await attributions.lock_last_scan(connection, attribution)
+            if last_scan is None:
                 return 0
-            for bucket, events in await attributions.changed_buckets(connection, found, types, looked_at):
-                begin = int(bucket.timestamp())
-                payload = {"resource": found.id, "bucket": begin, "events": events}
-                key = f"{found.id}:{begin}:{events}"
-                job = await jobs.enqueue(connection, KIND, key, payload, tenant=found.owner)
+            changed = await attributions.changed_buckets(connection, attribution, types, last_scan)
+            for bucket, events in changed:
+                start = int(bucket.timestamp())
+                payload = {"resource": attribution.id, "bucket": start, "events": events}
+                key = f"{attribution.id}:{start}:{events}"
+                job = await jobs.enqueue(connection, KIND, key, payload, tenant=attribution.owner)
                 queued += job is not None
         return queued

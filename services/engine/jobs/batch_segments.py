@@ -1,31 +1,30 @@
-"""Jobs of user segments."""
+"""Batch segment jobs: find the users with the highest affinity to items."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from services.engine import metrics
 from services.engine.computations import batch_segment
-from services.engine.jobs.resource_job import Runner
+from services.engine.computations.table import BATCH_SEGMENT
+from services.engine.jobs.resource_job import ResourceJob
 from services.engine.store import deleted_users
 
 if TYPE_CHECKING:
     from shared.jobs import Job
 
 
-@dataclass(frozen=True, slots=True)
-class Segments(Runner):
+class BatchSegment(ResourceJob):
     """The job of a batch segment job."""
 
-    async def batch_segment(self, job: Job) -> None:
-        """Answer the lines of a batch segment job."""
-        resource = await self._begun(job)
+    async def run(self, job: Job) -> None:
+        """Write the users of each line of a batch segment job, without users deleted since the training."""
+        resource = await self._start(job)
         if resource is None:
             return
-        version = await self._version_of(resource)
-        document = resource.document
-        source, output, store = await self._batch_places(resource)
+        version = await self._solution_version(resource)
+        source, output, tenant_store = await self._batch_locations(resource)
         spec = batch_segment.Spec(
             version.facts["folder"],
             version.facts["model_sha256"],
@@ -33,10 +32,10 @@ class Segments(Runner):
             source.key,
             output.bucket,
             output.key,
-            document["numResults"],
+            resource.document["numResults"],
             await deleted_users.deleted_since(self.database, resource.owner, version.created_at),
             resource.facts.get("filter"),
         )
-        result = await self._compute(job, "segments", spec, store=store)
-        await self._done(resource, result)
-        metrics.SEGMENT_LINES.inc(result["lines"])
+        counts = await self._compute(job, BATCH_SEGMENT, spec, tenant_store=tenant_store)
+        await self._complete(resource, asdict(counts))
+        metrics.SEGMENT_LINES.inc(counts.lines)

@@ -1,49 +1,49 @@
-"""Jobs of exports: collect what was received, and have it written with what was imported."""
+"""Dataset export jobs: write the imported and the received rows of a dataset as CSV files."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from services.engine import metrics
-from services.engine.computations import dataset_export, launcher
+from services.engine.computations import dataset_export
+from services.engine.computations.table import DATASET_EXPORT
 from services.engine.domain import locations, schemas
 from services.engine.jobs import received_rows
-from services.engine.jobs.resource_job import Runner
+from services.engine.jobs.resource_job import ResourceJob
+from services.engine.jobs.workspaces import workspace as make_workspace
 from services.engine.store import datasets, deleted_users
 
 if TYPE_CHECKING:
     from shared.jobs import Job
 
 
-@dataclass(frozen=True, slots=True)
-class Exports(Runner):
-    """The job of a dataset export."""
+class DatasetExport(ResourceJob):
+    """The job of a dataset export job."""
 
-    async def dataset_export(self, job: Job) -> None:
-        """Write a dataset's rows as CSV."""
-        resource = await self._begun(job)
+    async def run(self, job: Job) -> None:
+        """Write the rows of a dataset as CSV."""
+        resource = await self._start(job)
         if resource is None:
             return
-        dataset, schema = await self._dataset_of(resource)
+        dataset, schema = await self._dataset_and_schema(resource)
         document = resource.document
-        kind, text = dataset.document["datasetType"], schema.document["schema"]
-        output = locations.parse(
-            document["jobOutput"]["s3DataDestination"]["path"], dataset_export.INVALID_OUTPUT_PATH
-        )
-        store = await self._store_of(resource, writes=[(output, dataset_export.INVALID_OUTPUT_PATH)])
+        kind, schema_json = dataset.document["datasetType"], schema.document["schema"]
+        invalid = locations.INVALID_OUTPUT_PATH
+        output = locations.parse(document["jobOutput"]["s3DataDestination"]["path"], invalid)
+        tenant_store = await self._authorize(resource, writes=[(output, invalid)])
         mode = document["ingestionMode"]
-        with launcher.workspace(self.settings.work_folder, job) as workspace:
+        with make_workspace(self.settings.work_folder, job) as workspace:
             path = workspace / "received.parquet"
-            collected = mode in {"PUT", "ALL"} and await received_rows.collect_whole(
-                self.database, resource.owner, kind, schemas.parse(text), path
+            has_received = mode in {"PUT", "ALL"} and await received_rows.write_dataset_file(
+                self.database, resource.owner, kind, schemas.parse(schema_json), path
             )
             spec = dataset_export.Spec(
                 kind,
-                text,
+                schema_json,
                 mode,
                 [part.key for part in await datasets.parts(self.database, dataset.id)],
-                str(path) if collected else None,
+                str(path) if has_received else None,
                 output.bucket,
                 output.key,
                 resource.name,
@@ -51,6 +51,6 @@ class Exports(Runner):
                 if kind == "INTERACTIONS"
                 else {},
             )
-            result = await self._compute(job, "export", spec, workspace, store)
-        await self._done(resource, result)
-        metrics.EXPORTED_ROWS.labels(kind).inc(result["rows"])
+            exported = await self._compute(job, DATASET_EXPORT, spec, workspace, tenant_store)
+        await self._complete(resource, asdict(exported))
+        metrics.EXPORTED_ROWS.labels(kind).inc(exported.rows)

@@ -1,4 +1,4 @@
-"""Clearing up: what nothing points at any more, once nobody can be reading it."""
+"""The garbage collector: it deletes objects and rows that nothing refers to, after their grace period."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from services.engine.store import cleanup, erasures
 from services.engine.store.objects import Objects
 from shared.postgres import Database
 
-EVERY_SECONDS = 60.0
+INTERVAL_SECONDS = 60.0
 
 log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
-class Sweeper:
-    """Empties what is due, lets old models go, forgets old calls. Several at once do no harm."""
+class GarbageCollector:
+    """Deletes discarded prefixes, old models and old invocations; several collectors do no harm."""
 
     database: Database
     objects: Objects
     settings: Settings
 
-    async def sweep(self) -> None:
-        """Empty what is due now."""
+    async def run(self) -> None:
+        """Delete what is due now."""
         await cleanup.forget_invocations(self.database)
         await cleanup.end_deletions(self.database)
         if users := await erasures.withdraw_finished(self.database):
@@ -37,4 +37,4 @@ class Sweeper:
         for prefix in await cleanup.due_prefixes(self.database):
             await asyncio.to_thread(self.objects.delete_below, prefix)
             await cleanup.forget_prefix(self.database, prefix)
-            log.info("engine.swept", prefix=prefix)
+            log.info("engine.prefix_deleted", prefix=prefix)

@@ -1,20 +1,21 @@
-"""Jobs that count attributed events: a closed quarter of an hour each, as often as it gets other events."""
+"""Jobs that compute attribution metrics: of a quarter of an hour of events, or of an import."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from services.engine import metrics
-from services.engine.computations import attribution_report, import_attribution, launcher
-from services.engine.computations.attribution_report import Items, Place
+from services.engine.computations import attribution_report, import_attribution
+from services.engine.computations.attribution_report import Destination, Items
+from services.engine.computations.table import ATTRIBUTION_REPORT, IMPORT_ATTRIBUTION
 from services.engine.domain import locations, schemas
 from services.engine.domain.attribution import Key, Metric, Tally, metric_sums
 from services.engine.domain.resources import Resource, Type
 from services.engine.jobs import received_rows
-from services.engine.jobs.resource_job import Runner
+from services.engine.jobs.resource_job import ResourceJob
+from services.engine.jobs.workspaces import workspace as make_workspace
 from services.engine.store import attributions, datasets, resources
 from shared import jobs
 from shared.aws.personalize.recommendation_ids import source_among
@@ -28,144 +29,171 @@ if TYPE_CHECKING:
     from shared.postgres import Connection
 
 KIND = "attribution"
-MOST_DAYS = 14
+MAX_IMPORT_AGE_DAYS = 14
+"""Older interactions of an import are not attributed: a limit of Amazon Personalize."""
 
 
-def metrics_of(found: Resource) -> tuple[Metric, ...]:
-    """The metrics of a metric attribution."""
+def parse_metrics(attribution: Resource) -> tuple[Metric, ...]:
+    """Return the metrics of a metric attribution."""
     return tuple(
         Metric.parse(each["metricName"], each["eventType"], each["expression"])
-        for each in found.facts["metrics"]
+        for each in attribution.facts["metrics"]
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Attributions(Runner):
-    """The job of one bucket of a metric attribution."""
+class MetricAttributionCount(ResourceJob):
+    """The job that counts one bucket of events, or one import, for a metric attribution."""
 
-    async def count(self, job: Job) -> None:
-        """Count a bucket anew, report what is new, and keep the result: however often, each event once."""
-        found = await resources.by_id(self.database, job.payload["resource"])
-        if found is None:
+    async def run(self, job: Job) -> None:
+        """Count a bucket or an import, and report the increase since the last count.
+
+        Raises Transient when another count of the same bucket ended first.
+        """
+        attribution = await resources.by_id(self.database, job.payload["resource"])
+        if attribution is None:
             return
         if "import" in job.payload:
-            await self._count_import(job, found)
-            return
-        bucket = datetime.fromtimestamp(job.payload["bucket"], UTC)
-        before, reported = await attributions.load_bucket(self.database, found.id, bucket)
-        sources = await attributions.sources(self.database, found.id)
-        origin = source_among(
-            await attributions.recommendation_sources(self.database, found.owner), found.owner
-        )
-        tally = Tally(metrics_of(found), sources, origin)
-        types = sorted({metric.canonical for metric in tally.metrics})
-        async for some in attributions.events(self.database, found, bucket, types):
-            tally.add(some)
-        sums = list(metric_sums(tally, reported))
-        store = await self._output_of(found)
-        with launcher.workspace(self.settings.work_folder, job) as workspace:
-            spec = await self._spec(job, found, sums, workspace)
-            result = await self._compute(job, KIND, spec, workspace, store)
-        keys: list[Key] = [(each["metric"], each["source"]) for each in sums]
-        values = dict(zip(keys, result["values"], strict=True))
-        async with self.database.transaction() as connection:
-            held = await resources.in_account_of(connection, found).get(found.path, lock=True)
-            if held is None or held.id != found.id:
-                return
-            if (await attributions.load_bucket(connection, found.id, bucket))[0] != before:
-                # The file says what was new before that: it is written again, under the same name.
-                raise Transient("Another count of the same events ended first.")
-            await attributions.save_bucket(connection, found.id, bucket, tally.events, values)
-            if held.failure_reason is not None:
-                await resources.in_account_of(connection, found).update(held)
-        for each, value in zip(sums, result["values"], strict=True):
-            labels = found.owner, each["metric"], each["event_type"], each["source"]
-            metrics.ATTRIBUTED.labels(*labels).inc(max(value - each["reported"], 0.0))
+            await self._count_import(job, attribution)
+        else:
+            await self._count_bucket(job, attribution)
 
     async def failed(self, job: Job, sentence: str) -> None:
-        """Show why a bucket could not be counted; the metric attribution goes on with the others."""
+        """Show the reason on the metric attribution; the counts of other buckets go on."""
         async with self.database.transaction() as connection:
-            found = await resources.by_id(connection, job.payload["resource"])
-            if found is not None:
-                beside = resources.in_account_of(connection, found)
-                held = await beside.get(found.path, lock=True)
-                if held is not None and held.id == found.id:
-                    await beside.update(held, failure_reason=sentence)
+            attribution = await resources.by_id(connection, job.payload["resource"])
+            if attribution is not None:
+                locked = await _lock(connection, attribution)
+                if locked is not None:
+                    store = resources.in_account_of(connection, attribution)
+                    await store.update(locked, failure_reason=sentence)
         metrics.FAILED_JOBS.labels(job.kind).inc()
 
-    async def _spec(
-        self, job: Job, found: Resource, sums: list[dict[str, Any]], workspace: Path
-    ) -> attribution_report.Spec:
-        wanted = {item for each in sums if each["column"] for item in each["items"]}
-        items = await self._items(found, workspace / "received.parquet", sorted(wanted))
-        name = f"PutEvents - {job.payload['bucket']}-{job.payload['events']}"
-        place, again = _place(found, name), job.attempt > 1
-        return attribution_report.Spec(job.payload["bucket"], sums, items, place, again=again)
+    async def _count_bucket(self, job: Job, attribution: Resource) -> None:
+        """Count a bucket from scratch: however often that is done, each event counts once."""
+        bucket = datetime.fromtimestamp(job.payload["bucket"], UTC)
+        counted_before, reported = await attributions.load_bucket(self.database, attribution.id, bucket)
+        tally = await self._tally(attribution, bucket)
+        sums = list(metric_sums(tally, reported))
+        tenant_store = await self._authorize_output(attribution)
+        with make_workspace(self.settings.work_folder, job) as workspace:
+            spec = await self._report_spec(job, attribution, sums, workspace)
+            report = await self._compute(job, ATTRIBUTION_REPORT, spec, workspace, tenant_store)
+        keys: list[Key] = [(each["metric"], each["source"]) for each in sums]
+        values = dict(zip(keys, report.values, strict=True))
+        async with self.database.transaction() as connection:
+            locked = await _lock(connection, attribution)
+            if locked is None:
+                return
+            if (await attributions.load_bucket(connection, attribution.id, bucket))[0] != counted_before:
+                # The report has the increase since `counted_before`: a retry writes it again.
+                raise Transient("Another count of the same events ended first.")
+            await attributions.save_bucket(connection, attribution.id, bucket, tally.events, values)
+            await _clear_failure(connection, locked)
+        for each, value in zip(sums, report.values, strict=True):
+            labels = attribution.owner, each["metric"], each["event_type"], each["source"]
+            metrics.ATTRIBUTED.labels(*labels).inc(max(value - each["reported"], 0.0))
 
-    async def _count_import(self, job: Job, found: Resource) -> None:
-        """Write the file of an import: once, or again under the same name."""
-        store = await self._output_of(found)
-        since = max(found.created_at, datetime.now(UTC) - timedelta(days=MOST_DAYS))
-        with launcher.workspace(self.settings.work_folder, job) as workspace:
-            items = await self._items(found, workspace / "received.parquet")
+    async def _tally(self, attribution: Resource, bucket: datetime) -> Tally:
+        """Count the events of a bucket."""
+        sources = await attributions.sources(self.database, attribution.id)
+        origins = await attributions.recommendation_sources(self.database, attribution.owner)
+        tally = Tally(parse_metrics(attribution), sources, source_among(origins, attribution.owner))
+        types = sorted({metric.canonical for metric in tally.metrics})
+        async for rows in attributions.events(self.database, attribution, bucket, types):
+            tally.add(rows)
+        return tally
+
+    async def _report_spec(
+        self, job: Job, attribution: Resource, sums: list[dict[str, Any]], workspace: Path
+    ) -> attribution_report.Spec:
+        item_ids = {item for each in sums if each["column"] for item in each["items"]}
+        items = await self._items(attribution, workspace / "received.parquet", sorted(item_ids))
+        name = f"PutEvents - {job.payload['bucket']}-{job.payload['events']}"
+        return attribution_report.Spec(
+            job.payload["bucket"], sums, items, _destination(attribution, name), is_retry=job.attempt > 1
+        )
+
+    async def _count_import(self, job: Job, attribution: Resource) -> None:
+        """Write the report of an import; a retry overwrites it."""
+        tenant_store = await self._authorize_output(attribution)
+        since = max(attribution.created_at, datetime.now(UTC) - timedelta(days=MAX_IMPORT_AGE_DAYS))
+        with make_workspace(self.settings.work_folder, job) as workspace:
+            items = await self._items(attribution, workspace / "received.parquet")
             spec = import_attribution.Spec(
-                found.owner,
+                attribution.owner,
                 job.payload["rows"],
                 math.ceil(since.timestamp()),
                 [
                     (each["metricName"], each["eventType"], each["expression"])
-                    for each in found.facts["metrics"]
+                    for each in attribution.facts["metrics"]
                 ],
-                sorted(await attributions.sources(self.database, found.id)),
-                await attributions.recommendation_sources(self.database, found.owner),
+                sorted(await attributions.sources(self.database, attribution.id)),
+                await attributions.recommendation_sources(self.database, attribution.owner),
                 items,
-                _place(found, f"BULK - {job.payload['began']}-{job.payload['import']}"),
+                _destination(attribution, f"BULK - {job.payload['began']}-{job.payload['import']}"),
             )
-            await self._compute(job, "bulk attribution", spec, workspace, store)
+            await self._compute(job, IMPORT_ATTRIBUTION, spec, workspace, tenant_store)
         async with self.database.transaction() as connection:
-            held = await resources.in_account_of(connection, found).get(found.path, lock=True)
-            if held is not None and held.id == found.id and held.failure_reason is not None:
-                await resources.in_account_of(connection, found).update(held)
+            locked = await _lock(connection, attribution)
+            if locked is not None:
+                await _clear_failure(connection, locked)
 
-    async def _output_of(self, found: Resource) -> TenantStore:
-        """What the files of a metric attribution may reach; Permanent where its place was taken back."""
-        place = _place(found, "")
-        complaint = attribution_report.INVALID_OUTPUT_PATH
-        output = [] if place.bucket is None else [(locations.Location(place.bucket, place.key), complaint)]
-        return await self._store_of(found, writes=output)
+    async def _authorize_output(self, attribution: Resource) -> TenantStore:
+        """Return what the tenant may access; Permanent when it may no longer write to the destination."""
+        destination = _destination(attribution, "")
+        if destination.bucket is None:
+            return await self._authorize(attribution)
+        location = locations.Location(destination.bucket, destination.key)
+        return await self._authorize(attribution, writes=[(location, locations.INVALID_OUTPUT_PATH)])
 
-    async def _items(self, found: Resource, path: Path, ids: list[str] | None = None) -> Items:
-        """The imported items of the group, and a file of those that were put; with `ids` of these alone."""
+    async def _items(self, attribution: Resource, path: Path, ids: list[str] | None = None) -> Items:
+        """Return the items of the group, and write those that were put to `path`; with `ids` only these."""
         if ids is not None and not ids:
             return Items([], None)
-        beside = resources.in_account_of(self.database, found)
-        for dataset in await beside.children(found.parent or "", Type.DATASET):
+        store = resources.in_account_of(self.database, attribution)
+        for dataset in await store.children(attribution.parent or "", Type.DATASET):
             if dataset.document["datasetType"] != "ITEMS":
                 continue
             parts = [part.key for part in await datasets.parts(self.database, dataset.id)]
-            schema = await beside.get(dataset.document["schemaArn"].split(":", 5)[5])
+            schema = await store.get(dataset.document["schemaArn"].split(":", 5)[5])
             if schema is None:
                 return Items(parts, None)
             columns = schemas.parse(schema.document["schema"])
-            some = await received_rows.collect_whole(self.database, found.owner, "ITEMS", columns, path, ids)
-            return Items(parts, str(path) if some else None)
+            has_received = await received_rows.write_dataset_file(
+                self.database, attribution.owner, "ITEMS", columns, path, ids
+            )
+            return Items(parts, str(path) if has_received else None)
         return Items([], None)
 
 
-def _place(found: Resource, name: str) -> Place:
-    """Where a file of a metric attribution goes; `name` is what it counts, and when that was."""
-    name = f"AggregatedAttributionMetrics - {name}.csv"
-    destination = found.document["metricsOutputConfig"].get("s3DataDestination")
+async def _lock(connection: Connection, attribution: Resource) -> Resource | None:
+    """Lock a metric attribution and return its current state; None when it was deleted or replaced."""
+    store = resources.in_account_of(connection, attribution)
+    locked = await store.get(attribution.path, lock=True)
+    return locked if locked is not None and locked.id == attribution.id else None
+
+
+async def _clear_failure(connection: Connection, attribution: Resource) -> None:
+    """Remove the reason of an earlier failure."""
+    if attribution.failure_reason is not None:
+        await resources.in_account_of(connection, attribution).update(attribution)
+
+
+def _destination(attribution: Resource, name: str) -> Destination:
+    """Return where a report goes; `name` says what is counted, and when it was."""
+    file_name = f"AggregatedAttributionMetrics - {name}.csv"
+    destination = attribution.document["metricsOutputConfig"].get("s3DataDestination")
     if destination is None:
-        return Place(None, "", name)
-    output = locations.parse(destination["path"], attribution_report.INVALID_OUTPUT_PATH)
-    return Place(output.bucket, output.key, name)
+        return Destination(None, "", file_name)
+    output = locations.parse(destination["path"], locations.INVALID_OUTPUT_PATH)
+    return Destination(output.bucket, output.key, file_name)
 
 
-async def publish_import(connection: Connection, ended: Resource, group: str, rows: list[str]) -> None:
-    """Queue the count of an import's rows, if the group has a metric attribution; once per import."""
-    beside = resources.in_account_of(connection, ended)
-    for found in await beside.children(group, Type.METRIC_ATTRIBUTION):
-        payload = {"resource": found.id, "import": ended.id, "rows": rows}
+async def enqueue_import(connection: Connection, ended: Resource, group: str, keys: list[str]) -> None:
+    """Queue the count of an import's objects for the metric attribution of its group, once per import."""
+    store = resources.in_account_of(connection, ended)
+    for attribution in await store.children(group, Type.METRIC_ATTRIBUTION):
+        payload = {"resource": attribution.id, "import": ended.id, "rows": keys}
         payload["began"] = int(ended.created_at.timestamp())
-        await jobs.enqueue(connection, KIND, f"{found.id}:import:{ended.id}", payload, tenant=found.owner)
+        key = f"{attribution.id}:import:{ended.id}"
+        await jobs.enqueue(connection, KIND, key, payload, tenant=attribution.owner)

@@ -1,4 +1,4 @@
-"""What has come in beside the imports: the event tracker's events, and what was put about items and users."""
+"""Parquet files of rows that came in without an import: events, and items and users that were put."""
 
 from __future__ import annotations
 
@@ -44,14 +44,14 @@ _MEMBERS = (
 Row = Mapping[str, Any]
 
 
-async def collect(
+async def write_training_files(
     database: Database, tenant: str, schemas: Mapping[str, Schema], folder: Path, *, sessions: bool = False
 ) -> dict[str, str]:
-    """Return files of received rows by the type of the dataset; none for a type without rows.
+    """Write the received rows of a tenant to files of `folder`; return their paths by dataset type.
 
-    Events are collected for every group, items and users only where there is a dataset (`schemas`, by its
-    type) that says which columns they have. Events of sessions to which no user has logged in are collected
-    only with `sessions`.
+    A type without rows has no file. Events are written for every group, items and users only if their
+    dataset has a schema (`schemas`, by dataset type), which defines the columns. Events of sessions in which
+    no user has logged in are written only with `sessions`.
     """
     files = {}
     for kind in ("INTERACTIONS", "ITEMS", "USERS"):
@@ -60,7 +60,9 @@ async def collect(
             rows = await _interactions(database, tenant, path, schemas.get(kind), sessions=sessions)
         elif kind in schemas:
             schema = schemas[kind]
-            rows = await _write(database, kind, tenant, path, arrow_schema(schema), _said(kind, schema))
+            rows = await _write(
+                database, kind, tenant, path, arrow_schema(schema), _state_cells(kind, schema)
+            )
         else:
             continue
         if rows:
@@ -68,30 +70,30 @@ async def collect(
     return files
 
 
-async def collect_whole(
+async def write_dataset_file(
     database: Database, tenant: str, kind: str, schema: Schema, path: Path, ids: Sequence[str] | None = None
 ) -> bool:
-    """All that was received of one type, in its dataset's columns, as a file; False when that is nothing.
+    """Write all received rows of a dataset to `path`, in its columns; return whether there were any.
 
-    Of items only these `ids`, where there are any.
+    With `ids` only items with these ids are written.
     """
     arrow = arrow_schema(schema)
     if kind == "INTERACTIONS":
-        return await _write(database, "EVENTS", tenant, path, arrow, _heard(schema)) > 0
-    return await _write(database, kind, tenant, path, arrow, _said(kind, schema), ids) > 0
+        return await _write(database, "EVENTS", tenant, path, arrow, _event_cells(schema)) > 0
+    return await _write(database, kind, tenant, path, arrow, _state_cells(kind, schema), ids) > 0
 
 
 async def _interactions(
     database: Database, tenant: str, path: Path, schema: Schema | None, *, sessions: bool
 ) -> int:
-    """What trains of the events; with a dataset its metadata columns too, for requests with a context."""
+    """Write the events to train on, with the dataset's categorical metadata columns; return their number."""
     columns = [column for column in metadata(schema, "INTERACTIONS") if column.categorical] if schema else []
     if not columns:
         return await _write(database, "INTERACTIONS", tenant, path, EVENTS, _event, sessions=sessions)
 
     def cells(row: Row) -> tuple[Any, ...]:
-        said = {folded(name): value for name, value in (row["properties"] or {}).items()}
-        return *_event(row), *(cell(said.get(folded(column.name)), column) for column in columns)
+        properties = {folded(name): value for name, value in (row["properties"] or {}).items()}
+        return *_event(row), *(cell(properties.get(folded(column.name)), column) for column in columns)
 
     arrow = pa.schema([*EVENTS, *(pa.field(column.name, pa.string()) for column in columns)])
     return await _write(database, "DESCRIBED_INTERACTIONS", tenant, path, arrow, cells, sessions=sessions)
@@ -110,11 +112,11 @@ async def _write(
 ) -> int:
     rows = 0
     with pq.ParquetWriter(path, schema) as writer:
-        async for some in datasets.received(database, kind, tenant, ids, sessions=sessions):
-            columns = zip(*(cells(row) for row in some), strict=True)
+        async for chunk in datasets.received(database, kind, tenant, ids, sessions=sessions):
+            columns = zip(*(cells(row) for row in chunk), strict=True)
             arrays = [pa.array(column, field.type) for column, field in zip(columns, schema, strict=True)]
             writer.write_batch(pa.RecordBatch.from_arrays(arrays, schema=schema))
-            rows += len(some)
+            rows += len(chunk)
     return rows
 
 
@@ -122,37 +124,37 @@ def _event(row: Row) -> tuple[Any, ...]:
     return row["user_id"], row["item_id"], row["event_type"], row["value"], row["timestamp"]
 
 
-def _heard(schema: Schema) -> Callable[[Row], tuple[Any, ...]]:
-    """How an event becomes cells of the dataset's columns: its own members, then its properties."""
+def _event_cells(schema: Schema) -> Callable[[Row], tuple[Any, ...]]:
+    """Return a function from an event to cells of its dataset; members take precedence over properties."""
 
     def cells(row: Row) -> tuple[Any, ...]:
-        known = {folded(name): value for name, value in (row["properties"] or {}).items()}
-        known |= {folded(name): row[name] for name in _MEMBERS}
-        return tuple(cell(known.get(folded(column.name)), column) for column in schema.columns)
+        values = {folded(name): value for name, value in (row["properties"] or {}).items()}
+        values |= {folded(name): row[name] for name in _MEMBERS}
+        return tuple(cell(values.get(folded(column.name)), column) for column in schema.columns)
 
     return cells
 
 
-def _said(kind: str, schema: Schema) -> Callable[[Row], tuple[Any, ...]]:
-    """Return a function from a row of an item or user to cells of the dataset; missing ones are None.
+def _state_cells(kind: str, schema: Schema) -> Callable[[Row], tuple[Any, ...]]:
+    """Return a function from a row of an item or user to the cells of its dataset; missing ones are None.
 
-    A column that was put as such comes before the field that it stands for.
+    An attribute with the name of a column takes precedence over the field that the column stands for.
     """
-    what: Literal["item", "user"] = "item" if kind == "ITEMS" else "user"
-    identity = "ITEM_ID" if kind == "ITEMS" else "USER_ID"
-    fields = {column: field for field, column in columns_of_fields(what, schema.names).items()}
+    entity: Literal["item", "user"] = "item" if kind == "ITEMS" else "user"
+    id_column = "ITEM_ID" if kind == "ITEMS" else "USER_ID"
+    fields = {column: field for field, column in columns_of_fields(entity, schema.names).items()}
 
     def value(row: Row, attributes: Row, column: Column) -> Any:
         key, field = folded(column.name), fields.get(column.name)
         if key in attributes or field is None:
             return attributes.get(key)
-        # Every item is available until somebody says it is not, so `true` may have been said by nobody.
+        # Items are available by default, so `true` may not have been sent by anyone.
         return None if field == "available" and row[field] else row[field]
 
     def cells(row: Row) -> tuple[Any, ...]:
         attributes = {folded(name): value for name, value in row["attributes"].items()}
         return tuple(
-            row["id"] if column.name == identity else cell(value(row, attributes, column), column)
+            row["id"] if column.name == id_column else cell(value(row, attributes, column), column)
             for column in schema.columns
         )
 
@@ -160,10 +162,10 @@ def _said(kind: str, schema: Schema) -> Callable[[Row], tuple[Any, ...]]:
 
 
 def cell(value: Any, column: Column) -> Any:
-    """A value that came as JSON as one of the column's type; None for what is none, as if it was not said.
+    """Return a JSON value in the type of a column; None for a value that does not fit.
 
-    A time of the shop's state is seconds since 1970 there, and a number becomes whole where the column is.
-    `CREATION_TIMESTAMP` beyond the bounds of times is None: nothing computes with it.
+    A datetime becomes seconds since 1970, and a number is rounded down for a column of integers. A
+    `CREATION_TIMESTAMP` out of bounds is None, so that no computation uses it.
     """
     if isinstance(value, datetime):
         value = int(value.timestamp())
@@ -172,13 +174,13 @@ def cell(value: Any, column: Column) -> Any:
     if value is None:
         return None
     try:
-        known = cell_of(value, column.type)
+        converted = cell_of(value, column.type)
     except ValueError:
         return None
-    if column.name == "CREATION_TIMESTAMP" and _is_no_time(known):
+    if column.name == "CREATION_TIMESTAMP" and _is_out_of_bounds(converted):
         return None
-    return None if known == "" else known
+    return None if converted == "" else converted
 
 
-def _is_no_time(value: Any) -> bool:
+def _is_out_of_bounds(value: Any) -> bool:
     return isinstance(value, int | float) and not EARLIEST_SECOND <= value < LATEST_SECOND

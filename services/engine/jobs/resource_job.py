@@ -1,18 +1,26 @@
-"""What every job does alike: take its resource up, compute in a process of its own, and end."""
+"""The base of jobs that belong to a resource of the control plane: start, compute in a child process, end.
+
+A job takes its resource from CREATE PENDING to ACTIVE or CREATE FAILED. A job whose worker was killed starts
+again in another worker; objects that the first attempt wrote are overwritten or discarded.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+from abc import ABC, abstractmethod
 from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import structlog
 
+from services.engine import metrics
 from services.engine.computations import launcher
+from services.engine.computations.computation import Computation, ResultT, SpecT
 from services.engine.domain import locations
 from services.engine.domain.resources import Resource, Status
+from services.engine.jobs.workspaces import workspace as make_workspace
 from services.engine.store import buckets, resources
 from shared.errors import Permanent
 from shared.postgres import UNAVAILABLE
@@ -23,74 +31,119 @@ if TYPE_CHECKING:
     from services.engine.domain.locations import Location
     from services.engine.settings import Settings
     from services.engine.store.buckets import TenantStore
+    from services.engine.store.resources import Resources
     from shared.jobs import Job
-    from shared.postgres import Database
+    from shared.postgres import Connection, Database
 
-WANTED_SECONDS = 1.0
+STOP_CHECK_SECONDS = 1.0
+"""How often a computation checks whether its resource was stopped or deleted."""
 
 log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
-class Runner:
-    """Jobs over the engine's database; they reach the object store in their own processes."""
+class Failure:
+    """A job that has failed: its resource, with the transaction that sets its status, and the reason."""
+
+    connection: Connection
+    store: Resources
+    resource: Resource
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class ResourceJob(ABC):
+    """A kind of job. Only its computations, in child processes, access the object store."""
+
+    locks_parent: ClassVar[bool] = False
+    """Whether to lock the parent before the job's resource, in the order of the operations that lock both."""
 
     database: Database
     settings: Settings
 
-    async def _begun(self, job: Job) -> Resource | None:
-        """The job's resource, now CREATE IN_PROGRESS; None when nothing is left to do."""
+    @abstractmethod
+    async def run(self, job: Job) -> None:
+        """Do the work of a job; see `shared.jobs` for the exceptions that it may raise."""
+
+    async def failed(self, job: Job, sentence: str) -> None:
+        """Set the job's resource to CREATE FAILED with a reason, and clean up after the job."""
+        async with self.database.transaction() as connection:
+            resource = await resources.by_id(connection, int(job.key))
+            if resource is None:
+                return
+            store = resources.in_account_of(connection, resource)
+            if self.locks_parent and resource.parent:
+                await store.get(resource.parent, lock=True)
+            unfinished = await resources.lock_unfinished(connection, int(job.key))
+            if unfinished is None:
+                return
+            await store.update(unfinished, status=Status.FAILED, failure_reason=sentence)
+            await self._clean_up(Failure(connection, store, unfinished, sentence))
+        metrics.FAILED_JOBS.labels(job.kind).inc()
+
+    async def _clean_up(self, failure: Failure) -> None:  # noqa: ARG002 - a hook that few kinds of job need
+        """Clean up after a failed job, in the transaction that sets its status."""
+        return
+
+    async def _start(self, job: Job) -> Resource | None:
+        """Set the job's resource to CREATE IN_PROGRESS and return it; None when it has ended or is gone."""
         async with self.database.transaction() as connection:
             resource = await resources.lock_unfinished(connection, int(job.key))
             if resource is None:
                 return None
-            return await resources.in_account_of(connection, resource).update(
-                resource, status=Status.IN_PROGRESS
-            )
+            store = resources.in_account_of(connection, resource)
+            return await store.update(resource, status=Status.IN_PROGRESS)
 
-    async def _store_of(
+    async def _authorize(
         self,
         resource: Resource,
         *,
         reads: Sequence[tuple[Location, str]] = (),
         writes: Sequence[tuple[Location, str]] = (),
     ) -> TenantStore:
-        """Return what a job may reach now; Permanent where that does not include its places any more.
+        """Return what the tenant of a job may access now.
 
-        `reads` and `writes` are places with the wire's complaint about each.
+        `reads` and `writes` are locations with the complaint of Amazon Personalize about each. Raises
+        Permanent when the tenant may not, or no longer, access one of them.
         """
-        store = await buckets.store_of(self.database, self.settings, resource)
+        tenant_store = await buckets.store_of(self.database, self.settings, resource)
         for location, complaint in reads:
-            store.access.check_readable(location, complaint)
+            tenant_store.access.check_readable(location, complaint)
         for location, complaint in writes:
-            store.access.check_writable(location, complaint)
-        return store
+            tenant_store.access.check_writable(location, complaint)
+        return tenant_store
 
     async def _compute(
         self,
         job: Job,
-        kind: str,
-        spec: Any,
+        computation: Computation[SpecT, ResultT],
+        spec: SpecT,
         workspace: Path | None = None,
-        store: TenantStore | None = None,
-    ) -> dict[str, Any]:
-        async def told(progress: dict[str, Any]) -> None:
+        tenant_store: TenantStore | None = None,
+    ) -> ResultT:
+        """Run a computation, report its progress and its warnings, and return its result.
+
+        Without a `workspace` one is made for it. Raises Permanent when the job's resource is stopped or
+        deleted meanwhile, and what the computation raises.
+        """
+
+        async def on_progress(progress: dict[str, Any]) -> None:
             await job.report(**progress)
 
-        if workspace is not None:
-            result = await self._while_wanted(job, launcher.compute(kind, spec, workspace, told, store))
-        else:
-            with launcher.workspace(self.settings.work_folder, job) as made:
-                result = await self._while_wanted(job, launcher.compute(kind, spec, made, told, store))
-        for warning in result["warnings"]:
+        with contextlib.ExitStack() as stack:
+            if workspace is None:
+                workspace = stack.enter_context(make_workspace(self.settings.work_folder, job))
+            running = launcher.run(computation, spec, workspace, on_progress, tenant_store)
+            result = await self._run_until_stopped(job, running)
+        for warning in result.warnings:
             log.warning("engine.warned", kind=job.kind, resource=job.key, warning=warning)
-        await job.report(step="done", share=1.0, warnings=result["warnings"])
+        await job.report(step="done", share=1.0, warnings=result.warnings)
         return result
 
-    async def _while_wanted(self, job: Job, computing: Coroutine[Any, Any, dict[str, Any]]) -> dict[str, Any]:
-        """Compute, but end that as soon as the job's resource was stopped or deleted."""
-        work = asyncio.create_task(computing)
-        watch = asyncio.create_task(self._until_unwanted(job.payload["resource"]))
+    async def _run_until_stopped(self, job: Job, running: Coroutine[Any, Any, ResultT]) -> ResultT:
+        """Await a computation, but cancel it as soon as the job's resource is stopped or deleted."""
+        work = asyncio.create_task(running)
+        watch = asyncio.create_task(self._wait_for_stop(job.payload["resource"]))
         try:
             await asyncio.wait({work, watch}, return_when=asyncio.FIRST_COMPLETED)
             if not work.done():
@@ -101,42 +154,45 @@ class Runner:
             watch.cancel()
             await asyncio.gather(work, watch, return_exceptions=True)
 
-    async def _until_unwanted(self, identifier: int) -> None:
-        wanted = True
-        while wanted:
-            await asyncio.sleep(WANTED_SECONDS)
+    async def _wait_for_stop(self, resource_id: int) -> None:
+        should_run = True
+        while should_run:
+            await asyncio.sleep(STOP_CHECK_SECONDS)
             with contextlib.suppress(*UNAVAILABLE):
-                wanted = await resources.should_run(self.database, identifier)
+                should_run = await resources.should_run(self.database, resource_id)
 
-    async def _done(self, resource: Resource, facts: dict[str, Any]) -> None:
-        """The job's resource is ACTIVE, unless it was deleted meanwhile."""
+    async def _complete(self, resource: Resource, facts: dict[str, Any]) -> None:
+        """Set the job's resource to ACTIVE, unless it was deleted meanwhile."""
         async with self.database.transaction() as connection:
             unfinished = await resources.lock_unfinished(connection, resource.id)
             if unfinished is not None:
-                beside = resources.in_account_of(connection, unfinished)
-                await beside.update(unfinished, status=Status.ACTIVE, facts=facts)
+                store = resources.in_account_of(connection, unfinished)
+                await store.update(unfinished, status=Status.ACTIVE, facts=facts)
 
-    async def _dataset_of(self, resource: Resource) -> tuple[Resource, Resource]:
-        """The dataset that an import or export belongs to, and the dataset's schema."""
-        beside = resources.in_account_of(self.database, resource)
-        dataset = await beside.get(resource.parent or "")
+    async def _dataset_and_schema(self, resource: Resource) -> tuple[Resource, Resource]:
+        """Return the dataset that an import or export belongs to, and its schema; Permanent when deleted."""
+        store = resources.in_account_of(self.database, resource)
+        dataset = await store.get(resource.parent or "")
         if dataset is None:
             raise Permanent("The dataset of this job was deleted.")
-        schema = await beside.get(dataset.document["schemaArn"].split(":", 5)[5])
+        schema = await store.get(dataset.document["schemaArn"].split(":", 5)[5])
         if schema is None:
             raise Permanent("The schema of this job's dataset was deleted.")
         return dataset, schema
 
-    async def _batch_places(self, resource: Resource) -> tuple[Location, Location, TenantStore]:
-        """The input and the output of a batch job, and what the job may reach."""
-        reads, writes = locations.INVALID_INPUT_PATH, locations.INVALID_OUTPUT_PATH
+    async def _batch_locations(self, resource: Resource) -> tuple[Location, Location, TenantStore]:
+        """Return the input and the output of a batch job, and what its tenant may access."""
+        invalid_input, invalid_output = locations.INVALID_INPUT_PATH, locations.INVALID_OUTPUT_PATH
         document = resource.document
-        source = locations.parse(document["jobInput"]["s3DataSource"]["path"], reads)
-        output = locations.parse(document["jobOutput"]["s3DataDestination"]["path"], writes)
-        store = await self._store_of(resource, reads=[(source, reads)], writes=[(output, writes)])
-        return source, output, store
+        source = locations.parse(document["jobInput"]["s3DataSource"]["path"], invalid_input)
+        output = locations.parse(document["jobOutput"]["s3DataDestination"]["path"], invalid_output)
+        tenant_store = await self._authorize(
+            resource, reads=[(source, invalid_input)], writes=[(output, invalid_output)]
+        )
+        return source, output, tenant_store
 
-    async def _version_of(self, resource: Resource) -> Resource:
+    async def _solution_version(self, resource: Resource) -> Resource:
+        """Return the solution version of a batch job; Permanent when it was deleted."""
         version = await resources.in_account_of(self.database, resource).get(resource.parent or "")
         if version is None or version.status != Status.ACTIVE:
             raise Permanent("The solution version of this job was deleted.")

@@ -17,7 +17,7 @@ import pyarrow as pa
 import pytest
 from botocore.exceptions import ClientError
 
-from services.engine.computations.context_counts import Tally
+from services.engine.computations.context_counts import ContextCounter
 from services.engine.training.recipes import RECIPES, Dataset, train
 from services.recommender.store.keys import impressions_key
 from shared.events import FilterChanged, UserChanged
@@ -87,9 +87,9 @@ def dataset() -> Dataset:
     return Dataset.from_arrow(interactions, items, users)
 
 
-def devices() -> Tally:
+def devices() -> ContextCounter:
     """Teas with even numbers are viewed on phones, those with odd numbers on desktops."""
-    tally = Tally(["DEVICE"])
+    tally = ContextCounter(["DEVICE"])
     teas = TEAS[:10] * 20
     device = [("phone", "desk")[n % 2] for n in range(10)] * 20
     tally.add(pa.table({"ITEM_ID": teas, "DEVICE": device}))

@@ -7,7 +7,7 @@ import uuid
 
 import pytest
 
-from services.engine.jobs.garbage_collector import Sweeper
+from services.engine.jobs.garbage_collector import GarbageCollector
 from services.engine.personalize import event_trackers
 from services.engine.personalize.dispatcher import OperationDispatcher
 from services.engine.schedule import AutoTraining
@@ -99,12 +99,12 @@ async def test_what_a_deleted_group_held_is_swept_when_its_time_has_come(
     for key in ("sweep/models/a/1/meta.json", "sweep/runs/1/items.csv", "sweep-2/runs/1/items.csv"):
         client.put_object(Bucket=bucket, Key=key, Body=b"x")
     await ask(dispatcher, "DeleteDatasetGroup", datasetGroupArn=group)
-    sweeper = Sweeper(store, Objects(client, bucket), Settings())
+    sweeper = GarbageCollector(store, Objects(client, bucket), Settings())
 
-    await sweeper.sweep()
+    await sweeper.run()
     kept = [each["Key"] for each in client.list_objects_v2(Bucket=bucket)["Contents"]]
     await store.execute("UPDATE garbage SET delete_after = now() - interval '1 second'")
-    await sweeper.sweep()
+    await sweeper.run()
     left = [each["Key"] for each in client.list_objects_v2(Bucket=bucket)["Contents"]]
 
     assert len(kept) == 3

@@ -12,9 +12,9 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from services.engine.computations.model_training import left_out
+from services.engine.computations.model_training import ignored_values
 from services.engine.domain import schemas
-from services.engine.jobs.received_rows import collect
+from services.engine.jobs.received_rows import write_training_files
 from services.engine.training.recipes import RECIPES, Dataset
 from shared.postgres import Database
 from shared.settings import PostgresSettings
@@ -81,7 +81,7 @@ async def happened(
 async def collected(
     store: Database, folder: Path, *, sessions: bool = False, **known: schemas.Schema
 ) -> dict[str, Any]:
-    files = await collect(store, "t", known, folder, sessions=sessions)
+    files = await write_training_files(store, "t", known, folder, sessions=sessions)
     return {kind: pq.read_table(path).to_pylist() for kind, path in files.items()}
 
 
@@ -150,13 +150,13 @@ async def test_values_that_were_stored_without_a_bound_train_as_none(
         "('t', 'i1', 'tea', 1e39, '{}'), ('t', 'i2', 'tea', 1e-50, '{}')"
     )
 
-    files = await collect(store, "t", {"ITEMS": ITEMS}, tmp_path)
+    files = await write_training_files(store, "t", {"ITEMS": ITEMS}, tmp_path)
     dataset = Dataset.from_arrow(pq.read_table(files["INTERACTIONS"]), pq.read_table(files["ITEMS"]))
 
     assert len(dataset) == 6
     assert np.nan_to_num(dataset.values, nan=-1).tolist() == [-1, -1, -1, -1, 0, 2.5]
     assert np.nan_to_num(dataset.item_columns["PRICE"], nan=-1).tolist() == [-1, 0]
-    assert left_out(dataset.dropped_values) == [
+    assert ignored_values(dataset.dropped_values) == [
         "3 interactions have an EVENT_VALUE beyond 1e+12; they count without it."
     ]
 

@@ -10,7 +10,7 @@ import asyncpg
 import pytest
 
 from services.engine.domain.resources import NewResource, Type
-from services.engine.jobs.attribution_scheduler import Counting
+from services.engine.jobs.attribution_scheduler import AttributionScheduler
 from services.engine.store import attributions
 from services.engine.store.keys import Keys
 from services.engine.store.resources import Resources
@@ -73,7 +73,7 @@ async def happened(database: MigratedDatabase, now: int, *seconds: int, kind: st
 
 async def queued(store: Database) -> list[tuple[int, int]]:
     """(bucket, events) of every count that was queued, in their order."""
-    await Counting(store, 24.0).queue_due()
+    await AttributionScheduler(store, 24.0).enqueue_due()
     rows = await store.fetch("SELECT payload FROM jobs WHERE kind = 'attribution' ORDER BY id")
     return [(row["payload"]["bucket"], row["payload"]["events"]) for row in rows]
 
@@ -112,7 +112,7 @@ async def test_a_bucket_is_counted_when_its_events_changed(
         looked_at = await attributions.lock_last_scan(connection, attribution)
         assert looked_at is not None
         # Nobody else looks now, and the resource itself stays free for who changes it.
-        assert await Counting(store, 24.0).queue_due() == 0
+        assert await AttributionScheduler(store, 24.0).enqueue_due() == 0
         await store.execute("SELECT FROM resources WHERE id = $1 FOR UPDATE NOWAIT", attribution.id)
         for bucket, events in await attributions.changed_buckets(
             connection, attribution, ["purchase"], looked_at

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from services.engine.computations.attribution_report import Items, valued
+from services.engine.computations.attribution_report import Items, sum_values
 from services.engine.computations.batch_lines import input_files
 from services.engine.computations.dataset_import import csv_files
 from services.engine.domain.locations import Access, Buckets, Grant, Location
@@ -36,12 +36,12 @@ def test_the_price_of_an_item_is_read_without_its_description(s3: ObjectStore, b
     )
     each = {"column": "PRICE", "items": {"i3": 2, "unknown": 1}, "value": 0.0}
 
-    values = valued([each], Items(["items.parquet"], None), Objects(client, bucket))
+    values = sum_values([each], Items(["items.parquet"], None), Objects(client, bucket))
 
     assert values == [6.0]
     assert 0 < sum(travelled) < len(file.getvalue()) / 10
     travelled.clear()
-    assert valued([each | {"items": {}}], Items(["items.parquet"], None), Objects(client, bucket)) == [0]
+    assert sum_values([each | {"items": {}}], Items(["items.parquet"], None), Objects(client, bucket)) == [0]
     assert travelled == []
 
 
@@ -87,8 +87,8 @@ def test_the_input_of_a_batch_job_is_what_its_path_begins(
 
 def test_a_folder_of_csv_files_needs_no_slash(objects: Objects, bucket: str) -> None:
     for source in ("in", "in/"):
-        (file,) = csv_files(objects, Location(bucket, source), deep=False)
+        (file,) = csv_files(objects, Location(bucket, source), recursive=False)
         assert file.key == "in/a.csv"
     for source in ("in.csv", "in-2", "in/nothing"):
         with pytest.raises(Permanent, match=f"There is no object whose address begins with s3://{bucket}/in"):
-            csv_files(objects, Location(bucket, source), deep=True)
+            csv_files(objects, Location(bucket, source), recursive=True)

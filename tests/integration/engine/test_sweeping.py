@@ -9,10 +9,13 @@ from types import SimpleNamespace
 
 import pytest
 
+from services.engine.computations.dataset_import import Imported
+from services.engine.computations.row_deletion import PartResult
 from services.engine.domain.resources import NewResource, Resource, Status, Type
-from services.engine.jobs.data_deletions import Deletions
-from services.engine.jobs.garbage_collector import Sweeper
-from services.engine.jobs.registry import Work
+from services.engine.jobs.data_deletions import DataDeletion
+from services.engine.jobs.dataset_imports import DatasetImport
+from services.engine.jobs.garbage_collector import GarbageCollector
+from services.engine.jobs.registry import EngineJobs
 from services.engine.personalize.dispatcher import OperationDispatcher
 from services.engine.settings import Settings
 from services.engine.store import cleanup, datasets, resources
@@ -72,9 +75,9 @@ async def test_old_models_go_but_those_in_use(
         roleArn="arn:aws:iam::000000000000:role/r",
     )
     settings = Settings(keep_models=2, garbage_hours=0.0)
-    sweeper = Sweeper(store, Objects(client, bucket), settings)
+    sweeper = GarbageCollector(store, Objects(client, bucket), settings)
 
-    await sweeper.sweep()
+    await sweeper.run()
 
     retired = [version.facts.get("retired", False) for version in await all_versions(store)]
     left = {each["Key"] for each in client.list_objects_v2(Bucket=bucket)["Contents"]}
@@ -87,7 +90,7 @@ async def test_a_version_without_its_model_says_so(
 ) -> None:
     versions = await trained(dispatcher, store, solution, 2)
     objects = SimpleNamespace(delete_below=lambda _: None)
-    await Sweeper(store, objects, Settings(keep_models=1)).sweep()  # type: ignore[arg-type]
+    await GarbageCollector(store, objects, Settings(keep_models=1)).run()  # type: ignore[arg-type]
 
     with pytest.raises(WireError, match="was deleted") as refusal:
         await ask(dispatcher, "CreateCampaign", name="c", solutionVersionArn=versions[0].arn)
@@ -105,7 +108,7 @@ async def test_what_a_failed_training_has_written_is_cleared_away(
     (version,) = await all_versions(store)
     job = Job(1, Type.SOLUTION_VERSION.value, str(version.id), {}, 1, {}, "test", store)
 
-    await Work(store, Settings()).failed(job, "no data")
+    await EngineJobs(store, Settings()).failed(job, "no data")
 
     rows = await store.fetch("SELECT prefix FROM garbage")
     assert [row["prefix"] for row in rows] == [version.facts["folder"]]
@@ -137,8 +140,8 @@ async def test_what_dead_attempts_of_an_import_have_written_is_cleared_away(
     folder = f"shop/datasets/items/{resource.id}/"
 
     async with store.transaction() as connection:
-        await Work(store, Settings())._finish_import(
-            connection, resource, [], {"warnings": []}, f"{folder}3/"
+        await DatasetImport(store, Settings())._finish(
+            connection, resource, Imported(parts=[], null_cells={}), f"{folder}3/"
         )
 
     rows = await store.fetch("SELECT prefix FROM garbage ORDER BY prefix")
@@ -159,9 +162,9 @@ async def test_what_the_store_does_not_delete_is_swept_again(
     with monkeypatch.context() as patch:
         patch.setattr(client, "delete_objects", lambda **_: refused)
         with pytest.raises(Transient, match="did not delete gone/users"):
-            await Sweeper(store, Objects(client, bucket), Settings()).sweep()
+            await GarbageCollector(store, Objects(client, bucket), Settings()).run()
     left = await store.fetch("TABLE garbage")
-    await Sweeper(store, Objects(client, bucket), Settings()).sweep()
+    await GarbageCollector(store, Objects(client, bucket), Settings()).run()
 
     assert len(left) == 1
     assert client.list_objects_v2(Bucket=bucket).get("Contents", []) == []
@@ -194,13 +197,14 @@ async def test_a_dataset_lets_go_of_its_own_files_alone_in_the_folder_of_a_delet
         )
         added = await resources.in_account_of(connection, events).add(job)
         assert added is not None
-        await Work(store, Settings())._finish_import(connection, added, [], {"warnings": []}, "new/1/")
+        imported = Imported(parts=[], null_cells={})
+        await DatasetImport(store, Settings())._finish(connection, added, imported, "new/1/")
 
-    imported = {row["prefix"] for row in await store.fetch("SELECT prefix FROM garbage")}
+    discarded = {row["prefix"] for row in await store.fetch("SELECT prefix FROM garbage")}
     await ask(dispatcher, "DeleteDataset", datasetArn=users.arn)
     both = {row["prefix"] for row in await store.fetch("SELECT prefix FROM garbage")}
 
-    assert imported == {f"{written}1.parquet"}
+    assert discarded == {f"{written}1.parquet"}
     assert both == {f"{written}0.parquet", f"{written}1.parquet"}
 
 
@@ -242,16 +246,16 @@ async def test_what_dead_attempts_of_a_deletion_have_written_is_cleared_away(
     assert done is not None
     assert failed is not None
     fresh = f"shop/datasets/deletions/{done.id}/2-0/"
-    said = {key: {"key": key, "removed": 1, "rows": 1, "bytes": 1, "fresh": f"{fresh}{key}"} for key in "ab"}
+    results = {key: PartResult(key, 1, f"{fresh}{key}", 1, 1) for key in "ab"}
     job = Job(1, Type.DATA_DELETION_JOB.value, str(done.id), {}, 2, {"received": 0}, "test", store)
     async with store.transaction() as connection:
         await datasets.add_parts(connection, users.id, 0, [datasets.Part("a", 2, 2)], replacing=True)
         # Meanwhile an import has replaced the part b.
-        assert await Deletions(store, Settings())._replace_parts(connection, job, done, said)
+        assert await DataDeletion(store, Settings())._replace_parts(connection, job, done, results)
     failed_job = Job(2, Type.DATA_DELETION_JOB.value, str(failed.id), {}, 1, {}, "test", store)
-    await Work(store, Settings()).failed(failed_job, "no such file")
+    await EngineJobs(store, Settings()).failed(failed_job, "no such file")
     # What has taken the place of parts stays, also when the job fails later.
-    await Work(store, Settings()).failed(job, "a service did not confirm")
+    await EngineJobs(store, Settings()).failed(job, "a service did not confirm")
 
     assert [part.key for part in await datasets.parts(store, users.id)] == [f"{fresh}a"]
     assert {row["prefix"] for row in await store.fetch("SELECT prefix FROM garbage")} == {

@@ -7,7 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from services.engine.computations import newer_interactions
+from services.engine.computations import later_events
 from services.engine.training.fitting import silent
 from services.engine.training.recipes import RECIPES, Dataset, evaluate
 from tests.load.quality.tasks import Task
@@ -23,10 +23,12 @@ class Direct:
         own = recipe == task.recipe
         config: dict[str, Any] = {"algorithmHyperParameters": dict(task.hyperparameters)} if own else {}
         model = RECIPES[recipe].fit(Dataset.from_arrow(task.train, task.items), config, silent)
-        newer = None if task.later is None else newer_interactions.of(Dataset.from_arrow(task.later), model)
+        later = (
+            None if task.later is None else later_events.from_dataset(Dataset.from_arrow(task.later), model)
+        )
         asked: Collection[str] = list(task.sought)
         for user, items, _ in model.recommend_many(
-            list(asked), _MOST if task.seen else task.depth, later=newer
+            list(asked), _MOST if task.seen else task.depth, later=later
         ):
             yield user, task.judged(user, items)
 

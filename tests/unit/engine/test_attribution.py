@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from services.engine.computations.attribution_report import written
+from services.engine.computations.attribution_report import as_csv
 from services.engine.domain.attribution import UNDEFINED, Metric, Tally
 from shared.errors import Permanent
 
@@ -92,7 +92,7 @@ def test_of_more_than_a_hundred_sources_the_newer_ones_are_undefined() -> None:
 
 
 def test_the_file_has_the_services_columns() -> None:
-    file = written([("COUNTWATCHES", "WATCH", 12.0, "samplecount", "arn:x", 1666924200)]).decode()
+    file = as_csv([("COUNTWATCHES", "WATCH", 12.0, "samplecount", "arn:x", 1666924200)]).decode()
 
     assert file.splitlines() == [
         "METRIC_NAME,EVENT_TYPE,VALUE,MATH_FUNCTION,EVENT_ATTRIBUTION_SOURCE,TIMESTAMP",
@@ -111,7 +111,7 @@ def test_no_event_makes_a_sum_infinite() -> None:
 def test_no_text_of_the_file_is_a_formula() -> None:
     row = ("=1+1", "@view", -5.0, "sum", '=HYPERLINK("http://x")', 1666924200)
 
-    [_, line] = csv.reader(io.StringIO(written([row]).decode()))
+    [_, line] = csv.reader(io.StringIO(as_csv([row]).decode()))
 
     # A number below zero stays one.
     assert line == ["'=1+1", "'@view", "-5.0", "sum", '\'=HYPERLINK("http://x")', "1666924200"]

@@ -88,20 +88,20 @@ def test_a_cell_that_does_not_fit_is_null_and_its_row_is_there(
         "e": [None, None, None, True, None, " "],
         "f": [7, 2.0, 1.0, False, None, "Cup"],
     }
-    assert result["null_cells"] == {
+    assert result.null_cells == {
         "YEAR": 3, "PRICE": 2, "WEIGHT": 3, "VEGAN": 2, "CREATION_TIMESTAMP": 2, "NAME": 1,
     }  # fmt: skip
-    assert result["warnings"][-1] == (
+    assert result.warnings[-1] == (
         "3 cells of YEAR are null, since they hold no int: "
         "items.csv, row 22 (the header is row 1) has '2006–2007'."
     )
-    assert "row 23 (the header is row 1) is empty" in result["warnings"][1]
+    assert "row 23 (the header is row 1) is empty" in result.warnings[1]
 
 
 def test_a_file_whose_cells_all_fit_has_no_such_report(tmp_path: Path) -> None:
     _, result = imported(tmp_path, GOOD, "b,2007,,1,false,,Cup")
 
-    assert (result["null_cells"], result["warnings"]) == ({}, [])
+    assert (result.null_cells, result.warnings) == ({}, [])
 
 
 def test_creation_times_in_another_unit_are_refused_where_no_cell_fits(tmp_path: Path) -> None:

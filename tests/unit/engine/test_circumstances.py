@@ -6,7 +6,7 @@ import pyarrow as pa
 import pytest
 
 from services.engine.computations import context_counts
-from services.engine.computations.context_counts import Tally
+from services.engine.computations.context_counts import ContextCounter
 from shared.models import Context, Ids
 
 ITEMS = Ids.of(["coffee", "tea"])
@@ -27,7 +27,7 @@ def counts(context: Context) -> dict[str, dict[str, float]]:
 
 
 def test_files_are_added_up_and_rows_without_a_value_are_left_out() -> None:
-    tally = Tally(["DAY_PART", "DEVICE"])
+    tally = ContextCounter(["DAY_PART", "DEVICE"])
     tally.add(rows(("coffee", "morning"), ("coffee", "morning"), ("tea", "evening"), ("tea", None)))
     tally.add(rows(("coffee", "morning"), ("coffee", "evening"), ("unknown", "morning")))
     tally.add(rows(("tea", "phone"), column="DEVICE"))
@@ -45,7 +45,7 @@ def test_files_are_added_up_and_rows_without_a_value_are_left_out() -> None:
 
 
 def test_texts_that_are_encoded_by_file_count_too() -> None:
-    tally = Tally(["DAY_PART"])
+    tally = ContextCounter(["DAY_PART"])
     for item in ("coffee", "tea"):
         table = rows((item, "morning"))
         tally.add(table.set_column(0, "ITEM_ID", table["ITEM_ID"].dictionary_encode()))
@@ -53,12 +53,12 @@ def test_texts_that_are_encoded_by_file_count_too() -> None:
 
 
 def test_rare_values_of_a_column_with_many_are_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(context_counts, "MOST_VALUES", 2)
-    tally = Tally(["DAY_PART"])
+    monkeypatch.setattr(context_counts, "MAX_VALUES", 2)
+    tally = ContextCounter(["DAY_PART"])
     tally.add(rows(*[("tea", f"once {n}") for n in range(9)], *[("tea", "b")] * 3, *[("coffee", "a")] * 2))
     assert counts(tally.context(["DAY_PART"], ITEMS)) == {"0:a": {"coffee": 2}, "0:b": {"tea": 3}}
 
 
 def test_without_columns_there_is_nothing_to_count() -> None:
-    assert Tally([]).context(None, ITEMS).columns is None
-    assert Tally(["DAY_PART"]).context([], ITEMS).columns == ()
+    assert ContextCounter([]).context(None, ITEMS).columns is None
+    assert ContextCounter(["DAY_PART"]).context([], ITEMS).columns == ()

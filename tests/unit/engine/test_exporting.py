@@ -84,7 +84,7 @@ def test_of_rows_that_share_an_id_the_newest_is_kept(tmp_path: Path) -> None:
     for path, ids in zip(paths, (["a", "b", "a", "c"], ["b", "d"]), strict=True):
         pq.write_table(pa.table({"ITEM_ID": ids}), path)
 
-    first, second = dataset_export.newest(paths, "ITEM_ID")
+    first, second = dataset_export.newest_rows(paths, "ITEM_ID")
 
     assert first.tolist() == [False, False, True, True]
     assert second.tolist() == [True, True]

@@ -47,9 +47,9 @@ class Folder:
         assert path.exists()
 
 
-def read(place: str, *keys: str, deep: bool = False) -> list[str]:
+def read(place: str, *keys: str, recursive: bool = False) -> list[str]:
     objects = cast("Objects", Folder(*keys))
-    return [source.key for source in csv_files(objects, Location("bucket", place), deep=deep)]
+    return [source.key for source in csv_files(objects, Location("bucket", place), recursive=recursive)]
 
 
 KEYS = ("in/a.csv", "in/b.CSV", "in/readme.txt", "in/old/c.csv", "in/old/older/d.csv")
@@ -57,17 +57,22 @@ KEYS = ("in/a.csv", "in/b.CSV", "in/readme.txt", "in/old/c.csv", "in/old/older/d
 
 def test_a_folder_is_its_csv_files_and_for_deletions_those_of_its_sub_folders_too() -> None:
     assert read("in/", *KEYS) == ["in/a.csv", "in/b.CSV"]
-    assert read("in/", *KEYS, deep=True) == ["in/a.csv", "in/b.CSV", "in/old/c.csv", "in/old/older/d.csv"]
+    assert read("in/", *KEYS, recursive=True) == [
+        "in/a.csv",
+        "in/b.CSV",
+        "in/old/c.csv",
+        "in/old/older/d.csv",
+    ]
     assert read("", "a.csv", "in/b.csv") == ["a.csv"]
 
 
-@pytest.mark.parametrize("deep", [False, True])
-def test_a_folder_may_be_named_without_its_slash(*, deep: bool) -> None:
+@pytest.mark.parametrize("recursive", [False, True])
+def test_a_folder_may_be_named_without_its_slash(*, recursive: bool) -> None:
     beside = (*KEYS, "in-2/e.csv", "in.csv")
 
-    assert read("in", *beside, deep=deep) == read("in/", *KEYS, deep=deep)
+    assert read("in", *beside, recursive=recursive) == read("in/", *KEYS, recursive=recursive)
     # An object of that very name is meant first.
-    assert read("in", "in", *beside, deep=deep) == ["in"]
+    assert read("in", "in", *beside, recursive=recursive) == ["in"]
 
 
 def test_a_file_is_taken_whatever_it_is_called() -> None:
@@ -104,4 +109,4 @@ def test_an_import_within_its_bounds_is_taken(tmp_path: Path) -> None:
 
     result = run(spec, objects, tmp_path, lambda *_: None)
 
-    assert [part["rows"] for part in result["parts"]] == [2, 2]
+    assert [part.rows for part in result.parts] == [2, 2]

@@ -8,9 +8,9 @@ import orjson
 import pyarrow as pa
 import pytest
 
-from services.engine.computations.batch_filters import Sieve
-from services.engine.computations.batch_inference import Answerer, Line, parse_line, with_items
+from services.engine.computations.batch_filters import ItemFilter
 from services.engine.computations.batch_lines import input_files
+from services.engine.computations.batch_scoring import BatchScorer, Line, check_items, parse_line
 from services.engine.domain.locations import Access, Buckets, Grant, Location
 from services.engine.store.objects import Object
 from services.engine.training.fitting import silent
@@ -30,7 +30,7 @@ def test_members_beside_the_id_are_echoed() -> None:
     line = parse_line(b'{"itemId": "7", "filterValues": {"A": "\\"b\\""}}', "itemId")
 
     assert line.query == "7"
-    assert line.given["filterValues"] == {"A": '"b"'}
+    assert line.value["filterValues"] == {"A": '"b"'}
 
 
 def test_a_recipe_for_everybody_needs_no_user() -> None:
@@ -55,13 +55,13 @@ def test_a_bad_line_says_why(raw: bytes, given: object, error: str) -> None:
     "items", [b"", b', "itemList": []', b', "itemList": "a"', b', "itemList": [1]', b', "itemList": [""]']
 )
 def test_a_line_to_rank_brings_its_items(items: bytes) -> None:
-    line = with_items(parse_line(b'{"userId": "7"' + items + b"}", "userId"))
+    line = check_items(parse_line(b'{"userId": "7"' + items + b"}", "userId"))
 
     assert line.query is None
     assert line.error == "The line needs an itemList of 1 to 500 ids of 1 to 256 characters each."
 
 
-def ranking() -> Answerer:
+def ranking() -> BatchScorer:
     """Two tastes: tea people and bolt people."""
     rows = [
         (f"u{user}", f"{('tea', 'bolt')[user % 2]}-{(user + step) % 6}", user + step)
@@ -70,12 +70,12 @@ def ranking() -> Answerer:
     ]
     users, items, times = zip(*rows, strict=True)
     dataset = Dataset.from_arrow(pa.table({"USER_ID": users, "ITEM_ID": items, "TIMESTAMP": times}))
-    return Answerer(RECIPES["aws-personalized-ranking"].fit(dataset, {}, silent), 25, ranks=True)
+    return BatchScorer(RECIPES["aws-personalized-ranking"].fit(dataset, {}, silent), 25, ranks=True)
 
 
-def answered(answerer: Answerer, *lines: bytes) -> list[dict[str, object]]:
-    parsed = list(answerer.lines(BytesIO(b"\n".join(lines))))
-    return [orjson.loads(line) for line in answerer.answers(parsed)]
+def answered(scorer: BatchScorer, *lines: bytes) -> list[dict[str, object]]:
+    parsed = list(scorer.lines(BytesIO(b"\n".join(lines))))
+    return [orjson.loads(line) for line in scorer.score(parsed)]
 
 
 def test_a_ranking_orders_the_items_of_its_line() -> None:
@@ -96,9 +96,9 @@ def test_a_ranking_orders_the_items_of_its_line() -> None:
 
 def test_a_filter_takes_items_out_of_a_ranking() -> None:
     plain = ranking()
-    sieve = Sieve('EXCLUDE ItemID WHERE Items.ITEM_ID IN ("tea-4")', plain.model)
+    item_filter = ItemFilter('EXCLUDE ItemID WHERE Items.ITEM_ID IN ("tea-4")', plain.model)
     line = b'{"userId": "u0", "itemList": ["tea-4", "tea-5", "stranger"]}'
-    (found,) = answered(Answerer(plain.model, 25, sieve, ranks=True), line)
+    (found,) = answered(BatchScorer(plain.model, 25, item_filter, ranks=True), line)
 
     assert isinstance(found["output"], dict)
     assert found["output"]["recommendedItems"] == ["tea-5", "stranger"]

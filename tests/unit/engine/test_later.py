@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from services.engine.computations.newer_interactions import of
+from services.engine.computations.later_events import from_dataset
 from services.engine.training.fitting import silent
 from services.engine.training.recipes import RECIPES, Dataset
 
@@ -20,7 +20,7 @@ def test_unknown_items_are_left_out_and_types_are_the_models() -> None:
     model = RECIPES["endcap-next-basket"].fit(
         dataset(("a", "tea", 1, "Purchase"), ("a", "cup", 2, "view")), {}, silent
     )
-    later = of(
+    later = from_dataset(
         dataset(("new", "cup", 9, "view"), ("new", "novelty", 5, "view"), ("new", "tea", 7, "wink")), model
     )
     assert later.users.strings == ["new"]

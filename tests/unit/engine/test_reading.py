@@ -108,7 +108,7 @@ def test_a_list_of_users_has_no_other_column() -> None:
         schema = Schema((Column("USER_ID", "string"),))
         return [
             row
-            for batch in csv_reader.batches(stream, schema, "gone.csv", alone=True)
+            for batch in csv_reader.batches(stream, schema, "gone.csv", exact=True)
             for row in batch.to_pylist()
         ]
 
@@ -148,7 +148,7 @@ def test_a_file_without_a_header_is_refused(content: bytes) -> None:
 
 
 def test_a_file_with_the_line_ends_of_an_old_mac_is_refused_with_a_sentence() -> None:
-    assert "no header" in refusal((HEADER + "u,i,5,1\n").replace("\n", "\r"))
+    assert "is not the header" in refusal((HEADER + "u,i,5,1\n").replace("\n", "\r"))
 
 
 def test_other_encodings_are_refused() -> None:

@@ -11,9 +11,9 @@ import pyarrow as pa
 import pytest
 
 from services.engine.computations import batch_segment
-from services.engine.computations.batch_filters import Asked, Sieve, UserSieve, passes
-from services.engine.computations.batch_inference import Answerer
-from services.engine.computations.newer_interactions import interaction_index_of
+from services.engine.computations.batch_filters import FilterRequest, ItemFilter, UserFilter, group_by_query
+from services.engine.computations.batch_scoring import BatchScorer
+from services.engine.computations.later_events import interaction_index
 from services.engine.training.recipes import RECIPES, Dataset, train
 from shared.errors import Permanent
 from shared.filters import FilterError
@@ -65,10 +65,10 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Model]:
 
 def answered(model: Model, expression: str, *lines: dict[str, Any], results: int = ITEMS) -> list[Any]:
     """For each line the items, or the error."""
-    answerer = Answerer(model, results, Sieve(expression, model))
+    scorer = BatchScorer(model, results, ItemFilter(expression, model))
     raw = [orjson.dumps(line) + b"\n" for line in lines]
-    parsed = list(answerer.lines(iter(raw)))  # type: ignore[arg-type]
-    outputs = [orjson.loads(text) for text in answerer.answers(parsed)]
+    parsed = list(scorer.lines(iter(raw)))  # type: ignore[arg-type]
+    outputs = [orjson.loads(text) for text in scorer.score(parsed)]
     assert [output["input"] for output in outputs] == list(lines)
     return [output["error"] or set(output["output"]["recommendedItems"]) for output in outputs]
 
@@ -162,7 +162,7 @@ def test_a_model_that_can_not_know_fails_the_job(
 ) -> None:
     without_interactions = replace(models[recipe], interactions=InteractionIndex())
     with pytest.raises(Permanent, match=said):
-        Sieve(expression, without_interactions)
+        ItemFilter(expression, without_interactions)
 
 
 def test_related_items_leave_out_what_the_line_s_user_bought(models: dict[str, Model]) -> None:
@@ -182,15 +182,15 @@ def test_what_was_imported_later_counts(models: dict[str, Model]) -> None:
             "EVENT_TYPE": ["Purchase", "Purchase", "Wave"],
         }
     )
-    sieve = Sieve(
+    item_filter = ItemFilter(
         "INCLUDE ItemID WHERE Interactions.EVENT_TYPE IN ($TYPES)",
         model,
-        interaction_index_of(Dataset.from_arrow(rows), model),
+        interaction_index(Dataset.from_arrow(rows), model),
     )
 
     def found(user: str, types: str) -> list[int]:
-        asked = sieve.asked(user, {"userId": user, "filterValues": {"TYPES": types}})
-        return np.flatnonzero(sieve.mask(asked)).tolist()
+        request = item_filter.request(user, {"userId": user, "filterValues": {"TYPES": types}})
+        return np.flatnonzero(item_filter.mask(request)).tolist()
 
     assert found("u01", "purchase") == [1, 7]
     assert found("u02", "purchase") == [2]
@@ -203,7 +203,9 @@ def test_users_of_segments_by_attributes_and_interactions(models: dict[str, Mode
     everybody = np.ones(len(model.users), bool)
 
     def found(expression: str, **values: str) -> list[int]:
-        return np.flatnonzero(UserSieve(expression, model, everybody).mask({"filterValues": values})).tolist()
+        return np.flatnonzero(
+            UserFilter(expression, model, everybody).mask({"filterValues": values})
+        ).tolist()
 
     assert found("INCLUDE UserID WHERE Users.AGE < $AGE", AGE="13") == [0, 1, 2]
     assert found('INCLUDE UserID WHERE Interactions.EVENT_TYPE = "refund"') == [0]
@@ -218,22 +220,22 @@ def test_lines_of_a_segment_job_share_masks_of_who_is_there(
     model = models["aws-user-personalization"]
     monkeypatch.setattr(batch_segment, "MASK_BYTES_AT_ONCE", 3 * len(model.users))
     erased = [model.users[1]]
-    same = batch_segment.Reader(model, erased, "INCLUDE UserID WHERE Users.AGE < 13")
-    own = batch_segment.Reader(model, erased, "INCLUDE UserID WHERE Users.AGE < $AGE")
+    same = batch_segment.SegmentFinder(model, erased, "INCLUDE UserID WHERE Users.AGE < 13")
+    own = batch_segment.SegmentFinder(model, erased, "INCLUDE UserID WHERE Users.AGE < $AGE")
 
-    lines = [same.line(orjson.dumps({"itemId": model.items[0]})) for _ in range(2)]
+    lines = [same.parse(orjson.dumps({"itemId": model.items[0]})) for _ in range(2)]
     assert lines[0].allowed is not None
     assert np.flatnonzero(lines[0].allowed).tolist() == [0, 2]
     assert lines[1].allowed is lines[0].allowed
     # So many lines are answered together as fit into memory with their masks.
-    assert same.at_once(1) == batch_segment.LINES_AT_ONCE
-    assert own.at_once(1) == 3
+    assert same.lines_at_once(1) == batch_segment.LINES_AT_ONCE
+    assert own.lines_at_once(1) == 3
 
 
 def test_lines_go_in_as_few_passes_as_can_be() -> None:
-    a, b, c = (Asked("u", None, (("P", value),)) for value in "abc")
-    other = Asked("v", None, ())
+    a, b, c = (FilterRequest("u", None, (("P", value),)) for value in "abc")
+    other = FilterRequest("v", None, ())
 
-    found = list(passes([a, b, other, a, c, b]))
+    found = list(group_by_query([a, b, other, a, c, b]))
 
     assert found == [{"u": (a, [0, 3]), "v": (other, [2])}, {"u": (b, [1, 5])}, {"u": (c, [4])}]

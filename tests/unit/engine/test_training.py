@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pyarrow as pa
 import pytest
 
-from services.engine.computations import dataset_import, model_training
+from services.engine.computations import dataset_import, model_training, training_data
 from services.engine.domain.schemas import Column
 from services.engine.jobs import received_rows
 from services.engine.training.recipes import Dataset
@@ -30,7 +30,7 @@ def dataset(users: int, events: int) -> Dataset:
 
 
 def test_enough_data_gives_no_warning() -> None:
-    assert model_training.too_little(dataset(50, 20), {}, strict=True) == []
+    assert model_training.check_size(dataset(50, 20), {}, strict=True) == []
 
 
 @pytest.mark.parametrize(
@@ -57,9 +57,9 @@ def test_too_little_data_is_warned_of_and_refused_when_strict(
 ) -> None:
     little = dataset(users, events)
 
-    assert model_training.too_little(little, {}, strict=False) == sentences
+    assert model_training.check_size(little, {}, strict=False) == sentences
     with pytest.raises(Permanent) as caught:
-        model_training.too_little(little, {}, strict=True)
+        model_training.check_size(little, {}, strict=True)
     assert str(caught.value) == " ".join(sentences)
 
 
@@ -76,9 +76,9 @@ def test_what_is_left_of_the_chosen_type_is_counted() -> None:
     )
     both = Dataset.from_arrow(pa.concat_tables([views, purchases]))
 
-    assert model_training.too_little(both, {"eventType": "View"}, strict=True) == []
+    assert model_training.check_size(both, {"eventType": "View"}, strict=True) == []
     with pytest.raises(Permanent) as caught:
-        model_training.too_little(both, {"eventType": "Purchase"}, strict=True)
+        model_training.check_size(both, {"eventType": "Purchase"}, strict=True)
 
     assert str(caught.value) == (
         "Dataset has fewer than 1000 interactions after filtering by event type: Purchase "
@@ -88,11 +88,11 @@ def test_what_is_left_of_the_chosen_type_is_counted() -> None:
 
 def test_a_type_that_is_not_there_at_all_is_too_little_too() -> None:
     with pytest.raises(Permanent) as caught:
-        model_training.too_little(dataset(50, 20), {"eventType": "Purchase"}, strict=True)
+        model_training.check_size(dataset(50, 20), {"eventType": "Purchase"}, strict=True)
     assert str(caught.value).startswith(
         "Dataset has fewer than 1000 interactions after filtering by event type: Purchase"
     )
-    warned = model_training.too_little(dataset(50, 20), {"eventType": "Purchase"}, strict=False)
+    warned = model_training.check_size(dataset(50, 20), {"eventType": "Purchase"}, strict=False)
     assert len(warned) == 2
 
 
@@ -101,18 +101,18 @@ def _spec(kind: str, *, strict: bool) -> dataset_import.Spec:
 
 
 def test_a_small_import_is_warned_of_and_refused_when_strict() -> None:
-    assert dataset_import.warnings_of(_spec("INTERACTIONS", strict=False), 999) == [
+    assert dataset_import.check_size(_spec("INTERACTIONS", strict=False), 999) == [
         "The import has 999 interactions, fewer than 1000."
     ]
-    assert dataset_import.warnings_of(_spec("ITEMS", strict=True), 3) == []
+    assert dataset_import.check_size(_spec("ITEMS", strict=True), 3) == []
     with pytest.raises(Permanent, match="fewer than 1000"):
-        dataset_import.warnings_of(_spec("INTERACTIONS", strict=True), 999)
+        dataset_import.check_size(_spec("INTERACTIONS", strict=True), 999)
 
 
 def test_a_step_reports_its_part_of_the_whole() -> None:
     heard: list[tuple[str, float]] = []
 
-    report = model_training.part_of(lambda step, share: heard.append((step, share)), "train", 0.1, 0.8)
+    report = model_training.scaled(lambda step, share: heard.append((step, share)), "train", 0.1, 0.8)
     report("count", 0.0)
     report("done", 1.0)
 
@@ -135,7 +135,7 @@ def test_what_was_put_lies_over_what_was_imported_column_by_column() -> None:
         }
     )
 
-    merged = model_training.overridden(imported, put, "ITEM_ID")
+    merged = training_data.merge_rows(imported, put, "ITEM_ID")
 
     assert merged is not None
     assert sorted(merged.to_pylist(), key=lambda row: str(row["ITEM_ID"])) == [
@@ -143,8 +143,8 @@ def test_what_was_put_lies_over_what_was_imported_column_by_column() -> None:
         {"ITEM_ID": "b", "CATEGORY": "bread", "PRICE": 2.0},
         {"ITEM_ID": "c", "CATEGORY": None, "PRICE": 9.0},
     ]
-    assert model_training.overridden(None, put, "ITEM_ID") is put
-    assert model_training.overridden(imported, None, "ITEM_ID") is imported
+    assert training_data.merge_rows(None, put, "ITEM_ID") is put
+    assert training_data.merge_rows(imported, None, "ITEM_ID") is imported
 
 
 @pytest.mark.parametrize(

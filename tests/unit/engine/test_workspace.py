@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import ExitStack
 from pathlib import Path
 
-from services.engine.computations.launcher import workspace
+from services.engine.jobs.workspaces import workspace
 from shared.jobs import Job
 
 

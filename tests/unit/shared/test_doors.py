@@ -20,7 +20,7 @@ from pydantic import ValidationError
 
 from services.engine.computations import csv_reader
 from services.engine.domain.schemas import Column, Schema
-from services.engine.jobs.received_rows import _said
+from services.engine.jobs.received_rows import _state_cells
 from services.router.domain.experiments import Definition
 from services.sync.domain import builtin_mappings
 from services.sync.domain.catalogue import State, item_changed, merge_put, user_changed
@@ -376,7 +376,7 @@ def test_what_the_tracker_takes_of_items_and_users_sync_can_merge_and_publish(
         assert changed.available, "a column hides no item"
         schema = Schema(tuple(Column(*each, nullable=True) for each in zip(NAMES, types, strict=True)))
         row = {name: getattr(changed, name) for name in ITEM_FIELDS} | {"id": "i"}
-        cells = _said("ITEMS", schema)({**row, "attributes": changed.attributes})
+        cells = _state_cells("ITEMS", schema)({**row, "attributes": changed.attributes})
         trained = dict(zip(NAMES, cells, strict=True))
         lost = {name for name, value in properties.items() if says(value) and trained[name] is None}
         assert lost <= {"CREATION_TIMESTAMP"}

@@ -1,4 +1,4 @@
-"""What was imported after a model was trained: it counts in a batch without another training."""
+"""Interactions imported after a model was trained, which a batch inference takes into account."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _COLUMNS = ("USER_ID", "ITEM_ID", "TIMESTAMP", "EVENT_TYPE")
 
 
 def read(keys: list[str], objects: Objects, folder: Path) -> Dataset | None:
-    """The interactions of some objects of the data bucket; None without any."""
+    """Return the interactions in the objects `keys` of the data bucket; None when there are no keys."""
     if not keys:
         return None
     tables = []
@@ -30,30 +30,35 @@ def read(keys: list[str], objects: Objects, folder: Path) -> Dataset | None:
     return Dataset.from_arrow(pa.concat_tables(tables, promote_options="permissive"))
 
 
-def of(dataset: Dataset, model: Model) -> LaterEvents:
-    """Interactions as the model numbers them, to be scored.
+def from_dataset(dataset: Dataset, model: Model) -> LaterEvents:
+    """Return the users' interactions with the model's item indices and event types, for scoring.
 
-    Items that the model does not know are left out: it has nothing to say of them.
+    Interactions with items that the model does not know are left out.
     """
-    items = _numbers(dataset, model)
+    items = _item_indices(dataset, model)
     types = model.scoring.event_types
-    other = len(types) - 1
-    kinds = np.array([types.index(n) if n in types else other for n in dataset.event_type_names], np.int16)
+    unknown_type = len(types) - 1
+    type_indices = np.array(
+        [types.index(name) if name in types else unknown_type for name in dataset.event_type_names], np.int16
+    )
     known = dataset.where(items[dataset.items] >= 0)
     return LaterEvents(
         Ids.of(known.user_ids.tolist()),
         Histories(
             known.offsets(),
             items[known.items].astype(np.int32),
-            kinds[known.event_types],
+            type_indices[known.event_types],
             known.times,
         ),
     )
 
 
-def interaction_index_of(dataset: Dataset, model: Model) -> tuple[Ids, InteractionIndex]:
-    """Interactions with the model's numbers of items and types of their own, for filters; and their users."""
-    items = _numbers(dataset, model)
+def interaction_index(dataset: Dataset, model: Model) -> tuple[Ids, InteractionIndex]:
+    """Return the users, and their interactions with the model's item indices, for filters.
+
+    Event types are those of the dataset, not of the model.
+    """
+    items = _item_indices(dataset, model)
     known = dataset.where(items[dataset.items] >= 0)
     interactions = InteractionIndex.of(
         known.users,
@@ -66,6 +71,6 @@ def interaction_index_of(dataset: Dataset, model: Model) -> tuple[Ids, Interacti
     return Ids.of(known.user_ids.tolist()), interactions
 
 
-def _numbers(dataset: Dataset, model: Model) -> NDArray[np.int64]:
-    """The model's number of each item, −1 for those that it does not know."""
+def _item_indices(dataset: Dataset, model: Model) -> NDArray[np.int64]:
+    """Return the model's index of each item of the dataset, -1 for an unknown one: int64[items]."""
     return np.array([model.items.numbers.get(item, -1) for item in dataset.item_ids], np.int64)
