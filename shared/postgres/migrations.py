@@ -10,14 +10,20 @@ from urllib.parse import unquote, urlsplit
 import asyncpg
 
 _MIGRATION = re.compile(r"^(\d{4})_(pre|post)_[a-z0-9_]+\.sql$")
+_INCLUDE = re.compile(r"^-- include (shared/[a-z_]+/migrations/\d{4}_[a-z0-9_]+\.sql)$", re.MULTILINE)
+_ROOT = Path(__file__).parents[2]
 
 
 async def migrate(database_url: str, service: str, directory: Path) -> list[str]:
     """Apply the new migrations of `service` in the order of their names; return these names.
 
     Files are named `NNNN_pre_what.sql` or `NNNN_post_what.sql`. Each is applied in one transaction, as the
-    role of the service, by one process at a time. Raises ValueError for another name, and RuntimeError for
-    a file that was changed after it was applied.
+    role of the service, by one process at a time. A line
+    `-- include shared/<package>/migrations/NNNN_what.sql` stands for the text of that file, so that the
+    tables of shared packages are written once.
+
+    Raises RuntimeError for a file that was changed after it was applied, and ValueError for another name, or
+    for an included file that does not exist.
     """
     connection = await asyncpg.connect(database_url, timeout=10)
     try:
@@ -48,8 +54,21 @@ def _migrations(directory: Path) -> list[Path]:
     return files
 
 
+def read_migration(path: Path) -> str:
+    """Return the text of a migration, with the files that it includes; ValueError if one does not exist."""
+
+    def _included(match: re.Match[str]) -> str:
+        file = _ROOT / match[1]
+        if not file.is_file():
+            message = f"{path} includes {match[1]}, which does not exist"
+            raise ValueError(message)
+        return file.read_text()
+
+    return _INCLUDE.sub(_included, path.read_text())
+
+
 async def _apply(connection: asyncpg.Connection[asyncpg.Record], path: Path, known: str | None) -> bool:
-    text = path.read_text()  # noqa: ASYNC240 - nothing else runs in a migration
+    text = read_migration(path)
     sha256 = hashlib.sha256(text.encode()).hexdigest()
     if known is not None:
         if known != sha256:

@@ -17,12 +17,12 @@ from shared.settings import PostgresSettings
 from tests.support.stack import Database as OwnDatabase
 from tests.support.waiting import PATIENCE, eventually
 
-TABLE = Path(jobs.__file__).with_name("table.sql")
+TABLE = "-- include shared/jobs/migrations/0001_jobs.sql\n"
 
 
 @pytest_asyncio.fixture
 async def pool(empty_database: OwnDatabase, tmp_path: Path) -> AsyncIterator[Database]:
-    (tmp_path / "0001_pre_jobs.sql").write_text(TABLE.read_text())
+    (tmp_path / "0001_pre_jobs.sql").write_text(TABLE)
     await migrate(empty_database.url, "tracker", tmp_path)
     database = Database(PostgresSettings(database_url=empty_database.url), "tracker")
     await database.start()
@@ -171,7 +171,7 @@ async def test_a_job_outlives_an_outage_of_many_attempts(
     pool: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(jobs, "MAX_BACKOFF_SECONDS", 0.0)
-    monkeypatch.setattr(jobs, "LEAST_POLL_SECONDS", 0.01)
+    monkeypatch.setattr(jobs, "MIN_POLL_SECONDS", 0.01)
     away = 2 * jobs.MAX_DEATHS
 
     async def work(job: Job) -> None:
@@ -199,7 +199,7 @@ async def test_a_job_is_given_up_when_something_stays_away(
     await enqueue(pool, "work", "a", {}, tenant="shop")
 
     async def failed(job: Job, sentence: str) -> None:
-        told.append((job.outage, sentence))
+        told.append((job.is_outage, sentence))
 
     told: list[tuple[bool, str]] = []
     # How long it waited for its turn is none of the hour.

@@ -15,12 +15,12 @@ from shared.settings import PostgresSettings
 from tests.support.stack import Database as OwnDatabase
 from tests.support.waiting import eventually
 
-TABLE = Path(jobs.__file__).with_name("table.sql")
+TABLE = "-- include shared/jobs/migrations/0001_jobs.sql\n"
 
 
 @pytest_asyncio.fixture
 async def pool(empty_database: OwnDatabase, tmp_path: Path) -> AsyncIterator[Database]:
-    (tmp_path / "0001_pre_jobs.sql").write_text(TABLE.read_text())
+    (tmp_path / "0001_pre_jobs.sql").write_text(TABLE)
     await migrate(empty_database.url, "tracker", tmp_path)
     database = Database(PostgresSettings(database_url=empty_database.url), "tracker")
     await database.start()

@@ -23,15 +23,17 @@ from tests.support.kafka import fresh_topic, interaction, raw_records, running
 from tests.support.stack import Database as OwnDatabase
 from tests.support.waiting import eventually
 
-TABLES = [Path(module.__file__ or "").with_name("table.sql") for module in (jobs, outbox)]
+TABLES = """
+-- include shared/jobs/migrations/0001_jobs.sql
+-- include shared/outbox/migrations/0001_outbox.sql
+"""
 NEVER = 3_600.0
 """Where nobody looks by himself, a notice is the only thing that can bring a row on its way."""
 
 
 @pytest_asyncio.fixture
 async def pool(empty_database: OwnDatabase, tmp_path: Path) -> AsyncIterator[Database]:
-    for number, table in enumerate(TABLES, start=1):
-        (tmp_path / f"000{number}_pre_table.sql").write_text(table.read_text())
+    (tmp_path / "0001_pre_tables.sql").write_text(TABLES)
     await migrate(empty_database.url, "tracker", tmp_path)
     database = Database(PostgresSettings(database_url=empty_database.url), "tracker")
     await database.start()

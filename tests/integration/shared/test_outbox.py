@@ -37,12 +37,12 @@ from tests.support.kafka import (
 from tests.support.stack import Database as OwnDatabase
 from tests.support.waiting import PATIENCE, eventually
 
-TABLE = Path(outbox.__file__).with_name("table.sql")
+TABLE = "-- include shared/outbox/migrations/0001_outbox.sql\n"
 
 
 @pytest_asyncio.fixture
 async def pool(empty_database: OwnDatabase, tmp_path: Path) -> AsyncIterator[Database]:
-    (tmp_path / "0001_pre_outbox.sql").write_text(TABLE.read_text())
+    (tmp_path / "0001_pre_outbox.sql").write_text(TABLE)
     await migrate(empty_database.url, "tracker", tmp_path)
     database = Database(PostgresSettings(database_url=empty_database.url), "tracker")
     await database.start()
@@ -240,7 +240,7 @@ async def test_a_killed_postgres_loses_no_event_of_a_committed_transaction(
 ) -> None:
     topic = await fresh_topic(kafka)
     events = interactions(2_000)
-    (tmp_path / "0001_pre_outbox.sql").write_text(TABLE.read_text())
+    (tmp_path / "0001_pre_outbox.sql").write_text(TABLE)
     await migrate(own_postgres.postgres_admin, "tracker", tmp_path)
     pool = Database(PostgresSettings(database_url=own_postgres.postgres_admin), "tracker")
     publisher = Publisher(kafka, "tracker", [topic])

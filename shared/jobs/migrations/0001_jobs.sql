@@ -1,18 +1,18 @@
--- The table that `shared/jobs` works on. Each service that has jobs copies this into its first migration.
+-- The table of `shared/jobs`, in the schema of the service whose migration includes this file.
 CREATE TABLE jobs (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     kind text NOT NULL,
     key text NOT NULL,
     payload jsonb NOT NULL,
-    tenant text NOT NULL DEFAULT '', -- whose job it is: tenants take turns
+    tenant text NOT NULL DEFAULT '', -- the tenant that the job belongs to: tenants take turns
     status text NOT NULL DEFAULT 'queued' CHECK (status IN ('queued', 'running', 'done', 'failed')),
     attempts int NOT NULL DEFAULT 0,
-    retries int NOT NULL DEFAULT 0, -- attempts that ended because something was away
-    retrying_since timestamptz,     -- when the first of them ended, in a row
+    retries int NOT NULL DEFAULT 0, -- attempts that ended because a dependency was unavailable
+    retrying_since timestamptz,     -- when the first of the current series of them ended
     run_after timestamptz NOT NULL DEFAULT now(),
     lease_until timestamptz,
     owner text,
-    claimed_at timestamptz,          -- when a worker took it last
+    claimed_at timestamptz,          -- when a worker claimed it last
     progress jsonb NOT NULL DEFAULT '{}',
     error text,
     created_at timestamptz NOT NULL DEFAULT now(),
