@@ -1,4 +1,4 @@
-"""One job, as its worker and its handler have it."""
+"""A claimed job, as its worker and its handler see it."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ SQL = statements(Path(__file__).with_name("queries.sql"))
 
 
 class LeaseLost(Exception):
-    """Another worker has this job now: stop at once and write nothing more."""
+    """The lease was lost, and another worker may have claimed the job: stop, and write nothing more."""
 
 
 @dataclass
 class Job:
-    """One claimed job. `attempt` counts from 1; more than 1 means that somebody began before."""
+    """A claimed job. `attempt` counts from 1; more than 1 means that a worker started it before."""
 
     id: int
     kind: str
@@ -32,22 +32,22 @@ class Job:
     database: Database = field(repr=False)
     tenant: str = ""
     retries: int = 0
-    """How many of the earlier attempts ended because something was away."""
-    retried: float | None = None
-    """For how many seconds it has been tried again, when this attempt began."""
-    outage: bool = False
-    """It has failed because something stayed away for too long: the same work may succeed another time."""
+    """The number of earlier attempts that ended because a dependency was unavailable."""
+    retried_seconds: float | None = None
+    """How long it had been retried when this attempt started; None before the first retry."""
+    is_outage: bool = False
+    """Whether it failed since a dependency was unavailable for too long: the same work may succeed later."""
 
     async def report(self, **progress: Any) -> None:
-        """Merge `progress` into the row, where people and a later attempt can see it."""
+        """Merge `progress` into the row, for users and later attempts; LeaseLost when the lease is lost."""
         self.progress |= progress
         tag = await self.database.execute(*SQL.report(id=self.id, owner=self.owner, progress=self.progress))
         if tag == "UPDATE 0":
             raise LeaseLost(self.key)
 
 
-def claimed(row: asyncpg.Record, owner: str, database: Database) -> Job:
-    """Return the job of a row that `owner` has claimed."""
+def claimed_job(row: asyncpg.Record, owner: str, database: Database) -> Job:
+    """Return the job of a row that the worker `owner` has claimed."""
     return Job(
         id=row["id"],
         kind=row["kind"],
@@ -59,5 +59,5 @@ def claimed(row: asyncpg.Record, owner: str, database: Database) -> Job:
         database=database,
         tenant=row["tenant"],
         retries=row["retries"],
-        retried=row["retried"],
+        retried_seconds=row["retried"],
     )

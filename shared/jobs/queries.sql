@@ -5,14 +5,14 @@ ON CONFLICT (kind, key) DO NOTHING
 RETURNING id, pg_notify(current_schema(), 'jobs');
 
 -- next_due --
--- In how many seconds a job is due next, or a lease runs out, of the tenants that are not in `full`; null without any.
+-- The seconds until the next job is due, or a lease expires, of tenants that are not in `full`; null for none.
 SELECT extract(epoch FROM min(CASE status WHEN 'queued' THEN run_after ELSE lease_until END) - now())::float8
 FROM jobs
 WHERE kind = ANY(:kinds::text[]) AND tenant <> ALL(:full::text[]) AND status IN ('queued', 'running');
 
 -- claim --
--- Claim a job that is due, or whose worker let its lease run out: of the tenants that have one, and that are not
--- in `full`, the one with the fewest running jobs, then the one that was served longest ago; its oldest job.
+-- Claim a job that is due or whose lease has expired. Of the tenants that have one and are not in `full` choose the
+-- one with the fewest running jobs, then the one whose last claim is oldest; of its jobs the oldest.
 WITH due AS MATERIALIZED (
     SELECT id, tenant FROM jobs
     WHERE kind = ANY(:kinds::text[])
@@ -38,7 +38,7 @@ WHERE id = (
     FROM jobs
     JOIN due USING (id)
     JOIN turns ON turns.tenant = due.tenant
-    -- Once more, as it is when the row is locked.
+    -- Checked again when the row is locked.
     WHERE (jobs.status = 'queued' AND jobs.run_after <= now())
        OR (jobs.status = 'running' AND jobs.lease_until < now())
     ORDER BY turns.running, turns.served_at NULLS FIRST, jobs.id
@@ -49,40 +49,40 @@ RETURNING id, kind, key, payload, attempts, progress, retries, tenant,
           extract(epoch FROM now() - retrying_since)::float8 AS retried;
 
 -- heartbeat --
--- Renew the lease, if it is still ours.
+-- Renew the lease of a job, if `owner` still holds it.
 UPDATE jobs SET lease_until = now() + make_interval(secs => :lease)
 WHERE id = :id AND owner = :owner AND status = 'running';
 
 -- report --
--- Show how far the job is, if it is still ours.
+-- Store the progress of a job, if `owner` still holds its lease.
 UPDATE jobs SET progress = :progress WHERE id = :id AND owner = :owner AND status = 'running';
 
 -- finish --
--- The job is done.
+-- Set a job to done.
 UPDATE jobs SET status = 'done', lease_until = NULL, finished_at = now()
 WHERE id = :id AND owner = :owner AND status = 'running';
 
 -- retry --
--- Put the job back, to be tried again later; `anew` begins a new row of retries.
+-- Queue a job for a retry; `new_series` starts the time of its retries anew.
 UPDATE jobs
 SET status = 'queued', lease_until = NULL, owner = NULL, error = :error, retries = retries + 1,
-    retrying_since = CASE WHEN :anew THEN now() ELSE coalesce(retrying_since, now()) END,
+    retrying_since = CASE WHEN :new_series THEN now() ELSE coalesce(retrying_since, now()) END,
     run_after = now() + make_interval(secs => :delay)
 WHERE id = :id AND owner = :owner AND status = 'running';
 
 -- release --
--- The worker stops: put the job back as if it had not been tried, and notify other workers.
+-- Queue the job of a worker that stops, without counting the attempt, and notify other workers.
 UPDATE jobs
 SET status = 'queued', lease_until = NULL, owner = NULL, attempts = attempts - 1, run_after = now()
 WHERE id = :id AND owner = :owner AND status = 'running'
 RETURNING pg_notify(current_schema(), 'jobs');
 
 -- fail --
--- The job will not work.
+-- Set a job to failed.
 UPDATE jobs SET status = 'failed', lease_until = NULL, finished_at = now(), error = :error
 WHERE id = :id AND owner = :owner AND status = 'running';
 
 -- job --
--- One job with its progress.
+-- A job with its progress.
 SELECT id, kind, key, payload, status, attempts, progress, error, created_at, started_at, finished_at
 FROM jobs WHERE kind = :kind AND key = :key;

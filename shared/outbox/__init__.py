@@ -1,11 +1,14 @@
-"""The transactional outbox: no event without its row, no row without its event.
+"""The transactional outbox (Richardson, "Microservices Patterns"): events and rows commit together.
 
-A service appends events in the transaction that changes its rows; a relay publishes them in that order and
-forgets them once Kafka has acknowledged. A relay that dies in between publishes them again under the same
-ids. The table is in `table.sql`.
+A service appends events in the transaction that changes its rows. A relay publishes them in that order and
+deletes them when Kafka has acknowledged them; a relay that dies in between publishes them again under the
+same ids.
 
-Order per key holds where the transactions that append for one key follow each other: lock the row that the
-event is about first, append last.
+The order of the events of one key is kept if the transactions that append for it follow each other: lock
+the row that the event is about first, append last.
+
+The tables are created by `migrations/`, which a service includes with one line in a migration of its own:
+see `shared.postgres.migrations`.
 """
 
 from __future__ import annotations
@@ -35,13 +38,13 @@ SQL = statements(Path(__file__).with_name("queries.sql"))
 TOMBSTONE = "tombstone"
 BATCH = 1_000
 POLL_SECONDS = 2.0
-"""How often a relay looks for rows that no notice told it of; 0.04 % of a core."""
+"""Interval of polling for rows that were not announced by a notice; it takes 0.04 % of a core."""
 
-DEAF_POLL_SECONDS = 0.05
-"""The same while no notice can come."""
+UNNOTIFIED_POLL_SECONDS = 0.05
+"""The same while notices can't arrive."""
 
 STANDBY_SECONDS = 0.5
-"""How often a relay looks whether another one, which is at work, has died."""
+"""How often a relay checks whether the active one has died."""
 
 PUBLISH_SECONDS = 10.0
 FIRST_PAUSE_SECONDS = 0.1
@@ -51,8 +54,12 @@ STOP_SECONDS = 5.0
 MAX_EVENT_BYTES = 900_000
 
 PENDING = gauge("endcap_outbox_pending", "Rows that are not published yet.", ["schema"])
-SET_ASIDE = gauge("endcap_outbox_set_aside", "Rows that Kafka refused; people have to look.", ["schema"])
-OLDEST = gauge("endcap_outbox_oldest_age_seconds", "Age of the oldest such row.", ["schema"])
+SET_ASIDE = gauge(
+    "endcap_outbox_set_aside", "Rows that Kafka has rejected; an operator has to look at them.", ["schema"]
+)
+OLDEST = gauge(
+    "endcap_outbox_oldest_age_seconds", "Age of the oldest row that is not published yet.", ["schema"]
+)
 
 log = structlog.get_logger()
 
@@ -60,7 +67,8 @@ log = structlog.get_logger()
 async def append(connection: Connection, topic: Topic, events: Sequence[Event]) -> None:
     """Add events for `topic` in the transaction of `connection`, after its other changes.
 
-    Raises Permanent for an event that is too large for Kafka, and adds nothing then.
+    Raises Permanent for an event that is too large for Kafka, and TypeError for an event of another topic; no
+    event is added then.
     """
     if not events:
         return
@@ -74,7 +82,7 @@ async def append(connection: Connection, topic: Topic, events: Sequence[Event]) 
         if len(record.value or b"") > MAX_EVENT_BYTES:
             message = f"event {event.event_id} of {event.key} has more than {MAX_EVENT_BYTES} bytes"
             raise Permanent(message)
-    headers = [_text(record) for record in records]
+    headers = [_header_texts(record) for record in records]
     await connection.execute(
         *SQL.append(
             topic=topic.name,
@@ -89,9 +97,9 @@ async def append(connection: Connection, topic: Topic, events: Sequence[Event]) 
 
 
 async def append_tombstone(connection: Connection, topic: Topic, tenant: str, key: str) -> None:
-    """Say that the state of `key` (`tenant:id`, as the event's own key would be) is gone."""
+    """Add a tombstone, which deletes the state of `key` (`tenant:id`); TypeError unless compacted."""
     if not topic.compacted:
-        message = f"{topic.name} holds facts, not states to delete"
+        message = f"{topic.name} is not compacted: it takes no tombstones"
         raise TypeError(message)
     await connection.execute(
         *SQL.append(
@@ -107,15 +115,15 @@ async def append_tombstone(connection: Connection, topic: Topic, tenant: str, ke
 
 
 class Relay:
-    """Publishes what the services' transactions appended. A part: it lives as long as its process.
+    """Publishes the events of the outbox of one service; a part of a process.
 
-    Of several relays of one schema one works at a time; another takes over when it dies.
+    Of several relays of one schema one is active at a time; another takes over when it dies.
     """
 
     name = "outbox-relay"
 
     def __init__(self, database: Database, publisher: Publisher, *, batch: int = BATCH) -> None:
-        """Take from `database`, publish through `publisher`, `batch` rows at a time."""
+        """Publish the rows of `database` through `publisher`, at most `batch` rows at a time."""
         self._database = database
         self._publisher = publisher
         self._batch = batch
@@ -126,12 +134,12 @@ class Relay:
         self._stuck: str | None = None
 
     async def start(self) -> None:
-        """Begin; Postgres and Kafka may come later."""
+        """Start the relay; Postgres and Kafka may be unavailable."""
         self._notice = self._database.notices("outbox")
         self._tasks = [asyncio.create_task(self._relay(self._notice)), asyncio.create_task(self._measure())]
 
     async def stop(self) -> None:
-        """Finish the batch at hand, within a few seconds."""
+        """Finish the current batch, or cancel it after a few seconds."""
         self._stopping.set()
         if self._notice is not None:
             self._notice.give()
@@ -142,12 +150,12 @@ class Relay:
             await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def alive(self) -> str | None:
-        """Dead when a loop ended, which none does by itself."""
+        """Return a reason when a loop has ended, which never happens without an error."""
         ended = any(task.done() for task in self._tasks) and not self._stopping.is_set()
         return "the outbox's loop has ended" if ended else None
 
     def ready(self) -> str | None:
-        """Return what keeps the next row from being published, if only people can mend it."""
+        """Return why the next row can't be published, if only an operator can repair that."""
         return self._stuck
 
     async def _relay(self, notice: Notice) -> None:
@@ -157,8 +165,8 @@ class Relay:
             try:
                 published = await self._publish_next()
             except (Transient, *UNAVAILABLE) as error:
-                log.warning("outbox.waits", error=repr(error), again_in=pause)
-            except Exception as error:  # rows stay; the relay must not die over them
+                log.warning("outbox.unavailable", error=repr(error), retry_seconds=pause)
+            except Exception as error:  # the rows stay, and the relay goes on
                 self._stuck = f"the outbox's next row can't be published: {error!r}"
                 log.exception("outbox.stuck")
             else:
@@ -167,16 +175,16 @@ class Relay:
                 if published is None:
                     await self._wait(STANDBY_SECONDS)
                 elif not published and not self._stopping.is_set():
-                    await notice.wait(POLL_SECONDS if notice.heard else DEAF_POLL_SECONDS)
+                    await notice.wait(POLL_SECONDS if notice.heard else UNNOTIFIED_POLL_SECONDS)
                 continue
             await self._wait(pause)
             pause = min(pause * 2, MAX_PAUSE_SECONDS)
 
     async def _publish_next(self) -> int | None:
-        """Publish the oldest rows and delete them; return how many there were, None if another relay works.
+        """Publish and delete the oldest rows; return their number, or None if another relay is active.
 
-        When Kafka refuses a record for what it is, the next rounds take half as many rows each, down to the
-        one that is to blame: it is set aside with the reason, and those behind it go on.
+        When Kafka rejects a record, batches are halved until the rejected record is alone: it is set aside
+        with the reason, and the following rows are published.
         """
         if not await self._database.fetchval(*SQL.waiting()):
             return 0
@@ -185,7 +193,7 @@ class Relay:
                 return None
             rows = await connection.fetch(*SQL.next(count=self._size))
             try:
-                # Topic by topic: order matters per key, and a key belongs to one topic.
+                # By topic: only the order of a key's events matters, and a key belongs to one topic.
                 for topic, group in groupby(sorted(rows, key=_topic), key=_topic):
                     await self._publisher.publish_raw(
                         topic, [_record(row) for row in group], within=PUBLISH_SECONDS
@@ -230,5 +238,5 @@ def _record(row: Mapping[str, Any]) -> Record:
     )
 
 
-def _text(record: Record) -> dict[str, str]:
+def _header_texts(record: Record) -> dict[str, str]:
     return {name: (content or b"").decode() for name, content in record.headers}

@@ -1,6 +1,5 @@
 -- append --
--- Add rows, in the order of the arrays, and notify the relay when they are committed; the schema is the name of
--- the service they come from.
+-- Add rows in the order of the arrays, with the schema as their source, and notify the relay on commit.
 WITH added AS (
     INSERT INTO outbox (id, aggregatetype, aggregateid, type, payload, tenant, headers)
     SELECT id, :topic, key, type, payload, tenant,
@@ -13,25 +12,25 @@ WITH added AS (
 SELECT pg_notify(current_schema(), 'outbox');
 
 -- waiting --
--- Whether there is anything to publish.
+-- Return whether there is a row to publish.
 SELECT EXISTS (SELECT FROM outbox);
 
 -- lock --
--- Become the one relay of this schema until the transaction ends; a relay that hangs loses its turn.
+-- Become the active relay of this schema until the transaction ends; a relay that hangs loses its connection.
 SELECT pg_try_advisory_xact_lock(hashtext('endcap.outbox'), hashtext(current_schema())),
        set_config('idle_in_transaction_session_timeout', '30s', true);
 
 -- next --
--- The oldest rows.
+-- The oldest rows, in the order in which they were added.
 SELECT seq, aggregatetype AS topic, aggregateid AS key, payload::text AS payload, headers
 FROM outbox ORDER BY seq LIMIT :count;
 
 -- done --
--- Forget rows that Kafka has acknowledged.
+-- Delete rows that Kafka has acknowledged.
 DELETE FROM outbox WHERE seq = ANY(:rows::bigint[]);
 
 -- set_aside --
--- Move a row that Kafka refuses for what it is out of the way of the others.
+-- Move a row that Kafka rejects to another table, so that the following rows are published.
 WITH moved AS (
     DELETE FROM outbox WHERE seq = :seq
     RETURNING seq, id, aggregatetype, aggregateid, type, payload, tenant, headers, created_at
@@ -42,7 +41,7 @@ INSERT INTO outbox_set_aside (
 SELECT seq, id, aggregatetype, aggregateid, type, payload, tenant, headers, created_at, :reason FROM moved;
 
 -- backlog --
--- How many rows wait (counted up to a hundred thousand), how old the oldest is, and how many are set aside.
+-- The number of rows (at most 100000), the age of the oldest in seconds, and the number of rows set aside.
 SELECT (SELECT count(*) FROM (SELECT FROM outbox LIMIT 100000) AS counted) AS pending,
        coalesce(
            (SELECT extract(epoch FROM now() - created_at) FROM outbox ORDER BY seq LIMIT 1), 0

@@ -73,7 +73,7 @@ class Importer:
     async def failed(self, job: Job, sentence: str) -> None:
         """Mark an import as failed; `sentence` is its error message."""
         async with self._database.transaction() as connection:
-            ended = await self._imports.fail(connection, job.key, sentence, outage=job.outage)
+            ended = await self._imports.fail(connection, job.key, sentence, outage=job.is_outage)
             if ended is None:
                 return
             tenant, kind = ended

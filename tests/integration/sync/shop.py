@@ -116,5 +116,5 @@ def a_job(identity: str, pool: Pool, *, outage: bool = False) -> Job:
         progress={},
         owner="test",
         database=pool,
-        outage=outage,
+        is_outage=outage,
     )
