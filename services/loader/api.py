@@ -1,4 +1,4 @@
-"""HTTP: generations, and going back to an earlier one."""
+"""HTTP: generations, and rolling back to an earlier one."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,8 +9,8 @@ import structlog
 from fastapi import APIRouter, Body, Depends, Path, Query, Response
 from pydantic import BaseModel, Field
 
-from services.loader.domain import Served
-from services.loader.store import Activations, Caches, Generations, State
+from services.loader.domain import ActiveGenerations
+from services.loader.store import Activations, Caches, Generations, GenerationState
 from shared.auth import Authenticator, Principal
 from shared.errors import ApiError, Transient
 from shared.http.runtime import ErrorBody
@@ -25,7 +25,7 @@ class Recipe(BaseModel):
     """The lists of one recipe."""
 
     recipe: str
-    engine_recipe: str | None = Field(description="the recipe as the Personalize API calls it")
+    engine_recipe: str | None = Field(description="the name of the recipe in the Personalize API")
     rows: int = Field(description="lists")
     rejected: int = Field(description="lines that could not be used")
     active: bool = Field(description="whether these lists are served")
@@ -36,13 +36,13 @@ class Generation(BaseModel):
 
     generation: int = Field(description="the number of the run")
     status: Status
-    reason: str | None = Field(description="why it was refused or failed")
-    active: bool = Field(description="whether lists of it are served")
+    reason: str | None = Field(description="why it was refused, or why it failed")
+    active: bool = Field(description="whether any of its lists are served")
     rows: int
     rejected: int
     recipes: list[Recipe]
-    started_at: datetime | None = Field(description="when the run began")
-    received_at: datetime = Field(description="when the loader heard of it")
+    started_at: datetime | None = Field(description="when the run started")
+    received_at: datetime = Field(description="when the loader received the batch")
     loaded_at: datetime | None
 
 
@@ -69,17 +69,17 @@ class GenerationDetail(Generation):
 
 
 class ActivationAnswer(BaseModel):
-    """What is served now, or that a load has begun which will change it."""
+    """The generations that are served now; or that a load was queued, which will change them."""
 
     status: Literal["active", "loading"]
-    activation: int | None = Field(description="the number that this state of the pointers has")
+    activation: int | None = Field(description="the number of the activation, which grows with each")
     generations: dict[str, int] = Field(description="recipe → generation")
 
 
 class ActivationRequest(BaseModel):
-    """How to activate."""
+    """Options of an activation."""
 
-    force: bool = Field(False, description="load a refused generation in spite of how it looks")
+    force: bool = Field(False, description="load a refused generation despite the reason of its refusal")
 
 
 _UNKNOWN: dict[int | str, dict[str, Any]] = {
@@ -92,27 +92,30 @@ _CONFLICT: dict[int | str, dict[str, Any]] = {
 
 @dataclass(frozen=True, slots=True)
 class Operations:
-    """What the routes do."""
+    """The operations behind the routes."""
 
     database: Database
     generations: Generations
     activations: Activations
     caches: Caches
 
-    async def listed(self, tenant: str, limit: int) -> list[Mapping[str, Any]]:
-        """The newest generations."""
-        return await self.generations.listed(tenant, limit=limit)
+    async def list_newest(self, tenant: str, limit: int) -> list[Mapping[str, Any]]:
+        """Return the newest generations of a tenant."""
+        return await self.generations.list_newest(tenant, limit=limit)
 
     async def detail(self, tenant: str, generation: int) -> dict[str, Any]:
-        """One generation."""
-        found = await self.generations.listed(tenant, generation=generation)
-        if not found:
+        """Return a generation with its first rejected lines; ApiError 404 if the tenant has none such."""
+        rows = await self.generations.list_newest(tenant, generation=generation)
+        if not rows:
             raise _unknown(generation)
         lines = await self.generations.rejected_lines(generation)
-        return {**found[0], "rejected_lines": lines}
+        return {**rows[0], "rejected_lines": lines}
 
     async def activate(self, tenant: str, generation: int, *, force: bool) -> ActivationAnswer:
-        """Serve a loaded generation at once; load one that was refused or failed, if that is asked."""
+        """Activate a loaded generation; queue another load of a failed one, or of a refused one with `force`.
+
+        Raises ApiError 404 for an unknown generation, and 409 for one that can't be loaded.
+        """
         async with self.database.transaction() as connection:
             await self.activations.lock(connection, tenant)
             state = await self.generations.state(connection, tenant, generation)
@@ -120,19 +123,19 @@ class Operations:
                 raise _unknown(generation)
             if state.status != "loaded":
                 _require_loadable(generation, state, force=force)
-                await self.generations.load_again(connection, tenant, generation, force=force)
+                await self.generations.queue_reload(connection, tenant, generation, force=force)
                 return ActivationAnswer(status="loading", activation=None, generations={})
-            served = await self.activations.by_request(connection, tenant, generation)
-        await self._follow(served)
-        return ActivationAnswer(status="active", activation=served.activation, generations=served.generations)
+            active = await self.activations.activate(connection, tenant, generation)
+        await self._set_pointer(active)
+        return ActivationAnswer(status="active", activation=active.activation, generations=active.generations)
 
-    async def _follow(self, served: Served) -> None:
-        """Move Redis's pointer too, if it can be done at once; else the worker does within seconds."""
+    async def _set_pointer(self, active: ActiveGenerations) -> None:
+        """Set the pointer in Redis, if Redis has the lists; otherwise the worker does so within seconds."""
         try:
-            if await self.caches.is_filled(served.tenant, served.generations.values()):
-                await self.caches.point(served)
-        except Transient as away:
-            log.warning("loader.redis_away", tenant=served.tenant, error=str(away))
+            if await self.caches.is_filled(active.tenant, active.generations.values()):
+                await self.caches.set_pointer(active)
+        except Transient as error:
+            log.warning("loader.redis_unavailable", tenant=active.tenant, error=str(error))
 
 
 def _unknown(generation: int) -> ApiError:
@@ -140,11 +143,11 @@ def _unknown(generation: int) -> ApiError:
     return ApiError(404, "UnknownGeneration", detail)
 
 
-def _require_loadable(generation: int, state: State, *, force: bool) -> None:
-    """Raise 409 unless the generation may be loaded again: it failed, or was refused and is forced."""
+def _require_loadable(generation: int, state: GenerationState, *, force: bool) -> None:
+    """Raise ApiError 409 unless the generation has failed, or was refused and `force` is set."""
     if state.loadable and (state.status == "failed" or (state.status == "refused" and force)):
         return
-    why = {
+    problem = {
         "queued": "is about to be loaded; wait until it is",
         "loading": "is being loaded; wait until it is",
         "refused": f'was refused: {state.reason}. Send {{"force": true}} to load it all the same',
@@ -152,11 +155,11 @@ def _require_loadable(generation: int, state: State, *, force: bool) -> None:
         "dropping": "was dropped to make room for newer ones; start a new run",
         "dropped": "was dropped to make room for newer ones; start a new run",
     }[state.status]
-    raise ApiError(409, "NotLoaded", f"Generation {generation} {why}.")
+    raise ApiError(409, "NotLoaded", f"Generation {generation} {problem}.")
 
 
 def router(authenticator: Authenticator, operations: Operations) -> APIRouter:
-    """The loader's routes."""
+    """Return the routes of the loader."""
     routes = APIRouter(prefix="/v1/generations", tags=["generations"])
     Reader = Annotated[Principal, Depends(authenticator.require("read"))]  # noqa: N806
     Administrator = Annotated[Principal, Depends(authenticator.require("admin"))]  # noqa: N806
@@ -167,14 +170,13 @@ def router(authenticator: Authenticator, operations: Operations) -> APIRouter:
         principal: Reader, limit: Annotated[int, Query(ge=1, le=1000)] = 100
     ) -> GenerationsPage:
         """List the newest generations of the tenant, with their recipes and what was refused."""
-        found = await operations.listed(principal.own_tenant, limit)
-        return GenerationsPage.model_validate({"generations": found})
+        generations = await operations.list_newest(principal.own_tenant, limit)
+        return GenerationsPage.model_validate({"generations": generations})
 
     @routes.get("/{generation}", operation_id="get_generation", responses=_UNKNOWN)
     async def get_generation(principal: Reader, generation: Number) -> GenerationDetail:
         """Show one generation and up to 100 of its rejected lines."""
-        found = await operations.detail(principal.own_tenant, generation)
-        return GenerationDetail.model_validate(found)
+        return GenerationDetail.model_validate(await operations.detail(principal.own_tenant, generation))
 
     @routes.post(
         "/{generation}/activate",
@@ -191,7 +193,7 @@ def router(authenticator: Authenticator, operations: Operations) -> APIRouter:
         response: Response,
         request: Annotated[ActivationRequest | None, Body()] = None,
     ) -> ActivationAnswer:
-        """Serve this generation from now on, all its recipes at once: the way back to an earlier one."""
+        """Serve this generation from now on, all its recipes at once; also to roll back to an earlier one."""
         force = request is not None and request.force
         answer = await operations.activate(principal.own_tenant, generation, force=force)
         response.status_code = 200 if answer.status == "active" else 202

@@ -1,4 +1,4 @@
-"""Composition root: what the loader is made of, and which topic goes where."""
+"""Composition root of the loader: its processes, and the handler of each topic."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from services.loader import api
 from services.loader.domain import Limits
 from services.loader.handlers import Handlers
 from services.loader.settings import Settings
-from services.loader.store import Activations, Caches, Cleaning, Erasures, Files, Generations
-from services.loader.worker import Following, Loading
+from services.loader.store import Activations, Caches, Erasures, Files, GenerationCleanup, Generations
+from services.loader.worker import LoadJob, RedisFollower
 from shared import redis, s3
 from shared.auth import Authenticator
 from shared.events.topics import BATCHES, CACHES, ERASURE_RECEIPTS, ERASURES
@@ -20,11 +20,11 @@ from shared.outbox import Relay
 from shared.periodic_task import PeriodicTask
 from shared.postgres import Database
 
-DESCRIPTION = "Generations of recommendations: what is served, what was refused and why, and the way back."
+DESCRIPTION = "Generations of recommendations: what is served, what was refused and why, and rollback."
 
 
 def build(settings: Settings) -> FastAPI:
-    """The HTTP process. It needs Postgres alone; Redis follows what it decides."""
+    """Return the HTTP process. It needs only Postgres; Redis follows."""
     database = Database(settings.postgres, "loader")
     requests = database.for_requests()
     authenticator = Authenticator(requests, settings.auth)
@@ -44,12 +44,12 @@ def build(settings: Settings) -> FastAPI:
 
 
 def worker(settings: Settings) -> FastAPI:
-    """The process that loads, follows, cleans and relays."""
+    """Return the worker: load jobs, the Redis follower, the cleanup and the outbox relay."""
     database = Database(settings.postgres, "loader")
     generations, activations = Generations(database), Activations(database)
     client = redis.client(settings.redis)
     caches, erasures = Caches(client, database), Erasures(client, database)
-    loading = Loading(
+    load_job = LoadJob(
         database=database,
         generations=generations,
         activations=activations,
@@ -64,8 +64,8 @@ def worker(settings: Settings) -> FastAPI:
     )
     jobs = JobWorker(
         database,
-        {"load": loading.load},
-        failed=loading.failed,
+        {"load": load_job.run},
+        failed=load_job.failed,
         concurrency=settings.load_concurrency,
     )
     handlers = Handlers(generations, erasures, settings.s3.endcap_data_bucket)
@@ -73,16 +73,16 @@ def worker(settings: Settings) -> FastAPI:
     consumer.subscribe(BATCHES, handlers.batches)
     consumer.subscribe(ERASURES, handlers.erasures_requested)
     publisher = Publisher(settings.kafka, "loader", [CACHES, ERASURE_RECEIPTS])
-    following = Following(activations, caches)
-    cleaning = Cleaning(database, caches, keep=settings.keep_generations)
+    follower = RedisFollower(activations, caches)
+    cleanup = GenerationCleanup(database, caches, keep=settings.keep_generations)
     return application(
         "loader",
         parts=[
             database,
             publisher,
             Relay(database, publisher),
-            PeriodicTask("redis-follower", following.follow, seconds=settings.follow_seconds),
-            PeriodicTask("cleaner", cleaning.clean, seconds=settings.clean_seconds),
+            PeriodicTask("redis-follower", follower.run, seconds=settings.follow_seconds),
+            PeriodicTask("cleaner", cleanup.run, seconds=settings.clean_seconds),
             jobs,
             consumer,
         ],

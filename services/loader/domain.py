@@ -1,4 +1,4 @@
-"""What a batch must be to become a generation: the manifest, its lines, and the reasons to refuse."""
+"""The rules for a batch to become a generation: its manifest, its lines, and the reasons for a refusal."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 from shared.errors import Permanent
 
 RecipeName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]{1,64}$")]
-LONGEST_ID = 256
-# The input field that names a list, by recipe; a recipe of somebody's own may use any of the three.
+MAX_ID_CHARACTERS = 256
+# The input field with the id of a list, by recipe; other recipes may use any of the three.
 _ID_FIELDS = {
     "user-personalization": ("userId",),
     "item-affinity": ("userId",),
@@ -26,15 +26,15 @@ _ID_FIELDS = {
 RECIPES_WITHOUT_USERS = ("similar-items", "popularity")
 """Recipes whose lists belong to no user; every other recipe may have lists of users."""
 _ANY_ID_FIELD = ("userId", "itemId", "listId")
-_TEXT_KEPT = 1000
+MAX_TEXT_CHARACTERS = 1000
 
 
-class Refused(Permanent):
-    """The batch may not become a generation; the message says why and what to do."""
+class BatchRefused(Permanent):
+    """The batch must not become a generation; the message says why, and what to do."""
 
 
 class ManifestFile(BaseModel):
-    """One file of batch output, as it was when the manifest was written."""
+    """A file of batch output, as it was when the manifest was written."""
 
     model_config = ConfigDict(frozen=True)
     key: str = Field(min_length=1)
@@ -56,12 +56,12 @@ class ManifestRecipe(BaseModel):
 
     @property
     def rows(self) -> int:
-        """The lines of all files."""
+        """The number of lines of all files."""
         return sum(file.rows for file in self.files)
 
 
 class Manifest(BaseModel):
-    """The page that was written last: what belongs to the run, with its lines and checksums."""
+    """The manifest of a run, which is written last: its files, their numbers of lines and checksums."""
 
     model_config = ConfigDict(frozen=True)
     version: int
@@ -73,18 +73,20 @@ class Manifest(BaseModel):
 
     @classmethod
     def read(cls, text: bytes, *, tenant: str, run: int) -> Self:
-        """Parse a manifest and check that it is the one of this run. Raises Refused."""
+        """Parse a manifest; BatchRefused when it is invalid, or belongs to another run."""
         try:
             manifest = cls.model_validate_json(text)
         except ValidationError as error:
             first = error.errors()[0]
             where = ".".join(map(str, first["loc"]))
-            raise Refused(f"the manifest of run {run} is broken: {where} {first['msg']}") from error
+            raise BatchRefused(f"the manifest of run {run} is broken: {where} {first['msg']}") from error
         if manifest.version != 1:
-            raise Refused(f"the manifest of run {run} has version {manifest.version}; 1 is known here")
+            raise BatchRefused(
+                f"the manifest of run {run} has version {manifest.version}; only version 1 is supported"
+            )
         if (manifest.tenant, manifest.run) != (tenant, run):
-            whose = f"run {manifest.run} of tenant {manifest.tenant}"
-            raise Refused(f"the manifest of run {run} of tenant {tenant} is that of {whose}")
+            owner = f"run {manifest.run} of tenant {manifest.tenant}"
+            raise BatchRefused(f"the manifest of run {run} of tenant {tenant} is that of {owner}")
         for recipe in manifest.recipes.values():
             for file in recipe.files:
                 require_own_key(file.key, tenant)
@@ -92,14 +94,14 @@ class Manifest(BaseModel):
 
 
 def require_own_key(key: str, tenant: str) -> None:
-    """Raise Refused for an object outside the tenant's prefix."""
+    """Raise BatchRefused for an object outside the prefix of the tenant."""
     if not key.startswith(f"{tenant}/") or ".." in key.split("/"):
-        raise Refused(f"the object {key} does not belong to tenant {tenant}")
+        raise BatchRefused(f"the object {key} does not belong to tenant {tenant}")
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
-    """One list: `items` is the JSON `[[item id, score], ...]`, best first."""
+class RecommendationList:
+    """The recommendations for one id: `items` is the JSON `[[item id, score], ...]`, best first."""
 
     id: str
     items: bytes
@@ -107,8 +109,8 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class Reject:
-    """One line that can't be used."""
+class RejectedLine:
+    """A line of batch output without a valid list."""
 
     recipe: str
     file: str
@@ -117,52 +119,52 @@ class Reject:
     text: str
 
 
-class Unusable(ValueError):
-    """A line that holds no list; the message goes on after "line 7 of file"."""
+class InvalidLine(ValueError):
+    """A line without a valid list; the message continues "line 7 of file"."""
 
 
-def parsed(line: bytes, recipe: str) -> Entry:
-    """One line of Personalize batch output as a list. Raises Unusable."""
+def parse_line(line: bytes, recipe: str) -> RecommendationList:
+    """Parse a line of Personalize batch output; InvalidLine when it has no list."""
     try:
         document = orjson.loads(line)
     except orjson.JSONDecodeError as error:
-        raise Unusable(f"is not JSON: {error}") from error
+        raise InvalidLine(f"is not JSON: {error}") from error
     if not isinstance(document, dict):
-        raise Unusable("is not a JSON object")
+        raise InvalidLine("is not a JSON object")
     if document.get("error") is not None:
-        raise Unusable(f"has the error {document['error']!r}")
+        raise InvalidLine(f"has the error {document['error']!r}")
     identifier = _identifier(document.get("input"), recipe)
     output = document.get("output")
     items = output.get("recommendedItems") if isinstance(output, dict) else None
     if not isinstance(items, list) or not _are_ids(items):
-        raise Unusable("has no output.recommendedItems that is a list of ids")
+        raise InvalidLine("has no output.recommendedItems that is a list of ids")
     assert isinstance(output, dict)
     scores = _scores(output.get("scores"), len(items))
-    return Entry(identifier, orjson.dumps([*zip(items, scores, strict=True)]), items)
+    return RecommendationList(identifier, orjson.dumps([*zip(items, scores, strict=True)]), items)
 
 
-def _identifier(given: Any, recipe: str) -> str:
+def _identifier(input_: Any, recipe: str) -> str:
     names = _ID_FIELDS.get(recipe, _ANY_ID_FIELD)
-    found = next((given[name] for name in names if name in given), None) if isinstance(given, dict) else None
-    if not _is_id(found):
-        raise Unusable(f"has no input.{' or '.join(names)} of 1 to {LONGEST_ID} characters")
-    return str(found)
+    values = [input_[name] for name in names if name in input_] if isinstance(input_, dict) else []
+    if not values or not _is_id(values[0]):
+        raise InvalidLine(f"has no input.{' or '.join(names)} of 1 to {MAX_ID_CHARACTERS} characters")
+    return str(values[0])
 
 
-def _scores(given: Any, count: int) -> list[float]:
-    """The scores; recipes without any (Similar-Items) get 1/rank, so that sorting keeps the order."""
-    if given is None:
+def _scores(scores: Any, count: int) -> list[float]:
+    """Return the scores, or 1/rank for a recipe without scores, so that sorting keeps the order."""
+    if scores is None:
         return [round(1 / rank, 7) for rank in range(1, count + 1)]
-    if not isinstance(given, list) or len(given) != count or not _are_scores(given):
-        raise Unusable("has output.scores that are not one number for each item")
-    return given
+    if not isinstance(scores, list) or len(scores) != count or not _are_scores(scores):
+        raise InvalidLine("has output.scores that are not one number for each item")
+    return scores
 
 
 def _is_id(value: Any) -> bool:
-    return isinstance(value, str) and 0 < len(value) <= LONGEST_ID and "\x00" not in value
+    return isinstance(value, str) and 0 < len(value) <= MAX_ID_CHARACTERS and "\x00" not in value
 
 
-# A batch has millions of items, so the loops over them are those of C.
+# A batch has millions of items, so these functions use loops that are written in C.
 
 
 def _are_ids(values: list[Any]) -> bool:
@@ -171,34 +173,34 @@ def _are_ids(values: list[Any]) -> bool:
     if set(map(type, values)) != {str}:
         return False
     lengths = [*map(len, values)]
-    return min(lengths) > 0 and max(lengths) <= LONGEST_ID and "\x00" not in "".join(values)
+    return min(lengths) > 0 and max(lengths) <= MAX_ID_CHARACTERS and "\x00" not in "".join(values)
 
 
 def _are_scores(values: list[Any]) -> bool:
-    # JSON's `true` is a bool, which is no float and no int by type; a sum is finite if each score is.
+    # Types are compared exactly, since bool is a subclass of int. The sum is finite only if each score is.
     return set(map(type, values)) <= {int, float} and math.isfinite(sum(values))
 
 
 @dataclass
-class Tally:
-    """What a load has seen so far."""
+class LoadCounts:
+    """Counts of the lines that a load has read, by recipe, with the rejected lines and all item ids."""
 
     lines: Counter[str] = field(default_factory=Counter)
     rows: Counter[str] = field(default_factory=Counter)
     rejected: Counter[str] = field(default_factory=Counter)
-    rejects: list[Reject] = field(default_factory=list)
+    rejects: list[RejectedLine] = field(default_factory=list)
     items: set[str] = field(default_factory=set)
-    most_kept: int = 10_000
+    max_rejects: int = 10_000
 
-    def take(self, recipe: str, file: str, number: int, line: bytes) -> Entry | None:
-        """Count one line; None when it can't be used."""
+    def add(self, recipe: str, file: str, number: int, line: bytes) -> RecommendationList | None:
+        """Count a line and return its list; None for a rejected line."""
         self.lines[recipe] += 1
         try:
-            entry = parsed(line, recipe)
-        except Unusable as reason:
+            entry = parse_line(line, recipe)
+        except InvalidLine as reason:
             self.rejected[recipe] += 1
-            if len(self.rejects) < self.most_kept:
-                self.rejects.append(Reject(recipe, file, number, str(reason), _shown(line)))
+            if len(self.rejects) < self.max_rejects:
+                self.rejects.append(RejectedLine(recipe, file, number, str(reason), _shown(line)))
             return None
         self.rows[recipe] += 1
         self.items.update(entry.item_ids)
@@ -206,63 +208,68 @@ class Tally:
 
 
 def _shown(line: bytes) -> str:
-    """The beginning of a line, as text that Postgres can hold."""
-    return line[:_TEXT_KEPT].decode("utf-8", "replace").replace("\x00", "\ufffd")
+    """Return the start of a line as text that Postgres accepts."""
+    return line[:MAX_TEXT_CHARACTERS].decode("utf-8", "replace").replace("\x00", "\ufffd")
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How much a batch may differ from what is expected of it."""
+    """Limits for the plausibility of a batch, as shares from 0 to 1."""
 
     least_share_of_last: float
     most_unknown_items: float
     most_rejected_lines: float
 
 
-def require_complete(manifest: Manifest, tally: Tally) -> None:
-    """Raise Refused when the lines aren't those that the manifest counts; nothing overrides this."""
+def require_complete(manifest: Manifest, counts: LoadCounts) -> None:
+    """Raise BatchRefused when files lack lines, or no list is valid; `force` does not override it."""
     for name, recipe in manifest.recipes.items():
-        if tally.lines[name] != recipe.rows:
-            raise Refused(
-                f"the files of {name} have {tally.lines[name]} lines, but the manifest says "
-                f"{recipe.rows}: the run's output is torn; start a new run"
+        if counts.lines[name] != recipe.rows:
+            raise BatchRefused(
+                f"the files of {name} have {counts.lines[name]} lines, but the manifest says "
+                f"{recipe.rows}: the output of the run is incomplete; start a new run"
             )
-    if not tally.rows.total():
-        raise Refused("the batch holds no list that can be used")
+    if not counts.rows.total():
+        raise BatchRefused("the batch holds no list that can be used")
 
 
 def require_plausible(
-    manifest: Manifest, tally: Tally, limits: Limits, *, last_rows: Mapping[str, int], unknown_items: int
+    manifest: Manifest,
+    counts: LoadCounts,
+    limits: Limits,
+    *,
+    last_rows: Mapping[str, int],
+    unknown_items: int,
 ) -> None:
-    """Raise Refused when a batch is whole but looks wrong. A person may load it in spite of that."""
-    anyway = 'activate it with {"force": true} if this is as it should be'
-    for name, lines in tally.lines.items():
-        rejected = tally.rejected[name]
+    """Raise BatchRefused for a complete batch that is implausible; `force` overrides it."""
+    override = 'activate it with {"force": true} if this is as it should be'
+    for name, lines in counts.lines.items():
+        rejected = counts.rejected[name]
         if rejected > limits.most_rejected_lines * lines:
-            first = next(reject for reject in tally.rejects if reject.recipe == name)
-            raise Refused(
+            first = next(reject for reject in counts.rejects if reject.recipe == name)
+            raise BatchRefused(
                 f"{rejected} of {lines} lines of {name} can't be used (more than "
                 f"{limits.most_rejected_lines:.1%}); line {first.line} of {first.file} {first.reason}; "
-                f"{anyway}"
+                f"{override}"
             )
-    # Not the tally's: a recipe whose files are empty has no line there, and it lost all of its lists.
+    # By the manifest: `counts` has no entry for a recipe whose files are empty, which has lost all its lists.
     for name in manifest.recipes:
-        last, rows = last_rows.get(name, 0), tally.rows[name]
+        last, rows = last_rows.get(name, 0), counts.rows[name]
         if rows < limits.least_share_of_last * last:
-            raise Refused(
+            raise BatchRefused(
                 f"{name} has {rows} lists, fewer than {limits.least_share_of_last:.0%} of the "
-                f"{last} that are served now; {anyway}"
+                f"{last} that are served now; {override}"
             )
-    if unknown_items > limits.most_unknown_items * len(tally.items):
-        raise Refused(
-            f"{unknown_items} of the {len(tally.items)} items recommended are not in the catalogue "
-            f"(more than {limits.most_unknown_items:.0%}); import the items, or {anyway}"
+    if unknown_items > limits.most_unknown_items * len(counts.items):
+        raise BatchRefused(
+            f"{unknown_items} of the {len(counts.items)} items recommended are not in the catalogue "
+            f"(more than {limits.most_unknown_items:.0%}); import the items, or {override}"
         )
 
 
 @dataclass(frozen=True, slots=True)
-class Served:
-    """What a tenant's clients should get: of each recipe its generation, since an activation."""
+class ActiveGenerations:
+    """The generation of each recipe that a tenant serves since an activation."""
 
     tenant: str
     activation: int

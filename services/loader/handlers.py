@@ -1,4 +1,4 @@
-"""What happens when a run has ended."""
+"""Handlers of the end of training runs and of erasure requests."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from shared.kafka import Tombstone
 
 @dataclass(frozen=True, slots=True)
 class Handlers:
-    """Takes what the trainer says; the work itself is a job of the worker."""
+    """Records batches, which a job of the worker loads, and erases users."""
 
     generations: Generations
     erasures: Erasures
     bucket: str
 
     async def batches(self, events: Sequence[Event]) -> None:
-        """One poll of batches-v1."""
+        """Handle the records of one poll of batches-v1."""
         for event in events:
             match event:
                 case BatchCompleted():
@@ -39,12 +39,12 @@ class Handlers:
                 await self.erasures.erase(event)
 
     async def batch_completed(self, batch: BatchCompleted) -> None:
-        """Have the batch loaded, once. Raises Permanent for a batch that is not where it belongs."""
+        """Queue the load of a batch, once; Permanent for a batch outside the bucket, or of another tenant."""
         if batch.bucket != self.bucket:
-            raise Permanent(f"run {batch.run} lies in {batch.bucket}, not in {self.bucket}")
+            raise Permanent(f"run {batch.run} is in bucket {batch.bucket}, not in {self.bucket}")
         require_own_key(batch.manifest, batch.tenant)
         await self.generations.receive(batch)
 
     async def batch_failed(self, batch: BatchFailed) -> None:
-        """Keep the reason where people look for the generation."""
+        """Record a failed generation with its reason."""
         await self.generations.receive_failure(batch)

@@ -1,4 +1,4 @@
-"""What the loader measures."""
+"""Metrics of the loader."""
 
 from __future__ import annotations
 
@@ -18,5 +18,5 @@ LOAD_SECONDS = histogram(
     buckets=(0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0),
 )
 REDIS_BEHIND = gauge(
-    "endcap_loader_redis_behind", "Tenants of which Redis does not say yet what Postgres says."
+    "endcap_loader_redis_behind", "Tenants whose lists or pointer in Redis are not up to date with Postgres."
 )

@@ -1,61 +1,61 @@
 -- receive --
--- A finished run becomes a generation to be loaded; nothing when it is known already.
+-- Add a queued generation for a finished run; no row when it exists already.
 INSERT INTO generations (generation, tenant, status, bucket, manifest, started_at)
 VALUES (:generation, :tenant, 'queued', :bucket, :manifest, :started_at)
 ON CONFLICT (generation) DO NOTHING
 RETURNING generation;
 
 -- receive_failure --
--- A run that ended without lists, so that whoever looks for its number finds the reason.
+-- Add a failed generation, with the reason, for a run without lists.
 INSERT INTO generations (generation, tenant, status, reason)
 VALUES (:generation, :tenant, 'failed', :reason)
 ON CONFLICT (generation) DO NOTHING;
 
 -- owner --
--- Whose run a number is.
+-- The tenant of a run.
 SELECT tenant FROM generations WHERE generation = :generation;
 
--- begin_loading --
--- The load begins, or begins again after it was cut off.
+-- start_load --
+-- Set a generation to loading, also after an interrupted load.
 UPDATE generations SET status = 'loading'
 WHERE generation = :generation AND status IN ('queued', 'loading');
 
 -- generation_to_load --
--- What the load of a generation needs to know.
+-- The data of a generation that its load needs.
 SELECT generation, tenant, status, reason, bucket, manifest, loads, rows
 FROM generations WHERE generation = :generation;
 
 -- make_staging --
--- A new table beside `lists`, for one attempt.
+-- Create a staging table for one attempt and return its name.
 SELECT make_staging(:tenant, :generation, :attempt);
 
 -- index_staging --
--- The primary key of a filled table; fails when an id has two lists.
+-- Build the primary key of a filled table; an error when an id has two lists.
 SELECT index_staging(:staging);
 
 -- attach_staging --
--- The filled table becomes the generation's partition.
+-- Attach a filled table as the partition of a generation.
 SELECT attach_staging(:staging, :generation);
 
 -- last_rows --
--- How many lists each recipe of the tenant serves now.
+-- The number of active lists of each recipe of a tenant.
 SELECT a.recipe, r.rows
 FROM active a JOIN generation_recipes r ON r.generation = a.generation AND r.recipe = a.recipe
 WHERE a.tenant = :tenant;
 
 -- unknown_items --
--- How many of these items the tenant's catalogue doesn't have, and whether there is a catalogue.
+-- How many of these items are not in the catalogue of the tenant, and whether it has a catalogue.
 SELECT count(*) FILTER (WHERE known.item_id IS NULL) AS unknown,
        EXISTS (SELECT FROM sync.items_v1 WHERE tenant = :tenant) AS catalogue
 FROM unnest(:items::text[]) AS listed (item_id)
 LEFT JOIN sync.items_v1 known ON known.tenant = :tenant AND known.item_id = listed.item_id;
 
 -- lock_loading --
--- The generation, if its load is still to be finished; nobody else decides about it meanwhile.
+-- Lock a generation that is still loading until the end of the transaction.
 SELECT generation FROM generations WHERE generation = :generation AND status = 'loading' FOR UPDATE;
 
 -- add_recipe --
--- One recipe of a generation, with the job that made it.
+-- Add a recipe of a generation, with the batch job that wrote it.
 INSERT INTO generation_recipes (
     generation, recipe, rows, rejected, engine_recipe, job_name, job_arn, started_at, completed_at
 )
@@ -65,38 +65,38 @@ VALUES (
 ON CONFLICT (generation, recipe) DO UPDATE
 SET rows = excluded.rows, rejected = excluded.rejected;
 
--- forget_rejects --
--- An earlier load's rejected lines make room for this one's.
+-- delete_rejects --
+-- Delete the rejected lines of an earlier load.
 DELETE FROM rejects WHERE generation = :generation;
 
 -- finish_loading --
--- The generation is whole and can be served.
+-- Set a generation to loaded.
 UPDATE generations
 SET status = 'loaded', reason = NULL, rows = :rows, rejected = :rejected, loaded_at = now()
 WHERE generation = :generation;
 
 -- refuse --
--- The generation will not be served, and this is why.
+-- Set a generation to refused, with the reason.
 UPDATE generations SET status = 'refused', reason = :reason, rejected = :rejected
 WHERE generation = :generation AND status IN ('queued', 'loading');
 
 -- fail --
--- The load did not come to an end, and this is why.
+-- Set a generation to failed, with the reason.
 UPDATE generations SET status = 'failed', reason = :reason
 WHERE generation = :generation AND status IN ('queued', 'loading');
 
--- load_again --
--- A generation that was refused, or whose load failed, gets another load.
+-- queue_reload --
+-- Queue another load of a generation that was refused, or whose load failed; return the number of loads.
 UPDATE generations SET status = 'queued', reason = NULL, loads = loads + 1
 WHERE generation = :generation AND status IN ('refused', 'failed') AND manifest IS NOT NULL
 RETURNING loads;
 
 -- lock_tenant --
--- Activations and drops of a tenant's generations happen one after the other.
+-- Lock the activations and drops of a tenant's generations until the end of the transaction.
 SELECT pg_advisory_xact_lock(hashtextextended('loader.activate:' || :tenant, 0));
 
--- may_activate_itself --
--- Whether a loaded generation is the newest of its tenant and was never activated by its load.
+-- may_activate_after_load --
+-- Return whether a loaded generation is the newest of its tenant and was never activated by its load.
 SELECT g.status = 'loaded'
    AND NOT EXISTS (
        SELECT FROM generations newer
@@ -110,7 +110,7 @@ SELECT g.status = 'loaded'
 FROM generations g WHERE g.generation = :generation;
 
 -- is_active --
--- Whether all recipes of a generation point to it.
+-- Return whether a generation is the active one of all its recipes.
 SELECT NOT EXISTS (
     SELECT FROM generation_recipes r
     LEFT JOIN active a
@@ -119,16 +119,16 @@ SELECT NOT EXISTS (
 );
 
 -- lock_generation --
--- The state of one of the tenant's generations, which nobody else changes meanwhile.
+-- Lock a generation of a tenant until the end of the transaction, and return its state.
 SELECT status, reason, manifest IS NOT NULL AS loadable
 FROM generations WHERE generation = :generation AND tenant = :tenant FOR UPDATE;
 
 -- next_activation --
--- The number of the tenant's next activation: numbers only grow.
+-- The number of the next activation of a tenant; numbers only grow.
 SELECT coalesce(max(activation), 0) + 1 FROM activations WHERE tenant = :tenant;
 
--- point --
--- All recipes of the generation point to it.
+-- set_active --
+-- Make a generation the active one of all its recipes.
 INSERT INTO active (tenant, recipe, generation, activation, activated_at)
 SELECT :tenant, recipe, generation, :activation, :now
 FROM generation_recipes WHERE generation = :generation
@@ -137,31 +137,31 @@ SET generation = excluded.generation, activation = excluded.activation,
     activated_at = excluded.activated_at;
 
 -- active --
--- Which generation of each recipe of the tenant is served.
+-- The active generation of each recipe of a tenant.
 SELECT recipe, generation, activation FROM active WHERE tenant = :tenant ORDER BY recipe;
 
 -- add_activation --
--- One line of the tenant's history.
+-- Add an activation to the history of a tenant.
 INSERT INTO activations (tenant, activation, generation, cause, generations, activated_at)
 VALUES (:tenant, :activation, :generation, :cause, :generations, :now);
 
--- actives --
--- What Redis should say of every tenant.
+-- active_generations --
+-- The state that Redis must have, of every tenant.
 SELECT a.tenant, max(a.activation) AS activation, jsonb_object_agg(a.recipe, a.generation) AS generations,
        jsonb_object_agg(a.generation::text, g.rows) AS rows
 FROM active a JOIN generations g USING (generation)
 GROUP BY a.tenant;
 
 -- entries --
--- Every list of a generation, as the bytes that Redis keeps.
+-- All lists of a generation, as bytes for Redis.
 SELECT recipe, id, convert_to(items::text, 'UTF8') AS items FROM lists WHERE generation = :generation;
 
 -- tenants --
--- Everybody who has generations.
+-- The tenants that have generations.
 SELECT DISTINCT tenant FROM generations;
 
--- give_up --
--- Generations beyond those to be kept, neither served nor about to be, are to be dropped.
+-- mark_for_dropping --
+-- Mark generations for dropping that are beyond those to keep, not active and without a pending load.
 UPDATE generations SET status = 'dropping'
 WHERE generation IN (
     SELECT generation FROM (
@@ -179,7 +179,7 @@ WHERE generation IN (
 );
 
 -- to_drop --
--- Generations that are to be dropped, and whether their partition is still attached.
+-- Generations marked for dropping, and whether their partition is still attached.
 SELECT g.generation, g.tenant, 'lists_' || g.generation AS partition,
        c.oid IS NOT NULL AS present, c.relispartition IS TRUE AS attached
 FROM generations g
@@ -188,7 +188,7 @@ WHERE g.status = 'dropping'
 ORDER BY g.generation;
 
 -- detach_commands --
--- Commands that detach partitions without stopping readers; one that was cut off is finished first.
+-- Commands that detach partitions without blocking readers; an interrupted one is finished first.
 SELECT format(
     'ALTER TABLE loader.lists DETACH PARTITION loader.%I %s',
     c.relname, CASE WHEN i.inhdetachpending THEN 'FINALIZE' ELSE 'CONCURRENTLY' END
@@ -200,19 +200,19 @@ WHERE i.inhparent = 'loader.lists'::regclass AND (i.inhdetachpending OR g.status
 ORDER BY i.inhdetachpending DESC, c.relname;
 
 -- detached_entries_command --
--- The ids of a detached partition, whose keys Redis is to forget.
+-- A command that selects the ids of a detached partition, whose keys are deleted from Redis.
 SELECT format('SELECT recipe, id FROM loader.%I', :partition::text) AS command;
 
 -- drop_detached --
--- A table that belongs to no generation any more.
+-- Drop a table that no generation uses.
 SELECT drop_detached(:detached);
 
 -- dropped --
--- The generation is gone; its line in the history stays.
+-- Set a generation to dropped; its row stays as history.
 UPDATE generations SET status = 'dropped' WHERE generation = :generation AND status = 'dropping';
 
 -- leftovers --
--- Tables of loads that were cut off and aren't going on.
+-- Staging tables of interrupted loads that no job continues.
 SELECT c.relname AS staging
 FROM pg_class c
 JOIN generations g ON g.generation = split_part(c.relname, '_', 2)::bigint
@@ -225,16 +225,16 @@ WHERE c.relnamespace = 'loader'::regnamespace AND c.relkind = 'r' AND NOT c.reli
         AND c.relname = format('lists_%s_%s', g.generation, (j.payload ->> 'load')::int * 1000 + j.attempts)
   );
 
--- only_one_cleans --
--- Whether this process may clean up: one at a time.
+-- lock_cleanup --
+-- Return whether this process may clean up; one at a time may.
 SELECT pg_try_advisory_lock(hashtextextended('loader.clean', 0));
 
--- done_cleaning --
--- Let the next one clean up.
+-- unlock_cleanup --
+-- Let another process clean up.
 SELECT pg_advisory_unlock(hashtextextended('loader.clean', 0));
 
 -- generations --
--- The tenant's newest generations, with their recipes.
+-- The newest generations of a tenant, with their recipes.
 SELECT g.generation, g.status, g.reason, g.rows, g.rejected, g.started_at, g.received_at, g.loaded_at,
        EXISTS (SELECT FROM active a WHERE a.generation = g.generation) AS active,
        coalesce((
@@ -253,16 +253,16 @@ ORDER BY g.generation DESC
 LIMIT :limit;
 
 -- rejected_lines --
--- Some of the lines of a generation that could not be used.
+-- The first rejected lines of a generation.
 SELECT recipe, file, line, reason, text FROM rejects
 WHERE generation = :generation ORDER BY file, line LIMIT :limit;
 
 -- lock_erasures --
--- A generation becomes a partition before or after a user of its tenant is erased, never meanwhile.
+-- Lock out other erasures and attachments of partitions of a tenant until the end of the transaction.
 SELECT pg_advisory_xact_lock(hashtextextended('loader.erase:' || :tenant, 0));
 
 -- add_erased_user --
--- A user's lists may not be kept; gives what earlier handling of the same request has counted.
+-- Add a user whose lists must not be kept; return the counts of an earlier attempt at the same erasure.
 INSERT INTO erased_users (tenant, user_id, erasure_id, erased_at)
 VALUES (:tenant, :user_id, :erasure_id, :erased_at)
 ON CONFLICT (tenant, user_id) DO UPDATE
@@ -271,19 +271,19 @@ SET erasure_id = excluded.erasure_id, erased_at = greatest(erased_users.erased_a
 RETURNING rows;
 
 -- count_erased --
--- What went of a user.
+-- Store the number of deleted rows of a user.
 UPDATE erased_users SET rows = :rows WHERE tenant = :tenant AND user_id = :user_id;
 
 -- end_erasure --
--- The erasure is over: no run that began before it is left.
+-- End an erasure: no run that started before it is left.
 DELETE FROM erased_users WHERE tenant = :tenant AND user_id = :user_id;
 
 -- erased_users --
--- Users whose lists may not be kept.
+-- Users whose lists must not be kept.
 SELECT user_id FROM erased_users WHERE tenant = :tenant;
 
 -- delete_lists_of_user --
--- The lists of a user in every generation; lists of items and of popular items have other ids.
+-- Delete the lists of a user from every generation and return their number; ids of other lists are no user ids.
 WITH gone AS (
     DELETE FROM lists
     WHERE tenant = :tenant AND id = :user_id AND recipe <> ALL (:recipes_without_users::text[])
@@ -300,7 +300,7 @@ WITH gone AS (
 SELECT count(*) FROM gone;
 
 -- delete_rejects_of_user --
--- Rejected lines that name a user.
+-- Delete rejected lines that contain the id of a user.
 DELETE FROM rejects
 USING generations
 WHERE generations.generation = rejects.generation AND generations.tenant = :tenant
@@ -308,7 +308,7 @@ WHERE generations.generation = rejects.generation AND generations.tenant = :tena
 RETURNING rejects.line;
 
 -- delete_erased_lists --
--- The lists of erased users in a generation whose run began before their erasure; gives whose.
+-- Delete the lists of erased users from a generation whose run started before their erasure; return their number.
 WITH gone AS (
     DELETE FROM lists
     USING erased_users AS erased, generations AS own
@@ -325,7 +325,7 @@ WITH gone AS (
 SELECT count(*) FROM gone;
 
 -- lists_in_redis --
--- Generations and recipes of a tenant that may be in Redis, and how many lists each generation has.
+-- Generations and recipes of a tenant that may be in Redis, with the number of lists of each generation.
 SELECT g.generation, g.rows, r.recipe
 FROM generations g JOIN generation_recipes r USING (generation)
 WHERE g.tenant = :tenant AND g.status IN ('loaded', 'dropping')

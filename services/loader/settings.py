@@ -1,4 +1,4 @@
-"""The loader's settings."""
+"""Settings of the loader."""
 
 from __future__ import annotations
 
@@ -18,28 +18,26 @@ from shared.settings import (
 
 
 class Settings(ServiceSettings):
-    """Where the loader finds things, and what it refuses."""
+    """Settings of the loader: its connections, and the limits for batches."""
 
     model_config = SettingsConfigDict(env_prefix="LOADER_", extra="ignore", frozen=True)
     service: ClassVar[str] = "loader"
 
     port: int = Field(8004, description="HTTP port; the worker's probes listen on port + 100")
     keep_generations: int = Field(
-        2, ge=0, description="generations kept to go back to, besides the active ones"
+        2, ge=0, description="generations kept for a rollback, besides the active ones"
     )
     least_share_of_last: float = Field(
-        0.5, ge=0, le=1, description="refuse a recipe with fewer lists than this share of the last"
+        0.5, ge=0, le=1, description="refuse a recipe with fewer lists than this share of those served now"
     )
     most_unknown_items: float = Field(
-        0.2, ge=0, le=1, description="refuse when more of the items are not in the catalogue"
+        0.2, ge=0, le=1, description="refuse a batch when a larger share of its items is not in the catalogue"
     )
     most_rejected_lines: float = Field(
-        0.01, ge=0, le=1, description="refuse when more of the lines have errors"
+        0.01, ge=0, le=1, description="refuse a batch when a larger share of its lines has errors"
     )
-    follow_seconds: float = Field(
-        1.0, gt=0, description="how often Redis is compared with what Postgres says"
-    )
-    clean_seconds: float = Field(10.0, gt=0, description="how often old generations are dropped")
+    follow_seconds: float = Field(1.0, gt=0, description="interval of comparing Redis with Postgres")
+    clean_seconds: float = Field(10.0, gt=0, description="interval of dropping old generations")
     load_concurrency: int = Field(1, ge=1, description="generations loaded at a time by a worker")
     postgres: PostgresSettings = Field(default_factory=lambda: PostgresSettings.of("loader"))
     redis: RedisSettings = Field(default_factory=lambda: RedisSettings.of("loader"))

@@ -1,20 +1,20 @@
-"""Postgres, Redis and the object store, as the loader uses them."""
+"""Access of the loader to Postgres, Redis and the object store."""
 
-from services.loader.store.activations import Activations, Wanted
+from services.loader.store.activations import Activations, RedisState
 from services.loader.store.caches import Caches
-from services.loader.store.cleaning import Cleaning
+from services.loader.store.cleanup import GenerationCleanup
 from services.loader.store.erasures import Erasures
 from services.loader.store.files import Files
-from services.loader.store.generations import Generation, Generations, State
+from services.loader.store.generations import Generation, Generations, GenerationState
 
 __all__ = [
     "Activations",
     "Caches",
-    "Cleaning",
     "Erasures",
     "Files",
     "Generation",
+    "GenerationCleanup",
+    "GenerationState",
     "Generations",
-    "State",
-    "Wanted",
+    "RedisState",
 ]

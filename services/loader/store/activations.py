@@ -1,4 +1,4 @@
-"""Which generations are served: pointers that are moved all at once, each time under a new number."""
+"""Activations: the generation of each recipe that a tenant serves, changed at once under a new number."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal
 
-from services.loader.domain import Served
+from services.loader.domain import ActiveGenerations
 from services.loader.store.sql import SQL
 from shared import outbox
 from shared.events import CacheRefreshed, derived_id
@@ -22,58 +22,58 @@ def _now() -> datetime:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    """What Redis is to say of a tenant, and how many lists each generation has."""
+class RedisState:
+    """The generations that Redis must hold for a tenant, and the number of lists of each."""
 
-    served: Served
+    active: ActiveGenerations
     rows: dict[int, int]
 
 
 class Activations:
-    """Moves pointers, and tells how they stand."""
+    """Reads and changes the active generations."""
 
     def __init__(self, database: Database, now: Callable[[], datetime] = _now) -> None:
         self._database = database
         self._now = now
 
-    async def by_load(self, tenant: str, generation: int) -> Served | None:
+    async def activate_after_load(self, tenant: str, generation: int) -> ActiveGenerations | None:
         """Activate a generation that was just loaded.
 
-        None when a newer one was loaded before it, or when this was done already: then a person may
-        have gone back since, and that must stand.
+        Return None when a newer generation was loaded before, or when this one was activated by its load
+        already: a user may have rolled back since, which must not be undone.
         """
         async with self._database.transaction() as connection:
             await self.lock(connection, tenant)
-            if not await connection.fetchval(*SQL.may_activate_itself(generation=generation)):
+            if not await connection.fetchval(*SQL.may_activate_after_load(generation=generation)):
                 return None
             return await self._activate(connection, tenant, generation, "load")
 
     async def lock(self, connection: Connection, tenant: str) -> None:
-        """Let nobody else move the tenant's pointers before the end of the transaction."""
+        """Lock the activations of a tenant until the end of the transaction."""
         await connection.execute(*SQL.lock_tenant(tenant=tenant))
 
-    async def by_request(self, connection: Connection, tenant: str, generation: int) -> Served:
-        """Activate a loaded generation because somebody asks for it.
+    async def activate(self, connection: Connection, tenant: str, generation: int) -> ActiveGenerations:
+        """Activate a loaded generation on request, in a transaction that holds the lock of the tenant.
 
-        The caller's transaction has the tenant's lock. A generation that is active stays as it is.
+        A generation that is active already is left unchanged.
         """
         if await connection.fetchval(*SQL.is_active(tenant=tenant, generation=generation)):
             rows = await connection.fetch(*SQL.active(tenant=tenant))
-            return Served(
+            return ActiveGenerations(
                 tenant,
                 max(row["activation"] for row in rows),
                 {row["recipe"]: row["generation"] for row in rows},
             )
         return await self._activate(connection, tenant, generation, "request")
 
-    async def wanted(self) -> list[Wanted]:
-        """What every tenant's clients should get now."""
+    async def redis_states(self) -> list[RedisState]:
+        """Return the state that Redis must have, of every tenant."""
         return [
-            Wanted(
-                Served(row["tenant"], row["activation"], row["generations"]),
+            RedisState(
+                ActiveGenerations(row["tenant"], row["activation"], row["generations"]),
                 {int(generation): rows for generation, rows in row["rows"].items()},
             )
-            for row in await self._database.fetch(*SQL.actives())
+            for row in await self._database.fetch(*SQL.active_generations())
         ]
 
     async def _activate(
@@ -82,10 +82,12 @@ class Activations:
         tenant: str,
         generation: int,
         cause: Literal["load", "request"],
-    ) -> Served:
+    ) -> ActiveGenerations:
         now = self._now()
         number = await connection.fetchval(*SQL.next_activation(tenant=tenant))
-        await connection.execute(*SQL.point(tenant=tenant, generation=generation, activation=number, now=now))
+        await connection.execute(
+            *SQL.set_active(tenant=tenant, generation=generation, activation=number, now=now)
+        )
         rows = await connection.fetch(*SQL.active(tenant=tenant))
         generations = {row["recipe"]: row["generation"] for row in rows}
         await connection.execute(
@@ -106,4 +108,4 @@ class Activations:
             generations=generations,
         )
         await outbox.append(connection, CACHES, [refreshed])
-        return Served(tenant, number, generations)
+        return ActiveGenerations(tenant, number, generations)

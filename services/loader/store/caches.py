@@ -2,7 +2,7 @@
 
 `endcap:rec:{tenant}:{generation}:{recipe}:{id}` is a list, JSON [[item id, score], ...].
 `endcap:gen:{tenant}` is the pointer, JSON {"activation": n, "generations": {recipe: generation}}.
-`endcap:filled:{tenant}:{generation}` is how many lists there are, once all of them are there.
+`endcap:filled:{tenant}:{generation}` is the number of lists, set when all of them are written.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 import orjson
 import redis.exceptions
 
-from services.loader.domain import Served
-from services.loader.store.activations import Wanted
+from services.loader.domain import ActiveGenerations
+from services.loader.store.activations import RedisState
 from services.loader.store.sql import SQL
 from shared.errors import Transient
 
@@ -24,12 +24,13 @@ if TYPE_CHECKING:
 
     from shared.postgres import Database
 
-# A command with so many lists takes Redis about a millisecond, in which nobody else is answered.
 LISTS_PER_COMMAND = 250
+"""Redis needs about a millisecond for such a command, and answers no other client meanwhile."""
+
 COMMANDS_PER_ROUND_TRIP = 8
 
-# Only a greater activation replaces what is there, whoever comes last.
-_FLIP = """
+# Compare and set: only a larger activation number replaces the pointer.
+_SET_POINTER = """
 local current = redis.call('GET', KEYS[1])
 if current and cjson.decode(current)['activation'] >= tonumber(ARGV[1]) then return 0 end
 redis.call('SET', KEYS[1], ARGV[2])
@@ -38,79 +39,94 @@ return 1
 
 
 def list_key(tenant: str, generation: int, recipe: str, identifier: str) -> str:
-    """Where one list is."""
+    """Return the key of a list."""
     return f"endcap:rec:{tenant}:{generation}:{recipe}:{identifier}"
 
 
 def pointer_key(tenant: str) -> str:
-    """Where a tenant's pointer is."""
+    """Return the key of the pointer of a tenant."""
     return f"endcap:gen:{tenant}"
 
 
 def filled_key(tenant: str, generation: int) -> str:
-    """What is there when all lists of a generation are."""
+    """Return the key that exists when all lists of a generation are written."""
     return f"endcap:filled:{tenant}:{generation}"
 
 
 class Caches:
-    """Brings Redis to what Postgres says. Every method may be cut off and called again."""
+    """Writes lists and pointers to Redis. Every method may be interrupted and called again."""
 
     def __init__(self, client: Redis, database: Database) -> None:
         self._client = client
         self._database = database
-        self._flip = client.register_script(_FLIP)
+        self._set_pointer_script = client.register_script(_SET_POINTER)
 
     async def fill(self, tenant: str, generation: int, rows: int) -> bool:
-        """Write all lists of a generation, if they aren't there; say whether they are now."""
+        """Write all lists of a generation unless they exist; return whether all exist now.
+
+        Raises Transient when Redis is unavailable.
+        """
         try:
             if await self._client.get(filled_key(tenant, generation)) == b"%d" % rows:
                 return True
             if await self._write(tenant, generation) != rows:
-                return False  # its partition is being dropped
+                return False  # the partition is being dropped
             await self._client.set(filled_key(tenant, generation), rows)
         except redis.exceptions.RedisError as error:
-            raise Transient(f"Redis did not take generation {generation}: {error!r}") from error
+            raise Transient(f"Redis did not store generation {generation}: {error!r}") from error
         return True
 
     async def is_filled(self, tenant: str, generations: Iterable[int]) -> bool:
-        """Whether all lists of these generations are there."""
+        """Return whether all lists of these generations exist; Transient when Redis is unavailable."""
         keys = [filled_key(tenant, generation) for generation in sorted(set(generations))]
         try:
             return not keys or None not in await self._client.mget(keys)
         except redis.exceptions.RedisError as error:
             raise Transient(f"Redis does not answer: {error!r}") from error
 
-    async def point(self, served: Served) -> bool:
-        """Move the tenant's pointer; False when it says that or something newer already."""
-        value = orjson.dumps({"activation": served.activation, "generations": served.generations})
+    async def set_pointer(self, active: ActiveGenerations) -> bool:
+        """Set the pointer of a tenant; return False when its activation is the same or newer already.
+
+        Raises Transient when Redis is unavailable.
+        """
+        value = orjson.dumps({"activation": active.activation, "generations": active.generations})
         try:
-            moved = await self._flip(keys=[pointer_key(served.tenant)], args=[served.activation, value])
+            moved = await self._set_pointer_script(
+                keys=[pointer_key(active.tenant)], args=[active.activation, value]
+            )
         except redis.exceptions.RedisError as error:
-            raise Transient(f"Redis did not take the pointer: {error!r}") from error
+            raise Transient(f"Redis did not store the pointer: {error!r}") from error
         return bool(moved)
 
-    async def behind(self, wanted: list[Wanted]) -> list[Wanted]:
-        """Those tenants of which Redis has lost a generation, or doesn't point to it yet."""
-        if not wanted:
+    async def outdated(self, states: list[RedisState]) -> list[RedisState]:
+        """Return the states of tenants whose lists or pointer in Redis are missing or old.
+
+        Raises Transient when Redis is unavailable.
+        """
+        if not states:
             return []
         keys = [
-            [pointer_key(one.served.tenant)] + [filled_key(one.served.tenant, number) for number in one.rows]
-            for one in wanted
+            [pointer_key(state.active.tenant)]
+            + [filled_key(state.active.tenant, generation) for generation in state.rows]
+            for state in states
         ]
         try:
             values = iter(await self._client.mget([key for group in keys for key in group]))
         except redis.exceptions.RedisError as error:
             raise Transient(f"Redis does not answer: {error!r}") from error
-        late = []
-        for one in wanted:
+        outdated = []
+        for state in states:
             pointer = next(values)
-            filled = [next(values) for _ in one.rows]
-            if None in filled or _activation(pointer) < one.served.activation:
-                late.append(one)
-        return late
+            filled = [next(values) for _ in state.rows]
+            if None in filled or _activation(pointer) < state.active.activation:
+                outdated.append(state)
+        return outdated
 
-    async def forget(self, tenant: str, generation: int, command: str) -> None:
-        """Remove the lists of a dropped generation; `command` reads (recipe, id) of its old table."""
+    async def delete_generation(self, tenant: str, generation: int, command: str) -> None:
+        """Delete the lists of a dropped generation; `command` selects (recipe, id) from its detached table.
+
+        Raises Transient when Redis is unavailable.
+        """
         try:
             await self._client.unlink(filled_key(tenant, generation))
             async with self._database.transaction(readonly=True) as connection:
@@ -123,23 +139,23 @@ class Caches:
                 if keys:
                     await self._client.unlink(*keys)
         except redis.exceptions.RedisError as error:
-            raise Transient(f"Redis did not forget generation {generation}: {error!r}") from error
+            raise Transient(f"Redis did not delete generation {generation}: {error!r}") from error
 
     async def _write(self, tenant: str, generation: int) -> int:
-        """Copy a generation from Postgres, some thousand lists in memory at a time."""
+        """Copy a generation from Postgres, two thousand lists at a time; return the number of lists."""
         written = 0
         size = LISTS_PER_COMMAND * COMMANDS_PER_ROUND_TRIP
         async with self._database.transaction(readonly=True) as connection:
             cursor = await connection.cursor(*SQL.entries(generation=generation))
             rows = await cursor.fetch(size)
             while rows:
-                # Redis takes these lists while Postgres prepares the next ones.
-                taking = asyncio.create_task(self._set(tenant, generation, rows))
+                # Redis stores these lists while Postgres reads the next ones.
+                storing = asyncio.create_task(self._set(tenant, generation, rows))
                 written += len(rows)
                 try:
                     rows = await cursor.fetch(size)
                 finally:
-                    await taking
+                    await storing
         return written
 
     async def _set(self, tenant: str, generation: int, rows: Sequence[Sequence[Any]]) -> None:

@@ -1,4 +1,4 @@
-"""Erasing users: their lists leave every generation, in Postgres and in Redis."""
+"""Erasure of users: delete their lists from every generation, in Postgres and in Redis."""
 
 from __future__ import annotations
 
@@ -24,31 +24,31 @@ _WITHOUT_USERS = list(RECIPES_WITHOUT_USERS)
 
 
 class Erasures:
-    """Removes users from what the loader owns. Every method may be cut off and called again."""
+    """Deletes the data of users. Every method may be interrupted and called again."""
 
     def __init__(self, client: Redis, database: Database) -> None:
         self._client = client
         self._database = database
 
     async def erase(self, request: UserErasureRequested) -> None:
-        """Remove the lists of a user, and publish the receipt. Transient while Redis is away."""
+        """Delete the lists of a user and publish the receipt; Transient while Redis is unavailable."""
         tenant, user_id = request.tenant, request.user_id
-        rows = await self._from_postgres(request)
-        await self._from_redis(tenant, [user_id])
+        rows = await self._delete_from_postgres(request)
+        await self._delete_from_redis(tenant, [user_id])
         async with self._database.transaction() as connection:
             await outbox.append(connection, ERASURE_RECEIPTS, [UserErased.of(request, "loader", rows)])
 
-    async def forget_erased(self, tenant: str) -> None:
-        """Remove from Redis what a fill may have copied before the lists left Postgres."""
+    async def delete_erased(self, tenant: str) -> None:
+        """Delete lists from Redis that were copied before they were deleted from Postgres."""
         rows = await self._database.fetch(*SQL.erased_users(tenant=tenant))
-        await self._from_redis(tenant, [row["user_id"] for row in rows])
+        await self._delete_from_redis(tenant, [row["user_id"] for row in rows])
 
     async def end(self, tenant: str, user_id: str) -> None:
-        """No run that began before the erasure is left: loads need not look for the user."""
+        """End an erasure when no run that started before it is left: loads no longer check for the user."""
         await self._database.execute(*SQL.end_erasure(tenant=tenant, user_id=user_id))
 
-    async def _from_postgres(self, request: UserErasureRequested) -> dict[str, int]:
-        """Delete rows; gives how many, also those that an earlier attempt has deleted."""
+    async def _delete_from_postgres(self, request: UserErasureRequested) -> dict[str, int]:
+        """Delete rows; return their number by table, including those that an earlier attempt deleted."""
         tenant, user_id = request.tenant, request.user_id
         async with self._database.transaction() as connection:
             await connection.execute(*SQL.lock_erasures(tenant=tenant))
@@ -73,7 +73,7 @@ class Erasures:
             await connection.execute(*SQL.count_erased(tenant=tenant, user_id=user_id, rows=rows))
         return rows
 
-    async def _from_redis(self, tenant: str, users: Sequence[str]) -> None:
+    async def _delete_from_redis(self, tenant: str, users: Sequence[str]) -> None:
         if not users:
             return
         rows = await self._database.fetch(
@@ -84,7 +84,7 @@ class Erasures:
             if keys:
                 await self._client.unlink(*keys)
             for generation, count in {row["generation"]: row["rows"] for row in rows}.items():
-                # Only where the generation is whole there already: its number of lists is smaller now.
+                # Only if all lists of the generation exist (xx): their number is smaller now.
                 await self._client.set(filled_key(tenant, generation), count, xx=True)
         except redis.exceptions.RedisError as error:
-            raise Transient(f"Redis did not forget lists of users: {error!r}") from error
+            raise Transient(f"Redis did not delete lists of users: {error!r}") from error

@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Any
 import asyncpg
 import orjson
 
-from services.loader.domain import RECIPES_WITHOUT_USERS, Entry, Manifest, Refused, Reject, Tally
+from services.loader.domain import (
+    RECIPES_WITHOUT_USERS,
+    BatchRefused,
+    LoadCounts,
+    Manifest,
+    RecommendationList,
+    RejectedLine,
+)
 from services.loader.store.sql import SQL
 from shared import jobs
 from shared.errors import Permanent
@@ -23,7 +30,7 @@ COPY_SECONDS = 3600.0
 
 @dataclass(frozen=True, slots=True)
 class Generation:
-    """What the load of a generation needs to know."""
+    """The data of a generation that its load needs."""
 
     generation: int
     tenant: str
@@ -36,8 +43,8 @@ class Generation:
 
 
 @dataclass(frozen=True, slots=True)
-class State:
-    """How a generation stands; `loadable` when there is a manifest to load it from."""
+class GenerationState:
+    """The status of a generation; `loadable` if it has a manifest to load."""
 
     status: str
     reason: str | None
@@ -45,13 +52,13 @@ class State:
 
 
 class Generations:
-    """From the word that a run is done to its partition."""
+    """The generations of all tenants, from the end of their run to their partition."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def receive(self, batch: BatchCompleted) -> bool:
-        """Add the generation and its load; False when it is known already."""
+        """Add a generation and queue its load; return False when it exists already."""
         async with self._database.transaction() as connection:
             added = await connection.fetchval(
                 *SQL.receive(
@@ -65,11 +72,11 @@ class Generations:
             if added is None:
                 await self._require_owner(connection, batch.run, batch.tenant)
                 return False
-            await _enqueue_load(connection, batch.tenant, batch.run, 1, force=False, asked=False)
+            await _enqueue_load(connection, batch.tenant, batch.run, 1, force=False, on_request=False)
             return True
 
     async def receive_failure(self, batch: BatchFailed) -> None:
-        """Keep the number and the reason of a run that has no lists."""
+        """Add a failed generation with the reason of its run."""
         await self._database.execute(
             *SQL.receive_failure(
                 generation=batch.run,
@@ -78,24 +85,26 @@ class Generations:
             )
         )
 
-    async def state(self, connection: Connection, tenant: str, generation: int) -> State | None:
-        """How a generation stands, locked until the end of the transaction."""
+    async def state(self, connection: Connection, tenant: str, generation: int) -> GenerationState | None:
+        """Return the state of a generation and lock it for the transaction; None if it is unknown."""
         row = await connection.fetchrow(*SQL.lock_generation(tenant=tenant, generation=generation))
-        return State(**dict(row)) if row else None
+        return GenerationState(**dict(row)) if row else None
 
-    async def load_again(self, connection: Connection, tenant: str, generation: int, *, force: bool) -> None:
-        """Load a refused or failed generation because somebody asks for it, and activate it then."""
-        loads = await connection.fetchval(*SQL.load_again(generation=generation))
-        await _enqueue_load(connection, tenant, generation, loads, force=force, asked=True)
+    async def queue_reload(
+        self, connection: Connection, tenant: str, generation: int, *, force: bool
+    ) -> None:
+        """Queue another load of a refused or failed generation, and its activation."""
+        loads = await connection.fetchval(*SQL.queue_reload(generation=generation))
+        await _enqueue_load(connection, tenant, generation, loads, force=force, on_request=True)
 
-    async def begin(self, generation: int) -> Generation | None:
-        """The generation, whose load begins (again); None when nobody knows it."""
-        await self._database.execute(*SQL.begin_loading(generation=generation))
+    async def start_load(self, generation: int) -> Generation | None:
+        """Set a generation to loading and return it; None when it is unknown."""
+        await self._database.execute(*SQL.start_load(generation=generation))
         row = await self._database.fetchrow(*SQL.generation_to_load(generation=generation))
         return Generation(**dict(row)) if row else None
 
     async def make_staging(self, generation: Generation, attempt: int) -> str:
-        """A new table for this attempt's lists."""
+        """Create a table for the lists of this attempt and return its name."""
         return str(
             await self._database.fetchval(
                 *SQL.make_staging(tenant=generation.tenant, generation=generation.generation, attempt=attempt)
@@ -103,9 +112,13 @@ class Generations:
         )
 
     async def copy(
-        self, staging: str, generation: Generation, recipe: str, entries: AsyncIterator[list[Entry]]
+        self,
+        staging: str,
+        generation: Generation,
+        recipe: str,
+        entries: AsyncIterator[list[RecommendationList]],
     ) -> None:
-        """Stream lists into the table by COPY; nothing is kept in memory but the batch at hand."""
+        """Stream lists into the table with COPY, with one batch in memory at a time."""
         tenant, number = generation.tenant, generation.generation
 
         async def records() -> AsyncIterator[tuple[Any, ...]]:
@@ -123,31 +136,33 @@ class Generations:
             )
 
     async def index(self, staging: str) -> None:
-        """Build the primary key. Raises Refused when an id has two lists."""
+        """Build the primary key; BatchRefused when an id has two lists."""
         try:
             await self._database.pool.fetchval(*SQL.index_staging(staging=staging), timeout=COPY_SECONDS)
         except asyncpg.UniqueViolationError as error:
-            raise Refused(f"the batch has two lists for one id: {error.detail}") from error
+            raise BatchRefused(f"the batch has two lists for one id: {error.detail}") from error
 
     async def last_rows(self, tenant: str) -> dict[str, int]:
-        """The number of lists of each recipe that are served now."""
+        """Return the number of active lists of each recipe."""
         rows = await self._database.fetch(*SQL.last_rows(tenant=tenant))
         return {row["recipe"]: row["rows"] for row in rows}
 
     async def unknown_items(self, tenant: str, items: Iterable[str]) -> int:
-        """How many of the items the catalogue doesn't have; 0 for a tenant without a catalogue."""
+        """Return how many of the items are not in the catalogue; 0 for a tenant without a catalogue."""
         row = await self._database.fetchrow(*SQL.unknown_items(tenant=tenant, items=[*items]))
         assert row is not None
         return int(row["unknown"]) if row["catalogue"] else 0
 
-    async def attach(self, generation: Generation, staging: str, manifest: Manifest, tally: Tally) -> bool:
-        """Make the filled table the generation's partition, with everything that is known of it.
+    async def attach(
+        self, generation: Generation, staging: str, manifest: Manifest, counts: LoadCounts
+    ) -> bool:
+        """Attach the filled table as the partition of a generation, and store its recipes and counts.
 
-        False when somebody else has decided about the generation meanwhile.
+        Return False when the generation is no longer loading.
         """
         number = generation.generation
         async with self._database.transaction() as connection:
-            # Users who are erased meanwhile are erased before or after this, never beside it.
+            # An erasure of a user must happen before or after this transaction, not during it.
             await connection.execute(*SQL.lock_erasures(tenant=generation.tenant))
             if await connection.fetchval(*SQL.lock_loading(generation=number)) is None:
                 return False
@@ -157,8 +172,8 @@ class Generations:
                     *SQL.add_recipe(
                         generation=number,
                         recipe=name,
-                        rows=tally.rows[name],
-                        rejected=tally.rejected[name],
+                        rows=counts.rows[name],
+                        rejected=counts.rejected[name],
                         engine_recipe=recipe.engine_recipe,
                         job_name=recipe.job_name,
                         job_arn=recipe.job_arn,
@@ -166,39 +181,39 @@ class Generations:
                         completed_at=recipe.completed_at or manifest.completed_at,
                     )
                 )
-            await _keep_rejects(connection, number, tally.rejects)
+            await _store_rejects(connection, number, counts.rejects)
             erased = await connection.fetchval(
                 *SQL.delete_erased_lists(generation=number, recipes_without_users=list(RECIPES_WITHOUT_USERS))
             )
             await connection.execute(
                 *SQL.finish_loading(
-                    generation=number, rows=tally.rows.total() - erased, rejected=tally.rejected.total()
+                    generation=number, rows=counts.rows.total() - erased, rejected=counts.rejected.total()
                 )
             )
             return True
 
-    async def refuse(self, generation: Generation, reason: str, tally: Tally) -> None:
-        """Say why the generation is not served, and keep the lines that speak against it."""
+    async def refuse(self, generation: Generation, reason: str, counts: LoadCounts) -> None:
+        """Set a generation to refused with a reason, and store its rejected lines."""
         number = generation.generation
         async with self._database.transaction() as connection:
             await connection.execute(
-                *SQL.refuse(generation=number, reason=reason, rejected=tally.rejected.total())
+                *SQL.refuse(generation=number, reason=reason, rejected=counts.rejected.total())
             )
-            await _keep_rejects(connection, number, tally.rejects)
+            await _store_rejects(connection, number, counts.rejects)
 
     async def fail(self, generation: int, reason: str) -> None:
-        """Say why the load did not come to an end."""
+        """Set a generation to failed with a reason."""
         await self._database.execute(*SQL.fail(generation=generation, reason=reason))
 
-    async def listed(
+    async def list_newest(
         self, tenant: str, *, generation: int | None = None, limit: int = 100
     ) -> list[Mapping[str, Any]]:
-        """The newest generations of a tenant, or one of them."""
+        """Return the newest generations of a tenant, or one of them."""
         rows = await self._database.fetch(*SQL.generations(tenant=tenant, generation=generation, limit=limit))
         return [dict(row) for row in rows]
 
     async def rejected_lines(self, generation: int, limit: int = 100) -> list[Mapping[str, Any]]:
-        """Some of the lines that could not be used."""
+        """Return the first rejected lines of a generation."""
         rows = await self._database.fetch(*SQL.rejected_lines(generation=generation, limit=limit))
         return [dict(row) for row in rows]
 
@@ -209,14 +224,14 @@ class Generations:
 
 
 async def _enqueue_load(
-    connection: Connection, tenant: str, generation: int, load: int, *, force: bool, asked: bool
+    connection: Connection, tenant: str, generation: int, load: int, *, force: bool, on_request: bool
 ) -> None:
-    payload = {"generation": generation, "load": load, "force": force, "asked": asked}
+    payload = {"generation": generation, "load": load, "force": force, "asked": on_request}
     await jobs.enqueue(connection, "load", f"{generation}/{load}", payload, tenant=tenant)
 
 
-async def _keep_rejects(connection: Connection, generation: int, rejects: list[Reject]) -> None:
-    await connection.execute(*SQL.forget_rejects(generation=generation))
+async def _store_rejects(connection: Connection, generation: int, rejects: list[RejectedLine]) -> None:
+    await connection.execute(*SQL.delete_rejects(generation=generation))
     await connection.copy_records_to_table(
         "rejects",
         schema_name="loader",
@@ -225,5 +240,5 @@ async def _keep_rejects(connection: Connection, generation: int, rejects: list[R
     )
 
 
-def _columns(reject: Reject) -> tuple[str, str, int, str, str]:
+def _columns(reject: RejectedLine) -> tuple[str, str, int, str, str]:
     return reject.recipe, reject.file, reject.line, reject.reason, reject.text

@@ -1,6 +1,6 @@
-"""The work behind the requests: loading generations, keeping Redis in step, dropping what is old."""
+"""Work of the loader's worker: load jobs, and the follower that keeps Redis up to date."""
 
-from services.loader.worker.following import Following
-from services.loader.worker.loading import Loading
+from services.loader.worker.load_job import LoadJob
+from services.loader.worker.redis_follower import RedisFollower
 
-__all__ = ["Following", "Loading"]
+__all__ = ["LoadJob", "RedisFollower"]

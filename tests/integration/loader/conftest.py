@@ -11,9 +11,9 @@ import pytest_asyncio
 from redis.asyncio import Redis
 
 from services.loader.domain import Limits
-from services.loader.store import Activations, Caches, Cleaning, Erasures, Files, Generations
+from services.loader.store import Activations, Caches, Erasures, Files, GenerationCleanup, Generations
 from services.loader.store.caches import list_key, pointer_key
-from services.loader.worker import Following, Loading
+from services.loader.worker import LoadJob, RedisFollower
 from shared.jobs import Job
 from shared.postgres import Database
 from shared.settings import PostgresSettings
@@ -37,16 +37,16 @@ class Loader:
     activations: Activations = field(init=False)
     caches: Caches = field(init=False)
     erasures: Erasures = field(init=False)
-    loading: Loading = field(init=False)
-    following: Following = field(init=False)
-    cleaning: Cleaning = field(init=False)
+    load_job: LoadJob = field(init=False)
+    follower: RedisFollower = field(init=False)
+    cleanup: GenerationCleanup = field(init=False)
 
     def __post_init__(self) -> None:
         self.generations = Generations(self.database)
         self.activations = Activations(self.database)
         self.caches = Caches(self.redis, self.database)
         self.erasures = Erasures(self.redis, self.database)
-        self.loading = Loading(
+        self.load_job = LoadJob(
             self.database,
             self.generations,
             self.activations,
@@ -55,8 +55,8 @@ class Loader:
             Files(self.s3),
             LIMITS,
         )
-        self.following = Following(self.activations, self.caches)
-        self.cleaning = Cleaning(self.database, self.caches, keep=2)
+        self.follower = RedisFollower(self.activations, self.caches)
+        self.cleanup = GenerationCleanup(self.database, self.caches, keep=2)
 
     async def receive(self, batch: Batch) -> None:
         await self.generations.receive(batch.put(self.s3, self.bucket))
@@ -64,7 +64,7 @@ class Loader:
     async def work(self) -> None:
         """Do every job that waits, as a worker would; an error ends the test."""
         while (job := await self.claim()) is not None:
-            await self.loading.load(job)
+            await self.load_job.run(job)
             await self.finish(job)
 
     async def claim(self) -> Job | None:

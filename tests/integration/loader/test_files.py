@@ -13,7 +13,7 @@ import boto3
 import pytest
 from botocore.config import Config
 
-from services.loader.domain import ManifestFile, Refused
+from services.loader.domain import BatchRefused, ManifestFile
 from services.loader.store import Files, files
 from shared.errors import Transient
 
@@ -104,7 +104,7 @@ async def test_a_file_that_is_another_one_is_refused() -> None:
     other = BODY.replace(b"1", b"2")
     with (
         store_that_answers(an_answer(other)) as store,
-        pytest.raises(Refused, match="not the file that the manifest"),
+        pytest.raises(BatchRefused, match="not the file that the manifest"),
     ):
         await read(store, a_file())
 
@@ -112,10 +112,10 @@ async def test_a_file_that_is_another_one_is_refused() -> None:
 async def test_a_line_without_an_end_is_refused_before_it_fills_the_memory(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(files, "LONGEST_LINE", 1000)
+    monkeypatch.setattr(files, "MAX_LINE_BYTES", 1000)
     endless = b"x" * 100_000
     with (
         store_that_answers(an_answer(endless)) as store,
-        pytest.raises(Refused, match="line longer than 1000"),
+        pytest.raises(BatchRefused, match="line longer than 1000"),
     ):
         await read(store, a_file(endless))

@@ -8,7 +8,7 @@ import pytest
 from redis.asyncio import Redis
 
 from services.loader.api import Operations
-from services.loader.store import Caches, Cleaning
+from services.loader.store import Caches, GenerationCleanup
 from services.loader.store.caches import filled_key
 from shared.errors import ApiError, Transient
 from shared.postgres import UNAVAILABLE
@@ -64,10 +64,10 @@ async def test_a_load_that_is_begun_again_does_not_undo_a_rollback(loader: Loade
     await loader.receive(a_batch(2))
     job = await loader.claim()
     assert job is not None
-    await loader.loading.load(job)
+    await loader.load_job.run(job)
     await operations(loader).activate("default", 1, force=False)
 
-    await loader.loading.load(job)  # its worker died before it could say that it was done
+    await loader.load_job.run(job)  # its worker died before it could say that it was done
 
     assert set((await loader.active()).values()) == {1}
 
@@ -106,7 +106,7 @@ async def test_redis_that_lost_everything_is_filled_again(loader: Loader) -> Non
     await loader.load(a_batch(1))
     await loader.redis.flushdb()
 
-    await loader.following.follow()
+    await loader.follower.run()
 
     assert await loader.pointer() == {"activation": 1, "generations": await loader.active()}
     assert (await loader.cached(1, "user-personalization", "user-7"))[0] == ["run-1", 1.0]
@@ -117,20 +117,20 @@ async def test_redis_follows_an_activation_that_it_never_heard_of(loader: Loader
     old = await loader.pointer()
     await loader.receive(a_batch(2))
     away = Caches(Redis(host="127.0.0.1", port=1, socket_timeout=1), loader.database)
-    loader.loading = type(loader.loading)(
+    loader.load_job = type(loader.load_job)(
         loader.database,
         loader.generations,
         loader.activations,
         away,
         loader.erasures,
-        loader.loading.files,
-        loader.loading.limits,
+        loader.load_job.files,
+        loader.load_job.limits,
     )
     await loader.work()
     assert set((await loader.active()).values()) == {2}
     assert await loader.pointer() == old
 
-    await loader.following.follow()
+    await loader.follower.run()
 
     assert await loader.pointer() == {"activation": 2, "generations": await loader.active()}
     assert (await loader.cached(2, "popularity", "all"))[0] == ["run-2", 1.0]
@@ -138,10 +138,10 @@ async def test_redis_follows_an_activation_that_it_never_heard_of(loader: Loader
 
 async def test_the_pointer_never_goes_back(loader: Loader) -> None:
     await loader.load(a_batch(1))
-    (old,) = await loader.activations.wanted()
+    (old,) = await loader.activations.redis_states()
     await loader.load(a_batch(2))
 
-    assert await loader.caches.point(old.served) is False
+    assert await loader.caches.set_pointer(old.active) is False
     assert set((await loader.pointer() or {})["generations"].values()) == {2}
 
 
@@ -149,12 +149,12 @@ async def test_a_rollback_fills_redis_when_its_lists_are_gone(loader: Loader) ->
     await loader.load(a_batch(1))
     await loader.load(a_batch(2))
     await loader.redis.flushdb()
-    await loader.following.follow()
+    await loader.follower.run()
     assert await loader.redis.get(filled_key("default", 1)) is None
 
     await operations(loader).activate("default", 1, force=False)
     assert set((await loader.pointer() or {})["generations"].values()) == {2}
-    await loader.following.follow()
+    await loader.follower.run()
 
     assert await loader.pointer() == {"activation": 3, "generations": await loader.active()}
     assert (await loader.cached(1, "popularity", "all"))[0] == ["run-1", 1.0]
@@ -165,7 +165,7 @@ async def test_the_last_two_beside_the_active_one_are_kept(loader: Loader) -> No
         await loader.load(a_batch(run))
     await operations(loader).activate("default", 4, force=False)
 
-    await loader.cleaning.clean()
+    await loader.cleanup.run()
 
     assert await loader.partitions() == ["lists_3", "lists_4", "lists_5"]
     assert await loader.state(1) == ("dropped", None)
@@ -181,10 +181,10 @@ async def test_cleaning_goes_on_where_it_was_cut_off(loader: Loader) -> None:
         await loader.load(a_batch(run))
     away = Caches(Redis(host="127.0.0.1", port=1, socket_timeout=1), loader.database)
     with pytest.raises(Transient, match="did not forget generation 1"):
-        await Cleaning(loader.database, away, keep=2).clean()
+        await GenerationCleanup(loader.database, away, keep=2).run()
     assert await loader.state(1) == ("dropping", None)
 
-    await loader.cleaning.clean()
+    await loader.cleanup.run()
 
     assert await loader.state(1) == ("dropped", None)
     assert await loader.partitions() == ["lists_2", "lists_3", "lists_4"]
@@ -193,10 +193,10 @@ async def test_cleaning_goes_on_where_it_was_cut_off(loader: Loader) -> None:
 
 async def test_tables_of_attempts_that_died_are_dropped(loader: Loader) -> None:
     await loader.load(a_batch(1))
-    generation = await loader.generations.begin(1)
+    generation = await loader.generations.start_load(1)
     assert generation is not None
     await loader.generations.make_staging(generation, 1001)
-    await loader.cleaning.clean()
+    await loader.cleanup.run()
 
     assert await loader.partitions() == ["lists_1"]
 
@@ -205,10 +205,10 @@ async def test_the_table_of_a_load_that_is_going_on_is_left_alone(loader: Loader
     await loader.receive(a_batch(1))
     job = await loader.claim()
     assert job is not None
-    generation = await loader.generations.begin(1)
+    generation = await loader.generations.start_load(1)
     assert generation is not None
     staging = await loader.generations.make_staging(generation, 1001)
-    await loader.cleaning.clean()
+    await loader.cleanup.run()
 
     assert await loader.partitions() == [staging]
 
@@ -251,7 +251,7 @@ async def test_readers_never_see_a_mixture(loader: Loader) -> None:
     readers += [asyncio.create_task(read_postgres(f"user-{number}")) for number in range(3)]
     for run in range(2, 8):
         await loader.load(a_batch(run, lists=300))
-        await loader.cleaning.clean()
+        await loader.cleanup.run()
     await operations(loader).activate("default", 6, force=False)
     stop.set()
     await asyncio.gather(*readers)
@@ -272,7 +272,7 @@ async def test_a_detachment_that_was_cut_off_is_finished_and_stops_no_load(loade
     # A reader that takes its time keeps the detachment waiting; then whoever detaches dies.
     async with loader.administrator.transaction() as reader:
         await reader.fetch("SELECT items FROM lists_v1 WHERE generation = 1")
-        cleaning = asyncio.create_task(loader.cleaning.clean())
+        cleaning = asyncio.create_task(loader.cleanup.run())
         await eventually(detaching)
         await loader.administrator.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'ALTER TABLE loader.%'"
@@ -282,7 +282,7 @@ async def test_a_detachment_that_was_cut_off_is_finished_and_stops_no_load(loade
         await loader.load(a_batch(5))
         assert set((await loader.active()).values()) == {5}
 
-    await loader.cleaning.clean()
+    await loader.cleanup.run()
 
     assert await loader.database.fetchval(pending) == 0
     assert await loader.partitions() == ["lists_3", "lists_4", "lists_5"]

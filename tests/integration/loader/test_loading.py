@@ -88,7 +88,7 @@ async def refused(loader: Loader, batch: Batch) -> str:
     assert set((await loader.active()).values()) == {1}
     assert (await loader.pointer() or {})["activation"] == 1
     assert await loader.cached(batch.run, "popularity", "all") is None
-    await loader.cleaning.clean()
+    await loader.cleanup.run()
     assert await loader.partitions() == ["lists_1"]
     return reason
 
@@ -164,7 +164,7 @@ async def test_a_manifest_that_is_not_there_yet_is_waited_for(loader: Loader) ->
     job = await loader.claim()
     assert job is not None
     with pytest.raises(Transient, match="_manifest"):
-        await loader.loading.load(job)
+        await loader.load_job.run(job)
 
     a_batch(1).put(loader.s3, loader.bucket)
     await loader.work()

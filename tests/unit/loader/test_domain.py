@@ -9,12 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.loader.domain import (
+    BatchRefused,
+    InvalidLine,
     Limits,
+    LoadCounts,
     Manifest,
-    Refused,
-    Tally,
-    Unusable,
-    parsed,
+    parse_line,
     require_complete,
     require_plausible,
 )
@@ -50,15 +50,15 @@ def read(text: bytes) -> Manifest:
 MANIFEST = read(a_manifest())
 
 
-def a_tally(*lines: bytes, recipe: str = "user-personalization") -> Tally:
-    tally = Tally()
+def some_counts(*lines: bytes, recipe: str = "user-personalization") -> LoadCounts:
+    counts = LoadCounts()
     for number, line in enumerate(lines, start=1):
-        tally.take(recipe, "file.out", number, line)
-    return tally
+        counts.add(recipe, "file.out", number, line)
+    return counts
 
 
 def test_a_captured_line_becomes_pairs_in_their_order() -> None:
-    entry = parsed(a_line(), "user-personalization")
+    entry = parse_line(a_line(), "user-personalization")
 
     assert entry.id == "17850"
     assert entry.items == b'[["85123A",0.5],["71053",0.25]]'
@@ -70,7 +70,7 @@ def test_recipes_without_scores_get_such_that_sorting_keeps_the_order() -> None:
         {"input": {"itemId": "105"}, "output": {"recommendedItems": ["a", "b", "c"]}, "error": None}
     )
 
-    assert parsed(line, "similar-items").items == b'[["a",1.0],["b",0.5],["c",0.3333333]]'
+    assert parse_line(line, "similar-items").items == b'[["a",1.0],["b",0.5],["c",0.3333333]]'
 
 
 def test_a_popularity_line_is_named_by_its_list() -> None:
@@ -78,7 +78,7 @@ def test_a_popularity_line_is_named_by_its_list() -> None:
         {"input": {"listId": "country:Germany"}, "output": {"recommendedItems": ["a"]}, "error": None}
     )
 
-    assert parsed(line, "popularity").id == "country:Germany"
+    assert parse_line(line, "popularity").id == "country:Germany"
 
 
 @pytest.mark.parametrize(
@@ -102,33 +102,33 @@ def test_a_popularity_line_is_named_by_its_list() -> None:
     ],
 )
 def test_a_line_that_holds_no_list_says_why(line: bytes, reason: str) -> None:
-    with pytest.raises(Unusable, match=reason):
-        parsed(line, "user-personalization")
+    with pytest.raises(InvalidLine, match=reason):
+        parse_line(line, "user-personalization")
 
 
 @given(st.binary(max_size=200) | st.text(max_size=200).map(str.encode))
 def test_no_line_whatever_breaks_the_load(line: bytes) -> None:
-    tally = a_tally(line)
+    counts = some_counts(line)
 
-    assert tally.rows.total() + tally.rejected.total() == 1
+    assert counts.rows.total() + counts.rejected.total() == 1
 
 
 def test_a_rejected_line_is_kept_with_its_place_and_what_postgres_can_hold_of_it() -> None:
-    tally = a_tally(a_line(), b"\x00" + b"y" * 5000)
+    counts = some_counts(a_line(), b"\x00" + b"y" * 5000)
 
-    (reject,) = tally.rejects
+    (reject,) = counts.rejects
     assert (reject.file, reject.line) == ("file.out", 2)
     assert len(reject.text) == 1000
     assert "\x00" not in reject.text
 
 
 def test_only_so_many_rejected_lines_are_kept_but_all_are_counted() -> None:
-    tally = Tally(most_kept=3)
+    counts = LoadCounts(max_rejects=3)
     for number in range(10):
-        tally.take("user-personalization", "file.out", number, b"{")
+        counts.add("user-personalization", "file.out", number, b"{")
 
-    assert len(tally.rejects) == 3
-    assert tally.rejected.total() == 10
+    assert len(counts.rejects) == 3
+    assert counts.rejected.total() == 10
 
 
 @pytest.mark.parametrize(
@@ -145,48 +145,50 @@ def test_only_so_many_rejected_lines_are_kept_but_all_are_counted() -> None:
     ],
 )
 def test_a_manifest_that_is_not_this_runs_own_is_refused(text: bytes, reason: str) -> None:
-    with pytest.raises(Refused, match=reason):
+    with pytest.raises(BatchRefused, match=reason):
         read(text)
 
 
 def test_a_batch_with_fewer_lines_than_its_manifest_says_is_torn() -> None:
-    with pytest.raises(Refused, match="have 1 lines, but the manifest says 2"):
-        require_complete(read(a_manifest(rows=2)), a_tally(a_line()))
+    with pytest.raises(BatchRefused, match="have 1 lines, but the manifest says 2"):
+        require_complete(read(a_manifest(rows=2)), some_counts(a_line()))
 
 
 def test_a_batch_without_a_single_list_is_refused() -> None:
-    with pytest.raises(Refused, match="no list that can be used"):
-        require_complete(read(a_manifest(rows=0)), a_tally())
+    with pytest.raises(BatchRefused, match="no list that can be used"):
+        require_complete(read(a_manifest(rows=0)), some_counts())
 
 
 def test_up_to_one_in_a_hundred_lines_may_have_errors() -> None:
     good = [a_line(user=str(number)) for number in range(99)]
-    require_plausible(MANIFEST, a_tally(*good, b"{"), LIMITS, last_rows={}, unknown_items=0)
+    require_plausible(MANIFEST, some_counts(*good, b"{"), LIMITS, last_rows={}, unknown_items=0)
 
-    with pytest.raises(Refused, match=r"2 of 100 lines .* line 99 of file.out is not JSON"):
-        require_plausible(MANIFEST, a_tally(*good[:98], b"{", b"{"), LIMITS, last_rows={}, unknown_items=0)
+    with pytest.raises(BatchRefused, match=r"2 of 100 lines .* line 99 of file.out is not JSON"):
+        require_plausible(
+            MANIFEST, some_counts(*good[:98], b"{", b"{"), LIMITS, last_rows={}, unknown_items=0
+        )
 
 
 def test_a_recipe_may_not_lose_more_than_half_of_its_lists() -> None:
-    tally = a_tally(*[a_line(user=str(number)) for number in range(5)])
-    require_plausible(MANIFEST, tally, LIMITS, last_rows={"user-personalization": 10}, unknown_items=0)
+    counts = some_counts(*[a_line(user=str(number)) for number in range(5)])
+    require_plausible(MANIFEST, counts, LIMITS, last_rows={"user-personalization": 10}, unknown_items=0)
 
-    with pytest.raises(Refused, match="has 5 lists, fewer than 50% of the 11"):
-        require_plausible(MANIFEST, tally, LIMITS, last_rows={"user-personalization": 11}, unknown_items=0)
+    with pytest.raises(BatchRefused, match="has 5 lists, fewer than 50% of the 11"):
+        require_plausible(MANIFEST, counts, LIMITS, last_rows={"user-personalization": 11}, unknown_items=0)
 
 
 def test_a_recipe_whose_files_are_empty_has_lost_all_of_its_lists() -> None:
     recipes: dict[str, Any] = {"user-personalization": {"files": []}, "popularity": {"files": []}}
-    manifest, tally = read(a_manifest(recipes=recipes)), a_tally(a_line())
-    require_plausible(manifest, tally, LIMITS, last_rows={"user-personalization": 1}, unknown_items=0)
+    manifest, counts = read(a_manifest(recipes=recipes)), some_counts(a_line())
+    require_plausible(manifest, counts, LIMITS, last_rows={"user-personalization": 1}, unknown_items=0)
 
-    with pytest.raises(Refused, match="popularity has 0 lists, fewer than 50% of the 7"):
-        require_plausible(manifest, tally, LIMITS, last_rows={"popularity": 7}, unknown_items=0)
+    with pytest.raises(BatchRefused, match="popularity has 0 lists, fewer than 50% of the 7"):
+        require_plausible(manifest, counts, LIMITS, last_rows={"popularity": 7}, unknown_items=0)
 
 
 def test_items_that_nobody_knows_are_refused_when_they_are_many() -> None:
-    tally = a_tally(a_line(items=("a", "b", "c", "d", "e")))
-    require_plausible(MANIFEST, tally, LIMITS, last_rows={}, unknown_items=1)
+    counts = some_counts(a_line(items=("a", "b", "c", "d", "e")))
+    require_plausible(MANIFEST, counts, LIMITS, last_rows={}, unknown_items=1)
 
-    with pytest.raises(Refused, match="2 of the 5 items"):
-        require_plausible(MANIFEST, tally, LIMITS, last_rows={}, unknown_items=2)
+    with pytest.raises(BatchRefused, match="2 of the 5 items"):
+        require_plausible(MANIFEST, counts, LIMITS, last_rows={}, unknown_items=2)
