@@ -1,4 +1,4 @@
-"""HTTP: ask for a run, and watch it."""
+"""HTTP: request a run, and follow it."""
 
 from datetime import datetime
 from typing import Annotated, Any, Literal
@@ -14,24 +14,24 @@ from shared.http.runtime import ErrorBody
 
 
 class Step(BaseModel):
-    """One step of a run."""
+    """A step of a run."""
 
     name: str
     status: Literal["pending", "running", "done", "skipped", "failed"]
     started_at: datetime | None
     finished_at: datetime | None
-    seconds: float | None = Field(description="how long it took, or takes so far")
+    seconds: float | None = Field(description="how long it took, or has taken so far")
     progress: float = Field(description="0 to 1")
-    detail: dict[str, Any] = Field(description="what it made: files, ARNs, metrics")
+    detail: dict[str, Any] = Field(description="its results: files, ARNs, metrics")
 
 
 class Run(BaseModel):
-    """One training run."""
+    """A training run."""
 
-    id: int = Field(description="the run's number, as in its address")
+    id: int = Field(description="the number of the run, as in its path")
     run: int = Field(description="the same number, which is also the generation of its lists")
     status: Literal["queued", "running", "completed", "failed"]
-    reasons: list[str] = Field(description="who or what asked for it")
+    reasons: list[str] = Field(description="the reasons of the requests for it")
     error: str | None
     created_at: datetime
     started_at: datetime | None
@@ -47,21 +47,21 @@ class RunsPage(BaseModel):
 
 
 class RunRequest(BaseModel):
-    """Why a run is wanted."""
+    """The reason for a run."""
 
     reason: Text = Field("asked for by hand", min_length=1, max_length=500)
 
 
-class RunAsked(BaseModel):
-    """The run that will be done."""
+class AcceptedRun(BaseModel):
+    """The run that was queued."""
 
-    id: int = Field(description="the run's number: watch it at /v1/runs/{id}")
-    run: int = Field(description="the same number, which its lists will have as their generation")
-    joined: bool = Field(description="whether it was queued before, so that this request joins it")
+    id: int = Field(description="the number of the run: follow it at /v1/runs/{id}")
+    run: int = Field(description="the same number, which is also the generation of its lists")
+    joined: bool = Field(description="whether it was queued before: the request then joins it")
 
 
 _NO_TENANT: dict[int | str, dict[str, Any]] = {
-    404: {"model": ErrorBody, "description": "There is no tenant that a service spoke for."}
+    404: {"model": ErrorBody, "description": "The tenant that a service named does not exist."}
 }
 _UNKNOWN: dict[int | str, dict[str, Any]] = {
     404: {"model": ErrorBody, "description": "The tenant has no such run."}
@@ -69,7 +69,7 @@ _UNKNOWN: dict[int | str, dict[str, Any]] = {
 
 
 def router(authenticator: Authenticator, runs: Runs) -> APIRouter:
-    """The trainer's routes."""
+    """Return the routes of the trainer."""
     routes = APIRouter(prefix="/v1/runs", tags=["runs"])
     Reader = Annotated[Principal, Depends(authenticator.require("read"))]  # noqa: N806
     Administrator = Annotated[Principal, Depends(authenticator.require("admin"))]  # noqa: N806
@@ -77,29 +77,29 @@ def router(authenticator: Authenticator, runs: Runs) -> APIRouter:
     @routes.post("", operation_id="start_run", status_code=202, responses=_NO_TENANT)
     async def start_run(
         principal: Administrator, request: Annotated[RunRequest | None, Body()] = None
-    ) -> RunAsked:
-        """Ask for a training run; while one is queued, the request joins it."""
+    ) -> AcceptedRun:
+        """Request a training run; while one is queued, the request joins it."""
         reason = (request or RunRequest()).reason
         tenant = principal.own_tenant
-        # The tenant of an API key was there when the key was made; a service may name any.
+        # The tenant of an API key exists; a service key may name any tenant.
         if await runs.dataset_group(tenant) is None:
             raise ApiError(404, "UnknownTenant", f"There is no tenant {tenant}; a dataset group makes one.")
-        asked = await runs.ask(tenant, reason)
-        return RunAsked(id=asked.run, run=asked.run, joined=asked.joined)
+        requested = await runs.request(tenant, reason)
+        return AcceptedRun(id=requested.run, run=requested.run, joined=requested.joined)
 
     @routes.get("", operation_id="list_runs")
     async def list_runs(principal: Reader, limit: Annotated[int, Query(ge=1, le=500)] = 20) -> RunsPage:
         """List the newest runs of the tenant with their steps."""
-        return RunsPage.model_validate({"runs": await runs.listed(principal.own_tenant, limit=limit)})
+        return RunsPage.model_validate({"runs": await runs.list_newest(principal.own_tenant, limit=limit)})
 
     @routes.get("/{run}", operation_id="get_run", responses=_UNKNOWN)
     async def get_run(
-        principal: Reader, run: Annotated[int, Path(ge=1, le=2**62, description="the run's number")]
+        principal: Reader, run: Annotated[int, Path(ge=1, le=2**62, description="the number of the run")]
     ) -> Run:
-        """Show a run: its steps, how far each is and what it made."""
-        found = await runs.listed(principal.own_tenant, run=run)
-        if not found:
+        """Show a run with its steps, their progress and their results."""
+        rows = await runs.list_newest(principal.own_tenant, run=run)
+        if not rows:
             raise ApiError(404, "UnknownRun", f"There is no run {run}; GET /v1/runs lists them.")
-        return Run.model_validate(found[0])
+        return Run.model_validate(rows[0])
 
     return routes

@@ -1,4 +1,4 @@
-"""Composition root: what the trainer is made of, and which topic goes where."""
+"""Composition root of the trainer: its processes, and the handler of each topic."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from fastapi import FastAPI
 
 from services.trainer import api
 from services.trainer.handlers import Handlers
-from services.trainer.schedule import LOOK_SECONDS, Schedule
+from services.trainer.schedule import INTERVAL_SECONDS, Schedule
 from services.trainer.settings import Settings
 from services.trainer.store import Erasures, Files, Personalize, Runs, Schedules, Snapshots
-from services.trainer.worker import Cleaning, Erasing, Running, Steps
-from services.trainer.worker.waiting import Waiting
+from services.trainer.worker import FileCleanup, FileErasure, RunJob, Steps
+from services.trainer.worker.offset_barrier import OffsetBarrier
 from shared import s3
 from shared.auth import Authenticator
 from shared.events.topics import BATCHES, ERASURE_RECEIPTS, ERASURES, TRAINING_REQUESTS
@@ -24,13 +24,13 @@ from shared.outbox import Relay
 from shared.periodic_task import PeriodicTask
 from shared.postgres import Database
 
-ERASE_SECONDS = 5.0
+ERASURE_INTERVAL_SECONDS = 5.0
 
-DESCRIPTION = "Training runs: ask for one, and watch its steps from snapshot to finished lists."
+DESCRIPTION = "Training runs: request one, and follow its steps from the snapshot to the finished lists."
 
 
 def build(settings: Settings) -> FastAPI:
-    """The HTTP process. It needs Postgres alone."""
+    """Return the HTTP process. It needs only Postgres."""
     database = Database(settings.postgres, "trainer")
     requests = database.for_requests()
     authenticator = Authenticator(requests, settings.auth)
@@ -44,7 +44,7 @@ def build(settings: Settings) -> FastAPI:
 
 
 def worker(settings: Settings) -> FastAPI:
-    """The process that runs, keeps the schedule, and relays."""
+    """Return the worker: runs, the schedule, the deletion of files and the outbox relay."""
     database = Database(settings.postgres, "trainer")
     runs = Runs(database)
     files = Files(s3.client(settings.s3), settings.s3.endcap_data_bucket)
@@ -54,20 +54,20 @@ def worker(settings: Settings) -> FastAPI:
         files=files,
         snapshots=Snapshots(database, files),
         personalize=Personalize(settings),
-        waiting=Waiting(
+        barrier=OffsetBarrier(
             ends=partial(end_offsets, settings.kafka),
             committed=partial(committed, settings.kafka),
-            longest=timedelta(minutes=settings.wait_minutes),
+            max_wait=timedelta(minutes=settings.wait_minutes),
         ),
     )
-    running = Running(runs, steps.by_name(), settings.s3.endcap_data_bucket)
-    cleaning = Cleaning(runs, files, settings.keep_runs)
+    run_job = RunJob(runs, steps.by_name(), settings.s3.endcap_data_bucket)
+    cleanup = FileCleanup(runs, files, settings.keep_runs)
     catch_up = timedelta(minutes=settings.catch_up_minutes)
-    schedule = Schedule(settings.schedule, catch_up, Schedules(database, runs).ask)
+    schedule = Schedule(settings.schedule, catch_up, Schedules(database, runs).request_runs)
     consumer = Consumer(settings.kafka, "trainer")
     erasures = Erasures(database)
     handlers = Handlers(runs, erasures)
-    erasing = Erasing(runs, files, erasures, settings.load_seconds)
+    erasure = FileErasure(runs, files, erasures, settings.load_seconds)
     consumer.subscribe(TRAINING_REQUESTS, handlers.training_requests)
     consumer.subscribe(ERASURES, handlers.erasures_requested)
     publisher = Publisher(settings.kafka, "trainer", [BATCHES, ERASURE_RECEIPTS])
@@ -77,12 +77,12 @@ def worker(settings: Settings) -> FastAPI:
             database,
             publisher,
             Relay(database, publisher),
-            PeriodicTask("schedule", schedule.look_now, seconds=LOOK_SECONDS),
-            PeriodicTask("waiting-runs", runs.start_waiting, seconds=LOOK_SECONDS),
-            PeriodicTask("erasing", erasing.erase, seconds=ERASE_SECONDS),
-            PeriodicTask("cleaning", cleaning.clean, seconds=LOOK_SECONDS),
+            PeriodicTask("schedule", schedule.run, seconds=INTERVAL_SECONDS),
+            PeriodicTask("waiting-runs", runs.start_queued, seconds=INTERVAL_SECONDS),
+            PeriodicTask("erasing", erasure.run, seconds=ERASURE_INTERVAL_SECONDS),
+            PeriodicTask("cleaning", cleanup.run, seconds=INTERVAL_SECONDS),
             JobWorker(
-                database, {"run": running.run}, failed=running.failed, concurrency=settings.concurrency
+                database, {"run": run_job.run}, failed=run_job.failed, concurrency=settings.concurrency
             ),
             consumer,
         ],

@@ -1,4 +1,4 @@
-"""What a run is: its steps, the names it gives to things at the Personalize API, and its manifest."""
+"""A run: its steps, the names of its resources at the Personalize API, and its manifest."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from typing import Any, Literal
 
 STEPS = ("wait", "snapshot", "import", "train", "campaign", "batch", "popularity", "manifest")
 
-# A negative signal, or one that says what was shown rather than what was wanted, is not learned from.
 EXCLUDED_TYPES = (
     "impression",
     "exposure",
@@ -25,16 +24,19 @@ EXCLUDED_TYPES = (
     "order_update",
     "cancel",
 )
+"""Event types that do not train: negative feedback, and events that show no interest of the user."""
 
 DatasetType = Literal["INTERACTIONS", "ITEMS", "USERS"]
 
-LONGEST_NAME = 63
+MAX_NAME_CHARACTERS = 63
+"""Of a resource: a limit of the Personalize API."""
+
 _NOT_IN_NAMES = re.compile(r"[^a-zA-Z0-9_-]")
 
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """One list per user or item: Endcap's name for it, and the recipe of the API that makes it."""
+    """A list for each user or item: its name in Endcap, and the recipe of the API that computes it."""
 
     name: str
     engine_recipe: str
@@ -43,7 +45,7 @@ class Recipe:
 
     @property
     def arn(self) -> str:
-        """Recipes have neither region nor account."""
+        """The ARN of the recipe, which has neither region nor account."""
         return f"arn:aws:personalize:::recipe/{self.engine_recipe}"
 
 
@@ -57,13 +59,13 @@ POPULARITY = "popularity"
 
 
 def recipes(*, amazon: bool) -> tuple[Recipe, ...]:
-    """The recipes that the endpoint has."""
+    """Return the recipes that the endpoint has."""
     return tuple(recipe for recipe in RECIPES if recipe.on_amazon or not amazon)
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One training run of a tenant. `run` is also the generation that its lists become."""
+    """A training run of a tenant; `run` is also the generation of its lists."""
 
     run: int
     tenant: str
@@ -74,31 +76,31 @@ class Run:
 
     @property
     def prefix(self) -> str:
-        """Where its files are in the data bucket."""
+        """The prefix of its files in the data bucket."""
         return run_prefix(self.tenant, self.run)
 
-    def job_name(self, what: str) -> str:
-        """A name at the API that repeats when a step does, and that no other installation gives."""
-        return _fitting(f"{self.tenant}-{self.run}-{self.created_at:%y%m%d%H%M%S}", what)
+    def job_name(self, suffix: str) -> str:
+        """Return a name for the API that is the same in every attempt, and unique among installations."""
+        return _shortened(f"{self.tenant}-{self.run}-{self.created_at:%y%m%d%H%M%S}", suffix)
 
 
 def run_prefix(tenant: str, run: int) -> str:
-    """The prefix of a run's files, with its slash."""
+    """Return the prefix of the files of a run, with a trailing slash."""
     return f"{tenant}/runs/{run}/"
 
 
-def resource_name(tenant: str, what: str) -> str:
-    """The name of what a tenant keeps from run to run: names belong to the account, not to the tenant."""
-    return what if tenant == "default" else _fitting(tenant, what)
+def resource_name(tenant: str, suffix: str) -> str:
+    """Return the name of a resource that a tenant keeps from run to run, unique in the account."""
+    return suffix if tenant == "default" else _shortened(tenant, suffix)
 
 
-def _fitting(before: str, what: str) -> str:
-    """`before-what` as a name of the API; what doesn't fit is replaced by a checksum of it."""
-    before = _NOT_IN_NAMES.sub("-", before)
-    room = LONGEST_NAME - len(what) - 1
-    if len(before) > room:
-        before = f"{before[: room - 9]}-{hashlib.sha256(before.encode()).hexdigest()[:8]}"
-    return f"{before}-{what}"
+def _shortened(prefix: str, suffix: str) -> str:
+    """Return `prefix-suffix` as a name of the API; a checksum replaces the end of a long prefix."""
+    prefix = _NOT_IN_NAMES.sub("-", prefix)
+    max_characters = MAX_NAME_CHARACTERS - len(suffix) - 1
+    if len(prefix) > max_characters:
+        prefix = f"{prefix[: max_characters - 9]}-{hashlib.sha256(prefix.encode()).hexdigest()[:8]}"
+    return f"{prefix}-{suffix}"
 
 
 def _field(name: str, kind: str | list[str], **attributes: bool) -> dict[str, Any]:
@@ -132,7 +134,7 @@ DATASET_TYPES: tuple[DatasetType, ...] = ("INTERACTIONS", "ITEMS", "USERS")
 
 
 def schema(dataset_type: DatasetType) -> str:
-    """The Avro schema of a dataset, as the API takes it."""
+    """Return the Avro schema of a dataset as JSON, as the API expects it."""
     return json.dumps(
         {
             "type": "record",
@@ -145,13 +147,13 @@ def schema(dataset_type: DatasetType) -> str:
 
 
 def schema_name(dataset_type: DatasetType) -> str:
-    """Schemas can't be changed, so a schema's name says which one it is."""
+    """Return the name of a schema, with a checksum: the API does not allow a schema to change."""
     return f"endcap-{dataset_type.lower()}-{hashlib.sha256(schema(dataset_type).encode()).hexdigest()[:8]}"
 
 
 @dataclass(frozen=True, slots=True)
 class StoredFile:
-    """An object that was written whole."""
+    """An object that was written completely."""
 
     key: str
     rows: int
@@ -159,7 +161,7 @@ class StoredFile:
     sha256: str
 
     def document(self) -> dict[str, Any]:
-        """As it stands in manifests."""
+        """Return the entry of a manifest."""
         return {"key": self.key, "rows": self.rows, "bytes": self.bytes, "sha256": self.sha256}
 
 
@@ -169,7 +171,7 @@ def manifest(
     jobs: Mapping[str, Mapping[str, Any]],
     files: Mapping[str, list[dict[str, Any]]],
 ) -> dict[str, Any]:
-    """The page that is written last: which files belong to the run. `jobs` and `files` are by recipe."""
+    """Return the manifest of a run, which is written last; `jobs` and `files` are by recipe."""
     engine_recipes = {recipe.name: recipe.engine_recipe for recipe in RECIPES} | {POPULARITY: POPULARITY}
     return {
         "version": 1,

@@ -1,4 +1,4 @@
-"""What the trainer measures."""
+"""Metrics of the trainer."""
 
 from __future__ import annotations
 

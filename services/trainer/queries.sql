@@ -1,17 +1,17 @@
 -- lock_tenant --
--- Runs of a tenant are asked for, begun and ended one after the other.
+-- Lock the requests, starts and ends of a tenant's runs until the end of the transaction.
 SELECT pg_advisory_xact_lock(hashtextextended('trainer.runs:' || :tenant, 0));
 
--- request --
--- The run that an event has asked for already.
+-- requested_run --
+-- The run that an event has requested.
 SELECT run FROM requests WHERE event_id = :event_id;
 
 -- add_request --
--- Remember which run an event has asked for.
+-- Store which run an event has requested.
 INSERT INTO requests (event_id, run) VALUES (:event_id, :run) ON CONFLICT (event_id) DO NOTHING;
 
 -- join_queued --
--- A run that has not begun takes one more reason.
+-- Add a reason to the queued run of a tenant, and return it.
 UPDATE runs
 SET reasons = CASE WHEN :reason = ANY (reasons) THEN reasons ELSE reasons || :reason::text END,
     imports = CASE
@@ -22,7 +22,7 @@ WHERE tenant = :tenant AND status = 'queued'
 RETURNING run;
 
 -- add_run --
--- A new run, under the installation's next number.
+-- Add a run with the next number of the installation.
 INSERT INTO runs (run, tenant, reasons, imports)
 VALUES (
     nextval('run_numbers'), :tenant, ARRAY[:reason::text],
@@ -31,67 +31,67 @@ VALUES (
 RETURNING run;
 
 -- add_steps --
--- The steps of a run, in their order.
+-- Add the steps of a run, in their order.
 INSERT INTO steps (run, position, name)
 SELECT :run, position, name FROM unnest(:names::text[]) WITH ORDINALITY AS listed (name, position);
 
 -- next_to_start --
--- The tenant's queued run, when none is running.
+-- The queued run of a tenant, if none is running.
 SELECT run FROM runs
 WHERE tenant = :tenant AND status = 'queued'
   AND NOT EXISTS (SELECT FROM runs WHERE tenant = :tenant AND status = 'running');
 
--- tenants_waiting --
+-- tenants_with_queued_run --
 -- Tenants with a queued run.
 SELECT tenant FROM runs WHERE status = 'queued';
 
--- begin --
--- The run begins; nothing when another one of the tenant is running.
+-- start --
+-- Set a queued run to running, unless another run of the tenant is running.
 UPDATE runs SET status = 'running', started_at = now()
 WHERE run = :run AND status = 'queued'
   AND NOT EXISTS (SELECT FROM runs other WHERE other.tenant = :tenant AND other.status = 'running');
 
--- run_to_do --
--- What a worker needs to know of a run.
+-- run_to_start --
+-- The data of a run that its job needs.
 SELECT run, tenant, status, imports, created_at, started_at FROM runs WHERE run = :run;
 
 -- steps_of --
--- How far a run is.
+-- The steps of a run, in their order.
 SELECT name, status, detail FROM steps WHERE run = :run ORDER BY position;
 
--- begin_step --
--- A step begins, or begins again after its worker died.
+-- start_step --
+-- Set a step to running, also after its worker has died, and return when it was first started.
 UPDATE steps SET status = 'running', started_at = coalesce(started_at, now())
 WHERE run = :run AND name = :name AND status IN ('pending', 'running')
 RETURNING started_at;
 
 -- report_step --
--- How far a step is, and what it must not do twice.
+-- Store the progress of a step, and merge the details that a retry needs.
 UPDATE steps SET progress = :progress, detail = detail || :detail
 WHERE run = :run AND name = :name AND status = 'running';
 
 -- end_step --
--- A step is done, or there was nothing to do.
+-- Set a step to done or skipped.
 UPDATE steps SET status = :status, progress = 1, finished_at = now()
 WHERE run = :run AND name = :name AND status = 'running';
 
 -- complete --
--- The run is done.
+-- Set a run to completed.
 UPDATE runs SET status = 'completed', finished_at = now() WHERE run = :run AND status = 'running';
 
 -- fail --
--- The run will not be done.
+-- Set a run to failed.
 UPDATE runs SET status = 'failed', finished_at = now(), error = :error
 WHERE run = :run AND status IN ('queued', 'running');
 
 -- fail_step --
--- The step at which a run has ended.
+-- Set the running step of a run to failed, and return its name.
 UPDATE steps SET status = 'failed', finished_at = now()
 WHERE run = :run AND status = 'running'
 RETURNING name;
 
 -- runs --
--- The tenant's newest runs, with their steps.
+-- The newest runs of a tenant, with their steps.
 SELECT r.run AS id, r.run, r.status, r.reasons, r.error, r.created_at, r.started_at, r.finished_at,
        extract(epoch FROM coalesce(r.finished_at, now()) - r.started_at)::float8 AS seconds,
        (
@@ -108,25 +108,25 @@ ORDER BY r.run DESC
 LIMIT :limit;
 
 -- tenants_with_data --
--- Tenants that have anything to learn from.
+-- Tenants with interactions.
 SELECT a.tenant FROM engine.accounts_v1 a
 WHERE EXISTS (SELECT FROM tracker.interactions_v1 i WHERE i.tenant = a.tenant);
 
 -- dataset_group --
--- The dataset group that a tenant is.
+-- The ARN of the dataset group of a tenant.
 SELECT dataset_group_arn FROM engine.accounts_v1 WHERE tenant = :tenant;
 
 -- schedule --
--- Take a scheduled time.
+-- Store the run of a scheduled time.
 INSERT INTO scheduled (tenant, due, run) VALUES (:tenant, :due, :run)
 ON CONFLICT (tenant, due) DO NOTHING;
 
 -- is_scheduled --
--- Whether a scheduled time was taken.
+-- Return whether a scheduled time has a run.
 SELECT EXISTS (SELECT FROM scheduled WHERE tenant = :tenant AND due = :due);
 
--- runs_to_clean --
--- Ended runs of which newer ones of the same tenant have made the files needless.
+-- runs_with_old_files --
+-- Ended runs with files, except for the newest ones of each tenant.
 SELECT run, tenant FROM (
     SELECT run, tenant, status, files_removed_at,
            row_number() OVER (PARTITION BY tenant ORDER BY run DESC) AS place
@@ -136,20 +136,19 @@ WHERE place > :keep AND files_removed_at IS NULL
 ORDER BY run;
 
 -- files_removed --
--- A run's files are gone.
+-- Record that the files of a run were deleted.
 UPDATE runs SET files_removed_at = now() WHERE run = :run;
 
--- more_memory --
--- Let the sorts and hashes of a snapshot stay in memory, and its plans uncompiled. Every join of a snapshot reads
--- whole tables. Tables without statistics, as after a first import, count as empty: the planner would then compare
--- each row of one with each row of the other.
+-- configure_snapshot --
+-- Configure a snapshot: sorts and hashes in memory, no JIT compilation, no nested loops. Each join reads whole tables,
+-- and the planner takes tables without statistics, as after a first import, for empty and would use nested loops.
 SELECT set_config('work_mem', '128MB', true), set_config('jit', 'off', true),
        set_config('enable_nestloop', 'off', true), set_config('statement_timeout', '0', true);
 
 -- interactions_csv --
--- The training rows: one per user, item, second and type; a session is the user who first logged in to it, and does
--- not train before, and neither does a guest's order. Rows that are older than the bounds of intake may hold times and
--- values beyond them, which the import of this file would refuse. `real` refuses what is too small for it, too.
+-- The interactions to train on, one per user, item, second and type. Events of a session belong to the first user who
+-- logged in to it; sessions without a login and orders of guests do not train. Rows that were stored before intake had
+-- bounds may have times and values out of bounds, which the import would refuse; `real` also refuses tiny values.
 WITH logins AS MATERIALIZED (
     SELECT DISTINCT ON (session_id) session_id, user_id
     FROM tracker.interactions_v1
@@ -167,8 +166,8 @@ WHERE i.tenant = :tenant AND i.item_id IS NOT NULL AND i.event_type <> ALL (:exc
   AND coalesce(i.user_id, logins.user_id) IS NOT NULL
 GROUP BY 1, 2, 3, 4;
 
--- left_out --
--- What of the same rows and of the catalogue is beyond the bounds of intake, and is left out.
+-- excluded_rows --
+-- Counts of interactions and values of the catalogue that are out of bounds, and excluded.
 SELECT count(*) FILTER (WHERE occurred_at < :earliest OR occurred_at >= :latest) AS interactions,
        count(value) FILTER (WHERE NOT abs(value) <= :largest) AS interaction_values,
        (
@@ -183,7 +182,7 @@ FROM tracker.interactions_v1
 WHERE tenant = :tenant AND item_id IS NOT NULL AND event_type <> ALL (:excluded::text[]);
 
 -- items_csv --
--- The catalogue; an item of unknown age counts as old as the first interaction.
+-- The items of the catalogue; an item of unknown age is as old as the first interaction.
 SELECT item_id AS "ITEM_ID", nullif(left(name, 1000), '') AS "ITEM_NAME",
        nullif(left(category, 1000), '') AS "CATEGORY",
        CASE WHEN abs(price) < 1e-37 THEN 0 WHEN abs(price) <= :largest THEN price END::real AS "PRICE",
@@ -199,17 +198,17 @@ FROM sync.items_v1
 WHERE tenant = :tenant;
 
 -- users_csv --
--- The customers.
+-- The users of the shop.
 SELECT user_id AS "USER_ID", nullif(left(city, 1000), '') AS "CITY",
        nullif(left(province, 1000), '') AS "PROVINCE", nullif(left(country, 1000), '') AS "COUNTRY"
 FROM sync.users_v1
 WHERE tenant = :tenant;
 
 -- popularity_csv --
--- The best of each list by unique users: a user counts once for an item, where that was last, and half as
--- much after the half-life, which is counted from the newest interaction.
+-- The most popular items of each list by unique users. A user counts once for an item, at the place of the last
+-- interaction, with a weight that halves with each half-life before the newest interaction.
 WITH visits AS MATERIALIZED (
-    -- Any order will do, and that of the bytes is the fastest.
+    -- Any order is correct; that of the bytes is the fastest.
     SELECT DISTINCT ON (i.item_id COLLATE "C", coalesce(i.user_id, i.session_id) COLLATE "C")
            i.item_id, i.occurred_at, coalesce(i.country, u.country) AS country,
            coalesce(i.province, u.province) AS province, coalesce(i.city, u.city) AS city
@@ -221,7 +220,7 @@ WITH visits AS MATERIALIZED (
 ),
 weighted AS (
     SELECT v.item_id, v.country, v.province, v.city,
-           -- What is a hundred half-lives old counts as such: exp() refuses to underflow.
+           -- At most a hundred half-lives: exp() raises an error on underflow.
            exp(-ln(2) * least(
                100,
                extract(epoch FROM (SELECT max(occurred_at) FROM visits) - v.occurred_at)::float8
@@ -242,7 +241,7 @@ available AS (
     WHERE items.available IS NOT FALSE
 ),
 scored AS (
-    -- A visit without a place belongs to no list of places: NULL in, NULL out.
+    -- A visit without a place is in no list of places, since its list is NULL.
     SELECT CASE without
                WHEN 7 THEN 'all'
                WHEN 3 THEN 'country:' || country
@@ -263,26 +262,26 @@ WHERE place <= :length
 ORDER BY list, place;
 
 -- user_ids --
--- Whose lists the batch makes: known users, not guests.
+-- The users for whom the batch computes lists: known users, not guests.
 SELECT DISTINCT user_id AS id FROM tracker.interactions_v1
 WHERE tenant = :tenant AND item_id IS NOT NULL AND event_type <> ALL (:excluded::text[])
   AND user_id IS NOT NULL AND user_id NOT LIKE 'order:%';
 
 -- item_ids --
--- The items that get lists: those with interactions, and those of the catalogue that can be bought.
+-- The items for which the batch computes lists: those with interactions, and the available ones of the catalogue.
 SELECT item_id AS id FROM tracker.interactions_v1
 WHERE tenant = :tenant AND item_id IS NOT NULL AND event_type <> ALL (:excluded::text[])
 UNION
 SELECT item_id FROM sync.items_v1 WHERE tenant = :tenant AND available;
 
 -- add_erasure --
--- The files of runs that began before a time are to go.
+-- Add an erasure: the files of runs that started before a time must be deleted.
 INSERT INTO erasures (tenant, user_id, erasure_id, requested_at, request)
 VALUES (:tenant, :user_id, :erasure_id, :requested_at, :request)
 ON CONFLICT DO NOTHING;
 
 -- erasures_due --
--- Tenants with erasures that no run stands in the way of, and the newest time among these.
+-- Tenants with erasures whose earlier runs have all ended, and the newest time of these erasures.
 SELECT e.tenant, max(e.requested_at) AS requested_at
 FROM erasures e
 WHERE NOT EXISTS (
@@ -293,13 +292,13 @@ WHERE NOT EXISTS (
 GROUP BY e.tenant;
 
 -- runs_before --
--- Ended runs of a tenant that began before a time and have files.
+-- Ended runs of a tenant that started before a time and have files.
 SELECT run FROM runs
 WHERE tenant = :tenant AND started_at <= :before AND status IN ('completed', 'failed')
   AND files_removed_at IS NULL
 ORDER BY run;
 
 -- end_erasures --
--- No file of a run that began before a time is left.
+-- End the erasures of a tenant up to a time, and return their requests.
 DELETE FROM erasures WHERE tenant = :tenant AND requested_at <= :before
 RETURNING request;

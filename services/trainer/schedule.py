@@ -1,4 +1,4 @@
-"""The clock: at its times every tenant that has data gets a run, once, however many workers there are."""
+"""The schedule: at its times a run is requested for each tenant with data, once for all workers."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from datetime import UTC, datetime, timedelta
 import structlog
 from cronsim import CronSim
 
-LOOK_SECONDS = 5.0
+INTERVAL_SECONDS = 5.0
 
 log = structlog.get_logger()
 
 
 def due_time(expression: str, now: datetime, catch_up: timedelta) -> datetime | None:
-    """The latest time of the schedule that is past, unless it is longer past than `catch_up`."""
+    """Return the last time of a cron expression up to `now`; None if it is longer ago than `catch_up`."""
     latest: datetime = next(CronSim(expression, now + timedelta(minutes=1), reverse=True))
     return latest if now - catch_up <= latest <= now else None
 
@@ -23,21 +23,21 @@ class Schedule:
     """The times at which runs are due."""
 
     def __init__(
-        self, expression: str, catch_up: timedelta, ask: Callable[[datetime], Awaitable[list[int]]]
+        self, expression: str, catch_up: timedelta, request_runs: Callable[[datetime], Awaitable[list[int]]]
     ) -> None:
-        """`ask` is called with a time that is due, and knows itself whether it was asked before."""
+        """Call `request_runs` with each due time, possibly more than once: it must be idempotent."""
         self._expression = expression
         self._catch_up = catch_up
-        self._ask = ask
+        self._request_runs = request_runs
 
-    async def look_now(self) -> None:
-        """Ask for what is due by the clock."""
-        await self.look(datetime.now(UTC))
+    async def run(self) -> None:
+        """Request the runs that are due now."""
+        await self.request_due(datetime.now(UTC))
 
-    async def look(self, now: datetime) -> list[int]:
-        """Ask for what is due; gives the numbers of the runs."""
+    async def request_due(self, now: datetime) -> list[int]:
+        """Request the runs that are due at `now` and return their numbers."""
         due = due_time(self._expression, now, self._catch_up) if self._expression else None
-        runs = await self._ask(due) if due is not None else []
+        runs = await self._request_runs(due) if due is not None else []
         if due is not None and runs:
             log.info("trainer.scheduled", due=due.isoformat(), runs=runs)
         return runs

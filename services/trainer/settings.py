@@ -1,4 +1,4 @@
-"""The trainer's settings."""
+"""Settings of the trainer."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from shared.settings import AuthSettings, Block, KafkaSettings, PostgresSettings
 
 
 class PersonalizeSettings(Block):
-    """Where the Personalize API is: Endcap's engine, unless Amazon's own is asked for."""
+    """The endpoint of the Personalize API: the engine, or Amazon Personalize."""
 
     aws_endpoint_url_personalize: str | None = Field(
         "http://127.0.0.1:8007", description="empty for Amazon Personalize (see amazon)"
@@ -21,7 +21,7 @@ class PersonalizeSettings(Block):
 
 
 class Settings(ServiceSettings):
-    """When and how the trainer trains."""
+    """Settings of the trainer: its schedule, its runs and its connections."""
 
     model_config = SettingsConfigDict(env_prefix="TRAINER_", extra="ignore", frozen=True)
     service: ClassVar[str] = "trainer"
@@ -29,10 +29,10 @@ class Settings(ServiceSettings):
     port: int = Field(8003, description="HTTP port; the worker's probes listen on port + 100")
     schedule: str = Field("0 2 * * *", description="cron expression in UTC; empty for no schedule")
     catch_up_minutes: float = Field(
-        60, ge=0, description="how late a scheduled run may still start when no worker was there in time"
+        60, ge=0, description="how late a scheduled run may still start if no worker was running in time"
     )
     wait_minutes: float = Field(
-        10, gt=0, description="how long a run waits for an import's rows to reach the log"
+        10, gt=0, description="how long a run waits until the rows of an import are stored"
     )
     keep_runs: int = Field(5, ge=1, description="runs of a tenant whose files are kept")
     list_length: int = Field(25, ge=1, le=500, description="items in a list of a user or an item")
@@ -50,8 +50,8 @@ class Settings(ServiceSettings):
     amazon_campaigns: bool = Field(
         False, description="keep a campaign on Amazon Personalize too, which costs money by the hour"
     )
-    poll_seconds: float = Field(0.3, gt=0, description="how often the engine is asked how far it is")
-    amazon_poll_seconds: float = Field(30, gt=0, description="the same with Amazon Personalize")
+    poll_seconds: float = Field(0.3, gt=0, description="interval of polling the engine")
+    amazon_poll_seconds: float = Field(30, gt=0, description="interval of polling Amazon Personalize")
     longest_poll_hours: float = Field(
         12, gt=0, description="a training or batch job that takes longer fails the run"
     )
@@ -74,13 +74,13 @@ class Settings(ServiceSettings):
             try:
                 CronSim(expression, datetime(2026, 1, 1, tzinfo=UTC))
             except CronSimError as error:
-                message = f"{expression!r} is no cron expression: {error}"
+                message = f"{expression!r} is not a cron expression: {error}"
                 raise ValueError(message) from error
         return expression
 
     @model_validator(mode="after")
-    def _says_where(self) -> Self:
-        """Amazon's service is used only when somebody says so, not because a variable was forgotten."""
+    def _check_endpoint(self) -> Self:
+        """Require both settings to agree: a missing variable must not lead to Amazon Personalize."""
         if bool(self.personalize.aws_endpoint_url_personalize) == self.amazon:
             message = (
                 "AWS_ENDPOINT_URL_PERSONALIZE is set and so is TRAINER_AMAZON: leave one of them out"

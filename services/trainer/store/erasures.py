@@ -1,4 +1,4 @@
-"""Users who are to leave the files of runs, in Postgres."""
+"""Erasure requests of users whose rows are in the files of runs, in Postgres."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 
 
 class Erasures:
-    """From the request to the receipt."""
+    """Pending erasures, from the request to the receipt."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def add(self, request: UserErasureRequested) -> None:
-        """Keep a request; a repetition changes nothing."""
+        """Store a request, once."""
         await self._database.execute(
             *SQL.add_erasure(
                 tenant=request.tenant,
@@ -33,18 +33,18 @@ class Erasures:
         )
 
     async def due(self, load_seconds: float) -> list[tuple[str, datetime]]:
-        """(tenant, time) where no run that began before the time works, or was just handed to the loader."""
+        """Return (tenant, time) of erasures whose earlier runs ended at least `load_seconds` ago."""
         rows = await self._database.fetch(*SQL.erasures_due(load_seconds=load_seconds))
         return [(row["tenant"], row["requested_at"]) for row in rows]
 
     async def runs_before(self, tenant: str, before: datetime) -> list[int]:
-        """The ended runs that began before a time and have files."""
+        """Return the ended runs that started before a time and have files."""
         return [
             row["run"] for row in await self._database.fetch(*SQL.runs_before(tenant=tenant, before=before))
         ]
 
     async def end(self, tenant: str, before: datetime, runs: int) -> None:
-        """Publish the receipts: the files of these runs are gone."""
+        """End the erasures up to a time, and publish their receipts with the number of `runs` with files."""
         async with self._database.transaction() as connection:
             ended = await connection.fetch(*SQL.end_erasures(tenant=tenant, before=before))
             receipts = [

@@ -1,4 +1,4 @@
-"""The object store: files that are streamed there, read back, and removed with their run."""
+"""Files of runs in the object store: streamed uploads, reading and deletion."""
 
 from __future__ import annotations
 
@@ -28,27 +28,27 @@ Result = TypeVar("Result")
 
 
 class Files:
-    """The data bucket."""
+    """The files of the data bucket."""
 
     def __init__(self, client: S3Client, bucket: str) -> None:
         self._client = client
         self.bucket = bucket
 
     def uri(self, key: str) -> str:
-        """`s3://bucket/key`."""
+        """Return `s3://bucket/key`."""
         return f"s3://{self.bucket}/{key}"
 
     def upload(self, key: str) -> Upload:
-        """A file that is written piece by piece and is there when it is whole."""
+        """Return an upload, whose object exists only when it is complete."""
         return Upload(self._client, self.bucket, key)
 
     async def put_json(self, key: str, document: Any) -> None:
-        """Write a small document at once."""
+        """Write a small document."""
         body = orjson.dumps(document, option=orjson.OPT_INDENT_2)
         await call(key, lambda: self._client.put_object(Bucket=self.bucket, Key=key, Body=body))
 
     async def get_json(self, key: str) -> Any:
-        """Read a small document; None when there is none."""
+        """Read a small document; None when it does not exist. Transient when the store is unavailable."""
         try:
             response = await asyncio.to_thread(self._client.get_object, Bucket=self.bucket, Key=key)
             body = response["Body"]
@@ -61,7 +61,7 @@ class Files:
             raise Transient(f"the object store broke off at {key}: {error!r}") from error
 
     async def chunks(self, key: str) -> AsyncIterator[bytes]:
-        """The bytes of a file, a megabyte at a time."""
+        """Yield the bytes of a file, a megabyte at a time; Transient for a slow or unavailable store."""
         response = await call(key, lambda: self._client.get_object(Bucket=self.bucket, Key=key))
         body = response["Body"]
         try:
@@ -77,8 +77,8 @@ class Files:
         finally:
             body.close()
 
-    async def described(self, key: str) -> StoredFile:
-        """The lines, bytes and checksum of a file that somebody else wrote."""
+    async def describe(self, key: str) -> StoredFile:
+        """Read a file and return its number of lines, its size and its checksum."""
         checksum, size, lines, ends_line = hashlib.sha256(), 0, 0, True
         async for chunk in self.chunks(key):
             checksum.update(chunk)
@@ -88,7 +88,7 @@ class Files:
         return StoredFile(key, lines + (not ends_line), size, checksum.hexdigest())
 
     async def keys(self, prefix: str) -> list[str]:
-        """Every key below a prefix."""
+        """Return all keys with a prefix."""
 
         def listed() -> list[str]:
             pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix)
@@ -96,8 +96,8 @@ class Files:
 
         return await call(prefix, listed)
 
-    async def remove(self, prefix: str) -> None:
-        """Remove every file below a prefix, and the uploads that were cut off there."""
+    async def delete(self, prefix: str) -> None:
+        """Delete all files with a prefix, and abort incomplete uploads there."""
         await self.abort_uploads(prefix)
         for key in await self.keys(prefix):
             await call(
@@ -106,11 +106,11 @@ class Files:
             )
 
     async def abort_uploads(self, prefix: str) -> None:
-        """Forget uploads whose process died: their parts take room and can't be seen."""
+        """Abort uploads whose process has died: their parts are invisible and take space."""
 
         def abort() -> None:
-            found = self._client.list_multipart_uploads(Bucket=self.bucket, Prefix=prefix)
-            for upload in found.get("Uploads", []):
+            uploads = self._client.list_multipart_uploads(Bucket=self.bucket, Prefix=prefix)
+            for upload in uploads.get("Uploads", []):
                 self._client.abort_multipart_upload(
                     Bucket=self.bucket, Key=upload["Key"], UploadId=upload["UploadId"]
                 )
@@ -119,7 +119,7 @@ class Files:
 
 
 class Upload:
-    """One file in parts of eight megabytes; a part at a time is in memory. An async context manager."""
+    """A multipart upload with parts of eight megabytes, one of them in memory; an async context manager."""
 
     def __init__(self, client: S3Client, bucket: str, key: str) -> None:
         self._client = client
@@ -132,17 +132,17 @@ class Upload:
         self._bytes = 0
 
     async def __aenter__(self) -> Self:
-        """Begin; nothing is sent before there is a whole part."""
+        """Return the upload; nothing is sent before a part is complete."""
         return self
 
     async def __aexit__(self, kind: object, error: object, traceback: object) -> None:
-        """Give up the parts that were sent, when something went wrong before `finish`."""
+        """Abort the upload after an error before `finish`."""
         if kind is not None and self._upload_id is not None:
             upload_id, self._upload_id = self._upload_id, None
             await asyncio.to_thread(self._abort, upload_id)
 
     async def write(self, data: bytes) -> None:
-        """Add bytes; the pace is the object store's."""
+        """Add bytes, and send each part that is complete."""
         self._buffer += data
         while len(self._buffer) >= PART_BYTES:
             part = bytes(self._buffer[:PART_BYTES])
@@ -150,7 +150,7 @@ class Upload:
             await self._send(part)
 
     async def finish(self, rows: int) -> StoredFile:
-        """Make the file visible."""
+        """Complete the upload and return the file."""
         rest = bytes(self._buffer)
         if self._upload_id is None:
             self._count(rest)
@@ -199,11 +199,11 @@ class Upload:
         try:
             self._client.abort_multipart_upload(Bucket=self._bucket, Key=self._key, UploadId=upload_id)
         except (BotoCoreError, ClientError, OSError):
-            return  # `abort_uploads` of the next attempt finds it
+            return  # the next attempt aborts it with `abort_uploads`
 
 
 async def call(key: str, function: Callable[[], Result]) -> Result:
-    """Call boto3 in a thread. Raises Transient when the store is away, Permanent when it refuses."""
+    """Call boto3 in a thread; Transient when the store is unavailable, Permanent when it refuses the call."""
     try:
         return await asyncio.to_thread(function)
     except ClientError as error:

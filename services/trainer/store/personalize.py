@@ -1,7 +1,7 @@
 """The Personalize API through boto3: Endcap's engine or Amazon's own service, by the same calls.
 
-What is made here has a name that repeats with the run, so that an attempt after a crash finds what an
-earlier one made instead of making it twice.
+Resources have names that are the same in every attempt at a run, so that a retry finds what an earlier
+attempt created.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Self
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
 
 from services.trainer.domain import DatasetType, schema, schema_name
-from services.trainer.store.personalize_client import TENANT, Exists, client, translated
+from services.trainer.store.personalize_client import TENANT, AlreadyExists, client, translated
 from shared.errors import Permanent, Transient
 
 if TYPE_CHECKING:
@@ -25,30 +25,33 @@ Described = dict[str, Any]
 
 
 class Personalize:
-    """Each method returns when what it is about exists (or is ACTIVE); ARNs in, ARNs out.
+    """Each method creates a resource if necessary, waits until it is ACTIVE, and returns its ARN.
 
-    At the engine every call is made for one tenant, with the service key: a key pair would belong to one
-    account, and a dataset group of another account be unknown, or mistaken for one of the same name.
+    Calls to the engine are made for one tenant, with the service key: a key pair would belong to one account,
+    in which dataset groups of other accounts are unknown, or confused with those of the same name.
     """
 
     def __init__(self, settings: Settings) -> None:
-        """Make a client that speaks for no tenant yet; see `of`."""
+        """Make a client without a tenant; see `for_tenant`."""
         self.tenant: str | None = None
         self._amazon = settings.amazon
         self._role = settings.role_arn
-        self._pause = settings.amazon_poll_seconds if settings.amazon else settings.poll_seconds
-        self._longest = settings.longest_poll_hours * 3600
+        self._poll_seconds = settings.amazon_poll_seconds if settings.amazon else settings.poll_seconds
+        self._max_seconds = settings.longest_poll_hours * 3600
         self._client: Any = client(settings)
 
-    def of(self, tenant: str) -> Self:
-        """Return the same client, speaking for a tenant."""
+    def for_tenant(self, tenant: str) -> Self:
+        """Return the same client with a tenant."""
         bound = copy.copy(self)
         bound.tenant = tenant
         return bound
 
-    async def dataset_group(self, name: str, known: str) -> str:
-        """The dataset group that a tenant is: at the engine its ARN is known, at Amazon the name counts."""
-        arn = known
+    async def dataset_group(self, name: str, engine_arn: str) -> str:
+        """Return the dataset group of a tenant: `engine_arn` at the engine, the one named `name` at Amazon.
+
+        Raises Permanent when the engine resolves the ARN in another account.
+        """
+        arn = engine_arn
         if self._amazon:
             arn = await self._ensure(
                 "dataset group",
@@ -62,18 +65,18 @@ class Personalize:
         )
         if not self._amazon and described["datasetGroupArn"] != arn:
             raise Permanent(
-                f"the engine took {arn} for {described['datasetGroupArn']}, which is another account's: set "
+                f"the engine resolved {arn} as {described['datasetGroupArn']} of another account: set "
                 "ENDCAP_SERVICE_KEY, so that the trainer can speak for every tenant"
             )
         return arn
 
     async def dataset(self, group: str, name: str, kind: DatasetType) -> str:
-        """The group's dataset of a kind. One that somebody made before, with a schema of theirs, is kept."""
-        found = await self._call(
+        """Return the dataset of a type; an existing one is used with the schema that it has."""
+        existing = await self._call(
             lambda: self._find("list_datasets", "datasets", {"datasetGroupArn": group}, datasetType=kind)
         )
-        if found is not None:
-            arn = str(found["datasetArn"])
+        if existing is not None:
+            arn = str(existing["datasetArn"])
         else:
             schema_arn = await self._schema(kind)
             arn = await self._ensure(
@@ -90,7 +93,7 @@ class Personalize:
         return arn
 
     async def import_rows(self, dataset: str, job_name: str, uri: str) -> Described:
-        """Replace the imported rows of a dataset by those of a file."""
+        """Replace the imported rows of a dataset by those of a file, and return the import job."""
         listing = {"datasetArn": dataset}
         arn = await self._ensure(
             f"import job {job_name}",
@@ -110,7 +113,7 @@ class Personalize:
         )
 
     async def solution(self, group: str, name: str, recipe_arn: str) -> str:
-        """A recipe's settings over the group. It is trained by us alone, not by the service's clock."""
+        """Return a solution with a recipe; automatic training is off, since the trainer trains it."""
         arn = await self._ensure(
             f"solution {name}",
             lambda: self._find("list_solutions", "solutions", {"datasetGroupArn": group}, name=name),
@@ -124,10 +127,10 @@ class Personalize:
         )
         return arn
 
-    async def version(self, solution: str, name: str, *, known: str | None) -> str:
-        """A training of the solution, begun if none of this name is; `known` is what was begun before."""
-        if known is not None:
-            return known
+    async def start_training(self, solution: str, name: str, *, version: str | None) -> str:
+        """Start the training of a version with this name, once; `version` is one that was started before."""
+        if version is not None:
+            return version
         return await self._ensure(
             f"solution version {name}",
             lambda: self._version_named(solution, name),
@@ -137,8 +140,8 @@ class Personalize:
             "solutionVersionArn",
         )
 
-    async def trained(self, version: str) -> Described:
-        """Wait for a training to end; gives its hours and its offline metrics."""
+    async def wait_for_training(self, version: str) -> Described:
+        """Wait until a training has ended, and return its hours and its offline metrics."""
         described = await self._until_active(
             f"solution version {version}",
             lambda: self._client.describe_solution_version(solutionVersionArn=version)["solutionVersion"],
@@ -149,7 +152,7 @@ class Personalize:
         return {"metrics": metrics, "training_hours": described.get("trainingHours")}
 
     async def campaign(self, solution: str, version: str, name: str) -> str:
-        """Serve a version live: by the campaign of this name, made at the first time."""
+        """Deploy a version with the campaign of this name, which is created if necessary."""
         listing = {"solutionArn": solution}
         arn = await self._ensure(
             f"campaign {name}",
@@ -161,9 +164,9 @@ class Personalize:
         )
 
         def describe() -> Described:
-            found: Described = self._client.describe_campaign(campaignArn=arn)["campaign"]
-            update = found.get("latestCampaignUpdate") or {}
-            return found if found["status"] != "ACTIVE" or not update else {**found, **update}
+            campaign: Described = self._client.describe_campaign(campaignArn=arn)["campaign"]
+            update = campaign.get("latestCampaignUpdate") or {}
+            return campaign if campaign["status"] != "ACTIVE" or not update else {**campaign, **update}
 
         described = await self._until_active(f"campaign {name}", describe)
         if described["solutionVersionArn"] != version:
@@ -173,8 +176,10 @@ class Personalize:
             await self._until_active(f"campaign {name}", describe)
         return arn
 
-    async def infer(self, version: str, job_name: str, *, source: str, target: str, results: int) -> str:
-        """Begin a batch inference job, if none of this name is begun; gives its ARN."""
+    async def start_batch_inference(
+        self, version: str, job_name: str, *, source: str, target: str, results: int
+    ) -> str:
+        """Start the batch inference job of this name, once, and return its ARN."""
         listing = {"solutionVersionArn": version}
         return await self._ensure(
             f"batch inference job {job_name}",
@@ -190,8 +195,8 @@ class Personalize:
             "batchInferenceJobArn",
         )
 
-    async def inferred(self, job: str) -> Described:
-        """Wait for a batch inference job to end."""
+    async def wait_for_batch_inference(self, job: str) -> Described:
+        """Wait until a batch inference job has ended, and return it."""
         return await self._until_active(
             f"batch inference job {job}",
             lambda: self._client.describe_batch_inference_job(batchInferenceJobArn=job)["batchInferenceJob"],
@@ -208,38 +213,40 @@ class Personalize:
 
     async def _ensure(
         self,
-        what: str,
+        description: str,
         find: Callable[[], Described | None],
         create: Callable[[], str],
-        arn: str,
+        arn_member: str,
     ) -> str:
-        """Look first, then make; what somebody made in between is looked for once more."""
-        found = await self._call(find)
-        if found is not None:
-            return str(found[arn])
+        """Find a resource or create it, and return its ARN; a concurrent creation is found again."""
+        resource = await self._call(find)
+        if resource is not None:
+            return str(resource[arn_member])
         try:
             return str(await self._call(create))
-        except Exists as error:
-            found = await self._call(find)
-            if found is None:
-                raise Permanent(f"the {what} exists, but belongs to somebody else: {error}") from error
-            return str(found[arn])
+        except AlreadyExists as error:
+            resource = await self._call(find)
+            if resource is None:
+                message = f"the {description} exists, but belongs to another dataset group: {error}"
+                raise Permanent(message) from error
+            return str(resource[arn_member])
 
     def _find(
-        self, operation: str, member: str, listing: dict[str, str] | None = None, **wanted: str
+        self, operation: str, member: str, parameters: dict[str, str] | None = None, **members: str
     ) -> Described | None:
-        """The first of a listing with these members; types compare without case."""
-        for page in self._client.get_paginator(operation).paginate(**(listing or {})):
+        """Return the first entry of a listing with these members, compared without case; None for none."""
+        for page in self._client.get_paginator(operation).paginate(**(parameters or {})):
             for entry in page[member]:
-                if all(str(entry.get(name, "")).lower() == text.lower() for name, text in wanted.items()):
+                if all(str(entry.get(name, "")).lower() == text.lower() for name, text in members.items()):
                     return dict(entry)
         return None
 
     def _version_named(self, solution: str, name: str) -> Described | None:
-        """Listings of versions show no names, so the newest ones are described."""
+        """Return the version of this name among the newest five: listings of versions have no names."""
         pages = self._client.get_paginator("list_solution_versions").paginate(solutionArn=solution)
         summaries = [entry for page in pages for entry in page["solutionVersions"]]
-        for entry in sorted(summaries, key=lambda one: one["creationDateTime"], reverse=True)[:5]:
+        summaries.sort(key=lambda summary: summary["creationDateTime"], reverse=True)
+        for entry in summaries[:5]:
             version = self._client.describe_solution_version(solutionVersionArn=entry["solutionVersionArn"])[
                 "solutionVersion"
             ]
@@ -247,10 +254,10 @@ class Personalize:
                 return dict(version)
         return None
 
-    async def _until_active(self, what: str, describe: Callable[[], Described]) -> Described:
-        """Ask until it is ACTIVE. Raises Permanent with the service's own reason when it fails."""
+    async def _until_active(self, description: str, describe: Callable[[], Described]) -> Described:
+        """Poll until a resource is ACTIVE; Permanent with the reason of the API when it fails."""
         loop = asyncio.get_running_loop()
-        deadline = loop.time() + self._longest
+        deadline = loop.time() + self._max_seconds
         while True:
             described: Described = await self._call(describe)
             status = described["status"]
@@ -258,13 +265,13 @@ class Personalize:
                 return described
             if "FAILED" in status or "STOP" in status:
                 reason = described.get("failureReason") or "the service gives no reason"
-                raise Permanent(f"{what} is {status}: {reason}")
+                raise Permanent(f"{description} is {status}: {reason}")
             if loop.time() > deadline:
-                raise Permanent(f"{what} is still {status} after {self._longest / 3600:g} hours")
-            await asyncio.sleep(self._pause)
+                raise Permanent(f"{description} is still {status} after {self._max_seconds / 3600:g} hours")
+            await asyncio.sleep(self._poll_seconds)
 
     async def _call(self, function: Callable[[], Any]) -> Any:
-        """Call boto3 in a thread. Raises Transient when the service is away or busy, else Permanent."""
+        """Call boto3 in a thread; Transient when the API is unavailable or busy, else Permanent."""
         context = contextvars.copy_context()
         if self.tenant is not None:
             context.run(TENANT.set, self.tenant)
@@ -273,4 +280,4 @@ class Personalize:
         except ClientError as error:
             raise translated(error) from error
         except (BotoCoreError, HTTPClientError, OSError) as error:
-            raise Transient(f"the Personalize API is not reachable: {error}") from error
+            raise Transient(f"the Personalize API is unreachable: {error}") from error

@@ -1,4 +1,4 @@
-"""The client of the Personalize API: who it speaks for, and what its errors mean."""
+"""The client of the Personalize API: its authentication, and the meaning of its errors."""
 
 from __future__ import annotations
 
@@ -17,8 +17,7 @@ if TYPE_CHECKING:
 
 EXISTS = "ResourceAlreadyExistsException"
 MISSING = "ResourceNotFoundException"
-# LimitExceeded is a queue that is full: it empties by itself.
-LATER = {
+RETRYABLE = {
     "InternalFailure",
     "LimitExceededException",
     "ResourceInUseException",
@@ -26,14 +25,15 @@ LATER = {
     "ThrottlingException",
     "TooManyRequestsException",
 }
+"""Error codes of calls that may succeed later; LimitExceededException is a full queue."""
 SERVER_ERROR = 500
 
-# The tenant that a call is made for, in the thread of that call.
 TENANT: contextvars.ContextVar[str] = contextvars.ContextVar("tenant")
+"""The tenant that a call is made for, in the thread of the call."""
 
 
 def client(settings: Settings) -> Any:
-    """Make a client; at the engine its calls carry the service key and the tenant of `TENANT`."""
+    """Return a client; its calls to the engine have the service key and the tenant of `TENANT`."""
     service_key = settings.auth.endcap_service_key
     secret = settings.s3.aws_secret_access_key
     at_engine = service_key is not None and not settings.amazon
@@ -57,7 +57,7 @@ def client(settings: Settings) -> Any:
 
 
 class _Headers:
-    """Adds what a service says of itself to the requests of a client, instead of a signature."""
+    """Adds the service key and the tenant to the requests of a client, instead of a signature."""
 
     def __init__(self, service_key: str) -> None:
         self._service_key = service_key
@@ -67,19 +67,19 @@ class _Headers:
         params["headers"] |= {"x-api-key": self._service_key, "x-endcap-tenant": TENANT.get()}
 
 
-class Exists(Permanent):
-    """Something has this name."""
+class AlreadyExists(Permanent):
+    """A resource of this name exists."""
 
 
 def translated(error: ClientError) -> Permanent | Transient:
-    """Return what an error of the API means: Transient where the same call may work later."""
+    """Return an error of the API as Transient if the same call may succeed later, else as Permanent."""
     code = error.response["Error"]["Code"]
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     message = (
         f"the Personalize API refused {error.operation_name}: {code}: {error.response['Error']['Message']}"
     )
     if code == EXISTS:
-        return Exists(message)
-    if code in LATER or status >= SERVER_ERROR:
+        return AlreadyExists(message)
+    if code in RETRYABLE or status >= SERVER_ERROR:
         return Transient(message)
     return Permanent(message)

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """The run that somebody asked for; `joined` when it was queued already."""
+class RequestedRun:
+    """The run that fulfils a request; `joined` if it was queued already."""
 
     run: int
     joined: bool
@@ -28,7 +28,7 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class StepState:
-    """One step, and what it must not do twice."""
+    """The state of a step; `detail` is what a retry must not do again."""
 
     name: str
     status: str
@@ -36,83 +36,83 @@ class StepState:
 
 
 class Runs:
-    """At any time a tenant has one running run and one queued run at the most.
+    """The runs of all tenants: each tenant has at most one running and one queued run.
 
-    A run has a job only once it may start, so that no worker waits for another one's run.
+    A run gets its job only when it may start, so that no worker waits for another run.
     """
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def ask(
+    async def request(
         self, tenant: str, reason: str, *, import_id: str | None = None, event_id: str | None = None
-    ) -> Asked:
-        """Queue a run, or join the one that is queued. The same event asks only once."""
+    ) -> RequestedRun:
+        """Queue a run, or join the queued one; an event requests a run only once."""
         async with self._database.transaction() as connection:
             await connection.execute(*SQL.lock_tenant(tenant=tenant))
             if event_id is not None:
-                known = await connection.fetchval(*SQL.request(event_id=event_id))
-                if known is not None:
-                    return Asked(known, joined=True)
-            asked = await self.ask_in(connection, tenant, reason, import_id=import_id)
+                run = await connection.fetchval(*SQL.requested_run(event_id=event_id))
+                if run is not None:
+                    return RequestedRun(run, joined=True)
+            requested = await self.request_in(connection, tenant, reason, import_id=import_id)
             if event_id is not None:
-                await connection.execute(*SQL.add_request(event_id=event_id, run=asked.run))
-            return asked
+                await connection.execute(*SQL.add_request(event_id=event_id, run=requested.run))
+            return requested
 
-    async def ask_in(
+    async def request_in(
         self, connection: Connection, tenant: str, reason: str, *, import_id: str | None = None
-    ) -> Asked:
-        """The same, in the caller's transaction, which has the tenant's lock."""
+    ) -> RequestedRun:
+        """Queue a run, or join the queued one, in a transaction that holds the lock of the tenant."""
         run = await connection.fetchval(*SQL.join_queued(tenant=tenant, reason=reason, import_id=import_id))
         if run is not None:
-            return Asked(run, joined=True)
+            return RequestedRun(run, joined=True)
         run = await connection.fetchval(*SQL.add_run(tenant=tenant, reason=reason, import_id=import_id))
         await connection.execute(*SQL.add_steps(run=run, names=list(STEPS)))
         await self._start_next(connection, tenant)
-        return Asked(run, joined=False)
+        return RequestedRun(run, joined=False)
 
-    async def start_waiting(self) -> None:
-        """Start what is queued and nobody is in the way of: a net below `complete` and `fail`."""
-        for row in await self._database.fetch(*SQL.tenants_waiting()):
+    async def start_queued(self) -> None:
+        """Start queued runs of tenants without a running one, in case `complete` or `fail` did not."""
+        for row in await self._database.fetch(*SQL.tenants_with_queued_run()):
             async with self._database.transaction() as connection:
                 await connection.execute(*SQL.lock_tenant(tenant=row["tenant"]))
                 await self._start_next(connection, row["tenant"])
 
-    async def begin(self, number: int) -> Run:
-        """The run, which is running from now on unless it has ended."""
+    async def start(self, number: int) -> Run:
+        """Set a queued run to running, if it may start, and return it. Permanent for an unknown run."""
         run = await self._run(number)
         if run.status == "queued":
             async with self._database.transaction() as connection:
                 await connection.execute(*SQL.lock_tenant(tenant=run.tenant))
-                await connection.execute(*SQL.begin(run=number, tenant=run.tenant))
+                await connection.execute(*SQL.start(run=number, tenant=run.tenant))
             run = await self._run(number)
         return run
 
     async def steps(self, run: int) -> dict[str, StepState]:
-        """The steps by name, in their order."""
+        """Return the steps by name, in their order."""
         rows = await self._database.fetch(*SQL.steps_of(run=run))
         return {row["name"]: StepState(row["name"], row["status"], row["detail"]) for row in rows}
 
-    async def begin_step(self, run: int, name: str) -> datetime:
-        """Mark a step as running; when it began for the first time."""
-        began = await self._database.fetchval(*SQL.begin_step(run=run, name=name))
-        if began is None:
+    async def start_step(self, run: int, name: str) -> datetime:
+        """Set a step to running and return when it was first started; Permanent when it has ended."""
+        started_at = await self._database.fetchval(*SQL.start_step(run=run, name=name))
+        if started_at is None:
             raise Permanent(f"step {name} of run {run} has ended already")
-        assert isinstance(began, datetime)
-        return began
+        assert isinstance(started_at, datetime)
+        return started_at
 
     async def report_step(self, run: int, name: str, progress: float, detail: Mapping[str, Any]) -> None:
-        """Show how far a step is (0 to 1), and keep `detail` for a later attempt."""
+        """Store the progress of a step (0 to 1), and merge `detail` into it for a retry."""
         await self._database.execute(
             *SQL.report_step(run=run, name=name, progress=progress, detail=dict(detail))
         )
 
     async def end_step(self, run: int, name: str, status: Literal["done", "skipped"]) -> None:
-        """Mark a step as done, or as one with nothing to do."""
+        """Set a step to done, or to skipped."""
         await self._database.execute(*SQL.end_step(run=run, name=name, status=status))
 
     async def complete(self, run: Run, batch: BatchCompleted) -> None:
-        """Say that the run's lists lie whole in the object store."""
+        """Complete a run, whose lists are in the object store, and publish its batch."""
         async with self._database.transaction() as connection:
             await connection.execute(*SQL.lock_tenant(tenant=run.tenant))
             if await connection.execute(*SQL.complete(run=run.run)) != "UPDATE 0":
@@ -120,7 +120,7 @@ class Runs:
             await self._start_next(connection, run.tenant)
 
     async def fail(self, number: int, error: str, event_id: str, now: datetime) -> None:
-        """End a run without lists, and say why."""
+        """Fail a run with a reason, and publish that."""
         run = await self._run(number)
         async with self._database.transaction() as connection:
             await connection.execute(*SQL.lock_tenant(tenant=run.tenant))
@@ -137,33 +137,35 @@ class Runs:
                 await outbox.append(connection, BATCHES, [failed])
             await self._start_next(connection, run.tenant)
 
-    async def listed(self, tenant: str, *, run: int | None = None, limit: int = 50) -> list[dict[str, Any]]:
-        """The newest runs with their steps, or one of them."""
+    async def list_newest(
+        self, tenant: str, *, run: int | None = None, limit: int = 50
+    ) -> list[dict[str, Any]]:
+        """Return the newest runs with their steps, or one of them."""
         rows = await self._database.fetch(*SQL.runs(tenant=tenant, run=run, limit=limit))
         return [dict(row) for row in rows]
 
-    async def to_clean(self, keep: int) -> list[tuple[int, str]]:
-        """(run, tenant) of ended runs whose files aren't needed any more."""
-        rows = await self._database.fetch(*SQL.runs_to_clean(keep=keep))
+    async def with_old_files(self, keep: int) -> list[tuple[int, str]]:
+        """Return (run, tenant) of ended runs, except for the newest `keep`, that have files."""
+        rows = await self._database.fetch(*SQL.runs_with_old_files(keep=keep))
         return [(row["run"], row["tenant"]) for row in rows]
 
-    async def cleaned(self, run: int) -> None:
-        """The files of the run are gone."""
+    async def mark_files_removed(self, run: int) -> None:
+        """Record that the files of a run were deleted."""
         await self._database.execute(*SQL.files_removed(run=run))
 
     async def dataset_group(self, tenant: str) -> str | None:
-        """The ARN of the dataset group that the tenant is, at the engine."""
+        """Return the ARN of the dataset group of a tenant at the engine; None for an unknown tenant."""
         arn = await self._database.fetchval(*SQL.dataset_group(tenant=tenant))
         return None if arn is None else str(arn)
 
     async def _run(self, number: int) -> Run:
-        row = await self._database.fetchrow(*SQL.run_to_do(run=number))
+        row = await self._database.fetchrow(*SQL.run_to_start(run=number))
         if row is None:
-            raise Permanent(f"run {number} is not known")
+            raise Permanent(f"run {number} is unknown")
         return Run(**{**dict(row), "imports": tuple(row["imports"])})
 
     async def _start_next(self, connection: Connection, tenant: str) -> None:
-        """Give the tenant's queued run its job, when no other one is running."""
+        """Queue the job of the tenant's queued run, if no run is running."""
         run = await connection.fetchval(*SQL.next_to_start(tenant=tenant))
         if run is not None:
             await jobs.enqueue(connection, "run", str(run), {"run": run}, tenant=tenant)

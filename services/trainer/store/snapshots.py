@@ -1,4 +1,4 @@
-"""What a tenant's data is at one moment, as files in the object store."""
+"""Snapshots of the data of a tenant, as files in the object store."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ if TYPE_CHECKING:
     from services.trainer.store.files import Files
     from shared.postgres import Connection, Database
 
-IDS_AT_A_TIME = 10_000
+IDS_PER_FETCH = 10_000
 COPY_SECONDS = 4 * 3600.0
 _TIMES = {"earliest": EARLIEST, "latest": LATEST}
 
-# What Postgres gives, the object store gets; the columns of text, so that their backslashes are escaped.
 _TEXT_COLUMNS = {
     "interactions": ["USER_ID", "ITEM_ID", "EVENT_TYPE"],
     "items": ["ITEM_ID", "ITEM_NAME", "CATEGORY"],
     "users": ["USER_ID", "CITY", "PROVINCE", "COUNTRY"],
     "popularity": ["list", "item_id"],
 }
+"""Columns of each file that are quoted, so that COPY escapes their backslashes."""
 
 
 class Snapshots:
-    """One REPEATABLE READ transaction over the views, streamed in Personalize's formats."""
+    """Writes snapshots in the formats of Personalize, from one REPEATABLE READ transaction over the views."""
 
     def __init__(self, database: Database, files: Files) -> None:
         self._database = database
@@ -40,12 +40,12 @@ class Snapshots:
     async def take(
         self, tenant: str, prefix: str, *, half_life_seconds: float, length: int
     ) -> dict[str, StoredFile]:
-        """Write every file of a snapshot below `prefix`; each is as of the same moment."""
+        """Write all files of a snapshot below `prefix`, as of the same moment, and return them by name."""
         rows: dict[str, Any] = {"tenant": tenant, "excluded": list(EXCLUDED_TYPES)}
         popular = {"half_life_seconds": half_life_seconds, "length": length, **rows, **_TIMES}
         taken: dict[str, StoredFile] = {}
         async with self._database.transaction("repeatable_read", readonly=True) as connection:
-            await connection.execute(*SQL.more_memory())
+            await connection.execute(*SQL.configure_snapshot())
             for name, statement in (
                 ("interactions", SQL.interactions_csv(**rows, **_TIMES, largest=LARGEST)),
                 ("items", SQL.items_csv(tenant=tenant, **_TIMES, largest=LARGEST)),
@@ -60,15 +60,15 @@ class Snapshots:
                 taken[name] = await self._ids(connection, f"{prefix}{name}.jsonl", member, statement)
         return taken
 
-    async def left_out(self, tenant: str) -> list[str]:
-        """Say, a sentence each, what a snapshot leaves out because it is beyond the bounds of intake.
+    async def describe_excluded(self, tenant: str) -> list[str]:
+        """Return a sentence for each kind of value that a snapshot excludes, since it is out of bounds.
 
-        Such rows were stored before there were bounds, so that there are no more of them than a moment ago.
+        Such rows were stored before there were bounds, so their number does not grow.
         """
         bounds = {"largest": LARGEST, "excluded": list(EXCLUDED_TYPES), **_TIMES}
         async with self._database.transaction("repeatable_read", readonly=True) as connection:
-            await connection.execute(*SQL.more_memory())
-            row = await connection.fetchrow(*SQL.left_out(tenant=tenant, **bounds), timeout=COPY_SECONDS)
+            await connection.execute(*SQL.configure_snapshot())
+            row = await connection.fetchrow(*SQL.excluded_rows(tenant=tenant, **bounds), timeout=COPY_SECONDS)
         assert row is not None
         years = f"not between the years {EARLIEST.year} and {LATEST.year}"
         sentences = {
@@ -82,9 +82,9 @@ class Snapshots:
     async def _csv(
         self, connection: Connection, key: str, name: str, statement: tuple[Any, ...]
     ) -> StoredFile:
-        """COPY a query to a CSV file with Personalize's escapes: a backslash before quote and backslash."""
+        """COPY a query to a CSV file, with the escapes of Personalize: a backslash before quotes and backslashes."""
         async with self._files.upload(key) as upload:
-            done = await connection.copy_from_query(
+            tag = await connection.copy_from_query(
                 *statement,
                 output=upload.write,
                 timeout=COPY_SECONDS,
@@ -93,23 +93,23 @@ class Snapshots:
                 escape="\\",
                 force_quote=_TEXT_COLUMNS[name],
             )
-            return await upload.finish(int(done.split()[-1]))
+            return await upload.finish(int(tag.split()[-1]))
 
     async def _ids(
         self, connection: Connection, key: str, member: str, statement: tuple[Any, ...]
     ) -> StoredFile:
-        """Write the input of a batch inference job: one JSON object a line."""
+        """Write the input of a batch inference job: JSON Lines with one id each."""
         rows = 0
         async with self._files.upload(key) as upload:
             cursor = await connection.cursor(*statement, timeout=COPY_SECONDS)
-            while found := await cursor.fetch(IDS_AT_A_TIME, timeout=COPY_SECONDS):
-                lines = [orjson.dumps({member: row["id"]}) + b"\n" for row in found]
+            while chunk := await cursor.fetch(IDS_PER_FETCH, timeout=COPY_SECONDS):
+                lines = [orjson.dumps({member: row["id"]}) + b"\n" for row in chunk]
                 await upload.write(b"".join(lines))
-                rows += len(found)
+                rows += len(chunk)
             return await upload.finish(rows)
 
     async def popularity_lines(self, snapshot_key: str, key: str) -> StoredFile:
-        """Turn the snapshot's popularity rows into batch output; gives the file."""
+        """Convert the popularity rows of a snapshot to batch output, and return the file."""
         rows = 0
         async with self._files.upload(key) as upload:
             async for name, items, scores in self._lists(snapshot_key):
@@ -123,7 +123,7 @@ class Snapshots:
             return await upload.finish(rows)
 
     async def _lists(self, key: str) -> AsyncIterator[tuple[str, list[str], list[float]]]:
-        """(list, items, scores) of rows that come list by list."""
+        """Yield (list, items, scores) of rows that are sorted by list."""
         text = b"".join([chunk async for chunk in self._files.chunks(key)]).decode()
         reader = csv.DictReader(io.StringIO(text), escapechar="\\", doublequote=False)
         current: str | None = None

@@ -1,8 +1,8 @@
-"""The work behind the requests: runs step by step, the schedule's net, and old files."""
+"""Work of the trainer's worker: runs, step by step, and the deletion of old files."""
 
-from services.trainer.worker.cleaning import Cleaning
-from services.trainer.worker.erasing import Erasing
-from services.trainer.worker.running import Running, Work
+from services.trainer.worker.file_cleanup import FileCleanup
+from services.trainer.worker.file_erasure import FileErasure
+from services.trainer.worker.run_job import RunJob, StepContext
 from services.trainer.worker.steps import Steps
 
-__all__ = ["Cleaning", "Erasing", "Running", "Steps", "Work"]
+__all__ = ["FileCleanup", "FileErasure", "RunJob", "StepContext", "Steps"]

@@ -1,4 +1,4 @@
-"""What a run does after the wait: snapshot, import, train, campaign, batch, popularity, manifest."""
+"""The steps of a run after the wait: snapshot, import, train, campaign, batch, popularity, manifest."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ from shared.errors import Permanent
 if TYPE_CHECKING:
     from services.trainer.settings import Settings
     from services.trainer.store import Files, Personalize, Runs, Snapshots
-    from services.trainer.worker.running import Step, Work
-    from services.trainer.worker.waiting import Waiting
+    from services.trainer.worker.offset_barrier import OffsetBarrier
+    from services.trainer.worker.run_job import Step, StepContext
 
 _FILES: dict[DatasetType, str] = {"INTERACTIONS": "interactions", "ITEMS": "items", "USERS": "users"}
 _INPUTS = {"users": "user-ids", "items": "item-ids"}
@@ -39,19 +39,19 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Steps:
-    """Each method does one step, and does it once however often it is called."""
+    """Each method does one step; a retry does not repeat what an earlier attempt has done."""
 
     settings: Settings
     runs: Runs
     files: Files
     snapshots: Snapshots
     personalize: Personalize
-    waiting: Waiting
+    barrier: OffsetBarrier
 
     def by_name(self) -> Mapping[str, Step]:
-        """The steps under their names."""
+        """Return the steps by name."""
         return {
-            "wait": self.waiting.wait,
+            "wait": self.barrier.wait,
             "snapshot": self.snapshot,
             "import": self.imports,
             "train": self.train,
@@ -61,146 +61,153 @@ class Steps:
             "manifest": self.manifest,
         }
 
-    async def snapshot(self, work: Work) -> bool:
-        """Write the tenant's data as it is at one moment; what an earlier attempt wrote whole is kept."""
-        prefix = f"{work.run.prefix}snapshot/"
-        page = f"{prefix}_manifest.json"
-        taken = await self.files.get_json(page)
-        if taken is None:
+    async def snapshot(self, context: StepContext) -> bool:
+        """Write a snapshot of the data, unless an earlier attempt has completed one.
+
+        Raises Permanent when the tenant has no interactions.
+        """
+        prefix = f"{context.run.prefix}snapshot/"
+        manifest_key = f"{prefix}_manifest.json"
+        files = await self.files.get_json(manifest_key)
+        if files is None:
             await self.files.abort_uploads(prefix)
             written = await self.snapshots.take(
-                work.run.tenant,
+                context.run.tenant,
                 prefix,
                 half_life_seconds=self.settings.popular_half_life_days * SECONDS_A_DAY,
                 length=self.settings.popular_length,
             )
-            taken = {name: file.document() for name, file in written.items()}
-            await self.files.put_json(page, taken)
-        left_out = await self.snapshots.left_out(work.run.tenant)
-        for sentence in left_out:
-            log.warning("trainer.rows_left_out", tenant=work.run.tenant, run=work.run.run, what=sentence)
-        await work.report(files=taken, left_out=left_out)
-        if not taken["interactions"]["rows"] and not taken["popularity"]["rows"]:
+            files = {name: file.document() for name, file in written.items()}
+            await self.files.put_json(manifest_key, files)
+        excluded = await self.snapshots.describe_excluded(context.run.tenant)
+        for sentence in excluded:
+            log.warning(
+                "trainer.rows_excluded", tenant=context.run.tenant, run=context.run.run, what=sentence
+            )
+        await context.report(files=files, left_out=excluded)
+        if not files["interactions"]["rows"] and not files["popularity"]["rows"]:
             raise Permanent(
-                f"tenant {work.run.tenant} has no interactions yet: send events or import orders, then "
+                f"tenant {context.run.tenant} has no interactions yet: send events or import orders, then "
                 "start a run again"
             )
         return True
 
-    async def imports(self, work: Work) -> bool:
-        """Give the snapshot to the Personalize API; False when no user has done anything."""
-        if not _has_users(work):
+    async def imports(self, context: StepContext) -> bool:
+        """Import the snapshot through the Personalize API; return False without interactions of users.
+
+        Raises Permanent when the dataset group was deleted.
+        """
+        if not _has_users(context):
             return False
-        known = await self.runs.dataset_group(work.run.tenant)
-        if known is None:
-            raise Permanent(f"there is no tenant {work.run.tenant}: its dataset group was deleted")
-        group = await self._personalize(work).dataset_group(work.run.tenant, known)
-        await work.report(0.1, dataset_group=group)
-        files = work.of("snapshot")["files"]
-        wanted = [kind for kind in DATASET_TYPES if files[_FILES[kind]]["rows"]]
-        jobs = await _all(self._import(work, group, kind, files) for kind in wanted)
-        await work.report(1.0, jobs=dict(zip(wanted, jobs, strict=True)))
+        engine_arn = await self.runs.dataset_group(context.run.tenant)
+        if engine_arn is None:
+            raise Permanent(f"there is no tenant {context.run.tenant}: its dataset group was deleted")
+        group = await self._personalize(context).dataset_group(context.run.tenant, engine_arn)
+        await context.report(0.1, dataset_group=group)
+        files = context.of("snapshot")["files"]
+        kinds = [kind for kind in DATASET_TYPES if files[_FILES[kind]]["rows"]]
+        jobs = await _gather(self._import(context, group, kind, files) for kind in kinds)
+        await context.report(1.0, jobs=dict(zip(kinds, jobs, strict=True)))
         return True
 
-    async def train(self, work: Work) -> bool:
-        """Train one model per recipe, all at once; False when no user has done anything."""
-        if not _has_users(work):
+    async def train(self, context: StepContext) -> bool:
+        """Train a model for each recipe, concurrently; return False without interactions of users."""
+        if not _has_users(context):
             return False
-        group = work.of("import")["dataset_group"]
-        wanted = recipes(amazon=self.settings.amazon)
-        trained = dict(
-            zip(
-                [recipe.name for recipe in wanted],
-                await _all(self._train(work, group, recipe) for recipe in wanted),
-                strict=True,
-            )
-        )
-        await work.report(1.0, models=trained)
+        group = context.of("import")["dataset_group"]
+        to_train = recipes(amazon=self.settings.amazon)
+        models = await _gather(self._train(context, group, recipe) for recipe in to_train)
+        names = [recipe.name for recipe in to_train]
+        await context.report(1.0, models=dict(zip(names, models, strict=True)))
         return True
 
-    async def campaign(self, work: Work) -> bool:
-        """Let the tenant's campaign serve the new model live."""
-        if not _has_users(work) or (self.settings.amazon and not self.settings.amazon_campaigns):
+    async def campaign(self, context: StepContext) -> bool:
+        """Deploy the new model with the campaign of the tenant; return False when it has none."""
+        if not _has_users(context) or (self.settings.amazon and not self.settings.amazon_campaigns):
             return False
-        model = work.of("train")["models"][LIVE_RECIPE]
-        name = resource_name(work.run.tenant, LIVE_RECIPE)
-        arn = await self._personalize(work).campaign(model["solution"], model["version"], name)
-        await work.report(1.0, campaign=arn)
+        model = context.of("train")["models"][LIVE_RECIPE]
+        name = resource_name(context.run.tenant, LIVE_RECIPE)
+        arn = await self._personalize(context).campaign(model["solution"], model["version"], name)
+        await context.report(1.0, campaign=arn)
         return True
 
-    async def batch(self, work: Work) -> bool:
-        """Have the lists of every user and item made; False when no user has done anything."""
-        if not _has_users(work):
+    async def batch(self, context: StepContext) -> bool:
+        """Compute the lists of all users and items; return False without interactions of users."""
+        if not _has_users(context):
             return False
-        models, snapshot = work.of("train")["models"], work.of("snapshot")["files"]
-        wanted = [
+        models, snapshot = context.of("train")["models"], context.of("snapshot")["files"]
+        to_infer = [
             recipe
             for recipe in recipes(amazon=self.settings.amazon)
             if snapshot[_INPUTS[recipe.inputs]]["rows"]
         ]
-        jobs = await _all(
-            self._infer(work, recipe, models[recipe.name]["version"], snapshot) for recipe in wanted
+        jobs = await _gather(
+            self._infer(context, recipe, models[recipe.name]["version"], snapshot) for recipe in to_infer
         )
-        await work.report(1.0, jobs={recipe.name: job for recipe, job in zip(wanted, jobs, strict=True)})
+        names = [recipe.name for recipe in to_infer]
+        await context.report(1.0, jobs=dict(zip(names, jobs, strict=True)))
         return True
 
-    async def popularity(self, work: Work) -> bool:
+    async def popularity(self, context: StepContext) -> bool:
         """Write the popularity lists in the format of the batch jobs."""
-        source = work.of("snapshot")["files"]["popularity"]["key"]
-        key = f"{self._output(work, POPULARITY)}lists.jsonl.out"
+        source = context.of("snapshot")["files"]["popularity"]["key"]
+        key = f"{self._output(context, POPULARITY)}lists.jsonl.out"
         file = await self.snapshots.popularity_lines(source, key)
-        await work.report(1.0, file=file.document())
+        await context.report(1.0, file=file.document())
         return True
 
-    async def manifest(self, work: Work) -> bool:
-        """Count and sum up every file, and write down what belongs to the run, last of all."""
-        jobs: dict[str, Any] = work.of("batch").get("jobs", {})
-        files: dict[str, list[dict[str, Any]]] = {POPULARITY: [work.of("popularity")["file"]]}
+    async def manifest(self, context: StepContext) -> bool:
+        """Write the manifest with the lines and the checksum of every file.
+
+        Raises Permanent when a batch inference job has no output.
+        """
+        jobs: dict[str, Any] = context.of("batch").get("jobs", {})
+        files: dict[str, list[dict[str, Any]]] = {POPULARITY: [context.of("popularity")["file"]]}
         for position, name in enumerate(jobs, start=1):
-            keys = [key for key in await self.files.keys(self._output(work, name)) if key.endswith(".out")]
+            keys = [key for key in await self.files.keys(self._output(context, name)) if key.endswith(".out")]
             if not keys:
-                raise Permanent(f"the batch inference job {jobs[name]['name']} has left no output")
-            files[name] = [(await self.files.described(key)).document() for key in sorted(keys)]
-            await work.report(position / (len(jobs) + 1))
+                raise Permanent(f"the batch inference job {jobs[name]['name']} has no output")
+            files[name] = [(await self.files.describe(key)).document() for key in sorted(keys)]
+            await context.report(position / (len(jobs) + 1))
         completed_at = datetime.now(UTC)
-        key = f"{work.run.prefix}_manifest.json"
-        await self.files.put_json(key, manifest(work.run, completed_at, jobs, files))
-        await work.report(1.0, key=key, recipes=sorted(files), completed_at=completed_at.isoformat())
+        key = f"{context.run.prefix}_manifest.json"
+        await self.files.put_json(key, manifest(context.run, completed_at, jobs, files))
+        await context.report(1.0, key=key, recipes=sorted(files), completed_at=completed_at.isoformat())
         return True
 
     async def _import(
-        self, work: Work, group: str, kind: DatasetType, files: Mapping[str, Mapping[str, Any]]
+        self, context: StepContext, group: str, kind: DatasetType, files: Mapping[str, Mapping[str, Any]]
     ) -> str:
-        name = resource_name(work.run.tenant, _FILES[kind])
-        dataset = await self._personalize(work).dataset(group, name, kind)
-        job_name = work.run.job_name(_FILES[kind])
-        job = await self._personalize(work).import_rows(
+        name = resource_name(context.run.tenant, _FILES[kind])
+        dataset = await self._personalize(context).dataset(group, name, kind)
+        job_name = context.run.job_name(_FILES[kind])
+        job = await self._personalize(context).import_rows(
             dataset, job_name, self.files.uri(files[_FILES[kind]]["key"])
         )
         return str(job["datasetImportJobArn"])
 
-    async def _train(self, work: Work, group: str, recipe: Recipe) -> dict[str, Any]:
-        name = resource_name(work.run.tenant, recipe.name)
-        solution = await self._personalize(work).solution(group, name, recipe.arn)
-        version = await self._personalize(work).version(
-            solution, work.run.job_name(recipe.name), known=work.detail.get(recipe.name)
+    async def _train(self, context: StepContext, group: str, recipe: Recipe) -> dict[str, Any]:
+        name = resource_name(context.run.tenant, recipe.name)
+        solution = await self._personalize(context).solution(group, name, recipe.arn)
+        version = await self._personalize(context).start_training(
+            solution, context.run.job_name(recipe.name), version=context.detail.get(recipe.name)
         )
-        await work.report(None, **{recipe.name: version})
-        trained = await self._personalize(work).trained(version)
+        await context.report(None, **{recipe.name: version})
+        trained = await self._personalize(context).wait_for_training(version)
         return {"solution": solution, "version": version, **trained}
 
     async def _infer(
-        self, work: Work, recipe: Recipe, version: str, snapshot: Mapping[str, Mapping[str, Any]]
+        self, context: StepContext, recipe: Recipe, version: str, snapshot: Mapping[str, Mapping[str, Any]]
     ) -> dict[str, Any]:
-        name = work.run.job_name(recipe.name)
-        arn = await self._personalize(work).infer(
+        name = context.run.job_name(recipe.name)
+        arn = await self._personalize(context).start_batch_inference(
             version,
             name,
             source=self.files.uri(snapshot[_INPUTS[recipe.inputs]]["key"]),
-            target=self.files.uri(self._output(work, recipe.name)),
+            target=self.files.uri(self._output(context, recipe.name)),
             results=self.settings.list_length,
         )
-        described = await self._personalize(work).inferred(arn)
+        described = await self._personalize(context).wait_for_batch_inference(arn)
         return {
             "name": name,
             "arn": arn,
@@ -208,23 +215,23 @@ class Steps:
             "completed_at": described["lastUpdatedDateTime"].isoformat(),
         }
 
-    def _personalize(self, work: Work) -> Personalize:
-        return self.personalize.of(work.run.tenant)
+    def _personalize(self, context: StepContext) -> Personalize:
+        return self.personalize.for_tenant(context.run.tenant)
 
-    def _output(self, work: Work, recipe: str) -> str:
-        return f"{work.run.prefix}batch/{recipe}/"
-
-
-def _has_users(work: Work) -> bool:
-    """Return whether the snapshot has anything to train on: events without a user only make popularity."""
-    return bool(work.of("snapshot")["files"]["interactions"]["rows"])
+    def _output(self, context: StepContext, recipe: str) -> str:
+        return f"{context.run.prefix}batch/{recipe}/"
 
 
-async def _all(work: Iterable[Coroutine[Any, Any, Result]]) -> list[Result]:
-    """The results of all, at the same time. The first error ends the others, and is raised itself."""
+def _has_users(context: StepContext) -> bool:
+    """Return whether the snapshot has interactions of users; events without a user do not train."""
+    return bool(context.of("snapshot")["files"]["interactions"]["rows"])
+
+
+async def _gather(coroutines: Iterable[Coroutine[Any, Any, Result]]) -> list[Result]:
+    """Run coroutines concurrently and return their results; the first error cancels the others."""
     try:
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(one) for one in work]
+            tasks = [group.create_task(coroutine) for coroutine in coroutines]
     except BaseExceptionGroup as errors:
         raise errors.exceptions[0] from None
     return [task.result() for task in tasks]

@@ -46,8 +46,8 @@ async def test_a_run_is_asked_for_joined_and_watched(
     assert (first.status_code, first.json()["joined"]) == (202, False)
     number = first.json()["run"]
     assert second.json() == {"id": number, "run": number, "joined": True}
-    await trainer.runs.begin(number)
-    await trainer.runs.begin_step(number, "snapshot")
+    await trainer.runs.start(number)
+    await trainer.runs.start_step(number, "snapshot")
     await trainer.runs.report_step(number, "snapshot", 0.25, {"files": {}})
     shown = (await http.get(f"/v1/runs/{number}", headers={"x-api-key": tenant.read})).json()
     assert (shown["status"], shown["reasons"]) == ("running", ["asked for by hand", "new prices"])

@@ -6,16 +6,16 @@ from datetime import UTC, datetime, timedelta
 
 from services.trainer.domain import run_prefix
 from services.trainer.store import Erasures
-from services.trainer.worker import Erasing
+from services.trainer.worker import FileErasure
 from tests.integration.trainer.conftest import Trainer
 from tests.integration.trainer.test_runs import completed
 from tests.support.erasures import erasure
 
 
 async def begun(trainer: Trainer) -> int:
-    """A run that is at work, with a file."""
-    asked = await trainer.runs.ask("default", "test")
-    await trainer.runs.begin(asked.run)
+    """A run that is at context, with a file."""
+    asked = await trainer.runs.request("default", "test")
+    await trainer.runs.start(asked.run)
     trainer.client.put_object(
         Bucket=trainer.bucket, Key=f"{run_prefix('default', asked.run)}interactions.csv", Body=b"u1"
     )
@@ -24,7 +24,7 @@ async def begun(trainer: Trainer) -> int:
 
 async def ended(trainer: Trainer) -> int:
     number = await begun(trainer)
-    await trainer.runs.complete(await trainer.runs.begin(number), completed(number))
+    await trainer.runs.complete(await trainer.runs.start(number), completed(number))
     return number
 
 
@@ -43,19 +43,19 @@ async def test_files_go_when_no_earlier_run_is_at_work_and_only_then_is_it_confi
     trainer: Trainer,
 ) -> None:
     erasures = Erasures(trainer.database)
-    erasing = Erasing(trainer.runs, trainer.files, erasures, load_seconds=0.0)
+    erasing = FileErasure(trainer.runs, trainer.files, erasures, load_seconds=0.0)
     old, current = await ended(trainer), await begun(trainer)
     for request in [erasure("u1"), erasure("u1"), erasure("u2")]:
         await erasures.add(request)
 
-    await erasing.erase()
+    await erasing.run()
     assert (await files_of(trainer, old), await files_of(trainer, current)) == (1, 1)
     assert await receipts(trainer) == []
 
-    await trainer.runs.complete(await trainer.runs.begin(current), completed(current))
+    await trainer.runs.complete(await trainer.runs.start(current), completed(current))
     later = await begun(trainer)
     for _ in range(2):
-        await erasing.erase()
+        await erasing.run()
 
     assert (await files_of(trainer, old), await files_of(trainer, current)) == (0, 0)
     assert await files_of(trainer, later) == 1
@@ -67,9 +67,9 @@ async def test_what_was_just_handed_to_the_loader_stays_for_a_while(trainer: Tra
     run = await ended(trainer)
     await erasures.add(erasure("u1"))
 
-    await Erasing(trainer.runs, trainer.files, erasures, load_seconds=60.0).erase()
+    await FileErasure(trainer.runs, trainer.files, erasures, load_seconds=60.0).run()
     assert await files_of(trainer, run) == 1
-    await Erasing(trainer.runs, trainer.files, erasures, load_seconds=0.0).erase()
+    await FileErasure(trainer.runs, trainer.files, erasures, load_seconds=0.0).run()
 
     assert await files_of(trainer, run) == 0
 
@@ -79,7 +79,7 @@ async def test_a_run_of_afterwards_is_not_touched(trainer: Trainer) -> None:
     await erasures.add(erasure("u1", occurred_at=datetime.now(UTC) - timedelta(hours=1)))
     run = await ended(trainer)
 
-    await Erasing(trainer.runs, trainer.files, erasures, load_seconds=0.0).erase()
+    await FileErasure(trainer.runs, trainer.files, erasures, load_seconds=0.0).run()
 
     assert await files_of(trainer, run) == 1
     assert await receipts(trainer) == [("u1", 0)]

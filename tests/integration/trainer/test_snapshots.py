@@ -76,7 +76,7 @@ async def test_what_was_stored_without_a_bound_is_left_out_and_said(trainer: Tra
     await trainer.item("i3", price=2.5, created_at=NOON, name="a" * 3)
 
     files = await taken(trainer)
-    said = await trainer.snapshots.left_out("default")
+    said = await trainer.snapshots.describe_excluded("default")
 
     assert {row["USER_ID"]: row["EVENT_VALUE"] for row in rows(trainer, "interactions")} == {
         "u0": "", "u1": "", "u2": "", "u3": "0", "u4": "-2.5"
@@ -205,11 +205,11 @@ async def test_no_plan_of_a_snapshot_compares_each_row_with_each_other(trainer: 
         SQL.popularity_csv(half_life_seconds=86_400.0, length=100, **rows, **times),
         SQL.user_ids(**rows),
         SQL.item_ids(**rows),
-        SQL.left_out(**rows, **times, largest=LARGEST),
+        SQL.excluded_rows(**rows, **times, largest=LARGEST),
     )
     plans = []
     async with trainer.database.transaction("repeatable_read", readonly=True) as connection:
-        await connection.execute(*SQL.more_memory())
+        await connection.execute(*SQL.configure_snapshot())
         for query, *values in statements:
             lines = await connection.fetch(f"EXPLAIN {query}", *values)
             plans.append("\n".join(line[0] for line in lines))
@@ -239,7 +239,7 @@ async def test_a_large_file_is_sent_in_parts_and_summed_up(trainer: Trainer) -> 
             await upload.write(line)
         written = await upload.finish(3 * PART_BYTES // 1000)
 
-    described = await trainer.files.described("default/runs/7/large")
+    described = await trainer.files.describe("default/runs/7/large")
     assert described == written
     assert written.bytes > 2 * PART_BYTES
 
@@ -271,7 +271,7 @@ async def test_a_run_that_breaks_off_leaves_no_upload(trainer: Trainer) -> None:
 async def test_files_go_with_their_run_and_no_other(trainer: Trainer) -> None:
     for run in (7, 77):
         await trainer.files.put_json(f"default/runs/{run}/_manifest.json", {"run": run})
-    await trainer.files.remove("default/runs/7/")
+    await trainer.files.delete("default/runs/7/")
 
     assert await trainer.files.get_json("default/runs/7/_manifest.json") is None
     assert await trainer.files.get_json("default/runs/77/_manifest.json") == {"run": 77}

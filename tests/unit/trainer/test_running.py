@@ -11,8 +11,8 @@ import pytest
 
 from services.trainer.domain import STEPS, Run
 from services.trainer.store import StepState
-from services.trainer.worker.running import Running, Work
-from services.trainer.worker.waiting import Waiting
+from services.trainer.worker.offset_barrier import OffsetBarrier
+from services.trainer.worker.run_job import RunJob, StepContext
 from shared.errors import Permanent, Transient
 from shared.events import BatchCompleted
 from shared.events.topics import Topic
@@ -29,13 +29,13 @@ class MemoryRuns:
         self.states = {name: StepState(name, "pending", {}) for name in STEPS}
         self.completed: list[BatchCompleted] = []
 
-    async def begin(self, number: int) -> Run:
+    async def start(self, number: int) -> Run:
         return self.run
 
     async def steps(self, run: int) -> dict[str, StepState]:
         return dict(self.states)
 
-    async def begin_step(self, run: int, name: str) -> datetime:
+    async def start_step(self, run: int, name: str) -> datetime:
         return NOW
 
     async def report_step(self, run: int, name: str, progress: float, detail: Mapping[str, Any]) -> None:
@@ -58,18 +58,18 @@ def steps(done: list[str], *, breaking: str | None = None) -> dict[str, Any]:
     broken: list[str] = []
 
     def one(name: str) -> Any:
-        async def step(work: Work) -> bool:
+        async def step(context: StepContext) -> bool:
             done.append(name)
             if name == breaking and not broken:
                 broken.append(name)
                 raise Transient("the engine is away")
             if name == "manifest":
-                await work.report(
+                await context.report(
                     1.0,
                     key="k",
                     recipes=["popularity"],
                     completed_at=NOW.isoformat(),
-                    seen=sorted(work.details),
+                    seen=sorted(context.details),
                 )
             return name != "wait"
 
@@ -80,7 +80,7 @@ def steps(done: list[str], *, breaking: str | None = None) -> dict[str, Any]:
 
 async def test_a_run_goes_on_with_the_step_at_which_it_was_cut_off() -> None:
     runs, done = MemoryRuns(), []
-    running = Running(runs, steps(done, breaking="train"), "endcap-data")  # type: ignore[arg-type]
+    running = RunJob(runs, steps(done, breaking="train"), "endcap-data")  # type: ignore[arg-type]
 
     with pytest.raises(Transient):
         await running.run(a_job())
@@ -110,14 +110,14 @@ async def test_a_run_goes_on_with_the_step_at_which_it_was_cut_off() -> None:
 @pytest.mark.parametrize("status", ["completed", "failed"])
 async def test_a_run_that_has_ended_is_left_alone(status: str) -> None:
     runs, done = MemoryRuns(status=status), []
-    await Running(runs, steps(done), "endcap-data").run(a_job())  # type: ignore[arg-type]
+    await RunJob(runs, steps(done), "endcap-data").run(a_job())  # type: ignore[arg-type]
 
     assert (done, runs.completed) == ([], [])
 
 
-def a_wait(runs: MemoryRuns, began: datetime) -> Work:
+def a_wait(runs: MemoryRuns, began: datetime) -> StepContext:
     details = {name: state.detail for name, state in runs.states.items()}
-    return Work(runs.run, "wait", began, details, runs)  # type: ignore[arg-type]
+    return StepContext(runs.run, "wait", began, details, runs)  # type: ignore[arg-type]
 
 
 class Offsets:
@@ -139,8 +139,8 @@ class Offsets:
         return {0: self.done.get(group, 0)}
 
 
-def waiting(offsets: Offsets) -> Waiting:
-    return Waiting(offsets.ends, offsets.committed, timedelta(minutes=10))
+def waiting(offsets: Offsets) -> OffsetBarrier:
+    return OffsetBarrier(offsets.ends, offsets.committed, timedelta(minutes=10))
 
 
 async def test_a_run_without_an_import_waits_for_nothing() -> None:

@@ -38,7 +38,7 @@ async def test_what_is_due_is_asked_for_at_every_look() -> None:
 
     schedule = Schedule("*/15 * * * *", HOUR, ask)
     for minute in (0, 7, 15, 29, 30):
-        await schedule.look(at(4, minute))
+        await schedule.request_due(at(4, minute))
 
     assert asked == [at(4), at(4), at(4, 15), at(4, 15), at(4, 30)]
 
@@ -47,7 +47,7 @@ async def test_no_schedule_asks_for_nothing() -> None:
     async def ask(due: datetime) -> list[int]:
         raise AssertionError(due)
 
-    assert await Schedule("", HOUR, ask).look(at(2)) == []
+    assert await Schedule("", HOUR, ask).request_due(at(2)) == []
 
 
 def test_a_schedule_that_is_none_is_refused_when_it_is_read() -> None:

@@ -1,4 +1,4 @@
-"""The files of runs hold rows of every user: those of old runs go when a user is erased."""
+"""Deletion of the files of runs when a user is erased: they have rows of all users."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
-class Erasing:
-    """Removes the files of the runs that began before a user's erasure.
+class FileErasure:
+    """Deletes the files of the runs that started before the erasure of a user.
 
-    A run that is at work goes on, and its files stay for `load_seconds` after it, so that the loader can read
-    its lists; it leaves erased users out.
+    A run that is running continues, and its files stay for `load_seconds` after its end, so that the loader
+    can read its lists; the loader excludes erased users.
     """
 
     runs: Runs
@@ -25,12 +25,12 @@ class Erasing:
     erasures: Erasures
     load_seconds: float
 
-    async def erase(self) -> None:
-        """One round; what was cut off is found again by the next one."""
+    async def run(self) -> None:
+        """Delete the files that are due; an interrupted deletion is repeated by the next call."""
         for tenant, before in await self.erasures.due(self.load_seconds):
             runs = await self.erasures.runs_before(tenant, before)
             for run in runs:
-                await self.files.remove(run_prefix(tenant, run))
-                await self.runs.cleaned(run)
+                await self.files.delete(run_prefix(tenant, run))
+                await self.runs.mark_files_removed(run)
             await self.erasures.end(tenant, before, len(runs))
             log.info("trainer.users_erased", tenant=tenant, runs=runs)

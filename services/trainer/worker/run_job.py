@@ -1,4 +1,4 @@
-"""A run: its steps in their order, each from where an earlier attempt has left it."""
+"""The job of a run: its steps in their order, continued where an earlier attempt was interrupted."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from time import monotonic
-from typing import Any
+from typing import Any, Literal
 
 import structlog
 
@@ -22,48 +22,48 @@ log = structlog.get_logger()
 
 
 @dataclass
-class Work:
-    """The step at hand. `detail` is what it has kept, now or in an earlier attempt."""
+class StepContext:
+    """The state of the current step; `detail` is what this or an earlier attempt has stored."""
 
     run: Run
     name: str
-    began: datetime
+    started_at: datetime
     details: Mapping[str, dict[str, Any]]
     runs: Runs
     progress: float = 0.0
     detail: dict[str, Any] = field(init=False)
 
     def __post_init__(self) -> None:
-        """Take up what was kept."""
+        """Load the stored detail."""
         self.detail = dict(self.details[self.name])
 
     async def report(self, progress: float | None = None, **detail: Any) -> None:
-        """Show how far the step is, and keep what must not be done twice."""
+        """Store the progress of the step (0 to 1), and details that a retry must not compute again."""
         if progress is not None:
             self.progress = progress
         self.detail |= detail
         await self.runs.report_step(self.run.run, self.name, self.progress, detail)
 
     def of(self, step: str) -> dict[str, Any]:
-        """What an earlier step has kept."""
+        """Return the detail of an earlier step."""
         return self.details[step]
 
 
-Step = Callable[[Work], Awaitable[bool]]
-"""Does one step; False when there was nothing to do."""
+Step = Callable[[StepContext], Awaitable[bool]]
+"""Does a step, and returns False if there was nothing to do."""
 
 
 @dataclass(frozen=True, slots=True)
-class Running:
-    """Does runs."""
+class RunJob:
+    """Runs the steps of a run."""
 
     runs: Runs
     steps: Mapping[str, Step]
     bucket: str
 
     async def run(self, job: Job) -> None:
-        """Bring a run to its end, from wherever it is."""
-        run = await self.runs.begin(job.payload["run"])
+        """Run the steps that are not done, and complete the run; Transient while another run is running."""
+        run = await self.runs.start(job.payload["run"])
         if run.status in {"completed", "failed"}:
             return
         if run.status == "queued":
@@ -76,20 +76,19 @@ class Running:
             await self._complete(run, states)
 
     async def failed(self, job: Job, sentence: str) -> None:
-        """Say in the run, and to the loader, why it has ended."""
+        """Fail the run, and publish the reason."""
         run = int(job.payload["run"])
         event_id = derived_id("batch", run, "failed")
         await self.runs.fail(run, sentence, event_id, datetime.now(UTC))
         metrics.RUNS.labels("failed").inc()
 
     async def _step(self, run: Run, name: str, states: dict[str, StepState]) -> None:
-        began, started = await self.runs.begin_step(run.run, name), monotonic()
+        started_at, started = await self.runs.start_step(run.run, name), monotonic()
         details = {step: state.detail for step, state in states.items()}
-        work = Work(run, name, began, details, self.runs)
-        did = await self.steps[name](work)
-        status = "done" if did else "skipped"
-        await self.runs.end_step(run.run, name, "done" if did else "skipped")
-        states[name] = StepState(name, status, work.detail)
+        context = StepContext(run, name, started_at, details, self.runs)
+        status: Literal["done", "skipped"] = "done" if await self.steps[name](context) else "skipped"
+        await self.runs.end_step(run.run, name, status)
+        states[name] = StepState(name, status, context.detail)
         seconds = monotonic() - started
         metrics.STEP_SECONDS.labels(name).observe(seconds)
         log.info("trainer.step_ended", step=name, status=status, seconds=round(seconds, 2))
