@@ -68,6 +68,14 @@ _UNKNOWN: dict[int | str, dict[str, Any]] = {
 }
 
 
+def _unknown_tenant(tenant: str) -> ApiError:
+    return ApiError(404, "UnknownTenant", f"There is no tenant {tenant}; a dataset group makes one.")
+
+
+def _unknown_run(run: int) -> ApiError:
+    return ApiError(404, "UnknownRun", f"There is no run {run}; GET /v1/runs lists them.")
+
+
 def router(authenticator: Authenticator, runs: Runs) -> APIRouter:
     """Return the routes of the trainer."""
     routes = APIRouter(prefix="/v1/runs", tags=["runs"])
@@ -83,7 +91,7 @@ def router(authenticator: Authenticator, runs: Runs) -> APIRouter:
         tenant = principal.own_tenant
         # The tenant of an API key exists; a service key may name any tenant.
         if await runs.dataset_group(tenant) is None:
-            raise ApiError(404, "UnknownTenant", f"There is no tenant {tenant}; a dataset group makes one.")
+            raise _unknown_tenant(tenant)
         requested = await runs.request(tenant, reason)
         return AcceptedRun(id=requested.run, run=requested.run, joined=requested.joined)
 
@@ -99,7 +107,7 @@ def router(authenticator: Authenticator, runs: Runs) -> APIRouter:
         """Show a run with its steps, their progress and their results."""
         rows = await runs.list_newest(principal.own_tenant, run=run)
         if not rows:
-            raise ApiError(404, "UnknownRun", f"There is no run {run}; GET /v1/runs lists them.")
+            raise _unknown_run(run)
         return Run.model_validate(rows[0])
 
     return routes

@@ -74,7 +74,7 @@ class Settings(ServiceSettings):
             try:
                 CronSim(expression, datetime(2026, 1, 1, tzinfo=UTC))
             except CronSimError as error:
-                message = f"{expression!r} is not a cron expression: {error}"
+                message = f"{expression!r} is no cron expression: {error}"
                 raise ValueError(message) from error
         return expression
 

@@ -82,7 +82,7 @@ class Snapshots:
     async def _csv(
         self, connection: Connection, key: str, name: str, statement: tuple[Any, ...]
     ) -> StoredFile:
-        """COPY a query to a CSV file, with the escapes of Personalize: a backslash before quotes and backslashes."""
+        """COPY a query to a CSV file that escapes quotes and backslashes as Personalize expects."""
         async with self._files.upload(key) as upload:
             tag = await connection.copy_from_query(
                 *statement,
