@@ -63,7 +63,9 @@ class RetryingHandler:
             except Exception as error:
                 cause = cause_of(error)
                 if cause is Cause.DEPENDENCY:
-                    log.warning("kafka.handler_waits", **self._names, error=repr(error), again_in=seconds)
+                    log.warning(
+                        "kafka.handler_waits", **self._names, error=repr(error), retry_seconds=seconds
+                    )
                     self._activity.waits(repr(error))
                     is_last = len(events) > 1 and attempts >= SPLIT_AFTER
                 else:

@@ -220,7 +220,7 @@ class Subscription:
             f"stopped after {self._bad_records.limit} bad records in a row; the last: {reason}. See "
             f"{self._dead_letters.topic}, and fix the producer or this reader"
         )
-        log.critical("kafka.consumer_halted", **self._names, reason=self.halt.reason, again_in=seconds)
+        log.critical("kafka.consumer_halted", **self._names, reason=self.halt.reason, retry_seconds=seconds)
         self.session.reopen_after(seconds)
 
     def _recovered(self) -> None:

@@ -104,7 +104,9 @@ class Notices:
                 asyncpg.InterfaceError,
                 asyncpg.InternalClientError,
             ) as error:
-                log.warning("postgres.notices_wait", schema=self._schema, error=repr(error), again_in=pause)
+                log.warning(
+                    "postgres.notices_wait", schema=self._schema, error=repr(error), retry_seconds=pause
+                )
             except Exception:
                 log.exception("postgres.notices_failed", schema=self._schema)
             await asyncio.sleep(pause)

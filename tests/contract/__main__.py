@@ -1,4 +1,4 @@
-"""Write every generated contract anew: `make contracts`."""
+"""Write every generated document: `make contracts`."""
 
 from __future__ import annotations
 

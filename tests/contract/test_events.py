@@ -1,4 +1,4 @@
-"""Events are contracts: schemas are committed, examples stay readable for ever, topics are well formed."""
+"""Events are contracts: schemas are committed, old examples stay readable, topics are well formed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""HTTP is a contract too: the committed OpenAPI pages are what the services really answer to."""
+"""The committed OpenAPI documents are those of the running code."""
 
 from __future__ import annotations
 

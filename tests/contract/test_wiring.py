@@ -1,4 +1,4 @@
-"""What services agree on: the registry of topics and their processes, the router and the recommender."""
+"""The wiring of each service: the registry of topics, AsyncAPI documents, and reserved words."""
 
 from __future__ import annotations
 

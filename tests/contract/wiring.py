@@ -1,4 +1,4 @@
-"""What the processes of a service publish, consume and read, from the parts that they really build."""
+"""What the processes of a service publish, consume and read, from the parts that they build."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Kafka for the tests of shared: one broker for all, and one that may be killed."""
+"""Kafka for the tests of shared: one broker for all, and one that a test may kill."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Keys as the engine keeps them, looked up over its views by another service's role."""
+"""Keys that the engine stores, looked up through its views with another service's role."""
 
 from collections.abc import AsyncIterator
 

@@ -1,4 +1,4 @@
-"""What one connection may send, and for how long: uvicorn with our protocol, and clients that write bytes."""
+"""Limits of one connection: uvicorn with BoundedProtocol, and clients that write raw bytes."""
 
 # No postponed annotations here: FastAPI could not resolve those that are made inside a function.
 import asyncio

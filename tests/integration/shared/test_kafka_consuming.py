@@ -1,4 +1,4 @@
-"""Consuming from a real broker: every event is handled, whatever fails meanwhile."""
+"""Consumption from a real broker: every event is handled, whatever fails."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Publishing on a real broker: confirmed means stored, on the key's partition, in order."""
+"""Publication to a real broker: confirmed means stored, on the key's partition, in order."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Compacted topics in memory: whole, up to date, and right again after anything."""
+"""Compacted topics in memory: complete, up to date, and correct again after any failure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Making topics and replaying dead letters, as an operator does."""
+"""Creation of topics and replay of dead letters, as an operator runs them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A consumer that stands still ends its process; one that has a reason to wait does not."""
+"""A consumer that stands still ends its process; one that waits for a reason does not."""
 
 from __future__ import annotations
 

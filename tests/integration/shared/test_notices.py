@@ -1,4 +1,4 @@
-"""Notices of new rows: they come at once, and nothing depends on them."""
+"""Notices of new rows: they are fast, and nothing depends on them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How long a request waits for Postgres that hangs, and what becomes of the pool."""
+"""The time that a request waits for a Postgres that hangs, and the state of the pool after it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who is let in, as whom, and what happens while Postgres is away."""
+"""Authentication of every kind of credential, also while Postgres is not reachable."""
 
 import asyncio
 import base64

@@ -1,4 +1,4 @@
-"""Who may send a large body: what the headers say of a caller is checked before the body is read."""
+"""Large bodies: the headers authenticate the caller before the body is read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which requests without credentials count as made on this machine, and which come from elsewhere."""
+"""Requests without credentials: those of this machine are accepted, those from elsewhere refused."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""How many calls a key, and all keys of a tenant together, may make in a second."""
+"""Rate limits of a key, and of all keys of a tenant together."""
 
 from __future__ import annotations
 

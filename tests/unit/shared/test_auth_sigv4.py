@@ -1,4 +1,4 @@
-"""SigV4 as we verify it, against botocore, which signs for every AWS SDK of Python."""
+"""Verification of SigV4 against botocore, which signs for every AWS SDK of Python."""
 
 from datetime import UTC, datetime, timedelta
 

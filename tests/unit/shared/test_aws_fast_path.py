@@ -1,4 +1,4 @@
-"""The short way in front of FastAPI: the same bytes, and only for plain requests."""
+"""The fast path in front of FastAPI: the same bytes, for plain requests only."""
 
 from collections.abc import Mapping
 from typing import Any, cast

@@ -1,4 +1,4 @@
-"""The wire of Personalize, read back by botocore's own parsers."""
+"""The wire format of Personalize, parsed by botocore's own parsers."""
 
 import json
 from collections.abc import Mapping

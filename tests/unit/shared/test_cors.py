@@ -1,4 +1,4 @@
-"""Which pages of browsers may read the answers of the services that browsers call."""
+"""CORS: which pages may read the answers of the services that browsers call."""
 
 from __future__ import annotations
 

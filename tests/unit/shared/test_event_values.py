@@ -1,4 +1,4 @@
-"""The bounds of values: what intake accepts, what contracts refuse, and that one is inside of the other."""
+"""The bounds of values: those of intake are inside of those of events."""
 
 from __future__ import annotations
 

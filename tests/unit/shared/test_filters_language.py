@@ -1,4 +1,4 @@
-"""The filter language: what is read, and how what is wrong is pointed at."""
+"""The filter language: valid expressions, and the place of each error."""
 
 from __future__ import annotations
 

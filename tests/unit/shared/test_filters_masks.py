@@ -1,4 +1,4 @@
-"""What a bound filter lets through."""
+"""The masks of bound filters."""
 
 from __future__ import annotations
 

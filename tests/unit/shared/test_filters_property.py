@@ -1,4 +1,4 @@
-"""A mask is what anybody would find who went through the catalogue item by item."""
+"""A mask equals the result of checking the catalogue item by item."""
 
 from __future__ import annotations
 

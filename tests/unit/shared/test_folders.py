@@ -1,4 +1,4 @@
-"""Names that come from elsewhere never lead out of their folder."""
+"""Names that come from outside never lead out of their folder."""
 
 from __future__ import annotations
 

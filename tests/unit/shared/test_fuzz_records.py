@@ -1,4 +1,4 @@
-"""Whatever a record holds, it is decoded or undecodable; what is decoded can be stored and written again."""
+"""Any record is decoded or undecodable, and a decoded one can be stored and encoded again."""
 
 from __future__ import annotations
 

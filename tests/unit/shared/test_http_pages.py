@@ -1,4 +1,4 @@
-"""The page at /docs: it shows every operation, and asks no other host for anything."""
+"""The page at /docs shows every operation and loads nothing from other hosts."""
 
 from __future__ import annotations
 

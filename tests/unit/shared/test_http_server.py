@@ -1,4 +1,4 @@
-"""A server that sleeps until it has something to do."""
+"""The server sleeps while it has no connections."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a handler's error says of its records: refused at once, tried some times, or waited for."""
+"""The cause of a handler's error: refused at once, tried some times, or retried without limit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How clients connect: by the settings, and never without a bound."""
+"""Connection options follow the settings, and every request has a timeout."""
 
 from __future__ import annotations
 

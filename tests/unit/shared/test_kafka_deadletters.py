@@ -1,4 +1,4 @@
-"""A dead letter says what happened, fits into Kafka, and is written once."""
+"""A dead letter states its reason, fits into Kafka, and is written once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A defect of ours halts a consumer; what one tenant sends does not."""
+"""A defect halts a consumer; the bad records of one tenant do not."""
 
 from __future__ import annotations
 

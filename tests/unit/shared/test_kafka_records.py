@@ -1,4 +1,4 @@
-"""Events as records and back; what is no event of ours is told apart, whatever it is."""
+"""Events are encoded as records and decoded; other records are recognized."""
 
 from __future__ import annotations
 

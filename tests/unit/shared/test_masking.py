@@ -1,4 +1,4 @@
-"""No password is in a text that people read, wherever it stands in a URL."""
+"""Passwords are masked in every text that people read, wherever they are in a URL."""
 
 from __future__ import annotations
 

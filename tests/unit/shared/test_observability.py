@@ -1,4 +1,4 @@
-"""Logs, metrics and traces: what a line, a name and a header look like."""
+"""The format of log lines, names of metrics, and trace headers."""
 
 from __future__ import annotations
 

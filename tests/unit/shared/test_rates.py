@@ -1,4 +1,4 @@
-"""Token buckets: calls of a key in a second."""
+"""Token buckets: the calls of a key per second."""
 
 from __future__ import annotations
 

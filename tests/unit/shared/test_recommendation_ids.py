@@ -1,4 +1,4 @@
-"""A recommendationId tells whose answer it was, and looks like any other."""
+"""A recommendationId identifies its campaign and looks like that of Amazon Personalize."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One process as an application: probes, the shape of errors, parts in order."""
+"""A process as an application: probes, error bodies, the order of parts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every service can show its settings, and shows no secret."""
+"""Every service can print its settings, without any secret."""
 
 from __future__ import annotations
 

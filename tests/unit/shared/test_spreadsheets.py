@@ -1,4 +1,4 @@
-"""Cells that a spreadsheet must not calculate."""
+"""Cells that a spreadsheet must not read as formulas."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every door through which values come has the same bounds, and says what it refuses.
+"""Every intake of values has the same bounds, and names the values that it refuses.
 
 A door takes one value as a number (or a time) and gives what it accepted, or the sentence of its refusal.
 """

@@ -1,4 +1,4 @@
-"""An error that nobody expected is an answer, not the end of the connection."""
+"""An unexpected exception becomes a 500 and keeps the connection open."""
 
 from __future__ import annotations
 
