@@ -9,7 +9,7 @@ import pytest
 
 from services.engine.training.dataset.split import split_users
 from services.engine.training.recipes import RECIPES, Dataset, evaluate
-from tests.unit.engine.recipes.conftest import interactions
+from tests.unit.engine.training.conftest import interactions
 
 RANK = "mean_reciprocal_rank_at_25"
 RECIPE_NAMES = [

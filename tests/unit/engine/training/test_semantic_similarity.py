@@ -14,7 +14,7 @@ from services.engine.training.methods.tfidf import vectors
 from services.engine.training.recipes import RECIPES, Dataset, train
 from shared.errors import Permanent
 from shared.models import Model
-from tests.unit.engine.recipes.conftest import START, interactions
+from tests.unit.engine.training.conftest import START, interactions
 
 RECIPE = RECIPES["aws-semantic-similarity"]
 

@@ -15,7 +15,7 @@ from services.engine.training.recipes.recipe import Recipe
 from services.engine.training.recipes.segment_attribute_affinity import ItemsByAttribute
 from shared.errors import Permanent
 from shared.models import Model
-from tests.unit.engine.recipes.conftest import crowd
+from tests.unit.engine.training.conftest import crowd
 
 ITEM_AFFINITY = RECIPES["aws-item-affinity"]
 ATTRIBUTE_AFFINITY = RECIPES["aws-item-attribute-affinity"]

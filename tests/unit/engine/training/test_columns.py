@@ -15,7 +15,7 @@ from services.engine.training.dataset.columns import ColumnStorage
 from services.engine.training.methods import item_cosine
 from services.engine.training.recipes import RECIPES, Dataset, ecommerce, train
 from shared import models
-from tests.unit.engine.recipes.conftest import START, crowd, interactions
+from tests.unit.engine.training.conftest import START, crowd, interactions
 
 RECIPES_IN_PIECES = [
     "aws-user-personalization",

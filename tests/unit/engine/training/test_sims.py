@@ -16,7 +16,7 @@ from services.engine.training.methods.user_item_matrix import binary_matrix
 from services.engine.training.recipes import RECIPES, Dataset
 from services.engine.training.recipes.recipe import Hyperparameters
 from services.engine.training.recipes.sims import within_percentiles
-from tests.unit.engine.recipes.conftest import interactions
+from tests.unit.engine.training.conftest import interactions
 
 RECIPE = RECIPES["aws-sims"]
 # Everybody and everything: the percentiles of tiny data would leave little.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from services.engine.training.dataset.split import split_users
 from services.engine.training.fitting import silent
 from services.engine.training.recipes import RECIPES, Dataset, offline_evaluation
-from tests.unit.engine.recipes.conftest import crowd
+from tests.unit.engine.training.conftest import crowd
 
 
 def test_users_get_the_same_together_as_alone() -> None:
