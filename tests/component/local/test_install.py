@@ -34,9 +34,9 @@ def bare_path(tmp_path: Path) -> str:
     folder = tmp_path / "bin"
     folder.mkdir()
     for name in _PLAIN.split():
-        found = shutil.which(name)
-        assert found, name
-        (folder / name).symlink_to(found)
+        path = shutil.which(name)
+        assert path, name
+        (folder / name).symlink_to(path)
     return str(folder)
 
 

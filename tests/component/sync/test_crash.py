@@ -45,7 +45,7 @@ def own_postgres() -> Iterator[Database]:
             stack.stop()
 
 
-async def one(database: Database, query: str) -> Any:
+async def fetch_value(database: Database, query: str) -> Any:
     connection = await asyncpg.connect(database.url, server_settings={"search_path": "sync"})
     try:
         return await connection.fetchval(query)
@@ -56,7 +56,7 @@ async def one(database: Database, query: str) -> Any:
 def crash(database: Database) -> None:
     """Kill a session's process: the server then ends all others, and recovers from its log."""
     os.kill(
-        asyncio.run(one(database, "SELECT pid FROM pg_stat_activity WHERE usename = 'sync' LIMIT 1")),
+        asyncio.run(fetch_value(database, "SELECT pid FROM pg_stat_activity WHERE usename = 'sync' LIMIT 1")),
         signal.SIGKILL,
     )
 
@@ -89,11 +89,11 @@ def test_an_import_goes_on_when_postgres_has_crashed(sync: Sync, tmp_path: Path)
 
         orders, lines, events = (
             # The worker also imports what other tests have uploaded to the same object store.
-            asyncio.run(one(database, f"SELECT count(*) FROM {what} WHERE tenant = 'crash'"))
-            for what in ("orders", "order_items", "outbox")
+            asyncio.run(fetch_value(database, f"SELECT count(*) FROM {name} WHERE tenant = 'crash'"))
+            for name in ("orders", "order_items", "outbox")
         )
 
     read, bad = content.count(b"\n") - 1, refused_rows(content)
     assert report["rows"] == {"read": read, "accepted": read - bad, "rejected": bad, "duplicate": 0}
     assert (orders, lines) == (report["changes"]["orders"], read - bad)
-    assert events == sum(report["changes"][what] for what in ("orders", "items", "users")) + 1
+    assert events == sum(report["changes"][name] for name in ("orders", "items", "users")) + 1

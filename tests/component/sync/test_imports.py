@@ -83,14 +83,14 @@ def test_the_shop_can_be_looked_at(sync: Sync, loaded: dict[str, object]) -> Non
 
 
 def test_imports_are_listed_newest_first(sync: Sync, loaded: dict[str, object]) -> None:
-    again = sync.load(ORDERS)
+    repeated = sync.load(ORDERS)
 
     listed = sync.get("/v1/imports").json()["imports"]
 
-    assert listed[0] == sync.report(again["id"])
+    assert listed[0] == sync.report(repeated["id"])
     assert loaded["id"] in [report["id"] for report in listed]
-    assert again["rows"]["duplicate"] == 2
-    assert again["changes"] == {}
+    assert repeated["rows"]["duplicate"] == 2
+    assert repeated["changes"] == {}
 
 
 def test_only_keys_of_the_catalogue_import_and_only_readers_look(sync: Sync) -> None:
@@ -168,8 +168,8 @@ def test_an_uploaded_file_is_imported_when_the_store_announces_it(
     )
     sync.s3.put_object(Bucket="endcap-uploads", Key=f"{sync.tenant.name}/notes.csv", Body=content)
 
-    found = until(lambda: uploads(sync), "the upload is an import")
-    report = sync.ended(found[0], relayed=True)
+    uploaded = until(lambda: uploads(sync), "the upload is an import")
+    report = sync.ended(uploaded[0], relayed=True)
 
     assert (report["origin"], report["file"], report["changes"]["orders"]) == (
         "upload",
@@ -188,8 +188,8 @@ def test_an_upload_that_is_no_orders_file_fails_with_a_sentence(sync: Sync, work
     before = set(uploads(sync))
     sync.s3.put_object(Bucket="endcap-uploads", Key=f"{sync.tenant.name}/orders-bad.csv", Body=b"a,b\n1,2\n")
 
-    found = until(lambda: set(uploads(sync)) - before, "the upload is an import")
-    report = sync.ended(found.pop())
+    uploaded = until(lambda: set(uploads(sync)) - before, "the upload is an import")
+    report = sync.ended(uploaded.pop())
 
     assert report["status"] == "failed"
     assert "order_id" in report["error"]

@@ -42,7 +42,7 @@ async def corrections(tracker: Tracker, order_id: str) -> list[InteractionRecord
 def conflicts(tracker: Tracker, order_id: str) -> list[dict[str, Any]]:
     answer = tracker.http.get("/v1/conflicts", headers={"x-api-key": tracker.tenant.read})
     assert answer.status_code == 200, answer.text
-    return [found for found in answer.json()["conflicts"] if found["event"].get("order_id") == order_id]
+    return [result for result in answer.json()["conflicts"] if result["event"].get("order_id") == order_id]
 
 
 @pytest.mark.parametrize("first", ["claim", "order"])
@@ -66,14 +66,14 @@ async def test_a_guessed_order_id_neither_suppresses_the_order_nor_gives_it_to_a
     else:
         await ordered()
         await claimed()
-    found = await eventually(lambda: corrections(tracker, order_id), every=0.2)
+    result = await eventually(lambda: corrections(tracker, order_id), every=0.2)
 
     assert tracker.stored(user_id=thief) == []
     (row,) = tracker.stored(user_id=buyer)
     assert (row["quantity"], row["price"], row["source"]) == (2.0, 5.0, "order")
-    assert {(one.user_id, one.replaces.user_id, one.quantity) for one in found if one.replaces} == {
-        (buyer, thief, 2.0)
-    }
+    assert {
+        (event.user_id, event.replaces.user_id, event.quantity) for event in result if event.replaces
+    } == {(buyer, thief, 2.0)}
     (conflict,) = conflicts(tracker, order_id)
     assert (conflict["kept"], conflict["event"]["user_id"], conflict["event_id"]) == (
         "order", thief, row["event_id"],
@@ -85,9 +85,9 @@ async def test_a_page_that_agrees_with_the_shop_counts_once_and_is_no_conflict(
 ) -> None:
     order_id, buyer = (f"{name}-{uuid.uuid4()}" for name in ("order", "buyer"))
     items = [{"productId": "cup", "quantity": 2, "price": 5.0}]
-    said = {"userId": buyer, "orderId": order_id, "items": items}
+    payload = {"userId": buyer, "orderId": order_id, "items": items}
 
-    tracker.post("/api/personalize/track/purchase", said)
+    tracker.post("/api/personalize/track/purchase", payload)
     await eventually(lambda: tracker.stored(user_id=buyer))
     await placed(tracker, order_id, buyer)
     # What comes behind the order is stored behind it.

@@ -34,12 +34,12 @@ async def until_stored(tracker: Tracker, count: int, **query: Any) -> list[dict[
 
 
 async def test_one_event_an_array_and_lines(tracker: Tracker, worker: Process, user: str) -> None:
-    one = tracker.post("/v1/events", an_event(user, event_id=f"{user}-1"))
+    result = tracker.post("/v1/events", an_event(user, event_id=f"{user}-1"))
     several = tracker.post("/v1/events", [an_event(user), an_event(user, id=f"{user}-2")])
     lines = b"\n".join(json.dumps(an_event(user, id=f"{user}-{n}")).encode() for n in (3, 4)) + b"\n\n"
     by_line = tracker.post("/v1/events", lines, content_type="application/x-ndjson; charset=utf-8")
 
-    assert one.json() == {
+    assert result.json() == {
         "accepted": 1,
         "rejected": 0,
         "results": [{"index": 0, "id": f"{user}-1", "status": "accepted"}],
@@ -47,7 +47,7 @@ async def test_one_event_an_array_and_lines(tracker: Tracker, worker: Process, u
     made = several.json()["results"][0]["id"]
     stored = await until_stored(tracker, 5, user_id=user)
     assert {row["event_id"] for row in stored} == {made, *(f"{user}-{n}" for n in range(1, 5))}
-    assert [one.status_code, several.status_code, by_line.status_code] == [200, 200, 200]
+    assert [result.status_code, several.status_code, by_line.status_code] == [200, 200, 200]
     assert stored[0]["item_id"] == "85123A"
 
 
@@ -101,7 +101,7 @@ async def test_good_events_are_kept_beside_bad_ones(tracker: Tracker, worker: Pr
     assert answer.status_code == 200
     document = answer.json()
     assert (document["accepted"], document["rejected"]) == (1, 3)
-    assert [one["status"] for one in document["results"]] == ["accepted", *["rejected"] * 3]
+    assert [result["status"] for result in document["results"]] == ["accepted", *["rejected"] * 3]
     assert "user_id or session_id" in document["results"][1]["reason"]
     assert len(await until_stored(tracker, 1, user_id=user)) == 1
 
@@ -191,7 +191,7 @@ async def test_the_tenant_comes_from_the_key_and_from_nothing_else(
 
 
 def test_a_browser_may_send_events(tracker: Tracker) -> None:
-    asked = tracker.http.options(
+    preflight = tracker.http.options(
         "/v1/events",
         headers={
             "origin": "https://shop.example",
@@ -201,8 +201,8 @@ def test_a_browser_may_send_events(tracker: Tracker) -> None:
     )
     sent = tracker.post("/v1/events", an_event("u"), origin="https://shop.example")
 
-    assert asked.status_code == 200
-    assert asked.headers["access-control-max-age"] == "86400"
+    assert preflight.status_code == 200
+    assert preflight.headers["access-control-max-age"] == "86400"
     assert sent.headers["access-control-allow-origin"] == "*"
     assert "access-control-allow-credentials" not in sent.headers
 
@@ -226,10 +226,10 @@ async def test_a_backend_reports_views_carts_and_purchases(
             {"productId": "85123A", "quantity": 1, "price": 2.55},
         ],
     }
-    first, again = (tracker.post("/api/personalize/track/purchase", order) for _ in range(2))
+    first, repeated = (tracker.post("/api/personalize/track/purchase", order) for _ in range(2))
 
     assert [view.status_code, cart.status_code, first.status_code] == [200, 200, 200]
-    assert first.json() == again.json()
+    assert first.json() == repeated.json()
     assert (first.json()["success"], first.json()["accepted"]) == (True, 2)
     stored = await until_stored(tracker, 4, user_id=user)
     assert [row["event_type"] for row in stored[:2]] == ["view", "add_to_cart"]

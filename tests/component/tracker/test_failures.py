@@ -282,8 +282,8 @@ async def test_orders_become_purchases_once_and_cancellations_none(
 async def test_it_serves_known_callers_while_postgres_is_away(
     broker: Broker, environment: dict[str, str], tmp_path: Path
 ) -> None:
-    away = environment | {"TRACKER_DATABASE_URL": "postgresql://tracker@127.0.0.1:1/endcap"}
-    with process("tracker", "serve", away, tmp_path) as tracker:
+    unreachable = environment | {"TRACKER_DATABASE_URL": "postgresql://tracker@127.0.0.1:1/endcap"}
+    with process("tracker", "serve", unreachable, tmp_path) as tracker:
         async with httpx.AsyncClient(base_url=tracker.url, timeout=PATIENCE) as http:
             service = await http.post("/v1/events", json=an_event(), headers=headers("t-away"))
             stranger = await http.post("/v1/events", json=an_event(), headers={"x-api-key": "ek_ingest_x"})
@@ -305,22 +305,25 @@ async def test_while_postgres_hangs_every_answer_comes_in_time(
         with process("tracker", "serve", hanging, tmp_path) as tracker:
             async with httpx.AsyncClient(base_url=tracker.url, timeout=PATIENCE) as http:
 
-                async def asked(key: str, method: str = "GET") -> tuple[int, float]:
+                async def request(key: str, method: str = "GET") -> tuple[int, float]:
                     began = time.monotonic()
                     path, event = ("/v1/stats", None) if method == "GET" else ("/v1/events", an_event())
                     answer = await http.request(method, path, json=event, headers={"x-api-key": key})
                     return answer.status_code, time.monotonic() - began
 
-                assert [(await asked(tenant.read))[0], (await asked(tenant.ingest, "POST"))[0]] == [200, 200]
+                assert [(await request(tenant.read))[0], (await request(tenant.ingest, "POST"))[0]] == [
+                    200,
+                    200,
+                ]
                 proxy.hang()
                 async with lateness() as late:
-                    strangers = await asyncio.gather(*(asked(f"ek_read_{n}") for n in range(50)))
-                    readers = await asyncio.gather(*(asked(tenant.read) for _ in range(20)))
-                    known = await asked(tenant.ingest, "POST")
+                    strangers = await asyncio.gather(*(request(f"ek_read_{n}") for n in range(50)))
+                    readers = await asyncio.gather(*(request(tenant.read) for _ in range(20)))
+                    known = await request(tenant.ingest, "POST")
                 proxy.resume()
 
                 async def is_back() -> bool:
-                    return (await asked(tenant.read))[0] == 200 and (await asked("ek_read_x"))[0] == 401
+                    return (await request(tenant.read))[0] == 200 and (await request("ek_read_x"))[0] == 401
 
                 await eventually(is_back, every=0.2)
 

@@ -93,10 +93,10 @@ class Shop:
 
     async def published(self, topic: str) -> list[dict[str, Any]]:
         """The events that wait for Kafka, oldest first."""
-        found = await self.rows(
+        outbox = await self.rows(
             "SELECT type, payload FROM outbox WHERE aggregatetype = $1 ORDER BY seq", topic
         )
-        return [{"type": row["type"], **row["payload"]} for row in found]
+        return [{"type": row["type"], **row["payload"]} for row in outbox]
 
     async def rejects(self, identity: str) -> list[tuple[int, str, str]]:
         """(line, code, raw row) of what an import refused."""

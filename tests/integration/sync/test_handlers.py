@@ -147,9 +147,9 @@ async def test_an_announced_object_becomes_one_import_however_often_it_is_announ
     await shop.handlers.objects_created([a_notice(bucket, f"{TENANT}/orders+1.csv")])  # as Amazon encodes it
     await Sweep(shop.imports, shop.files).sweep()
 
-    (found,) = await shop.rows("SELECT id, tenant, kind, origin, filename FROM imports")
-    assert (found["tenant"], found["kind"], found["origin"]) == (TENANT, "orders", "upload")
-    assert (await shop.run(found["id"])).changes["orders"] == 1
+    (result,) = await shop.rows("SELECT id, tenant, kind, origin, filename FROM imports")
+    assert (result["tenant"], result["kind"], result["origin"]) == (TENANT, "orders", "upload")
+    assert (await shop.run(result["id"])).changes["orders"] == 1
 
 
 async def test_a_file_that_is_put_again_is_another_import(shop: Shop) -> None:
@@ -197,14 +197,14 @@ async def test_an_object_that_the_store_refuses_to_show_fails_its_own_notice_onl
     bucket, head = shop.files.uploads_bucket, shop.files._client.head_object
     shop.files._client.put_object(Bucket=bucket, Key=f"{TENANT}/orders 2.csv", Body=ORDERS)
 
-    def refusing(**asked: Any) -> Any:
-        if asked["Key"] in {f"{TENANT}/orders-1.csv", f"{TENANT}/orders+2.csv"}:
+    def refusing(**parameters: Any) -> Any:
+        if parameters["Key"] in {f"{TENANT}/orders-1.csv", f"{TENANT}/orders+2.csv"}:
             answer: Any = {
                 "Error": {"Code": str(status), "Message": "No"},
                 "ResponseMetadata": {"HTTPStatusCode": status},
             }
             raise ClientError(answer, "HeadObject")
-        return head(**asked)
+        return head(**parameters)
 
     monkeypatch.setattr(shop.files._client, "head_object", refusing)
 
@@ -244,8 +244,8 @@ async def test_an_object_that_the_store_fails_to_show_is_refused_only_while_the_
 
     def failing(status: int) -> Any:
         def answer(**_: Any) -> Any:
-            said: Any = {"Error": {"Code": str(status)}, "ResponseMetadata": {"HTTPStatusCode": status}}
-            raise ClientError(said, "HeadObject")
+            response: Any = {"Error": {"Code": str(status)}, "ResponseMetadata": {"HTTPStatusCode": status}}
+            raise ClientError(response, "HeadObject")
 
         return answer
 
@@ -276,16 +276,16 @@ async def test_an_upload_that_failed_for_an_outage_is_imported_later(shop: Shop)
     bucket, key = shop.files.uploads_bucket, f"{TENANT}/orders.csv"
     shop.files._client.put_object(Bucket=bucket, Key=key, Body=ORDERS)
     sweep, importer = Sweep(shop.imports, shop.files), shop.importer()
-    found = [await sweep.sweep()]
+    result = [await sweep.sweep()]
 
     for outage in (True, False):
         (waiting,) = await shop.rows("SELECT id FROM imports WHERE status = 'queued'")
         await importer.failed(a_job(waiting["id"], shop.pool, outage=outage), "the store is away")
-        found.append(await sweep.sweep())
+        result.append(await sweep.sweep())
         await shop.handlers.objects_created([a_notice(bucket, key)])
 
     # A file that is bad stays bad.
-    assert found == [1, 1, 0]
+    assert result == [1, 1, 0]
     assert [row["outage"] for row in await shop.rows("SELECT outage FROM imports ORDER BY created_at")] == [
         True, False,
     ]  # fmt: skip
@@ -302,9 +302,9 @@ async def test_a_failed_upload_that_is_put_again_is_another_import(shop: Shop) -
     shop.files._client.put_object(Bucket=bucket, Key=key, Body=ORDERS)
     await shop.handlers.objects_created([a_notice(bucket, key)])
 
-    again = await shop.rows("SELECT id FROM imports WHERE status = 'queued'")
-    assert len(again) == 1
-    assert (await shop.run(again[0]["id"])).changes["orders"] == 1
+    queued = await shop.rows("SELECT id FROM imports WHERE status = 'queued'")
+    assert len(queued) == 1
+    assert (await shop.run(queued[0]["id"])).changes["orders"] == 1
 
 
 async def test_an_upload_of_no_tenant_waits_until_there_is_one(shop: Shop, database: Database) -> None:
@@ -319,9 +319,9 @@ async def test_an_upload_of_no_tenant_waits_until_there_is_one(shop: Shop, datab
     counted = UPLOADS.labels("unknown_tenant")._value.get() - before
     rows = await shop.rows("SELECT id FROM imports")
     await make_tenant(database, "soon")
-    found = await sweep.sweep()
+    result = await sweep.sweep()
 
-    assert (counted, rows, found) == (2, [], 1)
+    assert (counted, rows, result) == (2, [], 1)
 
 
 async def test_posted_files_go_days_after_their_end_and_uploads_stay(shop: Shop) -> None:
@@ -340,13 +340,15 @@ async def test_posted_files_go_days_after_their_end_and_uploads_stay(shop: Shop)
 
     left = {entry["Key"] for entry in client.list_objects_v2(Bucket=bucket)["Contents"]}
     assert deleted == [2, 0]
-    assert left == {f"{TENANT}/orders.csv"} | {f"{TENANT}/imports/{one}/file.csv" for one in (new, waiting)}
+    assert left == {f"{TENANT}/orders.csv"} | {
+        f"{TENANT}/imports/{import_id}/file.csv" for import_id in (new, waiting)
+    }
 
 
 async def test_a_file_that_the_store_keeps_holds_up_no_other(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    kept, *others = sorted([await shop.post("orders", ORDERS) for _ in range(3)])
+    kept, *deleted = sorted([await shop.post("orders", ORDERS) for _ in range(3)])
     await shop.pool.execute("UPDATE imports SET finished_at = now() - interval '8 days'")
     cleaning, delete = Retention(shop.imports, shop.files, 7), shop.files.delete
 
@@ -359,5 +361,5 @@ async def test_a_file_that_the_store_keeps_holds_up_no_other(
     first = [await cleaning.clean(), await cleaning.clean()]
     monkeypatch.undo()
 
-    assert first == [len(others), 0]
+    assert first == [len(deleted), 0]
     assert await cleaning.clean() == 1

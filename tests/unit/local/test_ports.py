@@ -36,9 +36,9 @@ def test_the_stacks_own_addresses_leave_nothing_out() -> None:
 
 
 def test_another_address_leaves_its_component_out() -> None:
-    given = {"REDIS_URL": "redis://cache.internal:6379/0"}
+    environment = {"REDIS_URL": "redis://cache.internal:6379/0"}
 
-    assert external_components(Ports.usual({}), given) == {"redis": given["REDIS_URL"]}
+    assert external_components(Ports.usual({}), environment) == {"redis": environment["REDIS_URL"]}
 
 
 def test_free_ports_are_given_once() -> None:
