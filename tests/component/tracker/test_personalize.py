@@ -347,7 +347,7 @@ async def test_new_users_beyond_the_quota_are_refused_before_they_are_accepted(
     try:
         put_users("known", "new")
         with pytest.raises(
-            ClientError, match="2 of these users are new, and the dataset group has 1 users of 2"
+            ClientError, match=r"2 of these users are new\. The dataset group has 1 users; its limit is 2"
         ) as refused:
             put_users("known", "new", "newer")
         assert code_of(refused) == ("InvalidInputException", 400, 0)

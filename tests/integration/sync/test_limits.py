@@ -66,7 +66,7 @@ async def test_a_file_of_too_many_lines_fails_with_a_sentence(shop: Shop) -> Non
     content = HEADER + b"1,2026-03-01,a,1\n" * 5
 
     assert (await shop.load("orders", content)).status == "done"
-    with pytest.raises(Permanent, match="more than 4 lines below the first; split it"):
+    with pytest.raises(Permanent, match="more than 4 lines after the header; split it"):
         await shop.run(await shop.post("orders", content), shop.importer(limits=Limits(max_import_rows=4)))
 
 

@@ -44,7 +44,7 @@ async def test_accepted_puts_are_merged_some_way_beyond_the_quota_and_known_item
     await small.handlers.put([item("a"), item("b")])
     await small.handlers.put([item("c")])
 
-    with pytest.raises(QuotaReached, match="'d' is new, and 'shop' has 3 items of 2"):
+    with pytest.raises(QuotaReached, match="'d' is new, and 'shop' has 3 items; its limit is 2"):
         await small.handlers.put([item("d")])
 
     assert list(await names(small)) == ["a", "b", "c"]
@@ -65,9 +65,11 @@ async def test_a_new_item_beyond_the_quota_is_refused_alone(
     monkeypatch.setattr(catalogue, "HEADROOM", 0)
     await small.handlers.put([item("a"), item("b"), user("a"), user("b"), item("c", tenant="other")])
 
-    with pytest.raises(QuotaReached, match=r"'c' is new, and 'shop' has 2 items of 2 .* SYNC_MAX_ITEMS"):
+    with pytest.raises(
+        QuotaReached, match=r"'c' is new, and 'shop' has 2 items; its limit is 2.* SYNC_MAX_ITEMS"
+    ):
         await small.handlers.put([item("c")])
-    with pytest.raises(QuotaReached, match="has 2 users of 2"):
+    with pytest.raises(QuotaReached, match="has 2 users; its limit is 2"):
         await small.handlers.put([user("c")])
     put = ItemPut(
         event_id="n", tenant=TENANT, occurred_at=datetime.now(UTC), item_id="a", fields={"name": "M"}
