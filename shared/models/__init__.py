@@ -17,8 +17,8 @@ from shared.models.histories import Histories, LaterEvents, SeenItems
 from shared.models.ids import Ids
 from shared.models.interaction_index import InteractionIndex
 from shared.models.model import Model
+from shared.models.nearest_profiles import NearestProfiles
 from shared.models.neighbours import Neighbours
-from shared.models.peers import Peers
 from shared.models.scoring import Scoring
 
 Part = ScoringComponent
@@ -32,9 +32,9 @@ __all__ = [
     "LatentFactors",
     "LaterEvents",
     "Model",
+    "NearestProfiles",
     "Neighbours",
     "Part",
-    "Peers",
     "Scoring",
     "ScoringComponent",
     "SeenItems",

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from shared.models.graph_filters import LatentFactors, TwoStepWalk
+from shared.models.nearest_profiles import NearestProfiles
 from shared.models.neighbours import Neighbours, Unit
-from shared.models.peers import Peers
 
-Table = Neighbours | Peers | TwoStepWalk | LatentFactors
+Table = Neighbours | NearestProfiles | TwoStepWalk | LatentFactors
 
 TABLES: dict[str, type[Table]] = {
-    table.kind: table for table in (Neighbours, Peers, TwoStepWalk, LatentFactors)
+    table.kind: table for table in (Neighbours, NearestProfiles, TwoStepWalk, LatentFactors)
 }
 """The kinds of tables by the name that meta.json has for them."""
 

@@ -33,7 +33,16 @@ _NUMBER_KINDS: dict[str, NumberKind] = {"whole": "whole", "float": "float", "dou
 _META = "meta.json"
 _MAPPED_FROM_BYTES = 1 << 16
 """Below this size a plain read is faster than a mapping."""
-_FIELDS = {"there": "user_weights", "back": "item_weights", "enter": "encoder", "leave": "decoder"}
+_FIELDS = {
+    "there": "user_weights",
+    "back": "item_weights",
+    "enter": "encoder",
+    "leave": "decoder",
+    "row_of": "entry_rows",
+    "matches": "match_weights",
+    "holder_offsets": "item_offsets",
+    "holders": "item_entries",
+}
 """The names of tables' fields where a folder has other names for their arrays."""
 _IDS = ("text", "offsets", "digests", "order")
 _HISTORIES = ("offsets", "items", "types", "times")

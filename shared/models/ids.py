@@ -34,7 +34,7 @@ class Ids:
 
     @classmethod
     def of(cls, strings: Iterable[str]) -> Ids:
-        """Number distinct strings in their order."""
+        """Return distinct strings with numbers in their order."""
         text, lengths, digests = bytearray(), array("q", [0]), bytearray()
         for string in strings:
             encoded = string.encode()

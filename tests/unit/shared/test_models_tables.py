@@ -1,4 +1,4 @@
-"""Peers, walks and tastes against slow ways of computing them from their definitions."""
+"""NearestProfiles, walks and tastes against slow ways of computing them from their definitions."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.models import LatentFactors, Peers, ScoringComponent, TwoStepWalk
+from shared.models import LatentFactors, NearestProfiles, ScoringComponent, TwoStepWalk
 from shared.models.histories import WeightedEvents
 from shared.models.workspace import Workspace
 
@@ -28,26 +28,28 @@ def weighted_events(histories: list[list[int]]) -> WeightedEvents:
     )
 
 
-def peers(rows: list[list[int]], nearest: int, reach: float) -> Peers:
+def peers(rows: list[list[int]], nearest: int, reach: float) -> NearestProfiles:
     random = np.random.default_rng(len(rows))
     items = np.array([item for row in rows for item in row], np.int32)
     offsets = np.concatenate(([0], np.cumsum([len(row) for row in rows])))
     fame = np.bincount(items, minlength=ITEMS)
-    return Peers(
+    return NearestProfiles(
         offsets=offsets,
         items=items,
-        row_of=np.repeat(np.arange(len(rows)), np.diff(offsets)).astype(np.int32),
-        matches=random.random(len(items)).astype(np.float32),
+        entry_rows=np.repeat(np.arange(len(rows)), np.diff(offsets)).astype(np.int32),
+        match_weights=random.random(len(items)).astype(np.float32),
         weights=random.random(len(items)).astype(np.float32),
-        holder_offsets=np.concatenate(([0], np.cumsum(fame))),
-        holders=np.argsort(items, kind="stable").astype(np.int32),
+        item_offsets=np.concatenate(([0], np.cumsum(fame))),
+        item_entries=np.argsort(items, kind="stable").astype(np.int32),
         scale=random.random(len(rows)).astype(np.float32),
         nearest=nearest,
         reach=reach,
     )
 
 
-def said_by_peers(table: Peers, rows: list[list[int]], history: list[int], decay: float) -> np.ndarray:
+def said_by_peers(
+    table: NearestProfiles, rows: list[list[int]], history: list[int], decay: float
+) -> np.ndarray:
     """What the table says of one history, word for word as its docstring has it."""
     shares = np.array([decay ** (len(history) - 1 - place) for place in range(len(history))])
     shares /= shares.sum()
@@ -56,8 +58,8 @@ def said_by_peers(table: Peers, rows: list[list[int]], history: list[int], decay
     for share, item in zip(shares, history, strict=True):
         for place, other in enumerate(table.items):
             if other == item:
-                row = int(table.row_of[place])
-                alike[row] += share * table.matches[place] * table.scale[row]
+                row = int(table.entry_rows[place])
+                alike[row] += share * table.match_weights[place] * table.scale[row]
                 anchor[row] = place
     said = np.zeros(ITEMS)
     nearest = sorted(alike, key=lambda row: -alike[row])[: table.nearest]

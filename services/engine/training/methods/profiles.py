@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.engine.training.dataset.events import offsets_of
-from shared.models import Peers
+from shared.models import NearestProfiles
 
 _ENTRIES_PER_ITEM = 2_000
 """The newest entries of an item that are searched: bounds the time of a query with a popular item."""
@@ -22,7 +22,7 @@ def nearest_profiles(
     item_count: int,
     nearest: int,
     reach: float,
-) -> Peers:
+) -> NearestProfiles:
     """Return profiles from entries sorted by row.
 
     `rows`, `items`, `matches` and `weights` have one cell per entry. `scale`, float64[rows], multiplies the
@@ -33,14 +33,14 @@ def nearest_profiles(
     popularity = np.bincount(items, minlength=item_count)
     rank_from_end = np.repeat(np.cumsum(popularity), popularity) - np.arange(len(entries))
     entries = entries[rank_from_end <= _ENTRIES_PER_ITEM]
-    return Peers(
+    return NearestProfiles(
         offsets=offsets_of(np.bincount(rows, minlength=len(scale))),
         items=items.astype(np.int32),
-        row_of=rows.astype(np.int32),
-        matches=matches.astype(np.float32),
+        entry_rows=rows.astype(np.int32),
+        match_weights=matches.astype(np.float32),
         weights=weights.astype(np.float32),
-        holder_offsets=offsets_of(np.minimum(popularity, _ENTRIES_PER_ITEM)),
-        holders=entries.astype(np.int32),
+        item_offsets=offsets_of(np.minimum(popularity, _ENTRIES_PER_ITEM)),
+        item_entries=entries.astype(np.int32),
         scale=scale.astype(np.float32),
         nearest=nearest,
         reach=reach,

@@ -12,14 +12,14 @@ from services.engine.training.dataset.dataset import Dataset
 from services.engine.training.dataset.event_weights import TypeWeights
 from services.engine.training.dataset.events import weighted_events
 from services.engine.training.methods.profiles import nearest_profiles
-from shared.models import Peers
+from shared.models import NearestProfiles
 from shared.models.histories import WeightedEvents
 
 _EVENTS_PER_SESSION = 50
 _NEAREST_SESSIONS = 1_500
 
 
-def stan(dataset: Dataset, weights: TypeWeights, *, reach: float) -> Peers:
+def stan(dataset: Dataset, weights: TypeWeights, *, reach: float) -> NearestProfiles:
     """Return each user's newest 50 events in their order as a session, sessions ordered by their end.
 
     An item that few sessions hold says more of two sessions that share it: it counts log(1 + sessions /

@@ -12,13 +12,13 @@ from services.engine.training.dataset.dataset import Dataset
 from services.engine.training.dataset.event_weights import TypeWeights
 from services.engine.training.dataset.events import weighted_events
 from services.engine.training.methods.profiles import nearest_profiles
-from shared.models import Peers
+from shared.models import NearestProfiles
 from shared.models.neighbours import Unit
 
 _NEAREST_CUSTOMERS = 100
 
 
-def tifu_knn(dataset: Dataset, weights: TypeWeights, *, decay: float, unit: Unit) -> Peers:
+def tifu_knn(dataset: Dataset, weights: TypeWeights, *, decay: float, unit: Unit) -> NearestProfiles:
     """Return each user's profile: the decayed shares of the user's items, which sum to 1."""
     events = weighted_events(dataset, weights)
     count = len(dataset.item_ids)
