@@ -34,7 +34,7 @@ class TwoStepWalk:
     item_weights: NDArray[np.float32]
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """Return the arrays by name, as a model folder keeps them: CSR float32 of both steps."""
+        """Return the arrays by name, as a model folder keeps them: CSR float32[items, users] and back."""
         return {
             "user_offsets": self.user_offsets,
             "users": self.users,
