@@ -21,8 +21,6 @@ from shared.models.nearest_profiles import NearestProfiles
 from shared.models.neighbours import Neighbours
 from shared.models.scoring import Scoring
 
-Part = ScoringComponent
-
 __all__ = [
     "Attributes",
     "Context",
@@ -34,7 +32,6 @@ __all__ = [
     "Model",
     "NearestProfiles",
     "Neighbours",
-    "Part",
     "Scoring",
     "ScoringComponent",
     "SeenItems",

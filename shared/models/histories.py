@@ -191,6 +191,3 @@ def ranges(begins: NDArray[np.int64], counts: NDArray[np.int64]) -> NDArray[np.i
     ends = np.cumsum(counts)
     total = int(ends[-1]) if len(ends) else 0
     return np.arange(total, dtype=np.int64) + np.repeat(begins - ends + counts, counts)
-
-
-Occasions = WeightedEvents

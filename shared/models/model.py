@@ -66,11 +66,6 @@ class Model:
     context: Context = field(default_factory=Context)
     traits: RecipeTraits | None = None
 
-    @property
-    def parts(self) -> tuple[ScoringComponent, ...]:
-        """Return the components."""
-        return self.components
-
     def recommend(
         self,
         *,

@@ -56,8 +56,6 @@ class Neighbours:
         offsets = np.arange(count + 1, dtype=np.int64) * self.width
         return Neighbours(offsets, items.reshape(-1), weights.reshape(-1))
 
-    evened = padded
-
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Return the arrays by name, as a model folder keeps them: CSR float32[items, items]."""
         return {"offsets": self.offsets, "items": self.items, "weights": self.weights}

@@ -88,7 +88,7 @@ def _fitted(
         key = config.name, config.variant
         if key not in tables:
             table = candidates[config.name].variants[config.variant](dataset, ensemble.type_weights)
-            tables[key] = table.evened() if isinstance(table, Neighbours) else table
+            tables[key] = table.padded() if isinstance(table, Neighbours) else table
         components.append(
             ScoringComponent(config.name, tables[key], config.weight, config.decay, config.unit)
         )

@@ -11,8 +11,8 @@ from services.engine.training.dataset.dataset import Dataset
 from services.engine.training.dataset.event_weights import TypeWeights
 from services.engine.training.dataset.events import weighted_events
 from services.engine.training.dataset.split import Holdout
-from shared.models.audience import HISTORY
 from shared.models.histories import WeightedEvents
+from shared.models.user_scorer import HISTORY
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from services.engine.training.dataset.event_weights import EVEN, TypeWeights
 from services.engine.training.selection import candidates, dense_scores, grid_search, model_selection
 from services.engine.training.selection.grid_search import ComponentConfig, TrialResult
 from services.engine.training.selection.holdout_evaluator import HoldoutEvaluator, Scores
-from shared.models import Neighbours, Part
+from shared.models import Neighbours, ScoringComponent
 from shared.models.workspace import Workspace
 
 
@@ -48,7 +48,7 @@ def test_a_dense_table_scores_as_its_neighbours_do(evaluator: HoldoutEvaluator, 
 
     scores = dense_scores.DenseTables().scores(table, seen, seen.shares(0.8, "event"), rows)
 
-    expected = Workspace(rows, items).scores([Part("p", table, 1.0, 0.8, "event")], seen, rows)
+    expected = Workspace(rows, items).scores([ScoringComponent("p", table, 1.0, 0.8, "event")], seen, rows)
     np.testing.assert_allclose(scores, expected, atol=1e-6)
 
 
