@@ -11,7 +11,7 @@ from redis.asyncio import Redis
 from services.loader.store import Erasures
 from shared.errors import Transient
 from tests.integration.loader.conftest import Loader
-from tests.integration.loader.test_loading import a_batch
+from tests.integration.loader.test_load_job import a_batch
 from tests.support.erasures import erasure
 
 RECIPE = "user-personalization"
