@@ -39,7 +39,7 @@ def main(
 ) -> None:
     """Run a computation and send its result, or its error, to the worker.
 
-    `store` is what the tenant of the job may access; None leaves the data bucket alone.
+    `store` is what the tenant of the job may access; None is for computations on the data bucket only.
     """
     threading.Thread(target=_exit_with_worker, args=(worker,), daemon=True).start()
     with contextlib.suppress(OSError):

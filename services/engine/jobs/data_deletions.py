@@ -49,7 +49,7 @@ class DataDeletion(ResourceJob):
     """The job of a data deletion job."""
 
     async def run(self, job: Job) -> None:
-        """Delete users, also from imports and trainings that end meanwhile.
+        """Delete users, also from imports and trainings that end while the job runs.
 
         Raises Transient when other services or trainings take too long.
         """
