@@ -1,4 +1,7 @@
-"""Paths inside of a folder for names that come from outside, such as requests and archives."""
+"""Paths inside of a folder for names that come from outside, such as requests and archives.
+
+See docs/decisions/0013-tenants-and-object-store.
+"""
 
 from __future__ import annotations
 

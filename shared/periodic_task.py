@@ -1,4 +1,7 @@
-"""A function that a process calls every few seconds, as one of its parts."""
+"""A function that a process calls every few seconds, as one of its parts.
+
+See docs/decisions/0009-jobs.
+"""
 
 from __future__ import annotations
 

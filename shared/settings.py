@@ -2,6 +2,8 @@
 
 The environment is read here and nowhere else. A service's own variable takes precedence: the tracker reads
 `TRACKER_DATABASE_URL`, and `DATABASE_URL` if that is not set; the same holds for every block.
+
+See docs/decisions/0002-settings-and-secrets.
 """
 
 from __future__ import annotations

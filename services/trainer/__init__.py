@@ -8,4 +8,6 @@ HTTP        runs: request one, and follow it
 When it fails   a run is a job: another worker continues with the interrupted step, and uses what is in
                 the object store or at the Personalize API already. A run that can't succeed ends with an
                 error and BatchFailed; the active generation stays active.
+
+See docs/decisions/0021-training-runs.
 """

@@ -3,6 +3,8 @@
 A service creates one `Authenticator` and guards a route with `Depends(authenticator.require("read"))`. A raw
 ASGI route calls `authenticator.known(scope)` first, which costs a few microseconds and never waits, and
 `await authenticator.of_scope(scope, body)` if that returns None.
+
+See docs/decisions/0012-keys.
 """
 
 from shared.auth.authenticator import Authenticator

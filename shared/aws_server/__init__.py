@@ -2,6 +2,8 @@
 
 A service states which operations it answers (`Operation`: name, request model, scope, handler) and gets its
 routes from `RestJson` or `Json11`.
+
+See docs/decisions/0016-aws-protocols.
 """
 
 from shared.aws_server.operations import Answer, Call, Operation

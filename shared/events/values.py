@@ -3,6 +3,8 @@
 There are two levels. Intake (requests, rows of files) accepts what every later step can use: `Number`,
 `instant`. A record on Kafka may be older than these bounds, so events refuse only what can't be stored:
 `Finite`, `Instant`.
+
+See docs/decisions/0010-event-intake.
 """
 
 from __future__ import annotations

@@ -6,6 +6,8 @@
 
 The engine checks expressions and filters batches; the recommender filters its answers. docs/filters.md
 describes the language.
+
+See docs/decisions/0031-filters.
 """
 
 from shared.filters.binding import Bound

@@ -4,6 +4,8 @@
 `BoundedBodies` limits the body that a FastAPI route reads, `Cors` applies CORS, and `UnknownParameters`
 reports query parameters that a route does not read. `runtime` builds the application of a process and runs
 it. The limits are those of `HttpSettings`, listed in docs/limits.md.
+
+See docs/decisions/0015-http-limits.
 """
 
 from shared.http.body_limits import (

@@ -5,6 +5,8 @@ A worker renews the lease of its job with heartbeats. When a worker dies, the le
 
 The table is created by `migrations/`, which a service includes with one line in a migration of its own: see
 `shared.postgres.migrations`.
+
+See docs/decisions/0009-jobs.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""The cause of a handler's error: the record, a dependency, or a defect."""
+"""The cause of a handler's error: the record, a dependency, or a defect.
+
+See docs/decisions/0006-kafka-errors.
+"""
 
 from __future__ import annotations
 

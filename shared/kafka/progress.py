@@ -1,4 +1,7 @@
-"""The progress of a consumer in each partition: the only source of the offsets that it commits."""
+"""The progress of a consumer in each partition: the only source of the offsets that it commits.
+
+See docs/decisions/0005-kafka-consumption.
+"""
 
 from __future__ import annotations
 

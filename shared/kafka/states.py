@@ -1,4 +1,7 @@
-"""A compacted topic in memory: the newest state of every key, read from the start and kept up to date."""
+"""A compacted topic in memory: the newest state of every key, read from the start and kept up to date.
+
+See docs/decisions/0007-state-topics.
+"""
 
 from __future__ import annotations
 

@@ -6,6 +6,8 @@ memory and scores live. Nothing here needs more than numpy.
     model = load(folder)
     model.recommend(user_id="7", history=[("socks", "view", 1700000000)], exclude={"hat"}, limit=10)
     for user, items, scores in model.recommend_many(["7", "8"], limit=25): ...
+
+See docs/decisions/0024-models.
 """
 
 from shared.models.attributes import Attributes

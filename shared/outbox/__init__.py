@@ -9,6 +9,8 @@ the row that the event is about first, append last.
 
 The tables are created by `migrations/`, which a service includes with one line in a migration of its own:
 see `shared.postgres.migrations`.
+
+See docs/decisions/0008-outbox.
 """
 
 from __future__ import annotations

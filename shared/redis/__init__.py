@@ -2,6 +2,8 @@
 
 `Multiplexer` sends the commands of all requests of a process over one connection, at a tenth of the CPU time
 of a pooled client. `client` returns a redis-py client, for scans, streams and other rare commands.
+
+See docs/decisions/0029-serving.
 """
 
 from __future__ import annotations

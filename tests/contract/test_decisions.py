@@ -47,3 +47,14 @@ def test_citations_name_the_file_of_a_decision() -> None:
     ]
 
     assert not wrong, "cite a decision as docs/decisions/NNNN-subject:\n" + "\n".join(wrong)
+
+
+def test_every_decision_is_cited_where_it_binds() -> None:
+    cited = {
+        match[1]
+        for path in tracked()
+        if path.suffix in CITING - {".md"}
+        for match in CITATION.finditer((ROOT / path).read_text())
+    }
+
+    assert [page.path.stem for page in decisions() if page.path.stem not in cited] == []

@@ -80,6 +80,26 @@ def test_the_page_on_architecture_has_every_topic_as_it_is_kept() -> None:
     }
 
 
+def test_the_page_on_architecture_has_every_part_of_shared() -> None:
+    parts = {path.parts[1].removesuffix(".py") for path in tracked() if path.parts[0] == "shared"}
+
+    assert set(rows("docs/architecture.md", "part")) == {f"shared/{part}" for part in parts - {"__init__"}}
+
+
+def test_the_page_on_architecture_has_the_folders_of_engine_and_recommender() -> None:
+    folders = set(rows("docs/architecture.md", "folder"))
+    training = {path.parts[3] for path in tracked() if path.parts[:3] == ("services", "engine", "training")}
+    usual = {"api", "app", "domain", "migrations", "store", "worker"}
+    expected = {
+        f"{service}/{path.parts[2]}"
+        for service in ("services/engine", "services/recommender")
+        for path in tracked()
+        if str(path).startswith(service) and len(path.parts) > 3 and path.parts[2] not in {*usual, "training"}
+    } | {f"services/engine/training/{name}" for name in training if not name.endswith(".py")}
+
+    assert folders == expected
+
+
 def test_the_front_page_has_every_service_and_its_port() -> None:
     ports = Ports.usual({})
 

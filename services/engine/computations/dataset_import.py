@@ -1,4 +1,7 @@
-"""Import of a dataset: convert CSV files to Parquet objects of the data bucket, a few megabytes at a time."""
+"""Import of a dataset: convert CSV files to Parquet objects of the data bucket, a few megabytes at a time.
+
+See docs/decisions/0018-datasets.
+"""
 
 from __future__ import annotations
 

@@ -2,6 +2,8 @@
 
 Children are forked from a fork server that has imported the libraries already: the imports take longer than
 the training of a small shop. The fork server has no threads and computes nothing, so forking it is safe.
+
+See docs/decisions/0023-computations.
 """
 
 from __future__ import annotations

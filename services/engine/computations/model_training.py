@@ -1,4 +1,7 @@
-"""Training of a model: fit it to the rows of a dataset group, evaluate it, and upload its folder."""
+"""Training of a model: fit it to the rows of a dataset group, evaluate it, and upload its folder.
+
+See docs/decisions/0022-training-data.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The locations in the object store that a tenant may read and write."""
+"""The locations in the object store that a tenant may read and write.
+
+See docs/decisions/0013-tenants-and-object-store.
+"""
 
 from __future__ import annotations
 

@@ -3,6 +3,8 @@
 The steps are: exclude the users from trainings and request their erasure from every service; wait until every
 service has confirmed; rewrite the imported parts without the users, then the models. A retry continues after
 the last step that an earlier attempt has finished.
+
+See docs/decisions/0035-erasure-and-retention.
 """
 
 from __future__ import annotations

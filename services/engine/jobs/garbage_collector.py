@@ -1,4 +1,7 @@
-"""The garbage collector: it deletes objects and rows that nothing refers to, after their grace period."""
+"""The garbage collector: it deletes objects and rows that nothing refers to, after their grace period.
+
+See docs/decisions/0035-erasure-and-retention.
+"""
 
 from __future__ import annotations
 

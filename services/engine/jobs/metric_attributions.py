@@ -1,4 +1,7 @@
-"""Jobs that compute attribution metrics: of a quarter of an hour of events, or of an import."""
+"""Jobs that compute attribution metrics: of a quarter of an hour of events, or of an import.
+
+See docs/decisions/0034-metric-attribution.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,8 @@
 """The table of the control-plane operations: the name of each with its exceptions and its handler.
 
 https://docs.aws.amazon.com/personalize/latest/dg/API_Operations_Amazon_Personalize.html lists them.
+
+See docs/decisions/0017-control-plane.
 """
 
 from __future__ import annotations

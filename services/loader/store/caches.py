@@ -3,6 +3,8 @@
 `endcap:rec:{tenant}:{generation}:{recipe}:{id}` is a list, JSON [[item id, score], ...].
 `endcap:gen:{tenant}` is the pointer, JSON {"activation": n, "generations": {recipe: generation}}.
 `endcap:filled:{tenant}:{generation}` is the number of lists, set when all of them are written.
+
+See docs/decisions/0028-generations.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""Generations and their lists in Postgres."""
+"""Generations and their lists in Postgres.
+
+See docs/decisions/0028-generations.
+"""
 
 from __future__ import annotations
 

@@ -13,4 +13,6 @@
 
 `precomputed` is the shorter way of the REST API without a campaign: lists as they are, filled up with popular
 items, already encoded as JSON. docs/serving.md has the rules of answers.
+
+See docs/decisions/0029-serving.
 """

@@ -1,4 +1,7 @@
-"""Exploration: which young items of a campaign get a bonus on their score, and how much."""
+"""Exploration: which young items of a campaign get a bonus on their score, and how much.
+
+See docs/decisions/0032-score-adjustments.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Write histories: ordered by time, each event once, whatever the order and number of its deliveries."""
+"""Write histories: ordered by time, each event once, whatever the order and number of its deliveries.
+
+See docs/decisions/0030-histories.
+"""
 
 from __future__ import annotations
 

@@ -3,6 +3,8 @@
 Each field has the time of its last update: the latest update wins, in whatever order updates arrive. A put of
 a dataset is a record as a whole, which replaces the previous record. If a record and the shop's own sources
 have the same field or attribute, the later one wins.
+
+See docs/decisions/0020-catalogue-state.
 """
 
 from __future__ import annotations

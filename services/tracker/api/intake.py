@@ -1,4 +1,7 @@
-"""Read requests within limits, publish their events, and respond once Kafka has confirmed them."""
+"""Read requests within limits, publish their events, and respond once Kafka has confirmed them.
+
+See docs/decisions/0010-event-intake.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The log of interactions: each event is stored once, and counted in the same transaction."""
+"""The log of interactions: each event is stored once, and counted in the same transaction.
+
+See docs/decisions/0011-events-once.
+"""
 
 from __future__ import annotations
 

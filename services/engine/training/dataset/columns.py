@@ -2,6 +2,8 @@
 
 Twenty million interactions take half a gigabyte. Training goes over them in pieces, so only the current piece
 has to be in memory: the others stay in files of the job's own folder.
+
+See docs/decisions/0026-large-data.
 """
 
 from __future__ import annotations

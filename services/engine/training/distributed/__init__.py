@@ -1,1 +1,4 @@
-"""Aggregates over users that are computed on Spark."""
+"""Aggregates over users that are computed on Spark.
+
+See docs/decisions/0026-large-data.
+"""

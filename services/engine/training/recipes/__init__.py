@@ -2,6 +2,8 @@
 
 `RECIPES[name].fit(dataset, config, progress)` returns a model, `evaluate` the values of GetSolutionMetrics,
 and `train` both, in less time than the two apart. One small module per recipe.
+
+See docs/decisions/0027-recipes.
 """
 
 from services.engine.training.dataset.dataset import Dataset
