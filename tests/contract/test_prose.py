@@ -51,6 +51,19 @@ def test_every_command_exists(page: Path) -> None:
         assert (place / "__main__.py").is_file() or place.with_suffix(".py").is_file(), module
 
 
+def test_files_that_the_pages_name_exist() -> None:
+    """`domain/planning.py` may leave out the folders in front; `<name>.py` stands for any."""
+    files = [f"/{path}" for path in tracked()]
+    wrong = [
+        f"{page}: {name}"
+        for page in PAGES
+        for name in re.findall(r"`([\w./-]+/[\w./-]+\.(?:py|sql|sh|yml))`", text(page))
+        if not any(path.endswith(f"/{name}") for path in files) and page.parts[:2] != ("docs", "how-to")
+    ]
+
+    assert not wrong, "\n".join(wrong)
+
+
 @pytest.mark.parametrize("service", SERVICES)
 def test_the_page_on_architecture_has_the_topics_of_the_registry(service: str) -> None:
     _, consumes, publishes, processes = rows("docs/architecture.md", "service")[service]
