@@ -167,7 +167,7 @@ async def test_a_solution_changes_its_schedule_and_its_events(
 
     described = (await ask(dispatcher, "DescribeSolution", solutionArn=solution)).solution
     assert described.perform_auto_training is False
-    answer = described.model_dump(by_alias=True, exclude_none=True)
+    answer = described.model_dump(mode="json", by_alias=True, exclude_none=True)
     assert answer["solutionConfig"] == {"algorithmHyperParameters": {"shrinkage": "1"}, **update}
     assert answer["latestSolutionUpdate"]["performAutoTraining"] is False
     assert "solutionUpdateConfig" not in answer["latestSolutionUpdate"]
