@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 @pytest.fixture(scope="session")
 def shop(endcap: Endcap) -> Iterator[Shop]:
     """The generated shop, all the way from its files to served recommendations."""
-    folder = write_shop(endcap.stack.root / "shop")
+    # A quarter of the shop that `make run` loads: about ten trainings of it are part of these tests.
+    folder = write_shop(endcap.stack.root / "shop", customer_count=500)
     load(endcap.stack, folder)
     with Shop(endcap, folder) as loaded:
         yield loaded

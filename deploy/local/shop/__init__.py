@@ -22,12 +22,12 @@ _SEED = 20_261_101
 FILES = ("orders", "items", "users", "interactions")
 
 
-def write_shop(folder: Path) -> Path:
+def write_shop(folder: Path, customer_count: int = 2_000) -> Path:
     """Write items.csv, users.csv, orders.csv and interactions.csv; return the folder."""
     folder.mkdir(parents=True, exist_ok=True)
     random = Random(_SEED)  # noqa: S311 - the same shop every time is intended
     items = assortment(random)
-    people = customers(random)
+    people = customers(random, customer_count)
     lines = orders(random, items, people)
     events = browsing(random, items, people, lines)
     _write(folder / "items.csv", [item.row() for item in items])

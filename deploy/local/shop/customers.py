@@ -7,8 +7,6 @@ from random import Random
 
 from deploy.local.shop.assortment import CATEGORIES, DESIGNS
 
-_COUNT = 2_000
-
 # (country, province, city, percentage of customers)
 _PLACES = (
     ("United Kingdom", "England", "London", 14), ("United Kingdom", "England", "Manchester", 7),
@@ -61,9 +59,9 @@ class Customer:
         }
 
 
-def customers(random: Random) -> list[Customer]:
-    """Return the registered customers; most order a few times, some very often."""
-    places = random.choices(_PLACES, [place[3] for place in _PLACES], k=_COUNT)
+def customers(random: Random, count: int) -> list[Customer]:
+    """Return `count` registered customers; most order a few times, some very often."""
+    places = random.choices(_PLACES, [place[3] for place in _PLACES], k=count)
     return [
         Customer(
             user_id=f"c-{number + 1:04}",
