@@ -61,7 +61,11 @@ clean: stop
 
 .PHONY: test  # Run `check`, then every other test on a private stack
 test: install check
-	$(RUN)/pytest -n 3 --dist loadfile --no-loadscope-reorder $(wildcard $(STACK_TESTS))
+	$(RUN)/pytest -n 3 --dist loadfile --no-loadscope-reorder --durations=20 $(wildcard $(STACK_TESTS))
+
+.PHONY: smoke  # The shortest proof: a purchase goes all the way, a boto3 program runs, a killed process loses nothing
+smoke: install
+	$(RUN)/pytest -q -m smoke tests/e2e
 
 .PHONY: check  # Everything that needs no stack: format, lint, types, imports, offline tests
 check: python

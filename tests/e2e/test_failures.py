@@ -124,6 +124,7 @@ async def test_the_trackers_store_dies_five_times_mid_batch(shop: Shop, kill_tab
     )
 
 
+@pytest.mark.smoke
 async def test_the_tracker_itself_dies_while_answering(shop: Shop, kill_table: list[str]) -> None:
     with under_load(shop, posts=600) as burst:
         for _ in range(2):

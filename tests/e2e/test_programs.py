@@ -170,6 +170,7 @@ def program(endcap: Endcap, environment: dict[str, str]) -> Program:
     return Program(endcap, name, group, datasets, schemas, solution, version, campaign, tracker["trackingId"])
 
 
+@pytest.mark.smoke
 def test_a_campaign_recommends_by_descending_score(program: Program) -> None:
     runtime = boto3.client("personalize-runtime")
 
@@ -241,6 +242,7 @@ def _run(command: list[str], environment: dict[str, str]) -> str:
     return done.stdout
 
 
+@pytest.mark.smoke
 def test_a_list_follows_what_a_new_visitor_looks_at(program: Program) -> None:
     user = f"new-{uuid.uuid4().hex[:8]}"
     before = _on_shelf(program.recommended(user), 2)

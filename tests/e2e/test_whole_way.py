@@ -76,6 +76,7 @@ def test_similar_items_and_places_answer_too(shop: Shop) -> None:
     assert local["recommendations"]
 
 
+@pytest.mark.smoke
 def test_what_was_bought_a_moment_ago_is_gone_from_the_list(shop: Shop) -> None:
     user = shop.buyer(1)
     first = shop.recommended(user)["recommendations"][0]["product_id"]

@@ -167,7 +167,7 @@ def test_an_unknown_log_names_those_that_are(terminal: Terminal) -> None:
 def test_make_alone_lists_its_targets() -> None:
     done = subprocess.run(["make"], cwd=PROJECT, capture_output=True, text=True, timeout=PATIENCE, check=True)
 
-    verbs = "run stop status logs env load test bench check fmt lint types contracts clean"
+    verbs = "run stop status logs env load test smoke bench check fmt lint types contracts clean"
     for verb in verbs.split():
         assert f"make {verb} " in done.stdout
     assert "[DATA=file or folder | EMPTY=1] [DETACH=1]" in done.stdout
