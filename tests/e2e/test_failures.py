@@ -7,6 +7,7 @@ at the end of the run.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import signal
 import threading
 import time
@@ -176,12 +177,13 @@ async def test_the_relay_dies_while_an_import_is_published(
     mark = uuid.uuid4().hex[:8]
     path = tmp_path / "orders.csv"
     orders = 4_000
+    products = [row["item_id"] for row in shop.rows("items")[:90]]
     path.write_text(
         "order_id,line,user_id,customer_name,ordered_at,product_id,product_name,category,quantity,price,"
         "currency,city,province,country,kind\n"
         + "".join(
-            f"{mark}-{n},1,c-{mark}-{n % 500},,2026-10-01T08:00:00Z,p-{n % 90},Thing,Things,1,2.5,,,,,order\n"
-            for n in range(orders)
+            f"{mark}-{n},1,c-{mark}-{n % 500},,2026-10-01T08:00:00Z,{item},Thing,Things,1,2.5,,,,,order\n"
+            for n, item in zip(range(orders), itertools.cycle(products), strict=False)
         )
     )
     stop = threading.Event()

@@ -100,7 +100,9 @@ def endcap() -> Iterator[Endcap]:
     with tempfile.TemporaryDirectory(prefix="endcap-e2e-", ignore_cleanup_errors=True) as folder:
         Path(folder).chmod(0o711)
         ports = Ports.free()
-        with _own_database(given_components()) as external:
+        with _own_database(given_components()) as external, pytest.MonkeyPatch.context() as patch:
+            # A user is erased soon after the first run: its files must not stay two minutes for the loader.
+            patch.setenv("TRAINER_LOAD_SECONDS", "10")
             stack = Stack(Path(folder), ports, external, durable=False)
             try:
                 stack.launch(ends_with_caller=True)
