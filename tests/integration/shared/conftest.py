@@ -1,8 +1,9 @@
-"""Kafka for the tests of shared: one broker for all, and one that a test may kill."""
+"""Kafka for the tests of shared: a broker for all, one to kill, and a check for tasks left behind."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import asyncio
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
@@ -27,3 +28,10 @@ async def broker(_own_broker: Broker) -> Broker:
     """A broker that may be killed; it runs when a test begins."""
     await _own_broker.until_ready()
     return _own_broker
+
+
+@pytest.fixture
+async def no_kafka_task_is_left() -> AsyncIterator[None]:
+    """Assert that every client that a test made is gone after it, whatever happened to the broker."""
+    yield
+    assert not [task for task in asyncio.all_tasks() if "aiokafka" in str(task.get_stack(limit=1))]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from time import monotonic
 
@@ -28,12 +27,7 @@ from tests.support.kafka import (
 from tests.support.lateness import lateness
 from tests.support.waiting import PATIENCE, eventually
 
-
-@pytest.fixture(autouse=True)
-async def nothing_is_left() -> AsyncIterator[None]:
-    """Every client that a test made is gone after it, whatever happened to the broker."""
-    yield
-    assert not [task for task in asyncio.all_tasks() if "aiokafka" in str(task.get_stack(limit=1))]
+pytestmark = pytest.mark.usefixtures("no_kafka_task_is_left")
 
 
 def ids(records: list[object]) -> list[str]:

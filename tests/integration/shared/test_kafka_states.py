@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from time import monotonic
 
 import pytest
@@ -16,12 +16,7 @@ from tests.support.kafka import STATES, Broker, fresh_topic, refreshed, running
 from tests.support.lateness import lateness
 from tests.support.waiting import PATIENCE, eventually
 
-
-@pytest.fixture(autouse=True)
-async def nothing_is_left() -> AsyncIterator[None]:
-    """Every client that a test made is gone after it."""
-    yield
-    assert not [task for task in asyncio.all_tasks() if "aiokafka" in str(task.get_stack(limit=1))]
+pytestmark = pytest.mark.usefixtures("no_kafka_task_is_left")
 
 
 async def publish(settings: KafkaSettings, topic: Topic, events: Sequence[Event], *deleted: str) -> None:
