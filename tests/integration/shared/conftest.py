@@ -1,4 +1,4 @@
-"""Kafka for the tests of shared: a broker for all, one to kill, and a check for tasks left behind."""
+"""Kafka and HTTP for the tests of shared: brokers, checks for tasks left behind, quick limits."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
+from shared.http import connections
 from shared.settings import KafkaSettings
 from tests.support.kafka import Broker, own_broker
 
@@ -35,3 +36,10 @@ async def no_kafka_task_is_left() -> AsyncIterator[None]:
     """Assert that every client that a test made is gone after it, whatever happened to the broker."""
     yield
     assert not [task for task in asyncio.all_tasks() if "aiokafka" in str(task.get_stack(limit=1))]
+
+
+@pytest.fixture
+def quick_connection_limits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Look at the limits of connections every 0.05 s, and drain a refused request for 0.2 s."""
+    monkeypatch.setattr(connections, "SWEEP_SECONDS", 0.05)
+    monkeypatch.setattr(connections, "DRAIN_SECONDS", 0.2)
