@@ -5,125 +5,35 @@ A door takes one value as a number (or a time) and gives what it accepted, or th
 
 from __future__ import annotations
 
-import io
 import json
 import math
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from itertools import count
-from typing import Any, Literal
+from typing import Any
 
 import pytest
-from hypothesis import example, given
-from hypothesis import strategies as st
-from pydantic import ValidationError
 
-from services.engine.computations import csv_reader
-from services.engine.domain.schemas import Column, Schema
-from services.engine.jobs.received_rows import _state_cells
-from services.router.domain.experiments import Definition
-from services.sync.domain import builtin_mappings
-from services.sync.domain.catalogue import State, item_changed, merge_put, user_changed
-from services.sync.domain.cells import RowRejected
-from services.sync.domain.mapping import Kind, Mapping, find_columns
-from services.sync.domain.order_rows import order_row_parser
-from services.sync.domain.orders import StagedLine, assemble_orders
-from services.sync.domain.rows import interaction_row_parser, item_row_parser
-from services.tracker.api.events import _records
-from services.tracker.domain.batch import parse_events
-from services.tracker.domain.dataset_schema import DatasetSchema
+from services.sync.domain.mapping import Mapping
 from services.tracker.domain.formats.backend import TrackCart, TrackPurchase, parse_cart, parse_purchase
-from services.tracker.domain.ingest_context import IngestContext
 from services.tracker.domain.outcomes import Rejected
 from services.tracker.domain.personalize import interactions as put_events
-from services.tracker.domain.personalize import item_puts, user_puts
 from services.trainer.api import RunRequest
-from shared.aws import WireError
-from shared.aws.personalize.events import PutEventsRequest, PutItemsRequest, PutUsersRequest
+from shared.aws.personalize.events import PutEventsRequest
 from shared.errors import Permanent
-from shared.events import ItemChanged, ItemPut, UserChanged, UserPut, values
-from shared.events.field_aliases import ITEM_FIELDS
-from shared.kafka import encoded
-
-NOW = datetime(2026, 11, 21, 8, 0, tzinfo=UTC)
-
-
-def context() -> IngestContext:
-    numbers = count(1)
-    return IngestContext("shop", NOW, NOW - timedelta(days=7300), lambda: f"new-{next(numbers)}")
-
-
-def posted(body: str) -> list[Any]:
-    """The events of a body of POST /v1/events, each an interaction or why it was rejected."""
-    return parse_events(_records(body.encode(), "application/json"), context(), max_bytes=None)
-
-
-def accepted(found: Any) -> Any:
-    if isinstance(found, Rejected):
-        raise Permanent(found.reason)
-    return found
-
-
-def an_event(**members: str) -> str:
-    said = {"user_id": '"u"', "event_type": '"view"', "item_id": '"i"', **members}
-    return f"{{{', '.join(f'{json.dumps(name)}: {text}' for name, text in said.items())}}}"
-
-
-def item_of(properties: str) -> dict[str, Any]:
-    """The fields of an item as the tracker accepts them and sync then merges them."""
-    request = {"datasetArn": "arn:aws:personalize:eu-west-1:0:dataset/shop/ITEMS"}
-    request |= {"items": [{"itemId": "i", "properties": properties}]}  # type: ignore[dict-item]
-    (put,) = item_puts(PutItemsRequest.model_validate(request), context(), None, None)
-    return merged(put).fields
-
-
-def merged(put: ItemPut | UserPut) -> State:
-    """The state that sync makes of a put, from the put as it lies in Kafka."""
-    state = State("i", is_new=True)
-    merge_put(state, type(put).model_validate_json(encoded(put, "tracker", "").value or b""), NOW)
-    return state
-
-
-def a_row(kind: Kind, **cells: str) -> Any:
-    made = {"orders": order_row_parser, "items": item_row_parser}.get(kind)
-    names = list(cells)
-    places = find_columns(builtin_mappings.ENDCAP, kind, names)
-    if made is None:
-        reader: Any = interaction_row_parser(
-            builtin_mappings.ENDCAP, places, len(names), tenant="shop", received_at=NOW
-        )
-    else:
-        reader = made(builtin_mappings.ENDCAP, places, len(names))
-    return reader(list(cells.values()))
-
-
-def an_order(**cells: str) -> Any:
-    said = {"order_id": "1", "ordered_at": "2026-03-01", "product_id": "a", "quantity": "1", "price": "1"}
-    return a_row("orders", **said | cells)
-
-
-def ordered_at(text: str) -> Any:
-    """The time of an order of one row: a row without one is refused when its order is settled."""
-    ((order, rejected),) = assemble_orders([StagedLine(2, an_order(ordered_at=text))])
-    if order is None:
-        raise RowRejected(rejected[0].code, rejected[0].detail)
-    return order.ordered_at
-
-
-def imported(kind: str, text: str, **column: str) -> Any:
-    """A cell of a CSV file of the engine."""
-    name = column.get("name", "EVENT_VALUE")
-    schema = Schema((Column("ITEM_ID", "string"), Column(name, kind, nullable=True)))
-    stream: Any = io.BufferedReader(io.BytesIO(f"ITEM_ID,{name}\ni,{text}\n".encode()))  # type: ignore[type-var]
-    (batch,) = csv_reader.batches(stream, schema, "a.csv")
-    return batch.column(1).to_pylist()[0]
-
-
-def an_experiment(**fields: Any) -> Definition:
-    variants = [{"name": "a"}, {"name": "b"}]
-    said = {"name": "x", "surface": "recommendations", "variants": variants} | fields
-    return Definition.model_validate(said)
-
+from tests.unit.shared.intakes import (
+    NOW,
+    REFUSALS,
+    a_row,
+    accepted,
+    an_event,
+    an_experiment,
+    an_order,
+    context,
+    imported,
+    item_of,
+    ordered_at,
+    posted,
+)
 
 NUMBERS: dict[str, Callable[[str], Any]] = {
     **{
@@ -183,7 +93,6 @@ NUMBERS: dict[str, Callable[[str], Any]] = {
     "engine CSV: EVENT_VALUE float": lambda text: imported("float", text),
     "engine CSV: EVENT_VALUE double": lambda text: imported("double", text),
 }  # fmt: skip
-REFUSALS = (Permanent, RowRejected, ValidationError, WireError)
 
 
 @pytest.mark.parametrize("door", NUMBERS)
@@ -313,86 +222,3 @@ def test_text_that_nothing_can_store_is_refused(door: str, text: str) -> None:
 
     with pytest.raises(REFUSALS):
         TEXTS[door](text)
-
-
-json_values = st.recursive(
-    st.none()
-    | st.booleans()
-    | st.integers(-(2**63), 2**63)
-    | st.floats(allow_nan=False, allow_infinity=False)
-    | st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
-    | st.sampled_from(["1e39", "1772366400", "9999-12-31T23:59:59-14:00", "true", " ", "2.5", "𝟙"]),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=2),
-    max_leaves=4,
-)
-NAMES = ("price", "name", "CATEGORY_L1", "currency", "in_stock", "CREATION_TIMESTAMP", "city", "state", "hue")
-names = st.sampled_from(NAMES)
-types = st.sampled_from(["string", "int", "long", "float", "double", "boolean"])
-schemas = st.none() | st.lists(types, min_size=len(NAMES), max_size=len(NAMES))
-
-
-def says(value: Any) -> bool:
-    return any(one not in (None, "") for one in value) if isinstance(value, list) else value not in (None, "")
-
-
-def columns(kind: Literal["item", "user"], types: list[str] | None) -> DatasetSchema | None:
-    fields = [{"name": name, "type": ["null", each]} for name, each in zip(NAMES, types or (), strict=False)]
-    return DatasetSchema.parse(kind, json.dumps({"fields": fields})) if types else None
-
-
-@given(properties=st.dictionaries(names, json_values, min_size=1, max_size=4), types=schemas)
-@example({"CREATION_TIMESTAMP": "9999-12-31T23:59:59-14:00"}, None)
-@example({"CREATION_TIMESTAMP": "1700000000000"}, ["long"] * len(NAMES))
-@example({"CATEGORY_L1": ["a", "b"]}, ["string"] * len(NAMES))
-@example({"CREATION_TIMESTAMP": []}, ["string"] * len(NAMES))
-@example({"name": 2147483648.0}, ["int"] * len(NAMES))
-@example({"price": 1e38, "in_stock": 7}, ["double"] * len(NAMES))
-def test_what_the_tracker_takes_of_items_and_users_sync_can_merge_and_publish(
-    properties: dict[str, Any], types: list[str] | None
-) -> None:
-    """After a 2xx no later step may refuse: the put, the merged state and its event; and no cell is lost."""
-    text = json.dumps(properties)
-    items = {"datasetArn": "arn:aws:personalize:eu-west-1:0:dataset/shop/ITEMS"}
-    users = {"datasetArn": "arn:aws:personalize:eu-west-1:0:dataset/shop/USERS"}
-    try:
-        item_request = PutItemsRequest.model_validate(
-            items | {"items": [{"itemId": "i", "properties": text}]}
-        )
-        user_request = PutUsersRequest.model_validate(
-            users | {"users": [{"userId": "u", "properties": text}]}
-        )
-        (item,) = item_puts(item_request, context(), None, columns("item", types))
-        (user,) = user_puts(user_request, context(), None, columns("user", types))
-    except REFUSALS:
-        return
-
-    item_state, user_state = merged(item), merged(user)
-    changed = ItemChanged.model_validate_json(item_changed("shop", item_state, NOW).model_dump_json())
-    UserChanged.model_validate_json(user_changed("shop", user_state, NOW).model_dump_json())
-
-    assert changed.price is None or values.is_usable(changed.price)
-    assert changed.created_at is None or values.EARLIEST <= changed.created_at < values.LATEST
-    if types is not None:
-        assert changed.available, "a column hides no item"
-        schema = Schema(tuple(Column(*each, nullable=True) for each in zip(NAMES, types, strict=True)))
-        row = {name: getattr(changed, name) for name in ITEM_FIELDS} | {"id": "i"}
-        cells = _state_cells("ITEMS", schema)({**row, "attributes": changed.attributes})
-        trained = dict(zip(NAMES, cells, strict=True))
-        lost = {name for name, value in properties.items() if says(value) and trained[name] is None}
-        assert lost <= {"CREATION_TIMESTAMP"}
-
-
-def test_several_categories_are_one_text() -> None:
-    assert item_of('{"CATEGORY_L1": ["Tea", "Green"]}') == {"category": "Tea|Green"}
-    assert item_of('{"CATEGORY_L1": []}') == {"category": None}
-    with pytest.raises(WireError, match=r"items\.0\.properties: name is \['x'\], which is not a text"):
-        item_of('{"name": ["x"]}')
-
-
-def test_a_put_that_no_state_could_take_is_refused() -> None:
-    assert item_of(json.dumps({"colour": "a" * 31_000}, ensure_ascii=False)) == {}
-
-    with pytest.raises(WireError, match=r"'colour' has 120,0\d\d bytes; 100,000 are allowed"):
-        item_of(json.dumps({"colour": "👍" * 30_000}, ensure_ascii=False))
-    with pytest.raises(WireError, match="1,001 properties in one put"):
-        item_of(json.dumps({str(n): n for n in range(1_001)}))
