@@ -12,22 +12,16 @@ import pytest_asyncio
 from shared import jobs
 from shared.errors import Permanent, Transient
 from shared.jobs import Job, JobWorker, enqueue
-from shared.postgres import Database, migrate
-from shared.settings import PostgresSettings
+from shared.postgres import Database
+from tests.integration.shared.databases import JOBS, pool_on
 from tests.support.stack import Database as OwnDatabase
 from tests.support.waiting import PATIENCE, eventually
-
-TABLE = "-- include shared/jobs/migrations/0001_jobs.sql\n"
 
 
 @pytest_asyncio.fixture
 async def pool(empty_database: OwnDatabase, tmp_path: Path) -> AsyncIterator[Database]:
-    (tmp_path / "0001_pre_jobs.sql").write_text(TABLE)
-    await migrate(empty_database.url, "tracker", tmp_path)
-    database = Database(PostgresSettings(database_url=empty_database.url), "tracker")
-    await database.start()
-    yield database
-    await database.stop()
+    async with pool_on(empty_database.url, tmp_path, JOBS) as database:
+        yield database
 
 
 async def until_finished(pool: Database, key: str) -> dict[str, object]:

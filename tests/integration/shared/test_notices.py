@@ -17,28 +17,21 @@ from shared.events.topics import Topic
 from shared.jobs import Job, JobWorker, enqueue
 from shared.kafka import Publisher
 from shared.outbox import Relay
-from shared.postgres import Database, migrate
-from shared.settings import KafkaSettings, PostgresSettings
+from shared.postgres import Database
+from shared.settings import KafkaSettings
+from tests.integration.shared.databases import JOBS, OUTBOX, pool_on
 from tests.support.kafka import fresh_topic, interaction, raw_records, running
 from tests.support.stack import Database as OwnDatabase
 from tests.support.waiting import eventually
 
-TABLES = """
--- include shared/jobs/migrations/0001_jobs.sql
--- include shared/outbox/migrations/0001_outbox.sql
-"""
 NEVER = 3_600.0
 """Where nobody looks by himself, a notice is the only thing that can bring a row on its way."""
 
 
 @pytest_asyncio.fixture
 async def pool(empty_database: OwnDatabase, tmp_path: Path) -> AsyncIterator[Database]:
-    (tmp_path / "0001_pre_tables.sql").write_text(TABLES)
-    await migrate(empty_database.url, "tracker", tmp_path)
-    database = Database(PostgresSettings(database_url=empty_database.url), "tracker")
-    await database.start()
-    yield database
-    await database.stop()
+    async with pool_on(empty_database.url, tmp_path, JOBS + OUTBOX) as database:
+        yield database
 
 
 @pytest.fixture

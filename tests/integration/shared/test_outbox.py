@@ -25,6 +25,7 @@ from shared.kafka.connection import client_options
 from shared.outbox import Relay
 from shared.postgres import UNAVAILABLE, Database, migrate
 from shared.settings import KafkaSettings, PostgresSettings
+from tests.integration.shared.databases import OUTBOX, pool_on
 from tests.support.kafka import (
     STATES,
     fresh_topic,
@@ -37,17 +38,11 @@ from tests.support.kafka import (
 from tests.support.stack import Database as OwnDatabase
 from tests.support.waiting import PATIENCE, eventually
 
-TABLE = "-- include shared/outbox/migrations/0001_outbox.sql\n"
-
 
 @pytest_asyncio.fixture
 async def pool(empty_database: OwnDatabase, tmp_path: Path) -> AsyncIterator[Database]:
-    (tmp_path / "0001_pre_outbox.sql").write_text(TABLE)
-    await migrate(empty_database.url, "tracker", tmp_path)
-    database = Database(PostgresSettings(database_url=empty_database.url), "tracker")
-    await database.start()
-    yield database
-    await database.stop()
+    async with pool_on(empty_database.url, tmp_path, OUTBOX) as database:
+        yield database
 
 
 @pytest.fixture
@@ -240,7 +235,7 @@ async def test_a_killed_postgres_loses_no_event_of_a_committed_transaction(
 ) -> None:
     topic = await fresh_topic(kafka)
     events = interactions(2_000)
-    (tmp_path / "0001_pre_outbox.sql").write_text(TABLE)
+    (tmp_path / "0001_pre_outbox.sql").write_text(OUTBOX)
     await migrate(own_postgres.postgres_admin, "tracker", tmp_path)
     pool = Database(PostgresSettings(database_url=own_postgres.postgres_admin), "tracker")
     publisher = Publisher(kafka, "tracker", [topic])
