@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -14,18 +12,16 @@ import pytest_asyncio
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
-from deploy.local.ports import Ports
-from deploy.local.stack import Stack
 from shared import outbox
-from shared.errors import Permanent, Transient
+from shared.errors import Permanent
 from shared.events import CacheRefreshed, InteractionRecorded
-from shared.events.topics import Topic
 from shared.kafka import Publisher, StateTable, encoded
 from shared.kafka.connection import client_options
 from shared.outbox import Relay
-from shared.postgres import UNAVAILABLE, Database, migrate
-from shared.settings import KafkaSettings, PostgresSettings
+from shared.postgres import Database
+from shared.settings import KafkaSettings
 from tests.integration.shared.databases import OUTBOX, pool_on
+from tests.integration.shared.outbox_rows import append, pending, until_relayed
 from tests.support.kafka import (
     STATES,
     fresh_topic,
@@ -43,42 +39,6 @@ from tests.support.waiting import PATIENCE, eventually
 async def pool(empty_database: OwnDatabase, tmp_path: Path) -> AsyncIterator[Database]:
     async with pool_on(empty_database.url, tmp_path, OUTBOX) as database:
         yield database
-
-
-@pytest.fixture
-def own_postgres() -> Iterator[Stack]:
-    """A server that may be killed; it is started again at once."""
-    with tempfile.TemporaryDirectory(prefix="endcap-postgres-", ignore_cleanup_errors=True) as folder:
-        # PostgreSQL's own user has to get in when root runs the tests.
-        Path(folder).chmod(0o711)
-        stack = Stack(Path(folder), Ports.free(), {}, durable=False)
-        stack.launch(["postgres"], ends_with_caller=True)
-        try:
-            stack.start("postgres")
-            yield stack
-        finally:
-            stack.stop()
-
-
-async def pending(pool: Database) -> int:
-    row = await pool.fetchrow(*outbox.SQL.backlog())
-    assert row is not None
-    return int(row["pending"])
-
-
-async def until_relayed(pool: Database) -> None:
-    async def empty() -> bool:
-        try:
-            return not await pending(pool)
-        except UNAVAILABLE:
-            return False
-
-    await eventually(empty)
-
-
-async def append(pool: Database, topic: Topic, *events: InteractionRecorded) -> None:
-    async with pool.transaction() as connection:
-        await outbox.append(connection, topic, events)
 
 
 async def test_an_event_is_published_if_and_only_if_its_transaction_commits(
@@ -170,99 +130,6 @@ async def test_two_relays_take_turns_and_keep_the_order(kafka: KafkaSettings, po
         numbers.setdefault(record.key, []).append(event.event_id.partition(":")[2])
     assert len(records) == len(events), "none is published twice while nobody dies"
     assert all(ids == sorted(ids) for ids in numbers.values())
-
-
-async def test_what_kafka_does_not_confirm_stays_and_is_published_later(
-    kafka: KafkaSettings, pool: Database
-) -> None:
-    topic = await fresh_topic(kafka)
-    events = interactions(200)
-    publisher = Flaky(kafka, topic)
-
-    async with running(publisher, Relay(pool, publisher, batch=20)):
-        await append(pool, topic, *events)
-        await until_relayed(pool)
-
-    ids = [
-        InteractionRecorded.model_validate_json(record.value).event_id
-        for record in await raw_records(kafka, topic.name)
-    ]
-    assert set(ids) == {event.event_id for event in events}
-    assert len(ids) > len(events), "an unknown outcome is published again under the same ids"
-
-
-class Flaky(Publisher):
-    """Loses every third confirmation, as a network does."""
-
-    def __init__(self, settings: KafkaSettings, topic: Topic) -> None:
-        super().__init__(settings, "tracker", [topic])
-        self.count = 0
-
-    async def publish_raw(self, *args: object, **options: object) -> None:
-        self.count += 1
-        await super().publish_raw(*args, **options)  # type: ignore[arg-type]
-        if self.count % 3 == 0:
-            raise Transient("the confirmation is lost")
-
-
-async def test_a_relay_that_is_cut_off_from_postgres_loses_nothing(
-    kafka: KafkaSettings, pool: Database, empty_database: OwnDatabase
-) -> None:
-    topic = await fresh_topic(kafka)
-    events = interactions(1_000)
-    publisher = Publisher(kafka, "tracker", [topic])
-    other = Database(PostgresSettings(database_url=empty_database.url), "public")
-
-    async with running(other, publisher, Relay(pool, publisher, batch=25)):
-        for begin in range(0, len(events), 100):
-            await append_somehow(pool, topic, events[begin : begin + 100])
-            # What a restart of Postgres does to its clients.
-            await other.fetch(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-                "WHERE datname = current_database() AND pid <> pg_backend_pid()"
-            )
-        await until_relayed(pool)
-
-    ids = {
-        InteractionRecorded.model_validate_json(record.value).event_id
-        for record in await raw_records(kafka, topic.name)
-    }
-    assert ids == {event.event_id for event in events}
-
-
-async def test_a_killed_postgres_loses_no_event_of_a_committed_transaction(
-    kafka: KafkaSettings, tmp_path: Path, own_postgres: Stack
-) -> None:
-    topic = await fresh_topic(kafka)
-    events = interactions(2_000)
-    (tmp_path / "0001_pre_outbox.sql").write_text(OUTBOX)
-    await migrate(own_postgres.postgres_admin, "tracker", tmp_path)
-    pool = Database(PostgresSettings(database_url=own_postgres.postgres_admin), "tracker")
-    publisher = Publisher(kafka, "tracker", [topic])
-
-    async with running(pool, publisher, Relay(pool, publisher, batch=25)):
-        for begin in range(0, len(events), 100):
-            await append_somehow(pool, topic, events[begin : begin + 100])
-            if begin == len(events) // 2:
-                own_postgres.kill("postgres")
-        await until_relayed(pool)
-
-    ids = {
-        InteractionRecorded.model_validate_json(record.value).event_id
-        for record in await raw_records(kafka, topic.name)
-    }
-    assert ids == {event.event_id for event in events}
-
-
-async def append_somehow(pool: Database, topic: Topic, events: list[InteractionRecorded]) -> None:
-    """As a service would: again until its transaction has committed."""
-    while True:
-        try:
-            await append(pool, topic, *events)
-        except UNAVAILABLE:
-            await asyncio.sleep(0.05)
-        else:
-            return
 
 
 async def test_a_topic_that_the_relay_was_not_made_for_is_told_by_readiness(
