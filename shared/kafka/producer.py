@@ -1,7 +1,8 @@
 """A producer that reconnects, and whose client is replaced after a fatal error.
 
 aiokafka's idempotent producer never expires a batch (hazard 7), and after some errors it never sends again
-(hazard 9). So every wait is bounded, and a failed client is replaced; test_kafka_publishing.py has the tests.
+(hazard 9). So every wait is bounded, and a failed client is replaced; test_kafka_publishing.py and
+test_kafka_publishing_outages.py have the tests.
 """
 
 from __future__ import annotations
