@@ -180,7 +180,7 @@ async def test_cleaning_goes_on_where_it_was_cut_off(loader: Loader) -> None:
     for run in range(1, 5):
         await loader.load(a_batch(run))
     away = Caches(Redis(host="127.0.0.1", port=1, socket_timeout=1), loader.database)
-    with pytest.raises(Transient, match="did not forget generation 1"):
+    with pytest.raises(Transient, match="did not delete generation 1"):
         await GenerationCleanup(loader.database, away, keep=2).run()
     assert await loader.state(1) == ("dropping", None)
 
