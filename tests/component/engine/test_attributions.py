@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import csv
 import io
+import json
 import time
 import uuid
 from typing import Any
@@ -169,12 +170,29 @@ def test_an_import_publishes_what_its_rows_add_up_to(engine: Engine, worker: Pro
 
 
 def made_campaign(tenant: str) -> list[tuple[Any, ...]]:
-    """A campaign without a model; that it is there is enough."""
+    """A campaign whose model is nowhere; that it is there is enough."""
     statement = (
         "INSERT INTO engine.resources (account, tenant, type, path, arn, name, status, document, facts) "
-        "VALUES ($1, $2, 'campaign', 'campaign/home', $3, 'home', 'ACTIVE', '{}', '{}')"
+        "VALUES ($1, $2, 'campaign', 'campaign/home', $3, 'home', 'ACTIVE', $4::text::jsonb, $5::text::jsonb)"
     )
-    return [(statement, ACCOUNT, tenant, f"arn:aws:personalize:eu-west-1:{ACCOUNT}:campaign/home")]
+    prefix = f"arn:aws:personalize:eu-west-1:{ACCOUNT}"
+    version = f"{prefix}:solution/home/00000000"
+    model = {
+        "recipe": "aws-user-personalization",
+        "solution_version_arn": version,
+        "model_uri": "s3://none/none",
+        "model_sha256": "0" * 64,
+    }
+    return [
+        (
+            statement,
+            ACCOUNT,
+            tenant,
+            f"{prefix}:campaign/home",
+            json.dumps({"solutionVersionArn": version}),
+            json.dumps(model),
+        )
+    ]
 
 
 def shown(worker: Process, metric: str, source: str) -> float:

@@ -198,7 +198,11 @@ def _of_the_domain(installation: Installation, made: dict[str, str]) -> None:
             installation.tenant.name,
             moved,
             json.dumps(
-                {"solution_version_arn": "a", "model_uri": "s3://none/none", "model_sha256": "0" * 64}
+                {
+                    "solution_version_arn": made["segment-version"],
+                    "model_uri": "s3://none/none",
+                    "model_sha256": "0" * 64,
+                }
             ),
         ),
     )

@@ -139,7 +139,7 @@ async def test_a_state_that_its_listener_fails_for_holds_up_no_other(kafka: Kafk
 
 
 async def test_only_a_compacted_topic_can_be_a_table(kafka: KafkaSettings) -> None:
-    with pytest.raises(ValueError, match="facts"):
+    with pytest.raises(ValueError, match="is not compacted"):
         StateTable(kafka, await fresh_topic(kafka))
 
 
