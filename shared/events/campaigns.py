@@ -21,6 +21,8 @@ class RecipeTraits(BaseModel):
     """New items are recommended more often than their scores say."""
     list_recipe: RecipeName = "popularity"
     """The recipe whose precomputed lists replace the model while it is not loaded."""
+    metadata_by_default: bool | None = None
+    """Answers may have columns of items unless the campaign's configuration disables it; None: not stated."""
 
 
 class CampaignChanged(Event):

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from shared.models.traits import earlier_traits
+from shared.models.traits import complete_traits
 
 if TYPE_CHECKING:
     from services.recommender.domain.filterable_items import FilterableItems
@@ -26,7 +26,7 @@ class DeployedCampaign:
     def traits(self) -> RecipeTraits:
         """Return the recipe's traits: the campaign's or the model's, or else those of an earlier release."""
         of_model = None if self.model is None else self.model.traits
-        return self.campaign.traits or of_model or earlier_traits(self.campaign.recipe)
+        return complete_traits(self.campaign.traits or of_model, self.campaign.recipe)
 
     @cached_property
     def configured_model(self) -> Model | None:

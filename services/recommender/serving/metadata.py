@@ -14,6 +14,7 @@ from shared.models import Attributes
 
 if TYPE_CHECKING:
     from services.recommender.domain.catalogue import Catalogue
+    from services.recommender.domain.deployed_campaign import DeployedCampaign
     from services.recommender.domain.properties import PropertyValue
     from services.recommender.serving.targets import Target
     from shared.models.attributes import NumberKind
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
 MAX_COLUMNS = 10
 """Limit of Amazon Personalize."""
 _SETTING = "enableMetadataWithRecommendations"
-_ENABLED_BY_DEFAULT = frozenset({"aws-user-personalization-v2", "aws-personalized-ranking-v2"})
-"""Recipes whose campaigns have metadata unless their configuration disables it (developer guide)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,14 +34,13 @@ class ItemMetadata:
     @classmethod
     def of(cls, target: Target, names: Sequence[str], catalogue: Catalogue) -> ItemMetadata:
         """Return the columns of a target; raise InvalidInputException if it has no metadata, or lacks one."""
-        campaign = target.deployed.campaign if target.deployed else None
-        if campaign is None or not campaign.config.get(_SETTING, campaign.recipe in _ENABLED_BY_DEFAULT):
+        if target.deployed is None or not _is_enabled(target.deployed):
             raise invalid_input(f"Metadata needs a campaign whose campaignConfig has {_SETTING}.")
         if len(names) > MAX_COLUMNS:
             raise invalid_input(
                 f"metadataColumns may name {MAX_COLUMNS} columns at the most, not {len(names)}."
             )
-        items = target.deployed.filterable_items if target.deployed else None
+        items = target.deployed.filterable_items
         if items is None:
             return cls(FilterableItems([], {}, Attributes(), catalogue), names)
         columns = []
@@ -57,6 +55,10 @@ class ItemMetadata:
         """Return the columns of an item that have a value, by lower-case name."""
         cells = self.items.cells(item_id, self.columns)
         return {name.lower(): _text(value, self.items.kind(name)) for name, value in cells.items()}
+
+
+def _is_enabled(deployed: DeployedCampaign) -> bool:
+    return bool(deployed.campaign.config.get(_SETTING, deployed.traits.metadata_by_default))
 
 
 def _text(value: PropertyValue, kind: NumberKind | None) -> str:

@@ -9,10 +9,15 @@ import pytest
 
 from services.engine.training.recipes import Dataset
 from services.recommender.domain.catalogue import Catalogue
+from services.recommender.domain.deployed_campaign import DeployedCampaign
 from services.recommender.domain.filterable_items import FilterableItems
 from services.recommender.domain.properties import flat_properties
 from services.recommender.serving.metadata import ItemMetadata
+from services.recommender.serving.targets import Target
+from shared.aws import WireError
+from shared.events import RecipeTraits
 from shared.models import Attributes
+from tests.unit.recommender.test_deployed import announced
 
 NOW = datetime(2023, 11, 14, 22, 13, 20, tzinfo=UTC)
 
@@ -75,3 +80,39 @@ def test_a_model_of_an_earlier_release_shows_whole_values_without_a_fraction() -
     known = metadata(filterable_items(Catalogue(), has_kinds=False), "PRICE", "YEAR")
 
     assert known == {"price": "200", "year": "2007"}
+
+
+def target(*, by_default: bool, **config: object) -> Target:
+    """Return a campaign of a recipe that states whether its campaigns have metadata."""
+    traits = RecipeTraits(metadata_by_default=by_default)
+    campaign = announced("shop", **config).model_copy(update={"traits": traits})
+    return Target("shop", "popularity", DeployedCampaign(campaign, None, filterable_items(Catalogue())))
+
+
+@pytest.mark.parametrize(
+    ("by_default", "config"),
+    [
+        (True, {}),
+        (True, {"enableMetadataWithRecommendations": True}),
+        (False, {"enableMetadataWithRecommendations": True}),
+    ],
+)
+def test_campaigns_have_metadata_by_their_recipe_or_their_configuration(
+    config: dict[str, object], *, by_default: bool
+) -> None:
+    metadata = ItemMetadata.of(target(by_default=by_default, **config), ["PRICE"], Catalogue())
+
+    assert metadata.about("i") == {"price": "200.0"}
+
+
+@pytest.mark.parametrize(
+    ("by_default", "config"), [(False, {}), (True, {"enableMetadataWithRecommendations": False})]
+)
+def test_other_campaigns_have_no_metadata(config: dict[str, object], *, by_default: bool) -> None:
+    with pytest.raises(WireError, match="enableMetadataWithRecommendations"):
+        ItemMetadata.of(target(by_default=by_default, **config), ["PRICE"], Catalogue())
+
+
+def test_lists_without_a_campaign_have_no_metadata() -> None:
+    with pytest.raises(WireError, match="Metadata needs a campaign"):
+        ItemMetadata.of(Target("shop", "popularity"), ["PRICE"], Catalogue())

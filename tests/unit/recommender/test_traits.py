@@ -10,6 +10,7 @@ from services.recommender.serving.targets import Target
 from shared.aws import WireError
 from shared.events import CampaignChanged, RecipeTraits
 from shared.models import Histories, Ids, Model, Scoring, SeenItems
+from shared.models.traits import earlier_traits
 from tests.unit.recommender.test_deployed import announced
 
 UNKNOWN = "acme-own-recipe"
@@ -38,7 +39,13 @@ def target(deployed: DeployedCampaign) -> Target:
 
 
 def test_an_unknown_recipe_has_the_traits_of_its_campaign() -> None:
-    traits = RecipeTraits(needs_user=True, ranks_only=True, explores=True, list_recipe="similar-items")
+    traits = RecipeTraits(
+        needs_user=True,
+        ranks_only=True,
+        explores=True,
+        list_recipe="similar-items",
+        metadata_by_default=True,
+    )
 
     deployed = DeployedCampaign(campaign(UNKNOWN, traits))
 
@@ -51,13 +58,13 @@ def test_an_unknown_recipe_has_the_traits_of_its_campaign() -> None:
 
 
 def test_a_campaign_without_traits_has_those_of_its_model() -> None:
-    traits = RecipeTraits(ranks_only=True, list_recipe="user-personalization")
+    traits = RecipeTraits(ranks_only=True, list_recipe="user-personalization", metadata_by_default=False)
 
     assert DeployedCampaign(campaign(UNKNOWN), model(UNKNOWN, traits)).traits == traits
 
 
 def test_traits_of_the_campaign_come_before_those_of_the_model() -> None:
-    traits = RecipeTraits(ranks_only=True)
+    traits = RecipeTraits(ranks_only=True, metadata_by_default=False)
 
     deployed = DeployedCampaign(campaign(UNKNOWN, traits), model(UNKNOWN, RecipeTraits(explores=True)))
 
@@ -92,3 +99,24 @@ def test_items_that_customers_viewed_too_need_a_user_without_traits() -> None:
 
     with pytest.raises(WireError, match="userId is required"):
         target(DeployedCampaign(campaign(recipe))).check(None, "hat")
+
+
+@pytest.mark.parametrize("recipe", ["aws-user-personalization-v2", "aws-personalized-ranking-v2"])
+@pytest.mark.parametrize("traits", [None, RecipeTraits(ranks_only=True)])
+def test_metadata_that_traits_do_not_state_is_that_of_an_earlier_release(
+    recipe: str, traits: RecipeTraits | None
+) -> None:
+    deployed = DeployedCampaign(campaign(recipe, traits))
+
+    assert deployed.traits.metadata_by_default is True
+    assert deployed.traits.ranks_only == (traits or earlier_traits(recipe)).ranks_only
+
+
+def test_metadata_that_traits_state_comes_before_that_of_an_earlier_release() -> None:
+    traits = RecipeTraits(metadata_by_default=False)
+
+    assert DeployedCampaign(campaign("aws-user-personalization-v2", traits)).traits == traits
+
+
+def test_a_recipe_of_no_earlier_release_has_no_metadata_unless_it_says_so() -> None:
+    assert DeployedCampaign(campaign(UNKNOWN, RecipeTraits())).traits.metadata_by_default is False

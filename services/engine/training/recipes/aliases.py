@@ -50,6 +50,7 @@ RECIPES = (
         "aws-user-personalization-v2",
         "The successor of aws-user-personalization: items that a user will likely turn to next.",
         without_effect=_TRANSFORMER,
+        metadata_by_default=True,
     ),
     _ranking(
         "aws-personalized-ranking",
@@ -61,6 +62,7 @@ RECIPES = (
         "aws-personalized-ranking-v2",
         "The successor of aws-personalized-ranking: given items in the order of a user's interest.",
         without_effect=_TRANSFORMER,
+        metadata_by_default=True,
     ),
     _legacy("aws-hrnn", without_effect=_RECURRENT, feature_transformation=_FILTERING),
     _legacy("aws-hrnn-metadata", without_effect=_RECURRENT, feature_transformation="featurize_metadata"),

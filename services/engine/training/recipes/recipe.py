@@ -61,9 +61,10 @@ class Recipe:
     an optimizationObjective. One that `adds_up` computes its tables from sums over users, which another
     backend may compute. An `incremental` one may update its models as items are added. One that
     `trains_sessions` trains on events of sessions without a user, as if each were a user; other recipes leave
-    them out. One that `explores` recommends new items more often than their scores say. `list_recipe` is the
-    batch recipe whose lists replace a model that is not loaded. `offline_metrics` replaces the metrics of
-    ranked lists, and `more_metrics` adds to them.
+    them out. One that `explores` recommends new items more often than their scores say. One with
+    `metadata_by_default` has campaigns that return columns of items, when a request names them, unless their
+    configuration disables it. `list_recipe` is the batch recipe whose lists replace a model that is not
+    loaded. `offline_metrics` replaces the metrics of ranked lists, and `more_metrics` adds to them.
     """
 
     name: str
@@ -91,6 +92,7 @@ class Recipe:
     incremental: bool = field(default=False, kw_only=True)
     trains_sessions: bool = field(default=False, kw_only=True)
     explores: bool = field(default=False, kw_only=True)
+    metadata_by_default: bool = field(default=False, kw_only=True)
     list_recipe: str = field(default="popularity", kw_only=True)
 
     @property
@@ -101,6 +103,7 @@ class Recipe:
             ranks_only=self.ranks,
             explores=self.explores,
             list_recipe=self.list_recipe,
+            metadata_by_default=self.metadata_by_default,
         )
 
     def variant(self, name: str, description: str, **changes: Any) -> Recipe:

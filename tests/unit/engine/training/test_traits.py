@@ -21,7 +21,13 @@ def test_only_recipes_have_earlier_traits() -> None:
     assert set(EARLIER_TRAITS) <= set(RECIPES)
 
 
-@pytest.mark.parametrize("name", ["aws-personalized-ranking", "aws-similar-items"])
+def test_campaigns_of_the_version_2_recipes_have_metadata_by_default() -> None:
+    names = {name for name, recipe in RECIPES.items() if recipe.traits.metadata_by_default}
+
+    assert names == {"aws-user-personalization-v2", "aws-personalized-ranking-v2"}
+
+
+@pytest.mark.parametrize("name", ["aws-personalized-ranking-v2", "aws-similar-items"])
 def test_a_trained_model_keeps_its_traits_in_its_folder(name: str, shop: Dataset, tmp_path: Path) -> None:
     model, _ = train(RECIPES[name], shop, {})
 
