@@ -70,7 +70,14 @@ def test_the_pipeline(shop: Shop) -> None:
 
 def test_serving(endcap: Endcap) -> None:
     size = bench_serving.Size(
-        users=200, items=100, asking=50, requests=200, routed_requests=200, rounds=1, scorings=2, events=500
+        users=200,
+        items=100,
+        queried_users=50,
+        requests=200,
+        routed_requests=200,
+        rounds=1,
+        scorings=2,
+        events=500,
     )
 
     assert_measured(

@@ -3,8 +3,8 @@
     python -m tests.load [name ...]      all benchmarks, or those named: personalize, tracker …
 
 Each benchmark is a module `bench_<name>` with `run() -> list[Figure]`. Wall times on a shared machine are
-noisy: compare CPU seconds, and ratios to the reference of the same run. A benchmark that fails says why, and
-the others go on; the exit code is 1 then.
+noisy: compare CPU seconds, and ratios to the reference of the same run. A benchmark that fails prints its
+error, and the others continue; the exit code is then 1.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from tests.load.figures import Figure, table
 
 NAMES = sorted(path.stem.removeprefix("bench_") for path in Path(__file__).parent.glob("bench_*.py"))
 
-# One key sends all the load of a benchmark, and more of it than one key may send.
+# One key sends all the load of a benchmark, more than its rate limit allows.
 NO_RATE_LIMITS = {
     f"ENDCAP_{scope}_CALLS_PER_SECOND": "0" for scope in ("INGEST", "READ", "CATALOGUE", "ADMIN")
 }
@@ -47,7 +47,7 @@ def measure(benchmarks: Mapping[str, Callable[[], Sequence[Figure]]]) -> int:
         sys.stdout.flush()
         try:
             figures += run()
-        except Exception as error:  # noqa: BLE001 - whatever it is, the other benchmarks go on
+        except Exception as error:  # noqa: BLE001 - the other benchmarks continue after any error
             failures[name] = error
             sys.stdout.write(f"{name} failed:\n{''.join(traceback.format_exception(error))}\n")
     sys.stdout.write(f"\n{table(figures)}\n")

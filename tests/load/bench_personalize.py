@@ -1,7 +1,7 @@
-"""The quotas that Amazon Personalize sells, asked of one machine: signed calls at a steady rate.
+"""The quotas of Amazon Personalize on one machine: signed calls at a constant rate.
 
-500 GetRecommendations a second is the quota of a campaign there, 1,000 PutEvents a second that of a dataset
-group. What is put must come out: events sent, records on the topic and rows in the log are counted.
+The quota of a campaign is 500 GetRecommendations per second, that of a dataset group 1,000 PutEvents per
+second. No event may be lost: events sent, records on the topic and rows in the log are counted.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ from tests.support.product import Endcap
 
 EVENTS_OF_A_CALL = 10
 NAME = "bench-personalize"
-"""Of the dataset group, so of the tenant too."""
+"""The name of the dataset group, and so of the tenant."""
 ROLE = "arn:aws:iam::000000000000:role/bench"
 RECIPE = "arn:aws:personalize:::recipe/aws-user-personalization"
 
 
 @dataclass(frozen=True)
 class Size:
-    """Rates in calls per second, and for how many seconds each is kept up."""
+    """Rates in calls per second, and the duration of each."""
 
     recommendations_per_second: int
     recommendation_seconds: float
@@ -55,13 +55,13 @@ FULL = Size(
 
 
 def run() -> list[Figure]:
-    """Measure a product of its own."""
+    """Measure in a product of its own."""
     with product() as endcap:
         return measure(endcap, FULL)
 
 
 def measure(endcap: Endcap, size: Size) -> list[Figure]:
-    """Recommendations first, then events."""
+    """Measure recommendations, and then events."""
     group, campaign = _campaign(endcap)
     figures = _recommendations(endcap, campaign, size)
     return [*figures, *_events(endcap, group, size)]
@@ -72,13 +72,13 @@ def _recommendations(endcap: Endcap, campaign: str, size: Size) -> list[Figure]:
     wire = [_signed(endcap, "PERSONALIZE_RUNTIME", "/recommendations", body) for body in bodies]
     rate, seconds = size.recommendations_per_second, size.recommendation_seconds
     _drive(endcap, "router", wire, rate, seconds / 5)
-    seen = _drive(endcap, "router", wire, rate, seconds)
-    _require_success(seen)
+    result = _drive(endcap, "router", wire, rate, seconds)
+    _require_success(result)
     name = f"GetRecommendations, {rate:,} a second, scored live: p99"
     reference = (
-        f"median {seen['p50'] * 1e3:.1f} ms, worst {seen['worst'] * 1e3:.0f} ms; signed, by the router"
+        f"median {result['p50'] * 1e3:.1f} ms, worst {result['worst'] * 1e3:.0f} ms; signed, by the router"
     )
-    return [Figure(name, seen["p99"] * 1e3, "ms", reference, "< 50 ms")]
+    return [Figure(name, result["p99"] * 1e3, "ms", reference, "< 50 ms")]
 
 
 def _events(endcap: Endcap, group: str, size: Size) -> list[Figure]:
@@ -90,39 +90,39 @@ def _events(endcap: Endcap, group: str, size: Size) -> list[Figure]:
     bodies = (_put(tracking_id, number, now) for number in range(calls))
     wire = [_signed(endcap, "PERSONALIZE_EVENTS", "/events", body) for body in bodies]
     before, used = _on_topic(endcap), _cpu(endcap)
-    seen = _drive(endcap, "tracker", wire, size.puts_per_second, size.put_seconds)
-    _require_success(seen)
+    result = _drive(endcap, "tracker", wire, size.puts_per_second, size.put_seconds)
+    _require_success(result)
     sent = calls * EVENTS_OF_A_CALL
     arrived = _on_topic(endcap) - before
     began = time.monotonic()
     stored = _stored(endcap, sent)
-    late = time.monotonic() - began
+    delay = time.monotonic() - began
     if (arrived, stored) != (sent, sent):
         raise RuntimeError(f"{sent} events were sent, {arrived} are on the topic and {stored} in the log")
     micros = {name: (end - used[name]) / sent * 1e6 for name, end in _cpu(endcap).items() if name in used}
-    reference = f"p99 {seen['p99'] * 1e3:.0f} ms; {sent:,} sent = on the topic = in the log"
+    reference = f"p99 {result['p99'] * 1e3:.0f} ms; {sent:,} sent = on the topic = in the log"
     name = f"PutEvents, {size.puts_per_second:,} calls of {EVENTS_OF_A_CALL} a second"
     return [
-        Figure(name, sent / seen["seconds"], "events/s", reference, "10,000, none lost"),
+        Figure(name, sent / result["seconds"], "events/s", reference, "10,000, none lost"),
         Figure("… CPU of all processes", sum(micros.values()), "µs/event", _shares(micros)),
-        Figure("… CPU of the sender", seen["cpu"] / sent * 1e6, "µs/event"),
-        Figure("… until the last event is in the log", late, "s"),
+        Figure("… CPU of the sender", result["cpu"] / sent * 1e6, "µs/event"),
+        Figure("… until the last event is in the log", delay, "s"),
     ]
 
 
 def _cpu(endcap: Endcap) -> dict[str, float]:
-    """What each process of the product has computed so far, in seconds."""
+    """Return the CPU seconds of each process of the product so far."""
     return {process.name: tree_cpu_seconds(process.pid) for process in endcap.stack.processes()}
 
 
 def _shares(micros: dict[str, float]) -> str:
-    """The largest of them, in words."""
+    """Return the seven largest shares as text."""
     largest = sorted(micros, key=lambda name: -micros[name])[:7]
     return ", ".join(f"{name} {micros[name]:.0f}" for name in largest)
 
 
 def _put(tracking_id: str, number: int, now: int) -> dict[str, Any]:
-    # Each time that a user comes again is a second of its own: the same view in the same second counts once.
+    # Repeated views of a user are in different seconds: equal events of the same second count once.
     before, user = number // 5_000, f"u{number % 5_000}"
     events = [
         {"eventType": "View", "itemId": f"i{(number + place) % 60}", "sentAt": now - before}
@@ -132,7 +132,7 @@ def _put(tracking_id: str, number: int, now: int) -> dict[str, Any]:
 
 
 def _campaign(endcap: Endcap) -> tuple[str, str]:
-    """A small dataset group with a campaign: (the group, the campaign)."""
+    """Create a small dataset group with a campaign; return the ARNs of both."""
     personalize, s3 = _client(endcap, "personalize"), _client(endcap, "s3")
     s3.create_bucket(Bucket=NAME)
     s3.put_object(Bucket=NAME, Key="a.csv", Body=interactions_csv().encode())
@@ -177,7 +177,7 @@ def _client(endcap: Endcap, service: str) -> Any:
 
 
 def _signed(endcap: Endcap, service: str, path: str, body: dict[str, Any]) -> str:
-    """A whole request as botocore signs it, in base64; it is good for a quarter of an hour."""
+    """Return a request that botocore signed, in base64; the signature is valid for 15 minutes."""
     known = endcap.environment
     url = known[f"AWS_ENDPOINT_URL_{service}"] + path
     host = url.split("/")[2]
@@ -206,13 +206,13 @@ def _drive(endcap: Endcap, service: str, wire: list[str], rate: float, seconds: 
         timeout=300,
         check=True,
     )
-    seen: dict[str, Any] = orjson.loads(done.stdout)
-    return seen
+    result: dict[str, Any] = orjson.loads(done.stdout)
+    return result
 
 
-def _require_success(seen: dict[str, Any]) -> None:
-    if set(seen["statuses"]) != {"200"}:
-        raise RuntimeError(f"not every call was answered: {seen['statuses']}")
+def _require_success(result: dict[str, Any]) -> None:
+    if set(result["statuses"]) != {"200"}:
+        raise RuntimeError(f"not every call succeeded: {result['statuses']}")
 
 
 def _on_topic(endcap: Endcap) -> int:
@@ -220,26 +220,28 @@ def _on_topic(endcap: Endcap) -> int:
     return sum(asyncio.run(end_offsets(settings, INTERACTIONS)).values())
 
 
-def _stored(endcap: Endcap, wanted: int) -> int:
-    """How many of the events are in the log, once all are, or after a minute.
+def _stored(endcap: Endcap, expected: int) -> int:
+    """Return the number of events in the log, once all have arrived or after a minute.
 
-    Until then the log's own counts are asked, since counting its rows takes from who writes them.
+    Until then it polls the log's own counts, since counting its rows would slow down the writer.
     """
     until = time.monotonic() + 60
-    while _asked(endcap, "sum(rows) FROM tracker.interaction_counts") < wanted and time.monotonic() < until:
+    while (
+        _number(endcap, "sum(rows) FROM tracker.interaction_counts") < expected and time.monotonic() < until
+    ):
         time.sleep(0.25)
-    return _asked(endcap, "count(*) FROM tracker.interactions")
+    return _number(endcap, "count(*) FROM tracker.interactions")
 
 
-def _asked(endcap: Endcap, what: str) -> int:
-    """A number about the benchmark's tenant."""
+def _number(endcap: Endcap, expression: str) -> int:
+    """Return a number about the benchmark's tenant."""
 
-    async def ask() -> int:
+    async def query() -> int:
         connection = await asyncpg.connect(endcap.environment["DATABASE_URL"])
         try:
-            sql = f"SELECT {what} WHERE tenant = '{NAME}'"
+            sql = f"SELECT {expression} WHERE tenant = '{NAME}'"
             return int(await connection.fetchval(sql) or 0)
         finally:
             await connection.close()
 
-    return asyncio.run(ask())
+    return asyncio.run(query())

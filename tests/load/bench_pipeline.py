@@ -1,4 +1,4 @@
-"""A run by step with its memory, and the loader beside a bare COPY of the same rows."""
+"""The steps of a training run with their memory, and the loader beside a bare COPY of the same rows."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from shared.events import BatchCompleted
 from shared.events.topics import BATCHES
 from shared.kafka import Publisher
 from tests.load.figures import Figure, PeakMemory
-from tests.load.product import of_service, product
+from tests.load.product import product, service_environment
 from tests.support.kafka import settings_for
 from tests.support.product import Endcap
 from tests.support.shop import Shop
 from tests.support.waiting import until
 
 TENANT = "bench-loader"
-"""Of the generation that is generated: the sample shop keeps its own."""
+"""The tenant of the generated generation; the sample shop has its own."""
 GENERATION = 1_000_000
 LIST = 25
 BUDGET = "< 10 s for 180,000 lists"
@@ -37,7 +37,7 @@ BUDGET = "< 10 s for 180,000 lists"
 
 @dataclass(frozen=True)
 class Size:
-    """How many purchases are followed, and what is loaded."""
+    """How many purchases are measured, and how many lists are loaded."""
 
     purchases: int
     users: int
@@ -48,7 +48,7 @@ FULL = Size(purchases=100, users=180_000, items=4_200)
 
 
 def run() -> list[Figure]:
-    """The sample shop's run, then a generation of 180,000 lists."""
+    """Measure a run of the sample shop, and then loading a generation of 180,000 lists."""
     with product() as endcap:
         folder = write_shop(endcap.stack.root / "shop")
         workers = [endcap.pid(name) for name in ("trainer-worker", "engine-worker", "loader-worker")]
@@ -59,23 +59,23 @@ def run() -> list[Figure]:
 
 
 def measure(shop: Shop, size: Size, mib: float) -> list[Figure]:
-    """Measure in a product whose shop is loaded, which took `mib` of memory."""
+    """Measure in a product with a loaded shop; `mib` is the peak memory of loading it."""
     figures = [*_steps(shop, mib), _freshness(shop, size.purchases)]
     return figures + asyncio.run(_loader(shop.endcap, shop, size))
 
 
 def _steps(shop: Shop, mib: float) -> list[Figure]:
     newest = shop.get("trainer", "/v1/runs")["runs"][0]
-    found = shop.get("trainer", f"/v1/runs/{newest['id']}")
-    steps = [Figure(f"run, step {step['name']}", step["seconds"] or 0.0, "s") for step in found["steps"]]
+    latest = shop.get("trainer", f"/v1/runs/{newest['id']}")
+    steps = [Figure(f"run, step {step['name']}", step["seconds"] or 0.0, "s") for step in latest["steps"]]
     rows = len(shop.rows("orders")) + len(shop.rows("interactions"))
     note = f"sample shop, {rows:,} interactions; trainer, engine and loader together"
     return [*steps, Figure("run, peak memory", mib, "MiB", note, "< 2 GiB")]
 
 
 def _freshness(shop: Shop, purchases: int) -> Figure:
-    """From the 2xx of a purchase until the item is gone from that user's list, for several users."""
-    took = []
+    """Measure the time from the 2xx of a purchase until the item is not in that user's list any more."""
+    milliseconds = []
     for number in range(purchases):
         user = shop.buyer(number)
         first = shop.recommended(user)["recommendations"][0]["product_id"]
@@ -84,9 +84,9 @@ def _freshness(shop: Shop, purchases: int) -> Figure:
         while first in [item["product_id"] for item in shop.recommended(user)["recommendations"]]:
             if time.perf_counter() - began > 30:
                 raise RuntimeError(f"{first} is still recommended to {user} after 30 s")
-        took.append((time.perf_counter() - began) * 1000)
-    took.sort()
-    middle, high = took[(purchases - 1) // 2], took[(99 * purchases - 1) // 100]
+        milliseconds.append((time.perf_counter() - began) * 1000)
+    milliseconds.sort()
+    middle, high = milliseconds[(purchases - 1) // 2], milliseconds[(99 * purchases - 1) // 100]
     return Figure(f"freshness, p50 of {purchases}", middle, "ms", f"p99 {high:.1f} ms", "p99 < 1 s")
 
 
@@ -137,8 +137,8 @@ async def _bare_copy(endcap: Endcap, lists: list[list[str]], scores: list[float]
 
 
 async def _load(endcap: Endcap, shop: Shop, body: bytes, rows: int) -> float:
-    """From BatchCompleted to the activation, written and published with the trainer's own rights."""
-    trainer = of_service(endcap.stack.environment, "trainer")
+    """Return the seconds from BatchCompleted to the activation, with the trainer's credentials."""
+    trainer = service_environment(endcap.stack.environment, "trainer")
     folder = f"{TENANT}/runs/{GENERATION}"
     now = datetime.now(UTC)
     file = {
@@ -180,23 +180,23 @@ async def _load(endcap: Endcap, shop: Shop, body: bytes, rows: int) -> float:
     await publisher.publish(BATCHES, [event], within=10)
     await publisher.stop()
 
-    def ended() -> Any:
+    def ended_generation() -> Any:
         answer = _call(shop, "GET", f"/v1/generations/{GENERATION}")
         known = answer.json() if answer.status_code == 200 else {"status": "unknown"}
         return known if known["status"] in {"loaded", "refused", "failed"} else None
 
-    found = until(ended, f"{rows:,} lists are loaded")
-    if found["status"] == "refused":
-        # The lists' items are made up, which the loader rightly doubts: load them all the same.
+    generation = until(ended_generation, f"{rows:,} lists are loaded")
+    if generation["status"] == "refused":
+        # The loader refuses lists of unknown items, as it should: activate them by force.
         began = time.monotonic()
         _call(shop, "POST", f"/v1/generations/{GENERATION}/activate", json={"force": True})
-        found = until(
+        generation = until(
             lambda: _call(shop, "GET", f"/v1/generations/{GENERATION}").json(),
             f"{rows:,} lists are loaded by force",
             enough=lambda known: known["status"] in {"loaded", "failed"},
         )
-    if found["status"] != "loaded":
-        raise RuntimeError(f"generation {GENERATION} was not loaded: {found['reason']}")
+    if generation["status"] != "loaded":
+        raise RuntimeError(f"generation {GENERATION} was not loaded: {generation['reason']}")
     return time.monotonic() - began
 
 

@@ -1,7 +1,7 @@
-"""CPU of an answer: recommender and router beside a raw ASGI answer over Redis in the same run.
+"""CPU per response: recommender and router beside a raw ASGI response over Redis in the same run.
 
 Every server is a process of its own on one core; the load comes from another process on another core, over
-64 kept connections. What is reported is the CPU time of the server's process per request.
+64 persistent connections. The figure is the CPU time of the server's process per request.
 """
 
 from __future__ import annotations
@@ -45,11 +45,11 @@ EXPERIMENT = {
 
 @dataclass(frozen=True)
 class Size:
-    """The shop, and how often each thing is done to be measured."""
+    """The shop, and the number of repetitions of each measurement."""
 
     users: int
     items: int
-    asking: int
+    queried_users: int
     requests: int
     routed_requests: int
     rounds: int
@@ -60,7 +60,7 @@ class Size:
 FULL = Size(
     users=20_000,
     items=5_000,
-    asking=2_000,
+    queried_users=2_000,
     requests=30_000,
     routed_requests=8_000,
     rounds=3,
@@ -87,18 +87,18 @@ def run() -> list[Figure]:
 
 
 def measure(environment: Mapping[str, str], size: Size) -> list[Figure]:
-    """Measure answers from lists, live scores, and the router's decision."""
+    """Measure responses from lists, live scoring, and the router's decision."""
     environment = {**environment, **shop.SETTINGS}
     shop.fill(environment, size.users, size.items)
     return [
-        *_served(environment, size),
-        _scored(size),
+        *_responses(environment, size),
+        _live_scoring(size),
         recorded(environment["REDIS_URL"], size.events, size.users),
     ]
 
 
-def _served(environment: Mapping[str, str], size: Size) -> Iterator[Figure]:
-    users = [f"u{random.randrange(size.users)}" for _ in range(size.asking)]
+def _responses(environment: Mapping[str, str], size: Size) -> Iterator[Figure]:
+    users = [f"u{random.randrange(size.users)}" for _ in range(size.queried_users)]
     paths = [f"{PREFIX}/recommendations/{user}" for user in users]
     with _server("tests.load.raw_asgi", environment) as (pid, port):
         raw = _micros(pid, port, [f"/{shop.TENANT}{user}" for user in users], size.requests, size.rounds)
@@ -120,23 +120,23 @@ def _routed(environment: Mapping[str, str], paths: list[str], size: Size) -> Ite
         yield Figure("router: passed through", passed, "µs CPU")
         _call(port, "/v1/experiments", EXPERIMENT)
         _call(port, "/v1/experiments/bench/start", {})
-        # Once to expose every user of the day; what is repeated is not published again.
+        # Expose every user once: an exposure is published once a day.
         _load(port, paths, 2 * len(paths))
         decided = _micros(pid, port, paths, size.routed_requests, size.rounds) - passed
         reference = f"beside {passed:.0f} µs of the proxied call"
         yield Figure("router: a decision on top", decided, "µs CPU", reference, "≤ 30 µs")
 
 
-def _scored(size: Size) -> Figure:
-    """A user with 50 recent events, in a model of two parts with 200 neighbours of each item."""
-    chance, items, width = np.random.default_rng(1), size.items, 200
+def _live_scoring(size: Size) -> Figure:
+    """Measure scoring a user with 50 recent events by two components with 200 neighbours per item."""
+    rng, items, width = np.random.default_rng(1), size.items, 200
     parts = tuple(
         ScoringComponent(
             name,
             Neighbours(
                 np.arange(items + 1, dtype=np.int64) * width,
-                chance.integers(0, items, items * width, dtype=np.int32),
-                chance.random(items * width, dtype=np.float32),
+                rng.integers(0, items, items * width, dtype=np.int32),
+                rng.random(items * width, dtype=np.float32),
             ),
             0.5,
             0.95,
@@ -156,26 +156,26 @@ def _scored(size: Size) -> Figure:
         components=parts,
     )
     history = [(f"product-{n * 7 % items}", "view", 1_700_000_000 + n) for n in range(50)]
-    best = float("inf")
+    lowest = float("inf")
     for _ in range(5):
         began = time.process_time()
         for _ in range(size.scorings):
             model.recommend(user_id="somebody", history=history, limit=25)
-        best = min(best, (time.process_time() - began) / size.scorings * 1e6)
-    return Figure(f"live scoring, 50 recent events, {items:,} items", best, "µs CPU", "", "≤ 400 µs")
+        lowest = min(lowest, (time.process_time() - began) / size.scorings * 1e6)
+    return Figure(f"live scoring, 50 recent events, {items:,} items", lowest, "µs CPU", "", "≤ 400 µs")
 
 
 @contextmanager
 def _server(module: str, environment: Mapping[str, str]) -> Iterator[tuple[int, int]]:
-    """A server process on its core: (process id, port)."""
+    """Run a server on its own core; yield (process id, port)."""
     with socket.create_server((LOOPBACK, 0)) as probe:
         port = int(probe.getsockname()[1])
     ports = {f"{service}_PORT": str(port) for service in ("RECOMMENDER", "ROUTER")}
-    core, tie = min(os.sched_getaffinity(0)), end_with_parent()
+    core, end_with_bench = min(os.sched_getaffinity(0)), end_with_parent()
     process = subprocess.Popen(
         [sys.executable, "-m", module],
         env={**os.environ, **environment, **ports, "LOG_LEVEL": "ERROR"},
-        preexec_fn=lambda: _tie(tie, core),  # noqa: PLW1509 - one thread here
+        preexec_fn=lambda: _pin_to_core(end_with_bench, core),  # noqa: PLW1509 - one thread here
     )
     try:
         _wait_until(lambda: _listens(port))
@@ -185,8 +185,8 @@ def _server(module: str, environment: Mapping[str, str]) -> Iterator[tuple[int, 
         process.wait(timeout=30)
 
 
-def _tie(to_parent: Callable[[], None], core: int) -> None:
-    to_parent()
+def _pin_to_core(end_with_bench: Callable[[], None], core: int) -> None:
+    end_with_bench()
     os.sched_setaffinity(0, {core})
 
 
@@ -217,14 +217,14 @@ def _call(port: int, path: str, body: object = None) -> dict[str, Any]:
 
 
 def _micros(pid: int, port: int, paths: list[str], requests: int, rounds: int) -> float:
-    """µs of CPU per request: the best of some rounds, since others use the machine too."""
+    """Return the µs of CPU per request, the lowest of several rounds: other processes use the machine too."""
     _load(port, paths, requests // 5)
-    found = []
+    micros = []
     for _ in range(rounds):
         before = cpu_seconds(pid)
         _load(port, paths, requests)
-        found.append((cpu_seconds(pid) - before) / requests * 1e6)
-    return min(found)
+        micros.append((cpu_seconds(pid) - before) / requests * 1e6)
+    return min(micros)
 
 
 def _load(port: int, paths: list[str], requests: int) -> None:

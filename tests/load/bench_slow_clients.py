@@ -1,6 +1,6 @@
 """Memory of the tracker under 1,000 connections that send without end, slowly or nothing.
 
-Each kind runs against a tracker of its own. A well-behaved client sends an event every 50 ms meanwhile.
+Each behaviour runs against a tracker of its own. A well-behaved client sends an event every 50 ms meanwhile.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ from tests.support.slow_clients import BEHAVIOURS, Target, attack, resident_mib
 from tests.support.stack import Components, Database
 from tests.support.tenants import SECRET_KEY, SERVICE_KEY, make_tenant
 
-MOST_MIB = 100.0
-"""1,000 idle connections cost about 10 MiB; a request that is read may hold 64 KiB for a moment."""
+LIMIT_MIB = 100.0
+"""1,000 idle connections cost about 10 MiB; a request that is being read may hold 64 KiB."""
 
 
 @dataclass(frozen=True)
 class Size:
-    """How many connections of each kind, and for how many seconds they try."""
+    """The number of connections of each behaviour, and the duration."""
 
     connections: int
     seconds: float
@@ -87,26 +87,29 @@ def _measured(
         _post(tracker.url, key, 200)
         before = resident_mib(tracker.popen.pid)
         attacking = clients.submit(attack, target, [name], size.connections, size.seconds)
-        with _served(tracker.url, key) as served:
-            most = before
+        with _well_behaved_client(tracker.url, key) as results:
+            peak = before
             while not attacking.done():
-                most = max(most, resident_mib(tracker.popen.pid))
+                peak = max(peak, resident_mib(tracker.popen.pid))
                 time.sleep(0.1)
         outcome = attacking.result()[name]
         time.sleep(size.seconds / 10)
         after = resident_mib(tracker.popen.pid)
     statuses = ", ".join(f"{count} × {status}" for status, count in sorted(outcome.statuses.items()))
-    said = (
-        f"{before:.0f} MiB before, {after:.0f} after; {outcome.opened} opened, {outcome.closed} closed by us"
-        f"{', ' if statuses else ''}{statuses}; others: {served.accepted} served, {served.failed} not, "
-        f"{served.worst * 1000:.0f} ms at worst"
+    reference = (
+        f"{before:.0f} MiB before, {after:.0f} after; {outcome.opened} opened, {outcome.closed} closed "
+        f"by the tracker{', ' if statuses else ''}{statuses}; well-behaved client: {results.accepted} "
+        f"accepted, {results.failed} failed, "
+        f"{results.worst * 1000:.0f} ms at worst"
     )
-    return Figure(f"{size.connections} connections, {name}", most - before, "MiB more", said, "", MOST_MIB)
+    return Figure(
+        f"{size.connections} connections, {name}", peak - before, "MiB more", reference, "", LIMIT_MIB
+    )
 
 
 @dataclass
-class Served:
-    """What a well-behaved client saw."""
+class ClientResults:
+    """The results of a well-behaved client."""
 
     accepted: int = 0
     failed: int = 0
@@ -115,26 +118,26 @@ class Served:
 
 
 @contextmanager
-def _served(url: str, key: str) -> Iterator[Served]:
-    served = Served()
+def _well_behaved_client(url: str, key: str) -> Iterator[ClientResults]:
+    results = ClientResults()
 
     def send() -> None:
-        while not served.stop.wait(0.05):
+        while not results.stop.wait(0.05):
             began = time.monotonic()
             try:
                 accepted = _post(url, key, 1)
             except httpx.HTTPError:
                 accepted = False
-            served.accepted += accepted
-            served.failed += not accepted
-            served.worst = max(served.worst, time.monotonic() - began)
+            results.accepted += accepted
+            results.failed += not accepted
+            results.worst = max(results.worst, time.monotonic() - began)
 
     sending = threading.Thread(target=send)
     sending.start()
     try:
-        yield served
+        yield results
     finally:
-        served.stop.set()
+        results.stop.set()
         sending.join()
 
 

@@ -23,7 +23,7 @@ from tests.support.product import Endcap
 
 @dataclass(frozen=True)
 class Size:
-    """How long each part sends, over how many connections."""
+    """The duration of each part, and its connections."""
 
     seconds: float
     connections: int
@@ -34,7 +34,7 @@ FULL = Size(seconds=8.0, connections=32)
 
 @dataclass(frozen=True)
 class Sender:
-    """The headers and the size of a load, and the process that it comes from."""
+    """The headers and the size of a load, and the process that sends it."""
 
     endcap: Endcap
     headers: Mapping[str, str]
@@ -42,19 +42,19 @@ class Sender:
     process: ProcessPoolExecutor
 
     def send(self, batch: int, seconds: float) -> tuple[int, float]:
-        """Post batches for some time; return (events acknowledged, seconds)."""
+        """Post batches for some seconds; return (events acknowledged, seconds)."""
         url, connections = self.endcap.urls["tracker"], self.size.connections
         return self.process.submit(_posts, url, dict(self.headers), batch, seconds, connections).result()
 
 
 def run() -> list[Figure]:
-    """Measure a product of its own."""
+    """Measure in a product of its own."""
     with product() as endcap:
         return measure(endcap, FULL, {"x-api-key": endcap.keys["ingest"]})
 
 
 def measure(endcap: Endcap, size: Size, headers: Mapping[str, str]) -> list[Figure]:
-    """Batches of 1 and of 100, and the reference."""
+    """Measure batches of 1 and of 100 beside a plain aiokafka producer."""
     with ProcessPoolExecutor(1, get_context("spawn")) as process:
         sender = Sender(endcap, headers, size, process)
         sender.send(100, size.seconds / 4)
@@ -88,7 +88,7 @@ def _posts(
 async def _connections(
     url: str, headers: Mapping[str, str], batch: int, seconds: float, connections: int
 ) -> tuple[int, float]:
-    """Post for some time over several connections; (events acknowledged, seconds)."""
+    """Post for some seconds over several connections; return (events acknowledged, seconds)."""
     address = urlsplit(url)
     body = orjson.dumps([_event(number) for number in range(batch)])
     lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
@@ -126,7 +126,7 @@ def _event(number: int) -> dict[str, object]:
 
 
 async def _plain_producer(settings: KafkaSettings, seconds: float) -> float:
-    """The same number of bytes to the same topic, as fast as aiokafka confirms them."""
+    """Return the rate at which aiokafka confirms the same number of bytes, in events per second."""
     producer = AIOKafkaProducer(
         **client_options(settings, "bench"),
         acks="all",

@@ -1,4 +1,4 @@
-"""What a benchmark found: a value beside a reference that was measured in the same run."""
+"""The result of a benchmark: a value beside a reference that was measured in the same run."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _TICKS = os.sysconf("SC_CLK_TCK")
 
 @dataclass(frozen=True)
 class Figure:
-    """One row of the table. `reference` says what the value stands beside, `budget` what is aimed at.
+    """One row of the table. `reference` is a comparable value, `budget` the goal.
 
-    A value above `most` is marked as over its budget.
+    A value above `limit` is marked as over its budget.
     """
 
     name: str
@@ -27,16 +27,16 @@ class Figure:
     unit: str
     reference: str = ""
     budget: str = ""
-    most: float = math.inf
+    limit: float = math.inf
 
     def row(self) -> tuple[str, str, str, str]:
-        """As text."""
-        budget = f"{self.budget}: over" if self.value > self.most else self.budget
+        """Return the cells of the row as text."""
+        budget = f"{self.budget}: over" if self.value > self.limit else self.budget
         return self.name, f"{self.value:,.4g} {self.unit}", self.reference, budget
 
 
 def table(figures: Sequence[Figure]) -> str:
-    """A table in Markdown."""
+    """Return the figures as a Markdown table."""
     rows = [("figure", "measured", "reference in the same run", "budget")]
     rows += [figure.row() for figure in figures]
     widths = [max(len(row[column]) for row in rows) for column in range(4)]
@@ -49,13 +49,13 @@ def table(figures: Sequence[Figure]) -> str:
 
 
 def cpu_seconds(pid: int) -> float:
-    """User and system time of a process so far."""
+    """Return the user and system time of a process so far."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / _TICKS
 
 
 def tree_cpu_seconds(pid: int) -> float:
-    """The same of a process and all its descendants, those included that have ended."""
+    """Return the CPU seconds of a process and its descendants so far, including those that have ended."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
@@ -65,13 +65,13 @@ def tree_cpu_seconds(pid: int) -> float:
 
 
 def machine_cpu_seconds() -> float:
-    """What all processes of this machine have computed so far."""
+    """Return the CPU seconds of all processes of this machine so far."""
     user, nice, system, _, _, irq, soft = map(int, Path("/proc/stat").read_text().split()[1:8])
     return (user + nice + system + irq + soft) / _TICKS
 
 
 class PeakMemory:
-    """The most memory that process trees held at once while the `with` ran, in MiB."""
+    """The peak memory of process trees during the `with` block, in MiB."""
 
     def __init__(self, *roots: int) -> None:
         self._roots = roots
@@ -96,7 +96,7 @@ class PeakMemory:
 
 
 def _tree_mib(pid: int) -> float:
-    """What a process and its descendants hold; of what they share, each its part."""
+    """Return the proportional set size of a process and its descendants in MiB."""
     try:
         shares = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
         children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()

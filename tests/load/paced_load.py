@@ -1,7 +1,7 @@
-"""Requests at a steady rate, whatever the server does: what waits, waits in the measured time.
+"""Requests at a constant rate, whatever the server does: latencies include the wait for a connection.
 
-Reads a job as JSON from standard input and writes what it saw; `bench_personalize` starts it as a process.
-It shares the machine with what it measures, so it does little for each request and says what it took itself.
+Reads a job as JSON from standard input and writes the result; `bench_personalize` starts it as a process.
+It shares the machine with the server, so it does little for each request and reports its own CPU time.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ CONNECTIONS = 64
 
 
 class Load:
-    """Requests that are due, the connections that carry them, and what came of it."""
+    """Requests that are due, the connections that carry them, and the results."""
 
     def __init__(self, count: int) -> None:
         self.finished = asyncio.Event()
-        """Set when all are answered, or can't be any more."""
+        """Set when all have a response, or a connection is lost."""
         self._count = count
-        # In turn, since a server closes a connection that is not used for some seconds.
+        # Used in turn, since servers close idle connections after some seconds.
         self.idle: deque[Connection] = deque()
         self.latencies: list[float] = []
         self.statuses: Counter[str] = Counter()
@@ -37,24 +37,24 @@ class Load:
     def offer(self, request: bytes, due: float) -> None:
         """Send a request over an idle connection, or as soon as there is one."""
         if self.idle:
-            self.idle.popleft().ask(request, due)
+            self.idle.popleft().send(request, due)
         else:
             self._waiting.append((request, due))
 
-    def answered(self, connection: Connection, status: str) -> None:
-        """Note an answer; its connection takes the next request."""
+    def completed(self, connection: Connection, status: str) -> None:
+        """Count a response, and send the next request over its connection."""
         self.statuses[status] += 1
         self.latencies.append(self._clock() - connection.due)
         if len(self.latencies) == self._count:
             self.finished.set()
         if self._waiting:
-            connection.ask(*self._waiting.popleft())
+            connection.send(*self._waiting.popleft())
         else:
             self.idle.append(connection)
 
 
 class Connection(asyncio.Protocol):
-    """One kept connection, with at most one request on its way."""
+    """A persistent connection with at most one pending request."""
 
     def __init__(self, load: Load) -> None:
         self.due = 0.0
@@ -62,32 +62,32 @@ class Connection(asyncio.Protocol):
         self._parser = httptools.HttpResponseParser(self)
         self._transport: Any = None
 
-    def ask(self, request: bytes, due: float) -> None:
+    def send(self, request: bytes, due: float) -> None:
         """Send a request."""
         self.due = due
         self._transport.write(request)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Ready to ask."""
+        """Add the connection to the idle ones."""
         self._transport = transport
         self._load.idle.append(self)
 
     def connection_lost(self, error: Exception | None) -> None:
-        """With fewer connections the rest would say nothing: the statuses say why it ends."""
+        """End the load: figures of fewer connections are not comparable. The statuses name the error."""
         self._load.statuses[repr(error or ConnectionResetError("closed by the server"))] += 1
         self._load.finished.set()
 
     def data_received(self, data: bytes) -> None:
-        """Read on."""
+        """Parse the data."""
         self._parser.feed_data(data)
 
     def on_message_complete(self) -> None:
-        """The answer is whole."""
-        self._load.answered(self, str(self._parser.get_status_code()))
+        """Report the complete response."""
+        self._load.completed(self, str(self._parser.get_status_code()))
 
 
 async def drive(port: int, wire: list[str], rate: float, seconds: float) -> dict[str, Any]:
-    """Send the requests in turn at `rate` per second; every latency counts from when its turn was."""
+    """Send the requests in turn at `rate` per second; latencies count from the time a request was due."""
     requests = [base64.b64decode(text) for text in wire]
     count = int(rate * seconds)
     loop, load = asyncio.get_running_loop(), Load(count)

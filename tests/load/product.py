@@ -1,4 +1,4 @@
-"""The running product for a benchmark: as the tests start it, with data kept as safe as in `make run`."""
+"""The running product for a benchmark: started as for tests, with data as durable as in `make run`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.support.product import Endcap, running
 
 @contextmanager
 def product() -> Iterator[Endcap]:
-    """Everything on free ports with an empty shop; gone afterwards."""
+    """Run the product on free ports with an empty shop, and remove it afterwards."""
     with tempfile.TemporaryDirectory(prefix="endcap-bench-", ignore_cleanup_errors=True) as folder:
         Path(folder).chmod(0o711)
         ports = Ports.free()
@@ -29,8 +29,8 @@ def product() -> Iterator[Endcap]:
             stack.stop()
 
 
-def of_service(environment: Mapping[str, str], service: str) -> dict[str, str]:
-    """The variables of a stack as one service reads them: its own come before those of all."""
+def service_environment(environment: Mapping[str, str], service: str) -> dict[str, str]:
+    """Return the variables of a stack as one service reads them: `<SERVICE>_NAME` overrides `NAME`."""
     prefix = f"{service.upper()}_"
     own = {name.removeprefix(prefix): value for name, value in environment.items() if name.startswith(prefix)}
     return {**environment, **own}

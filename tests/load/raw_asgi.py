@@ -1,4 +1,4 @@
-"""What the recommender is compared with: raw ASGI that returns the bytes of one Redis key."""
+"""The reference of the recommender's benchmark: raw ASGI that returns the bytes of one Redis key."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ connection = Multiplexer(RedisSettings(redis_url=os.environ["REDIS_URL"]), timeo
 
 
 async def app(scope: dict[str, Any], receive: Any, send: Any) -> None:
-    """Answer with the value of the key that the path names."""
+    """Respond with the value of the key that the path names."""
     if scope["type"] == "lifespan":
         await receive()
         await connection.start()

@@ -1,4 +1,4 @@
-"""The load on a server: GETs over kept connections, as fast as it answers, from a core of its own.
+"""The load on a server: GETs over persistent connections, as fast as it responds, from one core.
 
 Reads a job as JSON from standard input; `bench_serving` starts it as a process.
 """
@@ -18,7 +18,7 @@ CONNECTIONS = 64
 
 
 class Connection(asyncio.Protocol):
-    """The next request as soon as the answer is whole."""
+    """Sends the next request as soon as a response is complete."""
 
     def __init__(self, job: Job) -> None:
         self._job = job
@@ -26,23 +26,23 @@ class Connection(asyncio.Protocol):
         self._transport: Any = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Ask the first question."""
+        """Send the first request."""
         self._transport = transport
-        self._ask()
+        self._send()
 
     def data_received(self, data: bytes) -> None:
-        """Read on."""
+        """Parse the data."""
         self._parser.feed_data(data)
 
     def on_message_complete(self) -> None:
-        """The answer is whole."""
+        """Count the response and send the next request; a status other than 200 fails the job."""
         if self._parser.get_status_code() != 200:
             self._job.done.set_exception(RuntimeError(f"status {self._parser.get_status_code()}"))
             return
-        self._job.answered()
-        self._ask()
+        self._job.completed()
+        self._send()
 
-    def _ask(self) -> None:
+    def _send(self) -> None:
         request = self._job.take()
         if request is None:
             self._transport.close()
@@ -51,29 +51,29 @@ class Connection(asyncio.Protocol):
 
 
 class Job:
-    """So many requests, taken in turn by all connections."""
+    """A number of requests, shared by all connections."""
 
     def __init__(self, wire: list[bytes], requests: int) -> None:
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._wire = wire
-        self._to_ask = self._to_come = requests
+        self._unsent = self._unanswered = requests
 
     def take(self) -> bytes | None:
-        """The next request; None when all were taken."""
-        if not self._to_ask:
+        """Return the next request, or None when all have been sent."""
+        if not self._unsent:
             return None
-        self._to_ask -= 1
-        return self._wire[self._to_ask % len(self._wire)]
+        self._unsent -= 1
+        return self._wire[self._unsent % len(self._wire)]
 
-    def answered(self) -> None:
-        """One answer came."""
-        self._to_come -= 1
-        if not self._to_come and not self.done.done():
+    def completed(self) -> None:
+        """Count a response; the last one completes the job."""
+        self._unanswered -= 1
+        if not self._unanswered and not self.done.done():
             self.done.set_result(None)
 
 
 async def drive(port: int, paths: list[str], requests: int, headers: dict[str, str]) -> None:
-    """Send so many requests to a port of this machine."""
+    """Send this number of requests to a port of this machine."""
     lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
     wire = [f"GET {path} HTTP/1.1\r\nhost: bench\r\n{lines}\r\n".encode() for path in paths]
     job = Job(wire, requests)

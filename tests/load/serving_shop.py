@@ -1,4 +1,4 @@
-"""The shop that serving is measured with: users with 25 items each."""
+"""The shop of the serving benchmark: users with 25 items each."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from shared.settings import KafkaSettings
 from tests.support.kafka import settings_for
 
 TENANT = "bench"
-LISTED = 25
+LIST_LENGTH = 25
 RECIPE = "user-personalization"
 SERVICE_KEY = "ek_service_bench"
 HEADERS = {"x-api-key": SERVICE_KEY, "x-endcap-tenant": TENANT}
@@ -27,17 +27,17 @@ NOW = datetime(2026, 11, 20, tzinfo=UTC)
 
 
 def fill(environment: Mapping[str, str], users: int, items: int) -> None:
-    """Put items and a pointer onto their topics, and lists and purchases into Redis."""
+    """Publish items and the pointer, and write lists and purchases into Redis."""
     asyncio.run(_publish(settings_for(environment), items))
-    chance = random.Random(1)
+    rng = random.Random(1)
     with redis.Redis.from_url(environment["REDIS_URL"]) as store:
         pipeline = store.pipeline(transaction=False)
         for user in range(users):
-            chosen = chance.sample(range(items), LISTED)
+            chosen = rng.sample(range(items), LIST_LENGTH)
             listed = [[f"product-{item}", round(1 - place / 40, 7)] for place, item in enumerate(chosen)]
             pipeline.set(f"endcap:rec:{TENANT}:1:{RECIPE}:u{user}", orjson.dumps(listed))
-            # What the raw answer sends: the bytes of a whole decorated answer.
-            pipeline.set(f"{TENANT}u{user}", _answer(user, listed[:10]))
+            # The response of raw ASGI: the bytes of a complete decorated response.
+            pipeline.set(f"{TENANT}u{user}", _response(user, listed[:10]))
             if user % 4 == 0:
                 bought = {f"product-{item}": datetime.now(UTC).timestamp() for item in chosen[:3]}
                 pipeline.zadd(f"endcap:bought:{TENANT}:u{user}", bought)
@@ -46,7 +46,7 @@ def fill(environment: Mapping[str, str], users: int, items: int) -> None:
         pipeline.execute()
 
 
-def _answer(user: int, listed: list[list[object]]) -> bytes:
+def _response(user: int, listed: list[list[object]]) -> bytes:
     entries = [
         {"product_id": item, "product_name": f"A product called {item}", "price": 9.99, "score": score}
         for item, score in listed

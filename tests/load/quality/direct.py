@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pyarrow as pa
@@ -12,28 +12,27 @@ from services.engine.training.fitting import silent
 from services.engine.training.recipes import RECIPES, Dataset, evaluate
 from tests.load.quality.tasks import Task
 
-_MOST = 500
+_MAX_RESULTS = 500
 
 
 class Direct:
-    """Fits and asks in this process."""
+    """Fits and queries models in this process."""
 
     def lists(self, task: Task, recipe: str) -> Iterator[tuple[str, list[str]]]:
-        """What a recipe recommends to every user of a task who is asked for."""
+        """Yield (user id, recommended item ids) of every test user of a task."""
         own = recipe == task.recipe
         config: dict[str, Any] = {"algorithmHyperParameters": dict(task.hyperparameters)} if own else {}
         model = RECIPES[recipe].fit(Dataset.from_arrow(task.train, task.items), config, silent)
         later = (
             None if task.later is None else later_events.from_dataset(Dataset.from_arrow(task.later), model)
         )
-        asked: Collection[str] = list(task.sought)
         for user, items, _ in model.recommend_many(
-            list(asked), _MOST if task.seen else task.depth, later=later
+            list(task.relevant), _MAX_RESULTS if task.seen else task.depth, later=later
         ):
-            yield user, task.judged(user, items)
+            yield user, task.masked(user, items)
 
     def metrics(
         self, interactions: pa.Table, items: pa.Table | None, recipe: str, seed: int
     ) -> dict[str, float]:
-        """What GetSolutionMetrics would say, with the test users drawn by this seed."""
+        """Return what GetSolutionMetrics would return, with test users drawn by this seed."""
         return evaluate(RECIPES[recipe], Dataset.from_arrow(interactions, items), {}, seed=seed)

@@ -1,4 +1,4 @@
-"""The table that is printed."""
+"""The printed table."""
 
 from __future__ import annotations
 
@@ -7,37 +7,44 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Bars:
-    """What a figure must reach, what it should, and what others have published."""
+class Thresholds:
+    """The minimum of a figure, its goal, and published values."""
 
-    must: float | None = None
+    minimum: float | None = None
     goal: float | None = None
     published: str = ""
 
 
 @dataclass(frozen=True)
 class Line:
-    """One figure; `spread` is its standard deviation over random splits."""
+    """One figure; `deviation` is its standard deviation over random splits."""
 
     task: str
     metric: str
     value: float
     popular: float | None
-    bars: Bars
-    spread: float | None = None
+    thresholds: Thresholds
+    deviation: float | None = None
 
     def cells(self) -> list[str]:
-        """As text; a value that must be reached, and is below it or popularity, says so."""
-        must = self.bars.must
-        bars = [bar for bar in (must, self.popular) if bar is not None]
-        short = must is not None and self.value < max(bars)
-        value = f"{self.value:.4f}" + (f" ± {self.spread:.4f}" if self.spread is not None else "")
-        others = [_text(number) for number in (self.popular, must, self.bars.goal)]
-        return [self.task, self.metric, value, *others, self.bars.published, "SHORT" if short else ""]
+        """Return the cells as text; the last is SHORT if the value is below its minimum or popularity's."""
+        minimum = self.thresholds.minimum
+        lowest = [value for value in (minimum, self.popular) if value is not None]
+        short = minimum is not None and self.value < max(lowest)
+        value = f"{self.value:.4f}" + (f" ± {self.deviation:.4f}" if self.deviation is not None else "")
+        references = [_text(number) for number in (self.popular, minimum, self.thresholds.goal)]
+        return [
+            self.task,
+            self.metric,
+            value,
+            *references,
+            self.thresholds.published,
+            "SHORT" if short else "",
+        ]
 
 
 def table(lines: Sequence[Line]) -> str:
-    """The lines as a table in Markdown."""
+    """Return the lines as a Markdown table."""
     head = ["task", "metric", "measured", "popularity", "must", "goal", "published", ""]
     rows = [head, *(line.cells() for line in lines)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(head))]

@@ -1,4 +1,4 @@
-"""The product's own way: CSV files in S3, import jobs, solution versions, metrics and batches, by boto3."""
+"""The product by boto3: CSV files in S3, import jobs, solution versions, metrics and batches."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ from tests.load.quality.tasks import Task
 
 _BUCKET = "quality"
 _ROLE = "arn:aws:iam::000000000000:role/quality"
-_SECONDS = 1800
-_MOST = 500
+_TIMEOUT_SECONDS = 1800
+_MAX_RESULTS = 500
 _REQUIRED = {"USER_ID", "ITEM_ID", "TIMESTAMP"}
 _TYPES = {pa.string(): "string", pa.int64(): "long"}
 
 
 @contextmanager
 def engine() -> Iterator[Product]:
-    """An engine and its worker over components of their own; gone afterwards."""
+    """Run an engine and its worker over components of their own, and remove them afterwards."""
     with tempfile.TemporaryDirectory(prefix="endcap-quality-", ignore_cleanup_errors=True) as folder:
         Path(folder).chmod(0o711)
         ports = Ports.free()
@@ -52,17 +52,17 @@ def engine() -> Iterator[Product]:
 
 
 class Product:
-    """A program of the data scientist's, with nothing but boto3 and an endpoint."""
+    """A data scientist's program, with nothing but boto3 and an endpoint."""
 
     def __init__(self, environment: Mapping[str, str]) -> None:
-        """Know where the engine and the object store are."""
+        """Create the clients of the engine and the object store, and a bucket."""
         self._personalize = _client("personalize", environment["AWS_ENDPOINT_URL_PERSONALIZE"], environment)
         self._s3 = _client("s3", environment["AWS_ENDPOINT_URL_S3"], environment)
         self._s3.create_bucket(Bucket=_BUCKET)
         self._count = 0
 
     def lists(self, task: Task, recipe: str) -> Iterator[tuple[str, list[str]]]:
-        """What a recipe recommends to every user of a task who is asked for."""
+        """Yield (user id, recommended item ids) of every test user of a task."""
         name = self._name()
         group = self._group(name)
         dataset = self._dataset(name, group, "Interactions", task.train.schema)
@@ -72,16 +72,18 @@ class Product:
         version = self._version(name, group, recipe, own)
         if task.later is not None:
             self._import(f"{name}-later", dataset, task.later, "INCREMENTAL")
-        for user, items in self._batch(name, version, list(task.sought), _MOST if task.seen else task.depth):
-            yield user, task.judged(user, items)
+        for user, items in self._batch(
+            name, version, list(task.relevant), _MAX_RESULTS if task.seen else task.depth
+        ):
+            yield user, task.masked(user, items)
 
     def metrics(
         self, interactions: pa.Table, items: pa.Table | None, recipe: str, seed: int
     ) -> dict[str, float]:
-        """GetSolutionMetrics of a dataset group whose users were numbered anew by this seed.
+        """Return GetSolutionMetrics of a dataset group whose user ids are permuted by this seed.
 
-        The engine draws the tenth to be tested by the order of the users' ids, always in the same way:
-        with other numbers it draws others.
+        The engine selects the tenth of the users that it tests by the order of their ids, so other ids
+        select other users.
         """
         name = self._name()
         group = self._group(name)
@@ -94,8 +96,8 @@ class Product:
         if items is not None:
             self._catalogue(name, group, items)
         version = self._version(name, group, recipe, {})
-        found = self._personalize.get_solution_metrics(solutionVersionArn=version)
-        return dict(found["metrics"])
+        response = self._personalize.get_solution_metrics(solutionVersionArn=version)
+        return dict(response["metrics"])
 
     def _name(self) -> str:
         self._count += 1
@@ -103,12 +105,12 @@ class Product:
 
     def _group(self, name: str) -> str:
         arn: str = self._personalize.create_dataset_group(name=name)["datasetGroupArn"]
-        self._finished(self._personalize.describe_dataset_group, datasetGroupArn=arn)
+        self._wait_until_active(self._personalize.describe_dataset_group, datasetGroupArn=arn)
         return arn
 
     def _catalogue(self, name: str, group: str, items: pa.Table) -> None:
         if len(items.schema) == 1:
-            # The service wants something said of items beside their ids.
+            # Amazon Personalize requires a column beside the ids.
             items = items.append_column("CREATION_TIMESTAMP", pa.nulls(len(items), pa.int64()))
         self._import(name, self._dataset(name, group, "Items", items.schema), items, "FULL")
 
@@ -120,9 +122,9 @@ class Product:
             "fields": [_field(column) for column in columns],
             "version": "1.0",
         }
-        made = self._personalize.create_schema(name=f"{name}-{kind}", schema=json.dumps(schema))
+        created = self._personalize.create_schema(name=f"{name}-{kind}", schema=json.dumps(schema))
         arn: str = self._personalize.create_dataset(
-            name=f"{name}-{kind}", schemaArn=made["schemaArn"], datasetGroupArn=group, datasetType=kind
+            name=f"{name}-{kind}", schemaArn=created["schemaArn"], datasetGroupArn=group, datasetType=kind
         )["datasetArn"]
         return arn
 
@@ -140,7 +142,7 @@ class Product:
             roleArn=_ROLE,
             importMode=mode,
         )["datasetImportJobArn"]
-        self._finished(self._personalize.describe_dataset_import_job, datasetImportJobArn=job)
+        self._wait_until_active(self._personalize.describe_dataset_import_job, datasetImportJobArn=job)
 
     def _version(self, name: str, group: str, recipe: str, hyperparameters: dict[str, str]) -> str:
         solution = self._personalize.create_solution(
@@ -150,7 +152,7 @@ class Product:
             solutionConfig={"algorithmHyperParameters": hyperparameters} if hyperparameters else {},
         )["solutionArn"]
         arn: str = self._personalize.create_solution_version(solutionArn=solution)["solutionVersionArn"]
-        self._finished(self._personalize.describe_solution_version, solutionVersionArn=arn)
+        self._wait_until_active(self._personalize.describe_solution_version, solutionVersionArn=arn)
         return arn
 
     def _batch(
@@ -166,31 +168,31 @@ class Product:
             jobOutput={"s3DataDestination": {"path": f"s3://{_BUCKET}/{name}/lists/"}},
             roleArn=_ROLE,
         )["batchInferenceJobArn"]
-        self._finished(self._personalize.describe_batch_inference_job, batchInferenceJobArn=job)
-        answered = self._s3.get_object(Bucket=_BUCKET, Key=f"{name}/lists/users.json.out")["Body"]
-        for line in answered.iter_lines():
+        self._wait_until_active(self._personalize.describe_batch_inference_job, batchInferenceJobArn=job)
+        output = self._s3.get_object(Bucket=_BUCKET, Key=f"{name}/lists/users.json.out")["Body"]
+        for line in output.iter_lines():
             answer = json.loads(line)
             yield answer["input"]["userId"], answer["output"]["recommendedItems"]
 
-    def _finished(self, describe: Callable[..., Any], **arn: str) -> None:
-        deadline = time.monotonic() + _SECONDS
+    def _wait_until_active(self, describe: Callable[..., Any], **arn: str) -> None:
+        deadline = time.monotonic() + _TIMEOUT_SECONDS
         while time.monotonic() < deadline:
-            [found] = [value for name, value in describe(**arn).items() if name != "ResponseMetadata"]
-            if found["status"] == "ACTIVE":
+            [resource] = [value for name, value in describe(**arn).items() if name != "ResponseMetadata"]
+            if resource["status"] == "ACTIVE":
                 return
-            if found["status"] == "CREATE FAILED":
-                raise RuntimeError(f"{next(iter(arn.values()))} failed: {found['failureReason']}")
+            if resource["status"] == "CREATE FAILED":
+                raise RuntimeError(f"{next(iter(arn.values()))} failed: {resource['failureReason']}")
             time.sleep(0.5)
-        raise RuntimeError(f"{next(iter(arn.values()))} was not ACTIVE after {_SECONDS} s")
+        raise RuntimeError(f"{next(iter(arn.values()))} was not ACTIVE after {_TIMEOUT_SECONDS} s")
 
 
 def _field(column: pa.Field[Any]) -> dict[str, Any]:
-    """A column as a schema says it; what is told of an item may be missing, and a text is a category."""
+    """Return the schema's field of a column; attributes of items may be null, and texts are categorical."""
     kind = _TYPES[column.type]
     if column.name in _REQUIRED:
         return {"name": column.name, "type": kind}
-    told = {"name": column.name, "type": ["null", kind]}
-    return told | {"categorical": True} if kind == "string" else told
+    field = {"name": column.name, "type": ["null", kind]}
+    return field | {"categorical": True} if kind == "string" else field
 
 
 def _client(service: str, endpoint: str, environment: Mapping[str, str]) -> Any:

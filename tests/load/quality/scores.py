@@ -1,4 +1,4 @@
-"""The metrics of the protocols: every item is ranked, and what is sought is one or more items."""
+"""The metrics of the protocols: every item is ranked, and one or more items are relevant."""
 
 from __future__ import annotations
 
@@ -10,30 +10,30 @@ Metric = Callable[[Sequence[str], Collection[str]], float]
 
 
 def recall(depth: int) -> Metric:
-    """The share of what is sought among the first places; with one thing sought, the hit rate."""
-    return lambda items, sought: sum(item in sought for item in items[:depth]) / len(sought)
+    """Return recall at a depth; with one relevant item this is the hit rate."""
+    return lambda items, relevant: sum(item in relevant for item in items[:depth]) / len(relevant)
 
 
 def reciprocal_rank(depth: int) -> Metric:
-    """1 / rank of the first hit."""
-    return lambda items, sought: next(
-        (1 / rank for rank, item in enumerate(items[:depth], 1) if item in sought), 0.0
+    """Return the reciprocal rank of the first hit within a depth, 0 without a hit."""
+    return lambda items, relevant: next(
+        (1 / rank for rank, item in enumerate(items[:depth], 1) if item in relevant), 0.0
     )
 
 
-def gain(depth: int) -> Metric:
-    """NDCG, where the ideal list begins with everything sought."""
+def ndcg(depth: int) -> Metric:
+    """Return NDCG at a depth with binary relevance."""
     discounts = 1 / np.log2(np.arange(depth) + 2)
 
-    def measured(items: Sequence[str], sought: Collection[str]) -> float:
-        hits = np.array([item in sought for item in items[:depth]], float)
-        return float((hits * discounts[: len(hits)]).sum() / discounts[: min(depth, len(sought))].sum())
+    def metric(items: Sequence[str], relevant: Collection[str]) -> float:
+        hits = np.array([item in relevant for item in items[:depth]], float)
+        return float((hits * discounts[: len(hits)]).sum() / discounts[: min(depth, len(relevant))].sum())
 
-    return measured
+    return metric
 
 
 def mean(
-    metric: Metric, lists: Iterable[tuple[str, Sequence[str]]], sought: Mapping[str, Collection[str]]
+    metric: Metric, lists: Iterable[tuple[str, Sequence[str]]], relevant: Mapping[str, Collection[str]]
 ) -> float:
-    """Over all who have something to be found."""
-    return float(np.mean([metric(items, sought[user]) for user, items in lists if sought.get(user)]))
+    """Return the mean of a metric over the users who have relevant items."""
+    return float(np.mean([metric(items, relevant[user]) for user, items in lists if relevant.get(user)]))

@@ -1,7 +1,6 @@
-"""The protocols as data: what trains, what comes later, who is asked for, and what is to be found.
+"""The protocols as data: training events, later events, test users, and their relevant items.
 
-Nothing is set for a data set but the recipe that its situation calls for. Seconds stand for the order of
-events where a file has no times.
+The recipe is the only setting of a data set. Where a file has no times, seconds keep the order of events.
 """
 
 from __future__ import annotations
@@ -19,8 +18,8 @@ import numpy as np
 import pyarrow as pa
 from pyarrow import csv
 
-from tests.load.quality.lines import Bars
-from tests.load.quality.scores import Metric, gain, recall, reciprocal_rank
+from tests.load.quality.lines import Thresholds
+from tests.load.quality.scores import Metric, ndcg, recall, reciprocal_rank
 
 _START = 1_400_000_000
 _MINUTE = 60
@@ -29,36 +28,36 @@ _FEWEST_BASKETS = 4
 
 @dataclass(frozen=True)
 class Figure:
-    """A metric of a task; `of` leaves out what is not to be counted as sought."""
+    """A metric of a task; `select` returns those of a user's relevant items that count."""
 
     name: str
     metric: Metric
-    bars: Bars
-    of: Callable[[str, Collection[str]], Collection[str]] = lambda _, sought: sought
+    thresholds: Thresholds
+    select: Callable[[str, Collection[str]], Collection[str]] = lambda _, relevant: relevant
 
 
 @dataclass(frozen=True)
 class Task:
     """One protocol on one data set.
 
-    `train` and `later` are interactions (USER_ID, ITEM_ID, TIMESTAMP), the latter imported after
-    training; `items` is the whole catalogue (ITEM_ID, and what else is told of items), `sought` what each
-    user asked for turns to next, and `seen` what is taken out of a list before it is judged.
+    `train` and `later` are interactions (USER_ID, ITEM_ID, TIMESTAMP); `later` is imported after training.
+    `items` is the whole catalogue (ITEM_ID, and attributes if there are any), `relevant` the next items of
+    each test user, and `seen` the items that are removed from a list before the metrics are computed.
     """
 
     name: str
     recipe: str
     train: pa.Table
     items: pa.Table
-    sought: Mapping[str, Collection[str]]
+    relevant: Mapping[str, Collection[str]]
     figures: tuple[Figure, ...]
     later: pa.Table | None = None
     seen: Mapping[str, Collection[str]] = field(default_factory=dict)
     depth: int = 10
     hyperparameters: Mapping[str, str] = field(default_factory=dict)
 
-    def judged(self, user: str, items: Iterable[str]) -> list[str]:
-        """A list without what the protocol masks."""
+    def masked(self, user: str, items: Iterable[str]) -> list[str]:
+        """Return the first `depth` items of a list, without those that the protocol masks."""
         seen = self.seen.get(user, ())
         return [item for item in items if item not in seen][: self.depth]
 
@@ -67,14 +66,14 @@ Rows = Iterable[tuple[str, str, int]]
 
 
 def interactions(rows: Rows) -> pa.Table:
-    """Rows of (user, item, second)."""
+    """Return the interactions table of rows of (user, item, second)."""
     users, items, seconds = zip(*rows, strict=True)
     columns = {"USER_ID": users, "ITEM_ID": items, "TIMESTAMP": pa.array(seconds, pa.int64())}
     return pa.table(columns)
 
 
 def catalogue(items: Collection[str], attributes: Mapping[str, str] | None = None) -> pa.Table:
-    """Items, and what is told of them where anything is."""
+    """Return the items table, with the column ATTRIBUTES if there are any."""
     ids = sorted(items)
     columns = {"ITEM_ID": pa.array(ids, pa.string())}
     if attributes is not None:
@@ -83,19 +82,19 @@ def catalogue(items: Collection[str], attributes: Mapping[str, str] | None = Non
 
 
 def personalize_poc(folder: Path) -> pa.Table:
-    """Amazon's workshop: its interactions, which GetSolutionMetrics splits itself."""
+    """Return the interactions of Amazon's workshop, which GetSolutionMetrics splits."""
     table = _read(folder / "interactions.csv.gz", as_text=("USER_ID", "ITEM_ID"))
-    # A watch comes with a click in the same second: the protocol counts a user and an item once.
+    # A watch and a click are in the same second: the protocol counts a pair of user and item once.
     return table.select(["USER_ID", "ITEM_ID", "TIMESTAMP"])
 
 
 def personalize_poc_items(folder: Path) -> pa.Table:
-    """The genres and the year of each film of the workshop's."""
+    """Return the genres and the year of each film of Amazon's workshop."""
     return _read(folder / "item-meta.csv.gz", as_text=("ITEM_ID", "GENRE"))
 
 
 def amazon_beauty(folder: Path) -> list[Task]:
-    """Leave one out: the last item is sought, the last but one is known but does not train."""
+    """Return leave-one-out tasks: the last item is relevant, the one before is imported after training."""
     users: dict[str, list[str]] = {}
     with gzip.open(folder / "sequences.txt.gz", "rt") as lines:
         for line in lines:
@@ -105,7 +104,9 @@ def amazon_beauty(folder: Path) -> list[Task]:
         (user, item, _START + place) for user, items in users.items() for place, item in enumerate(items[:-2])
     )
     with gzip.open(folder / "item_attributes.json.gz", "rt") as file:
-        told = {item: "|".join(map(str, attributes)) for item, attributes in json.load(file).items()}
+        attributes_by_item = {
+            item: "|".join(map(str, attributes)) for item, attributes in json.load(file).items()
+        }
     every_item = {item for items in users.values() for item in items}
     plain = Task(
         "Amazon Beauty",
@@ -114,17 +115,20 @@ def amazon_beauty(folder: Path) -> list[Task]:
         catalogue(every_item),
         {user: items[-1:] for user, items in users.items()},
         (
-            Figure("HR@10", recall(10), Bars(0.079, 0.0885, "SASRec .0605, BSARec .1002")),
-            Figure("NDCG@10", gain(10), Bars(0.049, 0.0531, "SASRec .0318, BSARec .0610")),
+            Figure("HR@10", recall(10), Thresholds(0.079, 0.0885, "SASRec .0605, BSARec .1002")),
+            Figure("NDCG@10", ndcg(10), Thresholds(0.049, 0.0531, "SASRec .0318, BSARec .0610")),
         ),
         later=interactions((user, items[-2], _START + len(items)) for user, items in users.items()),
         seen={user: set(items[:-1]) for user, items in users.items()},
     )
-    return [plain, replace(plain, name="Amazon Beauty, with attributes", items=catalogue(items, told))]
+    return [
+        plain,
+        replace(plain, name="Amazon Beauty, with attributes", items=catalogue(items, attributes_by_item)),
+    ]
 
 
 def diginetica(folder: Path) -> list[Task]:
-    """Anonymous sessions: the next item of a prefix. A session is a user; prefixes come after training."""
+    """Return a task of anonymous sessions: predict the item after a prefix. Each session is a user."""
     with gzip.open(folder / "train_sessions.txt.gz", "rt") as lines:
         sessions = [line.split() for line in lines]
     with gzip.open(folder / "test_prefixes.txt.gz", "rt") as lines:
@@ -153,8 +157,10 @@ def diginetica(folder: Path) -> list[Task]:
             ),
             {f"p{number}": [target] for number, (_, target) in enumerate(prefixes)},
             (
-                Figure("HR@20", recall(20), Bars(0.520, 0.542, "SR-GNN .5073, GCE-GNN .5422")),
-                Figure("MRR@20", reciprocal_rank(20), Bars(0.183, 0.190, "SR-GNN .1759, GCE-GNN .1904")),
+                Figure("HR@20", recall(20), Thresholds(0.520, 0.542, "SR-GNN .5073, GCE-GNN .5422")),
+                Figure(
+                    "MRR@20", reciprocal_rank(20), Thresholds(0.183, 0.190, "SR-GNN .1759, GCE-GNN .1904")
+                ),
             ),
             later=interactions(later),
             depth=20,
@@ -163,7 +169,7 @@ def diginetica(folder: Path) -> list[Task]:
 
 
 def online_retail(folder: Path) -> list[Task]:
-    """Next basket: per customer and day, customers with four or more; the last basket is sought."""
+    """Return a next-basket task: one basket per customer and day, customers with four or more."""
     baskets = _baskets(folder / "transactions.csv.gz")
     last = {customer: days[max(days)] for customer, days in baskets.items()}
     train = [
@@ -184,11 +190,19 @@ def online_retail(folder: Path) -> list[Task]:
             catalogue({item for days in baskets.values() for basket in days.values() for item in basket}),
             {customer: set(basket) for customer, basket in last.items()},
             (
-                Figure("R@10", recall(10), Bars(0.212, 0.2164, published)),
-                Figure("NDCG@10", gain(10), Bars(published="personal frequency .3182, TIFU .3252")),
-                Figure("R@10 of repeats", recall(10), Bars(), lambda user, sought: {*sought} & bought[user]),
+                Figure("R@10", recall(10), Thresholds(0.212, 0.2164, published)),
+                Figure("NDCG@10", ndcg(10), Thresholds(published="personal frequency .3182, TIFU .3252")),
                 Figure(
-                    "R@10 of new items", recall(10), Bars(), lambda user, sought: {*sought} - bought[user]
+                    "R@10 of repeats",
+                    recall(10),
+                    Thresholds(),
+                    lambda user, relevant: {*relevant} & bought[user],
+                ),
+                Figure(
+                    "R@10 of new items",
+                    recall(10),
+                    Thresholds(),
+                    lambda user, relevant: {*relevant} - bought[user],
                 ),
             ),
         )
@@ -196,12 +210,14 @@ def online_retail(folder: Path) -> list[Task]:
 
 
 def gowalla(folder: Path) -> list[Task]:
-    """A wide catalogue: places never visited; the files have no times."""
+    """Return tasks on a wide catalogue: predict unvisited places. The files have no times."""
     train, test = (np.load(folder / f"{name}.npz") for name in ("train", "test"))
-    known, sought = _pairs(train), _pairs(test)
+    known, relevant = _pairs(train), _pairs(test)
     figures = (
-        Figure("Recall@20", recall(20), Bars(0.1846, 0.1849, "GF-CF .1849, LightGCN .1820, BSPM-EM .1920")),
-        Figure("NDCG@20", gain(20), Bars(0.1515, 0.1518, "GF-CF .1518, LightGCN .1547, BSPM-EM .1597")),
+        Figure(
+            "Recall@20", recall(20), Thresholds(0.1846, 0.1849, "GF-CF .1849, LightGCN .1820, BSPM-EM .1920")
+        ),
+        Figure("NDCG@20", ndcg(20), Thresholds(0.1515, 0.1518, "GF-CF .1518, LightGCN .1547, BSPM-EM .1597")),
     )
     rows = interactions((user, item, _START) for user, items in known.items() for item in items)
     items = catalogue([str(item) for item in range(int(train["shape"][1]))])
@@ -211,7 +227,7 @@ def gowalla(folder: Path) -> list[Task]:
             "endcap-graph",
             rows,
             items,
-            sought,
+            relevant,
             figures,
             seen=known,
             depth=20,
@@ -222,8 +238,8 @@ def gowalla(folder: Path) -> list[Task]:
 
 
 def _pairs(archive: Any) -> dict[str, set[str]]:
-    """A scipy matrix in compressed rows as the columns of each row."""
-    # Once: an archive reads an array anew whenever it is named.
+    """Return the columns of each row of a saved scipy CSR matrix."""
+    # Each access to a member of the archive reads the array again.
     ends, items = archive["indptr"].tolist(), archive["indices"].tolist()
     return {
         f"u{row}": {str(item) for item in items[ends[row] : ends[row + 1]]} for row in range(len(ends) - 1)
@@ -231,7 +247,7 @@ def _pairs(archive: Any) -> dict[str, set[str]]:
 
 
 def _baskets(path: Path) -> dict[str, dict[int, dict[str, int]]]:
-    """Customer → day → item → its first second on that day."""
+    """Return, by customer, day and item, the first second of the item on that day."""
     table = _read(path, as_text=("CustomerID", "StockCode", "InvoiceNo"))
     seconds: Any = table["InvoiceDate"].cast(pa.timestamp("s")).cast(pa.int64())
     baskets: dict[str, dict[int, dict[str, int]]] = defaultdict(lambda: defaultdict(dict))
