@@ -1,4 +1,4 @@
-"""Batch output as the trainer writes it: files of lines in the object store, the manifest last."""
+"""Batch output as the trainer writes it: files of JSON lines in the object store, then the manifest."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from shared.events import BatchCompleted, derived_id
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-BEGAN = datetime(2026, 1, 1, 2, tzinfo=UTC)
-DONE = datetime(2026, 1, 1, 2, 1, tzinfo=UTC)
+STARTED_AT = datetime(2026, 1, 1, 2, tzinfo=UTC)
+COMPLETED_AT = datetime(2026, 1, 1, 2, 1, tzinfo=UTC)
 _ENGINE_RECIPES = {
     "user-personalization": "aws-user-personalization",
     "similar-items": "aws-similar-items",
@@ -26,8 +26,8 @@ _ENGINE_RECIPES = {
 _INPUTS = {"similar-items": "itemId", "popularity": "listId"}
 
 
-def a_line(recipe: str, identifier: str, items: Sequence[str], *, error: str | None = None) -> bytes:
-    """One line of Personalize batch output."""
+def batch_line(recipe: str, identifier: str, items: Sequence[str], *, error: str | None = None) -> bytes:
+    """Return one line of Personalize batch output."""
     scores = [round(1 / (rank + 1), 7) for rank in range(len(items))]
     output = {"recommendedItems": [*items], "scores": scores}
     line = {
@@ -40,33 +40,33 @@ def a_line(recipe: str, identifier: str, items: Sequence[str], *, error: str | N
 
 @dataclass
 class Batch:
-    """The output of one run, to be put into a bucket whole, torn, or wrong."""
+    """The output of a run, complete or faulty: `manifest_changes` and `stated_rows` override its manifest."""
 
     run: int
     lines: Mapping[str, Sequence[bytes]]
     tenant: str = "default"
     manifest_changes: dict[str, Any] = field(default_factory=dict)
-    rows_claimed: dict[str, int] = field(default_factory=dict)
+    stated_rows: dict[str, int] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, run: int, lists: Mapping[str, Iterable[tuple[str, Sequence[str]]]], **more: Any) -> Batch:
-        """A whole batch: of each recipe (id, items)."""
+    def of(cls, run: int, lists: Mapping[str, Iterable[tuple[str, Sequence[str]]]], **options: Any) -> Batch:
+        """Return a complete batch of the lists, (id, items) by recipe."""
         lines = {
-            recipe: [a_line(recipe, identifier, items) for identifier, items in entries]
+            recipe: [batch_line(recipe, identifier, items) for identifier, items in entries]
             for recipe, entries in lists.items()
         }
-        return cls(run, lines, **more)
+        return cls(run, lines, **options)
 
     @property
     def prefix(self) -> str:
         return f"{self.tenant}/runs/{self.run}"
 
     def key(self, recipe: str) -> str:
-        """Where the file of a recipe is."""
+        """Return the object key of a recipe's file."""
         return f"{self.prefix}/batch/{recipe}/input.jsonl.out"
 
     def put(self, s3: S3Client, bucket: str) -> BatchCompleted:
-        """Write files and manifest; gives what the trainer says then."""
+        """Write files and manifest; return the event that the trainer publishes then."""
         recipes = {}
         for recipe, lines in self.lines.items():
             body = b"".join(line + b"\n" for line in lines)
@@ -78,7 +78,7 @@ class Batch:
                 "files": [
                     {
                         "key": self.key(recipe),
-                        "rows": self.rows_claimed.get(recipe, len(lines)),
+                        "rows": self.stated_rows.get(recipe, len(lines)),
                         "bytes": len(body),
                         "sha256": hashlib.sha256(body).hexdigest(),
                     }
@@ -88,8 +88,8 @@ class Batch:
             "version": 1,
             "tenant": self.tenant,
             "run": self.run,
-            "started_at": BEGAN.isoformat(),
-            "completed_at": DONE.isoformat(),
+            "started_at": STARTED_AT.isoformat(),
+            "completed_at": COMPLETED_AT.isoformat(),
             "recipes": recipes,
         }
         s3.put_object(
@@ -100,14 +100,14 @@ class Batch:
         return self.completed(bucket)
 
     def completed(self, bucket: str) -> BatchCompleted:
-        """The event."""
+        """Return the event that announces the batch."""
         return BatchCompleted(
             event_id=derived_id(self.tenant, "batch", self.run),
             tenant=self.tenant,
-            occurred_at=DONE,
+            occurred_at=COMPLETED_AT,
             run=self.run,
             bucket=bucket,
             manifest=f"{self.prefix}/_manifest.json",
             recipes=tuple(self.lines),
-            started_at=BEGAN,
+            started_at=STARTED_AT,
         )

@@ -29,10 +29,10 @@ _running: list[DockerContainer] = []
 
 
 def start(component: str, stack: Stack) -> None:
-    """Run the component's image on the stack's port; refused when Docker does not have it."""
+    """Run the component's image on the stack's port; raise StackError if Docker does not have it."""
     image = IMAGES[component]
     _require_image(component, image)
-    # The helper that removes leftovers is an image of its own, which may not be there.
+    # Testcontainers' cleanup container (ryuk) is an image of its own, which may be absent.
     testcontainers_config.ryuk_disabled = True
     container = _SETTINGS[component](DockerContainer(image), stack)
     container.with_kwargs(network_mode="host").start()
@@ -40,7 +40,7 @@ def start(component: str, stack: Stack) -> None:
 
 
 def stop_all() -> None:
-    """End the containers that were started here."""
+    """Stop the containers that this module started."""
     while _running:
         _running.pop().stop()
 

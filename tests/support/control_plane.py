@@ -14,17 +14,17 @@ RECIPE = "arn:aws:personalize:::recipe/aws-similar-items"
 
 
 STORE_KEY_ID = "ENDCSTORE"
-"""The access key id of a pair of the account that opens the object store as well."""
+"""The access key id of the account's key pair for the object store."""
 
 
 def caller(account: str = ACCOUNT, invocation: str | None = None, credential: str = STORE_KEY_ID) -> Call:
-    """Somebody with a key pair of the account; by default with that of the object store."""
+    """Return a call with a key pair of the account, by default the pair that opens the object store too."""
     principal = Principal(None, account, frozenset({"admin"}), "sigv4", credential)
     return Call(principal, "request", invocation, "eu-west-1")
 
 
 async def ask(dispatcher: OperationDispatcher, operation: str, call: Call | None = None, **body: Any) -> Any:
-    """The answer of an operation; WireError when it is refused."""
-    handlers = {each.name: each.handle for each in dispatcher.operations()}
+    """Return the response of an operation; raise WireError if it is refused."""
+    handlers = {handled.name: handled.handle for handled in dispatcher.operations()}
     request = TABLE[operation].request.model_validate(body)
     return await handlers[operation](call or caller(), request)

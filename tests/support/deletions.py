@@ -1,4 +1,4 @@
-"""Resources that were deleted and are shown for a moment more."""
+"""Deleted resources, which the service still shows for a moment."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ from tests.support.waiting import until
 
 
 async def end_deletions(store: Database) -> None:
-    """Let the time go by in which what was deleted is shown."""
+    """Make deletions old enough that deleted resources are not shown any more."""
     await store.execute(
         "UPDATE resources SET updated_at = updated_at - interval '1 day' WHERE status = 'DELETE PENDING'"
     )
 
 
 def until_deleted(describe: Callable[..., dict[str, Any]], **arn: str) -> list[str]:
-    """Poll as programs do until there is no such resource; return the status words that were seen."""
-    seen: list[str] = []
+    """Poll until there is no such resource, as programs do; return the statuses until then."""
+    statuses: list[str] = []
 
     def is_gone() -> bool:
         try:
-            answer = describe(**arn)
+            response = describe(**arn)
         except ClientError as error:
             if error.response["Error"]["Code"] != "ResourceNotFoundException":
                 raise
             return True
-        [resource] = [value for value in answer.values() if isinstance(value, dict) and "status" in value]
-        seen.append(resource["status"])
+        [resource] = [value for value in response.values() if isinstance(value, dict) and "status" in value]
+        statuses.append(resource["status"])
         return False
 
     until(is_gone, f"{arn} is deleted")
-    return seen
+    return statuses

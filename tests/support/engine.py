@@ -1,4 +1,4 @@
-"""The engine's commands, run as people and `make run` do."""
+"""The engine's commands, run as `make run` runs them."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from tests.support.waiting import PATIENCE
 def engine_environment(
     database: Database, s3: ObjectStore, kafka: KafkaSettings, folder: Path
 ) -> dict[str, str]:
-    """What the engine's processes read."""
+    """Return the environment of the engine's processes."""
     return {
         **database.environment,
         **s3.environment,
         **kafka_environment(kafka),
         "ENDCAP_SECRET_KEY": SECRET_KEY,
         "ENDCAP_SERVICE_KEY": SERVICE_KEY,
-        # Where the engine runs alone, nobody else confirms a deletion.
+        # The engine runs alone: no other service confirms an erasure.
         "ENGINE_ERASURE_SERVICES": "[]",
         "ENGINE_WORK_FOLDER": str(folder / "work"),
     }
 
 
 def run(*words: str, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
-    """Run `python -m …` to its end; gives what it said and its status."""
+    """Run `python -m …` to its end; return its output and exit status."""
     return subprocess.run(
         [sys.executable, "-m", *words],
         cwd=ROOT,
@@ -45,7 +45,7 @@ def run(*words: str, environment: dict[str, str]) -> subprocess.CompletedProcess
 
 
 def bootstrap(environment: dict[str, str], path: Path) -> dict[str, str]:
-    """Make the default tenant; gives the keys file."""
+    """Create the default tenant; return the content of the keys file."""
     done = run("services.engine", "bootstrap", "--keys", str(path), environment=environment)
     assert done.returncode == 0, done.stdout + done.stderr
     keys: dict[str, str] = json.loads(path.read_text())

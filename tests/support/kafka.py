@@ -1,4 +1,4 @@
-"""What tests of Kafka share: topics of their own, events, a handler that collects, a broker to kill."""
+"""Support for tests of Kafka: topics of their own, events, a collecting handler, a broker to kill."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 
 
 def settings_for(environment: Mapping[str, str]) -> KafkaSettings:
-    """Settings of the broker that an environment names, with its login."""
+    """Return the settings and login of the broker that an environment names."""
     return KafkaSettings.model_validate(
         {name.lower(): value for name, value in environment.items() if name.startswith("KAFKA_")}
     )
 
 
 def kafka_environment(settings: KafkaSettings) -> dict[str, str]:
-    """The variables by which a process reaches a broker."""
+    """Return the environment variables of these settings."""
     values = {name: getattr(settings, name) for name in KafkaSettings.model_fields}
     return {
         name.upper(): value.get_secret_value() if isinstance(value, SecretStr) else str(value)
@@ -56,7 +56,7 @@ async def fresh_topic(
     partitions: int = 4,
     service: str = "tracker",
 ) -> Topic:
-    """Make a topic of the same events that belongs to one test; `service` writes, consumes and reads it."""
+    """Create a topic like another, for one test; `service` is its producer, consumer and reader."""
     name = f"{like.name.removesuffix('-v1')}-{uuid.uuid4().hex[:8]}-v1"
     parties = frozenset({service})
     topic = replace(
@@ -72,18 +72,20 @@ async def fresh_topic(
 
 
 def interaction(user: str = "u1", **fields: Any) -> InteractionRecorded:
-    """One event of a user."""
-    given = {"event_id": str(uuid.uuid4()), "tenant": "shop", "event_type": "view", "item_id": "i1"}
-    return InteractionRecorded(**{**given, "user_id": user, "occurred_at": NOW, "received_at": NOW, **fields})
+    """Return an event of a user."""
+    members = {"event_id": str(uuid.uuid4()), "tenant": "shop", "event_type": "view", "item_id": "i1"}
+    return InteractionRecorded(
+        **{**members, "user_id": user, "occurred_at": NOW, "received_at": NOW, **fields}
+    )
 
 
 def interactions(count: int, users: int = 50) -> list[InteractionRecorded]:
-    """Events of many users, with ids that tell their order per user."""
+    """Return events of many users; the ids contain their order."""
     return [interaction(f"u{n % users}", event_id=f"{uuid.uuid4()}:{n:08d}") for n in range(count)]
 
 
 def refreshed(tenant: str, activation: int) -> CacheRefreshed:
-    """One state of a tenant."""
+    """Return a state of a tenant."""
     return CacheRefreshed(
         event_id=f"{tenant}-{activation}",
         tenant=tenant,
@@ -93,13 +95,13 @@ def refreshed(tenant: str, activation: int) -> CacheRefreshed:
     )
 
 
-STATES = CACHES
-"""A compacted topic to make others like."""
+COMPACTED = CACHES
+"""A compacted topic, as the template of others."""
 
 
 @dataclass
 class Collector:
-    """A handler that keeps what it gets, after it was told to fail by `fail`."""
+    """A handler that keeps its events; it raises what `fail` returns for them, and takes `seconds`."""
 
     events: list[Any] = field(default_factory=list)
     calls: list[int] = field(default_factory=list)
@@ -107,7 +109,7 @@ class Collector:
     seconds: float = 0.0
 
     async def __call__(self, events: Sequence[Any]) -> None:
-        """Fail or keep."""
+        """Keep the events, or raise what `fail` returns."""
         self.calls.append(len(events))
         if self.seconds:
             await asyncio.sleep(self.seconds)
@@ -117,22 +119,22 @@ class Collector:
 
     @property
     def ids(self) -> list[str]:
-        """Ids in the order they came."""
+        """Return the ids of the events in order of arrival."""
         return [event.event_id for event in self.events]
 
     async def until(self, condition: Callable[[Collector], bool]) -> None:
-        """Wait for something to be true of what came."""
-        await eventually(lambda: condition(self), "the handler was given what is needed")
+        """Wait until the condition holds of this collector."""
+        await eventually(lambda: condition(self), "the handler has the expected events")
 
     async def until_ids(self, events: Sequence[Event]) -> None:
-        """Wait until every one of `events` came at least once."""
-        wanted = {event.event_id for event in events}
-        await eventually(lambda: wanted <= set(self.ids), f"{len(wanted)} events came to the handler")
+        """Wait until each of `events` has arrived at least once."""
+        expected = {event.event_id for event in events}
+        await eventually(lambda: expected <= set(self.ids), f"{len(expected)} events came to the handler")
 
 
 @asynccontextmanager
 async def running(*parts: Part) -> AsyncIterator[None]:
-    """Start the parts in order, and stop them in reverse."""
+    """Start the parts in order, and stop them in reverse order."""
     async with AsyncExitStack() as stack:
         for part in parts:
             stack.push_async_callback(part.stop)
@@ -141,7 +143,7 @@ async def running(*parts: Part) -> AsyncIterator[None]:
 
 
 async def skip_to_end(settings: KafkaSettings, topic: Topic, group: str) -> None:
-    """Let a group without members begin behind what other tests have published."""
+    """Commit the end of a topic for a group without members, so that it skips the events of other tests."""
     ends = await end_offsets(settings, topic)
     positions = {TopicPartition(topic.name, partition): end for partition, end in ends.items()}
     if not positions:
@@ -158,10 +160,10 @@ async def skip_to_end(settings: KafkaSettings, topic: Topic, group: str) -> None
 async def raw_records(
     settings: KafkaSettings, topic: str, count: int | None = None
 ) -> list[ConsumerRecord[bytes, bytes]]:
-    """Everything in a topic as bytes, up to its present end or the first `count`."""
-    found: list[ConsumerRecord[bytes, bytes]] = []
-    async with offsets(settings) as asked:
-        ends = await asked.ends(topic)
+    """Return the records of a topic as bytes, up to its present end or the first `count`."""
+    records: list[ConsumerRecord[bytes, bytes]] = []
+    async with offsets(settings) as reader:
+        ends = await reader.ends(topic)
     consumer = AIOKafkaConsumer(
         **client_options(settings, "test"),
         auto_offset_reset="earliest",
@@ -173,63 +175,64 @@ async def raw_records(
     consumer.assign([TopicPartition(topic, partition) for partition in ends])
     await consumer.start()
     try:
-        left = set(ends)
-        while left and (count is None or len(found) < count):
-            for records in (await consumer.getmany(timeout_ms=500)).values():
-                found += records
-            left = {at for at in left if await consumer.position(TopicPartition(topic, at)) < ends[at]}
+        pending = set(ends)
+        while pending and (count is None or len(records) < count):
+            for batch in (await consumer.getmany(timeout_ms=500)).values():
+                records += batch
+            positions = {number: await consumer.position(TopicPartition(topic, number)) for number in pending}
+            pending = {number for number in pending if positions[number] < ends[number]}
     finally:
         await consumer.stop()
-    return found
+    return records
 
 
-async def until_letters(
-    settings: KafkaSettings, graveyard: str, count: int
+async def until_dead_letters(
+    settings: KafkaSettings, dlq_topic: str, count: int
 ) -> list[ConsumerRecord[bytes, bytes]]:
-    """The dead letters of a topic, once there are `count`."""
-    letters: list[ConsumerRecord[bytes, bytes]] = await eventually(
-        lambda: raw_records(settings, graveyard),
-        f"{count} letters in {graveyard}",
-        enough=lambda found: len(found) >= count,
+    """Return the dead letters of a topic, once there are `count`."""
+    records: list[ConsumerRecord[bytes, bytes]] = await eventually(
+        lambda: raw_records(settings, dlq_topic),
+        f"{count} dead letters in {dlq_topic}",
+        enough=lambda records: len(records) >= count,
         every=0.1,
     )
-    return letters
+    return records
 
 
 @dataclass(frozen=True)
 class Broker:
-    """A broker of its own, which a test may kill, freeze and stop."""
+    """A broker that a test may kill, freeze and stop."""
 
     stack: Stack
 
     @property
     def settings(self) -> KafkaSettings:
-        """Its address."""
+        """Return the settings of its clients."""
         return settings_for(self.stack.environment)
 
     def kill(self) -> None:
-        """Kill -9; it is started again at once."""
+        """Send SIGKILL; the supervisor restarts it at once."""
         self.stack.kill("kafka")
 
     def freeze(self) -> None:
-        """SIGSTOP."""
+        """Send SIGSTOP."""
         self.stack.kill("kafka", signal.SIGSTOP)
 
     def thaw(self) -> None:
-        """SIGCONT."""
+        """Send SIGCONT."""
         self.stack.kill("kafka", signal.SIGCONT)
 
     async def stop(self) -> None:
-        """Stop it, so that it stays away."""
+        """Stop it, without a restart."""
         await asyncio.to_thread(self.stack.supervisor.stop, "kafka")
 
     async def start(self) -> None:
-        """Start it again and wait until it takes requests."""
+        """Start it and wait until it takes requests."""
         await asyncio.to_thread(self.stack.supervisor.start, "kafka")
         await self.until_ready()
 
     async def until_ready(self) -> None:
-        """Wait until it answers, and no earlier than it can."""
+        """Wait until it takes requests."""
         await eventually(self._answers, "the broker answers", every=0.2)
 
     async def _answers(self) -> bool:
@@ -248,7 +251,7 @@ class Broker:
 
 @contextmanager
 def own_broker() -> Iterator[Broker]:
-    """Run a broker that nobody else uses."""
+    """Run a broker for one test alone."""
     with tempfile.TemporaryDirectory(prefix="endcap-broker-", ignore_cleanup_errors=True) as folder:
         stack = Stack(Path(folder), Ports.free(), {}, durable=False)
         stack.launch(["kafka"], ends_with_caller=True)

@@ -1,4 +1,4 @@
-"""How late a busy machine is: what every bound in time has to allow for."""
+"""The scheduling delay of a busy machine, which every time limit has to allow for."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ _SLEEP = 0.005
 
 @dataclass
 class Lateness:
-    """The longest that this loop came late to a task that had slept, in seconds."""
+    """The longest delay of a sleeping task in this event loop, in seconds."""
 
     worst: float = 0.0
 
 
 @asynccontextmanager
 async def lateness() -> AsyncIterator[Lateness]:
-    """Measure it while the block runs, in the loop of the test."""
-    found = Lateness()
+    """Measure lateness in the event loop of the test while the block runs."""
+    measured = Lateness()
 
     async def watch() -> None:
         while True:
             began = monotonic()
             await asyncio.sleep(_SLEEP)
-            found.worst = max(found.worst, monotonic() - began - _SLEEP)
+            measured.worst = max(measured.worst, monotonic() - began - _SLEEP)
 
     watching = asyncio.create_task(watch())
     try:
-        yield found
+        yield measured
     finally:
         watching.cancel()

@@ -1,8 +1,8 @@
-"""Ends what is left of a test run: `python leftovers.py <pid of the run> <NAME=mark> <seconds>`.
+"""Ends the processes of a finished test run: `python leftovers.py <pid of the run> <NAME=mark> <seconds>`.
 
-It waits until that process has ended, for whatever reason, and then ends every process whose environment has
-the mark: a signal to stop first, and after these seconds the one that none survives. Nothing but the standard
-library is needed, so that it starts within a few milliseconds.
+It waits until the run has ended, for whatever reason, and then ends every process whose environment has the
+mark: with SIGTERM, and after these seconds with SIGKILL. It needs only the standard library, so that it
+starts within a few milliseconds.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ _POLL_SECONDS = 0.1
 
 
 def main() -> None:
-    """Wait, then end what is left."""
+    """Wait for the run to end, then end its processes."""
     run, mark, seconds = sys.argv[1:]
     wait_for_end(int(run))
     end(mark, seconds=float(seconds))
 
 
 def wait_for_end(pid: int) -> None:
-    """Return when the process has ended. It must be our parent, so that its number can't be another's."""
+    """Return when the process has ended. It must be our parent, so that its id is not reused."""
     try:
         descriptor = os.pidfd_open(pid)
     except OSError:
@@ -37,25 +37,25 @@ def wait_for_end(pid: int) -> None:
 
 
 def end(mark: str, *, seconds: float) -> None:
-    """Send SIGTERM to every process with the mark, and SIGKILL to those that are left after some seconds."""
+    """Send SIGTERM to every process with the mark, and SIGKILL to those that still run after `seconds`."""
     for pid in marked(mark):
         _send(pid, signal.SIGTERM)
     for _ in range(int(seconds / _POLL_SECONDS)):
         if not any(marked(mark)):
             return
         time.sleep(_POLL_SECONDS)
-    while left := list(marked(mark)):
-        for pid in left:
+    while remaining := list(marked(mark)):
+        for pid in remaining:
             _send(pid, signal.SIGKILL)
         time.sleep(_POLL_SECONDS)
 
 
 def marked(mark: str) -> Iterator[int]:
-    """Yield the processes whose environment has the mark; one that has ended has no environment any more."""
-    wanted = os.fsencode(mark)
+    """Yield the processes whose environment has the mark; a process that has ended has no environment."""
+    variable = os.fsencode(mark)
     for entry in _PROC.glob("[0-9]*"):
         try:
-            has_mark = wanted in (entry / "environ").read_bytes().split(b"\0")
+            has_mark = variable in (entry / "environ").read_bytes().split(b"\0")
         except OSError:
             continue
         if has_mark:

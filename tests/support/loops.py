@@ -1,7 +1,7 @@
-"""A consumer's loop that is held in one of its states, with another poll waiting, until it is ended there.
+"""A consumer that is held in one of the states of its loop, with more records to poll, until it is stopped.
 
 `python -m tests.support.loops <folder> <state>=<topic> ...` holds several in a process of their own, which a
-test may kill: it prints `reached` once each is in its state, and `waiting` once each has another poll.
+test may kill: it prints `reached` once each is in its state, and `waiting` once each has fetched more.
 """
 
 from __future__ import annotations
@@ -25,26 +25,26 @@ from tests.support.waiting import eventually
 
 STATES = ("idle", "handling", "hanging", "back-off", "dead-lettering", "committing", "rebalancing")
 BACK_OFF_CALLS = 5
-"""After so many the pause is longer than a second: whoever ends it then ends it in the pause."""
+"""After this many calls the back-off is longer than a second, so that a stop interrupts it."""
 
 SERVICE = "tracker"
 
 
 @dataclass
 class Loop:
-    """One consumer of a topic. Its handler appends the ids of events to a file: that is what is stored."""
+    """One consumer of a topic. Its handler stores events: it appends their ids to a file."""
 
     settings: KafkaSettings
     topic: Topic
     state: str
     store: Path
-    free: asyncio.Event = field(default_factory=asyncio.Event)
+    released: asyncio.Event = field(default_factory=asyncio.Event)
     reached: asyncio.Event = field(default_factory=asyncio.Event)
     calls: int = 0
 
     def __post_init__(self) -> None:
         self.store.touch()
-        # Asleep between two polls is as idle as a loop gets.
+        # The idle loop sleeps between two polls.
         self.consumer = self._consumer(self.handle, gather=3_600.0 if self.state == "idle" else 0.01)
         self.joining = self._consumer(self.keep)
         if self.state == "dead-lettering":
@@ -54,16 +54,16 @@ class Loop:
 
     @property
     def subscription(self) -> Subscription:
-        """The one that is held."""
+        """Return the subscription that is held."""
         return self.consumer.subscriptions[0]
 
     @property
     def first(self) -> list[Record]:
-        """What must be published before it starts, beside events, for it to reach its state."""
+        """Return the records to publish before the start, beside events, so that it reaches its state."""
         return [Record(b"shop:u1", b"{not json")] if self.state == "dead-lettering" else []
 
     async def reach(self) -> None:
-        """Start, and return when it is in its state."""
+        """Start it, and return when it is in its state."""
         await self.consumer.start()
         await self.reached.wait()
         if self.state == "rebalancing":
@@ -71,41 +71,41 @@ class Loop:
             await eventually(lambda: _assigned(self.joining) and _assigned(self.consumer))
 
     def release(self) -> None:
-        """Let it go on: the dependency is back, though the loop may still sleep."""
-        self.free.set()
+        """Let it continue: the dependency is available again, though the loop may still sleep."""
+        self.released.set()
         self.subscription.session._gather = 0.01
 
     async def until_another_poll_waits(self) -> None:
-        """Return when the client has fetched what is to be polled next."""
+        """Return when the client has fetched the records of the next poll."""
         await eventually(lambda: bool(_client(self.consumer)._fetcher._records), "a poll waits")
 
     async def handle(self, events: Sequence[Any]) -> None:
-        """Store the events, unless that is held up."""
+        """Store the events, or stay in the state; raise Transient in the state back-off."""
         self.calls += 1
-        if not self.free.is_set():
+        if not self.released.is_set():
             match self.state:
                 case "handling" | "rebalancing":
                     self.reached.set()
-                    await self.free.wait()
+                    await self.released.wait()
                 case "hanging":
                     self.reached.set()
                     await asyncio.Event().wait()
                 case "back-off":
                     if self.calls >= BACK_OFF_CALLS:
                         self.reached.set()
-                    raise Transient("Postgres is away")
+                    raise Transient("Postgres is unavailable")
                 case "idle":
                     self.reached.set()
         await self.keep(events)
 
     async def keep(self, events: Sequence[Any]) -> None:
-        """Store the events."""
+        """Append the ids of the events to the file."""
         with self.store.open("a") as file:
             file.writelines(f"{event.event_id}\n" for event in events)
 
     @property
     def stored(self) -> list[str]:
-        """The ids of the events in the order in which they were stored."""
+        """Return the ids of the stored events in order."""
         return self.store.read_text().split()
 
     def _consumer(self, handler: Any, **options: Any) -> Consumer:
@@ -117,34 +117,36 @@ class Loop:
         producer = self.consumer._dead_letters
         deliver = producer.deliver
 
-        async def held(*arguments: Any) -> None:
-            if not self.free.is_set():
+        async def deliver_when_released(*arguments: Any) -> None:
+            """Call `deliver`; raise Transient until the release."""
+            if not self.released.is_set():
                 self.calls += 1
                 if self.calls >= BACK_OFF_CALLS:
                     self.reached.set()
-                raise Transient("Kafka is away")
+                raise Transient("Kafka is unavailable")
             await deliver(*arguments)
 
-        producer.deliver = held  # type: ignore[assignment, method-assign]
+        producer.deliver = deliver_when_released  # type: ignore[assignment, method-assign]
 
     def _hold_commits(self) -> None:
         session = self.subscription.session
         make = session._consumer
 
-        def held(*arguments: Any, **options: Any) -> PolledConsumer:
+        def make_held(*arguments: Any, **options: Any) -> PolledConsumer:
             consumer = make(*arguments, **options)
             commit = consumer.commit_finished
 
             async def commit_finished() -> Any:
-                if not self.free.is_set():
+                """Commit; raise KafkaError until the release."""
+                if not self.released.is_set():
                     self.reached.set()
-                    raise KafkaError("the coordinator is away")
+                    raise KafkaError("the coordinator is unavailable")
                 return await commit()
 
             consumer.commit_finished = commit_finished  # type: ignore[method-assign]
             return consumer
 
-        session._consumer = held  # type: ignore[method-assign]
+        session._consumer = make_held  # type: ignore[method-assign]
 
 
 def _client(consumer: Consumer) -> Any:

@@ -1,4 +1,4 @@
-"""Components that are away for a while, as after a crash or during an upgrade."""
+"""Components that are unavailable for a while, as after a crash or during an upgrade."""
 
 from __future__ import annotations
 
@@ -15,9 +15,11 @@ if TYPE_CHECKING:
 
 @asynccontextmanager
 async def stopped(components: Components, *names: str) -> AsyncIterator[None]:
-    """Stop components of the local stack, and start them again at the end; they answer when this returns."""
-    if outside := set(names) & set(components.stack.external):
-        pytest.fail(f"{', '.join(outside)} is not ours to stop: unset its address for this test")
+    """Stop components of the local stack, and start them at the end; they are ready when this returns."""
+    if external := set(names) & set(components.stack.external):
+        pytest.fail(
+            f"{', '.join(external)} is external and must not be stopped: unset its address for this test"
+        )
     for name in names:
         await asyncio.to_thread(components.stack.supervisor.stop, name)
     try:

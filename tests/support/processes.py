@@ -1,7 +1,7 @@
 """Processes that tests start. None of them outlives the test run, however that ends.
 
 As a plugin of pytest it marks the environment of the run, which every process that is started from it
-inherits, and starts a watcher: once the run has ended, `leftovers.py` ends what still carries the mark.
+inherits, and starts a watcher: once the run has ended, `leftovers.py` ends the processes that have the mark.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from deploy.local.parent import end_with_parent
 from tests.support.waiting import until
 
 ROOT = Path(__file__).resolve().parents[2]
-_ONE_ANSWER_SECONDS = 10
+_RESPONSE_SECONDS = 10
 OFFSETS = {"serve": 0, "worker": 100, "relay": 200}
 RUN_VARIABLE = "ENDCAP_TEST_RUN"
-"""Says in the environment of a process which test run it belongs to."""
+"""The variable of a process that names its test run."""
 _END_SECONDS = 20
-"""How long what is left of a run may take to end in order: as long as a stack may take to stop."""
+"""The time that processes of a run have after SIGTERM: as long as a stack may take to stop."""
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -45,7 +45,7 @@ def pytest_configure() -> None:
 
 
 def _without_files() -> list[tuple[int, int, str, int, int]]:
-    """The watcher must not keep the pipes open that somebody reads the run's output from."""
+    """Redirect the watcher's standard streams: it must not keep the run's pipes open."""
     return [(os.POSIX_SPAWN_OPEN, number, os.devnull, os.O_RDWR, 0) for number in range(3)]
 
 
@@ -56,7 +56,7 @@ def start(
     stdout: IO[bytes] | int | None = None,
     stderr: IO[bytes] | int | None = None,
 ) -> subprocess.Popen[bytes]:
-    """Start a process that is killed when this one dies; without `environment` it has that of this one."""
+    """Start a process that is killed when this one ends; without `environment` it inherits this one's."""
     variables = os.environ if environment is None else {**marked(), **environment}
     return subprocess.Popen(
         command,
@@ -69,35 +69,35 @@ def start(
 
 
 def marked() -> dict[str, str]:
-    """The least that a process is given: where programs are, and whose process it is."""
+    """Return the variables that every process needs: paths of programs, and the run's mark."""
     names = ("PATH", "JDK_JAVA_OPTIONS", RUN_VARIABLE)
     return {name: os.environ[name] for name in names if name in os.environ}
 
 
 @dataclass(frozen=True)
 class Process:
-    """A running process and where it answers."""
+    """A running process and its URL."""
 
     popen: subprocess.Popen[bytes]
     url: str
     log: Path
 
     def kill(self) -> None:
-        """Kill -9."""
+        """Send SIGKILL and wait for the end."""
         self.popen.kill()
         self.popen.wait()
 
     def wait_until(self, path: str, status: int = 200) -> None:
-        """Wait until a GET of `path` has this status."""
+        """Wait until GET `path` has this status; raise AssertionError if the process ends before that."""
 
         def answer() -> tuple[int, str]:
             if self.popen.poll() is not None:
-                raise AssertionError(f"it ended before {path} was {status}:\n{self._end_of_log()}")
+                raise AssertionError(f"the process ended before {path} was {status}:\n{self._end_of_log()}")
             try:
-                answered = httpx.get(self.url + path, timeout=_ONE_ANSWER_SECONDS)
+                response = httpx.get(self.url + path, timeout=_RESPONSE_SECONDS)
             except httpx.TransportError as error:
                 return 0, f"{error!r}; the end of its log:\n{self._end_of_log()}"
-            return answered.status_code, answered.text
+            return response.status_code, response.text
 
         until(answer, f"{path} is {status}", enough=lambda seen: seen[0] == status)
 

@@ -1,4 +1,4 @@
-"""A TCP proxy that can hang as a frozen server does: it takes connections and bytes, and answers nothing."""
+"""A TCP proxy that can hang like a frozen server: it accepts connections and data, and sends nothing."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 
 class Proxy:
-    """Passes connections on to the server of a URL, until `hang` and again after `resume`."""
+    """Passes connections on to the server of a URL, except between `hang` and `resume`."""
 
     def __init__(self, url: str) -> None:
         self._target = urlsplit(url)
@@ -33,7 +33,7 @@ class Proxy:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def url(self, url: str) -> str:
-        """The same URL, by way of this proxy."""
+        """Return the same URL with the address of this proxy."""
         assert self._server is not None
         port = self._server.sockets[0].getsockname()[1]
         parts = urlsplit(url)
@@ -41,11 +41,11 @@ class Proxy:
         return parts._replace(netloc=f"{credentials}{at}127.0.0.1:{port}").geturl()
 
     def hang(self) -> None:
-        """Pass nothing on any more, in neither direction."""
+        """Stop passing data on, in both directions."""
         self._flows.clear()
 
     def resume(self) -> None:
-        """Pass everything on, also what was held back."""
+        """Pass data on again, including what was held back."""
         self._flows.set()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -55,10 +55,10 @@ class Proxy:
         task.add_done_callback(self._tasks.discard)
         try:
             await self._flows.wait()
-            above = await asyncio.open_connection(self._target.hostname, self._target.port)
+            upstream = await asyncio.open_connection(self._target.hostname, self._target.port)
             with suppress(OSError):
-                await asyncio.gather(self._pass(reader, above[1]), self._pass(above[0], writer))
-            above[1].close()
+                await asyncio.gather(self._pass(reader, upstream[1]), self._pass(upstream[0], writer))
+            upstream[1].close()
         except asyncio.CancelledError:
             pass  # asyncio's own callback would report it as an error
         finally:

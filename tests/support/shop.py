@@ -1,4 +1,4 @@
-"""A loaded shop as a test sees it: its files, its storefront, its operators, its database."""
+"""A loaded shop for tests: its files, its storefront, its operators, its database."""
 
 from __future__ import annotations
 
@@ -29,45 +29,45 @@ class Shop:
         self.http = httpx.Client(timeout=PATIENCE, trust_env=False)
 
     def __enter__(self) -> Self:
-        """Use it."""
+        """Return the shop."""
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Close its connections."""
+        """Close the connections."""
         self.http.close()
 
     def rows(self, kind: str) -> list[dict[str, str]]:
-        """The rows of one of its files."""
+        """Return the rows of one of its files."""
         with (self.folder / f"{kind}.csv").open(newline="") as file:
             return list(csv.DictReader(file))
 
     def call(
         self, method: str, service: str, path: str, *, key: str = "admin", **options: Any
     ) -> httpx.Response:
-        """Send one request with one of the keys: ingest, read or admin."""
+        """Send a request with one of the keys: ingest, read or admin."""
         headers = {"x-api-key": self.endcap.keys[key], **options.pop("headers", {})}
         return self.http.request(method, f"{self.endcap.urls[service]}{path}", headers=headers, **options)
 
     def get(self, service: str, path: str, *, key: str = "admin", **options: Any) -> Any:
-        """GET something that must be there."""
-        answer = self.call("GET", service, path, key=key, **options)
-        assert answer.status_code == 200, f"GET {path}: {answer.status_code} {answer.text}"
-        return answer.json()
+        """Return the JSON of a GET whose status must be 200."""
+        response = self.call("GET", service, path, key=key, **options)
+        assert response.status_code == 200, f"GET {path}: {response.status_code} {response.text}"
+        return response.json()
 
     def recommended(self, user: str, *, service: str = "router", **query: Any) -> Any:
-        """The answer for a user."""
+        """Return the recommendations for a user."""
         path = f"{_RECOMMENDATIONS}/{quote(user, safe='')}"
         return self.get(service, path, key="read", params=query)
 
     def similar(self, item: str, **query: Any) -> Any:
-        """The answer for an item."""
+        """Return the items similar to an item."""
         path = f"{_RECOMMENDATIONS}/similar/{quote(item, safe='')}"
         return self.get("router", path, key="read", params=query)
 
     def by_location(self, **place: str) -> Any:
-        """The answer for a place."""
+        """Return the recommendations for a place."""
         return self.get("router", f"{_RECOMMENDATIONS}/by-location", key="read", params=place)
 
     def send(self, *events: dict[str, Any]) -> httpx.Response:
@@ -75,28 +75,28 @@ class Shop:
         return self.call("POST", "tracker", "/v1/events", key="ingest", json=list(events))
 
     def imported(self, kind: str, path: Path) -> Any:
-        """Import a file and wait until its rows are on Kafka; gives the import's account."""
+        """Import a file and wait until its rows are on Kafka; return the state of the import."""
         with path.open("rb") as file:
-            answer = self.call(
+            response = self.call(
                 "POST", "sync", "/v1/imports", data={"kind": kind}, files={"file": (path.name, file)}
             )
-        assert answer.status_code == 202, answer.text
-        address = f"/v1/imports/{answer.json()['id']}"
+        assert response.status_code == 202, response.text
+        address = f"/v1/imports/{response.json()['id']}"
 
         return until(
             lambda: self.get("sync", address),
             f"the import of {path.name} ended",
-            enough=lambda known: known["status"] == "failed" or known["relayed"],
+            enough=lambda state: state["status"] == "failed" or state["relayed"],
         )
 
     def trained(self) -> Any:
-        """Ask for a run and wait until it has ended."""
-        answer = self.call("POST", "trainer", "/v1/runs", json={"reason": "test"})
-        assert answer.status_code == 202, answer.text
-        return self.ended_run(answer.json()["id"])
+        """Start a training run and wait for its end; return the run."""
+        response = self.call("POST", "trainer", "/v1/runs", json={"reason": "test"})
+        assert response.status_code == 202, response.text
+        return self.ended_run(response.json()["id"])
 
     def ended_run(self, number: int) -> Any:
-        """Wait for a run to end."""
+        """Wait for a run to end; return it."""
         return until(
             lambda: self.get("trainer", f"/v1/runs/{number}"),
             f"run {number} ended",
@@ -104,12 +104,12 @@ class Shop:
         )
 
     def served(self, number: int) -> Any:
-        """Wait until a generation is active, in Postgres and in what the recommender answers."""
+        """Wait until a generation is active in Postgres and served by the recommender; return it."""
         user = self.buyer()
         generation = until(
             lambda: self.get("loader", f"/v1/generations/{number}"),
             f"generation {number} is active",
-            enough=lambda found: bool(found["active"]),
+            enough=lambda generation: bool(generation["active"]),
         )
         until(
             lambda: self.recommended(user, service="recommender")["generation"] == number,
@@ -118,7 +118,7 @@ class Shop:
         return generation
 
     def buyer(self, number: int = 0) -> str:
-        """One of the customers with the most order lines."""
+        """Return the id of one of the customers with the most order lines."""
         lines: dict[str, int] = {}
         for row in self.rows("orders"):
             if row["user_id"]:
@@ -126,7 +126,7 @@ class Shop:
         return sorted(lines, key=lambda user: (-lines[user], user))[number]
 
     async def query(self, sql: str, *arguments: Any) -> list[asyncpg.Record]:
-        """Ask the database as its administrator."""
+        """Return the rows of a query that the database's administrator runs."""
         connection = await asyncpg.connect(self.endcap.environment["DATABASE_URL"])
         try:
             return list(await connection.fetch(sql, *arguments))
@@ -134,19 +134,19 @@ class Shop:
             await connection.close()
 
     def redis_keys(self, identifier: str) -> list[str]:
-        """The keys in Redis that end with an id."""
+        """Return the Redis keys that end with an id."""
         with redis.Redis.from_url(self.endcap.environment["REDIS_URL"]) as client:
             keys: list[bytes] = list(client.scan_iter(match=f"*:{identifier}", count=10_000))
         return [key.decode() for key in keys]
 
     def boto3(self, service: str) -> Any:
-        """An unmodified boto3 client: only the environment of `make env`, given as arguments."""
-        known = self.endcap.environment
+        """Return an unmodified boto3 client with the variables of `make env` as arguments."""
+        environment = self.endcap.environment
         make: Callable[..., Any] = boto3.client
         return make(
             service,
-            endpoint_url=known[f"AWS_ENDPOINT_URL_{service.upper().replace('-', '_')}"],
-            region_name=known["AWS_REGION"],
-            aws_access_key_id=known["AWS_ACCESS_KEY_ID"],
-            aws_secret_access_key=known["AWS_SECRET_ACCESS_KEY"],
+            endpoint_url=environment[f"AWS_ENDPOINT_URL_{service.upper().replace('-', '_')}"],
+            region_name=environment["AWS_REGION"],
+            aws_access_key_id=environment["AWS_ACCESS_KEY_ID"],
+            aws_secret_access_key=environment["AWS_SECRET_ACCESS_KEY"],
         )

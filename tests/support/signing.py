@@ -1,4 +1,4 @@
-"""Requests signed by botocore, which signs for every AWS SDK of Python."""
+"""Requests signed by botocore, as AWS's SDKs for Python sign them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def signed(
     secret: str = SECRET,
     access_key_id: str = "ENDCEXAMPLE",
 ) -> tuple[str, str, list[tuple[bytes, bytes]]]:
-    """Path, query and raw headers of a request that botocore signed."""
+    """Return path, query and raw headers of a request that botocore signed."""
     parts = urlsplit(url)
     request = AWSRequest("POST", url, headers={"Host": parts.netloc, **(headers or {})}, data=body)
     SigV4Auth(Credentials(access_key_id, secret), service, "eu-west-1").add_auth(request)

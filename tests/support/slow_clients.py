@@ -1,4 +1,4 @@
-"""Clients that hold what a server gives them: endless headers, slow headers and bodies, idle connections."""
+"""Clients that occupy a server: endless headers, slow headers and bodies, idle connections."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from urllib.parse import urlsplit
 
 PIECE_BYTES = 64 * 1024
 PIECES = 8
-"""What a client sends at once before it goes on slowly: 512 KiB, more than the tracker's limit of a body."""
+"""The pieces sent at once before the slow part: 512 KiB, more than the tracker's limit of a body."""
 
 OPENING = 100
-"""Connections that are opened at once; a listener's backlog takes them."""
+"""Connections opened at once; they fit into the backlog of the listener."""
 
 
 @dataclass(frozen=True)
 class Target:
-    """The server, and an API key that it knows."""
+    """The server, and a valid API key."""
 
     url: str
     key: str
@@ -33,7 +33,7 @@ class Target:
 
 @dataclass
 class Outcome:
-    """What became of the connections: statuses by number, and how many the server closed."""
+    """The results of the connections: responses by status, and how many the server closed."""
 
     opened: int = 0
     closed: int = 0
@@ -45,42 +45,42 @@ Behaviour = Callable[[Target, Send], Awaitable[None]]
 
 
 async def endless_header(target: Target, send: Send) -> None:
-    """One header whose value does not end."""
+    """Send one header whose value does not end."""
     await send(target.head()[:-2] + b"\r\nx-endless: ")
     await _fast_then_slowly(send, b"a" * PIECE_BYTES, b"a")
 
 
 async def endless_url(_: Target, send: Send) -> None:
-    """A path that does not end."""
+    """Send a path that does not end."""
     await send(b"GET /")
     await _fast_then_slowly(send, b"a" * PIECE_BYTES, b"a")
 
 
 async def tiny_headers(target: Target, send: Send) -> None:
-    """Thousands of headers of a few bytes each."""
+    """Send thousands of headers of a few bytes each."""
     await send(target.head())
     await _fast_then_slowly(send, b"a: b\r\n" * (PIECE_BYTES // 6), b"a: b\r\n")
 
 
 async def slow_header(target: Target, send: Send) -> None:
-    """One byte of the headers each second."""
+    """Send one byte of the headers each second."""
     await _bytewise(send, target.head("X-Slow: " + "a" * 10_000))
 
 
 async def slow_body(target: Target, send: Send) -> None:
-    """A body of 400 kB, of which a byte comes each second."""
+    """Send a body of 400 kB, one byte each second."""
     await send(target.head("Content-Length: 400000") + b"\r\n")
     await _bytewise(send, b" " * 10_000)
 
 
 async def unknown_key(target: Target, send: Send) -> None:
-    """The same for a caller with an unknown key, after 300 kB at once."""
+    """Send 300 kB at once with an unknown key, then one byte each second."""
     await send(target.head("Content-Length: 400000", key="ek_ingest_nobody") + b"\r\n" + b" " * 300_000)
     await _bytewise(send, b" " * 10_000)
 
 
 async def endless_chunks(target: Target, send: Send) -> None:
-    """A chunked body without an end: 400 kB at once, then a byte each second."""
+    """Send a chunked body without an end: 400 kB at once, then a byte each second."""
     await send(target.head("Transfer-Encoding: chunked") + b"\r\n")
     for _ in range(25):
         await send(b"4000\r\n" + b" " * 0x4000 + b"\r\n")
@@ -90,18 +90,18 @@ async def endless_chunks(target: Target, send: Send) -> None:
 
 
 async def endless_trailers(target: Target, send: Send) -> None:
-    """A chunked body that ends, and trailers that do not."""
+    """Send a complete chunked body, and trailers that do not end."""
     await send(target.head("Transfer-Encoding: chunked") + b"\r\n2\r\n[]\r\n0\r\n")
     await _fast_then_slowly(send, b"a: b\r\n" * (PIECE_BYTES // 6), b"a: b\r\n")
 
 
 async def pipelined(_: Target, send: Send) -> None:
-    """Requests without end, whose answers nobody reads."""
+    """Send requests without end, and read no response."""
     await _fast_then_slowly(send, b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n" * 1_500, b"")
 
 
 async def idle(_: Target, send: Send) -> None:
-    """Nothing at all."""
+    """Send nothing."""
     await send(b"")
 
 
@@ -123,7 +123,7 @@ BEHAVIOURS: dict[str, Behaviour] = {
 
 
 def attack(target: Target, names: Sequence[str], connections: int, seconds: float) -> dict[str, Outcome]:
-    """Open `connections` of each behaviour for some seconds, or until the server closes them."""
+    """Open `connections` of each behaviour for `seconds`, or until the server closes them."""
     return asyncio.run(_attack(target, names, connections, seconds))
 
 
@@ -193,7 +193,7 @@ async def _bytewise(send: Send, data: bytes) -> None:
 
 
 def resident_mib(pid: int) -> float:
-    """Return the resident memory of a process in MiB."""
+    """Return the resident memory of a process in MiB; raise ProcessLookupError if it has ended."""
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
         if line.startswith("VmRSS:"):
             return int(line.split()[1]) / 1024

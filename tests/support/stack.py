@@ -1,8 +1,8 @@
-"""Kafka, Postgres, Redis and S3 for tests: real ones, each started when a test first asks for it.
+"""Kafka, Postgres, Redis and S3 for tests: real ones, each started when a test first needs it.
 
 A component comes from its address in the environment, else from the native programs of the local
-stack on free ports, else from a container where a Docker engine has its image. One that can be had
-in none of these ways fails the test. Everything ends with the test run, however that ends.
+stack on free ports, else from a container if a Docker engine has its image. A component that is
+available in none of these ways fails the test. All of them stop when the test run ends, even by a crash.
 """
 
 from __future__ import annotations
@@ -40,10 +40,11 @@ if TYPE_CHECKING:
 _REDIS_DATABASES = 16
 
 
-def given_components() -> dict[str, str]:
-    """The components whose address is in the environment.
+def external_addresses() -> dict[str, str]:
+    """Return the addresses of the components that the environment names.
 
-    A shell that has evaluated `make env` names the running stack's: its data is no test's to change.
+    A shell that has evaluated `make env` names those of the running stack. They are left out: tests must not
+    change its data.
     """
     running, _ = make_run_addresses(PROJECT / ".local", os.environ)
     return external_components(running, os.environ)
@@ -58,11 +59,11 @@ class Components:
 
     @classmethod
     def below(cls, root: Path) -> Components:
-        """Components with their data below the folder, on free ports."""
-        return cls(Stack(root, Ports.free(), given_components(), durable=False))
+        """Return components with their data in the folder, on free ports."""
+        return cls(Stack(root, Ports.free(), external_addresses(), durable=False))
 
     def start(self, *names: str) -> Stack:
-        """Start what is not running yet; gives the stack with the addresses."""
+        """Start the components that do not run yet; return the stack with their addresses."""
         native = [name for name in self.stack.components if self.stack.tools.has(name)]
         if not self.stack.is_running:
             self.stack.launch(native, ends_with_caller=True)
@@ -81,7 +82,7 @@ class Components:
         return self.stack
 
     def stop(self) -> None:
-        """End everything."""
+        """Stop all components."""
         self.stack.stop()
         containers.stop_all()
 
@@ -94,14 +95,14 @@ class Database:
     passwords: dict[str, str]
 
     def role_url(self, service: str) -> str:
-        """The address under which the service itself connects."""
+        """Return the address with the login role of a service."""
         return role_url(self.url, service, self.passwords[service])
 
     @property
     def environment(self) -> dict[str, str]:
-        """The variables that a service and its migrations read."""
+        """Return the variables that a service and its migrations read."""
         own = {f"{service.upper()}_DATABASE_URL": self.role_url(service) for service in SERVICES}
-        # A busy machine may be slow; what a request may wait has a test of its own.
+        # A busy machine may be slow; the limit of requests has a test of its own.
         return {"DATABASE_URL": self.url, **own, "DATABASE_REQUEST_SECONDS": "30"}
 
 
@@ -114,7 +115,7 @@ class PostgresServer:
 
     @contextmanager
     def database(self, *, template: str = "template1") -> Iterator[Database]:
-        """A new database, dropped at the end."""
+        """Create a database, and drop it at the end."""
         name = f"test_{uuid.uuid4().hex[:12]}"
         postgres_component.create_database(self.administrator, name, template=template)
         try:
@@ -123,7 +124,7 @@ class PostgresServer:
             postgres_component.drop_database(self.administrator, name)
 
     def named(self, database: str) -> Database:
-        """A database of the server by its name."""
+        """Return a database of the server by its name."""
         url = urlsplit(self.administrator)._replace(path=f"/{database}").geturl()
         return Database(url, self.passwords)
 
@@ -139,7 +140,7 @@ class ObjectStore:
 
     @property
     def environment(self) -> dict[str, str]:
-        """The variables that a service reads."""
+        """Return the variables that a service reads."""
         return {
             "AWS_ENDPOINT_URL_S3": self.endpoint,
             "AWS_REGION": self.region,
@@ -148,7 +149,7 @@ class ObjectStore:
         }
 
     def client(self) -> S3Client:
-        """boto3's client for it."""
+        """Return a boto3 client."""
         return boto3.client(
             "s3",
             endpoint_url=self.endpoint,
@@ -161,9 +162,9 @@ class ObjectStore:
 
 @pytest.fixture(scope="session")
 def components() -> Iterator[Components]:
-    """Whatever the tests of this run have asked for."""
+    """Yield the components, which start on demand and stop with the test run."""
     with tempfile.TemporaryDirectory(prefix="endcap-tests-", ignore_cleanup_errors=True) as folder:
-        # PostgreSQL's own user has to get in when root runs the tests.
+        # PostgreSQL's own user must be able to enter the folder when root runs the tests.
         Path(folder).chmod(0o711)
         parts = Components.below(Path(folder))
         try:
@@ -174,7 +175,7 @@ def components() -> Iterator[Components]:
 
 @pytest.fixture(scope="session")
 def kafka_settings(components: Components) -> KafkaSettings:
-    """Kafka as its administrator reaches it, with every topic of the registry made."""
+    """Return the settings of Kafka's administrator; every topic of the registry exists."""
     stack = components.start("kafka")
     stack.create_topics()
     return settings_for(stack.environment)
@@ -182,7 +183,7 @@ def kafka_settings(components: Components) -> KafkaSettings:
 
 @pytest.fixture(scope="session")
 def postgres_server(components: Components) -> PostgresServer:
-    """The Postgres server, with the login role of each service."""
+    """Return the Postgres server, with the login role of each service."""
     stack = components.start("postgres")
     external = "postgres" in stack.external
     administrator = stack.environment["DATABASE_URL"] if external else stack.postgres_admin
@@ -193,7 +194,7 @@ def postgres_server(components: Components) -> PostgresServer:
 
 @pytest.fixture(scope="session")
 def migrated_template(components: Components, postgres_server: PostgresServer) -> Iterator[str]:
-    """The name of a database to which every migration was applied; it is cloned, never used."""
+    """Yield the name of a migrated database that tests clone and never change."""
     with postgres_server.database() as database:
         environment = {**components.stack.environment, **database.environment}
         product.create_roles(environment, components.stack.preparation_log)
@@ -203,40 +204,40 @@ def migrated_template(components: Components, postgres_server: PostgresServer) -
 
 @pytest.fixture
 def database(postgres_server: PostgresServer, migrated_template: str) -> Iterator[Database]:
-    """A migrated database that belongs to one test."""
+    """Yield a migrated database that belongs to one test."""
     with postgres_server.database(template=migrated_template) as clone:
         yield clone
 
 
 @pytest.fixture(scope="module")
 def module_database(postgres_server: PostgresServer, migrated_template: str) -> Iterator[Database]:
-    """A migrated database that the tests of one module share."""
+    """Yield a migrated database that the tests of one module share."""
     with postgres_server.database(template=migrated_template) as clone:
         yield clone
 
 
 @pytest.fixture
 def empty_database(postgres_server: PostgresServer) -> Iterator[Database]:
-    """A database without any schema, for tests of migrations themselves."""
+    """Yield a database without a schema, for tests of the migrations."""
     with postgres_server.database() as fresh:
         yield fresh
 
 
 @pytest.fixture
 def postgres_url(database: Database) -> str:
-    """The administrator's address of the test's own migrated database."""
+    """Return the administrator's address of the test's own migrated database."""
     return database.url
 
 
-_redis_turn = itertools.count(1)
+_redis_numbers = itertools.count(1)
 
 
 @pytest.fixture
 def redis_url(components: Components) -> str:
-    """An empty Redis database; the sixteen of a server are used in turn."""
+    """Return the address of an empty Redis database; tests use the sixteen of a server in turn."""
     address = components.start("redis").environment["REDIS_URL"]
     if "redis" not in components.stack.external:
-        number = next(_redis_turn) % _REDIS_DATABASES
+        number = next(_redis_numbers) % _REDIS_DATABASES
         address = urlsplit(address)._replace(path=f"/{number}").geturl()
     client: Any = redis.Redis.from_url(address)
     with client:
@@ -246,37 +247,37 @@ def redis_url(components: Components) -> str:
 
 @pytest.fixture(scope="session")
 def s3(components: Components) -> ObjectStore:
-    """The S3 server; an uploaded object becomes a record on uploads-v1."""
+    """Return the S3 server; an uploaded object becomes a record on uploads-v1."""
     stack = components.start("s3")
-    known = stack.environment
+    environment = stack.environment
     return ObjectStore(
-        endpoint=known["AWS_ENDPOINT_URL_S3"],
-        region=known["AWS_REGION"],
+        endpoint=environment["AWS_ENDPOINT_URL_S3"],
+        region=environment["AWS_REGION"],
         **_root_pair(stack),
     )
 
 
 def _root_pair(stack: Stack) -> dict[str, str]:
-    """The key pair that may do everything."""
+    """Return the root key pair."""
     if "s3" in stack.external:
-        known = stack.environment
+        environment = stack.environment
         return {
-            "access_key_id": known["AWS_ACCESS_KEY_ID"],
-            "secret_access_key": known["AWS_SECRET_ACCESS_KEY"],
+            "access_key_id": environment["AWS_ACCESS_KEY_ID"],
+            "secret_access_key": environment["AWS_SECRET_ACCESS_KEY"],
         }
     return {"access_key_id": s3_component.ROOT_ACCOUNT, "secret_access_key": stack.secrets.s3_root}
 
 
 @pytest.fixture
 def bucket(s3: ObjectStore) -> Iterator[str]:
-    """A bucket that belongs to one test, removed with what is in it."""
+    """Yield a bucket that belongs to one test, and remove it with its objects."""
     with _bucket(s3.client()) as name:
         yield name
 
 
 @pytest.fixture(scope="module")
 def module_bucket(s3: ObjectStore) -> Iterator[str]:
-    """A bucket that the tests of one module share, removed with what is in it."""
+    """Yield a bucket that the tests of one module share, and remove it with its objects."""
     with _bucket(s3.client()) as name:
         yield name
 

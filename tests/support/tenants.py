@@ -1,4 +1,4 @@
-"""A tenant with its keys and its event tracker, written as the engine keeps them."""
+"""A tenant with its keys and its event tracker, stored as the engine stores them."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ SECRET_KEY = new_secret_key()
 """The ENDCAP_SECRET_KEY of processes that a test starts."""
 
 SERVICE_KEY = new_api_key("service")
-"""Their ENDCAP_SERVICE_KEY."""
+"""The ENDCAP_SERVICE_KEY of processes that a test starts."""
 
 
 @dataclass(frozen=True)
 class Tenant:
-    """A tenant, and whatever lets a caller in."""
+    """A tenant and its credentials."""
 
     name: str
     account: str
@@ -34,12 +34,12 @@ class Tenant:
     tracker_arn: str
 
     def dataset_arn(self, dataset_type: str) -> str:
-        """The ARN of a dataset of its group."""
+        """Return the ARN of a dataset of its group."""
         return f"arn:aws:personalize:eu-west-1:{self.account}:dataset/{self.name}/{dataset_type}"
 
 
 async def make_tenant(database: Database, name: str = "default", account: str = "000000000000") -> Tenant:
-    """Make a tenant with an API key of each kind, an AWS key pair and an event tracker."""
+    """Create a tenant with an API key of each kind, an AWS key pair and an event tracker."""
     access_key_id, secret = new_access_key()
     tracker = uuid.uuid4().hex[:8]
     arn = f"arn:aws:personalize:eu-west-1:{account}"

@@ -1,7 +1,7 @@
-"""Programs of other people that tests run as users do, installed when a test first asks for them.
+"""Third-party programs that tests run as users do, installed when a test first needs them.
 
-They stay below `.local/tools` for the next run, each beside the lock that it was installed from, so the
-installation of the project itself needs none of them.
+They stay in `.local/tools` for the next run, each with a hash of the lock files that it was installed from.
+The installation of the project itself needs none of them.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ import pytest
 from tests.support.processes import ROOT
 from tests.support.waiting import PATIENCE
 
-# Programs keep the path that they were installed at, so it is that of the folder itself, not of a link to it.
+# Programs contain the path that they were installed at: resolve links first.
 _TOOLS = (ROOT / ".local").resolve() / "tools"
 
 
 @pytest.fixture(scope="session")
 def aws_command() -> Path:
-    """The folder that holds the real `aws` command."""
+    """Return the folder of the real `aws` command."""
     lock = ROOT / "requirements" / "aws-cli.txt"
     uv = str(ROOT / ".local" / "bootstrap" / "bin" / "uv")
 
@@ -41,7 +41,7 @@ def aws_command() -> Path:
 
 @pytest.fixture(scope="session")
 def spark_packages() -> Path:
-    """A folder with PySpark, for the end of PYTHONPATH."""
+    """Return a folder with PySpark, to append to PYTHONPATH."""
     lock = ROOT / "requirements" / "spark.txt"
     uv = str(ROOT / ".local" / "bootstrap" / "bin" / "uv")
 
@@ -54,9 +54,9 @@ def spark_packages() -> Path:
 
 @pytest.fixture(scope="session")
 def javascript_sdk() -> Path:
-    """A folder whose node_modules hold AWS's SDK for JavaScript."""
+    """Return a folder whose node_modules contain AWS's SDK for JavaScript."""
     if shutil.which("node") is None:
-        pytest.skip("there is no node on this machine, and only users of JavaScript need it")
+        pytest.skip("this machine has no node, which only users of JavaScript need")
     source = ROOT / "tests" / "e2e" / "javascript"
 
     def install(folder: Path) -> None:
@@ -69,18 +69,18 @@ def javascript_sdk() -> Path:
 
 
 def _installed(name: str, locks: Sequence[Path], install: Callable[[Path], None]) -> Path:
-    """The folder of a tool, installed unless it was installed there from the same locks."""
+    """Return the folder of a tool, installed unless it was installed from the same lock files."""
     folder = _TOOLS / name
     stamp = folder / ".installed"
-    said = b"".join([str(folder).encode(), *(lock.read_bytes() for lock in locks)])
-    wanted = hashlib.sha256(said).hexdigest()
+    content = b"".join([str(folder).encode(), *(lock.read_bytes() for lock in locks)])
+    digest = hashlib.sha256(content).hexdigest()
     _TOOLS.mkdir(parents=True, exist_ok=True)
     with (_TOOLS / f"{name}.lock").open("w") as lock_file:
         fcntl.flock(lock_file, fcntl.LOCK_EX)
-        if not stamp.exists() or stamp.read_text() != wanted:
+        if not stamp.exists() or stamp.read_text() != digest:
             shutil.rmtree(folder, ignore_errors=True)
             install(folder)
-            stamp.write_text(wanted)
+            stamp.write_text(digest)
     return folder
 
 

@@ -51,7 +51,10 @@ async def eventually(
     enough: Callable[[Any], bool] = bool,
     every: float = 0.02,
 ) -> Any:
-    """Do what `until` does without blocking the event loop; `look` may be a coroutine function."""
+    """Wait as `until` does, without blocking the event loop; `look` may be a coroutine function.
+
+    Raise AssertionError after the limit.
+    """
     value: Any = None
     began = time.monotonic()
     try:

@@ -16,7 +16,7 @@ import orjson
 from tests.component.fuzz import names
 from tests.component.fuzz.installation import Installation
 from tests.support.fuzz import INPUTS, SEED
-from tests.support.fuzz.documents import places
+from tests.support.fuzz.documents import paths
 from tests.support.fuzz.mutations import mutated
 from tests.support.fuzz.requests import KeyPair, Request
 from tests.support.fuzz.session import Session, Tally
@@ -71,7 +71,7 @@ async def test_every_bad_request_is_refused_with_a_sentence(
 def _share(target: Target, known: Known) -> float:
     """How many inputs a target gets beside others: the more there is in its requests, the more."""
     request = target.valid(known, _NOBODY, Random(0))
-    members = len(list(places(request.document))) if request.encoding != "none" else 0
+    members = len(list(paths(request.document))) if request.encoding != "none" else 0
     return 2 + len(request.in_path) * 3 + len(request.query) + members / 4
 
 

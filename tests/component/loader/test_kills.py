@@ -16,7 +16,7 @@ from shared.events.topics import BATCHES, CACHES
 from shared.kafka import Publisher, StateTable
 from shared.settings import KafkaSettings
 from tests.component.loader.conftest import Worker
-from tests.support.batches import Batch, a_line
+from tests.support.batches import Batch, batch_line
 from tests.support.stack import ObjectStore
 from tests.support.waiting import PATIENCE, eventually
 
@@ -28,10 +28,10 @@ RECIPES = {"user-personalization": "user-1", "popularity": "all"}
 def a_batch(tenant: str, run: int) -> Batch:
     """Every list begins with the number of its run."""
     items = [f"run-{run}", *ITEMS]
-    template = a_line("user-personalization", "user-", items)
+    template = batch_line("user-personalization", "user-", items)
     lines = [template.replace(b'"user-"', b'"user-%d"' % number) for number in range(LISTS)]
     return Batch(
-        run, {"user-personalization": lines, "popularity": [a_line("popularity", "all", items)]}, tenant
+        run, {"user-personalization": lines, "popularity": [batch_line("popularity", "all", items)]}, tenant
     )
 
 

@@ -13,7 +13,7 @@ from services.loader import app
 from services.loader.settings import Settings
 from shared.settings import AuthSettings, PostgresSettings, RedisSettings
 from tests.integration.loader.conftest import Loader
-from tests.support.batches import Batch, a_line
+from tests.support.batches import Batch, batch_line
 from tests.support.stack import Database
 from tests.support.tenants import SECRET_KEY, SERVICE_KEY, Tenant, make_tenant
 
@@ -41,9 +41,9 @@ async def http(database: Database, redis_url: str) -> AsyncIterator[httpx.AsyncC
 
 
 def a_batch(run: int, lists: int = 4, *, bad: int = 0) -> Batch:
-    lines = [a_line("user-personalization", f"user-{number}", ITEMS) for number in range(lists)]
-    lines += [a_line("user-personalization", "x", [], error="unknown user")] * bad
-    return Batch(run, {"user-personalization": lines, "popularity": [a_line("popularity", "all", ITEMS)]})
+    lines = [batch_line("user-personalization", f"user-{number}", ITEMS) for number in range(lists)]
+    lines += [batch_line("user-personalization", "x", [], error="unknown user")] * bad
+    return Batch(run, {"user-personalization": lines, "popularity": [batch_line("popularity", "all", ITEMS)]})
 
 
 async def test_generations_are_listed_with_what_was_refused(

@@ -7,7 +7,7 @@ import pytest
 from shared.errors import Permanent, Transient
 from shared.events import BatchFailed
 from tests.integration.loader.conftest import Loader
-from tests.support.batches import DONE, Batch, a_line
+from tests.support.batches import COMPLETED_AT, Batch, batch_line
 
 ITEMS = [f"item-{number}" for number in range(10)]
 
@@ -109,7 +109,7 @@ async def test_a_truncated_file_is_refused(loader: Loader) -> None:
 
 async def test_lines_that_the_manifest_does_not_count_are_refused(loader: Loader) -> None:
     batch = a_batch(2)
-    batch.rows_claimed["popularity"] = 3
+    batch.stated_rows["popularity"] = 3
 
     assert "have 2 lines, but the manifest says 3" in await refused(loader, batch)
 
@@ -142,8 +142,8 @@ async def test_items_unknown_to_the_catalogue_are_refused(loader: Loader) -> Non
 
 
 async def test_a_few_bad_lines_go_to_the_rejects_and_many_refuse_the_batch(loader: Loader) -> None:
-    good = [a_line("popularity", f"city:{number}", ITEMS[:2]) for number in range(199)]
-    bad = a_line("popularity", "city:x", [], error="no such list")
+    good = [batch_line("popularity", f"city:{number}", ITEMS[:2]) for number in range(199)]
+    bad = batch_line("popularity", "city:x", [], error="no such list")
     await loader.load(Batch(1, {"popularity": [*good[:100], bad, *good[100:]]}))
 
     assert await loader.state(1) == ("loaded", None)
@@ -175,7 +175,12 @@ async def test_a_manifest_that_is_not_there_yet_is_waited_for(loader: Loader) ->
 async def test_a_failed_run_is_listed_with_its_reason(loader: Loader) -> None:
     await loader.generations.receive_failure(
         BatchFailed(
-            event_id="e", tenant="default", occurred_at=DONE, run=9, step="train", reason="no interactions"
+            event_id="e",
+            tenant="default",
+            occurred_at=COMPLETED_AT,
+            run=9,
+            step="train",
+            reason="no interactions",
         )
     )
 
@@ -183,9 +188,9 @@ async def test_a_failed_run_is_listed_with_its_reason(loader: Loader) -> None:
 
 
 async def test_windows_line_ends_blank_lines_and_a_byte_order_mark_do_no_harm(loader: Loader) -> None:
-    lines = [a_line("popularity", "all", ITEMS[:2]), a_line("popularity", "city:Bonn", ITEMS[:2])]
+    lines = [batch_line("popularity", "all", ITEMS[:2]), batch_line("popularity", "city:Bonn", ITEMS[:2])]
     batch = Batch(1, {"popularity": [b"\xef\xbb\xbf" + lines[0] + b"\r", b"\r", lines[1] + b"\r"]})
-    batch.rows_claimed["popularity"] = 2
+    batch.stated_rows["popularity"] = 2
     await loader.load(batch)
 
     assert await loader.state(1) == ("loaded", None)

@@ -77,7 +77,7 @@ def request(**members: object) -> Request:
         (response(400, b"Bad Request"), "no JSON"),
         (response(400, b'{"detail": [1]}'), "not the documented shape of an error"),
         (response(400, b'{"error": "Invalid", "detail": " "}'), "no sentence"),
-        (response(400, b'{"error": "Invalid", "detail": "asyncpg.DataError"}'), "tells of its insides"),
+        (response(400, b'{"error": "Invalid", "detail": "asyncpg.DataError"}'), "exposes internals"),
         (REFUSED.replace(b"\r\n\r\n", b"\r\nconnection: close\r\n\r\n", 1), "closes the connection"),
         (b"", "no usable answer"),
         (REFUSED + b"more", "no usable answer"),

@@ -12,7 +12,7 @@ from shared.events import CacheRefreshed, Event
 from shared.events.topics import Topic
 from shared.kafka import Publisher, Record, StateTable
 from shared.settings import KafkaSettings
-from tests.support.kafka import STATES, Broker, fresh_topic, refreshed, running
+from tests.support.kafka import COMPACTED, Broker, fresh_topic, refreshed, running
 from tests.support.lateness import lateness
 from tests.support.waiting import PATIENCE, eventually
 
@@ -33,7 +33,7 @@ def activations(table: StateTable[CacheRefreshed]) -> dict[str, int]:
 
 
 async def test_the_newest_state_of_every_key_is_there_once_it_caught_up(kafka: KafkaSettings) -> None:
-    topic = await fresh_topic(kafka, STATES, partitions=3)
+    topic = await fresh_topic(kafka, COMPACTED, partitions=3)
     events = [refreshed(f"t{n % 2_000}", n + 1) for n in range(6_000)]
     await publish(kafka, topic, events, "t7")
     table: StateTable[CacheRefreshed] = StateTable(kafka, topic)
@@ -46,7 +46,7 @@ async def test_the_newest_state_of_every_key_is_there_once_it_caught_up(kafka: K
 
 
 async def test_an_empty_topic_is_whole_at_once(kafka: KafkaSettings) -> None:
-    table: StateTable[CacheRefreshed] = StateTable(kafka, await fresh_topic(kafka, STATES))
+    table: StateTable[CacheRefreshed] = StateTable(kafka, await fresh_topic(kafka, COMPACTED))
 
     async with running(table):
         await eventually(lambda: table.caught_up)
@@ -55,7 +55,7 @@ async def test_an_empty_topic_is_whole_at_once(kafka: KafkaSettings) -> None:
 
 
 async def test_changes_are_followed_and_told(kafka: KafkaSettings) -> None:
-    topic = await fresh_topic(kafka, STATES)
+    topic = await fresh_topic(kafka, COMPACTED)
     told: list[tuple[str, int | None]] = []
     table: StateTable[CacheRefreshed] = StateTable(
         kafka, topic, lambda key, state: told.append((key, state.activation if state else None))
@@ -74,7 +74,7 @@ async def test_changes_are_followed_and_told(kafka: KafkaSettings) -> None:
 
 
 async def test_who_read_a_view_before_is_told_what_there_is(kafka: KafkaSettings) -> None:
-    topic = await fresh_topic(kafka, STATES, partitions=1)
+    topic = await fresh_topic(kafka, COMPACTED, partitions=1)
     publisher = Publisher(kafka, "tracker", [topic])
     await publish(kafka, topic, [refreshed("a", 1), refreshed("gone", 1)], "gone", "never seen")
     async with running(publisher):
@@ -89,7 +89,7 @@ async def test_who_read_a_view_before_is_told_what_there_is(kafka: KafkaSettings
 
 
 async def test_every_process_reads_the_whole_topic(kafka: KafkaSettings) -> None:
-    topic = await fresh_topic(kafka, STATES)
+    topic = await fresh_topic(kafka, COMPACTED)
     await publish(kafka, topic, [refreshed(f"t{n}", 1) for n in range(50)])
     tables: list[StateTable[CacheRefreshed]] = [StateTable(kafka, topic) for _ in range(3)]
 
@@ -100,7 +100,7 @@ async def test_every_process_reads_the_whole_topic(kafka: KafkaSettings) -> None
 
 
 async def test_an_unreadable_state_leaves_the_last_one_in_force(kafka: KafkaSettings) -> None:
-    topic = await fresh_topic(kafka, STATES, partitions=1)
+    topic = await fresh_topic(kafka, COMPACTED, partitions=1)
     await publish(kafka, topic, [refreshed("a", 1), refreshed("b", 1)])
     publisher = Publisher(kafka, "tracker", [topic])
     async with running(publisher):
@@ -115,7 +115,7 @@ async def test_an_unreadable_state_leaves_the_last_one_in_force(kafka: KafkaSett
 
 
 async def test_a_state_that_its_listener_fails_for_holds_up_no_other(kafka: KafkaSettings) -> None:
-    topic = await fresh_topic(kafka, STATES, partitions=1)
+    topic = await fresh_topic(kafka, COMPACTED, partitions=1)
     await publish(kafka, topic, [refreshed("bad", 1), refreshed("good", 1)])
     seen: list[str] = []
 
@@ -145,7 +145,7 @@ async def test_only_a_compacted_topic_can_be_a_table(kafka: KafkaSettings) -> No
 
 async def test_a_reader_that_begins_anew_forgets_what_was_deleted_meanwhile(kafka: KafkaSettings) -> None:
     """Even if the tombstone itself was compacted away: here the record never comes at all."""
-    topic = await fresh_topic(kafka, STATES)
+    topic = await fresh_topic(kafka, COMPACTED)
     await publish(kafka, topic, [refreshed("a", 1)])
     table: StateTable[CacheRefreshed] = StateTable(kafka, topic)
 
@@ -160,7 +160,7 @@ async def test_a_reader_that_begins_anew_forgets_what_was_deleted_meanwhile(kafk
 
 
 async def test_states_stay_in_force_while_the_broker_is_away_and_follow_it_again(broker: Broker) -> None:
-    topic = await fresh_topic(broker.settings, STATES)
+    topic = await fresh_topic(broker.settings, COMPACTED)
     await publish(broker.settings, topic, [refreshed("a", 1)])
     table: StateTable[CacheRefreshed] = StateTable(broker.settings, topic)
 
@@ -175,7 +175,7 @@ async def test_states_stay_in_force_while_the_broker_is_away_and_follow_it_again
 
 
 async def test_starting_without_kafka_waits_and_stopping_does_not(broker: Broker) -> None:
-    topic = await fresh_topic(broker.settings, STATES)
+    topic = await fresh_topic(broker.settings, COMPACTED)
     await broker.stop()
     try:
         table: StateTable[CacheRefreshed] = StateTable(broker.settings, topic)

@@ -30,7 +30,7 @@ from tests.support.kafka import (
     kafka_environment,
     raw_records,
     running,
-    until_letters,
+    until_dead_letters,
 )
 from tests.support.waiting import PATIENCE
 
@@ -121,7 +121,7 @@ async def buried(settings: KafkaSettings, topic: Topic, handler: Collector, coun
     reader = Consumer(settings, "tracker")
     reader.subscribe(topic, handler)
     async with running(reader):
-        await until_letters(settings, topic.dlq("tracker"), count)
+        await until_dead_letters(settings, topic.dlq("tracker"), count)
 
 
 async def test_dead_letters_are_replayed_as_they_were_and_once(kafka: KafkaSettings) -> None:

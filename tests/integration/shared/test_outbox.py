@@ -23,7 +23,7 @@ from shared.settings import KafkaSettings
 from tests.integration.shared.databases import OUTBOX, pool_on
 from tests.integration.shared.outbox_rows import append, pending, until_relayed
 from tests.support.kafka import (
-    STATES,
+    COMPACTED,
     fresh_topic,
     interaction,
     interactions,
@@ -100,7 +100,7 @@ async def test_order_per_key_is_that_of_the_transactions(kafka: KafkaSettings, p
 
 
 async def test_a_deleted_state_becomes_a_tombstone(kafka: KafkaSettings, pool: Database) -> None:
-    topic = await fresh_topic(kafka, STATES)
+    topic = await fresh_topic(kafka, COMPACTED)
     publisher = Publisher(kafka, "tracker", [topic])
     table: StateTable[CacheRefreshed] = StateTable(kafka, topic)
 

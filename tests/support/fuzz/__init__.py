@@ -1,6 +1,6 @@
 """Seeded generators of bad input: HTTP requests from OpenAPI pages and the operation table; Kafka records.
 
-`FUZZ_SEED` and `FUZZ_INPUTS` in the environment choose another sequence and another number of inputs.
+`FUZZ_SEED` and `FUZZ_INPUTS` in the environment set the seed and the number of inputs.
 
 See docs/decisions/0036-testing.
 """

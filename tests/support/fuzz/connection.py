@@ -1,4 +1,4 @@
-"""One kept connection to a server, for requests that no HTTP client would send."""
+"""A persistent connection to a server, for requests that no HTTP client would send."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.support.waiting import PATIENCE
 
 
 class ConnectionBroken(Exception):
-    """The server closed the connection before it answered, or sent what is no HTTP."""
+    """The server closed the connection before it responded, or sent invalid HTTP."""
 
 
 @dataclass
@@ -22,15 +22,15 @@ class Answer:
     headers: list[tuple[bytes, bytes]] = field(default_factory=list)
     body: bytes = b""
     closes: bool = False
-    """Whether the server says that the connection ends here."""
+    """Whether the server closes the connection after this response."""
 
     def header(self, name: bytes) -> bytes:
-        """Return the first header of this name, or nothing."""
+        """Return the first header of this name, or an empty value."""
         return next((value for known, value in self.headers if known.lower() == name), b"")
 
 
 class Connection:
-    """Sends requests one after another and reads their answers; opens itself again after `close`."""
+    """Sends requests one after another and reads the responses; reconnects after `close`."""
 
     def __init__(self, host: str, port: int) -> None:
         self._host, self._port = host, port
@@ -38,11 +38,11 @@ class Connection:
 
     @property
     def is_open(self) -> bool:
-        """Whether the next request goes over a connection that was used before."""
+        """Return whether the next request reuses a connection."""
         return self._streams is not None
 
     async def send(self, request: bytes) -> Answer:
-        """Return the answer; ConnectionBroken without one, TimeoutError when none comes in time."""
+        """Return the response; raise ConnectionBroken if there is none, TimeoutError if it is late."""
         if self._streams is None:
             self._streams = await asyncio.open_connection(self._host, self._port)
         reader, writer = self._streams
@@ -78,7 +78,7 @@ class Connection:
 
 
 class _Reading:
-    """The final response, put together from what httptools reports; interim ones (100) are skipped."""
+    """The final response, assembled from the callbacks of httptools; interim responses (100) are skipped."""
 
     def __init__(self) -> None:
         self.answer = Answer()
@@ -86,7 +86,7 @@ class _Reading:
         self.parser = httptools.HttpResponseParser(self)
 
     def on_message_begin(self) -> None:
-        """Start over: what came before was an interim response."""
+        """Discard an interim response."""
         self.answer = Answer()
 
     def on_header(self, name: bytes, value: bytes) -> None:
@@ -102,5 +102,5 @@ class _Reading:
         self.answer.body += data
 
     def on_message_complete(self) -> None:
-        """Note the end of a final response."""
+        """Set `is_complete` after a final response."""
         self.is_complete = self.answer.status >= 200

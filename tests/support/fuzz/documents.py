@@ -1,4 +1,4 @@
-"""JSON documents that may hold what `json.dumps` would never write."""
+"""JSON documents that may contain invalid JSON."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Embedded:
 
 
 def json_bytes(document: Any) -> bytes:
-    """Return the document as it goes over the wire; lone surrogates become escapes."""
+    """Return the bytes of the document; lone surrogates are escaped."""
     return json_text(document).encode("utf-8", "surrogateescape")
 
 
@@ -47,22 +47,22 @@ def json_text(document: Any) -> str:
             return json.dumps(document)
 
 
-def places(document: Any, above: Path = ()) -> Iterator[Path]:
-    """Yield the path of every value in the document, its own (the empty one) first."""
+def paths(document: Any, above: Path = ()) -> Iterator[Path]:
+    """Yield the path of every value in the document, first the empty path of the document itself."""
     yield above
     for step, value in _members(document):
-        yield from places(value, (*above, step))
+        yield from paths(value, (*above, step))
 
 
 def value_at(document: Any, path: Path) -> Any:
-    """Return the value at a path of `places`."""
+    """Return the value at a path of `paths`."""
     for step in path:
         document = document.document if step == EMBEDDED else document[step]
     return document
 
 
 def replaced(document: Any, path: Path, value: Any) -> Any:
-    """Return the document with another value at the path; what is not on the way is shared."""
+    """Return the document with another value at the path; the other parts are shared."""
     if not path:
         return value
     step, rest = path[0], path[1:]

@@ -10,7 +10,7 @@ from typing import Any
 Schema = Mapping[str, Any]
 
 OPTIONAL_SHARE = 0.5
-"""How often an optional member is in an example."""
+"""The share of examples that have an optional member."""
 
 _DEEPEST = 6
 
@@ -19,7 +19,7 @@ _DEEPEST = 6
 class Examples:
     """Makes values that a schema allows.
 
-    `known` maps the name of a member or parameter to values that are right for it, which no schema says.
+    `known` maps the name of a member or parameter to valid values that the schema does not state.
     """
 
     known: Mapping[str, Sequence[Any]]
@@ -38,7 +38,7 @@ class Examples:
             return self.random.choice(schema["enum"])
         for union in ("anyOf", "oneOf"):
             if union in schema:
-                choices = [one for one in schema[union] if one.get("type") != "null"]
+                choices = [option for option in schema[union] if option.get("type") != "null"]
                 return self.value(self.random.choice(choices), "", depth)
         return self._of_type(schema, depth)
 

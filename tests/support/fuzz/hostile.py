@@ -1,4 +1,4 @@
-"""Values that programs trip over: texts, numbers, shapes, JSON that is none."""
+"""Values that often expose bugs: texts, numbers, shapes, invalid JSON."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from tests.support.fuzz.documents import Raw
 
 LONG_TEXT = "".join(Random(3_000).choices(string.ascii_letters + string.digits, k=3_000))
-"""Longer than a page of an index holds, and no compression makes it shorter."""
+"""Longer than an entry of a Postgres index may be, and incompressible."""
 
 TEXTS: tuple[str, ...] = (
     "",
@@ -79,12 +79,12 @@ TEXTS: tuple[str, ...] = (
 )
 
 COMMON_TEXTS: tuple[str, ...] = ("\x00", "a\x00b", "\ud800", LONG_TEXT, "", "9" * 20)
-"""The texts that most programs trip over."""
+"""The texts that find most faults."""
 
 COMMON_NUMBERS: tuple[Any, ...] = (-1, 2**31, 2**63, Raw("1e400"), Raw("NaN"))
 
 BIG_TEXT = "b" * 2**20
-"""Rare, since it costs milliseconds."""
+"""Rarely used, since it costs milliseconds."""
 
 NUMBERS: tuple[Any, ...] = (
     -1,

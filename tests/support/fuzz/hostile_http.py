@@ -1,4 +1,4 @@
-"""Parts of HTTP requests that programs trip over: bodies, paths, queries, headers, credentials, framing."""
+"""Parts of HTTP requests that often expose bugs: bodies, paths, queries, headers, credentials, framing."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ SEGMENTS: tuple[str, ...] = (
     LONG_TEXT,
     "%F0%9F%92%A5" * 60,
 )
-"""Parts of a path or values of a query as they are sent, with right and wrong percent-encoding."""
+"""Parts of a path or values of a query as they are sent, with valid and invalid percent-encoding."""
 
 QUERIES: tuple[str, ...] = (
     "&",
@@ -184,4 +184,4 @@ FRAMING: tuple[bytes, ...] = (
     b": empty name\r\n",
     b" folded: a\r\n b\r\n",
 )
-"""Lines that leave it open where the request ends: a server may close the connection after its answer."""
+"""Header lines that make the end of the request ambiguous: a server may close the connection."""

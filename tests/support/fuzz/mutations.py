@@ -1,4 +1,4 @@
-"""Changes that make a valid request a bad one, in one place, or rarely in two."""
+"""Changes that make a valid request a bad one, in one place, or sometimes in two."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.support.fuzz.documents import (
     Path,
     Raw,
     json_text,
-    places,
+    paths,
     removed,
     replaced,
     value_at,
@@ -27,13 +27,13 @@ _VALID_SHARE = 0.08
 _TWO_CHANGES_SHARE = 0.15
 _BIG_SHARE = 0.004
 _COMMON_SHARE = 0.4
-"""How often a value is one of the few that find the most."""
+"""The share of values from the few that find most faults."""
 
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
 
 def mutated(request: Request, random: Random) -> Request:
-    """Return the request with a change or two; now and then without any."""
+    """Return the request with a change or two; sometimes without any."""
     if random.random() < _VALID_SHARE:
         return request
     for _ in range(2 if random.random() < _TWO_CHANGES_SHARE else 1):
@@ -61,8 +61,8 @@ def _applicable(request: Request) -> list[tuple[Change, float]]:
 
 
 def changed_document(document: Any, random: Random) -> tuple[Any, str]:
-    """Return the document with a change in one place, and what the change is."""
-    path = random.choice(list(places(document)))
+    """Return the document with a change in one place, and a description of the change."""
+    path = random.choice(list(paths(document)))
     value = value_at(document, path)
     where = ".".join(map(str, path)) or "the document"
     kinds = ["replace"] * 6 + ["wrap", "add"]
@@ -85,11 +85,11 @@ def _changed(document: Any, path: Path, value: Any, kind: str, random: Random) -
         case "many":
             return replaced(document, path, value * random.choice([11, 26, 101, 501, 2_501]))
         case "twice" | "rename":
-            return _other_name(document, path, kind, random)
+            return _renamed(document, path, kind, random)
     return replaced(document, path, hostile_value(value, random))
 
 
-def _other_name(document: Any, path: Path, kind: str, random: Random) -> Any:
+def _renamed(document: Any, path: Path, kind: str, random: Random) -> Any:
     parent = value_at(document, path[:-1])
     if not isinstance(parent, dict):
         return replaced(document, path, hostile_value("", random))
@@ -102,7 +102,7 @@ def _other_name(document: Any, path: Path, kind: str, random: Random) -> Any:
 
 
 def hostile_text(random: Random) -> str:
-    """Return a text that programs trip over."""
+    """Return a text that often exposes bugs."""
     drawn = random.random()
     if drawn < _BIG_SHARE:
         return hostile.BIG_TEXT
@@ -110,7 +110,7 @@ def hostile_text(random: Random) -> str:
 
 
 def hostile_value(instead_of: Any, random: Random) -> Any:
-    """Return any such value, mostly of the type of what it replaces."""
+    """Return a value that often exposes bugs, mostly of the type of the value that it replaces."""
     kinds: dict[str, tuple[Any, ...]] = {
         "number": hostile.NUMBERS,
         "shape": hostile.SHAPES,
@@ -129,13 +129,13 @@ def hostile_value(instead_of: Any, random: Random) -> Any:
     return hostile_text(random) if kind == "text" else random.choice(kinds[kind])
 
 
-def _said(request: Request, change: str, **parts: Any) -> Request:
+def _changed_request(request: Request, change: str, **parts: Any) -> Request:
     return replace(request, changes=(*request.changes, change), **parts)
 
 
 def _member(request: Request, random: Random) -> Request:
     document, change = changed_document(request.document, random)
-    return _said(request, change, document=document)
+    return _changed_request(request, change, document=document)
 
 
 def _raw_body(request: Request, random: Random) -> Request:
@@ -149,50 +149,52 @@ def _raw_body(request: Request, random: Random) -> Request:
     headers = request.headers
     if request.encoding in CONTENT_TYPES:
         headers = (*headers, (b"content-type", CONTENT_TYPES[request.encoding]))
-    return _said(request, "body", body=body, headers=headers)
+    return _changed_request(request, "body", body=body, headers=headers)
 
 
 def _chunks(request: Request, random: Random) -> Request:
-    return _said(request, "chunks", is_chunked=True)
+    return _changed_request(request, "chunks", is_chunked=True)
 
 
 def _content_type(request: Request, random: Random) -> Request:
     types = [header for header in hostile_http.HEADERS if header[0] == b"content-type"]
-    return _said(request, "content type", headers=(*request.headers, random.choice(types)))
+    return _changed_request(request, "content type", headers=(*request.headers, random.choice(types)))
 
 
 def _header(request: Request, random: Random) -> Request:
     header = random.choice(
         hostile_http.COMMON_HEADERS if random.random() < _COMMON_SHARE else hostile_http.HEADERS
     )
-    others = tuple(known for known in request.headers if known[0] != header[0] or random.random() < 0.3)
-    return _said(request, f"header {header[0].decode()}", headers=(*others, header))
+    headers = tuple(known for known in request.headers if known[0] != header[0] or random.random() < 0.3)
+    return _changed_request(request, f"header {header[0].decode()}", headers=(*headers, header))
 
 
 def _credential(request: Request, random: Random) -> Request:
     own = (b"x-api-key", b"authorization")
-    others = tuple(header for header in request.headers if header[0] not in own)
+    headers = tuple(header for header in request.headers if header[0] not in own)
     wrong = random.choice([None, *hostile_http.CREDENTIALS])
-    headers = others if wrong is None else (*others, wrong)
-    return _said(request, "credentials", headers=headers, signer=None)
+    headers = headers if wrong is None else (*headers, wrong)
+    return _changed_request(request, "credentials", headers=headers, signer=None)
 
 
 def _method(request: Request, random: Random) -> Request:
-    return _said(request, "method", method=random.choice(_METHODS))
+    return _changed_request(request, "method", method=random.choice(_METHODS))
 
 
 def _framing(request: Request, random: Random) -> Request:
-    return _said(request, "framing", framing=random.choice(hostile_http.FRAMING))
+    return _changed_request(request, "framing", framing=random.choice(hostile_http.FRAMING))
 
 
 def _query(request: Request, random: Random) -> Request:
-    return _said(request, "query", query=(*request.query, ("", Sent(random.choice(hostile_http.QUERIES)))))
+    return _changed_request(
+        request, "query", query=(*request.query, ("", Sent(random.choice(hostile_http.QUERIES))))
+    )
 
 
 def _in_path(request: Request, random: Random) -> Request:
     name = random.choice(list(request.in_path))
     value = _part(random)
-    return _said(request, f"path {name}", in_path={**request.in_path, name: value})
+    return _changed_request(request, f"path {name}", in_path={**request.in_path, name: value})
 
 
 def _in_query(request: Request, random: Random) -> Request:
@@ -206,7 +208,7 @@ def _in_query(request: Request, random: Random) -> Request:
             del pairs[index]
         case _:
             pairs[index] = (name, _part(random))
-    return _said(request, f"query {name}", query=tuple(pairs))
+    return _changed_request(request, f"query {name}", query=tuple(pairs))
 
 
 def _part(random: Random) -> str:

@@ -1,4 +1,4 @@
-"""Kafka records of every topic with a change or two, from the examples of the contracts."""
+"""Kafka records of every topic with one or two changes, from the examples of the contracts."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ _VALUES: tuple[bytes | None, ...] = (None, *hostile_http.BODIES)
 
 @dataclass(frozen=True)
 class FuzzedRecord:
-    """A record as it is read, and what was done to a good one."""
+    """A record, and the changes to the valid record that it was."""
 
     topic: str
     key: bytes | None
@@ -67,14 +67,14 @@ class FuzzedRecord:
     offset: int = 0
 
     def described(self) -> str:
-        """Say what it holds, for people; long parts are cut."""
+        """Return the record as text for people; long parts are cut."""
         value = repr(self.value)
         shown = value if len(value) <= 900 else f"{value[:600]} … {value[-200:]} ({len(value)} characters)"
         return f"{self.topic} [{', '.join(self.changes) or 'valid'}] {self.key!r} {self.headers!r}\n{shown}"
 
 
 def contracts() -> list[tuple[Topic, type[BaseModel]]]:
-    """Return every class of every topic."""
+    """Return every event class of every topic."""
     return [(topic, event) for topic in TOPICS for event in topic.events]
 
 
@@ -122,5 +122,5 @@ def _other_headers(
     headers: Sequence[tuple[str, bytes | None]], random: Random
 ) -> list[tuple[str, bytes | None]]:
     name, content = random.choice(_HEADERS)
-    others = [header for header in headers if header[0] != name or random.random() < 0.3]
-    return [*others, *([] if random.random() < 0.15 else [(name, content)])]
+    kept = [header for header in headers if header[0] != name or random.random() < 0.3]
+    return [*kept, *([] if random.random() < 0.15 else [(name, content)])]

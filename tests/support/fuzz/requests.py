@@ -1,4 +1,4 @@
-"""One HTTP request in its parts, and the bytes that it is on the wire."""
+"""An HTTP request in parts, and its bytes on the wire."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _SHOWN = 600
 
 
 class Sent(str):
-    """A part of a path or query exactly as it is sent: percent-encoded, rightly or wrongly."""
+    """A part of a path or query exactly as it is sent: percent-encoded, correctly or not."""
 
     __slots__ = ()
 
@@ -54,15 +54,15 @@ class Request:
     body: bytes | None = None
     signer: KeyPair | None = None
     framing: bytes = b""
-    """Header lines in place of the right Content-Length."""
+    """Header lines that replace the correct Content-Length."""
     is_chunked: bool = False
-    """Whether the body goes in chunks, without a Content-Length."""
+    """Whether the body is chunked, without a Content-Length."""
     changes: tuple[str, ...] = ()
-    """What was done to a valid request."""
+    """The changes to the valid request."""
 
     @property
     def content(self) -> bytes:
-        """The body."""
+        """Return the body."""
         if self.body is not None:
             return self.body
         match self.encoding:
@@ -77,12 +77,12 @@ class Request:
 
     @property
     def is_malformed(self) -> bool:
-        """Whether this is no HTTP at all, so that a server may refuse it in its own way and hang up."""
+        """Return whether this is not valid HTTP, so that a server may close the connection."""
         return bool(self.framing) or not self.address.isascii()
 
     @property
     def address(self) -> str:
-        """Path and query, encoded."""
+        """Return path and query, encoded."""
         path = self.path
         for name, value in self.in_path.items():
             path = path.replace(f"{{{name}}}", _quoted(value, safe="/"))
@@ -95,7 +95,7 @@ class Request:
         return f"{path}?{'&'.join(pairs)}"
 
     def wire(self, host: str) -> bytes:
-        """The bytes of the request; signed here where it has a signer."""
+        """Return the bytes of the request, signed if it has a signer."""
         content = self.content
         headers = list(self.headers)
         if self.encoding in CONTENT_TYPES and not any(name == b"content-type" for name, _ in headers):
@@ -123,7 +123,7 @@ class Request:
         return [(name.lower().encode(), str(signed.headers[name]).encode()) for name in names]
 
     def described(self) -> str:
-        """Say what is sent, for people; long parts are cut."""
+        """Return the request as text for people; long parts are cut."""
         parts = [
             f"{self.method} {_cut(self.address)}   [{self.target}; {', '.join(self.changes) or 'valid'}]"
         ]
@@ -156,16 +156,16 @@ def _cut(text: str) -> str:
 
 
 def _form(document: Any) -> bytes:
-    """The members of an object as parts of a form; the member `file` is a file."""
+    """Return the members of an object as parts of a form; the member `file` is a file."""
     members = document.items() if isinstance(document, dict) else [("kind", document)]
     parts = []
     for name, value in members:
         values = value if isinstance(value, list) and name != "mapping" else [value]
-        for one in values:
+        for part in values:
             filename = b'; filename="rows.csv"' if name == "file" else b""
             field = str(name).encode("utf-8", "replace").replace(b"\r", b"").replace(b"\n", b"")
             head = b'--frontier\r\ncontent-disposition: form-data; name="' + field + b'"' + filename
-            parts.append(head + b"\r\n\r\n" + _field(one) + b"\r\n")
+            parts.append(head + b"\r\n\r\n" + _field(part) + b"\r\n")
     return b"".join(parts) + b"--frontier--\r\n"
 
 

@@ -1,4 +1,4 @@
-"""Sends the inputs of one service over one kept connection, and judges each answer."""
+"""Sends the inputs of one service over one persistent connection, and checks each response."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from tests.support.fuzz.requests import Request
 from tests.support.fuzz.shrinking import smallest
 
 _SHAPES = ({"error", "detail"}, {"__type", "message"})
-_OF_THE_STATE = frozenset(
+_STATE_ERRORS = frozenset(
     (b"ResourceInUseException", b"ResourceAlreadyExistsException", b"LimitExceededException")
 )
-_HANGS_UP = frozenset((408, 413, 414, 431))
-"""After these a server may close the connection: the client may go on to send what nobody reads."""
-_INSIDES = re.compile(r"asyncpg|Traceback|codec can't|object has no attribute|/site-packages/|\bNoneType\b")
+_CLOSING_STATUSES = frozenset((408, 413, 414, 431))
+"""Statuses after which a server may close the connection: the client may still be sending."""
+_INTERNALS = re.compile(r"asyncpg|Traceback|codec can't|object has no attribute|/site-packages/|\bNoneType\b")
 _PROBE = b"GET /livez HTTP/1.1\r\nhost: fuzz\r\n\r\n"
 _RETRY_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
 class Fault:
-    """An input that was answered wrongly."""
+    """An input with a wrong response."""
 
     request: Request
     status: int
@@ -36,36 +36,36 @@ class Fault:
 
     @property
     def kind(self) -> tuple[str, str, str]:
-        """Faults of the same kind are reported once."""
+        """Return a key: only the first fault of each kind is reported."""
         return self.request.target, self.problem, self.detail.rpartition("\n")[2][:60]
 
 
 @dataclass
 class Tally:
-    """What came of the inputs."""
+    """The results of the inputs."""
 
     statuses: Counter[tuple[str, int]] = field(default_factory=Counter)
     faults: list[Fault] = field(default_factory=list)
     wrong: Counter[tuple[str, str, str]] = field(default_factory=Counter)
-    """How many faults there are of each kind."""
+    """The number of faults of each kind."""
 
     def is_new(self, fault: Fault) -> bool:
-        """Whether no fault of its kind is known; also counts it."""
+        """Count a fault; return whether it is the first of its kind."""
         self.wrong[fault.kind] += 1
         return self.wrong[fault.kind] == 1
 
     @property
     def inputs(self) -> int:
-        """How many there were."""
+        """Return the number of inputs."""
         return self.statuses.total()
 
     reached: set[str] = field(default_factory=set)
-    """Targets that took a request, or refused it only for the state of a resource."""
+    """Targets that accepted a request, or refused it only because of the state of a resource."""
 
 
 @dataclass
 class Session:
-    """One connection to one service. `explain` returns what its log has of an unexpected error."""
+    """One connection to one service. `explain` returns the unexpected errors in its log."""
 
     host: str
     port: int
@@ -76,10 +76,10 @@ class Session:
         self._connection = Connection(self.host, self.port)
 
     async def run(self, requests: Iterable[Request]) -> None:
-        """Send every request; what is wrong with an answer becomes a fault of the tally."""
+        """Send every request; a wrong answer adds a fault to the tally."""
         try:
             for request in requests:
-                fault = await self._judge(request)
+                fault = await self._check(request)
                 if fault is not None and self.tally.is_new(fault):
                     self.tally.faults.append(await self._reduced(fault))
         finally:
@@ -91,17 +91,17 @@ class Session:
 
         async def is_wrong(request: Request) -> bool:
             nonlocal reduced
-            found = await self._judge(request)
-            if found is None or found.problem != fault.problem:
+            candidate = await self._check(request)
+            if candidate is None or candidate.problem != fault.problem:
                 return False
-            reduced = found
+            reduced = candidate
             return True
 
         await smallest(fault.request, is_wrong)
         return reduced
 
-    async def _judge(self, request: Request) -> Fault | None:
-        """Send a request, and a probe after it on the same connection; return what is wrong."""
+    async def _check(self, request: Request) -> Fault | None:
+        """Send a request, and then a probe on the same connection; return the fault, if there is one."""
         try:
             answer = await self._answer(request)
         except ConnectionBroken as error:
@@ -114,7 +114,7 @@ class Session:
             self.tally.statuses[request.target, 0] += 1
             return None if request.is_malformed else Fault(request, 0, "no answer in time", self.explain())
         self.tally.statuses[request.target, answer.status] += 1
-        if answer.status < 300 or answer.status == 409 or answer.header(b"x-amzn-errortype") in _OF_THE_STATE:
+        if answer.status < 300 or answer.status == 409 or answer.header(b"x-amzn-errortype") in _STATE_ERRORS:
             self.tally.reached.add(request.target)
         problem = _problem(request, answer)
         if problem:
@@ -130,7 +130,7 @@ class Session:
         wire = request.wire(f"{self.host}:{self.port}")
         answer = await self._connection.send(wire)
         if answer.status == 503 and answer.header(b"retry-after"):
-            # A busy machine: clients send the same again. What is deterministic stays a 503.
+            # A busy machine: retry as clients do. A deterministic fault stays a 503.
             await asyncio.sleep(_RETRY_SECONDS)
             answer = await self._connection.send(wire)
         return answer
@@ -140,7 +140,7 @@ class Session:
             await self._connection.close()
             return (
                 None
-                if answer.status in _HANGS_UP
+                if answer.status in _CLOSING_STATUSES
                 else Fault(request, answer.status, "closes the connection", f"{answer.body[:300]!r}")
             )
         try:
@@ -171,4 +171,4 @@ def _problem_of_a_refusal(content: bytes) -> str:
     sentence = body.get("detail") or body.get("message")
     if not isinstance(sentence, str) or not sentence.strip():
         return "no sentence"
-    return "tells of its insides" if _INSIDES.search(sentence) else ""
+    return "exposes internals" if _INTERNALS.search(sentence) else ""

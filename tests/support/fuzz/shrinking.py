@@ -1,4 +1,4 @@
-"""The smallest request that is still answered wrongly."""
+"""Shrinks a request that has a wrong response."""
 
 from __future__ import annotations
 
@@ -6,34 +6,34 @@ from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
-from tests.support.fuzz.documents import EMBEDDED, Raw, places, removed, replaced, value_at
+from tests.support.fuzz.documents import EMBEDDED, Raw, paths, removed, replaced, value_at
 from tests.support.fuzz.requests import Request, Sent
 
-_MOST_TRIALS = 150
+_MAX_TRIALS = 150
 _SHORT = 8
-"""Texts of so many characters are left as they are."""
+"""Texts up to this length are not shortened."""
 
 _NEEDED = frozenset((b"x-api-key", b"x-endcap-tenant", b"authorization", b"x-amz-target"))
 
 
 async def smallest(request: Request, is_wrong: Callable[[Request], Awaitable[bool]]) -> Request:
-    """Return a request with less in it for which `is_wrong` still holds; at most 150 are tried."""
+    """Return a smaller request for which `is_wrong` still holds; at most 150 are tried."""
     trials = 0
     shorter = True
-    while shorter and trials < _MOST_TRIALS:
+    while shorter and trials < _MAX_TRIALS:
         shorter = False
         for candidate in _smaller(request):
             trials += 1
             if await is_wrong(candidate):
                 request, shorter = candidate, True
                 break
-            if trials >= _MOST_TRIALS:
+            if trials >= _MAX_TRIALS:
                 break
     return request
 
 
 def _smaller(request: Request) -> Iterator[Request]:
-    """Yield the request with one thing less each."""
+    """Yield requests that each lack one part of this one."""
     if request.body is not None:
         yield from (replace(request, body=body) for body in _halves_of_bytes(request.body))
     elif request.encoding != "none":
@@ -49,7 +49,7 @@ def _smaller(request: Request) -> Iterator[Request]:
 
 
 def _smaller_documents(document: Any) -> Iterator[Any]:
-    for path in places(document):
+    for path in paths(document):
         value = value_at(document, path)
         if path and path[-1] != EMBEDDED:
             yield removed(document, path)

@@ -1,4 +1,4 @@
-"""Every route of the OpenAPI pages, every operation of the control plane: each a source of valid requests."""
+"""Every route of the OpenAPI pages and every operation of the control plane, as sources of valid requests."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _ENCODINGS: Mapping[str, Encoding] = {
 }
 _AWS_TAG = "Amazon Personalize"
 UNDOCUMENTED_QUERY = "parameters that the page leaves out"
-"""The name under which `Known` has pairs of a query, for a route that hands them on to another service."""
+"""The key in `Known` of query parameters that a route passes on to another service."""
 
 _SIGNED_SHARE = 0.15
 _SERVICE_KEY_SHARE = 0.1
@@ -43,7 +43,7 @@ class Callers:
 
 @dataclass(frozen=True)
 class Target:
-    """A route or an operation; `known` has right values for its members and parameters."""
+    """A route or an operation; it makes valid requests."""
 
     name: str
     service: str
@@ -55,10 +55,13 @@ class Target:
     headers: tuple[Header, ...] = ()
     can_be_signed: bool = False
     is_declined: bool = False
-    """Whether it exists to say that it is not supported."""
+    """Whether it only responds that it is not supported."""
 
     def valid(self, known: Known, callers: Callers, random: Random) -> Request:
-        """Return a request that the target takes, or would if its resources were in the right state."""
+        """Return a request that the target accepts if its resources are in the right state.
+
+        `known` has valid values for its members and parameters.
+        """
         examples = Examples(known, self.definitions or {}, random)
         values: dict[str, list[tuple[str, str]]] = {"path": [], "query": []}
         for parameter in self.parameters:
@@ -100,7 +103,7 @@ class Target:
 
 
 def routes() -> Iterator[Target]:
-    """Every method and path of the OpenAPI pages, but the one path of the control plane."""
+    """Yield every method and path of the OpenAPI pages, except the control plane's."""
     for service in SERVICES:
         page = orjson.loads((ROOT / "docs" / "openapi" / f"{service}.json").read_bytes())
         definitions = page.get("components", {}).get("schemas", {})
@@ -115,7 +118,7 @@ def routes() -> Iterator[Target]:
                     method=method.upper(),
                     path=path,
                     parameters=operation.get("parameters", ()),
-                    bodies=[(_ENCODINGS[kind], one["schema"]) for kind, one in content.items()],
+                    bodies=[(_ENCODINGS[kind], body["schema"]) for kind, body in content.items()],
                     definitions=definitions,
                     can_be_signed=_AWS_TAG in operation.get("tags", ()),
                     is_declined="declined" in operation.get("summary", ""),
@@ -123,7 +126,7 @@ def routes() -> Iterator[Target]:
 
 
 def operations() -> Iterator[Target]:
-    """Every operation of the control plane."""
+    """Yield every operation of the control plane."""
     for name, row in TABLE.items():
         schema = row.request.model_json_schema()
         yield Target(
