@@ -156,8 +156,8 @@ def test_tests_on_a_stack_wait_in_one_way() -> None:
 
 def test_what_tests_start_ends_with_the_run() -> None:
     """A process is known to belong to the run by its environment, so one of its own needs the mark."""
-    without_mark = re.compile(r"env=\{(?!\s*\*\*(os\.environ|marked\(\)))")
+    without_mark = re.compile(r"env=\{(?!\s*\*\*(os\.environ|base_environment\(\)))")
     tests = [path for path in python_files("tests") if path.parts[1] in STACK_TESTS]
     found = [str(path) for path in tests if without_mark.search((ROOT / path).read_text())]
 
-    assert not found, "tests.support.processes has `marked`"
+    assert not found, "tests.support.processes has `base_environment`"

@@ -60,7 +60,7 @@ class Readers:
     def _look(self, user: str) -> None:
         began = time.monotonic()
         try:
-            answer = self.shop.recommended(user, service="recommender")
+            answer = self.shop.recommendations(user, service="recommender")
         except (httpx.TransportError, AssertionError) as error:
             self.torn.append(f"{user} was not answered: {error}")
             return

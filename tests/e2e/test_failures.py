@@ -160,7 +160,7 @@ def test_the_tracker_says_503_while_kafka_is_stopped(shop: Shop) -> None:
         began = time.monotonic()
         answer = shop.send({"user_id": "u", "event_type": "view", "item_id": "x"})
         took = time.monotonic() - began
-        still = shop.recommended(shop.buyer())
+        still = shop.recommendations(shop.buyer())
     finally:
         shop.endcap.start("kafka")
 
@@ -197,7 +197,7 @@ async def test_the_relay_dies_while_an_import_is_published(
 
     killer = threading.Thread(target=kill)
     killer.start()
-    account = shop.imported("orders", path)
+    account = shop.import_file("orders", path)
     stop.set()
     killer.join()
 
@@ -236,8 +236,8 @@ def test_trainer_and_loader_die_in_a_run_and_no_answer_mixes_generations(
             enough=lambda status: status in MOMENTS[moment],
         )
         shop.endcap.kill("loader-worker")
-        run = shop.ended_run(number)
-        shop.served(number)
+        run = shop.wait_for_run(number)
+        shop.wait_for_generation(number)
 
     assert run["status"] == "completed", run
     assert not readers.torn
@@ -268,10 +268,10 @@ def test_the_engines_worker_dies_while_it_trains(shop: Shop, kill_table: list[st
 
     until(_reached(shop, number, "train"), f"run {number} trains")
     shop.endcap.kill_and_wait("engine-worker")
-    run = shop.ended_run(number)
+    run = shop.wait_for_run(number)
 
     assert run["status"] == "completed", run
-    shop.served(number)
+    shop.wait_for_generation(number)
     kill_table.append(f"engine's worker, kill -9 ×1 while training: run {number} succeeded")
 
 
@@ -284,7 +284,7 @@ def test_redis_away_means_postgres_and_postgres_away_means_popular(shop: Shop) -
         stored = _answered_from("postgres", shop, user)
         shop.endcap.stop("postgres")
         try:
-            popular = shop.recommended(user, service="recommender")
+            popular = shop.recommendations(user, service="recommender")
         finally:
             shop.endcap.start("postgres")
     finally:
@@ -301,7 +301,7 @@ def test_redis_away_means_postgres_and_postgres_away_means_popular(shop: Shop) -
 def _answered_from(source: str, shop: Shop, user: str) -> Any:
     """The answer of a source that may be late now and then, on a busy machine."""
     return until(
-        lambda: shop.recommended(user, service="recommender"),
+        lambda: shop.recommendations(user, service="recommender"),
         f"{source} answers",
         enough=lambda answer: answer["source"] == source,
     )
@@ -326,4 +326,4 @@ def test_a_rollback_serves_the_earlier_generation_again(shop: Shop) -> None:
 
     for target in (earlier, newest):
         assert shop.call("POST", "loader", f"/v1/generations/{target}/activate").status_code == 200
-        shop.served(target)
+        shop.wait_for_generation(target)

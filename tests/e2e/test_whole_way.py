@@ -39,7 +39,7 @@ async def test_every_row_of_the_shop_arrived_once(shop: Shop) -> None:
 async def test_importing_twice_changes_nothing(shop: Shop) -> None:
     before = await shop.query("SELECT count(*) FROM sync.order_items")
 
-    account = shop.imported("orders", shop.folder / "orders.csv")
+    account = shop.import_file("orders", shop.folder / "orders.csv")
 
     assert account["rows"]["accepted"] == 0
     assert account["rows"]["duplicate"] == len(shop.rows("orders"))
@@ -49,7 +49,7 @@ async def test_importing_twice_changes_nothing(shop: Shop) -> None:
 def test_a_customer_gets_a_list_with_names_and_prices_from_redis(shop: Shop) -> None:
     # Redis may be late now and then, on a busy machine.
     answer = until(
-        lambda: shop.recommended(shop.buyer(), limit=10),
+        lambda: shop.recommendations(shop.buyer(), limit=10),
         "Redis answers",
         enough=lambda found: found["source"] == "redis",
     )
@@ -79,19 +79,19 @@ def test_similar_items_and_places_answer_too(shop: Shop) -> None:
 @pytest.mark.smoke
 def test_what_was_bought_a_moment_ago_is_gone_from_the_list(shop: Shop) -> None:
     user = shop.buyer(1)
-    first = shop.recommended(user)["recommendations"][0]["product_id"]
+    first = shop.recommendations(user)["recommendations"][0]["product_id"]
 
     answer = shop.send({"user_id": user, "event_type": "purchase", "item_id": first})
 
     assert answer.status_code == 200
     until(
-        lambda: first not in [item["product_id"] for item in shop.recommended(user)["recommendations"]],
+        lambda: first not in [item["product_id"] for item in shop.recommendations(user)["recommendations"]],
         f"{first} is gone from the list of {user}",
     )
 
 
 def test_a_stranger_gets_what_is_popular(shop: Shop) -> None:
-    answer = shop.recommended("nobody-has-ever-seen-me")
+    answer = shop.recommendations("nobody-has-ever-seen-me")
 
     assert answer["source"] == "popular"
     assert len(answer["recommendations"]) == 10
@@ -100,7 +100,7 @@ def test_a_stranger_gets_what_is_popular(shop: Shop) -> None:
 def test_unmodified_boto3_sends_events_and_gets_live_recommendations(shop: Shop) -> None:
     events, runtime = shop.boto3("personalize-events"), shop.boto3("personalize-runtime")
     user = f"visitor-{uuid.uuid4()}"
-    seen = shop.recommended(shop.buyer())["recommendations"][0]["product_id"]
+    seen = shop.recommendations(shop.buyer())["recommendations"][0]["product_id"]
 
     def ids() -> list[str]:
         answer = runtime.get_recommendations(campaignArn=CAMPAIGN, userId=user, numResults=10)
@@ -132,7 +132,7 @@ def test_the_control_plane_shows_what_the_trainer_made(shop: Shop) -> None:
 
 async def test_a_put_item_reaches_the_answers(shop: Shop) -> None:
     user = shop.buyer(2)
-    first = shop.recommended(user)["recommendations"][0]
+    first = shop.recommendations(user)["recommendations"][0]
     personalize = shop.boto3("personalize")
     items = next(
         dataset["datasetArn"]
@@ -146,7 +146,7 @@ async def test_a_put_item_reaches_the_answers(shop: Shop) -> None:
     )
 
     def price() -> float:
-        entries = shop.recommended(user)["recommendations"]
+        entries = shop.recommendations(user)["recommendations"]
         return next((e["price"] for e in entries if e["product_id"] == first["product_id"]), 0)
 
     until(lambda: price() == 987.65, "the new price is in the answers")
@@ -192,7 +192,7 @@ async def test_an_erased_user_is_gone_everywhere_with_a_receipt(shop: Shop) -> N
     session = f"visit-{uuid.uuid4()}"
     sent = shop.send({"user_id": user, "session_id": session, "event_type": "view", "item_id": "i-0001"})
     assert sent.status_code == 200
-    assert shop.recommended(user)["source"] == "redis"
+    assert shop.recommendations(user)["source"] == "redis"
     name = f"erasure-{uuid.uuid4().hex[:8]}"
     location = f"s3://endcap-uploads/default/{name}.csv"
     s3.put_object(Bucket="endcap-uploads", Key=f"default/{name}.csv", Body=f"USER_ID\n{user}\n".encode())
@@ -227,8 +227,8 @@ async def test_an_erased_user_is_gone_everywhere_with_a_receipt(shop: Shop) -> N
         assert (left["n"], others["n"] > 0) == (0, True), table
     assert shop.redis_keys(user) == []
     assert shop.redis_keys(session) == []
-    assert shop.recommended(user)["source"] == "popular"
-    assert shop.recommended(kept)["source"] != "popular"
+    assert shop.recommendations(user)["source"] == "popular"
+    assert shop.recommendations(kept)["source"] != "popular"
 
 
 def test_an_experiment_splits_and_counts(shop: Shop) -> None:

@@ -78,10 +78,10 @@ def _freshness(shop: Shop, purchases: int) -> Figure:
     milliseconds = []
     for number in range(purchases):
         user = shop.buyer(number)
-        first = shop.recommended(user)["recommendations"][0]["product_id"]
+        first = shop.recommendations(user)["recommendations"][0]["product_id"]
         shop.send({"user_id": user, "event_type": "purchase", "item_id": first})
         began = time.perf_counter()
-        while first in [item["product_id"] for item in shop.recommended(user)["recommendations"]]:
+        while first in [item["product_id"] for item in shop.recommendations(user)["recommendations"]]:
             if time.perf_counter() - began > 30:
                 raise RuntimeError(f"{first} is still recommended to {user} after 30 s")
         milliseconds.append((time.perf_counter() - began) * 1000)

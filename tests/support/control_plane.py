@@ -23,7 +23,9 @@ def caller(account: str = ACCOUNT, invocation: str | None = None, credential: st
     return Call(principal, "request", invocation, "eu-west-1")
 
 
-async def ask(dispatcher: OperationDispatcher, operation: str, call: Call | None = None, **body: Any) -> Any:
+async def perform(
+    dispatcher: OperationDispatcher, operation: str, call: Call | None = None, **body: Any
+) -> Any:
     """Return the response of an operation; raise WireError if it is refused."""
     handlers = {handled.name: handled.handle for handled in dispatcher.operations()}
     request = TABLE[operation].request.model_validate(body)

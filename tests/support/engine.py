@@ -9,7 +9,7 @@ from pathlib import Path
 
 from shared.settings import KafkaSettings
 from tests.support.kafka import kafka_environment
-from tests.support.processes import ROOT, marked
+from tests.support.processes import ROOT, base_environment
 from tests.support.stack import Database, ObjectStore
 from tests.support.tenants import SECRET_KEY, SERVICE_KEY
 from tests.support.waiting import PATIENCE
@@ -36,7 +36,7 @@ def run(*words: str, environment: dict[str, str]) -> subprocess.CompletedProcess
     return subprocess.run(
         [sys.executable, "-m", *words],
         cwd=ROOT,
-        env={**marked(), **environment},
+        env={**base_environment(), **environment},
         capture_output=True,
         text=True,
         timeout=PATIENCE,

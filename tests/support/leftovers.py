@@ -38,19 +38,19 @@ def wait_for_end(pid: int) -> None:
 
 def end(mark: str, *, seconds: float) -> None:
     """Send SIGTERM to every process with the mark, and SIGKILL to those that still run after `seconds`."""
-    for pid in marked(mark):
+    for pid in marked_processes(mark):
         _send(pid, signal.SIGTERM)
     for _ in range(int(seconds / _POLL_SECONDS)):
-        if not any(marked(mark)):
+        if not any(marked_processes(mark)):
             return
         time.sleep(_POLL_SECONDS)
-    while remaining := list(marked(mark)):
+    while remaining := list(marked_processes(mark)):
         for pid in remaining:
             _send(pid, signal.SIGKILL)
         time.sleep(_POLL_SECONDS)
 
 
-def marked(mark: str) -> Iterator[int]:
+def marked_processes(mark: str) -> Iterator[int]:
     """Yield the processes whose environment has the mark; a process that has ended has no environment."""
     variable = os.fsencode(mark)
     for entry in _PROC.glob("[0-9]*"):

@@ -57,7 +57,7 @@ def start(
     stderr: IO[bytes] | int | None = None,
 ) -> subprocess.Popen[bytes]:
     """Start a process that is killed when this one ends; without `environment` it inherits this one's."""
-    variables = os.environ if environment is None else {**marked(), **environment}
+    variables = os.environ if environment is None else {**base_environment(), **environment}
     return subprocess.Popen(
         command,
         cwd=ROOT,
@@ -68,7 +68,7 @@ def start(
     )
 
 
-def marked() -> dict[str, str]:
+def base_environment() -> dict[str, str]:
     """Return the variables that every process needs: paths of programs, and the run's mark."""
     names = ("PATH", "JDK_JAVA_OPTIONS", RUN_VARIABLE)
     return {name: os.environ[name] for name in names if name in os.environ}

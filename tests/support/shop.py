@@ -56,7 +56,7 @@ class Shop:
         assert response.status_code == 200, f"GET {path}: {response.status_code} {response.text}"
         return response.json()
 
-    def recommended(self, user: str, *, service: str = "router", **query: Any) -> Any:
+    def recommendations(self, user: str, *, service: str = "router", **query: Any) -> Any:
         """Return the recommendations for a user."""
         path = f"{_RECOMMENDATIONS}/{quote(user, safe='')}"
         return self.get(service, path, key="read", params=query)
@@ -74,7 +74,7 @@ class Shop:
         """Send events as a storefront does."""
         return self.call("POST", "tracker", "/v1/events", key="ingest", json=list(events))
 
-    def imported(self, kind: str, path: Path) -> Any:
+    def import_file(self, kind: str, path: Path) -> Any:
         """Import a file and wait until its rows are on Kafka; return the state of the import."""
         with path.open("rb") as file:
             response = self.call(
@@ -89,13 +89,13 @@ class Shop:
             enough=lambda state: state["status"] == "failed" or state["relayed"],
         )
 
-    def trained(self) -> Any:
+    def train(self) -> Any:
         """Start a training run and wait for its end; return the run."""
         response = self.call("POST", "trainer", "/v1/runs", json={"reason": "test"})
         assert response.status_code == 202, response.text
-        return self.ended_run(response.json()["id"])
+        return self.wait_for_run(response.json()["id"])
 
-    def ended_run(self, number: int) -> Any:
+    def wait_for_run(self, number: int) -> Any:
         """Wait for a run to end; return it."""
         return until(
             lambda: self.get("trainer", f"/v1/runs/{number}"),
@@ -103,7 +103,7 @@ class Shop:
             enough=lambda run: run["status"] in {"completed", "failed"},
         )
 
-    def served(self, number: int) -> Any:
+    def wait_for_generation(self, number: int) -> Any:
         """Wait until a generation is active in Postgres and served by the recommender; return it."""
         user = self.buyer()
         generation = until(
@@ -112,7 +112,7 @@ class Shop:
             enough=lambda generation: bool(generation["active"]),
         )
         until(
-            lambda: self.recommended(user, service="recommender")["generation"] == number,
+            lambda: self.recommendations(user, service="recommender")["generation"] == number,
             f"the recommender answers from generation {number}",
         )
         return generation

@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 
 from tests.component.engine.conftest import ROLE, Engine
 from tests.support.engine import run
-from tests.support.processes import ROOT, Process, marked
+from tests.support.processes import ROOT, Process, base_environment
 from tests.support.waiting import PATIENCE
 
 NAME = "bucketed"
@@ -30,7 +30,7 @@ def buckets(engine: Engine, *words: str, secret: str = "") -> None:
     done = subprocess.run(
         [sys.executable, "-m", "services.engine", "buckets", *words],
         cwd=ROOT,
-        env={**marked(), **engine.environment},
+        env={**base_environment(), **engine.environment},
         input=secret,
         capture_output=True,
         text=True,

@@ -18,7 +18,7 @@ from shared.events import Claim, UserErasureRequested
 from shared.events.topics import ERASURE_RECEIPTS, ERASURES, EXPOSURES, INTERACTIONS
 from shared.settings import KafkaSettings
 from tests.support.kafka import raw_records
-from tests.support.processes import marked
+from tests.support.processes import base_environment
 from tests.support.waiting import eventually
 
 SECRET = "a secret access key of forty characters!"
@@ -379,7 +379,7 @@ async def test_applying_a_file_again_changes_nothing(world: Any, tmp_path: Path)
         return await asyncio.to_thread(
             subprocess.run,
             [sys.executable, "-m", "services.router", "apply", str(file), "--tenant", world.tenant, *more],
-            env={**marked(), "ROUTER_DATABASE_URL": world.database.role_url("router")},
+            env={**base_environment(), "ROUTER_DATABASE_URL": world.database.role_url("router")},
             capture_output=True,
             text=True,
             check=False,

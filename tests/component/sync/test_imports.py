@@ -18,7 +18,7 @@ from shared.events import ItemPut
 from shared.events.topics import PUTS
 from shared.kafka import Publisher
 from tests.support.kafka import running
-from tests.support.processes import ROOT, Process, marked
+from tests.support.processes import ROOT, Process, base_environment
 from tests.support.tenants import SERVICE_KEY
 from tests.support.waiting import PATIENCE, eventually, until
 
@@ -252,7 +252,7 @@ def load_command(sync: Sync, *arguments: str) -> subprocess.CompletedProcess[str
         [sys.executable, "-m", "services.sync", "load", *arguments, "--tenant", sync.tenant.name],
         cwd=ROOT,
         env={
-            **marked(),
+            **base_environment(),
             "ENDCAP_SYNC_URL": sync.serve.url,
             "ENDCAP_CATALOGUE_KEY": SERVICE_KEY,
         },

@@ -26,7 +26,7 @@ from shared.events.topics import BATCHES, TRAINING_REQUESTS
 from shared.settings import KafkaSettings
 from tests.support.engine import run
 from tests.support.kafka import kafka_environment, skip_to_end
-from tests.support.processes import ROOT, Process, marked, process
+from tests.support.processes import ROOT, Process, base_environment, process
 from tests.support.stack import Components, Database, ObjectStore
 from tests.support.tenants import SECRET_KEY, SERVICE_KEY
 from tests.support.waiting import PATIENCE
@@ -121,7 +121,7 @@ def installation(
     subprocess.run(
         [sys.executable, "-m", "services.engine", "bootstrap", "--keys", str(keys)],
         cwd=ROOT,
-        env={**marked(), **environment},
+        env={**base_environment(), **environment},
         check=True,
         timeout=PATIENCE,
     )

@@ -15,7 +15,7 @@ from services.engine.settings import Settings
 from services.engine.store.objects import Objects
 from shared.aws import PageTokens, WireError
 from shared.postgres import Database
-from tests.support.control_plane import ask, caller
+from tests.support.control_plane import caller, perform
 from tests.support.deletions import end_deletions
 from tests.support.stack import ObjectStore
 
@@ -23,11 +23,11 @@ from tests.support.stack import ObjectStore
 async def test_two_attempts_at_one_call_at_the_same_time_make_one_resource(
     dispatcher: OperationDispatcher,
 ) -> None:
-    group = (await ask(dispatcher, "CreateDatasetGroup", name="shop")).dataset_group_arn
+    group = (await perform(dispatcher, "CreateDatasetGroup", name="shop")).dataset_group_arn
     call = caller(invocation=str(uuid.uuid4()))
 
     answers = await asyncio.gather(
-        *(ask(dispatcher, "CreateEventTracker", call, name="a", datasetGroupArn=group) for _ in range(5))
+        *(perform(dispatcher, "CreateEventTracker", call, name="a", datasetGroupArn=group) for _ in range(5))
     )
 
     ids = {
@@ -40,25 +40,29 @@ async def test_two_attempts_at_one_call_at_the_same_time_make_one_resource(
 async def test_a_call_that_failed_is_not_remembered(dispatcher: OperationDispatcher, store: Database) -> None:
     call = caller(invocation="one")
     with pytest.raises(WireError):
-        await ask(dispatcher, "DeleteDatasetGroup", call, datasetGroupArn=f"arn:aws:personalize:::{'x'}/y")
+        await perform(
+            dispatcher, "DeleteDatasetGroup", call, datasetGroupArn=f"arn:aws:personalize:::{'x'}/y"
+        )
 
     group = (
-        await ask(dispatcher, "CreateDatasetGroup", caller(invocation="two"), name="a")
+        await perform(dispatcher, "CreateDatasetGroup", caller(invocation="two"), name="a")
     ).dataset_group_arn
-    await ask(dispatcher, "DeleteDatasetGroup", call, datasetGroupArn=group)
+    await perform(dispatcher, "DeleteDatasetGroup", call, datasetGroupArn=group)
     await end_deletions(store)
 
     with pytest.raises(WireError, match="There is no dataset group"):
-        await ask(dispatcher, "DescribeDatasetGroup", datasetGroupArn=group)
+        await perform(dispatcher, "DescribeDatasetGroup", datasetGroupArn=group)
 
 
 async def test_accounts_see_nothing_of_each_other(dispatcher: OperationDispatcher) -> None:
-    mine = (await ask(dispatcher, "CreateDatasetGroup", name="shop")).dataset_group_arn
-    theirs = await ask(dispatcher, "CreateDatasetGroup", caller("000000000001"), name="shop")
+    mine = (await perform(dispatcher, "CreateDatasetGroup", name="shop")).dataset_group_arn
+    theirs = await perform(dispatcher, "CreateDatasetGroup", caller("000000000001"), name="shop")
 
     # The ARN's account says nothing: each account finds its own group of the name.
-    described = await ask(dispatcher, "DescribeDatasetGroup", caller("000000000001"), datasetGroupArn=mine)
-    listed = await ask(dispatcher, "ListDatasetGroups", caller("000000000001"))
+    described = await perform(
+        dispatcher, "DescribeDatasetGroup", caller("000000000001"), datasetGroupArn=mine
+    )
+    listed = await perform(dispatcher, "ListDatasetGroups", caller("000000000001"))
 
     assert described.dataset_group.dataset_group_arn == theirs.dataset_group_arn != mine
     assert [group.dataset_group_arn for group in listed.dataset_groups] == [theirs.dataset_group_arn]
@@ -66,8 +70,8 @@ async def test_accounts_see_nothing_of_each_other(dispatcher: OperationDispatche
 
 async def test_a_tenants_id_is_never_used_twice(dispatcher: OperationDispatcher, store: Database) -> None:
     for _ in range(3):
-        arn = (await ask(dispatcher, "CreateDatasetGroup", name="Again_1")).dataset_group_arn
-        await ask(dispatcher, "DeleteDatasetGroup", datasetGroupArn=arn)
+        arn = (await perform(dispatcher, "CreateDatasetGroup", name="Again_1")).dataset_group_arn
+        await perform(dispatcher, "DeleteDatasetGroup", datasetGroupArn=arn)
         await end_deletions(store)
 
     rows = await store.fetch("TABLE tenants")
@@ -78,9 +82,9 @@ async def test_a_tenants_id_is_never_used_twice(dispatcher: OperationDispatcher,
 async def test_what_changes_is_announced_in_the_same_transaction(
     dispatcher: OperationDispatcher, store: Database
 ) -> None:
-    group = (await ask(dispatcher, "CreateDatasetGroup", name="shop")).dataset_group_arn
-    tracker = await ask(dispatcher, "CreateEventTracker", name="main", datasetGroupArn=group)
-    await ask(dispatcher, "DeleteEventTracker", eventTrackerArn=tracker.event_tracker_arn)
+    group = (await perform(dispatcher, "CreateDatasetGroup", name="shop")).dataset_group_arn
+    tracker = await perform(dispatcher, "CreateEventTracker", name="main", datasetGroupArn=group)
+    await perform(dispatcher, "DeleteEventTracker", eventTrackerArn=tracker.event_tracker_arn)
 
     rows = await store.fetch("TABLE outbox")
 
@@ -95,10 +99,10 @@ async def test_what_a_deleted_group_held_is_swept_when_its_time_has_come(
     dispatcher: OperationDispatcher, store: Database, s3: ObjectStore, bucket: str
 ) -> None:
     client = s3.client()
-    group = (await ask(dispatcher, "CreateDatasetGroup", name="sweep")).dataset_group_arn
+    group = (await perform(dispatcher, "CreateDatasetGroup", name="sweep")).dataset_group_arn
     for key in ("sweep/models/a/1/meta.json", "sweep/runs/1/items.csv", "sweep-2/runs/1/items.csv"):
         client.put_object(Bucket=bucket, Key=key, Body=b"x")
-    await ask(dispatcher, "DeleteDatasetGroup", datasetGroupArn=group)
+    await perform(dispatcher, "DeleteDatasetGroup", datasetGroupArn=group)
     sweeper = GarbageCollector(store, Objects(client, bucket), Settings())
 
     await sweeper.run()
@@ -114,18 +118,18 @@ async def test_what_a_deleted_group_held_is_swept_when_its_time_has_come(
 
 async def test_limits_are_the_installations(store: Database) -> None:
     dispatcher = OperationDispatcher(store, Settings(max_pending_versions=1), PageTokens())
-    group = (await ask(dispatcher, "CreateDatasetGroup", name="shop")).dataset_group_arn
-    solution = await ask(
+    group = (await perform(dispatcher, "CreateDatasetGroup", name="shop")).dataset_group_arn
+    solution = await perform(
         dispatcher,
         "CreateSolution",
         name="a",
         datasetGroupArn=group,
         recipeArn="arn:aws:personalize:::recipe/aws-similar-items",
     )
-    await ask(dispatcher, "CreateSolutionVersion", solutionArn=solution.solution_arn)
+    await perform(dispatcher, "CreateSolutionVersion", solutionArn=solution.solution_arn)
 
     with pytest.raises(WireError, match="PENDING or IN_PROGRESS status") as caught:
-        await ask(dispatcher, "CreateSolutionVersion", solutionArn=solution.solution_arn)
+        await perform(dispatcher, "CreateSolutionVersion", solutionArn=solution.solution_arn)
 
     assert caught.value.code == "LimitExceededException"
 
@@ -133,7 +137,7 @@ async def test_limits_are_the_installations(store: Database) -> None:
 async def test_a_solution_trains_itself_when_it_is_due_and_once(
     dispatcher: OperationDispatcher, store: Database
 ) -> None:
-    group = (await ask(dispatcher, "CreateDatasetGroup", name="shop")).dataset_group_arn
+    group = (await perform(dispatcher, "CreateDatasetGroup", name="shop")).dataset_group_arn
     for name, more in {
         "weekly": {},
         "daily": {"solutionConfig": {"autoTrainingConfig": {"schedulingExpression": "rate(1 day)"}}},
@@ -141,11 +145,11 @@ async def test_a_solution_trains_itself_when_it_is_due_and_once(
         "trained": {},
     }.items():
         recipe = "arn:aws:personalize:::recipe/aws-similar-items"
-        made = await ask(
+        made = await perform(
             dispatcher, "CreateSolution", name=name, datasetGroupArn=group, recipeArn=recipe, **more
         )
     # A version that somebody makes within the hour stands in for the first automatic one.
-    await ask(dispatcher, "CreateSolutionVersion", solutionArn=made.solution_arn)
+    await perform(dispatcher, "CreateSolutionVersion", solutionArn=made.solution_arn)
     schedule = AutoTraining(store, Settings())
 
     async def begun(later: str) -> list[str]:
@@ -157,22 +161,22 @@ async def test_a_solution_trains_itself_when_it_is_due_and_once(
     assert await begun("29 minutes") == ["daily", "weekly"]
     assert await begun("25 hours") == ["daily"]
     assert await begun("6 days") == ["daily", "trained", "weekly"]
-    await ask(dispatcher, "UpdateSolution", solutionArn=made.solution_arn, performAutoTraining=False)
+    await perform(dispatcher, "UpdateSolution", solutionArn=made.solution_arn, performAutoTraining=False)
     assert await begun("8 days") == ["daily", "weekly"]
-    versions = (await ask(dispatcher, "ListSolutionVersions")).solution_versions
+    versions = (await perform(dispatcher, "ListSolutionVersions")).solution_versions
     assert [version.training_type for version in versions].count("MANUAL") == 1
 
 
 async def test_a_solution_that_cannot_be_trained_does_not_hold_up_the_others(
     dispatcher: OperationDispatcher, store: Database
 ) -> None:
-    group = (await ask(dispatcher, "CreateDatasetGroup", name="shop")).dataset_group_arn
+    group = (await perform(dispatcher, "CreateDatasetGroup", name="shop")).dataset_group_arn
     recipe = "arn:aws:personalize:::recipe/aws-similar-items"
     for name in ("first", "second"):
-        await ask(dispatcher, "CreateSolution", name=name, datasetGroupArn=group, recipeArn=recipe)
+        await perform(dispatcher, "CreateSolution", name=name, datasetGroupArn=group, recipeArn=recipe)
     await store.execute("UPDATE resources SET created_at = created_at - interval '1 hour'")
     await store.execute("UPDATE resources SET facts = '{}' WHERE name = 'first'")
 
     assert [arn.split("/")[1] for arn in await AutoTraining(store, Settings()).begin_due()] == ["second"]
-    versions = (await ask(dispatcher, "ListSolutionVersions")).solution_versions
+    versions = (await perform(dispatcher, "ListSolutionVersions")).solution_versions
     assert len(versions) == await store.fetchval("SELECT count(*) FROM jobs") == 1

@@ -14,7 +14,7 @@ from services.engine.store import cleanup, resources
 from services.engine.store.resources import Resources
 from shared.aws import PageTokens, WireError
 from shared.postgres import Database
-from tests.support.control_plane import ACCOUNT, RECIPE, ask
+from tests.support.control_plane import ACCOUNT, RECIPE, perform
 from tests.support.deletions import end_deletions
 
 FIELDS = [{"name": name, "type": "string"} for name in ("USER_ID", "ITEM_ID")]
@@ -61,17 +61,19 @@ def _slow(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 async def shop(dispatcher: OperationDispatcher, store: Database) -> dict[Type, str]:
     """One resource of each kind; those that a model is needed for are stored as a worker leaves them."""
-    group = (await ask(dispatcher, "CreateDatasetGroup", name="shop", domain="ECOMMERCE")).dataset_group_arn
+    group = (
+        await perform(dispatcher, "CreateDatasetGroup", name="shop", domain="ECOMMERCE")
+    ).dataset_group_arn
     of_group = {"datasetGroupArn": group}
     fields = [*FIELDS, {"name": "TIMESTAMP", "type": "long"}, {"name": "EVENT_TYPE", "type": "string"}]
-    schema = await ask(
+    schema = await perform(
         dispatcher,
         "CreateSchema",
         name="i",
         schema=json.dumps(SCHEMA | {"fields": fields}),
         domain="ECOMMERCE",
     )
-    dataset = await ask(
+    dataset = await perform(
         dispatcher,
         "CreateDataset",
         name="i",
@@ -79,9 +81,9 @@ async def shop(dispatcher: OperationDispatcher, store: Database) -> dict[Type, s
         datasetType="Interactions",
         **of_group,
     )
-    solution = await ask(dispatcher, "CreateSolution", name="s", recipeArn=RECIPE, **of_group)
-    tracker = await ask(dispatcher, "CreateEventTracker", name="t", **of_group)
-    kept = await ask(
+    solution = await perform(dispatcher, "CreateSolution", name="s", recipeArn=RECIPE, **of_group)
+    tracker = await perform(dispatcher, "CreateEventTracker", name="t", **of_group)
+    kept = await perform(
         dispatcher,
         "CreateFilter",
         name="f",
@@ -129,16 +131,16 @@ async def shop(dispatcher: OperationDispatcher, store: Database) -> dict[Type, s
 
 async def status(dispatcher: OperationDispatcher, kind: Deletable, arn: str) -> str:
     """Return what Describe and List both say."""
-    described = await ask(dispatcher, f"Describe{kind.word}", **{kind.member: arn})
+    described = await perform(dispatcher, f"Describe{kind.word}", **{kind.member: arn})
     [resource] = [value for _, value in described if hasattr(value, "status")]
-    listing = await ask(dispatcher, f"List{kind.word}s")
+    listing = await perform(dispatcher, f"List{kind.word}s")
     assert [each.status for each in getattr(listing, kind.listed)] == [resource.status]
     return str(resource.status)
 
 
 async def refused(dispatcher: OperationDispatcher, operation: str, **body: Any) -> WireError:
     with pytest.raises(WireError) as caught:
-        await ask(dispatcher, operation, **body)
+        await perform(dispatcher, operation, **body)
     return caught.value
 
 
@@ -156,7 +158,7 @@ async def test_every_kind_is_pending_then_in_progress_then_gone(
     parents = {Type.CAMPAIGN: KINDS[5], Type.DATASET: KINDS[7], Type.SOLUTION: KINDS[7]}
     for kind in KINDS:
         named = {kind.member: shop[kind.type]}
-        await ask(dispatcher, f"Delete{kind.word}", **named)
+        await perform(dispatcher, f"Delete{kind.word}", **named)
 
         await pass_time(store, 0)
         assert await status(dispatcher, kind, shop[kind.type]) == "DELETE PENDING"
@@ -174,7 +176,7 @@ async def test_every_kind_is_pending_then_in_progress_then_gone(
         await pass_time(store, 1.1)
         gone = await refused(dispatcher, f"Describe{kind.word}", **named)
         assert gone.code == "ResourceNotFoundException"
-        listing = await ask(dispatcher, f"List{kind.word}s")
+        listing = await perform(dispatcher, f"List{kind.word}s")
         assert getattr(listing, kind.listed) == []
         gone = await refused(dispatcher, f"Delete{kind.word}", **named)
         assert gone.code == "ResourceNotFoundException"
@@ -186,11 +188,11 @@ async def test_a_name_is_free_when_its_deletion_is_over(
     tracker = {"name": "t", "datasetGroupArn": shop[Type.DATASET_GROUP]}
     solution = {"name": "s", "recipeArn": RECIPE, "datasetGroupArn": shop[Type.DATASET_GROUP]}
     for kind in (KINDS[0], KINDS[3]):
-        await ask(dispatcher, f"Delete{kind.word}", **{kind.member: shop[kind.type]})
+        await perform(dispatcher, f"Delete{kind.word}", **{kind.member: shop[kind.type]})
     await pass_time(store, 0)
     taken = await refused(dispatcher, "CreateEventTracker", **tracker)
     await end_deletions(store)
-    await ask(dispatcher, "DeleteSolution", solutionArn=shop[Type.SOLUTION])
+    await perform(dispatcher, "DeleteSolution", solutionArn=shop[Type.SOLUTION])
     await pass_time(store, 0)
     also_taken = await refused(dispatcher, "CreateSolution", **solution)
     below = await refused(dispatcher, "CreateSolutionVersion", solutionArn=shop[Type.SOLUTION])
@@ -198,17 +200,17 @@ async def test_a_name_is_free_when_its_deletion_is_over(
 
     assert taken.code == also_taken.code == "ResourceAlreadyExistsException"
     assert below.code == "ResourceInUseException"
-    assert (await ask(dispatcher, "CreateEventTracker", **tracker)).event_tracker_arn != shop[
+    assert (await perform(dispatcher, "CreateEventTracker", **tracker)).event_tracker_arn != shop[
         Type.EVENT_TRACKER
     ]
-    assert (await ask(dispatcher, "CreateSolution", **solution)).solution_arn == shop[Type.SOLUTION]
+    assert (await perform(dispatcher, "CreateSolution", **solution)).solution_arn == shop[Type.SOLUTION]
 
 
 async def test_a_process_that_dies_holds_up_no_deletion(
     dispatcher: OperationDispatcher, store: Database, shop: dict[Type, str]
 ) -> None:
     """Nothing in memory ends a deletion: whoever looks, then or later, sees the same."""
-    await ask(dispatcher, "DeleteFilter", filterArn=shop[Type.FILTER])
+    await perform(dispatcher, "DeleteFilter", filterArn=shop[Type.FILTER])
     await pass_time(store, 0)
     another = OperationDispatcher(store, Settings(), PageTokens())
     assert await status(another, KINDS[1], shop[Type.FILTER]) == "DELETE PENDING"
@@ -228,7 +230,7 @@ async def test_other_services_see_no_deleted_resource(
     views = ("campaigns_v1", "filters_v1", "trackers_v1", "datasets_v1", "all_datasets_v1")
     before = [await store.fetchval(f"SELECT count(*) FROM {view}") for view in views]
     for kind in (KINDS[0], KINDS[1], KINDS[2], KINDS[3], KINDS[6]):
-        await ask(dispatcher, f"Delete{kind.word}", **{kind.member: shop[kind.type]})
+        await perform(dispatcher, f"Delete{kind.word}", **{kind.member: shop[kind.type]})
     after = [await store.fetchval(f"SELECT count(*) FROM {view}") for view in views]
 
     assert before == [2, 1, 1, 1, 1]

@@ -22,9 +22,9 @@ from shared.aws_server import Call
 from shared.errors import Permanent
 from shared.postgres import Database
 from shared.settings import AuthSettings
-from tests.support.control_plane import ACCOUNT, STORE_KEY_ID, ask, caller
+from tests.support.control_plane import ACCOUNT, STORE_KEY_ID, caller, perform
 from tests.support.engine import run
-from tests.support.processes import ROOT, marked
+from tests.support.processes import ROOT, base_environment
 from tests.support.stack import Database as MigratedDatabase
 from tests.support.tenants import SECRET_KEY
 from tests.support.waiting import PATIENCE
@@ -42,9 +42,11 @@ SETTINGS = Settings(auth=AuthSettings(endcap_secret_key=SecretStr(SECRET_KEY)))
 
 async def dataset(dispatcher: OperationDispatcher, name: str, call: Call) -> str:
     """The ARN of an Items dataset in a group of its own."""
-    group = (await ask(dispatcher, "CreateDatasetGroup", call, name=name)).dataset_group_arn
-    schema = (await ask(dispatcher, "CreateSchema", call, name=name, schema=json.dumps(SCHEMA))).schema_arn
-    made = await ask(
+    group = (await perform(dispatcher, "CreateDatasetGroup", call, name=name)).dataset_group_arn
+    schema = (
+        await perform(dispatcher, "CreateSchema", call, name=name, schema=json.dumps(SCHEMA))
+    ).schema_arn
+    made = await perform(
         dispatcher,
         "CreateDataset",
         call,
@@ -58,7 +60,7 @@ async def dataset(dispatcher: OperationDispatcher, name: str, call: Call) -> str
 
 async def import_(dispatcher: OperationDispatcher, call: Call, arn: str, uri: str, name: str) -> str:
     """The ARN of a new import job."""
-    made = await ask(
+    made = await perform(
         dispatcher,
         "CreateDatasetImportJob",
         call,
@@ -72,7 +74,7 @@ async def import_(dispatcher: OperationDispatcher, call: Call, arn: str, uri: st
 
 async def export(dispatcher: OperationDispatcher, call: Call, arn: str, uri: str, name: str) -> None:
     """A new export job."""
-    await ask(
+    await perform(
         dispatcher,
         "CreateDatasetExportJob",
         call,
@@ -211,11 +213,11 @@ async def test_a_tenant_that_is_gone_leaves_no_grant(
     dispatcher: OperationDispatcher, store: Database
 ) -> None:
     call = caller()
-    group = (await ask(dispatcher, "CreateDatasetGroup", call, name="shop")).dataset_group_arn
+    group = (await perform(dispatcher, "CreateDatasetGroup", call, name="shop")).dataset_group_arn
     async with store.transaction() as connection:
         await buckets.allow(connection, Holder(ACCOUNT, "shop"), Grant("lake"))
 
-    await ask(dispatcher, "DeleteDatasetGroup", call, datasetGroupArn=group)
+    await perform(dispatcher, "DeleteDatasetGroup", call, datasetGroupArn=group)
 
     async with store.transaction() as connection:
         assert await buckets.list_grants(connection) == []
@@ -225,8 +227,8 @@ async def test_metric_attributions_that_are_there_keep_their_place(
     dispatcher: OperationDispatcher, store: Database
 ) -> None:
     call = caller()
-    group = (await ask(dispatcher, "CreateDatasetGroup", call, name="shop")).dataset_group_arn
-    await ask(
+    group = (await perform(dispatcher, "CreateDatasetGroup", call, name="shop")).dataset_group_arn
+    await perform(
         dispatcher,
         "CreateMetricAttribution",
         call,
@@ -254,7 +256,7 @@ def test_an_operator_allows_lists_and_takes_back(database: MigratedDatabase, tmp
         done = subprocess.run(
             [sys.executable, "-m", "services.engine", "buckets", *words],
             cwd=ROOT,
-            env={**marked(), **environment},
+            env={**base_environment(), **environment},
             input=secret or "",
             capture_output=True,
             text=True,

@@ -12,7 +12,7 @@ from services.engine.personalize.dispatcher import OperationDispatcher
 from services.engine.settings import Settings
 from shared.aws import PageTokens, WireError
 from shared.postgres import Database
-from tests.support.control_plane import RECIPE, ask
+from tests.support.control_plane import RECIPE, perform
 
 SCHEMA = {
     "type": "record",
@@ -35,13 +35,13 @@ def dispatcher(store: Database) -> OperationDispatcher:
 
 async def refusal(dispatcher: OperationDispatcher, operation: str, **members: Any) -> str:
     with pytest.raises(WireError) as caught:
-        await ask(dispatcher, operation, **members)
+        await perform(dispatcher, operation, **members)
     assert caught.value.code == "LimitExceededException"
     return caught.value.message
 
 
 async def test_each_quota_is_kept_and_a_deletion_makes_room(dispatcher: OperationDispatcher) -> None:
-    groups = [(await ask(dispatcher, "CreateDatasetGroup", name=name)).dataset_group_arn for name in "ab"]
+    groups = [(await perform(dispatcher, "CreateDatasetGroup", name=name)).dataset_group_arn for name in "ab"]
     of_a = {"datasetGroupArn": groups[0]}
     requests = {
         "CreateSchema": {"schema": json.dumps(SCHEMA)},
@@ -54,24 +54,24 @@ async def test_each_quota_is_kept_and_a_deletion_makes_room(dispatcher: Operatio
     assert "ENGINE_MAX_DATASET_GROUPS" in message
     for operation, members in requests.items():
         for name in "ab":
-            await ask(dispatcher, operation, name=name, **members)
+            await perform(dispatcher, operation, name=name, **members)
         await refusal(dispatcher, operation, name="c", **members)
 
     # Another group has its own room; the account's schemas get room when one goes.
     filter_of_another_group = requests["CreateFilter"] | {"datasetGroupArn": groups[1]}
-    await ask(dispatcher, "CreateFilter", name="c", **filter_of_another_group)
-    listed = await ask(dispatcher, "ListSchemas")
-    await ask(dispatcher, "DeleteSchema", schemaArn=listed.schemas[0].schema_arn)
-    await ask(dispatcher, "CreateSchema", name="c", **requests["CreateSchema"])
+    await perform(dispatcher, "CreateFilter", name="c", **filter_of_another_group)
+    listed = await perform(dispatcher, "ListSchemas")
+    await perform(dispatcher, "DeleteSchema", schemaArn=listed.schemas[0].schema_arn)
+    await perform(dispatcher, "CreateSchema", name="c", **requests["CreateSchema"])
 
 
 async def test_calls_at_the_same_moment_do_not_pass_the_quota_together(
     dispatcher: OperationDispatcher,
 ) -> None:
-    calls = [ask(dispatcher, "CreateSchema", name=f"s{n}", schema=json.dumps(SCHEMA)) for n in range(8)]
+    calls = [perform(dispatcher, "CreateSchema", name=f"s{n}", schema=json.dumps(SCHEMA)) for n in range(8)]
 
     outcomes = await asyncio.gather(*calls, return_exceptions=True)
 
     refused = [outcome for outcome in outcomes if isinstance(outcome, WireError)]
     assert [outcome.code for outcome in refused] == ["LimitExceededException"] * 6
-    assert len((await ask(dispatcher, "ListSchemas")).schemas) == 2
+    assert len((await perform(dispatcher, "ListSchemas")).schemas) == 2

@@ -15,7 +15,7 @@ from services.engine.settings import Settings
 from services.engine.store import resources
 from shared.aws import WireError
 from shared.postgres import Database
-from tests.support.control_plane import RECIPE, ask
+from tests.support.control_plane import RECIPE, perform
 from tests.support.deletions import end_deletions
 
 USE_CASE = "arn:aws:personalize:::recipe/aws-ecomm-recommended-for-you"
@@ -24,18 +24,20 @@ COLUMNS = {"trainingDataConfig": {"excludedDatasetColumns": {"ITEMS": ["PRICE"]}
 
 @pytest.fixture
 async def group(dispatcher: OperationDispatcher) -> str:
-    made = await ask(dispatcher, "CreateDatasetGroup", name="shop", domain="ECOMMERCE")
+    made = await perform(dispatcher, "CreateDatasetGroup", name="shop", domain="ECOMMERCE")
     return str(made.dataset_group_arn)
 
 
 @pytest.fixture
 async def recommender(dispatcher: OperationDispatcher, group: str) -> str:
-    made = await ask(dispatcher, "CreateRecommender", name="you", datasetGroupArn=group, recipeArn=USE_CASE)
+    made = await perform(
+        dispatcher, "CreateRecommender", name="you", datasetGroupArn=group, recipeArn=USE_CASE
+    )
     return str(made.recommender_arn)
 
 
 async def described(dispatcher: OperationDispatcher, arn: str) -> Any:
-    return (await ask(dispatcher, "DescribeRecommender", recommenderArn=arn)).recommender
+    return (await perform(dispatcher, "DescribeRecommender", recommenderArn=arn)).recommender
 
 
 async def trainings(store: Database) -> list[Resource]:
@@ -78,7 +80,7 @@ async def served(store: Database) -> list[tuple[str, str, str]]:
 
 async def refused(dispatcher: OperationDispatcher, operation: str, **arguments: Any) -> str:
     with pytest.raises(WireError) as caught:
-        await ask(dispatcher, operation, **arguments)
+        await perform(dispatcher, operation, **arguments)
     return str(caught.value.code)
 
 
@@ -103,10 +105,10 @@ async def test_a_recommender_fails_with_its_first_training_alone(
     await fail(store, "There is nothing to train on.")
     failed = await described(dispatcher, recommender)
     assert (failed.status, failed.failure_reason) == ("CREATE FAILED", "There is nothing to train on.")
-    await ask(dispatcher, "DeleteRecommender", recommenderArn=recommender)
+    await perform(dispatcher, "DeleteRecommender", recommenderArn=recommender)
     await end_deletions(store)
 
-    recreated = await ask(
+    recreated = await perform(
         dispatcher, "CreateRecommender", name="you", datasetGroupArn=group, recipeArn=USE_CASE
     )
     await train(store, "one")
@@ -129,9 +131,9 @@ async def test_a_recommender_trains_weekly_and_not_while_it_is_stopped(
         return len(await schedule.begin_due())
 
     assert await begun("6 days") == 0
-    await ask(dispatcher, "StopRecommender", recommenderArn=recommender)
+    await perform(dispatcher, "StopRecommender", recommenderArn=recommender)
     assert await begun("2 days") == 0
-    await ask(dispatcher, "StartRecommender", recommenderArn=recommender)
+    await perform(dispatcher, "StartRecommender", recommenderArn=recommender)
     assert await begun("0 days") == 1
     await train(store, "two")
     assert await served(store) == [("recommender/you", "ACTIVE", digest("two"))]
@@ -145,7 +147,7 @@ async def test_other_columns_come_with_the_next_model_and_other_settings_at_once
     await train(store, "one")
     exploring = {"itemExplorationConfig": {"explorationWeight": "0.1"}}
 
-    await ask(dispatcher, "UpdateRecommender", recommenderArn=recommender, recommenderConfig=exploring)
+    await perform(dispatcher, "UpdateRecommender", recommenderArn=recommender, recommenderConfig=exploring)
     update = {"recommenderArn": recommender, "recommenderConfig": exploring}
     assert await refused(dispatcher, "UpdateRecommender", **update) == "InvalidInputException"
     update["recommenderConfig"] = {}
@@ -154,7 +156,7 @@ async def test_other_columns_come_with_the_next_model_and_other_settings_at_once
     assert at_once.recommender_config.item_exploration_config == {"explorationWeight": "0.1"}
     assert at_once.latest_recommender_update.status == "ACTIVE"
 
-    await ask(dispatcher, "UpdateRecommender", recommenderArn=recommender, recommenderConfig=COLUMNS)
+    await perform(dispatcher, "UpdateRecommender", recommenderArn=recommender, recommenderConfig=COLUMNS)
     waiting = await described(dispatcher, recommender)
     assert (waiting.status, waiting.latest_recommender_update.status) == ("ACTIVE", "CREATE PENDING")
     assert waiting.recommender_config.training_data_config is None
@@ -173,30 +175,30 @@ async def test_an_update_that_can_not_be_trained_leaves_the_model_that_serves(
     dispatcher: OperationDispatcher, store: Database, recommender: str
 ) -> None:
     await train(store, "one")
-    await ask(dispatcher, "UpdateRecommender", recommenderArn=recommender, recommenderConfig=COLUMNS)
+    await perform(dispatcher, "UpdateRecommender", recommenderArn=recommender, recommenderConfig=COLUMNS)
     await fail(store, "It did not work.")
 
     after = await described(dispatcher, recommender)
 
     assert (after.status, after.latest_recommender_update.status) == ("ACTIVE", "CREATE FAILED")
     assert after.latest_recommender_update.failure_reason == "It did not work."
-    await ask(dispatcher, "UpdateRecommender", recommenderArn=recommender, recommenderConfig=COLUMNS)
+    await perform(dispatcher, "UpdateRecommender", recommenderArn=recommender, recommenderConfig=COLUMNS)
 
 
 async def test_stopping_starting_and_deleting_are_announced(
     dispatcher: OperationDispatcher, store: Database, recommender: str
 ) -> None:
     await train(store, "one")
-    await ask(dispatcher, "StopRecommender", recommenderArn=recommender)
+    await perform(dispatcher, "StopRecommender", recommenderArn=recommender)
     assert (
         await refused(dispatcher, "StopRecommender", recommenderArn=recommender) == "ResourceInUseException"
     )
     assert (await described(dispatcher, recommender)).status == "INACTIVE"
-    await ask(dispatcher, "StartRecommender", recommenderArn=recommender)
+    await perform(dispatcher, "StartRecommender", recommenderArn=recommender)
     assert (
         await refused(dispatcher, "StartRecommender", recommenderArn=recommender) == "ResourceInUseException"
     )
-    await ask(dispatcher, "DeleteRecommender", recommenderArn=recommender)
+    await perform(dispatcher, "DeleteRecommender", recommenderArn=recommender)
     await end_deletions(store)
 
     rows = await store.fetch("SELECT aggregateid, type, payload ->> 'status' AS status FROM outbox")
@@ -224,7 +226,7 @@ async def test_one_that_is_being_made_can_not_be_changed(
 async def test_recommenders_are_for_use_cases_of_the_groups_domain(
     dispatcher: OperationDispatcher, group: str
 ) -> None:
-    plain = (await ask(dispatcher, "CreateDatasetGroup", name="plain")).dataset_group_arn
+    plain = (await perform(dispatcher, "CreateDatasetGroup", name="plain")).dataset_group_arn
     films = USE_CASE.replace("aws-ecomm-recommended-for-you", "aws-vod-top-picks")
 
     for group_arn, recipe in ((plain, USE_CASE), (group, RECIPE), (group, films)):
@@ -238,7 +240,7 @@ async def test_a_group_with_a_recommender_is_in_use(
     dispatcher: OperationDispatcher, group: str, recommender: str
 ) -> None:
     assert await refused(dispatcher, "DeleteDatasetGroup", datasetGroupArn=group) == "ResourceInUseException"
-    listed = await ask(dispatcher, "ListRecommenders", datasetGroupArn=group)
+    listed = await perform(dispatcher, "ListRecommenders", datasetGroupArn=group)
     assert [each.recommender_arn for each in listed.recommenders] == [recommender]
     # Its training is not for anybody to see.
     training = recommender + "/12345678"

@@ -18,7 +18,7 @@ from services.engine.store import resources
 from shared.aws import WireError
 from shared.postgres import Database
 from shared.settings import PostgresSettings
-from tests.support.control_plane import RECIPE, ask
+from tests.support.control_plane import RECIPE, perform
 from tests.support.deletions import end_deletions
 from tests.support.stack import Database as MigratedDatabase
 
@@ -30,8 +30,8 @@ async def test_several_schedules_at_once_begin_one_training_of_a_solution(
     dispatcher: OperationDispatcher, store: Database, database: MigratedDatabase
 ) -> None:
     """Among many solutions a look takes so long that another schedule's transaction ends within it."""
-    group = (await ask(dispatcher, "CreateDatasetGroup", name="shop")).dataset_group_arn
-    await ask(dispatcher, "CreateSolution", name="first", datasetGroupArn=group, recipeArn=RECIPE)
+    group = (await perform(dispatcher, "CreateDatasetGroup", name="shop")).dataset_group_arn
+    await perform(dispatcher, "CreateSolution", name="first", datasetGroupArn=group, recipeArn=RECIPE)
     await store.execute(
         "INSERT INTO resources (account, tenant, type, path, parent, arn, name, status, document, facts) "
         "SELECT account, tenant, type, path || n, parent, arn || n, name || n, status, document, facts "
@@ -60,8 +60,8 @@ async def test_several_schedules_at_once_begin_one_training_of_a_solution(
 
 @pytest.fixture
 async def solution(dispatcher: OperationDispatcher) -> str:
-    group = (await ask(dispatcher, "CreateDatasetGroup", name="shop")).dataset_group_arn
-    made = await ask(
+    group = (await perform(dispatcher, "CreateDatasetGroup", name="shop")).dataset_group_arn
+    made = await perform(
         dispatcher,
         "CreateSolution",
         name="alike",
@@ -80,7 +80,7 @@ def digest(name: str) -> str:
 
 async def version_of(dispatcher: OperationDispatcher, store: Database, solution: str, sha256: str) -> str:
     """A version as a worker leaves it."""
-    made = await ask(dispatcher, "CreateSolutionVersion", solutionArn=solution)
+    made = await perform(dispatcher, "CreateSolutionVersion", solutionArn=solution)
     arn = str(made.solution_version_arn)
     version = await stored(store, arn)
     facts = {
@@ -129,7 +129,7 @@ async def test_new_items_renew_the_newest_model_in_its_place(
     old = await version_of(dispatcher, store, solution, "old")
     new = await version_of(dispatcher, store, solution, "new")
     for name, version in (("pinned", old), ("served", new)):
-        await ask(dispatcher, "CreateCampaign", name=name, solutionVersionArn=version)
+        await perform(dispatcher, "CreateCampaign", name=name, solutionVersionArn=version)
     schedule = AutoTraining(store, Settings())
 
     async def begun(minutes: int) -> list[str]:
@@ -150,9 +150,9 @@ async def test_new_items_renew_the_newest_model_in_its_place(
     served = await store.fetch("SELECT name, model_sha256 FROM campaigns_v1 ORDER BY name")
     assert [tuple(row) for row in served] == [("pinned", digest("old")), ("served", digest("renewed"))]
     assert await store.fetchval("SELECT prefix FROM garbage") == folder
-    metrics = await ask(dispatcher, "GetSolutionMetrics", solutionVersionArn=new)
+    metrics = await perform(dispatcher, "GetSolutionMetrics", solutionVersionArn=new)
     assert metrics.metrics == {"coverage": 0.5}
-    listed = await ask(dispatcher, "ListSolutionVersions", solutionArn=solution)
+    listed = await perform(dispatcher, "ListSolutionVersions", solutionArn=solution)
     assert [each.solution_version_arn for each in listed.solution_versions] == [new, old]
 
     await put_item(database)
@@ -161,10 +161,10 @@ async def test_new_items_renew_the_newest_model_in_its_place(
     await put_item(database)
     assert await begun(0) == [], "half an hour has not passed"
     assert len(await begun(31)) == 1
-    await ask(dispatcher, "DeleteCampaign", campaignArn=served_arn(solution, "pinned"))
-    await ask(dispatcher, "DeleteCampaign", campaignArn=served_arn(solution, "served"))
+    await perform(dispatcher, "DeleteCampaign", campaignArn=served_arn(solution, "pinned"))
+    await perform(dispatcher, "DeleteCampaign", campaignArn=served_arn(solution, "served"))
     await end_deletions(store)
-    await ask(dispatcher, "DeleteSolution", solutionArn=solution)
+    await perform(dispatcher, "DeleteSolution", solutionArn=solution)
     assert await store.fetchval("SELECT count(*) FROM resources WHERE type = 'model-renewal'") == 0
 
 
@@ -196,13 +196,13 @@ async def test_a_renewal_that_fails_leaves_the_model(
 async def test_incremental_updates_are_for_the_recipe_that_has_them(
     dispatcher: OperationDispatcher, operation: str
 ) -> None:
-    group = (await ask(dispatcher, "CreateDatasetGroup", name="shop")).dataset_group_arn
+    group = (await perform(dispatcher, "CreateDatasetGroup", name="shop")).dataset_group_arn
     plain: dict[str, Any] = {"name": "plain", "datasetGroupArn": group, "recipeArn": RECIPE}
     if operation == "UpdateSolution":
-        plain = {"solutionArn": (await ask(dispatcher, "CreateSolution", **plain)).solution_arn}
+        plain = {"solutionArn": (await perform(dispatcher, "CreateSolution", **plain)).solution_arn}
 
     with pytest.raises(WireError, match="only by aws-semantic-similarity") as caught:
-        await ask(dispatcher, operation, **plain, performIncrementalUpdate=True)
+        await perform(dispatcher, operation, **plain, performIncrementalUpdate=True)
 
     assert caught.value.code == "InvalidInputException"
-    await ask(dispatcher, operation, **plain, performIncrementalUpdate=False)
+    await perform(dispatcher, operation, **plain, performIncrementalUpdate=False)

@@ -11,7 +11,7 @@ from services.engine.personalize.dispatcher import OperationDispatcher
 from shared.auth import Principal
 from shared.aws import WireError
 from shared.aws_server import Call
-from tests.support.control_plane import ask, caller
+from tests.support.control_plane import caller, perform
 
 SCHEMA = json.dumps(
     {
@@ -30,23 +30,23 @@ def administrator(tenant: str) -> Call:
 
 async def schema(dispatcher: OperationDispatcher, call: Call, name: str) -> str:
     """The ARN of a new schema."""
-    return str((await ask(dispatcher, "CreateSchema", call, name=name, schema=SCHEMA)).schema_arn)
+    return str((await perform(dispatcher, "CreateSchema", call, name=name, schema=SCHEMA)).schema_arn)
 
 
 async def refused(dispatcher: OperationDispatcher, call: Call, arn: str) -> str:
     """The code with which a deletion is refused."""
     with pytest.raises(WireError) as error:
-        await ask(dispatcher, "DeleteSchema", call, schemaArn=arn)
+        await perform(dispatcher, "DeleteSchema", call, schemaArn=arn)
     return error.value.code
 
 
 async def exists(dispatcher: OperationDispatcher, arn: str) -> Any:
-    return await ask(dispatcher, "DescribeSchema", schemaArn=arn)
+    return await perform(dispatcher, "DescribeSchema", schemaArn=arn)
 
 
 async def test_a_tenants_key_deletes_its_own_schemas_alone(dispatcher: OperationDispatcher) -> None:
     for name in ("shop", "mall"):
-        await ask(dispatcher, "CreateDatasetGroup", name=name)
+        await perform(dispatcher, "CreateDatasetGroup", name=name)
     shop, mall = administrator("shop"), administrator("mall")
     of_account = await schema(dispatcher, caller(), "of-account")
     of_mall = await schema(dispatcher, mall, "of-mall")
@@ -54,19 +54,19 @@ async def test_a_tenants_key_deletes_its_own_schemas_alone(dispatcher: Operation
     for arn in (of_account, of_mall):
         assert await refused(dispatcher, shop, arn) == "ResourceInUseException"
         assert await exists(dispatcher, arn)
-    await ask(dispatcher, "DeleteSchema", mall, schemaArn=of_mall)
-    await ask(dispatcher, "DeleteSchema", caller(), schemaArn=of_account)
+    await perform(dispatcher, "DeleteSchema", mall, schemaArn=of_mall)
+    await perform(dispatcher, "DeleteSchema", caller(), schemaArn=of_account)
 
 
 async def test_a_schema_that_another_tenant_uses_stays(dispatcher: OperationDispatcher) -> None:
     groups = {}
     for name in ("shop", "mall"):
-        made = await ask(dispatcher, "CreateDatasetGroup", name=name)
+        made = await perform(dispatcher, "CreateDatasetGroup", name=name)
         groups[name] = made.dataset_group_arn
     arn = await schema(dispatcher, administrator("shop"), "shared")
     # The same schema under the region of another client.
     spelled = arn.replace("eu-west-1", "us-east-1")
-    await ask(
+    await perform(
         dispatcher,
         "CreateDataset",
         administrator("mall"),

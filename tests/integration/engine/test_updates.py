@@ -11,7 +11,7 @@ from services.engine.personalize.dispatcher import OperationDispatcher
 from shared.aws import WireError
 from shared.errors import Permanent
 from shared.postgres import Database
-from tests.support.control_plane import RECIPE, ask
+from tests.support.control_plane import RECIPE, perform
 
 ITEMS = [{"name": "ITEM_ID", "type": "string"}, {"name": "PRICE", "type": "float"}]
 NAME = {"name": "NAME", "type": ["null", "string"]}
@@ -20,14 +20,14 @@ NAME = {"name": "NAME", "type": ["null", "string"]}
 @pytest.fixture
 async def group(dispatcher: OperationDispatcher) -> str:
     tags = [{"tagKey": "team", "tagValue": "shop"}]
-    made = await ask(dispatcher, "CreateDatasetGroup", name="shop", tags=tags)
+    made = await perform(dispatcher, "CreateDatasetGroup", name="shop", tags=tags)
     return str(made.dataset_group_arn)
 
 
 @pytest.fixture
 async def solution(dispatcher: OperationDispatcher, group: str) -> str:
     config = {"algorithmHyperParameters": {"shrinkage": "1"}}
-    made = await ask(
+    made = await perform(
         dispatcher,
         "CreateSolution",
         name="shop",
@@ -39,7 +39,7 @@ async def solution(dispatcher: OperationDispatcher, group: str) -> str:
 
 
 async def tags(dispatcher: OperationDispatcher, arn: str) -> dict[str, str]:
-    listed = await ask(dispatcher, "ListTagsForResource", resourceArn=arn)
+    listed = await perform(dispatcher, "ListTagsForResource", resourceArn=arn)
     return {tag.tag_key: tag.tag_value for tag in listed.tags}
 
 
@@ -47,9 +47,9 @@ async def test_tags_are_kept_added_and_removed(dispatcher: OperationDispatcher, 
     more = [{"tagKey": "team", "tagValue": "search"}, {"tagKey": "cost", "tagValue": ""}]
 
     assert await tags(dispatcher, group) == {"team": "shop"}
-    await ask(dispatcher, "TagResource", resourceArn=group, tags=more)
+    await perform(dispatcher, "TagResource", resourceArn=group, tags=more)
     assert await tags(dispatcher, group) == {"team": "search", "cost": ""}
-    await ask(dispatcher, "UntagResource", resourceArn=group, tagKeys=["team", "nothing"])
+    await perform(dispatcher, "UntagResource", resourceArn=group, tagKeys=["team", "nothing"])
     assert await tags(dispatcher, group) == {"cost": ""}
 
 
@@ -57,11 +57,11 @@ async def test_a_tag_leaves_the_state_of_its_resource_alone(
     dispatcher: OperationDispatcher, store: Database, group: str
 ) -> None:
     await store.execute("UPDATE resources SET status = 'CREATE FAILED', failure_reason = 'It is broken.'")
-    before = await ask(dispatcher, "DescribeDatasetGroup", datasetGroupArn=group)
+    before = await perform(dispatcher, "DescribeDatasetGroup", datasetGroupArn=group)
 
-    await ask(dispatcher, "TagResource", resourceArn=group, tags=[{"tagKey": "a", "tagValue": "b"}])
+    await perform(dispatcher, "TagResource", resourceArn=group, tags=[{"tagKey": "a", "tagValue": "b"}])
 
-    assert await ask(dispatcher, "DescribeDatasetGroup", datasetGroupArn=group) == before
+    assert await perform(dispatcher, "DescribeDatasetGroup", datasetGroupArn=group) == before
 
 
 def numbered(count: int) -> list[dict[str, str]]:
@@ -69,7 +69,7 @@ def numbered(count: int) -> list[dict[str, str]]:
 
 
 async def test_a_resource_has_fifty_tags_at_the_most(dispatcher: OperationDispatcher, group: str) -> None:
-    await ask(dispatcher, "TagResource", resourceArn=group, tags=numbered(49))
+    await perform(dispatcher, "TagResource", resourceArn=group, tags=numbered(49))
 
     for operation, code, arguments in (
         ("TagResource", "TooManyTagsException", {"resourceArn": group, "tags": numbered(50)}),
@@ -86,7 +86,7 @@ async def test_a_resource_has_fifty_tags_at_the_most(dispatcher: OperationDispat
 
 async def refused(dispatcher: OperationDispatcher, operation: str, **arguments: Any) -> str:
     with pytest.raises((WireError, Permanent)) as caught:
-        await ask(dispatcher, operation, **arguments)
+        await perform(dispatcher, operation, **arguments)
     return getattr(caught.value, "code", "InvalidInputException")
 
 
@@ -102,14 +102,14 @@ async def test_what_has_no_tags_says_so(dispatcher: OperationDispatcher) -> None
 
 async def make_schema(dispatcher: OperationDispatcher, name: str, *fields: dict[str, Any]) -> str:
     document = {"type": "record", "name": "Items", "fields": list(fields), "version": "1.0"}
-    return str((await ask(dispatcher, "CreateSchema", name=name, schema=json.dumps(document))).schema_arn)
+    return str((await perform(dispatcher, "CreateSchema", name=name, schema=json.dumps(document))).schema_arn)
 
 
 async def test_a_dataset_gets_a_wider_schema(dispatcher: OperationDispatcher, group: str) -> None:
     narrow = await make_schema(dispatcher, "narrow", *ITEMS)
     wide = await make_schema(dispatcher, "wide", *ITEMS, NAME)
     dataset = (
-        await ask(
+        await perform(
             dispatcher,
             "CreateDataset",
             name="items",
@@ -119,12 +119,12 @@ async def test_a_dataset_gets_a_wider_schema(dispatcher: OperationDispatcher, gr
         )
     ).dataset_arn
 
-    await ask(dispatcher, "UpdateDataset", datasetArn=dataset, schemaArn=wide)
+    await perform(dispatcher, "UpdateDataset", datasetArn=dataset, schemaArn=wide)
 
-    described = (await ask(dispatcher, "DescribeDataset", datasetArn=dataset)).dataset
+    described = (await perform(dispatcher, "DescribeDataset", datasetArn=dataset)).dataset
     assert described.schema_arn == str(described.latest_dataset_update.schema_arn) == wide
     assert described.latest_dataset_update.status == "ACTIVE"
-    await ask(dispatcher, "DeleteSchema", schemaArn=narrow)
+    await perform(dispatcher, "DeleteSchema", schemaArn=narrow)
     assert await refused(dispatcher, "DeleteSchema", schemaArn=wide) == "ResourceInUseException"
 
 
@@ -141,7 +141,7 @@ async def test_a_schema_that_the_datasets_rows_would_not_fit_is_refused(
 ) -> None:
     before = await make_schema(dispatcher, "before", *ITEMS)
     after = await make_schema(dispatcher, "after", *fields)
-    dataset = await ask(
+    dataset = await perform(
         dispatcher,
         "CreateDataset",
         name="items",
@@ -151,7 +151,7 @@ async def test_a_schema_that_the_datasets_rows_would_not_fit_is_refused(
     )
 
     with pytest.raises(Permanent, match=sentence):
-        await ask(dispatcher, "UpdateDataset", datasetArn=dataset.dataset_arn, schemaArn=after)
+        await perform(dispatcher, "UpdateDataset", datasetArn=dataset.dataset_arn, schemaArn=after)
 
 
 async def test_a_solution_changes_its_schedule_and_its_events(
@@ -162,10 +162,10 @@ async def test_a_solution_changes_its_schedule_and_its_events(
         "eventsConfig": {"eventParametersList": [{"eventType": "View", "weight": 0.1}]},
     }
 
-    await ask(dispatcher, "UpdateSolution", solutionArn=solution, solutionUpdateConfig=update)
-    await ask(dispatcher, "UpdateSolution", solutionArn=solution, performAutoTraining=False)
+    await perform(dispatcher, "UpdateSolution", solutionArn=solution, solutionUpdateConfig=update)
+    await perform(dispatcher, "UpdateSolution", solutionArn=solution, performAutoTraining=False)
 
-    described = (await ask(dispatcher, "DescribeSolution", solutionArn=solution)).solution
+    described = (await perform(dispatcher, "DescribeSolution", solutionArn=solution)).solution
     assert described.perform_auto_training is False
     answer = described.model_dump(mode="json", by_alias=True, exclude_none=True)
     assert answer["solutionConfig"] == {"algorithmHyperParameters": {"shrinkage": "1"}, **update}
@@ -186,37 +186,39 @@ async def test_a_solutions_update_says_what_to_change(dispatcher: OperationDispa
 async def test_a_version_that_waits_is_stopped_at_once(
     dispatcher: OperationDispatcher, solution: str
 ) -> None:
-    version = (await ask(dispatcher, "CreateSolutionVersion", solutionArn=solution)).solution_version_arn
+    version = (await perform(dispatcher, "CreateSolutionVersion", solutionArn=solution)).solution_version_arn
 
-    await ask(dispatcher, "StopSolutionVersionCreation", solutionVersionArn=version)
+    await perform(dispatcher, "StopSolutionVersionCreation", solutionVersionArn=version)
 
-    described = await ask(dispatcher, "DescribeSolutionVersion", solutionVersionArn=version)
+    described = await perform(dispatcher, "DescribeSolutionVersion", solutionVersionArn=version)
     assert described.solution_version.status == "CREATE STOPPED"
     stop = {"solutionVersionArn": version}
     assert await refused(dispatcher, "StopSolutionVersionCreation", **stop) == "ResourceInUseException"
     assert await refused(dispatcher, "GetSolutionMetrics", **stop) == "InvalidInputException"
-    await ask(dispatcher, "DeleteSolution", solutionArn=solution)
+    await perform(dispatcher, "DeleteSolution", solutionArn=solution)
 
 
 async def test_a_campaign_serves_no_version_of_another_group(
     dispatcher: OperationDispatcher, store: Database, solution: str
 ) -> None:
-    another_group = (await ask(dispatcher, "CreateDatasetGroup", name="other")).dataset_group_arn
-    elsewhere = await ask(
+    another_group = (await perform(dispatcher, "CreateDatasetGroup", name="other")).dataset_group_arn
+    elsewhere = await perform(
         dispatcher, "CreateSolution", name="elsewhere", datasetGroupArn=another_group, recipeArn=RECIPE
     )
     mine, theirs = [
-        (await ask(dispatcher, "CreateSolutionVersion", solutionArn=arn)).solution_version_arn
+        (await perform(dispatcher, "CreateSolutionVersion", solutionArn=arn)).solution_version_arn
         for arn in (solution, elsewhere.solution_arn)
     ]
     await store.execute(
         "UPDATE resources SET status = 'ACTIVE', facts = facts || $1 WHERE type = 'solution-version'",
         {"model_uri": "s3://endcap-data/shop/models/", "model_sha256": "0" * 64},
     )
-    campaign = (await ask(dispatcher, "CreateCampaign", name="home", solutionVersionArn=mine)).campaign_arn
+    campaign = (
+        await perform(dispatcher, "CreateCampaign", name="home", solutionVersionArn=mine)
+    ).campaign_arn
 
     with pytest.raises(WireError, match="belongs to another dataset group") as caught:
-        await ask(dispatcher, "UpdateCampaign", campaignArn=campaign, solutionVersionArn=theirs)
+        await perform(dispatcher, "UpdateCampaign", campaignArn=campaign, solutionVersionArn=theirs)
 
     assert caught.value.code == "InvalidInputException"
 
@@ -224,12 +226,12 @@ async def test_a_campaign_serves_no_version_of_another_group(
 async def test_an_update_of_a_campaign_that_changes_nothing_is_refused(
     dispatcher: OperationDispatcher, store: Database, solution: str
 ) -> None:
-    version = (await ask(dispatcher, "CreateSolutionVersion", solutionArn=solution)).solution_version_arn
+    version = (await perform(dispatcher, "CreateSolutionVersion", solutionArn=solution)).solution_version_arn
     await store.execute(
         "UPDATE resources SET status = 'ACTIVE', facts = facts || $1 WHERE type = 'solution-version'",
         {"model_uri": "s3://endcap-data/shop/models/", "model_sha256": "0" * 64},
     )
-    made = await ask(dispatcher, "CreateCampaign", name="home", solutionVersionArn=version)
+    made = await perform(dispatcher, "CreateCampaign", name="home", solutionVersionArn=version)
     arn, exploring = made.campaign_arn, {"itemExplorationConfig": {"explorationWeight": "0.1"}}
     same: list[dict[str, Any]] = [
         {},
@@ -242,22 +244,22 @@ async def test_an_update_of_a_campaign_that_changes_nothing_is_refused(
         assert (
             await refused(dispatcher, "UpdateCampaign", campaignArn=arn, **members) == "InvalidInputException"
         )
-    described = (await ask(dispatcher, "DescribeCampaign", campaignArn=arn)).campaign
+    described = (await perform(dispatcher, "DescribeCampaign", campaignArn=arn)).campaign
     assert described.latest_campaign_update is None
 
     for members in ({"campaignConfig": exploring, "solutionVersionArn": version}, {"minProvisionedTPS": 2}):
-        await ask(dispatcher, "UpdateCampaign", campaignArn=arn, **members)
+        await perform(dispatcher, "UpdateCampaign", campaignArn=arn, **members)
         with pytest.raises(WireError, match="the update changes nothing"):
-            await ask(dispatcher, "UpdateCampaign", campaignArn=arn, **members)
+            await perform(dispatcher, "UpdateCampaign", campaignArn=arn, **members)
 
 
 async def test_algorithms_and_feature_transformations_come_from_the_recipes(
     dispatcher: OperationDispatcher,
 ) -> None:
-    recipe = (await ask(dispatcher, "DescribeRecipe", recipeArn=RECIPE)).recipe
+    recipe = (await perform(dispatcher, "DescribeRecipe", recipeArn=RECIPE)).recipe
 
-    algorithm = await ask(dispatcher, "DescribeAlgorithm", algorithmArn=recipe.algorithm_arn)
-    transformation = await ask(
+    algorithm = await perform(dispatcher, "DescribeAlgorithm", algorithmArn=recipe.algorithm_arn)
+    transformation = await perform(
         dispatcher,
         "DescribeFeatureTransformation",
         featureTransformationArn=recipe.feature_transformation_arn,
@@ -266,9 +268,11 @@ async def test_algorithms_and_feature_transformations_come_from_the_recipes(
     assert algorithm.algorithm.algorithm_arn == recipe.algorithm_arn
     assert transformation.feature_transformation.status == "ACTIVE"
     prefix = "arn:aws:personalize:::"
-    sims = (await ask(dispatcher, "DescribeAlgorithm", algorithmArn=f"{prefix}algorithm/aws-sims")).algorithm
+    sims = (
+        await perform(dispatcher, "DescribeAlgorithm", algorithmArn=f"{prefix}algorithm/aws-sims")
+    ).algorithm
     assert set(sims.default_hyper_parameters) == {"popularity_discount_factor", "min_cointeraction_count"}
-    transformation = await ask(
+    transformation = await perform(
         dispatcher,
         "DescribeFeatureTransformation",
         featureTransformationArn=f"{prefix}feature-transformation/sims",
