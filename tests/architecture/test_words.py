@@ -9,12 +9,6 @@ from pathlib import Path
 
 from tests.architecture.source import parsed, python_files
 
-PENDING: tuple[str, ...] = (
-    "tests/load",
-    "tests/support",
-)
-"""Folders whose names and docstrings are still to be revised."""
-
 VAGUE_NAMES = frozenset(
     {
         "again",
@@ -45,10 +39,9 @@ ARRAY = re.compile(r"NDArray|ndarray|csr_array|csr_matrix|csc_array")
 SHAPE = re.compile(r"\b(?:bool|u?int\d*|float\d*|object|str|CSR(?: float\d*)?|dtype)\[[^\]]+\]")
 
 
-def _revised() -> list[Path]:
+def _checked_files() -> list[Path]:
     paths = python_files("services", "shared", "deploy", "tests")
-    read = (path for path in paths if path.parts[0] != "tests" or path.parts[1] in {"support", "load"})
-    return [path for path in read if not str(path).startswith(PENDING)]
+    return [path for path in paths if path.parts[0] != "tests" or path.parts[1] in {"support", "load"}]
 
 
 def _functions(path: Path) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
@@ -97,7 +90,7 @@ def _raised(function: ast.FunctionDef | ast.AsyncFunctionDef) -> set[str]:
 def test_names_say_what_a_value_is() -> None:
     vague = [
         f"{path}:{line} {name}"
-        for path in _revised()
+        for path in _checked_files()
         for line, name in _bound_names(path)
         if name.strip("_").lower() in VAGUE_NAMES
     ]
@@ -108,7 +101,7 @@ def test_names_say_what_a_value_is() -> None:
 def test_docstrings_of_functions_that_return_arrays_state_dtype_and_shape() -> None:
     silent = [
         f"{path}:{function.lineno} {function.name} -> {ast.unparse(function.returns)}"
-        for path in _revised()
+        for path in _checked_files()
         for function, docstring in _public(path)
         if function.returns and ARRAY.search(ast.unparse(function.returns)) and not SHAPE.search(docstring)
     ]
@@ -119,7 +112,7 @@ def test_docstrings_of_functions_that_return_arrays_state_dtype_and_shape() -> N
 def test_docstrings_of_functions_that_raise_name_the_exception() -> None:
     silent = [
         f"{path}:{function.lineno} {function.name}: {', '.join(sorted(missing))}"
-        for path in _revised()
+        for path in _checked_files()
         for function, docstring in _public(path)
         if (missing := {name for name in _raised(function) if name not in docstring})
     ]
