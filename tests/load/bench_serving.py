@@ -144,15 +144,15 @@ def _live_scoring(size: Size) -> Figure:
         )
         for name in ("one", "two")
     )
-    nobody = np.zeros(1, np.int64)
+    no_rows = np.zeros(1, np.int64)
     model = Model(
         recipe="bench",
         scoring=Scoring(kind="user", scored=True, scale="softmax", event_types=("view", "")),
         items=Ids.of([f"product-{n}" for n in range(items)]),
         users=Ids.of([]),
         popularity=np.ones(items, np.float32),
-        histories=Histories(nobody, np.zeros(0, np.int32), np.zeros(0, np.int16), np.zeros(0, np.int64)),
-        older=SeenItems(nobody, np.zeros(0, np.int32)),
+        histories=Histories(no_rows, np.zeros(0, np.int32), np.zeros(0, np.int16), np.zeros(0, np.int64)),
+        older=SeenItems(no_rows, np.zeros(0, np.int32)),
         components=parts,
     )
     history = [(f"product-{n * 7 % items}", "view", 1_700_000_000 + n) for n in range(50)]
