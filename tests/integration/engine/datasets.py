@@ -10,19 +10,19 @@ from services.engine.personalize.dispatcher import OperationDispatcher
 from services.engine.store import resources
 from shared.aws import WireError
 from shared.postgres import Database
-from tests.support.control_plane import ask
+from tests.support.control_plane import perform
 
 
 async def dataset(dispatcher: OperationDispatcher, store: Database, kind: str) -> Resource:
     """A dataset of the group shop, which is made with the first."""
     with contextlib.suppress(WireError):
-        await ask(dispatcher, "CreateDatasetGroup", name="shop")
+        await perform(dispatcher, "CreateDatasetGroup", name="shop")
     names = {"Users": ["USER_ID", "CITY"], "Interactions": ["USER_ID", "ITEM_ID", "TIMESTAMP"]}[kind]
     fields = [{"name": name, "type": "long" if name == "TIMESTAMP" else "string"} for name in names]
     avro = {"type": "record", "name": kind, "namespace": "n", "fields": fields, "version": "1.0"}
-    schema = (await ask(dispatcher, "CreateSchema", name=kind, schema=json.dumps(avro))).schema_arn
+    schema = (await perform(dispatcher, "CreateSchema", name=kind, schema=json.dumps(avro))).schema_arn
     group = "arn:aws:personalize:::dataset-group/shop"
-    made = await ask(
+    made = await perform(
         dispatcher, "CreateDataset", name=kind, schemaArn=schema, datasetGroupArn=group, datasetType=kind
     )
     row = await store.fetchrow("SELECT id FROM resources WHERE arn = $1", made.dataset_arn)

@@ -19,15 +19,15 @@ from shared.errors import Transient
 from shared.jobs import Job
 from shared.postgres import Database
 from tests.integration.engine.datasets import dataset
-from tests.support.control_plane import RECIPE, ask
+from tests.support.control_plane import RECIPE, perform
 from tests.support.deletions import end_deletions
 from tests.support.stack import ObjectStore
 
 
 @pytest.fixture
 async def solution(dispatcher: OperationDispatcher) -> str:
-    group = (await ask(dispatcher, "CreateDatasetGroup", name="shop")).dataset_group_arn
-    made = await ask(dispatcher, "CreateSolution", name="s", datasetGroupArn=group, recipeArn=RECIPE)
+    group = (await perform(dispatcher, "CreateDatasetGroup", name="shop")).dataset_group_arn
+    made = await perform(dispatcher, "CreateSolution", name="s", datasetGroupArn=group, recipeArn=RECIPE)
     return str(made.solution_arn)
 
 
@@ -37,7 +37,7 @@ async def trained(
     """Versions as the worker leaves them, oldest first."""
     versions = []
     for _ in range(count):
-        await ask(dispatcher, "CreateSolutionVersion", solutionArn=solution)
+        await perform(dispatcher, "CreateSolutionVersion", solutionArn=solution)
         version = (await all_versions(store))[-1]
         facts = {"model_uri": f"s3://data/{version.facts['folder']}", "model_sha256": "0" * 64, "metrics": {}}
         versions.append(
@@ -59,8 +59,8 @@ async def test_old_models_go_but_those_in_use(
     versions = await trained(dispatcher, store, solution, 6)
     for version in versions:
         client.put_object(Bucket=bucket, Key=f"{version.facts['folder']}meta.json", Body=b"{}")
-    await ask(dispatcher, "CreateCampaign", name="old", solutionVersionArn=versions[0].arn)
-    await ask(
+    await perform(dispatcher, "CreateCampaign", name="old", solutionVersionArn=versions[0].arn)
+    await perform(
         dispatcher,
         "CreateBatchInferenceJob",
         jobName="reads",
@@ -88,9 +88,9 @@ async def test_a_version_without_its_model_says_so(
     await GarbageCollector(store, objects, Settings(keep_models=1)).run()  # type: ignore[arg-type]
 
     with pytest.raises(WireError, match="was deleted") as refusal:
-        await ask(dispatcher, "CreateCampaign", name="c", solutionVersionArn=versions[0].arn)
-    described = await ask(dispatcher, "DescribeSolutionVersion", solutionVersionArn=versions[0].arn)
-    await ask(dispatcher, "CreateCampaign", name="c", solutionVersionArn=versions[1].arn)
+        await perform(dispatcher, "CreateCampaign", name="c", solutionVersionArn=versions[0].arn)
+    described = await perform(dispatcher, "DescribeSolutionVersion", solutionVersionArn=versions[0].arn)
+    await perform(dispatcher, "CreateCampaign", name="c", solutionVersionArn=versions[1].arn)
 
     assert refusal.value.code == "InvalidInputException"
     assert described.solution_version.status == "ACTIVE"
@@ -99,7 +99,7 @@ async def test_a_version_without_its_model_says_so(
 async def test_what_a_failed_training_has_written_is_cleared_away(
     dispatcher: OperationDispatcher, store: Database, solution: str
 ) -> None:
-    await ask(dispatcher, "CreateSolutionVersion", solutionArn=solution)
+    await perform(dispatcher, "CreateSolutionVersion", solutionArn=solution)
     (version,) = await all_versions(store)
     job = Job(1, Type.SOLUTION_VERSION.value, str(version.id), {}, 1, {}, "test", store)
 
@@ -137,10 +137,12 @@ async def test_jobs_go_with_what_they_belong_to(
     role = {"roleArn": "arn:aws:iam::000000000000:role/r"}
     out = {"s3DataDestination": {"path": "s3://out/a/"}}
     users = await dataset(dispatcher, store, "Users")
-    await ask(dispatcher, "CreateDatasetExportJob", jobName="e", datasetArn=users.arn, jobOutput=out, **role)
+    await perform(
+        dispatcher, "CreateDatasetExportJob", jobName="e", datasetArn=users.arn, jobOutput=out, **role
+    )
     (version,) = await trained(dispatcher, store, solution, 1)
     await resources.in_account_of(store, version).update(version, facts={"recipe": "aws-item-affinity"})
-    await ask(
+    await perform(
         dispatcher,
         "CreateBatchSegmentJob",
         jobName="s",
@@ -151,7 +153,7 @@ async def test_jobs_go_with_what_they_belong_to(
     )
     group = {"datasetGroupArn": "arn:aws:personalize:::dataset-group/shop"}
     source = {"dataSource": {"dataLocation": "s3://in/users.csv"}}
-    await ask(dispatcher, "CreateDataDeletionJob", jobName="d", **group, **source, **role)
+    await perform(dispatcher, "CreateDataDeletionJob", jobName="d", **group, **source, **role)
     steps = (
         ("dataset-export-job", "DeleteDataset", {"datasetArn": users.arn}),
         ("batch-segment-job", "DeleteSolution", {"solutionArn": solution}),
@@ -159,9 +161,9 @@ async def test_jobs_go_with_what_they_belong_to(
     )
     for kind, operation, named in steps:
         with pytest.raises(WireError, match=f"in use by arn.*{kind}"):
-            await ask(dispatcher, operation, **named)
+            await perform(dispatcher, operation, **named)
         await store.execute("UPDATE resources SET status = 'ACTIVE' WHERE type = $1", kind)
-        await ask(dispatcher, operation, **named)
+        await perform(dispatcher, operation, **named)
         await end_deletions(store)
 
     await cleanup.end_deletions(store)
@@ -175,7 +177,7 @@ async def test_a_campaign_that_is_being_made_keeps_its_solution(
     async with store.transaction() as connection:
         account = resources.in_account_of(connection, version)
         await account.get(version.path, lock=True)
-        deleting = asyncio.create_task(ask(dispatcher, "DeleteSolution", solutionArn=solution))
+        deleting = asyncio.create_task(perform(dispatcher, "DeleteSolution", solutionArn=solution))
         await asyncio.sleep(0.3)
         campaign = NewResource(Type.CAMPAIGN, "campaign/c", "c", "shop", {}, parent=version.parent)
         await account.add(campaign)

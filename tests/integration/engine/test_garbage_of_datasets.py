@@ -16,20 +16,20 @@ from services.engine.store import datasets, resources
 from shared.jobs import Job
 from shared.postgres import Database
 from tests.integration.engine.datasets import dataset
-from tests.support.control_plane import ask
+from tests.support.control_plane import perform
 
 
 async def test_what_dead_attempts_of_an_import_have_written_is_cleared_away(
     dispatcher: OperationDispatcher, store: Database
 ) -> None:
-    group = (await ask(dispatcher, "CreateDatasetGroup", name="shop")).dataset_group_arn
+    group = (await perform(dispatcher, "CreateDatasetGroup", name="shop")).dataset_group_arn
     fields = [{"name": "ITEM_ID", "type": "string"}, {"name": "PRICE", "type": "float"}]
     avro = {"type": "record", "name": "Items", "namespace": "n", "fields": fields, "version": "1.0"}
-    schema = (await ask(dispatcher, "CreateSchema", name="items", schema=json.dumps(avro))).schema_arn
-    dataset = await ask(
+    schema = (await perform(dispatcher, "CreateSchema", name="items", schema=json.dumps(avro))).schema_arn
+    dataset = await perform(
         dispatcher, "CreateDataset", name="i", schemaArn=schema, datasetGroupArn=group, datasetType="Items"
     )
-    await ask(
+    await perform(
         dispatcher,
         "CreateDatasetImportJob",
         jobName="i",
@@ -84,7 +84,7 @@ async def test_a_dataset_lets_go_of_its_own_files_alone_in_the_folder_of_a_delet
         await DatasetImport(store, Settings())._finish(connection, added, imported, "new/1/")
 
     discarded = {row["prefix"] for row in await store.fetch("SELECT prefix FROM garbage")}
-    await ask(dispatcher, "DeleteDataset", datasetArn=users.arn)
+    await perform(dispatcher, "DeleteDataset", datasetArn=users.arn)
     both = {row["prefix"] for row in await store.fetch("SELECT prefix FROM garbage")}
 
     assert discarded == {f"{written}1.parquet"}
@@ -97,7 +97,7 @@ async def test_what_dead_attempts_of_a_deletion_have_written_is_cleared_away(
     users = await dataset(dispatcher, store, "Users")
     ids = []
     for name in ("done", "failed"):
-        await ask(
+        await perform(
             dispatcher,
             "CreateDataDeletionJob",
             jobName=name,

@@ -18,7 +18,15 @@ from shared.kafka.connection import client_options
 from shared.observability import tracing
 from shared.settings import KafkaSettings
 from tests.integration.shared.kafka_consumers import consumer, publish, publish_raw, until_committed
-from tests.support.kafka import STATES, Collector, fresh_topic, interaction, interactions, refreshed, running
+from tests.support.kafka import (
+    COMPACTED,
+    Collector,
+    fresh_topic,
+    interaction,
+    interactions,
+    refreshed,
+    running,
+)
 from tests.support.waiting import PATIENCE, eventually
 
 pytestmark = pytest.mark.usefixtures("no_kafka_task_is_left")
@@ -94,7 +102,7 @@ async def test_hazard_01_what_was_not_handled_to_the_end_comes_again(kafka: Kafk
 
 
 async def test_a_tombstone_reaches_the_handler_of_a_compacted_topic(kafka: KafkaSettings) -> None:
-    topic, handler = await fresh_topic(kafka, STATES, partitions=1), Collector()
+    topic, handler = await fresh_topic(kafka, COMPACTED, partitions=1), Collector()
     await publish(kafka, topic, [refreshed("shop", 1)])
     await publish_raw(kafka, topic, Record(b"shop", None))
 

@@ -24,7 +24,7 @@ from tests.support.kafka import (
     interactions,
     raw_records,
     running,
-    until_letters,
+    until_dead_letters,
 )
 from tests.support.stack import Database as OwnDatabase
 
@@ -73,7 +73,7 @@ async def test_an_event_that_the_handler_refuses_is_buried_alone(kafka: KafkaSet
     await publish(kafka, topic, events)
 
     async with running(consumer(kafka, topic, handler)):
-        letters = await until_letters(kafka, topic.dlq("tracker"), 2)
+        letters = await until_dead_letters(kafka, topic.dlq("tracker"), 2)
         await until_committed(kafka, topic)
 
     assert handler.ids == [event.event_id for event in events if event.event_id not in refused]
@@ -95,7 +95,7 @@ async def test_an_unexpected_error_is_tried_three_times_and_then_buried(kafka: K
 
     await publish(kafka, topic, events)
     async with running(consumer(kafka, topic, Collector(fail=fail))):
-        (letter,) = await until_letters(kafka, topic.dlq("tracker"), 1)
+        (letter,) = await until_dead_letters(kafka, topic.dlq("tracker"), 1)
 
     assert tries == [events[2].event_id] * 3
     assert dict(letter.headers)["dlq-attempts"] == b"3"
@@ -159,7 +159,7 @@ async def test_an_unknown_version_is_kept_and_is_no_reason_to_stop(kafka: KafkaS
 
     async with running(reader):
         await handler.until_ids(events)
-        letters = await until_letters(kafka, topic.dlq("tracker"), 8)
+        letters = await until_dead_letters(kafka, topic.dlq("tracker"), 8)
         assert reader.ready() is None
 
     assert {dict(letter.headers)["dlq-error-class"] for letter in letters} == {b"unsupported_version"}

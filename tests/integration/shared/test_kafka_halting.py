@@ -19,7 +19,7 @@ from tests.support.kafka import (
     interactions,
     raw_records,
     running,
-    until_letters,
+    until_dead_letters,
 )
 from tests.support.waiting import eventually
 
@@ -37,7 +37,7 @@ async def test_too_many_bad_records_in_a_row_stop_the_consumer_and_skip_none(kaf
     async with running(reader):
         await eventually(lambda: reader.ready() is not None)
         said = reader.ready() or ""
-        await until_letters(kafka, topic.dlq("tracker"), 5)
+        await until_dead_letters(kafka, topic.dlq("tracker"), 5)
         assert reader.alive() is None
 
     assert topic.dlq("tracker") in said
@@ -67,7 +67,7 @@ async def test_what_the_handler_refuses_does_not_stop_the_others(kafka: KafkaSet
 
     async with running(reader):
         await handler.until_ids(taken)
-        await until_letters(kafka, topic.dlq("tracker"), 10)
+        await until_dead_letters(kafka, topic.dlq("tracker"), 10)
         assert reader.ready() is None
 
 
