@@ -1,1 +1,1 @@
-"""How Endcap is run: the native local stack, the image, Compose, Kubernetes."""
+"""The ways to run Endcap: the native local stack, the image, Compose, Kubernetes."""

@@ -18,19 +18,19 @@ Key = TypeVar("Key", bound=Hashable)
 Value = TypeVar("Value")
 
 FRESH_SECONDS: Final = 60.0
-"""How long a value counts as current: a revoked key works for a minute at most; arbitrary."""
+"""Time that a value counts as current: a revoked key works for a minute at most; arbitrary."""
 
 UNKNOWN_SECONDS: Final = 5.0
-"""How long an unknown key is refused without a query: a new key works within 5 s; arbitrary."""
+"""Time that an unknown key is refused without a query: a new key works within 5 s; arbitrary."""
 
 RETRY_SECONDS: Final = 5.0
-"""How long the last value counts as current after a failed query, before the next one; arbitrary."""
+"""Time that the last value counts as current after a failed query, before the next one; arbitrary."""
 
 LOOK_UP_SECONDS: Final = 1.0
-"""How long a query may take; arbitrary, and shorter than a client's patience."""
+"""Time that a query may take; arbitrary, and shorter than a client's patience."""
 
 UNAVAILABLE_SECONDS: Final = 1.0
-"""How long keys without a value are refused after a failed query, since theirs would fail too."""
+"""Time that keys without a value are refused after a failed query, since theirs would fail too."""
 
 MAX_UNKNOWN: Final = 10_000
 """Unknown keys that are remembered, so that guesses don't fill the memory; arbitrary."""

@@ -13,7 +13,7 @@ _HOST = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:.]+\]")
 
 @dataclass(frozen=True, slots=True)
 class OriginRule:
-    """Which `Origin` headers a key accepts. A key without a rule accepts every request.
+    """The `Origin` headers that a key accepts. A key without a rule accepts every request.
 
     Servers and SDKs send no Origin, so a request without one is accepted unless `required` is set.
     """

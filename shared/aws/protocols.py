@@ -27,7 +27,7 @@ _MAX_PROBLEMS: Final = 5
 
 @dataclass(frozen=True, slots=True)
 class Protocol:
-    """How the protocols differ, apart from how a request names its operation.
+    """The differences of the protocols, apart from how a request names its operation.
 
     `statuses` maps error codes to HTTP statuses; a code that it does not hold is a 400.
     """

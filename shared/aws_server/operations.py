@@ -34,7 +34,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """What a handler knows about a request besides its body.
+    """The facts about a request besides its body, for its handler.
 
     `invocation_id` (header amz-sdk-invocation-id) is the same for every attempt that an SDK makes at one
     call; `region` is the one in the caller's signature. A handler may add raw headers to `answer_headers`.

@@ -9,7 +9,7 @@ from shared.events.values import CampaignName, ObjectUri, RecipeName, ResourceNa
 
 
 class RecipeTraits(BaseModel):
-    """How the model of a recipe is queried, and what replaces it; declared with the recipe in the engine."""
+    """The inputs of a recipe's model, and the list that replaces it; the engine declares them."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 

@@ -44,7 +44,7 @@ class Topic:
 
     @property
     def compacted(self) -> bool:
-        """Whether the topic holds states (one per key) rather than facts."""
+        """True if the topic holds states (one per key) rather than facts."""
         return self.retention is None
 
     @property

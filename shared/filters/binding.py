@@ -27,7 +27,7 @@ class BoundClause:
 
     @property
     def is_about_types_only(self) -> bool:
-        """Whether it depends on nothing but the type of an event."""
+        """True if it depends on nothing but the type of an event."""
         return all(predicate.key == EVENT_TYPE for group in self.groups for predicate in group)
 
     def matches(self, field_of: FieldOf) -> bool:

@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 
 SWEEP_SECONDS: Final = 0.5
 DRAIN_SECONDS: Final = 5.0
-"""How long the rest of a body is read and dropped after an early answer; nginx's lingering_timeout."""
+"""Time that the rest of a body is read and dropped after an early answer; nginx's lingering_timeout."""
 
 CLOSING_SECONDS: Final = 2.0
-"""How long a client may take to read the answer before its connection is aborted; arbitrary."""
+"""Time that a client may take to read the answer before its connection is aborted; arbitrary."""
 
 CROWDED_SHARE: Final = 0.75
 """Above this share of the connections idle ones are closed after `CROWDED_SECONDS`; arbitrary."""
@@ -47,7 +47,7 @@ REFUSED = counter(
 
 
 class Phase(IntEnum):
-    """What a connection is waiting for."""
+    """The state of a connection: the next thing it waits for."""
 
     NEW = 0
     IDLE = 1

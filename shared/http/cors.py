@@ -29,7 +29,7 @@ EXPOSED: Final = (
 """Headers that a page may read, besides those that the Fetch standard always allows."""
 
 MAX_AGE_SECONDS: Final = 86_400
-"""How long a browser may cache a preflight: a day, which browsers cap at their own limit."""
+"""Time that a browser may cache a preflight: a day, which browsers cap at their own limit."""
 
 
 class Cors(CORSMiddleware):

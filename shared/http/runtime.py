@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 VERSION = "0.3.0"
 STOP_SECONDS = 8.0
-"""How long one part may take to stop; arbitrary."""
+"""Time that one part may take to stop; arbitrary."""
 
 PORT_OFFSETS = {"serve": 0, "worker": 100, "relay": 200, "schedule": 300}
 

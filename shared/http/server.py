@@ -25,13 +25,13 @@ if TYPE_CHECKING:
     from shared.settings import HttpSettings
 
 STOP_SECONDS: Final = 5
-"""How long running requests may take after a signal; arbitrary."""
+"""Time that running requests may take after a signal; arbitrary."""
 
 STARTUP_FAILURE: Final = 3
 """The exit status of a process that could not start; that of uvicorn's own command."""
 
 DATE_SECONDS: Final = 1.0
-"""How often the header `date` is updated; its resolution is a second."""
+"""Interval between updates of the header `date`; its resolution is a second."""
 
 OTHER_DESCRIPTORS: Final = 512
 """File descriptors for Kafka, Postgres, Redis, files, and `SURPLUS` connections; arbitrary."""

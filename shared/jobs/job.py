@@ -34,9 +34,9 @@ class Job:
     retries: int = 0
     """The number of earlier attempts that ended because a dependency was unavailable."""
     retried_seconds: float | None = None
-    """How long it had been retried when this attempt started; None before the first retry."""
+    """Time for which it had been retried when this attempt started; None before the first retry."""
     is_outage: bool = False
-    """Whether it failed since a dependency was unavailable for too long: the same work may succeed later."""
+    """True if it failed because a dependency was unavailable for too long: a later try may succeed."""
 
     async def report(self, **progress: Any) -> None:
         """Merge `progress` into the row, for users and later attempts; LeaseLost when the lease is lost."""

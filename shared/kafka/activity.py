@@ -1,4 +1,4 @@
-"""What a subscription is doing (reading, handling, waiting for a dependency), and since when."""
+"""The activity of a subscription (reading, handling, waiting for a dependency), and since when."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ class Activity:
 
     def __init__(self, topic: str, group: str) -> None:
         self.busy = False
-        """Whether the records of a poll are being handled."""
+        """True while the records of a poll are being handled."""
         self.active_at = monotonic()
-        """When a handler last returned or a dependency last failed (monotonic seconds); later in a pause."""
+        """Monotonic seconds when a handler last returned or a dependency last failed; later in a pause."""
         self._name = f"reading {topic} as {group}"
         self._waiting_since: float | None = None
         self._waits_for = ""

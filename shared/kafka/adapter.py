@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 Records = tuple[ConsumerRecord[bytes, bytes], ...]
 
 LEAVE_SECONDS: Final = 1.5
-"""How long a consumer may take to leave its group; then it is abandoned (hazard 7). Arbitrary."""
+"""Time that a consumer may take to leave its group; then it is abandoned (hazard 7). Arbitrary."""
 
 POLL_MS: Final = 1_000
 IDLE_POLL_MS: Final = 3_000
@@ -48,7 +48,7 @@ GATHER_SECONDS: Final = 0.01
 """The default pause after a poll with records, so that the next poll returns more of them at once."""
 
 FETCH_WAIT_MS: Final = 500
-"""How long Kafka may hold back a fetch that finds no records (aiokafka's default). Kafka answers the requests
+"""Time that Kafka may hold back a fetch without records (aiokafka's default). Kafka answers the requests
 of a connection in order, so the first fetch after a rebalance may wait as long."""
 
 IDLE_FETCH_WAIT_MS: Final = 3_000
@@ -57,7 +57,7 @@ IDLE_FETCH_WAIT_MS: Final = 3_000
 IDLE_SECONDS: Final = 10.0
 
 GRACE_SECONDS: Final = 3.0
-"""How long a handler's call may go on while its consumer stops; arbitrary."""
+"""Time that a handler's call may go on while its consumer stops; arbitrary."""
 
 SPECIFICATION_URL: Final = "kafka:9092"
 """The address that the AsyncAPI documents show."""

@@ -27,7 +27,7 @@ MAX_CONSECUTIVE_BAD = 200
 """The limit of Sentry's consumers (arroyo's DlqLimit); fewer may be one batch of one shop."""
 
 STALL_SECONDS = 60.0
-"""How long a subscription may stand still; twice the rebalance timeout."""
+"""Time that a subscription may stand still; twice the rebalance timeout."""
 
 log = structlog.get_logger()
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 Message = TypeVar("Message", bound="Received")
 
 DELIVER_SECONDS = 5.0
-"""How long Kafka may take to confirm a letter before the next attempt; arbitrary."""
+"""Time that Kafka may take to confirm a letter before the next attempt; arbitrary."""
 
 HEADERS = (
     "dlq-reason",
@@ -60,13 +60,13 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why a record can't be handled: `kind` for programs, `reason` for people."""
+    """The reason why a record can't be handled: `kind` for programs, `reason` for people."""
 
     kind: str
     reason: str
     attempts: int
     refused: bool = False
-    """Whether the handler or its database understood the record and refused it (REFUSED or DISPUTED)."""
+    """True if the handler or its database understood the record and refused it (REFUSED or DISPUTED)."""
 
     @property
     def is_a_defect(self) -> bool:

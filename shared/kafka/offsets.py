@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from shared.settings import KafkaSettings
 
 REQUEST_SECONDS = 10.0
-"""How long Kafka may take to answer; as the timeout of a request."""
+"""Time that Kafka may take to answer; as the timeout of a request."""
 
 
 class Offsets:

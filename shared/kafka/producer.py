@@ -46,7 +46,7 @@ CLOSE_SECONDS = 3.0
 STALL_SECONDS = 15.0
 """A client without any confirmation for this long is replaced; longer than `REQUEST_TIMEOUT_MS`."""
 QUIET_SECONDS = 5.0
-"""How often a client that is not in use is checked."""
+"""Interval between checks of a client that is not in use."""
 RETRY_SECONDS = 0.1
 MAX_PAUSE_SECONDS = 2.0
 """Pauses between attempts to connect double up to this one; arbitrary."""

@@ -40,7 +40,7 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Tombstone:
-    """What a handler of a compacted topic gets for a key whose state was deleted."""
+    """The event that a handler of a compacted topic gets for a key whose state was deleted."""
 
     key: str
 

@@ -34,10 +34,10 @@ if TYPE_CHECKING:
     from shared.settings import KafkaSettings
 
 OPEN_SECONDS: Final = 60.0
-"""How long a consumer may take to connect and join its group: longer than two session timeouts; arbitrary."""
+"""Time that a consumer may take to join its group: longer than two session timeouts; arbitrary."""
 
 CLOSE_SECONDS: Final = 6.0
-"""How long it may take to close, `GRACE_SECONDS` for the handler included; arbitrary."""
+"""Time that it may take to close, `GRACE_SECONDS` for the handler included; arbitrary."""
 
 FIRST_PAUSE_SECONDS: Final = 0.2
 MAX_PAUSE_SECONDS: Final = 10.0
@@ -88,7 +88,7 @@ class Session:
         self._reopen_seconds: float | None = None
         self._progress: Progress | None = None
         self.opening = False
-        """Whether a consumer is being opened, which is bounded by `OPEN_SECONDS`."""
+        """True while a consumer is being opened, which is bounded by `OPEN_SECONDS`."""
         self.consumer: PolledConsumer | None = None
 
     def start(self) -> None:

@@ -29,7 +29,7 @@ BATCH = 5_000
 """Records of a poll; arbitrary."""
 
 LOOK_SECONDS = 0.02
-"""How often the position is compared with the end while the topic is read; arbitrary."""
+"""Interval in which the position is compared with the end while the topic is read; arbitrary."""
 
 UNREADABLE = counter("endcap_kafka_unreadable_states_total", "States that could not be decoded.", ["topic"])
 REFUSED = counter(

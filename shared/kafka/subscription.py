@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from shared.settings import KafkaSettings
 
 COMMIT_SECONDS = 5.0
-"""How long Kafka may take to confirm a commit; arbitrary."""
+"""Time that Kafka may take to confirm a commit; arbitrary."""
 
 COMMIT_TRIES = 3
 """After so many commits in a row without a response the consumer is replaced; arbitrary."""

@@ -24,10 +24,10 @@ if TYPE_CHECKING:
     from shared.settings import KafkaSettings
 
 ADMIN_SECONDS = 10.0
-"""How long one attempt may take; arbitrary."""
+"""Time that one attempt may take; arbitrary."""
 
 KNOWN_SECONDS = 0.02
-"""How often the broker is asked whether it knows the new topics; arbitrary."""
+"""Interval between queries whether the broker knows the new topics; arbitrary."""
 
 _ALREADY_EXISTS = 36  # TOPIC_ALREADY_EXISTS of Kafka's protocol
 _DAY_MS = 24 * 60 * 60 * 1000

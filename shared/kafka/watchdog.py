@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from shared.settings import KafkaSettings
 
 LOOK_SECONDS = 10.0
-"""How often the offsets are compared, at most; arbitrary."""
+"""Shortest interval between comparisons of the offsets; arbitrary."""
 
 LAG = gauge("endcap_kafka_consumer_lag", "Records that the group has not committed.", ["topic", "group"])
 

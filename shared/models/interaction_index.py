@@ -1,4 +1,4 @@
-"""Which user interacted with which item, and how: what filters by interactions look up in a model."""
+"""The interactions of each user with each item, which filters by interactions look up in a model."""
 
 from __future__ import annotations
 

@@ -178,7 +178,7 @@ class Model:
 
     @cached_property
     def _prior(self) -> Scores:
-        """What every item scores for every user: its popularity's share, and a way out of ties."""
+        """Return the score that is the same for all users, of popularity: float64[items]. It breaks ties."""
         ranks = np.empty(len(self.items))
         ranks[self._popular.order] = np.arange(len(self.items))
         prior: Scores = _TIE * (1 - ranks / max(len(self.items), 1))

@@ -37,7 +37,7 @@ class Neighbours:
 
     @cached_property
     def is_rectangular(self) -> bool:
-        """Whether all rows have the same length."""
+        """True if all rows have the same length."""
         return len(self.items) == self.width * (len(self.offsets) - 1)
 
     def padded(self) -> Neighbours:

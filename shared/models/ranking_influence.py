@@ -1,4 +1,4 @@
-"""How popular and how new items are: what rankingInfluence adds to similarity."""
+"""The popularity and the age of items, which rankingInfluence adds to similarity."""
 
 from __future__ import annotations
 

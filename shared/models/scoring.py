@@ -1,4 +1,4 @@
-"""What a model's scores mean, and how the highest of them are selected."""
+"""The meaning of a model's scores, and the selection of the highest."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ DECIMALS = 7
 
 
 class Scoring(BaseModel):
-    """How a model reads histories and what its scores mean; kept in `meta.json`.
+    """The reading of histories and the meaning of scores of a model; kept in `meta.json`.
 
     `kind` is what a query names: a user, an item, or nothing (popular items for everybody).
     `event_types` are canonical names with `type_weights` beside them; the last one, "", stands for

@@ -25,7 +25,7 @@ MIN_ITEMS = 1 << 15
 _CELLS = 1 << 22
 """Cells of the buffer of scores: 32 MiB."""
 _SPARE = 100
-"""How many of a row's best items by the prior may be excluded before the whole row is sorted."""
+"""The number of a row's best items by the prior that may be excluded before the whole row is sorted."""
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from shared.models.sparse_workspace import MIN_ITEMS, SparseWorkspace
 from shared.models.workspace import Workspace
 
 HISTORY = 100
-"""How many of a user's newest events are kept and scored."""
+"""The number of a user's newest events that are kept and scored."""
 
 _CELLS_PER_BLOCK = 1 << 17
 """Scores of a block, 1 MiB of float64."""

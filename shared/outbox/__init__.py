@@ -46,7 +46,7 @@ UNNOTIFIED_POLL_SECONDS = 0.05
 """The same while notices can't arrive."""
 
 STANDBY_SECONDS = 0.5
-"""How often a relay checks whether the active one has died."""
+"""Interval in which a relay checks whether the active one has died."""
 
 PUBLISH_SECONDS = 10.0
 FIRST_PAUSE_SECONDS = 0.1

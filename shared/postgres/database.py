@@ -41,10 +41,10 @@ UNAVAILABLE = (
     # The server has become a standby.
     asyncpg.ReadOnlySQLTransactionError,
 )
-"""What asyncpg raises if Postgres is not reachable or busy: the same statement may work later."""
+"""The exceptions of asyncpg if Postgres is not reachable or busy: the same statement may work later."""
 
 CANCEL_SECONDS = 0.3
-"""How long the cancellation of a statement may take before its connection is closed; arbitrary.
+"""Time that the cancellation of a statement may take before its connection is closed; arbitrary.
 
 asyncpg cancels a statement over another connection and waits for that, without a limit if the server hangs.
 """

@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     Listening: TypeAlias = asyncpg.Connection[asyncpg.Record]
 
 PROBE_SECONDS = 30.0
-"""How often the connection is probed, and so how long its silent loss may go unnoticed; arbitrary."""
+"""Interval between probes of the connection, which bounds how long a silent loss lasts; arbitrary."""
 
 ANSWER_SECONDS = 5.0
-"""How long Postgres may take to answer a probe or LISTEN; arbitrary."""
+"""Time that Postgres may take to answer a probe or LISTEN; arbitrary."""
 FIRST_PAUSE_SECONDS = 0.1
 MAX_PAUSE_SECONDS = 5.0
 

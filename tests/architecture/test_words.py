@@ -118,3 +118,17 @@ def test_docstrings_of_functions_that_raise_name_the_exception() -> None:
     ]
 
     assert not silent, "\n".join(silent)
+
+
+def test_docstrings_do_not_open_with_a_question_word() -> None:
+    """Docstrings of modules, classes, functions, constants and attributes alike."""
+    opening = re.compile(r"\s*(?:How|What|When|Where|Whether|Which|Who|Whose|Why)\b")
+    questions = [
+        f"{path}:{node.lineno}"
+        for path in _checked_files()
+        for node in ast.walk(parsed(path))
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+        if isinstance(node.value.value, str) and opening.match(node.value.value)
+    ]
+
+    assert not questions, "begin with a noun or a verb:\n" + "\n".join(questions)

@@ -37,7 +37,7 @@ BUDGET = "< 10 s for 180,000 lists"
 
 @dataclass(frozen=True)
 class Size:
-    """How many purchases are measured, and how many lists are loaded."""
+    """The numbers of purchases that are measured and of lists that are loaded."""
 
     purchases: int
     users: int

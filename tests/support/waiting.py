@@ -12,10 +12,10 @@ from typing import Any, TypeVar
 Value = TypeVar("Value")
 
 QUIET_SECONDS = 60.0
-"""How long a test waits for a condition on a quiet machine; the product promises its own bounds."""
+"""Time that a test waits for a condition on a quiet machine; the product promises its own bounds."""
 
 PATIENCE = 300.0
-"""How long a test waits for a condition, or for a call, on the busiest machine, in seconds."""
+"""Longest time that a test waits for a condition, or for a call, on the busiest machine, in seconds."""
 
 _MAX_MESSAGE = 1_000
 

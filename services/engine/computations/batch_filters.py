@@ -23,7 +23,7 @@ _INVALID_VALUES = 'filterValues must be an object of texts, as {"GENRES": "\\"co
 
 @dataclass(frozen=True, slots=True)
 class FilterRequest:
-    """What the mask of a line depends on: its query (a user id or item id), its user, and its values."""
+    """The inputs of the mask of a line: its query (a user id or item id), its user, and its values."""
 
     query: str
     user_id: str | None
@@ -101,7 +101,7 @@ class UserFilter:
         self._filter = Filter.parse(expression)
         self._present = present
         self.has_parameters = bool(self._filter.parameters)
-        """Whether the masks of two lines may differ."""
+        """True if the masks of two lines may differ."""
         _require_interactions(self._filter, model)
         self._table = Table.of(model.users.strings, model.user_attributes)
         self._events: Events | tuple[()] = ()

@@ -62,7 +62,7 @@ class ContextCounter:
 
 @dataclass(frozen=True, slots=True)
 class _PairCounts:
-    """How often each pair of an item and a value occurs: parallel arrays with an entry for each pair."""
+    """The number of events of each pair of an item and a value, in parallel arrays."""
 
     items: NDArray[np.int64]
     values: NDArray[np.object_]

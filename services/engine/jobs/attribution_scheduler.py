@@ -27,7 +27,7 @@ class AttributionScheduler:
 
     database: Database
     garbage_hours: float
-    """How long replaced objects of imports stay readable."""
+    """Time that replaced objects of imports stay readable."""
 
     async def run(self) -> None:
         """Queue the counts that are due, and forget buckets that can't change any more."""

@@ -40,11 +40,11 @@ if TYPE_CHECKING:
 
 _USERS_PER_STATEMENT = 1_000
 _GRACE_HOURS = 1.0
-"""How long replaced parts and models stay: a training, a batch or a recommender may be reading them."""
+"""Time that replaced parts and models stay: a training, a batch or a recommender may be reading them."""
 
 _POLL_SECONDS = 0.5
 _WAIT_SECONDS = 60.0
-"""How long one attempt waits for other services; the job is then retried for an hour."""
+"""Time that one attempt waits for other services; the job is then retried for an hour."""
 
 
 class DataDeletion(ResourceJob):

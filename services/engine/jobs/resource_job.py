@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from shared.postgres import Connection, Database
 
 STOP_CHECK_SECONDS = 1.0
-"""How often a computation checks whether its resource was stopped or deleted."""
+"""Interval in which a computation checks whether its resource was stopped or deleted."""
 
 log = structlog.get_logger()
 
@@ -56,7 +56,7 @@ class ResourceJob(ABC):
     """A kind of job. Only its computations, in child processes, access the object store."""
 
     locks_parent: ClassVar[bool] = False
-    """Whether to lock the parent before the job's resource, in the order of the operations that lock both."""
+    """True to lock the parent before the job's resource, in the order of the operations that lock both."""
 
     database: Database
     settings: Settings

@@ -1,4 +1,4 @@
-"""What the process that computations are forked from does once, so that no fork has to."""
+"""Preparation of the process that computations are forked from, so that no fork repeats it."""
 
 from __future__ import annotations
 

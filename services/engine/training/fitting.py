@@ -1,4 +1,4 @@
-"""What fitting a model is, for recipes, selection and evaluation alike."""
+"""The protocols of fitting a model, for recipes, selection and evaluation."""
 
 from __future__ import annotations
 

@@ -62,7 +62,7 @@ class PlaceRecommendations(_Recommendations):
 
 
 class StatusBody(BaseModel):
-    """What is served to the caller's tenant."""
+    """The generations and campaigns that are served to the caller's tenant."""
 
     tenant: str
     activation: int = Field(description="increases with every change of what is active; 0 before the first")

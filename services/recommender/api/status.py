@@ -1,4 +1,4 @@
-"""What is served, for people and probes."""
+"""The status page: generations and campaigns that are served, for people and probes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which generation of each recipe's lists is served, per tenant."""
+"""The active generation of each recipe's lists, per tenant."""
 
 from __future__ import annotations
 

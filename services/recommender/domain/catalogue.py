@@ -26,7 +26,7 @@ MAX_INLINE_BYTES = 512
 COMPACT_AFTER_REMOVALS = 1_000
 """Fewer removals free too little memory to be worth a compaction."""
 ENTRY_BYTES = 250
-"""What Python needs per item beside the stored bytes: its id, entries of two dicts, object headers.
+"""Memory per item beside the stored bytes: its id, entries of two dicts, object headers.
 Measured with a million items."""
 
 ItemScores = list[tuple[str, float | None]]

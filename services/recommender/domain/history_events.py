@@ -1,4 +1,4 @@
-"""Which interactions make up a history, and which items an event says were shown."""
+"""The interactions that make up a history, and the items that an event names as shown."""
 
 from __future__ import annotations
 

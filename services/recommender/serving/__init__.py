@@ -1,4 +1,4 @@
-"""How one recommendation is made.
+"""The steps that make one recommendation.
 
 `recommender` has the steps in order, each in a module of its own:
 

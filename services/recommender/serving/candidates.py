@@ -23,7 +23,7 @@ class ListCandidates:
     catalogue: Catalogue
     item_filters: ItemFilters
     source: bytes = field(init=False, default=POPULAR)
-    """What the last answer was made from."""
+    """The inputs of the last answer."""
 
     async def best(
         self, context: RequestContext, bound_filter: BoundFilter | None, limit: int

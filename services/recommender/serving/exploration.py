@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from shared.models import Model
 
 BONUS_SECONDS = 2.0
-"""How long a bonus is used before it is computed again."""
+"""Time that a bonus is used before it is computed again."""
 ITEMS_PER_SECOND = 10_000
 """The bonus of more young items is computed less often: each costs a reply of Redis."""
 _CREATED = "CREATION_TIMESTAMP"

@@ -1,4 +1,4 @@
-"""What a request asks for, and what is known of the user it is for."""
+"""The query of a request, and the known properties of its user."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Promotion:
 
 @dataclass(frozen=True, slots=True)
 class RecommendationQuery:
-    """What a request asks for: items for a user or for an item, at most `limit`, under conditions."""
+    """The query of a request: items for a user or for an item, at most `limit`, under conditions."""
 
     user_id: str | None
     item_id: str | None

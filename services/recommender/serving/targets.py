@@ -1,4 +1,4 @@
-"""What answers a request: the model of a campaign or recommender, or the lists of a recipe."""
+"""The source of an answer: the model of a campaign or recommender, or the lists of a recipe."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ RETRY_SECONDS = 5.0
 MAX_RETRY_SECONDS = 30.0
 """Limits the traffic of a model that cannot be loaded: every try copies all of it."""
 FIRST_MODEL_WAIT_SECONDS = 3.0
-"""How long after a campaign's announcement requests wait for its first model."""
+"""Time after a campaign's announcement during which requests wait for its first model."""
 
 log = structlog.get_logger()
 

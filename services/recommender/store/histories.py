@@ -35,7 +35,7 @@ RELINK_SECONDS = 86_400.0
 
 @dataclass(frozen=True, slots=True)
 class Retention:
-    """How long Redis keeps purchases, the histories of users, and those of sessions."""
+    """The times that Redis keeps purchases, the histories of users, and those of sessions."""
 
     purchases: timedelta
     history: timedelta

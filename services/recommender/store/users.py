@@ -25,7 +25,7 @@ MAX_PROPERTIES_BYTES = 2_048
 
 @dataclass(frozen=True, slots=True)
 class UserState:
-    """What the worker stores of a user; `properties` are encoded."""
+    """The record of a user in Redis, written by the worker; `properties` are encoded."""
 
     location: Location
     properties: bytes

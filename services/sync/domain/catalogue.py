@@ -97,7 +97,7 @@ class State:
     is_new: bool = False
     has_updates: bool = False
     rejection: str | None = None
-    """Why this new item or user is not added; None for one that exists."""
+    """The reason why this new item or user is not added; None for one that exists."""
     _bytes: int | None = field(default=None, init=False, repr=False)
     _original: tuple[dict[str, Any], dict[str, Any]] = field(init=False, repr=False)
 

@@ -34,7 +34,7 @@ class Reject(NamedTuple):
 
 
 class RejectCapacity(NamedTuple):
-    """How many rejected rows, and how many bytes of them, may still be stored for an import."""
+    """The numbers of rejected rows, and of their bytes, that may still be stored for an import."""
 
     rows: int
     bytes: int

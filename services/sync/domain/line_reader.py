@@ -25,7 +25,7 @@ class LineReader:
         """Detect the encoding from the first bytes beyond ASCII if it is None."""
         self.encoding = encoding
         self.has_damage = False
-        """Whether any line so far contained an invalid byte or NUL."""
+        """True if any line so far contained an invalid byte or NUL."""
         self._rest = b""
         self._skipping = False
         self._started = False

@@ -60,7 +60,7 @@ DATE_FIELDS: dict[Kind, str] = {"orders": "ordered_at", "items": "created_at", "
 
 
 class Mapping(BaseModel):
-    """How one source writes its files. `columns` maps a field to a column of the file; see `FILE_FIELDS`.
+    """The file format of one source. `columns` maps a field to a column of the file; see `FILE_FIELDS`.
 
     A field that `columns` omits is read from the column of the same name, without case, spaces and
     punctuation.

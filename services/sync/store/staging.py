@@ -45,7 +45,7 @@ class FieldUpdate(NamedTuple):
 
 
 class RejectedCount(NamedTuple):
-    """How many staged lines were rejected, how many of them were stored for the report, and their bytes."""
+    """The numbers of rejected lines, of those stored for the report, and of their bytes."""
 
     rejected: int
     kept: int

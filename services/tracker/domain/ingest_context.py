@@ -1,4 +1,4 @@
-"""What an event takes from the request that brought it: the tenant, the time of arrival, an id."""
+"""The values that an event takes from its request: the tenant, the time of arrival, an id."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from services.tracker.domain.event_ids import content_based_id
 from shared.events import OrderLine, line_id
 
 MAX_CLOCK_SKEW = timedelta(minutes=5)
-"""How far a client's clock may run ahead. Arbitrary."""
+"""Time that a client's clock may run ahead. Arbitrary."""
 
 
 @dataclass(frozen=True, slots=True)

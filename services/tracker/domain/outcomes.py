@@ -1,4 +1,4 @@
-"""What becomes of one record of a request: an interaction, several of them, ignored or rejected."""
+"""The outcome of one record of a request: an interaction, several of them, ignored or rejected."""
 
 from __future__ import annotations
 

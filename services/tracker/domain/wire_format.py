@@ -1,4 +1,4 @@
-"""What a wire format is: a schema for the documentation, and a parser. The table is in `formats`."""
+"""A wire format: a schema for the documentation, and a parser. The table is in `formats`."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ class Answer:
     headers: list[tuple[bytes, bytes]] = field(default_factory=list)
     body: bytes = b""
     closes: bool = False
-    """Whether the server closes the connection after this response."""
+    """True if the server closes the connection after this response."""
 
     def header(self, name: bytes) -> bytes:
         """Return the first header of this name, or an empty value."""

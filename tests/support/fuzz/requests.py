@@ -56,7 +56,7 @@ class Request:
     framing: bytes = b""
     """Header lines that replace the correct Content-Length."""
     is_chunked: bool = False
-    """Whether the body is chunked, without a Content-Length."""
+    """True if the body is chunked, without a Content-Length."""
     changes: tuple[str, ...] = ()
     """The changes to the valid request."""
 

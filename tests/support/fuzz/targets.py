@@ -55,7 +55,7 @@ class Target:
     headers: tuple[Header, ...] = ()
     can_be_signed: bool = False
     is_declined: bool = False
-    """Whether it only responds that it is not supported."""
+    """True if it only responds that it is not supported."""
 
     def valid(self, known: Known, callers: Callers, random: Random) -> Request:
         """Return a request that the target accepts if its resources are in the right state.

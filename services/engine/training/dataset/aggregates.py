@@ -1,4 +1,4 @@
-"""What a second compute backend is asked for: which item-item matrix, over which interactions.
+"""Requests to a second compute backend: the item-item matrix, and the interactions that it sums.
 
 Every item-item matrix of a recipe is a sum over users. It may be summed in partitions of whole users: the sum
 of the partitions' matrices is the matrix of all users.
@@ -13,7 +13,7 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class EventRule:
-    """Which interactions count: those of `types`, with values that reach the thresholds of their types."""
+    """The interactions that count: those of `types`, with values that reach the thresholds of their types."""
 
     types: frozenset[str]
     thresholds: Mapping[str, float]

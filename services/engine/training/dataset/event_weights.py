@@ -1,4 +1,4 @@
-"""Which events count, and how much: the solution's settings, or defaults for shops."""
+"""The weights of events: the solution's settings, or defaults for shops."""
 
 from __future__ import annotations
 

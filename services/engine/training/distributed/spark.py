@@ -88,7 +88,7 @@ def session(master: str, workspace: Path) -> Iterator[Session]:
 
 @dataclass(frozen=True)
 class Selection:
-    """Which interactions are summed: it is sent to the executors."""
+    """The interactions that are summed: it is sent to the executors."""
 
     erased: Mapping[str, int]
     rule: EventRule | None = None

@@ -47,7 +47,7 @@ def item_cosine(
 
 
 class _Cooccurrence(Protocol):
-    """How many users two items have in common, in blocks of rows; `popularity` is the diagonal.
+    """The numbers of users that two items have in common, in blocks of rows; `popularity` is the diagonal.
 
     `work` is the number of products that all rows cost.
     """
@@ -147,7 +147,7 @@ class _Similarity:
 
     @property
     def height(self) -> int:
-        """How many sparse rows keep a block's work, and so its memory, bounded."""
+        """Return the number of sparse rows that bounds the work of a block, and so its memory."""
         work = self._cooccurrence.work
         if self._word_items is not None:
             work += float((np.diff(self._word_items.indptr).astype(np.float64) ** 2).sum())

@@ -15,7 +15,7 @@ from shared.errors import Permanent
 from shared.models import Model
 
 SHARES = {"OFF": 0.0, "LOW": 0.1, "MEDIUM": 0.3, "HIGH": 0.6}
-"""How far lists go from the most relevant items towards those with the highest attribute. Arbitrary."""
+"""The share of the way from the most relevant items to those with the highest attribute. Arbitrary."""
 
 _MAX_USERS = 200
 _CELLS = 4_000_000

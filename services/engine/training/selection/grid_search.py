@@ -33,7 +33,7 @@ class ComponentConfig:
 
 @dataclass(frozen=True)
 class TrialResult:
-    """What a configuration reaches on the held-out rows.
+    """The scores that a configuration reaches on the held-out rows.
 
     `scores` is float32[rows, items], `gains` float64[rows]. `won` are the numbers of the draws in which no
     other configuration of the method gains more.

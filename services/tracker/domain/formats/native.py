@@ -24,7 +24,7 @@ def _aliases(*names: str) -> Any:
 
 
 class NativeEvent(BaseModel):
-    """What a user did. Needs `event_type`, and `user_id` or `session_id`.
+    """One action of a user. Needs `event_type`, and `user_id` or `session_id`.
 
     Fields that are not listed here are stored in `properties`. `timestamp` is ISO 8601, or seconds or
     milliseconds since 1970. `historical` marks a replay of past events. Of events without an id that have the
