@@ -146,7 +146,7 @@ class _NoPublisher:
     """Refuses events: an operation that only reads publishes none."""
 
     async def publish(self, topic: Topic, event: Event) -> None:
-        raise NotImplementedError
+        raise RuntimeError(f"an operation that only reads published {event.event_id} to {topic.name}")
 
     async def publish_tombstone(self, topic: Topic, tenant: str, key: str) -> None:
-        raise NotImplementedError
+        raise RuntimeError(f"an operation that only reads deleted {tenant}:{key} from {topic.name}")
