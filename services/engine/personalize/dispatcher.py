@@ -146,7 +146,9 @@ class _NoPublisher:
     """Refuses events: an operation that only reads publishes none."""
 
     async def publish(self, topic: Topic, event: Event) -> None:
+        """Raise RuntimeError, naming the event and its topic."""
         raise RuntimeError(f"an operation that only reads published {event.event_id} to {topic.name}")
 
     async def publish_tombstone(self, topic: Topic, tenant: str, key: str) -> None:
+        """Raise RuntimeError, naming the key and its topic."""
         raise RuntimeError(f"an operation that only reads deleted {tenant}:{key} from {topic.name}")
