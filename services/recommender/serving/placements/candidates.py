@@ -1,0 +1,84 @@
+"""Candidates of a placement: proposed items with their reasons, and dropped ones with the step."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    from services.recommender.serving.placements.request import PlacementRequest, Visitor
+    from shared.events.placements import Placement, StrategyUse
+
+
+class Signal(NamedTuple):
+    """A reason for an item: its name, its weight where it has one, and the item that it came from.
+
+    Names: `model`, `list`, `viewed`, `in_cart`, `bought_with`, `bought_before`, `popular_in`, `trending`,
+    `new`, `fixed`, `pinned`, `boosted`, `promoted`, `override`.
+    """
+
+    name: str
+    weight: float | None = None
+    item_id: str | None = None
+    detail: str | None = None
+    """Such as the category or city of `popular_in`."""
+
+
+@dataclass(slots=True)
+class Candidate:
+    """A proposed item: the strategy that proposed it first, its score there, and its signals."""
+
+    item_id: str
+    strategy: str
+    score: float | None = None
+    signals: list[Signal] = field(default_factory=list)
+
+
+class Dropped(NamedTuple):
+    """A candidate that a step left out."""
+
+    item_id: str
+    strategy: str
+    step: str
+    detail: str | None = None
+
+
+@dataclass(slots=True)
+class Proposal:
+    """The items that a strategy proposes, best first, and their source."""
+
+    candidates: Sequence[Candidate] = ()
+    source: bytes = b""
+    """`redis`, `postgres`, `popular` or `model`; empty if there is nothing."""
+    generation: int | None = None
+    model_sha256: str | None = None
+
+
+class Strategy(Protocol):
+    """Proposes items; it neither filters nor excludes, except items that cannot be sold."""
+
+    name: ClassVar[str]
+
+    async def propose(
+        self, use: StrategyUse, request: PlacementRequest, visitor: Visitor, count: int
+    ) -> Proposal:
+        """Return about `count` items, best first; fewer, or none, if it has no more."""
+        ...
+
+
+@dataclass(slots=True)
+class PlacementAnswer:
+    """The items of an answer in order, and how they came about."""
+
+    request: PlacementRequest
+    placement: Placement
+    revision: int | None
+    items: list[Candidate]
+    dropped: list[Dropped]
+    source: bytes
+    generation: int | None = None
+    model_sha256: str | None = None
+    history_events: int = 0
+    newest_event_seconds: float | None = None
+    facts: dict[str, Any] = field(default_factory=dict)
