@@ -13,6 +13,17 @@ See docs/decisions/0031-filters.
 from shared.filters.binding import Bound
 from shared.filters.errors import FilterError
 from shared.filters.filter import Column, Filter
+from shared.filters.placement_rules import item_condition, placement_problems
 from shared.filters.table import Events, Interaction, Table
 
-__all__ = ["Bound", "Column", "Events", "Filter", "FilterError", "Interaction", "Table"]
+__all__ = [
+    "Bound",
+    "Column",
+    "Events",
+    "Filter",
+    "FilterError",
+    "Interaction",
+    "Table",
+    "item_condition",
+    "placement_problems",
+]

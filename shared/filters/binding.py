@@ -91,6 +91,20 @@ class Bound:
             included &= ~excluded
         return included
 
+    def admits(self, field_of: FieldOf) -> bool:
+        """Return whether an item passes, by its own columns alone; `field_of` maps a key to a value.
+
+        It is for filters without conditions on interactions, the current user or the current item.
+        """
+        included: bool | None = None
+        for clause in self.clauses:
+            matching = clause.matches(field_of)
+            if clause.includes:
+                included = bool(included) or matching
+            elif matching:
+                return False
+        return included is not False
+
     def _rows_of_interactions(
         self, clause: BoundClause, table: Table, interactions: Sequence[Interaction]
     ) -> Mask:

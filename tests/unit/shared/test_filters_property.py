@@ -176,6 +176,11 @@ def test_a_mask_is_the_set_that_brute_force_finds(
 
     assert {id_ for id_, kept in zip(table.ids, mask, strict=True) if kept} == expected & set(catalogue)
 
+    if all(c.groups[0][0].dataset == "Items" and not c.premises for c in filters):
+        assert {id_ for id_, row in catalogue.items() if bound.admits(_field_of(id_, row))} == expected, (
+            "item by item"
+        )
+
     # Events as columns say the same, as far as they go.
     known = [(number, type_) for number, type_, _ in events if number < len(items)]
     columns = Events(
@@ -188,6 +193,11 @@ def test_a_mask_is_the_set_that_brute_force_finds(
         bound.mask(table, interactions=columns, user=user).tolist()
         == bound.mask(table, interactions=bare, user=user).tolist()
     )
+
+
+def _field_of(item_id: str, row: dict[str, Any]) -> Any:
+    by_key = {name.lower().replace("_", ""): value for name, value in row.items()} | {"itemid": item_id}
+    return by_key.get
 
 
 def _names(items: list[dict[str, Any]]) -> list[str]:
