@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import hypothesis
 import pytest
@@ -46,10 +46,19 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFileScheduling:
-    """Where several processes share the tests, a file's stay together, and so do those of the one product."""
+    """Where several processes share the tests, those of a file or of a subject's folder stay together.
+
+    So do all of the one product. A folder such as `tests/component/recommender/filters` holds the files of
+    one subject, which share what its conftest makes once in a process.
+    """
     return _Together(config, log)
 
 
 class _Together(LoadFileScheduling):
     def _split_scope(self, nodeid: str) -> str:
-        return "tests/e2e" if nodeid.startswith("tests/e2e/") else super()._split_scope(nodeid)
+        match PurePosixPath(nodeid.partition("::")[0]).parts:
+            case ("tests", "e2e", *_):
+                return "tests/e2e"
+            case ("tests", "component", service, subject, _):
+                return f"tests/component/{service}/{subject}"
+        return super()._split_scope(nodeid)

@@ -11,6 +11,7 @@ import httpx
 
 from tests.component.engine import shapes
 from tests.component.engine.conftest import ROLE, Engine
+from tests.component.engine.shop import INTERACTIONS_SCHEMA, ITEMS_SCHEMA, interactions_csv, items_csv
 from tests.support.processes import Process
 from tests.support.waiting import PATIENCE
 
@@ -45,6 +46,14 @@ def imported(engine: Engine, dataset: str, name: str, content: str, mode: str = 
     )["datasetImportJobArn"]
     ended = engine.finished(personalize.describe_dataset_import_job, datasetImportJobArn=arn)
     assert ended["status"] == "ACTIVE", ended
+
+
+def shop_group(engine: Engine, name: str) -> dict[str, str]:
+    """Create a group with the imported interactions and items of the small shop; return its ARNs."""
+    arns = dataset_group(engine, name, {"Interactions": INTERACTIONS_SCHEMA, "Items": ITEMS_SCHEMA})
+    imported(engine, arns["Interactions"], f"{name}-interactions", interactions_csv())
+    imported(engine, arns["Items"], f"{name}-items", items_csv())
+    return arns
 
 
 def active_version(engine: Engine, group: str, recipe: str) -> str:

@@ -16,6 +16,7 @@ from tests.component.engine.groups import active_version, checked, dataset_group
 from tests.component.engine.shop import INTERACTIONS_SCHEMA, interactions_csv
 from tests.component.engine.test_exports import exported
 from tests.component.engine.test_segments import segmented
+from tests.support.deletions import until_deleted
 from tests.support.processes import Process
 from tests.support.waiting import until
 
@@ -190,3 +191,16 @@ def test_the_answers_have_the_shape_that_botocore_expects(engine: Engine, shop: 
 
     assert job["dataDeletionJobArn"] in {each["dataDeletionJobArn"] for each in listed}
     assert {each["status"] for each in listed} <= {"PENDING", "IN_PROGRESS", "COMPLETED", "FAILED"}
+
+
+def test_a_deleted_group_is_gone_and_its_tenant_is_never_used_again(engine: Engine, worker: Process) -> None:
+    personalize = engine.personalize
+    arn = personalize.create_dataset_group(name="shortlived")["datasetGroupArn"]
+    tracker = personalize.create_event_tracker(name="shortlived", datasetGroupArn=arn)["eventTrackerArn"]
+
+    personalize.delete_event_tracker(eventTrackerArn=tracker)
+    until_deleted(personalize.describe_event_tracker, eventTrackerArn=tracker)
+    personalize.delete_dataset_group(datasetGroupArn=arn)
+    until_deleted(personalize.describe_dataset_group, datasetGroupArn=arn)
+
+    assert personalize.create_dataset_group(name="shortlived")["datasetGroupArn"] == arn

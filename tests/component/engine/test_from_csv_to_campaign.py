@@ -1,27 +1,20 @@
-"""An unmodified boto3 program: from a CSV file to metrics, a batch and a campaign."""
+"""An unmodified boto3 program: from a CSV file to metrics and a batch."""
 
 from __future__ import annotations
 
 import json
 import urllib.request
-from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from shared.events import CampaignChanged
-from shared.events.topics import CAMPAIGNS, TRACKERS
-from shared.kafka import StateTable
-from shared.models import fingerprint, load
-from shared.settings import KafkaSettings
 from tests.component.engine import shapes
 from tests.component.engine.conftest import ROLE, Engine
-from tests.component.engine.groups import active_version, new_version
 from tests.component.engine.shop import INTERACTIONS_SCHEMA, ITEMS_SCHEMA, interactions_csv, items_csv
 from tests.support.deletions import until_deleted
 from tests.support.processes import Process
-from tests.support.waiting import PATIENCE, eventually
+from tests.support.waiting import PATIENCE
 
 RECIPES = "arn:aws:personalize:::recipe"
 METRICS = {
@@ -198,167 +191,6 @@ def test_a_batch_with_a_wrong_place_fails_with_the_services_words(
     assert ended["failureReason"].startswith(sentence)
 
 
-def test_similar_items_are_asked_for_by_item_and_have_no_scores(engine: Engine, shop: dict[str, Any]) -> None:
-    personalize = engine.personalize
-    solution = personalize.create_solution(
-        name="shop-similar", datasetGroupArn=shop["group"], recipeArn=f"{RECIPES}/aws-similar-items"
-    )["solutionArn"]
-    version = personalize.create_solution_version(solutionArn=solution)["solutionVersionArn"]
-    ended = engine.finished(personalize.describe_solution_version, solutionVersionArn=version)
-    assert ended["status"] == "ACTIVE", ended
-
-    job = personalize.create_batch_inference_job(
-        jobName="shop-similar",
-        solutionVersionArn=version,
-        jobInput={"s3DataSource": {"path": engine.put("items.json", '{"itemId": "i1"}\n{"userId": "u1"}')}},
-        jobOutput={"s3DataDestination": {"path": f"s3://{engine.bucket}/similar/"}},
-        roleArn=ROLE,
-    )["batchInferenceJobArn"]
-    engine.finished(personalize.describe_batch_inference_job, batchInferenceJobArn=job)
-
-    good, bad = (json.loads(line) for line in engine.get("similar/items.json.out").splitlines())
-    assert "scores" not in good["output"]
-    assert "i1" not in good["output"]["recommendedItems"]
-    assert bad["error"]
-
-
-def test_a_ranking_batch_puts_the_items_of_each_line_in_order(engine: Engine, shop: dict[str, Any]) -> None:
-    """u1 keeps to shelf 1, whose items are i1, i5, i9 …"""
-    version = active_version(engine, shop["group"], "aws-personalized-ranking")
-    given = ["i2", "stranger", "i1", "i3", "i5", "i1"]
-    lines = [{"userId": "u1", "itemList": given}, {"userId": "u1"}, {"userId": "new", "itemList": ["i2"]}]
-    source = engine.put("ranked.json", "".join(f"{json.dumps(line)}\n" for line in lines))
-    job = engine.personalize.create_batch_inference_job(
-        jobName="shop-ranked",
-        solutionVersionArn=version,
-        jobInput={"s3DataSource": {"path": source}},
-        jobOutput={"s3DataDestination": {"path": f"s3://{engine.bucket}/ranked"}},
-        roleArn=ROLE,
-    )["batchInferenceJobArn"]
-    ended = engine.finished(engine.personalize.describe_batch_inference_job, batchInferenceJobArn=job)
-    assert ended["status"] == "ACTIVE", ended
-
-    first, bad, new = (json.loads(line) for line in engine.get("ranked/ranked.json.out").splitlines())
-
-    assert first["input"] == lines[0]
-    items, scores = first["output"]["recommendedItems"], first["output"]["scores"]
-    assert sorted(items) == sorted(set(given))
-    assert set(items[:2]) == {"i1", "i5"}
-    assert items[-1] == "stranger"
-    assert scores == sorted(scores, reverse=True)
-    assert sum(scores) == pytest.approx(1, abs=1e-5)
-    assert bad["output"] is None
-    assert "itemList" in bad["error"]
-    assert new == {"input": lines[2], "output": {"recommendedItems": ["i2"], "scores": [1.0]}, "error": None}
-
-
-def test_a_campaign_is_active_at_once_and_follows_the_newest_version(
-    engine: Engine, shop: dict[str, Any]
-) -> None:
-    personalize = engine.personalize
-    fixed = personalize.create_campaign(name="fixed", solutionVersionArn=shop["version"])["campaignArn"]
-    following = personalize.create_campaign(
-        name="following",
-        solutionVersionArn=f"{shop['solution']}/$LATEST",
-        campaignConfig={"syncWithLatestSolutionVersion": True},
-    )["campaignArn"]
-    assert personalize.describe_campaign(campaignArn=following)["campaign"]["status"] == "ACTIVE"
-
-    second = personalize.create_solution_version(solutionArn=shop["solution"])["solutionVersionArn"]
-    engine.finished(personalize.describe_solution_version, solutionVersionArn=second)
-
-    served = {
-        name: personalize.describe_campaign(campaignArn=arn)["campaign"]["solutionVersionArn"]
-        for name, arn in (("fixed", fixed), ("following", following))
-    }
-    assert served == {"fixed": shop["version"], "following": second}
-    updated = personalize.update_campaign(campaignArn=fixed, solutionVersionArn=second, minProvisionedTPS=2)
-    assert updated["campaignArn"] == fixed
-    campaign = personalize.describe_campaign(campaignArn=fixed)["campaign"]
-    assert campaign["solutionVersionArn"] == second
-    assert campaign["latestCampaignUpdate"]["status"] == "ACTIVE"
-    _pinned(engine, shop, following, shop["version"])
-
-
-def _pinned(engine: Engine, shop: dict[str, Any], campaign: str, version: str) -> None:
-    """Give a campaign that follows its solution one version: it keeps it when the next one is there."""
-    personalize = engine.personalize
-    personalize.update_campaign(campaignArn=campaign, solutionVersionArn=version)
-    new_version(engine, shop["solution"])
-
-    found = personalize.describe_campaign(campaignArn=campaign)["campaign"]
-    assert found["solutionVersionArn"] == version
-    assert found["campaignConfig"] == {"syncWithLatestSolutionVersion": False}
-    assert found["latestCampaignUpdate"]["campaignConfig"] == found["campaignConfig"]
-
-
-def test_a_campaign_may_go_over_to_another_solution(engine: Engine, shop: dict[str, Any]) -> None:
-    personalize = engine.personalize
-    campaign = personalize.create_campaign(name="moving", solutionVersionArn=shop["version"])["campaignArn"]
-    version = active_version(engine, shop["group"], "aws-trending-now")
-    solution = version.rpartition("/")[0]
-
-    personalize.update_campaign(campaignArn=campaign, solutionVersionArn=version)
-
-    found = personalize.describe_campaign(campaignArn=campaign)["campaign"]
-    assert found["solutionVersionArn"] == version
-    assert found["latestCampaignUpdate"]["solutionVersionArn"] == version
-    below = {
-        name: {one["name"] for one in personalize.list_campaigns(solutionArn=arn)["campaigns"]}
-        for name, arn in (("old", shop["solution"]), ("new", solution))
-    }
-    assert "moving" not in below["old"]
-    assert below["new"] == {"moving"}
-    with pytest.raises(personalize.exceptions.ResourceInUseException, match="campaign/moving"):
-        personalize.delete_solution(solutionArn=solution)
-
-
-async def test_campaigns_and_trackers_are_known_on_their_topics(
-    engine: Engine, shop: dict[str, Any], kafka_settings: KafkaSettings, tmp_path: Path
-) -> None:
-    personalize = engine.personalize
-    settings = kafka_settings
-    campaigns, trackers = StateTable(settings, CAMPAIGNS), StateTable(settings, TRACKERS)
-    await campaigns.start()
-    await trackers.start()
-    try:
-        arn = personalize.create_campaign(name="announced", solutionVersionArn=shop["version"])["campaignArn"]
-        tracker = personalize.create_event_tracker(name="announced", datasetGroupArn=shop["group"])
-        await eventually(lambda: {"shop:announced"} <= campaigns.states.keys() & trackers.states.keys())
-
-        announced = campaigns.states["shop:announced"]
-        assert isinstance(announced, CampaignChanged)
-        assert announced.arn == arn
-        assert _fingerprint_of(engine, announced.model_uri, tmp_path) == announced.model_sha256
-
-        personalize.delete_campaign(campaignArn=arn)
-        personalize.delete_event_tracker(eventTrackerArn=tracker["eventTrackerArn"])
-        await eventually(lambda: "shop:announced" not in campaigns.states.keys() | trackers.states.keys())
-    finally:
-        await campaigns.stop()
-        await trackers.stop()
-
-
-def _fingerprint_of(engine: Engine, uri: str, folder: Path) -> str:
-    """What a recommender that copies the model's folder finds."""
-    bucket, _, prefix = uri.removeprefix("s3://").partition("/")
-    for entry in engine.s3.list_objects_v2(Bucket=bucket, Prefix=prefix)["Contents"]:
-        engine.s3.download_file(bucket, entry["Key"], str(folder / entry["Key"].removeprefix(prefix)))
-    assert load(folder).recommend(user_id="u1", limit=5)
-    return fingerprint(folder)
-
-
-def test_a_solution_in_use_can_not_be_deleted(engine: Engine, shop: dict[str, Any]) -> None:
-    personalize = engine.personalize
-
-    for delete, arn in (
-        (personalize.delete_dataset_group, {"datasetGroupArn": shop["group"]}),
-        (personalize.delete_solution, {"solutionArn": shop["solution"]}),
-    ):
-        with pytest.raises(personalize.exceptions.ResourceInUseException):
-            delete(**arn)
-
-
 def test_people_see_how_far_the_jobs_are(engine: Engine, shop: dict[str, Any]) -> None:
     request = urllib.request.Request(
         f"{engine.server.url}/v1/status?limit=200", headers={"x-api-key": engine.keys["read"]}
@@ -377,46 +209,6 @@ def test_people_see_how_far_the_jobs_are(engine: Engine, shop: dict[str, Any]) -
     assert trained["details"]["interactions"] == 1800
     assert trained["details"]["notes"]
     assert trained["attempts"] == 1
-
-
-def test_events_of_the_tracker_train_along_with_what_was_imported(
-    engine: Engine, shop: dict[str, Any], tracked_event: Any
-) -> None:
-    personalize = engine.personalize
-    for number in range(40):
-        tracked_event("shop", user=f"t{number % 8}", item="only-tracked", second=number)
-
-    solution = personalize.create_solution(
-        name="shop-popular", datasetGroupArn=shop["group"], recipeArn=f"{RECIPES}/aws-popularity-count"
-    )["solutionArn"]
-    version = personalize.create_solution_version(solutionArn=solution)["solutionVersionArn"]
-    ended = engine.finished(personalize.describe_solution_version, solutionVersionArn=version)
-    assert ended["status"] == "ACTIVE", ended
-    job = personalize.create_batch_inference_job(
-        jobName="shop-popular",
-        solutionVersionArn=version,
-        numResults=500,
-        jobInput={"s3DataSource": {"path": engine.put("anyone.json", '{"userId": "t1"}\n')}},
-        jobOutput={"s3DataDestination": {"path": f"s3://{engine.bucket}/popular/"}},
-        roleArn=ROLE,
-    )["batchInferenceJobArn"]
-    engine.finished(personalize.describe_batch_inference_job, batchInferenceJobArn=job)
-
-    answer = json.loads(engine.get("popular/anyone.json.out"))
-    assert "only-tracked" in answer["output"]["recommendedItems"]
-
-
-def test_a_deleted_group_is_gone_and_its_tenant_is_never_used_again(engine: Engine, worker: Process) -> None:
-    personalize = engine.personalize
-    arn = personalize.create_dataset_group(name="shortlived")["datasetGroupArn"]
-    tracker = personalize.create_event_tracker(name="shortlived", datasetGroupArn=arn)["eventTrackerArn"]
-
-    personalize.delete_event_tracker(eventTrackerArn=tracker)
-    until_deleted(personalize.describe_event_tracker, eventTrackerArn=tracker)
-    personalize.delete_dataset_group(datasetGroupArn=arn)
-    until_deleted(personalize.describe_dataset_group, datasetGroupArn=arn)
-
-    assert personalize.create_dataset_group(name="shortlived")["datasetGroupArn"] == arn
 
 
 def test_the_rest_of_the_answers_has_the_shape_that_botocore_expects(

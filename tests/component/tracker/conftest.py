@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
+import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +20,7 @@ from tests.support.kafka import kafka_environment
 from tests.support.processes import Process, process
 from tests.support.stack import Database
 from tests.support.tenants import SECRET_KEY, SERVICE_KEY, Tenant, make_tenant
-from tests.support.waiting import PATIENCE
+from tests.support.waiting import PATIENCE, eventually
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,10 @@ class Tracker:
         assert answer.status_code == 200, answer.text
         events: list[dict[str, Any]] = answer.json()["events"]
         return events[::-1]
+
+    async def until_stored(self, count: int, **query: Any) -> list[dict[str, Any]]:
+        """Wait until the log has this many events of a user or a session, and return them."""
+        return await eventually(lambda: self.stored(**query), enough=lambda events: len(events) >= count)
 
     def total(self) -> int:
         """How many events the log has."""
@@ -98,3 +103,9 @@ def worker(tracker: Tracker, folder: Path) -> Iterator[Process]:
     """The worker beside it."""
     with process("tracker", "worker", tracker.environment, folder) as running:
         yield running
+
+
+@pytest.fixture
+def user() -> str:
+    """Return the id of a user who has no events yet."""
+    return f"user-{uuid.uuid4()}"

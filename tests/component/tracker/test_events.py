@@ -16,21 +16,11 @@ from tests.component.tracker.conftest import Tracker
 from tests.support.kafka import raw_records, settings_for
 from tests.support.processes import Process, process
 from tests.support.tenants import SERVICE_KEY
-from tests.support.waiting import PATIENCE, eventually
+from tests.support.waiting import PATIENCE
 
 
 def an_event(user: str, **changes: Any) -> dict[str, Any]:
     return {"user_id": user, "event_type": "view", "item_id": "85123A"} | changes
-
-
-@pytest.fixture
-def user() -> str:
-    return f"user-{uuid.uuid4()}"
-
-
-async def until_stored(tracker: Tracker, count: int, **query: Any) -> list[dict[str, Any]]:
-    await eventually(lambda: len(tracker.stored(**query)) >= count)
-    return tracker.stored(**query)
 
 
 async def test_one_event_an_array_and_lines(tracker: Tracker, worker: Process, user: str) -> None:
@@ -45,7 +35,7 @@ async def test_one_event_an_array_and_lines(tracker: Tracker, worker: Process, u
         "results": [{"index": 0, "id": f"{user}-1", "status": "accepted"}],
     }
     made = several.json()["results"][0]["id"]
-    stored = await until_stored(tracker, 5, user_id=user)
+    stored = await tracker.until_stored(5, user_id=user)
     assert {row["event_id"] for row in stored} == {made, *(f"{user}-{n}" for n in range(1, 5))}
     assert [result.status_code, several.status_code, by_line.status_code] == [200, 200, 200]
     assert stored[0]["item_id"] == "85123A"
@@ -58,7 +48,7 @@ async def test_the_same_event_twice_is_stored_once(tracker: Tracker, worker: Pro
         assert tracker.post("/v1/events", event).status_code == 200
     tracker.post("/v1/events", an_event(user, event_id=f"{user}-last"))
 
-    assert len(await until_stored(tracker, 2, user_id=user)) == 2
+    assert len(await tracker.until_stored(2, user_id=user)) == 2
 
 
 async def test_calls_of_segment_are_what_their_events_name(
@@ -84,7 +74,7 @@ async def test_calls_of_segment_are_what_their_events_name(
     assert len(answer["results"][1]["ids"]) == 2
     tracker.post("/v1/events", an_event(user, event_id=f"{user}-last"))
 
-    stored = await until_stored(tracker, 4, user_id=user)
+    stored = await tracker.until_stored(4, user_id=user)
     assert sorted((row["event_type"], row["item_id"], row["price"]) for row in stored) == [
         ("add_to_cart", "sku-42", 12.5),
         ("purchase", "sku-42", 12.5),
@@ -103,7 +93,7 @@ async def test_good_events_are_kept_beside_bad_ones(tracker: Tracker, worker: Pr
     assert (document["accepted"], document["rejected"]) == (1, 3)
     assert [result["status"] for result in document["results"]] == ["accepted", *["rejected"] * 3]
     assert "user_id or session_id" in document["results"][1]["reason"]
-    assert len(await until_stored(tracker, 1, user_id=user)) == 1
+    assert len(await tracker.until_stored(1, user_id=user)) == 1
 
 
 def test_a_request_of_nothing_but_bad_events_is_400_with_every_reason(tracker: Tracker) -> None:
@@ -147,7 +137,7 @@ async def test_gzip_is_unpacked_whether_or_not_it_is_announced(
     silent = tracker.post("/v1/events", packed, content_type="application/x-www-form-urlencoded")
 
     assert (announced.json()["accepted"], silent.json()["accepted"]) == (100, 100)
-    assert len(await until_stored(tracker, 200, user_id=user, limit=1000)) == 200
+    assert len(await tracker.until_stored(200, user_id=user, limit=1000)) == 200
 
 
 @pytest.mark.parametrize(
@@ -183,7 +173,7 @@ async def test_the_tenant_comes_from_the_key_and_from_nothing_else(
     service = {"x-api-key": SERVICE_KEY, "x-endcap-tenant": tracker.tenant.name}
     tracker.http.post("/v1/events", json=an_event(user), headers=service)
 
-    assert len(await until_stored(tracker, 2, user_id=user)) == 2
+    assert len(await tracker.until_stored(2, user_id=user)) == 2
     theirs = tracker.http.get(
         "/v1/events", params={"user_id": user}, headers={"x-api-key": tracker.other.read}
     )
@@ -231,7 +221,7 @@ async def test_a_backend_reports_views_carts_and_purchases(
     assert [view.status_code, cart.status_code, first.status_code] == [200, 200, 200]
     assert first.json() == repeated.json()
     assert (first.json()["success"], first.json()["accepted"]) == (True, 2)
-    stored = await until_stored(tracker, 4, user_id=user)
+    stored = await tracker.until_stored(4, user_id=user)
     assert [row["event_type"] for row in stored[:2]] == ["view", "add_to_cart"]
     assert stored[0]["properties"] == {"name": "Hanger", "category": "Decoration"}
     assert sorted((row["event_type"], row["quantity"]) for row in stored[2:]) == [

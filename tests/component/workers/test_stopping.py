@@ -11,54 +11,30 @@ import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import partial
 from importlib import import_module
 from typing import Any
 
-import asyncpg
 import httpx
 import orjson
 import pytest
 from asgi_lifespan import LifespanManager
 from fastapi import FastAPI
-from prometheus_client import REGISTRY
 
 from services.router.domain.experiments import Definition, Variant
 from services.router.settings import Settings
 from services.router.store.experiments import Experiments
 from shared.errors import Transient
-from shared.events import (
-    BatchFailed,
-    Event,
-    InteractionRecorded,
-    ItemPut,
-    OrderLine,
-    OrderPlaced,
-    TrainingRequested,
-    UserChanged,
-    UserErasureRequested,
-    VariantExposed,
-)
 from shared.events.topics import (
-    BATCHES,
     ERASURE_RECEIPTS,
-    ERASURES,
-    EXPOSURES,
-    INTERACTIONS,
-    ORDERS,
-    PUTS,
     TOPICS,
-    TRAINING_REQUESTS,
     UPLOADS,
-    USERS,
-    Topic,
 )
 from shared.kafka import committed, committed_up_to_end, encoded
 from shared.kafka.producer import Producer
 from shared.postgres import Database as Pool
-from shared.redis import client
-from shared.settings import KafkaSettings, PostgresSettings, RedisSettings
+from shared.settings import KafkaSettings, PostgresSettings
+from tests.component.workers.subscriptions import CASES, EVENTS, Case, World
 from tests.support.kafka import kafka_environment, raw_records, running, skip_to_end
 from tests.support.outage import stopped
 from tests.support.stack import Components, Database, ObjectStore
@@ -66,204 +42,10 @@ from tests.support.tenants import SECRET_KEY, SERVICE_KEY, make_tenant
 from tests.support.waiting import PATIENCE, eventually
 
 SERVICES = ("tracker", "sync", "trainer", "loader", "recommender", "router")
-NOW = datetime.now(UTC).replace(microsecond=0)
 FIRST, COUNT = 60, 160
 """So many are in the first poll or polls; the others wait behind them."""
-
-RECEIPTS = ERASURE_RECEIPTS.name
 BACK_OFF_CALLS = 5
 """The pause after so many calls is longer than a second."""
-
-
-@dataclass(frozen=True)
-class World:
-    """What the workers share, and one tenant."""
-
-    kafka: KafkaSettings
-    database: Database
-    redis_url: str
-    tenant: str
-
-    async def column(self, sql: str) -> set[str]:
-        """The first column of a query whose only argument is the tenant."""
-        connection = await asyncpg.connect(self.database.url)
-        try:
-            return {str(row[0]) for row in await connection.fetch(sql, self.tenant)}
-        finally:
-            await connection.close()
-
-    async def receipts(self, service: str) -> set[str]:
-        """The users whose erasure a service has confirmed."""
-        events = [orjson.loads(each.value or b"{}") for each in await raw_records(self.kafka, RECEIPTS)]
-        return {
-            event["user_id"]
-            for event in events
-            if (event.get("tenant"), event.get("service")) == (self.tenant, service)
-        }
-
-    async def keys(self, kind: str) -> set[str]:
-        """The last parts of the tenant's keys of a kind in Redis."""
-        async with client(RedisSettings(redis_url=self.redis_url)) as redis:
-            found = [key async for key in redis.scan_iter(f"endcap:{kind}:{self.tenant}:*", count=1_000)]
-        return {key.decode().rpartition(":")[2] for key in found}
-
-
-@dataclass(frozen=True)
-class Case:
-    """One subscription: its events, which are one thing each, and the names of those that are stored."""
-
-    service: str
-    topic: Topic
-    group: str
-    make: Callable[[World, int], Event]
-    name: str
-    """The field by which what is stored names an event."""
-
-    stored: Callable[[World], Awaitable[set[str]]]
-    waits: bool = True
-    """Whether its dependency is what the test stops."""
-
-    @property
-    def label(self) -> dict[str, str]:
-        """Labels of its metrics."""
-        return {"topic": self.topic.name, "group": self.group}
-
-    def retries(self) -> float:
-        """How often its handler was called again."""
-        return REGISTRY.get_sample_value("endcap_kafka_retries_total", self.label) or 0.0
-
-
-def interaction(world: World, n: int) -> Event:
-    return InteractionRecorded(
-        event_id=f"e{n}",
-        tenant=world.tenant,
-        event_type="view",
-        item_id="i1",
-        user_id=f"u{n}",
-        occurred_at=datetime.now(UTC),  # the experiment runs by now
-        received_at=datetime.now(UTC),
-    )
-
-
-def order(world: World, n: int) -> Event:
-    return OrderPlaced(
-        event_id=f"o{n}",
-        tenant=world.tenant,
-        occurred_at=NOW,
-        order_id=f"o{n}",
-        user_id=f"u{n}",
-        lines=(OrderLine(item_id="i1", quantity=1, price=2.5),),
-    )
-
-
-def exposure(world: World, n: int) -> Event:
-    return VariantExposed(
-        event_id=f"x{n}",
-        tenant=world.tenant,
-        occurred_at=NOW,
-        experiment="colours",
-        experiment_version=1,
-        variant="red",
-        unit=f"u{n}",
-        surface="recommendations",
-    )
-
-
-def erasure(world: World, n: int) -> Event:
-    return UserErasureRequested(**common(world, n), erasure_id="1", user_id=f"gone{n}")
-
-
-async def erased_by_trainer(world: World) -> set[str]:
-    """Users whose request is kept, or whose erasure is confirmed already."""
-    return await world.column("SELECT user_id FROM trainer.erasures WHERE tenant = $1") | (
-        await world.column(
-            "SELECT payload::json ->> 'user_id' FROM trainer.outbox "
-            "WHERE tenant = $1 AND aggregatetype = 'erasure-receipts-v1'"
-        )
-        | await world.receipts("trainer")
-    )
-
-
-def common(world: World, n: int) -> dict[str, Any]:
-    return {"event_id": f"c{n}-{world.tenant}", "tenant": world.tenant, "occurred_at": NOW}
-
-
-CASES = (
-    Case(
-        "tracker", INTERACTIONS, "tracker-store", interaction, "event_id",
-        lambda world: world.column("SELECT event_id FROM tracker.interactions WHERE tenant = $1"),
-    ),
-    Case(
-        "tracker", ORDERS, "tracker-orders", order, "order_id",
-        lambda world: world.column(
-            "SELECT order_id FROM tracker.interactions WHERE tenant = $1 AND event_type = 'purchase'"
-        ),
-        waits=False,
-    ),
-    Case(
-        "sync", PUTS, "sync",
-        lambda world, n: ItemPut(**common(world, n), item_id=f"i{n}", fields={"name": "tea"}),
-        "item_id",
-        lambda world: world.column("SELECT item_id FROM sync.items WHERE tenant = $1"),
-    ),
-    Case(
-        "trainer", TRAINING_REQUESTS, "trainer",
-        lambda world, n: TrainingRequested(**common(world, n), reason="a test"),
-        "event_id",
-        lambda world: world.column(
-            "SELECT event_id FROM trainer.requests JOIN trainer.runs USING (run) WHERE tenant = $1"
-        ),
-    ),
-    Case(
-        "loader", BATCHES, "loader",
-        lambda world, n: BatchFailed(**common(world, n), run=n + 1, step="snapshot", reason="a test"),
-        "run",
-        lambda world: world.column("SELECT generation FROM loader.generations WHERE tenant = $1"),
-    ),
-    Case(
-        "recommender", INTERACTIONS, "recommender", interaction, "user_id",
-        lambda world: world.keys("hist"),
-    ),
-    Case(
-        "recommender", USERS, "recommender-users",
-        lambda world, n: UserChanged(**common(world, n), user_id=f"u{n}", city="Bonn"),
-        "user_id",
-        lambda world: world.keys("place"),
-    ),
-    Case(
-        "router", EXPOSURES, "router", exposure, "unit",
-        lambda world: world.column("SELECT unit FROM router.exposed_units WHERE tenant = $1"),
-    ),
-    Case(
-        "router", INTERACTIONS, "router", interaction, "user_id",
-        lambda world: world.column("SELECT unit FROM router.outcomes WHERE tenant = $1"),
-    ),
-    Case(
-        "tracker", ERASURES, "tracker-erasures", erasure, "user_id",
-        lambda world: world.column("SELECT subject FROM tracker.erased_subjects WHERE tenant = $1"),
-    ),
-    Case(
-        "sync", ERASURES, "sync", erasure, "user_id",
-        lambda world: world.column("SELECT user_id FROM sync.erased_users WHERE tenant = $1"),
-    ),
-    Case("trainer", ERASURES, "trainer", erasure, "user_id", erased_by_trainer),
-    Case(
-        "loader", ERASURES, "loader", erasure, "user_id",
-        lambda world: world.column("SELECT user_id FROM loader.erased_users WHERE tenant = $1"),
-    ),
-    Case(
-        "recommender", ERASURES, "recommender-erasures", erasure, "user_id",
-        lambda world: world.receipts("recommender"),
-    ),
-    Case(
-        "router", ERASURES, "router", erasure, "user_id",
-        lambda world: world.column("SELECT unit FROM router.erased_units WHERE tenant = $1"),
-    ),
-)  # fmt: skip
-"""Every subscription but two: uploads-v1, whose records are the object store's own, and the engine's, whose
-worker also trains."""
-
-EVENTS = {case.topic: case.make for case in CASES}
 
 
 @pytest.fixture

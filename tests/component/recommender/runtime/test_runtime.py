@@ -3,83 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import random
 import re
-import time
-from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import httpx
-import pyarrow as pa
 import pytest
 from botocore.exceptions import ClientError
 
-from services.engine.training.fitting import silent
-from services.engine.training.recipes import RECIPES, Dataset
 from shared.aws.personalize.recommendation_ids import is_from
 from shared.events.topics import CACHES, CAMPAIGNS, INTERACTIONS, ITEMS
-from shared.models import fingerprint, save
-from tests.component.recommender.campaigns import arn, campaign, client, ids, loaded, upload_models
+from shared.models import fingerprint
+from tests.component.recommender.campaigns import arn, campaign, client, ids, loaded
+from tests.component.recommender.runtime.conftest import FITTED, TEAS
 from tests.support.waiting import PATIENCE, eventually
-
-if TYPE_CHECKING:
-    from tests.support.stack import ObjectStore
-
-TEAS = [f"tea-{n}" for n in range(12)]
-BOLTS = [f"bolt-{n}" for n in range(12)]
-FITTED = (
-    "aws-user-personalization",
-    "aws-similar-items",
-    "aws-popularity-count",
-    "aws-personalized-ranking",
-)
-
-
-def history() -> pa.Table:
-    """Forty users who bought tea and forty who bought bolts, in the last weeks."""
-    rng, now, rows = random.Random(1), int(time.time()), []
-    for user in range(80):
-        wares = TEAS if user % 2 == 0 else BOLTS
-        rows += [
-            (f"u{user}", item, now - 86_400 * (n + 1) - user, "view")
-            for n, item in enumerate(rng.sample(wares, 6))
-        ]
-    columns = zip(*rows, strict=True)
-    return pa.table(dict(zip(("USER_ID", "ITEM_ID", "TIMESTAMP", "EVENT_TYPE"), columns, strict=True)))
-
-
-@pytest.fixture(scope="module")
-def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Models of the same shop."""
-    dataset, made = Dataset.from_arrow(history()), {}
-    for name in FITTED:
-        made[name] = tmp_path_factory.mktemp(name)
-        save(RECIPES[name].fit(dataset, {}, silent), made[name])
-    return made
-
-
-@pytest.fixture(scope="module")
-def models(s3: ObjectStore, module_bucket: str, folders: dict[str, Path]) -> str:
-    """Return the bucket with the models."""
-    upload_models(s3.client(), module_bucket, folders)
-    return module_bucket
-
-
-@pytest.fixture
-async def shop(world: Any, s3: ObjectStore, models: str, folders: dict[str, Path]) -> AsyncIterator[Any]:
-    """Campaigns `user`, `similar` and `popular` with their models in the object store."""
-    world.store = s3
-    await world.keys()
-    for name, recipe in (
-        ("user", "aws-user-personalization"),
-        ("similar", "aws-similar-items"),
-        ("popular", "aws-popularity-count"),
-        ("ranking", "aws-personalized-ranking"),
-    ):
-        await world.publish(CAMPAIGNS, campaign(world, name, recipe, models, fingerprint(folders[recipe])))
-    return world
 
 
 async def test_a_model_scores_by_the_most_recent_events(shop: Any) -> None:
@@ -126,27 +63,6 @@ async def test_a_model_scores_by_the_most_recent_events(shop: Any) -> None:
         await eventually(is_gone)
 
 
-async def test_the_first_answer_of_a_new_campaign_waits_for_its_model(
-    shop: Any, models: str, folders: dict[str, Path]
-) -> None:
-    sha256 = fingerprint(folders["aws-user-personalization"])
-    async with shop.listening() as url:
-        await loaded(url, shop.tenant)
-        runtime = client(url)
-        await shop.publish(CAMPAIGNS, campaign(shop, "fresh", "aws-user-personalization", models, sha256))
-
-        answers: list[Any] = []
-
-        async def answered() -> bool:
-            request = {"campaignArn": arn("fresh"), "userId": "u0", "numResults": 5}
-            with contextlib.suppress(runtime.exceptions.ResourceNotFoundException):
-                answers.append(await asyncio.to_thread(lambda: runtime.get_recommendations(**request)))
-            return bool(answers)
-
-        await eventually(answered)
-        assert len(ids(answers[0])) == 5
-
-
 async def test_a_ranking_puts_unknown_items_last(shop: Any) -> None:
     item_ids = ["stranger", "bolt-3", "tea-3", "bolt-4", "tea-4", "another"]
     async with shop.listening() as url:
@@ -185,65 +101,6 @@ async def test_unavailable_items_are_not_recommended(shop: Any) -> None:
             return not set(ids(answer)) & set(TEAS[:6]) and len(ids(answer)) >= 10
 
         await eventually(left_out)
-
-
-async def test_a_changed_model_is_not_loaded_and_lists_answer(
-    shop: Any, models: str, folders: dict[str, Path]
-) -> None:
-    await shop.activate(7, 1, ["user-personalization", "popularity"])
-    await shop.lists(7, "user-personalization", {"u0": [("listed", 0.5)]})
-    await shop.lists(7, "popularity", {"all": [("famous", 0.5)]})
-    await shop.publish(CACHES, shop.pointer(1, user_personalization=7, popularity=7))
-    await shop.publish(CAMPAIGNS, campaign(shop, "wrong", "aws-user-personalization", models, "0" * 64))
-    await shop.publish(CAMPAIGNS, campaign(shop, "soon", "aws-sims", models, "1" * 64, "CREATE PENDING"))
-    async with shop.listening() as url:
-        await loaded(url, shop.tenant, len(FITTED))
-        runtime = client(url)
-
-        async def listed() -> bool:
-            answer = await asyncio.to_thread(
-                runtime.get_recommendations, campaignArn=arn("wrong"), userId="u0"
-            )
-            return ids(answer) == ["listed"]
-
-        await eventually(listed)
-        unknown = await asyncio.to_thread(runtime.get_recommendations, campaignArn=arn("wrong"), userId="x")
-        assert ids(unknown) == ["famous"]
-        with pytest.raises(runtime.exceptions.ResourceNotFoundException, match="CREATE PENDING"):
-            await asyncio.to_thread(runtime.get_recommendations, campaignArn=arn("soon"), itemId="i")
-
-
-async def test_a_new_model_is_swapped_in_without_a_failed_request(
-    shop: Any, bucket: str, s3: ObjectStore, tmp_path: Path
-) -> None:
-    model = RECIPES["aws-user-personalization"].fit(Dataset.from_arrow(history().slice(0, 240)), {}, silent)
-    save(model, tmp_path / "next")
-    upload_models(s3.client(), bucket, {"next": tmp_path / "next"})
-    changed = campaign(shop, "user", "aws-user-personalization", bucket, fingerprint(tmp_path / "next"))
-    async with shop.listening() as url:
-        await loaded(url, shop.tenant, len(FITTED))
-        runtime = client(url)
-        answers: list[Any] = []
-
-        async def keep_asking() -> None:
-            while True:
-                answers.append(
-                    await asyncio.to_thread(
-                        runtime.get_recommendations, campaignArn=arn("user"), userId="u0", numResults=3
-                    )
-                )
-
-        asking = asyncio.create_task(keep_asking())
-        await asyncio.sleep(0.2)
-        await shop.publish(CAMPAIGNS, changed.model_copy(update={"model_uri": f"s3://{bucket}/models/next"}))
-        await eventually((shop.models / changed.model_sha256).is_dir)
-        await asyncio.sleep(0.5)
-        asking.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await asking
-
-    assert len(answers) > 5
-    assert all(len(ids(answer)) == 3 for answer in answers)
 
 
 MISTAKES: list[tuple[dict[str, Any], str]] = [

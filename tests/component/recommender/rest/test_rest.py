@@ -4,49 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from datetime import timedelta
 from typing import Any
 
-import pytest
-
 from shared.events.topics import CACHES, ITEMS
-from shared.settings import KafkaSettings
-from tests.support.lateness import lateness
+from tests.component.recommender.rest.conftest import FAMOUS, USER, _activated, ids, ready
 from tests.support.waiting import eventually
 
-USER = "user-personalization"
 UNREACHABLE = "127.0.0.1:1"
-LISTED = [(f"i{n}", round(1 - n / 100, 2)) for n in range(30)]
-
-
-@pytest.fixture
-async def shop(world: Any) -> Any:
-    """A tenant with lists in generation 7, and thirty items."""
-    await world.activate(7, 1, [USER, "similar-items", "item-affinity", "popularity"])
-    await world.lists(7, USER, {"u1": LISTED, "a/b:c ü": LISTED[:3]})
-    await world.lists(7, "similar-items", {"i1": LISTED[2:9]})
-    await world.lists(7, "item-affinity", {"u1": LISTED[5:8]})
-    await world.lists(
-        7, "popularity", {"all": LISTED[10:25], "country:Germany": LISTED[20:23], "city:Köln": LISTED[28:]}
-    )
-    items = [world.item(f"i{n}", name=f"Item {n}", price=n + 0.5) for n in range(30)]
-    await world.publish(ITEMS, *items)
-    await world.publish(
-        CACHES, world.pointer(1, user_personalization=7, similar_items=7, item_affinity=7, popularity=7)
-    )
-    return world
-
-
-async def ready(caller: Any, items: int = 30) -> None:
-    async def whole() -> bool:
-        status = (await caller.get("/api/v1/personalize/status")).json()
-        return bool(status["activation"] and status["items"] >= items and status["redis"])
-
-    await eventually(whole)
-
-
-def ids(answer: Any) -> list[str]:
-    return [entry["product_id"] for entry in answer.json()["recommendations"]]
 
 
 async def test_a_list_from_redis_has_the_data_of_its_items(shop: Any) -> None:
@@ -69,8 +33,6 @@ async def test_a_list_from_redis_has_the_data_of_its_items(shop: Any) -> None:
         "algorithm": USER,
     }
 
-
-FAMOUS = range(10, 25)
 
 ROUTES: list[tuple[str, dict[str, str], Sequence[int]]] = [
     ("/api/v1/personalize/recommendations/similar/i1", {"product_id": "i1"}, [*range(2, 9), *FAMOUS[:3]]),
@@ -124,10 +86,6 @@ async def test_every_route_from_redis_and_without_redis_from_postgres(shop: Any)
                 assert ids(answer) == [f"i{n}" for n in expected], path
                 assert answer.json() | names == answer.json()
                 assert answer.json()["source"] == source
-
-
-async def _activated(caller: Any) -> bool:
-    return bool((await caller.get("/api/v1/personalize/status")).json()["activation"])
 
 
 async def test_a_user_without_a_list_gets_what_is_popular_at_their_location(shop: Any) -> None:
@@ -195,17 +153,6 @@ async def test_a_guest_gets_popular_items(shop: Any) -> None:
     assert not needs_user.json()["isFallback"]
 
 
-async def test_postgres_answers_after_redis_lost_everything(shop: Any) -> None:
-    async with shop.recommender() as caller:
-        await ready(caller)
-        async with shop.redis as store:
-            await store.flushdb()
-        answer = await caller.get("/api/v1/personalize/recommendations/u1")
-
-    assert answer.json()["source"] == "postgres"
-    assert ids(answer)[0] == "i0"
-
-
 async def test_withdrawn_items_are_not_shown(shop: Any) -> None:
     async with shop.recommender() as caller:
         await ready(caller)
@@ -227,56 +174,6 @@ async def test_withdrawn_items_are_not_shown(shop: Any) -> None:
         await eventually(back)
 
 
-async def answered_from(caller: Any, source: str) -> Any:
-    """Request the list of u1 until it is not replaced by popular items because Postgres was slow."""
-    return await eventually(
-        lambda: caller.get("/api/v1/personalize/recommendations/u1"),
-        enough=lambda answer: answer.json()["source"] == source,
-    )
-
-
-async def test_purchased_items_are_not_recommended_also_without_redis(shop: Any) -> None:
-    bought = shop.interaction("purchase", "i0", user_id="u1")
-    long_ago = shop.interaction("purchase", "i1", user_id="u1", ago=timedelta(days=40))
-    await shop.sql(
-        "INSERT INTO tracker.interactions (tenant, event_id, user_id, event_type, item_id, source, "
-        "occurred_at, received_at, historical, fingerprint) "
-        "VALUES ($1, $2, 'u1', 'purchase', $3, 'events', $4, now(), false, 0)",
-        *(
-            (shop.tenant, purchase.event_id, purchase.item_id, purchase.occurred_at)
-            for purchase in (bought, long_ago)
-        ),
-    )
-    async with shop.redis as store:
-        await store.zadd(
-            f"endcap:bought:{shop.tenant}:u1",
-            {purchase.item_id: purchase.occurred_at.timestamp() for purchase in (bought, long_ago)},
-        )
-    async with shop.recommender() as caller, shop.recommender(redis=f"redis://{UNREACHABLE}/0") as without:
-        await ready(caller)
-        await eventually(lambda: _activated(without))
-        answers = [await answered_from(caller, "redis"), await answered_from(without, "postgres")]
-
-    assert all(ids(answer)[:2] == ["i1", "i2"] for answer in answers)
-
-
-async def test_without_redis_and_postgres_it_answers_from_memory_in_time(shop: Any) -> None:
-    nowhere = f"postgresql://recommender:x@{UNREACHABLE}/endcap"
-    async with shop.recommender(redis=f"redis://{UNREACHABLE}/0", postgres=nowhere) as caller:
-        await eventually(lambda: _activated(caller))
-
-        slowest = 0.0
-        async with lateness() as late:
-            for n in range(50):
-                began = time.perf_counter()
-                answer = await caller.get(f"/api/v1/personalize/recommendations/u{n}")
-                slowest = max(slowest, time.perf_counter() - began)
-                assert answer.status_code == 200
-                assert answer.json()["source"] == "popular"
-
-    assert slowest < 0.15 + late.worst
-
-
 async def test_a_new_generation_is_served_whole_and_an_older_event_changes_nothing(shop: Any) -> None:
     await shop.lists(8, USER, {"u1": [("new", 1.0)]})
     async with shop.recommender() as caller:
@@ -293,38 +190,6 @@ async def test_a_new_generation_is_served_whole_and_an_older_event_changes_nothi
 
         listed = ids(await caller.get("/api/v1/personalize/recommendations/u1"))
         assert listed == ["new", *(f"i{n}" for n in range(10, 19))]
-
-
-async def test_without_kafka_activations_and_items_come_from_the_views(shop: Any) -> None:
-    await shop.sql(
-        "INSERT INTO sync.items (tenant, item_id, name, price, available) "
-        "VALUES ($1, $2, 'From a view', 5, $3)",
-        (shop.tenant, "i0", True),
-        (shop.tenant, "i1", False),
-    )
-    async with shop.recommender(kafka=KafkaSettings(kafka_bootstrap_servers=UNREACHABLE)) as caller:
-        await ready(caller, items=2)
-        answer = await caller.get("/api/v1/personalize/recommendations/u1")
-
-    assert answer.json()["recommendations"][0]["product_name"] == "From a view"
-    assert ids(answer)[1] == "i2"
-
-
-async def test_without_kafka_and_postgres_activations_come_from_redis(shop: Any) -> None:
-    async with shop.redis as store:
-        await store.set(
-            f"endcap:gen:{shop.tenant}", b'{"activation":3,"generations":{"user-personalization":7}}'
-        )
-    nowhere = f"postgresql://recommender:x@{UNREACHABLE}/endcap"
-    async with shop.recommender(
-        kafka=KafkaSettings(kafka_bootstrap_servers=UNREACHABLE), postgres=nowhere
-    ) as caller:
-
-        async def listed() -> bool:
-            answer = await caller.get("/api/v1/personalize/recommendations/u1")
-            return bool(answer.json()["source"] == "redis")
-
-        await eventually(listed)
 
 
 async def test_before_the_first_batch_the_answer_is_empty_and_valid(world: Any) -> None:

@@ -1,0 +1,236 @@
+"""Every subscription of a worker: its events, and what its service stores of them."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import asyncpg
+import orjson
+from prometheus_client import REGISTRY
+
+from shared.events import (
+    BatchFailed,
+    Event,
+    InteractionRecorded,
+    ItemPut,
+    OrderLine,
+    OrderPlaced,
+    TrainingRequested,
+    UserChanged,
+    UserErasureRequested,
+    VariantExposed,
+)
+from shared.events.topics import (
+    BATCHES,
+    ERASURE_RECEIPTS,
+    ERASURES,
+    EXPOSURES,
+    INTERACTIONS,
+    ORDERS,
+    PUTS,
+    TRAINING_REQUESTS,
+    USERS,
+    Topic,
+)
+from shared.redis import client
+from shared.settings import KafkaSettings, RedisSettings
+from tests.support.kafka import raw_records
+from tests.support.stack import Database
+
+NOW = datetime.now(UTC).replace(microsecond=0)
+
+RECEIPTS = ERASURE_RECEIPTS.name
+
+
+@dataclass(frozen=True)
+class World:
+    """What the workers share, and one tenant."""
+
+    kafka: KafkaSettings
+    database: Database
+    redis_url: str
+    tenant: str
+
+    async def column(self, sql: str) -> set[str]:
+        """The first column of a query whose only argument is the tenant."""
+        connection = await asyncpg.connect(self.database.url)
+        try:
+            return {str(row[0]) for row in await connection.fetch(sql, self.tenant)}
+        finally:
+            await connection.close()
+
+    async def receipts(self, service: str) -> set[str]:
+        """The users whose erasure a service has confirmed."""
+        events = [orjson.loads(each.value or b"{}") for each in await raw_records(self.kafka, RECEIPTS)]
+        return {
+            event["user_id"]
+            for event in events
+            if (event.get("tenant"), event.get("service")) == (self.tenant, service)
+        }
+
+    async def keys(self, kind: str) -> set[str]:
+        """The last parts of the tenant's keys of a kind in Redis."""
+        async with client(RedisSettings(redis_url=self.redis_url)) as redis:
+            found = [key async for key in redis.scan_iter(f"endcap:{kind}:{self.tenant}:*", count=1_000)]
+        return {key.decode().rpartition(":")[2] for key in found}
+
+
+@dataclass(frozen=True)
+class Case:
+    """One subscription: its events, which are one thing each, and the names of those that are stored."""
+
+    service: str
+    topic: Topic
+    group: str
+    make: Callable[[World, int], Event]
+    name: str
+    """The field by which what is stored names an event."""
+
+    stored: Callable[[World], Awaitable[set[str]]]
+    waits: bool = True
+    """Whether its dependency is what the test stops."""
+
+    @property
+    def label(self) -> dict[str, str]:
+        """Labels of its metrics."""
+        return {"topic": self.topic.name, "group": self.group}
+
+    def retries(self) -> float:
+        """How often its handler was called again."""
+        return REGISTRY.get_sample_value("endcap_kafka_retries_total", self.label) or 0.0
+
+
+def interaction(world: World, n: int) -> Event:
+    return InteractionRecorded(
+        event_id=f"e{n}",
+        tenant=world.tenant,
+        event_type="view",
+        item_id="i1",
+        user_id=f"u{n}",
+        occurred_at=datetime.now(UTC),  # the experiment runs by now
+        received_at=datetime.now(UTC),
+    )
+
+
+def order(world: World, n: int) -> Event:
+    return OrderPlaced(
+        event_id=f"o{n}",
+        tenant=world.tenant,
+        occurred_at=NOW,
+        order_id=f"o{n}",
+        user_id=f"u{n}",
+        lines=(OrderLine(item_id="i1", quantity=1, price=2.5),),
+    )
+
+
+def exposure(world: World, n: int) -> Event:
+    return VariantExposed(
+        event_id=f"x{n}",
+        tenant=world.tenant,
+        occurred_at=NOW,
+        experiment="colours",
+        experiment_version=1,
+        variant="red",
+        unit=f"u{n}",
+        surface="recommendations",
+    )
+
+
+def erasure(world: World, n: int) -> Event:
+    return UserErasureRequested(**common(world, n), erasure_id="1", user_id=f"gone{n}")
+
+
+async def erased_by_trainer(world: World) -> set[str]:
+    """Users whose request is kept, or whose erasure is confirmed already."""
+    return await world.column("SELECT user_id FROM trainer.erasures WHERE tenant = $1") | (
+        await world.column(
+            "SELECT payload::json ->> 'user_id' FROM trainer.outbox "
+            "WHERE tenant = $1 AND aggregatetype = 'erasure-receipts-v1'"
+        )
+        | await world.receipts("trainer")
+    )
+
+
+def common(world: World, n: int) -> dict[str, Any]:
+    return {"event_id": f"c{n}-{world.tenant}", "tenant": world.tenant, "occurred_at": NOW}
+
+
+CASES = (
+    Case(
+        "tracker", INTERACTIONS, "tracker-store", interaction, "event_id",
+        lambda world: world.column("SELECT event_id FROM tracker.interactions WHERE tenant = $1"),
+    ),
+    Case(
+        "tracker", ORDERS, "tracker-orders", order, "order_id",
+        lambda world: world.column(
+            "SELECT order_id FROM tracker.interactions WHERE tenant = $1 AND event_type = 'purchase'"
+        ),
+        waits=False,
+    ),
+    Case(
+        "sync", PUTS, "sync",
+        lambda world, n: ItemPut(**common(world, n), item_id=f"i{n}", fields={"name": "tea"}),
+        "item_id",
+        lambda world: world.column("SELECT item_id FROM sync.items WHERE tenant = $1"),
+    ),
+    Case(
+        "trainer", TRAINING_REQUESTS, "trainer",
+        lambda world, n: TrainingRequested(**common(world, n), reason="a test"),
+        "event_id",
+        lambda world: world.column(
+            "SELECT event_id FROM trainer.requests JOIN trainer.runs USING (run) WHERE tenant = $1"
+        ),
+    ),
+    Case(
+        "loader", BATCHES, "loader",
+        lambda world, n: BatchFailed(**common(world, n), run=n + 1, step="snapshot", reason="a test"),
+        "run",
+        lambda world: world.column("SELECT generation FROM loader.generations WHERE tenant = $1"),
+    ),
+    Case(
+        "recommender", INTERACTIONS, "recommender", interaction, "user_id",
+        lambda world: world.keys("hist"),
+    ),
+    Case(
+        "recommender", USERS, "recommender-users",
+        lambda world, n: UserChanged(**common(world, n), user_id=f"u{n}", city="Bonn"),
+        "user_id",
+        lambda world: world.keys("place"),
+    ),
+    Case(
+        "router", EXPOSURES, "router", exposure, "unit",
+        lambda world: world.column("SELECT unit FROM router.exposed_units WHERE tenant = $1"),
+    ),
+    Case(
+        "router", INTERACTIONS, "router", interaction, "user_id",
+        lambda world: world.column("SELECT unit FROM router.outcomes WHERE tenant = $1"),
+    ),
+    Case(
+        "tracker", ERASURES, "tracker-erasures", erasure, "user_id",
+        lambda world: world.column("SELECT subject FROM tracker.erased_subjects WHERE tenant = $1"),
+    ),
+    Case(
+        "sync", ERASURES, "sync", erasure, "user_id",
+        lambda world: world.column("SELECT user_id FROM sync.erased_users WHERE tenant = $1"),
+    ),
+    Case("trainer", ERASURES, "trainer", erasure, "user_id", erased_by_trainer),
+    Case(
+        "loader", ERASURES, "loader", erasure, "user_id",
+        lambda world: world.column("SELECT user_id FROM loader.erased_users WHERE tenant = $1"),
+    ),
+    Case(
+        "recommender", ERASURES, "recommender-erasures", erasure, "user_id",
+        lambda world: world.receipts("recommender"),
+    ),
+    Case(
+        "router", ERASURES, "router", erasure, "user_id",
+        lambda world: world.column("SELECT unit FROM router.erased_units WHERE tenant = $1"),
+    ),
+)  # fmt: skip
+"""Every subscription but two: uploads-v1, whose records are the object store's own, and the engine's, whose
+worker also trains."""
+
+EVENTS = {case.topic: case.make for case in CASES}
