@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import uuid
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
 
 import asyncpg
 import orjson
+import pytest
 from redis.asyncio import Redis
 
 from services.loader.store.caches import filled_key, list_key, pointer_key
@@ -91,100 +94,122 @@ class Witness:
         )
 
 
-async def test_a_worker_killed_anywhere_leaves_no_mixture(
-    worker: Worker,
-    trainer: Publisher,
-    administrator: asyncpg.Connection,
-    redis_url: str,
-    s3: ObjectStore,
-    bucket: str,
-    kafka_settings: KafkaSettings,
-) -> None:
-    tenant = f"shop-{uuid.uuid4().hex[:8]}"
-    redis = Redis.from_url(redis_url)
-    client = s3.client()
-    first, second = a_batch(tenant, 1), a_batch(tenant, 2)
-    for batch in (first, second):
-        await asyncio.to_thread(batch.put, client, bucket)
+@dataclass(frozen=True)
+class Load:
+    """A tenant whose second batch is being loaded, and what a worker that is killed must leave to readers."""
 
-    async def serving(run: int) -> bool:
-        pointer = await redis.get(pointer_key(tenant))
+    tenant: str
+    worker: Worker
+    administrator: asyncpg.Connection
+    redis: Redis
+    witness: Witness
+
+    async def serving(self, run: int) -> bool:
+        """Return whether Redis names the generation of this run for every recipe."""
+        pointer = await self.redis.get(pointer_key(self.tenant))
         return pointer is not None and set(orjson.loads(pointer)["generations"].values()) == {run}
 
-    async def succeed() -> None:
+    async def start_another(self) -> None:
         """Start another worker, and let the dead one's lease be over at once rather than in 15 s."""
-        await administrator.execute("UPDATE jobs SET lease_until = now() WHERE status = 'running'")
-        worker.start()
+        await self.administrator.execute("UPDATE jobs SET lease_until = now() WHERE status = 'running'")
+        self.worker.start()
 
-    worker.start()
-    await tell(trainer, first, bucket)
-    await eventually(lambda: serving(1))
-    own = await asyncpg.connect(worker.environment["DATABASE_URL"], server_settings={"search_path": "loader"})
-    witness = Witness(redis, own, tenant)
-    watching = asyncio.create_task(witness.watch())
+    async def kill_among_the_rows(self, share: float) -> None:
+        """Kill the worker when it has copied this share of the lists into Postgres."""
 
-    # In the middle of the rows, three times.
-    await tell(trainer, second, bucket)
-    for share in (0.25, 0.5, 0.75):
-
-        async def copied(rows: float = share * LISTS) -> bool:
-            return (
-                await administrator.fetchval("SELECT sum(tuples_processed) FROM pg_stat_progress_copy") or 0
-            ) >= rows
+        async def copied() -> bool:
+            query = "SELECT sum(tuples_processed) FROM pg_stat_progress_copy"
+            return (await self.administrator.fetchval(query) or 0) >= share * LISTS
 
         await eventually(copied)
-        worker.kill()
-        assert await witness.from_postgres() == await witness.from_redis() == {"run-1"}
-        await succeed()
+        self.worker.kill()
 
-    async def filled() -> bool:
-        return await redis.exists(filled_key(tenant, 2)) == 1
+    async def kill_before_the_pointers(self) -> None:
+        """Kill the worker after Redis is filled, while the pointers wait for a lock that the test holds."""
 
-    # After Redis is filled, while the pointers wait for a lock that we hold.
-    async with administrator.transaction():
-        await administrator.execute(
-            "SELECT pg_advisory_xact_lock(hashtextextended('loader.activate:' || $1, 0))", tenant
-        )
-        await eventually(filled)
-        worker.kill()
-    assert await witness.from_postgres() == await witness.from_redis() == {"run-1"}
+        async def filled() -> bool:
+            return await self.redis.exists(filled_key(self.tenant, 2)) == 1
 
-    # Between the pointers in Postgres and the pointer in Redis, which takes no writes meanwhile.
-    await redis.config_set("min-replicas-to-write", 1)
-    try:
-        await succeed()
+        async with self.administrator.transaction():
+            await self.administrator.execute(
+                "SELECT pg_advisory_xact_lock(hashtextextended('loader.activate:' || $1, 0))", self.tenant
+            )
+            await eventually(filled)
+            self.worker.kill()
 
-        async def flipped() -> bool:
-            return await witness.from_postgres() == {"run-2"}
+    async def kill_between_the_pointers(self) -> None:
+        """Kill the worker after Postgres has the pointers, while Redis takes no writes."""
 
-        await eventually(flipped)
-        worker.kill()
-        assert await witness.from_redis() == {"run-1"}
-    finally:
-        await redis.config_set("min-replicas-to-write", 0)
+        async def activated() -> bool:
+            return await self.witness.from_postgres() == {"run-2"}
 
-    await succeed()
-    await eventually(lambda: serving(2))
+        await self.redis.config_set("min-replicas-to-write", 1)
+        try:
+            await self.start_another()
+            await eventually(activated)
+            self.worker.kill()
+            assert await self.witness.from_redis() == {"run-1"}
+        finally:
+            await self.redis.config_set("min-replicas-to-write", 0)
+
+    async def assert_first_is_served(self) -> None:
+        """Check that both stores answer with the first run."""
+        assert await self.witness.from_postgres() == await self.witness.from_redis() == {"run-1"}
+
+
+@pytest.fixture
+async def load(worker: Worker, administrator: asyncpg.Connection, redis_url: str) -> AsyncIterator[Load]:
+    tenant = f"shop-{uuid.uuid4().hex[:8]}"
+    redis = Redis.from_url(redis_url)
+    own = await asyncpg.connect(worker.environment["DATABASE_URL"], server_settings={"search_path": "loader"})
+    yield Load(tenant, worker, administrator, redis, Witness(redis, own, tenant))
+    await own.close()
+    await redis.aclose()
+
+
+async def test_a_worker_killed_anywhere_leaves_no_mixture(
+    load: Load, trainer: Publisher, s3: ObjectStore, bucket: str, kafka_settings: KafkaSettings
+) -> None:
+    first, second = a_batch(load.tenant, 1), a_batch(load.tenant, 2)
+    for batch in (first, second):
+        await asyncio.to_thread(batch.put, s3.client(), bucket)
+    load.worker.start()
+    await tell(trainer, first, bucket)
+    await eventually(lambda: load.serving(1))
+    watching = asyncio.create_task(load.witness.watch())
+
+    await tell(trainer, second, bucket)
+    for share in (0.25, 0.5, 0.75):
+        await load.kill_among_the_rows(share)
+        await load.assert_first_is_served()
+        await load.start_another()
+    await load.kill_before_the_pointers()
+    await load.assert_first_is_served()
+    await load.kill_between_the_pointers()
+    await load.start_another()
+    await eventually(lambda: load.serving(2))
     watching.cancel()
 
-    assert witness.mixtures == []
-    assert witness.reads > 100
-    states: StateTable[CacheRefreshed] = StateTable(kafka_settings, CACHES)
-    await states.start()
-
-    def announced() -> bool:
-        return tenant in states.states and states.states[tenant].activation == 2
-
-    await eventually(announced)
-    await states.stop()
+    assert load.witness.mixtures == []
+    assert load.witness.reads > 100
+    await _until_announced(kafka_settings, load.tenant, activation=2)
     leftovers = "SELECT count(*) FROM pg_class WHERE relname ~ '^lists_2_' AND relkind = 'r'"
 
     async def tidy() -> bool:
-        return await administrator.fetchval(leftovers) == 0
+        return await load.administrator.fetchval(leftovers) == 0
 
     await eventually(tidy)
-    await own.close()
-    await redis.aclose()
+
+
+async def _until_announced(kafka: KafkaSettings, tenant: str, *, activation: int) -> None:
+    topic: StateTable[CacheRefreshed] = StateTable(kafka, CACHES)
+    await topic.start()
+
+    def announced() -> bool:
+        return tenant in topic.states and topic.states[tenant].activation == activation
+
+    await eventually(announced)
+    await topic.stop()
 
 
 async def test_a_run_told_twice_and_one_told_late(
