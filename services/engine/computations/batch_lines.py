@@ -12,17 +12,17 @@ from services.engine.store.objects import Object, Objects
 
 
 def input_files(
-    objects: Objects, source: Location, output: Location, complaint: str
+    objects: Objects, source: Location, output: Location, error_prefix: str
 ) -> list[tuple[Object, str]]:
     """Return each input file with the key of its output, `<name>.out` below the output folder.
 
     `source` is an object, a folder, or a prefix of keys. Input and output may be in one folder: outputs of
     an earlier attempt, or of another job, are not read as input.
 
-    Raises Permanent with `complaint` when there is no file, or when an output may not be written.
+    Raises Permanent with `error_prefix` when there is no file, or when an output may not be written.
     """
-    file = objects.find(source, complaint)
-    files = [file] if file is not None else objects.matching(source, complaint)
+    file = objects.find(source, error_prefix)
+    files = [file] if file is not None else objects.matching(source, error_prefix)
     base = _folder_of(files, source)
     names = {file.key: file.key.removeprefix(base) for file in files}
     keys = {key: f"{as_folder(output.key)}{name}.out" for key, name in names.items()}

@@ -134,7 +134,7 @@ def scaled(report: ReportProgress, prefix: str, start: float, share: float) -> R
 
 
 def check_size(dataset: Dataset, config: Mapping[str, Any], *, strict: bool) -> list[str]:
-    """Return Amazon Personalize's complaints about too little data; raise them as Permanent when strict."""
+    """Return the sentences of Amazon Personalize about too little data; raise them as Permanent when strict."""
     event_type = config.get("eventType")
     suffix = f" after filtering by event type: {event_type}" if event_type else ""
     if event_type and not dataset.count(event_type):

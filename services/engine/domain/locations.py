@@ -47,19 +47,19 @@ class Location:
         return f"s3://{self.bucket}/{self.key}"
 
 
-def parse(uri: str, complaint: str) -> Location:
+def parse(uri: str, error_prefix: str) -> Location:
     """Parse `s3://bucket/key`.
 
-    Raise Permanent with a message that begins with `complaint` for anything else.
+    Raise Permanent with a message that begins with `error_prefix` for anything else.
     """
     scheme, _, rest = uri.partition("://")
     bucket, _, key = rest.partition("/")
     if scheme != "s3" or not bucket:
-        raise Permanent(f"{complaint} {uri!r} is not of the form s3://bucket/key.")
+        raise Permanent(f"{error_prefix} {uri!r} is not of the form s3://bucket/key.")
     if _NO_BUCKET_NAME.search(bucket) or _CONTROL.search(key):
-        raise Permanent(f"{complaint} {uri!r} names no bucket and key that an object store can have.")
+        raise Permanent(f"{error_prefix} {uri!r} names no bucket and key that an object store can have.")
     if any(part in {"..", "."} for part in re.split(r"[/\\]", key)):
-        raise Permanent(f"{complaint} {uri!r} has a . or .. in its path.")
+        raise Permanent(f"{error_prefix} {uri!r} has a . or .. in its path.")
     return Location(bucket, key)
 
 
@@ -127,13 +127,13 @@ class Access:
     grants: tuple[Grant, ...] = ()
     any_bucket: bool = False
 
-    def check_readable(self, location: Location, complaint: str) -> None:
-        """Raise Permanent with a message that begins with `complaint` if the tenant may not read a location.
+    def check_readable(self, location: Location, error_prefix: str) -> None:
+        """Raise Permanent with a message that begins with `error_prefix` if the tenant may not read a location.
 
         A key without a final slash is allowed if the tenant may read the folder of that name.
         """
         if not self.is_readable(Location(location.bucket, as_folder(location.key))):
-            self._check(location, complaint, write=False)
+            self._check(location, error_prefix, write=False)
 
     def is_readable(self, location: Location) -> bool:
         """Return whether the tenant may read exactly this object or folder."""
@@ -142,26 +142,26 @@ class Access:
             return True
         return False
 
-    def check_writable(self, location: Location, complaint: str) -> None:
+    def check_writable(self, location: Location, error_prefix: str) -> None:
         """Raise Permanent if the tenant may not write a location, or the engine keeps its own files there."""
         location = Location(location.bucket, as_folder(location.key))
-        self._check(location, complaint, write=True)
+        self._check(location, error_prefix, write=True)
         if location.bucket == self.shared.data:
             folder = location.key.removeprefix(f"{self.tenant}/").split("/")[0]
             # On a file system without case distinction, Models and models are the same folder.
             if folder.casefold() in OWN_FOLDERS:
                 raise Permanent(
-                    f"{complaint} {location.uri} is where the engine keeps its own files; choose another "
+                    f"{error_prefix} {location.uri} is where the engine keeps its own files; choose another "
                     f"folder below {self.tenant}/."
                 )
 
-    def _check(self, location: Location, complaint: str, *, write: bool) -> None:
+    def _check(self, location: Location, error_prefix: str, *, write: bool) -> None:
         if shared := _same_bucket(location.bucket, self.shared):
             if "//" in location.key:
-                raise Permanent(f"{complaint} {location.uri} has an empty name in its path.")
+                raise Permanent(f"{error_prefix} {location.uri} has an empty name in its path.")
             if location.bucket != shared or not location.key.startswith(f"{self.tenant}/"):
                 raise Permanent(
-                    f"{complaint} {location.uri} belongs to another tenant: in the bucket {shared} this "
+                    f"{error_prefix} {location.uri} belongs to another tenant: in the bucket {shared} this "
                     f"dataset group has the prefix {self.tenant}/."
                 )
             return
@@ -170,7 +170,7 @@ class Access:
         if not any(grant.covers(location.bucket, location.key, write=write) for grant in self.grants):
             verb = "write" if write else "read"
             raise Permanent(
-                f"{complaint} Insufficient privileges for accessing data in S3: this dataset group may not "
+                f"{error_prefix} Insufficient privileges for accessing data in S3: this dataset group may not "
                 f"{verb} {location.uri}. An operator of Endcap allows it with `buckets allow --tenant "
                 f"{self.tenant} s3://{location.bucket}/…`; s3://{self.shared.uploads}/{self.tenant}/ and "
                 f"s3://{self.shared.data}/{self.tenant}/ may be used without."

@@ -103,14 +103,14 @@ class ResourceJob(ABC):
     ) -> TenantStore:
         """Return what the tenant of a job may access now.
 
-        `reads` and `writes` are locations with the complaint of Amazon Personalize about each. Raises
+        `reads` and `writes` are locations with the beginning of the error message that Amazon Personalize gives about each. Raises
         Permanent when the tenant may not, or no longer, access one of them.
         """
         tenant_store = await buckets.store_of(self.database, self.settings, resource)
-        for location, complaint in reads:
-            tenant_store.access.check_readable(location, complaint)
-        for location, complaint in writes:
-            tenant_store.access.check_writable(location, complaint)
+        for location, error_prefix in reads:
+            tenant_store.access.check_readable(location, error_prefix)
+        for location, error_prefix in writes:
+            tenant_store.access.check_writable(location, error_prefix)
         return tenant_store
 
     async def _compute(

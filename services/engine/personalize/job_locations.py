@@ -34,10 +34,10 @@ async def check_access(
     opens_store = bool(key_id) and await buckets.opens_store(connection, account, key_id)
     grants = await buckets.grants(connection, account, tenant)
     access = Access(tenant, buckets.shared_of(context.settings.s3), grants, any_bucket=opens_store)
-    for uri, complaint in reads:
-        access.check_readable(locations.parse(uri, complaint), complaint)
-    for uri, complaint in writes:
-        access.check_writable(locations.parse(uri, complaint), complaint)
+    for uri, error_prefix in reads:
+        access.check_readable(locations.parse(uri, error_prefix), error_prefix)
+    for uri, error_prefix in writes:
+        access.check_writable(locations.parse(uri, error_prefix), error_prefix)
     return key_id if opens_store else None
 
 

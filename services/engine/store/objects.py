@@ -1,7 +1,7 @@
 """The object store. All calls block, so a service calls them in a thread or a child process.
 
 An object that does not exist or may not be read is a Permanent error, whose message begins with the
-`complaint` of the caller. A store that cannot be reached is a Transient error.
+`error_prefix` of the caller. A store that cannot be reached is a Transient error.
 """
 
 from __future__ import annotations
@@ -91,57 +91,59 @@ class Objects:
             objects._outside = s3.client(settings.model_copy(update=own))
         return objects
 
-    def check_writable(self, location: Location, complaint: str) -> None:
+    def check_writable(self, location: Location, error_prefix: str) -> None:
         """Raise Permanent if the tenant's jobs may not write a location."""
         if self._access is not None:
-            self._access.check_writable(location, complaint)
+            self._access.check_writable(location, error_prefix)
 
     def _client_for(self, bucket: str) -> S3Client:
         return self._client if bucket in self._shared else self._outside
 
-    def below(self, bucket: str, prefix: str, complaint: str = "Invalid S3 path.") -> Iterator[Object]:
+    def below(self, bucket: str, prefix: str, error_prefix: str = "Invalid S3 path.") -> Iterator[Object]:
         """Yield the objects whose keys begin with a prefix, without objects that only stand for folders."""
-        with _translated(complaint, f"s3://{bucket}/{prefix}"):
+        with _translated(error_prefix, f"s3://{bucket}/{prefix}"):
             pages = self._client_for(bucket).get_paginator("list_objects_v2")
             for page in pages.paginate(Bucket=bucket, Prefix=prefix):
                 for entry in page.get("Contents", []):
                     if not entry["Key"].endswith("/"):
                         yield Object(bucket, entry["Key"], entry["Size"])
 
-    def find(self, location: Location, complaint: str) -> Object | None:
+    def find(self, location: Location, error_prefix: str) -> Object | None:
         """Return the object at a location, or None if there is none that the tenant's jobs may read."""
         if location.is_folder or not self._may_read(location):
             return None
         try:
-            with _translated(complaint, location.uri):
+            with _translated(error_prefix, location.uri):
                 head = self._client_for(location.bucket).head_object(Bucket=location.bucket, Key=location.key)
         except _Missing:
             return None
         return Object(location.bucket, location.key, head["ContentLength"])
 
-    def matching(self, location: Location, complaint: str) -> list[Object]:
+    def matching(self, location: Location, error_prefix: str) -> list[Object]:
         """Return the readable objects in a folder, or those whose keys begin with the key of a location.
 
         Raise Permanent if there are none.
         """
         objects = [
             found_object
-            for found_object in self.below(location.bucket, location.key, complaint)
+            for found_object in self.below(location.bucket, location.key, error_prefix)
             if self._may_read(Location(found_object.bucket, found_object.key))
         ]
         if not objects:
-            raise Permanent(f"{complaint} There is no object whose address begins with {location.uri}.")
+            raise Permanent(f"{error_prefix} There is no object whose address begins with {location.uri}.")
         return objects
 
     def _may_read(self, location: Location) -> bool:
         return self._access is None or self._access.is_readable(location)
 
-    def read(self, source: Object, complaint: str, seen: Callable[[int], None] = _ignore_count) -> IO[bytes]:
+    def read(
+        self, source: Object, error_prefix: str, seen: Callable[[int], None] = _ignore_count
+    ) -> IO[bytes]:
         """Return the bytes of an object as a buffered stream.
 
         `seen` is called with the number of bytes of each read.
         """
-        with _translated(complaint, source.uri):
+        with _translated(error_prefix, source.uri):
             body = self._client_for(source.bucket).get_object(Bucket=source.bucket, Key=source.key)["Body"]
         return io.BufferedReader(_Body(body, source.uri, seen), BUFFER_BYTES)
 
@@ -158,9 +160,9 @@ class Objects:
         with _translated("Invalid S3 path.", f"s3://{bucket}/{key}"):
             self._client_for(bucket).download_file(bucket, key, str(path))
 
-    def upload(self, path: Path, bucket: str, key: str, complaint: str) -> None:
+    def upload(self, path: Path, bucket: str, key: str, error_prefix: str) -> None:
         """Upload a file to an object, which becomes visible only as a whole."""
-        with _translated(complaint, f"s3://{bucket}/{key}"):
+        with _translated(error_prefix, f"s3://{bucket}/{key}"):
             self._client_for(bucket).upload_file(str(path), bucket, key)
 
     def put(self, body: bytes, key: str) -> None:
@@ -270,28 +272,28 @@ def sha256_of(path: Path) -> str:
 
 
 @contextmanager
-def _translated(complaint: str, uri: str) -> Iterator[None]:
+def _translated(error_prefix: str, uri: str) -> Iterator[None]:
     """Raise errors of boto3 as Permanent or Transient."""
     try:
         yield
     except ClientError as error:
-        raise _error_of(error, complaint, uri) from error
+        raise _error_of(error, error_prefix, uri) from error
     except S3UploadFailedError as error:
         if isinstance(error.__context__, ClientError):
-            raise _error_of(error.__context__, complaint, uri) from error
+            raise _error_of(error.__context__, error_prefix, uri) from error
         raise _unavailable(error, uri) from error
     except ParamValidationError as error:
-        raise Permanent(f"{complaint} {uri} is no valid location of an object store.") from error
+        raise Permanent(f"{error_prefix} {uri} is no valid location of an object store.") from error
     except (BotoCoreError, ConnectionError) as error:
         raise _unavailable(error, uri) from error
 
 
-def _error_of(error: ClientError, complaint: str, uri: str) -> Permanent | Transient:
+def _error_of(error: ClientError, error_prefix: str, uri: str) -> Permanent | Transient:
     """Return the error for an answer of the store: Permanent if a retry cannot help, else Transient."""
     code = error.response.get("Error", {}).get("Code", "")
     if code in _PERMANENT_CODES:
         kind = _Missing if code in _MISSING_CODES else Permanent
-        return kind(f"{complaint} {uri} can't be read or written: {code}.")
+        return kind(f"{error_prefix} {uri} can't be read or written: {code}.")
     return Transient(f"The object store answered {code} for {uri}.")
 
 

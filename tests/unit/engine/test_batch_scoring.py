@@ -126,9 +126,9 @@ class Bucket:
     def matching(self, location: Location, _: str) -> list[Object]:
         return [Object(location.bucket, key, 1) for key in self.keys if key.startswith(location.key)]
 
-    def check_writable(self, location: Location, complaint: str) -> None:
+    def check_writable(self, location: Location, error_prefix: str) -> None:
         Access("shop", Buckets("data", "uploads"), (Grant("other"), Grant("shop"))).check_writable(
-            location, complaint
+            location, error_prefix
         )
 
 

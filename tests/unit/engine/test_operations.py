@@ -53,14 +53,14 @@ def test_an_operation_declares_the_services_exceptions(operation: str) -> None:
     "request_model", [row.request for row in TABLE.values() if "tags" in members(row.request)]
 )
 def test_tags_of_amazons_own_are_refused_everywhere(request_model: type[BaseModel]) -> None:
-    def complaints(key: str, value: str) -> list[str]:
+    def messages(key: str, value: str) -> list[str]:
         with pytest.raises(ValidationError) as caught:
             request_model.model_validate({"tags": [{"tagKey": key, "tagValue": value}]})
         return [problem["msg"] for problem in caught.value.errors() if problem["loc"][0] == "tags"]
 
     for key, value in (("aws:cloudformation:stack-name", "shop"), ("stack", "aws:shop")):
-        assert ["must not begin with aws:" in message for message in complaints(key, value)] == [True]
-    assert complaints("laws:stack", "AWS") == []
+        assert ["must not begin with aws:" in message for message in messages(key, value)] == [True]
+    assert messages("laws:stack", "AWS") == []
 
 
 SNOWMAN = "\u2603 no"

@@ -218,11 +218,11 @@ MISTAKES = [
 
 async def test_errors_say_what_is_wrong(world: Any) -> None:
     async with world.recommender() as caller:
-        for path, complaint in MISTAKES:
+        for path, message in MISTAKES:
             answer = await caller.get(path)
             assert answer.status_code == 400, path
             assert set(answer.json()) == {"error", "detail"}
-            assert complaint in answer.json()["detail"]
+            assert message in answer.json()["detail"]
 
 
 async def test_the_fast_path_and_the_application_return_the_same_bytes(shop: Any) -> None:
