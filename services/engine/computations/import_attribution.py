@@ -19,7 +19,7 @@ from services.engine.computations.attribution_report import (
     sum_values,
 )
 from services.engine.computations.computation import ReportProgress, Result
-from services.engine.domain.attribution import BUCKET_SECONDS, Metric, Tally, metric_sums
+from services.engine.domain.attribution import BUCKET_SECONDS, Metric, MetricAggregator, metric_sums
 from services.engine.store.objects import Objects
 from shared.aws.personalize.recommendation_ids import source_among
 from shared.events import canonical_type
@@ -50,17 +50,19 @@ def run(spec: Spec, objects: Objects, workspace: Path, report: ReportProgress) -
     """
     metrics = tuple(Metric.parse(*metric) for metric in spec.metrics)
     types = {metric.canonical for metric in metrics}
-    sources, tallies = set(spec.sources), dict[int, Tally]()
+    sources, aggregators = set(spec.sources), dict[int, MetricAggregator]()
     for number, key in enumerate(spec.parts):
         report("count interactions", number / len(spec.parts))
         path = workspace / "rows.parquet"
         objects.download(objects.data_bucket, key, path)
         for bucket, event in _events(path, spec.since, types):
-            if bucket not in tallies:
-                tallies[bucket] = Tally(metrics, sources, source_among(spec.origins, spec.tenant))
-            tallies[bucket].add([event])
+            if bucket not in aggregators:
+                aggregators[bucket] = MetricAggregator(
+                    metrics, sources, source_among(spec.origins, spec.tenant)
+                )
+            aggregators[bucket].add([event])
         path.unlink()
-    sums = [(bucket, each) for bucket in sorted(tallies) for each in metric_sums(tallies[bucket], {})]
+    sums = [(bucket, each) for bucket in sorted(aggregators) for each in metric_sums(aggregators[bucket], {})]
     values = sum_values([each for _, each in sums], spec.items, objects)
     rows = [increase(each, value, bucket) for (bucket, each), value in zip(sums, values, strict=True)]
     if rows := [row for row in rows if row[2]]:

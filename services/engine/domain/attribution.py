@@ -60,7 +60,7 @@ Key = tuple[str, str]
 
 
 @dataclass
-class Tally:
+class MetricAggregator:
     """The sums of the events of a bucket, by metric and source.
 
     `values` are final sums. For metrics that sum a column of the items, `items` counts the events of each
@@ -103,14 +103,14 @@ class Tally:
         return source
 
 
-def metric_sums(tally: Tally, reported: Mapping[Key, float]) -> Iterator[dict[str, Any]]:
+def metric_sums(aggregator: MetricAggregator, reported: Mapping[Key, float]) -> Iterator[dict[str, Any]]:
     """Yield each metric and source with its sum, also if its events no longer exist.
 
     A sum has either a `value`, or a `column` of the items with the number of events by item. `reported` is
     the value in the last report.
     """
-    by_name = {metric.name: metric for metric in tally.metrics}
-    for key in sorted(tally.values.keys() | tally.items.keys() | reported.keys()):
+    by_name = {metric.name: metric for metric in aggregator.metrics}
+    for key in sorted(aggregator.values.keys() | aggregator.items.keys() | reported.keys()):
         metric = by_name.get(key[0])
         if metric is None:
             continue
@@ -120,9 +120,9 @@ def metric_sums(tally: Tally, reported: Mapping[Key, float]) -> Iterator[dict[st
             "function": metric.function,
             "source": key[1],
             "reported": reported.get(key, 0.0),
-            "value": tally.values.get(key, 0.0),
+            "value": aggregator.values.get(key, 0.0),
             "column": metric.column if metric.dataset == "ITEMS" else "",
-            "items": dict(tally.items.get(key, {})),
+            "items": dict(aggregator.items.get(key, {})),
         }
 
 

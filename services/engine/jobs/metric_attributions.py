@@ -14,7 +14,7 @@ from services.engine.computations import attribution_report, import_attribution
 from services.engine.computations.attribution_report import Destination, Items
 from services.engine.computations.table import ATTRIBUTION_REPORT, IMPORT_ATTRIBUTION
 from services.engine.domain import locations, schemas
-from services.engine.domain.attribution import Key, Metric, Tally, metric_sums
+from services.engine.domain.attribution import Key, Metric, MetricAggregator, metric_sums
 from services.engine.domain.resources import Resource, Type
 from services.engine.jobs import received_rows
 from services.engine.jobs.resource_job import ResourceJob
@@ -75,8 +75,8 @@ class MetricAttributionCount(ResourceJob):
         """Count a bucket from scratch: however often that is done, each event counts once."""
         bucket = datetime.fromtimestamp(job.payload["bucket"], UTC)
         counted_before, reported = await attributions.load_bucket(self.database, attribution.id, bucket)
-        tally = await self._tally(attribution, bucket)
-        sums = list(metric_sums(tally, reported))
+        aggregator = await self._aggregated(attribution, bucket)
+        sums = list(metric_sums(aggregator, reported))
         tenant_store = await self._authorize_output(attribution)
         with make_workspace(self.settings.work_folder, job) as workspace:
             spec = await self._report_spec(job, attribution, sums, workspace)
@@ -90,21 +90,23 @@ class MetricAttributionCount(ResourceJob):
             if (await attributions.load_bucket(connection, attribution.id, bucket))[0] != counted_before:
                 # The report has the increase since `counted_before`: a retry writes it again.
                 raise Transient("Another count of the same events ended first.")
-            await attributions.save_bucket(connection, attribution.id, bucket, tally.events, values)
+            await attributions.save_bucket(connection, attribution.id, bucket, aggregator.events, values)
             await _clear_failure(connection, locked)
         for each, value in zip(sums, report.values, strict=True):
             labels = attribution.owner, each["metric"], each["event_type"], each["source"]
             metrics.ATTRIBUTED.labels(*labels).inc(max(value - each["reported"], 0.0))
 
-    async def _tally(self, attribution: Resource, bucket: datetime) -> Tally:
+    async def _aggregated(self, attribution: Resource, bucket: datetime) -> MetricAggregator:
         """Count the events of a bucket."""
         sources = await attributions.sources(self.database, attribution.id)
         origins = await attributions.recommendation_sources(self.database, attribution.owner)
-        tally = Tally(parse_metrics(attribution), sources, source_among(origins, attribution.owner))
-        types = sorted({metric.canonical for metric in tally.metrics})
+        aggregator = MetricAggregator(
+            parse_metrics(attribution), sources, source_among(origins, attribution.owner)
+        )
+        types = sorted({metric.canonical for metric in aggregator.metrics})
         async for rows in attributions.events(self.database, attribution, bucket, types):
-            tally.add(rows)
-        return tally
+            aggregator.add(rows)
+        return aggregator
 
     async def _report_spec(
         self, job: Job, attribution: Resource, sums: list[dict[str, Any]], workspace: Path

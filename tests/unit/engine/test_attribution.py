@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from services.engine.computations.attribution_report import as_csv
-from services.engine.domain.attribution import UNDEFINED, Metric, Tally
+from services.engine.domain.attribution import UNDEFINED, Metric, MetricAggregator
 from shared.errors import Permanent
 
 
@@ -49,9 +49,9 @@ def test_a_tally_adds_up_by_source() -> None:
         Metric.parse("worth", "Purchase", "SUM(Items.PRICE)"),
         Metric.parse("seen", "View", "SAMPLECOUNT()"),
     )
-    tally = Tally(metrics, set())
+    aggregator = MetricAggregator(metrics, set())
 
-    tally.add([
+    aggregator.add([
         event(item_id="a", value=2.5, attribution_source="mail", properties={"youSaved": "0.5"}),
         event(item_id="a", value=1.0, attribution_source="mail", properties={"youSaved": "much"}),
         event(item_id="b"),
@@ -59,36 +59,36 @@ def test_a_tally_adds_up_by_source() -> None:
         event("click", item_id="a"),
     ])  # fmt: skip
 
-    assert tally.events == 5
-    assert dict(tally.values) == {
+    assert aggregator.events == 5
+    assert dict(aggregator.values) == {
         ("bought", "mail"): 2, ("paid", "mail"): 3.5, ("saved", "mail"): 0.5,
         ("bought", UNDEFINED): 1, ("seen", UNDEFINED): 1,
     }  # fmt: skip
-    assert tally.items == {("worth", "mail"): {"a": 2}, ("worth", UNDEFINED): {"b": 1}}
+    assert aggregator.items == {("worth", "mail"): {"a": 2}, ("worth", UNDEFINED): {"b": 1}}
 
 
 def test_what_an_event_says_itself_outranks_whose_recommendation_it_was() -> None:
     origin = {"RID-1": "arn:campaign"}.get
-    tally = Tally((Metric.parse("m", "purchase", "SAMPLECOUNT()"),), set(), origin)
+    aggregator = MetricAggregator((Metric.parse("m", "purchase", "SAMPLECOUNT()"),), set(), origin)
 
-    tally.add([
+    aggregator.add([
         event(recommendation_id="RID-1"),
         event(recommendation_id="RID-1", attribution_source="mail"),
         event(recommendation_id="RID-2"),
     ])  # fmt: skip
 
-    assert dict(tally.values) == {("m", "arn:campaign"): 1, ("m", "mail"): 1, ("m", UNDEFINED): 1}
+    assert dict(aggregator.values) == {("m", "arn:campaign"): 1, ("m", "mail"): 1, ("m", UNDEFINED): 1}
 
 
 def test_of_more_than_a_hundred_sources_the_newer_ones_are_undefined() -> None:
-    tally = Tally((Metric.parse("m", "purchase", "SAMPLECOUNT()"),), {"known"})
+    aggregator = MetricAggregator((Metric.parse("m", "purchase", "SAMPLECOUNT()"),), {"known"})
 
-    tally.add(event(attribution_source=f"s{number}") for number in range(150))
-    tally.add([event(attribution_source="known")])
+    aggregator.add(event(attribution_source=f"s{number}") for number in range(150))
+    aggregator.add([event(attribution_source="known")])
 
-    assert len(tally.values) == 101
-    assert tally.values["m", UNDEFINED] == 150 - 99
-    assert tally.values["m", "known"] == 1
+    assert len(aggregator.values) == 101
+    assert aggregator.values["m", UNDEFINED] == 150 - 99
+    assert aggregator.values["m", "known"] == 1
 
 
 def test_the_file_has_the_services_columns() -> None:
@@ -101,11 +101,11 @@ def test_the_file_has_the_services_columns() -> None:
 
 
 def test_no_event_makes_a_sum_infinite() -> None:
-    tally = Tally((Metric.parse("paid", "Purchase", "SUM(Interactions.EVENT_VALUE)"),), set())
+    aggregator = MetricAggregator((Metric.parse("paid", "Purchase", "SUM(Interactions.EVENT_VALUE)"),), set())
 
-    tally.add([event(value=1e308), event(value=1e308), event(value=3e38), event(value=2.0)])
+    aggregator.add([event(value=1e308), event(value=1e308), event(value=3e38), event(value=2.0)])
 
-    assert tally.values["paid", UNDEFINED] == 3e38 + 2.0
+    assert aggregator.values["paid", UNDEFINED] == 3e38 + 2.0
 
 
 def test_no_text_of_the_file_is_a_formula() -> None:
