@@ -13,7 +13,7 @@ from services.engine.jobs.garbage_collector import GarbageCollector
 from services.engine.jobs.registry import EngineJobs
 from services.engine.personalize.dispatcher import OperationDispatcher
 from services.engine.schedule import AutoTraining
-from services.engine.store.objects import Objects
+from services.engine.store.objects import ObjectStorage
 from shared.auth import Authenticator
 from shared.aws import PageTokens
 from shared.aws_server import Json11
@@ -56,7 +56,7 @@ def worker(settings: Settings) -> FastAPI:
     database = Database(settings.postgres, "engine")
     settings.limit_threads()
     jobs, training = EngineJobs(database, settings), AutoTraining(database, settings)
-    collector = GarbageCollector(database, Objects.of(settings.s3), settings)
+    collector = GarbageCollector(database, ObjectStorage.of(settings.s3), settings)
     scheduler = AttributionScheduler(database, settings.garbage_hours)
     publisher = Publisher(settings.kafka, "engine", [CAMPAIGNS, ERASURES, FILTERS, TRACKERS])
     consumer = Consumer(settings.kafka, "engine")

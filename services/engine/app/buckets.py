@@ -7,7 +7,7 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from services.engine.store.objects import Objects
+from services.engine.store.objects import ObjectStorage
 from shared.errors import Transient
 from shared.settings import S3Settings
 
@@ -53,7 +53,7 @@ async def make_buckets(settings: Settings, *, wait: float, clients: str | None) 
     With the access key id of the clients, also set policies that give each account only the access it needs.
     Raise Transient if the object store cannot be reached in that time.
     """
-    objects = Objects.of(settings.s3)
+    objects = ObjectStorage.of(settings.s3)
     data, uploads = settings.s3.endcap_data_bucket, settings.s3.endcap_uploads_bucket
     deadline = asyncio.get_running_loop().time() + wait
     for bucket in (uploads, data):

@@ -15,7 +15,7 @@ from services.engine.computations import computation
 from services.engine.computations.computation import ReportProgress
 from services.engine.domain.attribution import parse_number
 from services.engine.domain.locations import INVALID_OUTPUT_PATH, as_folder
-from services.engine.store.objects import Objects
+from services.engine.store.objects import ObjectStorage
 from shared.spreadsheets import as_text
 
 HEADER = ("METRIC_NAME", "EVENT_TYPE", "VALUE", "MATH_FUNCTION", "EVENT_ATTRIBUTION_SOURCE", "TIMESTAMP")
@@ -65,7 +65,7 @@ class Report(computation.Result):
     values: list[float]
 
 
-def run(spec: Spec, objects: Objects, workspace: Path, report: ReportProgress) -> Report:
+def run(spec: Spec, objects: ObjectStorage, workspace: Path, report: ReportProgress) -> Report:
     """Compute the values, and write their increase since the last report.
 
     Raises Permanent when the report can't be written to its destination.
@@ -87,7 +87,7 @@ def increase(each: Mapping[str, Any], value: float, bucket: int) -> Row:
     return each["metric"], each["event_type"], delta, each["function"], each["source"], bucket
 
 
-def sum_values(sums: Sequence[Mapping[str, Any]], items: Items, objects: Objects) -> list[float]:
+def sum_values(sums: Sequence[Mapping[str, Any]], items: Items, objects: ObjectStorage) -> list[float]:
     """Return the value of each sum; sums over a column of the items use the items' current values."""
     columns = sorted({each["column"] for each in sums if each["column"]})
     item_ids = {item for each in sums if each["column"] for item in each["items"]}
@@ -100,7 +100,7 @@ def sum_values(sums: Sequence[Mapping[str, Any]], items: Items, objects: Objects
     ]
 
 
-def publish(rows: Sequence[Row], destination: Destination, objects: Objects, workspace: Path) -> None:
+def publish(rows: Sequence[Row], destination: Destination, objects: ObjectStorage, workspace: Path) -> None:
     """Write the report, if it has a destination."""
     if destination.bucket is not None:
         path = workspace / "metrics.csv"
@@ -119,7 +119,7 @@ def as_csv(rows: Iterable[Row]) -> bytes:
 
 
 def _amounts(
-    columns: list[str], item_ids: set[str], items: Items, objects: Objects
+    columns: list[str], item_ids: set[str], items: Items, objects: ObjectStorage
 ) -> dict[str, dict[str, float]]:
     """Return the number of each of these items in each column: column → item → number."""
     amounts: dict[str, dict[str, float]] = {column: {} for column in columns}

@@ -13,7 +13,7 @@ from services.engine.computations.batch_lines import input_files
 from services.engine.computations.batch_scoring import BatchScorer, InferenceSpec
 from services.engine.computations.computation import ReportProgress
 from services.engine.domain.locations import INVALID_INPUT_PATH, INVALID_OUTPUT_PATH, Location
-from services.engine.store.objects import Object, Objects
+from services.engine.store.objects import Object, ObjectStorage
 
 ScoreFile = Callable[[IO[bytes], IO[bytes]], tuple[int, int]]
 """Reads an input file, writes its output, returns the number of lines and of those with an error."""
@@ -27,7 +27,7 @@ class LineCounts(computation.Result):
     errors: int
 
 
-def run(spec: InferenceSpec, objects: Objects, workspace: Path, report: ReportProgress) -> LineCounts:
+def run(spec: InferenceSpec, objects: ObjectStorage, workspace: Path, report: ReportProgress) -> LineCounts:
     """Score every input file.
 
     Raises Permanent when the model, the filter, the input or the output can't be used.
@@ -60,7 +60,12 @@ def _file_scorer(spec: InferenceSpec, scorer: BatchScorer, workspace: Path) -> I
 
 
 def _score_object(
-    spec: InferenceSpec, file: Object, key: str, score_file: ScoreFile, objects: Objects, workspace: Path
+    spec: InferenceSpec,
+    file: Object,
+    key: str,
+    score_file: ScoreFile,
+    objects: ObjectStorage,
+    workspace: Path,
 ) -> tuple[int, int]:
     path = workspace / "answers.out"
     with path.open("wb") as output:

@@ -8,11 +8,11 @@ from typing import Any
 import orjson
 
 from services.engine.domain.locations import INVALID_OUTPUT_PATH, Location, as_folder, parse
-from services.engine.store.objects import Object, Objects
+from services.engine.store.objects import Object, ObjectStorage
 
 
 def input_files(
-    objects: Objects, source: Location, output: Location, error_prefix: str
+    objects: ObjectStorage, source: Location, output: Location, error_prefix: str
 ) -> list[tuple[Object, str]]:
     """Return each input file with the key of its output, `<name>.out` below the output folder.
 

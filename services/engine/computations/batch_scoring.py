@@ -14,7 +14,7 @@ import orjson
 from services.engine.computations import later_events, model_folders
 from services.engine.computations.batch_filters import FilterRequest, ItemFilter, Mask, group_by_query
 from services.engine.computations.batch_lines import read_json
-from services.engine.store.objects import Objects
+from services.engine.store.objects import ObjectStorage
 from shared.aws.personalize.exploration import Exploration
 from shared.filters import Filter, FilterError
 from shared.models import LaterEvents, Model
@@ -78,7 +78,7 @@ class BatchScorer:
     bonus: Bonus | None = None
 
     @classmethod
-    def of(cls, spec: InferenceSpec, objects: Objects, workspace: Path) -> BatchScorer:
+    def of(cls, spec: InferenceSpec, objects: ObjectStorage, workspace: Path) -> BatchScorer:
         """Download the model and the later interactions, and bind the filter.
 
         Raises Permanent when the model lacks data that the filter needs.

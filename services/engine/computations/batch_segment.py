@@ -19,7 +19,7 @@ from services.engine.computations.batch_inference import LineCounts
 from services.engine.computations.batch_lines import input_files, read_json
 from services.engine.computations.computation import ReportProgress
 from services.engine.domain.locations import INVALID_INPUT_PATH, INVALID_OUTPUT_PATH, Location
-from services.engine.store.objects import Object, Objects
+from services.engine.store.objects import Object, ObjectStorage
 from services.engine.training.methods import user_segments
 from services.engine.training.recipes import segment_attribute_affinity
 from services.engine.training.recipes.segment_attribute_affinity import ItemsByAttribute
@@ -70,7 +70,7 @@ class Line:
     allowed: Mask | None = None
 
 
-def run(spec: Spec, objects: Objects, workspace: Path, report: ReportProgress) -> LineCounts:
+def run(spec: Spec, objects: ObjectStorage, workspace: Path, report: ReportProgress) -> LineCounts:
     """Answer every input file.
 
     Raises Permanent when the model, the filter, the input or the output can't be used.
@@ -89,7 +89,7 @@ def run(spec: Spec, objects: Objects, workspace: Path, report: ReportProgress) -
 
 
 def _answer_file(
-    spec: Spec, file: Object, key: str, segments: SegmentFinder, objects: Objects, workspace: Path
+    spec: Spec, file: Object, key: str, segments: SegmentFinder, objects: ObjectStorage, workspace: Path
 ) -> tuple[int, int]:
     path = workspace / "segments.out"
     lines = errors = 0

@@ -19,7 +19,7 @@ import orjson
 
 from services.engine.computations.computation import Computation, ResultT, SpecT
 from services.engine.store.buckets import TenantStore
-from services.engine.store.objects import Objects
+from services.engine.store.objects import ObjectStorage
 from shared.errors import Permanent, Transient
 from shared.settings import S3Settings
 
@@ -45,7 +45,7 @@ def main(
     with contextlib.suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text(_OOM_SCORE)
     try:
-        objects = Objects.of(S3Settings.of("engine"), store)
+        objects = ObjectStorage.of(S3Settings.of("engine"), store)
         result = computation.run(spec, objects, workspace, ProgressReporter(worker))
     except Permanent as error:
         _send(worker, "permanent", str(error))

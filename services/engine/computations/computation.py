@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from services.engine.store.objects import Objects
+from services.engine.store.objects import ObjectStorage
 
 ReportProgress = Callable[[str, float], None]
 """Takes the name of a step, and the share of the whole computation that is done (0 to 1)."""
@@ -39,4 +39,4 @@ class Computation(Generic[SpecT, ResultT]):
     name: str
     spec: type[SpecT]
     result: type[ResultT]
-    run: Callable[[SpecT, Objects, Path, ReportProgress], ResultT]
+    run: Callable[[SpecT, ObjectStorage, Path, ReportProgress], ResultT]

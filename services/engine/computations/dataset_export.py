@@ -17,7 +17,7 @@ from services.engine.computations import computation, csv_reader
 from services.engine.computations.computation import Arrow, ReportProgress
 from services.engine.domain import schemas
 from services.engine.domain.locations import INVALID_OUTPUT_PATH, as_folder
-from services.engine.store.objects import Objects
+from services.engine.store.objects import ObjectStorage
 from services.engine.training.dataset.erasure import without_erased
 
 _NEEDS_QUOTES = r'^$|[",\r\n]|^\s|\s$'
@@ -55,7 +55,7 @@ class Exported(computation.Result):
     files: int
 
 
-def run(spec: Spec, objects: Objects, workspace: Path, report: ReportProgress) -> Exported:
+def run(spec: Spec, objects: ObjectStorage, workspace: Path, report: ReportProgress) -> Exported:
     """Write the files.
 
     Raises Permanent when they can't be written to their destination.
@@ -78,7 +78,7 @@ def run(spec: Spec, objects: Objects, workspace: Path, report: ReportProgress) -
     return Exported(rows=rows, files=len(files))
 
 
-def _download(keys: list[str], objects: Objects, workspace: Path) -> list[Path]:
+def _download(keys: list[str], objects: ObjectStorage, workspace: Path) -> list[Path]:
     paths = []
     for number, key in enumerate(keys):
         path = workspace / f"part-{number:05}.parquet"

@@ -16,7 +16,7 @@ from services.engine.computations.computation import ReportProgress
 from services.engine.computations.null_cells import NullCells
 from services.engine.domain import schemas
 from services.engine.domain.locations import Location, as_folder
-from services.engine.store.objects import Object, Objects
+from services.engine.store.objects import Object, ObjectStorage
 from shared.errors import Permanent
 
 INVALID_LOCATION = "Invalid Data location."
@@ -67,7 +67,7 @@ class Imported(computation.Result):
     null_cells: dict[str, int]
 
 
-def run(spec: Spec, objects: Objects, workspace: Path, report: ReportProgress) -> Imported:
+def run(spec: Spec, objects: ObjectStorage, workspace: Path, report: ReportProgress) -> Imported:
     """Convert every CSV file to a Parquet object.
 
     Raises Permanent when there is no CSV file, when a file breaks the rules, or when a limit is exceeded.
@@ -111,7 +111,7 @@ def _check_limits(spec: Spec, files: int, total_bytes: int) -> None:
         )
 
 
-def csv_files(objects: Objects, location: Location, *, recursive: bool) -> list[Object]:
+def csv_files(objects: ObjectStorage, location: Location, *, recursive: bool) -> list[Object]:
     """Return the object at a location, or the CSV files in a folder.
 
     A folder may be named without its trailing slash. Files in its subfolders are included only when

@@ -20,7 +20,7 @@ from services.engine.computations.attribution_report import (
 )
 from services.engine.computations.computation import ReportProgress, Result
 from services.engine.domain.attribution import BUCKET_SECONDS, Metric, MetricAggregator, metric_sums
-from services.engine.store.objects import Objects
+from services.engine.store.objects import ObjectStorage
 from shared.aws.personalize.recommendation_ids import source_among
 from shared.events import canonical_type
 
@@ -43,7 +43,7 @@ class Spec:
     destination: Destination
 
 
-def run(spec: Spec, objects: Objects, workspace: Path, report: ReportProgress) -> Result:
+def run(spec: Spec, objects: ObjectStorage, workspace: Path, report: ReportProgress) -> Result:
     """Count the interactions by quarter of an hour, and write the report.
 
     Raises Permanent when the report can't be written to its destination.

@@ -9,14 +9,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from services.engine.store.objects import Objects
+from services.engine.store.objects import ObjectStorage
 from services.engine.training.recipes import Dataset
 from shared.models import Histories, Ids, InteractionIndex, LaterEvents, Model
 
 _COLUMNS = ("USER_ID", "ITEM_ID", "TIMESTAMP", "EVENT_TYPE")
 
 
-def read(keys: list[str], objects: Objects, folder: Path) -> Dataset | None:
+def read(keys: list[str], objects: ObjectStorage, folder: Path) -> Dataset | None:
     """Return the interactions in the objects `keys` of the data bucket; None when there are no keys."""
     if not keys:
         return None

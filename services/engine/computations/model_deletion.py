@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from services.engine.computations import computation, model_folders
 from services.engine.computations.computation import ReportProgress
 from services.engine.computations.row_deletion import USERS_FILE
-from services.engine.store.objects import Objects
+from services.engine.store.objects import ObjectStorage
 from shared import models
 from shared.models import Ids, Model, SeenItems
 from shared.models.attributes import Attributes, Texts
@@ -48,7 +48,7 @@ class ModelsRewritten(computation.Result):
     models: list[ModelResult]
 
 
-def run(spec: Spec, objects: Objects, workspace: Path, report: ReportProgress) -> ModelsRewritten:
+def run(spec: Spec, objects: ObjectStorage, workspace: Path, report: ReportProgress) -> ModelsRewritten:
     """Write a copy of each model that knows one of the users, without them.
 
     Raises Permanent when a model is not the one that was trained.

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import orjson
 
-from services.engine.store.objects import Objects, sha256_of
+from services.engine.store.objects import ObjectStorage, sha256_of
 from shared import folders, models
 from shared.errors import Permanent
 from shared.models import Model
@@ -22,7 +22,7 @@ class ModelFile:
     sha256: str
 
 
-def download(prefix: str, sha256: str, objects: Objects, folder: Path) -> Model:
+def download(prefix: str, sha256: str, objects: ObjectStorage, folder: Path) -> Model:
     """Copy the model below a prefix of the data bucket to `folder` and map it into memory.
 
     Raises Permanent unless the fingerprint of the copy is `sha256`.
@@ -36,7 +36,7 @@ def download(prefix: str, sha256: str, objects: Objects, folder: Path) -> Model:
     return models.load(folder)
 
 
-def upload(folder: Path, prefix: str, fingerprint: str, objects: Objects) -> None:
+def upload(folder: Path, prefix: str, fingerprint: str, objects: ObjectStorage) -> None:
     """Copy the files of a model below `prefix`, then write the manifest `<prefix>.manifest.json`.
 
     The manifest comes last and is outside the prefix: its presence says that the folder is complete.

@@ -17,7 +17,7 @@ from services.engine.computations import computation, model_folders
 from services.engine.computations.computation import ReportProgress
 from services.engine.computations.context_counts import ContextCounter
 from services.engine.computations.training_data import TrainingSpec, open_dataset
-from services.engine.store.objects import Objects
+from services.engine.store.objects import ObjectStorage
 from services.engine.training.dataset.event_weights import counted_interactions
 from services.engine.training.recipes import RECIPES, Dataset, train
 from services.engine.training.recipes.recipe import excluded_columns
@@ -55,7 +55,7 @@ class Trained(computation.Result):
     seconds: float
 
 
-def run(spec: TrainingSpec, objects: Objects, workspace: Path, report: ReportProgress) -> Trained:
+def run(spec: TrainingSpec, objects: ObjectStorage, workspace: Path, report: ReportProgress) -> Trained:
     """Fit, evaluate and upload a model.
 
     Raises Permanent when there are no interactions, or too few and the spec is strict.
@@ -73,7 +73,7 @@ def _train(
     spec: TrainingSpec,
     dataset: Dataset,
     counter: ContextCounter,
-    objects: Objects,
+    objects: ObjectStorage,
     workspace: Path,
     report: ReportProgress,
 ) -> Trained:
@@ -134,7 +134,7 @@ def scaled(report: ReportProgress, prefix: str, start: float, share: float) -> R
 
 
 def check_size(dataset: Dataset, config: Mapping[str, Any], *, strict: bool) -> list[str]:
-    """Return the sentences of Amazon Personalize about too little data; raise them as Permanent when strict."""
+    """Return Amazon Personalize's sentences about too little data; raise them as Permanent when strict."""
     event_type = config.get("eventType")
     suffix = f" after filtering by event type: {event_type}" if event_type else ""
     if event_type and not dataset.count(event_type):

@@ -14,7 +14,7 @@ from services.engine.computations.computation import Arrow, ReportProgress
 from services.engine.computations.dataset_import import INVALID_LOCATION
 from services.engine.domain.locations import Location
 from services.engine.domain.schemas import Column, Schema
-from services.engine.store.objects import Objects
+from services.engine.store.objects import ObjectStorage
 
 USERS = Schema((Column("USER_ID", "string"),))
 USERS_FILE = "users.parquet"
@@ -54,7 +54,7 @@ class RowsDeleted(computation.Result):
     users: int
 
 
-def run(spec: Spec, objects: Objects, workspace: Path, report: ReportProgress) -> RowsDeleted:
+def run(spec: Spec, objects: ObjectStorage, workspace: Path, report: ReportProgress) -> RowsDeleted:
     """Rewrite each part that has rows of the users.
 
     Raises Permanent when the file of users can't be read.
@@ -81,7 +81,7 @@ def run(spec: Spec, objects: Objects, workspace: Path, report: ReportProgress) -
     return RowsDeleted(parts=parts, users=len(users))
 
 
-def _read_users(location: Location, objects: Objects) -> Arrow:
+def _read_users(location: Location, objects: ObjectStorage) -> Arrow:
     chunks: list[Arrow] = []
     for source in dataset_import.csv_files(objects, location, recursive=True):
         stream = objects.read(source, INVALID_LOCATION)

@@ -16,7 +16,7 @@ from typing import IO
 import pyarrow as pa
 
 from services.engine.computations.batch_scoring import BatchScorer, InferenceSpec
-from services.engine.store.objects import Objects
+from services.engine.store.objects import ObjectStorage
 from services.engine.training.distributed.spark import session
 from shared.settings import S3Settings
 
@@ -64,5 +64,5 @@ def _cached_scorer(spec_json: str) -> BatchScorer:
     """Return an executor's own copy of the model, for as long as the executor lives."""
     folder = Path(tempfile.mkdtemp(prefix="endcap-spark-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    objects = Objects.of(S3Settings.of("engine"))
+    objects = ObjectStorage.of(S3Settings.of("engine"))
     return BatchScorer.of(InferenceSpec(**json.loads(spec_json)), objects, folder)

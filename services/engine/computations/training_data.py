@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from services.engine.computations.computation import Arrow
 from services.engine.computations.context_counts import ContextCounter
-from services.engine.store.objects import Objects
+from services.engine.store.objects import ObjectStorage
 from services.engine.training.dataset.columns import ROWS_PER_PIECE, ColumnStorage
 from services.engine.training.dataset.erasure import without_erased
 from services.engine.training.distributed import spark
@@ -50,7 +50,7 @@ class TrainingSpec:
 
 @contextmanager
 def open_dataset(
-    spec: TrainingSpec, counter: ContextCounter, objects: Objects, workspace: Path
+    spec: TrainingSpec, counter: ContextCounter, objects: ObjectStorage, workspace: Path
 ) -> Iterator[Dataset]:
     """Yield the dataset, in files of `workspace` or in a Spark session; count context columns on the way."""
     items, users = (
@@ -74,7 +74,7 @@ def open_dataset(
         yield spark.read(session, files, items, users, spec.deleted_at, spec.config)
 
 
-def _interaction_files(spec: TrainingSpec, objects: Objects, workspace: Path) -> list[Path]:
+def _interaction_files(spec: TrainingSpec, objects: ObjectStorage, workspace: Path) -> list[Path]:
     kind = "INTERACTIONS"
     files = _download(spec.parts.get(kind, []), objects, workspace / kind.lower())
     return [*files, Path(spec.received[kind])] if kind in spec.received else files
@@ -139,7 +139,7 @@ def _last_rows(table: pa.Table, id_column: str, ids: Arrow) -> Arrow:
     return pc.subtract(pa.scalar(table.num_rows - 1), pc.index_in(ids, value_set=reverse))
 
 
-def _imported(spec: TrainingSpec, kind: str, objects: Objects, workspace: Path) -> pa.Table | None:
+def _imported(spec: TrainingSpec, kind: str, objects: ObjectStorage, workspace: Path) -> pa.Table | None:
     keys = spec.parts.get(kind)
     if not keys:
         return None
@@ -151,7 +151,7 @@ def _received(spec: TrainingSpec, kind: str) -> pa.Table | None:
     return pq.read_table(spec.received[kind]) if kind in spec.received else None
 
 
-def _download(keys: list[str], objects: Objects, folder: Path) -> list[Path]:
+def _download(keys: list[str], objects: ObjectStorage, folder: Path) -> list[Path]:
     paths = [folder / f"{number:05}.parquet" for number in range(len(keys))]
     for key, path in zip(keys, paths, strict=True):
         objects.download(objects.data_bucket, key, path)

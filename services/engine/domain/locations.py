@@ -128,7 +128,7 @@ class Access:
     any_bucket: bool = False
 
     def check_readable(self, location: Location, error_prefix: str) -> None:
-        """Raise Permanent with a message that begins with `error_prefix` if the tenant may not read a location.
+        """Raise Permanent with a message that begins with `error_prefix` if the tenant may not read it.
 
         A key without a final slash is allowed if the tenant may read the folder of that name.
         """
@@ -170,8 +170,8 @@ class Access:
         if not any(grant.covers(location.bucket, location.key, write=write) for grant in self.grants):
             verb = "write" if write else "read"
             raise Permanent(
-                f"{error_prefix} Insufficient privileges for accessing data in S3: this dataset group may not "
-                f"{verb} {location.uri}. An operator of Endcap allows it with `buckets allow --tenant "
+                f"{error_prefix} Insufficient privileges for accessing data in S3: this dataset group may "
+                f"not {verb} {location.uri}. An operator of Endcap allows it with `buckets allow --tenant "
                 f"{self.tenant} s3://{location.bucket}/…`; s3://{self.shared.uploads}/{self.tenant}/ and "
                 f"s3://{self.shared.data}/{self.tenant}/ may be used without."
             )

@@ -12,7 +12,7 @@ import structlog
 
 from services.engine.settings import Settings
 from services.engine.store import cleanup, erasures
-from services.engine.store.objects import Objects
+from services.engine.store.objects import ObjectStorage
 from shared.postgres import Database
 
 INTERVAL_SECONDS = 60.0
@@ -25,7 +25,7 @@ class GarbageCollector:
     """Deletes discarded prefixes, old models and old invocations; several collectors do no harm."""
 
     database: Database
-    objects: Objects
+    objects: ObjectStorage
     settings: Settings
 
     async def run(self) -> None:

@@ -103,8 +103,8 @@ class ResourceJob(ABC):
     ) -> TenantStore:
         """Return what the tenant of a job may access now.
 
-        `reads` and `writes` are locations with the beginning of the error message that Amazon Personalize gives about each. Raises
-        Permanent when the tenant may not, or no longer, access one of them.
+        `reads` and `writes` are locations, each with the beginning of Amazon Personalize's error message.
+        Raise Permanent when the tenant may not, or no longer, access one of them.
         """
         tenant_store = await buckets.store_of(self.database, self.settings, resource)
         for location, error_prefix in reads:

@@ -70,7 +70,7 @@ class Object:
         return f"s3://{self.bucket}/{self.key}"
 
 
-class Objects:
+class ObjectStorage:
     """The object store. Shared buckets are used with the engine's own keys, others with those of a tenant."""
 
     def __init__(self, client: S3Client, data_bucket: str, store: TenantStore | None = None) -> None:
@@ -82,7 +82,7 @@ class Objects:
         self.data_bucket = data_bucket
 
     @classmethod
-    def of(cls, settings: S3Settings, store: TenantStore | None = None) -> Objects:
+    def of(cls, settings: S3Settings, store: TenantStore | None = None) -> ObjectStorage:
         """Return the object store of the settings, for a job with the access of its tenant."""
         objects = cls(s3.client(settings), settings.endcap_data_bucket, store)
         objects._shared = frozenset(shared_of(settings))
@@ -139,10 +139,7 @@ class Objects:
     def read(
         self, source: Object, error_prefix: str, seen: Callable[[int], None] = _ignore_count
     ) -> IO[bytes]:
-        """Return the bytes of an object as a buffered stream.
-
-        `seen` is called with the number of bytes of each read.
-        """
+        """Return the bytes of an object as a buffered stream; call `seen` with the size of each read."""
         with _translated(error_prefix, source.uri):
             body = self._client_for(source.bucket).get_object(Bucket=source.bucket, Key=source.key)["Body"]
         return io.BufferedReader(_Body(body, source.uri, seen), BUFFER_BYTES)

@@ -12,7 +12,7 @@ from services.engine.personalize import event_trackers
 from services.engine.personalize.dispatcher import OperationDispatcher
 from services.engine.schedule import AutoTraining
 from services.engine.settings import Settings
-from services.engine.store.objects import Objects
+from services.engine.store.objects import ObjectStorage
 from shared.aws import PageTokens, WireError
 from shared.postgres import Database
 from tests.support.control_plane import caller, perform
@@ -103,7 +103,7 @@ async def test_what_a_deleted_group_held_is_swept_when_its_time_has_come(
     for key in ("sweep/models/a/1/meta.json", "sweep/runs/1/items.csv", "sweep-2/runs/1/items.csv"):
         client.put_object(Bucket=bucket, Key=key, Body=b"x")
     await perform(dispatcher, "DeleteDatasetGroup", datasetGroupArn=group)
-    sweeper = GarbageCollector(store, Objects(client, bucket), Settings())
+    sweeper = GarbageCollector(store, ObjectStorage(client, bucket), Settings())
 
     await sweeper.run()
     kept = [each["Key"] for each in client.list_objects_v2(Bucket=bucket)["Contents"]]

@@ -13,7 +13,7 @@ from services.engine.jobs.registry import EngineJobs
 from services.engine.personalize.dispatcher import OperationDispatcher
 from services.engine.settings import Settings
 from services.engine.store import cleanup, resources
-from services.engine.store.objects import Objects
+from services.engine.store.objects import ObjectStorage
 from shared.aws import WireError
 from shared.errors import Transient
 from shared.jobs import Job
@@ -70,7 +70,7 @@ async def test_old_models_go_but_those_in_use(
         roleArn="arn:aws:iam::000000000000:role/r",
     )
     settings = Settings(keep_models=2, garbage_hours=0.0)
-    sweeper = GarbageCollector(store, Objects(client, bucket), settings)
+    sweeper = GarbageCollector(store, ObjectStorage(client, bucket), settings)
 
     await sweeper.run()
 
@@ -123,9 +123,9 @@ async def test_what_the_store_does_not_delete_is_swept_again(
     with monkeypatch.context() as patch:
         patch.setattr(client, "delete_objects", lambda **_: refused)
         with pytest.raises(Transient, match="did not delete gone/users"):
-            await GarbageCollector(store, Objects(client, bucket), Settings()).run()
+            await GarbageCollector(store, ObjectStorage(client, bucket), Settings()).run()
     left = await store.fetch("TABLE garbage")
-    await GarbageCollector(store, Objects(client, bucket), Settings()).run()
+    await GarbageCollector(store, ObjectStorage(client, bucket), Settings()).run()
 
     assert len(left) == 1
     assert client.list_objects_v2(Bucket=bucket).get("Contents", []) == []

@@ -16,7 +16,7 @@ import pytest
 from services.engine.computations import computation, launcher
 from services.engine.computations.computation import Computation, ReportProgress
 from services.engine.computations.dataset_import import Part
-from services.engine.store.objects import Objects
+from services.engine.store.objects import ObjectStorage
 from shared.errors import Permanent, Transient
 
 
@@ -35,7 +35,7 @@ class Counted(computation.Result):
     part: Part
 
 
-def count(spec: Spec, _: Objects, workspace: Path, report: ReportProgress) -> Counted:
+def count(spec: Spec, _: ObjectStorage, workspace: Path, report: ReportProgress) -> Counted:
     """Return a result, or end as the spec wants it."""
     report("count", 0.5)
     if spec.ending in ENDINGS:

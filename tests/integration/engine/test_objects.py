@@ -14,7 +14,7 @@ from services.engine.computations.batch_lines import input_files
 from services.engine.computations.dataset_import import csv_files
 from services.engine.domain.locations import Access, Buckets, Grant, Location
 from services.engine.store.buckets import TenantStore
-from services.engine.store.objects import Objects
+from services.engine.store.objects import ObjectStorage
 from shared.errors import Permanent
 from tests.support.stack import ObjectStore
 
@@ -36,22 +36,24 @@ def test_the_price_of_an_item_is_read_without_its_description(s3: ObjectStore, b
     )
     each = {"column": "PRICE", "items": {"i3": 2, "unknown": 1}, "value": 0.0}
 
-    values = sum_values([each], Items(["items.parquet"], None), Objects(client, bucket))
+    values = sum_values([each], Items(["items.parquet"], None), ObjectStorage(client, bucket))
 
     assert values == [6.0]
     assert 0 < sum(travelled) < len(file.getvalue()) / 10
     travelled.clear()
-    assert sum_values([each | {"items": {}}], Items(["items.parquet"], None), Objects(client, bucket)) == [0]
+    assert sum_values(
+        [each | {"items": {}}], Items(["items.parquet"], None), ObjectStorage(client, bucket)
+    ) == [0]
     assert travelled == []
 
 
 def test_an_object_that_is_not_there_is_said_so(s3: ObjectStore, bucket: str) -> None:
     with pytest.raises(Permanent, match=r"nothing\.parquet"):
-        Objects(s3.client(), bucket).seekable(bucket, "nothing.parquet")
+        ObjectStorage(s3.client(), bucket).seekable(bucket, "nothing.parquet")
 
 
 @pytest.fixture
-def objects(s3: ObjectStore, bucket: str) -> Objects:
+def objects(s3: ObjectStore, bucket: str) -> ObjectStorage:
     """The store as a tenant reaches it who may use the folder `in/` of a bucket."""
     client = s3.client()
     for key in (
@@ -64,7 +66,7 @@ def objects(s3: ObjectStore, bucket: str) -> Objects:
     ):
         client.put_object(Bucket=bucket, Key=key, Body=b"x")
     access = Access("t", Buckets("endcap-data", "endcap-uploads"), (Grant(bucket, "in/"),))
-    return Objects(client, "endcap-data", TenantStore(access))
+    return ObjectStorage(client, "endcap-data", TenantStore(access))
 
 
 @pytest.mark.parametrize(
@@ -78,14 +80,14 @@ def objects(s3: ObjectStore, bucket: str) -> Objects:
     ],
 )
 def test_the_input_of_a_batch_job_is_what_its_path_begins(
-    objects: Objects, bucket: str, source: str, keys: list[str]
+    objects: ObjectStorage, bucket: str, source: str, keys: list[str]
 ) -> None:
     inputs = input_files(objects, Location(bucket, source), Location(bucket, "in/out/"), "Invalid S3 path.")
 
     assert sorted(file.key for file, _ in inputs) == keys
 
 
-def test_a_folder_of_csv_files_needs_no_slash(objects: Objects, bucket: str) -> None:
+def test_a_folder_of_csv_files_needs_no_slash(objects: ObjectStorage, bucket: str) -> None:
     for source in ("in", "in/"):
         (file,) = csv_files(objects, Location(bucket, source), recursive=False)
         assert file.key == "in/a.csv"

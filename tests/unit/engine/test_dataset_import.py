@@ -13,7 +13,7 @@ import pytest
 
 from services.engine.computations.dataset_import import Spec, csv_files, run
 from services.engine.domain.locations import Location
-from services.engine.store.objects import Object, Objects
+from services.engine.store.objects import Object, ObjectStorage
 from shared.errors import Permanent
 
 SCHEMA = json.dumps(
@@ -48,7 +48,7 @@ class Folder:
 
 
 def read(place: str, *keys: str, recursive: bool = False) -> list[str]:
-    objects = cast("Objects", Folder(*keys))
+    objects = cast("ObjectStorage", Folder(*keys))
     return [source.key for source in csv_files(objects, Location("bucket", place), recursive=recursive)]
 
 
@@ -95,7 +95,7 @@ def test_a_folder_without_csv_files_is_refused() -> None:
     ],
 )
 def test_an_import_is_bounded(tmp_path: Path, max_bytes: int, max_rows: int, files: int, what: str) -> None:
-    objects = cast("Objects", Folder(*(f"in/{number}.csv" for number in range(files))))
+    objects = cast("ObjectStorage", Folder(*(f"in/{number}.csv" for number in range(files))))
     spec = Spec("bucket", "in/", SCHEMA, "USERS", "FULL", "shop/", False, max_bytes, max_rows)
 
     with pytest.raises(Permanent, match=re.escape(what)):
@@ -103,7 +103,7 @@ def test_an_import_is_bounded(tmp_path: Path, max_bytes: int, max_rows: int, fil
 
 
 def test_an_import_within_its_bounds_is_taken(tmp_path: Path) -> None:
-    objects = cast("Objects", Folder("in/0.csv", "in/1.csv"))
+    objects = cast("ObjectStorage", Folder("in/0.csv", "in/1.csv"))
 
     spec = Spec("bucket", "in/", SCHEMA, "USERS", "FULL", "shop/", False, 2, 4)
 

@@ -13,7 +13,7 @@ import pytest
 
 from services.engine.computations import csv_reader
 from services.engine.computations.dataset_import import Spec, run
-from services.engine.store.objects import Object, Objects
+from services.engine.store.objects import Object, ObjectStorage
 from shared.errors import Permanent
 
 FIELDS = {
@@ -58,7 +58,7 @@ def imported(folder: Path, *rows: str, kind: str = "ITEMS", header: str = HEADER
     store = Store("\n".join([header, *rows]) + "\n")
     text = json.dumps(schema)
     spec = Spec("bucket", "items.csv", text, kind, "FULL", "shop/", False, 10**6, 10**6)
-    return store, run(spec, cast("Objects", store), folder, lambda *_: None)
+    return store, run(spec, cast("ObjectStorage", store), folder, lambda *_: None)
 
 
 GOOD = "a,2007,1.5,0.5,true,1700000000,Cup"
