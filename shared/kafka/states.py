@@ -43,10 +43,10 @@ log = structlog.get_logger()
 class StateTable(Generic[State]):
     """The states of a topic by key, as a part of a process.
 
-    Every process reads the topic from its first record, without a consumer group. `changed(key, state)` is
+    Every process reads the topic from its first record, without a consumer group. `on_change(key, state)` is
     called for each new state, and with None for each deletion. A state for which it fails, and one that can't
-    be decoded, are counted and logged, and don't block the others. `whole(keys)` is called with all keys
-    after each complete read: a caller that has read states from the owner's view before then drops those
+    be decoded, are counted and logged, and don't block the others. `on_complete(keys)` is called with all
+    keys after each complete read: a caller that has read states from the owner's view before then drops those
     that were deleted, whose tombstones may be compacted away.
     """
 
@@ -54,14 +54,14 @@ class StateTable(Generic[State]):
         self,
         settings: KafkaSettings,
         topic: Topic,
-        changed: Callable[[str, State | None], None] | None = None,
-        whole: Callable[[set[str]], None] | None = None,
+        on_change: Callable[[str, State | None], None] | None = None,
+        on_complete: Callable[[set[str]], None] | None = None,
         *,
         keep: bool = True,
     ) -> None:
         """Read `topic`; ValueError if it is not compacted.
 
-        Without `keep` the table stores no states: `changed` stores what it needs, and is called for each
+        Without `keep` the table stores no states: `on_change` stores what it needs, and is called for each
         tombstone, also of unknown keys.
         """
         if not topic.compacted:
@@ -72,8 +72,8 @@ class StateTable(Generic[State]):
         self.states: dict[str, State] = {}
         self.caught_up = False
         self._keep = keep
-        self._changed = changed
-        self._whole = whole
+        self._on_change = on_change
+        self._on_complete = on_complete
         self._decoder = Decoder(topic)
         self._reader: PolledConsumer | None = None
         self._seen: set[str] | None = None
@@ -112,7 +112,7 @@ class StateTable(Generic[State]):
         ends = await consumer.end_offsets(list(consumer.assignment()))
         if self._follower is not None:
             self._follower.cancel()
-        self._follower = asyncio.create_task(self._until_whole(consumer, ends))
+        self._follower = asyncio.create_task(self._until_complete(consumer, ends))
 
     def _begin(self) -> PolledConsumer:
         """Return the session's consumer; a new one reads the topic from its first record again."""
@@ -123,7 +123,7 @@ class StateTable(Generic[State]):
             self._seen = set()
         return consumer
 
-    async def _until_whole(self, consumer: PolledConsumer, ends: dict[TopicPartition, int]) -> None:
+    async def _until_complete(self, consumer: PolledConsumer, ends: dict[TopicPartition, int]) -> None:
         try:
             while not await _has_read(consumer, ends):  # noqa: ASYNC110 - positions have no event
                 await asyncio.sleep(LOOK_SECONDS)
@@ -135,8 +135,8 @@ class StateTable(Generic[State]):
             self._set(key, None)
         self._seen = None
         self.caught_up = True
-        if self._whole is not None:
-            self._notify("every key", self._whole, keys)
+        if self._on_complete is not None:
+            self._notify("every key", self._on_complete, keys)
         log.info("kafka.states_complete", topic=self.topic.name, states=len(keys))
 
     async def _receive(self, records: Records) -> None:
@@ -173,8 +173,8 @@ class StateTable(Generic[State]):
             self.states[key] = state
         elif self.states.pop(key, None) is None:
             return
-        if self._changed is not None:
-            self._notify(key, self._changed, key, state)
+        if self._on_change is not None:
+            self._notify(key, self._on_change, key, state)
 
     def _notify(self, key: str, listener: Callable[..., None], *arguments: object) -> None:
         """Call a listener; its failure is logged and counted, and does not stop the table."""

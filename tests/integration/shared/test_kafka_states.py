@@ -80,7 +80,9 @@ async def test_who_read_a_view_before_is_told_what_there_is(kafka: KafkaSettings
     async with running(publisher):
         await publisher.publish_raw(topic.name, [Record(b"of a newer version", b"{")], within=PATIENCE)
     told: list[set[str]] = []
-    table: StateTable[CacheRefreshed] = StateTable(kafka, topic, whole=lambda keys: told.append(set(keys)))
+    table: StateTable[CacheRefreshed] = StateTable(
+        kafka, topic, on_complete=lambda keys: told.append(set(keys))
+    )
 
     async with running(table):
         await eventually(lambda: table.caught_up)
