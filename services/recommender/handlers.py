@@ -25,7 +25,7 @@ from services.recommender.store.users import UserState, UserStates
 from shared.events import InteractionRecorded, UserChanged, UserErasureRequested
 from shared.kafka import Tombstone
 
-_KEPT, _SKIPPED = EVENTS.labels("kept"), EVENTS.labels("passed_over")
+_KEPT, _SKIPPED = EVENTS.labels("kept"), EVENTS.labels("skipped")
 
 
 @dataclass(frozen=True, slots=True)
