@@ -33,14 +33,14 @@ _USER_ALIASES = {name: name for name in USER_FIELDS} | {
 _ALIASES = {"item": _ITEM_ALIASES, "user": _USER_ALIASES}
 
 
-def folded(name: str) -> str:
+def normalized_name(name: str) -> str:
     """Return a name in lower case without punctuation: `Customer ID` and CUSTOMER_ID are `customerid`."""
     return _PUNCTUATION.sub("", name.lower())
 
 
 def field_of(kind: Literal["item", "user"], name: str) -> str | None:
     """Return the field that a name stands for, such as `category` for CATEGORY_L1; None for an attribute."""
-    return _ALIASES[kind].get(folded(name))
+    return _ALIASES[kind].get(normalized_name(name))
 
 
 def columns_of_fields(kind: Literal["item", "user"], columns: Iterable[str]) -> dict[str, str]:
@@ -52,6 +52,6 @@ def columns_of_fields(kind: Literal["item", "user"], columns: Iterable[str]) -> 
     chosen: dict[str, str] = {}
     for column in columns:
         field = field_of(kind, column)
-        if field is not None and (field not in chosen or folded(column) == folded(field)):
+        if field is not None and (field not in chosen or normalized_name(column) == normalized_name(field)):
             chosen[field] = column
     return chosen

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.events.field_aliases import folded
+from shared.events.field_aliases import normalized_name
 from shared.models.ids import Ids
 from shared.models.scoring import Scores
 
@@ -42,8 +42,8 @@ class Context:
         """Return the names that are no columns; none of them where the columns are unknown."""
         if self.columns is None:
             return []
-        known = {folded(name) for name in self.columns}
-        return [name for name in names if folded(name) not in known]
+        known = {normalized_name(name) for name in self.columns}
+        return [name for name in names if normalized_name(name) not in known]
 
     def factor(self, context: Mapping[str, str]) -> Scores | None:
         """Return the factors of items' scores, float64[items]; None where nothing was counted.
@@ -69,7 +69,10 @@ class Context:
         }
 
     def _lift(self, name: str, value: str) -> Scores | None:
-        column = next((n for n, known in enumerate(self.counted) if folded(known) == folded(name)), None)
+        column = next(
+            (n for n, known in enumerate(self.counted) if normalized_name(known) == normalized_name(name)),
+            None,
+        )
         number = None if column is None else self.values.find(f"{column}:{value}")
         if column is None or number is None:
             return None

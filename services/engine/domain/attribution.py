@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from shared.errors import Permanent
 from shared.events import canonical_type
-from shared.events.field_aliases import folded
+from shared.events.field_aliases import normalized_name
 
 UNDEFINED = "SOURCE_NAME_UNDEFINED"
 MAX_SOURCES = 100
@@ -127,11 +127,11 @@ def metric_sums(aggregator: MetricAggregator, reported: Mapping[Key, float]) -> 
 
 
 def _value(column: str, event: Mapping[str, Any]) -> Any:
-    key = folded(column)
+    key = normalized_name(column)
     if key == "eventvalue":
         return event["value"]
     properties = event["properties"] or {}
-    return next((value for name, value in properties.items() if folded(name) == key), None)
+    return next((value for name, value in properties.items() if normalized_name(name) == key), None)
 
 
 def parse_number(value: Any) -> float | None:

@@ -16,7 +16,7 @@ from services.engine.computations.null_cells import EARLIEST_SECOND, LATEST_SECO
 from services.engine.domain.schemas import Column, Schema, metadata
 from services.engine.store import datasets
 from shared.events.cells import LARGEST_CELL, cell_of
-from shared.events.field_aliases import columns_of_fields, folded
+from shared.events.field_aliases import columns_of_fields, normalized_name
 
 if TYPE_CHECKING:
     from shared.postgres import Database
@@ -92,8 +92,10 @@ async def _interactions(
         return await _write(database, "INTERACTIONS", tenant, path, EVENTS, _event, sessions=sessions)
 
     def cells(row: Row) -> tuple[Any, ...]:
-        properties = {folded(name): value for name, value in (row["properties"] or {}).items()}
-        return *_event(row), *(cell(properties.get(folded(column.name)), column) for column in columns)
+        properties = {normalized_name(name): value for name, value in (row["properties"] or {}).items()}
+        return *_event(row), *(
+            cell(properties.get(normalized_name(column.name)), column) for column in columns
+        )
 
     arrow = pa.schema([*EVENTS, *(pa.field(column.name, pa.string()) for column in columns)])
     return await _write(database, "DESCRIBED_INTERACTIONS", tenant, path, arrow, cells, sessions=sessions)
@@ -128,9 +130,9 @@ def _event_cells(schema: Schema) -> Callable[[Row], tuple[Any, ...]]:
     """Return a function from an event to cells of its dataset; members take precedence over properties."""
 
     def cells(row: Row) -> tuple[Any, ...]:
-        values = {folded(name): value for name, value in (row["properties"] or {}).items()}
-        values |= {folded(name): row[name] for name in _MEMBERS}
-        return tuple(cell(values.get(folded(column.name)), column) for column in schema.columns)
+        values = {normalized_name(name): value for name, value in (row["properties"] or {}).items()}
+        values |= {normalized_name(name): row[name] for name in _MEMBERS}
+        return tuple(cell(values.get(normalized_name(column.name)), column) for column in schema.columns)
 
     return cells
 
@@ -145,14 +147,14 @@ def _state_cells(kind: str, schema: Schema) -> Callable[[Row], tuple[Any, ...]]:
     fields = {column: field for field, column in columns_of_fields(entity, schema.names).items()}
 
     def value(row: Row, attributes: Row, column: Column) -> Any:
-        key, field = folded(column.name), fields.get(column.name)
+        key, field = normalized_name(column.name), fields.get(column.name)
         if key in attributes or field is None:
             return attributes.get(key)
         # Items are available by default, so `true` may not have been sent by anyone.
         return None if field == "available" and row[field] else row[field]
 
     def cells(row: Row) -> tuple[Any, ...]:
-        attributes = {folded(name): value for name, value in row["attributes"].items()}
+        attributes = {normalized_name(name): value for name, value in row["attributes"].items()}
         return tuple(
             row["id"] if column.name == id_column else cell(value(row, attributes, column), column)
             for column in schema.columns

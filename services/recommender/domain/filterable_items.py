@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.recommender.domain.properties import PropertyValue, matching_column, property_keys
-from shared.events.field_aliases import columns_of_fields, folded
+from shared.events.field_aliases import columns_of_fields, normalized_name
 from shared.filters import Table
 from shared.models import Attributes
 
@@ -56,7 +56,7 @@ class FilterableItems:
     def table(self, names: Sequence[str], now: float) -> Table:
         """Return the items as a table with columns of these names; a column without values holds None."""
         # The id is not a column: a table knows the ids of its rows.
-        column_names = (name for name in names if folded(name) != "itemid")
+        column_names = (name for name in names if normalized_name(name) != "itemid")
         missing = [name for name in column_names if name not in self._additional_names]
         if missing or self._table is None or self._is_outdated(now):
             self._additional_names |= dict.fromkeys(missing)

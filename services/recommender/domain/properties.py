@@ -1,7 +1,7 @@
-"""Properties of an item or a user: fields and attributes of their state in sync, flat and by normalized name.
+"""Properties of an item or a user: fields and attributes of their state in sync, flat, by normalized name.
 
-Encoded properties are JSON: fields by name, attributes by folded name, without missing values. A column is
-looked up among the attributes first (what was put as a column of the dataset), then as the field that its
+Encoded properties are JSON: fields by name, attributes by normalized name, without missing values. A column
+is looked up among the attributes first (what was put as a column of the dataset), then as the field that its
 name stands for.
 """
 
@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 import orjson
 
-from shared.events.field_aliases import columns_of_fields, field_of, folded
+from shared.events.field_aliases import columns_of_fields, field_of, normalized_name
 
 EntityKind = Literal["item", "user"]
 PropertyValue = str | float
@@ -34,7 +34,7 @@ def decode_properties(encoded: bytes) -> dict[str, PropertyValue]:
 def flat_properties(fields: Mapping[str, Any], attributes: Mapping[str, Any]) -> dict[str, PropertyValue]:
     """Return the properties by key; an attribute overrides a field of the same name."""
     properties: dict[str, PropertyValue] = {}
-    for source in (fields, {folded(name): value for name, value in attributes.items()}):
+    for source in (fields, {normalized_name(name): value for name, value in attributes.items()}):
         for name, value in source.items():
             if (cell := _cell(value)) is not None:
                 properties[name] = cell
@@ -43,7 +43,7 @@ def flat_properties(fields: Mapping[str, Any], attributes: Mapping[str, Any]) ->
 
 def property_keys(kind: EntityKind, column: str) -> tuple[str, ...]:
     """Return the keys under which the value of a column may be stored, in order of precedence."""
-    name, field = folded(column), field_of(kind, column)
+    name, field = normalized_name(column), field_of(kind, column)
     return (name,) if field is None or field == name else (name, field)
 
 
@@ -56,8 +56,8 @@ def property_value(
 
 def matching_column(kind: EntityKind, name: str, columns: Collection[str]) -> str | None:
     """Return the column that a name refers to: that of the same name, else of the same field, else None."""
-    key = folded(name)
-    same_name = next((column for column in columns if folded(column) == key), None)
+    key = normalized_name(name)
+    same_name = next((column for column in columns if normalized_name(column) == key), None)
     field = field_of(kind, name)
     return same_name if same_name or field is None else columns_of_fields(kind, columns).get(field)
 

@@ -14,7 +14,7 @@ from services.recommender.domain.properties import matching_column, property_val
 from services.recommender.serving.query import BoundFilter
 from shared.aws import Arn, invalid_input, not_found
 from shared.events import canonical_type
-from shared.events.field_aliases import folded
+from shared.events.field_aliases import normalized_name
 from shared.filters import Events, Filter, FilterError
 from shared.models import Attributes
 
@@ -116,7 +116,7 @@ class ItemFilters:
             if value is None and model is not None and row is not None:
                 column = matching_column("user", name, model.user_attributes.columns)
                 value = None if column is None else model.user_attributes.value(column, row)
-            if folded(name) == "userid":
+            if normalized_name(name) == "userid":
                 value = user_id
             if value is not None:
                 columns[name] = value

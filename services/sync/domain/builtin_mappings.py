@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from services.sync.domain.mapping import Kind, Mapping
 from shared.errors import Permanent
-from shared.events.field_aliases import folded
+from shared.events.field_aliases import normalized_name
 
 ENDCAP = Mapping(source="endcap")
 """Files whose columns have the names of the fields."""
@@ -40,8 +40,8 @@ BUILT_IN: dict[str, Mapping] = {mapping.source: mapping for mapping in (ENDCAP, 
 
 def detect(kind: Kind, header: list[str]) -> Mapping:
     """Return the mapping for a file that was sent without one, by its header."""
-    names = {folded(name) for name in header}
-    if kind == "orders" and names >= {folded(name) for name in ONLINE_RETAIL.columns.values()}:
+    names = {normalized_name(name) for name in header}
+    if kind == "orders" and names >= {normalized_name(name) for name in ONLINE_RETAIL.columns.values()}:
         return ONLINE_RETAIL
     if kind == "interactions" and "eventvalue" in names and "value" not in names:
         return _PERSONALIZE

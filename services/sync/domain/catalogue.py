@@ -18,7 +18,7 @@ import orjson
 
 from shared.errors import Permanent
 from shared.events import ItemChanged, ItemPut, UserChanged, UserPut, derived_id
-from shared.events.field_aliases import folded
+from shared.events.field_aliases import normalized_name
 from shared.events.fields import MOST_PROPERTIES, MOST_PROPERTY_BYTES, item_fields, user_fields
 
 MAX_STATE_BYTES = 500_000
@@ -73,15 +73,17 @@ class Record:
         Attribute names that differ only in case and punctuation are the same attribute.
         """
         newer = {name: value for name, value in self.fields.items() if self.at >= times.get(name, -1)}
-        put = {folded(name) for name in self.attributes}
+        put = {normalized_name(name) for name in self.attributes}
         newer_own = {name for name in self.own_attributes if times.get(_ATTRIBUTE + name, -1) > self.at}
-        replaced = {folded(name) for name in newer_own}
+        replaced = {normalized_name(name) for name in newer_own}
         own = {
             name: value
             for name, value in self.own_attributes.items()
-            if name in newer_own or folded(name) not in put
+            if name in newer_own or normalized_name(name) not in put
         }
-        record = {name: value for name, value in self.attributes.items() if folded(name) not in replaced}
+        record = {
+            name: value for name, value in self.attributes.items() if normalized_name(name) not in replaced
+        }
         return self.own_fields | newer, own | record
 
 

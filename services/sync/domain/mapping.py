@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from shared.errors import Permanent
 from shared.events.envelope import Name, Text
-from shared.events.field_aliases import folded
+from shared.events.field_aliases import normalized_name
 
 Kind = Literal["orders", "items", "users", "interactions"]
 KINDS: tuple[Kind, ...] = ("orders", "items", "users", "interactions")
@@ -162,12 +162,12 @@ def find_columns(mapping: Mapping, kind: Kind, header: list[str]) -> Layout:
     _check_fields(mapping, kind)
     indexes: dict[str, list[int]] = {}
     for index, name in enumerate(header):
-        indexes.setdefault(folded(name), []).append(index)
+        indexes.setdefault(normalized_name(name), []).append(index)
     columns: dict[str, int] = {}
     missing: list[str] = []
     for field in file_fields.fields:
         column = mapping.columns.get(field, field)
-        matching = indexes.get(folded(column), [])
+        matching = indexes.get(normalized_name(column), [])
         if len(matching) > 1:
             raise Permanent(f"The header has the column {column} {len(matching)} times.")
         if matching:

@@ -10,7 +10,7 @@ from typing import Any, Literal, NamedTuple
 
 from shared.errors import Permanent
 from shared.events.cells import cell_of
-from shared.events.field_aliases import columns_of_fields, field_of, folded
+from shared.events.field_aliases import columns_of_fields, field_of, normalized_name
 from shared.events.fields import field_value, item_fields, user_fields
 
 Kind = Literal["item", "user"]
@@ -38,7 +38,7 @@ class SchemaColumn:
 
 @dataclass(frozen=True, slots=True)
 class DatasetSchema:
-    """The columns of a dataset, by their folded names and by the fields that they map to."""
+    """The columns of a dataset, by their normalized names and by the fields that they map to."""
 
     kind: Kind
     by_name: Mapping[str, SchemaColumn]
@@ -54,7 +54,7 @@ class DatasetSchema:
         columns = [_column(column, fields.get(column["name"])) for column in described]
         return cls(
             kind,
-            {folded(column.name): column for column in columns},
+            {normalized_name(column.name): column for column in columns},
             {column.field: column for column in columns if column.field},
         )
 
@@ -89,7 +89,7 @@ class DatasetSchema:
         return Record(fields, dict(columns.values()))
 
     def _column_of(self, name: str) -> SchemaColumn | None:
-        column = self.by_name.get(folded(name))
+        column = self.by_name.get(normalized_name(name))
         return column or self.by_field.get(field_of(self.kind, name) or "")
 
     def _field_without_column(self, name: str, value: Any) -> dict[str, Any]:

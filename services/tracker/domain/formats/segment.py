@@ -20,7 +20,7 @@ from services.tracker.domain.outcomes import AcceptedCall, Ignored, Rejected
 from services.tracker.domain.properties import MAX_DEPTH, nests_too_deep, with_claimed_time
 from services.tracker.domain.wire_format import EventFormat
 from shared.events import InteractionRecorded, OrderLine, canonical_type, line_id
-from shared.events.field_aliases import folded
+from shared.events.field_aliases import normalized_name
 from shared.events.values import Document, Name
 
 CALL_TYPES = frozenset({"track", "page", "screen", "identify", "alias", "group"})
@@ -193,7 +193,7 @@ def _read_fields(
     properties: dict[str, Any], item_names: tuple[str, ...], value_names: tuple[str, ...] = _VALUE_NAMES
 ) -> _Fields:
     """Read fields from properties; `product_id`, `productId` and `Product ID` are the same name."""
-    by_name = {folded(name): value for name, value in properties.items()}
+    by_name = {normalized_name(name): value for name, value in properties.items()}
     numbers = (parse_number(by_name.get(name)) for name in value_names)
     return _Fields(
         item_id=next((item_id for name in item_names if (item_id := _id(by_name.get(name)))), None),
