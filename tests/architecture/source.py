@@ -8,7 +8,6 @@ from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-SERVICES = ("tracker", "sync", "trainer", "loader", "recommender", "router", "engine")
 
 
 @cache

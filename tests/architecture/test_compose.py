@@ -14,9 +14,10 @@ import yaml
 
 from deploy.compose.secret_files import write_secrets
 from deploy.local.components.s3 import account_name
+from deploy.local.ports import SERVICES
 from services.engine.app.buckets import account_services
 from shared.events.topics import TOPICS
-from tests.architecture.source import ROOT, SERVICES
+from tests.architecture.source import ROOT
 
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 CONTAINERS: dict[str, dict[str, Any]] = COMPOSE["services"]

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.architecture.source import ROOT, SERVICES, imports, parsed, python_files, tracked
+from deploy.local.ports import SERVICES
+from tests.architecture.source import ROOT, imports, parsed, python_files, tracked
 
 STATEMENT = re.compile(
     r"^\s*(SELECT\s|INSERT\s+INTO\s|UPDATE\s+\S+\s+SET\s|DELETE\s+FROM\s|WITH\s+\S+\s+AS\s*\(|COPY\s+\S+\s*(\(|FROM)"

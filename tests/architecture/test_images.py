@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 import yaml
 
-from deploy.local.ports import Ports
+from deploy.local.ports import SERVICES, Ports
 from deploy.local.product import probe_port, programs
-from tests.architecture.source import ROOT, SERVICES, parsed, python_files
+from tests.architecture.source import ROOT, parsed, python_files
 from tests.architecture.test_requirements import pins
 
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())

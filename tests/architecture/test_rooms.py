@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.architecture.source import ROOT, SERVICES, parsed, python_files, tracked
+from deploy.local.ports import SERVICES
+from tests.architecture.source import ROOT, parsed, python_files, tracked
 
 ROOMS = {
     "__init__",

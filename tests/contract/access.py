@@ -10,8 +10,9 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from deploy.local.ports import SERVICES
 from services.engine.personalize.operations import TABLE
-from tests.contract.documents import ROOT, SERVICES
+from tests.contract.documents import ROOT
 
 PAGE = ROOT / "docs" / "security.md"
 OPEN = "none"

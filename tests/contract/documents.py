@@ -7,12 +7,12 @@ from pathlib import Path
 
 import orjson
 
+from deploy.local.ports import SERVICES
 from shared.events.documents import schemas
 from tests.contract.decisions import INDEX, index
 from tests.contract.operations import operations
 from tests.contract.wiring import wiring_of
 
-SERVICES = ("tracker", "sync", "trainer", "loader", "recommender", "router", "engine")
 ROOT = Path(__file__).resolve().parents[2]
 
 

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.contract.documents import SERVICES, openapi, openapi_path
+from deploy.local.ports import SERVICES
+from tests.contract.documents import openapi, openapi_path
 
 
 @pytest.mark.parametrize("service", SERVICES)

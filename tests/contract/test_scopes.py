@@ -11,11 +11,11 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
+from deploy.local.ports import SERVICES
 from services.engine.app.bootstrap import SERVICE_SCOPES, TENANT_SCOPES
 from shared.auth import PAIR_SCOPES, encrypt, hash_key, new_api_key, new_secret_key
 from shared.postgres import Database
 from tests.contract.access import Route, application, declared_credentials, declared_scopes, routes
-from tests.contract.documents import SERVICES
 
 KEYS = {kind: new_api_key("read") for kind in (*TENANT_SCOPES, "service")}
 SECRET_KEY = new_secret_key()

@@ -6,8 +6,9 @@ from importlib import import_module
 
 import pytest
 
+from deploy.local.ports import SERVICES
 from shared.events.topics import TOPICS
-from tests.contract.documents import SERVICES, asyncapi, asyncapi_path
+from tests.contract.documents import asyncapi, asyncapi_path
 from tests.contract.wiring import wiring_of
 
 

@@ -14,7 +14,7 @@ import pytest
 from tests.support.stack import Database
 
 ROOT = Path(__file__).resolve().parents[2]
-SERVICES = ["sync", "trainer", "loader", "engine"]
+OWNERS = ["sync", "trainer", "loader", "engine"]
 
 COLUMNS = """
 SELECT a.attname::text AS name, format_type(a.atttypid, a.atttypmod) AS type, a.attnotnull AS is_required,
@@ -43,7 +43,7 @@ async def description(connection: asyncpg.Connection[asyncpg.Record], table: str
     return [[tuple(row) for row in await connection.fetch(query, table)] for query in queries]
 
 
-@pytest.mark.parametrize("service", SERVICES)
+@pytest.mark.parametrize("service", OWNERS)
 @pytest.mark.parametrize(
     ("package", "tables"), [("jobs", ["jobs"]), ("outbox", ["outbox", "outbox_set_aside"])]
 )
@@ -76,4 +76,4 @@ async def test_no_other_schema_has_a_table_of_that_name(module_database: Databas
     finally:
         await connection.close()
 
-    assert {row["schemaname"] for row in rows} == set(SERVICES)
+    assert {row["schemaname"] for row in rows} == set(OWNERS)

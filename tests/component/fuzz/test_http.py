@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 import orjson
 
+from deploy.local.ports import SERVICES
 from tests.component.fuzz import names
 from tests.component.fuzz.installation import Installation
 from tests.support.fuzz import INPUTS, SEED
@@ -20,7 +21,7 @@ from tests.support.fuzz.documents import paths
 from tests.support.fuzz.mutations import mutated
 from tests.support.fuzz.requests import KeyPair, Request
 from tests.support.fuzz.session import Session, Tally
-from tests.support.fuzz.targets import SERVICES, Callers, Known, Target, operations, routes
+from tests.support.fuzz.targets import Callers, Known, Target, operations, routes
 from tests.support.processes import Process
 from tests.support.tenants import SERVICE_KEY
 

@@ -21,6 +21,7 @@ import pytest
 from asgi_lifespan import LifespanManager
 from fastapi import FastAPI
 
+from deploy.local.ports import SERVICES
 from services.router.domain.experiments import Definition, Variant
 from services.router.settings import Settings
 from services.router.store.experiments import Experiments
@@ -41,7 +42,7 @@ from tests.support.stack import Components, Database, ObjectStore
 from tests.support.tenants import SECRET_KEY, SERVICE_KEY, make_tenant
 from tests.support.waiting import PATIENCE, eventually
 
-SERVICES = ("tracker", "sync", "trainer", "loader", "recommender", "router")
+SERVICES_BUT_ENGINE = [service for service in SERVICES if service != "engine"]
 FIRST, COUNT = 60, 160
 """So many are in the first poll or polls; the others wait behind them."""
 BACK_OFF_CALLS = 5
@@ -109,7 +110,7 @@ async def workers() -> AsyncIterator[list[FastAPI]]:
         import_module(f"services.{service}.app").worker(
             import_module(f"services.{service}.settings").Settings()
         )
-        for service in SERVICES
+        for service in SERVICES_BUT_ENGINE
     ]
     started, stopping = asyncio.Semaphore(0), asyncio.Event()
 

@@ -9,12 +9,11 @@ from typing import Any
 
 import orjson
 
+from deploy.local.ports import SERVICES
 from services.engine.personalize.operations import TABLE
 from tests.support.fuzz.examples import OPTIONAL_SHARE, Examples, Schema
 from tests.support.fuzz.requests import Encoding, Header, KeyPair, Request
 from tests.support.processes import ROOT
-
-SERVICES = ("tracker", "sync", "trainer", "loader", "recommender", "router", "engine")
 
 Known = Mapping[str, Sequence[Any]]
 
@@ -141,4 +140,4 @@ def operations() -> Iterator[Target]:
         )
 
 
-__all__ = ["SERVICES", "Callers", "Known", "Target", "operations", "routes"]
+__all__ = ["Callers", "Known", "Target", "operations", "routes"]

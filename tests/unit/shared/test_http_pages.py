@@ -10,8 +10,8 @@ from typing import Any
 import httpx
 import pytest
 
+from deploy.local.ports import SERVICES
 from shared.http.pages.html import page
-from tests.contract.documents import SERVICES
 
 LOADING = {"src", "href", "action", "srcset", "data", "poster", "formaction", "style"}
 EVERYWHERE = re.compile(rb"https?:|//[a-z]|@import|url\(|\bimport\b")
