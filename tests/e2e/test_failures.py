@@ -31,7 +31,7 @@ MOMENTS = {
 }
 
 
-async def test_the_trackers_store_dies_five_times_mid_batch(shop: Shop, kill_table: list[str]) -> None:
+async def test_the_trackers_store_is_killed_five_times_mid_batch(shop: Shop, kill_table: list[str]) -> None:
     counted = await shop.query("SELECT coalesce(sum(rows), 0) AS n FROM tracker.interaction_counts")
     held = await shop.query("SELECT count(*) AS n FROM tracker.interactions")
     assert counted[0]["n"] == held[0]["n"]
@@ -51,7 +51,7 @@ async def test_the_trackers_store_dies_five_times_mid_batch(shop: Shop, kill_tab
 
 
 @pytest.mark.smoke
-async def test_the_tracker_itself_dies_while_answering(shop: Shop, kill_table: list[str]) -> None:
+async def test_the_tracker_itself_is_killed_while_answering(shop: Shop, kill_table: list[str]) -> None:
     with under_load(shop, posts=600) as burst:
         for _ in range(2):
             await asyncio.sleep(0.3)
@@ -64,7 +64,7 @@ async def test_the_tracker_itself_dies_while_answering(shop: Shop, kill_table: l
     )
 
 
-async def test_kafka_dies_twice_under_load(shop: Shop, kill_table: list[str]) -> None:
+async def test_kafka_is_killed_twice_under_load(shop: Shop, kill_table: list[str]) -> None:
     with under_load(shop, posts=1_000) as burst:
         for _ in range(2):
             await asyncio.sleep(0.3)
@@ -96,7 +96,7 @@ def test_the_tracker_says_503_while_kafka_is_stopped(shop: Shop) -> None:
     shop.endcap.wait_healthy()
 
 
-async def test_the_relay_dies_while_an_import_is_published(
+async def test_the_relay_is_killed_while_an_import_is_published(
     shop: Shop, tmp_path: Path, kill_table: list[str]
 ) -> None:
     mark = uuid.uuid4().hex[:8]
@@ -145,7 +145,7 @@ async def test_the_relay_dies_while_an_import_is_published(
 @pytest.mark.parametrize(
     ("step", "moment"), [("snapshot", "at once"), ("train", "while loading"), ("batch", "after loading")]
 )
-def test_trainer_and_loader_die_in_a_run_and_no_answer_mixes_generations(
+def test_trainer_and_loader_are_killed_in_a_run_and_no_answer_mixes_generations(
     shop: Shop, step: str, moment: str, kill_table: list[str]
 ) -> None:
     """One run for both, since a training takes its time."""
@@ -188,7 +188,7 @@ def _reached(shop: Shop, number: int, step: str) -> Callable[[], bool]:
     return look
 
 
-def test_the_engines_worker_dies_while_it_trains(shop: Shop, kill_table: list[str]) -> None:
+def test_the_engines_worker_is_killed_while_it_trains(shop: Shop, kill_table: list[str]) -> None:
     number = shop.call("POST", "trainer", "/v1/runs", json={"reason": "engine killed"}).json()["id"]
 
     until(_reached(shop, number, "train"), f"run {number} trains")
@@ -200,7 +200,7 @@ def test_the_engines_worker_dies_while_it_trains(shop: Shop, kill_table: list[st
     kill_table.append(f"engine's worker, kill -9 ×1 while training: run {number} succeeded")
 
 
-def test_redis_away_means_postgres_and_postgres_away_means_popular(shop: Shop) -> None:
+def test_postgres_answers_without_redis_and_popular_items_without_both(shop: Shop) -> None:
     user = shop.buyer(3)
     cached = _answered_from("redis", shop, user)
 

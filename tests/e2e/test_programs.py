@@ -129,7 +129,7 @@ def test_a_list_follows_what_a_new_visitor_looks_at(program: Program) -> None:
     until(lambda: _on_shelf(program.recommended(user), 2) > before, "the list turns to shelf 2")
 
 
-def test_a_session_has_recommendations_and_hands_them_to_who_logs_in(program: Program) -> None:
+def test_a_session_has_recommendations_that_its_user_gets_at_login(program: Program) -> None:
     session, user = (f"{kind}-{uuid.uuid4().hex[:8]}" for kind in ("session", "user"))
     for item in ("i3", "i7", "i11"):
         program.put_event(item, session=session)

@@ -77,7 +77,7 @@ def test_similar_items_and_places_answer_too(shop: Shop) -> None:
 
 
 @pytest.mark.smoke
-def test_what_was_bought_a_moment_ago_is_gone_from_the_list(shop: Shop) -> None:
+def test_a_recent_purchase_is_not_in_the_list(shop: Shop) -> None:
     user = shop.buyer(1)
     first = shop.recommendations(user)["recommendations"][0]["product_id"]
 
@@ -90,7 +90,7 @@ def test_what_was_bought_a_moment_ago_is_gone_from_the_list(shop: Shop) -> None:
     )
 
 
-def test_a_stranger_gets_what_is_popular(shop: Shop) -> None:
+def test_an_unknown_user_gets_popular_items(shop: Shop) -> None:
     answer = shop.recommendations("nobody-has-ever-seen-me")
 
     assert answer["source"] == "popular"

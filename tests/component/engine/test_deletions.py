@@ -118,9 +118,7 @@ def test_what_was_before_does_not_come_back_and_what_comes_later_counts(
     assert sorted(mine) == [("i7", "after-again-bulk-00001.csv"), ("i9", "after-again-put.csv")]
 
 
-def test_a_model_that_was_trained_before_forgets_deleted_users_and_nothing_else(
-    engine: Engine, shop: dict[str, str]
-) -> None:
+def test_deleted_users_and_nothing_else_leave_an_earlier_model(engine: Engine, shop: dict[str, str]) -> None:
     version = active_version(engine, shop["group"], "aws-user-personalization-v2")
     campaign = engine.personalize.create_campaign(name="deletions", solutionVersionArn=version)["campaignArn"]
     before = trained_users(engine, version, "before")

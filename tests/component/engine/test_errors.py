@@ -134,7 +134,7 @@ def test_declined_requests_say_so(engine: Engine, group: str) -> None:
     assert "not supported by Endcap" in message
 
 
-def test_what_begins_with_aws_is_no_tag_of_the_owners(engine: Engine, group: str) -> None:
+def test_tag_keys_that_begin_with_aws_are_refused(engine: Engine, group: str) -> None:
     personalize, invalid = engine.personalize, "InvalidInputException"
     reserved = {"tagKey": "aws:stack", "tagValue": "shop"}
 

@@ -113,7 +113,7 @@ def test_a_batch_answers_every_line_in_its_place(engine: Engine, shop: dict[str,
     assert answers[2]["output"]["recommendedItems"]
 
 
-def test_a_batch_explores_where_it_is_told_to(engine: Engine, shop: dict[str, Any]) -> None:
+def test_a_batch_explores_where_its_configuration_says_so(engine: Engine, shop: dict[str, Any]) -> None:
     """All items are younger than the cut-off, and one that nobody has met is lifted most."""
     source = engine.put("explored.json", "".join(f'{{"userId": "u{user}"}}\n' for user in range(120)))
     answers = {}

@@ -46,7 +46,7 @@ def on_shelf(users: list[str], shelf: int) -> float:
     return sum(int(user[1:]) % 4 == shelf for user in users) / len(users)
 
 
-def test_an_item_gets_the_users_of_its_shelf_and_bad_lines_stay_in_place(
+def test_an_item_gets_the_users_of_its_category_and_bad_lines_stay_in_place(
     engine: Engine, shop: dict[str, str]
 ) -> None:
     lines = ['{"itemId": "i5"}', "nonsense", '{"itemId": "nothing"}', '{"itemId": "i10"}']

@@ -106,7 +106,7 @@ class Group:
         return items
 
 
-def test_an_update_folds_in_what_is_new_and_chooses_nothing_anew(engine: Engine, worker: Process) -> None:
+def test_an_update_adds_new_events_and_selects_no_methods_again(engine: Engine, worker: Process) -> None:
     group = Group(engine, "folding")
     group.imported("Interactions", interactions_csv(), "FULL")
     _, before = group.trained("FULL")
@@ -200,7 +200,7 @@ def test_an_increment_counts_in_a_batch_without_another_training(engine: Engine,
     assert sum(item in shelf for item in found[:8]) >= 6
 
 
-def test_a_model_knows_the_circumstances_of_its_interactions(
+def test_a_model_stores_the_contexts_of_its_interactions(
     engine: Engine, worker: Process, tmp_path: Path
 ) -> None:
     fields = [

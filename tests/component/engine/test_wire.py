@@ -248,7 +248,7 @@ def test_a_repeated_call_changes_nothing_and_gets_the_first_answer(engine: Engin
     assert [answer.status_code for answer in gone] == [200, 200]
 
 
-def test_who_calls_decides_what_is_seen(engine: Engine, group: str) -> None:
+def test_answers_depend_on_the_caller(engine: Engine, group: str) -> None:
     def call(operation: str, body: dict[str, Any], **headers: str) -> httpx.Response:
         target = {"x-amz-target": f"AmazonPersonalize.{operation}"}
         return httpx.post(engine.server.url, json=body, headers=target | headers, timeout=PATIENCE)

@@ -212,7 +212,7 @@ async def _until_announced(kafka: KafkaSettings, tenant: str, *, activation: int
     await topic.stop()
 
 
-async def test_a_run_told_twice_and_one_told_late(
+async def test_a_run_announced_twice_and_one_announced_late(
     worker: Worker,
     trainer: Publisher,
     administrator: asyncpg.Connection,

@@ -148,7 +148,9 @@ async def test_gzip_is_unpacked_whether_or_not_it_is_announced(
         ({"authorization": "Bearer ek_ingest_wrong"}, 401),
     ],
 )
-def test_strangers_are_refused(tracker: Tracker, headers: dict[str, str], status: int) -> None:
+def test_callers_without_a_valid_key_are_refused(
+    tracker: Tracker, headers: dict[str, str], status: int
+) -> None:
     answer = tracker.http.post("/v1/events", json=an_event("u"), headers=headers)
 
     assert answer.status_code == status

@@ -124,7 +124,7 @@ async def test_while_kafka_is_frozen_every_answer_comes_in_time_and_is_a_503(
             await eventually(accepted, every=0.2)
 
 
-async def test_more_than_fits_into_memory_is_told_to_come_again_at_once(
+async def test_more_than_fits_into_memory_is_refused_at_once(
     broker: Broker, environment: dict[str, str], tmp_path: Path
 ) -> None:
     small = environment | {"TRACKER_MAX_WAITING_BYTES": "100000"}

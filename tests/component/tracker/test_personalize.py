@@ -91,7 +91,7 @@ def test_what_boto3_does_not_check_is_invalid_input_and_not_repeated(
     assert isinstance(refused.value, tracker.client().exceptions.InvalidInputException)
 
 
-def test_who_calls_too_often_is_throttled_and_comes_through_by_repeating(
+def test_a_frequent_caller_is_throttled_and_succeeds_by_repeating(
     tracker: Tracker, folder: Path, user: str
 ) -> None:
     limit = {**tracker.environment, "TRACKER_MAX_PUT_EVENTS_PER_SECOND": "4"}

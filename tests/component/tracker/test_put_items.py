@@ -185,7 +185,7 @@ def test_the_dataset_of_another_account_is_not_there(tracker: Tracker) -> None:
     assert code_of(refused)[0] == "ResourceNotFoundException"
 
 
-def test_actions_are_declined_in_words(tracker: Tracker) -> None:
+def test_actions_are_declined_with_a_message(tracker: Tracker) -> None:
     with pytest.raises(ClientError, match="PutActions is not supported"):
         tracker.client().put_actions(
             datasetArn=tracker.tenant.dataset_arn("ACTIONS"), actions=[{"actionId": "a"}]

@@ -37,7 +37,7 @@ async def test_two_attempts_at_one_call_at_the_same_time_make_one_resource(
     assert len(ids) == 1
 
 
-async def test_a_call_that_failed_is_not_remembered(dispatcher: OperationDispatcher, store: Database) -> None:
+async def test_a_failed_call_is_not_stored(dispatcher: OperationDispatcher, store: Database) -> None:
     call = caller(invocation="one")
     with pytest.raises(WireError):
         await perform(

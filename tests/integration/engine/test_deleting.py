@@ -206,7 +206,7 @@ async def test_a_name_is_free_when_its_deletion_is_over(
     assert (await perform(dispatcher, "CreateSolution", **solution)).solution_arn == shop[Type.SOLUTION]
 
 
-async def test_a_process_that_dies_holds_up_no_deletion(
+async def test_a_killed_process_delays_no_deletion(
     dispatcher: OperationDispatcher, store: Database, shop: dict[Type, str]
 ) -> None:
     """Nothing in memory ends a deletion: whoever looks, then or later, sees the same."""

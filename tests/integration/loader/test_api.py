@@ -98,7 +98,7 @@ async def test_going_back_and_insisting(loader: Loader, http: httpx.AsyncClient,
         ("admin", "POST", "/v1/generations/0/activate", 400),
     ],
 )
-async def test_who_may_not_is_told_why(
+async def test_a_request_without_the_scope_is_refused_with_a_reason(
     http: httpx.AsyncClient, tenant: Tenant, scope: str | None, method: str, path: str, status: int
 ) -> None:
     headers = {"x-api-key": getattr(tenant, scope)} if scope else {}

@@ -42,7 +42,7 @@ async def counted(loader: Loader, generation: int) -> tuple[int, int]:
     return row["of_all"], row["of_recipe"]
 
 
-async def test_every_generation_forgets_the_user_and_keeps_the_others(loader: Loader) -> None:
+async def test_a_user_is_removed_from_every_generation_and_the_others_stay(loader: Loader) -> None:
     for run in (7, 8):
         await loader.load(a_batch(run))
     assert len((await lists_of(loader, "user-3"))[1]) == 2

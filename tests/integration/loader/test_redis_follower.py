@@ -112,7 +112,7 @@ async def test_redis_that_lost_everything_is_filled_again(loader: Loader) -> Non
     assert (await loader.cached(1, "user-personalization", "user-7"))[0] == ["run-1", 1.0]
 
 
-async def test_redis_follows_an_activation_that_it_never_heard_of(loader: Loader) -> None:
+async def test_redis_follows_an_activation_that_it_does_not_know(loader: Loader) -> None:
     await loader.load(a_batch(1))
     old = await loader.pointer()
     await loader.receive(a_batch(2))

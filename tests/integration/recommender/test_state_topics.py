@@ -79,7 +79,7 @@ async def test_an_item_whose_tombstone_was_compacted_is_withdrawn(
     assert (len(catalogues.of("shop")), table.states) == (1, {})
 
 
-async def test_a_campaign_whose_tombstone_was_compacted_is_forgotten(
+async def test_a_campaign_whose_tombstone_was_compacted_is_removed(
     kafka: KafkaSettings, database: Database, pool: Pool, s3: ObjectStore, tmp_path: Path
 ) -> None:
     await make_tenant(database, "shop")
@@ -166,7 +166,7 @@ def campaign_changed(name: str, bucket: str) -> CampaignChanged:
     )
 
 
-async def test_a_filter_is_read_from_the_view_and_forgotten_without_a_tombstone(
+async def test_a_filter_is_read_from_the_view_and_removed_without_a_tombstone(
     kafka: KafkaSettings, database: Database, pool: Pool
 ) -> None:
     await make_tenant(database, "filtering")

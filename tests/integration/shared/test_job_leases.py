@@ -25,7 +25,7 @@ async def pool(empty_database: OwnDatabase, tmp_path: Path) -> AsyncIterator[Dat
         yield database
 
 
-async def test_the_job_of_a_dead_worker_is_taken_over_with_its_progress(
+async def test_the_job_of_a_killed_worker_is_taken_over_with_its_progress(
     pool: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(jobs, "LEASE_SECONDS", 0.5)

@@ -42,7 +42,7 @@ async def test_a_key_is_worked_on_once_whoever_asks(pool: Database) -> None:
     assert (first is not None, second, done) == (True, None, ["a"])
 
 
-async def test_a_transient_error_is_tried_again_and_a_permanent_one_is_told(pool: Database) -> None:
+async def test_a_transient_error_is_tried_again_and_a_permanent_one_is_reported(pool: Database) -> None:
     attempts: list[int] = []
     told: list[str] = []
 

@@ -73,7 +73,7 @@ async def test_events_come_in_batches_in_order_per_key_and_are_committed(kafka: 
     assert missing(await end_offsets(kafka, topic), await committed(kafka, "tracker", topic)) == 0
 
 
-async def test_hazard_01_every_subscriber_is_told_to_leave_acknowledging_to_us(kafka: KafkaSettings) -> None:
+async def test_hazard_01_no_subscriber_acknowledges_by_itself(kafka: KafkaSettings) -> None:
     topic = await fresh_topic(kafka)
     session = consumer(kafka, topic, Collector()).subscriptions[0].session
 

@@ -31,7 +31,9 @@ from tests.support.stack import Database as OwnDatabase
 pytestmark = pytest.mark.usefixtures("no_kafka_task_is_left")
 
 
-async def test_hazard_04_a_malformed_record_is_buried_once_and_blocks_nobody(kafka: KafkaSettings) -> None:
+async def test_hazard_04_a_malformed_record_is_one_dead_letter_and_blocks_no_other(
+    kafka: KafkaSettings,
+) -> None:
     topic, handler = await fresh_topic(kafka, partitions=1), Collector()
     before, after = interactions(5), interactions(5)
     await publish(kafka, topic, before)
@@ -60,7 +62,7 @@ async def test_hazard_04_a_malformed_record_is_buried_once_and_blocks_nobody(kaf
     }
 
 
-async def test_an_event_that_the_handler_refuses_is_buried_alone(kafka: KafkaSettings) -> None:
+async def test_an_event_that_the_handler_refuses_is_the_only_dead_letter(kafka: KafkaSettings) -> None:
     topic = await fresh_topic(kafka, partitions=1)
     events = interactions(20)
     refused = {events[3].event_id, events[11].event_id}
@@ -82,7 +84,7 @@ async def test_an_event_that_the_handler_refuses_is_buried_alone(kafka: KafkaSet
     assert {dict(letter.headers)["dlq-error-class"] for letter in letters} == {b"Permanent"}
 
 
-async def test_an_unexpected_error_is_tried_three_times_and_then_buried(kafka: KafkaSettings) -> None:
+async def test_an_unexpected_error_is_tried_three_times_and_then_a_dead_letter(kafka: KafkaSettings) -> None:
     topic = await fresh_topic(kafka, partitions=1)
     events = interactions(5)
     tries: list[str] = []
@@ -177,7 +179,7 @@ async def test_foreign_headers_break_nothing(kafka: KafkaSettings) -> None:
     assert handler.ids == ["e1", "e1"]
 
 
-async def test_a_bad_record_that_is_too_large_for_a_letter_is_pointed_to(kafka: KafkaSettings) -> None:
+async def test_a_dead_letter_of_a_bad_record_that_is_too_large_names_its_offset(kafka: KafkaSettings) -> None:
     topic, handler = await fresh_topic(kafka, partitions=1), Collector()
     foreign = AIOKafkaProducer(**client_options(kafka, "test"), max_request_size=4_000_000)
     await foreign.start()

@@ -71,7 +71,7 @@ async def test_what_the_handler_refuses_does_not_stop_the_others(kafka: KafkaSet
         assert reader.ready() is None
 
 
-async def test_a_consumer_that_stops_amid_a_run_does_not_bury_the_same_records_again(
+async def test_a_consumer_that_stops_amid_a_run_does_not_dead_letter_the_same_records_twice(
     kafka: KafkaSettings,
 ) -> None:
     topic = await fresh_topic(kafka, partitions=1)
@@ -93,7 +93,7 @@ async def test_a_consumer_that_stops_amid_a_run_does_not_bury_the_same_records_a
     assert len(await raw_records(kafka, topic.dlq("tracker"))) == 2
 
 
-async def test_a_halted_consumer_tries_again_by_itself_and_writes_no_further_letters(
+async def test_a_halted_consumer_tries_again_by_itself_and_writes_no_further_dead_letters(
     kafka: KafkaSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("shared.kafka.halting.FIRST_REST_SECONDS", 0.1)

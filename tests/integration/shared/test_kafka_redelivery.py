@@ -90,7 +90,9 @@ async def test_hazard_03_a_failing_batch_over_many_partitions_loses_none_of_them
     ],
     ids=lambda error: type(error).__name__,
 )
-async def test_a_dependency_that_is_away_buries_nobody(kafka: KafkaSettings, error: Exception) -> None:
+async def test_an_unavailable_dependency_makes_no_dead_letters(
+    kafka: KafkaSettings, error: Exception
+) -> None:
     topic, failures = await fresh_topic(kafka), iter([error] * 4)
     handler = Collector(fail=lambda _: next(failures, None))
     events = interactions(20)

@@ -54,7 +54,7 @@ async def test_an_empty_topic_is_whole_at_once(kafka: KafkaSettings) -> None:
     assert table.states == {}
 
 
-async def test_changes_are_followed_and_told(kafka: KafkaSettings) -> None:
+async def test_changes_are_followed_and_reported(kafka: KafkaSettings) -> None:
     topic = await fresh_topic(kafka, COMPACTED)
     told: list[tuple[str, int | None]] = []
     table: StateTable[CacheRefreshed] = StateTable(
@@ -73,7 +73,7 @@ async def test_changes_are_followed_and_told(kafka: KafkaSettings) -> None:
     assert told == [("a", 1), ("a", 2), ("a", None)]
 
 
-async def test_who_read_a_view_before_is_told_what_there_is(kafka: KafkaSettings) -> None:
+async def test_a_complete_read_reports_the_keys_that_exist(kafka: KafkaSettings) -> None:
     topic = await fresh_topic(kafka, COMPACTED, partitions=1)
     publisher = Publisher(kafka, "tracker", [topic])
     await publish(kafka, topic, [refreshed("a", 1), refreshed("gone", 1)], "gone", "never seen")
@@ -145,7 +145,7 @@ async def test_only_a_compacted_topic_can_be_a_table(kafka: KafkaSettings) -> No
         StateTable(kafka, await fresh_topic(kafka))
 
 
-async def test_a_reader_that_begins_anew_forgets_what_was_deleted_meanwhile(kafka: KafkaSettings) -> None:
+async def test_a_reader_that_restarts_drops_states_that_were_deleted_meanwhile(kafka: KafkaSettings) -> None:
     """Even if the tombstone itself was compacted away: here the record never comes at all."""
     topic = await fresh_topic(kafka, COMPACTED)
     await publish(kafka, topic, [refreshed("a", 1)])

@@ -79,7 +79,7 @@ async def test_the_command_makes_what_the_registry_says_and_can_be_repeated(kafk
     }
 
 
-async def test_facts_are_kept_for_their_time_states_are_compacted_and_letters_have_room(
+async def test_events_are_retained_states_are_compacted_and_dead_letters_have_room(
     kafka: KafkaSettings,
 ) -> None:
     facts, states, letters = await asyncio.gather(
@@ -157,7 +157,7 @@ async def test_dead_letters_are_replayed_as_they_were_and_once(kafka: KafkaSetti
         await accepting.until_ids(events)
 
 
-async def test_a_record_with_two_letters_is_replayed_once(kafka: KafkaSettings) -> None:
+async def test_a_record_with_two_dead_letters_is_replayed_once(kafka: KafkaSettings) -> None:
     """Its consumer ended between the letter and the commit."""
     topic = await fresh_topic(kafka, partitions=1)
     publisher = Publisher(kafka, "tracker", [topic])
@@ -176,7 +176,7 @@ async def test_a_record_with_two_letters_is_replayed_once(kafka: KafkaSettings) 
     assert len(await raw_records(kafka, topic.name)) == 2, "the record, and its replay"
 
 
-async def test_a_letter_that_dies_again_is_buried_again(kafka: KafkaSettings) -> None:
+async def test_a_replayed_record_that_fails_again_is_a_dead_letter_again(kafka: KafkaSettings) -> None:
     topic = await fresh_topic(kafka, partitions=1)
     publisher = Publisher(kafka, "tracker", [topic])
     async with running(publisher):

@@ -110,7 +110,9 @@ async def test_who_waits_for_a_dependency_or_for_events_goes_on_waiting(
     assert len(waiting.calls) > 3
 
 
-async def test_hazard_11_while_kafka_is_away_nobody_is_to_blame(broker: Broker, ended: list[str]) -> None:
+async def test_hazard_11_while_kafka_is_unavailable_no_record_counts_as_failed(
+    broker: Broker, ended: list[str]
+) -> None:
     topic, handler = await fresh_topic(broker.settings), Collector()
     await publish(broker.settings, topic, 5)
 

@@ -132,7 +132,7 @@ async def test_two_relays_take_turns_and_keep_the_order(kafka: KafkaSettings, po
     assert all(ids == sorted(ids) for ids in numbers.values())
 
 
-async def test_a_topic_that_the_relay_was_not_made_for_is_told_by_readiness(
+async def test_readiness_names_a_topic_that_the_relay_does_not_publish(
     kafka: KafkaSettings, pool: Database
 ) -> None:
     topic, other = await fresh_topic(kafka), await fresh_topic(kafka)

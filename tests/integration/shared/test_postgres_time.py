@@ -54,7 +54,7 @@ USES: list[Callable[[Database], Awaitable[object]]] = [
 
 
 @pytest.mark.parametrize("connected", [False, True])
-async def test_a_server_that_hangs_is_away_after_a_moment(
+async def test_a_server_that_hangs_is_unavailable_after_a_timeout(
     pool: Database, proxy: Proxy, *, connected: bool
 ) -> None:
     requests = pool.for_requests()

@@ -50,7 +50,7 @@ async def test_without_a_server_calls_fail_at_once_and_work_once_it_is_there(tmp
             server.end()
 
 
-async def test_kill_fails_who_waits_and_a_restart_heals(server: Server) -> None:
+async def test_a_kill_fails_waiting_callers_and_a_restart_serves_again(server: Server) -> None:
     async with connected(server.url) as redis:
         for _ in range(3):
             server.signal(signal.SIGSTOP)

@@ -101,7 +101,7 @@ async def test_an_object_that_the_store_refuses_to_show_fails_its_own_notice_onl
     ],
     ids=["nul", "encoded-nul", "nul-elsewhere", "long"],
 )
-async def test_a_notice_of_an_impossible_key_is_refused_and_its_neighbours_are_taken(
+async def test_a_notice_of_an_impossible_key_is_refused_and_the_others_are_accepted(
     shop: Shop, name: str, why: str
 ) -> None:
     bucket, key = shop.files.uploads_bucket, f"{TENANT}/orders 3.csv"

@@ -33,7 +33,9 @@ class Dying(Imports):
 
 
 @pytest.mark.parametrize("at", range(1, 12))
-async def test_a_worker_that_dies_is_taken_over_without_loss_or_double(shop: Shop, at: int) -> None:
+async def test_the_job_of_a_killed_worker_is_taken_over_without_loss_or_duplicate(
+    shop: Shop, at: int
+) -> None:
     reference = await shop.load("orders", FILE)
     expected, expected_counts = await state(shop), counts(reference)
     expected_changes = reference.changes

@@ -80,7 +80,7 @@ async def test_an_import_is_relayed_once_its_rows_have_left_the_outbox(shop: Sho
     assert await relayed()
 
 
-async def test_an_order_larger_than_an_event_is_refused_and_its_neighbours_go_on(shop: Shop) -> None:
+async def test_an_order_larger_than_an_event_is_refused_and_the_others_are_accepted(shop: Shop) -> None:
     rows = "".join(f"big,,,2026-03-01,{at},,1,1,,,\n" for at in range(5_001))
 
     import_ = await shop.load("orders", HEADER + rows + "small,,,2026-03-01,a,,1,1,,,\n")

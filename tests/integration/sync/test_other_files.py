@@ -110,7 +110,7 @@ async def test_the_same_interactions_again_are_known(shop: Shop) -> None:
 
 
 @pytest.mark.parametrize("at", range(1, 4))
-async def test_a_worker_that_dies_publishes_no_interaction_twice(shop: Shop, at: int) -> None:
+async def test_a_killed_worker_publishes_no_interaction_twice(shop: Shop, at: int) -> None:
     identity = await shop.post("interactions", INTERACTIONS)
 
     class Dying(Imports):

@@ -102,7 +102,7 @@ async def test_an_order_of_an_item_beyond_the_quota_is_taken_all_the_same(small:
     assert list(await names(small)) == ["a", "b"]
 
 
-async def test_a_deleted_item_is_told_once_and_makes_room(small: Shop) -> None:
+async def test_a_deleted_item_is_published_once_and_frees_its_quota(small: Shop) -> None:
     await small.handlers.put([item("a"), item("b"), item("a", tenant="other")])
 
     deleted = [await small.catalogue.delete_item(TENANT, "a") for _ in range(2)]

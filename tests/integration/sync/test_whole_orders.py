@@ -47,7 +47,7 @@ async def test_the_date_and_other_cells_of_an_order_stand_in_its_first_row_only(
     assert (repeated.rows_duplicate, repeated.reasons) == (4, {})
 
 
-async def test_an_order_with_a_refused_row_waits_for_a_mended_file(shop: Shop) -> None:
+async def test_an_order_with_a_refused_row_waits_for_a_corrected_file(shop: Shop) -> None:
     bad = FULL.replace(",2,BULB", ",two,BULB")
 
     import_ = await shop.load("orders", bad, mapping=MAPPING)

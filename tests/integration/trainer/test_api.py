@@ -69,7 +69,7 @@ async def test_a_run_is_asked_for_joined_and_watched(
         ("read", "GET", "/v1/runs?limit=0", 400),
     ],
 )
-async def test_who_may_not_is_told_why(
+async def test_a_request_without_the_scope_is_refused_with_a_reason(
     http: httpx.AsyncClient, tenant: Tenant, scope: str | None, method: str, path: str, status: int
 ) -> None:
     headers = {"x-api-key": getattr(tenant, scope)} if scope else {}

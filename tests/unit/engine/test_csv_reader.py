@@ -183,7 +183,7 @@ def notes(rows: str) -> list[tuple[str, str | None]]:
     return [(row["ITEM_ID"], row["NOTE"]) for row in read(f"ITEM_ID,NOTE\n{rows}", NOTES)]
 
 
-def test_backslashes_as_spreadsheets_write_them_swallow_no_row() -> None:
+def test_backslashes_as_spreadsheets_write_them_lose_no_row() -> None:
     rows = 'SKU\\123,plain\nb,"folder C:\\parts\\"\nc,last\n'
 
     assert notes(rows) == [("SKU\\123", "plain"), ("b", "folder C:\\parts\\"), ("c", "last")]

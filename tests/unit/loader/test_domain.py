@@ -149,7 +149,7 @@ def test_a_manifest_that_is_not_this_runs_own_is_refused(text: bytes, reason: st
         read(text)
 
 
-def test_a_batch_with_fewer_lines_than_its_manifest_says_is_torn() -> None:
+def test_a_batch_with_fewer_lines_than_its_manifest_says_is_rejected() -> None:
     with pytest.raises(BatchRefused, match="have 1 lines, but the manifest says 2"):
         require_complete(read(a_manifest(rows=2)), some_counts(a_line()))
 

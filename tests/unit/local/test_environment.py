@@ -24,7 +24,7 @@ def plain_shell(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
 
 
-def test_a_client_is_told_exactly_this(secrets: Secrets) -> None:
+def test_a_client_gets_exactly_these_variables(secrets: Secrets) -> None:
     variables = client_environment(Ports.usual({}), secrets, {}, KEYS)
 
     assert set(variables) == {

@@ -75,7 +75,7 @@ async def test_users_of_another_tenant_are_looked_up_separately() -> None:
     assert postgres.reads == 2
 
 
-def test_absent_users_are_forgotten_after_their_ttl_and_beyond_the_limit(
+def test_absent_users_leave_the_cache_after_their_ttl_and_beyond_the_limit(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     now = 0.0

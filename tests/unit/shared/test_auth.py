@@ -44,7 +44,7 @@ async def test_a_known_key_needs_no_second_look(rows: Rows) -> None:
     assert rows.asked == 1
 
 
-async def test_an_unknown_key_is_refused_and_remembered(rows: Rows) -> None:
+async def test_an_unknown_key_is_refused_and_cached(rows: Rows) -> None:
     callers = authenticator(rows)
     for _ in range(3):
         with pytest.raises(AuthError) as refused:
@@ -84,7 +84,7 @@ async def test_a_withdrawn_key_is_refused_a_minute_later(rows: Rows, monkeypatch
         await callers.of_scope(scope(x_api_key=KEY))
 
 
-async def test_a_key_ends_when_it_expires_even_if_it_is_remembered(rows: Rows) -> None:
+async def test_a_key_ends_when_it_expires_even_if_it_is_cached(rows: Rows) -> None:
     rows.api[hash_key(KEY)]["expires_at"] = datetime.now(UTC) + timedelta(seconds=0.05)
     callers = authenticator(rows)
     await callers.of_scope(scope(x_api_key=KEY))

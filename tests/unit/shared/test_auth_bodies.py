@@ -129,7 +129,7 @@ CALLERS: dict[str, Callable[[], Headers]] = {
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("size", [LARGE, None], ids=["sized", "chunked"])
 @pytest.mark.parametrize("caller", CALLERS)
-async def test_a_large_body_of_a_stranger_is_not_read(
+async def test_a_large_body_of_an_unauthenticated_caller_is_not_read(
     app: ASGIApp, path: str, size: int | None, caller: str
 ) -> None:
     target = (b"x-amz-target", b"AmazonPersonalize.Ask")

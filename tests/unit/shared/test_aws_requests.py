@@ -131,7 +131,7 @@ def test_the_limits_of_get_recommendations_are_checked(request_: dict[str, Any])
         parse(GetRecommendationsRequest, orjson.dumps(request_))
 
 
-def test_get_recommendations_gives_25_unless_told_otherwise() -> None:
+def test_get_recommendations_returns_25_items_by_default() -> None:
     assert parse(GetRecommendationsRequest, orjson.dumps({"campaignArn": ARN})).limit == 25
     none = {"recommenderArn": ARN, "numResults": 0}
     assert parse(GetRecommendationsRequest, orjson.dumps(none)).limit == 0

@@ -107,7 +107,7 @@ async def test_an_error_has_its_name_and_status_in_both_protocols(
         (Principal("t", None, frozenset(), "key"), 400, 403, "AccessDeniedException"),
     ],
 )
-async def test_a_caller_who_is_refused_hears_it_in_the_words_of_aws(
+async def test_a_refused_caller_gets_an_error_of_aws(
     refused: Principal | Exception, json_11: int, rest_json: int, code: str
 ) -> None:
     async def handle(*_: object) -> None:

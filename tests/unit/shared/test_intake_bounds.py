@@ -112,7 +112,7 @@ def test_a_number_beyond_is_refused_with_a_sentence(door: str, text: str) -> Non
 
 @pytest.mark.parametrize("text", ["NaN", "Infinity", "-Infinity", "1e400", f"1{'0' * 400}", f"1{'0' * 5000}"])
 @pytest.mark.parametrize("field", ["value", "colour", "properties"])
-def test_a_number_that_json_can_not_hold_takes_no_neighbour_with_it(text: str, field: str) -> None:
+def test_a_number_that_json_can_not_hold_spoils_no_other_value(text: str, field: str) -> None:
     bad = an_event(**{field: text if field != "properties" else f'{{"deep": [{text}]}}'})
 
     before, found, after = posted(f"[{an_event()}, {bad}, {an_event()}]")

@@ -58,7 +58,7 @@ def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(activity, "FIRST_PAUSE_SECONDS", 0.0)
 
 
-async def test_a_letter_is_the_record_with_its_story() -> None:
+async def test_a_dead_letter_is_the_record_with_the_reason() -> None:
     kafka = Kafka(away=3)
     await letters(kafka).put(received(), REFUSED, asyncio.Event())
 
@@ -76,7 +76,7 @@ async def test_a_letter_is_the_record_with_its_story() -> None:
     ],
     ids=["value", "key"],
 )
-async def test_a_record_that_is_too_large_for_a_letter_is_pointed_to(
+async def test_a_dead_letter_of_a_record_that_is_too_large_names_its_offset(
     changes: dict[str, Any], key: bytes | None, value: bytes | None
 ) -> None:
     kafka = Kafka()
@@ -106,7 +106,7 @@ async def test_a_record_that_comes_again_is_known_until_its_offset_is_committed(
     assert kept.among([again]) == []
 
 
-async def test_memory_for_letters_has_an_end() -> None:
+async def test_memory_for_dead_letters_is_bounded() -> None:
     kept = letters(Kafka())
     for offset in range(MAX_REMEMBERED + 5):
         await kept.put(received(offset), REFUSED, asyncio.Event())
@@ -114,7 +114,7 @@ async def test_memory_for_letters_has_an_end() -> None:
     assert len(kept.among([received(offset) for offset in range(MAX_REMEMBERED + 5)])) == MAX_REMEMBERED
 
 
-async def test_no_letter_is_written_once_the_consumer_ends() -> None:
+async def test_no_dead_letter_is_written_once_the_consumer_ends() -> None:
     kafka, ending = Kafka(), asyncio.Event()
     ending.set()
 

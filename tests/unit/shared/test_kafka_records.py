@@ -90,7 +90,7 @@ def test_a_missing_type_among_several_is_bad() -> None:
 
 
 @pytest.mark.parametrize("kind", [b"endcap.InteractionRecorded.v2", b"com.example.Click", b"\xff", b""])
-def test_another_type_or_version_is_told_apart_from_a_bad_record(kind: bytes) -> None:
+def test_another_type_or_version_is_distinguished_from_a_bad_record(kind: bytes) -> None:
     given = replace(as_read(interaction()), headers=[("ce_type", kind)])
 
     assert reason(INTERACTIONS, given) == "unsupported_version"
@@ -206,7 +206,7 @@ def test_no_value_is_a_tombstone_on_a_compacted_topic_only() -> None:
     assert reason(CACHES, Given(None, key=None)) == "no_value"
 
 
-def test_a_dead_letter_is_the_record_and_its_story() -> None:
+def test_a_dead_letter_is_the_record_and_the_reason() -> None:
     headers = (("ce_id", b"e1"), ("odd", None), ("bytes", b"\xff"))
     letter = next(
         dead_letters(Given(b"\xffbad", headers), Failure("not_json", "no JSON at all", attempts=2), "tracker")
@@ -228,7 +228,7 @@ def test_a_dead_letter_is_the_record_and_its_story() -> None:
     assert without_ours(letter.headers) == headers
 
 
-def test_a_second_death_replaces_the_story_of_the_first() -> None:
+def test_a_second_dead_letter_replaces_the_reason_of_the_first() -> None:
     first = next(dead_letters(Given(b"x"), Failure("invalid", "first", 1), "tracker"))
 
     second = next(dead_letters(Given(b"x", first.headers), Failure("invalid", "second", 1), "tracker"))
@@ -244,7 +244,7 @@ def test_a_second_death_replaces_the_story_of_the_first() -> None:
         ("aiokafka", (0, 14, 0)),  # hazard 16: before, batches lingered and coordinators died wrongly
     ],
 )
-def test_hazards_03_and_16_are_mended_in_what_is_installed(package: str, least: tuple[int, ...]) -> None:
+def test_hazards_03_and_16_are_fixed_in_the_installed_versions(package: str, least: tuple[int, ...]) -> None:
     assert tuple(int(part) for part in version(package).split(".")[:3]) >= least
 
 

@@ -64,7 +64,7 @@ async def test_an_unknown_key_is_looked_up_again_after_five_seconds(source: Sour
     assert await source.cache.get("b") == 3
 
 
-async def test_a_forgotten_key_is_looked_up_again(source: Source) -> None:
+async def test_an_evicted_key_is_looked_up_again(source: Source) -> None:
     await source.cache.get("a")
     await source.cache.get("b")
     source.values = {"b": 3}

@@ -71,7 +71,7 @@ def test_a_factor_is_the_smoothed_lift_of_the_value() -> None:
 @pytest.mark.parametrize(
     ("part", "first", "last"), [("morning", "coffee", "tea"), ("evening", "tea", "coffee")]
 )
-def test_a_known_user_and_a_stranger_get_what_fits_the_context(part: str, first: str, last: str) -> None:
+def test_a_known_and_an_unknown_user_get_items_that_fit_the_context(part: str, first: str, last: str) -> None:
     scored = model()
     for user in ("anna", "nobody"):
         listed = scored.recommend(user_id=user, context={"dayPart": part})

@@ -60,7 +60,7 @@ def test_ids_are_found_and_nothing_else(strings: list[str], other: str) -> None:
     assert ids.find_all([*strings, other])[: len(strings)].tolist() == list(range(len(strings)))
 
 
-def test_two_ids_of_one_digest_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_two_ids_of_one_digest_are_distinguished(monkeypatch: pytest.MonkeyPatch) -> None:
     plain = Ids.of(["a", "b", "c"])
     alike = Ids(plain.text, plain.offsets, np.zeros(3, np.uint64), np.arange(3, dtype=np.int32))
     monkeypatch.setattr("shared.models.ids._digest", lambda _: 0)

@@ -125,7 +125,7 @@ def test_a_ranking_is_a_softmax_over_what_is_given(
         assert sum(score for _, score in ranked) == pytest.approx(1, abs=1e-5)
 
 
-def test_a_bonus_lifts_an_item_by_a_share_of_the_best() -> None:
+def test_a_bonus_raises_a_score_by_a_share_of_the_best() -> None:
     fitted = model([ScoringComponent("p", table([{1: 1.0, 2: 0.5}, *[{}] * 6]))])
     seen = [("i0", "view", 1)]
     bonus = np.zeros(ITEMS)
@@ -145,7 +145,7 @@ def test_a_bonus_lifts_an_item_by_a_share_of_the_best() -> None:
     st.lists(st.tuples(st.sampled_from([-math.inf, 0.0, 0.5, 1.0]), st.booleans()), min_size=1),
     st.integers(1, 8),
 )
-def test_the_best_among_some_are_those_that_are_left_when_the_others_are_barred(
+def test_the_best_among_some_are_those_that_are_left_when_the_others_are_excluded(
     rows: list[tuple[float, bool]], limit: int
 ) -> None:
     scores = np.array([score for score, _ in rows])
@@ -154,7 +154,7 @@ def test_the_best_among_some_are_those_that_are_left_when_the_others_are_barred(
     assert best(scores, limit, among).tolist() == best(barred, limit).tolist()
 
 
-def test_a_bonus_lifts_what_is_popular_for_a_stranger_too() -> None:
+def test_a_bonus_raises_scores_for_an_unknown_user_too() -> None:
     fitted = model([ScoringComponent("p", table([{}] * ITEMS))])
     bonus = np.zeros(ITEMS)
     bonus[5] = 0.8

@@ -73,7 +73,7 @@ def said_by_peers(
 
 
 @given(rows_of_items, queries, st.sampled_from([2, 50]), st.sampled_from([0.0, 1.5]))
-def test_peers_say_what_their_rows_hold(
+def test_scores_of_nearest_profiles_are_sums_over_their_rows(
     rows: list[list[int]], histories: list[list[int]], nearest: int, reach: float
 ) -> None:
     table = peers(rows, nearest, reach)
@@ -107,7 +107,7 @@ def test_walks_are_a_product_of_two_tables(seed: int) -> None:
         np.testing.assert_allclose(found, expected, atol=1e-6)
 
 
-def test_tastes_are_a_table_of_low_rank() -> None:
+def test_latent_factors_are_a_table_of_low_rank() -> None:
     random = np.random.default_rng(3)
     enter, leave = random.random((ITEMS, 2)), random.random((2, ITEMS))
     table = LatentFactors(enter.astype(np.float32), leave.astype(np.float32))

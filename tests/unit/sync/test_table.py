@@ -64,7 +64,7 @@ def test_what_was_written_is_read_however_the_file_is_cut(rows: list[list[str]],
     ),
     pieces=st.integers(1, 40),
 )
-def test_a_bad_row_costs_no_neighbour(rows: list[tuple[str, str]], pieces: int) -> None:
+def test_a_bad_row_spoils_no_other_row(rows: list[tuple[str, str]], pieces: int) -> None:
     content = HEADER + "".join(f"{row}\n" for _, row in rows).encode()
 
     _, records = read(content, pieces)
@@ -205,7 +205,7 @@ def test_any_other_first_line_names_the_columns(line: str) -> None:
     assert read(b"\nsep=;\n")[0].header == ["sep=", ""]
 
 
-def test_a_backslash_before_a_quote_is_text_or_escapes_it_and_costs_no_neighbour() -> None:
+def test_a_backslash_before_a_quote_is_text_or_escapes_it_and_spoils_no_other_row() -> None:
     rows = [
         *('1,"folder C:\\parts\\",2', '2,"5\\" disk \\n",3', '3,"5\\"",4', '4,"a \\\\ ""b"" \\"c\\", d",5'),
         *('5,"open \\",6,7', "6,last,8"),

@@ -96,15 +96,13 @@ async def test_a_tracker_that_is_not_active_takes_nothing(tenants: Tenants) -> N
         Principal(None, None, EVERYTHING, "service"),
     ],
 )
-async def test_a_stranger_can_not_use_it(tenants: Tenants, stranger: Principal) -> None:
+async def test_an_unknown_caller_can_not_use_it(tenants: Tenants, stranger: Principal) -> None:
     tenants.tracker_changed("shop:web", changed())
 
     assert await tenants.of_tracking_id("t", stranger) is None
 
 
-async def test_a_group_that_is_younger_than_what_is_remembered_is_found(
-    tenants: Tenants, views: Views
-) -> None:
+async def test_a_group_that_is_newer_than_the_cache_is_found(tenants: Tenants, views: Views) -> None:
     assert await tenants.of_dataset(Arn("dataset", "shop/ITEMS"), PAIR) == "shop"
     assert await tenants.of_dataset(Arn("dataset", "new/ITEMS"), PAIR) is None
 

@@ -41,7 +41,7 @@ async def test_promotions_take_their_share_of_the_answer(ask: Asking) -> None:
     assert len(ids(answer)) == 20
 
 
-async def test_young_items_are_explored_until_they_were_shown_often(shop: Any, ask: Asking) -> None:
+async def test_new_items_are_explored_until_they_were_shown_often(shop: Any, ask: Asking) -> None:
     plain = [ids(await ask.list_of(userId="u2", numResults=5)) for _ in range(2)]
     assert plain[0] == plain[1]
     young = {"tea-10", "tea-11", "bolt-10", "bolt-11"}

@@ -152,6 +152,6 @@ def test_baskets_are_the_same_in_pieces(files: ColumnStorage) -> None:
     np.testing.assert_array_equal(piecewise.users, held.users)
 
 
-def test_a_full_disk_is_told_of(tmp_path: Path) -> None:
+def test_a_full_disk_is_reported(tmp_path: Path) -> None:
     with pytest.raises(OSError, match=r"No space left|too large"):
         ColumnStorage(tmp_path, mapped_from_bytes=1).empty(1 << 58, np.int8)

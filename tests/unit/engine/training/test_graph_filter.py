@@ -62,7 +62,7 @@ def test_the_order_is_the_papers(seen: np.ndarray) -> None:
         np.testing.assert_allclose(expected[user, found], expected[user, best], atol=1e-5)
 
 
-def test_even_walks_are_those_of_a_random_walker_beside_twice_as_many_tastes(seen: np.ndarray) -> None:
+def test_even_walks_are_those_of_a_random_walker_beside_twice_as_many_factors(seen: np.ndarray) -> None:
     config = {"algorithmHyperParameters": {"method": "even", "tastes": "4", "exclude_seen": "false"}}
     model = RECIPE.fit(shop(seen), config, silent)
     items = np.maximum(seen.sum(axis=0), 1)
@@ -93,7 +93,7 @@ def test_an_item_counts_once_however_often_it_was_met(seen: np.ndarray) -> None:
     assert again == once
 
 
-def test_the_few_tastes_of_a_wide_matrix_are_the_same_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_few_factors_of_a_wide_matrix_are_the_same_ones(monkeypatch: pytest.MonkeyPatch) -> None:
     seen = sparse.csr_array((np.random.default_rng(1).random((60, 50)) < 0.2).astype(np.float32))
     dense = gf_cf.latent_factors(seen, 5)
     monkeypatch.setattr(gf_cf, "_DENSE_SIDE", 10)
@@ -101,7 +101,7 @@ def test_the_few_tastes_of_a_wide_matrix_are_the_same_ones(monkeypatch: pytest.M
     np.testing.assert_allclose(thin.encoder @ thin.decoder, dense.encoder @ dense.decoder, atol=1e-5)
 
 
-def test_tastes_sought_approximate_span_what_the_exact_ones_do(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_approximate_factors_span_the_space_of_the_exact_ones(monkeypatch: pytest.MonkeyPatch) -> None:
     """Eight groups of users with items of their own: the rest of the spectrum lies far below."""
     random = np.random.default_rng(5)
     matrix = np.kron(np.eye(8), np.ones((40, 30))) * (random.random((320, 240)) < 0.4)
@@ -114,7 +114,7 @@ def test_tastes_sought_approximate_span_what_the_exact_ones_do(monkeypatch: pyte
     np.testing.assert_allclose(rough.encoder @ rough.decoder, exact.encoder @ exact.decoder, atol=2e-3)
 
 
-def test_twice_as_many_tastes_are_taken_where_they_find_more() -> None:
+def test_twice_as_many_factors_are_used_where_they_find_more() -> None:
     """Sixteen groups of users: eight tastes can't tell them apart, sixteen can."""
     random = np.random.default_rng(6)
     matrix = np.kron(np.eye(16), np.ones((12, 20))) * (random.random((192, 320)) < 0.5)
@@ -147,7 +147,7 @@ def test_a_tuned_filter_is_the_best_of_those_tried() -> None:
     assert taken.notes == model.notes
 
 
-def test_twice_as_many_tastes_must_fit_into_memory() -> None:
+def test_twice_as_many_factors_must_fit_into_memory() -> None:
     assert graph_filter_search.doubled(256, 41_000) == 512
     assert graph_filter_search.doubled(256, 100_000) == 256
 

@@ -52,5 +52,5 @@ def test_only_the_first_25_count() -> None:
     assert solution_metrics([(items, {"30"})], catalogue=40)["coverage"] == 0.625
 
 
-def test_nobody_to_judge_by() -> None:
+def test_no_held_out_users() -> None:
     assert set(solution_metrics([], catalogue=0).values()) == {0.0}

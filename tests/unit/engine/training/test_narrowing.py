@@ -92,7 +92,7 @@ def tried(gain: float) -> TrialResult:
     )
 
 
-def test_a_way_of_treating_seen_items_that_gains_less_than_half_is_not_mixed() -> None:
+def test_a_treatment_of_seen_items_that_gains_less_than_half_is_not_blended() -> None:
     far, near = [[tried(0.1)], [tried(0.14)]], [[tried(0.3)], [tried(0.2)]]
 
     assert model_selection._promising({True: far, False: near}) == [False]

@@ -54,7 +54,7 @@ def test_an_error_of_a_task_is_raised() -> None:
         in_two_processes([lambda: 1 // 0, lambda: 1 // 0])
 
 
-def test_the_first_process_hears_which_tasks_begin_there(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_first_process_is_notified_of_the_tasks_that_begin_there(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0})
     begun: list[int] = []
     assert in_two_processes([lambda: 1, lambda: 2], begun.append) == [1, 2]

@@ -176,7 +176,7 @@ def test_evaluate_gives_personalizes_keys(recipe: Recipe, two_tastes: Dataset) -
     assert metrics == evaluate(recipe, two_tastes, {})
 
 
-def test_training_judges_and_fits_in_one_go(recipe: Recipe, two_tastes: Dataset) -> None:
+def test_training_evaluates_and_fits_in_one_job(recipe: Recipe, two_tastes: Dataset) -> None:
     steps: list[float] = []
     two_tastes = suited(two_tastes, recipe)
     model, metrics = train(recipe, two_tastes, {}, lambda _, share: steps.append(share))

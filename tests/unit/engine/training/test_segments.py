@@ -99,7 +99,7 @@ def test_only_allowed_users_are_in_a_segment(model: Model) -> None:
     assert some.tolist() == everybody[2:].tolist()
 
 
-def test_a_taste_finds_its_users(model: Model) -> None:
+def test_users_of_a_cluster_of_items_are_found(model: Model) -> None:
     [segment] = user_segments.user_segments(
         model, [ItemsByAttribute(model).matching([("colour", "blue")])], 30
     )
@@ -126,7 +126,7 @@ def test_conditions_are_met_together_and_a_cell_may_hold_several_values(model: M
     ("recipe", "times"),
     [(ITEM_AFFINITY, 5), (ATTRIBUTE_AFFINITY, 1.4)],
 )
-def test_the_metrics_know_a_taste_from_noise(tastes: Dataset, recipe: Recipe, times: float) -> None:
+def test_the_metrics_tell_a_pattern_from_noise(tastes: Dataset, recipe: Recipe, times: float) -> None:
     noise = [
         replace(tastes, items=np.random.default_rng(seed).permutation(tastes.items)) for seed in range(20)
     ]

@@ -61,7 +61,7 @@ def test_what_people_come_back_to_is_not_left_out(read: Read) -> None:
     assert {item for item, _ in model.recommend(user_id="u3", limit=2)} == {"i6", "i7"}
 
 
-def test_half_of_the_held_out_are_strangers_to_the_training_data(evaluator: HoldoutEvaluator) -> None:
+def test_half_of_the_held_out_users_are_absent_from_the_training_data(evaluator: HoldoutEvaluator) -> None:
     for fold in evaluator.folds:
         known = np.isin(fold.held.users, fold.train.users)
         assert known.sum() == len(known) // 2
@@ -94,7 +94,7 @@ def test_a_perfect_order_gains_everything(evaluator: HoldoutEvaluator) -> None:
     assert evaluator.gain(evaluator.relevant.astype(np.float32), exclude_seen=False) == pytest.approx(1)
 
 
-def test_several_things_found_together_are_worth_more_than_a_lone_one(evaluator: HoldoutEvaluator) -> None:
+def test_a_row_with_more_hits_gains_more(evaluator: HoldoutEvaluator) -> None:
     """Of two rows that find all they seek, the one that seeks more gains more; on average it is 1."""
     relevant = np.zeros_like(evaluator.relevant)
     relevant[:, 0] = True
@@ -137,7 +137,7 @@ def test_too_few_users_are_not_held_out(two_tastes: Dataset) -> None:
     assert {part.weight for part in choice.components} == {1.0}
 
 
-def test_large_data_is_judged_on_a_draw_of_its_users(
+def test_large_data_is_evaluated_on_a_sample_of_its_users(
     two_tastes: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(holdout_evaluator, "_EVENTS", 200)
@@ -161,7 +161,7 @@ def test_few_rows_are_asked_in_several_draws(
     assert np.unique(once).tolist() == [1 / len(evaluator.relevant)]
 
 
-def test_the_mixtures_of_the_draws_are_averaged(evaluator: HoldoutEvaluator, two_tastes: Dataset) -> None:
+def test_the_ensembles_of_the_draws_are_averaged(evaluator: HoldoutEvaluator, two_tastes: Dataset) -> None:
     """Each draw's shares sum to 1, and so do those of the mean, but for parts that are cut off."""
     methods = candidates.user_candidates(two_tastes)
     found = [grid_search.run_trials(evaluator, each, dict(EVEN), [True])[True] for each in methods]
@@ -221,7 +221,7 @@ def test_what_is_no_longer_offered_is_not_taken_over(two_tastes: Dataset) -> Non
     assert model_selection.reused_config(earlier, {}) is None
 
 
-def test_an_update_judges_and_fits_with_the_earlier_choices(two_tastes: Dataset) -> None:
+def test_an_update_evaluates_and_fits_with_the_earlier_choices(two_tastes: Dataset) -> None:
     earlier = RECIPE.fit(two_tastes, {}, silent)
     steps: list[str] = []
 

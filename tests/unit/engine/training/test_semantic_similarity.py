@@ -23,7 +23,7 @@ def related(model: Model, item: str) -> list[str]:
     return [other for other, score in model.recommend(item_id=item, relevance=True) if score]
 
 
-def test_the_likeness_is_the_cosine_of_the_words(shop: Dataset) -> None:
+def test_the_similarity_is_the_cosine_of_the_texts(shop: Dataset) -> None:
     words = vectors(shop)
     assert words is not None
     cosines = (words @ words.T).toarray()
@@ -43,7 +43,7 @@ def test_it_works_without_interactions(shop: Dataset) -> None:
     assert len(model.recommend(item_id="nothing known", limit=3)) == 3
 
 
-def test_it_is_trained_and_judged_without_interactions(shop: Dataset) -> None:
+def test_it_is_trained_and_evaluated_without_interactions(shop: Dataset) -> None:
     model, metrics = train(RECIPE, shop.where(shop.users < 0), {})
     assert related(model, "mug")[0] == "cup"
     assert metrics["coverage"] == metrics["mean_reciprocal_rank_at_25"] == 0

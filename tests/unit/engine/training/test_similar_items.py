@@ -32,13 +32,13 @@ def test_weights_are_shrunk_cosines_of_users(shop: Dataset) -> None:
     assert near(model, "cup") == ["spoon", "tea", "茶碗 ☕"]
 
 
-def test_a_new_item_is_likened_by_its_words(shop: Dataset) -> None:
+def test_a_new_item_is_compared_by_its_text(shop: Dataset) -> None:
     model = RECIPE.fit(shop, {}, silent)
     assert near(model, "mug")[0] == "cup"
     assert "mug" in near(model, "cup")
 
 
-def test_without_words_a_new_item_has_no_neighbours(shop: Dataset) -> None:
+def test_without_texts_a_new_item_has_no_neighbours(shop: Dataset) -> None:
     model = RECIPE.fit(shop, {"algorithmHyperParameters": {"content_weight": "0"}}, silent)
     assert near(model, "mug") == []
     popular = RECIPES["aws-popularity-count"].fit(shop, {}, silent)
@@ -63,7 +63,7 @@ def test_words_are_weighed_by_their_rarity(shop: Dataset) -> None:
     assert mug[number["cup"]] > mug[number["spoon"]] > mug[number["lamp"]] == 0
 
 
-def test_a_shop_without_words_has_no_vectors(two_tastes: Dataset) -> None:
+def test_a_shop_without_texts_has_no_vectors(two_tastes: Dataset) -> None:
     assert vectors(two_tastes) is None
 
 

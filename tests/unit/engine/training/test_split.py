@@ -33,7 +33,7 @@ def test_the_newest_tenth_is_to_be_found(events: int, sought: int) -> None:
     assert items(held.train) == ["b0"]
 
 
-def test_two_types_of_one_moment_are_one_occasion() -> None:
+def test_two_types_of_one_second_stay_together() -> None:
     table = {"USER_ID": ["a"] * 3, "ITEM_ID": ["x", "x", "y"], "TIMESTAMP": [1, 1, 2]}
     dataset = Dataset.from_arrow(pa.table({**table, "EVENT_TYPE": ["view", "purchase", "view"]}))
     held = hold_out(dataset, np.array([0]))
@@ -42,7 +42,7 @@ def test_two_types_of_one_moment_are_one_occasion() -> None:
     assert eligible(dataset.where(dataset.times == 1)).tolist() == []
 
 
-def test_whole_moments_are_not_parted() -> None:
+def test_events_of_one_second_are_not_split() -> None:
     dataset = shop({"a": [1, 2, 5, 5, 5], "b": [7, 7, 7]})
     held = hold_out(dataset, np.array([0, 1]), whole_moments=True)
     assert items(held.relevant) == ["a2", "a3", "a4", "b2"]

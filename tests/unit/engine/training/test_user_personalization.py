@@ -18,7 +18,7 @@ def items(listed: list[tuple[str, float | None]]) -> list[str]:
     return [item for item, _ in listed]
 
 
-def test_it_beats_popularity_where_tastes_differ(two_tastes: Dataset) -> None:
+def test_it_beats_popularity_where_preferences_differ(two_tastes: Dataset) -> None:
     ours, popular = evaluate(RECIPE, two_tastes, {}), evaluate(POPULAR, two_tastes, {})
     key = "mean_reciprocal_rank_at_25"
     assert ours[key] > 2 * popular[key]
@@ -132,7 +132,7 @@ def shelves() -> Dataset:
     )
 
 
-def test_what_is_told_of_items_reaches_those_that_nobody_met(shelves: Dataset) -> None:
+def test_item_texts_reach_items_without_interactions(shelves: Dataset) -> None:
     model = RECIPE.fit(shelves, {}, silent)
     assert "words" in {part["name"] for part in model.notes["parts"]}
     assert "0-new" in items(model.recommend(user_id="u0", limit=12))
