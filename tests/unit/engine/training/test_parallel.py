@@ -43,7 +43,7 @@ def in_fork(me: int, does: Callable[[], int]) -> int:
     [lambda: os.kill(os.getpid(), signal.SIGKILL), lambda: 1 // 0],
     ids=["killed", "an error"],
 )
-def test_what_the_fork_leaves_undone_is_donein_fork(end: Callable[[], int]) -> None:
+def test_what_the_fork_leaves_undone_is_done(end: Callable[[], int]) -> None:
     me = os.getpid()
     tasks = [partial(in_fork, me, end) for _ in range(20)]
     assert in_two_processes(tasks) == [0] * 20
