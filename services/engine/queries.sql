@@ -740,3 +740,53 @@ RETURNING access_key_id;
 -- Delete the grants and the key pair of a retired tenant.
 WITH dropped AS (DELETE FROM bucket_keys WHERE tenant = :tenant)
 DELETE FROM bucket_grants WHERE tenant = :tenant;
+
+-- placements --
+-- Return the placements of a tenant by name.
+SELECT name, revision, definition, changed_at, changed_by
+FROM placements
+WHERE tenant = :tenant AND definition IS NOT NULL
+ORDER BY name;
+
+-- placement --
+-- Return one placement of a tenant.
+SELECT name, revision, definition, changed_at, changed_by
+FROM placements
+WHERE tenant = :tenant AND name = :name AND definition IS NOT NULL;
+
+-- locked_placement --
+-- Return the row of a placement, a deleted one included, and hold it until the transaction ends.
+SELECT revision, definition
+FROM placements
+WHERE tenant = :tenant AND name = :name
+FOR UPDATE;
+
+-- lock_tenant --
+-- Hold the row of a tenant that is not retired, so that its placements change one after the other.
+SELECT id FROM tenants WHERE id = :tenant AND retired_at IS NULL FOR NO KEY UPDATE;
+
+-- count_placements --
+-- Return how many placements a tenant has.
+SELECT count(*) FROM placements WHERE tenant = :tenant AND definition IS NOT NULL;
+
+-- put_placement --
+-- Write a revision of a placement; null as definition deletes it.
+INSERT INTO placements (tenant, name, revision, definition, changed_by)
+VALUES (:tenant, :name, :revision, :definition, :changed_by)
+ON CONFLICT (tenant, name) DO UPDATE
+SET revision = excluded.revision, definition = excluded.definition, changed_at = now(),
+    changed_by = excluded.changed_by
+RETURNING name, revision, definition, changed_at, changed_by;
+
+-- drop_placements --
+-- Delete the placements of a retired tenant and return the names of those that were defined.
+WITH dropped AS (DELETE FROM placements WHERE tenant = :tenant RETURNING name, definition)
+SELECT name FROM dropped WHERE definition IS NOT NULL;
+
+-- placement_references --
+-- Return the campaigns and filters that a placement of a tenant may name; only filters have an expression.
+SELECT
+    CASE type WHEN 'recommender' THEN path ELSE name END AS name,
+    CASE type WHEN 'filter' THEN document ->> 'filterExpression' END AS expression
+FROM resources
+WHERE tenant = :tenant AND type IN ('campaign', 'recommender', 'filter') AND status NOT LIKE 'DELETE %';

@@ -28,6 +28,7 @@ from services.recommender.store.histories import Histories, Retention
 from services.recommender.store.impression_counts import ImpressionCounts
 from services.recommender.store.lists import Lists
 from services.recommender.store.memory_budget import MemoryBudget
+from services.recommender.store.placements import Placements
 from services.recommender.store.popularity_lists import PopularityLists
 from services.recommender.store.profiles import Profiles
 from services.recommender.store.refill import Refill
@@ -35,7 +36,14 @@ from services.recommender.store.spill_file import SpillFile
 from services.recommender.store.users import UserStates
 from shared import s3
 from shared.auth import Authenticator
-from shared.events import CacheRefreshed, CampaignChanged, FilterChanged, ItemChanged, UserErasureRequested
+from shared.events import (
+    CacheRefreshed,
+    CampaignChanged,
+    FilterChanged,
+    ItemChanged,
+    PlacementChanged,
+    UserErasureRequested,
+)
 from shared.events.topics import (
     CACHES,
     CAMPAIGNS,
@@ -44,6 +52,7 @@ from shared.events.topics import (
     FILTERS,
     INTERACTIONS,
     ITEMS,
+    PLACEMENTS,
     USERS,
 )
 from shared.http.fast_path import AwsFastPath, FastPathApplication
@@ -82,6 +91,7 @@ def build(settings: Settings) -> FastPathApplication:
         s3.client(settings.s3), settings.models_folder, guarded, catalogues, settings.models_kept
     )
     filters = Filters(guarded)
+    placements = Placements(guarded)
     erased_users = ErasedUsers()
 
     kafka = settings.kafka
@@ -90,6 +100,9 @@ def build(settings: Settings) -> FastPathApplication:
     catalogues.follow(items)
     campaign_states = StateTable[CampaignChanged](kafka, CAMPAIGNS, campaigns.apply, campaigns.retain)
     filter_states = StateTable[FilterChanged](kafka, FILTERS, filters.apply, filters.retain)
+    placement_states = StateTable[PlacementChanged](
+        kafka, PLACEMENTS, placements.apply, placements.retain, keep=False
+    )
     erasures = StateTable[UserErasureRequested](kafka, ERASURES, erased_users.apply, keep=False)
 
     profiles = Profiles(redis, guarded, settings.purchase_lookback)
@@ -107,7 +120,7 @@ def build(settings: Settings) -> FastPathApplication:
         "recommender",
         parts=[
             database, redis, authenticator,
-            caches, items, campaign_states, filter_states, erasures,
+            caches, items, campaign_states, filter_states, placement_states, erasures,
             activations, catalogues, campaigns,
         ],
         routers=[

@@ -43,6 +43,11 @@ WHERE model_uri IS NOT NULL;
 SELECT tenant, name, expression
 FROM engine.filters_v1;
 
+-- placements --
+-- Every placement, read while Kafka is unavailable and for unknown names.
+SELECT tenant, name, revision, definition
+FROM engine.placements_v1;
+
 -- user_properties --
 -- The fields and attributes of one user.
 SELECT name, city, province, country, attributes

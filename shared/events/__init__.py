@@ -13,6 +13,7 @@ from shared.events.experiments import VariantExposed
 from shared.events.interactions import Claim, InteractionRecorded, canonical_type
 from shared.events.items import ItemChanged, ItemPut
 from shared.events.orders import OrderCancelled, OrderLine, OrderPlaced, OrderRefunded, line_id
+from shared.events.placements import PlacementChanged
 from shared.events.uploads import ObjectCreated, ObjectNotice
 from shared.events.users import UserChanged, UserPut
 
@@ -33,6 +34,7 @@ __all__ = [
     "OrderLine",
     "OrderPlaced",
     "OrderRefunded",
+    "PlacementChanged",
     "RecipeTraits",
     "TrackerChanged",
     "TrainingRequested",

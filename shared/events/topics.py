@@ -19,6 +19,7 @@ from shared.events.experiments import VariantExposed
 from shared.events.interactions import InteractionRecorded
 from shared.events.items import ItemChanged, ItemPut
 from shared.events.orders import OrderCancelled, OrderPlaced, OrderRefunded
+from shared.events.placements import PlacementChanged
 from shared.events.uploads import ObjectNotice
 from shared.events.users import UserChanged, UserPut
 
@@ -157,6 +158,15 @@ TRACKERS = Topic(
     readers=_names("tracker"),
     retention=None,
 )
+PLACEMENTS = Topic(
+    "placements-v1",
+    (PlacementChanged,),
+    key="tenant:name",
+    partitions=1,
+    producers=_names("engine"),
+    readers=_names("recommender"),
+    retention=None,
+)
 EXPOSURES = Topic(
     "exposures-v1",
     (VariantExposed,),
@@ -205,6 +215,7 @@ TOPICS = (
     CAMPAIGNS,
     FILTERS,
     TRACKERS,
+    PLACEMENTS,
     EXPOSURES,
     ERASURES,
     ERASURE_RECEIPTS,

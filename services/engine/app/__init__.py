@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from services.engine import api, schedule
+from services.engine import schedule
+from services.engine.api import placements, status
 from services.engine.computations.launcher import ForkServer
 from services.engine.handlers import Handlers
 from services.engine.jobs import attribution_scheduler, garbage_collector
@@ -17,7 +18,7 @@ from services.engine.store.objects import ObjectStorage
 from shared.auth import Authenticator
 from shared.aws import PageTokens
 from shared.aws_server import Json11
-from shared.events.topics import CAMPAIGNS, ERASURE_RECEIPTS, ERASURES, FILTERS, TRACKERS
+from shared.events.topics import CAMPAIGNS, ERASURE_RECEIPTS, ERASURES, FILTERS, PLACEMENTS, TRACKERS
 from shared.http.runtime import application
 from shared.jobs import JobWorker
 from shared.kafka import Consumer, Publisher
@@ -44,9 +45,10 @@ def build(settings: Settings) -> FastAPI:
         parts=[database, authenticator],
         routers=[
             Json11(authenticator, dispatcher.operations()).router(),
-            api.router(requests, authenticator, settings),
+            status.router(requests, authenticator, settings),
+            placements.router(requests, authenticator, settings),
         ],
-        description="The control plane of Amazon Personalize, and the status of its jobs.",
+        description="The control plane of Amazon Personalize, the status of its jobs, and placements.",
         http=settings.http,
     )
 
@@ -58,7 +60,7 @@ def worker(settings: Settings) -> FastAPI:
     jobs, training = EngineJobs(database, settings), AutoTraining(database, settings)
     collector = GarbageCollector(database, ObjectStorage.of(settings.s3), settings)
     scheduler = AttributionScheduler(database, settings.garbage_hours)
-    publisher = Publisher(settings.kafka, "engine", [CAMPAIGNS, ERASURES, FILTERS, TRACKERS])
+    publisher = Publisher(settings.kafka, "engine", [CAMPAIGNS, ERASURES, FILTERS, PLACEMENTS, TRACKERS])
     consumer = Consumer(settings.kafka, "engine")
     consumer.subscribe(ERASURE_RECEIPTS, Handlers(database).users_erased)
     return application(

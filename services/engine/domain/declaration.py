@@ -1,7 +1,7 @@
 """A declaration: the resources of an account in one document, `resources.yaml`.
 
-Its keys are names of resources, and members are named as in Amazon Personalize. Resources that a document
-leaves out are not changed.
+Its keys are names of resources, and members are named as in Amazon Personalize; those of placements as in the
+REST API. Resources that a document leaves out are not changed.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 from pydantic.alias_generators import to_camel
 
 from shared.errors import Permanent
+from shared.events.placements import Placement, PlacementName
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=63, pattern=r"^[a-zA-Z0-9][a-zA-Z0-9\-_]*$")]
 Domain = Literal["ECOMMERCE", "VIDEO_ON_DEMAND"]
@@ -81,6 +82,22 @@ class Group(_Declared):
     filters: dict[Name, str] = Field(default_factory=dict)
     solutions: dict[Name, Solution] = Field(default_factory=dict)
     recommenders: dict[Name, Recommender] = Field(default_factory=dict)
+    placements: dict[PlacementName, Config] = Field(default_factory=dict)
+
+    @field_validator("placements")
+    @classmethod
+    def _valid_placements(cls, placements: dict[str, Config]) -> dict[str, Config]:
+        """Return the definitions in the form in which they are stored, so that equal ones compare equal."""
+        return {name: _stored_definition(name, definition) for name, definition in placements.items()}
+
+
+def _stored_definition(name: str, definition: Config) -> Config:
+    try:
+        placement = Placement.model_validate(definition, extra="forbid")
+    except ValidationError as error:
+        problems = [f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors()]
+        raise ValueError(f"{name}: {'; '.join(problems)}") from None
+    return placement.model_dump(mode="json", exclude_defaults=True)
 
 
 class Declaration(_Declared):
@@ -119,7 +136,7 @@ class Declaration(_Declared):
         return Declaration(schemas=schemas, dataset_groups={group: declared})
 
 
-_BY_NAME = frozenset({"datasetGroups", "campaigns"})
+_BY_NAME = frozenset({"datasetGroups", "campaigns", "placements"})
 """Members that map names to resources, of which some may be empty."""
 
 

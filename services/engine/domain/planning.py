@@ -11,8 +11,10 @@ from services.engine.domain.declaration import Declaration, Group, Recommender
 from services.engine.domain.plan_members import contains, describe_changes, recipe_arn, without_none
 from services.engine.domain.solution_planning import plan_solutions
 from services.engine.domain.steps import (
+    PUT_PLACEMENT,
     AccountState,
     ResourceRef,
+    Sign,
     Step,
     conflict,
     create_step,
@@ -82,6 +84,7 @@ def _group(name: str, target: Group, present: AccountState) -> Iterator[Step]:
     yield from plan_solutions(name, target, present)
     for recommender, declared in target.recommenders.items():
         yield from _recommender(name, recommender, declared, current.recommenders.get(recommender))
+    yield from _placements(name, target, current, present)
 
 
 def _datasets(group: str, target: Group, current: Group) -> Iterator[Step]:
@@ -149,3 +152,17 @@ def _recommender(group: str, name: str, target: Recommender, current: Recommende
     elif config and not contains(current.recommender_config, target.recommender_config):
         call = ("update_recommender", {"recommenderArn": ResourceRef("recommender", name)} | config)
         yield update_step("recommender", name, describe_changes(config), call)
+
+
+def _placements(group: str, target: Group, current: Group, present: AccountState) -> Iterator[Step]:
+    for name, definition in target.placements.items():
+        before = current.placements.get(name)
+        if before == definition:
+            continue
+        label = f"{group}/{name}"
+        if not present.has_placements:
+            yield conflict("placement", label, "the service of this endpoint has no placements")
+            continue
+        call = (PUT_PLACEMENT, {"group": group, "name": name, "definition": definition})
+        sign: Sign = "create" if before is None else "update"
+        yield Step(sign, "placement", label, "" if before is None else "another definition", (call,))

@@ -10,6 +10,8 @@ from services.engine.domain.declaration import Declaration
 
 Call = tuple[str, Mapping[str, Any]]
 """The name of a method of boto3's client, and its arguments."""
+PUT_PLACEMENT = "put_placement"
+"""The call that is none of boto3's: it defines a placement by its REST route."""
 Sign = Literal["create", "update", "replace", "train", "conflict"]
 
 
@@ -62,9 +64,10 @@ class AccountState:
     """The resources of an account as a declaration, and what a declaration does not contain.
 
     `failed` are the reasons of failed resources by kind and name, `trained` are the solutions with an ACTIVE
-    version.
+    version. `has_placements` is False for Amazon Personalize.
     """
 
     declaration: Declaration
     failed: Mapping[tuple[str, str], str] = field(default_factory=dict)
     trained: frozenset[str] = frozenset()
+    has_placements: bool = True

@@ -24,7 +24,7 @@ from services.engine.personalize.members import (
     WireModel,
 )
 from shared.aws import WireError
-from shared.events.topics import FILTERS
+from shared.events.topics import FILTERS, PLACEMENTS
 
 
 class CreateDatasetGroup(Tagged):
@@ -144,6 +144,8 @@ async def delete(context: OperationContext, request: DatasetGroupName) -> None:
     for attribution in await resources.list_children(state.MetricAttribution, group.path, with_deleting=True):
         await resources.delete(attribution)
     await resources.begin_deletion(group)
+    for name in await resources.drop_placements(group.owner):
+        await context.events.publish_tombstone(PLACEMENTS, group.owner, f"{group.owner}:{name}")
     await resources.retire_tenant(group.owner)
     await resources.discard(f"{group.owner}/", context.settings.garbage_hours)
 

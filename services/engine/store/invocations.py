@@ -53,3 +53,9 @@ async def account_of_tenant(database: Database, tenant: str) -> str | None:
     """Return the account of a tenant, or None if it does not exist any more."""
     account = await database.fetchval(*SQL.tenant_account(tenant=tenant))
     return None if account is None else str(account)
+
+
+async def tenant_of_group(database: Database, account: str, group: str) -> str | None:
+    """Return the tenant of a dataset group of an account, or None if there is no such group."""
+    tenant = await database.fetchval(*SQL.tenant_of_group(account=account, dataset_group=group))
+    return None if tenant is None else str(tenant)

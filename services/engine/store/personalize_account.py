@@ -21,7 +21,8 @@ from services.engine.domain.declaration import (
     Solution,
 )
 from services.engine.domain.plan_members import RECIPE_PREFIX
-from services.engine.domain.steps import AccountState, ResourceRef, Step
+from services.engine.domain.steps import PUT_PLACEMENT, AccountState, ResourceRef, Step
+from services.engine.store.placement_api import PlacementApi
 from shared.errors import Permanent, Transient
 
 Description = dict[str, Any]
@@ -43,6 +44,7 @@ class PersonalizeAccount:
     def __init__(self, *, poll_seconds: float = 0.5, within_seconds: float = 4 * 3600) -> None:
         """Take the endpoint, the region and the keys from the environment, as any AWS client does."""
         self._client: Any = boto3.client("personalize", config=Config(retries={"mode": "standard"}))
+        self._placements = PlacementApi(self._client)
         self._poll_seconds = poll_seconds
         self._within_seconds = within_seconds
         self._arns: dict[tuple[str, str], str] = {}
@@ -59,6 +61,9 @@ class PersonalizeAccount:
         description = f"{step.sign} {step.kind} {step.name}"
         try:
             for operation, arguments in step.calls:
+                if operation == PUT_PLACEMENT:
+                    self._placements.put(**arguments)
+                    continue
                 answer = self._call(operation, arguments)
             if step.makes is not None:
                 self._remember_arn(step.makes, answer)
@@ -137,7 +142,7 @@ class PersonalizeAccount:
             if self._is_usable("dataset group", entry["name"], entry, "datasetGroupArn", failed):
                 groups[entry["name"]] = self._group(entry, failed, trained)
         declaration = Declaration(schemas=schemas, dataset_groups=groups)
-        return AccountState(declaration, failed, frozenset(trained))
+        return AccountState(declaration, failed, frozenset(trained), self._placements.exist)
 
     def _group(self, group: Description, failed: dict[tuple[str, str], str], trained: set[str]) -> Group:
         name, arn = group["name"], group["datasetGroupArn"]
@@ -178,6 +183,7 @@ class PersonalizeAccount:
             filters=filters,
             solutions=solutions,
             recommenders=recommenders,
+            placements=self._placements.of_group(name),
         )
 
     def _solution(

@@ -234,6 +234,11 @@ class Resources:
             *SQL.add_tenant(tenant=tenant, account=self.account, dataset_group=group)
         )
 
+    async def drop_placements(self, tenant: str) -> list[str]:
+        """Delete the placements of a tenant; return the names of those that were defined."""
+        rows = await self.connection.fetch(*SQL.drop_placements(tenant=tenant))
+        return [row["name"] for row in rows]
+
     async def retire_tenant(self, tenant: str) -> None:
         """End a tenant: delete its keys and grants, but never use its id again."""
         await self.connection.execute(*SQL.retire_tenant(tenant=tenant))

@@ -1,0 +1,109 @@
+"""Placements: the checks of a definition that its types do not make."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from pydantic import ValidationError
+
+from shared.errors import Permanent
+from shared.events.placements import Placement, StrategyUse
+from shared.filters import Filter, FilterError
+
+_ARGUMENTS = {"campaign": "campaign", "recipe": "recipe", "fixed": "item_ids"}
+"""The strategies that need a member, and which."""
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """The names that a definition may refer to: the campaigns of the tenant, and its filters."""
+
+    campaigns: frozenset[str]
+    filters: dict[str, str]
+    """The expression of each filter."""
+
+
+def parse(document: bytes | str) -> Placement:
+    """Return the definition in a JSON document.
+
+    Raise Permanent that names every invalid or unknown member.
+    """
+    try:
+        return Placement.model_validate_json(document, extra="forbid")
+    except ValidationError as error:
+        problems = [
+            f"{'.'.join(map(str, problem['loc'])) or 'the body'}: {problem['msg']}"
+            for problem in error.errors()
+        ]
+        raise Permanent(f"The placement is invalid: {'; '.join(problems)}.") from None
+
+
+def check(placement: Placement, names: Names) -> None:
+    """Raise Permanent that names every member of a definition that cannot be served."""
+    problems = [*_strategies(placement, names), *_filters(placement, names), *_rules(placement)]
+    if problems:
+        raise Permanent(f"The placement is invalid: {'; '.join(problems)}.")
+
+
+def _strategies(placement: Placement, names: Names) -> Iterator[str]:
+    for index, use in enumerate(placement.strategies):
+        where = f"strategies.{index}"
+        for strategy, member in _ARGUMENTS.items():
+            if use.strategy == strategy and not getattr(use, member):
+                yield f"{where}: the strategy {strategy} needs {member}"
+            elif use.strategy != strategy and getattr(use, member):
+                yield f"{where}: {member} belongs to the strategy {strategy}, not to {use.strategy}"
+        if use.area is not None and use.strategy != "popular":
+            yield f"{where}: area belongs to the strategy popular, not to {use.strategy}"
+        if use.campaign is not None and use.campaign not in names.campaigns:
+            yield f"{where}: there is no campaign {use.campaign!r}; there are: {_listed(names.campaigns)}"
+    repeated = Counter(map(_identity, placement.strategies)).most_common(1)
+    if repeated and repeated[0][1] > 1:
+        yield f"strategies: {repeated[0][0][0]} occurs twice"
+
+
+def _identity(use: StrategyUse) -> tuple[object, ...]:
+    return (use.strategy, use.campaign, use.recipe, use.item_ids, use.area)
+
+
+def _filters(placement: Placement, names: Names) -> Iterator[str]:
+    for index, use in enumerate(placement.filters):
+        expression = names.filters.get(use.name)
+        if expression is None:
+            yield f"filters.{index}: there is no filter {use.name!r}; there are: {_listed(names.filters)}"
+            continue
+        if problem := _problem(expression, lambda parsed, values=use.values: parsed.bind(values)):  # type: ignore[misc]
+            yield f"filters.{index}: {problem}"
+
+
+def _rules(placement: Placement) -> Iterator[str]:
+    rules = placement.rules
+    for kind in ("hide", "boosts", "promotions"):
+        for index, rule in enumerate(getattr(rules, kind)):
+            if rule.where is not None and (problem := _problem(rule.where, lambda parsed: parsed.bind({}))):
+                yield f"rules.{kind}.{index}.where: {problem}"
+    for kind in ("hide", "boosts", "promotions", "pins"):
+        for index, rule in enumerate(getattr(rules, kind)):
+            if rule.starts_at and rule.ends_at and rule.ends_at <= rule.starts_at:
+                yield f"rules.{kind}.{index}: ends_at must be after starts_at"
+    for index, hidden in enumerate(rules.hide):
+        if not hidden.item_ids and hidden.where is None:
+            yield f"rules.hide.{index}: name items in item_ids, or select them by where"
+    if sum(promotion.percent for promotion in rules.promotions) > 100:
+        yield "rules.promotions: the shares are more than 100 percent together"
+
+
+def _problem(expression: str, bind: Callable[[Filter], object]) -> str | None:
+    """Return what is wrong with a filter expression, or with the values of its parameters."""
+    try:
+        parsed = Filter.parse(expression)
+        bind(parsed)
+    except FilterError as error:
+        return str(error)
+    return None if parsed.selects == "item" else f"it selects {parsed.selects}s, but it must select items"
+
+
+def _listed(names: frozenset[str] | dict[str, str]) -> str:
+    return ", ".join(sorted(names)) or "none"
