@@ -2,6 +2,9 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
+# Images of containers set it. Each start of each process would then compile all its modules again: 6 s, not 2 s.
+unexport PYTHONDONTWRITEBYTECODE
+
 PYTHON := .local/venv/bin/python
 RUN := .local/venv/bin
 LOCAL := $(PYTHON) -m deploy.local
