@@ -34,7 +34,11 @@ LINE_LIMIT_BYTES = 4 * 2**20
 OnProgress = Callable[[dict[str, Any]], Awaitable[None]]
 
 _context = multiprocessing.get_context("forkserver")
-_context.set_forkserver_preload(["services.engine.computations.table", "services.engine.store.preload"])
+# The training imports SciPy's subpackages when it first uses them, which spares processes that never train.
+_SCIPY = ["scipy.linalg", "scipy.sparse", "scipy.sparse.linalg"]
+_context.set_forkserver_preload(
+    ["services.engine.computations.table", "services.engine.store.preload", *_SCIPY]
+)
 
 
 class ForkServer:

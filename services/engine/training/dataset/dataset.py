@@ -9,8 +9,8 @@ from typing import Any, Protocol
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import scipy
 from numpy.typing import NDArray
-from scipy import sparse
 
 from services.engine.training.dataset.aggregates import EventRule, MatrixRequest
 from services.engine.training.dataset.columns import (
@@ -41,7 +41,7 @@ class DistributedAggregates(Protocol):
         """Return the same sums without the interactions of some users, except for those of `but`."""
         ...
 
-    def matrix(self, request: MatrixRequest) -> sparse.csr_array:
+    def matrix(self, request: MatrixRequest) -> scipy.sparse.csr_array:
         """Return the matrix in the dataset's numbers of items: CSR float64[items, items]."""
         ...
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from scipy import sparse
+import scipy
 
 from services.engine.training.dataset.aggregates import MatrixRequest
 from services.engine.training.dataset.dataset import Dataset
@@ -11,7 +11,7 @@ from services.engine.training.methods.transitions import events_per_chunk, forwa
 from services.engine.training.methods.user_item_matrix import binary_matrix, weighted_matrix
 
 
-def partial_aggregate(dataset: Dataset, request: MatrixRequest) -> sparse.csr_array:
+def partial_aggregate(dataset: Dataset, request: MatrixRequest) -> scipy.sparse.csr_array:
     """Return the matrix over the users of `dataset`: CSR float[items, items].
 
     The matrix of all users is the sum over partitions of whole users.
@@ -22,14 +22,14 @@ def partial_aggregate(dataset: Dataset, request: MatrixRequest) -> sparse.csr_ar
         user_items = binary_matrix(dataset)
     else:
         user_items = weighted_matrix(dataset, dict(request.weights))
-    product: sparse.csr_array = (user_items.T @ user_items).tocsr()
+    product: scipy.sparse.csr_array = (user_items.T @ user_items).tocsr()
     return product
 
 
-def _transitions(dataset: Dataset, request: MatrixRequest) -> sparse.csr_array:
+def _transitions(dataset: Dataset, request: MatrixRequest) -> scipy.sparse.csr_array:
     chunks = dataset.chunks(events_per_chunk(request.reach))
     events = (weighted_events(chunk, request.weights) for chunk in chunks)
     counts, occurrences = forward_counts(events, len(dataset.item_ids), request.decay, request.reach)
     # No item follows itself, so the diagonal is free for the occurrences.
-    total: sparse.csr_array = (counts + sparse.diags_array(occurrences)).tocsr()
+    total: scipy.sparse.csr_array = (counts + scipy.sparse.diags_array(occurrences)).tocsr()
     return total

@@ -18,8 +18,8 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import scipy
 from numpy.typing import NDArray
-from scipy import sparse
 
 from services.engine.training.dataset.aggregates import EventRule, MatrixRequest
 from services.engine.training.dataset.dataset import Dataset
@@ -116,7 +116,7 @@ class SparkAggregates:
     selection: Selection
     put_back: tuple[Dataset, ...] = ()
     # Variants of a method request the same matrix one after the other.
-    last: dict[str, sparse.csr_array] = field(default_factory=dict, compare=False)
+    last: dict[str, scipy.sparse.csr_array] = field(default_factory=dict, compare=False)
 
     def counting(self, rule: EventRule) -> SparkAggregates:
         """Return the same sums over the interactions that count."""
@@ -130,7 +130,7 @@ class SparkAggregates:
             self, selection=replace(self.selection, excluded_users=excluded), put_back=put_back, last={}
         )
 
-    def matrix(self, request: MatrixRequest) -> sparse.csr_array:
+    def matrix(self, request: MatrixRequest) -> scipy.sparse.csr_array:
         """Return the sum of the matrices that executors compute: CSR float64[items, items]."""
         key = repr((request.matrix, sorted(request.weights.items()), request.decay, request.reach))
         if key not in self.last:
@@ -139,7 +139,7 @@ class SparkAggregates:
             self.last[key] = matrix
         return self.last[key]
 
-    def _sum(self, request: MatrixRequest) -> sparse.csr_array:
+    def _sum(self, request: MatrixRequest) -> scipy.sparse.csr_array:
         selection, item_ids = self.selection, self.item_ids
 
         def cells(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -156,14 +156,16 @@ class SparkAggregates:
         )
         row, item, value = (sums.column(number).to_numpy() for number in range(3))
         count = len(self.item_ids)
-        matrix: sparse.csr_array = sparse.coo_array((value, (row, item)), shape=(count, count)).tocsr()
+        matrix: scipy.sparse.csr_array = scipy.sparse.coo_array(
+            (value, (row, item)), shape=(count, count)
+        ).tocsr()
         for dataset in self.put_back:
             matrix = (matrix + partial_aggregate(dataset, request)).tocsr()
         return matrix
 
 
 def _cells(
-    matrix: sparse.csr_array, dataset: Dataset, item_ids: NDArray[np.object_]
+    matrix: scipy.sparse.csr_array, dataset: Dataset, item_ids: NDArray[np.object_]
 ) -> Iterator[pa.RecordBatch]:
     """Yield a partition's matrix in the numbers of all items, in batches that Arrow and the JVM handle."""
     numbers = np.searchsorted(item_ids, dataset.item_ids).astype(np.int32)

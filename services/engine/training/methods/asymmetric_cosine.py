@@ -6,14 +6,14 @@ Fabio Aiolli, "Efficient Top-N Recommendation for Very Large Scale Binary Rated 
 from __future__ import annotations
 
 import numpy as np
-from scipy import sparse
+import scipy
 
 from services.engine.training.methods import neighbour_tables
 from shared.models import Neighbours
 
 
 def asymmetric_cosine(
-    user_items: sparse.csr_array, *, discount: float, min_common: float, keep: int
+    user_items: scipy.sparse.csr_array, *, discount: float, min_common: float, keep: int
 ) -> Neighbours:
     """Return each item's `keep` most similar items; user_items: CSR float32[users, items].
 
@@ -24,7 +24,7 @@ def asymmetric_cosine(
     item_users = user_items.T.tocsr()
     popularity = np.maximum(np.diff(item_users.indptr), 1).astype(np.float64)
 
-    def rows(begin: int, end: int) -> sparse.csr_array:
+    def rows(begin: int, end: int) -> scipy.sparse.csr_array:
         """Return a block of rows: CSR float32[rows, items]."""
         common = (item_users[begin:end] @ user_items).tocoo()
         row, item = common.coords
@@ -32,7 +32,7 @@ def asymmetric_cosine(
         row, item, count = row[kept], item[kept], common.data[kept]
         scale = popularity[row + begin] ** (1 - discount) * popularity[item] ** discount
         similarity = (count / scale).astype(np.float32)
-        return sparse.coo_array((similarity, (row, item)), shape=common.shape).tocsr()
+        return scipy.sparse.coo_array((similarity, (row, item)), shape=common.shape).tocsr()
 
     return neighbour_tables.strongest_of_sparse(
         rows, user_items.shape[1], keep, neighbour_tables.height(user_items)

@@ -7,8 +7,8 @@ P = G⁻¹, the weights are −P_ij / P_jj off the diagonal.
 from __future__ import annotations
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import linalg, sparse
 
 from services.engine.training.methods import neighbour_tables
 from services.engine.training.methods.gram import gram_matrix
@@ -27,7 +27,7 @@ def fits(users: int, items: int) -> bool:
     return items <= DENSE_ITEMS or (users <= _DENSE_USERS and users * items <= _DENSE_CELLS)
 
 
-def ease(user_items: sparse.csr_array, ridge: float, keep: int) -> Neighbours:
+def ease(user_items: scipy.sparse.csr_array, ridge: float, keep: int) -> Neighbours:
     """Return each item's `keep` strongest weights; user_items: CSR float32[users, items].
 
     Raises ArithmeticError if the ridge is too small for the matrix to be positive definite.
@@ -48,7 +48,7 @@ def ease_of_gram(gram: NDArray[np.float32], ridge: float, keep: int) -> Neighbou
     return neighbour_tables.strongest(lambda begin, end: inverse[begin:end] * scale, items, keep)
 
 
-def _by_users(user_items: sparse.csr_array, ridge: float, keep: int) -> Neighbours:
+def _by_users(user_items: scipy.sparse.csr_array, ridge: float, keep: int) -> Neighbours:
     """Return the same through XXᵀ (Woodbury), for more items than users."""
     users, items = user_items.shape
     user_gram = (user_items @ user_items.T).toarray().astype(np.float32)
@@ -69,10 +69,10 @@ def _by_users(user_items: sparse.csr_array, ridge: float, keep: int) -> Neighbou
 
 def _inverse(matrix: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return the inverse of a symmetric positive definite matrix, in its own memory."""
-    factor, failed = linalg.lapack.spotrf(matrix.T, lower=True, overwrite_a=True, clean=False)
+    factor, failed = scipy.linalg.lapack.spotrf(matrix.T, lower=True, overwrite_a=True, clean=False)
     if failed:
         raise ArithmeticError("The item matrix is not positive definite; the ridge is too small.")
-    inverse, _ = linalg.lapack.spotri(factor, lower=True, overwrite_c=True)
+    inverse, _ = scipy.linalg.lapack.spotri(factor, lower=True, overwrite_c=True)
     result: NDArray[np.float32] = inverse.T
     return _mirrored(result)
 

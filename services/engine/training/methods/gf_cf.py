@@ -10,9 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import linalg, sparse
-from scipy.sparse.linalg import svds
 
 from shared.models import LatentFactors, TwoStepWalk
 
@@ -49,23 +48,25 @@ def random_walk(settings: GraphFilter, factors: int) -> GraphFilter:
     return replace(settings, leave=1.0, through=1.0, arrive=0.0, tastes=factors)
 
 
-def degrees(user_items: sparse.csr_array) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def degrees(user_items: scipy.sparse.csr_array) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return the degrees of users and of items, at least 1: float64[users] and float64[items]."""
     users = np.diff(user_items.indptr)
     items = np.bincount(user_items.indices, minlength=user_items.shape[1])
     return np.maximum(users, 1).astype(np.float64), np.maximum(items, 1).astype(np.float64)
 
 
-def steps(user_items: sparse.csr_array, settings: GraphFilter) -> tuple[sparse.csr_array, sparse.csr_array]:
+def steps(
+    user_items: scipy.sparse.csr_array, settings: GraphFilter
+) -> tuple[scipy.sparse.csr_array, scipy.sparse.csr_array]:
     """Return the steps to users, CSR float32[items, users], and to items, CSR float32[users, items]."""
     users, items = degrees(user_items)
-    from_items = sparse.diags_array(items**-settings.leave)
-    to_users = from_items @ user_items.T @ sparse.diags_array(users**-settings.through)
-    to_items = user_items @ sparse.diags_array(items**-settings.arrive)
+    from_items = scipy.sparse.diags_array(items**-settings.leave)
+    to_users = from_items @ user_items.T @ scipy.sparse.diags_array(users**-settings.through)
+    to_items = user_items @ scipy.sparse.diags_array(items**-settings.arrive)
     return to_users.tocsr().astype(np.float32), to_items.tocsr().astype(np.float32)
 
 
-def two_step_walk(user_items: sparse.csr_array, settings: GraphFilter) -> TwoStepWalk:
+def two_step_walk(user_items: scipy.sparse.csr_array, settings: GraphFilter) -> TwoStepWalk:
     """Return the first summand of the score; user_items: CSR float32[users, items]."""
     to_users, to_items = steps(user_items, settings)
     return TwoStepWalk(
@@ -78,13 +79,17 @@ def two_step_walk(user_items: sparse.csr_array, settings: GraphFilter) -> TwoSte
     )
 
 
-def latent_factors(user_items: sparse.csr_array, count: int, *, approximate: bool = False) -> LatentFactors:
+def latent_factors(
+    user_items: scipy.sparse.csr_array, count: int, *, approximate: bool = False
+) -> LatentFactors:
     """Return the second summand of the score, without its weight; user_items: CSR float32[users, items].
 
     Computing approximate factors takes a fifth of the time for several hundred.
     """
     users, items = degrees(user_items)
-    normalized = (sparse.diags_array(users**-0.5) @ user_items @ sparse.diags_array(items**-0.5)).tocsr()
+    normalized = (
+        scipy.sparse.diags_array(users**-0.5) @ user_items @ scipy.sparse.diags_array(items**-0.5)
+    ).tocsr()
     count = min(count, min(user_items.shape) - 1)
     singular_vectors = _approximate_right_singular if approximate else _right_singular
     vectors = singular_vectors(normalized.astype(np.float32), count)
@@ -94,7 +99,7 @@ def latent_factors(user_items: sparse.csr_array, count: int, *, approximate: boo
     )
 
 
-def _right_singular(matrix: sparse.csr_array, count: int) -> NDArray[np.float32]:
+def _right_singular(matrix: scipy.sparse.csr_array, count: int) -> NDArray[np.float32]:
     """Return the right singular vectors of the largest singular values as columns, deterministically."""
     if count < 1:
         return np.zeros((matrix.shape[1], 0), np.float32)
@@ -102,11 +107,11 @@ def _right_singular(matrix: sparse.csr_array, count: int) -> NDArray[np.float32]
         _, _, rows = np.linalg.svd(matrix.toarray(), full_matrices=False)
         return np.asarray(rows[:count].T, np.float32)
     start = np.random.default_rng(0).random(min(matrix.shape)).astype(np.float32)
-    _, values, rows = svds(matrix, count, v0=start)
+    _, values, rows = scipy.sparse.linalg.svds(matrix, count, v0=start)
     return np.asarray(rows[np.argsort(-values)].T, np.float32)
 
 
-def _approximate_right_singular(matrix: sparse.csr_array, count: int) -> NDArray[np.float32]:
+def _approximate_right_singular(matrix: scipy.sparse.csr_array, count: int) -> NDArray[np.float32]:
     """Return them by subspace iteration, largest first; those of nearly equal values may be mixed.
 
     Nathan Halko and others, "Finding Structure with Randomness", 2011, algorithm 4.4.
@@ -120,7 +125,7 @@ def _approximate_right_singular(matrix: sparse.csr_array, count: int) -> NDArray
         image = np.zeros_like(basis)
         for block in blocks:
             image += block.T @ np.ascontiguousarray(block @ basis)
-        basis = np.ascontiguousarray(linalg.qr(image, mode="economic", overwrite_a=True)[0])
+        basis = np.ascontiguousarray(scipy.linalg.qr(image, mode="economic", overwrite_a=True)[0])
     within = np.zeros((width, width))
     for block in blocks:
         projected = block @ basis

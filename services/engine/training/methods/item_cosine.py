@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import sparse
 
 from services.engine.training.dataset.aggregates import MatrixRequest
 from services.engine.training.dataset.dataset import Dataset
@@ -29,7 +29,7 @@ def item_cosine(
     *,
     shrinkage: float,
     keep: int,
-    words: sparse.csr_array | None = None,
+    words: scipy.sparse.csr_array | None = None,
     words_weight: float = 0.0,
 ) -> Neighbours:
     """Return each item's `keep` most similar items; words: CSR float32[items, words].
@@ -55,7 +55,7 @@ class _Cooccurrence(Protocol):
     popularity: NDArray[np.float32]
     work: float
 
-    def rows(self, begin: int, end: int) -> sparse.csr_array:
+    def rows(self, begin: int, end: int) -> scipy.sparse.csr_array:
         """Return the rows `begin` to `end`: CSR float32[rows, items]."""
         ...
 
@@ -77,15 +77,15 @@ def _cooccurrence(dataset: Dataset) -> _Cooccurrence:
 class _LazyCooccurrence:
     """Multiplies users × items a block at a time."""
 
-    def __init__(self, user_items: sparse.csr_array) -> None:
+    def __init__(self, user_items: scipy.sparse.csr_array) -> None:
         self._user_items = user_items
         self._item_users = user_items.T.tocsr()
         self.popularity = np.diff(self._item_users.indptr).astype(np.float32)
         self.work = float((np.diff(user_items.indptr).astype(np.float64) ** 2).sum())
 
-    def rows(self, begin: int, end: int) -> sparse.csr_array:
+    def rows(self, begin: int, end: int) -> scipy.sparse.csr_array:
         """Return a block of rows: CSR float32[rows, items]."""
-        block: sparse.csr_array = self._item_users[begin:end] @ self._user_items
+        block: scipy.sparse.csr_array = self._item_users[begin:end] @ self._user_items
         return block
 
     def dense(self, begin: int, end: int) -> NDArray[np.float32]:
@@ -101,9 +101,9 @@ class _DenseCooccurrence:
         self.popularity = matrix.diagonal()
         self.work = float(matrix.size)
 
-    def rows(self, begin: int, end: int) -> sparse.csr_array:
+    def rows(self, begin: int, end: int) -> scipy.sparse.csr_array:
         """Return a block of rows: CSR float32[rows, items]."""
-        return sparse.csr_array(self.dense(begin, end))
+        return scipy.sparse.csr_array(self.dense(begin, end))
 
     def dense(self, begin: int, end: int) -> NDArray[np.float32]:
         """Return the same as a dense block: float32[rows, items]."""
@@ -113,12 +113,12 @@ class _DenseCooccurrence:
 class _SummedCooccurrence:
     """A sparse matrix that another backend summed."""
 
-    def __init__(self, matrix: sparse.csr_array) -> None:
+    def __init__(self, matrix: scipy.sparse.csr_array) -> None:
         self._matrix = matrix.astype(np.float32)
         self.popularity = self._matrix.diagonal()
         self.work = float(matrix.nnz)
 
-    def rows(self, begin: int, end: int) -> sparse.csr_array:
+    def rows(self, begin: int, end: int) -> scipy.sparse.csr_array:
         """Return a block of rows: CSR float32[rows, items]."""
         return self._matrix[begin:end]
 
@@ -134,7 +134,7 @@ class _Similarity:
         self,
         cooccurrence: _Cooccurrence,
         shrinkage: float,
-        words: sparse.csr_array | None,
+        words: scipy.sparse.csr_array | None,
         words_weight: float,
     ) -> None:
         self._cooccurrence = cooccurrence
@@ -162,11 +162,11 @@ class _Similarity:
         similarity[np.arange(end - begin), np.arange(begin, end)] = 0
         return similarity
 
-    def sparse(self, begin: int, end: int) -> sparse.csr_array:
+    def sparse(self, begin: int, end: int) -> scipy.sparse.csr_array:
         """Return the same as a sparse block: CSR float32[rows, items]."""
         common = self._cooccurrence.rows(begin, end)
         weights = self._of_users(common.data, neighbour_tables.rows_of(common) + begin, common.indices)
-        similarity = sparse.csr_array((weights, common.indices, common.indptr), shape=common.shape)
+        similarity = scipy.sparse.csr_array((weights, common.indices, common.indptr), shape=common.shape)
         if self._words is not None and self._word_items is not None:
             words = self._words[begin:end] @ self._word_items
             words.data = self._of_words(words.data, neighbour_tables.rows_of(words) + begin, words.indices)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import sparse
 
 from shared.models import Neighbours
 from shared.models.scoring import nth_highest, places
@@ -43,7 +43,7 @@ def strongest(rows: Callable[[int, int], NDArray[np.float32]], count: int, keep:
 
 
 def strongest_of_sparse(
-    rows: Callable[[int, int], sparse.csr_array], count: int, keep: int, height: int
+    rows: Callable[[int, int], scipy.sparse.csr_array], count: int, keep: int, height: int
 ) -> Neighbours:
     """Return the same from blocks of `height` sparse rows, CSR float[rows, items]."""
     pieces = []
@@ -55,27 +55,27 @@ def strongest_of_sparse(
     return _joined(pieces)
 
 
-def rows_of(block: sparse.csr_array) -> NDArray[np.int64]:
+def rows_of(block: scipy.sparse.csr_array) -> NDArray[np.int64]:
     """Return the row of each stored entry: int64[entries]."""
     return np.repeat(np.arange(block.shape[0]), np.diff(block.indptr))
 
 
-def without_diagonal(block: sparse.csr_array, begin: int) -> sparse.csr_array:
+def without_diagonal(block: scipy.sparse.csr_array, begin: int) -> scipy.sparse.csr_array:
     """Set the diagonal to 0 in place, of rows from `begin` on; return the block, CSR float[rows, items]."""
     block.data[rows_of(block) + begin == block.indices] = 0
     return block
 
 
-def height(*matrices: sparse.csr_array) -> int:
+def height(*matrices: scipy.sparse.csr_array) -> int:
     """Return how many rows of matrixᵀ · matrix, over all matrices, keep the memory of a block bounded."""
     work = sum(float((np.diff(each.indptr).astype(np.float64) ** 2).sum()) for each in matrices)
     return max(1, int(matrices[0].shape[1] * min(1.0, _PRODUCTS_PER_BLOCK / max(work, 1.0))))
 
 
-def matrix(table: Neighbours) -> sparse.csr_array:
+def matrix(table: Neighbours) -> scipy.sparse.csr_array:
     """Return the table as a matrix that shares its arrays: CSR float32[items, items]."""
     count = len(table.offsets) - 1
-    return sparse.csr_array((table.weights, table.items, table.offsets), shape=(count, count))
+    return scipy.sparse.csr_array((table.weights, table.items, table.offsets), shape=(count, count))
 
 
 def _cut(

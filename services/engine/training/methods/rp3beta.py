@@ -7,8 +7,8 @@ Applications", 2017. Only each item's strongest neighbours are kept, block by bl
 from __future__ import annotations
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import sparse
 
 from services.engine.training.methods import neighbour_tables
 from shared.models import Neighbours
@@ -18,7 +18,7 @@ _PRODUCTS_PER_BLOCK = 4_000_000
 
 
 def rp3beta(
-    user_items: sparse.csr_array, *, alpha: float = 0.7, beta: float = 0.3, keep: int = 200
+    user_items: scipy.sparse.csr_array, *, alpha: float = 0.7, beta: float = 0.3, keep: int = 200
 ) -> Neighbours:
     """Return each item's `keep` strongest neighbours: transition probabilities ** alpha / popularity ** beta.
 
@@ -30,12 +30,14 @@ def rp3beta(
     popularity = np.maximum(np.diff(item_users.indptr), 1)
     to_users = _transition_powers(item_users, 1 / popularity, alpha)
     to_items = _transition_powers(user_items, 1 / np.maximum(lengths, 1), alpha)
-    to_items = to_items @ sparse.diags_array((popularity.astype(np.float64) ** -beta).astype(np.float32))
+    to_items = to_items @ scipy.sparse.diags_array(
+        (popularity.astype(np.float64) ** -beta).astype(np.float32)
+    )
     to_items = to_items.tocsr()
     work = float((lengths.astype(np.float64) ** 2).sum())
     height = max(1, int(items * min(1.0, _PRODUCTS_PER_BLOCK / max(work, 1.0))))
 
-    def rows(begin: int, end: int) -> sparse.csr_array:
+    def rows(begin: int, end: int) -> scipy.sparse.csr_array:
         """Return a block of rows: CSR float32[rows, items]."""
         return neighbour_tables.without_diagonal((to_users[begin:end] @ to_items).tocsr(), begin)
 
@@ -43,8 +45,10 @@ def rp3beta(
 
 
 def _transition_powers(
-    matrix: sparse.csr_array, row_factors: NDArray[np.float64], power: float
-) -> sparse.csr_array:
-    scaled: sparse.csr_array = (sparse.diags_array(row_factors.astype(np.float32)) @ matrix).tocsr()
+    matrix: scipy.sparse.csr_array, row_factors: NDArray[np.float64], power: float
+) -> scipy.sparse.csr_array:
+    scaled: scipy.sparse.csr_array = (
+        scipy.sparse.diags_array(row_factors.astype(np.float32)) @ matrix
+    ).tocsr()
     scaled.data = np.power(scaled.data, power, dtype=np.float32)
     return scaled

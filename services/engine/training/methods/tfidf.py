@@ -6,8 +6,8 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import sparse
 
 from services.engine.training.dataset.columns import Column
 from services.engine.training.dataset.dataset import Dataset
@@ -19,7 +19,7 @@ _MAX_PRODUCTS = 200_000_000
 """Products that the similarities of all items may cost: seconds on one core."""
 
 
-def vectors(dataset: Dataset, excluded: Collection[str] = ()) -> sparse.csr_array | None:
+def vectors(dataset: Dataset, excluded: Collection[str] = ()) -> scipy.sparse.csr_array | None:
     """Return one row per item, of length 1 or 0: CSR float32[items, words]; None without any words.
 
     Words that many items share are dropped, the most frequent first, until the similarities of all items
@@ -41,11 +41,13 @@ def vectors(dataset: Dataset, excluded: Collection[str] = ()) -> sparse.csr_arra
     counts = np.bincount(words, minlength=len(numbers))
     kept = _affordable(counts)
     weights = np.log1p(len(dataset.item_ids) / counts).astype(np.float32) * kept
-    matrix = sparse.csr_array((weights[words], (items, words)), shape=(len(dataset.item_ids), len(numbers)))
+    matrix = scipy.sparse.csr_array(
+        (weights[words], (items, words)), shape=(len(dataset.item_ids), len(numbers))
+    )
     matrix.eliminate_zeros()
     lengths = np.sqrt(np.asarray(matrix.multiply(matrix).sum(axis=1)).ravel())
     scale = (1 / np.maximum(lengths, 1e-9)).astype(np.float32)
-    unit: sparse.csr_array = (sparse.diags_array(scale) @ matrix).tocsr()
+    unit: scipy.sparse.csr_array = (scipy.sparse.diags_array(scale) @ matrix).tocsr()
     return unit if unit.nnz else None
 
 
@@ -65,13 +67,13 @@ def tfidf_neighbours(dataset: Dataset, keep: int, excluded: Collection[str] = ()
         return Neighbours(np.zeros(count + 1, np.int64), np.zeros(0, np.int32), np.zeros(0, np.float32))
     word_items = item_words.T.tocsr()
 
-    def rows(begin: int, end: int) -> sparse.csr_array:
+    def rows(begin: int, end: int) -> scipy.sparse.csr_array:
         """Return a block of rows: CSR float32[rows, items]."""
         block = (item_words[begin:end] @ word_items).tocoo()
         row, item = block.coords
         kept = row + begin != item
         cosine = np.minimum(block.data[kept], 1).astype(np.float32)
-        return sparse.coo_array((cosine, (row[kept], item[kept])), shape=block.shape).tocsr()
+        return scipy.sparse.coo_array((cosine, (row[kept], item[kept])), shape=block.shape).tocsr()
 
     return neighbour_tables.strongest_of_sparse(rows, count, keep, neighbour_tables.height(word_items))
 

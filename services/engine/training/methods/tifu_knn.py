@@ -6,7 +6,7 @@ Haoji Hu and others, "Modeling Personalized Item Frequency Information for Next-
 from __future__ import annotations
 
 import numpy as np
-from scipy import sparse
+import scipy
 
 from services.engine.training.dataset.dataset import Dataset
 from services.engine.training.dataset.event_weights import TypeWeights
@@ -23,7 +23,7 @@ def tifu_knn(dataset: Dataset, weights: TypeWeights, *, decay: float, unit: Unit
     events = weighted_events(dataset, weights)
     count = len(dataset.item_ids)
     users, rows = np.unique(events.users, return_inverse=True)
-    frequencies = sparse.coo_array(
+    frequencies = scipy.sparse.coo_array(
         (events.shares(decay, unit), (rows.reshape(-1), events.items)), shape=(len(users), count)
     ).tocsr()
     lengths = np.sqrt(np.asarray(frequencies.multiply(frequencies).sum(axis=1)).ravel())

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import sparse
 
 from services.engine.training.methods import neighbour_tables
 from shared.models import Neighbours
@@ -33,7 +33,7 @@ def transition_counts(
     backward: float = 0.5,
     reach: int = REACH,
     target_norm: float = 0.5,
-) -> sparse.csr_array:
+) -> scipy.sparse.csr_array:
     """Return normalized counts of pairs at most `reach` steps apart: CSR float32[items, items].
 
     Entry (i, j) is for "j after i". Chunks have whole users. A pair d steps apart counts decay ** d, its
@@ -46,37 +46,37 @@ def transition_counts(
 
 def forward_counts(
     chunks: Iterable[WeightedEvents], item_count: int, decay: float, reach: int = REACH
-) -> tuple[sparse.csr_array, NDArray[np.float64]]:
+) -> tuple[scipy.sparse.csr_array, NDArray[np.float64]]:
     """Return decayed counts in one direction, CSR float32[items, items], and occurrences, float64[items].
 
     An occurrence counts with the weight of its event.
     """
-    counts: sparse.csr_array | None = None
+    counts: scipy.sparse.csr_array | None = None
     occurrences = np.zeros(item_count)
     for events in chunks:
         chunk_counts = _pair_counts(events, item_count, decay, reach)
         counts = chunk_counts if counts is None else (counts + chunk_counts).tocsr()
         occurrences += np.bincount(events.items, weights=events.weights, minlength=item_count)
-    empty: Any = sparse.csr_array((item_count, item_count), dtype=np.float32)
+    empty: Any = scipy.sparse.csr_array((item_count, item_count), dtype=np.float32)
     return empty if counts is None else counts, occurrences
 
 
 def normalized(
-    forward: sparse.csr_array, occurrences: NDArray[Any], backward: float, target_norm: float = 0.5
-) -> sparse.csr_array:
+    forward: scipy.sparse.csr_array, occurrences: NDArray[Any], backward: float, target_norm: float = 0.5
+) -> scipy.sparse.csr_array:
     """Return counts with their reverse, divided by both items' occurrences: CSR float32[items, items].
 
     forward: CSR float[items, items]; occurrences: float[items].
     """
-    counts: sparse.csr_array = forward + backward * forward.T.tocsr()
+    counts: scipy.sparse.csr_array = forward + backward * forward.T.tocsr()
     sizes = np.maximum(occurrences, 1e-9).astype(np.float64)
-    by_source = sparse.diags_array((sizes**-0.5).astype(np.float32))
-    by_target = sparse.diags_array((sizes**-target_norm).astype(np.float32))
-    divided: sparse.csr_array = (by_source @ counts @ by_target).tocsr()
+    by_source = scipy.sparse.diags_array((sizes**-0.5).astype(np.float32))
+    by_target = scipy.sparse.diags_array((sizes**-target_norm).astype(np.float32))
+    divided: scipy.sparse.csr_array = (by_source @ counts @ by_target).tocsr()
     return divided
 
 
-def _pair_counts(events: WeightedEvents, item_count: int, decay: float, reach: int) -> sparse.csr_array:
+def _pair_counts(events: WeightedEvents, item_count: int, decay: float, reach: int) -> scipy.sparse.csr_array:
     users, items, event_weights = events.users, events.items, events.weights
     # The largest possible size: pages that are never written take no memory.
     capacity = reach * len(users)
@@ -90,7 +90,7 @@ def _pair_counts(events: WeightedEvents, item_count: int, decay: float, reach: i
         rows = slice(end, end := end + len(products))
         sources[rows], targets[rows] = items[:-step][pairs], items[step:][pairs]
         weights[rows] = products * decay**step
-    counts: sparse.csr_array = sparse.coo_array(
+    counts: scipy.sparse.csr_array = scipy.sparse.coo_array(
         (weights[:end], (sources[:end], targets[:end])), shape=(item_count, item_count)
     ).tocsr()
     return counts
@@ -104,9 +104,9 @@ def two_steps(table: Neighbours, keep: int) -> Neighbours:
     one_step = neighbour_tables.matrix(table)
     count = one_step.shape[0]
     totals = np.maximum(np.asarray(one_step.sum(axis=1)).ravel(), 1e-9)
-    shares = (sparse.diags_array((1 / totals).astype(np.float32)) @ one_step).tocsr()
+    shares = (scipy.sparse.diags_array((1 / totals).astype(np.float32)) @ one_step).tocsr()
 
-    def rows(begin: int, end: int) -> sparse.csr_array:
+    def rows(begin: int, end: int) -> scipy.sparse.csr_array:
         """Return a block of rows: CSR float32[rows, items]."""
         return neighbour_tables.without_diagonal((shares[begin:end] @ shares).tocsr(), begin)
 

@@ -11,8 +11,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import sparse
 
 from shared.models import Model, Neighbours, ScoringComponent
 from shared.models.histories import WeightedEvents
@@ -110,7 +110,9 @@ def _blocks(model: Model, targets: Sequence[Items]) -> Iterator[tuple[int, NDArr
         for component, contributions in zip(model.components, item_targets, strict=True):
             shares = events.shares(component.decay, component.unit) * component.weight
             if contributions is not None:
-                user_items = sparse.csr_array((shares, (events.users, events.items)), shape=(rows, items))
+                user_items = scipy.sparse.csr_array(
+                    (shares, (events.users, events.items)), shape=(rows, items)
+                )
                 scores += (user_items @ contributions).toarray()
             else:
                 _add_all_items(component, events, shares, membership, scores)
@@ -121,7 +123,9 @@ def _membership(targets: Sequence[Items], items: int) -> Sparse:
     """Return 1 where an item belongs to a target: CSR float32[items, targets]."""
     members = np.concatenate([np.zeros(0, np.int64), *targets])
     column = np.repeat(np.arange(len(targets)), [len(target) for target in targets])
-    return sparse.csr_array((np.ones(len(members), np.float32), (members, column)), (items, len(targets)))
+    return scipy.sparse.csr_array(
+        (np.ones(len(members), np.float32), (members, column)), (items, len(targets))
+    )
 
 
 def _item_targets(component: ScoringComponent, membership: Sparse) -> Sparse | None:
@@ -133,7 +137,9 @@ def _item_targets(component: ScoringComponent, membership: Sparse) -> Sparse | N
     if not isinstance(table, Neighbours):
         return None
     items = membership.shape[0]
-    return sparse.csr_array((table.weights, table.items, table.offsets), shape=(items, items)) @ membership
+    return (
+        scipy.sparse.csr_array((table.weights, table.items, table.offsets), shape=(items, items)) @ membership
+    )
 
 
 def _add_all_items(

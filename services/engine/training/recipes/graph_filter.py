@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 import numpy as np
-from scipy import sparse
+import scipy
 
 from services.engine.training.dataset.dataset import Dataset
 from services.engine.training.dataset.event_weights import (
@@ -79,7 +79,7 @@ def _fit(
     return model
 
 
-def _temperature(user_items: sparse.csr_array, settings: GraphFilter, factors: LatentFactors) -> float:
+def _temperature(user_items: scipy.sparse.csr_array, settings: GraphFilter, factors: LatentFactors) -> float:
     """Return the standard deviation of scores, which the softmax takes as its unit."""
     histories = user_items[np.flatnonzero(np.diff(user_items.indptr))[:_TEMPERATURE_ROWS]]
     lengths = np.asarray(histories.sum(axis=1)).ravel()

@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from scipy import sparse
+import scipy
 
 from services.engine.training.dataset.aggregates import MatrixRequest
 from services.engine.training.dataset.dataset import Dataset
@@ -174,7 +174,7 @@ def _transition_matrix(
     backward: float = 0.5,
     reach: int = REACH,
     target_norm: float = 0.5,
-) -> sparse.csr_array:
+) -> scipy.sparse.csr_array:
     """Return the transition counts: CSR float[items, items]."""
     if dataset.aggregates is None:
         events = (weighted_events(chunk, weights) for chunk in dataset.chunks(events_per_chunk(reach)))

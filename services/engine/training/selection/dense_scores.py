@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import sparse
 
 from shared.models import Neighbours
 from shared.models.histories import WeightedEvents
@@ -41,7 +41,7 @@ class DenseTables:
         """
         weights = self._dense(table)
         offsets = np.searchsorted(events.users, np.arange(rows + 1))
-        by_item = sparse.csr_array((shares, events.items, offsets), shape=(rows, len(weights)))
+        by_item = scipy.sparse.csr_array((shares, events.items, offsets), shape=(rows, len(weights)))
         return np.asarray(by_item @ weights, np.float32)
 
     def _dense(self, table: Neighbours) -> NDArray[np.float64]:
@@ -50,7 +50,7 @@ class DenseTables:
             if known is table:
                 return copy
         count = len(table.offsets) - 1
-        filled = sparse.csr_array(
+        filled = scipy.sparse.csr_array(
             (table.weights.astype(np.float64), table.items, table.offsets), shape=(count, count)
         )
         # A matrix that is filled anew takes no new memory, which is what takes the time.

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import sparse
 
 from services.engine.training.fitting import DEPTH
 from services.engine.training.methods.gf_cf import GraphFilter, degrees, latent_factors, steps
@@ -26,7 +26,9 @@ _TARGET_POWERS = (0.5, 0.4, 0.3, 0.2)
 _ALPHA_SHARES = (1.0, 0.5)
 
 
-def best_filter(user_items: sparse.csr_array, start: GraphFilter) -> tuple[GraphFilter, dict[str, float]]:
+def best_filter(
+    user_items: scipy.sparse.csr_array, start: GraphFilter
+) -> tuple[GraphFilter, dict[str, float]]:
     """Return the best filter of a grid, and the NDCG@25 of each; user_items: CSR float32[users, items].
 
     A fifth of the items of up to 3,000 users, drawn at random, is predicted from the rest. The grid has
@@ -64,8 +66,8 @@ def doubled(factors: int, items: int) -> int:
 
 
 def scores(
-    histories: sparse.csr_array,
-    user_items: sparse.csr_array,
+    histories: scipy.sparse.csr_array,
+    user_items: scipy.sparse.csr_array,
     settings: GraphFilter,
     factors: LatentFactors,
 ) -> NDArray[np.float32]:
@@ -76,10 +78,10 @@ def scores(
     return np.asarray(walks + np.float32(settings.alpha) * latent, np.float32)
 
 
-def _entries(matrix: sparse.csr_array, kept: NDArray[np.bool_]) -> sparse.csr_array:
+def _entries(matrix: scipy.sparse.csr_array, kept: NDArray[np.bool_]) -> scipy.sparse.csr_array:
     """Return the same matrix with some of its entries."""
     rows = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
-    return sparse.csr_array((matrix.data[kept], (rows[kept], matrix.indices[kept])), shape=matrix.shape)
+    return scipy.sparse.csr_array((matrix.data[kept], (rows[kept], matrix.indices[kept])), shape=matrix.shape)
 
 
 def _name(settings: GraphFilter) -> str:
@@ -88,9 +90,9 @@ def _name(settings: GraphFilter) -> str:
 
 
 def _mean_ndcg(
-    histories: sparse.csr_array,
-    relevant: sparse.csr_array,
-    train: sparse.csr_array,
+    histories: scipy.sparse.csr_array,
+    relevant: scipy.sparse.csr_array,
+    train: scipy.sparse.csr_array,
     grid: Sequence[GraphFilter],
 ) -> list[float]:
     """Return each filter's mean NDCG@25 of the users with relevant items; 0 if there are none."""
@@ -115,7 +117,7 @@ def _mean_ndcg(
     return [float(np.concatenate(blocks).mean()) if blocks else 0.0 for blocks in gains]
 
 
-def _ndcg(block_scores: NDArray[np.float32], relevant: sparse.csr_array) -> NDArray[np.float64]:
+def _ndcg(block_scores: NDArray[np.float32], relevant: scipy.sparse.csr_array) -> NDArray[np.float64]:
     """Return each row's NDCG@25."""
     discounts = 1 / np.log2(np.arange(DEPTH) + 2)
     ideal = np.cumsum(discounts)
