@@ -1,18 +1,16 @@
 """`python -m services.engine [serve|worker|bootstrap|keys|buckets|apply|export|migrate|settings|openapi]`."""
 
-from services.engine import app
-from services.engine.app import bootstrap, declarations, grants, keys
 from services.engine.settings import Settings
 from shared.http.runtime import main
 
 main(
     Settings,
-    {"serve": app.build, "worker": app.worker},
+    {"serve": "services.engine.app:build", "worker": "services.engine.app:worker"},
     commands={
-        "bootstrap": bootstrap.command,
-        "keys": keys.command,
-        "buckets": grants.command,
-        "apply": declarations.apply,
-        "export": declarations.export,
+        "bootstrap": "services.engine.commands.bootstrap:command",
+        "keys": "services.engine.commands.keys:command",
+        "buckets": "services.engine.commands.grants:command",
+        "apply": "services.engine.commands.declarations:apply",
+        "export": "services.engine.commands.declarations:export",
     },
 )

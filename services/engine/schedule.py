@@ -16,7 +16,7 @@ from services.engine.domain.resources import Resource
 from services.engine.domain.state import Recommender, ResourceState, Solution, SolutionVersion
 from services.engine.personalize import incremental_updates, recommender_trainings, solution_versions
 from services.engine.personalize.context import OperationContext
-from services.engine.personalize.dispatcher import OutboxPublisher
+from services.engine.personalize.outbox_publisher import OutboxPublisher
 from services.engine.settings import Settings
 from services.engine.store.due_trainings import (
     lock_due_recommenders,

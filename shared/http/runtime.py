@@ -14,6 +14,7 @@ import sys
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from http import HTTPStatus
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
@@ -43,6 +44,7 @@ PORT_OFFSETS = {"serve": 0, "worker": 100, "relay": 200, "schedule": 300}
 log = structlog.get_logger()
 
 SettingsType = TypeVar("SettingsType", bound=ServiceSettings)
+FunctionType = TypeVar("FunctionType", bound=Callable[..., Any])
 
 
 class Part(Protocol):
@@ -221,10 +223,12 @@ def _problems(error: RequestValidationError) -> str:
 
 def main(
     settings_class: type[SettingsType],
-    processes: Mapping[str, Callable[[SettingsType], ASGIApp]],
-    commands: Mapping[str, Callable[[SettingsType, list[str]], int]] | None = None,
+    processes: Mapping[str, Callable[[SettingsType], ASGIApp] | str],
+    commands: Mapping[str, Callable[[SettingsType, list[str]], int] | str] | None = None,
 ) -> None:
     """Run `python -m services.<name> [process or command]`, by default `serve`.
+
+    Each is a function, or the path of one as `module:name`, which is imported only if it runs.
 
     Raises SystemExit with the exit status of a command.
     """
@@ -250,15 +254,24 @@ def main(
         case "settings":
             _print(settings.described())
         case "openapi":
-            app = processes["serve"](settings)
+            app = _imported(processes["serve"])(settings)
             _print(getattr(app, "openapi")())  # noqa: B009 - every serve process documents itself
         case "migrate":
             raise SystemExit(_migrate(service))
         case name if name in commands:
             observability.configure(service, settings.observability)
-            raise SystemExit(commands[name](settings, own))
+            raise SystemExit(_imported(commands[name])(settings, own))
         case name:
-            _serve(f"{service}-{name}", processes[name](settings), settings, PORT_OFFSETS[name])
+            app = _imported(processes[name])(settings)
+            _serve(f"{service}-{name}", app, settings, PORT_OFFSETS[name])
+
+
+def _imported(function: FunctionType | str) -> FunctionType:
+    if not isinstance(function, str):
+        return function
+    module, _, name = function.partition(":")
+    imported: FunctionType = getattr(import_module(module), name)
+    return imported
 
 
 def _serve(process: str, app: ASGIApp, settings: ServiceSettings, offset: int) -> None:

@@ -15,7 +15,7 @@ import yaml
 from deploy.compose.secret_files import write_secrets
 from deploy.local.components.s3 import account_name
 from deploy.local.ports import SERVICES
-from services.engine.app.buckets import account_services
+from services.engine.commands.buckets import account_services
 from shared.events.topics import TOPICS
 from tests.architecture.source import ROOT
 

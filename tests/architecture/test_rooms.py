@@ -25,7 +25,7 @@ ROOMS = {
     "metrics",
 }
 MORE_ROOMS = {
-    "engine": {"training", "recipes", "personalize", "jobs", "computations"},
+    "engine": {"commands", "training", "recipes", "personalize", "jobs", "computations"},
     "recommender": {"serving"},
 }
 FORBIDDEN_NAMES = {"utils", "util", "helpers", "common", "base", "types", "constants", "misc", "lib"}

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 from services.engine import metrics
 from services.engine.personalize.context import OperationContext
 from services.engine.personalize.operations import ERRORS, TABLE, OperationSpec, is_change
+from services.engine.personalize.outbox_publisher import OutboxPublisher
 from services.engine.settings import Settings
 from services.engine.store import invocations
 from services.engine.store.resources import Resources
-from shared import outbox
 from shared.auth import Principal
 from shared.aws import PageTokens, WireError, invalid_input
 from shared.aws_server import Call, Operation
@@ -20,22 +20,7 @@ from shared.aws_server import Call, Operation
 if TYPE_CHECKING:
     from shared.events import Event
     from shared.events.topics import Topic
-    from shared.postgres import Connection, Database
-
-
-@dataclass(frozen=True, slots=True)
-class OutboxPublisher:
-    """Writes events into the outbox, in a transaction that is open."""
-
-    connection: Connection
-
-    async def publish(self, topic: Topic, event: Event) -> None:
-        """Publish the event when the transaction commits."""
-        await outbox.append(self.connection, topic, [event])
-
-    async def publish_tombstone(self, topic: Topic, tenant: str, key: str) -> None:
-        """Publish a tombstone, which deletes the key of a compacted topic."""
-        await outbox.append_tombstone(self.connection, topic, tenant, key)
+    from shared.postgres import Database
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from deploy.local.components.s3 import account_name
-from services.engine.app.buckets import make_buckets
+from services.engine.commands.buckets import make_buckets
 from services.engine.settings import Settings
 from shared.settings import S3Settings
 from tests.support.stack import Components, ObjectStore

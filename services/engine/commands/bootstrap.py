@@ -15,12 +15,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from services.engine.app.buckets import make_buckets
+from services.engine.commands.buckets import make_buckets
 from services.engine.domain.resources import Type
 from services.engine.domain.state import DatasetGroup, EventTracker
 from services.engine.personalize import dataset_groups, event_trackers
 from services.engine.personalize.context import OperationContext
-from services.engine.personalize.dispatcher import OutboxPublisher
+from services.engine.personalize.outbox_publisher import OutboxPublisher
 from services.engine.store.keys import Keys
 from services.engine.store.resources import Resources
 from shared.auth import SCOPES, new_access_key, new_api_key
