@@ -60,7 +60,7 @@ class Lists:
         lookup = await self._from_redis(tenant, generation, recipe, list_id, user_id)
         if lookup is not None:
             return lookup
-        return await self._from_postgres(tenant, generation, recipe, list_id, user_id)
+        return await self.from_postgres(tenant, generation, recipe, list_id, user_id)
 
     async def _from_redis(
         self, tenant: str, generation: int | None, recipe: str, list_id: str, user_id: str | None
@@ -97,7 +97,7 @@ class Lists:
         filled, location = await self._redis.execute(
             ("EXISTS", filled_key(tenant, generation)), ("GET", location_key(tenant, user_id or ""))
         )
-        return ListLookup([], purchased, REDIS, _location(location)) if filled else None
+        return ListLookup([], purchased, REDIS, location_of(location)) if filled else None
 
     async def _purchases_only(self, tenant: str, user_id: str | None) -> ListLookup:
         if user_id is None:
@@ -106,11 +106,12 @@ class Lists:
             self._purchases_command(tenant, user_id), ("GET", location_key(tenant, user_id))
         )
         purchased = {item_id.decode() for item_id in item_ids}
-        return ListLookup([], purchased, REDIS, _location(location))
+        return ListLookup([], purchased, REDIS, location_of(location))
 
-    async def _from_postgres(
+    async def from_postgres(
         self, tenant: str, generation: int | None, recipe: str, list_id: str, user_id: str | None
     ) -> ListLookup:
+        """Return what `look_up` does, from Postgres alone; an empty lookup if nothing answers in time."""
         row = await self._database.fetchrow(
             *SQL.list_with_purchases(
                 tenant=tenant,
@@ -132,7 +133,8 @@ class Lists:
         )
 
 
-def _location(value: bytes | None) -> Location | None:
+def location_of(value: bytes | None) -> Location | None:
+    """Return the stored location of a user; None if there is none."""
     if value is None:
         return None
     city, province, country = orjson.loads(value)

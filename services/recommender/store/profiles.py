@@ -66,19 +66,28 @@ class Profiles:
         self._redis = redis
         self._database = database
         self._purchase_lookback = purchase_lookback
+        self._lookback_seconds = purchase_lookback.total_seconds()
         self._without_properties = NegativeCache()
 
     async def of(self, tenant: str, subject: str) -> Profile:
         """Return the profile of a user or a session; an empty one if it is unknown or nothing answers."""
-        since = int(time.time() - self._purchase_lookback.total_seconds())
         try:
-            entries, item_ids = await self._redis.execute(
-                ("LRANGE", history_key(tenant, subject), 0, HISTORY_LENGTH - 1),
-                ("ZRANGEBYSCORE", purchases_key(tenant, subject), since, "+inf"),
-            )
-            return Profile(_oldest_first(entries), {item_id.decode() for item_id in item_ids})
+            entries, item_ids = await self._redis.execute(*self.commands(tenant, subject))
+            return Profile(oldest_first(entries), {item_id.decode() for item_id in item_ids})
         except (EndcapError, ValueError) as error:
             log.debug("profiles.redis_unavailable", error=repr(error))
+        return await self.from_postgres(tenant, subject)
+
+    def commands(self, tenant: str, subject: str) -> list[tuple[str | int, ...]]:
+        """Return the commands that read the last events, newest first, and the purchases of a subject."""
+        since = int(time.time() - self._lookback_seconds)
+        return [
+            ("LRANGE", history_key(tenant, subject), 0, HISTORY_LENGTH - 1),
+            ("ZRANGEBYSCORE", purchases_key(tenant, subject), since, "+inf"),
+        ]
+
+    async def from_postgres(self, tenant: str, subject: str) -> Profile:
+        """Return the profile of a subject from Postgres; an empty one if nothing answers."""
         rows = await self._database.fetch(
             *SQL.recent_events(
                 tenant=tenant, subject=subject, since=datetime.now(UTC) - self._purchase_lookback
@@ -109,7 +118,7 @@ class Profiles:
         return decode_properties(encode_properties(fields, row["attributes"] or {}))
 
 
-def _oldest_first(entries: Sequence[bytes]) -> list[tuple[str, str, int]]:
+def oldest_first(entries: Sequence[bytes]) -> list[tuple[str, str, int]]:
     """Parse the stored entries, which are newest first, as one JSON document."""
     parsed: list[list[Any]] = orjson.loads(b"[" + b",".join(reversed(entries)) + b"]")
     return [(item_id, event_type, int(seconds)) for item_id, event_type, seconds, _ in parsed]
