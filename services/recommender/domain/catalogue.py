@@ -73,6 +73,8 @@ class Catalogue:
         self._stored_bytes = 0
         self.version = 0
         """Increases with every change of the properties of an item."""
+        self.changed_items: set[str] | None = None
+        """Items that changed since an index last took them; None while nothing takes them."""
 
     def __len__(self) -> int:
         """Return the number of known items, unavailable ones included."""
@@ -99,6 +101,7 @@ class Catalogue:
         if before is not None and microseconds < _RECORD_HEAD.unpack_from(before)[0]:
             return
         self._removed.pop(item_id, None)
+        self._mark_changed(item_id)
         prefix = _json_prefix(item_id, name, price) if available else None
         encoded = self._codec.encode(properties or {})
         if encoded != (self._encoded_properties(before) if before else b""):
@@ -110,6 +113,7 @@ class Catalogue:
     def remove(self, item_id: str) -> None:
         """Remove an item, and remember that it is withdrawn: lists may still name it."""
         before = self._records.pop(item_id, None)
+        self._mark_changed(item_id)
         if before is not None:
             self._release(item_id, before)
             self._removals += 1
@@ -145,6 +149,11 @@ class Catalogue:
         """Remove the items for which `exists` is false, after a read of the whole catalogue."""
         for item_id in [item_id for item_id in self._records if not exists(item_id)]:
             self.remove(item_id)
+
+    @property
+    def item_ids(self) -> list[str]:
+        """Return the ids of all known items, unavailable ones included."""
+        return list(self._records)
 
     def is_withdrawn(self, item_id: str) -> bool:
         """Return whether the item must not be shown."""
@@ -183,6 +192,26 @@ class Catalogue:
         return list(
             islice((prefix + suffix for item, prefix in scanned if prefix and item not in excluded), limit)
         )
+
+    def encode_row(self, item_id: str, score: float | None, suffix: bytes) -> bytes | None:
+        """Return an item as a JSON object that ends with `suffix`; None for a withdrawn item."""
+        prefix = self._prefixes.get(item_id, b"")
+        if prefix is None:
+            return None
+        return b"%b%b%b" % (
+            prefix or _json_prefix(item_id, None, None),
+            b"null" if score is None else b"%r" % score,
+            suffix,
+        )
+
+    def any_items(self, excluded: set[str], limit: int) -> list[str]:
+        """Return up to `limit` visible items; only the first items of a large catalogue are looked at."""
+        scanned = islice(self._prefixes.items(), MAX_SCANNED_ITEMS)
+        return list(islice((item for item, prefix in scanned if prefix and item not in excluded), limit))
+
+    def _mark_changed(self, item_id: str) -> None:
+        if self.changed_items is not None:
+            self.changed_items.add(item_id)
 
     def _compact(self) -> None:
         """Return memory to the system after many removals, which neither a dict nor the allocator does.

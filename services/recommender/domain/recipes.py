@@ -6,6 +6,7 @@ USER = "user-personalization"
 SIMILAR = "similar-items"
 AFFINITY = "item-affinity"
 POPULARITY = "popularity"
+TOGETHER = "bought-together"
 
 BY_USER = (USER, AFFINITY, POPULARITY)
 """Recipes that recommend for a user."""
@@ -14,6 +15,11 @@ BY_ITEM = (SIMILAR, POPULARITY)
 
 GLOBAL_LIST_ID = "all"
 """The id of the popularity list over all users."""
+
+
+def category_list_id(category: str) -> str:
+    """Return the id of the popularity list of a category."""
+    return f"category:{category}"
 
 
 def location_list_ids(city: str | None, province: str | None, country: str | None) -> list[str]:

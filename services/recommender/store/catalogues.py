@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from services.recommender.domain.catalogue import Catalogue
+from services.recommender.domain.catalogue_index import CatalogueIndex
 from services.recommender.domain.properties import flat_properties
 from services.recommender.metrics import ITEM_BYTES, ITEMS, LONG_FACT_BYTES
 from services.recommender.store import SQL
@@ -34,6 +35,7 @@ class Catalogues:
         self._database = database
         self._spill = spill
         self._by_tenant: dict[str, Catalogue] = {}
+        self._indexes: dict[str, CatalogueIndex] = {}
         self._topic: StateTable[ItemChanged] | None = None
         self._task: asyncio.Task[None] | None = None
 
@@ -43,6 +45,13 @@ class Catalogues:
         if catalogue is None:
             catalogue = self._by_tenant[tenant] = Catalogue(self._spill)
         return catalogue
+
+    def index_of(self, tenant: str) -> CatalogueIndex:
+        """Return the items of a tenant by age; it is built when it is first read."""
+        index = self._indexes.get(tenant)
+        if index is None:
+            index = self._indexes[tenant] = CatalogueIndex(self.of(tenant))
+        return index
 
     def follow(self, topic: StateTable[ItemChanged]) -> None:
         """Read the view until `topic` has been read."""
