@@ -74,6 +74,11 @@ class Recommender:
         LIVE.labels(candidates.source.decode()).inc()
         return items, candidates.source
 
+    async def score(self, target: Target, context: RequestContext, limit: int) -> list[Recommendation] | None:
+        """Return the items that a target's model scores best; None while it is not loaded."""
+        candidates = await self._model_candidates(target)
+        return None if candidates is None else await candidates.best(context, None, limit)
+
     async def rank(
         self,
         target: Target,

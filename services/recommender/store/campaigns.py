@@ -38,6 +38,9 @@ MAX_RETRY_SECONDS = 30.0
 FIRST_MODEL_WAIT_SECONDS = 3.0
 """Time after a campaign's announcement during which requests wait for its first model."""
 
+MAX_NEWEST = 10_000
+"""Remembered answers of `newest`, so that names of unknown tenants take no memory. Arbitrary."""
+
 log = structlog.get_logger()
 
 
@@ -66,6 +69,8 @@ class Campaigns:
         # events are on different partitions.
         self._by_account: dict[tuple[str, str], set[str]] = {}
         self._first_loads: dict[tuple[str, str], _FirstLoad] = {}
+        # By (tenant, list recipe); emptied whenever a campaign or a model changes.
+        self._newest: dict[tuple[str, str], DeployedCampaign | None] = {}
         self._changed = asyncio.Event()
         self._view = ViewFallback(database, SQL.campaigns, self._deployed, self._add_row)
         self._loader: asyncio.Task[None] | None = None
@@ -94,6 +99,7 @@ class Campaigns:
         """Apply a record of campaigns-v1; the previous model serves until the new one is loaded."""
         tenant, _, name = key.partition(":")
         before = self._deployed.get((tenant, name))
+        self._newest.clear()
         if campaign is None:
             self._view.deleted((tenant, name))
             if before is not None:
@@ -127,16 +133,36 @@ class Campaigns:
             if owner == tenant and deployed.campaign.status == "ACTIVE"
         }
 
+    def newest(self, tenant: str, list_recipe: str) -> DeployedCampaign | None:
+        """Return the active campaign, changed last, whose model may answer instead of a recipe's lists.
+
+        Return None if the tenant has none whose model is loaded. Campaigns that only rank are left out.
+        """
+        key = tenant, list_recipe
+        if key not in self._newest:
+            if len(self._newest) >= MAX_NEWEST:
+                self._newest.clear()
+            self._newest[key] = max(
+                (
+                    deployed
+                    for (owner, _), deployed in self._deployed.items()
+                    if owner == tenant and _may_replace(deployed, list_recipe)
+                ),
+                key=lambda each: each.campaign.occurred_at,
+                default=None,
+            )
+        return self._newest[key]
+
     async def find(self, tenant: str | None, account: str | None, name: str) -> DeployedCampaign | None:
         """Return the campaign of that name, of a tenant, or if `tenant` is None of any tenant of an account.
 
         An unknown campaign is looked up in the engine's view, at most twice a second. A program requests
         recommendations as soon as a campaign is ACTIVE, so its first load is awaited for a short time.
         """
-        deployed = self._known(tenant, account, name)
+        deployed = self.known(tenant, account, name)
         if deployed is None:
             await self._view.read()
-            deployed = self._known(tenant, account, name)
+            deployed = self.known(tenant, account, name)
         if deployed is None or deployed.model is not None:
             return deployed
         first_load = self._first_loads.get((deployed.campaign.tenant, name))
@@ -144,7 +170,7 @@ class Campaigns:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(first_load.deadline - time.monotonic()):
                     await first_load.tried.wait()
-        return self._known(tenant, account, name)
+        return self.known(tenant, account, name)
 
     def _finish_first_load(self, key: tuple[str, str]) -> None:
         """Let requests continue: the model is loaded, or they are answered from lists."""
@@ -159,7 +185,8 @@ class Campaigns:
         if not tenants:
             self._by_account.pop(key, None)
 
-    def _known(self, tenant: str | None, account: str | None, name: str) -> DeployedCampaign | None:
+    def known(self, tenant: str | None, account: str | None, name: str) -> DeployedCampaign | None:
+        """Return what `find` does, without waiting."""
         tenants = {tenant} if tenant is not None else self._by_account.get((account or "", name), set())
         deployed = [self._deployed[owner, name] for owner in tenants if (owner, name) in self._deployed]
         return max(deployed, key=lambda each: each.campaign.occurred_at, default=None)
@@ -213,6 +240,7 @@ class Campaigns:
         log.info("campaigns.model_loaded", campaign=campaign.arn, sha256=campaign.model_sha256)
         latest = self._deployed.get(key)
         if latest is not None:
+            self._newest.clear()
             self._deployed[key] = DeployedCampaign(
                 latest.campaign, model, self._filterable_items(key[0], model)
             )
@@ -232,6 +260,13 @@ class Campaigns:
         removed = await asyncio.to_thread(self._copies.remove_unused, in_use)
         if removed:
             log.info("campaigns.copies_removed", sha256=removed)
+
+
+def _may_replace(deployed: DeployedCampaign, list_recipe: str) -> bool:
+    traits = deployed.traits
+    if deployed.model is None or deployed.campaign.status != "ACTIVE" or traits.ranks_only:
+        return False
+    return traits.list_recipe == list_recipe
 
 
 def _first_model_changed(before: DeployedCampaign, campaign: CampaignChanged) -> bool:

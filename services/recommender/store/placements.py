@@ -60,6 +60,11 @@ class Placements:
             if (key := f"{tenant}:{name}") not in keys:
                 self.apply(key, None)
 
+    def of(self, tenant: str) -> list[DefinedPlacement]:
+        """Return all placements of a tenant in memory, by name, defaults included."""
+        placements = (self.known(tenant, name) for name in self.names(tenant))
+        return [placement for placement in placements if placement is not None]
+
     def names(self, tenant: str) -> list[str]:
         """Return the names of a tenant's placements, defaults included."""
         return sorted(DEFAULT_PLACEMENTS.keys() | self._names.get(tenant, set()))

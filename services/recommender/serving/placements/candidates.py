@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from services.recommender.serving.placements.request import PlacementRequest, Visitor
+    from services.recommender.store.list_batches import ListKey
     from shared.events.placements import Placement, StrategyUse
 
 
@@ -33,6 +34,8 @@ class Candidate:
     strategy: str
     score: float | None = None
     signals: list[Signal] = field(default_factory=list)
+    algorithm: str | None = None
+    """The recipe that chose the item, as other answers name it; None if there is none."""
 
 
 class Dropped(NamedTuple):
@@ -50,7 +53,7 @@ class Proposal:
 
     candidates: Sequence[Candidate] = ()
     source: bytes = b""
-    """`redis`, `postgres`, `popular` or `model`; empty if there is nothing."""
+    """`redis`, `postgres`, `popular`, `model`, `history`, `catalogue` or `fixed`; empty: nothing."""
     generation: int | None = None
     model_sha256: str | None = None
 
@@ -59,6 +62,12 @@ class Strategy(Protocol):
     """Proposes items; it neither filters nor excludes, except items that cannot be sold."""
 
     name: ClassVar[str]
+    repeats: ClassVar[frozenset[str]]
+    """The exclusions of a placement that do not apply to its items: `purchased`, `viewed`."""
+
+    def list_keys(self, use: StrategyUse, request: PlacementRequest) -> Sequence[ListKey]:
+        """Return the lists that it reads whatever the visitor's history says: they are read with it."""
+        ...
 
     async def propose(
         self, use: StrategyUse, request: PlacementRequest, visitor: Visitor, count: int

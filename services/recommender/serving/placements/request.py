@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from services.recommender.store.list_batches import ListKey, StoredList
     from services.recommender.store.lists import Location
     from services.recommender.store.profiles import Profile
 
@@ -53,3 +54,5 @@ class Visitor:
     location: Location | None = None
     impressions: dict[str, int] = field(default_factory=dict)
     """The number of times that each item was shown without a click; only read if a rule needs it."""
+    lists: dict[ListKey, StoredList] = field(default_factory=dict)
+    """The lists that strategies read whatever the history says: they come with the profile."""
