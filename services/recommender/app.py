@@ -6,6 +6,9 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from services.recommender.api.personalize_runtime import PersonalizeRuntime
+from services.recommender.api.placement_answers import PlacementAnswers
+from services.recommender.api.placement_fast_path import PlacementFastPath
+from services.recommender.api.placements import PlacementRoutes
 from services.recommender.api.rest import RestRoutes
 from services.recommender.api.rest_answers import RestAnswers
 from services.recommender.api.rest_fast_path import RestFastPath
@@ -15,6 +18,9 @@ from services.recommender.domain.erased_users import ErasedUsers
 from services.recommender.handlers import Handlers
 from services.recommender.serving.exploration import Explorer
 from services.recommender.serving.filtering import ItemFilters
+from services.recommender.serving.placements.engine import PlacementEngine
+from services.recommender.serving.placements.strategies import Popular, StrategyParts, strategies
+from services.recommender.serving.placements.visitor import Visitors
 from services.recommender.serving.precomputed import PrecomputedRecommendations
 from services.recommender.serving.recommender import Recommender
 from services.recommender.serving.targets import TargetResolver
@@ -26,6 +32,7 @@ from services.recommender.store.filters import Filters
 from services.recommender.store.guarded_database import GuardedDatabase
 from services.recommender.store.histories import Histories, Retention
 from services.recommender.store.impression_counts import ImpressionCounts
+from services.recommender.store.list_batches import ListBatches
 from services.recommender.store.lists import Lists
 from services.recommender.store.memory_budget import MemoryBudget
 from services.recommender.store.placements import Placements
@@ -34,6 +41,7 @@ from services.recommender.store.profiles import Profiles
 from services.recommender.store.refill import Refill
 from services.recommender.store.spill_file import SpillFile
 from services.recommender.store.users import UserStates
+from services.recommender.store.visitor_states import VisitorStates
 from shared import s3
 from shared.auth import Authenticator
 from shared.events import (
@@ -114,6 +122,12 @@ def build(settings: Settings) -> FastPathApplication:
     )
     precomputed = PrecomputedRecommendations(lists, popularity, catalogues, active, activations)
     answers = RestAnswers(precomputed, recommender, targets, catalogues, active)
+    batches = ListBatches(redis, lists, active, activations)
+    parts = StrategyParts(batches, popularity, catalogues, campaigns, recommender)
+    popular = Popular(parts)
+    visitors = Visitors(VisitorStates(redis, profiles, lists, batches), erased_users)
+    engine = PlacementEngine(placements, strategies(parts, popular), popular, visitors, catalogues)
+    placement_answers = PlacementAnswers(engine, catalogues)
     status = Status(active, catalogues, campaigns, lambda: redis.up)
     runtime = PersonalizeRuntime(targets, recommender, item_filters, catalogues, explorer, authenticator)
     app = application(
@@ -125,12 +139,14 @@ def build(settings: Settings) -> FastPathApplication:
         ],
         routers=[
             RestRoutes(answers, status, authenticator).router(),
+            PlacementRoutes(placement_answers, placements, authenticator).router(),
             runtime.routes.router(),
         ],
         description="Recommendations for users, items and places; the runtime API of Amazon Personalize.",
         http=settings.http,
     )  # fmt: skip
-    front = RestFastPath(AwsFastPath(app, runtime.routes), answers, authenticator)
+    rest_front = RestFastPath(AwsFastPath(app, runtime.routes), answers, authenticator)
+    front = PlacementFastPath(rest_front, placement_answers, authenticator)
     return FastPathApplication(tracing.TracedRequests(front), app, settings.http)
 
 

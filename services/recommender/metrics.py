@@ -30,3 +30,9 @@ DROPPED_HISTORIES = counter(
     "endcap_recommender_histories_dropped_total",
     "Users and sessions whose history was dropped because their tenant exceeded its memory budget.",
 )
+PLACEMENTS = counter(
+    "endcap_recommender_placement_answers_total",
+    "Answers of placements, by placement (the first hundred names, then `other`) and strategy of the first "
+    "item (`none` without items).",
+    ["placement", "strategy"],
+)

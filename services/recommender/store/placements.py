@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -42,6 +43,7 @@ class Placements:
         self._names: defaultdict[str, set[str]] = defaultdict(set)
         self._view = ViewFallback(database, SQL.placements, self._by_name, self._add_row)
         self._is_complete = False
+        self._reading: asyncio.Task[None] | None = None
 
     def apply(self, key: str, announced: PlacementChanged | None) -> None:
         """Apply a record of placements-v1; None is a tombstone."""
@@ -76,14 +78,22 @@ class Placements:
     async def find(self, tenant: str, name: str) -> DefinedPlacement | None:
         """Return a placement, else the default of that name; None if there is neither.
 
-        An unknown placement is looked up in the engine's view, at most twice a second; so is a default until
-        placements-v1 was read, because the tenant may have redefined it.
+        An unknown placement is looked up in the engine's view, at most twice a second. So is a default until
+        placements-v1 was read, because the tenant may have redefined it. Only the first of these reads is
+        awaited, since Kafka may be unavailable for long.
         """
         known = self._by_name.get((tenant, name))
-        if known is None and (name not in _DEFAULTS or not self._is_complete):
+        if known is not None or (self._is_complete and name in _DEFAULTS):
+            return known or _DEFAULTS[name]
+        if name not in _DEFAULTS:
             await self._view.read()
-            known = self._by_name.get((tenant, name))
-        return known or _DEFAULTS.get(name)
+        else:
+            is_first = self._reading is None
+            if self._reading is None or self._reading.done():
+                self._reading = asyncio.create_task(self._view.read())
+            if is_first:
+                await self._reading
+        return self._by_name.get((tenant, name)) or _DEFAULTS.get(name)
 
     def _add(self, tenant: str, placement: DefinedPlacement) -> None:
         before = self._by_name.get((tenant, placement.name))

@@ -1,0 +1,146 @@
+"""The answers of placements: request one or several, and encode them."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from services.recommender.api.rest_answers import Reply
+from services.recommender.metrics import PLACEMENTS
+from services.recommender.serving.placements.request import PlacementRequest
+
+if TYPE_CHECKING:
+    from prometheus_client import Counter
+
+    from services.recommender.api.placement_bodies import PageRequest
+    from services.recommender.domain.catalogue import Catalogue
+    from services.recommender.serving.placements.candidates import Candidate, PlacementAnswer
+    from services.recommender.serving.placements.engine import PlacementEngine
+    from services.recommender.store.catalogues import Catalogues
+
+CONCURRENT_USERS = 32
+"""Users of one call who are answered at the same time. Arbitrary."""
+MAX_LABELLED_PLACEMENTS = 100
+"""Names of placements that the metric counts separately; later ones are `other`. Arbitrary."""
+
+_BODY = b'{%b"placement":%b,"revision":%b,"recommendations":[%b],"count":%d,"source":"%b","generation":%b%b}'
+
+
+class PlacementAnswers:
+    """Bodies of answers: the rows that REST answers have, each with the strategy that proposed it."""
+
+    def __init__(self, engine: PlacementEngine, catalogues: Catalogues) -> None:
+        self._engine = engine
+        self._catalogues = catalogues
+        self._labels: set[str] = set()
+        self._counters: dict[tuple[str, str], Counter] = {}
+
+    async def reply(self, request: PlacementRequest) -> Reply:
+        """Return the answer of a placement; raise ApiError (404) for an unknown one."""
+        answer = await self._engine.answer(request)
+        return Reply(self.encode(answer), answer.source, answer.generation)
+
+    async def page(self, tenant: str, body: PageRequest) -> bytes:
+        """Return a page as JSON; raise ApiError (404) for an unknown placement."""
+        request = _page_request(tenant, body)
+        if not body.users:
+            answers = await self._engine.page(request, body.placements)
+            return b'{"placements":[%b]}' % b",".join([self.encode(answer) for answer in answers])
+        turns = asyncio.Semaphore(CONCURRENT_USERS)
+
+        async def for_user(user_id: str) -> bytes:
+            async with turns:
+                answer = await self._engine.answer(replace(request, user_id=user_id))
+                return self.encode(answer, b'"user_id":%b,' % orjson.dumps(user_id))
+
+        parts = await asyncio.gather(*map(for_user, body.users))
+        return b'{"users":[%b]}' % b",".join(parts)
+
+    def encode(self, answer: PlacementAnswer, member: bytes = b"") -> bytes:
+        """Return the JSON object of an answer, which begins with `member`."""
+        request = answer.request
+        rows = _rows(answer.items, self._catalogues.of(request.tenant))
+        self._count(request.placement, answer.items)
+        return _BODY % (
+            member,
+            orjson.dumps(request.placement),
+            _number(answer.revision),
+            b",".join(rows),
+            len(rows),
+            answer.source,
+            _number(answer.generation),
+            _explanation(answer) if request.explain else b"",
+        )
+
+    def _count(self, placement: str, items: list[Candidate]) -> None:
+        strategy = items[0].strategy if items else "none"
+        counter = self._counters.get((placement, strategy))
+        if counter is None:
+            label = placement
+            if label not in self._labels and len(self._labels) >= MAX_LABELLED_PLACEMENTS:
+                PLACEMENTS.labels("other", strategy).inc()
+                return
+            self._labels.add(label)
+            counter = self._counters[placement, strategy] = PLACEMENTS.labels(label, strategy)
+        counter.inc()
+
+
+def _page_request(tenant: str, body: PageRequest) -> PlacementRequest:
+    return PlacementRequest(
+        tenant,
+        body.placement or "",
+        body.user_id,
+        body.session_id,
+        body.item_id,
+        tuple(body.cart),
+        body.category or None,
+        body.city or None,
+        body.province or None,
+        body.country or None,
+        body.limit,
+        body.explain,
+    )
+
+
+def _rows(items: list[Candidate], catalogue: Catalogue) -> list[bytes]:
+    encode, rows = catalogue.encode_row, []
+    for item in items:
+        row = encode(item.item_id, item.score, _suffix(item.algorithm, item.strategy))
+        if row is not None:
+            rows.append(row)
+    return rows
+
+
+@lru_cache(maxsize=1024)
+def _suffix(algorithm: str | None, strategy: str) -> bytes:
+    """Return the end of a row's JSON object."""
+    return b',"algorithm":%b,"strategy":%b}' % (orjson.dumps(algorithm), orjson.dumps(strategy))
+
+
+def _number(value: int | None) -> bytes:
+    return b"null" if value is None else b"%d" % value
+
+
+def _explanation(answer: PlacementAnswer) -> bytes:
+    """Return the members that say how the answer came about."""
+    explanation: dict[str, Any] = {
+        "items": [
+            {"product_id": item.item_id, "signals": [_signal(signal) for signal in item.signals]}
+            for item in answer.items
+        ],
+        "dropped": [
+            {"product_id": each.item_id, "strategy": each.strategy, "step": each.step, "detail": each.detail}
+            for each in answer.dropped
+        ],
+        "history_events": answer.history_events,
+        "newest_event_seconds": answer.newest_event_seconds,
+    }
+    return b',"explanation":' + orjson.dumps(explanation)
+
+
+def _signal(signal: Any) -> dict[str, Any]:
+    return {name: value for name, value in signal._asdict().items() if value is not None}

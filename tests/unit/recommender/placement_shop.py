@@ -1,0 +1,194 @@
+"""A shop in memory for tests of placements: real catalogue, strategies and engine over fake stores."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, cast
+
+import numpy as np
+
+from services.recommender.domain.catalogue import Catalogue, ItemScores
+from services.recommender.domain.catalogue_index import CatalogueIndex
+from services.recommender.domain.deployed_campaign import DeployedCampaign
+from services.recommender.domain.erased_users import ErasedUsers
+from services.recommender.domain.filterable_items import FilterableItems
+from services.recommender.serving.placements.engine import PlacementEngine
+from services.recommender.serving.placements.request import PlacementRequest, Visitor
+from services.recommender.serving.placements.strategies import Popular, StrategyParts, strategies
+from services.recommender.serving.placements.visitor import Visitors
+from services.recommender.serving.recommender import Recommender
+from services.recommender.store.list_batches import ListKey, StoredList
+from services.recommender.store.placements import Placements
+from services.recommender.store.visitor_states import VisitorState
+from shared.events import CampaignChanged
+from shared.models import (
+    Attributes,
+    Histories,
+    Ids,
+    Model,
+    Neighbours,
+    Scoring,
+    ScoringComponent,
+    SeenItems,
+)
+
+TENANT = "shop"
+GENERATION = 7
+ITEMS = tuple(f"i{n}" for n in range(20))
+NOW = int(time.time())
+TRAINED_AT = NOW - 86_400
+
+
+class Explorer:
+    """An explorer that explores nothing."""
+
+    async def bonus(self, _: object) -> None:
+        return None
+
+
+class NoView:
+    """A database without placements."""
+
+    async def fetch(self, *_: object) -> list[Any]:
+        return []
+
+
+@dataclass
+class Shop:
+    """Twenty items; tests fill the lists, the visitor and the campaigns."""
+
+    lists: dict[ListKey, ItemScores] = field(default_factory=dict)
+    popular: dict[str, ItemScores] = field(default_factory=dict)
+    state: VisitorState = field(default_factory=VisitorState)
+    deployed: dict[str, DeployedCampaign] = field(default_factory=dict)
+    catalogue: Catalogue = field(default_factory=Catalogue)
+
+    def __post_init__(self) -> None:
+        for number, item_id in enumerate(ITEMS):
+            properties = {"category": "tea" if number % 2 else "coffee", "created_at": float(number + 1)}
+            self.put(item_id, properties=properties)
+        self.placements = Placements(cast("Any", NoView()))
+        self.index = CatalogueIndex(self.catalogue)
+        store, explorer = cast("Any", self), cast("Any", Explorer())
+        recommender = Recommender(store, store, store, store, store, store, explorer, ErasedUsers())
+        self.parts = StrategyParts(store, store, store, store, recommender)
+        self.popular_items = Popular(self.parts)
+        self.strategies = strategies(self.parts, self.popular_items)
+        self.engine = PlacementEngine(
+            self.placements,
+            self.strategies,
+            self.popular_items,
+            Visitors(cast("Any", States(self)), ErasedUsers()),
+            cast("Any", self),
+        )
+
+    def put(
+        self, item_id: str, *, available: bool = True, properties: Mapping[str, Any] | None = None
+    ) -> None:
+        """Describe an item; its properties stay unless there are new ones."""
+        known = self.catalogue.properties(item_id) if properties is None else properties
+        self.catalogue.put(
+            item_id, item_id.upper(), 1.0, available=available, as_of=datetime.now(UTC), properties=known
+        )
+
+    def withdraw(self, item_id: str) -> None:
+        self.put(item_id, available=False)
+
+    def views(self, *item_ids: str, event_type: str = "view", since: int = NOW - 100) -> None:
+        """Let the visitor view items, one a second."""
+        events = [(item_id, event_type, since + number) for number, item_id in enumerate(item_ids)]
+        self.state.profile.history.extend(events)
+
+    def deploy(self, recipe: str, kind: Any, best: Sequence[str] = ITEMS) -> DeployedCampaign:
+        """Deploy a campaign whose model relates every item to `best`, in that order."""
+        model = a_model(kind, best)
+        campaign = CampaignChanged(
+            event_id="e",
+            tenant=TENANT,
+            occurred_at=datetime.now(UTC),
+            name="c",
+            arn="arn:aws:personalize:eu-west-1:000000000000:campaign/c",
+            status="ACTIVE",
+            recipe="aws-test-recipe",
+            solution_version_arn="v",
+            model_uri="s3://bucket/model",
+            model_sha256="0" * 64,
+            traits=cast("Any", {"list_recipe": recipe}),
+        )
+        items = FilterableItems(model.items.strings, model.items.numbers, Attributes(), self.catalogue)
+        self.deployed[recipe] = DeployedCampaign(campaign, model, items)
+        return self.deployed[recipe]
+
+    async def ids(self, placement: Any, **fields: Any) -> list[str]:
+        answer = await self.engine.answer(PlacementRequest(TENANT, "test", **fields), placement)
+        return [item.item_id for item in answer.items]
+
+    async def visitor(self, request: PlacementRequest, lists: dict[ListKey, StoredList]) -> Visitor:
+        return Visitor(self.state.profile, request.user_id, self.state.location, lists=lists)
+
+    # The stores that the recommender and the strategies read.
+
+    def of(self, _tenant: str) -> Catalogue:
+        return self.catalogue
+
+    def index_of(self, _tenant: str) -> CatalogueIndex:
+        return self.index
+
+    async def read(self, _tenant: str, keys: Iterable[ListKey]) -> dict[ListKey, StoredList]:
+        return {
+            key: StoredList(self.lists.get(key, []), b"redis", GENERATION)
+            for key in keys
+            if any(recipe == key[0] for recipe, _ in self.lists)
+        }
+
+    async def get(self, _tenant: str, list_id: str) -> tuple[ItemScores, int]:
+        return self.popular.get(list_id, []), GENERATION
+
+    def newest(self, _tenant: str, list_recipe: str) -> DeployedCampaign | None:
+        return self.deployed.get(list_recipe)
+
+    def known(self, _tenant: str, _account: None, name: str) -> DeployedCampaign | None:
+        return next((each for each in self.deployed.values() if each.campaign.name == name), None)
+
+
+@dataclass
+class States:
+    """Visitor states that return the shop's one."""
+
+    shop: Shop
+
+    async def read(
+        self, tenant: str, _user: str | None, _session: str | None, keys: Iterable[ListKey]
+    ) -> VisitorState:
+        state = self.shop.state
+        return VisitorState(state.profile, state.location, await self.shop.read(tenant, keys))
+
+
+def a_model(kind: Any, best: Sequence[str]) -> Model:
+    """Return a model that relates every item to the items of `best`, the first of them most."""
+    count, width = len(ITEMS), len(best)
+    neighbours = Neighbours(
+        np.arange(count + 1, dtype=np.int64) * width,
+        np.tile(np.array([ITEMS.index(item_id) for item_id in best], np.int32), count),
+        np.tile(np.linspace(1, 0.1, width, dtype=np.float32), count),
+    )
+    no_rows, nothing = np.zeros(1, np.int64), np.zeros(0, np.int32)
+    return Model(
+        recipe="test",
+        scoring=Scoring(kind=kind, scored=True),
+        items=Ids.of(ITEMS),
+        users=Ids.of([]),
+        popularity=np.arange(count, dtype=np.float32),
+        histories=Histories(no_rows, nothing, nothing.astype(np.int16), nothing.astype(np.int64)),
+        older=SeenItems(no_rows, nothing),
+        components=(ScoringComponent("test", neighbours, 1.0, 0.9, "event"),),
+        newest_event_time=TRAINED_AT,
+    )
+
+
+def ranked(*numbers: int) -> ItemScores:
+    """Return items with falling scores."""
+    return [(f"i{number}", round(1 - place / 50, 2)) for place, number in enumerate(numbers)]

@@ -1,0 +1,196 @@
+"""The engine: chains, exclusions, limits, filling up, and items that must never be shown."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from services.recommender.api.placement_answers import PlacementAnswers
+from services.recommender.domain.recipes import SIMILAR, USER
+from services.recommender.serving.placements.request import PlacementRequest
+from services.recommender.store.visitor_states import VisitorState
+from shared.errors import ApiError
+from shared.events.placements import Exclusions, Placement, StrategyUse
+from tests.unit.recommender.placement_shop import ITEMS, NOW, TENANT, Shop, ranked
+
+DAY = 86_400
+
+
+def a_placement(*names: str, **fields: Any) -> Placement:
+    uses: list[Any] = [
+        {"strategy": name, "campaign": "c", "recipe": USER, "item_ids": ITEMS[:4]} for name in names
+    ]
+    return Placement(strategies=tuple(uses), **fields)
+
+
+def fixed(*item_ids: str, limit: int | None = None) -> StrategyUse:
+    return StrategyUse(strategy="fixed", item_ids=item_ids, limit=limit)
+
+
+async def test_later_strategies_add_what_the_earlier_ones_did_not_name() -> None:
+    shop = Shop()
+    placement = Placement(
+        strategies=(fixed("i1", "i2", "i3", limit=2), fixed("i2", "i3", "i4")), limit=4, fill_up=False
+    )
+
+    assert await shop.ids(placement) == ["i1", "i2", "i3", "i4"]
+    assert await shop.ids(placement, limit=3) == ["i1", "i2", "i3"]
+
+
+async def test_a_limit_counts_items_that_are_added_not_those_left_out() -> None:
+    shop = Shop()
+    shop.state.profile.purchased = {"i1", "i2"}
+    placement = Placement(strategies=(fixed("i1", "i2", "i3", "i4", limit=1), fixed("i9")), fill_up=False)
+
+    assert await shop.ids(placement) == ["i3", "i9"]
+
+
+@pytest.mark.parametrize(
+    ("exclude", "expected"),
+    [
+        (Exclusions(), ["i5"]),
+        (Exclusions(purchased=False), ["i2", "i5"]),
+        (Exclusions(in_cart=False), ["i3", "i5"]),
+        (Exclusions(viewed=True, in_cart=False), ["i3"]),
+    ],
+)
+async def test_exclusions_are_those_of_the_placement(exclude: Exclusions, expected: list[str]) -> None:
+    shop = Shop()
+    shop.state.profile.purchased = {"i2"}
+    shop.views("i5")
+    placement = Placement(strategies=(fixed("i1", "i2", "i3", "i4", "i5"),), exclude=exclude, fill_up=False)
+
+    items = await shop.ids(placement, item_id="i1", cart=("i3",), shown=frozenset({"i4"}))
+
+    assert items == expected
+
+
+async def test_what_was_left_out_is_known_with_the_reason() -> None:
+    shop = Shop()
+    shop.state.profile.purchased = {"i2"}
+    request = PlacementRequest(TENANT, "test", item_id="i1")
+
+    answer = await shop.engine.answer(
+        request, Placement(strategies=(fixed("i1", "i2", "i3"),), fill_up=False)
+    )
+
+    assert [(each.item_id, each.step) for each in answer.dropped] == [
+        ("i1", "requested"),
+        ("i2", "purchased"),
+    ]
+
+
+async def test_strategies_that_repeat_keep_what_others_leave_out() -> None:
+    shop = Shop()
+    shop.views("i1", event_type="purchase", since=NOW - 31 * DAY)
+    shop.views("i2")
+    shop.state.profile.purchased = {"i1"}
+    exclude = Exclusions(viewed=True)
+    again = a_placement("buy-again", exclude=exclude, fill_up=False)
+    viewed = a_placement("recently-viewed", exclude=exclude, fill_up=False)
+
+    assert await shop.ids(again) == ["i1"]
+    assert await shop.ids(viewed) == ["i2"]
+
+
+async def test_short_answers_go_on_with_category_region_everywhere_and_any_item() -> None:
+    shop = Shop()
+    shop.popular = {"category:tea": ranked(1), "city:Graz": ranked(2), "all": ranked(3, 2)}
+    placement = Placement(strategies=(fixed("i0"),), limit=6)
+
+    answer = await shop.engine.answer(
+        PlacementRequest(TENANT, "test", category="tea", city="Graz"), placement
+    )
+
+    assert [item.item_id for item in answer.items] == ["i0", "i1", "i2", "i3", "i4", "i5"]
+    assert [item.strategy for item in answer.items] == ["fixed"] + ["popular"] * 5
+    assert answer.source == b"fixed"
+
+
+async def test_only_the_category_of_the_request_is_shown() -> None:
+    shop = Shop()
+    shop.popular = {"all": ranked(*range(10))}
+    placement = Placement(strategies=(fixed("i2", "i3"),), only_category=True, limit=3)
+
+    assert await shop.ids(placement, category="TEA") == ["i3", "i1", "i5"]
+    assert await shop.ids(placement, item_id="i5") == ["i3", "i1", "i7"]
+    assert (await shop.ids(placement))[0] == "i2"
+
+
+async def test_an_unknown_placement_names_the_known_ones() -> None:
+    with pytest.raises(ApiError, match=r"nowhere.*cart, category, email, home") as raised:
+        await Shop().engine.answer(PlacementRequest(TENANT, "nowhere"))
+
+    assert raised.value.status == 404
+
+
+async def test_no_item_is_on_a_page_twice() -> None:
+    shop = Shop()
+    shop.popular = {"all": ranked(*range(20))}
+    shop.lists = {(SIMILAR, "i1"): ranked(2, 3), (USER, "u1"): ranked(3, 4)}
+
+    page = await shop.engine.page(
+        PlacementRequest(TENANT, "", "u1", item_id="i1", limit=3), ["product", "home", "cart"]
+    )
+
+    shown = [item.item_id for answer in page for item in answer.items]
+    assert len(shown) == len(set(shown)) == 9
+    assert "i1" not in shown
+
+
+NAMES = ("for-you", "because-you-viewed", "similar", "bought-together", "buy-again", "recently-viewed")
+NAMES += ("trending", "new-arrivals", "popular", "campaign", "recipe", "fixed")
+ITEM = st.sampled_from(ITEMS)
+CASES = st.fixed_dictionaries(
+    {
+        "names": st.lists(st.sampled_from(NAMES), min_size=1, max_size=4),
+        "hidden": st.sets(ITEM, min_size=1),
+        "deleted": st.sets(ITEM),
+        "viewed": st.lists(ITEM, max_size=6),
+        "cart": st.lists(ITEM, max_size=3),
+        "item_id": st.none() | ITEM,
+        "category": st.sampled_from([None, "tea", "coffee", "none"]),
+        "is_live": st.booleans(),
+        "limit": st.integers(1, 25),
+    }
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(CASES)
+async def test_a_hidden_item_is_never_shown(case: dict[str, Any]) -> None:
+    shop = Shop()
+    every = ranked(*range(20))
+    shop.lists = {(USER, "u1"): every, **{(SIMILAR, each): every for each in ITEMS}}
+    shop.popular = {"all": every, "category:tea": every}
+    shop.state = VisitorState()
+    shop.views(*case["viewed"])
+    if case["is_live"]:
+        shop.deploy(USER, "user")
+        shop.deploy(SIMILAR, "item")
+    shop.index.newest(None, 1, 0.0)
+    for each in case["hidden"]:
+        shop.withdraw(each)
+    for each in case["deleted"]:
+        shop.catalogue.remove(each)
+    request = PlacementRequest(
+        TENANT,
+        "test",
+        "u1",
+        item_id=case["item_id"],
+        cart=tuple(case["cart"]),
+        category=case["category"],
+        limit=case["limit"],
+        explain=True,
+    )
+
+    answer = await shop.engine.answer(request, a_placement(*case["names"]))
+    body = PlacementAnswers(shop.engine, shop).encode(answer)  # type: ignore[arg-type]
+
+    gone = case["hidden"] | case["deleted"]
+    assert not gone & {item.item_id for item in answer.items}
+    assert not [each for each in gone if b'{"product_id":"%b","product_name"' % each.encode() in body]
+    assert len(answer.items) == len({item.item_id for item in answer.items}) <= case["limit"]
