@@ -252,6 +252,7 @@ def test_the_rest_of_the_answers_has_the_shape_that_botocore_expects(
     for operation in shapes.LISTS:
         checked(operation)
     checked("DeleteCampaign", **campaign)
+    until_deleted(engine.personalize.describe_campaign, **campaign)
 
 
 def test_everything_is_taken_down_in_the_guides_order(engine: Engine, shop: dict[str, Any]) -> None:
