@@ -124,3 +124,8 @@ def resource_arn(region: str, account: str, path: str) -> Arn:
     """Return the ARN of the resource at a path such as `solution/shop`."""
     kind, _, name = path.partition("/")
     return Arn(kind, name, region, account)
+
+
+def resource_path(arn: Arn) -> str:
+    """Return the path of the resource with an ARN, such as `solution/shop`."""
+    return f"{arn.kind}/{arn.path}"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from services.engine.domain.state import MetricAttribution
 from services.engine.jobs.metric_attributions import KIND, parse_metrics
 from services.engine.store import attributions
 from shared import jobs
@@ -47,7 +48,8 @@ class AttributionScheduler:
                 log.exception("engine.counting_failed", attribution=attribution.arn)
         return queued
 
-    async def _enqueue(self, attribution: Resource) -> int:
+    async def _enqueue(self, row: Resource) -> int:
+        attribution = MetricAttribution.of(row)
         types = sorted({metric.canonical for metric in parse_metrics(attribution)})
         queued = 0
         async with self.database.transaction() as connection:

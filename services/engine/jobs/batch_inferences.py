@@ -8,17 +8,23 @@ from typing import TYPE_CHECKING
 from services.engine import metrics
 from services.engine.computations.batch_scoring import InferenceSpec
 from services.engine.computations.table import BATCH_INFERENCE
+from services.engine.domain.deployment_config import BatchInferenceJobConfig
+from services.engine.domain.state import BatchInferenceJob, SolutionVersion
 from services.engine.jobs import group_datasets
 from services.engine.jobs.resource_job import ResourceJob
 from services.engine.training.recipes import RECIPES
 
 if TYPE_CHECKING:
-    from services.engine.domain.resources import Resource
     from shared.jobs import Job
 
 
-class BatchInference(ResourceJob):
+class BatchInference(ResourceJob[BatchInferenceJob]):
     """The job of a batch inference job."""
+
+    @property
+    def resource_type(self) -> type[BatchInferenceJob]:
+        """Return the type of the job's resource."""
+        return BatchInferenceJob
 
     async def run(self, job: Job) -> None:
         """Score the input of a batch inference job, with the interactions imported since the training."""
@@ -26,22 +32,22 @@ class BatchInference(ResourceJob):
         if resource is None:
             return
         version = await self._solution_version(resource)
-        document = resource.document
         source, output, tenant_store = await self._batch_locations(resource)
-        config = document.get("batchInferenceJobConfig", {})
+        model = version.facts
+        config = resource.document.batch_inference_job_config or BatchInferenceJobConfig()
         spec = InferenceSpec(
-            version.facts["folder"],
-            version.facts["model_sha256"],
+            model.folder,
+            model.trained_sha256,
             source.bucket,
             source.key,
             output.bucket,
             output.key,
-            document["numResults"],
-            resource.facts.get("filter"),
+            resource.document.num_results,
+            resource.facts.filter,
             await self._later_objects(version),
-            config.get("rankingInfluence", {}),
-            ranks=RECIPES[version.facts["recipe"]].ranks,
-            exploration=config.get("itemExplorationConfig", {}),
+            {str(name): influence for name, influence in (config.ranking_influence or {}).items()},
+            ranks=RECIPES[model.recipe].ranks,
+            exploration=config.item_exploration_config or {},
             seed=resource.id,
             spark_master=self.settings.spark_master if self.settings.compute == "spark" else None,
         )
@@ -49,9 +55,9 @@ class BatchInference(ResourceJob):
         await self._complete(resource, asdict(counts))
         metrics.INFERRED_LINES.inc(counts.lines)
 
-    async def _later_objects(self, version: Resource) -> list[str]:
+    async def _later_objects(self, version: SolutionVersion) -> list[str]:
         """Return the keys of the objects with interactions imported since the version was trained."""
-        trained = version.facts.get("imported")
+        trained = version.facts.imported
         if trained is None:
             return []
         objects = await group_datasets.imported_objects(self.database, version)

@@ -23,7 +23,8 @@ from services.engine.computations import dataset_import, model_deletion, row_del
 from services.engine.computations.row_deletion import USERS_FILE
 from services.engine.computations.table import MODEL_DELETION, ROW_DELETION
 from services.engine.domain import locations
-from services.engine.domain.resources import Resource, Status, Type
+from services.engine.domain.resources import Status
+from services.engine.domain.state import DataDeletionJob, Dataset
 from services.engine.jobs.resource_job import Failure, ResourceJob
 from services.engine.jobs.workspaces import workspace as make_workspace
 from services.engine.personalize import trained_models
@@ -47,8 +48,13 @@ _WAIT_SECONDS = 60.0
 """Time that one attempt waits for other services; the job is then retried for an hour."""
 
 
-class DataDeletion(ResourceJob):
+class DataDeletion(ResourceJob[DataDeletionJob]):
     """The job of a data deletion job."""
+
+    @property
+    def resource_type(self) -> type[DataDeletionJob]:
+        """Return the type of the job's resource."""
+        return DataDeletionJob
 
     async def run(self, job: Job) -> None:
         """Delete users, also from imports and trainings that end while the job runs.
@@ -62,16 +68,16 @@ class DataDeletion(ResourceJob):
             await self._request_erasure(job, resource)
         # The trainer confirms when no run is left that has read the users: its imports have ended then.
         await self._wait_for_services(job, resource)
-        if not resource.facts.get("rows_erased"):
+        if not resource.facts.rows_erased:
             await self._delete_rows(job, resource)
         await self._delete_from_models(job, resource)
         await self._finish(resource)
         metrics.DELETED_USERS.inc(job.progress["users"])
 
-    async def _request_erasure(self, job: Job, resource: Resource) -> None:
+    async def _request_erasure(self, job: Job, resource: DataDeletionJob) -> None:
         """Exclude the users from now on, request their erasure, and count their received rows, once."""
         invalid = dataset_import.INVALID_LOCATION
-        source = locations.parse(resource.document["dataSource"]["dataLocation"], invalid)
+        source = locations.parse(resource.document.data_source.data_location or "", invalid)
         tenant_store = await self._authorize(resource, reads=[(source, invalid)])
         with make_workspace(self.settings.work_folder, job) as workspace:
             spec = row_deletion.Spec((source.bucket, source.key), [], "")
@@ -88,7 +94,7 @@ class DataDeletion(ResourceJob):
                     await deleted_users.delete(connection, resource.owner, requested)
         await job.report(users=result.users)
 
-    async def _delete_rows(self, job: Job, resource: Resource) -> None:
+    async def _delete_rows(self, job: Job, resource: DataDeletionJob) -> None:
         """Rewrite the imported parts that have rows of the users, until no unread part is left."""
         results: dict[str, PartResult] = {}
         is_complete = False
@@ -104,13 +110,13 @@ class DataDeletion(ResourceJob):
                 async with self.database.transaction() as connection:
                     is_complete = await self._replace_parts(connection, job, resource, results)
 
-    async def _write_users(self, resource: Resource, workspace: Path) -> None:
+    async def _write_users(self, resource: DataDeletionJob, workspace: Path) -> None:
         """Write the ids of the job's users to the workspace, for computations."""
         users = await erasures.users_of(self.database, resource.id)
         pq.write_table(pa.table({"USER_ID": pa.array(users, pa.string())}), workspace / USERS_FILE)
 
     async def _replace_parts(
-        self, connection: Connection, job: Job, resource: Resource, results: dict[str, PartResult]
+        self, connection: Connection, job: Job, resource: DataDeletionJob, results: dict[str, PartResult]
     ) -> bool:
         """Replace the parts that had rows of the users; return False if there is a part without a result."""
         store = resources.in_account_of(connection, resource)
@@ -120,7 +126,7 @@ class DataDeletion(ResourceJob):
         parts = await _parts(connection, resource)
         if any(part.key not in results for part in _flat(parts)):
             return False
-        unfinished = await resources.lock_unfinished(connection, resource.id)
+        unfinished = await resources.load_unfinished(connection, DataDeletionJob, resource.id)
         if unfinished is None:
             return True
         deleted = int(job.progress["received"])
@@ -135,10 +141,11 @@ class DataDeletion(ResourceJob):
                     unused ^= {result.new_key, part.key}
         await self._discard(store, resource, job, unused)
         # In the transaction that replaces the parts: a later attempt must not discard them as unused.
-        await store.update(unfinished, facts={"rows_erased": True, "deleted": deleted})
+        facts = unfinished.facts.merged({"rows_erased": True, "deleted": deleted})
+        await store.save(unfinished, facts=facts)
         return True
 
-    async def _discard(self, store: Resources, resource: Resource, job: Job, unused: set[str]) -> None:
+    async def _discard(self, store: Resources, resource: DataDeletionJob, job: Job, unused: set[str]) -> None:
         """Discard unused parts, and those that earlier attempts have written."""
         earlier = {
             locations.deletion_prefix(resource.owner, resource.id, attempt)
@@ -147,7 +154,7 @@ class DataDeletion(ResourceJob):
         for prefix in unused | earlier:
             await store.discard(prefix, min(_GRACE_HOURS, self.settings.garbage_hours))
 
-    async def _delete_from_models(self, job: Job, resource: Resource) -> None:
+    async def _delete_from_models(self, job: Job, resource: DataDeletionJob) -> None:
         """Rewrite the models that know the users, including those of trainings that are running."""
         trainings = job.progress.get("trainings")
         if trainings is None:
@@ -168,7 +175,7 @@ class DataDeletion(ResourceJob):
 
     async def _replace_model(
         self,
-        resource: Resource,
+        resource: DataDeletionJob,
         model: trained_models.TrainedModel,
         replacement: trained_models.ReplacementModel,
     ) -> None:
@@ -179,12 +186,12 @@ class DataDeletion(ResourceJob):
                 connection, resource, model, replacement, bucket, _GRACE_HOURS
             )
             await outbox.append(connection, CAMPAIGNS, events)
-            unfinished = await resources.lock_unfinished(connection, resource.id)
+            unfinished = await resources.load_unfinished(connection, DataDeletionJob, resource.id)
             if unfinished is not None:
-                count = unfinished.facts.get("models", 0) + 1
-                await resources.in_account_of(connection, unfinished).set_facts(unfinished, models=count)
+                facts = unfinished.facts.merged({"models": (unfinished.facts.models or 0) + 1})
+                await resources.in_account_of(connection, unfinished).set_facts(unfinished, facts)
 
-    async def _wait_for_services(self, job: Job, resource: Resource) -> None:
+    async def _wait_for_services(self, job: Job, resource: DataDeletionJob) -> None:
         """Wait until every service has confirmed the erasure of every user; Transient after a minute."""
         services = self.settings.erasure_services
         await job.report(step="wait for the services", share=0.9)
@@ -195,25 +202,25 @@ class DataDeletion(ResourceJob):
 
         await _wait_until_none(unconfirmed, "confirmations")
 
-    async def _finish(self, resource: Resource) -> None:
+    async def _finish(self, resource: DataDeletionJob) -> None:
         """Set the job to ACTIVE, with its receipt."""
         async with self.database.transaction() as connection:
-            unfinished = await resources.lock_unfinished(connection, resource.id)
+            unfinished = await resources.load_unfinished(connection, DataDeletionJob, resource.id)
             await erasures.finish(connection, resource.id)
             if unfinished is None:
                 return
             receipt = await erasures.receipt(connection, resource.id)
-            await resources.in_account_of(connection, unfinished).update(
+            await resources.in_account_of(connection, unfinished).save(
                 unfinished,
                 status=Status.ACTIVE,
-                document={"numDeleted": unfinished.facts["deleted"]},
-                facts={"receipt": receipt},
+                document=unfinished.document.merged({"num_deleted": unfinished.facts.deleted}),
+                facts=unfinished.facts.merged({"receipt": receipt}),
             )
 
-    async def _clean_up(self, failure: Failure) -> None:
+    async def _clean_up(self, failure: Failure[DataDeletionJob]) -> None:
         """Discard the parts that the job has written, unless they are part of the datasets already."""
         resource = failure.resource
-        if not resource.facts.get("rows_erased"):
+        if not resource.facts.rows_erased:
             prefix = locations.deletion_prefix(resource.owner, resource.id)
             await failure.store.discard(prefix, self.settings.garbage_hours)
 
@@ -227,15 +234,17 @@ async def _wait_until_none(list_pending: Callable[[], Awaitable[Sequence[Any]]],
         await asyncio.sleep(_POLL_SECONDS)
 
 
-async def _datasets(connection: Connection | Database, resource: Resource) -> list[Resource]:
+async def _datasets(connection: Connection | Database, resource: DataDeletionJob) -> list[Dataset]:
     """Return the datasets of the group that have users, in the order in which they are locked."""
     store = resources.in_account_of(connection, resource)
-    children = await store.children(resource.parent or "", Type.DATASET)
-    with_users = [dataset for dataset in children if dataset.document["datasetType"] != "ITEMS"]
+    children = await store.list_children(Dataset, resource.parent or "")
+    with_users = [dataset for dataset in children if dataset.document.dataset_type != "ITEMS"]
     return sorted(with_users, key=lambda dataset: dataset.id)
 
 
-async def _parts(connection: Connection | Database, resource: Resource) -> dict[int, list[datasets.Part]]:
+async def _parts(
+    connection: Connection | Database, resource: DataDeletionJob
+) -> dict[int, list[datasets.Part]]:
     """Return the parts of each dataset that has users, by the id of the dataset."""
     return {
         dataset.id: await datasets.parts(connection, dataset.id)

@@ -9,6 +9,7 @@ from services.engine import metrics
 from services.engine.computations import dataset_export
 from services.engine.computations.table import DATASET_EXPORT
 from services.engine.domain import locations, schemas
+from services.engine.domain.state import DatasetExportJob
 from services.engine.jobs import received_rows
 from services.engine.jobs.resource_job import ResourceJob
 from services.engine.jobs.workspaces import workspace as make_workspace
@@ -18,8 +19,13 @@ if TYPE_CHECKING:
     from shared.jobs import Job
 
 
-class DatasetExport(ResourceJob):
+class DatasetExport(ResourceJob[DatasetExportJob]):
     """The job of a dataset export job."""
+
+    @property
+    def resource_type(self) -> type[DatasetExportJob]:
+        """Return the type of the job's resource."""
+        return DatasetExportJob
 
     async def run(self, job: Job) -> None:
         """Write the rows of a dataset as CSV."""
@@ -28,11 +34,11 @@ class DatasetExport(ResourceJob):
             return
         dataset, schema = await self._dataset_and_schema(resource)
         document = resource.document
-        kind, schema_json = dataset.document["datasetType"], schema.document["schema"]
+        kind, schema_json = dataset.document.dataset_type, schema.document.avro
         invalid = locations.INVALID_OUTPUT_PATH
-        output = locations.parse(document["jobOutput"]["s3DataDestination"]["path"], invalid)
+        output = locations.parse(document.job_output.s3_data_destination.path, invalid)
         tenant_store = await self._authorize(resource, writes=[(output, invalid)])
-        mode = document["ingestionMode"]
+        mode = document.ingestion_mode
         with make_workspace(self.settings.work_folder, job) as workspace:
             path = workspace / "received.parquet"
             has_received = mode in {"PUT", "ALL"} and await received_rows.write_dataset_file(

@@ -8,7 +8,8 @@ from services.engine import metrics
 from services.engine.computations import dataset_import
 from services.engine.computations.table import DATASET_IMPORT
 from services.engine.domain import locations
-from services.engine.domain.resources import Resource, Status, Type
+from services.engine.domain.resources import Status, Type
+from services.engine.domain.state import Dataset, DatasetImportJob
 from services.engine.jobs import metric_attributions
 from services.engine.jobs.resource_job import Failure, ResourceJob
 from services.engine.store import datasets, resources
@@ -21,8 +22,13 @@ if TYPE_CHECKING:
     from shared.postgres import Connection
 
 
-class DatasetImport(ResourceJob):
+class DatasetImport(ResourceJob[DatasetImportJob]):
     """The job of a dataset import job; one at a time for each dataset."""
+
+    @property
+    def resource_type(self) -> type[DatasetImportJob]:
+        """Return the type of the job's resource."""
+        return DatasetImportJob
 
     locks_parent: ClassVar[bool] = True
 
@@ -36,19 +42,20 @@ class DatasetImport(ResourceJob):
             return
         document = resource.document
         dataset, schema = await self._dataset_and_schema(resource)
-        if document["importMode"] == "INCREMENTAL" and not await datasets.parts(self.database, dataset.id):
+        if document.import_mode == "INCREMENTAL" and not await datasets.parts(self.database, dataset.id):
             raise Permanent("The dataset holds no rows of a FULL import; make one before an INCREMENTAL one.")
-        source = locations.parse(document["dataSource"]["dataLocation"], dataset_import.INVALID_LOCATION)
+        location = document.data_source.data_location or ""
+        source = locations.parse(location, dataset_import.INVALID_LOCATION)
         tenant_store = await self._authorize(resource, reads=[(source, dataset_import.INVALID_LOCATION)])
-        kind = dataset.document["datasetType"]
+        kind = dataset.document.dataset_type
         # Each attempt has a folder of its own, so that objects of a killed attempt are never used.
         folder = f"{locations.dataset_prefix(resource.owner, kind, resource.id)}{job.attempt}/"
         spec = dataset_import.Spec(
             source.bucket,
             source.key,
-            schema.document["schema"],
+            schema.document.avro,
             kind,
-            document["importMode"],
+            document.import_mode,
             folder,
             self.settings.strict,
             self.settings.max_import_bytes,
@@ -61,43 +68,43 @@ class DatasetImport(ResourceJob):
         metrics.NULL_CELLS.labels(kind).inc(sum(imported.null_cells.values()))
 
     async def _finish(
-        self, connection: Connection, resource: Resource, imported: Imported, folder: str
+        self, connection: Connection, resource: DatasetImportJob, imported: Imported, folder: str
     ) -> None:
         """Add the parts to the dataset, set the job to ACTIVE, and queue the next import of the dataset."""
         store = resources.in_account_of(connection, resource)
         # The dataset first: every transaction that starts or ends an import locks it first.
-        dataset = await store.get(resource.parent or "", lock=True)
-        unfinished = await resources.lock_unfinished(connection, resource.id)
+        dataset = await store.load(Dataset, resource.parent or "", lock=True)
+        unfinished = await resources.load_unfinished(connection, DatasetImportJob, resource.id)
         if dataset is None or unfinished is None:
             await store.discard(folder, 0.0)
             return
         parts = [datasets.Part(part.key, part.rows, part.bytes) for part in imported.parts]
-        replacing = resource.document["importMode"] == "FULL"
+        replacing = resource.document.import_mode == "FULL"
         dropped = await datasets.add_parts(connection, dataset.id, resource.id, parts, replacing=replacing)
         for unused in locations.unused_prefixes(resource.owner, dropped) - {folder}:
             await store.discard(unused, self.settings.garbage_hours)
         import_prefix, _, attempt = folder.rstrip("/").rpartition("/")
         for earlier in range(1, int(attempt)):
             await store.discard(f"{import_prefix}/{earlier}/", self.settings.garbage_hours)
-        facts = {"folders": [folder], "rows": sum(part.rows for part in parts)}
-        facts |= {"warnings": imported.warnings, "null_cells": imported.null_cells}
-        await store.update(unfinished, status=Status.ACTIVE, facts=facts)
-        if unfinished.document.get("publishAttributionMetricsToS3") and dataset.parent:
-            keys = [part.key for part in parts] if dataset.document["datasetType"] == "INTERACTIONS" else []
+        results = {"folders": [folder], "rows": sum(part.rows for part in parts)}
+        results |= {"warnings": imported.warnings, "null_cells": imported.null_cells}
+        await store.save(unfinished, status=Status.ACTIVE, facts=unfinished.facts.merged(results))
+        if unfinished.document.publish_attribution_metrics_to_s3 and dataset.parent:
+            keys = [part.key for part in parts] if dataset.document.dataset_type == "INTERACTIONS" else []
             await metric_attributions.enqueue_import(connection, unfinished, dataset.parent, keys)
         await _queue_next(connection, unfinished)
 
-    async def _clean_up(self, failure: Failure) -> None:
+    async def _clean_up(self, failure: Failure[DatasetImportJob]) -> None:
         """Discard the objects of all attempts, and queue the next import of the dataset."""
         resource = failure.resource
-        dataset = await failure.store.get(resource.parent or "")
+        dataset = await failure.store.load(Dataset, resource.parent or "")
         if dataset is not None:
-            prefix = locations.dataset_prefix(resource.owner, dataset.document["datasetType"], resource.id)
+            prefix = locations.dataset_prefix(resource.owner, dataset.document.dataset_type, resource.id)
             await failure.store.discard(prefix, self.settings.garbage_hours)
         await _queue_next(failure.connection, resource)
 
 
-async def _queue_next(connection: Connection, ended: Resource) -> None:
+async def _queue_next(connection: Connection, ended: DatasetImportJob) -> None:
     """Queue the oldest pending import of the same dataset."""
     store = resources.in_account_of(connection, ended)
     siblings = await store.children(ended.parent or "", Type.DATASET_IMPORT_JOB)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from services.engine.domain.resources import Type
 from services.engine.jobs import metric_attributions
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from shared.jobs import Handler, Job
     from shared.postgres import Database
 
-_JOBS: Mapping[str, type[ResourceJob]] = {
+_JOBS: Mapping[str, type[ResourceJob[Any]]] = {
     Type.DATASET_IMPORT_JOB.value: DatasetImport,
     Type.SOLUTION_VERSION.value: Training,
     Type.RECOMMENDER_TRAINING.value: RecommenderTraining,

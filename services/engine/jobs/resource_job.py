@@ -9,9 +9,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from abc import ABC, abstractmethod
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic
 
 import structlog
 
@@ -19,9 +19,20 @@ from services.engine import metrics
 from services.engine.computations import launcher
 from services.engine.computations.computation import Computation, ResultT, SpecT
 from services.engine.domain import locations
-from services.engine.domain.resources import Resource, Status
+from services.engine.domain.resources import Status, resource_path
+from services.engine.domain.state import (
+    BatchInferenceJob,
+    BatchSegmentJob,
+    Dataset,
+    JobState,
+    ResourceState,
+    Schema,
+    SolutionVersion,
+    Unreadable,
+)
 from services.engine.jobs.workspaces import workspace as make_workspace
 from services.engine.store import buckets, resources
+from services.engine.store.rows import State
 from shared.errors import Permanent
 from shared.postgres import UNAVAILABLE
 
@@ -42,24 +53,32 @@ log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
+class Failure(Generic[State]):
     """A job that has failed: its resource, with the transaction that sets its status, and the reason."""
 
     connection: Connection
     store: Resources
-    resource: Resource
+    resource: State
     sentence: str
 
 
 @dataclass(frozen=True, slots=True)
-class ResourceJob(ABC):
-    """A kind of job. Only its computations, in child processes, access the object store."""
+class ResourceJob(ABC, Generic[State]):
+    """A kind of job, for one type of resource.
+
+    Only its computations, in child processes, access the object store.
+    """
 
     locks_parent: ClassVar[bool] = False
     """True to lock the parent before the job's resource, in the order of the operations that lock both."""
 
     database: Database
     settings: Settings
+
+    @property
+    @abstractmethod
+    def resource_type(self) -> type[State]:
+        """Return the type of the job's resource."""
 
     @abstractmethod
     async def run(self, job: Job) -> None:
@@ -77,26 +96,34 @@ class ResourceJob(ABC):
             unfinished = await resources.lock_unfinished(connection, int(job.key))
             if unfinished is None:
                 return
-            await store.update(unfinished, status=Status.FAILED, failure_reason=sentence)
-            await self._clean_up(Failure(connection, store, unfinished, sentence))
+            await store.set_status(unfinished, Status.FAILED, sentence)
+            try:
+                failed = self.resource_type.of(unfinished)
+            except Unreadable as error:
+                log.error("engine.unreadable_resource", resource=unfinished.arn, reason=str(error))  # noqa: TRY400
+            else:
+                await self._clean_up(Failure(connection, store, failed, sentence))
         metrics.FAILED_JOBS.labels(job.kind).inc()
 
-    async def _clean_up(self, failure: Failure) -> None:  # noqa: ARG002 - a hook that few kinds of job need
+    async def _clean_up(self, failure: Failure[State]) -> None:  # noqa: ARG002 - a hook that few kinds of job need
         """Clean up after a failed job, in the transaction that sets its status."""
         return
 
-    async def _start(self, job: Job) -> Resource | None:
-        """Set the job's resource to CREATE IN_PROGRESS and return it; None when it has ended or is gone."""
+    async def _start(self, job: Job) -> State | None:
+        """Set the job's resource to CREATE IN_PROGRESS and return it; None when it has ended or is gone.
+
+        Raises Unreadable, which is Permanent, when its row cannot be parsed.
+        """
         async with self.database.transaction() as connection:
-            resource = await resources.lock_unfinished(connection, int(job.key))
+            resource = await resources.load_unfinished(connection, self.resource_type, int(job.key))
             if resource is None:
                 return None
             store = resources.in_account_of(connection, resource)
-            return await store.update(resource, status=Status.IN_PROGRESS)
+            return await store.save(resource, status=Status.IN_PROGRESS)
 
     async def _authorize(
         self,
-        resource: Resource,
+        resource: JobState,
         *,
         reads: Sequence[tuple[Location, str]] = (),
         writes: Sequence[tuple[Location, str]] = (),
@@ -161,39 +188,42 @@ class ResourceJob(ABC):
             with contextlib.suppress(*UNAVAILABLE):
                 should_run = await resources.should_run(self.database, resource_id)
 
-    async def _complete(self, resource: Resource, facts: dict[str, Any]) -> None:
-        """Set the job's resource to ACTIVE, unless it was deleted meanwhile."""
+    async def _complete(self, resource: State, facts: Mapping[str, Any]) -> None:
+        """Set the job's resource to ACTIVE with additional facts, unless it was deleted meanwhile."""
         async with self.database.transaction() as connection:
-            unfinished = await resources.lock_unfinished(connection, resource.id)
+            unfinished = await resources.load_unfinished(connection, self.resource_type, resource.id)
             if unfinished is not None:
                 store = resources.in_account_of(connection, unfinished)
-                await store.update(unfinished, status=Status.ACTIVE, facts=facts)
+                await store.save(unfinished, status=Status.ACTIVE, facts=unfinished.facts.merged(facts))
 
-    async def _dataset_and_schema(self, resource: Resource) -> tuple[Resource, Resource]:
+    async def _dataset_and_schema(self, resource: ResourceState) -> tuple[Dataset, Schema]:
         """Return the dataset that an import or export belongs to, and its schema; Permanent when deleted."""
         store = resources.in_account_of(self.database, resource)
-        dataset = await store.get(resource.parent or "")
+        dataset = await store.load(Dataset, resource.parent or "")
         if dataset is None:
             raise Permanent("The dataset of this job was deleted.")
-        schema = await store.get(dataset.document["schemaArn"].split(":", 5)[5])
+        schema = await store.load(Schema, resource_path(dataset.document.schema_arn))
         if schema is None:
             raise Permanent("The schema of this job's dataset was deleted.")
         return dataset, schema
 
-    async def _batch_locations(self, resource: Resource) -> tuple[Location, Location, TenantStore]:
+    async def _batch_locations(
+        self, resource: BatchInferenceJob | BatchSegmentJob
+    ) -> tuple[Location, Location, TenantStore]:
         """Return the input and the output of a batch job, and what its tenant may access."""
         invalid_input, invalid_output = locations.INVALID_INPUT_PATH, locations.INVALID_OUTPUT_PATH
         document = resource.document
-        source = locations.parse(document["jobInput"]["s3DataSource"]["path"], invalid_input)
-        output = locations.parse(document["jobOutput"]["s3DataDestination"]["path"], invalid_output)
+        source = locations.parse(document.job_input.s3_data_source.path, invalid_input)
+        output = locations.parse(document.job_output.s3_data_destination.path, invalid_output)
         tenant_store = await self._authorize(
             resource, reads=[(source, invalid_input)], writes=[(output, invalid_output)]
         )
         return source, output, tenant_store
 
-    async def _solution_version(self, resource: Resource) -> Resource:
+    async def _solution_version(self, resource: ResourceState) -> SolutionVersion:
         """Return the solution version of a batch job; Permanent when it was deleted."""
-        version = await resources.in_account_of(self.database, resource).get(resource.parent or "")
+        store = resources.in_account_of(self.database, resource)
+        version = await store.load(SolutionVersion, resource.parent or "")
         if version is None or version.status != Status.ACTIVE:
             raise Permanent("The solution version of this job was deleted.")
         return version

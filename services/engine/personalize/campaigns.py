@@ -11,7 +11,7 @@ from pydantic import Field
 
 from services.engine.domain import state
 from services.engine.domain.deployment_config import CampaignConfig
-from services.engine.domain.resources import Resource, Status, Type
+from services.engine.domain.resources import Status, Type
 from services.engine.personalize import recipes
 from services.engine.personalize.context import NewState, OperationContext, require_model
 from services.engine.personalize.members import (
@@ -244,12 +244,11 @@ def campaign_changed(campaign: state.Campaign) -> CampaignChanged:
     )
 
 
-async def deploy_to_followers(resources: Resources, row: Resource) -> list[CampaignChanged]:
+async def deploy_to_followers(resources: Resources, version: state.SolutionVersion) -> list[CampaignChanged]:
     """Deploy a new version in the campaigns that follow its solution; return the events of the changes."""
-    version = state.SolutionVersion.of(row)
     assert version.parent is not None
     events = []
-    for campaign in await resources.list_children(state.Campaign, version.parent):
+    for campaign in await resources.list_readable_children(state.Campaign, version.parent):
         config = campaign.document.campaign_config
         if config and config.sync_with_latest_solution_version:
             document = campaign.document.model_copy(update={"solution_version_arn": version.arn})
@@ -262,8 +261,8 @@ async def redeploy(resources: Resources, version: state.SolutionVersion) -> list
     """Deploy the new model of a version in the campaigns that serve it; return the events of the changes."""
     assert version.parent is not None
     events = []
-    for path in [campaign.path for campaign in await resources.list_children(state.Campaign, version.parent)]:
-        campaign = await resources.load(state.Campaign, path, lock=True)
+    for follower in await resources.list_readable_children(state.Campaign, version.parent):
+        campaign = await resources.load(state.Campaign, follower.path, lock=True)
         if campaign is not None and campaign.facts.solution_version_arn == version.arn:
             updated = await resources.save(campaign, facts=_with_model(campaign, version))
             events.append(campaign_changed(updated))

@@ -10,7 +10,7 @@ import secrets
 
 from services.engine.domain import state
 from services.engine.domain.locations import model_prefix
-from services.engine.domain.resources import Resource, Status
+from services.engine.domain.resources import Status
 from services.engine.personalize import campaigns
 from services.engine.personalize.context import NewState, OperationContext
 from services.engine.store.resources import Resources
@@ -50,12 +50,11 @@ async def enqueue(context: OperationContext, version: state.SolutionVersion) -> 
     return renewal
 
 
-async def deploy(resources: Resources, row: Resource, hours: float) -> list[CampaignChanged]:
+async def deploy(resources: Resources, renewal: state.ModelRenewal, hours: float) -> list[CampaignChanged]:
     """Replace the model of a version by that of a renewal; return the events of the campaigns that serve it.
 
     The folder of the replaced model is deleted after `hours`.
     """
-    renewal = state.ModelRenewal.of(row)
     version = await resources.load_parent(state.SolutionVersion, renewal)
     if version is None or version.status != Status.ACTIVE:
         await resources.discard(renewal.facts.folder, hours)

@@ -6,7 +6,7 @@ from services.engine.domain import state
 from services.engine.domain.resources import Status
 from services.engine.personalize.context import NewState, OperationContext
 from services.engine.personalize.members import ResourceName, Tagged
-from services.engine.store.resources import State
+from services.engine.store.rows import State
 
 
 class NewJob(Tagged):

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from services.engine.domain import state
 from services.engine.domain.deployment_config import RecommenderConfig
 from services.engine.domain.locations import model_prefix
-from services.engine.domain.resources import Resource, Status
+from services.engine.domain.resources import Status
 from services.engine.domain.solution_config import SolutionConfig
 from services.engine.personalize.context import NewState, OperationContext
 from services.engine.store.resources import Resources
@@ -43,20 +43,20 @@ async def enqueue(
     return training
 
 
-async def mark_in_progress(resources: Resources, row: Resource) -> None:
+async def mark_in_progress(resources: Resources, training: state.RecommenderTraining) -> None:
     """Set a new recommender to CREATE IN_PROGRESS when its first training begins."""
-    training = state.RecommenderTraining.of(row)
     recommender = await resources.load_parent(state.Recommender, training)
     if recommender is not None and recommender.status == Status.PENDING:
         await resources.save(recommender, status=Status.IN_PROGRESS)
 
 
-async def deploy(resources: Resources, row: Resource, hours: float) -> list[CampaignChanged]:
+async def deploy(
+    resources: Resources, training: state.RecommenderTraining, hours: float
+) -> list[CampaignChanged]:
     """Deploy the model of a training in its recommender; return the events of the changes.
 
     Earlier trainings are deleted, and their folders after `hours`.
     """
-    training = state.RecommenderTraining.of(row)
     recommender = await resources.load_parent(state.Recommender, training)
     if recommender is None:
         return []
@@ -112,9 +112,8 @@ async def redeploy(resources: Resources, training: state.RecommenderTraining) ->
     return [recommender_changed(updated)]
 
 
-async def mark_failed(resources: Resources, row: Resource, reason: str) -> None:
+async def mark_failed(resources: Resources, training: state.RecommenderTraining, reason: str) -> None:
     """Set a new recommender to CREATE FAILED with its first training; any other one keeps its model."""
-    training = state.RecommenderTraining.of(row)
     recommender = await resources.load_parent(state.Recommender, training)
     if recommender is None:
         return

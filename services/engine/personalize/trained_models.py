@@ -40,7 +40,7 @@ class ReplacementModel(NamedTuple):
     users: int
 
 
-async def list_models(database: Database, resource: Resource) -> list[TrainedModel]:
+async def list_models(database: Database, resource: state.ResourceState) -> list[TrainedModel]:
     """Return the models of the dataset group that a resource is below."""
     return [
         TrainedModel(training.path, training.facts.folder, training.facts.model_sha256)
@@ -49,7 +49,7 @@ async def list_models(database: Database, resource: Resource) -> list[TrainedMod
     ]
 
 
-async def list_running_trainings(database: Database, resource: Resource) -> list[int]:
+async def list_running_trainings(database: Database, resource: state.ResourceState) -> list[int]:
     """Return the ids of the running trainings of the same dataset group."""
     account = resources.in_account_of(database, resource)
     trainings = await _list_trainings(database, resource)
@@ -70,7 +70,7 @@ async def still_running(database: Database, trainings: Sequence[int]) -> list[st
 
 async def replace_model(
     connection: Connection,
-    resource: Resource,
+    resource: state.ResourceState,
     old: TrainedModel,
     new: ReplacementModel,
     bucket: str,
@@ -107,7 +107,7 @@ def _training_of(row: Resource) -> Training:
     return kind.of(row)
 
 
-async def _list_trainings(database: Database, resource: Resource) -> list[Training]:
+async def _list_trainings(database: Database, resource: state.ResourceState) -> list[Training]:
     """Return the solution versions and the trainings of recommenders in the dataset group of a resource."""
     account = resources.in_account_of(database, resource)
     group = resource.parent or ""

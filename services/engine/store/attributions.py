@@ -7,11 +7,12 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from services.engine.domain.attribution import BUCKET_SECONDS, Key
-from services.engine.store.resources import from_row
+from services.engine.store.rows import from_row
 from services.engine.store.statements import SQL
 
 if TYPE_CHECKING:
     from services.engine.domain.resources import Resource
+    from services.engine.domain.state import MetricAttribution
     from shared.postgres import Connection, Database
 
 _BATCH_ROWS = 5_000
@@ -21,12 +22,12 @@ visible only after it has ended."""
 
 
 async def list_active(database: Database) -> list[Resource]:
-    """Return all metric attributions."""
+    """Return the rows of all metric attributions: an unreadable one must not delay the counts of others."""
     rows = await database.fetch(*SQL.attributions())
     return [attribution for row in rows if (attribution := from_row(row))]
 
 
-async def lock_last_scan(connection: Connection, attribution: Resource) -> datetime | None:
+async def lock_last_scan(connection: Connection, attribution: MetricAttribution) -> datetime | None:
     """Lock the scan of a metric attribution, and return the time of the last one.
 
     None if another worker has it. The lock lasts until the transaction ends. The row of the resource is not
@@ -39,7 +40,7 @@ async def lock_last_scan(connection: Connection, attribution: Resource) -> datet
 
 
 async def changed_buckets(
-    connection: Connection, attribution: Resource, types: Sequence[str], looked_at: datetime
+    connection: Connection, attribution: MetricAttribution, types: Sequence[str], looked_at: datetime
 ) -> list[tuple[datetime, int]]:
     """Return the beginnings and the numbers of events of closed buckets whose number of events has changed.
 
@@ -60,7 +61,7 @@ async def changed_buckets(
 
 
 async def events(
-    database: Database, attribution: Resource, bucket: datetime, types: Sequence[str]
+    database: Database, attribution: MetricAttribution, bucket: datetime, types: Sequence[str]
 ) -> AsyncIterator[list[Any]]:
     """Yield the events of a bucket in batches of 5,000."""
     text, *arguments = SQL.attributed_events(

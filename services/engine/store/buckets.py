@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING
 from pydantic import SecretStr
 
 from services.engine.domain.locations import Access, Buckets, Grant
-from services.engine.domain.state import JobFacts
 from services.engine.store.statements import SQL
 from shared.auth import decrypt, encrypt
 from shared.errors import Permanent
 
 if TYPE_CHECKING:
-    from services.engine.domain.resources import Resource
+    from services.engine.domain.state import JobState
     from services.engine.settings import Settings
     from shared.postgres import Connection, Database
     from shared.settings import S3Settings
@@ -72,7 +71,7 @@ async def opens_store(connection: Connection | Database, account: str, access_ke
     return pair is not None
 
 
-async def store_of(database: Database, settings: Settings, resource: Resource) -> TenantStore:
+async def store_of(database: Database, settings: Settings, resource: JobState) -> TenantStore:
     """Return the locations and the keys of the job of a resource.
 
     A job that was created with a key pair of the object store uses that pair, any other job the one of its
@@ -80,7 +79,7 @@ async def store_of(database: Database, settings: Settings, resource: Resource) -
     """
     account, tenant = resource.account, resource.owner
     allowed = await grants(database, account, tenant)
-    if store_key := JobFacts.model_validate(resource.facts).store_key:
+    if store_key := resource.facts.store_key:
         row = await database.fetchrow(*SQL.store_pair(account=account, access_key_id=store_key))
         if row is not None:
             access = Access(tenant, shared_of(settings.s3), allowed, any_bucket=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from services.engine.domain.resources import Resource
-from services.engine.store.resources import from_row
+from services.engine.store.rows import from_row
 from services.engine.store.statements import SQL
 
 if TYPE_CHECKING:

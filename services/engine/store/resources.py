@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from services.engine.domain.resources import (
-    DELETE_PENDING_SECONDS,
     DELETE_SECONDS,
     UNFINISHED,
     NewResource,
@@ -16,15 +15,12 @@ from services.engine.domain.resources import (
     resource_arn,
 )
 from services.engine.domain.state import Document, Facts, ResourceState
+from services.engine.store.rows import State, from_row, readable
 from services.engine.store.statements import SQL
 from shared.aws import Arn
 
 if TYPE_CHECKING:
     from shared.postgres import Connection, Database
-
-State = TypeVar("State", bound=ResourceState)
-
-_COLUMNS = tuple(Resource.__dataclass_fields__)
 
 
 class Resources:
@@ -69,7 +65,7 @@ class Resources:
     async def load(self, state: type[State], path: str, *, lock: bool = False) -> State | None:
         """Return the resource at a path, or None if there is none of this type.
 
-        `lock` holds its row until the transaction ends.
+        `lock` holds its row until the transaction ends. Raise Unreadable if the row cannot be parsed.
         """
         resource = await self.get(path, lock=lock)
         return None if resource is None or resource.type is not state.type else state.of(resource)
@@ -81,19 +77,28 @@ class Resources:
     async def list_page(
         self, state: type[State], parent: str | None, before: int | None, limit: int
     ) -> list[State]:
-        """Return at most `limit` resources of a type that are older than the id `before`, newest first."""
-        rows = await self.connection.fetch(
-            *SQL.resources(
-                account=self.account,
-                type=state.type.value,
-                tenant=self.tenant,
-                parent=parent,
-                before=before,
-                limit=limit,
-                delete_seconds=DELETE_SECONDS,
+        """Return at most `limit` resources of a type that are older than the id `before`, newest first.
+
+        Unreadable rows are left out and logged as errors.
+        """
+        states: list[State] = []
+        while (missing := limit - len(states)) > 0:
+            rows = await self.connection.fetch(
+                *SQL.resources(
+                    account=self.account,
+                    type=state.type.value,
+                    tenant=self.tenant,
+                    parent=parent,
+                    before=before,
+                    limit=missing,
+                    delete_seconds=DELETE_SECONDS,
+                )
             )
-        )
-        return [state.of(resource) for row in rows if (resource := from_row(row))]
+            states += readable(state.of, [resource for row in rows if (resource := from_row(row))])
+            if len(rows) < missing:
+                break
+            before = rows[-1]["id"]
+        return states
 
     async def has_name(self, kind: Type, name: str) -> bool:
         """Return whether a resource of a type has a name. For types whose path does not contain the name."""
@@ -121,9 +126,19 @@ class Resources:
     async def list_children(
         self, state: type[State], parent: str, *, with_deleting: bool = False
     ) -> list[State]:
-        """Return the resources of a type below a parent, newest first."""
+        """Return the resources of a type below a parent, newest first.
+
+        Raise Unreadable if the row of one cannot be parsed.
+        """
         rows = await self.children(parent, state.type, with_deleting=with_deleting)
         return [state.of(row) for row in rows]
+
+    async def list_readable_children(self, state: type[State], parent: str) -> list[State]:
+        """Return the resources of a type below a parent, newest first.
+
+        Unreadable rows are left out and logged as errors.
+        """
+        return readable(state.of, await self.children(parent, state.type))
 
     async def has_at_least(self, limit: int, kind: Type, tenant: str | None) -> bool:
         """Return whether the account, or one of its tenants, has at least `limit` resources of a type."""
@@ -148,29 +163,17 @@ class Resources:
             )
         )
 
-    async def update(
-        self,
-        resource: Resource,
-        *,
-        status: str | None = None,
-        document: dict[str, Any] | None = None,
-        facts: dict[str, Any] | None = None,
-        failure_reason: str | None = None,
-    ) -> Resource:
-        """Merge members into the document and facts of a row; set the status and the failure reason."""
-        updated = from_row(
-            await self.connection.fetchrow(
-                *SQL.update_resource(
-                    id=resource.id,
-                    status=status or resource.status,
-                    failure_reason=failure_reason,
-                    document=resource.document | (document or {}),
-                    facts=resource.facts | (facts or {}),
-                )
+    async def set_status(self, row: Resource, status: Status, failure_reason: str | None = None) -> None:
+        """Set the status and the failure reason of a row, which need not be readable."""
+        await self.connection.execute(
+            *SQL.update_resource(
+                id=row.id,
+                status=status,
+                failure_reason=failure_reason,
+                document=row.document,
+                facts=row.facts,
             )
         )
-        assert updated is not None
-        return updated
 
     async def save(
         self,
@@ -199,13 +202,12 @@ class Resources:
         """Move a resource below another one, so that List finds it there."""
         await self.connection.execute(*SQL.move_resource(id=resource.id, parent=parent))
 
-    async def set_facts(self, resource: Resource, **facts: Any) -> None:
-        """Merge facts that do not count as an update of the resource."""
-        await self.connection.execute(*SQL.set_facts(id=resource.id, facts=resource.facts | facts))
-
     async def set_tags(self, resource: ResourceState, tags: dict[str, str]) -> None:
         """Replace the tags, which does not count as an update of the resource."""
-        facts = resource.facts.model_copy(update={"tags": tags})
+        await self.set_facts(resource, resource.facts.model_copy(update={"tags": tags}))
+
+    async def set_facts(self, resource: ResourceState, facts: Facts) -> None:
+        """Replace the facts, which does not count as an update of the resource."""
         await self.connection.execute(*SQL.set_facts(id=resource.id, facts=facts.to_json()))
 
     async def begin_deletion(self, resource: ResourceState) -> None:
@@ -268,9 +270,15 @@ async def lock_unfinished(connection: Connection, identifier: int) -> Resource |
     """
     resource = from_row(await connection.fetchrow(*SQL.unfinished_resource(id=identifier)))
     if resource is not None and resource.status == Status.STOPPING:
-        await in_account_of(connection, resource).update(resource, status=Status.STOPPED)
+        await in_account_of(connection, resource).set_status(resource, Status.STOPPED)
         return None
     return resource
+
+
+async def load_unfinished(connection: Connection, state: type[State], identifier: int) -> State | None:
+    """Return the resource of a job as `lock_unfinished` does; raise Unreadable if it cannot be parsed."""
+    row = await lock_unfinished(connection, identifier)
+    return None if row is None else state.of(row)
 
 
 async def should_run(database: Database, identifier: int) -> bool:
@@ -284,17 +292,3 @@ async def list_jobs(
     """Return the newest jobs of an account or tenant, with their progress."""
     rows = await connection.fetch(*SQL.running_jobs(account=account, tenant=tenant, limit=limit))
     return [dict(row) for row in rows]
-
-
-def from_row(row: Any) -> Resource | None:
-    """Return a row of the table as a Resource; None without a row.
-
-    A row has the time at which its deletion began. The status that is shown follows from that, by the clock
-    of Postgres.
-    """
-    if row is None:
-        return None
-    values = {name: row[name] for name in _COLUMNS}
-    if values["status"] == Status.DELETE_PENDING and row.get("age_seconds", 0) >= DELETE_PENDING_SECONDS:
-        values["status"] = Status.DELETE_IN_PROGRESS.value
-    return Resource(**{**values, "type": Type(values["type"])})

@@ -10,6 +10,7 @@ import asyncpg
 import pytest
 
 from services.engine.domain.resources import NewResource, Type
+from services.engine.domain.state import MetricAttribution
 from services.engine.jobs.attribution_scheduler import AttributionScheduler
 from services.engine.store import attributions
 from services.engine.store.keys import Keys
@@ -21,6 +22,10 @@ from shared.settings import PostgresSettings
 from tests.support.stack import Database as MigratedDatabase
 
 ACCOUNT = "000000000000"
+DOCUMENT = {
+    "datasetGroupArn": f"arn:aws:personalize:eu-west-1:{ACCOUNT}:dataset-group/shop",
+    "metricsOutputConfig": {"roleArn": f"arn:aws:iam::{ACCOUNT}:role/r"},
+}
 QUARTER = 900
 # So many seconds after its end a quarter of an hour is closed, and one more for clocks that differ.
 CLOSING = 31
@@ -47,7 +52,7 @@ async def store(database: MigratedDatabase) -> AsyncIterator[Database]:
         await resources.add_tenant("shop", "shop")
         metric = {"metricName": "m", "eventType": "Purchase", "expression": "SAMPLECOUNT()"}
         facts = {"metrics": [metric]}
-        new = NewResource(Type.METRIC_ATTRIBUTION, "metric-attribution/a", "a", "shop", {}, facts=facts)
+        new = NewResource(Type.METRIC_ATTRIBUTION, "metric-attribution/a", "a", "shop", DOCUMENT, facts=facts)
         await resources.add(new)
         await connection.execute("UPDATE resources SET created_at = created_at - interval '1 day'")
     yield pool
@@ -69,6 +74,11 @@ async def happened(database: MigratedDatabase, now: int, *seconds: int, kind: st
             )
     finally:
         await connection.close()
+
+
+async def the_attribution(store: Database) -> MetricAttribution:
+    [row] = await attributions.list_active(store)
+    return MetricAttribution.of(row)
 
 
 async def queued(store: Database) -> list[tuple[int, int]]:
@@ -107,7 +117,7 @@ async def test_a_bucket_is_counted_when_its_events_changed(
     # Neither the open bucket, nor other types, nor what was before the metric attribution was made.
     assert first == repeated == [(now - 1800, 1), (now - 900, 2)]
 
-    [attribution] = await attributions.list_active(store)
+    attribution = await the_attribution(store)
     async with store.transaction() as connection:
         looked_at = await attributions.lock_last_scan(connection, attribution)
         assert looked_at is not None
@@ -131,7 +141,7 @@ async def test_a_bucket_that_a_claim_has_left_is_counted_again(
 ) -> None:
     await happened(database, now, 1, 2, 901)
     await queued(store)
-    [attribution] = await attributions.list_active(store)
+    attribution = await the_attribution(store)
     async with store.transaction() as connection:
         looked_at = await attributions.lock_last_scan(connection, attribution)
         assert looked_at is not None
@@ -163,16 +173,20 @@ async def test_one_that_cannot_be_looked_at_does_not_hold_up_the_others(
 ) -> None:
     async with store.transaction() as connection:
         connected = Resources(connection, ACCOUNT, None, "eu-west-1")
-        first = await connected.get("metric-attribution/a")
+        first = await connected.load(MetricAttribution, "metric-attribution/a")
         assert first is not None
-        new = NewResource(Type.METRIC_ATTRIBUTION, "metric-attribution/b", "b", "shop", {}, facts=first.facts)
-        await connected.add(new)
-        unreadable = {**first.facts["metrics"][0], "expression": "what nobody can read"}
-        await connected.update(first, facts={"metrics": [unreadable]})
+        document, facts = first.document.to_json(), first.facts.to_json()
+        for name in "bc":
+            path = f"metric-attribution/{name}"
+            new = NewResource(Type.METRIC_ATTRIBUTION, path, name, "shop", document, facts=facts)
+            await connected.add(new)
+        wrong = first.facts.metrics[0].model_copy(update={"expression": "what nobody can read"})
+        await connected.save(first, facts=first.facts.merged({"metrics": [wrong]}))
+        await connection.execute("UPDATE resources SET document = '{}' WHERE name = 'b'")
         await connection.execute("UPDATE resources SET created_at = created_at - interval '1 day'")
     await happened(database, now, 1)
 
-    assert [attribution.name for attribution in await attributions.list_active(store)] == ["a", "b"]
+    assert [attribution.name for attribution in await attributions.list_active(store)] == ["a", "b", "c"]
     assert await queued(store) == [(now - 900, 1)]
 
 
@@ -199,7 +213,7 @@ async def test_a_count_that_failed_is_queued_again_after_an_hour(
 async def test_the_file_of_an_import_that_failed_is_tried_again_while_its_rows_are_there(
     store: Database,
 ) -> None:
-    [attribution] = await attributions.list_active(store)
+    attribution = await the_attribution(store)
     payload = {"resource": attribution.id, "import": 7, "rows": ["shop/datasets/a.parquet"], "began": 1}
     for key in ("late", "soon", "gone"):
         async with store.transaction() as connection:

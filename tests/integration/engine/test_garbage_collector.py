@@ -7,7 +7,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from services.engine.domain.resources import NewResource, Resource, Status, Type
+from services.engine.domain.resources import NewResource, Status, Type
+from services.engine.domain.state import SolutionVersion
 from services.engine.jobs.garbage_collector import GarbageCollector
 from services.engine.jobs.registry import EngineJobs
 from services.engine.personalize.dispatcher import OperationDispatcher
@@ -33,23 +34,22 @@ async def solution(dispatcher: OperationDispatcher) -> str:
 
 async def trained(
     dispatcher: OperationDispatcher, store: Database, solution: str, count: int
-) -> list[Resource]:
+) -> list[SolutionVersion]:
     """Versions as the worker leaves them, oldest first."""
     versions = []
     for _ in range(count):
         await perform(dispatcher, "CreateSolutionVersion", solutionArn=solution)
         version = (await all_versions(store))[-1]
-        facts = {"model_uri": f"s3://data/{version.facts['folder']}", "model_sha256": "0" * 64, "metrics": {}}
-        versions.append(
-            await resources.in_account_of(store, version).update(version, status=Status.ACTIVE, facts=facts)
-        )
+        facts = {"model_uri": f"s3://data/{version.facts.folder}", "model_sha256": "0" * 64, "metrics": {}}
+        account = resources.in_account_of(store, version)
+        versions.append(await account.save(version, status=Status.ACTIVE, facts=version.facts.merged(facts)))
     return versions
 
 
-async def all_versions(store: Database) -> list[Resource]:
+async def all_versions(store: Database) -> list[SolutionVersion]:
     rows = await store.fetch("SELECT id FROM resources WHERE type = 'solution-version' ORDER BY id")
     loaded = [await resources.by_id(store, row["id"]) for row in rows]
-    return [version for version in loaded if version is not None]
+    return [SolutionVersion.of(version) for version in loaded if version is not None]
 
 
 async def test_old_models_go_but_those_in_use(
@@ -58,13 +58,13 @@ async def test_old_models_go_but_those_in_use(
     client = s3.client()
     versions = await trained(dispatcher, store, solution, 6)
     for version in versions:
-        client.put_object(Bucket=bucket, Key=f"{version.facts['folder']}meta.json", Body=b"{}")
-    await perform(dispatcher, "CreateCampaign", name="old", solutionVersionArn=versions[0].arn)
+        client.put_object(Bucket=bucket, Key=f"{version.facts.folder}meta.json", Body=b"{}")
+    await perform(dispatcher, "CreateCampaign", name="old", solutionVersionArn=str(versions[0].arn))
     await perform(
         dispatcher,
         "CreateBatchInferenceJob",
         jobName="reads",
-        solutionVersionArn=versions[1].arn,
+        solutionVersionArn=str(versions[1].arn),
         jobInput={"s3DataSource": {"path": "s3://in/a.json"}},
         jobOutput={"s3DataDestination": {"path": "s3://out/a/"}},
         roleArn="arn:aws:iam::000000000000:role/r",
@@ -74,10 +74,10 @@ async def test_old_models_go_but_those_in_use(
 
     await sweeper.run()
 
-    retired = [version.facts.get("retired", False) for version in await all_versions(store)]
+    retired = [bool(version.facts.retired) for version in await all_versions(store)]
     left = {each["Key"] for each in client.list_objects_v2(Bucket=bucket)["Contents"]}
     assert retired == [False, False, True, True, False, False]
-    assert left == {f"{versions[place].facts['folder']}meta.json" for place in (0, 1, 4, 5)}
+    assert left == {f"{versions[place].facts.folder}meta.json" for place in (0, 1, 4, 5)}
 
 
 async def test_a_version_without_its_model_says_so(
@@ -88,9 +88,9 @@ async def test_a_version_without_its_model_says_so(
     await GarbageCollector(store, objects, Settings(keep_models=1)).run()  # type: ignore[arg-type]
 
     with pytest.raises(WireError, match="was deleted") as refusal:
-        await perform(dispatcher, "CreateCampaign", name="c", solutionVersionArn=versions[0].arn)
-    described = await perform(dispatcher, "DescribeSolutionVersion", solutionVersionArn=versions[0].arn)
-    await perform(dispatcher, "CreateCampaign", name="c", solutionVersionArn=versions[1].arn)
+        await perform(dispatcher, "CreateCampaign", name="c", solutionVersionArn=str(versions[0].arn))
+    described = await perform(dispatcher, "DescribeSolutionVersion", solutionVersionArn=str(versions[0].arn))
+    await perform(dispatcher, "CreateCampaign", name="c", solutionVersionArn=str(versions[1].arn))
 
     assert refusal.value.code == "InvalidInputException"
     assert described.solution_version.status == "ACTIVE"
@@ -106,7 +106,7 @@ async def test_what_a_failed_training_has_written_is_cleared_away(
     await EngineJobs(store, Settings()).failed(job, "no data")
 
     rows = await store.fetch("SELECT prefix FROM garbage")
-    assert [row["prefix"] for row in rows] == [version.facts["folder"]]
+    assert [row["prefix"] for row in rows] == [version.facts.folder]
 
 
 async def test_what_the_store_does_not_delete_is_swept_again(
@@ -141,12 +141,14 @@ async def test_jobs_go_with_what_they_belong_to(
         dispatcher, "CreateDatasetExportJob", jobName="e", datasetArn=users.arn, jobOutput=out, **role
     )
     (version,) = await trained(dispatcher, store, solution, 1)
-    await resources.in_account_of(store, version).update(version, facts={"recipe": "aws-item-affinity"})
+    await resources.in_account_of(store, version).save(
+        version, facts=version.facts.merged({"recipe": "aws-item-affinity"})
+    )
     await perform(
         dispatcher,
         "CreateBatchSegmentJob",
         jobName="s",
-        solutionVersionArn=version.arn,
+        solutionVersionArn=str(version.arn),
         jobInput={"s3DataSource": {"path": "s3://in/a.json"}},
         jobOutput=out,
         **role,

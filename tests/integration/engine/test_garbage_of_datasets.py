@@ -7,6 +7,7 @@ import json
 from services.engine.computations.dataset_import import Imported
 from services.engine.computations.row_deletion import PartResult
 from services.engine.domain.resources import NewResource, Status, Type
+from services.engine.domain.state import DataDeletionJob, DatasetImportJob
 from services.engine.jobs.data_deletions import DataDeletion
 from services.engine.jobs.dataset_imports import DatasetImport
 from services.engine.jobs.registry import EngineJobs
@@ -40,8 +41,9 @@ async def test_what_dead_attempts_of_an_import_have_written_is_cleared_away(
     )
     job = await store.fetchrow("SELECT id FROM resources WHERE type = 'dataset-import-job'")
     assert job is not None
-    resource = await resources.by_id(store, job["id"])
-    assert resource is not None
+    row = await resources.by_id(store, job["id"])
+    assert row is not None
+    resource = DatasetImportJob.of(row)
     folder = f"shop/datasets/items/{resource.id}/"
 
     async with store.transaction() as connection:
@@ -81,7 +83,8 @@ async def test_a_dataset_lets_go_of_its_own_files_alone_in_the_folder_of_a_delet
         added = await resources.in_account_of(connection, events).add(job)
         assert added is not None
         imported = Imported(parts=[], null_cells={})
-        await DatasetImport(store, Settings())._finish(connection, added, imported, "new/1/")
+        import_job = DatasetImportJob.of(added)
+        await DatasetImport(store, Settings())._finish(connection, import_job, imported, "new/1/")
 
     discarded = {row["prefix"] for row in await store.fetch("SELECT prefix FROM garbage")}
     await perform(dispatcher, "DeleteDataset", datasetArn=users.arn)
@@ -115,7 +118,9 @@ async def test_what_dead_attempts_of_a_deletion_have_written_is_cleared_away(
     async with store.transaction() as connection:
         await datasets.add_parts(connection, users.id, 0, [datasets.Part("a", 2, 2)], replacing=True)
         # Meanwhile an import has replaced the part b.
-        assert await DataDeletion(store, Settings())._replace_parts(connection, job, done, results)
+        assert await DataDeletion(store, Settings())._replace_parts(
+            connection, job, DataDeletionJob.of(done), results
+        )
     failed_job = Job(2, Type.DATA_DELETION_JOB.value, str(failed.id), {}, 1, {}, "test", store)
     await EngineJobs(store, Settings()).failed(failed_job, "no such file")
     # What has taken the place of parts stays, also when the job fails later.

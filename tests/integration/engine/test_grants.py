@@ -11,6 +11,7 @@ import pytest
 from pydantic import SecretStr
 
 from services.engine.domain.locations import Grant
+from services.engine.domain.state import DatasetImportJob
 from services.engine.personalize.dispatcher import OperationDispatcher
 from services.engine.settings import Settings
 from services.engine.store import buckets
@@ -18,6 +19,7 @@ from services.engine.store.buckets import Holder
 from services.engine.store.keys import Keys
 from services.engine.store.resources import Resources
 from shared.auth import Principal
+from shared.aws import Arn
 from shared.aws_server import Call
 from shared.errors import Permanent
 from shared.postgres import Database
@@ -36,6 +38,7 @@ SCHEMA = {
     "fields": [{"name": "ITEM_ID", "type": "string"}, {"name": "CATEGORY", "type": "string"}],
 }
 ROLE = "arn:aws:iam::000000000000:role/any"
+UPLOADED = "s3://endcap-uploads/shop/items.csv"
 OTHER_ACCOUNT = "000000000001"
 SETTINGS = Settings(auth=AuthSettings(endcap_secret_key=SecretStr(SECRET_KEY)))
 
@@ -70,6 +73,13 @@ async def import_(dispatcher: OperationDispatcher, call: Call, arn: str, uri: st
         roleArn=ROLE,
     )
     return str(made.dataset_import_job_arn)
+
+
+async def import_job(store: Database, arn: str) -> DatasetImportJob:
+    path = f"dataset-import-job/{Arn.parse(arn).path}"
+    job = await Resources(store, ACCOUNT, None, "eu-west-1").load(DatasetImportJob, path)
+    assert job is not None
+    return job
 
 
 async def export(dispatcher: OperationDispatcher, call: Call, arn: str, uri: str, name: str) -> None:
@@ -107,7 +117,7 @@ async def test_a_bucket_is_for_those_who_were_allowed_it(
     for uri in ("s3://lake/items.csv", "s3://endcap-uploads/other/items.csv", "s3://endcap-data/"):
         with pytest.raises(Exception, match=r"Invalid Data location\. .*(privileges|another tenant)"):
             await import_(dispatcher, call, arn, uri, "refused")
-    await import_(dispatcher, call, arn, "s3://endcap-uploads/shop/items.csv", "own")
+    await import_(dispatcher, call, arn, UPLOADED, "own")
     async with store.transaction() as connection:
         await buckets.allow(connection, Holder(ACCOUNT, "shop"), Grant("lake", "shop/", read_only=True))
     await import_(dispatcher, call, arn, "s3://lake/shop/items.csv", "allowed")
@@ -130,8 +140,7 @@ async def test_a_key_pair_of_the_object_store_needs_no_grant(
 
     job = await import_(dispatcher, caller(), arn, "s3://anywhere/items.csv", "any")
 
-    resource = await Resources(store, ACCOUNT, None, "eu-west-1").get(job.split(":", 5)[5])
-    assert resource is not None
+    resource = await import_job(store, job)
     tenant_store = await buckets.store_of(store, SETTINGS, resource)
     assert tenant_store.access.any_bucket
     assert tenant_store.keys is not None
@@ -172,8 +181,7 @@ async def test_a_grant_that_was_taken_back_ends_what_waits(
     async with store.transaction() as connection:
         await buckets.allow(connection, holder, grant)
     job = await import_(dispatcher, call, arn, "s3://lake/items.csv", "waiting")
-    resource = await Resources(store, ACCOUNT, None, "eu-west-1").get(job.split(":", 5)[5])
-    assert resource is not None
+    resource = await import_job(store, job)
 
     async with store.transaction() as connection:
         assert await buckets.remove(connection, holder, grant)
@@ -187,12 +195,10 @@ async def test_keys_of_a_tenant_come_before_those_of_its_account(
     dispatcher: OperationDispatcher, store: Database
 ) -> None:
     arn = await dataset(dispatcher, "shop", caller())
-    group = await Resources(store, ACCOUNT, None, "eu-west-1").get("dataset-group/shop")
-    assert group is not None
-    assert arn
+    job = await import_job(store, await import_(dispatcher, caller(credential="ENDCONE"), arn, UPLOADED, "i"))
 
     async def used() -> tuple[str, str] | None:
-        keys = (await buckets.store_of(store, SETTINGS, group)).keys
+        keys = (await buckets.store_of(store, SETTINGS, job)).keys
         return (keys.access_key_id, keys.secret.get_secret_value()) if keys else None
 
     assert await used() is None

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from services.engine.domain.resources import Resource
+from services.engine.domain.resources import Status
+from services.engine.domain.state import RecommenderTraining
 from services.engine.personalize import recommender_trainings
 from services.engine.personalize.dispatcher import OperationDispatcher
 from services.engine.schedule import AutoTraining
@@ -40,10 +41,10 @@ async def described(dispatcher: OperationDispatcher, arn: str) -> Any:
     return (await perform(dispatcher, "DescribeRecommender", recommenderArn=arn)).recommender
 
 
-async def trainings(store: Database) -> list[Resource]:
+async def trainings(store: Database) -> list[RecommenderTraining]:
     rows = await store.fetch("SELECT id FROM resources WHERE type = 'recommender-training' ORDER BY id")
     loaded = [await resources.by_id(store, row["id"]) for row in rows]
-    return [each for each in loaded if each is not None]
+    return [RecommenderTraining.of(each) for each in loaded if each is not None]
 
 
 def digest(name: str) -> str:
@@ -61,7 +62,7 @@ async def train(store: Database, fingerprint: str) -> None:
             "model_uri": "s3://a/b/",
             "model_sha256": digest(fingerprint),
         }
-        ended = await account.update(training, status="ACTIVE", facts=model)
+        ended = await account.save(training, status=Status.ACTIVE, facts=training.facts.merged(model))
         await recommender_trainings.deploy(account, ended, 24.0)
 
 
@@ -69,7 +70,7 @@ async def fail(store: Database, sentence: str) -> None:
     training = (await trainings(store))[-1]
     async with store.transaction() as connection:
         account = resources.in_account_of(connection, training)
-        ended = await account.update(training, status="CREATE FAILED", failure_reason=sentence)
+        ended = await account.save(training, status=Status.FAILED, failure_reason=sentence)
         await recommender_trainings.mark_failed(account, ended, sentence)
 
 
@@ -162,7 +163,7 @@ async def test_other_columns_come_with_the_next_model_and_other_settings_at_once
     assert waiting.recommender_config.training_data_config is None
     update = {"recommenderArn": recommender, "recommenderConfig": COLUMNS}
     assert await refused(dispatcher, "UpdateRecommender", **update) == "ResourceInUseException"
-    assert (await trainings(store))[-1].document["solutionConfig"] == COLUMNS
+    assert (await trainings(store))[-1].document.to_json()["solutionConfig"] == COLUMNS
 
     await train(store, "two")
     done = await described(dispatcher, recommender)

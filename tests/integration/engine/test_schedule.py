@@ -9,7 +9,8 @@ from typing import Any
 import asyncpg
 import pytest
 
-from services.engine.domain.resources import Resource
+from services.engine.domain import state
+from services.engine.domain.resources import Resource, Status
 from services.engine.personalize import incremental_updates
 from services.engine.personalize.dispatcher import OperationDispatcher
 from services.engine.schedule import AutoTraining
@@ -82,13 +83,14 @@ async def version_of(dispatcher: OperationDispatcher, store: Database, solution:
     """A version as a worker leaves it."""
     made = await perform(dispatcher, "CreateSolutionVersion", solutionArn=solution)
     arn = str(made.solution_version_arn)
-    version = await stored(store, arn)
+    version = state.SolutionVersion.of(await stored(store, arn))
     facts = {
         "metrics": {},
-        "model_uri": f"s3://data/{version.facts['folder']}",
+        "model_uri": f"s3://data/{version.facts.folder}",
         "model_sha256": digest(sha256),
     }
-    await resources.in_account_of(store, version).update(version, status="ACTIVE", facts=facts)
+    account = resources.in_account_of(store, version)
+    await account.save(version, status=Status.ACTIVE, facts=version.facts.merged(facts))
     return arn
 
 
@@ -112,14 +114,14 @@ async def put_item(database: MigratedDatabase) -> None:
 async def end(store: Database, arn: str, sha256: str) -> list[str]:
     """End a renewal as a worker does; gives the names of the campaigns that changed."""
     async with store.transaction() as connection:
-        renewal = await stored(store, arn)
+        renewal = state.ModelRenewal.of(await stored(store, arn))
         account = resources.in_account_of(connection, renewal)
         facts = {
             "metrics": {"coverage": 0.5},
             "model_uri": "s3://data/fresh/",
             "model_sha256": digest(sha256),
         }
-        ended = await account.update(renewal, status="ACTIVE", facts=facts)
+        ended = await account.save(renewal, status=Status.ACTIVE, facts=renewal.facts.merged(facts))
         return [event.name for event in await incremental_updates.deploy(account, ended, 24.0)]
 
 
@@ -180,9 +182,8 @@ async def test_a_renewal_that_fails_leaves_the_model(
     await put_item(database)
     schedule = AutoTraining(store, Settings())
     [failed] = await schedule.begin_due()
-    await resources.in_account_of(store, await stored(store, failed)).update(
-        await stored(store, failed), status="CREATE FAILED", failure_reason="No memory was left."
-    )
+    row = await stored(store, failed)
+    await resources.in_account_of(store, row).set_status(row, Status.FAILED, "No memory was left.")
     await store.execute("UPDATE resources SET created_at = created_at - interval '1 hour'")
 
     [next_renewal] = await schedule.begin_due()

@@ -7,8 +7,8 @@ from typing import ClassVar
 from services.engine.domain.members import RoleArn, ShortText
 from services.engine.domain.resources import Type
 from services.engine.domain.s3_config import S3DataConfig
-from services.engine.domain.state.jobs import JobFacts
-from services.engine.domain.state.resource import ArnValue, Document, ResourceState
+from services.engine.domain.state.jobs import JobFacts, JobState
+from services.engine.domain.state.resource import ArnValue, Document
 from shared.aws import WireModel
 
 
@@ -40,7 +40,7 @@ class MetricAttributionFacts(JobFacts):
     metrics: tuple[MetricAttribute, ...] = ()
 
 
-class MetricAttribution(ResourceState):
+class MetricAttribution(JobState):
     """The metric attribution of a dataset group."""
 
     type: ClassVar[Type] = Type.METRIC_ATTRIBUTION

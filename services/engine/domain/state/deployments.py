@@ -9,7 +9,7 @@ from pydantic import Field
 from services.engine.domain.deployment_config import CampaignConfig, RecommenderConfig
 from services.engine.domain.resources import Type
 from services.engine.domain.state.resource import ArnValue, Document, Facts, ResourceState
-from services.engine.domain.state.solutions import ModelFacts, TrainingDocument
+from services.engine.domain.state.solutions import ModelFacts, ModelTraining, ModelTrainingDocument
 from services.engine.domain.state.updates import CampaignUpdate, RecommenderUpdate
 from shared.events import RecipeTraits
 
@@ -79,14 +79,11 @@ class Recommender(ResourceState):
         return self.document.recommender_config or RecommenderConfig()
 
 
-class RecommenderTrainingDocument(TrainingDocument):
+class RecommenderTrainingDocument(ModelTrainingDocument):
     """The settings of a training."""
 
-    dataset_group_arn: ArnValue
-    training_mode: str = "FULL"
 
-
-class RecommenderTraining(ResourceState):
+class RecommenderTraining(ModelTraining):
     """A training of a recommender. No operation shows it."""
 
     type: ClassVar[Type] = Type.RECOMMENDER_TRAINING

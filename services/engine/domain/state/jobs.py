@@ -17,9 +17,17 @@ class JobFacts(Facts):
     """The facts of a job.
 
     `store_key` is the access key id with which it uses the object store, or None for the tenant's keys.
+    `warnings` are sentences for the owner of the resource.
     """
 
     store_key: str | None = None
+    warnings: list[str] | None = None
+
+
+class JobState(ResourceState):
+    """A resource whose job uses the object store as its tenant may."""
+
+    facts: JobFacts
 
 
 class DatasetImportJobDocument(Document):
@@ -33,12 +41,18 @@ class DatasetImportJobDocument(Document):
 
 
 class DatasetImportJobFacts(JobFacts):
-    """`folders` are prefixes of the data bucket that the import has written."""
+    """The results of an import.
+
+    `folders` are prefixes of the data bucket that it has written, `rows` counts the imported rows,
+    `null_cells` the null cells by column.
+    """
 
     folders: list[str] | None = None
+    rows: int | None = None
+    null_cells: dict[str, int] | None = None
 
 
-class DatasetImportJob(ResourceState):
+class DatasetImportJob(JobState):
     """An import of CSV files into a dataset."""
 
     type: ClassVar[Type] = Type.DATASET_IMPORT_JOB
@@ -55,12 +69,19 @@ class DatasetExportJobDocument(Document):
     job_output: JobOutput
 
 
-class DatasetExportJob(ResourceState):
+class DatasetExportJobFacts(JobFacts):
+    """The number of rows and files that an export has written."""
+
+    rows: int | None = None
+    files: int | None = None
+
+
+class DatasetExportJob(JobState):
     """An export of a dataset into CSV files."""
 
     type: ClassVar[Type] = Type.DATASET_EXPORT_JOB
     document: DatasetExportJobDocument
-    facts: JobFacts
+    facts: DatasetExportJobFacts
 
 
 class DataDeletionJobDocument(Document):
@@ -75,16 +96,17 @@ class DataDeletionJobDocument(Document):
 class DataDeletionJobFacts(JobFacts):
     """The results of a data deletion job so far.
 
-    `deleted` counts rows, `models` counts models that were rewritten. `receipt` says what each service has
-    erased, once all have confirmed.
+    `deleted` counts rows, `models` counts models that were rewritten. With `rows_erased` the imported parts
+    were rewritten too. `receipt` says what each service has erased, once all have confirmed.
     """
 
+    rows_erased: bool | None = None
     deleted: int | None = None
     models: int | None = None
     receipt: dict[str, Any] | None = None
 
 
-class DataDeletionJob(ResourceState):
+class DataDeletionJob(JobState):
     """A deletion of users."""
 
     type: ClassVar[Type] = Type.DATA_DELETION_JOB
@@ -93,9 +115,14 @@ class DataDeletionJob(ResourceState):
 
 
 class BatchJobFacts(JobFacts):
-    """`filter` is the expression of the job's filter when the job was made."""
+    """`filter` is the expression of the job's filter when the job was made.
+
+    `lines` and `errors` count the lines of the input, and those with an error.
+    """
 
     filter: str | None = None
+    lines: int | None = None
+    errors: int | None = None
 
 
 class BatchInferenceJobDocument(Document):
@@ -111,7 +138,7 @@ class BatchInferenceJobDocument(Document):
     batch_inference_job_mode: str
 
 
-class BatchInferenceJob(ResourceState):
+class BatchInferenceJob(JobState):
     """Recommendations for each line of a file."""
 
     type: ClassVar[Type] = Type.BATCH_INFERENCE_JOB
@@ -130,7 +157,7 @@ class BatchSegmentJobDocument(Document):
     role_arn: str
 
 
-class BatchSegmentJob(ResourceState):
+class BatchSegmentJob(JobState):
     """User segments for each line of a file."""
 
     type: ClassVar[Type] = Type.BATCH_SEGMENT_JOB

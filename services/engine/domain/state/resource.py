@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any, ClassVar, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, ValidationError
 from pydantic.alias_generators import to_camel
 
-from services.engine.domain.resources import DELETING, UNFINISHED, Resource, Status, Type
+from services.engine.domain.resources import DELETING, NOUNS, UNFINISHED, Resource, Status, Type
 from shared.aws import Arn, WireError
+from shared.errors import Permanent
 
 
 def _parsed(value: object) -> object:
@@ -26,6 +28,25 @@ ArnValue = Annotated[Arn, BeforeValidator(_parsed), PlainSerializer(str, return_
 """An ARN that Endcap has written: a string in JSON, an `Arn` in Python."""
 
 
+class Unreadable(Permanent):
+    """A stored resource whose document or facts are not those of its type.
+
+    Another version of the engine has stored it, or a person has.
+    """
+
+    @classmethod
+    def because(cls, resource: Resource | ResourceState, error: ValidationError) -> Self:
+        """Return the error with the name of the resource, the reason, and what to do."""
+        reasons = "; ".join(
+            f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}" for problem in error.errors()
+        )
+        return cls(
+            f"The stored {NOUNS[resource.type]} {resource.arn} cannot be read ({reasons}). Start the version "
+            f"of Endcap that stored it, or delete the row {resource.id} of the table engine.resources and "
+            "create the resource again."
+        )
+
+
 class _StoredObject(BaseModel):
     """A JSON object in a jsonb column. Members that this version does not declare are kept."""
 
@@ -34,6 +55,13 @@ class _StoredObject(BaseModel):
     def to_json(self) -> dict[str, Any]:
         """Return the object as it is stored, without members that are None."""
         return self.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+    def merged(self, members: Mapping[str, Any]) -> Self:
+        """Return the object with these members, named as in Python, added or replaced.
+
+        Raise pydantic.ValidationError if one has another type than the class declares.
+        """
+        return type(self).model_validate(dict(self) | dict(members))
 
 
 class Document(_StoredObject):
@@ -70,13 +98,13 @@ class ResourceState(BaseModel):
 
     @classmethod
     def of(cls, resource: Resource) -> Self:
-        """Parse a row.
-
-        Raise pydantic.ValidationError if its document or facts are not those of the type.
-        """
-        return cls.model_validate(
-            {name: getattr(resource, name) for name in ResourceState.model_fields if name != "type"}
-        )
+        """Parse a row; raise Unreadable if its document or facts are not those of the type."""
+        try:
+            return cls.model_validate(
+                {name: getattr(resource, name) for name in ResourceState.model_fields if name != "type"}
+            )
+        except ValidationError as error:
+            raise Unreadable.because(resource, error) from None
 
     @property
     def is_deleting(self) -> bool:

@@ -20,6 +20,14 @@ class TrainingDocument(Document):
     solution_config: SolutionConfig | None = None
 
 
+class ModelTrainingDocument(TrainingDocument):
+    """The members of a training."""
+
+    dataset_group_arn: ArnValue
+    training_mode: str = "FULL"
+    training_hours: float | None = None
+
+
 class TrainingSettings(TrainingDocument):
     """The members that a solution passes on to its versions."""
 
@@ -55,8 +63,8 @@ class ModelFacts(Facts):
     """A trained model, once there is one.
 
     `folder` is a prefix of the data bucket, `model_uri` the same with the bucket, `metrics` are offline
-    metrics, `traits` those of the recipe. A model that was deleted because newer ones exist is `retired` and
-    has no `model_uri`.
+    metrics, `traits` those of the recipe. `imported` are the keys of the interactions' objects that it was
+    trained on. A model that was deleted because newer ones exist is `retired` and has no `model_uri`.
     """
 
     recipe: str
@@ -66,9 +74,23 @@ class ModelFacts(Facts):
     metrics: dict[str, float] | None = None
     retired: bool | None = None
     traits: RecipeTraits | None = None
+    imported: list[str] | None = None
+
+    @property
+    def trained_sha256(self) -> str:
+        """Return the SHA-256 of the model of an ACTIVE training."""
+        assert self.model_sha256 is not None
+        return self.model_sha256
 
 
-class SolutionVersionDocument(TrainingSettings):
+class ModelTraining(ResourceState):
+    """A training, and its model."""
+
+    document: ModelTrainingDocument
+    facts: ModelFacts
+
+
+class SolutionVersionDocument(TrainingSettings, ModelTrainingDocument):
     """The members of a solution version."""
 
     solution_arn: ArnValue
@@ -76,7 +98,7 @@ class SolutionVersionDocument(TrainingSettings):
     training_type: str
 
 
-class SolutionVersion(ResourceState):
+class SolutionVersion(ModelTraining):
     """A training of a solution, and its model."""
 
     type: ClassVar[Type] = Type.SOLUTION_VERSION
@@ -84,14 +106,11 @@ class SolutionVersion(ResourceState):
     facts: ModelFacts
 
 
-class ModelRenewalDocument(TrainingDocument):
+class ModelRenewalDocument(ModelTrainingDocument):
     """The settings of the version whose model is renewed."""
 
-    dataset_group_arn: ArnValue
-    training_mode: str = "FULL"
 
-
-class ModelRenewal(ResourceState):
+class ModelRenewal(ModelTraining):
     """An incremental update: a training whose model replaces that of a version. No operation shows it."""
 
     type: ClassVar[Type] = Type.MODEL_RENEWAL
