@@ -162,3 +162,18 @@ def test_what_tests_start_ends_with_the_run() -> None:
     found = [str(path) for path in tests if without_mark.search((ROOT / path).read_text())]
 
     assert not found, "tests.support.processes has `base_environment`"
+
+
+def test_only_the_state_of_the_engine_reads_stored_json() -> None:
+    columns = {"document", "facts"}
+    reads = [
+        f"{path}:{node.lineno}"
+        for path in python_files("services")
+        if path.parts[1] == "engine"
+        for node in ast.walk(parsed(path))
+        if (isinstance(node, ast.Subscript) or (isinstance(node, ast.Attribute) and node.attr == "get"))
+        and isinstance(node.value, ast.Attribute)
+        and node.value.attr in columns
+    ]
+
+    assert not reads, "Read the members of a typed state (services/engine/domain/state):\n" + "\n".join(reads)
