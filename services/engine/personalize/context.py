@@ -11,7 +11,8 @@ from services.engine.domain.state import Document, Facts, ModelFacts, ResourceSt
 from services.engine.personalize import quotas
 from services.engine.personalize.members import MAX_TAGS, Page, Tag, Tagged, View
 from services.engine.settings import Settings
-from services.engine.store.resources import Resources, State
+from services.engine.store.resources import Resources
+from services.engine.store.rows import State, readable
 from shared import jobs
 from shared.aws import Arn, PageTokens, WireError, invalid_input, not_found
 
@@ -127,7 +128,8 @@ class OperationContext:
     ) -> tuple[list[ViewType], str | None]:
         """Return one page of the resources of a type, newest first, and the token of the next page.
 
-        Only resources below `parent` are listed, if there is one. Raise WireError
+        Only resources below `parent` are listed, if there is one. Unreadable ones are left out and logged as
+        errors, so a page may have fewer than `max_results`. Raise WireError
         (InvalidNextTokenException) for a token of another list.
         """
         scope = f"of {parent.path}" if parent else "of everything"
@@ -137,7 +139,7 @@ class OperationContext:
         resources = await self.resources.list_page(state, path, before, request.max_results + 1)
         shown, has_more = resources[: request.max_results], len(resources) > request.max_results
         token = self.tokens.issue(listing, shown[-1].id) if has_more else None
-        return [view.of(resource) for resource in shown], token
+        return readable(view.of, shown), token
 
     async def check_pending_limit(self, limit: int, tenant: str, kind: Type) -> None:
         """Raise WireError (LimitExceededException) if `limit` resources of a type are unfinished."""

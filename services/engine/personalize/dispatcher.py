@@ -6,7 +6,10 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import structlog
+
 from services.engine import metrics
+from services.engine.domain.state import Unreadable
 from services.engine.personalize.context import OperationContext
 from services.engine.personalize.operations import ERRORS, TABLE, OperationSpec, is_change
 from services.engine.personalize.outbox_publisher import OutboxPublisher
@@ -21,6 +24,9 @@ if TYPE_CHECKING:
     from shared.events import Event
     from shared.events.topics import Topic
     from shared.postgres import Database
+
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +66,11 @@ class OperationDispatcher:
                 caller = await self._caller(call)
                 reply = await run(name, spec, caller, call, request)
                 outcome = "ok"
+            except Unreadable as error:
+                log.error("engine.unreadable_resource", operation=name, reason=str(error))  # noqa: TRY400
+                declared = _as_declared(spec, invalid_input(str(error)))
+                outcome = declared.code
+                raise declared from None
             except WireError as error:
                 declared = _as_declared(spec, error)
                 outcome = declared.code

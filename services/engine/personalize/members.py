@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, ClassVar, Self
 
-from pydantic import AfterValidator, Field, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints, ValidationError
 
 from services.engine.domain.members import (
     ColumnName,
@@ -20,7 +20,7 @@ from services.engine.domain.members import (
     S3Location,
     ShortText,
 )
-from services.engine.domain.state import ResourceState
+from services.engine.domain.state import ResourceState, Unreadable
 from shared.aws import WireModel
 from shared.aws.members import ArnText, ResourceName, Text, Timestamp
 
@@ -75,7 +75,10 @@ class View(WireModel):
 
     @classmethod
     def of(cls, resource: ResourceState, **computed: Any) -> Self:
-        """Return the view of a resource; `computed` members have their names on the wire."""
+        """Return the view of a resource; `computed` members have their names on the wire.
+
+        Raise Unreadable if the answer cannot have what is stored.
+        """
         columns = {
             cls.arn_member: str(resource.arn),
             cls.name_member: resource.name,
@@ -84,7 +87,10 @@ class View(WireModel):
             "creationDateTime": resource.created_at,
             "lastUpdatedDateTime": resource.updated_at,
         }
-        return cls.model_validate(columns | resource.document.to_json() | computed)
+        try:
+            return cls.model_validate(columns | resource.document.to_json() | computed)
+        except ValidationError as error:
+            raise Unreadable.because(resource, error) from None
 
 
 class StatusView(View):
