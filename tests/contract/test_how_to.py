@@ -12,6 +12,7 @@ from types import SimpleNamespace
 import pyarrow as pa
 import pytest
 
+from services.engine.domain.solution_config import TrainingConfig
 from services.engine.personalize import operations
 from services.engine.training.dataset.dataset import Dataset
 from services.engine.training.fitting import silent
@@ -100,9 +101,10 @@ def test_the_recipe_of_the_page_trains_and_recommends(tmp_path: Path) -> None:
     with installed(page, tmp_path):
         recipe = import_module("services.engine.training.recipes.newest").RECIPE
         method = import_module("services.engine.training.methods.novelty")
-        run(page, 2, RECIPE=recipe, shop=shop, silent=silent, check=check, novelty=method.novelty)
+        names = {"TrainingConfig": TrainingConfig, "novelty": method.novelty}
+        run(page, 2, RECIPE=recipe, shop=shop, silent=silent, check=check, **names)
         with pytest.raises(Permanent, match="half_life_days"):
-            check(recipe, {"algorithmHyperParameters": {"half_life_days": "1000"}})
+            check(recipe, TrainingConfig(algorithm_hyper_parameters={"half_life_days": "1000"}))
 
 
 def test_the_operation_of_the_page_counts_tags(tmp_path: Path) -> None:

@@ -6,7 +6,6 @@ See docs/decisions/0022-training-data.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from services.engine.computations import computation, model_folders
 from services.engine.computations.computation import ReportProgress
 from services.engine.computations.context_counts import ContextCounter
 from services.engine.computations.training_data import TrainingSpec, open_dataset
+from services.engine.domain.solution_config import TrainingConfig
 from services.engine.store.objects import ObjectStorage
 from services.engine.training.dataset.event_weights import counted_interactions
 from services.engine.training.recipes import RECIPES, Dataset, train
@@ -113,7 +113,7 @@ def _check(spec: TrainingSpec, dataset: Dataset) -> list[str]:
         return []
     config = spec.config
     if recipe.event_type:
-        config = {**config, "eventType": recipe.event_type, "eventsConfig": None}
+        config = config.with_event_type(recipe.event_type)
     return check_size(dataset, config, strict=spec.strict)
 
 
@@ -133,9 +133,9 @@ def scaled(report: ReportProgress, prefix: str, start: float, share: float) -> R
     return progress
 
 
-def check_size(dataset: Dataset, config: Mapping[str, Any], *, strict: bool) -> list[str]:
+def check_size(dataset: Dataset, config: TrainingConfig, *, strict: bool) -> list[str]:
     """Return Amazon Personalize's sentences about too little data; raise them as Permanent when strict."""
-    event_type = config.get("eventType")
+    event_type = config.event_type
     suffix = f" after filtering by event type: {event_type}" if event_type else ""
     if event_type and not dataset.count(event_type):
         counted = dataset.where(np.zeros(len(dataset), bool))

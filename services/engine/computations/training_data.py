@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -14,6 +13,7 @@ import pyarrow.parquet as pq
 
 from services.engine.computations.computation import Arrow
 from services.engine.computations.context_counts import ContextCounter
+from services.engine.domain.solution_config import TrainingConfig
 from services.engine.store.objects import ObjectStorage
 from services.engine.training.dataset.columns import ROWS_PER_PIECE, ColumnStorage
 from services.engine.training.dataset.erasure import without_erased
@@ -35,7 +35,7 @@ class TrainingSpec:
     """
 
     recipe: str
-    config: dict[str, Any]
+    config: TrainingConfig
     parts: dict[str, list[str]]
     received: dict[str, str]
     folder: str

@@ -78,6 +78,27 @@ class SolutionConfig(WireModel):
     auto_training_config: AutoTrainingConfig | None = None
 
 
+class TrainingConfig(SolutionConfig):
+    """The configuration that a training reads: that of its solution, and the event type to train on."""
+
+    event_type: str | None = None
+
+    @property
+    def event_parameters(self) -> tuple[EventParameters, ...]:
+        """Return the event types of eventsConfig."""
+        events = self.events_config or EventsConfig()
+        return events.event_parameters_list or ()
+
+    @property
+    def objective_attribute(self) -> str | None:
+        """Return the item attribute of the optimization objective; None without one."""
+        return None if self.optimization_objective is None else self.optimization_objective.item_attribute
+
+    def with_event_type(self, event_type: str) -> TrainingConfig:
+        """Return the configuration with this event type alone."""
+        return self.model_copy(update={"event_type": event_type, "events_config": None})
+
+
 class SolutionUpdateConfig(WireModel):
     """The part of a solution's configuration that UpdateSolution can replace."""
 

@@ -64,7 +64,7 @@ class ModelTraining(ResourceJob[TrainingState]):
         context = None if interactions is None else schemas.metadata(interactions, "INTERACTIONS")
         return TrainingSpec(
             resource.facts.recipe,
-            state.recipe_settings(resource.document),
+            state.training_config(resource.document),
             parts,
             received,
             resource.facts.folder,

@@ -142,11 +142,11 @@ async def _check_config(
             f"The recipe {recipe.name} is a use case of the {recipe.domain} domain: make a recommender of it."
         )
     check_incremental(recipe, perform=document.perform_incremental_update)
-    settings = state.recipe_settings(document)
+    config = state.training_config(document)
     try:
-        configuration.check(recipe, settings)
-        if "trainingDataConfig" in settings or "optimizationObjective" in settings:
-            configuration.check_columns(settings, await datasets.schemas_of_group(context, group))
+        configuration.check(recipe, config)
+        if config.training_data_config or config.optimization_objective:
+            configuration.check_columns(config, await datasets.schemas_of_group(context, group))
     except Permanent as error:
         raise invalid_input(str(error)) from None
     check_schedule(document.solution_config.auto_training_config if document.solution_config else None)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from collections.abc import Callable
+from typing import Protocol
 
+from services.engine.domain.solution_config import TrainingConfig
 from services.engine.training.dataset.dataset import Dataset
 from shared.models import Model
 
@@ -25,7 +26,7 @@ class Fit(Protocol):
     def __call__(
         self,
         dataset: Dataset,
-        config: Mapping[str, Any],
+        config: TrainingConfig,
         progress: Progress,
         warm_start: Model | None = None,
         /,

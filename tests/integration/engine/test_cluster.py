@@ -12,12 +12,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from services.engine.domain.solution_config import TrainingConfig
 from services.engine.training.dataset.aggregates import EventRule, MatrixRequest
 from services.engine.training.dataset.event_weights import EVEN, GRADED, rule_mask
 from services.engine.training.distributed import spark as spark_aggregates
 from services.engine.training.distributed.aggregates import partial_aggregate
 from services.engine.training.recipes import RECIPES, Dataset
 from shared.models import Model
+from tests.support.training import training_config
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
@@ -69,8 +71,8 @@ def local() -> Dataset:
     return Dataset.from_arrow(interactions())
 
 
-def spread(spark: Any, files: list[Path], **config: Any) -> Dataset:
-    return spark_aggregates.read(spark, files, None, None, {}, config)
+def spread(spark: Any, files: list[Path], config: TrainingConfig | None = None) -> Dataset:
+    return spark_aggregates.read(spark, files, None, None, {}, config or TrainingConfig())
 
 
 @pytest.mark.parametrize("weights", [EVEN, GRADED])
@@ -118,21 +120,21 @@ def test_what_counts_and_who_is_left_out_is_the_same(spark: Any, files: list[Pat
 @pytest.mark.parametrize(
     ("recipe", "config"),
     [
-        ("aws-similar-items", {}),
-        ("aws-similar-items", {"eventType": "Purchase", "eventValueThreshold": "0.3"}),
-        ("aws-user-personalization", {}),
-        ("aws-popularity-count", {}),
-        ("endcap-item-affinity", {"eventType": "Purchase"}),
+        ("aws-similar-items", TrainingConfig()),
+        ("aws-similar-items", training_config(eventType="Purchase", eventValueThreshold="0.3")),
+        ("aws-user-personalization", TrainingConfig()),
+        ("aws-popularity-count", TrainingConfig()),
+        ("endcap-item-affinity", training_config(eventType="Purchase")),
     ],
 )
 def test_a_recipe_fits_the_same_model(
-    spark: Any, files: list[Path], local: Dataset, recipe: str, config: dict[str, Any]
+    spark: Any, files: list[Path], local: Dataset, recipe: str, config: TrainingConfig
 ) -> None:
     fit = RECIPES[recipe].fit
     # What a mixture is made of is chosen on a sample, here and there; the arrays are what is compared.
     like = fit(local, config, lambda *_: None)
 
-    there = fit(spread(spark, files, **config), config, lambda *_: None, like)
+    there = fit(spread(spark, files, config), config, lambda *_: None, like)
     here = fit(local, config, lambda *_: None, like)
 
     assert_alike(there, here)

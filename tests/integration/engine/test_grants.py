@@ -11,6 +11,7 @@ import pytest
 from pydantic import SecretStr
 
 from services.engine.domain.locations import Grant
+from services.engine.domain.resources import resource_path
 from services.engine.domain.state import DatasetImportJob
 from services.engine.personalize.dispatcher import OperationDispatcher
 from services.engine.settings import Settings
@@ -76,10 +77,9 @@ async def import_(dispatcher: OperationDispatcher, call: Call, arn: str, uri: st
 
 
 async def import_job(store: Database, arn: str) -> DatasetImportJob:
-    path = f"dataset-import-job/{Arn.parse(arn).path}"
-    job = await Resources(store, ACCOUNT, None, "eu-west-1").load(DatasetImportJob, path)
+    job = await Resources(store, ACCOUNT, None, "eu-west-1").get(resource_path(Arn.parse(arn)))
     assert job is not None
-    return job
+    return DatasetImportJob.of(job)
 
 
 async def export(dispatcher: OperationDispatcher, call: Call, arn: str, uri: str, name: str) -> None:
@@ -162,10 +162,8 @@ async def test_a_grant_of_an_account_holds_for_its_tenants_alone(
     ours, theirs = caller(credential="ENDCONE"), caller(OTHER_ACCOUNT, credential="ENDCTWO")
     async with store.transaction() as connection:
         await buckets.allow(connection, Holder(OTHER_ACCOUNT), Grant("lake"))
-    our_dataset, their_dataset = (
-        await dataset(dispatcher, "shop", ours),
-        await dataset(dispatcher, "mall", theirs),
-    )
+    our_dataset = await dataset(dispatcher, "shop", ours)
+    their_dataset = await dataset(dispatcher, "mall", theirs)
 
     await import_(dispatcher, theirs, their_dataset, "s3://lake/items.csv", "allowed")
     with pytest.raises(Permanent, match="Insufficient privileges"):

@@ -14,6 +14,7 @@ from services.engine.computations import batch_segment
 from services.engine.computations.batch_filters import FilterRequest, ItemFilter, UserFilter, group_by_query
 from services.engine.computations.batch_scoring import BatchScorer
 from services.engine.computations.later_events import interaction_index
+from services.engine.domain.solution_config import TrainingConfig
 from services.engine.training.recipes import RECIPES, Dataset, train
 from shared.errors import Permanent
 from shared.filters import FilterError
@@ -56,7 +57,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Model]:
     """Models of three kinds, as a worker reads them from their folders."""
     made = {}
     for name in ("aws-user-personalization", "aws-similar-items", "aws-popularity-count"):
-        model, _ = train(RECIPES[name], dataset(), {})
+        model, _ = train(RECIPES[name], dataset(), TrainingConfig())
         folder = tmp_path_factory.mktemp("models") / name
         save(model, folder)
         made[name] = load(folder)

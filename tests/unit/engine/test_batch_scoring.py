@@ -12,6 +12,7 @@ from services.engine.computations.batch_filters import ItemFilter
 from services.engine.computations.batch_lines import input_files
 from services.engine.computations.batch_scoring import BatchScorer, Line, check_items, parse_line
 from services.engine.domain.locations import Access, Buckets, Grant, Location
+from services.engine.domain.solution_config import TrainingConfig
 from services.engine.store.objects import Object
 from services.engine.training.fitting import silent
 from services.engine.training.recipes import RECIPES, Dataset
@@ -70,7 +71,9 @@ def ranking() -> BatchScorer:
     ]
     users, items, times = zip(*rows, strict=True)
     dataset = Dataset.from_arrow(pa.table({"USER_ID": users, "ITEM_ID": items, "TIMESTAMP": times}))
-    return BatchScorer(RECIPES["aws-personalized-ranking"].fit(dataset, {}, silent), 25, ranks=True)
+    return BatchScorer(
+        RECIPES["aws-personalized-ranking"].fit(dataset, TrainingConfig(), silent), 25, ranks=True
+    )
 
 
 def answered(scorer: BatchScorer, *lines: bytes) -> list[dict[str, object]]:

@@ -6,6 +6,7 @@ import pyarrow as pa
 import pytest
 
 from services.engine.computations.batch_segment import Line, SegmentFinder, conditions
+from services.engine.domain.solution_config import TrainingConfig
 from services.engine.training.fitting import silent
 from services.engine.training.recipes import RECIPES, Dataset
 from shared.errors import Permanent
@@ -46,6 +47,8 @@ def test_a_line_that_is_nested_too_deep_is_an_error_in_its_place() -> None:
     deep = b'{"itemId": ' + b"[" * 400 + b"]" * 400 + b"}"
 
     rows = pa.table({"USER_ID": ["u", "v"] * 9, "ITEM_ID": list("abc") * 6, "TIMESTAMP": list(range(18))})
-    segments = SegmentFinder(RECIPES["aws-item-affinity"].fit(Dataset.from_arrow(rows), {}, silent))
+    segments = SegmentFinder(
+        RECIPES["aws-item-affinity"].fit(Dataset.from_arrow(rows), TrainingConfig(), silent)
+    )
 
     assert segments.parse(deep) == Line(deep.decode(), error="The line is nested too deep.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pyarrow as pa
 
 from services.engine.computations.later_events import from_dataset
+from services.engine.domain.solution_config import TrainingConfig
 from services.engine.training.fitting import silent
 from services.engine.training.recipes import RECIPES, Dataset
 
@@ -18,7 +19,7 @@ def dataset(*rows: tuple[str, str, int, str]) -> Dataset:
 
 def test_unknown_items_are_left_out_and_types_are_the_models() -> None:
     model = RECIPES["endcap-next-basket"].fit(
-        dataset(("a", "tea", 1, "Purchase"), ("a", "cup", 2, "view")), {}, silent
+        dataset(("a", "tea", 1, "Purchase"), ("a", "cup", 2, "view")), TrainingConfig(), silent
     )
     later = from_dataset(
         dataset(("new", "cup", 9, "view"), ("new", "novelty", 5, "view"), ("new", "tea", 7, "wink")), model

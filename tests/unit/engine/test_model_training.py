@@ -9,9 +9,11 @@ import pytest
 
 from services.engine.computations import dataset_import, model_training, training_data
 from services.engine.domain.schemas import Column
+from services.engine.domain.solution_config import TrainingConfig
 from services.engine.jobs import received_rows
 from services.engine.training.recipes import Dataset
 from shared.errors import Permanent
+from tests.support.training import training_config
 
 
 def dataset(users: int, events: int) -> Dataset:
@@ -30,7 +32,7 @@ def dataset(users: int, events: int) -> Dataset:
 
 
 def test_enough_data_gives_no_warning() -> None:
-    assert model_training.check_size(dataset(50, 20), {}, strict=True) == []
+    assert model_training.check_size(dataset(50, 20), TrainingConfig(), strict=True) == []
 
 
 @pytest.mark.parametrize(
@@ -57,9 +59,9 @@ def test_too_little_data_is_warned_of_and_refused_when_strict(
 ) -> None:
     little = dataset(users, events)
 
-    assert model_training.check_size(little, {}, strict=False) == sentences
+    assert model_training.check_size(little, TrainingConfig(), strict=False) == sentences
     with pytest.raises(Permanent) as caught:
-        model_training.check_size(little, {}, strict=True)
+        model_training.check_size(little, TrainingConfig(), strict=True)
     assert str(caught.value) == " ".join(sentences)
 
 
@@ -76,9 +78,9 @@ def test_what_is_left_of_the_chosen_type_is_counted() -> None:
     )
     both = Dataset.from_arrow(pa.concat_tables([views, purchases]))
 
-    assert model_training.check_size(both, {"eventType": "View"}, strict=True) == []
+    assert model_training.check_size(both, training_config(eventType="View"), strict=True) == []
     with pytest.raises(Permanent) as caught:
-        model_training.check_size(both, {"eventType": "Purchase"}, strict=True)
+        model_training.check_size(both, training_config(eventType="Purchase"), strict=True)
 
     assert str(caught.value) == (
         "Dataset has fewer than 1000 interactions after filtering by event type: Purchase "
@@ -88,11 +90,11 @@ def test_what_is_left_of_the_chosen_type_is_counted() -> None:
 
 def test_a_type_that_is_not_there_at_all_is_too_little_too() -> None:
     with pytest.raises(Permanent) as caught:
-        model_training.check_size(dataset(50, 20), {"eventType": "Purchase"}, strict=True)
+        model_training.check_size(dataset(50, 20), training_config(eventType="Purchase"), strict=True)
     assert str(caught.value).startswith(
         "Dataset has fewer than 1000 interactions after filtering by event type: Purchase"
     )
-    warned = model_training.check_size(dataset(50, 20), {"eventType": "Purchase"}, strict=False)
+    warned = model_training.check_size(dataset(50, 20), training_config(eventType="Purchase"), strict=False)
     assert len(warned) == 2
 
 

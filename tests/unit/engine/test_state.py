@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from services.engine.domain import state
 from services.engine.domain.resources import Resource, Type
 from tests.support.stored_resources import GROUP, PREFIX, ROWS, SETTINGS
+from tests.support.training import training_config
 
 IDS = [kind.__name__ for kind, _, _ in ROWS]
 
@@ -73,5 +74,6 @@ def test_a_state_does_not_change() -> None:
 def test_recipes_read_the_event_type_beside_the_configuration() -> None:
     document = state.TrainingDocument.model_validate(SETTINGS)
 
-    assert state.recipe_settings(document) == SETTINGS["solutionConfig"] | {"eventType": "purchase"}
-    assert state.recipe_settings(state.TrainingDocument()) == {}
+    expected = training_config(eventType="purchase", **SETTINGS["solutionConfig"])
+    assert state.training_config(document) == expected
+    assert state.training_config(state.TrainingDocument()) == training_config()

@@ -68,7 +68,7 @@ from services.engine.domain.state.solutions import (
     SolutionVersionDocument,
     TrainingDocument,
     TrainingSettings,
-    recipe_settings,
+    training_config,
 )
 from services.engine.domain.state.updates import (
     CampaignUpdate,
@@ -142,5 +142,5 @@ __all__ = [
     "TrainingSettings",
     "Unreadable",
     "Update",
-    "recipe_settings",
+    "training_config",
 ]

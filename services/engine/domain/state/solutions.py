@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
 from services.engine.domain.resources import Type
-from services.engine.domain.solution_config import SolutionConfig
+from services.engine.domain.solution_config import SolutionConfig, TrainingConfig
 from services.engine.domain.state.resource import ArnValue, Document, Facts, ResourceState
 from services.engine.domain.state.updates import SolutionUpdate
 from shared.events import RecipeTraits
@@ -118,8 +118,7 @@ class ModelRenewal(ModelTraining):
     facts: ModelFacts
 
 
-def recipe_settings(document: TrainingDocument) -> dict[str, Any]:
-    """Return the settings as recipes read them: the solutionConfig as JSON, and the eventType."""
-    config = document.solution_config
-    settings = config.model_dump(mode="json", by_alias=True, exclude_none=True) if config else {}
-    return settings if document.event_type is None else {"eventType": document.event_type, **settings}
+def training_config(document: TrainingDocument) -> TrainingConfig:
+    """Return the configuration as recipes read it: the solutionConfig and the eventType."""
+    config = document.solution_config or SolutionConfig()
+    return TrainingConfig.model_validate({**dict(config), "event_type": document.event_type})

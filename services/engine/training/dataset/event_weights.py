@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from services.engine.domain.solution_config import TrainingConfig
 from services.engine.training.dataset.aggregates import EventRule
 from services.engine.training.dataset.columns import count_numbers, take
 from services.engine.training.dataset.dataset import Dataset
@@ -41,17 +41,18 @@ TypeWeights = dict[str, float]
 """Canonical type → weight; "" is every type that is not named."""
 
 
-def configured_weights(config: Mapping[str, Any]) -> TypeWeights | None:
+def configured_weights(config: TrainingConfig) -> TypeWeights | None:
     """Return the weights that the solution sets, or None if it sets none."""
-    parameters = (config.get("eventsConfig") or {}).get("eventParametersList") or []
-    if parameters:
-        named = {canonical_type(entry["eventType"]): float(entry.get("weight", 1.0)) for entry in parameters}
+    if config.event_parameters:
+        named = {
+            canonical_type(entry.event_type or ""): 1.0 if entry.weight is None else entry.weight
+            for entry in config.event_parameters
+        }
         return {"": 0.0, **named}
-    event_type = config.get("eventType")
-    return {"": 0.0, canonical_type(event_type): 1.0} if event_type else None
+    return {"": 0.0, canonical_type(config.event_type): 1.0} if config.event_type else None
 
 
-def counted_interactions(dataset: Dataset, config: Mapping[str, Any]) -> Dataset:
+def counted_interactions(dataset: Dataset, config: TrainingConfig) -> Dataset:
     """Return the interactions that train: of the configured types, with values at their thresholds.
 
     Raises Permanent if none are left, naming the setting that left none.
@@ -68,7 +69,7 @@ def counted_interactions(dataset: Dataset, config: Mapping[str, Any]) -> Dataset
     return replace(left, aggregates=dataset.aggregates.counting(rule))
 
 
-def event_rule(config: Mapping[str, Any], present: Sequence[str]) -> EventRule:
+def event_rule(config: TrainingConfig, present: Sequence[str]) -> EventRule:
     """Return which of the `present` event types count, and from which values on."""
     weights = configured_weights(config)
     applied = {**EVEN, "": 1.0} if weights is None else weights
@@ -101,22 +102,22 @@ def model_event_types(dataset: Dataset, weights: Mapping[str, float]) -> tuple[s
     return (*sorted({*dataset.event_type_names, *weights} - {""}), "")
 
 
-def _thresholds(config: Mapping[str, Any], names: tuple[str, ...]) -> dict[int, float]:
+def _thresholds(config: TrainingConfig, names: tuple[str, ...]) -> dict[int, float]:
     """Return the smallest value that counts, by the number of the type."""
-    overall = config.get("eventValueThreshold")
-    thresholds = {} if overall in (None, "") else dict.fromkeys(range(len(names)), float(overall))
-    for entry in (config.get("eventsConfig") or {}).get("eventParametersList") or []:
-        name = canonical_type(entry["eventType"])
-        if entry.get("eventValueThreshold") is not None and name in names:
-            thresholds[names.index(name)] = float(entry["eventValueThreshold"])
+    overall = config.event_value_threshold
+    thresholds = dict.fromkeys(range(len(names)), float(overall)) if overall else {}
+    for entry in config.event_parameters:
+        name = canonical_type(entry.event_type or "")
+        if entry.event_value_threshold is not None and name in names:
+            thresholds[names.index(name)] = entry.event_value_threshold
     return thresholds
 
 
-def _nothing_left(dataset: Dataset, config: Mapping[str, Any]) -> str:
+def _nothing_left(dataset: Dataset, config: TrainingConfig) -> str:
     if len(dataset) == 0:
         return "The Interactions dataset has no interactions: import some before training."
     return (
         f"None of the {len(dataset)} interactions match the solution's eventType "
-        f"({config.get('eventType')}), eventValueThreshold ({config.get('eventValueThreshold')}) and "
+        f"({config.event_type}), eventValueThreshold ({config.event_value_threshold}) and "
         f"eventsConfig; the dataset has the types {', '.join(dataset.event_type_names)}."
     )

@@ -21,6 +21,7 @@ import pyarrow as pa
 import scipy
 from numpy.typing import NDArray
 
+from services.engine.domain.solution_config import TrainingConfig
 from services.engine.training.dataset.aggregates import EventRule, MatrixRequest
 from services.engine.training.dataset.dataset import Dataset
 from services.engine.training.dataset.erasure import without_erased
@@ -181,7 +182,7 @@ def read(
     items: pa.Table | None,
     users: pa.Table | None,
     erased: Mapping[str, int],
-    config: Mapping[str, Any],
+    config: TrainingConfig,
 ) -> Dataset:
     """Return the dataset as a model of this configuration needs it, with aggregates over all interactions."""
     frame = _frame(spark, interactions)

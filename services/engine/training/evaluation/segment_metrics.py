@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
+from services.engine.domain.solution_config import TrainingConfig
 from services.engine.training.dataset.dataset import Dataset
 from services.engine.training.dataset.event_weights import counted_interactions
 from services.engine.training.dataset.split import eligible, hold_out
@@ -26,7 +26,7 @@ _SEGMENT_SHARE = 0.01
 
 
 def offline_metrics(
-    fit: Fit, targets: Targets, dataset: Dataset, config: Mapping[str, Any], progress: Progress
+    fit: Fit, targets: Targets, dataset: Dataset, config: TrainingConfig, progress: Progress
 ) -> tuple[Model | None, dict[str, float]]:
     """Return a model of the oldest 80 % of each user's events, and metrics on the newest 20 %.
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
+from services.engine.domain.solution_config import TrainingConfig
 from services.engine.training.dataset import event_weights
 from services.engine.training.dataset.dataset import Dataset
 from services.engine.training.fitting import Progress
@@ -35,7 +35,7 @@ class BlendedEnsemble:
     def __call__(
         self,
         dataset: Dataset,
-        config: Mapping[str, Any],
+        config: TrainingConfig,
         progress: Progress,
         warm_start: Model | None = None,
         /,
@@ -63,7 +63,7 @@ class BlendedEnsemble:
         progress("done", 1.0)
         return model
 
-    def _selected(self, learnable: Dataset, config: Mapping[str, Any], progress: Progress) -> EnsembleConfig:
+    def _selected(self, learnable: Dataset, config: TrainingConfig, progress: Progress) -> EnsembleConfig:
         hyperparameters = Hyperparameters.of(config, self.hyperparameters)
         setting = hyperparameters.choice("exclude_seen", "auto", "true", "false")
         evaluator = self.hold_out(learnable)

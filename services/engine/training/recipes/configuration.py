@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from services.engine.domain.schemas import REQUIRED, Schema
+from services.engine.domain.solution_config import TrainingConfig, TrainingDataConfig
 from services.engine.training.recipes.recipe import Allowed, Interval, Recipe, shapes_data
 from shared.errors import Permanent
 
@@ -14,34 +15,37 @@ NUMERIC = frozenset({"int", "long", "float", "double"})
 """Avro types of numeric columns."""
 
 
-def check(recipe: Recipe, config: Mapping[str, Any]) -> None:
+def check(recipe: Recipe, config: TrainingConfig) -> None:
     """Raise Permanent for what the recipe does not accept; it names the member and the accepted values."""
-    hyperparameters = config.get("algorithmHyperParameters") or {}
-    transformations = config.get("featureTransformationParameters") or {}
+    hyperparameters = config.algorithm_hyper_parameters or {}
+    transformations = config.feature_transformation_parameters or {}
     shaping = {name: value for name, value in transformations.items() if name in _shaping(recipe)}
     _check_hyperparameters(recipe, shaping | hyperparameters)
     _check_transformations(recipe, transformations)
     _check_percentiles(shaping | hyperparameters)
-    threshold = config.get("eventValueThreshold")
+    threshold = config.event_value_threshold
     if threshold is not None and _number(threshold) is None:
         raise Permanent(f"solutionConfig.eventValueThreshold {threshold!r} is not a number.")
-    if (config.get("optimizationObjective") or {}).get("itemAttribute") and not recipe.objective:
+    if config.objective_attribute and not recipe.objective:
         raise Permanent(f"The recipe {recipe.name} has no optimizationObjective.")
     _check_events(config)
 
 
-def check_columns(config: Mapping[str, Any], schemas: Mapping[str, Schema]) -> None:
+def check_columns(config: TrainingConfig, schemas: Mapping[str, Schema]) -> None:
     """Raise Permanent for columns that the group's datasets do not have, or that training needs.
 
     `schemas` are those of the group's datasets, by their upper-case type.
     """
-    training_data = config.get("trainingDataConfig") or {}
-    for member in ("excludedDatasetColumns", "includedDatasetColumns"):
-        for dataset, columns in (training_data.get(member) or {}).items():
+    training_data = config.training_data_config or TrainingDataConfig()
+    choices = {
+        "excludedDatasetColumns": training_data.excluded_dataset_columns,
+        "includedDatasetColumns": training_data.included_dataset_columns,
+    }
+    for member, chosen in choices.items():
+        for dataset, columns in (chosen or {}).items():
             _check_choice(f"trainingDataConfig.{member}", dataset, columns, schemas)
-    attribute = (config.get("optimizationObjective") or {}).get("itemAttribute")
-    if attribute:
-        _check_attribute(attribute, schemas.get("ITEMS"))
+    if config.objective_attribute:
+        _check_attribute(config.objective_attribute, schemas.get("ITEMS"))
 
 
 def _check_choice(member: str, dataset: str, columns: Sequence[str], schemas: Mapping[str, Schema]) -> None:
@@ -120,12 +124,12 @@ def _check_transformations(recipe: Recipe, values: Mapping[str, str]) -> None:
             raise Permanent(f"The feature transformation {name} must be {_in_words(allowed)}, not {value!r}.")
 
 
-def _check_events(config: Mapping[str, Any]) -> None:
-    parameters = (config.get("eventsConfig") or {}).get("eventParametersList") or []
-    unnamed = [place for place, entry in enumerate(parameters) if not entry.get("eventType")]
+def _check_events(config: TrainingConfig) -> None:
+    parameters = config.event_parameters
+    unnamed = [place for place, entry in enumerate(parameters) if not entry.event_type]
     if unnamed:
         raise Permanent(f"eventsConfig.eventParametersList: entry {unnamed[0]} names no eventType.")
-    if parameters and all(entry.get("weight") == 0 for entry in parameters):
+    if parameters and all(entry.weight == 0 for entry in parameters):
         raise Permanent("eventsConfig.eventParametersList: every weight is 0, so no event would count.")
 
 

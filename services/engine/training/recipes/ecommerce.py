@@ -5,12 +5,12 @@ https://docs.aws.amazon.com/personalize/latest/dg/ECOMMERCE-use-cases.html
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
+from services.engine.domain.solution_config import TrainingConfig
 from services.engine.training.dataset.columns import ColumnBuilder, count_numbers
 from services.engine.training.dataset.dataset import Dataset
 from services.engine.training.dataset.event_weights import counted_interactions
@@ -26,12 +26,10 @@ _KEEP = 500
 """Neighbours per item: the most that Personalize returns for one."""
 _SHRINKAGE = 10.0
 """The default of aws-similar-items."""
-_VIEWS = {"eventType": "View", "eventsConfig": None}
-_PURCHASES = {"eventType": "Purchase", "eventsConfig": None}
 
 
 def _most_frequent(
-    dataset: Dataset, config: Mapping[str, Any], progress: Progress, _: Model | None = None, /
+    dataset: Dataset, config: TrainingConfig, progress: Progress, _: Model | None = None, /
 ) -> Model:
     """Return a model that ranks items by their number of views, or of purchases."""
     progress("count events", 0.0)
@@ -43,7 +41,7 @@ def _most_frequent(
 
 
 def _bought_together(
-    dataset: Dataset, config: Mapping[str, Any], progress: Progress, _: Model | None = None, /
+    dataset: Dataset, config: TrainingConfig, progress: Progress, _: Model | None = None, /
 ) -> Model:
     """Return a model of items that one customer bought on the same day."""
     progress("count baskets", 0.1)
@@ -68,7 +66,7 @@ def daily_baskets(dataset: Dataset) -> Dataset:
 
 
 def _also_viewed(
-    dataset: Dataset, config: Mapping[str, Any], progress: Progress, _: Model | None = None, /
+    dataset: Dataset, config: TrainingConfig, progress: Progress, _: Model | None = None, /
 ) -> Model:
     """Return a model of items that the same customers viewed."""
     progress("count co-occurrences", 0.1)
@@ -87,12 +85,12 @@ def _use_case(
     name: str, recipe_type: str, description: str, fit: Fit, *, event_type: str, **more: Any
 ) -> Recipe:
     """Return a recipe whose models have event times and purchases from events of all types."""
-    fixed, excludes = more.get("fixed", {}), more.get("excludes_purchased", False)
+    excludes = more.get("excludes_purchased", False)
 
     def fit_use_case(
-        dataset: Dataset, config: Mapping[str, Any], progress: Progress, warm_start: Model | None = None, /
+        dataset: Dataset, config: TrainingConfig, progress: Progress, warm_start: Model | None = None, /
     ) -> Model:
-        model = fit(dataset, {**config, **fixed}, progress, warm_start)
+        model = fit(dataset, recipe.applied(config), progress, warm_start)
         scoring = model.scoring.model_copy(update={"exclude_bought": excludes})
         model = replace(model, recipe=name, scoring=scoring, **assembly.event_times(dataset))
         if not excludes:
@@ -100,9 +98,10 @@ def _use_case(
         users = Ids.of(dataset.user_ids.tolist())
         return replace(model, users=users, interactions=interaction_index(dataset))
 
-    return Recipe(
+    recipe = Recipe(
         name, recipe_type, description, fit=fit_use_case, event_type=event_type, domain="ECOMMERCE", **more
     )
+    return recipe
 
 
 RECIPES = (
@@ -112,7 +111,7 @@ RECIPES = (
         "Most viewed: items by how many times customers viewed them.",
         _most_frequent,
         event_type="View",
-        fixed=_VIEWS,
+        fixes_event_type=True,
     ),
     _use_case(
         "aws-ecomm-popular-items-by-purchases",
@@ -120,7 +119,7 @@ RECIPES = (
         "Best sellers: items by how many times customers purchased them.",
         _most_frequent,
         event_type="Purchase",
-        fixed=_PURCHASES,
+        fixes_event_type=True,
     ),
     _use_case(
         "aws-ecomm-frequently-bought-together",
@@ -128,7 +127,7 @@ RECIPES = (
         "Items that customers buy together with an item.",
         _bought_together,
         event_type="Purchase",
-        fixed=_PURCHASES,
+        fixes_event_type=True,
         needs=("itemId",),
         list_recipe="similar-items",
     ),
@@ -138,7 +137,7 @@ RECIPES = (
         "Items that customers viewed who also viewed an item, without what the user bought.",
         _also_viewed,
         event_type="View",
-        fixed=_VIEWS,
+        fixes_event_type=True,
         needs=("userId", "itemId"),
         list_recipe="similar-items",
         excludes_purchased=True,

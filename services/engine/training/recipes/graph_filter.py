@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 import scipy
 
+from services.engine.domain.solution_config import TrainingConfig
 from services.engine.training.dataset.dataset import Dataset
 from services.engine.training.dataset.event_weights import (
     EVEN,
@@ -36,7 +36,7 @@ _TEMPERATURE_ROWS = 50
 
 
 def _fit(
-    dataset: Dataset, config: Mapping[str, Any], progress: Progress, warm_start: Model | None = None
+    dataset: Dataset, config: TrainingConfig, progress: Progress, warm_start: Model | None = None
 ) -> Model:
     progress("read interactions", 0.0)
     counted = counted_interactions(dataset, config)

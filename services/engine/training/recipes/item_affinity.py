@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
+from services.engine.domain.solution_config import TrainingConfig
 from services.engine.training.dataset.dataset import Dataset
 from services.engine.training.dataset.event_weights import (
     EVEN,
@@ -25,11 +24,11 @@ _KEEP = 200
 """Neighbours per item."""
 
 
-def _fit(dataset: Dataset, config: Mapping[str, Any], progress: Progress, _: Model | None = None) -> Model:
+def _fit(dataset: Dataset, config: TrainingConfig, progress: Progress, _: Model | None = None) -> Model:
     progress("count co-occurrences", 0.1)
-    settings = dict(config)
+    settings = config
     if configured_weights(config) is None and "purchase" in dataset.event_type_names:
-        settings["eventType"] = "purchase"
+        settings = config.model_copy(update={"event_type": "purchase"})
     counted = counted_interactions(dataset, settings)
     hyperparameters = Hyperparameters.of(config, RECIPE.hyperparameters)
     table = item_cosine(counted, shrinkage=hyperparameters.number("shrinkage"), keep=_KEEP)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from services.engine.domain.solution_config import OptimizationObjective, TrainingConfig
 from services.engine.training.dataset.dataset import Dataset
 from services.engine.training.fitting import DEPTH, Fit, Progress
 from shared.errors import Permanent
@@ -29,14 +29,14 @@ def with_objective(fit: Fit) -> Fit:
     """Return the same fit, with the solution's objective added to the scores if it has one."""
 
     def fit_with_objective(
-        dataset: Dataset, config: Mapping[str, Any], progress: Progress, warm_start: Model | None = None, /
+        dataset: Dataset, config: TrainingConfig, progress: Progress, warm_start: Model | None = None, /
     ) -> Model:
         return add_objective(fit(dataset, config, progress, warm_start), dataset, config)
 
     return fit_with_objective
 
 
-def add_objective(model: Model, dataset: Dataset, config: Mapping[str, Any]) -> Model:
+def add_objective(model: Model, dataset: Dataset, config: TrainingConfig) -> Model:
     """Return the model with scores for the objective, weighted as its sensitivity says.
 
     The attribute counts by its rank among items, 0 … 1, so that one expensive item decides nothing; an item
@@ -44,27 +44,27 @@ def add_objective(model: Model, dataset: Dataset, config: Mapping[str, Any]) -> 
     users goes the sensitivity's share of the way to the highest possible one. Raises Permanent for an
     attribute that is no numeric column of the items.
     """
-    settings = config.get("optimizationObjective") or {}
-    share = SHARES[settings.get("objectiveSensitivity") or "OFF"]
-    name = settings.get("itemAttribute")
+    settings = config.optimization_objective or OptimizationObjective()
+    sensitivity, name = settings.objective_sensitivity or "OFF", settings.item_attribute
+    share = SHARES[sensitivity]
     if not name or not share:
         return model
     ranks = _ranks(_values(dataset, name))
     weight = _weight(model, ranks, share)
-    note = {"attribute": name, "sensitivity": settings["objectiveSensitivity"], "weight": round(weight, 6)}
+    note = {"attribute": name, "sensitivity": sensitivity, "weight": round(weight, 6)}
     scores = (weight * ranks).astype(np.float32)
     return replace(model, objective_scores=scores, notes={**model.notes, "objective": note})
 
 
 def rewards(
-    lists: Iterable[tuple[Sequence[str], Collection[str]]], dataset: Dataset, config: Mapping[str, Any]
+    lists: Iterable[tuple[Sequence[str], Collection[str]]], dataset: Dataset, config: TrainingConfig
 ) -> dict[str, float]:
     """Return average_rewards_at_k for pairs of recommended and relevant items; {} without an objective.
 
     This is the mean over users of the rewards (the attribute) of the relevant items among the first 25
     recommended, over the rewards of all relevant items. Users without any reward are left out.
     """
-    name = (config.get("optimizationObjective") or {}).get("itemAttribute")
+    name = config.objective_attribute
     if not name:
         return {}
     values = np.nan_to_num(_values(dataset, name))

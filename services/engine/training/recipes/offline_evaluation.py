@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
 
+from services.engine.domain.solution_config import TrainingConfig
 from services.engine.training.dataset.dataset import Dataset
 from services.engine.training.dataset.event_weights import counted_interactions
 from services.engine.training.dataset.events import interaction_index, user_histories
@@ -24,7 +24,7 @@ _EVALUATION_SHARE = 0.6
 
 
 def evaluate(
-    recipe: Recipe, dataset: Dataset, config: Mapping[str, Any], *, seed: int = 0, progress: Progress = silent
+    recipe: Recipe, dataset: Dataset, config: TrainingConfig, *, seed: int = 0, progress: Progress = silent
 ) -> dict[str, float]:
     """Return the offline metrics of a recipe on a dataset, with Personalize's keys.
 
@@ -37,7 +37,7 @@ def evaluate(
 def train(
     recipe: Recipe,
     dataset: Dataset,
-    config: Mapping[str, Any],
+    config: TrainingConfig,
     progress: Progress = silent,
     warm_start: Model | None = None,
 ) -> tuple[Model, dict[str, float]]:
@@ -70,7 +70,7 @@ def _interaction_index(model: Model, dataset: Dataset) -> InteractionIndex:
 def _evaluated(
     recipe: Recipe,
     dataset: Dataset,
-    config: Mapping[str, Any],
+    config: TrainingConfig,
     seed: int,
     progress: Progress,
     warm_start: Model | None = None,
@@ -78,7 +78,7 @@ def _evaluated(
     if recipe.offline_metrics is not None:
         return recipe.offline_metrics(dataset, config, progress)
     # A recipe that needs no interactions may be trained without any; then there are no users to hold out.
-    counted = counted_interactions(dataset, {**config, **recipe.fixed}) if len(dataset) else dataset
+    counted = counted_interactions(dataset, recipe.applied(config)) if len(dataset) else dataset
     holdout = split_users(counted, seed=seed)
     more = recipe.more_metrics(dataset, config) if recipe.more_metrics else {}
     if len(holdout.users) == 0 or len(holdout.train) == 0:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
+from services.engine.domain.solution_config import TrainingConfig
 from services.engine.training.dataset.dataset import Dataset
 from services.engine.training.dataset.event_weights import counted_interactions
 from services.engine.training.fitting import Progress
@@ -13,7 +11,7 @@ from services.engine.training.recipes.recipe import Recipe
 from shared.models import Model, Scoring
 
 
-def _fit(dataset: Dataset, config: Mapping[str, Any], progress: Progress, _: Model | None = None) -> Model:
+def _fit(dataset: Dataset, config: TrainingConfig, progress: Progress, _: Model | None = None) -> Model:
     progress("count unique users", 0.0)
     counted = counted_interactions(dataset, config)
     model = assembly.model(

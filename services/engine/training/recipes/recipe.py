@@ -6,13 +6,14 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Protocol
 
+from services.engine.domain.solution_config import TrainingConfig, TrainingDataConfig
 from services.engine.training.dataset.dataset import Dataset
 from services.engine.training.fitting import Fit, Progress
 from shared.errors import Permanent
 from shared.events import RecipeTraits
 from shared.models import Model
 
-Metrics = Callable[[Dataset, Mapping[str, Any]], dict[str, float]]
+Metrics = Callable[[Dataset, TrainingConfig], dict[str, float]]
 """Returns metrics of a dataset under a configuration."""
 
 
@@ -20,7 +21,7 @@ class OfflineMetrics(Protocol):
     """Offline metrics other than those of ranked lists of items."""
 
     def __call__(
-        self, dataset: Dataset, config: Mapping[str, Any], progress: Progress, /
+        self, dataset: Dataset, config: TrainingConfig, progress: Progress, /
     ) -> tuple[Model | None, dict[str, float]]:
         """Return a model of a part of the data, None if there is too little, and its metrics on the rest."""
         ...
@@ -45,10 +46,6 @@ SHARE = Interval(0.0, 1.0)
 class Recipe:
     """A way to fit a model, and how Personalize describes it.
 
-    `fit` takes the solution's configuration in Personalize's own words: eventType,
-    eventValueThreshold, eventsConfig, algorithmHyperParameters, featureTransformationParameters,
-    trainingDataConfig, optimizationObjective.
-
     `hyperparameters` are names with default values, as strings, and `allowed` the values they may have (any
     text for other names). `without_effect` are hyperparameters of Personalize's own networks: accepted,
     checked and kept, so that programs which set them run. `transformations` are the values that each of
@@ -56,15 +53,15 @@ class Recipe:
 
     A request must have the members in `needs`; a recipe that `ranks` orders the items of a request and
     recommends none by itself. A `domain` recipe is for recommenders, any other for solutions. `event_type` is
-    the type that the data must have, in the service's spelling; `fixed` are settings that a solution cannot
-    change. A recipe that `excludes_purchased` leaves out what the user bought. One with an `objective` takes
-    an optimizationObjective. One that `adds_up` computes its tables from sums over users, which another
-    backend may compute. An `incremental` one may update its models as items are added. One that
-    `trains_sessions` trains on events of sessions without a user, as if each were a user; other recipes leave
-    them out. One that `explores` recommends new items more often than their scores say. One with
-    `metadata_by_default` has campaigns that return columns of items, when a request names them, unless their
-    configuration disables it. `list_recipe` is the batch recipe whose lists replace a model that is not
-    loaded. `offline_metrics` replaces the metrics of ranked lists, and `more_metrics` adds to them.
+    the type that the data must have, in the service's spelling; a recipe that `fixes_event_type` trains on
+    that type alone, whatever the configuration. A recipe that `excludes_purchased` leaves out what the user
+    bought. One with an `objective` takes an optimizationObjective. One that `adds_up` computes its tables
+    from sums over users, which another backend may compute. An `incremental` one may update its models as
+    items are added. One that `trains_sessions` trains on events of sessions without a user, as if each were a
+    user; other recipes leave them out. One that `explores` recommends new items more often than their scores
+    say. One with `metadata_by_default` has campaigns that return columns of items, when a request names them,
+    unless their configuration disables it. `list_recipe` is the batch recipe whose lists replace a model that
+    is not loaded. `offline_metrics` replaces the metrics of ranked lists, and `more_metrics` adds to them.
     """
 
     name: str
@@ -79,7 +76,7 @@ class Recipe:
     ranks: bool = field(default=False, kw_only=True)
     batch: bool = field(default=True, kw_only=True)
     objective: bool = field(default=False, kw_only=True)
-    fixed: Mapping[str, Any] = field(default_factory=dict, kw_only=True)
+    fixes_event_type: bool = field(default=False, kw_only=True)
     more_metrics: Metrics | None = field(default=None, kw_only=True)
     needs_interactions: bool = field(default=True, kw_only=True)
     domain: Literal["ECOMMERCE"] | None = field(default=None, kw_only=True)
@@ -106,12 +103,18 @@ class Recipe:
             metadata_by_default=self.metadata_by_default,
         )
 
+    def applied(self, config: TrainingConfig) -> TrainingConfig:
+        """Return a configuration as the recipe applies it: with the event type that it fixes, if it does."""
+        return (
+            config.with_event_type(self.event_type) if self.fixes_event_type and self.event_type else config
+        )
+
     def variant(self, name: str, description: str, **changes: Any) -> Recipe:
         """Return the same fit under another name, which its models carry."""
 
         def fit(
             dataset: Dataset,
-            config: Mapping[str, Any],
+            config: TrainingConfig,
             progress: Progress,
             warm_start: Model | None = None,
             /,
@@ -136,11 +139,11 @@ class Hyperparameters:
     values: Mapping[str, str]
 
     @classmethod
-    def of(cls, config: Mapping[str, Any], defaults: Mapping[str, str]) -> Hyperparameters:
+    def of(cls, config: TrainingConfig, defaults: Mapping[str, str]) -> Hyperparameters:
         """Read the configuration; unknown names are ignored."""
-        shaping = config.get("featureTransformationParameters") or {}
-        configured = {**shaping, **(config.get("algorithmHyperParameters") or {})}
-        return cls({name: str(configured.get(name, value)) for name, value in defaults.items()})
+        shaping = config.feature_transformation_parameters or {}
+        configured = shaping | (config.algorithm_hyper_parameters or {})
+        return cls({name: configured.get(name, value) for name, value in defaults.items()})
 
     def number(self, name: str) -> float:
         """Return a value as a number; raises Permanent if it is none."""
@@ -159,20 +162,20 @@ class Hyperparameters:
         return value
 
 
-def excluded_columns(config: Mapping[str, Any], kind: str, present: Iterable[str] = ()) -> frozenset[str]:
+def excluded_columns(config: TrainingConfig, kind: str, present: Iterable[str] = ()) -> frozenset[str]:
     """Return the upper-case names of the columns of a dataset type (ITEMS, USERS …) that do not train.
 
     If the solution names columns to include, all others that are `present` do not train either.
     """
-    training_data = config.get("trainingDataConfig") or {}
+    training_data = config.training_data_config or TrainingDataConfig()
     excluded, included = (
         {
             column.upper()
-            for dataset, columns in (training_data.get(member) or {}).items()
+            for dataset, columns in (chosen or {}).items()
             if dataset.upper() == kind
             for column in columns
         }
-        for member in ("excludedDatasetColumns", "includedDatasetColumns")
+        for chosen in (training_data.excluded_dataset_columns, training_data.included_dataset_columns)
     )
     not_included = {column.upper() for column in present} - included if included else set()
     return frozenset(excluded | not_included)

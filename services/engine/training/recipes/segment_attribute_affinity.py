@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import reduce
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from services.engine.domain.solution_config import TrainingConfig
 from services.engine.training.dataset.dataset import Dataset
 from services.engine.training.evaluation import segment_metrics
 from services.engine.training.fitting import Progress
@@ -71,13 +72,13 @@ class ItemsByAttribute:
 
 
 def _fit(
-    dataset: Dataset, config: Mapping[str, Any], progress: Progress, warm_start: Model | None = None
+    dataset: Dataset, config: TrainingConfig, progress: Progress, warm_start: Model | None = None
 ) -> Model:
     return replace(segment_item_affinity.fit(dataset, config, progress, warm_start), recipe=NAME)
 
 
 def _metrics(
-    dataset: Dataset, config: Mapping[str, Any], progress: Progress
+    dataset: Dataset, config: TrainingConfig, progress: Progress
 ) -> tuple[Model | None, dict[str, float]]:
     return segment_metrics.offline_metrics(_fit, _targets, dataset, config, progress)
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from services.engine.domain.solution_config import TrainingConfig
 from services.engine.training.dataset.dataset import Dataset
 from services.engine.training.evaluation import segment_metrics
 from services.engine.training.fitting import Progress
@@ -20,19 +20,19 @@ NAME = "aws-item-affinity"
 
 
 def fit(
-    dataset: Dataset, config: Mapping[str, Any], progress: Progress, warm_start: Model | None = None
+    dataset: Dataset, config: TrainingConfig, progress: Progress, warm_start: Model | None = None
 ) -> Model:
     """Return a model of user-personalization, whose scores are then ranked by user instead of by item.
 
     Users who have an item already may want it again, so they are not left out.
     """
-    settings = {**config, "algorithmHyperParameters": {"exclude_seen": "false"}}
+    settings = config.model_copy(update={"algorithm_hyper_parameters": {"exclude_seen": "false"}})
     model = user_personalization.RECIPE.fit(dataset, settings, progress, warm_start)
     return replace(model, recipe=NAME)
 
 
 def _metrics(
-    dataset: Dataset, config: Mapping[str, Any], progress: Progress
+    dataset: Dataset, config: TrainingConfig, progress: Progress
 ) -> tuple[Model | None, dict[str, float]]:
     return segment_metrics.offline_metrics(fit, _targets, dataset, config, progress)
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import numpy as np
 
+from services.engine.domain.solution_config import TrainingConfig
 from services.engine.training.dataset.columns import count_numbers
 from services.engine.training.dataset.dataset import Dataset
 from services.engine.training.dataset.event_weights import counted_interactions
@@ -21,7 +19,7 @@ _KEEP = 500
 """Neighbours per item: the most that Personalize returns for one."""
 
 
-def _fit(dataset: Dataset, config: Mapping[str, Any], progress: Progress, _: Model | None = None) -> Model:
+def _fit(dataset: Dataset, config: TrainingConfig, progress: Progress, _: Model | None = None) -> Model:
     progress("read what items say", 0.1)
     counted = counted_interactions(dataset, config) if len(dataset) else dataset
     excluded = excluded_columns(config, "ITEMS", dataset.item_columns)

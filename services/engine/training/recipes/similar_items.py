@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
+from services.engine.domain.solution_config import TrainingConfig
 from services.engine.training.dataset.dataset import Dataset
 from services.engine.training.dataset.event_weights import counted_interactions
 from services.engine.training.fitting import Progress
@@ -25,7 +23,7 @@ _HIDDEN_DIMENSIONS = (
 """Hyperparameters without effect; the developer guide and the console spell them differently."""
 
 
-def _fit(dataset: Dataset, config: Mapping[str, Any], progress: Progress, _: Model | None = None) -> Model:
+def _fit(dataset: Dataset, config: TrainingConfig, progress: Progress, _: Model | None = None) -> Model:
     progress("count co-occurrences", 0.1)
     counted = counted_interactions(dataset, config)
     hyperparameters = Hyperparameters.of(config, RECIPE.hyperparameters)

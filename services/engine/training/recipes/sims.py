@@ -5,12 +5,12 @@ https://docs.aws.amazon.com/personalize/latest/dg/native-recipe-sims.html
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from services.engine.domain.solution_config import TrainingConfig
 from services.engine.training.dataset.columns import count_numbers, take
 from services.engine.training.dataset.dataset import Dataset
 from services.engine.training.dataset.event_weights import counted_interactions
@@ -25,7 +25,7 @@ _KEEP = 500
 """Neighbours per item: the most that Personalize returns for one."""
 
 
-def _fit(dataset: Dataset, config: Mapping[str, Any], progress: Progress, _: Model | None = None) -> Model:
+def _fit(dataset: Dataset, config: TrainingConfig, progress: Progress, _: Model | None = None) -> Model:
     progress("count co-interactions", 0.1)
     counted = counted_interactions(dataset, config)
     hyperparameters = Hyperparameters.of(config, RECIPE.hyperparameters)

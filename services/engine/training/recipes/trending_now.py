@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import numpy as np
 
+from services.engine.domain.solution_config import TrainingConfig
 from services.engine.training.dataset.dataset import Dataset
 from services.engine.training.dataset.event_weights import counted_interactions
 from services.engine.training.dataset.events import item_popularity
@@ -27,7 +25,7 @@ _POPULARITY_WEIGHT = 1e-3
 """Popularity orders items that do not rise, and ties; the smallest rise is 0.7."""
 
 
-def _fit(dataset: Dataset, config: Mapping[str, Any], progress: Progress, _: Model | None = None) -> Model:
+def _fit(dataset: Dataset, config: TrainingConfig, progress: Progress, _: Model | None = None) -> Model:
     progress("count the newest interactions", 0.0)
     counted = counted_interactions(dataset, config)
     seconds = interval(config)
@@ -46,13 +44,13 @@ def _fit(dataset: Dataset, config: Mapping[str, Any], progress: Progress, _: Mod
     return model
 
 
-def interval(config: Mapping[str, Any]) -> int:
+def interval(config: TrainingConfig) -> int:
     """Return the configured length of the interval in seconds."""
-    parameters = config.get("featureTransformationParameters") or {}
+    parameters = config.feature_transformation_parameters or {}
     return SECONDS[parameters.get(FREQUENCY, next(iter(SECONDS)))]
 
 
-def accuracy(dataset: Dataset, config: Mapping[str, Any]) -> dict[str, float]:
+def accuracy(dataset: Dataset, config: TrainingConfig) -> dict[str, float]:
     """Return trend_prediction_accuracy: how well the last interval's trend predicted the newest one's.
 
     It is the sum of rises of the 100 items that trended an interval earlier, over that of the 100 items that

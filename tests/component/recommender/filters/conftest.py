@@ -17,6 +17,7 @@ import pyarrow as pa
 import pytest
 
 from services.engine.computations.context_counts import ContextCounter
+from services.engine.domain.solution_config import TrainingConfig
 from services.engine.training.recipes import RECIPES, Dataset, train
 from shared.events import FilterChanged
 from shared.events.topics import CAMPAIGNS, FILTERS
@@ -99,7 +100,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     shop, made = dataset(), {}
     for recipe in set(RECIPES_OF.values()):
         made[recipe] = tmp_path_factory.mktemp(recipe)
-        model, _ = train(RECIPES[recipe], shop, {})
+        model, _ = train(RECIPES[recipe], shop, TrainingConfig())
         save(replace(model, context=devices().context(["DEVICE", "NOTE"], model.items)), made[recipe])
     return made
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pytest
 
+from services.engine.domain.solution_config import TrainingConfig
 from services.engine.training.fitting import silent
 from services.engine.training.recipes import RECIPES, Dataset
 from shared.events.topics import CAMPAIGNS
@@ -50,7 +51,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     dataset, made = Dataset.from_arrow(history()), {}
     for name in FITTED:
         made[name] = tmp_path_factory.mktemp(name)
-        save(RECIPES[name].fit(dataset, {}, silent), made[name])
+        save(RECIPES[name].fit(dataset, TrainingConfig(), silent), made[name])
     return made
 
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from services.engine.domain.solution_config import TrainingConfig
 from services.engine.training.fitting import silent
 from services.engine.training.recipes import RECIPES, Dataset, aliases
 from shared.models import Model
@@ -37,8 +38,8 @@ def test_the_names_are_those_of_the_service(names: set[str]) -> None:
 
 @pytest.mark.parametrize("name", ALIASES)
 def test_an_alias_makes_the_same_model_under_its_own_name(name: str, shop: Dataset) -> None:
-    original: Model = RECIPES[ORIGINAL].fit(shop, {}, silent)
-    model = RECIPES[name].fit(shop, {}, silent)
+    original: Model = RECIPES[ORIGINAL].fit(shop, TrainingConfig(), silent)
+    model = RECIPES[name].fit(shop, TrainingConfig(), silent)
     assert model.recipe == name
     asked = [model.recommend(user_id=user) for user in ("ann", "nobody")]
     assert asked == [original.recommend(user_id=user) for user in ("ann", "nobody")]

@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from services.engine.domain.solution_config import TrainingConfig
 from services.engine.training.dataset import columns
 from services.engine.training.dataset.columns import ColumnStorage
 from services.engine.training.methods import item_cosine
@@ -116,11 +117,11 @@ def test_a_model_is_the_same_from_files(
     recipe: str, files: ColumnStorage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     table = shop()
-    held, metrics = train(RECIPES[recipe], Dataset.from_arrow(table), {})
+    held, metrics = train(RECIPES[recipe], Dataset.from_arrow(table), TrainingConfig())
     models.save(held, tmp_path / "held")
 
     read = Dataset.read(slices(table, 300), len(table), storage=files)
-    piecewise, again = train(RECIPES[recipe], read, {})
+    piecewise, again = train(RECIPES[recipe], read, TrainingConfig())
     models.save(piecewise, tmp_path / "piecewise")
 
     assert again == metrics

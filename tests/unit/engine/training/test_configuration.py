@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
 from services.engine.domain import schemas
+from services.engine.domain.solution_config import TrainingConfig
 from services.engine.training.recipes import RECIPES
 from services.engine.training.recipes.configuration import accepted_hyperparameters, check, check_columns
 from services.engine.training.recipes.recipe import Interval, Recipe
 from shared.errors import Permanent
+from tests.support.training import training_config
 
 
-def hyperparameters(**given: str) -> dict[str, Any]:
-    return {"algorithmHyperParameters": given}
+def hyperparameters(**given: str) -> TrainingConfig:
+    return training_config(algorithmHyperParameters=given)
 
 
 @pytest.fixture(params=sorted(RECIPES))
@@ -24,8 +24,11 @@ def recipe(request: pytest.FixtureRequest) -> Recipe:
 
 def test_a_recipes_own_defaults_are_allowed(recipe: Recipe) -> None:
     check(recipe, hyperparameters(**recipe.hyperparameters))
-    check(recipe, {"featureTransformationParameters": {k: v[0] for k, v in recipe.transformations.items()}})
-    check(recipe, {})
+    check(
+        recipe,
+        training_config(featureTransformationParameters={k: v[0] for k, v in recipe.transformations.items()}),
+    )
+    check(recipe, TrainingConfig())
 
 
 @pytest.mark.parametrize(
@@ -44,12 +47,12 @@ def test_a_recipes_own_defaults_are_allowed(recipe: Recipe) -> None:
     ],
 )
 def test_what_shapes_the_data_may_be_a_feature_transformation(name: str, given: dict[str, str]) -> None:
-    check(RECIPES[name], {"featureTransformationParameters": given})
+    check(RECIPES[name], training_config(featureTransformationParameters=given))
     for wrong in given:
         with pytest.raises(Permanent, match=f"{wrong} must be"):
-            check(RECIPES[name], {"featureTransformationParameters": {wrong: "much"}})
+            check(RECIPES[name], training_config(featureTransformationParameters={wrong: "much"}))
     with pytest.raises(Permanent, match=f"no feature transformation nosuch; it has: .*{min(given)}"):
-        check(RECIPES[name], {"featureTransformationParameters": {"nosuch": "1"}})
+        check(RECIPES[name], training_config(featureTransformationParameters={"nosuch": "1"}))
 
 
 def test_every_hyperparameter_has_its_values(recipe: Recipe) -> None:
@@ -85,15 +88,18 @@ def test_words_are_compared_without_case() -> None:
 @pytest.mark.parametrize(
     ("config", "sentence"),
     [
-        ({"eventValueThreshold": "much"}, "eventValueThreshold 'much' is not a number"),
-        ({"eventValueThreshold": "nan"}, "is not a number"),
+        (training_config(eventValueThreshold="much"), "eventValueThreshold 'much' is not a number"),
+        (training_config(eventValueThreshold="nan"), "is not a number"),
         (
-            {"featureTransformationParameters": {"trend": "1 hour"}},
+            training_config(featureTransformationParameters={"trend": "1 hour"}),
             "has no feature transformation trend; it has: max_user",
         ),
-        ({"eventsConfig": {"eventParametersList": [{"weight": 0.5}]}}, "entry 0 names no eventType"),
         (
-            {"eventsConfig": {"eventParametersList": [{"eventType": "a", "weight": 0.0}]}},
+            training_config(eventsConfig={"eventParametersList": [{"weight": 0.5}]}),
+            "entry 0 names no eventType",
+        ),
+        (
+            training_config(eventsConfig={"eventParametersList": [{"eventType": "a", "weight": 0.0}]}),
             "every weight is 0",
         ),
         (
@@ -104,13 +110,15 @@ def test_words_are_compared_without_case() -> None:
         ),
     ],
 )
-def test_what_can_not_be_meant_is_refused(config: dict[str, Any], sentence: str) -> None:
+def test_what_can_not_be_meant_is_refused(config: TrainingConfig, sentence: str) -> None:
     with pytest.raises(Permanent, match=sentence):
         check(RECIPES["aws-user-personalization"], config)
 
 
 def test_only_recipes_for_users_have_an_objective() -> None:
-    objective = {"optimizationObjective": {"itemAttribute": "PRICE", "objectiveSensitivity": "LOW"}}
+    objective = training_config(
+        optimizationObjective={"itemAttribute": "PRICE", "objectiveSensitivity": "LOW"}
+    )
     check(RECIPES["aws-user-personalization"], objective)
     check(RECIPES["aws-personalized-ranking"], objective)
     with pytest.raises(Permanent, match="aws-similar-items has no optimizationObjective"):
@@ -127,18 +135,24 @@ ITEMS = schemas.Schema(
 )
 
 
-def objective(attribute: str) -> dict[str, Any]:
-    return {"optimizationObjective": {"itemAttribute": attribute, "objectiveSensitivity": "LOW"}}
+def objective(attribute: str) -> TrainingConfig:
+    return training_config(optimizationObjective={"itemAttribute": attribute, "objectiveSensitivity": "LOW"})
 
 
-def columns(member: str, **chosen: list[str]) -> dict[str, Any]:
-    return {"trainingDataConfig": {member: chosen}}
+def columns(member: str, **chosen: list[str]) -> TrainingConfig:
+    return training_config(trainingDataConfig={member: chosen})
 
 
 @pytest.mark.parametrize(
-    "config", [objective("PRICE"), objective("price"), columns("excludedDatasetColumns", Items=["NAME"]), {}]
+    "config",
+    [
+        objective("PRICE"),
+        objective("price"),
+        columns("excludedDatasetColumns", Items=["NAME"]),
+        TrainingConfig(),
+    ],
 )
-def test_columns_that_are_there_are_taken(config: dict[str, Any]) -> None:
+def test_columns_that_are_there_are_taken(config: TrainingConfig) -> None:
     check_columns(config, {"ITEMS": ITEMS})
 
 
@@ -154,7 +168,7 @@ def test_columns_that_are_there_are_taken(config: dict[str, Any]) -> None:
         (columns("excludedDatasetColumns", ITEMS=["ITEM_ID"]), r"can't do without \['ITEM_ID'\]"),
     ],
 )
-def test_columns_that_can_not_be_meant_are_refused(config: dict[str, Any], sentence: str) -> None:
+def test_columns_that_can_not_be_meant_are_refused(config: TrainingConfig, sentence: str) -> None:
     with pytest.raises(Permanent, match=sentence):
         check_columns(config, {"ITEMS": ITEMS})
 

@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from services.engine.domain.solution_config import TrainingConfig
 from services.engine.training.fitting import silent
 from services.engine.training.recipes import RECIPES, Dataset
 from shared.models import Model, load, save
+from tests.support.training import training_config
 
 Rows = list[tuple[str, str, int, str]]
 Read = Callable[[Rows], Dataset]
@@ -45,13 +47,13 @@ def test_views_are_counted_and_not_viewers(read: Read) -> None:
     rows: Rows = [("a", "often", day, "View") for day in range(5)]
     rows += [(user, "widely", 0, "View") for user in "abc"]
     rows += [(user, "bought", 0, "Purchase") for user in "abcdefg"]
-    assert names(BY_VIEWS.fit(read(rows), {}, silent).recommend(limit=2)) == ["often", "widely"]
-    assert names(BY_PURCHASES.fit(read(rows), {}, silent).recommend(limit=1)) == ["bought"]
+    assert names(BY_VIEWS.fit(read(rows), TrainingConfig(), silent).recommend(limit=2)) == ["often", "widely"]
+    assert names(BY_PURCHASES.fit(read(rows), TrainingConfig(), silent).recommend(limit=1)) == ["bought"]
 
 
 def test_a_solutions_own_event_type_changes_nothing(read: Read) -> None:
     rows: Rows = [("a", "x", 0, "View"), ("a", "y", 0, "Purchase"), ("b", "y", 0, "Purchase")]
-    model = BY_VIEWS.fit(read(rows), {"eventType": "Purchase"}, silent)
+    model = BY_VIEWS.fit(read(rows), training_config(eventType="Purchase"), silent)
     assert names(model.recommend(limit=1)) == ["x"]
 
 
@@ -61,7 +63,7 @@ def test_together_means_by_one_customer_on_one_day(read: Read) -> None:
         rows += [(f"u{number}", item, number, "Purchase") for item in ("cup", "saucer")]
         rows += [(f"u{number}", "lamp", number + 7, "Purchase")]
         rows += [(f"u{number}", "viewed", number, "View")]
-    model = TOGETHER.fit(read(rows), {}, silent)
+    model = TOGETHER.fit(read(rows), TrainingConfig(), silent)
     assert related(model, "cup") == ["saucer"]
     # Three days with cup and saucer, three with the lamp alone.
     found = dict(model.recommend(item_id="cup", relevance=True))
@@ -71,7 +73,7 @@ def test_together_means_by_one_customer_on_one_day(read: Read) -> None:
 
 def test_two_customers_of_one_day_are_two_baskets(read: Read) -> None:
     rows: Rows = [("a", "x", 0, "Purchase"), ("b", "y", 0, "Purchase"), ("b", "z", 0, "Purchase")]
-    model = TOGETHER.fit(read(rows), {}, silent)
+    model = TOGETHER.fit(read(rows), TrainingConfig(), silent)
     assert related(model, "x") == []
     assert related(model, "y") == ["z"]
 
@@ -85,7 +87,7 @@ SHOP: Rows = [
 
 
 def test_also_viewed_leaves_out_what_the_user_bought(read: Read) -> None:
-    model = ALSO_VIEWED.fit(read(SHOP), {}, silent)
+    model = ALSO_VIEWED.fit(read(SHOP), TrainingConfig(), silent)
     assert set(related(model, "tea")) == {"cup", "spoon"}
     assert "cup" not in names(model.recommend(item_id="tea", user_id="a"))
     assert "spoon" not in names(model.recommend(item_id="tea", user_id="b"))
@@ -95,7 +97,9 @@ def test_also_viewed_leaves_out_what_the_user_bought(read: Read) -> None:
 
 
 def test_recommended_for_you_never_returns_what_was_bought(read: Read, tmp_path: Path) -> None:
-    fitted = FOR_YOU.fit(read(SHOP), {"algorithmHyperParameters": {"exclude_seen": "false"}}, silent)
+    fitted = FOR_YOU.fit(
+        read(SHOP), training_config(algorithmHyperParameters={"exclude_seen": "false"}), silent
+    )
     save(fitted, tmp_path)
     for model in (fitted, load(tmp_path)):
         assert set(names(model.recommend(user_id="a"))) == {"tea", "spoon"}
@@ -111,6 +115,8 @@ def test_purchases_older_than_the_kept_history_are_left_out_too(read: Read) -> N
     rows: Rows = [("a", "first", 0, "Purchase")]
     rows += [("a", f"i{n}", n + 1, "View") for n in range(150)]
     rows += [("b", item, 1, "View") for item in ("first", "i149", "i148")]
-    model = FOR_YOU.fit(read(rows), {"algorithmHyperParameters": {"exclude_seen": "false"}}, silent)
+    model = FOR_YOU.fit(
+        read(rows), training_config(algorithmHyperParameters={"exclude_seen": "false"}), silent
+    )
     assert "first" not in names(model.recommend(user_id="a", limit=200))
     assert "first" in names(model.recommend(user_id="b", limit=200))

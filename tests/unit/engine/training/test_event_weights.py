@@ -15,6 +15,7 @@ from services.engine.training.dataset.event_weights import (
 )
 from services.engine.training.recipes import Dataset
 from shared.errors import Permanent
+from tests.support.training import training_config
 
 ROWS = [
     ("a", "x", 1, "view", None),
@@ -42,7 +43,7 @@ def dataset() -> Dataset:
 
 
 def kept(dataset: Dataset, **config: Any) -> list[int]:
-    return sorted(counted_interactions(dataset, config).times.tolist())
+    return sorted(counted_interactions(dataset, training_config(**config)).times.tolist())
 
 
 def test_everything_but_what_says_nothing_counts(dataset: Dataset) -> None:
@@ -67,7 +68,12 @@ def test_events_config_sets_types_thresholds_and_weights(dataset: Dataset) -> No
     ]
     config = {"eventsConfig": {"eventParametersList": parameters}}
     assert kept(dataset, **config) == [1, 2]
-    assert configured_weights(config) == {"": 0.0, "purchase": 1.0, "view": 0.1, "rented": 0.0}
+    assert configured_weights(training_config(**config)) == {
+        "": 0.0,
+        "purchase": 1.0,
+        "view": 0.1,
+        "rented": 0.0,
+    }
 
 
 def test_uncounted_types_train_when_nothing_else_is_there(dataset: Dataset) -> None:
@@ -77,7 +83,7 @@ def test_uncounted_types_train_when_nothing_else_is_there(dataset: Dataset) -> N
 
 def test_the_sentence_names_the_settings_and_the_types(dataset: Dataset) -> None:
     with pytest.raises(Permanent, match=r"eventType \(nosuch\).*impression, purchase, rented, view"):
-        counted_interactions(dataset, {"eventType": "nosuch"})
+        counted_interactions(dataset, training_config(eventType="nosuch"))
 
 
 def test_the_last_type_stands_for_every_other(dataset: Dataset) -> None:

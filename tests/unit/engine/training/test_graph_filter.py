@@ -7,12 +7,14 @@ import pyarrow as pa
 import pytest
 from scipy import sparse
 
+from services.engine.domain.solution_config import TrainingConfig
 from services.engine.training.fitting import silent
 from services.engine.training.methods import gf_cf
 from services.engine.training.methods.gf_cf import GraphFilter
 from services.engine.training.recipes import RECIPES, Dataset
 from services.engine.training.selection import graph_filter_search
 from shared.models import Model
+from tests.support.training import training_config
 
 RECIPE = RECIPES["endcap-graph"]
 
@@ -52,7 +54,7 @@ def order(model: Model, user: int, limit: int) -> list[int]:
 
 
 def test_the_order_is_the_papers(seen: np.ndarray) -> None:
-    config = {"algorithmHyperParameters": {"tastes": "8", "alpha": "0.3"}}
+    config = training_config(algorithmHyperParameters={"tastes": "8", "alpha": "0.3"})
     model = RECIPE.fit(shop(seen), config, silent)
     expected = np.where(seen > 0, -np.inf, scores(seen, 0.3, 8))
     for user in range(len(seen)):
@@ -63,7 +65,9 @@ def test_the_order_is_the_papers(seen: np.ndarray) -> None:
 
 
 def test_even_walks_are_those_of_a_random_walker_beside_twice_as_many_factors(seen: np.ndarray) -> None:
-    config = {"algorithmHyperParameters": {"method": "even", "tastes": "4", "exclude_seen": "false"}}
+    config = training_config(
+        algorithmHyperParameters={"method": "even", "tastes": "4", "exclude_seen": "false"}
+    )
     model = RECIPE.fit(shop(seen), config, silent)
     items = np.maximum(seen.sum(axis=0), 1)
     walker = (seen / items).T @ (seen / seen.sum(axis=1)[:, None])
@@ -78,7 +82,9 @@ def test_even_walks_are_those_of_a_random_walker_beside_twice_as_many_factors(se
 
 def test_more_than_the_newest_hundred_items_count(seen: np.ndarray) -> None:
     """The first user's 135 items: with a hundred of them only, the scores would be others."""
-    model = RECIPE.fit(shop(seen), {"algorithmHyperParameters": {"exclude_seen": "false"}}, silent)
+    model = RECIPE.fit(
+        shop(seen), training_config(algorithmHyperParameters={"exclude_seen": "false"}), silent
+    )
     _, items, _ = next(iter(model.recommend_many(["u000"], 140)))
     expected = scores(seen, 0.3, 29)[0]
     np.testing.assert_allclose(
@@ -87,7 +93,7 @@ def test_more_than_the_newest_hundred_items_count(seen: np.ndarray) -> None:
 
 
 def test_an_item_counts_once_however_often_it_was_met(seen: np.ndarray) -> None:
-    model = RECIPE.fit(shop(seen), {}, silent)
+    model = RECIPE.fit(shop(seen), TrainingConfig(), silent)
     once = model.recommend(history=[("i003", "", 1), ("i004", "", 2)])
     again = model.recommend(history=[("i003", "", 1), ("i004", "", 2), ("i003", "", 900_000)])
     assert again == once
@@ -136,7 +142,7 @@ def test_a_tuned_filter_is_the_best_of_those_tried() -> None:
         matrix[user, random.choice(own, 12, replace=False)] = 1
     matrix[:, :4] = 1
     dataset = shop(matrix)
-    config = {"algorithmHyperParameters": {"method": "tuned", "tastes": "4"}}
+    config = training_config(algorithmHyperParameters={"method": "tuned", "tastes": "4"})
     model = RECIPE.fit(dataset, config, silent)
     tried, found = model.notes["tried"], GraphFilter(**model.notes["filter"])
     powers = f"leave {found.leave}, through {found.through}, arrive {found.arrive}"

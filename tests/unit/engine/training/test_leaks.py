@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from services.engine.domain.solution_config import TrainingConfig
 from services.engine.training.dataset.split import split_users
 from services.engine.training.recipes import RECIPES, Dataset, evaluate
 from tests.unit.engine.training.conftest import interactions
@@ -46,10 +47,10 @@ def planted(dataset: Dataset, *, everywhere: bool) -> Dataset:
 @pytest.mark.parametrize("name", RECIPE_NAMES)
 def test_the_newest_events_of_held_out_users_are_not_trained_on(name: str, plain: Dataset) -> None:
     recipe = RECIPES[name]
-    assert evaluate(recipe, planted(plain, everywhere=False), {})[RANK] == 0.0
+    assert evaluate(recipe, planted(plain, everywhere=False), TrainingConfig())[RANK] == 0.0
     # The same item is found when the training users turned to it too: the test could fail.
     if name != "endcap-item-affinity":
-        assert evaluate(recipe, planted(plain, everywhere=True), {})[RANK] > 0.0
+        assert evaluate(recipe, planted(plain, everywhere=True), TrainingConfig())[RANK] > 0.0
 
 
 def test_one_tenth_of_the_users_is_held_out_with_a_tenth_of_their_events(plain: Dataset) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from services.engine.computations.model_deletion import without_users
+from services.engine.domain.solution_config import TrainingConfig
 from services.engine.training.fitting import silent
 from services.engine.training.recipes import RECIPES, Dataset, Recipe
 from shared.models import Model, load, save
@@ -23,7 +24,7 @@ def recipe(request: pytest.FixtureRequest) -> Recipe:
 
 @pytest.fixture
 def model(recipe: Recipe, shop: Dataset) -> Model:
-    return recipe.fit(shop, {}, silent)
+    return recipe.fit(shop, TrainingConfig(), silent)
 
 
 def answers(model: Model) -> list[list[tuple[str, float | None]]]:

@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
+from services.engine.domain.solution_config import TrainingConfig
 from services.engine.training.fitting import silent
 from services.engine.training.recipes import RECIPES, Dataset, evaluate
 from services.engine.training.recipes.objective import rewards
 from shared.errors import Permanent
 from shared.models import Model, load, save
+from tests.support.training import training_config
 
 RECIPE = RECIPES["aws-user-personalization"]
 ITEMS = 120
 LEVELS = ("OFF", "LOW", "MEDIUM", "HIGH")
 
 
-def config(sensitivity: str, attribute: str = "PRICE") -> dict[str, Any]:
-    return {"optimizationObjective": {"itemAttribute": attribute, "objectiveSensitivity": sensitivity}}
+def config(sensitivity: str, attribute: str = "PRICE") -> TrainingConfig:
+    return training_config(
+        optimizationObjective={"itemAttribute": attribute, "objectiveSensitivity": sensitivity}
+    )
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +91,7 @@ def test_the_tilt_is_kept_with_the_model(models: dict[str, Model], tmp_path: Pat
 
 
 def test_off_changes_nothing(models: dict[str, Model], priced: Dataset) -> None:
-    plain = RECIPE.fit(priced, {}, silent)
+    plain = RECIPE.fit(priced, TrainingConfig(), silent)
     assert list(plain.recommend_many(None, 10)) == list(models["OFF"].recommend_many(None, 10))
 
 
@@ -101,14 +104,14 @@ def test_rewards_are_the_share_of_what_could_be_earned(priced: Dataset) -> None:
     lists = [(["a", "x", "c"], {"a", "b"}), ([*far, "c"], {"c"}), (["a"], {"free"}), (["b"], {"b"})]
     # 10 of 40; 0 of 60, being the 26th; nothing to earn; 30 of 30.
     assert rewards(lists, dataset, config("LOW")) == {"average_rewards_at_k": round((0.25 + 0 + 1) / 3, 4)}
-    assert rewards(lists, dataset, {}) == {}
+    assert rewards(lists, dataset, TrainingConfig()) == {}
     assert rewards([], dataset, config("LOW")) == {"average_rewards_at_k": 0.0}
 
 
 def test_the_metrics_of_a_version_have_the_rewards(priced: Dataset) -> None:
     found = evaluate(RECIPE, priced, config("LOW"))
     assert 0 < found["average_rewards_at_k"] <= 1
-    assert "average_rewards_at_k" not in evaluate(RECIPE, priced, {})
+    assert "average_rewards_at_k" not in evaluate(RECIPE, priced, TrainingConfig())
 
 
 @pytest.mark.parametrize("attribute", ["NAME", "WEIGHT"])

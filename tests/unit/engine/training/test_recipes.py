@@ -11,11 +11,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from services.engine.domain.solution_config import TrainingConfig
 from services.engine.training.fitting import silent
 from services.engine.training.recipes import RECIPES, Dataset, Recipe, evaluate, train
 from shared.errors import Permanent
 from shared.events import canonical_type
 from shared.models import Model, fingerprint, load, save
+from tests.support.training import training_config
 
 KEYS = {
     "coverage",
@@ -58,7 +60,7 @@ def suited(dataset: Dataset, recipe: Recipe) -> Dataset:
 
 @pytest.fixture
 def model(recipe: Recipe, shop: Dataset) -> Model:
-    return recipe.fit(shop, {}, silent)
+    return recipe.fit(shop, TrainingConfig(), silent)
 
 
 def query(model: Model, user: str = "ann", item: str = "tea") -> dict[str, str]:
@@ -95,7 +97,7 @@ def test_what_the_datasets_say_travels_with_the_model(model: Model, tmp_path: Pa
 
 def test_fitting_again_makes_the_same_bytes(recipe: Recipe, two_tastes: Dataset, tmp_path: Path) -> None:
     for name in ("once", "again"):
-        save(recipe.fit(suited(two_tastes, recipe), {}, silent), tmp_path / name)
+        save(recipe.fit(suited(two_tastes, recipe), TrainingConfig(), silent), tmp_path / name)
     assert fingerprint(tmp_path / "once") == fingerprint(tmp_path / "again")
 
 
@@ -159,28 +161,28 @@ def test_batch_of_nobody_and_of_nothing(model: Model) -> None:
 
 def test_tiny_data_trains_and_answers(recipe: Recipe, tiny: Dataset) -> None:
     tiny = suited(tiny, recipe)
-    model = recipe.fit(tiny, {}, silent)
+    model = recipe.fit(tiny, TrainingConfig(), silent)
     for text in [*model.items.strings, *model.users.strings, "nobody"]:
         listed = model.recommend(user_id=text, item_id=text, limit=5, relevance=True)
         assert all(score is not None and math.isfinite(score) for _, score in listed)
-    metrics = evaluate(recipe, tiny, {})
+    metrics = evaluate(recipe, tiny, TrainingConfig())
     assert set(metrics) == keys(recipe)
     assert all(math.isfinite(value) for value in metrics.values())
 
 
 def test_evaluate_gives_personalizes_keys(recipe: Recipe, two_tastes: Dataset) -> None:
     two_tastes = suited(two_tastes, recipe)
-    metrics = evaluate(recipe, two_tastes, {})
+    metrics = evaluate(recipe, two_tastes, TrainingConfig())
     assert set(metrics) == keys(recipe)
     assert all(0 <= value <= 1 and round(value, 4) == value for value in metrics.values())
-    assert metrics == evaluate(recipe, two_tastes, {})
+    assert metrics == evaluate(recipe, two_tastes, TrainingConfig())
 
 
 def test_training_evaluates_and_fits_in_one_job(recipe: Recipe, two_tastes: Dataset) -> None:
     steps: list[float] = []
     two_tastes = suited(two_tastes, recipe)
-    model, metrics = train(recipe, two_tastes, {}, lambda _, share: steps.append(share))
-    assert metrics == evaluate(recipe, two_tastes, {})
+    model, metrics = train(recipe, two_tastes, TrainingConfig(), lambda _, share: steps.append(share))
+    assert metrics == evaluate(recipe, two_tastes, TrainingConfig())
     assert len(model.items) == len(two_tastes.item_ids)
     assert steps == sorted(steps)
     assert steps[-1] == 1.0
@@ -188,26 +190,28 @@ def test_training_evaluates_and_fits_in_one_job(recipe: Recipe, two_tastes: Data
 
 def test_progress_rises_to_the_end(recipe: Recipe, two_tastes: Dataset) -> None:
     steps: list[float] = []
-    recipe.fit(suited(two_tastes, recipe), {}, lambda _, share: steps.append(share))
+    recipe.fit(suited(two_tastes, recipe), TrainingConfig(), lambda _, share: steps.append(share))
     assert steps == sorted(steps)
     assert steps[-1] == 1.0
 
 
 def test_nothing_to_train_from_says_why(recipe: Recipe, shop: Dataset) -> None:
-    if "eventType" in recipe.fixed:
+    if recipe.fixes_event_type:
         other = replace(shop, event_type_names=("other",) * len(shop.event_type_names))
         with pytest.raises(
             Permanent, match=rf"None of the .* interactions match.*{recipe.event_type}.*other"
         ):
-            recipe.fit(other, {}, silent)
+            recipe.fit(other, TrainingConfig(), silent)
     else:
         with pytest.raises(Permanent, match=r"None of the .* interactions match.*nosuchtype.*purchase"):
-            recipe.fit(shop, {"eventType": "nosuchtype"}, silent)
+            recipe.fit(shop, training_config(eventType="nosuchtype"), silent)
     if not recipe.needs_interactions:
-        assert recipe.fit(shop.where(shop.users < 0), {}, silent).recommend(item_id="cup", limit=3)
+        assert recipe.fit(shop.where(shop.users < 0), TrainingConfig(), silent).recommend(
+            item_id="cup", limit=3
+        )
         return
     with pytest.raises(Permanent, match="has no interactions"):
-        recipe.fit(shop.where(shop.users < 0), {}, silent)
+        recipe.fit(shop.where(shop.users < 0), TrainingConfig(), silent)
 
 
 def test_every_recipe_is_described(recipe: Recipe) -> None:

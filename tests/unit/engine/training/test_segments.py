@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from services.engine.domain.solution_config import TrainingConfig
 from services.engine.training.fitting import silent
 from services.engine.training.methods import user_segments
 from services.engine.training.recipes import RECIPES, Dataset, evaluate
@@ -32,7 +33,7 @@ def tastes() -> Dataset:
 
 @pytest.fixture(scope="module")
 def model(tastes: Dataset) -> Model:
-    return ATTRIBUTE_AFFINITY.fit(tastes, {}, silent)
+    return ATTRIBUTE_AFFINITY.fit(tastes, TrainingConfig(), silent)
 
 
 def scored(model: Model, user: str) -> dict[str, float]:
@@ -79,7 +80,7 @@ def test_blocks_and_passes_change_nothing(model: Model, monkeypatch: pytest.Monk
 
 
 def test_parts_that_are_no_tables_of_neighbours_count_too(tastes: Dataset) -> None:
-    scorer = RECIPES["endcap-session"].fit(tastes, {}, silent)
+    scorer = RECIPES["endcap-session"].fit(tastes, TrainingConfig(), silent)
     assert any(part.table.kind != "neighbours" for part in scorer.components)
     scores = [scored(scorer, user)["a3"] for user in scorer.users.strings]
 
@@ -131,8 +132,8 @@ def test_the_metrics_tell_a_pattern_from_noise(tastes: Dataset, recipe: Recipe, 
         replace(tastes, items=np.random.default_rng(seed).permutation(tastes.items)) for seed in range(20)
     ]
 
-    good = evaluate(recipe, tastes, {})
-    bad = np.mean([evaluate(recipe, some, {})["hits_at_1_percent"] for some in noise])
+    good = evaluate(recipe, tastes, TrainingConfig())
+    bad = np.mean([evaluate(recipe, some, TrainingConfig())["hits_at_1_percent"] for some in noise])
 
     assert good["hits_at_1_percent"] > times * bad
     assert bad > 0

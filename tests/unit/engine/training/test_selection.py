@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from services.engine.domain.solution_config import TrainingConfig
 from services.engine.training.dataset.event_weights import EVEN, GRADED, TypeWeights
 from services.engine.training.fitting import silent
 from services.engine.training.methods import ease
@@ -55,7 +56,7 @@ def test_what_people_come_back_to_is_not_left_out(read: Read) -> None:
         for user in range(40)
         for day in range(8)
     ]
-    model = RECIPE.fit(read(events), {}, silent)
+    model = RECIPE.fit(read(events), TrainingConfig(), silent)
     assert model.notes["exclude_seen"] is False
     assert model.notes["repeats_among_sought"] == 1.0
     assert {item for item, _ in model.recommend(user_id="u3", limit=2)} == {"i6", "i7"}
@@ -195,16 +196,16 @@ def test_types_are_graded_where_that_finds_more(read: Read) -> None:
 def test_a_wide_catalogue_walks_the_graph(two_tastes: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ease, "DENSE_ITEMS", 3)
     monkeypatch.setattr(ease, "_DENSE_CELLS", 10)
-    model = RECIPE.fit(two_tastes, {}, silent)
+    model = RECIPE.fit(two_tastes, TrainingConfig(), silent)
     assert "graph, seen items left out" in model.notes["alone"]
     assert not any("ease" in name for name in model.notes["alone"])
     assert [item for item, _ in model.recommend(history=[("a3", "view", 1)], limit=1)] == ["a4"]
 
 
 def test_the_final_model_takes_over_what_was_chosen(two_tastes: Dataset) -> None:
-    judged = RECIPE.fit(two_tastes.where(two_tastes.users % 10 > 0), {}, silent)
+    judged = RECIPE.fit(two_tastes.where(two_tastes.users % 10 > 0), TrainingConfig(), silent)
     steps: list[str] = []
-    final = RECIPE.fit(two_tastes, {}, lambda step, _: steps.append(step), judged)
+    final = RECIPE.fit(two_tastes, TrainingConfig(), lambda step, _: steps.append(step), judged)
     assert not any("held-out" in step for step in steps)
     assert final.notes == judged.notes
     assert [(part.name, part.weight, part.decay, part.unit) for part in final.components] == [
@@ -214,7 +215,7 @@ def test_the_final_model_takes_over_what_was_chosen(two_tastes: Dataset) -> None
 
 
 def test_what_is_no_longer_offered_is_not_taken_over(two_tastes: Dataset) -> None:
-    earlier = RECIPE.fit(two_tastes, {}, silent)
+    earlier = RECIPE.fit(two_tastes, TrainingConfig(), silent)
     methods = {method.name: method for method in candidates.user_candidates(two_tastes, 1.0)}
 
     assert model_selection.reused_config(earlier, methods)
@@ -222,10 +223,10 @@ def test_what_is_no_longer_offered_is_not_taken_over(two_tastes: Dataset) -> Non
 
 
 def test_an_update_evaluates_and_fits_with_the_earlier_choices(two_tastes: Dataset) -> None:
-    earlier = RECIPE.fit(two_tastes, {}, silent)
+    earlier = RECIPE.fit(two_tastes, TrainingConfig(), silent)
     steps: list[str] = []
 
-    model, metrics = train(RECIPE, two_tastes, {}, lambda step, _: steps.append(step), earlier)
+    model, metrics = train(RECIPE, two_tastes, TrainingConfig(), lambda step, _: steps.append(step), earlier)
 
     assert not any("held-out" in step for step in steps)
     assert model.notes == earlier.notes
@@ -233,7 +234,7 @@ def test_an_update_evaluates_and_fits_with_the_earlier_choices(two_tastes: Datas
 
 
 def test_the_temperature_makes_what_happens_likely(two_tastes: Dataset) -> None:
-    sharp = RECIPE.fit(two_tastes, {}, silent)
+    sharp = RECIPE.fit(two_tastes, TrainingConfig(), silent)
     (_, top), (_, second), *_ = sharp.recommend(history=[("a3", "view", 1)], limit=3)
     assert top is not None
     assert second is not None

@@ -9,11 +9,13 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from services.engine.domain.solution_config import TrainingConfig
 from services.engine.training.fitting import silent
 from services.engine.training.methods.tfidf import vectors
 from services.engine.training.recipes import RECIPES, Dataset, train
 from shared.errors import Permanent
 from shared.models import Model
+from tests.support.training import training_config
 from tests.unit.engine.training.conftest import START, interactions
 
 RECIPE = RECIPES["aws-semantic-similarity"]
@@ -27,7 +29,7 @@ def test_the_similarity_is_the_cosine_of_the_texts(shop: Dataset) -> None:
     words = vectors(shop)
     assert words is not None
     cosines = (words @ words.T).toarray()
-    model = RECIPE.fit(shop, {}, silent)
+    model = RECIPE.fit(shop, TrainingConfig(), silent)
     for number, item in enumerate(shop.item_ids):
         near, weights = model.components[0].table.row(number)
         expected = {
@@ -38,25 +40,28 @@ def test_the_similarity_is_the_cosine_of_the_texts(shop: Dataset) -> None:
 
 
 def test_it_works_without_interactions(shop: Dataset) -> None:
-    model = RECIPE.fit(shop.where(shop.users < 0), {}, silent)
+    model = RECIPE.fit(shop.where(shop.users < 0), TrainingConfig(), silent)
     assert related(model, "mug")[0] == "cup"
     assert len(model.recommend(item_id="nothing known", limit=3)) == 3
 
 
 def test_it_is_trained_and_evaluated_without_interactions(shop: Dataset) -> None:
-    model, metrics = train(RECIPE, shop.where(shop.users < 0), {})
+    model, metrics = train(RECIPE, shop.where(shop.users < 0), TrainingConfig())
     assert related(model, "mug")[0] == "cup"
     assert metrics["coverage"] == metrics["mean_reciprocal_rank_at_25"] == 0
 
 
 def test_interactions_change_no_likeness(shop: Dataset) -> None:
-    with_them, without = RECIPE.fit(shop, {}, silent), RECIPE.fit(shop.where(shop.users < 0), {}, silent)
+    with_them, without = (
+        RECIPE.fit(shop, TrainingConfig(), silent),
+        RECIPE.fit(shop.where(shop.users < 0), TrainingConfig(), silent),
+    )
     assert all(related(with_them, item) == related(without, item) for item in shop.item_ids)
 
 
 def test_excluded_and_not_included_columns_are_not_read(shop: Dataset) -> None:
     def fitted(**chosen: Any) -> Model:
-        return RECIPE.fit(shop, {"trainingDataConfig": chosen}, silent)
+        return RECIPE.fit(shop, training_config(trainingDataConfig=chosen), silent)
 
     assert "lamp" in related(fitted(), "bulb")
     assert "lamp" not in related(fitted(excludedDatasetColumns={"Items": ["CATEGORY"]}), "bulb")
@@ -83,7 +88,7 @@ def socks() -> Dataset:
 
 
 def test_popularity_and_freshness_order_what_is_as_like(socks: Dataset) -> None:
-    model = RECIPE.fit(socks, {}, silent)
+    model = RECIPE.fit(socks, TrainingConfig(), silent)
 
     def first(**influence: float) -> str:
         asked = replace(model, influence=influence)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import Any
 
 import numpy as np
 import pytest
@@ -16,6 +15,7 @@ from services.engine.training.methods.user_item_matrix import binary_matrix
 from services.engine.training.recipes import RECIPES, Dataset
 from services.engine.training.recipes.recipe import Hyperparameters
 from services.engine.training.recipes.sims import within_percentiles
+from tests.support.training import training_config
 from tests.unit.engine.training.conftest import interactions
 
 RECIPE = RECIPES["aws-sims"]
@@ -65,7 +65,9 @@ def test_the_discount_chooses_between_the_popular_and_the_particular() -> None:
     data = Dataset.from_arrow(interactions([(f"u{user}", item, 0, "view") for item, user in rows]))
 
     def first(discount: str) -> str:
-        config = {"algorithmHyperParameters": {**EVERYTHING, "popularity_discount_factor": discount}}
+        config = training_config(
+            algorithmHyperParameters={**EVERYTHING, "popularity_discount_factor": discount}
+        )
         return RECIPE.fit(data, config, silent).recommend(item_id="x", limit=1)[0][0]
 
     assert first("0") == "hit"
@@ -77,7 +79,7 @@ def test_pairs_that_too_few_users_share_are_not_alike() -> None:
     data = Dataset.from_arrow(interactions([(f"u{user}", item, 0, "view") for item, user in rows]))
 
     def near(fewest: str) -> list[str]:
-        config = {"algorithmHyperParameters": {**EVERYTHING, "min_cointeraction_count": fewest}}
+        config = training_config(algorithmHyperParameters={**EVERYTHING, "min_cointeraction_count": fewest})
         listed = RECIPE.fit(data, config, silent).recommend(item_id="a", relevance=True)
         return [item for item, score in listed if score]
 
@@ -88,7 +90,7 @@ def test_pairs_that_too_few_users_share_are_not_alike() -> None:
 
 def kept(data: Dataset, **given: str) -> Dataset:
     return within_percentiles(
-        data, Hyperparameters.of({"algorithmHyperParameters": EVERYTHING | given}, EVERYTHING)
+        data, Hyperparameters.of(training_config(algorithmHyperParameters=EVERYTHING | given), EVERYTHING)
     )
 
 
@@ -103,7 +105,9 @@ def test_percentiles_leave_out_the_shortest_and_longest_histories() -> None:
     assert lengths() == list(range(1, 21))
     assert lengths(min_user_history_length_percentile="0.5") == list(range(10, 21))
     assert lengths(max_user_history_length_percentile="0.5") == list(range(1, 12))
-    shaping = {"featureTransformationParameters": {**EVERYTHING, "max_user_history_length_percentile": "0.5"}}
+    shaping = training_config(
+        featureTransformationParameters={**EVERYTHING, "max_user_history_length_percentile": "0.5"}
+    )
     assert len(within_percentiles(data, Hyperparameters.of(shaping, EVERYTHING))) == sum(range(1, 12))
 
 
@@ -130,6 +134,6 @@ def test_defaults_are_those_of_the_guide() -> None:
 
 
 def test_what_items_say_does_not_count(shop: Dataset) -> None:
-    config: dict[str, Any] = {"algorithmHyperParameters": {**EVERYTHING, "min_cointeraction_count": "0"}}
+    config = training_config(algorithmHyperParameters={**EVERYTHING, "min_cointeraction_count": "0"})
     model = RECIPE.fit(shop, config, silent)
     assert dict(model.recommend(item_id="mug", relevance=True))["cup"] == 0.0

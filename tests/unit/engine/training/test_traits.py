@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from services.engine.domain.solution_config import TrainingConfig
 from services.engine.training.recipes import RECIPES, Dataset, train
 from shared.models import load, save
 from shared.models.traits import EARLIER_TRAITS, earlier_traits
@@ -29,7 +30,7 @@ def test_campaigns_of_the_version_2_recipes_have_metadata_by_default() -> None:
 
 @pytest.mark.parametrize("name", ["aws-personalized-ranking-v2", "aws-similar-items"])
 def test_a_trained_model_keeps_its_traits_in_its_folder(name: str, shop: Dataset, tmp_path: Path) -> None:
-    model, _ = train(RECIPES[name], shop, {})
+    model, _ = train(RECIPES[name], shop, TrainingConfig())
 
     save(model, tmp_path)
 
@@ -37,7 +38,7 @@ def test_a_trained_model_keeps_its_traits_in_its_folder(name: str, shop: Dataset
 
 
 def test_a_folder_without_traits_is_loaded(shop: Dataset, tmp_path: Path) -> None:
-    model, _ = train(RECIPES["aws-similar-items"], shop, {})
+    model, _ = train(RECIPES["aws-similar-items"], shop, TrainingConfig())
     save(model, tmp_path)
     meta = json.loads((tmp_path / "meta.json").read_text())
     del meta["traits"]

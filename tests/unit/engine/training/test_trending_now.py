@@ -8,12 +8,14 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from services.engine.domain.solution_config import TrainingConfig
 from services.engine.training.fitting import silent
 from services.engine.training.methods.trend import rises
 from services.engine.training.recipes import RECIPES, Dataset, evaluate
 from services.engine.training.recipes.configuration import check
 from services.engine.training.recipes.trending_now import accuracy
 from shared.errors import Permanent
+from tests.support.training import training_config
 
 RECIPE = RECIPES["aws-trending-now"]
 HOUR = 3_600
@@ -32,8 +34,8 @@ def dataset(counts: dict[str, list[int]], step: int = HOUR) -> Dataset:
     )
 
 
-def frequency(words: str) -> dict[str, dict[str, str]]:
-    return {"featureTransformationParameters": {"trend_discovery_frequency": words}}
+def frequency(words: str) -> TrainingConfig:
+    return training_config(featureTransformationParameters={"trend_discovery_frequency": words})
 
 
 def top(data: Dataset, words: str, limit: int = 2) -> list[str]:
@@ -63,9 +65,10 @@ def test_the_frequency_decides_what_a_trend_is() -> None:
 
 def test_three_hours_are_the_default() -> None:
     data = dataset({"a": [3, 1, 4, 1, 5, 9], "b": [2, 6, 5, 3, 5, 8]})
-    assert RECIPE.fit(data, {}, silent).notes["seconds"] == 3 * HOUR
+    assert RECIPE.fit(data, TrainingConfig(), silent).notes["seconds"] == 3 * HOUR
     np.testing.assert_array_equal(
-        RECIPE.fit(data, {}, silent).popularity, RECIPE.fit(data, frequency("3 hours"), silent).popularity
+        RECIPE.fit(data, TrainingConfig(), silent).popularity,
+        RECIPE.fit(data, frequency("3 hours"), silent).popularity,
     )
 
 

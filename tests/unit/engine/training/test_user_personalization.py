@@ -4,11 +4,13 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from services.engine.domain.solution_config import TrainingConfig
 from services.engine.training.fitting import silent
 from services.engine.training.recipes import RECIPES, Dataset, evaluate
 from services.engine.training.selection import candidates
 from shared.errors import Permanent
 from shared.models import Neighbours
+from tests.support.training import training_config
 
 RECIPE = RECIPES["aws-user-personalization"]
 POPULAR = RECIPES["aws-popularity-count"]
@@ -19,26 +21,31 @@ def items(listed: list[tuple[str, float | None]]) -> list[str]:
 
 
 def test_it_beats_popularity_where_preferences_differ(two_tastes: Dataset) -> None:
-    ours, popular = evaluate(RECIPE, two_tastes, {}), evaluate(POPULAR, two_tastes, {})
+    ours, popular = (
+        evaluate(RECIPE, two_tastes, TrainingConfig()),
+        evaluate(POPULAR, two_tastes, TrainingConfig()),
+    )
     key = "mean_reciprocal_rank_at_25"
     assert ours[key] > 2 * popular[key]
 
 
 def test_it_follows_the_order_of_events(two_tastes: Dataset) -> None:
-    model = RECIPE.fit(two_tastes, {}, silent)
+    model = RECIPE.fit(two_tastes, TrainingConfig(), silent)
     assert items(model.recommend(history=[("a3", "view", 1)], limit=1)) == ["a4"]
     assert items(model.recommend(history=[("b6", "view", 1)], limit=1)) == ["b7"]
 
 
 def test_the_newest_event_says_the_most(two_tastes: Dataset) -> None:
-    model = RECIPE.fit(two_tastes, {}, silent)
+    model = RECIPE.fit(two_tastes, TrainingConfig(), silent)
     old, new = ("a1", "view", 1), ("b1", "view", 2)
     assert items(model.recommend(history=[old, new], limit=1)) == ["b2"]
     assert items(model.recommend(history=[new, old], limit=1)) == ["b2"]
 
 
 def test_scores_are_a_distribution_over_the_catalogue(two_tastes: Dataset) -> None:
-    model = RECIPE.fit(two_tastes, {"algorithmHyperParameters": {"exclude_seen": "false"}}, silent)
+    model = RECIPE.fit(
+        two_tastes, training_config(algorithmHyperParameters={"exclude_seen": "false"}), silent
+    )
     scores = [score or 0 for _, score in model.recommend(user_id="u1", limit=100)]
     assert len(scores) == len(model.items)
     assert sum(scores) == pytest.approx(1, abs=1e-5)
@@ -46,20 +53,22 @@ def test_scores_are_a_distribution_over_the_catalogue(two_tastes: Dataset) -> No
 
 
 def test_seen_items_are_left_out_where_nobody_comes_back(two_tastes: Dataset) -> None:
-    model = RECIPE.fit(two_tastes, {}, silent)
+    model = RECIPE.fit(two_tastes, TrainingConfig(), silent)
     assert model.notes["exclude_seen"] is True
     assert "a3" not in items(model.recommend(history=[("a3", "view", 1)], limit=100))
 
 
 def test_the_setting_outranks_what_was_chosen(two_tastes: Dataset) -> None:
-    model = RECIPE.fit(two_tastes, {"algorithmHyperParameters": {"exclude_seen": "false"}}, silent)
+    model = RECIPE.fit(
+        two_tastes, training_config(algorithmHyperParameters={"exclude_seen": "false"}), silent
+    )
     assert "a3" in items(model.recommend(history=[("a3", "view", 1)], limit=100))
     with pytest.raises(Permanent, match="exclude_seen must be one of auto, true, false, not 'maybe'"):
-        RECIPE.fit(two_tastes, {"algorithmHyperParameters": {"exclude_seen": "maybe"}}, silent)
+        RECIPE.fit(two_tastes, training_config(algorithmHyperParameters={"exclude_seen": "maybe"}), silent)
 
 
 def test_it_says_what_it_chose_and_why(two_tastes: Dataset) -> None:
-    notes = RECIPE.fit(two_tastes, {}, silent).notes
+    notes = RECIPE.fit(two_tastes, TrainingConfig(), silent).notes
     assert notes["held_out_users"] == 60
     assert 0 < notes["gain"] <= 1
     candidates = {"sequence", "ease", "together", "sessions", "two steps", "again"}
@@ -73,7 +82,9 @@ def test_larger_shops_and_long_histories_do_without_sessions(
     two_tastes: Dataset, monkeypatch: pytest.MonkeyPatch, bound: str
 ) -> None:
     monkeypatch.setattr(candidates, bound, 1)
-    names = {name.partition(",")[0] for name in RECIPE.fit(two_tastes, {}, silent).notes["alone"]}
+    names = {
+        name.partition(",")[0] for name in RECIPE.fit(two_tastes, TrainingConfig(), silent).notes["alone"]
+    }
     assert names == {"sequence", "ease", "together", "again"}
 
 
@@ -96,7 +107,7 @@ def test_two_steps_reach_what_was_never_together() -> None:
 
 
 def test_events_already_known_count_once(two_tastes: Dataset) -> None:
-    model = RECIPE.fit(two_tastes, {}, silent)
+    model = RECIPE.fit(two_tastes, TrainingConfig(), silent)
     stored = model.histories.table(model.users.numbers["u1"])
     known = [(model.items[int(item)], "view", int(when)) for item, _, when in stored]
     assert model.recommend(user_id="u1", history=known) == model.recommend(user_id="u1")
@@ -104,7 +115,7 @@ def test_events_already_known_count_once(two_tastes: Dataset) -> None:
 
 
 def test_only_the_configured_type_counts(shop: Dataset) -> None:
-    model = RECIPE.fit(shop, {"eventType": "Purchase"}, silent)
+    model = RECIPE.fit(shop, training_config(eventType="Purchase"), silent)
     assert len(model.histories.items) == 7
     popular = model.recommend(user_id="nobody", limit=3)
     assert model.recommend(history=[("lamp", "View", 1)], limit=3) == popular
@@ -133,13 +144,13 @@ def shelves() -> Dataset:
 
 
 def test_item_texts_reach_items_without_interactions(shelves: Dataset) -> None:
-    model = RECIPE.fit(shelves, {}, silent)
+    model = RECIPE.fit(shelves, TrainingConfig(), silent)
     assert "words" in {part["name"] for part in model.notes["parts"]}
     assert "0-new" in items(model.recommend(user_id="u0", limit=12))
 
 
 def test_excluded_columns_are_for_filters_alone(shelves: Dataset) -> None:
-    config = {"trainingDataConfig": {"excludedDatasetColumns": {"ITEMS": ["CATEGORY", "STORE"]}}}
+    config = training_config(trainingDataConfig={"excludedDatasetColumns": {"ITEMS": ["CATEGORY", "STORE"]}})
     model = RECIPE.fit(shelves, config, silent)
     assert not any(name.startswith("words") for name in model.notes["alone"])
     assert set(model.item_attributes.columns) == {"CATEGORY", "STORE"}
