@@ -8,6 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
+from services.engine.domain.solution_config import TrainingConfig
 from services.engine.training.fitting import silent
 from services.engine.training.recipes import RECIPES, Dataset
 from services.recommender.domain.deployed_campaign import DeployedCampaign
@@ -23,7 +24,7 @@ def model() -> Model:
     items = pa.table(
         {"ITEM_ID": ["asked", "hit", "twin"], "NAME": ["red wool sock", "red wool hat", "red wool sock"]}
     )
-    return RECIPES["aws-semantic-similarity"].fit(Dataset.from_arrow(events, items), {}, silent)
+    return RECIPES["aws-semantic-similarity"].fit(Dataset.from_arrow(events, items), TrainingConfig(), silent)
 
 
 def deployed(**config: object) -> DeployedCampaign:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from services.engine.domain.solution_config import TrainingConfig
 from services.engine.training.fitting import silent
 from services.engine.training.recipes import RECIPES, Dataset
 from shared.events.topics import CACHES, CAMPAIGNS
@@ -71,7 +72,9 @@ async def test_a_changed_model_is_not_loaded_and_lists_answer(
 async def test_a_new_model_is_swapped_in_without_a_failed_request(
     shop: Any, bucket: str, s3: ObjectStore, tmp_path: Path
 ) -> None:
-    model = RECIPES["aws-user-personalization"].fit(Dataset.from_arrow(history().slice(0, 240)), {}, silent)
+    model = RECIPES["aws-user-personalization"].fit(
+        Dataset.from_arrow(history().slice(0, 240)), TrainingConfig(), silent
+    )
     save(model, tmp_path / "next")
     upload_models(s3.client(), bucket, {"next": tmp_path / "next"})
     changed = campaign(shop, "user", "aws-user-personalization", bucket, fingerprint(tmp_path / "next"))
