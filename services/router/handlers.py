@@ -14,7 +14,7 @@ from shared.events import InteractionRecorded, UserErasureRequested, VariantExpo
 from shared.kafka import Tombstone
 
 if TYPE_CHECKING:
-    from services.router.domain.experiments import Experiment
+    from shared.experiments import Experiment
 
 # They say that a unit was shown something or logged in, not that it did anything.
 _NO_OUTCOME = frozenset({"impression", "exposure", "identify", "alias"})

@@ -104,7 +104,7 @@ def test_only_the_store_touches_sql_redis_and_s3(service: str) -> None:
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_the_domain_is_pure(service: str) -> None:
-    pure = {"aws", "errors", "events", "filters", "models"}
+    pure = {"aws", "errors", "events", "experiments", "filters", "models"}
     strangers = [
         f"{path}:{line} {name}"
         for path in python_files("services")

@@ -1,8 +1,6 @@
-"""The wiring of each service: the registry of topics, AsyncAPI documents, and reserved words."""
+"""The wiring of each service: the registry of topics, AsyncAPI documents."""
 
 from __future__ import annotations
-
-from importlib import import_module
 
 import pytest
 
@@ -26,13 +24,3 @@ def test_the_committed_asyncapi_document_is_what_faststream_generates(service: s
     committed = asyncapi_path(service).read_bytes()
 
     assert committed == asyncapi(service), "run `make contracts` and commit the change"
-
-
-def test_the_router_reserves_the_words_that_the_recommender_does() -> None:
-    """Each would take a word that only the other reserves for the id of a user."""
-    words = [
-        import_module("services.router.domain.surfaces").RESERVED,
-        import_module("services.recommender.api.rest").RESERVED,
-    ]
-
-    assert words[0] == words[1]

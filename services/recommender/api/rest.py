@@ -20,17 +20,12 @@ from services.recommender.domain.recipes import AFFINITY, SIMILAR, USER
 from shared.auth import Authenticator, Principal
 from shared.errors import ApiError
 from shared.events.envelope import Name
+from shared.experiments import BACKEND, PREFIX, RESERVED
 
 if TYPE_CHECKING:
     from services.recommender.api.rest_answers import Reply, RestAnswers
     from services.recommender.api.status import Status
     from services.recommender.store.lists import Location
-
-PREFIX = "/api/v1/personalize"
-LEGACY = "/api/personalize/recommendations"
-
-RESERVED = frozenset({"by-location", "by-segment", "by-category", "similar", "item-affinity"})
-"""Path segments of this API and of similar ones. They are rejected as ids of users, with 404."""
 
 Identifier = Annotated[Name, Path(description="the id that the shop's events use")]
 
@@ -141,7 +136,7 @@ class RestRoutes:
         """Add the routes that backends of shops call; their answers have two additional fields."""
 
         @router.get(
-            LEGACY,
+            BACKEND,
             operation_id="backend_recommendations",
             responses=documented(BackendUserRecommendations),
         )
@@ -163,7 +158,7 @@ class RestRoutes:
             return _response(reply.for_backend())
 
         @router.get(
-            f"{LEGACY}/{{product_id:path}}",
+            f"{BACKEND}/{{product_id:path}}",
             operation_id="backend_similar_items",
             dependencies=[Depends(unit_of_experiment)],
             responses=documented(BackendItemRecommendations),

@@ -10,8 +10,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 from services.recommender.api.parameters import DEFAULT_LIMIT, DEFAULT_SIMILAR, LIMIT_NAMES, MAX_LIMIT
-from services.recommender.api.rest import LEGACY, PREFIX, RESERVED
 from services.recommender.domain.recipes import AFFINITY, SIMILAR, USER
+from shared.experiments import BACKEND, PREFIX, RESERVED
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
@@ -37,7 +37,7 @@ ROUTES: Final = {
     f"{PREFIX}/item-affinity": _AFFINITY,
     f"{PREFIX}/recommendations/similar": _SIMILAR,
     f"{PREFIX}/similar-items": _SIMILAR,
-    LEGACY: _Route("item", SIMILAR, DEFAULT_SIMILAR, for_backend=True),
+    BACKEND: _Route("item", SIMILAR, DEFAULT_SIMILAR, for_backend=True),
 }
 """The path before the last slash → how to answer for the id after it."""
 

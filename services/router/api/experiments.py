@@ -8,16 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from fastapi import APIRouter, Depends, Path, Query, Response
 from pydantic import BaseModel, Field
 
-from services.router.domain.experiments import (
-    Definition,
-    Experiment,
-    Outcome,
-    Slug,
-    Variant,
-    sample_ratio_p,
-)
+from services.router.domain.experiments import Definition, Outcome, sample_ratio_p
 from shared.auth import Authenticator, Principal
 from shared.events.values import LARGEST_INT4
+from shared.experiments import Experiment, Slug, Variant
 from shared.http.runtime import ErrorBody
 
 if TYPE_CHECKING:

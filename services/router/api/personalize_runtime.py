@@ -7,19 +7,19 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from services.router.domain.surfaces import SurfaceRequest, campaign_surface
 from shared.aws import Arn, WireError, WireModel, not_found
 from shared.aws.personalize.runtime import GetPersonalizedRankingRequest, GetRecommendationsRequest
 from shared.aws_server import Call, Operation, RestJson
 from shared.aws_server.operations import declined
+from shared.experiments import SurfaceRequest, campaign_surface
 
 if TYPE_CHECKING:
     from services.router.api.routing import Routing
-    from services.router.domain.experiments import Variant
     from services.router.store.accounts import Accounts
     from services.router.store.running_experiments import RunningExperiments
     from services.router.store.upstream import Reply, Upstream
     from shared.auth import Authenticator, Principal
+    from shared.experiments import Variant
 
 RuntimeRequest = GetRecommendationsRequest | GetPersonalizedRankingRequest
 

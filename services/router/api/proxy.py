@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 from fastapi import APIRouter, Depends, Request, Response
 
-from services.router.domain.surfaces import BACKEND, PREFIX
 from shared.auth import Authenticator, Principal
 from shared.errors import ApiError
+from shared.experiments import BACKEND, PREFIX
 from shared.http import accept_any_parameters
 from shared.http.runtime import error_response
 

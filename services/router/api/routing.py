@@ -6,17 +6,17 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from services.router.domain.surfaces import SurfaceRequest, surface_request
 from services.router.metrics import ASSIGNED, SET_ASIDE
 from services.router.store.exposure_publisher import Exposure
+from shared.experiments import SurfaceRequest, surface_request
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from services.router.domain.experiments import Variant
     from services.router.store.exposure_publisher import ExposurePublisher
     from services.router.store.running_experiments import RunningExperiments
     from services.router.store.upstream import Reply, Upstream
+    from shared.experiments import Variant
 
     CallRecommender = Callable[[Variant | None], Awaitable[Reply]]
 

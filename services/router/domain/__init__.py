@@ -1,4 +1,1 @@
-"""The rules of experiments: which units take part, which variant they get, and on which surfaces.
-
-See docs/decisions/0033-experiments.
-"""
+"""Definitions and results of experiments. See docs/decisions/0033-experiments."""

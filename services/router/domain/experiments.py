@@ -1,53 +1,14 @@
-"""Experiments: variants on a surface, for a share of the traffic."""
+"""Definitions of experiments, their versions, and the validity of their results."""
 
 from __future__ import annotations
 
 import math
-from datetime import datetime
-from functools import cached_property
-from typing import Annotated, Any, Literal, Self
+from typing import Any, Self
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    StringConstraints,
-    TypeAdapter,
-    ValidationError,
-    model_validator,
-)
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from services.router.domain.assignment import is_eligible, range_ends, variant_index
-from shared.events.values import Name, Text
-
-Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
-Surface = Annotated[
-    str,
-    StringConstraints(
-        pattern=r"^(recommendations|similar-items|item-affinity|campaign/[a-zA-Z0-9][a-zA-Z0-9\-_]{0,62})$"
-    ),
-]
-Strategy = Annotated[
-    str,
-    StringConstraints(max_length=256, pattern=r"^([a-z0-9][a-z0-9-]*|arn:[!-~]*:campaign/[!-~]+)$"),
-]
-"""A recipe, or a campaign's ARN: printable ASCII of at most 256 characters, as in Amazon Personalize."""
-
-_NAME = TypeAdapter[str](Name)
-
-
-class Variant(BaseModel):
-    """One of the alternatives that an experiment compares."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    name: Slug
-    weight: float = Field(
-        1.0, ge=1e-9, le=1e9, allow_inf_nan=False, description="relative to the weights of the other variants"
-    )
-    strategy: Strategy | None = Field(
-        None, description="a recipe, or a campaign's ARN; without one, the surface answers as usual"
-    )
+from shared.events.values import Text
+from shared.experiments import Experiment, Slug, Surface, Variant
 
 
 class Definition(BaseModel):
@@ -73,46 +34,6 @@ class Definition(BaseModel):
             message = f"two variants have the same name: {', '.join(names)}"
             raise ValueError(message)
         return self
-
-
-class Experiment(BaseModel):
-    """One version of an experiment, of which only the status changes."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-    tenant: str
-    name: str
-    version: int
-    surface: str
-    variants: tuple[Variant, ...]
-    traffic: float
-    salt: str
-    status: Literal["draft", "running", "stopped"]
-    created_at: datetime
-    started_at: datetime | None = None
-    stopped_at: datetime | None = None
-
-    @cached_property
-    def _ends(self) -> tuple[int, ...]:
-        return range_ends([variant.weight for variant in self.variants])
-
-    def assign(self, unit: str) -> Variant | None:
-        """Return the unit's variant; None for a unit outside the traffic, or one that is not a valid name."""
-        if not _is_name(unit) or not is_eligible(self.salt, unit, self.traffic):
-            return None
-        return self.variants[variant_index(self.salt, unit, self._ends)]
-
-    def takes_part(self, unit: str) -> bool:
-        """Return whether a unit, which must be a valid name, has a variant."""
-        return self.traffic == 1 or is_eligible(self.salt, unit, self.traffic)
-
-    def was_running(self, at: datetime) -> bool:
-        """Return whether the experiment was running at that time."""
-        return (
-            self.started_at is not None
-            and self.started_at <= at
-            and (self.stopped_at is None or at < self.stopped_at)
-        )
 
 
 class Outcome(BaseModel):
@@ -156,15 +77,6 @@ def next_version(definition: Definition, latest: Experiment | None, new_salt: st
     fields = _fields(definition, latest.version + 1, salt)
     same = all(getattr(latest, name) == fields[name] for name in ("surface", "traffic", "salt"))
     return None if same and latest.variants == definition.variants else fields
-
-
-def _is_name(unit: str) -> bool:
-    """Return whether an exposure event can hold the unit, which is text of a request."""
-    try:
-        _NAME.validate_python(unit)
-    except ValidationError:
-        return False
-    return True
 
 
 def _ranges(variants: tuple[Variant, ...]) -> list[tuple[str, float]]:

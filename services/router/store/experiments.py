@@ -6,11 +6,12 @@ import asyncio
 import secrets
 from typing import TYPE_CHECKING, Any, Protocol
 
-from services.router.domain.experiments import Counts, Definition, Experiment, Outcome, next_version
+from services.router.domain.experiments import Counts, Definition, Outcome, next_version
 from services.router.settings import Settings
 from services.router.store import SQL
 from shared.errors import ApiError
 from shared.events.values import LARGEST
+from shared.experiments import Experiment
 
 if TYPE_CHECKING:
     from asyncpg import Record

@@ -16,7 +16,7 @@ from shared.events import VariantExposed, derived_id
 from shared.events.topics import EXPOSURES as TOPIC
 
 if TYPE_CHECKING:
-    from services.router.domain.experiments import Experiment, Variant
+    from shared.experiments import Experiment, Variant
     from shared.kafka import Publisher
 
 BATCH = 500

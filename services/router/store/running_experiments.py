@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import asyncpg
 import structlog
 
-from services.router.domain.experiments import Experiment
 from services.router.metrics import RUNNING
+from shared.experiments import Experiment
 from shared.postgres import UNAVAILABLE
 
 if TYPE_CHECKING:

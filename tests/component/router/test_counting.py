@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from services.router.domain.experiments import Definition, Variant
+from services.router.domain.experiments import Definition
 from services.router.handlers import Handlers
 from services.router.store.erasures import Erasures
 from services.router.store.experiments import Experiments
@@ -19,6 +19,7 @@ from services.router.store.outcomes import OutcomeStore
 from services.router.store.running_experiments import RunningExperiments
 from shared.events import InteractionRecorded, UserErasureRequested, VariantExposed
 from shared.events.topics import ERASURE_RECEIPTS, INTERACTIONS
+from shared.experiments import Variant
 from shared.kafka import Publisher
 from shared.postgres import Database
 from tests.support.waiting import eventually

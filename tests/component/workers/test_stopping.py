@@ -22,7 +22,7 @@ from asgi_lifespan import LifespanManager
 from fastapi import FastAPI
 
 from deploy.local.ports import SERVICES
-from services.router.domain.experiments import Definition, Variant
+from services.router.domain.experiments import Definition
 from services.router.settings import Settings
 from services.router.store.experiments import Experiments
 from shared.errors import Transient
@@ -31,6 +31,7 @@ from shared.events.topics import (
     TOPICS,
     UPLOADS,
 )
+from shared.experiments import Variant
 from shared.kafka import committed, committed_up_to_end, encoded
 from shared.kafka.producer import Producer
 from shared.postgres import Database as Pool

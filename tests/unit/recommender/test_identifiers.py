@@ -8,10 +8,11 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
-from services.recommender.api.rest import LEGACY, PREFIX, RestRoutes
+from services.recommender.api.rest import RestRoutes
 from services.recommender.api.rest_answers import Reply
 from services.recommender.api.rest_fast_path import RestFastPath
 from shared.auth import Authenticator
+from shared.experiments import BACKEND, PREFIX
 from shared.http.runtime import application
 from shared.settings import AuthSettings
 
@@ -57,8 +58,8 @@ def client(answers: Answers) -> httpx.AsyncClient:
         f"{PREFIX}/item-affinity/%00",
         f"{PREFIX}/recommendations/u1?strategy=%00",
         f"{PREFIX}/recommendations/by-location?city=%00",
-        f"{LEGACY}/%00",
-        f"{LEGACY}?userId=%00",
+        f"{BACKEND}/%00",
+        f"{BACKEND}?userId=%00",
     ],
 )
 async def test_a_nul_character_is_400(path: str) -> None:

@@ -8,10 +8,11 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
-from services.recommender.api.rest import LEGACY, PREFIX, RestRoutes
+from services.recommender.api.rest import RestRoutes
 from services.recommender.api.rest_answers import Reply
 from services.recommender.api.rest_fast_path import RestFastPath
 from shared.auth import Authenticator
+from shared.experiments import BACKEND, PREFIX
 from shared.http.runtime import application
 from shared.settings import AuthSettings, HttpSettings
 
@@ -66,9 +67,9 @@ def client(answers: Answers, *, fast_path: bool = True) -> httpx.AsyncClient:
         f"{PREFIX}/recommendations/similar/i1?",
         f"{PREFIX}/similar-items/i1?",
         f"{PREFIX}/recommendations/by-location?country=Germany&",
-        f"{LEGACY}?userId=u1&",
-        f"{LEGACY}/i1?",
-        f"{LEGACY}?",
+        f"{BACKEND}?userId=u1&",
+        f"{BACKEND}/i1?",
+        f"{BACKEND}?",
     ],
 )
 async def test_the_limit_has_three_names_everywhere(path: str, name: str, *, fast_path: bool) -> None:
@@ -98,7 +99,7 @@ async def test_names_of_one_parameter_may_not_differ() -> None:
 async def test_a_guest_has_no_id(query: str) -> None:
     answers = Answers()
     async with client(answers) as http:
-        answer = await http.get(f"{LEGACY}{query}")
+        answer = await http.get(f"{BACKEND}{query}")
 
     assert answer.status_code == 200
     assert answer.json() == {"success": True, "isFallback": True, "count": 0}
@@ -128,7 +129,7 @@ async def test_a_reserved_word_is_not_a_user_id(path: str) -> None:
         (f"{PREFIX}/recommendations/u1?a%0d%0ab=1&%C3%BC=1&c+d", "a%0D%0Ab, %C3%BC, c%20d"),
         (f"{PREFIX}/recommendations/u1?limit=zero&limti=5", "limti"),
         (f"{PREFIX}/recommendations/u1?{'x' * 500}=1", "x" * 64),
-        (f"{LEGACY}/i1?userId=u1&sessionId=s&user=u1", "user"),
+        (f"{BACKEND}/i1?userId=u1&sessionId=s&user=u1", "user"),
         (f"{PREFIX}/recommendations/u1?limit=5&strategy=popularity", None),
         (f"{PREFIX}/recommendations/u1", None),
         ("/nowhere?limit=5", None),

@@ -12,14 +12,9 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 from scipy.stats import chisquare
 
-from services.router.domain.assignment import BUCKETS, bucket, is_eligible, range_ends, variant_index
-from services.router.domain.experiments import (
-    Definition,
-    Experiment,
-    Variant,
-    next_version,
-    sample_ratio_p,
-)
+from services.router.domain.experiments import Definition, next_version, sample_ratio_p
+from shared.experiments import Experiment, Variant
+from shared.experiments.assignment import BUCKETS, bucket, is_eligible, range_ends, variant_index
 
 UNITS = [f"user-{n}" for n in range(20_000)]
 NOW = datetime(2026, 11, 20, tzinfo=UTC)

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 import orjson
 
-from services.router.domain.experiments import Experiment, Variant
 from services.router.store.exposure_publisher import Exposure, ExposurePublisher
 from shared.events import VariantExposed
+from shared.experiments import Experiment, Variant
 
 if TYPE_CHECKING:
     from shared.kafka import Publisher

@@ -9,9 +9,9 @@ import pytest
 from pydantic import SecretStr
 
 from services.router.api.proxy import ProxyRoutes, RestFastPath
-from services.router.domain.surfaces import BACKEND, PREFIX
 from services.router.store.upstream import Reply, _forwarded
 from shared.auth import Authenticator
+from shared.experiments import BACKEND, PREFIX
 from shared.http import UNKNOWN_PARAMETERS
 from shared.http.runtime import application
 from shared.settings import AuthSettings, HttpSettings

@@ -10,7 +10,7 @@ BACKEND = "/api/personalize/recommendations"
 RECOMMENDATIONS, SIMILAR, AFFINITY = "recommendations", "similar-items", "item-affinity"
 
 RESERVED = frozenset({"by-location", "by-segment", "by-category", "similar", "item-affinity"})
-"""Path segments that the recommender rejects as ids of users."""
+"""Path segments of this API and of similar ones. They are rejected as ids of users, with 404."""
 
 # The longest first, because an id may contain slashes.
 _SURFACE_BY_PATH = (

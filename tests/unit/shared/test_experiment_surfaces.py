@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from services.router.domain.surfaces import surface_request
+from shared.experiments import surface_request
 
 V1 = "/api/v1/personalize"
 
