@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from services.recommender.api.campaign_experiments import CampaignExperiments
 from services.recommender.api.personalize_runtime import PersonalizeRuntime
 from services.recommender.api.placement_answers import PlacementAnswers
 from services.recommender.api.placement_fast_path import PlacementFastPath
@@ -16,6 +17,7 @@ from services.recommender.api.status import Status
 from services.recommender.domain.activations import ActiveGenerations
 from services.recommender.domain.erased_users import ErasedUsers
 from services.recommender.handlers import Handlers
+from services.recommender.serving.experiments import Experiments
 from services.recommender.serving.exploration import Explorer
 from services.recommender.serving.filtering import ItemFilters
 from services.recommender.serving.placements.engine import PlacementEngine
@@ -24,10 +26,12 @@ from services.recommender.serving.placements.visitor import Visitors
 from services.recommender.serving.precomputed import PrecomputedRecommendations
 from services.recommender.serving.recommender import Recommender
 from services.recommender.serving.targets import TargetResolver
+from services.recommender.store.accounts import Accounts
 from services.recommender.store.activations import ActivationFeed
 from services.recommender.store.campaigns import Campaigns
 from services.recommender.store.catalogues import Catalogues
 from services.recommender.store.erasures import Erasures
+from services.recommender.store.exposure_publisher import ExposurePublisher
 from services.recommender.store.filters import Filters
 from services.recommender.store.guarded_database import GuardedDatabase
 from services.recommender.store.histories import Histories, Retention
@@ -39,6 +43,7 @@ from services.recommender.store.placements import Placements
 from services.recommender.store.popularity_lists import PopularityLists
 from services.recommender.store.profiles import Profiles
 from services.recommender.store.refill import Refill
+from services.recommender.store.running_experiments import RunningExperiments
 from services.recommender.store.spill_file import SpillFile
 from services.recommender.store.users import UserStates
 from services.recommender.store.visitor_states import VisitorStates
@@ -47,6 +52,7 @@ from shared.auth import Authenticator
 from shared.events import (
     CacheRefreshed,
     CampaignChanged,
+    ExperimentChanged,
     FilterChanged,
     ItemChanged,
     PlacementChanged,
@@ -57,6 +63,8 @@ from shared.events.topics import (
     CAMPAIGNS,
     ERASURE_RECEIPTS,
     ERASURES,
+    EXPERIMENTS,
+    EXPOSURES,
     FILTERS,
     INTERACTIONS,
     ITEMS,
@@ -101,6 +109,7 @@ def build(settings: Settings) -> FastPathApplication:
     filters = Filters(guarded)
     placements = Placements(guarded)
     erased_users = ErasedUsers()
+    running = RunningExperiments(database, settings.pointer_seconds)
 
     kafka = settings.kafka
     caches = StateTable[CacheRefreshed](kafka, CACHES, activations.apply)
@@ -112,30 +121,45 @@ def build(settings: Settings) -> FastPathApplication:
         kafka, PLACEMENTS, placements.apply, placements.retain, keep=False
     )
     erasures = StateTable[UserErasureRequested](kafka, ERASURES, erased_users.apply, keep=False)
+    experiment_states = StateTable[ExperimentChanged](
+        kafka, EXPERIMENTS, running.apply, running.retain, keep=False
+    )
+    publisher = Publisher(kafka, "recommender", [EXPOSURES], essential=False)
+    exposures = ExposurePublisher(publisher, settings.exposures_kept)
 
     profiles = Profiles(redis, guarded, settings.purchase_lookback)
     item_filters = ItemFilters(filters, profiles)
     targets = TargetResolver(campaigns)
+    experiments = Experiments(running, exposures)
     explorer = Explorer(ImpressionCounts(redis))
     recommender = Recommender(
         profiles, lists, popularity, catalogues, active, item_filters, explorer, erased_users
     )
     precomputed = PrecomputedRecommendations(lists, popularity, catalogues, active, activations)
-    answers = RestAnswers(precomputed, recommender, targets, catalogues, active)
+    answers = RestAnswers(precomputed, recommender, targets, catalogues, active, experiments)
     batches = ListBatches(redis, lists, active, activations)
     parts = StrategyParts(batches, popularity, catalogues, campaigns, recommender)
     popular = Popular(parts)
     visitors = Visitors(VisitorStates(redis, profiles, lists, batches), erased_users)
     engine = PlacementEngine(placements, strategies(parts, popular), popular, visitors, catalogues)
     placement_answers = PlacementAnswers(engine, catalogues)
-    status = Status(active, catalogues, campaigns, lambda: redis.up)
-    runtime = PersonalizeRuntime(targets, recommender, item_filters, catalogues, explorer, authenticator)
+    status = Status(active, catalogues, campaigns, running, lambda: redis.up)
+    runtime = PersonalizeRuntime(
+        targets,
+        recommender,
+        item_filters,
+        catalogues,
+        explorer,
+        authenticator,
+        CampaignExperiments(experiments, targets, Accounts(requests)),
+    )
     app = application(
         "recommender",
         parts=[
             database, redis, authenticator,
             caches, items, campaign_states, filter_states, placement_states, erasures,
-            activations, catalogues, campaigns,
+            experiment_states,
+            activations, catalogues, campaigns, running, publisher, exposures,
         ],
         routers=[
             RestRoutes(answers, status, authenticator).router(),

@@ -36,3 +36,20 @@ PLACEMENTS = counter(
     "item (`none` without items).",
     ["placement", "strategy"],
 )
+ASSIGNED = counter(
+    "endcap_recommender_assigned_total",
+    "Requests that were answered by a variant.",
+    ["experiment", "variant"],
+)
+SET_ASIDE = counter(
+    "endcap_recommender_variants_set_aside_total",
+    "Requests answered as if there were no experiment, because the variant's strategy could not be.",
+    ["experiment", "variant"],
+)
+EXPOSURES = counter(
+    "endcap_recommender_exposures_total",
+    "Exposures: published, repeated on the same day, or lost.",
+    ["outcome"],
+)
+WAITING = gauge("endcap_recommender_exposures_waiting", "Exposures that wait to be published.")
+RUNNING = gauge("endcap_recommender_experiments_running", "Running experiments of all tenants.")

@@ -48,6 +48,18 @@ FROM engine.filters_v1;
 SELECT tenant, name, revision, definition
 FROM engine.placements_v1;
 
+-- experiments --
+-- Running experiments, and recently stopped ones, which a process may still believe to be running.
+SELECT tenant, name, version, surface, traffic, salt, variants, status, created_at, started_at, stopped_at
+FROM router.experiments_v1
+WHERE status = 'running' OR stopped_at > now() - interval '1 day';
+
+-- tenants_of_account --
+-- The tenants of an account.
+SELECT array_agg(tenant ORDER BY tenant) AS tenants
+FROM engine.accounts_v1
+WHERE account = :account;
+
 -- user_properties --
 -- The fields and attributes of one user.
 SELECT name, city, province, country, attributes

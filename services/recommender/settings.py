@@ -44,8 +44,10 @@ class Settings(ServiceSettings):
     pointer_seconds: float = Field(
         30.0,
         gt=0,
-        description="seconds between reads of the active generations from Postgres, beside the events",
+        description="seconds between reads of the active generations and of the running experiments from "
+        "Postgres, beside the events",
     )
+    exposures_kept: int = Field(10_000, ge=1, description="maximum number of exposures that wait for Kafka")
     models_folder: Path = Field(
         Path(tempfile.gettempdir()) / "endcap-models",
         description="folder for local copies of models, from which they are mapped into memory",

@@ -14,23 +14,22 @@ from pydantic import ValidationError
 from services.router.api.experiments import ExperimentRoutes
 from services.router.api.personalize_runtime import PersonalizeRuntime
 from services.router.api.proxy import ProxyRoutes, RestFastPath
-from services.router.api.routing import Routing
 from services.router.domain.experiments import Definition
 from services.router.handlers import Handlers
 from services.router.store.accounts import Accounts
 from services.router.store.erasures import Erasures
 from services.router.store.experiments import Experiments
-from services.router.store.exposure_publisher import ExposurePublisher
 from services.router.store.outcomes import OutcomeStore
 from services.router.store.running_experiments import RunningExperiments
 from services.router.store.upstream import Upstream
 from shared.auth import Authenticator
 from shared.errors import ApiError
-from shared.events.topics import ERASURE_RECEIPTS, ERASURES, EXPOSURES, INTERACTIONS
+from shared.events.topics import ERASURE_RECEIPTS, ERASURES, EXPERIMENTS, EXPOSURES, INTERACTIONS
 from shared.http.fast_path import AwsFastPath, FastPathApplication
 from shared.http.runtime import application
 from shared.kafka import Consumer, Publisher
 from shared.observability import tracing
+from shared.outbox import Relay
 from shared.postgres import Database
 
 if TYPE_CHECKING:
@@ -49,38 +48,35 @@ def build(settings: Settings) -> FastPathApplication:
     requests = database.for_requests()
     authenticator = Authenticator(requests, settings.auth)
     upstream = Upstream(settings.upstream.endcap_recommender_url, settings.auth, settings.upstream_seconds)
-    publisher = Publisher(settings.kafka, "router", [EXPOSURES], essential=False)
-    exposures = ExposurePublisher(publisher, settings.exposures_kept)
     experiments = Experiments(requests, settings)
     running = RunningExperiments(experiments, settings.poll_seconds)
-    routing = Routing(running, upstream, exposures)
-    runtime = PersonalizeRuntime(routing, upstream, running, Accounts(requests), authenticator)
+    runtime = PersonalizeRuntime(upstream, running, Accounts(requests), authenticator)
     app = application(
         "router",
-        parts=[database, authenticator, publisher, exposures, upstream, running],
+        parts=[database, authenticator, upstream, running],
         routers=[
             ExperimentRoutes(experiments, running, authenticator).router(),
             runtime.routes.router(),
-            ProxyRoutes(routing, authenticator).router(),
+            ProxyRoutes(upstream, authenticator).router(),
         ],
-        description="Recommendations by variant; experiments and their results.",
+        description="Experiments and their results; recommendations of the recommender.",
         http=settings.http,
     )
-    front = RestFastPath(AwsFastPath(app, runtime.routes), routing, authenticator)
+    front = RestFastPath(AwsFastPath(app, runtime.routes), upstream, authenticator)
     return FastPathApplication(tracing.TracedRequests(front), app, settings.http)
 
 
 def worker(settings: Settings) -> FastAPI:
-    """Return the process that records outcomes."""
+    """Return the process that records outcomes and publishes experiments."""
     database = Database(settings.postgres, "router")
     running = RunningExperiments(Experiments(database, settings), settings.poll_seconds)
-    publisher = Publisher(settings.kafka, "router", [ERASURE_RECEIPTS], essential=False)
+    publisher = Publisher(settings.kafka, "router", [EXPERIMENTS, ERASURE_RECEIPTS], essential=False)
     handlers = Handlers(OutcomeStore(database), running, Erasures(database, publisher))
     consumer = Consumer(settings.kafka, "router")
     consumer.subscribe(EXPOSURES, handlers.variants_exposed)
     consumer.subscribe(ERASURES, handlers.erasures_requested)
     consumer.subscribe(INTERACTIONS, handlers.interactions_recorded, batch=2_000, gather=GATHER_SECONDS)
-    return application("router", parts=[database, publisher, running, consumer])
+    return application("router", parts=[database, publisher, Relay(database, publisher), running, consumer])
 
 
 def apply(settings: Settings, arguments: list[str]) -> int:

@@ -60,13 +60,14 @@ WHERE tenant = :tenant AND surface = :surface AND status = 'running' AND name <>
 UPDATE experiments
 SET status = 'stopped', stopped_at = now()
 WHERE tenant = :tenant AND name = :name AND status = 'running'
-RETURNING version;
+RETURNING tenant, name, version, surface, traffic, salt, variants, status, created_at, started_at, stopped_at;
 
 -- start --
 -- Start a version.
 UPDATE experiments
 SET status = 'running', started_at = coalesce(started_at, now()), stopped_at = NULL
-WHERE tenant = :tenant AND name = :name AND version = :version;
+WHERE tenant = :tenant AND name = :name AND version = :version
+RETURNING tenant, name, version, surface, traffic, salt, variants, status, created_at, started_at, stopped_at;
 
 -- record_exposures --
 -- Record exposed units; the earliest exposure counts, in whatever order the events arrive.

@@ -37,7 +37,6 @@ class Settings(ServiceSettings):
     results_seconds: float = Field(
         20.0, gt=0, description="time limit of reading the results of an experiment"
     )
-    exposures_kept: int = Field(10_000, ge=1, description="maximum number of exposures that wait for Kafka")
     postgres: PostgresSettings = Field(default_factory=lambda: PostgresSettings.of("router"))
     kafka: KafkaSettings = Field(default_factory=lambda: KafkaSettings.of("router"))
     auth: AuthSettings = Field(default_factory=lambda: AuthSettings.of("router"))

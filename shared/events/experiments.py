@@ -1,11 +1,45 @@
-"""Exposures: which unit of an experiment was served by which variant."""
+"""Experiments: the version that runs, and which unit was served by which variant."""
 
 from __future__ import annotations
 
-from pydantic import Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from shared.events.envelope import Event, Name, Text
-from shared.events.values import LARGEST_INT4
+from shared.events.values import LARGEST_INT4, Finite, Instant
+
+
+class VariantState(BaseModel):
+    """A variant of an experiment; `strategy` is a recipe, a campaign's ARN, or None for the usual answer."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    name: Name
+    weight: Finite
+    strategy: Text | None = None
+
+
+class ExperimentChanged(Event):
+    """The newest version of an experiment that was started; a version that never ran is not published.
+
+    A version begins once and ends once, so of two states of an experiment the later one has the higher
+    version, or the same version and `stopped_at`.
+    """
+
+    name: Name
+    experiment_version: int = Field(ge=1, le=LARGEST_INT4)
+    surface: Text
+    variants: tuple[VariantState, ...]
+    traffic: Finite
+    salt: Text
+    status: Text
+    created_at: Instant
+    started_at: Instant
+    stopped_at: Instant | None = None
+
+    @property
+    def key(self) -> str:
+        """Return the Kafka key, `tenant:name`."""
+        return f"{self.tenant}:{self.name}"
 
 
 class VariantExposed(Event):

@@ -15,7 +15,7 @@ from shared.events.batches import BatchCompleted, BatchFailed, TrainingRequested
 from shared.events.caches import CacheRefreshed
 from shared.events.campaigns import CampaignChanged, FilterChanged, TrackerChanged
 from shared.events.erasures import UserErased, UserErasureRequested
-from shared.events.experiments import VariantExposed
+from shared.events.experiments import ExperimentChanged, VariantExposed
 from shared.events.interactions import InteractionRecorded
 from shared.events.items import ItemChanged, ItemPut
 from shared.events.orders import OrderCancelled, OrderPlaced, OrderRefunded
@@ -167,12 +167,21 @@ PLACEMENTS = Topic(
     readers=_names("recommender"),
     retention=None,
 )
+EXPERIMENTS = Topic(
+    "experiments-v1",
+    (ExperimentChanged,),
+    key="tenant:name",
+    partitions=1,
+    producers=_names("router"),
+    readers=_names("recommender"),
+    retention=None,
+)
 EXPOSURES = Topic(
     "exposures-v1",
     (VariantExposed,),
     key="tenant:unit",
     partitions=6,
-    producers=_names("router"),
+    producers=_names("recommender"),
     consumers=_names("router"),
 )
 ERASURES = Topic(
@@ -216,6 +225,7 @@ TOPICS = (
     FILTERS,
     TRACKERS,
     PLACEMENTS,
+    EXPERIMENTS,
     EXPOSURES,
     ERASURES,
     ERASURE_RECEIPTS,

@@ -7,24 +7,26 @@ See docs/decisions/0033-experiments.
 
 from shared.experiments.experiment import Experiment, Slug, Strategy, Surface, Variant
 from shared.experiments.surfaces import (
+    AFFINITY,
     BACKEND,
     PREFIX,
+    RECOMMENDATIONS,
     RESERVED,
-    SurfaceRequest,
+    SIMILAR,
     campaign_surface,
-    surface_request,
 )
 
 __all__ = [
+    "AFFINITY",
     "BACKEND",
     "PREFIX",
+    "RECOMMENDATIONS",
     "RESERVED",
+    "SIMILAR",
     "Experiment",
     "Slug",
     "Strategy",
     "Surface",
-    "SurfaceRequest",
     "Variant",
     "campaign_surface",
-    "surface_request",
 ]

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError
 
+from shared.events import ExperimentChanged, VariantState, derived_id
 from shared.events.values import LONGEST_ID, Name
 from shared.experiments.assignment import is_eligible, range_ends, variant_index
 
@@ -61,6 +62,30 @@ class Experiment(BaseModel):
     @cached_property
     def _ends(self) -> tuple[int, ...]:
         return range_ends([variant.weight for variant in self.variants])
+
+    @classmethod
+    def of(cls, changed: ExperimentChanged) -> Experiment:
+        """Return the experiment that an event describes; raise ValidationError if it is not valid."""
+        return cls.model_validate(changed.model_dump() | {"version": changed.experiment_version})
+
+    def changed(self) -> ExperimentChanged:
+        """Return the event that describes the experiment, which must have started."""
+        assert self.started_at is not None
+        return ExperimentChanged(
+            event_id=derived_id(self.tenant, self.name, self.version, self.status),
+            tenant=self.tenant,
+            occurred_at=self.stopped_at or self.started_at,
+            name=self.name,
+            experiment_version=self.version,
+            surface=self.surface,
+            variants=tuple(VariantState(**variant.model_dump()) for variant in self.variants),
+            traffic=self.traffic,
+            salt=self.salt,
+            status=self.status,
+            created_at=self.created_at,
+            started_at=self.started_at,
+            stopped_at=self.stopped_at,
+        )
 
     def assign(self, unit: str) -> Variant | None:
         """Return the unit's variant; None for a unit outside the traffic, or one that is not a valid name."""

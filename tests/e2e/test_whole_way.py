@@ -235,7 +235,6 @@ def test_an_experiment_splits_and_counts(shop: Shop) -> None:
     experiment = {
         "name": f"home-{uuid.uuid4().hex[:8]}",
         "surface": "recommendations",
-        "traffic": 1.0,
         "variants": [
             {"name": "control", "weight": 1, "strategy": "user-personalization"},
             {"name": "affinity", "weight": 1, "strategy": "item-affinity"},
@@ -244,6 +243,7 @@ def test_an_experiment_splits_and_counts(shop: Shop) -> None:
     assert shop.call("POST", "router", "/v1/experiments", json=experiment).status_code in {200, 201}
     name = experiment["name"]
     assert shop.call("POST", "router", f"/v1/experiments/{name}/start").status_code == 200
+    until(lambda: name in shop.experiments(), "the recommender follows the experiment")
     users = [shop.buyer(number) for number in range(40)]
     variants = {}
     for user in users:

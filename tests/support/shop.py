@@ -56,6 +56,11 @@ class Shop:
         assert response.status_code == 200, f"GET {path}: {response.status_code} {response.text}"
         return response.json()
 
+    def experiments(self) -> dict[str, int]:
+        """Return the running experiments that the recommender knows, with their versions."""
+        status = self.get("recommender", "/api/v1/personalize/status", key="read")
+        return dict(status["experiments"])
+
     def recommendations(self, user: str, *, service: str = "router", **query: Any) -> Any:
         """Return the recommendations for a user."""
         path = f"{_RECOMMENDATIONS}/{quote(user, safe='')}"

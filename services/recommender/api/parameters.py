@@ -24,19 +24,20 @@ Strategy = Annotated[
 ]
 
 
-def unit_of_experiment(
+def _unit_of_experiment(
     user_id: Annotated[
         Text | None,
         Query(
             alias="userId",
-            description="the user who is shown the items: the unit of the router's experiments",
+            description="the user who is shown the items: the unit of experiments",
         ),
     ] = None,
     session_id: Annotated[
         Text | None, Query(alias="sessionId", description="the session, for a visitor without a user id")
     ] = None,
-) -> None:
-    """Document parameters that the router reads: who is shown the items related to an item."""
+) -> str | None:
+    """Return who is shown the items related to an item: the user, else the session."""
+    return user_id or session_id or None
 
 
 _Limit = Annotated[
@@ -71,4 +72,5 @@ def _limit(default: int) -> Callable[..., int]:
 
 
 Limit = Annotated[int, Depends(_limit(DEFAULT_LIMIT))]
+UnitOfExperiment = Annotated[str | None, Depends(_unit_of_experiment)]
 SimilarLimit = Annotated[int, Depends(_limit(DEFAULT_SIMILAR))]

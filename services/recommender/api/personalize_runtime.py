@@ -19,6 +19,7 @@ from shared.aws_server import Call, Operation, RestJson
 from shared.aws_server.operations import declined
 
 if TYPE_CHECKING:
+    from services.recommender.api.campaign_experiments import CampaignExperiments
     from services.recommender.serving.exploration import Explorer
     from services.recommender.serving.filtering import ItemFilters
     from services.recommender.serving.recommendation import Recommendation
@@ -40,8 +41,10 @@ class PersonalizeRuntime:
         catalogues: Catalogues,
         explorer: Explorer,
         authenticator: Authenticator,
+        experiments: CampaignExperiments,
     ) -> None:
         self._targets = targets
+        self._experiments = experiments
         self._recommender = recommender
         self._item_filters = item_filters
         self._catalogues = catalogues
@@ -71,8 +74,14 @@ class PersonalizeRuntime:
         """
         if request.campaign_arn is None:
             target = await self._targets.recommender(call.principal, request.recommender_arn or "")
-        else:
-            target = await self._targets.resolve(call.principal, request.campaign_arn)
+            return await self._recommend(target, request)
+        return await self._experiments.answer(
+            call, request.campaign_arn, request.user_id, lambda target: self._recommend(target, request)
+        )
+
+    async def _recommend(
+        self, target: Target, request: GetRecommendationsRequest
+    ) -> GetRecommendationsResponse:
         if target.only_ranks:
             raise invalid_input("The recipe of this campaign ranks given items: use GetPersonalizedRanking.")
         target.check_context(request.context)
@@ -101,7 +110,13 @@ class PersonalizeRuntime:
 
         Raise InvalidInputException and ResourceNotFoundException as Amazon Personalize does.
         """
-        target = await self._targets.resolve(call.principal, request.campaign_arn)
+        return await self._experiments.answer(
+            call, request.campaign_arn, request.user_id, lambda target: self._rank(target, request)
+        )
+
+    async def _rank(
+        self, target: Target, request: GetPersonalizedRankingRequest
+    ) -> GetPersonalizedRankingResponse:
         if target.kind != "user":
             raise invalid_input("The recipe of this campaign does not rank for a user.")
         target.check_context(request.context)

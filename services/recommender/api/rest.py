@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from fastapi import APIRouter, Depends, Path, Query, Response
 
-from services.recommender.api.parameters import Area, Limit, SimilarLimit, Strategy, unit_of_experiment
+from services.recommender.api.parameters import Area, Limit, SimilarLimit, Strategy, UnitOfExperiment
 from services.recommender.api.rest_bodies import (
     BackendItemRecommendations,
     BackendUserRecommendations,
@@ -76,24 +76,23 @@ class RestRoutes:
         @router.get(
             f"{PREFIX}/recommendations/similar/{{product_id:path}}",
             operation_id="similar_items",
-            dependencies=[Depends(unit_of_experiment)],
             responses=documented(ItemRecommendations),
         )
         @router.get(
             f"{PREFIX}/similar-items/{{product_id:path}}",
             operation_id="similar_items_short",
-            dependencies=[Depends(unit_of_experiment)],
             responses=documented(ItemRecommendations),
         )
         async def similar(
             product_id: Identifier,
             limit: Limit,
+            unit: UnitOfExperiment,
             strategy: Strategy = None,
             principal: Principal = self._reader,
         ) -> Response:
             """Return items related to an item."""
             tenant = principal.own_tenant
-            return _response(await self._answers.for_item(tenant, product_id, limit, strategy, SIMILAR))
+            return _response(await self._answers.for_item(tenant, product_id, limit, strategy, SIMILAR, unit))
 
     def _add_for_users(self, router: APIRouter) -> None:
         @router.get(
@@ -160,18 +159,18 @@ class RestRoutes:
         @router.get(
             f"{BACKEND}/{{product_id:path}}",
             operation_id="backend_similar_items",
-            dependencies=[Depends(unit_of_experiment)],
             responses=documented(BackendItemRecommendations),
         )
         async def backend_similar(
             product_id: Identifier,
             limit: SimilarLimit,
+            unit: UnitOfExperiment,
             strategy: Strategy = None,
             principal: Principal = self._reader,
         ) -> Response:
             """Return items related to an item to a shop's backend."""
             tenant = principal.own_tenant
-            reply = await self._answers.for_item(tenant, product_id, limit, strategy, SIMILAR)
+            reply = await self._answers.for_item(tenant, product_id, limit, strategy, SIMILAR, unit)
             return _response(reply.for_backend())
 
 

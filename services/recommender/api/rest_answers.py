@@ -7,13 +7,17 @@ from typing import TYPE_CHECKING
 
 import orjson
 
-from services.recommender.domain.recipes import POPULARITY, USER
+from services.recommender.domain.recipes import AFFINITY, POPULARITY, SIMILAR, USER
 from services.recommender.serving.query import RecommendationQuery
 from services.recommender.serving.recommendation import MODEL, POPULAR
 from shared.errors import ApiError, EndcapError
+from shared.experiments import surfaces
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
     from services.recommender.domain.activations import ActiveGenerations
+    from services.recommender.serving.experiments import Experiments
     from services.recommender.serving.precomputed import EncodedList, PrecomputedRecommendations
     from services.recommender.serving.recommender import Recommender
     from services.recommender.serving.targets import Target, TargetResolver
@@ -21,6 +25,8 @@ if TYPE_CHECKING:
     from services.recommender.store.lists import Location
 
 _GUEST = b'"user_id":null'
+_SURFACES = {USER: surfaces.RECOMMENDATIONS, AFFINITY: surfaces.AFFINITY, SIMILAR: surfaces.SIMILAR}
+"""The recipe by which a route answers without a strategy → the surface of its experiments."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +36,8 @@ class Reply:
     body: bytes
     source: bytes
     generation: int | None
+    assigned: Sequence[tuple[bytes, bytes]] = ()
+    """The headers of the variant of an experiment, if one answered."""
 
     @property
     def headers(self) -> list[tuple[bytes, bytes]]:
@@ -39,6 +47,7 @@ class Reply:
             (b"content-length", b"%d" % len(self.body)),
             (b"x-recs-source", self.source),
             (b"x-recs-generation", b"" if self.generation is None else b"%d" % self.generation),
+            *self.assigned,
         ]
 
     def for_backend(self) -> Reply:
@@ -50,7 +59,9 @@ class Reply:
 class RestAnswers:
     """Answers for a user, a guest, an item or a location.
 
-    A `strategy` is the name of a recipe, whose lists answer, or the ARN of a campaign, whose model does.
+    If an experiment runs on the surface and the caller names no strategy, the variant of the unit does: of
+    the user, or for items related to an item of the `unit` who sees them. A `strategy` is the name of a
+    recipe, whose lists answer, or the ARN of a campaign, whose model does.
     A method raises ApiError (400) for a strategy that does not exist or cannot answer.
     """
 
@@ -61,23 +72,31 @@ class RestAnswers:
         targets: TargetResolver,
         catalogues: Catalogues,
         active: ActiveGenerations,
+        experiments: Experiments,
     ) -> None:
         self._precomputed = precomputed
         self._recommender = recommender
         self._targets = targets
         self._catalogues = catalogues
         self._active = active
+        self._experiments = experiments
 
     async def for_user(
         self, tenant: str, user_id: str, limit: int, strategy: str | None, default_recipe: str
     ) -> Reply:
         """Return items for a user."""
-        member = b'"user_id":' + orjson.dumps(user_id)
-        if strategy is not None and strategy.startswith("arn:"):
-            query = RecommendationQuery(user_id, None, limit)
-            return await self._by_campaign(tenant, strategy, query, member)
-        recipe = self._precomputed.check_strategy(tenant, strategy, default_recipe)
-        return _reply(member, await self._precomputed.for_user(tenant, user_id, limit, recipe))
+
+        async def answer(strategy: str | None) -> Reply:
+            member = b'"user_id":' + orjson.dumps(user_id)
+            if strategy is not None and strategy.startswith("arn:"):
+                query = RecommendationQuery(user_id, None, limit)
+                return await self._by_campaign(tenant, strategy, query, member)
+            recipe = self._precomputed.check_strategy(tenant, strategy, default_recipe)
+            return _reply(member, await self._precomputed.for_user(tenant, user_id, limit, recipe))
+
+        if strategy is not None:
+            return await answer(strategy)
+        return await self._by_variant(tenant, default_recipe, user_id, answer)
 
     async def for_guest(self, tenant: str, limit: int, strategy: str | None) -> Reply:
         """Return what is popular, for a visitor without an id."""
@@ -87,21 +106,43 @@ class RestAnswers:
         return _reply(_GUEST, await self._precomputed.for_guest(tenant, limit))
 
     async def for_item(
-        self, tenant: str, item_id: str, limit: int, strategy: str | None, default_recipe: str
+        self,
+        tenant: str,
+        item_id: str,
+        limit: int,
+        strategy: str | None,
+        default_recipe: str,
+        unit: str | None = None,
     ) -> Reply:
         """Return items related to an item."""
-        member = b'"product_id":' + orjson.dumps(item_id)
-        if strategy is not None and strategy.startswith("arn:"):
-            query = RecommendationQuery(None, item_id, limit)
-            return await self._by_campaign(tenant, strategy, query, member)
-        recipe = self._precomputed.check_strategy(tenant, strategy, default_recipe)
-        return _reply(member, await self._precomputed.for_item(tenant, item_id, limit, recipe))
+
+        async def answer(strategy: str | None) -> Reply:
+            member = b'"product_id":' + orjson.dumps(item_id)
+            if strategy is not None and strategy.startswith("arn:"):
+                query = RecommendationQuery(None, item_id, limit)
+                return await self._by_campaign(tenant, strategy, query, member)
+            recipe = self._precomputed.check_strategy(tenant, strategy, default_recipe)
+            return _reply(member, await self._precomputed.for_item(tenant, item_id, limit, recipe))
+
+        if strategy is not None or unit is None:
+            return await answer(strategy)
+        return await self._by_variant(tenant, default_recipe, unit, answer)
 
     async def for_location(self, tenant: str, location: Location, limit: int) -> Reply:
         """Return what is popular at a location."""
         areas = dict(zip(("city", "province", "country"), location, strict=True))
         member = orjson.dumps({kind: name for kind, name in areas.items() if name})[1:-1]
         return _reply(member, await self._precomputed.for_location(tenant, location, limit))
+
+    async def _by_variant(
+        self, tenant: str, recipe: str, unit: str, answer: Callable[[str | None], Awaitable[Reply]]
+    ) -> Reply:
+        assignment = await self._experiments.assign(tenant, _SURFACES[recipe], unit)
+        reply, assignment = await self._experiments.answer(assignment, answer)
+        if assignment is None:
+            return reply
+        self._experiments.expose(assignment, reply.body)
+        return replace(reply, assigned=assignment.headers)
 
     async def _by_campaign(self, tenant: str, arn: str, query: RecommendationQuery, member: bytes) -> Reply:
         try:

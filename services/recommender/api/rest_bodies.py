@@ -71,6 +71,7 @@ class StatusBody(BaseModel):
     campaigns: dict[str, str] = Field(
         description="what answers for each active campaign: its `model`, or `lists` until it is loaded"
     )
+    experiments: dict[str, int] = Field(description="running experiment → its version")
     redis: bool = Field(description="whether Redis is available")
 
 

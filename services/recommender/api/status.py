@@ -1,4 +1,4 @@
-"""The status page: generations and campaigns that are served, for people and probes."""
+"""The status page: generations, campaigns and experiments that are served, for people and probes."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from services.recommender.domain.activations import ActiveGenerations
     from services.recommender.store.campaigns import Campaigns
     from services.recommender.store.catalogues import Catalogues
+    from services.recommender.store.running_experiments import RunningExperiments
 
 
 class Status:
@@ -19,11 +20,13 @@ class Status:
         active: ActiveGenerations,
         catalogues: Catalogues,
         campaigns: Campaigns,
+        experiments: RunningExperiments,
         redis_is_up: Callable[[], bool],
     ) -> None:
         self._active = active
         self._catalogues = catalogues
         self._campaigns = campaigns
+        self._experiments = experiments
         self._redis_is_up = redis_is_up
 
     def of(self, tenant: str) -> dict[str, Any]:
@@ -35,5 +38,6 @@ class Status:
             "generations": dict(activation.generations),
             "items": len(self._catalogues.of(tenant)),
             "campaigns": self._campaigns.of(tenant),
+            "experiments": self._experiments.of(tenant),
             "redis": self._redis_is_up(),
         }

@@ -91,6 +91,15 @@ class TargetResolver:
             raise not_found(f"Only services may ask for a recipe; give the ARN of a campaign, not {text}.")
         return await self.campaign(principal.tenant, principal.account, text)
 
+    async def strategy(self, tenant: str, strategy: str) -> Target:
+        """Return the campaign that a strategy names by its ARN, or the lists of the recipe that it names.
+
+        Raise ResourceNotFoundException as `resolve` does.
+        """
+        if strategy.startswith("arn:"):
+            return await self.campaign(tenant, None, strategy)
+        return Target(tenant, strategy)
+
     async def campaign(self, tenant: str | None, account: str | None, text: str) -> Target:
         """Return the campaign that an ARN names, of a tenant, or without one of any tenant of an account.
 

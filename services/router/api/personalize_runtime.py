@@ -1,4 +1,4 @@
-"""The runtime API of Amazon Personalize: an experiment may run on a campaign."""
+"""The runtime API of Amazon Personalize, passed on to the recommender."""
 
 from __future__ import annotations
 
@@ -11,15 +11,13 @@ from shared.aws import Arn, WireError, WireModel, not_found
 from shared.aws.personalize.runtime import GetPersonalizedRankingRequest, GetRecommendationsRequest
 from shared.aws_server import Call, Operation, RestJson
 from shared.aws_server.operations import declined
-from shared.experiments import SurfaceRequest, campaign_surface
+from shared.experiments import campaign_surface
 
 if TYPE_CHECKING:
-    from services.router.api.routing import Routing
     from services.router.store.accounts import Accounts
     from services.router.store.running_experiments import RunningExperiments
     from services.router.store.upstream import Reply, Upstream
     from shared.auth import Authenticator, Principal
-    from shared.experiments import Variant
 
 RuntimeRequest = GetRecommendationsRequest | GetPersonalizedRankingRequest
 
@@ -29,13 +27,11 @@ class PersonalizeRuntime:
 
     def __init__(
         self,
-        routing: Routing,
         upstream: Upstream,
         running: RunningExperiments,
         accounts: Accounts,
         authenticator: Authenticator,
     ) -> None:
-        self._routing = routing
         self._upstream = upstream
         self._running = running
         self._accounts = accounts
@@ -65,25 +61,17 @@ class PersonalizeRuntime:
         return handle
 
     async def _answer(self, path: str, call: Call, request: RuntimeRequest) -> dict[str, Any]:
-        name, surface_request = _target(request)
-        tenant = await self._tenant(call.principal, name)
-        members = request.model_dump(by_alias=True, exclude_none=True)
-
-        async def call_recommender(variant: Variant | None) -> Reply:
-            strategy = variant.strategy if variant else None
-            body = {**members, "campaignArn": _arn(strategy)} if strategy else members
-            return await self._upstream.call(
-                tenant, "POST", path, orjson.dumps(body), {"content-type": "application/json"}
-            )
-
-        reply = await self._routing.answer(tenant, surface_request, call_recommender)
+        tenant = await self._tenant(call.principal, request)
+        body = orjson.dumps(request.model_dump(by_alias=True, exclude_none=True))
+        reply = await self._upstream.call(tenant, "POST", path, body, {"content-type": "application/json"})
         call.answer_headers.extend(header for header in reply.headers if header[0].startswith(b"x-"))
         return _members(reply)
 
-    async def _tenant(self, principal: Principal, campaign: str) -> str:
+    async def _tenant(self, principal: Principal, request: RuntimeRequest) -> str:
         """Return the tenant of the credentials; for a key pair, that of the experiment or the campaign."""
         if principal.account is None:
             return principal.own_tenant
+        campaign = _campaign(request)
         tenants = await self._accounts.tenants(principal.account)
         surface = campaign_surface(campaign)
         owner = next((tenant for tenant in tenants if self._running.on(tenant, surface)), None)
@@ -94,17 +82,11 @@ class PersonalizeRuntime:
         return owner
 
 
-def _target(request: RuntimeRequest) -> tuple[str, SurfaceRequest | None]:
-    """Return the engine's name of the campaign or recommender, and its surface; recommenders have none."""
+def _campaign(request: RuntimeRequest) -> str:
+    """Return the engine's name of the campaign or recommender."""
     if isinstance(request, GetRecommendationsRequest) and request.recommender_arn is not None:
-        return f"recommender/{Arn.parse(request.recommender_arn, 'recommender').name}", None
-    name = Arn.parse(request.campaign_arn or "", "campaign").name
-    return name, SurfaceRequest(campaign_surface(name), request.user_id) if request.user_id else None
-
-
-def _arn(strategy: str) -> str:
-    """Return the ARN by which the recommender knows a strategy: of a campaign, or of a recipe's lists."""
-    return strategy if strategy.startswith("arn:") else f"arn:aws:personalize:::recipe/{strategy}"
+        return f"recommender/{Arn.parse(request.recommender_arn, 'recommender').name}"
+    return Arn.parse(request.campaign_arn or "", "campaign").name
 
 
 def _members(reply: Reply) -> dict[str, Any]:

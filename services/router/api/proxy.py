@@ -15,8 +15,7 @@ from shared.http.runtime import error_response
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
-    from services.router.api.routing import Routing
-    from services.router.store.upstream import Reply
+    from services.router.store.upstream import Reply, Upstream
 
 _PREFIXES = (f"{PREFIX}/", BACKEND)
 
@@ -24,8 +23,8 @@ _PREFIXES = (f"{PREFIX}/", BACKEND)
 class ProxyRoutes:
     """The routes, for the OpenAPI document and for requests that the fast path does not handle."""
 
-    def __init__(self, routing: Routing, authenticator: Authenticator) -> None:
-        self._routing = routing
+    def __init__(self, upstream: Upstream, authenticator: Authenticator) -> None:
+        self._upstream = upstream
         self._reader = Depends(authenticator.require("read"))
 
     def router(self) -> APIRouter:
@@ -40,19 +39,19 @@ class ProxyRoutes:
             path: str,  # noqa: ARG001 - read from the request as it was sent; a parameter for the document
             principal: Principal = reader,
         ) -> Response:
-            """Return the recommender's answer, by the unit's variant if an experiment runs."""
+            """Return the recommender's answer, as if the request had been sent to it."""
             return await self._forward(request, principal)
 
         @router.get(BACKEND, operation_id="pass_backend_recommendations")
         async def backend_recommendations(request: Request, principal: Principal = reader) -> Response:
-            """Return the recommender's answer, by the unit's variant if an experiment runs."""
+            """Return the recommender's answer, as if the request had been sent to it."""
             return await self._forward(request, principal)
 
         return router
 
     async def _forward(self, request: Request, principal: Principal) -> Response:
         accept_any_parameters(request.scope)  # the recommender reports unknown ones
-        reply = await _answer(self._routing, request.scope, principal.own_tenant)
+        reply = await _answer(self._upstream, request.scope, principal.own_tenant)
         response = Response(reply.body, reply.status)
         response.raw_headers = _headers(reply)
         return response
@@ -61,10 +60,10 @@ class ProxyRoutes:
 class RestFastPath:
     """An ASGI application that answers GET requests with a recently verified key, before `app` does."""
 
-    def __init__(self, app: ASGIApp, routing: Routing, authenticator: Authenticator) -> None:
+    def __init__(self, app: ASGIApp, upstream: Upstream, authenticator: Authenticator) -> None:
         """Pass all other requests on to `app`."""
         self._app = app
-        self._routing = routing
+        self._upstream = upstream
         self._authenticator = authenticator
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -74,7 +73,7 @@ class RestFastPath:
             await self._app(scope, receive, send)
             return
         try:
-            reply = await _answer(self._routing, scope, tenant)
+            reply = await _answer(self._upstream, scope, tenant)
         except ApiError as error:
             await error_response(error)(scope, receive, send)
             return
@@ -91,11 +90,11 @@ class RestFastPath:
         return principal.tenant
 
 
-async def _answer(routing: Routing, scope: Scope, tenant: str) -> Reply:
+async def _answer(upstream: Upstream, scope: Scope, tenant: str) -> Reply:
     raw_path = (scope.get("raw_path") or scope["path"].encode()).partition(b"?")[0]
-    return await routing.answer_rest(
-        tenant, scope["path"], raw_path.decode("latin-1"), scope["query_string"].decode("latin-1")
-    )
+    query = scope["query_string"]
+    target = b"%b?%b" % (raw_path, query) if query else raw_path
+    return await upstream.call(tenant, "GET", target.decode("latin-1"))
 
 
 def _headers(reply: Reply) -> list[tuple[bytes, bytes]]:

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 from services.router.domain.experiments import Counts, Definition, Outcome, next_version
 from services.router.settings import Settings
 from services.router.store import SQL
+from shared import outbox
 from shared.errors import ApiError
+from shared.events.topics import EXPERIMENTS
 from shared.events.values import LARGEST
 from shared.experiments import Experiment
 
@@ -82,19 +84,17 @@ class Experiments:
                 )
                 raise ApiError(409, "SurfaceTaken", detail)
             await connection.execute(*SQL.stop(tenant=tenant, name=name))
-            await connection.execute(*SQL.start(tenant=tenant, name=name, version=latest.version))
-            return await self._get_latest(connection, tenant, name)
+            row = await connection.fetchrow(*SQL.start(tenant=tenant, name=name, version=latest.version))
+            return await self._publish(connection, row)
 
     async def stop(self, tenant: str, name: str) -> Experiment:
         """Stop an experiment; do nothing if it is not running. Raise ApiError (404) if it is unknown."""
         async with self._database.transaction() as connection:
             await connection.execute(*SQL.lock_tenant(tenant=tenant))
-            version = await connection.fetchval(*SQL.stop(tenant=tenant, name=name))
-            if version is None:
+            row = await connection.fetchrow(*SQL.stop(tenant=tenant, name=name))
+            if row is None:
                 return await self._get_latest(connection, tenant, name)
-            row = await connection.fetchrow(*SQL.version(tenant=tenant, name=name, version=version))
-            assert row is not None
-            return parse_row(row)
+            return await self._publish(connection, row)
 
     async def delete_drafts(self, tenant: str, name: str) -> None:
         """Delete the versions of an experiment that never ran.
@@ -107,6 +107,13 @@ class Experiments:
             if not await connection.fetch(*SQL.delete_drafts(tenant=tenant, name=name)):
                 detail = f"{name} has no draft; versions that have served stay, with their counts."
                 raise ApiError(409, "NoDraft", detail)
+
+    async def _publish(self, connection: Connection, row: Record | None) -> Experiment:
+        """Announce the state of a version that has just started or stopped; return it."""
+        assert row is not None
+        version = parse_row(row)
+        await outbox.append(connection, EXPERIMENTS, [version.changed()])
+        return version
 
     async def _check_quota(self, connection: Connection, tenant: str, name: str) -> None:
         """Raise ApiError (409) if the tenant or the experiment may have no further version."""

@@ -25,6 +25,8 @@ FORWARDED_HEADERS = (
     "content-type",
     "x-recs-source",
     "x-recs-generation",
+    "x-experiment",
+    "x-variant",
     "x-amzn-errortype",
     "retry-after",
     UNKNOWN_PARAMETERS,
@@ -37,11 +39,6 @@ class Reply(NamedTuple):
     status: int
     headers: list[tuple[bytes, bytes]]
     body: bytes
-
-    @property
-    def is_client_error(self) -> bool:
-        """Return whether the request was at fault, rather than the service."""
-        return 400 <= self.status < 500
 
 
 class Upstream:

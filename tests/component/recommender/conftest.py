@@ -47,7 +47,7 @@ AWS = ("ENDCTESTTESTTESTTEST", "a secret access key of forty characters!")
 async def views(postgres_server: PostgresServer) -> AsyncIterator[str]:
     """Yield the name of a template database with the schemas whose views the recommender reads."""
     with postgres_server.database() as database:
-        for service in ("engine", "tracker", "sync", "loader"):
+        for service in ("engine", "tracker", "sync", "loader", "router"):
             await migrate(database.url, service, Path("services") / service / "migrations")
         yield database.url.rpartition("/")[2]
 

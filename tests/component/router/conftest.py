@@ -23,8 +23,9 @@ from pydantic import SecretStr
 from services.router import app
 from services.router.settings import Settings, UpstreamSettings
 from shared.auth import encrypt, hash_key, new_secret_key
-from shared.events import Event, InteractionRecorded
-from shared.events.topics import Topic
+from shared.events import Event, InteractionRecorded, VariantExposed
+from shared.events.topics import EXPOSURES, Topic
+from shared.experiments import Experiment
 from shared.kafka import encoded
 from shared.kafka.producer import Producer
 from shared.postgres import migrate
@@ -53,7 +54,6 @@ class Recommender:
     """A stub that answers with the request, and records it."""
 
     requests: list[dict[str, Any]] = field(default_factory=list)
-    refuses: str = "refused-strategy"
     url: str = ""
 
     async def answer(self, request: web.Request) -> web.Response:
@@ -67,9 +67,10 @@ class Recommender:
             "body": orjson.loads(body) if body else None,
         }
         self.requests.append(received)
-        if self.refuses in orjson.dumps([received["query"], received["body"]]).decode():
+        if "strategy" in received["query"]:
             return web.json_response({"error": "UnknownStrategy", "detail": "no such"}, status=400)
         headers = {"X-Recs-Source": "redis", "X-Recs-Generation": "7"}
+        headers |= {"X-Experiment": "home;v=1", "X-Variant": "a"} if "u1" in str(received) else {}
         if request.method == "POST":
             answer = {
                 "itemList": [{"itemId": "i1", "score": 0.5}],
@@ -212,6 +213,29 @@ class World:
             stack.push_async_callback(producer.stop)
             records = [encoded(event, "test", f"00-{'1' * 32}-{'2' * 16}-00") for event in events]
             await producer.deliver(topic.name, records, PATIENCE)
+
+    async def expose(self, *units: str) -> None:
+        """Publish exposures of units to the variants of the running experiment, as the recommender does."""
+        (row,) = await self.sql("SELECT * FROM router.experiments WHERE status = 'running'")
+        experiment = Experiment.model_validate({**row, "variants": orjson.loads(row["variants"])})
+        variants = [(unit, experiment.assign(unit)) for unit in units]
+        await self.publish(
+            EXPOSURES,
+            *(
+                VariantExposed(
+                    event_id=uuid.uuid4().hex,
+                    tenant=self.tenant,
+                    occurred_at=datetime.now(UTC),
+                    experiment=experiment.name,
+                    experiment_version=experiment.version,
+                    variant=variant.name,
+                    unit=unit,
+                    surface=experiment.surface,
+                )
+                for unit, variant in variants
+                if variant is not None
+            ),
+        )
 
     def purchase(self, user: str, **fields: Any) -> InteractionRecorded:
         """Return a purchase of now."""

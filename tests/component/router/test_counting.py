@@ -24,7 +24,6 @@ from shared.kafka import Publisher
 from shared.postgres import Database
 from tests.support.waiting import eventually
 
-V1 = "/api/v1/personalize"
 AA = {"name": "same", "surface": "recommendations", "variants": [{"name": "a"}, {"name": "b"}]}
 
 
@@ -112,8 +111,7 @@ async def test_every_buyer_counts_when_events_name_user_and_session(world: Any) 
     async with world.router() as caller:
         await caller.post("/v1/experiments", json=AA, headers=world.admin)
         await caller.post("/v1/experiments/same/start", headers=world.admin)
-        for user in users:
-            await caller.get(f"{V1}/recommendations/{user}")
+        await world.expose(*users)
         bought = [world.purchase(user, session_id=f"web-{user}") for user in users]
 
         async def result() -> list[int]:

@@ -11,8 +11,11 @@ from typing import Any
 
 import pytest
 
+from shared.events.topics import EXPERIMENTS
 from tests.component.router.experiments import AB, run
+from tests.support.kafka import raw_records
 from tests.support.processes import base_environment
+from tests.support.waiting import eventually
 
 
 async def test_one_experiment_runs_per_surface_and_versions_never_change(world: Any) -> None:
@@ -102,3 +105,26 @@ async def test_a_tenant_has_a_quota_of_experiments_and_can_delete_drafts(world: 
         assert [await delete(name) for name in ("two", "two")] == [(204, ""), (404, "UnknownExperiment")]
         await run(caller, world, {**AB, "name": "three"})
         assert await delete("three") == (409, "NoDraft")
+
+
+async def test_what_starts_or_stops_is_published(world: Any) -> None:
+    async with world.router() as caller, world.worker():
+        await run(caller, world, AB)
+        await caller.post("/v1/experiments", json={**AB, "traffic": 0.5}, headers=world.admin)  # a draft
+
+        async def states() -> list[tuple[int, str, float]]:
+            records = await raw_records(world.kafka, EXPERIMENTS.name)
+            events = [
+                json.loads(each.value) for each in records if each.key.startswith(world.tenant.encode())
+            ]
+            return [(each["experiment_version"], each["status"], each["traffic"]) for each in events]
+
+        await eventually(states, enough=lambda rows: rows == [(1, "running", 1.0)])
+        await caller.post("/v1/experiments/affinity/start", headers=world.admin)
+        await caller.post("/v1/experiments/affinity/stop", headers=world.admin)
+        await caller.post("/v1/experiments/affinity/stop", headers=world.admin)  # nothing new
+        expected = [(1, "running", 1.0), (2, "running", 0.5), (2, "stopped", 0.5)]
+        await eventually(states, enough=lambda rows: rows == expected)
+
+    rows = await world.sql("SELECT name, version, status FROM router.experiments_v1")
+    assert [tuple(row) for row in rows] == [("affinity", 2, "stopped")]

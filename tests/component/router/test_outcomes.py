@@ -9,7 +9,7 @@ from typing import Any
 
 from shared.events import Claim, UserErasureRequested
 from shared.events.topics import ERASURE_RECEIPTS, ERASURES, INTERACTIONS
-from tests.component.router.experiments import AB, V1, run
+from tests.component.router.experiments import AB, run
 from tests.support.kafka import raw_records
 from tests.support.waiting import eventually
 
@@ -19,8 +19,7 @@ async def test_outcomes_are_counted_once_per_event_in_any_order(world: Any) -> N
         await run(caller, world, AB)
         early = world.purchase("u0")
         await asyncio.sleep(0.01)
-        for n in range(10):
-            await caller.get(f"{V1}/recommendations/u{n}")
+        await world.expose(*(f"u{n}" for n in range(10)))
         later = [world.purchase(f"u{n}") for n in range(10)]
         stranger = world.purchase("never-exposed")
         async with world.worker():
@@ -50,8 +49,7 @@ async def test_outcomes_are_counted_once_per_event_in_any_order(world: Any) -> N
 async def test_a_claim_that_an_order_corrects_counts_for_the_order_s_user(world: Any) -> None:
     async with world.router() as caller:
         await run(caller, world, AB)
-        for n in range(3):
-            await caller.get(f"{V1}/recommendations/u{n}")
+        await world.expose(*(f"u{n}" for n in range(3)))
         stolen, agreed = world.purchase("u0", event_id="line-1", value=900), world.purchase("u2")
         order = world.purchase("u1", event_id="line-1", value=5)
         cheaper = world.purchase("u2", event_id=agreed.event_id, value=3, historical=True)
@@ -119,8 +117,7 @@ async def test_an_erased_user_still_counts_without_a_name(world: Any) -> None:
     )
     async with world.router() as caller:
         await run(caller, world, AB)
-        for n in range(4):
-            await caller.get(f"{V1}/recommendations/u{n}")
+        await world.expose(*(f"u{n}" for n in range(4)))
         bought = [world.purchase(f"u{n}") for n in range(4)]
         async with world.worker():
             await world.publish(INTERACTIONS, *bought)

@@ -22,7 +22,8 @@ HEADERS = {"x-api-key": "between-services", "x-endcap-tenant": "shop"}
 class Recommender:
     """A stub that knows the parameter `limit` alone."""
 
-    async def answer_rest(self, _tenant: str, _path: str, _raw_path: str, query: str) -> Reply:
+    async def call(self, _tenant: str, _method: str, target: str) -> Reply:
+        query = target.partition("?")[2]
         headers = {"content-type": "application/json", "date": "today"}
         if query and not query.startswith("limit="):
             headers[UNKNOWN_PARAMETERS] = query.partition("=")[0]
@@ -37,14 +38,14 @@ async def test_unknown_parameters_are_those_of_the_recommender(
 ) -> None:
     settings = AuthSettings(endcap_service_key=SecretStr("between-services"))
     authenticator = Authenticator(cast("Any", None), settings)
-    routing = cast("Any", Recommender())
+    upstream = cast("Any", Recommender())
     app = application(
         "router",
         parts=[],
-        routers=[ProxyRoutes(routing, authenticator).router()],
+        routers=[ProxyRoutes(upstream, authenticator).router()],
         http=HttpSettings(http_report_unknown_parameters=True),
     )
-    front = RestFastPath(app, routing, authenticator) if fast_path else app
+    front = RestFastPath(app, upstream, authenticator) if fast_path else app
     transport = httpx.ASGITransport(front)
     async with httpx.AsyncClient(transport=transport, base_url="http://test", headers=HEADERS) as http:
         answer = await http.get(f"{path}{query}")

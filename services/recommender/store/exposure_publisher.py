@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict, deque
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import orjson
 import structlog
 
-from services.router.metrics import EXPOSURES, WAITING
+from services.recommender.metrics import EXPOSURES, WAITING
 from shared.errors import Permanent, Transient
 from shared.events import VariantExposed, derived_id
 from shared.events.topics import EXPOSURES as TOPIC
@@ -30,15 +30,21 @@ _PUBLISHED, _REPEATED, _LOST = (EXPOSURES.labels(outcome) for outcome in ("publi
 log = structlog.get_logger()
 
 
+class Shown(NamedTuple):
+    """The content of an answer that an exposure names."""
+
+    recommendation_id: str | None
+    item_ids: tuple[str, ...]
+
+
 class Exposure(NamedTuple):
-    """An answer that a unit got by a variant; the event is made of it later."""
+    """An answer that a unit got by a variant; the event is made of it later, when a REST body is parsed."""
 
     experiment: Experiment
     variant: Variant
     unit: str
-    surface: str
     at: datetime
-    answer: bytes
+    answer: bytes | Shown
 
 
 class ExposurePublisher:
@@ -144,9 +150,8 @@ def _events(batch: list[Exposure]) -> tuple[list[Exposure], list[VariantExposed]
 
 def _event(exposure: Exposure) -> VariantExposed:
     experiment = exposure.experiment
-    answer = _parse(exposure.answer)
-    items = answer.get("recommendations") or answer.get("itemList") or answer.get("personalizedRanking") or []
-    item_ids = [item.get("product_id") or item.get("itemId") for item in items]
+    answer = exposure.answer
+    shown = _parse(answer) if isinstance(answer, bytes) else answer
     return VariantExposed(
         event_id=exposure_id(experiment, exposure.unit, exposure.at),
         tenant=experiment.tenant,
@@ -155,9 +160,9 @@ def _event(exposure: Exposure) -> VariantExposed:
         experiment_version=experiment.version,
         variant=exposure.variant.name,
         unit=exposure.unit,
-        surface=exposure.surface,
-        recommendation_id=answer.get("recommendationId"),
-        item_ids=tuple(item_id for item_id in item_ids if item_id),
+        surface=experiment.surface,
+        recommendation_id=shown.recommendation_id,
+        item_ids=shown.item_ids,
     )
 
 
@@ -167,9 +172,7 @@ def exposure_id(experiment: Experiment, unit: str, at: datetime) -> str:
     return derived_id(experiment.tenant, experiment.name, experiment.version, unit, day)
 
 
-def _parse(answer: bytes) -> dict[str, Any]:
-    try:
-        content = orjson.loads(answer)
-    except ValueError:
-        return {}
-    return content if isinstance(content, dict) else {}
+def _parse(body: bytes) -> Shown:
+    """Return the content of a REST answer."""
+    items = orjson.loads(body)["recommendations"]
+    return Shown(None, tuple(item["product_id"] for item in items))

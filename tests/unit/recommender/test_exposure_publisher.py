@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import orjson
 
-from services.router.store.exposure_publisher import Exposure, ExposurePublisher
+from services.recommender.store.exposure_publisher import Exposure, ExposurePublisher
 from shared.events import VariantExposed
 from shared.experiments import Experiment, Variant
 
@@ -42,7 +42,7 @@ class Published:
 
 
 def exposure(unit: str, answer: object) -> Exposure:
-    return Exposure(EXPERIMENT, VARIANTS[0], unit, "similar-items", NOW, orjson.dumps(answer))
+    return Exposure(EXPERIMENT, VARIANTS[0], unit, NOW, orjson.dumps(answer))
 
 
 async def test_an_exposure_that_makes_no_valid_event_is_lost_alone() -> None:

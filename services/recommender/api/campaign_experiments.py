@@ -1,0 +1,76 @@
+"""Experiments on campaigns: a call of the runtime API is answered by the variant of its user."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, TypeVar
+
+from services.recommender.store.exposure_publisher import Shown
+from shared.aws import Arn
+from shared.aws.personalize.runtime import GetPersonalizedRankingResponse, GetRecommendationsResponse
+from shared.experiments import campaign_surface
+
+if TYPE_CHECKING:
+    from services.recommender.serving.experiments import Assignment, Experiments
+    from services.recommender.serving.targets import Target, TargetResolver
+    from services.recommender.store.accounts import Accounts
+    from shared.aws_server import Call
+
+Response = TypeVar("Response", GetRecommendationsResponse, GetPersonalizedRankingResponse)
+
+
+class CampaignExperiments:
+    """Resolves the ARN of a call, which may name a campaign, or only an experiment on its surface."""
+
+    def __init__(self, experiments: Experiments, targets: TargetResolver, accounts: Accounts) -> None:
+        self._experiments = experiments
+        self._targets = targets
+        self._accounts = accounts
+
+    async def answer(
+        self,
+        call: Call,
+        arn: str,
+        user_id: str | None,
+        answer: Callable[[Target], Awaitable[Response]],
+    ) -> Response:
+        """Return the answer of a target: of the user's variant if an experiment runs, else of the ARN.
+
+        Raise InvalidInputException and ResourceNotFoundException as `TargetResolver.resolve` does.
+        """
+        assignment = await self._assign(call, arn, user_id) if user_id else None
+
+        async def by_strategy(strategy: str | None) -> Response:
+            if strategy is None or assignment is None:
+                return await answer(await self._targets.resolve(call.principal, arn))
+            return await answer(await self._targets.strategy(assignment.experiment.tenant, strategy))
+
+        response, exposed = await self._experiments.answer(assignment, by_strategy)
+        if exposed is not None:
+            call.answer_headers.extend(exposed.headers)
+            self._experiments.expose(exposed, _shown(response))
+        return response
+
+    async def _assign(self, call: Call, arn: str, user_id: str) -> Assignment | None:
+        campaign = Arn.parse(arn, "campaign", "recipe")
+        if campaign.kind != "campaign":
+            return None
+        surface = campaign_surface(campaign.name)
+        tenant = call.principal.tenant or await self._tenant(call.principal.account, surface)
+        return await self._experiments.assign(tenant, surface, user_id) if tenant else None
+
+    async def _tenant(self, account: str | None, surface: str) -> str | None:
+        """Return the tenant of an account that has an experiment on a surface; None if none has."""
+        experimenting = await self._experiments.tenants(surface)
+        if not experimenting or account is None:
+            return None
+        tenants = await self._accounts.tenants(account)
+        return next((tenant for tenant in experimenting if tenant in tenants), None)
+
+
+def _shown(response: GetRecommendationsResponse | GetPersonalizedRankingResponse) -> Shown:
+    if isinstance(response, GetRecommendationsResponse):
+        items = response.item_list
+    else:
+        items = response.personalized_ranking
+    return Shown(response.recommendation_id, tuple(item.item_id for item in items))
