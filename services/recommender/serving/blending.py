@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 if TYPE_CHECKING:
     import random
     from collections.abc import Iterable, Sequence
 
-    from services.recommender.serving.recommendation import Recommendation
+
+class RecommendedItem(Protocol):
+    """An item of a list."""
+
+    @property
+    def item_id(self) -> str:
+        """Return the id of the item."""
+
+
+Item = TypeVar("Item", bound=RecommendedItem)
 
 
 def promoted_count(limit: int, percent: int) -> int:
@@ -16,9 +25,7 @@ def promoted_count(limit: int, percent: int) -> int:
     return (limit * percent + 50) // 100
 
 
-def blend(
-    promoted: Sequence[Recommendation], organic: Iterable[Recommendation], limit: int, rng: random.Random
-) -> list[Recommendation]:
+def blend(promoted: Sequence[Item], organic: Iterable[Item], limit: int, rng: random.Random) -> list[Item]:
     """Return the promoted items at random positions among the organic ones; both keep their own order."""
     promoted_ids = {each.item_id for each in promoted}
     organic = [each for each in organic if each.item_id not in promoted_ids][: limit - len(promoted)]

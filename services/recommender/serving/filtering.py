@@ -54,14 +54,20 @@ class ItemFilters:
             if values:
                 raise invalid_input("filterValues need the filterArn of the filter that they are for.")
             return None
-        name = Arn.parse(arn, "filter").name
+        return await self.bind_name(tenant, Arn.parse(arn, "filter").name, values or {})
+
+    async def bind_name(self, tenant: str, name: str, values: Mapping[str, str]) -> BoundFilter:
+        """Return the filter of a name with its values; raise the same errors as `bind`.
+
+        Those are ResourceNotFoundException and InvalidInputException.
+        """
         filter_ = await self._filters.find(tenant, name)
         if filter_ is None:
-            raise not_found(f"There is no filter {name!r} here. Create it, or check the ARN: {arn}")
+            raise not_found(f"There is no filter {name!r} here. Create it, or check the name.")
         if filter_.selects != "item":
             raise invalid_input(f"The filter {name!r} filters users; recommendations need one of items.")
-        key = (filter_.expression, *sorted((values or {}).items()))
-        return BoundFilter(filter_, self._bound(filter_, values or {}, key), key)
+        key = (filter_.expression, *sorted(values.items()))
+        return BoundFilter(filter_, self._bound(filter_, values, key), key)
 
     async def mask(
         self,
@@ -74,6 +80,39 @@ class ItemFilters:
         filter_ = bound_filter.filter
         if (filter_.needs_user or filter_.needs_interactions) and not request.user_id:
             raise invalid_input("userId is required by the filter.")
+        return await self._mask(bound_filter, items, model, request)
+
+    async def passing(
+        self,
+        bound_filter: BoundFilter,
+        item_ids: Sequence[str],
+        items: FilterableItems | None,
+        model: Model | None,
+        request: RequestContext,
+        catalogue: Catalogue,
+    ) -> set[str]:
+        """Return which of the items pass, whether `items`, those of the model, have them or not.
+
+        For a guest, conditions on the user's columns are not met, and interactions are those of the profile.
+        """
+        passing: set[str] = set()
+        unknown = list(item_ids)
+        if items is not None:
+            mask, rows = await self._mask(bound_filter, items, model, request), items.rows
+            passing = {id_ for id_ in item_ids if (row := rows.get(id_)) is not None and mask[row]}
+            unknown = [item_id for item_id in item_ids if item_id not in rows]
+        if unknown:
+            known = [] if request.item_id is None else [request.item_id]
+            rest = self.without_model([*dict.fromkeys([*unknown, *known])], catalogue)
+            rest_mask = await self._mask(bound_filter, rest, model, request)
+            passing |= {item_id for item_id in unknown if rest_mask[rest.rows[item_id]]}
+        return passing
+
+    async def _mask(
+        self, bound_filter: BoundFilter, items: FilterableItems, model: Model | None, request: RequestContext
+    ) -> Mask:
+        """Return which items pass, as bool[items]."""
+        filter_ = bound_filter.filter
         user = await self._user(bound_filter, model, request) if filter_.needs_user else {}
         item_id = request.item_id if filter_.needs_item else None
         table = items.table(bound_filter.columns("ITEMS"), time.monotonic())
@@ -106,8 +145,13 @@ class ItemFilters:
     async def _user(
         self, bound_filter: BoundFilter, model: Model | None, request: RequestContext
     ) -> dict[str, PropertyValue]:
-        """Return the columns of the user that the filter reads: the shop's values, else the model's."""
-        user_id = request.user_id or ""
+        """Return the columns of the user that the filter reads: the shop's values, else the model's.
+
+        Return none for a guest.
+        """
+        if not request.user_id:
+            return {}
+        user_id = request.user_id
         properties = await self._profiles.properties(request.tenant, user_id)
         row = model.users.find(request.model_user_id or "") if model else None
         columns = {}

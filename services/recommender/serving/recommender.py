@@ -165,16 +165,8 @@ class Recommender:
         self, target: Target, request: RequestContext, item_ids: list[str], bound_filter: BoundFilter
     ) -> list[str]:
         """Return the items that pass a filter, whether the model knows them or not."""
-        model_items = target.deployed.filterable_items if target.deployed else None
-        passing: set[str] = set()
-        unknown = item_ids
-        if model_items is not None:
-            mask = await self._item_filters.mask(bound_filter, model_items, target.model, request)
-            rows = model_items.rows
-            passing = {id_ for id_ in item_ids if (row := rows.get(id_)) is not None and mask[row]}
-            unknown = [item_id for item_id in item_ids if item_id not in rows]
-        if unknown:
-            items = self._item_filters.without_model(unknown, self._catalogues.of(target.tenant))
-            mask = await self._item_filters.mask(bound_filter, items, target.model, request)
-            passing |= {item_id for item_id, passes in zip(unknown, mask.tolist(), strict=True) if passes}
+        items = target.deployed.filterable_items if target.deployed else None
+        passing = await self._item_filters.passing(
+            bound_filter, item_ids, items, target.model, request, self._catalogues.of(target.tenant)
+        )
         return [item_id for item_id in item_ids if item_id in passing]
