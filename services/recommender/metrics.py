@@ -53,3 +53,11 @@ EXPOSURES = counter(
 )
 WAITING = gauge("endcap_recommender_exposures_waiting", "Exposures that wait to be published.")
 RUNNING = gauge("endcap_recommender_experiments_running", "Running experiments of all tenants.")
+RULE_DROPS = counter(
+    "endcap_recommender_rule_drops_total", "Candidates that rules of placements left out, by step.", ["step"]
+)
+RULE_PROBLEMS = counter(
+    "endcap_recommender_rule_problems_total",
+    "Rules of placements that could not be applied to a request, by kind.",
+    ["kind"],
+)

@@ -1,0 +1,74 @@
+"""Boosts: items rise or sink within the ranking of their strategy.
+
+Scores of strategies have different scales, and some strategies have none, so a factor multiplies the
+reciprocal rank: the item at rank r of its strategy has the score 1 / r, and a boosted one factor / r. With
+the factor 2 an item at rank 6 competes with rank 3; with 0.5 it competes with rank 12. Factors of several
+boosts are multiplied; equal scores keep their order. Each strategy keeps its places in the list.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from services.recommender.serving.placements.candidates import Signal
+
+if TYPE_CHECKING:
+    from services.recommender.serving.placements.candidates import Candidate
+    from services.recommender.serving.placements.rules.compiled import CompiledBoost
+    from services.recommender.serving.placements.rules.conditions import Bits
+    from services.recommender.serving.placements.rules.run import RuleRun
+
+BOOST = "boost"
+
+
+def boosted(run: RuleRun, candidates: list[Candidate]) -> list[Candidate]:
+    """Return the candidates with those of each strategy in the order of their boosted scores."""
+    boosts = [boost for boost in run.compiled.boosts if boost.period.covers(run.now)]
+    if not boosts:
+        return candidates
+    relevant = 0
+    for boost in boosts:
+        relevant |= boost.bit
+    matches = run.matches
+    bits = [matches[candidate.item_id] & relevant for candidate in candidates]
+    if not any(bits):
+        return candidates
+    factors = {value: _factor(value, boosts) for value in set(bits)}
+    if run.request.explain:
+        _explain(candidates, bits, boosts)
+    ordered = list(candidates)
+    for places in _places_by_strategy(candidates):
+        ranks = [rank / factors[bits[place]] for rank, place in enumerate(places, 1)]
+        order = sorted(range(len(places)), key=ranks.__getitem__)
+        for place, index in zip(places, order, strict=True):
+            ordered[place] = candidates[places[index]]
+    if ordered != candidates:
+        run.note(BOOST)
+    return ordered
+
+
+def _places_by_strategy(candidates: list[Candidate]) -> list[list[int]]:
+    """Return the indices of the candidates of each strategy, in ascending order."""
+    places: dict[str, list[int]] = {}
+    for place, candidate in enumerate(candidates):
+        strategy_places = places.get(candidate.strategy)
+        if strategy_places is None:
+            places[candidate.strategy] = [place]
+        else:
+            strategy_places.append(place)
+    return list(places.values())
+
+
+def _factor(bits: Bits, boosts: list[CompiledBoost]) -> float:
+    factor = 1.0
+    for boost in boosts:
+        if bits & boost.bit:
+            factor *= boost.factor
+    return factor
+
+
+def _explain(candidates: list[Candidate], bits: list[Bits], boosts: list[CompiledBoost]) -> None:
+    for candidate, matched in zip(candidates, bits, strict=True):
+        for boost in boosts:
+            if matched & boost.bit:
+                candidate.signals.append(Signal("boosted", boost.factor, None, boost.where))

@@ -1,0 +1,172 @@
+"""The rules of a placement in the form that steps read: expressions are parsed, and stand for bits."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import structlog
+
+from services.recommender.serving.placements.rules.conditions import Conditions
+from services.recommender.serving.query import BoundFilter
+from shared.filters import FilterError, item_condition
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from datetime import datetime
+
+    from services.recommender.serving.placements.rules.conditions import Bits
+    from shared.events.placements import Boost, Hide, Pin, Placement, PromotionUse, Quota, Rules
+
+MAX_COMPILED = 1_000
+"""Placements whose rules are kept in this form. Arbitrary: a tenant has a handful."""
+
+log = structlog.get_logger()
+
+
+class Period(NamedTuple):
+    """The time in which a rule applies: from `starts_at` until before `ends_at`, where they are set."""
+
+    starts_at: datetime | None
+    ends_at: datetime | None
+
+    @classmethod
+    def of(cls, rule: Boost | Hide | Pin | PromotionUse) -> Period:
+        """Return the period of a rule."""
+        return cls(rule.starts_at, rule.ends_at)
+
+    def covers(self, now: datetime) -> bool:
+        """Return whether the rule applies now."""
+        return (self.starts_at is None or self.starts_at <= now) and (
+            self.ends_at is None or now < self.ends_at
+        )
+
+
+class CompiledHide(NamedTuple):
+    """Hidden items: by id, and those that match a bit."""
+
+    period: Period
+    item_ids: frozenset[str]
+    bit: Bits
+
+
+class CompiledBoost(NamedTuple):
+    """The factor of the items that match a bit."""
+
+    period: Period
+    bit: Bits
+    factor: float
+    where: str
+
+
+class CompiledPromotion(NamedTuple):
+    """The share of the answer for the items that match a bit."""
+
+    period: Period
+    bit: Bits
+    name: str
+    percent: int
+
+
+class CompiledPin(NamedTuple):
+    """An item at a position, which counts from 1."""
+
+    period: Period
+    item_id: str
+    position: int
+
+
+class CompiledRules:
+    """The rules of one placement, with filters as they are now."""
+
+    def __init__(self, placement: Placement, filters: Sequence[BoundFilter]) -> None:
+        """Compile the rules; one whose expression is invalid is left out, which is logged."""
+        self.placement = placement
+        self.filters = tuple(filters)
+        self._expressions: dict[str, Bits] = {}
+        self._bound_filters = list(filters)
+        self.filter_bits = tuple(
+            (1 << number, use.name) for number, use in enumerate(placement.filters[: len(filters)])
+        )
+        rules = placement.rules
+        self.hides = tuple(self._hides(rules))
+        self.boosts = tuple(self._boosts(rules))
+        self.promotions = tuple(self._promotions(rules))
+        self.pins = tuple(CompiledPin(Period.of(pin), pin.item_id, pin.position) for pin in rules.pins)
+        self.caps = rules.caps
+        self.quota_of, self.quota_of_others = _quotas(rules.quotas)
+        self.conditions = Conditions(self._bound_filters, [cap.column for cap in rules.caps])
+
+    @property
+    def ignore_history(self) -> bool:
+        """Return whether a filter selects items by the visitor's interactions, such as those bought before.
+
+        Then purchased and viewed items are not left out for that alone.
+        """
+        return any(bound_filter.overrides_history_rules for bound_filter in self.filters)
+
+    def _hides(self, rules: Rules) -> Iterator[CompiledHide]:
+        for hide in rules.hide:
+            bit = 0 if hide.where is None else self._bit(hide.where)
+            if bit or hide.item_ids:
+                yield CompiledHide(Period.of(hide), frozenset(hide.item_ids), bit)
+
+    def _boosts(self, rules: Rules) -> Iterator[CompiledBoost]:
+        for boost in rules.boosts:
+            if bit := self._bit(boost.where):
+                yield CompiledBoost(Period.of(boost), bit, boost.factor, boost.where)
+
+    def _promotions(self, rules: Rules) -> Iterator[CompiledPromotion]:
+        for promotion in rules.promotions:
+            if bit := self._bit(promotion.where):
+                yield CompiledPromotion(Period.of(promotion), bit, promotion.name, promotion.percent)
+
+    def _bit(self, expression: str) -> Bits:
+        """Return the bit of an expression; equal expressions share one, and an invalid one has none."""
+        bit = self._expressions.get(expression)
+        if bit is None:
+            try:
+                condition = item_condition(expression)
+                bound_filter = BoundFilter(condition, condition.bind({}), (expression,))
+            except FilterError as error:
+                log.warning("rules.invalid_expression", expression=expression, error=str(error))
+                bit = 0
+            else:
+                bit = 1 << len(self._bound_filters)
+                self._bound_filters.append(bound_filter)
+            self._expressions[expression] = bit
+        return bit
+
+
+class RuleCompiler:
+    """Compiles the rules of placements, and keeps the result until a placement or a filter changes."""
+
+    def __init__(self) -> None:
+        self._compiled: dict[tuple[str, int], CompiledRules] = {}
+
+    def compile(self, tenant: str, placement: Placement, filters: Sequence[BoundFilter]) -> CompiledRules:
+        """Return the compiled rules of a tenant's placement."""
+        # The compiled rules hold the placement, so that no other one gets its identity.
+        key = tenant, id(placement)
+        compiled = self._compiled.get(key)
+        if compiled is None or not _are_same(compiled.filters, filters):
+            if len(self._compiled) >= MAX_COMPILED:
+                self._compiled.clear()
+            compiled = self._compiled[key] = CompiledRules(placement, filters)
+        return compiled
+
+
+def _are_same(before: Sequence[BoundFilter], now: Sequence[BoundFilter]) -> bool:
+    return len(before) == len(now) and all(
+        old.bound is new.bound for old, new in zip(before, now, strict=True)
+    )
+
+
+def _quotas(quotas: Sequence[Quota]) -> tuple[dict[str, int], int | None]:
+    """Return the answers of a day by item, and those of every other item; None is no limit."""
+    of_others = min((quota.per_day for quota in quotas if not quota.item_ids), default=None)
+    of_items: dict[str, int] = {}
+    for quota in quotas:
+        for item_id in quota.item_ids:
+            limits = (quota.per_day, of_others, of_items.get(item_id))
+            of_items[item_id] = min(limit for limit in limits if limit is not None)
+    return of_items, of_others

@@ -1,0 +1,57 @@
+"""Pins: items at fixed positions, whatever other steps say; but withdrawn and hidden items are not pinned."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from services.recommender.serving.placements.candidates import Candidate, Signal
+
+if TYPE_CHECKING:
+    from services.recommender.serving.placements.rules.compiled import CompiledPin
+    from services.recommender.serving.placements.rules.run import RuleRun
+
+PIN = "pin"
+
+
+def effective_pins(run: RuleRun) -> list[CompiledPin]:
+    """Return the pins of this request in the order of their positions, at most one per item.
+
+    The first pin of an item counts. Of two pins of one position the second comes next. A pin beyond the
+    limit has no effect.
+    """
+    pins: dict[str, CompiledPin] = {}
+    for pin in run.compiled.pins:
+        if pin.item_id not in pins and pin.period.covers(run.now) and not _is_hidden(run, pin.item_id):
+            pins[pin.item_id] = pin
+    effective: list[CompiledPin] = []
+    previous = 0
+    for pin in sorted(pins.values(), key=_position):
+        previous = max(pin.position, previous + 1)
+        if previous <= run.limit:
+            effective.append(pin._replace(position=previous))
+    return effective
+
+
+def pinned(run: RuleRun, candidates: list[Candidate]) -> list[Candidate]:
+    """Return the candidates with the pinned items at their positions, or at the end of a short list."""
+    if not run.pins:
+        return candidates
+    run.note(PIN)
+    by_id = {candidate.item_id: candidate for candidate in candidates}
+    pinned_ids = {pin.item_id for pin in run.pins}
+    arranged = [candidate for candidate in candidates if candidate.item_id not in pinned_ids]
+    for pin in run.pins:
+        candidate = by_id.get(pin.item_id) or Candidate(pin.item_id, PIN)
+        candidate.signals.append(Signal("pinned"))
+        arranged.insert(pin.position - 1, candidate)
+    return arranged
+
+
+def _is_hidden(run: RuleRun, item_id: str) -> bool:
+    if item_id in run.hidden_ids or run.sources.catalogue.is_withdrawn(item_id):
+        return True
+    return bool(run.hidden_bits) and bool(run.matches[item_id] & run.hidden_bits)
+
+
+def _position(pin: CompiledPin) -> int:
+    return pin.position

@@ -1,0 +1,206 @@
+"""One application of a placement's rules to the candidates of a request."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
+
+from services.recommender.metrics import RULE_DROPS, RULE_PROBLEMS
+from services.recommender.serving.placements.candidates import Dropped
+from services.recommender.serving.placements.rules.boosts import boosted
+from services.recommender.serving.placements.rules.caps import capped
+from services.recommender.serving.placements.rules.dropping import DROPPING_STEPS
+from services.recommender.serving.placements.rules.pins import effective_pins, pinned
+from services.recommender.serving.placements.rules.promotions import promoted
+from services.recommender.serving.query import RequestContext
+from shared.aws import WireError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from datetime import datetime
+
+    from services.recommender.serving.placements.candidates import Candidate
+    from services.recommender.serving.placements.request import PlacementRequest, Visitor
+    from services.recommender.serving.placements.rules.compiled import (
+        CompiledHide,
+        CompiledPin,
+        CompiledRules,
+    )
+    from services.recommender.serving.placements.rules.conditions import Bits
+    from services.recommender.serving.placements.rules.sources import RuleSources
+    from services.recommender.serving.query import BoundFilter
+    from shared.events.placements import Placement
+
+LIMIT = "limit"
+POOL_FACTOR, POOL_EXTRA, MAX_POOL = 3, 20, 200
+"""Candidates that boosts, caps and promotions choose among. Arbitrary: a list has some hundred."""
+
+_ARRANGING_STEPS = (boosted, capped, promoted, pinned)
+
+
+class RuleResult(NamedTuple):
+    """The items of an answer in order, the candidates that were left out, and the steps that had an effect.
+
+    `dropped` is only filled if the request asks for explanations. `applied` leaves out the limit.
+    """
+
+    items: list[Candidate]
+    dropped: list[Dropped]
+    applied: tuple[str, ...]
+
+
+async def apply_rules(
+    placement: Placement,
+    request: PlacementRequest,
+    visitor: Visitor,
+    candidates: Sequence[Candidate],
+    sources: RuleSources,
+    now: datetime,
+) -> RuleResult:
+    """Return the answer that the rules make of the candidates, which are different items, best first."""
+    run = await RuleRun.begin(placement, request, visitor, sources, now)
+    return run.result(run.arranged(await run.admitted(candidates)))
+
+
+@dataclass(slots=True)
+class RuleRun:
+    """The rules of a placement during one request: what the steps read, and the effects that they note.
+
+    `admitted` may be called for the proposal of each strategy in turn, `arranged` for all of them together.
+    """
+
+    compiled: CompiledRules
+    request: PlacementRequest
+    visitor: Visitor
+    sources: RuleSources
+    limit: int
+    now: datetime
+    filter_problem: str | None = None
+    answers_today: Mapping[str, int] = field(default_factory=dict)
+    matches: dict[str, Bits] = field(default_factory=dict)
+    hides: list[CompiledHide] = field(default_factory=list)
+    hidden_bits: Bits = 0
+    hidden_ids: frozenset[str] = frozenset()
+    pins: list[CompiledPin] = field(default_factory=list)
+    dropped: list[Dropped] = field(default_factory=list)
+    effects: dict[str, None] = field(default_factory=dict)
+
+    @classmethod
+    async def begin(
+        cls,
+        placement: Placement,
+        request: PlacementRequest,
+        visitor: Visitor,
+        sources: RuleSources,
+        now: datetime,
+    ) -> RuleRun:
+        """Return the rules as they apply to this request."""
+        filters, problem = await _bound_filters(placement, request.tenant, sources)
+        compiled = sources.compiler.compile(request.tenant, placement, filters)
+        run = cls(compiled, request, visitor, sources, request.limit or placement.limit, now, problem)
+        if placement.rules.quotas:
+            run.answers_today = await sources.quotas.of(request.tenant, request.placement, now)
+        if compiled.hides:
+            run.hides = [hide for hide in compiled.hides if hide.period.covers(now)]
+            run.hidden_ids = frozenset().union(*(hide.item_ids for hide in run.hides))
+            for hide in run.hides:
+                run.hidden_bits |= hide.bit
+        if compiled.pins:
+            await run.match([pin.item_id for pin in compiled.pins])
+            run.pins = effective_pins(run)
+        return run
+
+    @property
+    def placement(self) -> Placement:
+        """Return the placement."""
+        return self.compiled.placement
+
+    @property
+    def pool(self) -> int:
+        """Return the number of candidates to collect: more than `limit` if rules choose among them."""
+        rules = self.placement.rules
+        if rules.boosts or rules.caps or rules.promotions:
+            return min(POOL_FACTOR * self.limit + POOL_EXTRA, MAX_POOL)
+        return self.limit
+
+    async def match(self, item_ids: Iterable[str]) -> None:
+        """Find out which expressions the items match."""
+        conditions = self.compiled.conditions
+        if not conditions.read_items:
+            return
+        matches = conditions.matches(item_ids, self.sources)
+        if conditions.depend_on_request:
+            request, visitor = self.request, self.visitor
+            context = RequestContext(
+                request.tenant,
+                request.user_id,
+                request.item_id,
+                visitor.profile,
+                model_user_id=visitor.model_user_id,
+            )
+            await conditions.add_matches_of_request(matches, context, self.sources)
+        self.matches |= matches
+
+    async def admitted(self, candidates: Sequence[Candidate]) -> list[Candidate]:
+        """Return the candidates that no filter, hide, fatigue or quota leaves out, in their order."""
+        await self.match([candidate.item_id for candidate in candidates])
+        admitted = list(candidates)
+        for step in DROPPING_STEPS:
+            admitted = step(self, admitted)
+        return admitted
+
+    def arranged(self, candidates: list[Candidate]) -> list[Candidate]:
+        """Return the items of the answer: boosted, capped, promoted and pinned ones, at most `limit`."""
+        for step in _ARRANGING_STEPS:
+            candidates = step(self, candidates)
+        return self.kept(LIMIT, candidates, candidates[: self.limit])
+
+    def result(self, items: list[Candidate]) -> RuleResult:
+        """Return the answer with what the steps noted."""
+        self.effects.pop(LIMIT, None)
+        dropped = self.dropped
+        if dropped and self.pins:
+            item_ids = {candidate.item_id for candidate in items}
+            dropped = [drop for drop in dropped if drop.item_id not in item_ids]
+        return RuleResult(items, dropped, tuple(self.effects))
+
+    def kept(
+        self,
+        step: str,
+        before: list[Candidate],
+        kept: list[Candidate],
+        detail: Callable[[Candidate], str | None] | None = None,
+    ) -> list[Candidate]:
+        """Note what a step left out, and return the rest; `detail` says why a candidate was left out."""
+        if len(kept) < len(before):
+            self.effects[step] = None
+            RULE_DROPS.labels(step).inc(len(before) - len(kept))
+            if self.request.explain:
+                kept_ids = {candidate.item_id for candidate in kept}
+                self.dropped += [
+                    Dropped(each.item_id, each.strategy, step, None if detail is None else detail(each))
+                    for each in before
+                    if each.item_id not in kept_ids
+                ]
+        return kept
+
+    def note(self, step: str) -> None:
+        """Note that a step moved or added items."""
+        self.effects[step] = None
+
+
+async def _bound_filters(
+    placement: Placement, tenant: str, sources: RuleSources
+) -> tuple[list[BoundFilter], str | None]:
+    """Return the filters of the placement with their values, or why one of them can't be applied.
+
+    A filter says what may be shown, so without it nothing is known to be allowed.
+    """
+    filters = []
+    for use in placement.filters:
+        try:
+            filters.append(await sources.item_filters.bind_name(tenant, use.name, use.values))
+        except WireError as error:
+            RULE_PROBLEMS.labels("filter").inc()
+            return [], f"{use.name}: {error}"
+    return filters, None
