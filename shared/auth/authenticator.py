@@ -232,7 +232,8 @@ class Authenticator:
             detail = "This API key is not known here. Check it, and the installation it belongs to."
             raise AuthError(401, "UnknownKey", detail, aws_code="UnrecognizedClientException")
         if api_key.has_expired():
-            detail = "This API key has expired. Ask an administrator for a new one."
+            at = datetime.fromtimestamp(api_key.expires_at or 0.0, UTC)
+            detail = f"This API key expired at {at:%Y-%m-%d %H:%M} UTC. Ask an administrator for a new one."
             raise AuthError(401, "ExpiredKey", detail, aws_code="ExpiredTokenException")
         if not api_key.accepts(headers):
             raise OriginNotAllowed(headers.get(b"origin"))

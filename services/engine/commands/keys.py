@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from services.engine.commands.bootstrap import SERVICE_SCOPES, TENANT, TENANT_SCOPES
+from services.engine.domain.key_expiry import parse_expiry
 from services.engine.store.keys import Keys, Origins
 from shared.auth import PAIR_SCOPES, Scope, new_access_key, new_api_key, normalized_origin
 from shared.errors import Permanent
@@ -50,7 +51,15 @@ def _parser() -> argparse.ArgumentParser:
     create.add_argument("scope", choices=[*TENANT_SCOPES, "service", "aws"], help="the scope of the key")
     create.add_argument("--tenant", default=TENANT, help="tenant of an API key (default: %(default)s)")
     create.add_argument("--account", help="account of an AWS key pair (default: the account of the settings)")
-    create.add_argument("--days", type=float, help="days until an API key expires (default: never)")
+    expiry = create.add_mutually_exclusive_group()
+    expiry.add_argument(
+        "--expires",
+        type=_expiry,
+        metavar="WHEN",
+        help="when an API key expires: after a duration such as 7d or 12h, or at an ISO 8601 time "
+        "(default: never)",
+    )
+    expiry.add_argument("--days", type=float, help="days until an API key expires; the same as --expires")
     create.add_argument(
         "--scopes",
         type=_pair_scopes,
@@ -119,6 +128,10 @@ async def _list(_: Settings, connection: Connection, __: argparse.Namespace) -> 
 async def _create(settings: Settings, connection: Connection, options: argparse.Namespace) -> str:
     keys = Keys(connection)
     origins = _origins(options)
+    if options.scope in {"service", "aws"} and _expires_at(options) is not None:
+        raise Permanent(
+            "--expires is for the API keys of a tenant; end another key with `rotate` or `revoke`."
+        )
     if options.scope == "aws":
         return await _create_pair(settings, keys, options)
     if options.scopes is not None:
@@ -132,16 +145,29 @@ async def _create(settings: Settings, connection: Connection, options: argparse.
     if await keys.account_of(options.tenant) is None:
         raise Permanent(f"There is no tenant {options.tenant}; a dataset group creates one.")
     key = new_api_key(options.scope)
-    expires_at = None if options.days is None else datetime.now(UTC) + timedelta(days=options.days)
     await keys.add(
         key,
         tenant=options.tenant,
         scopes=TENANT_SCOPES[options.scope],
         label=options.label,
-        expires_at=expires_at,
+        expires_at=_expires_at(options),
         origins=origins,
     )
     return key
+
+
+def _expiry(text: str) -> datetime:
+    try:
+        return parse_expiry(text, datetime.now(UTC))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _expires_at(options: argparse.Namespace) -> datetime | None:
+    if options.days is not None:
+        return datetime.now(UTC) + timedelta(days=options.days)
+    expires_at: datetime | None = options.expires
+    return expires_at
 
 
 def _origins(options: argparse.Namespace) -> Origins:
