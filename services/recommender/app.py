@@ -6,6 +6,8 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from services.recommender.api.campaign_experiments import CampaignExperiments
+from services.recommender.api.graphql.assembly import GraphqlApi
+from services.recommender.api.graphql.fields import Fields
 from services.recommender.api.personalize_runtime import PersonalizeRuntime
 from services.recommender.api.placement_answers import PlacementAnswers
 from services.recommender.api.placement_fast_path import PlacementFastPath
@@ -20,6 +22,7 @@ from services.recommender.handlers import Handlers
 from services.recommender.serving.experiments import Experiments
 from services.recommender.serving.exploration import Explorer
 from services.recommender.serving.filtering import ItemFilters
+from services.recommender.serving.pages import PagedRecommendations
 from services.recommender.serving.placements.engine import PlacementEngine
 from services.recommender.serving.placements.strategies import Popular, StrategyParts, strategies
 from services.recommender.serving.placements.visitor import Visitors
@@ -39,6 +42,8 @@ from services.recommender.store.impression_counts import ImpressionCounts
 from services.recommender.store.list_batches import ListBatches
 from services.recommender.store.lists import Lists
 from services.recommender.store.memory_budget import MemoryBudget
+from services.recommender.store.override_copies import OverrideCopies
+from services.recommender.store.overrides import OverrideLimits, Overrides
 from services.recommender.store.placements import Placements
 from services.recommender.store.popularity_lists import PopularityLists
 from services.recommender.store.profiles import Profiles
@@ -73,8 +78,10 @@ from shared.events.topics import (
 )
 from shared.http.fast_path import AwsFastPath, FastPathApplication
 from shared.http.runtime import application
+from shared.http.websockets import BoundedWebSocket
 from shared.kafka import Consumer, Publisher, StateTable
 from shared.observability import tracing
+from shared.periodic_task import PeriodicTask
 from shared.postgres import Database
 from shared.redis import Multiplexer
 
@@ -85,6 +92,9 @@ if TYPE_CHECKING:
 
 GATHER_SECONDS = 0.03
 """Interactions are gathered into one batch for this long: less than until the visitor's next request."""
+
+EXPIRY_SECONDS = 3600.0
+"""Interval between deletions of expired overrides, which no answer contains; arbitrary."""
 
 WORKER_REDIS_TIMEOUT_SECONDS = 5.0
 """A worker waits longer than a request, because a repeated batch costs more than the wait."""
@@ -135,13 +145,17 @@ def build(settings: Settings) -> FastPathApplication:
     recommender = Recommender(
         profiles, lists, popularity, catalogues, active, item_filters, explorer, erased_users
     )
-    precomputed = PrecomputedRecommendations(lists, popularity, catalogues, active, activations)
+    limits = OverrideLimits(timedelta(days=settings.override_days), settings.overrides_per_tenant)
+    overrides = Overrides(redis, database, guarded, limits)
+    precomputed = PrecomputedRecommendations(lists, popularity, catalogues, active, activations, overrides)
     answers = RestAnswers(precomputed, recommender, targets, catalogues, active, experiments)
     batches = ListBatches(redis, lists, active, activations)
     parts = StrategyParts(batches, popularity, catalogues, campaigns, recommender)
     popular = Popular(parts)
     visitors = Visitors(VisitorStates(redis, profiles, lists, batches), erased_users)
     engine = PlacementEngine(placements, strategies(parts, popular), popular, visitors, catalogues)
+    pages = PagedRecommendations(precomputed, popularity, popular, catalogues, active)
+    graphql = GraphqlApi(Fields(pages, engine, catalogues, overrides), overrides, authenticator)
     placement_answers = PlacementAnswers(engine, catalogues)
     status = Status(active, catalogues, campaigns, running, lambda: redis.up)
     runtime = PersonalizeRuntime(
@@ -159,19 +173,20 @@ def build(settings: Settings) -> FastPathApplication:
             database, redis, authenticator,
             caches, items, campaign_states, filter_states, placement_states, erasures,
             experiment_states,
-            activations, catalogues, campaigns, running, publisher, exposures,
+            activations, catalogues, campaigns, overrides, running, publisher, exposures,
         ],
         routers=[
             RestRoutes(answers, status, authenticator).router(),
             PlacementRoutes(placement_answers, placements, authenticator).router(),
+            graphql.router(),
             runtime.routes.router(),
         ],
-        description="Recommendations for users, items and places; the runtime API of Amazon Personalize.",
+        description="Recommendations for users, items and places; GraphQL; Amazon Personalize's runtime API.",
         http=settings.http,
     )  # fmt: skip
-    rest_front = RestFastPath(AwsFastPath(app, runtime.routes), answers, authenticator)
-    front = PlacementFastPath(rest_front, placement_answers, authenticator)
-    return FastPathApplication(tracing.TracedRequests(front), app, settings.http)
+    rest_front = RestFastPath(AwsFastPath(graphql.realtime(app), runtime.routes), answers, authenticator)
+    front = PlacementFastPath(graphql.fast_path(rest_front), placement_answers, authenticator)
+    return FastPathApplication(tracing.TracedRequests(front), app, settings.http, BoundedWebSocket)
 
 
 def worker(settings: Settings) -> FastAPI:
@@ -196,11 +211,16 @@ def worker(settings: Settings) -> FastAPI:
         ImpressionCounts(redis),
         settings.purchase_lookback,
         erased_users,
-        Erasures(redis, publisher),
+        Erasures(redis, database, publisher),
     )
     consumer = Consumer(settings.kafka, "recommender")
     consumer.subscribe(INTERACTIONS, handlers.interactions_recorded, batch=2_000, gather=GATHER_SECONDS)
     consumer.subscribe(ERASURES, handlers.erasures_requested, purpose="erasures")
     consumer.subscribe(USERS, handlers.users_changed, purpose="users", batch=2_000)
-    refill = Refill(redis, database, histories, users, retention)
-    return application("recommender", parts=[database, redis, publisher, erasures, budget, refill, consumer])
+    copies = OverrideCopies(redis, database)
+    refill = Refill(redis, database, histories, users, copies, retention)
+    expiry = PeriodicTask("expired-overrides", copies.delete_expired, seconds=EXPIRY_SECONDS)
+    return application(
+        "recommender",
+        parts=[database, redis, publisher, erasures, budget, refill, expiry, consumer],
+    )

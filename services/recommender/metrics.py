@@ -20,6 +20,27 @@ FRESHNESS = histogram(
     "endcap_recommender_freshness_seconds",
     "Time from the tracker's receipt of an interaction to its write to Redis.",
 )
+OVERRIDES = gauge("endcap_recommender_overrides", "Overrides of all tenants that have not expired.")
+PUTS = counter("endcap_recommender_override_puts_total", "Overrides put, by outcome.", ["outcome"])
+OVERRIDES_COPIED = counter(
+    "endcap_recommender_overrides_copied_total",
+    "Overrides that the worker copied to Redis, because Redis was unavailable or lost them.",
+)
+GRAPHQL_REQUESTS = counter(
+    "endcap_recommender_graphql_requests_total",
+    "GraphQL requests, by kind of operation and outcome.",
+    ["operation", "outcome"],
+)
+GRAPHQL_DOCUMENTS = counter(
+    "endcap_recommender_graphql_documents_total",
+    "Query texts that were parsed because they were not remembered.",
+)
+SUBSCRIPTIONS = gauge("endcap_recommender_graphql_subscriptions", "Running subscriptions of GraphQL.")
+SUBSCRIPTION_MESSAGES = counter(
+    "endcap_recommender_graphql_messages_total",
+    "Recommendations sent to subscriptions, or dropped.",
+    ["outcome"],
+)
 REFILLED = counter("endcap_recommender_refilled_total", "Interactions read again after Redis lost data.")
 ITEMS = gauge("endcap_recommender_items", "Items of all tenants in memory.")
 ITEM_BYTES = gauge("endcap_recommender_item_bytes", "Estimated memory of the items of all tenants.")

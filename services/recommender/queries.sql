@@ -22,8 +22,12 @@ SELECT
     ) AS location;
 
 -- active --
--- The active generation of each recipe of every tenant, and the highest activation number of the tenant.
-SELECT tenant, max(activation) AS activation, jsonb_object_agg(recipe, generation) AS generations
+-- The active generation of each recipe of every tenant, and the tenant's last activation: number and time.
+SELECT
+    tenant,
+    max(activation) AS activation,
+    jsonb_object_agg(recipe, generation) AS generations,
+    extract(epoch FROM max(activated_at))::float8 AS activated_at
 FROM loader.active_v1
 GROUP BY tenant;
 
@@ -99,3 +103,76 @@ FROM sync.users_v1
 WHERE (tenant, user_id) > (:tenant, :user_id) AND updated_at >= :since
 ORDER BY tenant, user_id
 LIMIT :page_size;
+
+-- put_override --
+-- Put an override of a user and notify the serving processes; no row if the user has too many others.
+INSERT INTO overrides AS known (tenant, user_id, item_id, score, category, expires_at)
+SELECT :tenant, :user_id, :item_id, :score::float8, :category::text, now() + :lifetime::interval
+WHERE (
+    SELECT count(*)
+    FROM overrides
+    WHERE tenant = :tenant AND user_id = :user_id AND item_id <> :item_id AND expires_at > now()
+) < :most::int
+ON CONFLICT (tenant, user_id, item_id) DO UPDATE SET
+    score = excluded.score,
+    category = excluded.category,
+    recorded_at = now(),
+    expires_at = excluded.expires_at,
+    -- A new number: that of `excluded` was drawn before another put of the row had ended.
+    version = nextval('override_versions'),
+    copied = false
+RETURNING
+    tenant,
+    user_id,
+    item_id,
+    score,
+    category,
+    recorded_at,
+    expires_at,
+    version,
+    pg_notify(current_schema(), 'overrides');
+
+-- mark_copied --
+-- Remember that Redis has these versions; returns those that are still current.
+UPDATE overrides SET copied = true WHERE version = ANY(:versions::bigint[]) RETURNING version;
+
+-- uncopied_overrides --
+-- The oldest overrides that are not in Redis yet.
+SELECT tenant, user_id, item_id, score, category, recorded_at, expires_at, version
+FROM overrides
+WHERE NOT copied
+ORDER BY version
+LIMIT :page_size;
+
+-- overrides_after --
+-- A page of the overrides that have not expired, after a version.
+SELECT tenant, user_id, item_id, score, category, recorded_at, expires_at, version
+FROM overrides
+WHERE version > :version AND expires_at > now()
+ORDER BY version
+LIMIT :page_size;
+
+-- overrides_of_user --
+-- The overrides of one user that have not expired.
+SELECT tenant, user_id, item_id, score, category, recorded_at, expires_at, version
+FROM overrides
+WHERE tenant = :tenant AND user_id = :user_id AND expires_at > now();
+
+-- overrides_by_tenant --
+-- The number of overrides of every tenant that has any.
+SELECT tenant, count(*) AS overrides
+FROM overrides
+WHERE expires_at > now()
+GROUP BY tenant;
+
+-- newest_override --
+-- The highest version so far.
+SELECT coalesce(max(version), 0) FROM overrides;
+
+-- delete_expired_overrides --
+-- Delete overrides that have expired.
+DELETE FROM overrides WHERE expires_at <= now();
+
+-- erase_overrides --
+-- Delete the overrides of a user; returns a row for each.
+DELETE FROM overrides WHERE tenant = :tenant AND user_id = :user_id RETURNING item_id;

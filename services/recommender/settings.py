@@ -41,6 +41,10 @@ class Settings(ServiceSettings):
         ge=1,
         description="Redis memory for the histories of one tenant; by default a quarter of Redis's memory",
     )
+    override_days: int = Field(
+        30, ge=1, le=3650, description="days until an override, put by GraphQL, expires"
+    )
+    overrides_per_tenant: int = Field(100_000, ge=1, description="overrides that one tenant may have")
     pointer_seconds: float = Field(
         30.0,
         gt=0,

@@ -12,6 +12,7 @@ import orjson
 from pydantic import ValidationError
 
 from services.router.api.experiments import ExperimentRoutes
+from services.router.api.graphql import GraphqlRoutes
 from services.router.api.personalize_runtime import PersonalizeRuntime
 from services.router.api.proxy import ProxyRoutes, RestFastPath
 from services.router.domain.experiments import Definition
@@ -57,6 +58,7 @@ def build(settings: Settings) -> FastPathApplication:
         routers=[
             ExperimentRoutes(experiments, running, authenticator).router(),
             runtime.routes.router(),
+            GraphqlRoutes(upstream, authenticator).router(),
             ProxyRoutes(upstream, authenticator).router(),
         ],
         description="Experiments and their results; recommendations of the recommender.",

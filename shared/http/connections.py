@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from enum import IntEnum
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from shared.http.refused import error_body
 from shared.observability import counter, gauge
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
     from shared.http.protocol import BoundedProtocol
+    from shared.http.websockets import BoundedWebSocket
     from shared.settings import HttpSettings
 
 SWEEP_SECONDS: Final = 0.5
@@ -65,7 +66,9 @@ class Connections:
         """`most_connections` is the number for which the process has file descriptors."""
         self.limits = limits
         self.most = min(limits.http_max_connections, most_connections or limits.http_max_connections)
-        self.open: set[BoundedProtocol] = set()
+        self.open: set[BoundedProtocol | BoundedWebSocket] = set()
+        self.websocket: type[BoundedWebSocket] | None = None
+        """The class of connections that upgrade; without one, an upgrade is answered as HTTP."""
         self.first: Callable[[], None] = lambda: None
         """Called when the first connection after none is made."""
         self.reading = 0
@@ -88,7 +91,15 @@ class Connections:
         of_client = self._by_client[client]
         return len(self.open) <= self.most and of_client <= self.limits.http_max_connections_per_client
 
-    def remove(self, connection: BoundedProtocol, client: str) -> None:
+    def upgraded(self, connection: BoundedProtocol, client: str, options: dict[str, Any]) -> BoundedWebSocket:
+        """Return the WebSocket that takes the place of a connection."""
+        assert self.websocket is not None
+        websocket = self.websocket(self, client, **options)
+        self.open.discard(connection)
+        self.open.add(websocket)
+        return websocket
+
+    def remove(self, connection: BoundedProtocol | BoundedWebSocket, client: str) -> None:
         """Remove a connection that has ended."""
         if connection not in self.open:
             return

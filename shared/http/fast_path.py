@@ -16,19 +16,29 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
     from starlette.types import ASGIApp, Receive, Scope, Send
 
+    from shared.http.websockets import BoundedWebSocket
     from shared.settings import HttpSettings
 
 
 class FastPathApplication:
     """A fast path with its FastAPI application, readable by the browser pages that CORS allows."""
 
-    def __init__(self, front: ASGIApp, app: FastAPI, http: HttpSettings) -> None:
+    def __init__(
+        self,
+        front: ASGIApp,
+        app: FastAPI,
+        http: HttpSettings,
+        websocket: type[BoundedWebSocket] | None = None,
+    ) -> None:
         """`front` answers first and passes the other requests on to `app`.
+
+        It also answers WebSockets if there is a class for their connections.
 
         Unexpected errors of `front` become a 500 here; those of `app` never leave it.
         """
         self._guarded = Cors(UnexpectedErrors(front), http.cors_origins)
         self.app = app
+        self.websocket = websocket
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
@@ -72,10 +82,14 @@ class AwsFastPath:
     The routes of FastAPI call the same `RestJson.answer`, so both ways differ in nothing but speed.
     """
 
-    def __init__(self, app: ASGIApp, routes: RawRoutes) -> None:
-        """Pass to `app` what is not a plain request for one of `routes`."""
+    def __init__(self, app: ASGIApp, routes: RawRoutes, *, of_pages: bool = False) -> None:
+        """Pass to `app` what is not a plain request for one of `routes`.
+
+        With `of_pages`, requests of pages in browsers are answered here too.
+        """
         self._app = app
         self._routes = routes
+        self._of_pages = of_pages
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, or pass it on."""
@@ -91,12 +105,13 @@ class AwsFastPath:
         await send({"type": "http.response.body", "body": answer.body})
 
     def _is_plain(self, scope: Scope) -> bool:
-        """Return whether it is a small POST with a content-length that no page of a browser sent."""
+        """Return whether it is a small POST with a content-length, of a client that is answered here."""
         if scope["type"] != "http" or scope["method"] != "POST" or scope["path"] not in self._routes.paths:
             return False
         headers = dict(scope["headers"])
         size = headers.get(b"content-length", b"")
-        return b"origin" not in headers and size.isdigit() and int(size) <= SMALL_BODY_BYTES
+        is_answered = self._of_pages or b"origin" not in headers
+        return is_answered and size.isdigit() and int(size) <= SMALL_BODY_BYTES
 
 
 async def _body(receive: Receive) -> bytes | None:

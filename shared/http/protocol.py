@@ -9,14 +9,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 import httptools
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from shared.http.connections import PROBES, REFUSED, SWEEP_SECONDS, Phase, busy
 from shared.http.refused import INVALID, Refused
+from shared.http.trailers import NOTHING
+from shared.http.upgrades import MAX_TARGET_BYTES, UpgradingProtocol
 from shared.http.writer import Writer
 
 if TYPE_CHECKING:
     import asyncio
+
+    from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
     from shared.http.connections import Connections
 
@@ -30,7 +33,7 @@ NEW, IDLE, HEAD, BODY, DRAIN, ANSWER, CLOSING = Phase  # module names, since an 
 _READS_BODY: Final = (BODY, DRAIN)
 
 
-class BoundedProtocol(HttpToolsProtocol):
+class BoundedProtocol(UpgradingProtocol):
     """One connection. `Connections` calls `check` twice a second.
 
     The first `check` in a phase records the time of its start, so that a request does not read the clock.
@@ -104,7 +107,9 @@ class BoundedProtocol(HttpToolsProtocol):
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade:
-            pass  # the server supports no upgrade, and answers the request as HTTP/1.1
+            if self.is_upgrade:  # any other request is answered as HTTP/1.1
+                self._upgrade()
+                return
         except httptools.HttpParserError:
             self._refuse(self._refusal or INVALID)
             return
@@ -136,6 +141,9 @@ class BoundedProtocol(HttpToolsProtocol):
         if len(self.headers) > most:
             detail = f"The request has {len(self.headers)} headers; {most} are allowed."
             raise self._refused("headers", 431, "TooManyHeaders", detail)
+        if self._shared.websocket is not None and self.wants_websocket():
+            self.is_upgrade = True
+            return
         self.phase, self.since = BODY, 0.0
         self._body_bytes = self._wire_bytes = self._seen_bytes = 0
         self._lag_seconds = 0.0
@@ -146,7 +154,7 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_headers_complete()
         self.app = app
         # uvicorn would append trailers to the list of headers that the application reads.
-        self.headers = _NOTHING
+        self.headers = NOTHING
 
     def on_body(self, body: bytes) -> None:
         """Count the bytes, and pass them on."""
@@ -155,6 +163,8 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """Wait for the answer, or for the next request after an early answer."""
+        if self.is_upgrade:
+            return
         self.phase, self.since = IDLE if self.phase == DRAIN else ANSWER, 0.0
         super().on_message_complete()
 
@@ -178,6 +188,18 @@ class BoundedProtocol(HttpToolsProtocol):
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self.answered = cycle
         super()._start_asgi_task(cycle, app)
+
+    def _upgrade(self) -> None:
+        is_busy = self.answered is not None and not self.answered.response_complete
+        if self._is_surplus or is_busy or len(self.url) > MAX_TARGET_BYTES:
+            self._refuse(
+                Refused("upgrade", 503, "Unavailable", "The connection can't become a WebSocket now.")
+            )
+            return
+        options = {"config": self.config, "server_state": self.server_state, "app_state": self.app_state}
+        websocket = self._shared.upgraded(self, self._client_host, options)
+        self.phase = CLOSING
+        self.hand_over(websocket, self._raw)
 
     def _refused(self, reason: str, status: int, code: str, detail: str) -> Refused:
         """Return the exception for a callback of the parser, and keep it: the parser raises another one."""
@@ -270,13 +292,3 @@ class BoundedProtocol(HttpToolsProtocol):
             return
         self.flow.resume_reading()
         self._raw.write_eof()
-
-
-class _Nothing(list[tuple[bytes, bytes]]):
-    """A list that stays empty."""
-
-    def append(self, _: tuple[bytes, bytes]) -> None:
-        """Do nothing."""
-
-
-_NOTHING: Final = _Nothing()

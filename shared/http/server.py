@@ -37,17 +37,24 @@ OTHER_DESCRIPTORS: Final = 512
 """File descriptors for Kafka, Postgres, Redis, files, and `SURPLUS` connections; arbitrary."""
 
 
+MAX_MESSAGE_BYTES: Final = 64 * 1024
+"""The largest message of a WebSocket; as the largest body of a GraphQL request."""
+
+
 def run(app: ASGIApp, host: str, port: int, limits: HttpSettings) -> None:
-    """Serve HTTP/1.1 until a signal ends the process."""
+    """Serve HTTP/1.1, and WebSockets if `app` has a class for them, until a signal ends the process."""
     READING.most_bytes = limits.http_max_reading_bytes
     connections = Connections(limits, _most_connections())
+    connections.websocket = getattr(app, "websocket", None)
     config = uvicorn.Config(
         app,
         host=host,
         port=port,
         loop="uvloop",
         http=partial(BoundedProtocol, connections),  # type: ignore[arg-type] # uvicorn only calls it
-        ws="none",
+        ws="none",  # `BoundedProtocol` makes WebSockets
+        ws_max_size=MAX_MESSAGE_BYTES,
+        ws_per_message_deflate=False,
         lifespan="on",
         log_config=None,
         access_log=False,

@@ -84,6 +84,7 @@ def test_serving(endcap: Endcap) -> None:
         bench_serving.measure(endcap.stack.environment, size),
         "raw ASGI answer",
         "10 items decorated",
+        "GraphQL, getRecommendations of 10 items",
         "router: a decision on top",
         "live scoring",
         "an interaction into its history",

@@ -55,7 +55,9 @@ async def test_the_shared_statements_fit_every_schema_that_has_their_tables(
         await connection.close()
 
 
-@pytest.mark.parametrize("service", ["tracker", "sync", "trainer", "loader", "router", "engine"])
+@pytest.mark.parametrize(
+    "service", ["tracker", "sync", "trainer", "loader", "recommender", "router", "engine"]
+)
 async def test_a_role_can_touch_no_other_services_tables(module_database: Database, service: str) -> None:
     """A service reads other schemas through granted views with a version in their names only."""
     connection = await asyncpg.connect(module_database.url)

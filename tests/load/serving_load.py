@@ -1,4 +1,4 @@
-"""The load on a server: GETs over persistent connections, as fast as it responds, from one core.
+"""The load on a server: requests over persistent connections, as fast as it responds, from one core.
 
 Reads a job as JSON from standard input; `bench_serving` starts it as a process.
 """
@@ -72,10 +72,18 @@ class Job:
             self.done.set_result(None)
 
 
-async def drive(port: int, paths: list[str], requests: int, headers: dict[str, str]) -> None:
-    """Send this number of requests to a port of this machine."""
+async def drive(
+    port: int, paths: list[str], requests: int, headers: dict[str, str], bodies: list[str] | None = None
+) -> None:
+    """Send this number of requests to a port of this machine: a POST for each path that has a body."""
     lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
     wire = [f"GET {path} HTTP/1.1\r\nhost: bench\r\n{lines}\r\n".encode() for path in paths]
+    if bodies is not None:
+        head = f"HTTP/1.1\r\nhost: bench\r\n{lines}content-length:"
+        wire = [
+            f"POST {path} {head} {len(body)}\r\n\r\n{body}".encode()
+            for path, body in zip(paths, bodies, strict=True)
+        ]
     job = Job(wire, requests)
     loop = asyncio.get_running_loop()
     for _ in range(CONNECTIONS):

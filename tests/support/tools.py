@@ -55,17 +55,28 @@ def spark_packages() -> Path:
 @pytest.fixture(scope="session")
 def javascript_sdk() -> Path:
     """Return a folder whose node_modules contain AWS's SDK for JavaScript."""
+    return _node_modules("javascript")
+
+
+@pytest.fixture(scope="session")
+def graphql_clients() -> Path:
+    """Return a folder whose node_modules contain the clients of AWS AppSync."""
+    return _node_modules("graphql")
+
+
+def _node_modules(name: str) -> Path:
+    """Return a folder with the packages that the lock file in this folder of tests/e2e names."""
     if shutil.which("node") is None:
         pytest.skip("this machine has no node, which only users of JavaScript need")
-    source = ROOT / "tests" / "e2e" / "javascript"
+    source = ROOT / "tests" / "e2e" / name
 
     def install(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        for name in ("package.json", "package-lock.json"):
-            shutil.copy(source / name, folder)
+        for file in ("package.json", "package-lock.json"):
+            shutil.copy(source / file, folder)
         _run(["npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts"], folder)
 
-    return _installed("javascript", [source / "package.json", source / "package-lock.json"], install)
+    return _installed(name, [source / "package.json", source / "package-lock.json"], install)
 
 
 def _installed(name: str, locks: Sequence[Path], install: Callable[[Path], None]) -> Path:

@@ -8,10 +8,14 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class Activation:
-    """The generations (recipe → generation) that one activation made active; the highest number wins."""
+    """The generations (recipe → generation) that one activation made active; the highest number wins.
+
+    `activated_at` is in seconds since 1970; 0.0 if it is not known.
+    """
 
     number: int = 0
     generations: Mapping[str, int] = field(default_factory=dict)
+    activated_at: float = 0.0
 
 
 NOTHING_ACTIVE = Activation()

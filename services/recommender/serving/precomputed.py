@@ -1,7 +1,7 @@
 """Recommendations from precomputed lists, encoded as JSON: what the REST API answers without a campaign.
 
-A list that is too short is filled up: with what is popular at the user's location, then everywhere, then with
-any items that are for sale.
+A list of a user contains the user's overrides. A list that is too short is filled up: with what is popular at
+the user's location, then everywhere, then with any items that are for sale.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from services.recommender.domain.recipes import (
     location_list_ids,
 )
 from services.recommender.metrics import ANSWERS
+from services.recommender.serving.overrides import encode_merged, merge
 from services.recommender.serving.recommendation import MODEL, POPULAR
 from services.recommender.store.lists import POSTGRES, REDIS, ListLookup
 from shared.errors import ApiError
@@ -25,9 +26,11 @@ from shared.errors import ApiError
 if TYPE_CHECKING:
     from services.recommender.domain.activations import ActiveGenerations
     from services.recommender.domain.catalogue import ItemScores
+    from services.recommender.domain.override import Override
     from services.recommender.store.activations import ActivationFeed
     from services.recommender.store.catalogues import Catalogues
     from services.recommender.store.lists import Lists, Location
+    from services.recommender.store.overrides import Overrides
     from services.recommender.store.popularity_lists import PopularityLists
 
 _ANSWERS = {source: ANSWERS.labels(source.decode()) for source in (REDIS, POSTGRES, POPULAR, MODEL)}
@@ -38,6 +41,14 @@ class EncodedList(NamedTuple):
 
     items: list[bytes]
     source: bytes
+    generation: int | None
+
+
+class UserList(NamedTuple):
+    """The list of a user with the overrides in it, and the generation that it belongs to."""
+
+    lookup: ListLookup
+    overrides: Sequence[Override]
     generation: int | None
 
 
@@ -56,12 +67,14 @@ class PrecomputedRecommendations:
         catalogues: Catalogues,
         active: ActiveGenerations,
         activations: ActivationFeed,
+        overrides: Overrides,
     ) -> None:
         self._lists = lists
         self._popularity = popularity
         self._catalogues = catalogues
         self._active = active
         self._activations = activations
+        self._overrides = overrides
 
     async def for_user(self, tenant: str, user_id: str, limit: int, recipe: str) -> EncodedList:
         """Return items for a user, without recent purchases."""
@@ -119,17 +132,29 @@ class PrecomputedRecommendations:
             activation = self._active.of(tenant)
         return activation.generations.get(recipe)
 
+    async def user_list(self, tenant: str, user_id: str, recipe: str) -> UserList:
+        """Return the list of a user, with purchased items and without what would fill it up."""
+        return await self._look_up(tenant, recipe, user_id, user_id)
+
+    async def _look_up(self, tenant: str, recipe: str, list_id: str, user_id: str | None) -> UserList:
+        # Popularity lists belong to locations, not to users or items.
+        generation = None if recipe == POPULARITY else await self._generation(tenant, recipe)
+        lookup = await self._lists.look_up(tenant, generation, recipe, list_id, user_id)
+        if user_id is None or not lookup.source:
+            return UserList(lookup, (), generation)
+        overrides = await self._overrides.of_user(tenant, user_id)
+        lookup.items = merge(lookup.items, overrides)
+        return UserList(lookup, overrides, generation)
+
     async def _recommend(
         self, tenant: str, recipe: str, list_id: str, user_id: str | None, limit: int
     ) -> EncodedList:
-        if recipe == POPULARITY:
-            # Popularity lists belong to locations, not to users or items.
-            generation, lookup = None, await self._lists.look_up(tenant, None, recipe, list_id, user_id)
+        lookup, overrides, generation = await self._look_up(tenant, recipe, list_id, user_id)
+        source, catalogue = lookup.source, self._catalogues.of(tenant)
+        if overrides:
+            items = encode_merged(catalogue, lookup.items, overrides, lookup.purchased, limit, recipe)
         else:
-            generation = await self._generation(tenant, recipe)
-            lookup = await self._lists.look_up(tenant, generation, recipe, list_id, user_id)
-        source = lookup.source
-        items = self._catalogues.of(tenant).encode(lookup.items, lookup.purchased, limit, recipe)
+            items = catalogue.encode(lookup.items, lookup.purchased, limit, recipe)
         if len(items) < limit:
             excluded = lookup.purchased | {list_id} if user_id is None else lookup.purchased
             popular = await self._fill_up(tenant, items, lookup, excluded, limit)

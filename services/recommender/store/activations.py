@@ -80,7 +80,8 @@ class ActivationFeed:
     def apply(self, tenant: str, event: CacheRefreshed | None) -> None:
         """Apply a record of caches-v1."""
         if event is not None:
-            self._activate(tenant, Activation(event.activation, event.generations))
+            at = event.occurred_at.timestamp()
+            self._activate(tenant, Activation(event.activation, event.generations, at))
 
     async def look_up(self, tenant: str) -> None:
         """Read the activation of a tenant from Redis, at most once a second."""
@@ -106,7 +107,8 @@ class ActivationFeed:
     async def _read_postgres(self) -> None:
         async with asyncio.timeout(READ_TIMEOUT_SECONDS):
             for row in await self._database.fetch(*SQL.active()):
-                self._activate(row["tenant"], Activation(row["activation"], row["generations"]))
+                activation = Activation(row["activation"], row["generations"], row["activated_at"])
+                self._activate(row["tenant"], activation)
 
     async def _fetch_popularity(self) -> None:
         await self._activated.wait()

@@ -1,13 +1,15 @@
-"""Erase users from Redis: histories, purchases, links of sessions, locations and properties."""
+"""Erase users: histories, purchases, links of sessions, locations, properties and overrides."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from services.recommender.store import SQL
 from services.recommender.store.keys import (
     history_key,
     link_key,
     location_key,
+    overrides_key,
     properties_key,
     purchases_key,
     subjects_key,
@@ -17,6 +19,7 @@ from shared.events.topics import ERASURE_RECEIPTS
 
 if TYPE_CHECKING:
     from shared.kafka import Publisher
+    from shared.postgres import Database
     from shared.redis import Multiplexer
 
 PUBLISH_TIMEOUT_SECONDS = 10.0
@@ -26,18 +29,26 @@ KEYS_PER_COMMAND = 500
 class Erasures:
     """Deletes the data of users and of their sessions; repeating it deletes nothing more."""
 
-    def __init__(self, redis: Multiplexer, publisher: Publisher) -> None:
+    def __init__(self, redis: Multiplexer, database: Database, publisher: Publisher) -> None:
         self._redis = redis
+        self._database = database
         self._publisher = publisher
 
     async def erase(self, request: UserErasureRequested) -> None:
-        """Delete a user's keys and publish the receipt; raise Transient without Redis or Kafka."""
+        """Delete a user's rows and keys, and publish the receipt.
+
+        Raise Transient without Redis or Kafka, and errors of asyncpg without Postgres.
+        """
         tenant, user_id = request.tenant, request.user_id
         subjects = [user_id, *request.session_ids]
+        # Rows first: a put that is copied meanwhile finds its row gone, and removes the copy.
+        overrides = await self._database.fetch(*SQL.erase_overrides(tenant=tenant, user_id=user_id))
+        await self._delete([overrides_key(tenant, user_id)])
         rows = {
             "histories": await self._delete([history_key(tenant, subject) for subject in subjects]),
             "purchases": await self._delete([purchases_key(tenant, subject) for subject in subjects]),
             "links": await self._delete([link_key(tenant, session) for session in request.session_ids]),
+            "overrides": len(overrides),
             "attributes": await self._delete(
                 [location_key(tenant, user_id), properties_key(tenant, user_id)]
             ),

@@ -10,6 +10,7 @@
     endcap:facts:{tenant}:{user}                     JSON of the user's properties; see `domain.properties`
     endcap:subjects:{tenant}                         sorted set, subject by the expiry of its keys
     endcap:subjects                                  set of the tenants that have any
+    endcap:over:{tenant}:{user}                      hash, item by its override; see `override_copies`
     endcap:shown:{tenant}                            hash, young item by its impressions
     endcap:answer:{tenant}:{recommendation}          JSON of the young items of an answer
     endcap:histories                                 time up to which histories are complete; see `refill`
@@ -67,6 +68,11 @@ def location_key(tenant: str, user: str) -> str:
 def properties_key(tenant: str, user: str) -> str:
     """Return the key of a user's properties."""
     return f"endcap:facts:{tenant}:{user}"
+
+
+def overrides_key(tenant: str, user: str) -> str:
+    """Return the key of a user's overrides."""
+    return f"endcap:over:{tenant}:{user}"
 
 
 def impressions_key(tenant: str) -> str:

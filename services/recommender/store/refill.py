@@ -1,4 +1,4 @@
-"""Refill histories and users after Redis lost them: FLUSHALL, a lost disk, an older snapshot.
+"""Refill histories, users and overrides after Redis lost them: FLUSHALL, a lost disk, an older snapshot.
 
 A mark in Redis holds the time up to which it is complete. Each worker updates the mark, and detects a loss by
 a mark that is missing, or older than before.
@@ -14,7 +14,7 @@ import asyncpg
 import structlog
 
 from services.recommender.domain.history_events import HistoryEvent, Login, is_kept
-from services.recommender.metrics import REFILLED
+from services.recommender.metrics import OVERRIDES_COPIED, REFILLED
 from services.recommender.store import SQL
 from services.recommender.store.keys import HISTORIES_COMPLETE
 from services.recommender.store.users import UserState
@@ -23,6 +23,7 @@ from shared.postgres import UNAVAILABLE
 
 if TYPE_CHECKING:
     from services.recommender.store.histories import Histories, Retention
+    from services.recommender.store.override_copies import OverrideCopies
     from services.recommender.store.users import UserStates
     from shared.postgres import Database
     from shared.redis import Multiplexer
@@ -52,12 +53,14 @@ class Refill:
         database: Database,
         histories: Histories,
         users: UserStates,
+        overrides: OverrideCopies,
         retention: Retention,
     ) -> None:
         self._redis = redis
         self._database = database
         self._histories = histories
         self._users = users
+        self._overrides = overrides
         self._retention = retention
         self._marked = 0
         self._task: asyncio.Task[None] | None = None
@@ -102,16 +105,25 @@ class Refill:
             await self.refill(datetime.fromtimestamp(marked, UTC) - MARGIN)
         await self._redis.execute(("SET", HISTORIES_COMPLETE, now))
         self._marked = now
+        OVERRIDES_COPIED.inc(await self._overrides.copy_missing())
 
     async def refill(self, lost_since: datetime) -> None:
-        """Read the interactions received, and the users changed, since `lost_since`.
+        """Read the interactions received, and the users changed, since `lost_since`; and all overrides.
 
         Raise Transient while Redis is unavailable, and errors of asyncpg while Postgres is.
         """
         interactions = await self._refill_histories(lost_since)
         users = await self._refill_users(lost_since)
+        overrides = await self._overrides.copy_all()
         REFILLED.inc(interactions)
-        log.info("refill.done", interactions=interactions, users=users, lost_since=lost_since.isoformat())
+        OVERRIDES_COPIED.inc(overrides)
+        log.info(
+            "refill.done",
+            interactions=interactions,
+            users=users,
+            overrides=overrides,
+            lost_since=lost_since.isoformat(),
+        )
 
     async def _refill_histories(self, lost_since: datetime) -> int:
         self._histories.forget_links()

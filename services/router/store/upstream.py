@@ -89,6 +89,12 @@ class Upstream:
         `target` is an encoded path with its query.
         """
         request_headers = {"x-api-key": self._key, "x-endcap-tenant": tenant, **(headers or {})}
+        return await self.call_as(request_headers, method, target, body)
+
+    async def call_as(
+        self, request_headers: dict[str, str], method: str, target: str, body: bytes = b""
+    ) -> Reply:
+        """Send a request with the credentials of its headers; else as `call`."""
         with tracing.work(f"recommender {method}", kind=SpanKind.CLIENT):
             if (traceparent := tracing.current()) is not None:
                 request_headers["traceparent"] = traceparent

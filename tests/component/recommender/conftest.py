@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,7 @@ from services.recommender.settings import Settings
 from shared.auth import encrypt, hash_key, new_secret_key
 from shared.events import CacheRefreshed, Event, InteractionRecorded, ItemChanged
 from shared.events.topics import Topic
+from shared.http import BoundedProtocol, Connections
 from shared.kafka import Record, encoded
 from shared.kafka.producer import Producer
 from shared.postgres import migrate
@@ -45,9 +47,9 @@ AWS = ("ENDCTESTTESTTESTTEST", "a secret access key of forty characters!")
 
 @pytest.fixture(scope="session")
 async def views(postgres_server: PostgresServer) -> AsyncIterator[str]:
-    """Yield the name of a template database with the schemas whose views the recommender reads."""
+    """Yield the name of a template database with the schemas that the recommender reads."""
     with postgres_server.database() as database:
-        for service in ("engine", "tracker", "sync", "loader", "router"):
+        for service in ("engine", "tracker", "sync", "loader", "recommender", "router"):
             await migrate(database.url, service, Path("services") / service / "migrations")
         yield database.url.rpartition("/")[2]
 
@@ -107,7 +109,13 @@ class World:
     @asynccontextmanager
     async def listening(self) -> AsyncIterator[str]:
         """Yield the URL of the serving process, for clients that need a port."""
-        config = uvicorn.Config(app.build(self.settings()), "127.0.0.1", 0, log_config=None, lifespan="on")
+        settings = self.settings()
+        serving, connections = app.build(settings), Connections(settings.http)
+        connections.websocket = serving.websocket
+        protocol: Any = partial(BoundedProtocol, connections)
+        config = uvicorn.Config(
+            serving, "127.0.0.1", 0, http=protocol, ws="none", log_config=None, lifespan="on"
+        )
         server = uvicorn.Server(config)
         task = asyncio.create_task(server.serve())
 

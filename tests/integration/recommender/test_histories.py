@@ -262,6 +262,10 @@ async def test_removing_an_event_loads_missing_scripts(redis: Multiplexer) -> No
 
 
 async def test_an_erased_user_leaves_no_key_and_the_receipt_counts_them(redis: Multiplexer) -> None:
+    class NoRows:
+        async def fetch(self, *_: object) -> list[object]:
+            return []
+
     class Receipts:
         published: list[UserErased] = []
 
@@ -274,12 +278,12 @@ async def test_an_erased_user_leaves_no_key_and_the_receipt_counts_them(redis: M
     await histories.record([history_event(n, NOW - n, user=None, session="s") for n in range(20, 23)])
     await histories.record([history_event(n, NOW - n, user="other") for n in range(30, 33)])
 
-    erasures = Erasures(redis, receipts)  # type: ignore[arg-type]
+    erasures = Erasures(redis, NoRows(), receipts)  # type: ignore[arg-type]
     await erasures.erase(erasure("u", tenant="shop", session_ids=("s",)))
 
     (keys,) = await redis.execute(("KEYS", "endcap:*:shop:*"))
     assert {key.decode().rpartition(":")[2] for key in keys} == {"other"}
     (receipt,) = receipts.published
-    assert receipt.rows == {"histories": 2, "purchases": 2, "links": 1, "attributes": 0}
+    assert receipt.rows == {"histories": 2, "purchases": 2, "links": 1, "overrides": 0, "attributes": 0}
     (subjects,) = await redis.execute(("ZRANGE", subjects_key(receipt.tenant), 0, -1))
     assert subjects == [b"other"]

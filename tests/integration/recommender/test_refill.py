@@ -12,6 +12,7 @@ import pytest
 from services.recommender.store import refill
 from services.recommender.store.histories import Histories, Retention
 from services.recommender.store.keys import location_key, properties_key
+from services.recommender.store.override_copies import OverrideCopies
 from services.recommender.store.refill import Refill
 from services.recommender.store.users import UserState, UserStates
 from shared.postgres import Database as Pool
@@ -73,7 +74,9 @@ async def test_every_user_is_refilled_page_by_page(
     rows = ", ".join(f"('shop', '{user}', '{user}-town', '{{\"tier\": \"gold\"}}')" for user in users)
     await write(database, f"INSERT INTO sync.users (tenant, user_id, city, attributes) VALUES {rows}")
 
-    await Refill(redis, pool, Histories(redis, RETENTION), UserStates(redis), RETENTION).refill(EVER)
+    await Refill(
+        redis, pool, Histories(redis, RETENTION), UserStates(redis), OverrideCopies(redis, pool), RETENTION
+    ).refill(EVER)
 
     assert await places(redis, *users) == [f'["{user}-town",null,null]'.encode() for user in users]
     (facts,) = await redis.execute(("GET", properties_key("shop", "a0")))
@@ -89,9 +92,9 @@ async def test_only_users_who_changed_since_are_read(
         "VALUES ('shop', 'old', 'Ulm', '2026-01-01'), ('shop', 'new', 'Rom', '2026-03-01')",
     )
 
-    await Refill(redis, pool, Histories(redis, RETENTION), UserStates(redis), RETENTION).refill(
-        datetime(2026, 2, 1, tzinfo=UTC)
-    )
+    await Refill(
+        redis, pool, Histories(redis, RETENTION), UserStates(redis), OverrideCopies(redis, pool), RETENTION
+    ).refill(datetime(2026, 2, 1, tzinfo=UTC))
 
     assert await places(redis, "old", "new") == [None, b'["Rom",null,null]']
 
@@ -114,7 +117,14 @@ async def test_a_newer_state_from_kafka_is_not_overwritten(
         heard = {("shop", "moved"): UserState.of(None, ("Rom", None, None), {}), ("shop", "left"): None}
         await UserStates(redis).put(heard)
 
-    worker = Refill(redis, pool, Histories(redis, RETENTION), Interrupted(redis, meanwhile), RETENTION)
+    worker = Refill(
+        redis,
+        pool,
+        Histories(redis, RETENTION),
+        Interrupted(redis, meanwhile),
+        OverrideCopies(redis, pool),
+        RETENTION,
+    )
     await worker.refill(EVER)
 
     assert await places(redis, "moved", "left") == [b'["Rom",null,null]', None]

@@ -88,6 +88,10 @@ class Popular(WithoutLists):
             list_ids.append(GLOBAL_LIST_ID)
         return list_ids
 
+    async def of_category(self, tenant: str, category: str) -> tuple[ItemScores, int | None]:
+        """Return the popular items of a category, then its newest ones; and their generation."""
+        return await self._list(tenant, category_list_id(category))
+
     async def _list(self, tenant: str, list_id: str) -> tuple[ItemScores, int | None]:
         scores, generation = await self._parts.popularity.get(tenant, list_id)
         kind, _, name = list_id.partition(":")

@@ -1,0 +1,157 @@
+"""The resolvers of the root fields. They return the tuples that `projection` encodes."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import math
+import re
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+import orjson
+
+from services.recommender.api.graphql.errors import BAD_REQUEST, FieldError
+from services.recommender.api.graphql.placement_field import PlacementField
+from services.recommender.api.graphql.values import NULL, checked_id, checked_limit
+from services.recommender.domain.catalogue_index import CATEGORY
+
+if TYPE_CHECKING:
+    from services.recommender.domain.override import Override
+    from services.recommender.serving.pages import Page, PagedRecommendations
+    from services.recommender.serving.placements.engine import PlacementEngine
+    from services.recommender.store.catalogues import Catalogues
+    from services.recommender.store.overrides import Overrides
+
+DEFAULT_LIMIT: Final = 20
+MAX_OFFSET: Final = 100_000
+MAX_REMEMBERED_CATEGORIES: Final = 100_000
+"""Items whose encoded category is remembered; arbitrary."""
+
+_TOKEN: Final = re.compile(r"([uc]):(\d{1,18}):(\d{1,6})")
+
+Resolver = Callable[[str, Mapping[str, Any]], Awaitable[Any]]
+"""Resolves a field for a tenant with its arguments; raises FieldError."""
+
+
+class Fields:
+    """The root fields of queries and mutations."""
+
+    def __init__(
+        self,
+        pages: PagedRecommendations,
+        engine: PlacementEngine,
+        catalogues: Catalogues,
+        overrides: Overrides,
+    ) -> None:
+        self._pages = pages
+        self._catalogues = catalogues
+        self._overrides = overrides
+        self._categories: dict[tuple[str, str], tuple[bytes, bytes]] = {}
+        self.resolvers: dict[str, Resolver] = {
+            "getRecommendations": self._recommendations,
+            "getRecommendationsByCategory": self._by_category,
+            "placement": PlacementField(engine, catalogues, self._category).resolve,
+            "putRecommendation": self._put,
+        }
+
+    async def _recommendations(self, tenant: str, arguments: Mapping[str, Any]) -> Any:
+        user_id = checked_id("userId", arguments["userId"])
+        limit, token = checked_limit(arguments.get("limit"), DEFAULT_LIMIT), arguments.get("nextToken")
+        generation, offset = (None, 0) if token is None else _read_token("u", token)
+        page = await self._pages.for_user(tenant, user_id, offset, limit)
+        return self._connection(tenant, "u", page, orjson.dumps(user_id), generation, offset + limit)
+
+    async def _by_category(self, tenant: str, arguments: Mapping[str, Any]) -> Any:
+        category = checked_id("category", arguments["category"])
+        limit, token = checked_limit(arguments.get("limit"), DEFAULT_LIMIT), arguments.get("nextToken")
+        generation, offset = (None, 0) if token is None else _read_token("c", token)
+        page = await self._pages.for_category(tenant, category, offset, limit)
+        return self._connection(tenant, "c", page, NULL, generation, offset + limit)
+
+    async def _put(self, tenant: str, arguments: Mapping[str, Any]) -> Any:
+        document = arguments["input"]
+        score, category = document["score"], document.get("category")
+        if not math.isfinite(score):
+            raise FieldError(BAD_REQUEST, "score must be a finite number.")
+        if category is not None:
+            checked_id("category", category)
+        override = await self._overrides.put(
+            tenant,
+            checked_id("userId", document["userId"]),
+            checked_id("itemId", document["itemId"]),
+            float(score),
+            category,
+        )
+        return recommendation(override)
+
+    def _connection(
+        self, tenant: str, kind: str, page: Page, user: bytes, generation: int | None, end: int
+    ) -> Any:
+        current = page.generation or 0
+        if generation is not None and generation != current:
+            message = "nextToken is of older recommendations; start again without one."
+            raise FieldError(BAD_REQUEST, message)
+        rows = self._rows(tenant, page, user)
+        return rows, (_token(kind, current, end) if page.has_more else NULL)
+
+    def _rows(self, tenant: str, page: Page, user: bytes) -> Sequence[tuple[bytes, ...]]:
+        """Return the tuples of `Recommendation`."""
+        dumps, category_of, overrides = orjson.dumps, self._category, page.overrides
+        at = b"%d" % (page.activated_at or time.time())
+        if not overrides:
+            return [
+                (user, dumps(item), b"0.0" if score is None else b"%r" % score, category_of(tenant, item), at)
+                for item, score in page.items
+            ]
+        rows = []
+        for item, score in page.items:
+            override = overrides.get(item)
+            category = category_of(tenant, item)
+            if override is not None and override.category is not None:
+                category = dumps(override.category)
+            put_at = at if override is None else b"%d" % override.recorded_at
+            rows.append((user, dumps(item), b"0.0" if score is None else b"%r" % score, category, put_at))
+        return rows
+
+    def _category(self, tenant: str, item_id: str) -> bytes:
+        """Return the category of an item as JSON; it is remembered until the item changes."""
+        catalogue = self._catalogues.of(tenant)
+        token, known = catalogue.state_token(item_id), self._categories.get((tenant, item_id))
+        if known is not None and known[0] is token:
+            return known[1]
+        if len(self._categories) >= MAX_REMEMBERED_CATEGORIES:
+            self._categories.clear()
+        value = catalogue.property_value(item_id, CATEGORY)
+        encoded = NULL if value is None else orjson.dumps(str(value))
+        self._categories[tenant, item_id] = (token, encoded)
+        return encoded
+
+
+def recommendation(override: Override) -> tuple[bytes, ...]:
+    """Return the tuple of `Recommendation` of an override."""
+    return (
+        orjson.dumps(override.user_id),
+        orjson.dumps(override.item_id),
+        b"%r" % override.score,
+        orjson.dumps(override.category),
+        b"%d" % override.recorded_at,
+    )
+
+
+def _token(kind: str, generation: int, offset: int) -> bytes:
+    """Return an opaque token as JSON."""
+    return b'"%b"' % base64.urlsafe_b64encode(f"{kind}:{generation}:{offset}".encode())
+
+
+def _read_token(kind: str, token: str) -> tuple[int, int]:
+    """Return (generation, offset) of a token; raise FieldError for any other text."""
+    try:
+        text = base64.b64decode(token.encode("ascii"), altchars=b"-_", validate=True).decode("ascii")
+    except (binascii.Error, UnicodeError):
+        text = ""
+    match = _TOKEN.fullmatch(text)
+    if match is None or match[1] != kind or int(match[3]) > MAX_OFFSET:
+        raise FieldError(BAD_REQUEST, "nextToken is not one of this field; start again without one.")
+    return int(match[2]), int(match[3])

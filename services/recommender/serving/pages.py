@@ -1,0 +1,90 @@
+"""Pages of the lists that the REST API serves, as items and scores: for GraphQL."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from services.recommender.domain.recipes import GLOBAL_LIST_ID, USER
+from services.recommender.metrics import ANSWERS
+from services.recommender.serving.recommendation import POPULAR
+
+if TYPE_CHECKING:
+    from services.recommender.domain.activations import ActiveGenerations
+    from services.recommender.domain.catalogue import ItemScores
+    from services.recommender.domain.override import Override
+    from services.recommender.serving.placements.strategies import Popular
+    from services.recommender.serving.precomputed import PrecomputedRecommendations
+    from services.recommender.store.catalogues import Catalogues
+    from services.recommender.store.lists import ListLookup
+    from services.recommender.store.popularity_lists import PopularityLists
+
+
+@dataclass(slots=True)
+class Page:
+    """Some items of a list, best first, and the generation that the list belongs to."""
+
+    items: ItemScores
+    has_more: bool
+    generation: int | None
+    activated_at: float
+    overrides: Mapping[str, Override] = field(default_factory=dict)
+    """The overrides of the list by item."""
+
+
+class PagedRecommendations:
+    """Returns pages of the list of a user, and of the items of a category."""
+
+    def __init__(
+        self,
+        precomputed: PrecomputedRecommendations,
+        popularity: PopularityLists,
+        popular: Popular,
+        catalogues: Catalogues,
+        active: ActiveGenerations,
+    ) -> None:
+        self._precomputed = precomputed
+        self._popularity = popularity
+        self._popular = popular
+        self._catalogues = catalogues
+        self._active = active
+
+    async def for_user(self, tenant: str, user_id: str, offset: int, limit: int) -> Page:
+        """Return a page of a user's list; a first page that is too short is filled up with popular items."""
+        lookup, overrides, generation = await self._precomputed.user_list(tenant, user_id, USER)
+        end = offset + limit
+        items = self._catalogues.of(tenant).visible(lookup.items, lookup.purchased, end + 1)
+        has_more, page = len(items) > end, items[offset:end]
+        source = lookup.source
+        if len(page) < limit and not offset:
+            source = source if page else POPULAR
+            await self._fill_up(tenant, page, lookup, limit)
+        ANSWERS.labels((source or POPULAR).decode()).inc()
+        return Page(
+            page,
+            has_more,
+            generation,
+            self._active.of(tenant).activated_at,
+            {each.item_id: each for each in overrides} if overrides else {},
+        )
+
+    async def for_category(self, tenant: str, category: str, offset: int, limit: int) -> Page:
+        """Return a page of the items of a category: popular ones by popularity, then the newest."""
+        scores, generation = await self._popular.of_category(tenant, category)
+        end = offset + limit
+        items = self._catalogues.of(tenant).visible(scores, set(), end + 1)
+        ANSWERS.labels(POPULAR.decode()).inc()
+        return Page(items[offset:end], len(items) > end, generation, self._active.of(tenant).activated_at)
+
+    async def _fill_up(self, tenant: str, page: ItemScores, lookup: ListLookup, limit: int) -> None:
+        """Add items as `PrecomputedRecommendations` does."""
+        catalogue = self._catalogues.of(tenant)
+        excluded = lookup.purchased | {item_id for item_id, _ in lookup.items}
+        nearest, _ = await self._popularity.nearest(tenant, lookup.location)
+        everywhere, _ = await self._popularity.get(tenant, GLOBAL_LIST_ID)
+        for popular in (nearest, everywhere):
+            page += catalogue.visible(popular, excluded, limit - len(page))
+            excluded |= {item_id for item_id, _ in popular}
+        if page:
+            page += [(item_id, None) for item_id in catalogue.any_items(excluded, limit - len(page))]
