@@ -107,12 +107,9 @@ def _page_request(tenant: str, body: PageRequest) -> PlacementRequest:
 
 
 def _rows(items: list[Candidate], catalogue: Catalogue) -> list[bytes]:
-    encode, rows = catalogue.encode_row, []
-    for item in items:
-        row = encode(item.item_id, item.score, _suffix(item.algorithm, item.strategy))
-        if row is not None:
-            rows.append(row)
-    return rows
+    return catalogue.encode_rows(
+        [(item.item_id, item.score, _suffix(item.algorithm, item.strategy)) for item in items]
+    )
 
 
 @lru_cache(maxsize=1024)

@@ -6,7 +6,7 @@ encoded properties that filters need. Nothing else of its state stays in memory.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import datetime
 from functools import lru_cache
 from itertools import islice
@@ -193,16 +193,30 @@ class Catalogue:
             islice((prefix + suffix for item, prefix in scanned if prefix and item not in excluded), limit)
         )
 
-    def encode_row(self, item_id: str, score: float | None, suffix: bytes) -> bytes | None:
-        """Return an item as a JSON object that ends with `suffix`; None for a withdrawn item."""
-        prefix = self._prefixes.get(item_id, b"")
-        if prefix is None:
-            return None
-        return b"%b%b%b" % (
-            prefix or _json_prefix(item_id, None, None),
-            b"null" if score is None else b"%r" % score,
-            suffix,
-        )
+    def visible_scores(
+        self, scores: Iterable[tuple[str, float | None]], excluded: Collection[str], limit: int
+    ) -> ItemScores:
+        """Return the first `limit` items that are neither withdrawn nor excluded, without reading further."""
+        prefixes = self._prefixes
+        visible: ItemScores = []
+        for entry in scores:
+            item_id, score = entry
+            if prefixes.get(item_id, b"") is None or item_id in excluded:
+                continue
+            if len(visible) >= limit:
+                break
+            visible.append((item_id, score))
+        return visible
+
+    def encode_rows(self, rows: Iterable[tuple[str, float | None, bytes]]) -> list[bytes]:
+        """Return items (item id, score, end of the JSON object) as JSON objects, without withdrawn ones."""
+        prefixes, encoded, dumps = self._prefixes, [], orjson.dumps
+        for item_id, score, suffix in rows:
+            prefix = prefixes.get(item_id, b"")
+            if prefix is not None:
+                head = prefix or _json_prefix(item_id, None, None)
+                encoded.append(head + dumps(score) + suffix)
+        return encoded
 
     def any_items(self, excluded: set[str], limit: int) -> list[str]:
         """Return up to `limit` visible items; only the first items of a large catalogue are looked at."""

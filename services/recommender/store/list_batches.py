@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -54,9 +54,9 @@ class ListBatches:
             return {}
         try:
             replies = await self._redis.execute(*batch.commands)
-        except EndcapError:
-            return await batch.from_postgres(self._lists, batch.generations)
-        return await batch.parse(replies, self._lists)
+            return await batch.parse(replies, self._lists)
+        except (EndcapError, ValueError):
+            return await batch.from_postgres(self._lists)
 
     async def batch(self, tenant: str, keys: Iterable[ListKey]) -> ListBatch:
         """Return the commands that read the lists."""
@@ -64,37 +64,40 @@ class ListBatches:
         if not activation.number:
             await self._activations.look_up(tenant)
             activation = self._active.of(tenant)
-        active = activation.generations
-        return ListBatch(tenant, {key: active[key[0]] for key in keys if key[0] in active})
+        return ListBatch(tenant, activation.generations, keys)
 
 
-@dataclass(frozen=True, slots=True)
 class ListBatch:
-    """Lists to read: the generation of each."""
+    """Lists to read, each of the active generation of its recipe.
 
-    tenant: str
-    generations: dict[ListKey, int]
+    `commands` has one per list, then one per generation: whether Redis has all of its lists.
+    """
 
-    @property
-    def commands(self) -> list[tuple[str, str]]:
-        """Return a command per list, and one per generation: whether Redis has all of its lists."""
-        tenant, generations = self.tenant, self.generations
-        commands = [
-            ("GET", list_key(tenant, generation, recipe, list_id))
-            for (recipe, list_id), generation in generations.items()
-        ]
-        commands += [("EXISTS", filled_key(tenant, number)) for number in self._distinct()]
-        return commands
+    __slots__ = ("_filled", "commands", "generations", "tenant")
+
+    def __init__(self, tenant: str, active: Mapping[str, int], keys: Iterable[ListKey]) -> None:
+        """Leave out the lists of recipes without an active generation."""
+        self.tenant = tenant
+        self.generations: dict[ListKey, int] = {}
+        self.commands: list[tuple[str, ...]] = []
+        for key in keys:
+            recipe, list_id = key
+            generation = active.get(recipe)
+            if generation is not None and key not in self.generations:
+                self.generations[key] = generation
+                self.commands.append(("GET", list_key(tenant, generation, recipe, list_id)))
+        self._filled = dict.fromkeys(self.generations.values())
+        self.commands += [("EXISTS", filled_key(tenant, generation)) for generation in self._filled]
 
     async def parse(self, replies: Sequence[Any], lists: Lists) -> StoredLists:
         """Return the lists from the replies to `commands`; those that Redis lacks come from Postgres."""
         stored: StoredLists = {}
         missing: dict[ListKey, int] = {}
-        filled = dict(zip(self._distinct(), replies[len(self.generations) :], strict=True))
-        for (key, generation), value in zip(self.generations.items(), replies, strict=False):
+        for number, (key, generation) in enumerate(self.generations.items()):
+            value = replies[number]
             if value is not None:
                 stored[key] = StoredList(orjson.loads(value), REDIS, generation)
-            elif filled[generation]:
+            elif self._is_filled(generation, replies):
                 stored[key] = StoredList([], REDIS, generation)
             else:
                 missing[key] = generation
@@ -102,18 +105,21 @@ class ListBatch:
             stored |= await self.from_postgres(lists, missing)
         return stored
 
-    async def from_postgres(self, lists: Lists, generations: dict[ListKey, int]) -> StoredLists:
-        """Return the lists with these generations from Postgres."""
+    async def from_postgres(
+        self, lists: Lists, generations: Mapping[ListKey, int] | None = None
+    ) -> StoredLists:
+        """Return all lists from Postgres, or those of `generations`."""
+        wanted = self.generations if generations is None else generations
         lookups = await asyncio.gather(
             *(
                 lists.from_postgres(self.tenant, generation, recipe, list_id, None)
-                for (recipe, list_id), generation in generations.items()
+                for (recipe, list_id), generation in wanted.items()
             )
         )
         return {
             key: StoredList(lookup.items, lookup.source, generation)
-            for (key, generation), lookup in zip(generations.items(), lookups, strict=True)
+            for (key, generation), lookup in zip(wanted.items(), lookups, strict=True)
         }
 
-    def _distinct(self) -> dict[int, None]:
-        return dict.fromkeys(self.generations.values())
+    def _is_filled(self, generation: int, replies: Sequence[Any]) -> bool:
+        return bool(replies[len(self.generations) + list(self._filled).index(generation)])

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 HISTORY_LENGTH = 100
 """Events of a subject that are stored, the newest; models hold as many per training user."""
 
+HistoryEntry = tuple[str, str, int]
+"""Item id, event type, epoch seconds."""
+
 log = structlog.get_logger()
 
 
@@ -30,8 +33,81 @@ log = structlog.get_logger()
 class Profile:
     """The last events of a subject (item id, event type, epoch seconds), oldest first, and its purchases."""
 
-    history: list[tuple[str, str, int]] = field(default_factory=list)
+    history: list[HistoryEntry] = field(default_factory=list)
     purchased: set[str] = field(default_factory=set)
+
+    @property
+    def event_count(self) -> int:
+        """Return the number of events."""
+        return len(self.history)
+
+    @property
+    def newest_seconds(self) -> int | None:
+        """Return the time of the newest event in epoch seconds; None without events."""
+        return self.history[-1][2] if self.history else None
+
+
+class StoredProfile(Profile):
+    """A profile as Redis stores it, newest event first; the events are parsed when they are read.
+
+    Many answers need no more than the time of the newest event. The entries of a session, if any, are joined
+    with those of its user; an event that both have counts once.
+    """
+
+    __slots__ = ("_entries", "_of_session", "_parsed")
+
+    def __init__(
+        self, entries: Sequence[bytes], purchased: set[str], of_session: Sequence[bytes] = ()
+    ) -> None:
+        self.purchased = purchased
+        self._entries = entries
+        self._of_session = of_session
+        self._parsed: list[HistoryEntry] | None = None
+
+    @property
+    def history(self) -> list[HistoryEntry]:
+        """Return the newest events, oldest first; none if an entry is invalid."""
+        if self._parsed is None:
+            try:
+                self._parsed = self._parse()
+            except ValueError as error:
+                log.warning("profiles.invalid_entry", error=repr(error))
+                self._parsed = []
+        return self._parsed
+
+    @history.setter
+    def history(self, events: list[HistoryEntry]) -> None:
+        self._parsed = events
+
+    @property
+    def event_count(self) -> int:
+        """Return the number of events."""
+        if self._parsed is not None:
+            return len(self._parsed)
+        if not self._of_session:
+            return len(self._entries)
+        return min(len(self._distinct()), HISTORY_LENGTH)
+
+    @property
+    def newest_seconds(self) -> int | None:
+        """Return the time of the newest event in epoch seconds; None without events."""
+        if self._parsed is None:
+            newest = [entries[0] for entries in (self._entries, self._of_session) if entries]
+            try:
+                return max((int(orjson.loads(entry)[2]) for entry in newest), default=None)
+            except ValueError:
+                return self.history[-1][2] if self.history else None
+        return self._parsed[-1][2] if self._parsed else None
+
+    def _parse(self) -> list[HistoryEntry]:
+        if not self._of_session:
+            return oldest_first(self._entries)
+        events = oldest_first(self._distinct())
+        events.sort(key=_seconds)
+        return events[-HISTORY_LENGTH:]
+
+    def _distinct(self) -> list[bytes]:
+        return [*dict.fromkeys([*self._of_session, *self._entries])]
 
 
 class NegativeCache:
@@ -118,7 +194,11 @@ class Profiles:
         return decode_properties(encode_properties(fields, row["attributes"] or {}))
 
 
-def oldest_first(entries: Sequence[bytes]) -> list[tuple[str, str, int]]:
+def _seconds(event: HistoryEntry) -> int:
+    return event[2]
+
+
+def oldest_first(entries: Sequence[bytes]) -> list[HistoryEntry]:
     """Parse the stored entries, which are newest first, as one JSON document."""
     parsed: list[list[Any]] = orjson.loads(b"[" + b",".join(reversed(entries)) + b"]")
     return [(item_id, event_type, int(seconds)) for item_id, event_type, seconds, _ in parsed]

@@ -11,7 +11,7 @@ import structlog
 
 from services.recommender.store.keys import link_key, location_key
 from services.recommender.store.lists import location_of
-from services.recommender.store.profiles import HISTORY_LENGTH, Profile, oldest_first
+from services.recommender.store.profiles import HISTORY_LENGTH, Profile, StoredProfile
 from shared.errors import EndcapError
 
 if TYPE_CHECKING:
@@ -19,9 +19,6 @@ if TYPE_CHECKING:
     from services.recommender.store.lists import Lists, Location
     from services.recommender.store.profiles import Profiles
     from shared.redis import Multiplexer
-
-HistoryEntry = tuple[str, str, int]
-"""Item id, event type, epoch seconds."""
 
 log = structlog.get_logger()
 
@@ -79,12 +76,12 @@ class VisitorStates:
         """Return the state; an empty one if Postgres does not answer in time."""
         subjects = [subject for subject in (user_id, session_id) if subject is not None]
         lists, purchases, profiles = await asyncio.gather(
-            batch.from_postgres(self._lists, batch.generations),
+            batch.from_postgres(self._lists),
             self._lists.from_postgres(tenant, None, "", "", user_id or session_id),
             asyncio.gather(*(self._profiles.from_postgres(tenant, subject) for subject in subjects)),
         )
         events = {event for profile in profiles for event in profile.history}
-        history = sorted(events, key=_seconds)[-HISTORY_LENGTH:]
+        history = sorted(events, key=lambda event: event[2])[-HISTORY_LENGTH:]
         purchased = purchases.purchased.union(*(profile.purchased for profile in profiles))
         return VisitorState(Profile(history, purchased), purchases.location, lists)
 
@@ -95,26 +92,11 @@ def _parsed(user_id: str | None, replies: Sequence[Any], lists: StoredLists) -> 
         return VisitorState(lists=lists)
     entries, item_ids, value, *of_session = replies
     location = None if user_id is None else location_of(value)
+    session_entries: Sequence[bytes] = ()
     if of_session:
-        session_entries, session_item_ids, owner = of_session
+        entries_of_session, session_item_ids, owner = of_session
         if owner is None or owner.decode() == user_id:
             item_ids = [*item_ids, *session_item_ids]
-            if session_entries:
-                history = _joined(entries, session_entries)
-                return VisitorState(Profile(history, _decoded(item_ids)), location, lists)
-    return VisitorState(Profile(oldest_first(entries), _decoded(item_ids)), location, lists)
-
-
-def _decoded(item_ids: Iterable[bytes]) -> set[str]:
-    return {item_id.decode() for item_id in item_ids}
-
-
-def _joined(entries: Sequence[bytes], session_entries: Sequence[bytes]) -> list[HistoryEntry]:
-    """Return the newest events of both histories, oldest first; those that both have once."""
-    events = oldest_first([*dict.fromkeys([*session_entries, *entries])])
-    events.sort(key=_seconds)
-    return events[-HISTORY_LENGTH:]
-
-
-def _seconds(event: HistoryEntry) -> int:
-    return event[2]
+            session_entries = entries_of_session
+    purchased = {item_id.decode() for item_id in item_ids}
+    return VisitorState(StoredProfile(entries, purchased, session_entries), location, lists)

@@ -85,7 +85,6 @@ class PlacementEngine:
             self._category_rule(placement, request),
         )
         origin = await self._select(placement, request, visitor, selection)
-        history = visitor.profile.history
         return PlacementAnswer(
             request,
             placement,
@@ -95,8 +94,8 @@ class PlacementEngine:
             origin.source or POPULAR,
             origin.generation,
             origin.model_sha256,
-            len(history),
-            history[-1][2] if history else None,
+            visitor.profile.event_count,
+            visitor.profile.newest_seconds,
         )
 
     async def _find(self, tenant: str, name: str) -> DefinedPlacement:

@@ -51,6 +51,13 @@ class Selection:
     def add(self, candidates: Sequence[Candidate], limit: int, repeats: Collection[str] = NOTHING) -> None:
         """Select up to `limit` of the candidates. `repeats` are reasons that do not exclude them."""
         items, selected, excluded = self.items, self._selected, self._excluded
+        if not items and not excluded and self._admits is None:
+            kept = list(candidates[:limit])
+            selected.update([candidate.item_id for candidate in kept])
+            if len(selected) == len(kept):
+                items += kept
+                return
+            selected.clear()
         end = len(items) + limit
         for candidate in candidates:
             if len(items) >= end:

@@ -65,9 +65,9 @@ class ForYou:
 
 def _is_scored_live(visitor: Visitor, deployed: DeployedCampaign, *, has_list: bool) -> bool:
     """Return whether the model knows the visitor better than the list does."""
-    history, model = visitor.profile.history, deployed.model
+    newest, model = visitor.profile.newest_seconds, deployed.model
     if model is None:
         return False
     if has_list:
-        return bool(history) and history[-1][2] > model.newest_event_time
-    return bool(history) or model.users.find(visitor.model_user_id or "") is not None
+        return newest is not None and newest > model.newest_event_time
+    return newest is not None or model.users.find(visitor.model_user_id or "") is not None

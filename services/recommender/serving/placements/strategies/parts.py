@@ -60,15 +60,8 @@ def candidates_of(
     skip: Collection[str] = (),
 ) -> list[Candidate]:
     """Return the first `count` items that can be sold and are not in `skip`, as candidates."""
-    is_withdrawn = catalogue.is_withdrawn
-    candidates: list[Candidate] = []
-    for item_id, score in scores:
-        if item_id in skip or is_withdrawn(item_id):
-            continue
-        if len(candidates) >= count:
-            break
-        candidates.append(Candidate(item_id, strategy, score, [signal], algorithm))
-    return candidates
+    visible = catalogue.visible_scores(scores, skip, count)
+    return [Candidate(item_id, strategy, score, [signal], algorithm) for item_id, score in visible]
 
 
 def proposal_of(stored: StoredList, candidates: Sequence[Candidate]) -> Proposal:
