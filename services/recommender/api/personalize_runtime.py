@@ -94,14 +94,23 @@ class PersonalizeRuntime:
             await self._promotion(target, request.promotions),
             request.context or {},
         )
-        recommendations, _ = await self._recommender.recommend(target, query)
+        answering = await self._answering(target, query)
+        recommendations, _ = await self._recommender.recommend(answering, query)
         recommendation_id = target.new_recommendation_id()
         item_ids = [each.item_id for each in recommendations]
         await self._explorer.remember(target, recommendation_id, item_ids)
         return GetRecommendationsResponse(
-            item_list=_items(recommendations, metadata, scored=_shows_scores(target)),
+            item_list=_items(recommendations, metadata, scored=_shows_scores(answering)),
             recommendation_id=recommendation_id,
         )
+
+    async def _answering(self, target: Target, query: RecommendationQuery) -> Target:
+        """Return what answers: what goes with the item, if it is requested for a user whom nobody knows."""
+        if target.kind != "user" or query.item_id is None or not query.user_id:
+            return target
+        if await self._recommender.knows(target, query.user_id):
+            return target
+        return self._targets.related(target.tenant)
 
     async def get_personalized_ranking(
         self, call: Call, request: GetPersonalizedRankingRequest

@@ -31,12 +31,14 @@ class ListCandidates:
         """Return the first items that are visible, not purchased, and pass the filter; set `source`."""
         if bound_filter is not None:
             return await self._best_passing(context, bound_filter, limit)
-        purchased = self.lookup.purchased
-        visible = self.catalogue.visible(self.lookup.items, purchased, limit)
+        excluded = self.lookup.purchased
+        visible = self.catalogue.visible(self.lookup.items, excluded, limit)
         if visible:
             self.source = self.lookup.source
         else:
-            visible = self.catalogue.visible(self.popular, purchased, limit)
+            if context.item_id is not None:
+                excluded = {*excluded, context.item_id}
+            visible = self.catalogue.visible(self.popular, excluded, limit)
         return [Recommendation(item_id, score) for item_id, score in visible]
 
     async def _best_passing(

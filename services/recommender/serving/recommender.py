@@ -31,6 +31,9 @@ if TYPE_CHECKING:
     from services.recommender.store.popularity_lists import PopularityLists
     from services.recommender.store.profiles import Profiles
 
+NOBODY = frozenset({"null", "undefined"})
+"""User ids that programs in JavaScript send for a visitor without one."""
+
 
 class Recommender:
     """Recommends items, and ranks the items of a request, for a target."""
@@ -73,6 +76,20 @@ class Recommender:
             items = await self._with_promotion(candidates, context, query.promotion, items, query.limit)
         LIVE.labels(candidates.source.decode()).inc()
         return items, candidates.source
+
+    async def knows(self, target: Target, user_id: str) -> bool:
+        """Return whether a user has recent events, or is in the training data of the target."""
+        if user_id in NOBODY:
+            return False
+        model_user_id = self._erased_users.model_user_id(target.tenant, user_id)
+        if target.model is not None and target.model.users.find(model_user_id or "") is not None:
+            return True
+        profile = await self._profiles.of(target.tenant, user_id)
+        if profile.history or profile.purchased:
+            return True
+        return target.model is None and bool(
+            (await self._list_candidates(target, user_id, None)).lookup.items
+        )
 
     async def score(self, target: Target, context: RequestContext, limit: int) -> list[Recommendation] | None:
         """Return the items that a target's model scores best; None while it is not loaded."""

@@ -107,6 +107,10 @@ class TargetResolver:
         """
         return await self._deployed(tenant, account, Arn.parse(text, "campaign"), text)
 
+    def related(self, tenant: str) -> Target:
+        """Return what recommends items related to an item: a campaign, else the lists of a recipe."""
+        return Target(tenant, SIMILAR, self._campaigns.newest(tenant, SIMILAR))
+
     async def recommender(self, principal: Principal, text: str) -> Target:
         """Return the recommender that an ARN names; raise ResourceNotFoundException as `resolve` does.
 
