@@ -23,9 +23,8 @@ from services.recommender.serving.experiments import Experiments
 from services.recommender.serving.exploration import Explorer
 from services.recommender.serving.filtering import ItemFilters
 from services.recommender.serving.pages import PagedRecommendations
-from services.recommender.serving.placements.engine import PlacementEngine
-from services.recommender.serving.placements.strategies import Popular, StrategyParts, strategies
-from services.recommender.serving.placements.visitor import Visitors
+from services.recommender.serving.placements.assembly import placement_engine
+from services.recommender.serving.placements.strategies import Popular, StrategyParts
 from services.recommender.serving.precomputed import PrecomputedRecommendations
 from services.recommender.serving.recommender import Recommender
 from services.recommender.serving.targets import TargetResolver
@@ -152,8 +151,8 @@ def build(settings: Settings) -> FastPathApplication:
     batches = ListBatches(redis, lists, active, activations)
     parts = StrategyParts(batches, popularity, catalogues, campaigns, recommender)
     popular = Popular(parts)
-    visitors = Visitors(VisitorStates(redis, profiles, lists, batches), erased_users)
-    engine = PlacementEngine(placements, strategies(parts, popular), popular, visitors, catalogues)
+    states = VisitorStates(redis, profiles, lists, batches)
+    engine = placement_engine(placements, parts, popular, states, erased_users, item_filters)
     pages = PagedRecommendations(precomputed, popularity, popular, catalogues, active)
     graphql = GraphqlApi(Fields(pages, engine, catalogues, overrides), overrides, authenticator)
     placement_answers = PlacementAnswers(engine, catalogues)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import orjson
 
 from services.recommender.api.rest_answers import Reply
 from services.recommender.metrics import PLACEMENTS
+from services.recommender.serving.placements.explanations import explain
 from services.recommender.serving.placements.request import PlacementRequest
 
 if TYPE_CHECKING:
@@ -63,7 +64,8 @@ class PlacementAnswers:
     def encode(self, answer: PlacementAnswer, member: bytes = b"") -> bytes:
         """Return the JSON object of an answer, which begins with `member`."""
         request = answer.request
-        rows = _rows(answer.items, self._catalogues.of(request.tenant))
+        catalogue = self._catalogues.of(request.tenant)
+        rows = _rows(answer.items, catalogue)
         self._count(request.placement, answer.items)
         return _BODY % (
             member,
@@ -73,7 +75,7 @@ class PlacementAnswers:
             len(rows),
             answer.source,
             _number(answer.generation),
-            _explanation(answer) if request.explain else b"",
+            _explanation(answer, catalogue) if request.explain else b"",
         )
 
     def _count(self, placement: str, items: list[Candidate]) -> None:
@@ -122,22 +124,6 @@ def _number(value: int | None) -> bytes:
     return b"null" if value is None else b"%d" % value
 
 
-def _explanation(answer: PlacementAnswer) -> bytes:
-    """Return the members that say how the answer came about."""
-    explanation: dict[str, Any] = {
-        "items": [
-            {"product_id": item.item_id, "signals": [_signal(signal) for signal in item.signals]}
-            for item in answer.items
-        ],
-        "dropped": [
-            {"product_id": each.item_id, "strategy": each.strategy, "step": each.step, "detail": each.detail}
-            for each in answer.dropped
-        ],
-        "history_events": answer.history_events,
-        "newest_event_seconds": answer.newest_event_seconds,
-    }
-    return b',"explanation":' + orjson.dumps(explanation)
-
-
-def _signal(signal: Any) -> dict[str, Any]:
-    return {name: value for name, value in signal._asdict().items() if value is not None}
+def _explanation(answer: PlacementAnswer, catalogue: Catalogue) -> bytes:
+    """Return the member that says how the answer came about."""
+    return b',"explanation":' + orjson.dumps(explain(answer, catalogue))

@@ -36,6 +36,10 @@ class ExplainedItem(BaseModel):
     """The reasons for an item of the answer."""
 
     product_id: str
+    position: int = Field(description="from 1")
+    strategy: str
+    score: float | None = None
+    sentence: str = Field(description="for the visitor, such as: Because you viewed Blue Kettle")
     signals: list[SignalBody]
 
 
@@ -46,6 +50,7 @@ class DroppedItem(BaseModel):
     strategy: str
     step: str
     detail: str | None = None
+    sentence: str = Field(description="why it was left out")
 
 
 class Explanation(BaseModel):
@@ -55,6 +60,7 @@ class Explanation(BaseModel):
     dropped: list[DroppedItem]
     history_events: int = Field(description="recent events of the visitor that were known")
     newest_event_seconds: float | None = Field(None, description="time of the newest one, epoch seconds")
+    model_sha256: str | None = Field(None, description="the model that scored the items, if one did")
 
 
 class PlacementRecommendations(BaseModel):

@@ -109,16 +109,16 @@ class ListBatch:
         self, lists: Lists, generations: Mapping[ListKey, int] | None = None
     ) -> StoredLists:
         """Return all lists from Postgres, or those of `generations`."""
-        wanted = self.generations if generations is None else generations
+        selected = self.generations if generations is None else generations
         lookups = await asyncio.gather(
             *(
                 lists.from_postgres(self.tenant, generation, recipe, list_id, None)
-                for (recipe, list_id), generation in wanted.items()
+                for (recipe, list_id), generation in selected.items()
             )
         )
         return {
             key: StoredList(lookup.items, lookup.source, generation)
-            for (key, generation), lookup in zip(wanted.items(), lookups, strict=True)
+            for (key, generation), lookup in zip(selected.items(), lookups, strict=True)
         }
 
     def _is_filled(self, generation: int, replies: Sequence[Any]) -> bool:

@@ -15,15 +15,18 @@ from services.recommender.domain.catalogue_index import CatalogueIndex
 from services.recommender.domain.deployed_campaign import DeployedCampaign
 from services.recommender.domain.erased_users import ErasedUsers
 from services.recommender.domain.filterable_items import FilterableItems
+from services.recommender.serving.filtering import ItemFilters
 from services.recommender.serving.placements.engine import PlacementEngine
+from services.recommender.serving.placements.placement_rules import PlacementRules, UnlimitedQuotas
 from services.recommender.serving.placements.request import PlacementRequest, Visitor
 from services.recommender.serving.placements.strategies import Popular, StrategyParts, strategies
 from services.recommender.serving.placements.visitor import Visitors
 from services.recommender.serving.recommender import Recommender
+from services.recommender.store.filters import Filters
 from services.recommender.store.list_batches import ListKey, StoredList
 from services.recommender.store.placements import Placements
 from services.recommender.store.visitor_states import VisitorState
-from shared.events import CampaignChanged
+from shared.events import CampaignChanged, FilterChanged
 from shared.models import (
     Attributes,
     Histories,
@@ -71,6 +74,7 @@ class Shop:
             properties = {"category": "tea" if number % 2 else "coffee", "created_at": float(number + 1)}
             self.put(item_id, properties=properties)
         self.placements = Placements(cast("Any", NoView()))
+        self.filters = Filters(cast("Any", NoView()))
         self.index = CatalogueIndex(self.catalogue)
         store, explorer = cast("Any", self), cast("Any", Explorer())
         recommender = Recommender(store, store, store, store, store, store, explorer, ErasedUsers())
@@ -82,7 +86,8 @@ class Shop:
             self.strategies,
             self.popular_items,
             Visitors(cast("Any", States(self)), ErasedUsers()),
-            cast("Any", self),
+            store,
+            PlacementRules(store, store, ItemFilters(self.filters, store), UnlimitedQuotas()),
         )
 
     def put(
@@ -93,6 +98,19 @@ class Shop:
         self.catalogue.put(
             item_id, item_id.upper(), 1.0, available=available, as_of=datetime.now(UTC), properties=known
         )
+
+    def add_filter(self, name: str, expression: str) -> None:
+        """Announce a filter."""
+        announced = FilterChanged(
+            event_id=name,
+            tenant=TENANT,
+            occurred_at=datetime.now(UTC),
+            name=name,
+            arn=f"arn:aws:personalize:eu-west-1:000000000000:filter/{name}",
+            status="ACTIVE",
+            expression=expression,
+        )
+        self.filters.apply(announced.key, announced)
 
     def withdraw(self, item_id: str) -> None:
         self.put(item_id, available=False)

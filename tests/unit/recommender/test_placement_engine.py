@@ -13,7 +13,7 @@ from services.recommender.domain.recipes import SIMILAR, USER
 from services.recommender.serving.placements.request import PlacementRequest
 from services.recommender.store.visitor_states import VisitorState
 from shared.errors import ApiError
-from shared.events.placements import Exclusions, Placement, StrategyUse
+from shared.events.placements import Exclusions, FilterUse, Placement, StrategyUse
 from tests.unit.recommender.placement_shop import ITEMS, NOW, TENANT, Shop, ranked
 
 DAY = 86_400
@@ -139,6 +139,67 @@ async def test_no_item_is_on_a_page_twice() -> None:
     shown = [item.item_id for answer in page for item in answer.items]
     assert len(shown) == len(set(shown)) == 9
     assert "i1" not in shown
+
+
+TEA = 'INCLUDE ItemID WHERE Items.CATEGORY IN ("tea")'
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [
+        {"filters": ({"name": "tea"},)},
+        {"rules": {"hide": ({"where": 'INCLUDE ItemID WHERE Items.CATEGORY IN ("coffee")'},)}},
+    ],
+)
+async def test_rules_leave_items_out_and_the_strategies_propose_more(rules: dict[str, Any]) -> None:
+    shop = Shop()
+    shop.add_filter("tea", TEA)
+    shop.lists = {(USER, "u1"): ranked(*range(0, 20, 2), *range(1, 20, 2))}
+    placement = Placement.model_validate({"strategies": [{"strategy": "for-you"}], "limit": 3, **rules})
+
+    answer = await shop.engine.answer(PlacementRequest(TENANT, "test", "u1", explain=True), placement)
+
+    assert [(item.item_id, item.strategy) for item in answer.items] == [
+        ("i1", "for-you"),
+        ("i3", "for-you"),
+        ("i5", "for-you"),
+    ]
+    assert {drop.item_id for drop in answer.dropped} >= {"i0", "i2"}
+    assert len(answer.facts["rules"]) == 1
+
+
+async def test_items_that_fill_up_follow_the_rules_too() -> None:
+    shop = Shop()
+    shop.add_filter("tea", TEA)
+    shop.popular = {"all": ranked(2, 3, 4)}
+    placement = Placement.model_validate(
+        {"strategies": [{"strategy": "for-you"}], "filters": [{"name": "tea"}]}
+    )
+
+    items = await shop.ids(placement, limit=20)
+
+    assert items[0] == "i3"
+    assert set(items) == {f"i{number}" for number in range(1, 20, 2)}
+
+
+async def test_pinned_items_stand_at_their_places_but_not_twice_on_a_page() -> None:
+    shop = Shop()
+    pins = {"pins": [{"item_id": "i9", "position": 2}]}
+    placement = Placement.model_validate(
+        {"strategies": [{"strategy": "fixed", "item_ids": ["i1", "i2", "i3"]}], "rules": pins, "limit": 3}
+    )
+
+    assert await shop.ids(placement) == ["i1", "i9", "i2"]
+    assert await shop.ids(placement, shown=frozenset({"i9"})) == ["i1", "i2", "i3"]
+
+
+async def test_a_filter_on_purchases_keeps_purchased_items() -> None:
+    shop = Shop()
+    shop.add_filter("bought", 'INCLUDE ItemID WHERE Interactions.EVENT_TYPE IN ("purchase")')
+    shop.state.profile.purchased = {"i1"}
+    placement = Placement(strategies=(fixed("i1", "i2"),), filters=(FilterUse(name="bought"),), fill_up=False)
+
+    assert await shop.ids(placement, user_id="u1") == ["i1"]
 
 
 NAMES = ("for-you", "because-you-viewed", "similar", "bought-together", "buy-again", "recently-viewed")

@@ -1,4 +1,4 @@
-"""One answer of a placement: the visitor, the strategies in order, and popular items that fill it up.
+"""One answer of a placement: the visitor, the strategies in order, popular items that fill it up, the rules.
 
 See docs/placements.md.
 """
@@ -6,20 +6,24 @@ See docs/placements.md.
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from services.recommender.domain.catalogue_index import CATEGORY, categories_of
 from services.recommender.serving.placements.candidates import Candidate, PlacementAnswer, Proposal
-from services.recommender.serving.placements.selection import Selection, excluded_items
+from services.recommender.serving.placements.selection import MAX_CANDIDATES, Selection, excluded_items
+from services.recommender.serving.placements.strategies.parts import NOTHING
 from services.recommender.serving.recommendation import POPULAR
 from services.recommender.store.placements import DefinedPlacement
 from shared.errors import ApiError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 
     from services.recommender.serving.placements.candidates import Strategy
+    from services.recommender.serving.placements.placement_rules import PlacementRules
     from services.recommender.serving.placements.request import PlacementRequest, Visitor
+    from services.recommender.serving.placements.rules import RuleRun
     from services.recommender.serving.placements.selection import Admits
     from services.recommender.serving.placements.strategies import Popular
     from services.recommender.serving.placements.visitor import Visitors
@@ -39,12 +43,14 @@ class PlacementEngine:
         popular: Popular,
         visitors: Visitors,
         catalogues: Catalogues,
+        rules: PlacementRules,
     ) -> None:
         self._placements = placements
         self._strategies = strategies
         self._popular = popular
         self._visitors = visitors
         self._catalogues = catalogues
+        self._rules = rules
 
     async def answer(self, request: PlacementRequest, placement: Placement | None = None) -> PlacementAnswer:
         """Return the items of a placement for a visitor.
@@ -79,24 +85,36 @@ class PlacementEngine:
         self, named: DefinedPlacement, request: PlacementRequest, visitor: Visitor
     ) -> PlacementAnswer:
         placement = named.placement
+        run = await self._rules.begin(placement, request, visitor)
         selection = Selection(
-            request.limit or placement.limit,
-            excluded_items(placement, request, visitor),
+            (request.limit or placement.limit) if run is None else run.pool,
+            excluded_items(
+                placement, request, visitor, ignore_history=run is not None and run.compiled.ignore_history
+            ),
             self._category_rule(placement, request),
         )
-        origin = await self._select(placement, request, visitor, selection)
-        return PlacementAnswer(
+        origin = await self._select(placement, request, visitor, selection, run)
+        items, dropped = selection.items, list(selection.dropped.values())
+        answer = PlacementAnswer(
             request,
             placement,
             named.revision,
-            selection.items,
-            list(selection.dropped.values()),
+            items,
+            dropped,
             origin.source or POPULAR,
             origin.generation,
             origin.model_sha256,
             visitor.profile.event_count,
             visitor.profile.newest_seconds,
         )
+        if run is not None:
+            run.pins = [pin for pin in run.pins if pin.item_id not in request.shown]
+            result = run.result(run.arranged(items))
+            answer.items = result.items
+            answer.dropped = [*dropped, *result.dropped]
+            answer.facts["rules"] = result.applied
+            self._rules.count(run, [item.item_id for item in answer.items])
+        return answer
 
     async def _find(self, tenant: str, name: str) -> DefinedPlacement:
         named = await self._placements.find(tenant, name)
@@ -114,7 +132,12 @@ class PlacementEngine:
                 yield from self._strategies[use.strategy].list_keys(use, request)
 
     async def _select(
-        self, placement: Placement, request: PlacementRequest, visitor: Visitor, selection: Selection
+        self,
+        placement: Placement,
+        request: PlacementRequest,
+        visitor: Visitor,
+        selection: Selection,
+        run: RuleRun | None,
     ) -> Proposal:
         """Select items of the strategies in order, then popular ones; return the proposal of the first."""
         origin = Proposal()
@@ -123,27 +146,29 @@ class PlacementEngine:
             if not missing:
                 break
             limit = missing if use.limit is None else min(use.limit, missing)
-            strategy = self._strategies[use.strategy]
-            proposal = await strategy.propose(use, request, visitor, selection.needed(limit))
-            if proposal.candidates:
-                was_empty = not selection.items
-                selection.add(proposal.candidates, limit, strategy.repeats)
-                origin = proposal if was_empty and selection.items else origin
+            propose = partial(self._strategies[use.strategy].propose, use, request, visitor)
+            repeats = self._strategies[use.strategy].repeats
+            was_empty = not selection.items
+            proposal = await _fill(selection, propose, limit, run, repeats)
+            origin = proposal if was_empty and selection.items else origin
         if placement.fill_up and selection.missing:
-            popular = await self._fill_up(request, visitor, selection)
+            propose = partial(self._popular.chain, self._popular.name, request, visitor)
+            popular = await _fill(selection, propose, selection.missing, run)
             origin = origin if origin.source else popular
+            if selection.missing and selection.items:
+                await self._fill_up_with_any(request.tenant, selection, run)
         return origin
 
-    async def _fill_up(self, request: PlacementRequest, visitor: Visitor, selection: Selection) -> Proposal:
-        """Select popular items, then any that are for sale unless there is nothing at all to recommend."""
-        name = self._popular.name
-        proposal = await self._popular.chain(name, request, visitor, selection.needed(selection.missing))
-        selection.add(proposal.candidates, selection.missing)
-        if selection.missing and selection.items:
-            catalogue = self._catalogues.of(request.tenant)
-            item_ids = catalogue.any_items(selection.unavailable, selection.needed(selection.missing))
-            selection.add([Candidate(item_id, name) for item_id in item_ids], selection.missing)
-        return proposal
+    async def _fill_up_with_any(self, tenant: str, selection: Selection, run: RuleRun | None) -> None:
+        """Select any items that are for sale."""
+        catalogue, name = self._catalogues.of(tenant), self._popular.name
+
+        async def propose(count: int) -> Proposal:
+            return Proposal(
+                [Candidate(item_id, name) for item_id in catalogue.any_items(selection.unavailable, count)]
+            )
+
+        await _fill(selection, propose, selection.missing, run)
 
     def _category_rule(self, placement: Placement, request: PlacementRequest) -> Admits | None:
         category = self._popular.category(request) if placement.only_category else None
@@ -151,3 +176,28 @@ class PlacementEngine:
             return None
         catalogue, folded = self._catalogues.of(request.tenant), category.strip().casefold()
         return lambda item_id: folded in categories_of(catalogue.property_value(item_id, CATEGORY))
+
+
+async def _fill(
+    selection: Selection,
+    propose: Callable[[int], Awaitable[Proposal]],
+    limit: int,
+    run: RuleRun | None,
+    repeats: Collection[str] = NOTHING,
+) -> Proposal:
+    """Select up to `limit` of the proposed items that no rule leaves out; return the proposal.
+
+    If rules leave out too many of a full proposal, a larger one is requested once.
+    """
+    count = selection.needed(limit)
+    proposal = await propose(count)
+    eligible = selection.eligible(proposal.candidates, repeats)
+    if run is None:
+        selection.take(eligible, limit)
+        return proposal
+    taken = selection.take(await run.admitted(eligible), limit)
+    if taken < limit and len(proposal.candidates) >= count and count < MAX_CANDIDATES:
+        proposal = await propose(MAX_CANDIDATES)
+        rest = selection.eligible(proposal.candidates[count:], repeats)
+        selection.take(await run.admitted(rest), limit - taken)
+    return proposal

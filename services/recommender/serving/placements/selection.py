@@ -48,20 +48,15 @@ class Selection:
             return MAX_CANDIDATES
         return limit + len(self.items) + len(self._excluded)
 
-    def add(self, candidates: Sequence[Candidate], limit: int, repeats: Collection[str] = NOTHING) -> None:
-        """Select up to `limit` of the candidates. `repeats` are reasons that do not exclude them."""
-        items, selected, excluded = self.items, self._selected, self._excluded
-        if not items and not excluded and self._admits is None:
-            kept = list(candidates[:limit])
-            selected.update([candidate.item_id for candidate in kept])
-            if len(selected) == len(kept):
-                items += kept
-                return
-            selected.clear()
-        end = len(items) + limit
+    def eligible(
+        self, candidates: Sequence[Candidate], repeats: Collection[str] = NOTHING
+    ) -> Sequence[Candidate]:
+        """Return the candidates that are new and not excluded. `repeats` are reasons that do not exclude."""
+        excluded, selected = self._excluded, self._selected
+        if not excluded and not selected and self._admits is None:
+            return candidates
+        eligible = []
         for candidate in candidates:
-            if len(items) >= end:
-                break
             item_id = candidate.item_id
             if item_id in selected:
                 continue
@@ -69,19 +64,36 @@ class Selection:
             if step is None or step in repeats:
                 step = None if self._admits is None or self._admits(item_id) else "category"
             if step is None:
-                selected.add(item_id)
-                items.append(candidate)
+                eligible.append(candidate)
             else:
                 self.dropped.setdefault(item_id, Dropped(item_id, candidate.strategy, step))
+        return eligible
+
+    def take(self, candidates: Sequence[Candidate], limit: int) -> int:
+        """Select up to `limit` of eligible candidates, each item once; return their number."""
+        items, selected = self.items, self._selected
+        before, end = len(items), len(items) + limit
+        for candidate in candidates:
+            if len(items) >= end:
+                break
+            if candidate.item_id not in selected:
+                selected.add(candidate.item_id)
+                items.append(candidate)
+        return len(items) - before
 
 
-def excluded_items(placement: Placement, request: PlacementRequest, visitor: Visitor) -> dict[str, str]:
-    """Return the items that the answer leaves out, with the reason of each; a later reason is stronger."""
+def excluded_items(
+    placement: Placement, request: PlacementRequest, visitor: Visitor, *, ignore_history: bool = False
+) -> dict[str, str]:
+    """Return the items that the answer leaves out, with the reason of each; a later reason is stronger.
+
+    With `ignore_history` purchased and viewed items stay: a filter of the placement asks for them.
+    """
     exclude = placement.exclude
     excluded: dict[str, str] = {}
-    if exclude.viewed:
+    if exclude.viewed and not ignore_history:
         excluded |= dict.fromkeys(viewed_items(visitor, len(visitor.profile.history)), "viewed")
-    if exclude.purchased:
+    if exclude.purchased and not ignore_history:
         excluded |= dict.fromkeys(visitor.profile.purchased, "purchased")
     if exclude.in_cart:
         excluded |= dict.fromkeys(request.cart, "in_cart")

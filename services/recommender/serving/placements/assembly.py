@@ -1,0 +1,36 @@
+"""The engine with its strategies and rules."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from services.recommender.serving.placements.engine import PlacementEngine
+from services.recommender.serving.placements.placement_rules import PlacementRules, UnlimitedQuotas
+from services.recommender.serving.placements.strategies import strategies
+from services.recommender.serving.placements.visitor import Visitors
+
+if TYPE_CHECKING:
+    from services.recommender.domain.erased_users import ErasedUsers
+    from services.recommender.serving.filtering import ItemFilters
+    from services.recommender.serving.placements.strategies import Popular, StrategyParts
+    from services.recommender.store.placements import Placements
+    from services.recommender.store.visitor_states import VisitorStates
+
+
+def placement_engine(
+    placements: Placements,
+    parts: StrategyParts,
+    popular: Popular,
+    states: VisitorStates,
+    erased_users: ErasedUsers,
+    item_filters: ItemFilters,
+) -> PlacementEngine:
+    """Return the engine that answers placements."""
+    return PlacementEngine(
+        placements,
+        strategies(parts, popular),
+        popular,
+        Visitors(states, erased_users),
+        parts.catalogues,
+        PlacementRules(parts.catalogues, parts.campaigns, item_filters, UnlimitedQuotas()),
+    )

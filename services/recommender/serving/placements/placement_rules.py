@@ -1,0 +1,77 @@
+"""The rules of a placement with what they read of its tenant."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from services.recommender.domain.recipes import USER
+from services.recommender.serving.placements.rules import RuleCompiler, RuleRun, RuleSources
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from services.recommender.serving.filtering import ItemFilters
+    from services.recommender.serving.placements.request import PlacementRequest, Visitor
+    from services.recommender.serving.placements.rules import ItemQuotas
+    from services.recommender.store.campaigns import Campaigns
+    from services.recommender.store.catalogues import Catalogues
+    from shared.events.placements import Placement, Rules
+
+
+class UnlimitedQuotas:
+    """Quotas that count nothing, so that no item reaches its quota."""
+
+    async def of(self, _tenant: str, _placement: str, _now: datetime) -> Mapping[str, int]:
+        """Return no counts."""
+        return {}
+
+    def count(self, _tenant: str, _placement: str, _item_ids: Iterable[str], _now: datetime) -> None:
+        """Count nothing."""
+
+
+class PlacementRules:
+    """Begins the rules of requests; a placement without filters and rules costs nothing."""
+
+    def __init__(
+        self, catalogues: Catalogues, campaigns: Campaigns, item_filters: ItemFilters, quotas: ItemQuotas
+    ) -> None:
+        self._catalogues = catalogues
+        self._campaigns = campaigns
+        self._item_filters = item_filters
+        self._quotas = quotas
+        self._compiler = RuleCompiler()
+
+    async def begin(
+        self, placement: Placement, request: PlacementRequest, visitor: Visitor
+    ) -> RuleRun | None:
+        """Return the rules as they apply to a request; None if the placement has none."""
+        if not placement.filters and not _has_rules(placement.rules):
+            return None
+        deployed = self._campaigns.newest(request.tenant, USER)
+        sources = RuleSources(
+            self._catalogues.of(request.tenant),
+            self._item_filters,
+            self._compiler,
+            self._quotas,
+            deployed.filterable_items if deployed else None,
+            deployed.model if deployed else None,
+        )
+        return await RuleRun.begin(placement, request, visitor, sources, datetime.now(UTC))
+
+    def count(self, run: RuleRun, item_ids: Iterable[str]) -> None:
+        """Count an answer with these items against the quotas of its placement."""
+        if run.placement.rules.quotas:
+            self._quotas.count(run.request.tenant, run.request.placement, item_ids, run.now)
+
+
+def _has_rules(rules: Rules) -> bool:
+    return bool(
+        rules.hide
+        or rules.fatigue
+        or rules.quotas
+        or rules.boosts
+        or rules.caps
+        or rules.promotions
+        or rules.pins
+    )
