@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import orjson
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Query, Request, Response
+from pydantic import BaseModel, Field
 
 from shared.auth import AuthError
 from shared.http import accept_any_parameters
-from shared.http.request_bodies import read_body
+from shared.http.request_bodies import documented, read_body
 
 if TYPE_CHECKING:
     from services.router.store.upstream import Upstream
@@ -28,6 +29,14 @@ _MESSAGES: Final = {
 _CREDENTIALS: Final = ("x-api-key", "authorization", "x-endcap-tenant", "origin", "content-type")
 
 
+class GraphqlBody(BaseModel):
+    """A request of GraphQL over HTTP."""
+
+    query: str = Field(description="the text of the operations")
+    variables: dict[str, Any] | None = None
+    operation_name: str | None = Field(None, alias="operationName")
+
+
 class GraphqlRoutes:
     """POST and GET of `/graphql`."""
 
@@ -39,10 +48,19 @@ class GraphqlRoutes:
         """Return the routes."""
         router = APIRouter(tags=["GraphQL"])
 
-        @router.post(PATH, operation_id="pass_graphql")
-        @router.get(PATH, operation_id="pass_graphql_query")
+        @router.post(PATH, operation_id="pass_graphql", openapi_extra=documented(GraphqlBody))
         async def graphql(request: Request) -> Response:
-            """Return the recommender's answer."""
+            """Return the recommender's answer to a query or a mutation."""
+            return await self._forward(request)
+
+        @router.get(PATH, operation_id="pass_graphql_query")
+        async def graphql_query(
+            request: Request,
+            query: Annotated[str | None, Query(description="the text of the operations")] = None,  # noqa: ARG001 - read by the recommender
+            variables: Annotated[str | None, Query(description="the variables, as JSON")] = None,  # noqa: ARG001
+            operation_name: Annotated[str | None, Query(alias="operationName")] = None,  # noqa: ARG001
+        ) -> Response:
+            """Return the recommender's answer to a query."""
             return await self._forward(request)
 
         return router

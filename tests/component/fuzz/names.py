@@ -75,6 +75,11 @@ def known(made: Mapping[str, str], tracking_id: str) -> Known:
         "themeGenerationConfig": [None],
         "eventType": ["View", "Purchase"],
         "event_type": ["view", "purchase"],
+        "query": [
+            'query Q { getRecommendations(userId: "u1", limit: 3) { items { itemId score } nextToken } }',
+            'query Q { placement(name: "home", cart: ["i1"]) { items { itemId strategy } source } }',
+        ],
+        "operationName": ["Q"],
         **_ids(tracking_id),
     }
 

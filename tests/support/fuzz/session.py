@@ -166,6 +166,8 @@ def _problem_of_a_refusal(content: bytes) -> str:
         body = orjson.loads(content)
     except ValueError:
         return "no JSON"
+    if isinstance(body, dict) and isinstance(body.get("errors"), list) and body["errors"]:
+        body = {"__type": "", **body["errors"][0]}  # GraphQL, as AWS AppSync
     if not isinstance(body, dict) or not any(shape <= body.keys() for shape in _SHAPES):
         return "not the documented shape of an error"
     sentence = body.get("detail") or body.get("message")
