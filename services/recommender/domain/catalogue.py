@@ -161,10 +161,14 @@ class Catalogue:
 
     def visible(self, scores: ItemScores, excluded: set[str], limit: int) -> ItemScores:
         """Return the first `limit` items that are neither withdrawn nor excluded."""
-        visible = [
-            (item, score) for item, score in scores if item not in excluded and not self.is_withdrawn(item)
-        ]
-        return visible[:limit]
+        prefixes, visible = self._prefixes, []
+        for entry in scores if limit > 0 else ():
+            item = entry[0]
+            if item not in excluded and prefixes.get(item, b"") is not None:
+                visible.append(entry)
+                if len(visible) == limit:
+                    break
+        return visible
 
     def encode(self, scores: ItemScores, excluded: set[str], limit: int, algorithm: str) -> list[bytes]:
         """Return the same selection as `visible`, each item as a JSON object with its score and algorithm."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from services.recommender.domain.recipes import GLOBAL_LIST_ID, USER
 from services.recommender.metrics import ANSWERS
 from services.recommender.serving.recommendation import POPULAR
+from services.recommender.store.lists import POSTGRES, REDIS
 
 if TYPE_CHECKING:
     from services.recommender.domain.activations import ActiveGenerations
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from services.recommender.store.catalogues import Catalogues
     from services.recommender.store.lists import ListLookup
     from services.recommender.store.popularity_lists import PopularityLists
+
+
+_ANSWERS = {source: ANSWERS.labels(source.decode()) for source in (REDIS, POSTGRES, POPULAR)}
 
 
 @dataclass(slots=True)
@@ -60,7 +64,7 @@ class PagedRecommendations:
         if len(page) < limit and not offset:
             source = source if page else POPULAR
             await self._fill_up(tenant, page, lookup, limit)
-        ANSWERS.labels((source or POPULAR).decode()).inc()
+        _ANSWERS[source or POPULAR].inc()
         return Page(
             page,
             has_more,
@@ -74,7 +78,7 @@ class PagedRecommendations:
         scores, generation = await self._popular.of_category(tenant, category)
         end = offset + limit
         items = self._catalogues.of(tenant).visible(scores, set(), end + 1)
-        ANSWERS.labels(POPULAR.decode()).inc()
+        _ANSWERS[POPULAR].inc()
         return Page(items[offset:end], len(items) > end, generation, self._active.of(tenant).activated_at)
 
     async def _fill_up(self, tenant: str, page: ItemScores, lookup: ListLookup, limit: int) -> None:

@@ -18,6 +18,7 @@ from services.recommender.api.graphql.values import NULL, checked_id, checked_li
 from services.recommender.domain.catalogue_index import CATEGORY
 
 if TYPE_CHECKING:
+    from services.recommender.domain.catalogue import Catalogue
     from services.recommender.domain.override import Override
     from services.recommender.serving.pages import Page, PagedRecommendations
     from services.recommender.serving.placements.engine import PlacementEngine
@@ -26,8 +27,8 @@ if TYPE_CHECKING:
 
 DEFAULT_LIMIT: Final = 20
 MAX_OFFSET: Final = 100_000
-MAX_REMEMBERED_CATEGORIES: Final = 100_000
-"""Items whose encoded category is remembered; arbitrary."""
+MAX_REMEMBERED_ITEMS: Final = 20_000
+"""Items of a tenant that are remembered encoded, about 300 bytes each; arbitrary."""
 
 _TOKEN: Final = re.compile(r"([uc]):(\d{1,18}):(\d{1,6})")
 
@@ -48,7 +49,7 @@ class Fields:
         self._pages = pages
         self._catalogues = catalogues
         self._overrides = overrides
-        self._categories: dict[tuple[str, str], tuple[bytes, bytes]] = {}
+        self._encoded_items: dict[str, EncodedItems] = {}
         self.resolvers: dict[str, Resolver] = {
             "getRecommendations": self._recommendations,
             "getRecommendationsByCategory": self._by_category,
@@ -98,34 +99,46 @@ class Fields:
 
     def _rows(self, tenant: str, page: Page, user: bytes) -> Sequence[tuple[bytes, ...]]:
         """Return the tuples of `Recommendation`."""
-        dumps, category_of, overrides = orjson.dumps, self._category, page.overrides
+        items, overrides = self._items(tenant), page.overrides
         at = b"%d" % (page.activated_at or time.time())
-        if not overrides:
-            return [
-                (user, dumps(item), b"0.0" if score is None else b"%r" % score, category_of(tenant, item), at)
-                for item, score in page.items
-            ]
         rows = []
-        for item, score in page.items:
-            override = overrides.get(item)
-            category = category_of(tenant, item)
-            if override is not None and override.category is not None:
-                category = dumps(override.category)
-            put_at = at if override is None else b"%d" % override.recorded_at
-            rows.append((user, dumps(item), b"0.0" if score is None else b"%r" % score, category, put_at))
+        for item_id, score in page.items:
+            encoded_id, category = items.get(item_id)
+            put_at = at
+            if overrides and (override := overrides.get(item_id)) is not None:
+                put_at = b"%d" % override.recorded_at
+                if override.category is not None:
+                    category = orjson.dumps(override.category)
+            rows.append((user, encoded_id, b"0.0" if score is None else b"%r" % score, category, put_at))
         return rows
 
+    def _items(self, tenant: str) -> EncodedItems:
+        items = self._encoded_items.get(tenant)
+        if items is None:
+            items = self._encoded_items[tenant] = EncodedItems(self._catalogues.of(tenant))
+        return items
+
     def _category(self, tenant: str, item_id: str) -> bytes:
-        """Return the category of an item as JSON; it is remembered until the item changes."""
-        catalogue = self._catalogues.of(tenant)
-        token, known = catalogue.state_token(item_id), self._categories.get((tenant, item_id))
+        return self._items(tenant).get(item_id)[1]
+
+
+class EncodedItems:
+    """The id and the category of a tenant's items as JSON, remembered until the item changes."""
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        self._catalogue = catalogue
+        self._known: dict[str, tuple[bytes, tuple[bytes, bytes]]] = {}
+
+    def get(self, item_id: str) -> tuple[bytes, bytes]:
+        """Return (id, category) of an item."""
+        token, known = self._catalogue.state_token(item_id), self._known.get(item_id)
         if known is not None and known[0] is token:
             return known[1]
-        if len(self._categories) >= MAX_REMEMBERED_CATEGORIES:
-            self._categories.clear()
-        value = catalogue.property_value(item_id, CATEGORY)
-        encoded = NULL if value is None else orjson.dumps(str(value))
-        self._categories[tenant, item_id] = (token, encoded)
+        if len(self._known) >= MAX_REMEMBERED_ITEMS:
+            self._known.clear()
+        value = self._catalogue.property_value(item_id, CATEGORY)
+        encoded = (orjson.dumps(item_id), NULL if value is None else orjson.dumps(str(value)))
+        self._known[item_id] = (token, encoded)
         return encoded
 
 
