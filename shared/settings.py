@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Literal, Self
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from pydantic import BaseModel, Field, SecretStr, model_validator
 from pydantic_settings import (
@@ -84,13 +85,19 @@ class KafkaSettings(Block):
     """Kafka's address. `python -m shared.kafka topics` creates the topics; use does not."""
 
     kafka_bootstrap_servers: str = Field("127.0.0.1:19092", description="host:port, comma-separated")
-    kafka_security_protocol: str = Field(
+    kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
         "PLAINTEXT", description="PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL"
     )
-    kafka_sasl_mechanism: str = Field("PLAIN", description="PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512")
+    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
+        "PLAIN", description="PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512"
+    )
     kafka_username: str | None = Field(None, description="SASL user")
     kafka_password: SecretStr | None = Field(None, description="SASL password")
     kafka_ca_file: str | None = Field(None, description="CA certificate of the brokers, for SSL")
+    kafka_certificate_file: str | None = Field(
+        None, description="client certificate, for brokers that require one"
+    )
+    kafka_key_file: str | None = Field(None, description="private key of the client certificate")
     kafka_replication_factor: int = Field(1, ge=1, description="of the topics that are created")
     kafka_halt_tenants: int = Field(
         3,
@@ -106,16 +113,37 @@ class PostgresSettings(Block):
         "postgresql://postgres@127.0.0.1:15432/endcap",
         description="postgresql://role:password@host/db",
     )
+    database_ssl_mode: Literal["disable", "allow", "prefer", "require", "verify-ca", "verify-full"] | None = (
+        Field(
+            None, description="sslmode of libpq, unless the address has one; verify-full for other networks"
+        )
+    )
+    database_ca_file: str | None = Field(None, description="CA certificate of Postgres, for verify-full")
     database_pool_size: int = Field(8, ge=1, description="most connections of a process")
     database_request_seconds: float = Field(
         1.5, gt=0, description="seconds that a statement of an HTTP request may take; then it gets a 503"
     )
 
+    @property
+    def secured_url(self) -> str:
+        """Return the address with the TLS settings as parameters, which those of the address override."""
+        parameters = {"sslmode": self.database_ssl_mode, "sslrootcert": self.database_ca_file}
+        parts = urlsplit(self.database_url)
+        in_address = dict(parse_qsl(parts.query))
+        added = {name: value for name, value in parameters.items() if value and name not in in_address}
+        query = "&".join(filter(None, (parts.query, urlencode(added))))
+        return self.database_url if not added else parts._replace(query=query).geturl()
+
 
 class RedisSettings(Block):
-    """The address of Redis."""
+    """The address of Redis: a server, the master that sentinels name, or a cluster."""
 
-    redis_url: str = Field("redis://127.0.0.1:16379/0", description="redis[s]://[:password@]host:port/db")
+    redis_url: str = Field(
+        "redis://127.0.0.1:16379/0",
+        description="redis[s]://[user:password@]host:port/db, redis[s]+sentinel://host:port,…/master/db, or "
+        "redis[s]+cluster://host:port,…",
+    )
+    redis_ca_file: str | None = Field(None, description="CA certificate of Redis and sentinels, for TLS")
 
 
 class S3Settings(Block):
@@ -187,6 +215,11 @@ class HttpSettings(Block):
         2_048, ge=1, description="connections of one client address; a proxy is one address"
     )
     http_max_requests: int = Field(1_000, ge=1, description="concurrent requests of a process")
+    http_max_wait_milliseconds: float = Field(
+        25.0,
+        gt=0,
+        description="time that requests may wait for one turn of the process; above it new ones get 429",
+    )
     http_report_unknown_parameters: bool = Field(
         False, description="list query parameters that a route does not read in a header of its answer"
     )
@@ -227,6 +260,8 @@ class ServiceSettings(BaseSettings):
 
     model_config = SettingsConfigDict(extra="ignore", frozen=True, hide_input_in_errors=True)
     service: ClassVar[str]
+    saturated_status: ClassVar[Literal[429, 503]] = 429
+    """The status of requests that a saturated process refuses; 503 where clients drop what got a 4xx."""
 
     host: str = Field("127.0.0.1", description="address to listen on")
     port: int = Field(8000, description="HTTP port; a worker's probes listen on port + 100")

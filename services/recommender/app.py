@@ -82,7 +82,7 @@ from shared.kafka import Consumer, Publisher, StateTable
 from shared.observability import tracing
 from shared.periodic_task import PeriodicTask
 from shared.postgres import Database
-from shared.redis import Multiplexer
+from shared.redis import create_multiplexer
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -104,7 +104,7 @@ def build(settings: Settings) -> FastPathApplication:
     database = Database(settings.postgres, "recommender")
     requests = database.for_requests()
     guarded = GuardedDatabase(requests, settings.postgres_milliseconds / 1000)
-    redis = Multiplexer(settings.redis, timeout=settings.redis_milliseconds / 1000)
+    redis = create_multiplexer(settings.redis, timeout=settings.redis_milliseconds / 1000)
     authenticator = Authenticator(requests, settings.auth)
 
     active = ActiveGenerations()
@@ -191,7 +191,7 @@ def build(settings: Settings) -> FastPathApplication:
 def worker(settings: Settings) -> FastAPI:
     """Return the process that keeps histories, purchases and users in Redis."""
     database = Database(settings.postgres, "recommender")
-    redis = Multiplexer(settings.redis, timeout=WORKER_REDIS_TIMEOUT_SECONDS, essential=True)
+    redis = create_multiplexer(settings.redis, timeout=WORKER_REDIS_TIMEOUT_SECONDS, essential=True)
     retention = Retention(
         purchases=settings.purchase_lookback,
         history=timedelta(days=settings.history_days),

@@ -27,7 +27,11 @@ def client_options(settings: KafkaSettings, client_id: str) -> dict[str, Any]:
         "metadata_max_age_ms": METADATA_MAX_AGE_MS,
     }
     if settings.kafka_security_protocol.endswith("SSL"):
-        options["ssl_context"] = create_ssl_context(cafile=settings.kafka_ca_file)
+        options["ssl_context"] = create_ssl_context(
+            cafile=settings.kafka_ca_file,
+            certfile=settings.kafka_certificate_file,
+            keyfile=settings.kafka_key_file,
+        )
     if settings.kafka_security_protocol == "SASL_PLAINTEXT":
         # A choice of the settings, and docs/security.md says where it is safe: no warning per connection.
         logging.getLogger("aiokafka.conn").addFilter(_without_password_warning)

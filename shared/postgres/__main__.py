@@ -21,7 +21,7 @@ def main(arguments: list[str]) -> int:
     if not urls:
         sys.stderr.write("Set <SERVICE>_DATABASE_URL for each service whose role is to be created.\n")
         return 2
-    names = asyncio.run(make_roles(PostgresSettings().database_url, urls))
+    names = asyncio.run(make_roles(PostgresSettings().secured_url, urls))
     sys.stdout.write(f"roles: {', '.join(names)}\n")
     return 0
 

@@ -80,7 +80,7 @@ class Database:
     async def start(self) -> None:
         """Create the pool, without a connection (`min_size=0`), so that no server is needed."""
         self._pool = await asyncpg.create_pool(
-            self._settings.database_url,
+            self._settings.secured_url,
             min_size=0,
             max_size=self._settings.database_pool_size,
             timeout=5,
@@ -110,7 +110,7 @@ class Database:
     async def _connect_alone(self) -> asyncpg.Connection[asyncpg.Record]:
         """Return a connection outside of the pool."""
         return await asyncpg.connect(
-            self._settings.database_url,
+            self._settings.secured_url,
             timeout=5,
             server_settings={"application_name": f"{self._schema}-notices"},
         )

@@ -10,34 +10,29 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
-import hiredis
 import structlog
 
-from shared.redis.address import Address
-from shared.redis.replies import Call, Line, Unavailable
+from shared.redis.connection import Connection
+from shared.redis.location import Kind, Location
+from shared.redis.replies import Unavailable
+from shared.redis.sentinel import Locator
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
+    from shared.redis.address import Address
+    from shared.redis.connection import Argument
     from shared.settings import RedisSettings
-
-    Argument = bytes | str | int | float
 
 CONNECT_SECONDS = 1.0
 FIRST_BACKOFF_SECONDS = 0.05
 LAST_BACKOFF_SECONDS = 2.0
 """Pauses between attempts to connect double from the first to this one; arbitrary."""
 
-TRIPS_AT = 5
-"""Calls in a row without a reply that open the breaker; arbitrary."""
-
-PROBE_SECONDS = 0.1
-"""The interval of probes while the breaker is open; arbitrary."""
-
-SILENCE_SECONDS = 2.0
-"""A connection without an expected reply for this long is replaced; arbitrary."""
+RECHECK_SECONDS = 2.0
+"""Interval at which sentinels are asked whether the master is still the same; arbitrary."""
 
 log = structlog.get_logger()
 
@@ -50,13 +45,22 @@ class Multiplexer:
 
     name = "redis"
 
-    def __init__(self, settings: RedisSettings, *, timeout: float = 0.02, essential: bool = False) -> None:
-        """With `essential` the process is not ready while Redis is not reachable."""
-        self._address = Address.parse(settings.redis_url)
+    def __init__(
+        self, settings: RedisSettings | Location, *, timeout: float = 0.02, essential: bool = False
+    ) -> None:
+        """With `essential` the process is not ready while Redis is not reachable.
+
+        Raises ValueError if the address is invalid, or that of a cluster: see `create_multiplexer`.
+        """
+        location = settings if isinstance(settings, Location) else Location.of(settings)
+        if location.kind is Kind.CLUSTER:
+            message = "a cluster needs a ClusterMultiplexer"
+            raise ValueError(message)
+        self._locator = Locator(location)
         self._timeout = timeout
         self._essential = essential
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._connection: _Connection | None = None
+        self._connection: Connection | None = None
         self._open = False
         self._keeper: asyncio.Task[None] | None = None
 
@@ -71,6 +75,7 @@ class Multiplexer:
             self._keeper.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._keeper
+        await self._locator.close()
 
     def alive(self) -> str | None:
         """Return None: the connection is replaced without a restart."""
@@ -100,153 +105,41 @@ class Multiplexer:
     async def _keep_connected(self) -> None:
         backoff = FIRST_BACKOFF_SECONDS
         while True:
-            connection = _Connection(self._timeout, self._breaker)
+            connection, address = Connection(self._timeout, self._breaker), None
             try:
-                await self._address.open(connection, CONNECT_SECONDS)
+                address = await self._locator.find()
+                await address.open(connection, CONNECT_SECONDS)
             except (OSError, TimeoutError, Unavailable) as error:
                 connection.close()
-                log.warning("redis.away", address=str(self._address), error=repr(error))
+                log.warning("redis.away", address=str(address), error=repr(error))
             else:
                 backoff = FIRST_BACKOFF_SECONDS
                 self._connection, self._open = connection, True
-                log.info("redis.connected", address=str(self._address))
+                log.info("redis.connected", address=str(address))
                 try:
-                    await connection.lost()
+                    await self._until_lost(connection, address)
                 finally:
                     self._connection, self._open = None, False
                     connection.close()
-                log.warning("redis.connection_lost", address=str(self._address))
+                log.warning("redis.connection_lost", address=str(address))
             await asyncio.sleep(backoff * random.uniform(0.5, 1.0))  # noqa: S311 - spreads reconnects
             backoff = min(backoff * 2, LAST_BACKOFF_SECONDS)
 
-    def _breaker(self, connection: _Connection, closed: bool) -> None:  # noqa: FBT001 - a state
+    async def _until_lost(self, connection: Connection, address: Address) -> None:
+        """Return when the connection is lost, or when sentinels name another master."""
+        if not self._locator.may_change:
+            await connection.lost()
+            return
+        while True:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(RECHECK_SECONDS):
+                    await connection.lost()
+                    return
+            with contextlib.suppress(Unavailable):  # without sentinels the master stays
+                if await self._locator.find() != address:
+                    return
+
+    def _breaker(self, connection: Connection, closed: bool) -> None:  # noqa: FBT001 - a state
         if self._connection is connection and self._open is not closed:
             self._open = closed
             log.warning("redis.called_again" if closed else "redis.not_called")
-
-
-class _Connection(asyncio.Protocol):
-    """The asyncio protocol of one connection."""
-
-    def __init__(self, timeout: float, breaker: Callable[[_Connection, bool], None]) -> None:
-        self._timeout = timeout
-        self._breaker = breaker
-        self._loop = asyncio.get_running_loop()
-        self._line = Line()
-        self._calls = self._line.calls
-        self._outbox: list[bytes] = []
-        self._transport: asyncio.Transport | None = None
-        self._closed = self._loop.create_future()
-        self._ended = False
-        self._sweeping = False
-        self._swept_at = 0.0
-        self._unanswered = 0
-        self._probing = False
-
-    def send(
-        self, commands: Sequence[Sequence[Argument]], timeout: float | None = None
-    ) -> asyncio.Future[list[Any]]:
-        """Queue the commands for this iteration of the loop; raises Unavailable once the connection is lost.
-
-        `timeout` is in seconds, by default that of the connection.
-        """
-        if self._ended:
-            raise Unavailable("the connection to Redis was lost")
-        loop = self._loop
-        future: asyncio.Future[list[Any]] = loop.create_future()
-        now = loop.time()
-        self._calls.append(Call(future, len(commands), now, now + (timeout or self._timeout)))
-        outbox = self._outbox
-        if not outbox:
-            loop.call_soon(self._flush)
-        for command in commands:
-            packed = hiredis.pack_command(tuple(command))  # type: ignore[arg-type]
-            outbox.append(packed)
-        if not self._sweeping:
-            self._sweep_later(now)
-        return future
-
-    async def lost(self) -> None:
-        """Return when the connection is lost."""
-        await asyncio.shield(self._closed)
-
-    def close(self) -> None:
-        """Abort the connection and fail the waiting calls."""
-        if self._transport is not None:
-            self._transport.abort()
-        self._end(Unavailable("the connection to Redis was closed"))
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Store the transport."""
-        # uvloop's transport has the methods of asyncio.Transport without being one.
-        self._transport = cast("asyncio.Transport", transport)
-
-    def data_received(self, data: bytes) -> None:
-        """Return replies to their callers; a reply in time closes the breaker."""
-        try:
-            completed = self._line.feed(data)
-        except hiredis.ProtocolError as error:
-            log.error("redis.protocol_error", error=str(error))  # noqa: TRY400 - a traceback adds nothing
-            self.close()
-            return
-        if completed is not None and self._unanswered:
-            self._judge(completed)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Fail the waiting calls."""
-        self._end(Unavailable(f"the connection to Redis was lost: {exc or 'closed by the server'}"))
-
-    def _end(self, error: Exception) -> None:
-        if not self._ended:
-            self._ended = True
-            self._breaker(self, False)
-        self._line.fail(error)
-        if not self._closed.done():
-            self._closed.set_result(None)
-
-    def _flush(self) -> None:
-        outbox = self._outbox
-        if self._transport is not None and not self._transport.is_closing():
-            self._transport.write(b"".join(outbox))
-        outbox.clear()
-
-    def _sweep_later(self, now: float) -> None:
-        self._sweeping = True
-        self._swept_at = now
-        self._loop.call_later(self._timeout / 4, self._sweep)
-
-    def _sweep(self) -> None:
-        """Fail the calls that were due at the last sweep.
-
-        Calls that became due since then get one more iteration of the loop: if the process itself was busy
-        for long, their replies may be in the socket already.
-        """
-        self._sweeping = False
-        if self._ended or not self._calls:
-            return
-        now = self._loop.time()
-        self._unanswered += self._line.expire(self._swept_at)
-        if now - self._calls[0].sent_at > max(SILENCE_SECONDS, 2 * self._timeout):
-            log.warning("redis.silent", seconds=round(now - self._calls[0].sent_at, 1))
-            self.close()
-            return
-        if self._unanswered >= TRIPS_AT and not self._probing:
-            self._breaker(self, False)
-            self._probing = True
-            self._loop.call_later(PROBE_SECONDS, self._probe)
-        self._sweep_later(now)
-
-    def _probe(self) -> None:
-        if self._ended or not self._probing:
-            return
-        # Nothing waits for a probe, so its exception is retrieved here.
-        self.send([(b"PING",)]).add_done_callback(lambda future: future.exception())
-        self._loop.call_later(PROBE_SECONDS, self._probe)
-
-    def _judge(self, completed: Call) -> None:
-        """Close the breaker if the reply came within the timeout; a late reply changes nothing."""
-        if self._loop.time() - completed.sent_at <= self._timeout:
-            self._unanswered = 0
-            if self._probing:
-                self._probing = False
-                self._breaker(self, True)

@@ -11,7 +11,7 @@ import hiredis
 from shared.errors import Permanent, Transient
 
 _BUSY = (
-    "LOADING", "OOM", "BUSY", "READONLY", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "MISCONF", "NOREPLICAS",
+    "LOADING", "OOM", "BUSY", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "MISCONF", "NOREPLICAS",
     # A password or its rights are being changed: the command is valid.
     "NOAUTH", "WRONGPASS", "NOPERM",
 )  # fmt: skip
@@ -19,6 +19,21 @@ _BUSY = (
 
 class Unavailable(Transient):
     """Redis is not reachable, too slow, or can't run the command now; the outcome of a write is unknown."""
+
+
+class Moved(Unavailable):
+    """A node of a cluster does not serve the slot of a key; with `is_asking` only this key has moved."""
+
+    def __init__(self, slot: int, host: str, port: int, *, is_asking: bool) -> None:
+        super().__init__("the slot is on another node of the cluster: its address is redis+cluster://…")
+        self.slot = slot
+        self.host = host
+        self.port = port
+        self.is_asking = is_asking
+
+
+class Demoted(Unavailable):
+    """The server has become a replica, which refuses writes."""
 
 
 class CommandRefused(Permanent):
@@ -43,15 +58,17 @@ class Call:
         self.deadline = deadline
         self.replies: list[Any] = []
 
-    def settle(self) -> None:
-        """Set the replies as the result, or the first error among them as the exception."""
+    def settle(self) -> Exception | None:
+        """Set the replies as the result, or the first error among them as the exception; return that."""
         if self.future.done():
-            return
+            return None
         for reply in self.replies:
             if type(reply) is hiredis.ReplyError:
-                self.future.set_exception(_error(str(reply)))
-                return
+                error = _error(str(reply))
+                self.future.set_exception(error)
+                return error
         self.future.set_result(self.replies)
+        return None
 
 
 class Line:
@@ -60,6 +77,7 @@ class Line:
     def __init__(self) -> None:
         self._reader = hiredis.Reader()
         self.calls: deque[Call] = deque()
+        self.is_demoted = False
 
     def feed(self, data: bytes) -> Call | None:
         """Parse bytes of the connection; return the last call that they completed, if any.
@@ -76,7 +94,8 @@ class Line:
             call.replies.append(reply)
             if len(call.replies) == call.count:
                 calls.popleft()
-                call.settle()
+                if (error := call.settle()) is not None and type(error) is Demoted:
+                    self.is_demoted = True
                 completed = call
         return completed
 
@@ -100,6 +119,12 @@ class Line:
 
 
 def _error(text: str) -> Exception:
+    if text.startswith(("MOVED ", "ASK ")):
+        kind, slot, address = text.split(" ")[:3]
+        host, _, port = address.rpartition(":")
+        return Moved(int(slot), host, int(port), is_asking=kind == "ASK")
+    if text.startswith("READONLY"):
+        return Demoted(f"Redis can't do this now: {text}")
     if text.startswith(_BUSY):
         return Unavailable(f"Redis can't do this now: {text}")
     return CommandRefused(f"Redis refused the command: {text}")

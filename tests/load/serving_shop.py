@@ -40,7 +40,7 @@ def fill(environment: Mapping[str, str], users: int, items: int) -> None:
             pipeline.set(f"{TENANT}u{user}", _response(user, listed[:10]))
             if user % 4 == 0:
                 bought = {f"product-{item}": datetime.now(UTC).timestamp() for item in chosen[:3]}
-                pipeline.zadd(f"endcap:bought:{TENANT}:u{user}", bought)
+                pipeline.zadd(f"endcap:bought:{{{TENANT}}}:u{user}", bought)
             if user % 1_000 == 0:
                 pipeline.execute()
         pipeline.execute()

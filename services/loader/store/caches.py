@@ -14,22 +14,20 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import orjson
-import redis.exceptions
 
 from services.loader.domain import ActiveGenerations
 from services.loader.store.activations import RedisState
 from services.loader.store.sql import SQL
 from shared.errors import Transient
+from shared.redis import CLIENT_ERRORS, get_all, set_all, unlink_all
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
 
     from shared.postgres import Database
 
-LISTS_PER_COMMAND = 250
-"""Redis needs about a millisecond for such a command, and answers no other client meanwhile."""
-
-COMMANDS_PER_ROUND_TRIP = 8
+LISTS_PER_ROUND_TRIP = 2_000
+"""About half a megabyte; arbitrary."""
 
 # Compare and set: only a larger activation number replaces the pointer.
 _SET_POINTER = """
@@ -74,7 +72,7 @@ class Caches:
             if await self._write(tenant, generation) != rows:
                 return False  # the partition is being dropped
             await self._client.set(filled_key(tenant, generation), rows)
-        except redis.exceptions.RedisError as error:
+        except CLIENT_ERRORS as error:
             raise Transient(f"Redis did not store generation {generation}: {error!r}") from error
         return True
 
@@ -82,8 +80,8 @@ class Caches:
         """Return whether all lists of these generations exist; Transient when Redis is unavailable."""
         keys = [filled_key(tenant, generation) for generation in sorted(set(generations))]
         try:
-            return not keys or None not in await self._client.mget(keys)
-        except redis.exceptions.RedisError as error:
+            return not keys or None not in await get_all(self._client, keys)
+        except CLIENT_ERRORS as error:
             raise Transient(f"Redis does not answer: {error!r}") from error
 
     async def set_pointer(self, active: ActiveGenerations) -> bool:
@@ -96,7 +94,7 @@ class Caches:
             moved = await self._set_pointer_script(
                 keys=[pointer_key(active.tenant)], args=[active.activation, value]
             )
-        except redis.exceptions.RedisError as error:
+        except CLIENT_ERRORS as error:
             raise Transient(f"Redis did not store the pointer: {error!r}") from error
         return bool(moved)
 
@@ -113,8 +111,8 @@ class Caches:
             for state in states
         ]
         try:
-            values = iter(await self._client.mget([key for group in keys for key in group]))
-        except redis.exceptions.RedisError as error:
+            values = iter(await get_all(self._client, [key for group in keys for key in group]))
+        except CLIENT_ERRORS as error:
             raise Transient(f"Redis does not answer: {error!r}") from error
         outdated = []
         for state in states:
@@ -135,18 +133,17 @@ class Caches:
                 keys: list[str] = []
                 async for row in connection.cursor(command, prefetch=2000):
                     keys.append(list_key(tenant, generation, row["recipe"], row["id"]))
-                    if len(keys) == LISTS_PER_COMMAND:
-                        await self._client.unlink(*keys)
+                    if len(keys) == LISTS_PER_ROUND_TRIP:
+                        await unlink_all(self._client, keys)
                         keys.clear()
-                if keys:
-                    await self._client.unlink(*keys)
-        except redis.exceptions.RedisError as error:
+                await unlink_all(self._client, keys)
+        except CLIENT_ERRORS as error:
             raise Transient(f"Redis did not delete generation {generation}: {error!r}") from error
 
     async def _write(self, tenant: str, generation: int) -> int:
         """Copy a generation from Postgres, two thousand lists at a time; return the number of lists."""
         written = 0
-        size = LISTS_PER_COMMAND * COMMANDS_PER_ROUND_TRIP
+        size = LISTS_PER_ROUND_TRIP
         async with self._database.transaction(readonly=True) as connection:
             cursor = await connection.cursor(*SQL.entries(generation=generation))
             rows = await cursor.fetch(size)
@@ -161,15 +158,10 @@ class Caches:
         return written
 
     async def _set(self, tenant: str, generation: int, rows: Sequence[Sequence[Any]]) -> None:
-        pipeline = self._client.pipeline(transaction=False)
-        for start in range(0, len(rows), LISTS_PER_COMMAND):
-            pipeline.mset(
-                {
-                    list_key(tenant, generation, recipe, identifier): items
-                    for recipe, identifier, items in rows[start : start + LISTS_PER_COMMAND]
-                }
-            )
-        await pipeline.execute()
+        values = {
+            list_key(tenant, generation, recipe, identifier): items for recipe, identifier, items in rows
+        }
+        await set_all(self._client, values)
 
 
 def _activation(pointer: bytes | str | None) -> int:

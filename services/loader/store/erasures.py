@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-import redis.exceptions
-
 from services.loader.domain import RECIPES_WITHOUT_USERS
 from services.loader.store.caches import filled_key, list_key
 from services.loader.store.sql import SQL
@@ -14,6 +12,7 @@ from shared import outbox
 from shared.errors import Transient
 from shared.events import UserErased, UserErasureRequested
 from shared.events.topics import ERASURE_RECEIPTS
+from shared.redis import CLIENT_ERRORS, unlink_all
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -82,9 +81,9 @@ class Erasures:
         keys = [list_key(tenant, row["generation"], row["recipe"], user) for row in rows for user in users]
         try:
             if keys:
-                await self._client.unlink(*keys)
+                await unlink_all(self._client, keys)
             for generation, count in {row["generation"]: row["rows"] for row in rows}.items():
                 # Only if all lists of the generation exist (xx): their number is smaller now.
                 await self._client.set(filled_key(tenant, generation), count, xx=True)
-        except redis.exceptions.RedisError as error:
+        except CLIENT_ERRORS as error:
             raise Transient(f"Redis did not delete lists of users: {error!r}") from error

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from services.recommender.store.profiles import HISTORY_LENGTH
 
-# KEYS: history, purchases, link or ''.
+# KEYS: history, purchases, and the link of a session.
 # ARGV: suffix of the entry, item and seconds of a purchase or '' and '', prefixes of the user's keys.
 REMOVE = (
     f"local MAX_EVENTS = {HISTORY_LENGTH}"
@@ -31,7 +31,7 @@ local function remove(history, purchases)
 end
 
 remove(KEYS[1], KEYS[2])
-local user = KEYS[3] ~= '' and redis.call('GET', KEYS[3])
+local user = KEYS[3] and redis.call('GET', KEYS[3])
 if user then remove(ARGV[4] .. user, ARGV[5] .. user) end
 return 1
 """

@@ -62,6 +62,6 @@ class Erasures:
     async def _delete(self, keys: list[str]) -> int:
         deleted = 0
         for begin in range(0, len(keys), KEYS_PER_COMMAND):
-            (count,) = await self._redis.execute(("UNLINK", *keys[begin : begin + KEYS_PER_COMMAND]))
-            deleted += int(count)
+            part = keys[begin : begin + KEYS_PER_COMMAND]
+            deleted += sum(await self._redis.execute(*(("UNLINK", key) for key in part)))
         return deleted

@@ -110,14 +110,14 @@ class Histories:
     ) -> list[Any]:
         subject = user or session or ""
         retention = self._retention
+        keys = [history_key(tenant, subject), purchases_key(tenant, subject), subjects_key(tenant)]
+        if not user:
+            keys.append(link_key(tenant, subject))
         call: list[Any] = [
             "EVALSHA",
             RECORD.sha1,
-            4,
-            history_key(tenant, subject),
-            purchases_key(tenant, subject),
-            "" if user else link_key(tenant, subject),
-            subjects_key(tenant),
+            len(keys),
+            *keys,
             since,
             _seconds(retention.history if user else retention.session),
             _seconds(retention.purchases),
@@ -137,13 +137,14 @@ class Histories:
 
     def _remove_call(self, event: HistoryEvent) -> list[Any]:
         subject = event.user_id or event.session_id or ""
+        keys = [history_key(event.tenant, subject), purchases_key(event.tenant, subject)]
+        if not event.user_id:
+            keys.append(link_key(event.tenant, subject))
         return [
             "EVALSHA",
             REMOVE.sha1,
-            3,
-            history_key(event.tenant, subject),
-            purchases_key(event.tenant, subject),
-            "" if event.user_id else link_key(event.tenant, subject),
+            len(keys),
+            *keys,
             _entry_suffix(event),
             event.item_id if event.is_purchase else "",
             event.seconds if event.is_purchase else "",

@@ -3,17 +3,21 @@
     endcap:gen:{tenant}                              JSON {"activation": n, "generations": {recipe: n}}
     endcap:rec:{tenant}:{generation}:{recipe}:{id}   JSON [[item id, score], ...]
     endcap:filled:{tenant}:{generation}              exists once all lists of the generation are written
-    endcap:hist:{tenant}:{subject}                   list, newest first: JSON [item, type, seconds, event id]
-    endcap:bought:{tenant}:{subject}                 sorted set, item by the seconds of its last purchase
-    endcap:link:{tenant}:{session}                   the user who logged in to the session
+    endcap:hist:{{tenant}}:{subject}                 list, newest first: JSON [item, type, seconds, event id]
+    endcap:bought:{{tenant}}:{subject}               sorted set, item by the seconds of its last purchase
+    endcap:link:{{tenant}}:{session}                 the user who logged in to the session
     endcap:place:{tenant}:{user}                     JSON [city, province, country]
     endcap:facts:{tenant}:{user}                     JSON of the user's properties; see `domain.properties`
-    endcap:subjects:{tenant}                         sorted set, subject by the expiry of its keys
+    endcap:subjects:{{tenant}}                       sorted set, subject by the expiry of its keys
     endcap:subjects                                  set of the tenants that have any
     endcap:over:{tenant}:{user}                      hash, item by its override; see `override_copies`
     endcap:shown:{tenant}                            hash, young item by its impressions
     endcap:answer:{tenant}:{recommendation}          JSON of the young items of an answer
-    endcap:histories                                 time up to which histories are complete; see `refill`
+    endcap:histories:{{tag}}                         time up to which histories are complete; see `refill`
+
+The braces of a name in two pairs are in the key: a Redis Cluster keeps all keys with the same text in braces
+on one node. So the scripts find the histories of a tenant on one node, while its lists, places and facts are
+spread over all nodes. See docs/decisions/0030-histories.
 
 The loader writes the first three. A subject is a user, or a session before login. Tenants and recipes hold
 no colon, so an id may.
@@ -21,7 +25,10 @@ no colon, so an id may.
 
 from __future__ import annotations
 
-HISTORIES_COMPLETE = "endcap:histories"
+MARK_TAGS = ("18", "3", "61", "58", "19", "2", "60", "59", "102", "1", "63", "49", "103", "0", "62", "48")
+"""Hash tags whose slots are in the sixteen equal parts of a cluster's slots, in their order."""
+HISTORIES_COMPLETE = tuple(f"endcap:histories:{{{tag}}}" for tag in MARK_TAGS)
+"""Marks on every node of a cluster of up to sixteen, unless slots were moved by hand."""
 TENANTS_WITH_SUBJECTS = "endcap:subjects"
 
 
@@ -42,22 +49,22 @@ def filled_key(tenant: str, generation: int) -> str:
 
 def history_key(tenant: str, subject: str) -> str:
     """Return the key of a subject's last events."""
-    return f"endcap:hist:{tenant}:{subject}"
+    return f"endcap:hist:{{{tenant}}}:{subject}"
 
 
 def purchases_key(tenant: str, subject: str) -> str:
     """Return the key of a subject's recent purchases."""
-    return f"endcap:bought:{tenant}:{subject}"
+    return f"endcap:bought:{{{tenant}}}:{subject}"
 
 
 def link_key(tenant: str, session: str) -> str:
     """Return the key of a session's user."""
-    return f"endcap:link:{tenant}:{session}"
+    return f"endcap:link:{{{tenant}}}:{session}"
 
 
 def subjects_key(tenant: str) -> str:
     """Return the key of a tenant's subjects and the expiry of their keys."""
-    return f"endcap:subjects:{tenant}"
+    return f"endcap:subjects:{{{tenant}}}"
 
 
 def location_key(tenant: str, user: str) -> str:

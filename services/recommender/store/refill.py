@@ -1,7 +1,7 @@
 """Refill histories, users and overrides after Redis lost them: FLUSHALL, a lost disk, an older snapshot.
 
-A mark in Redis holds the time up to which it is complete. Each worker updates the mark, and detects a loss by
-a mark that is missing, or older than before.
+Marks in Redis hold the time up to which it is complete, one or more on each node of a cluster. Each worker
+updates the marks, and detects a loss by a mark that is missing, or older than before.
 """
 
 from __future__ import annotations
@@ -94,16 +94,16 @@ class Refill:
             await asyncio.sleep(CHECK_SECONDS)
 
     async def _check(self) -> None:
-        """Compare the mark with the last one written, refill what Redis lost since, and update the mark.
+        """Compare the oldest mark with the last one written, refill what Redis lost since, and update all.
 
-        The mark is a time of Redis's own clock, which is the same for all workers.
+        A mark is a time of Redis's own clock, which is the same for all workers.
         """
-        mark, clock = await self._redis.execute(("GET", HISTORIES_COMPLETE), ("TIME",))
-        now, marked = int(clock[0]), int(mark or 0)
+        *marks, clock = await self._redis.execute(*(("GET", key) for key in HISTORIES_COMPLETE), ("TIME",))
+        now, marked = int(clock[0]), min(int(mark or 0) for mark in marks)
         expected = self._marked or now - MAX_AGE_AT_START_SECONDS
         if marked < expected - TOLERANCE_SECONDS:
             await self.refill(datetime.fromtimestamp(marked, UTC) - MARGIN)
-        await self._redis.execute(("SET", HISTORIES_COMPLETE, now))
+        await self._redis.execute(*(("SET", key, now) for key in HISTORIES_COMPLETE))
         self._marked = now
         OVERRIDES_COPIED.inc(await self._overrides.copy_missing())
 

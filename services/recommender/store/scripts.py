@@ -105,7 +105,8 @@ end
 """
 )
 
-# KEYS: history, purchases, link or '', subjects.
+# KEYS: history, purchases, subjects, and the link of a session. All of them, and the keys of the user to whom
+# the link leads, have the tenant as their hash tag, so that a cluster has them on one node.
 # ARGV: since, ttl of the history, ttl of the purchases, ttl of the user's history, prefixes of the user's
 # keys, the subject, expiry of its keys and of a user's, then four per event.
 _RECORD = (
@@ -117,12 +118,12 @@ for i = 10, #ARGV, 4 do
 end
 local has_purchases = put(KEYS[1], KEYS[2], events, since)
 expire(KEYS[1], ARGV[2], KEYS[2], ARGV[3], since, has_purchases)
-record_expiry(KEYS[4], ARGV[7], ARGV[8], ARGV[4])
-local user = KEYS[3] ~= '' and redis.call('GET', KEYS[3])
+record_expiry(KEYS[3], ARGV[7], ARGV[8], ARGV[4])
+local user = KEYS[4] and redis.call('GET', KEYS[4])
 if user then
   put(ARGV[5] .. user, ARGV[6] .. user, events, since)
   expire(ARGV[5] .. user, ARGV[4], ARGV[6] .. user, ARGV[3], since, has_purchases)
-  record_expiry(KEYS[4], user, ARGV[9], ARGV[4])
+  record_expiry(KEYS[3], user, ARGV[9], ARGV[4])
 end
 return #events
 """

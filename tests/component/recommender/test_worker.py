@@ -96,7 +96,7 @@ async def test_histories_of_sessions_locations_and_imports(world: Any) -> None:
         await world.delete(USERS, f"{world.tenant}:gone")
 
         async def items() -> Any:
-            entries = await redis.lrange(f"endcap:hist:{world.tenant}:u", 0, -1)
+            entries = await redis.lrange(f"endcap:hist:{{{world.tenant}}}:u", 0, -1)
             item_ids = [entry.split(b'"')[1] for entry in entries]
             return item_ids == [b"i3", b"i1", b"i9"]
 
@@ -108,7 +108,7 @@ async def test_histories_of_sessions_locations_and_imports(world: Any) -> None:
             )
 
         await eventually(placed)
-        bought = await redis.zrange(f"endcap:bought:{world.tenant}:u", 0, -1)
+        bought = await redis.zrange(f"endcap:bought:{{{world.tenant}}}:u", 0, -1)
         guests = await redis.keys(f"endcap:*:{world.tenant}:order:*")
 
     assert bought == [b"i9"]
@@ -123,8 +123,8 @@ async def test_a_replay_of_the_topic_changes_nothing(world: Any) -> None:
         async def state() -> Any:
             return [
                 (
-                    await redis.lrange(f"endcap:hist:{world.tenant}:u{n}", 0, -1),
-                    await redis.zrange(f"endcap:bought:{world.tenant}:u{n}", 0, -1, withscores=True),
+                    await redis.lrange(f"endcap:hist:{{{world.tenant}}}:u{n}", 0, -1),
+                    await redis.zrange(f"endcap:bought:{{{world.tenant}}}:u{n}", 0, -1, withscores=True),
                 )
                 for n in range(3)
             ]
@@ -138,7 +138,7 @@ async def test_a_replay_of_the_topic_changes_nothing(world: Any) -> None:
         await world.publish(INTERACTIONS, *events, *reversed(events), last)
 
         async def through() -> bool:
-            return bool(await redis.exists(f"endcap:hist:{world.tenant}:other"))
+            return bool(await redis.exists(f"endcap:hist:{{{world.tenant}}}:other"))
 
         await eventually(through)
         assert await state() == before
@@ -162,15 +162,15 @@ async def test_purchases_are_refilled_after_flushall(world: Any) -> None:
     async with world.worker(), world.recommender() as caller, world.redis as redis:
 
         async def filled() -> bool:
-            return bool(await redis.exists("endcap:histories"))
+            return bool(await redis.exists("endcap:histories:{18}"))
 
         await eventually(filled)
         await redis.flushdb()
         assert (await recommended(caller, "u"))[0] == "i3"  # from Postgres, at once
         await eventually(filled)
 
-        assert await redis.zcard(f"endcap:bought:{world.tenant}:u") == 3
-        assert await redis.llen(f"endcap:hist:{world.tenant}:u") == 5
+        assert await redis.zcard(f"endcap:bought:{{{world.tenant}}}:u") == 3
+        assert await redis.llen(f"endcap:hist:{{{world.tenant}}}:u") == 5
         assert await redis.get(f"endcap:place:{world.tenant}:u") == b'[null,null,"Germany"]'
         await world.lists(8, USER, {"u": LISTED})
         await world.publish(CACHES, world.pointer(2, user_personalization=8))
@@ -188,14 +188,14 @@ async def test_an_older_snapshot_of_redis_is_refilled(world: Any) -> None:
     async with world.worker(), world.redis as redis:
 
         async def marked() -> bool:
-            return bool(await redis.exists("endcap:histories"))
+            return bool(await redis.exists("endcap:histories:{18}"))
 
         await eventually(marked)
         await store_interactions(world, *bought)
-        await redis.set("endcap:histories", int(time.time()) - 30)
+        await redis.set("endcap:histories:{18}", int(time.time()) - 30)
 
         async def known() -> bool:
-            return await redis.zcard(f"endcap:bought:{world.tenant}:u") == 3
+            return await redis.zcard(f"endcap:bought:{{{world.tenant}}}:u") == 3
 
         await eventually(known)
 
@@ -208,6 +208,6 @@ async def test_events_wait_while_redis_is_unavailable_and_none_is_lost(world: An
     async with world.worker(), world.redis as redis:
 
         async def taken() -> bool:
-            return await redis.llen(f"endcap:hist:{world.tenant}:u") == 5
+            return await redis.llen(f"endcap:hist:{{{world.tenant}}}:u") == 5
 
         await eventually(taken)

@@ -76,7 +76,7 @@ async def test_beyond_the_budget_sessions_are_dropped_before_users(redis: Multip
 
 
 async def _bytes(redis: Multiplexer, tenant: str) -> int:
-    (keys,) = await redis.execute(("KEYS", f"endcap:*:{tenant}*"))
+    (keys,) = await redis.execute(("KEYS", f"endcap:*{tenant}*"))
     return sum(await redis.execute(*(("MEMORY", "USAGE", key, "SAMPLES", 0) for key in keys)))
 
 

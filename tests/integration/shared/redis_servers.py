@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from deploy.local.ports import LOOPBACK
-from shared.redis import Multiplexer, Unavailable
+from shared.redis import Multiplexer, Unavailable, create_multiplexer
 from shared.settings import RedisSettings
 from tests.support.processes import start
 from tests.support.waiting import eventually
@@ -53,8 +53,11 @@ class Server:
 
 
 @asynccontextmanager
-async def connected(url: str, patience: float = 0.5, *, wait: bool = True) -> AsyncIterator[Multiplexer]:
-    redis = Multiplexer(RedisSettings(redis_url=url), timeout=patience)
+async def connected(
+    address: str | RedisSettings, patience: float = 0.5, *, wait: bool = True
+) -> AsyncIterator[Multiplexer]:
+    settings = RedisSettings(redis_url=address) if isinstance(address, str) else address
+    redis = create_multiplexer(settings, timeout=patience)
     await redis.start()
     try:
         if wait:

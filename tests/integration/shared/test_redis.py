@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import subprocess
 import time
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from deploy.local.ports import LOOPBACK
 from shared.redis import CommandRefused, client
 from shared.settings import RedisSettings
 from tests.integration.shared.redis_servers import Server, connected, free_port
+from tests.support.certificates import make_certificates
 
 
 async def test_a_pipeline_gives_its_replies_in_order(redis_url: str) -> None:
@@ -90,31 +90,32 @@ async def test_a_password_and_a_database_are_taken_from_the_address(tmp_path: Pa
     assert b"db3:keys=1" in info
 
 
-@pytest.fixture
-def certificate(tmp_path: Path) -> tuple[Path, Path]:
-    certificate, key = tmp_path / "tls.crt", tmp_path / "tls.key"
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
-         "-keyout", str(key), "-out", str(certificate), "-days", "2", "-subj", "/CN=localhost",
-         "-addext", "subjectAltName=IP:127.0.0.1"],
-        check=True,
-        capture_output=True,
-    )  # fmt: skip
-    return certificate, key
-
-
-async def test_tls(tmp_path: Path, certificate: tuple[Path, Path]) -> None:
-    authority, key = certificate
+@pytest.mark.parametrize("place", ["address", "setting"])
+async def test_tls_with_a_user_and_a_password(tmp_path: Path, place: str) -> None:
+    files = make_certificates(tmp_path)
     port = free_port()
-    tls = ("--tls-port", str(port), "--tls-cert-file", str(authority), "--tls-key-file", str(key))
-    server = Server(tmp_path, port, ("--port", "0", *tls, "--tls-auth-clients", "no"))
+    tls = (
+        "--tls-port",
+        str(port),
+        "--tls-cert-file",
+        str(files.certificate),
+        "--tls-key-file",
+        str(files.key),
+    )
+    user = ("--user", "shop", "on", ">open%sesame", "allcommands", "allkeys", "--user", "default", "off")
+    server = Server(tmp_path, port, ("--port", "0", *tls, "--tls-auth-clients", "no", *user))
     server.start()
+    address = f"rediss://shop:open%25sesame@{LOOPBACK}:{port}/0"
+    settings = RedisSettings(redis_url=address, redis_ca_file=str(files.authority))
+    if place == "address":
+        settings = RedisSettings(redis_url=f"{address}?ssl_ca_certs={files.authority}")
     try:
-        async with connected(f"rediss://{LOOPBACK}:{port}/0?ssl_ca_certs={authority}") as redis:
-            assert await redis.execute(("PING",)) == [b"PONG"]
-        async with connected(f"rediss://{LOOPBACK}:{port}/0", wait=False) as stranger:
+        async with connected(settings) as redis, client(settings) as other:
+            assert await redis.execute(("ACL", "WHOAMI")) == [b"shop"]
+            assert await other.acl_whoami() == "shop"
+        async with connected(address, wait=False) as stranger:
             await asyncio.sleep(0.3)
-            assert not stranger.up
+            assert not stranger.up, "the system's authorities did not sign the server's certificate"
     finally:
         server.end()
 

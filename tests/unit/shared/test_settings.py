@@ -71,3 +71,24 @@ def test_a_file_that_is_not_there_and_a_value_given_twice_are_refused(
     monkeypatch.setenv("REDIS_URL", "redis://there")
     with pytest.raises(ValueError, match="REDIS_URL and REDIS_URL_FILE are both set"):
         RedisSettings()
+
+
+def test_tls_of_postgres_is_added_to_the_address_unless_that_has_it() -> None:
+    tls = {"database_ssl_mode": "verify-full", "database_ca_file": "/etc/ca one.pem"}
+
+    def secured(url: str, **changes: str | None) -> str:
+        return PostgresSettings.model_validate({"database_url": url, **tls, **changes}).secured_url
+
+    assert secured("postgresql://a:p%2Fb@db/x") == (
+        "postgresql://a:p%2Fb@db/x?sslmode=verify-full&sslrootcert=%2Fetc%2Fca+one.pem"
+    )
+    assert secured("postgresql://a@one,two:5433/x?sslmode=require") == (
+        "postgresql://a@one,two:5433/x?sslmode=require&sslrootcert=%2Fetc%2Fca+one.pem"
+    )
+    plain = "postgresql:///x?host=/tmp"
+    assert secured(plain, database_ssl_mode=None, database_ca_file=None) == plain
+
+
+def test_an_unknown_protocol_of_kafka_is_refused_at_the_start() -> None:
+    with pytest.raises(ValueError, match="SASL_SSL"):
+        KafkaSettings.model_validate({"kafka_security_protocol": "SASL_TLS"})
