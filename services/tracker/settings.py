@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
@@ -15,6 +15,8 @@ class Settings(ServiceSettings):
 
     model_config = SettingsConfigDict(env_prefix="TRACKER_", extra="ignore", frozen=True)
     service: ClassVar[str] = "tracker"
+    saturated_status: ClassVar[Literal[429, 503]] = 503
+    """Some clients drop events that got a 4xx."""
 
     port: int = Field(8001, description="HTTP port; the worker's probes listen on port + 100")
     postgres: PostgresSettings = Field(default_factory=lambda: PostgresSettings.of("tracker"))

@@ -11,7 +11,7 @@ from collections import Counter
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any, Final
 
-from shared.http.refused import error_body
+from shared.http.saturation import CROWD, Refusals, Saturation
 from shared.observability import counter, gauge
 
 if TYPE_CHECKING:
@@ -62,9 +62,16 @@ class Phase(IntEnum):
 class Connections:
     """The connections of a process and their limits."""
 
-    def __init__(self, limits: HttpSettings, most_connections: int | None = None) -> None:
-        """`most_connections` is the number for which the process has file descriptors."""
+    def __init__(
+        self, limits: HttpSettings, most_connections: int | None = None, saturated_status: int = 429
+    ) -> None:
+        """`most_connections` is the number for which the process has file descriptors.
+
+        `saturated_status` is the status of requests above a limit of the process: 429 or 503.
+        """
         self.limits = limits
+        self.saturation = Saturation(limits.http_max_wait_milliseconds / 1000)
+        self.refusals = Refusals(saturated_status)
         self.most = min(limits.http_max_connections, most_connections or limits.http_max_connections)
         self.open: set[BoundedProtocol | BoundedWebSocket] = set()
         self.websocket: type[BoundedWebSocket] | None = None
@@ -98,6 +105,14 @@ class Connections:
         self.open.discard(connection)
         self.open.add(websocket)
         return websocket
+
+    def overload(self, working: int) -> str:
+        """Return why a new request is refused while `working` are in progress: busy, saturated; "" if not."""
+        if working > CROWD:
+            self.saturation.measure()
+        if working >= self.limits.http_max_requests:
+            return "busy"
+        return "saturated" if self.saturation.refuses else ""
 
     def remove(self, connection: BoundedProtocol | BoundedWebSocket, client: str) -> None:
         """Remove a connection that has ended."""
@@ -135,17 +150,7 @@ class Connections:
             CLOSING_SECONDS,
         )
 
-
-async def busy(scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG001 - that of an ASGI application
-    """Answer 503 with Retry-After, and close the connection."""
-    REFUSED.labels("busy").inc()
-    detail = "This process has too many requests at the moment; send the same request again shortly."
-    body = error_body("Unavailable", detail)
-    headers = [
-        (b"content-type", b"application/json"),
-        (b"content-length", b"%d" % len(body)),
-        (b"retry-after", b"1"),
-        (b"connection", b"close"),
-    ]
-    await send({"type": "http.response.start", "status": 503, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+    async def busy(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - as an ASGI application
+        """Refuse a request as an ASGI application does, and close the connection."""
+        REFUSED.labels("busy").inc()
+        await self.refusals.send(scope["headers"], send)

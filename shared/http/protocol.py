@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 import httptools
 
-from shared.http.connections import PROBES, REFUSED, SWEEP_SECONDS, Phase, busy
+from shared.http.connections import PROBES, REFUSED, SWEEP_SECONDS, Phase
 from shared.http.refused import INVALID, Refused
+from shared.http.refusing import RefusingProtocol
 from shared.http.trailers import NOTHING
-from shared.http.upgrades import MAX_TARGET_BYTES, UpgradingProtocol
+from shared.http.upgrades import MAX_TARGET_BYTES
 from shared.http.writer import Writer
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ NEW, IDLE, HEAD, BODY, DRAIN, ANSWER, CLOSING = Phase  # module names, since an 
 _READS_BODY: Final = (BODY, DRAIN)
 
 
-class BoundedProtocol(UpgradingProtocol):
+class BoundedProtocol(RefusingProtocol):
     """One connection. `Connections` calls `check` twice a second.
 
     The first `check` in a phase records the time of its start, so that a request does not read the clock.
@@ -136,7 +137,7 @@ class BoundedProtocol(UpgradingProtocol):
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
-        """Start the application, or `busy` instead of it."""
+        """Start the application, or refuse the request."""
         most = self._limits.http_max_headers
         if len(self.headers) > most:
             detail = f"The request has {len(self.headers)} headers; {most} are allowed."
@@ -148,12 +149,14 @@ class BoundedProtocol(UpgradingProtocol):
         self._body_bytes = self._wire_bytes = self._seen_bytes = 0
         self._lag_seconds = 0.0
         app = self.app
-        working = len(self.tasks) - self._shared.reading
-        if self._is_surplus or working >= self._limits.http_max_requests:
-            self.app = app if self.url in PROBES else busy
+        overload = self._shared.overload(len(self.tasks) - self._shared.reading)
+        if (overload or self._is_surplus) and self.url not in PROBES:
+            if not self._is_surplus and self.can_turn_away():
+                self.turn_away(self._shared.refusals, overload)
+                return
+            self.app = self._shared.busy
         super().on_headers_complete()
         self.app = app
-        # uvicorn would append trailers to the list of headers that the application reads.
         self.headers = NOTHING
 
     def on_body(self, body: bytes) -> None:
@@ -163,6 +166,10 @@ class BoundedProtocol(UpgradingProtocol):
 
     def on_message_complete(self) -> None:
         """Wait for the answer, or for the next request after an early answer."""
+        if self.turned_away is not None:
+            self.answer_refused(self._raw)
+            self.phase, self.since = IDLE, 0.0
+            return
         if self.is_upgrade:
             return
         self.phase, self.since = IDLE if self.phase == DRAIN else ANSWER, 0.0

@@ -281,12 +281,12 @@ def _serve(process: str, app: ASGIApp, settings: ServiceSettings, offset: int) -
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 50)
-    server.run(app, settings.host, settings.port + offset, settings.http)
+    server.run(app, settings.host, settings.port + offset, settings.http, settings.saturated_status)
 
 
 def _migrate(service: str) -> int:
     directory = Path("services") / service / "migrations"
-    applied = asyncio.run(migrate(PostgresSettings().database_url, service, directory))
+    applied = asyncio.run(migrate(PostgresSettings().secured_url, service, directory))
     sys.stdout.write(f"{service}: {', '.join(applied) if applied else 'nothing to migrate'}\n")
     return 0
 

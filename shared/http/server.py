@@ -41,10 +41,13 @@ MAX_MESSAGE_BYTES: Final = 64 * 1024
 """The largest message of a WebSocket; as the largest body of a GraphQL request."""
 
 
-def run(app: ASGIApp, host: str, port: int, limits: HttpSettings) -> None:
-    """Serve HTTP/1.1, and WebSockets if `app` has a class for them, until a signal ends the process."""
+def run(app: ASGIApp, host: str, port: int, limits: HttpSettings, saturated_status: int = 429) -> None:
+    """Serve HTTP/1.1, and WebSockets if `app` has a class for them, until a signal ends the process.
+
+    A saturated process refuses requests with `saturated_status`.
+    """
     READING.most_bytes = limits.http_max_reading_bytes
-    connections = Connections(limits, _most_connections())
+    connections = Connections(limits, _most_connections(), saturated_status)
     connections.websocket = getattr(app, "websocket", None)
     config = uvicorn.Config(
         app,

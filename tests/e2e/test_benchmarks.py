@@ -8,6 +8,8 @@ from pathlib import Path
 
 from tests.load import (
     bench_engine,
+    bench_outages,
+    bench_overload,
     bench_personalize,
     bench_pipeline,
     bench_serving,
@@ -19,6 +21,7 @@ from tests.load.figures import Figure, table
 from tests.load.quality.product import Product
 from tests.load.quality.scores import recall
 from tests.load.quality.tasks import Task, catalogue, interactions
+from tests.load.serving_process import serving_stack
 from tests.support.product import Endcap
 from tests.support.shop import Shop
 
@@ -89,6 +92,23 @@ def test_serving(endcap: Endcap) -> None:
         "live scoring",
         "an interaction into its history",
     )
+
+
+def test_overload(endcap: Endcap) -> None:
+    size = bench_overload.Size(users=200, items=100, requests=200, seconds=0.5, connections=20)
+
+    figures = list(bench_overload.measure(endcap.stack.environment, size))
+
+    assert_measured(figures, "0.5 × capacity: goodput", "2 × capacity: p99", "goodput at twice the capacity")
+
+
+def test_outages() -> None:
+    size = bench_outages.Size(users=50, items=30, rate=40.0, seconds=2.0, connections=10)
+    with serving_stack() as stack:
+        figures = list(bench_outages.measure(stack, size))
+
+    assert_measured(figures, "nothing: p99", "Redis stopped: p99", "Kafka stopped: p99")
+    assert [figure for figure in figures if ", 0 errors" not in figure.reference] == []
 
 
 def test_slow_clients(endcap: Endcap, tmp_path: Path) -> None:

@@ -6,36 +6,29 @@ Every server is a process of its own on one core; the load comes from another pr
 
 from __future__ import annotations
 
-import json
-import os
 import random
-import signal
-import socket
-import subprocess
-import sys
-import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
-from urllib.request import Request, urlopen
 
 import numpy as np
 import orjson
 
-from deploy.local import product
-from deploy.local.components import postgres
-from deploy.local.parent import end_with_parent
 from deploy.local.ports import LOOPBACK
 from shared.models import Histories, Ids, Model, Neighbours, Scoring, ScoringComponent, SeenItems
 from tests.load import serving_shop as shop
 from tests.load.figures import Figure, cpu_seconds
 from tests.load.recording import recorded
-from tests.support.stack import Components
+from tests.load.serving_process import (
+    PREFIX,
+    call,
+    is_filled,
+    send_all,
+    server,
+    serving_stack,
+    wait_until,
+)
 
-PREFIX = "/api/v1/personalize"
 GRAPHQL = """query Q($userId: String!) { getRecommendations(userId: $userId, limit: 10) {
   items { userId itemId score category timestamp __typename } nextToken __typename } }"""
 EXPERIMENT = {
@@ -73,19 +66,8 @@ FULL = Size(
 
 def run() -> list[Figure]:
     """Measure over components of its own."""
-    with tempfile.TemporaryDirectory(prefix="endcap-bench-", ignore_cleanup_errors=True) as folder:
-        Path(folder).chmod(0o711)
-        components = Components.below(Path(folder))
-        try:
-            stack = components.start("kafka", "postgres", "redis")
-            stack.create_topics()
-            environment = stack.environment
-            postgres.create_database(stack.postgres_admin, "endcap")
-            product.create_roles(environment, stack.preparation_log)
-            product.migrate(environment, stack.preparation_log)
-            return measure(environment, FULL)
-        finally:
-            components.stop()
+    with serving_stack() as stack:
+        return measure(stack.environment, FULL)
 
 
 def measure(environment: Mapping[str, str], size: Size) -> list[Figure]:
@@ -102,11 +84,11 @@ def measure(environment: Mapping[str, str], size: Size) -> list[Figure]:
 def _responses(environment: Mapping[str, str], size: Size) -> Iterator[Figure]:
     users = [f"u{random.randrange(size.users)}" for _ in range(size.queried_users)]
     paths = [f"{PREFIX}/recommendations/{user}" for user in users]
-    with _server("tests.load.raw_asgi", environment) as (pid, port):
+    with server("tests.load.raw_asgi", environment) as (pid, port):
         raw = _micros(pid, port, [f"/{shop.TENANT}{user}" for user in users], size.requests, size.rounds)
     yield Figure("raw ASGI answer over one Redis connection", raw, "µs CPU")
-    with _server("services.recommender", environment) as (pid, port):
-        _wait_until(lambda: _is_filled(port, size.items))
+    with server("services.recommender", environment) as (pid, port):
+        wait_until(lambda: is_filled(port, size.items))
         for limit, budget in ((10, "≤ 60 µs from cache, ≤ 120 µs decorated"), (25, "")):
             limited = [f"{path}?limit={limit}" for path in paths]
             micros = _micros(pid, port, limited, size.requests, size.rounds)
@@ -123,13 +105,13 @@ def _responses(environment: Mapping[str, str], size: Size) -> Iterator[Figure]:
 
 
 def _routed(environment: Mapping[str, str], paths: list[str], size: Size) -> Iterator[Figure]:
-    with _server("services.router", environment) as (pid, port):
+    with server("services.router", environment) as (pid, port):
         passed = _micros(pid, port, paths, size.routed_requests, size.rounds)
         yield Figure("router: passed through", passed, "µs CPU")
-        _call(port, "/v1/experiments", EXPERIMENT)
-        _call(port, "/v1/experiments/bench/start", {})
+        call(port, "/v1/experiments", EXPERIMENT)
+        call(port, "/v1/experiments/bench/start", {})
         # Expose every user once: an exposure is published once a day.
-        _load(port, paths, 2 * len(paths))
+        send_all(port, paths, 2 * len(paths))
         decided = _micros(pid, port, paths, size.routed_requests, size.rounds) - passed
         reference = f"beside {passed:.0f} µs of the proxied call"
         yield Figure("router: a decision on top", decided, "µs CPU", reference, "≤ 30 µs")
@@ -173,72 +155,14 @@ def _live_scoring(size: Size) -> Figure:
     return Figure(f"live scoring, 50 recent events, {items:,} items", lowest, "µs CPU", "", "≤ 400 µs")
 
 
-@contextmanager
-def _server(module: str, environment: Mapping[str, str]) -> Iterator[tuple[int, int]]:
-    """Run a server on its own core; yield (process id, port)."""
-    with socket.create_server((LOOPBACK, 0)) as probe:
-        port = int(probe.getsockname()[1])
-    ports = {f"{service}_PORT": str(port) for service in ("RECOMMENDER", "ROUTER")}
-    core, end_with_bench = min(os.sched_getaffinity(0)), end_with_parent()
-    process = subprocess.Popen(
-        [sys.executable, "-m", module],
-        env={**os.environ, **environment, **ports, "LOG_LEVEL": "ERROR"},
-        preexec_fn=lambda: _pin_to_core(end_with_bench, core),  # noqa: PLW1509 - one thread here
-    )
-    try:
-        _wait_until(lambda: _listens(port))
-        yield process.pid, port
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(timeout=30)
-
-
-def _pin_to_core(end_with_bench: Callable[[], None], core: int) -> None:
-    end_with_bench()
-    os.sched_setaffinity(0, {core})
-
-
-def _wait_until(condition: Any, seconds: float = 60) -> None:
-    until = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > until:
-            message = "a server was not ready in time"
-            raise TimeoutError(message)
-        time.sleep(0.05)
-
-
-def _listens(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex((LOOPBACK, port)) == 0
-
-
-def _is_filled(port: int, items: int) -> bool:
-    status = _call(port, f"{PREFIX}/status")
-    return bool(status["items"] >= items and status["activation"] and status["redis"])
-
-
-def _call(port: int, path: str, body: object = None) -> dict[str, Any]:
-    data = None if body is None else orjson.dumps(body)
-    headers = {**shop.HEADERS, "content-type": "application/json"}
-    with urlopen(Request(f"http://{LOOPBACK}:{port}{path}", data, headers), timeout=10) as answer:
-        return dict(json.load(answer))
-
-
 def _micros(
     pid: int, port: int, paths: list[str], requests: int, rounds: int, bodies: list[str] | None = None
 ) -> float:
     """Return the µs of CPU per request, the lowest of several rounds: other processes use the machine too."""
-    _load(port, paths, requests // 5, bodies)
+    send_all(port, paths, requests // 5, bodies)
     micros = []
     for _ in range(rounds):
         before = cpu_seconds(pid)
-        _load(port, paths, requests, bodies)
+        send_all(port, paths, requests, bodies)
         micros.append((cpu_seconds(pid) - before) / requests * 1e6)
     return min(micros)
-
-
-def _load(port: int, paths: list[str], requests: int, bodies: list[str] | None = None) -> None:
-    job = orjson.dumps(
-        {"port": port, "paths": paths, "requests": requests, "headers": shop.HEADERS, "bodies": bodies}
-    )
-    subprocess.run([sys.executable, "-m", "tests.load.serving_load"], input=job, check=True)

@@ -138,7 +138,7 @@ async def test_a_session_that_logs_in_has_its_history_at_once(shop: Any) -> None
 
 async def test_purchases_the_cart_and_the_requested_item_are_left_out_and_explained(shop: Any) -> None:
     async with shop.redis as store:
-        await store.zadd(f"endcap:bought:{shop.tenant}:u1", {"i0": time.time(), "i11": time.time()})
+        await store.zadd(f"endcap:bought:{{{shop.tenant}}}:u1", {"i0": time.time(), "i11": time.time()})
     async with shop.recommender() as caller:
         await ready(caller)
         home = await caller.get(f"{PLACEMENTS}/home?user_id=u1&cart=i2,i3&limit=3&explain=1")

@@ -13,19 +13,49 @@ from tests.support.waiting import eventually
 pytestmark = pytest.mark.usefixtures("quick_connection_limits")
 
 
-async def test_requests_above_the_limit_get_a_503_but_not_probes() -> None:
-    async with served(max_requests=1) as server:
+SIGNED = b"POST /json HTTP/1.1\r\nauthorization: AWS4-HMAC-SHA256 x\r\ncontent-length: 5\r\n\r\n[1,2]"
+
+
+@pytest.mark.parametrize("saturated_by", ["requests", "waits"])
+async def test_a_saturated_process_refuses_requests_but_not_probes(saturated_by: str) -> None:
+    async with served(max_requests=1 if saturated_by == "requests" else 100) as server:
         slow = await server.connect(GET.replace(b"/small", b"/slow"))
         await eventually(lambda: len(server.shared.open) == 1)
         await asyncio.sleep(0.05)
+        server.shared.saturation.refuses = saturated_by == "waits"
         probe = await (await server.connect(GET.replace(b"/small", b"/livez"))).answer()
-        other = await server.connect(GET)
-        status, headers, document = await other.answer()
-        assert await other.is_closed()
+        other = await server.connect(GET, GET)
+        answers = [await other.answer() for _ in range(2)]
+        await other.send(SIGNED[:-3])
+        await other.send(SIGNED[-3:])
+        signed = await other.answer()
+        server.shared.saturation.refuses = False
+        if saturated_by == "waits":
+            await other.send(GET)
+            assert (await other.answer())[0] == 200, "the same connection is answered again"
         slow.close()
 
-    assert (status, headers["retry-after"], document["error"]) == (503, "1", "Unavailable")
     assert probe[0] == 200
+    for status, headers, document in answers:
+        assert (status, headers["retry-after"], document["error"]) == (429, "1", "TooManyRequests")
+    assert (signed[0], signed[1]["x-amzn-errortype"]) == (429, "throttlingexception")
+    assert signed[2]["__type"] == "ThrottlingException"
+
+
+@pytest.mark.parametrize(
+    "head",
+    [b"content-length: 1000000\r\n", b"transfer-encoding: chunked\r\n", b"connection: close\r\n",
+     b"content-length: 5\r\nexpect: 100-continue\r\n"],
+)  # fmt: skip
+async def test_a_refused_request_whose_body_is_not_read_ends_its_connection(head: bytes) -> None:
+    async with served() as server:
+        server.shared.saturation.refuses = True
+        client = await server.connect(b"POST /sized HTTP/1.1\r\n" + head + b"\r\n")
+
+        status, headers, document = await client.answer()
+
+        assert (status, headers["retry-after"], document["error"]) == (429, "1", "TooManyRequests")
+        assert await client.is_closed()
 
 
 async def test_requests_whose_body_is_still_to_come_take_no_place_of_others() -> None:
@@ -45,7 +75,7 @@ async def test_requests_whose_body_is_still_to_come_take_no_place_of_others() ->
 
 
 @pytest.mark.parametrize("limit", ["max_connections", "max_connections_per_client"])
-async def test_connections_above_the_limit_get_a_503(limit: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_connections_above_the_limit_get_a_429(limit: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connections, "SURPLUS", 1)
     async with served(**{limit: 2}) as server:
         kept = [await server.connect(GET) for _ in range(2)]
@@ -58,7 +88,7 @@ async def test_connections_above_the_limit_get_a_503(limit: str, monkeypatch: py
         await eventually(lambda: len(server.shared.open) < 2)
         again = await (await server.connect(GET)).answer()
 
-    assert (status, headers["retry-after"], again[0]) == (503, "1", 200)
+    assert (status, headers["retry-after"], again[0]) == (429, "1", 200)
 
 
 async def test_idle_connections_make_room_where_many_are_open() -> None:

@@ -47,7 +47,7 @@ async def test_purchased_items_are_not_recommended_also_without_redis(shop: Any)
     )
     async with shop.redis as store:
         await store.zadd(
-            f"endcap:bought:{shop.tenant}:u1",
+            f"endcap:bought:{{{shop.tenant}}}:u1",
             {purchase.item_id: purchase.occurred_at.timestamp() for purchase in (bought, long_ago)},
         )
     async with shop.recommender() as caller, shop.recommender(redis=f"redis://{UNREACHABLE}/0") as without:

@@ -1,0 +1,44 @@
+"""Refuse a request without starting the application, and keep its connection."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from shared.http.connections import REFUSED
+from shared.http.saturation import has_small_body
+from shared.http.trailers import NOTHING
+from shared.http.upgrades import UpgradingProtocol
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from shared.http.saturation import Refusals
+
+
+class RefusingProtocol(UpgradingProtocol):
+    """uvicorn's HTTP protocol, which may answer a request with constant bytes once it is read."""
+
+    turned_away: bytes | None = None
+    """The answer to the request that is being read, if it is refused."""
+
+    def can_turn_away(self) -> bool:
+        """Return whether the request, whose headers are complete, can be refused and the connection kept."""
+        if self.expect_100_continue or not (self.cycle is None or self.cycle.response_complete):
+            return False
+        return self.parser.should_keep_alive() and has_small_body(self.headers)
+
+    def turn_away(self, refusals: Refusals, reason: str) -> None:
+        """Answer with a refusal as soon as the body is read."""
+        REFUSED.labels(reason).inc()
+        self.turned_away = refusals.answer(self.headers)
+        self.headers = NOTHING
+
+    def on_body(self, body: bytes) -> None:
+        """Pass the body on, or drop it."""
+        if self.turned_away is None:
+            super().on_body(body)
+
+    def answer_refused(self, transport: asyncio.Transport) -> None:
+        """Write the refusal, once the request is complete."""
+        transport.write(self.turned_away or b"")
+        self.turned_away = None
