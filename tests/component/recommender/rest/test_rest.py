@@ -107,7 +107,7 @@ async def test_a_user_without_a_list_gets_what_is_popular_at_their_location(shop
 async def test_a_short_list_is_filled_up_with_popular_items_and_then_with_any(shop: Any) -> None:
     async with shop.redis as store:
         now = time.time()
-        await store.zadd(f"endcap:bought:{shop.tenant}:a/b:c ü", {"i1": now, "i11": now})
+        await store.zadd(f"endcap:bought:{{{shop.tenant}}}:a/b:c ü", {"i1": now, "i11": now})
     await shop.publish(ITEMS, *(shop.item(f"i{n}", available=False) for n in (0, 12)))
     async with shop.recommender() as caller:
         await ready(caller)
