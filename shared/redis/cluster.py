@@ -163,15 +163,15 @@ class ClusterMultiplexer(Multiplexer):
     async def _refresh(self) -> None:
         """Read which master serves which slots; raises Unavailable if no node answers."""
         hosts = {*self._location.hosts, *self._nodes}
-        found = await topology.masters(self._address(host) for host in hosts)
+        ranges_by_master = await topology.masters(self._address(host) for host in hosts)
         owners: list[Multiplexer | None] = [None] * topology.SLOTS
-        for host, ranges in found.items():
+        for host, ranges in ranges_by_master.items():
             node = await self._node(host)
             for first, last in ranges:
                 owners[first : last + 1] = [node] * (last + 1 - first)
-        self._owners, self._masters = owners, frozenset(found)
+        self._owners, self._masters = owners, frozenset(ranges_by_master)
         self._refreshed.set()
-        for host in self._nodes.keys() - found.keys():
+        for host in self._nodes.keys() - ranges_by_master.keys():
             self._task(self._nodes.pop(host).stop())
 
     async def _node(self, host: Host) -> Multiplexer:

@@ -1,4 +1,4 @@
-"""Where Redis is: the URL of a server, of a sentinel's master, or of a cluster, and its TLS settings.
+"""The location of Redis: the URL of a server, of a sentinel's master, or of a cluster, and its TLS settings.
 
 redis://user:password@host:port/db                  a server; rediss:// with TLS, unix://path a socket
 redis+sentinel://user:password@host:port,…/master/db  the master that sentinels name; rediss+sentinel://
@@ -24,7 +24,7 @@ Host = tuple[str, int]
 
 
 class Kind(Enum):
-    """What a URL names."""
+    """The kind of servers that a URL names."""
 
     SERVER = "server"
     SENTINEL = "sentinel"

@@ -69,11 +69,11 @@ async def masters(nodes: Iterable[Address]) -> dict[Host, list[tuple[int, int]]]
     raise Unavailable(f"no node of the cluster answers: {'; '.join(errors)}")
 
 
-def _by_master(ranges: Iterable[Sequence[Any]], asked: Address) -> dict[Host, list[tuple[int, int]]]:
+def _by_master(ranges: Iterable[Sequence[Any]], node: Address) -> dict[Host, list[tuple[int, int]]]:
     slots: dict[Host, list[tuple[int, int]]] = {}
     for first, last, (host, port, *_), *_replicas in ranges:
         # A node that does not know its own address leaves the host empty.
-        name = host.decode() if host else asked.host
+        name = host.decode() if host else node.host
         slots.setdefault((name, port), []).append((first, last))
     return slots
 
