@@ -166,8 +166,7 @@ class BoundedProtocol(RefusingProtocol):
 
     def on_message_complete(self) -> None:
         """Wait for the answer, or for the next request after an early answer."""
-        if self.turned_away is not None:
-            self.answer_refused(self._raw)
+        if self.answer_refused(self._raw):
             self.phase, self.since = IDLE, 0.0
             return
         if self.is_upgrade:

@@ -38,7 +38,9 @@ class RefusingProtocol(UpgradingProtocol):
         if self.turned_away is None:
             super().on_body(body)
 
-    def answer_refused(self, transport: asyncio.Transport) -> None:
-        """Write the refusal, once the request is complete."""
-        transport.write(self.turned_away or b"")
-        self.turned_away = None
+    def answer_refused(self, transport: asyncio.Transport) -> bool:
+        """Write the refusal of the request, which is complete; return False if it is not refused."""
+        answer, self.turned_away = self.turned_away, None
+        if answer is not None:
+            transport.write(answer)
+        return answer is not None

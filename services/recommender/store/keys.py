@@ -25,11 +25,18 @@ no colon, so an id may.
 
 from __future__ import annotations
 
+from redis.crc import REDIS_CLUSTER_HASH_SLOTS, key_slot
+
 MARK_TAGS = ("18", "3", "61", "58", "19", "2", "60", "59", "102", "1", "63", "49", "103", "0", "62", "48")
 """Hash tags whose slots are in the sixteen equal parts of a cluster's slots, in their order."""
 HISTORIES_COMPLETE = tuple(f"endcap:histories:{{{tag}}}" for tag in MARK_TAGS)
 """Marks on every node of a cluster of up to sixteen, unless slots were moved by hand."""
 TENANTS_WITH_SUBJECTS = "endcap:subjects"
+
+
+def completeness_key(key: str) -> str:
+    """Return the mark that is on the same node of a cluster as another key."""
+    return HISTORIES_COMPLETE[key_slot(key.encode()) * len(HISTORIES_COMPLETE) // REDIS_CLUSTER_HASH_SLOTS]
 
 
 def activation_key(tenant: str) -> str:

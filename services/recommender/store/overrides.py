@@ -13,7 +13,7 @@ import structlog
 
 from services.recommender.metrics import OVERRIDES, PUTS
 from services.recommender.store import SQL
-from services.recommender.store.keys import HISTORIES_COMPLETE, overrides_key
+from services.recommender.store.keys import completeness_key, overrides_key
 from services.recommender.store.override_copies import PAGE_SIZE, OverrideCopies, decode, of_row
 from services.recommender.store.periodic import repeat
 from shared.errors import ApiError, EndcapError
@@ -135,11 +135,9 @@ class Overrides:
         """
         if tenant not in self._counts:
             return ()
-        now = time.time()
+        now, key = time.time(), overrides_key(tenant, user_id)
         try:
-            is_complete, values = await self._redis.execute(
-                ("EXISTS", HISTORIES_COMPLETE), ("HVALS", overrides_key(tenant, user_id))
-            )
+            is_complete, values = await self._redis.execute(("EXISTS", completeness_key(key)), ("HVALS", key))
             if is_complete:
                 return [each for each in decode(tenant, user_id, values) if each.expires_at > now]
         except (EndcapError, ValueError, TypeError) as error:

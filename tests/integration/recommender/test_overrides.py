@@ -46,7 +46,7 @@ async def redis(redis_url: str) -> AsyncIterator[Multiplexer]:
     connection = Multiplexer(RedisSettings(redis_url=redis_url), timeout=PATIENCE)
     async with running(connection):
         await eventually(lambda: connection.up)
-        await connection.execute(("SET", HISTORIES_COMPLETE, 1))
+        await connection.execute(*(("SET", key, 1) for key in HISTORIES_COMPLETE))
         yield connection
 
 
