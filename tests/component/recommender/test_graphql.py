@@ -227,3 +227,45 @@ async def test_a_page_of_a_browser_may_call(shop: Shop) -> None:
     assert all(name in allowed for name in ("content-type", "x-api-key", "x-amz-user-agent"))
     assert answer.headers["access-control-allow-origin"] == "*"
     assert answer.json() == {"data": {"__typename": "Query"}}
+
+
+@pytest.mark.parametrize(
+    ("content", "status", "message"),
+    [
+        (b"", 400, "Request body is empty."),
+        (b"{}", 400, "Unable to parse GraphQL query."),
+        (b"\xff\0", 400, "Unable to parse GraphQL query."),
+        (b"[" * 60_000, 400, "Unable to parse GraphQL query."),
+        (b" " * 200_000, 413, "The body is larger than 65536 bytes"),
+        (b'{"query": "{ __typename }", "operationName": "x"}', 400, "Unknown operation named 'x'."),
+        (
+            b'{"query": "subscription { onRecommendations(userId: \\"u\\") { itemId } }"}',
+            400,
+            "/graphql/realtime",
+        ),
+        (b'{"query": "{ getRecommendations(userId: \\"\\\\u0000\\") { nextToken } }"}', 200, "no text"),
+        (b'{"query": "{ getRecommendations(userId: \\"\\") { nextToken } }"}', 200, "userId must have"),
+        (
+            b'{"query": "{ getRecommendations(userId: \\"u\\", limit: 101) { nextToken } }"}',
+            200,
+            "limit must be",
+        ),
+    ],
+)
+async def test_a_request_that_cannot_be_answered_says_why(
+    shop: Shop, content: bytes, status: int, message: str
+) -> None:
+    answer = await shop.client.post("/graphql", content=content)
+
+    assert answer.status_code == status
+    assert message in answer.json()["errors"][0]["message"]
+    assert (await shop.send("{ __typename }")).status_code == 200
+
+
+async def test_an_infinite_score_is_refused(shop: Shop) -> None:
+    query = 'mutation { putRecommendation(input: {userId: "u", itemId: "i", score: 1e999}) { itemId } }'
+
+    answer = (await shop.send(query)).json()
+
+    assert answer["data"] == {"putRecommendation": None}
+    assert "finite" in answer["errors"][0]["message"]
