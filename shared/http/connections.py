@@ -80,6 +80,8 @@ class Connections:
         """Called when the first connection after none is made."""
         self.reading = 0
         """Connections that waited for a body at the last sweep; `http_max_requests` does not count them."""
+        self.websockets = 0
+        """Open WebSockets, whose tasks last as long as they do; `http_max_requests` does not count them."""
         self._by_client: Counter[str] = Counter()
         self._timer: asyncio.TimerHandle | None = None
         CONNECTIONS.set_function(lambda: len(self.open))
@@ -98,12 +100,18 @@ class Connections:
         of_client = self._by_client[client]
         return len(self.open) <= self.most and of_client <= self.limits.http_max_connections_per_client
 
+    @property
+    def idle_tasks(self) -> int:
+        """Return the number of tasks that wait for a body, or belong to a WebSocket."""
+        return self.reading + self.websockets
+
     def upgraded(self, connection: BoundedProtocol, client: str, options: dict[str, Any]) -> BoundedWebSocket:
         """Return the WebSocket that takes the place of a connection."""
         assert self.websocket is not None
         websocket = self.websocket(self, client, **options)
         self.open.discard(connection)
         self.open.add(websocket)
+        self.websockets += 1
         return websocket
 
     def overload(self, working: int) -> str:

@@ -149,7 +149,7 @@ class BoundedProtocol(RefusingProtocol):
         self._body_bytes = self._wire_bytes = self._seen_bytes = 0
         self._lag_seconds = 0.0
         app = self.app
-        overload = self._shared.overload(len(self.tasks) - self._shared.reading)
+        overload = self._shared.overload(len(self.tasks) - self._shared.idle_tasks)
         if (overload or self._is_surplus) and self.url not in PROBES:
             if not self._is_surplus and self.can_turn_away():
                 self.turn_away(self._shared.refusals, overload)

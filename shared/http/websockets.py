@@ -37,6 +37,7 @@ class BoundedWebSocket(WebSocketsSansIOProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Remove the connection."""
         self._shared.remove(self, self._client_host)
+        self._shared.websockets -= 1
         super().connection_lost(exc)
 
     def check(self, now: float, allowed_seconds: tuple[float, ...]) -> None:  # noqa: ARG002 - as BoundedProtocol

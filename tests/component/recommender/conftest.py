@@ -107,9 +107,9 @@ class World:
             yield caller
 
     @asynccontextmanager
-    async def listening(self) -> AsyncIterator[str]:
+    async def listening(self, **changes: Any) -> AsyncIterator[str]:
         """Yield the URL of the serving process, for clients that need a port."""
-        settings = self.settings()
+        settings = self.settings(**changes)
         serving, connections = app.build(settings), Connections(settings.http)
         connections.websocket = serving.websocket
         protocol: Any = partial(BoundedProtocol, connections)

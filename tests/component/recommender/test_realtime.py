@@ -6,7 +6,7 @@ import asyncio
 import base64
 import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import httpx
@@ -14,6 +14,7 @@ import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
+from shared.settings import HttpSettings
 from tests.component.recommender.conftest import KEYS, World
 from tests.support.waiting import PATIENCE
 
@@ -151,6 +152,17 @@ async def test_a_wrong_message_gets_an_error_and_the_connection_goes_on(
         assert answer["type"] == "error"
         assert why in answer["payload"]["errors"][0]["message"]
         assert await reply(websocket, start("good")) == {"type": "start_ack", "id": "good"}
+
+
+async def test_sockets_are_no_requests_that_run(world: World) -> None:
+    """More than `http_max_requests` of them leave room for requests."""
+    await world.keys()
+    async with world.listening(http=HttpSettings(http_max_requests=2)) as url, AsyncExitStack() as stack:
+        for _ in range(4):
+            websocket = await stack.enter_async_context(socket(url, KEYS["read"]))
+            await reply(websocket, {"type": "connection_init"}, start("one"))
+
+        await put(url, world.tenant, "u", "mine")
 
 
 async def test_other_paths_and_protocols_are_no_websockets(url: str) -> None:
